@@ -1,0 +1,188 @@
+"""The one background event loop, and the only place that starts threads.
+
+Streams are written once, async. `drain` turns one into ordinary iteration in the caller's
+thread, `worker` turns a blocking engine into an async stream, `merge` runs several at once,
+`wait` gives the result of a coroutine. Stopping always means: the stream is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_pid = 0
+_POLL = 0.2  # a lock without a time-out cannot be interrupted on Windows
+_CLOSE = 1.0  # how long an interrupted caller waits for the socket to be closed
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """The background loop, started on first use and anew after a fork."""
+    global _loop, _pid
+    if _loop is not None and _pid == os.getpid():
+        return _loop
+    with _lock:
+        if _loop is None or _pid != os.getpid():
+            fresh = asyncio.new_event_loop()
+            thread("fmnb-loop", fresh.run_forever)
+            _loop, _pid = fresh, os.getpid()
+        return _loop
+
+
+def thread(name: str, target: Callable[[], Any]) -> threading.Thread:
+    """Start a daemon thread: an engine that hangs must not keep the kernel from ending."""
+    t = threading.Thread(target=target, name=name, daemon=True)
+    t.start()
+    return t
+
+
+def drain(stream: AsyncIterator[T]) -> Iterator[T]:
+    """Iterate an async stream from ordinary code, in the caller's thread.
+
+    Closing the iterator, or an interrupt while it waits, closes the stream.
+    """
+    buffer: deque[T] = deque()
+    ready = threading.Event()
+    future = asyncio.run_coroutine_threadsafe(_pump(stream, buffer, ready), loop())
+    future.add_done_callback(lambda _: ready.set())
+    try:
+        while True:
+            done = future.done()
+            while buffer:
+                yield buffer.popleft()
+            if done:
+                future.result()
+                return
+            ready.wait(_POLL)
+            ready.clear()
+    finally:
+        if not future.done():
+            _close(future)
+
+
+async def _pump(stream: AsyncIterator[T], buffer: deque[T], ready: threading.Event) -> None:
+    try:
+        async for item in stream:
+            buffer.append(item)
+            if not ready.is_set():
+                ready.set()
+    finally:
+        await aclose(stream)
+
+
+async def aclose(stream: Any) -> None:
+    """Close an async iterator, if it can be closed."""
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _close(future: Future[Any]) -> None:
+    future.cancel()
+    try:
+        future.exception(_CLOSE)
+    except BaseException:  # cancelled, or slower than the user's patience: it closes behind our back
+        pass
+
+
+def wait(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine, waited for in the caller's thread; an interrupt cancels it."""
+    future = asyncio.run_coroutine_threadsafe(work, loop())
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    try:
+        while not done.wait(_POLL):
+            pass
+        return future.result()
+    finally:
+        if not future.done():
+            _close(future)
+
+
+async def worker(work: Callable[[Callable[[T], None], threading.Event], None]) -> AsyncIterator[T]:
+    """Run a blocking function in a thread and yield what it puts.
+
+    `work(put, stop)` calls `put(item)` from its thread and looks at `stop` as often as it
+    can. Closing this stream sets `stop` and returns at once; the thread ends by itself.
+    """
+    here = asyncio.get_running_loop()
+    items: deque[Any] = deque()
+    wake = asyncio.Event()
+    stop = threading.Event()
+
+    def put(item: Any) -> None:
+        items.append(item)
+        if not wake.is_set():  # the reader clears before it takes, so nothing is missed
+            here.call_soon_threadsafe(wake.set)
+
+    def body() -> None:
+        try:
+            work(put, stop)
+            put(_END)
+        except BaseException as e:
+            put(_Raise(e))
+
+    thread("fmnb-worker", body)
+    try:
+        while True:
+            await wake.wait()
+            wake.clear()
+            while items:
+                item = items.popleft()
+                if item is _END:
+                    return
+                if isinstance(item, _Raise):
+                    raise item.error
+                yield item
+    finally:
+        stop.set()
+
+
+_END = object()
+
+
+class _Raise:
+    def __init__(self, error: BaseException):
+        self.error = error
+
+
+async def merge(streams: Mapping[str, AsyncIterator[T]]) -> AsyncIterator[tuple[str, T]]:
+    """Items of several streams as they come, each with its stream's name; closing closes all."""
+    items: deque[tuple[str, T]] = deque()
+    wake = asyncio.Event()
+
+    async def pump(name: str, stream: AsyncIterator[T]) -> None:
+        try:
+            async for item in stream:
+                items.append((name, item))
+                wake.set()
+        finally:
+            await aclose(stream)
+            wake.set()
+
+    tasks = [asyncio.ensure_future(pump(n, s)) for n, s in streams.items()]
+    for task in tasks:
+        task.add_done_callback(lambda _: wake.set())
+    try:
+        while True:
+            done = all(t.done() for t in tasks)
+            while items:
+                yield items.popleft()
+            if done:
+                for t in tasks:
+                    t.result()
+                return
+            await wake.wait()
+            wake.clear()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,39 @@
+"""Which name lives where: public names, magics, providers, engines.
+
+Text alone, so that looking a name up imports nothing. Deleting a row and its file deletes
+the feature.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+PUBLIC = {
+    "ask": "fmnb.model:ask",
+    "aask": "fmnb.model:aask",
+    "stream": "fmnb.model:stream",
+    "Model": "fmnb.model:Model",
+    "Chat": "fmnb.chat:Chat",
+    "Prompt": "fmnb.prompts:Prompt",
+    "Response": "fmnb.types:Response",
+    "FmnbError": "fmnb.errors:FmnbError",
+    "schema": "fmnb.describe:schema",
+}
+
+# provider name -> "module:function", called as function(name_after_colon) -> Backend
+BACKENDS = {
+    "echo": "fmnb.providers.echo:backend",
+    "gguf": "fmnb.engines.llamacpp:backend",
+    "torch": "fmnb.engines.torch_engine:backend",
+}
+
+
+def load(ref: str) -> Any:
+    """The object a row points to.
+
+    >>> load("fmnb.types:Usage").__name__
+    'Usage'
+    """
+    module, _, name = ref.partition(":")
+    return getattr(importlib.import_module(module), name)

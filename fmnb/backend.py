@@ -1,0 +1,57 @@
+"""The one seam: whatever answers takes a Request and yields Events.
+
+Providers and engines implement `Backend`. They yield and never emit, keep no state of a
+stream on themselves, and stop when their generator is closed: a socket is closed, an
+engine stops at its next token. They need not send `Started`; the pipeline does. They end
+with `Finished`, or raise a FmnbError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol, runtime_checkable
+
+from .events import Event
+from .types import ModelCard, Request, TokenCount
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """What a provider's or an engine's model offers."""
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known about the model."""
+        ...
+
+    def stream(self, request: Request) -> AsyncIterator[Event]:
+        """Answer one request. Close the iterator to stop."""
+        ...
+
+    def count(self, request: Request) -> TokenCount:
+        """Tokens of the prompt as this model counts them; never touches the network."""
+        ...
+
+    def deterministic(self, request: Request) -> bool:
+        """Whether the same request gives the same answer, so that it may be cached."""
+        ...
+
+
+def estimate_tokens(request: Request) -> TokenCount:
+    """Token count for a model whose tokenizer is not at hand.
+
+    UTF-8 bytes / 4, plus 4 a message, plus 800 an image. For English prose under BPE
+    vocabularies of 50-200 thousand entries the error is mostly within 20 %; code, digits
+    and other scripts differ more.
+
+    >>> from fmnb.types import Request, message
+    >>> estimate_tokens(Request("m", (message("user", "x" * 40),))).tokens
+    14
+    """
+    total = 0
+    for m in request.messages:
+        total += 4
+        for p in m.parts:
+            text = getattr(p, "text", None) or getattr(p, "content", None) or getattr(p, "arguments", None)
+            total += -(-len(text.encode()) // 4) if text else 800
+    return TokenCount(total, exact=False, method="UTF-8 bytes / 4", error="±20 % for English prose, more elsewhere")

@@ -1,0 +1,242 @@
+"""Settings, locks and folders.
+
+Order, later beats earlier: administrator's defaults, user's `fmnb.toml`, project's
+`fmnb.toml`, environment. An administrator's `[lock]` table beats all. A project file may
+name models and parameters; its `[provider]` rows (URLs, headers, key variables) count only
+after the user trusted that exact file.
+
+    [default]            model = "embedded"   temperature = 0.2
+    [alias]              fast = "openai:gpt-5-mini"
+    [provider.mine]      base_url = "http://localhost:8000/v1"   key_env = ["MINE_KEY"]
+    [log]                keep_days = 30
+    [models]             dir = "..."   shared = ["/opt/models"]
+    [lock]               providers, models, urls, budget, models_dir, keep_days   (administrator only)
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import LockedError, SettingsError
+
+FILE = "fmnb.toml"
+
+
+def home() -> Path:
+    """Where the user's things live: `FMNB_HOME`, else the platform's data folder. Not created here."""
+    if set_ := os.environ.get("FMNB_HOME"):
+        return Path(set_).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    return base / "fmnb"
+
+
+def state_dir() -> Path:
+    """Where the log and cache live: `FMNB_STATE` (local disk, for network homes), else `home()`."""
+    set_ = os.environ.get("FMNB_STATE")
+    return Path(set_).expanduser() if set_ else home()
+
+
+def models_dir() -> Path:
+    """Where pulled weights go: a lock, `FMNB_MODELS`, the setting `models.dir`, else `home()/models`."""
+    s = settings()
+    chosen = s.lock("models_dir") or os.environ.get("FMNB_MODELS") or s.get("models.dir")
+    return Path(chosen).expanduser() if chosen else home() / "models"
+
+
+def shared_models_dirs() -> list[Path]:
+    """Read-only folders searched before anything is downloaded: `FMNB_MODELS_SHARED` (path list), `models.shared`."""
+    env = [p for p in os.environ.get("FMNB_MODELS_SHARED", "").split(os.pathsep) if p]
+    return [Path(p).expanduser() for p in [*env, *settings().get("models.shared", [])]]
+
+
+def _admin_files() -> list[Path]:
+    """Jupyter's system config folders, nearest last; the environment's own folder counts as the system's."""
+    if sys.platform == "win32":
+        roots = [Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "jupyter"]
+    else:
+        roots = [Path("/etc/jupyter"), Path("/usr/local/etc/jupyter")]
+    roots.append(Path(sys.prefix) / "etc/jupyter")
+    if extra := os.environ.get("FMNB_ADMIN_CONFIG"):  # where a deployment keeps it elsewhere
+        roots.append(Path(extra))
+    return [r / FILE for r in roots]
+
+
+def user_file() -> Path:
+    """The user's own settings file (it may not exist)."""
+    return home() / FILE
+
+
+def project_file(start: Path | None = None) -> Path | None:
+    """The nearest `fmnb.toml` at or above the working folder, not above the home folder."""
+    here = (start or Path.cwd()).resolve()
+    stop = {Path.home().resolve(), Path(here.anchor)}
+    for folder in (here, *here.parents):
+        if (folder / FILE).is_file() and (folder / FILE) != user_file():
+            return folder / FILE
+        if folder in stop:
+            break
+    return None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All layers merged. `origins` says which files spoke; `untrusted` a project file whose providers do not count."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    locks: dict[str, Any] = field(default_factory=dict)
+    origins: tuple[str, ...] = ()
+    untrusted: Path | None = None
+    layers: tuple[tuple[str, dict[str, Any]], ...] = ()
+
+    def get(self, dotted: str, default: Any = None) -> Any:
+        """The value at `table.name`."""
+        at: Any = self.values
+        for part in dotted.split("."):
+            if not isinstance(at, dict) or part not in at:
+                return default
+            at = at[part]
+        return at
+
+    def lock(self, name: str) -> Any:
+        """An administrator's lock, or None."""
+        return self.locks.get(name)
+
+    def where(self, dotted: str) -> str:
+        """Which layer decided a value: administrator, user, project, or ""."""
+        table, _, name = dotted.partition(".")
+        found = ""
+        for origin, values in self.layers:
+            if name in values.get(table, {}):
+                found = origin
+        return found
+
+
+_cache: tuple[Any, Settings] | None = None
+
+
+def settings() -> Settings:
+    """The settings in force now; files are read again when they change."""
+    global _cache
+    project = project_file()
+    files = [("administrator", p) for p in _admin_files()] + [("user", user_file())]
+    if project:
+        files.append(("project", project))
+    stamp = tuple((origin, str(p), _mtime(p)) for origin, p in files) + (_mtime(home() / "trusted.json"),)
+    if _cache is None or _cache[0] != stamp:
+        _cache = (stamp, _read(files))
+    return _cache[1]
+
+
+def _mtime(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _read(files: list[tuple[str, Path]]) -> Settings:
+    values: dict[str, Any] = {}
+    locks: dict[str, Any] = {}
+    layers: list[tuple[str, dict[str, Any]]] = []
+    untrusted = None
+    for origin, path in files:
+        if not path.is_file():
+            continue
+        data = read_toml(path)
+        lock = data.pop("lock", None)
+        if lock and origin == "administrator":
+            locks.update(lock)
+        if origin == "project" and "provider" in data and not trusted(path):
+            untrusted = path
+            del data["provider"]
+        layers.append((origin, data))
+        for table, content in data.items():
+            if isinstance(content, dict):
+                values[table] = {**values.get(table, {}), **content}
+            else:
+                values[table] = content
+    return Settings(values, locks, tuple(str(p) for o, p in files if p.is_file()), untrusted, tuple(layers))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a dict; a broken one is a SettingsError that names file and line."""
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise SettingsError(f"The settings file {path} cannot be read", seen=str(e), todo="Mend that line, or move the file away.") from None
+
+
+def trusted(path: Path) -> bool:
+    """Whether the user trusted this exact content of a project file."""
+    try:
+        known = json.loads((home() / "trusted.json").read_text("utf-8"))
+        return known.get(str(path.resolve())) == hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return False
+
+
+def trust(path: Path) -> None:
+    """Trust a project file as it is now: its providers' URLs, headers and key variables count from here on."""
+    file = home() / "trusted.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        known = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    known[str(path.resolve())] = hashlib.sha256(path.read_bytes()).hexdigest()
+    file.write_text(json.dumps(known, indent=1), "utf-8")
+
+
+def set_user(table: str, name: str, value: Any) -> None:
+    """Write one value into the user's settings file; None removes it. The rest of the file stays as it is."""
+    file = user_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+    head = f"[{table}]"
+    key = name if name.replace("-", "").replace("_", "").isalnum() else json.dumps(name)
+    at = next((i for i, line in enumerate(lines) if line.strip() == head), None)
+    new = None if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    if at is None:
+        if new is not None:
+            lines += ([""] if lines else []) + [head, new]
+    else:
+        end = next((i for i in range(at + 1, len(lines)) if lines[i].lstrip().startswith("[")), len(lines))
+        old = next((i for i in range(at + 1, end) if lines[i].split("=")[0].strip() in (key, name)), None)
+        if old is not None:
+            lines[old : old + 1] = [] if new is None else [new]
+        elif new is not None:
+            lines.insert(at + 1, new)
+    temporary = file.with_suffix(".new")
+    temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    os.replace(temporary, file)
+
+
+def allowed(kind: str, value: str) -> bool:
+    """Whether the lock of that kind (`providers`, `models`, `urls`) lets `value` through; patterns as in a shell."""
+    patterns = settings().lock(kind)
+    return patterns is None or any(fnmatch.fnmatchcase(value, p) for p in ([patterns] if isinstance(patterns, str) else patterns))
+
+
+def check_allowed(kind: str, value: str) -> None:
+    """Raise LockedError when an administrator's lock forbids `value`."""
+    if not allowed(kind, value):
+        what = {"providers": "provider", "models": "model", "urls": "address"}[kind]
+        raise LockedError(
+            f"This machine's administrator does not allow the {what}",
+            seen=value,
+            todo=f"Allowed: {', '.join(settings().lock(kind)) or 'none'}. `%fm models` lists what can be used.",
+        )

@@ -1,0 +1,283 @@
+"""Every error fmnb raises, and the tree they hang on.
+
+    FmnbError
+    ├── UsageError                 what was typed cannot work: options, names, files
+    │   ├── PromptError            a template that cannot be filled
+    │   └── SchemaError            a schema that cannot be read
+    ├── SettingsError              a settings file or value that cannot be used
+    │   └── LockedError            an administrator's lock stands in the way
+    ├── MissingPackageError        an optional package is not installed
+    ├── ModelError                 no usable model behind that name
+    │   ├── UnknownModelError
+    │   ├── EndedServiceError      the service closed; names its successor
+    │   ├── NotPulledError         known weights that are not on this machine
+    │   ├── DownloadError          weights that did not arrive whole
+    │   └── CannotFitError         more memory than there is
+    ├── KeyMissingError
+    ├── KeyRefusedError
+    ├── BudgetError                the next call would pass the spending cap
+    ├── ReplayMissError            `--replay-only` and nothing on the tape
+    ├── StoreError                 the log, cache or a tape cannot be written
+    └── CallError                  the call was sent and did not end well
+        ├── BadRequestError  ContextTooLongError  RateLimitError  ServerError
+        ├── ConnectionFailedError  CallTimeoutError  TLSError
+        ├── StreamCutError  StreamJunkError  EmptyAnswerError
+        └── ContentFilterError  SchemaMismatchError
+
+A message has three parts: what happened, what was seen, what to do next. In a notebook
+a FmnbError is a user's matter and shows those parts without a traceback; anything else
+is a bug and shows everything. Nothing secret may enter a message: `redact` is applied to
+text that came from a service.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+
+class FmnbError(Exception):
+    """Base of all fmnb errors.
+
+    `what` happened, `seen` is the evidence (a value, a service's words), `todo` the next
+    step. `billed` is True, False or None (unknown). `response` is the partial answer, if
+    one exists, and `run` the run that failed.
+
+    >>> str(FmnbError("No such model", seen="'gtp-5'", todo="Did you mean gpt-5?"))
+    "No such model: 'gtp-5'. Did you mean gpt-5?"
+    """
+
+    retryable = False
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        seen: str = "",
+        todo: str = "",
+        billed: bool | None = False,
+        retry_after: float | None = None,
+        retryable: bool | None = None,
+        param: str | None = None,
+    ):
+        self.what = what.rstrip(". ")
+        self.seen = redact(seen.strip())
+        self.todo = todo.strip()
+        self.billed = billed
+        self.retry_after = retry_after
+        self.param = param
+        if retryable is not None:
+            self.retryable = retryable
+        self.run = ""
+        self.response: Any = None
+        self.shown = False  # a view has already put it under the cell
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        head = f"{self.what}: {self.seen}" if self.seen else self.what
+        if head[-1:] not in ".!?":
+            head += "."
+        return f"{head} {self.todo}" if self.todo else head
+
+    def __reduce__(self):
+        return (error_from_dict, (self.to_dict(),))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form, as kept in a `Failed` event."""
+        out: dict[str, Any] = {"kind": type(self).__name__, "what": self.what}
+        for name in ("seen", "todo", "billed", "retry_after", "param"):
+            value = getattr(self, name)
+            if value not in ("", None):
+                out[name] = value
+        return out
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython asks for this instead of building a traceback."""
+        head = f"{type(self).__name__}: {self.what}"
+        lines = [f"{head}: {self.seen}" if self.seen else head]
+        if self.todo:
+            lines.append(f"  → {self.todo}")
+        if self.billed is not False:
+            lines.append("  Billed: " + ("yes, for what had arrived" if self.billed else "perhaps; the service did not say"))
+        return lines
+
+
+class UsageError(FmnbError):
+    """What was typed cannot work."""
+
+
+class PromptError(UsageError):
+    """A template that cannot be filled: an undefined name, an expression that raised."""
+
+
+class SchemaError(UsageError):
+    """A schema text or object that cannot be read."""
+
+
+class SettingsError(FmnbError):
+    """A settings file or value that cannot be used."""
+
+
+class LockedError(SettingsError):
+    """An administrator's lock stands in the way."""
+
+
+class MissingPackageError(FmnbError):
+    """An optional package is not installed; the message has the pip line."""
+
+
+class ModelError(FmnbError):
+    """No usable model behind that name."""
+
+
+class UnknownModelError(ModelError):
+    """No provider, alias or object of that name."""
+
+
+class EndedServiceError(ModelError):
+    """The service closed; the message names its successor."""
+
+
+class NotPulledError(ModelError):
+    """Known weights that are not on this machine yet."""
+
+
+class DownloadError(ModelError):
+    """Weights that did not arrive whole; nothing broken is kept."""
+
+
+class CannotFitError(ModelError):
+    """The model needs more memory than this machine has free."""
+
+
+class KeyMissingError(FmnbError):
+    """The provider needs a key and none was found."""
+
+
+class KeyRefusedError(FmnbError):
+    """The service did not accept the key (401, 403)."""
+
+
+class BudgetError(FmnbError):
+    """The next call would pass the spending cap."""
+
+
+class ReplayMissError(FmnbError):
+    """`--replay-only` was asked for and the tape does not hold this request."""
+
+
+class StoreError(FmnbError):
+    """The log, cache or a tape cannot be read or written."""
+
+
+class CallError(FmnbError):
+    """The call was sent, or tried, and did not end well."""
+
+
+class BadRequestError(CallError):
+    """The service refused the request (400, 404, 422)."""
+
+
+class ContextTooLongError(BadRequestError):
+    """Prompt and answer do not fit the model's context; says by how much where known."""
+
+
+class RateLimitError(CallError):
+    """Too many requests (429), after the waits that were allowed."""
+
+    retryable = True
+
+
+class ServerError(CallError):
+    """The service failed (5xx) or sent an error inside a stream."""
+
+    retryable = True
+
+
+class ConnectionFailedError(CallError):
+    """Nothing answered at that address."""
+
+    retryable = True
+
+
+class CallTimeoutError(CallError):
+    """No answer within the time allowed."""
+
+    retryable = True
+
+
+class TLSError(CallError):
+    """The connection could not be secured: usually a proxy's certificate."""
+
+
+class StreamCutError(CallError):
+    """The connection ended in the middle of the answer; the text so far is kept."""
+
+
+class StreamJunkError(CallError):
+    """The service sent something that is not an answer."""
+
+
+class EmptyAnswerError(CallError):
+    """The call succeeded and held no text."""
+
+
+class ContentFilterError(CallError):
+    """The service withheld the answer."""
+
+
+class SchemaMismatchError(CallError):
+    """The answer does not match the schema, also after asking once more."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user stopped a run; `response` holds what had arrived.
+
+    A KeyboardInterrupt, so that Run All stops and `except Exception` does not swallow it.
+    """
+
+    def __init__(self, response: Any = None, run: str = ""):
+        super().__init__("interrupted")
+        self.response = response
+        self.run = run
+
+    def _render_traceback_(self) -> list[str]:
+        kept = getattr(self.response, "text", "")
+        tail = f"{len(kept)} characters kept; `%fm continue` goes on from there" if kept else "nothing had arrived"
+        return [f"Interrupted: {tail}."]
+
+
+_SECRETS = re.compile(
+    r"(?i)(?:\b(?:sk|pk|rk|gsk|xai|hf|pplx|nvapi|tgp_v1|glpat|ghp|gho|AIza)[-_]?[A-Za-z0-9*_\-]{8,}"
+    r"|\bbearer\s+[^\s\"',;]{6,}"
+    r"|(?:api[-_ ]?key|authorization|token|secret|password)[\"']?\s*[:=]\s*[\"']?[^\s\"',;]{6,})"
+)
+
+
+def redact(text: str, *secrets: str) -> str:
+    """Take keys out of text that came from elsewhere.
+
+    `secrets` are values known to be secret (the key just used); patterns of common keys go too.
+
+    >>> redact("Incorrect API key provided: sk-abcdefgh12345678.")
+    'Incorrect API key provided: [key removed].'
+    """
+    for secret in secrets:
+        if len(secret) >= 4:
+            text = text.replace(secret, "[key removed]")
+    return _SECRETS.sub("[key removed]", text)
+
+
+def error_from_dict(data: dict[str, Any]) -> FmnbError:
+    """The error that `FmnbError.to_dict` described; an unknown kind becomes a CallError."""
+    kind = globals().get(data.get("kind", ""), CallError)
+    if not (isinstance(kind, type) and issubclass(kind, FmnbError)):
+        kind = CallError
+    return kind(
+        data.get("what", "The call failed"),
+        seen=data.get("seen", ""),
+        todo=data.get("todo", ""),
+        billed=data.get("billed"),
+        retry_after=data.get("retry_after"),
+        param=data.get("param"),
+    )

@@ -1,0 +1,328 @@
+"""Everything that happens in a run, as values; `fold` makes an answer of them, `emit` tells the listeners.
+
+A backend yields bare events. The pipeline stamps them with the run's id, a number that
+grows by one, and the time; only stamped events reach sinks. Every running thing speaks
+these kinds: a call, a download, a load, a conversation turn, later a batch or a tuning job.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import secrets
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from .types import Request, Response, ToolCall, Usage, from_dict, to_dict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What the pipeline adds: run id, event number from 1, seconds since the epoch."""
+
+    run: str = ""
+    n: int = 0
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started(Stamp):
+    """A run begins. `kind` is call, download, load, ...; `parent` the run it belongs to."""
+
+    kind: str = "call"
+    model: str = ""
+    where: str = ""
+    parent: str = ""
+    request: Request | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta(Stamp):
+    """More of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasoningDelta(Stamp):
+    """More of the model's reasoning; `extra` is what must be sent back with it."""
+
+    text: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallDelta(Stamp):
+    """A fragment of a tool call: `index` says which call, `arguments` is partial JSON."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logprobs(Stamp):
+    """Per-token log probabilities: dicts of `token`, `logprob` and `top` [[token, logprob], ...]."""
+
+    tokens: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(Stamp):
+    """How far a long step is. `unit` is bytes, tokens, rows or steps; `total` None if unknown."""
+
+    stage: str
+    done: float = 0
+    total: float | None = None
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(Stamp):
+    """Nothing moves, for a reason: a rate limit, a retry, a busy engine. `seconds` None if unknown."""
+
+    reason: str
+    seconds: float | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Stamp):
+    """Something the user should know. `kind` is note, warning or not_applied (then `text` names the option)."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restarted(Stamp):
+    """The answer so far is dropped and a new one follows: a structured answer asked for again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used(Stamp):
+    """Tokens and money of one exchange; several in a run add up."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Stamp):
+    """The answer is complete. `model` is the one that answered, as the service names it."""
+
+    reason: str = "stop"
+    model: str = ""
+    source: str = "live"
+    data: Any = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(Stamp):
+    """The run ended in an error, described as `FmnbError.to_dict` does."""
+
+    error: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled(Stamp):
+    """The user stopped the run; what had arrived stands."""
+
+    reason: str = "interrupt"
+
+
+Event: TypeAlias = (
+    Started
+    | TextDelta
+    | ReasoningDelta
+    | ToolCallDelta
+    | Logprobs
+    | Progress
+    | Waiting
+    | Notice
+    | Restarted
+    | Used
+    | Finished
+    | Failed
+    | Cancelled
+)
+KINDS: dict[str, type] = {c.__name__: c for c in Event.__args__}  # type: ignore[attr-defined]
+ENDS = (Finished, Failed, Cancelled)
+Sink: TypeAlias = Callable[[Event], None]
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_run() -> str:
+    """A run id: 14 characters that sort by time, the last 5 random.
+
+    >>> len(new_run())
+    14
+    """
+    n = int(time.time() * 1000) << 25 | secrets.randbits(25)
+    out = ""
+    for _ in range(14):
+        n, d = divmod(n, 32)
+        out = _ALPHABET[d] + out
+    return out
+
+
+class Stamper:
+    """Numbers and dates the events of one run."""
+
+    def __init__(self, run: str):
+        self.run = run
+        self.n = 0
+
+    def __call__(self, event: Event) -> Event:
+        self.n += 1
+        return dataclasses.replace(event, run=self.run, n=self.n, at=time.time())
+
+
+class Fold:
+    """Builds a Response from events, one at a time; `response()` may be asked at any moment."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.reasoning: list[str] = []
+        self.end: Event | None = None
+        self._extra: dict[str, Any] = {}
+        self._tools: dict[int, dict[str, Any]] = {}
+        self._logprobs: list[dict[str, Any]] = []
+        self._notes: list[str] = []
+        self._not_applied: list[str] = []
+        self._usage = Usage()
+        self._started: Started | None = None
+        self._first: float | None = None
+        self._last: float | None = None
+
+    def add(self, event: Event) -> None:
+        """Take one event in."""
+        self._last = event.at
+        match event:
+            case TextDelta(text=t):
+                if self._first is None and t:
+                    self._first = event.at
+                self.text.append(t)
+            case ReasoningDelta(text=t, extra=extra):
+                self.reasoning.append(t)
+                self._extra.update(extra)
+            case Started():
+                if self._started is None:
+                    self._started = event
+            case ToolCallDelta(index=i):
+                if self._first is None:
+                    self._first = event.at
+                call = self._tools.setdefault(i, {"id": "", "name": "", "arguments": "", "extra": {}})
+                call["id"] = call["id"] or event.id
+                call["name"] += event.name
+                call["arguments"] += event.arguments
+                call["extra"].update(event.extra)
+            case Logprobs(tokens=tokens):
+                self._logprobs.extend(tokens)
+            case Notice(kind="not_applied", text=t):
+                if t not in self._not_applied:
+                    self._not_applied.append(t)
+            case Notice(text=t):
+                if t not in self._notes:
+                    self._notes.append(t)
+            case Restarted():
+                self.text.clear()
+                self.reasoning.clear()
+                self._tools.clear()
+                self._logprobs.clear()
+                self._extra = {}
+            case Used(usage=u):
+                self._usage = self._usage + u
+            case Finished() | Failed() | Cancelled():
+                self.end = event
+
+    def response(self) -> Response:
+        """The answer as far as it has come."""
+        start, end = self._started, self.end
+        finish, error, data, source, model, extra = "", None, None, "live", "", dict(self._extra)
+        if isinstance(end, Finished):
+            finish, data, source, model = end.reason, end.data, end.source, end.model
+            extra |= end.extra
+        elif isinstance(end, Failed):
+            finish, error = "error", end.error
+        elif isinstance(end, Cancelled):
+            finish = "cancelled"
+        began = start.at if start else None
+        return Response(
+            text="".join(self.text),
+            run=start.run if start else "",
+            model=model or (start.model if start else ""),
+            asked=start.model if start else "",
+            where=start.where if start else "",
+            reasoning="".join(self.reasoning),
+            data=data,
+            usage=self._usage,
+            finish=finish,
+            error=error,
+            seconds=None if began is None or self._last is None else max(0.0, self._last - began),
+            first_token_seconds=None if began is None or self._first is None else max(0.0, self._first - began),
+            source=source,
+            notes=tuple(self._notes),
+            not_applied=tuple(self._not_applied),
+            tool_calls=tuple(ToolCall(c["id"], c["name"], c["arguments"], c["extra"]) for _, c in sorted(self._tools.items())),
+            logprobs=tuple(self._logprobs),
+            request=start.request if start else None,
+            extra=extra,
+        )
+
+
+def fold(events: Iterable[Event]) -> Response:
+    """The Response that a run's events add up to.
+
+    >>> fold([Started(run="r", n=1, model="echo:"), TextDelta(text="a"), TextDelta(text="b"), Finished()]).text
+    'ab'
+    """
+    f = Fold()
+    for event in events:
+        f.add(event)
+    return f.response()
+
+
+def emit(event: Event, sinks: list[Sink]) -> None:
+    """Give the event to each sink; one that fails is switched off with one warning."""
+    for sink in tuple(sinks):
+        try:
+            sink(event)
+        except Exception as e:
+            sinks.remove(sink)
+            warnings.warn(f"fmnb: {getattr(sink, 'name', sink)} stopped listening: {type(e).__name__}: {e}", stacklevel=2)
+
+
+def event_to_dict(event: Event) -> dict[str, Any]:
+    """JSON-able form, with the kind under `event`.
+
+    >>> event_to_dict(TextDelta(text="a", run="r", n=2, at=1.5))
+    {'event': 'TextDelta', 'run': 'r', 'n': 2, 'at': 1.5, 'text': 'a'}
+    """
+    return {"event": type(event).__name__, **to_dict(event)}
+
+
+def event_from_dict(data: dict[str, Any]) -> Event | None:
+    """The event described, or None for a kind this version does not know."""
+    kind = KINDS.get(data.get("event", ""))
+    if kind is None:
+        return None
+    data = {k: v for k, v in data.items() if k != "event"}
+    if kind is Logprobs:
+        data["tokens"] = tuple(data.get("tokens", ()))
+    return from_dict(kind, data)
+
+
+def event_to_json(event: Event) -> str:
+    """One line of JSON, keys in a fixed order."""
+    return json.dumps(event_to_dict(event), ensure_ascii=False, separators=(",", ":"))
