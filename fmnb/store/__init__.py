@@ -1,0 +1,1 @@
+"""What outlives a kernel: the log of runs, the cache of answers, tapes beside notebooks."""

@@ -1,0 +1,202 @@
+"""The one SQLite file: opened here, migrated here, and nowhere else.
+
+WAL mode, so that several kernels write at once. Network file systems cannot do WAL: there
+a rollback journal is used, with one warning that names `FMNB_STATE`. The file is 0600.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..config import state_dir
+from ..errors import StoreError
+
+# Append only: a step that was released never changes. Each runs once, in its own transaction.
+MIGRATIONS = [
+    """
+    CREATE TABLE runs (
+      run TEXT PRIMARY KEY, parent TEXT, kind TEXT NOT NULL, asked TEXT, model TEXT, place TEXT,
+      started REAL NOT NULL, ended REAL, finish TEXT, error TEXT, prompt TEXT, text TEXT, request TEXT, key TEXT,
+      input_tokens INTEGER, output_tokens INTEGER, cached_tokens INTEGER, reasoning_tokens INTEGER, cost REAL,
+      seconds REAL, first_token_seconds REAL, source TEXT, notebook TEXT, kernel TEXT
+    );
+    CREATE INDEX runs_started ON runs(started);
+    CREATE INDEX runs_key ON runs(key);
+    CREATE TABLE events (run TEXT NOT NULL, n INTEGER NOT NULL, event TEXT NOT NULL, PRIMARY KEY (run, n)) WITHOUT ROWID;
+    CREATE TABLE cache (key TEXT PRIMARY KEY, run TEXT NOT NULL, created REAL NOT NULL, events TEXT NOT NULL);
+    CREATE INDEX cache_run ON cache(run);
+    """,
+    """
+    CREATE VIRTUAL TABLE words USING fts5(prompt, text, content='runs', tokenize='unicode61 remove_diacritics 2');
+    CREATE TRIGGER words_in AFTER INSERT ON runs BEGIN
+      INSERT INTO words(rowid, prompt, text) VALUES (new.rowid, new.prompt, new.text); END;
+    CREATE TRIGGER words_out AFTER DELETE ON runs BEGIN
+      INSERT INTO words(words, rowid, prompt, text) VALUES ('delete', old.rowid, old.prompt, old.text); END;
+    CREATE TRIGGER words_new AFTER UPDATE OF prompt, text ON runs BEGIN
+      INSERT INTO words(words, rowid, prompt, text) VALUES ('delete', old.rowid, old.prompt, old.text);
+      INSERT INTO words(rowid, prompt, text) VALUES (new.rowid, new.prompt, new.text); END;
+    """,
+]
+_NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
+
+
+class Database:
+    """A connection shared by the threads of this process, one statement group at a time."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+            self._connection.row_factory = sqlite3.Row
+            self.journal = self._set_journal()
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute("PRAGMA secure_delete=ON")  # a forgotten answer leaves no bytes behind
+            self._migrate()
+        except (sqlite3.Error, OSError) as e:
+            raise _store_error(path, e) from None
+
+    def _set_journal(self) -> str:
+        if not on_network(self.path):
+            try:
+                mode = self._connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+                if mode == "wal":
+                    return "wal"
+            except sqlite3.OperationalError:
+                pass
+        mode = self._connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
+        warnings.warn(
+            f"fmnb: {self.path.parent} cannot hold a shared-memory log (a network folder?); a slower journal is used. "
+            "Set FMNB_STATE to a folder on local disk to avoid that.",
+            stacklevel=3,
+        )
+        return str(mode)
+
+    def _migrate(self) -> None:
+        have = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if have > len(MIGRATIONS):
+            raise StoreError(
+                f"The log {self.path} was written by a newer fmnb", seen=f"version {have}", todo="Upgrade fmnb, or set FMNB_STATE to another folder."
+            )
+        for number in range(have, len(MIGRATIONS)):
+            with self.write() as db:
+                # Another kernel may have done this step while we waited for the lock.
+                if db.execute("PRAGMA user_version").fetchone()[0] > number:
+                    continue
+                for statement in _statements(MIGRATIONS[number]):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={number + 1}")
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it, or none. Errors of the disk become StoreError."""
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as e:
+                raise _store_error(self.path, e) from None
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as e:
+                self._undo()
+                raise _store_error(self.path, e) from None
+            except BaseException:
+                self._undo()
+                raise
+
+    def _undo(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                pass  # a full disk may roll back by itself
+
+    def rows(self, sql: str, values: tuple | dict = ()) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        with self._lock:
+            try:
+                return self._connection.execute(sql, values).fetchall()
+            except sqlite3.Error as e:
+                raise _store_error(self.path, e) from None
+
+    def vacuum(self) -> None:
+        """Give freed space back and empty the write-ahead log, so that deleted text is gone from disk."""
+        with self._lock:
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._connection.execute("VACUUM")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.Error as e:
+                raise _store_error(self.path, e) from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connection.close()
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a script; executescript would commit half-way."""
+    part = ""
+    for piece in script.split(";"):
+        part += piece + ";"
+        if sqlite3.complete_statement(part):
+            yield part
+            part = ""
+
+
+def _store_error(path: Path, e: Exception) -> StoreError:
+    text = str(e)
+    if "full" in text or getattr(e, "errno", 0) == 28:
+        return StoreError(f"The disk that holds {path.parent} is full", seen=text, todo="Make room, then `%fm log on`.")
+    if "readonly" in text or "unable to open" in text or isinstance(e, OSError):
+        return StoreError(f"{path.parent} cannot be written", seen=text, todo="Set FMNB_HOME to a folder of yours, then restart the kernel.")
+    if "not a database" in text or "malformed" in text:
+        return StoreError(f"The log {path} is damaged", seen=text, todo="Move that file away; a new one is made. `%fm doctor` tells more.")
+    return StoreError(f"The log {path} cannot be used", seen=text, todo="`%fm doctor` tells more; `%fm log off` goes on without it.")
+
+
+def on_network(path: Path) -> bool:
+    """Whether a path lies on a network file system, as far as the system tells."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    except (OSError, IndexError):
+        return False
+    where = str(path.resolve())
+    best = max((m for m in mounts if where == m[0] or where.startswith(m[0].rstrip("/") + "/")), key=lambda m: len(m[0]), default=None)
+    return best is not None and best[1].startswith(_NETWORK)
+
+
+_open: dict[Path, Database] = {}
+_opening = threading.Lock()
+
+
+def database() -> Database:
+    """The database of this process at `config.state_dir()`; a forked child opens its own."""
+    path = state_dir() / "fmnb.sqlite"
+    with _opening:
+        db = _open.get(path)
+        if db is None or db._pid != os.getpid():
+            db = _open[path] = Database(path)
+        return db
+
+
+def close_all() -> None:
+    """Close what this process holds open (at kernel end, and between tests)."""
+    with _opening:
+        for db in _open.values():
+            db.close()
+        _open.clear()

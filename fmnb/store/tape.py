@@ -1,0 +1,126 @@
+"""Tapes: a JSONL file beside a notebook that lets it run again with no key and no network.
+
+One line an answer, sorted by request hash, so that two branches that record different
+cells merge without conflict and a re-recorded cell is one changed line. A line holds the
+request's hash, the model, the prompt for readers, and the answer's events with their times.
+It never holds a key: requests carry none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreError, UsageError
+from ..events import Event, ReasoningDelta, Restarted, Started, TextDelta, Waiting, event_from_dict, event_to_dict
+from ..types import Request
+from .log import prompt_text
+
+_TICK = 0.1  # text that came within this many seconds is one event on the tape
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recorded answer. `cell` is the hash of the unfilled template, model and options."""
+
+    key: str
+    cell: str
+    model: str
+    prompt: str
+    events: tuple[dict[str, Any], ...]
+
+    def replay(self) -> list[tuple[float, Event]]:
+        """(seconds since the start, event) pairs."""
+        out = []
+        for item in self.events:
+            event = event_from_dict({k: v for k, v in item.items() if k != "t"})
+            if event is not None:
+                out.append((float(item.get("t", 0.0)), event))
+        return out
+
+
+class Tape:
+    """A tape file. Reading is lazy; every recorded answer is on disk before `record` returns."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        if self.path.is_dir():
+            raise UsageError("A tape is a file", seen=str(path), todo="Name it like `tutorial.tape.jsonl`.")
+        self._entries = self._read()
+
+    def _read(self) -> dict[str, Entry]:
+        try:
+            lines = self.path.read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError) as e:
+            raise StoreError(f"The tape {self.path} cannot be read", seen=str(e), todo="Check the file, or name another.") from None
+        found = {}
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                d = json.loads(line)
+                entry = Entry(d["key"], d.get("cell", ""), d.get("model", ""), d.get("prompt", ""), tuple(d["events"]))
+            except (ValueError, KeyError, TypeError) as e:
+                hint = "Finish the merge." if line.startswith(("<<<<<<<", "=======", ">>>>>>>")) else "Delete that line; it is recorded anew."
+                raise StoreError(f"Line {number} of the tape {self.path} is not an answer", seen=f"{type(e).__name__}: {e}", todo=hint) from None
+            found[entry.key] = entry
+        return found
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: str) -> Entry | None:
+        """The answer recorded for exactly this request."""
+        return self._entries.get(key)
+
+    def earlier(self, cell: str) -> Entry | None:
+        """An answer recorded for the same cell with other inserted values."""
+        return next((e for e in self._entries.values() if cell and e.cell == cell), None)
+
+    def record(self, request: Request, key: str, cell: str, events: list[Event]) -> None:
+        """Keep an answer; it replaces what an earlier version of the same cell had left."""
+        with self._lock:
+            self._entries = {k: e for k, e in self._read().items() if not (cell and e.cell == cell and request.sample == 0)}
+            self._entries[key] = Entry(key, cell, request.model, prompt_text(request)[:300], tuple(_slim(events)))
+            self._write()
+
+    def _write(self) -> None:
+        temporary = self.path.with_name(self.path.name + f".{os.getpid()}.part")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "w", encoding="utf-8") as f:
+                for key in sorted(self._entries):
+                    e = self._entries[key]
+                    line = {"key": e.key, "cell": e.cell, "model": e.model, "prompt": e.prompt, "events": list(e.events)}
+                    f.write(json.dumps(line, ensure_ascii=False) + "\n")
+                f.flush()
+                os.fsync(f.fileno())
+            os.replace(temporary, self.path)
+        except OSError as e:
+            temporary.unlink(missing_ok=True)
+            raise StoreError(f"The tape {self.path} cannot be written", seen=str(e), todo="The answer is in the log; mend the disk and run the cell again.") from None
+
+
+def _slim(events: list[Event]) -> list[dict[str, Any]]:
+    """Events without run ids and dates: the offset in seconds is kept, text joined per tick."""
+    start = next((e.at for e in events if e.at), 0.0)
+    out: list[dict[str, Any]] = []
+    for event in events:
+        if isinstance(event, (Started, Waiting, Restarted)):
+            continue
+        t = round(max(0.0, event.at - start), 2)
+        d = event_to_dict(replace(event, run="", n=0, at=0.0))
+        last = out[-1] if out else None
+        joins = isinstance(event, (TextDelta, ReasoningDelta)) and last is not None and last["event"] == d["event"]
+        if joins and last is not None and t - last["t"] < _TICK and "extra" not in d:
+            last["text"] += d["text"]
+        else:
+            out.append({"t": t, **d})
+    return out
