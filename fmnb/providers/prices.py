@@ -1,0 +1,73 @@
+"""What a call costs, from the prices that ship with genai-prices; never touches the network.
+
+An unknown price is None, never 0. A model on this machine costs 0.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from .._loop import worker
+from .._require import require
+from ..types import Usage
+from .profiles import Profile
+
+
+def cost(profile: Profile, model: str, usage: Usage) -> float | None:
+    """US dollars of one call: the service's own figure first, then the table; None where unknown.
+
+    >>> cost(Profile("mine", base_url="http://localhost:9/v1"), "m", Usage(10, 10))
+    0.0
+    """
+    if usage.cost is not None:
+        return usage.cost
+    if profile.local:
+        return 0.0
+    if not profile.prices or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    prices = require("genai_prices", "all", "to know prices")
+    tokens = prices.Usage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cache_read_tokens=usage.cached_tokens or 0)
+    try:
+        return float(prices.calc_price(tokens, model, provider_id=profile.prices).total_price)
+    except (LookupError, ValueError):
+        return None
+
+
+def per_million(profile: Profile, model: str) -> tuple[float | None, float | None]:
+    """US dollars per million tokens in and out, at the smallest tier; None where unknown."""
+    if profile.local:
+        return 0.0, 0.0
+    found = _facts(profile, model)
+    if found is None:
+        return None, None
+    return _base(found.model_price.input_mtok), _base(found.model_price.output_mtok)
+
+
+def context(profile: Profile, model: str) -> int | None:
+    """Context length in tokens, where the price table knows it."""
+    found = None if profile.local else _facts(profile, model)
+    return getattr(found.model, "context_window", None) if found else None
+
+
+async def load() -> None:
+    """Import the table outside the event loop, so that the first answer's cost holds nobody up."""
+    if "genai_prices" not in sys.modules:
+        async for _ in worker(lambda put, stop: importlib.import_module("genai_prices") and None):
+            pass
+
+
+def _facts(profile: Profile, model: str) -> Any:
+    if not profile.prices:
+        return None
+    prices = require("genai_prices", "all", "to know prices")
+    try:
+        return prices.calc_price(prices.Usage(input_tokens=1, output_tokens=1), model, provider_id=profile.prices)
+    except (LookupError, ValueError):
+        return None
+
+
+def _base(price: Any) -> float | None:
+    base = getattr(price, "base", price)  # tiered prices have a base and steps
+    return None if base is None else float(base)

@@ -1,0 +1,232 @@
+"""Which services there are and what each does differently: one row of a table, no code.
+
+The rows are `profiles.toml`; a `[provider.NAME]` table of the user's `fmnb.toml` adds one or
+changes one. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import fnmatch
+import functools
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..config import settings
+from ..errors import EndedServiceError, SettingsError, UnknownModelError
+
+_LOOPBACK = ("localhost", "127.", "[::1]", "::1", "0.0.0.0")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How one OpenAI-compatible service is reached and where it departs from the common form.
+
+    Times are seconds. `auth` is "bearer" or the name of the header that carries the key;
+    `ignores` lists options the service accepts and does not act on; `key_hosts` are the hosts
+    (patterns as in a shell) to which the key found in `key_env` may go.
+    """
+
+    name: str
+    title: str = ""
+    base_url: str = ""
+    base_url_env: tuple[str, ...] = ()
+    needs_key: bool = True
+    key_env: tuple[str, ...] = ()
+    key_hosts: tuple[str, ...] = ()
+    auth: str = "bearer"
+    headers: dict[str, str] = field(default_factory=dict)
+    max_tokens_field: str = "max_tokens"
+    stream_options: bool = True
+    reasoning_fields: tuple[str, ...] = ("reasoning_content", "reasoning")
+    images: bool = True
+    files: bool = False
+    schema: str = "json_schema"
+    ignores: tuple[str, ...] = ()
+    models_shape: str = "data"
+    models: tuple[str, ...] = ()
+    port: int | None = None
+    start_hint: str = ""
+    connect_timeout: float = 15
+    read_timeout: float = 300
+    prices: str = ""
+    notes: str = ""
+    ended: str = ""
+    successor: str = ""
+
+    @property
+    def host(self) -> str:
+        """Host name of the base URL.
+
+        >>> Profile("mine", base_url="https://ai.example.com/v1").host
+        'ai.example.com'
+        """
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
+    def local(self) -> bool:
+        """Whether requests stay on this machine."""
+        return self.host.startswith(_LOOPBACK)
+
+    @property
+    def where(self) -> str:
+        """Who sees a request: "stays here", or the host."""
+        return "stays here" if self.local else self.host
+
+    @property
+    def label(self) -> str:
+        """The name people know."""
+        return self.title or self.name
+
+
+_FIELDS = {f.name: f for f in dataclasses.fields(Profile)}
+_CHOICES = {
+    "max_tokens_field": ("max_tokens", "max_completion_tokens"),
+    "schema": ("json_schema", "json_object", "none"),
+    "models_shape": ("data", "list", "none"),
+}
+
+
+def profile(name: str) -> Profile:
+    """The profile of that name, with the user's row and the environment's address applied.
+
+    Raises EndedServiceError for a service that closed, UnknownModelError for a name nobody
+    knows, SettingsError for a row that cannot be used.
+
+    >>> profile("openai").host
+    'api.openai.com'
+    """
+    row = _user_rows().get(name)
+    built_in = _built_in().get(name)
+    if row is None and built_in is None:
+        near = difflib.get_close_matches(name, names(), 3, 0.6)
+        raise UnknownModelError(
+            "No provider of that name",
+            seen=f"'{name}'",
+            todo=f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names())}. Add a [provider.{name}] table to fmnb.toml.",
+        )
+    found = built_in or Profile(name)
+    if row is not None:
+        found = _with_row(found, row)
+    elif found.ended:
+        raise EndedServiceError(f"{found.label} has ended", seen=found.ended, todo=found.successor)
+    found = _with_environment(found)
+    if not found.key_hosts and found.host:
+        found = dataclasses.replace(found, key_hosts=(found.host,))
+    return found
+
+
+def names(*, ended: bool = False) -> list[str]:
+    """Names that `profile` accepts, sorted; services that ended only when asked for."""
+    rows = _user_rows()
+    return sorted({n for n, p in _built_in().items() if ended or not p.ended} | set(rows))
+
+
+@functools.cache
+def _built_in() -> dict[str, Profile]:
+    import tomllib
+
+    rows = tomllib.loads((Path(__file__).parent / "profiles.toml").read_text("utf-8"))
+    return {name: _from_row(Profile(name), row) for name, row in rows.items()}
+
+
+def _user_rows() -> dict[str, dict[str, Any]]:
+    rows = settings().get("provider", {})
+    for name, row in rows.items():
+        if not isinstance(row, dict):
+            raise SettingsError("A provider in fmnb.toml is not a table", seen=f"provider.{name}", todo=f"Write [provider.{name}] and its fields.")
+    return rows
+
+
+def _with_row(base: Profile, row: dict[str, Any]) -> Profile:
+    """A user's row over a built-in one. A new address takes no key that was meant for the old one."""
+    new = _from_row(base, row)
+    if "base_url" in row:
+        if not urlsplit(new.base_url).hostname:
+            raise SettingsError("The base_url of a provider is not an address", seen=f"{base.name}: {new.base_url!r}", todo='Write it as "https://host/v1".')
+        # key variables named in the same row are meant for this address; inherited ones are not
+        owned = (new.host,) if "key_env" in row or not base.key_hosts and not base.base_url else base.key_hosts or (base.host,)
+        new = dataclasses.replace(new, base_url_env=(), key_hosts=tuple(row.get("key_hosts", owned)), ended="")
+    if not new.base_url and not new.base_url_env:
+        raise SettingsError("A provider in fmnb.toml has no address", seen=base.name, todo='Add base_url = "https://host/v1" to its table.')
+    return new
+
+
+def _from_row(base: Profile, row: dict[str, Any]) -> Profile:
+    values: dict[str, Any] = {}
+    for key, value in row.items():
+        if key not in _FIELDS or key == "name":
+            near = difflib.get_close_matches(key, [f for f in _FIELDS if f != "name"], 1, 0.5)
+            raise SettingsError(
+                "A provider's table has a field fmnb does not know",
+                seen=f"provider.{base.name}.{key}",
+                todo=f"Did you mean {near[0]}?" if near else f"Fields: {', '.join(f for f in _FIELDS if f != 'name')}.",
+            )
+        values[key] = _typed(base.name, key, value)
+    return dataclasses.replace(base, **values)
+
+
+def _typed(name: str, key: str, value: Any) -> Any:
+    kind = str(_FIELDS[key].type)
+    if kind.startswith("tuple"):
+        value = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+        good = isinstance(value, tuple) and all(isinstance(v, str) for v in value)
+    elif kind.startswith("dict"):
+        good = isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
+    elif kind == "bool":
+        good = isinstance(value, bool)
+    elif kind.startswith(("int", "float")):
+        good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    else:
+        good = isinstance(value, str)
+    if not good:
+        raise SettingsError("A provider's field has the wrong kind of value", seen=f"provider.{name}.{key} = {value!r}", todo=f"It takes {kind}.")
+    if key in _CHOICES and value not in _CHOICES[key]:
+        raise SettingsError("A provider's field has a value fmnb does not know", seen=f"provider.{name}.{key} = {value!r}", todo=f"One of {', '.join(_CHOICES[key])}.")
+    return value
+
+
+def _with_environment(p: Profile) -> Profile:
+    """The address from the environment, where the service's own tools read it too (OLLAMA_HOST and the like)."""
+    for variable in p.base_url_env:
+        if text := os.environ.get(variable, "").strip():
+            url = complete_url(text, p)
+            host = urlsplit(url).hostname or ""
+            # whoever sets the address in the environment sets the key there too
+            return dataclasses.replace(p, base_url=url, key_hosts=(*(p.key_hosts or (p.host,)), host))
+    if not urlsplit(p.base_url).hostname:
+        raise SettingsError(
+            f"{p.label} has an address of its own for every customer",
+            seen="none is set",
+            todo=f"Set {p.base_url_env[0]}, or base_url in a [provider.{p.name}] table of fmnb.toml.",
+        )
+    return p
+
+
+def complete_url(text: str, p: Profile) -> str:
+    """A full base URL from what people write: a host, host and port, or a URL without its path.
+
+    >>> complete_url("0.0.0.0:11434", Profile("ollama", base_url="http://localhost:11434/v1"))
+    'http://localhost:11434/v1'
+    """
+    usual = urlsplit(p.base_url)
+    url = urlsplit(text if "://" in text else f"{usual.scheme or 'http'}://{text}")
+    host = "localhost" if url.hostname in ("0.0.0.0", "::") else url.hostname or "localhost"
+    host = f"[{host}]" if ":" in host else host
+    port = url.port or (p.port if url.scheme == "http" else None)
+    path = url.path.rstrip("/") or usual.path.rstrip("/")
+    return f"{url.scheme}://{host}{f':{port}' if port else ''}{path}"
+
+
+def key_may_go(host: str, patterns: Iterable[str]) -> bool:
+    """Whether a key bound to hosts like `patterns` may be sent to `host`.
+
+    >>> key_may_go("evil.example", ("api.openai.com",))
+    False
+    """
+    return any(fnmatch.fnmatchcase(host, p) for p in patterns)
