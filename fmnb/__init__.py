@@ -1,3 +1,51 @@
 """Foundation models inside the notebook: call, compare and run them with one cell magic."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._names import PUBLIC, load
+
 __version__ = "0.1.0"
+__all__ = [*PUBLIC, "__version__"]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from .chat import Chat as Chat
+    from .comparison import Comparison as Comparison
+    from .comparison import compare as compare
+    from .describe import schema as schema
+    from .errors import FmnbError as FmnbError
+    from .listing import log as log
+    from .listing import models as models
+    from .model import Model as Model
+    from .model import aask as aask
+    from .model import ask as ask
+    from .model import stream as stream
+    from .prompts import Prompt as Prompt
+    from .types import Response as Response
+
+
+def __getattr__(name: str) -> Any:
+    """Public names load on first use (PEP 562)."""
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'fmnb' has no attribute {name!r}")
+    value = globals()[name] = load(PUBLIC[name])
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext fmnb`: registers `%%fm` and `%fm`; what they need is imported when first used."""
+    from .magics.register import register
+
+    register(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """`%unload_ext fmnb`: takes the magics and hooks away again."""
+    from .magics.register import unregister
+
+    unregister(shell)

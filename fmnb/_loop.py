@@ -186,3 +186,29 @@ async def merge(streams: Mapping[str, AsyncIterator[T]]) -> AsyncIterator[tuple[
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def adrain(stream: AsyncIterator[T]) -> AsyncIterator[T]:
+    """Iterate a stream of the background loop from a coroutine of the caller's own loop."""
+    here = asyncio.get_running_loop()
+    buffer: deque[T] = deque()
+    wake = asyncio.Event()
+
+    class Bell(threading.Event):
+        def set(self) -> None:
+            here.call_soon_threadsafe(wake.set)
+
+    future = asyncio.run_coroutine_threadsafe(_pump(stream, buffer, Bell()), loop())
+    future.add_done_callback(lambda _: here.call_soon_threadsafe(wake.set))
+    try:
+        while True:
+            done = future.done()
+            while buffer:
+                yield buffer.popleft()
+            if done:
+                future.result()
+                return
+            await wake.wait()
+            wake.clear()
+    finally:
+        future.cancel()

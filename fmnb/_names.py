@@ -21,9 +21,11 @@ PUBLIC = {
     "schema": "fmnb.describe:schema",
 }
 
-# provider name -> "module:function", called as function(name_after_colon) -> Backend
-BACKENDS = {
-    "echo": "fmnb.providers.echo:backend",
+# provider name -> "module:function", called as function(what_follows_the_colon) -> Backend
+BACKENDS = {"echo": "fmnb.providers.echo:backend"}
+
+# engine name -> "module:function", called as function(path_of_the_weights, full_name) -> Backend
+ENGINES = {
     "gguf": "fmnb.engines.llamacpp:backend",
     "torch": "fmnb.engines.torch_engine:backend",
 }

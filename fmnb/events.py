@@ -195,6 +195,7 @@ class Fold:
         self.text: list[str] = []
         self.reasoning: list[str] = []
         self.end: Event | None = None
+        self.n = 0
         self._extra: dict[str, Any] = {}
         self._tools: dict[int, dict[str, Any]] = {}
         self._logprobs: list[dict[str, Any]] = []
@@ -208,6 +209,7 @@ class Fold:
     def add(self, event: Event) -> None:
         """Take one event in."""
         self._last = event.at
+        self.n = event.n
         match event:
             case TextDelta(text=t):
                 if self._first is None and t:

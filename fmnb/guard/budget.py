@@ -1,0 +1,113 @@
+"""The spending cap of this kernel.
+
+A call is checked before it is sent, at its prompt's price plus its longest answer where a
+limit is known; what it really cost is added when it ends. A call whose price is unknown
+counts as over a cap, unless that was allowed.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+
+from ..config import settings
+from ..errors import BudgetError, LockedError
+from ..types import ModelCard, Request
+
+_ANSWER = 1000  # tokens an answer is assumed to have when no limit was given
+WARN = 0.8
+
+
+@dataclass(frozen=True)
+class Budget:
+    """US dollars: the cap (None is none), what was spent, and whether unknown prices pass."""
+
+    limit: float | None = None
+    spent: float = 0.0
+    allow_unknown: bool = False
+    unknown_calls: int = 0
+
+    @property
+    def left(self) -> float | None:
+        """What may still be spent."""
+        return None if self.limit is None else max(0.0, self.limit - self.spent)
+
+
+_budget = Budget()
+_lock = threading.Lock()
+
+
+def budget() -> Budget:
+    """The cap in force: the kernel's, or an administrator's if that is lower."""
+    locked = settings().lock("budget")
+    mine = _budget
+    if locked is None or (mine.limit is not None and mine.limit <= float(locked)):
+        return mine
+    return replace(mine, limit=float(locked), allow_unknown=False)
+
+
+def set_limit(limit: float | None, *, allow_unknown: bool = False) -> Budget:
+    """Set the kernel's cap in US dollars; None lifts it. An administrator's cap cannot be raised."""
+    global _budget
+    locked = settings().lock("budget")
+    if locked is not None and (limit is None or limit > float(locked)):
+        raise LockedError(
+            f"This machine's administrator caps spending at ${float(locked):g}", seen="no cap" if limit is None else f"${limit:g}", todo="Name a lower cap."
+        )
+    with _lock:
+        _budget = replace(_budget, limit=limit, allow_unknown=allow_unknown)
+    return budget()
+
+
+def reset() -> None:
+    """Start counting from zero, without a cap."""
+    global _budget
+    _budget = Budget()
+
+
+def estimate(card: ModelCard, request: Request, tokens: int) -> float | None:
+    """US dollars the call may cost at most, or None where the price is unknown. Local models cost 0."""
+    if card.local:
+        return 0.0
+    if card.price_in is None or card.price_out is None:
+        return None
+    out = request.max_tokens or min(_ANSWER, card.max_output or _ANSWER)
+    return (tokens * card.price_in + out * card.price_out) / 1e6
+
+
+def check(card: ModelCard, request: Request, tokens: int) -> None:
+    """Raise BudgetError if this call could pass the cap."""
+    b = budget()
+    if b.limit is None:
+        return
+    cost = estimate(card, request, tokens)
+    if cost is None:
+        if b.allow_unknown:
+            return
+        raise BudgetError(
+            "The price of this model is unknown, so the call counts as over the budget",
+            seen=card.name,
+            todo="`%fm budget LIMIT --allow-unknown` lets such calls pass.",
+        )
+    if b.spent + cost > b.limit:
+        raise BudgetError(
+            f"This call could cost ${cost:.4f} and would pass the budget of ${b.limit:g}",
+            seen=f"${b.spent:.4f} spent",
+            todo="Raise it with `%fm budget LIMIT`, lower --max-tokens, or use a local model.",
+        )
+
+
+def add(cost: float | None, *, local: bool = False) -> str:
+    """Count a finished exchange; returns a warning the first time 80 % is passed, else ""."""
+    global _budget
+    with _lock:
+        before = budget()
+        if cost is None:
+            if not local:
+                _budget = replace(_budget, unknown_calls=_budget.unknown_calls + 1)
+            return ""
+        _budget = replace(_budget, spent=_budget.spent + cost)
+        after = budget()
+    if after.limit and before.spent < WARN * after.limit <= after.spent:
+        return f"{after.spent / after.limit:.0%} of the budget of ${after.limit:g} is spent"
+    return ""

@@ -1,0 +1,209 @@
+"""The options of `%%fm`: one table makes the parser, the help text and the completions.
+
+Lines are split as a shell splits words. Models may stand before or after options; nothing
+may be abbreviated, and every option takes exactly the words its row says.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import UsageError
+
+
+@dataclass(frozen=True)
+class Option:
+    """A row: long name, short name, what its value is called ("" for a switch), help, kind of value."""
+
+    long: str
+    short: str
+    value: str
+    help: str
+    kind: str = "text"  # text, float, int, switch, list, pair
+
+
+OPTIONS = (
+    Option("out", "o", "NAME", "keep the answer in a notebook variable; `NAME <<` before the models does the same"),
+    Option("system", "s", "TEXT", "system prompt"),
+    Option("chat", "c", "NAME", "continue the conversation of that name"),
+    Option("temperature", "t", "NUMBER", "0 repeats, 1 and more varies", "float"),
+    Option("max-tokens", "", "N", "the longest answer", "int"),
+    Option("seed", "", "N", "same seed, same answer, where the model can", "int"),
+    Option("stop", "", "TEXT", "stop before this text (may be repeated)", "list"),
+    Option("param", "p", "KEY=VALUE", "a raw wire parameter (may be repeated)", "pair"),
+    Option("format", "f", "FORMAT", "markdown, text, code, json, html, math or image"),
+    Option("schema", "", "TEXT|NAME", "structured answer: 'name, score float, mood good|bad?'"),
+    Option("attach", "", "PATH|NAME", "image, PDF, text or table (may be repeated)", "list"),
+    Option("save", "", "NAME", "keep the prompt under a name"),
+    Option("raw", "", "", "insert nothing, send the text as typed", "switch"),
+    Option("dry", "", "", "show what would be sent, to whom, tokens and price; send nothing", "switch"),
+    Option("no-cache", "", "", "ask again even if the answer is known", "switch"),
+    Option("replay-only", "", "", "answer from the tape or fail", "switch"),
+    Option("background", "", "", "go on with the notebook while it runs", "switch"),
+)
+BY_FLAG = {f"--{o.long}": o for o in OPTIONS} | {f"-{o.short}": o for o in OPTIONS if o.short}
+
+# What does not go together, and why. Any other pair works.
+CLASHES = (
+    ("background", "out", "the variable would still be empty when the next cell runs; look at Out or `%fm log` instead"),
+    ("background", "chat", "the next turn could start before this one ended"),
+    ("background", "format=code", "a new cell can only be added while this one runs"),
+    ("chat", "models>1", "a conversation is with one model; fork it with `%fm chat NAME fork OTHER`"),
+    ("chat", "schema", "a conversation is prose; ask the structured question in a cell of its own"),
+    ("format=code", "models>1", "there is one cell below; compare first, then ask one model for code"),
+    ("format=image", "schema", "an image has no fields"),
+    ("format=code", "schema", "a structured answer is data, not code"),
+    ("format=html", "schema", "a structured answer is data, not HTML"),
+    ("format=math", "schema", "a structured answer is data, not mathematics"),
+    ("raw", "save", "a saved prompt is filled when it is used; leave --raw to that cell"),
+    ("dry", "background", "--dry sends nothing, so there is nothing to wait for"),
+    ("no-cache", "replay-only", "--replay-only never asks a model"),
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A parsed `%%fm` line."""
+
+    models: tuple[str, ...] = ()
+    out: str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of an option by its long name, with `-` as `_`."""
+        return self.values.get(name, default)
+
+
+def parse(line: str) -> Line:
+    """Read the text after `%%fm`. UsageError says what cannot be and what was meant.
+
+    >>> parse("out << echo: -t 0.2 --stop END").models
+    ('echo:',)
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError as e:
+        raise UsageError("A quote is not closed on this line", seen=line.strip(), todo=str(e)) from None
+    out = None
+    if len(words) > 1 and words[1] == "<<":
+        out, words = words[0], words[2:]
+    elif words and words[0].endswith("<<"):
+        out, words = words[0][:-2], words[1:]
+    models: list[str] = []
+    values: dict[str, Any] = {}
+    at = 0
+    while at < len(words):
+        word = words[at]
+        at += 1
+        if not word.startswith("-") or word == "-":
+            models.append(word)
+            continue
+        flag, eq, inline = word.partition("=") if word.startswith("--") else (word, "", "")
+        option = BY_FLAG.get(flag) or _unknown(flag)
+        name = option.long.replace("-", "_")
+        if option.kind == "switch":
+            if eq:
+                raise UsageError(f"{flag} takes no value", seen=word)
+            values[name] = True
+            continue
+        if eq:
+            given = inline
+        elif at < len(words) and not (words[at] in BY_FLAG):
+            given = words[at]
+            at += 1
+        else:
+            raise UsageError(f"{flag} needs a value", todo=f"{flag} {option.value}: {option.help}.")
+        _store(values, name, option, flag, given)
+    return _checked(models, out, values)
+
+
+def _unknown(flag: str) -> Option:
+    near = difflib.get_close_matches(flag, BY_FLAG, 1, 0.6)
+    later = {"--over": "a table of rows", "--with": "sources", "--tools": "tools", "--samples": "samples", "--vary": "variations", "--prompts": "several prompts"}
+    if flag in later:
+        raise UsageError(f"{flag} ({later[flag]}) is not part of this version yet", todo="`%fm help` lists what is.")
+    raise UsageError("No such option", seen=flag, todo=f"Did you mean {near[0]}?" if near else "`%%fm?` lists them.")
+
+
+def _store(values: dict[str, Any], name: str, option: Option, flag: str, given: str) -> None:
+    if option.kind == "list":
+        values[name] = (*values.get(name, ()), given)
+        return
+    if option.kind == "pair":
+        key, eq, value = given.partition("=")
+        if not eq or not key:
+            raise UsageError(f"{flag} needs KEY=VALUE", seen=given)
+        values[name] = {**values.get(name, {}), key: _literal(value)}
+        return
+    if name in values:
+        raise UsageError(f"{flag} is given twice", seen=f"{values[name]!r} and {given!r}")
+    try:
+        values[name] = {"float": float, "int": int}.get(option.kind, str)(given)
+    except ValueError:
+        raise UsageError(f"{flag} needs a {'whole number' if option.kind == 'int' else 'number'}", seen=repr(given)) from None
+
+
+def _literal(text: str) -> Any:
+    """A parameter's value as JSON where it is JSON, else the text."""
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _checked(models: list[str], out: str | None, values: dict[str, Any]) -> Line:
+    if out is not None and "out" in values:
+        raise UsageError("The answer can have one name", seen=f"{out} << and -o {values['out']}", todo="Leave one of them out.")
+    out = values.pop("out", None) if out is None else out
+    if out is not None and not out.isidentifier():
+        raise UsageError("That is not a variable name", seen=repr(out))
+    if out is not None:
+        values["out"] = out
+    has = {name: True for name, value in values.items() if value not in (None, False, (), {})}
+    if "format" in values:
+        has[f"format={values['format']}"] = True
+    if len(models) > 1:
+        has["models>1"] = True
+    if len(set(models)) < len(models):
+        twice = next(m for m in models if models.count(m) > 1)
+        raise UsageError("A model is named twice", seen=twice)
+    for a, b, why in CLASHES:
+        if has.get(a.replace("-", "_")) and has.get(b.replace("-", "_")):
+            raise UsageError(f"{_spoken(a)} and {_spoken(b)} do not go together", todo=f"{why[0].upper()}{why[1:]}.")
+    return Line(tuple(models), out, values)
+
+
+def _spoken(name: str) -> str:
+    if name == "models>1":
+        return "several models"
+    if name.startswith("format="):
+        return f"-f {name[7:]}"
+    return f"--{name}"
+
+
+def help_text() -> str:
+    """What `%%fm?` shows: usage, options, and what does not go together."""
+    rows = [f"  {(f'-{o.short}, ' if o.short else '    ') + f'--{o.long} {o.value}':<28} {o.help}" for o in OPTIONS]
+    clashes = [f"  {_spoken(a)} with {_spoken(b)}: {why}" for a, b, why in CLASHES]
+    return "\n".join(
+        [
+            "Ask a foundation model; the answer streams below the cell.",
+            "",
+            "    %%fm [NAME <<] [MODEL ...] [options]",
+            "    prompt text with {{ python expressions }}",
+            "",
+            "Without a model: `%fm use`, the notebook's choice, FMNB_MODEL, fmnb.toml, the embedded model.",
+            "Several models answer one below the other, each on its own.",
+            "",
+            "Options",
+            *rows,
+            "",
+            "Everything goes together but for",
+            *clashes,
+        ]
+    )

@@ -1,0 +1,85 @@
+"""What `%load_ext fmnb` does: two magics, a completer, an ear for failed cells. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from .._names import load
+
+
+class LazyMagic:
+    """A magic whose code and help are imported when it is first used."""
+
+    def __init__(self, name: str, run: str, doc: str):
+        self.__name__ = name
+        self._run = run
+        self._doc = doc
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        return load(self._doc)()
+
+    def __call__(self, *args: str) -> Any:
+        return load(self._run)(*args)
+
+    # IPython must not expand `{x}` and `$x` on our line.
+    _ipython_magic_no_var_expand = True
+
+
+def _complete(shell: Any, event: Any) -> list[str]:
+    return load("fmnb.magics.complete:complete")(shell, event)
+
+
+class _ErrorEar:
+    """Remembers the last failed cell, for `%fm fix` and `%fm explain`."""
+
+    def __init__(self, shell: Any):
+        self.last: tuple[BaseException, str, int | None] | None = None
+        self.shell = shell
+
+    def __call__(self, result: Any = None) -> None:
+        error = getattr(result, "error_in_exec", None) or getattr(result, "error_before_exec", None)
+        source = getattr(getattr(result, "info", None), "raw_cell", "") or ""
+        ours = type(error).__module__.startswith("fmnb.") or source.lstrip().startswith(("%fm fix", "%fm explain"))
+        if error is not None and not ours and not isinstance(error, KeyboardInterrupt):
+            self.last = (error, source, getattr(result, "execution_count", None))
+
+
+def register(shell: Any) -> None:
+    """Give the shell the magics; twice is once."""
+    if getattr(shell, "_fmnb_ear", None) is not None:
+        return
+    shell.register_magic_function(LazyMagic("fm", "fmnb.magics.cell:run", "fmnb.magics.options:help_text"), "cell", "fm")
+    shell.register_magic_function(LazyMagic("fm", "fmnb.magics.line:run", "fmnb.magics.line:help_text"), "line", "fm")
+    ear = shell._fmnb_ear = _ErrorEar(shell)
+    shell.events.register("post_run_cell", ear)
+    for key in ("%%fm", "%fm"):
+        shell.set_hook("complete_command", _complete, str_key=key)
+    if hasattr(shell, "kernel"):
+        # A kernel idles right after start: use that, not the user's first cell. A short delay
+        # keeps it out of the way of the cell that loads us.
+        timer = threading.Timer(0.3, _warm_up)
+        timer.daemon = True
+        timer.start()
+
+
+def _warm_up() -> None:
+    try:
+        load("fmnb.magics.cell:run")
+        load("fmnb.views.html:render")
+    except Exception:  # whatever is wrong shows in the first cell, with its message
+        pass
+
+
+def unregister(shell: Any) -> None:
+    """Take everything back."""
+    ear = getattr(shell, "_fmnb_ear", None)
+    if ear is None:
+        return
+    shell.events.unregister("post_run_cell", ear)
+    for kind in ("cell", "line"):
+        shell.magics_manager.magics[kind].pop("fm", None)
+    for key in ("%%fm", "%fm"):
+        shell.strdispatchers["complete_command"].strs.pop(key, None)
+    shell._fmnb_ear = None

@@ -1,0 +1,294 @@
+"""Everything that surrounds one call, each concern a short named step.
+
+    started → structure → tape → cache → budget → retry → host → backend
+
+A step takes the call and the next step's stream and yields events. `run` stamps what
+comes out. Only this file calls a backend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeAlias
+
+from ._loop import aclose
+from .backend import Backend
+from .errors import (
+    BudgetError,
+    CallError,
+    ConnectionFailedError,
+    FmnbError,
+    KeyMissingError,
+    ModelError,
+    ReplayMissError,
+    SchemaMismatchError,
+    StoreError,
+)
+from .events import (
+    Event,
+    Failed,
+    Finished,
+    Notice,
+    Restarted,
+    Stamper,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+    Used,
+    Waiting,
+    new_run,
+)
+from .guard import budget
+from .schema_text import SchemaSpec, parse, repair_prompt
+from .store import cache, log
+from .store.tape import Tape
+from .types import Request, message
+
+ATTEMPTS = 4  # of one call, the first included
+LONGEST_WAIT = 120.0  # seconds a service may ask us to wait before we give up instead
+PER_HOST = 16  # calls to one host at a time
+_REPLAY = 1.5  # seconds a replay takes at most
+
+
+class Target(Protocol):
+    """Where a call goes; the backend is made when it is needed, a replay never needs it."""
+
+    @property
+    def asked(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def where(self) -> str: ...
+    @property
+    def local(self) -> bool: ...
+    def open(self) -> Backend: ...
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request on its way, and what the user wants done around it.
+
+    `cell` identifies the unfilled prompt for tapes; `tape_only` makes a miss an error.
+    """
+
+    request: Request
+    target: Target
+    spec: SchemaSpec | None = None
+    use_cache: bool = True
+    tape: Tape | None = None
+    tape_only: bool = False
+    cell: str = ""
+    parent: str = ""
+    run: str = field(default_factory=new_run)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+Step: TypeAlias = Callable[[Call], AsyncIterator[Event]]
+
+
+async def run(call: Call) -> AsyncIterator[Event]:
+    """The stamped events of one call. A failure is a `Failed` event, then the error is raised."""
+    stamp = Stamper(call.run)
+    stream = structure(call)
+    try:
+        yield stamp(
+            Started(
+                model=call.request.model,
+                where=call.target.where,
+                parent=call.parent,
+                request=call.request,
+                meta={"asked": call.target.asked, **call.meta},
+            )
+        )
+        async for event in stream:
+            yield stamp(event)
+    except FmnbError as e:
+        e.run = call.run
+        yield stamp(Failed(error=e.to_dict()))
+        raise
+    except Exception as e:  # a bug: recorded, then shown whole
+        yield stamp(Failed(error={"kind": type(e).__name__, "what": f"fmnb failed: {type(e).__name__}: {e}"}))
+        raise
+    finally:
+        await aclose(stream)
+
+
+async def structure(call: Call) -> AsyncIterator[Event]:
+    """Check a structured answer, and ask once more when it does not fit its schema."""
+    if call.spec is None:
+        async for event in tape(call):
+            yield event
+        return
+    for attempt in (1, 2):
+        text: list[str] = []
+        end: Finished | None = None
+        async for event in tape(call):
+            if isinstance(event, TextDelta):
+                text.append(event.text)
+            if isinstance(event, Finished):
+                end = event
+            else:
+                yield event
+        try:
+            data = parse("".join(text), call.spec)
+        except SchemaMismatchError as e:
+            if attempt == 2 or (end is not None and end.reason == "length"):
+                if end is not None and end.reason == "length":
+                    e = SchemaMismatchError("The answer was cut at its longest length before it was complete", todo="Raise --max-tokens.", billed=e.billed)
+                raise e from None
+            yield Restarted(reason=e.what)
+            yield Notice(kind="note", text="asked again: the first answer did not match the schema")
+            again = (*call.request.messages, message("assistant", "".join(text)), message("user", repair_prompt(e)))
+            call = replace(call, request=replace(call.request, messages=again), cell=call.cell and call.cell + "+repair")
+            continue
+        assert end is not None
+        yield replace(end, data=data)
+        return
+
+
+async def tape(call: Call) -> AsyncIterator[Event]:
+    """Replay from the tape, or go on and record."""
+    if call.tape is None:
+        if call.tape_only:
+            raise ReplayMissError("There is no tape to replay from", todo="`%fm tape FILE` first.")
+        async for event in cached(call):
+            yield event
+        return
+    key = call.request.key()
+    entry = call.tape.get(key)
+    if entry is not None:
+        async for event in _replay(entry.replay(), "replayed"):
+            yield event
+        return
+    if call.tape_only:
+        raise ReplayMissError(
+            f"The tape {call.tape.path.name} does not hold this request",
+            seen=f"{len(call.tape)} answers recorded; " + ("this cell was recorded with other values" if call.tape.earlier(call.cell) else "this cell was never recorded"),
+            todo="Run it without --replay-only to record it.",
+        )
+    stamp, events = Stamper(call.run), []
+    try:
+        async for event in cached(call):
+            events.append(stamp(event))
+            yield event
+    except (ModelError, KeyMissingError, ConnectionFailedError) as e:
+        stale = call.tape.earlier(call.cell)
+        if stale is None or any(isinstance(x, TextDelta) for x in events):
+            raise
+        yield Notice(kind="warning", text=f"stale: recorded for other values of this prompt, because {e.what[0].lower()}{e.what[1:]}")
+        async for event in _replay(stale.replay(), "stale"):
+            yield event
+        return
+    call.tape.record(call.request, key, call.cell, events)
+
+
+async def _replay(items: list[tuple[float, Event]], source: str) -> AsyncIterator[Event]:
+    """Stored events at the pace they came, squeezed into a short while."""
+    whole = max((t for t, _ in items), default=0.0)
+    scale = min(1.0, _REPLAY / whole) if whole else 0.0
+    began = time.monotonic()
+    for t, event in items:
+        delay = began + t * scale - time.monotonic()
+        if delay > 0.005:
+            await asyncio.sleep(delay)
+        if isinstance(event, Used):
+            event = Used(usage=replace(event.usage, cost=0.0 if event.usage.cost is not None else None))
+        yield replace(event, source=source) if isinstance(event, Finished) else event
+
+
+async def cached(call: Call) -> AsyncIterator[Event]:
+    """Answer from the cache, or go on and keep the answer. Deterministic calls only."""
+    if not call.use_cache or not call.target.open().deterministic(call.request):
+        async for event in affordable(call):
+            yield event
+        return
+    key = call.request.key()
+    try:
+        found = cache.get(key) if log.enabled() else None
+    except StoreError:
+        found = None  # the log sink has said so already
+    if found is not None:
+        async for event in _replay([(0.0, e) for e in found], "cached"):
+            yield event
+        return
+    kept: list[Event] = []
+    complete = False
+    async for event in affordable(call):
+        if isinstance(event, TextDelta) and kept and isinstance(kept[-1], TextDelta):
+            kept[-1] = TextDelta(text=kept[-1].text + event.text)
+        elif not isinstance(event, Waiting):
+            kept.append(event)
+        complete = complete or (isinstance(event, Finished) and event.reason in ("stop", "length"))
+        yield event
+    if complete and log.enabled():
+        try:
+            cache.put(key, call.run, kept)
+        except StoreError:
+            pass
+
+
+async def affordable(call: Call) -> AsyncIterator[Event]:
+    """Refuse what could pass the budget; count what was spent."""
+    backend = call.target.open()
+    if budget.budget().limit is not None:
+        budget.check(backend.card, call.request, backend.count(call.request).tokens)
+    async for event in retried(call, backend):
+        yield event
+        if isinstance(event, Used) and (warning := budget.add(event.usage.cost, local=backend.card.local)):
+            yield Notice(kind="warning", text=warning)
+
+
+async def retried(call: Call, backend: Backend) -> AsyncIterator[Event]:
+    """Try again after a passing failure, visibly, as long as nothing of the answer has come."""
+    for attempt in range(1, ATTEMPTS + 1):
+        began = False
+        stream = held(call, backend)
+        try:
+            async for event in stream:
+                began = began or isinstance(event, (TextDelta, ToolCallDelta))
+                yield event
+            return
+        except CallError as e:
+            delay = e.retry_after if e.retry_after is not None else min(8.0, 0.5 * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25)
+            if began or not e.retryable or attempt == ATTEMPTS or isinstance(e, BudgetError):
+                raise
+            if delay > LONGEST_WAIT:
+                e.todo = f"The service asks to wait {delay:.0f} s. Run the cell again then, or name another model."
+                raise
+            why = e.what
+        finally:
+            await aclose(stream)
+        until = time.monotonic() + delay
+        while (left := until - time.monotonic()) > 0:
+            yield Waiting(reason=why, seconds=round(left, 1), attempt=attempt + 1)
+            await asyncio.sleep(min(1.0, left))
+
+
+_hosts: dict[str, asyncio.Semaphore] = {}
+
+
+async def held(call: Call, backend: Backend) -> AsyncIterator[Event]:
+    """No more than so many calls to one host at a time; engines queue by themselves."""
+    if backend.card.local:
+        async for event in _backend(call, backend):
+            yield event
+        return
+    gate = _hosts.setdefault(backend.card.where, asyncio.Semaphore(PER_HOST))
+    if gate.locked():
+        yield Waiting(reason=f"{PER_HOST} calls to {backend.card.where} are under way")
+    async with gate:
+        async for event in _backend(call, backend):
+            yield event
+
+
+async def _backend(call: Call, backend: Backend) -> AsyncIterator[Event]:
+    stream = backend.stream(call.request)
+    try:
+        async for event in stream:
+            yield event
+    finally:
+        await aclose(stream)

@@ -1,0 +1,56 @@
+"""What this kernel remembers between cells: the choice, the last exchange, the tape.
+
+One object per kernel. Nothing here is sent to a model unless the user names it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .config import settings
+
+if TYPE_CHECKING:
+    from .model import Asked
+    from .store.tape import Tape
+
+
+@dataclass
+class Session:
+    """`chosen` maps who chose (kernel, notebook) to (when, model); the later one holds."""
+
+    chosen: dict[str, tuple[float, str]] = field(default_factory=dict)
+    last: Asked | None = None
+    tape: Tape | None = None
+    notebook: str = ""
+    error: Any = None  # the last exception of a cell and the cell's text, as a magic saw it
+    proposals: dict[str, str] = field(default_factory=dict)
+
+    def choose(self, model: str, by: str = "kernel") -> None:
+        """Remember a choice; by is kernel (`%fm use`) or notebook (its metadata). "" takes it back."""
+        if model:
+            self.chosen[by] = (time.monotonic(), model)
+        else:
+            self.chosen.pop(by, None)
+
+
+session = Session()
+
+
+def default_model() -> tuple[str, str]:
+    """(model, who says so) when a cell names none; ("", "") when nobody does.
+
+    `%fm use` and the notebook's choice, the later of the two > environment > project >
+    user > administrator's default.
+    """
+    if session.chosen:
+        by, (_, model) = max(session.chosen.items(), key=lambda kv: kv[1][0])
+        return model, {"kernel": "%fm use", "notebook": "this notebook"}.get(by, by)
+    if model := os.environ.get("FMNB_MODEL", ""):
+        return model, "FMNB_MODEL"
+    s = settings()
+    if model := s.get("default.model", ""):
+        return str(model), f"{s.where('default.model')} fmnb.toml"
+    return "", ""
