@@ -1,0 +1,147 @@
+"""What this machine has left for a model: memory, cores, and whether both are wanted by others.
+
+Uses psutil where it is installed, else what the system offers; None means unknown.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+from pathlib import Path
+
+from ..errors import CannotFitError, SettingsError
+
+_FRESH = 10.0  # seconds for which a reading of others' load counts as now
+_SAMPLE = 0.03  # seconds to look where there is no reading yet
+
+
+def available_memory() -> int | None:
+    """Bytes that can be had without swapping, within a container's limit where there is one."""
+    found = [n for n in (_system_memory(), _container_memory()) if n is not None]
+    return min(found) if found else None
+
+
+def _system_memory() -> int | None:
+    if importlib.util.find_spec("psutil"):
+        import psutil
+
+        return int(psutil.virtual_memory().available)
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _container_memory() -> int | None:
+    """What a cgroup leaves. Its page cache is given back on demand, so inactive files count as free."""
+    root = Path("/sys/fs/cgroup")
+    try:
+        limit = (root / "memory.max").read_text().strip()
+        if limit == "max":
+            return None
+        used = int((root / "memory.current").read_text())
+        stats = dict(line.split() for line in (root / "memory.stat").read_text().splitlines())
+        return int(limit) - used + int(stats.get("inactive_file", 0))
+    except (OSError, ValueError):
+        return None
+
+
+def process_memory() -> int | None:
+    """Bytes of memory this process holds now (mapped weights included)."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        pass
+    if importlib.util.find_spec("psutil"):
+        import psutil
+
+        return int(psutil.Process().memory_info().rss)
+    return None
+
+
+def check_fits(name: str, need: int, what: str) -> None:
+    """Raise CannotFitError when `need` bytes are more than there are; `what` says what they are for."""
+    have = available_memory()
+    if have is not None and need > have:
+        raise CannotFitError(
+            "This model does not fit into memory",
+            seen=f"{name} needs about {gib(need)} ({what}); {gib(have)} are free",
+            todo="Free memory (`%fm unload`, other kernels), take a smaller model or quantisation, or shorten the prompt.",
+        )
+
+
+def gib(n: int) -> str:
+    """Bytes as people read them.
+
+    >>> gib(98_362_432), gib(7_500_000_000)
+    ('94 MiB', '7.0 GiB')
+    """
+    return f"{n / 2**30:.1f} GiB" if n >= 2**30 else f"{n / 2**20:.0f} MiB"
+
+
+def cores() -> int:
+    """Physical cores this process may use."""
+    try:
+        allowed = len(os.sched_getaffinity(0))
+    except AttributeError:
+        allowed = os.cpu_count() or 1
+    physical = None
+    if importlib.util.find_spec("psutil"):
+        import psutil
+
+        physical = psutil.cpu_count(logical=False)
+    return max(1, min(allowed, physical or allowed))
+
+
+def threads() -> tuple[int, str]:
+    """How many threads an engine should compute with, and a word for the user when that is few.
+
+    `FMNB_THREADS` decides if set. Otherwise all cores but those that others keep busy:
+    threads that wait for a core stall all the rest at every step.
+    """
+    if chosen := os.environ.get("FMNB_THREADS"):
+        if not chosen.isdigit() or int(chosen) < 1:
+            raise SettingsError("FMNB_THREADS is not a number of threads", seen=repr(chosen), todo="Set it to 1 or more, or unset it.")
+        return int(chosen), ""
+    have = cores()
+    free = max(1, min(have, round(have - others_busy())))
+    return free, "" if free == have else f"machine busy: {free} thread{'s' if free > 1 else ''}"
+
+
+_last: tuple[float, float, float] | None = None
+
+
+def others_busy() -> float:
+    """How many cores other processes keep busy, measured since the last look; 0.0 where unknown."""
+    global _last
+    before, now = _last, _times()
+    if now is None:
+        return 0.0
+    if before is None or not 0.1 < now[0] - before[0] < _FRESH:
+        before = now
+        time.sleep(_SAMPLE)
+        now = _times() or now
+    _last = now
+    span = now[0] - before[0]
+    return max(0.0, (now[1] - before[1]) - (now[2] - before[2])) / span if span > 0 else 0.0
+
+
+def _times() -> tuple[float, float, float] | None:
+    """Now, busy core-seconds of the machine, core-seconds of this process."""
+    own = sum(os.times()[:2])
+    try:
+        with open("/proc/stat") as f:
+            user, nice, system, _idle, _wait, irq, soft, *_ = map(int, f.readline().split()[1:])
+        return time.monotonic(), (user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK"), own
+    except (OSError, ValueError):
+        pass
+    if importlib.util.find_spec("psutil"):
+        import psutil
+
+        t = psutil.cpu_times()
+        return time.monotonic(), t.user + t.system + getattr(t, "nice", 0.0), own
+    return None

@@ -1,0 +1,311 @@
+"""The llama.cpp engine as a Backend: a Request goes to a loaded GGUF model, Events come back.
+
+A worker thread runs the model, because a native call would swallow an interrupt. The
+stream can be closed at any moment: the caller goes on at once, the model stops at its
+next token or slice of the prompt, and a call that comes meanwhile says that it waits.
+
+Greedy by default (temperature 0), so that a notebook gives the same answers again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from .._loop import worker
+from ..backend import estimate_tokens
+from ..errors import BadRequestError, CallError, CannotFitError, ContextTooLongError, FmnbError, MissingPackageError, ServerError
+from ..events import Event, Finished, Logprobs, Notice, Progress, ReasoningDelta, TextDelta, ToolCallDelta, Used
+from ..types import File, Image, Message, ModelCard, Request, TokenCount, ToolCall, ToolResult, Usage
+from . import gguf, host
+from .llama_model import LlamaModel, load, most_context, needs, start_context
+from .residents import Resident, closing, resident
+
+DEFAULT_MAX_TOKENS = 512
+_CHEAP_TO_LOAD = 300 << 20  # bytes of a file that is loaded only to count tokens
+
+# Raw parameters (`-p`) the engine reads. It ignores others in silence, so they are named to the user.
+_RAW = frozenset(
+    "adaptive_decay adaptive_target cache_prompt chat_template_kwargs dry_allowed_length dry_base dry_multiplier dry_penalty_last_n"
+    " dry_sequence_breakers dynatemp_exponent dynatemp_range frequency_penalty grammar ignore_eos logit_bias min_keep min_p mirostat"
+    " mirostat_eta mirostat_tau parallel_tool_calls post_sampling_probs presence_penalty reasoning_format repeat_last_n repeat_penalty"
+    " samplers t_max_predict_ms tool_choice top_k top_n_sigma top_p typical_p xtc_probability xtc_threshold".split()
+)
+
+
+def backend(path: str | Path, name: str = "") -> LlamaBackend:
+    """The backend of a GGUF file. Only its head is read here; the weights load with the first call.
+
+    `name` is what the user calls the model. Raises NotPulledError when the file is not there,
+    DownloadError when it is cut, ModelError when it is damaged.
+    """
+    file = Path(path).expanduser().resolve()
+    return LlamaBackend(gguf.read(file), name or f"gguf:{file}")
+
+
+class LlamaBackend:
+    """A GGUF model on llama.cpp. The weights are shared by all backends of the same file."""
+
+    def __init__(self, head: gguf.Gguf, name: str):
+        self._head = head
+        self._chat = bool(head.chat_template)
+        context = start_context(head, 0)
+        self._card = ModelCard(
+            name=name,
+            provider="gguf",
+            where="stays here",
+            local=True,
+            context=head.context,
+            chat=self._chat,
+            price_in=0.0,
+            price_out=0.0,
+            licence=head.licence,
+            size=head.size,
+            memory=needs(head, context).total,
+            source=str(head.path),
+        )
+
+    @property
+    def card(self) -> ModelCard:
+        """What the file's head says; `memory` is the estimate for the context it starts with."""
+        return self._card
+
+    def deterministic(self, request: Request) -> bool:
+        """Greedy, or with a seed; not when a time limit may cut the answer."""
+        return (not request.temperature or request.seed is not None) and "t_max_predict_ms" not in request.extra
+
+    def count(self, request: Request) -> TokenCount:
+        """Exact where the model is loaded, or small enough to load for this; else an estimate."""
+        place = self._place()
+        model = place.model
+        try:
+            if model is None and self._head.size <= _CHEAP_TO_LOAD:
+                with place.hold(_ignore, threading.Event()) as mine:
+                    model = place.model or (self._load(place, self._room(request), _ignore, closing.is_set) if mine else None)
+            if model is not None:
+                return TokenCount(model.count(self._prompt(request), self._chat), exact=True, method="the model's tokenizer")
+        except (OSError, ValueError, CannotFitError, MissingPackageError):
+            pass
+        return estimate_tokens(request)
+
+    def stream(self, request: Request) -> AsyncIterator[Event]:
+        """Answer one request."""
+
+        def work(put: Callable[[Event], None], stop: threading.Event) -> None:
+            place = self._place()
+            with place.hold(put, stop) as mine:
+                if mine:
+                    self._answer(place, request, put, lambda: stop.is_set() or closing.is_set())
+
+        return worker(work)
+
+    def _place(self) -> Resident:
+        place = resident("gguf", self._head.path)
+        place.name = self._card.name
+        return place
+
+    def _answer(self, place: Resident, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
+        body, not_applied = self._body(request)
+        for name in not_applied:
+            put(Notice(kind="not_applied", text=name))
+        before = place.model
+        model, prompt_tokens = self._ready(place, request, body, put, stopped)
+        if model is None or stopped():
+            return
+        if model.note:
+            put(Notice(kind="note", text=model.note))
+        if prompt_tokens is not None and request.max_tokens is None:
+            body["max_tokens"] = min(DEFAULT_MAX_TOKENS, model.context - prompt_tokens)
+        answer = _Answer(put, stopped)
+        try:
+            model.ask(body, self._chat, answer.chunk)
+        except (ValueError, RuntimeError) as e:  # what the library raises for a body it cannot use
+            raise _refused(str(e)) from None
+        if answer.error is not None:
+            raise answer.error
+        if not stopped():
+            extra = answer.extra | {"context": model.context, "threads": model.threads, "memory": model.memory}
+            if (held := host.process_memory()) is not None:
+                extra["process_memory"] = held
+            if model is not before:
+                extra["load_seconds"] = round(model.seconds, 3)
+            put(Used(usage=answer.usage))
+            put(Finished(reason=answer.reason, model=self._card.name, extra=extra))
+
+    def _ready(
+        self, place: Resident, request: Request, body: dict[str, Any], put: Callable[[Event], None], stopped: Callable[[], bool]
+    ) -> tuple[LlamaModel | None, int | None]:
+        """The loaded model with room for this request, and the prompt's tokens where they had to be counted."""
+        model = place.model
+        if model is None:
+            model = self._load(place, self._room(request), put, stopped)
+        if model is None:
+            return None, None
+        answer = request.max_tokens or DEFAULT_MAX_TOKENS
+        if _most_tokens(request) + answer <= model.context:
+            return model, None
+        try:
+            tokens = model.count(body, self._chat)
+        except ValueError as e:
+            raise _refused(str(e)) from None
+        most = most_context(self._head)
+        least = tokens + (request.max_tokens or 1)
+        if least > most:
+            raise ContextTooLongError(
+                f"Prompt and answer do not fit: {least - most:,} tokens too many",
+                seen=f"{tokens:,} tokens of prompt and {request.max_tokens or 'at least 1'} of answer; the model holds {most:,}",
+                todo="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
+            )
+        if tokens + answer > model.context < most:
+            wanted = min(most, max(tokens + answer, 2 * model.context))
+            place.model = model = None  # its memory goes before the larger one comes
+            model = self._load(place, wanted, put, stopped)
+        return model, tokens
+
+    def _load(self, place: Resident, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> LlamaModel | None:
+        model = load(self._head.path, min(wanted, most_context(self._head)), put, stopped)
+        if model is not None:
+            place.model, place.memory = model, model.memory
+        return model
+
+    def _room(self, request: Request) -> int:
+        """Tokens to make room for before anything can be counted."""
+        return _most_tokens(request) // 3 + (request.max_tokens or DEFAULT_MAX_TOKENS)
+
+    def _prompt(self, request: Request) -> dict[str, Any]:
+        if self._chat:
+            body: dict[str, Any] = {"messages": [w for m in request.messages for w in _wire(m)]}
+            if request.tools:
+                body["tools"] = list(request.tools)
+            return body
+        return {"prompt": "\n\n".join(w["content"] for m in request.messages for w in _wire(m))}
+
+    def _body(self, request: Request) -> tuple[dict[str, Any], list[str]]:
+        """The request in the engine's words, and the names of what it cannot apply."""
+        body = self._prompt(request)
+        not_applied = [k for k in request.extra if k not in _RAW]
+        if request.tools and not self._chat:
+            not_applied.append("tools")
+        temperature = request.temperature or 0.0
+        body |= {
+            "temperature": temperature,
+            "max_tokens": DEFAULT_MAX_TOKENS if request.max_tokens is None else request.max_tokens,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "return_progress": True,
+        }
+        if temperature == 0:
+            body["top_k"] = 1
+        if request.seed is not None:
+            body["seed"] = request.seed + request.sample
+        if request.stop:
+            body["stop"] = list(request.stop)
+        if request.logprobs is not None:
+            body |= {"logprobs": True, "top_logprobs": request.logprobs} if self._chat else {"logprobs": max(1, request.logprobs)}
+        if request.schema is not None:
+            if self._chat:
+                body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": request.schema, "strict": True}}
+            else:
+                body["json_schema"] = request.schema
+        body |= {k: v for k, v in request.extra.items() if k in _RAW}
+        return body, not_applied
+
+
+class _Answer:
+    """Turns the engine's chunks into events as they come, and keeps what the end needs."""
+
+    def __init__(self, put: Callable[[Event], None], stopped: Callable[[], bool]):
+        self._put = put
+        self._stopped = stopped
+        self.error: Exception | None = None
+        self.reason = "stop"
+        self.usage = Usage(cost=0.0)
+        self.extra: dict[str, Any] = {}
+
+    def chunk(self, raw: bytes) -> bool:
+        """Take one chunk; True stops the engine. An exception must not leave: the library swallows it and goes on."""
+        try:
+            if self._stopped():
+                return True
+            self._take(json.loads(raw))
+            return self.error is not None
+        except Exception as e:
+            self.error = e
+            return True
+
+    def _take(self, chunk: dict[str, Any]) -> None:
+        for choice in chunk.get("choices", ()):
+            delta = choice.get("delta", choice)
+            if probabilities := choice.get("logprobs"):
+                self._put(Logprobs(tokens=tuple(_logprob(t) for t in probabilities.get("content") or ())))
+            if text := delta.get("content") or delta.get("text"):
+                self._put(TextDelta(text=text))
+            elif thought := delta.get("reasoning_content"):
+                self._put(ReasoningDelta(text=thought))
+            for call in delta.get("tool_calls") or ():
+                f = call.get("function", {})
+                index, name, arguments = call.get("index", 0), f.get("name") or "", f.get("arguments") or ""
+                self._put(ToolCallDelta(index=index, id=call.get("id") or "", name=name, arguments=arguments))
+            self.reason = choice.get("finish_reason") or self.reason
+        if progress := chunk.get("prompt_progress"):
+            done, total = progress["processed"], progress["total"]
+            if 0 < done < total:
+                self._put(Progress(stage="reading the prompt", done=done, total=total, unit="tokens"))
+        if usage := chunk.get("usage"):
+            cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+            self.usage = Usage(usage.get("prompt_tokens"), usage.get("completion_tokens"), cached, cost=0.0)
+        if timings := chunk.get("timings"):
+            self.extra["tokens_per_second"] = round(timings.get("predicted_per_second") or 0.0, 2)
+            self.extra["prompt_tokens_per_second"] = round(timings.get("prompt_per_second") or 0.0, 2)
+        if error := chunk.get("error"):
+            self.error = _refused(error.get("message", "no reason given"), error)
+
+
+def _logprob(token: dict[str, Any]) -> dict[str, Any]:
+    top = [[t["token"], t["logprob"]] for t in token.get("top_logprobs") or ()]
+    return {"token": token["token"], "logprob": token["logprob"], "top": top}
+
+
+def _refused(words: str, error: dict[str, Any] | None = None) -> CallError:
+    """The engine's own error as one of ours."""
+    error = error or {}
+    if error.get("type") == "exceed_context_size_error":
+        over = error.get("n_prompt_tokens", 0) - error.get("n_ctx", 0)
+        return ContextTooLongError(f"The prompt is {over:,} tokens too long", seen=words, todo="Shorten the prompt.")
+    if error.get("code", 400) >= 500:
+        return ServerError("The engine failed", seen=words, retryable=False, todo="`%fm unload`, then try again.")
+    return BadRequestError("The engine refused the request", seen=words, todo="Check parameters and schema.")
+
+
+def _most_tokens(request: Request) -> int:
+    """More tokens than the prompt can have: no token is shorter than a byte, and templates add a little."""
+    total = 512
+    for m in request.messages:
+        total += 32 + sum(len((getattr(p, "text", "") or getattr(p, "content", "") or getattr(p, "arguments", "")).encode()) for p in m.parts)
+    return total + (len(json.dumps(request.tools)) if request.tools else 0)
+
+
+def _wire(m: Message) -> list[dict[str, Any]]:
+    """A message as the chat template wants it; each tool result is a message of its own."""
+    if pictures := [p for p in m.parts if isinstance(p, (Image, File))]:
+        what = "see images" if isinstance(pictures[0], Image) else "read files"
+        raise BadRequestError(
+            f"This model cannot {what}", seen=pictures[0].media_type, todo="Take a model that can, or put its content into the prompt as text."
+        )
+    results = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
+    if m.role == "tool":
+        return results
+    out: dict[str, Any] = {"role": m.role, "content": m.text}
+    calls = [
+        {"id": p.id, "type": "function", "function": {"name": p.name, "arguments": p.arguments}} for p in m.parts if isinstance(p, ToolCall)
+    ]
+    if calls:
+        out["tool_calls"] = calls
+    return [out]
+
+
+def _ignore(_: Event) -> None:
+    pass
