@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import fnmatch
 import functools
+import ipaddress
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ from urllib.parse import urlsplit
 
 from ..config import settings
 from ..errors import EndedServiceError, SettingsError, UnknownModelError
-
-_LOOPBACK = ("localhost", "127.", "[::1]", "::1", "0.0.0.0")
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ class Profile:
     @property
     def local(self) -> bool:
         """Whether requests stay on this machine."""
-        return self.host.startswith(_LOOPBACK)
+        return is_loopback(self.host)
 
     @property
     def where(self) -> str:
@@ -125,6 +122,12 @@ def names(*, ended: bool = False) -> list[str]:
     """Names that `profile` accepts, sorted; services that ended only when asked for."""
     rows = _user_rows()
     return sorted({n for n, p in _built_in().items() if ended or not p.ended} | set(rows))
+
+
+def is_original(p: Profile) -> bool:
+    """Whether the keys of this profile are those of a service the package itself names, reached there by https."""
+    own = _built_in().get(p.name)
+    return own is not None and own.base_url.startswith("https://")
 
 
 @functools.cache
@@ -208,6 +211,19 @@ def _with_environment(p: Profile) -> Profile:
     return p
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host name means this machine.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost.example.com")
+    (True, False)
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
 def complete_url(text: str, p: Profile) -> str:
     """A full base URL from what people write: a host, host and port, or a URL without its path.
 
@@ -221,12 +237,3 @@ def complete_url(text: str, p: Profile) -> str:
     port = url.port or (p.port if url.scheme == "http" else None)
     path = url.path.rstrip("/") or usual.path.rstrip("/")
     return f"{url.scheme}://{host}{f':{port}' if port else ''}{path}"
-
-
-def key_may_go(host: str, patterns: Iterable[str]) -> bool:
-    """Whether a key bound to hosts like `patterns` may be sent to `host`.
-
-    >>> key_may_go("evil.example", ("api.openai.com",))
-    False
-    """
-    return any(fnmatch.fnmatchcase(host, p) for p in patterns)
