@@ -101,7 +101,7 @@ def start_context(head: gguf.Gguf, wanted: int) -> int:
 
 
 class LlamaModel:
-    """A loaded model. It goes when the last reference to it goes."""
+    """A loaded model, until `close`."""
 
     def __init__(self, head: gguf.Gguf, server: Any, context: int, threads: int, note: str, seconds: float, address: _Address):
         self.head = head
@@ -112,6 +112,10 @@ class LlamaModel:
         self.seconds = seconds
         self.memory = needs(head, context).total
         self._address = address
+
+    def close(self) -> None:
+        """Free its memory at once, whoever still refers to it (a traceback does, for a while)."""
+        self.server = None
 
     def ask(self, body: dict[str, Any], chat: bool, on_chunk: Callable[[bytes], bool]) -> None:
         """Answer, one JSON chunk at a time; `on_chunk` gives True to stop. Blocks: for worker threads alone."""

@@ -161,7 +161,8 @@ class LlamaBackend:
             )
         if tokens + answer > model.context < most:
             wanted = min(most, max(tokens + answer, 2 * model.context))
-            place.model = model = None  # its memory goes before the larger one comes
+            model.close()  # its memory goes before the larger one comes
+            place.model = None
             model = self._load(place, wanted, put, stopped)
         return model, tokens
 

@@ -1,8 +1,8 @@
 """Which models are in memory, whatever engine put them there.
 
 One model per engine and file in a process, one call at a time on each. An engine takes
-its Resident, holds it while it works, and keeps what it loaded in `model`; `unload` lets
-go of it. Knows nothing of any engine.
+its Resident, holds it while it works, and keeps what it loaded in `model`, which has one
+method `close()` that frees its memory. Knows nothing of any engine.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class Resident:
         if not self._lock.acquire(timeout=patience):
             return False
         try:
-            self.model = None
+            model, self.model = self.model, None
+            if model is not None:
+                model.close()
         finally:
             self._lock.release()
         return True
