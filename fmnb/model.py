@@ -16,15 +16,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import pipeline
+from .attachments import attach as attach_parts
 from ._loop import adrain, drain, merge
 from .catalog.resolve import Target, resolve
 from .config import settings
-from .describe import attach as attach_parts
 from .errors import FmnbError, Interrupted, UsageError
 from .events import Cancelled, Event, Fold, Sink, Stamper, TextDelta, emit
 from .pipeline import Call
 from .prompts import Prompt, Rendered, render
-from .schema_text import SchemaSpec, build, to_schema
+from .schema_text import SchemaSpec, to_schema
 from .session import default_model, session
 from .store import log
 from .types import Message, Part, Request, Response, Text, TokenCount, message
@@ -94,10 +94,10 @@ def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Ta
 
 def fill(prompt: Any, options: Options) -> Rendered:
     """The prompt's parts, with values inserted if there are any to insert."""
-    if isinstance(prompt, (Text,)) or (isinstance(prompt, tuple) and all(not isinstance(p, str) for p in prompt)):
-        return Rendered(prompt if isinstance(prompt, tuple) else (prompt,), ())
+    if isinstance(prompt, Rendered):
+        return prompt
     if isinstance(prompt, Prompt):
-        return render(prompt.text, options.values or {})
+        return render(prompt, options.values or {})
     if not isinstance(prompt, str):
         raise UsageError("A prompt is text", seen=type(prompt).__name__, todo="Pass a str or an fm.Prompt; objects go in with {{ name }} or attach=[...].")
     return render(prompt, options.values or {}, raw=options.values is None)
@@ -107,18 +107,18 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
     """One call, ready to be performed: nothing has been sent."""
     if options.format not in FORMATS:
         raise UsageError("No such format", seen=repr(options.format), todo=f"One of {', '.join(FORMATS)}.")
-    if not (prompt.text if isinstance(prompt, Prompt) else prompt) and not options.history and not options.attach:
+    if not str(prompt).strip() and not options.attach:
         raise UsageError("The prompt is empty", todo="Write what you want to ask below the %%fm line.")
     target = target_for(model, options.values)
-    spec = to_schema(options.schema, options.values) if options.schema is not None else None
+    spec = to_schema(_named(options.schema, options.values)) if options.schema is not None else None
     rendered = fill(prompt, options)
-    parts: list[Part] = [p for item in options.attach for p in attach_parts(item)] + list(rendered.parts)
+    parts: list[Part] = [p for item in options.attach for p in attach_parts(_named(item, options.values), as_text=target.local)] + list(rendered.parts)
     messages: list[Message] = list(options.history)
-    system = options.system if options.system is not None else (prompt.system if isinstance(prompt, Prompt) else None)
+    system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
     if system and not any(m.role == "system" for m in messages):
         messages.insert(0, message("system", _fill_system(system, options)))
     messages.append(Message("user", tuple(parts)))
-    request = Request(model=target.name, messages=tuple(messages), schema=spec.json_schema if spec else None, **_parameters(options))
+    request = Request(model=target.name, messages=tuple(messages), schema=spec.schema if spec else None, **_parameters(options))
     call = Call(
         request=request,
         target=target,
@@ -130,6 +130,11 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
         parent=options.parent,
     )
     return Asked(call, spec, prompt=prompt, options=options)
+
+
+def _named(item: Any, values: Mapping[str, Any] | None) -> Any:
+    """A notebook object where its name was typed, else what was typed."""
+    return values[item] if isinstance(item, str) and item.isidentifier() and values is not None and item in values else item
 
 
 def _fill_system(system: str, options: Options) -> str:
@@ -163,8 +168,7 @@ def _parameters(options: Options) -> dict[str, Any]:
 
 def _cell_key(prompt: Any, model: str, options: Options) -> str:
     """Identifies the cell on a tape: what was typed, before values went in."""
-    text = prompt.text if isinstance(prompt, Prompt) else str(prompt)
-    typed = "\x1f".join([text, model, options.system or "", options.format, str(options.schema), str(len(options.history))])
+    typed = "\x1f".join([str(prompt), model, options.system or "", options.format, str(options.schema), str(len(options.history))])
     return hashlib.sha256(typed.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -212,7 +216,7 @@ def finish(asked: Sequence[Asked], folds: dict[str, Fold], errors: dict[str, Bas
     for a in asked:
         response = folds[a.call.run].response()
         if a.spec is not None and response.data is not None:
-            response = replace(response, data=build(response.data, a.spec))
+            response = replace(response, data=a.spec.build(response.data))
         a.response = response
         a.error = errors.get(a.call.run)
         if isinstance(a.error, FmnbError):

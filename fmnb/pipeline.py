@@ -134,7 +134,8 @@ async def structure(call: Call) -> AsyncIterator[Event]:
             else:
                 yield event
         try:
-            data = parse("".join(text), call.spec)
+            parse("".join(text), call.spec)  # checked as the user's own classes check
+            data = parse("".join(text), replace(call.spec, build=lambda plain: plain))  # kept as JSON
         except SchemaMismatchError as e:
             if attempt == 2 or (end is not None and end.reason == "length"):
                 if end is not None and end.reason == "length":
@@ -263,7 +264,7 @@ async def retried(call: Call, backend: Backend) -> AsyncIterator[Event]:
         finally:
             await aclose(stream)
         until = time.monotonic() + delay
-        while (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0.01:
             yield Waiting(reason=why, seconds=round(left, 1), attempt=attempt + 1)
             await asyncio.sleep(min(1.0, left))
 

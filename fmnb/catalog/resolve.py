@@ -16,8 +16,9 @@ from typing import Any
 from .._names import BACKENDS, ENGINES, load
 from ..backend import Backend
 from ..config import check_allowed, settings
-from ..errors import EndedServiceError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
-from ..providers.profiles import Profile, profiles
+from ..errors import LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
+from ..providers import profiles
+from ..providers.profiles import Profile
 from . import weights
 
 BUILT_IN = {"embedded": "the small model that a package ships; no key, no network"}
@@ -100,17 +101,14 @@ def _full(asked: str, name: str) -> Target:
     check_allowed("providers", provider)
     if provider in BACKENDS:
         return Target(asked, name, "stays here", True, lambda: load(BACKENDS[provider])(rest))
-    profile = profiles().get(provider)
-    if profile is None:
+    if provider not in profiles.names(ended=True):
         raise _unknown(name)
-    return _hosted(asked, profile, rest)
+    return _hosted(asked, profiles.profile(provider), rest)
 
 
 def _hosted(asked: str, profile: Profile, model: str) -> Target:
-    if profile.ended:
-        raise EndedServiceError(f"{profile.name} has ended", seen=profile.ended, todo=profile.successor)
     if not model:
-        raise UnknownModelError(f"Which model of {profile.name}", todo=f"Name it: {profile.name}:{(profile.models or ('MODEL',))[0]}. `%fm models {profile.name}` lists them.")
+        raise UnknownModelError(f"Which model of {profile.label}?", todo=f"Name it: {profile.name}:{(profile.models or ('MODEL',))[0]}. `%fm models {profile.name}` lists them.")
     check_allowed("urls", profile.base_url)
     make = load("fmnb.providers.openai_compat:backend")
     return Target(asked, f"{profile.name}:{model}", profile.where, profile.local, lambda: make(profile, model))
@@ -163,11 +161,11 @@ def _object(value: Any, name: str) -> Target:
 
 def _unknown(name: str) -> UnknownModelError:
     known = [*BUILT_IN, *aliases(), "echo:", *weights.known_names()]
-    for p in profiles().values():
+    for p in map(profiles.profile, profiles.names()):
         known += [f"{p.name}:{m}" for m in p.models] or [f"{p.name}:"]
     provider = name.partition(":")[0]
     near = difflib.get_close_matches(name, known, 3, 0.6) or [n for n in known if n.endswith(":" + name)][:3]
     if ":" in name and not near:
-        near = [f"{p}:" for p in difflib.get_close_matches(provider, [*profiles(), *BACKENDS, *ENGINES, *weights.SCHEMES], 2)]
+        near = [f"{p}:" for p in difflib.get_close_matches(provider, [*profiles.names(), *BACKENDS, *ENGINES, *weights.SCHEMES], 2)]
     todo = f"Did you mean {' or '.join(near)}?" if near else "Names look like provider:name. `%fm models` lists what is known."
     return UnknownModelError("No model of that name", seen=repr(name), todo=todo)
