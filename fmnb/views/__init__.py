@@ -1,0 +1,51 @@
+"""How events look: text, safe HTML, a notebook's live output.
+
+`view_for(shell)` gives the sink that fits where the user is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .._names import load
+from ..events import Event, Started
+
+
+class Views:
+    """One sink for a cell: events go to the view of their run, made when the run starts.
+
+    A run below another (a load inside a call) is shown in its parent's view.
+    """
+
+    def __init__(self, make: Callable[[Started], Any]):
+        self.name = "the display"
+        self._make = make
+        self._views: dict[str, Any] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if isinstance(event, Started) and event.run not in self._views:
+            self._views[event.run] = self._views.get(event.parent) or self._make(event)
+        view = self._views.get(event.run)
+        if view is not None:
+            view(event)
+
+    def tick(self) -> None:
+        """Draw what the views hold back, if its time has come."""
+        for view in self._views.values():
+            view.tick()
+
+
+def view_for(shell: Any, format: str = "markdown", *, several: bool = False) -> Views:
+    """The sink for a cell in this shell: notebook outputs where there is a kernel, else text.
+
+    `several` says that more than one model answers: each answer then has its name above it.
+    """
+    kind = load("fmnb.views.live:NotebookView" if in_notebook(shell) else "fmnb.views.text:TextView")
+    return Views(lambda started: kind(started.run, format, header=started.model if several else ""))
+
+
+def in_notebook(shell: Any) -> bool:
+    """Whether outputs go to a notebook front end rather than a terminal."""
+    return shell is not None and (hasattr(shell, "kernel") or type(shell).__name__ in ("ZMQInteractiveShell", "Shell"))

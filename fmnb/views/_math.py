@@ -1,0 +1,110 @@
+"""TeX in Markdown: kept out of Markdown's hands, and without the commands that could act.
+
+`$...$`, `$$...$$`, `\\(...\\)` and `\\[...\\]` go through as typed for the front end's
+typesetter. It reads all text of an output, so commands that open links, set styles or ids,
+or redefine others for the whole page are disarmed wherever they stand.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import Any
+
+_FORBIDDEN = re.compile(
+    r"\\(?=(?:href|url|style|class|cssId|id|data|html[A-Za-z]*|mmlToken|bbox|require|includegraphics|unicode|label|ref|eqref|tag|texttip|mathtip|"
+    r"toggle|let|futurelet|[gex]?def|(?:re|provide)?newcommand|renewcommand|(?:re)?newenvironment|renewenvironment|newcolumntype|DeclareMathOperator|"
+    r"DeclarePairedDelimiters[A-Za-z]*|definecolor|csname|input|write|catcode)(?![A-Za-z]))"
+)
+_BREAK = "\u200b"
+
+
+def tame_tex(text: str) -> str:
+    r"""The text with forbidden commands broken by a zero-width space.
+
+    >>> tame_tex(r"\href{x}{y} \frac12").replace("\u200b", "|")
+    '\\|href{x}{y} \\frac12'
+    """
+    return _FORBIDDEN.sub(r"\\" + _BREAK, text) if "\\" in text else text
+
+
+def install_math(md: Any) -> None:
+    """Teach a markdown-it parser to leave mathematics alone."""
+    md.inline.ruler.before("escape", "math", _inline)
+    md.block.ruler.before("fence", "math_block", _block, {"alt": ["paragraph", "reference", "blockquote", "list"]})
+    md.renderer.rules["math"] = lambda tokens, i, options, env: _show(tokens[i].content)
+    md.renderer.rules["math_block"] = lambda tokens, i, options, env: (
+        f'<p dir="ltr" style="overflow-x:auto">{_show(tokens[i].content)}</p>\n'
+    )
+
+
+def _show(source: str) -> str:
+    if _FORBIDDEN.search(source):
+        return f"<code>{escape(source)}</code>"
+    return escape(source)
+
+
+def _inline(state: Any, silent: bool) -> bool:
+    text, at = state.src, state.pos
+    if text[at] == "$":
+        end = _dollars(text, at, state.posMax)
+    elif text[at] == "\\" and text[at + 1 : at + 2] in ("(", "["):
+        close = "\\)" if text[at + 1] == "(" else "\\]"
+        end = text.find(close, at + 2, state.posMax)
+        end = end + 2 if end > at + 2 else 0
+    else:
+        return False
+    if not end:
+        return False
+    if not silent:
+        state.push("math", "", 0).content = text[at:end]
+    state.pos = end
+    return True
+
+
+def _dollars(text: str, at: int, limit: int) -> int:
+    """Where math that opens at `at` ends, or 0. Pandoc's rule tells it from prices: no space inside the marks, no digit after."""
+    if text.startswith("$$", at):
+        end = text.find("$$", at + 2, limit)
+        return end + 2 if end > at + 2 else 0
+    if at + 1 >= limit or text[at + 1].isspace():
+        return 0
+    end = at
+    while (end := text.find("$", end + 1, limit)) > 0:
+        if text[end - 1] == "\\":
+            continue
+        ok = end > at + 1 and not text[end - 1].isspace() and not text[end + 1 : end + 2].isdigit()
+        return end + 1 if ok else 0
+    return 0
+
+
+def _block(state: Any, first: int, last: int, silent: bool) -> bool:
+    """Display math that starts a line; it holds no blank line, as in TeX."""
+    if state.sCount[first] - state.blkIndent >= 4:
+        return False
+    start = state.bMarks[first] + state.tShift[first]
+    opening = state.src[start : start + 2]
+    if opening not in ("$$", "\\["):
+        return False
+    closing = "$$" if opening == "$$" else "\\]"
+    lines: list[str] = []
+    for line in range(first, last):
+        if state.sCount[line] < state.blkIndent and line > first:
+            return False
+        text = state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+        if not text.strip():
+            return False
+        lines.append(text)
+        body = "\n".join(lines)
+        end = body.find(closing, 2)
+        if end > 0:
+            if body[end + 2 :].strip() or not body[2:end].strip():
+                return False  # words follow on the same line: the inline rule takes it
+            if not silent:
+                token = state.push("math_block", "", 0)
+                token.block = True
+                token.content = body[: end + 2]
+                token.map = [first, line + 1]
+                state.line = line + 1
+            return True
+    return False

@@ -1,0 +1,253 @@
+"""A whole answer as a MIME bundle: HTML, Markdown and plain text, with its provenance beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import escape
+from typing import Any
+
+from .. import __version__
+from .._markdown import neutral_markdown
+from ..types import Response
+from .footer import footer_html, footer_text, plain, seconds
+from .html import BORDER, MONO, MUTED, Rendering, code, render
+
+Bundle = tuple[dict[str, Any], dict[str, Any]]
+
+FORMATS = ("markdown", "text", "code", "json", "html", "math", "image")
+_FOLD = 3_000  # characters of JSON shown open
+_WRAP = "overflow-x:auto;max-width:100%;unicode-bidi:plaintext"
+
+
+def answer_bundle(
+    response: Response,
+    streaming: bool = False,
+    *,
+    format: str = "markdown",
+    rendering: Rendering | None = None,
+    header: str = "",
+    status: str = "",
+    failure: str = "",
+) -> Bundle:
+    """(data, metadata) for a display: text/html, text/markdown, text/plain.
+
+    While `streaming` there is no footer and `status` (HTML of ours: a wait, a progress bar)
+    stands below the text. `failure` is HTML of ours too. `header` names the model when
+    several answer. `rendering` carries what is already rendered from one call to the next.
+    """
+    body = body_html(response.text, format, streaming, rendering)
+    end = "" if streaming else footer_html(response)
+    html = f'<div style="{_WRAP}">\n{body}</div>\n' if body else ""
+    words = plain(response.text)
+    if not streaming:
+        words = f"{words}\n\n{footer_text(response)}" if words else footer_text(response)
+        if response.error:
+            words = error_text(response.error) + "\n" + words if not response.text else words + "\n" + error_text(response.error)
+    data = {
+        "text/html": header_html(header) + html + status + failure + end,
+        "text/markdown": neutral_markdown(_for_markdown(response.text, format)),
+        "text/plain": f"{header}:\n{words}" if header else words,
+    }
+    return data, ({} if streaming else {"fmnb": provenance(response)})
+
+
+def body_html(text: str, format: str, streaming: bool, rendering: Rendering | None = None) -> str:
+    """An answer's text as HTML, by how it is used."""
+    if not text:
+        return ""
+    match format:
+        case "text":
+            return f'<pre dir="auto" style="font-family:inherit;white-space:pre-wrap;overflow-wrap:anywhere;margin:0">{escape(_clean(text))}</pre>\n'
+        case "code":
+            language, source = fenced(text)
+            return code(source, language or "python")
+        case "json":
+            return code(text) if streaming else _json(text)
+        case "html":
+            return code(text) if streaming else frame(fenced(text)[1])
+        case "math" if not re.search(r"\$|\\\(|\\\[", text):
+            return render(f"$$\n{text.strip()}\n$$")
+    return rendering.html(text) if rendering else render(text)
+
+
+def fenced(text: str) -> tuple[str, str]:
+    """Language and content of an answer that is one code fence, or holds one; ("", text) where there is none.
+
+    Of several fences the contents are joined. A fence that is still open counts.
+
+    >>> fenced("Here:\\n```python\\nx = 1\\n```\\nDone.")
+    ('python', 'x = 1')
+    """
+    found: list[tuple[str, str]] = []
+    lines: list[str] | None = None
+    mark, language = "", ""
+    for line in text.replace("\r\n", "\n").split("\n"):
+        if lines is None:
+            if m := re.match(r" {0,3}(`{3,}|~{3,})\s*([\w+#.-]*)[^`]*$", line):
+                mark, language, lines = m[1], m[2], []
+        elif re.fullmatch(rf" {{0,3}}{re.escape(mark[0])}{{{len(mark)},}}\s*", line):
+            found.append((language, "\n".join(lines)))
+            lines = None
+        else:
+            lines.append(line)
+    if lines is not None:
+        found.append((language, "\n".join(lines)))
+    if not found:
+        return "", text.strip("\n")
+    return found[0][0], "\n\n".join(source for _, source in found)
+
+
+def frame(source: str) -> str:
+    """A model's HTML inside a frame that can run nothing, load nothing and reach nothing around it."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
+    page = (
+        f'<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}"><base target="_blank">{source}'
+    )
+    return (
+        f'<iframe sandbox="" referrerpolicy="no-referrer" loading="lazy" title="The model\'s HTML, shown without scripts" srcdoc="{escape(page, quote=True)}" '
+        f'style="width:100%;height:24em;border:1px solid {BORDER};border-radius:4px;background:#fff"></iframe>\n'
+        f'<p style="color:{MUTED};font-size:11.5px;margin:.2em 0">HTML from the model, shown without scripts or anything remote.</p>\n'
+    )
+
+
+def _json(text: str) -> str:
+    try:
+        shown = json.dumps(json.loads(fenced(text)[1]), indent=2, ensure_ascii=False)
+    except ValueError:
+        return code(text)
+    if len(shown) <= _FOLD:
+        return code(shown, "json")
+    lines = shown.count("\n") + 1
+    return f'<details><summary style="cursor:pointer">JSON, {lines:,} lines</summary>{code(shown, "json")}</details>\n'
+
+
+def _for_markdown(text: str, format: str) -> str:
+    if format in ("text", "json", "html", "code") and text:
+        language, source = (format if format == "json" else "text", text) if format != "code" else fenced(text)
+        fence = "`" * max(3, 1 + max((len(m) for m in re.findall(r"`+", source)), default=0))
+        return f"{fence}{language}\n{source}\n{fence}"
+    return text
+
+
+def _clean(text: str) -> str:
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def header_html(name: str) -> str:
+    """The name above an answer when several models answer in one cell."""
+    if not name:
+        return ""
+    return (
+        f'<p style="font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;font-weight:600;letter-spacing:.01em;'
+        f'margin:.9em 0 .4em;padding:0 0 .25em;border-bottom:1px solid {BORDER}">{escape(name)}</p>\n'
+    )
+
+
+def reasoning_bundle(text: str, seconds_: float | None, running: bool) -> Bundle:
+    """Reasoning as one line with a count while it lasts, then as a closed fold."""
+    count = f"{len(text.split()):,} words"
+    if running:
+        line = f"thinking… {count}"
+        return {"text/html": f'<p style="{_QUIET}">{line}</p>\n', "text/plain": line}, {}
+    line = f"thought for {seconds(seconds_)}, {count}" if seconds_ is not None else f"thought, {count}"
+    html = (
+        f'<details style="{_QUIET}"><summary style="cursor:pointer">{line}</summary>\n'
+        f'<div style="border-left:2px solid {BORDER};padding:0 0 0 .9em;margin:.3em 0 .6em;max-height:24em;overflow:auto">\n{render(text)}</div></details>\n'
+    )
+    return {"text/html": html, "text/plain": f"[{line}]"}, {}
+
+
+_QUIET = f"font-size:12px;color:{MUTED};margin:.2em 0 .4em"
+
+
+def waiting_html(line: str) -> str:
+    """One line that says why nothing moves."""
+    return f'<p role="status" style="{_QUIET}">⏳ {escape(line)}</p>\n'
+
+
+def progress_html(line: str, share: float | None) -> str:
+    """A thin bar under one line; without a known total the bar is left out."""
+    bar = ""
+    if share is not None:
+        percent = round(100 * min(1.0, max(0.0, share)))
+        bar = (
+            f'<div role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}" aria-label="{escape(line)}" '
+            f'style="height:4px;max-width:28em;border-radius:2px;background:{BORDER};overflow:hidden;margin:.3em 0 .5em">'
+            f'<div style="height:4px;width:{percent}%;background:var(--jp-brand-color1,#1976d2)"></div></div>\n'
+        )
+    return f'<p style="{_QUIET}">{escape(line)}</p>\n{bar}'
+
+
+def error_html(error: dict[str, Any], kept: int = 0) -> str:
+    """What happened, what was seen, what to do next, and whether it was billed."""
+    head = f"<strong>{escape(_words(error.get('what', 'The call failed')))}</strong>"
+    if error.get("seen"):
+        head += f': <span style="font-family:{MONO};font-size:.92em;overflow-wrap:anywhere">{escape(_words(error["seen"]))}</span>'
+    rows = [head]
+    if error.get("todo"):
+        rows.append(f"→ {escape(_words(error['todo']))}")
+    small = [billed(error)]
+    if kept:
+        small.append(f"{kept:,} characters kept above")
+    rows.append(f'<span style="color:{MUTED};font-size:11.5px">{" · ".join(small)}</span>')
+    return (
+        '<div role="alert" style="border-left:4px solid var(--jp-error-color1,#d32f2f);background:var(--jp-rendermime-error-background,rgba(211,47,47,.1));'
+        'padding:.55em .9em;margin:.5em 0;border-radius:0 4px 4px 0;line-height:1.55">' + "<br>".join(rows) + "</div>\n"
+    )
+
+
+def error_text(error: dict[str, Any]) -> str:
+    """The same as plain text."""
+    head = _words(error.get("what", "The call failed"))
+    if error.get("seen"):
+        head += f": {_words(error['seen'])}"
+    return "\n".join([f"✗ {head}", *([f"  → {_words(error['todo'])}"] if error.get("todo") else []), f"  {billed(error)}"])
+
+
+def billed(error: dict[str, Any]) -> str:
+    """Whether a failed call costs money; False is left out of a stored error, and so is None."""
+    value = error.get("billed", None)
+    return "not billed" if value is False else "billed for what had arrived" if value else "billed: unknown"
+
+
+def _words(text: Any) -> str:
+    return plain(str(text)).replace("\n", " ").strip()
+
+
+def stopped_html(kept: int) -> str:
+    """The line under an answer that the user stopped."""
+    return f'<p role="status" style="{_QUIET}">■ {escape(stopped_text(kept))}</p>\n'
+
+
+def stopped_text(kept: int) -> str:
+    """What an interrupted answer says."""
+    return f"stopped; {kept:,} characters kept; %fm continue goes on from there" if kept else "stopped before anything had arrived"
+
+
+def provenance(response: Response) -> dict[str, Any]:
+    """What a saved output says of itself: run, models, parameters, prompt hash, usage, cost, time, source, version."""
+    out: dict[str, Any] = {"run": response.run, "asked": response.asked, "model": response.model, "where": response.where}
+    request = response.request
+    if request is not None:
+        out["parameters"] = {
+            k: list(v) if isinstance(v, tuple) else v
+            for k in ("temperature", "max_tokens", "seed", "stop", "extra")
+            if (v := getattr(request, k)) not in (None, (), {})
+        }
+        out["prompt"] = request.key()
+    usage = {
+        k: v
+        for k in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+        if (v := getattr(response.usage, k)) is not None
+    }
+    return out | {
+        "usage": usage,
+        "cost": response.cost,
+        "seconds": None if response.seconds is None else round(response.seconds, 3),
+        "first_token_seconds": None if response.first_token_seconds is None else round(response.first_token_seconds, 3),
+        "source": response.source,
+        "finish": response.finish,
+        "not_applied": list(response.not_applied),
+        "version": __version__,
+    }

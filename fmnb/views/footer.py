@@ -1,0 +1,166 @@
+"""The line under an answer: who answered and where, how long it took, what it cost.
+
+As text and as HTML. Unknown is said, never shown as zero. Model text cannot produce the
+HTML (Markdown has no footer element), and in plain text a line of the model's that reads
+like ours is marked as the model's.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from html import escape
+
+from ..types import Response
+from .html import MUTED
+
+LEAD = "— fmnb · "
+LOCAL = "stays here"
+
+
+def footer_items(response: Response) -> list[str]:
+    """The parts of the line in reading order."""
+    r = response
+    items = [_who(r)]
+    if r.where:
+        items.append(r.where)
+    if r.source and r.source != "live":
+        items.append(r.source)
+    if r.finish == "length":
+        items.append("cut at the token limit")
+    elif r.finish == "content_filter":
+        items.append("cut by the service's filter")
+    if r.seconds is not None:
+        first = f", first {seconds(r.first_token_seconds)}" if r.first_token_seconds is not None and r.seconds >= 0.1 else ""
+        items.append(seconds(r.seconds) + first)
+    if tokens := _tokens(r):
+        items.append(tokens)
+    rate = r.extra.get("tokens_per_second")
+    if isinstance(rate, (int, float)) and rate > 0:
+        items.append(f"{rate:,.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
+    items.append(cost(r))
+    if r.not_applied:
+        items.append("not applied: " + ", ".join(r.not_applied))
+    items += [_one_line(n) for n in r.notes]
+    if r.run:
+        items.append(f"run {r.run}")
+    return [_one_line(i) for i in items if i]
+
+
+def footer_text(response: Response) -> str:
+    """The line as plain text.
+
+    >>> footer_text(Response("hi", model="echo:", where="stays here", seconds=1.24, run="r1"))
+    '— fmnb · echo: · stays here · 1.2 s · free · run r1'
+    """
+    return LEAD + " · ".join(footer_items(response))
+
+
+def footer_html(response: Response) -> str:
+    """The line as HTML: small, muted, wraps between its parts."""
+    items = footer_items(response)
+    spans = [f'<span style="white-space:nowrap;font-weight:600">{escape(items[0])}</span>']
+    for item in items[1:]:
+        wrap = "normal" if len(item) > 40 else "nowrap"
+        strong = f";color:var(--jp-warn-color0,{MUTED})" if item.startswith(("not applied", "stale", "cut ")) else ""
+        mono = ";opacity:.75" if item.startswith("run ") else ""
+        spans.append(f'<span style="white-space:{wrap}{strong}{mono}">{escape(item)}</span>')
+    return (
+        f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.55em 0 .2em;font-family:var(--jp-ui-font-family,system-ui,sans-serif);'
+        f'font-size:11.5px;line-height:1.6;color:{MUTED};font-variant-numeric:tabular-nums">' + " · ".join(spans) + "</footer>\n"
+    )
+
+
+def seconds(value: float | None) -> str:
+    """A duration as people read it.
+
+    >>> seconds(0.0312), seconds(1.24), seconds(75.2)
+    ('31 ms', '1.2 s', '1 min 15 s')
+    """
+    if value is None:
+        return ""
+    if value < 0.9995:
+        return f"{value * 1000:.0f} ms" if value >= 0.0005 else "under 1 ms"
+    if value < 59.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def money(value: float) -> str:
+    """US dollars with two telling digits.
+
+    >>> money(0.00123), money(1.5), money(0.0), money(2e-7)
+    ('$0.0012', '$1.50', '$0', 'under $0.000001')
+    """
+    if value == 0:
+        return "$0"
+    if value < 1e-6:
+        return "under $0.000001"
+    if value >= 0.1:
+        return f"${value:,.2f}"
+    places = 2
+    while round(value, places) * 10 ** (places - 1) < 1 and places < 7:
+        places += 1
+    return f"${value:.{places}f}"
+
+
+def cost(response: Response) -> str:
+    """What the answer cost: free on this machine, "price unknown" where it is."""
+    if response.source in ("cached", "replayed", "stale"):
+        return f"nothing spent (was {money(response.cost)})" if response.cost else "nothing spent"
+    if response.cost is not None and not (response.cost == 0 and response.where == LOCAL):
+        return money(response.cost)
+    return "free" if response.where == LOCAL else "price unknown"
+
+
+def _who(r: Response) -> str:
+    model = r.model or r.asked or "unknown model"
+    if r.asked and r.asked != model and not r.asked.endswith(f":{model}"):
+        return f"{model} (asked: {r.asked})"
+    return r.asked or model
+
+
+def _tokens(r: Response) -> str:
+    u = r.usage
+    if u.input_tokens is None and u.output_tokens is None:
+        return ""
+    into = "?" if u.input_tokens is None else f"{u.input_tokens:,}"
+    if u.cached_tokens:
+        into += f" ({u.cached_tokens:,} cached)"
+    out = "?" if u.output_tokens is None else f"{u.output_tokens:,}"
+    if u.reasoning_tokens:
+        out += f" ({u.reasoning_tokens:,} reasoning)"
+    return f"{into} tokens in, {out} out"
+
+
+def _one_line(text: str) -> str:
+    """A service's own words (a model's name, a notice) on one line and without a separator of ours."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).replace("·", "-").split())
+
+
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+)
+_ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: str) -> str:
+    """Model text for a plain display: no terminal escapes, and no line that could pass for our footer."""
+    text = text.replace("\r\n", "\n")
+    text = _ESCAPES.sub(lambda m: "\n" if m[0] in "\r\x0b\x0c\x85" else "␛" if m[0] == "\x1b" else "\ufffd", text)
+    if not _MAYBE.search(text):
+        return text
+    return "\n".join(f"> {line}" if _like_footer(line) else line for line in re.split("[\n\u2028\u2029]", text))
+
+
+_MAYBE = re.compile(r"[^\x00-\x7f]|(?i:f\W*m\W*n\W*b)")
+
+
+def _like_footer(line: str) -> bool:
+    bare = _UNSEEN.sub("", unicodedata.normalize("NFKC", line)).casefold()
+    letters = "".join(c for c in bare if c.isalnum())[:4].translate(_TWINS)
+    return letters == "fmnb"
+
+
+_TWINS = str.maketrans("мпьвꜰᴍɴʙƒḟ", "mnbbfmnbff")  # letters of other scripts that pass for ours

@@ -1,0 +1,306 @@
+"""Model text as HTML that shows it and cannot act, in JupyterLab, exports and web viewers alike.
+
+What comes out has inline styles alone: no script, no event attribute, no class, no id, no
+form, no remote load. Raw HTML stays visible text; an image becomes a note; a link shows
+where it leads. Mathematics is left to the front end's typesetter, without the commands
+that could act or change other cells. Colours are the theme's variables, so light and dark
+both work.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from html import escape
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ._math import install_math, tame_tex
+
+MONO = "var(--jp-code-font-family,ui-monospace,SFMono-Regular,Menlo,Consolas,monospace)"
+BORDER = "var(--jp-border-color2,rgba(128,128,128,.35))"
+SHADE = "var(--jp-layout-color2,rgba(128,128,128,.12))"
+MUTED = "var(--jp-ui-font-color2,inherit)"
+_HEAVY = 4_000  # markers in one paragraph; Markdown's rules are slow beyond that, and nobody writes so
+_LONG_CODE = 60_000  # characters; longer code is shown plain
+
+
+def render(text: str) -> str:
+    """Markdown from a model as safe HTML.
+
+    >>> render("a <b>c</b>")
+    '<p dir="auto">a &lt;b&gt;c&lt;/b&gt;</p>\\n'
+    """
+    if plain := _plain(text):
+        return plain
+    return _markdown().render(_clean(text))
+
+
+class Rendering:
+    """Renders a growing text: blocks that can no longer change are kept, only the rest is done again.
+
+    A block is closed when a blank line ends it and another block has begun. A text with
+    reference links is rendered whole each time, since a late definition reaches back.
+
+    >>> r = Rendering(); r.html("a") == render("a"), r.html("a\\n\\nb") == render("a\\n\\nb")
+    (True, True)
+    """
+
+    def __init__(self) -> None:
+        self.kept = ""  # source of the closed blocks
+        self.done = ""  # and their HTML
+
+    def html(self, text: str) -> str:
+        """The same as `render(text)`."""
+        if not self.kept and (plain := _plain(text)):
+            return plain
+        text = _clean(text)
+        if not text.startswith(self.kept):  # the answer was begun anew
+            self.kept = self.done = ""
+        md = _markdown()
+        if _DEFINITION.search(text):
+            return md.render(text)
+        tail = text[len(self.kept) :]
+        lines = tail.split("\n")
+        tokens = md.parse(tail)
+        # The last block may go on, and so may anything on the last, unfinished line.
+        starts = [t.map[0] for t in tokens if t.level == 0 and t.map and t.nesting >= 0]
+        cut = next((s for s in reversed(starts) if 0 < s < len(lines) - 1 and not lines[s - 1].strip()), 0)
+        if not cut:
+            return self.done + _draw(md, tokens)
+        first = next(i for i, t in enumerate(tokens) if t.level == 0 and t.map and t.map[0] == cut)
+        self.done += _draw(md, tokens[:first])
+        self.kept += "\n".join(lines[:cut]) + "\n"
+        return self.done + _draw(md, tokens[first:])
+
+
+_DEFINITION = re.compile(r"\]:")
+_SIMPLE = re.compile(r"[A-Za-z](?:[^\W_]|[ ,.;()?%/])*(?<! )")  # nothing in it means anything to Markdown or HTML
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+def _plain(text: str) -> str:
+    """One simple line without loading a Markdown parser: what short answers are."""
+    return f'<p dir="auto">{text}</p>\n' if len(text) < 2_000 and _SIMPLE.fullmatch(text) else ""
+
+
+def _clean(text: str) -> str:
+    """Control characters become visible or vanish; line ends become `\\n`."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    return _CONTROL.sub("\ufffd", text)
+
+
+def _draw(md: Any, tokens: list[Any]) -> str:
+    return md.renderer.render(tokens, md.options, {})
+
+
+_parser: Any = None
+
+
+def _markdown() -> Any:
+    global _parser
+    if _parser is None:
+        library = importlib.import_module("markdown_it")
+        md = library.MarkdownIt("commonmark", {"html": False, "maxNesting": 24}).enable(["table", "strikethrough"])
+        md.disable(["html_block", "html_inline"])
+        md.validateLink = _allowed
+        md.core.ruler.at("inline", _inline)
+        install_math(md)
+        rules = md.renderer.rules
+        rules["text"] = lambda tokens, i, options, env: _text(tokens[i].content)
+        rules["code_inline"] = lambda tokens, i, options, env: _code_inline(tokens[i].content)
+        rules["fence"] = lambda tokens, i, options, env: code(tokens[i].content, unquote(tokens[i].info).strip().split(" ")[0])
+        rules["code_block"] = lambda tokens, i, options, env: code(tokens[i].content)
+        rules["image"] = _image
+        rules["link_open"] = _link_open
+        rules["link_close"] = _link_close
+        rules["table_open"] = lambda *_: f'<div style="overflow-x:auto;margin:.6em 0"><table style="{_TABLE}">\n'
+        rules["table_close"] = lambda *_: "</table></div>\n"
+        rules["hr"] = lambda *_: f'<hr style="border:0;border-top:1px solid {BORDER};margin:1em 0">\n'
+        for tag, style in _STYLES.items():
+            rules[f"{tag}_open"] = _opener(style)
+        _parser = md
+    return _parser
+
+
+_TABLE = "border-collapse:collapse;margin:0;table-layout:auto"
+_CELL = f"padding:.3em .8em;border:1px solid {BORDER};vertical-align:top;white-space:normal;max-width:60ch;text-align:"
+_STYLES = {
+    "paragraph": "",
+    "list_item": "",
+    "bullet_list": "",
+    "ordered_list": "",
+    "blockquote": f"border-left:3px solid {BORDER};margin:.6em 0;padding:0 0 0 1em;color:{MUTED}",
+    "heading": "",
+    "th": _CELL,
+    "td": _CELL,
+}
+_HEADINGS = {"h1": "1.4em", "h2": "1.25em", "h3": "1.1em", "h4": "1em", "h5": ".95em", "h6": ".9em"}
+
+
+def _opener(style: str) -> Any:
+    def rule(tokens: Any, i: int, options: Any, env: Any) -> str:
+        token = tokens[i]
+        if token.hidden:
+            return ""
+        css = style
+        if token.tag in ("th", "td"):
+            align = str(token.attrGet("style") or "").removeprefix("text-align:")
+            css += align if align in ("left", "right", "center") else "left"
+            css += ";font-weight:600" if token.tag == "th" else ""
+        elif token.tag in _HEADINGS:
+            css = f"font-size:{_HEADINGS[token.tag]};font-weight:600;line-height:1.3;margin:.9em 0 .4em"
+        start = ""
+        if token.tag == "ol" and str(token.attrGet("start") or "").isdigit():
+            start = f' start="{token.attrGet("start")}"'
+        # dir=auto on each block: right-to-left text gets its own direction and cannot turn its neighbours round
+        out = f'<{token.tag}{start} dir="auto"' + (f' style="{css}"' if css else "") + ">"
+        return out + ("\n" if token.tag in ("ul", "ol", "blockquote") else "")
+
+    return rule
+
+
+def _inline(state: Any) -> None:
+    """Markdown's own step, except that a paragraph of thousands of markers is taken as plain text."""
+    for token in state.tokens:
+        if token.type != "inline":
+            continue
+        if sum(map(token.content.count, "[]*_`$<!~\\&")) > _HEAVY:
+            text = type(token)("text", "", 0)
+            text.content = token.content
+            token.children = [text]
+        else:
+            token.children = token.children or []
+            state.md.inline.parse(token.content, state.md, state.env, token.children)
+
+
+def _visible(text: str) -> str:
+    """Characters that reverse what follows are shown, since they can make code and links read as they are not."""
+    return _BIDI.sub(lambda m: f"[U+{ord(m[0]):04X}]", text)
+
+
+def _text(content: str) -> str:
+    """Text between markers; a lone `$` is fenced off so that the typesetter does not pair two prices."""
+    out = escape(_visible(tame_tex(content)), quote=True)
+    return out.replace("$", "<span>$</span>") if "$" in out else out
+
+
+def _code_inline(content: str) -> str:
+    return f'<code style="font-family:{MONO};font-size:.92em;background:{SHADE};padding:.1em .35em;border-radius:3px">{escape(_visible(content))}</code>'
+
+
+def code(source: str, language: str = "") -> str:
+    """A block of code, coloured where the language is known."""
+    source = _visible(source)
+    body = _highlighted(source, language) if language and len(source) <= _LONG_CODE else ""
+    return (
+        f'<pre dir="ltr" style="font-family:{MONO};font-size:.92em;line-height:1.45;background:{SHADE};padding:.7em .9em;margin:.6em 0;'
+        f'border-radius:4px;overflow-x:auto;white-space:pre;text-align:left"><code>{body or escape(source)}</code></pre>\n'
+    )
+
+
+# Theme variable and a colour that reads on white and on near-black, for front ends without the variable.
+_COLOURS = {
+    "Keyword": ("keyword", "#8250c4"),
+    "Name.Builtin": ("builtin", "#0a7ea4"),
+    "Name.Function": ("def", "#3778c2"),
+    "Name.Class": ("def", "#3778c2"),
+    "Name.Decorator": ("meta", "#8a6d00"),
+    "Name.Tag": ("tag", "#2f855a"),
+    "Name.Attribute": ("attribute", "#3778c2"),
+    "Literal.String": ("string", "#b5533c"),
+    "Literal.Number": ("number", "#2f855a"),
+    "Operator": ("operator", "#8250c4"),
+    "Comment": ("comment", "#6f7f7f"),
+    "Generic.Deleted": ("error", "#c0392b"),
+    "Generic.Inserted": ("string-2", "#2f855a"),
+}
+
+
+def _highlighted(source: str, language: str) -> str:
+    if not re.fullmatch(r"[\w+#.-]{1,30}", language) or language.lower() in ("text", "txt", "plain", "mermaid"):
+        return ""
+    try:
+        lexer = importlib.import_module("pygments.lexers").get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    except (ImportError, ValueError):  # ValueError: no lexer of that name
+        return ""
+    out: list[str] = []
+    style, run = "", ""
+    for kind, value in lexer.get_tokens(source):
+        new = _style(str(kind)[6:])
+        if new != style and value.strip():
+            out.append(_span(style, run))
+            style, run = new, ""
+        run += value
+    out.append(_span(style, run))
+    return "".join(out)
+
+
+def _style(kind: str) -> str:
+    while kind:
+        if kind in _COLOURS:
+            name, colour = _COLOURS[kind]
+            italic = ";font-style:italic" if name == "comment" else ""
+            return f"color:var(--jp-mirror-editor-{name}-color,{colour}){italic}"
+        kind = kind.rpartition(".")[0]
+    return ""
+
+
+def _span(style: str, text: str) -> str:
+    return f'<span style="{style}">{escape(text)}</span>' if style and text else escape(text)
+
+
+_TARGET = re.compile(r"(?i)(https?)://([^/?#]+)[^\x00-\x20]*|mailto:[^\x00-\x20<>\"]+")
+
+
+def _allowed(url: str) -> bool:
+    """http, https and mailto, absolute, without a user name before the host and without anything odd in the host."""
+    m = _TARGET.fullmatch(url.strip())
+    if not m:
+        return False
+    return not m[2] or bool(re.fullmatch(r"[\w.-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?", m[2]))
+
+
+def _host(url: str) -> str:
+    """Where a link leads: host, or the address of a mail."""
+    if url.lower().startswith("mailto:"):
+        return unquote(url[7:].partition("?")[0])
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return url
+
+
+def _link_open(tokens: Any, i: int, options: Any, env: Any) -> str:
+    url = str(tokens[i].attrGet("href") or "")
+    return f'<a href="{escape(url)}" title="{escape(_visible(url))}" target="_blank" rel="noopener noreferrer nofollow">'
+
+
+def _link_close(tokens: Any, i: int, options: Any, env: Any) -> str:
+    """Where the link leads stands behind it unless its text says exactly that."""
+    depth, start = 0, i
+    while start > 0:
+        start -= 1
+        if tokens[start].type == "link_close":
+            depth += 1
+        elif tokens[start].type == "link_open":
+            if not depth:
+                break
+            depth -= 1
+    url = str(tokens[start].attrGet("href") or "")
+    said = "".join(t.content for t in tokens[start + 1 : i])
+    host = _host(url)
+    if said in (url, unquote(url), host) or (url.lower().startswith("mailto:") and said == host):
+        return "</a>"
+    return f'</a> <small style="color:{MUTED}">({escape(_visible(host))})</small>'
+
+
+def _image(tokens: Any, i: int, options: Any, env: Any) -> str:
+    """A remote image would tell its host what was asked: its place is kept, it is not loaded."""
+    token = tokens[i]
+    url = str(token.attrGet("src") or "")
+    where = _host(url) + (urlsplit(url).path[:40] if "://" in url else "")
+    alt = f": {token.content}" if token.content else ""
+    note = escape(_visible(f"image not loaded{alt} ({where})"))
+    return f'<span style="border:1px dashed {BORDER};border-radius:3px;padding:0 .4em;color:{MUTED}">{note}</span>'

@@ -1,0 +1,196 @@
+"""A run as it happens, in a notebook: one output for the answer, updated in place.
+
+The answer's output is redrawn at most ten times a second, and less often when drawing is
+slow, so that drawing never takes more than a fifth of the time; the last drawing is the
+fold. Reasoning has an output of its own: one line while it lasts, then a closed fold that
+is not touched again. A view draws when an event comes; `tick()` lets whoever waits for
+events draw what is still held back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ..events import (
+    Cancelled,
+    Event,
+    Failed,
+    Finished,
+    Fold,
+    Progress,
+    ReasoningDelta,
+    Restarted,
+    TextDelta,
+    ToolCallDelta,
+    Waiting,
+)
+from .bundle import (
+    Bundle,
+    answer_bundle,
+    error_html,
+    progress_html,
+    reasoning_bundle,
+    stopped_html,
+    stopped_text,
+    waiting_html,
+)
+from .html import Rendering
+from .words import progress_line, share, waiting_line
+
+INTERVAL = 0.1  # seconds between drawings
+SHARE = 5  # a drawing that took t is followed by at least (SHARE - 1) * t of rest
+
+
+class NotebookView:
+    """The sink of one run. `header` names the model when several answer in one cell."""
+
+    def __init__(
+        self,
+        run: str = "",
+        format: str = "markdown",
+        *,
+        header: str = "",
+        show: Callable[[Bundle, str, bool], None] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ):
+        self.run = run
+        self.format = format
+        self.header = header
+        self.name = "the notebook's display"
+        self.fold = Fold()
+        self._show = show or display
+        self._clock = clock
+        self._rendering = Rendering()
+        self._slots = 0
+        self._answer = ""  # display id, once there is one
+        self._thought = ""
+        self._thought_from: float | None = None
+        self._thought_open = False
+        self._status = ""
+        self._drawn_at = -1e9
+        self._cost = 0.0  # seconds the last drawing took
+        self._held = False  # something has come that is not drawn
+
+    def __call__(self, event: Event) -> None:
+        """Take one event; events of a run below ours (a download, a load) show as progress only."""
+        if not self.run:
+            self.run = event.run
+        if event.run and event.run != self.run:
+            if isinstance(event, (Progress, Waiting)):
+                self._line(event)
+            return
+        self.fold.add(event)
+        match event:
+            case Progress() | Waiting():
+                self._line(event)
+            case ReasoningDelta():
+                self._think(event)
+            case TextDelta(text=text) if text:
+                self._close_thought(event.at)
+                first = not self._answer or self._status
+                self._status = ""
+                self._draw(now=bool(first))
+            case ToolCallDelta():
+                self._close_thought(event.at)
+            case Restarted(reason=reason):
+                self._rendering = Rendering()
+                self._status = waiting_html(f"asking again: {reason}")
+                self._draw(now=True)
+            case Finished() | Failed() | Cancelled():
+                self._close_thought(event.at)
+                self._finish(event)
+
+    def tick(self) -> None:
+        """Draw what is held back, if its time has come."""
+        if self._held:
+            self._draw()
+
+    def _line(self, event: Progress | Waiting) -> None:
+        if isinstance(event, Waiting):
+            self._status = waiting_html(waiting_line(event))
+        elif share(event) == 1.0 and not self.fold.text and self._answer:
+            self._status = ""  # done: leave an empty output rather than a full bar
+        elif share(event) != 1.0:
+            self._status = progress_html(progress_line(event), share(event))
+        self._draw(now=isinstance(event, Waiting))
+
+    def _think(self, event: ReasoningDelta) -> None:
+        if not event.text:
+            return
+        if self._thought and not self._thought_open:
+            return  # its fold stands and is left alone
+        if self._thought_from is None:
+            self._thought_from = event.at
+        if not self._thought:
+            self._thought_open = True
+            if self._answer and not self.fold.text:  # only a wait was shown there: reasoning takes the upper place
+                self._thought, self._answer, self._status = self._answer, "", ""
+                self._show(reasoning_bundle("".join(self.fold.reasoning), None, True), self._thought, True)
+            else:
+                self._thought = self._slot("t")
+                self._show(reasoning_bundle("".join(self.fold.reasoning), None, True), self._thought, False)
+            self._drawn_at = self._clock()
+        elif self._due():
+            self._timed(lambda: self._show(reasoning_bundle("".join(self.fold.reasoning), None, True), self._thought, True))
+
+    def _close_thought(self, at: float) -> None:
+        if not self._thought_open:
+            return
+        self._thought_open = False
+        took = max(0.0, at - self._thought_from) if self._thought_from is not None else None
+        self._show(reasoning_bundle("".join(self.fold.reasoning), took, False), self._thought, True)
+
+    def _draw(self, now: bool = False) -> None:
+        if not now and not self._due():
+            self._held = True
+            return
+        self._timed(lambda: self._put(self._bundle(streaming=True)))
+
+    def _finish(self, event: Event) -> None:
+        response = self.fold.response()
+        failure = ""
+        if isinstance(event, Failed):
+            failure = error_html(event.error, len(response.text))
+        elif isinstance(event, Cancelled):
+            failure = stopped_html(len(response.text))
+        self._status = ""
+        data, metadata = answer_bundle(response, format=self.format, rendering=self._rendering, header=self.header, failure=failure)
+        if isinstance(event, Cancelled):
+            data["text/plain"] += f"\n{stopped_text(len(response.text))}"
+        self._put((data, metadata))
+        self._held = False
+
+    def _bundle(self, streaming: bool) -> Bundle:
+        return answer_bundle(
+            self.fold.response(), streaming, format=self.format, rendering=self._rendering, header=self.header, status=self._status
+        )
+
+    def _put(self, bundle: Bundle) -> None:
+        if self._answer:
+            self._show(bundle, self._answer, True)
+        else:
+            self._answer = self._slot("a")
+            self._show(bundle, self._answer, False)
+
+    def _slot(self, kind: str) -> str:
+        self._slots += 1
+        return f"fmnb-{self.run or id(self)}-{kind}{self._slots}"
+
+    def _due(self) -> bool:
+        return self._clock() - self._drawn_at >= max(INTERVAL, self._cost * (SHARE - 1))
+
+    def _timed(self, work: Callable[[], None]) -> None:
+        start = self._clock()
+        work()
+        self._drawn_at = self._clock()
+        self._cost = self._drawn_at - start
+        self._held = False
+
+
+def display(bundle: Bundle, display_id: str, update: bool) -> None:
+    """Through IPython's own display, so that every front end and export keeps it."""
+    from IPython.display import publish_display_data
+
+    data, metadata = bundle
+    publish_display_data(data, metadata, transient={"display_id": display_id}, update=update)

@@ -1,0 +1,115 @@
+"""A run as it happens, in a terminal: text as it comes, then the footer.
+
+Into a pipe or file nothing but the text and the footer is written, without escapes.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import IO
+
+from ..events import Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, TextDelta, Waiting
+from .bundle import error_text, stopped_text
+from .footer import footer_text, plain
+from .words import progress_line, thinking_line, waiting_line
+
+INTERVAL = 0.1
+
+
+class TextView:
+    """The sink of one run on a terminal."""
+
+    def __init__(
+        self,
+        run: str = "",
+        format: str = "text",
+        *,
+        header: str = "",
+        out: IO[str] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ):
+        self.run = run
+        self.header = header
+        self.name = "the terminal's display"
+        self.fold = Fold()
+        self._out = out or sys.stdout
+        self._tty = bool(getattr(self._out, "isatty", lambda: False)())
+        self._clock = clock
+        self._line = ""  # a status line that the next output replaces
+        self._line_at = -1e9
+        self._rest = ""  # text not written: an unfinished line that may turn out to read like our footer
+        self._begun = False
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if not self.run:
+            self.run = event.run
+        if event.run and event.run != self.run:
+            if isinstance(event, (Progress, Waiting)):
+                self._status(event)
+            return
+        self.fold.add(event)
+        match event:
+            case Progress() | Waiting():
+                self._status(event)
+            case ReasoningDelta(text=text) if text:
+                self._transient(thinking_line(len("".join(self.fold.reasoning).split())))
+            case TextDelta(text=text):
+                self._text(text)
+            case Restarted(reason=reason):
+                self._flush()
+                self._write(f"\n[asking again: {plain(reason)}]\n")
+            case Finished() | Failed() | Cancelled():
+                self._end(event)
+
+    def tick(self) -> None:
+        """Nothing is held back for long here."""
+
+    def _status(self, event: Progress | Waiting) -> None:
+        self._transient(waiting_line(event) if isinstance(event, Waiting) else progress_line(event))
+
+    def _transient(self, line: str) -> None:
+        if self._tty and not self._begun and self._clock() - self._line_at >= INTERVAL:
+            self._line_at = self._clock()
+            self._line = plain(line)[:100]
+            self._out.write(f"\r\x1b[2K\x1b[2m{self._line}\x1b[0m")
+            self._out.flush()
+
+    def _text(self, text: str) -> None:
+        """Write what has come; the start of a line waits until it cannot be a forged footer."""
+        self._rest += text
+        head, newline, tail = self._rest.rpartition("\n")
+        ready = head + newline
+        if len(tail) > 24:  # longer than any disguise of our lead
+            ready, tail = self._rest, ""
+        if ready:
+            self._write(plain(ready))
+        self._rest = tail
+
+    def _flush(self) -> None:
+        if self._rest:
+            self._write(plain(self._rest))
+        self._rest = ""
+
+    def _write(self, text: str) -> None:
+        if self._line:
+            self._out.write("\r\x1b[2K")
+            self._line = ""
+        if not self._begun and self.header:
+            self._out.write(f"{self.header}:\n")
+        self._begun = True
+        self._out.write(text)
+        self._out.flush()
+
+    def _end(self, event: Event) -> None:
+        self._flush()
+        response = self.fold.response()
+        dim, bright = ("\x1b[2m", "\x1b[0m") if self._tty else ("", "")
+        start = "" if not response.text else "\n" if response.text.endswith("\n") else "\n\n"
+        if isinstance(event, Failed):
+            start += error_text(event.error) + "\n"
+        elif isinstance(event, Cancelled):
+            start += f"{stopped_text(len(response.text))}\n"
+        self._write(f"{start}{dim}{footer_text(response)}{bright}\n")
