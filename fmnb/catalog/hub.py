@@ -1,0 +1,175 @@
+"""Weights from the Hugging Face hub, through its own client (which resumes a cut download).
+
+Files come into a folder of ours under the client's temporary names; each is hashed against
+the hub's own hash before it gets a record.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .._require import require
+from ..errors import ConnectionFailedError, DownloadError, FmnbError, ModelError, UnknownModelError, UsageError
+from ..events import Event, Notice, Progress
+from . import weights
+from .weights import Source
+
+Put = Callable[[Event], None]
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# What a model that is no GGUF file consists of.
+_PLAIN = re.compile(
+    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template)\.json|chat_template\.jinja|merges\.txt|tokenizer\.model|vocab\.txt|model.*\.safetensors(\.index\.json)?"
+)
+
+
+class Stopped(Exception):
+    """The user closed the stream; leaves the client's code from within its progress bar."""
+
+
+def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
+    """Bring the files of a repository into `folder`; gives the model's file, or the folder of a plain model."""
+    hub = require("huggingface_hub", "all", "to reach the hub")
+    revision = s.version or None
+    try:
+        info = hub.HfApi().model_info(s.name, revision=revision)
+        licence = (info.card_data or {}).get("license", "") or ""
+        names = _choose(s, [f.rfilename for f in info.siblings or ()])
+        if licence and weights.known_of(s) is None:
+            put(Notice(kind="note", text=f"licence: {licence}"))
+        plans = [hub.hf_hub_download(s.name, n, revision=info.sha, local_dir=folder, dry_run=True) for n in names]
+        total = sum(p.file_size for p in plans)
+        free = shutil.disk_usage(folder.parent).free
+        missing = sum(p.file_size for p in plans if p.will_download)
+        if missing > free:
+            raise DownloadError(
+                "The disk is too full",
+                seen=f"{missing / 1e6:.0f} MB are needed in {folder.parent}, {free / 1e6:.0f} MB are free",
+                todo="Make room (`%fm rm`), or set FMNB_MODELS to another disk.",
+            )
+        done = 0
+        for name, plan in zip(names, plans, strict=True):
+            bar = _bar(hub, put, stop, done, total)
+            hub.hf_hub_download(s.name, name, revision=info.sha, local_dir=folder, tqdm_class=bar)
+            _check(hub, s, name, info.sha, folder / name, licence, put, stop)
+            done += plan.file_size
+    except (Stopped, FmnbError):
+        raise
+    except Exception as e:  # noqa: BLE001  the client raises its own, httpx's and the system's
+        raise _error(hub, s, e) from None
+    if len(names) == 1:
+        return folder / names[0]
+    weights.write_record(folder / "config.json", s, weights.sha256(folder / "config.json"), total, licence)
+    return folder
+
+
+def _choose(s: Source, names: list[str]) -> list[str]:
+    """Which files of a repository make the model that the source names."""
+    row = weights.known_of(s)
+    wanted = s.file or (row.file if row else "")
+    if wanted:
+        if wanted not in names:
+            raise UnknownModelError(
+                "The repository has no such file",
+                seen=str(s),
+                todo=f"It has: {', '.join(n for n in names if n.endswith('.gguf')) or 'no .gguf file'}.",
+            )
+        return [wanted]
+    models = [n for n in names if n.endswith(".gguf")]
+    if len(models) == 1:
+        return models
+    if models:
+        raise UsageError(f"{s} holds several models", seen=", ".join(models), todo=f"Name one: {s}/{models[0]}")
+    plain = [n for n in names if _PLAIN.fullmatch(n)]
+    if "config.json" not in plain or not any(n.endswith(".safetensors") for n in plain):
+        raise ModelError(
+            "The repository holds no weights that can be used here", seen=str(s), todo="Take one with a .gguf file or safetensors."
+        )
+    return sorted(plain, key=lambda n: n == "config.json")  # its record says that all came: last
+
+
+def _check(hub: Any, s: Source, name: str, revision: str, file: Path, licence: str, put: Put, stop: threading.Event) -> None:
+    """Hash a file against the hub's hash (large files have one); a wrong one goes."""
+    size, said = file.stat().st_size, [0.0]
+
+    def progress(done: int) -> None:
+        if stop.is_set():
+            raise Stopped
+        if time.monotonic() - said[0] > 0.2:
+            said[0] = time.monotonic()
+            put(Progress(stage="checking", done=done, total=size, unit="bytes"))
+
+    digest = weights.sha256(file, progress)
+    etag = hub.get_hf_file_metadata(hub.hf_hub_url(s.name, name, revision=revision)).etag or ""
+    row = weights.known_of(s)
+    expected = row.sha256 if row and row.sha256 else etag if _SHA256.fullmatch(etag) else digest
+    if digest != expected:
+        file.unlink()
+        raise DownloadError(
+            "The weights arrived damaged", seen=f"{name}: sha256 {digest[:16]}…, expected {expected[:16]}…", todo="Pull again."
+        )
+    try:
+        weights.check_model(file)
+    except ModelError:
+        file.unlink()
+        raise
+    if name != "config.json":
+        weights.write_record(file, s, digest, size, licence)
+
+
+def _bar(hub: Any, put: Put, stop: threading.Event, before: int, total: int) -> type:
+    """A progress bar class that speaks Events and prints nothing."""
+
+    class Bar(hub.utils.tqdm):  # type: ignore[misc, name-defined]
+        def __init__(self, *args: Any, **kwargs: Any):
+            self._came = int(kwargs.get("initial") or 0)
+            self._said = 0.0
+            super().__init__(*args, **{**kwargs, "disable": True})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            if stop.is_set():
+                raise Stopped
+            self._came += int(n or 0)
+            if time.monotonic() - self._said > 0.1:
+                self._said = time.monotonic()
+                put(Progress(stage="downloading", done=min(before + self._came, total), total=total, unit="bytes"))
+            return None
+
+    return Bar
+
+
+def _error(hub: Any, s: Source, e: Exception) -> FmnbError:
+    """The client's exception as one of ours."""
+    kinds = hub.errors
+    if isinstance(e, kinds.GatedRepoError):
+        page = f"{hub.constants.ENDPOINT}/{s.name}"
+        return ModelError(
+            "This model's licence must be accepted first", seen=str(s), todo=f"Accept it at {page}, then set HF_TOKEN to a token of yours."
+        )
+    if isinstance(e, kinds.RepositoryNotFoundError):
+        return UnknownModelError(
+            "The hub has no such repository, or it is private", seen=str(s), todo="Check the name; for a private one set HF_TOKEN."
+        )
+    if isinstance(e, kinds.RevisionNotFoundError):
+        return UnknownModelError("The repository has no such revision", seen=str(s), todo="Leave @revision out for the newest.")
+    if isinstance(e, (kinds.OfflineModeIsEnabled, kinds.LocalEntryNotFoundError)):
+        return ConnectionFailedError(
+            "The hub cannot be reached",
+            seen=str(e).splitlines()[0],
+            todo="Check the network; HF_HUB_OFFLINE turns the hub off, HF_ENDPOINT names a mirror.",
+        )
+    module = type(e).__module__.split(".")[0]
+    if isinstance(e, ConnectionError) or module in ("httpx", "httpcore", "requests") and "HTTPStatus" not in type(e).__name__:
+        return ConnectionFailedError(
+            "The hub cannot be reached", seen=f"{type(e).__name__}: {e}", todo="Check the network and proxy; HF_ENDPOINT names a mirror."
+        )
+    if isinstance(e, OSError) and not isinstance(e, kinds.HfHubHTTPError) and e.errno is not None:
+        raise e
+    return DownloadError(
+        "The download failed", seen=f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}", todo="Try again; what came is kept."
+    )
