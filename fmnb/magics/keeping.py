@@ -1,0 +1,141 @@
+"""Verbs about this kernel and this user: key, log, tape, budget, trust, doctor, and `%fm` alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .. import config, keys, listing
+from ..catalog.resolve import forget_backends
+from ..errors import UsageError
+from ..guard import budget as budgets
+from ..providers import profiles
+from ..rows import Rows
+from ..session import default_model, session
+from ..store import log as store
+from ..store.tape import Tape
+from .asking import confirm, secret
+from .line import flags_of, words_of
+
+
+def key(rest: str, shell: Any) -> Any:
+    """Where keys are found; set one (typed unseen), or remove one."""
+    words = words_of(rest)
+    if not words or words[0] == "show":
+        rows = []
+        for name in words[1:] or profiles.names():
+            p = profiles.profile(name)
+            if p.needs_key or words[1:]:
+                found = keys.status(p.key_env, name)
+                rows.append({"provider": name, "key": found or "none", "goes to": ", ".join(p.key_hosts), "set with": " or ".join(p.key_env)})
+        return Rows(rows, ("provider", "key", "goes to", "set with"))
+    if len(words) != 2 or words[0] not in ("set", "rm"):
+        raise UsageError("A key is set or removed", seen=rest, todo="`%fm key set openai` asks for the value; it must never be typed into a cell.")
+    p = profiles.profile(words[1])
+    if words[0] == "rm":
+        print("Removed." if keys.remove_key(p.name) else "There was no stored key.")
+    else:
+        variable = p.key_env[0] if p.key_env else "the provider's variable"
+        value = secret(f"Key for {p.label} (goes to {p.host}):", f"Set {variable} in the environment before the kernel starts, or run `%fm key set {p.name}` in a live notebook.")
+        print(f"Kept in the {keys.set_key(p.name, value, p.host)}.")
+    forget_backends()
+    return None
+
+
+def log(rest: str, shell: Any) -> Any:
+    """Search, reopen, switch, forget."""
+    words, flags = flags_of(rest, "--open", "--all", "--before", "--yes")
+    if words and words[0] in ("on", "off"):
+        store.switch(words[0] == "on")
+        print(f"The log is {words[0]}.")
+        return None
+    if words and words[0] == "forget":
+        return _forget(words[1:], flags)
+    if len(words) == 1 and len(words[0]) >= 8 and any(c.isdigit() for c in words[0]):
+        try:
+            return listing.reopen(words[0])
+        except UsageError:
+            pass  # a word with digits, to search for
+    return listing.log(" ".join(words), open="--open" in flags)
+
+
+def _forget(words: list[str], flags: set[str]) -> None:
+    if "--before" in flags:
+        if len(words) != 1:
+            raise UsageError("Forget before which date?", todo="`%fm log forget --before 2026-01-31`.")
+        gone = store.forget(before=listing.parse_date(words[0]))
+    elif "--all" in flags:
+        if "--yes" not in flags:
+            confirm("Forget everything that was ever asked?", "--yes")
+        gone = store.forget(everything=True)
+    else:
+        one = words[0] if len(words) == 1 else ""
+        exact = one and any(r["run"] == one for r in store.search(limit=100_000))
+        gone = store.forget(run=one) if exact else store.forget(" ".join(words))
+    print(f"Forgot {gone} run{'' if gone == 1 else 's'}, with answers kept in the cache.")
+
+
+def tape(rest: str, shell: Any) -> None:
+    """Use a tape from here on; `off` stops; alone says which."""
+    words, _ = flags_of(rest)
+    if words == ["off"]:
+        session.tape = None
+    elif len(words) == 1:
+        session.tape = Tape(Path(words[0]))
+    elif words:
+        raise UsageError("One tape at a time", seen=rest, todo="Quote a name with spaces.")
+    print(f"Tape {session.tape.path}: {len(session.tape)} answers." if session.tape else "No tape.")
+
+
+def budget(rest: str, shell: Any) -> None:
+    """Set, lift or show the spending cap."""
+    words, flags = flags_of(rest, "--allow-unknown")
+    if words == ["off"]:
+        budgets.set_limit(None)
+    elif words:
+        try:
+            limit = float(words[0].lstrip("$"))
+        except ValueError:
+            raise UsageError("A budget is a number of dollars", seen=words[0], todo="`%fm budget 5`.") from None
+        if not limit >= 0 or limit == float("inf"):
+            raise UsageError("A budget is 0 or more", seen=words[0])
+        budgets.set_limit(limit, allow_unknown="--allow-unknown" in flags)
+    b = budgets.budget()
+    cap = "no cap" if b.limit is None else f"of ${b.limit:g}"
+    unknown = f"; {b.unknown_calls} calls of unknown price" if b.unknown_calls else ""
+    print(f"${b.spent:.4f} spent in this kernel, {cap}{unknown}.")
+
+
+def trust(rest: str, shell: Any) -> None:
+    """Trust the project's fmnb.toml as it is now."""
+    file = config.project_file()
+    if file is None:
+        raise UsageError("There is no fmnb.toml in this project")
+    rows = config.read_toml(file).get("provider", {})
+    for name, row in rows.items():
+        print(f"{name}: {row.get('base_url', '')}  key from {row.get('key_env', 'nowhere')}")
+    if "--yes" not in rest.split():
+        confirm(f"Let {file} decide where these providers' requests and keys go?", "--yes")
+    config.trust(file)
+    print("Trusted, as long as the file does not change.")
+
+
+def doctor(rest: str, shell: Any) -> Any:
+    """What works here and what to do for the rest."""
+    from ..doctor import examine
+
+    return examine()
+
+
+def status(shell: Any) -> Any:
+    """Where things stand: `%fm` alone."""
+    model, who = default_model()
+    b = budgets.budget()
+    tape_is = f"{session.tape.path.name} ({len(session.tape)} answers)" if session.tape else "none"
+    rows = [
+        {"": "model", "now": f"{model or 'embedded'} ({who or 'nothing chosen'})"},
+        {"": "spent", "now": f"${b.spent:.4f}" + ("" if b.limit is None else f" of ${b.limit:g}")},
+        {"": "tape", "now": tape_is},
+        {"": "log", "now": "on" if store.enabled() else "off"},
+    ]
+    return Rows(rows, ("", "now"), "`%fm help` lists the verbs, `%fm doctor` what works here.")

@@ -1,0 +1,96 @@
+"""`%fm VERB ...`: finds the verb and hands it the rest of the line."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .._names import load
+from ..errors import UsageError
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A row: what one types after the verb, what it does, and where its function is."""
+
+    usage: str
+    help: str
+    run: str
+
+
+VERBS = {
+    "ask": Verb('[MODEL] [options] "text"', "ask one thing; `x = %fm ask ...` keeps the answer", "fmnb.magics.talking:ask"),
+    "use": Verb("MODEL", "the model of this kernel from here on; `%fm use` shows it, `--none` takes it back", "fmnb.magics.choosing:use"),
+    "models": Verb("[words]", "which models there are and what each needs; words filter: local, ready, ollama, ...", "fmnb.magics.choosing:models"),
+    "alias": Verb("[NAME MODEL]", "a short name for a model, kept for this user; `--remove NAME`", "fmnb.magics.choosing:alias"),
+    "pull": Verb("MODEL [--yes]", "bring a model's weights to this machine", "fmnb.magics.choosing:pull"),
+    "rm": Verb("MODEL [--yes]", "delete a model's weights", "fmnb.magics.choosing:rm"),
+    "unload": Verb("[MODEL]", "free the memory of a loaded model, or of all", "fmnb.magics.choosing:unload"),
+    "key": Verb("[set|rm|show PROVIDER]", "keys: where they are found; set asks for the value and never shows it", "fmnb.magics.keeping:key"),
+    "chat": Verb("[NAME [show|fork|trim|compact|export|load|drop] ...]", "named conversations", "fmnb.magics.talking:chat"),
+    "log": Verb("[words | RUN | on | off | forget ...]", "search what was asked; a run id reopens it", "fmnb.magics.keeping:log"),
+    "retry": Verb("[MODEL] [options]", "the last question again, asked anew", "fmnb.magics.talking:retry"),
+    "continue": Verb("", "go on with an answer that was cut or stopped", "fmnb.magics.talking:go_on"),
+    "fix": Verb("[MODEL]", "offer a mended version of the last failed cell", "fmnb.magics.talking:fix"),
+    "explain": Verb("[MODEL]", "say what went wrong in the last failed cell", "fmnb.magics.talking:explain"),
+    "tape": Verb("[FILE | off]", "record answers to a file and replay them from it", "fmnb.magics.keeping:tape"),
+    "budget": Verb("[DOLLARS | off] [--allow-unknown]", "cap what this kernel may spend", "fmnb.magics.keeping:budget"),
+    "trust": Verb("", "let this project's fmnb.toml add providers", "fmnb.magics.keeping:trust"),
+    "doctor": Verb("", "what works here, and what to install or set for the rest", "fmnb.magics.keeping:doctor"),
+    "help": Verb("[VERB]", "this list", "fmnb.magics.line:help"),
+}
+
+
+def run(line: str) -> Any:
+    """Do what a `%fm` line says. Alone: where things stand."""
+    from IPython.core.getipython import get_ipython
+
+    verb, _, rest = line.strip().partition(" ")
+    if not verb:
+        return load("fmnb.magics.keeping:status")(get_ipython())
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, 1, 0.5)
+        raise UsageError("No such verb", seen=f"%fm {verb}", todo=f"Did you mean %fm {near[0]}?" if near else "`%fm help` lists them.")
+    if rest.strip() in ("--help", "-h"):
+        return help(verb, get_ipython())
+    function: Callable[[str, Any], Any] = load(VERBS[verb].run)
+    return function(rest.strip(), get_ipython())
+
+
+def words_of(rest: str) -> list[str]:
+    """Words as a shell splits them; an unclosed quote is a UsageError."""
+    try:
+        return shlex.split(rest)
+    except ValueError as e:
+        raise UsageError("A quote is not closed on this line", seen=rest, todo=str(e)) from None
+
+
+def flags_of(rest: str, *known: str) -> tuple[list[str], set[str]]:
+    """Words, and the switches among them; a switch that is not `known` is a UsageError.
+
+    >>> flags_of("embedded --yes", "--yes")
+    (['embedded'], {'--yes'})
+    """
+    words = words_of(rest)
+    flags = {w for w in words if w.startswith("--")}
+    if odd := flags - set(known):
+        raise UsageError("No such option here", seen=sorted(odd)[0], todo=f"It takes {', '.join(known) or 'none'}.")
+    return [w for w in words if w not in flags], flags
+
+
+def help(rest: str, shell: Any) -> None:
+    """Print one verb's line, or all."""
+    print(_row(rest.strip()) if rest.strip() in VERBS else help_text())
+
+
+def _row(name: str) -> str:
+    v = VERBS[name]
+    return f"  %fm {name + ' ' + v.usage:<44} {v.help}"
+
+
+def help_text() -> str:
+    """What `%fm?` and `%fm help` show."""
+    return "\n".join(["Foundation models, one line at a time. `%%fm?` tells about cells.", "", *map(_row, VERBS)])

@@ -1,0 +1,134 @@
+"""Verbs that talk to a model: ask, retry, continue, fix, explain, chat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from .. import chat as chats
+from .. import mending
+from ..catalog.resolve import resolve
+from ..errors import FmnbError, UsageError
+from ..model import Options, prepare
+from ..session import session
+from . import cell, proposals
+from .line import words_of
+from .options import parse
+
+
+def ask(rest: str, shell: Any) -> Any:
+    """`%fm ask [MODEL] [options] "text"`: the last word that is no option is the prompt."""
+    line = parse(rest)
+    if not line.models:
+        raise UsageError("Nothing was asked", todo='Write `%fm ask "your question"`.')
+    *models, text = line.models
+    if len(models) > 1 or any(not _names_model(m, shell) for m in models):
+        raise UsageError("The question must be one quoted text", seen=" ".join(line.models), todo=f'Write `%fm ask "{" ".join(line.models)}"`.')
+    return cell.ask(replace(line, models=tuple(models)), text, shell)
+
+
+def _names_model(word: str, shell: Any) -> bool:
+    try:
+        resolve(word, shell.user_ns)
+    except FmnbError:
+        return ":" in word and " " not in word
+    return True
+
+
+def retry(rest: str, shell: Any) -> Any:
+    """The last question again, with what the line changes."""
+    line = parse(rest)
+    if len(line.models) > 1:
+        raise UsageError("A retry is with one model", seen=" ".join(line.models))
+    changes = {n: v for n, v in cell._changed(cell.options_of(line, shell)).items() if n not in ("values", "cache")}
+    asked = mending.retry(session.last, line.models[0] if line.models else None, **changes)
+    return cell.keep(cell.show_and_perform([asked], shell, asked.options.format), line, shell)
+
+
+def go_on(rest: str, shell: Any) -> Any:
+    """Continue the last answer; the value is the whole text."""
+    line = parse(rest)
+    asked, before = mending.go_on(session.last)
+    more = cell.show_and_perform([asked], shell, asked.options.format)
+    whole = replace(more, text=before + more.text)  # type: ignore[type-var]
+    asked.response = whole
+    return cell.keep(whole, line, shell)
+
+
+def _failed_cell(shell: Any) -> tuple[BaseException, str]:
+    last = shell._fmnb_ear.last
+    if last is None:
+        raise UsageError("No cell has failed in this kernel", todo="Run the failing cell again after `%load_ext fmnb`.")
+    return last[0], last[1]
+
+
+def fix(rest: str, shell: Any) -> Any:
+    """Ask for the mended cell and put it below. The prompt is the cell and its error, nothing else."""
+    error, source = _failed_cell(shell)
+    line = parse(rest)
+    options = Options(temperature=line.get("temperature"), max_tokens=line.get("max_tokens"), format="code")
+    asked = [prepare(mending.fix_prompt(error, source), m, options) for m in line.models[:1] or (None,)]
+    answer = cell.show_and_perform(asked, shell, "code")
+    proposals.offer(shell, mending.code_of(answer.text))  # type: ignore[union-attr]
+    return cell.keep(answer, replace(line, values={**line.values, "format": "markdown"}), shell)
+
+
+def explain(rest: str, shell: Any) -> Any:
+    """Ask what went wrong in the last failed cell."""
+    error, source = _failed_cell(shell)
+    line = parse(rest)
+    options = replace(cell.options_of(line, shell), values=None)
+    asked = [prepare(mending.explain_prompt(error, source), m, options) for m in line.models[:1] or (None,)]
+    return cell.keep(cell.show_and_perform(asked, shell), line, shell)
+
+
+def chat(rest: str, shell: Any) -> Any:
+    """`%fm chat`: list; `%fm chat NAME WHAT ...`: show, fork, trim, compact, export, load, drop."""
+    words = words_of(rest)
+    if not words:
+        from ..rows import Rows
+
+        rows = [{"chat": n, "turns": c.turns, "model": str(c.model or ""), "last": c.messages[-1].text if c.messages else ""} for n, c in chats.chats().items()]
+        return Rows(rows, ("chat", "turns", "model", "last"), "" if rows else "no conversations yet; `%%fm --chat NAME` begins one")
+    name, what, more = words[0], (words[1] if len(words) > 1 else "show"), words[2:]
+    if what == "load":
+        chats.chats()[name] = chats.Chat.load(_one(more, "a file"), name)
+        return None
+    talk = chats.named(name, create=False)
+    match what:
+        case "show":
+            print(talk)
+        case "fork":
+            other = _one(more, "a name for the copy")
+            if other in chats.chats():
+                raise UsageError("There is a conversation of that name", seen=other, todo="Drop it first, or take another name.")
+            chats.chats()[other] = talk.fork(other)
+        case "trim":
+            talk.trim(_number(_one(more, "how many turns to keep")))
+        case "compact":
+            view = cell.view_for(shell, [], "markdown")
+            try:
+                talk.compact(sinks=[view])
+            finally:
+                view.close()
+        case "export":
+            print(f"Written to {talk.export(_one(more, 'a file, .md or .json'))}")
+        case "drop":
+            del chats.chats()[name]
+        case _:
+            raise UsageError("A conversation cannot do that", seen=what, todo="One of show, fork, trim, compact, export, load, drop.")
+    return None
+
+
+def _one(words: list[str], what: str) -> str:
+    if len(words) != 1:
+        raise UsageError(f"This needs {what}", seen=" ".join(words) or "nothing")
+    return words[0]
+
+
+def _number(text: str) -> int:
+    if not text.isdigit():
+        raise UsageError("That is not a number", seen=text)
+    return int(text)
+
+
