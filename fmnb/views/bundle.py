@@ -106,7 +106,7 @@ def frame(source: str) -> str:
     )
     return (
         f'<iframe sandbox="" referrerpolicy="no-referrer" loading="lazy" title="The model\'s HTML, shown without scripts" srcdoc="{escape(page, quote=True)}" '
-        f'style="width:100%;height:24em;border:1px solid {BORDER};border-radius:4px;background:#fff"></iframe>\n'
+        f'style="box-sizing:border-box;width:100%;height:24em;border:1px solid {BORDER};border-radius:4px;background:#fff"></iframe>\n'
         f'<p style="color:{MUTED};font-size:11.5px;margin:.2em 0">HTML from the model, shown without scripts or anything remote.</p>\n'
     )
 
@@ -163,7 +163,7 @@ _QUIET = f"font-size:12px;color:{MUTED};margin:.2em 0 .4em"
 
 def waiting_html(line: str) -> str:
     """One line that says why nothing moves."""
-    return f'<p role="status" style="{_QUIET}">⏳ {escape(line)}</p>\n'
+    return f'<p role="status" style="{_QUIET}">{escape(line)}</p>\n'
 
 
 def progress_html(line: str, share: float | None) -> str:
@@ -186,7 +186,7 @@ def error_html(error: dict[str, Any], kept: int = 0) -> str:
         head += f': <span style="font-family:{MONO};font-size:.92em;overflow-wrap:anywhere">{escape(_words(error["seen"]))}</span>'
     rows = [head]
     if error.get("todo"):
-        rows.append(f"→ {escape(_words(error['todo']))}")
+        rows.append("→ " + _CODE.sub(rf'<span style="font-family:{MONO};font-size:.92em">\1</span>', escape(_words(error["todo"]))))
     small = [billed(error)]
     if kept:
         small.append(f"{kept:,} characters kept above")
@@ -195,6 +195,9 @@ def error_html(error: dict[str, Any], kept: int = 0) -> str:
         '<div role="alert" style="border-left:4px solid var(--jp-error-color1,#d32f2f);background:var(--jp-rendermime-error-background,rgba(211,47,47,.1));'
         'padding:.55em .9em;margin:.5em 0;border-radius:0 4px 4px 0;line-height:1.55">' + "<br>".join(rows) + "</div>\n"
     )
+
+
+_CODE = re.compile(r"`([^`]+)`")
 
 
 def error_text(error: dict[str, Any]) -> str:

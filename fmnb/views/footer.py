@@ -63,8 +63,7 @@ def footer_html(response: Response) -> str:
     for item in items[1:]:
         wrap = "normal" if len(item) > 40 else "nowrap"
         strong = f";color:var(--jp-warn-color0,{MUTED})" if item.startswith(("not applied", "stale", "cut ")) else ""
-        mono = ";opacity:.75" if item.startswith("run ") else ""
-        spans.append(f'<span style="white-space:{wrap}{strong}{mono}">{escape(item)}</span>')
+        spans.append(f'<span style="white-space:{wrap}{strong}">{escape(item)}</span>')
     return (
         f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.55em 0 .2em;font-family:var(--jp-ui-font-family,system-ui,sans-serif);'
         f'font-size:11.5px;line-height:1.6;color:{MUTED};font-variant-numeric:tabular-nums">' + " · ".join(spans) + "</footer>\n"

@@ -20,6 +20,7 @@ from ._math import install_math, tame_tex
 MONO = "var(--jp-code-font-family,ui-monospace,SFMono-Regular,Menlo,Consolas,monospace)"
 BORDER = "var(--jp-border-color2,rgba(128,128,128,.35))"
 SHADE = "var(--jp-layout-color2,rgba(128,128,128,.12))"
+PAPER = "var(--jp-cell-editor-background,rgba(128,128,128,.1))"  # where the theme's code colours are meant to stand
 MUTED = "var(--jp-ui-font-color2,inherit)"
 _HEAVY = 4_000  # markers in one paragraph; Markdown's rules are slow beyond that, and nobody writes so
 _LONG_CODE = 60_000  # characters; longer code is shown plain
@@ -195,7 +196,7 @@ def code(source: str, language: str = "") -> str:
     source = _visible(source)
     body = _highlighted(source, language) if language and len(source) <= _LONG_CODE else ""
     return (
-        f'<pre dir="ltr" style="font-family:{MONO};font-size:.92em;line-height:1.45;background:{SHADE};padding:.7em .9em;margin:.6em 0;'
+        f'<pre dir="ltr" style="font-family:{MONO};font-size:.92em;line-height:1.45;background:{PAPER};border:1px solid {BORDER};padding:.7em .9em;margin:.6em 0;'
         f'border-radius:4px;overflow-x:auto;white-space:pre;text-align:left"><code>{body or escape(source)}</code></pre>\n'
     )
 
@@ -207,7 +208,7 @@ _COLOURS = {
     "Name.Function": ("def", "#3778c2"),
     "Name.Class": ("def", "#3778c2"),
     "Name.Decorator": ("meta", "#8a6d00"),
-    "Name.Tag": ("tag", "#2f855a"),
+    "Name.Tag": ("property", "#3778c2"),
     "Name.Attribute": ("attribute", "#3778c2"),
     "Literal.String": ("string", "#b5533c"),
     "Literal.Number": ("number", "#2f855a"),
@@ -274,7 +275,7 @@ def _host(url: str) -> str:
 
 def _link_open(tokens: Any, i: int, options: Any, env: Any) -> str:
     url = str(tokens[i].attrGet("href") or "")
-    return f'<a href="{escape(url)}" title="{escape(_visible(url))}" target="_blank" rel="noopener noreferrer nofollow">'
+    return f'<a style="color:var(--jp-content-link-color,#1a73e8)" href="{escape(url)}" title="{escape(_visible(url))}" target="_blank" rel="noopener noreferrer nofollow">'
 
 
 def _link_close(tokens: Any, i: int, options: Any, env: Any) -> str:
