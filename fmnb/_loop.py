@@ -44,10 +44,11 @@ def thread(name: str, target: Callable[[], Any]) -> threading.Thread:
     return t
 
 
-def drain(stream: AsyncIterator[T]) -> Iterator[T]:
+def drain(stream: AsyncIterator[T], idle: Callable[[], object] | None = None) -> Iterator[T]:
     """Iterate an async stream from ordinary code, in the caller's thread.
 
-    Closing the iterator, or an interrupt while it waits, closes the stream.
+    `idle` is called now and then while nothing comes. Closing the iterator, or an interrupt
+    while it waits, closes the stream.
     """
     buffer: deque[T] = deque()
     ready = threading.Event()
@@ -61,7 +62,8 @@ def drain(stream: AsyncIterator[T]) -> Iterator[T]:
             if done:
                 future.result()
                 return
-            ready.wait(_POLL)
+            if not ready.wait(_POLL) and idle is not None:
+                idle()
             ready.clear()
     finally:
         if not future.done():

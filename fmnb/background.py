@@ -26,7 +26,6 @@ class Running:
 
     def __init__(self, asked: Sequence[Asked], view: Any, emit_here: Any):
         self._asked = list(asked)
-        self._view = view
         self._listeners: list[Sink] = [view, log.LogSink(session.notebook)]
         self._folds = {a.call.run: Fold() for a in asked}
         self._errors: dict[str, BaseException] = {}
@@ -56,7 +55,6 @@ class Running:
                 stamp = Stamper(a.call.run)
                 stamp.n = fold.n
                 self._take(stamp(Cancelled(reason="stopped")))
-        self._view.close()
         try:
             finish(self._asked, self._folds, self._errors)
         except Exception as e:
@@ -101,5 +99,5 @@ def start(asked: Sequence[Asked], shell: Any, format: str = "markdown") -> Runni
             main = asyncio.get_running_loop()
         except RuntimeError:
             raise UsageError("--background needs a notebook kernel", todo="Leave it out here, or use fm.aask.") from None
-    view = view_for(shell, [a.call for a in asked], format)
+    view = view_for(shell, format, several=len(asked) > 1)
     return Running(asked, view, main.call_soon_threadsafe)

@@ -6,15 +6,14 @@ import platform
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from . import __version__, config, keys
 from ._loop import wait
 from .catalog import weights
-from .catalog.resolve import BUILT_IN
+from .catalog.resolve import usable_profiles
 from .engines import host
 from .errors import FmnbError
-from .providers import openai_compat, profiles
+from .providers import openai_compat
 from .rows import Rows
 from .store import log
 from .store.db import database
@@ -64,9 +63,8 @@ def _packages() -> Iterator[tuple[str, str, str, str]]:
 
 
 def _models() -> Iterator[tuple[str, str, str, str]]:
-    for name in BUILT_IN:
-        path = weights.locate(weights.known(name).source)
-        yield f"model {name}", "ok" if path else "missing", str(path) if path else "not pulled", "" if path else f"%fm pull {name}"
+    path = weights.locate("embedded")
+    yield "model embedded", "ok" if path else "missing", str(path) if path else weights.describe_size("embedded"), "" if path else "%fm pull embedded"
     folder = config.models_dir()
     yield "models folder", "ok", str(folder), ""
 
@@ -92,9 +90,8 @@ def _places() -> Iterator[tuple[str, str, str, str]]:
 def _services() -> Iterator[tuple[str, str, str, str]]:
     for name, models in wait(openai_compat.afind_local(0.3)).items():
         yield f"local server {name}", "ok", ", ".join(models[:4]) or "no models", ""
-    for name in profiles.names():
-        p: Any = profiles.profile(name)
-        if p.needs_key and (found := keys.status(p.key_env, name)):
-            yield f"key for {name}", "ok", found, ""
+    for p in usable_profiles():
+        if p.needs_key and (found := keys.status(p.key_env, p.name)):
+            yield f"key for {p.name}", "ok", found, ""
     if not sys.stdin:
         yield "input", "off", "questions cannot be asked here", "name the option instead"

@@ -94,6 +94,8 @@ class FmnbError(Exception):
     def _render_traceback_(self) -> list[str]:
         """IPython asks for this instead of building a traceback."""
         head = f"{type(self).__name__}: {self.what}"
+        if self.shown:
+            return [f"{head}."]
         lines = [f"{head}: {self.seen}" if self.seen else head]
         if self.todo:
             lines.append(f"  → {self.todo}")

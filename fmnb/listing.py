@@ -9,11 +9,11 @@ from typing import Any
 from . import keys
 from ._loop import wait
 from .catalog import weights
-from .catalog.resolve import BUILT_IN, aliases
+from .catalog.resolve import aliases, usable_profiles
 from .config import allowed
 from .engines import residents
 from .errors import FmnbError, UsageError
-from .providers import openai_compat, prices, profiles
+from .providers import openai_compat, prices
 from .rows import Rows
 from .store import log as store
 from .types import Response
@@ -47,14 +47,18 @@ def models(query: str = "", *, ask: bool = True) -> Rows:
 def _local_rows() -> list[dict[str, Any]]:
     loaded = {str(m.path) for m in residents.loaded()}
     rows = []
-    for name in BUILT_IN:
+    short = {}
+    for name in weights.known_names():
         known = weights.known(name)
+        short[known.source] = name
         path = weights.locate(known.source)
         ready = "loaded" if path and str(path) in loaded else "yes" if path else f"%fm pull {name}"
         rows.append(
-            {"model": name, "ready": ready, "where": "local", "licence": known.licence, "size": _mb(known.size), "note": BUILT_IN[name]}
+            {"model": name, "ready": ready, "where": "local", "licence": known.licence, "size": _mb(known.size), "note": known.title}
         )
     for d in weights.downloaded():
+        if d.source in short:
+            continue
         rows.append({"model": d.source, "ready": "loaded" if str(d.path) in loaded else "yes", "where": "local", "licence": d.licence, "size": _mb(d.size)})
     rows.append({"model": "echo:", "ready": "yes", "where": "local", "note": "repeats what it is told; for tests and bug reports"})
     return rows
@@ -67,16 +71,12 @@ def _mb(size: int | None) -> str:
 def _hosted_rows(query: str, ask: bool) -> list[dict[str, Any]]:
     found = wait(openai_compat.afind_local(_ASK / 3)) if ask else {}
     rows = []
-    for name in profiles.names():
-        try:
-            p = profiles.profile(name)
-        except FmnbError:
-            continue
+    for p in usable_profiles():
+        name = p.name
         if p.local:
             rows += [{"model": f"{name}:{m}", "ready": "yes", "where": "local", "note": f"served by {p.label}"} for m in found.get(name, ())]
             continue
-        where = keys.status(p.key_env, name)
-        have = not p.needs_key or bool(where and not where.startswith("no"))
+        have = not p.needs_key or bool(keys.status(p.key_env, name))
         names = p.models
         if ask and have and name in query.split():
             try:

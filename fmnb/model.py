@@ -186,7 +186,7 @@ def perform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
     listeners: list[Sink] = [*sinks, log.LogSink(session.notebook)]
     folds = {a.call.run: Fold() for a in asked}
     errors: dict[str, BaseException] = {}
-    items = drain(_events([a.call for a in asked], errors))
+    items = drain(_events([a.call for a in asked], errors), lambda: tick(listeners))
     try:
         for event in items:
             folds[event.run].add(event)
@@ -198,6 +198,13 @@ def perform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
     finally:
         items.close()  # type: ignore[attr-defined]
     finish(asked, folds, errors)
+
+
+def tick(sinks: Sequence[Sink]) -> None:
+    """Let the views among the sinks draw what they hold back."""
+    for sink in sinks:
+        if hasattr(sink, "tick"):
+            sink.tick()
 
 
 def _cancel(asked: Sequence[Asked], folds: dict[str, Fold], listeners: list[Sink]) -> None:

