@@ -39,13 +39,9 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext fmnb`: registers `%%fm` and `%fm`; what they need is imported when first used."""
-    from .magics.register import register
-
-    register(shell)
+    load("fmnb.magics.register:register")(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """`%unload_ext fmnb`: takes the magics and hooks away again."""
-    from .magics.register import unregister
-
-    unregister(shell)
+    load("fmnb.magics.register:unregister")(shell)

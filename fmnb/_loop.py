@@ -109,7 +109,7 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
             _close(future)
 
 
-async def worker(work: Callable[[Callable[[T], None], threading.Event], None]) -> AsyncIterator[T]:
+async def worker(work: Callable[[Callable[[T], None], threading.Event], object]) -> AsyncIterator[T]:
     """Run a blocking function in a thread and yield what it puts.
 
     `work(put, stop)` calls `put(item)` from its thread and looks at `stop` as often as it

@@ -17,9 +17,7 @@ from .events import Sink
 from .model import Asked, _options, perform, prepare
 from .types import Message, Reasoning, Response, Text, from_dict, message, to_dict
 
-_COMPACT = (
-    "Summarise this conversation for yourself, so that you can go on with it: facts, decisions, open questions, names and numbers. At most 200 words."
-)
+_COMPACT = "Summarise this conversation for yourself, so that you can go on with it: facts, decisions, open questions, names and numbers. At most 200 words."
 
 
 @dataclass
@@ -96,7 +94,9 @@ class Chat:
         """Write the conversation to a file: `.md` to read, `.json` to load again."""
         path = Path(path)
         if path.suffix == ".json":
-            text = json.dumps({"model": str(self.model or ""), "messages": [to_dict(m) for m in self.messages]}, ensure_ascii=False, indent=1)
+            text = json.dumps(
+                {"model": str(self.model or ""), "messages": [to_dict(m) for m in self.messages]}, ensure_ascii=False, indent=1
+            )
         elif path.suffix == ".md":
             text = "\n\n".join(f"**{m.role}**\n\n{m.text}" for m in self.messages) + "\n"
         else:
@@ -130,7 +130,9 @@ def named(name: str, *, create: bool = True) -> Chat:
     if name not in _chats:
         if not create:
             have = ", ".join(_chats) or "none"
-            raise UsageError("No conversation of that name", seen=repr(name), todo=f"This kernel has: {have}. `%%fm --chat {name}` begins one.")
+            raise UsageError(
+                "No conversation of that name", seen=repr(name), todo=f"This kernel has: {have}. `%%fm --chat {name}` begins one."
+            )
         if not name.replace("-", "").replace("_", "").isalnum():
             raise UsageError("A conversation's name is letters, digits, - and _", seen=repr(name))
         _chats[name] = Chat(name=name)

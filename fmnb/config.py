@@ -185,7 +185,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise SettingsError(f"The settings file {path} cannot be read", seen=str(e), todo="Mend that line, or move the file away.") from None
+        raise SettingsError(
+            f"The settings file {path} cannot be read", seen=str(e), todo="Mend that line, or move the file away."
+        ) from None
 
 
 def trusted(path: Path) -> bool:

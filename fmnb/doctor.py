@@ -42,7 +42,9 @@ def examine() -> Rows:
     True
     """
     rows = [*_machine(), *_packages(), *_models(), *_places(), *_services()]
-    return Rows([{"what": what, "state": state, "seen": seen, "do": todo} for what, state, seen, todo in rows], ("what", "state", "seen", "do"))
+    return Rows(
+        [{"what": what, "state": state, "seen": seen, "do": todo} for what, state, seen, todo in rows], ("what", "state", "seen", "do")
+    )
 
 
 def _machine() -> Iterator[tuple[str, str, str, str]]:
@@ -64,7 +66,12 @@ def _packages() -> Iterator[tuple[str, str, str, str]]:
 
 def _models() -> Iterator[tuple[str, str, str, str]]:
     path = weights.locate("embedded")
-    yield "model embedded", "ok" if path else "missing", str(path) if path else weights.describe_size("embedded"), "" if path else "%fm pull embedded"
+    yield (
+        "model embedded",
+        "ok" if path else "missing",
+        str(path) if path else weights.describe_size("embedded"),
+        "" if path else "%fm pull embedded",
+    )
     folder = config.models_dir()
     yield "models folder", "ok", str(folder), ""
 

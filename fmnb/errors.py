@@ -79,7 +79,7 @@ class FmnbError(Exception):
             head += "."
         return f"{head} {self.todo}" if self.todo else head
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return (error_from_dict, (self.to_dict(),))
 
     def to_dict(self) -> dict[str, Any]:

@@ -264,7 +264,7 @@ class Fold:
             text="".join(self.text),
             run=start.run if start else "",
             model=model or (start.model if start else ""),
-            asked=start.model if start else "",
+            asked=(start.meta.get("asked") or start.model) if start else "",
             where=start.where if start else "",
             reasoning="".join(self.reasoning),
             data=data,

@@ -40,7 +40,11 @@ def models(query: str = "", *, ask: bool = True) -> Rows:
             r["ready"], r["note"] = "locked", "not allowed by this machine's administrator"
     kept = [r for r in rows if all(w in " ".join(str(v).lower() for k, v in r.items()) for w in words)]
     back = aliases()
-    kept += [{"model": a, "ready": "", "note": f"alias of {m}"} for a, m in back.items() if not words or any(w in f"{a} {m}".lower() for w in words)]
+    kept += [
+        {"model": a, "ready": "", "note": f"alias of {m}"}
+        for a, m in back.items()
+        if not words or any(w in f"{a} {m}".lower() for w in words)
+    ]
     return Rows(kept, MODEL_COLUMNS, "" if kept else f"no model matches {query!r}")
 
 
@@ -59,7 +63,15 @@ def _local_rows() -> list[dict[str, Any]]:
     for d in weights.downloaded():
         if d.source in short:
             continue
-        rows.append({"model": d.source, "ready": "loaded" if str(d.path) in loaded else "yes", "where": "local", "licence": d.licence, "size": _mb(d.size)})
+        rows.append(
+            {
+                "model": d.source,
+                "ready": "loaded" if str(d.path) in loaded else "yes",
+                "where": "local",
+                "licence": d.licence,
+                "size": _mb(d.size),
+            }
+        )
     rows.append({"model": "echo:", "ready": "yes", "where": "local", "note": "repeats what it is told; for tests and bug reports"})
     return rows
 
@@ -70,11 +82,13 @@ def _mb(size: int | None) -> str:
 
 def _hosted_rows(query: str, ask: bool) -> list[dict[str, Any]]:
     found = wait(openai_compat.afind_local(_ASK / 3)) if ask else {}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for p in usable_profiles():
         name = p.name
         if p.local:
-            rows += [{"model": f"{name}:{m}", "ready": "yes", "where": "local", "note": f"served by {p.label}"} for m in found.get(name, ())]
+            rows += [
+                {"model": f"{name}:{m}", "ready": "yes", "where": "local", "note": f"served by {p.label}"} for m in found.get(name, ())
+            ]
             continue
         have = not p.needs_key or bool(keys.status(p.key_env, name))
         names = p.models

@@ -20,7 +20,11 @@ _GO_ON = "Your answer was cut off. Go on exactly where it stopped: do not repeat
 def trace_of(error: BaseException) -> str:
     """A traceback as plain text, its last frames; the notebook machinery's own frames left out."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "/IPython/" not in f.filename.replace("\\", "/")]
-    lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames[-_FRAMES:]), *traceback.format_exception_only(type(error), error)]
+    lines = [
+        "Traceback (most recent call last):\n",
+        *traceback.format_list(frames[-_FRAMES:]),
+        *traceback.format_exception_only(type(error), error),
+    ]
     return _ANSI.sub("", "".join(lines)).strip()
 
 
@@ -53,7 +57,9 @@ def go_on(last: Asked | None) -> tuple[Asked, str]:
     if response is None or not response.text:
         raise UsageError("The last answer has no text to continue", todo="`%fm retry` asks again.")
     if response.finish == "stop":
-        raise UsageError("The last answer was complete", seen=f"finished: {response.finish}", todo="Ask a new question, or use --chat to go on talking.")
+        raise UsageError(
+            "The last answer was complete", seen=f"finished: {response.finish}", todo="Ask a new question, or use --chat to go on talking."
+        )
     before: tuple[Message, ...] = (*last.call.request.messages, message("assistant", response.text))
     options: Options = replace(last.options, history=before, attach=(), schema=None, system=None, cache=False)
     return prepare(Rendered((Text(_GO_ON),), ()), last.call.target, options), response.text

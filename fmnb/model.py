@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import pipeline
-from .attachments import attach as attach_parts
 from ._loop import adrain, drain, merge
+from .attachments import attach as attach_parts
 from .catalog.resolve import Target, resolve
 from .config import settings
 from .errors import FmnbError, Interrupted, UsageError
@@ -99,7 +99,11 @@ def fill(prompt: Any, options: Options) -> Rendered:
     if isinstance(prompt, Prompt):
         return render(prompt, options.values or {})
     if not isinstance(prompt, str):
-        raise UsageError("A prompt is text", seen=type(prompt).__name__, todo="Pass a str or an fm.Prompt; objects go in with {{ name }} or attach=[...].")
+        raise UsageError(
+            "A prompt is text",
+            seen=type(prompt).__name__,
+            todo="Pass a str or an fm.Prompt; objects go in with {{ name }} or attach=[...].",
+        )
     return render(prompt, options.values or {}, raw=options.values is None)
 
 
@@ -112,7 +116,9 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
     target = target_for(model, options.values)
     spec = to_schema(_named(options.schema, options.values)) if options.schema is not None else None
     rendered = fill(prompt, options)
-    parts: list[Part] = [p for item in options.attach for p in attach_parts(_named(item, options.values), as_text=target.local)] + list(rendered.parts)
+    parts: list[Part] = [p for item in options.attach for p in attach_parts(_named(item, options.values), as_text=target.local)] + list(
+        rendered.parts
+    )
     messages: list[Message] = list(options.history)
     system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
     if system and not any(m.role == "system" for m in messages):
@@ -290,7 +296,11 @@ def _options(given: dict[str, Any]) -> Options:
 
         name = sorted(unknown)[0]
         near = difflib.get_close_matches(name, Options.__dataclass_fields__, 1)
-        raise UsageError("No such option", seen=repr(name), todo=f"Did you mean {near[0]}?" if near else f"Options: {', '.join(Options.__dataclass_fields__)}.")
+        raise UsageError(
+            "No such option",
+            seen=repr(name),
+            todo=f"Did you mean {near[0]}?" if near else f"Options: {', '.join(Options.__dataclass_fields__)}.",
+        )
     return Options(**given)
 
 
@@ -333,7 +343,8 @@ class Stream:
     def __iter__(self) -> Iterator[str]:
         a = self._asked
         listeners: list[Sink] = [log.LogSink(session.notebook)]
-        folds, errors = {a.call.run: Fold()}, {}
+        folds = {a.call.run: Fold()}
+        errors: dict[str, BaseException] = {}
         items = drain(_events([a.call], errors))
         try:
             for event in items:

@@ -139,7 +139,9 @@ async def structure(call: Call) -> AsyncIterator[Event]:
         except SchemaMismatchError as e:
             if attempt == 2 or (end is not None and end.reason == "length"):
                 if end is not None and end.reason == "length":
-                    e = SchemaMismatchError("The answer was cut at its longest length before it was complete", todo="Raise --max-tokens.", billed=e.billed)
+                    e = SchemaMismatchError(
+                        "The answer was cut at its longest length before it was complete", todo="Raise --max-tokens.", billed=e.billed
+                    )
                 raise e from None
             yield Restarted(reason=e.what)
             yield Notice(kind="note", text="asked again: the first answer did not match the schema")
@@ -168,7 +170,8 @@ async def tape(call: Call) -> AsyncIterator[Event]:
     if call.tape_only:
         raise ReplayMissError(
             f"The tape {call.tape.path.name} does not hold this request",
-            seen=f"{len(call.tape)} answers recorded; " + ("this cell was recorded with other values" if call.tape.earlier(call.cell) else "this cell was never recorded"),
+            seen=f"{len(call.tape)} answers recorded; "
+            + ("this cell was recorded with other values" if call.tape.earlier(call.cell) else "this cell was never recorded"),
             todo="Run it without --replay-only to record it.",
         )
     stamp, events = Stamper(call.run), []

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from ._loop import aclose, drain
-from .catalog import weights
+from .catalog.pull import pull as bring
 from .errors import FmnbError, Interrupted
 from .events import Cancelled, Event, Failed, Finished, Sink, Stamper, Started, emit, new_run
 from .session import session
@@ -38,7 +38,7 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
 
 
 async def _events(source: str, stamp: Stamper) -> AsyncIterator[Event]:
-    stream = weights.pull(source)
+    stream = bring(source)
     yield stamp(Started(kind="download", model=source, where=source.partition(":")[0]))
     try:
         async for event in stream:

@@ -44,7 +44,10 @@ class Rows(list[dict[str, Any]]):
         cells = [[_cell(r.get(c)) for c in shown] for r in self]
         widths = [max(len(c), *(len(row[i]) for row in cells)) for i, c in enumerate(shown)]
         right = [all(isinstance(r.get(c), (int, float)) or r.get(c) is None for r in self) for c in shown]
-        lines = ["  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, right)).rstrip() for row in [shown, *cells]]
+        lines = [
+            "  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, right, strict=True)).rstrip()
+            for row in [shown, *cells]
+        ]
         return "\n".join([*lines, *([self.note] if self.note else [])])
 
     __repr__ = __str__
@@ -57,7 +60,9 @@ class Rows(list[dict[str, Any]]):
             return f"<p>{html.escape(self.note or 'nothing')}</p>"
         shown = self._shown()
         head = "".join(f'<th scope="col" style="text-align:left">{html.escape(c)}</th>' for c in shown)
-        body = "".join("<tr>" + "".join(f'<td style="text-align:left">{html.escape(_cell(r.get(c)))}</td>' for c in shown) + "</tr>" for r in self)
+        body = "".join(
+            "<tr>" + "".join(f'<td style="text-align:left">{html.escape(_cell(r.get(c)))}</td>' for c in shown) + "</tr>" for r in self
+        )
         note = f'<p style="opacity:.75">{html.escape(self.note)}</p>' if self.note else ""
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 

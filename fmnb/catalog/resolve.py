@@ -73,7 +73,9 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
         raise UsageError(f"{name!r} is both an alias and a notebook object", todo="Rename one of them: `%fm alias --remove NAME`.")
     if alias is not None:
         if ":" not in alias and alias not in weights.known_names():
-            raise SettingsError(f"The alias {name!r} points to another name", seen=alias, todo="Point it to a full name: `%fm alias NAME provider:model`.")
+            raise SettingsError(
+                f"The alias {name!r} points to another name", seen=alias, todo="Point it to a full name: `%fm alias NAME provider:model`."
+            )
         name = alias
     if name in weights.known_names():
         target = _weights(asked, weights.known(name).source, "")
@@ -82,7 +84,10 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
     elif values is not None and _is_model(values.get(name)):
         return _object(values[name], name)
     elif values is not None and name in values:
-        raise UsageError(f"{name!r} is a {type(values[name]).__name__}, not a model", todo="Put values into the prompt with {{ " + name + " }}; models come first on the line.")
+        raise UsageError(
+            f"{name!r} is a {type(values[name]).__name__}, not a model",
+            todo="Put values into the prompt with {{ " + name + " }}; models come first on the line.",
+        )
     else:
         raise _unknown(name)
     check_allowed("models", target.name)
@@ -105,7 +110,10 @@ def _full(asked: str, name: str) -> Target:
 
 def _hosted(asked: str, profile: Profile, model: str) -> Target:
     if not model:
-        raise UnknownModelError(f"Which model of {profile.label}?", todo=f"Name it: {profile.name}:{(profile.models or ('MODEL',))[0]}. `%fm models {profile.name}` lists them.")
+        raise UnknownModelError(
+            f"Which model of {profile.label}?",
+            todo=f"Name it: {profile.name}:{(profile.models or ('MODEL',))[0]}. `%fm models {profile.name}` lists them.",
+        )
     check_allowed("urls", profile.base_url)
     make = load("fmnb.providers.openai_compat:backend")
     return Target(asked, f"{profile.name}:{model}", profile.where, profile.local, lambda: make(profile, model))
@@ -124,7 +132,9 @@ def _weights(asked: str, source: str, engine: str) -> Target:
         path = weights.locate(source)
         if path is None:
             raise NotPulledError(
-                f"The weights of {asked} are not on this machine yet", seen=weights.describe_size(source), todo=f"`%fm pull {asked}` brings them once."
+                f"The weights of {asked} are not on this machine yet",
+                seen=weights.describe_size(source),
+                todo=f"`%fm pull {asked}` brings them once.",
             )
         return load(ENGINES[engine or engine_for(path)])(path, name)
 
@@ -165,7 +175,11 @@ def source_of(name: str) -> str:
 
 
 def _is_model(value: Any) -> bool:
-    return isinstance(value, Target) or isinstance(getattr(value, "target", None), Target) or (hasattr(value, "stream") and hasattr(value, "card"))
+    return (
+        isinstance(value, Target)
+        or isinstance(getattr(value, "target", None), Target)
+        or (hasattr(value, "stream") and hasattr(value, "card"))
+    )
 
 
 def _object(value: Any, name: str) -> Target:

@@ -52,7 +52,9 @@ def set_limit(limit: float | None, *, allow_unknown: bool = False) -> Budget:
     locked = settings().lock("budget")
     if locked is not None and (limit is None or limit > float(locked)):
         raise LockedError(
-            f"This machine's administrator caps spending at ${float(locked):g}", seen="no cap" if limit is None else f"${limit:g}", todo="Name a lower cap."
+            f"This machine's administrator caps spending at ${float(locked):g}",
+            seen="no cap" if limit is None else f"${limit:g}",
+            todo="Name a lower cap.",
         )
     with _lock:
         _budget = replace(_budget, limit=limit, allow_unknown=allow_unknown)

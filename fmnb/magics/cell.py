@@ -47,8 +47,8 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
     if line.get("background"):
         from ..background import start
 
-        return start(asked, shell, options.format)
-    result = show_and_perform(asked, shell, options.format)
+        return start(asked, shell, looks(options))
+    result = show_and_perform(asked, shell, looks(options))
     if talk is not None:
         talk.take(asked[0])
     return keep(result, line, shell)
@@ -73,6 +73,11 @@ def options_of(line: Line, shell: Any) -> Options:
     )
 
 
+def looks(options: Options) -> str:
+    """The format an answer is shown in: structured ones are JSON."""
+    return "json" if options.schema is not None and options.format == "markdown" else options.format
+
+
 def _changed(options: Options) -> dict[str, Any]:
     plain = Options()
     return {n: getattr(options, n) for n in Options.__dataclass_fields__ if getattr(options, n) != getattr(plain, n)}
@@ -87,7 +92,7 @@ def names_of(shell: Any) -> dict[str, Any]:
     return names
 
 
-def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown") -> Response | Comparison:
+def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown") -> Any:
     """Run calls with a live view each, and give the Response, or the Comparison of several."""
     perform(asked, [view_for(shell, format, several=len(asked) > 1)])
     if len(asked) > 1:
@@ -132,4 +137,4 @@ class _Seen(Response):
             return
         from IPython.display import display
 
-        display({"text/markdown": self._repr_markdown_(), "text/plain": self.text}, raw=True)
+        display({"text/markdown": self._repr_markdown_(), "text/plain": self.text}, raw=True)  # type: ignore[no-untyped-call]

@@ -55,7 +55,9 @@ def alias(rest: str, shell: Any) -> Any:
     if len(words) != 2:
         raise UsageError("An alias is a name and a model", seen=rest, todo="`%fm alias fast openai:gpt-5-mini`.")
     if ":" in name or not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name in weights.known_names():
-        raise UsageError("That cannot be an alias", seen=name, todo="Letters, digits, - _ and . only, and not the name of a built-in model.")
+        raise UsageError(
+            "That cannot be an alias", seen=name, todo="Letters, digits, - _ and . only, and not the name of a built-in model."
+        )
     if name in shell.user_ns:
         raise UsageError(f"{name!r} is also a notebook variable", todo="Take another name: one word, one thing.")
     resolve(words[1])

@@ -52,5 +52,7 @@ def model_names(shell: Any) -> list[str]:
     found += [d.source for d in weights.downloaded()]
     for p in usable_profiles():
         found += [f"{p.name}:{m}" for m in p.models] or [f"{p.name}:"]
-    found += [n for n, v in shell.user_ns.items() if not n.startswith("_") and type(v).__module__ == "fmnb.model" and type(v).__name__ == "Model"]
+    found += [
+        n for n, v in shell.user_ns.items() if not n.startswith("_") and type(v).__module__ == "fmnb.model" and type(v).__name__ == "Model"
+    ]
     return found

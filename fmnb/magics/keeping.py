@@ -26,16 +26,23 @@ def key(rest: str, shell: Any) -> Any:
         for p in [profiles.profile(n) for n in words[1:]] or usable_profiles():
             if p.needs_key or words[1:]:
                 found = keys.status(p.key_env, p.name)
-                rows.append({"provider": p.name, "key": found or "none", "goes to": ", ".join(p.key_hosts), "set with": " or ".join(p.key_env)})
+                rows.append(
+                    {"provider": p.name, "key": found or "none", "goes to": ", ".join(p.key_hosts), "set with": " or ".join(p.key_env)}
+                )
         return Rows(rows, ("provider", "key", "goes to", "set with"))
     if len(words) != 2 or words[0] not in ("set", "rm"):
-        raise UsageError("A key is set or removed", seen=rest, todo="`%fm key set openai` asks for the value; it must never be typed into a cell.")
+        raise UsageError(
+            "A key is set or removed", seen=rest, todo="`%fm key set openai` asks for the value; it must never be typed into a cell."
+        )
     p = profiles.profile(words[1])
     if words[0] == "rm":
         print("Removed." if keys.remove_key(p.name) else "There was no stored key.")
     else:
         variable = p.key_env[0] if p.key_env else "the provider's variable"
-        value = secret(f"Key for {p.label} (goes to {p.host}):", f"Set {variable} in the environment before the kernel starts, or run `%fm key set {p.name}` in a live notebook.")
+        value = secret(
+            f"Key for {p.label} (goes to {p.host}):",
+            f"Set {variable} in the environment before the kernel starts, or run `%fm key set {p.name}` in a live notebook.",
+        )
         print(f"Kept in the {keys.set_key(p.name, value, p.host)}.")
     forget_backends()
     return None

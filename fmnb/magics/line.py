@@ -24,12 +24,16 @@ class Verb:
 VERBS = {
     "ask": Verb('[MODEL] [options] "text"', "ask one thing; `x = %fm ask ...` keeps the answer", "fmnb.magics.talking:ask"),
     "use": Verb("MODEL", "the model of this kernel from here on; `%fm use` shows it, `--none` takes it back", "fmnb.magics.choosing:use"),
-    "models": Verb("[words]", "which models there are and what each needs; words filter: local, ready, ollama, ...", "fmnb.magics.choosing:models"),
+    "models": Verb(
+        "[words]", "which models there are and what each needs; words filter: local, ready, ollama, ...", "fmnb.magics.choosing:models"
+    ),
     "alias": Verb("[NAME MODEL]", "a short name for a model, kept for this user; `--remove NAME`", "fmnb.magics.choosing:alias"),
     "pull": Verb("MODEL [--yes]", "bring a model's weights to this machine", "fmnb.magics.choosing:pull"),
     "rm": Verb("MODEL [--yes]", "delete a model's weights", "fmnb.magics.choosing:rm"),
     "unload": Verb("[MODEL]", "free the memory of a loaded model, or of all", "fmnb.magics.choosing:unload"),
-    "key": Verb("[set|rm|show PROVIDER]", "keys: where they are found; set asks for the value and never shows it", "fmnb.magics.keeping:key"),
+    "key": Verb(
+        "[set|rm|show PROVIDER]", "keys: where they are found; set asks for the value and never shows it", "fmnb.magics.keeping:key"
+    ),
     "chat": Verb("[NAME [show|fork|trim|compact|export|load|drop] ...]", "named conversations", "fmnb.magics.talking:chat"),
     "log": Verb("[words | RUN | on | off | forget ...]", "search what was asked; a run id reopens it", "fmnb.magics.keeping:log"),
     "retry": Verb("[MODEL] [options]", "the last question again, asked anew", "fmnb.magics.talking:retry"),

@@ -111,7 +111,7 @@ def parse(line: str) -> Line:
             continue
         if eq:
             given = inline
-        elif at < len(words) and not (words[at] in BY_FLAG):
+        elif at < len(words) and words[at] not in BY_FLAG:
             given = words[at]
             at += 1
         else:
@@ -122,7 +122,14 @@ def parse(line: str) -> Line:
 
 def _unknown(flag: str) -> Option:
     near = difflib.get_close_matches(flag, BY_FLAG, 1, 0.6)
-    later = {"--over": "a table of rows", "--with": "sources", "--tools": "tools", "--samples": "samples", "--vary": "variations", "--prompts": "several prompts"}
+    later = {
+        "--over": "a table of rows",
+        "--with": "sources",
+        "--tools": "tools",
+        "--samples": "samples",
+        "--vary": "variations",
+        "--prompts": "several prompts",
+    }
     if flag in later:
         raise UsageError(f"{flag} ({later[flag]}) is not part of this version yet", todo="`%fm help` lists what is.")
     raise UsageError("No such option", seen=flag, todo=f"Did you mean {near[0]}?" if near else "`%%fm?` lists them.")

@@ -11,6 +11,7 @@ from ..catalog.resolve import resolve
 from ..errors import FmnbError, UsageError
 from ..model import Options, prepare
 from ..session import session
+from ..views import view_for
 from . import cell, proposals
 from .line import words_of
 from .options import parse
@@ -23,7 +24,9 @@ def ask(rest: str, shell: Any) -> Any:
         raise UsageError("Nothing was asked", todo='Write `%fm ask "your question"`.')
     *models, text = line.models
     if len(models) > 1 or any(not _names_model(m, shell) for m in models):
-        raise UsageError("The question must be one quoted text", seen=" ".join(line.models), todo=f'Write `%fm ask "{" ".join(line.models)}"`.')
+        raise UsageError(
+            "The question must be one quoted text", seen=" ".join(line.models), todo=f'Write `%fm ask "{" ".join(line.models)}"`.'
+        )
     return cell.ask(replace(line, models=tuple(models)), text, shell)
 
 
@@ -50,7 +53,7 @@ def go_on(rest: str, shell: Any) -> Any:
     line = parse(rest)
     asked, before = mending.go_on(session.last)
     more = cell.show_and_perform([asked], shell, asked.options.format)
-    whole = replace(more, text=before + more.text)  # type: ignore[type-var]
+    whole = replace(more, text=before + more.text)
     asked.response = whole
     return cell.keep(whole, line, shell)
 
@@ -69,7 +72,7 @@ def fix(rest: str, shell: Any) -> Any:
     options = Options(temperature=line.get("temperature"), max_tokens=line.get("max_tokens"), format="code")
     asked = [prepare(mending.fix_prompt(error, source), m, options) for m in line.models[:1] or (None,)]
     answer = cell.show_and_perform(asked, shell, "code")
-    proposals.offer(shell, mending.code_of(answer.text))  # type: ignore[union-attr]
+    proposals.offer(shell, mending.code_of(answer.text))
     return cell.keep(answer, replace(line, values={**line.values, "format": "markdown"}), shell)
 
 
@@ -88,7 +91,10 @@ def chat(rest: str, shell: Any) -> Any:
     if not words:
         from ..rows import Rows
 
-        rows = [{"chat": n, "turns": c.turns, "model": str(c.model or ""), "last": c.messages[-1].text if c.messages else ""} for n, c in chats.chats().items()]
+        rows = [
+            {"chat": n, "turns": c.turns, "model": str(c.model or ""), "last": c.messages[-1].text if c.messages else ""}
+            for n, c in chats.chats().items()
+        ]
         return Rows(rows, ("chat", "turns", "model", "last"), "" if rows else "no conversations yet; `%%fm --chat NAME` begins one")
     name, what, more = words[0], (words[1] if len(words) > 1 else "show"), words[2:]
     if what == "load":
@@ -106,7 +112,7 @@ def chat(rest: str, shell: Any) -> Any:
         case "trim":
             talk.trim(_number(_one(more, "how many turns to keep")))
         case "compact":
-            talk.compact(sinks=[cell.view_for(shell)])
+            talk.compact(sinks=[view_for(shell)])
         case "export":
             print(f"Written to {talk.export(_one(more, 'a file, .md or .json'))}")
         case "drop":
@@ -126,5 +132,3 @@ def _number(text: str) -> int:
     if not text.isdigit():
         raise UsageError("That is not a number", seen=text)
     return int(text)
-
-

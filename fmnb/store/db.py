@@ -86,7 +86,9 @@ class Database:
         have = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if have > len(MIGRATIONS):
             raise StoreError(
-                f"The log {self.path} was written by a newer fmnb", seen=f"version {have}", todo="Upgrade fmnb, or set FMNB_STATE to another folder."
+                f"The log {self.path} was written by a newer fmnb",
+                seen=f"version {have}",
+                todo="Upgrade fmnb, or set FMNB_STATE to another folder.",
             )
         for number in range(have, len(MIGRATIONS)):
             with self.write() as db:
@@ -161,7 +163,9 @@ def _store_error(path: Path, e: Exception) -> StoreError:
     if "full" in text or getattr(e, "errno", 0) == 28:
         return StoreError(f"The disk that holds {path.parent} is full", seen=text, todo="Make room, then `%fm log on`.")
     if "readonly" in text or "unable to open" in text or isinstance(e, OSError):
-        return StoreError(f"{path.parent} cannot be written", seen=text, todo="Set FMNB_HOME to a folder of yours, then restart the kernel.")
+        return StoreError(
+            f"{path.parent} cannot be written", seen=text, todo="Set FMNB_HOME to a folder of yours, then restart the kernel."
+        )
     if "not a database" in text or "malformed" in text:
         return StoreError(f"The log {path} is damaged", seen=text, todo="Move that file away; a new one is made. `%fm doctor` tells more.")
     return StoreError(f"The log {path} cannot be used", seen=text, todo="`%fm doctor` tells more; `%fm log off` goes on without it.")

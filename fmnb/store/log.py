@@ -97,7 +97,7 @@ class _Open:
 
     def _join(self) -> None:
         if len(self.texts) > 1:
-            self.pending[-1] = replace(self.pending[-1], text="".join(self.texts))  # type: ignore[call-arg]
+            self.pending[-1] = replace(self.pending[-1], text="".join(self.texts))  # type: ignore[arg-type]
         self.texts = []
 
     def _rows(self) -> list[tuple[str, int, str]]:
@@ -179,7 +179,8 @@ def search(
     `query` is full text over prompts and answers: all its words, in any order; `since` is
     seconds since the epoch.
     """
-    where, values = ["1"], []
+    where: list[str] = ["1"]
+    values: list[Any] = []
     if query.strip():
         where.append("rowid IN (SELECT rowid FROM words WHERE words MATCH ?)")
         values.append(_fts(query))
@@ -241,7 +242,8 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
     """
     if not (query or before is not None or run or everything):
         raise UsageError("Nothing was named to forget", todo="`%fm log forget WORDS`, `--before 2026-01-31`, a run id, or `--all`.")
-    where, values = ["1"], []
+    where: list[str] = ["1"]
+    values: list[Any] = []
     if query:
         where.append("rowid IN (SELECT rowid FROM words WHERE words MATCH ?)")
         values.append(_fts(query))

@@ -68,8 +68,12 @@ class Tape:
                 d = json.loads(line)
                 entry = Entry(d["key"], d.get("cell", ""), d.get("model", ""), d.get("prompt", ""), tuple(d["events"]))
             except (ValueError, KeyError, TypeError) as e:
-                hint = "Finish the merge." if line.startswith(("<<<<<<<", "=======", ">>>>>>>")) else "Delete that line; it is recorded anew."
-                raise StoreError(f"Line {number} of the tape {self.path} is not an answer", seen=f"{type(e).__name__}: {e}", todo=hint) from None
+                hint = (
+                    "Finish the merge." if line.startswith(("<<<<<<<", "=======", ">>>>>>>")) else "Delete that line; it is recorded anew."
+                )
+                raise StoreError(
+                    f"Line {number} of the tape {self.path} is not an answer", seen=f"{type(e).__name__}: {e}", todo=hint
+                ) from None
             found[entry.key] = entry
         return found
 
@@ -105,7 +109,11 @@ class Tape:
             os.replace(temporary, self.path)
         except OSError as e:
             temporary.unlink(missing_ok=True)
-            raise StoreError(f"The tape {self.path} cannot be written", seen=str(e), todo="The answer is in the log; mend the disk and run the cell again.") from None
+            raise StoreError(
+                f"The tape {self.path} cannot be written",
+                seen=str(e),
+                todo="The answer is in the log; mend the disk and run the cell again.",
+            ) from None
 
 
 def _slim(events: list[Event]) -> list[dict[str, Any]]:

@@ -1,0 +1,58 @@
+"""Every backend the contract suite runs against. A new one is one row.
+
+A row gives a name and a function that, with a loopback server at hand, returns a Backend
+which answers the last user message with some text, and one that fails with a rate limit
+(None for engines, which have no rate).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fmnb.backend import Backend
+from fmnb.providers import echo, openai_compat
+from fmnb.providers.profiles import Profile, names, profile
+
+# Services whose address is the customer's own: any address will do, it is replaced.
+OWN_ADDRESS = {"azure": "AZURE_OPENAI_BASE_URL", "databricks": "DATABRICKS_BASE_URL"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """`answers(server)` repeats; `obeys(server)` gives an object for a schema; `slow(server)` takes seconds; `fails(server)` is limited."""
+
+    name: str
+    module: str
+    answers: Callable[[Any], Backend]
+    obeys: Callable[[Any], Backend]
+    slow: Callable[[Any], Backend]
+    fails: Callable[[Any], Backend] | None = None
+    wire: bool = False
+
+
+def loopback(name: str, url: str) -> Profile:
+    """The profile of that name, pointed at a loopback server that may have its key."""
+    return dataclasses.replace(profile(name), base_url=url, key_hosts=("127.0.0.1",))
+
+
+def _hosted(name: str) -> Row:
+    def at(model: str) -> Callable[[Any], Backend]:
+        return lambda server: openai_compat.backend(loopback(name, server.url), model)
+
+    return Row(name, "fmnb.providers.openai_compat", at("repeat"), at("obey"), at("slow"), at("rate-limit"), wire=True)
+
+
+ROWS = [
+    Row(
+        "echo",
+        "fmnb.providers.echo",
+        lambda server: echo.backend(""),
+        lambda server: echo.backend(""),
+        lambda server: echo.backend("slow=20,huge=200"),
+        lambda server: echo.backend("fail=rate_limit"),
+    ),
+    *(_hosted(name) for name in sorted({*names(), *OWN_ADDRESS})),
+]
