@@ -254,7 +254,7 @@ def _object(properties: dict[str, Json]) -> Json:
 
 def _listed(inner: SchemaSpec) -> SchemaSpec:
     schema = dict(inner.schema)
-    top = {k: schema.pop(k) for k in ("$defs", "definitions") if k in schema}  # references point to the root
+    top: Json = {k: schema.pop(k) for k in ("$defs", "definitions") if k in schema}  # references point to the root
     root = _object({ITEMS: {"type": "array", "items": schema}})
     return SchemaSpec({**root, **top}, inner.name, True, _each(inner.build))
 
@@ -284,7 +284,7 @@ def _from_json(schema: Json) -> SchemaSpec:
 
 
 def _wrapped_root(schema: Json, name: str) -> SchemaSpec:
-    top = {k: schema[k] for k in ("$defs", "definitions") if k in schema}
+    top: Json = {k: schema[k] for k in ("$defs", "definitions") if k in schema}
     inner = {k: v for k, v in schema.items() if k not in top}
     return SchemaSpec({**_object({ITEMS: inner}), **top}, name, True)
 
@@ -313,7 +313,9 @@ def _record(kind: Any, above: tuple[Any, ...]) -> tuple[Json, str, Callable[[Any
     properties, builders = {}, {}
     for name in fields:
         schema, _, _, build = _of_type(hints[name], f"{kind.__name__}.{name}", (*above, kind))
-        if not is_dataclass and name in getattr(kind, "__optional_keys__", ()) and "anyOf" not in schema:
+        # __optional_keys__ misses NotRequired where annotations are strings, so the hint itself is asked too
+        left_out = typing.get_origin(hints[name]) is typing.NotRequired or name in getattr(kind, "__optional_keys__", ())
+        if not is_dataclass and left_out and "anyOf" not in schema:
             schema, build = _nullable(schema), _optional(build)
         properties[name] = {**schema, "description": notes[name]} if notes.get(name) else schema
         builders[name] = build
@@ -417,7 +419,7 @@ def _read_json(text: str) -> Any:
     if not stripped:
         raise SchemaMismatchError("The answer is not JSON", seen="it is empty", billed=True)
     assert first is not None
-    cut = stripped.startswith(("{", "[")) and first.pos >= len(stripped) - 1
+    cut = stripped.startswith(("{", "[")) and first.pos >= len(stripped) - 1 and stripped[-1] not in "}]"
     around = stripped[max(0, first.pos - 20) : first.pos + 20].replace("\n", " ")
     raise SchemaMismatchError(
         "The answer is not JSON",

@@ -48,4 +48,4 @@ def view_for(shell: Any, format: str = "markdown", *, several: bool = False) -> 
 
 def in_notebook(shell: Any) -> bool:
     """Whether outputs go to a notebook front end rather than a terminal."""
-    return shell is not None and (hasattr(shell, "kernel") or type(shell).__name__ in ("ZMQInteractiveShell", "Shell"))
+    return getattr(shell, "kernel", None) is not None or type(shell).__name__ == "ZMQInteractiveShell"

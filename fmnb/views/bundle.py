@@ -44,11 +44,10 @@ def answer_bundle(
         words = f"{words}\n\n{footer_text(response)}" if words else footer_text(response)
         if response.error:
             words = error_text(response.error) + "\n" + words if not response.text else words + "\n" + error_text(response.error)
-    data = {
-        "text/html": header_html(header) + html + status + failure + end,
-        "text/markdown": neutral_markdown(_for_markdown(response.text, format)),
-        "text/plain": f"{header}:\n{words}" if header else words,
-    }
+    data = {"text/html": header_html(header) + html + status + failure + end}
+    if not streaming:  # a drawing that is soon replaced need not be sent three times over
+        data["text/markdown"] = neutral_markdown(_for_markdown(response.text, format))
+    data["text/plain"] = f"{header}:\n{words}" if header else words
     return data, ({} if streaming else {"fmnb": provenance(response)})
 
 

@@ -9,8 +9,10 @@ events draw what is still held back.
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
+from typing import Any
 
 from ..events import (
     Cancelled,
@@ -107,13 +109,13 @@ class NotebookView:
             self._draw()
 
     def _line(self, event: Progress | Waiting) -> None:
+        before = self._status
         if isinstance(event, Waiting):
             self._status = waiting_html(waiting_line(event))
-        elif share(event) == 1.0 and not self.fold.text and self._answer:
-            self._status = ""  # done: leave an empty output rather than a full bar
-        elif share(event) != 1.0:
-            self._status = progress_html(progress_line(event), share(event))
-        self._draw(now=isinstance(event, Waiting))
+        else:  # a full bar is taken away
+            self._status = "" if share(event) == 1.0 else progress_html(progress_line(event), share(event))
+        if self._status != before:
+            self._draw(now=isinstance(event, Waiting))
 
     def _think(self, event: ReasoningDelta) -> None:
         if not event.text:
@@ -190,7 +192,6 @@ class NotebookView:
 
 def display(bundle: Bundle, display_id: str, update: bool) -> None:
     """Through IPython's own display, so that every front end and export keeps it."""
-    from IPython.display import publish_display_data
-
+    publish: Any = importlib.import_module("IPython.display").publish_display_data
     data, metadata = bundle
-    publish_display_data(data, metadata, transient={"display_id": display_id}, update=update)
+    publish(data, metadata, transient={"display_id": display_id}, update=update)

@@ -259,3 +259,23 @@ def test_a_shell_without_a_kernel_gets_text():
     views = view_for(None)
     views(Started(run="r", model="m"))
     assert isinstance(views._views["r"], TextView)
+
+
+def test_the_real_display_gets_one_output_and_updates_of_it():
+    from IPython.core.displaypub import CapturingDisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    before, shell.display_pub = shell.display_pub, CapturingDisplayPublisher(shell=shell)
+    try:
+        view = NotebookView()
+        for event in (Started(run="r", model="echo:", at=1.0), TextDelta(run="r", text="hello"), Finished(run="r")):
+            view(event)
+        sent = shell.display_pub.outputs
+    finally:
+        shell.display_pub = before
+    assert [o["update"] for o in sent] == [False, True]
+    assert len({o["transient"]["display_id"] for o in sent}) == 1
+    assert list(sent[0]["data"]) == ["text/html", "text/plain"]
+    assert list(sent[1]["data"]) == ["text/html", "text/markdown", "text/plain"]
+    assert sent[1]["metadata"]["fmnb"]["run"] == "r"
