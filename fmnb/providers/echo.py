@@ -51,10 +51,16 @@ FAILURES: dict[str, Callable[[int, int], BaseException]] = {
     "key": lambda asked, given: KeyRefusedError("echo does not accept the key", seen="401, as asked", todo="Leave out fail=key."),
     "nokey": lambda asked, given: KeyMissingError("echo needs a key", seen="none was found, as asked", todo="Leave out fail=nokey."),
     "model": lambda asked, given: UnknownModelError("echo has no such model", seen="404, as asked", todo="Leave out fail=model."),
-    "rate_limit": lambda asked, given: RateLimitError("echo limits how often it may be asked", seen="429, as asked", todo="Wait.", retry_after=1.0),
-    "quota": lambda asked, given: RateLimitError("The account has no credit left", seen="429, as asked", todo="Leave out fail=quota.", retryable=False),
+    "rate_limit": lambda asked, given: RateLimitError(
+        "echo limits how often it may be asked", seen="429, as asked", todo="Wait.", retry_after=1.0
+    ),
+    "quota": lambda asked, given: RateLimitError(
+        "The account has no credit left", seen="429, as asked", todo="Leave out fail=quota.", retryable=False
+    ),
     "server": lambda asked, given: ServerError("echo failed", seen="500, as asked", todo="Try again.", billed=None),
-    "refused": lambda asked, given: ConnectionFailedError("Nothing answers", seen="connection refused, as asked", todo="Leave out fail=refused."),
+    "refused": lambda asked, given: ConnectionFailedError(
+        "Nothing answers", seen="connection refused, as asked", todo="Leave out fail=refused."
+    ),
     "tls": lambda asked, given: TLSError("The connection could not be secured", seen="certificate, as asked", todo="Leave out fail=tls."),
     "timeout": lambda asked, given: CallTimeoutError("echo did not begin to answer", seen="as asked", todo="Try again.", billed=None),
     "context": lambda asked, given: ContextTooLongError(
@@ -63,11 +69,20 @@ FAILURES: dict[str, Callable[[int, int], BaseException]] = {
     "memory": lambda asked, given: CannotFitError("echo needs more memory than is free", seen="as asked", todo="Leave out fail=memory."),
     "empty": lambda asked, given: EmptyAnswerError("echo answered with no text", seen="as asked", todo="Ask again.", billed=True),
     "cut": lambda asked, given: StreamCutError(
-        "echo ended the connection in the middle of the answer", seen=f"{given} words had arrived", todo="`%fm continue` goes on from there.", billed=True
+        "echo ended the connection in the middle of the answer",
+        seen=f"{given} words had arrived",
+        todo="`%fm continue` goes on from there.",
+        billed=True,
     ),
-    "junk": lambda asked, given: StreamJunkError("echo sent something that is not an answer", seen="%$#, as asked", todo="Try again.", billed=True),
-    "stream": lambda asked, given: ServerError("echo failed while answering", seen="as asked", todo="Try again.", billed=True, retryable=False),
-    "filter": lambda asked, given: ContentFilterError("echo withheld the rest of the answer", seen="as asked", todo="Rephrase.", billed=True),
+    "junk": lambda asked, given: StreamJunkError(
+        "echo sent something that is not an answer", seen="%$#, as asked", todo="Try again.", billed=True
+    ),
+    "stream": lambda asked, given: ServerError(
+        "echo failed while answering", seen="as asked", todo="Try again.", billed=True, retryable=False
+    ),
+    "filter": lambda asked, given: ContentFilterError(
+        "echo withheld the rest of the answer", seen="as asked", todo="Rephrase.", billed=True
+    ),
     "bug": lambda asked, given: RuntimeError("a bug in a backend, as asked"),
 }
 _HALFWAY = ("cut", "junk", "stream", "filter", "bug")  # these come after half of the answer
@@ -106,7 +121,14 @@ class Echo:
     def __init__(self, name: str = ""):
         self.options = _options(name)
         self.card = ModelCard(
-            name=f"echo:{name}", provider="echo", where="stays here", local=True, inputs=("text", "image", "file"), price_in=0.0, price_out=0.0, source="fmnb"
+            name=f"echo:{name}",
+            provider="echo",
+            where="stays here",
+            local=True,
+            inputs=("text", "image", "file"),
+            price_in=0.0,
+            price_out=0.0,
+            source="fmnb",
         )
         times = self.options.get("times")
         self._failures_left = None if times is None else int(times)
@@ -323,7 +345,13 @@ def _number(schema: dict[str, Any], kind: str) -> int | float:
     return int(-(-value // 1)) if kind == "integer" else float(value)
 
 
-_FORMATS = {"date": "2026-01-31", "date-time": "2026-01-31T12:00:00Z", "time": "12:00:00Z", "email": "echo@example.com", "uri": "https://example.com/"}
+_FORMATS = {
+    "date": "2026-01-31",
+    "date-time": "2026-01-31T12:00:00Z",
+    "time": "12:00:00Z",
+    "email": "echo@example.com",
+    "uri": "https://example.com/",
+}
 
 
 def _string(schema: dict[str, Any], filler: Iterator[str]) -> str:

@@ -41,11 +41,17 @@ _CONTEXT = re.compile(
     r"|input is too long|reduce the length|token count .{0,40}exceeds|too large for model"
 )
 _FILTER = re.compile(r"(?i)content[_ ](?:filter|policy|management)|responsibleai|safety (?:system|policy)|flagged|moderation")
-_NO_CREDIT = re.compile(r"(?i)insufficient[_ ](?:quota|balance|credits?|funds)|billing[_ ]hard|exceeded your current quota|out of credits?|no credits?")
-_NO_MODEL = re.compile(r"(?i)model_?not_?found|\bmodels?\b.{0,120}(?:not found|does(?: not|n't) exist|not exist|unknown|not supported|unavailable|invalid)|(?:unknown|invalid|no such) model|deploymentnotfound|not a valid model")
+_NO_CREDIT = re.compile(
+    r"(?i)insufficient[_ ](?:quota|balance|credits?|funds)|billing[_ ]hard|exceeded your current quota|out of credits?|no credits?"
+)
+_NO_MODEL = re.compile(
+    r"(?i)model_?not_?found|\bmodels?\b.{0,120}(?:not found|does(?: not|n't) exist|not exist|unknown|not supported|unavailable|invalid)|(?:unknown|invalid|no such) model|deploymentnotfound|not a valid model"
+)
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+|\d+")
 _LIMITS = (
-    re.compile(r"(?i)(?:context (?:length|window|size)|maximum number of tokens(?: allowed)?|context limit|available context size)\D{0,30}?(\d[\d,]*)"),
+    re.compile(
+        r"(?i)(?:context (?:length|window|size)|maximum number of tokens(?: allowed)?|context limit|available context size)\D{0,30}?(\d[\d,]*)"
+    ),
     re.compile(r"(?i)(\d[\d,]*)(?: tokens)? (?:maximum|context)"),
     re.compile(r"(?i)[>≥]\s*(\d[\d,]*)"),
 )
@@ -93,11 +99,15 @@ def from_status(
     if status == 429:
         wait = retry_after(headers)
         after = f" It asks for a wait of {wait:.0f} s." if wait else ""
-        return RateLimitError(f"{who} limits how often it may be asked", seen=seen, todo=f"Wait, or lower the rate.{after}", retry_after=wait)
+        return RateLimitError(
+            f"{who} limits how often it may be asked", seen=seen, todo=f"Wait, or lower the rate.{after}", retry_after=wait
+        )
     if status in (400, 413, 422, 500) and (_CONTEXT.search(code) or _CONTEXT.search(text)):
         return _context(who, inner, text, seen)
     if status in (400, 403, 422) and (_FILTER.search(code) or _FILTER.search(text)):
-        return ContentFilterError(f"{who} refused the prompt for its content", seen=seen, todo="Rephrase it, or use another model.", billed=None)
+        return ContentFilterError(
+            f"{who} refused the prompt for its content", seen=seen, todo="Rephrase it, or use another model.", billed=None
+        )
     if status in (400, 404, 422) and (code == "model_not_found" or _NO_MODEL.search(code) or _NO_MODEL.search(text)):
         return unknown_model(profile, model, seen, known)
     if status in (404, 405):
@@ -167,12 +177,23 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
                 seen="connection refused",
                 todo=profile.start_hint or "Check the address, and that the server is running.",
             )
-        return ConnectionFailedError(f"No connection to {host}", seen=_short(_cause(chain)), todo="Check the network and the proxy settings.")
+        return ConnectionFailedError(
+            f"No connection to {host}", seen=_short(_cause(chain)), todo="Check the network and the proxy settings."
+        )
     if names & {"ProxyError"}:
-        return ConnectionFailedError("The proxy did not let the request through", seen=redact(_short(_cause(chain)), secret), todo="Check HTTPS_PROXY and NO_PROXY.")
+        return ConnectionFailedError(
+            "The proxy did not let the request through", seen=redact(_short(_cause(chain)), secret), todo="Check HTTPS_PROXY and NO_PROXY."
+        )
     if names & {"RemoteProtocolError", "LocalProtocolError"} and "disconnected" not in _cause(chain).lower():
-        return StreamJunkError(f"{who} does not speak HTTP at that address", seen=redact(_short(_cause(chain)), secret), todo="Check the base_url.", billed=None)
-    return ConnectionFailedError(f"{who} closed the connection without an answer", seen=redact(_short(_cause(chain)), secret), todo="Try again.", billed=None)
+        return StreamJunkError(
+            f"{who} does not speak HTTP at that address",
+            seen=redact(_short(_cause(chain)), secret),
+            todo="Check the base_url.",
+            billed=None,
+        )
+    return ConnectionFailedError(
+        f"{who} closed the connection without an answer", seen=redact(_short(_cause(chain)), secret), todo="Try again.", billed=None
+    )
 
 
 def cut(profile: Profile, characters: int) -> FmnbError:
@@ -235,7 +256,9 @@ def _from_html(profile: Profile, status: int, text: str) -> FmnbError:
 def _timeout(profile: Profile, names: set[str], characters: int | None) -> FmnbError:
     if "ConnectTimeout" in names:
         return CallTimeoutError(
-            f"No connection to {profile.host}", seen=f"no reply in {profile.connect_timeout:g} s", todo="Check the network and the proxy settings."
+            f"No connection to {profile.host}",
+            seen=f"no reply in {profile.connect_timeout:g} s",
+            todo="Check the network and the proxy settings.",
         )
     if characters:
         return CallTimeoutError(
@@ -262,7 +285,9 @@ def _context(who: str, inner: dict[str, Any], text: str, seen: str) -> FmnbError
         seen = f"{wanted:,} asked, {limit:,} fit"
     else:
         what = f"Too long for the model, says {who}"
-    return ContextTooLongError(what, seen=seen, todo="Shorten the prompt, attach less, lower --max-tokens, or use a model with a longer context.")
+    return ContextTooLongError(
+        what, seen=seen, todo="Shorten the prompt, attach less, lower --max-tokens, or use a model with a longer context."
+    )
 
 
 def _limit_and_wanted(text: str) -> tuple[int | None, int | None]:

@@ -8,6 +8,7 @@ on its way to an event: that is most of the client's own cost of a stream.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import importlib
 import json
 import os
@@ -39,6 +40,8 @@ def backend(profile: Profile, model: str) -> OpenAICompatible:
 
     Raises LockedError when an administrator's lock forbids the address.
     """
+    if profile.base_url.endswith("/"):
+        profile = dataclasses.replace(profile, base_url=profile.base_url.rstrip("/"))
     check_allowed("urls", profile.base_url)
     return OpenAICompatible(profile, model)
 
@@ -72,7 +75,7 @@ class OpenAICompatible:
                 source="price table" if into is not None and not p.local else "profile",
             )
         missing = "" if not self.profile.needs_key or find_key(self.profile) else f"a key: `%fm key set {self.profile.name}`"
-        return self._card if self._card.missing == missing else _replaced(self._card, missing)
+        return dataclasses.replace(self._card, missing=missing) if missing else self._card
 
     def count(self, request: Request) -> TokenCount:
         """An estimate: the service's tokenizer is not here."""
@@ -85,12 +88,6 @@ class OpenAICompatible:
     def stream(self, request: Request) -> AsyncIterator[Event]:
         """Answer one request; closing the iterator closes the socket."""
         return _stream(self.profile, self.model, request)
-
-
-def _replaced(card: ModelCard, missing: str) -> ModelCard:
-    import dataclasses
-
-    return dataclasses.replace(card, missing=missing)
 
 
 def find_key(p: Profile) -> keys.Key | None:
@@ -358,7 +355,8 @@ def _secret(p: Profile) -> str:
 async def _client(p: Profile, secret: str) -> tuple[Any, Any]:
     """The client for an address and key, and the options of each request; made once, on the loop that uses it."""
     here = asyncio.get_running_loop()
-    ident = (id(here), os.getpid(), p.base_url, p.auth, secret, tuple(p.headers.items()), p.connect_timeout, p.read_timeout)
+    around = tuple(map(os.environ.get, _ENVIRONMENT))  # a user who mends these goes on in the same kernel
+    ident = (id(here), os.getpid(), p.base_url, p.auth, secret, tuple(p.headers.items()), p.connect_timeout, p.read_timeout, around)
     found = _clients.get(ident)
     if found is None:
         if "openai" not in sys.modules:  # half a second of work: not on the loop
@@ -380,6 +378,7 @@ def _new_client(p: Profile, secret: str) -> tuple[Any, Any]:
     if p.name != "openai":  # the client would send these variables' values to any service
         headers |= {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
     omitted = ("x-stainless-retry-count", "x-stainless-read-timeout", *(() if bearer else ("Authorization",)))
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60)
     client = openai.AsyncOpenAI(
         api_key=secret or "none",
         base_url=p.base_url,
@@ -388,14 +387,18 @@ def _new_client(p: Profile, secret: str) -> tuple[Any, Any]:
         http_client=httpx2.AsyncClient(
             base_url=p.base_url,
             timeout=httpx2.Timeout(p.read_timeout, connect=p.connect_timeout, pool=None),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60),
+            limits=limits,
             follow_redirects=False,  # a redirect must not carry a key to another host
-            trust_env=not p.local,  # no proxy for what stays here
+            transport=httpx2.AsyncHTTPTransport(limits=limits) if p.local else None,  # no proxy for what stays here
         ),
         timeout=httpx2.Timeout(p.read_timeout, connect=p.connect_timeout, pool=None),
     )
     return client, {"headers": dict.fromkeys(omitted, openai.Omit())}
 
+
+_ENVIRONMENT = tuple(
+    n for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for n in (name, name.lower())
+) + ("SSL_CERT_FILE", "SSL_CERT_DIR")  # fmt: skip
 
 # The client describes this machine in every request; no service needs that, and headers cost time.
 _TELEMETRY = (

@@ -105,7 +105,9 @@ def profile(name: str) -> Profile:
         raise UnknownModelError(
             "No provider of that name",
             seen=f"'{name}'",
-            todo=f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names())}. Add a [provider.{name}] table to fmnb.toml.",
+            todo=f"Did you mean {' or '.join(near)}?"
+            if near
+            else f"Known: {', '.join(names())}. Add a [provider.{name}] table to fmnb.toml.",
         )
     found = built_in or Profile(name)
     if row is not None:
@@ -142,7 +144,9 @@ def _user_rows() -> dict[str, dict[str, Any]]:
     rows = settings().get("provider", {})
     for name, row in rows.items():
         if not isinstance(row, dict):
-            raise SettingsError("A provider in fmnb.toml is not a table", seen=f"provider.{name}", todo=f"Write [provider.{name}] and its fields.")
+            raise SettingsError(
+                "A provider in fmnb.toml is not a table", seen=f"provider.{name}", todo=f"Write [provider.{name}] and its fields."
+            )
     return rows
 
 
@@ -151,7 +155,9 @@ def _with_row(base: Profile, row: dict[str, Any]) -> Profile:
     new = _from_row(base, row)
     if "base_url" in row:
         if not urlsplit(new.base_url).hostname:
-            raise SettingsError("The base_url of a provider is not an address", seen=f"{base.name}: {new.base_url!r}", todo='Write it as "https://host/v1".')
+            raise SettingsError(
+                "The base_url of a provider is not an address", seen=f"{base.name}: {new.base_url!r}", todo='Write it as "https://host/v1".'
+            )
         # key variables named in the same row are meant for this address; inherited ones are not
         owned = (new.host,) if "key_env" in row or not base.key_hosts and not base.base_url else base.key_hosts or (base.host,)
         new = dataclasses.replace(new, base_url_env=(), key_hosts=tuple(row.get("key_hosts", owned)), ended="")
@@ -188,9 +194,15 @@ def _typed(name: str, key: str, value: Any) -> Any:
     else:
         good = isinstance(value, str)
     if not good:
-        raise SettingsError("A provider's field has the wrong kind of value", seen=f"provider.{name}.{key} = {value!r}", todo=f"It takes {kind}.")
+        raise SettingsError(
+            "A provider's field has the wrong kind of value", seen=f"provider.{name}.{key} = {value!r}", todo=f"It takes {kind}."
+        )
     if key in _CHOICES and value not in _CHOICES[key]:
-        raise SettingsError("A provider's field has a value fmnb does not know", seen=f"provider.{name}.{key} = {value!r}", todo=f"One of {', '.join(_CHOICES[key])}.")
+        raise SettingsError(
+            "A provider's field has a value fmnb does not know",
+            seen=f"provider.{name}.{key} = {value!r}",
+            todo=f"One of {', '.join(_CHOICES[key])}.",
+        )
     return value
 
 

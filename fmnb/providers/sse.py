@@ -29,11 +29,11 @@ class Frames:
 
     def feed(self, data: bytes) -> list[Any]:
         """The JSON documents completed by these bytes; DONE for the end mark."""
-        if self._first:
-            self._first = False
-            data = data.removeprefix(b"\xef\xbb\xbf")
         lines = (self._rest + data if self._rest else data).split(b"\n")
         self._rest = lines.pop()
+        if self._first and lines:
+            self._first = False
+            lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
         out: list[Any] = []
         for line in lines:
             if line[-1:] == b"\r":
@@ -295,8 +295,17 @@ def usage(found: dict[str, Any]) -> Usage:
     """
     get = found.get
     into, out = _int(get("prompt_tokens", get("input_tokens"))), _int(get("completion_tokens", get("output_tokens")))
-    before, after = get("prompt_tokens_details") or get("input_tokens_details") or {}, get("completion_tokens_details") or get("output_tokens_details") or {}
-    cached = _first(before.get("cached_tokens"), get("prompt_cache_hit_tokens"), get("num_cached_tokens"), get("cached_tokens"), get("cache_read_input_tokens"))
+    before, after = (
+        get("prompt_tokens_details") or get("input_tokens_details") or {},
+        get("completion_tokens_details") or get("output_tokens_details") or {},
+    )
+    cached = _first(
+        before.get("cached_tokens"),
+        get("prompt_cache_hit_tokens"),
+        get("num_cached_tokens"),
+        get("cached_tokens"),
+        get("cache_read_input_tokens"),
+    )
     reasoning = _first(after.get("reasoning_tokens"), get("reasoning_tokens"))
     total = _int(get("total_tokens"))
     if reasoning and into is not None and out is not None and total == into + out + reasoning:

@@ -40,7 +40,9 @@ def body(profile: Profile, model: str, request: Request) -> dict[str, Any]:
         if request.logprobs:
             out["top_logprobs"] = request.logprobs
     if request.tools:
-        out["tools"] = [t if t.get("type") == "function" and "function" in t else {"type": "function", "function": t} for t in request.tools]
+        out["tools"] = [
+            t if t.get("type") == "function" and "function" in t else {"type": "function", "function": t} for t in request.tools
+        ]
     if request.schema is not None:
         _ask_for_schema(out, request.schema, profile.schema)
     out.update(request.extra)
@@ -118,7 +120,9 @@ def _data_uri(media_type: str, data: bytes) -> str:
 
 def _image(profile: Profile, p: Image) -> dict[str, Any]:
     if not profile.images:
-        raise BadRequestError(f"{profile.label} takes no images", seen=p.media_type, todo="Use a model that can see, or describe the image in words.")
+        raise BadRequestError(
+            f"{profile.label} takes no images", seen=p.media_type, todo="Use a model that can see, or describe the image in words."
+        )
     return {"type": "image_url", "image_url": {"url": _data_uri(p.media_type, p.data)}}
 
 

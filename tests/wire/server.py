@@ -52,7 +52,6 @@ class Server:
     tls: ssl.SSLContext | None = None
     requests: list[Seen] = field(default_factory=list)
     aborted: int = 0
-    handshakes_failed: int = 0
 
     def __enter__(self) -> Server:
         self._ready = threading.Event()
@@ -229,19 +228,51 @@ fixed("slow", *says("one"), *[x for n in range(200) for x in (0.05, chunk({"cont
 fixed("no-done", *says("Hello"), chunk(reason="stop"))
 fixed("no-blank-line-at-end", *says("Hello"), chunk(reason="stop").rstrip(b"\n"))
 fixed("crlf", *[s.replace(b"\n", b"\r\n") for s in [*says("Hello"), *END]])
-fixed("comments", b": OPENROUTER PROCESSING\n\n", *says("Hello"), b": still here\n\n", b"event: message\nid: 7\nretry: 10\n" + chunk({"content": "!"}), *END)
-fixed("list-content", *[chunk({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "yes"}]})], *END)
+fixed(
+    "comments",
+    b": OPENROUTER PROCESSING\n\n",
+    *says("Hello"),
+    b": still here\n\n",
+    b"event: message\nid: 7\nretry: 10\n" + chunk({"content": "!"}),
+    *END,
+)
+fixed(
+    "list-content",
+    *[chunk({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "yes"}]})],
+    *END,
+)
 fixed("reasoning-content", chunk({"reasoning_content": "hm "}), chunk({"reasoning_content": "so"}), *says("yes"), *END)
-fixed("reasoning", chunk({"content": "", "reasoning": "hm", "reasoning_details": [{"type": "r", "text": "hm", "signature": "s"}]}), *says("yes"), *END)
+fixed(
+    "reasoning",
+    chunk({"content": "", "reasoning": "hm", "reasoning_details": [{"type": "r", "text": "hm", "signature": "s"}]}),
+    *says("yes"),
+    *END,
+)
 fixed("think-tags", *says("\n<th", "ink>h", "m </thi", "s is no tag </th", "ink>\n\n", "\nyes <think>", "ing</think> aloud"), *END)
 fixed("think-whole", *says("<think>hm</think>yes"), *END)
 fixed("almost-think", *says("<thi", "s is a tag>"), *END)
 fixed("only-thinks", chunk({"reasoning_content": "hm"}), chunk(reason="length"), chunk(usage=USAGE), b"data: [DONE]\n\n")
 fixed(
     "tools",
-    chunk({"role": "assistant", "tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}]}),
+    chunk(
+        {
+            "role": "assistant",
+            "tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}],
+        }
+    ),
     chunk({"tool_calls": [{"index": 0, "function": {"arguments": '{"city": '}}]}),
-    chunk({"tool_calls": [{"index": 1, "id": "", "function": {"name": "time", "arguments": "{}"}, "extra_content": {"google": {"thought_signature": "x"}}}]}),
+    chunk(
+        {
+            "tool_calls": [
+                {
+                    "index": 1,
+                    "id": "",
+                    "function": {"name": "time", "arguments": "{}"},
+                    "extra_content": {"google": {"thought_signature": "x"}},
+                }
+            ]
+        }
+    ),
     chunk({"tool_calls": [{"index": 0, "function": {"arguments": '"Bern"}'}}]}),
     chunk(reason="tool_calls"),
     b"data: [DONE]\n\n",
@@ -252,14 +283,41 @@ fixed(
     chunk({"tool_calls": [{"id": "", "function": {"name": "b", "arguments": {"x": 1}}}]}),
     chunk(reason="stop"),
 )
-fixed("logprobs", chunk({"content": "Hi"}, logprobs={"content": [{"token": "Hi", "logprob": -0.5, "top_logprobs": [{"token": "Yo", "logprob": -1.5}]}]}), *END)
+fixed(
+    "logprobs",
+    chunk({"content": "Hi"}, logprobs={"content": [{"token": "Hi", "logprob": -0.5, "top_logprobs": [{"token": "Yo", "logprob": -1.5}]}]}),
+    *END,
+)
 fixed("refuses-politely", chunk({"refusal": "I cannot help with that."}), *END)
 fixed("groq-usage", *says("Hello"), chunk(reason="stop", x_groq={"usage": USAGE}), b"data: [DONE]\n\n")
-fixed("choice-usage", *says("Hello"), event({"model": "k", "choices": [{"delta": {}, "finish_reason": "stop", "usage": USAGE}]}), b"data: [DONE]\n\n")
+fixed(
+    "choice-usage",
+    *says("Hello"),
+    event({"model": "k", "choices": [{"delta": {}, "finish_reason": "stop", "usage": USAGE}]}),
+    b"data: [DONE]\n\n",
+)
 fixed("running-usage", chunk({"content": "Hel"}, usage={**USAGE, "completion_tokens": 1}), chunk({"content": "lo"}, usage=USAGE), *END)
-fixed("priced", *says("Hello"), chunk(reason="stop"), chunk(usage={**USAGE, "cost": 0.0125, "prompt_tokens_details": {"cached_tokens": 3}, "completion_tokens_details": {"reasoning_tokens": 2}}), b"data: [DONE]\n\n")
+fixed(
+    "priced",
+    *says("Hello"),
+    chunk(reason="stop"),
+    chunk(
+        usage={**USAGE, "cost": 0.0125, "prompt_tokens_details": {"cached_tokens": 3}, "completion_tokens_details": {"reasoning_tokens": 2}}
+    ),
+    b"data: [DONE]\n\n",
+)
 fixed("null-usage", *[chunk({"content": "Hello"}, usage=None)], chunk(reason="stop", usage=None), chunk(usage=USAGE), b"data: [DONE]\n\n")
-fixed("whole", reply(200, {"model": "w", "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}], "usage": USAGE}))
+fixed(
+    "whole",
+    reply(
+        200,
+        {
+            "model": "w",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+            "usage": USAGE,
+        },
+    ),
+)
 fixed("untyped-stream", Raw(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"".join([*says("Hello"), *END])), CLOSE)
 fixed("length", *says("Hello"), chunk(reason="length"), b"data: [DONE]\n\n")
 fixed("torn-after-the-end", *says("Hello"), chunk(reason="stop"), RST)
@@ -286,10 +344,19 @@ BEHAVIOURS["no-temperature"] = lambda s, n: _without(
 )
 BEHAVIOURS["no-seed-named-in-words"] = lambda s, n: _without("seed", error(400, "Unrecognized request argument supplied: seed"), s)
 BEHAVIOURS["no-stream-options"] = lambda s, n: _without(
-    "stream_options", reply(422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}]}), s
+    "stream_options",
+    reply(422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}]}),
+    s,
 )
 BEHAVIOURS["no-max-tokens"] = lambda s, n: (
-    [error(400, "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", "unsupported_parameter", "max_tokens")]
+    [
+        error(
+            400,
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "unsupported_parameter",
+            "max_tokens",
+        )
+    ]
     if "max_tokens" in s.body
     else [*says("Hello"), *END]
 )
@@ -298,32 +365,78 @@ BEHAVIOURS["no-json-schema"] = lambda s, n: (
     if s.body.get("response_format", {}).get("type") == "json_schema"
     else obey(s, n)
 )
-BEHAVIOURS["no-response-format"] = lambda s, n: [error(400, "Unknown parameter: 'response_format'.", "unknown_parameter", "response_format")] if "response_format" in s.body else obey(s, n)
-fixed("bad-temperature", error(400, "Invalid 'temperature': decimal above maximum value. Expected a value <= 2.", "decimal_above_max_value", "temperature"))
+BEHAVIOURS["no-response-format"] = lambda s, n: (
+    [error(400, "Unknown parameter: 'response_format'.", "unknown_parameter", "response_format")]
+    if "response_format" in s.body
+    else obey(s, n)
+)
+fixed(
+    "bad-temperature",
+    error(400, "Invalid 'temperature': decimal above maximum value. Expected a value <= 2.", "decimal_above_max_value", "temperature"),
+)
 
 # Services that fail.
 
 fixed("key-refused", error(401, "Incorrect API key provided: sk-abcdefghijklmnop1234. You can find yours on the site.", "invalid_api_key"))
-BEHAVIOURS["key-echoed"] = lambda s, n: [error(401, f"Bad credentials: {s.headers.get('authorization', '')} {s.headers.get('api-key', '')}")]
+BEHAVIOURS["key-echoed"] = lambda s, n: [
+    error(401, f"Bad credentials: {s.headers.get('authorization', '')} {s.headers.get('api-key', '')}")
+]
 fixed("forbidden", error(403, "Project has no access", "forbidden"))
 fixed("unknown-model", error(404, "The model `gpt-loopbak` does not exist or you do not have access to it.", "model_not_found"))
 fixed("gpt-loopbak", error(404, "The model `gpt-loopbak` does not exist or you do not have access to it.", "model_not_found"))
 fixed("wrong-path", reply(404, {"detail": "Not Found"}))
-fixed("context", error(400, "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens.", "context_length_exceeded", "messages"))
-fixed("context-sum", error(400, "This model's maximum context length is 4,096 tokens. However, you requested 5,200 tokens (5,000 in the messages, 200 in the completion)."))
-fixed("context-llamacpp", error(400, "the request exceeds the available context size, try increasing it", 400, n_prompt_tokens=5000, n_ctx=4096))
+fixed(
+    "context",
+    error(
+        400,
+        "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens.",
+        "context_length_exceeded",
+        "messages",
+    ),
+)
+fixed(
+    "context-sum",
+    error(
+        400,
+        "This model's maximum context length is 4,096 tokens. However, you requested 5,200 tokens (5,000 in the messages, 200 in the completion).",
+    ),
+)
+fixed(
+    "context-llamacpp",
+    error(400, "the request exceeds the available context size, try increasing it", 400, n_prompt_tokens=5000, n_ctx=4096),
+)
 fixed("context-anthropic", error(400, "prompt is too long: 208310 tokens > 200000 maximum"))
-fixed("context-gemini", reply(400, [{"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "The input token count (1048600) exceeds the maximum number of tokens allowed (1048576)."}}]))
+fixed(
+    "context-gemini",
+    reply(
+        400,
+        [
+            {
+                "error": {
+                    "code": 400,
+                    "status": "INVALID_ARGUMENT",
+                    "message": "The input token count (1048600) exceeds the maximum number of tokens allowed (1048576).",
+                }
+            }
+        ],
+    ),
+)
 fixed("rate-limit", error(429, "Rate limit reached", "rate_limit_exceeded", headers={"Retry-After": "7"}))
 fixed("rate-limit-ms", error(429, "Rate limit reached", "rate_limit_exceeded", headers={"retry-after-ms": "250", "Retry-After": "9"}))
-BEHAVIOURS["rate-limit-date"] = lambda s, n: [error(429, "slow down", 429, headers={"Retry-After": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 30))})]
-BEHAVIOURS["rate-limit-once"] = lambda s, n: [error(429, "Rate limit reached", "rate_limit_exceeded", headers={"Retry-After": "0"})] if n == 1 else [*says("Hello"), *END]
+BEHAVIOURS["rate-limit-date"] = lambda s, n: [
+    error(429, "slow down", 429, headers={"Retry-After": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 30))})
+]
+BEHAVIOURS["rate-limit-once"] = lambda s, n: (
+    [error(429, "Rate limit reached", "rate_limit_exceeded", headers={"Retry-After": "0"})] if n == 1 else [*says("Hello"), *END]
+)
 fixed("quota", error(429, "You exceeded your current quota, please check your plan and billing details.", "insufficient_quota"))
 fixed("server-error", error(500, "The server had an error"))
 fixed("overloaded", error(503, "Overloaded", headers={"Retry-After": "3"}))
 fixed("gateway-page", reply(502, "<html><head><title>Bad Gateway</title></head></html>", kind="text/html"))
 fixed("sign-in-page", reply(200, "<!DOCTYPE html><html><head><title>Sign in</title></head></html>", kind="text/html"))
-fixed("content-policy", error(400, "The response was filtered due to the prompt triggering the content management policy.", "content_filter"))
+fixed(
+    "content-policy", error(400, "The response was filtered due to the prompt triggering the content management policy.", "content_filter")
+)
 fixed("filtered", *says("Hello"), chunk(reason="content_filter"), chunk(usage=USAGE), b"data: [DONE]\n\n")
 fixed("empty", *says(), *END)
 fixed("nothing-at-all", Raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n"))
@@ -333,13 +446,23 @@ fixed("reset", *says("Hello"), RST)
 fixed("reset-before-answer", RST)
 fixed("silent", HANG)
 fixed("stalls", *says("Hello"), HANG)
-fixed("slow-headers", Raw(b"HTTP/1.1 200 OK\r\n"), 0.3, Raw(b"Content-Type: text/event-stream\r\nConnection: close\r\n\r\n" + b"".join([*says("Hello"), *END])), CLOSE)
+fixed(
+    "slow-headers",
+    Raw(b"HTTP/1.1 200 OK\r\n"),
+    0.3,
+    Raw(b"Content-Type: text/event-stream\r\nConnection: close\r\n\r\n" + b"".join([*says("Hello"), *END])),
+    CLOSE,
+)
 fixed("junk", *says("Hello"), b"data: {not json}\n\n", CLOSE)
 fixed("junk-only", b"\x00\xff\xfe%$#!\n\n", b"data: <<<>>>\n\n")
 fixed("junk-json", reply(200, {"status": "ok"}))
 fixed("not-http", Raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), CLOSE)
 fixed("junk-in-the-middle", *says("Hello"), b"data: {broken\n\n", chunk({"content": "!"}), *END)
-fixed("error-in-stream", *says("Hello"), event({"error": {"message": "Provider disconnected", "code": 502}, "choices": [{"delta": {"content": ""}, "finish_reason": "error"}]}))
+fixed(
+    "error-in-stream",
+    *says("Hello"),
+    event({"error": {"message": "Provider disconnected", "code": 502}, "choices": [{"delta": {"content": ""}, "finish_reason": "error"}]}),
+)
 fixed("error-event", b'event: error\ndata: {"type": "overloaded_error", "message": "Overloaded"}\n\n')
 fixed("rate-limit-in-stream", event({"error": {"message": "Rate limit exceeded", "code": 429}}))
 BEHAVIOURS["redirect"] = lambda s, n: [reply(307, "", {"Location": "http://127.0.0.1:9/v1/chat/completions"})]

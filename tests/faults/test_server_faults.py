@@ -1,0 +1,274 @@
+"""Everything a service can do wrong, on a real socket, and the named error it becomes."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+
+import pytest
+
+from fmnb import _loop, errors
+from fmnb.errors import FmnbError
+from fmnb.events import fold
+from fmnb.providers import openai_compat
+from fmnb.providers.profiles import profile
+from fmnb.types import Request, message
+from tests.contract.backends import loopback
+from tests.wire.server import Server, self_signed
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server() as running:
+        yield running
+
+
+def call(where, model, text="hello", **options):
+    """The error a call ends in (None when it ends well) and the answer as far as it came."""
+    p = loopback("vllm", where.url) if isinstance(where, Server) else where
+    events, error = [], None
+    try:
+        for event in _loop.drain(openai_compat.backend(p, model).stream(Request(model, (message("user", text),), **options))):
+            events.append(event)
+    except FmnbError as e:
+        error = e
+    return error, fold(events)
+
+
+# model of the loopback server, error, whether it may be tried again, whether billed, text that was kept, words of the message
+CASES = [
+    ("key-refused", errors.KeyRefusedError, False, False, "", "does not accept the key"),
+    ("forbidden", errors.KeyRefusedError, False, False, "", "does not allow"),
+    ("unknown-model", errors.UnknownModelError, False, False, "", "has no model 'unknown-model'"),
+    ("wrong-path", errors.BadRequestError, False, False, "", "usually ends in /v1"),
+    ("context", errors.ContextTooLongError, False, False, "", "by 904 tokens"),
+    ("context-sum", errors.ContextTooLongError, False, False, "", "by 1,104 tokens"),
+    ("context-llamacpp", errors.ContextTooLongError, False, False, "", "by 904 tokens"),
+    ("context-anthropic", errors.ContextTooLongError, False, False, "", "by 8,310 tokens"),
+    ("context-gemini", errors.ContextTooLongError, False, False, "", "by 24 tokens"),
+    ("bad-temperature", errors.BadRequestError, False, False, "", "decimal above maximum"),
+    ("rate-limit", errors.RateLimitError, True, False, "", "limits how often"),
+    ("quota", errors.RateLimitError, False, False, "", "no credit left"),
+    ("server-error", errors.ServerError, True, None, "", "500"),
+    ("overloaded", errors.ServerError, True, None, "", "Overloaded"),
+    ("gateway-page", errors.ServerError, True, None, "", "'Bad Gateway'"),
+    ("sign-in-page", errors.StreamJunkError, False, False, "", "'Sign in'"),
+    ("content-policy", errors.ContentFilterError, False, None, "", "refused the prompt"),
+    ("filtered", errors.ContentFilterError, False, True, "Hello", "the rest of the answer"),
+    ("empty", errors.EmptyAnswerError, False, True, "", "no text"),
+    ("only-thinks", errors.EmptyAnswerError, False, True, "", "raise --max-tokens"),
+    ("nothing-at-all", errors.StreamCutError, True, None, "", "0 characters"),
+    ("cut", errors.StreamCutError, False, True, "Hello", "5 characters"),
+    ("cut-cleanly", errors.StreamCutError, False, True, "Hello", "%fm continue"),
+    ("reset", errors.StreamCutError, False, True, "Hello", "5 characters"),
+    ("reset-before-answer", errors.ConnectionFailedError, True, None, "", "without an answer"),
+    ("junk", errors.StreamCutError, False, True, "Hello", "middle of the answer"),
+    ("junk-only", errors.StreamJunkError, False, None, "", "not an answer"),
+    ("junk-json", errors.StreamJunkError, False, None, "", "OpenAI-compatible"),
+    ("not-http", errors.StreamJunkError, False, None, "", "does not speak HTTP"),
+    ("error-in-stream", errors.ServerError, False, True, "Hello", "Provider disconnected"),
+    ("error-event", errors.ServerError, True, None, "", "Overloaded"),
+    ("rate-limit-in-stream", errors.RateLimitError, True, None, "", "limits how often"),
+    ("redirect", errors.BadRequestError, False, False, "", "not followed"),
+]
+
+
+@pytest.mark.parametrize("model, kind, again, billed, kept, words", CASES, ids=[c[0] for c in CASES])
+def test_a_fault_becomes_its_named_error(server, model, kind, again, billed, kept, words):
+    error, answer = call(server, model)
+    assert type(error) is kind, error
+    assert (error.retryable, error.billed, answer.text) == (again, billed, kept)
+    assert words in str(error)
+    assert error.what and error.seen and error.todo
+
+
+def test_rate_limits_say_how_long_to_wait(server):
+    assert call(server, "rate-limit")[0].retry_after == 7
+    assert call(server, "rate-limit-ms")[0].retry_after == 0.25
+    assert 25 < call(server, "rate-limit-date")[0].retry_after <= 31
+    assert call(server, "overloaded")[0].retry_after == 3
+
+
+def test_the_adapter_asks_once_and_leaves_retries_to_the_pipeline(server):
+    before = len(server.requests)
+    assert isinstance(call(server, "rate-limit-once")[0], errors.RateLimitError)
+    assert len(server.requests) == before + 1
+    assert call(server, "rate-limit-once")[1].text == "Hello"
+
+
+def test_usage_of_an_answer_that_was_filtered_is_kept(server):
+    assert call(server, "filtered")[1].usage.output_tokens == 5
+
+
+def test_an_unknown_model_names_the_nearest_one(server):
+    assert "gpt-loopback" in str(call(server, "gpt-loopbak")[0])
+
+
+def test_an_unknown_ollama_model_says_how_to_pull_it(server):
+    assert "ollama pull unknown-model" in str(call(loopback("ollama", server.url), "unknown-model")[0])
+
+
+def test_a_key_is_never_repeated_even_when_the_service_repeats_it(server, monkeypatch):
+    monkeypatch.setenv("VLLM_API_KEY", "not-of-any-known-form-42")
+    assert "not-of-any-known-form-42" in server_saw(server, "key-echoed")
+    error, _ = call(server, "key-echoed")
+    assert isinstance(error, errors.KeyRefusedError)
+    for text in (str(error), repr(error), str(error.to_dict()), "".join(error._render_traceback_())):
+        assert "not-of-any-known-form-42" not in text
+    assert "sk-abcdefghijklmnop1234" not in str(call(server, "key-refused")[0])
+
+
+def server_saw(server, model):
+    call(server, model)
+    return server.requests[-1].headers.get("authorization", "")
+
+
+def test_the_cause_of_an_error_holds_no_request_with_its_key(server):
+    error, _ = call(server, "key-refused")
+    assert error.__cause__ is None and error.__suppress_context__
+
+
+def test_a_missing_key_names_its_variable_and_sends_nothing(server, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    before = len(server.requests)
+    error, _ = call(loopback("openai", server.url), "plain")
+    assert isinstance(error, errors.KeyMissingError) and error.billed is False
+    assert "OPENAI_API_KEY" in str(error) and "%fm key set openai" in str(error)
+    assert len(server.requests) == before
+
+
+def test_a_key_does_not_go_to_another_address(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-real-key-of-the-user")
+    before = len(server.requests)
+    moved = dataclasses.replace(profile("openai"), base_url=server.url)
+    error, _ = call(moved, "plain")
+    assert isinstance(error, errors.KeyMissingError) and "not sent to another address" in str(error)
+    assert len(server.requests) == before
+
+
+def test_a_key_does_not_travel_in_the_clear(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-real-key-of-the-user")
+    assert openai_compat.find_key(profile("openai"))
+    assert openai_compat.find_key(dataclasses.replace(profile("openai"), base_url="http://api.openai.com/v1")) is None
+
+
+def test_a_redirect_is_not_followed_and_takes_no_key_along(monkeypatch):
+    monkeypatch.setenv("AZURE_OPENAI_BASE_URL", "https://loopback.invalid/v1")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-key-of-the-user")
+    with Server() as first:
+        error, _ = call(loopback("azure", first.url), "redirect")
+        assert len(first.requests) == 1
+    assert isinstance(error, errors.BadRequestError) and "azure-key-of-the-user" not in str(error)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def test_a_local_server_that_does_not_run_is_named():
+    error, _ = call(dataclasses.replace(profile("ollama"), base_url=f"http://127.0.0.1:{free_port()}/v1"), "m")
+    assert type(error) is errors.ConnectionFailedError and error.retryable
+    assert "Is Ollama running?" in str(error)
+
+
+def test_a_name_that_does_not_resolve_is_a_connection_failure():
+    p = dataclasses.replace(profile("vllm"), base_url="http://no-such-host.invalid/v1")
+    error, _ = call(p, "m")
+    assert type(error) is errors.ConnectionFailedError and "no-such-host.invalid was not found" in str(error)
+
+
+def test_a_certificate_nobody_vouches_for_is_a_tls_error(tmp_path):
+    pytest.importorskip("cryptography")
+    with Server(tls=self_signed(tmp_path)) as server:
+        error, _ = call(server, "plain")
+    assert type(error) is errors.TLSError and not error.retryable
+    assert "SSL_CERT_FILE" in str(error) and "proxy" in str(error)
+
+
+def test_a_certificate_in_ssl_cert_file_is_trusted(tmp_path, monkeypatch):
+    pytest.importorskip("cryptography")
+    context = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "loopback.pem"))
+    with Server(tls=context) as server:
+        error, answer = call(server, "plain")
+    assert error is None and answer.text == "Hello world!"
+
+
+def test_silence_before_the_answer_is_a_time_out_that_may_be_tried_again(server):
+    quick = dataclasses.replace(loopback("vllm", server.url), read_timeout=0.2)
+    error, _ = call(quick, "silent")
+    assert type(error) is errors.CallTimeoutError and error.retryable and error.billed is None
+    assert "did not begin" in str(error)
+
+
+def test_silence_in_the_middle_keeps_the_text_and_is_not_tried_again(server):
+    quick = dataclasses.replace(loopback("vllm", server.url), read_timeout=0.2)
+    error, answer = call(quick, "stalls")
+    assert type(error) is errors.CallTimeoutError and not error.retryable and error.billed
+    assert answer.text == "Hello" and "5 characters" in str(error)
+
+
+def test_an_address_that_never_accepts_is_a_connection_time_out():
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for s in waiting:  # fill the queue of connections nobody accepts
+            s.setblocking(False)
+            s.connect_ex(address)
+        p = dataclasses.replace(profile("vllm"), base_url=f"http://127.0.0.1:{address[1]}/v1", connect_timeout=0.3)
+        error, _ = call(p, "m")
+        for s in waiting:
+            s.close()
+    assert type(error) is errors.CallTimeoutError and "No connection" in str(error)
+
+
+def test_slow_headers_within_the_time_allowed_are_fine(server):
+    assert call(server, "slow-headers")[1].text == "Hello"
+
+
+@pytest.mark.parametrize("model", ["no-done", "no-blank-line-at-end", "crlf", "untyped-stream", "torn-after-the-end", "whole"])
+def test_odd_endings_that_lose_nothing_are_accepted(server, model):
+    error, answer = call(server, model)
+    assert error is None and answer.text == "Hello" and answer.finish == "stop"
+
+
+def test_comments_ids_and_event_names_are_passed_over(server):
+    assert call(server, "comments")[1].text == "Hello!"
+
+
+def test_junk_between_good_chunks_is_passed_over(server):
+    error, answer = call(server, "junk-in-the-middle")
+    assert error is None and answer.text == "Hello!"
+
+
+def test_text_and_numbers_cut_anywhere_come_out_whole(server):
+    error, answer = call(server, "bytewise")
+    assert error is None
+    assert answer.text == "Grüße, 世界 🎉 3.14159🎉" and answer.usage.input_tokens == 7
+
+
+def test_a_filter_in_front_that_compresses_the_stream_is_read(server):
+    import gzip
+
+    from tests.wire import server as wire
+
+    body = gzip.compress(b"".join([*wire.says("Hello"), *wire.END]))
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    wire.fixed("gzip", wire.Raw(head + body))
+    assert call(server, "gzip")[1].text == "Hello"
+
+
+def test_a_proxy_in_the_environment_is_not_asked_for_a_local_server(server, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert call(server, "plain")[1].text == "Hello world!"
+
+
+def test_a_proxy_that_does_not_answer_is_a_connection_failure(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    error, _ = call(dataclasses.replace(profile("vllm"), base_url="http://model.invalid/v1"), "m")
+    assert type(error) is errors.ConnectionFailedError

@@ -1,0 +1,114 @@
+"""The table of services and what users add to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from fmnb import config
+from fmnb.errors import EndedServiceError, SettingsError, UnknownModelError
+from fmnb.providers import profiles
+from fmnb.providers.profiles import names, profile
+
+
+def write(home, text):
+    (home / "fmnb.toml").write_text(text)
+
+
+ENDED = sorted(set(names(ended=True)) - set(names()))
+
+
+@pytest.mark.parametrize("name", ENDED)
+def test_a_service_that_ended_names_its_successor(name):
+    with pytest.raises(EndedServiceError) as caught:
+        profile(name)
+    assert caught.value.seen and caught.value.todo
+
+
+def test_every_row_has_what_a_call_needs(monkeypatch):
+    for name, p in profiles._built_in().items():
+        if not p.ended:
+            assert p.base_url and (p.key_env or not p.needs_key), name
+            assert p.base_url.startswith("https://") or p.local, name
+            assert p.port is None or p.start_hint, name
+
+
+def test_every_price_table_that_a_row_names_exists():
+    snapshot = pytest.importorskip("genai_prices").data_snapshot.get_snapshot()
+    known = {p.id for p in snapshot.providers}
+    assert {p.prices for p in profiles._built_in().values() if p.prices} <= known
+
+
+def test_an_unknown_provider_names_the_nearest():
+    with pytest.raises(UnknownModelError, match="openai"):
+        profile("opnai")
+
+
+def test_a_row_of_the_users_is_a_provider(home):
+    write(home, '[provider.mine]\nbase_url = "https://ai.example.com/v1"\nkey_env = "MINE_KEY"\nheaders = { X-Team = "a" }\n')
+    mine = profile("mine")
+    assert (mine.host, mine.key_env, mine.key_hosts, mine.headers) == (
+        "ai.example.com",
+        ("MINE_KEY",),
+        ("ai.example.com",),
+        {"X-Team": "a"},
+    )
+    assert "mine" in names()
+
+
+def test_a_row_may_change_one_field_of_a_built_in_one(home):
+    write(home, "[provider.openai]\nread_timeout = 900\n")
+    assert profile("openai").read_timeout == 900 and profile("openai").key_hosts == ("api.openai.com",)
+
+
+def test_a_new_address_does_not_inherit_the_old_ones_key(home):
+    write(home, '[provider.openai]\nbase_url = "https://gateway.example/v1"\n')
+    assert profile("openai").host == "gateway.example" and profile("openai").key_hosts == ("api.openai.com",)
+
+
+def test_a_new_address_with_its_key_variable_takes_that_key(home):
+    write(home, '[provider.openai]\nbase_url = "https://gateway.example/v1"\nkey_env = ["OPENAI_API_KEY"]\n')
+    assert profile("openai").key_hosts == ("gateway.example",)
+
+
+def test_a_project_files_provider_does_not_count_before_it_is_trusted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "fmnb.toml"
+    file.write_text('[provider.openai]\nbase_url = "https://evil.example/v1"\nkey_env = ["OPENAI_API_KEY"]\n')
+    assert profile("openai").host == "api.openai.com"
+    config.trust(file)
+    assert profile("openai").host == "evil.example"
+
+
+@pytest.mark.parametrize("line, words", [
+    ('base_ulr = "https://x/v1"', "base_url"),
+    ('needs_key = "yes"', "bool"),
+    ('max_tokens_field = "tokens"', "max_completion_tokens"),
+    ("key_env = [1]", "tuple"),
+    ('base_url = "x"', "https://host/v1"),
+    ('key_env = ["A"]', "base_url"),
+])  # fmt: skip
+def test_a_row_that_cannot_be_used_says_why(home, line, words):
+    write(home, f"[provider.mine]\n{line}\n")
+    with pytest.raises(SettingsError, match=words):
+        profile("mine")
+
+
+def test_the_address_comes_from_the_variables_the_service_itself_reads(monkeypatch):
+    monkeypatch.setenv("OLLAMA_HOST", "0.0.0.0:11435")
+    assert profile("ollama").base_url == "http://localhost:11435/v1"
+    monkeypatch.setenv("OLLAMA_HOST", "gpu-box")
+    assert profile("ollama").base_url == "http://gpu-box:11434/v1" and profile("ollama").where == "gpu-box"
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://res.openai.azure.com/")
+    assert profile("azure").base_url == "https://res.openai.azure.com/openai/v1"
+
+
+def test_a_service_without_an_address_asks_for_it(monkeypatch):
+    monkeypatch.delenv("AZURE_OPENAI_ENDPOINT", raising=False)
+    monkeypatch.delenv("AZURE_OPENAI_BASE_URL", raising=False)
+    with pytest.raises(SettingsError, match="AZURE_OPENAI_BASE_URL"):
+        profile("azure")
+
+
+def test_a_name_that_only_looks_like_this_machine_is_not():
+    assert not profiles.is_loopback("localhost.evil.example") and not profiles.is_loopback("127.0.0.1.evil.example")
+    assert profiles.is_loopback("::1") and profiles.is_loopback("127.9.9.9")
