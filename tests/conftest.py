@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
+FULL = bool(os.environ.get("FMNB_FULL"))  # the counts that take long
 MODELS = Path(__file__).parents[1] / ".models"
 
 
@@ -15,6 +19,44 @@ def home(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("FMNB_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def fresh_kernel_state():
+    """What a kernel remembers is forgotten between tests."""
+    yield
+    from fmnb import chat, config, session
+    from fmnb.catalog import resolve
+    from fmnb.guard import budget
+    from fmnb.store import db, log
+
+    session.session.__init__()
+    chat.chats().clear()
+    resolve.forget_backends()
+    budget.reset()
+    log._off_reason = None
+    config._cache = None
+    db.close_all()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network():
+    """Sockets reach this machine alone."""
+    real = socket.socket.connect
+
+    def connect(self, address):
+        if isinstance(address, tuple):
+            try:
+                outside = not ipaddress.ip_address(address[0]).is_loopback
+            except ValueError:
+                outside = address[0] != "localhost"
+            if outside:
+                raise ConnectionRefusedError(f"tests reach loopback only, not {address[0]}")
+        return real(self, address)
+
+    socket.socket.connect = connect
+    yield
+    socket.socket.connect = real
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,224 @@
+"""`%%fm` as users type it."""
+
+import pytest
+
+from fmnb.backend import estimate_tokens
+from fmnb.comparison import Comparison
+from fmnb.errors import (
+    KeyRefusedError,
+    LockedError,
+    PromptError,
+    ReplayMissError,
+    SchemaMismatchError,
+    StreamCutError,
+    UnknownModelError,
+    UsageError,
+)
+from fmnb.events import Finished, TextDelta
+from fmnb.types import ModelCard, Response
+
+
+def test_the_answer_streams_and_is_the_cells_value(cells):
+    answer = cells("%%fm echo:\nhello there")
+    assert isinstance(answer, Response) and answer.text == "hello there"
+    assert "hello there\n\n— fmnb · echo" in cells.out and "stays here" in cells.out
+
+
+def test_an_expression_is_inserted_once(cells):
+    cells.ns["secret"] = "no"
+    cells.ns["row"] = "{{ secret }}"
+    assert cells("%%fm echo:\nvalue {{ row }} and {single}").text == "value {{ secret }} and {single}"
+
+
+def test_raw_inserts_nothing(cells):
+    assert cells("%%fm echo: --raw\n{{ 1 + 1 }}").text == "{{ 1 + 1 }}"
+
+
+def test_ipython_leaves_braces_and_dollars_on_the_line_alone(cells):
+    cells.ns["x"] = "BAD"
+    assert cells('%%fm echo: -s "{x} $x"\nhi').messages[0].text == "{x} $x"
+
+
+@pytest.mark.parametrize("line", ["-o name echo:", "name << echo:", "echo: -o name", "echo: --out name"])
+def test_an_answer_can_be_kept_under_a_name(cells, line):
+    assert cells(f"%%fm {line}\nhi") is None
+    assert cells.ns["name"].text == "hi"
+
+
+def test_two_names_for_one_answer_are_refused(cells):
+    assert "one name" in str(cells.fails("%%fm a << echo: -o b\nhi"))
+
+
+def test_line_magic_in_an_assignment(cells):
+    cells('x = %fm ask echo: "one line"')
+    assert cells.ns["x"].text == "one line"
+
+
+def test_an_undefined_name_is_an_error_with_the_nearest(cells):
+    cells.ns["revenue"] = 3
+    error = cells.fails("%%fm echo:\n{{ revenu }}")
+    assert isinstance(error, PromptError) and "revenue" in str(error)
+    assert "Traceback" not in cells.out
+
+
+def test_user_mistakes_show_no_traceback_and_bugs_do(cells):
+    cells.fails("%%fm nosuch:model\nhi")
+    assert "UnknownModelError" in cells.out and "Traceback" not in cells.out
+    cells.fails("%%fm echo:fail=bug\nhi")
+    assert "Traceback" in cells.out
+
+
+def test_an_unknown_model_names_the_nearest(cells):
+    error = cells.fails("%%fm embeded\nhi")
+    assert isinstance(error, UnknownModelError) and "embedded" in str(error)
+
+
+def test_a_failed_call_fails_the_cell_once_and_keeps_the_text(cells):
+    error = cells.fails("%%fm echo:fail=cut\none two three four")
+    assert isinstance(error, StreamCutError)
+    assert error.response.text and error.response.text in "one two three four"
+    assert cells.out.count("ended the connection") == 2  # under the cell, and as the cell's error
+    assert "billed" in cells.out
+
+
+def test_a_key_that_is_refused_fails(cells):
+    assert isinstance(cells.fails("%%fm echo:fail=key\nhi"), KeyRefusedError)
+
+
+def test_several_models_answer_each_on_its_own(cells):
+    both = cells("%%fm echo: echo:slow=300\nhello")
+    assert isinstance(both, Comparison) and [r.text for r in both] == ["hello", "hello"]
+    assert [r.run for r in both][0] != [r.run for r in both][1]
+    assert list(both.df.columns)[:3] == ["model", "text", "data"]
+
+
+def test_one_of_several_may_fail(cells):
+    both = cells("%%fm echo: echo:fail=server\nhello")
+    assert both[0].text == "hello" and both[1].error["kind"] == "ServerError"
+
+
+def test_when_all_of_several_fail_the_cell_fails(cells):
+    cells.fails("%%fm echo:fail=server echo:fail=key\nhello")
+
+
+def test_schema_gives_objects_and_a_frame(cells):
+    answer = cells('%%fm echo: --schema "name, score float, tags list[str]"\nAnn')
+    assert set(answer.data) == {"name", "score", "tags"} and isinstance(answer.data["score"], float)
+    assert list(answer.df.columns) == ["name", "score", "tags"]
+
+
+def test_a_schema_by_name_gives_its_objects(cells):
+    cells("from dataclasses import dataclass\n@dataclass\nclass Person:\n    name: str\n    age: int")
+    answer = cells("%%fm echo: --schema Person\nAnn")
+    assert isinstance(answer.data, cells.ns["Person"])
+
+
+def test_a_wrong_structured_answer_is_asked_for_once_more(cells):
+    cells.ns["stubborn"] = Says("no JSON", "still none")
+    error = cells.fails('%%fm stubborn --schema "a int"\nhi')
+    assert isinstance(error, SchemaMismatchError)
+    assert "asked again" in " ".join(error.response.notes)
+    cells.ns["willing"] = Says('{"a": "x"}', '{"a": 3}')
+    assert cells('%%fm willing --schema "a int"\nhi').data == {"a": 3}
+
+
+class Says:
+    """A notebook object that answers as it was told, one text a call."""
+
+    def __init__(self, *texts):
+        self.card = ModelCard("object:says", "object", "stays here", local=True)
+        self._texts = iter(texts)
+
+    async def stream(self, request):
+        yield TextDelta(text=next(self._texts))
+        yield Finished()
+
+    def count(self, request):
+        return estimate_tokens(request)
+
+    def deterministic(self, request):
+        return False
+
+
+def test_parameters_reach_the_request(cells):
+    request = cells('%%fm echo: -t 0.3 --max-tokens 3 --seed 7 --stop END --stop FIN -p top_p=0.5 -s "be brief"\none two three four').request
+    assert (request.temperature, request.max_tokens, request.seed, request.stop) == (0.3, 3, 7, ("END", "FIN"))
+    assert request.extra == {"top_p": 0.5} and request.messages[0].text == "be brief"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("echo: -p temperature=1", "-t"),
+        ("echo: --temprature 1", "--temperature"),
+        ("echo: -t hot", "number"),
+        ("echo: -t", "needs a value"),
+        ("echo: -t 1 -t 2", "twice"),
+        ("echo: -t 3", "between 0 and 2"),
+        ("echo: --max-tokens 0", "at least 1"),
+        ('echo: -s "open', "quote"),
+        ("echo: echo:", "twice"),
+        ("echo: --chat a --schema b", "together"),
+        ("echo: echo:slow=9 -f code", "together"),
+        ("echo: --background -o x", "together"),
+        ("echo: --over df", "not part of this version"),
+        ("echo: -f pdf", "format"),
+        ("echo: --tem 1", "No such option"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_way_out(cells, line, words):
+    error = cells.fails(f"%%fm {line}\nhi")
+    assert isinstance(error, UsageError) and words in str(error)
+    assert not cells.shell.run_line_magic("fm", "log")  # nothing was sent
+
+
+def test_an_empty_prompt_is_refused(cells):
+    assert "empty" in str(cells.fails("%%fm echo:\n   \n"))
+
+
+def test_dry_shows_everything_and_sends_nothing(cells):
+    preview = cells('%%fm --dry openai:gpt-5-mini -s "be brief"\nhello {{ 2 + 2 }}')
+    text = str(preview)
+    assert "api.openai.com" in text and "hello 4" in text and "be brief" in text and "estimated" in text and "±" in text
+    assert "stays here" in str(cells("%%fm --dry echo:\nhi"))
+    assert not cells.shell.run_line_magic("fm", "log")
+
+
+def test_code_goes_into_a_new_cell_without_its_fence(cells):
+    cells("%%fm echo: -f code\n```python\nprint(1)\n```")
+    assert cells.shell.rl_next_input == "print(1)"
+
+
+def test_help_names_every_option(cells):
+    from fmnb.magics.options import OPTIONS
+
+    text = cells.shell.find_cell_magic("fm").__doc__
+    assert all(f"--{o.long}" in text for o in OPTIONS)
+
+
+def test_cells_inputs_outputs_and_the_last_error_can_be_inserted(cells):
+    cells("value = 6 * 7\nvalue")
+    cells.fails("1/0")
+    answer = cells("%%fm echo:\n{{ Out[1] }} {{ In[1] }} {{ Err }}")
+    assert "42" in answer.text and "value = 6 * 7" in answer.text and "ZeroDivisionError" in answer.text
+
+
+def test_run_all_stops_at_a_failed_cell(cells):
+    assert not cells.shell.run_cell("%%fm echo:fail=server\nx").success
+
+
+def test_replay_only_without_a_tape_is_an_error(cells):
+    assert isinstance(cells.fails("%%fm echo: --replay-only\nhi"), ReplayMissError)
+
+
+def test_an_administrators_lock_beats_everything(cells, tmp_path, monkeypatch):
+    (tmp_path / "fmnb.toml").write_text('[lock]\nproviders = ["echo"]\nmodels = ["echo:*"]\n')
+    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    monkeypatch.chdir(tmp_path.parent)
+    assert cells("%%fm echo:\nhi").text == "hi"
+    assert isinstance(cells.fails("%%fm openai:gpt-5-mini\nhi"), LockedError)
+    assert isinstance(cells.fails("%%fm embedded\nhi"), LockedError)
+
+
+def test_background_runs_are_refused_where_nothing_would_show_them(cells):
+    assert "kernel" in str(cells.fails("%%fm echo: --background\nhi"))
