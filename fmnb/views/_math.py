@@ -17,6 +17,7 @@ _FORBIDDEN = re.compile(
     r"DeclarePairedDelimiters[A-Za-z]*|definecolor|csname|input|write|catcode)(?![A-Za-z]))"
 )
 _BREAK = "\u200b"
+_LINES = 100  # of display math; without a limit thousands of openings would each be followed to the end
 
 
 def tame_tex(text: str) -> str:
@@ -88,23 +89,24 @@ def _block(state: Any, first: int, last: int, silent: bool) -> bool:
         return False
     closing = "$$" if opening == "$$" else "\\]"
     lines: list[str] = []
-    for line in range(first, last):
+    for line in range(first, min(last, first + _LINES)):
         if state.sCount[line] < state.blkIndent and line > first:
             return False
         text = state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
         if not text.strip():
             return False
         lines.append(text)
-        body = "\n".join(lines)
-        end = body.find(closing, 2)
-        if end > 0:
-            if body[end + 2 :].strip() or not body[2:end].strip():
-                return False  # words follow on the same line: the inline rule takes it
-            if not silent:
-                token = state.push("math_block", "", 0)
-                token.block = True
-                token.content = body[: end + 2]
-                token.map = [first, line + 1]
-                state.line = line + 1
-            return True
+        end = text.find(closing, 0 if line > first else 2)
+        if end < 0:
+            continue
+        content = "\n".join(lines)
+        if text[end + 2 :].strip() or not content[2 : len(content) - len(text) + end].strip():
+            return False  # words follow on the same line: the inline rule takes it
+        if not silent:
+            token = state.push("math_block", "", 0)
+            token.block = True
+            token.content = content.rstrip()
+            token.map = [first, line + 1]
+            state.line = line + 1
+        return True
     return False

@@ -76,8 +76,9 @@ class Rendering:
 
 
 _DEFINITION = re.compile(r"\]:")
-_SIMPLE = re.compile(r"[A-Za-z](?:[^\W_]|[ ,.;()?%/])*(?<! )")  # nothing in it means anything to Markdown or HTML
+_SIMPLE = re.compile(r"[A-Za-z][A-Za-z0-9\u00c0-\u024f ,.;()?%/]*(?<! )")  # nothing in it means anything to Markdown or HTML
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
@@ -152,6 +153,8 @@ def _opener(style: str) -> Any:
             css += ";font-weight:600" if token.tag == "th" else ""
         elif token.tag in _HEADINGS:
             css = f"font-size:{_HEADINGS[token.tag]};font-weight:600;line-height:1.3;margin:.9em 0 .4em"
+        if token.tag in ("p", *_HEADINGS) and _RIGHT_TO_LEFT.search(tokens[i + 1].content):
+            css = f"{css};text-align:start" if css else "text-align:start"  # Lab sets left on every paragraph
         start = ""
         if token.tag == "ol" and str(token.attrGet("start") or "").isdigit():
             start = f' start="{token.attrGet("start")}"'
@@ -197,9 +200,11 @@ def code(source: str, language: str = "") -> str:
     body = _highlighted(source, language) if language and len(source) <= _LONG_CODE else ""
     return (
         f'<pre dir="ltr" style="font-family:{MONO};font-size:.92em;line-height:1.45;background:{PAPER};border:1px solid {BORDER};padding:.7em .9em;margin:.6em 0;'
-        f'border-radius:4px;overflow-x:auto;white-space:pre;text-align:left"><code>{body or escape(source)}</code></pre>\n'
+        f'border-radius:4px;overflow-x:auto;white-space:pre;text-align:left"><code style="{_BARE}">{body or escape(source)}</code></pre>\n'
     )
 
+
+_BARE = "background:none;border:0;padding:0;font:inherit;color:inherit"  # a front end's own style for code is not ours
 
 # Theme variable and a colour that reads on white and on near-black, for front ends without the variable.
 _COLOURS = {
