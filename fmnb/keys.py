@@ -59,6 +59,12 @@ def find(key_env: Sequence[str], provider: str, host: str, *, own_hosts: Sequenc
     return None
 
 
+def at_hand(provider: str) -> bool:
+    """Whether `find` answers for this provider without asking a keyring or reading a file."""
+    at = _cache.get((str(config.home()), provider))
+    return at is not None and time.monotonic() - at[0] < _CACHE_SECONDS
+
+
 def set_key(provider: str, value: str, host: str) -> str:
     """Keep a key for one provider, to be sent to `host` (a pattern) only. Returns "keyring" or "file".
 
@@ -103,7 +109,7 @@ def file() -> Path:
 def _stored(provider: str) -> tuple[str, str, str]:
     """Value, host it is bound to, and source; empty strings when nothing is kept."""
     at = (str(config.home()), provider)
-    if at in _cache and time.monotonic() - _cache[at][0] < _CACHE_SECONDS:
+    if at_hand(provider):
         return _cache[at][1]
     found = ("", "", "")
     if text := _keyring(lambda k: k.get_password(SERVICE, provider)):

@@ -338,7 +338,7 @@ def _number(schema: dict[str, Any], kind: str) -> int | float:
     high = schema.get("maximum")
     if high is None and "exclusiveMaximum" in schema:
         high = schema["exclusiveMaximum"] - (1 if kind == "integer" else 0.5)
-    value = 0 if (low is None or low <= 0) and (high is None or high >= 0) else low if low is not None else high
+    value: Any = 0 if (low is None or low <= 0) and (high is None or high >= 0) else low if low is not None else high
     step = schema.get("multipleOf")
     if step and value:
         value = -(-value // step) * step

@@ -276,6 +276,11 @@ def _timeout(profile: Profile, names: set[str], characters: int | None) -> FmnbE
     )
 
 
+def silent(profile: Profile, seconds: float) -> FmnbError:
+    """No answer to a question about models within the time allowed."""
+    return CallTimeoutError(f"{profile.label} does not answer", seen=f"{seconds:g} s of silence", todo="Check the address, or try again.")
+
+
 def _context(who: str, inner: dict[str, Any], text: str, seen: str) -> FmnbError:
     limit, wanted = _int(inner.get("n_ctx")), _int(inner.get("n_prompt_tokens"))  # llama.cpp states both
     if limit is None or wanted is None:

@@ -141,7 +141,7 @@ def _built_in() -> dict[str, Profile]:
 
 
 def _user_rows() -> dict[str, dict[str, Any]]:
-    rows = settings().get("provider", {})
+    rows: dict[str, dict[str, Any]] = settings().get("provider", {})
     for name, row in rows.items():
         if not isinstance(row, dict):
             raise SettingsError(

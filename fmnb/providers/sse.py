@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from ..events import Event, Finished, Logprobs, Notice, ReasoningDelta, TextDelta, ToolCallDelta, Used
+from ..events import Event, Finished, Logprobs, Notice, ReasoningDelta, TextDelta, ToolCallDelta
 from ..types import Usage
 
 DONE = object()
@@ -146,11 +146,10 @@ class Answer:
         return out
 
     def end(self) -> list[Event]:
-        """Events that were held back, then usage; the caller adds `Finished` or raises."""
+        """Events that were held back; the caller adds `Finished` or raises."""
         out: list[Event] = []
         if self._half:
-            self._text(self._half, out, whole=True)
-            self._half = ""
+            self._text("", out, whole=True)
         if self._held:
             if self._closing:
                 self._think(self._held, out)
@@ -169,13 +168,6 @@ class Answer:
         if self.tools and reason == "stop":  # some servers say stop after a tool call
             reason = "tool_calls"
         return Finished(reason=reason, model=self.model)
-
-    def used(self, cost: float | None) -> Used | None:
-        """Usage of the exchange, with its cost where known."""
-        if self.usage is None:
-            return None
-        u = self.usage
-        return Used(usage=Usage(u.input_tokens, u.output_tokens, u.cached_tokens, u.reasoning_tokens, cost))
 
     def _content(self, content: Any, out: list[Event]) -> None:
         if isinstance(content, str):

@@ -28,9 +28,9 @@ def forget_refusals():
     openai_compat._refused.clear()
 
 
-def answer(server, model, *, name="vllm", messages=(message("user", "hello"),), **options):
+def answer(server, model, *, name="vllm", messages=None, **options):
     backend = openai_compat.backend(loopback(name, server.url), model)
-    return fold(_loop.drain(backend.stream(Request(model, messages, **options))))
+    return fold(_loop.drain(backend.stream(Request(model, messages or (message("user", "hello"),), **options))))
 
 
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"], "additionalProperties": False}
@@ -135,6 +135,8 @@ def test_azure_sends_its_key_in_a_header_of_its_own(server, monkeypatch):
 def test_a_local_server_without_a_key_gets_no_authorization(server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-for-others")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-not-for-others")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Gateway: token-not-for-others")
+    openai_compat.client._clients.clear()
     answer(server, "plain")
     headers = server.requests[-1].headers
     assert "authorization" not in headers
