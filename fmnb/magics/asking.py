@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ..errors import UsageError
 
 
@@ -20,9 +22,13 @@ def secret(question: str, todo: str) -> str:
 def _ask(question: str, what: str, todo: str, *, secret: bool) -> str:
     import getpass
 
+    from IPython.core.error import StdinNotImplementedError
+    from IPython.core.getipython import get_ipython
+
+    # A kernel asks its front end; elsewhere a terminal must be there, or a secret would be echoed.
+    if not hasattr(get_ipython(), "kernel") and not (sys.stdin and sys.stdin.isatty()):
+        raise UsageError(what, todo=todo)
     try:
         return getpass.getpass(question) if secret else input(question)
-    except Exception as e:  # ipykernel's StdinNotImplementedError, EOFError of a pipe, ...
-        if type(e).__name__ in ("StdinNotImplementedError", "EOFError", "OSError", "GetPassWarning"):
-            raise UsageError(what, todo=todo) from None
-        raise
+    except (StdinNotImplementedError, EOFError):
+        raise UsageError(what, todo=todo) from None

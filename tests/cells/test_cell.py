@@ -2,7 +2,6 @@
 
 import pytest
 
-from fmnb.backend import estimate_tokens
 from fmnb.comparison import Comparison
 from fmnb.errors import (
     KeyRefusedError,
@@ -14,8 +13,9 @@ from fmnb.errors import (
     UnknownModelError,
     UsageError,
 )
-from fmnb.events import Finished, TextDelta
-from fmnb.types import ModelCard, Response
+from fmnb.types import Response
+
+from .says import Says
 
 
 def test_the_answer_streams_and_is_the_cells_value(cells):
@@ -122,26 +122,10 @@ def test_a_wrong_structured_answer_is_asked_for_once_more(cells):
     assert cells('%%fm willing --schema "a int"\nhi').data == {"a": 3}
 
 
-class Says:
-    """A notebook object that answers as it was told, one text a call."""
-
-    def __init__(self, *texts):
-        self.card = ModelCard("object:says", "object", "stays here", local=True)
-        self._texts = iter(texts)
-
-    async def stream(self, request):
-        yield TextDelta(text=next(self._texts))
-        yield Finished()
-
-    def count(self, request):
-        return estimate_tokens(request)
-
-    def deterministic(self, request):
-        return False
-
-
 def test_parameters_reach_the_request(cells):
-    request = cells('%%fm echo: -t 0.3 --max-tokens 3 --seed 7 --stop END --stop FIN -p top_p=0.5 -s "be brief"\none two three four').request
+    request = cells(
+        '%%fm echo: -t 0.3 --max-tokens 3 --seed 7 --stop END --stop FIN -p top_p=0.5 -s "be brief"\none two three four'
+    ).request
     assert (request.temperature, request.max_tokens, request.seed, request.stop) == (0.3, 3, 7, ("END", "FIN"))
     assert request.extra == {"top_p": 0.5} and request.messages[0].text == "be brief"
 

@@ -1,0 +1,27 @@
+"""A model that is a notebook object: it says what it was told, one text a call."""
+
+from fmnb.backend import estimate_tokens
+from fmnb.events import Finished, TextDelta
+from fmnb.types import ModelCard
+
+
+class Says:
+    """Answers with each text in turn; an exception among them is raised after the text "said"."""
+
+    def __init__(self, *texts):
+        self.card = ModelCard("object:says", "object", "stays here", local=True)
+        self._texts = iter(texts)
+
+    async def stream(self, request):
+        text = next(self._texts)
+        if isinstance(text, BaseException):
+            yield TextDelta(text="said")
+            raise text
+        yield TextDelta(text=text)
+        yield Finished()
+
+    def count(self, request):
+        return estimate_tokens(request)
+
+    def deterministic(self, request):
+        return False

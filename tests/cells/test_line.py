@@ -1,0 +1,249 @@
+"""`%fm` verbs as users type them."""
+
+import json
+
+import pytest
+
+from fmnb import chat, config
+from fmnb.errors import BudgetError, StreamCutError, UnknownModelError, UsageError
+from fmnb.magics.line import VERBS
+
+from .says import Says
+
+
+def test_every_verb_of_the_table_has_a_function_and_help(cells):
+    from fmnb._names import load
+
+    text = cells.shell.find_line_magic("fm").__doc__
+    for name, verb in VERBS.items():
+        assert callable(load(verb.run)) and f"%fm {name}" in text
+
+
+def test_alone_it_says_where_things_stand(cells):
+    text = str(cells("%fm"))
+    assert "embedded" in text and "tape" in text
+
+
+def test_an_unknown_verb_names_the_nearest(cells):
+    assert "%fm models" in str(cells.fails("%fm modles"))
+
+
+def test_use_chooses_the_model_of_this_kernel(cells):
+    cells("%fm use echo:")
+    assert cells("%%fm\nhi").asked == "echo:"
+    cells("%fm use --none")
+    assert "embedded" in cells.out
+
+
+def test_use_refuses_what_does_not_exist(cells):
+    assert isinstance(cells.fails("%fm use nosuch"), UnknownModelError)
+
+
+def test_the_order_of_choices(cells, tmp_path, monkeypatch):
+    from fmnb.session import default_model, session
+
+    (config.home() / "fmnb.toml").write_text('[default]\nmodel = "echo:slow=901"\n')
+    assert default_model() == ("echo:slow=901", "user fmnb.toml")
+    (tmp_path / "fmnb.toml").write_text('[default]\nmodel = "echo:slow=902"\n')
+    assert default_model()[0] == "echo:slow=902"
+    monkeypatch.setenv("FMNB_MODEL", "echo:slow=903")
+    assert default_model()[0] == "echo:slow=903"
+    session.choose("echo:slow=904")
+    session.choose("echo:slow=905", "notebook")
+    assert default_model() == ("echo:slow=905", "this notebook")
+    session.choose("echo:slow=906")
+    assert default_model() == ("echo:slow=906", "%fm use")
+    assert cells("%%fm echo:\nhi").asked == "echo:"
+
+
+def test_aliases_persist_and_resolve(cells):
+    cells("%fm alias fast echo:")
+    assert cells("%%fm fast\nhi").asked == "fast"
+    assert 'fast = "echo:"' in (config.home() / "fmnb.toml").read_text()
+    cells("%fm alias --remove fast")
+    cells.fails("%%fm fast\nhi")
+
+
+def test_an_alias_may_not_be_a_variable_too(cells):
+    cells.ns["fast"] = 1
+    assert "variable" in str(cells.fails("%fm alias fast echo:"))
+
+
+def test_models_are_listed_and_filtered(cells):
+    assert {"embedded", "echo:"} <= {r["model"] for r in cells("%fm models local")}
+    assert "no model matches" in str(cells("%fm models qqqq"))
+
+
+def test_the_log_finds_words_in_prompts_and_answers_and_reopens(cells):
+    run = cells("%%fm echo:\nfind the needle here").run
+    cells("%%fm echo:\nsomething else")
+    found = cells("%fm log needle")
+    assert [r["run"] for r in found] == [run]
+    assert cells(f"%fm log {run}").text == "find the needle here"
+    assert cells(f"%fm log {run[:12]}").run == run
+
+
+def test_the_log_can_be_off_and_can_forget(cells):
+    cells("%%fm echo:\none")
+    cells("%fm log off")
+    cells("%%fm echo:\ntwo secret")
+    cells("%fm log on")
+    assert [r["prompt"] for r in cells("%fm log")] == ["one"]
+    cells("%fm log forget one")
+    assert not cells("%fm log")
+    assert "Forgot 1 run," in str(cells.out) or not cells("%fm log")
+
+
+def test_forgetting_removes_the_words_from_the_disk(cells):
+    cells("%%fm echo: -t 0\nxylophone-4711")
+    cells("%fm log forget xylophone")
+    assert not any(b"xylophone-4711" in f.read_bytes() for f in config.home().glob("fmnb.sqlite*"))
+
+
+def test_nothing_named_forgets_nothing(cells):
+    cells("%%fm echo:\none")
+    assert isinstance(cells.fails("%fm log forget"), UsageError)
+    assert len(cells("%fm log")) == 1
+
+
+def test_conversations_continue_fork_trim_export(cells, tmp_path):
+    cells("%%fm echo: -c talk\none")
+    assert len(cells("%%fm -c talk\ntwo").request.messages) == 3
+    cells("%fm chat talk fork other")
+    cells("%%fm -c other\nthree")
+    assert chat.chats()["talk"].turns == 2 and chat.chats()["other"].turns == 3
+    cells("%fm chat other trim 1")
+    assert [m.text for m in chat.chats()["other"].messages] == ["three", "three"]
+    cells("%fm chat talk export talk.json")
+    cells("%fm chat talk drop")
+    cells("%fm chat back load talk.json")
+    assert chat.chats()["back"].turns == 2
+    assert json.loads((tmp_path / "talk.json").read_text())["messages"][0]["role"] == "user"
+
+
+def test_a_conversation_is_compacted_by_its_model(cells):
+    for i in range(4):
+        cells(f"%%fm echo: -c long\nturn {i}")
+    cells("%fm chat long compact")
+    texts = [m.text for m in chat.chats()["long"].messages]
+    assert "Summarise" in texts[1] and texts[-1] == "turn 3" and len(texts) == 6
+
+
+def test_cells_do_not_share_a_conversation_unless_named(cells):
+    cells("%%fm echo:\none")
+    assert len(cells("%%fm echo:\ntwo").request.messages) == 1
+
+
+def test_a_failed_turn_leaves_the_conversation_as_it_was(cells):
+    cells("%%fm echo: -c talk\none")
+    cells.fails("%%fm echo:fail=cut -c talk\ntwo")
+    assert chat.chats()["talk"].turns == 1
+
+
+def test_retry_asks_anew_with_changes(cells):
+    first = cells("%%fm echo: -t 0\nhello")
+    again = cells("%fm retry -t 0.5")
+    assert again.run != first.run and again.source == "live" and again.request.temperature == 0.5
+    assert cells("%fm retry echo:slow=400").asked == "echo:slow=400"
+
+
+def test_continue_goes_on_after_a_cut(cells):
+    cells.ns["shaky"] = Says(StreamCutError("cut", billed=True), " and the rest")
+    error = cells.fails("%%fm shaky\nx")
+    assert error.response.text == "said"
+    whole = cells("%fm continue")
+    assert whole.text == "said and the rest"
+    assert whole.request.messages[1].text == "said"
+
+
+def test_continue_after_a_whole_answer_is_refused(cells):
+    cells("%%fm echo:\nhi")
+    assert "complete" in str(cells.fails("%fm continue"))
+
+
+def test_fix_offers_the_mended_cell(cells):
+    cells.fails('d = {"a": {"b": 1}}\nd["x{y}"]["{{z}}"]')
+    cells("%fm fix echo:")
+    assert "{{z}}" in cells.shell.rl_next_input  # the echo model gives the failing cell back
+
+
+def test_explain_sends_the_cell_and_its_error(cells):
+    cells.fails("1/0")
+    text = cells("%fm explain echo:").request.messages[0].text
+    assert "1/0" in text and "ZeroDivisionError" in text and "IPython/core" not in text
+
+
+def test_fix_without_a_failed_cell_says_so(cells):
+    assert "No cell has failed" in str(cells.fails("%fm fix echo:"))
+
+
+def test_prompts_are_saved_versioned_and_used(cells, tmp_path):
+    cells.ns["topic"] = "rain"
+    cells("%%fm echo: --save haiku\nA haiku about {{ topic }}")
+    assert (tmp_path / "prompts/haiku.md").read_text().strip() == "A haiku about {{ topic }}"
+    cells("import fmnb as fm\np = fm.Prompt.load('haiku')")
+    assert cells("fm.ask(p, 'echo:', values={'topic': 'snow'}).text") == "A haiku about snow"
+
+
+def test_python_text_is_sent_as_it_is(cells):
+    assert cells("import fmnb as fm\nfm.ask('{{ 1 + 1 }}', 'echo:').text") == "{{ 1 + 1 }}"
+
+
+def test_a_tape_records_and_replays(cells, tmp_path):
+    cells("%fm tape t.tape.jsonl")
+    cells("%%fm echo:\nhello tape")
+    line = json.loads((tmp_path / "t.tape.jsonl").read_text())
+    assert line["prompt"] == "hello tape" and line["model"] == "echo:"
+    again = cells("%%fm echo: --replay-only\nhello tape")
+    assert again.source == "replayed" and again.text == "hello tape" and "replayed" in cells.out
+    assert "was never recorded" in str(cells.fails("%%fm echo: --replay-only\nother"))
+
+
+def test_a_tape_answers_stale_when_the_model_cannot(cells):
+    cells("%fm tape t.tape.jsonl")
+    cells.ns["n"] = 1
+    cells("%fm alias shaky echo:")
+    cells("%%fm echo:\nvalue {{ n }}")
+    cells.ns["n"] = 2
+    live = cells("%%fm echo:\nvalue {{ n }}")
+    assert live.source == "live" and live.text == "value 2"
+    assert len((config.Path("t.tape.jsonl")).read_text().splitlines()) == 1  # the earlier values' answer is replaced
+
+
+def test_budget_caps_and_counts_unknown_prices_as_over(cells):
+    cells("%fm budget 0.5")
+    assert cells("%%fm echo:\nlocal models cost nothing").text
+    assert isinstance(cells.fails("%%fm vllm2:m\nhi"), UnknownModelError)
+    (config.home() / "fmnb.toml").write_text('[provider.mine]\nbase_url = "https://ai.example.com/v1"\nneeds_key = false\n')
+    error = cells.fails("%%fm mine:m\nhi")
+    assert isinstance(error, BudgetError) and "--allow-unknown" in str(error)
+
+
+@pytest.mark.parametrize("line", ["%fm key set openai", "%fm log forget --all", "%fm rm embedded"])
+def test_where_nobody_can_answer_a_question_names_the_option(cells, line, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    error = cells.fails(line)
+    assert isinstance(error, UsageError) and ("--yes" in str(error) or "OPENAI_API_KEY" in str(error))
+
+
+def test_a_key_is_never_shown(cells, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-0001")
+    for line in ("%fm key show openai", "%fm doctor", "%fm models openai", "%%fm --dry openai:gpt-5-mini\nhi"):
+        assert "very-secret" not in str(cells(line)) + cells.out
+    assert "OPENAI_API_KEY" in str(cells("%fm key show openai"))
+
+
+def test_doctor_names_what_is_missing_and_what_to_do(cells):
+    rows = {r["what"]: r for r in cells("%fm doctor")}
+    assert rows["model embedded"]["do"] == "%fm pull embedded" or rows["model embedded"]["state"] == "ok"
+    assert rows["log"]["state"] == "ok"
+
+
+def test_completion_knows_verbs_models_and_options(cells):
+    def complete(text):
+        return [c for c in cells.shell.complete(text.split()[-1] if not text.endswith(" ") else "", text)[1]]
+
+    assert "retry" in complete("%fm ret")
+    assert any("embedded" in c for c in complete("%fm use embed"))
+    assert any("--schema" in c for c in complete("%%fm --sch"))
+    assert "json" in complete("%%fm -f js")
