@@ -73,8 +73,10 @@ def _new(p: Profile, secret: str) -> tuple[Any, Any]:
         headers[p.auth] = secret
     if p.name != "openai" or p.host not in p.key_hosts:  # the client would send what these variables hold to any service
         lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
-        names = [line.partition(":")[0].strip() for line in lines]
-        headers |= {n: openai.Omit() for n in ("OpenAI-Organization", "OpenAI-Project", *filter(None, names)) if n not in p.headers}
+        named = [n for line in lines if (n := line.partition(":")[0].strip()) and n.lower() != "authorization"]
+        headers |= {n: openai.Omit() for n in ("OpenAI-Organization", "OpenAI-Project", *named)}
+        if bearer:
+            headers["Authorization"] = f"Bearer {secret}"
     timeout = httpx2.Timeout(p.read_timeout, connect=p.connect_timeout, pool=None)
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60)
     client = openai.AsyncOpenAI(

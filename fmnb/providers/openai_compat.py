@@ -93,7 +93,7 @@ class OpenAICompatible:
         finally:
             await response.aclose()
         if answer.usage is not None:
-            yield await _used(p, answer.model or model, answer)
+            yield await _used(p, model, answer)
         if error := _bad_end(p, answer):
             raise error
         yield answer.finished()
@@ -207,7 +207,10 @@ async def _used(p: Profile, model: str, answer: Answer) -> Used:
     assert answer.usage is not None
     if answer.usage.cost is None and p.prices and not p.local:
         await prices.load()
-    return Used(usage=dataclasses.replace(answer.usage, cost=prices.cost(p, model, answer.usage)))
+    cost = prices.cost(p, answer.model or model, answer.usage)
+    if cost is None:  # a service may answer under a name of its own
+        cost = prices.cost(p, model, answer.usage)
+    return Used(usage=dataclasses.replace(answer.usage, cost=cost))
 
 
 def _bad_end(p: Profile, answer: Answer) -> FmnbError | None:

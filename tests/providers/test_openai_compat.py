@@ -136,6 +136,10 @@ def test_a_local_server_without_a_key_gets_no_authorization(server, monkeypatch)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-for-others")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-not-for-others")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Gateway: token-not-for-others")
+    monkeypatch.setenv("VLLM_API_KEY", "vllm-key")
+    answer(server, "plain")
+    assert server.requests[-1].headers["authorization"] == "Bearer vllm-key"
+    monkeypatch.delenv("VLLM_API_KEY")
     openai_compat.client._clients.clear()
     answer(server, "plain")
     headers = server.requests[-1].headers
@@ -305,3 +309,12 @@ def test_not_applied_comes_before_the_first_text(server):
 def test_an_address_may_end_in_a_slash(server):
     p = dataclasses.replace(loopback("vllm", server.url), base_url=server.url + "/")
     assert fold(_loop.drain(openai_compat.backend(p, "plain").stream(Request("m", (message("user", "hi"),))))).text == "Hello world!"
+
+
+def test_a_hosted_answer_through_a_proxy_has_its_price(server, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", server.url.removesuffix("/v1"))
+    monkeypatch.setenv("NO_PROXY", "")
+    hosted = Profile("mine", base_url="http://models.invalid/v1", needs_key=False, prices="openai")
+    got = fold(_loop.drain(openai_compat.backend(hosted, "gpt-5-mini").stream(Request("m", (message("user", "hi"),)))))
+    assert server.requests[-1].path == "http://models.invalid/v1/chat/completions"
+    assert got.text == "Hello" and 0 < got.cost < 0.001 and got.model == "gpt-5-mini-2025-08-07"

@@ -306,6 +306,7 @@ fixed(
     ),
     b"data: [DONE]\n\n",
 )
+fixed("gpt-5-mini", chunk({"content": "Hello"}, model="gpt-5-mini-2025-08-07"), *END)
 fixed("null-usage", *[chunk({"content": "Hello"}, usage=None)], chunk(reason="stop", usage=None), chunk(usage=USAGE), b"data: [DONE]\n\n")
 fixed(
     "whole",
