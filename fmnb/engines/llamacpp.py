@@ -269,7 +269,7 @@ class _Answer:
                 return True
             self._take(json.loads(raw))
             return self.error is not None
-        except Exception as e:  # noqa: BLE001  raised again once the native call is over
+        except Exception as e:  # raised again once the native call is over
             self.error = e
             return True
 
