@@ -21,7 +21,7 @@ from fmnb._loop import drain
 from fmnb.catalog.weights import locate
 from fmnb.engines import host, residents
 from fmnb.engines.llamacpp import backend
-from fmnb.events import TextDelta
+from fmnb.events import TextDelta, Used
 from fmnb.types import Request, message
 
 PROMPT = "Write a long story about a lighthouse keeper and the sea."
@@ -62,11 +62,17 @@ def decode(path: Path, pairs: int, tokens: int) -> None:
             return False
 
         bare.handle_chat_completions(body, on)
-        return (len(times) - 1) / (times[-1] - times[0])
+        return (tokens - 1) / (times[-1] - times[0])
 
     def our_rate() -> float:
-        times = [time.perf_counter() for e in drain(ours.stream(ask(PROMPT, tokens))) if isinstance(e, TextDelta)]
-        return (len(times) - 1) / (times[-1] - times[0])
+        times: list[float] = []
+        made = 0
+        for e in drain(ours.stream(ask(PROMPT, tokens))):
+            if isinstance(e, TextDelta):
+                times.append(time.perf_counter())
+            elif isinstance(e, Used):
+                made = e.usage.output_tokens or 0
+        return (made - 1) / (times[-1] - times[0])
 
     rows = []
     bare_rate(), our_rate()

@@ -67,7 +67,7 @@ def test_a_first_call_reports_loading_then_streams_then_says_what_it_used(model)
     got = events(model, ask("Why is the sky blue?"))
     loading = [e for e in got if isinstance(e, Progress) and e.stage == "loading"]
     assert loading[-1].done == loading[-1].total == model.card.size
-    assert sum(isinstance(e, TextDelta) for e in got) > 5
+    assert sum(isinstance(e, TextDelta) for e in got) > 1
     used, end = got[-2:]
     assert isinstance(used, Used) and isinstance(end, Finished)
     assert (used.usage.input_tokens, used.usage.output_tokens, used.usage.cached_tokens, used.usage.cost) == (36, 12, 0, 0.0)
@@ -236,7 +236,7 @@ def test_a_call_that_is_closed_while_it_waits_never_runs(model):
     second = drain(model.stream(ask("never", max_tokens=2)))
     assert isinstance(next(second), Waiting)
     second.close()
-    assert sum(isinstance(e, TextDelta) for e in first) > 50
+    assert next(e for e in first if isinstance(e, Used)).usage.output_tokens == 60
 
 
 def test_two_backends_of_one_file_share_one_model(embedded_path):
