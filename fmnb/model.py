@@ -13,21 +13,22 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import pipeline
 from ._loop import adrain, drain, merge
-from .attachments import attach as attach_parts
 from .catalog.resolve import Target, resolve
 from .config import settings
 from .errors import FmnbError, Interrupted, UsageError
 from .events import Cancelled, Event, Fold, Sink, Stamper, TextDelta, emit
 from .pipeline import Call
 from .prompts import Prompt, Rendered, render
-from .schema_text import SchemaSpec, to_schema
 from .session import default_model, session
 from .store import log
 from .types import Message, Part, Request, Response, Text, TokenCount, message
+
+if TYPE_CHECKING:
+    from .schema_text import SchemaSpec
 
 # Names of `-p` that have an option of their own.
 OWN = {
@@ -114,11 +115,9 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
     if not str(prompt).strip() and not options.attach:
         raise UsageError("The prompt is empty", todo="Write what you want to ask below the %%fm line.")
     target = target_for(model, options.values)
-    spec = to_schema(_named(options.schema, options.values)) if options.schema is not None else None
+    spec = _schema(options)
     rendered = fill(prompt, options)
-    parts: list[Part] = [p for item in options.attach for p in attach_parts(_named(item, options.values), as_text=target.local)] + list(
-        rendered.parts
-    )
+    parts: list[Part] = [*_attached(options, target), *rendered.parts]
     messages: list[Message] = list(options.history)
     system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
     if system and not any(m.role == "system" for m in messages):
@@ -136,6 +135,22 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
         parent=options.parent,
     )
     return Asked(call, spec, prompt=prompt, options=options)
+
+
+def _schema(options: Options) -> SchemaSpec | None:
+    if options.schema is None:
+        return None
+    from .schema_text import to_schema  # loads when a cell first asks for structure
+
+    return to_schema(_named(options.schema, options.values))
+
+
+def _attached(options: Options, target: Target) -> list[Part]:
+    if not options.attach:
+        return []
+    from .attachments import attach
+
+    return [p for item in options.attach for p in attach(_named(item, options.values), as_text=target.local)]
 
 
 def _named(item: Any, values: Mapping[str, Any] | None) -> Any:

@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ._loop import aclose
 from .backend import Backend
@@ -43,10 +43,12 @@ from .events import (
     new_run,
 )
 from .guard import budget
-from .schema_text import SchemaSpec, parse, repair_prompt
 from .store import cache, log
-from .store.tape import Tape
 from .types import Request, message
+
+if TYPE_CHECKING:
+    from .schema_text import SchemaSpec
+    from .store.tape import Tape
 
 ATTEMPTS = 4  # of one call, the first included
 LONGEST_WAIT = 120.0  # seconds a service may ask us to wait before we give up instead
@@ -123,6 +125,8 @@ async def structure(call: Call) -> AsyncIterator[Event]:
         async for event in tape(call):
             yield event
         return
+    from .schema_text import parse, repair_prompt
+
     for attempt in (1, 2):
         text: list[str] = []
         end: Finished | None = None

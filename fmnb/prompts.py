@@ -21,12 +21,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import _template, config
-from .describe import describe, schema, tokens_of
+from . import config
 from .errors import UsageError
 from .types import Part, Text
+
+if TYPE_CHECKING:
+    from . import _template
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,9 @@ def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: 
     text = text.text if isinstance(text, Prompt) else text
     if raw or ("{{" not in text and "{%" not in text):
         return Rendered((Text(text),) if text else ())
+    from . import _template  # a prompt without markers, and the first cell with it, does not wait for these
+    from .describe import describe, schema, tokens_of
+
     scope: dict[str, Any] = {"schema": schema, **(namespace or {})}  # a copy: `:=` and loops leave no trace
     parts: list[Part] = []
     inserted: list[Inserted] = []
@@ -97,6 +102,8 @@ def names(text: str | Prompt) -> set[str]:
     >>> sorted(names("{{ title }} {% for t in tags %}{{ t + sep }}{% endfor %}"))
     ['sep', 'tags', 'title']
     """
+    from . import _template
+
     return _template.names_in(_template.parse(text.text if isinstance(text, Prompt) else text))
 
 

