@@ -65,6 +65,7 @@ class LogSink:
         run.take(event)
         if isinstance(event, Started):
             run.write_start(event, self._notebook)
+            sweep()
         elif isinstance(event, ENDS):
             run.write_end(event)
             del self._runs[event.run]

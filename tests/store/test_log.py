@@ -1,0 +1,177 @@
+"""The log: what is written, found, reopened and forgotten, and what a failing disk does."""
+
+import multiprocessing
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+
+from fmnb import config
+from fmnb.errors import StoreError
+from fmnb.events import Cancelled, Failed, Finished, Stamper, Started, TextDelta, Used, emit, fold, new_run
+from fmnb.store import db, log
+from fmnb.types import Request, Usage, message
+
+
+def run_of(text="answer", prompt="question", end=None):
+    """A whole run through a sink; returns its events."""
+    stamp = Stamper(new_run())
+    events = [stamp(Started(model="echo:", request=Request("echo:", (message("user", prompt),))))]
+    events += [stamp(TextDelta(text=c)) for c in text]
+    events += [stamp(Used(usage=Usage(3, 4, cost=0.25))), stamp(end or Finished())]
+    sink = log.LogSink()
+    for e in events:
+        sink(e)
+    return events
+
+
+def test_a_run_reopens_as_it_was():
+    events = run_of("some text")
+    assert log.reopen(events[0].run) == fold(events)
+
+
+def test_neighbouring_text_is_kept_as_one_event():
+    events = run_of("x" * 500)
+    assert len(log.events_of(events[0].run)) == 4
+
+
+@pytest.mark.parametrize(
+    ("end", "finish"), [(Cancelled(), "cancelled"), (Failed(error={"kind": "ServerError", "what": "it broke"}), "error")]
+)
+def test_interrupts_and_errors_are_true_in_the_log(end, finish):
+    run_of("half", end=end)
+    row = log.search()[0]
+    assert row["finish"] == finish and row["text"] == "half"
+    assert row["error"] == ("it broke" if finish == "error" else None)
+
+
+def test_a_killed_kernel_leaves_its_run_and_the_text_so_far(home):
+    code = (
+        "import os, time\n"
+        "from fmnb.store import log\nfrom fmnb.events import *\nfrom fmnb.types import *\n"
+        "s, st = log.LogSink(), Stamper(new_run())\n"
+        "s(st(Started(model='echo:', request=Request('echo:', (message('user', 'killed'),)))))\n"
+        "log._FLUSH = 0\n"
+        "for c in 'abc': s(st(TextDelta(text=c)))\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "FMNB_HOME": str(home)})
+    row = log.search(open_only=True)[0]
+    assert row["prompt"] == "killed" and row["finish"] == "unfinished"
+    assert log.reopen(row["run"]).text == "abc"
+
+
+def test_full_text_finds_all_words_anywhere_and_never_fails_on_syntax():
+    run_of("the quick brown fox", "tell me of Foxes")
+    run_of("nothing here")
+    assert len(log.search("brown qui")) == 1
+    assert len(log.search('fox AND OR NOT "(')) == 0
+    assert len(log.search('"fox" *')) == 1
+    assert len(log.search("tést")) == 0
+
+
+def _writer(folder, n):
+    os.environ["FMNB_HOME"] = folder
+    for i in range(n):
+        run_of(f"text {i} of {os.getpid()}")
+
+
+def test_several_kernels_write_at_once(home):
+    jobs = [multiprocessing.get_context("spawn").Process(target=_writer, args=(str(home), 25)) for _ in range(3)]
+    for j in jobs:
+        j.start()
+    for j in jobs:
+        j.join()
+    assert all(j.exitcode == 0 for j in jobs)
+    assert len(log.search(limit=1000)) == 75
+
+
+def test_the_file_is_for_its_owner_alone():
+    run_of()
+    assert os.stat(db.database().path).st_mode & 0o777 == 0o600
+
+
+def test_what_cannot_be_written_turns_the_log_off_with_one_warning(monkeypatch, home):
+    sink = log.LogSink()
+    (home / "fmnb.sqlite").mkdir()  # cannot be opened as a file, whoever we are
+    sinks = [sink]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            stamp = Stamper(new_run())
+            for e in (Started(), TextDelta(text="x"), Finished()):
+                emit(stamp(e), sinks)
+            sinks = [log.LogSink()]
+    assert len(said) == 1 and "cannot be written" in str(said[0].message)
+    assert not log.enabled()
+
+
+def test_a_full_disk_never_fails_a_call(home):
+    database = db.database()
+    pages = database.rows("PRAGMA page_count")[0][0]
+    database.rows(f"PRAGMA max_page_count={pages + 1}")  # SQLite's own way of a full disk
+    sinks = [log.LogSink()]
+    with pytest.warns(UserWarning, match="full"):
+        for _ in range(40):
+            stamp = Stamper(new_run())
+            for e in (Started(request=Request("m", (message("user", "y" * 5000),))), TextDelta(text="x"), Finished()):
+                emit(stamp(e), sinks or [log.LogSink()])
+    assert not log.enabled()
+    log.switch(True)
+    assert log.enabled()
+
+
+def test_a_damaged_file_is_named(home):
+    (home / "fmnb.sqlite").write_bytes(b"this is no database " * 100)
+    with pytest.raises(StoreError, match="damaged"):
+        db.database()
+
+
+def test_a_newer_fmnbs_file_is_left_alone(home):
+    run_of()
+    db.close_all()
+    with sqlite3.connect(home / "fmnb.sqlite") as c:
+        c.execute("PRAGMA user_version=99")
+    with pytest.raises(StoreError, match="newer"):
+        db.database()
+
+
+def test_migrations_from_every_older_version_end_the_same(tmp_path, monkeypatch):
+    def schema(path):
+        with sqlite3.connect(path) as c:
+            return c.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+
+    whole = tmp_path / "whole.sqlite"
+    db.Database(whole).close()
+    for stop in range(1, len(db.MIGRATIONS)):
+        path = tmp_path / f"{stop}.sqlite"
+        with monkeypatch.context() as m:
+            m.setattr(db, "MIGRATIONS", db.MIGRATIONS[:stop])
+            db.Database(path).close()
+        db.Database(path).close()
+        assert schema(path) == schema(whole)
+
+
+def test_old_runs_are_swept_by_keep_days(home):
+    events = run_of()
+    with db.database().write() as w:
+        w.execute("UPDATE runs SET started = ? WHERE run = ?", (time.time() - 40 * 86400, events[0].run))
+    run_of("new")
+    (config.home() / "fmnb.toml").write_text("[log]\nkeep_days = 30\n")
+    log._swept = 0.0
+    assert log.sweep() == 1
+    assert [r["text"] for r in log.search()] == ["new"]
+
+
+def test_a_network_folder_is_told_from_a_local_one(tmp_path):
+    assert db.on_network(tmp_path) is False
+
+
+def test_money_spent_since_a_time():
+    run_of()
+    run_of()
+    assert log.spent(time.time() - 60) == 0.5
