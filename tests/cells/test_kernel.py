@@ -1,0 +1,135 @@
+"""`%%fm` in a real kernel: what a front end receives, interrupts at every stage, input that is not there."""
+
+import json
+import time
+
+import pytest
+
+from ..conftest import MODELS
+from .kernel import Kernel
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory, embedded_path):
+    k = Kernel({"FMNB_HOME": str(tmp_path_factory.mktemp("home")), "FMNB_MODELS": str(MODELS)})
+    yield k
+    k.close()
+
+
+def test_an_answer_is_one_output_updated_with_its_provenance(kernel):
+    r = kernel("%%fm echo:slow=40 -t 0.5\n" + "word " * 20)
+    assert r.status == "ok" and len(r.displays) == 1
+    updates = next(iter(r.updates.values()))
+    assert 2 <= len(updates) <= 20
+    assert "word word" in r.final("text/html") and "<footer" in r.final("text/html")
+    (meta,) = r.metadata
+    assert meta["asked"].startswith("echo:") and meta["run"] and meta["prompt"] and meta["parameters"] == {"temperature": 0.5}
+    assert meta["usage"]["input_tokens"] == 20 and meta["version"]
+    assert not r.value  # it streamed; it is not shown a second time
+
+
+def test_the_answer_is_the_last_value_and_shows_itself_later(kernel):
+    kernel("%%fm echo:\nhello")
+    assert kernel("_.text").value == "'hello'"
+    kernel("%%fm echo: -o a\nhello")
+    assert kernel("a").displays or "hello" in kernel("a").value
+
+
+def test_updates_stay_under_twenty_a_second(kernel):
+    began = time.monotonic()
+    r = kernel("%%fm echo:slow=400\n" + "word " * 400)
+    took = time.monotonic() - began
+    assert sum(map(len, r.updates.values())) / took < 20
+
+
+def test_reasoning_is_an_output_of_its_own(kernel):
+    r = kernel("%%fm echo:think\nhello")
+    assert len(r.displays) == 2 and "<details" in r.final("text/html")
+
+
+def test_an_error_shows_once_with_what_to_do(kernel):
+    r = kernel("%%fm echo:fail=key\nhi")
+    assert r.status == "error" and r.error.startswith("KeyRefusedError")
+    assert "Traceback" not in r.traceback and len(r.traceback) < 200
+    assert "Leave out fail=key" in r.final("text/html")
+
+
+def test_code_is_a_payload_for_the_cell_below(kernel):
+    r = kernel("%%fm echo: -f code\n```python\nx = 1\n```")
+    assert [(p["source"], p["text"], p["replace"]) for p in r.payload] == [("set_next_input", "x = 1", False)]
+
+
+def test_questions_are_errors_where_no_input_is_possible(kernel):
+    r = kernel("%fm rm embedded")
+    assert r.error.startswith("UsageError") and "--yes" in r.error
+    r = kernel("%fm key set openai")
+    assert r.error.startswith("UsageError") and "OPENAI_API_KEY" in r.error
+
+
+def test_it_works_under_the_kernels_running_loop(kernel):
+    assert "'hi'" in kernel("import asyncio\nasyncio.get_running_loop()\nimport fmnb as fm\n(await fm.aask('hi', 'echo:')).text").value
+    assert "'hi'" in kernel("fm.ask('hi', 'echo:').text").value
+
+
+def test_a_background_call_leaves_the_kernel_free(kernel):
+    r = kernel("%%fm echo:slow=20 --background\n" + "late " * 30)
+    assert r.status == "ok" and r.seconds < 1.4
+    assert kernel("1 + 1").value == "2"
+    kernel("later = _ if hasattr(_, 'done') else __")
+    for _ in range(60):
+        if kernel("later.done").value == "True":
+            break
+        time.sleep(0.1)
+    assert "late late" in kernel("later.response.text").value
+
+
+def _text_came(r):
+    return any("word" in json.dumps(u[-1]["data"]) for u in r.updates.values()) or any("word" in json.dumps(d["data"]) for d in r.displays)
+
+
+def _interrupted(kernel, source, when):
+    r = kernel(source, interrupt_when=when)
+    assert r.status == "error" and r.error.startswith("Interrupted"), r
+    assert r.seconds < 2.0
+    row = kernel("import fmnb as fm\nrow = fm.log(limit=1)[0]; print(row['finish'], '|', row['text'][:200])").stdout
+    assert row.startswith("cancelled")
+    assert kernel("%%fm echo:\nalive").status == "ok"
+    return r, row
+
+
+def test_interrupt_while_streaming_keeps_the_text(kernel):
+    r, row = _interrupted(kernel, "%%fm echo:slow=10\n" + "word " * 200, _text_came)
+    assert "word" in row.split("|")[1] and "%fm continue" in r.final("text/html")
+
+
+def test_interrupt_during_a_hanging_connection(kernel):
+    kernel("import socket\ns = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); url = f'http://127.0.0.1:{s.getsockname()[1]}/v1'")
+    kernel("from fmnb.config import home\n(home() / 'fmnb.toml').write_text(f'[provider.hang]\\nbase_url = \"{url}\"\\nneeds_key = false\\n')")
+    began = time.monotonic()
+    _interrupted(kernel, "%%fm hang:m\nhi", lambda r: time.monotonic() - began > 1)
+
+
+def _after(seconds):
+    began = time.monotonic()
+    return lambda r: time.monotonic() - began > seconds
+
+
+@pytest.mark.weights
+def test_interrupt_while_a_model_loads_prefills_and_decodes(kernel):
+    kernel("%fm unload")
+    r = kernel("%%fm embedded --max-tokens 20\nload", interrupt_when=lambda r: True)
+    assert r.status in ("ok", "error")  # a small model may be faster than we are
+    assert kernel("%%fm embedded --max-tokens 5\nSay hi.").status == "ok"
+    kernel("import random\nrandom.seed(1)\nlong = ' '.join(random.choice(['alpha', 'beta', 'gamma', 'delta']) for _ in range(3400))")
+    _interrupted(kernel, "%%fm embedded\n{{ long }}", _after(0.6))
+    r, row = _interrupted(kernel, "%%fm embedded --max-tokens 2000 -p ignore_eos=true\nCount from 1 to 1000 in words.", lambda r: r.final().count(" ") > 30)
+    assert row.split("|")[1].strip()
+    assert kernel("%%fm embedded --max-tokens 5\nSay hi.").status == "ok"
+
+
+@pytest.mark.weights
+def test_the_embedded_model_reads_a_frame_and_fills_a_schema(kernel):
+    kernel("import pandas as pd\ndf = pd.DataFrame({'city': ['Oslo', 'Rome'], 'temp': [3, 18]})")
+    r = kernel("%%fm embedded --schema 'city str, temp int' -o found\nThe warmest city in this table, with its temperature:\n{{ df }}")
+    assert r.status == "ok"
+    assert "dict" in kernel("type(found.data).__name__").value and "temp" in kernel("list(found.df.columns)").value
