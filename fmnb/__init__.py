@@ -45,3 +45,8 @@ def load_ipython_extension(shell: Any) -> None:
 def unload_ipython_extension(shell: Any) -> None:
     """`%unload_ext fmnb`: takes the magics and hooks away again."""
     load("fmnb.magics.register:unregister")(shell)
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Where `jupyter-builder develop` finds the built JupyterLab side."""
+    return [{"src": "labextension", "dest": "fmnb"}]
