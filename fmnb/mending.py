@@ -13,19 +13,28 @@ from .prompts import Rendered
 from .types import Message, Text, message
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_FRAMES = 12  # of a long traceback, from its end
+_CELL = re.compile(r"<ipython-input|/ipykernel_\d+/|<stdin>|^<string>")
+_FRAMES = 12
 _GO_ON = "Your answer was cut off. Go on exactly where it stopped: do not repeat anything, do not comment."
 
 
 def trace_of(error: BaseException) -> str:
-    """A traceback as plain text, its last frames; the notebook machinery's own frames left out."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "/IPython/" not in f.filename.replace("\\", "/")]
-    lines = [
-        "Traceback (most recent call last):\n",
-        *traceback.format_list(frames[-_FRAMES:]),
-        *traceback.format_exception_only(type(error), error),
-    ]
-    return _ANSI.sub("", "".join(lines)).strip()
+    """What was running when it failed, as plain text, then the error.
+
+    Lines of notebook cells are shown with their code; of libraries only the function, so
+    that the same mistake reads the same on every machine.
+    """
+    lines = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        file = frame.filename.replace("\\", "/")
+        if "/IPython/" in file or "/ipykernel/" in file:
+            continue
+        if _CELL.search(file):
+            lines.append(f"line {frame.lineno} of the cell" + ("" if frame.name == "<module>" else f", in {frame.name}") + f": {frame.line or ''}".rstrip(": "))
+        else:
+            lines.append(f"in {frame.name} ({file.rsplit('/', 1)[-1]})")
+    shown = lines if len(lines) <= _FRAMES else [*lines[:2], "...", *lines[-_FRAMES + 3 :]]
+    return _ANSI.sub("", "\n".join([*shown, *(x.strip() for x in traceback.format_exception_only(type(error), error))]))
 
 
 def fix_prompt(error: BaseException, source: str) -> Rendered:
@@ -78,4 +87,5 @@ def code_of(text: str) -> str:
     'x = 1'
     """
     blocks = re.findall(r"^[ \t]*(```+|~~~+)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", text, re.S | re.M)
-    return "\n\n".join(body.rstrip() for _, body in blocks) if blocks else text.strip()
+    kept = list(dict.fromkeys(body.rstrip() for _, body in blocks if body.strip()))  # small models say it twice
+    return "\n\n".join(kept) if blocks else text.strip()

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ._loop import aclose
@@ -214,7 +215,7 @@ async def cached(call: Call) -> AsyncIterator[Event]:
         async for event in affordable(call):
             yield event
         return
-    key = call.request.key()
+    key = _cache_key(call)
     try:
         found = cache.get(key) if log.enabled() else None
     except StoreError:
@@ -237,6 +238,16 @@ async def cached(call: Call) -> AsyncIterator[Event]:
             cache.put(key, call.run, kept)
         except StoreError:
             pass
+
+
+def _cache_key(call: Call) -> str:
+    """The request's key; for weights on this machine also the file itself, which may change under its name."""
+    path = getattr(call.target.open(), "path", None)
+    try:
+        stat = path.stat() if isinstance(path, Path) else None
+    except OSError:
+        stat = None
+    return call.request.key() + (f":{path}:{stat.st_size}:{stat.st_mtime_ns}" if stat else "")
 
 
 async def affordable(call: Call) -> AsyncIterator[Event]:

@@ -152,6 +152,7 @@ def _weights(asked: str, source: str, engine: str) -> Target:
                 seen=weights.describe_size(source),
                 todo=f"`%fm pull {asked}` brings them once.",
             )
+        weights.mark_used(path)
         return load(ENGINES[engine or engine_for(path)])(path, name)
 
     return Target(asked, name, "stays here", True, make)
