@@ -242,9 +242,10 @@ async def cached(call: Call) -> AsyncIterator[Event]:
 
 def _cache_key(call: Call) -> str:
     """The request's key; for weights on this machine also the file itself, which may change under its name."""
-    path = getattr(call.target.open(), "path", None)
+    card = call.target.open().card
+    path = Path(card.source)
     try:
-        stat = path.stat() if isinstance(path, Path) else None
+        stat = path.stat() if card.local and path.is_absolute() else None
     except OSError:
         stat = None
     return call.request.key() + (f":{path}:{stat.st_size}:{stat.st_mtime_ns}" if stat else "")
