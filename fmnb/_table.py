@@ -68,7 +68,7 @@ def table_of(value: Any) -> Table | None:
 
 def _pandas(frame: Any, kind: str) -> Table:
     names = [_column(c) for c in frame.columns]
-    types = [str(t) for t in frame.dtypes]
+    types = [_pandas_type(t, frame.iloc[:, i]) for i, t in enumerate(frame.dtypes)]
     categories = {i: t for i, t in enumerate(frame.dtypes) if str(t) == "category"}
     for i, t in categories.items():
         types[i] = f"category of {len(t.categories):,}"
@@ -88,7 +88,20 @@ def _pandas(frame: Any, kind: str) -> Table:
         columns = [level.take(rows).tolist() for level in levels] + [_values(part.iloc[:, i]) for i in range(part.shape[1])]
         return [list(row) for row in zip(*columns[:k], strict=True)]
 
-    return Table(f"{kind} (pandas)", len(frame), labels + names, [str(level.dtype) for level in levels] + types, nulls, take)
+    return Table(f"{kind} (pandas)", len(frame), labels + names, [_pandas_type(v.dtype, v) for v in levels] + types, nulls, take)
+
+
+def _pandas_type(dtype: Any, cells: Any) -> str:
+    """What the column holds, said the same by every pandas: versions name text and times differently."""
+    text = str(dtype)
+    if text.startswith("datetime64["):
+        zone = text[11:-1].partition(", ")[2]
+        return f"datetime, {zone}" if zone else "datetime"
+    if text.startswith("timedelta64["):
+        return "timedelta"
+    if text == "object":
+        return "str" if sys.modules["pandas"].api.types.infer_dtype(cells, skipna=True) == "string" else "object"
+    return "str" if text == "string" else text
 
 
 def _values(column: Any) -> list[Any]:

@@ -30,11 +30,19 @@ def trace_of(error: BaseException) -> str:
         if "/IPython/" in file or "/ipykernel/" in file:
             continue
         if _CELL.search(file):
-            lines.append(f"line {frame.lineno} of the cell" + ("" if frame.name == "<module>" else f", in {frame.name}") + f": {frame.line or ''}".rstrip(": "))
+            lines.append(
+                f"line {frame.lineno} of the cell"
+                + ("" if frame.name == "<module>" else f", in {frame.name}")
+                + f": {frame.line or ''}".rstrip(": ")
+            )
         else:
             lines.append(f"in {frame.name} ({file.rsplit('/', 1)[-1]})")
     shown = lines if len(lines) <= _FRAMES else [*lines[:2], "...", *lines[-_FRAMES + 3 :]]
-    return _ANSI.sub("", "\n".join([*shown, *(x.strip() for x in traceback.format_exception_only(type(error), error))]))
+    if isinstance(error, SyntaxError):
+        last = [f"line {error.lineno} of the cell: {(error.text or '').strip()}", f"{type(error).__name__}: {error.msg}"]
+    else:
+        last = [x.strip() for x in traceback.format_exception_only(type(error), error)]
+    return _ANSI.sub("", "\n".join([*shown, *last]))
 
 
 def fix_prompt(error: BaseException, source: str) -> Rendered:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -130,7 +131,7 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
         spec=spec,
         use_cache=options.cache,
         tape=session.tape,
-        tape_only=options.replay_only,
+        tape_only=options.replay_only or os.environ.get("FMNB_REPLAY_ONLY", "") not in ("", "0"),
         cell=_cell_key(prompt, target.name, options),
         parent=options.parent,
     )

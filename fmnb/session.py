@@ -23,10 +23,25 @@ class Session:
 
     chosen: dict[str, tuple[float, str]] = field(default_factory=dict)
     last: Asked | None = None
-    tape: Tape | None = None
+    _tape: Tape | None = None
+    _env_tape: str = ""
     notebook: str = ""
     error: Any = None  # the last exception of a cell and the cell's text, as a magic saw it
     proposals: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tape(self) -> Tape | None:
+        """The tape in use: `%fm tape`, else the file `FMNB_TAPE` names."""
+        name = os.environ.get("FMNB_TAPE", "")
+        if name != self._env_tape:
+            from .store.tape import Tape
+
+            self._env_tape, self._tape = name, Tape(name) if name else None
+        return self._tape
+
+    @tape.setter
+    def tape(self, tape: Tape | None) -> None:
+        self._tape, self._env_tape = tape, os.environ.get("FMNB_TAPE", "")
 
     def choose(self, model: str, by: str = "kernel") -> None:
         """Remember a choice; by is kernel (`%fm use`) or notebook (its metadata). "" takes it back."""

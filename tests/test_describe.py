@@ -49,8 +49,8 @@ def test_plain_values_go_as_they_are(value, text):
 def test_a_frame_says_size_types_nulls_and_typed_values():
     frame = pd.DataFrame({"city": ["Oslo", None], "n": [1, 2], "at": pd.to_datetime(["2026-01-01", None]), "f": [0.5, math.nan]})
     assert text_of(frame, "df") == (
-        "df: DataFrame (pandas), 2 rows × 4 columns\nColumns:\n- city: str, 1 null\n- n: int64\n- at: datetime64[us], 1 null\n- f: float64, 1 null\n"
-        'All 2 rows, values in the order of the columns:\n["Oslo", 1, "2026-01-01 00:00:00", 0.5]\n[NaN, 2, NaT, NaN]\n(about 65 tokens)'
+        "df: DataFrame (pandas), 2 rows × 4 columns\nColumns:\n- city: str, 1 null\n- n: int64\n- at: datetime, 1 null\n- f: float64, 1 null\n"
+        'All 2 rows, values in the order of the columns:\n["Oslo", 1, "2026-01-01 00:00:00", 0.5]\n[NaN, 2, NaT, NaN]\n(about 64 tokens)'
     )
 
 

@@ -163,7 +163,7 @@ class LlamaBackend:
         if answer.error is not None:
             raise answer.error
         if not stopped():
-            extra = answer.extra | {"context": model.context, "threads": model.threads, "memory": model.memory}
+            extra = answer.extra | {"title": self._head.path.stem, "context": model.context, "threads": model.threads, "memory": model.memory}
             if (held := host.process_memory()) is not None:
                 extra["process_memory"] = held
             if model is not before:

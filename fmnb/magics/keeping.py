@@ -82,10 +82,14 @@ def _forget(words: list[str], flags: set[str]) -> None:
 
 
 def tape(rest: str, shell: Any) -> None:
-    """Use a tape from here on; `off` stops; alone says which."""
+    """Use a tape from here on; `off` stops, `prune` drops what no cell used; alone says which."""
     words, _ = flags_of(rest)
     if words == ["off"]:
         session.tape = None
+    elif words == ["prune"]:
+        if session.tape is None:
+            raise UsageError("There is no tape to prune", todo="`%fm tape FILE`, run the notebook from top to bottom, then prune.")
+        print(f"Dropped {session.tape.prune()} answers that this kernel did not use.")
     elif len(words) == 1:
         session.tape = Tape(Path(words[0]))
     elif words:

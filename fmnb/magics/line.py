@@ -40,7 +40,7 @@ VERBS = {
     "continue": Verb("", "go on with an answer that was cut or stopped", "fmnb.magics.talking:go_on"),
     "fix": Verb("[MODEL]", "offer a mended version of the last failed cell", "fmnb.magics.talking:fix"),
     "explain": Verb("[MODEL]", "say what went wrong in the last failed cell", "fmnb.magics.talking:explain"),
-    "tape": Verb("[FILE | off]", "record answers to a file and replay them from it", "fmnb.magics.keeping:tape"),
+    "tape": Verb("[FILE | prune | off]", "record answers to a file and replay them from it", "fmnb.magics.keeping:tape"),
     "budget": Verb("[DOLLARS | off] [--allow-unknown]", "cap what this kernel may spend", "fmnb.magics.keeping:budget"),
     "trust": Verb("", "let this project's fmnb.toml add providers", "fmnb.magics.keeping:trust"),
     "doctor": Verb("", "what works here, and what to install or set for the rest", "fmnb.magics.keeping:doctor"),

@@ -52,6 +52,7 @@ class Tape:
         if self.path.is_dir():
             raise UsageError("A tape is a file", seen=str(path), todo="Name it like `tutorial.tape.jsonl`.")
         self._entries = self._read()
+        self.used: set[str] = set()  # keys replayed or recorded since the tape was put in
 
     def _read(self) -> dict[str, Entry]:
         try:
@@ -82,6 +83,8 @@ class Tape:
 
     def get(self, key: str) -> Entry | None:
         """The answer recorded for exactly this request."""
+        if key in self._entries:
+            self.used.add(key)
         return self._entries.get(key)
 
     def earlier(self, cell: str) -> Entry | None:
@@ -89,11 +92,23 @@ class Tape:
         return next((e for e in self._entries.values() if cell and e.cell == cell), None)
 
     def record(self, request: Request, key: str, cell: str, events: list[Event]) -> None:
-        """Keep an answer; it replaces what an earlier version of the same cell had left."""
+        """Keep an answer. Nothing is ever dropped here: what was paid for stays until `prune`."""
         with self._lock:
-            self._entries = {k: e for k, e in self._read().items() if not (cell and e.cell == cell and request.sample == 0)}
+            self._entries = self._read()  # another kernel may have recorded meanwhile
+            self.used.add(key)
             self._entries[key] = Entry(key, cell, request.model, prompt_text(request)[:300], tuple(_slim(events)))
             self._write()
+
+    def prune(self) -> int:
+        """Drop what was neither replayed nor recorded since the tape was put in; returns how many.
+
+        Run the notebook from top to bottom first.
+        """
+        with self._lock:
+            entries = self._read()
+            self._entries = {k: e for k, e in entries.items() if k in self.used}
+            self._write()
+            return len(entries) - len(self._entries)
 
     def _write(self) -> None:
         temporary = self.path.with_name(self.path.name + f".{os.getpid()}.part")

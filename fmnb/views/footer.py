@@ -114,6 +114,8 @@ def cost(response: Response) -> str:
 
 
 def _who(r: Response) -> str:
+    if title := _one_line(str(r.extra.get("title") or "")):  # weights have a name people know
+        return f"{title} ({r.asked})" if r.asked else title
     model = r.model or r.asked or "unknown model"
     if r.asked and r.asked != model and not r.asked.endswith(f":{model}"):
         return f"{model} (asked: {r.asked})"

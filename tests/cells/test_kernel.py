@@ -104,7 +104,9 @@ def test_interrupt_while_streaming_keeps_the_text(kernel):
 
 def test_interrupt_during_a_hanging_connection(kernel):
     kernel("import socket\ns = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); url = f'http://127.0.0.1:{s.getsockname()[1]}/v1'")
-    kernel("from fmnb.config import home\n(home() / 'fmnb.toml').write_text(f'[provider.hang]\\nbase_url = \"{url}\"\\nneeds_key = false\\n')")
+    kernel(
+        "from fmnb.config import home\n(home() / 'fmnb.toml').write_text(f'[provider.hang]\\nbase_url = \"{url}\"\\nneeds_key = false\\n')"
+    )
     began = time.monotonic()
     _interrupted(kernel, "%%fm hang:m\nhi", lambda r: time.monotonic() - began > 1)
 
@@ -122,7 +124,9 @@ def test_interrupt_while_a_model_loads_prefills_and_decodes(kernel):
     assert kernel("%%fm embedded --max-tokens 5\nSay hi.").status == "ok"
     kernel("import random\nrandom.seed(1)\nlong = ' '.join(random.choice(['alpha', 'beta', 'gamma', 'delta']) for _ in range(3400))")
     _interrupted(kernel, "%%fm embedded\n{{ long }}", _after(0.6))
-    r, row = _interrupted(kernel, "%%fm embedded --max-tokens 2000 -p ignore_eos=true\nCount from 1 to 1000 in words.", lambda r: r.final().count(" ") > 30)
+    r, row = _interrupted(
+        kernel, "%%fm embedded --max-tokens 2000 -p ignore_eos=true\nCount from 1 to 1000 in words.", lambda r: r.final().count(" ") > 30
+    )
     assert row.split("|")[1].strip()
     assert kernel("%%fm embedded --max-tokens 5\nSay hi.").status == "ok"
 

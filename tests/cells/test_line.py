@@ -199,15 +199,17 @@ def test_a_tape_records_and_replays(cells, tmp_path):
     assert "was never recorded" in str(cells.fails("%%fm echo: --replay-only\nother"))
 
 
-def test_a_tape_answers_stale_when_the_model_cannot(cells):
+def test_other_values_are_asked_live_and_prune_drops_what_no_cell_used(cells, tmp_path):
     cells("%fm tape t.tape.jsonl")
     cells.ns["n"] = 1
-    cells("%fm alias shaky echo:")
     cells("%%fm echo:\nvalue {{ n }}")
     cells.ns["n"] = 2
-    live = cells("%%fm echo:\nvalue {{ n }}")
-    assert live.source == "live" and live.text == "value 2"
-    assert len((config.Path("t.tape.jsonl")).read_text().splitlines()) == 1  # the earlier values' answer is replaced
+    assert cells("%%fm echo:\nvalue {{ n }}").source == "live"
+    cells("%fm tape t.tape.jsonl")
+    assert cells("%%fm echo:\nvalue {{ n }}").source == "replayed"
+    cells("%fm tape prune")
+    assert "Dropped 1" in cells.out
+    assert [json.loads(x)["prompt"] for x in (tmp_path / "t.tape.jsonl").read_text().splitlines()] == ["value 2"]
 
 
 def test_budget_caps_and_counts_unknown_prices_as_over(cells):
