@@ -79,6 +79,9 @@ class FmnbError(Exception):
             head += "."
         return f"{head} {self.todo}" if self.todo else head
 
+    def __str__(self) -> str:
+        return self._text()  # a later hand may have said more precisely what to do
+
     def __reduce__(self) -> Any:
         return (error_from_dict, (self.to_dict(),))
 

@@ -34,6 +34,7 @@ from .events import (
     Failed,
     Finished,
     Notice,
+    ReasoningDelta,
     Restarted,
     Stamper,
     Started,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .store.tape import Tape
 
 ATTEMPTS = 4  # of one call, the first included
+FIRST_WAIT = 0.5  # seconds before the second attempt where the service names none; then twice that, and so on
 LONGEST_WAIT = 120.0  # seconds a service may ask us to wait before we give up instead
 PER_HOST = 16  # calls to one host at a time
 _REPLAY = 1.5  # seconds a replay takes at most
@@ -180,10 +182,14 @@ async def tape(call: Call) -> AsyncIterator[Event]:
             todo="Run it without --replay-only to record it.",
         )
     stamp, events = Stamper(call.run), []
+    end: Finished | None = None  # held back until the answer is on the tape, or the footer says that it is not
     try:
         async for event in cached(call):
             events.append(stamp(event))
-            yield event
+            if isinstance(event, Finished):
+                end = event
+            else:
+                yield event
     except (ModelError, KeyMissingError, ConnectionFailedError) as e:
         stale = call.tape.earlier(call.cell)
         if stale is None or any(isinstance(x, TextDelta) for x in events):
@@ -192,7 +198,12 @@ async def tape(call: Call) -> AsyncIterator[Event]:
         async for event in _replay(stale.replay(), "stale"):
             yield event
         return
-    call.tape.record(call.request, key, call.cell, events)
+    try:
+        call.tape.record(call.request, key, call.cell, events)
+    except StoreError as e:  # the answer is here and paid for: the cell goes on
+        yield Notice(kind="warning", text=f"not recorded: {e}")
+    if end is not None:
+        yield end
 
 
 async def _replay(items: list[tuple[float, Event]], source: str) -> AsyncIterator[Event]:
@@ -269,11 +280,11 @@ async def retried(call: Call, backend: Backend) -> AsyncIterator[Event]:
         stream = held(call, backend)
         try:
             async for event in stream:
-                began = began or isinstance(event, (TextDelta, ToolCallDelta))
+                began = began or isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta))
                 yield event
             return
         except CallError as e:
-            delay = e.retry_after if e.retry_after is not None else min(8.0, 0.5 * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25)
+            delay = e.retry_after if e.retry_after is not None else min(8.0, FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25)
             if began or not e.retryable or attempt == ATTEMPTS or isinstance(e, BudgetError):
                 raise
             if delay > LONGEST_WAIT:

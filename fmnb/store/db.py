@@ -162,6 +162,12 @@ def _store_error(path: Path, e: Exception) -> StoreError:
     text = str(e)
     if "full" in text or getattr(e, "errno", 0) == 28:
         return StoreError(f"The disk that holds {path.parent} is full", seen=text, todo="Make room, then `%fm log on`.")
+    if "disk I/O" in text:  # what a quota or a file size limit looks like from here
+        return StoreError(
+            f"The disk that holds {path.parent} does not take the log",
+            seen=text,
+            todo="Make room, or set FMNB_STATE to another folder; then `%fm log on`.",
+        )
     if "readonly" in text or "unable to open" in text or isinstance(e, OSError):
         return StoreError(
             f"{path.parent} cannot be written", seen=text, todo="Set FMNB_HOME to a folder of yours, then restart the kernel."
