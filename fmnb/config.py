@@ -63,14 +63,13 @@ def shared_models_dirs() -> list[Path]:
 
 
 def _admin_files() -> list[Path]:
-    """Jupyter's system config folders, nearest last; the environment's own folder counts as the system's."""
-    if sys.platform == "win32":
-        roots = [Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "jupyter"]
-    else:
-        roots = [Path("/etc/jupyter"), Path("/usr/local/etc/jupyter")]
+    """Jupyter's system config folders, the strongest last: what only root can write beats what a user may set up."""
+    roots = [Path(extra)] if (extra := os.environ.get("FMNB_ADMIN_CONFIG")) else []
     roots.append(Path(sys.prefix) / "etc/jupyter")
-    if extra := os.environ.get("FMNB_ADMIN_CONFIG"):  # where a deployment keeps it elsewhere
-        roots.append(Path(extra))
+    if sys.platform == "win32":
+        roots.append(Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "jupyter")
+    else:
+        roots += [Path("/usr/local/etc/jupyter"), Path("/etc/jupyter")]
     return [r / FILE for r in roots]
 
 
