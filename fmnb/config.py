@@ -2,8 +2,9 @@
 
 Order, later beats earlier: administrator's defaults, user's `fmnb.toml`, project's
 `fmnb.toml`, environment. An administrator's `[lock]` table beats all. A project file may
-name models and parameters; its `[provider]` rows (URLs, headers, key variables) count only
-after the user trusted that exact file.
+name models and parameters (`[default]`, `[alias]`); everything else in it (URLs, headers,
+key variables, folders, what becomes of the log) counts only after the user trusted that
+exact file.
 
     [default]            model = "embedded"   temperature = 0.2
     [alias]              fast = "openai:gpt-5-mini"
@@ -20,6 +21,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,8 @@ from typing import Any
 from .errors import LockedError, SettingsError
 
 FILE = "fmnb.toml"
+_TABLES = ("default", "alias", "provider", "log", "models", "lock")
+_UNTRUSTED = ("default", "alias")  # what a project file may say before it is trusted
 
 
 def home() -> Path:
@@ -78,9 +82,19 @@ def user_file() -> Path:
     return home() / FILE
 
 
+def working_folder() -> Path | None:
+    """Where the kernel stands; None when that folder was deleted under it."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
 def project_file(start: Path | None = None) -> Path | None:
     """The nearest `fmnb.toml` at or above the working folder, not above the home folder."""
-    here = (start or Path.cwd()).resolve()
+    here = start.resolve() if start else working_folder()
+    if here is None:
+        return None
     stop = {Path.home().resolve(), Path(here.anchor)}
     for folder in (here, *here.parents):
         if (folder / FILE).is_file() and (folder / FILE) != user_file():
@@ -92,7 +106,7 @@ def project_file(start: Path | None = None) -> Path | None:
 
 @dataclass(frozen=True)
 class Settings:
-    """All layers merged. `origins` says which files spoke; `untrusted` a project file whose providers do not count."""
+    """All layers merged. `origins` says which files spoke; `untrusted` a project file of which only models and parameters count."""
 
     values: dict[str, Any] = field(default_factory=dict)
     locks: dict[str, Any] = field(default_factory=dict)
@@ -130,7 +144,7 @@ _PLACES = ("FMNB_HOME", "FMNB_ADMIN_CONFIG", "XDG_DATA_HOME", "HOME", "LOCALAPPD
 def settings() -> Settings:
     """The settings in force now; files are read again when they change. Asked several times a call, so it only looks at dates."""
     global _cache
-    places = (os.getcwd(), *map(os.environ.get, _PLACES))
+    places = (str(working_folder() or ""), *map(os.environ.get, _PLACES))
     stamp = (places, tuple(map(_mtime, _candidates(places))))
     if _cache is None or _cache[0] != stamp:
         project = project_file()
@@ -142,8 +156,8 @@ def settings() -> Settings:
 @functools.lru_cache(maxsize=16)
 def _candidates(places: tuple[str | None, ...]) -> tuple[str, ...]:
     """Every file whose coming, going or change can change the settings, for one working folder and environment."""
-    here = Path(places[0] or ".").resolve()
-    return tuple(map(str, (*_admin_files(), user_file(), home() / "trusted.json", *(folder / FILE for folder in (here, *here.parents)))))
+    above = (here, *here.parents) if places[0] and (here := Path(places[0])) else ()
+    return tuple(map(str, (*_admin_files(), user_file(), home() / "trusted.json", *(folder / FILE for folder in above))))
 
 
 def _mtime(path: str) -> int:
@@ -165,9 +179,9 @@ def _read(files: list[tuple[str, Path]]) -> Settings:
         lock = data.pop("lock", None)
         if lock and origin == "administrator":
             locks.update(lock)
-        if origin == "project" and "provider" in data and not trusted(path):
+        if origin == "project" and set(data) - set(_UNTRUSTED) and not trusted(path):
             untrusted = path
-            del data["provider"]
+            data = {t: v for t, v in data.items() if t in _UNTRUSTED}
         layers.append((origin, data))
         for table, content in data.items():
             if isinstance(content, dict):
@@ -182,11 +196,40 @@ def read_toml(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as e:
         raise SettingsError(
             f"The settings file {path} cannot be read", seen=str(e), todo="Mend that line, or move the file away."
         ) from None
+    for table, name, kinds in _KINDS:
+        value = data.get(table, {}) if not name else data[table].get(name) if isinstance(data.get(table), dict) else None
+        if value is not None and not (isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))):
+            said = f"{table}.{name}" if name else f"[{table}]"
+            raise SettingsError(
+                f"The settings file {path} has the wrong kind of value",
+                seen=f"{said} is {value!r}",
+                todo=f"{said} is a {' or '.join(_SPOKEN[k] for k in kinds)}.",
+            )
+    return data
+
+
+_SPOKEN = {dict: "table", str: "text", int: "number", float: "number with a point", bool: "true or false", list: "list"}
+_KINDS: tuple[tuple[str, str, tuple[type, ...]], ...] = (
+    *((table, "", (dict,)) for table in _TABLES),
+    ("default", "model", (str,)),
+    ("default", "temperature", (int, float)),
+    ("default", "max_tokens", (int,)),
+    ("log", "enabled", (bool,)),
+    ("log", "keep_days", (int, float)),
+    ("models", "dir", (str,)),
+    ("models", "shared", (list,)),
+    ("lock", "providers", (str, list)),
+    ("lock", "models", (str, list)),
+    ("lock", "urls", (str, list)),
+    ("lock", "budget", (int, float)),
+    ("lock", "models_dir", (str,)),
+    ("lock", "keep_days", (int, float)),
+)
 
 
 def trusted(path: Path) -> bool:
@@ -201,37 +244,72 @@ def trusted(path: Path) -> bool:
 def trust(path: Path) -> None:
     """Trust a project file as it is now: its providers' URLs, headers and key variables count from here on."""
     file = home() / "trusted.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
     try:
         known = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
         known = {}
     known[str(path.resolve())] = hashlib.sha256(path.read_bytes()).hexdigest()
-    file.write_text(json.dumps(known, indent=1), "utf-8")
+    _replace(file, json.dumps(known, indent=1))
 
 
 def set_user(table: str, name: str, value: Any) -> None:
-    """Write one value into the user's settings file; None removes it. The rest of the file stays as it is."""
+    """Write one value into the user's settings file; None removes it. The rest of the file stays as it is.
+
+    Raises SettingsError when the file cannot be read or written, or holds the table in a form that cannot be edited line by line.
+    """
     file = user_file()
-    file.parent.mkdir(parents=True, exist_ok=True)
+    before = read_toml(file) if file.is_file() else {}
+    if value is None and name not in before.get(table, {}):
+        return
     lines = file.read_text("utf-8").splitlines() if file.is_file() else []
-    head = f"[{table}]"
-    key = name if name.replace("-", "").replace("_", "").isalnum() else json.dumps(name)
-    at = next((i for i, line in enumerate(lines) if line.strip() == head), None)
+    key = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+    at = next((i for i, line in enumerate(lines) if re.fullmatch(rf"\s*\[\s*{re.escape(table)}\s*\]\s*(#.*)?", line)), None)
     new = None if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}"
     if at is None:
         if new is not None:
-            lines += ([""] if lines else []) + [head, new]
+            lines += ([""] if lines else []) + [f"[{table}]", new]
     else:
         end = next((i for i in range(at + 1, len(lines)) if lines[i].lstrip().startswith("[")), len(lines))
-        old = next((i for i in range(at + 1, end) if lines[i].split("=")[0].strip() in (key, name)), None)
+        old = next((i for i in range(at + 1, end) if lines[i].split("=")[0].strip() in (key, name, json.dumps(name))), None)
         if old is not None:
             lines[old : old + 1] = [] if new is None else [new]
         elif new is not None:
             lines.insert(at + 1, new)
-    temporary = file.with_suffix(".new")
-    temporary.write_text("\n".join(lines) + "\n", "utf-8")
-    os.replace(temporary, file)
+    text = "\n".join(lines) + "\n"
+    after = {**before, table: {n: v for n, v in before.get(table, {}).items() if n != name} | ({} if value is None else {name: value})}
+    if _parsed(text) != after:
+        raise SettingsError(
+            f"{file} cannot be changed for you", seen=f"[{table}] {name}", todo=f"Write it there yourself: {new or 'remove ' + name}."
+        )
+    _replace(file, text)
+
+
+def _parsed(text: str) -> Any:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return None
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file whole or not at all, also beside another kernel that does the same."""
+    temporary = file.with_name(f"{file.name}.{os.getpid()}.new")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, "utf-8")
+        os.replace(temporary, file)
+    except OSError as e:
+        try:
+            temporary.unlink(missing_ok=True)
+        except OSError:
+            pass
+        raise SettingsError(
+            f"{file} cannot be written",
+            seen=e.strerror or str(e),
+            todo="Make room there, or set FMNB_HOME to a folder of yours and restart the kernel.",
+        ) from None
 
 
 def allowed(kind: str, value: str) -> bool:
@@ -244,8 +322,9 @@ def check_allowed(kind: str, value: str) -> None:
     """Raise LockedError when an administrator's lock forbids `value`."""
     if not allowed(kind, value):
         what = {"providers": "provider", "models": "model", "urls": "address"}[kind]
+        patterns = settings().lock(kind)
         raise LockedError(
             f"This machine's administrator does not allow the {what}",
             seen=value,
-            todo=f"Allowed: {', '.join(settings().lock(kind)) or 'none'}. `%fm models` lists what can be used.",
+            todo=f"Allowed: {(patterns if isinstance(patterns, str) else ', '.join(patterns)) or 'none'}. `%fm models` lists what can be used.",
         )

@@ -89,7 +89,7 @@ def _places() -> Iterator[tuple[str, str, str, str]]:
     for file in s.origins:
         yield "settings", "ok", file, ""
     if s.untrusted:
-        yield "settings", "untrusted", f"{s.untrusted} adds providers", "%fm trust"
+        yield "settings", "untrusted", f"{s.untrusted}: only its models and parameters count", "%fm trust"
     if s.locks:
         yield "administrator's locks", "ok", ", ".join(sorted(s.locks)), ""
 

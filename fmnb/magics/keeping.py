@@ -121,9 +121,11 @@ def trust(rest: str, shell: Any) -> None:
     file = config.project_file()
     if file is None:
         raise UsageError("There is no fmnb.toml in this project")
-    rows = config.read_toml(file).get("provider", {})
-    for name, row in rows.items():
+    said = config.read_toml(file)
+    for name, row in said.get("provider", {}).items():
         print(f"{name}: {row.get('base_url', '')}  key from {row.get('key_env', 'nowhere')}")
+    for table in sorted(set(said) - {"provider", "default", "alias"}):
+        print(f"[{table}]: {said[table]}")
     if "--yes" not in rest.split():
         confirm(f"Let {file} decide where these providers' requests and keys go?", "--yes")
     config.trust(file)
