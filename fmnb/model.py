@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -62,7 +64,7 @@ class Options:
     params: Mapping[str, Any] = field(default_factory=dict)
     format: str = "markdown"
     schema: Any = None
-    attach: Sequence[Any] = ()
+    attach: Any = ()
     values: Mapping[str, Any] | None = None
     history: tuple[Message, ...] = ()
     cache: bool = True
@@ -113,18 +115,22 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
     """One call, ready to be performed: nothing has been sent."""
     if options.format not in FORMATS:
         raise UsageError("No such format", seen=repr(options.format), todo=f"One of {', '.join(FORMATS)}.")
-    if not str(prompt).strip() and not options.attach:
+    if not str(prompt).strip() and isinstance(options.attach, (list, tuple)) and not options.attach:
         raise UsageError("The prompt is empty", todo="Write what you want to ask below the %%fm line.")
     target = target_for(model, options.values)
     spec = _schema(options)
     rendered = fill(prompt, options)
     parts: list[Part] = [*_attached(options, target), *rendered.parts]
     messages: list[Message] = list(options.history)
+    if options.system is not None and not isinstance(options.system, str):
+        raise UsageError("system is text", seen=type(options.system).__name__)
     system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
     if system and not any(m.role == "system" for m in messages):
         messages.insert(0, message("system", _fill_system(system, options)))
     messages.append(Message("user", tuple(parts)))
-    request = Request(model=target.name, messages=tuple(messages), schema=spec.schema if spec else None, **_parameters(options))
+    request = Request(
+        model=target.name, messages=tuple(map(_writable, messages)), schema=spec.schema if spec else None, **_parameters(options)
+    )
     call = Call(
         request=request,
         target=target,
@@ -138,6 +144,16 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
     return Asked(call, spec, prompt=prompt, options=options)
 
 
+def _writable(m: Message) -> Message:
+    """Half of a surrogate pair has no UTF-8 form, so neither log, tape nor wire could carry it: it becomes U+FFFD."""
+    if all(not isinstance(p, Text) or p.text.isascii() or not _HALF.search(p.text) for p in m.parts):
+        return m
+    return replace(m, parts=tuple(Text(_HALF.sub("\ufffd", p.text)) if isinstance(p, Text) else p for p in m.parts))
+
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+
 def _schema(options: Options) -> SchemaSpec | None:
     if options.schema is None:
         return None
@@ -147,11 +163,12 @@ def _schema(options: Options) -> SchemaSpec | None:
 
 
 def _attached(options: Options, target: Target) -> list[Part]:
-    if not options.attach:
+    if isinstance(options.attach, (list, tuple)) and not options.attach:
         return []
     from .attachments import attach
 
-    return [p for item in options.attach for p in attach(_named(item, options.values), as_text=target.local)]
+    items = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
+    return [p for item in items for p in attach(_named(item, options.values), as_text=target.local)]
 
 
 def _named(item: Any, values: Mapping[str, Any] | None) -> Any:
@@ -170,9 +187,11 @@ def _parameters(options: Options) -> dict[str, Any]:
     for name in options.params:
         if name in OWN:
             raise UsageError(f"`-p {name}=` has an option of its own", todo=f"Use {OWN[name]}.")
-    stop = (options.stop,) if isinstance(options.stop, str) else tuple(options.stop)
-    temperature = options.temperature if options.temperature is not None else defaults.get("temperature")
-    max_tokens = options.max_tokens if options.max_tokens is not None else defaults.get("max_tokens")
+    stop = (options.stop,) if isinstance(options.stop, str) else tuple(options.stop) if isinstance(options.stop, (list, tuple)) else (None,)
+    if not all(isinstance(s, str) for s in stop):
+        raise UsageError("stop is a text, or a list of texts", seen=repr(options.stop)[:80])
+    temperature = _number("temperature", options.temperature if options.temperature is not None else defaults.get("temperature"), float)
+    max_tokens = _number("max_tokens", options.max_tokens if options.max_tokens is not None else defaults.get("max_tokens"), int)
     if temperature is not None and not 0 <= temperature <= 2:
         raise UsageError("A temperature lies between 0 and 2", seen=f"{temperature:g}")
     if max_tokens is not None and max_tokens < 1:
@@ -180,12 +199,33 @@ def _parameters(options: Options) -> dict[str, Any]:
     return {
         "temperature": temperature,
         "max_tokens": max_tokens,
-        "seed": options.seed,
+        "seed": _number("seed", options.seed, int),
         "stop": stop,
-        "extra": dict(options.params),
+        "extra": _plain(options.params),
         "format": options.format,
-        "logprobs": options.logprobs,
+        "logprobs": _number("logprobs", options.logprobs, int),
     }
+
+
+def _number(name: str, value: Any, kind: type) -> Any:
+    """A Python number from what a notebook holds: numpy's numbers are numbers too."""
+    if value is None:
+        return None
+    try:
+        number = kind(value)
+        if not isinstance(value, (str, bytes, bool)) and (kind is float or number == value):
+            return number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UsageError(f"{name} is a {'number' if kind is float else 'whole number'}", seen=repr(value)[:80])
+
+
+def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Raw parameters as they go over the wire; what has no JSON form is a UsageError."""
+    try:
+        return json.loads(json.dumps(dict(params), allow_nan=False, default=lambda v: v.item()))
+    except (TypeError, ValueError, AttributeError):
+        raise UsageError("A raw parameter must have a JSON form", seen=repr(dict(params))[:80]) from None
 
 
 def _cell_key(prompt: Any, model: str, options: Options) -> str:
