@@ -16,6 +16,7 @@ exact file.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import functools
 import hashlib
@@ -23,6 +24,8 @@ import json
 import os
 import re
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,12 +141,17 @@ class Settings:
 
 
 _cache: tuple[Any, Settings] | None = None
+_held: Settings | None = None
+_holders = 0
+_hold = threading.Lock()
 _PLACES = ("FMNB_HOME", "FMNB_ADMIN_CONFIG", "XDG_DATA_HOME", "HOME", "LOCALAPPDATA", "USERPROFILE", "PROGRAMDATA")
 
 
 def settings() -> Settings:
     """The settings in force now; files are read again when they change. Asked several times a call, so it only looks at dates."""
     global _cache
+    if (held_now := _held) is not None:
+        return held_now
     places = (str(working_folder() or ""), *map(os.environ.get, _PLACES))
     stamp = (places, tuple(map(_mtime, _candidates(places))))
     if _cache is None or _cache[0] != stamp:
@@ -151,6 +159,23 @@ def settings() -> Settings:
         files = [("administrator", p) for p in _admin_files()] + [("user", user_file())]
         _cache = (stamp, _read(files + ([("project", project)] if project else [])))
     return _cache[1]
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """The settings as they are now, for the length of one call: a dozen questions, one look at the files."""
+    global _held, _holders
+    now = settings()
+    with _hold:
+        _holders += 1
+        _held = now
+    try:
+        yield
+    finally:
+        with _hold:
+            _holders -= 1
+            if not _holders:
+                _held = None
 
 
 @functools.lru_cache(maxsize=16)
@@ -295,6 +320,8 @@ def _parsed(text: str) -> Any:
 
 def _replace(file: Path, text: str) -> None:
     """Write a file whole or not at all, also beside another kernel that does the same."""
+    global _held
+    _held = None  # what a running call holds is no longer so
     temporary = file.with_name(f"{file.name}.{os.getpid()}.new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

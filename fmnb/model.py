@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from . import pipeline
 from ._loop import adrain, drain, merge
 from .catalog.resolve import Target, resolve
-from .config import settings
+from .config import held, settings
 from .errors import FmnbError, Interrupted, UsageError
 from .events import Cancelled, Event, Fold, Sink, Stamper, TextDelta, emit
 from .pipeline import Call
@@ -111,6 +111,7 @@ def fill(prompt: Any, options: Options) -> Rendered:
     return render(prompt, options.values or {}, raw=options.values is None)
 
 
+@held()
 def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Asked:
     """One call, ready to be performed: nothing has been sent."""
     if options.format not in FORMATS:
@@ -245,20 +246,21 @@ def perform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
     Events reach the sinks in this thread. An interrupt stops all, keeps what had arrived
     and raises Interrupted. Failures are left in `Asked.error`; a bug is raised.
     """
-    listeners: list[Sink] = [*sinks, log.LogSink(session.notebook)]
+    listeners: list[Sink] = [*sinks, log.LogSink(session.notebook, ticks=True)]
     folds = {a.call.run: Fold() for a in asked}
     errors: dict[str, BaseException] = {}
     items = drain(_events([a.call for a in asked], errors), lambda: tick(listeners))
-    try:
-        for event in items:
-            folds[event.run].add(event)
-            emit(event, listeners)
-    except KeyboardInterrupt:
-        _cancel(asked, folds, listeners)
-        finish(asked, folds, errors)
-        raise Interrupted(asked[0].response, asked[0].call.run) from None
-    finally:
-        items.close()  # type: ignore[attr-defined]
+    with held():
+        try:
+            for event in items:
+                folds[event.run].add(event)
+                emit(event, listeners)
+        except KeyboardInterrupt:
+            _cancel(asked, folds, listeners)
+            finish(asked, folds, errors)
+            raise Interrupted(asked[0].response, asked[0].call.run) from None
+        finally:
+            items.close()  # type: ignore[attr-defined]
     finish(asked, folds, errors)
 
 

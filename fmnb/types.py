@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -281,20 +282,34 @@ def to_dict(value: Any) -> dict[str, Any]:
     {'role': 'user', 'parts': [{'type': 'Text', 'text': 'hi'}]}
     """
     out: dict[str, Any] = {}
-    if type(value).__name__ in _TAGGED:
-        out["type"] = type(value).__name__
-    for f in dataclasses.fields(value):
-        v = getattr(value, f.name)
-        if v == f.default or (f.default_factory is not dataclasses.MISSING and v == f.default_factory()):
-            continue
-        out[f.name] = _plain(v)
+    kind = type(value)
+    if kind.__name__ in _TAGGED:
+        out["type"] = kind.__name__
+    for name, default in _defaults(kind):  # type: ignore[arg-type]
+        v = getattr(value, name)
+        if v != default:
+            out[name] = _plain(v)
     return out
 
 
+@functools.cache
+def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
+    """Each field's name and default (an empty container where a factory makes it; `...` where there is none)."""
+    return tuple(
+        (
+            f.name,
+            f.default_factory() if f.default_factory is not dataclasses.MISSING else ... if f.default is dataclasses.MISSING else f.default,
+        )
+        for f in dataclasses.fields(kind)
+    )
+
+
 def _plain(v: Any) -> Any:
+    if v is None or isinstance(v, (str, int, float)):
+        return v
     if isinstance(v, bytes):
         return base64.b64encode(v).decode("ascii")
-    if dataclasses.is_dataclass(v) and not isinstance(v, type):
+    if hasattr(v, "__dataclass_fields__") and not isinstance(v, type):
         return to_dict(v)
     if isinstance(v, (list, tuple)):
         return [_plain(x) for x in v]

@@ -1,7 +1,8 @@
 """The log: a sink that writes runs down, and the questions one can ask of it.
 
-A run's row is there as soon as it starts and its text at least every second, so a killed
-kernel leaves a trace. Neighbouring text events are kept as one; their fold is the same.
+A run's row is there within a fifth of a second of its start and its text at least every
+second, so a killed kernel leaves a trace; a run that ends sooner is one transaction.
+Neighbouring text events are kept as one; their fold is the same.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +24,7 @@ from ..types import Request, Response, to_dict
 from .db import database
 
 _FLUSH = 1.0  # seconds of text that a kill may cost
+_LATE = 0.05  # seconds after which a run is not a short one, and its row is written
 
 _off_reason: str | None = None
 
@@ -42,15 +46,29 @@ class LogSink:
 
     name = "the log"
 
-    def __init__(self, notebook: str = ""):
+    def __init__(self, notebook: str = "", *, ticks: bool = False):
+        """`ticks` promises that `tick` is called while nothing comes; without it a run's row is written at once."""
         self._runs: dict[str, _Open] = {}
         self._notebook = notebook
+        self._ticks = ticks
 
     def __call__(self, event: Event) -> None:
         if event.run not in self._runs and not (isinstance(event, Started) and enabled()):
             return  # off, or switched off before this run began
+        self._guarded(lambda: self._take(event))
+
+    def tick(self) -> None:
+        """Write down what has waited."""
+        if self._runs:
+            self._guarded(self._write_all)
+
+    def _write_all(self) -> None:
+        for run in self._runs.values():
+            run.write_pending()
+
+    def _guarded(self, work: Callable[[], object]) -> None:
         try:
-            self._take(event)
+            work()
         except StoreError as e:
             global _off_reason
             if _off_reason is None:
@@ -61,23 +79,24 @@ class LogSink:
     def _take(self, event: Event) -> None:
         run = self._runs.get(event.run)
         if run is None:
-            run = self._runs[event.run] = _Open(event.run)
+            run = self._runs[event.run] = _Open(event.run, self._notebook)
         run.take(event)
-        if isinstance(event, Started):
-            run.write_start(event, self._notebook)
-            sweep()
-        elif isinstance(event, ENDS):
+        if isinstance(event, ENDS):
             run.write_end(event)
             del self._runs[event.run]
-        elif time.monotonic() - run.written > _FLUSH:
+            sweep()
+        elif time.monotonic() - run.written > (_FLUSH if run.begun else _LATE if self._ticks else 0):
             run.write_pending()
 
 
 class _Open:
     """One run that has not ended."""
 
-    def __init__(self, run: str):
+    def __init__(self, run: str, notebook: str):
         self.run = run
+        self.notebook = notebook
+        self.start: Started | None = None
+        self.begun = False  # its row is written
         self.fold = Fold()
         self.pending: list[Event] = []
         self.texts: list[str] = []  # of the last pending event, joined only when written
@@ -85,6 +104,8 @@ class _Open:
 
     def take(self, event: Event) -> None:
         self.fold.add(event)
+        if isinstance(event, Started):
+            self.start = event
         if isinstance(event, (TextDelta, ReasoningDelta)):
             last = self.pending[-1] if self.pending else None
             if type(last) is type(event) and not getattr(event, "extra", None):
@@ -108,61 +129,64 @@ class _Open:
         self.written = time.monotonic()
         return rows
 
-    def write_start(self, event: Started, notebook: str) -> None:
-        request = event.request
-        with database().write() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO runs(run, parent, kind, asked, model, place, started, prompt, text, request, key, notebook, kernel)"
-                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                (
-                    event.run,
-                    event.parent or None,
-                    event.kind,
-                    event.meta.get("asked") or event.model,
-                    event.model,
-                    event.where,
-                    event.at,
-                    prompt_text(request),
-                    "",
-                    json.dumps(to_dict(request), ensure_ascii=False) if request else None,
-                    event.meta.get("key") or (request.key() if request else None),
-                    notebook,
-                    str(os.getpid()),
-                ),
-            )
-            db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", self._rows())
-
     def write_pending(self) -> None:
+        """The row, if it is not there, and the events since."""
         rows = self._rows()
         with database().write() as db:
+            self._begin(db, {})
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", rows)
+
+    def _begin(self, db: sqlite3.Connection, end: dict[str, Any]) -> None:
+        """Insert the run's row, with what is known of its end."""
+        if self.begun or self.start is None:
+            return
+        start, request = self.start, self.start.request
+        values = {
+            "run": start.run,
+            "parent": start.parent or None,
+            "kind": start.kind,
+            "asked": start.meta.get("asked") or start.model,
+            "model": start.model,
+            "place": start.where,
+            "started": start.at,
+            "prompt": prompt_text(request),
+            "text": "",
+            "request": json.dumps(to_dict(request), ensure_ascii=False) if request else None,
+            "key": start.meta.get("key") or (request.key() if request else None),
+            "notebook": self.notebook,
+            "kernel": str(os.getpid()),
+            **end,
+        }
+        marks = ",".join("?" * len(values))
+        db.execute(f"INSERT OR REPLACE INTO runs({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
+        self.begun = True
 
     def write_end(self, event: Event) -> None:
+        """The row complete, with the remaining events."""
         r = self.fold.response()
         u = r.usage
+        end = {
+            "ended": event.at,
+            "finish": r.finish,
+            "error": json.dumps(r.error, ensure_ascii=False) if r.error else None,
+            "text": r.text,
+            "model": r.model,
+            "input_tokens": u.input_tokens,
+            "output_tokens": u.output_tokens,
+            "cached_tokens": u.cached_tokens,
+            "reasoning_tokens": u.reasoning_tokens,
+            "cost": u.cost,
+            "seconds": r.seconds,
+            "first_token_seconds": r.first_token_seconds,
+            "source": r.source,
+        }
         rows = self._rows()
         with database().write() as db:
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", rows)
-            db.execute(
-                "UPDATE runs SET ended=?, finish=?, error=?, text=?, model=?, input_tokens=?, output_tokens=?, cached_tokens=?,"
-                " reasoning_tokens=?, cost=?, seconds=?, first_token_seconds=?, source=? WHERE run=?",
-                (
-                    event.at,
-                    r.finish,
-                    json.dumps(r.error, ensure_ascii=False) if r.error else None,
-                    r.text,
-                    r.model,
-                    u.input_tokens,
-                    u.output_tokens,
-                    u.cached_tokens,
-                    u.reasoning_tokens,
-                    u.cost,
-                    r.seconds,
-                    r.first_token_seconds,
-                    r.source,
-                    self.run,
-                ),
-            )
+            if self.begun:
+                db.execute(f"UPDATE runs SET {', '.join(f'{n}=?' for n in end)} WHERE run=?", (*end.values(), self.run))
+            else:
+                self._begin(db, end)
 
 
 def prompt_text(request: Request | None) -> str:
