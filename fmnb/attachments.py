@@ -19,6 +19,7 @@ from typing import Any
 from ._pictures import image_of, sniff
 from ._require import require
 from ._table import Table, table_of
+from .config import working_folder
 from .describe import describe, table_text
 from .errors import UsageError
 from .types import File, Image, Part, Text
@@ -193,11 +194,11 @@ def _language(suffix: str) -> str:
 
 
 def _missing(path: Path) -> UsageError:
-    folder = path.parent if path.parent.is_dir() else Path.cwd()
+    folder = path.parent if path.parent.is_dir() else (working_folder() or path.parent)
     here = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))[:2_000]
     near = get_close_matches(path.name, here, n=3, cutoff=0.5) or [n for n in here if n.lower() == path.name.lower()]
     return UsageError(
         "There is no such file",
         seen=str(path),
-        todo=f"Did you mean {' or '.join(near)}?" if near else f"The working folder is {Path.cwd()}.",
+        todo=f"Did you mean {' or '.join(near)}?" if near else f"The working folder is {working_folder() or 'gone: it was deleted'}.",
     )

@@ -113,20 +113,21 @@ def keep(result: Any, line: Line, shell: Any) -> Any:
 
 
 def seen(result: Any, shell: Any) -> Any:
-    """A result that is on screen already: a notebook does not show it a second time."""
+    """A result that is on screen already: a notebook does not show it a second time under the same cell."""
     if isinstance(result, Response) and hasattr(shell, "kernel"):
-        return _Seen(**{n: getattr(result, n) for n in Response.__dataclass_fields__})
+        seen = _Seen(**{n: getattr(result, n) for n in Response.__dataclass_fields__})
+        object.__setattr__(seen, "_cell", shell.execution_count)
+        return seen
     return result
 
 
 class _Seen(Response):
-    """A Response whose first display is skipped, because it streamed under the same cell."""
+    """A Response that is not displayed by the cell under which it streamed; any later cell shows it."""
 
-    _skipped = False
+    _cell = -1
 
     def _ipython_display_(self) -> None:
-        if not self._skipped:
-            object.__setattr__(self, "_skipped", True)
+        if getattr(_shell(), "execution_count", None) == self._cell:
             return
         from IPython.display import display
 

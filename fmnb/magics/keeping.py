@@ -51,12 +51,14 @@ def key(rest: str, shell: Any) -> Any:
 def log(rest: str, shell: Any) -> Any:
     """Search, reopen, switch, forget."""
     words, flags = flags_of(rest, "--open", "--all", "--before", "--yes")
-    if words and words[0] in ("on", "off"):
+    if len(words) == 1 and words[0] in ("on", "off"):
         store.switch(words[0] == "on")
         print(f"The log is {words[0]}.")
         return None
     if words and words[0] == "forget":
         return _forget(words[1:], flags)
+    if odd := flags - {"--open"}:
+        raise UsageError(f"{sorted(odd)[0]} goes with forget", seen=f"%fm log {rest}", todo="`%fm log forget --before 2026-01-31`.")
     if len(words) == 1 and len(words[0]) >= 8 and any(c.isdigit() for c in words[0]):
         try:
             return listing.reopen(words[0])
@@ -94,7 +96,7 @@ def tape(rest: str, shell: Any) -> None:
         session.tape = Tape(Path(words[0]))
     elif words:
         raise UsageError("One tape at a time", seen=rest, todo="Quote a name with spaces.")
-    print(f"Tape {session.tape.path}: {len(session.tape)} answers." if session.tape else "No tape.")
+    print("No tape." if session.tape is None else f"Tape {session.tape.path}: {len(session.tape)} answers.")
 
 
 def budget(rest: str, shell: Any) -> None:
@@ -102,6 +104,8 @@ def budget(rest: str, shell: Any) -> None:
     words, flags = flags_of(rest, "--allow-unknown")
     if words == ["off"]:
         budgets.set_limit(None)
+    elif len(words) > 1:
+        raise UsageError("A budget is one number of dollars", seen=rest, todo="`%fm budget 5`, or `%fm budget off`.")
     elif words:
         try:
             limit = float(words[0].lstrip("$"))
@@ -134,6 +138,8 @@ def trust(rest: str, shell: Any) -> None:
 
 def doctor(rest: str, shell: Any) -> Any:
     """What works here and what to do for the rest."""
+    if rest:
+        raise UsageError("doctor takes nothing", seen=rest)
     from ..doctor import examine
 
     return examine()
@@ -143,7 +149,7 @@ def status(shell: Any) -> Any:
     """Where things stand: `%fm` alone."""
     model, who = default_model()
     b = budgets.budget()
-    tape_is = f"{session.tape.path.name} ({len(session.tape)} answers)" if session.tape else "none"
+    tape_is = "none" if session.tape is None else f"{session.tape.path.name} ({len(session.tape)} answers)"
     rows = [
         {"": "model", "now": f"{model or 'embedded'} ({who or 'nothing chosen'})"},
         {"": "spent", "now": f"${b.spent:.4f}" + ("" if b.limit is None else f" of ${b.limit:g}")},

@@ -87,7 +87,9 @@ def flags_of(rest: str, *known: str) -> tuple[list[str], set[str]]:
 
 def help(rest: str, shell: Any) -> None:
     """Print one verb's line, or all."""
-    print(_row(rest.strip()) if rest.strip() in VERBS else help_text())
+    if rest.strip() and rest.strip() not in VERBS:
+        raise UsageError("No such verb", seen=rest.strip(), todo="`%fm help` lists them.")
+    print(_row(rest.strip()) if rest.strip() else help_text())
 
 
 def _row(name: str) -> str:

@@ -7,7 +7,9 @@ may be abbreviated, and every option takes exactly the words its row says.
 from __future__ import annotations
 
 import difflib
+import keyword
 import shlex
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,8 +169,10 @@ def _checked(models: list[str], out: str | None, values: dict[str, Any]) -> Line
     if out is not None and "out" in values:
         raise UsageError("The answer can have one name", seen=f"{out} << and -o {values['out']}", todo="Leave one of them out.")
     out = values.pop("out", None) if out is None else out
-    if out is not None and not out.isidentifier():
-        raise UsageError("That is not a variable name", seen=repr(out))
+    if out is not None:
+        out = unicodedata.normalize("NFKC", out)  # as Python reads names: µ typed on a keyboard is the Greek letter
+        if not out.isidentifier() or keyword.iskeyword(out):
+            raise UsageError("That is not a variable name", seen=repr(out))
     if out is not None:
         values["out"] = out
     has = {name: True for name, value in values.items() if value not in (None, False, (), {})}

@@ -9,12 +9,12 @@ from .. import chat as chats
 from .. import mending
 from ..catalog.resolve import resolve
 from ..errors import FmnbError, UsageError
-from ..model import Options, prepare
+from ..model import prepare
 from ..session import session
 from ..views import view_for
 from . import cell, proposals
 from .line import words_of
-from .options import parse
+from .options import Line, parse
 
 
 def ask(rest: str, shell: Any) -> Any:
@@ -51,11 +51,23 @@ def retry(rest: str, shell: Any) -> Any:
 def go_on(rest: str, shell: Any) -> Any:
     """Continue the last answer; the value is the whole text."""
     line = parse(rest)
+    _only(line, "out", "format")
     asked, before = mending.go_on(session.last)
     more = cell.show_and_perform([asked], shell, asked.options.format)
     whole = replace(more, text=before + more.text)
     asked.response = whole
     return cell.keep(whole, line, shell)
+
+
+_ONE_ANSWER = ("out", "system", "temperature", "max_tokens", "seed", "stop", "param", "no_cache", "replay_only")
+
+
+def _only(line: Line, *options: str, models: int = 0) -> None:
+    """Refuse what this verb does not act on."""
+    if len(line.models) > models:
+        raise UsageError("One model at a time" if models else "The model is the one that answered", seen=" ".join(line.models))
+    if odd := [n for n in line.values if n not in options]:
+        raise UsageError("No such option here", seen="--" + odd[0].replace("_", "-"))
 
 
 def _failed_cell(shell: Any) -> tuple[BaseException, str]:
@@ -69,8 +81,9 @@ def fix(rest: str, shell: Any) -> Any:
     """Ask for the mended cell and put it below. The prompt is the cell and its error, nothing else."""
     error, source = _failed_cell(shell)
     line = parse(rest)
-    options = Options(temperature=line.get("temperature"), max_tokens=line.get("max_tokens"), format="code")
-    asked = [prepare(mending.fix_prompt(error, source), m, options) for m in line.models[:1] or (None,)]
+    _only(line, *_ONE_ANSWER, models=1)
+    options = replace(cell.options_of(line, shell), values=None, format="code")
+    asked = [prepare(mending.fix_prompt(error, source), m, options) for m in line.models or (None,)]
     answer = cell.show_and_perform(asked, shell, "code")
     proposals.offer(shell, mending.code_of(answer.text))
     return cell.keep(answer, replace(line, values={**line.values, "format": "markdown"}), shell)
@@ -80,8 +93,9 @@ def explain(rest: str, shell: Any) -> Any:
     """Ask what went wrong in the last failed cell."""
     error, source = _failed_cell(shell)
     line = parse(rest)
+    _only(line, *_ONE_ANSWER, "format", models=1)
     options = replace(cell.options_of(line, shell), values=None)
-    asked = [prepare(mending.explain_prompt(error, source), m, options) for m in line.models[:1] or (None,)]
+    asked = [prepare(mending.explain_prompt(error, source), m, options) for m in line.models or (None,)]
     return cell.keep(cell.show_and_perform(asked, shell), line, shell)
 
 
