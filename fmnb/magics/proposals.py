@@ -1,8 +1,8 @@
 """Code for the cell below. Running the same cell again replaces what it proposed.
 
-JupyterLab with our extension does the replacing (it knows which cell is which). Elsewhere
-the kernel may only ask for a new cell below: that is done once a cell, and a later proposal
-is shown with the words that say where the earlier one is.
+JupyterLab and Notebook 7 with our extension do the replacing: they know which cell is which,
+and whether somebody has edited it. Elsewhere a kernel can only ask for one more cell below;
+for the same code that is done once a cell.
 """
 
 from __future__ import annotations
@@ -10,20 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 from ..session import session
+from . import front
 
 
 def offer(shell: Any, code: str) -> None:
     """Put `code` into the cell below the running one, in place of an earlier proposal."""
     cell = cell_id(shell)
-    before = session.proposals.get(cell) if cell else None
-    if before == code:
-        return  # it is there already
+    if cell and front.send("propose", cell=cell, code=code):
+        return
+    if cell and session.proposals.get(cell) == code:
+        return
     if cell:
         session.proposals[cell] = code
-    from . import front
-
-    if front.send(shell, "propose", {"cell": cell, "code": code, "before": before or ""}):
-        return
     shell.set_next_input(code, replace=False)
 
 

@@ -1,4 +1,4 @@
-"""What `%load_ext fmnb` does: two magics, a completer, an ear for failed cells. Imports nothing heavy."""
+"""What `%load_ext fmnb` does: two magics, a completer, an ear for failed cells, a word to the front end. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ def register(shell: Any) -> None:
     for key in ("%%fm", "%fm"):
         shell.set_hook("complete_command", _complete, str_key=key)
     if hasattr(shell, "kernel"):
+        load("fmnb.magics.front:hello")()
         # A kernel idles right after start: use that, not the user's first cell. A short delay
         # keeps it out of the way of the cell that loads us.
         timer = threading.Timer(0.3, _warm_up)
@@ -83,3 +84,4 @@ def unregister(shell: Any) -> None:
     for key in ("%%fm", "%fm"):
         shell.strdispatchers["complete_command"].strs.pop(key, None)
     shell._fmnb_ear = None
+    load("fmnb.magics.front:goodbye")()
