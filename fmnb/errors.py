@@ -98,7 +98,7 @@ class FmnbError(Exception):
         """IPython asks for this instead of building a traceback."""
         head = f"{type(self).__name__}: {self.what}"
         if self.shown:
-            return [f"{head}."]
+            return [f"{type(self).__name__}, as shown above."]
         lines = [f"{head}: {self.seen}" if self.seen else head]
         if self.todo:
             lines.append(f"  → {self.todo}")
@@ -245,8 +245,11 @@ class Interrupted(KeyboardInterrupt):
         super().__init__("interrupted")
         self.response = response
         self.run = run
+        self.shown = False  # as for FmnbError
 
     def _render_traceback_(self) -> list[str]:
+        if self.shown:
+            return ["Stopped, as shown above."]
         kept = getattr(self.response, "text", "")
         tail = f"{len(kept)} characters kept; `%fm continue` goes on from there" if kept else "nothing had arrived"
         return [f"Interrupted: {tail}."]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._names import load
-from ..errors import FmnbError, UsageError
+from ..errors import FmnbError, Interrupted, UsageError
 from ..model import Asked, Options, perform, prepare
 from ..prompts import Prompt
 from ..types import Response
@@ -87,14 +87,18 @@ def names_of(shell: Any) -> dict[str, Any]:
 
 def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown") -> Any:
     """Run calls with a live view each, and give the Response, or the Comparison of several."""
-    perform(asked, [view_for(shell, format, several=len(asked) > 1)])
+    try:
+        perform(asked, [view_for(shell, format, several=len(asked) > 1)])
+    except Interrupted as stop:
+        stop.shown = True  # the view has put it below the cell
+        raise
+    for a in asked:
+        if isinstance(a.error, FmnbError):
+            a.error.shown = True
     if len(asked) > 1:
         return load("fmnb.comparison:comparison_of")(asked)
-    error = asked[0].error
-    if error is not None:
-        if isinstance(error, FmnbError):
-            error.shown = True  # the view has put it below the cell
-        raise error
+    if asked[0].error is not None:
+        raise asked[0].error
     assert asked[0].response is not None
     return asked[0].response
 
