@@ -99,6 +99,7 @@ def fenced(text: str) -> tuple[str, str]:
 
 def frame(source: str) -> str:
     """A model's HTML inside a frame that can run nothing, load nothing and reach nothing around it."""
+    source = _HINTS.sub(r"\1x-\2", source)  # a hint to look up or reach a host is no load, so no policy stops it
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
     page = (
         f'<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}"><base target="_blank">{source}'
@@ -108,6 +109,9 @@ def frame(source: str) -> str:
         f'style="box-sizing:border-box;width:100%;height:24em;border:1px solid {BORDER};border-radius:4px;background:#fff"></iframe>\n'
         f'<p style="color:{MUTED};font-size:11.5px;margin:.2em 0">HTML from the model, shown without scripts or anything remote.</p>\n'
     )
+
+
+_HINTS = re.compile(r"(</?)(link|meta|base)\b", re.I)
 
 
 def _json(text: str) -> str:

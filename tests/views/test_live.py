@@ -19,7 +19,7 @@ from fmnb.events import (
     Waiting,
     fold,
 )
-from fmnb.types import Request, Usage, message
+from fmnb.types import Request, Response, Usage, message
 from fmnb.views import Views, view_for
 from fmnb.views.bundle import answer_bundle
 from fmnb.views.live import NotebookView
@@ -197,6 +197,12 @@ def test_the_saved_output_carries_its_provenance():
 def test_what_was_not_applied_is_in_the_footer():
     screen, _ = run([START, Notice(kind="not_applied", text="seed"), TextDelta(text="a"), Finished()])
     assert "not applied: seed" in screen.html()
+
+
+def test_html_from_a_model_cannot_hint_at_hosts_to_reach():
+    response = Response("<LINK rel=preconnect href=//e.example><meta http-equiv=refresh content='0;url=//e.example'></base>")
+    shown = answer_bundle(response, format="html")[0]["text/html"]
+    assert "&lt;x-LINK" in shown and "&lt;x-meta http-equiv=refresh" in shown and "&lt;/x-base" in shown and "&lt;LINK" not in shown
 
 
 def test_html_from_a_model_stands_in_a_closed_frame():
