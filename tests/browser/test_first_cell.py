@@ -1,0 +1,43 @@
+"""The first cell in a real JupyterLab: an answer of the embedded model streams, ends and is kept."""
+
+import pytest
+
+
+@pytest.mark.weights
+def test_the_embedded_model_streams_into_one_output_and_is_kept(notebook):
+    nb = notebook("%%fm embedded --max-tokens 60\nList three things that one does with a table of numbers.")
+    nb.watch(1)
+    nb.run(1)
+    times = [t for t, _ in nb.seen()]
+    assert len(times) >= 3, "two changes before the end, and the end"
+    busiest = max(sum(t <= other < t + 1000 for other in times) for t in times)
+    assert busiest <= 20
+    assert nb.outputs(1).count() == 1
+    assert nb.outputs(1).locator("footer").count() == 1
+    footer = nb.outputs(1).locator("footer").inner_text()
+    assert "asked: embedded" in footer and "stays here" in footer and "tokens in" in footer and "free" in footer
+    assert nb.text(1).rstrip().endswith(footer)
+
+    (output,) = nb.saved()["cells"][1]["outputs"]
+    assert {"text/html", "text/markdown", "text/plain"} == set(output["data"])
+    assert "<script" not in "".join(output["data"]["text/html"]).lower()
+    kept = output["metadata"]["fmnb"]
+    assert kept["run"] and kept["asked"] == "embedded" and kept["model"]
+    assert len(kept["prompt"]) >= 16 and kept["usage"]["output_tokens"] > 5
+    assert kept["parameters"]["max_tokens"] == 60
+
+
+def test_a_saved_answer_shows_in_an_untrusted_notebook_without_a_kernel(notebook):
+    nb = notebook("%%fm echo:\nSome **bold** words, a list:\n\n- one\n- two\n\n```python\nx = 1  # code\n```")
+    nb.run(1)
+    shown = nb.text(1)
+    nb.command("docmanager:save")
+    file = nb.file.with_name("untrusted.ipynb")
+    file.write_text(nb.file.read_text())  # a file that another hand wrote is not trusted
+    nb.page.evaluate("async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }", file.name)
+    nb.page.wait_for_function("path => window.jupyterapp.shell.currentWidget?.context?.path === path", arg=file.name)
+    try:
+        assert nb.outputs(1).locator("strong").inner_text() == "bold"
+        assert nb.text(1).split() == shown.split()
+    finally:
+        nb.command("application:close")

@@ -1,0 +1,68 @@
+"""Model text that wants to act, in output that JupyterLab trusts because it was just made."""
+
+from ..views.hostile import HOSTILE
+from .conftest import ROOT, Notebook
+
+ALL = f"""import sys; sys.path.insert(0, {str(ROOT)!r})
+import fmnb as fm
+from fmnb.views import view_for
+from tests.views.hostile import HOSTILE
+for text in HOSTILE[PART]:
+    fm.ask(text, "echo:", sinks=[view_for(get_ipython(), FORMAT)])"""
+
+# What an output may not hold. A frame is ours (`-f html`) and can run nothing.
+FORBIDDEN = "script, style, link, meta, base, form, input, button, object, embed, video, audio, img, iframe:not([sandbox=''])"
+ODD = f"""nodes => nodes.flatMap(n => [...n.querySelectorAll('*')].filter(e =>
+    e.matches("{FORBIDDEN}")
+    || [...e.attributes].some(a => /^on/i.test(a.name) || /javascript:|vbscript:/i.test(a.name === 'href' ? a.value : ''))
+    || (e.matches('a') && !(/^(https?:|mailto:)/.test(e.href) && e.target === '_blank' && /noopener/.test(e.rel)))
+).map(e => e.outerHTML.slice(0, 200)))"""
+
+
+def _nothing_happened(nb: Notebook, i: int, lab) -> None:
+    page = nb.page
+    page.wait_for_timeout(500)  # time for what would load or fire late
+    assert page.dialogs == []
+    assert page.evaluate("window.owned") is None
+    assert "owned" not in page.title()
+    outside = [u for u in page.requests if not u.startswith((lab.url, lab.url.replace("http", "ws"), "data:", "blob:", "about:"))]
+    assert outside == []
+    assert nb.outputs(i).evaluate_all(ODD) == []
+    assert page.locator(".jp-Notebook").count() >= 1  # no style hid the page
+
+
+def _arm(nb: Notebook) -> None:
+    nb.page.evaluate("() => { window.alert = () => { window.owned = true; }; }")
+
+
+def _cells(format: str, texts: int) -> list[str]:
+    """One cell a few dozen texts: JupyterLab folds more outputs than fifty."""
+    return [ALL.replace("FORMAT", repr(format)).replace("PART", f"{at}:{at + 40}") for at in range(0, texts, 40)]
+
+
+def test_hostile_answers_cannot_act_and_cannot_forge_a_footer(notebook, lab):
+    cells = _cells("markdown", len(HOSTILE))
+    nb = notebook(*cells, "%%fm echo:hostile\nhi")
+    _arm(nb)
+    shown = 0
+    for i in range(1, len(cells) + 1):
+        nb.run(i)
+        shown += nb.outputs(i).count()
+        assert nb.outputs(i).locator("footer").count() == nb.outputs(i).count()
+        _nothing_happened(nb, i, lab)
+    assert shown == len(HOSTILE)
+    last = len(cells) + 1
+    nb.run(last)
+    assert nb.outputs(last).locator("footer").count() == 1
+    _nothing_happened(nb, last, lab)
+
+
+def test_hostile_html_in_a_frame_reaches_nothing(notebook, lab):
+    nb = notebook(*_cells("html", 80), "%%fm echo:hostile -f html\nhi")
+    _arm(nb)
+    for i in (1, 2, 3):
+        nb.run(i)
+        frames = nb.outputs(i).locator("iframe")
+        assert frames.count() == nb.outputs(i).count()
+        frames.evaluate_all("found => found.forEach(f => { f.loading = 'eager'; })")
+        _nothing_happened(nb, i, lab)
