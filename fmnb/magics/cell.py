@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._names import load
+from ..config import held
 from ..errors import FmnbError, Interrupted, UsageError
 from ..model import Asked, Options, perform, prepare
 from ..prompts import Prompt
@@ -13,6 +14,7 @@ from ..views import view_for
 from .options import Line, parse
 
 
+@held()
 def run(line: str, text: str) -> Any:
     """Do what a `%%fm` cell says; the value becomes the cell's value."""
     return ask(parse(line), text.strip("\n"), _shell())
