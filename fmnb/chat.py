@@ -101,7 +101,10 @@ class Chat:
             text = "\n\n".join(f"**{m.role}**\n\n{m.text}" for m in self.messages) + "\n"
         else:
             raise UsageError("A conversation is exported as .md or .json", seen=path.name)
-        path.write_text(text, "utf-8")
+        try:
+            path.write_text(text, "utf-8")
+        except OSError as e:
+            raise UsageError("The conversation could not be written", seen=f"{path}: {e.strerror}") from None
         return path
 
     @classmethod

@@ -20,6 +20,7 @@ import contextlib
 import fnmatch
 import functools
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -283,6 +284,11 @@ def set_user(table: str, name: str, value: Any) -> None:
     Raises SettingsError when the file cannot be read or written, or holds the table in a form that cannot be edited line by line.
     """
     file = user_file()
+    with _alone_with(file):
+        _set(file, table, name, value)
+
+
+def _set(file: Path, table: str, name: str, value: Any) -> None:
     before = read_toml(file) if file.is_file() else {}
     if value is None and name not in before.get(table, {}):
         return
@@ -307,6 +313,21 @@ def set_user(table: str, name: str, value: Any) -> None:
             f"{file} cannot be changed for you", seen=f"[{table}] {name}", todo=f"Write it there yourself: {new or 'remove ' + name}."
         )
     _replace(file, text)
+
+
+@contextlib.contextmanager
+def _alone_with(file: Path) -> Iterator[None]:
+    """Other kernels wait while this one changes a file; where the system has no such lock, they do not."""
+    try:
+        fcntl: Any = importlib.import_module("fcntl")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(file.with_name(f".{file.name}.lock"), "w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except (ImportError, OSError):
+        yield
+        return
+    with lock:
+        yield
 
 
 def _parsed(text: str) -> Any:

@@ -301,8 +301,13 @@ def emit(event: Event, sinks: list[Sink]) -> None:
         try:
             sink(event)
         except Exception as e:
-            sinks.remove(sink)
-            warnings.warn(f"fmnb: {getattr(sink, 'name', sink)} stopped listening: {type(e).__name__}: {e}", stacklevel=2)
+            drop(sink, sinks, e)
+
+
+def drop(sink: Sink, sinks: list[Sink], error: Exception) -> None:
+    """Switch a sink off, with one warning; the run goes on."""
+    sinks.remove(sink)
+    warnings.warn(f"fmnb: {getattr(sink, 'name', sink)} stopped listening: {type(error).__name__}: {error}", stacklevel=3)
 
 
 def event_to_dict(event: Event) -> dict[str, Any]:

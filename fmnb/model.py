@@ -14,7 +14,10 @@ import hashlib
 import json
 import os
 import re
+import signal
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +26,7 @@ from ._loop import adrain, drain, merge
 from .catalog.resolve import Target, resolve
 from .config import held, settings
 from .errors import FmnbError, Interrupted, UsageError
-from .events import Cancelled, Event, Fold, Sink, Stamper, TextDelta, emit
+from .events import Cancelled, Event, Fold, Sink, Stamper, TextDelta, drop, emit
 from .pipeline import Call
 from .prompts import Prompt, Rendered, render
 from .session import default_model, session
@@ -256,19 +259,38 @@ def perform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
                 folds[event.run].add(event)
                 emit(event, listeners)
         except KeyboardInterrupt:
-            _cancel(asked, folds, listeners)
-            finish(asked, folds, errors)
+            with _patient():
+                _cancel(asked, folds, listeners)
+                items.close()  # type: ignore[attr-defined]
+                finish(asked, folds, errors)
             raise Interrupted(asked[0].response, asked[0].call.run) from None
         finally:
             items.close()  # type: ignore[attr-defined]
     finish(asked, folds, errors)
 
 
-def tick(sinks: Sequence[Sink]) -> None:
-    """Let the views among the sinks draw what they hold back."""
-    for sink in sinks:
-        if hasattr(sink, "tick"):
-            sink.tick()
+def tick(sinks: list[Sink]) -> None:
+    """Let the sinks draw or write down what they hold back; one that fails is switched off with one warning."""
+    for sink in tuple(sinks):
+        try:
+            if hasattr(sink, "tick"):
+                sink.tick()
+        except Exception as e:
+            drop(sink, sinks, e)
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """A second press of stop is the same stop: it must not cut off the writing down of the first."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _cancel(asked: Sequence[Asked], folds: dict[str, Fold], listeners: list[Sink]) -> None:

@@ -37,8 +37,8 @@ def enabled() -> bool:
 def switch(on: bool) -> None:
     """Turn the log on or off for this user; on also tries a failed disk again."""
     global _off_reason
+    _off_reason = None if on else "switched off"  # holds in this kernel even where the setting cannot be kept
     set_user("log", "enabled", None if on else False)
-    _off_reason = None
 
 
 class LogSink:
