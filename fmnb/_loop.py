@@ -12,7 +12,6 @@ import os
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -52,7 +51,8 @@ def drain(stream: AsyncIterator[T], idle: Callable[[], object] | None = None) ->
     """
     buffer: deque[T] = deque()
     ready = threading.Event()
-    future = asyncio.run_coroutine_threadsafe(_pump(stream, buffer, ready), loop())
+    closed = threading.Event()
+    future = asyncio.run_coroutine_threadsafe(_pump(stream, buffer, ready, closed), loop())
     future.add_done_callback(lambda _: ready.set())
     try:
         while True:
@@ -67,17 +67,22 @@ def drain(stream: AsyncIterator[T], idle: Callable[[], object] | None = None) ->
             ready.clear()
     finally:
         if not future.done():
-            _close(future)
+            future.cancel()  # done at once for us, not yet for the stream
+            closed.wait(_CLOSE)
 
 
-async def _pump(stream: AsyncIterator[T], buffer: deque[T], ready: threading.Event) -> None:
+async def _pump(stream: AsyncIterator[T], buffer: deque[T], ready: threading.Event, closed: threading.Event | None = None) -> None:
     try:
         async for item in stream:
             buffer.append(item)
             if not ready.is_set():
                 ready.set()
     finally:
-        await aclose(stream)
+        try:
+            await aclose(stream)
+        finally:
+            if closed is not None:
+                closed.set()
 
 
 async def aclose(stream: Any) -> None:
@@ -85,14 +90,6 @@ async def aclose(stream: Any) -> None:
     close = getattr(stream, "aclose", None)
     if close is not None:
         await close()
-
-
-def _close(future: Future[Any]) -> None:
-    future.cancel()
-    try:
-        future.exception(_CLOSE)
-    except BaseException:  # cancelled, or slower than the user's patience: it closes behind our back
-        pass
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:
@@ -105,8 +102,7 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
             pass
         return future.result()
     finally:
-        if not future.done():
-            _close(future)
+        future.cancel()
 
 
 async def worker(work: Callable[[Callable[[T], None], threading.Event], object]) -> AsyncIterator[T]:

@@ -70,6 +70,8 @@ class Target(Protocol):
     def where(self) -> str: ...
     @property
     def local(self) -> bool: ...
+    @property
+    def known(self) -> bool: ...
     def open(self) -> Backend: ...
 
 
@@ -221,8 +223,8 @@ async def _replay(items: list[tuple[float, Event]], source: str) -> AsyncIterato
 
 
 async def cached(call: Call) -> AsyncIterator[Event]:
-    """Answer from the cache, or go on and keep the answer. Deterministic calls only."""
-    if not call.use_cache or not call.target.open().deterministic(call.request):
+    """Answer from the cache, or go on and keep the answer. Deterministic calls of models that their name tells apart."""
+    if not call.use_cache or not call.target.known or not call.target.open().deterministic(call.request):
         async for event in affordable(call):
             yield event
         return

@@ -31,9 +31,12 @@ class Target:
     where: str
     local: bool
     make: Callable[[], Backend] = field(repr=False, compare=False)
+    known: bool = True  # the name says which model it is; that of a notebook object does not
 
     def open(self) -> Backend:
-        """The backend, made on first use and kept."""
+        """The backend, made on first use and kept; a notebook object is its own."""
+        if not self.known:
+            return self.make()
         with _lock:
             if self.name not in _backends:
                 _backends[self.name] = self.make()
@@ -212,7 +215,7 @@ def _object(value: Any, name: str) -> Target:
     if hasattr(value, "stream") and hasattr(value, "card"):
         if settings().lock("providers") is not None:
             raise LockedError("This machine's administrator allows listed providers alone", seen=f"the notebook object {name}")
-        return Target(name, f"object:{name}", value.card.where, value.card.local, lambda: value)
+        return Target(name, f"object:{name}", value.card.where, value.card.local, lambda: value, known=False)
     raise ModelError("This object is not a model", seen=type(value).__name__, todo="Name a model, or pass an fm.Model.")
 
 
