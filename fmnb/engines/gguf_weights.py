@@ -106,6 +106,11 @@ def _nibbles(b: Tensor) -> Tensor:
     return torch.cat([b & 15, b >> 4], -1)
 
 
+def _cut(b: Tensor, *sizes: int) -> Tensor:
+    """The last dimension as several."""
+    return b.view(*b.shape[:-1], *sizes)
+
+
 def _bits(b: Tensor) -> Tensor:
     """Bytes to bits, lowest first."""
     import torch
@@ -148,7 +153,7 @@ def _k_scales(b: Tensor) -> tuple[Tensor, Tensor]:
 
 def _k_nibbles(b: Tensor) -> Tensor:
     """128 bytes to 8 groups of 32: each 32 bytes hold one group below and the next above."""
-    return _nibbles(b.unflatten(-1, (4, 32))).unflatten(-1, (2, 32)).flatten(-3, -2)
+    return _cut(_nibbles(_cut(b, 4, 32)), 2, 32).flatten(-3, -2)
 
 
 def _q4_k_parts(b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -172,11 +177,11 @@ def _q5_k(b: Tensor) -> Tensor:
 def _q6_k(b: Tensor) -> Tensor:
     import torch
 
-    low = _nibbles(b[..., :128].unflatten(-1, (2, 64)))  # two halves of 128 weights
-    high = b[..., 128:192].unflatten(-1, (2, 1, 32)) >> torch.tensor([[0], [2], [4], [6]], dtype=torch.uint8) & 3
+    low = _nibbles(_cut(b[..., :128], 2, 64))  # two halves of 128 weights
+    high = _cut(b[..., 128:192], 2, 1, 32) >> torch.tensor([[0], [2], [4], [6]], dtype=torch.uint8) & 3
     q = (low | high.flatten(-2) << 4).float() - 32
     scale = b[..., 192:208].view(torch.int8).float() * _half(b, 208)
-    return q.unflatten(-1, (8, 16)) * scale.unflatten(-1, (2, 8))[..., None]
+    return _cut(q, 8, 16) * _cut(scale, 2, 8)[..., None]
 
 
 # format -> bytes a block, its reader: [..., bytes] to the block's weights

@@ -20,8 +20,9 @@ from .._loop import worker
 from ..backend import estimate_tokens
 from ..errors import BadRequestError, CallError, CannotFitError, ContextTooLongError, MissingPackageError, ServerError
 from ..events import Event, Finished, Logprobs, Notice, Progress, ReasoningDelta, TextDelta, ToolCallDelta, Used
-from ..types import File, Image, Message, ModelCard, Request, TokenCount, ToolCall, ToolResult, Usage
+from ..types import ModelCard, Request, TokenCount, Usage
 from . import gguf, host
+from .conversation import wire
 from .llama_model import LlamaModel, load, most_context, needs, start_context
 from .residents import Resident, closing, resident
 
@@ -163,7 +164,12 @@ class LlamaBackend:
         if answer.error is not None:
             raise answer.error
         if not stopped():
-            extra = answer.extra | {"title": self._head.path.stem, "context": model.context, "threads": model.threads, "memory": model.memory}
+            extra = answer.extra | {
+                "title": self._head.path.stem,
+                "context": model.context,
+                "threads": model.threads,
+                "memory": model.memory,
+            }
             if (held := host.process_memory()) is not None:
                 extra["process_memory"] = held
             if model is not before:
@@ -214,11 +220,11 @@ class LlamaBackend:
 
     def _prompt(self, request: Request) -> dict[str, Any]:
         if self._chat:
-            body: dict[str, Any] = {"messages": [w for m in request.messages for w in _wire(m)]}
+            body: dict[str, Any] = {"messages": [w for m in request.messages for w in wire(m)]}
             if request.tools:
                 body["tools"] = list(request.tools)
             return body
-        return {"prompt": "\n\n".join(w["content"] for m in request.messages for w in _wire(m))}
+        return {"prompt": "\n\n".join(w["content"] for m in request.messages for w in wire(m))}
 
     def _body(self, request: Request) -> tuple[dict[str, Any], list[str]]:
         """The request in the engine's words, and the names of what it cannot apply."""
@@ -343,27 +349,6 @@ def _most_tokens(request: Request) -> int:
             len((getattr(p, "text", "") or getattr(p, "content", "") or getattr(p, "arguments", "")).encode()) for p in m.parts
         )
     return total + (len(json.dumps(request.tools)) if request.tools else 0)
-
-
-def _wire(m: Message) -> list[dict[str, Any]]:
-    """A message as the chat template wants it; each tool result is a message of its own."""
-    if pictures := [p for p in m.parts if isinstance(p, (Image, File))]:
-        what = "see images" if isinstance(pictures[0], Image) else "read files"
-        raise BadRequestError(
-            f"This model cannot {what}",
-            seen=pictures[0].media_type,
-            todo="Take a model that can, or put its content into the prompt as text.",
-        )
-    results = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
-    if m.role == "tool":
-        return results
-    out: dict[str, Any] = {"role": m.role, "content": m.text}
-    calls = [
-        {"id": p.id, "type": "function", "function": {"name": p.name, "arguments": p.arguments}} for p in m.parts if isinstance(p, ToolCall)
-    ]
-    if calls:
-        out["tool_calls"] = calls
-    return [out]
 
 
 def _ignore(_: Event) -> None:

@@ -1,0 +1,36 @@
+"""Messages in the form that chat templates read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import BadRequestError
+from ..types import File, Image, Message, ToolCall, ToolResult
+
+
+def wire(m: Message) -> list[dict[str, Any]]:
+    """A message as the chat template wants it; each tool result is a message of its own.
+
+    Raises BadRequestError for images and files, which these engines cannot read.
+
+    >>> from fmnb.types import message
+    >>> wire(message("user", "hi"))
+    [{'role': 'user', 'content': 'hi'}]
+    """
+    if pictures := [p for p in m.parts if isinstance(p, (Image, File))]:
+        what = "see images" if isinstance(pictures[0], Image) else "read files"
+        raise BadRequestError(
+            f"This model cannot {what}",
+            seen=pictures[0].media_type,
+            todo="Take a model that can, or put its content into the prompt as text.",
+        )
+    results = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
+    if m.role == "tool":
+        return results
+    out: dict[str, Any] = {"role": m.role, "content": m.text}
+    calls = [
+        {"id": p.id, "type": "function", "function": {"name": p.name, "arguments": p.arguments}} for p in m.parts if isinstance(p, ToolCall)
+    ]
+    if calls:
+        out["tool_calls"] = calls
+    return [out]

@@ -1,0 +1,122 @@
+"""How the next token is chosen from the logits, and the grammar that keeps an answer to its schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .._require import require
+from ..errors import BadRequestError
+from ..types import Request
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """`temperature` 0 takes the likeliest token; otherwise top_k, top_p and min_p narrow the choice, in this order.
+
+    `seed` None draws differently each time.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    seed: int | None = None
+
+
+def sampling(request: Request) -> Sampling:
+    """What a request asks for. Raises BadRequestError for a number that makes no sense.
+
+    >>> sampling(Request("m", (), temperature=0.7, extra={"top_k": 5}))
+    Sampling(temperature=0.7, top_k=5, top_p=1.0, min_p=0.0, seed=None)
+    """
+
+    def number(name: str, default: float, most: float) -> float:
+        value = request.extra.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+            raise BadRequestError(f"{name} is out of range", seen=repr(value), todo=f"Give a number from 0 to {most:g}.")
+        return value
+
+    if request.temperature is not None and not 0 <= request.temperature <= 100:
+        raise BadRequestError("The temperature is out of range", seen=repr(request.temperature), todo="Give 0 or a little more.")
+    return Sampling(
+        request.temperature or 0.0,
+        int(number("top_k", 0, 1e9)),
+        number("top_p", 1.0, 1.0),
+        number("min_p", 0.0, 1.0),
+        None if request.seed is None else request.seed + request.sample,
+    )
+
+
+def chooser(how: Sampling) -> Callable[[Tensor], int]:
+    """A function from logits [vocabulary] to a token, with a random state of its own."""
+    import torch
+
+    if how.temperature == 0:
+        return lambda logits: int(logits.argmax())
+    generator = torch.Generator()
+    if how.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(how.seed)
+
+    def choose(logits: Tensor) -> int:
+        # subtracting first keeps a tiny temperature from overflowing
+        scores, order = ((logits - logits.max()) / how.temperature).float().cpu().sort(descending=True)
+        if how.top_k:
+            scores = scores[: how.top_k]
+        p = scores.softmax(0)
+        if how.top_p < 1:
+            p = p * (p.cumsum(0) - p < max(how.top_p, 1e-9))  # the token that passes the bound stays
+        if how.min_p:
+            p = p * (p >= how.min_p * p[0])
+        return int(order[torch.multinomial(p, 1, generator=generator)])
+
+    return choose
+
+
+class Grammar:
+    """Holds an answer to a JSON schema while it is written: says before each token which may come."""
+
+    def __init__(self, schema: dict[str, Any], tokenizer: Any):
+        """`tokenizer` is llguidance's. Raises BadRequestError for a schema that cannot be followed."""
+        library = require("llguidance", "torch", "to keep an answer to its schema")
+        # one way to write white space, or a small model fills its answer with it
+        plain = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+        try:
+            grammar = library.LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=plain)
+        except ValueError as e:
+            raise _refused(str(e)) from None
+        self._matcher = library.LLMatcher(tokenizer, grammar, log_level=0)
+        if self._matcher.is_error():
+            raise _refused(self._matcher.get_error())
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing can follow."""
+        return bool(self._matcher.is_stopped())
+
+    def mask(self, logits: Tensor) -> Tensor:
+        """The logits with -inf for each token that may not come."""
+        import torch
+
+        allowed = torch.frombuffer(bytearray(self._matcher.compute_logit_bias()), dtype=torch.uint8)
+        if self._matcher.is_error():
+            raise _refused(self._matcher.get_error())
+        n = min(len(allowed), len(logits))
+        masked = torch.full_like(logits, float("-inf"))
+        masked[:n] = logits[:n].masked_fill((allowed[:n] == 0).to(logits.device), float("-inf"))
+        return masked
+
+    def take(self, token: int) -> None:
+        """Go on with the chosen token."""
+        self._matcher.consume_token(token)
+
+
+def _refused(words: str) -> BadRequestError:
+    return BadRequestError("The engine cannot follow this schema", seen=words[:300], todo="Simplify the schema.")

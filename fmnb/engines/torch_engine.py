@@ -1,0 +1,328 @@
+"""The torch engine as a Backend: a Request goes to a model in torch, Events come back.
+
+GGUF files of the Llama family run on our own code (`llama_torch.py`), folders of safetensors
+of any causal family on `transformers`. A worker thread runs the model: the caller goes on
+at once when it closes the stream, the model stops at its next token or slice of the prompt.
+
+Greedy by default (temperature 0). Raw parameters (`-p`): top_k, top_p, min_p, ignore_eos,
+cache_prompt (false reads the prompt anew), chat_template_kwargs, and two that choose how the
+model is loaded: dtype (float32 or bfloat16) and quant (int4, int8 or none). Each such choice
+is a model of its own in memory.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._loop import worker
+from ..backend import estimate_tokens
+from ..errors import CannotFitError, ContextTooLongError, MissingPackageError, ModelError
+from ..events import Event, Finished, Logprobs, Notice, Progress, TextDelta, Used
+from ..types import ModelCard, Request, TokenCount, Usage
+from . import gguf, host, transformers_model
+from .conversation import wire
+from .residents import Resident, closing, resident
+from .sampling import Grammar, chooser, sampling
+from .torch_model import Form, TorchModel, form, load, needs, threads
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DEFAULT_MAX_TOKENS = 512
+_GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-up of a reader slows the model's threads
+_RAW = frozenset({"top_k", "top_p", "min_p", "ignore_eos", "cache_prompt", "chat_template_kwargs", "dtype", "quant"})
+
+
+def backend(path: str | Path, name: str = "") -> TorchBackend:
+    """The backend of a GGUF file or of a folder of safetensors. Only its description is read here.
+
+    `name` is what the user calls the model. Raises NotPulledError when nothing is there,
+    DownloadError when a file is cut, ModelError when it is no model.
+    """
+    place = Path(path).expanduser().resolve()
+    name = name or f"torch:{place}"
+    if place.is_dir():
+        return TorchBackend(place, _folder_card(place, name))
+    head = gguf.read(place)
+    return TorchBackend(place, _card(name, place, head.context, bool(head.chat_template), head.licence, head.size))
+
+
+def _folder_card(folder: Path, name: str) -> ModelCard:
+    config, files = transformers_model.read_json(folder / "config.json"), transformers_model.weight_files(folder)
+    if not config or not files:
+        raise ModelError(
+            "This folder holds no model",
+            seen=f"{folder.name}: no {'safetensors' if config else 'config.json'}",
+            todo="Give a .gguf file, or a folder with config.json, safetensors and tokenizer.",
+        )
+    size = sum(f.stat().st_size for f in files)
+    return _card(name, folder, transformers_model.context(config), transformers_model.has_template(folder), "", size)
+
+
+def _card(name: str, path: Path, context: int | None, chat: bool, licence: str, size: int) -> ModelCard:
+    return ModelCard(
+        name=name,
+        provider="torch",
+        where="stays here",
+        local=True,
+        context=context,
+        chat=chat,
+        price_in=0.0,
+        price_out=0.0,
+        licence=licence,
+        size=size,
+        memory=needs(path, Form("bfloat16", "int4" if path.suffix == ".gguf" else "none", "cpu"), 1024),
+        source=str(path),
+    )
+
+
+class TorchBackend:
+    """A model on torch. The weights are shared by all backends of the same file and form."""
+
+    def __init__(self, path: Path, card: ModelCard):
+        self._path = path
+        self._card = card
+
+    @property
+    def card(self) -> ModelCard:
+        """What the file says; `memory` is the estimate for a CPU and a short context."""
+        return self._card
+
+    def deterministic(self, request: Request) -> bool:
+        """Greedy, or with a seed."""
+        return not request.temperature or request.seed is not None
+
+    def count(self, request: Request) -> TokenCount:
+        """Exact by the model's own tokenizer; an estimate for a folder whose model is not loaded."""
+        try:
+            tokens = self._tokenizer(request)
+            if tokens is not None:
+                return TokenCount(len(tokens.prompt(*_prompt(request))), exact=True, method="the model's tokenizer")
+        except (MissingPackageError, ModelError):
+            pass
+        return estimate_tokens(request)
+
+    def _tokenizer(self, request: Request) -> Any:
+        if self._path.suffix == ".gguf":
+            return _tokenizer_of(self._path)
+        model = self._place(self._form(request)).model
+        return None if model is None else model.tokenizer
+
+    def stream(self, request: Request) -> AsyncIterator[Event]:
+        """Answer one request."""
+
+        def work(put: Callable[[Event], None], stop: threading.Event) -> None:
+            how = self._form(request)
+            place = self._place(how)
+            with place.hold(put, stop) as mine:
+                if mine:
+                    self._answer(place, how, request, put, lambda: stop.is_set() or closing.is_set())
+
+        return worker(work)
+
+    def _form(self, request: Request) -> Form:
+        return form(self._path, request.extra.get("dtype"), request.extra.get("quant"))
+
+    def _place(self, how: Form) -> Resident:
+        place = resident(str(how), self._path)
+        place.name = self._card.name
+        return place
+
+    def _answer(self, place: Resident, how: Form, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
+        for name in (*(k for k in request.extra if k not in _RAW), *(("tools",) if request.tools else ())):
+            put(Notice(kind="not_applied", text=name))
+        choose = chooser(sampling(request))
+        count, word = host.threads()
+        if word:
+            put(Notice(kind="note", text=word))
+        fresh = place.model is None
+        with threads(count):
+            if fresh:
+                loaded = load(self._path, how, request.max_tokens or DEFAULT_MAX_TOKENS, put, stopped)
+                if loaded is None:
+                    return
+                place.model, place.memory = loaded, loaded.memory
+            model: TorchModel = place.model
+            answer = _Answer(model, request, put, stopped)
+            try:
+                done = answer.run(choose)
+            except (MemoryError, RuntimeError) as e:
+                if "memory" not in str(e) and not isinstance(e, MemoryError):
+                    raise
+                raise CannotFitError("Memory ran out", seen=str(e)[:200], todo="`%fm unload`, or shorten the prompt.") from None
+        if done:
+            extra = answer.extra | {"context": model.context, "threads": count, "memory": model.memory, "device": how.device}
+            extra |= {"dtype": how.dtype, "quant": how.quant}
+            if (held := host.process_memory()) is not None:
+                extra["process_memory"] = held
+            if fresh:
+                extra["load_seconds"] = round(model.seconds, 3)
+            put(Used(usage=answer.usage))
+            put(Finished(reason=answer.reason, model=self._card.name, extra=extra))
+
+
+def _prompt(request: Request) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Messages and further variables for the chat template."""
+    more = request.extra.get("chat_template_kwargs")
+    return [w for m in request.messages for w in wire(m)], dict(more) if isinstance(more, dict) else {}
+
+
+_tokenizers: dict[Path, tuple[gguf.Gguf, Any]] = {}
+
+
+def _tokenizer_of(path: Path) -> Any:
+    """The tokenizer of a GGUF file, kept for the files last counted with: it takes a tenth of a second to make."""
+    from .gguf_tokenizer import tokenizer
+
+    head = gguf.read(path)
+    kept = _tokenizers.get(path)
+    if kept is None or kept[0] is not head:
+        if len(_tokenizers) >= 4:
+            _tokenizers.pop(next(iter(_tokenizers)), None)
+        kept = _tokenizers[path] = (head, tokenizer(head))
+    return kept[1]
+
+
+class _Answer:
+    """One answer as it is made: tokens become text, text becomes events."""
+
+    def __init__(self, model: TorchModel, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]):
+        self._model, self._request, self._put, self._stopped = model, request, put, stopped
+        self._endless = bool(request.extra.get("ignore_eos"))
+        self._text = _Text(model, request.stop)
+        self._held: list[str] = []
+        self._sent = 0.0
+        self.reason = "length"
+        self.usage = Usage(cost=0.0)
+        self.extra: dict[str, Any] = {}
+
+    def run(self, choose: Callable[[Tensor], int]) -> bool:
+        """Read the prompt and write the answer; False when it was stopped."""
+        request, model = self._request, self._model
+        grammar = None if request.schema is None else Grammar(request.schema, model.grammar_tokenizer())
+        ids = model.tokenizer.prompt(*_prompt(request)) or sorted(model.tokenizer.ends)[:1]
+        limit = self._limit(len(ids))
+        began = time.monotonic()
+
+        def on(done: int) -> None:
+            if done < len(ids):
+                self._put(Progress(stage="reading the prompt", done=done, total=len(ids), unit="tokens"))
+
+        logits, known = model.read(ids, self._stopped, request.extra.get("cache_prompt") is not False, on)
+        if logits is None:
+            return False
+        first = time.monotonic()
+        made = 0
+        while True:
+            if self._stopped():
+                return False
+            token = choose(self._allowed(logits) if grammar is None else grammar.mask(logits))
+            made += 1
+            if token in self._model.tokenizer.ends:
+                self.reason = "stop"
+                break
+            self._say(token, logits)
+            if grammar is not None:
+                grammar.take(token)
+            if self._text.stopped or (grammar is not None and grammar.done):
+                self.reason = "stop"
+                break
+            if made >= limit:
+                break
+            logits = model.step(token, len(ids) + made - 1)
+        last = time.monotonic()
+        self._held.append(self._text.rest())
+        self._flush()
+        self.usage = Usage(len(ids), made, known, cost=0.0)
+        if made > 1 and last > first:
+            self.extra["tokens_per_second"] = round((made - 1) / (last - first), 2)
+        if first > began:
+            self.extra["prompt_tokens_per_second"] = round((len(ids) - known) / (first - began), 2)
+        return True
+
+    def _allowed(self, logits: Tensor) -> Tensor:
+        if self._endless:
+            logits = logits.clone()
+            logits[sorted(self._model.tokenizer.ends)] = float("-inf")
+        return logits
+
+    def _limit(self, tokens: int) -> int:
+        """How many tokens the answer may have; raises ContextTooLongError when there is no room for them."""
+        wanted, most = self._request.max_tokens, self._model.context
+        least = tokens + (wanted or 1)
+        if least > most:
+            raise ContextTooLongError(
+                f"Prompt and answer do not fit: {least - most:,} tokens too many",
+                seen=f"{tokens:,} tokens of prompt and {wanted or 'at least 1'} of answer; the model holds {most:,}",
+                todo="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
+            )
+        return min(DEFAULT_MAX_TOKENS, most - tokens) if wanted is None else wanted
+
+    def _say(self, token: int, logits: Tensor) -> None:
+        if self._request.logprobs is not None:
+            self._flush()
+            self._put(Logprobs(tokens=(_logprob(self._model, logits, token, self._request.logprobs),)))
+        if text := self._text.add(token):
+            self._held.append(text)
+        if time.monotonic() - self._sent >= _GATHER:
+            self._flush()
+
+    def _flush(self) -> None:
+        if text := "".join(self._held):
+            self._put(TextDelta(text=text))
+            self._sent = time.monotonic()
+        self._held.clear()
+
+
+def _logprob(model: TorchModel, logits: Tensor, token: int, how_many: int) -> dict[str, Any]:
+    """A token's log probability before sampling and schema, and the likeliest ones'."""
+    p = logits.log_softmax(0)
+    best = p.topk(min(how_many, len(p)))
+    top = [[model.tokenizer.token(i), v] for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+    return {"token": model.tokenizer.token(token), "logprob": float(p[token]), "top": top}
+
+
+class _Text:
+    """Tokens to text as they come: characters whole, and nothing that may be the begin of a stop text."""
+
+    def __init__(self, model: TorchModel, stops: tuple[str, ...]):
+        self._tokenizer = model.tokenizer
+        self._stops = tuple(s for s in stops if s)
+        self._ids: list[int] = []
+        self._known = 0  # of `_ids`, those whose text is out; one text before them gives the right spaces
+        self._before = ""
+        self._back = ""
+        self.stopped = False
+
+    def add(self, token: int) -> str:
+        """The text that can be shown now."""
+        self._ids.append(token)
+        text = self._tokenizer.decode(self._ids)
+        if text.endswith("\ufffd") and len(self._ids) - self._known < 8:  # perhaps half a character
+            return ""
+        new = text[len(self._before) :]
+        self._ids = self._ids[self._known :]
+        self._known = len(self._ids)
+        self._before = self._tokenizer.decode(self._ids)
+        return self._past_stops(new)
+
+    def _past_stops(self, new: str) -> str:
+        text = self._back + new
+        found = [at for s in self._stops if (at := text.find(s)) >= 0]
+        if found:
+            self.stopped, self._back = True, ""
+            return text[: min(found)]
+        keep = max((n for s in self._stops for n in range(1, min(len(s), len(text) + 1)) if text.endswith(s[:n])), default=0)
+        self._back = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def rest(self) -> str:
+        """What was held back, once no more tokens come."""
+        if self.stopped:
+            return ""
+        tail = self._tokenizer.decode(self._ids)[len(self._before) :].rstrip("\ufffd")
+        return self._past_stops(tail) + self._back

@@ -1,0 +1,122 @@
+"""A weight in the forms that are fast on this machine: packed for few rows, dense for many.
+
+A decoding step reads every weight once for one row, so the fewest bytes win: 4-bit blocks
+stay 4-bit, all else becomes 8-bit a row. A prompt's many rows win by arithmetic instead:
+they use dense 16-bit weights, made when first needed.
+
+Torch's CPU kernel for 4 bits takes blocks as they are in the file: it computes
+(q - 8) * scale + zero in groups of 32; only the scales are rounded to 16 bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .gguf_weights import FOUR_BIT, GROUP, floats, four_bit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WIDE = 64  # rows from which on dense weights are used: the 4-bit kernel's time grows with the rows
+_PIECES = 8  # a 32-bit matrix times one row runs on one thread; as a batch of products it runs on all
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Rows of a matrix as bytes of some block format, and the bias that goes with it."""
+
+    raw: Tensor
+    kind: str
+    bias: Tensor | None
+
+
+class Linear:
+    """Matrices one below the other, applied to rows at once. `packed` says whether it has a narrow form."""
+
+    def __init__(self, parts: list[Matrix], dtype: Any, quant: str, device: str):
+        import torch
+
+        self._parts, self._dtype, self._device = parts, dtype, device
+        self._four: tuple[Tensor, Tensor] | None = None
+        self._eight: tuple[Tensor, Tensor] | None = None
+        self._dense: Tensor | None = None
+        some = [p.bias for p in parts if p.bias is not None]
+        self._bias = torch.cat(some) if some else None  # a family has all of them or none
+        if quant == "int4" and all(p.kind in FOUR_BIT for p in parts):
+            self._four = _pack_four(parts)
+        if quant != "none" and self._four is None:
+            self._eight = _pack_eight(parts, dtype)
+        self.packed = quant != "none"
+        self._split: Tensor | None = None
+        if not self.packed:
+            rows, columns = self.dense.shape
+            if dtype == torch.float32 and device == "cpu" and rows % _PIECES == 0:
+                self._split = self.dense.view(_PIECES, -1, columns)
+            self._parts = []
+
+    @property
+    def dense(self) -> Tensor:
+        """All rows as numbers of the model's type, made once."""
+        import torch
+
+        if self._dense is None:
+            self._dense = torch.cat([floats(p.raw, p.kind).to(self._dtype) for p in self._parts]).to(self._device)
+        return self._dense
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Rows [n, k] to rows [n, all rows of the matrices]."""
+        import torch
+
+        if not self.packed or x.shape[0] >= WIDE:
+            if x.shape[0] == 1 and self._split is not None:
+                y = torch.bmm(self._split, x.t().expand(_PIECES, -1, 1)).view(1, -1)
+                return y if self._bias is None else y.add_(self._bias)
+            return torch.nn.functional.linear(x, self.dense, self._bias)
+        if self._four is not None:
+            y = torch.ops.aten._weight_int4pack_mm_for_cpu(x, self._four[0], GROUP, self._four[1])
+        else:
+            assert self._eight is not None
+            y = torch.ops.aten._weight_int8pack_mm(x, *self._eight)
+        return y if self._bias is None else y.add_(self._bias)
+
+
+def _pack_four(parts: list[Matrix]) -> tuple[Tensor, Tensor] | None:
+    """The kernel's form, None where its sizes do not allow it."""
+    import torch
+
+    q, scale, zero = (torch.cat(z) for z in zip(*(four_bit(p.raw, p.kind) for p in parts), strict=True))
+    if q.shape[0] % 16:
+        return None
+    packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q.to(torch.int32), 1)
+    return packed, torch.stack([scale, zero], -1).transpose(0, 1).contiguous().to(torch.bfloat16)
+
+
+def _pack_eight(parts: list[Matrix], dtype: Any) -> tuple[Tensor, Tensor]:
+    """8-bit numbers with one scale a row."""
+    import torch
+
+    q, scales = [], []
+    for p in parts:
+        for piece in torch.split(p.raw, 8192):  # a vocabulary's floats would take four times the file
+            w = floats(piece, p.kind)
+            scale = w.abs().amax(1).clamp_(min=1e-12) / 127
+            q.append((w / scale[:, None]).round_().to(torch.int8))
+            scales.append(scale.to(dtype))
+    return torch.cat(q), torch.cat(scales)
+
+
+class Table:
+    """The embedding of tokens: rows of a dense matrix, or rows read from the file's blocks as they are needed."""
+
+    def __init__(self, matrix: Matrix, dtype: Any, device: str, dense: Tensor | None):
+        self._matrix, self._dtype, self._device, self._dense = matrix, dtype, device, dense
+
+    def __call__(self, ids: list[int]) -> Tensor:
+        """One row a token."""
+        import torch
+
+        index = torch.tensor(ids, dtype=torch.int64)
+        if self._dense is not None:
+            return self._dense[index.to(self._device)]
+        return floats(self._matrix.raw[index], self._matrix.kind).to(self._device, self._dtype)
