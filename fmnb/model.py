@@ -249,7 +249,10 @@ def perform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
     Events reach the sinks in this thread. An interrupt stops all, keeps what had arrived
     and raises Interrupted. Failures are left in `Asked.error`; a bug is raised.
     """
-    listeners: list[Sink] = [*sinks, log.LogSink(session.notebook, ticks=True)]
+    listeners: list[Sink] = [
+        log.LogSink(session.notebook, ticks=True),
+        *sinks,
+    ]  # the log first: what is shown is written down, whatever interrupts
     folds = {a.call.run: Fold() for a in asked}
     errors: dict[str, BaseException] = {}
     items = drain(_events([a.call for a in asked], errors), lambda: tick(listeners))
@@ -397,7 +400,7 @@ async def aask(prompt: Any, model: Any = None, *, sinks: Sequence[Sink] = (), **
 
 async def aperform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
     """`perform` in the caller's own event loop; cancelling it stops the calls and keeps what came."""
-    listeners: list[Sink] = [*sinks, log.LogSink(session.notebook)]
+    listeners: list[Sink] = [log.LogSink(session.notebook), *sinks]  # the log first: what is shown is written down, whatever interrupts
     folds = {a.call.run: Fold() for a in asked}
     errors: dict[str, BaseException] = {}
     items = adrain(_events([a.call for a in asked], errors))

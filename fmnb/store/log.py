@@ -115,19 +115,24 @@ class _Open:
             self.texts = [event.text]
         else:
             self._join()
+            self.texts = []
         self.pending.append(event)
 
     def _join(self) -> None:
         if len(self.texts) > 1:
-            self.pending[-1] = replace(self.pending[-1], text="".join(self.texts))  # type: ignore[arg-type]
-        self.texts = []
+            text = "".join(self.texts)
+            self.pending[-1] = replace(self.pending[-1], text=text)  # type: ignore[arg-type]
+            self.texts = [text]
 
     def _rows(self) -> list[tuple[str, int, str]]:
         self._join()
-        rows = [(self.run, e.n, event_to_json(e)) for e in self.pending]
-        self.pending = []
+        return [(self.run, e.n, event_to_json(e)) for e in self.pending]
+
+    def _kept(self) -> None:
+        """What was pending is in the database. Said after the transaction: one that was interrupted is written again."""
+        self.begun = self.start is not None
+        self.pending, self.texts = [], []
         self.written = time.monotonic()
-        return rows
 
     def write_pending(self) -> None:
         """The row, if it is not there, and the events since."""
@@ -135,6 +140,7 @@ class _Open:
         with database().write() as db:
             self._begin(db, {})
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", rows)
+        self._kept()
 
     def _begin(self, db: sqlite3.Connection, end: dict[str, Any]) -> None:
         """Insert the run's row, with what is known of its end."""
@@ -159,7 +165,6 @@ class _Open:
         }
         marks = ",".join("?" * len(values))
         db.execute(f"INSERT OR REPLACE INTO runs({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
-        self.begun = True
 
     def write_end(self, event: Event) -> None:
         """The row complete, with the remaining events."""
