@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import socket
@@ -236,18 +237,20 @@ def test_an_address_that_never_accepts(lab, home):
     assert type(error) is errors.CallTimeoutError and "No connection" in lab.out
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk():
-    """No file of this process can grow any more, as on a full disk; undone afterwards."""
+    """No file of this process can grow any more, as on a full disk; undone before pytest writes its own lines."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (16, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_turns_the_log_off_with_one_warning_and_fails_no_cell(lab, full_disk):
+def test_a_full_disk_turns_the_log_off_with_one_warning_and_fails_no_cell(lab):
     lab("%%fm lab:plain\nhello")
-    full_disk()
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as said, full_disk():
         warnings.simplefilter("always")
         answers = [lab("%%fm lab:plain\nhello").text for _ in range(3)]
     assert answers == ["Hello world!"] * 3
@@ -256,12 +259,11 @@ def test_a_full_disk_turns_the_log_off_with_one_warning_and_fails_no_cell(lab, f
     assert not log.enabled()
 
 
-def test_a_full_disk_under_a_tape_keeps_the_answer_and_says_so(lab, full_disk):
+def test_a_full_disk_under_a_tape_keeps_the_answer_and_says_so(lab):
     lab("%fm tape t.tape.jsonl")
     lab("%%fm lab:plain\nfirst")
     before = Path("t.tape.jsonl").read_bytes()
-    full_disk()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), full_disk():
         warnings.simplefilter("ignore")
         answer = lab("%%fm lab:plain\nsecond")
     assert answer.text == "Hello world!" and answer.finish == "stop"
