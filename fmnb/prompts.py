@@ -144,7 +144,7 @@ class Prompt:
             raise UsageError("This prompt has no name", todo='Name it: fm.Prompt(text, name="summary").save()')
         base = Path(folder) if folder else config.home() / "prompts" if user else _folders()[0]
         try:
-            return self._save(base)
+            return self._save(base, self.name)
         except OSError as e:
             raise UsageError(
                 "The prompt could not be kept",
@@ -152,17 +152,17 @@ class Prompt:
                 todo="Name another folder, or use fm.Prompt(...).save(user=True).",
             ) from None
 
-    def _save(self, base: Path) -> Prompt:
-        path = base / f"{self.name}.md"
+    def _save(self, base: Path, name: str) -> Prompt:
+        path = base / f"{name}.md"
         history = base / ".history"
         history.mkdir(parents=True, exist_ok=True)
-        latest = max(_versions(history, self.name), default=0)
-        if path.is_file() and (not latest or _read(path) != _read(history / f"{self.name}.{latest}.md")):
+        latest = max(_versions(history, name), default=0)
+        if path.is_file() and (not latest or _read(path) != _read(history / f"{name}.{latest}.md")):
             latest += 1  # somebody edited the file by hand: that is a version too
-            _write(history / f"{self.name}.{latest}.md", *_read(path))
+            _write(history / f"{name}.{latest}.md", *_read(path))
         if not latest or not path.is_file() or _read(path) != (self.text, self.system):
             latest += 1
-            _write(history / f"{self.name}.{latest}.md", self.text, self.system)
+            _write(history / f"{name}.{latest}.md", self.text, self.system)
             _write(path, self.text, self.system)
         return replace(self, version=latest, path=path)
 
