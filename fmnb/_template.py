@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-import symtable
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -305,21 +304,37 @@ def _wrapped(source: str) -> ast.Expression | None:
 
 
 def _free(source: str) -> set[str]:
+    """Names an expression reads and does not bind itself. By its syntax tree: symbol tables differ between Pythons."""
+    tree = _wrapped(source)
+    assert tree is not None  # it has been compiled
     found: set[str] = set()
-
-    def visit(table: symtable.SymbolTable, top: bool) -> None:
-        for symbol in table.get_symbols():
-            if (symbol.is_referenced() and top) or symbol.is_global():
-                found.add(symbol.get_name())
-        for child in table.get_children():
-            visit(child, False)
-
-    try:
-        table = symtable.symtable(source, "<prompt>", "eval")
-    except SyntaxError:
-        table = symtable.symtable(f"(\n{source}\n)", "<prompt>", "eval")
-    visit(table, True)
+    bound = {n.target.id for n in ast.walk(tree) if isinstance(n, ast.NamedExpr)}
+    _read(tree.body, frozenset(bound), found)
     return found
+
+
+def _read(node: ast.AST, bound: frozenset[str], found: set[str]) -> None:
+    if isinstance(node, ast.Name):
+        if isinstance(node.ctx, ast.Load) and node.id not in bound:
+            found.add(node.id)
+    elif isinstance(node, ast.Lambda):
+        a = node.args
+        for default in [*a.defaults, *(d for d in a.kw_defaults if d is not None)]:
+            _read(default, bound, found)
+        names = {x.arg for x in (*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg)))}
+        _read(node.body, bound | names, found)
+    elif isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+        inner = bound
+        for part in node.generators:
+            _read(part.iter, inner, found)
+            inner |= {n.id for n in ast.walk(part.target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            for test in part.ifs:
+                _read(test, inner, found)
+        for value in (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,):
+            _read(value, inner, found)
+    else:
+        for child in ast.iter_child_nodes(node):
+            _read(child, bound, found)
 
 
 def _targets(target: str) -> set[str]:

@@ -1,0 +1,98 @@
+"""fmnb where no person sits: nbconvert, papermill, a script, a pipe; and on another Python where one is installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ENV = {"FMNB_LABEXTENSION": "skip", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def notebook(path: Path, *cells: str) -> Path:
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(made, path)
+    return path
+
+
+def run(*command: object, home: Path, **more: str) -> subprocess.CompletedProcess:
+    env = {**os.environ, **ENV, "FMNB_HOME": str(home), **more}
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, env=env, cwd=home, stdin=subprocess.DEVNULL)
+
+
+def test_nbconvert_executes_and_its_html_holds_the_answer(home):
+    path = notebook(home / "a.ipynb", "%load_ext fmnb", "%%fm echo:\n**bold** answer")
+    done = run(sys.executable, "-m", "nbconvert", "--to", "html", "--execute", path, home=home)
+    assert done.returncode == 0, done.stderr
+    html = (home / "a.html").read_text()
+    assert "<strong>bold</strong> answer" in html and "stays here" in html
+
+
+def test_papermill_fills_parameters_and_stops_at_a_failed_cell(home):
+    path = notebook(
+        home / "a.ipynb", "word = 'unset'", "%load_ext fmnb", "%%fm echo:\nsaid {{ word }}", "%%fm echo:fail=server\nx", "after = 1"
+    )
+    made = nbformat.read(path, 4)
+    made.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(made, path)
+    done = run(sys.executable, "-m", "papermill", path, home / "out.ipynb", "-p", "word", "hello", home=home)
+    assert done.returncode != 0 and "ServerError" in done.stderr
+    cells = nbformat.read(home / "out.ipynb", 4).cells
+    assert any("said hello" in o.get("data", {}).get("text/plain", "") for c in cells for o in c.get("outputs", []))
+
+
+def test_a_question_in_nbconvert_is_an_error_that_names_the_option(home):
+    path = notebook(home / "a.ipynb", "%load_ext fmnb", "%fm log forget --all")
+    done = run(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", path, home=home)
+    assert done.returncode != 0 and "--yes" in done.stderr
+
+
+def test_a_script_and_a_pipe(home):
+    (home / "s.py").write_text("import fmnb as fm\nprint(fm.ask('from a script', 'echo:'))\n")
+    assert run(sys.executable, home / "s.py", home=home).stdout == "from a script\n"
+    piped = run(sys.executable, "-m", "fmnb", "ask", "-m", "echo:", "from a pipe", home=home)
+    assert piped.stdout.startswith("from a pipe\n") and "\x1b" not in piped.stdout
+
+
+def _working(name: str) -> str | None:
+    found = shutil.which(name)
+    works = found and subprocess.run([found, "-c", "import venv, ensurepip"], capture_output=True).returncode == 0
+    return found if works else None
+
+
+OTHERS = [
+    python
+    for minor in (11, 12, 13, 14)
+    if minor != sys.version_info.minor and (python := _working(f"python3.{minor}") or (_working(f"/usr/bin/python3.{minor}")))
+]
+
+
+@pytest.mark.parametrize("python", OTHERS, ids=[Path(p).name for p in OTHERS])
+def test_on_another_python(python, home, tmp_path):
+    env = tmp_path / "env"
+    assert run(python, "-m", "venv", env, home=home).returncode == 0
+    installed = run(
+        env / "bin/python", "-m", "pip", "install", "-q", f"{ROOT}[frames]", "pytest", "pytest-timeout", "hypothesis", home=home
+    )
+    assert installed.returncode == 0, installed.stderr
+    rooms = [ROOT / "tests" / n for n in ("cells/test_cell.py", "cells/test_line.py", "store", "test_prompts.py", "test_events.py")]
+    done = run(
+        env / "bin/python",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        ROOT,
+        "-c",
+        ROOT / "pyproject.toml",
+        *rooms,
+        home=home,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
