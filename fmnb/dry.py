@@ -11,6 +11,10 @@ from .errors import FmnbError
 from .guard.budget import estimate
 from .model import Asked, count
 from .types import File, Image, Message, Text, TokenCount
+from .views.html import BORDER, MONO, MUTED, PAPER
+
+_BOX = f"border:1px dashed {BORDER};border-radius:4px;padding:.6em .9em .8em;margin:.2em 0"
+_TEXT = f"white-space:pre-wrap;overflow-wrap:anywhere;margin:0;padding:.6em .8em;background:{PAPER};border-radius:4px;font-family:{MONO};font-size:.9em"
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Preview:
     problem: str = ""
 
     def __str__(self) -> str:
-        lines = [f"to       {self.model} ({self.where})", f"tokens   {self._tokens()}", f"price    {self._price()}"]
+        lines = [f"to       {self.model} ({self.where})", f"tokens   {self._tokens('in')}", f"price    {self._price()}"]
         if self.parameters:
             lines.append("with     " + ", ".join(f"{k}={v!r}" for k, v in self.parameters.items()))
         if self.problem:
@@ -38,9 +42,9 @@ class Preview:
 
     __repr__ = __str__
 
-    def _tokens(self) -> str:
+    def _tokens(self, unit: str) -> str:
         t = self.tokens
-        return f"{t.tokens:,} in ({'exact, ' if t.exact else 'estimated: '}{t.method}{f', {t.error}' if t.error else ''})"
+        return f"{t.tokens:,} {unit} ({'exact, ' if t.exact else 'estimated: '}{t.method}{f', {t.error}' if t.error else ''})"
 
     def _price(self) -> str:
         if self.where == "stays here" and not self.cost:
@@ -48,8 +52,18 @@ class Preview:
         return "unknown" if self.cost is None else f"at most ${self.cost:.4f}"
 
     def _repr_html_(self) -> str:
-        style = "white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font-family:var(--jp-code-font-family,monospace);font-size:.9em"
-        return f'<pre style="{style}">{html.escape(str(self))}</pre>'
+        facts = [f"<strong>{html.escape(self.model)}</strong>"]
+        facts += map(
+            html.escape, (self.where, self._tokens("tokens in"), self._price(), *(f"{k}={v!r}" for k, v in self.parameters.items()))
+        )
+        problem = f'<p style="margin:.2em 0;color:var(--jp-warn-color0,inherit)">{html.escape(self.problem)}</p>' if self.problem else ""
+        said = "".join(
+            f'<p style="margin:.7em 0 .2em;font-size:11.5px;color:{MUTED}">{html.escape(m.role)}</p>'
+            f'<pre style="{_TEXT}">{html.escape(chr(10).join(_part(p) for p in m.parts))}</pre>'
+            for m in self.messages
+        )
+        head = f'<p style="margin:0 0 .2em;font-size:11.5px;color:{MUTED}">Nothing was sent. This would go out:</p>'
+        return f'<div style="{_BOX}">{head}<p style="margin:0;line-height:1.6">{" · ".join(facts)}</p>{problem}{said}</div>\n'
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
@@ -101,7 +115,7 @@ class Previews(list[Preview]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return "<br>".join(p._repr_html_() for p in self)
+        return "".join(p._repr_html_() for p in self)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))

@@ -193,7 +193,7 @@ def error_html(error: dict[str, Any], kept: int = 0) -> str:
     small = [billed(error)]
     if kept:
         small.append(f"{kept:,} characters kept above")
-    rows.append(f'<span style="color:{MUTED};font-size:11.5px">{" · ".join(small)}</span>')
+    rows.append(f'<span style="font-size:11.5px">{" · ".join(small)}</span>')
     return (
         '<div role="alert" style="border-left:4px solid var(--jp-error-color1,#d32f2f);background:var(--jp-rendermime-error-background,rgba(211,47,47,.1));'
         'padding:.55em .9em;margin:.5em 0;border-radius:0 4px 4px 0;line-height:1.55">' + "<br>".join(rows) + "</div>\n"

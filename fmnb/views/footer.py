@@ -65,7 +65,7 @@ def footer_html(response: Response) -> str:
         strong = f";color:var(--jp-warn-color0,{MUTED})" if item.startswith(("not applied", "stale", "cut ")) else ""
         spans.append(f'<span style="white-space:{wrap}{strong}">{escape(item)}</span>')
     return (
-        f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.55em 0 .2em;font-family:var(--jp-ui-font-family,system-ui,sans-serif);'
+        f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.15em 0 .2em;font-family:var(--jp-ui-font-family,system-ui,sans-serif);'
         f'font-size:11.5px;line-height:1.6;color:{MUTED};font-variant-numeric:tabular-nums">' + " · ".join(spans) + "</footer>\n"
     )
 
@@ -117,7 +117,7 @@ def _who(r: Response) -> str:
     if title := _one_line(str(r.extra.get("title") or "")):  # weights have a name people know
         return f"{title} ({r.asked})" if r.asked else title
     model = r.model or r.asked or "unknown model"
-    if r.asked and r.asked != model and not r.asked.endswith(f":{model}"):
+    if r.asked and r.asked != model and not r.asked.endswith(f":{model}") and r.asked != f"{model}:":
         return f"{model} (asked: {r.asked})"
     return r.asked or model
 

@@ -151,6 +151,9 @@ def _opener(style: str) -> Any:
             align = str(token.attrGet("style") or "").removeprefix("text-align:")
             css += align if align in ("left", "right", "center") else "left"
             css += ";font-weight:600" if token.tag == "th" else ""
+            css += (
+                ";min-width:11em" if len(tokens[i + 1].content) > 22 else ""
+            )  # in a narrow window the table scrolls rather than break each word
         elif token.tag in _HEADINGS:
             css = f"font-size:{_HEADINGS[token.tag]};font-weight:600;line-height:1.3;margin:.9em 0 .4em"
         if token.tag in ("p", *_HEADINGS) and _RIGHT_TO_LEFT.search(tokens[i + 1].content):
@@ -204,7 +207,7 @@ def code(source: str, language: str = "") -> str:
     )
 
 
-_BARE = "background:none;border:0;padding:0;font:inherit;color:inherit"  # a front end's own style for code is not ours
+_BARE = "background:none;border:0;padding:0;font:inherit;color:inherit;white-space:inherit;word-break:normal;overflow-wrap:normal"  # a front end's own style for code is not ours
 
 # Theme variable and a colour that reads on white and on near-black, for front ends without the variable.
 _COLOURS = {
