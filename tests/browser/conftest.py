@@ -30,6 +30,10 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight stay in the page, for tests to find
+}
 PATIENCE = 90_000  # ms; on shared cores a first page may take half a minute
 
 
@@ -66,9 +70,10 @@ def lab(tmp_path_factory, extension, embedded_path):
     root = tmp_path_factory.mktemp("lab")
     work = root / "work"
     work.mkdir()
-    quiet = root / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
-    quiet.parent.mkdir(parents=True)
-    quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    for name, values in SETTINGS.items():
+        settings = root / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(json.dumps(values))
     port, token = _free_port(), secrets.token_hex(16)
     env = os.environ | {
         "HOME": str(root),

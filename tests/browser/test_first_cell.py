@@ -15,7 +15,7 @@ def test_the_embedded_model_streams_into_one_output_and_is_kept(notebook):
     assert nb.outputs(1).count() == 1
     assert nb.outputs(1).locator("footer").count() == 1
     footer = nb.outputs(1).locator("footer").inner_text()
-    assert "asked: embedded" in footer and "stays here" in footer and "tokens in" in footer and "free" in footer
+    assert "(embedded)" in footer and "stays here" in footer and "tokens in" in footer and "free" in footer
     assert nb.text(1).rstrip().endswith(footer)
 
     (output,) = nb.saved()["cells"][1]["outputs"]

@@ -1,0 +1,142 @@
+"""Pictures of every view for people to look at, light and dark: `make shots` writes them to docs/shots."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from .conftest import Notebook, new_page, open_at, write
+
+FOLDER = os.environ.get("FMNB_SHOTS", "")
+pytestmark = pytest.mark.skipif(not FOLDER, reason="drawn by `make shots`")
+
+ANSWER = """The median is the middle value of a **sorted** column: half of the numbers lie below it, half above.
+
+Prefer it to the mean when
+
+- a few values are *far* from the rest, as in incomes or house prices;
+- the column holds codes such as `-999` for "unknown".
+
+> One house of 10 million moves the mean of a street; it does not move the median.
+
+See [pandas' own page](https://pandas.pydata.org/docs/) for `df.median()`."""
+TABLE = """| Origin | Cars | Mean weight (lb) | Most common engine |
+|---|---:|---:|---|
+| USA | 254 | 3,373 | 8 cylinders, 350 cubic inches |
+| Europe | 73 | 2,431 | 4 cylinders |
+| Japan | 79 | 2,221 | 4 cylinders, a few with a rotary engine |
+
+Weights fell in all three regions between 1970 and 1982."""
+CODE = '''Group, then take the median:
+
+```python
+def typical(cars: pd.DataFrame) -> pd.Series:
+    """Median horsepower by origin, best first."""
+    by_origin = cars.groupby("Origin")["Horsepower"]  # 6 values are missing
+    return by_origin.median().sort_values(ascending=False)
+```
+
+`groupby` drops missing origins; pass `dropna=False` to keep them.'''
+MATH = r"""The sample variance of $x_1, \dots, x_n$ is
+
+$$
+s^2 = \frac{1}{n - 1} \sum_{i=1}^{n} (x_i - \bar{x})^2, \qquad \bar{x} = \frac{1}{n}\sum_{i=1}^n x_i
+$$
+
+and costs $O(n)$; a ticket costs $5 or $8."""
+PROGRESS = """import time
+from fmnb.events import Progress, Started
+from fmnb.views.live import NotebookView
+view = NotebookView("shot")
+view(Started(run="shot", at=time.time(), model="embedded"))
+view(Progress(run="shot", stage="downloading", done=41_300_000, total=98_600_000, unit="bytes", note="12.4 MB/s"))"""
+
+CELLS = {
+    "answer": f"%%fm echo:\n{ANSWER}",
+    "table": f"%%fm echo:\n{TABLE}",
+    "code": f"%%fm echo:\n{CODE}",
+    "math": f"%%fm echo:\n{MATH}",
+    "json": '%%fm echo: -f json\n{"people": [{"name": "Ada", "age": 36}, {"name": "Grace", "age": 85}], "complete": true, "note": null}',
+    "error": "%%fm echo:fail=cut\n" + ANSWER.split("\n\n")[0],
+    "reasoning": "%%fm echo:think\n" + ANSWER.split("\n\n")[0],
+    "reasoning_open": "%%fm echo:think\n" + ANSWER.split("\n\n")[0],
+    "dry": '%%fm --dry -t 0\nWhat is unusual about this table?\n\n{{ {"city": ["Oslo", "Rome"], "population": [717710, 2748109]} }}',
+    "models": "%fm models local",
+    "several": "%%fm echo: embedded --max-tokens 50\nIn one sentence: what is a median?",
+    "progress": PROGRESS,
+    "stopped": "%%fm echo:slow=12\n" + ANSWER.split("\n\n")[0] * 9,
+    "waiting": "%%fm echo:fail=rate_limit,times=2,wait=25\nhello",
+}
+
+
+def _shoot(nb: Notebook, i: int, name: str) -> None:
+    area = nb.cell(i).locator(".jp-OutputArea").first
+    area.scroll_into_view_if_needed()
+    nb.page.wait_for_timeout(150)
+    area.screenshot(path=Path(FOLDER) / f"{name}.png", animations="disabled")
+
+
+def test_shots_of_every_view_light_and_dark(browser, lab):
+    Path(FOLDER).mkdir(parents=True, exist_ok=True)
+    file = lab.work / "shots.ipynb"
+    write(file, "%load_ext fmnb", *CELLS.values())
+    page = new_page(browser)
+    try:
+        nb = open_at(page, lab, file)
+        nb.command("application:toggle-left-area")
+        nb.run(0)
+        names = list(CELLS)
+        for i, name in enumerate(names[:-2], 1):
+            nb.run(i)
+            if name == "reasoning_open":
+                nb.outputs(i).locator("summary").click()
+        stopped, waiting = len(names) - 1, len(names)
+        nb.start(stopped)
+        nb.outputs(stopped).get_by_text("is the middle value").first.wait_for()
+        nb.interrupt()
+        nb.wait_end(stopped)
+        nb.start(waiting)
+        nb.outputs(waiting).get_by_text("next try in").first.wait_for()
+        for theme in ("light", "dark"):
+            nb.command("apputils:change-theme", theme=f"JupyterLab {theme.title()}")
+            page.wait_for_timeout(800)
+            for i, name in reversed(list(enumerate(names, 1))):
+                _shoot(nb, i, f"{name}_{theme}")
+        nb.interrupt()
+        nb.command("apputils:change-theme", theme="JupyterLab Light")
+        page.set_viewport_size({"width": 400, "height": 800})
+        page.wait_for_timeout(500)
+        for name in ("answer", "table", "code", "error"):
+            _shoot(nb, names.index(name) + 1, f"{name}_narrow")
+        nb.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+    finally:
+        page.context.close()
+
+
+def _hero(nb: Notebook) -> None:
+    nb.run(0, 1)
+    nb.command("notebook:clear-all-cell-outputs")
+    nb.run(2)
+
+
+@pytest.mark.weights
+def test_shots_of_the_first_cell(browser, lab):
+    """The readme's first picture: its cell and the real answer of the embedded model, in the real JupyterLab."""
+    file = lab.work / "first_cell.ipynb"
+    question = "%%fm\nHere is a table of cars.\n\n{{ schema(cars) }}\n\nExplain in one or two sentences what this table is about."
+    write(file, "%load_ext fmnb\n%fm unload", "from vega_datasets import local_data\n\ncars = local_data.cars()", question)
+    page = new_page(browser, device_scale_factor=2, viewport={"width": 1000, "height": 800})
+    try:
+        nb = open_at(page, lab, file)
+        nb.command("application:toggle-left-area")
+        _hero(nb)
+        page.evaluate("() => { document.activeElement.blur(); window.jupyterapp.shell.currentWidget.content.activeCellIndex = 0; }")
+        cell = nb.cell(2)
+        cell.scroll_into_view_if_needed()
+        page.wait_for_timeout(300)
+        cell.screenshot(path=Path(FOLDER) / "first_cell.png", animations="disabled")
+        nb.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+    finally:
+        page.context.close()
