@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import ModelError
 from . import gguf
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ FOUR_BIT = ("Q4_0", "Q4_1", "Q4_K")
 
 
 class Weights:
-    """The tensors of a model, of one file or of all its parts, by name."""
+    """The tensors of a model, of one file or of all its parts, by name; a name that is not there raises ModelError."""
 
     def __init__(self, path: Path):
         head = gguf.read(path)
@@ -37,29 +38,30 @@ class Weights:
     def __contains__(self, name: str) -> bool:
         return name in self._found
 
+    def _get(self, name: str) -> tuple[mmap.mmap, gguf.Tensor]:
+        if name not in self._found:
+            raise ModelError("The model file is incomplete", seen=f"there is no tensor {name}", todo="Pull the model again.")
+        return self._found[name]
+
     def kind(self, name: str) -> str:
         """The block format, such as "Q4_1"."""
-        return self._found[name][1].kind
+        return self._get(name)[1].kind
 
     def size(self, name: str) -> int:
         """Bytes in the file."""
-        return self._found[name][1].size
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Rows and columns, as numpy counts them."""
-        return self._found[name][1].shape
+        return self._get(name)[1].size
 
     def raw(self, name: str) -> Tensor:
         """The bytes as they lie in the file: one row of bytes a row of the matrix (one row for a vector)."""
         import torch
 
-        memory, t = self._found[name]
+        memory, t = self._get(name)
         rows = t.shape[0] if len(t.shape) > 1 else 1
         return torch.frombuffer(memory, dtype=torch.uint8, count=t.size, offset=t.offset).view(rows, -1)
 
     def floats(self, name: str) -> Tensor:
         """The tensor in 32-bit floats."""
-        return floats(self.raw(name), self.kind(name)).view(self.shape(name))
+        return floats(self.raw(name), self.kind(name)).view(self._get(name)[1].shape)
 
 
 def floats(raw: Tensor, kind: str) -> Tensor:

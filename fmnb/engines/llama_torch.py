@@ -157,10 +157,10 @@ class Llama:
             b = f"blk.{i}."
             self.layers.append(
                 _Layer(
-                    self._norm_weight(vector(b + "attn_norm.weight")),
+                    self._norm_weight(weights.floats(b + "attn_norm.weight")),
                     linear([b + "attn_q", b + "attn_k", b + "attn_v"], ("attn_q", "attn_k")),
                     linear([b + "attn_output"]),
-                    self._norm_weight(vector(b + "ffn_norm.weight")),
+                    self._norm_weight(weights.floats(b + "ffn_norm.weight")),
                     linear([b + "ffn_gate", b + "ffn_up"]),
                     linear([b + "ffn_down"]),
                     vector(b + "attn_q_norm.weight"),
@@ -170,7 +170,7 @@ class Llama:
             done += sum(weights.size(n) for n in (f"{b}{p}.weight" for p in _PARTS) if n in weights)
             if on_layer(done):
                 raise Stopped
-        self.norm = self._norm_weight(vector("output_norm.weight"))
+        self.norm = self._norm_weight(weights.floats("output_norm.weight"))
         embedding = Matrix(weights.raw("token_embd.weight"), weights.kind("token_embd.weight"), None)
         tied = "output.weight" not in weights
         top = embedding if tied else Matrix(weights.raw("output.weight"), weights.kind("output.weight"), None)
@@ -182,12 +182,10 @@ class Llama:
         self._cos = self._sin = torch.empty(0)
         self._positions(min(s.context, 2048))
 
-    def _norm_weight(self, weight: Tensor | None) -> Tensor:
+    def _norm_weight(self, weight: Tensor) -> Tensor:
         import torch
 
-        if weight is None:
-            raise ModelError("The model file is incomplete", seen="a norm is missing", todo="Pull the model again.")
-        return torch.cat([weight, weight]) if self._doubled else weight
+        return torch.cat([weight, weight] if self._doubled else [weight]).to(self.device, self.dtype)
 
     @property
     def _doubled(self) -> bool:

@@ -222,6 +222,8 @@ def _load_gguf(
         net = llama_torch.Llama(head, dtype, how.quant, how.device, on_layer)
     except Stopped:
         return None
+    except (RuntimeError, ValueError) as e:  # sizes that do not go together
+        raise ModelError("The model file is damaged", seen=f"{path.name}: {str(e)[:200]}", todo="Pull the model again.") from None
     return TorchModel(_Fast(net, path.name), tokens, net.shape.vocabulary, net.shape.context, how, memory)
 
 

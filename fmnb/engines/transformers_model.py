@@ -6,6 +6,7 @@ stopping, sampling and schemas work as with the fast path.
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -110,6 +111,8 @@ class FolderModel:
         self.reusable = kinds == {"full_attention"} and not getattr(text, "sliding_window", None)
         self.vocabulary = int(self._model.get_output_embeddings().weight.shape[0])
         self._library = library
+        # the argument's new name, where the library is new enough to warn about the old one
+        self._cache_name = "cache" if "cache" in inspect.signature(self._model.forward).parameters else "past_key_values"
         self._cache: Any = None
 
     def forward(self, ids: list[int], at: int) -> Tensor:
@@ -118,12 +121,12 @@ class FolderModel:
 
         if at == 0:
             self._cache = self._library.DynamicCache(config=self._model.config)
-        elif self._cache.get_seq_length() > at:
-            self._cache.crop(at)
+        elif (over := self._cache.get_seq_length() - at) > 0:
+            self._cache.crop(-over)
         out = self._model(
             input_ids=torch.tensor([ids], device=self.device),
-            past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1,
+            **{self._cache_name: self._cache},
         )
         return out.logits[0, -1].float()

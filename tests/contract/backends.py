@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fmnb._names import ENGINES, load
 from fmnb.backend import Backend
+from fmnb.catalog import weights
 from fmnb.providers import echo, openai_compat
 from fmnb.providers.profiles import Profile, names, profile
 
@@ -22,7 +24,10 @@ OWN_ADDRESS = {"azure": "AZURE_OPENAI_BASE_URL", "databricks": "DATABRICKS_BASE_
 
 @dataclass(frozen=True)
 class Row:
-    """`answers(server)` repeats; `obeys(server)` gives an object for a schema; `slow(server)` takes seconds; `fails(server)` is limited."""
+    """`answers(server)` repeats; `obeys(server)` gives an object for a schema; `slow(server)` takes seconds; `fails(server)` is limited.
+
+    An `engine` runs the embedded model: it answers in its own words, and greedily when nothing else is asked.
+    """
 
     name: str
     module: str
@@ -31,6 +36,7 @@ class Row:
     slow: Callable[[Any], Backend]
     fails: Callable[[Any], Backend] | None = None
     wire: bool = False
+    engine: bool = False
 
 
 def loopback(name: str, url: str) -> Profile:
@@ -45,6 +51,17 @@ def _hosted(name: str) -> Row:
     return Row(name, "fmnb.providers.openai_compat", at("repeat"), at("obey"), at("slow"), at("rate-limit"), wire=True)
 
 
+def _engine(name: str) -> Row:
+    """The embedded model on that engine, from the folder the suite keeps it in."""
+
+    def at(server: Any) -> Backend:
+        path = weights.locate("embedded")
+        assert path is not None
+        return load(ENGINES[name])(path, f"{name}:embedded")
+
+    return Row(name, ENGINES[name].partition(":")[0], at, at, at, engine=True)
+
+
 ROWS = [
     Row(
         "echo",
@@ -54,5 +71,6 @@ ROWS = [
         lambda server: echo.backend("slow=20,huge=200"),
         lambda server: echo.backend("fail=rate_limit"),
     ),
+    *(_engine(name) for name in ENGINES),
     *(_hosted(name) for name in sorted({*names(), *OWN_ADDRESS})),
 ]

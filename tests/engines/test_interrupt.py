@@ -6,18 +6,17 @@ import sys
 
 import pytest
 
-pytest.importorskip("xllamacpp")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 
 SCRIPT = """
 import sys, time
 from fmnb._loop import drain
-from fmnb.engines.llamacpp import backend
+from fmnb._names import ENGINES, load
 from fmnb.events import Finished, Progress, TextDelta, fold
 from fmnb.types import Request, message
 
-path, at = sys.argv[1:]
-model = backend(path, "m")
+engine, path, at = sys.argv[1:]
+model = load(ENGINES[engine])(path, "m")
 
 def ask(text, n):
     return Request("m", (message("user", text),), max_tokens=n, extra={"ignore_eos": True})
@@ -48,10 +47,12 @@ if at == "decode":
 """
 
 
+@pytest.mark.parametrize("engine", ["gguf", "torch"])
 @pytest.mark.parametrize("at", ["loading", "prefill", "decode"])
-def test_an_interrupt_ends_the_call_and_the_next_one_works(embedded_path, at):
+def test_an_interrupt_ends_the_call_and_the_next_one_works(embedded_path, engine, at):
+    pytest.importorskip({"gguf": "xllamacpp", "torch": "torch"}[engine])
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(embedded_path), at], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", SCRIPT, engine, str(embedded_path), at], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     try:
