@@ -185,7 +185,7 @@ class Llama:
     def _norm_weight(self, weight: Tensor) -> Tensor:
         import torch
 
-        return torch.cat([weight, weight] if self._doubled else [weight]).to(self.device, self.dtype)
+        return torch.cat([weight, weight] if self._doubled else [weight]).to(self.device)
 
     @property
     def _doubled(self) -> bool:
@@ -199,8 +199,9 @@ class Llama:
 
         s = self.shape
         if self._doubled:
-            return torch.layer_norm(torch.cat((h, -h), -1), (2 * s.width,), weight, None, s.epsilon)[:, : s.width].contiguous()
-        return torch.rms_norm(h, (s.width,), weight, s.epsilon)
+            both = torch.layer_norm(torch.cat((h, -h), -1), (2 * s.width,), weight, None, s.epsilon)
+            return both[:, : s.width].to(self.dtype).contiguous()
+        return torch.rms_norm(h, (s.width,), weight, s.epsilon).to(self.dtype)
 
     def _positions(self, tokens: int) -> None:
         """Cosines and signed sines for that many positions."""
@@ -236,7 +237,7 @@ class Llama:
             mask = torch.zeros(n, end, dtype=self.dtype, device=self.device)
             mask.masked_fill_(torch.ones(n, end, dtype=torch.bool, device=self.device).triu_(at + 1), -math.inf)
             mask = mask.repeat_interleave(fold, 0)
-        h = self.table(ids)
+        h = self.table(ids).float()  # the sum over the layers keeps 32 bits, or small parts of it get lost
         for i, layer in enumerate(self.layers):
             z = layer.qkv(self._normed(h, layer.norm)).view(n, turned + groups, size)
             if layer.q_norm is not None and layer.k_norm is not None:

@@ -1,0 +1,234 @@
+"""The torch engine against transformers on the embedded model; prints JSON lines.
+
+    python bench/engine_torch.py [--pairs 20] [--tokens 64] [--cold 5]
+
+Needs `gguf` and `accelerate` for transformers' side (`pip install gguf accelerate`); fmnb uses neither.
+
+- cold: fresh processes, from start to first token (the file in the system's cache), ours and transformers' in turn
+- decode: seconds a token after the first, whole calls, interleaved pairs: 4 bits against transformers in bfloat16,
+  and each precision against the same
+- prefix: time to first token of a 1,000-token prompt, the first time and with its prefix just used
+- agreement: share of tokens of the exact model's answers that are the likeliest of the rounded ones
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fmnb._loop import drain
+from fmnb.catalog.weights import locate
+from fmnb.engines import host, residents
+from fmnb.engines.torch_engine import backend
+from fmnb.engines.torch_model import Form, load
+from fmnb.events import TextDelta
+from fmnb.types import Request, message
+
+PROMPT = "Write a long story about a lighthouse keeper and the sea."
+QUESTIONS = [
+    "Explain in a few sentences why notebooks are popular among data analysts.",
+    "Write a short poem about the sea.",
+    "What is 12 times 12? Show your steps.",
+    "Name five European capitals and one fact about each.",
+    "def mean(values):",
+    "Summarise: sales rose 4 % in May, fell 2 % in June and were flat in July.",
+    "Translate to French: The weather is nice today.",
+    "How do I read a CSV file with pandas?",
+]
+
+
+def say(what: str, **values: Any) -> None:
+    """One result, with the machine's load beside it."""
+    print(json.dumps({"what": what, **values, "load": round(os.getloadavg()[0], 2)}), flush=True)
+
+
+def ask(text: str, tokens: int, **extra: Any) -> Request:
+    """A greedy request that does not end early."""
+    return Request("embedded", (message("user", text),), max_tokens=tokens, extra={"ignore_eos": True, **extra})
+
+
+_OURS = """
+import time; t0 = time.perf_counter()
+import json, sys
+from fmnb._loop import drain
+from fmnb.engines import host
+from fmnb.engines.torch_engine import backend
+from fmnb.events import TextDelta
+from fmnb.types import Request, message
+r = Request("embedded", (message("user", "Why is the sky blue?"),), max_tokens=64)
+first = None
+for e in drain(backend(sys.argv[1]).stream(r)):
+    if first is None and isinstance(e, TextDelta): first = time.perf_counter() - t0
+print(json.dumps([first, host.process_memory()]))
+"""
+_THEIRS = """
+import time; t0 = time.perf_counter()
+import json, os, sys
+os.environ["HF_HUB_OFFLINE"] = "1"
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+folder, file = os.path.split(sys.argv[1])
+tok = AutoTokenizer.from_pretrained(folder, gguf_file=file)
+model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.bfloat16).eval()
+ids = tok.apply_chat_template([{"role": "user", "content": "Why is the sky blue?"}], add_generation_prompt=True, return_tensors="pt", return_dict=True)
+model.generate(**ids, max_new_tokens=1, do_sample=False)
+first = time.perf_counter() - t0
+from fmnb.engines import host
+print(json.dumps([first, host.process_memory()]))
+"""
+
+
+def cold(path: Path, runs: int) -> None:
+    """Import, load and first token in processes of their own."""
+
+    def once(script: str) -> list[float]:
+        done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, check=True, text=True)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    rows = [(once(_OURS), once(_THEIRS)) for _ in range(runs)]
+    say(
+        "cold",
+        runs=runs,
+        ratio=round(statistics.median(b[0] / a[0] for a, b in rows), 2),
+        ours_seconds=round(statistics.median(a[0] for a, _ in rows), 2),
+        transformers_seconds=round(statistics.median(b[0] for _, b in rows), 2),
+        ours_mb=round(statistics.median(a[1] for a, _ in rows) / 1e6),
+        transformers_mb=round(statistics.median(b[1] for _, b in rows) / 1e6),
+    )
+
+
+def rates(one: Callable[[int], object], tokens: int) -> float:
+    """Tokens a second between the first and the last, by the lengths of two whole calls."""
+    t0 = time.perf_counter()
+    one(1)
+    t1 = time.perf_counter()
+    one(tokens + 1)
+    return tokens / (time.perf_counter() - t1 - (t1 - t0))
+
+
+def decode(path: Path, pairs: int, tokens: int) -> None:
+    """Ours and transformers', turn by turn in one process, with the same number of threads."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore")
+    ours = backend(path)
+    tok = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    ids = tok.apply_chat_template([{"role": "user", "content": PROMPT}], add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    for dtype in ("bfloat16", "float32"):
+        theirs = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=getattr(torch, dtype)).eval()
+
+        def their(n: int, model: Any = theirs) -> None:
+            model.generate(**ids, max_new_tokens=n, min_new_tokens=n, do_sample=False)
+
+        for quant in ("int4", "int8", "none") if dtype == "bfloat16" else ("none",):
+
+            def our(n: int, dtype: str = dtype, quant: str = quant) -> None:
+                list(drain(ours.stream(ask(PROMPT, n, dtype=dtype, quant=quant))))
+
+            our(2), their(2)
+            rows = []
+            for i in range(pairs):
+                turn = [our, their] if i % 2 else [their, our]
+                got = {one: rates(one, tokens) for one in turn}
+                rows.append((got[our], got[their]))
+            say(
+                f"decode {dtype} {quant} against transformers {dtype}",
+                pairs=pairs,
+                tokens=tokens,
+                ratio=round(statistics.median(a / b for a, b in rows), 2),
+                ours_tps=round(statistics.median(a for a, _ in rows), 1),
+                transformers_tps=round(statistics.median(b for _, b in rows), 1),
+                threads=torch.get_num_threads(),
+            )
+            residents.unload()
+
+
+def prefix(path: Path, runs: int) -> None:
+    """The same 1,000 tokens with another question at their end."""
+    ours = backend(path)
+
+    def first_token(text: str) -> float:
+        t0 = time.perf_counter()
+        stream = drain(ours.stream(ask(text, 8)))
+        at = next(time.perf_counter() - t0 for e in stream if isinstance(e, TextDelta))
+        for _ in stream:
+            pass
+        return at
+
+    first_token("warm. " * 200)
+    rows = []
+    for i in range(runs):
+        text = f"Report {i}. " + "The tide came in and the keeper wrote down its height. " * 82
+        rows.append((first_token(text + "What came in?"), first_token(text + "Who wrote?")))
+    say(
+        "prefix",
+        runs=runs,
+        prompt_tokens=ours.count(ask(text, 8)).tokens,
+        ratio=round(statistics.median(a / b for a, b in rows), 1),
+        first_seconds=round(statistics.median(a for a, _ in rows), 3),
+        again_seconds=round(statistics.median(b for _, b in rows), 4),
+    )
+    residents.unload()
+
+
+def agreement(path: Path, tokens: int) -> None:
+    """Each rounded form, led along the answers of the exact one."""
+    import torch
+
+    def opened(how: Form) -> Any:
+        return load(path, how, 512, lambda event: None, lambda: False)
+
+    def led(model: Any, ids: list[int], along: list[int] | None) -> list[int]:
+        """The likeliest tokens, after its own answer so far or after the one it is led along."""
+        logits, _ = model.read(ids, lambda: False, True, lambda done: None)
+        out: list[int] = []
+        for i in range(tokens):
+            out.append(int(logits.argmax()))
+            logits = model.step(out[-1] if along is None else along[i], len(ids) + i)
+        return out
+
+    with torch.inference_mode():
+        exact = opened(Form("float32", "none", "cpu"))
+        ids = [exact.tokenizer.prompt([{"role": "user", "content": q}], {}) for q in QUESTIONS]
+        answers = [led(exact, i, None) for i in ids]
+        exact.close()
+        for quant in ("none", "int8", "int4"):
+            model = opened(Form("bfloat16", quant, "cpu"))
+            got = [led(model, i, a) for i, a in zip(ids, answers, strict=True)]
+            same = sum(x == y for a, b in zip(answers, got, strict=True) for x, y in zip(a, b, strict=True))
+            say(f"agreement bfloat16 {quant}", tokens=tokens * len(ids), share=round(same / (tokens * len(ids)), 4))
+            model.close()
+
+
+def main() -> None:
+    """Run all four."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--pairs", type=int, default=20)
+    options.add_argument("--tokens", type=int, default=64)
+    options.add_argument("--cold", type=int, default=5)
+    a = options.parse_args()
+    path = locate("embedded")
+    if path is None:
+        raise SystemExit("Pull the embedded model first: %fm pull embedded")
+    os.environ.setdefault("FMNB_THREADS", str(host.cores()))
+    cold(path, a.cold)
+    prefix(path, min(a.pairs, 20))
+    agreement(path, 64)
+    decode(path, a.pairs, a.tokens)
+    say("unloaded", memory_mb=round((host.process_memory() or 0) / 1e6))
+
+
+if __name__ == "__main__":
+    main()
