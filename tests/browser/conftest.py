@@ -274,6 +274,24 @@ def open_at(page: Page, lab: Lab, file: Path, app: str = "lab/tree") -> Notebook
     return Notebook(page, file)
 
 
+# Opening and closing move the focus about for a while: ask for it until it is there.
+OPEN = """async path => {
+  const { commands, shell } = window.jupyterapp;
+  const panel = await commands.execute('docmanager:open', { path });
+  await panel.context.ready;
+  while (shell.currentWidget !== panel) {
+    shell.activateById(panel.id);
+    await new Promise(done => setTimeout(done, 50));
+  }
+}"""
+CLOSE = """async path => {
+  const panel = await window.jupyterapp.commands.execute('docmanager:open', { path });
+  await panel.context.save();
+  await panel.sessionContext.shutdown();
+  panel.dispose();
+}"""
+
+
 @pytest.fixture
 def notebook(page, lab, request):
     """A function that opens a new notebook of these cells; `%load_ext fmnb` has been run in its cell 0."""
@@ -282,17 +300,13 @@ def notebook(page, lab, request):
     def make(*cells: str) -> Notebook:
         file = lab.work / f"{request.node.name.replace('[', '-').replace(']', '')}-{len(opened)}.ipynb"
         write(file, "%load_ext fmnb", *cells)
-        page.evaluate("async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }", file.name)
         nb = Notebook(page, file)
         opened.append(nb)
-        page.wait_for_function("path => window.jupyterapp.shell.currentWidget?.context?.path === path", arg=file.name)
-        page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.context.ready; }")
+        page.evaluate(OPEN, file.name)
         page.evaluate(KERNEL_READY)
         nb.run(0)
         return nb
 
     yield make
     for nb in opened:
-        nb.command("docmanager:save")
-        page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
-        nb.command("application:close")
+        page.evaluate(CLOSE, nb.file.name)

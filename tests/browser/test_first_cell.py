@@ -2,6 +2,8 @@
 
 import pytest
 
+from .conftest import CLOSE, OPEN
+
 
 @pytest.mark.weights
 def test_the_embedded_model_streams_into_one_output_and_is_kept(notebook):
@@ -34,10 +36,9 @@ def test_a_saved_answer_shows_in_an_untrusted_notebook_without_a_kernel(notebook
     nb.command("docmanager:save")
     file = nb.file.with_name("untrusted.ipynb")
     file.write_text(nb.file.read_text())  # a file that another hand wrote is not trusted
-    nb.page.evaluate("async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }", file.name)
-    nb.page.wait_for_function("path => window.jupyterapp.shell.currentWidget?.context?.path === path", arg=file.name)
+    nb.page.evaluate(OPEN, file.name)
     try:
         assert nb.outputs(1).locator("strong").inner_text() == "bold"
         assert nb.text(1).split() == shown.split()
     finally:
-        nb.command("application:close")
+        nb.page.evaluate(CLOSE, file.name)
