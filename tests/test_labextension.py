@@ -1,0 +1,63 @@
+"""The JupyterLab side as a package: its version, its lock file, its protocol, its types."""
+
+import json
+import re
+import runpy
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import fmnb
+from fmnb.magics import front
+
+SOURCE = Path(__file__).parents[1] / "labextension"
+
+
+def test_its_version_is_fmnbs():
+    for name in ("package.json", "package-lock.json"):
+        assert json.loads((SOURCE / name).read_text())["version"] == fmnb.__version__
+
+
+def test_its_lock_file_names_no_host_and_pins_every_package():
+    text = (SOURCE / "package-lock.json").read_text()
+    assert "://" not in text and '"resolved"' not in text
+    packages = json.loads(text)["packages"]
+    assert len(packages) > 50 and all("integrity" in p for name, p in packages.items() if name)
+
+
+def test_both_sides_speak_the_same_protocol():
+    source = (SOURCE / "src/cells.ts").read_text()
+    assert re.search(r"const PROTOCOL = (\d+);", source)[1] == str(front.PROTOCOL)
+    assert f"const TARGET = '{front.TARGET}';" in source
+
+
+def test_where_there_is_no_npm_the_build_says_so_and_raises_nothing(monkeypatch, tmp_path):
+    builder = runpy.run_path(str(SOURCE / "build.py"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("FMNB_LABEXTENSION", "force")
+    assert "npm" in builder["build"]()
+    monkeypatch.setenv("FMNB_LABEXTENSION", "skip")
+    assert builder["build"]() == ""
+
+
+def test_what_is_built_and_newer_than_its_source_is_left_alone(monkeypatch, tmp_path):
+    builder = runpy.run_path(str(SOURCE / "build.py"))
+    monkeypatch.delenv("FMNB_LABEXTENSION", raising=False)
+    assert builder["build"]() == ""
+    assert not builder["stale"]()
+    monkeypatch.setenv("PATH", str(tmp_path))  # nothing is called
+    assert builder["build"]() == ""
+
+
+def test_jupyterlab_is_told_where_the_built_files_are():
+    (place,) = fmnb._jupyter_labextension_paths()
+    assert (Path(fmnb.__file__).parent / place["src"] / "package.json").exists() and place["dest"] == "fmnb"
+
+
+@pytest.mark.browser
+def test_its_types_hold():
+    if not (SOURCE / "node_modules/@jupyterlab/notebook").exists():
+        subprocess.run(["npm", "ci"], cwd=SOURCE, check=True)
+    found = subprocess.run(["npm", "run", "--silent", "check"], cwd=SOURCE, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout
