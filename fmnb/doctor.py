@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from . import __version__, config, keys
 from ._loop import wait
@@ -41,7 +42,7 @@ def examine() -> Rows:
     >>> any(r["what"] == "Python" for r in examine())
     True
     """
-    rows = [*_machine(), *_packages(), *_models(), *_places(), *_services()]
+    rows = [*_machine(), *_packages(), *_front_end(), *_models(), *_places(), *_services()]
     return Rows(
         [{"what": what, "state": state, "seen": seen, "do": todo} for what, state, seen, todo in rows], ("what", "state", "seen", "do")
     )
@@ -62,6 +63,20 @@ def _packages() -> Iterator[tuple[str, str, str, str]]:
             yield name, "ok", version(name), ""
         except PackageNotFoundError:
             yield name, "missing", f"for {purpose}", f'%pip install "fmnb[{extra}]"' if extra else f"%pip install {name}"
+
+
+def _front_end() -> Iterator[tuple[str, str, str, str]]:
+    """Our side of JupyterLab, where it is part of this environment; it may also be in the one that JupyterLab runs in."""
+    place = Path(sys.prefix, "share", "jupyter", "labextensions", "fmnb", "package.json")
+    if place.exists():
+        yield "JupyterLab extension", "ok", str(place.parent), ""
+    else:
+        yield (
+            "JupyterLab extension",
+            "off",
+            "proposed code goes to a new cell each time",
+            "install fmnb where JupyterLab runs, Node.js at hand",
+        )
 
 
 def _models() -> Iterator[tuple[str, str, str, str]]:
