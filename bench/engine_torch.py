@@ -20,8 +20,6 @@ import statistics
 import subprocess
 import sys
 import time
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,43 +104,82 @@ def cold(path: Path, runs: int) -> None:
     )
 
 
-def rates(one: Callable[[int], object], tokens: int) -> float:
-    """Tokens a second between the first and the last, by the lengths of two whole calls."""
-    t0 = time.perf_counter()
-    one(1)
-    t1 = time.perf_counter()
-    one(tokens + 1)
-    return tokens / (time.perf_counter() - t1 - (t1 - t0))
+_SIDE = """
+import json, os, sys, time, warnings
+warnings.filterwarnings("ignore")
+which, path, dtype, quant, prompt = sys.argv[1:]
+if which == "ours":
+    from fmnb._loop import drain
+    from fmnb.engines.torch_engine import backend
+    from fmnb.types import Request, message
+    model = backend(path)
+    extra = {"ignore_eos": True, "dtype": dtype, "quant": quant}
+    def one(n): list(drain(model.stream(Request("m", (message("user", prompt),), max_tokens=n, extra=extra))))
+else:
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    torch.set_num_threads(int(os.environ["FMNB_THREADS"]))
+    folder, file = os.path.split(path)
+    tok = AutoTokenizer.from_pretrained(folder, gguf_file=file)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=getattr(torch, dtype)).eval()
+    turn = [{"role": "user", "content": prompt}]
+    ids = tok.apply_chat_template(turn, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    def one(n): model.generate(**ids, max_new_tokens=n, min_new_tokens=n, do_sample=False)
+one(2)
+print("ready", flush=True)
+for line in sys.stdin:
+    n = int(line)
+    t0 = time.perf_counter(); one(1)
+    t1 = time.perf_counter(); one(n + 1)
+    print(n / (time.perf_counter() - t1 - (t1 - t0)), flush=True)
+"""
+
+
+class Side:
+    """A process that holds one model and, asked for n tokens, says how many it made a second after the first.
+
+    Each side has its own process: two pools of OpenMP threads in one slow each other down.
+    """
+
+    def __init__(self, which: str, path: Path, dtype: str, quant: str):
+        command = [sys.executable, "-c", _SIDE, which, str(path), dtype, quant, PROMPT]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
+        )
+        self._answer()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            return line
+        raise SystemExit("a side of the bench ended; run it by hand to see why")
+
+    def rate(self, tokens: int) -> float:
+        """Tokens a second."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{tokens}\n")
+        return float(self._answer())
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
 
 
 def decode(path: Path, pairs: int, tokens: int) -> None:
-    """Ours and transformers', turn by turn in one process, with the same number of threads."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    warnings.filterwarnings("ignore")
-    ours = backend(path)
-    tok = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-    ids = tok.apply_chat_template([{"role": "user", "content": PROMPT}], add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    """Ours and transformers', turn by turn, with the same number of threads."""
     for dtype in ("bfloat16", "float32"):
-        theirs = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=getattr(torch, dtype)).eval()
-
-        def their(n: int, model: Any = theirs) -> None:
-            model.generate(**ids, max_new_tokens=n, min_new_tokens=n, do_sample=False)
-
+        theirs = Side("transformers", path, dtype, "none")
         for quant in ("int4", "int8", "none") if dtype == "bfloat16" else ("none",):
-
-            def our(n: int, dtype: str = dtype, quant: str = quant) -> None:
-                list(drain(ours.stream(ask(PROMPT, n, dtype=dtype, quant=quant))))
-
-            our(2), their(2)
+            ours = Side("ours", path, dtype, quant)
             rows = []
             for i in range(pairs):
-                turn = [our, their] if i % 2 else [their, our]
-                got = {one: rates(one, tokens) for one in turn}
-                rows.append((got[our], got[their]))
+                first, second = (ours, theirs) if i % 2 else (theirs, ours)
+                a, b = first.rate(tokens), second.rate(tokens)
+                rows.append((a, b) if i % 2 else (b, a))
+            ours.close()
             say(
                 f"decode {dtype} {quant} against transformers {dtype}",
                 pairs=pairs,
@@ -150,9 +187,9 @@ def decode(path: Path, pairs: int, tokens: int) -> None:
                 ratio=round(statistics.median(a / b for a, b in rows), 2),
                 ours_tps=round(statistics.median(a for a, _ in rows), 1),
                 transformers_tps=round(statistics.median(b for _, b in rows), 1),
-                threads=torch.get_num_threads(),
+                threads=int(os.environ["FMNB_THREADS"]),
             )
-            residents.unload()
+        theirs.close()
 
 
 def prefix(path: Path, runs: int) -> None:

@@ -7,7 +7,9 @@ logits, and both keep what they read.
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -127,6 +129,9 @@ class TorchModel:
         self.net = self._grammar = None
         self._read = []
         gc.collect()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+        if trim is not None:  # else the C library keeps freed matrices of a few megabytes for itself
+            trim(0)
 
     def grammar_tokenizer(self) -> Any:
         """The tokenizer as llguidance wants it, made once: it takes a while."""
