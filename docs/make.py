@@ -36,12 +36,18 @@ def page() -> str:
             ended.append((name, p.ended, p.successor))
         else:
             living.append((f"`{name}:`", p.label, p.base_url or "your own", ", ".join(f"`{k}`" for k in p.key_env) or "none", p.notes))
-    kinds = [(f"`{n}`", (inspect.getdoc(c) or "").split("\n")[0]) for n, c in vars(errors).items() if inspect.isclass(c) and c.__module__ == errors.__name__]
+    kinds = [
+        (f"`{n}`", (inspect.getdoc(c) or "").split("\n")[0])
+        for n, c in vars(errors).items()
+        if inspect.isclass(c) and c.__module__ == errors.__name__
+    ]
     names = []
     for name in PUBLIC:
         value = load(PUBLIC[name])
         signature = str(inspect.signature(value)) if callable(value) else ""
-        names.append(f"### `fm.{name}{signature if len(signature) < 160 and 'Exception' not in signature else '(...)'}`\n\n{inspect.getdoc(value) or ''}")
+        names.append(
+            f"### `fm.{name}{signature if len(signature) < 160 and 'Exception' not in signature else '(...)'}`\n\n{inspect.getdoc(value) or ''}"
+        )
     return "\n\n".join(
         [
             "# Reference",

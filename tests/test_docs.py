@@ -31,7 +31,17 @@ def test_links_to_files_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_option_and_verb_a_page_names_exists(page):
     text = page.read_text()
-    flags = {f"--{o.long}" for o in OPTIONS} | {"--yes", "--allow-unknown", "--before", "--all", "--open", "--none", "--remove", "--check", "--help"}
+    flags = {f"--{o.long}" for o in OPTIONS} | {
+        "--yes",
+        "--allow-unknown",
+        "--before",
+        "--all",
+        "--open",
+        "--none",
+        "--remove",
+        "--check",
+        "--help",
+    }
     lines = [line for line in text.splitlines() if "%fm" in line]
     for flag in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", "\n".join(lines)):
         assert flag in flags, f"{page.name} names {flag}"
