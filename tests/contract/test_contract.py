@@ -62,7 +62,8 @@ def test_it_streams_text_in_pieces_and_ends_with_finished(row, server):
     events = list(_loop.drain(row.answers(server).stream(ask())))
     assert row.engine or fold(events).text == "Hello big world"
     assert sum(isinstance(e, TextDelta) for e in events) > 1
-    assert isinstance(events[-1], Finished) and events[-1].reason == "stop" and events[-1].model
+    assert isinstance(events[-1], Finished) and events[-1].model
+    assert events[-1].reason == "stop" or (row.engine and events[-1].reason == "length")  # a small model may not find its end
 
 
 def test_it_reports_usage_once_before_the_end(row, server):
