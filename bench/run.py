@@ -25,6 +25,7 @@ ROOT = HERE.parent
 PEERS = ROOT / ".work/peers"
 PEER_PACKAGES = ["ipython", "openai", "chatlas", "llm", "langchain-openai"]
 ENV = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as installed: with bytecode
+ENV.setdefault("FMNB_MODELS", str(ROOT / ".models"))
 
 
 def peers() -> str:
@@ -187,6 +188,10 @@ def main(wanted: list[str]) -> None:
         stamp = f"*Measured {datetime.date.today()} on {machine()}*"
         parts[name] = f"{SECTIONS[name]()}\n\n{stamp}"
         print(parts[name], "\n", flush=True)
+        _write(path, parts)  # a section that fails loses no other
+
+
+def _write(path: Path, parts: dict[str, str]) -> None:
     head = "# Results\n\nRatios are of one run on one machine; times of another machine differ. `make bench` writes this page."
     path.write_text("\n\n".join([head, *(f"<!-- {n} -->\n{parts[n]}" for n in SECTIONS if n in parts)]) + "\n")
 
