@@ -95,9 +95,6 @@ def start(asked: Sequence[Asked], shell: Any, format: str = "markdown") -> Runni
     kernel = getattr(shell, "kernel", None)
     main = getattr(getattr(kernel, "io_loop", None), "asyncio_loop", None)
     if main is None:
-        try:
-            main = asyncio.get_running_loop()
-        except RuntimeError:
-            raise UsageError("--background needs a notebook kernel", todo="Leave it out here, or use fm.aask.") from None
+        raise UsageError("--background needs a notebook kernel", todo="Leave it out here, or use fm.aask.")
     view = view_for(shell, format, several=len(asked) > 1)
     return Running(asked, view, main.call_soon_threadsafe)

@@ -17,6 +17,10 @@ MODELS = Path(__file__).parents[1] / ".models"
 def home(tmp_path_factory, monkeypatch):
     """A temporary FMNB_HOME, so that no test reads or writes the user's settings, log or models."""
     folder = tmp_path_factory.mktemp("home")
+    for name in [
+        n for n in os.environ if n.startswith("FMNB_") and n not in ("FMNB_FULL", "FMNB_SHOTS", "FMNB_CHROMIUM", "FMNB_LABEXTENSION")
+    ]:
+        monkeypatch.delenv(name)  # what the Makefile or the user's shell sets must not decide a test
     monkeypatch.setenv("FMNB_HOME", str(folder))
     return folder
 
