@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelError
 from . import gguf
 from .gguf_weights import READABLE, Weights
-from .torch_linear import Linear, Matrix, Table
+from .torch_linear import LONG, MANY, Linear, Matrix, Table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -227,6 +227,7 @@ class Llama:
         if end > len(self._cos):
             self._positions(min(s.context, max(end, 2 * len(self._cos))))
         cos, sin = self._cos[at:end], self._sin[at:end]
+        dense = n >= MANY and end >= LONG  # by the prompt alone, so that the same prompt gets the same answer
         turned = s.heads + groups
         seen = cache.kv[:, :end]
         places = cache.kv[:, at:end].unbind(0)
@@ -239,7 +240,7 @@ class Llama:
             mask = mask.repeat_interleave(fold, 0)
         h = self.table(ids).float()  # the sum over the layers keeps 32 bits, or small parts of it get lost
         for i, layer in enumerate(self.layers):
-            z = layer.qkv(self._normed(h, layer.norm)).view(n, turned + groups, size)
+            z = layer.qkv(self._normed(h, layer.norm), dense).view(n, turned + groups, size)
             if layer.q_norm is not None and layer.k_norm is not None:
                 z[:, : s.heads] = torch.rms_norm(z[:, : s.heads], (size,), layer.q_norm, s.epsilon)
                 z[:, s.heads : turned] = torch.rms_norm(z[:, s.heads : turned], (size,), layer.k_norm, s.epsilon)
@@ -254,9 +255,9 @@ class Llama:
                 q = q.view(n, groups, fold, size).transpose(0, 1).reshape(1, groups, n * fold, size)
                 a = scaled_dot_product_attention(q, keys[i], values[i], attn_mask=mask)
                 a = a.view(groups, n, fold * size).transpose(0, 1).reshape(n, -1)
-            h.add_(layer.out(a))
-            gate, up = layer.gate_up(self._normed(h, layer.norm2)).chunk(2, -1)
-            h.add_(layer.down(silu(gate).mul_(up)))
+            h.add_(layer.out(a, dense))
+            gate, up = layer.gate_up(self._normed(h, layer.norm2), dense).chunk(2, -1)
+            h.add_(layer.down(silu(gate).mul_(up), dense))
         return self.head(self._normed(h[-1:], self.norm))[0].float()
 
 

@@ -18,7 +18,8 @@ from .gguf_weights import FOUR_BIT, GROUP, floats, four_bit
 if TYPE_CHECKING:
     from torch import Tensor
 
-WIDE = 64  # rows from which on dense weights are used: the 4-bit kernel's time grows with the rows
+MANY = 8  # rows from which on the dense form is the faster one
+LONG = 64  # tokens of a prompt that are worth making it for
 _PIECES = 8  # a 32-bit matrix times one row runs on one thread; as a batch of products it runs on all
 
 
@@ -64,11 +65,11 @@ class Linear:
             self._dense = torch.cat([floats(p.raw, p.kind).to(self._dtype) for p in self._parts]).to(self._device)
         return self._dense
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Rows [n, k] to rows [n, all rows of the matrices]."""
+    def __call__(self, x: Tensor, dense: bool = False) -> Tensor:
+        """Rows [n, k] to rows [n, all rows of the matrices]; with the dense form where the caller has many rows."""
         import torch
 
-        if not self.packed or x.shape[0] >= WIDE:
+        if dense or not self.packed:
             if x.shape[0] == 1 and self._split is not None:
                 y = torch.bmm(self._split, x.t().expand(_PIECES, -1, 1)).view(1, -1)
                 return y if self._bias is None else y.add_(self._bias)

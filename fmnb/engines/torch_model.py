@@ -23,7 +23,6 @@ from ..events import Event, Progress
 from . import gguf, gguf_tokenizer, host, llama_torch, transformers_model
 from .gguf_weights import FOUR_BIT
 from .llama_torch import Stopped
-from .torch_linear import WIDE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -121,7 +120,7 @@ class TorchModel:
         self.memory = memory
         self.seconds = 0.0
         self.slice = _slice(memory)
-        self._read: list[int] = []  # tokens in the cache that were read in whole slices of a prompt
+        self._read: list[list[int]] = []  # the slices of a prompt that are in the cache, from its begin
         self._grammar: Any = None
 
     def close(self) -> None:
@@ -142,23 +141,22 @@ class TorchModel:
     def read(self, ids: list[int], stopped: Callable[[], bool], reuse: bool, on: Callable[[int], None]) -> tuple[Tensor | None, int]:
         """Read a prompt: the logits after its last token (None when stopped), and how many tokens were known already.
 
-        A prompt is cut into slices at fixed places and only whole slices are used again, so the
-        same prompt goes through the same arithmetic, whatever was asked before: same answer.
+        A prompt is cut into slices by its length alone, and a slice is used again whole or not at
+        all. So the same prompt goes through the same arithmetic, whatever was asked before.
         """
-        same = next((i for i, (a, b) in enumerate(zip(self._read, ids, strict=False)) if a != b), min(len(self._read), len(ids)))
-        known = at = min(same, len(ids) - 1) // self.slice * self.slice if reuse and getattr(self.net, "reusable", True) else 0
-        del self._read[at:]
+        plan, start = list(_slices(len(ids), self.slice)), 0
+        if reuse and getattr(self.net, "reusable", True):
+            same = (kept == ids[a:b] for kept, (a, b) in zip(self._read, plan[:-1], strict=False))
+            start = next((i for i, equal in enumerate(same) if not equal), min(len(self._read), len(plan) - 1))
+        del self._read[start:]
         logits = None
-        while at < len(ids):
+        for a, b in plan[start:]:
             if stopped():
-                return None, known
-            piece = ids[at : at + self.slice]
-            logits = self.net.forward(piece, at)
-            at += len(piece)
-            if len(piece) == self.slice:
-                self._read += piece
-            on(at)
-        return logits, known
+                return None, plan[start][0]
+            logits = self.net.forward(ids[a:b], a)
+            self._read.append(ids[a:b])
+            on(b)
+        return logits, plan[start][0]
 
     def step(self, token: int, at: int) -> Tensor:
         """The logits after one more token at position `at`."""
@@ -234,7 +232,22 @@ def _load_gguf(
 
 def _slice(memory: int) -> int:
     """Tokens of a prompt between two looks at the stop flag: a fraction of a second on a small machine."""
-    return 128 if memory < 4 << 30 else WIDE
+    return 128 if memory < 4 << 30 else 64
+
+
+def _slices(tokens: int, most: int) -> Iterator[tuple[int, int]]:
+    """Where a prompt is cut: into slices of `most`, then smaller ones, so that little is read again when its end changes.
+
+    >>> list(_slices(300, 128))
+    [(0, 128), (128, 256), (256, 288), (288, 300)]
+    """
+    at = 0
+    for size in (most, most // 2, most // 4):
+        while tokens - at >= size:
+            yield at, at + size
+            at += size
+    if at < tokens:
+        yield at, tokens
 
 
 @contextmanager
