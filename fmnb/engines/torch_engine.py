@@ -27,7 +27,7 @@ from . import gguf, host, transformers_model
 from .conversation import wire
 from .residents import Resident, closing, resident
 from .sampling import Grammar, chooser, sampling
-from .torch_model import Form, TorchModel, form, load, needs, threads
+from .torch_model import Form, TorchModel, form, load, threads, usual_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,7 +75,7 @@ def _card(name: str, path: Path, context: int | None, chat: bool, licence: str, 
         price_out=0.0,
         licence=licence,
         size=size,
-        memory=needs(path, Form("bfloat16", "int4" if path.suffix == ".gguf" else "none", "cpu"), 1024),
+        memory=usual_memory(path),
         source=str(path),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "bfloat16")
 QUANTS = ("int4", "int8", "none")
-_FLOATS = ("F32", "F16", "BF16")
+_FLOATS = {"F32", "F16", "BF16"}
 _START_CONTEXT = 1024
 
 
@@ -72,9 +73,9 @@ def form(path: Path, dtype: str | None, quant: str | None) -> Form:
     if quant not in (None, *QUANTS):
         raise BadRequestError("There is no such quant", seen=repr(quant), todo=f"Take one of {', '.join(QUANTS)}.")
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kinds = {t.kind for t in gguf.read(path).tensors.values() if len(t.shape) > 1} if path.suffix == ".gguf" else set()
+    kinds = _kinds(path)
     best = "none"
-    if device == "cpu" and dtype != "float32" and kinds - set(_FLOATS) and hasattr(torch.ops.aten, "_weight_int8pack_mm"):
+    if device == "cpu" and dtype != "float32" and kinds - _FLOATS and hasattr(torch.ops.aten, "_weight_int8pack_mm"):
         best = "int4" if kinds & set(FOUR_BIT) and hasattr(torch.ops.aten, "_weight_int4pack_mm_for_cpu") else "int8"
     if quant not in (None, "none") and (best == "none" or quant == "int4" != best):
         why = "it is a folder of 16- or 32-bit weights" if not kinds else f"the file holds {', '.join(sorted(kinds))}"
@@ -84,6 +85,17 @@ def form(path: Path, dtype: str | None, quant: str | None) -> Form:
             todo="int4 needs a Q4 file, int8 a quantised one; both run on a CPU in bfloat16. Leave quant out, or give none.",
         )
     return Form(dtype or "bfloat16", quant or best, device)
+
+
+def _kinds(path: Path) -> set[str]:
+    """The formats of a GGUF file's matrices; none for a folder."""
+    return {t.kind for t in gguf.read(path).tensors.values() if len(t.shape) > 1} if path.suffix == ".gguf" else set()
+
+
+def usual_memory(path: Path) -> int:
+    """Bytes the model takes on a CPU when nothing else is asked, with a short context; imports nothing."""
+    packed = bool(_kinds(path) - _FLOATS)
+    return needs(path, Form("bfloat16", "int4" if packed else "none", "cpu"), _START_CONTEXT)
 
 
 def needs(path: Path, how: Form, context: int) -> int:
@@ -98,14 +110,10 @@ def needs(path: Path, how: Form, context: int) -> int:
         return head.parameters * width + cache + (64 << 20)
     packed = dense = 0
     for name, t in head.tensors.items():
-        numbers = t.size if t.kind in _FLOATS else -(-t.size // _GGML_BITS[t.kind]) * 8
+        numbers = math.prod(t.shape)
         packed += numbers * 5 // 8 if how.quant == "int4" and t.kind in FOUR_BIT else numbers
         dense += 2 * numbers if name.startswith("blk.") else 0  # made for the first long prompt
     return packed + dense + cache + (64 << 20)
-
-
-# bits a weight takes in a file, rounded down
-_GGML_BITS = {"Q4_0": 4, "Q4_1": 5, "Q4_K": 4, "Q5_0": 5, "Q5_1": 6, "Q5_K": 5, "Q6_K": 6, "Q8_0": 8}
 
 
 class TorchModel:
