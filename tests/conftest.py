@@ -13,6 +13,11 @@ FULL = bool(os.environ.get("FMNB_FULL"))  # the counts that take long
 MODELS = Path(__file__).parents[1] / ".models"
 
 
+def pytest_collection_modifyitems(items):
+    """Browser tests come last: their driver leaves an event loop running in this thread until the session ends."""
+    items.sort(key=lambda item: "tests/browser/" in item.nodeid)
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory, monkeypatch):
     """A temporary FMNB_HOME, so that no test reads or writes the user's settings, log or models."""
