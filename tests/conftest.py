@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 from pathlib import Path
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a suite started as a background job inherits that; interrupts are tested
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FULL = bool(os.environ.get("FMNB_FULL"))  # the counts that take long
 MODELS = Path(__file__).parents[1] / ".models"
