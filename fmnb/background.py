@@ -14,7 +14,8 @@ from typing import Any
 from . import _loop
 from .errors import FmnbError, Interrupted, UsageError
 from .events import Cancelled, Event, Fold, Sink, Stamper, emit
-from .model import Asked, _events, finish
+from .performing import events_of, finish
+from .preparing import Asked
 from .session import session
 from .store import log
 from .types import Response
@@ -36,7 +37,7 @@ class Running:
         self._future = asyncio.run_coroutine_threadsafe(self._run(), _loop.loop())
 
     async def _run(self) -> None:
-        stream = _events([a.call for a in self._asked], self._errors)
+        stream = events_of([a.call for a in self._asked], self._errors)
         try:
             async for event in stream:
                 self._emit_here(self._context.run, self._take, event)

@@ -14,7 +14,8 @@ from typing import Any
 
 from .errors import UsageError
 from .events import Sink
-from .model import Asked, _options, perform, prepare
+from .performing import perform
+from .preparing import Asked, options_from, prepare
 from .types import Message, Reasoning, Response, Text, from_dict, message, to_dict
 
 _COMPACT = "Summarise this conversation for yourself, so that you can go on with it: facts, decisions, open questions, names and numbers. At most 200 words."
@@ -37,7 +38,7 @@ class Chat:
     def prepare(self, prompt: Any, **options: Any) -> Asked:
         """The next turn, ready to be performed; `take` keeps it afterwards."""
         options = {"system": self.system, **options, "history": self.messages}
-        return prepare(prompt, options.pop("model", None) or self.model, _options(options))
+        return prepare(prompt, options.pop("model", None) or self.model, options_from(options))
 
     def take(self, asked: Asked) -> None:
         """Keep a finished turn; reasoning is not sent again unless its model needs it."""
@@ -81,7 +82,7 @@ class Chat:
             raise UsageError("There is nothing to compact", seen=f"{len(starts)} turns", todo=f"It keeps the last {keep}.")
         head = tuple(m for m in self.messages[:1] if m.role == "system")
         cut = starts[-keep] if keep else len(self.messages)
-        asked = prepare(_COMPACT, self.model, _options({"history": self.messages[:cut]}))
+        asked = prepare(_COMPACT, self.model, options_from({"history": self.messages[:cut]}))
         perform([asked], sinks)
         if asked.error is not None:
             raise asked.error

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ._require import require
 from .errors import UsageError
 from .events import Sink
-from .model import Asked, _options, perform, prepare
+from .performing import perform
+from .preparing import Asked, options_from, prepare
 from .types import Response
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def compare(prompt: Any, models: Sequence[Any], *, sinks: Sequence[Sink] = (), *
     """
     if len(models) < 2:
         raise UsageError("A comparison needs two models or more", seen=str(list(models)), todo="Use fm.ask for one.")
-    asked = [prepare(prompt, m, _options(options)) for m in models]
+    asked = [prepare(prompt, m, options_from(options)) for m in models]
     perform(asked, sinks)
     return comparison_of(asked)
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from .errors import FmnbError
 from .guard.budget import estimate
-from .model import Asked, count
+from .preparing import Asked, count
 from .types import File, Image, Message, Text, TokenCount
 from .views.html import BORDER, MONO, MUTED, PAPER
 
 _BOX = f"border:1px dashed {BORDER};border-radius:4px;padding:.6em .9em .8em;margin:.2em 0"
-_TEXT = f"white-space:pre-wrap;overflow-wrap:anywhere;margin:0;padding:.6em .8em;background:{PAPER};border-radius:4px;font-family:{MONO};font-size:.9em"
+_TEXT = f"white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;margin:0;padding:.6em .8em;background:{PAPER};border-radius:4px;font-family:{MONO};font-size:.9em"
 
 
 @dataclass(frozen=True)

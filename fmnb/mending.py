@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from .errors import UsageError
-from .model import Asked, Options, prepare
+from .preparing import Asked, Options, prepare
 from .prompts import Rendered
 from .types import Message, Text, message
 

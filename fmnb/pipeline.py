@@ -130,7 +130,7 @@ async def structure(call: Call) -> AsyncIterator[Event]:
         async for event in tape(call):
             yield event
         return
-    from .schema_text import parse, repair_prompt
+    from .schema_check import parse, repair_prompt
 
     for attempt in (1, 2):
         text: list[str] = []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .config import settings
 
 if TYPE_CHECKING:
-    from .model import Asked
+    from .preparing import Asked
     from .store.tape import Tape
 
 

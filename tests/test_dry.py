@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fmnb.dry import preview, show
-from fmnb.model import Options, prepare
+from fmnb.preparing import Options, prepare
 from fmnb.store import log
 from fmnb.types import Image
 from tests.test_pipeline import Paid

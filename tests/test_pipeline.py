@@ -16,7 +16,7 @@ from fmnb.catalog.resolve import Target
 from fmnb.errors import BudgetError, NotPulledError, RateLimitError, ReplayMissError, ServerError, StreamCutError
 from fmnb.events import Cancelled, Finished, ReasoningDelta, Started, TextDelta, Used, Waiting, fold
 from fmnb.guard import budget
-from fmnb.model import Options, prepare
+from fmnb.preparing import Options, prepare
 from fmnb.session import session
 from fmnb.store import log
 from fmnb.store.tape import Tape

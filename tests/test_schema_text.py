@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnb.errors import SchemaError, SchemaMismatchError
-from fmnb.schema_text import parse, repair_prompt, to_schema
+from fmnb.schema_check import parse, repair_prompt
+from fmnb.schema_text import to_schema
 
 NULL = {"type": "null"}
 

@@ -27,6 +27,7 @@ from .llama_model import LlamaModel, load, most_context, needs, start_context
 from .residents import Resident, closing, resident
 
 DEFAULT_MAX_TOKENS = 512
+_QUICK = 2.0  # seconds: a model that loads faster is loaded again once the machine is free
 _GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-up of a reader slows the model's threads
 _CHEAP_TO_LOAD = 300 << 20  # bytes of a file that is loaded only to count tokens
 
@@ -182,7 +183,13 @@ class LlamaBackend:
     ) -> tuple[LlamaModel | None, int | None]:
         """The loaded model with room for this request, and the prompt's tokens where they had to be counted."""
         model = place.model
-        if model is None:
+        if model is not None and model.note and model.seconds < _QUICK and host.threads()[0] > model.threads:
+            # It was loaded while the machine was busy, and its threads cannot be changed in place.
+            room = model.context
+            model.close()
+            place.model = None
+            model = self._load(place, room, put, stopped)
+        elif model is None:
             model = self._load(place, self._room(request), put, stopped)
         if model is None:
             return None, None

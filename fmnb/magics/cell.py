@@ -7,7 +7,8 @@ from typing import Any
 from .._names import load
 from ..config import held
 from ..errors import FmnbError, Interrupted, UsageError
-from ..model import Asked, Options, perform, prepare
+from ..performing import perform
+from ..preparing import Asked, Options, prepare
 from ..prompts import Prompt
 from ..types import Response
 from ..views import view_for

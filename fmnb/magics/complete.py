@@ -7,7 +7,7 @@ from typing import Any
 from .._names import BACKENDS, ENGINES
 from ..catalog import weights
 from ..catalog.resolve import aliases, usable_profiles
-from ..model import FORMATS
+from ..preparing import FORMATS
 from ..providers import profiles
 from .line import VERBS
 from .options import BY_FLAG, OPTIONS

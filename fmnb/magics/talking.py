@@ -9,7 +9,7 @@ from .. import chat as chats
 from .. import mending
 from ..catalog.resolve import resolve
 from ..errors import FmnbError, UsageError
-from ..model import prepare
+from ..preparing import prepare
 from ..session import session
 from ..views import view_for
 from . import cell, proposals

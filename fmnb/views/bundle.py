@@ -36,17 +36,20 @@ def answer_bundle(
     stands below the text. `failure` is HTML of ours too. `header` names the model when
     several answer. `rendering` carries what is already rendered from one call to the next.
     """
-    body = body_html(response.text, format, streaming, rendering)
+    text = response.text
+    if format == "json" and isinstance(response.data, list):  # a list travels inside an object, and is shown as the list it is
+        text = json.dumps(response.data, ensure_ascii=False, indent=2)
+    body = body_html(text, format, streaming, rendering)
     end = "" if streaming else footer_html(response)
     html = f'<div style="{_WRAP}">\n{body}</div>\n' if body else ""
-    words = plain(response.text)
+    words = plain(text)
     if not streaming:
         words = f"{words}\n\n{footer_text(response)}" if words else footer_text(response)
         if response.error:
             words = error_text(response.error) + "\n" + words if not response.text else words + "\n" + error_text(response.error)
     data = {"text/html": header_html(header) + html + status + failure + end}
     if not streaming:  # a drawing that is soon replaced need not be sent three times over
-        data["text/markdown"] = neutral_markdown(_for_markdown(response.text, format))
+        data["text/markdown"] = neutral_markdown(_for_markdown(text, format))
     data["text/plain"] = f"{header}:\n{words}" if header else words
     return data, ({} if streaming else {"fmnb": provenance(response)})
 

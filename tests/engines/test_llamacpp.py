@@ -1,45 +1,25 @@
-import asyncio
 import json
 import os
 import threading
 
 import pytest
 
-from fmnb._loop import drain, loop
+from fmnb._loop import drain
 from fmnb.engines import host, residents
 from fmnb.engines.llamacpp import backend
 from fmnb.errors import (
     BadRequestError,
     CannotFitError,
-    ContextTooLongError,
     DownloadError,
-    NotPulledError,
     SettingsError,
     UsageError,
 )
 from fmnb.events import Finished, Logprobs, Notice, Progress, TextDelta, Used, Waiting, fold
-from fmnb.types import Image, Message, Request, message
+from fmnb.types import Request, message
+
+from .asking import PERSON, answer, ask, events
 
 pytest.importorskip("xllamacpp")
-
-PERSON = {
-    "type": "object",
-    "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer"}},
-    "required": ["name", "age"],
-    "additionalProperties": False,
-}
-
-
-def ask(text: str, **options) -> Request:
-    return Request("embedded", (message("user", text),), **{"max_tokens": 12, **options})
-
-
-def events(model, request: Request) -> list:
-    return list(drain(model.stream(request)))
-
-
-def answer(model, request: Request) -> str:
-    return fold(drain(model.stream(request))).text
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,15 +31,6 @@ def nothing_left():
 @pytest.fixture
 def model(embedded_path):
     return backend(embedded_path, "embedded")
-
-
-def test_the_card_tells_what_the_file_says_and_loads_nothing(embedded_path):
-    residents.unload()
-    card = backend(embedded_path, "embedded").card
-    assert (card.name, card.where, card.local, card.context, card.chat) == ("embedded", "stays here", True, 8192, True)
-    assert (card.price_in, card.price_out, card.licence) == (0.0, 0.0, "apache-2.0")
-    assert card.size == embedded_path.stat().st_size < card.memory
-    assert residents.loaded() == []
 
 
 def test_a_first_call_reports_loading_then_streams_then_says_what_it_used(model):
@@ -88,13 +59,6 @@ def test_a_prefix_just_used_is_not_read_again(model):
     assert used.cached_tokens > 0.9 * used.input_tokens
 
 
-def test_a_seed_repeats_a_sampled_answer_and_another_sample_differs(model):
-    hot = {"temperature": 1.5, "seed": 7, "max_tokens": 30}
-    first = answer(model, ask("Tell me a story.", **hot))
-    assert answer(model, ask("Tell me a story.", **hot)) == first
-    assert answer(model, ask("Tell me a story.", **hot, sample=1)) != first
-
-
 def test_deterministic_is_greedy_or_seeded(model):
     assert model.deterministic(ask("x")) and model.deterministic(ask("x", temperature=1.0, seed=1))
     assert not model.deterministic(ask("x", temperature=1.0))
@@ -112,11 +76,6 @@ def test_a_stop_text_ends_the_answer_before_it(model):
 def test_a_schema_is_kept_while_decoding(model):
     data = json.loads(answer(model, ask("Describe a person as JSON.", schema=PERSON, max_tokens=60)))
     assert set(data) == {"name", "age"} and isinstance(data["age"], int)
-
-
-def test_a_schema_that_makes_no_sense_is_refused(model):
-    with pytest.raises(BadRequestError, match="nope"):
-        events(model, ask("x", schema={"type": "object", "properties": {"a": {"$ref": "#/nope"}}}))
 
 
 def test_log_probabilities_come_with_alternatives_for_each_token(model):
@@ -143,29 +102,6 @@ def test_a_value_of_the_wrong_type_is_refused_and_the_model_stays_usable(model):
     assert answer(model, ask("Hi", max_tokens=2))
 
 
-def test_images_are_refused_in_words(model):
-    with pytest.raises(BadRequestError, match="cannot see images"):
-        events(model, Request("m", (Message("user", (Image(b"x"),)),)))
-
-
-def test_system_and_earlier_turns_reach_the_model(model):
-    turns = (
-        message("system", "Answer in one word."),
-        message("user", "My name is Ada."),
-        message("assistant", "Hello."),
-        message("user", "What is my name?"),
-    )
-    assert model.count(Request("m", turns)).tokens > model.count(Request("m", turns[-1:])).tokens
-    assert "Ada" in answer(model, Request("m", turns, max_tokens=12))
-
-
-def test_the_count_is_what_the_call_then_uses(model):
-    request = ask("How many tokens is this? Ünïcödé 漢字 🙂", max_tokens=2)
-    count = model.count(request)
-    assert count.exact
-    assert events(model, request)[-2].usage.input_tokens == count.tokens
-
-
 def test_the_context_grows_when_a_prompt_needs_more(model):
     residents.unload()
     assert events(model, ask("hi", max_tokens=2))[-1].extra["context"] == 2048
@@ -175,13 +111,6 @@ def test_the_context_grows_when_a_prompt_needs_more(model):
     assert got[-2].usage.input_tokens > 2048
     reading = [e for e in got if isinstance(e, Progress) and e.stage == "reading the prompt"]
     assert [e.done for e in reading] == sorted(e.done for e in reading) and len(reading) > 4
-
-
-def test_a_prompt_longer_than_the_model_holds_says_by_how_much(model):
-    request = ask("word " * 9000, max_tokens=10)
-    over = model.count(request).tokens + 10 - 8192
-    with pytest.raises(ContextTooLongError, match=f"{over:,} tokens too many"):
-        events(model, request)
 
 
 def test_a_base_model_completes_text(embedded_path, tmp_path):
@@ -281,11 +210,6 @@ def test_a_file_without_weights_is_refused_by_a_message(tmp_path, write_gguf):
         events(backend(tmp_path / "empty.gguf"), ask("x"))
 
 
-def test_a_missing_file_is_not_pulled(tmp_path):
-    with pytest.raises(NotPulledError):
-        backend(tmp_path / "none.gguf")
-
-
 def test_a_model_larger_than_memory_is_refused_with_numbers(tmp_path, write_gguf):
     elements = 1 << 38
     head = write_gguf({"general.architecture": "llama", "llama.context_length": 64}, {"w": ((elements,), 0, b"")})
@@ -304,18 +228,6 @@ def test_the_users_number_of_threads_is_kept(model, monkeypatch):
     monkeypatch.setenv("FMNB_THREADS", "many")
     with pytest.raises(SettingsError, match="FMNB_THREADS"):
         events(model, ask("Hi", max_tokens=2))
-
-
-def test_streams_of_one_model_asked_at_once_do_not_mix(model):
-    alone = [answer(model, ask(q, max_tokens=20)) for q in ("Name three fruits.", "What is rain?")]
-
-    async def both():
-        async def one(q):
-            return fold([e async for e in model.stream(ask(q, max_tokens=20))]).text
-
-        return await asyncio.gather(one("Name three fruits."), one("What is rain?"))
-
-    assert asyncio.run_coroutine_threadsafe(both(), loop()).result(60) == alone
 
 
 def test_no_thread_of_ours_stays_after_a_call(model):

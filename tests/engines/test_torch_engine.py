@@ -1,39 +1,21 @@
 """The torch engine as callers see it, on the embedded model and on tiny random ones."""
 
-import asyncio
 import json
 import math
 
 import pytest
 
-from fmnb._loop import drain, loop
+from fmnb._loop import drain
 from fmnb.engines import host, residents
 from fmnb.engines.torch_engine import backend
-from fmnb.errors import BadRequestError, CannotFitError, ContextTooLongError, DownloadError, ModelError, NotPulledError
+from fmnb.errors import BadRequestError, CannotFitError, DownloadError, ModelError
 from fmnb.events import Finished, Logprobs, Notice, Progress, TextDelta, Used, Waiting, fold
-from fmnb.types import Image, Message, Request, message
+
+from .asking import PERSON, answer, ask, events
 
 torch = pytest.importorskip("torch")
 
-PERSON = {
-    "type": "object",
-    "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer"}},
-    "required": ["name", "age"],
-    "additionalProperties": False,
-}
 PLAIN = {"dtype": "float32"}
-
-
-def ask(text: str, **options) -> Request:
-    return Request("embedded", (message("user", text),), **{"max_tokens": 12, **options})
-
-
-def events(model, request: Request) -> list:
-    return list(drain(model.stream(request)))
-
-
-def answer(model, request: Request) -> str:
-    return fold(drain(model.stream(request))).text
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,15 +27,6 @@ def nothing_left():
 @pytest.fixture
 def model(embedded_path):
     return backend(embedded_path, "embedded")
-
-
-def test_the_card_tells_what_the_file_says_and_loads_nothing(embedded_path):
-    residents.unload()
-    card = backend(embedded_path, "embedded").card
-    assert (card.name, card.where, card.local, card.context, card.chat) == ("embedded", "stays here", True, 8192, True)
-    assert (card.price_in, card.price_out, card.licence) == (0.0, 0.0, "apache-2.0")
-    assert card.size == embedded_path.stat().st_size < card.memory
-    assert residents.loaded() == []
 
 
 def test_a_first_call_reports_loading_then_streams_then_says_what_it_used(model):
@@ -77,13 +50,6 @@ def test_a_prefix_just_used_is_not_read_again_and_gives_the_same_answer(model):
     again = fold(drain(model.stream(ask(text + "Who came in?"))))
     assert first.usage.cached_tokens == 0 and again.usage.cached_tokens > 0.6 * again.usage.input_tokens
     assert again.text == first.text
-
-
-def test_a_seed_repeats_a_sampled_answer_and_another_sample_differs(model):
-    hot = {"temperature": 1.5, "seed": 7, "max_tokens": 30}
-    first = answer(model, ask("Tell me a story.", **hot))
-    assert answer(model, ask("Tell me a story.", **hot)) == first
-    assert answer(model, ask("Tell me a story.", **hot, sample=1)) != first
 
 
 @pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 0.0}, {"min_p": 1.0}])
@@ -113,11 +79,6 @@ def test_a_schema_is_kept_while_decoding(model):
     for options in ({}, {"temperature": 2.0, "seed": 3}):
         data = json.loads(answer(model, ask("Describe a person as JSON.", schema=PERSON, max_tokens=60, **options)))
         assert set(data) == {"name", "age"} and isinstance(data["age"], int)
-
-
-def test_a_schema_that_makes_no_sense_is_refused(model):
-    with pytest.raises(BadRequestError, match="nope"):
-        events(model, ask("x", schema={"type": "object", "properties": {"a": {"$ref": "#/nope"}}}))
 
 
 def test_log_probabilities_come_with_alternatives_for_each_token(model):
@@ -153,41 +114,11 @@ def test_each_precision_is_a_model_of_its_own(model):
     assert len(residents.unload("embedded")) == 3
 
 
-def test_images_are_refused_in_words(model):
-    with pytest.raises(BadRequestError, match="cannot see images"):
-        events(model, Request("m", (Message("user", (Image(b"x"),)),)))
-
-
-def test_system_and_earlier_turns_reach_the_model(model):
-    turns = (
-        message("system", "Answer in one word."),
-        message("user", "My name is Ada."),
-        message("assistant", "Hello."),
-        message("user", "What is my name?"),
-    )
-    assert model.count(Request("m", turns)).tokens > model.count(Request("m", turns[-1:])).tokens
-    assert "Ada" in answer(model, Request("m", turns, max_tokens=12))
-
-
-def test_the_count_is_what_the_call_then_uses(model):
-    request = ask("How many tokens is this? Ünïcödé 漢字 🙂", max_tokens=2)
-    count = model.count(request)
-    assert count.exact
-    assert events(model, request)[-2].usage.input_tokens == count.tokens
-
-
 def test_a_long_prompt_is_read_in_slices_beyond_the_first_room(model):
     got = events(model, ask("The tide came in. " * 300, max_tokens=2))
     assert got[-2].usage.input_tokens > 1024
     reading = [e.done for e in got if isinstance(e, Progress) and e.stage == "reading the prompt"]
     assert reading == sorted(reading) and len(reading) > 4
-
-
-def test_a_prompt_longer_than_the_model_holds_says_by_how_much(model):
-    request = ask("word " * 9000, max_tokens=10)
-    over = model.count(request).tokens + 10 - 8192
-    with pytest.raises(ContextTooLongError, match=f"{over:,} tokens too many"):
-        events(model, request)
 
 
 def test_a_base_model_completes_text(embedded_path, tmp_path):
@@ -248,28 +179,11 @@ def test_the_notebooks_own_number_of_threads_is_kept(model, monkeypatch):
     assert torch.get_num_threads() == before
 
 
-def test_streams_of_one_model_asked_at_once_do_not_mix(model):
-    alone = [answer(model, ask(q, max_tokens=20)) for q in ("Name three fruits.", "What is rain?")]
-
-    async def both():
-        async def one(q):
-            return fold([e async for e in model.stream(ask(q, max_tokens=20))]).text
-
-        return await asyncio.gather(one("Name three fruits."), one("What is rain?"))
-
-    assert asyncio.run_coroutine_threadsafe(both(), loop()).result(60) == alone
-
-
 def test_a_file_cut_short_is_refused(embedded_path, tmp_path):
     with open(embedded_path, "rb") as f:
         (tmp_path / "cut.gguf").write_bytes(f.read(50_000_000))
     with pytest.raises(DownloadError, match="cut short"):
         backend(tmp_path / "cut.gguf")
-
-
-def test_a_missing_file_is_not_pulled(tmp_path):
-    with pytest.raises(NotPulledError):
-        backend(tmp_path / "none.gguf")
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

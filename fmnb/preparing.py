@@ -1,0 +1,250 @@
+"""From what the user typed to a call that is ready to go: options, the filled prompt, the request.
+
+    prompt, model, Options ─ prepare ─► Asked(Call)
+
+Nothing is sent here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from .catalog.resolve import Target, resolve
+from .config import held, settings
+from .errors import UsageError
+from .pipeline import Call
+from .prompts import Prompt, Rendered, render
+from .session import default_model, session
+from .types import Message, Part, Request, Response, Text, TokenCount, message
+
+if TYPE_CHECKING:
+    from .schema_text import SchemaSpec
+
+# Names of `-p` that have an option of their own.
+OWN = {
+    "temperature": "-t",
+    "max_tokens": "--max-tokens",
+    "max_completion_tokens": "--max-tokens",
+    "seed": "--seed",
+    "stop": "--stop",
+    "model": "the model's name",
+    "messages": "the cell's text",
+    "response_format": "--schema",
+    "stream": "nothing: answers always stream",
+    "tools": "--tools",
+    # A key in a cell is a key in the notebook, its checkpoints, the log and the tape.
+    **dict.fromkeys(
+        ("api_key", "apikey", "key", "authorization", "token", "headers", "extra_headers"),
+        "`%fm key set PROVIDER`, and never a key in a cell",
+    ),
+}
+FORMATS = ("markdown", "text", "code", "json", "html", "math", "image")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be said about a call, by the names users know.
+
+    `values` fills `{{ }}` in the prompt; without it the text is sent as it is.
+    """
+
+    system: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: Sequence[str] | str = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    format: str = "markdown"
+    schema: Any = None
+    attach: Any = ()
+    values: Mapping[str, Any] | None = None
+    history: tuple[Message, ...] = ()
+    cache: bool = True
+    replay_only: bool = False
+    logprobs: int | None = None
+    parent: str = ""
+
+
+@dataclass
+class Asked:
+    """A call and what came of it: what `retry` and `continue` start from."""
+
+    call: Call
+    spec: SchemaSpec | None
+    response: Response | None = None
+    error: BaseException | None = None
+    prompt: Any = None
+    options: Options = field(default_factory=Options)
+
+
+def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Target:
+    """The target of a name, a Model or another notebook object, or of nothing (the model in force)."""
+    if model is None or model == "":
+        model, _ = default_model()
+        if not model:
+            return resolve("embedded", values)
+    return resolve(model, values)
+
+
+def fill(prompt: Any, options: Options) -> Rendered:
+    """The prompt's parts, with values inserted if there are any to insert."""
+    if isinstance(prompt, Rendered):
+        return prompt
+    if isinstance(prompt, Prompt):
+        return render(prompt, options.values or {})
+    if not isinstance(prompt, str):
+        raise UsageError(
+            "A prompt is text",
+            seen=type(prompt).__name__,
+            todo="Pass a str or an fm.Prompt; objects go in with {{ name }} or attach=[...].",
+        )
+    return render(prompt, options.values or {}, raw=options.values is None)
+
+
+@held()
+def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Asked:
+    """One call, ready to be performed: nothing has been sent."""
+    if options.format not in FORMATS:
+        raise UsageError("No such format", seen=repr(options.format), todo=f"One of {', '.join(FORMATS)}.")
+    if not str(prompt).strip() and isinstance(options.attach, (list, tuple)) and not options.attach:
+        raise UsageError("The prompt is empty", todo="Write what you want to ask below the %%fm line.")
+    target = target_for(model, options.values)
+    spec = _schema(options)
+    rendered = fill(prompt, options)
+    parts: list[Part] = [*_attached(options, target), *rendered.parts]
+    messages: list[Message] = list(options.history)
+    if options.system is not None and not isinstance(options.system, str):
+        raise UsageError("system is text", seen=type(options.system).__name__)
+    system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
+    if system and not any(m.role == "system" for m in messages):
+        messages.insert(0, message("system", _fill_system(system, options)))
+    messages.append(Message("user", tuple(parts)))
+    request = Request(
+        model=target.name, messages=tuple(map(_writable, messages)), schema=spec.schema if spec else None, **_parameters(options)
+    )
+    call = Call(
+        request=request,
+        target=target,
+        spec=spec,
+        use_cache=options.cache,
+        tape=session.tape,
+        tape_only=options.replay_only or os.environ.get("FMNB_REPLAY_ONLY", "") not in ("", "0"),
+        cell=_cell_key(prompt, target.name, options),
+        parent=options.parent,
+    )
+    return Asked(call, spec, prompt=prompt, options=options)
+
+
+def _writable(m: Message) -> Message:
+    """Half of a surrogate pair has no UTF-8 form, so neither log, tape nor wire could carry it: it becomes U+FFFD."""
+    if all(not isinstance(p, Text) or p.text.isascii() or not _HALF.search(p.text) for p in m.parts):
+        return m
+    return replace(m, parts=tuple(Text(_HALF.sub("\ufffd", p.text)) if isinstance(p, Text) else p for p in m.parts))
+
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def _schema(options: Options) -> SchemaSpec | None:
+    if options.schema is None:
+        return None
+    from .schema_text import to_schema  # loads when a cell first asks for structure
+
+    return to_schema(_named(options.schema, options.values))
+
+
+def _attached(options: Options, target: Target) -> list[Part]:
+    if isinstance(options.attach, (list, tuple)) and not options.attach:
+        return []
+    from .attachments import attach
+
+    items = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
+    return [p for item in items for p in attach(_named(item, options.values), as_text=target.local)]
+
+
+def _named(item: Any, values: Mapping[str, Any] | None) -> Any:
+    """A notebook object where its name was typed, else what was typed."""
+    return values[item] if isinstance(item, str) and item.isidentifier() and values is not None and item in values else item
+
+
+def _fill_system(system: str, options: Options) -> str:
+    if options.values is None:
+        return system
+    return "".join(p.text for p in render(system, options.values).parts if isinstance(p, Text))
+
+
+def _parameters(options: Options) -> dict[str, Any]:
+    defaults = settings().get("default", {})
+    for name in options.params:
+        if name.lower().replace("-", "_") in OWN:
+            raise UsageError(f"`-p {name}=` cannot be given like that", todo=f"Use {OWN[name.lower().replace('-', '_')]}.")
+    stop = (options.stop,) if isinstance(options.stop, str) else tuple(options.stop) if isinstance(options.stop, (list, tuple)) else (None,)
+    if not all(isinstance(s, str) for s in stop):
+        raise UsageError("stop is a text, or a list of texts", seen=repr(options.stop)[:80])
+    temperature = _number("temperature", options.temperature if options.temperature is not None else defaults.get("temperature"), float)
+    max_tokens = _number("max_tokens", options.max_tokens if options.max_tokens is not None else defaults.get("max_tokens"), int)
+    if temperature is not None and not 0 <= temperature <= 2:
+        raise UsageError("A temperature lies between 0 and 2", seen=f"{temperature:g}")
+    if max_tokens is not None and max_tokens < 1:
+        raise UsageError("--max-tokens is at least 1", seen=str(max_tokens))
+    return {
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "seed": _number("seed", options.seed, int),
+        "stop": stop,
+        "extra": _plain(options.params),
+        "format": options.format,
+        "logprobs": _number("logprobs", options.logprobs, int),
+    }
+
+
+def _number(name: str, value: Any, kind: type) -> Any:
+    """A Python number from what a notebook holds: numpy's numbers are numbers too."""
+    if value is None:
+        return None
+    try:
+        number = kind(value)
+        if not isinstance(value, (str, bytes, bool)) and (kind is float or number == value):
+            return number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UsageError(f"{name} is a {'number' if kind is float else 'whole number'}", seen=repr(value)[:80])
+
+
+def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Raw parameters as they go over the wire; what has no JSON form is a UsageError."""
+    try:
+        return json.loads(json.dumps(dict(params), allow_nan=False, default=lambda v: v.item()))
+    except (TypeError, ValueError, AttributeError):
+        raise UsageError("A raw parameter must have a JSON form", seen=repr(dict(params))[:80]) from None
+
+
+def _cell_key(prompt: Any, model: str, options: Options) -> str:
+    """Identifies the cell on a tape: what was typed, before values went in."""
+    typed = "\x1f".join([str(prompt), model, options.system or "", options.format, str(options.schema), str(len(options.history))])
+    return hashlib.sha256(typed.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def count(asked: Asked) -> TokenCount:
+    """Tokens of the prompt as its model counts them."""
+    return asked.call.target.open().count(asked.call.request)
+
+
+def options_from(given: dict[str, Any]) -> Options:
+    unknown = set(given) - set(Options.__dataclass_fields__)
+    if unknown:
+        name = sorted(unknown)[0]
+        near = difflib.get_close_matches(name, Options.__dataclass_fields__, 1)
+        raise UsageError(
+            "No such option",
+            seen=repr(name),
+            todo=f"Did you mean {near[0]}?" if near else f"Options: {', '.join(Options.__dataclass_fields__)}.",
+        )
+    return Options(**given)

@@ -1,0 +1,26 @@
+"""Requests to the embedded model, and what came of them: shared by the engines' tests."""
+
+from __future__ import annotations
+
+from fmnb._loop import drain
+from fmnb.events import fold
+from fmnb.types import Request, message
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+
+def ask(text: str, **options) -> Request:
+    return Request("embedded", (message("user", text),), **{"max_tokens": 12, **options})
+
+
+def events(model, request: Request) -> list:
+    return list(drain(model.stream(request)))
+
+
+def answer(model, request: Request) -> str:
+    return fold(drain(model.stream(request))).text
