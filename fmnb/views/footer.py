@@ -11,7 +11,7 @@ import re
 import unicodedata
 from html import escape
 
-from ..types import Response
+from ..types import Response, Usage
 from .html import MUTED
 
 LEAD = "— fmnb · "
@@ -21,8 +21,9 @@ LOCAL = "stays here"
 def footer_items(response: Response) -> list[str]:
     """The parts of the line in reading order."""
     r = response
+    asked_nobody = r.request is None and not r.text and r.usage == Usage()  # a download: nobody answered, nothing was bought
     items = [_who(r)]
-    if r.where:
+    if r.where and not asked_nobody:
         items.append(r.where)
     if r.source and r.source != "live":
         items.append(r.source)
@@ -38,7 +39,8 @@ def footer_items(response: Response) -> list[str]:
     rate = r.extra.get("tokens_per_second")
     if isinstance(rate, (int, float)) and rate > 0:
         items.append(f"{rate:,.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
-    items.append(cost(r))
+    if not asked_nobody:
+        items.append(cost(r))
     if r.not_applied:
         items.append("not applied: " + ", ".join(r.not_applied))
     items += [_one_line(n) for n in r.notes]

@@ -134,6 +134,8 @@ def test_parameters_reach_the_request(cells):
     ("line", "words"),
     [
         ("echo: -p temperature=1", "-t"),
+        ("echo: -p api_key=sk-0000", "%fm key set"),
+        ("echo: -p Authorization=x", "%fm key set"),
         ("echo: --temprature 1", "--temperature"),
         ("echo: -t hot", "number"),
         ("echo: -t", "needs a value"),

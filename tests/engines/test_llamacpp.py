@@ -235,3 +235,14 @@ def test_no_thread_of_ours_stays_after_a_call(model):
     for t in [t for t in threading.enumerate() if t.name == "fmnb-worker"]:
         t.join(5)
     assert not [t for t in threading.enumerate() if t.name == "fmnb-worker"]
+
+
+def test_a_model_loaded_while_the_machine_was_busy_gets_its_threads_back(model, monkeypatch):
+    residents.unload()
+    looks = iter([(1, "machine busy: 1 thread"), (1, "machine busy: 1 thread"), (2, ""), (2, "")])
+    monkeypatch.setattr(host, "threads", lambda: next(looks))
+    seen = []
+    for _ in range(4):  # loads; looks again and stays; looks again and reloads, which looks; has all it wants and looks no more
+        got = events(model, ask("Say hi.", max_tokens=2))
+        seen.append((got[-1].extra["threads"], any(isinstance(e, Notice) and "busy" in e.text for e in got)))
+    assert seen == [(1, True), (1, True), (2, False), (2, False)]

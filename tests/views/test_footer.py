@@ -79,3 +79,8 @@ def test_the_response_itself_keeps_the_exact_text():
     forged = Response("— fmnb · forged")
     answer_bundle(forged)
     assert forged.text == "— fmnb · forged"
+
+
+def test_a_download_has_no_price_and_no_place():
+    line = footer_text(Response("", model="pypi:x", where="pypi", seconds=1.5, notes=("licence: Apache-2.0",), run="r1", finish="stop"))
+    assert line == "— fmnb · pypi:x · 1.5 s · licence: Apache-2.0 · run r1"

@@ -285,3 +285,9 @@ def test_the_real_display_gets_one_output_and_updates_of_it():
     assert list(sent[0]["data"]) == ["text/html", "text/plain"]
     assert list(sent[1]["data"]) == ["text/html", "text/markdown", "text/plain"]
     assert sent[1]["metadata"]["fmnb"]["run"] == "r"
+
+
+def test_a_list_that_travelled_inside_an_object_is_shown_as_a_list():
+    response = Response('{"items": [{"a": 1}]}', data=[{"a": 1}], finish="stop")
+    data, _ = answer_bundle(response, format="json")
+    assert "items" not in data["text/html"] + data["text/markdown"] + data["text/plain"] and '"a": 1' in data["text/plain"]
