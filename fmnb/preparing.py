@@ -116,6 +116,8 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
     if not str(prompt).strip() and isinstance(options.attach, (list, tuple)) and not options.attach:
         raise UsageError("The prompt is empty", todo="Write what you want to ask below the %%fm line.")
     target = target_for(model, options.values)
+    if options.format == "image" and "image" not in target.open().card.outputs:
+        raise UsageError(f"{target.asked} writes text and makes no images", todo="Leave -f image out, or name a model that makes images.")
     spec = _schema(options)
     rendered = fill(prompt, options)
     parts: list[Part] = [*_attached(options, target), *rendered.parts]

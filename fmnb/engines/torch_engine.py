@@ -155,7 +155,14 @@ class TorchBackend:
                     raise
                 raise CannotFitError("Memory ran out", seen=str(e)[:200], todo="`%fm unload`, or shorten the prompt.") from None
         if done:
-            extra = answer.extra | {"context": model.context, "threads": count, "memory": model.memory, "device": how.device}
+            title = self._path.stem if self._path.suffix == ".gguf" else self._path.name
+            extra = answer.extra | {
+                "title": title,
+                "context": model.context,
+                "threads": count,
+                "memory": model.memory,
+                "device": how.device,
+            }
             extra |= {"dtype": how.dtype, "quant": how.quant}
             if (held := host.process_memory()) is not None:
                 extra["process_memory"] = held

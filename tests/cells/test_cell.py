@@ -149,6 +149,7 @@ def test_parameters_reach_the_request(cells):
         ("echo: --background -o x", "together"),
         ("echo: --over df", "not part of this version"),
         ("echo: -f pdf", "format"),
+        ("echo: -f image", "makes no images"),
         ("echo: --tem 1", "No such option"),
     ],
 )
