@@ -39,6 +39,7 @@ def ask(prompt: Any, model: Any = None, *, sinks: Sequence[Sink] = (), **options
 async def aask(prompt: Any, model: Any = None, *, sinks: Sequence[Sink] = (), **options: Any) -> Response:
     """`ask` for code that awaits; many may run at once.
 
+    >>> import asyncio
     >>> asyncio.run(aask("hello", "echo:")).text
     'hello'
     """

@@ -176,6 +176,7 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
                 f"Nothing answers at {profile.base_url}",
                 seen="connection refused",
                 todo=profile.start_hint or "Check the address, and that the server is running.",
+                retryable=not profile.local,  # a server of one's own that is off does not come back by itself
             )
         return ConnectionFailedError(
             f"No connection to {host}", seen=_short(_cause(chain)), todo="Check the network and the proxy settings."

@@ -39,7 +39,8 @@ def footer_items(response: Response) -> list[str]:
     rate = r.extra.get("tokens_per_second")
     if isinstance(rate, (int, float)) and rate > 0:
         items.append(f"{rate:,.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
-    if not asked_nobody:
+    not_billed = r.error is not None and r.error.get("billed") is False and r.usage.cost is None  # said above; a price would contradict it
+    if not asked_nobody and not not_billed:
         items.append(cost(r))
     if r.not_applied:
         items.append("not applied: " + ", ".join(r.not_applied))

@@ -211,7 +211,7 @@ def test_a_server_that_does_not_run(lab, home):
     provider(home, f"http://127.0.0.1:{port}/v1")
     error = lab.fails("%%fm lab:plain\nhello")
     assert type(error) is errors.ConnectionFailedError and "Nothing answers at" in lab.out and "server is running" in lab.out
-    assert sum(type(e).__name__ == "Waiting" for e in log.events_of(error.run)) >= 3
+    assert not [e for e in log.events_of(error.run) if type(e).__name__ == "Waiting"]  # a server of one's own does not come back by itself
 
 
 def test_a_certificate_nobody_vouches_for(lab, home, tmp_path):

@@ -169,7 +169,7 @@ def free_port():
 
 def test_a_local_server_that_does_not_run_is_named():
     error, _ = call(dataclasses.replace(profile("ollama"), base_url=f"http://127.0.0.1:{free_port()}/v1"), "m")
-    assert type(error) is errors.ConnectionFailedError and error.retryable
+    assert type(error) is errors.ConnectionFailedError and not error.retryable
     assert "Is Ollama running?" in str(error)
 
 
