@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from .types import Request, Response, ToolCall, Usage, from_dict, to_dict
+from .types import File, Image, Request, Response, ToolCall, Usage, from_dict, to_dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,16 @@ class ReasoningDelta(Stamp):
 
     text: str
     extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media(Stamp):
+    """A picture or video of the answer, whole: encoded bytes, their MIME type, and words for who cannot see it."""
+
+    data: bytes
+    media_type: str
+    alt: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +154,7 @@ Event: TypeAlias = (
     Started
     | TextDelta
     | ReasoningDelta
+    | Media
     | ToolCallDelta
     | Logprobs
     | Progress
@@ -198,6 +209,7 @@ class Fold:
         self.n = 0
         self._extra: dict[str, Any] = {}
         self._tools: dict[int, dict[str, Any]] = {}
+        self._media: list[Image | File] = []
         self._logprobs: list[dict[str, Any]] = []
         self._notes: list[str] = []
         self._not_applied: list[str] = []
@@ -229,6 +241,10 @@ class Fold:
                 call["name"] += event.name
                 call["arguments"] += event.arguments
                 call["extra"].update(event.extra)
+            case Media(data=data, media_type=kind, alt=alt, name=name):
+                if self._first is None:
+                    self._first = event.at
+                self._media.append(Image(data, kind, alt) if kind.startswith("image/") else File(data, kind, name or alt))
             case Logprobs(tokens=tokens):
                 self._logprobs.extend(tokens)
             case Notice(kind="not_applied", text=t):
@@ -241,6 +257,7 @@ class Fold:
                 self.text.clear()
                 self.reasoning.clear()
                 self._tools.clear()
+                self._media.clear()
                 self._logprobs.clear()
                 self._extra = {}
             case Used(usage=u):
@@ -277,6 +294,7 @@ class Fold:
             notes=tuple(self._notes),
             not_applied=tuple(self._not_applied),
             tool_calls=tuple(ToolCall(c["id"], c["name"], c["arguments"], c["extra"]) for _, c in sorted(self._tools.items())),
+            media=tuple(self._media),
             logprobs=tuple(self._logprobs),
             request=start.request if start else None,
             extra=extra,

@@ -28,11 +28,13 @@ from .errors import (
     ReplayMissError,
     SchemaMismatchError,
     StoreError,
+    UsageError,
 )
 from .events import (
     Event,
     Failed,
     Finished,
+    Media,
     Notice,
     ReasoningDelta,
     Restarted,
@@ -267,6 +269,7 @@ def _cache_key(call: Call) -> str:
 async def affordable(call: Call) -> AsyncIterator[Event]:
     """Refuse what could pass the budget; count what was spent."""
     backend = call.target.open()
+    check_makes(call.request.format, call.target.asked, backend)
     limited = budget.budget().limit is not None
     held_back = budget.hold(backend.card, call.request, backend.count(call.request).tokens) if limited else 0.0
     try:
@@ -278,6 +281,12 @@ async def affordable(call: Call) -> AsyncIterator[Event]:
         budget.release(held_back)
 
 
+def check_makes(format: str, asked: str, backend: Backend) -> None:
+    """Raise UsageError when an image is asked of a model that makes none."""
+    if format == "image" and not {"image", "video"} & set(backend.card.outputs):
+        raise UsageError(f"{asked} writes text and makes no images", todo="Leave -f image out, or name a model that makes images.")
+
+
 async def retried(call: Call, backend: Backend) -> AsyncIterator[Event]:
     """Try again after a passing failure, visibly, as long as nothing of the answer has come."""
     for attempt in range(1, ATTEMPTS + 1):
@@ -285,7 +294,7 @@ async def retried(call: Call, backend: Backend) -> AsyncIterator[Event]:
         stream = held(call, backend)
         try:
             async for event in stream:
-                began = began or isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta))
+                began = began or isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta, Media))
                 yield event
             return
         except CallError as e:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .catalog.resolve import Target, resolve
 from .config import held, settings
 from .errors import UsageError
-from .pipeline import Call
+from .pipeline import Call, check_makes
 from .prompts import Prompt, Rendered, render
 from .session import default_model, session
 from .types import Message, Part, Request, Response, Text, TokenCount, message
@@ -39,12 +39,17 @@ OWN = {
     "response_format": "--schema",
     "stream": "nothing: answers always stream",
     "tools": "--tools",
+    "quant": "--quant",
+    "dtype": "--dtype",
     # A key in a cell is a key in the notebook, its checkpoints, the log and the tape.
     **dict.fromkeys(
         ("api_key", "apikey", "key", "authorization", "token", "headers", "extra_headers"),
         "`%fm key set PROVIDER`, and never a key in a cell",
     ),
 }
+APIS = ("", "chat", "responses", "native")
+QUANTS = ("", "none", "int8", "int4")
+DTYPES = ("", "float32", "bfloat16", "float16")
 FORMATS = ("markdown", "text", "code", "json", "html", "math", "image")
 
 
@@ -69,6 +74,9 @@ class Options:
     cache: bool = True
     replay_only: bool = False
     logprobs: int | None = None
+    api: str = ""
+    quant: str = ""
+    dtype: str = ""
     parent: str = ""
 
 
@@ -111,13 +119,14 @@ def fill(prompt: Any, options: Options) -> Rendered:
 @held()
 def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Asked:
     """One call, ready to be performed: nothing has been sent."""
-    if options.format not in FORMATS:
-        raise UsageError("No such format", seen=repr(options.format), todo=f"One of {', '.join(FORMATS)}.")
+    for name, known in (("format", FORMATS), ("api", APIS), ("quant", QUANTS), ("dtype", DTYPES)):
+        if (given := getattr(options, name)) not in known:
+            raise UsageError(f"No such {name}", seen=repr(given), todo=f"One of {', '.join(k for k in known if k)}.")
     if not str(prompt).strip() and isinstance(options.attach, (list, tuple)) and not options.attach:
         raise UsageError("The prompt is empty", todo="Write what you want to ask below the %%fm line.")
     target = target_for(model, options.values)
-    if options.format == "image" and "image" not in target.open().card.outputs:
-        raise UsageError(f"{target.asked} writes text and makes no images", todo="Leave -f image out, or name a model that makes images.")
+    if options.format == "image" and session.tape is None:  # a replay needs no model that could be looked at
+        check_makes("image", target.asked, target.open())
     spec = _schema(options)
     rendered = fill(prompt, options)
     parts: list[Part] = [*_attached(options, target), *rendered.parts]
@@ -204,6 +213,9 @@ def _parameters(options: Options) -> dict[str, Any]:
         "extra": _plain(options.params),
         "format": options.format,
         "logprobs": _number("logprobs", options.logprobs, int),
+        "api": options.api,
+        "quant": options.quant,
+        "dtype": options.dtype,
     }
 
 

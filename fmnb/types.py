@@ -108,7 +108,9 @@ class Request:
 
     `schema` is a JSON schema the answer must satisfy, `extra` raw wire parameters (`-p`),
     `logprobs` how many alternatives per token to ask for, `sample` the index among
-    repeated calls, `format` how the answer will be used.
+    repeated calls, `format` how the answer will be used. `api` names the service's interface
+    to use (chat, responses, native; "" the usual one), `quant` and `dtype` how weights that
+    run here are loaded.
     """
 
     model: str
@@ -123,11 +125,15 @@ class Request:
     extra: dict[str, Any] = field(default_factory=dict)
     sample: int = 0
     format: str = "markdown"
+    api: str = ""
+    quant: str = ""
+    dtype: str = ""
 
     def key(self) -> str:
         """Hex digest of what decides the answer: the same in cache, tape and provenance."""
         wire = to_dict(self)
-        wire.pop("format", None)
+        if self.format != "image":  # the others only say how the same answer is shown
+            wire.pop("format", None)
         text = json.dumps(wire, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -196,6 +202,7 @@ class Response:
     `model` is the one that answered, `asked` the one that was named; `seconds` is the
     whole time, `first_token_seconds` until the first text; `source` is live, cached,
     replayed or stale; `finish` is stop, length, tool_calls, content_filter, cancelled or error.
+    `media` are pictures (Image) and videos (File) that the model made.
     """
 
     text: str
@@ -214,6 +221,7 @@ class Response:
     notes: tuple[str, ...] = ()
     not_applied: tuple[str, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    media: tuple[Image | File, ...] = ()
     logprobs: tuple[dict[str, Any], ...] = ()
     request: Request | None = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -232,6 +240,7 @@ class Response:
             parts.append(Reasoning(self.reasoning, self.extra))
         if self.text:
             parts.append(Text(self.text))
+        parts.extend(self.media)
         parts.extend(self.tool_calls)
         return (*before, Message("assistant", tuple(parts)))
 
@@ -324,14 +333,14 @@ def from_dict(kind: type[T], data: dict[str, Any]) -> T:
     >>> from_dict(Message, {"role": "user", "parts": [{"type": "Text", "text": "hi"}]}).text
     'hi'
     """
-    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{k: base64.b64decode(v) if k == "data" and kind in (Image, File) else _rich(k, v) for k, v in data.items() if k in known})
+    known = {f.name: f.type for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{k: base64.b64decode(v) if known[k] == "bytes" else _rich(k, v) for k, v in data.items() if k in known})
 
 
 def _rich(name: str, v: Any) -> Any:
     if name == "messages":
         return tuple(from_dict(Message, m) for m in v)
-    if name in ("parts", "tool_calls"):
+    if name in ("parts", "tool_calls", "media"):
         return tuple(from_dict(_TAGGED[p["type"]], p) for p in v if p.get("type") in _TAGGED)
     if name in _BY_FIELD and isinstance(v, dict):
         return from_dict(_BY_FIELD[name], v)
