@@ -11,11 +11,17 @@ import base64
 import dataclasses
 import functools
 import hashlib
+import io
 import json
 from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from . import __version__, _media
 from ._markdown import neutral_markdown
+from ._require import require
+from .errors import UsageError
 
 if TYPE_CHECKING:
     import pandas
@@ -250,24 +256,120 @@ class Response:
 
         Raises UsageError when the answer holds no structured data (ask with `schema=`).
         """
-        from ._require import require
-        from .errors import UsageError
-
         if self.data is None:
             raise UsageError("This answer has no structured data", todo="Ask with a schema: --schema 'name, score float'.")
         rows = self.data if isinstance(self.data, list) else [self.data]
         pandas = require("pandas", "frames", "to make a DataFrame")
         return pandas.DataFrame([_row(r) for r in rows])
 
+    @property
+    def image(self) -> Any:
+        """The first picture as a PIL image; its `info` says how it was made.
+
+        Raises UsageError when the answer holds no picture (ask with `format="image"`).
+        """
+        return self.images[0]
+
+    @property
+    def images(self) -> list[Any]:
+        """The pictures as PIL images, each with `info`: model, prompt, seed, run, date, fmnb."""
+        found = [(i, m) for i, m in enumerate(self.media) if isinstance(m, Image)]
+        if not found:
+            raise UsageError("This answer holds no picture", todo='Ask for one: `%%fm MODEL -f image`, or format="image".')
+        pil = require("PIL.Image", "attach", "to open a picture")
+        opened = []
+        for i, part in found:
+            picture = pil.open(io.BytesIO(part.data))
+            picture.load()
+            picture.info.update(self._made(i))
+            opened.append(picture)
+        return opened
+
+    @property
+    def video(self) -> File:
+        """The first video: encoded bytes in `data`, their kind in `media_type`.
+
+        Raises UsageError when the answer holds none.
+        """
+        found = next((m for m in self.media if m.media_type.startswith("video/")), None)
+        if not isinstance(found, File):
+            raise UsageError("This answer holds no video", todo='Ask a model that makes videos, with `-f image` or format="image".')
+        return found
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write the pictures and videos as they came; gives the files written.
+
+        Several become name-1, name-2, ...; a name without an ending gets the right one. A PNG
+        also carries model, prompt, seed, run and date as texts. Raises UsageError when a file is
+        there already, when the name says another kind, or when there is nothing to write.
+        """
+        if not self.media:
+            raise UsageError("This answer holds no picture or video", todo='Ask for one: `%%fm MODEL -f image`, or format="image".')
+        plan = [(self._file(Path(path).expanduser(), i), part) for i, part in enumerate(self.media)]
+        if there := [f for f, _ in plan if f.exists() and (f.is_dir() or not overwrite)]:
+            todo = "Name a file in it." if there[0].is_dir() else "Give another name, or overwrite=True."
+            raise UsageError("There is a file or folder of that name", seen=str(there[0]), todo=todo)
+        for i, (file, part) in enumerate(plan):
+            said = {k: str(v) for k, v in self._made(i).items()}
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with open(file, "wb" if overwrite else "xb") as f:
+                f.write(_media.with_words(part.data, said))
+        return [file for file, _ in plan]
+
+    def _file(self, path: Path, i: int) -> Path:
+        kind = self.media[i].media_type
+        ending = _media.suffix(kind) or ".bin"
+        given = path.suffix.lower()
+        if given in (".jpeg", ".jpe"):
+            given = ".jpg"
+        if given and given != ending and given in _media.ENDINGS:
+            raise UsageError(
+                f"These bytes are {kind.partition('/')[2].upper()}",
+                seen=path.name,
+                todo=f"Name it {path.stem}{ending}"
+                + (f", or convert: answer.image.save({path.name!r})." if kind.startswith("image/") else "."),
+            )
+        name = path.name if given == ending else path.name + ending
+        if len(self.media) > 1:
+            stem, _, last = name.rpartition(".")
+            name = f"{stem}-{i + 1}.{last}"
+        return path.with_name(name)
+
+    def _made(self, i: int) -> dict[str, Any]:
+        """How picture number `i` was made: what is known of model, prompt, seed, run, date and fmnb's version."""
+        asked = [m for m in self.request.messages if m.role == "user"] if self.request else []
+        seed = self.extra.get("seed", self.request.seed if self.request else None)
+        seeds = self.extra.get("seeds")
+        about = {
+            "model": self.model or self.asked,
+            "prompt": asked[-1].text if asked else "",
+            "seed": seeds[i] if isinstance(seeds, list) and i < len(seeds) else seed,
+            "run": self.run,
+            "date": self.extra.get("made"),
+            "fmnb": __version__,
+        }
+        return {k: v for k, v in about.items() if v not in (None, "")}
+
     def __str__(self) -> str:
-        return self.text
+        return "\n".join(filter(None, (self.text, self._media_words())))
 
     def __repr__(self) -> str:
-        head = self.text if len(self.text) <= 70 else self.text[:67] + "..."
+        text = str(self)
+        head = text if len(text) <= 70 else text[:67] + "..."
         return f"Response({head!r}, model={self.model!r}, run={self.run!r})"
 
     def _repr_markdown_(self) -> str:
-        return neutral_markdown(self.text)
+        return neutral_markdown(str(self))
+
+    def _repr_html_(self) -> str | None:
+        """Pictures and videos; an answer of text alone is Markdown."""
+        if not self.media:
+            return None
+        text = f'<pre dir="auto" style="font-family:inherit;white-space:pre-wrap">{escape(self.text)}</pre>\n' if self.text else ""
+        return text + "".join(_media.figure_html(m.data, m.alt if isinstance(m, Image) else m.name) for m in self.media)
+
+    def _media_words(self) -> str:
+        return "\n".join(_media.words(m.data, m.media_type, m.alt if isinstance(m, Image) else m.name) for m in self.media)
 
 
 def _row(value: Any) -> dict[str, Any]:

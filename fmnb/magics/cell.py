@@ -141,4 +141,5 @@ class _Seen(Response):
             return
         from IPython.display import display
 
-        display({"text/markdown": self._repr_markdown_(), "text/plain": self.text}, raw=True)  # type: ignore[no-untyped-call]
+        data = {"text/html": self._repr_html_(), "text/markdown": self._repr_markdown_(), "text/plain": str(self)}
+        display({k: v for k, v in data.items() if v}, raw=True)  # type: ignore[no-untyped-call]

@@ -7,9 +7,9 @@ import re
 from html import escape
 from typing import Any
 
-from .. import __version__
+from .. import __version__, _media
 from .._markdown import neutral_markdown
-from ..types import Response
+from ..types import Image, Response
 from .footer import footer_html, footer_text, plain, seconds
 from .html import BORDER, MONO, MUTED, Rendering, code, render
 
@@ -43,15 +43,33 @@ def answer_bundle(
     end = "" if streaming else footer_html(response)
     html = f'<div style="{_WRAP}">\n{body}</div>\n' if body else ""
     words = plain(text)
+    if not streaming:  # a picture is drawn once, not with every step of the next one
+        html += media_html(response)
+        words = "\n".join(filter(None, (words, *media_lines(response))))
     if not streaming:
         words = f"{words}\n\n{footer_text(response)}" if words else footer_text(response)
         if response.error:
-            words = error_text(response.error) + "\n" + words if not response.text else words + "\n" + error_text(response.error)
+            words = (
+                error_text(response.error) + "\n" + words
+                if not (response.text or response.media)
+                else words + "\n" + error_text(response.error)
+            )
     data = {"text/html": header_html(header) + html + status + failure + end}
     if not streaming:  # a drawing that is soon replaced need not be sent three times over
-        data["text/markdown"] = neutral_markdown(_for_markdown(text, format))
+        shown = _for_markdown(text, format)
+        data["text/markdown"] = neutral_markdown("\n\n".join(filter(None, (shown, *media_lines(response)))))
     data["text/plain"] = f"{header}:\n{words}" if header else words
     return data, ({} if streaming else {"fmnb": provenance(response)})
+
+
+def media_html(response: Response) -> str:
+    """The pictures and videos of an answer, with what stands for them where they cannot be seen."""
+    return "".join(_media.figure_html(m.data, m.alt if isinstance(m, Image) else m.name) for m in response.media)
+
+
+def media_lines(response: Response) -> list[str]:
+    """The same in words, a line each."""
+    return [plain(_media.words(m.data, m.media_type, m.alt if isinstance(m, Image) else m.name)) for m in response.media]
 
 
 def body_html(text: str, format: str, streaming: bool, rendering: Rendering | None = None) -> str:
@@ -224,13 +242,15 @@ def _words(text: Any) -> str:
     return plain(str(text)).replace("\n", " ").strip()
 
 
-def stopped_html(kept: int) -> str:
+def stopped_html(kept: int, media: int = 0) -> str:
     """The line under an answer that the user stopped."""
-    return f'<p role="status" style="{_QUIET}">■ {escape(stopped_text(kept))}</p>\n'
+    return f'<p role="status" style="{_QUIET}">■ {escape(stopped_text(kept, media))}</p>\n'
 
 
-def stopped_text(kept: int) -> str:
+def stopped_text(kept: int, media: int = 0) -> str:
     """What an interrupted answer says."""
+    if media:
+        return f"stopped; {media} finished picture{'s' if media > 1 else ''} kept"
     return f"stopped; {kept:,} characters kept; %fm continue goes on from there" if kept else "stopped before anything had arrived"
 
 

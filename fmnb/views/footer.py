@@ -32,8 +32,11 @@ def footer_items(response: Response) -> list[str]:
     elif r.finish == "content_filter":
         items.append("cut by the service's filter")
     if r.seconds is not None:
-        first = f", first {seconds(r.first_token_seconds)}" if r.first_token_seconds is not None and r.seconds >= 0.1 else ""
+        whole = len(r.media) == 1 and not r.text  # a picture comes in one piece
+        told = r.first_token_seconds is not None and r.seconds >= 0.1 and not whole
+        first = f", first {seconds(r.first_token_seconds)}" if told else ""
         items.append(seconds(r.seconds) + first)
+    items += _picture(r)
     if tokens := _tokens(r):
         items.append(tokens)
     rate = r.extra.get("tokens_per_second")
@@ -136,6 +139,19 @@ def _tokens(r: Response) -> str:
     if u.reasoning_tokens:
         out += f" ({u.reasoning_tokens:,} reasoning)"
     return f"{into} tokens in, {out} out"
+
+
+def _picture(r: Response) -> list[str]:
+    """Size, seed and steps of what was made: with them it can be made again."""
+    if not r.media:
+        return []
+    size, seed, seeds, steps = (r.extra.get(k) for k in ("size", "seed", "seeds", "steps"))
+    many = isinstance(seeds, list) and len(seeds) > 1
+    return [
+        *([str(size)] if size else []),
+        *([f"seeds {', '.join(map(str, seeds))}"] if many else [f"seed {seed}"] if seed is not None else []),
+        *([f"{steps} steps"] if steps else []),
+    ]
 
 
 def _one_line(text: str) -> str:

@@ -20,6 +20,7 @@ from ..events import (
     Failed,
     Finished,
     Fold,
+    Media,
     Progress,
     ReasoningDelta,
     Restarted,
@@ -93,7 +94,7 @@ class NotebookView:
                 first = not self._answer or self._status
                 self._status = ""
                 self._draw(now=bool(first))
-            case ToolCallDelta():
+            case ToolCallDelta() | Media():
                 self._close_thought(event.at)
             case Restarted(reason=reason):
                 self._rendering = Rendering()
@@ -155,11 +156,11 @@ class NotebookView:
         if isinstance(event, Failed):
             failure = error_html(event.error, len(response.text))
         elif isinstance(event, Cancelled):
-            failure = stopped_html(len(response.text))
+            failure = stopped_html(len(response.text), len(response.media))
         self._status = ""
         data, metadata = answer_bundle(response, format=self.format, rendering=self._rendering, header=self.header, failure=failure)
         if isinstance(event, Cancelled):
-            data["text/plain"] += f"\n{stopped_text(len(response.text))}"
+            data["text/plain"] += f"\n{stopped_text(len(response.text), len(response.media))}"
         self._put((data, metadata))
         self._held = False
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import IO
 
 from ..events import Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, TextDelta, Waiting
-from .bundle import error_text, stopped_text
+from .bundle import error_text, media_lines, stopped_text
 from .footer import footer_text, plain
 from .words import progress_line, thinking_line, waiting_line
 
@@ -106,10 +106,12 @@ class TextView:
     def _end(self, event: Event) -> None:
         self._flush()
         response = self.fold.response()
+        lines = media_lines(response)
         dim, bright = ("\x1b[2m", "\x1b[0m") if self._tty else ("", "")
         start = "" if not response.text else "\n" if response.text.endswith("\n") else "\n\n"
+        start += "\n".join(lines) + "\n" if lines else ""
         if isinstance(event, Failed):
             start += error_text(event.error) + "\n"
         elif isinstance(event, Cancelled):
-            start += f"{stopped_text(len(response.text))}\n"
+            start += f"{stopped_text(len(response.text), len(lines))}\n"
         self._write(f"{start}{dim}{footer_text(response)}{bright}\n")
