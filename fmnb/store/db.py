@@ -43,6 +43,10 @@ MIGRATIONS = [
       INSERT INTO words(words, rowid, prompt, text) VALUES ('delete', old.rowid, old.prompt, old.text);
       INSERT INTO words(rowid, prompt, text) VALUES (new.rowid, new.prompt, new.text); END;
     """,
+    """
+    CREATE TABLE media (sha256 TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (sha256, run)) WITHOUT ROWID;
+    CREATE INDEX media_run ON media(run);
+    """,
 ]
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
 

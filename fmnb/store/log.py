@@ -19,8 +19,9 @@ from typing import Any
 
 from ..config import set_user, settings
 from ..errors import StoreError, UsageError
-from ..events import ENDS, Event, Fold, ReasoningDelta, Started, TextDelta, event_from_dict, event_to_json
+from ..events import ENDS, Event, Fold, ReasoningDelta, Started, TextDelta
 from ..types import Request, Response, to_dict
+from . import media
 from .db import database
 
 _FLUSH = 1.0  # seconds of text that a kill may cost
@@ -126,7 +127,7 @@ class _Open:
 
     def _rows(self) -> list[tuple[str, int, str]]:
         self._join()
-        return [(self.run, e.n, event_to_json(e)) for e in self.pending]
+        return [(self.run, e.n, json.dumps(media.light(e), ensure_ascii=False, separators=(",", ":"))) for e in self.pending]
 
     def _kept(self) -> None:
         """What was pending is in the database. Said after the transaction: one that was interrupted is written again."""
@@ -139,6 +140,7 @@ class _Open:
         rows = self._rows()
         with database().write() as db:
             self._begin(db, {})
+            media.keep(db, self.run, self.pending)
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", rows)
         self._kept()
 
@@ -174,7 +176,7 @@ class _Open:
             "ended": event.at,
             "finish": r.finish,
             "error": json.dumps(r.error, ensure_ascii=False) if r.error else None,
-            "text": r.text,
+            "text": str(r),  # with a line for each picture
             "model": r.model,
             "input_tokens": u.input_tokens,
             "output_tokens": u.output_tokens,
@@ -187,6 +189,7 @@ class _Open:
         }
         rows = self._rows()
         with database().write() as db:
+            media.keep(db, self.run, self.pending)
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", rows)
             if self.begun:
                 db.execute(f"UPDATE runs SET {', '.join(f'{n}=?' for n in end)} WHERE run=?", (*end.values(), self.run))
@@ -252,7 +255,7 @@ def events_of(run: str) -> list[Event]:
     rows = database().rows("SELECT event FROM events WHERE run=? ORDER BY n", (run,))
     if not rows:
         raise UsageError("No such run in the log", seen=repr(run), todo="`%fm log` lists run ids.")
-    found = (event_from_dict(json.loads(r["event"])) for r in rows)
+    found = (media.whole(json.loads(r["event"])) for r in rows)
     return [e for e in found if e is not None]
 
 
@@ -292,6 +295,8 @@ def _delete(where: str, values: tuple) -> int:
         runs = [r["run"] for r in w.execute(f"SELECT run FROM runs WHERE {where}", values).fetchall()]
         w.executemany("DELETE FROM events WHERE run=?", [(r,) for r in runs])
         w.executemany("DELETE FROM cache WHERE run=?", [(r,) for r in runs])
+        if runs:
+            media.drop(w, runs)
         w.execute(f"DELETE FROM runs WHERE {where}", values)
         if runs:
             w.execute("INSERT INTO words(words) VALUES ('optimize')")

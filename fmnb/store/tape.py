@@ -4,6 +4,10 @@ One line an answer, sorted by request hash, so that two branches that record dif
 cells merge without conflict and a re-recorded cell is one changed line. A line holds the
 request's hash, the model, the prompt for readers, and the answer's events with their times.
 It never holds a key: requests carry none.
+
+A picture or video of more than 2 MB does not go onto a tape, which lies beside the notebook
+and may be under version control: of a picture a preview does, of a video its description,
+and the replay says so.
 """
 
 from __future__ import annotations
@@ -11,15 +15,18 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .. import _media
 from ..errors import StoreError, UsageError
-from ..events import Event, ReasoningDelta, Restarted, Started, TextDelta, Waiting, event_from_dict, event_to_dict
+from ..events import Event, Media, Notice, ReasoningDelta, Restarted, Started, TextDelta, Waiting, event_from_dict, event_to_dict
 from ..types import Request
 from .log import prompt_text
 
+MEDIA = 2_000_000  # bytes of a picture or video that go onto a tape
 _TICK = 0.1  # text that came within this many seconds is one event on the tape
 
 
@@ -135,7 +142,7 @@ def _slim(events: list[Event]) -> list[dict[str, Any]]:
     """Events without run ids and dates: the offset in seconds is kept, text joined per tick."""
     start = next((e.at for e in events if e.at), 0.0)
     out: list[dict[str, Any]] = []
-    for event in events:
+    for event in _small(events):
         if isinstance(event, (Started, Waiting, Restarted)):
             continue
         t = round(max(0.0, event.at - start), 2)
@@ -147,3 +154,18 @@ def _slim(events: list[Event]) -> list[dict[str, Any]]:
         else:
             out.append({"t": t, **d})
     return out
+
+
+def _small(events: list[Event]) -> Iterator[Event]:
+    """Large pictures as previews, large videos as a notice."""
+    for event in events:
+        if not isinstance(event, Media) or len(event.data) <= MEDIA:
+            yield event
+            continue
+        kind, size = event.media_type.partition("/")[0], _media.amount(len(event.data))
+        small = _media.preview(event.data) if kind == "image" else None
+        if small is None:
+            yield Notice(kind="warning", text=f"the {kind} of {size} was too large for the tape", at=event.at)
+        else:
+            yield Notice(kind="note", text=f"the tape holds a preview of the {kind} of {size}", at=event.at)
+            yield replace(event, data=small, media_type=_media.sniff(small))

@@ -1,0 +1,114 @@
+"""Large pictures and videos of the log and the cache: files by their hash, beside the database.
+
+Up to a megabyte an event keeps its bytes itself. A larger one keeps their SHA-256, and the
+bytes are one file in `media/` of the state folder, however many runs show them. The table
+`media` says which runs do; with the last of them the file goes. Files come and go inside
+the database's write transactions, so that two kernels cannot cross.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .. import _media
+from ..config import state_dir
+from ..errors import StoreError
+from ..events import Event, Media, Notice, event_from_dict, event_to_dict
+
+LIMIT = _media.INLINE  # bytes an event keeps itself
+_ORPHAN = 3600.0  # seconds after which a file that no run shows was left by a kernel that died
+_STRAY = ".part"
+
+
+def folder() -> Path:
+    """Where the files lie."""
+    return state_dir() / "media"
+
+
+def light(event: Event) -> dict[str, Any]:
+    """The event's JSON form, with large bytes as their hash."""
+    if not _large(event):
+        return event_to_dict(event)
+    out = event_to_dict(event)
+    out["data"] = ""
+    return out | {"sha256": _hash(event.data), "size": len(event.data)}  # type: ignore[union-attr]
+
+
+def keep(db: sqlite3.Connection, run: str, events: Iterable[Event]) -> None:
+    """Write the large bytes among the events down, and that the run shows them. Inside a write transaction."""
+    for event in events:
+        if _large(event):
+            name = _hash(event.data)  # type: ignore[union-attr]
+            _write(folder() / name, event.data)  # type: ignore[union-attr]
+            db.execute("INSERT OR IGNORE INTO media VALUES (?,?)", (name, run))
+
+
+def whole(data: dict[str, Any]) -> Event | None:
+    """The event that `light` described; a notice in place of bytes that are gone, None for a kind this version does not know."""
+    if not (name := str(data.get("sha256", ""))):
+        return event_from_dict(data)
+    try:
+        found = (folder() / Path(name).name).read_bytes()
+    except OSError:
+        found = b""
+    if _hash(found) != name:
+        kind = str(data.get("media_type", "picture")).partition("/")[0]
+        lost = f"the {kind} of {_media.amount(int(data.get('size', 0)))} is no longer in the log's folder"
+        return Notice(kind="warning", text=lost, run=data.get("run", ""), n=data.get("n", 0), at=data.get("at", 0.0))
+    event = event_from_dict({k: v for k, v in data.items() if k not in ("sha256", "size")})
+    return replace(event, data=found) if isinstance(event, Media) else event
+
+
+def there(data: dict[str, Any]) -> bool:
+    """Whether the event's bytes are in it, or in their file."""
+    name = str(data.get("sha256", ""))
+    return not name or (folder() / Path(name).name).is_file()
+
+
+def drop(db: sqlite3.Connection, runs: Iterable[str]) -> None:
+    """Forget what these runs showed; a file that no run shows any more goes. Inside a write transaction."""
+    db.executemany("DELETE FROM media WHERE run=?", [(r,) for r in runs])
+    if not folder().is_dir():
+        return
+    shown = {row[0] for row in db.execute("SELECT DISTINCT sha256 FROM media").fetchall()}
+    for file in folder().iterdir():
+        if file.name not in shown and (not file.name.endswith(_STRAY) or _age(file) > _ORPHAN):
+            file.unlink(missing_ok=True)
+
+
+def _large(event: Event) -> bool:
+    return isinstance(event, Media) and len(event.data) > LIMIT
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _age(file: Path) -> float:
+    try:
+        return time.time() - file.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _write(file: Path, data: bytes) -> None:
+    if file.is_file():
+        return
+    part = file.with_name(f"{file.name}.{os.getpid()}{_STRAY}")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
+            f.write(data)
+        os.replace(part, file)
+    except OSError as e:
+        part.unlink(missing_ok=True)
+        raise StoreError(
+            f"{file.parent} does not take a file of {_media.amount(len(data))}", seen=str(e), todo="Make room, then `%fm log on`."
+        ) from None
