@@ -6,111 +6,76 @@ import datetime
 import time
 from typing import Any
 
-from . import keys
-from ._loop import wait
-from .catalog import weights
-from .catalog.resolve import aliases, usable_profiles
-from .config import allowed
-from .engines import residents
-from .errors import FmnbError, UsageError
-from .providers import openai_compat, prices
-from .rows import Rows
+from .catalog import filters
+from .catalog.entries import Entry, catalogue
+from .errors import UsageError
+from .rows import Bytes, Rows
 from .store import log as store
 from .types import Response
 
-MODEL_COLUMNS = ("model", "ready", "where", "context", "price_in", "price_out", "licence", "size", "note")
+MODEL_COLUMNS = (
+    *("model", "ready", "where", "context", "inputs", "outputs", "price_in", "price_out", "licence", "size", "memory", "used"),
+    *("source", "note"),
+)
+LOCAL_COLUMNS = ("model", "ready", "size", "memory", "context", "licence", "used", "note")
 LOG_COLUMNS = ("run", "when", "model", "prompt", "text", "finish", "error", "seconds", "input_tokens", "output_tokens", "cost", "source")
-_ASK = 0.9  # seconds in all for asking services which models they have
 
 
 def models(query: str = "", *, ask: bool = True) -> Rows:
     """Which models can be named, and what each needs.
 
-    `query` words must all occur in a row; `local` and `ready` are such words. With `ask`,
-    services on this machine and the one that was named are asked for their lists, within
-    a second. Prices are US dollars per million tokens.
+    Every word of `query` must fit: `local`, `ready`, `free`, `vision`, `image`, `embed`,
+    `<4GB` (on disk), `>100k` (context), or any part of a name, licence or provider. Without
+    words the best known models of each service are listed; with words all that its own list
+    or the price table has. With `ask`, servers on this machine and services with a key are
+    asked for their lists, within a second in all; what could not be asked is said. Prices are
+    US dollars per million tokens.
 
     >>> [r["model"] for r in models("echo", ask=False)]
     ['echo:']
     """
-    rows = [*_local_rows(), *_hosted_rows(query, ask)]
-    words = query.lower().split()
-    for r in rows:
-        if not (allowed("models", r["model"]) and allowed("providers", r["model"].partition(":")[0])):
-            r["ready"], r["note"] = "locked", "not allowed by this machine's administrator"
-    kept = [r for r in rows if all(w in " ".join(str(v).lower() for k, v in r.items()) for w in words)]
-    back = aliases()
-    kept += [
-        {"model": a, "ready": "", "note": f"alias of {m}"}
-        for a, m in back.items()
-        if not words or any(w in f"{a} {m}".lower() for w in words)
-    ]
-    return Rows(kept, MODEL_COLUMNS, "" if kept else f"no model matches {query!r}")
+    found = catalogue(query, ask=ask)
+    rows = [_row(e) for e in found.entries]
+    notes = []
+    if not rows:
+        notes.append(f"no model matches {query!r}; words with a meaning: {', '.join(filters.words())}, <4GB, >100k")
+    if found.more and not query.strip():
+        notes.append("more of " + ", ".join(f"{name} ({n})" for name, n in found.more.items()) + ": name one, or any word")
+    if found.silent:
+        notes.append("not asked: " + ", ".join(f"{name} ({why})" for name, why in found.silent.items()))
+    columns = LOCAL_COLUMNS if "local" in query.split() else MODEL_COLUMNS
+    return Rows(rows, columns, "; ".join(notes))
 
 
-def _local_rows() -> list[dict[str, Any]]:
-    loaded = {str(m.path) for m in residents.loaded()}
-    rows = []
-    short = {}
-    for name in weights.known_names():
-        known = weights.known(name)
-        short[known.source] = name
-        path = weights.locate(known.source)
-        ready = "loaded" if path and str(path) in loaded else "yes" if path else f"%fm pull {name}"
-        rows.append(
-            {"model": name, "ready": ready, "where": "local", "licence": known.licence, "size": _mb(known.size), "note": known.title}
-        )
-    for d in weights.downloaded():
-        if d.source in short:
-            continue
-        rows.append(
-            {
-                "model": d.source,
-                "ready": "loaded" if str(d.path) in loaded else "yes",
-                "where": "local",
-                "licence": d.licence,
-                "size": _mb(d.size),
-            }
-        )
-    rows.append({"model": "echo:", "ready": "yes", "where": "local", "note": "repeats what it is told; for tests and bug reports"})
-    return rows
+def _row(e: Entry) -> dict[str, Any]:
+    return {
+        "model": e.model,
+        "ready": e.ready,
+        "where": e.where,
+        "context": e.context,
+        "inputs": ", ".join(e.inputs),
+        "outputs": ", ".join(e.outputs) if e.chat or "text" not in e.outputs else "text (completes)",
+        "price_in": e.price_in,
+        "price_out": e.price_out,
+        "licence": e.licence,
+        "size": None if e.size is None else Bytes(e.size),
+        "memory": None if e.memory is None else Bytes(e.memory),
+        "used": None if e.used is None else datetime.datetime.fromtimestamp(e.used),
+        "source": e.source if e.at is None else f"{e.source}, {_ago(time.time() - e.at)}",
+        "note": e.note,
+    }
 
 
-def _mb(size: int | None) -> str:
-    return f"{size / 1e6:,.0f} MB" if size else ""
+def _ago(seconds: float) -> str:
+    """How long ago, roughly.
 
-
-def _hosted_rows(query: str, ask: bool) -> list[dict[str, Any]]:
-    found = wait(openai_compat.afind_local(_ASK / 3)) if ask else {}
-    rows: list[dict[str, Any]] = []
-    for p in usable_profiles():
-        name = p.name
-        if p.local:
-            rows += [
-                {"model": f"{name}:{m}", "ready": "yes", "where": "local", "note": f"served by {p.label}"} for m in found.get(name, ())
-            ]
-            continue
-        have = not p.needs_key or bool(keys.status(p.key_env, name))
-        names = p.models
-        if ask and have and name in query.split():
-            try:
-                names = tuple(wait(openai_compat.models(p, _ASK)))
-            except FmnbError:
-                pass  # the curated names stand
-        for m in names:
-            price_in, price_out = prices.per_million(p, m) if name in query.lower() else (None, None)
-            rows.append(
-                {
-                    "model": f"{name}:{m}",
-                    "ready": "yes" if have else f"%fm key set {name}",
-                    "where": p.where,
-                    "price_in": price_in,
-                    "price_out": price_out,
-                }
-            )
-        if not names:
-            rows.append({"model": f"{name}:…", "ready": "yes" if have else f"%fm key set {name}", "where": p.where})
-    return rows
+    >>> _ago(30), _ago(7200), _ago(200_000)
+    ('now', '2 h ago', '2 d ago')
+    """
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return "now"
 
 
 def log(query: str = "", *, limit: int = 30, model: str = "", days: float | None = None, open: bool = False) -> Rows:

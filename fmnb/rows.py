@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     import pandas
 
 _WIDE = 60
+_LONG = 200  # rows shown; the rest is there
+
+
+class Bytes(int):
+    """A number of bytes that shows itself as people read it.
+
+    >>> str(Bytes(98_362_432)), Bytes(3) + 1
+    ('98 MB', 4)
+    """
+
+    def __str__(self) -> str:
+        return f"{self / 1e9:,.1f} GB" if self >= 1e9 else f"{self / 1e6:,.0f} MB" if self >= 1e6 else f"{self / 1e3:,.0f} kB"
 
 
 class Rows(list[dict[str, Any]]):
@@ -41,14 +53,18 @@ class Rows(list[dict[str, Any]]):
         if not self:
             return self.note or "nothing"
         shown = self._shown()
-        cells = [[_cell(r.get(c)) for c in shown] for r in self]
+        cells = [[_cell(r.get(c)) for c in shown] for r in self[:_LONG]]
         widths = [max(len(c), *(len(row[i]) for row in cells)) for i, c in enumerate(shown)]
         right = [all(isinstance(r.get(c), (int, float)) or r.get(c) is None for r in self) for c in shown]
         lines = [
             "  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, right, strict=True)).rstrip()
             for row in [shown, *cells]
         ]
-        return "\n".join([*lines, *([self.note] if self.note else [])])
+        return "\n".join([*lines, *self._notes()])
+
+    def _notes(self) -> list[str]:
+        more = [f"and {len(self) - _LONG} more; name fewer, or take `.df`"] if len(self) > _LONG else []
+        return [*more, *([self.note] if self.note else [])]
 
     __repr__ = __str__
 
@@ -61,9 +77,10 @@ class Rows(list[dict[str, Any]]):
         shown = self._shown()
         head = "".join(f'<th scope="col" style="text-align:left">{html.escape(c)}</th>' for c in shown)
         body = "".join(
-            "<tr>" + "".join(f'<td style="text-align:left">{html.escape(_cell(r.get(c)))}</td>' for c in shown) + "</tr>" for r in self
+            "<tr>" + "".join(f'<td style="text-align:left">{html.escape(_cell(r.get(c)))}</td>' for c in shown) + "</tr>"
+            for r in self[:_LONG]
         )
-        note = f'<p style="opacity:.75">{html.escape(self.note)}</p>' if self.note else ""
+        note = "".join(f'<p style="opacity:.75">{html.escape(n)}</p>' for n in self._notes())
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 

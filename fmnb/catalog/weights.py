@@ -57,7 +57,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A row of `known.toml`. Sizes in bytes, None where not known; `download` is what travels."""
+    """A row of `known.toml`. Sizes in bytes, None where not known; `download` is what travels; `makes` is "" for text."""
 
     alias: str
     source: str
@@ -67,6 +67,7 @@ class Known:
     size: int | None = None
     download: int | None = None
     licence: str = ""
+    makes: str = ""
 
 
 @dataclass(frozen=True, slots=True)

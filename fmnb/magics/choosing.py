@@ -34,8 +34,9 @@ def use(rest: str, shell: Any) -> None:
 
 
 def models(rest: str, shell: Any) -> Any:
-    """The table of models."""
-    return listing.models(rest)
+    """The table of models; `--local` shows what is on this machine: size, memory, licence, last use."""
+    words, flags = flags_of(rest, "--local")
+    return listing.models(" ".join(["local", *words] if flags else words))
 
 
 def alias(rest: str, shell: Any) -> Any:

@@ -7,6 +7,7 @@ redirect. A failure of the exchange becomes one of fmnb's errors here.
 from __future__ import annotations
 
 import asyncio
+import fnmatch
 import importlib
 import os
 import sys
@@ -52,17 +53,26 @@ async def secret(p: Profile) -> str:
 async def connect(p: Profile, secret: str) -> tuple[Any, Any]:
     """The client, and the options that go with each of its requests. Belongs to the running loop."""
     around = tuple(map(os.environ.get, _ENVIRONMENT))
-    headers = tuple(p.headers.items())
+    headers = (*p.headers.items(), *_from_environment(p))
     ident = (id(asyncio.get_running_loop()), os.getpid(), p.base_url, p.auth, secret, headers, p.connect_timeout, p.read_timeout, around)
     found = _clients.get(ident)
     if found is None:
         if "openai" not in sys.modules:  # half a second of work
             await _aside(lambda: importlib.import_module("openai"))
-        found = _clients[ident] = _new(p, secret)
+        found = _clients[ident] = _new(p, secret, dict(headers))
     return found
 
 
-def _new(p: Profile, secret: str) -> tuple[Any, Any]:
+def _from_environment(p: Profile) -> list[tuple[str, str]]:
+    """Headers whose values are secrets in the environment; they go where a key may go."""
+    if not p.header_env or not any(fnmatch.fnmatchcase(p.host, pattern) for pattern in p.key_hosts):
+        return []
+    if p.base_url.startswith("http://") and not p.local:
+        return []
+    return [(header, value) for header, variable in p.header_env.items() if (value := os.environ.get(variable, "").strip())]
+
+
+def _new(p: Profile, secret: str, own: dict[str, str]) -> tuple[Any, Any]:
     openai = require("openai", "all", "to call hosted models")
     import httpx2
 
@@ -84,7 +94,7 @@ def _new(p: Profile, secret: str) -> tuple[Any, Any]:
         base_url=p.base_url,
         max_retries=0,
         timeout=timeout,
-        default_headers={**headers, **p.headers},
+        default_headers={**headers, **own},
         http_client=httpx2.AsyncClient(
             timeout=timeout,
             limits=limits,

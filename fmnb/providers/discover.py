@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from .._loop import wait
@@ -16,13 +18,30 @@ _SECONDS = 10.0
 _listed: dict[str, tuple[str, ...]] = {}  # address -> models it named when it was last asked
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model as its service lists it; what the service does not tell is None or empty. Prices are US dollars per million tokens."""
+
+    name: str
+    context: int | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    price_in: float | None = None
+    price_out: float | None = None
+
+
 async def models(p: Profile, timeout: float = _SECONDS) -> list[str]:
     """Names of the models the service lists now, within `timeout` seconds; its curated ones where it lists none.
 
     Raises the errors of a call: no key, no connection, ...
     """
+    return [m.name for m in await listed(p, timeout)] or list(p.models)
+
+
+async def listed(p: Profile, timeout: float = _SECONDS) -> list[Listed]:
+    """The models the service lists now and what it tells of each; empty where it lists none. Raises the errors of a call."""
     if p.models_shape == "none":
-        return list(p.models)
+        return []
     key = await secret(p)
     try:
         async with asyncio.timeout(timeout):
@@ -39,10 +58,41 @@ async def models(p: Profile, timeout: float = _SECONDS) -> list[str]:
         document if isinstance(document, list) else document.get("data") or document.get("models") if isinstance(document, dict) else None
     )
     if rows is None:
+        if isinstance(document, dict) and ("data" in document or "models" in document):
+            return []  # a list, and nothing on it
         raise faults.junk(p, response.text, 0, key)
-    found = [str(r.get("id") or r.get("name")).removeprefix("models/") for r in rows if isinstance(r, dict)]
-    _listed[p.base_url] = tuple(found)
-    return found or list(p.models)
+    found = [_listed_model(r) for r in rows if isinstance(r, dict) and (r.get("id") or r.get("name"))]
+    _listed[p.base_url] = tuple(m.name for m in found)
+    return found
+
+
+def _listed_model(row: dict[str, Any]) -> Listed:
+    """One entry of a list. The fields are those of OpenRouter, Together, Groq, vLLM and LM Studio; each service fills some."""
+    kinds = row.get("architecture") if isinstance(row.get("architecture"), dict) else {}
+    price = row.get("pricing") if isinstance(row.get("pricing"), dict) else {}
+    context = next((v for k in ("context_length", "context_window", "max_model_len", "max_context_length") if (v := row.get(k))), None)
+    per_token = 1e6 if "prompt" in price else 1.0  # OpenRouter counts a token, Together a million
+    return Listed(
+        name=str(row.get("id") or row.get("name")).removeprefix("models/"),
+        context=context if isinstance(context, int) else None,
+        inputs=_words(kinds.get("input_modalities")),
+        outputs=_words(kinds.get("output_modalities")),
+        price_in=_money(price.get("prompt", price.get("input")), per_token),
+        price_out=_money(price.get("completion", price.get("output")), per_token),
+    )
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
+
+
+def _money(value: Any, times: float) -> float | None:
+    """A price; a service writes -1 where it varies."""
+    try:
+        price = float(value) * times
+    except (TypeError, ValueError):
+        return None
+    return price if 0 <= price < float("inf") else None
 
 
 async def nearby(p: Profile) -> tuple[str, ...]:

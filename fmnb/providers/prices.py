@@ -5,6 +5,7 @@ An unknown price is None, never 0. A model on this machine costs 0.
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 import sys
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from .._loop import worker
 from .._require import require
 from ..types import Usage
+from .discover import Listed
 from .profiles import Profile
 
 
@@ -49,6 +51,29 @@ def context(profile: Profile, model: str) -> int | None:
     """Context length in tokens, where the price table knows it."""
     found = None if profile.local else _facts(profile, model)
     return getattr(found.model, "context_window", None) if found else None
+
+
+def table(profile: Profile) -> list[Listed]:
+    """The models of this provider that the price table has and that are not about to go, with context and prices."""
+    if not profile.prices:
+        return []
+    require("genai_prices", "all", "to know prices")
+    snapshot = importlib.import_module("genai_prices.data_snapshot").get_snapshot()
+    found = next((p for p in snapshot.providers if p.id == profile.prices), None)
+    rows = [] if found is None else [m for m in found.models if not m.deprecated and ":" not in m.id and not m.id.endswith("-")]
+    rows = [m for m in rows if any(fnmatch.fnmatchcase(m.id, pattern) for pattern in profile.offers)]
+    return [Listed(m.id, m.context_window, (), (), *per_million(profile, m.id)) for m in rows]
+
+
+def edition() -> str:
+    """Which edition of the price table this is: the package's version.
+
+    >>> edition().startswith("genai-prices ")
+    True
+    """
+    from importlib.metadata import version
+
+    return f"genai-prices {version('genai-prices')}"
 
 
 async def load() -> None:

@@ -26,7 +26,9 @@ class Profile:
 
     Times are seconds. `auth` is "bearer" or the name of the header that carries the key;
     `ignores` lists options the service accepts and does not act on; `key_hosts` are the hosts
-    (patterns as in a shell) to which the key found in `key_env` may go.
+    (patterns as in a shell) to which the key found in `key_env` may go, and what `header_env`
+    (header -> variable) names; `slow` says why a first answer may be long in coming; `offers`
+    are patterns of the names in its price table that this address serves.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Profile:
     key_hosts: tuple[str, ...] = ()
     auth: str = "bearer"
     headers: dict[str, str] = field(default_factory=dict)
+    header_env: dict[str, str] = field(default_factory=dict)
     max_tokens_field: str = "max_tokens"
     stream_options: bool = True
     reasoning_fields: tuple[str, ...] = ("reasoning_content", "reasoning")
@@ -49,9 +52,11 @@ class Profile:
     models: tuple[str, ...] = ()
     port: int | None = None
     start_hint: str = ""
+    slow: str = ""
     connect_timeout: float = 15
     read_timeout: float = 300
     prices: str = ""
+    offers: tuple[str, ...] = ("*",)
     notes: str = ""
     ended: str = ""
     successor: str = ""

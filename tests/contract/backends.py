@@ -19,7 +19,13 @@ from fmnb.providers import echo, openai_compat
 from fmnb.providers.profiles import Profile, names, profile
 
 # Services whose address is the customer's own: any address will do, it is replaced.
-OWN_ADDRESS = {"azure": "AZURE_OPENAI_BASE_URL", "databricks": "DATABRICKS_BASE_URL"}
+OWN_ADDRESS = {
+    "azure": "AZURE_OPENAI_BASE_URL",
+    "databricks": "DATABRICKS_BASE_URL",
+    "modal": "MODAL_BASE_URL",
+    "beam": "BEAM_BASE_URL",
+    "saturn": "SATURN_DEPLOYMENT_URL",
+}
 
 
 @dataclass(frozen=True)

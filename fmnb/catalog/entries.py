@@ -1,0 +1,251 @@
+"""What the catalogue knows of every model that can be named: one Entry each, from the folder, the tables and the services' own lists."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .. import keys
+from .._loop import wait
+from .._names import ENGINES, load
+from ..config import allowed
+from ..engines import residents
+from ..errors import FmnbError
+from ..providers import openai_compat, prices
+from ..providers.discover import Listed
+from ..providers.profiles import Profile
+from ..types import ModelCard
+from . import filters, listed, weights
+from .resolve import aliases, engine_for, usable_profiles
+
+ASK = 0.85  # seconds in all for asking others; the whole table is to be there within one
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One model that can be named.
+
+    `ready` is yes, loaded, locked, or what must be done first; `where` is "local" or the
+    host that sees a request; sizes are bytes, prices US dollars per million tokens, `used`
+    and `at` (when `source` told us this) seconds since the epoch. None is not known.
+    """
+
+    model: str
+    provider: str
+    ready: str = ""
+    where: str = "local"
+    local: bool = True
+    context: int | None = None
+    inputs: tuple[str, ...] = ("text",)
+    outputs: tuple[str, ...] = ("text",)
+    chat: bool = True
+    price_in: float | None = None
+    price_out: float | None = None
+    licence: str = ""
+    size: int | None = None
+    memory: int | None = None
+    used: float | None = None
+    source: str = ""
+    at: float | None = None
+    note: str = ""
+
+    @property
+    def words(self) -> str:
+        """Everything in it that one may search for."""
+        return " ".join((self.model, self.provider, self.ready, self.where, self.licence, self.note, *self.inputs, *self.outputs)).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The entries, how many more there are for a provider that was not named, and why each silent one is silent."""
+
+    entries: tuple[Entry, ...]
+    more: dict[str, int]
+    silent: dict[str, str]
+
+
+def catalogue(query: str = "", *, ask: bool = True) -> Catalogue:
+    """The models that fit `query` (see `filters`). With `ask`, servers here and services with a key are asked, within a second in all."""
+    began = time.monotonic()
+    tests = filters.tests(query)
+    served: dict[str, tuple[str, ...]] = {}
+    silent: dict[str, str] = {}
+    profiles = usable_profiles()
+    if ask:
+        served = wait(openai_compat.afind_local(ASK / 3))
+        silent = listed.ask([p for p in profiles if _worth_asking(p, query)], ASK - (time.monotonic() - began))
+    more: dict[str, int] = {}
+    found = list(_local())
+    for p in profiles:
+        found += _served(p, served.get(p.name, ())) if p.local else _hosted(p, bool(query.strip()), more)
+    found = [_locked(e) for e in found]
+    kept = [e for e in found if all(t(e) for t in tests)]
+    by_name = {e.model: e for e in found}
+    for name, model in aliases().items():
+        meant = by_name.get(model) or Entry(model, model.partition(":")[0])
+        if all(t(meant) or t(replace(meant, model=name)) for t in tests):
+            kept.append(replace(meant, model=name, note=f"alias of {model}"))
+    return Catalogue(tuple(kept), more, silent)
+
+
+def _worth_asking(p: Profile, query: str) -> bool:
+    if p.local or p.models_shape == "none" or (p.needs_key and not keys.status(p.key_env, p.name)):
+        return False
+    known = listed.remembered(p)
+    return known is None or p.name in query.lower().split() or time.time() - known.at > listed.FRESH
+
+
+def _locked(e: Entry) -> Entry:
+    if allowed("models", e.model) and allowed("providers", e.provider):
+        return e
+    return replace(e, ready="locked", note="not allowed by this machine's administrator")
+
+
+def _local() -> Iterator[Entry]:
+    """Weights: the known ones, whether here or not, and what else lies in the models folder."""
+    in_memory = {str(m.path): m for m in residents.loaded()}
+    here = {str(d.path): d for d in weights.downloaded()}
+    shown = set()
+    for name in weights.known_names():
+        row = weights.known(name)
+        path = _located(row.source)
+        shown.add(row.source)
+        entry = Entry(
+            name,
+            row.source.partition(":")[0],
+            ready="yes" if path else f"%fm pull {name}",
+            price_in=0.0,
+            price_out=0.0,
+            licence=row.licence,
+            size=row.size or row.download,
+            source="table of fmnb",
+            note=row.title,
+        )
+        if row.makes:
+            entry = replace(entry, outputs=(row.makes,), chat=False)
+        yield _with_file(entry, path, here, in_memory)
+    for d in here.values():
+        if d.source not in shown:
+            entry = Entry(d.source, d.source.partition(":")[0], ready="yes", price_in=0.0, price_out=0.0, licence=d.licence, size=d.size)
+            yield _with_file(entry, d.path, here, in_memory)
+    yield Entry(
+        "echo:",
+        "echo",
+        ready="yes",
+        price_in=0.0,
+        price_out=0.0,
+        licence="Apache-2.0",
+        source="fmnb itself",
+        note="repeats what it is told; for tests and bug reports",
+    )
+
+
+def _located(source: str) -> Path | None:
+    try:
+        return weights.locate(source)
+    except FmnbError:  # damaged, or several: said when somebody names it
+        return None
+
+
+def _with_file(e: Entry, path: Path | None, here: dict[str, weights.Pulled], in_memory: dict[str, residents.Loaded]) -> Entry:
+    """What the file itself tells of a model that is here."""
+    if path is None:
+        return e
+    pulled, loaded, card = here.get(str(path)), in_memory.get(str(path)), _card(path, e.model)
+    if card is not None:
+        e = replace(
+            e,
+            context=card.context,
+            inputs=card.inputs,
+            outputs=card.outputs,
+            chat=card.chat,
+            licence=e.licence or card.licence,
+            size=card.size or e.size,
+            memory=card.memory,
+            source="the file",
+        )
+    if loaded is not None:
+        e = replace(e, ready="loaded", memory=loaded.memory or e.memory)
+    return replace(e, used=pulled.used) if pulled else e
+
+
+def _card(path: Path, name: str) -> ModelCard | None:
+    try:
+        card: ModelCard = load(ENGINES[engine_for(path)])(path, name).card
+        return card
+    except (FmnbError, ImportError, OSError):  # its engine's packages are not installed, or the file is damaged
+        return None
+
+
+def _served(p: Profile, names: tuple[str, ...]) -> Iterator[Entry]:
+    for m in names:
+        yield Entry(
+            f"{p.name}:{m}",
+            p.name,
+            ready="yes",
+            price_in=0.0,
+            price_out=0.0,
+            source="the server",
+            at=time.time(),
+            note=f"served by {p.label}",
+        )
+
+
+def _hosted(p: Profile, all_of_them: bool, more: dict[str, int]) -> Iterator[Entry]:
+    """The curated models of a service; with `all_of_them` also those of its list, or of the price table where no list is known."""
+    known = listed.remembered(p)
+    theirs = {m.name: m for m in (known.models if known else prices.table(p))}
+    source, at = (f"{p.label}'s list", known.at) if known else (prices.edition(), None)
+    names = [*p.models, *(m for m in theirs if m not in p.models)]
+    if not all_of_them:
+        if rest := len(names) - len(p.models):
+            more[p.name] = rest
+        names = list(p.models)
+    have = not p.needs_key or bool(keys.status(p.key_env, p.name))
+    blank = Entry(
+        f"{p.name}:…",
+        p.name,
+        ready="yes" if have else f"%fm key set {p.name}",
+        where=p.where,
+        local=False,
+        inputs=(),
+        outputs=(),
+        note=p.notes,
+    )
+    for name in names:
+        yield _hosted_entry(p, name, theirs.get(name) or Listed(name), replace(blank, note=""), source if name in theirs else "", at)
+    if not names:
+        yield blank
+
+
+def _hosted_entry(p: Profile, name: str, told: Listed, blank: Entry, source: str, at: float | None) -> Entry:
+    price_in, price_out = told.price_in, told.price_out
+    context = told.context
+    if price_in is None and p.prices:
+        price_in, price_out = prices.per_million(p, name)
+        context = context or prices.context(p, name)
+    inputs, outputs = told.inputs, told.outputs
+    if name in p.models and not inputs:  # the curated ones were looked at by hand
+        inputs = ("text", *(["image"] if p.images else []), *(["file"] if p.files else []))
+    if any(fnmatch.fnmatchcase(name, pattern) for pattern in getattr(p, "image_models", ())):
+        outputs = ("image",)
+    elif "embed" in name.lower():
+        outputs = ("vector",)
+    elif name in p.models and not outputs:
+        outputs = ("text",)
+    facts = source or (prices.edition() if price_in is not None else "table of fmnb")
+    return dataclasses.replace(
+        blank,
+        model=f"{p.name}:{name}",
+        context=context,
+        inputs=inputs,
+        outputs=outputs,
+        price_in=price_in,
+        price_out=price_out,
+        source=facts,
+        at=at,
+    )
