@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .._names import BACKENDS, ENGINES, load
 from ..backend import Backend
 from ..config import check_allowed, settings
-from ..errors import LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
+from ..errors import FmnbError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
 
 if TYPE_CHECKING:
     from ..providers.profiles import Profile
@@ -219,13 +219,33 @@ def _object(value: Any, name: str) -> Target:
     raise ModelError("This object is not a model", seen=type(value).__name__, todo="Name a model, or pass an fm.Model.")
 
 
-def _unknown(name: str) -> UnknownModelError:
+def _unknown(name: str) -> FmnbError:
+    """The error for a name nobody knows: where a well-known name leads, else the nearest ones."""
+    from .signposts import plain, signpost  # a table that is read when a name is not understood
+
+    profiles = _providers_room()
+    head = name.partition(":")[0].partition("/")[0]
+    for p in profiles.names(ended=True):  # OctoML/llama, co:here, Saturn-Cloud
+        if p in (plain(name), plain(head)) and not name.startswith(f"{p}:"):
+            if p not in profiles.names():
+                profiles.profile(p)  # one that ended says so
+            models = next((row.models for row in usable_profiles() if row.name == p), ())
+            return UnknownModelError(
+                "A model of a service is written provider:name", seen=repr(name), todo=f"{p}:{models[0] if models else 'MODEL'}."
+            )
+    if post := signpost(name):
+        return UnknownModelError(post.title, seen=repr(name), todo=post.todo)
     known = [*_weights_room().known_names(), *aliases(), "echo:"]
-    for p in usable_profiles():
-        known += [f"{p.name}:{m}" for m in p.models] or [f"{p.name}:"]
-    provider = name.partition(":")[0]
-    near = difflib.get_close_matches(name, known, 3, 0.6) or [n for n in known if n.endswith(":" + name)][:3]
+    for row in usable_profiles():
+        known += [f"{row.name}:{m}" for m in row.models] or [f"{row.name}:"]
+    tails: dict[str, str] = {}
+    for n in known:
+        tails.setdefault(n.partition(":")[2].rpartition("/")[2], n)
+    near = [n for tail, n in tails.items() if len(name) > 3 and tail.startswith(name)][:3]  # a model's name without its provider
+    near = near or difflib.get_close_matches(name, known, 3, 0.6)
+    if not near and ":" not in name:
+        near = [tails[t] for t in difflib.get_close_matches(name, [t for t in tails if t], 3, 0.6)]
     if ":" in name and not near:
-        near = [f"{p}:" for p in difflib.get_close_matches(provider, [*_providers_room().names(), *BACKENDS, *ENGINES, *SCHEMES], 2)]
+        near = [f"{p}:" for p in difflib.get_close_matches(head, [*profiles.names(), *BACKENDS, *ENGINES, *SCHEMES], 2)]
     todo = f"Did you mean {' or '.join(near)}?" if near else "Names look like provider:name. `%fm models` lists what is known."
     return UnknownModelError("No model of that name", seen=repr(name), todo=todo)
