@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from ..backend import estimate_tokens
@@ -17,7 +18,7 @@ from ..config import check_allowed
 from ..errors import ContentFilterError, EmptyAnswerError, FmnbError, ServerError
 from ..events import Event, Notice, Used
 from ..types import ModelCard, Request, TokenCount
-from . import client, faults, prices, wire
+from . import client, faults, images, prices, wire
 from .client import find_key
 from .discover import afind_local, find_local, models, nearby
 from .profiles import Profile
@@ -69,6 +70,7 @@ class OpenAICompatible:
             missing=f"a key: `%fm key set {p.name}`" if p.needs_key and find_key(p) is None else "",
             source="price table" if into is not None and not p.local else "profile",
         )
+        self._card = images.card(p, self.model, self._card)
         return self._card
 
     def count(self, request: Request) -> TokenCount:
@@ -77,11 +79,18 @@ class OpenAICompatible:
 
     def deterministic(self, request: Request) -> bool:
         """Temperature 0, or a seed where the service honours one."""
+        if images.makes(self.profile, self.model):
+            return images.seeded(self.profile, self.model, request)
         return request.temperature == 0 or (request.seed is not None and "seed" not in self.profile.ignores)
 
     async def stream(self, request: Request) -> AsyncIterator[Event]:
         """Answer one request; closing the iterator closes the socket."""
         p, model = self.profile, self.model
+        if images.makes(p, model):
+            async with aclosing(images.stream(p, model, request)) as events:
+                async for event in events:
+                    yield event
+            return
         secret = await client.secret(p)
         response, lost = await _send(p, model, request, secret)
         answer = Answer(p.reasoning_fields)

@@ -60,6 +60,13 @@ class Profile:
     notes: str = ""
     ended: str = ""
     successor: str = ""
+    image_api: str = ""
+    image_models: tuple[str, ...] = ()
+    video_models: tuple[str, ...] = ()
+    image_fields: dict[str, str] = field(default_factory=lambda: {"size": "size", "n": "n"})
+    image_format: str = ""
+    image_edits: str = ""
+    image_hosts: tuple[str, ...] = ()
 
     @property
     def host(self) -> str:
@@ -91,6 +98,8 @@ _CHOICES = {
     "max_tokens_field": ("max_tokens", "max_completion_tokens"),
     "schema": ("json_schema", "json_object", "none"),
     "models_shape": ("data", "list", "none"),
+    "image_api": ("", "openai", "gemini", "huggingface", "runway"),
+    "image_edits": ("", "multipart", "json", "reference"),
 }
 
 

@@ -146,10 +146,10 @@ def _picture(r: Response) -> list[str]:
     if not r.media:
         return []
     size, seed, seeds, steps = (r.extra.get(k) for k in ("size", "seed", "seeds", "steps"))
-    many = isinstance(seeds, list) and len(seeds) > 1
+    several = ", ".join(map(str, seeds)) if isinstance(seeds, list) and len(seeds) > 1 else ""
     return [
         *([str(size)] if size else []),
-        *([f"seeds {', '.join(map(str, seeds))}"] if many else [f"seed {seed}"] if seed is not None else []),
+        *([f"seeds {several}"] if several else [f"seed {seed}"] if seed is not None else []),
         *([f"{steps} steps"] if steps else []),
     ]
 
