@@ -8,10 +8,11 @@ from typing import Any
 from .errors import MissingPackageError
 
 
-def require(module: str, extra: str, why: str) -> Any:
+def require(module: str, extra: str, why: str, *, package: str = "") -> Any:
     """Import `module`, or say which pip line brings it.
 
-    `extra` is the fmnb extra that holds it; `why` completes "is needed ...".
+    `extra` is the fmnb extra that holds it, `package` its own name where none does; `why`
+    completes "is needed ...".
 
     >>> require("json", "lab", "to read JSON").__name__
     'json'
@@ -21,7 +22,8 @@ def require(module: str, extra: str, why: str) -> Any:
     except ModuleNotFoundError as e:
         if e.name and e.name.split(".")[0] != module.split(".")[0]:
             raise  # the package is there and broken inside: a bug, shown whole
+        wanted = package or f'"fmnb[{extra}]"'
         raise MissingPackageError(
-            f"The package {module.split('.')[0]} is needed {why}",
-            todo=f'Run `%pip install "fmnb[{extra}]"`, then run this cell again.',
+            f"The package {package or module.split('.')[0]} is needed {why}",
+            todo=f"Run `%pip install {wanted}`, then run this cell again.",
         ) from None

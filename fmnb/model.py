@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ._loop import drain
+from ._names import load
 from .catalog.resolve import resolve
 from .events import Fold, Sink, TextDelta, emit
 from .performing import aperform, cancel, events_of, finish, perform
@@ -122,6 +123,14 @@ class Model:
     def stream(self, prompt: Any, **options: Any) -> Stream:
         """As `fm.stream`, with this model."""
         return stream(prompt, self, **{**self.defaults, **options})
+
+    def as_langchain(self) -> Any:
+        """This model as a LangChain `BaseChatModel`. Needs langchain-core."""
+        return load("fmnb.bridges:langchain")(self)
+
+    def as_llamaindex(self) -> Any:
+        """This model as a LlamaIndex `LLM`. Needs llama-index-core."""
+        return load("fmnb.bridges:llamaindex")(self)
 
     def __repr__(self) -> str:
         return f"Model({self.name!r})"

@@ -82,7 +82,7 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
     'stays here'
     """
     if not isinstance(name, str):
-        return _object(name, getattr(name, "name", type(name).__name__))
+        return _object(name, _name_of(name))
     asked = name = name.strip()
     alias = None if ":" in name else aliases().get(name)  # a full name means itself, whatever a settings file calls it
     built_in = ":" not in name and name in _weights_room().known_names()
@@ -200,23 +200,42 @@ def source_of(name: str) -> str:
 
 
 def _is_model(value: Any) -> bool:
-    return (
-        isinstance(value, Target)
-        or isinstance(getattr(value, "target", None), Target)
-        or (hasattr(value, "stream") and hasattr(value, "card"))
-    )
+    """Whether a notebook object can answer. A number or a frame never looks like it, so no library is asked about most values."""
+    if isinstance(value, Target) or isinstance(getattr(value, "target", None), Target) or _is_backend(value):
+        return True
+    return not isinstance(value, (str, bytes, int, float, list, tuple, dict, set, type(None))) and bool(_objects_room().is_model_like(value))
+
+
+def _is_backend(value: Any) -> bool:
+    return hasattr(value, "stream") and hasattr(value, "card") and not isinstance(value, type)
+
+
+def _objects_room() -> Any:
+    from ..providers import objects
+
+    return objects
 
 
 def _object(value: Any, name: str) -> Target:
-    """A notebook object: a Model, or anything that is a Backend."""
+    """A notebook object: a Model, anything that is a Backend, a function, a chain or engine of another library."""
     inner = value if isinstance(value, Target) else getattr(value, "target", None)
     if isinstance(inner, Target):
         return inner
-    if hasattr(value, "stream") and hasattr(value, "card"):
-        if settings().lock("providers") is not None:
-            raise LockedError("This machine's administrator allows listed providers alone", seen=f"the notebook object {name}")
-        return Target(name, f"object:{name}", value.card.where, value.card.local, lambda: value, known=False)
-    raise ModelError("This object is not a model", seen=type(value).__name__, todo="Name a model, or pass an fm.Model.")
+    if not _is_model(value):
+        raise ModelError(
+            "This object is not a model", seen=type(value).__name__, todo="Name a model, or pass an fm.Model, a function, a chain or an engine."
+        )
+    if settings().lock("providers") is not None:
+        raise LockedError("This machine's administrator allows listed providers alone", seen=f"the notebook object {name}")
+    if not _is_backend(value):
+        value = _objects_room().backend(value, name)
+    return Target(name, f"object:{name}", value.card.where, value.card.local, lambda: value, known=False)
+
+
+def _name_of(value: Any) -> str:
+    """What an object that came without a variable is called."""
+    given = getattr(value, "name", None) or getattr(value, "__name__", None)
+    return given if isinstance(given, str) else type(value).__name__
 
 
 def _unknown(name: str) -> FmnbError:

@@ -68,8 +68,8 @@ async def listed(p: Profile, timeout: float = _SECONDS) -> list[Listed]:
 
 def _listed_model(row: dict[str, Any]) -> Listed:
     """One entry of a list. The fields are those of OpenRouter, Together, Groq, vLLM and LM Studio; each service fills some."""
-    kinds = row.get("architecture") if isinstance(row.get("architecture"), dict) else {}
-    price = row.get("pricing") if isinstance(row.get("pricing"), dict) else {}
+    kinds: dict[str, Any] = found if isinstance(found := row.get("architecture"), dict) else {}
+    price: dict[str, Any] = found if isinstance(found := row.get("pricing"), dict) else {}
     context = next((v for k in ("context_length", "context_window", "max_model_len", "max_context_length") if (v := row.get(k))), None)
     per_token = 1e6 if "prompt" in price else 1.0  # OpenRouter counts a token, Together a million
     return Listed(
