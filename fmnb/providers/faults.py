@@ -42,10 +42,12 @@ _CONTEXT = re.compile(
 )
 _FILTER = re.compile(r"(?i)content[_ ](?:filter|policy|management)|responsibleai|safety (?:system|policy)|flagged|moderation")
 _NO_CREDIT = re.compile(
-    r"(?i)insufficient[_ ](?:quota|balance|credits?|funds)|billing[_ ]hard|exceeded your current quota|out of credits?|no credits?"
+    r"(?i)insufficient[_ ](?:quota|balance|credits?|funds)|billing[_ ](?:hard|error)|exceeded your current quota|out of credits?|no credits?"
+    r"|credit balance is too low"
 )
 _NO_MODEL = re.compile(
     r"(?i)model_?not_?found|\bmodels?\b.{0,120}(?:not found|does(?: not|n't) exist|not exist|unknown|not supported|unavailable|invalid)|(?:unknown|invalid|no such) model|deploymentnotfound|not a valid model"
+    r"|^model: \S+$"
 )
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+|\d+")
 _LIMITS = (
@@ -92,7 +94,7 @@ def from_status(
             seen=seen,
             todo=f"Check {' or '.join(profile.key_env) or 'the key'}, or run `%fm key set {profile.name}`; a key for one project may not reach every model.",
         )
-    if status == 402 or (status == 429 and (_NO_CREDIT.search(code) or _NO_CREDIT.search(text))):
+    if status == 402 or (status in (400, 429) and (_NO_CREDIT.search(code) or _NO_CREDIT.search(text))):
         return RateLimitError(
             f"The account at {who} has no credit left", seen=seen, todo="Add credit there, or use another model.", retryable=False
         )
@@ -119,7 +121,8 @@ def from_status(
     if status in (408, 504):
         return CallTimeoutError(f"{who} took too long", seen=seen, todo="Try again.", billed=None, retry_after=retry_after(headers))
     if status >= 500:
-        return ServerError(f"{who} failed", seen=seen, todo="Try again in a moment.", billed=None, retry_after=retry_after(headers))
+        what = f"{who} is overloaded" if status == 529 else f"{who} failed"
+        return ServerError(what, seen=seen, todo="Try again in a moment.", billed=None, retry_after=retry_after(headers))
     return BadRequestError(
         f"{who} refused the request",
         seen=seen,
@@ -138,11 +141,21 @@ def unknown_model(profile: Profile, model: str, seen: str, known: tuple[str, ...
     return UnknownModelError(f"{profile.label} has no model '{model}'", seen=seen, todo=todo)
 
 
+# The status an error has when it comes before the stream, by the name it has inside one.
+_STATUS = {
+    **{"invalid_request_error": 400, "invalid_prompt": 400, "context_length_exceeded": 400, "content_filter": 400},
+    **{"authentication_error": 401, "billing_error": 402, "permission_error": 403, "not_found_error": 404, "request_too_large": 413},
+    **{"rate_limit_exceeded": 429, "rate_limit_error": 429, "insufficient_quota": 429},
+    **{"api_error": 500, "server_error": 500, "timeout_error": 504, "overloaded_error": 529},
+}
+
+
 def from_stream_error(profile: Profile, model: str, error: Any, characters: int, secret: str) -> FmnbError:
     """An error that came inside a stream which had begun with 200."""
     inner = error if isinstance(error, dict) else {"message": str(error)}
     code = inner.get("code", inner.get("status"))
-    status = int(code) if isinstance(code, (int, str)) and str(code).isdigit() and 400 <= int(code) < 600 else 500
+    known = (_STATUS[w] for k in ("code", "type") if (w := str(inner.get(k))) in _STATUS)
+    status = int(code) if isinstance(code, (int, str)) and str(code).isdigit() and 400 <= int(code) < 600 else next(known, 500)
     found = from_status(profile, model, status, {"error": inner}, {}, secret)
     if isinstance(found, CallError):
         found.billed = True if characters else None
@@ -215,9 +228,13 @@ def junk(profile: Profile, what: str, characters: int, secret: str) -> FmnbError
     return StreamJunkError(
         f"{profile.label} sent something that is not an answer",
         seen=redact(_short(what), secret),
-        todo="Check the base_url: it should lead to an OpenAI-compatible service.",
+        todo=f"Check the base_url: it should lead to {_speaks(profile)}.",
         billed=True if characters else None,
     )
+
+
+def _speaks(profile: Profile) -> str:
+    return f"a service with {profile.native.title()}'s interface" if profile.api == "native" else "an OpenAI-compatible service"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,6 +1,7 @@
-"""The one adapter for OpenAI-compatible services, on the `openai` client.
+"""The one adapter for hosted services, on the `openai` client.
 
-The client sends; the answer's bytes are decoded here (`sse`), since a chunk need not become
+What the interfaces of services have in common is here; what differs is a `Wire`. The client
+sends; the answer's bytes are decoded here (`sse`), since a chunk need not become
 a pydantic object on its way to an event: that is most of the client's own cost of a stream.
 Retries are the pipeline's, where they can be seen.
 """
@@ -18,15 +19,17 @@ from ..config import check_allowed
 from ..errors import ContentFilterError, EmptyAnswerError, FmnbError, ServerError
 from ..events import Event, Notice, Used
 from ..types import ModelCard, Request, TokenCount
-from . import client, faults, images, prices, wire
+from . import client, faults, images, prices
+from .apis import pick, through
 from .client import find_key
 from .discover import afind_local, find_local, models, nearby
-from .profiles import Profile
+from .profiles import Profile, endpoint
 from .sse import DONE, Answer, Frames
+from .wire import Wire, drop_ignored, encode, mend, refused_option
 
 __all__ = ["OpenAICompatible", "afind_local", "backend", "find_key", "find_local", "models"]
 
-_refused: dict[tuple[str, str], dict[str, str]] = {}  # (address, model) -> options it refused before, and their values
+_refused: dict[tuple[str, str], dict[str, str]] = {}  # (path's address, model) -> options it refused before, and their values
 
 
 def backend(profile: Profile, model: str) -> OpenAICompatible:
@@ -47,6 +50,7 @@ class OpenAICompatible:
         self.profile = profile
         self.model = model
         self._card: ModelCard | None = None
+        self._reached: dict[str, Profile] = {}
 
     def __repr__(self) -> str:
         return f"OpenAICompatible({self.profile.name}:{self.model} at {self.profile.host})"
@@ -64,10 +68,10 @@ class OpenAICompatible:
             where=p.where,
             local=p.local,
             context=prices.context(p, self.model),
-            inputs=("text", *(["image"] if p.images else []), *(["file"] if p.files else [])),
+            inputs=("text", *(["image"] if p.images else []), *(["file"] if p.files or pick(p, self.model).files else [])),
             price_in=into,
             price_out=out,
-            missing=f"a key: `%fm key set {p.name}`" if p.needs_key and find_key(p) is None else "",
+            missing=f"a key: `%fm key set {p.name}`" if p.needs_key and find_key(self._usual()) is None else "",
             source="price table" if into is not None and not p.local else "profile",
         )
         self._card = images.card(p, self.model, self._card)
@@ -81,46 +85,52 @@ class OpenAICompatible:
         """Temperature 0, or a seed where the service honours one."""
         if images.makes(self.profile, self.model):
             return images.seeded(self.profile, self.model, request)
-        return request.temperature == 0 or (request.seed is not None and "seed" not in self.profile.ignores)
+        if request.temperature == 0 or request.seed is None:
+            return request.temperature == 0
+        return "seed" not in self.profile.ignores and "seed" not in pick(self.profile, self.model, request.api).lacks
+
+    def _usual(self) -> Profile:
+        return through(self.profile, pick(self.profile, self.model))
 
     async def stream(self, request: Request) -> AsyncIterator[Event]:
         """Answer one request; closing the iterator closes the socket."""
-        p, model = self.profile, self.model
-        if images.makes(p, model):
-            async with aclosing(images.stream(p, model, request)) as events:
+        model = self.model
+        if images.makes(self.profile, model):
+            async with aclosing(images.stream(self.profile, model, request)) as events:
                 async for event in events:
                     yield event
             return
+        wire = pick(self.profile, model, request.api)
+        p = self._reached.get(wire.name) or self._reached.setdefault(wire.name, through(self.profile, wire))
         secret = await client.secret(p)
-        response, lost = await _send(p, model, request, secret)
-        answer = Answer(p.reasoning_fields)
+        response, lost = await _send(wire, p, model, request, secret)
+        answer = wire.answer(p, model, request)
         try:
             for name in lost:
                 yield Notice(kind="not_applied", text=name)
-            async for event in _events(p, model, response, answer, secret):
+            async for event in _events(wire, p, model, response, answer, secret):
                 yield event
         finally:
             await response.aclose()
         if answer.usage is not None:
             yield await _used(p, model, answer)
-        if error := _bad_end(p, answer):
+        if error := _bad_end(p, model, answer, secret):
             raise error
         yield answer.finished()
 
 
-async def _send(p: Profile, model: str, request: Request, secret: str) -> tuple[Any, list[str]]:
+async def _send(wire: Wire, p: Profile, model: str, request: Request, secret: str) -> tuple[Any, list[str]]:
     """The response, its body unread, and what of the request is not applied. An option the service refuses is left out once."""
-    body = wire.body(p, model, request)
-    wire.drop_ignored(p, body)
-    lost = wire.not_applied(p, request)
+    body, lost = wire.body(p, model, request)
+    drop_ignored(p, body)
+    url = endpoint(p, wire.path, model)  # whole, so that the client need not build it each time
 
     def leave_out(option: str) -> None:
-        name = wire.mend(body, option, request)
+        name = mend(wire, body, option, request)
         if name and name not in lost:
             lost.append(name)
 
-    known = _refused.get((p.base_url, model), {})
-    for option, value in known.items():
+    for option, value in _refused.get((url, model), {}).items():
         if option in body and json.dumps(body[option], default=str) == value:
             leave_out(option)
     sender, options = await client.connect(p, secret)
@@ -130,9 +140,9 @@ async def _send(p: Profile, model: str, request: Request, secret: str) -> tuple[
     while True:
         try:
             response = await sender.post(
-                f"{p.base_url}/chat/completions",  # whole, so that the client need not build it each time
+                url,
                 cast_to=httpx2.Response,
-                content=wire.encode(body),
+                content=encode(body),
                 options=options,
                 stream=True,
                 stream_cls=AsyncStream,
@@ -140,14 +150,14 @@ async def _send(p: Profile, model: str, request: Request, secret: str) -> tuple[
             return response, lost
         except Exception as e:
             status = getattr(e, "status_code", None)
-            option = wire.refused_option(body, client.body(e.response)) if status in (400, 422) else ""  # type: ignore[attr-defined]
+            option = refused_option(body, client.body(e.response)) if status in (400, 422) else ""  # type: ignore[attr-defined]
             if not option:
                 raise client.fault(p, model, e, secret, await nearby(p) if status in (400, 404) else ()) from None
-            _refused.setdefault((p.base_url, model), {})[option] = json.dumps(body[option], default=str)
+            _refused.setdefault((url, model), {})[option] = json.dumps(body[option], default=str)
             leave_out(option)
 
 
-async def _events(p: Profile, model: str, response: Any, answer: Answer, secret: str) -> AsyncIterator[Event]:
+async def _events(wire: Wire, p: Profile, model: str, response: Any, answer: Answer, secret: str) -> AsyncIterator[Event]:
     """Events of the body, then what was held back; raises when the body ended too early or was none."""
     frames = Frames()
     done = False
@@ -155,7 +165,7 @@ async def _events(p: Profile, model: str, response: Any, answer: Answer, secret:
     chunks = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
     try:
         if "event-stream" not in response.headers.get("content-type", ""):
-            chunks = await _sniffed(chunks, frames)
+            chunks = await _sniffed(chunks, frames, wire.whole)
         async for data in chunks:
             for document in frames.feed(data):
                 if document is DONE:
@@ -188,7 +198,7 @@ async def _events(p: Profile, model: str, response: Any, answer: Answer, secret:
         raise faults.cut(p, answer.characters)
 
 
-async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames) -> AsyncIterator[bytes]:
+async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames, whole: str) -> AsyncIterator[bytes]:
     """A body that is not called an event stream: one after all, or a whole answer, which is then framed as one event."""
     head = b""
     async for data in chunks:
@@ -198,7 +208,7 @@ async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames) -> AsyncIterato
     try:
         document = json.loads(head)
         head = b"data: " + json.dumps(document).encode() + b"\n\n"
-        if not isinstance(document, dict) or not (document.get("choices") or document.get("error")):
+        if not isinstance(document, dict) or not (document.get(whole) or document.get("error")):
             frames.junk = head.decode()[6:200]
     except ValueError:
         frames.junk, head = head.decode("utf-8", "replace")[:2000], b""
@@ -216,14 +226,17 @@ async def _used(p: Profile, model: str, answer: Answer) -> Used:
     assert answer.usage is not None
     if answer.usage.cost is None and p.prices and not p.local:
         await prices.load()
-    cost = prices.cost(p, answer.model or model, answer.usage)
+    paid = answer.billed or answer.usage
+    cost = prices.cost(p, answer.model or model, paid, written=answer.written)
     if cost is None:  # a service may answer under a name of its own
-        cost = prices.cost(p, model, answer.usage)
+        cost = prices.cost(p, model, paid, written=answer.written)
     return Used(usage=dataclasses.replace(answer.usage, cost=cost))
 
 
-def _bad_end(p: Profile, answer: Answer) -> FmnbError | None:
+def _bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | None:
     """Why an answer that came to its end is still none."""
+    if answer.problem:
+        return faults.from_stream_error(p, model, answer.problem, answer.characters, secret)
     if answer.reason == "content_filter" and not answer.refused:
         what = f"{p.label} withheld {'the rest of ' if answer.characters else ''}the answer"
         return ContentFilterError(what, seen="content filter", todo="Rephrase the prompt, or use another model.", billed=True)

@@ -17,8 +17,10 @@ from .discover import Listed
 from .profiles import Profile
 
 
-def cost(profile: Profile, model: str, usage: Usage) -> float | None:
+def cost(profile: Profile, model: str, usage: Usage, *, written: int = 0) -> float | None:
     """US dollars of one call: the service's own figure first, then the table; None where unknown.
+
+    `written` of the input tokens were put into a prompt cache, which some services price apart.
 
     >>> cost(Profile("mine", base_url="http://localhost:9/v1"), "m", Usage(10, 10))
     0.0
@@ -30,7 +32,8 @@ def cost(profile: Profile, model: str, usage: Usage) -> float | None:
     if not profile.prices or usage.input_tokens is None or usage.output_tokens is None:
         return None
     prices = require("genai_prices", "all", "to know prices")
-    tokens = prices.Usage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cache_read_tokens=usage.cached_tokens or 0)
+    cached = {"cache_read_tokens": usage.cached_tokens or 0, **({"cache_write_tokens": written} if written else {})}
+    tokens = prices.Usage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, **cached)
     try:
         return float(prices.calc_price(tokens, model, provider_id=profile.prices).total_price)
     except (LookupError, ValueError):

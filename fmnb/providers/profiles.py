@@ -14,7 +14,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from ..config import settings
 from ..errors import EndedServiceError, SettingsError, UnknownModelError
@@ -22,13 +22,21 @@ from ..errors import EndedServiceError, SettingsError, UnknownModelError
 
 @dataclass(frozen=True)
 class Profile:
-    """How one OpenAI-compatible service is reached and where it departs from the common form.
+    """How one service is reached and where it departs from the common form.
 
     Times are seconds. `auth` is "bearer" or the name of the header that carries the key;
     `ignores` lists options the service accepts and does not act on; `key_hosts` are the hosts
     (patterns as in a shell) to which the key found in `key_env` may go, and what `header_env`
     (header -> variable) names; `slow` says why a first answer may be long in coming; `offers`
     are patterns of the names in its price table that this address serves.
+
+    `api` is the interface used when none is asked for (chat, responses, native), `apis` all that
+    the service has (empty: that one alone). `native` says whose own interface "native" is
+    (anthropic, cohere), `native_url` where it is if not at `base_url`, `native_auth` the header
+    of its key if that differs there. `responses_models` are patterns of models that need the
+    responses interface. `api_version` makes the address that of Azure's dated interface;
+    `api_version_env` are variables that hold it, read where the address is a bare endpoint
+    from the environment.
     """
 
     name: str
@@ -39,6 +47,14 @@ class Profile:
     key_env: tuple[str, ...] = ()
     key_hosts: tuple[str, ...] = ()
     auth: str = "bearer"
+    api: str = "chat"
+    apis: tuple[str, ...] = ()
+    native: str = ""
+    native_url: str = ""
+    native_auth: str = ""
+    responses_models: tuple[str, ...] = ()
+    api_version: str = ""
+    api_version_env: tuple[str, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
     header_env: dict[str, str] = field(default_factory=dict)
     max_tokens_field: str = "max_tokens"
@@ -78,14 +94,28 @@ class Profile:
         return urlsplit(self.base_url).hostname or ""
 
     @property
+    def usual_host(self) -> str:
+        """Host name of the interface used when none is asked for.
+
+        >>> Profile("p", base_url="https://a.example/v1", api="native", native="cohere", native_url="https://b.example/v2").usual_host
+        'b.example'
+        """
+        return urlsplit(self.native_url if self.api == "native" and self.native_url else self.base_url).hostname or ""
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The interfaces the service has."""
+        return self.apis or (self.api,)
+
+    @property
     def local(self) -> bool:
         """Whether requests stay on this machine."""
-        return is_loopback(self.host)
+        return is_loopback(self.usual_host)
 
     @property
     def where(self) -> str:
         """Who sees a request: "stays here", or the host."""
-        return "stays here" if self.local else self.host
+        return "stays here" if self.local else self.usual_host
 
     @property
     def label(self) -> str:
@@ -94,7 +124,11 @@ class Profile:
 
 
 _FIELDS = {f.name: f for f in dataclasses.fields(Profile)}
+_APIS = ("chat", "responses", "native")
 _CHOICES = {
+    "api": _APIS,
+    "apis": _APIS,
+    "native": ("", "anthropic", "cohere"),
     "max_tokens_field": ("max_tokens", "max_completion_tokens"),
     "schema": ("json_schema", "json_object", "none"),
     "models_shape": ("data", "list", "none"),
@@ -130,7 +164,7 @@ def profile(name: str) -> Profile:
         raise EndedServiceError(f"{found.label} has ended", seen=found.ended, todo=found.successor)
     found = _with_environment(found)
     if not found.key_hosts and found.host:
-        found = dataclasses.replace(found, key_hosts=(found.host,))
+        found = dataclasses.replace(found, key_hosts=_hosts(found))
     return found
 
 
@@ -138,6 +172,49 @@ def names(*, ended: bool = False) -> list[str]:
     """Names that `profile` accepts, sorted; services that ended only when asked for."""
     rows = _user_rows()
     return sorted({n for n, p in _built_in().items() if ended or not p.ended} | set(rows))
+
+
+def serving(api: str) -> list[str]:
+    """Names of the providers that have this interface.
+
+    >>> serving("native")
+    ['anthropic', 'cohere']
+    """
+    found = []
+    for name in names():
+        try:
+            p, row = _built_in().get(name, Profile(name)), _user_rows().get(name)
+            if api in (_with_row(p, row) if row is not None else p).served:
+                found.append(name)
+        except SettingsError:  # said when somebody names that provider
+            pass
+    return found
+
+
+def endpoint(p: Profile, path: str, model: str = "") -> str:
+    """The whole address of one of the service's paths, such as "/chat/completions".
+
+    With an `api_version` it is that of Azure's dated interface, where the path of a model
+    goes through its deployment.
+
+    >>> endpoint(Profile("p", base_url="https://a.example/v1"), "/models")
+    'https://a.example/v1/models'
+    >>> endpoint(Profile("azure", base_url="https://r.example/openai/v1", api_version="2024-10-21"), "/embeddings", "small")
+    'https://r.example/openai/deployments/small/embeddings?api-version=2024-10-21'
+    """
+    base = p.base_url.rstrip("/")
+    if not p.api_version:
+        return base + path
+    if p.api_version[:1].isdigit():
+        base = base.removesuffix("/v1").removesuffix("/openai") + "/openai"
+        if model and path != "/responses":  # the one path that takes the deployment's name in the body
+            base += f"/deployments/{quote(model, safe='')}"
+    return f"{base}{path}?api-version={quote(p.api_version, safe='')}"
+
+
+def _hosts(p: Profile) -> tuple[str, ...]:
+    """The hosts of a profile's addresses."""
+    return tuple(dict.fromkeys(h for h in (p.host, urlsplit(p.native_url).hostname) if h))
 
 
 def is_original(p: Profile) -> bool:
@@ -167,17 +244,36 @@ def _user_rows() -> dict[str, dict[str, Any]]:
 def _with_row(base: Profile, row: dict[str, Any]) -> Profile:
     """A user's row over a built-in one. A new address takes no key that was meant for the old one."""
     new = _from_row(base, row)
-    if "base_url" in row:
-        if not urlsplit(new.base_url).hostname:
+    for key in ("base_url", "native_url"):
+        if key in row and not urlsplit(row[key]).hostname:
             raise SettingsError(
-                "The base_url of a provider is not an address", seen=f"{base.name}: {new.base_url!r}", todo='Write it as "https://host/v1".'
+                f"The {key} of a provider is not an address", seen=f"{base.name}: {row[key]!r}", todo='Write it as "https://host/v1".'
             )
+    if "base_url" in row and "native_url" not in row:
+        new = dataclasses.replace(new, native_url="")  # the old one belongs to the old address
+    if "base_url" in row or "native_url" in row:
         # key variables named in the same row are meant for this address; inherited ones are not
-        owned = (new.host,) if "key_env" in row or not base.key_hosts and not base.base_url else base.key_hosts or (base.host,)
-        new = dataclasses.replace(new, base_url_env=(), key_hosts=tuple(row.get("key_hosts", owned)), ended="")
+        owned = _hosts(new) if "key_env" in row or not base.key_hosts and not base.base_url else base.key_hosts or _hosts(base)
+        new = dataclasses.replace(new, key_hosts=tuple(row.get("key_hosts", owned)), ended="")
+    if "base_url" in row:
+        new = dataclasses.replace(new, base_url_env=())
+    _check_apis(new)
     if not new.base_url and not new.base_url_env:
         raise SettingsError("A provider in fmnb.toml has no address", seen=base.name, todo='Add base_url = "https://host/v1" to its table.')
     return new
+
+
+def _check_apis(p: Profile) -> None:
+    if p.api not in p.served:
+        raise SettingsError(
+            "A provider's usual interface is not among those it has",
+            seen=f"provider.{p.name}.api = {p.api!r}, apis = {list(p.apis)}",
+            todo=f"Add it: apis = {[*p.apis, p.api]}.",
+        )
+    if "native" in p.served and not p.native:
+        raise SettingsError(
+            "A provider's native interface has no name", seen=f"provider.{p.name}", todo='Add native = "anthropic" or native = "cohere".'
+        )
 
 
 def _from_row(base: Profile, row: dict[str, Any]) -> Profile:
@@ -211,11 +307,11 @@ def _typed(name: str, key: str, value: Any) -> Any:
         raise SettingsError(
             "A provider's field has the wrong kind of value", seen=f"provider.{name}.{key} = {value!r}", todo=f"It takes {kind}."
         )
-    if key in _CHOICES and value not in _CHOICES[key]:
+    if key in _CHOICES and not set(value if isinstance(value, tuple) else (value,)) <= set(_CHOICES[key]):
         raise SettingsError(
             "A provider's field has a value fmnb does not know",
             seen=f"provider.{name}.{key} = {value!r}",
-            todo=f"One of {', '.join(_CHOICES[key])}.",
+            todo=f"One of {', '.join(c for c in _CHOICES[key] if c)}.",
         )
     return value
 
@@ -226,8 +322,16 @@ def _with_environment(p: Profile) -> Profile:
         if text := os.environ.get(variable, "").strip():
             url = complete_url(text, p)
             host = urlsplit(url).hostname or ""
+            bare = "/" not in (text.partition("://")[2] or text).strip("/")
+            dated = next((v for n in p.api_version_env if (v := os.environ.get(n, "").strip())), "") if bare else ""
             # whoever sets the address in the environment sets the key there too
-            return dataclasses.replace(p, base_url=url, key_hosts=(*(p.key_hosts or (p.host,)), host))
+            return dataclasses.replace(
+                p,
+                base_url=url,
+                native_url="",
+                key_hosts=(*(p.key_hosts or _hosts(p)), host),
+                api_version=p.api_version or dated,
+            )
     if not urlsplit(p.base_url).hostname:
         raise SettingsError(
             f"{p.label} has an address of its own for every customer",

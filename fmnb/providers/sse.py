@@ -1,17 +1,17 @@
-"""Bytes of a chat stream into events, with as few steps a chunk as possible.
+"""Bytes of a stream into documents, and what an answer is while it comes.
 
-`Frames` finds the JSON documents in the bytes, `Answer` turns each into events. Both hold
-the state of one stream and are made anew for each.
+`Frames` finds the JSON documents in the bytes. `Answer` holds what the interfaces of services
+have in common (text with reasoning tags in it, how it ends, usage); what turns a document
+into events is each interface's own. Both hold the state of one stream and are made anew for
+each, with as few steps a chunk as possible.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Sequence
 from typing import Any
 
-from ..events import Event, Finished, Logprobs, Notice, ReasoningDelta, TextDelta, ToolCallDelta
+from ..events import Event, Finished, Notice, ReasoningDelta, TextDelta
 from ..types import Usage
 
 DONE = object()
@@ -83,26 +83,48 @@ class Frames:
 
 _REASONS = {
     "stop": "stop", "end_turn": "stop", "eos": "stop", "eos_token": "stop", "stop_sequence": "stop", "complete": "stop",
-    "length": "length", "max_tokens": "length", "model_length": "length",
-    "tool_calls": "tool_calls", "tool_use": "tool_calls", "function_call": "tool_calls",
-    "content_filter": "content_filter", "safety": "content_filter", "refusal": "content_filter",
+    "length": "length", "max_tokens": "length", "model_length": "length", "max_output_tokens": "length", "error_limit": "length",
+    "model_context_window_exceeded": "length", "pause_turn": "length",
+    "tool_calls": "tool_calls", "tool_use": "tool_calls", "function_call": "tool_calls", "tool_call": "tool_calls",
+    "content_filter": "content_filter", "safety": "content_filter", "refusal": "content_filter", "error_toxic": "content_filter",
 }  # fmt: skip
 _OPEN = ("<think>", "<thinking>", "<thought>")
+_SOURCES = 12  # sources named in a note; the rest is counted
+
+
+def finish_reason(given: Any) -> str:
+    """Our word for a service's reason to stop.
+
+    >>> finish_reason("MAX_TOKENS")
+    'length'
+    """
+    word = str(given).lower()
+    return _REASONS.get(word, word)
 
 
 class Answer:
-    """What one stream has said so far; `take` gives the events of one document."""
+    """What one stream has said so far. An interface adds `take`, which gives the events of one document.
 
-    def __init__(self, reasoning_fields: Sequence[str] = ("reasoning_content", "reasoning"), extra_reasoning: str = "reasoning_details"):
-        self.fields = tuple(reasoning_fields)
-        self.details_field = extra_reasoning
+    `characters` of text were given out; `problem` is an error the service named in the stream;
+    `billed` counts tokens as they are paid where that differs from `usage`, `written` those
+    put into a prompt cache. `citations` say which part of the answer rests on what, `extra`
+    goes with the end of the answer.
+    """
+
+    def __init__(self) -> None:
         self.model = ""
         self.reason = ""
         self.usage: Usage | None = None
-        self.characters = 0  # of text, once it was given out
+        self.billed: Usage | None = None
+        self.written = 0
+        self.characters = 0
         self.thought = False
         self.tools = 0
         self.refused = False
+        self.problem: Any = None
+        self.notes: list[str] = []
+        self.sources: dict[str, None] = {}
+        self.citations: list[dict[str, Any]] = []
         self.extra: dict[str, Any] = {}
         self._plain = False  # the short way: text goes through untouched
         self._settled = False  # no reasoning tag is open, and none can open any more
@@ -110,40 +132,10 @@ class Answer:
         self._closing = ""
         self._strip = False
         self._half = ""  # half a surrogate pair, its other half comes with the next chunk
-        self._details: list[Any] = []
-        self._ids: dict[int, str] = {}
 
     def take(self, document: dict[str, Any]) -> list[Event]:
-        """Events of one chunk, or of one whole completion."""
-        out: list[Event] = []
-        choices = document.get("choices")
-        if choices:
-            choice = choices[0]
-            delta = choice.get("delta") or choice.get("message")
-            if delta:
-                content = delta.get("content")
-                if content:
-                    if self._plain and content.__class__ is str and content[-1] < "\ud800":
-                        self.characters += len(content)
-                        out.append(TextDelta(text=content))
-                    else:
-                        self._content(content, out)
-                if len(delta) > 1 or not content:
-                    self._other(delta, out)
-            elif choice.get("text"):  # a base model's completion
-                self._content(choice["text"], out)
-            if choice.get("logprobs"):
-                self._logprobs(choice["logprobs"], out)
-            if reason := choice.get("finish_reason"):
-                self.reason = _REASONS.get(str(reason).lower(), str(reason).lower())
-            if choice.get("usage"):
-                self.usage = usage(choice["usage"])
-        if not self.model:
-            self.model = document.get("model") or ""
-        found = document.get("usage") or (document.get("x_groq") or {}).get("usage")
-        if found:
-            self.usage = usage(found)
-        return out
+        """Events of one document."""
+        raise NotImplementedError
 
     def end(self) -> list[Event]:
         """Events that were held back; the caller adds `Finished` or raises."""
@@ -156,32 +148,20 @@ class Answer:
             else:
                 self._say(self._held, out)
             self._held = ""
-        if self._details:
-            out.append(ReasoningDelta(text="", extra={self.details_field: self._details}))
         if self.refused:
             out.append(Notice(kind="note", text="the model declined to answer"))
-        return out
+        if self.sources:
+            named, more = list(self.sources)[:_SOURCES], len(self.sources) - _SOURCES
+            out.append(Notice(kind="note", text=f"sources: {'; '.join(named)}{f'; and {more} more' if more > 0 else ''}"))
+        return out + [Notice(kind="note", text=n) for n in self.notes]
 
     def finished(self) -> Finished:
         """The last event of a complete answer."""
         reason = self.reason or "stop"
         if self.tools and reason == "stop":  # some servers say stop after a tool call
             reason = "tool_calls"
-        return Finished(reason=reason, model=self.model)
-
-    def _content(self, content: Any, out: list[Event]) -> None:
-        if isinstance(content, str):
-            self._text(content, out)
-            return
-        for part in content if isinstance(content, list) else ():
-            if isinstance(part, str):
-                self._text(part, out)
-            elif isinstance(part, dict):
-                if part.get("type") in ("thinking", "reasoning"):
-                    inner = part.get("thinking") or part.get("text") or ""
-                    self._think(inner if isinstance(inner, str) else "".join(str(p.get("text", "")) for p in inner), out)
-                elif part.get("text"):
-                    self._text(str(part["text"]), out)
+        cited = {"citations": self.citations} if self.citations else {}
+        return Finished(reason=reason, model=self.model, extra={**cited, **self.extra})
 
     def _text(self, text: str, out: list[Event], whole: bool = False) -> None:
         if self._half:
@@ -237,46 +217,6 @@ class Answer:
         if text:
             self.thought = True
             out.append(ReasoningDelta(text=text))
-
-    def _other(self, delta: dict[str, Any], out: list[Event]) -> None:
-        for name in self.fields:
-            if isinstance(delta.get(name), str) and delta[name]:
-                self._think(delta[name], out)
-                break
-        if delta.get("tool_calls"):
-            for call in delta["tool_calls"]:
-                self._tool(call, out)
-        if delta.get("refusal"):
-            self.refused = True
-            self._text(delta["refusal"], out)
-        details = delta.get(self.details_field)
-        if isinstance(details, list):
-            self._details.extend(details)
-
-    def _tool(self, call: dict[str, Any], out: list[Event]) -> None:
-        index = call.get("index")
-        function = call.get("function") or {}
-        if index is None:  # whole calls without a number: each name begins a new one
-            last = max(self._ids, default=-1)
-            index = last + 1 if function.get("name") else max(last, 0)
-        new = ""
-        if index not in self._ids:
-            new = self._ids[index] = call.get("id") or f"call_{secrets.token_hex(6)}"
-            self.tools = len(self._ids)
-        extra = {k: call[k] for k in ("extra_content",) if k in call}
-        arguments = function.get("arguments") or ""
-        if not isinstance(arguments, str):
-            arguments = json.dumps(arguments)
-        out.append(ToolCallDelta(index=index, id=new, name=function.get("name") or "", arguments=arguments, extra=extra))
-
-    def _logprobs(self, given: Any, out: list[Event]) -> None:
-        content = given.get("content") if isinstance(given, dict) else None
-        if content:
-            tokens = tuple(
-                {"token": t["token"], "logprob": t["logprob"], "top": [[o["token"], o["logprob"]] for o in t.get("top_logprobs") or ()]}
-                for t in content
-            )
-            out.append(Logprobs(tokens=tokens))
 
 
 def usage(found: dict[str, Any]) -> Usage:

@@ -1,6 +1,7 @@
-"""A Request as the JSON body of a chat completion, and mending that body when a service refuses a part of it.
+"""What one interface of a service is to the adapter, a `Wire`, and what all of them share.
 
-Knows the wire form and the profile's departures from it; sends nothing.
+Shared are: what a request asks that cannot be said, asking for structure in words, and
+mending a body when a service refuses a part of it. Sends nothing.
 """
 
 from __future__ import annotations
@@ -8,49 +9,45 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BadRequestError
-from ..types import File, Image, Message, Reasoning, Request, Text, ToolCall, ToolResult
+from ..types import File, Image, Message, Part, Reasoning, Request, Text
 from .profiles import Profile
+from .sse import Answer
 
 SCHEMA_OPTION = "schema enforced by the service"
+TURN = "turn"  # key in `extra` of an answer as its service said it, to be sent back unread
 
 
-def body(profile: Profile, model: str, request: Request) -> dict[str, Any]:
-    """The body to send. Raises BadRequestError for a part the service cannot take.
+@dataclass(frozen=True)
+class Wire:
+    """How one interface is spoken: the body it takes and how its documents are read.
 
-    >>> from fmnb.types import message
-    >>> body(Profile("p"), "m", Request("m", (message("user", "hi"),)))["messages"]
-    [{'role': 'user', 'content': 'hi'}]
+    `body` returns the JSON body and the names of what it cannot say; `lacks` are options the
+    interface has no word for. `mend` takes an option that the service refused out of the body
+    and returns our name of what is lost ("" for nothing), or None where the option is simply
+    to be left out. `whole` is the key that a complete answer has when it does not come as a
+    stream; `auth` the header of the key, where it has one of its own; `files` says that
+    documents can be sent, whatever the profile says of its other interfaces.
     """
-    out: dict[str, Any] = {"model": model, "messages": messages(profile, request.messages), "stream": True}
-    if profile.stream_options:
-        out["stream_options"] = {"include_usage": True}
-    if request.max_tokens is not None:
-        out[profile.max_tokens_field] = request.max_tokens
-    if request.temperature is not None:
-        out["temperature"] = request.temperature
-    if request.seed is not None:
-        out["seed"] = request.seed
-    if request.stop:
-        out["stop"] = list(request.stop)
-    if request.logprobs is not None:
-        out["logprobs"] = True
-        if request.logprobs:
-            out["top_logprobs"] = request.logprobs
-    if request.tools:
-        out["tools"] = [
-            t if t.get("type") == "function" and "function" in t else {"type": "function", "function": t} for t in request.tools
-        ]
-    if request.schema is not None:
-        _ask_for_schema(out, request.schema, profile.schema)
-    out.update(request.extra)
-    return out
+
+    name: str
+    path: str
+    body: Callable[[Profile, str, Request], tuple[dict[str, Any], list[str]]]
+    answer: Callable[[Profile, str, Request], Answer]
+    mend: Callable[[dict[str, Any], str, Request], str | None]
+    whole: str
+    lacks: tuple[str, ...] = ()
+    auth: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    files: bool = False
 
 
-def not_applied(profile: Profile, request: Request) -> list[str]:
-    """Options of the request that this service accepts and does not act on, or that cannot be asked for."""
+def unsaid(profile: Profile, request: Request, lacks: tuple[str, ...] = ()) -> list[str]:
+    """Options of the request that the interface has no word for or the service does not act on."""
     asked = {
         "temperature": request.temperature is not None,
         "seed": request.seed is not None,
@@ -58,10 +55,9 @@ def not_applied(profile: Profile, request: Request) -> list[str]:
         "logprobs": request.logprobs is not None,
         "max_tokens": request.max_tokens is not None,
     }
-    found = [name for name in profile.ignores if asked.get(name) or name in request.extra]
-    if request.schema is not None and (profile.schema != "json_schema" or not _is_object(request.schema)):
-        found.append(SCHEMA_OPTION)
-    return found
+    found = [n for n in dict.fromkeys((*lacks, *profile.ignores)) if asked.get(n) or n in request.extra]
+    # weights that run elsewhere are loaded as their service loads them
+    return found + [n for n in ("quant", "dtype") if getattr(request, n)]
 
 
 def drop_ignored(profile: Profile, body: dict[str, Any]) -> None:
@@ -72,91 +68,85 @@ def drop_ignored(profile: Profile, body: dict[str, Any]) -> None:
             body.pop("top_logprobs", None)
 
 
-def messages(profile: Profile, given: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """Messages in wire form; leading system messages become one, since some servers take no more."""
+def with_extra(out: dict[str, Any], extra: dict[str, Any]) -> None:
+    """Raw parameters over the body; where both hold a table, its entries are put together."""
+    for key, value in extra.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = {**out[key], **value} if both else value
+
+
+def functions(tools: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
+    """Each tool with its description bare: name, description, parameters. A service's own tools stay as they are."""
+    return [t["function"] if t.get("type") == "function" and isinstance(t.get("function"), dict) else t for t in tools]
+
+
+def split_system(given: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
+    """The text of the leading system messages, as one, and the rest."""
     head = 0
     while head < len(given) and given[head].role == "system":
         head += 1
-    out: list[dict[str, Any]] = []
-    if head:
-        out.append({"role": "system", "content": "\n\n".join(m.text for m in given[:head])})
-    for m in given[head:]:
-        out.extend(_message(profile, m))
-    return out
+    return "\n\n".join(m.text for m in given[:head]), given[head:]
 
 
-def _message(profile: Profile, m: Message) -> list[dict[str, Any]]:
-    results = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
-    rest = [p for p in m.parts if not isinstance(p, ToolResult)]
-    if results and not rest:
-        return results
-    one: dict[str, Any] = {"role": m.role}
-    content: list[dict[str, Any]] = []
-    for p in rest:
-        match p:
-            case Text(text=text):
-                content.append({"type": "text", "text": text})
-            case Image():
-                content.append(_image(profile, p))
-            case File():
-                content.append(_file(profile, p))
-            case Reasoning(extra=extra):  # what the service gave us to send back, unread
-                one.update(extra)
-            case ToolCall(id=i, name=name, arguments=arguments, extra=extra):
-                call = {"id": i, "type": "function", "function": {"name": name, "arguments": arguments or "{}"}, **extra}
-                one.setdefault("tool_calls", []).append(call)
-    if all(c["type"] == "text" for c in content):
-        text = "".join(c["text"] for c in content)
-        one["content"] = text if text or "tool_calls" not in one else None
-    else:
-        one["content"] = content
-    one.update(m.extra)
-    return [*results, one]
+def spoken(m: Message) -> list[Part]:
+    """The parts as they can be sent: a picture that a model made goes back as words, since no service takes one in an answer."""
+    if m.role != "assistant":
+        return list(m.parts)
+    return [
+        Text(f"[{getattr(p, 'alt', '') or getattr(p, 'name', '') or 'a picture'}]") if isinstance(p, (Image, File)) else p for p in m.parts
+    ]
 
 
-def _data_uri(media_type: str, data: bytes) -> str:
+def turn(by: str, m: Message) -> Any:
+    """The answer as the same interface and model said it, or None: what another one understands alone is not sent to it."""
+    for p in m.parts:
+        if isinstance(p, Reasoning) and isinstance(kept := p.extra.get(TURN), dict) and kept.get("by") == by:
+            return kept.get("said")
+    return None
+
+
+def data_uri(media_type: str, data: bytes) -> str:
+    """The bytes inside an address, as services take them.
+
+    >>> data_uri("image/png", b"png")
+    'data:image/png;base64,cG5n'
+    """
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def _image(profile: Profile, p: Image) -> dict[str, Any]:
+def check_image(profile: Profile, p: Image) -> None:
+    """Raise BadRequestError where the service cannot see."""
     if not profile.images:
         raise BadRequestError(
             f"{profile.label} takes no images", seen=p.media_type, todo="Use a model that can see, or describe the image in words."
         )
-    return {"type": "image_url", "image_url": {"url": _data_uri(p.media_type, p.data)}}
 
 
-def _file(profile: Profile, p: File) -> dict[str, Any]:
-    if not profile.files:
-        raise BadRequestError(
-            f"{profile.label} takes no documents",
-            seen=f"{p.name or 'a file'} ({p.media_type})",
-            todo="Attach its text instead: a PDF's text is taken out with `--attach` when the model cannot read it.",
-        )
-    return {"type": "file", "file": {"filename": p.name or "document", "file_data": _data_uri(p.media_type, p.data)}}
+def no_documents(profile: Profile, p: File) -> BadRequestError:
+    """The service reads no files of this kind."""
+    return BadRequestError(
+        f"{profile.label} takes no documents",
+        seen=f"{p.name or 'a file'} ({p.media_type})",
+        todo="Attach its text instead: a PDF's text is taken out with `--attach` when the model cannot read it.",
+    )
 
 
-def _ask_for_schema(out: dict[str, Any], schema: dict[str, Any], level: str) -> None:
-    if not _is_object(schema):
-        level = "none"  # services enforce objects only
-    if level == "json_schema":
-        named = {"name": "answer", "schema": schema, "strict": strict(schema)}
-        out["response_format"] = {"type": "json_schema", "json_schema": named}
-        return
-    if level == "json_object":
-        out["response_format"] = {"type": "json_object"}
-    _instruct(out["messages"], schema)
+def in_words(schema: dict[str, Any]) -> str:
+    """The sentence that asks for an answer of that form."""
+    return "Answer with one JSON value that satisfies this JSON schema, and with nothing else:\n" + json.dumps(schema, ensure_ascii=False)
 
 
-def _instruct(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None:
-    text = "Answer with one JSON value that satisfies this JSON schema, and with nothing else:\n" + json.dumps(schema, ensure_ascii=False)
+def instruct(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None:
+    """Ask for the schema in the system message, which is added where there is none."""
+    text = in_words(schema)
     if messages and messages[0]["role"] == "system":
         messages[0] = {**messages[0], "content": f"{messages[0]['content']}\n\n{text}"}
     else:
         messages.insert(0, {"role": "system", "content": text})
 
 
-def _is_object(schema: dict[str, Any]) -> bool:
+def is_object(schema: dict[str, Any]) -> bool:
+    """Whether a schema is for an object: services enforce no others."""
     return schema.get("type") == "object"
 
 
@@ -166,25 +156,42 @@ def strict(schema: Any) -> bool:
     >>> strict({"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": False})
     True
     """
+    return _every_object(
+        schema, lambda s: s.get("additionalProperties") is False and set(s.get("required", ())) == set(s.get("properties", {}))
+    )
+
+
+def closed(schema: Any) -> bool:
+    """Whether every object of a schema names all its properties.
+
+    >>> closed({"type": "object", "properties": {"a": {}}, "additionalProperties": False}), closed({"type": "object"})
+    (True, False)
+    """
+    return _every_object(schema, lambda s: s.get("additionalProperties") is False)
+
+
+def _every_object(schema: Any, good: Callable[[dict[str, Any]], bool]) -> bool:
     if isinstance(schema, list):
-        return all(map(strict, schema))
+        return all(_every_object(s, good) for s in schema)
     if not isinstance(schema, dict):
         return True
     if schema.get("type") == "object" or "properties" in schema:
-        properties = schema.get("properties", {})
-        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != set(properties):
-            return False
-        return all(map(strict, properties.values())) and strict(schema.get("$defs", {}))
-    return all(strict(v) for v in schema.values() if isinstance(v, (dict, list)))
+        inner = (*schema.get("properties", {}).values(), *schema.get("$defs", {}).values())
+        return good(schema) and all(_every_object(s, good) for s in inner)
+    return all(_every_object(v, good) for v in schema.values() if isinstance(v, (dict, list)))
 
 
 # Words of a refusal that is about the option itself, not about its value being out of range.
 _REFUSED = re.compile(
     r"(?i)unsupported|not supported|does not support|doesn't support|not support|unrecogni[sz]ed|unknown|unexpected|extra[_ ](?:inputs?|fields?|forbidden)"
-    r"|not permitted|not allowed|not available|only the default|no such (?:field|parameter)|incompatible|deprecated"
+    r"|not permitted|not allowed|not available|only the default|may only be set|no such (?:field|parameter)|incompatible|deprecated"
 )
-_OUR_NAME = {"max_completion_tokens": "max_tokens", "top_logprobs": "logprobs", "response_format": SCHEMA_OPTION}
-_NEVER = ("model", "messages")
+_OUR_NAME = {
+    **{"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens", "top_logprobs": "logprobs"},
+    **{"stop_sequences": "stop", "store": "store=false"},
+}
+_NEVER = ("model", "messages", "input")
+_UNASKED = ("stream", "stream_options", "include")  # ours, not the user's: nothing is lost without them
 
 
 def refused_option(body: dict[str, Any], error: Any) -> str:
@@ -213,27 +220,17 @@ def refused_option(body: dict[str, Any], error: Any) -> str:
     return ""
 
 
-def mend(body: dict[str, Any], option: str, request: Request) -> str | None:
-    """Take a refused option out of the body. Returns our name of what is not applied, "" when nothing is lost, None when it cannot be mended."""
-    if option in ("max_tokens", "max_completion_tokens") and "_swapped" not in body:
-        other = "max_completion_tokens" if option == "max_tokens" else "max_tokens"
-        body[other] = body.pop(option)
-        body["_swapped"] = True
-        return ""
-    value = body.pop(option)
+def mend(wire: Wire, body: dict[str, Any], option: str, request: Request) -> str:
+    """Take a refused option out of the body. Returns our name of what is not applied, "" when nothing is lost."""
+    if (name := wire.mend(body, option, request)) is not None:
+        return name
+    body.pop(option)
     if option == "stream":
         body.pop("stream_options", None)
-        return ""
-    if option == "stream_options":
-        return ""
     if option in ("logprobs", "top_logprobs"):
         body.pop("logprobs", None)
         body.pop("top_logprobs", None)
-    if option == "response_format" and request.schema is not None:
-        was = value.get("type") if isinstance(value, dict) else ""
-        if was == "json_schema":
-            _ask_for_schema(body, request.schema, "json_object")
-    return _OUR_NAME.get(option, option)
+    return "" if option in _UNASKED and option not in request.extra else _OUR_NAME.get(option, option)
 
 
 def encode(body: dict[str, Any]) -> bytes:

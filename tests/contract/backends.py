@@ -17,6 +17,7 @@ from fmnb.backend import Backend
 from fmnb.catalog import weights
 from fmnb.providers import echo, openai_compat
 from fmnb.providers.profiles import Profile, names, profile
+from tests.wire import anthropic, cohere, responses  # noqa: F401  the interfaces the server can play
 
 # Services whose address is the customer's own: any address will do, it is replaced.
 OWN_ADDRESS = {
@@ -32,7 +33,7 @@ OWN_ADDRESS = {
 class Row:
     """`answers(server)` repeats; `obeys(server)` gives an object for a schema; `slow(server)` takes seconds; `fails(server)` is limited.
 
-    An `engine` runs the embedded model: it answers in its own words, and greedily when nothing else is asked.
+    `api` is the interface it is asked by where that is not its usual one. An `engine` runs the embedded model: it answers in its own words, and greedily when nothing else is asked.
     """
 
     name: str
@@ -43,18 +44,23 @@ class Row:
     fails: Callable[[Any], Backend] | None = None
     wire: bool = False
     engine: bool = False
+    api: str = ""
 
 
 def loopback(name: str, url: str) -> Profile:
     """The profile of that name, pointed at a loopback server that may have its key."""
-    return dataclasses.replace(profile(name), base_url=url, key_hosts=("127.0.0.1",))
+    return dataclasses.replace(profile(name), base_url=url, native_url="", key_hosts=("127.0.0.1",))
 
 
-def _hosted(name: str) -> Row:
+def _hosted(name: str, api: str = "") -> Row:
     def at(model: str) -> Callable[[Any], Backend]:
-        return lambda server: openai_compat.backend(loopback(name, server.url), model)
+        def backend(server: Any) -> Backend:
+            p = loopback(name, server.url)
+            return openai_compat.backend(dataclasses.replace(p, api=api) if api else p, model)
 
-    return Row(name, "fmnb.providers.openai_compat", at("repeat"), at("obey"), at("slow"), at("rate-limit"), wire=True)
+        return backend
+
+    return Row(name, "fmnb.providers.openai_compat", at("repeat"), at("obey"), at("slow"), at("rate-limit"), wire=True, api=api)
 
 
 def _engine(name: str) -> Row:
@@ -77,6 +83,7 @@ ROWS = [
         lambda server: echo.backend("slow=20,huge=200"),
         lambda server: echo.backend("fail=rate_limit"),
     ),
-    *(_engine(name) for name in ENGINES),
+    *(_engine(name) for name in ENGINES if name != "diffusers"),  # which writes no text
     *(_hosted(name) for name in sorted({*names(), *OWN_ADDRESS} - {"runway"})),  # which writes no text: tests/providers/test_images.py
+    *(_hosted(name, api) for name, api in (("openai", "responses"), ("anthropic", "chat"), ("cohere", "chat"))),
 ]

@@ -37,7 +37,7 @@ def server():
         yield running
 
 
-@pytest.fixture(params=ROWS, ids=lambda row: row.name)
+@pytest.fixture(params=ROWS, ids=lambda row: f"{row.name}-{row.api}" if row.api else row.name)
 def row(request, monkeypatch):
     row = request.param
     if row.engine:

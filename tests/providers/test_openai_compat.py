@@ -10,7 +10,7 @@ import pytest
 from fmnb import _loop
 from fmnb.errors import BadRequestError, LockedError
 from fmnb.events import Notice, fold
-from fmnb.providers import openai_compat, wire
+from fmnb.providers import chat_completions, openai_compat, wire
 from fmnb.providers.profiles import Profile, profile
 from fmnb.types import File, Image, Message, Reasoning, Request, Text, ToolCall, ToolResult, message
 from tests.contract.backends import loopback
@@ -60,7 +60,7 @@ def test_text_that_only_begins_like_a_tag_is_kept(server):
 def test_reasoning_details_come_back_to_be_sent_again(server):
     got = answer(server, "reasoning")
     assert got.extra["reasoning_details"][0]["signature"] == "s"
-    sent = wire.messages(profile("openrouter"), (Message("assistant", (Reasoning("hm", got.extra), Text("yes"))),))
+    sent = chat_completions.messages(profile("openrouter"), (Message("assistant", (Reasoning("hm", got.extra), Text("yes"))),))
     assert sent == [{"role": "assistant", "reasoning_details": got.extra["reasoning_details"], "content": "yes"}]
 
 
@@ -155,7 +155,7 @@ def test_no_description_of_this_machine_is_sent(server):
 
 def test_a_service_that_refuses_stream_options_is_not_asked_for_them(server, monkeypatch):
     monkeypatch.setenv("COHERE_API_KEY", "loopback-test-key")
-    answer(server, "plain", name="cohere")
+    answer(server, "plain", name="cohere", api="chat")
     assert "stream_options" not in server.requests[-1].body
 
 
@@ -213,17 +213,17 @@ def test_a_schema_for_a_list_is_asked_for_in_words(server):
 
 def test_options_a_service_would_ignore_are_named(server, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "loopback-test-key")
-    got = answer(server, "obey", name="anthropic", seed=1, schema=SCHEMA)
+    got = answer(server, "obey", name="anthropic", api="chat", seed=1, schema=SCHEMA)
     assert set(got.not_applied) == {"seed", wire.SCHEMA_OPTION} and "seed" not in server.requests[-1].body
 
 
 def test_leading_system_messages_become_one():
     given = (message("system", "a"), message("system", "b"), message("user", "c"))
-    assert wire.messages(Profile("p"), given) == [{"role": "system", "content": "a\n\nb"}, {"role": "user", "content": "c"}]
+    assert chat_completions.messages(Profile("p"), given) == [{"role": "system", "content": "a\n\nb"}, {"role": "user", "content": "c"}]
 
 
 def test_images_travel_inside_the_request():
-    sent = wire.messages(Profile("p"), (Message("user", (Text("what?"), Image(b"png", "image/png"))),))
+    sent = chat_completions.messages(Profile("p"), (Message("user", (Text("what?"), Image(b"png", "image/png"))),))
     assert sent[0]["content"][1] == {"type": "image_url", "image_url": {"url": "data:image/png;base64,cG5n"}}
 
 
@@ -237,15 +237,17 @@ def test_a_service_that_cannot_see_says_so_before_anything_is_sent(server, monke
 
 def test_a_document_goes_to_services_that_read_them_and_is_refused_elsewhere():
     given = (Message("user", (File(b"%PDF", "application/pdf", "a.pdf"),)),)
-    sent = wire.messages(profile("openai"), given)
+    sent = chat_completions.messages(profile("openai"), given)
     assert sent[0]["content"][0]["file"] == {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg=="}
     with pytest.raises(BadRequestError, match="takes no documents"):
-        wire.messages(profile("vllm"), given)
+        chat_completions.messages(profile("vllm"), given)
 
 
 def test_tool_turns_go_back_with_what_only_the_service_understands():
     call = ToolCall("c1", "f", "", {"extra_content": {"s": 1}})
-    sent = wire.messages(Profile("p"), (Message("assistant", (call,)), Message("tool", (ToolResult("c1", "42"), ToolResult("c2", "43")))))
+    sent = chat_completions.messages(
+        Profile("p"), (Message("assistant", (call,)), Message("tool", (ToolResult("c1", "42"), ToolResult("c2", "43"))))
+    )
     assert sent[0] == {
         "role": "assistant",
         "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}, "extra_content": {"s": 1}}],

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnb.events import ReasoningDelta, TextDelta
-from fmnb.providers.sse import DONE, Answer, Frames, usage
+from fmnb.providers.chat_completions import ChatAnswer
+from fmnb.providers.sse import DONE, Frames, usage
 from tests.wire import server as wire
 
 STREAM = b"\xef\xbb\xbf" + b"".join(
@@ -20,7 +21,7 @@ STREAM = b"\xef\xbb\xbf" + b"".join(
 
 
 def read(pieces):
-    frames, answer, events, done = Frames(), Answer(), [], False
+    frames, answer, events, done = Frames(), ChatAnswer(), [], False
     for piece in pieces:
         for document in frames.feed(piece):
             if document is DONE:
@@ -50,7 +51,7 @@ def test_the_whole_stream_is_read():
 @given(st.text(), st.lists(st.integers(0, 60), max_size=8))
 def test_text_comes_out_as_it_went_in_unless_it_begins_with_a_tag(text, cuts):
     edges = [0, *sorted(min(c, len(text)) for c in cuts), len(text)]
-    answer, events = Answer(), []
+    answer, events = ChatAnswer(), []
     for a, b in zip(edges, edges[1:], strict=False):
         events += answer.take({"choices": [{"delta": {"content": text[a:b]}}]})
     events += answer.end()
@@ -72,7 +73,7 @@ def test_what_is_no_document_is_remembered_as_junk():
 
 
 def test_reasoning_that_never_closes_stays_reasoning():
-    answer = Answer()
+    answer = ChatAnswer()
     events = answer.take({"choices": [{"delta": {"content": "<think>hm </thi"}}]}) + answer.end()
     assert [type(e) for e in events] == [ReasoningDelta, ReasoningDelta] and answer.characters == 0
 

@@ -1,7 +1,7 @@
 """A loopback server that behaves as OpenAI-compatible services do, well or badly, on a real socket.
 
-What it does is chosen by the model's name in the request: a key of BEHAVIOURS. It records
-requests, counts clients that went away early, and lists models.
+What it does is chosen by the model's name in the request: a key of BEHAVIOURS, or of the
+table that a file beside this one keeps for another interface's path. It records requests, counts clients that went away early, and lists models.
 
     with Server() as server:
         ...call server.url...
@@ -108,7 +108,9 @@ class Server:
             return "HTTP/1.0" not in head[0]
         attempt = sum(1 for r in self.requests if r.body.get("model") == seen.body.get("model"))
         started = plain = False
-        for step in BEHAVIOURS[seen.body["model"]](seen, attempt):
+        route = path.partition("?")[0]
+        table = next((t for end, t in DIALECTS.items() if route.endswith(end)), BEHAVIOURS)
+        for step in table[seen.body["model"]](seen, attempt):
             if isinstance(step, Raw):
                 plain = True
                 writer.write(step.data)
@@ -185,6 +187,7 @@ def says(*texts: str) -> list[bytes]:
 END = [chunk(reason="stop"), chunk(usage=USAGE), b"data: [DONE]\n\n"]
 Steps = Iterator[Any] | list[Any]
 BEHAVIOURS: dict[str, Callable[[Seen, int], Steps]] = {}
+DIALECTS: dict[str, dict[str, Callable[[Seen, int], Steps]]] = {}  # how a path ends -> behaviours there
 
 
 def behaviour(f: Callable[[Seen, int], Steps]) -> Callable[[Seen, int], Steps]:
