@@ -33,6 +33,7 @@ BACKENDS = {"echo": "fmnb.providers.echo:backend"}
 ENGINES = {
     "gguf": "fmnb.engines.llamacpp:backend",
     "torch": "fmnb.engines.torch_engine:backend",
+    "diffusers": "fmnb.engines.diffusers_engine:backend",
 }
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from .._require import require
+from ..engines import host
 from ..errors import ConnectionFailedError, DownloadError, FmnbError, ModelError, UnknownModelError, UsageError
 from ..events import Event, Notice, Progress
-from . import weights
+from . import pipelines, weights
 from .weights import Source
 
 Put = Callable[[Event], None]
@@ -39,7 +40,8 @@ def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
     try:
         info = hub.HfApi().model_info(s.name, revision=revision)
         licence = (info.card_data or {}).get("license", "") or ""
-        names = _choose(s, [f.rfilename for f in info.siblings or ()])
+        names = [f.rfilename for f in info.siblings or ()]
+        names = _pipeline(hub, s, names, info.sha, folder) if _is_pipeline(s, names) else _choose(s, names)
         if licence and weights.known_of(s) is None:
             put(Notice(kind="note", text=f"licence: {licence}"))
         plans = [hub.hf_hub_download(s.name, n, revision=info.sha, local_dir=folder, dry_run=True) for n in names]
@@ -64,8 +66,24 @@ def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
         raise _error(hub, s, e) from None
     if len(names) == 1:
         return folder / names[0]
-    weights.write_record(folder / "config.json", s, weights.sha256(folder / "config.json"), total, licence)
+    main = folder / names[-1]
+    weights.write_record(main, s, weights.sha256(main), total, licence)
     return folder
+
+
+def _is_pipeline(s: Source, names: list[str]) -> bool:
+    return pipelines.INDEX in names and not s.file and not any(n.endswith(".gguf") for n in names)
+
+
+def _pipeline(hub: Any, s: Source, names: list[str], revision: str, folder: Path) -> list[str]:
+    """The files of a repository that holds a picture-making pipeline: 16-bit weights where a graphics card will run them."""
+    index = hub.hf_hub_download(s.name, pipelines.INDEX, revision=revision, local_dir=folder)
+    chosen = pipelines.files_of(names, pipelines.parts_of(weights.read_json(Path(index))), host.has_gpu())
+    if not any(n.endswith(".safetensors") for n in chosen):
+        raise ModelError(
+            "This pipeline's weights are not safetensors", seen=str(s), todo="Take a repository that has them: other kinds can run code."
+        )
+    return chosen
 
 
 def _choose(s: Source, names: list[str]) -> list[str]:
@@ -118,7 +136,7 @@ def _check(hub: Any, s: Source, name: str, revision: str, file: Path, licence: s
     except ModelError:
         file.unlink()
         raise
-    if name != "config.json":
+    if name not in ("config.json", pipelines.INDEX):
         weights.write_record(file, s, digest, size, licence)
 
 

@@ -57,7 +57,7 @@ def pull(source: str) -> AsyncIterator[Event]:
 
 
 def _finished(s: Source, path: Path) -> Finished:
-    record = weights.read_json(weights.record_of(path / "config.json" if path.is_dir() else path))
+    record = weights.read_json(weights.record_of(weights.main_of(path) if path.is_dir() else path))
     row = known_of(s) if s.scheme != "path" else None
     size = record.get("size") or (path.stat().st_size if path.is_file() else None)
     licence = record.get("licence") or (row.licence if row else "")

@@ -166,9 +166,11 @@ def _weights(asked: str, source: str, engine: str) -> Target:
 
 
 def engine_for(path: Any) -> str:
-    """GGUF files run on llama.cpp where it is installed, else on torch; anything else on torch."""
+    """GGUF files run on llama.cpp where it is installed, else on torch; a pipeline on diffusers; anything else on torch."""
     from importlib.util import find_spec
 
+    if _weights_room().is_pipeline(path):
+        return "diffusers"
     if str(path).endswith(".gguf") and (find_spec("xllamacpp") or not find_spec("torch")):
         return "gguf"
     return "torch"

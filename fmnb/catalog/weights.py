@@ -27,6 +27,7 @@ from typing import Any
 
 from ..config import models_dir, read_toml, shared_models_dirs
 from ..errors import DownloadError, ModelError, NotPulledError, UnknownModelError, UsageError
+from . import pipelines
 
 SCHEMES = ("pypi", "hf", "path")
 PART = ".part"  # what a file is called until it is whole
@@ -183,7 +184,17 @@ def _in_folder(folder: Path, s: Source) -> Path | None:
         raise UsageError(f"{s} holds several models", seen=", ".join(p.name for p in whole), todo=f"Name one: {s}/{whole[0].name}")
     if whole:
         return whole[0]
-    return folder if record_of(folder / "config.json").is_file() and (folder / "config.json").is_file() else None
+    return folder if record_of(main_of(folder)).is_file() and main_of(folder).is_file() else None
+
+
+def main_of(folder: Path) -> Path:
+    """The file of a folder model whose record says that all of it came."""
+    return folder / pipelines.INDEX if (folder / pipelines.INDEX).is_file() else folder / "config.json"
+
+
+def is_pipeline(path: str | Path) -> bool:
+    """Whether a path is a folder that makes pictures."""
+    return (Path(path) / pipelines.INDEX).is_file()
 
 
 def record_of(file: Path) -> Path:
@@ -194,7 +205,7 @@ def record_of(file: Path) -> Path:
 def mark_used(file: Path) -> None:
     """Note that weights were used now, where they lie in a models folder we may write."""
     try:
-        os.utime(record_of(file / "config.json" if file.is_dir() else file))
+        os.utime(record_of(main_of(file) if file.is_dir() else file))
     except OSError:
         pass
 
@@ -266,6 +277,8 @@ def _in_hub_cache(s: Source) -> Path | None:
     models = sorted(folder.rglob("*.gguf"))
     if len(models) == 1:
         return models[0]
+    if (folder / pipelines.INDEX).is_file():
+        return folder if pipelines.complete(folder) else None
     return folder if (folder / "config.json").is_file() and _complete(folder) else None
 
 
@@ -283,9 +296,9 @@ def downloaded() -> list[Pulled]:
     for record in models_dir().rglob("*" + RECORD):
         file = record.with_name(record.name[: -len(RECORD)])
         data = read_json(record)
-        if file.is_file() and "source" in data:
+        if file.is_file() and "source" in data and not _part_of_a_folder(file):
             path, size = file, file.stat().st_size
-            if file.name == "config.json":
+            if file == main_of(file.parent):
                 path, size = file.parent, data.get("size", size)
             out.append(
                 Pulled(
@@ -299,6 +312,14 @@ def downloaded() -> list[Pulled]:
                 )
             )
     return sorted(out, key=lambda p: -p.used)
+
+
+def _part_of_a_folder(file: Path) -> bool:
+    """Whether a file belongs to a model that is a whole folder, and is not the file that stands for it."""
+    if file.suffix == ".gguf":
+        return False
+    mains = [main_of(folder) for folder in file.parents if models_dir() in folder.parents]
+    return any(record_of(main).is_file() for main in mains if main != file) and file != mains[-1]
 
 
 def remove(source: str) -> int:

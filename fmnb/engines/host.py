@@ -63,6 +63,11 @@ def process_memory() -> int | None:
     return None
 
 
+def has_gpu() -> bool:
+    """Whether there is an NVIDIA card, as the system tells without loading anything."""
+    return Path("/dev/nvidia0").exists() or Path("/proc/driver/nvidia/version").exists()
+
+
 def check_fits(name: str, need: int, what: str) -> None:
     """Raise CannotFitError when `need` bytes are more than there are; `what` says what they are for."""
     have = available_memory()
