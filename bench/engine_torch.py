@@ -27,7 +27,8 @@ from fmnb._loop import drain
 from fmnb.catalog.weights import locate
 from fmnb.engines import host, residents
 from fmnb.engines.torch_engine import backend
-from fmnb.engines.torch_model import Form, load
+from fmnb.engines.torch_form import Form
+from fmnb.engines.torch_model import load
 from fmnb.events import TextDelta
 from fmnb.types import Request, message
 

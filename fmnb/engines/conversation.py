@@ -8,16 +8,16 @@ from ..errors import BadRequestError
 from ..types import File, Image, Message, ToolCall, ToolResult
 
 
-def wire(m: Message) -> list[dict[str, Any]]:
+def wire(m: Message, images: bool = False) -> list[dict[str, Any]]:
     """A message as the chat template wants it; each tool result is a message of its own.
 
-    Raises BadRequestError for images and files, which these engines cannot read.
+    Raises BadRequestError for files, and for images unless the caller puts them in itself (`images`).
 
     >>> from fmnb.types import message
     >>> wire(message("user", "hi"))
     [{'role': 'user', 'content': 'hi'}]
     """
-    if pictures := [p for p in m.parts if isinstance(p, (Image, File))]:
+    if pictures := [p for p in m.parts if isinstance(p, File) or (isinstance(p, Image) and not images)]:
         what = "see images" if isinstance(pictures[0], Image) else "read files"
         raise BadRequestError(
             f"This model cannot {what}",
@@ -34,3 +34,12 @@ def wire(m: Message) -> list[dict[str, Any]]:
     if calls:
         out["tool_calls"] = calls
     return [out]
+
+
+def plain_text(messages: list[dict[str, Any]]) -> str:
+    """A conversation for a model that knows none: what was said, with an empty line between turns.
+
+    >>> plain_text([{"role": "system", "content": "A list."}, {"role": "user", "content": "One,"}])
+    'A list.\\n\\nOne,'
+    """
+    return "\n\n".join(m["content"] for m in messages if m["content"])

@@ -12,6 +12,7 @@ from typing import Any
 from .._require import require
 from ..errors import BadRequestError, ModelError
 from . import gguf
+from .conversation import plain_text
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = range(1, 7)  # tokenizer.ggml.token_type
 
@@ -75,7 +76,7 @@ class Tokenizer:
         if self.template:
             ids = self.encode(render(self.template, messages, self._names | extra))
             return ids[1:] if self.begin is not None and ids[:2] == [self.begin, self.begin] else ids
-        return ([] if self.begin is None else [self.begin]) + self.encode("\n\n".join(m["content"] for m in messages))
+        return ([] if self.begin is None else [self.begin]) + self.encode(plain_text(messages))
 
     def grammar_tokenizer(self, vocabulary: int) -> Any:
         """The same as llguidance wants it, for `vocabulary` logits."""

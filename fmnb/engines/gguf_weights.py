@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 GROUP = 32  # weights that share a scale in a 4-bit block
 READABLE = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K")
 FOUR_BIT = ("Q4_0", "Q4_1", "Q4_K")
+FLOATS = frozenset({"F32", "F16", "BF16"})
 
 
 class Weights:
@@ -71,20 +72,23 @@ def floats(raw: Tensor, kind: str) -> Tensor:
     """
     import torch
 
-    if kind in ("F32", "F16", "BF16"):
+    if kind in FLOATS:
         return raw.view({"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}[kind]).float()
     width, read = _BLOCKS[kind]
     return read(raw.view(raw.shape[0], -1, width)).reshape(raw.shape[0], -1)
 
 
 def four_bit(raw: Tensor, kind: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Blocks of 4-bit weights as (q, scale, zero) with weight = (q - 8) * scale + zero, nothing rounded.
+    """Blocks of 4-bit weights as (q, scale, zero) with weight = (q - 8) * scale + zero.
 
-    `q` is uint8 [n, k], `scale` and `zero` are float32 [n, k / 32].
+    `q` is uint8 [n, k], `scale` and `zero` are float32 [n, k / 32]. Nothing is rounded of a
+    4-bit format; numbers of another are, in groups between their least and greatest.
     """
     import torch
 
     n = raw.shape[0]
+    if kind not in FOUR_BIT:
+        return round_to_four(floats(raw, kind))
     if kind == "Q4_K":
         q, scale, least = _q4_k_parts(raw.view(n, -1, 144))
         return q.reshape(n, -1), scale.reshape(n, -1), (8 * scale - least).reshape(n, -1)
@@ -92,6 +96,21 @@ def four_bit(raw: Tensor, kind: str) -> tuple[Tensor, Tensor, Tensor]:
     scale = _half(b, 0)
     zero = torch.zeros_like(scale) if kind == "Q4_0" else _half(b, 2) + 8 * scale
     return _nibbles(b[..., -16:]).view(n, -1), scale.view(n, -1), zero.view(n, -1)
+
+
+def round_to_four(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of 32-bit floats in the form of `four_bit`, 16 steps from the least to the greatest of each group.
+
+    Scale and zero are rounded first, to the 16 bits that the kernel keeps of them.
+    """
+    import torch
+
+    groups = _cut(w, w.shape[1] // GROUP, GROUP)
+    least, most = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
+    scale = ((most - least) / 15).clamp_(min=1e-8).bfloat16().float()
+    zero = (least + 8 * scale).bfloat16().float()
+    q = ((groups - zero) / scale).round_().add_(8).clamp_(0, 15).to(torch.uint8)
+    return q.view(w.shape), scale.squeeze(-1), zero.squeeze(-1)
 
 
 def _half(b: Tensor, at: int) -> Tensor:

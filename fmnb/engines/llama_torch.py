@@ -1,4 +1,4 @@
-"""The Llama family in our own torch code: Llama, SmolLM, Mistral, Qwen2 and Qwen3 from GGUF files.
+"""The Llama family in our own torch code, from GGUF files and from folders (`llama_shapes.py` says which models).
 
 Query, key and value are one matrix, gate and up another; keys and values are written in
 place; heads that share keys are folded into the query axis, so nothing is repeated. Weights
@@ -15,73 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
-from . import gguf
-from .gguf_weights import READABLE, Weights
+from .gguf_weights import FLOATS, Weights
+from .llama_shapes import Rotation, Shape
+from .safetensors_weights import FolderWeights
 from .torch_linear import LONG, MANY, Linear, Matrix, Table
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# architecture -> whether its query and key rows are stored in pairs, as ggml's own rotation wants them
-_PAIRED = {"llama": True, "qwen2": False, "qwen3": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The numbers that make a model of the family."""
-
-    layers: int
-    width: int
-    hidden: int
-    heads: int
-    groups: int  # key-value heads
-    head: int  # numbers a head
-    vocabulary: int
-    context: int
-    epsilon: float
-    base: float  # of the rotation
-    stretch: float  # positions are divided by this
-    paired: bool
-
-
-def shape(head: gguf.Gguf) -> Shape | None:
-    """The shape of a file's model, None where it is not of this family or needs what is not done here."""
-    family, heads, width = head.architecture, head.hyper("attention.head_count"), head.hyper("embedding_length")
-    layers, hidden = head.hyper("block_count"), head.hyper("feed_forward_length")
-    table = head.tensors.get("token_embd.weight")
-    if family not in _PAIRED or not (heads and width and layers and hidden and table) or len(table.shape) != 2:
-        return None
-    scaling = head.metadata.get(f"{family}.rope.scaling.type", "none")
-    size = head.hyper("attention.key_length") or width // heads
-    odd = (
-        head.hyper("expert_count")
-        or scaling not in ("none", "linear", "")
-        or head.hyper("rope.dimension_count") not in (None, size)
-        or head.hyper("attention.value_length") not in (None, size)
-        or any(t.kind not in READABLE for t in head.tensors.values())
-    )
-    if odd:
-        return None
-
-    def number(name: str, default: float) -> float:
-        value = head.metadata.get(f"{family}.{name}", default)
-        return float(value) if isinstance(value, (int, float)) else default
-
-    return Shape(
-        layers=layers,
-        width=width,
-        hidden=hidden,
-        heads=heads,
-        groups=head.hyper("attention.head_count_kv") or heads,
-        head=size,
-        vocabulary=table.shape[0],
-        context=head.context or 4096,
-        epsilon=number("attention.layer_norm_rms_epsilon", 1e-5),
-        base=number("rope.freq_base", 10_000.0),
-        stretch=number("rope.scaling.factor", 1.0) if scaling == "linear" else 1.0,
-        paired=_PAIRED[family],
-    )
 
 
 @dataclass(slots=True)
@@ -94,6 +34,8 @@ class _Layer:
     down: Linear
     q_norm: Tensor | None
     k_norm: Tensor | None
+    after: Tensor | None  # norms of what attention and the wide layer give, where a family has them
+    after2: Tensor | None
 
 
 class Stopped(Exception):
@@ -128,16 +70,20 @@ class Cache:
 class Llama:
     """The weights and the forward pass. Several caches may be used with one model, one call at a time."""
 
-    def __init__(self, head: gguf.Gguf, dtype: Any, quant: str, device: str, on_layer: Callable[[int], bool] = lambda n: False):
-        """Load from a file. `on_layer(bytes)` hears how far it is; the load ends with Stopped when that gives True."""
+    def __init__(
+        self,
+        shape: Shape,
+        weights: Weights | FolderWeights,
+        dtype: Any,
+        quant: str,
+        device: str,
+        on_layer: Callable[[int], bool] = lambda n: False,
+    ):
+        """Load from files. `on_layer(bytes)` hears how far it is; the load ends with Stopped when that gives True."""
         import torch
 
-        known = shape(head)
-        if known is None:
-            raise ModelError("The torch engine does not know this model", seen=f"{head.path.name}: {head.architecture}")
-        self.shape = s = known
+        self.shape = s = shape
         self.dtype, self.device, self.quant = dtype, device, quant
-        weights = Weights(head.path)
         done = 0
 
         def vector(name: str) -> Tensor | None:
@@ -152,6 +98,9 @@ class Llama:
                 parts.append(Matrix(raw, kind, bias))
             return Linear(parts, dtype, quant, device)
 
+        def norm(name: str) -> Tensor | None:
+            return self._norm_weight(weights.floats(name)) if name in weights else None
+
         self.layers = []
         for i in range(s.layers):
             b = f"blk.{i}."
@@ -165,6 +114,8 @@ class Llama:
                     linear([b + "ffn_down"]),
                     vector(b + "attn_q_norm.weight"),
                     vector(b + "attn_k_norm.weight"),
+                    norm(b + "post_attention_norm.weight"),
+                    norm(b + "post_ffw_norm.weight"),
                 )
             )
             done += sum(weights.size(n) for n in (f"{b}{p}.weight" for p in _PARTS) if n in weights)
@@ -172,14 +123,19 @@ class Llama:
                 raise Stopped
         self.norm = self._norm_weight(weights.floats("output_norm.weight"))
         embedding = Matrix(weights.raw("token_embd.weight"), weights.kind("token_embd.weight"), None)
-        tied = "output.weight" not in weights
+        tied = "output.weight" not in weights if s.tied is None else s.tied
         top = embedding if tied else Matrix(weights.raw("output.weight"), weights.kind("output.weight"), None)
-        self.head = Linear([top], dtype, quant, device)
+        fine = "int8" if quant == "int4" and top.kind in FLOATS else quant  # the last choice is worth more than 4 bits
+        self.head = Linear([top], dtype, fine, device)
         self.table = Table(embedding, dtype, device, self.head.dense if tied and not self.head.packed else None)
-        turn = s.base ** (-torch.arange(0, s.head, 2, dtype=torch.int64).float() / s.head) / s.stretch
+        self._enlarge = float(torch.tensor(s.enlarge, dtype=dtype))
         factors = vector("rope_freqs.weight")
-        self._turn = turn if factors is None else turn / factors.float().cpu()
-        self._cos = self._sin = torch.empty(0)
+        turn = _turns(s.rotation, s.head)
+        self._turns = [turn if factors is None else turn / factors.float().cpu()]
+        if s.window:
+            self._turns.append(_turns(s.local_rotation or s.rotation, s.head))
+        self._cos: list[Tensor] = []
+        self._sin: list[Tensor] = []
         self._positions(min(s.context, 2048))
 
     def _norm_weight(self, weight: Tensor) -> Tensor:
@@ -204,14 +160,13 @@ class Llama:
         return torch.rms_norm(h, (s.width,), weight, s.epsilon).to(self.dtype)
 
     def _positions(self, tokens: int) -> None:
-        """Cosines and signed sines for that many positions."""
+        """Cosines and signed sines for that many positions: of all layers, then of local ones where there are any."""
         import torch
 
-        if tokens > len(self._cos):
-            angle = torch.outer(torch.arange(tokens).float(), self._turn)
-            cos, sin = angle.cos(), angle.sin()
-            self._cos = torch.cat([cos, cos], -1).to(self.device, self.dtype)[:, None]
-            self._sin = torch.cat([-sin, sin], -1).to(self.device, self.dtype)[:, None]
+        self._known = tokens
+        angles = [torch.outer(torch.arange(tokens).float(), turn) for turn in self._turns]
+        self._cos = [torch.cat([a.cos(), a.cos()], -1).to(self.device, self.dtype)[:, None] for a in angles]
+        self._sin = [torch.cat([-a.sin(), a.sin()], -1).to(self.device, self.dtype)[:, None] for a in angles]
 
     def forward(self, ids: list[int], cache: Cache, at: int) -> Tensor:
         """Read tokens whose positions begin at `at`; keys and values before it are in the cache.
@@ -219,27 +174,27 @@ class Llama:
         Gives the last token's logits, in 32-bit floats.
         """
         import torch
-        from torch.nn.functional import scaled_dot_product_attention, silu
+        from torch.nn.functional import gelu, scaled_dot_product_attention, silu
 
         s = self.shape
         n, end, groups, size, fold = len(ids), at + len(ids), s.groups, s.head, s.heads // s.groups
         cache.grow(end)
-        if end > len(self._cos):
-            self._positions(min(s.context, max(end, 2 * len(self._cos))))
-        cos, sin = self._cos[at:end], self._sin[at:end]
+        if end > self._known:
+            self._positions(min(s.context, max(end, 2 * self._known)))
+        angles = [(cos[at:end], sin[at:end]) for cos, sin in zip(self._cos, self._sin, strict=True)]
         dense = n >= MANY and end >= LONG  # by the prompt alone, so that the same prompt gets the same answer
         turned = s.heads + groups
         seen = cache.kv[:, :end]
         places = cache.kv[:, at:end].unbind(0)
         keys = seen[:, :, :groups].transpose(1, 2).unsqueeze(1).unbind(0)  # [1, groups, end, head]
         values = seen[:, :, groups:].transpose(1, 2).unsqueeze(1).unbind(0)
-        mask = None
-        if n > 1:  # query row (i, g) sees the tokens up to at + i
-            mask = torch.zeros(n, end, dtype=self.dtype, device=self.device)
-            mask.masked_fill_(torch.ones(n, end, dtype=torch.bool, device=self.device).triu_(at + 1), -math.inf)
-            mask = mask.repeat_interleave(fold, 0)
+        masks = [self._mask(n, at, end, window).repeat_interleave(fold, 0) for window in (0, s.window)[: len(angles)]] if n > 1 else []
         h = self.table(ids).float()  # the sum over the layers keeps 32 bits, or small parts of it get lost
+        if s.enlarge != 1:
+            h.mul_(self._enlarge)
         for i, layer in enumerate(self.layers):
+            local = int(bool(s.window and s.local[i]))
+            cos, sin = angles[local]
             z = layer.qkv(self._normed(h, layer.norm), dense).view(n, turned + groups, size)
             if layer.q_norm is not None and layer.k_norm is not None:
                 z[:, : s.heads] = torch.rms_norm(z[:, : s.heads], (size,), layer.q_norm, s.epsilon)
@@ -248,17 +203,46 @@ class Llama:
             half = torch.roll(t, size // 2, -1)
             t.mul_(cos).addcmul_(half, sin)
             places[i].copy_(z[:, s.heads :])
-            q = z[:, : s.heads]
+            q, k, v = z[:, : s.heads], keys[i], values[i]
             if n == 1:
-                a = scaled_dot_product_attention(q.view(1, groups, fold, size), keys[i], values[i]).view(1, -1)
+                if local and end > s.window:
+                    k, v = k[:, :, end - s.window :], v[:, :, end - s.window :]
+                a = scaled_dot_product_attention(q.view(1, groups, fold, size), k, v, scale=s.scale).view(1, -1)
             else:
                 q = q.view(n, groups, fold, size).transpose(0, 1).reshape(1, groups, n * fold, size)
-                a = scaled_dot_product_attention(q, keys[i], values[i], attn_mask=mask)
+                a = scaled_dot_product_attention(q, k, v, attn_mask=masks[local], scale=s.scale)
                 a = a.view(groups, n, fold * size).transpose(0, 1).reshape(n, -1)
-            h.add_(layer.out(a, dense))
+            a = layer.out(a, dense)
+            h.add_(a if layer.after is None else self._normed(a.float(), layer.after))
             gate, up = layer.gate_up(self._normed(h, layer.norm2), dense).chunk(2, -1)
-            h.add_(layer.down(silu(gate).mul_(up), dense))
+            active = silu(gate) if s.activation == "silu" else gelu(gate, approximate="tanh")
+            d = layer.down(active.mul_(up), dense)
+            h.add_(d if layer.after2 is None else self._normed(d.float(), layer.after2))
         return self.head(self._normed(h[-1:], self.norm))[0].float()
+
+    def _mask(self, n: int, at: int, end: int, window: int) -> Tensor:
+        """0 where query row i sees a token: those up to at + i, the last `window` of them if it is not 0."""
+        import torch
+
+        hidden = torch.ones(n, end, dtype=torch.bool, device=self.device).triu_(at + 1)
+        if window:
+            hidden |= torch.ones(n, end, dtype=torch.bool, device=self.device).tril_(at - window)
+        return torch.zeros(n, end, dtype=self.dtype, device=self.device).masked_fill_(hidden, -math.inf)
+
+
+def _turns(rotation: Rotation, size: int) -> Tensor:
+    """Angles a position, for each half of a head's numbers."""
+    import torch
+
+    turn = 1.0 / (rotation.base ** (torch.arange(0, size, 2, dtype=torch.int64).float() / size))
+    if rotation.bands is None:
+        return turn / rotation.stretch
+    low, high, original = rotation.bands  # slow turns are stretched, quick ones stay, those between blend
+    length = 2 * math.pi / turn
+    blend = (original / length - low) / (high - low)
+    between = (1 - blend) * turn / rotation.stretch + blend * turn
+    slow = torch.where(length > original / low, turn / rotation.stretch, between)
+    return torch.where(length < original / high, turn, slow)
 
 
 _PARTS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")

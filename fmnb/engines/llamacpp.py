@@ -22,7 +22,7 @@ from ..errors import BadRequestError, CallError, CannotFitError, ContextTooLongE
 from ..events import Event, Finished, Logprobs, Notice, Progress, ReasoningDelta, TextDelta, ToolCallDelta, Used
 from ..types import ModelCard, Request, TokenCount, Usage
 from . import gguf, host
-from .conversation import wire
+from .conversation import plain_text, wire
 from .llama_model import LlamaModel, load, most_context, needs, start_context
 from .residents import Resident, closing, resident
 
@@ -171,6 +171,8 @@ class LlamaBackend:
                 "threads": model.threads,
                 "memory": model.memory,
             }
+            if not self._chat:
+                extra["base"] = True
             if (held := host.process_memory()) is not None:
                 extra["process_memory"] = held
             if model is not before:
@@ -231,7 +233,7 @@ class LlamaBackend:
             if request.tools:
                 body["tools"] = list(request.tools)
             return body
-        return {"prompt": "\n\n".join(w["content"] for m in request.messages for w in wire(m))}
+        return {"prompt": plain_text([w for m in request.messages for w in wire(m)])}
 
     def _body(self, request: Request) -> tuple[dict[str, Any], list[str]]:
         """The request in the engine's words, and the names of what it cannot apply."""
@@ -239,6 +241,7 @@ class LlamaBackend:
         not_applied = [k for k in request.extra if k not in _RAW]
         if request.tools and not self._chat:
             not_applied.append("tools")
+        not_applied += [f"{name} (weights are quantised as their file is)" for name in ("quant", "dtype") if getattr(request, name)]
         temperature = request.temperature or 0.0
         body |= {
             "temperature": temperature,

@@ -1,13 +1,13 @@
 """The torch engine as a Backend: a Request goes to a model in torch, Events come back.
 
-GGUF files of the Llama family run on our own code (`llama_torch.py`), folders of safetensors
-of any causal family on `transformers`. A worker thread runs the model: the caller goes on
-at once when it closes the stream, the model stops at its next token or slice of the prompt.
+The Llama family runs on our own code (`llama_torch.py`), from GGUF files and from folders; any
+other causal, encoder-decoder or seeing family from a folder on `transformers`. A worker thread
+runs the model: the caller goes on at once when it closes the stream, the model stops at its
+next token, slice of the prompt or layer.
 
-Greedy by default (temperature 0). Raw parameters (`-p`): top_k, top_p, min_p, ignore_eos,
-cache_prompt (false reads the prompt anew), chat_template_kwargs, and two that choose how the
-model is loaded: dtype (float32 or bfloat16) and quant (int4, int8 or none). Each such choice
-is a model of its own in memory.
+Greedy by default (temperature 0). A request's `dtype` and `quant` choose how the model is
+loaded; each such choice is a model of its own in memory. Raw parameters (`-p`): top_k, top_p,
+min_p, ignore_eos, cache_prompt (false reads the prompt anew), chat_template_kwargs.
 """
 
 from __future__ import annotations
@@ -23,22 +23,23 @@ from ..backend import estimate_tokens
 from ..errors import CannotFitError, ContextTooLongError, MissingPackageError, ModelError
 from ..events import Event, Finished, Logprobs, Notice, Progress, TextDelta, Used
 from ..types import ModelCard, Request, TokenCount, Usage
-from . import gguf, host, transformers_model
+from . import folder, gguf, host
 from .conversation import wire
 from .residents import Resident, closing, resident
 from .sampling import Grammar, chooser, sampling
-from .torch_model import Form, TorchModel, form, load, threads, usual_memory
+from .torch_form import Form, form, usual_memory
+from .torch_model import TorchModel, load, threads
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 DEFAULT_MAX_TOKENS = 512
 _GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-up of a reader slows the model's threads
-_RAW = frozenset({"top_k", "top_p", "min_p", "ignore_eos", "cache_prompt", "chat_template_kwargs", "dtype", "quant"})
+_RAW = frozenset({"top_k", "top_p", "min_p", "ignore_eos", "cache_prompt", "chat_template_kwargs"})
 
 
 def backend(path: str | Path, name: str = "") -> TorchBackend:
-    """The backend of a GGUF file or of a folder of safetensors. Only its description is read here.
+    """The backend of a GGUF file or of a folder of weights. Only its description is read here.
 
     `name` is what the user calls the model. Raises NotPulledError when nothing is there,
     DownloadError when a file is cut, ModelError when it is no model.
@@ -51,25 +52,31 @@ def backend(path: str | Path, name: str = "") -> TorchBackend:
     return TorchBackend(place, _card(name, place, head.context, bool(head.chat_template), head.licence, head.size))
 
 
-def _folder_card(folder: Path, name: str) -> ModelCard:
-    config, files = transformers_model.read_json(folder / "config.json"), transformers_model.weight_files(folder)
-    if not config or not files:
+def _folder_card(path: Path, name: str) -> ModelCard:
+    about, files = folder.config(path), folder.weight_files(path)
+    if not about or not files:
         raise ModelError(
             "This folder holds no model",
-            seen=f"{folder.name}: no {'safetensors' if config else 'config.json'}",
+            seen=f"{path.name}: no {'weights' if about else 'config.json'}",
             todo="Give a .gguf file, or a folder with config.json, safetensors and tokenizer.",
         )
+    sort = folder.kind(about)
     size = sum(f.stat().st_size for f in files)
-    return _card(name, folder, transformers_model.context(config), transformers_model.has_template(folder), "", size)
+    chat = sort != "seq2seq" and folder.has_template(path)
+    inputs = ("text", "image") if sort == "vision" else ("text",)
+    return _card(name, path, folder.context(about), chat, "", size, inputs)
 
 
-def _card(name: str, path: Path, context: int | None, chat: bool, licence: str, size: int) -> ModelCard:
+def _card(
+    name: str, path: Path, context: int | None, chat: bool, licence: str, size: int, inputs: tuple[str, ...] = ("text",)
+) -> ModelCard:
     return ModelCard(
         name=name,
         provider="torch",
         where="stays here",
         local=True,
         context=context,
+        inputs=inputs,
         chat=chat,
         price_in=0.0,
         price_out=0.0,
@@ -98,19 +105,17 @@ class TorchBackend:
 
     def count(self, request: Request) -> TokenCount:
         """Exact by the model's own tokenizer; an estimate for a folder whose model is not loaded."""
+        messages, extra = request.messages, _template_variables(request)
         try:
-            tokens = self._tokenizer(request)
-            if tokens is not None:
-                return TokenCount(len(tokens.prompt(*_prompt(request))), exact=True, method="the model's tokenizer")
+            if self._path.suffix == ".gguf":
+                ids = _tokenizer_of(self._path).prompt([w for m in messages for w in wire(m)], extra)
+            elif (model := self._place(self._form(request)).model) is not None:
+                ids = model.prompt(messages, extra)[0]
+            else:
+                return estimate_tokens(request)
+            return TokenCount(len(ids), exact=True, method="the model's tokenizer")
         except (MissingPackageError, ModelError):
-            pass
-        return estimate_tokens(request)
-
-    def _tokenizer(self, request: Request) -> Any:
-        if self._path.suffix == ".gguf":
-            return _tokenizer_of(self._path)
-        model = self._place(self._form(request)).model
-        return None if model is None else model.tokenizer
+            return estimate_tokens(request)
 
     def stream(self, request: Request) -> AsyncIterator[Event]:
         """Answer one request."""
@@ -125,7 +130,7 @@ class TorchBackend:
         return worker(work)
 
     def _form(self, request: Request) -> Form:
-        return form(self._path, request.extra.get("dtype"), request.extra.get("quant"))
+        return form(self._path, request.dtype, request.quant)
 
     def _place(self, how: Form) -> Resident:
         place = resident(str(how), self._path)
@@ -162,8 +167,14 @@ class TorchBackend:
                 "threads": count,
                 "memory": model.memory,
                 "device": how.device,
+                "dtype": how.dtype,
+                "quant": how.quant,
+                "chosen": how.chosen,
+                "path": model.path,
+                "path_reason": model.path_reason,
             }
-            extra |= {"dtype": how.dtype, "quant": how.quant}
+            if model.base:
+                extra["base"] = True
             if (held := host.process_memory()) is not None:
                 extra["process_memory"] = held
             if fresh:
@@ -172,10 +183,10 @@ class TorchBackend:
             put(Finished(reason=answer.reason, model=self._card.name, extra=extra))
 
 
-def _prompt(request: Request) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Messages and further variables for the chat template."""
+def _template_variables(request: Request) -> dict[str, Any]:
+    """Further variables for the chat template."""
     more = request.extra.get("chat_template_kwargs")
-    return [w for m in request.messages for w in wire(m)], dict(more) if isinstance(more, dict) else {}
+    return dict(more) if isinstance(more, dict) else {}
 
 
 _tokenizers: dict[Path, tuple[gguf.Gguf, Any]] = {}
@@ -211,7 +222,8 @@ class _Answer:
         """Read the prompt and write the answer; False when it was stopped."""
         request, model = self._request, self._model
         grammar = None if request.schema is None else Grammar(request.schema, model.grammar_tokenizer())
-        ids = model.tokenizer.prompt(*_prompt(request)) or sorted(model.tokenizer.ends)[:1]
+        ids, pixels = model.prompt(request.messages, _template_variables(request))
+        ids = ids or sorted(model.tokenizer.ends)[:1] or [0]
         limit = self._limit(len(ids))
         began = time.monotonic()
 
@@ -219,7 +231,7 @@ class _Answer:
             if done < len(ids):
                 self._put(Progress(stage="reading the prompt", done=done, total=len(ids), unit="tokens"))
 
-        logits, known = model.read(ids, self._stopped, request.extra.get("cache_prompt") is not False, on)
+        logits, known = model.read(ids, self._stopped, request.extra.get("cache_prompt") is not False, on, pixels)
         if logits is None:
             return False
         first = time.monotonic()
@@ -259,15 +271,16 @@ class _Answer:
 
     def _limit(self, tokens: int) -> int:
         """How many tokens the answer may have; raises ContextTooLongError when there is no room for them."""
-        wanted, most = self._request.max_tokens, self._model.context
-        least = tokens + (wanted or 1)
-        if least > most:
+        wanted, model = self._request.max_tokens, self._model
+        room = model.room(tokens)
+        over = (0 if model.apart and room < 0 else wanted or 1) - room
+        if over > 0:
             raise ContextTooLongError(
-                f"Prompt and answer do not fit: {least - most:,} tokens too many",
-                seen=f"{tokens:,} tokens of prompt and {wanted or 'at least 1'} of answer; the model holds {most:,}",
+                f"Prompt and answer do not fit: {over:,} tokens too many",
+                seen=f"{tokens:,} tokens of prompt and {wanted or 'at least 1'} of answer; the model holds {model.context:,}",
                 todo="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
             )
-        return min(DEFAULT_MAX_TOKENS, most - tokens) if wanted is None else wanted
+        return min(DEFAULT_MAX_TOKENS, room) if wanted is None else wanted
 
     def _say(self, token: int, logits: Tensor) -> None:
         if self._request.logprobs is not None:

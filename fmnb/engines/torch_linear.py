@@ -1,7 +1,7 @@
 """A weight in the forms that are fast on this machine: packed for few rows, dense for many.
 
 A decoding step reads every weight once for one row, so the fewest bytes win: 4-bit blocks
-stay 4-bit, all else becomes 8-bit a row. A prompt's many rows win by arithmetic instead:
+stay 4-bit, plain numbers are rounded to them, other blocks become 8-bit a row. A prompt's many rows win by arithmetic instead:
 they use dense 16-bit weights, made when first needed.
 
 Torch's CPU kernel for 4 bits takes blocks as they are in the file: it computes
@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .gguf_weights import FOUR_BIT, GROUP, floats, four_bit
+from .gguf_weights import FLOATS, FOUR_BIT, GROUP, floats, four_bit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,11 +44,12 @@ class Linear:
         self._dense: Tensor | None = None
         some = [p.bias for p in parts if p.bias is not None]
         self._bias = torch.cat(some) if some else None  # a family has all of them or none
-        if quant == "int4" and all(p.kind in FOUR_BIT for p in parts):
+        packs = quant != "none" and all(columns_pack(floats(p.raw[:1], p.kind).shape[1]) for p in parts)
+        if packs and quant == "int4" and all(p.kind in FOUR_BIT or p.kind in FLOATS for p in parts):
             self._four = _pack_four(parts)
-        if quant != "none" and self._four is None:
+        if packs and self._four is None:
             self._eight = _pack_eight(parts, dtype)
-        self.packed = quant != "none"
+        self.packed = packs
         self._split: Tensor | None = None
         if not self.packed:
             rows, columns = self.dense.shape
@@ -82,11 +83,22 @@ class Linear:
         return y if self._bias is None else y.add_(self._bias)
 
 
+def columns_pack(columns: int) -> bool:
+    """Whether the kernels take rows of that many weights; a row they do not take makes them read beyond it."""
+    return columns % GROUP == 0
+
+
 def _pack_four(parts: list[Matrix]) -> tuple[Tensor, Tensor] | None:
-    """The kernel's form, None where its sizes do not allow it."""
     import torch
 
     q, scale, zero = (torch.cat(z) for z in zip(*(four_bit(p.raw, p.kind) for p in parts), strict=True))
+    return kernel_four(q, scale, zero)
+
+
+def kernel_four(q: Tensor, scale: Tensor, zero: Tensor) -> tuple[Tensor, Tensor] | None:
+    """4-bit weights, as `four_bit` gives them, in the kernel's form; None where its sizes do not allow it."""
+    import torch
+
     if q.shape[0] % 16:
         return None
     packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q.to(torch.int32), 1)
@@ -94,17 +106,22 @@ def _pack_four(parts: list[Matrix]) -> tuple[Tensor, Tensor] | None:
 
 
 def _pack_eight(parts: list[Matrix], dtype: Any) -> tuple[Tensor, Tensor]:
-    """8-bit numbers with one scale a row."""
     import torch
 
-    q, scales = [], []
-    for p in parts:
-        for piece in torch.split(p.raw, 8192):  # a vocabulary's floats would take four times the file
-            w = floats(piece, p.kind)
-            scale = w.abs().amax(1).clamp_(min=1e-12) / 127
-            q.append((w / scale[:, None]).round_().to(torch.int8))
-            scales.append(scale.to(dtype))
-    return torch.cat(q), torch.cat(scales)
+    done = [
+        round_to_eight(floats(piece, p.kind), dtype)
+        for p in parts
+        for piece in torch.split(p.raw, 8192)  # a vocabulary's floats would take four times the file
+    ]
+    return torch.cat([q for q, _ in done]), torch.cat([scale for _, scale in done])
+
+
+def round_to_eight(w: Tensor, dtype: Any) -> tuple[Tensor, Tensor]:
+    """Rows of 32-bit floats as 8-bit numbers with one scale a row."""
+    import torch
+
+    scale = w.abs().amax(1).clamp_(min=1e-12) / 127
+    return (w / scale[:, None]).round_().to(torch.int8), scale.to(dtype)
 
 
 class Table:

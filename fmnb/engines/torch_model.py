@@ -1,37 +1,36 @@
-"""One model loaded into torch: what it needs, how it is loaded, how a prompt is read.
+"""One model loaded into torch: how it is loaded, how a prompt is read.
 
-Knows tokens and logits, nothing of Requests and Events but load progress. The network is
-either our own fast path or one of `transformers`; both take tokens and give the last one's
-logits, and both keep what they read.
+Knows tokens and logits, nothing of Requests and Events but load progress. The network is our
+own fast path for the Llama family, from a GGUF file or a folder, or one of `transformers` for
+all other folders; all take tokens and give the last one's logits.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._require import require
-from ..errors import BadRequestError, ModelError
+from ..errors import ModelError
 from ..events import Event, Progress
-from . import gguf, gguf_tokenizer, host, llama_torch, transformers_model
-from .gguf_weights import FOUR_BIT
+from ..types import Message
+from . import folder, gguf, gguf_tokenizer, host, llama_shapes, llama_torch, transformers_model
+from .conversation import wire
+from .gguf_weights import Weights
 from .llama_torch import Stopped
+from .safetensors_weights import FolderWeights
+from .seq2seq_model import Seq2SeqModel
+from .torch_form import START_CONTEXT, Form, needs
+from .vision_model import VisionModel
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-DTYPES = ("float32", "bfloat16")
-QUANTS = ("int4", "int8", "none")
-_FLOATS = {"F32", "F16", "BF16"}
-_START_CONTEXT = 1024
 
 
 class TextTokenizer(Protocol):
@@ -49,87 +48,59 @@ class TextTokenizer(Protocol):
     def grammar_tokenizer(self, vocabulary: int) -> Any: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """In which numbers a model is held and where: `dtype` of DTYPES, `quant` of QUANTS, `device` cpu, cuda or mps."""
+class Net(Protocol):
+    """What computes: tokens in, the last one's logits out.
 
-    dtype: str
-    quant: str
-    device: str
-
-    def __str__(self) -> str:
-        return f"torch {self.device} {self.dtype}" + ("" if self.quant == "none" else f" {self.quant}")
-
-
-def form(path: Path, dtype: str | None, quant: str | None) -> Form:
-    """The form to load a model in; what was not asked for is chosen by the file and the machine.
-
-    On a CPU a file with 4-bit blocks keeps them, other quantised files run in 8 bits a weight,
-    the rest in 16 bits. On a GPU all run in 16 bits. Raises BadRequestError for what cannot be.
+    A `whole` one reads a prompt at once, with `begin`; the others in slices, with `forward`,
+    and use what they read again where they are `reusable`.
     """
-    torch = require("torch", "torch", "to run models with torch")
-    if dtype not in (None, *DTYPES):
-        raise BadRequestError("There is no such dtype", seen=repr(dtype), todo=f"Take one of {', '.join(DTYPES)}.")
-    if quant not in (None, *QUANTS):
-        raise BadRequestError("There is no such quant", seen=repr(quant), todo=f"Take one of {', '.join(QUANTS)}.")
-    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kinds = _kinds(path)
-    best = "none"
-    if device == "cpu" and dtype != "float32" and kinds - _FLOATS and hasattr(torch.ops.aten, "_weight_int8pack_mm"):
-        best = "int4" if kinds & set(FOUR_BIT) and hasattr(torch.ops.aten, "_weight_int4pack_mm_for_cpu") else "int8"
-    if quant not in (None, "none") and (best == "none" or quant == "int4" != best):
-        why = "it is a folder of 16- or 32-bit weights" if not kinds else f"the file holds {', '.join(sorted(kinds))}"
-        raise BadRequestError(
-            f"quant={quant} does not go here",
-            seen=f"{why}; {device}, {dtype or 'bfloat16'}",
-            todo="int4 needs a Q4 file, int8 a quantised one; both run on a CPU in bfloat16. Leave quant out, or give none.",
-        )
-    return Form(dtype or "bfloat16", quant or best, device)
 
+    whole: bool
+    reusable: bool
 
-def _kinds(path: Path) -> set[str]:
-    """The formats of a GGUF file's matrices; none for a folder."""
-    return {t.kind for t in gguf.read(path).tensors.values() if len(t.shape) > 1} if path.suffix == ".gguf" else set()
-
-
-def usual_memory(path: Path) -> int:
-    """Bytes the model takes on a CPU when nothing else is asked, with a short context; imports nothing."""
-    packed = bool(_kinds(path) - _FLOATS)
-    return needs(path, Form("bfloat16", "int4" if packed else "none", "cpu"), _START_CONTEXT)
-
-
-def needs(path: Path, how: Form, context: int) -> int:
-    """Bytes of memory the model takes in that form with `context` tokens; an estimate."""
-    width = 4 if how.dtype == "float32" else 2
-    if path.suffix != ".gguf":
-        return sum(f.stat().st_size for f in transformers_model.weight_files(path)) + (128 << 20)
-    head = gguf.read(path)
-    known = llama_torch.shape(head)
-    cache = 0 if known is None else known.layers * 2 * known.groups * known.head * width * context
-    if how.quant == "none":
-        return head.parameters * width + cache + (64 << 20)
-    packed = dense = 0
-    for name, t in head.tensors.items():
-        numbers = math.prod(t.shape)
-        packed += numbers * 5 // 8 if how.quant == "int4" and t.kind in FOUR_BIT else numbers
-        dense += 2 * numbers if name.startswith("blk.") else 0  # made for the first long prompt
-    return packed + dense + cache + (64 << 20)
+    def forward(self, ids: list[int], at: int) -> Tensor: ...
 
 
 class TorchModel:
     """A loaded model, until `close`."""
 
-    def __init__(self, net: Any, tokenizer: TextTokenizer, vocabulary: int, context: int, how: Form, memory: int):
+    def __init__(self, net: Any, tokenizer: TextTokenizer, vocabulary: int, context: int, how: Form, memory: int, why: tuple[str, str]):
+        """`why` is which path it takes, "fast" or "plain", and the reason in words."""
         self.net = net
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary
         self.context = context
         self.form = how
         self.memory = memory
+        self.path, self.path_reason = why
         self.seconds = 0.0
         self.slice = _slice(memory)
         self._read: list[list[int]] = []  # the slices of a prompt that are in the cache, from its begin
         self._grammar: Any = None
+
+    @property
+    def apart(self) -> bool:
+        """Whether prompt and answer have places of their own, as with an encoder and a decoder."""
+        return isinstance(self.net, Seq2SeqModel)
+
+    @property
+    def base(self) -> bool:
+        """Whether it completes text and knows no conversations."""
+        return not self.tokenizer.template and not self.apart
+
+    def room(self, tokens: int) -> int:
+        """How many tokens may follow a prompt of so many; negative when the prompt is too long by itself."""
+        return self.context if self.apart and tokens <= self.context else self.context - tokens
+
+    def prompt(self, messages: Sequence[Message], extra: dict[str, Any]) -> tuple[list[int], dict[str, Any]]:
+        """A conversation as token ids, with the tensors of its pictures where the model sees.
+
+        `extra` are further variables of the chat template. Raises BadRequestError for pictures
+        that the model cannot see.
+        """
+        if isinstance(self.net, VisionModel):
+            return self.net.prepare(messages, extra)
+        return self.tokenizer.prompt([w for m in messages for w in wire(m)], extra), {}
 
     def close(self) -> None:
         """Free its memory at once, whoever still refers to it."""
@@ -146,14 +117,18 @@ class TorchModel:
             self._grammar = self.tokenizer.grammar_tokenizer(self.vocabulary)
         return self._grammar
 
-    def read(self, ids: list[int], stopped: Callable[[], bool], reuse: bool, on: Callable[[int], None]) -> tuple[Tensor | None, int]:
+    def read(
+        self, ids: list[int], stopped: Callable[[], bool], reuse: bool, on: Callable[[int], None], pixels: dict[str, Any] | None = None
+    ) -> tuple[Tensor | None, int]:
         """Read a prompt: the logits after its last token (None when stopped), and how many tokens were known already.
 
         A prompt is cut into slices by its length alone, and a slice is used again whole or not at
         all. So the same prompt goes through the same arithmetic, whatever was asked before.
         """
+        if self.net.whole:
+            return self.net.begin(ids, pixels or {}, stopped, reuse)
         plan, start = list(_slices(len(ids), self.slice)), 0
-        if reuse and getattr(self.net, "reusable", True):
+        if reuse and self.net.reusable:
             same = (kept == ids[a:b] for kept, (a, b) in zip(self._read, plan[:-1], strict=False))
             start = next((i for i, equal in enumerate(same) if not equal), min(len(self._read), len(plan) - 1))
         del self._read[start:]
@@ -174,9 +149,12 @@ class TorchModel:
 class _Fast:
     """Our own network with a cache of its own."""
 
+    whole = False
+    reusable = True
+
     def __init__(self, model: llama_torch.Llama, name: str):
         self.model, self._name = model, name
-        self._cache = llama_torch.Cache(model, min(model.shape.context, _START_CONTEXT))
+        self._cache = llama_torch.Cache(model, min(model.shape.context, START_CONTEXT))
 
     def forward(self, ids: list[int], at: int) -> Tensor:
         """Read tokens; the last one's logits."""
@@ -188,54 +166,84 @@ class _Fast:
 
 
 def load(path: Path, how: Form, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> TorchModel | None:
-    """Load a GGUF file or a folder of safetensors; None when stopped on the way.
+    """Load a GGUF file or a folder; None when stopped on the way.
 
     `wanted` is how many tokens it will hold at first. Raises CannotFitError before anything is
     loaded, ModelError for a model that cannot run here.
     """
     began = time.monotonic()
-    size = path.stat().st_size if path.suffix == ".gguf" else sum(f.stat().st_size for f in transformers_model.weight_files(path))
-    memory = needs(path, how, max(wanted, _START_CONTEXT))
+    size = path.stat().st_size if path.suffix == ".gguf" else sum(f.stat().st_size for f in folder.weight_files(path))
+    memory = needs(path, how, max(wanted, START_CONTEXT))
     host.check_fits(path.name, memory, f"in {how}")
     put(Progress(stage="loading", done=0, total=size, unit="bytes"))
-    torch = require("torch", "torch", "to run models with torch")
-    dtype = getattr(torch, how.dtype)
-    if path.suffix == ".gguf":
-        model = _load_gguf(path, how, dtype, memory, size, put, stopped)
-    else:
-        net = transformers_model.FolderModel(path, dtype, how.device)
-        longest = transformers_model.context(transformers_model.read_json(path / "config.json")) or 1 << 30
-        model = TorchModel(net, net.tokenizer, net.vocabulary, longest, how, memory)
-    if model is None or stopped():
+    require("torch", "torch", "to run models with torch")
+
+    def on_bytes(done: int) -> bool:
+        put(Progress(stage="loading", done=min(done, size), total=size, unit="bytes"))
+        return stopped()
+
+    try:
+        model = (_load_gguf if path.suffix == ".gguf" else _load_folder)(path, how, memory, on_bytes)
+    except Stopped:
+        return None
+    if stopped():
         return None
     put(Progress(stage="loading", done=size, total=size, unit="bytes"))
     model.seconds = time.monotonic() - began
     return model
 
 
-def _load_gguf(
-    path: Path, how: Form, dtype: Any, memory: int, size: int, put: Callable[[Event], None], stopped: Callable[[], bool]
-) -> TorchModel | None:
+def _load_gguf(path: Path, how: Form, memory: int, on_bytes: Callable[[int], bool]) -> TorchModel:
     head = gguf.read(path)
-    if llama_torch.shape(head) is None:
+    shape = llama_shapes.of_gguf(head)
+    if shape is None:
         raise ModelError(
             "The torch engine does not read this kind of GGUF file",
             seen=f"{path.name}: {head.architecture or 'no architecture named'} {head.file_type}".rstrip(),
             todo="Run it on llama.cpp (put gguf: before its name), or take the same model as a folder of safetensors.",
         )
     tokens = gguf_tokenizer.tokenizer(head)
+    return _fast(path, shape, Weights(path), tokens, how, memory, on_bytes, f"{head.architecture} from GGUF is our own code's")
 
-    def on_layer(done: int) -> bool:
-        put(Progress(stage="loading", done=done, total=size, unit="bytes"))
-        return stopped()
+
+def _load_folder(path: Path, how: Form, memory: int, on_bytes: Callable[[int], bool]) -> TorchModel:
+    about = folder.config(path)
+    sort = folder.kind(about)
+    most = folder.longest(about) or 1 << 30
+    if sort == "causal":
+        with transformers_model.loading(path):
+            config = require("transformers", "torch", "to run models from a folder").AutoConfig.from_pretrained(path, local_files_only=True)
+        shape = llama_shapes.of_config(config)
+        weights = FolderWeights(path, str(config.model_type)) if not isinstance(shape, str) else None
+        if not isinstance(shape, str) and weights is not None and not weights.trouble:
+            tokens = transformers_model.tokenizer(path, config)
+            return _fast(path, shape, weights, tokens, how, memory, on_bytes, f"{config.model_type} is our own code's")
+        why = shape if isinstance(shape, str) else weights.trouble if weights is not None else ""
+        net: Any = transformers_model.FolderModel(path, how)
+    elif sort == "seq2seq":
+        net, why = Seq2SeqModel(path, how), "encoder-decoder models run on transformers"
+    else:
+        net, why = VisionModel(path, how), "seeing models run on transformers"
+    return TorchModel(net, net.tokenizer, net.vocabulary, most, how, net.memory, ("plain", why))
+
+
+def _fast(
+    path: Path,
+    shape: llama_shapes.Shape,
+    weights: Weights | FolderWeights,
+    tokens: TextTokenizer,
+    how: Form,
+    memory: int,
+    on_bytes: Callable[[int], bool],
+    why: str,
+) -> TorchModel:
+    import torch
 
     try:
-        net = llama_torch.Llama(head, dtype, how.quant, how.device, on_layer)
-    except Stopped:
-        return None
+        net = llama_torch.Llama(shape, weights, getattr(torch, how.dtype), how.quant, how.device, on_bytes)
     except (RuntimeError, ValueError) as e:  # sizes that do not go together
         raise ModelError("The model file is damaged", seen=f"{path.name}: {str(e)[:200]}", todo="Pull the model again.") from None
-    return TorchModel(_Fast(net, path.name), tokens, net.shape.vocabulary, net.shape.context, how, memory)
+    return TorchModel(_Fast(net, path.name), tokens, net.shape.vocabulary, net.shape.context, how, memory, ("fast", why))
 
 
 def _slice(memory: int) -> int:

@@ -1,59 +1,45 @@
-"""Any causal model that `transformers` knows, from a folder of safetensors; the plain path.
+"""Models that `transformers` runs, from a folder: the plain path.
 
 The forward pass and its cache are the library's; the token loop is ours, so streaming,
-stopping, sampling and schemas work as with the fast path.
+stopping, sampling and schemas work as with the fast path. `FolderModel` is any causal model;
+the encoder-decoder and the seeing ones have files of their own.
 """
 
 from __future__ import annotations
 
 import inspect
-import json
-from collections.abc import Sequence
+import pickle
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._require import require
-from ..errors import BadRequestError, ModelError
+from ..errors import BadRequestError, MissingPackageError, ModelError
+from .conversation import plain_text
+from .packed_modules import pack
+from .torch_form import Form
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; {} when there is none that can be read."""
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
+_FAILURES = (OSError, ValueError, ImportError, KeyError, RuntimeError, AttributeError, TypeError, pickle.UnpicklingError)
 
 
-def context(config: dict[str, Any]) -> int | None:
-    """Tokens a model holds by its config.json, whatever the family calls them; None if it does not say."""
-    for part in (config, config.get("text_config") or {}):
-        for name in ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "n_ctx"):
-            if isinstance(part.get(name), int):
-                return int(part[name])
-    return None
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that hold the weights."""
-    return sorted(folder.glob("*.safetensors"))
-
-
-def has_template(folder: Path) -> bool:
-    """Whether the folder's model was trained on conversations."""
-    return (folder / "chat_template.jinja").is_file() or bool(read_json(folder / "tokenizer_config.json").get("chat_template"))
+class Stopped(Exception):
+    """The user stopped while a model was at work; leaves it from between two layers."""
 
 
 class FolderTokenizer:
     """The folder's own tokenizer, with the interface of `gguf_tokenizer.Tokenizer`."""
 
-    def __init__(self, inner: Any, ends: Sequence[int]):
+    def __init__(self, inner: Any, ends: Sequence[int], plain: bool = False):
+        """`plain` tokenizers belong to models that take text, whatever template lies beside them."""
         self._inner = inner
         self.ends = frozenset(ends)
-        self.template = str(inner.chat_template or "") if not isinstance(inner.chat_template, dict) else "several"
+        found = None if plain else inner.chat_template
+        self.template = str(found or "") if not isinstance(found, dict) else "several"
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text without control tokens."""
@@ -66,7 +52,7 @@ class FolderTokenizer:
     def prompt(self, messages: list[dict[str, Any]], extra: dict[str, Any]) -> list[int]:
         """Token ids of a conversation that waits for its answer; plain text where there is no template."""
         if not self.template:
-            return list(self._inner("\n\n".join(m["content"] for m in messages)).input_ids)
+            return list(self._inner(plain_text(messages)).input_ids)
         require("jinja2", "torch", "to fill a chat template")
         from jinja2 import TemplateError
 
@@ -81,38 +67,146 @@ class FolderTokenizer:
     def grammar_tokenizer(self, vocabulary: int) -> Any:
         """The same as llguidance wants it, for `vocabulary` logits."""
         library = require("llguidance", "torch", "to keep an answer to its schema")
-        core = getattr(self._inner, "backend_tokenizer", None)
-        if core is None:
-            raise BadRequestError("A schema cannot be kept with this model's kind of tokenizer", seen=type(self._inner).__name__)
-        return library.LLTokenizer(core.to_str(), n_vocab=vocabulary, eos_token=sorted(self.ends))
+        core: Any = getattr(self._inner, "backend_tokenizer", None)
+        try:
+            return library.LLTokenizer(core.to_str(), n_vocab=vocabulary, eos_token=sorted(self.ends))
+        except (ValueError, AttributeError) as e:
+            raise BadRequestError(
+                "A schema cannot be kept with this model's kind of tokenizer", seen=str(e)[:200], todo="Leave the schema out."
+            ) from None
+
+
+def tokenizer(path: Path, config: Any, plain: bool = False) -> FolderTokenizer:
+    """The tokenizer of a folder, with the ends that its configs name."""
+    library = require("transformers", "torch", "to run models from a folder")
+    with loading(path):
+        inner = library.AutoTokenizer.from_pretrained(path, local_files_only=True)
+        generation = _generation(library, path)
+    return FolderTokenizer(inner, ends(config, generation, inner), plain)
+
+
+def _generation(library: Any, path: Path) -> Any:
+    """The folder's generation_config.json, None where there is none."""
+    return library.GenerationConfig.from_pretrained(path, local_files_only=True) if (path / "generation_config.json").is_file() else None
+
+
+def ends(config: Any, generation: Any, inner: Any) -> list[int]:
+    """The tokens that end an answer, by all who may name them."""
+    text = config.get_text_config(decoder=True)
+    found = [getattr(text, "eos_token_id", None), getattr(generation, "eos_token_id", None), inner.eos_token_id]
+    return sorted({i for e in found for i in (e if isinstance(e, (list, tuple)) else [e]) if i is not None})
+
+
+@contextmanager
+def loading(path: Path) -> Iterator[None]:
+    """Keep the library's bars and notes out of the notebook, and put its failures into our words."""
+    library = require("transformers", "torch", "to run models from a folder")
+    words = library.utils.logging
+    bars, loud = words.is_progress_bar_enabled(), words.get_verbosity()
+    words.disable_progress_bar()
+    words.set_verbosity_error()
+    try:
+        yield
+    except _FAILURES as e:
+        raise _refused(path, e) from None
+    finally:
+        words.set_verbosity(loud)
+        if bars:
+            words.enable_progress_bar()
+
+
+def _refused(path: Path, e: Exception) -> Exception:
+    words = str(e)
+    if isinstance(e, pickle.UnpicklingError):
+        return ModelError(
+            "The weights are a pickle file that holds more than tensors",
+            seen=f"{path.name}: loading it would run code that came with it",
+            todo="Take the same model with safetensors.",
+        )
+    missing = re.search(
+        r"requires the (\w+) library|need to install (\w+)|install `?(sentencepiece|tiktoken|protobuf|torchvision)`?", words, re.I
+    )
+    if missing and isinstance(e, (ImportError, ValueError)):
+        package = next(g for g in missing.groups() if g).lower().removesuffix(".")
+        package = {"pil": "pillow"}.get(package, package)
+        return MissingPackageError(f"{path.name} needs the package {package}", todo=f"`%pip install {package}`, then try again.")
+    if len(words) > 300:
+        words = words[:300] + "…"
+    return ModelError("transformers cannot load this model", seen=f"{path.name}: {words}", todo="It may need a newer transformers.")
+
+
+def opened(path: Path, auto: str, how: Form) -> tuple[Any, Any]:
+    """A folder's model by that `Auto...` class, in its form, and its config for generation.
+
+    Code that lies in the folder is not run. Raises ModelError when the library cannot load it,
+    or when the folder lacks weights, which the library would fill with noise.
+    """
+    torch = require("torch", "torch", "to run models with torch")
+    library = require("transformers", "torch", "to run models from a folder")
+    with loading(path):
+        made, info = getattr(library, auto).from_pretrained(
+            path, dtype=getattr(torch, how.dtype), local_files_only=True, output_loading_info=True
+        )
+    lacking = sorted({*info["missing_keys"], *(str(k[0] if isinstance(k, tuple) else k) for k in info["mismatched_keys"])})
+    if lacking:
+        raise ModelError(
+            "The folder lacks weights of this model",
+            seen=f"{path.name}: {', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' if len(lacking) > 3 else ''}",
+            todo="Pull the model again, or take one that was made for writing text.",
+        )
+    made = made.to(how.device).eval()
+    if how.quant != "none":
+        pack(made, how.quant)
+    return made, made.generation_config
+
+
+def held(module: Any) -> int:
+    """Bytes of a module's numbers, those shared counted once."""
+    seen = {t.data_ptr(): t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers())}
+    return sum(seen.values())
+
+
+@contextmanager
+def interruptible(module: Any, stopped: Callable[[], bool]) -> Iterator[None]:
+    """Let a long pass through a module end between two of its layers: raises Stopped there."""
+    from torch import nn
+
+    def look(*_: Any) -> None:
+        if stopped():
+            raise Stopped
+
+    hooks = [layer.register_forward_pre_hook(look) for m in module.modules() if isinstance(m, nn.ModuleList) for layer in m]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def cache_name(model: Any) -> str:
+    """The argument that takes a cache: `cache` where the library is new enough to warn about the old name."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 class FolderModel:
-    """A model of `transformers` with a cache, read like `llama_torch.Llama`: tokens in, the last one's logits out."""
+    """A causal model with a cache, read like `llama_torch.Llama`: tokens in, the last one's logits out."""
 
-    def __init__(self, folder: Path, dtype: Any, device: str):
-        """Load from a folder; code that lies in it is not run. Raises ModelError when the library cannot."""
+    whole = False
+
+    def __init__(self, path: Path, how: Form):
+        """Load from a folder. Raises ModelError when the library cannot."""
         library = require("transformers", "torch", "to run models from a folder")
-        try:
-            self._model = library.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device).eval()
-            inner = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, ImportError, KeyError, RuntimeError) as e:
-            raise ModelError(
-                "transformers cannot load this model", seen=f"{folder.name}: {str(e)[:300]}", todo="It may need a newer transformers."
-            ) from None
-        self.device, self.dtype = device, self._model.dtype
+        self._model, generation = opened(path, "AutoModelForCausalLM", how)
+        self.device = how.device
+        self.tokenizer = tokenizer(path, self._model.config)
+        self.memory = held(self._model)
         text = self._model.config.get_text_config()
-        generation = getattr(self._model, "generation_config", None)
-        ends = [getattr(text, "eos_token_id", None), getattr(generation, "eos_token_id", None), inner.eos_token_id]
-        flat = {i for e in ends for i in (e if isinstance(e, (list, tuple)) else [e]) if i is not None}
-        self.tokenizer = FolderTokenizer(inner, sorted(flat))
         # a cache that keeps a window or a state cannot be cut back to an earlier token
         kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
         self.reusable = kinds == {"full_attention"} and not getattr(text, "sliding_window", None)
-        self.vocabulary = int(self._model.get_output_embeddings().weight.shape[0])
+        self.vocabulary = vocabulary(self._model)
         self._library = library
-        # the argument's new name, where the library is new enough to warn about the old one
-        self._cache_name = "cache" if "cache" in inspect.signature(self._model.forward).parameters else "past_key_values"
+        self._cache_name = cache_name(self._model)
         self._cache: Any = None
 
     def forward(self, ids: list[int], at: int) -> Tensor:
@@ -130,3 +224,9 @@ class FolderModel:
             **{self._cache_name: self._cache},
         )
         return out.logits[0, -1].float()
+
+
+def vocabulary(model: Any) -> int:
+    """How many logits a model gives."""
+    head = model.get_output_embeddings()
+    return int(getattr(head, "out_features", 0) or head.weight.shape[0])

@@ -96,20 +96,29 @@ def test_what_cannot_be_applied_is_named(model):
 
 
 @pytest.mark.parametrize(
-    "extra", [{"top_k": "many"}, {"top_p": 2}, {"dtype": "int3"}, {"quant": "int2"}, {"dtype": "float32", "quant": "int4"}]
+    ("options", "words"),
+    [
+        ({"extra": {"top_k": "many"}}, "top_k"),
+        ({"extra": {"top_p": 2}}, "top_p"),
+        ({"dtype": "int3"}, "no such dtype"),
+        ({"quant": "int2"}, "no such quant"),
+        ({"dtype": "float32", "quant": "int4"}, "quant=int4.*compute in bfloat16"),
+        ({"dtype": "float16", "quant": "int8"}, "quant=int8.*compute in bfloat16"),
+    ],
 )
-def test_a_value_that_makes_no_sense_is_refused_and_the_model_stays_usable(model, extra):
-    with pytest.raises(BadRequestError, match=next(iter(extra)) if len(extra) == 1 else "quant=int4"):
-        events(model, ask("x", extra=extra))
+def test_a_value_that_makes_no_sense_is_refused_and_the_model_stays_usable(model, options, words):
+    with pytest.raises(BadRequestError, match=words):
+        events(model, ask("x", **options))
     assert answer(model, ask("Hi", max_tokens=2))
 
 
 def test_each_precision_is_a_model_of_its_own(model):
     residents.unload()
-    for extra in ({}, {"quant": "none"}, PLAIN):
-        end = events(model, ask("Hi", max_tokens=2, extra=extra))[-1]
-        assert end.extra["dtype"] == extra.get("dtype", "bfloat16")
-        assert end.extra["quant"] == ("none" if extra else "int4")
+    for options, why in (({}, "int4: the file is quantised"), ({"quant": "none"}, "bfloat16 on CPU"), (PLAIN, "float32 on CPU: as asked")):
+        end = events(model, ask("Hi", max_tokens=2, **options))[-1]
+        assert end.extra["dtype"] == options.get("dtype", "bfloat16")
+        assert end.extra["quant"] == ("none" if options else "int4")
+        assert why in end.extra["chosen"] and end.extra["path"] == "fast"
     assert sorted(r.engine for r in residents.loaded()) == ["torch cpu bfloat16", "torch cpu bfloat16 int4", "torch cpu float32"]
     assert len(residents.unload("embedded")) == 3
 
@@ -127,7 +136,8 @@ def test_a_base_model_completes_text(embedded_path, tmp_path):
     base = backend(tmp_path / "base.gguf")
     assert not base.card.chat
     assert base.count(ask("The capital of France is")).tokens == 5
-    assert answer(base, ask("The capital of France is", max_tokens=3)).startswith(" Paris")
+    got = fold(drain(base.stream(ask("The capital of France is", max_tokens=3))))
+    assert got.text.startswith(" Paris") and got.extra["base"] is True
     residents.unload(tmp_path / "base.gguf")
 
 
@@ -165,7 +175,7 @@ def test_closing_a_stream_while_it_reads_a_long_prompt_leaves_most_unread(model)
 
 def test_unload_gives_the_memory_back_and_the_next_call_loads_again(model):
     residents.unload()
-    events(model, ask("Hi", max_tokens=2, extra=PLAIN))
+    events(model, ask("Hi", max_tokens=2, **PLAIN))
     with_model = host.process_memory()
     assert [g.name for g in residents.unload("embedded")] == ["embedded"] and residents.loaded() == []
     assert with_model - host.process_memory() > 400 << 20

@@ -8,7 +8,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from fmnb.engines import gguf as head_reader  # noqa: E402
-from fmnb.engines.torch_model import Form, load  # noqa: E402
+from fmnb.engines.torch_form import Form  # noqa: E402
+from fmnb.engines.torch_model import load  # noqa: E402
 from tests.conftest import FULL  # noqa: E402
 from tests.engines import tiny  # noqa: E402
 
@@ -88,10 +89,10 @@ def real(embedded_path):
     import transformers
 
     from fmnb.engines.gguf_weights import Weights
-    from fmnb.engines.llama_torch import shape
+    from fmnb.engines.llama_shapes import of_gguf
 
     head = head_reader.read(embedded_path)
-    s, w = shape(head), Weights(embedded_path)
+    s, w = of_gguf(head), Weights(embedded_path)
     config = transformers.LlamaConfig(
         vocab_size=s.vocabulary,
         hidden_size=s.width,
@@ -101,12 +102,12 @@ def real(embedded_path):
         num_key_value_heads=s.groups,
         max_position_embeddings=s.context,
         rms_norm_eps=s.epsilon,
-        rope_theta=s.base,
+        rope_theta=s.rotation.base,
         tie_word_embeddings=True,
         bos_token_id=1,
         eos_token_id=2,
     )
-    config.rope_parameters = {"rope_type": "default", "rope_theta": s.base}
+    config.rope_parameters = {"rope_type": "default", "rope_theta": s.rotation.base}
     made = transformers.LlamaForCausalLM(config).eval()
 
     def halves(x):
