@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas
 
 T = TypeVar("T")
-SENT_BACK = ("reasoning_details", "turn")  # of an answer's `extra`: what its service wants to see again, unread
+TURN = "turn"  # in an answer's `extra`: what its service wants to see again, unread
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -243,8 +243,8 @@ class Response:
         """The conversation up to and including this answer."""
         before = self.request.messages if self.request else ()
         parts: list[Part] = []
-        if kept := {k: self.extra[k] for k in SENT_BACK if k in self.extra}:
-            parts.append(Reasoning(self.reasoning, kept))
+        if TURN in self.extra:
+            parts.append(Reasoning(self.reasoning, {TURN: self.extra[TURN]}))
         if self.text:
             parts.append(Text(self.text))
         parts.extend(self.media)

@@ -10,12 +10,11 @@ import json
 from typing import Any
 
 from ..events import Event, TextDelta, ToolCallDelta
-from ..types import File, Image, Message, Request, Text, ToolCall, ToolResult, Usage
+from ..types import TURN, File, Image, Message, Request, Text, ToolCall, ToolResult, Usage
 from .profiles import Profile
 from .sse import Answer, finish_reason
 from .wire import (
     SCHEMA_OPTION,
-    TURN,
     Wire,
     check_image,
     closed,

@@ -9,8 +9,8 @@ import json
 import secrets
 from typing import Any
 
-from ..events import Event, Logprobs, ReasoningDelta, TextDelta, ToolCallDelta
-from ..types import File, Image, Message, Reasoning, Request, Text, ToolCall, ToolResult
+from ..events import Event, Logprobs, TextDelta, ToolCallDelta
+from ..types import TURN, File, Image, Message, Request, Text, ToolCall, ToolResult
 from .profiles import Profile
 from .sse import Answer, finish_reason, usage
 from .wire import (
@@ -25,10 +25,11 @@ from .wire import (
     split_system,
     spoken,
     strict,
+    turn,
     unsaid,
 )
 
-_DETAILS = "reasoning_details"  # a service's own record of its reasoning, sent back unread
+_RETURNED = ("reasoning_details", "extra_content")  # a service's own record of its reasoning, and its signature: sent back unread
 
 
 def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any], list[str]]:
@@ -78,7 +79,7 @@ def _message(profile: Profile, m: Message) -> list[dict[str, Any]]:
     rest = [p for p in spoken(m) if not isinstance(p, ToolResult)]
     if results and not rest:
         return results
-    one: dict[str, Any] = {"role": m.role}
+    one: dict[str, Any] = {"role": m.role, **(turn(_by(profile), m) or {})}
     content: list[dict[str, Any]] = []
     for p in rest:
         match p:
@@ -91,9 +92,6 @@ def _message(profile: Profile, m: Message) -> list[dict[str, Any]]:
                 if not profile.files:
                     raise no_documents(profile, p)
                 content.append({"type": "file", "file": {"filename": p.name or "document", "file_data": data_uri(p.media_type, p.data)}})
-            case Reasoning(extra=extra):
-                if _DETAILS in extra:
-                    one[_DETAILS] = extra[_DETAILS]
             case ToolCall(id=i, name=name, arguments=arguments, extra=extra):
                 call = {"id": i, "type": "function", "function": {"name": name, "arguments": arguments or "{}"}, **extra}
                 one.setdefault("tool_calls", []).append(call)
@@ -104,6 +102,10 @@ def _message(profile: Profile, m: Message) -> list[dict[str, Any]]:
         one["content"] = content
     one.update(m.extra)
     return [*results, one]
+
+
+def _by(profile: Profile) -> str:
+    return f"{profile.name} chat"
 
 
 def _ask_for_schema(out: dict[str, Any], schema: dict[str, Any], level: str) -> None:
@@ -135,10 +137,10 @@ def mend(body: dict[str, Any], option: str, request: Request) -> str | None:
 class ChatAnswer(Answer):
     """What one stream of chunks has said so far."""
 
-    def __init__(self, fields: tuple[str, ...] = ("reasoning_content", "reasoning")):
+    def __init__(self, fields: tuple[str, ...] = ("reasoning_content", "reasoning"), by: str = ""):
         super().__init__()
         self.fields = fields
-        self._details: list[Any] = []
+        self._by = by
         self._ids: dict[int, str] = {}
 
     def take(self, document: dict[str, Any]) -> list[Event]:
@@ -173,12 +175,6 @@ class ChatAnswer(Answer):
             self.usage = usage(found)
         return out
 
-    def end(self) -> list[Event]:
-        out = super().end()
-        if self._details:
-            out.append(ReasoningDelta(text="", extra={_DETAILS: self._details}))
-        return out
-
     def _content(self, content: Any, out: list[Event]) -> None:
         if isinstance(content, str):
             self._text(content, out)
@@ -204,9 +200,11 @@ class ChatAnswer(Answer):
         if delta.get("refusal"):
             self.refused = True
             self._text(delta["refusal"], out)
-        details = delta.get(_DETAILS)
-        if isinstance(details, list):
-            self._details.extend(details)
+        for name in _RETURNED:
+            given = delta.get(name)
+            if given and (name != "extra_content" or "thought_signature" in str(given)):
+                said = self.extra.setdefault(TURN, {"by": self._by, "said": {}})["said"]
+                said[name] = [*said.get(name, ()), *given] if isinstance(given, list) else given
 
     def _tool(self, call: dict[str, Any], out: list[Event]) -> None:
         index = call.get("index")
@@ -238,7 +236,7 @@ WIRE = Wire(
     name="chat",
     path="/chat/completions",
     body=body,
-    answer=lambda profile, model, request: ChatAnswer(profile.reasoning_fields),
+    answer=lambda profile, model, request: ChatAnswer(profile.reasoning_fields, _by(profile)),
     mend=mend,
     whole="choices",
 )

@@ -7,12 +7,11 @@ import secrets
 from typing import Any
 
 from ..events import Event, Logprobs, TextDelta, ToolCallDelta
-from ..types import File, Image, Message, Request, Text, ToolCall, ToolResult, Usage
+from ..types import TURN, File, Image, Message, Request, Text, ToolCall, ToolResult, Usage
 from .profiles import Profile
 from .sse import Answer, finish_reason
 from .wire import (
     SCHEMA_OPTION,
-    TURN,
     Wire,
     check_image,
     data_uri,
@@ -162,13 +161,10 @@ class CohereAnswer(Answer):
         number = self._calls[at] = len(self._calls)
         self.tools = len(self._calls)
         function = call.get("function") or {}
-        made = {
-            "id": call.get("id") or f"call_{secrets.token_hex(6)}",
-            "type": "function",
-            "function": {"name": function.get("name") or "", "arguments": function.get("arguments") or ""},
-        }
-        self._made.append(made)
-        out.append(ToolCallDelta(index=number, id=made["id"], name=made["function"]["name"], arguments=made["function"]["arguments"]))
+        name, arguments = function.get("name") or "", function.get("arguments") or ""
+        i = call.get("id") or f"call_{secrets.token_hex(6)}"
+        self._made.append({"id": i, "type": "function", "function": {"name": name, "arguments": arguments}})
+        out.append(ToolCallDelta(index=number, id=i, name=name, arguments=arguments))
 
     def _cite(self, found: Any) -> None:
         for c in found if isinstance(found, list) else [found]:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from .._loop import wait
 from ..errors import FmnbError
 from . import faults
+from .apis import pick, through
 from .client import body, connect, fault, secret
 from .profiles import Profile, names, profile
 
@@ -42,6 +43,7 @@ async def listed(p: Profile, timeout: float = _SECONDS) -> list[Listed]:
     """The models the service lists now and what it tells of each; empty where it lists none. Raises the errors of a call."""
     if p.models_shape == "none":
         return []
+    p = through(p, pick(p, ""))
     key = await secret(p)
     try:
         async with asyncio.timeout(timeout):

@@ -10,12 +10,11 @@ import secrets
 from typing import Any
 
 from ..events import Event, Logprobs, TextDelta, ToolCallDelta
-from ..types import File, Image, Message, Request, Text, ToolCall, ToolResult
+from ..types import TURN, File, Image, Message, Request, Text, ToolCall, ToolResult
 from .profiles import Profile
 from .sse import Answer, finish_reason, usage
 from .wire import (
     SCHEMA_OPTION,
-    TURN,
     Wire,
     check_image,
     data_uri,

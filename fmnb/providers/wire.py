@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BadRequestError
-from ..types import File, Image, Message, Part, Reasoning, Request, Text
+from ..types import TURN, File, Image, Message, Part, Reasoning, Request, Text
 from .profiles import Profile
 from .sse import Answer
 
 SCHEMA_OPTION = "schema enforced by the service"
-TURN = "turn"  # key in `extra` of an answer as its service said it, to be sent back unread
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def spoken(m: Message) -> list[Part]:
 
 
 def turn(by: str, m: Message) -> Any:
-    """The answer as the same interface and model said it, or None: what another one understands alone is not sent to it."""
+    """What the same interface and model wants to see again of its answer, or None: what one service understands goes to no other."""
     for p in m.parts:
         if isinstance(p, Reasoning) and isinstance(kept := p.extra.get(TURN), dict) and kept.get("by") == by:
             return kept.get("said")

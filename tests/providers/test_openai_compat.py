@@ -12,7 +12,7 @@ from fmnb.errors import BadRequestError, LockedError
 from fmnb.events import Notice, fold
 from fmnb.providers import chat_completions, openai_compat, wire
 from fmnb.providers.profiles import Profile, profile
-from fmnb.types import File, Image, Message, Reasoning, Request, Text, ToolCall, ToolResult, message
+from fmnb.types import File, Image, Message, Request, Response, Text, ToolCall, ToolResult, message
 from tests.contract.backends import loopback
 from tests.wire.server import Server
 
@@ -59,9 +59,40 @@ def test_text_that_only_begins_like_a_tag_is_kept(server):
 
 def test_reasoning_details_come_back_to_be_sent_again(server):
     got = answer(server, "reasoning")
-    assert got.extra["reasoning_details"][0]["signature"] == "s"
-    sent = chat_completions.messages(profile("openrouter"), (Message("assistant", (Reasoning("hm", got.extra), Text("yes"))),))
-    assert sent == [{"role": "assistant", "reasoning_details": got.extra["reasoning_details"], "content": "yes"}]
+    again = got.messages[-1]
+    sent = chat_completions.messages(profile("vllm"), (again,))
+    assert sent[0]["reasoning_details"] == [{"type": "r", "text": "hm", "signature": "s"}] and sent[0]["content"] == "yes"
+    assert chat_completions.messages(profile("groq"), (again,)) == [{"role": "assistant", "content": "yes"}]
+
+
+def test_what_local_engines_say_of_an_answer_is_not_sent_to_a_service():
+    got = Response("yes", reasoning="hm", extra={"tokens_per_second": 9.0})
+    assert chat_completions.messages(profile("vllm"), got.messages) == [{"role": "assistant", "content": "yes"}]
+
+
+def test_thought_signatures_and_invented_ids_go_back_to_gemini(server, monkeypatch):
+    monkeypatch.setenv("GEMINI_API_KEY", "loopback-test-key")
+    got = answer(server, "gemini-tools", name="gemini")
+    call = got.tool_calls[0]
+    answer(server, "plain", name="gemini", messages=(*got.messages, Message("tool", (ToolResult(call.id, "rainy"),))))
+    asked, result = server.requests[-1].body["messages"][-2:]
+    assert asked["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": "of-the-call"}}
+    assert asked["extra_content"] == {"google": {"thought_signature": "of-the-text"}}
+    assert asked["tool_calls"][0]["id"] == result["tool_call_id"] != ""
+
+
+@pytest.mark.parametrize("model", ["cached-at-the-top", "cached-deepseek", "cached-mistral", "cached-in-details"])
+def test_cached_tokens_are_found_where_the_service_puts_them(server, model):
+    assert answer(server, model).usage.cached_tokens == 4
+
+
+def test_a_picture_the_model_made_goes_back_as_words():
+    made = Message("assistant", (Text("Here: "), Image(b"png", "image/png", "a red cat")))
+    assert chat_completions.messages(profile("openai"), (made,)) == [{"role": "assistant", "content": "Here: [a red cat]"}]
+
+
+def test_how_weights_are_loaded_elsewhere_is_not_ours_to_say(server):
+    assert answer(server, "plain", quant="int8", dtype="float16").not_applied == ("quant", "dtype")
 
 
 def test_tool_calls_are_put_together_and_get_an_id_where_none_was_given(server):

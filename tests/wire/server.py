@@ -287,6 +287,29 @@ fixed(
     chunk(reason="stop"),
 )
 fixed(
+    "gemini-tools",
+    chunk({"role": "assistant", "content": "Let me see.", "extra_content": {"google": {"thought_signature": "of-the-text"}}}),
+    chunk(
+        {
+            "tool_calls": [
+                {
+                    **{"index": 0, "id": "", "type": "function", "function": {"name": "weather", "arguments": "{}"}},
+                    "extra_content": {"google": {"thought_signature": "of-the-call"}},
+                }
+            ]
+        }
+    ),
+    chunk(reason="stop"),
+    b"data: [DONE]\n\n",
+)
+for _name, _counted in {
+    "cached-at-the-top": {"cached_tokens": 4},
+    "cached-deepseek": {"prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 3},
+    "cached-mistral": {"num_cached_tokens": 4},
+    "cached-in-details": {"prompt_tokens_details": {"cached_tokens": 4}},
+}.items():
+    fixed(_name, *says("Hello"), chunk(reason="stop", usage={**USAGE, **_counted}), b"data: [DONE]\n\n")
+fixed(
     "logprobs",
     chunk({"content": "Hi"}, logprobs={"content": [{"token": "Hi", "logprob": -0.5, "top_logprobs": [{"token": "Yo", "logprob": -1.5}]}]}),
     *END,
