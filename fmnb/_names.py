@@ -13,6 +13,7 @@ PUBLIC = {
     "ask": "fmnb.model:ask",
     "aask": "fmnb.model:aask",
     "stream": "fmnb.model:stream",
+    "embed": "fmnb.embedding:embed",
     "compare": "fmnb.comparison:compare",
     "models": "fmnb.listing:models",
     "log": "fmnb.listing:log",
@@ -33,6 +34,7 @@ BACKENDS = {"echo": "fmnb.providers.echo:backend"}
 ENGINES = {
     "gguf": "fmnb.engines.llamacpp:backend",
     "torch": "fmnb.engines.torch_engine:backend",
+    "vectors": "fmnb.engines.embedding:backend",
     "diffusers": "fmnb.engines.diffusers_engine:backend",
 }
 

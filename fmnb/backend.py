@@ -8,8 +8,9 @@ with `Finished`, or raise a FmnbError.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol, runtime_checkable
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from .events import Event
 from .types import ModelCard, Request, TokenCount
@@ -34,6 +35,30 @@ class Backend(Protocol):
 
     def deterministic(self, request: Request) -> bool:
         """Whether the same request gives the same answer, so that it may be cached."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Vectors of some texts: which rows of the given list they are, and a float32 array of one vector a row."""
+
+    rows: tuple[int, ...]
+    values: Any
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A Backend whose model makes vectors. `batch` is how many texts one call may hold."""
+
+    batch: int
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known about the model; its `outputs` hold "vector"."""
+        ...
+
+    def embed(self, texts: Sequence[str], quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
+        """Vectors of the texts, in any order, `dimensions` wide where the model can choose. Close the iterator to stop."""
         ...
 
 

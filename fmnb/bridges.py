@@ -20,7 +20,14 @@ from .prompts import Rendered
 from .types import Image, Message, Part, Text, ToolCall, ToolResult, Usage
 
 _DATA = re.compile(r"data:([\w/+.-]+);base64,(.*)", re.S)
-_ROLES: dict[str, Any] = {"human": "user", "ai": "assistant", "chatbot": "assistant", "model": "assistant", "developer": "system", "function": "tool"}
+_ROLES: dict[str, Any] = {
+    "human": "user",
+    "ai": "assistant",
+    "chatbot": "assistant",
+    "model": "assistant",
+    "developer": "system",
+    "function": "tool",
+}
 
 
 def _stream(model: Model, messages: Sequence[Message], stop: Sequence[str] | None, options: dict[str, Any]) -> Stream:

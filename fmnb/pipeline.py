@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ._loop import aclose
-from .backend import Backend
+from .backend import Backend, Embedder, Vectors, estimate_tokens
 from .errors import (
     BudgetError,
     CallError,
@@ -273,7 +273,7 @@ async def affordable(call: Call) -> AsyncIterator[Event]:
     limited = budget.budget().limit is not None
     held_back = budget.hold(backend.card, call.request, backend.count(call.request).tokens) if limited else 0.0
     try:
-        async for event in retried(call, backend):
+        async for event in retried(lambda: held(backend, backend.stream(call.request))):
             yield event
             if isinstance(event, Used) and (warning := budget.add(event.usage.cost, local=backend.card.local)):
                 yield Notice(kind="warning", text=warning)
@@ -287,14 +287,14 @@ def check_makes(format: str, asked: str, backend: Backend) -> None:
         raise UsageError(f"{asked} writes text and makes no images", todo="Leave -f image out, or name a model that makes images.")
 
 
-async def retried(call: Call, backend: Backend) -> AsyncIterator[Event]:
+async def retried(open_stream: Callable[[], AsyncIterator[Any]]) -> AsyncIterator[Any]:
     """Try again after a passing failure, visibly, as long as nothing of the answer has come."""
     for attempt in range(1, ATTEMPTS + 1):
         began = False
-        stream = held(call, backend)
+        stream = open_stream()
         try:
             async for event in stream:
-                began = began or isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta, Media))
+                began = began or isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta, Media, Vectors))
                 yield event
             return
         except CallError as e:
@@ -316,24 +316,36 @@ async def retried(call: Call, backend: Backend) -> AsyncIterator[Event]:
 _hosts: dict[str, asyncio.Semaphore] = {}
 
 
-async def held(call: Call, backend: Backend) -> AsyncIterator[Event]:
+async def held(backend: Backend, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
     """No more than so many calls to one host at a time; engines queue by themselves."""
-    if backend.card.local:
-        async for event in _backend(call, backend):
-            yield event
-        return
-    gate = _hosts.setdefault(backend.card.where, asyncio.Semaphore(PER_HOST))
-    if gate.locked():
-        yield Waiting(reason=f"{PER_HOST} calls to {backend.card.where} are under way")
-    async with gate:
-        async for event in _backend(call, backend):
-            yield event
-
-
-async def _backend(call: Call, backend: Backend) -> AsyncIterator[Event]:
-    stream = backend.stream(call.request)
     try:
-        async for event in stream:
-            yield event
+        if backend.card.local:
+            async for event in stream:
+                yield event
+            return
+        gate = _hosts.setdefault(backend.card.where, asyncio.Semaphore(PER_HOST))
+        if gate.locked():
+            yield Waiting(reason=f"{PER_HOST} calls to {backend.card.where} are under way")
+        async with gate:
+            async for event in stream:
+                yield event
     finally:
         await aclose(stream)
+
+
+async def embed(target: Target, texts: Sequence[str], *, quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
+    """Vectors of one batch of texts: budget, retries and the host's limit as for a call."""
+    backend = target.open()
+    if not isinstance(backend, Embedder):
+        raise UsageError(f"{target.asked} makes no vectors", todo="`%fm models embed` lists models that do.")
+    card = replace(backend.card, price_out=backend.card.price_out or 0.0)
+    asked = Request(target.name, tuple(message("user", t) for t in texts), max_tokens=1)
+    held_back = budget.hold(card, asked, estimate_tokens(asked).tokens) if budget.budget().limit is not None else 0.0
+    options: dict[str, Any] = {} if dimensions is None else {"dimensions": dimensions}
+    try:
+        async for item in retried(lambda: held(backend, backend.embed(texts, quant, **options))):  # type: ignore[arg-type]
+            yield item
+            if isinstance(item, Used) and (warning := budget.add(item.usage.cost, local=card.local)):
+                yield Notice(kind="warning", text=warning)
+    finally:
+        budget.release(held_back)

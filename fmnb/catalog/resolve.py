@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .._names import BACKENDS, ENGINES, load
 from ..backend import Backend
 from ..config import check_allowed, settings
+from ..engines import folder
 from ..errors import FmnbError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
 
 if TYPE_CHECKING:
@@ -166,14 +167,28 @@ def _weights(asked: str, source: str, engine: str) -> Target:
 
 
 def engine_for(path: Any) -> str:
-    """GGUF files run on llama.cpp where it is installed, else on torch; a pipeline on diffusers; anything else on torch."""
+    """GGUF files run on llama.cpp where it is installed, else on torch; a pipeline on diffusers, an encoder makes vectors; anything else on torch."""
     from importlib.util import find_spec
 
     if _weights_room().is_pipeline(path):
         return "diffusers"
+    if makes_vectors(path):
+        return "vectors"
     if str(path).endswith(".gguf") and (find_spec("xllamacpp") or not find_spec("torch")):
         return "gguf"
     return "torch"
+
+
+def makes_vectors(path: Any) -> bool:
+    """Whether a folder is an encoder: sentence-transformers' files lie in it, or its config says that it writes no text."""
+    if not path.is_dir():
+        return False
+    if (path / "modules.json").is_file():
+        return True
+    try:
+        return bool(about := folder.config(path)) and not folder.kind(about)
+    except ModelError:
+        return True
 
 
 def usable_profiles() -> list[Profile]:
@@ -205,7 +220,9 @@ def _is_model(value: Any) -> bool:
     """Whether a notebook object can answer. A number or a frame never looks like it, so no library is asked about most values."""
     if isinstance(value, Target) or isinstance(getattr(value, "target", None), Target) or _is_backend(value):
         return True
-    return not isinstance(value, (str, bytes, int, float, list, tuple, dict, set, type(None))) and bool(_objects_room().is_model_like(value))
+    return not isinstance(value, (str, bytes, int, float, list, tuple, dict, set, type(None))) and bool(
+        _objects_room().is_model_like(value)
+    )
 
 
 def _is_backend(value: Any) -> bool:
@@ -225,7 +242,9 @@ def _object(value: Any, name: str) -> Target:
         return inner
     if not _is_model(value):
         raise ModelError(
-            "This object is not a model", seen=type(value).__name__, todo="Name a model, or pass an fm.Model, a function, a chain or an engine."
+            "This object is not a model",
+            seen=type(value).__name__,
+            todo="Name a model, or pass an fm.Model, a function, a chain or an engine.",
         )
     if settings().lock("providers") is not None:
         raise LockedError("This machine's administrator allows listed providers alone", seen=f"the notebook object {name}")

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from ..backend import estimate_tokens
+from ..backend import Vectors, estimate_tokens
 from ..config import check_allowed
 from ..errors import ContentFilterError, EmptyAnswerError, FmnbError, ServerError
 from ..events import Event, Notice, Used
 from ..types import ModelCard, Request, TokenCount
-from . import client, faults, images, prices
+from . import client, embeddings, faults, images, prices
 from .apis import pick, through
 from .client import find_key
 from .discover import afind_local, find_local, models, nearby
@@ -45,6 +45,8 @@ def backend(profile: Profile, model: str) -> OpenAICompatible:
 
 class OpenAICompatible:
     """A Backend for one model of one service. Keeps nothing of a stream."""
+
+    batch = embeddings.BATCH
 
     def __init__(self, profile: Profile, model: str):
         self.profile = profile
@@ -91,6 +93,10 @@ class OpenAICompatible:
 
     def _usual(self) -> Profile:
         return through(self.profile, pick(self.profile, self.model))
+
+    def embed(self, texts: Sequence[str], quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
+        """Vectors of the texts, where the service makes any."""
+        return embeddings.embed(self.profile, self.model, texts, quant, dimensions)
 
     async def stream(self, request: Request) -> AsyncIterator[Event]:
         """Answer one request; closing the iterator closes the socket."""

@@ -64,6 +64,8 @@ class Profile:
     files: bool = False
     schema: str = "json_schema"
     ignores: tuple[str, ...] = ()
+    embeds: bool = True
+    base64_vectors: bool = False
     models_shape: str = "data"
     models: tuple[str, ...] = ()
     port: int | None = None

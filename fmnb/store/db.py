@@ -47,6 +47,10 @@ MIGRATIONS = [
     CREATE TABLE media (sha256 TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (sha256, run)) WITHOUT ROWID;
     CREATE INDEX media_run ON media(run);
     """,
+    """
+    CREATE TABLE vectors (key BLOB PRIMARY KEY, run TEXT NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
+    CREATE INDEX vectors_run ON vectors(run);
+    """,
 ]
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
 

@@ -295,6 +295,7 @@ def _delete(where: str, values: tuple) -> int:
         runs = [r["run"] for r in w.execute(f"SELECT run FROM runs WHERE {where}", values).fetchall()]
         w.executemany("DELETE FROM events WHERE run=?", [(r,) for r in runs])
         w.executemany("DELETE FROM cache WHERE run=?", [(r,) for r in runs])
+        w.executemany("DELETE FROM vectors WHERE run=?", [(r,) for r in runs])
         if runs:
             media.drop(w, runs)
         w.execute(f"DELETE FROM runs WHERE {where}", values)

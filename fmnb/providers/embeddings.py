@@ -1,0 +1,95 @@
+"""Vectors of texts from a service, by the embeddings interface that OpenAI began and many have.
+
+Asked for as plain numbers: the client's own default (base64 of 32-bit floats, unasked) is
+read wrongly from servers that send another width. Only services that are known to do it
+right are asked for base64, which is a quarter of the bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from ..backend import Vectors
+from ..errors import StreamJunkError, UsageError
+from ..events import Event, Notice, Used
+from ..types import Usage
+from . import client, faults, prices
+from .apis import pick, through
+from .profiles import Profile, endpoint
+
+BATCH = 96  # texts of one request: the least that any service of the table takes
+
+
+async def embed(
+    p: Profile, model: str, texts: Sequence[str], quant: str = "", dimensions: int | None = None
+) -> AsyncIterator[Event | Vectors]:
+    """One request for at most `BATCH` texts. Raises the errors of a call, and StreamJunkError for vectors that cannot be right."""
+    if not p.embeds:
+        raise UsageError(
+            f"{p.label} makes no vectors", todo="`%fm models embed` lists models that do; without a name one on this machine does."
+        )
+    if quant:
+        yield Notice(kind="not_applied", text="quant")
+    p = through(p, pick(p, model, "chat"))
+    secret = await client.secret(p)
+    sender, options = await client.connect(p, secret)
+    body: dict[str, Any] = {"model": model, "input": list(texts), "encoding_format": "base64" if p.base64_vectors else "float"}
+    if dimensions is not None:
+        body["dimensions"] = dimensions
+    import httpx2
+
+    try:
+        response = await sender.post(endpoint(p, "/embeddings", model), cast_to=httpx2.Response, body=body, options=options)
+    except Exception as e:
+        raise client.fault(p, model, e, secret) from None
+    document = client.body(response)
+    if isinstance(document, dict) and document.get("error"):  # some send it with a 200
+        raise faults.from_stream_error(p, model, document["error"], 0, secret)
+    values = _vectors(p, document, len(texts), response.text, secret)
+    usage = document.get("usage") or {}
+    tokens = usage.get("prompt_tokens") or usage.get("total_tokens") or usage.get("input_tokens")
+    if p.prices and not p.local:
+        await prices.load()
+    counted = Usage(input_tokens=tokens if isinstance(tokens, int) else None, output_tokens=0)
+    yield Used(
+        usage=Usage(
+            counted.input_tokens, 0, cost=usage["cost"] if isinstance(usage.get("cost"), (int, float)) else prices.cost(p, model, counted)
+        )
+    )
+    yield Vectors(tuple(range(len(texts))), values)
+
+
+def _vectors(p: Profile, document: Any, wanted: int, text: str, secret: str) -> Any:
+    """The vectors in the order of the texts, all of one width, all finite."""
+    import numpy as np
+
+    rows = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(r, dict) and "embedding" in r for r in rows):
+        raise faults.junk(p, text, 0, secret)
+    rows = sorted(rows, key=lambda r: r.get("index", 0))  # services may answer in another order
+    try:
+        found = [_numbers(r["embedding"]) for r in rows]
+        widths = {len(v) for v in found}
+        if len(found) == wanted and len(widths) == 1 and min(widths) > 0:
+            values = np.stack(found)
+            if np.isfinite(values).all():
+                return values
+            seen = "numbers that are none"
+        else:
+            seen = f"{len(found)} vectors for {wanted} texts, of {' and '.join(map(str, sorted(widths)))} numbers"
+    except (ValueError, TypeError) as e:
+        seen = str(e)
+    raise StreamJunkError(
+        f"{p.label} answered with vectors that cannot be right", seen=seen, todo="Ask again, or use another model.", billed=True
+    )
+
+
+def _numbers(given: Any) -> Any:
+    """A vector from a list of numbers or from base64 of 32-bit floats."""
+    import numpy as np
+
+    if isinstance(given, str):
+        return np.frombuffer(base64.b64decode(given, validate=True), "<f4")
+    return np.asarray(given, np.float32)

@@ -1,0 +1,34 @@
+"""Vectors that were made once: by the hash of model and text, as 32-bit floats, in the store's one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .db import database
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+_AT_ONCE = 500  # keys of one question
+
+
+def get(keys: Sequence[bytes]) -> dict[bytes, Array]:
+    """Those of the vectors that are there."""
+    import numpy as np
+
+    found: dict[bytes, Array] = {}
+    for at in range(0, len(keys), _AT_ONCE):
+        some = tuple(keys[at : at + _AT_ONCE])
+        marks = ",".join("?" * len(some))
+        for row in database().rows(f"SELECT key, data FROM vectors WHERE key IN ({marks})", some):
+            found[bytes(row["key"])] = np.frombuffer(row["data"], "<f4")
+    return found
+
+
+def put(vectors: Mapping[bytes, Array], run: str) -> None:
+    """Keep vectors; forgetting the run forgets them."""
+    with database().write() as db:
+        db.executemany("INSERT OR REPLACE INTO vectors VALUES (?,?,?)", [(k, run, v.astype("<f4").tobytes()) for k, v in vectors.items()])

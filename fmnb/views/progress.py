@@ -1,0 +1,64 @@
+"""A long step outside a cell magic: one line with a bar while it lasts, nothing when it was quick, its warnings when it is over."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from ..events import Cancelled, Event, Failed, Finished, Notice, Progress, Waiting
+from . import in_notebook
+from .bundle import progress_html, waiting_html
+from .footer import plain
+from .live import display
+from .words import progress_line, share, waiting_line
+
+_QUICK = 0.7  # seconds; what is over sooner shows no bar
+_TICK = 0.1
+
+
+class ProgressView:
+    """The sink of one run: in a notebook an output that goes away at the end, on a terminal a line that is written over."""
+
+    name = "the progress bar"
+
+    def __init__(self) -> None:
+        ipython = sys.modules.get("IPython")
+        self._notebook = ipython is not None and in_notebook(ipython.get_ipython())  # type: ignore[attr-defined]
+        self._began = time.monotonic()
+        self._drawn = 0.0
+        self._id = ""
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        now = time.monotonic()
+        if isinstance(event, (Progress, Waiting)) and now - self._began > _QUICK and now - self._drawn > _TICK:
+            self._drawn = now
+            self._show(event)
+        elif isinstance(event, Notice) and event.kind == "warning":
+            self._say(event.text)
+        elif isinstance(event, (Finished, Failed, Cancelled)):
+            self._clear()
+
+    def _show(self, event: Progress | Waiting) -> None:
+        line = waiting_line(event) if isinstance(event, Waiting) else progress_line(event)
+        if self._notebook:
+            html = waiting_html(line) if isinstance(event, Waiting) else progress_html(line, share(event))
+            data: dict[str, Any] = {"text/html": html, "text/plain": plain(line)}
+            update, self._id = bool(self._id), self._id or f"fmnb-progress-{id(self)}-{event.run}"
+            display((data, {}), self._id, update)
+        elif sys.stderr.isatty():
+            self._id = "line"
+            sys.stderr.write(f"\r\x1b[2K{plain(line)[:100]}")
+            sys.stderr.flush()
+
+    def _say(self, text: str) -> None:
+        self._clear()
+        sys.stderr.write(f"fmnb: {plain(text)}\n")
+
+    def _clear(self) -> None:
+        if self._id and self._notebook:
+            display(({"text/html": "", "text/plain": ""}, {}), self._id, True)
+        elif self._id:
+            sys.stderr.write("\r\x1b[2K")
+        self._id = "" if not self._notebook else self._id
