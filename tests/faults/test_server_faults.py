@@ -82,6 +82,77 @@ def test_a_fault_becomes_its_named_error(server, model, kind, again, billed, kep
     assert error.what and error.seen and error.todo
 
 
+# The same for the other interfaces: provider, its key's variable, interface, then as above.
+ELSEWHERE = {
+    "responses": ("openai", "OPENAI_API_KEY", "responses", [
+        ("key-refused", errors.KeyRefusedError, False, False, "", "does not accept the key"),
+        ("rate-limit", errors.RateLimitError, True, False, "", "limits how often"),
+        ("overloaded", errors.ServerError, True, None, "", "Overloaded"),
+        ("filtered", errors.ContentFilterError, False, True, "Hello", "the rest of the answer"),
+        ("failed", errors.ServerError, False, True, "Hello", "The model broke"),
+        ("error-without-name", errors.ServerError, True, None, "", "The model broke"),
+        ("limited-in-stream", errors.RateLimitError, True, None, "", "Slow down"),
+        ("empty", errors.EmptyAnswerError, False, True, "", "no text"),
+        ("cut", errors.StreamCutError, False, True, "Hello", "5 characters"),
+        ("junk-only", errors.StreamJunkError, False, None, "", "not an answer"),
+        ("junk-json", errors.StreamJunkError, False, None, "", "OpenAI-compatible"),
+        ("redirect", errors.BadRequestError, False, False, "", "not followed"),
+    ]),
+    "anthropic": ("anthropic", "ANTHROPIC_API_KEY", "native", [
+        ("key-refused", errors.KeyRefusedError, False, False, "", "ANTHROPIC_API_KEY"),
+        ("forbidden", errors.KeyRefusedError, False, False, "", "does not allow"),
+        ("claude-of-old", errors.UnknownModelError, False, False, "", "has no model 'claude-of-old'"),
+        ("no-credit", errors.RateLimitError, False, False, "", "no credit left"),
+        ("context", errors.ContextTooLongError, False, False, "", "by 8,310 tokens"),
+        ("rate-limit", errors.RateLimitError, True, False, "", "limits how often"),
+        ("overloaded", errors.ServerError, True, None, "", "Anthropic is overloaded"),
+        ("overloaded-in-stream", errors.ServerError, True, None, "", "Anthropic is overloaded"),
+        ("limited-in-stream", errors.RateLimitError, True, None, "", "Slow down"),
+        ("error-in-stream", errors.ServerError, False, True, "Hello", "Internal server error"),
+        ("refusal", errors.ContentFilterError, False, True, "Hello", "the rest of the answer"),
+        ("empty", errors.EmptyAnswerError, False, True, "", "no text"),
+        ("cut", errors.StreamCutError, False, True, "Hello", "5 characters"),
+        ("junk-only", errors.StreamJunkError, False, None, "", "Anthropic's interface"),
+        ("junk-json", errors.StreamJunkError, False, None, "", "not an answer"),
+        ("redirect", errors.BadRequestError, False, False, "", "not followed"),
+    ]),
+    "cohere": ("cohere", "COHERE_API_KEY", "native", [
+        ("key-refused", errors.KeyRefusedError, False, False, "", "COHERE_API_KEY"),
+        ("command-of-old", errors.UnknownModelError, False, False, "", "has no model 'command-of-old'"),
+        ("context", errors.ContextTooLongError, False, False, "", "Too long"),
+        ("rate-limit", errors.RateLimitError, True, False, "", "limits how often"),
+        ("overloaded", errors.ServerError, True, None, "", "overloaded"),
+        ("toxic", errors.ContentFilterError, False, True, "Hello", "the rest of the answer"),
+        ("failed", errors.ServerError, False, True, "Hello", "The model broke"),
+        ("too-slow", errors.CallTimeoutError, True, None, "", "took too long"),
+        ("empty", errors.EmptyAnswerError, False, True, "", "no text"),
+        ("cut", errors.StreamCutError, False, True, "Hello", "5 characters"),
+        ("junk-only", errors.StreamJunkError, False, None, "", "Cohere's interface"),
+        ("junk-json", errors.StreamJunkError, False, None, "", "not an answer"),
+        ("redirect", errors.BadRequestError, False, False, "", "not followed"),
+    ]),
+}  # fmt: skip
+ELSEWHERE_CASES = [(provider, variable, api, case) for provider, variable, api, cases in ELSEWHERE.values() for case in cases]
+
+
+@pytest.mark.parametrize("provider, variable, api, case", ELSEWHERE_CASES, ids=[f"{p}-{c[0]}" for p, _, _, c in ELSEWHERE_CASES])
+def test_a_fault_at_another_interface_becomes_its_named_error(server, monkeypatch, provider, variable, api, case):
+    model, kind, again, billed, kept, words = case
+    monkeypatch.setenv(variable, "loopback-test-key")
+    error, answer = call(loopback(provider, server.url), model, api=api)
+    assert type(error) is kind, error
+    assert (error.retryable, error.billed, answer.text) == (again, billed, kept)
+    assert words in str(error)
+    assert error.what and error.seen and error.todo
+
+
+@pytest.mark.parametrize("provider, variable, api", [row[:3] for row in ELSEWHERE.values()])
+def test_silence_at_another_interface_keeps_the_text(server, monkeypatch, provider, variable, api):
+    monkeypatch.setenv(variable, "loopback-test-key")
+    error, answer = call(dataclasses.replace(loopback(provider, server.url), read_timeout=0.2), "stalls", api=api)
+    assert type(error) is errors.CallTimeoutError and not error.retryable and answer.text == "Hello"
+
+
 def test_rate_limits_say_how_long_to_wait(server):
     assert call(server, "rate-limit")[0].retry_after == 7
     assert call(server, "rate-limit-ms")[0].retry_after == 0.25
@@ -118,6 +189,15 @@ def test_a_key_is_never_repeated_even_when_the_service_repeats_it(server, monkey
     assert "sk-abcdefghijklmnop1234" not in str(call(server, "key-refused")[0])
 
 
+@pytest.mark.parametrize("provider, variable, api", [row[:3] for row in ELSEWHERE.values()])
+def test_a_key_in_any_header_is_never_repeated(server, monkeypatch, provider, variable, api):
+    monkeypatch.setenv(variable, "not-of-any-known-form-42")
+    error, _ = call(loopback(provider, server.url), "key-echoed", api=api)
+    assert "not-of-any-known-form-42" in str(server.requests[-1].headers) and isinstance(error, errors.KeyRefusedError)
+    for text in (str(error), repr(error), str(error.to_dict()), "".join(error._render_traceback_())):
+        assert "not-of-any-known-form-42" not in text
+
+
 def server_saw(server, model):
     call(server, model)
     return server.requests[-1].headers.get("authorization", "")
@@ -146,6 +226,28 @@ def test_a_key_does_not_go_to_another_address(server, monkeypatch):
     assert len(server.requests) == before
 
 
+@pytest.mark.parametrize("field", ["base_url", "native_url"])
+@pytest.mark.parametrize("provider, variable", [("anthropic", "ANTHROPIC_API_KEY"), ("cohere", "COHERE_API_KEY")])
+def test_a_key_does_not_go_to_another_native_address(server, monkeypatch, home, provider, variable, field):
+    monkeypatch.setenv(variable, "real-key-of-the-user")
+    (home / "fmnb.toml").write_text(f'[provider.{provider}]\n{field} = "{server.url}"\n')
+    before = len(server.requests)
+    error, _ = call(profile(provider), "plain")
+    assert isinstance(error, errors.KeyMissingError) and "not sent to another address" in str(error)
+    assert len(server.requests) == before
+
+
+def test_a_key_that_is_meant_for_a_native_address_goes_there_alone(server, monkeypatch, home):
+    monkeypatch.setenv("GATEWAY_KEY", "key-of-the-gateway")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "real-key-of-the-user")
+    row = f'[provider.gateway]\nbase_url = "{server.url}"\nkey_env = "GATEWAY_KEY"\napi = "native"\nnative = "anthropic"\n'
+    (home / "fmnb.toml").write_text(row)
+    error, answer = call(profile("gateway"), "plain")
+    headers = server.requests[-1].headers
+    assert error is None and answer.text == "Hello world!" and headers["x-api-key"] == "key-of-the-gateway"
+    assert not any("real-key" in v for v in headers.values())
+
+
 def test_a_key_does_not_travel_in_the_clear(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real-key-of-the-user")
     assert openai_compat.find_key(profile("openai"))
@@ -159,6 +261,15 @@ def test_a_redirect_is_not_followed_and_takes_no_key_along(monkeypatch):
         error, _ = call(loopback("azure", first.url), "redirect")
         assert len(first.requests) == 1
     assert isinstance(error, errors.BadRequestError) and "azure-key-of-the-user" not in str(error)
+
+
+@pytest.mark.parametrize("provider, variable, api", [row[:3] for row in ELSEWHERE.values()])
+def test_a_redirect_of_another_interface_takes_no_key_along(monkeypatch, provider, variable, api):
+    monkeypatch.setenv(variable, "real-key-of-the-user")
+    with Server() as first:
+        error, _ = call(loopback(provider, first.url), "redirect", api=api)
+        assert len(first.requests) == 1
+    assert isinstance(error, errors.BadRequestError) and "real-key-of-the-user" not in str(error)
 
 
 def free_port():

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from fmnb import _loop
-from fmnb.errors import BadRequestError, LockedError
+from fmnb.errors import BadRequestError, LockedError, UsageError
 from fmnb.events import Notice, fold
 from fmnb.providers import chat_completions, openai_compat, wire
 from fmnb.providers.profiles import Profile, profile
@@ -161,6 +161,23 @@ def test_azure_sends_its_key_in_a_header_of_its_own(server, monkeypatch):
     answer(server, "plain", name="azure")
     headers = server.requests[-1].headers
     assert headers["api-key"] == "loopback-test-key" and "authorization" not in headers
+
+
+def test_azures_dated_address_reaches_the_deployment(server, monkeypatch):
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url.removesuffix("/v1"))
+    monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "loopback-test-key")
+    got = fold(_loop.drain(openai_compat.backend(profile("azure"), "plain").stream(Request("m", (message("user", "hi"),)))))
+    assert got.text == "Hello world!"
+    assert server.requests[-1].path == "/openai/deployments/plain/chat/completions?api-version=2024-10-21"
+    assert server.requests[-1].headers["api-key"] == "loopback-test-key"
+
+
+def test_an_interface_the_service_does_not_have_sends_nothing(server):
+    before = len(server.requests)
+    with pytest.raises(UsageError, match="--api responses"):
+        answer(server, "plain", name="lmstudio", api="responses")
+    assert len(server.requests) == before
 
 
 def test_a_local_server_without_a_key_gets_no_authorization(server, monkeypatch):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fmnb import config
-from fmnb.errors import EndedServiceError, SettingsError, UnknownModelError
-from fmnb.providers import profiles
-from fmnb.providers.profiles import names, profile
+from fmnb.errors import EndedServiceError, LockedError, SettingsError, UnknownModelError, UsageError
+from fmnb.providers import apis, profiles
+from fmnb.providers.profiles import endpoint, names, profile, serving
 
 
 def write(home, text):
@@ -86,6 +86,12 @@ def test_a_project_files_provider_does_not_count_before_it_is_trusted(tmp_path, 
     ("key_env = [1]", "tuple"),
     ('base_url = "x"', "https://host/v1"),
     ('key_env = ["A"]', "base_url"),
+    ('base_url = "https://x/v1"\napi = "graphql"', "responses"),
+    ('base_url = "https://x/v1"\napis = ["chat", "soap"]', "native"),
+    ('base_url = "https://x/v1"\napi = "native"', 'native = "anthropic"'),
+    ('base_url = "https://x/v1"\napi = "responses"\napis = ["chat"]', "'chat', 'responses'"),
+    ('base_url = "https://x/v1"\nnative = "mistral"', "anthropic, cohere"),
+    ('base_url = "https://x/v1"\nnative_url = "x"', "native_url"),
 ])  # fmt: skip
 def test_a_row_that_cannot_be_used_says_why(home, line, words):
     write(home, f"[provider.mine]\n{line}\n")
@@ -100,6 +106,64 @@ def test_the_address_comes_from_the_variables_the_service_itself_reads(monkeypat
     assert profile("ollama").base_url == "http://gpu-box:11434/v1" and profile("ollama").where == "gpu-box"
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://res.openai.azure.com/")
     assert profile("azure").base_url == "https://res.openai.azure.com/openai/v1"
+
+
+def test_azures_dated_interface_is_used_for_a_bare_endpoint_with_a_version(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://res.openai.azure.com/")
+    dated = "https://res.openai.azure.com/openai/deployments/my%20gpt/chat/completions?api-version=2024-10-21"
+    assert endpoint(profile("azure"), "/chat/completions", "my gpt") == dated
+    assert endpoint(profile("azure"), "/responses", "gpt") == "https://res.openai.azure.com/openai/responses?api-version=2024-10-21"
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://res.openai.azure.com/openai/v1/")
+    assert endpoint(profile("azure"), "/chat/completions", "gpt") == "https://res.openai.azure.com/openai/v1/chat/completions"
+
+
+@pytest.mark.parametrize("base_url", ["https://res.openai.azure.com", "https://res.openai.azure.com/openai/v1"])
+def test_azures_version_may_stand_in_the_row(home, base_url):
+    write(home, f'[provider.azure]\nbase_url = "{base_url}"\napi_version = "2024-10-21"\n')
+    assert endpoint(profile("azure"), "/chat/completions", "d") == (
+        "https://res.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21"
+    )
+
+
+def test_a_version_that_is_no_date_goes_to_the_undated_address(home):
+    write(home, '[provider.azure]\nbase_url = "https://r.openai.azure.com/openai/v1"\napi_version = "preview"\n')
+    assert endpoint(profile("azure"), "/responses", "d") == "https://r.openai.azure.com/openai/v1/responses?api-version=preview"
+
+
+def test_a_users_row_may_speak_a_native_interface(home):
+    write(home, '[provider.gw]\nbase_url = "https://gw.example/v1"\nkey_env = "K"\napi = "native"\nnative = "anthropic"\n')
+    assert profile("gw").served == ("native",) and "gw" in serving("native")
+
+
+def test_a_new_address_takes_the_native_one_along_and_a_new_native_one_takes_no_key(home):
+    write(home, '[provider.cohere]\nbase_url = "https://gw.example/v2"\n')
+    assert profile("cohere").usual_host == "gw.example" and profile("cohere").key_hosts == ("api.cohere.com",)
+    write(home, '[provider.cohere]\nnative_url = "https://native.example/v2"\n')
+    assert profile("cohere").where == "native.example" and profile("cohere").key_hosts == ("api.cohere.com",)
+
+
+def test_every_interface_of_a_row_can_be_spoken():
+    for name, p in profiles._built_in().items():
+        profiles._check_apis(p)
+        for api in p.served:
+            assert apis.pick(p, "m", api).body, name
+
+
+def test_an_interface_a_service_does_not_have_is_refused_by_name():
+    with pytest.raises(UsageError, match="Mistral has no interface.*--api responses.*It has chat.*openai"):
+        apis.pick(profile("mistral"), "m", "responses")
+    with pytest.raises(UsageError, match="anthropic, cohere"):
+        apis.pick(profile("openai"), "m", "native")
+
+
+def test_a_lock_on_addresses_holds_for_the_native_one(tmp_path, monkeypatch):
+    (tmp_path / "fmnb.toml").write_text('[lock]\nurls = ["https://api.cohere.com/compatibility/*"]\n')
+    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    p = profile("cohere")
+    assert apis.through(p, apis.pick(p, "m", "chat")).base_url.endswith("/compatibility/v1")
+    with pytest.raises(LockedError):
+        apis.through(p, apis.pick(p, "m"))
 
 
 def test_a_service_without_an_address_asks_for_it(monkeypatch):
