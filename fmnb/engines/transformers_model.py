@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _FAILURES = (OSError, ValueError, ImportError, KeyError, RuntimeError, AttributeError, TypeError, pickle.UnpicklingError)
+# How the library says that it lacks a package.
+_MISSING = re.compile(
+    r"requires the (\w+) library|package `?(\w+)`? is required|install `?(sentencepiece|tiktoken|protobuf|torchvision)\b", re.I
+)
 
 
 class Stopped(Exception):
@@ -123,13 +127,10 @@ def _refused(path: Path, e: Exception) -> Exception:
             seen=f"{path.name}: loading it would run code that came with it",
             todo="Take the same model with safetensors.",
         )
-    missing = re.search(
-        r"requires the (\w+) library|need to install (\w+)|install `?(sentencepiece|tiktoken|protobuf|torchvision)`?", words, re.I
-    )
-    if missing and isinstance(e, (ImportError, ValueError)):
-        package = next(g for g in missing.groups() if g).lower().removesuffix(".")
+    if isinstance(e, (ImportError, ValueError)) and (found := _MISSING.search(words)):
+        package = next(g for g in found.groups() if g).lower()
         package = {"pil": "pillow"}.get(package, package)
-        return MissingPackageError(f"{path.name} needs the package {package}", todo=f"`%pip install {package}`, then try again.")
+        return MissingPackageError(f"{path.name} needs the package {package}", todo=f"Run `%pip install {package}`, then try again.")
     if len(words) > 300:
         words = words[:300] + "…"
     return ModelError("transformers cannot load this model", seen=f"{path.name}: {words}", todo="It may need a newer transformers.")

@@ -69,7 +69,7 @@ class VisionModel:
             raise BadRequestError(
                 "The model's processor refused the conversation", seen=str(e)[:200], todo="Check the order of messages and images."
             ) from None
-        more = {k: v for k, v in made.items() if k not in ("input_ids", "attention_mask")}
+        more = {k: v for k, v in made.items() if k not in ("input_ids", "attention_mask", "labels")}
         return made["input_ids"][0].tolist(), more
 
     def begin(self, ids: list[int], more: dict[str, Any], stopped: Callable[[], bool], reuse: bool) -> tuple[Tensor | None, int]:

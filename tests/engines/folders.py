@@ -95,3 +95,98 @@ def seq2seq(path, family: str, **options):
 def ask(text: str, **options) -> Request:
     """A greedy request in 32-bit floats that does not end early."""
     return Request("m", (message("user", text),), **{"max_tokens": 20, "dtype": "float32", "extra": {"ignore_eos": True}, **options})
+
+
+_TEXT = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)
+_TEXT |= dict(max_position_embeddings=2048, eos_token_id=tiny.END, bos_token_id=None, pad_token_id=0)
+_EYES = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, image_size=28, patch_size=14)
+SEEING = ("llava", "idefics3", "paligemma")
+PICTURES = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for p in m['content'] %}"
+    "{% if p['type'] == 'image' %}IMAGE{% else %}{{ p['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+)
+
+
+def seeing(path, family: str):
+    """A folder of a model that reads images, with what prepares them; gives the model."""
+    torch.manual_seed(0)
+    made, *parts = {"llava": _llava, "qwen2-vl": _qwen, "idefics3": _idefics, "paligemma": _paligemma}[family]()
+    loud(made).save_pretrained(path)
+    for part in parts:
+        part.save_pretrained(path)
+    return made
+
+
+def _llava():
+    words = tokenizer(None, ("<image>",))
+    text = transformers.LlamaConfig(vocab_size=len(words), **_TEXT)
+    config = transformers.LlavaConfig(
+        vision_config=transformers.CLIPVisionConfig(projection_dim=32, **_EYES),
+        text_config=text,
+        image_token_index=words.convert_tokens_to_ids("<image>"),
+    )
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    eyes = CLIPImageProcessorPil(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
+    processor = transformers.LlavaProcessor(
+        image_processor=eyes,
+        tokenizer=words,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=PICTURES.replace("IMAGE", "<image>"),
+    )
+    return transformers.LlavaForConditionalGeneration(config), processor
+
+
+def _qwen():
+    marks = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    words = tokenizer(None, marks)
+    start, end, image, video = words.convert_tokens_to_ids(list(marks))
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]}
+    config = transformers.Qwen2VLConfig(
+        text_config=_TEXT | dict(vocab_size=len(words), rope_parameters=rope),
+        vision_config=dict(depth=2, embed_dim=32, hidden_size=32, num_heads=2, mlp_ratio=2, patch_size=14),
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+    )
+    eyes = Qwen2VLImageProcessorPil(size={"shortest_edge": 56 * 56, "longest_edge": 112 * 112})
+    words.chat_template = PICTURES.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
+    return transformers.Qwen2VLForConditionalGeneration(config), words, eyes  # its processor needs torchvision
+
+
+def _idefics():
+    words = tokenizer(None, ("<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>"))
+    from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+
+    config = transformers.Idefics3Config(
+        vision_config=_EYES | dict(model_type="idefics3_vision"),
+        text_config=transformers.LlamaConfig(vocab_size=len(words), **_TEXT),
+        image_token_id=words.convert_tokens_to_ids("<image>"),
+        scale_factor=1,
+        pad_token_id=0,
+    )
+    eyes = Idefics3ImageProcessorPil(do_image_splitting=False, size={"longest_edge": 28}, max_image_size={"longest_edge": 28})
+    processor = transformers.Idefics3Processor(eyes, words, image_seq_len=4, chat_template=PICTURES.replace("IMAGE", "<image>"))
+    return transformers.Idefics3ForConditionalGeneration(config), processor
+
+
+def _paligemma():
+    words = tokenizer(None, ("<image>",))
+    words.bos_token = "<|im_start|>"
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+    eyes = SiglipImageProcessorPil(size={"height": 28, "width": 28})
+    eyes.image_seq_length = 4
+    config = transformers.PaliGemmaConfig(
+        vision_config=transformers.SiglipVisionConfig(vision_use_head=False, **_EYES),
+        text_config=transformers.GemmaConfig(vocab_size=len(words), head_dim=8, **_TEXT),
+        image_token_index=words.convert_tokens_to_ids("<image>"),
+        projection_dim=32,
+        hidden_size=32,
+    )
+    return transformers.PaliGemmaForConditionalGeneration(config), transformers.PaliGemmaProcessor(eyes, words)
