@@ -194,7 +194,7 @@ def figure_html(data: bytes, alt: str) -> str:
     size = pixels(data)
     width = f' width="{size[0]}"' if size and size[0] else ""
     html = f'<img src="{_uri(sniff(shown), shown)}" alt="{escape(alt)}"{width} style="{_FRAME}">\n'
-    return html if shown is data else html + _note(f"preview; {name} writes the original, {amount(len(data))}")
+    return html if len(data) <= INLINE else html + _note(f"preview; {name} writes the original, {amount(len(data))}")
 
 
 _FRAME = "display:block;max-width:100%;height:auto;margin:.3em 0"

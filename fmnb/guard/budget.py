@@ -16,6 +16,7 @@ from ..errors import BudgetError, LockedError
 from ..types import ModelCard, Request
 
 _ANSWER = 1000  # tokens an answer is assumed to have when no limit was given
+_PICTURE = 6_500  # tokens of one large picture in high quality
 WARN = 0.8
 
 
@@ -75,7 +76,11 @@ def estimate(card: ModelCard, request: Request, tokens: int) -> float | None:
         return 0.0
     if card.price_in is None or card.price_out is None:
         return None
-    out = request.max_tokens or min(_ANSWER, card.max_output or _ANSWER)
+    if request.format == "image":
+        n = request.extra.get("n")
+        out = _PICTURE * (n if isinstance(n, int) and n > 0 else 1)
+    else:
+        out = request.max_tokens or min(_ANSWER, card.max_output or _ANSWER)
     return (tokens * card.price_in + out * card.price_out) / 1e6
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ import fmnb as fm
 from fmnb.errors import BudgetError, LockedError
 from fmnb.events import Used
 from fmnb.guard import budget
-from fmnb.types import Usage
+from fmnb.types import ModelCard, Request, Usage, message
 from tests.test_pipeline import Paid
 
 
@@ -101,3 +102,11 @@ def test_an_administrators_cap_lets_no_unknown_price_pass(admin):
     budget.set_limit(1.0, allow_unknown=True)
     with pytest.raises(BudgetError, match="unknown"):
         fm.ask("hi", Paid([], price=None))
+
+
+def test_a_picture_is_expected_to_cost_what_a_large_one_does():
+    card = ModelCard("p:m", "p", "host", price_in=5.0, price_out=30.0)
+    picture = Request("m", (message("user", "a cat"),), format="image")
+    one = budget.estimate(card, picture, 10)
+    assert one is not None and 0.1 < one < 0.5
+    assert budget.estimate(card, replace(picture, extra={"n": 2}), 10) == pytest.approx(2 * one, rel=0.01)
