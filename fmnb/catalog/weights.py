@@ -58,7 +58,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A row of `known.toml`. Sizes in bytes, None where not known; `download` is what travels; `makes` is "" for text."""
+    """A row of `known.toml`. Sizes in bytes, None where not known; `download` is what travels; `makes` is "" for text; `folder` holds `file` in a package when a whole folder is the model."""
 
     alias: str
     source: str
@@ -69,6 +69,7 @@ class Known:
     download: int | None = None
     licence: str = ""
     makes: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ def _in_folder(folder: Path, s: Source) -> Path | None:
     if s.file:
         return folder / s.file if record_of(folder / s.file).is_file() and (folder / s.file).is_file() else None
     row = known_of(s)
-    if row and row.file and record_of(folder / row.file).is_file() and (folder / row.file).is_file():
+    if row and row.file and not row.folder and record_of(folder / row.file).is_file() and (folder / row.file).is_file():
         return folder / row.file
     whole = sorted(p for p in folder.rglob("*.gguf") if record_of(p).is_file())
     if len(whole) > 1:
@@ -220,13 +221,16 @@ def _in_package(s: Source) -> Path | None:
         return None
     if s.version and package.version != s.version:
         return None
-    found = [f for f in package.files or () if f.name.endswith(".gguf") and (not s.file or s.file in (f.name, str(f)))]
+    row = known_of(s)
+    if row and row.folder:
+        found = [f for f in package.files or () if str(f).endswith(f"{row.folder}/{row.file}")]
+    else:
+        found = [f for f in package.files or () if f.name.endswith(".gguf") and (not s.file or s.file in (f.name, str(f)))]
     if len(found) > 1:
         raise UsageError(f"{s} holds several models", seen=", ".join(f.name for f in found), todo=f"Name one: {s}/{found[0].name}")
     if not found:
         return None
     path = Path(str(package.locate_file(found[0])))
-    row = known_of(s)
     wanted = row.sha256 if row else _hex(found[0].hash)
     if not path.is_file():
         return None
@@ -236,7 +240,7 @@ def _in_package(s: Source) -> Path | None:
             seen=f"{path.name} of {s.name} does not have the expected hash",
             todo=f"Reinstall it: `%pip install --force-reinstall --no-deps {s.name}`.",
         )
-    return path
+    return path.parent if row and row.folder else path
 
 
 def _hex(recorded: Any) -> str:
