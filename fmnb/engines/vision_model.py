@@ -75,6 +75,9 @@ class VisionModel:
     def begin(self, ids: list[int], more: dict[str, Any], stopped: Callable[[], bool], reuse: bool) -> tuple[Tensor | None, int]:
         """Read a prompt with its pictures: the logits after it (None when stopped); nothing is known from before."""
         self._cache = self._library.DynamicCache(config=self._model.config.get_text_config(decoder=True))
+        for part in self._model.modules():  # Qwen's kind keeps there how far the last prompt's pictures moved positions
+            if getattr(part, "rope_deltas", None) is not None:
+                part.rope_deltas = None
         tensors = {k: v.to(self.device, self._dtype if v.is_floating_point() else None) for k, v in more.items()}
         try:
             with interruptible(self._model, stopped):
