@@ -46,11 +46,9 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
     cite = request.schema is None  # the service takes no citations beside a form of answer
     system = "\n\n".join(m.text for m in request.messages if m.role == "system" and m.text.strip())
     sent = [_message(profile, f"{profile.name}:{model} anthropic", m, cite) for m in request.messages if m.role != "system"]
-    thinking = request.extra.get("thinking")
-    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
     out: dict[str, Any] = {
         "model": model,
-        "max_tokens": request.max_tokens or MAX_TOKENS + (budget if isinstance(budget, int) else 0),
+        "max_tokens": _length(request),
         "messages": [m for m in sent if m["content"]],
         "stream": True,
     }
@@ -74,6 +72,13 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
     if "cache_control" not in request.extra:
         _cache(out)
     return out, lost
+
+
+def _length(request: Request) -> int:
+    """Tokens the answer may have; where none are asked for, what is set aside for thinking comes on top."""
+    thinking = request.extra.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
+    return request.max_tokens or MAX_TOKENS + (budget if isinstance(budget, int) else 0)
 
 
 def _message(profile: Profile, by: str, m: Message, cite: bool) -> dict[str, Any]:
@@ -188,7 +193,7 @@ class AnthropicAnswer(Answer):
         self._settled = True  # thinking has blocks of its own here, so no tag in the text opens any
         self._by = by
         self._form = request.schema is not None and not request.tools
-        self._length = None if request.max_tokens else MAX_TOKENS
+        self._length = None if request.max_tokens else _length(request)
         self._blocks: dict[int, dict[str, Any]] = {}
         self._begins: dict[int, int] = {}  # block -> characters before it
         self._calls: dict[int, int] = {}  # block -> our number of the call
@@ -204,7 +209,7 @@ class AnthropicAnswer(Answer):
         elif kind == "content_block_start":
             self._begin(document.get("index", 0), dict(document.get("content_block") or {}), out)
         elif kind == "content_block_stop":
-            self._stop(document.get("index", 0))
+            self._stop(document.get("index", 0), out)
         elif kind == "message_start":
             message = document.get("message") or {}
             self.model = message.get("model") or self.model
@@ -262,12 +267,14 @@ class AnthropicAnswer(Answer):
         self._begin(index, dict(block), out)
         if block.get("type") == "tool_use":
             self._delta(index, {"type": "input_json_delta", "partial_json": json.dumps(block.get("input") or {})}, out)
-        self._stop(index)
+        self._stop(index, out)
 
-    def _stop(self, index: int) -> None:
+    def _stop(self, index: int, out: list[Event]) -> None:
         block = self._blocks.get(index, {})
         if index in self._json:
             block["input"] = _object("".join(self._json[index]))
+        elif index in self._calls:
+            out.append(ToolCallDelta(index=self._calls[index], arguments="{}"))
         for c in block.get("citations") or ():
             self.citations.append({"start": self._begins.get(index, 0), "end": self.characters, **c})
             self.sources[_label(c)] = None

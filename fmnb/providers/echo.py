@@ -43,7 +43,7 @@ from ..errors import (
     UnknownModelError,
     UsageError,
 )
-from ..events import Event, Finished, Logprobs, ReasoningDelta, TextDelta, ToolCallDelta, Used
+from ..events import Event, Finished, Logprobs, Notice, ReasoningDelta, TextDelta, ToolCallDelta, Used
 from ..types import ModelCard, Request, Text, TokenCount, ToolResult, Usage
 
 # Each takes the number of words asked, and the number given out before it fails.
@@ -150,6 +150,9 @@ class Echo:
             await asyncio.Event().wait()
         if fail and fail not in _HALFWAY:
             raise self._error(fail, asked, 0)
+        for name in ("api", "quant", "dtype"):
+            if getattr(request, name):
+                yield Notice(kind="not_applied", text=name)
         pause = 1 / float(options["slow"]) if "slow" in options else 0.0
         text = _said(request)
         thoughts = 0

@@ -114,9 +114,9 @@ def from_status(
         return unknown_model(profile, model, seen, known)
     if status in (404, 405):
         return BadRequestError(
-            f"Nothing answers chat requests at {profile.base_url}",
+            f"Nothing answers {profile.api} requests at {profile.base_url}",
             seen=seen,
-            todo="Check the base_url: it usually ends in /v1.",
+            todo="Check the base_url: it usually ends in /v1." + (" Or try --api chat." if profile.api != "chat" else ""),
         )
     if status in (408, 504):
         return CallTimeoutError(f"{who} took too long", seen=seen, todo="Try again.", billed=None, retry_after=retry_after(headers))

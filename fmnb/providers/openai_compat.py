@@ -52,10 +52,10 @@ class OpenAICompatible:
         self.profile = profile
         self.model = model
         self._card: ModelCard | None = None
-        self._reached: dict[str, Profile] = {}
+        self._reached: dict[str, tuple[Wire, Profile]] = {}
 
     def __repr__(self) -> str:
-        return f"OpenAICompatible({self.profile.name}:{self.model} at {self.profile.host})"
+        return f"OpenAICompatible({self.profile.name}:{self.model} at {self.profile.usual_host})"
 
     @property
     def card(self) -> ModelCard:
@@ -70,10 +70,10 @@ class OpenAICompatible:
             where=p.where,
             local=p.local,
             context=prices.context(p, self.model),
-            inputs=("text", *(["image"] if p.images else []), *(["file"] if p.files or pick(p, self.model).files else [])),
+            inputs=("text", *(["image"] if p.images else []), *(["file"] if p.files or self._reach("")[0].files else [])),
             price_in=into,
             price_out=out,
-            missing=f"a key: `%fm key set {p.name}`" if p.needs_key and find_key(self._usual()) is None else "",
+            missing=f"a key: `%fm key set {p.name}`" if p.needs_key and find_key(self._reach("")[1]) is None else "",
             source="price table" if into is not None and not p.local else "profile",
         )
         self._card = images.card(p, self.model, self._card)
@@ -89,10 +89,12 @@ class OpenAICompatible:
             return images.seeded(self.profile, self.model, request)
         if request.temperature == 0 or request.seed is None:
             return request.temperature == 0
-        return "seed" not in self.profile.ignores and "seed" not in pick(self.profile, self.model, request.api).lacks
+        return "seed" not in self.profile.ignores and "seed" not in self._reach(request.api)[0].lacks
 
-    def _usual(self) -> Profile:
-        return through(self.profile, pick(self.profile, self.model))
+    def _reach(self, api: str) -> tuple[Wire, Profile]:
+        """The interface to use, and the profile as it is reached; found once for each name."""
+        wire = pick(self.profile, self.model, api)
+        return self._reached.setdefault(api, (wire, through(self.profile, wire)))
 
     def embed(self, texts: Sequence[str], quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
         """Vectors of the texts, where the service makes any."""
@@ -106,8 +108,7 @@ class OpenAICompatible:
                 async for event in events:
                     yield event
             return
-        wire = pick(self.profile, model, request.api)
-        p = self._reached.get(wire.name) or self._reached.setdefault(wire.name, through(self.profile, wire))
+        wire, p = self._reached.get(request.api) or self._reach(request.api)
         secret = await client.secret(p)
         response, lost = await _send(wire, p, model, request, secret)
         answer = wire.answer(p, model, request)

@@ -189,7 +189,7 @@ _OUR_NAME = {
     **{"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens", "top_logprobs": "logprobs"},
     **{"stop_sequences": "stop", "store": "store=false"},
 }
-_NEVER = ("model", "messages", "input")
+_NEVER = ("model", "messages", "input", "system", "instructions", "documents")  # the prompt itself
 _UNASKED = ("stream", "stream_options", "include")  # ours, not the user's: nothing is lost without them
 
 

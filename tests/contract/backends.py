@@ -83,7 +83,7 @@ ROWS = [
         lambda server: echo.backend("slow=20,huge=200"),
         lambda server: echo.backend("fail=rate_limit"),
     ),
-    *(_engine(name) for name in ENGINES if name != "diffusers"),  # which writes no text
+    *(_engine(name) for name in ENGINES if name not in ("diffusers", "vectors")),  # which write no text
     *(_hosted(name) for name in sorted({*names(), *OWN_ADDRESS} - {"runway"})),  # which writes no text: tests/providers/test_images.py
     *(_hosted(name, api) for name, api in (("openai", "responses"), ("anthropic", "chat"), ("cohere", "chat"))),
 ]

@@ -91,6 +91,11 @@ def test_a_budget_for_thinking_leaves_room_for_the_answer():
     assert sent["thinking"] == thinking and sent["max_tokens"] == MAX_TOKENS + 2000
 
 
+def test_the_prompt_itself_is_never_taken_for_a_refused_option():
+    sent, _ = body(message("system", "Be brief."), message("user", "hi"))
+    assert wire.refused_option(sent, {"error": {"message": "messages.0: the system role is not supported here"}}) == ""
+
+
 def test_images_and_documents_travel_inside_the_request():
     (sent,) = body(Message("user", (Image(b"png"), File(b"%PDF", "application/pdf", "a.pdf"), File(b"abc", "text/plain"), Text("?"))))[0][
         "messages"
@@ -129,7 +134,7 @@ def test_a_tool_call_and_its_result_go_back(server):
 
 def test_tool_calls_are_put_together(server):
     got = answer(server, "tools")
-    assert [(c.id, c.name, c.arguments) for c in got.tool_calls] == [("toolu_1", "weather", '{"city": "Bern"}'), ("toolu_2", "time", "")]
+    assert [(c.id, c.name, c.arguments) for c in got.tool_calls] == [("toolu_1", "weather", '{"city": "Bern"}'), ("toolu_2", "time", "{}")]
     assert got.text == "Let me see." and got.finish == "tool_calls"
 
 

@@ -39,6 +39,10 @@ def test_stop_ends_the_answer_before_the_word():
     assert run(stop=("none", "wor"))[0].text == "Hello  big\n"
 
 
+def test_what_it_has_no_use_for_is_not_applied():
+    assert run(api="responses", quant="int8")[0].not_applied == ("api", "quant")
+
+
 def test_think_reasons_first():
     got, _ = run("think")
     assert got.reasoning and got.text == "Hello  big\nworld" and got.usage.reasoning_tokens == len(got.reasoning.split())
