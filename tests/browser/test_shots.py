@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Notebook, new_page, open_at, write
+from .test_images import MAKER
 
 FOLDER = os.environ.get("FMNB_SHOTS", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="drawn by `make shots`")
@@ -65,6 +66,7 @@ CELLS = {
     "dry": '%%fm --dry -t 0\nWhat is unusual about this table?\n\n{{ {"city": ["Oslo", "Rome"], "population": [717710, 2748109]} }}',
     "models": "%fm models local",
     "several": "%%fm echo: embedded --max-tokens 50\nIn one sentence: what is a median?",
+    "image": f"{MAKER}\nget_ipython().run_cell_magic('fm', 'painter -f image', 'two hills and a sun')",
     "progress": PROGRESS,
     "stopped": "%%fm echo:slow=12\n" + ANSWER.split("\n\n")[0] * 9,
     "waiting": "%%fm echo:fail=rate_limit,times=2,wait=25\nhello",

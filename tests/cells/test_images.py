@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("PIL")
 
-from tests.engines import tiny_pipeline  # noqa: E402
+from tests.engines import tiny_pipeline
 
 LINE = "--seed 7 -p steps=2 -p size=32x32"
 
