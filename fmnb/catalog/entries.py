@@ -7,6 +7,7 @@ import fnmatch
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from .. import keys
@@ -22,6 +23,13 @@ from ..types import ModelCard
 from . import filters, listed, weights
 from .resolve import aliases, engine_for, usable_profiles
 
+# What each engine needs, and the extra that brings it.
+_PACKAGES = {
+    "gguf": (("xllamacpp", "local"),),
+    "torch": (("torch", "torch"), ("transformers", "torch")),
+    "vectors": (("tokenizers", "embed"), ("safetensors", "embed")),
+    "diffusers": (("torch", "torch"), ("diffusers", "images")),
+}
 ASK = 0.85  # seconds in all for asking others; the whole table is to be there within one
 
 
@@ -168,6 +176,9 @@ def _with_file(e: Entry, path: Path | None, here: dict[str, weights.Pulled], in_
             memory=card.memory,
             source="the file",
         )
+    missing = next((extra for package, extra in _PACKAGES[engine_for(path)] if not find_spec(package)), "")
+    if missing:
+        e = replace(e, ready=f'%pip install "fmnb[{missing}]"')
     if loaded is not None:
         e = replace(e, ready="loaded", memory=loaded.memory or e.memory)
     return replace(e, used=pulled.used) if pulled else e

