@@ -84,12 +84,14 @@ class OpenAICompatible:
         return estimate_tokens(request)
 
     def deterministic(self, request: Request) -> bool:
-        """Temperature 0, or a seed where the service honours one."""
+        """Temperature 0 or a seed, where the service honours them as far as is known."""
         if images.makes(self.profile, self.model):
             return images.seeded(self.profile, self.model, request)
-        if request.temperature == 0 or request.seed is None:
-            return request.temperature == 0
-        return "seed" not in self.profile.ignores and "seed" not in self._reach(request.api)[0].lacks
+        if request.temperature != 0 and request.seed is None:
+            return False
+        wire, p = self._reach(request.api)
+        unheard = {*p.ignores, *wire.lacks, *_refused.get((endpoint(p, wire.path, self.model), self.model), ())}
+        return (request.temperature == 0 and "temperature" not in unheard) or (request.seed is not None and "seed" not in unheard)
 
     def _reach(self, api: str) -> tuple[Wire, Profile]:
         """The interface to use, and the profile as it is reached; found once for each name."""

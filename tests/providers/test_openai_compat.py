@@ -227,6 +227,13 @@ def test_what_was_refused_once_is_not_asked_again_but_said_again(server):
     assert len(server.requests) == before + 1
 
 
+def test_a_temperature_that_was_refused_makes_nothing_certain(server):
+    backend = openai_compat.backend(loopback("vllm", server.url), "no-temperature")
+    assert backend.deterministic(Request("m", (), temperature=0))
+    answer(server, "no-temperature", temperature=0.0)
+    assert not backend.deterministic(Request("m", (), temperature=0)) and backend.deterministic(Request("m", (), temperature=0, seed=1))
+
+
 def test_max_tokens_takes_its_other_name_when_the_first_is_refused(server):
     answer(server, "no-max-tokens", max_tokens=5)
     assert server.requests[-1].body["max_completion_tokens"] == 5

@@ -13,8 +13,8 @@ from fmnb.providers import openai_compat, responses, wire
 from fmnb.providers.profiles import Profile, profile
 from fmnb.types import File, Image, Message, Request, Text, ToolCall, ToolResult, message
 from tests.contract.backends import loopback
-from tests.wire.responses import THOUGHT, said
-from tests.wire.server import Server
+from tests.wire.responses import BEHAVIOURS, THOUGHT, said
+from tests.wire.server import Seen, Server
 
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"], "additionalProperties": False}
 
@@ -46,6 +46,26 @@ def test_a_plain_answer_has_its_model_and_usage(server):
     used = got.usage
     assert (used.input_tokens, used.output_tokens, used.cached_tokens, used.reasoning_tokens) == (7, 5, 3, 2)
     assert server.requests[-1].path == "/v1/responses" and server.requests[-1].headers["authorization"] == "Bearer loopback-test-key"
+
+
+def test_what_is_sent_and_what_the_loopback_service_answers_have_the_packages_own_types():
+    from openai.types.responses import ResponseStreamEvent
+    from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
+    from pydantic import TypeAdapter
+
+    seen = Seen("POST", "/v1/responses", {}, {"input": [{"content": "hi"}]})
+    steps = [s for name, f in BEHAVIOURS.items() if name != "error-without-name" for s in f(seen, 1) if isinstance(s, bytes)]
+    lines = [line[6:] for s in steps for line in s.split(b"\n") if line.startswith(b"data: {")]
+    events = TypeAdapter(ResponseStreamEvent)
+    assert len({events.validate_json(line).type for line in lines}) > 12
+    parts = (Text("q"), Image(b"png"), File(b"%PDF", "application/pdf", "a.pdf"))
+    talk = (message("system", "s"), Message("user", parts), Message("assistant", (Text("x"), ToolCall("c", "f", "{}"))))
+    tool = {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}}
+    sent, _ = body(
+        *talk, Message("tool", (ToolResult("c", "r"),)), temperature=0.1, max_tokens=20, schema=SCHEMA, tools=(tool,), logprobs=1
+    )
+    TypeAdapter(ResponseCreateParamsStreaming).validate_python(sent)
+    assert set(sent) <= set(ResponseCreateParamsStreaming.__annotations__)
 
 
 def test_nothing_is_to_be_kept_at_the_service(server):

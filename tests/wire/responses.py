@@ -12,7 +12,7 @@ USAGE = {
     "input_tokens": 7,
     "output_tokens": 5,
     "total_tokens": 12,
-    "input_tokens_details": {"cached_tokens": 3},
+    "input_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 0},
     "output_tokens_details": {"reasoning_tokens": 2},
 }
 BEHAVIOURS: dict[str, Callable[[Seen, int], Steps]] = {}
@@ -23,8 +23,14 @@ def event(kind: str, **fields: Any) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({'type': kind, 'sequence_number': 1, **fields})}\n\n".encode()
 
 
+_REST: dict[str, Any] = {
+    **{"created_at": 1.0, "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "metadata": {}},
+    **dict.fromkeys(("error", "incomplete_details", "instructions", "temperature", "top_p")),
+}
+
+
 def response(status: str, output: Sequence[dict[str, Any]] = (), **fields: Any) -> dict[str, Any]:
-    return {"id": "resp_1", "object": "response", "model": "m-answered", "status": status, "output": list(output), **fields}
+    return {**_REST, "id": "resp_1", "object": "response", "model": "m-answered", "status": status, "output": list(output), **fields}
 
 
 def said(text: str) -> dict[str, Any]:
@@ -94,7 +100,13 @@ fixed(
     event("response.output_item.done", output_index=1, item=said("yes")),
     done([THOUGHT, said("yes")]),
 )
-fixed("thinks-in-the-open", *says(), event("response.reasoning_text.delta", delta="hm"), delta("yes"), done())
+fixed(
+    "thinks-in-the-open",
+    *says(),
+    event("response.reasoning_text.delta", item_id="rs_1", output_index=0, content_index=0, delta="hm"),
+    delta("yes"),
+    done(),
+)
 
 
 def _call(n: int, name: str, arguments: str = "") -> dict[str, Any]:
@@ -121,8 +133,20 @@ fixed(
     done(),
 )
 CITATION = {"type": "url_citation", "title": "Ada", "url": "https://ada.example", "start_index": 0, "end_index": 5}
-fixed("cites", *says("Hello"), event("response.output_text.annotation.added", annotation=CITATION, annotation_index=0), done())
-fixed("refuses-politely", *says(), event("response.refusal.delta", delta="I cannot help with that."), done())
+fixed(
+    "cites",
+    *says("Hello"),
+    event(
+        "response.output_text.annotation.added", item_id="msg_1", output_index=0, content_index=0, annotation=CITATION, annotation_index=0
+    ),
+    done(),
+)
+fixed(
+    "refuses-politely",
+    *says(),
+    event("response.refusal.delta", item_id="msg_1", output_index=0, content_index=0, delta="I cannot help with that."),
+    done(),
+)
 
 
 def _without(option: str, message: str) -> Callable[[Seen, int], Steps]:
