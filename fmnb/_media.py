@@ -26,6 +26,7 @@ _SUFFIX = {
     "image/jpeg": ".jpg",
     "image/gif": ".gif",
     "image/webp": ".webp",
+    "image/svg+xml": ".svg",  # to be saved, never shown
     "video/mp4": ".mp4",
     "video/webm": ".webm",
 }

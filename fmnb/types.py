@@ -280,8 +280,12 @@ class Response:
         pil = require("PIL.Image", "attach", "to open a picture")
         opened = []
         for i, part in found:
-            picture = pil.open(io.BytesIO(part.data))
-            picture.load()
+            try:
+                picture = pil.open(io.BytesIO(part.data))
+                picture.load()
+            except OSError as e:
+                todo = f'answer.save("picture{_media.suffix(part.media_type)}") writes its bytes.'
+                raise UsageError("The picture cannot be opened", seen=f"{part.media_type}: {str(e)[:80]}", todo=todo) from None
             picture.info.update(self._made(i))
             opened.append(picture)
         return opened

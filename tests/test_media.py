@@ -126,6 +126,13 @@ def test_a_picture_opens_with_how_it_was_made():
     assert picture.info["run"] == "r1" and picture.info["date"].startswith("2026-11-24") and picture.info["fmnb"]
 
 
+def test_what_pillow_cannot_open_can_be_saved(tmp_path):
+    r = answer(Image(b"<svg/>", "image/svg+xml"))
+    with pytest.raises(UsageError, match=r"picture\.svg"):
+        _ = r.image
+    assert r.save(tmp_path / "x")[0].name == "x.svg"
+
+
 def test_each_of_several_pictures_has_its_own_seed():
     r = answer(Image(png(4, 3, 1)), Image(png(4, 3, 2)), seeds=[7, 8])
     assert [p.info["seed"] for p in r.images] == [7, 8]

@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+import fmnb as fm
 from fmnb._loop import drain
 from fmnb.errors import (
     BadRequestError,
@@ -316,3 +317,40 @@ def test_only_what_a_profile_says_makes_pictures():
     assert images.makes(profile("runway"), "gen4.5") == ("video",) and images.makes(profile("runway"), "gen4_image") == ("image",)
     card = openai_compat.backend(profile("gemini"), "gemini-2.5-flash-image").card
     assert card.outputs == ("image",) and card.price_out == 30.0
+
+
+# From a user's own row to the answer.
+
+
+@pytest.fixture
+def mine(server, home):
+    row = f'[provider.mine]\nbase_url = "{server.url}"\nneeds_key = false\nimage_api = "openai"\nimage_models = ["image-*"]\n'
+    (home / "fmnb.toml").write_text(row + 'image_fields = { size = "width height", seed = "seed" }\nimage_format = "b64_json"\n')
+    return server
+
+
+def test_a_row_of_the_users_makes_pictures(mine):
+    r = fm.ask("a cat", "mine:image-any", format="image", seed=3, params={"size": "8x8"})
+    assert mine.requests[-1].body == {
+        "model": "image-any",
+        "prompt": "a cat",
+        "response_format": "b64_json",
+        "width": 8,
+        "height": 8,
+        "seed": 3,
+    }
+    assert r.media[0].data == png(8, 8) and r.finish == "stop"
+    again = fm.ask("a cat", "mine:image-any", format="image", seed=3, params={"size": "8x8"})
+    assert again.source == "cached" and again.media == r.media and len(mine.requests) == 1
+
+
+def test_a_model_that_no_pattern_names_makes_none(mine):
+    with pytest.raises(UsageError, match="makes no images"):
+        fm.ask("a cat", "mine:gpt-text", format="image")
+    assert mine.requests == []
+
+
+def test_a_filter_is_told_apart_from_a_failure_all_the_way_up(mine):
+    with pytest.raises(ContentFilterError) as e:
+        fm.ask("a cat", "mine:image-filtered", format="image")
+    assert e.value.billed is False and e.value.response.media == () and len(mine.requests) == 1
