@@ -13,8 +13,13 @@ import importlib
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
+
+from ._require import require
+from .errors import UsageError
 
 INLINE = 1_000_000  # bytes of a picture that go into a notebook as they are; a larger one goes as a preview
 INLINE_VIDEO = 4_000_000  # bytes of a video that go into a notebook; there is no smaller copy of one
@@ -31,7 +36,6 @@ _SUFFIX = {
     "video/webm": ".webm",
 }
 
-ENDINGS = frozenset(_SUFFIX.values())
 _MP4 = (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"dash", b"M4V ", b"MSNV")
 
 
@@ -143,6 +147,46 @@ def with_words(png: bytes, said: dict[str, str]) -> bytes:
         body = b"iTXt" + key.encode("latin-1", "replace")[:79] + b"\0\0\0\0\0" + text.encode("utf-8", "replace")
         chunks += struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     return png[:33] + chunks + png[33:]  # after the header, which is always 33 bytes
+
+
+def opened(data: bytes, kind: str, about: dict[str, Any]) -> Any:
+    """A picture as a PIL image with `about` in its info; UsageError for what Pillow cannot open."""
+    pil = require("PIL.Image", "attach", "to open a picture")
+    try:
+        picture = pil.open(io.BytesIO(data))
+        picture.load()
+    except OSError as e:
+        todo = f'answer.save("picture{suffix(kind)}") writes its bytes.'
+        raise UsageError("The picture cannot be opened", seen=f"{kind}: {str(e)[:80]}", todo=todo) from None
+    picture.info.update(about)
+    return picture
+
+
+def save(parts: Sequence[tuple[bytes, str, dict[str, str]]], path: Path, overwrite: bool) -> list[Path]:
+    """Write bytes of given kinds, each with texts for a PNG, to files named after `path`; gives their names.
+
+    Nothing is written when a file is there already and may not be overwritten, or when the name says another kind.
+    """
+    files = [_named(path, kind, n if len(parts) > 1 else 0) for n, (_, kind, _) in enumerate(parts, 1)]
+    if there := [f for f in files if f.exists() and (f.is_dir() or not overwrite)]:
+        todo = "Name a file in it." if there[0].is_dir() else "Give another name, or overwrite=True."
+        raise UsageError("There is a file or folder of that name", seen=str(there[0]), todo=todo)
+    for file, (data, _, said) in zip(files, parts, strict=True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with open(file, "wb" if overwrite else "xb") as f:
+            f.write(with_words(data, said))
+    return files
+
+
+def _named(path: Path, kind: str, number: int) -> Path:
+    ending = suffix(kind) or ".bin"
+    given = {".jpeg": ".jpg", ".jpe": ".jpg"}.get(path.suffix.lower(), path.suffix.lower())
+    if given != ending and given in _SUFFIX.values():
+        convert = f", or convert: answer.image.save({path.name!r})" if kind.startswith("image/") else ""
+        raise UsageError(f"These bytes are {kind.partition('/')[2].upper()}", seen=path.name, todo=f"Name it {path.stem}{ending}{convert}.")
+    name = path.name if given == ending else path.name + ending
+    stem, _, last = name.rpartition(".")
+    return path.with_name(f"{stem}-{number}.{last}" if number else name)
 
 
 def preview(data: bytes, most: int = PREVIEW) -> bytes | None:

@@ -11,7 +11,6 @@ import base64
 import dataclasses
 import functools
 import hashlib
-import io
 import json
 from dataclasses import dataclass, field
 from html import escape
@@ -276,19 +275,8 @@ class Response:
         """The pictures as PIL images, each with `info`: model, prompt, seed, run, date, fmnb."""
         found = [(i, m) for i, m in enumerate(self.media) if isinstance(m, Image)]
         if not found:
-            raise UsageError("This answer holds no picture", todo='Ask for one: `%%fm MODEL -f image`, or format="image".')
-        pil = require("PIL.Image", "attach", "to open a picture")
-        opened = []
-        for i, part in found:
-            try:
-                picture = pil.open(io.BytesIO(part.data))
-                picture.load()
-            except OSError as e:
-                todo = f'answer.save("picture{_media.suffix(part.media_type)}") writes its bytes.'
-                raise UsageError("The picture cannot be opened", seen=f"{part.media_type}: {str(e)[:80]}", todo=todo) from None
-            picture.info.update(self._made(i))
-            opened.append(picture)
-        return opened
+            raise UsageError("This answer holds no picture", todo=_ASK)
+        return [_media.opened(m.data, m.media_type, self._made(i)) for i, m in found]
 
     @property
     def video(self) -> File:
@@ -309,36 +297,9 @@ class Response:
         there already, when the name says another kind, or when there is nothing to write.
         """
         if not self.media:
-            raise UsageError("This answer holds no picture or video", todo='Ask for one: `%%fm MODEL -f image`, or format="image".')
-        plan = [(self._file(Path(path).expanduser(), i), part) for i, part in enumerate(self.media)]
-        if there := [f for f, _ in plan if f.exists() and (f.is_dir() or not overwrite)]:
-            todo = "Name a file in it." if there[0].is_dir() else "Give another name, or overwrite=True."
-            raise UsageError("There is a file or folder of that name", seen=str(there[0]), todo=todo)
-        for i, (file, part) in enumerate(plan):
-            said = {k: str(v) for k, v in self._made(i).items()}
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with open(file, "wb" if overwrite else "xb") as f:
-                f.write(_media.with_words(part.data, said))
-        return [file for file, _ in plan]
-
-    def _file(self, path: Path, i: int) -> Path:
-        kind = self.media[i].media_type
-        ending = _media.suffix(kind) or ".bin"
-        given = path.suffix.lower()
-        if given in (".jpeg", ".jpe"):
-            given = ".jpg"
-        if given and given != ending and given in _media.ENDINGS:
-            raise UsageError(
-                f"These bytes are {kind.partition('/')[2].upper()}",
-                seen=path.name,
-                todo=f"Name it {path.stem}{ending}"
-                + (f", or convert: answer.image.save({path.name!r})." if kind.startswith("image/") else "."),
-            )
-        name = path.name if given == ending else path.name + ending
-        if len(self.media) > 1:
-            stem, _, last = name.rpartition(".")
-            name = f"{stem}-{i + 1}.{last}"
-        return path.with_name(name)
+            raise UsageError("This answer holds no picture or video", todo=_ASK)
+        parts = [(m.data, m.media_type, {k: str(v) for k, v in self._made(i).items()}) for i, m in enumerate(self.media)]
+        return _media.save(parts, Path(path).expanduser(), overwrite)
 
     def _made(self, i: int) -> dict[str, Any]:
         """How picture number `i` was made: what is known of model, prompt, seed, run, date and fmnb's version."""
@@ -375,6 +336,9 @@ class Response:
 
     def _media_words(self) -> str:
         return "\n".join(_media.words(m.data, m.media_type, m.alt if isinstance(m, Image) else m.name) for m in self.media)
+
+
+_ASK = 'Ask for one: `%%fm MODEL -f image`, or format="image".'
 
 
 def _row(value: Any) -> dict[str, Any]:
