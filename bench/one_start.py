@@ -1,6 +1,6 @@
 """CPU time of a start, in a process of its own.
 
-    python bench/one_start.py bare|fmnb|cell|chatlas|llm|langchain|openai
+    python bench/one_start.py bare|fmnb|cell|catalogue|chatlas|llm|langchain|openai
 
 `bare` makes an IPython shell; the others also do what a user of that tool does first. `cell`
 counts the first `%%fm echo:` alone, in a shell that has loaded fmnb and what a kernel has
@@ -33,6 +33,12 @@ if what == "cell":
     start = time.process_time()
     with contextlib.redirect_stdout(io.StringIO()):
         shell.run_cell("%%fm echo:\nhello")
+elif what == "catalogue":
+    shell.run_line_magic("load_ext", "fmnb")
+    import fmnb
+
+    start = time.process_time()
+    fmnb.models(ask=False)
 elif what == "fmnb":
     shell.run_line_magic("load_ext", "fmnb")
 elif what == "chatlas":

@@ -47,7 +47,7 @@ def run(python: str, script: str, *args: str, env: dict[str, str] | None = None)
 
 def start() -> str:
     """Load and first cell, each in fresh processes, interleaved with bare IPython."""
-    kinds = [("bare", sys.executable), ("fmnb", sys.executable), ("cell", sys.executable)]
+    kinds = [("bare", sys.executable), ("fmnb", sys.executable), ("cell", sys.executable), ("catalogue", sys.executable)]
     kinds += [(name, peers()) for name in ("openai", "llm", "chatlas", "langchain")]
     times: dict[str, list[float]] = {name: [] for name, _ in kinds}
     for n in range(21):
@@ -57,13 +57,16 @@ def start() -> str:
             took = float(run(python, "one_start.py", name))
             if n:
                 times[name].append(took)
-    over = {name: statistics.median(t) - (0 if name == "cell" else statistics.median(times["bare"])) for name, t in times.items()}
+    over = {
+        name: statistics.median(t) - (0 if name in ("cell", "catalogue") else statistics.median(times["bare"])) for name, t in times.items()
+    }
     spread = sorted(a - b for a, b in zip(times["fmnb"], times["bare"], strict=True))
     lines = ["| first thing a user runs | CPU ms | target |", "|---|---|---|"]
     lines.append(
         f"| `%load_ext fmnb`, over bare IPython (quartiles {spread[5]:.1f} to {spread[15]:.1f}) | {over['fmnb']:.1f} | at most 10 |"
     )
     lines.append(f"| first `%%fm echo:` after it | {over['cell']:.1f} | at most 50 |")
+    lines.append(f"| first `fm.models()` after it, nothing asked: prices of every known model | {over['catalogue']:.0f} | |")
     lines += [
         f"| {label}, over bare IPython | {over[name]:.0f} | |"
         for name, label in (
@@ -164,6 +167,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "calls": calls,
     "gguf": lambda: engine("engine_gguf.py", "The embedded model on llama.cpp"),
     "torch": lambda: engine("engine_torch.py", "The torch engine"),
+    "vectors": lambda: engine("vectors.py", "Vectors of texts, against sentence-transformers on the same weights (target 1.5 times)"),
 }
 
 
