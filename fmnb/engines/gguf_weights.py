@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
 from . import gguf
@@ -65,17 +65,17 @@ class Weights:
         return floats(self.raw(name), self.kind(name)).view(self._get(name)[1].shape)
 
 
-def floats(raw: Tensor, kind: str) -> Tensor:
-    """Rows of bytes [n, bytes] to rows of 32-bit floats.
+def floats(raw: Tensor, kind: str, dtype: Any = None) -> Tensor:
+    """Rows of bytes [n, bytes] to rows of 32-bit floats, or of `dtype`.
 
     Raises KeyError for a format that is not in `READABLE`.
     """
     import torch
 
     if kind in FLOATS:
-        return raw.view({"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}[kind]).float()
+        return raw.view({"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}[kind]).to(dtype or torch.float32)
     width, read = _BLOCKS[kind]
-    return read(raw.view(raw.shape[0], -1, width)).reshape(raw.shape[0], -1)
+    return read(raw.view(raw.shape[0], -1, width)).reshape(raw.shape[0], -1).to(dtype or torch.float32)
 
 
 def four_bit(raw: Tensor, kind: str) -> tuple[Tensor, Tensor, Tensor]:

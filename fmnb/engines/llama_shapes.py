@@ -15,7 +15,7 @@ from .gguf_weights import READABLE
 
 # GGUF architecture -> whether its query and key rows are stored in pairs, as ggml's own rotation wants them
 _PAIRED = {"llama": True, "qwen2": False, "qwen3": False, "gemma3": False}
-_FOLDERS = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text")
+FOLDERS = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text")
 _ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu", "gelu_new": "gelu"}
 
 
@@ -105,7 +105,7 @@ def of_gguf(head: gguf.Gguf) -> Shape | None:
 def of_config(config: Any) -> Shape | str:
     """The shape of a folder's model from the config that `transformers` made of its config.json; else why not."""
     family = str(config.model_type)
-    if family not in _FOLDERS:
+    if family not in FOLDERS:
         return f"{family} runs on transformers"
     if getattr(config, "quantization_config", None):
         return "its weights are quantised already"

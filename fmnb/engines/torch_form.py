@@ -114,8 +114,8 @@ def usual_memory(path: Path) -> int:
 def needs(path: Path, how: Form, context: int) -> int:
     """Bytes of memory the model takes in that form with `context` tokens; an estimate.
 
-    A packed model's dense matrices are in it: they are there while it loads, or come with the
-    first long prompt.
+    The dense matrices of a packed model are in it where they are there while it loads, or come
+    with the first long prompt.
     """
     width = 4 if how.dtype == "float32" else 2
     if path.suffix != ".gguf":
@@ -129,7 +129,7 @@ def needs(path: Path, how: Form, context: int) -> int:
     for name, t in head.tensors.items():
         numbers = math.prod(t.shape)
         packed += numbers * 5 // 8 if how.quant == "int4" and t.kind in (*FOUR_BIT, *FLOATS) else numbers
-        dense += 2 * numbers if name.startswith("blk.") else 0
+        dense += 2 * numbers if name.startswith("blk.") and t.kind not in FLOATS else 0
     return packed + dense + cache + _OWN
 
 
@@ -141,17 +141,19 @@ def _folder_needs(path: Path, how: Form, width: int, context: int) -> int:
     )
     size = _first(about, "head_dim", "d_kv") or _first(about, "hidden_size", "n_embd", "d_model") // max(heads, 1)
     total = layers * 2 * (_first(about, "num_key_value_heads") or heads) * size * width * context + _LIBRARY
-    largest = 0
-    headed = False
+    own = str(about.get("model_type")) in llama_shapes.FOLDERS  # reads from the file what it packs; the library loads all first
+    table, headed = 0, False
     for name, rows, columns, packs in folder.matrices(path):
         numbers = rows * columns
-        total += numbers * width
-        if how.quant != "none" and packs:
-            head = name.startswith(("lm_head", "embed_out"))
-            headed |= head
-            total += numbers * 5 // 8 if how.quant == "int4" and not head else numbers
-        largest = max(largest, numbers)
-    return total + (largest if how.quant != "none" and not headed else 0)
+        table = max(table, numbers)
+        if how.quant == "none" or not packs:
+            total += numbers * width
+            continue
+        head = name.startswith(("lm_head", "embed_out"))
+        headed |= head
+        total += numbers * 5 // 8 if how.quant == "int4" and not head else numbers
+        total += 0 if own else numbers * width
+    return total + (table if how.quant != "none" and not headed else 0)
 
 
 def _first(about: dict[str, Any], *names: str) -> int:

@@ -59,12 +59,15 @@ class Linear:
 
     @property
     def dense(self) -> Tensor:
-        """All rows as numbers of the model's type, made once."""
+        """All rows as numbers of the model's type, made once; of a file of plain numbers made anew, or packing saved no memory."""
         import torch
 
-        if self._dense is None:
-            self._dense = torch.cat([floats(p.raw, p.kind).to(self._dtype) for p in self._parts]).to(self._device)
-        return self._dense
+        if self._dense is not None:
+            return self._dense
+        made = torch.cat([floats(p.raw, p.kind, self._dtype) for p in self._parts]).to(self._device)
+        if not (self.packed and all(p.kind in FLOATS for p in self._parts)):
+            self._dense = made
+        return made
 
     def __call__(self, x: Tensor, dense: bool = False) -> Tensor:
         """Rows [n, k] to rows [n, all rows of the matrices]; with the dense form where the caller has many rows."""

@@ -31,6 +31,8 @@ def footer_items(response: Response) -> list[str]:
         items.append("cut at the token limit")
     elif r.finish == "content_filter":
         items.append("cut by the service's filter")
+    if r.extra.get("base") is True:
+        items.append("base model: completes text")
     if r.seconds is not None:
         whole = len(r.media) == 1 and not r.text  # a picture comes in one piece
         told = r.first_token_seconds is not None and r.seconds >= 0.1 and not whole

@@ -59,24 +59,24 @@ def tokenizer(template: str | None = None, more: tuple[str, ...] = ()):
     return transformers.PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|im_end|>", chat_template=template)
 
 
-def loud(made):
-    """The model with weights that make it say many things, and norms that matter."""
+def loud(made, gain: float = 2.5):
+    """The model with weights that make it say many things, and norms that matter; a small `gain` makes it forgive rounding."""
     with torch.no_grad():
         for p in made.parameters():
             if p.ndim == 1:
                 p.add_(torch.randn_like(p) * 0.2)
             else:
-                p.normal_(0, 0.05 if p.shape[0] == len(tiny.TOKENS) else 2.5 / p.shape[-1] ** 0.5)
+                p.normal_(0, 0.05 if p.shape[0] == len(tiny.TOKENS) else gain / p.shape[-1] ** 0.5)
     return made.eval()
 
 
-def causal(path, family: str, template: str | None = None, **options):
+def causal(path, family: str, template: str | None = None, gain: float = 2.5, **options):
     """A folder of that family; gives the model that lies in it."""
     torch.manual_seed(0)
     name, sizes, _ = CAUSAL[family]
     sizes = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=256) | sizes | options
     config = getattr(transformers, name)(**(dict(vocab_size=len(tiny.TOKENS), eos_token_id=tiny.END, bos_token_id=None) | sizes))
-    made = loud(transformers.AutoModelForCausalLM.from_config(config))
+    made = loud(transformers.AutoModelForCausalLM.from_config(config), gain)
     made.save_pretrained(path)
     tokenizer(template).save_pretrained(path)
     return made

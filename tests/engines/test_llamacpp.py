@@ -91,6 +91,12 @@ def test_a_parameter_the_engine_does_not_know_is_named_and_one_it_knows_is_not(m
     assert [e.text for e in got if isinstance(e, Notice) and e.kind == "not_applied"] == ["bogus"]
 
 
+def test_a_file_keeps_its_own_quantisation_and_says_so(model):
+    got = events(model, ask("x", quant="int8", dtype="float32", max_tokens=2))
+    why = "weights are quantised as their file is"
+    assert [e.text for e in got if isinstance(e, Notice) and e.kind == "not_applied"] == [f"quant ({why})", f"dtype ({why})"]
+
+
 def test_a_raw_parameter_acts(model):
     forced = answer(model, ask("Say yes or no.", extra={"grammar": 'root ::= "maybe"'}))
     assert forced == "maybe"
@@ -120,6 +126,7 @@ def test_a_base_model_completes_text(embedded_path, tmp_path):
     assert not base.card.chat
     assert base.count(ask("The capital of France is")).tokens == 5
     got = fold(drain(base.stream(ask("The capital of France is", max_tokens=3, logprobs=1))))
+    assert got.extra["base"] is True
     assert got.text.startswith(" Paris") and len(got.logprobs) == 3
     assert json.loads(answer(base, ask("A person:", schema=PERSON, max_tokens=60)))["name"]
     residents.unload(tmp_path / "base.gguf")

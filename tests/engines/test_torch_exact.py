@@ -48,8 +48,9 @@ def prompts(vocabulary, count, longest, seed=0):
         ("llama", {"num_key_value_heads": 1, "head_dim": 32}),
         ("qwen2", {"tie_word_embeddings": True}),
         ("qwen3", {}),
+        ("gemma3", {"num_hidden_layers": 7, "sliding_window": 16, "query_pre_attn_scalar": 16, "tie_word_embeddings": True}),
     ],
-    ids=["shared heads", "tied head", "one key head, wide", "biases", "normed queries"],
+    ids=["shared heads", "tied head", "one key head, wide", "biases", "normed queries", "local layers"],
 )
 def test_a_random_model_gives_the_tokens_of_transformers(tmp_path, family, options):
     made = tiny.model(family, **options)

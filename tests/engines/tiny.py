@@ -18,7 +18,7 @@ TEMPLATE = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] 
 def model(family: str, **options):
     """A random model of transformers, its weights large enough to make its mind up."""
     torch.manual_seed(0)
-    names = {"llama": "LlamaConfig", "qwen2": "Qwen2Config", "qwen3": "Qwen3Config"}
+    names = {"llama": "LlamaConfig", "qwen2": "Qwen2Config", "qwen3": "Qwen3Config", "gemma3": "Gemma3TextConfig"}
     sizes = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=16)
     sizes |= dict(vocab_size=len(TOKENS), max_position_embeddings=512, initializer_range=0.15, bos_token_id=None, eos_token_id=END)
     config = getattr(transformers, names[family])(**(sizes | options))
@@ -45,7 +45,7 @@ def gguf(made, family: str) -> bytes:
         f"{family}.attention.key_length": c.head_dim,
         f"{family}.attention.value_length": c.head_dim,
         f"{family}.attention.layer_norm_rms_epsilon": float(c.rms_norm_eps),
-        f"{family}.rope.freq_base": float(c.rope_parameters["rope_theta"]),
+        f"{family}.rope.freq_base": float(c.rope_parameters.get("full_attention", c.rope_parameters)["rope_theta"]),
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "gpt-2",
         "tokenizer.ggml.tokens": TOKENS,
@@ -55,6 +55,9 @@ def gguf(made, family: str) -> bytes:
         "tokenizer.ggml.add_bos_token": False,
         "tokenizer.chat_template": TEMPLATE,
     }
+
+    if family == "gemma3":
+        metadata[f"{family}.attention.sliding_window"] = c.sliding_window
 
     def paired(w, n):
         return w.view(n, 2, c.head_dim // 2, *w.shape[1:]).transpose(1, 2).reshape(w.shape) if family == "llama" else w
@@ -72,6 +75,9 @@ def gguf(made, family: str) -> bytes:
         "input_layernorm": "attn_norm",
         "post_attention_layernorm": "ffn_norm",
     }
+    if family == "gemma3":
+        layer |= {"post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm"}
+        layer |= {"post_feedforward_layernorm": "post_ffw_norm"}
     tensors = {}
     for name, w in made.state_dict().items():
         stem, _, kind = name.rpartition(".")
@@ -88,6 +94,8 @@ def gguf(made, family: str) -> bytes:
             new = f"blk.{number}.{layer[part]}.{kind}"
             if part in ("self_attn.q_proj", "self_attn.k_proj"):
                 w = paired(w, heads if "q_" in part else groups)
+        if family == "gemma3" and "norm" in new:
+            w = w + 1  # files hold what is multiplied by
         tensors[new] = (tuple(w.shape), 0, w.contiguous().numpy().tobytes())
     return write(metadata, tensors)
 

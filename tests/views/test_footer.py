@@ -39,6 +39,12 @@ def test_a_local_answer_is_free_and_says_its_speed():
     assert footer_text(r) == "— fmnb · SmolLM2 (asked: embedded) · stays here · 1 min 15 s · 38 tokens in, 2 out · 61 tokens/s · free"
 
 
+def test_a_base_model_is_called_one():
+    base = Response("x", model="pythia", where="stays here", extra={"base": True})
+    assert footer_text(base) == "— fmnb · pythia · stays here · base model: completes text · free"
+    assert "base model" not in footer_text(Response("x", model="smollm", where="stays here"))
+
+
 def test_an_unknown_price_is_never_zero():
     text = footer_text(Response("x", model="m", where="api.x.ai", usage=Usage(1, 2)))
     assert "price unknown" in text and "$" not in text
