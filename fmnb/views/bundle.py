@@ -12,6 +12,7 @@ from .._markdown import neutral_markdown
 from ..types import Image, Response
 from .footer import footer_html, footer_text, plain, seconds
 from .html import BORDER, MONO, MUTED, Rendering, code, render
+from .sources import sources_html, sources_text
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 
@@ -44,8 +45,8 @@ def answer_bundle(
     html = f'<div style="{_WRAP}">\n{body}</div>\n' if body else ""
     words = plain(text)
     if not streaming:  # a picture is drawn once, not with every step of the next one
-        html += media_html(response)
-        words = "\n".join(filter(None, (words, *media_lines(response))))
+        html += media_html(response) + sources_html(response)
+        words = "\n".join(filter(None, (words, *media_lines(response), sources_text(response))))
     if not streaming:
         words = f"{words}\n\n{footer_text(response)}" if words else footer_text(response)
         if response.error:
@@ -57,7 +58,7 @@ def answer_bundle(
     data = {"text/html": header_html(header) + html + status + failure + end}
     if not streaming:  # a drawing that is soon replaced need not be sent three times over
         shown = _for_markdown(text, format)
-        data["text/markdown"] = neutral_markdown("\n\n".join(filter(None, (shown, *media_lines(response)))))
+        data["text/markdown"] = neutral_markdown("\n\n".join(filter(None, (shown, *media_lines(response), sources_text(response)))))
     data["text/plain"] = f"{header}:\n{words}" if header else words
     return data, ({} if streaming else {"fmnb": provenance(response)})
 

@@ -13,6 +13,7 @@ from typing import IO
 from ..events import Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, TextDelta, Waiting
 from .bundle import error_text, media_lines, stopped_text
 from .footer import footer_text, plain
+from .sources import sources_text
 from .words import progress_line, thinking_line, waiting_line
 
 INTERVAL = 0.1
@@ -106,7 +107,7 @@ class TextView:
     def _end(self, event: Event) -> None:
         self._flush()
         response = self.fold.response()
-        lines = media_lines(response)
+        lines = [*media_lines(response), *filter(None, [sources_text(response)])]
         dim, bright = ("\x1b[2m", "\x1b[0m") if self._tty else ("", "")
         start = "" if not response.text else "\n" if response.text.endswith("\n") else "\n\n"
         start += "\n".join(lines) + "\n" if lines else ""

@@ -1,0 +1,87 @@
+"""What an answer rests on: the sources a chain read, the places a service cites. Folded, below the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from ..types import Response
+from .footer import plain
+from .html import BORDER, MUTED
+
+_QUOTE = 300  # characters of a source that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source: what it is called, words from it, where it is."""
+
+    title: str
+    text: str = ""
+    url: str = ""
+
+
+def sources(response: Response) -> list[Source]:
+    """The sources of an answer, each once, in the order in which they are named.
+
+    >>> sources(Response("", extra={"sources": [{"title": "a.pdf, page 3", "text": "Cats purr."}]}))
+    [Source(title='a.pdf, page 3', text='Cats purr.', url='')]
+    """
+    found = [_source(s) for s in response.extra.get("sources") or () if isinstance(s, Mapping)]
+    for c in response.extra.get("citations") or ():
+        if isinstance(c, Mapping):
+            found += _cited(c)
+    return list(dict.fromkeys(s for s in found if s.title or s.url or s.text))
+
+
+def _source(s: Mapping[str, Any]) -> Source:
+    return Source(_text(s, "title", "name", "file_name"), _text(s, "text", "snippet"), _text(s, "url", "uri"))
+
+
+def _cited(c: Mapping[str, Any]) -> Iterator[Source]:
+    """The sources of one citation, in the forms that Anthropic, Cohere and OpenAI give it."""
+    inner = [s for s in c.get("sources") or () if isinstance(s, Mapping)]
+    for s in inner:
+        document = s.get("document") if isinstance(s.get("document"), Mapping) else {}
+        yield Source(_text(document, "title", "id") or _text(s, "id"), _text(document, "snippet", "text"), _text(document, "url"))
+    if not inner:
+        title = _text(c, "document_title", "title", "filename", "file_id")
+        page = c.get("start_page_number")
+        yield Source(f"{title}, page {page}" if title and page else title, _text(c, "cited_text", "quote"), _text(c, "url"))
+
+
+def _text(s: Mapping[str, Any], *names: str) -> str:
+    return next((v for n in names if isinstance(v := s.get(n), str) and v), "")
+
+
+def sources_html(response: Response) -> str:
+    """A closed fold with the sources; "" where there are none. Addresses are text: nothing is fetched, nothing can be clicked by mistake."""
+    found = sources(response)
+    if not found:
+        return ""
+    rows = "".join(f'<li style="margin:.3em 0">{_row(s)}</li>' for s in found)
+    return (
+        f'<details style="margin:.4em 0;border-left:2px solid {BORDER};padding-left:.8em">'
+        f'<summary style="cursor:pointer;color:{MUTED}">{_count(found)}</summary><ol style="margin:.3em 0;padding-left:1.6em">{rows}</ol></details>\n'
+    )
+
+
+def _count(found: list[Source]) -> str:
+    return f"{len(found)} source{'' if len(found) == 1 else 's'}"
+
+
+def _row(s: Source) -> str:
+    quote = s.text if len(s.text) <= _QUOTE else s.text[: _QUOTE - 1] + "…"
+    parts = [f"<b>{escape(plain(s.title))}</b>" if s.title else "", f"<code>{escape(plain(s.url))}</code>" if s.url else ""]
+    head = " ".join(filter(None, parts))
+    said = f'<div style="color:{MUTED}">{escape(plain(quote))}</div>' if quote else ""
+    return head + said
+
+
+def sources_text(response: Response) -> str:
+    """The same in words, a line each."""
+    found = sources(response)
+    lines = [f"  {i}. {plain(' '.join(filter(None, (s.title, s.url))) or s.text[:80])}" for i, s in enumerate(found, 1)]
+    return "\n".join([f"{_count(found)}:", *lines]) if found else ""
