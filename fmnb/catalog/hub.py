@@ -27,8 +27,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 # What a model that is no GGUF file consists of: its description, its tokenizer, how it sees or makes vectors; then its weights.
 _PLAIN = re.compile(
     r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template|modules"
-    r"|(pre|image_|video_|feature_extractor_)?processor_config|preprocessor_config|sentence_bert_config|config_sentence_transformers)\.json"
-    r"|1_Pooling/config\.json|chat_template\.jinja|merges\.txt|vocab\.txt|tokenizer\.model|spiece\.model|sentencepiece(\.bpe)?\.model"
+    r"|(image_|video_|feature_extractor_)?(pre)?processor_config|sentence_bert_config|config_sentence_transformers)\.json"
+    r"|1_Pooling/config\.json|chat_template\.jinja|merges\.txt|vocab\.txt|(tokenizer|spiece|sentencepiece(\.bpe)?)\.model|(source|target)\.spm"
 )
 _SAFE = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
 _PICKLED = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin(\.index\.json)?")  # read as plain tensors: none of their code runs

@@ -287,11 +287,13 @@ def _in_hub_cache(s: Source) -> Path | None:
 
 
 def _complete(folder: Path) -> bool:
-    """Whether a folder of safetensors has every file its index names."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        return all((folder / f).is_file() for f in set(read_json(index).get("weight_map", {"": ""}).values()))
-    return (folder / "model.safetensors").is_file()
+    """Whether a folder of safetensors, or of pickled tensors, has every file its index names."""
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if names := set((read_json(folder / f"{name}.index.json").get("weight_map") or {}).values()):
+            return all((folder / n).is_file() for n in names)
+        if (folder / name).is_file():
+            return True
+    return False
 
 
 def downloaded() -> list[Pulled]:

@@ -383,6 +383,17 @@ def test_a_pull_says_its_size_and_licence_before_it_starts(hub, server, monkeypa
             ["merges.txt", "pytorch_model.bin", "vocab.json"],
         ),
         (
+            [
+                "config.json",
+                "model.safetensors",
+                "video_preprocessor_config.json",
+                "processor_config.json",
+                "source.spm",
+                "flax_model.msgpack",
+            ],
+            ["model.safetensors", "processor_config.json", "source.spm", "video_preprocessor_config.json"],
+        ),
+        (
             ["config.json", "model.safetensors", "modules.json", "1_Pooling/config.json", "onnx/model.onnx", "preprocessor_config.json"],
             ["1_Pooling/config.json", "model.safetensors", "modules.json", "preprocessor_config.json"],
         ),

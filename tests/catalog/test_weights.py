@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import json
 import sys
 
 import pytest
@@ -81,6 +82,22 @@ def test_the_hubs_own_cache_is_found_without_its_client(home, monkeypatch):
     assert weights.locate("hf:org/name") == weights.locate("hf:org/name@abc/a.gguf") == root / "snapshots" / "abc" / "a.gguf"
     with pytest.raises(UsageError, match="not in the models folder"):
         weights.remove("hf:org/name")
+
+
+@pytest.mark.parametrize("whole", ["model.safetensors", "pytorch_model.bin"])
+def test_a_folder_in_the_hubs_cache_counts_when_all_its_weights_are_there(tmp_path, monkeypatch, whole):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--org--name" / "snapshots" / "main"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    assert weights.locate("hf:org/name") is None
+    stem, _, kind = whole.rpartition(".")
+    parts = [f"{stem}-{n}-of-2.{kind}" for n in (1, 2)]
+    (folder / f"{whole}.index.json").write_text(json.dumps({"weight_map": dict(zip("ab", parts, strict=True))}))
+    (folder / parts[0]).write_bytes(b"w")
+    assert weights.locate("hf:org/name") is None
+    (folder / parts[1]).write_bytes(b"w")
+    assert weights.locate("hf:org/name") == folder
 
 
 @pytest.fixture
