@@ -101,7 +101,7 @@ CASES = [
     ("not-http", errors.StreamJunkError, 1, "", None, "does not speak HTTP", "base_url"),
     ("error-in-stream", errors.ServerError, 1, "Hello", True, "failed", "Try again"),
     ("key-in-stream", errors.ServerError, 1, "Hello", True, "failed", "Try again"),
-    ("error-event", errors.ServerError, 4, "", None, "failed", "Try again"),
+    ("error-event", errors.ServerError, 4, "", None, "is overloaded", "Try again"),
     ("empty", errors.EmptyAnswerError, 1, "", True, "no text", "rephrase"),
     ("only-thinks", errors.EmptyAnswerError, 1, "", True, "no text", "--max-tokens"),
     ("content-policy", errors.ContentFilterError, 1, "", None, "refused the prompt", "Rephrase"),
