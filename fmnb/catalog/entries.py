@@ -233,6 +233,10 @@ def _hosted(p: Profile, all_of_them: bool, more: dict[str, int]) -> Iterator[Ent
         yield blank
 
 
+def _fits(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
 def _hosted_entry(p: Profile, name: str, told: Listed, blank: Entry, source: str, at: float | None) -> Entry:
     price_in, price_out = told.price_in, told.price_out
     context = told.context
@@ -242,8 +246,9 @@ def _hosted_entry(p: Profile, name: str, told: Listed, blank: Entry, source: str
     inputs, outputs = told.inputs, told.outputs
     if name in p.models and not inputs:  # the curated ones were looked at by hand
         inputs = ("text", *(["image"] if p.images else []), *(["file"] if p.files else []))
-    if any(fnmatch.fnmatchcase(name, pattern) for pattern in getattr(p, "image_models", ())):
-        outputs = ("image",)
+    made = next((kind for kind, of in (("image", p.image_models), ("video", p.video_models)) if _fits(name, of)), "")
+    if made:
+        outputs = (made,)
     elif "embed" in name.lower():
         outputs = ("vector",)
     elif name in p.models and not outputs:

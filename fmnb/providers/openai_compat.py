@@ -8,8 +8,10 @@ Retries are the pipeline's, where they can be seen.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 from ..backend import Vectors, estimate_tokens
 from ..config import check_allowed
 from ..errors import ContentFilterError, EmptyAnswerError, FmnbError, ServerError
-from ..events import Event, Notice, Used
+from ..events import Event, Notice, Used, Waiting
 from ..types import ModelCard, Request, TokenCount
 from . import client, embeddings, faults, images, prices
 from .apis import pick, through
@@ -29,6 +31,7 @@ from .wire import Wire, drop_ignored, encode, mend, refused_option
 
 __all__ = ["OpenAICompatible", "afind_local", "backend", "find_key", "find_local", "models"]
 
+_PATIENCE = 2.0  # seconds without an answer before the wait is explained
 _refused: dict[tuple[str, str], dict[str, str]] = {}  # (path's address, model) -> options it refused before, and their values
 
 
@@ -112,7 +115,17 @@ class OpenAICompatible:
             return
         wire, p = self._reached.get(request.api) or self._reach(request.api)
         secret = await client.secret(p)
-        response, lost = await _send(wire, p, model, request, secret)
+        sending = _send(wire, p, model, request, secret)
+        if p.slow:
+            sent = asyncio.ensure_future(sending)
+            try:
+                async for wait in _patience(p, sent):
+                    yield wait
+                response, lost = sent.result()
+            finally:
+                sent.cancel()
+        else:
+            response, lost = await sending
         answer = wire.answer(p, model, request)
         try:
             for name in lost:
@@ -126,6 +139,16 @@ class OpenAICompatible:
         if error := _bad_end(p, model, answer, secret):
             raise error
         yield answer.finished()
+
+
+async def _patience(p: Profile, sent: asyncio.Future[Any]) -> AsyncIterator[Waiting]:
+    """Why nothing comes yet, again and again until something does: a container that starts, a model that is loaded."""
+    began = time.monotonic()
+    while True:
+        await asyncio.wait({sent}, timeout=_PATIENCE)
+        if sent.done():
+            return
+        yield Waiting(reason=f"{p.slow} ({time.monotonic() - began:.0f} s so far)")
 
 
 async def _send(wire: Wire, p: Profile, model: str, request: Request, secret: str) -> tuple[Any, list[str]]:

@@ -9,7 +9,7 @@ import pytest
 
 from fmnb import _loop
 from fmnb.errors import BadRequestError, LockedError, UsageError
-from fmnb.events import Notice, fold
+from fmnb.events import Notice, Waiting, fold
 from fmnb.providers import chat_completions, openai_compat, wire
 from fmnb.providers.profiles import Profile, profile
 from fmnb.types import File, Image, Message, Request, Response, Text, ToolCall, ToolResult, message
@@ -375,3 +375,37 @@ def test_a_hosted_answer_through_a_proxy_has_its_price(server, monkeypatch):
     got = fold(_loop.drain(openai_compat.backend(hosted, "gpt-5-mini").stream(Request("m", (message("user", "hi"),)))))
     assert server.requests[-1].path == "http://models.invalid/v1/chat/completions"
     assert got.text == "Hello" and 0 < got.cost < 0.001 and got.model == "gpt-5-mini-2025-08-07"
+
+
+def test_a_container_that_starts_is_a_wait_with_its_reason(server, monkeypatch):
+    """Modal, Beam and the like: minutes may pass before the first byte, and the cell says why."""
+    monkeypatch.setattr(openai_compat, "_PATIENCE", 0.05)
+    monkeypatch.setenv("MODAL_BASE_URL", server.url)
+    events = list(
+        _loop.drain(openai_compat.backend(loopback("modal", server.url), "slow-headers").stream(Request("m", (message("user", "x"),))))
+    )
+    waits = [e.reason for e in events if isinstance(e, Waiting)]
+    assert len(waits) > 1 and all(w.startswith("Modal starts a container for the first request") for w in waits)
+    assert fold(events).text == "Hello"
+
+
+def test_stopping_a_call_that_waits_for_a_container_closes_its_socket(server, monkeypatch):
+    monkeypatch.setattr(openai_compat, "_PATIENCE", 0.05)
+    monkeypatch.setenv("MODAL_BASE_URL", server.url)
+    before = server.aborted
+    items = _loop.drain(openai_compat.backend(loopback("modal", server.url), "silent").stream(Request("m", (message("user", "x"),))))
+    assert isinstance(next(items), Waiting)
+    items.close()
+    assert server.wait_for_abort(before + 1)
+
+
+def test_secret_headers_go_where_a_key_may_go_and_nowhere_else(server, monkeypatch):
+    monkeypatch.setenv("MODAL_PROXY_TOKEN_ID", "wk-1")
+    monkeypatch.setenv("MODAL_PROXY_TOKEN_SECRET", "ws-2")
+    monkeypatch.setenv("MODAL_BASE_URL", server.url)
+    at = loopback("modal", server.url)
+    fold(_loop.drain(openai_compat.backend(at, "plain").stream(Request("m", (message("user", "x"),)))))
+    assert (server.requests[-1].headers["modal-key"], server.requests[-1].headers["modal-secret"]) == ("wk-1", "ws-2")
+    elsewhere = dataclasses.replace(at, key_hosts=("*.modal.run",))
+    fold(_loop.drain(openai_compat.backend(elsewhere, "plain").stream(Request("m", (message("user", "x"),)))))
+    assert "modal-key" not in server.requests[-1].headers and "ws-2" not in str(server.requests[-1].headers)
