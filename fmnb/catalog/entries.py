@@ -30,6 +30,7 @@ _PACKAGES = {
     "vectors": (("tokenizers", "embed"), ("safetensors", "embed")),
     "diffusers": (("torch", "torch"), ("diffusers", "images")),
 }
+_NO_EYES = ("tts", "audio", "realtime", "transcribe", "live", "search")  # relatives of a seeing model that hear, speak or look things up
 ASK = 0.85  # seconds in all for asking others; the whole table is to be there within one
 
 
@@ -244,8 +245,6 @@ def _hosted_entry(p: Profile, name: str, told: Listed, blank: Entry, source: str
         price_in, price_out = prices.per_million(p, name)
         context = context or prices.context(p, name)
     inputs, outputs = told.inputs, told.outputs
-    if name in p.models and not inputs:  # the curated ones were looked at by hand
-        inputs = ("text", *(["image"] if p.images else []), *(["file"] if p.files else []))
     made = next((kind for kind, of in (("image", p.image_models), ("video", p.video_models)) if _fits(name, of)), "")
     if made:
         outputs = (made,)
@@ -253,6 +252,9 @@ def _hosted_entry(p: Profile, name: str, told: Listed, blank: Entry, source: str
         outputs = ("vector",)
     elif name in p.models and not outputs:
         outputs = ("text",)
+    if not inputs:
+        sees = _fits(name, p.vision_models) and "vector" not in outputs and not any(word in name for word in _NO_EYES)
+        inputs = ("text", "image") if sees else ("text",) if name in p.models else ()
     facts = source or (prices.edition() if price_in is not None else "table of fmnb")
     return dataclasses.replace(
         blank,

@@ -40,10 +40,10 @@ def key(rest: str, shell: Any) -> Any:
     else:
         variable = p.key_env[0] if p.key_env else "the provider's variable"
         value = secret(
-            f"Key for {p.label} (goes to {p.host}):",
+            f"Key for {p.label} (goes to {p.usual_host}):",
             f"Set {variable} in the environment before the kernel starts, or run `%fm key set {p.name}` in a live notebook.",
         )
-        print(f"Kept in the {keys.set_key(p.name, value, p.host)}.")
+        print(f"Kept in the {keys.set_key(p.name, value, p.usual_host)}.")
     forget_backends()
     return None
 

@@ -277,7 +277,6 @@ class AnthropicAnswer(Answer):
             out.append(ToolCallDelta(index=self._calls[index], arguments="{}"))
         for c in block.get("citations") or ():
             self.citations.append({"start": self._begins.get(index, 0), "end": self.characters, **c})
-            self.sources[_label(c)] = None
 
     def _end_of_message(self, delta: dict[str, Any], counted: Any) -> None:
         self._count(counted)
@@ -313,17 +312,6 @@ class AnthropicAnswer(Answer):
             cached_tokens=cached if "cache_read_input_tokens" in self._counted else None,
             reasoning_tokens=(get("output_tokens_details") or {}).get("thinking_tokens"),
         )
-
-
-def _label(c: dict[str, Any]) -> str:
-    """How a source is named in a note."""
-    if c.get("url"):
-        return f"{c.get('title') or ''} {c['url']}".strip()
-    name = c.get("document_title") or c.get("title") or c.get("source") or f"document {c.get('document_index', 0) + 1}"
-    first, after = c.get("start_page_number"), c.get("end_page_number")
-    if not isinstance(first, int):
-        return name
-    return f"{name} p. {first}" if not isinstance(after, int) or after <= first + 1 else f"{name} p. {first}-{after - 1}"
 
 
 WIRE = Wire(

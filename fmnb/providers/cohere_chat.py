@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from typing import Any
 
@@ -170,7 +169,6 @@ class CohereAnswer(Answer):
         for c in found if isinstance(found, list) else [found]:
             if isinstance(c, dict):
                 self.citations.append(c)
-                self.sources |= dict.fromkeys(_label(s) for s in c.get("sources") or () if isinstance(s, dict))
 
     def _whole(self, document: dict[str, Any], out: list[Event]) -> None:
         message = document.get("message") or {}
@@ -220,16 +218,6 @@ def _logprobs(given: dict[str, Any], out: list[Event]) -> None:
     numbers = [n for n in given.get("logprobs") or () if isinstance(n, (int, float))]
     if numbers:
         out.append(Logprobs(tokens=({"token": given.get("text") or "", "logprob": sum(numbers), "top": []},)))
-
-
-def _label(source: dict[str, Any]) -> str:
-    """How a source is named in a note."""
-    held = source.get("document") or {}
-    if held.get("title"):
-        return str(held["title"])
-    if source.get("id"):
-        return str(source["id"])
-    return json.dumps(source.get("tool_output") or held, ensure_ascii=False, default=str)[:80]
 
 
 WIRE = Wire(

@@ -18,7 +18,7 @@ from ..events import Event, Media, Notice, Progress
 from ..types import Usage
 from . import client, faults
 from .images import Refused, ending, fetch, media, not_acted_on, post, uri
-from .profiles import Profile
+from .profiles import Profile, endpoint
 
 
 async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
@@ -30,7 +30,7 @@ async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
     yield Progress(stage=f"{p.label} is making the picture")
     while True:
         try:
-            answer = await post(p, model, f"{p.base_url}/{path}", body, secret, files=files, mend=True)
+            answer = await post(p, model, endpoint(p, f"/{path}", model), body, secret, files=files, mend=True)
             break
         except Refused as e:
             del body[e.option]

@@ -28,7 +28,8 @@ class Profile:
     `ignores` lists options the service accepts and does not act on; `key_hosts` are the hosts
     (patterns as in a shell) to which the key found in `key_env` may go, and what `header_env`
     (header -> variable) names; `slow` says why a first answer may be long in coming; `offers`
-    are patterns of the names in its price table that this address serves.
+    are patterns of the names in its price table that this address serves, `vision_models` of
+    models that are known to see (others may, and are not kept from trying).
 
     `api` is the interface used when none is asked for (chat, responses, native), `apis` all that
     the service has (empty: that one alone). `native` says whose own interface "native" is
@@ -68,6 +69,7 @@ class Profile:
     base64_vectors: bool = False
     models_shape: str = "data"
     models: tuple[str, ...] = ()
+    vision_models: tuple[str, ...] = ()
     port: int | None = None
     start_hint: str = ""
     slow: str = ""

@@ -191,9 +191,6 @@ class ResponsesAnswer(Answer):
     def _cite(self, found: Any) -> None:
         if isinstance(found, dict) and found not in self.citations:
             self.citations.append(found)
-            named = " ".join(str(found[k]) for k in ("title", "url", "filename") if found.get(k))
-            if named:
-                self.sources[named] = None
 
     def _ended(self, response: dict[str, Any], out: list[Event]) -> None:
         """The whole response as the service keeps it: what had no event of its own is taken from here."""

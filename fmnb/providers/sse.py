@@ -89,7 +89,6 @@ _REASONS = {
     "content_filter": "content_filter", "safety": "content_filter", "refusal": "content_filter", "error_toxic": "content_filter",
 }  # fmt: skip
 _OPEN = ("<think>", "<thinking>", "<thought>")
-_SOURCES = 12  # sources named in a note; the rest is counted
 
 
 def finish_reason(given: Any) -> str:
@@ -123,7 +122,6 @@ class Answer:
         self.refused = False
         self.problem: Any = None
         self.notes: list[str] = []
-        self.sources: dict[str, None] = {}
         self.citations: list[dict[str, Any]] = []
         self.extra: dict[str, Any] = {}
         self._plain = False  # the short way: text goes through untouched
@@ -150,9 +148,6 @@ class Answer:
             self._held = ""
         if self.refused:
             out.append(Notice(kind="note", text="the model declined to answer"))
-        if self.sources:
-            named, more = list(self.sources)[:_SOURCES], len(self.sources) - _SOURCES
-            out.append(Notice(kind="note", text=f"sources: {'; '.join(named)}{f'; and {more} more' if more > 0 else ''}"))
         return out + [Notice(kind="note", text=n) for n in self.notes]
 
     def finished(self) -> Finished:

@@ -125,6 +125,10 @@ def _who(r: Response) -> str:
     if title := _one_line(str(r.extra.get("title") or "")):  # weights have a name people know
         return f"{title} ({r.asked})" if r.asked else title
     model = r.model or r.asked or "unknown model"
+    if model.startswith("object:"):  # a variable of the notebook: its name is all there is to know
+        return model.removeprefix("object:")
+    if model.startswith("/"):  # servers that name a model by its file
+        model = model.rpartition("/")[2]
     if r.asked and r.asked != model and not r.asked.endswith(f":{model}") and r.asked != f"{model}:":
         return f"{model} (asked: {r.asked})"
     return r.asked or model

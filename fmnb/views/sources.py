@@ -44,12 +44,19 @@ def _cited(c: Mapping[str, Any]) -> Iterator[Source]:
     """The sources of one citation, in the forms that Anthropic, Cohere and OpenAI give it."""
     inner = [s for s in c.get("sources") or () if isinstance(s, Mapping)]
     for s in inner:
-        document = s.get("document") if isinstance(s.get("document"), Mapping) else {}
+        document: Mapping[str, Any] = d if isinstance(d := s.get("document"), Mapping) else {}
         yield Source(_text(document, "title", "id") or _text(s, "id"), _text(document, "snippet", "text"), _text(document, "url"))
     if not inner:
-        title = _text(c, "document_title", "title", "filename", "file_id")
-        page = c.get("start_page_number")
-        yield Source(f"{title}, page {page}" if title and page else title, _text(c, "cited_text", "quote"), _text(c, "url"))
+        number = c.get("document_index")
+        title = _text(c, "document_title", "title", "filename", "file_id") or (f"document {number + 1}" if isinstance(number, int) else "")
+        yield Source(title + _pages(c.get("start_page_number"), c.get("end_page_number")), _text(c, "cited_text", "quote"), _text(c, "url"))
+
+
+def _pages(first: Any, after: Any) -> str:
+    """Where in a document; `after` is the page behind the last."""
+    if not isinstance(first, int):
+        return ""
+    return f", page {first}" if not isinstance(after, int) or after <= first + 1 else f", pages {first}-{after - 1}"
 
 
 def _text(s: Mapping[str, Any], *names: str) -> str:

@@ -13,6 +13,7 @@ from fmnb.providers import anthropic_messages, openai_compat, prices, wire
 from fmnb.providers.anthropic_messages import MAX_TOKENS
 from fmnb.providers.profiles import profile
 from fmnb.types import File, Image, Message, Request, Text, ToolCall, ToolResult, Usage, message
+from fmnb.views.sources import sources
 from tests.contract.backends import loopback
 from tests.wire.server import Server
 
@@ -160,7 +161,7 @@ def test_thinking_blocks_are_sent_back_unread_and_to_no_other_model(server):
 
 def test_citations_are_noted_and_kept_with_the_words_they_stand_for(server):
     got = answer(server, "cites")
-    assert got.text == "It says forty-two." and got.notes == ("sources: a.pdf p. 3; document 2",)
+    assert got.text == "It says forty-two." and [s.title for s in sources(got)] == ["a.pdf, page 3", "document 2"]
     first = got.extra["citations"][0]
     assert got.text[first["start"] : first["end"]] == "forty-two" and first["start_page_number"] == 3
     assert "citations" not in json.dumps([p.extra for p in got.messages[-1].parts if hasattr(p, "extra")])

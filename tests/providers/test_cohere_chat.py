@@ -12,6 +12,7 @@ from fmnb.events import fold
 from fmnb.providers import cohere_chat, openai_compat, prices, wire
 from fmnb.providers.profiles import profile
 from fmnb.types import File, Image, Message, Request, Text, ToolCall, ToolResult, Usage, message
+from fmnb.views.sources import sources
 from tests.contract.backends import loopback
 from tests.wire.server import Server
 
@@ -93,7 +94,7 @@ def test_images_travel_inside_the_request_and_text_files_as_documents_to_cite():
 
 def test_citations_are_noted_and_kept(server):
     got = answer(server, "cites")
-    assert got.notes == ("sources: a.txt; weather_1:0",)
+    assert [s.title for s in sources(got)] == ["a.txt", "weather_1:0"]
     first = got.extra["citations"][0]
     assert got.text[first["start"] : first["end"]] == first["text"] == "Hello"
 

@@ -12,6 +12,7 @@ from fmnb.events import fold
 from fmnb.providers import openai_compat, responses, wire
 from fmnb.providers.profiles import Profile, profile
 from fmnb.types import File, Image, Message, Request, Text, ToolCall, ToolResult, message
+from fmnb.views.sources import sources
 from tests.contract.backends import loopback
 from tests.wire.responses import BEHAVIOURS, THOUGHT, said
 from tests.wire.server import Seen, Server
@@ -160,7 +161,9 @@ def test_logprobs_arrive(server):
 
 def test_sources_are_noted_and_kept(server):
     got = answer(server, "cites")
-    assert got.notes == ("sources: Ada https://ada.example",) and got.extra["citations"][0]["url"] == "https://ada.example"
+    assert [(s.title, s.url) for s in sources(got)] == [("Ada", "https://ada.example")] and got.extra["citations"][0][
+        "url"
+    ] == "https://ada.example"
 
 
 def test_a_refusal_is_an_answer_with_a_note(server):
