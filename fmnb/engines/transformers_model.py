@@ -12,6 +12,7 @@ import pickle
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,9 +84,15 @@ class FolderTokenizer:
 def tokenizer(path: Path, config: Any, plain: bool = False) -> FolderTokenizer:
     """The tokenizer of a folder, with the ends that its configs name."""
     library = require("transformers", "torch", "to run models from a folder")
-    with loading(path):
-        inner = library.AutoTokenizer.from_pretrained(path, local_files_only=True)
-        generation = _generation(library, path)
+    try:
+        with loading(path):
+            inner = library.AutoTokenizer.from_pretrained(path, local_files_only=True)
+            generation = _generation(library, path)
+    except ModelError:
+        pieces = [f.name for f in path.glob("*.model")]
+        if not pieces or (path / "tokenizer.json").is_file() or find_spec("sentencepiece"):
+            raise
+        raise _lacks(path, "sentencepiece") from None  # the library tries other readers and speaks of those
     return FolderTokenizer(inner, ends(config, generation, inner), plain)
 
 
@@ -130,10 +137,14 @@ def _refused(path: Path, e: Exception) -> Exception:
     if isinstance(e, (ImportError, ValueError)) and (found := _MISSING.search(words)):
         package = next(g for g in found.groups() if g).lower()
         package = {"pil": "pillow"}.get(package, package)
-        return MissingPackageError(f"{path.name} needs the package {package}", todo=f"Run `%pip install {package}`, then try again.")
+        return _lacks(path, package)
     if len(words) > 300:
         words = words[:300] + "…"
     return ModelError("transformers cannot load this model", seen=f"{path.name}: {words}", todo="It may need a newer transformers.")
+
+
+def _lacks(path: Path, package: str) -> MissingPackageError:
+    return MissingPackageError(f"{path.name} needs the package {package}", todo=f"Run `%pip install {package}`, then try again.")
 
 
 def opened(path: Path, auto: str, how: Form) -> tuple[Any, Any]:

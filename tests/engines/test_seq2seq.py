@@ -1,6 +1,7 @@
 """Encoder-decoder models: the same answers as transformers, through our own token loop."""
 
 import threading
+from importlib.util import find_spec
 
 import pytest
 
@@ -9,7 +10,7 @@ from fmnb.engines import residents
 from fmnb.engines.torch_engine import backend
 from fmnb.engines.torch_form import Form
 from fmnb.engines.torch_model import load
-from fmnb.errors import ContextTooLongError
+from fmnb.errors import BadRequestError, ContextTooLongError, MissingPackageError
 from fmnb.events import Logprobs, TextDelta, fold
 from fmnb.types import Request, message
 
@@ -124,3 +125,30 @@ def test_closing_a_stream_leaves_the_model_usable(tmp_path):
     next(e for e in stream if isinstance(e, TextDelta))
     stream.close()
     assert answered(model, ask("the day")).usage.output_tokens == 20
+
+
+def pieces():
+    """T5's own kind of tokenizer: pieces with scores, spaces as marks."""
+    words = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), ("▁the", -1.5), ("▁day", -1.5)]
+    return transformers.T5TokenizerFast(vocab=words + [(c, -3.0) for c in "abcdefghijklmnopqrstuvwxyz.,é"])
+
+
+def test_pieces_become_text_as_they_come_and_a_schema_is_refused_in_words(tmp_path):
+    words = pieces()
+    made = folders.seq2seq(tmp_path, "t5", vocab_size=len(words), eos_token_id=1)
+    words.save_pretrained(tmp_path)
+    model, ids = backend(tmp_path), words("the day, the end").input_ids
+    assert ids[-1] == 1  # the encoder is told where the text ends
+    out = made.generate(torch.tensor([ids]), max_new_tokens=20, min_new_tokens=20, do_sample=False)
+    assert answered(model, ask("the day, the end")).text == words.decode(out[0, 1:], skip_special_tokens=True)
+    with pytest.raises(BadRequestError, match="schema cannot be kept with this model's kind of tokenizer"):
+        answered(model, ask("the day", schema={"enum": ["yes", "no"]}))
+
+
+@pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="sentencepiece is here")
+def test_a_tokenizer_that_needs_sentencepiece_says_so(tmp_path):
+    folders.seq2seq(tmp_path, "t5")
+    (tmp_path / "tokenizer.json").unlink()
+    (tmp_path / "spiece.model").write_bytes(b"\n\x0e\n\x05<pad>")
+    with pytest.raises(MissingPackageError, match="needs the package sentencepiece.*pip install sentencepiece"):
+        answered(backend(tmp_path), ask("the day"))
