@@ -1,0 +1,298 @@
+/** Made by labextension/make_types.py from the Python dataclasses: change those. */
+
+/** Of server, kernel and page; raised with every change that another side would misread. */
+export const PROTOCOL = 2;
+
+/** Tokens and money of a call. None means not reported; `cost` is US dollars. */
+export interface Usage {
+  input_tokens?: number | null;
+  output_tokens?: number | null;
+  cached_tokens?: number | null;
+  reasoning_tokens?: number | null;
+  cost?: number | null;
+}
+
+/** What every stamped event has. */
+export interface Stamp {
+  run: string;
+  n: number;
+  at: number;
+}
+
+/** A run begins. `kind` is call, download, load, ...; `parent` the run it belongs to. */
+export interface Started extends Stamp {
+  event: 'Started';
+  kind?: string;
+  model?: string;
+  where?: string;
+  parent?: string;
+  request?: Record<string, unknown> | null;
+  meta?: Record<string, unknown>;
+}
+
+/** More of the answer. */
+export interface TextDelta extends Stamp {
+  event: 'TextDelta';
+  text: string;
+}
+
+/** More of the model's reasoning; `extra` is what must be sent back with it. */
+export interface ReasoningDelta extends Stamp {
+  event: 'ReasoningDelta';
+  text: string;
+  extra?: Record<string, unknown>;
+}
+
+/** A picture or video of the answer, whole: encoded bytes, their MIME type, and words for who cannot see it. */
+export interface Media extends Stamp {
+  event: 'Media';
+  data: string;
+  media_type: string;
+  alt?: string;
+  name?: string;
+}
+
+/** A fragment of a tool call: `index` says which call, `arguments` is partial JSON. */
+export interface ToolCallDelta extends Stamp {
+  event: 'ToolCallDelta';
+  index: number;
+  id?: string;
+  name?: string;
+  arguments?: string;
+  extra?: Record<string, unknown>;
+}
+
+/** Per-token log probabilities: dicts of `token`, `logprob` and `top` [[token, logprob], ...]. */
+export interface Logprobs extends Stamp {
+  event: 'Logprobs';
+  tokens: Record<string, unknown>[];
+}
+
+/** How far a long step is. `unit` is bytes, tokens, rows or steps; `total` None if unknown. */
+export interface Progress extends Stamp {
+  event: 'Progress';
+  stage: string;
+  done?: number;
+  total?: number | null;
+  unit?: string;
+  note?: string;
+}
+
+/** Nothing moves, for a reason: a rate limit, a retry, a busy engine. `seconds` None if unknown. */
+export interface Waiting extends Stamp {
+  event: 'Waiting';
+  reason: string;
+  seconds?: number | null;
+  attempt?: number;
+}
+
+/** Something the user should know. `kind` is note, warning or not_applied (then `text` names the option). */
+export interface Notice extends Stamp {
+  event: 'Notice';
+  kind: string;
+  text: string;
+}
+
+/** The answer so far is dropped and a new one follows: a structured answer asked for again. */
+export interface Restarted extends Stamp {
+  event: 'Restarted';
+  reason: string;
+}
+
+/** Tokens and money of one exchange; several in a run add up. */
+export interface Used extends Stamp {
+  event: 'Used';
+  usage: Usage;
+}
+
+/** The answer is complete. `model` is the one that answered, as the service names it. */
+export interface Finished extends Stamp {
+  event: 'Finished';
+  reason?: string;
+  model?: string;
+  source?: string;
+  data?: unknown;
+  extra?: Record<string, unknown>;
+}
+
+/** The run ended in an error, described as `FmnbError.to_dict` does. */
+export interface Failed extends Stamp {
+  event: 'Failed';
+  error: Record<string, unknown>;
+}
+
+/** The user stopped the run; what had arrived stands. */
+export interface Cancelled extends Stamp {
+  event: 'Cancelled';
+  reason?: string;
+}
+
+export type Event =
+  | Started
+  | TextDelta
+  | ReasoningDelta
+  | Media
+  | ToolCallDelta
+  | Logprobs
+  | Progress
+  | Waiting
+  | Notice
+  | Restarted
+  | Used
+  | Finished
+  | Failed
+  | Cancelled;
+
+/** One model that can be named. */
+export interface Entry {
+  model: string;
+  provider: string;
+  ready: string;
+  where: string;
+  local: boolean;
+  context: number | null;
+  inputs: string[];
+  outputs: string[];
+  chat: boolean;
+  price_in: number | null;
+  price_out: number | null;
+  licence: string;
+  size: number | null;
+  memory: number | null;
+  used: number | null;
+  source: string;
+  at: number | null;
+  note: string;
+}
+
+/** Who answers: `GET about`. `locks` are an administrator's, by name, with what they allow. */
+export interface About {
+  protocol: number;
+  version: string;
+  host: string;
+  default_model: string;
+  offline: boolean;
+  locks: Record<string, unknown>;
+  memory_total: number | null;
+  memory_free: number | null;
+  models_dir: string;
+  disk_free: number | null;
+}
+
+/** The catalogue: `GET models?q=WORDS&ask=1`. `silent` says why a provider could not be asked, `more` how many a word would bring. */
+export interface Models {
+  entries: Entry[];
+  more: Record<string, number>;
+  silent: Record<string, string>;
+}
+
+/** A quantised file of a repository. */
+export interface HubFile {
+  name: string;
+  size: number | null;
+}
+
+/** A repository of the hub; `source` is what `%fm pull` takes. */
+export interface HubModel {
+  source: string;
+  task: string;
+  downloads: number | null;
+  likes: number | null;
+  licence: string;
+  gated: boolean;
+  size: number | null;
+  files: HubFile[];
+}
+
+/** What the hub found: `GET hub?q=WORDS&task=TASK`. `trouble` says why there is nothing ("" if all is well). */
+export interface HubSearch {
+  models: HubModel[];
+  trouble: string;
+}
+
+/** One provider's key: where it was found ("" for none), where it goes, which variables are read. Never the key. */
+export interface KeyState {
+  provider: string;
+  title: string;
+  found: string;
+  hosts: string[];
+  variables: string[];
+  stored: boolean;
+  locked: string;
+}
+
+/** What one cheap call with the key gave: `POST keys/PROVIDER/test`. */
+export interface KeyTest {
+  good: boolean;
+  said: string;
+  todo: string;
+}
+
+/** Calls, tokens and money of some time or some notebook; `unknown` calls had no known price. */
+export interface Spent {
+  calls: number;
+  input_tokens: number;
+  output_tokens: number;
+  cost: number;
+  unknown: number;
+}
+
+/** A run of the log. */
+export interface RunRow {
+  run: string;
+  kind: string;
+  started: number;
+  model: string;
+  prompt: string;
+  text: string;
+  finish: string;
+  source: string;
+  error: string | null;
+  seconds: number | null;
+  input_tokens: number | null;
+  output_tokens: number | null;
+  cost: number | null;
+  notebook: string;
+}
+
+/** What was asked: `GET activity?q=WORDS&notebook=PATH&limit=N`. `logging` is False where the log is off. */
+export interface Activity {
+  today: Spent;
+  notebook: Spent;
+  runs: RunRow[];
+  budget: number | null;
+  logging: boolean;
+}
+
+/** A run whole: `GET runs/RUN`. `events` are as `event_to_dict` makes them. */
+export interface RunDetail {
+  row: RunRow;
+  request: Record<string, unknown> | null;
+  events: Record<string, unknown>[];
+}
+
+/** A saved prompt: `GET prompts`. */
+export interface PromptRow {
+  name: string;
+  text: string;
+  system: string;
+  version: number;
+}
+
+/** What a pull would bring: `GET plan?source=SOURCE`. */
+export interface Plan {
+  source: string;
+  size: number | null;
+  files: number;
+  licence: string;
+  gated: boolean;
+  free: number;
+}
+
+/** The body of every error: what happened, what was seen, what to do. `upgrade` names the side to upgrade, "" if none. */
+export interface Trouble {
+  what: string;
+  seen: string;
+  todo: string;
+  upgrade: string;
+}
