@@ -114,8 +114,8 @@ if which == "ours":
     from fmnb.engines.torch_engine import backend
     from fmnb.types import Request, message
     model = backend(path)
-    extra = {"ignore_eos": True, "dtype": dtype, "quant": quant}
-    def one(n): list(drain(model.stream(Request("m", (message("user", prompt),), max_tokens=n, extra=extra))))
+    how = {"dtype": dtype, "quant": quant, "extra": {"ignore_eos": True}}
+    def one(n): list(drain(model.stream(Request("m", (message("user", prompt),), max_tokens=n, **how))))
 else:
     os.environ["HF_HUB_OFFLINE"] = "1"
     import torch

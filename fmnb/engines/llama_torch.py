@@ -39,7 +39,7 @@ class _Layer:
 
 
 class Stopped(Exception):
-    """A load was stopped on the way."""
+    """The user stopped while a model loaded, or was at work between two layers."""
 
 
 class Cache:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._require import require
+from .llama_torch import Stopped
 from .torch_form import Form
-from .transformers_model import Stopped, cache_name, held, interruptible, opened, tokenizer, vocabulary
+from .transformers_model import cache_name, held, interruptible, opened, tokenizer, vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -151,6 +151,8 @@ class TorchBackend:
                 if loaded is None:
                     return
                 place.model, place.memory = loaded, loaded.memory
+                slower = "" if loaded.path == "fast" else f"; plain path: {loaded.path_reason}"
+                put(Notice(kind="note", text=f"loaded in {how.chosen}{slower}"))
             model: TorchModel = place.model
             answer = _Answer(model, request, put, stopped)
             try:

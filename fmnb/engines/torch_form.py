@@ -134,14 +134,14 @@ def needs(path: Path, how: Form, context: int) -> int:
 
 
 def _folder_needs(path: Path, how: Form, width: int, context: int) -> int:
-    about = folder.config(path)
-    about = about.get("text_config") or about
+    top = folder.config(path)
+    about = top.get("text_config") or top
     layers, heads = (
         _first(about, *names) for names in (("num_hidden_layers", "n_layer", "num_layers"), ("num_attention_heads", "n_head", "num_heads"))
     )
     size = _first(about, "head_dim", "d_kv") or _first(about, "hidden_size", "n_embd", "d_model") // max(heads, 1)
     total = layers * 2 * (_first(about, "num_key_value_heads") or heads) * size * width * context + _LIBRARY
-    own = str(about.get("model_type")) in llama_shapes.FOLDERS  # reads from the file what it packs; the library loads all first
+    own = str(top.get("model_type")) in llama_shapes.FOLDERS  # reads from the file what it packs; the library loads all first
     table, headed = 0, False
     for name, rows, columns, packs in folder.matrices(path):
         numbers = rows * columns

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .._require import require
 from ..errors import BadRequestError, MissingPackageError, ModelError
 from .conversation import plain_text
+from .llama_torch import Stopped
 from .packed_modules import pack
 from .torch_form import Form
 
@@ -30,10 +31,6 @@ _FAILURES = (OSError, ValueError, ImportError, KeyError, RuntimeError, Attribute
 _MISSING = re.compile(
     r"requires the (\w+) library|package `?(\w+)`? is required|install `?(sentencepiece|tiktoken|protobuf|torchvision)\b", re.I
 )
-
-
-class Stopped(Exception):
-    """The user stopped while a model was at work; leaves it from between two layers."""
 
 
 class FolderTokenizer:
@@ -57,7 +54,7 @@ class FolderTokenizer:
     def prompt(self, messages: list[dict[str, Any]], extra: dict[str, Any]) -> list[int]:
         """Token ids of a conversation that waits for its answer; plain text where there is no template."""
         if not self.template:
-            return list(self._inner(plain_text(messages)).input_ids)
+            return list(self._inner(plain_text(messages), verbose=False).input_ids)
         require("jinja2", "torch", "to fill a chat template")
         from jinja2 import TemplateError
 
@@ -67,7 +64,7 @@ class FolderTokenizer:
             raise BadRequestError(
                 "The model's chat template refused the conversation", seen=str(e), todo="Check the order and kinds of messages."
             ) from None
-        return list(self._inner(text, add_special_tokens=False).input_ids)
+        return list(self._inner(text, add_special_tokens=False, verbose=False).input_ids)
 
     def grammar_tokenizer(self, vocabulary: int) -> Any:
         """The same as llguidance wants it, for `vocabulary` logits."""

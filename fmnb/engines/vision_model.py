@@ -15,8 +15,9 @@ from .._require import require
 from ..errors import BadRequestError, ModelError
 from ..types import Image, Message, Text
 from .conversation import plain_text, wire
+from .llama_torch import Stopped
 from .torch_form import Form
-from .transformers_model import FolderTokenizer, Stopped, cache_name, ends, held, interruptible, loading, opened, vocabulary
+from .transformers_model import FolderTokenizer, cache_name, ends, held, interruptible, loading, opened, vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -57,6 +57,14 @@ def test_both_paths_give_the_same_tokens(tmp_path, monkeypatch):
     assert fast.text == plain.text
 
 
+@pytest.mark.parametrize(("family", "slower"), [("qwen2", ""), ("opt", "; plain path: opt runs on transformers")])
+def test_the_first_answer_says_what_was_chosen_and_the_next_does_not(tmp_path, family, slower):
+    folders.causal(tmp_path, family)
+    model = backend(tmp_path)
+    assert f"loaded in float32 on CPU: as asked{slower}" in answered(model, ask("the", max_tokens=1)).notes
+    assert not [n for n in answered(model, ask("the", max_tokens=1)).notes if n.startswith("loaded")]
+
+
 @pytest.mark.parametrize("family", ["smollm", "opt"])
 def test_sixteen_bits_answer_too(tmp_path, family):
     folders.causal(tmp_path, family)

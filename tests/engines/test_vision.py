@@ -50,6 +50,7 @@ def generated(made, words, inputs, n=12) -> str:
     return words.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of PaliGemma's processor
 @pytest.mark.parametrize("family", folders.SEEING)
 def test_each_family_answers_about_pictures_as_transformers_does(tmp_path, family):
     made = folders.seeing(tmp_path, family)
