@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+PROTOCOL = 2  # of server, kernel and page; raised with every change that another side would misread
+
 PUBLIC = {
     "ask": "fmnb.model:ask",
     "aask": "fmnb.model:aask",

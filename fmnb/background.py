@@ -13,11 +13,10 @@ from typing import Any
 
 from . import _loop
 from .errors import FmnbError, Interrupted, UsageError
-from .events import Cancelled, Event, Fold, Sink, Stamper, emit
+from .events import Cancelled, Event, Fold, Stamper, emit
 from .performing import events_of, finish
 from .preparing import Asked
 from .session import session
-from .store import log
 from .types import Response
 from .views import view_for
 
@@ -27,7 +26,7 @@ class Running:
 
     def __init__(self, asked: Sequence[Asked], view: Any, emit_here: Any):
         self._asked = list(asked)
-        self._listeners: list[Sink] = [view, log.LogSink(session.notebook)]
+        self._listeners = session.listeners(view)
         self._folds = {a.call.run: Fold() for a in asked}
         self._errors: dict[str, BaseException] = {}
         self._context = contextvars.copy_context()

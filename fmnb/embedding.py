@@ -59,7 +59,7 @@ def embed(
     rows = _texts(texts)
     target = resolve(model or settings().get("default.embed") or DEFAULT)
     job = _Job(target, list(dict.fromkeys(rows)), quant, dimensions, cache)
-    listeners: list[Sink] = [log.LogSink(session.notebook), *([ProgressView()] if sinks is None else sinks)]
+    listeners = session.listeners(*([ProgressView()] if sinks is None else sinks))
     items = drain(_events(job))
     try:
         for event in items:

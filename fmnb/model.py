@@ -15,7 +15,6 @@ from .events import Fold, Sink, TextDelta, emit
 from .performing import aperform, cancel, events_of, finish, perform
 from .preparing import Asked, options_from, prepare
 from .session import session
-from .store import log
 from .types import Response
 
 
@@ -65,7 +64,7 @@ class Stream:
 
     def __iter__(self) -> Iterator[str]:
         a = self._asked
-        listeners: list[Sink] = [log.LogSink(session.notebook)]
+        listeners = session.listeners()
         folds = {a.call.run: Fold()}
         errors: dict[str, BaseException] = {}
         items = drain(events_of([a.call], errors))

@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from . import pipeline
 from ._loop import adrain, drain, merge
@@ -20,7 +21,6 @@ from .events import Cancelled, Event, Fold, Sink, Stamper, drop, emit
 from .pipeline import Call
 from .preparing import Asked
 from .session import session
-from .store import log
 
 
 def perform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
@@ -29,10 +29,7 @@ def perform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
     Events reach the sinks in this thread. An interrupt stops all, keeps what had arrived
     and raises Interrupted. Failures are left in `Asked.error`; a bug is raised.
     """
-    listeners: list[Sink] = [
-        log.LogSink(session.notebook, ticks=True),
-        *sinks,
-    ]  # the log first: what is shown is written down, whatever interrupts
+    listeners = session.listeners(*sinks, ticks=True)
     folds = {a.call.run: Fold() for a in asked}
     errors: dict[str, BaseException] = {}
     items = drain(events_of([a.call for a in asked], errors), lambda: tick(listeners))
@@ -96,13 +93,13 @@ def finish(asked: Sequence[Asked], folds: dict[str, Fold], errors: dict[str, Bas
             response = replace(response, data=a.spec.build(response.data))
         a.response = response
         a.error = errors.get(a.call.run)
-        if isinstance(a.error, FmnbError):
+        if isinstance(a.error, (FmnbError, Interrupted)):
             a.error.response = response
             a.error.run = a.call.run
     if asked:
         session.last = asked[0]
     for error in errors.values():
-        if not isinstance(error, FmnbError):
+        if not isinstance(error, (FmnbError, Interrupted)):
             raise error
 
 
@@ -117,21 +114,56 @@ async def events_of(calls: Sequence[Call], errors: dict[str, BaseException]) -> 
         yield event
 
 
+_running: dict[str, asyncio.Task[Any]] = {}  # run -> the task that drives it
+_stopped: set[str] = set()
+
+
+def stop(run: str) -> bool:
+    """Stop one run from any thread, its neighbours go on; False when it is not under way here."""
+    task = _running.get(run)
+    if task is None:
+        return False
+    _stopped.add(run)
+    task.get_loop().call_soon_threadsafe(task.cancel)
+    return True
+
+
+def running() -> list[str]:
+    """The runs under way here."""
+    return list(_running)
+
+
 async def _isolated(call: Call, errors: dict[str, BaseException]) -> AsyncIterator[Event]:
-    """A call whose failure is kept aside, so that its neighbours go on."""
+    """A call whose failure is kept aside, so that its neighbours go on, and that can be stopped alone."""
     stream = pipeline.run(call)
+    task = asyncio.current_task()
+    if task is not None:
+        _running[call.run] = task
+    last = 0
     try:
         async for event in stream:
+            last = event.n
             yield event
     except Exception as e:
         errors[call.run] = e
+    except asyncio.CancelledError:
+        if call.run not in _stopped or task is None:
+            raise
+        task.uncancel()
+        await stream.aclose()  # type: ignore[attr-defined]
+        stamp = Stamper(call.run)
+        stamp.n = last
+        errors[call.run] = Interrupted(None, call.run)
+        yield stamp(Cancelled(reason="stopped"))
     finally:
+        _running.pop(call.run, None)
+        _stopped.discard(call.run)
         await stream.aclose()  # type: ignore[attr-defined]
 
 
 async def aperform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
     """`perform` in the caller's own event loop; cancelling it stops the calls and keeps what came."""
-    listeners: list[Sink] = [log.LogSink(session.notebook), *sinks]  # the log first: what is shown is written down, whatever interrupts
+    listeners = session.listeners(*sinks)
     folds = {a.call.run: Fold() for a in asked}
     errors: dict[str, BaseException] = {}
     items = adrain(events_of([a.call for a in asked], errors))

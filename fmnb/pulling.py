@@ -16,7 +16,6 @@ from .errors import FmnbError, Interrupted
 from .events import Cancelled, Event, Failed, Finished, Sink, Stamper, Started, emit, new_run
 from .rows import Bytes
 from .session import session
-from .store import log
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
     nothing that could load as a broken model.
     """
     stamp = Stamper(new_run())
-    listeners: list[Sink] = [*sinks, log.LogSink(session.notebook)]
+    listeners = session.listeners(*sinks)
     found: Path | None = None
     items = drain(_events(source, stamp))
     try:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .config import settings
+from .events import Sink
+from .store import log
 
 if TYPE_CHECKING:
     from .preparing import Asked
@@ -28,6 +30,7 @@ class Session:
     notebook: str = ""
     error: Any = None  # the last exception of a cell and the cell's text, as a magic saw it
     proposals: dict[str, str] = field(default_factory=dict)
+    ears: list[Sink] = field(default_factory=list)  # who hears every run of this kernel: the sidebar
 
     @property
     def tape(self) -> Tape | None:
@@ -42,6 +45,10 @@ class Session:
     @tape.setter
     def tape(self, tape: Tape | None) -> None:
         self._tape, self._env_tape = tape, os.environ.get("FMNB_TAPE", "")
+
+    def listeners(self, *sinks: Sink, ticks: bool = False) -> list[Sink]:
+        """The sinks of a run: the log first, so that what is shown is written down, whatever interrupts."""
+        return [log.LogSink(self.notebook, ticks=ticks), *sinks, *self.ears]
 
     def choose(self, model: str, by: str = "kernel") -> None:
         """Remember a choice; by is kernel (`%fm use`) or notebook (its metadata). "" takes it back."""

@@ -9,6 +9,7 @@ import typing
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from fmnb._names import PROTOCOL
 from fmnb.backend import Vectors  # noqa: F401 - so that hints of the modules below resolve
 from fmnb.events import KINDS, Stamp
 from fmnb.server import shapes
@@ -55,7 +56,7 @@ def page() -> str:
     stamp = tuple(f.name for f in dataclasses.fields(Stamp))
     parts = [
         "/** Made by labextension/make_types.py from the Python dataclasses: change those. */",
-        f"/** Of server, kernel and page; raised with every change that another side would misread. */\nexport const PROTOCOL = {shapes.PROTOCOL};",
+        f"/** Of server, kernel and page; raised with every change that another side would misread. */\nexport const PROTOCOL = {PROTOCOL};",
         interface(Usage, "Usage"),
         "/** What every stamped event has. */\nexport interface Stamp {\n  run: string;\n  n: number;\n  at: number;\n}",
     ]

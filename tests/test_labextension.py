@@ -1,9 +1,9 @@
 """The JupyterLab side as a package: its version, its lock file, its protocol, its types."""
 
 import json
-import re
 import runpy
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,10 +26,14 @@ def test_its_lock_file_names_no_host_and_pins_every_package():
     assert len(packages) > 50 and all("integrity" in p for name, p in packages.items() if name)
 
 
-def test_both_sides_speak_the_same_protocol():
-    source = (SOURCE / "src/cells.ts").read_text()
-    assert re.search(r"const PROTOCOL = (\d+);", source)[1] == str(front.PROTOCOL)
-    assert f"const TARGET = '{front.TARGET}';" in source
+def test_its_types_are_made_from_this_code():
+    done = subprocess.run([sys.executable, SOURCE / "make_types.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_both_sides_name_the_same_comms():
+    sources = "".join(f.read_text() for f in (SOURCE / "src").rglob("*.ts"))
+    assert f"'{front.TARGET}'" in sources and f"'{front.STOP}'" in sources
 
 
 def test_where_there_is_no_npm_the_build_says_so_and_raises_nothing(monkeypatch, tmp_path):

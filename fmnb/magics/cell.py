@@ -99,7 +99,7 @@ def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown") -
         stop.shown = True  # the view has put it below the cell
         raise
     for a in asked:
-        if isinstance(a.error, FmnbError):
+        if isinstance(a.error, (FmnbError, Interrupted)):
             a.error.shown = True
     if len(asked) > 1:
         return load("fmnb.comparison:comparison_of")(asked)

@@ -1,43 +1,63 @@
-"""A word to our front-end extension, where one listens.
+"""The page's side of this kernel: JupyterLab or Notebook 7 with our extension, where one listens.
 
-The kernel opens the comm when it loads fmnb; the extension in JupyterLab and Notebook 7
-answers that it is ready. Anywhere else the comm is closed or left unanswered, and whoever
-wants to send is told so. Its twin is labextension/src/cells.ts.
+Two comms, since a kernel hears a comm it publishes on only between cells:
+
+    fmnb.front   opened by the kernel when it loads fmnb; answered by the page. Down: what
+                 runs, what stands, code for a cell. Up: the notebook's choice.
+    fmnb.stop    opened by the page, never published on here, so that it is heard while a
+                 cell runs. Up: a run to stop.
+
+Anywhere else the first is closed or left unanswered, and the second never comes. Their twins
+are labextension/src/comms.ts and kernels.ts; `labextension/src/types.ts` has the protocol.
 """
 
 from __future__ import annotations
 
+import os
+import platform
+import time
 from typing import Any
 
-TARGET = "fmnb.cells"
-PROTOCOL = 1  # raised with every change that the other side would misread
+from .._names import PROTOCOL, load
+from ..events import ENDS, Event, Progress, ReasoningDelta, Started, TextDelta, event_to_dict
+from ..session import default_model, session
+
+TARGET = "fmnb.front"
+STOP = "fmnb.stop"
+_TICK = 0.2  # seconds between two reports of one run that goes on
 
 _comm: Any = None
 _ready = False
 
 
 def hello() -> None:
-    """Open the comm of this kernel; twice is once."""
+    """Open the comm of this kernel and listen for stops; twice is once."""
     global _comm
     if _comm is None:
-        from comm import create_comm  # every kernel has imported it
+        from comm import create_comm, get_comm_manager  # every kernel has imported it
 
+        get_comm_manager().register_target(STOP, _stopper)
         _comm = create_comm(target_name=TARGET, data={"protocol": PROTOCOL})
         _comm.on_msg(_hear)
         _comm.on_close(lambda message: _set_ready(False))
+        session.ears.append(_ear)
 
 
 def goodbye() -> None:
     """Close it."""
     global _comm
     if _comm is not None:
+        from comm import get_comm_manager
+
+        get_comm_manager().unregister_target(STOP, _stopper)
         _comm.close()
+        session.ears.remove(_ear)
     _comm = None
     _set_ready(False)
 
 
 def send(do: str, **what: Any) -> bool:
-    """Give an order if somebody obeys; False otherwise."""
+    """Give an order or a report if somebody listens; False otherwise."""
     if not _ready:
         return False
     _comm.send({"protocol": PROTOCOL, "do": do, **what})
@@ -46,9 +66,86 @@ def send(do: str, **what: Any) -> bool:
 
 def _hear(message: dict[str, Any]) -> None:
     said = message["content"]["data"]
-    _set_ready(bool(said.get("ready")) and said.get("protocol") == PROTOCOL)
-    if not _ready and _comm is not None:
-        _comm.send({"protocol": PROTOCOL})  # the page tells its reader which side to upgrade
+    _set_ready(said.get("protocol") == PROTOCOL and (_ready or bool(said.get("ready"))))
+    if not _ready:
+        if _comm is not None:
+            _comm.send({"protocol": PROTOCOL})  # the page tells its reader which side to upgrade
+        return
+    if isinstance(path := said.get("notebook"), str) and path:
+        session.notebook = path
+    if "model" in said:
+        _choose(said["model"])
+    tell()
+
+
+def _choose(model: Any) -> None:
+    """The notebook's own choice. It names a model: an address or a key in its place is not taken."""
+    if not isinstance(model, str) or len(model) > 300 or "://" in model:
+        return
+    if model != session.chosen.get("notebook", (0.0, ""))[1]:  # a page that was reloaded says the same again: `%fm use` stays
+        session.choose(model, by="notebook")
+
+
+def tell() -> None:
+    """Report how this kernel stands: its model and who chose it, what it spent, what is in memory."""
+    if not _ready:
+        return
+    model, by = default_model()
+    b = load("fmnb.guard.budget:budget")()
+    models = [
+        {"name": m.name, "engine": m.engine, "memory": m.memory, "path": str(m.path), "busy": m.busy}
+        for m in load("fmnb.engines.residents:loaded")()
+    ]
+    send(
+        "state",
+        model=model,
+        by=by,
+        spent=b.spent,
+        budget=b.limit,
+        loaded=models,
+        host=platform.node(),
+        pid=os.getpid(),
+        memory=load("fmnb.engines.host:process_memory")(),
+    )
+
+
+_said: dict[str, tuple[float, int]] = {}  # run -> when it was last reported, characters that came
+
+
+def _ear(event: Event) -> None:
+    """Tell the page what runs. Of the words only how many came: they are under the cell."""
+    if not _ready:
+        return
+    at, characters = _said.get(event.run, (0.0, 0))
+    if isinstance(event, (TextDelta, ReasoningDelta)):
+        characters += len(event.text)
+        if time.monotonic() - at < _TICK:
+            _said[event.run] = (at, characters)
+            return
+        event = Progress(stage="answering", done=characters, unit="characters", run=event.run, n=event.n, at=event.at)
+    elif isinstance(event, Progress) and time.monotonic() - at < _TICK:
+        return
+    _said[event.run] = (time.monotonic(), characters)
+    told = event_to_dict(event)
+    if isinstance(event, Started):
+        told.pop("request", None)
+        told["meta"] = {**event.meta, "prompt": load("fmnb.store.log:prompt_text")(event.request)[:200]}
+    told.pop("data", None)
+    send("event", event=told)
+    if isinstance(event, ENDS):
+        _said.pop(event.run, None)
+        tell()
+
+
+def _stopper(comm: Any, message: dict[str, Any]) -> None:
+    """A page opened the stop comm: heed it, and never answer on it."""
+
+    def heed(message: dict[str, Any]) -> None:
+        said = message["content"]["data"]
+        if said.get("protocol") == PROTOCOL and isinstance(said.get("run"), str):
+            load("fmnb.performing:stop")(said["run"])
+
+    comm.on_msg(heed)
 
 
 def _set_ready(ready: bool) -> None:

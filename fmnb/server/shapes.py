@@ -11,8 +11,6 @@ from typing import Any
 
 from ..catalog.entries import Entry
 
-PROTOCOL = 2  # of server, kernel and page; raised with every change that another side would misread
-
 
 @dataclass(frozen=True, slots=True)
 class About:

@@ -10,12 +10,10 @@ import type { ISharedCell, ISharedCodeCell, ISharedNotebook } from '@jupyter/ydo
 import type { INotebookTracker } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
 import { followComms } from './comms';
+import { PROTOCOL } from './types';
 
-const TARGET = 'fmnb.cells';
+const TARGET = 'fmnb.front';
 const KEY = 'fmnb';
-
-/** Raised with every change that the other side would misread. Its twin is in fmnb/magics/front.py. */
-const PROTOCOL = 1;
 
 type Order = { protocol: number; do?: string; cell?: string; code?: string };
 type Mark = { proposal_of?: string; proposal?: string };

@@ -4,9 +4,11 @@ import time
 
 import pytest
 
+from fmnb._names import PROTOCOL
+
 from .kernel import Kernel
 
-TARGET = "fmnb.cells"
+TARGET = "fmnb.front"
 ASK = "%%fm echo: -f code\n```python\nx = {{ n }}\n```"
 
 
@@ -39,7 +41,7 @@ def _ask(kernel, n: int, cell: str = "a") -> tuple[list[str], list[dict]]:
         found = kernel.client.get_iopub_msg(timeout=60)
         if found["parent_header"].get("msg_id") != message["header"]["msg_id"]:
             continue
-        if found["msg_type"] == "comm_msg":
+        if found["msg_type"] == "comm_msg" and found["content"]["data"]["do"] == "propose":
             orders.append(found["content"]["data"])
         if found["msg_type"] == "status" and found["content"]["execution_state"] == "idle":
             break
@@ -68,22 +70,95 @@ def test_where_nobody_answers_each_code_is_asked_for_once_a_cell(kernel):
 
 def test_a_front_end_that_is_ready_is_given_the_code_and_its_cell(kernel):
     (comm,) = _comms(kernel)
-    _say(kernel, comm, ready=True, protocol=1)
-    order = {"protocol": 1, "do": "propose", "cell": "a", "code": "x = 1"}
+    _say(kernel, comm, ready=True, protocol=PROTOCOL)
+    order = {"protocol": PROTOCOL, "do": "propose", "cell": "a", "code": "x = 1"}
     assert _ask(kernel, 1) == ([], [order])
     assert _ask(kernel, 1) == ([], [order])  # it knows whether the cell is still there
 
 
 def test_a_cell_without_an_id_gets_its_code_the_old_way(kernel):
     (comm,) = _comms(kernel)
-    _say(kernel, comm, ready=True, protocol=1)
+    _say(kernel, comm, ready=True, protocol=PROTOCOL)
     assert _ask(kernel, 1, cell="") == (["x = 1"], [])
 
 
 def test_a_front_end_of_another_protocol_is_told_and_not_relied_on(kernel):
     (comm,) = _comms(kernel)
-    kernel.client.shell_channel.send(kernel.client.session.msg("comm_msg", {"comm_id": comm, "data": {"ready": True, "protocol": 2}}))
+    kernel.client.shell_channel.send(
+        kernel.client.session.msg("comm_msg", {"comm_id": comm, "data": {"ready": True, "protocol": PROTOCOL + 1}})
+    )
     while (found := kernel.client.get_iopub_msg(timeout=60))["msg_type"] != "comm_msg":
         pass
-    assert found["content"]["data"] == {"protocol": 1}
+    assert found["content"]["data"] == {"protocol": PROTOCOL}
     assert _ask(kernel, 1) == (["x = 1"], [])
+
+
+def _reports(kernel, code: str, kind: str) -> list[dict]:
+    """Run a cell; the reports of one kind that came on the comm meanwhile."""
+    sent = kernel.client.execute(code)
+    found = []
+    while True:
+        m = kernel.client.get_iopub_msg(timeout=60)
+        if m["msg_type"] == "comm_msg" and m["content"]["data"].get("do") == kind:
+            found.append(m["content"]["data"])
+        if m["parent_header"].get("msg_id") == sent and m["msg_type"] == "status" and m["content"]["execution_state"] == "idle":
+            return found
+
+
+def test_the_notebooks_choice_is_obeyed_by_the_next_cell_and_a_later_use_beats_it(kernel):
+    (comm,) = _comms(kernel)
+    _say(kernel, comm, ready=True, protocol=PROTOCOL, model="echo:think", notebook="a.ipynb")
+    assert "echo:think" in kernel("%fm use").stdout and "this notebook" in kernel("%fm use").stdout
+    kernel("%fm use echo:")
+    assert "echo:  (%fm use)" in kernel("%fm use").stdout
+    _say(kernel, comm, ready=True, protocol=PROTOCOL, model="echo:think")  # the page was reloaded: nothing new was chosen
+    assert "echo:  (%fm use)" in kernel("%fm use").stdout
+    _say(kernel, comm, protocol=PROTOCOL, model="echo:slow=9")
+    assert "echo:slow=9" in kernel("%fm use").stdout
+    _say(kernel, comm, protocol=PROTOCOL, model="")
+    assert "echo:  (%fm use)" in kernel("%fm use").stdout
+
+
+@pytest.mark.parametrize("model", ["https://evil.example/v1", 3, {"base_url": "x"}, "x" * 301])
+def test_metadata_that_names_no_model_is_not_taken(kernel, model):
+    (comm,) = _comms(kernel)
+    _say(kernel, comm, ready=True, protocol=PROTOCOL, model=model)
+    assert "embedded" in kernel("%fm use").stdout
+
+
+def test_runs_are_reported_as_they_go_without_their_words(kernel):
+    (comm,) = _comms(kernel)
+    _say(kernel, comm, ready=True, protocol=PROTOCOL)
+    events = [r["event"] for r in _reports(kernel, "%%fm echo:slow=20\n" + "secret " * 12, "event")]
+    kinds = [e["event"] for e in events]
+    assert kinds[0] == "Started" and kinds[-1] == "Finished" and "Used" in kinds and "TextDelta" not in kinds
+    assert events[0]["meta"]["prompt"].startswith("secret") and "request" not in events[0]
+    assert any(e["event"] == "Progress" and e["unit"] == "characters" and e["done"] > 0 for e in events)
+    assert [e["n"] for e in events] == sorted(e["n"] for e in events)
+
+
+def test_after_a_run_the_kernel_says_how_it_stands(kernel):
+    (comm,) = _comms(kernel)
+    _say(kernel, comm, ready=True, protocol=PROTOCOL)
+    kernel("%fm budget 3")
+    state = _reports(kernel, "%%fm echo:\nhi", "state")[-1]
+    assert (state["budget"], state["spent"], state["loaded"]) == (3.0, 0.0, []) and state["host"] and state["memory"] > 0
+
+
+def test_a_stop_is_heard_while_the_cell_runs_and_its_neighbour_goes_on(kernel):
+    """As the stop comm's handler does it, from another thread; the comm itself is tried in a browser."""
+    (comm,) = _comms(kernel)
+    _say(kernel, comm, ready=True, protocol=PROTOCOL)
+    kernel("import threading, time\nfrom fmnb import performing\nfrom comm import get_comm_manager")
+    assert kernel("print('fmnb.stop' in get_comm_manager().targets)").stdout == "True\n"
+    text = "word " * 60
+    kernel(
+        "def stop_first():\n"
+        "    while not performing.running(): time.sleep(0.01)\n"
+        "    time.sleep(0.5)\n"
+        "    performing.stop(performing.running()[0])\n"
+        "threading.Thread(target=stop_first).start()"
+    )
+    result = kernel(f"%%fm echo:slow=40 echo:slow=41\n{text}")
+    finishes = kernel("print([r.finish for r in _.responses])").stdout
+    assert sorted(eval(finishes)) == ["cancelled", "stop"], (finishes, result.stdout)
