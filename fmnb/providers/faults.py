@@ -77,7 +77,8 @@ def from_status(
 ) -> FmnbError:
     """The error that an HTTP status with its body means. `known` are models the service has, for a near name."""
     inner, text, code = _parts(body)
-    seen = redact(f"{status}, {_short(text)}" if text else str(status), secret)
+    text = redact(text, secret)  # before it is cut to length, or half a key would be left
+    seen = f"{status}, {_short(text)}" if text else str(status)
     who = profile.label
     if looks_html(text):
         return _from_html(profile, status, text)
@@ -196,17 +197,17 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
         )
     if names & {"ProxyError"}:
         return ConnectionFailedError(
-            "The proxy did not let the request through", seen=redact(_short(_cause(chain)), secret), todo="Check HTTPS_PROXY and NO_PROXY."
+            "The proxy did not let the request through", seen=_short(redact(_cause(chain), secret)), todo="Check HTTPS_PROXY and NO_PROXY."
         )
     if names & {"RemoteProtocolError", "LocalProtocolError"} and "disconnected" not in _cause(chain).lower():
         return StreamJunkError(
             f"{who} does not speak HTTP at that address",
-            seen=redact(_short(_cause(chain)), secret),
+            seen=_short(redact(_cause(chain), secret)),
             todo="Check the base_url.",
             billed=None,
         )
     return ConnectionFailedError(
-        f"{who} closed the connection without an answer", seen=redact(_short(_cause(chain)), secret), todo="Try again.", billed=None
+        f"{who} closed the connection without an answer", seen=_short(redact(_cause(chain), secret)), todo="Try again.", billed=None
     )
 
 
@@ -223,11 +224,12 @@ def cut(profile: Profile, characters: int) -> FmnbError:
 
 def junk(profile: Profile, what: str, characters: int, secret: str) -> FmnbError:
     """Something that is not an answer."""
+    what = redact(what, secret)
     if looks_html(what):
         return _from_html(profile, 200, what)
     return StreamJunkError(
         f"{profile.label} sent something that is not an answer",
-        seen=redact(_short(what), secret),
+        seen=_short(what),
         todo=f"Check the base_url: it should lead to {_speaks(profile)}.",
         billed=True if characters else None,
     )

@@ -7,6 +7,7 @@ that would buy it twice.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -33,7 +34,7 @@ async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
         yield notice
     created = await post(p, model, f"{p.base_url}/{path}", body, secret)
     task = str(created.get("id") or "")
-    if not task:
+    if not re.fullmatch(r"[\w.:-]{1,200}", task):  # it becomes a part of addresses and messages
         raise faults.junk(p, str(created), 1, secret)
     made: list[Media] = []
     over = False

@@ -205,7 +205,7 @@ async def _events(wire: Wire, p: Profile, model: str, response: Any, answer: Ans
                 elif document.get("error"):
                     raise faults.from_stream_error(p, model, document["error"], answer.characters, secret)
                 else:
-                    for event in answer.take(document):
+                    for event in _taken(answer, document, frames):
                         yield event
     except FmnbError as e:
         error = e
@@ -217,7 +217,7 @@ async def _events(wire: Wire, p: Profile, model: str, response: Any, answer: Ans
     for document in frames.end():
         done = done or document is DONE
         if document is not DONE:
-            for event in answer.take(document):
+            for event in _taken(answer, document, frames):
                 yield event
     for event in answer.end():
         yield event
@@ -228,6 +228,15 @@ async def _events(wire: Wire, p: Profile, model: str, response: Any, answer: Ans
         raise faults.junk(p, frames.junk, answer.characters, secret)
     if not (done or answer.reason):
         raise faults.cut(p, answer.characters)
+
+
+def _taken(answer: Answer, document: dict[str, Any], frames: Frames) -> list[Event]:
+    """Events of one document; one whose parts are not what the interface says is junk like any other."""
+    try:
+        return answer.take(document)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        frames.junk = frames.junk or json.dumps(document)[:2000]
+        return []
 
 
 async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames, whole: str) -> AsyncIterator[bytes]:
@@ -241,7 +250,7 @@ async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames, whole: str) -> 
         document = json.loads(head)
         head = b"data: " + json.dumps(document).encode() + b"\n\n"
         if not isinstance(document, dict) or not (document.get(whole) or document.get("error")):
-            frames.junk = head.decode()[6:200]
+            frames.junk = head.decode()[6:2000]
     except ValueError:
         frames.junk, head = head.decode("utf-8", "replace")[:2000], b""
     return _joined(head, None)

@@ -78,7 +78,7 @@ class Frames:
         return True
 
     def _junk(self, what: bytes) -> None:
-        self.junk = self.junk or what.decode("utf-8", "replace").strip()[:200]
+        self.junk = self.junk or what.decode("utf-8", "replace").strip()[:2000]
 
 
 _REASONS = {

@@ -65,6 +65,7 @@ CASES = [
     ("junk", errors.StreamCutError, False, True, "Hello", "middle of the answer"),
     ("junk-only", errors.StreamJunkError, False, None, "", "not an answer"),
     ("junk-json", errors.StreamJunkError, False, None, "", "OpenAI-compatible"),
+    ("junk-of-the-right-name", errors.StreamJunkError, False, None, "", "not an answer"),
     ("not-http", errors.StreamJunkError, False, None, "", "does not speak HTTP"),
     ("error-in-stream", errors.ServerError, False, True, "Hello", "Provider disconnected"),
     ("error-event", errors.ServerError, True, None, "", "Overloaded"),
@@ -187,6 +188,13 @@ def test_a_key_is_never_repeated_even_when_the_service_repeats_it(server, monkey
     for text in (str(error), repr(error), str(error.to_dict()), "".join(error._render_traceback_())):
         assert "not-of-any-known-form-42" not in text
     assert "sk-abcdefghijklmnop1234" not in str(call(server, "key-refused")[0])
+
+
+@pytest.mark.parametrize("where", ["in-a-page", "at-the-cut", "as-junk"])
+def test_no_part_of_a_key_is_repeated_wherever_the_service_puts_it(server, monkeypatch, where):
+    monkeypatch.setenv("VLLM_API_KEY", "not-of-any-known-form-42")
+    error, _ = call(server, f"key-echoed-{where}")
+    assert error is not None and "not-of-any" not in f"{error} {error!r} {error.to_dict()}"
 
 
 @pytest.mark.parametrize("provider, variable, api", [row[:3] for row in ELSEWHERE.values()])

@@ -408,6 +408,11 @@ fixed("key-refused", error(401, "Incorrect API key provided: sk-abcdefghijklmnop
 BEHAVIOURS["key-echoed"] = lambda s, n: [
     error(401, f"Bad credentials: {s.headers.get('authorization', '')} {s.headers.get('api-key', '')}")
 ]
+BEHAVIOURS["key-echoed-in-a-page"] = lambda s, n: [
+    reply(502, f"<html><title>No way for {s.headers.get('authorization', '')[7:]}</title></html>", kind="text/html")
+]
+BEHAVIOURS["key-echoed-at-the-cut"] = lambda s, n: [error(400, "x" * 285 + " " + s.headers.get("authorization", "")[7:] + "y" * 99)]
+BEHAVIOURS["key-echoed-as-junk"] = lambda s, n: [b"data: " + b"<" * 190 + s.headers.get("authorization", "")[7:].encode() + b"\n\n"]
 fixed("forbidden", error(403, "Project has no access", "forbidden"))
 fixed("unknown-model", error(404, "The model `gpt-loopbak` does not exist or you do not have access to it.", "model_not_found"))
 fixed("gpt-loopbak", error(404, "The model `gpt-loopbak` does not exist or you do not have access to it.", "model_not_found"))
@@ -483,6 +488,7 @@ fixed(
 fixed("junk", *says("Hello"), b"data: {not json}\n\n", CLOSE)
 fixed("junk-only", b"\x00\xff\xfe%$#!\n\n", b"data: <<<>>>\n\n")
 fixed("junk-json", reply(200, {"status": "ok"}))
+fixed("junk-of-the-right-name", event({"choices": ["Hello"], "usage": "much"}), b"data: [DONE]\n\n")
 fixed("not-http", Raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), CLOSE)
 fixed("junk-in-the-middle", *says("Hello"), b"data: {broken\n\n", chunk({"content": "!"}), *END)
 fixed(
