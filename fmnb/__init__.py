@@ -47,6 +47,11 @@ def unload_ipython_extension(shell: Any) -> None:
     load("fmnb.magics.register:unregister")(shell)
 
 
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    """The server side of the sidebar, for Jupyter Server."""
+    return [{"module": "fmnb.server"}]
+
+
 def _jupyter_labextension_paths() -> list[dict[str, str]]:
     """Where `jupyter-builder develop` finds the built JupyterLab side."""
     return [{"src": "labextension", "dest": "fmnb"}]

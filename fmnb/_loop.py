@@ -144,6 +144,16 @@ async def worker(work: Callable[[Callable[[T], None], threading.Event], object])
         stop.set()
 
 
+async def aside(work: Callable[[], T]) -> T:
+    """The result of a blocking call, off the loop. Who is cancelled meanwhile goes on at once; the call runs out."""
+
+    def body(put: Callable[[T], None], stop: threading.Event) -> None:
+        put(work())
+
+    results = [result async for result in worker(body)]
+    return results[0]
+
+
 _END = object()
 
 

@@ -70,6 +70,23 @@ def shared_models_dirs() -> list[Path]:
     return [Path(p).expanduser() for p in [*env, *settings().get("models.shared", [])]]
 
 
+def set_here(variable: str) -> bool:
+    """Whether this process gave an environment variable its value, as a notebook's cell can, and not whoever started it."""
+    return os.environ.get(variable) != _BEGAN_WITH.get(variable)
+
+
+def _began_with() -> dict[str, str]:
+    """The environment this process was started with; where the system does not keep it, that of now."""
+    try:
+        pairs = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return dict(os.environ)
+    return {os.fsdecode(name): os.fsdecode(value) for name, found, value in (pair.partition(b"=") for pair in pairs) if found}
+
+
+_BEGAN_WITH = _began_with()
+
+
 def _admin_files() -> list[Path]:
     """Jupyter's system config folders, the strongest last: what only root can write beats what a user may set up."""
     roots = [Path(extra)] if (extra := os.environ.get("FMNB_ADMIN_CONFIG")) else []

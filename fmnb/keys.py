@@ -101,6 +101,11 @@ def status(key_env: Sequence[str], provider: str) -> str:
     return _stored(provider)[2]
 
 
+def stored(provider: str) -> bool:
+    """Whether a key is kept for this provider, in the keyring or the file."""
+    return bool(_stored(provider)[0])
+
+
 def file() -> Path:
     """The file of last resort."""
     return config.home() / "keys.json"

@@ -61,7 +61,7 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
     stamp = Stamper(new_run())
     listeners = session.listeners(*sinks)
     found: Path | None = None
-    items = drain(_events(source, stamp))
+    items = drain(events(source, stamp))
     try:
         for event in items:
             emit(event, listeners)
@@ -76,7 +76,8 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
     return found
 
 
-async def _events(source: str, stamp: Stamper) -> AsyncIterator[Event]:
+async def events(source: str, stamp: Stamper) -> AsyncIterator[Event]:
+    """The stamped events of a pull, for who drives it himself. Raises as `pull` does."""
     stream = bring(source)
     yield stamp(Started(kind="download", model=source, where=source.partition(":")[0]))
     try:

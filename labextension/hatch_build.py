@@ -14,6 +14,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PLACE = "share/jupyter/labextensions/fmnb"
+CONFIG = "etc/jupyter/jupyter_server_config.d"
 NOT_OURS = ("install.json", "build_log.json")  # a development link lets pip write the first into the built folder
 
 
@@ -29,6 +30,8 @@ class LabExtensionHook(BuildHookInterface):
         if trouble:
             self.app.display_warning(f"The JupyterLab side of fmnb was not built: {trouble}. Everything else is installed.")
         built: Path = builder.BUILT
+        if self.target_name == "wheel":  # tells Jupyter Server to load fmnb.server; needs nothing that was built
+            build_data["shared_data"][str(builder.SOURCE / "jupyter-config/fmnb.json")] = f"{CONFIG}/fmnb.json"
         if self.target_name != "wheel" or builder.wanted() == "skip" or not (built / "package.json").exists():
             return
         shared: dict[str, str] = build_data["shared_data"]

@@ -22,6 +22,18 @@ def available_memory() -> int | None:
     return min(found) if found else None
 
 
+def total_memory() -> int | None:
+    """Bytes of memory this machine has in all."""
+    if importlib.util.find_spec("psutil"):
+        import psutil
+
+        return int(psutil.virtual_memory().total)
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
 def _system_memory() -> int | None:
     if importlib.util.find_spec("psutil"):
         import psutil

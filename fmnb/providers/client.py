@@ -11,18 +11,15 @@ import fnmatch
 import importlib
 import os
 import sys
-import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from .. import keys
-from .._loop import worker
+from .._loop import aside
 from .._require import require
 from ..errors import FmnbError
 from . import faults
 from .profiles import Profile, is_original
 
-T = TypeVar("T")
 _clients: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 # A user who mends one of these goes on in the same kernel, with a new client.
 _ENVIRONMENT = (
@@ -44,7 +41,7 @@ async def secret(p: Profile) -> str:
     """The key's value, "" where none is needed. Raises KeyMissingError."""
     in_environment = any(os.environ.get(v) for v in p.key_env)
     # a keyring may wait for a dialogue: never on the loop
-    key = find_key(p) if in_environment or keys.at_hand(p.name) else await _aside(lambda: find_key(p))
+    key = find_key(p) if in_environment or keys.at_hand(p.name) else await aside(lambda: find_key(p))
     if key is None and p.needs_key:
         raise faults.missing_key(p, withheld=in_environment)
     return key.value if key else ""
@@ -58,7 +55,7 @@ async def connect(p: Profile, secret: str) -> tuple[Any, Any]:
     found = _clients.get(ident)
     if found is None:
         if "openai" not in sys.modules:  # half a second of work
-            await _aside(lambda: importlib.import_module("openai"))
+            await aside(lambda: importlib.import_module("openai"))
         found = _clients[ident] = _new(p, secret, dict(headers))
     return found
 
@@ -129,13 +126,3 @@ def body(response: Any) -> Any:
         return response.json()
     except ValueError:
         return response.text
-
-
-async def _aside(work: Callable[[], T]) -> T:
-    """The result of a blocking call, off the loop."""
-
-    def body(put: Callable[[T], None], stop: threading.Event) -> None:
-        put(work())
-
-    results = [result async for result in worker(body)]
-    return results[0]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..config import settings
+from ..config import set_here, settings
 from ..errors import EndedServiceError, SettingsError, UnknownModelError
 
 
@@ -328,12 +328,12 @@ def _with_environment(p: Profile) -> Profile:
             host = urlsplit(url).hostname or ""
             bare = "/" not in (text.partition("://")[2] or text).strip("/")
             dated = next((v for n in p.api_version_env if (v := os.environ.get(n, "").strip())), "") if bare else ""
-            # whoever sets the address in the environment sets the key there too
+            own = p.key_hosts or _hosts(p) or ("",)
             return dataclasses.replace(
                 p,
                 base_url=url,
                 native_url="",
-                key_hosts=(*(p.key_hosts or _hosts(p)), host),
+                key_hosts=own if _lured(variable, p) else (*own, host),
                 api_version=p.api_version or dated,
             )
     if not urlsplit(p.base_url).hostname:
@@ -343,6 +343,12 @@ def _with_environment(p: Profile) -> Profile:
             todo=f"Set {p.base_url_env[0]}, or base_url in a [provider.{p.name}] table of fmnb.toml.",
         )
     return p
+
+
+def _lured(variable: str, p: Profile) -> bool:
+    """Whether a notebook set the address and somebody else the keys. Whoever sets both may send one to the other."""
+    secrets = [n for n in (*p.key_env, *p.header_env.values()) if os.environ.get(n)]
+    return set_here(variable) and not all(map(set_here, secrets))
 
 
 def is_loopback(host: str) -> bool:

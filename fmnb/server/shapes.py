@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..catalog.entries import Entry
+from ..catalog.hubsearch import HubFile, HubModel, HubSearch
+from ..pulling import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +37,6 @@ class Models:
     entries: tuple[Entry, ...]
     more: dict[str, int] = field(default_factory=dict)
     silent: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class HubFile:
-    """A quantised file of a repository."""
-
-    name: str
-    size: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HubModel:
-    """A repository of the hub; `source` is what `%fm pull` takes."""
-
-    source: str
-    task: str = ""
-    downloads: int | None = None
-    likes: int | None = None
-    licence: str = ""
-    gated: bool = False
-    size: int | None = None
-    files: tuple[HubFile, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class HubSearch:
-    """What the hub found: `GET hub?q=WORDS&task=TASK`. `trouble` says why there is nothing ("" if all is well)."""
-
-    models: tuple[HubModel, ...] = ()
-    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +120,6 @@ class PromptRow:
     text: str
     system: str = ""
     version: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a pull would bring: `GET plan?source=SOURCE`."""
-
-    source: str
-    size: int | None
-    files: int
-    licence: str
-    gated: bool
-    free: int
 
 
 @dataclass(frozen=True, slots=True)

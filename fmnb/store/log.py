@@ -205,7 +205,14 @@ def prompt_text(request: Request | None) -> str:
 
 
 def search(
-    query: str = "", *, limit: int = 50, model: str = "", kind: str = "", since: float | None = None, open_only: bool = False
+    query: str = "",
+    *,
+    limit: int = 50,
+    model: str = "",
+    kind: str = "",
+    since: float | None = None,
+    open_only: bool = False,
+    notebook: str = "",
 ) -> list[dict[str, Any]]:
     """Runs, newest first, as dicts with the columns users know.
 
@@ -226,6 +233,9 @@ def search(
     if since is not None:
         where.append("started >= ?")
         values.append(since)
+    if notebook:
+        where.append("notebook = ?")
+        values.append(notebook)
     if open_only:
         where.append("ended IS NULL")
     rows = database().rows(
@@ -248,6 +258,24 @@ def _fts(query: str) -> str:
     if not words:
         raise UsageError("Nothing to search for", seen=repr(query), todo="Type at least one word.")
     return " ".join(f'"{w}"*' for w in words)
+
+
+def totals(*, since: float | None = None, notebook: str = "") -> dict[str, Any]:
+    """Calls, tokens and money of answered runs since a moment, or of one notebook; `unknown` counts calls of unknown price."""
+    where = ["kind = 'call'", "source = 'live'"]  # replayed and cached answers cost nothing
+    values: list[Any] = []
+    if since is not None:
+        where.append("started >= ?")
+        values.append(since)
+    if notebook:
+        where.append("notebook = ?")
+        values.append(notebook)
+    (row,) = database().rows(
+        "SELECT COUNT(*) calls, TOTAL(input_tokens) input_tokens, TOTAL(output_tokens) output_tokens, TOTAL(cost) cost,"
+        f" SUM(cost IS NULL) unknown FROM runs WHERE {' AND '.join(where)}",
+        tuple(values),
+    )
+    return {k: (float(row[k] or 0) if k == "cost" else int(row[k] or 0)) for k in row.keys()}
 
 
 def events_of(run: str) -> list[Event]:
@@ -326,9 +354,3 @@ def sweep() -> int:
             return 0
         _swept = time.monotonic()
     return _delete("started < ?", (time.time() - float(days) * 86400,))
-
-
-def spent(since: float) -> float:
-    """US dollars that live runs have cost since then, where known."""
-    rows = database().rows("SELECT SUM(cost) AS c FROM runs WHERE started >= ? AND source = 'live'", (since,))
-    return float(rows[0]["c"] or 0.0)

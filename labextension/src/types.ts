@@ -192,7 +192,7 @@ export interface HubFile {
   size: number | null;
 }
 
-/** A repository of the hub; `source` is what `%fm pull` takes. */
+/** A repository of the hub; `source` is what `%fm pull` takes, `size` its bytes in all. */
 export interface HubModel {
   source: string;
   task: string;
@@ -204,7 +204,7 @@ export interface HubModel {
   files: HubFile[];
 }
 
-/** What the hub found: `GET hub?q=WORDS&task=TASK`. `trouble` says why there is nothing ("" if all is well). */
+/** What the hub found. `trouble` says why there is nothing ("" if all is well). */
 export interface HubSearch {
   models: HubModel[];
   trouble: string;
@@ -279,7 +279,7 @@ export interface PromptRow {
   version: number;
 }
 
-/** What a pull would bring: `GET plan?source=SOURCE`. */
+/** What a pull would do: bytes (None where only the download tells), files, licence, whether that must be accepted, free bytes. */
 export interface Plan {
   source: string;
   size: number | null;

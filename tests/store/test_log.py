@@ -174,4 +174,4 @@ def test_a_network_folder_is_told_from_a_local_one(tmp_path):
 def test_money_spent_since_a_time():
     run_of()
     run_of()
-    assert log.spent(time.time() - 60) == 0.5
+    assert log.totals(since=time.time() - 60)["cost"] == 0.5
