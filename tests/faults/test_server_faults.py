@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -232,6 +235,45 @@ def test_a_key_does_not_go_to_another_address(server, monkeypatch):
     error, _ = call(moved, "plain")
     assert isinstance(error, errors.KeyMissingError) and "not sent to another address" in str(error)
     assert len(server.requests) == before
+
+
+LURE = """
+import os, sys
+import fmnb
+for variable in sys.argv[1:]:
+    name, _, value = variable.partition("=")
+    os.environ[name] = value  # what a cell of somebody else's notebook can do
+try:
+    print(fmnb.ask("hello", model=os.environ["LURED"], cache=False, sinks=[]).text)
+except fmnb.FmnbError as e:
+    print(e)
+"""
+
+
+def lured(home, model, started_with, then_set):
+    """What a process says that was started with some variables, sets others and asks a model."""
+    env = {"PATH": os.environ["PATH"], "FMNB_HOME": str(home), "LURED": model, "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+    command = [sys.executable, "-c", LURE, *(f"{k}={v}" for k, v in then_set.items())]
+    done = subprocess.run(command, env={**env, **started_with}, capture_output=True, text=True, timeout=60)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "model, key, address",
+    [("openai:plain", "OPENAI_API_KEY", "OPENAI_BASE_URL"), ("azure:plain", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT")],
+)
+def test_an_address_that_a_notebook_sets_gets_no_key_of_whoever_started_it(server, home, model, key, address):
+    before = len(server.requests)
+    said = lured(home, model, {key: "sk-of-the-user-42"}, {address: server.url})
+    assert "not sent to another address" in said and "sk-of-the-user-42" not in said and len(server.requests) == before
+    assert "Hello world!" in lured(home, model, {}, {key: "sk-of-the-cell-42", address: server.url})
+    assert "Hello world!" in lured(home, model, {key: "sk-of-the-user-42", address: server.url}, {})
+
+
+def test_secret_headers_do_not_go_to_an_address_that_a_notebook_sets(server, home):
+    secrets = {"MODAL_PROXY_TOKEN_ID": "wk-42", "MODAL_PROXY_TOKEN_SECRET": "ws-42"}
+    assert "Hello world!" in lured(home, "modal:plain", secrets, {"MODAL_BASE_URL": server.url})
+    assert not any("-42" in v for v in server.requests[-1].headers.values())
 
 
 @pytest.mark.parametrize("field", ["base_url", "native_url"])
