@@ -1,41 +1,44 @@
-"""Writes docs/reference.md from the code: options, verbs, providers, errors, Python names.
+"""Writes what the code knows into the documents: all of reference.md, and the tables of providers.md below its mark.
 
-`--check` fails when the page is not what the code says.
+`--check` fails when a page is not what the code says.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from fmnb import errors
+from fmnb import catalog, errors
 from fmnb._names import PUBLIC, load
+from fmnb.config import read_toml
 from fmnb.magics.line import VERBS
 from fmnb.magics.options import CLASHES, OPTIONS, _spoken
 from fmnb.providers import profiles
+from fmnb.providers.profiles import Profile
 
-PAGE = Path(__file__).with_name("reference.md")
+FOLDER = Path(__file__).parent
+MARK = "<!-- From here on made from the code by `make docs`. -->"
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in rows])
 
 
-def page() -> str:
-    """The whole page."""
+def code(words: Iterable[str], between: str = ", ") -> str:
+    """Words in code marks."""
+    return between.join(f"`{w}`" for w in words)
+
+
+def reference() -> str:
+    """The whole of reference.md."""
     options = [(f"`{f'-{o.short}, ' if o.short else ''}--{o.long}{f' {o.value}' if o.value else ''}`", o.help) for o in OPTIONS]
     clashes = [(f"`{_spoken(a)}`" if "--" in _spoken(a) else _spoken(a), _spoken(b), why) for a, b, why in CLASHES]
     verbs = [(f"`%fm {name}{f' {v.usage}' if v.usage else ''}`", v.help) for name, v in VERBS.items()]
-    living, ended = [], []
-    for name in profiles.names(ended=True):
-        p = profiles._built_in()[name]
-        if p.ended:
-            ended.append((name, p.ended, p.successor))
-        else:
-            living.append((f"`{name}:`", p.label, p.base_url or "your own", ", ".join(f"`{k}`" for k in p.key_env) or "none", p.notes))
     kinds = [
         (f"`{n}`", (inspect.getdoc(c) or "").split("\n")[0])
         for n, c in vars(errors).items()
@@ -44,10 +47,9 @@ def page() -> str:
     names = []
     for name in PUBLIC:
         value = load(PUBLIC[name])
-        signature = str(inspect.signature(value)) if callable(value) else ""
-        names.append(
-            f"### `fm.{name}{signature if len(signature) < 160 and 'Exception' not in signature else '(...)'}`\n\n{inspect.getdoc(value) or ''}"
-        )
+        names.append(f"### `fm.{name}{_signature(value)}`\n\n{inspect.getdoc(value) or ''}")
+        if inspect.isclass(value) and (members := list(_members(value))):
+            names.append("\n".join(members))
     return "\n\n".join(
         [
             "# Reference",
@@ -61,11 +63,7 @@ def page() -> str:
             "## `%fm`: verbs",
             table(("verb", "what it does"), verbs),
             "## Providers",
-            "Names are `provider:model`. Keys are looked for in the variables in this order, then where `%fm key set` put them. "
-            "Only services on this machine and `echo:` can be tried without a key; none of the hosted rows has been tried against the real service yet.",
-            table(("name", "service", "address", "keys", "notes"), living),
-            "### Services that ended",
-            table(("name", "what happened", "instead"), ended),
+            "The services, their keys and interfaces, and how to add your own: [providers](providers.md).",
             "## Errors",
             "Each can be caught as `fm.FmnbError`, or by its own name from `fmnb.errors`.",
             table(("error", "when"), kinds),
@@ -76,10 +74,95 @@ def page() -> str:
     )
 
 
+def _signature(value: object) -> str:
+    """How it is called; short, or not at all."""
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(value))) if callable(value) else ""
+    return text if len(text) < 160 and "Exception" not in text else "(...)"
+
+
+def _members(kind: type) -> Iterator[str]:
+    """A line for each method and property that a class describes."""
+    for name, member in vars(kind).items():
+        plain = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
+        said = (inspect.getdoc(plain) or "").split("\n\n")[0].replace("\n", " ")
+        if name.startswith("_") or not said or not (inspect.isfunction(plain) or isinstance(plain, property)):
+            continue
+        call = re.sub(r"^\((self|cls)(, )?", "(", _signature(plain)) if inspect.isfunction(plain) else ""
+        yield f"- `.{name}{call}` {said}"
+
+
+def providers() -> str:
+    """The tables of providers.md."""
+    known = profiles._built_in()
+    living = [known[n] for n in sorted(known) if not known[n].ended]
+    here = [p for p in living if p.local]
+    own = [p for p in living if not p.host and p.slow]
+    hosted = [p for p in living if p not in here and p not in own]
+    posts = read_toml(Path(catalog.__file__).with_name("signposts.toml"))
+    return "\n\n".join(
+        [
+            MARK,
+            "## Hosted services",
+            "*Keys* are looked for in this order, then where `%fm key set` put them. *Interfaces*: the usual one first. "
+            '*Sees*: "some" has models that are known to read images, "no" has none; where nothing stands the model decides. '
+            "`%fm models vision NAME` lists those that are known.",
+            table(("name", "service", "where", "keys", "interfaces", "also makes", "sees", "notes"), map(_hosted, hosted)),
+            "## Servers on this machine",
+            "Found on their usual ports, without a key. A variable names another address; the key is for a server that was started with one.",
+            table(("name", "server", "usual address", "another address", "key", "interfaces", "start it"), map(_here, here)),
+            "## Endpoints that you host",
+            "Set the first variable to your endpoint's address (the part before `/chat/completions`; `/v1` is added to a bare one). "
+            "Keys and headers go to that address alone. A first answer may wait for a container, and the cell says so.",
+            table(("name", "platform", "address", "keys", "further headers", "notes"), map(_own, own)),
+            "## Services that ended",
+            table(
+                ("name", "what happened", "instead"),
+                [(f"`{n}`", f"{p.title}: {p.ended}.", p.successor) for n, p in sorted(known.items()) if p.ended],
+            ),
+            "## Names that are no model",
+            "Typed as a model, they say what they are and where the way goes on.",
+            table(
+                ("name", "also", "what it is", "here"),
+                [(f"`{n}`", code(r.get("also", ())), f"{r['title']}.", r["todo"]) for n, r in posts.items()],
+            ),
+            "",
+        ]
+    )
+
+
+def _hosted(p: Profile) -> tuple[str, ...]:
+    own = code(p.base_url_env, " or ")
+    where = ", or ".join(filter(None, (f"`{p.usual_host}`", own))) if p.usual_host else f"your own: {own}"
+    makes = [w for w, has in (("vectors", p.embeds), ("pictures", p.image_models), ("videos", p.video_models)) if has]
+    sees = "no" if not p.images else "some" if p.vision_models else ""
+    return f"`{p.name}:`", p.label, where, code(p.key_env), _interfaces(p), ", ".join(makes), sees, p.notes
+
+
+def _interfaces(p: Profile) -> str:
+    """The interfaces a service has, the usual one first; none where all its models make pictures and videos."""
+    return "" if "*" in p.video_models else code(dict.fromkeys((p.api, *p.served)))
+
+
+def _here(p: Profile) -> tuple[str, ...]:
+    start = p.start_hint.partition("? Start it ")[2]
+    return f"`{p.name}:`", p.label, f"`{p.base_url}`", code(p.base_url_env, " or "), code(p.key_env), _interfaces(p), start
+
+
+def _own(p: Profile) -> tuple[str, ...]:
+    headers = ", ".join(f"`{h}` from `{variable}`" for h, variable in p.header_env.items())
+    return f"`{p.name}:`", p.label, code(p.base_url_env), code(p.key_env) or "none", headers, p.notes
+
+
+def pages() -> dict[Path, str]:
+    """Each page this file writes, as it should be. What stands above the mark of providers.md is written by hand."""
+    page = FOLDER / "providers.md"
+    head = page.read_text("utf-8").partition(MARK)[0] if page.exists() else ""
+    return {FOLDER / "reference.md": reference(), page: head + providers()}
+
+
 if __name__ == "__main__":
-    text = page()
-    if "--check" in sys.argv:
-        if not PAGE.exists() or PAGE.read_text("utf-8") != text:
-            sys.exit("docs/reference.md is not what the code says: run `make docs`.")
-    else:
-        PAGE.write_text(text, "utf-8")
+    for path, text in pages().items():
+        if "--check" not in sys.argv:
+            path.write_text(text, "utf-8")
+        elif not path.exists() or path.read_text("utf-8") != text:
+            sys.exit(f"docs/{path.name} is not what the code says: run `make docs`.")

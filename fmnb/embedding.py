@@ -41,15 +41,21 @@ def embed(
     cache: bool = True,
     sinks: Sequence[Sink] | None = None,
 ) -> Array:
-    """Vectors of texts, as a float32 array of shape (texts, width); of a single text, (width,).
+    """Vectors of texts: a numpy array of float32, one row a text; of a single text one vector.
 
-    `model` is a name (`"openai:text-embedding-3-small"`, `"hf:org/name"`); without one it is
-    `default.embed` of the settings, else `minilm` on this machine. `quant="int8"` makes them
-    about twice as fast here, at a small loss. `dimensions` asks a service for shorter ones.
-    The same text is never made twice, nor paid for twice, unless `cache=False`. What was made
-    before an interrupt or an error is kept for the next time.
+    `texts` is a text, a list, a Series or an array of texts. `model` is a name
+    (`"openai:text-embedding-3-small"`, `"hf:org/name"`); without one it is `embed` of the
+    settings' `[default]`, else `minilm` on this machine (`%fm pull minilm` brings it once).
+    `quant="int8"` makes them about twice as fast here, at a small loss. `dimensions` asks a
+    service for shorter ones. The same text is never made twice, nor paid for twice, unless
+    `cache=False`. What was made before an interrupt or an error is kept for the next time.
 
-    Raises UsageError for what is no text, and the errors of a call.
+        v = fm.embed(["a small dog", "a puppy", "the price of oil"])
+        v.shape      # (3, 384)
+        v @ v.T      # how alike they are: minilm's vectors have length 1
+
+    Raises UsageError for what is no text, NotPulledError for weights that are not here, and
+    the errors of a call.
 
     >>> from fmnb.errors import UsageError
     >>> try: embed([1, 2])

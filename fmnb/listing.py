@@ -24,12 +24,15 @@ LOG_COLUMNS = ("run", "when", "model", "prompt", "text", "finish", "error", "sec
 def models(query: str = "", *, ask: bool = True) -> Rows:
     """Which models can be named, and what each needs.
 
-    Every word of `query` must fit: `local`, `ready`, `free`, `vision`, `image`, `embed`,
-    `<4GB` (on disk), `>100k` (context), or any part of a name, licence or provider. Without
-    words the best known models of each service are listed; with words all that its own list
-    or the price table has. With `ask`, servers on this machine and services with a key are
-    asked for their lists, within a second in all; what could not be asked is said. Prices are
-    US dollars per million tokens.
+    Every word of `query` must fit: `local`, `hosted`, `ready`, `loaded`, `free`, `vision`,
+    `image`, `video`, `embed`, `chat`, `base`, `<4GB` (on disk), `>100k` (context), or any part
+    of a name, licence or provider. Without words the best known models of each service are
+    listed; with words all that its own list or the price table has. With `ask`, servers on
+    this machine and services with a key are asked for their lists, within a second in all;
+    what could not be asked is said.
+
+    `ready` is yes, loaded, locked or what to do first; prices are US dollars per million
+    tokens, sizes bytes; `source` says where the facts come from. `.df` is a DataFrame.
 
     >>> [r["model"] for r in models("echo", ask=False)]
     ['echo:']

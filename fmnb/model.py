@@ -22,9 +22,10 @@ def ask(prompt: Any, model: Any = None, *, sinks: Sequence[Sink] = (), **options
     """Ask one model and return its answer.
 
     `prompt` is text, sent as it is, or an `fm.Prompt`, whose `{{ }}` are filled from
-    `values=`. `model` is a name (`"openai:gpt-5-mini"`), an alias, an `fm.Model`, or None
-    for the model in force. Options are those of `%%fm`: system, temperature, max_tokens,
-    seed, stop, params, format, schema, attach, cache, replay_only.
+    `values=`. `model` is a name (`"openai:gpt-5-mini"`), an alias, an `fm.Model`, a function
+    or another object that answers, or None for the model in force. Options are those of
+    `%%fm`: system, temperature, max_tokens, seed, stop, params (a dict for `-p`), format,
+    schema, attach, api, quant, dtype, cache, replay_only.
 
     Raises a FmnbError leaf when the call fails; its `response` holds partial text.
 
@@ -97,6 +98,9 @@ def stream(prompt: Any, model: Any = None, **options: Any) -> Stream:
 class Model:
     """A model with options of its own, to ask again and again.
 
+    `name` is what `%%fm` takes, or an object that answers; `defaults` are options of `fm.ask`,
+    and a call's own options beat them. Nothing is loaded or sent before the first question.
+
     >>> Model("echo:", temperature=0).ask("hello").text
     'hello'
     """
@@ -124,11 +128,22 @@ class Model:
         return stream(prompt, self, **{**self.defaults, **options})
 
     def as_langchain(self) -> Any:
-        """This model as a LangChain `BaseChatModel`. Needs langchain-core."""
+        """This model as a LangChain chat model, for chains of yours. Needs langchain-core.
+
+            chain = prompt | fm.Model("openai:gpt-5-mini", temperature=0).as_langchain()
+
+        It streams and counts tokens; its calls are in fmnb's log, cache, budget and tape.
+        Messages may hold text and pictures; tools are not carried.
+        """
         return load("fmnb.bridges:langchain")(self)
 
     def as_llamaindex(self) -> Any:
-        """This model as a LlamaIndex `LLM`. Needs llama-index-core."""
+        """This model as a LlamaIndex LLM, for engines of yours. Needs llama-index-core.
+
+            engine = index.as_query_engine(llm=fm.Model("openai:gpt-5-mini").as_llamaindex())
+
+        The rest is as with `as_langchain`.
+        """
         return load("fmnb.bridges:llamaindex")(self)
 
     def __repr__(self) -> str:

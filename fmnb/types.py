@@ -208,7 +208,8 @@ class Response:
     `model` is the one that answered, `asked` the one that was named; `seconds` is the
     whole time, `first_token_seconds` until the first text; `source` is live, cached,
     replayed or stale; `finish` is stop, length, tool_calls, content_filter, cancelled or error.
-    `media` are pictures (Image) and videos (File) that the model made.
+    `media` are pictures (Image) and videos (File) that the model made: `image` opens the
+    first, `save` writes them all.
     """
 
     text: str
@@ -264,7 +265,7 @@ class Response:
 
     @property
     def image(self) -> Any:
-        """The first picture as a PIL image; its `info` says how it was made.
+        """The first picture as a PIL image (needs pillow); its dict `info` says how it was made.
 
         Raises UsageError when the answer holds no picture (ask with `format="image"`).
         """
@@ -292,9 +293,12 @@ class Response:
     def save(self, path: str | Path, *, overwrite: bool = False) -> list[Path]:
         """Write the pictures and videos as they came; gives the files written.
 
-        Several become name-1, name-2, ...; a name without an ending gets the right one. A PNG
-        also carries model, prompt, seed, run and date as texts. Raises UsageError when a file is
-        there already, when the name says another kind, or when there is nothing to write.
+            answer.save("cat.png")
+
+        Several become cat-1.png, cat-2.png, ...; a name without an ending gets the right one.
+        A PNG also carries model, prompt, seed, run and date as texts. Raises UsageError when a
+        file is there already (unless `overwrite`), when the name says another kind than came,
+        or when there is nothing to write.
         """
         if not self.media:
             raise UsageError("This answer holds no picture or video", todo=_ASK)

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 
 import fmnb
+from fmnb import config
 from fmnb._names import PUBLIC, load
 from fmnb.magics.line import VERBS
 from fmnb.magics.options import OPTIONS
+from fmnb.providers import profiles
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / n for n in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
 
 
-def test_the_reference_is_made_from_this_code():
+def test_what_is_made_from_this_code_is_up_to_date():
     done = subprocess.run([sys.executable, ROOT / "docs/make.py", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -26,6 +28,44 @@ def test_links_to_files_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
         if not target.startswith(("http://", "https://")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.S), re.M)
+    return {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_to_a_place_in_a_page_find_it(page):
+    for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)]+)\)", page.read_text()):
+        other = page.parent / target if target else page
+        assert anchor in _anchors(other), f"{page.name} links to {target}#{anchor}"
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    linked = set(re.findall(r"\]\(([^)#\s]+)", (ROOT / "README.md").read_text()))
+    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= linked
+    assert {f"notebooks/{book.name}" for book in (ROOT / "notebooks").glob("[0-9]*.ipynb")} <= linked
+
+
+@pytest.mark.parametrize("name", profiles.names(ended=True))
+def test_every_provider_is_in_the_page_of_providers(name):
+    assert re.search(rf"^\| `{name}:?` \|", (ROOT / "docs/providers.md").read_text(), re.M)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_settings_that_a_page_shows_can_be_used(page, home):
+    for block in re.findall(r"```toml\n(.*?)```", page.read_text(), re.S):
+        (home / "fmnb.toml").write_text(block)
+        shown = config.settings().get("provider", {})
+        assert [profiles.profile(name).name for name in shown] == list(shown)
+
+
+def test_the_fields_that_the_page_of_providers_explains_exist():
+    text = (ROOT / "docs/providers.md").read_text().partition("| field | meaning |")[2].partition("\n\n")[0]
+    named = {f for row in text.splitlines() for f in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+    assert named and named <= set(profiles._FIELDS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -41,6 +81,7 @@ def test_every_option_and_verb_a_page_names_exists(page):
         "--remove",
         "--check",
         "--help",
+        "--local",
     }
     lines = [line for line in text.splitlines() if "%fm" in line]
     for flag in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", "\n".join(lines)):
