@@ -6,6 +6,7 @@ the hub's own hash before it gets a record.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import threading
@@ -14,8 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from .._require import require
+from ..config import set_here
 from ..engines import host
 from ..errors import ConnectionFailedError, DownloadError, FmnbError, ModelError, UnknownModelError, UsageError
 from ..events import Event, Notice, Progress
@@ -23,6 +26,7 @@ from . import pipelines, weights
 from .weights import Source
 
 Put = Callable[[Event], None]
+_USUAL = ("huggingface.co", "hf.co")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # What a model that is no GGUF file consists of: its description, its tokenizer, how it sees or makes vectors; then its weights.
 _PLAIN = re.compile(
@@ -53,7 +57,7 @@ def offer(s: Source) -> Offer:
     """Ask the hub what pulling `s` would bring. Raises as `fetch_hub` does."""
     hub = require("huggingface_hub", "all", "to reach the hub")
     try:
-        info = hub.HfApi().model_info(s.name, revision=s.version or None, files_metadata=True)
+        info = hub.HfApi(token=token(hub)).model_info(s.name, revision=s.version or None, files_metadata=True)
         sizes = {f.rfilename: f.size or 0 for f in info.siblings or ()}
         if _is_pipeline(s, list(sizes)):
             parts = sorted({n.partition("/")[0] for n in sizes if "/" in n})
@@ -67,6 +71,13 @@ def offer(s: Source) -> Offer:
     return Offer(tuple((n, sizes[n]) for n in names), (info.card_data or {}).get("license", "") or "", bool(info.gated), info.sha)
 
 
+def token(hub: Any) -> bool | None:
+    """What to give the client as its token: False, so that none is sent, where a notebook named the hub and somebody else the token."""
+    own = [n for n in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if os.environ.get(n)]
+    lured = set_here("HF_ENDPOINT") and not (own and all(map(set_here, own)))  # a token in a file is never the notebook's
+    return False if lured and urlsplit(hub.constants.ENDPOINT).hostname not in _USUAL else None
+
+
 class Stopped(Exception):
     """The user closed the stream; leaves the client's code from within its progress bar."""
 
@@ -76,13 +87,13 @@ def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
     hub = require("huggingface_hub", "all", "to reach the hub")
     revision = s.version or None
     try:
-        info = hub.HfApi().model_info(s.name, revision=revision)
+        info = hub.HfApi(token=token(hub)).model_info(s.name, revision=revision)
         licence = (info.card_data or {}).get("license", "") or ""
         names = [f.rfilename for f in info.siblings or ()]
         names = _pipeline(hub, s, names, info.sha, folder) if _is_pipeline(s, names) else _choose(s, names)
         if licence and weights.known_of(s) is None:
             put(Notice(kind="note", text=f"licence: {licence}"))
-        plans = [hub.hf_hub_download(s.name, n, revision=info.sha, local_dir=folder, dry_run=True) for n in names]
+        plans = [hub.hf_hub_download(s.name, n, revision=info.sha, local_dir=folder, token=token(hub), dry_run=True) for n in names]
         total = sum(p.file_size for p in plans)
         free = shutil.disk_usage(folder.parent).free
         missing = sum(p.file_size for p in plans if p.will_download)
@@ -95,7 +106,7 @@ def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
         done = 0
         for name, plan in zip(names, plans, strict=True):
             bar = _bar(hub, put, stop, done, total)
-            hub.hf_hub_download(s.name, name, revision=info.sha, local_dir=folder, tqdm_class=bar)
+            hub.hf_hub_download(s.name, name, revision=info.sha, local_dir=folder, token=token(hub), tqdm_class=bar)
             _check(hub, s, name, info.sha, folder / name, licence, put, stop)
             done += plan.file_size
     except (Stopped, FmnbError):
@@ -115,7 +126,7 @@ def _is_pipeline(s: Source, names: list[str]) -> bool:
 
 def _pipeline(hub: Any, s: Source, names: list[str], revision: str, folder: Path) -> list[str]:
     """The files of a repository that holds a picture-making pipeline: 16-bit weights where a graphics card will run them."""
-    index = hub.hf_hub_download(s.name, pipelines.INDEX, revision=revision, local_dir=folder)
+    index = hub.hf_hub_download(s.name, pipelines.INDEX, revision=revision, local_dir=folder, token=token(hub))
     chosen = pipelines.files_of(names, pipelines.parts_of(weights.read_json(Path(index))), host.has_gpu())
     if not any(n.endswith(".safetensors") for n in chosen):
         raise ModelError(
@@ -165,7 +176,7 @@ def _check(hub: Any, s: Source, name: str, revision: str, file: Path, licence: s
             put(Progress(stage="checking", done=done, total=size, unit="bytes"))
 
     digest = weights.sha256(file, progress)
-    etag = hub.get_hf_file_metadata(hub.hf_hub_url(s.name, name, revision=revision)).etag or ""
+    etag = hub.get_hf_file_metadata(hub.hf_hub_url(s.name, name, revision=revision), token=token(hub)).etag or ""
     row = weights.known_of(s)
     expected = row.sha256 if row and row.sha256 else etag if _SHA256.fullmatch(etag) else digest
     if digest != expected:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._require import require
+from .hub import token
 
 _EXPAND = ["downloads", "likes", "gated", "pipeline_tag", "tags", "safetensors", "gguf", "siblings", "usedStorage", "library_name"]
 
@@ -47,7 +48,9 @@ def search(query: str, task: str = "", limit: int = 20) -> HubSearch:
         return HubSearch(trouble="offline: HF_HUB_OFFLINE is set")
     hub = require("huggingface_hub", "all", "to search the hub")
     try:
-        found = hub.HfApi().list_models(search=query or None, pipeline_tag=task or None, sort="downloads", limit=limit, expand=_EXPAND)
+        found = hub.HfApi(token=token(hub)).list_models(
+            search=query or None, pipeline_tag=task or None, sort="downloads", limit=limit, expand=_EXPAND
+        )
         return HubSearch(tuple(_model(m) for m in found))
     except Exception as e:  # the client raises its own, httpx's and the system's; a search is a convenience
         return HubSearch(trouble=f"the hub cannot be reached: {type(e).__name__}")

@@ -15,6 +15,7 @@ from typing import Any
 from .._imaging import Wanted
 from .._loop import worker
 from .._require import require
+from ..config import set_here
 from ..errors import BadRequestError, CallTimeoutError, FmnbError, KeyRefusedError
 from ..events import Event, Media, Notice, Progress
 from . import client
@@ -22,6 +23,7 @@ from .images import ending, fault, makes, media, not_acted_on
 from .profiles import Profile
 
 _ROUTER = "router.huggingface.co"
+_HUB = "https://huggingface.co"
 _KNOWN = {"size", "steps", "guidance", "negative", "seed", "n"}
 
 
@@ -65,6 +67,12 @@ def _call(p: Profile, model: str, asked: Wanted, secret: str, video: bool, numbe
         if not secret.startswith("hf_"):  # the client would send any other key to the provider itself
             raise KeyRefusedError(
                 f"{p.label} takes its own keys alone", seen="a key that does not begin with hf_", todo="Set HF_TOKEN to a token of the hub."
+            )
+        if set_here("HF_ENDPOINT") and hub.constants.ENDPOINT != _HUB:  # the client asks it who serves the model, and tells it the token
+            raise KeyRefusedError(
+                f"{p.label} is not asked where a cell has named another hub",
+                seen=f"HF_ENDPOINT={hub.constants.ENDPOINT}",
+                todo="Set HF_ENDPOINT before Jupyter starts, if you trust that hub.",
             )
         maker = hub.InferenceClient(provider=provider or "auto", api_key=secret, timeout=p.read_timeout)
     else:

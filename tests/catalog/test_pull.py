@@ -50,6 +50,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.stall = threading.Event()
         self.stalled = threading.Event()
         self.asked: list[tuple[str, str | None]] = []
+        self.tokens: set[str] = set()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -66,6 +67,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         path = self.path.split("?")[0]
         server = self.server
+        server.tokens.add(self.headers.get("Authorization", ""))
         if self.command == "GET":
             server.asked.append((path, self.headers.get("Range")))
         if server.gated and "/resolve/" in path:
@@ -293,8 +295,9 @@ def hub(server, monkeypatch, home):
     file = f"/org/tiny/resolve/{'c' * 40}/a.gguf"
     server.files[file], server.etags[file] = MODEL, SHA
 
-    def run(source: str = "hf:org/tiny") -> str:
-        out = subprocess.run([sys.executable, "-c", HUB, source], capture_output=True, text=True, timeout=120, check=False)
+    def run(source: str = "hf:org/tiny", **then_set: str) -> str:
+        code = f"import os, fmnb; os.environ.update({then_set})\n{HUB}"
+        out = subprocess.run([sys.executable, "-c", code, source], capture_output=True, text=True, timeout=120, check=False)
         return out.stdout + out.stderr
 
     return run
@@ -331,6 +334,15 @@ def test_a_gated_repository_names_its_page_and_the_token(hub, server):
     server.gated = True
     out = hub()
     assert out.startswith("ModelError This model's licence must be accepted first") and "HF_TOKEN" in out and "/org/tiny" in out, out
+
+
+def test_a_hub_that_a_notebook_names_gets_no_token_of_whoever_started_it(hub, server, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_user_42")
+    monkeypatch.delenv("HF_ENDPOINT")
+    assert "PATH" in hub(HF_ENDPOINT=server.url) and server.tokens == {""}
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    weights.remove("hf:org/tiny")
+    assert "PATH" in hub() and "Bearer hf_of_the_user_42" in server.tokens
 
 
 def test_an_unknown_repository_is_unknown(hub):

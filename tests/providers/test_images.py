@@ -253,6 +253,16 @@ def test_a_provider_is_reached_through_the_router_alone(server, monkeypatch):
         run(model(server, "huggingface", "org/name:fal-ai", image_models=("org/*",)), ask())
 
 
+def test_a_hub_that_a_cell_names_is_not_asked_with_a_token(server, monkeypatch):
+    hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setattr(hub.constants, "ENDPOINT", server.url)  # what the client reads when it is imported
+    monkeypatch.setattr("fmnb.providers.images_huggingface._ROUTER", "127.0.0.1")
+    with pytest.raises(KeyRefusedError, match="named another hub"):
+        run(model(server, "huggingface", "org/name", image_models=("org/*",)), ask())
+    assert server.requests == []
+
+
 def test_a_cold_model_is_a_server_error(server):
     pytest.importorskip("PIL")
     with pytest.raises(ServerError):
