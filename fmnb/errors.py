@@ -256,7 +256,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 _SECRETS = re.compile(
-    r"(?i)(?:\b(?:sk|pk|rk|gsk|xai|hf|pplx|nvapi|tgp_v1|glpat|ghp|gho|AIza)[-_]?[A-Za-z0-9*_\-]{8,}"
+    r"(?i)(?:\b(?:sk|pk|rk|gsk|xai|hf|pplx|nvapi|tgp_v1|glpat|ghp|gho|AIza)[-_]?(?![A-Z_]+\b)[A-Za-z0-9*_\-]{8,}"
     r"|\bbearer\s+[^\s\"',;]{6,}"
     r"|(?:api[-_ ]?key|authorization|token|secret|password)[\"']?\s*[:=]\s*[\"']?[^\s\"',;]{6,})"
 )

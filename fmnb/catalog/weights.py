@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..config import models_dir, read_toml, shared_models_dirs
+from ..config import allowed, check_allowed, models_dir, read_toml, shared_models_dirs
 from ..errors import DownloadError, ModelError, NotPulledError, UnknownModelError, UsageError
 from . import pipelines
 
@@ -141,6 +141,21 @@ def known_of(source: Source) -> Known | None:
         if (source.scheme, source.name) == (theirs.scheme, theirs.name) and same_version and source.file in ("", theirs.file, row.file):
             return row
     return None
+
+
+def permitted(source: str) -> bool:
+    """Whether an administrator's locks let these weights be used: by their source, or by a short name of theirs."""
+    s = parse(source)
+    names = (str(s), *(alias for alias, row in _table().items() if parse(row.source) == s))
+    return allowed("providers", s.scheme) and any(allowed("models", name) for name in names)
+
+
+def check_permitted(source: str) -> None:
+    """Raise LockedError unless they are `permitted`."""
+    if not permitted(source):
+        s = parse(source)
+        check_allowed("providers", s.scheme)
+        check_allowed("models", str(s))
 
 
 def describe_size(source: str) -> str:

@@ -125,7 +125,7 @@ def _with_port(name: str) -> Profile | None:
         p = profile(name)
     except FmnbError:  # a row that cannot be used says so when it is used
         return None
-    return p if p.port is not None and p.local else None
+    return p if p.local and urlsplit(p.base_url).port is not None else None
 
 
 async def _ask(p: Profile, timeout: float) -> tuple[str, ...] | None:

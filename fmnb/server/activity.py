@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from typing import Any
 
@@ -68,16 +69,21 @@ def _light(event: Event) -> dict[str, Any]:
     return told
 
 
+def _prompt(p: Prompt) -> shapes.PromptRow:
+    return shapes.PromptRow(p.name or "", p.text, p.system, p.version)
+
+
 class PromptsHandler(Handler):
     """`GET prompts`; `PUT prompts/NAME`, `DELETE prompts/NAME` of the user's own folder."""
 
     @guarded
     async def get(self, name: str = "") -> None:
         """All saved prompts."""
-        found = await aside(list_prompts)
-        self.answer(
-            [{"name": p.name, "text": p.text, "system": p.system, "version": p.version} for p in found if not name or p.name == name]
-        )
+        if name:
+            check_name(name)
+            self.answer(_prompt(await aside(lambda: Prompt.load(name))))
+            return
+        self.answer([dataclasses.asdict(_prompt(p)) for p in await aside(list_prompts)])
 
     @guarded
     async def put(self, name: str = "") -> None:
@@ -85,7 +91,7 @@ class PromptsHandler(Handler):
         given = self.body(text=str, system=str)
         check_name(name)
         p = await aside(lambda: Prompt(given["text"], name=name, system=given["system"]).save(user=True))
-        self.answer(shapes.PromptRow(name, p.text, p.system, p.version))
+        self.answer(_prompt(p))
 
     @guarded
     async def delete(self, name: str = "") -> None:

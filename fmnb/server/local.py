@@ -16,7 +16,6 @@ from tornado.iostream import StreamClosedError
 
 from ..catalog import weights
 from ..catalog.resolve import forget_backends, source_of
-from ..config import check_allowed
 from ..events import ENDS, Cancelled, Event, Progress, Stamper, Started, emit, event_to_dict, new_run
 from ..pulling import events as pull_events
 from ..session import session
@@ -101,8 +100,7 @@ class PullHandler(Handler):
         if run:
             raise Refused(405, "A pull is begun without a run")
         source = await aside(lambda: source_of(_source(self.body(source=str)["source"])))
-        check_allowed("providers", source.partition(":")[0])
-        check_allowed("models", source)
+        weights.check_permitted(source)
         self.answer({"run": downloads.start(source)})
 
     @guarded
