@@ -7,48 +7,10 @@
  */
 
 import type { ISharedCell, ISharedCodeCell, ISharedNotebook } from '@jupyter/ydoc';
-import type { INotebookTracker } from '@jupyterlab/notebook';
-import type { Kernel } from '@jupyterlab/services';
-import { followComms } from './comms';
-import { PROTOCOL } from './types';
 
-const TARGET = 'fmnb.front';
 const KEY = 'fmnb';
 
-type Order = { protocol: number; do?: string; cell?: string; code?: string };
 type Mark = { proposal_of?: string; proposal?: string };
-
-/** Listens to every notebook's kernel. */
-export function obeyKernels(tracker: INotebookTracker): void {
-  followComms(tracker, TARGET, (comm, kernel) => {
-    comm.onMsg = ({ content }) => {
-      const order = content.data as unknown as Order;
-      if (order.protocol !== PROTOCOL) {
-        complain(order.protocol);
-      } else if (order.do === 'propose' && order.cell && order.code !== undefined) {
-        const notebook = notebookOf(tracker, kernel, order.cell);
-        if (notebook) {
-          propose(notebook, order.cell, order.code);
-        }
-      }
-    };
-    comm.send({ ready: true, protocol: PROTOCOL });
-  });
-}
-
-function complain(theirs: number): void {
-  const older = theirs < PROTOCOL ? 'where the kernel runs' : 'where JupyterLab runs';
-  console.warn(`fmnb: the kernel speaks protocol ${theirs}, this page ${PROTOCOL}. Upgrade fmnb ${older} and reload the page.`);
-}
-
-/** The open notebook on this kernel that holds the cell. */
-function notebookOf(tracker: INotebookTracker, kernel: Kernel.IKernelConnection, cell: string): ISharedNotebook | undefined {
-  const panel = tracker.find(
-    ({ sessionContext, context }) =>
-      sessionContext.session?.kernel?.id === kernel.id && context.model.sharedModel.cells.some(c => c.id === cell)
-  );
-  return panel?.context.model.sharedModel;
-}
 
 /** Put `code` below `cell`, in place of an earlier proposal of that cell that nobody has edited. One step to undo. */
 export function propose(notebook: ISharedNotebook, cell: string, code: string): void {

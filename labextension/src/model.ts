@@ -1,0 +1,311 @@
+/**
+ * The one state of the panel, button, status item and picker. Views read it and call it; it asks
+ * the server and the kernels. Knows nothing of React.
+ *
+ *     catalogue    which models there are, searched and ticked         (catalogue.ts)
+ *     notebooks    the notebook in front and its choice                (notebooks.ts)
+ *     kernels      what kernels with fmnb say                          (kernels.ts)
+ *     runs         what goes on, folded from events                    (fold.ts)
+ */
+
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import { Signal, type ISignal } from '@lumino/signaling';
+import { NoServerSide, trouble, type Api } from './api';
+import { Catalogue } from './catalogue';
+import { fold, live, lost, type Run } from './fold';
+import type { Kernels, Stopped } from './kernels';
+import { known, type Known } from './names';
+import { chosenIn, choose, type Notebooks } from './notebooks';
+import { PROTOCOL, type About, type Event, type Trouble } from './types';
+
+const STALE = 60_000; // ms after which the catalogue is asked again when the panel comes to the front
+const KEEP = 200; // runs that are remembered once they have ended
+
+/** Which model a cell without a name asks, who says so, and what must be done before it answers. */
+export interface Standing extends Known {
+  model: string;
+  by: string;
+  odd: string;
+}
+
+export class SidebarModel {
+  readonly catalogue: Catalogue;
+
+  constructor(
+    readonly api: Api,
+    readonly notebooks: Notebooks,
+    readonly kernels: Kernels
+  ) {
+    this.catalogue = new Catalogue(api);
+    notebooks.told.connect((_, panel) => kernels.tell(panel));
+    notebooks.changed.connect(() => this._changed.emit());
+    kernels.changed.connect(() => this._changed.emit());
+    kernels.event.connect((_, { kernel, event }) => this.take(event, kernel));
+    kernels.lost.connect((_, kernel) => this.lose(kernel));
+    this.catalogue.changed.connect(() => this._changed.emit());
+  }
+
+  /** The server side: what it says of itself, or why it is not there. */
+  about: About | null = null;
+  absent = false;
+  serverTrouble: Trouble | null = null;
+
+  /** What could not be done last; shown until it is dismissed or something else is done. */
+  trouble: Trouble | null = null;
+  /** What was done last, for who cannot see it. */
+  said = '';
+
+  /** Which view is in front, an id of `views/tabs.ts`. */
+  tab = 'models';
+  compact = false;
+  askOnOpen = true;
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** Runs came or went on. Apart from `changed`, since it is heard several times a second. */
+  get runsChanged(): ISignal<this, void> {
+    return this._runsChanged;
+  }
+
+  /** Runs by id, the newest last. */
+  get runs(): ReadonlyMap<string, Run> {
+    return this._runs;
+  }
+
+  /** The kernel that runs it, "" for the server. */
+  homeOf(run: string): string {
+    return this.homes.get(run) ?? '';
+  }
+
+  get notebook(): NotebookPanel | null {
+    return this.notebooks.current;
+  }
+
+  /** How things stand for a notebook, in the order of the grammar: what the kernel says, else what its metadata says, else the default. */
+  standing(panel = this.notebook): Standing {
+    const { model: chosen, odd } = panel ? chosenIn(panel) : { model: '', odd: '' };
+    const kernel = this.kernels.of(panel)?.state;
+    const [model, by] = kernel?.model
+      ? [kernel.model, kernel.by]
+      : chosen
+        ? [chosen, 'this notebook']
+        : this.about?.default_model
+          ? [this.about.default_model, 'default']
+          : ['', ''];
+    return { model, by, odd, ...(model ? this.knownAs(model) : { todo: '', locked: false }) };
+  }
+
+  /** How a name stands on this machine; the first question about one that is not listed asks the server. */
+  knownAs(name: string): Known {
+    const entries = this.catalogue.known;
+    if (!entries.has(name) && this.catalogue.asked && !this.lookedFor.has(name)) {
+      this.lookedFor.set(name, false);
+      void this.catalogue.lookFor(name).then(
+        () => (this.lookedFor.set(name, true), this._changed.emit()),
+        () => this.lookedFor.delete(name)
+      );
+    }
+    return known(name, entries, this.lookedFor.get(name) === true);
+  }
+
+  /** The panel came to the front: who is the server, and is the list still fresh? */
+  async open(): Promise<void> {
+    if (!this.about) {
+      await this.meet();
+    }
+    if (this.about && Date.now() - this.catalogue.asked > STALE) {
+      await this.catalogue.refresh(this.askOnOpen);
+    }
+  }
+
+  /** Ask everything anew. */
+  async refresh(): Promise<void> {
+    await this.meet();
+    if (this.about) {
+      this.lookedFor.clear();
+      await this.catalogue.refresh(true);
+    }
+  }
+
+  show(tab: string): void {
+    if (tab !== this.tab) {
+      this.tab = tab;
+      this._changed.emit();
+    }
+  }
+
+  set(values: Partial<Pick<SidebarModel, 'compact' | 'askOnOpen'>>): void {
+    Object.assign(this, values);
+    this._changed.emit();
+  }
+
+  /** "Use in this notebook": its metadata holds the name, its kernel obeys at the next cell. "" takes it back. */
+  use(model: string): void {
+    if (this.notebook) {
+      choose(this.notebook, model);
+      this.say(model ? `${model} is this notebook’s model` : 'This notebook names no model now');
+    }
+  }
+
+  /** "Default everywhere": the user's settings hold the name. "" takes it back. */
+  setDefault(model: string): Promise<void> {
+    return this.attempt(async () => {
+      await this.api.setDefault(model);
+      this.about = this.about && { ...this.about, default_model: model };
+      this.say(model ? `${model} is the default everywhere` : 'There is no default model now');
+    });
+  }
+
+  /** Bring weights to the server's machine; its run shows among the others. */
+  pull(source: string): Promise<void> {
+    return this.attempt(async () => {
+      this.listen();
+      await this.api.pull(source);
+      this.say(`Downloading ${source}`);
+    });
+  }
+
+  /** Stop a run: a download of the server, or a call of a kernel. */
+  async stop(run: string): Promise<Stopped | undefined> {
+    const kernel = this.homeOf(run);
+    let how: Stopped | undefined;
+    await this.attempt(async () => {
+      if (!kernel) {
+        await this.api.stopPull(run);
+        return;
+      }
+      how = await this.kernels.stop(kernel, run);
+      if (how === 'interrupted') {
+        this.say('This kernel cannot stop one run alone: the whole cell was interrupted');
+      }
+    });
+    return how;
+  }
+
+  /** Hear of downloads for as long as the page lives; twice is once. */
+  listen(): void {
+    if (!this.ear) {
+      this.ear = new AbortController();
+      void this.hear(this.ear.signal);
+    }
+  }
+
+  /** Do something that may fail; its failure is shown in the panel, never thrown. */
+  async attempt(work: () => Promise<void>): Promise<void> {
+    this.trouble = null;
+    try {
+      await work();
+    } catch (e) {
+      this.trouble = trouble(e);
+    }
+    this._changed.emit();
+  }
+
+  dismiss(): void {
+    this.trouble = null;
+    this._changed.emit();
+  }
+
+  say(what: string): void {
+    this.said = what;
+    this._changed.emit();
+  }
+
+  /** Take in one event of a run; `kernel` is "" for the server's. */
+  take(event: Event, kernel = ''): void {
+    const before = this._runs.get(event.run);
+    const now = fold(before, event);
+    if (now === before) {
+      return;
+    }
+    this._runs.set(event.run, now);
+    this.homes.set(event.run, kernel);
+    this.prune();
+    this._runsChanged.emit();
+    if (!live(now) && now.kind === 'download' && now.standing === 'finished') {
+      void this.catalogue.refresh(false);
+    }
+  }
+
+  dispose(): void {
+    this.ear?.abort();
+    this.catalogue.dispose();
+    Signal.clearData(this);
+  }
+
+  private async meet(): Promise<void> {
+    this.absent = false;
+    this.serverTrouble = null;
+    try {
+      const about = await this.api.about();
+      if (about.protocol === PROTOCOL) {
+        this.about = about;
+      } else {
+        const side = about.protocol < PROTOCOL ? 'where Jupyter Server runs and restart it' : 'where JupyterLab runs and reload this page';
+        this.serverTrouble = {
+          what: 'Page and server speak different versions of fmnb',
+          seen: `${PROTOCOL} and ${about.protocol}`,
+          todo: `Upgrade fmnb ${side}.`,
+          upgrade: side
+        };
+      }
+    } catch (e) {
+      this.absent = e instanceof NoServerSide;
+      this.serverTrouble = trouble(e);
+    }
+    if (this.serverTrouble) {
+      this.about = null;
+    }
+    this._changed.emit();
+  }
+
+  /** One connection, opened again when it breaks, more slowly each time. */
+  private async hear(signal: AbortSignal): Promise<void> {
+    for (let pause = 1000; !signal.aborted; pause = Math.min(2 * pause, 60_000)) {
+      try {
+        for await (const event of this.api.events(signal)) {
+          pause = 1000;
+          this.take(event);
+        }
+      } catch (e) {
+        if (e instanceof NoServerSide) {
+          break;
+        }
+      }
+      await new Promise(done => setTimeout(done, pause));
+    }
+    this.ear = undefined;
+  }
+
+  private lose(kernel: string): void {
+    for (const [id, run] of this._runs) {
+      if (this.homes.get(id) === kernel && live(run)) {
+        this._runs.set(id, lost(run, 'its kernel was restarted'));
+      }
+    }
+    this._runsChanged.emit();
+  }
+
+  private prune(): void {
+    let ended = [...this._runs.values()].filter(r => !live(r)).length;
+    for (const [id, run] of this._runs) {
+      if (ended <= KEEP) {
+        return;
+      }
+      if (!live(run)) {
+        this._runs.delete(id);
+        this.homes.delete(id);
+        ended--;
+      }
+    }
+  }
+
+  private _runs = new Map<string, Run>();
+  private homes = new Map<string, string>();
+  private lookedFor = new Map<string, boolean>();
+  private ear?: AbortController;
+  private _changed = new Signal<this, void>(this);
+  private _runsChanged = new Signal<this, void>(this);
+}

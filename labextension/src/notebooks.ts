@@ -1,0 +1,84 @@
+/** Notebooks: the choice in their metadata, and cells put into them where everybody sees them. */
+
+import { NotebookActions, type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import { Signal, type ISignal } from '@lumino/signaling';
+import { oddity } from './names';
+
+const KEY = 'fmnb';
+
+/** What a notebook's metadata says: a model's name ("" for none), or why what is there is none. */
+export type Chosen = { model: string; odd: string };
+
+export function chosenIn(panel: NotebookPanel): Chosen {
+  const ours = panel.model?.getMetadata(KEY) as { model?: unknown } | undefined;
+  const odd = oddity(ours?.model);
+  return { model: odd ? '' : ((ours?.model as string | undefined) ?? ''), odd };
+}
+
+/** Write a choice into a notebook; "" takes it back. What else stands under our key stays. */
+export function choose(panel: NotebookPanel, model: string): void {
+  const { model: _, ...others } = (panel.model?.getMetadata(KEY) as Record<string, unknown> | undefined) ?? {};
+  const now = model ? { ...others, model } : others;
+  if (Object.keys(now).length) {
+    panel.model?.setMetadata(KEY, now);
+  } else {
+    panel.model?.deleteMetadata(KEY);
+  }
+}
+
+/** Put a code cell below the active one and go there; with `run`, run it. */
+export async function insertCell(panel: NotebookPanel, source: string, run = false): Promise<void> {
+  const notebook = panel.content;
+  const at = notebook.activeCellIndex + 1;
+  notebook.model?.sharedModel.insertCell(at, { cell_type: 'code', source, metadata: { trusted: true } });
+  notebook.activeCellIndex = at;
+  notebook.deselectAll();
+  if (run) {
+    await NotebookActions.run(notebook, panel.sessionContext);
+    return;
+  }
+  notebook.mode = 'edit';
+  await notebook.activeCell?.ready;
+  const editor = notebook.activeCell?.editor;
+  editor?.setCursorPosition(editor.getPositionAt(source.length) ?? { line: 0, column: 0 });
+  notebook.activeCell?.editor?.focus();
+}
+
+/** The notebook in front, and a word when it, its choice, its name or its active cell changes. */
+export class Notebooks {
+  constructor(private tracker: INotebookTracker) {
+    tracker.forEach(panel => this.follow(panel));
+    tracker.widgetAdded.connect((_, panel) => this.follow(panel));
+    tracker.currentChanged.connect(() => this._changed.emit());
+    tracker.activeCellChanged.connect(() => this._changed.emit());
+  }
+
+  get current(): NotebookPanel | null {
+    return this.tracker.currentWidget;
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** A notebook's choice or path is another one: its kernel wants to know. */
+  get told(): ISignal<this, NotebookPanel> {
+    return this._told;
+  }
+
+  private follow(panel: NotebookPanel): void {
+    const tell = () => {
+      this._told.emit(panel);
+      this._changed.emit();
+    };
+    panel.context.pathChanged.connect(tell);
+    panel.sessionContext.kernelChanged.connect(() => this._changed.emit());
+    void panel.context.ready.then(() => {
+      panel.model?.metadataChanged.connect((_, { key }) => key === KEY && tell());
+      this._changed.emit();
+    });
+  }
+
+  private _changed = new Signal<this, void>(this);
+  private _told = new Signal<this, NotebookPanel>(this);
+}
