@@ -9,6 +9,8 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Api } from './api';
+import { addCommands } from './commands';
+import { StatusItem, ToolbarItem } from './current';
 import { Kernels } from './kernels';
 import { SidebarModel } from './model';
 import { Notebooks } from './notebooks';
@@ -40,13 +42,26 @@ const plugin: JupyterFrontEndPlugin<void> = {
     );
     const model = new SidebarModel(api, new Notebooks(tracker), new Kernels(tracker));
     const panel = new SidebarPanel({ model, commands: app.commands, trans });
+    const pick = () => void app.commands.execute('fmnb:choose-model');
+    addCommands({ app, palette, model, panel, trans });
+    toolbar?.addFactory<NotebookPanel>('Notebook', 'fmnb-model', notebook => new ToolbarItem({ model, trans, pick }, notebook));
+    statusBar?.registerStatusItem('fmnb:status', {
+      item: new StatusItem({ model, trans, pick }),
+      align: 'right',
+      rank: 20,
+      isActive: () => tracker.currentWidget !== null && (!labShell || labShell.currentWidget === tracker.currentWidget),
+      activeStateChanged: model.changed
+    });
+
     const settings = await registry?.load(ID).catch(() => undefined);
+    const read = () =>
+      settings && model.set({ compact: settings.get('compact').composite === true, askOnOpen: settings.get('askOnOpen').composite !== false });
+    settings?.changed.connect(read);
+    read();
     app.shell.add(panel, settings?.get('side').composite === 'left' ? 'left' : 'right', { rank: 900, type: 'fmnb' });
     restorer?.add(panel, panel.id);
-    void labShell;
-    void palette;
-    void statusBar;
-    void (toolbar as unknown as NotebookPanel);
+    // Button and status item are in sight from the start: they want to know the default, once there is time.
+    void app.restored.then(() => model.meet());
   }
 };
 

@@ -92,7 +92,7 @@ export class Kernels {
       return 'gone';
     }
     const { kernel } = found;
-    if (!kernel.supportsSubshells || found.upgrade) {
+    if (!hearsWhileBusy(kernel) || found.upgrade) {
       await kernel.interrupt();
       return 'interrupted';
     }
@@ -184,5 +184,8 @@ export class Kernels {
   private _event = new Signal<this, { kernel: string; event: Event }>(this);
   private _lost = new Signal<this, string>(this);
 }
+
+/** Comms over subshells: JupyterLab 4.4 and ipykernel 7, unless a reader switched them off. */
+const hearsWhileBusy = (kernel: Kernel.IKernelConnection) => Boolean(kernel.supportsSubshells) && kernel.commsOverSubshells !== 'disabled';
 
 const about = (panel: NotebookPanel) => ({ model: chosenIn(panel).model, notebook: panel.context.path });

@@ -235,7 +235,8 @@ export class SidebarModel {
     Signal.clearData(this);
   }
 
-  private async meet(): Promise<void> {
+  /** Ask who the server is. */
+  async meet(): Promise<void> {
     this.absent = false;
     this.serverTrouble = null;
     try {

@@ -105,6 +105,16 @@ export interface Used extends Stamp {
   usage: Usage;
 }
 
+/** What a person or their behaviour said of a finished run: vote, star, edit, accept, copied, ... `undoes` is the number of one taken back. */
+export interface Signal extends Stamp {
+  event: 'Signal';
+  kind: string;
+  value?: unknown;
+  user?: string;
+  text?: string;
+  undoes?: number;
+}
+
 /** The answer is complete. `model` is the one that answered, as the service names it. */
 export interface Finished extends Stamp {
   event: 'Finished';
@@ -139,6 +149,7 @@ export type Event =
   | Notice
   | Restarted
   | Used
+  | Signal
   | Finished
   | Failed
   | Cancelled;

@@ -1,6 +1,329 @@
-import React from 'react';
-import type { ViewProps } from './tabs';
+/**
+ * Every model that can be named, to search, look at and choose. A tree grid: groups, models, and
+ * the details of one. The focus stays on the list; arrows, Home and End move in it, Enter or →
+ * opens the details, Space ticks a model, Ctrl+Enter takes it for the notebook, / goes to the search.
+ */
 
-export function Models(_: ViewProps): JSX.Element {
-  return <></>;
+import { refreshIcon } from '@jupyterlab/ui-components';
+import React, { useEffect, useRef, useState } from 'react';
+import { CHIPS } from '../catalogue';
+import { isReady } from '../filters';
+import { lockIcon } from '../icons';
+import type { Entry, HubModel } from '../types';
+import { bytes, count } from '../words';
+import { Compare } from './compare';
+import { EntryDetails, HubDetails } from './details';
+import { Here } from './here';
+import { costOf, Senses, Sign } from './facts';
+import type { ViewProps } from './tabs';
+import { Windowed } from './windowed';
+
+type GroupRow = { kind: 'group'; key: string; height: number; label: string; size: number; note: string };
+type ModelRow = { kind: 'model'; key: string; height: number; entry: Entry; at: number; of: number };
+type HubRow = { kind: 'hub'; key: string; height: number; found: HubModel; at: number; of: number };
+type DetailsRow = { kind: 'details'; key: string; height: 0; of: ModelRow | HubRow };
+type NoteRow = { kind: 'note'; key: string; height: number; text: string };
+type AnyRow = GroupRow | ModelRow | HubRow | DetailsRow | NoteRow;
+
+export function Models(props: ViewProps): JSX.Element {
+  const { model, commands, trans } = props;
+  const { catalogue } = model;
+  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
+  const [opened, setOpened] = useState('');
+  const [active, setActive] = useState('');
+  const search = useRef<HTMLInputElement>(null);
+  const root = useRef<HTMLDivElement>(null);
+  const [line, setLine] = useState(18);
+  useEffect(() => {
+    // A reader may have made the font of the interface larger: rows grow with it.
+    const size = parseFloat(getComputedStyle(root.current!).fontSize);
+    setLine(Math.round(size * 1.4));
+  });
+
+  const rows = rowsOf(props, closed, opened, line);
+  const stops = rows.filter(r => r.kind !== 'details' && r.kind !== 'note');
+  const here = stops.find(r => r.key === active);
+
+  const toggle = (row: AnyRow) => {
+    if (row.kind === 'group') {
+      const now = new Set(closed);
+      now.delete(row.key) || now.add(row.key);
+      setClosed(now);
+    } else {
+      setOpened(opened === row.key ? '' : row.key);
+    }
+  };
+  const onKey = (e: React.KeyboardEvent) => {
+    if ((e.target as HTMLElement).closest('.fmnb-Details') && e.key !== 'Escape') {
+      return;
+    }
+    const at = stops.findIndex(r => r.key === active);
+    const go = (to: number) => setActive(stops[Math.max(0, Math.min(stops.length - 1, to))]?.key ?? '');
+    const isOpen = here && (here.kind === 'group' ? !closed.has(here.key) : opened === here.key);
+    if (e.key === 'ArrowDown') {
+      go(at + 1);
+    } else if (e.key === 'ArrowUp') {
+      go(at < 0 ? 0 : at - 1);
+    } else if (e.key === 'PageDown' || e.key === 'PageUp') {
+      go(at + (e.key === 'PageDown' ? 10 : -10));
+    } else if (e.key === 'Home') {
+      go(0);
+    } else if (e.key === 'End') {
+      go(stops.length - 1);
+    } else if (e.key === 'Enter' && here?.kind === 'model' && (e.ctrlKey || e.metaKey)) {
+      void commands.execute('fmnb:use-model', { model: here.entry.model });
+    } else if (e.key === 'Enter' && here) {
+      toggle(here);
+    } else if (e.key === 'ArrowRight' && here && !isOpen) {
+      toggle(here);
+    } else if (e.key === 'ArrowLeft' && here && isOpen) {
+      toggle(here);
+    } else if (e.key === 'ArrowLeft' && here && here.kind !== 'group') {
+      go(at - 1 - stops.slice(0, at).reverse().findIndex(r => r.kind === 'group'));
+    } else if (e.key === ' ' && here?.kind === 'model') {
+      catalogue.tick(here.entry.model);
+    } else if (e.key === 'Escape') {
+      root.current!.querySelector<HTMLElement>('[role=treegrid]')!.focus();
+    } else if (e.key === '/') {
+      search.current!.focus();
+    } else {
+      return;
+    }
+    e.preventDefault();
+    e.stopPropagation();
+  };
+
+  const draw = (row: AnyRow) => {
+    switch (row.kind) {
+      case 'group':
+        return (
+          <div
+            id={idOf(row.key)}
+            className="fmnb-Group"
+            role="row"
+            aria-level={1}
+            aria-expanded={!closed.has(row.key)}
+            data-active={row.key === active || undefined}
+            onClick={() => (setActive(row.key), toggle(row))}
+          >
+            <div role="gridcell">
+              <span className="fmnb-Twist" aria-hidden="true" />
+              {row.label} <span className="fmnb-Quiet">{row.note || row.size}</span>
+            </div>
+          </div>
+        );
+      case 'note':
+        return (
+          <div className="fmnb-Row fmnb-Quiet" role="row" aria-level={2}>
+            <div role="gridcell">{row.text}</div>
+          </div>
+        );
+      case 'details':
+        return (
+          <div className="fmnb-Details" role="row" aria-level={3}>
+            <div role="gridcell">
+              {row.of.kind === 'model' ? <EntryDetails {...props} entry={row.of.entry} /> : <HubDetails {...props} found={row.of.found} />}
+            </div>
+          </div>
+        );
+      default:
+        return (
+          <div
+            id={idOf(row.key)}
+            className="fmnb-Row"
+            role="row"
+            aria-level={2}
+            aria-posinset={row.at}
+            aria-setsize={row.of}
+            aria-expanded={opened === row.key}
+            aria-selected={row.kind === 'model' ? catalogue.ticked.includes(row.entry.model) : undefined}
+            data-active={row.key === active || undefined}
+            onClick={() => (setActive(row.key), toggle(row))}
+          >
+            {row.kind === 'model' ? <ModelCells {...props} entry={row.entry} /> : <HubCells found={row.found} />}
+          </div>
+        );
+    }
+  };
+
+  const none = catalogue.asked > 0 && !rows.some(r => r.kind === 'model' || r.kind === 'hub');
+  return (
+    <div className="fmnb-Models" ref={root} data-compact={model.compact || undefined}>
+      <Here {...props} />
+      <div className="fmnb-Search">
+        <input
+          ref={search}
+          type="search"
+          className="jp-mod-styled"
+          aria-label={trans.__('Search models')}
+          placeholder={trans.__('Search models')}
+          title={trans.__('Words of names, providers, licences; also local, free, vision, <4GB, >100k. Press / in the list to come here.')}
+          value={catalogue.query}
+          spellCheck={false}
+          onChange={e => catalogue.search(e.target.value)}
+          onKeyDown={e => {
+            if (e.key === 'ArrowDown' || e.key === 'Enter') {
+              e.preventDefault();
+              setActive(stops.find(r => r.kind === 'model' || r.kind === 'hub')?.key ?? stops[0]?.key ?? '');
+              root.current!.querySelector<HTMLElement>('[role=treegrid]')!.focus();
+            } else if (e.key === 'Escape' && catalogue.query) {
+              e.stopPropagation();
+              catalogue.search('');
+            }
+          }}
+        />
+        <button
+          className="fmnb-Icon"
+          title={trans.__('Refresh: ask servers and services anew')}
+          aria-label={trans.__('Refresh')}
+          aria-busy={catalogue.busy}
+          onClick={() => void commands.execute('fmnb:refresh')}
+        >
+          <refreshIcon.react tag="span" />
+        </button>
+      </div>
+      <div className="fmnb-Chips" role="group" aria-label={trans.__('Filters')}>
+        {CHIPS.map(word => (
+          <button key={word} className="fmnb-Chip" aria-pressed={catalogue.chips.has(word)} onClick={() => catalogue.toggleChip(word)}>
+            {word}
+          </button>
+        ))}
+      </div>
+      {catalogue.trouble && <p className="fmnb-Quiet">{`${catalogue.trouble.what}. ${catalogue.trouble.todo}`}</p>}
+      <Windowed
+        rows={rows}
+        draw={draw}
+        active={active}
+        attributes={{
+          className: 'fmnb-List',
+          role: 'treegrid',
+          tabIndex: 0,
+          'aria-label': trans.__('Models'),
+          'aria-multiselectable': true,
+          'aria-rowcount': rows.length,
+          'aria-activedescendant': here ? idOf(here.key) : undefined,
+          onKeyDown: onKey,
+          onFocus: e => e.target === e.currentTarget && !here && setActive(stops[0]?.key ?? '')
+        }}
+      />
+      {none && <p className="fmnb-Empty">{trans.__('No model fits these words.')}</p>}
+      {!catalogue.asked && catalogue.busy && <p className="fmnb-Empty">{trans.__('Asking which models there are…')}</p>}
+      <Compare {...props} />
+    </div>
+  );
+}
+
+function rowsOf({ model, trans }: ViewProps, closed: ReadonlySet<string>, opened: string, line: number): AnyRow[] {
+  const { catalogue } = model;
+  const rows: AnyRow[] = [];
+  const short = line + 8;
+  const tall = model.compact ? short : 2 * line + 9;
+  const group = (key: string, label: string, size: number, note = '') => {
+    rows.push({ kind: 'group', key, height: short, label, size, note });
+    return !closed.has(key);
+  };
+  const add = (row: ModelRow | HubRow) => {
+    rows.push(row);
+    if (row.key === opened) {
+      rows.push({ kind: 'details', key: `${row.key} details`, height: 0, of: row });
+    }
+  };
+  const titles = {
+    ready: trans.__('Ready'),
+    needs: trans.__('Needs a key or a download'),
+    locked: trans.__('Locked by the administrator')
+  };
+  for (const [name, entries] of Object.entries(catalogue.shown) as [keyof typeof titles, Entry[]][]) {
+    if (entries.length && group(name, titles[name], entries.length)) {
+      entries.forEach((entry, i) => add({ kind: 'model', key: entry.model, height: tall, entry, at: i + 1, of: entries.length }));
+    }
+  }
+  const { hub, hubBusy, hubTrouble, query } = catalogue;
+  if (query.trim() && model.about) {
+    const note = hubBusy ? trans.__('searching…') : hubTrouble ? trans.__('no answer') : '';
+    if (group('hub', trans.__('Hugging Face hub'), hub.length, note)) {
+      if (hubTrouble && !hubBusy) {
+        rows.push({ kind: 'note', key: 'hub note', height: tall, text: hubTrouble });
+      }
+      hub.forEach((found, i) => add({ kind: 'hub', key: `hub ${found.source}`, height: tall, found, at: i + 1, of: hub.length }));
+    }
+  }
+  return rows;
+}
+
+const idOf = (key: string) => `fmnb-row-${key.replace(/[^\w-]/g, c => `_${c.codePointAt(0)!.toString(16)}`)}`;
+
+function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entry }): JSX.Element {
+  const ticked = model.catalogue.ticked.includes(entry.model);
+  const current = model.standing().model === entry.model;
+  const [provider, name] = entry.model.includes(':') ? split(entry.model) : ['', entry.model];
+  const where = entry.local ? trans.__('this machine') : entry.where;
+  return (
+    <>
+      <div role="gridcell" className="fmnb-Tick">
+        <span
+          className="fmnb-Box"
+          aria-hidden="true"
+          data-on={ticked || undefined}
+          title={trans.__('Compare (Space)')}
+          onClick={e => (e.stopPropagation(), model.catalogue.tick(entry.model))}
+        />
+      </div>
+      <div role="gridcell" className="fmnb-What">
+        <div className="fmnb-Line">
+          <span className="fmnb-Name" title={entry.model}>
+            {name || entry.model}
+          </span>
+          {current && <span className="fmnb-Badge">{trans.__('in use')}</span>}
+          {entry.ready === 'loaded' && <span className="fmnb-Badge">{trans.__('in memory')}</span>}
+          {entry.ready === 'locked' && <Sign icon={lockIcon} label={entry.note} />}
+          <Senses entry={entry} trans={trans} />
+        </div>
+        <div className="fmnb-Line fmnb-Quiet">
+          <span className="fmnb-Facts">
+            {[provider || entry.provider, where, entry.context && trans.__('%1 tokens', count(entry.context)), entry.licence]
+              .filter(Boolean)
+              .join(' · ')}
+          </span>
+          <span className="fmnb-Cost">{costOf(entry, trans)}</span>
+        </div>
+      </div>
+      <div role="gridcell" className="fmnb-Use">
+        {isReady(entry) && model.notebook && !current && !entry.model.endsWith('…') && (
+          <button
+            className="fmnb-Small"
+            tabIndex={-1}
+            title={trans.__('Use %1 in this notebook (Ctrl+Enter)', entry.model)}
+            aria-label={trans.__('Use %1 in this notebook', entry.model)}
+            onClick={e => (e.stopPropagation(), void commands.execute('fmnb:use-model', { model: entry.model }))}
+          >
+            {trans.__('Use')}
+          </button>
+        )}
+      </div>
+    </>
+  );
+}
+
+const split = (model: string) => [model.slice(0, model.indexOf(':')), model.slice(model.indexOf(':') + 1)];
+
+function HubCells({ found }: { found: HubModel }): JSX.Element {
+  const name = found.source.replace(/^hf:/, '');
+  return (
+    <div role="gridcell" className="fmnb-What fmnb-Hub">
+      <div className="fmnb-Line">
+        <span className="fmnb-Name" title={found.source}>
+          {name}
+        </span>
+      </div>
+      <div className="fmnb-Line fmnb-Quiet">
+        <span className="fmnb-Facts">
+          {[found.task, found.licence, found.files.length && `${found.files.length} GGUF`, found.downloads && `${count(found.downloads)} ↓`]
+            .filter(Boolean)
+            .join(' · ')}
+        </span>
+        {found.size !== null && <span className="fmnb-Cost">{bytes(found.size)}</span>}
+      </div>
+    </div>
+  );
 }

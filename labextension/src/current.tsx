@@ -1,0 +1,74 @@
+/** The current model, in a notebook's toolbar and in the status bar: a press opens the quick picker. */
+
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import { TextItem } from '@jupyterlab/statusbar';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget, ToolbarButtonComponent, UseSignal } from '@jupyterlab/ui-components';
+import React from 'react';
+import { modelIcon } from './icons';
+import type { SidebarModel } from './model';
+
+type Props = { model: SidebarModel; trans: TranslationBundle; pick: () => void };
+
+/** What a place of few letters says: the name without its provider, and a mark where something stands in the way. */
+function brief(model: SidebarModel, trans: TranslationBundle, panel: NotebookPanel | null): { text: string; title: string } {
+  const { model: name, by, odd, todo } = model.standing(panel);
+  const short = name.includes(':') ? name.slice(name.indexOf(':') + 1).split('/').pop() || name : name;
+  const trouble = odd || todo;
+  const said = name ? trans.__('Model: %1 (%2)', name, by) : trans.__('No model is chosen');
+  return {
+    text: `${short || trans.__('model')}${trouble ? ' ⚠' : ''}`,
+    title: `${said}${trouble ? `\n${trouble}` : ''}\n${trans.__('Press to choose.')}`
+  };
+}
+
+export class ToolbarItem extends ReactWidget {
+  constructor(
+    private props: Props,
+    private panel: NotebookPanel
+  ) {
+    super();
+    this.addClass('fmnb-ToolbarItem');
+  }
+
+  protected render(): JSX.Element {
+    const { model, trans, pick } = this.props;
+    return (
+      <UseSignal signal={model.changed}>
+        {() => {
+          const { text, title } = brief(model, trans, this.panel);
+          return <ToolbarButtonComponent icon={modelIcon} label={text} tooltip={title} onClick={pick} />;
+        }}
+      </UseSignal>
+    );
+  }
+}
+
+export class StatusItem extends ReactWidget {
+  constructor(private props: Props) {
+    super();
+    this.addClass('jp-mod-highlighted');
+  }
+
+  protected render(): JSX.Element {
+    const { model, trans, pick } = this.props;
+    return (
+      <UseSignal signal={model.changed}>
+        {() => {
+          const { text, title } = brief(model, trans, model.notebook);
+          return (
+            <TextItem
+              role="button"
+              tabIndex={0}
+              aria-haspopup="dialog"
+              title={title}
+              source={text}
+              onClick={pick}
+              onKeyDown={(e: React.KeyboardEvent) => (e.key === 'Enter' || e.key === ' ') && (e.preventDefault(), pick())}
+            />
+          );
+        }}
+      </UseSignal>
+    );
+  }
+}

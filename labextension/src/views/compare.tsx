@@ -1,0 +1,42 @@
+/** What can be done with the models that are ticked. */
+
+import React from 'react';
+import type { ViewProps } from './tabs';
+
+export function Compare({ model, commands, trans }: ViewProps): JSX.Element | null {
+  const { ticked } = model.catalogue;
+  if (!ticked.length) {
+    return null;
+  }
+  const [insert, run] = ['fmnb:insert-compare', 'fmnb:run-compare'];
+  return (
+    <div className="fmnb-Compare" role="group" aria-label={trans.__('Compare')}>
+      <div className="fmnb-Line">
+        <span className="fmnb-Facts" title={ticked.join('\n')}>
+          {trans._n('%1 model ticked', '%1 models ticked', ticked.length)}
+        </span>
+        <button className="fmnb-Link" onClick={() => model.catalogue.clearTicks()}>
+          {trans.__('Clear')}
+        </button>
+      </div>
+      <div className="fmnb-Actions">
+        <button
+          className="jp-mod-styled jp-mod-accept"
+          disabled={!commands.isEnabled(insert)}
+          title={commands.caption(insert)}
+          onClick={() => void commands.execute(insert)}
+        >
+          {trans.__('Insert a cell')}
+        </button>
+        <button
+          className="jp-mod-styled"
+          disabled={!commands.isEnabled(run)}
+          title={commands.caption(run)}
+          onClick={() => void commands.execute(run)}
+        >
+          {trans.__('Insert and run')}
+        </button>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,125 @@
+/** What is known of one model, and what can be done with it. */
+
+import React from 'react';
+import { isReady } from '../filters';
+import type { Entry, HubModel } from '../types';
+import { ago, bytes, dollars } from '../words';
+import type { ViewProps } from './tabs';
+
+export function EntryDetails({ model, commands, trans, entry }: ViewProps & { entry: Entry }): JSX.Element {
+  const now = Date.now() / 1000;
+  const nameable = !entry.model.endsWith('…');
+  const locked = entry.ready === 'locked';
+  const facts: [string, string | false | null][] = [
+    [trans.__('Name'), nameable && entry.model],
+    [trans.__('Runs'), entry.local ? trans.__('on this machine') : trans.__('at %1', entry.where)],
+    [trans.__('Context'), entry.context !== null && trans.__('%1 tokens', entry.context.toLocaleString())],
+    [trans.__('Takes'), entry.inputs.join(', ')],
+    [trans.__('Makes'), entry.outputs.join(', ')],
+    [trans.__('Price'), price(entry, trans)],
+    [trans.__('Size'), entry.size !== null && trans.__('%1 on disk', bytes(entry.size))],
+    [trans.__('Memory'), entry.memory !== null && bytes(entry.memory)],
+    [trans.__('Licence'), entry.licence],
+    [trans.__('Last used'), entry.used !== null && ago(entry.used, now)],
+    [trans.__('Says who'), entry.source && (entry.at === null ? entry.source : `${entry.source}, ${ago(entry.at, now)}`)],
+    [locked ? trans.__('Locked') : trans.__('Note'), entry.note]
+  ];
+  const pull = /^%fm pull (.+)$/.exec(entry.ready)?.[1];
+  const key = /^%fm key set (.+)$/.exec(entry.ready)?.[1];
+  return (
+    <>
+      <Facts facts={facts} />
+      {!isReady(entry) && !locked && (
+        <p className="fmnb-Todo">
+          {trans.__('First:')} <code>{entry.ready}</code>
+        </p>
+      )}
+      <div className="fmnb-Actions">
+        {!locked && nameable && (
+          <>
+            <button
+              className="jp-mod-styled jp-mod-accept"
+              disabled={!model.notebook}
+              title={model.notebook ? undefined : trans.__('Open a notebook first')}
+              onClick={() => void commands.execute('fmnb:use-model', { model: entry.model })}
+            >
+              {trans.__('Use in this notebook')}
+            </button>
+            <button
+              className="jp-mod-styled"
+              disabled={model.about?.default_model === entry.model}
+              onClick={() => void commands.execute('fmnb:set-default', { model: entry.model })}
+            >
+              {model.about?.default_model === entry.model ? trans.__('Is the default') : trans.__('Default everywhere')}
+            </button>
+          </>
+        )}
+        {pull && (
+          <button className="jp-mod-styled" onClick={() => void model.pull(pull)}>
+            {trans.__('Download')}
+          </button>
+        )}
+        {key && (
+          <button className="jp-mod-styled" onClick={() => model.show('keys')}>
+            {trans.__('Set a key')}
+          </button>
+        )}
+      </div>
+    </>
+  );
+}
+
+export function HubDetails({ model, trans, found }: ViewProps & { found: HubModel }): JSX.Element {
+  const files = [...found.files].sort((a, b) => (a.size ?? 0) - (b.size ?? 0));
+  return (
+    <>
+      <Facts
+        facts={[
+          [trans.__('Name'), found.source],
+          [trans.__('Task'), found.task],
+          [trans.__('Size'), found.size !== null && trans.__('%1 in all', bytes(found.size))],
+          [trans.__('Licence'), (found.licence || trans.__('not stated')) + (found.gated ? trans.__(', to be accepted on its page first') : '')],
+          [trans.__('Downloads'), found.downloads !== null && found.downloads.toLocaleString()]
+        ]}
+      />
+      <div className="fmnb-Actions">
+        {files.length === 0 ? (
+          <button className="jp-mod-styled" onClick={() => void model.pull(found.source)}>
+            {trans.__('Download')}
+          </button>
+        ) : (
+          files.map(f => (
+            <button key={f.name} className="jp-mod-styled fmnb-File" onClick={() => void model.pull(`${found.source}/${f.name}`)}>
+              {trans.__('Download %1', f.name)} {f.size !== null && <span className="fmnb-Quiet">{bytes(f.size)}</span>}
+            </button>
+          ))
+        )}
+      </div>
+    </>
+  );
+}
+
+function Facts({ facts }: { facts: [string, string | false | null][] }): JSX.Element {
+  return (
+    <dl className="fmnb-Table">
+      {facts.map(
+        ([name, value]) =>
+          value && (
+            <React.Fragment key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </React.Fragment>
+          )
+      )}
+    </dl>
+  );
+}
+
+function price({ local, price_in, price_out }: Entry, trans: ViewProps['trans']): string {
+  if (local) {
+    return '';
+  }
+  return price_in === null || price_out === null
+    ? trans.__('not known')
+    : trans.__('%1 in, %2 out a million tokens', dollars(price_in), dollars(price_out));
+}

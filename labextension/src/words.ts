@@ -1,0 +1,36 @@
+/** Numbers as people read them. Pure. */
+
+const TIMES = ['', 'k', 'M', 'G', 'T'];
+
+/** 98_362_432 -> "98 MB". */
+export const bytes = (n: number) => `${short(n).replace('k', 'K')}B`.replace(/(\d)(\D)/, '$1\u00a0$2');
+
+/** 131_072 -> "131k". */
+export const count = (n: number) => short(n);
+
+function short(n: number): string {
+  let at = 0;
+  while (n >= 999.5 && at < TIMES.length - 1) {
+    n /= 1000;
+    at++;
+  }
+  return `${n < 9.95 && at ? n.toFixed(1).replace(/\.0$/, '') : Math.round(n)}${TIMES[at]}`;
+}
+
+/** Dollars: as many places as say something. */
+export const dollars = (n: number) => (n === 0 ? '$0' : n < 0.01 ? `$${Number(n.toPrecision(2))}` : `$${Number(n.toFixed(n < 10 ? 2 : 0))}`);
+
+/** A moment, as how long ago it was; `now` and `then` in seconds. */
+export function ago(then: number, now: number): string {
+  const seconds = Math.max(0, now - then);
+  for (const [size, name] of [
+    [86400 * 2, 'day'],
+    [3600 * 2, 'hour'],
+    [120, 'minute']
+  ] as const) {
+    if (seconds >= size) {
+      return `${Math.floor(seconds / (name === 'day' ? 86400 : name === 'hour' ? 3600 : 60))} ${name}s ago`;
+    }
+  }
+  return seconds < 60 ? 'just now' : 'a minute ago';
+}
