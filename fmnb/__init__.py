@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .comparison import Comparison as Comparison
     from .comparison import compare as compare
     from .describe import schema as schema
+    from .embedding import embed as embed
     from .errors import FmnbError as FmnbError
     from .listing import log as log
     from .listing import models as models
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from .model import ask as ask
     from .model import stream as stream
     from .prompts import Prompt as Prompt
+    from .ranking import leaderboard as leaderboard
     from .types import Response as Response
+    from .voting import accept as accept
+    from .voting import signal as signal
+    from .voting import unvote as unvote
+    from .voting import vote as vote
 
 
 def __getattr__(name: str) -> Any:

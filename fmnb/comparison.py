@@ -1,16 +1,23 @@
-"""One prompt to several models: each gets its own request, and sees none of the others' answers."""
+"""One question asked several ways: models, parameters, prompts, samples. Each answer has a request of its own and sees none of the others.
+
+prompt × models × vary × samples ─ spread ─► cells ─ together ─► one run above all ─► Comparison
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ._require import require
-from .errors import UsageError
-from .events import Sink
+from .errors import Interrupted, UsageError
+from .events import Cancelled, Finished, Sink, Stamper, Started, emit, new_run
 from .performing import perform
-from .preparing import Asked, options_from, prepare
+from .preparing import Asked, Options, options_from, prepare
+from .prompts import Prompt
+from .session import session
+from .store import signals
 from .types import Response
 
 if TYPE_CHECKING:
@@ -28,15 +35,29 @@ COLUMNS = (
     "cached_tokens",
     "reasoning_tokens",
     "cost",
+    "vote",
     "run",
 )
+MOST = 100  # answers of one comparison; more are a batch
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Answers of several models to one prompt, in the order the models were named."""
+    """Answers to one question, in the order they were asked for.
+
+    `axes` says of each answer what was varied (model, temperature, prompt, sample, ...),
+    `shown` is the order on screen, `run` the id under which votes are kept.
+    """
 
     responses: tuple[Response, ...]
+    run: str = ""
+    axes: tuple[Mapping[str, Any], ...] = ()
+    shown: tuple[int, ...] = field(default=(), repr=False)
+    blind: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.shown:
+            object.__setattr__(self, "shown", tuple(range(len(self.responses))))
 
     def __len__(self) -> int:
         return len(self.responses)
@@ -45,22 +66,51 @@ class Comparison:
         return iter(self.responses)
 
     def __getitem__(self, at: int | str) -> Response:
-        """By position, or by the model's name as it was typed."""
+        """By position, by label, or by the model's name as it was typed."""
         if isinstance(at, int):
             return self.responses[at]
-        for r in self.responses:
-            if at in (r.extra.get("asked"), r.asked, r.model):
+        for label, r in zip(self.labels, self.responses, strict=True):
+            if at in (label, r.extra.get("asked"), r.asked, r.model):
                 return r
         raise KeyError(at)
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What tells each answer from the others: its model, and what else differs."""
+        return tuple(labels(self.axes) if self.axes else [r.asked for r in self.responses])
+
+    @property
+    def votes(self) -> list[Any]:
+        """The votes, stars, edits and comments that stand, as events, oldest first."""
+        return signals.of([self.run, *(r.run for r in self.responses)]) if self.run else []
+
+    @property
+    def best(self) -> Response | None:
+        """The answer that was voted for, by the last vote; None without one, or where it said tie or bad."""
+        winner = next((s.value["winner"] for s in reversed(self.votes) if s.kind == "vote"), None)
+        return next((r for r in self.responses if r.run == winner), None)
+
+    @property
     def df(self) -> pandas.DataFrame:
-        """One row an answer, a pandas DataFrame."""
+        """One row an answer, a pandas DataFrame; a column for each further thing that was varied."""
         pandas = require("pandas", "frames", "to make a DataFrame")
-        return pandas.DataFrame([row(r) for r in self.responses], columns=list(COLUMNS))
+        last = next((s.value for s in reversed(self.votes) if s.kind == "vote"), None)
+        more = [n for n in dict.fromkeys(n for a in self.axes for n in a) if n != "model"]
+        rows = [
+            {**row(r), "vote": _said(last, r), **{n: a.get(n) for n in more}}
+            for r, a in zip(self.responses, self.axes or [{}] * len(self), strict=True)
+        ]
+        return pandas.DataFrame(rows, columns=["model", *more, *COLUMNS[1:]])
 
     def __repr__(self) -> str:
-        return f"Comparison({', '.join(r.asked for r in self.responses)})"
+        return f"Comparison({', '.join(self.labels)})"
+
+
+def _said(vote: Mapping[str, Any] | None, r: Response) -> str | None:
+    """What the vote says of one answer: won, lost, tie, bad."""
+    if vote is None or r.run not in vote["runs"]:
+        return None
+    return str(vote["said"]) if vote["said"] != "win" else "won" if vote["winner"] == r.run else "lost"
 
 
 def row(r: Response) -> dict[str, Any]:
@@ -82,26 +132,154 @@ def row(r: Response) -> dict[str, Any]:
     }
 
 
-def compare(prompt: Any, models: Sequence[Any], *, sinks: Sequence[Sink] = (), **options: Any) -> Comparison:
-    """Ask several models the same thing at once.
+@dataclass(frozen=True)
+class Cell:
+    """One answer that is to come: what is asked of whom, and what tells it from the others."""
+
+    prompt: Any
+    model: Any
+    options: Options
+    axis: Mapping[str, Any]
+
+
+def spread(
+    prompt: Any,
+    models: Sequence[Any],
+    options: Options,
+    *,
+    samples: int = 1,
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    prompts: Sequence[Any] = (),
+) -> list[Cell]:
+    """Every combination of models, prompts, parameters and samples, models innermost but for samples.
+
+    `vary` maps an option's name, or a raw parameter's, to its values; `prompts` are texts,
+    `fm.Prompt`s or names of saved ones, each put above `prompt`'s text.
+
+    >>> [c.axis for c in spread("hi", ["echo:"], Options(), vary={"temperature": [0, 1]})]
+    [{'model': 'echo:', 'temperature': 0}, {'model': 'echo:', 'temperature': 1}]
+    """
+    if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
+        raise UsageError("samples is a whole number from 1 on", seen=repr(samples))
+    named: list[tuple[Any, str]] = [(_above(_prompt(p), prompt), _title(p, i)) for i, p in enumerate(prompts)] or [(prompt, "")]
+    names = list(vary or {})
+    cells = []
+    for (asked, title), values, model in product(named, product(*((vary or {})[n] for n in names)), models):
+        for sample in range(samples):
+            axis: dict[str, Any] = {"model": _name(model)}
+            if title:
+                axis["prompt"] = title
+            axis |= dict(zip(names, values, strict=True))
+            if samples > 1:
+                axis["sample"] = sample
+            cells.append(Cell(asked, model, replace(_with(options, dict(zip(names, values, strict=True))), sample=sample), axis))
+    if len(cells) > MOST:
+        raise UsageError(f"That would be {len(cells)} answers", seen=f"{MOST} are the most a comparison holds", todo="Vary less at once.")
+    return cells
+
+
+def _with(options: Options, values: Mapping[str, Any]) -> Options:
+    """Options with these changed: fields by name, the rest as raw parameters."""
+    own = {
+        n: v
+        for n, v in values.items()
+        if n in Options.__dataclass_fields__ and n not in ("values", "history", "parent", "sample", "params")
+    }
+    raw = {n: v for n, v in values.items() if n not in own}
+    return replace(options, **own, params={**options.params, **raw})
+
+
+def _prompt(given: Any) -> Any:
+    """A prompt by name where one of that name is saved, else the text itself."""
+    if not isinstance(given, str) or "\n" in given or not given.strip():
+        return given
+    try:
+        return Prompt.load(given)
+    except UsageError:
+        if given.isidentifier():
+            raise  # a name, and nothing of that name
+        return given
+
+
+def _above(named: Any, text: Any) -> Any:
+    """A named prompt with the cell's own text below it: what all of them are about."""
+    if not str(text or "").strip():
+        return named
+    if isinstance(named, Prompt):
+        return replace(named, text=f"{named.text}\n\n{text}", name=None)
+    return f"{named}\n\n{text}"
+
+
+def _title(given: Any, number: int) -> str:
+    name = getattr(given, "name", None) or (given if isinstance(given, str) and len(given) <= 40 and "\n" not in given else "")
+    return str(name) or f"prompt {number + 1}"
+
+
+def _name(model: Any) -> str:
+    return (
+        model if isinstance(model, str) else str(getattr(model, "name", None) or getattr(model, "__name__", None) or type(model).__name__)
+    )
+
+
+def labels(axes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A name for each answer, of what differs among them.
+
+    >>> labels([{"model": "a", "temperature": 0}, {"model": "a", "temperature": 1}])
+    ['a, temperature 0', 'a, temperature 1']
+    """
+    differ = [n for n in dict.fromkeys(n for a in axes for n in a) if len({str(a.get(n)) for a in axes}) > 1 and n != "model"]
+    return [", ".join([str(a["model"]), *(f"{n} {a[n]}" if n != "prompt" else str(a[n]) for n in differ if n in a)]) for a in axes]
+
+
+def compare(
+    prompt: Any,
+    models: Sequence[Any],
+    *,
+    samples: int = 1,
+    vary: Mapping[str, Sequence[Any]] | None = None,
+    prompts: Sequence[Any] = (),
+    sinks: Sequence[Sink] = (),
+    **options: Any,
+) -> Comparison:
+    """Ask several models the same thing at once; or one model with other parameters, prompts, or again and again.
 
     A model that fails has its error in its row; when all fail, the first error is raised.
-    Options as in `ask`.
+    Options as in `ask`; `samples`, `vary` and `prompts` as in `spread`.
 
     >>> [r.text for r in compare("hi", ["echo:", "echo:slow=500"])]
     ['hi', 'hi']
     """
-    if len(models) < 2:
-        raise UsageError("A comparison needs two models or more", seen=str(list(models)), todo="Use fm.ask for one.")
-    asked = [prepare(prompt, m, options_from(options)) for m in models]
-    perform(asked, sinks)
-    return comparison_of(asked)
+    cells = spread(prompt, models, options_from(options), samples=samples, vary=vary, prompts=prompts)
+    if len(cells) < 2:
+        raise UsageError(
+            "A comparison needs two answers or more", seen=str(list(models)), todo="Name two models, vary something, or use fm.ask."
+        )
+    return together([prepare(c.prompt, c.model, c.options) for c in cells], [c.axis for c in cells], sinks)
 
 
-def comparison_of(asked: Sequence[Asked]) -> Comparison:
-    """The comparison of calls that were performed; raises the first error when all failed."""
+def together(asked: Sequence[Asked], axes: Sequence[Mapping[str, Any]] = (), sinks: Sequence[Sink] = ()) -> Comparison:
+    """Perform calls as one comparison: a run above theirs holds what belongs to all of them, votes above all.
+
+    Raises the first error when all failed, Interrupted when stopped.
+    """
+    axes = list(axes) or [{"model": a.call.target.asked} for a in asked]
+    stamp = Stamper(new_run())
+    names = labels(axes)
+    for a, name in zip(asked, names, strict=True):
+        a.call = replace(a.call, parent=stamp.run, meta={**a.call.meta, "label": name})
+    listeners = session.listeners()
+    meta = {"asked": ", ".join(names), "runs": [a.call.run for a in asked], "axes": [{n: str(v) for n, v in axis.items()} for axis in axes]}
+    emit(stamp(Started(kind="compare", model=", ".join(names), request=asked[0].call.request, meta=meta)), listeners)
+    try:
+        perform(asked, sinks)
+    except Interrupted:
+        emit(stamp(Cancelled()), listeners)
+        raise
+    emit(stamp(Finished(extra={"answers": len(asked)})), listeners)
     errors = [a.error for a in asked]
     if all(e is not None for e in errors):
         assert errors[0] is not None
         raise errors[0]
-    return Comparison(tuple(a.response for a in asked if a.response is not None))
+    made = Comparison(tuple(a.response for a in asked if a.response is not None), stamp.run if listeners else "", tuple(axes))
+    session.compared = made
+    return made

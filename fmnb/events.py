@@ -126,6 +126,17 @@ class Used(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signal(Stamp):
+    """What a person or their behaviour said of a finished run: vote, star, edit, accept, copied, ... `undoes` is the number of one taken back."""
+
+    kind: str
+    value: Any = None
+    user: str = ""
+    text: str = ""
+    undoes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Stamp):
     """The answer is complete. `model` is the one that answered, as the service names it."""
 
@@ -162,6 +173,7 @@ Event: TypeAlias = (
     | Notice
     | Restarted
     | Used
+    | Signal
     | Finished
     | Failed
     | Cancelled

@@ -88,6 +88,7 @@ def log(query: str = "", *, limit: int = 30, model: str = "", days: float | None
     """
     since = None if days is None else time.time() - days * 86400
     found = store.search(query, limit=limit, model=model, since=since, open_only=open)
+    found = [r for r in found if r["kind"] != "compare"]  # its answers are there
     for r in found:
         r["when"] = datetime.datetime.fromtimestamp(r.pop("started"))
     note = "" if found else ("nothing in the log" if not query else f"nothing in the log for {query!r}")

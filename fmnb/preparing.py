@@ -77,6 +77,7 @@ class Options:
     api: str = ""
     quant: str = ""
     dtype: str = ""
+    sample: int = 0
     parent: str = ""
 
 
@@ -216,6 +217,7 @@ def _parameters(options: Options) -> dict[str, Any]:
         "api": options.api,
         "quant": options.quant,
         "dtype": options.dtype,
+        "sample": options.sample,
     }
 
 

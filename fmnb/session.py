@@ -25,6 +25,7 @@ class Session:
 
     chosen: dict[str, tuple[float, str]] = field(default_factory=dict)
     last: Asked | None = None
+    compared: Any = None  # the last comparison
     _tape: Tape | None = None
     _env_tape: str = ""
     notebook: str = ""

@@ -52,3 +52,58 @@ def test_it_works_in_a_running_loop():
         return fm.compare("x", ["echo:", "echo:think"])
 
     assert len(asyncio.run(cell())) == 2
+
+
+def test_parameters_prompts_and_samples_are_axes_too():
+    c = fm.compare("", ["echo:"], prompts=["one two", "three four"], vary={"max_tokens": [1, 5]}, samples=2)
+    assert len(c) == 8 and [r.text for r in c] == ["one", "one", "one two", "one two", "three", "three", "three four", "three four"]
+    assert c.labels[0] == "echo:, one two, max_tokens 1, sample 0" and c["echo:, three four, max_tokens 5, sample 1"] is c[7]
+    assert list(c.df.columns[:4]) == ["model", "prompt", "max_tokens", "sample"] and list(c.df["sample"]) == [0, 1] * 4
+
+
+def test_samples_are_asked_for_each_and_not_taken_from_the_cache():
+    c = fm.compare("hi", ["echo:"], samples=3, temperature=0)
+    assert len({r.request.key() for r in c}) == 3 and [r.source for r in c] == ["live"] * 3
+    assert [r.source for r in fm.compare("hi", ["echo:"], samples=3, temperature=0)] == ["cached"] * 3
+
+
+def test_raw_parameters_can_be_varied():
+    c = fm.compare("hi", ["echo:"], vary={"top_p": [0.5, 1]})
+    assert [r.request.extra for r in c] == [{"top_p": 0.5}, {"top_p": 1}]
+
+
+def test_the_cells_text_stands_below_each_prompt():
+    c = fm.compare("the text", ["echo:"], prompts=["Shorten this:", fm.Prompt("Translate:", name="t")])
+    assert [r.text for r in c] == ["Shorten this:\n\nthe text", "Translate:\n\nthe text"]
+
+
+def test_saved_prompts_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fm.Prompt("Short: {{ x }}", name="short").save()
+    c = fm.compare("", ["echo:"], prompts=["short", fm.Prompt("Long: {{ x }}", name="long")], values={"x": 1})
+    assert [r.text for r in c] == ["Short: 1", "Long: 1"] and c.labels == ("echo:, short", "echo:, long")
+    with pytest.raises(UsageError, match="No prompt of that name"):
+        fm.compare("", ["echo:"], prompts=["short", "shrt"])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"samples": 0}, "whole number"),
+        ({"samples": 101}, "101 answers"),
+        ({"vary": {"temperature": [0, 5]}}, "between 0 and 2"),
+    ],
+)
+def test_what_cannot_be_spread_says_why(given, words):
+    with pytest.raises(UsageError, match=words):
+        fm.compare("hi", ["echo:"], **given)
+
+
+def test_a_comparison_is_a_run_above_its_answers_and_not_a_row_of_its_own():
+    from fmnb.store import log
+
+    c = fm.compare("hi", ["echo:", "echo:think"])
+    start = log.events_of(c.run)[0]
+    assert start.kind == "compare" and start.meta["runs"] == [r.run for r in c]
+    assert all(log.events_of(r.run)[0].parent == c.run for r in c)
+    assert len(fm.log("hi")) == 2

@@ -82,6 +82,7 @@ def test_every_option_and_verb_a_page_names_exists(page):
         "--check",
         "--help",
         "--local",
+        "--undo",
     }
     lines = [line for line in text.splitlines() if "%fm" in line]
     for flag in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", "\n".join(lines)):

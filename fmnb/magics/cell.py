@@ -10,6 +10,7 @@ from ..errors import FmnbError, Interrupted, UsageError
 from ..performing import perform
 from ..preparing import Asked, Options, prepare
 from ..prompts import Prompt
+from ..session import default_model
 from ..types import Response
 from ..views import view_for
 from .options import Line, parse
@@ -33,18 +34,25 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
     if name := line.get("save"):
         prompt = Prompt(str(text), name=name, system=line.get("system") or "").save()
     options = options_of(line, shell)
+    axes: list[Any] = []
     talk = load("fmnb.chat:named")(line.get("chat")) if line.get("chat") else None
     if talk is not None:
         asked = [talk.prepare(prompt, model=line.models[0] if line.models else None, **_changed(options))]
         if line.models and talk.model is None:
             talk.model = line.models[0]
+    elif line.get("samples") or line.get("vary") or line.get("prompts"):
+        spread = load("fmnb.comparison:spread")
+        named = tuple(options.values[n] if options.values and n in options.values else n for n in line.get("prompts", ()))
+        models = line.models or (default_model()[0] or "embedded",)
+        cells = spread(prompt, models, options, samples=line.get("samples", 1), vary=line.get("vary"), prompts=named)
+        asked, axes = [prepare(c.prompt, c.model, c.options) for c in cells], [c.axis for c in cells]
     else:
         asked = [prepare(prompt, m, options) for m in (line.models or (None,))]
     if line.get("dry"):
         return load("fmnb.dry:show")(asked)
     if line.get("background"):
         return load("fmnb.background:start")(asked, shell, looks(options))
-    result = show_and_perform(asked, shell, looks(options))
+    result = show_and_perform(asked, shell, looks(options), axes)
     if talk is not None:
         talk.take(asked[0])
     return keep(result, line, shell)
@@ -91,18 +99,20 @@ def names_of(shell: Any) -> dict[str, Any]:
     return names
 
 
-def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown") -> Any:
+def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown", axes: Any = ()) -> Any:
     """Run calls with a live view each, and give the Response, or the Comparison of several."""
+    view = view_for(shell, format, several=len(asked) > 1)
     try:
-        perform(asked, [view_for(shell, format, several=len(asked) > 1)])
+        if len(asked) > 1:
+            return load("fmnb.comparison:together")(asked, axes, [view])
+        perform(asked, [view])
     except Interrupted as stop:
         stop.shown = True  # the view has put it below the cell
         raise
-    for a in asked:
-        if isinstance(a.error, (FmnbError, Interrupted)):
-            a.error.shown = True
-    if len(asked) > 1:
-        return load("fmnb.comparison:comparison_of")(asked)
+    finally:
+        for a in asked:
+            if isinstance(a.error, (FmnbError, Interrupted)):
+                a.error.shown = True
     if asked[0].error is not None:
         raise asked[0].error
     assert asked[0].response is not None

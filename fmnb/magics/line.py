@@ -40,6 +40,14 @@ VERBS = {
     "continue": Verb("", "go on with an answer that was cut or stopped", "fmnb.magics.talking:go_on"),
     "fix": Verb("[MODEL]", "offer a mended version of the last failed cell", "fmnb.magics.talking:fix"),
     "explain": Verb("[MODEL]", "say what went wrong in the last failed cell", "fmnb.magics.talking:explain"),
+    "vote": Verb(
+        "[left|right|tie|bad|N|MODEL] [comment]",
+        "say which answer of the last comparison is best; `--undo` takes it back",
+        "fmnb.magics.judging:vote",
+    ),
+    "leaderboard": Verb(
+        "[MODEL ...]", "which model your votes prefer, and whether that is more than chance", "fmnb.magics.judging:leaderboard"
+    ),
     "tape": Verb("[FILE | prune | off]", "record answers to a file and replay them from it", "fmnb.magics.keeping:tape"),
     "budget": Verb("[DOLLARS | off] [--allow-unknown]", "cap what this kernel may spend", "fmnb.magics.keeping:budget"),
     "trust": Verb("", "let this project's fmnb.toml add providers", "fmnb.magics.keeping:trust"),

@@ -42,6 +42,9 @@ OPTIONS = (
     Option("api", "", "API", "the service's interface: chat, responses or native; the usual one without it"),
     Option("quant", "", "BITS", "load weights that run here in int8 or int4 (none: as they are)"),
     Option("dtype", "", "TYPE", "number type of weights that run here: float32, bfloat16 or float16"),
+    Option("samples", "", "K", "ask K times, each answer beside the others", "int"),
+    Option("vary", "", "OPTION=A,B", "one answer for each value of an option or raw parameter (may be repeated)", "values"),
+    Option("prompts", "", "NAME,NAME", "one answer for each saved prompt or notebook name, put above the cell's text", "names"),
     Option("save", "", "NAME", "keep the prompt under a name"),
     Option("raw", "", "", "insert nothing, send the text as typed", "switch"),
     Option("dry", "", "", "show what would be sent, to whom, tokens and price; send nothing", "switch"),
@@ -53,6 +56,13 @@ BY_FLAG = {f"--{o.long}": o for o in OPTIONS} | {f"-{o.short}": o for o in OPTIO
 
 # What does not go together, and why. Any other pair works.
 CLASHES = (
+    ("chat", "samples", "a conversation goes one way; fork it with `%fm chat NAME fork OTHER`"),
+    ("chat", "vary", "a conversation goes one way; fork it with `%fm chat NAME fork OTHER`"),
+    ("chat", "prompts", "a conversation's turns are what you type"),
+    ("save", "prompts", "the prompts have names already"),
+    ("format=code", "samples", "there is one cell below; compare first, then ask for code"),
+    ("format=code", "vary", "there is one cell below; compare first, then ask for code"),
+    ("format=code", "prompts", "there is one cell below; compare first, then ask for code"),
     ("background", "out", "the variable would still be empty when the next cell runs; look at Out or `%fm log` instead"),
     ("background", "chat", "the next turn could start before this one ended"),
     ("background", "format=code", "a new cell can only be added while this one runs"),
@@ -131,9 +141,6 @@ def _unknown(flag: str) -> Option:
         "--over": "a table of rows",
         "--with": "sources",
         "--tools": "tools",
-        "--samples": "samples",
-        "--vary": "variations",
-        "--prompts": "several prompts",
     }
     if flag in later:
         raise UsageError(f"{flag} ({later[flag]}) is not part of this version yet", todo="`%fm help` lists what is.")
@@ -143,6 +150,19 @@ def _unknown(flag: str) -> Option:
 def _store(values: dict[str, Any], name: str, option: Option, flag: str, given: str) -> None:
     if option.kind == "list":
         values[name] = (*values.get(name, ()), given)
+        return
+    if option.kind == "names":
+        given_names = tuple(n.strip() for n in given.split(","))
+        if not all(given_names) or len(set(given_names)) < len(given_names):
+            raise UsageError(f"{flag} takes different names with commas between them", seen=given)
+        values[name] = given_names
+        return
+    if option.kind == "values":
+        key, eq, listed = given.partition("=")
+        several = [_literal(v.strip()) for v in listed.split(",")]
+        if not eq or not key or len(several) < 2:
+            raise UsageError(f"{flag} needs an option and two values or more", seen=given, todo=f"{flag} temperature=0,0.7")
+        values[name] = {**values.get(name, {}), key.replace("-", "_"): several}
         return
     if option.kind == "pair":
         key, eq, value = given.partition("=")

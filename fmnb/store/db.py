@@ -51,6 +51,10 @@ MIGRATIONS = [
     CREATE TABLE vectors (key BLOB PRIMARY KEY, run TEXT NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
     CREATE INDEX vectors_run ON vectors(run);
     """,
+    """
+    CREATE INDEX events_signals ON events(run) WHERE event LIKE '{"event":"Signal"%';
+    CREATE INDEX runs_parent ON runs(parent);
+    """,
 ]
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
 

@@ -13,7 +13,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -258,6 +258,17 @@ def _fts(query: str) -> str:
     if not words:
         raise UsageError("Nothing to search for", seen=repr(query), todo="Type at least one word.")
     return " ".join(f'"{w}"*' for w in words)
+
+
+def names_of(runs: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Of each run that is in the log: the model as it was asked for, and its prompt's text."""
+    found: dict[str, tuple[str, str]] = {}
+    wanted = list(dict.fromkeys(runs))
+    for at in range(0, len(wanted), 500):
+        some = tuple(wanted[at : at + 500])
+        rows = database().rows(f"SELECT run, asked, prompt FROM runs WHERE run IN ({','.join('?' * len(some))})", some)
+        found |= {r["run"]: (r["asked"], r["prompt"] or "") for r in rows}
+    return found
 
 
 def totals(*, since: float | None = None, notebook: str = "") -> dict[str, Any]:

@@ -43,7 +43,11 @@ def view_for(shell: Any, format: str = "markdown", *, several: bool = False) -> 
     `several` says that more than one model answers: each answer then has its name above it.
     """
     kind = load("fmnb.views.live:NotebookView" if in_notebook(shell) else "fmnb.views.text:TextView")
-    return Views(lambda started: kind(started.run, format, header=(started.meta.get("asked") or started.model) if several else ""))
+    return Views(
+        lambda started: kind(
+            started.run, format, header=(started.meta.get("label") or started.meta.get("asked") or started.model) if several else ""
+        )
+    )
 
 
 def in_notebook(shell: Any) -> bool:

@@ -249,3 +249,32 @@ def test_completion_knows_verbs_models_and_options(cells):
     assert any("embedded" in c for c in complete("%fm use embed"))
     assert any("--schema" in c for c in complete("%%fm --sch"))
     assert "json" in complete("%%fm -f js")
+
+
+def test_voting_on_the_last_comparison_by_a_verb(cells):
+    assert "no comparison" in str(cells.fails("%fm vote left"))
+    cells("%%fm echo: echo:think\nwhich?")
+    cells("%fm vote right it is clearer")
+    assert "Voted for right." in cells.out
+    cells("%fm vote --undo")
+    assert "Taken back." in cells.out
+    assert "Which answer" in str(cells.fails("%fm vote"))
+    assert cells("%fm leaderboard") == []
+
+
+def test_axes_of_a_comparison_in_a_cell(cells):
+    c = cells("%%fm echo: --samples 2 --vary max-tokens=1,2\none two")
+    assert [r.text for r in c] == ["one", "one", "one two", "one two"]
+    assert "echo:, max_tokens 1, sample 0:" in cells.out
+    cells("short, long = 'Short:', 'Long:'")
+    c = cells("%%fm echo: --prompts short,long\nwords")
+    assert [r.text for r in c] == ["Short:\n\nwords", "Long:\n\nwords"]
+    for line in (
+        "--samples x",
+        "--vary temperature",
+        "--vary temperature=1",
+        "--prompts a,a",
+        "--chat t --samples 2",
+        "-f code --vary seed=1,2",
+    ):
+        assert isinstance(cells.fails(f"%%fm echo: {line}\nhi"), UsageError), line

@@ -1,0 +1,29 @@
+"""Verbs about which answer is better: vote, leaderboard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import UsageError
+from ..ranking import leaderboard as ranked
+from ..voting import unvote
+from ..voting import vote as cast
+from .line import flags_of
+
+
+def vote(rest: str, shell: Any) -> None:
+    """Vote on the last comparison, or take the vote back."""
+    words, flags = flags_of(rest, "--undo")
+    if flags:
+        print("Taken back." if unvote() else "There was no vote.")
+        return
+    if not words:
+        raise UsageError("Which answer is best?", todo="`%fm vote left`, right, tie, bad, a position from 0, or a model's name.")
+    s = cast(None, words[0], comment=" ".join(words[1:]))
+    print({"tie": "Voted: a tie.", "bad": "Voted: none is good."}.get(s.value["said"], f"Voted for {words[0]}."))
+
+
+def leaderboard(rest: str, shell: Any) -> Any:
+    """Which model the votes prefer."""
+    words, _ = flags_of(rest)
+    return ranked(words)

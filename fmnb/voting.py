@@ -1,0 +1,87 @@
+"""Votes, stars and other signals about answers: each an event in the log at once, and taken back by another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .comparison import Comparison
+from .errors import UsageError
+from .events import Signal
+from .session import session
+from .store import signals
+from .types import Response
+
+_WORDS = ("left", "right", "tie", "bad")
+
+
+def vote(comparison: Comparison | None, choice: str | int, *, comment: str = "", user: str = "") -> Signal:
+    """Say which answer of a comparison is best: "left", "right", "tie", "bad" (none is good), a position, or a model's name.
+
+    Left and right are as shown; positions count from 0 in the order of `comparison.responses`.
+    None means the comparison of the last cell. A second vote replaces the first; `unvote` takes
+    it back. Raises UsageError for a choice that is none.
+
+    >>> from fmnb.comparison import compare
+    >>> c = compare("hi", ["echo:", "echo:think"])
+    >>> vote(c, "left").value["winner"] == c[0].run
+    True
+    """
+    c = _of(comparison)
+    shown = [c.responses[i] for i in c.shown]
+    winner = None
+    if isinstance(choice, str) and choice in _WORDS:
+        if choice in ("left", "right"):
+            if len(shown) != 2:
+                raise UsageError(
+                    f"There are {len(shown)} answers, so left and right do not say which", todo="Give a position from 0, or a name."
+                )
+            winner = shown[choice == "right"]
+    else:
+        try:
+            winner = c[int(choice)] if isinstance(choice, int) or choice.isdigit() else c[choice]
+        except (KeyError, IndexError):
+            names = ", ".join(c.labels)
+            raise UsageError(
+                "No such answer to vote for", seen=repr(choice), todo=f"One of {', '.join(_WORDS)}, 0 to {len(c) - 1}, or {names}."
+            ) from None
+    unvote(c, user=user)
+    said = "tie" if choice == "tie" else "bad" if choice == "bad" else "win"
+    value = {"said": said, "winner": winner.run if winner else None, "runs": [r.run for r in shown], "blind": c.blind}
+    return signals.add(c.run, "vote", value, user=user, text=comment)
+
+
+def unvote(comparison: Comparison | None = None, *, user: str = "") -> int:
+    """Take a comparison's vote back; gives how many were."""
+    c = _of(comparison)
+    mine = [s for s in signals.of([c.run]) if s.kind == "vote" and s.user == user]
+    for s in mine:
+        signals.add(c.run, "undo", undoes=s.n, user=user)
+    return len(mine)
+
+
+def signal(run: str | Response, kind: str, value: Any = None, *, user: str = "", text: str = "") -> Signal:
+    """Keep what somebody said or did about an answer: star, edit, comment, copied, dwell, ... `value` has a JSON form.
+
+    Raises UsageError for a run that is not in the log.
+
+    >>> from fmnb.model import ask
+    >>> signal(ask("hi", "echo:"), "copied").kind
+    'copied'
+    """
+    if not kind or kind in ("vote", "undo"):
+        raise UsageError("A signal has a kind of its own", seen=repr(kind), todo="fm.vote votes; other kinds are yours: star, copied, ...")
+    return signals.add(run.run if isinstance(run, Response) else run, kind, value, user=user, text=text)
+
+
+def accept(run: str | Response, *, user: str = "") -> Signal:
+    """Say that an answer was good enough to use."""
+    return signal(run, "accept", True, user=user)
+
+
+def _of(comparison: Comparison | None) -> Comparison:
+    c = comparison if comparison is not None else session.compared
+    if not isinstance(c, Comparison):
+        raise UsageError("There is no comparison to vote on", seen=type(c).__name__, todo="Compare two models first: `%%fm a b`.")
+    if not c.run:
+        raise UsageError("This comparison is not in the log", todo="`%fm log on`, and compare again.")
+    return c

@@ -1,0 +1,169 @@
+"""Votes and signals: kept at once, counted right, taken back; and the sentence of the leaderboard."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import fmnb as fm
+from fmnb import ranking
+from fmnb.errors import UsageError
+from fmnb.events import Signal
+from fmnb.store import log, signals
+from fmnb.voting import unvote
+
+
+@pytest.fixture
+def two():
+    return fm.compare("which?", ["echo:", "echo:think"])
+
+
+def test_a_vote_is_on_disk_at_once_and_names_the_winners_run(two):
+    fm.vote(two, "right", comment="clearer")
+    code = "from fmnb.store import signals; import sys; (s,) = signals.every('vote'); print(s.value['winner'], s.text)"
+    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert seen == [two[1].run, "clearer"]
+    assert two.best is two[1] and [s.kind for s in two.votes] == ["vote"]
+    assert list(two.df["vote"]) == ["lost", "won"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "best", "column"),
+    [
+        ("left", 0, ["won", "lost"]),
+        (1, 1, ["lost", "won"]),
+        ("echo:", 0, ["won", "lost"]),
+        ("tie", None, ["tie", "tie"]),
+        ("bad", None, ["bad", "bad"]),
+    ],
+)
+def test_each_way_to_vote(two, choice, best, column):
+    fm.vote(two, choice)
+    assert (two.best.run if two.best else None) == (two[best].run if best is not None else None)
+    assert list(two.df["vote"]) == column
+
+
+def test_a_second_vote_replaces_the_first_and_one_can_be_taken_back(two):
+    fm.vote(two, "left")
+    fm.vote(two, "right")
+    assert two.best is two[1] and len(two.votes) == 1
+    assert unvote(two) == 1 and two.best is None and two.votes == [] and unvote(two) == 0
+    kinds = [e.kind for e in log.events_of(two.run) if isinstance(e, Signal)]
+    assert kinds == ["vote", "undo", "vote", "undo"]  # nothing is ever changed
+
+
+def test_several_people_may_vote(two):
+    fm.vote(two, "left", user="ada")
+    fm.vote(two, "right", user="bob")
+    assert len(two.votes) == 2
+
+
+def test_without_a_comparison_the_last_one_is_meant(two):
+    fm.vote(None, "left")
+    assert two.best is two[0]
+
+
+def test_what_cannot_be_voted_on_says_why(two):
+    for wrong in ("middle", 2, "nosuch"):
+        with pytest.raises(UsageError, match="No such answer"):
+            fm.vote(two, wrong)
+    three = fm.compare("x", ["echo:", "echo:think", "echo:slow=500"])
+    with pytest.raises(UsageError, match="3 answers"):
+        fm.vote(three, "left")
+    with pytest.raises(UsageError, match="no comparison"):
+        fm.vote("nonsense", "left")
+
+
+def test_with_the_log_off_a_vote_is_refused_and_not_lost_in_silence():
+    log.switch(False)
+    try:
+        c = fm.compare("x", ["echo:", "echo:think"])
+        with pytest.raises(UsageError, match="log is off"):
+            fm.vote(c, "left")
+    finally:
+        log.switch(True)
+
+
+def test_signals_and_acceptance_hang_on_an_answer():
+    answer = fm.ask("hi", "echo:")
+    fm.signal(answer, "star", 5, user="ada")
+    fm.accept(answer.run)
+    assert [(s.kind, s.value) for s in signals.of([answer.run])] == [("star", 5), ("accept", True)]
+    assert log.reopen(answer.run).text == "hi"  # the answer is what it was
+    with pytest.raises(UsageError, match="No such run"):
+        fm.signal("nosuch", "star")
+    with pytest.raises(UsageError, match="kind of its own"):
+        fm.signal(answer, "vote")
+
+
+def test_forgetting_the_runs_forgets_their_votes(two):
+    fm.vote(two, "left")
+    log.forget(everything=True)
+    assert signals.every() == []
+
+
+# The leaderboard
+
+
+def cast(outcomes: str, a: str = "echo:", b: str = "echo:think", words: str = "q") -> None:
+    """One comparison and vote a letter: l, r, t(ie), b(ad)."""
+    for i, letter in enumerate(outcomes):
+        c = fm.compare(f"{words} {i}", [a, b])
+        fm.vote(c, {"l": "left", "r": "right", "t": "tie", "b": "bad"}[letter])
+
+
+def test_no_votes_say_how_to_begin():
+    assert fm.leaderboard() == [] and "compare two models" in fm.leaderboard().note
+
+
+def test_shares_count_ties_as_halves_and_bad_ones_apart():
+    cast("lllrtb")
+    first, second = fm.leaderboard()
+    assert first["model"] == "echo:" and (first["votes"], first["wins"], first["ties"], first["losses"], first["bad"]) == (5, 3, 1, 1, 1)
+    assert first["win_rate"] == pytest.approx(0.7) and second["win_rate"] == pytest.approx(0.3)
+    assert first["low"] < 0.7 < first["high"] and first["strength"] is None
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        ("lllll", "tied so far"),
+        ("lllllll", "echo: is preferred to echo:think"),
+        ("lllrrrlr", "are tied"),
+        ("llllllllr", "is preferred"),
+        ("tttttttt", "tied so far"),
+    ],
+)
+def test_the_sentence_says_tied_when_it_is_tied(outcomes, words):
+    cast(outcomes)
+    assert words in fm.leaderboard().note
+
+
+def test_three_models_have_strengths_with_intervals():
+    cast("llllrllr", "echo:", "echo:think")
+    cast("lllrlllr", "echo:think", "echo:slow=900", "p")
+    board = fm.leaderboard()
+    assert [r["model"] for r in board] == ["echo:", "echo:think", "echo:slow=900"]
+    assert sum(r["strength"] for r in board) == pytest.approx(0, abs=1e-9)
+    assert all(r["strength_low"] <= r["strength"] <= r["strength_high"] for r in board)
+
+
+def test_models_that_never_met_are_not_ranked_together():
+    cast("lr", "echo:", "echo:think")
+    cast("lr", "echo:slow=900", "echo:slow=901")
+    assert "never met" in fm.leaderboard().note and all(r["strength"] is None for r in fm.leaderboard())
+    assert {r["model"] for r in fm.leaderboard(["echo:", "echo:think"])} == {"echo:", "echo:think"}
+
+
+def test_a_vote_among_several_beats_every_other_shown():
+    c = fm.compare("x", ["echo:", "echo:think", "echo:slow=900"])
+    fm.vote(c, 2)
+    wins, _ = ranking._wins(ranking.ballots(signals.every("vote")))
+    assert wins == {("echo:slow=900", "echo:"): 1.0, ("echo:slow=900", "echo:think"): 1.0}
+
+
+def test_samples_of_one_model_are_no_contest_between_models():
+    fm.vote(fm.compare("x", ["echo:"], samples=2), "left")
+    assert fm.leaderboard() == []
