@@ -103,7 +103,7 @@ class Comparison:
         return pandas.DataFrame(rows, columns=["model", *more, *COLUMNS[1:]])
 
     def __repr__(self) -> str:
-        return f"Comparison({', '.join(self.labels)})"
+        return f"Comparison({('; ' if any(',' in name for name in self.labels) else ', ').join(self.labels)})"
 
 
 def _said(vote: Mapping[str, Any] | None, r: Response) -> str | None:
