@@ -14,7 +14,7 @@ from .store import log as store
 from .types import Response
 
 MODEL_COLUMNS = (
-    *("model", "ready", "where", "context", "inputs", "outputs", "price_in", "price_out", "licence", "size", "memory", "used"),
+    *("model", "provider", "ready", "where", "context", "inputs", "outputs", "price_in", "price_out", "licence", "size", "memory", "used"),
     *("source", "note"),
 )
 LOCAL_COLUMNS = ("model", "ready", "size", "memory", "context", "licence", "used", "note")
@@ -53,6 +53,7 @@ def models(query: str = "", *, ask: bool = True) -> Rows:
 def _row(e: Entry) -> dict[str, Any]:
     return {
         "model": e.model,
+        "provider": e.provider,
         "ready": e.ready,
         "where": e.where,
         "context": e.context,

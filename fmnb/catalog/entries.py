@@ -85,6 +85,7 @@ def catalogue(query: str = "", *, ask: bool = True) -> Catalogue:
     silent: dict[str, str] = {}
     profiles = usable_profiles()
     if ask:
+        prices.ready()  # what the table needs afterwards takes no time of the asking
         served = wait(openai_compat.afind_local(ASK / 3))
         silent = listed.ask([p for p in profiles if _worth_asking(p, query)], ASK - (time.monotonic() - began))
     more: dict[str, int] = {}
@@ -102,10 +103,11 @@ def catalogue(query: str = "", *, ask: bool = True) -> Catalogue:
 
 
 def _worth_asking(p: Profile, query: str) -> bool:
-    if p.local or p.models_shape == "none" or (p.needs_key and not keys.status(p.key_env, p.name)):
+    words = query.lower().split()
+    if p.local or "local" in words or p.models_shape == "none" or (p.needs_key and not keys.status(p.key_env, p.name)):
         return False
     known = listed.remembered(p)
-    return known is None or p.name in query.lower().split() or time.time() - known.at > listed.FRESH
+    return known is None or p.name in words or time.time() - known.at > listed.FRESH
 
 
 def _locked(e: Entry) -> Entry:
@@ -135,8 +137,7 @@ def _local() -> Iterator[Entry]:
             source="table of fmnb",
             note=row.title,
         )
-        if row.makes:
-            entry = replace(entry, outputs=(row.makes,), chat=False)
+        entry = replace(entry, outputs=(row.makes or "text",), chat=row.chat)
         yield _with_file(entry, path, here, in_memory)
     for d in here.values():
         if d.source not in shown:

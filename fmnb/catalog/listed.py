@@ -41,7 +41,7 @@ def remembered(p: Profile) -> Known | None:
     if not isinstance(row, dict) or row.get("url") != p.base_url:
         return None
     try:
-        return Known(tuple(_model(m) for m in row["models"]), float(row["at"]))
+        return Known(tuple(m for given in row["models"] if (m := _model(given))), float(row["at"]))
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -116,5 +116,12 @@ def _write(p: Profile, found: Sequence[Listed]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _model(row: dict[str, Any]) -> Listed:
-    return Listed(**{**row, "inputs": tuple(row.get("inputs", ())), "outputs": tuple(row.get("outputs", ()))})
+def _model(row: Any) -> Listed | None:
+    """A kept row; None for one that somebody damaged."""
+    try:
+        prices = {k: float(row[k]) for k in ("price_in", "price_out") if k in row}
+        found = Listed(row["name"], row.get("context"), tuple(row.get("inputs", ())), tuple(row.get("outputs", ())), **prices)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
+    words = all(isinstance(word, str) for word in (found.name, *found.inputs, *found.outputs))
+    return found if words and isinstance(found.context, (int, type(None))) else None

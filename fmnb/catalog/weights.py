@@ -58,7 +58,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A row of `known.toml`. Sizes in bytes, None where not known; `download` is what travels; `makes` is "" for text; `folder` holds `file` in a package when a whole folder is the model."""
+    """A row of `known.toml`. Sizes in bytes, None where not known; `download` is what travels; `makes` is "" for text, `chat` whether it converses; `folder` holds `file` in a package when a whole folder is the model."""
 
     alias: str
     source: str
@@ -69,6 +69,7 @@ class Known:
     download: int | None = None
     licence: str = ""
     makes: str = ""
+    chat: bool = True
     folder: str = ""
 
 

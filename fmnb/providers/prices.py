@@ -79,6 +79,11 @@ def edition() -> str:
     return f"genai-prices {version('genai-prices')}"
 
 
+def ready() -> None:
+    """Import the table now, for a caller whose time is counted afterwards."""
+    require("genai_prices.data_snapshot", "all", "to know prices").get_snapshot()
+
+
 async def load() -> None:
     """Import the table outside the event loop, so that the first answer's cost holds nobody up."""
     if "genai_prices" not in sys.modules:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import fmnb as fm
 from fmnb.catalog import filters
 from fmnb.catalog.entries import Entry
 
@@ -53,3 +54,9 @@ def test_every_word_must_fit(query, kept):
 
 def test_what_is_not_known_is_neither_small_nor_large():
     assert not any(t(BASE) for t in [*filters.tests("<4GB"), *filters.tests(">4GB")])
+
+
+def test_base_models_are_known_as_such_before_they_are_here():
+    completes = {r["model"] for r in fm.models("base local", ask=False)}
+    assert {"pythia-160m", "opt-125m", "bloom-560m"} <= completes and "embedded" not in completes
+    assert {r["provider"] for r in fm.models("pythia", ask=False)} == {"hf"}

@@ -83,6 +83,31 @@ def test_a_broken_memory_is_an_empty_one(provider, home):
     assert listed.remembered(profile("other"))
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        '{"name": 3}',
+        '{"name": null}',
+        '{"name": "a", "inputs": [1]}',
+        '{"name": "a", "context": "much"}',
+        '{"name": "a", "price_in": "x"}',
+        "3",
+    ],
+)
+def test_a_damaged_row_of_the_memory_is_passed_over(provider, home, damaged):
+    provider("shop", "http://127.0.0.1:9/v1")
+    url = "http://127.0.0.1:9/v1"
+    (home / "listed.json").write_text(f'{{"shop": {{"url": "{url}", "at": 1, "models": [{{"name": "good"}}, {damaged}]}}}}')
+    assert [m.name for m in listed.remembered(profile("shop")).models] == ["good"]
+
+
+def test_a_question_about_this_machine_asks_no_service(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("GROQ_API_KEY", "list-key")
+    assert catalogue("local").silent == {}
+    assert list(catalogue("free").silent) == ["groq"]
+
+
 def test_the_table_is_there_when_nobody_can_be_asked_and_says_who_could_not(monkeypatch):
     """A key, and a network that swallows everything: the table comes without waiting for it."""
     with socket.socket() as hole:
