@@ -31,7 +31,7 @@ _PACKAGES = {
     "diffusers": (("torch", "torch"), ("diffusers", "images")),
 }
 _NO_EYES = ("tts", "audio", "realtime", "transcribe", "live", "search")  # relatives of a seeing model that hear, speak or look things up
-ASK = 0.85  # seconds in all for asking others; the whole table is to be there within one
+ASK = 0.7  # seconds in all for asking others; the whole table is to be there within one
 
 
 @dataclass(frozen=True, slots=True)
