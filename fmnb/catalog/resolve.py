@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._names import BACKENDS, ENGINES, load
 from ..backend import Backend
-from ..config import allowed, check_allowed, settings
+from ..config import allowed, check_allowed, read_toml, settings
 from ..engines import folder
 from ..errors import FmnbError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
 
@@ -266,6 +266,13 @@ def _unknown(name: str) -> FmnbError:
 
     profiles = _providers_room()
     head = name.partition(":")[0].partition("/")[0]
+    untrusted = settings().untrusted
+    if untrusted and head in read_toml(untrusted).get("provider", {}):
+        return UnknownModelError(
+            "That provider is named in a project's fmnb.toml that is not trusted",
+            seen=f"{head} in {untrusted}",
+            todo="`%fm trust` shows what it says.",
+        )
     for p in profiles.names(ended=True):  # OctoML/llama, co:here, Saturn-Cloud
         if p in (plain(name), plain(head)) and not name.startswith(f"{p}:"):
             if p not in profiles.names():

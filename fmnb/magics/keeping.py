@@ -127,7 +127,7 @@ def trust(rest: str, shell: Any) -> None:
         raise UsageError("There is no fmnb.toml in this project")
     said = config.read_toml(file)
     for name, row in said.get("provider", {}).items():
-        print(f"{name}: {row.get('base_url', '')}  key from {row.get('key_env', 'nowhere')}")
+        print(f"[provider.{name}]", *(f"  {k} = {v!r}" for k, v in (row.items() if isinstance(row, dict) else [(name, row)])), sep="\n")
     for table in sorted(set(said) - {"provider", "default", "alias"}):
         print(f"[{table}]: {said[table]}")
     if "--yes" not in rest.split():

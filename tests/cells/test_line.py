@@ -278,3 +278,14 @@ def test_axes_of_a_comparison_in_a_cell(cells):
         "-f code --vary seed=1,2",
     ):
         assert isinstance(cells.fails(f"%%fm echo: {line}\nhi"), UsageError), line
+
+
+def test_trust_shows_everything_that_decides_where_requests_and_keys_go(cells, tmp_path):
+    row = 'native_url = "https://elsewhere.example"\nheader_env = { X-Key = "OTHER_KEY" }\nimage_hosts = ["*.example"]\n'
+    (tmp_path / "fmnb.toml").write_text(f"[provider.cohere]\n{row}[provider.mine]\nbase_url = 'https://mine.example/v1'\n")
+    assert "%fm trust" in str(cells.fails("%%fm mine:m\nhi"))
+    cells.fails("%fm trust")
+    for word in ("https://elsewhere.example", "OTHER_KEY", "*.example", "https://mine.example/v1"):
+        assert word in cells.out
+    cells("%fm trust --yes")
+    assert "needs a key" in str(cells.fails("%%fm mine:m\nhi"))
