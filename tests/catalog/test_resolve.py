@@ -107,6 +107,14 @@ def test_a_backend_is_made_once_and_forgotten_on_request():
     assert resolve("echo:").open() is not first
 
 
+def test_a_service_is_reached_as_the_settings_say_now(settings):
+    settings('[provider.mine]\nbase_url = "http://127.0.0.1:1/v1"\nneeds_key = false\n')
+    first = resolve("mine:m").open()
+    assert resolve("mine:m").open() is first
+    settings('[provider.mine]\nbase_url = "http://127.0.0.1:2/v1"\nneeds_key = false\n')
+    assert "127.0.0.1:2" in resolve("mine:m").open().profile.base_url
+
+
 @pytest.mark.parametrize(
     ("lock", "name"),
     [
