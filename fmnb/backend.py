@@ -18,7 +18,11 @@ from .types import ModelCard, Request, TokenCount
 
 @runtime_checkable
 class Backend(Protocol):
-    """What a provider's or an engine's model offers."""
+    """What a provider's or an engine's model offers.
+
+    One that can be asked through several interfaces of its service says `interfaces = True`,
+    and heeds `request.api`; for all others the pipeline says that it was not applied.
+    """
 
     @property
     def card(self) -> ModelCard:
@@ -78,5 +82,5 @@ def estimate_tokens(request: Request) -> TokenCount:
         total += 4
         for p in m.parts:
             text = getattr(p, "text", None) or getattr(p, "content", None) or getattr(p, "arguments", None)
-            total += -(-len(text.encode()) // 4) if text else 800
+            total += -(-len(text.encode("utf-8", "surrogatepass")) // 4) if text else 800
     return TokenCount(total, exact=False, method="UTF-8 bytes / 4", error="±20 % for English prose, more elsewhere")

@@ -276,6 +276,8 @@ async def affordable(call: Call) -> AsyncIterator[Event]:
     limited = budget.budget().limit is not None
     held_back = budget.hold(backend.card, call.request, backend.count(call.request).tokens) if limited else 0.0
     try:
+        if call.request.api and not getattr(backend, "interfaces", False):
+            yield Notice(kind="not_applied", text="api")
         async for event in retried(lambda: held(backend, backend.stream(call.request))):
             yield event
             if isinstance(event, Used) and (warning := budget.add(event.usage.cost, local=backend.card.local)):

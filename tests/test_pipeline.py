@@ -238,3 +238,12 @@ def test_calls_from_many_threads_keep_apart():
         t.join()
     assert answers == {i: f"number {i}" for i in range(20)}
     assert len(log.search()) == 20
+
+
+def test_an_interface_is_not_applied_where_there_is_only_one():
+    assert fm.ask("hi", "echo:", api="native").not_applied == ("api",)
+    assert fm.ask("hi", "echo:").not_applied == ()
+
+
+def test_half_a_surrogate_pair_is_counted():
+    assert estimate_tokens(prepare("\ud83d", Paid(), Options()).call.request).tokens == 5

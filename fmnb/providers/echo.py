@@ -150,7 +150,7 @@ class Echo:
             await asyncio.Event().wait()
         if fail and fail not in _HALFWAY:
             raise self._error(fail, asked, 0)
-        for name in ("api", "quant", "dtype"):
+        for name in ("quant", "dtype"):
             if getattr(request, name):
                 yield Notice(kind="not_applied", text=name)
         pause = 1 / float(options["slow"]) if "slow" in options else 0.0

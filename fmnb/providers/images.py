@@ -69,7 +69,7 @@ async def stream(p: Profile, model: str, request: Request) -> AsyncGenerator[Eve
             f"{p.name}:{model} makes {kind} and answers no questions", todo='Add -f image (format="image"), or name a model that writes.'
         )
     asked = _imaging.wanted(request)
-    for name in asked.lost:
+    for name in (*asked.lost, *(n for n in ("api", "quant", "dtype") if getattr(request, n))):
         yield Notice(kind="not_applied", text=name)
     events: AsyncIterator[Event] = load(WAYS[p.image_api])(p, model, asked)
     try:

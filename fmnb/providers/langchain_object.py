@@ -33,7 +33,7 @@ def speak(value: Any, request: Request, put: Callable[[Event], None], stopped: C
         *(() if chat else ("stop",)),
         *(k for k in request.extra if k not in used),
     ):
-        if getattr(request, name, None) or name in request.extra:
+        if getattr(request, name, None) not in (None, ()) or name in request.extra:
             put(Notice(kind="not_applied", text=name))  # the object was made with options of its own
     meter = _meter()
     sources: list[dict[str, Any]] = []

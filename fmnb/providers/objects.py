@@ -88,6 +88,9 @@ class ObjectBackend:
                 silent = silent and not (isinstance(event, TextDelta) and event.text)
                 put(event)
 
+            for name in ("quant", "dtype"):
+                if getattr(request, name):
+                    put(Notice(kind="not_applied", text=name))
             end = self._speak(self._value, request, told, stop.is_set)
             if stop.is_set():
                 return
@@ -128,7 +131,8 @@ def arguments(function: Any, request: Request) -> tuple[Any, dict[str, Any], lis
         parameters = {}  # type: ignore[assignment]
     first = next(iter(parameters.values()), None)
     whole = first is not None and (first.name in _MESSAGES or "list[dict" in str(first.annotation))
-    given = {n: getattr(request, n) for n in ("temperature", "max_tokens", "seed", "stop", "schema", "logprobs") if getattr(request, n)}
+    names = ("temperature", "max_tokens", "seed", "stop", "schema", "logprobs")
+    given = {n: v for n in names if (v := getattr(request, n)) not in (None, ())}
     given |= request.extra
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     rest = list(parameters)[1:]

@@ -49,6 +49,7 @@ def backend(profile: Profile, model: str) -> OpenAICompatible:
 class OpenAICompatible:
     """A Backend for one model of one service. Keeps nothing of a stream."""
 
+    interfaces = True
     batch = embeddings.BATCH
 
     def __init__(self, profile: Profile, model: str):

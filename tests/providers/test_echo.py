@@ -40,7 +40,7 @@ def test_stop_ends_the_answer_before_the_word():
 
 
 def test_what_it_has_no_use_for_is_not_applied():
-    assert run(api="responses", quant="int8")[0].not_applied == ("api", "quant")
+    assert run(quant="int8", dtype="float16")[0].not_applied == ("quant", "dtype")
 
 
 def test_think_reasons_first():

@@ -65,6 +65,21 @@ def test_options_go_where_the_function_has_a_name_for_them_and_are_named_where_n
     assert seen == {"temperature": 0.5, "top_k": 5} and answer.not_applied == ("seed",)
 
 
+def test_zero_is_a_value_like_any_other():
+    seen = {}
+
+    def warm(text, temperature=None, seed=None):
+        seen.update(temperature=temperature, seed=seed)
+        return "ok"
+
+    assert fm.ask("x", warm, temperature=0, seed=0).not_applied == () and seen == {"temperature": 0, "seed": 0}
+    assert fm.ask("x", shout, temperature=0, seed=0).not_applied == ("temperature", "seed")
+
+
+def test_options_of_services_and_of_weights_are_not_applied():
+    assert fm.ask("x", shout, api="chat", quant="int8", dtype="float16").not_applied == ("api", "quant", "dtype")
+
+
 def test_a_system_prompt_comes_before_the_text_or_under_its_name():
     assert fm.ask("x", shout, system="be loud").text == "BE LOUD\n\nX"
     assert fm.ask("x", lambda text, system="": f"{system}|{text}", system="be loud").text == "be loud|x"
