@@ -11,9 +11,11 @@ import base64
 import functools
 import importlib
 import io
+import os
 import struct
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -155,7 +157,7 @@ def opened(data: bytes, kind: str, about: dict[str, Any]) -> Any:
     try:
         picture = pil.open(io.BytesIO(data))
         picture.load()
-    except OSError as e:
+    except Exception as e:  # Pillow has an error of its own for each way in which a file can be broken, or far too large
         todo = f'answer.save("picture{suffix(kind)}") writes its bytes.'
         raise UsageError("The picture cannot be opened", seen=f"{kind}: {str(e)[:80]}", todo=todo) from None
     picture.info.update(about)
@@ -166,15 +168,24 @@ def save(parts: Sequence[tuple[bytes, str, dict[str, str]]], path: Path, overwri
     """Write bytes of given kinds, each with texts for a PNG, to files named after `path`; gives their names.
 
     Nothing is written when a file is there already and may not be overwritten, or when the name says another kind.
+    A file comes whole or not at all; one that is to be overwritten stays as it is when the disk is full.
     """
     files = [_named(path, kind, n if len(parts) > 1 else 0) for n, (_, kind, _) in enumerate(parts, 1)]
     if there := [f for f in files if f.exists() and (f.is_dir() or not overwrite)]:
         todo = "Name a file in it." if there[0].is_dir() else "Give another name, or overwrite=True."
         raise UsageError("There is a file or folder of that name", seen=str(there[0]), todo=todo)
     for file, (data, _, said) in zip(files, parts, strict=True):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with open(file, "wb" if overwrite else "xb") as f:
-            f.write(with_words(data, said))
+        part = file.with_name(f".{file.name}.part")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(with_words(data, said))
+            os.replace(part, file)
+        except OSError as e:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise UsageError(
+                "The file cannot be written", seen=f"{file}: {e.strerror or e}", todo="Name a file in another folder."
+            ) from None
     return files
 
 

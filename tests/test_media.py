@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import zlib
+from pathlib import Path
 
 import pytest
 
@@ -177,6 +179,31 @@ def test_nothing_is_overwritten_unless_that_is_asked(tmp_path):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(UsageError, match="Name a file"):
         answer(Image(png())).save(tmp_path / "folder.png", overwrite=True)
+
+
+def test_a_file_that_cannot_be_written_is_an_error_without_a_traceback_and_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="cannot be written"):
+        answer(Image(png())).save(tmp_path / "file/cat.png")
+    with pytest.raises(UsageError, match="too long"):
+        answer(Image(png())).save(tmp_path / f"{'x' * 300}.png")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_to_be_overwritten_stays_when_the_disk_is_full(tmp_path):
+    if not Path("/dev/full").exists():
+        pytest.skip("needs a device that is always full")
+    (tmp_path / "cat.png").write_bytes(b"mine")
+    (tmp_path / ".cat.png.part").symlink_to("/dev/full")
+    with pytest.raises(UsageError, match="No space left"):
+        answer(Image(png())).save(tmp_path / "cat.png", overwrite=True)
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("cat.png", b"mine")]
+
+
+def test_a_picture_that_claims_to_be_enormous_is_not_opened():
+    head = b"IHDR" + (60_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"
+    with pytest.raises(UsageError, match="cannot be opened"):
+        _ = answer(Image(b"\x89PNG\r\n\x1a\n\0\0\0\r" + head + zlib.crc32(head).to_bytes(4, "big"))).image
 
 
 def test_a_name_that_says_another_kind_is_refused(tmp_path):
