@@ -3,6 +3,7 @@
 import { ILabShell, ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, IToolbarWidgetRegistry } from '@jupyterlab/apputils';
 import { URLExt } from '@jupyterlab/coreutils';
+import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { ServerConnection } from '@jupyterlab/services';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
@@ -10,6 +11,7 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Api } from './api';
 import { addCommands } from './commands';
+import { addDeskCommands } from './desk-commands';
 import { StatusItem, ToolbarItem } from './current';
 import { Kernels } from './kernels';
 import { SidebarModel } from './model';
@@ -23,7 +25,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: 'The sidebar of foundation models, the choice of a notebook, and code that a model proposed.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [ILabShell, ILayoutRestorer, ICommandPalette, ISettingRegistry, IStatusBar, IToolbarWidgetRegistry, ITranslator],
+  optional: [ILabShell, ILayoutRestorer, ICommandPalette, ISettingRegistry, IStatusBar, IToolbarWidgetRegistry, ITranslator, ILauncher],
   activate: async (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
@@ -33,7 +35,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     registry: ISettingRegistry | null,
     statusBar: IStatusBar | null,
     toolbar: IToolbarWidgetRegistry | null,
-    translator: ITranslator | null
+    translator: ITranslator | null,
+    launcher: ILauncher | null
   ) => {
     const trans = (translator ?? nullTranslator).load('fmnb');
     const { serverSettings } = app.serviceManager;
@@ -44,6 +47,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const panel = new SidebarPanel({ model, commands: app.commands, trans });
     const pick = () => void app.commands.execute('fmnb:choose-model');
     addCommands({ app, palette, model, panel, trans });
+    addDeskCommands({ app, palette, launcher, model, trans });
     toolbar?.addFactory<NotebookPanel>('Notebook', 'fmnb-model', notebook => new ToolbarItem({ model, trans, pick }, notebook));
     statusBar?.registerStatusItem('fmnb:status', {
       item: new StatusItem({ model, trans, pick }),

@@ -6,16 +6,25 @@
  *     notebooks    the notebook in front and its choice                (notebooks.ts)
  *     kernels      what kernels with fmnb say                          (kernels.ts)
  *     runs         what goes on, folded from events                    (fold.ts)
+ *     shelf        weights: on disk, on their way, in memory           (shelf.ts)
+ *     keyring      where each provider's key is found                  (keyring.ts)
+ *     activity     what was asked and what it cost                     (activity.ts)
+ *     prompts      the user's saved prompts                            (saved.ts)
  */
 
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { Signal, type ISignal } from '@lumino/signaling';
+import { ActivityLog } from './activity';
 import { NoServerSide, trouble, type Api } from './api';
 import { Catalogue } from './catalogue';
+import { Desk } from './desk';
 import { fold, live, lost, type Run } from './fold';
-import type { Kernels, Stopped } from './kernels';
+import type { Kernels, KnownKernel, Stopped } from './kernels';
+import { Keyring } from './keyring';
 import { known, type Known } from './names';
 import { chosenIn, choose, type Notebooks } from './notebooks';
+import { SavedPrompts } from './saved';
+import { Shelf } from './shelf';
 import { PROTOCOL, type About, type Event, type Trouble } from './types';
 
 const STALE = 60_000; // ms after which the catalogue is asked again when the panel comes to the front
@@ -30,6 +39,11 @@ export interface Standing extends Known {
 
 export class SidebarModel {
   readonly catalogue: Catalogue;
+  readonly desk: Desk;
+  readonly shelf = new Shelf(this);
+  readonly keyring = new Keyring(this);
+  readonly activity: ActivityLog;
+  readonly prompts = new SavedPrompts(this);
 
   constructor(
     readonly api: Api,
@@ -37,12 +51,17 @@ export class SidebarModel {
     readonly kernels: Kernels
   ) {
     this.catalogue = new Catalogue(api);
+    this.desk = new Desk(api, work => this.attempt(work));
+    this.desk.changed.connect(() => this._changed.emit());
+    this.activity = new ActivityLog(this);
     notebooks.told.connect((_, panel) => kernels.tell(panel));
     notebooks.changed.connect(() => this._changed.emit());
     kernels.changed.connect(() => this._changed.emit());
     kernels.event.connect((_, { kernel, event }) => this.take(event, kernel));
     kernels.lost.connect((_, kernel) => this.lose(kernel));
-    this.catalogue.changed.connect(() => this._changed.emit());
+    for (const part of [this.catalogue, this.shelf, this.keyring, this.activity, this.prompts]) {
+      (part.changed as ISignal<unknown, void>).connect(() => this._changed.emit());
+    }
   }
 
   /** The server side: what it says of itself, or why it is not there. */
@@ -167,6 +186,16 @@ export class SidebarModel {
     });
   }
 
+  /** Load weights into a kernel's memory: the shortest call there is, in the kernel itself. */
+  load(found: KnownKernel, name: string): Promise<void> {
+    return this.inKernel(found, `import fmnb; fmnb.ask("Hi", ${JSON.stringify(name)}, max_tokens=1, cache=False); del fmnb`);
+  }
+
+  /** Take a model out of a kernel's memory. */
+  unload(found: KnownKernel, name: string): Promise<void> {
+    return this.inKernel(found, `get_ipython().run_line_magic("fm", ${JSON.stringify(`unload ${name}`)})`);
+  }
+
   /** Stop a run: a download of the server, or a call of a kernel. */
   async stop(run: string): Promise<Stopped | undefined> {
     const kernel = this.homeOf(run);
@@ -176,7 +205,7 @@ export class SidebarModel {
         await this.api.stopPull(run);
         return;
       }
-      how = await this.kernels.stop(kernel, run);
+      how = await this.kernels.stop(kernel, this.partsOf(run));
       if (how === 'interrupted') {
         this.say('This kernel cannot stop one run alone: the whole cell was interrupted');
       }
@@ -232,6 +261,7 @@ export class SidebarModel {
   dispose(): void {
     this.ear?.abort();
     this.catalogue.dispose();
+    this.activity.dispose();
     Signal.clearData(this);
   }
 
@@ -278,6 +308,23 @@ export class SidebarModel {
       await new Promise(done => setTimeout(done, pause));
     }
     this.ear = undefined;
+  }
+
+  /** What a kernel can stop alone: a call, or the calls of a comparison. Nothing for what only an interrupt reaches. */
+  private partsOf(run: string): string[] {
+    const kind = this._runs.get(run)?.kind ?? 'call';
+    return kind === 'call' ? [run] : [...this._runs.values()].filter(r => r.parent === run && live(r)).map(r => r.run);
+  }
+
+  /** Run code that leaves no trace in the notebook: the kernel says afterwards how it stands. */
+  private inKernel({ kernel, comm }: KnownKernel, code: string): Promise<void> {
+    return this.attempt(async () => {
+      const { content } = await kernel.requestExecute({ code, silent: true, store_history: false, stop_on_error: false }).done;
+      if (content.status === 'error') {
+        throw new Error(`${content.ename}: ${content.evalue}`);
+      }
+      comm.send({ protocol: PROTOCOL });
+    });
   }
 
   private lose(kernel: string): void {

