@@ -171,7 +171,7 @@ def save(parts: Sequence[tuple[bytes, str, dict[str, str]]], path: Path, overwri
     A file comes whole or not at all; one that is to be overwritten stays as it is when the disk is full.
     """
     files = [_named(path, kind, n if len(parts) > 1 else 0) for n, (_, kind, _) in enumerate(parts, 1)]
-    if there := [f for f in files if f.exists() and (f.is_dir() or not overwrite)]:
+    if there := [f for f in files if os.path.exists(f) and (f.is_dir() or not overwrite)]:
         todo = "Name a file in it." if there[0].is_dir() else "Give another name, or overwrite=True."
         raise UsageError("There is a file or folder of that name", seen=str(there[0]), todo=todo)
     for file, (data, _, said) in zip(files, parts, strict=True):

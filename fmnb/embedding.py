@@ -84,7 +84,7 @@ def _texts(given: Any) -> list[str]:
     """The texts of a list, Series, array or column; UsageError names the row that is none."""
     if isinstance(given, str):
         return [given]
-    if isinstance(given, (bytes, dict)) or not hasattr(given, "__iter__"):
+    if isinstance(given, (bytes, dict)) or not hasattr(given, "__iter__") or hasattr(given, "columns"):  # a frame gives its columns' names
         raise UsageError(
             "Vectors are made of texts", seen=type(given).__name__, todo="Give a text, a list of texts or a column of a frame."
         )
@@ -92,7 +92,12 @@ def _texts(given: Any) -> list[str]:
     for i, text in enumerate(rows):
         if not isinstance(text, str):
             raise UsageError(f"Row {i} is no text", seen=repr(text)[:60], todo="Fill or drop it first, for example with `.fillna('')`.")
-    return [str(t) for t in rows]  # numpy's text is a text of its own kind
+    return [_whole(str(t)) for t in rows]  # numpy's text is a text of its own kind
+
+
+def _whole(text: str) -> str:
+    """The text, with a mark where it holds half a surrogate pair, which no tokenizer and no service reads."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dataclass
@@ -111,7 +116,7 @@ class _Job:
 
     def key(self, text: str) -> bytes:
         """What decides a vector: the model, the file behind it, the form, the text."""
-        return hashlib.sha256(self.prefix + text.encode("utf-8", "surrogatepass")).digest()
+        return hashlib.sha256(self.prefix + text.encode()).digest()
 
     def add(self, text: str, vector: Array) -> None:
         """Take a vector that came. Raises UsageError when it is wider or narrower than those before."""

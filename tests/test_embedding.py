@@ -43,6 +43,18 @@ def test_a_row_that_is_no_text_is_named(texts):
         fm.embed(texts, "echo:")
 
 
+def test_a_frame_is_no_list_of_texts():
+    """Its iteration gives the names of its columns, which nobody means."""
+    for frame in (pytest.importorskip("pandas").DataFrame({"a": ["x"]}), pytest.importorskip("polars").DataFrame({"a": ["x"]})):
+        with pytest.raises(UsageError, match="a column of a frame"):
+            fm.embed(frame, "echo:")
+
+
+def test_half_a_surrogate_pair_is_a_mark(server):
+    assert fm.embed(["half \ud83d pair", "\U0001f600"], "shop:m").shape == (2, 3)
+    assert server.requests[-1]["input"] == ["half \ufffd pair", "\U0001f600"]
+
+
 def test_what_is_no_list_of_texts_is_refused():
     for thing in (3, {"a": 1}, b"abc"):
         with pytest.raises(UsageError, match="made of texts"):
