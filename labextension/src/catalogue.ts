@@ -46,7 +46,8 @@ export class Catalogue {
     if (!this._shown) {
       const all = tests(this.words);
       const found: Record<Exclude<Group, 'hub'>, Entry[]> = { ready: [], needs: [], locked: [] };
-      for (const e of this.known.values()) {
+      // What earlier searches brought is shown to searches alone.
+      for (const e of plainWords(this.query).length ? this.known.values() : this.base) {
         if (all.every(test => test(e))) {
           found[isReady(e) ? 'ready' : e.ready === 'locked' ? 'locked' : 'needs'].push(e);
         }
@@ -168,7 +169,10 @@ export class Catalogue {
   }
 
   private collect(): void {
-    this.known = new Map([...this.wider.values(), ...this.base].map(e => [e.model, e]));
+    this.known = new Map(this.base.map(e => [e.model, e]));
+    for (const [name, e] of this.wider) {
+      this.known.has(name) || (this.known as Map<string, Entry>).set(name, e);
+    }
   }
 
   private emit(): void {

@@ -85,19 +85,26 @@ export class Kernels {
     }
   }
 
-  /** Stop a run of a kernel: alone where that is heard while a cell runs, else by interrupting the kernel. */
-  async stop(id: string, run: string): Promise<Stopped> {
+  /** Ask a kernel how it stands. */
+  ask({ comm, upgrade }: KnownKernel): void {
+    if (!comm.isDisposed && !upgrade) {
+      comm.send({ protocol: PROTOCOL });
+    }
+  }
+
+  /** Stop runs of a kernel: alone where that is heard while a cell runs, else by interrupting the kernel, as with no run at all. */
+  async stop(id: string, runs: readonly string[]): Promise<Stopped> {
     const found = this.known.get(id);
     if (!found) {
       return 'gone';
     }
     const { kernel } = found;
-    if (!hearsWhileBusy(kernel) || found.upgrade) {
+    if (!runs.length || !hearsWhileBusy(kernel) || found.upgrade) {
       await kernel.interrupt();
       return 'interrupted';
     }
     const comm = await this.stopComm(kernel);
-    comm.send({ protocol: PROTOCOL, run });
+    runs.forEach(run => comm.send({ protocol: PROTOCOL, run }));
     return 'asked';
   }
 

@@ -66,9 +66,15 @@ function Choices({ model, trans, title, none, take }: Props): JSX.Element {
   }
   const active = Math.min(at, choices.length - 1);
   const box = useRef<HTMLInputElement>(null);
-  useEffect(() => box.current!.focus(), []);
-  useEffect(() => setAt(0), [query]);
-  useEffect(() => document.getElementById(`fmnb-pick-${active}`)?.scrollIntoView({ block: 'nearest' }), [active]);
+  useEffect(() => {
+    box.current!.focus();
+  }, []);
+  useEffect(() => {
+    setAt(0);
+  }, [query]);
+  useEffect(() => {
+    document.getElementById(`fmnb-pick-${active}`)?.scrollIntoView({ block: 'nearest' });
+  }, [active]);
   useEffect(() => {
     const timer = query ? setTimeout(() => void catalogue.lookFor(query).catch(() => undefined), 250) : undefined;
     return () => clearTimeout(timer);

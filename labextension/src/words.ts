@@ -3,7 +3,7 @@
 const TIMES = ['', 'k', 'M', 'G', 'T'];
 
 /** 98_362_432 -> "98 MB". */
-export const bytes = (n: number) => `${short(n).replace('k', 'K')}B`.replace(/(\d)(\D)/, '$1\u00a0$2');
+export const bytes = (n: number) => `${short(n)}B`.replace(/k?[A-Z]+$/, unit => `\u00a0${unit}`);
 
 /** 131_072 -> "131k". */
 export const count = (n: number) => short(n);
@@ -18,7 +18,12 @@ function short(n: number): string {
 }
 
 /** Dollars: as many places as say something. */
-export const dollars = (n: number) => (n === 0 ? '$0' : n < 0.01 ? `$${Number(n.toPrecision(2))}` : `$${Number(n.toFixed(n < 10 ? 2 : 0))}`);
+export function dollars(n: number): string {
+  if (n !== 0 && n < 0.01) {
+    return `$${Number(n.toPrecision(2))}`;
+  }
+  return `$${Number.isInteger(n) || n >= 100 ? Math.round(n) : n.toFixed(2)}`;
+}
 
 /** A moment, as how long ago it was; `now` and `then` in seconds. */
 export function ago(then: number, now: number): string {

@@ -45,12 +45,13 @@ def pytest_collection_modifyitems(items):
 
 @dataclass
 class Lab:
-    """A running server: its address, the folder it serves, the file it writes its log to."""
+    """A running server: its address, the folder it serves, the file it writes its log to, the user's folder of fmnb."""
 
     url: str
     token: str
     work: Path
     log: Path
+    home: Path
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +68,7 @@ def extension(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory, extension, embedded_path):
+    hole = socket.create_server(("127.0.0.1", 0))  # the hub: takes calls and never answers
     root = tmp_path_factory.mktemp("lab")
     work = root / "work"
     work.mkdir()
@@ -85,24 +87,27 @@ def lab(tmp_path_factory, extension, embedded_path):
         "IPYTHONDIR": str(root / "ipython"),
         "FMNB_HOME": str(root / "fmnb"),
         "FMNB_MODELS": str(MODELS),
+        "HF_ENDPOINT": f"http://127.0.0.1:{hole.getsockname()[1]}",
     }
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
         f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0",
         f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={work}",
+        "--ServerApp.jpserver_extensions={'fmnb': True}",
         "--LabApp.extension_manager=readonly", "--LabApp.expose_app_in_browser=True",
         "--JupyterNotebookApp.expose_app_in_browser=True",
     ]  # fmt: skip
     file = root / "server.log"
     with file.open("w") as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-    found = Lab(f"http://127.0.0.1:{port}", token, work, file)
+    found = Lab(f"http://127.0.0.1:{port}", token, work, file, root / "fmnb")
     try:
         _wait_for(found, process)
         yield found
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
+        hole.close()
 
 
 def _wait_for(lab: Lab, process: subprocess.Popen) -> None:
@@ -256,14 +261,14 @@ KERNEL_READY = """async () => {
 }"""  # status icons say idle before any kernel is connected
 
 
-def write(file: Path, *cells: str) -> None:
-    """A notebook file with these code cells."""
+def write(file: Path, *cells: str, metadata: dict[str, Any] | None = None) -> None:
+    """A notebook file with these code cells; `metadata` is added to its own."""
     made = [
         {"cell_type": "code", "id": f"cell-{i}", "metadata": {}, "source": s, "outputs": [], "execution_count": None}
         for i, s in enumerate(cells)
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    file.write_text(json.dumps({"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}))
+    file.write_text(json.dumps({"cells": made, "metadata": {"kernelspec": kernel} | (metadata or {}), "nbformat": 4, "nbformat_minor": 5}))
 
 
 def open_at(page: Page, lab: Lab, file: Path, app: str = "lab/tree") -> Notebook:
@@ -297,9 +302,9 @@ def notebook(page, lab, request):
     """A function that opens a new notebook of these cells; `%load_ext fmnb` has been run in its cell 0."""
     opened: list[Notebook] = []
 
-    def make(*cells: str) -> Notebook:
+    def make(*cells: str, metadata: dict[str, Any] | None = None) -> Notebook:
         file = lab.work / f"{request.node.name.replace('[', '-').replace(']', '')}-{len(opened)}.ipynb"
-        write(file, "%load_ext fmnb", *cells)
+        write(file, "%load_ext fmnb", *cells, metadata=metadata)
         nb = Notebook(page, file)
         opened.append(nb)
         page.evaluate(OPEN, file.name)

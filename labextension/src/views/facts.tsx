@@ -37,10 +37,22 @@ export function Sign({ icon, label }: { icon: LabIcon; label: string }): JSX.Ele
 /** Memory or size for what runs here, price per million tokens in and out for the rest. */
 export function costOf(entry: Entry, trans: TranslationBundle): string {
   if (entry.local) {
-    return entry.memory !== null ? trans.__('%1 memory', bytes(entry.memory)) : entry.size !== null ? bytes(entry.size) : '';
+    const size = entry.memory ?? entry.size;
+    return size === null ? '' : bytes(size);
   }
   if (entry.price_in === null || entry.price_out === null) {
     return entry.model.endsWith('…') ? '' : trans.__('price unknown');
   }
   return entry.price_in === 0 && entry.price_out === 0 ? trans.__('free') : `${dollars(entry.price_in)} / ${dollars(entry.price_out)}`;
+}
+
+/** What stands between a model and its first answer, in a word. */
+export function stateOf({ ready }: Entry, trans: TranslationBundle): string {
+  if (ready.startsWith('%fm pull')) {
+    return trans.__('not here');
+  }
+  if (ready.startsWith('%fm key')) {
+    return trans.__('no key');
+  }
+  return ready.startsWith('%pip') ? trans.__('needs a package') : '';
 }

@@ -30,7 +30,7 @@ export function Here({ model, commands, trans }: ViewProps): JSX.Element {
         onClick={() => void commands.execute('fmnb:choose-model')}
       >
         <span className="fmnb-Name">{standing.model || trans.__('Choose a model')}</span>
-        {standing.by && <span className="fmnb-Quiet">{byWhom(standing.by, trans)}</span>}
+        <span className="fmnb-Quiet">{standing.model ? byWhom(standing.by, trans) : trans.__('none chosen')}</span>
       </button>
       {standing.odd && <p className="fmnb-Warn">{standing.odd}</p>}
       {standing.todo && (

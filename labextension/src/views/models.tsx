@@ -14,7 +14,7 @@ import { bytes, count } from '../words';
 import { Compare } from './compare';
 import { EntryDetails, HubDetails } from './details';
 import { Here } from './here';
-import { costOf, Senses, Sign } from './facts';
+import { costOf, Senses, Sign, stateOf } from './facts';
 import type { ViewProps } from './tabs';
 import { Windowed } from './windowed';
 
@@ -257,7 +257,6 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
   const ticked = model.catalogue.ticked.includes(entry.model);
   const current = model.standing().model === entry.model;
   const [provider, name] = entry.model.includes(':') ? split(entry.model) : ['', entry.model];
-  const where = entry.local ? trans.__('this machine') : entry.where;
   return (
     <>
       <div role="gridcell" className="fmnb-Tick">
@@ -278,12 +277,13 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
           {entry.ready === 'loaded' && <span className="fmnb-Badge">{trans.__('in memory')}</span>}
           {entry.ready === 'locked' && <Sign icon={lockIcon} label={entry.note} />}
           <Senses entry={entry} trans={trans} />
+          <span className="fmnb-State">{stateOf(entry, trans)}</span>
         </div>
         <div className="fmnb-Line fmnb-Quiet">
-          <span className="fmnb-Facts">
-            {[provider || entry.provider, where, entry.context && trans.__('%1 tokens', count(entry.context)), entry.licence]
-              .filter(Boolean)
-              .join(' · ')}
+          <span className="fmnb-Facts" title={entry.context ? trans.__('%1 tokens of context', entry.context.toLocaleString()) : undefined}>
+            {entry.local
+              ? join(trans.__('local'), entry.context && count(entry.context), entry.licence, provider)
+              : join(provider || entry.provider, entry.context && count(entry.context), entry.licence, entry.where)}
           </span>
           <span className="fmnb-Cost">{costOf(entry, trans)}</span>
         </div>
@@ -305,6 +305,7 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
   );
 }
 
+const join = (...facts: (string | number | null | 0)[]) => facts.filter(Boolean).join(' · ');
 const split = (model: string) => [model.slice(0, model.indexOf(':')), model.slice(model.indexOf(':') + 1)];
 
 function HubCells({ found }: { found: HubModel }): JSX.Element {
