@@ -85,13 +85,6 @@ export class Kernels {
     }
   }
 
-  /** Ask a kernel how it stands. */
-  ask({ comm, upgrade }: KnownKernel): void {
-    if (!comm.isDisposed && !upgrade) {
-      comm.send({ protocol: PROTOCOL });
-    }
-  }
-
   /** Stop runs of a kernel: alone where that is heard while a cell runs, else by interrupting the kernel, as with no run at all. */
   async stop(id: string, runs: readonly string[]): Promise<Stopped> {
     const found = this.known.get(id);

@@ -6,25 +6,18 @@
  *     notebooks    the notebook in front and its choice                (notebooks.ts)
  *     kernels      what kernels with fmnb say                          (kernels.ts)
  *     runs         what goes on, folded from events                    (fold.ts)
- *     shelf        weights: on disk, on their way, in memory           (shelf.ts)
- *     keyring      where each provider's key is found                  (keyring.ts)
- *     activity     what was asked and what it cost                     (activity.ts)
- *     prompts      the user's saved prompts                            (saved.ts)
+ *     desk         what the other views show: keys, activity, prompts  (desk.ts)
  */
 
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { Signal, type ISignal } from '@lumino/signaling';
-import { ActivityLog } from './activity';
 import { NoServerSide, trouble, type Api } from './api';
 import { Catalogue } from './catalogue';
 import { Desk } from './desk';
 import { fold, live, lost, type Run } from './fold';
 import type { Kernels, KnownKernel, Stopped } from './kernels';
-import { Keyring } from './keyring';
 import { known, type Known } from './names';
 import { chosenIn, choose, type Notebooks } from './notebooks';
-import { SavedPrompts } from './saved';
-import { Shelf } from './shelf';
 import { PROTOCOL, type About, type Event, type Trouble } from './types';
 
 const STALE = 60_000; // ms after which the catalogue is asked again when the panel comes to the front
@@ -40,10 +33,6 @@ export interface Standing extends Known {
 export class SidebarModel {
   readonly catalogue: Catalogue;
   readonly desk: Desk;
-  readonly shelf = new Shelf(this);
-  readonly keyring = new Keyring(this);
-  readonly activity: ActivityLog;
-  readonly prompts = new SavedPrompts(this);
 
   constructor(
     readonly api: Api,
@@ -53,15 +42,12 @@ export class SidebarModel {
     this.catalogue = new Catalogue(api);
     this.desk = new Desk(api, work => this.attempt(work));
     this.desk.changed.connect(() => this._changed.emit());
-    this.activity = new ActivityLog(this);
     notebooks.told.connect((_, panel) => kernels.tell(panel));
     notebooks.changed.connect(() => this._changed.emit());
     kernels.changed.connect(() => this._changed.emit());
     kernels.event.connect((_, { kernel, event }) => this.take(event, kernel));
     kernels.lost.connect((_, kernel) => this.lose(kernel));
-    for (const part of [this.catalogue, this.shelf, this.keyring, this.activity, this.prompts]) {
-      (part.changed as ISignal<unknown, void>).connect(() => this._changed.emit());
-    }
+    this.catalogue.changed.connect(() => this._changed.emit());
   }
 
   /** The server side: what it says of itself, or why it is not there. */
@@ -261,7 +247,6 @@ export class SidebarModel {
   dispose(): void {
     this.ear?.abort();
     this.catalogue.dispose();
-    this.activity.dispose();
     Signal.clearData(this);
   }
 
