@@ -1,5 +1,7 @@
 """The JupyterLab side as a package: its version, its lock file, its protocol, its types."""
 
+import dataclasses
+import gzip
 import json
 import runpy
 import subprocess
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import fmnb
+from fmnb.catalog import entries, filters
+from fmnb.catalog.entries import Entry
 from fmnb.magics import front
 
 SOURCE = Path(__file__).parents[1] / "labextension"
@@ -59,9 +63,51 @@ def test_jupyterlab_is_told_where_the_built_files_are():
     assert (Path(fmnb.__file__).parent / place["src"] / "package.json").exists() and place["dest"] == "fmnb"
 
 
-@pytest.mark.browser
-def test_its_types_hold():
+def test_all_of_it_is_at_most_150_kb_gzipped():
+    built = Path(fmnb.__file__).parent / "labextension"
+    scripts = [f for f in built.rglob("*.js") if f.is_file()]
+    assert scripts and sum(len(gzip.compress(f.read_bytes())) for f in scripts) < 150_000
+
+
+@pytest.fixture(scope="module")
+def packages():
+    """What the checks need beyond what the build does."""
     if not (SOURCE / "node_modules/@jupyterlab/notebook").exists():
         subprocess.run(["npm", "ci"], cwd=SOURCE, check=True)
-    found = subprocess.run(["npm", "run", "--silent", "check"], cwd=SOURCE, capture_output=True, text=True)
+
+
+def _npm(*words):
+    return subprocess.run(["npm", "run", "--silent", *words], cwd=SOURCE, capture_output=True, text=True)
+
+
+@pytest.mark.browser
+def test_its_types_hold(packages):
+    found = _npm("check")
     assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.browser
+def test_its_own_tests_pass(packages):
+    found = _npm("test")
+    assert found.returncode == 0, found.stdout
+
+
+FILTER = """
+import { tests } from '%s';
+const { entries, queries } = JSON.parse(process.argv[1]);
+console.log(JSON.stringify(queries.map(q => entries.map(e => tests(q).every(t => t(e))))));
+"""
+
+
+@pytest.mark.browser
+def test_words_of_a_search_mean_the_same_in_page_and_catalogue(packages):
+    assert _npm("compile").returncode == 0
+    found = entries.catalogue("", ask=False).entries
+    found += (Entry("a:b", "a", context=8192, size=3_000_000_000, inputs=("text", "image"), outputs=("vector",), local=False, where="h"),)
+    queries = ["", "local", "free vision", "<4GB", ">=100k", "<=8192k", "embeddings", "base", "chat hosted", "Apache qwen", "ready", "<3b"]
+    queries += ["constructor", "toString"]  # words that every object of the page's language has
+    told = json.dumps({"entries": [dataclasses.asdict(e) for e in found], "queries": queries})
+    script = FILTER % (SOURCE / "lib" / "filters.js").as_uri()
+    done = subprocess.run(["node", "--input-type=module", "-e", script, told], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[all(t(e) for t in filters.tests(q)) for e in found] for q in queries]
