@@ -6,6 +6,7 @@ texts ─ distinct ─► kept ones from the store ─► the rest in batches �
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from ._loop import aclose, drain, merge
 from .backend import Vectors
 from .catalog.resolve import Target, resolve
 from .config import held, settings
-from .errors import FmnbError, Interrupted, StoreError, UsageError
+from .errors import BadRequestError, ContextTooLongError, FmnbError, Interrupted, StoreError, UsageError
 from .events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started, emit, new_run
 from .session import session
 from .store import log, vectors
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 DEFAULT = "minilm"  # the small model that ships in a package
 AT_ONCE = 4  # batches under way at a service
+# Services word it differently that a request holds too many texts, or too many tokens in all.
+_TOO_MUCH = re.compile(
+    r"(?i)^413\b|batch size|max_tokens_per_request|tokens per request|too (?:many|large|long)|at most \d+|(?:max|limit)\w* .*\d+"
+)
 
 
 @held()
@@ -199,6 +204,7 @@ async def _work(job: _Job) -> AsyncIterator[Event]:
 
 
 async def _batch(job: _Job, texts: list[str]) -> AsyncIterator[Event]:
+    """One batch; one that is too much for the service goes in halves."""
     stream = pipeline.embed(job.target, texts, quant=job.quant, dimensions=job.dimensions)
     try:
         async for item in stream:
@@ -207,8 +213,22 @@ async def _batch(job: _Job, texts: list[str]) -> AsyncIterator[Event]:
                     job.add(texts[row], vector)
             else:
                 yield item
+        return
+    except BadRequestError as e:
+        if not isinstance(e, ContextTooLongError) and not _TOO_MUCH.search(e.seen):
+            raise
+        if len(texts) == 1:
+            e.todo = f"Shorten the text that begins {texts[0][:40]!r}, or use a model that takes longer ones."
+            raise
     finally:
         await aclose(stream)
+    for half in (texts[: len(texts) // 2], texts[len(texts) // 2 :]):
+        stream = _batch(job, half)
+        try:
+            async for event in stream:
+                yield event
+        finally:
+            await aclose(stream)
 
 
 def _prefix(job: _Job, file: str) -> bytes:

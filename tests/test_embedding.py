@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fmnb as fm
-from fmnb.errors import BudgetError, RateLimitError, StreamJunkError, UnknownModelError, UsageError
+from fmnb.errors import BudgetError, ContextTooLongError, RateLimitError, StreamJunkError, UnknownModelError, UsageError
 from fmnb.events import Finished, Notice, Waiting
 from fmnb.guard import budget
 from fmnb.store import log
@@ -98,10 +98,33 @@ def test_vectors_out_of_order_are_put_in_order(server):
     assert fm.embed(["a", "bb"], "shop:backwards").tolist() == [vector("a"), vector("bb")]
 
 
-@pytest.mark.parametrize("model", ["short", "ragged", "nan", "empty"])
+@pytest.mark.parametrize("model", ["short", "ragged", "nan", "empty", "twice", "numbered-in-words", "nested"])
 def test_vectors_that_cannot_be_right_are_an_error(server, model):
     with pytest.raises(StreamJunkError, match="cannot be right"):
         fm.embed(["a", "b"], f"shop:{model}")
+
+
+def test_a_batch_that_is_too_much_for_a_service_goes_in_halves(server):
+    texts = [f"text {'x' * i}" for i in range(10)]
+    assert fm.embed(texts, "shop:few-at-once").tolist() == [vector(t) for t in texts]
+    assert [len(r["input"]) for r in server.requests] == [10, 5, 2, 3, 5, 2, 3]
+
+
+def test_a_text_that_is_too_long_is_named_and_the_others_are_kept(server):
+    long = "far too long " * 20
+    with pytest.raises(ContextTooLongError, match="begins 'far too long far"):
+        fm.embed(["a", "b", long, "c"], "shop:short-texts")
+    before = len(server.requests)
+    fm.embed(["a", "b"], "shop:short-texts")
+    assert len(server.requests) == before
+
+
+def test_a_service_that_knows_no_encoding_format_is_asked_without(server):
+    assert fm.embed(["a"], "shop:plain-numbers").tolist() == [vector("a")]
+
+
+def test_usage_that_is_none_does_no_harm(server):
+    assert fm.embed(["a"], "shop:odd-usage").tolist() == [vector("a")]
 
 
 def test_a_model_that_changes_its_width_is_an_error(server):

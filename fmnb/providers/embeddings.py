@@ -18,6 +18,7 @@ from ..types import Usage
 from . import client, faults, prices
 from .apis import pick, through
 from .profiles import Profile, endpoint
+from .wire import refused_option
 
 BATCH = 96  # texts of one request: the least that any service of the table takes
 
@@ -40,15 +41,20 @@ async def embed(
         body["dimensions"] = dimensions
     import httpx2
 
-    try:
-        response = await sender.post(endpoint(p, "/embeddings", model), cast_to=httpx2.Response, body=body, options=options)
-    except Exception as e:
-        raise client.fault(p, model, e, secret) from None
+    while True:
+        try:
+            response = await sender.post(endpoint(p, "/embeddings", model), cast_to=httpx2.Response, body=body, options=options)
+            break
+        except Exception as e:
+            status = getattr(e, "status_code", None)
+            if status not in (400, 422) or refused_option(body, client.body(e.response)) != "encoding_format":  # type: ignore[attr-defined]
+                raise client.fault(p, model, e, secret) from None
+            del body["encoding_format"]  # plain numbers are what it sends then
     document = client.body(response)
     if isinstance(document, dict) and document.get("error"):  # some send it with a 200
         raise faults.from_stream_error(p, model, document["error"], 0, secret)
     values = _vectors(p, document, len(texts), response.text, secret)
-    usage = document.get("usage") or {}
+    usage = u if isinstance(u := document.get("usage"), dict) else {}
     tokens = usage.get("prompt_tokens") or usage.get("total_tokens") or usage.get("input_tokens")
     if p.prices and not p.local:
         await prices.load()
@@ -68,11 +74,16 @@ def _vectors(p: Profile, document: Any, wanted: int, text: str, secret: str) -> 
     rows = document.get("data") if isinstance(document, dict) else None
     if not isinstance(rows, list) or not all(isinstance(r, dict) and "embedding" in r for r in rows):
         raise faults.junk(p, text, 0, secret)
-    rows = sorted(rows, key=lambda r: r.get("index", 0))  # services may answer in another order
+    places = [r.get("index", i) for i, r in enumerate(rows)]
     try:
+        rows = [
+            row for _, row in sorted(zip(places, rows, strict=True), key=lambda pair: int(pair[0]))
+        ]  # services may answer in another order
         found = [_numbers(r["embedding"]) for r in rows]
         widths = {len(v) for v in found}
-        if len(found) == wanted and len(widths) == 1 and min(widths) > 0:
+        if len(set(places)) < len(places) or any(v.ndim != 1 for v in found):
+            seen = "two vectors for one text"
+        elif len(found) == wanted and len(widths) == 1 and min(widths) > 0:
             values = np.stack(found)
             if np.isfinite(values).all():
                 return values

@@ -69,8 +69,23 @@ def _answer(body: dict[str, Any]) -> tuple[Any, int]:
     if body.get("encoding_format") == "base64":
         found = [base64.b64encode(np.asarray(v, "<f4").tobytes()).decode() for v in found]
     rows = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(found)]
-    usage = {"prompt_tokens": sum(len(t.split()) for t in texts), "total_tokens": 99}
+    usage: Any = {"prompt_tokens": sum(len(t.split()) for t in texts), "total_tokens": 99}
     match model:
+        case "few-at-once" if len(texts) > 4:
+            return {"error": {"message": "Max batch size is 4 inputs"}}, 413
+        case "plain-numbers" if "encoding_format" in body:
+            return {"error": {"message": "Unknown parameter: encoding_format", "param": "encoding_format"}}, 400
+        case "short-texts" if any(len(t) > 99 for t in texts):
+            words = "This model's maximum context length is 64 tokens, however you requested 90 tokens."
+            return {"error": {"message": words, "code": "context_length_exceeded"}}, 400
+        case "twice":
+            rows[-1]["index"] = 0
+        case "numbered-in-words":
+            rows[-1]["index"] = "last"
+        case "nested":
+            rows[-1]["embedding"] = [found[-1], found[-1]]
+        case "odd-usage":
+            usage = [1]
         case "backwards":
             rows.reverse()
         case "short":
