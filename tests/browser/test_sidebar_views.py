@@ -145,7 +145,7 @@ def test_a_download_says_what_it_brings_before_it_begins(side):
 def test_a_prompt_is_saved_inserted_and_deleted(side):
     view = tab(side, "Prompts")
     side._select(1)
-    view.get_by_role("button", name="Save the active cell").click()
+    view.get_by_role("button", name="Save this cell").click()
     dialog = side.page.locator(".jp-Dialog")
     dialog.get_by_role("textbox").fill("fox")
     dialog.get_by_role("button", name="Save").click()

@@ -20,7 +20,7 @@ export function Prompts(props: ViewProps): JSX.Element {
           title={text ? undefined : trans.__('The active cell is no %%fm cell with a prompt')}
           onClick={() => void save(model, trans, text!)}
         >
-          {trans.__('Save the active cell’s prompt…')}
+          {trans.__('Save this cell’s prompt…')}
         </button>
       </section>
       {prompts?.length === 0 && <p className="fmnb-Quiet fmnb-Lead">{trans.__('No prompts are saved yet. `%%fm --save NAME` saves one, too.')}</p>}
