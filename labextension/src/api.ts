@@ -132,8 +132,8 @@ export class Api {
     return this.ask('DELETE', `prompts/${encodeURIComponent(name)}`);
   }
 
-  /** The events of downloads, as long as the connection lasts. */
-  async *events(signal: AbortSignal): AsyncGenerator<Event> {
+  /** The events of downloads, as long as the connection lasts; `heard` with every sign of life, also on a silent one. */
+  async *events(signal: AbortSignal, heard = () => {}): AsyncGenerator<Event> {
     const response = await this.fetch('GET', 'events', undefined, signal);
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
@@ -142,6 +142,7 @@ export class Api {
       if (done) {
         return;
       }
+      heard();
       const parts = (rest + value).split('\n\n');
       rest = parts.pop()!;
       for (const part of parts.filter(p => p.startsWith('data: '))) {

@@ -22,6 +22,8 @@ import { PROTOCOL, type About, type Event, type Trouble } from './types';
 
 const STALE = 60_000; // ms after which the catalogue is asked again when the panel comes to the front
 const KEEP = 200; // runs that are remembered once they have ended
+const SILENCE = 45_000; // ms without a sign of life after which a connection is taken for broken: the server gives one every 15 s
+const SETTLE = 2000; // ms in which the server has told of all downloads that are under way
 
 /** Which model a cell without a name asks, who says so, and what must be done before it answers. */
 export interface Standing extends Known {
@@ -167,6 +169,7 @@ export class SidebarModel {
   pull(source: string): Promise<void> {
     return this.attempt(async () => {
       this.listen();
+      await Promise.race([this.hearing, new Promise(done => setTimeout(done, SETTLE))]);
       await this.api.pull(source);
       this.say(`Downloading ${source}`);
     });
@@ -203,7 +206,7 @@ export class SidebarModel {
   listen(): void {
     if (!this.ear) {
       this.ear = new AbortController();
-      void this.hear(this.ear.signal);
+      this.hearing = new Promise(connected => void this.hear(connected));
     }
   }
 
@@ -246,6 +249,7 @@ export class SidebarModel {
 
   dispose(): void {
     this.ear?.abort();
+    this.ear = undefined;
     this.catalogue.dispose();
     Signal.clearData(this);
   }
@@ -277,22 +281,56 @@ export class SidebarModel {
     this._changed.emit();
   }
 
-  /** One connection, opened again when it breaks, more slowly each time. */
-  private async hear(signal: AbortSignal): Promise<void> {
-    for (let pause = 1000; !signal.aborted; pause = Math.min(2 * pause, 60_000)) {
-      try {
-        for await (const event of this.api.events(signal)) {
+  /** One connection, opened again when it breaks or falls silent, more slowly each time. */
+  private async hear(connected: () => void): Promise<void> {
+    for (let pause = 1000; this.ear; pause = Math.min(2 * pause, 60_000)) {
+      const ear = (this.ear = new AbortController());
+      let silence: ReturnType<typeof setTimeout> | undefined;
+      let awaited: Set<string> | undefined;
+      const heard = () => {
+        clearTimeout(silence);
+        silence = setTimeout(() => ear.abort(), SILENCE);
+        if (!awaited) {
           pause = 1000;
+          connected();
+          awaited = this.catchUp();
+        }
+      };
+      try {
+        for await (const event of this.api.events(ear.signal, heard)) {
+          awaited?.delete(event.run);
           this.take(event);
         }
       } catch (e) {
         if (e instanceof NoServerSide) {
-          break;
+          this.ear = undefined;
         }
       }
-      await new Promise(done => setTimeout(done, pause));
+      clearTimeout(silence);
+      if (this.ear) {
+        await new Promise(done => setTimeout(done, pause));
+      }
     }
-    this.ear = undefined;
+  }
+
+  /** Connected anew: the server tells what is under way. How the other downloads ended, if they did, stands in the log. */
+  private catchUp(): Set<string> {
+    const awaited = new Set([...this._runs.values()].filter(r => live(r) && !this.homes.get(r.run)).map(r => r.run));
+    if (this.serverTrouble) {
+      void this.meet();
+    }
+    setTimeout(async () => {
+      for (const run of awaited) {
+        const events = await this.api.run(run).then(found => found.events, () => []);
+        events.forEach(e => this.take(e as unknown as Event));
+        const now = this._runs.get(run);
+        if (now && live(now)) {
+          this._runs.set(run, lost(now, 'the server was restarted; what has come stays for the next download'));
+          this._runsChanged.emit();
+        }
+      }
+    }, SETTLE);
+    return awaited;
   }
 
   /** What a kernel can stop alone: a call, or the calls of a comparison. Nothing for what only an interrupt reaches. */
@@ -339,6 +377,7 @@ export class SidebarModel {
   private homes = new Map<string, string>();
   private lookedFor = new Map<string, boolean>();
   private ear?: AbortController;
+  private hearing?: Promise<void>;
   private _changed = new Signal<this, void>(this);
   private _runsChanged = new Signal<this, void>(this);
 }
