@@ -27,7 +27,9 @@ def home(tmp_path_factory, monkeypatch):
     """A temporary FMNB_HOME, so that no test reads or writes the user's settings, log or models."""
     folder = tmp_path_factory.mktemp("home")
     for name in [
-        n for n in os.environ if n.startswith("FMNB_") and n not in ("FMNB_FULL", "FMNB_SHOTS", "FMNB_CHROMIUM", "FMNB_LABEXTENSION")
+        n
+        for n in os.environ
+        if n.startswith("FMNB_") and n not in ("FMNB_FULL", "FMNB_SHOTS", "FMNB_CHROMIUM", "FMNB_LABEXTENSION", "FMNB_LAB_PYTHON")
     ]:
         monkeypatch.delenv(name)  # what the Makefile or the user's shell sets must not decide a test
     monkeypatch.setenv("FMNB_HOME", str(folder))

@@ -90,7 +90,7 @@ def lab(tmp_path_factory, extension, embedded_path):
         "HF_ENDPOINT": f"http://127.0.0.1:{hole.getsockname()[1]}",
     }
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
+        os.environ.get("FMNB_LAB_PYTHON") or sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
         f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0",
         f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={work}",
         "--ServerApp.jpserver_extensions={'fmnb': True}",
