@@ -23,6 +23,8 @@ export class Desk {
   prompts: PromptRow[] | null = null;
   /** A download that waits for a yes. */
   plan: Plan | null = null;
+  /** What the server is being asked about, for a plan. */
+  considered = '';
 
   get changed(): ISignal<this, void> {
     return this._changed;
@@ -70,12 +72,29 @@ export class Desk {
     return this.api.run(run);
   }
 
-  /** What a download would bring, shown before it begins. */
+  /** What a download would bring, shown before it begins. The last question wins. */
   async ask(source: string): Promise<void> {
-    await this.get(async () => void (this.plan = await this.api.plan(source)));
+    this.drop();
+    const { signal } = (this.considering = new AbortController());
+    this.considered = source;
+    await this.get(async () => {
+      try {
+        this.plan = await this.api.plan(source, signal);
+      } catch (e) {
+        if (!signal.aborted) {
+          throw e;
+        }
+      } finally {
+        if (!signal.aborted) {
+          this.considered = '';
+        }
+      }
+    });
   }
 
   drop(): void {
+    this.considering?.abort();
+    this.considered = '';
     this.plan = null;
     this._changed.emit();
   }
@@ -126,5 +145,6 @@ export class Desk {
 
   private timer?: ReturnType<typeof setTimeout>;
   private asking?: AbortController;
+  private considering?: AbortController;
   private _changed = new Signal<this, void>(this);
 }

@@ -16,7 +16,7 @@ import { Catalogue } from './catalogue';
 import { Desk } from './desk';
 import { fold, live, lost, type Run } from './fold';
 import type { Kernels, KnownKernel, Stopped } from './kernels';
-import { known, type Known } from './names';
+import { known, quoted, type Known } from './names';
 import { chosenIn, choose, type Notebooks } from './notebooks';
 import { PROTOCOL, type About, type Event, type Trouble } from './types';
 
@@ -177,12 +177,17 @@ export class SidebarModel {
 
   /** Load weights into a kernel's memory: the shortest call there is, in the kernel itself. */
   load(found: KnownKernel, name: string): Promise<void> {
-    return this.inKernel(found, `import fmnb; fmnb.ask("Hi", ${JSON.stringify(name)}, max_tokens=1, cache=False); del fmnb`);
+    return this.inKernel(found, name, `__import__("fmnb").ask("Hi", ${JSON.stringify(name)}, max_tokens=1, cache=False)`);
   }
 
   /** Take a model out of a kernel's memory. */
   unload(found: KnownKernel, name: string): Promise<void> {
-    return this.inKernel(found, `get_ipython().run_line_magic("fm", ${JSON.stringify(`unload ${name}`)})`);
+    return this.inKernel(found, name, `get_ipython().run_line_magic("fm", ${JSON.stringify(`unload ${quoted(name)}`)})`);
+  }
+
+  /** Whether a kernel is loading or unloading a model for us, or will once its cell has ended. */
+  moving({ kernel }: KnownKernel, name: string): boolean {
+    return this._moving.has(`${kernel.id} ${name}`);
   }
 
   /** Stop a run: a download of the server, or a call of a kernel. */
@@ -339,14 +344,24 @@ export class SidebarModel {
     return kind === 'call' ? [run] : [...this._runs.values()].filter(r => r.parent === run && live(r)).map(r => r.run);
   }
 
-  /** Run code that leaves no trace in the notebook: the kernel says afterwards how it stands. */
-  private inKernel({ kernel, comm }: KnownKernel, code: string): Promise<void> {
+  /** Run code that leaves no trace in the notebook: the kernel says afterwards how it stands, the server how much memory is left. */
+  private inKernel(found: KnownKernel, name: string, code: string): Promise<void> {
+    const { kernel, comm } = found;
+    const key = `${kernel.id} ${name}`;
+    this._moving.add(key);
     return this.attempt(async () => {
-      const { content } = await kernel.requestExecute({ code, silent: true, store_history: false, stop_on_error: false }).done;
-      if (content.status === 'error') {
-        throw new Error(`${content.ename}: ${content.evalue}`);
+      this._changed.emit();
+      try {
+        const { content } = await kernel.requestExecute({ code, silent: true, store_history: false, stop_on_error: false }).done;
+        if (content.status === 'error') {
+          throw new Error(`${content.ename}: ${content.evalue}`);
+        }
+      } finally {
+        this._moving.delete(key);
+        this._changed.emit();
       }
       comm.send({ protocol: PROTOCOL });
+      await this.meet();
     });
   }
 
@@ -376,6 +391,7 @@ export class SidebarModel {
   private _runs = new Map<string, Run>();
   private homes = new Map<string, string>();
   private lookedFor = new Map<string, boolean>();
+  private _moving = new Set<string>();
   private ear?: AbortController;
   private hearing?: Promise<void>;
   private _changed = new Signal<this, void>(this);

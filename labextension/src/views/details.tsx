@@ -55,8 +55,8 @@ export function EntryDetails({ model, commands, trans, entry }: ViewProps & { en
           </>
         )}
         {pull && (
-          <button className="jp-mod-styled" onClick={() => void model.pull(pull)}>
-            {trans.__('Download')}
+          <button className="jp-mod-styled" onClick={() => consider(model, pull)}>
+            {trans.__('Download…')}
           </button>
         )}
         {key && (
@@ -84,19 +84,25 @@ export function HubDetails({ model, trans, found }: ViewProps & { found: HubMode
       />
       <div className="fmnb-Actions">
         {files.length === 0 ? (
-          <button className="jp-mod-styled" onClick={() => void model.pull(found.source)}>
-            {trans.__('Download')}
+          <button className="jp-mod-styled" onClick={() => consider(model, found.source)}>
+            {trans.__('Download…')}
           </button>
         ) : (
           files.map(f => (
-            <button key={f.name} className="jp-mod-styled fmnb-File" onClick={() => void model.pull(`${found.source}/${f.name}`)}>
-              {trans.__('Download %1', f.name)} {f.size !== null && <span className="fmnb-Quiet">{bytes(f.size)}</span>}
+            <button key={f.name} className="jp-mod-styled fmnb-File" onClick={() => consider(model, `${found.source}/${f.name}`)}>
+              {trans.__('Download %1…', f.name)} {f.size !== null && <span className="fmnb-Quiet">{bytes(f.size)}</span>}
             </button>
           ))
         )}
       </div>
     </>
   );
+}
+
+/** Size, licence and room are shown before anything comes: in Local, where the download then goes on. */
+function consider(model: ViewProps['model'], source: string): void {
+  model.show('local');
+  void model.desk.ask(source);
 }
 
 function Facts({ facts }: { facts: [string, string | false | null][] }): JSX.Element {

@@ -11,11 +11,17 @@ import { ago, bytes } from '../words';
 import { RunLine } from './runs';
 import type { ViewProps } from './tabs';
 
+const SCHEMES = ['hf', 'pypi', 'path'];
+
 export function Local(props: ViewProps): JSX.Element {
   const { model, trans } = props;
-  React.useEffect(() => model.listen(), []);
-  const local = [...model.catalogue.known.values()].filter(e => e.local && (e.size !== null || e.used !== null));
-  const here = local.filter(isReady);
+  React.useEffect(() => {
+    model.listen();
+    void model.meet(); // how much memory and disk are free now
+  }, []);
+  const weights = [...model.catalogue.known.values()].filter(e => SCHEMES.includes(e.provider) && !e.note.startsWith('alias of '));
+  const here = weights.filter(e => isReady(e) || e.used !== null || e.ready.startsWith('%pip '));
+  const away = weights.filter(e => e.ready.startsWith('%fm pull '));
   return (
     <div className="fmnb-Scroll">
       <Machine {...props} />
@@ -33,7 +39,34 @@ export function Local(props: ViewProps): JSX.Element {
       {model.kernels.all.map(k => (
         <Memory key={k.kernel.id} {...props} found={k} />
       ))}
+      {away.length > 0 && (
+        <section aria-label={trans.__('Can be downloaded')}>
+          <h3>{trans.__('Can be downloaded')}</h3>
+          <ul className="fmnb-Plain">
+            {away.map(e => (
+              <Away key={e.model} {...props} entry={e} />
+            ))}
+          </ul>
+        </section>
+      )}
     </div>
+  );
+}
+
+/** Weights that fmnb knows by a short name and that are not here yet. */
+function Away({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Element {
+  return (
+    <li className="fmnb-Run">
+      <div className="fmnb-Line">
+        <span className="fmnb-Name fmnb-Grow" title={entry.note}>
+          {entry.model}
+        </span>
+        <button className="fmnb-Small" aria-label={trans.__('Download %1…', entry.model)} onClick={() => void model.desk.ask(entry.model)}>
+          {trans.__('Download…')}
+        </button>
+      </div>
+      <div className="fmnb-Quiet">{[entry.note, entry.size !== null && bytes(entry.size), entry.licence].filter(Boolean).join(' · ')}</div>
+    </li>
   );
 }
 
@@ -113,6 +146,14 @@ function Fetch({ model, trans }: ViewProps): JSX.Element {
           {trans.__('Look')}
         </button>
       </form>
+      {model.desk.considered && (
+        <p className="fmnb-Quiet" role="status">
+          {trans.__('Asking how large %1 is…', model.desk.considered)}{' '}
+          <button className="fmnb-Link" onClick={() => model.desk.drop()}>
+            {trans.__('Never mind')}
+          </button>
+        </p>
+      )}
       {plan && (
         <div className="fmnb-Card" role="group" aria-label={trans.__('What would be downloaded')}>
           <p>
@@ -148,19 +189,30 @@ function Fetch({ model, trans }: ViewProps): JSX.Element {
 function Weights({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Element {
   const facts = [
     entry.size !== null && bytes(entry.size),
+    entry.memory !== null && trans.__('%1 memory', bytes(entry.memory)),
     entry.licence,
     entry.used !== null && trans.__('used %1', ago(entry.used, Date.now() / 1000))
   ].filter(Boolean);
   const kernel = model.kernels.of(model.notebook);
+  const loaded = kernel?.state?.loaded.some(l => l.name === entry.model);
+  const moving = kernel !== undefined && model.moving(kernel, entry.model);
+  const missing = entry.ready.startsWith('%pip ');
   return (
     <li className="fmnb-Run">
       <div className="fmnb-Line">
         <span className="fmnb-Name fmnb-Grow" title={entry.note}>
           {entry.model}
         </span>
-        {kernel && (
-          <button className="fmnb-Small" aria-label={trans.__('Load %1 into this notebook’s kernel', entry.model)} onClick={() => void model.load(kernel, entry.model)}>
-            {trans.__('Load')}
+        {loaded && <span className="fmnb-Badge">{trans.__('in memory')}</span>}
+        {kernel?.state && !loaded && isReady(entry) && (
+          <button
+            className="fmnb-Small"
+            disabled={moving}
+            aria-label={trans.__('Load %1 into this notebook’s kernel', entry.model)}
+            title={trans.__('Takes it into memory with a question of one token, once the running cell has ended')}
+            onClick={() => void model.load(kernel, entry.model)}
+          >
+            {moving ? trans.__('Loading…') : trans.__('Load')}
           </button>
         )}
         <button className="fmnb-Small" aria-label={trans.__('Remove %1 from this machine', entry.model)} onClick={() => void remove(model, trans, entry)}>
@@ -168,6 +220,11 @@ function Weights({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Ele
         </button>
       </div>
       <div className="fmnb-Quiet">{facts.join(' · ')}</div>
+      {missing && (
+        <p className="fmnb-Warn">
+          {trans.__('First:')} <code>{entry.ready}</code>
+        </p>
+      )}
     </li>
   );
 }
@@ -183,7 +240,7 @@ async function remove(model: ViewProps['model'], trans: ViewProps['trans'], entr
   if (button.accept) {
     const freed = await model.desk.remove(entry.model);
     freed && model.say(trans.__('Freed %1', bytes(freed)));
-    await model.catalogue.refresh(false);
+    await Promise.all([model.catalogue.refresh(false), model.meet()]);
   }
 }
 
@@ -214,7 +271,7 @@ function Memory({ model, trans, found }: ViewProps & { found: KnownKernel }): JS
             <span className="fmnb-Quiet">{l.memory === null ? '' : bytes(l.memory)}</span>
             <button
               className="fmnb-Small"
-              disabled={l.busy || [...model.runs.values()].some(r => live(r) && model.homeOf(r.run) === found.kernel.id)}
+              disabled={l.busy || model.moving(found, l.name) || [...model.runs.values()].some(r => live(r) && model.homeOf(r.run) === found.kernel.id)}
               aria-label={trans.__('Unload %1', l.name)}
               onClick={() => void model.unload(found, l.name)}
             >
