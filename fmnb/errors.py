@@ -22,7 +22,7 @@
         ├── BadRequestError  ContextTooLongError  RateLimitError  ServerError
         ├── ConnectionFailedError  CallTimeoutError  TLSError
         ├── StreamCutError  StreamJunkError  EmptyAnswerError
-        └── ContentFilterError  SchemaMismatchError
+        └── ContentFilterError  SchemaMismatchError  ObjectFailedError
 
 A message has three parts: what happened, what was seen, what to do next. In a notebook
 a FmnbError is a user's matter and shows those parts without a traceback; anything else
@@ -33,6 +33,7 @@ text that came from a service.
 from __future__ import annotations
 
 import re
+import traceback
 from typing import Any
 
 
@@ -233,6 +234,19 @@ class ContentFilterError(CallError):
 
 class SchemaMismatchError(CallError):
     """The answer does not match the schema, also after asking once more."""
+
+
+class ObjectFailedError(CallError):
+    """A function or chain of the notebook raised; its own exception is the cause, and its own lines are the traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        cause = self.__cause__
+        if cause is None:
+            return super()._render_traceback_()
+        own = cause.__traceback__
+        while own is not None and own.tb_frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
+            own = own.tb_next
+        return [*super()._render_traceback_(), *"".join(traceback.format_exception(type(cause), cause, own)).splitlines()]
 
 
 class Interrupted(KeyboardInterrupt):

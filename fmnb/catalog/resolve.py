@@ -91,6 +91,8 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
     alias = None if ":" in name else aliases().get(name)  # a full name means itself, whatever a settings file calls it
     built_in = ":" not in name and name in _weights_room().known_names()
     if values is not None and name in values and (alias is not None or built_in) and _is_model(values[name]):
+        if built_in:
+            raise UsageError(f"{name!r} is both a built-in model and a notebook object", todo="Give the object another name.")
         raise UsageError(f"{name!r} is both an alias and a notebook object", todo="Rename one of them: `%fm alias --remove NAME`.")
     if alias is not None:
         if built_in:
@@ -109,10 +111,14 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
     elif values is not None and _is_model(values.get(name)):
         return _object(values[name], name)
     elif values is not None and name in values:
+        if isinstance(values[name], type):
+            raise UsageError(f"{name!r} is a class, not a model", todo=f"Name an object of it: `model = {name}(...)`.")
         raise UsageError(
-            f"{name!r} is a {type(values[name]).__name__}, not a model",
+            f"{name!r} is of type {type(values[name]).__name__}, not a model",
             todo="Put values into the prompt with {{ " + name + " }}; models come first on the line.",
         )
+    elif values is not None and name.partition(".")[0] in values:
+        raise UsageError("A model of the notebook is a plain name", seen=name, todo=f"`model = {name}`, then `model` on the line.")
     else:
         raise _unknown(name)
     return target

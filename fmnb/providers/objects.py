@@ -16,7 +16,7 @@ from typing import Any
 
 from .._loop import worker
 from ..backend import estimate_tokens
-from ..errors import BadRequestError, EmptyAnswerError
+from ..errors import BadRequestError, EmptyAnswerError, FmnbError, ObjectFailedError, UsageError
 from ..events import Event, Finished, Notice, TextDelta, Used
 from ..types import Image, ModelCard, Request, Response, TokenCount
 from . import langchain_object, llamaindex_object
@@ -91,7 +91,13 @@ class ObjectBackend:
             for name in ("quant", "dtype"):
                 if getattr(request, name):
                     put(Notice(kind="not_applied", text=name))
-            end = self._speak(self._value, request, told, stop.is_set)
+            try:
+                end = self._speak(self._value, request, told, stop.is_set)
+            except FmnbError:
+                raise
+            except Exception as e:
+                seen = f"{type(e).__name__}: {e}"
+                raise ObjectFailedError(f"{self._card.name[7:]} failed", seen=seen[:300], todo="Its own lines follow.", billed=None) from e
             if stop.is_set():
                 return
             if silent:
@@ -106,6 +112,7 @@ class ObjectBackend:
 def _call(function: Any, request: Request, put: Put, stopped: Callable[[], bool]) -> Finished:
     """Call a function with the text, or with messages if that is what its first argument is called."""
     argument, options, lost = arguments(function, request)
+    _check_takes(function, argument, options)
     for name in lost:
         put(Notice(kind="not_applied", text=name))
     result = function(argument, **options)
@@ -118,6 +125,22 @@ def _call(function: Any, request: Request, put: Put, stopped: Callable[[], bool]
             data = piece.data
         put(TextDelta(text=text_of(piece)))
     return Finished(data=data)
+
+
+def _check_takes(function: Any, argument: Any, options: dict[str, Any]) -> None:
+    """Raise UsageError for a function that cannot be called with one text."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some built-in functions have no signature
+        return
+    try:
+        signature.bind(argument, **options)
+    except TypeError as e:
+        raise UsageError(
+            "A function is called with the prompt alone",
+            seen=f"{signature}: {e}",
+            todo="Give the other arguments defaults, or a lambda that fills them in.",
+        ) from None
 
 
 def arguments(function: Any, request: Request) -> tuple[Any, dict[str, Any], list[str]]:

@@ -7,7 +7,7 @@ import pytest
 import fmnb as fm
 from fmnb._loop import drain
 from fmnb.catalog.resolve import resolve
-from fmnb.errors import BadRequestError, EmptyAnswerError, LockedError, ModelError
+from fmnb.errors import BadRequestError, EmptyAnswerError, LockedError, ModelError, ObjectFailedError
 from fmnb.providers.objects import backend
 from fmnb.types import Image, Message, Request, Text
 
@@ -118,12 +118,32 @@ def test_nothing_is_no_answer():
         fm.ask("x", lambda text: None)
 
 
-def test_the_functions_own_error_is_shown_as_it_is():
-    def broken(text):
+def test_a_functions_own_error_is_the_cause_and_its_own_lines_are_the_traceback():
+    def inner():
         return 1 / 0
 
-    with pytest.raises(ZeroDivisionError):
+    def broken(text):
+        return inner()
+
+    with pytest.raises(ObjectFailedError, match="broken failed: ZeroDivisionError: division by zero") as e:
         fm.ask("x", broken)
+    assert type(e.value.__cause__) is ZeroDivisionError and e.value.billed is None
+    shown = "\n".join(e.value._render_traceback_())
+    assert "in broken" in shown and "in inner" in shown and "fmnb/" not in shown
+
+
+def test_a_function_that_fails_leaves_its_neighbours_alone():
+    def broken(text):
+        raise ValueError("mine")
+
+    found = fm.compare("x", [broken, shout], sinks=[])
+    assert [r.text for r in found.responses] == ["", "X"]
+
+
+@pytest.mark.parametrize("function", [lambda: "x", lambda a, b: "x", lambda *, text: "x"])
+def test_a_function_that_cannot_be_called_with_one_text_says_so(function):
+    with pytest.raises(UsageError, match="called with the prompt alone"):
+        fm.ask("x", function)
 
 
 def test_what_is_no_model_stays_none():
