@@ -7,7 +7,7 @@ import pytest
 import fmnb as fm
 from fmnb._loop import drain
 from fmnb.catalog.resolve import resolve
-from fmnb.errors import BadRequestError, EmptyAnswerError, LockedError, ModelError, ObjectFailedError
+from fmnb.errors import BadRequestError, EmptyAnswerError, LockedError, ModelError, ObjectFailedError, UsageError
 from fmnb.providers.objects import backend
 from fmnb.types import Image, Message, Request, Text
 
