@@ -1,19 +1,21 @@
 /** Commands about runs, prompts and cells, their places in menus, and the card of the launcher. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import { MainAreaWidget, type ICommandPalette } from '@jupyterlab/apputils';
+import { Dialog, InputDialog, MainAreaWidget, showDialog, type ICommandPalette } from '@jupyterlab/apputils';
 import type { ILauncher } from '@jupyterlab/launcher';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { aboutCell, explainOutput, fixError, promptCell, quote, type Quoted } from './cellmenu';
 import { modelIcon } from './icons';
 import type { SidebarModel } from './model';
+import { promptOf } from './names';
 import { insertCell } from './notebooks';
 import { RunView } from './runview';
 
-type Parts = { app: JupyterFrontEnd; palette: ICommandPalette | null; launcher: ILauncher | null; model: SidebarModel; trans: TranslationBundle };
+/** `single`: an application that shows one document a page, as Notebook 7. */
+type Parts = { app: JupyterFrontEnd; palette: ICommandPalette | null; launcher: ILauncher | null; model: SidebarModel; trans: TranslationBundle; single: boolean };
 
-export function addDeskCommands({ app, palette, launcher, model, trans }: Parts): void {
+export function addDeskCommands({ app, palette, launcher, model, trans, single }: Parts): void {
   const { commands } = app;
   const notebook = () => model.notebook !== null;
   const args = (names: Record<string, string>) => ({
@@ -26,21 +28,74 @@ export function addDeskCommands({ app, palette, launcher, model, trans }: Parts)
     execute: ({ run }) =>
       model.attempt(async () => {
         const id = `fmnb-main-${run}`;
-        const open = [...app.shell.widgets('main')].find(w => w.id === id);
-        if (!open) {
-          const widget = new MainAreaWidget({ content: new RunView(await model.desk.run(String(run)), trans) });
+        if (![...app.shell.widgets('main')].some(w => w.id === id)) {
+          const content = new RunView(await model.desk.run(String(run)), trans);
+          if (single) {
+            // A page of Notebook 7 has one place in its middle, and a notebook stands there.
+            await showDialog({ title: content.title.label, body: content, buttons: [Dialog.okButton({ label: trans.__('Close') })] });
+            return;
+          }
+          const widget = new MainAreaWidget({ content });
           widget.id = id;
           app.shell.add(widget, 'main');
         }
         app.shell.activateById(id);
       })
   });
+  commands.addCommand('fmnb:insert-run', {
+    label: trans.__('Insert the Question of a Run as a Cell'),
+    describedBy: args({ run: 'A run’s id' }),
+    isEnabled: notebook,
+    execute: ({ run }) =>
+      model.attempt(async () => {
+        const { model: name, text } = await model.desk.questionOf(String(run));
+        await insertCell(model.notebook!, promptCell(text, name, '', true));
+      })
+  });
+  commands.addCommand('fmnb:save-prompt', {
+    label: trans.__('Save the Prompt of the Active Cell…'),
+    describedBy: args({ name: 'The prompt’s name; without it you are asked' }),
+    isEnabled: () => Boolean(activePrompt(model)) && model.about !== null,
+    execute: async ({ name }) => {
+      const text = activePrompt(model)!;
+      const asked =
+        typeof name === 'string'
+          ? name
+          : (await InputDialog.getText({ title: trans.__('Save this prompt'), label: trans.__('Name'), okLabel: trans.__('Save') })).value;
+      if (asked?.trim()) {
+        await model.desk.savePrompt(asked.trim(), text, '');
+        model.trouble || model.say(trans.__('%1 is saved', asked.trim()));
+      }
+    }
+  });
+  palette?.addItem({ command: 'fmnb:save-prompt', category: 'fmnb' });
+  commands.addCommand('fmnb:insert-saved', {
+    label: trans.__('Insert a Saved Prompt…'),
+    describedBy: args({ name: 'The prompt’s name; without it you are asked' }),
+    isEnabled: notebook,
+    execute: async ({ name }) => {
+      await model.desk.open('prompts', '');
+      const rows = model.desk.prompts ?? [];
+      const asked =
+        typeof name === 'string' || !rows.length
+          ? name
+          : (await InputDialog.getItem({ title: trans.__('Insert a saved prompt'), items: rows.map(p => p.name), okLabel: trans.__('Insert') })).value;
+      const found = rows.find(p => p.name === asked);
+      if (found) {
+        await commands.execute('fmnb:insert-prompt', { text: found.text, system: found.system });
+      } else if (!rows.length) {
+        model.show('prompts'); // which says how one is saved
+        await commands.execute('fmnb:show');
+      }
+    }
+  });
+  palette?.addItem({ command: 'fmnb:insert-saved', category: 'fmnb' });
   commands.addCommand('fmnb:insert-prompt', {
     label: trans.__('Insert a Question as a Cell'),
     describedBy: args({ text: 'The question', model: 'A model’s name', system: 'A system prompt' }),
     isEnabled: notebook,
     execute: ({ text, model: name, system }) =>
-      insertCell(model.notebook!, promptCell(String(text ?? ''), String(name ?? ''), String(system ?? ''), name !== undefined))
+      insertCell(model.notebook!, promptCell(String(text ?? ''), String(name ?? ''), String(system ?? '')))
   });
 
   const cells: [string, string, (q: Quoted) => string, (q: Quoted) => boolean][] = [
@@ -67,16 +122,12 @@ export function addDeskCommands({ app, palette, launcher, model, trans }: Parts)
     icon: modelIcon,
     describedBy: args({ cwd: 'The folder of the new notebook' }),
     execute: async ({ cwd }) => {
-      const panel: NotebookPanel = await commands.execute('notebook:create-new', { cwd, kernelName: await defaultKernel(app) });
-      await panel.context.ready;
-      const { sharedModel } = panel.content.model!;
-      sharedModel.transact(() => {
-        sharedModel.deleteCellRange(0, sharedModel.cells.length);
-        FIRST.forEach((source, i) =>
-          sharedModel.insertCell(i, { cell_type: source.startsWith('#') ? 'markdown' : 'code', source, metadata: { trusted: true } })
-        );
-      });
-      return panel;
+      const { contents, kernelspecs } = app.serviceManager;
+      await kernelspecs.ready;
+      const name = kernelspecs.specs?.default ?? 'python3';
+      const { path } = await contents.newUntitled({ path: typeof cwd === 'string' ? cwd : '', type: 'notebook' });
+      await contents.save(path, { type: 'notebook', format: 'json', content: firstSteps(name, kernelspecs.specs?.kernelspecs[name]?.display_name ?? name) });
+      return commands.execute('docmanager:open', { path, factory: 'Notebook' });
     }
   });
   palette?.addItem({ command: 'fmnb:first-steps', category: 'fmnb' });
@@ -92,10 +143,17 @@ const FIRST = [
   '%%fm embedded --dry\nWhat is unusual about these numbers? {{ numbers }}'
 ];
 
-async function defaultKernel(app: JupyterFrontEnd): Promise<string | undefined> {
-  await app.serviceManager.kernelspecs.ready;
-  return app.serviceManager.kernelspecs.specs?.default;
+/** A notebook file of these cells, for a kernel. */
+function firstSteps(kernel: string, title: string): object {
+  const cells = FIRST.map((source, i) => {
+    const cell = { id: `first-step-${i}`, metadata: {}, source };
+    return source.startsWith('#') ? { cell_type: 'markdown', ...cell } : { cell_type: 'code', ...cell, outputs: [], execution_count: null };
+  });
+  return { cells, metadata: { kernelspec: { name: kernel, display_name: title } }, nbformat: 4, nbformat_minor: 5 };
 }
+
+/** The prompt of the active cell, "" where it asks nothing. */
+const activePrompt = (model: SidebarModel) => promptOf(model.notebook?.content.activeCell?.model.sharedModel.source ?? '')?.trim() ?? '';
 
 /** The active cell's source, output and error as text. */
 function quotedCell(panel: NotebookPanel): Quoted {

@@ -110,10 +110,10 @@ export function foldAll(events: readonly Event[]): Run | undefined {
 /** Of two tellings of one run, the one that knows more. */
 export const later = (a: Run | undefined, b: Run): Run => (a !== undefined && a.n >= b.n ? a : b);
 
-/** A run of the log. It has ended; its number is beyond what any event's can be. */
+/** A run of the log. One that has ended has a number beyond what any event's can be; one without an end knows its beginning alone. */
 export function ofRow(row: RunRow): Run {
   const { run, kind, started, model, prompt, source, input_tokens, output_tokens, cost } = row;
-  const standing = row.error ? 'failed' : row.finish === 'cancelled' ? 'cancelled' : row.finish ? 'finished' : 'running';
+  const standing = row.error ? 'failed' : row.finish === 'cancelled' ? 'cancelled' : ['', 'unfinished'].includes(row.finish) ? 'running' : 'finished';
   return {
     ...blank(run),
     n: standing === 'running' ? 1 : Number.MAX_SAFE_INTEGER,

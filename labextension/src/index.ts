@@ -47,7 +47,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const panel = new SidebarPanel({ model, commands: app.commands, trans });
     const pick = () => void app.commands.execute('fmnb:choose-model');
     addCommands({ app, palette, model, panel, trans });
-    addDeskCommands({ app, palette, launcher, model, trans });
+    addDeskCommands({ app, palette, launcher, model, trans, single: labShell === null });
     toolbar?.addFactory<NotebookPanel>('Notebook', 'fmnb-model', notebook => new ToolbarItem({ model, trans, pick }, notebook));
     statusBar?.registerStatusItem('fmnb:status', {
       item: new StatusItem({ model, trans, pick }),

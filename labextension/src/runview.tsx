@@ -80,11 +80,14 @@ export class RunView extends ReactWidget {
               </tr>
             </thead>
             <tbody>
-              {events.map((e, i) => (
+              {told(events).map((e, i) => (
                 <tr key={i}>
-                  <td>{(Number(e.at) - start).toFixed(2)}</td>
-                  <td>{String(e.event)}</td>
-                  <td>{whatOf(e)}</td>
+                  <td>{(e.at - start).toFixed(2)}</td>
+                  <td>
+                    {e.event}
+                    {e.times > 1 && ` × ${e.times}`}
+                  </td>
+                  <td>{e.what}</td>
                 </tr>
               ))}
             </tbody>
@@ -100,6 +103,27 @@ const textOf = (events: readonly Record<string, unknown>[]) =>
     .filter(e => e.event === 'TextDelta')
     .map(e => (e as unknown as Extract<Event, { event: 'TextDelta' }>).text)
     .join('');
+
+type Told = { at: number; event: string; times: number; what: string };
+
+/** Every event as a line; pieces of one text that came one after the other are one. */
+function told(events: readonly Record<string, unknown>[]): Told[] {
+  const lines: Told[] = [];
+  for (const e of events) {
+    const [at, event] = [Number(e.at), String(e.event)];
+    const last = lines[lines.length - 1];
+    const text = event.endsWith('Delta') && typeof e.text === 'string' ? e.text : undefined;
+    if (text === undefined) {
+      lines.push({ at, event, times: 1, what: whatOf(e) });
+    } else if (last?.event === event) {
+      last.times++;
+      last.what += text;
+    } else {
+      lines.push({ at, event, times: 1, what: text });
+    }
+  }
+  return lines;
+}
 
 /** An event's own fields, short. */
 function whatOf(e: Record<string, unknown>): string {

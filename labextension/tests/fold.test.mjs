@@ -52,7 +52,7 @@ test('of two tellings the later wins, and the log beats what was still live', ()
   assert.equal(later(late, early), late);
   const row = { run: late.run, kind: 'call', started: 1, model: 'm', prompt: 'p', text: 't', finish: 'stop', source: 'live', error: null, seconds: 2 };
   assert.equal(later(late, ofRow({ ...row })).standing, 'finished');
-  assert.equal(later(late, ofRow({ ...row, finish: '' })), late);
+  assert.equal(later(late, ofRow({ ...row, finish: 'unfinished' })), late);
 });
 
 test('used tokens add up, and what is not reported is not made zero', () => {

@@ -2,7 +2,7 @@
 
 import { UseSignal } from '@jupyterlab/ui-components';
 import React from 'react';
-import { live, type Run } from '../fold';
+import { later, live, ofRow, type Run } from '../fold';
 import type { RunRow, Spent } from '../types';
 import { ago, count, dollars } from '../words';
 import { RunLine } from './runs';
@@ -55,14 +55,24 @@ export function Activity(props: ViewProps): JSX.Element {
         {activity && !activity.logging && <p className="fmnb-Warn">{trans.__('The log is off: nothing is written down. `%fm log on` turns it on.')}</p>}
         {activity?.runs.length === 0 && <p className="fmnb-Quiet">{model.desk.words ? trans.__('Nothing fits.') : trans.__('Nothing was asked yet.')}</p>}
         <ul className="fmnb-Plain">
-          {activity?.runs.filter(r => r.kind !== 'compare').map(r => (
+          {activity?.runs.filter(r => r.kind !== 'compare' && !live(heard(model, r))).map(r => (
             <Row key={r.run} {...props} row={r} />
           ))}
+          {activity && !activity.logging && seenToEnd(model).map(r => <RunLine key={r.run} {...props} run={r} />)}
         </ul>
       </section>
     </div>
   );
 }
+
+/** What a kernel told of a run, or what the log has, whichever knows more. A run of the log that nobody tells of has ended somehow. */
+function heard(model: ViewProps['model'], row: RunRow): Run {
+  const told = model.runs.get(row.run);
+  return told ? later(told, ofRow(row)) : { ...ofRow(row), standing: 'finished' };
+}
+
+/** What this page saw end: all there is where the log is off. */
+const seenToEnd = (model: ViewProps['model']) => [...model.runs.values()].filter(r => !live(r)).reverse();
 
 function Live(props: ViewProps): JSX.Element | null {
   const running = [...props.model.runs.values()].filter((r: Run) => live(r) && r.kind !== 'compare');
@@ -105,6 +115,7 @@ function spent(s: Spent, trans: ViewProps['trans']): string {
 
 function Row({ model, commands, trans, row }: ViewProps & { row: RunRow }): JSX.Element {
   const call = row.kind === 'call';
+  const cut = ['cancelled', 'unfinished', 'length'].includes(row.finish) && !row.error;
   return (
     <li className="fmnb-Run">
       <div className="fmnb-Line">
@@ -116,14 +127,14 @@ function Row({ model, commands, trans, row }: ViewProps & { row: RunRow }): JSX.
             className="fmnb-Small"
             disabled={!model.notebook}
             aria-label={trans.__('Insert this question as a cell')}
-            onClick={() => void commands.execute('fmnb:insert-prompt', { model: row.model, text: row.prompt })}
+            onClick={() => void commands.execute('fmnb:insert-run', { run: row.run })}
           >
             {trans.__('Insert')}
           </button>
         )}
       </div>
       <div className="fmnb-Quiet fmnb-Facts">
-        {[row.model, ago(row.started, Date.now() / 1000), row.cost ? dollars(row.cost) : '', row.source === 'live' ? '' : row.source].filter(Boolean).join(' · ')}
+        {[row.model, ago(row.started, Date.now() / 1000), row.cost ? dollars(row.cost) : '', row.source === 'live' ? '' : row.source, cut ? row.finish : ''].filter(Boolean).join(' · ')}
       </div>
       {row.error && <div className="fmnb-Warn">{row.error}</div>}
     </li>

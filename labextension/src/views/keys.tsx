@@ -17,7 +17,8 @@ export function Keys(props: ViewProps): JSX.Element {
   return (
     <div className="fmnb-Scroll">
       <p className="fmnb-Quiet fmnb-Lead">
-        {trans.__('A key goes straight to the key store of the machine where Jupyter Server runs, and never comes back to this page.')}
+        {trans.__('A key goes straight to the key store of %1, and never comes back to this page.', model.about?.host ?? trans.__('the machine where Jupyter Server runs'))}{' '}
+        {trans.__('All your kernels there read it, running ones within seconds. A key in a variable is the server’s: a kernel has it if it was started with it.')}
       </p>
       {elsewhere && (
         <p className="fmnb-Warn fmnb-Lead">
@@ -83,8 +84,8 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
           </>
         )}
       </div>
-      <div className="fmnb-Quiet">
-        {state.locked || (state.found ? trans.__('from %1, goes to %2', state.found, state.hosts.join(', ')) : state.variables.join(trans.__(' or ')))}
+      <div className="fmnb-Quiet" title={trans.__('Variables that are read: %1', state.variables.join(', '))}>
+        {state.locked || whence(state, trans)}
       </div>
       {test && test !== 'asking' && (
         <p className={test.good ? 'fmnb-Good' : 'fmnb-Warn'} role="status">
@@ -111,6 +112,16 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
       )}
     </li>
   );
+}
+
+/** Where a key was found and where it goes; where none is, which variables would be read. */
+function whence(state: KeyState, trans: ViewProps['trans']): string {
+  const hosts = state.hosts.join(', ');
+  if (!state.found) {
+    return trans.__('none stored, and none in %1', state.variables.join(trans.__(' or ')));
+  }
+  const found = state.variables.includes(state.found) ? trans.__('the variable %1', state.found) : state.found;
+  return trans.__('from %1, goes to %2', found, hosts) + (state.stored && found !== state.found ? trans.__('; another one is stored') : '');
 }
 
 async function remove(model: ViewProps['model'], trans: ViewProps['trans'], state: KeyState): Promise<void> {

@@ -1,13 +1,13 @@
 /** The user's saved prompts: insert one as a cell, save the active cell's, delete. */
 
-import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
+import { Dialog, showDialog } from '@jupyterlab/apputils';
 import React from 'react';
 import { promptOf } from '../names';
 import type { PromptRow } from '../types';
 import type { ViewProps } from './tabs';
 
 export function Prompts(props: ViewProps): JSX.Element {
-  const { model, trans } = props;
+  const { model, commands, trans } = props;
   React.useEffect(() => void model.desk.open('prompts', ''), [model.about]);
   const prompts = model.desk.prompts;
   const text = promptOf(model.notebook?.content.activeCell?.model.sharedModel.source ?? '')?.trim();
@@ -18,7 +18,7 @@ export function Prompts(props: ViewProps): JSX.Element {
           className="jp-mod-styled"
           disabled={!text || !model.about}
           title={text ? undefined : trans.__('The active cell is no %%fm cell with a prompt')}
-          onClick={() => void save(model, trans, text!)}
+          onClick={() => void commands.execute('fmnb:save-prompt')}
         >
           {trans.__('Save this cell’s prompt…')}
         </button>
@@ -55,13 +55,6 @@ function Row({ model, commands, trans, prompt }: ViewProps & { prompt: PromptRow
       <div className="fmnb-Quiet fmnb-Quote">{prompt.text}</div>
     </li>
   );
-}
-
-async function save(model: ViewProps['model'], trans: ViewProps['trans'], text: string): Promise<void> {
-  const { value } = await InputDialog.getText({ title: trans.__('Save this prompt'), label: trans.__('Name'), okLabel: trans.__('Save') });
-  if (value?.trim()) {
-    await model.desk.savePrompt(value.trim(), text, '');
-  }
 }
 
 async function remove(model: ViewProps['model'], trans: ViewProps['trans'], name: string): Promise<void> {
