@@ -271,7 +271,7 @@ def _name_of(value: Any) -> str:
 
 def _unknown(name: str) -> FmnbError:
     """The error for a name nobody knows: where a well-known name leads, else the nearest ones."""
-    from .signposts import plain, signpost  # a table that is read when a name is not understood
+    from .signposts import family, signpost, spellings  # a table that is read when a name is not understood
 
     profiles = _providers_room()
     head = name.partition(":")[0].partition("/")[0]
@@ -282,8 +282,9 @@ def _unknown(name: str) -> FmnbError:
             seen=f"{head} in {untrusted}",
             todo="`%fm trust` shows what it says.",
         )
-    for p in profiles.names(ended=True):  # OctoML/llama, co:here, Saturn-Cloud
-        if p in (plain(name), plain(head)) and not name.startswith(f"{p}:"):
+    spelled = {*spellings(name), *spellings(head)}
+    for p in profiles.names(ended=True):  # OctoML/llama, co:here, Saturn Cloud
+        if p in spelled and not name.startswith(f"{p}:"):
             if p not in profiles.names():
                 profiles.profile(p)  # one that ended says so
             models = next((row.models for row in usable_profiles() if row.name == p), ())
@@ -299,6 +300,9 @@ def _unknown(name: str) -> FmnbError:
     for n in known:
         tails.setdefault(n.partition(":")[2].rpartition("/")[2], n)
     near = [n for tail, n in tails.items() if len(name) > 3 and tail.startswith(name)][:3]  # a model's name without its provider
+    near = near or [tails[t] for t in difflib.get_close_matches(name, [t for t in tails if t], 3, 0.85)]
+    if not near and ":" not in name and (post := family(name)):
+        return UnknownModelError(post.title, seen=repr(name), todo=post.todo)
     near = near or difflib.get_close_matches(name, known, 3, 0.6)
     if not near and ":" not in name:
         near = [tails[t] for t in difflib.get_close_matches(name, [t for t in tails if t], 3, 0.6)]

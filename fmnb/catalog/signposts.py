@@ -30,6 +30,26 @@ def signpost(typed: str) -> Signpost | None:
     return posts.get(plain(typed)) or posts.get(plain(head))
 
 
+def family(typed: str) -> Signpost | None:
+    """The signpost of the family that a name with a version belongs to.
+
+    >>> family("llama3.2").name, family("mpt-7b").name, family("nobody-7b") is None
+    ('llama', 'openweights', True)
+    """
+    head = re.match(r"[a-z]+", plain(typed))
+    return _posts().get(head[0]) if head else None
+
+
+def spellings(typed: str) -> set[str]:
+    """What the name of a service may be among ours: as it stands, and without what stands behind it.
+
+    >>> sorted(spellings("Together AI"))
+    ['together', 'togetherai']
+    """
+    whole = plain(typed)
+    return {whole, re.sub(r"(openai|ai|ml|labs|cloud|dev|nim|models|inference|serving|router|api|\d+)$", "", whole)}
+
+
 def plain(name: str) -> str:
     """Letters and digits alone, in lower case.
 

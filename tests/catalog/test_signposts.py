@@ -17,6 +17,9 @@ FIELD = [
     *("Salesforce", "Zapier", "Google Calendar", "AWS Lambda"),
     *("Modal", "Banana", "Beam", "Saturn", "OctoML", "OctoAI", "octoml/llama-2", "Cerebras", "MosaicML", "Imagen", "github:gpt-4o"),
     *("llama", "claude", "chatgpt", "t5", "pythia"),
+    *("Saturn Cloud", "Azure OpenAI", "NVIDIA NIM", "Together AI", "RunwayML", "AI21 Labs", "GitHub Models", "banana.dev", "Hugging Face"),
+    *("llama3.2", "Qwen", "Gemma 3", "Mixtral", "Grok", "DALL-E 3", "imagen-3", "OPT-13B", "gpt-neox-20b", "sonnet", "o3-mini", "mpt-7b"),
+    *("Perplexity", "Bedrock", "litellm"),
 ]
 
 
@@ -41,6 +44,11 @@ def test_what_a_signpost_names_exists():
         for short in re.findall(r"`([a-z0-9-]+)`", post.todo):
             assert resolve(short).local
     assert not {p.name for p in posts} & set(names())
+
+
+def test_a_slip_of_the_finger_is_nearer_than_a_family():
+    with pytest.raises(FmnbError, match=r"Did you mean openai:gpt-5-mini\?"):
+        resolve("gpt-5-mni")
 
 
 def test_a_model_named_without_its_provider_is_found_under_it():
