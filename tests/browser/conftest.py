@@ -68,16 +68,25 @@ def extension(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory, extension, embedded_path):
-    hole = socket.create_server(("127.0.0.1", 0))  # the hub: takes calls and never answers
-    root = tmp_path_factory.mktemp("lab")
-    work = root / "work"
-    work.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as hole:  # the hub: takes calls and never answers
+        root = tmp_path_factory.mktemp("lab")
+        found, process = start(root, extension, FMNB_MODELS=str(MODELS), HF_ENDPOINT=f"http://127.0.0.1:{hole.getsockname()[1]}")
+        try:
+            yield found
+        finally:
+            end(process)
+
+
+def start(root: Path, extension: Path, *, again: Lab | None = None, **env: str) -> tuple[Lab, subprocess.Popen]:
+    """A JupyterLab that keeps everything in `root`; `env` is added to ours. `again` starts one that has ended, at its address."""
+    (work := root / "work").mkdir(exist_ok=True)
     for name, values in SETTINGS.items():
         settings = root / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
-        settings.parent.mkdir(parents=True)
+        settings.parent.mkdir(parents=True, exist_ok=True)
         settings.write_text(json.dumps(values))
-    port, token = _free_port(), secrets.token_hex(16)
-    env = os.environ | {
+    token = again.token if again else secrets.token_hex(16)
+    port = int(again.url.rpartition(":")[2]) if again else _free_port()
+    around = os.environ | {
         "HOME": str(root),
         "JUPYTER_PATH": str(extension),
         "JUPYTER_CONFIG_DIR": str(root / "config"),
@@ -86,8 +95,7 @@ def lab(tmp_path_factory, extension, embedded_path):
         "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
         "IPYTHONDIR": str(root / "ipython"),
         "FMNB_HOME": str(root / "fmnb"),
-        "FMNB_MODELS": str(MODELS),
-        "HF_ENDPOINT": f"http://127.0.0.1:{hole.getsockname()[1]}",
+        **env,
     }
     command = [
         os.environ.get("FMNB_LAB_PYTHON") or sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
@@ -98,16 +106,21 @@ def lab(tmp_path_factory, extension, embedded_path):
         "--JupyterNotebookApp.expose_app_in_browser=True",
     ]  # fmt: skip
     file = root / "server.log"
-    with file.open("w") as log:
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    with file.open("a") as log:
+        process = subprocess.Popen(command, env=around, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     found = Lab(f"http://127.0.0.1:{port}", token, work, file, root / "fmnb")
     try:
         _wait_for(found, process)
-        yield found
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-        hole.close()
+    except BaseException:
+        end(process)
+        raise
+    return found, process
+
+
+def end(process: subprocess.Popen) -> None:
+    """Stop a server and what it started."""
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(30)
 
 
 def _wait_for(lab: Lab, process: subprocess.Popen) -> None:
