@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "minilm"  # the small model that ships in a package
 AT_ONCE = 4  # batches under way at a service
+_OFTEN = 1_000  # vectors after which they are written down
 # Services word it differently that a request holds too many texts, or too many tokens in all.
 _TOO_MUCH = re.compile(
     r"(?i)^413\b|batch size|max_tokens_per_request|tokens per request|too (?:many|large|long)|at most \d+|(?:max|limit)\w* .*\d+"
@@ -78,7 +79,8 @@ def embed(
     except KeyboardInterrupt:
         items.close()  # type: ignore[attr-defined]
         emit(job.stamp(Cancelled()), listeners)
-        raise Interrupted(None, job.stamp.run) from None
+        left = f"{len(job.found)} of {len(job.texts)} vectors are kept for the next time"
+        raise Interrupted(None, job.stamp.run, kept=left if job.cache and log.enabled() else "") from None
     finally:
         items.close()  # type: ignore[attr-defined]
         job.keep()
@@ -194,6 +196,8 @@ async def _work(job: _Job) -> AsyncIterator[Event]:
                 continue
             if isinstance(event, Notice):
                 said.add(event.text)
+            if len(job.fresh) >= _OFTEN:  # a kernel may die before the end
+                job.keep()
             yield event
         if not alone:
             yield Progress(stage="embedding", done=len(job.found), total=len(job.texts), unit="texts")

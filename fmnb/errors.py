@@ -255,17 +255,18 @@ class Interrupted(KeyboardInterrupt):
     A KeyboardInterrupt, so that Run All stops and `except Exception` does not swallow it.
     """
 
-    def __init__(self, response: Any = None, run: str = ""):
+    def __init__(self, response: Any = None, run: str = "", *, kept: str = ""):
         super().__init__("interrupted")
         self.response = response
         self.run = run
+        self.kept = kept  # what is left of it, in words, where that is no text
         self.shown = False  # as for FmnbError
 
     def _render_traceback_(self) -> list[str]:
         if self.shown:
             return ["Stopped, as shown above."]
         kept = getattr(self.response, "text", "")
-        tail = f"{len(kept)} characters kept; `%fm continue` goes on from there" if kept else "nothing had arrived"
+        tail = f"{len(kept)} characters kept; `%fm continue` goes on from there" if kept else self.kept or "nothing had arrived"
         return [f"Interrupted: {tail}."]
 
 

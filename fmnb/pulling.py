@@ -75,7 +75,9 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
                 found = Path(event.extra["path"])
     except KeyboardInterrupt:
         emit(stamp(Cancelled()), listeners)
-        raise Interrupted(None, stamp.run) from None
+        raise Interrupted(
+            None, stamp.run, kept="what came from the hub is kept for the next pull" if source.startswith("hf:") else ""
+        ) from None
     finally:
         items.close()  # type: ignore[attr-defined]
     assert found is not None

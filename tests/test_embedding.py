@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import fmnb as fm
-from fmnb.errors import BudgetError, ContextTooLongError, RateLimitError, StreamJunkError, UnknownModelError, UsageError
-from fmnb.events import Finished, Notice, Waiting
+from fmnb.errors import BudgetError, ContextTooLongError, Interrupted, RateLimitError, StreamJunkError, UnknownModelError, UsageError
+from fmnb.events import Finished, Notice, Progress, Waiting
 from fmnb.guard import budget
 from fmnb.store import log
 from tests.wire.vectors import VectorServer, vector
@@ -208,3 +208,18 @@ def test_quant_is_for_weights_that_run_here(server):
 def test_a_default_of_the_settings_is_taken(server, home):
     (home / "fmnb.toml").write_text(f'[default]\nembed = "shop:m"\n[provider.shop]\nbase_url = "{server.url}"\nneeds_key = false\n')
     assert fm.embed("a bee").tolist() == vector("a bee")
+
+
+def test_an_interrupt_says_what_is_kept_and_the_next_time_goes_on_there(server):
+    texts = [f"text {i}" for i in range(600)]
+
+    def stop(event):
+        if isinstance(event, Progress):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as e:
+        fm.embed(texts, "shop:m", sinks=[stop])
+    assert "384 of 600 vectors are kept for the next time" in e.value._render_traceback_()[0]
+    before = len(server.requests)
+    assert fm.embed(texts, "shop:m").shape == (600, 3)
+    assert sum(len(r["input"]) for r in server.requests[before:]) <= 216
