@@ -6,15 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import new_page, open_at, write
+from .conftest import WIDTH, new_page, open_at, write
 from .test_shots import FOLDER
 
 pytestmark = pytest.mark.skipif(not FOLDER, reason="drawn by `make shots`")
-WIDTH = """width => {
-  const { _hsplitPanel: split } = window.jupyterapp.shell;
-  const all = split.node.clientWidth;
-  split.setRelativeSizes([0, all - width, width]);
-}"""
 
 
 def _panel(page, name: str) -> None:

@@ -53,6 +53,7 @@ export function Windowed<T extends Row>({ rows, draw, active, attributes }: Prop
       } else if (end > scrollTop + clientHeight) {
         box.current!.scrollTop = end - clientHeight;
       }
+      look(); // who is told of the active row finds it in the page at once
     }
   }, [active, open]);
   const from = Math.max(0, below(tops, view.top - BEYOND) - 1);
