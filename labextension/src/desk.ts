@@ -74,10 +74,11 @@ export class Desk {
 
   /** The whole question of a run: the log's list has its beginning only. */
   async questionOf(run: string): Promise<{ model: string; text: string }> {
-    const { row, request } = await this.api.run(run);
+    const { row, request, events } = await this.api.run(run);
     const messages = (request?.messages ?? []) as { role: string; parts: { text?: string }[] }[];
     const last = messages.filter(m => m.role === 'user').pop();
-    return { model: row.model, text: last?.parts.map(p => p.text ?? '').join('') || row.prompt };
+    const begun = (events.find(e => e.event === 'Started')?.meta ?? {}) as { asked?: string };
+    return { model: begun.asked || row.model, text: last?.parts.map(p => p.text ?? '').join('') || row.prompt };
   }
 
   /** What a download would bring, shown before it begins. The last question wins. */

@@ -26,6 +26,8 @@ export class RunView extends ReactWidget {
     const { row, request, events } = this.detail;
     const t = this.trans;
     const start = row.started;
+    const [first] = row.prompt.trim().split('\n');
+    const title = first.length > 120 ? `${first.slice(0, 119)}…` : first || row.run;
     const facts: [string, string][] = [
       [t.__('Run'), row.run],
       [t.__('Model'), row.model],
@@ -41,7 +43,7 @@ export class RunView extends ReactWidget {
     const settings = Object.entries(request ?? {}).filter(([name]) => !['messages', 'model'].includes(name));
     return (
       <main aria-label={t.__('A run of a foundation model')}>
-        <h2>{row.prompt.split('\n')[0] || row.run}</h2>
+        <h2>{title}</h2>
         <dl className="fmnb-Table">
           {facts.map(
             ([name, value]) =>

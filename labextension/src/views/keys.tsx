@@ -17,8 +17,8 @@ export function Keys(props: ViewProps): JSX.Element {
   return (
     <div className="fmnb-Scroll">
       <p className="fmnb-Quiet fmnb-Lead">
-        {trans.__('A key goes straight to the key store of %1, and never comes back to this page.', model.about?.host ?? trans.__('the machine where Jupyter Server runs'))}{' '}
-        {trans.__('All your kernels there read it, running ones within seconds. A key in a variable is the server’s: a kernel has it if it was started with it.')}
+        {trans.__('Keys are kept on %1, where all your kernels read them, and never come back to this page.', model.about?.host ?? trans.__('the machine where Jupyter Server runs'))}{' '}
+        {trans.__('A key in a variable is Jupyter Server’s own: a kernel that was started otherwise may lack it.')}
       </p>
       {elsewhere && (
         <p className="fmnb-Warn fmnb-Lead">
@@ -118,7 +118,7 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
 function whence(state: KeyState, trans: ViewProps['trans']): string {
   const hosts = state.hosts.join(', ');
   if (!state.found) {
-    return trans.__('none stored, and none in %1', state.variables.join(trans.__(' or ')));
+    return trans.__('reads %1', state.variables.join(trans.__(' or ')));
   }
   const found = state.variables.includes(state.found) ? trans.__('the variable %1', state.found) : state.found;
   return trans.__('from %1, goes to %2', found, hosts) + (state.stored && found !== state.found ? trans.__('; another one is stored') : '');
