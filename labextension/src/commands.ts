@@ -19,6 +19,7 @@ type Options = Omit<CommandRegistry.ICommandOptions, 'execute'> & { takes?: Reco
 export function addCommands({ app, palette, model, panel, trans }: Parts): void {
   const { commands } = app;
   const category = 'fmnb';
+  const conditional: string[] = [];
 
   /** `takes` names the arguments, with what each is for. */
   const add = (id: string, label: string, execute: (args: Record<string, unknown>) => unknown, options: Options = {}) => {
@@ -26,6 +27,7 @@ export function addCommands({ app, palette, model, panel, trans }: Parts): void 
     const properties = Object.fromEntries(Object.entries(takes).map(([name, description]) => [name, { type: 'string', description }]));
     commands.addCommand(id, { label, describedBy: { args: { type: 'object', properties } }, ...others, execute: args => execute(args) });
     palette?.addItem({ command: id, category });
+    options.isEnabled && conditional.push(id);
   };
   const show = (tab?: string) => {
     tab && model.show(tab);
@@ -100,5 +102,6 @@ export function addCommands({ app, palette, model, panel, trans }: Parts): void 
     },
     { takes: { run: 'A run’s id; without it all that this notebook’s kernel runs' } }
   );
-  model.changed.connect(() => commands.notifyCommandChanged());
+  // Ours alone: toolbars and menus ask every command of a word without a name.
+  model.changed.connect(() => conditional.forEach(id => commands.notifyCommandChanged(id)));
 }

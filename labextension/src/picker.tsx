@@ -62,7 +62,7 @@ function Choices({ model, trans, title, none, take }: Props): JSX.Element {
     .sort((a, b) => Number(isReady(b)) - Number(isReady(a)) || Number(b.model === current) - Number(a.model === current));
   const choices: Choice[] = fitting.slice(0, MOST).map(entry => ({ name: entry.model, entry }));
   if (!query) {
-    choices.push({ name: '' });
+    choices.splice(fitting.slice(0, MOST).filter(isReady).length, 0, { name: '' }); // after what can answer now
   }
   const active = Math.min(at, choices.length - 1);
   const box = useRef<HTMLInputElement>(null);
