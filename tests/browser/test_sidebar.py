@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from .conftest import WIDTH, Notebook, new_page, open_at, write
+from .conftest import KERNEL_READY, WIDTH, Notebook, new_page, open_at, write
 from .test_axe import CONTRAST
 from .test_axe import axe as axe
 
@@ -72,6 +72,17 @@ def test_two_notebooks_keep_theirs(notebook, panel, page):
     page.evaluate("async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }", one.file.name)
     panel.get_by_role("button", name="echo: chosen here").wait_for()
     assert "echo:" in _asked(one, 1) and "embedded" not in one.text(1)
+
+
+def test_a_restarted_kernel_is_offered_fmnb_and_told_the_choice_again(notebook, panel, page):
+    nb = notebook("%fm use")
+    _use(panel, "echo:")
+    page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.restartKernel(); }")
+    page.evaluate(KERNEL_READY)
+    panel.get_by_role("button", name="Load it").click()
+    panel.get_by_role("button", name="Load it").wait_for(state="detached")
+    assert nb.sources()[0] == "%load_ext fmnb" and len(nb.sources()) == 3  # where everybody sees it
+    assert "echo:" in _asked(nb, 2) and "this notebook" in nb.text(2)
 
 
 @pytest.mark.parametrize("app", ["lab/tree", "notebooks"])
