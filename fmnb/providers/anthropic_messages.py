@@ -237,7 +237,7 @@ class AnthropicAnswer(Answer):
         elif kind == "input_json_delta":
             self._json.setdefault(index, []).append(delta.get("partial_json") or "")
             if index in self._calls:
-                out.append(ToolCallDelta(index=self._calls[index], arguments=delta.get("partial_json") or ""))
+                out.append(ToolCallDelta(index=self._calls[index], arguments=str(delta.get("partial_json") or "")))
             elif block.get("type") == "tool_use":
                 self._text(delta.get("partial_json") or "", out)
         elif kind == "thinking_delta":
@@ -261,7 +261,7 @@ class AnthropicAnswer(Answer):
         elif kind == "tool_use" and not (self._form and block.get("name") == _FORM):
             number = self._calls[index] = len(self._calls)
             self.tools = len(self._calls)
-            out.append(ToolCallDelta(index=number, id=block.get("id") or "", name=block.get("name") or ""))
+            out.append(ToolCallDelta(index=number, id=str(block.get("id") or ""), name=str(block.get("name") or "")))
 
     def _whole(self, index: int, block: dict[str, Any], out: list[Event]) -> None:
         self._begin(index, dict(block), out)

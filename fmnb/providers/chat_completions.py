@@ -220,7 +220,7 @@ class ChatAnswer(Answer):
         arguments = function.get("arguments") or ""
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments)
-        out.append(ToolCallDelta(index=index, id=new, name=function.get("name") or "", arguments=arguments, extra=extra))
+        out.append(ToolCallDelta(index=index, id=new, name=str(function.get("name") or ""), arguments=arguments, extra=extra))
 
     def _logprobs(self, given: Any, out: list[Event]) -> None:
         content = given.get("content") if isinstance(given, dict) else None

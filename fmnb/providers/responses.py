@@ -162,7 +162,7 @@ class ResponsesAnswer(Answer):
         elif kind == "response.function_call_arguments.delta":
             index = self._calls.get(document.get("output_index"))
             if index is not None:
-                out.append(ToolCallDelta(index=index, arguments=document.get("delta") or ""))
+                out.append(ToolCallDelta(index=index, arguments=str(document.get("delta") or "")))
         elif kind == "response.output_item.added":
             item = document.get("item") or {}
             if item.get("type") == "function_call":
@@ -186,7 +186,7 @@ class ResponsesAnswer(Answer):
         index = self._calls[at] = len(self._calls)
         self.tools = len(self._calls)
         call = item.get("call_id") or f"call_{secrets.token_hex(6)}"
-        out.append(ToolCallDelta(index=index, id=call, name=item.get("name") or "", arguments=item.get("arguments") or ""))
+        out.append(ToolCallDelta(index=index, id=call, name=str(item.get("name") or ""), arguments=str(item.get("arguments") or "")))
 
     def _cite(self, found: Any) -> None:
         if isinstance(found, dict) and found not in self.citations:

@@ -211,7 +211,7 @@ class Answer:
     def _think(self, text: str, out: list[Event]) -> None:
         if text:
             self.thought = True
-            out.append(ReasoningDelta(text=text))
+            out.append(ReasoningDelta(text=text + ""))  # what is no text fails here, as it does among the answer's
 
 
 def usage(found: dict[str, Any]) -> Usage:

@@ -122,6 +122,11 @@ def test_bytes_that_are_no_picture_are_an_error(server):
         run(model(server, "openai", "image-junk"), ask())
 
 
+def test_a_picture_with_usage_of_another_form_is_an_error_of_the_service(server):
+    with pytest.raises(StreamJunkError, match="another form"):
+        run(model(server, "openai", "image-odd"), ask())
+
+
 def test_an_svg_is_kept_and_never_shown(server):
     _, r = run(model(server, "openai", "image-svg"), ask())
     assert r.media[0].media_type == "image/svg+xml" and "<svg" not in r._repr_html_()

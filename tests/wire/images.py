@@ -148,6 +148,8 @@ class ImageServer:
                 return _json(200, {"data": [{"b64_json": base64.b64encode(b"<svg onload=alert(1)>").decode()}]})
             case "image-svg":
                 return _json(200, {"output_format": "svg", "data": [{"b64_json": base64.b64encode(b"<svg/>").decode()}]})
+            case "image-odd":
+                return _json(200, {"data": [one], "usage": {"output_tokens": "many"}})
             case "image-none":
                 return _json(200, {"data": []})
             case "image-busy":
