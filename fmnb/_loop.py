@@ -220,3 +220,18 @@ async def adrain(stream: AsyncIterator[T]) -> AsyncIterator[T]:
             wake.clear()
     finally:
         future.cancel()
+
+
+def stepwise(stream: AsyncIterator[T]) -> Iterator[T]:
+    """The items of an async iterator that belongs to no loop yet, for a thread that has none: each is awaited when it is asked for."""
+
+    async def following() -> T:
+        return await anext(stream)
+
+    with asyncio.Runner() as runner:
+        while True:
+            try:
+                item = runner.run(following())
+            except StopAsyncIteration:
+                return
+            yield item

@@ -6,9 +6,11 @@ Its class brings the library, so what is asked of it here is only what every run
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .._loop import stepwise
 from ..errors import UsageError
 from ..events import Event, Finished, Notice, ReasoningDelta, TextDelta, Used
 from ..types import Request, Usage
@@ -39,7 +41,7 @@ def speak(value: Any, request: Request, put: Callable[[Event], None], stopped: C
     sources: list[dict[str, Any]] = []
     model = ""
     said: dict[str, int] = {}
-    for chunk in value.stream(inputs, config={"callbacks": [meter]} if meter else None, **options):
+    for chunk in _chunks(value, inputs, {"config": {"callbacks": [meter]} if meter else None, **options}):
         if stopped():
             break
         for event in _events(chunk, sources, said):
@@ -51,6 +53,22 @@ def speak(value: Any, request: Request, put: Callable[[Event], None], stopped: C
     names = list(meter.usage_metadata) if meter else []
     extra = {"sources": sources} if sources else {}
     return Finished(model=model or (names[0] if len(names) == 1 else ""), extra=extra)
+
+
+def _chunks(value: Any, inputs: Any, options: dict[str, Any]) -> Iterator[Any]:
+    """What the runnable streams; one made of coroutines alone is awaited."""
+    stream = iter(value.stream(inputs, **options))
+    try:
+        first = next(stream)
+    except StopIteration:
+        return
+    except (TypeError, NotImplementedError) as e:
+        if not re.search(r"synchronous|coroutine|astream|ainvoke|async", str(e)):
+            raise
+        yield from stepwise(value.astream(inputs, **options))
+        return
+    yield first
+    yield from stream
 
 
 def _messages(request: Request) -> list[dict[str, Any]]:

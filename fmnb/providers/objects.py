@@ -14,7 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from .._loop import worker
+from .._loop import stepwise, worker
 from ..backend import estimate_tokens
 from ..errors import BadRequestError, EmptyAnswerError, FmnbError, ObjectFailedError, UsageError
 from ..events import Event, Finished, Notice, TextDelta, Used
@@ -193,12 +193,7 @@ def pieces(result: Any) -> Iterator[Any]:
     if inspect.isawaitable(result):
         result = asyncio.run(_awaited(result))
     if isinstance(result, AsyncIterator):
-        with asyncio.Runner() as runner:
-            while True:
-                try:
-                    yield runner.run(_awaited(result.__anext__()))
-                except StopAsyncIteration:
-                    return
+        yield from stepwise(result)
     elif isinstance(result, Iterator):
         yield from result
     elif result is not None:

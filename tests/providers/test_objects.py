@@ -192,6 +192,21 @@ def test_a_chat_model_of_langchain_streams_with_its_usage(langchain):
     assert stream.response.not_applied == ("temperature",) and stream.response.model.startswith("parrot-1")
 
 
+def test_a_chain_of_coroutines_alone_is_awaited(langchain):
+    from langchain_core.runnables import RunnableLambda
+
+    async def loud(text):
+        return text.upper()
+
+    assert fm.ask("hi", RunnableLambda(loud) | RunnableLambda(lambda text: f"{text}!")).text == "HI!"
+
+    def wrong(text):
+        raise TypeError("mine")
+
+    with pytest.raises(ObjectFailedError, match="mine"):
+        fm.ask("hi", RunnableLambda(wrong))
+
+
 def test_a_chain_is_streamed_and_its_one_field_is_the_prompt(langchain):
     from langchain_core.language_models import FakeListChatModel
     from langchain_core.output_parsers import StrOutputParser
