@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas
 
 _WIDE = 60
+_SHORT = 24  # letters
 _LONG = 200  # rows shown; the rest is there
 
 
@@ -55,12 +56,16 @@ class Rows(list[dict[str, Any]]):
         shown = self._shown()
         cells = [[_cell(r.get(c)) for c in shown] for r in self[:_LONG]]
         widths = [max(len(c), *(len(row[i]) for row in cells)) for i, c in enumerate(shown)]
-        right = [all(isinstance(r.get(c), (int, float)) or r.get(c) is None for r in self) for c in shown]
+        right = [self._numbers(c) for c in shown]
         lines = [
             "  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, right, strict=True)).rstrip()
             for row in [shown, *cells]
         ]
         return "\n".join([*lines, *self._notes()])
+
+    def _numbers(self, column: str) -> bool:
+        """Whether a column holds numbers alone."""
+        return all(isinstance(r.get(column), (int, float)) or r.get(column) is None for r in self)
 
     def _notes(self) -> list[str]:
         more = [f"and {len(self) - _LONG} more; name fewer, or take `.df`"] if len(self) > _LONG else []
@@ -75,13 +80,17 @@ class Rows(list[dict[str, Any]]):
         if not self:
             return f"<p>{html.escape(self.note or 'nothing')}</p>"
         shown = self._shown()
-        head = "".join(f'<th scope="col" style="text-align:left">{html.escape(c)}</th>' for c in shown)
-        body = "".join(
-            "<tr>" + "".join(f'<td style="text-align:left">{html.escape(_cell(r.get(c)))}</td>' for c in shown) + "</tr>"
-            for r in self[:_LONG]
-        )
+        style = {c: f"text-align:{'right' if self._numbers(c) else 'left'}" for c in shown}
+        head = "".join(f'<th scope="col" style="{style[c]}">{html.escape(c)}</th>' for c in shown)
+        body = "".join("<tr>" + "".join(_html(_cell(r.get(c)), style[c]) for c in shown) + "</tr>" for r in self[:_LONG])
         note = "".join(f'<p style="opacity:.75">{html.escape(n)}</p>' for n in self._notes())
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+
+
+def _html(text: str, style: str) -> str:
+    """A cell of the table; a short one stays on one line."""
+    whole = ";white-space:nowrap" if len(text) <= _SHORT else ""
+    return f'<td style="{style}{whole}">{html.escape(text)}</td>'
 
 
 def _cell(value: Any) -> str:
@@ -89,6 +98,8 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.4g}"
+    if type(value) is int and abs(value) >= 10_000:
+        return f"{value:,}"
     if isinstance(value, datetime.datetime):
         return value.strftime("%Y-%m-%d %H:%M")
     if isinstance(value, (list, tuple)):

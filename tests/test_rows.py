@@ -13,6 +13,11 @@ def test_numbers_stand_right_and_words_left():
     assert str(Rows([{"model": "a", "n": 1}, {"model": "long", "n": 100}])) == "model    n\na        1\nlong   100"
 
 
+def test_html_has_numbers_at_the_right_and_short_words_on_one_line():
+    html = Rows([{"model": "a b", "context": 1_050_000, "note": "word " * 9}])._repr_html_()
+    assert '<td style="text-align:right;white-space:nowrap">1,050,000</td>' in html and '<td style="text-align:left">word' in html
+
+
 def test_a_column_that_holds_nothing_is_left_out_of_the_view_and_not_of_the_data():
     rows = Rows([{"a": 1, "b": None}])
     assert "b" not in str(rows) and rows[0] == {"a": 1, "b": None}
