@@ -26,8 +26,8 @@ _WORDS: dict[str, tuple[str, Test]] = {
 }
 _WORDS["images"] = _WORDS["image"]
 _WORDS["embedding"] = _WORDS["embeddings"] = _WORDS["embed"]
-_SIZE = re.compile(r"([<>]=?)(\d+(?:\.\d+)?)([kmg])(b?)", re.I)
-_TIMES = {"k": 1e3, "m": 1e6, "g": 1e9}
+_SIZE = re.compile(r"([<>]=?)(\d+(?:\.\d+)?)([kmgt])(b?)", re.I)
+_TIMES = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
 
 def tests(query: str) -> list[Test]:
@@ -36,7 +36,7 @@ def tests(query: str) -> list[Test]:
     >>> len(tests("local <4GB apache"))
     3
     """
-    return [_test(word) for word in query.lower().split()]
+    return [_test(word) for word in _split(query)]
 
 
 def plain_words(query: str) -> list[str]:
@@ -45,7 +45,12 @@ def plain_words(query: str) -> list[str]:
     >>> plain_words("vision sonnet <4GB")
     ['sonnet']
     """
-    return [w for w in query.lower().split() if w not in _WORDS and not _SIZE.fullmatch(w)]
+    return [w for w in _split(query) if w not in _WORDS and not _SIZE.fullmatch(w)]
+
+
+def _split(query: str) -> list[str]:
+    """The words, in lower case; a size that was written with spaces is one."""
+    return re.sub(r"([<>]=?)\s*(\d[\d.]*)\s*([kmgt]b?)\b", r" \1\2\3", query.lower()).split()
 
 
 def words() -> dict[str, str]:

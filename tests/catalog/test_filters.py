@@ -60,3 +60,9 @@ def test_base_models_are_known_as_such_before_they_are_here():
     completes = {r["model"] for r in fm.models("base local", ask=False)}
     assert {"pythia-160m", "opt-125m", "bloom-560m"} <= completes and "embedded" not in completes
     assert {r["provider"] for r in fm.models("pythia", ask=False)} == {"hf"}
+
+
+@pytest.mark.parametrize("query", ["<4GB", "< 4 GB", "<4 gb local", "<0.001TB"])
+def test_a_size_may_be_written_with_spaces(query):
+    assert all(t(SMALL) for t in filters.tests(query)) and not all(t(HOSTED) for t in filters.tests(query))
+    assert filters.plain_words(query) == []
