@@ -63,7 +63,7 @@ def alias(rest: str, shell: Any) -> Any:
     if name in shell.user_ns:
         raise UsageError(f"{name!r} is also a notebook variable", todo="Take another name: one word, one thing.")
     resolve(words[1])
-    set_user("alias", name, words[1])
+    set_user("alias", name, aliases().get(words[1], words[1]))  # of an alias: what it stands for now
     forget_backends()
     return None
 
