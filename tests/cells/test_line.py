@@ -292,7 +292,7 @@ def test_trust_shows_everything_that_decides_where_requests_and_keys_go(cells, t
 
 
 def test_an_alias_of_an_alias_is_what_that_one_stands_for(cells):
-    cells("%fm alias first echo:a")
+    cells("%fm alias first echo:")
     cells("%fm alias second first")
     cells("%fm alias --remove first")
     assert "second" in str(cells("%fm alias")) and cells("%%fm second\nhello").asked == "second"
