@@ -77,7 +77,7 @@ def estimate(card: ModelCard, request: Request, tokens: int) -> float | None:
     if card.price_in is None or card.price_out is None:
         return None
     if request.format == "image":
-        n = request.extra.get("n")
+        n = request.extra.get("n", request.extra.get("num_images"))
         out = _PICTURE * (n if isinstance(n, int) and n > 0 else 1)
     else:
         out = request.max_tokens or min(_ANSWER, card.max_output or _ANSWER)

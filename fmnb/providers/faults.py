@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import email.utils
 import json
+import os
 import re
 import socket
 import ssl
@@ -89,6 +90,8 @@ def from_status(
             seen=redact(f"{status} to {target.split('?')[0]}", secret),
             todo="Set base_url to the final address if you trust it.",
         )
+    if status == 401 and not secret and profile.key_env:
+        return missing_key(profile, withheld=any(os.environ.get(v) for v in profile.key_env))
     if status == 401 or (status == 403 and not _FILTER.search(text)):
         return KeyRefusedError(
             f"{who} does not accept the key" if status == 401 else f"{who} does not allow this with the key",

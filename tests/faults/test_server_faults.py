@@ -78,7 +78,8 @@ CASES = [
 
 
 @pytest.mark.parametrize("model, kind, again, billed, kept, words", CASES, ids=[c[0] for c in CASES])
-def test_a_fault_becomes_its_named_error(server, model, kind, again, billed, kept, words):
+def test_a_fault_becomes_its_named_error(server, monkeypatch, model, kind, again, billed, kept, words):
+    monkeypatch.setenv("VLLM_API_KEY", "not-of-any-known-form-42")
     error, answer = call(server, model)
     assert type(error) is kind, error
     assert (error.retryable, error.billed, answer.text) == (again, billed, kept)
@@ -191,6 +192,11 @@ def test_a_key_is_never_repeated_even_when_the_service_repeats_it(server, monkey
     for text in (str(error), repr(error), str(error.to_dict()), "".join(error._render_traceback_())):
         assert "not-of-any-known-form-42" not in text
     assert "sk-abcdefghijklmnop1234" not in str(call(server, "key-refused")[0])
+
+
+def test_a_server_that_wants_a_key_where_none_was_sent_is_not_said_to_refuse_it(server):
+    error, _ = call(server, "key-refused")
+    assert type(error) is errors.KeyMissingError and "vLLM needs a key" in str(error) and "VLLM_API_KEY" in str(error)
 
 
 @pytest.mark.parametrize("where", ["in-a-page", "at-the-cut", "as-junk"])

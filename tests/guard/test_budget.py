@@ -110,3 +110,10 @@ def test_a_picture_is_expected_to_cost_what_a_large_one_does():
     one = budget.estimate(card, picture, 10)
     assert one is not None and 0.1 < one < 0.5
     assert budget.estimate(card, replace(picture, extra={"n": 2}), 10) == pytest.approx(2 * one, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["n", "num_images"])
+def test_several_pictures_are_expected_to_cost_as_many_times(name):
+    card = ModelCard("m", "p", "far.example", price_in=1.0, price_out=10.0)
+    one = Request("m", (message("user", "a cat"),), format="image")
+    assert budget.estimate(card, replace(one, extra={name: 5}), 0) == 5 * budget.estimate(card, one, 0)
