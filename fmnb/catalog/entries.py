@@ -31,6 +31,17 @@ _PACKAGES = {
     "diffusers": (("torch", "torch"), ("diffusers", "images")),
 }
 _NO_EYES = ("tts", "audio", "realtime", "transcribe", "live", "search")  # relatives of a seeing model that hear, speak or look things up
+_NO_TEXT = (
+    *_NO_EYES[:-1],
+    "image",
+    "video",
+    "voice",
+    "speech",
+    "whisper",
+    "moderation",
+    "rerank",
+    "ocr",
+)  # priced a token, and yet no text
 ASK = 0.7  # seconds in all for asking others; the whole table is to be there within one
 
 
@@ -252,7 +263,7 @@ def _hosted_entry(p: Profile, name: str, told: Listed, blank: Entry, source: str
         outputs = (made,)
     elif "embed" in name.lower():
         outputs = ("vector",)
-    elif name in p.models and not outputs:
+    elif not outputs and (name in p.models or (price_out and not any(word in name.lower() for word in _NO_TEXT))):
         outputs = ("text",)
     if not inputs:
         sees = _fits(name, p.vision_models) and "vector" not in outputs and not any(word in name for word in _NO_EYES)

@@ -56,6 +56,14 @@ def test_what_is_not_known_is_neither_small_nor_large():
     assert not any(t(BASE) for t in [*filters.tests("<4GB"), *filters.tests(">4GB")])
 
 
+def test_models_of_the_price_table_that_write_are_found_by_chat():
+    found = {r["model"]: r["outputs"] for r in fm.models("openai", ask=False) if r["model"].startswith("openai:")}
+    assert (
+        found["openai:gpt-4o"] == "text" and found["openai:gpt-image-1"] == "image" and found["openai:text-embedding-3-small"] == "vector"
+    )
+    assert found["openai:gpt-4o-mini-tts"] == found["openai:gpt-4o-transcribe"] == ""
+
+
 def test_base_models_are_known_as_such_before_they_are_here():
     completes = {r["model"] for r in fm.models("base local", ask=False)}
     assert {"pythia-160m", "opt-125m", "bloom-560m"} <= completes and "embedded" not in completes
