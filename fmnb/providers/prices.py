@@ -65,7 +65,23 @@ def table(profile: Profile) -> list[Listed]:
     found = next((p for p in snapshot.providers if p.id == profile.prices), None)
     rows = [] if found is None else [m for m in found.models if not m.deprecated and ":" not in m.id and not m.id.endswith("-")]
     rows = [m for m in rows if any(fnmatch.fnmatchcase(m.id, pattern) for pattern in profile.offers)]
-    return [Listed(m.id, m.context_window, (), (), *per_million(profile, m.id)) for m in rows]
+    named = {name: m for m in rows if (name := _callable(m))}
+    return [Listed(name, m.context_window, (), (), *per_million(profile, name)) for name, m in named.items()]
+
+
+def _callable(model: Any) -> str:
+    """The name under which the service knows a model of the table; "" where the table does not say.
+
+    The table's own id is that name, unless its rule for recognising the model says otherwise.
+    """
+    if model.match.is_match(model.id):
+        return str(model.id)
+    rules = [model.match]
+    for rule in rules:
+        if hasattr(rule, "equals"):
+            return str(rule.equals)
+        rules += getattr(rule, "or_", ())
+    return ""
 
 
 def edition() -> str:

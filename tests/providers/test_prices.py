@@ -33,3 +33,10 @@ def test_what_is_not_known_is_none_and_never_nothing():
 
 def test_a_model_on_this_machine_costs_nothing():
     assert prices.cost(profile("ollama"), "m", Usage(1, 1)) == 0.0
+
+
+def test_a_name_of_the_table_is_one_that_the_service_takes():
+    """The table's own ids are not always: Fireworks' models have a path in front."""
+    names = {m.name: m for m in prices.table(profile("fireworks"))}
+    assert names and all(name.startswith("accounts/fireworks/") and m.price_in is not None for name, m in names.items())
+    assert "codestral-latest" in {m.name for m in prices.table(profile("mistral"))}
