@@ -66,6 +66,47 @@ class Embedder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a service says may still be asked of it: how many are left, of how many, and seconds until all are there again."""
+
+    left: float
+    limit: float
+    reset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The events of an answer that came in one piece, and what its service said of its limits ("requests", "tokens")."""
+
+    events: list[Event]
+    allowed: dict[str, Allowance]
+
+
+@runtime_checkable
+class Unstreamed(Protocol):
+    """A Backend that can give an answer in one piece, which costs less where nobody watches it come."""
+
+    async def whole(self, request: Request) -> Whole:
+        """Answer one request; what `stream` yields, as a list. An error may hold `allowed` too."""
+        ...
+
+
+@runtime_checkable
+class RowBatcher(Protocol):
+    """A Backend that answers many requests faster together than one by one. `rows_at_once` is how many it wants in hand."""
+
+    rows_at_once: int
+
+    def stream_rows(self, requests: Sequence[tuple[int, Request]]) -> AsyncIterator[tuple[int, Event]]:
+        """Events of many requests, each with the caller's number; -1 for events of the whole, such as loading.
+
+        A request that fails is a `Failed` of its number, and the others go on. Closing the
+        iterator stops at the next step.
+        """
+        ...
+
+
 def estimate_tokens(request: Request) -> TokenCount:
     """Token count for a model whose tokenizer is not at hand.
 
