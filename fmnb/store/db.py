@@ -55,6 +55,13 @@ MIGRATIONS = [
     CREATE INDEX events_signals ON events(run) WHERE event LIKE '{"event":"Signal"%';
     CREATE INDEX runs_parent ON runs(parent);
     """,
+    """
+    ALTER TABLE runs ADD COLUMN data TEXT;
+    CREATE TABLE batch_rows (
+      batch TEXT NOT NULL, row INTEGER NOT NULL, model INTEGER NOT NULL, sample INTEGER NOT NULL, run TEXT NOT NULL,
+      PRIMARY KEY (batch, row, model, sample)
+    ) WITHOUT ROWID;
+    """,
 ]
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
 

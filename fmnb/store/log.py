@@ -148,45 +148,13 @@ class _Open:
         """Insert the run's row, with what is known of its end."""
         if self.begun or self.start is None:
             return
-        start, request = self.start, self.start.request
-        values = {
-            "run": start.run,
-            "parent": start.parent or None,
-            "kind": start.kind,
-            "asked": start.meta.get("asked") or start.model,
-            "model": start.model,
-            "place": start.where,
-            "started": start.at,
-            "prompt": prompt_text(request),
-            "text": "",
-            "request": json.dumps(to_dict(request), ensure_ascii=False) if request else None,
-            "key": start.meta.get("key") or (request.key() if request else None),
-            "notebook": self.notebook,
-            "kernel": str(os.getpid()),
-            **end,
-        }
+        values = {**began(self.start, self.notebook), **end}
         marks = ",".join("?" * len(values))
         db.execute(f"INSERT OR REPLACE INTO runs({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
 
     def write_end(self, event: Event) -> None:
         """The row complete, with the remaining events."""
-        r = self.fold.response()
-        u = r.usage
-        end = {
-            "ended": event.at,
-            "finish": r.finish,
-            "error": json.dumps(r.error, ensure_ascii=False) if r.error else None,
-            "text": str(r),  # with a line for each picture
-            "model": r.model,
-            "input_tokens": u.input_tokens,
-            "output_tokens": u.output_tokens,
-            "cached_tokens": u.cached_tokens,
-            "reasoning_tokens": u.reasoning_tokens,
-            "cost": u.cost,
-            "seconds": r.seconds,
-            "first_token_seconds": r.first_token_seconds,
-            "source": r.source,
-        }
+        end = ended(self.fold.response(), event.at)
         rows = self._rows()
         with database().write() as db:
             media.keep(db, self.run, self.pending)
@@ -195,6 +163,46 @@ class _Open:
                 db.execute(f"UPDATE runs SET {', '.join(f'{n}=?' for n in end)} WHERE run=?", (*end.values(), self.run))
             else:
                 self._begin(db, end)
+
+
+def began(start: Started, notebook: str) -> dict[str, Any]:
+    """A run's row as far as it is known at its start."""
+    request = start.request
+    return {
+        "run": start.run,
+        "parent": start.parent or None,
+        "kind": start.kind,
+        "asked": start.meta.get("asked") or start.model,
+        "model": start.model,
+        "place": start.where,
+        "started": start.at,
+        "prompt": prompt_text(request),
+        "text": "",
+        "request": json.dumps(to_dict(request), ensure_ascii=False) if request else None,
+        "key": start.meta.get("key") or (request.key() if request else None),
+        "notebook": notebook,
+        "kernel": str(os.getpid()),
+    }
+
+
+def ended(r: Response, at: float) -> dict[str, Any]:
+    """What a run's end adds to its row."""
+    u = r.usage
+    return {
+        "ended": at,
+        "finish": r.finish,
+        "error": json.dumps(r.error, ensure_ascii=False) if r.error else None,
+        "text": str(r),  # with a line for each picture
+        "model": r.model,
+        "input_tokens": u.input_tokens,
+        "output_tokens": u.output_tokens,
+        "cached_tokens": u.cached_tokens,
+        "reasoning_tokens": u.reasoning_tokens,
+        "cost": u.cost,
+        "seconds": r.seconds,
+        "first_token_seconds": r.first_token_seconds,
+        "source": r.source,
+    }
 
 
 def prompt_text(request: Request | None) -> str:
@@ -230,6 +238,8 @@ def search(
     if kind:
         where.append("kind = ?")
         values.append(kind)
+    elif not query.strip():
+        where.append("kind != 'row'")  # a batch's thousands of rows are found by their words
     if since is not None:
         where.append("started >= ?")
         values.append(since)
@@ -273,7 +283,7 @@ def names_of(runs: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 def totals(*, since: float | None = None, notebook: str = "") -> dict[str, Any]:
     """Calls, tokens and money of answered runs since a moment, or of one notebook; `unknown` counts calls of unknown price."""
-    where = ["kind = 'call'", "source = 'live'"]  # replayed and cached answers cost nothing
+    where = ["kind IN ('call', 'row')", "source = 'live'"]  # replayed and cached answers cost nothing
     values: list[Any] = []
     if since is not None:
         where.append("started >= ?")
@@ -323,8 +333,8 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
         where.append("started < ?")
         values.append(before)
     if run:
-        where.append("run = ?")
-        values.append(run)
+        where.append("(run = ? OR parent = ? AND kind = 'row')")  # a batch with its rows
+        values += [run, run]
     return _delete(" AND ".join(where), tuple(values))
 
 
@@ -339,6 +349,7 @@ def _delete(where: str, values: tuple) -> int:
             media.drop(w, runs)
         w.execute(f"DELETE FROM runs WHERE {where}", values)
         if runs:
+            w.execute("DELETE FROM batch_rows WHERE run NOT IN (SELECT run FROM runs) OR batch NOT IN (SELECT run FROM runs)")
             w.execute("INSERT INTO words(words) VALUES ('optimize')")
     if runs:
         db.vacuum()

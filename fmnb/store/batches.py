@@ -1,0 +1,95 @@
+"""Rows of batches in the log: many finished ones in one transaction, and the questions a batch asks when it goes on.
+
+Each answered row is a run like any other, of kind "row", below its batch's run. The table
+`batch_rows` says which run answers which row of which batch: a row that an earlier batch
+answered is not asked again, and several rows that ask the same have one run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ..events import Event, Fold, Started
+from . import log, media
+from .db import database
+
+Place = tuple[int, int, int]  # row, model, sample
+_AT_ONCE = 500
+_COLUMNS = (
+    "run, key, asked, model, text, data, error, finish, seconds, first_token_seconds,"
+    " input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, source"
+)
+
+
+def write(batch: str, runs: Sequence[Sequence[Event]], places: Iterable[tuple[Place, str]], notebook: str = "") -> None:
+    """Write finished runs, each as its events from Started to its end, and the places they answer. On disk when this returns."""
+    rows, events = [], []
+    for run in runs:
+        fold = Fold()
+        for e in run:
+            fold.add(e)
+        start, r = run[0], fold.response()
+        assert isinstance(start, Started)
+        row = {**log.began(start, notebook), **log.ended(r, run[-1].at)}
+        row["request"] = None  # it is in the first event
+        row["data"] = None if r.data is None else json.dumps(r.data, ensure_ascii=False)
+        rows.append(tuple(row.values()))
+        names = tuple(row)
+        events += [(e.run, e.n, json.dumps(media.light(e), ensure_ascii=False, separators=(",", ":"))) for e in run]
+    with database().write() as db:
+        if rows:
+            db.executemany(f"INSERT OR REPLACE INTO runs({', '.join(names)}) VALUES ({','.join('?' * len(names))})", rows)
+            db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", events)
+            for run in runs:
+                media.keep(db, run[0].run, run)
+        db.executemany("INSERT OR REPLACE INTO batch_rows VALUES (?,?,?,?,?)", [(batch, *place, run) for place, run in places])
+    if rows:
+        log.sweep()
+
+
+def known(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Of each of these keys that a row was asked with before: the last such run that ended, as a dict of columns."""
+    found: dict[str, dict[str, Any]] = {}
+    for at in range(0, len(keys), _AT_ONCE):
+        some = tuple(keys[at : at + _AT_ONCE])
+        rows = database().rows(
+            f"SELECT {_COLUMNS} FROM runs WHERE key IN ({','.join('?' * len(some))}) AND kind = 'row' AND ended IS NOT NULL"
+            " AND finish != 'cancelled' ORDER BY started",
+            some,
+        )
+        for row in rows:
+            before = found.get(row["key"])
+            if before is None or row["error"] is None or before["error"] is not None:  # a later failure does not hide an answer
+                found[row["key"]] = _plain(row)
+    return found
+
+
+def of(batch: str) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """The answered places of a batch in order, with the columns of the run that answers each."""
+    after: Place = (-1, -1, -1)
+    while True:
+        rows = database().rows(
+            f"SELECT row, b.model AS place, sample, {_COLUMNS.replace('model', 'runs.model', 1).replace('run,', 'runs.run,', 1)}"
+            " FROM batch_rows b JOIN runs ON runs.run = b.run WHERE batch = ? AND (row, b.model, sample) > (?,?,?)"
+            " ORDER BY row, b.model, sample LIMIT 2000",
+            (batch, *after),
+        )
+        if not rows:
+            return
+        for row in rows:
+            after = (row["row"], row["place"], row["sample"])
+            yield after, _plain(row)
+
+
+def count(batch: str) -> int:
+    """How many places of a batch are answered."""
+    return int(database().rows("SELECT COUNT(*) FROM batch_rows WHERE batch = ?", (batch,))[0][0])
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    out = dict(row)
+    out["error"] = json.loads(out["error"]) if out["error"] else None
+    out["data"] = json.loads(out["data"]) if out["data"] else None
+    return out
