@@ -34,6 +34,11 @@ PUBLIC = {
     "schema": "fmnb.describe:schema",
 }
 
+# what `.widget()` of a value opens -> "module:class", called with the value
+WIDGETS = {
+    "comparison": "fmnb.widgets.grid:Grid",
+}
+
 # provider name -> "module:function", called as function(what_follows_the_colon) -> Backend
 BACKENDS = {"echo": "fmnb.providers.echo:backend"}
 

@@ -5,20 +5,23 @@ prompt × models × vary × samples ─ spread ─► cells ─ together ─► 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from ._names import WIDGETS, load
 from ._require import require
 from .errors import Interrupted, UsageError
-from .events import Cancelled, Finished, Sink, Stamper, Started, emit, new_run
+from .events import Cancelled, Finished, Signal, Sink, Stamper, Started, emit, new_run
 from .performing import perform
 from .preparing import Asked, Options, options_from, prepare
 from .prompts import Prompt
 from .session import session
-from .store import signals
+from .store import log, signals
 from .types import Response
+from .views.columns import Layout, Said, columns_bundle, layout, letter
 
 if TYPE_CHECKING:
     import pandas
@@ -46,7 +49,8 @@ class Comparison:
     """Answers to one question, in the order they were asked for.
 
     `axes` says of each answer what was varied (model, temperature, prompt, sample, ...),
-    `shown` is the order on screen, `run` the id under which votes are kept.
+    `shown` is the order on screen, `run` the id under which votes are kept. Of a `blind` one
+    the names are hidden until somebody has voted: it then calls its answers A, B, ...
     """
 
     responses: tuple[Response, ...]
@@ -54,6 +58,7 @@ class Comparison:
     axes: tuple[Mapping[str, Any], ...] = ()
     shown: tuple[int, ...] = field(default=(), repr=False)
     blind: bool = False
+    format: str = "markdown"
 
     def __post_init__(self) -> None:
         if not self.shown:
@@ -76,13 +81,37 @@ class Comparison:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What tells each answer from the others: its model, and what else differs."""
+        """What tells each answer from the others: its model, and what else differs; a letter while names are hidden."""
+        if self.hidden:
+            return tuple(letter(self.shown.index(i)) for i in range(len(self)))
         return tuple(labels(self.axes) if self.axes else [r.asked for r in self.responses])
 
     @property
-    def votes(self) -> list[Any]:
+    def hidden(self) -> bool:
+        """Whether the names are still to be guessed: a blind comparison that nobody has voted on."""
+        return self.blind and not any(s.kind == "vote" for s in self.votes)
+
+    @property
+    def layout(self) -> Layout:
+        """Rows and columns in which the answers stand."""
+        return layout(self.axes or [{"model": r.asked} for r in self.responses], self.labels)
+
+    @property
+    def votes(self) -> list[Signal]:
         """The votes, stars, edits and comments that stand, as events, oldest first."""
         return signals.of([self.run, *(r.run for r in self.responses)]) if self.run else []
+
+    @property
+    def said(self) -> Said:
+        """The same as it is shown with each answer."""
+        votes = self.votes
+        at = {r.run: i for i, r in enumerate(self.responses)}
+        last = next((s.value for s in reversed(votes) if s.kind == "vote"), None)
+        words = {i: _SHOWN[w] for r, i in at.items() if (w := _said(last, self.responses[i])) in _SHOWN}
+        stars = frozenset(at[s.run] for s in votes if s.kind == "star" and s.run in at and s.value)
+        edits = {at[s.run]: str(s.value) for s in votes if s.kind == "edit" and s.run in at}
+        comment = next((s.text for s in reversed(votes) if s.text and s.kind in ("vote", "comment")), "")
+        return Said(words, stars, edits, comment)
 
     @property
     def best(self) -> Response | None:
@@ -100,10 +129,39 @@ class Comparison:
             {**row(r), "vote": _said(last, r), **{n: a.get(n) for n in more}}
             for r, a in zip(self.responses, self.axes or [{}] * len(self), strict=True)
         ]
+        if self.hidden:  # every column but these could tell who it is
+            rows = [{"model": name, "text": r["text"], "run": r["run"]} for name, r in zip(self.labels, rows, strict=True)]
+            return pandas.DataFrame([rows[i] for i in self.shown], columns=["model", "text", "run"])
         return pandas.DataFrame(rows, columns=["model", *more, *COLUMNS[1:]])
 
+    def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """How it looks in a notebook with no kernel: (data, metadata) with HTML, Markdown and plain text."""
+        return columns_bundle(
+            self.responses,
+            self.labels,
+            self.layout,
+            run=self.run,
+            shown=self.shown,
+            blind=self.hidden,
+            format=self.format,
+            said=self.said,
+        )
+
+    def widget(self) -> Any:
+        """The answers with buttons to vote, edit, compare word by word, and go on with one of them. Needs a notebook."""
+        return load(WIDGETS["comparison"])(self)
+
     def __repr__(self) -> str:
+        if self.hidden:
+            return f"Comparison({len(self)} answers, names hidden until you vote, run {self.run})"
         return f"Comparison({('; ' if any(',' in name for name in self.labels) else ', ').join(self.labels)})"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, metadata = self.bundle()
+        return {**data, "text/plain": repr(self)}, metadata
+
+
+_SHOWN = {"won": "✓ preferred", "tie": "= tie", "bad": "✗ not good"}
 
 
 def _said(vote: Mapping[str, Any] | None, r: Response) -> str | None:
@@ -238,13 +296,15 @@ def compare(
     samples: int = 1,
     vary: Mapping[str, Sequence[Any]] | None = None,
     prompts: Sequence[Any] = (),
+    blind: bool = False,
     sinks: Sequence[Sink] = (),
     **options: Any,
 ) -> Comparison:
     """Ask several models the same thing at once; or one model with other parameters, prompts, or again and again.
 
     A model that fails has its error in its row; when all fail, the first error is raised.
-    Options as in `ask`; `samples`, `vary` and `prompts` as in `spread`.
+    Options as in `ask`; `samples`, `vary` and `prompts` as in `spread`. `blind` hides which
+    answer is whose, and shuffles them, until you have voted.
 
     >>> [r.text for r in compare("hi", ["echo:", "echo:slow=500"])]
     ['hi', 'hi']
@@ -254,21 +314,41 @@ def compare(
         raise UsageError(
             "A comparison needs two answers or more", seen=str(list(models)), todo="Name two models, vary something, or use fm.ask."
         )
-    return together([prepare(c.prompt, c.model, c.options) for c in cells], [c.axis for c in cells], sinks)
+    return together([prepare(c.prompt, c.model, c.options) for c in cells], [c.axis for c in cells], sinks, blind=blind)
 
 
-def together(asked: Sequence[Asked], axes: Sequence[Mapping[str, Any]] = (), sinks: Sequence[Sink] = ()) -> Comparison:
+def together(
+    asked: Sequence[Asked],
+    axes: Sequence[Mapping[str, Any]] = (),
+    sinks: Sequence[Sink] = (),
+    *,
+    blind: bool = False,
+    shown: Sequence[int] = (),
+) -> Comparison:
     """Perform calls as one comparison: a run above theirs holds what belongs to all of them, votes above all.
 
-    Raises the first error when all failed, Interrupted when stopped.
+    Raises the first error when all failed, Interrupted when stopped. `blind` needs the log,
+    where the order is written down and the vote that ends it; `shown` is that order, where the
+    caller has made one.
     """
     axes = list(axes) or [{"model": a.call.target.asked} for a in asked]
+    if blind and not log.enabled():
+        raise UsageError("The log is off, so a blind vote could not be kept", todo="`%fm log on`, or leave blind out.")
     stamp = Stamper(new_run())
     names = labels(axes)
-    for a, name in zip(asked, names, strict=True):
-        a.call = replace(a.call, parent=stamp.run, meta={**a.call.meta, "label": name})
+    shown = tuple(shown) or order(axes, blind)
+    for i, (a, name) in enumerate(zip(asked, names, strict=True)):
+        of = {"label": letter(shown.index(i)), "blind": True} if blind else {"label": name}
+        a.call = replace(a.call, parent=stamp.run, meta={**a.call.meta, **of})
     listeners = session.listeners()
-    meta = {"asked": ", ".join(names), "runs": [a.call.run for a in asked], "axes": [{n: str(v) for n, v in axis.items()} for axis in axes]}
+    meta = {
+        "asked": ", ".join(names),
+        "runs": [a.call.run for a in asked],
+        "axes": [{n: str(v) for n, v in axis.items()} for axis in axes],
+        "shown": list(shown),
+        "blind": blind,
+        "format": looks(asked[0]),
+    }
     emit(stamp(Started(kind="compare", model=", ".join(names), request=asked[0].call.request, meta=meta)), listeners)
     try:
         perform(asked, sinks)
@@ -280,6 +360,36 @@ def together(asked: Sequence[Asked], axes: Sequence[Mapping[str, Any]] = (), sin
     if all(e is not None for e in errors):
         assert errors[0] is not None
         raise errors[0]
-    made = Comparison(tuple(a.response for a in asked if a.response is not None), stamp.run if listeners else "", tuple(axes))
+    responses = tuple(a.response for a in asked if a.response is not None)
+    made = Comparison(responses, stamp.run if log.enabled() else "", tuple(axes), shown, blind, looks(asked[0]))
     session.compared = made
     return made
+
+
+def looks(asked: Asked) -> str:
+    """The format an answer is shown in: structured ones are JSON."""
+    request = asked.call.request
+    return "json" if request.schema is not None and request.format == "markdown" else request.format
+
+
+def order(axes: Sequence[Mapping[str, Any]], blind: bool) -> tuple[int, ...]:
+    """The order on screen: as asked for, or shuffled within each row where the names are hidden."""
+    where = layout(axes, [""] * len(axes))
+    if not blind:
+        return tuple(range(len(axes)))
+    rows: dict[int, list[int]] = {}
+    for i, (at, _) in enumerate(where.places):
+        rows.setdefault(at, []).append(i)
+    chance = random.SystemRandom()
+    return tuple(i for at in sorted(rows) for i in chance.sample(rows[at], len(rows[at])))
+
+
+def reopen(run: str) -> Comparison:
+    """The comparison of a run of the log, with what has been said of it since. UsageError for a run that is none."""
+    start = next((e for e in log.events_of(run) if isinstance(e, Started)), None)
+    if start is None or start.kind != "compare":
+        raise UsageError("That run is no comparison", seen=repr(run), todo="`%fm log` lists run ids.")
+    meta = start.meta
+    responses = tuple(log.reopen(r) for r in meta["runs"])
+    shown = tuple(meta.get("shown") or range(len(responses)))
+    return Comparison(responses, run, tuple(meta["axes"]), shown, bool(meta.get("blind")), str(meta.get("format", "markdown")))

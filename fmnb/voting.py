@@ -6,7 +6,7 @@ from typing import Any
 
 from .comparison import Comparison
 from .errors import UsageError
-from .events import Signal
+from .events import Signal, emit
 from .session import session
 from .store import signals
 from .types import Response
@@ -47,15 +47,26 @@ def vote(comparison: Comparison | None, choice: str | int, *, comment: str = "",
     unvote(c, user=user)
     said = "tie" if choice == "tie" else "bad" if choice == "bad" else "win"
     value = {"said": said, "winner": winner.run if winner else None, "runs": [r.run for r in shown], "blind": c.blind}
-    return signals.add(c.run, "vote", value, user=user, text=comment)
+    return _add(c.run, "vote", value, user=user, text=comment)
 
 
 def unvote(comparison: Comparison | None = None, *, user: str = "") -> int:
     """Take a comparison's vote back; gives how many were."""
-    c = _of(comparison)
-    mine = [s for s in signals.of([c.run]) if s.kind == "vote" and s.user == user]
+    return unsay(_of(comparison).run, "vote", user=user)
+
+
+def unsay(run: str | Response, kind: str, *, user: str = "") -> int:
+    """Take back what a user said of an answer: stars, edits, ... of one kind; gives how many were.
+
+    >>> from fmnb.model import ask
+    >>> r = ask("hi", "echo:")
+    >>> signal(r, "star", True).kind, unsay(r, "star")
+    ('star', 1)
+    """
+    run = run.run if isinstance(run, Response) else run
+    mine = [s for s in signals.of([run]) if s.kind == kind and s.user == user]
     for s in mine:
-        signals.add(c.run, "undo", undoes=s.n, user=user)
+        _add(run, "undo", None, user=user, undoes=s.n)
     return len(mine)
 
 
@@ -70,7 +81,7 @@ def signal(run: str | Response, kind: str, value: Any = None, *, user: str = "",
     """
     if not kind or kind in ("vote", "undo"):
         raise UsageError("A signal has a kind of its own", seen=repr(kind), todo="fm.vote votes; other kinds are yours: star, copied, ...")
-    return signals.add(run.run if isinstance(run, Response) else run, kind, value, user=user, text=text)
+    return _add(run.run if isinstance(run, Response) else run, kind, value, user=user, text=text)
 
 
 def accept(run: str | Response, *, user: str = "") -> Signal:
@@ -78,10 +89,17 @@ def accept(run: str | Response, *, user: str = "") -> Signal:
     return signal(run, "accept", True, user=user)
 
 
+def _add(run: str, kind: str, value: Any, *, user: str = "", text: str = "", undoes: int = 0) -> Signal:
+    """Write a signal down; it is on disk when whoever shows it hears of it."""
+    said = signals.add(run, kind, value, user=user, text=text, undoes=undoes)
+    emit(said, session.ears)
+    return said
+
+
 def _of(comparison: Comparison | None) -> Comparison:
     c = comparison if comparison is not None else session.compared
     if not isinstance(c, Comparison):
         raise UsageError("There is no comparison to vote on", seen=type(c).__name__, todo="Compare two models first: `%%fm a b`.")
     if not c.run:
-        raise UsageError("This comparison is not in the log", todo="`%fm log on`, and compare again.")
+        raise UsageError("The log is off, or was when this was compared, so no vote can be kept", todo="`%fm log on`, and compare again.")
     return c

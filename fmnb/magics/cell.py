@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from typing import Any
 
 from .._names import load
@@ -12,7 +14,7 @@ from ..preparing import Asked, Options, prepare
 from ..prompts import Prompt
 from ..session import default_model
 from ..types import Response
-from ..views import view_for
+from ..views import in_notebook, view_for
 from .options import Line, parse
 
 
@@ -52,7 +54,7 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
         return load("fmnb.dry:show")(asked)
     if line.get("background"):
         return load("fmnb.background:start")(asked, shell, looks(options))
-    result = show_and_perform(asked, shell, looks(options), axes)
+    result = show_and_perform(asked, shell, looks(options), axes, bool(line.get("blind")))
     if talk is not None:
         talk.take(asked[0])
     return keep(result, line, shell)
@@ -99,13 +101,14 @@ def names_of(shell: Any) -> dict[str, Any]:
     return names
 
 
-def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown", axes: Any = ()) -> Any:
-    """Run calls with a live view each, and give the Response, or the Comparison of several."""
-    view = view_for(shell, format, several=len(asked) > 1)
+def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown", axes: Any = (), blind: bool = False) -> Any:
+    """Run calls with a live view, and give the Response, or the Comparison of several."""
+    if blind and len(asked) < 2:
+        raise UsageError("--blind needs two answers or more", todo="Name two models, or vary something.")
     try:
         if len(asked) > 1:
-            return load("fmnb.comparison:together")(asked, axes, [view])
-        perform(asked, [view])
+            return _compare(asked, shell, format, axes, blind)
+        perform(asked, [view_for(shell, format)])
     except Interrupted as stop:
         stop.shown = True  # the view has put it below the cell
         raise
@@ -117,6 +120,19 @@ def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown", a
         raise asked[0].error
     assert asked[0].response is not None
     return asked[0].response
+
+
+def _compare(asked: list[Asked], shell: Any, format: str, axes: Any, blind: bool) -> Any:
+    """Side by side in a notebook, with buttons below once all have answered; one below the other in a terminal."""
+    axes = list(axes) or [{"model": a.call.target.asked} for a in asked]
+    shown = load("fmnb.comparison:order")(axes, blind)
+    together = load("fmnb.comparison:together")
+    if not in_notebook(shell):
+        return together(asked, axes, [view_for(shell, format, several=True)], blind=blind, shown=shown)
+    view = load("fmnb.widgets.streaming:GridStream")([a.call.run for a in asked], axes, shown, blind=blind, format=format)
+    made = together(asked, axes, [view], blind=blind, shown=shown)
+    view.buttons(made)
+    return made
 
 
 def keep(result: Any, line: Line, shell: Any) -> Any:
@@ -134,22 +150,28 @@ def keep(result: Any, line: Line, shell: Any) -> Any:
 
 def seen(result: Any, shell: Any) -> Any:
     """A result that is on screen already: a notebook does not show it a second time under the same cell."""
-    if isinstance(result, Response) and hasattr(shell, "kernel"):
-        seen = _Seen(**{n: getattr(result, n) for n in Response.__dataclass_fields__})
-        object.__setattr__(seen, "_cell", shell.execution_count)
-        return seen
-    return result
+    kind = type(result)
+    if not hasattr(shell, "kernel") or not dataclasses.is_dataclass(kind) or not hasattr(kind, "run"):
+        return result
+    quiet = _quiet(kind)(**{f.name: getattr(result, f.name) for f in dataclasses.fields(kind)})
+    object.__setattr__(quiet, "_cell", shell.execution_count)
+    return quiet
 
 
-class _Seen(Response):
-    """A Response that is not displayed by the cell under which it streamed; any later cell shows it."""
+@functools.cache
+def _quiet(kind: Any) -> Any:
+    """A class of values that the cell under which they came does not display; any later cell shows them."""
 
-    _cell = -1
-
-    def _ipython_display_(self) -> None:
+    def show(self: Any) -> None:
         if getattr(_shell(), "execution_count", None) == self._cell:
             return
         from IPython.display import display
 
-        data = {"text/html": self._repr_html_(), "text/markdown": self._repr_markdown_(), "text/plain": str(self)}
-        display({k: v for k, v in data.items() if v}, raw=True)  # type: ignore[no-untyped-call]
+        if isinstance(self, Response):
+            data: dict[str, Any] = {"text/html": self._repr_html_(), "text/markdown": self._repr_markdown_(), "text/plain": str(self)}
+            display({k: v for k, v in data.items() if v}, raw=True)  # type: ignore[no-untyped-call]
+        else:
+            data, metadata = self._repr_mimebundle_()
+            display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+
+    return type(kind.__name__, (kind,), {"_cell": -1, "_ipython_display_": show, "__module__": kind.__module__})

@@ -45,7 +45,10 @@ def view_for(shell: Any, format: str = "markdown", *, several: bool = False) -> 
     kind = load("fmnb.views.live:NotebookView" if in_notebook(shell) else "fmnb.views.text:TextView")
     return Views(
         lambda started: kind(
-            started.run, format, header=(started.meta.get("label") or started.meta.get("asked") or started.model) if several else ""
+            started.run,
+            format,
+            header=(started.meta.get("label") or started.meta.get("asked") or started.model) if several else "",
+            blind=bool(started.meta.get("blind")),
         )
     )
 

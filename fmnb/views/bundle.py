@@ -10,12 +10,13 @@ from typing import Any
 from .. import __version__, _media
 from .._markdown import neutral_markdown
 from ..types import Image, Response
-from .footer import footer_html, footer_text, plain, seconds
+from .footer import blind_text, footer_html, footer_text, plain, seconds
 from .html import BORDER, MONO, MUTED, Rendering, code, render
 from .sources import sources_html, sources_text
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 
+HIDDEN = "This one failed; its error is shown when the names are."
 FORMATS = ("markdown", "text", "code", "json", "html", "math", "image")
 _FOLD = 3_000  # characters of JSON shown open
 _WRAP = "overflow-x:auto;max-width:100%;unicode-bidi:plaintext"
@@ -30,37 +31,38 @@ def answer_bundle(
     header: str = "",
     status: str = "",
     failure: str = "",
+    blind: bool = False,
 ) -> Bundle:
     """(data, metadata) for a display: text/html, text/markdown, text/plain.
 
     While `streaming` there is no footer and `status` (HTML of ours: a wait, a progress bar)
     stands below the text. `failure` is HTML of ours too. `header` names the model when
     several answer. `rendering` carries what is already rendered from one call to the next.
+    `blind`: nothing tells which model it is, but the run's id.
     """
     text = response.text
     if format == "json" and isinstance(response.data, list):  # a list travels inside an object, and is shown as the list it is
         text = json.dumps(response.data, ensure_ascii=False, indent=2)
     body = body_html(text, format, streaming, rendering)
-    end = "" if streaming else footer_html(response)
+    end = "" if streaming else footer_html(response, blind)
     html = f'<div style="{_WRAP}">\n{body}</div>\n' if body else ""
     words = plain(text)
     if not streaming:  # a picture is drawn once, not with every step of the next one
         html += media_html(response) + sources_html(response)
         words = "\n".join(filter(None, (words, *media_lines(response), sources_text(response))))
-    if not streaming:
-        words = f"{words}\n\n{footer_text(response)}" if words else footer_text(response)
+        line = blind_text(response) if blind else footer_text(response)
+        words = f"{words}\n\n{line}" if words else line
         if response.error:
-            words = (
-                error_text(response.error) + "\n" + words
-                if not (response.text or response.media)
-                else words + "\n" + error_text(response.error)
-            )
+            why = HIDDEN if blind else error_text(response.error)
+            words = f"{why}\n{words}" if not (response.text or response.media) else f"{words}\n{why}"
+            failure = f'<p role="status" style="{_QUIET}">{HIDDEN}</p>\n' if blind else failure
     data = {"text/html": header_html(header) + html + status + failure + end}
     if not streaming:  # a drawing that is soon replaced need not be sent three times over
         shown = _for_markdown(text, format)
         data["text/markdown"] = neutral_markdown("\n\n".join(filter(None, (shown, *media_lines(response), sources_text(response)))))
     data["text/plain"] = f"{header}:\n{words}" if header else words
-    return data, ({} if streaming else {"fmnb": provenance(response)})
+    known = {"run": response.run, "version": __version__} if blind else provenance(response)
+    return data, ({} if streaming else {"fmnb": known})
 
 
 def media_html(response: Response) -> str:

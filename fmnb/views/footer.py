@@ -64,9 +64,18 @@ def footer_text(response: Response) -> str:
     return LEAD + " · ".join(footer_items(response))
 
 
-def footer_html(response: Response) -> str:
+def blind_text(response: Response) -> str:
+    """The line under an answer whose model is hidden: time, tokens and price could tell who it is.
+
+    >>> blind_text(Response("hi", model="echo:", run="r1"))
+    '— fmnb · run r1'
+    """
+    return f"{LEAD}run {response.run}"
+
+
+def footer_html(response: Response, blind: bool = False) -> str:
     """The line as HTML: small, muted, wraps between its parts."""
-    items = footer_items(response)
+    items = [f"run {response.run}"] if blind else footer_items(response)
     spans = [f'<span style="white-space:nowrap;font-weight:600">{escape(items[0])}</span>']
     for item in items[1:]:
         wrap = "normal" if len(item) > 40 else "nowrap"

@@ -54,12 +54,14 @@ class NotebookView:
         format: str = "markdown",
         *,
         header: str = "",
+        blind: bool = False,
         show: Callable[[Bundle, str, bool], None] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ):
         self.run = run
         self.format = format
         self.header = header
+        self.blind = blind
         self.name = "the notebook's display"
         self.fold = Fold()
         self._show = show or display
@@ -158,7 +160,9 @@ class NotebookView:
         elif isinstance(event, Cancelled):
             failure = stopped_html(len(response.text), len(response.media))
         self._status = ""
-        data, metadata = answer_bundle(response, format=self.format, rendering=self._rendering, header=self.header, failure=failure)
+        data, metadata = answer_bundle(
+            response, format=self.format, rendering=self._rendering, header=self.header, failure=failure, blind=self.blind
+        )
         if isinstance(event, Cancelled):
             data["text/plain"] += f"\n{stopped_text(len(response.text), len(response.media))}"
         self._put((data, metadata))

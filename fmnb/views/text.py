@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import IO
 
 from ..events import Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, TextDelta, Waiting
-from .bundle import error_text, media_lines, stopped_text
-from .footer import footer_text, plain
+from .bundle import HIDDEN, error_text, media_lines, stopped_text
+from .footer import blind_text, footer_text, plain
 from .sources import sources_text
 from .words import progress_line, thinking_line, waiting_line
 
@@ -28,11 +28,13 @@ class TextView:
         format: str = "text",
         *,
         header: str = "",
+        blind: bool = False,
         out: IO[str] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ):
         self.run = run
         self.header = header
+        self.blind = blind
         self.name = "the terminal's display"
         self.fold = Fold()
         self._out = out or sys.stdout
@@ -112,7 +114,7 @@ class TextView:
         start = "" if not response.text else "\n" if response.text.endswith("\n") else "\n\n"
         start += "\n".join(lines) + "\n" if lines else ""
         if isinstance(event, Failed):
-            start += error_text(event.error) + "\n"
+            start += (HIDDEN if self.blind else error_text(event.error)) + "\n"
         elif isinstance(event, Cancelled):
             start += f"{stopped_text(len(response.text), len(lines))}\n"
-        self._write(f"{start}{dim}{footer_text(response)}{bright}\n")
+        self._write(f"{start}{dim}{blind_text(response) if self.blind else footer_text(response)}{bright}\n")

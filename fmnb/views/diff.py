@@ -1,0 +1,78 @@
+"""Two texts word by word: what the second has and the first has not, and the other way round. Told by marks, not by colour alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from html import escape
+
+from .footer import plain
+from .html import MUTED
+
+_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+_MOST = 4_000  # words of both together; longer texts are compared line by line, so that nobody waits
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A stretch of text: `kind` is same, added or removed."""
+
+    kind: str
+    text: str
+
+
+def changes(base: str, other: str) -> list[Change]:
+    """How `base` becomes `other`, in reading order; neighbours differ in kind.
+
+    >>> changes("a fast car", "a very fast car")
+    [Change(kind='same', text='a '), Change(kind='added', text='very '), Change(kind='same', text='fast car')]
+    """
+    a, b = _pieces(base), _pieces(other)
+    if len(a) + len(b) > _MOST:
+        a, b = base.splitlines(keepends=True), other.splitlines(keepends=True)
+    return list(_merged(a, b))
+
+
+def _pieces(text: str) -> list[str]:
+    """Words with the space behind them, so that a changed sentence is one change and not one a word."""
+    found: list[str] = []
+    for piece in _WORDS.findall(text):
+        if piece.isspace() and "\n" not in piece and found:
+            found[-1] += piece
+        else:
+            found.append(piece)
+    return found
+
+
+def _merged(a: list[str], b: list[str]) -> Iterator[Change]:
+    for tag, i, j, k, m in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        if tag == "equal":
+            yield Change("same", "".join(a[i:j]))
+            continue
+        if j > i:
+            yield Change("removed", "".join(a[i:j]))
+        if m > k:
+            yield Change("added", "".join(b[k:m]))
+
+
+def diff_html(base: str, other: str) -> str:
+    """The second text with its changes marked: added underlined, removed struck through, each with its count above."""
+    found = changes(base, other)
+    added, removed = (sum(len(c.text.split()) for c in found if c.kind == kind) for kind in ("added", "removed"))
+    head = f"{added:,} words added, {removed:,} removed" if added or removed else "the same words"
+    body = "".join(_marked(c) for c in found)
+    return (
+        f'<p style="font-size:12px;color:{MUTED};margin:0 0 .4em">{head}</p>\n'
+        f'<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere">{body}</div>\n'
+    )
+
+
+def _marked(c: Change) -> str:
+    text = escape(plain(c.text))
+    if c.kind == "added":
+        return f'<ins style="text-decoration:underline;text-decoration-thickness:2px;background:rgba(46,160,67,.16)">{text}</ins>'
+    if c.kind == "removed":
+        return f'<del style="text-decoration:line-through;background:rgba(208,60,60,.13)">{text}</del>'
+    return text

@@ -1,0 +1,377 @@
+// A comparison: columns that stream, then buttons to vote and to look closer. Its other half is grid.py.
+
+const BLOCK = 25; // rows that travel together
+const TALL = 12; // more rows than this are drawn only where one looks
+const ROW = 220; // pixels of a row of many
+
+/** What streams is kept with the model, since it may come before there is anything to draw it on. */
+function initialize({ model }) {
+  if (model.get("about").phase !== "streaming") return;
+  const state = { cells: [], views: new Set() };
+  streams.set(keyOf(model.get("about")), state);
+  const take = (at, news) => {
+    const cell = (state.cells[at] ??= { n: 0, done: "" });
+    if (news.n <= cell.n || (news.from && news.from !== cell.n)) return; // old, or one was missed: the whole comes soon
+    const fresh = news.from === 0;
+    cell.done = fresh ? news.add : cell.done + news.add;
+    Object.assign(cell, { n: news.n, tail: news.tail, status: news.status, state: news.state, end: news.end });
+    state.views.forEach(view => view(at, fresh ? null : news.add));
+  };
+  model.on("msg:custom", m => m.do === "cells" && Object.entries(m.cells).forEach(([at, news]) => take(Number(at), news)));
+  const whole = () => model.get("frame").forEach((news, at) => news.n && take(at, news));
+  whole();
+  model.on("change:frame", whole);
+}
+const streams = new Map(); // by the first run of a comparison
+const keyOf = about => about.cells[0].run;
+
+function render({ model, el }) {
+  const ctl = new AbortController();
+  const { root, say } = openRoot({ model, el }, "Comparison of answers", ctl.signal);
+  let close = () => {};
+  const draw = () => {
+    close();
+    const about = model.get("about");
+    if (!about.cells) return;
+    close = about.phase === "streaming" ? drawStream({ model, root, say, about }) : drawRest({ model, el, root, say, about });
+  };
+  draw();
+  model.on("change:about", draw);
+  return () => {
+    close();
+    ctl.abort();
+    model.off("change:about", draw);
+  };
+}
+
+// ---------------------------------------------------------------- while it streams
+
+function drawStream({ model, root, say, about }) {
+  const state = streams.get(keyOf(about)) ?? { cells: [], views: new Set() };
+  const stop = at => {
+    const runs = (at < 0 ? about.cells : [about.cells[at]]).map(c => c.run);
+    if (!askPage(root, { do: "stop", runs })) model.send({ do: "stop", at });
+    say(at < 0 ? "Stopping all" : `Stopping ${about.cells[at].title}`);
+  };
+  const parts = about.cells.map((cell, at) => {
+    const done = h("div"), tail = h("div"), status = h("div.fm-status"), end = h("div");
+    const button = h("button.fm-quiet.fm-stop", { "aria-label": `Stop ${cell.title}`, title: "Stop this answer", onclick: () => stop(at) }, "■");
+    const dot = h("span.fm-dot", { "aria-hidden": "true" });
+    const body = h("div.fm-answer.fm-stream", { tabindex: "0", role: "region", "aria-label": `Answer of ${cell.title}` }, done, tail);
+    const box = h("section.fm-card", { "aria-label": cell.title, "aria-busy": "true" }, h("header", {}, dot, h("strong", {}, cell.title), button), status, body, end);
+    return { box, done, tail, status, end, dot, button, body, state: "" };
+  });
+  const rows = about.rows.map((title, row) =>
+    h("div", {}, title && h("p.fm-note", {}, title), h("div.fm-cols", {}, ...parts.filter((_, at) => about.cells[at].row === row).map(p => p.box)))
+  );
+  const all = h("button", { onclick: () => stop(-1) }, "■ Stop all", h("kbd", {}, "Esc"));
+  const count = h("span.fm-note");
+  const onKey = e => e.key === "Escape" && (e.preventDefault(), stop(-1));
+  root.addEventListener("keydown", onKey);
+  root.replaceChildren(h("div.fm-row", {}, count, h("span.fm-push", {}, all)), ...rows);
+
+  let frame = 0;
+  const pending = new Map();
+  const paint = () => {
+    frame = 0;
+    for (const [at, adds] of pending) {
+      const cell = state.cells[at], p = parts[at];
+      const stick = p.body.scrollHeight - p.body.scrollTop - p.body.clientHeight < 40;
+      if (adds === null) p.done.innerHTML = cell.done;
+      else if (adds) p.done.insertAdjacentHTML("beforeend", adds);
+      p.tail.innerHTML = cell.tail;
+      p.status.innerHTML = cell.status;
+      p.end.innerHTML = cell.end;
+      if (stick) p.body.scrollTop = p.body.scrollHeight;
+      if (cell.state !== p.state) {
+        p.state = cell.state;
+        p.dot.dataset.state = cell.state;
+        const ended = ["finished", "failed", "stopped"].includes(cell.state);
+        p.box.setAttribute("aria-busy", String(!ended));
+        p.button.hidden = ended;
+        cell.state !== "waiting" && say(`${about.cells[at].title}: ${cell.state === "running" ? "started" : cell.state}`);
+      }
+    }
+    pending.clear();
+    const ended = parts.filter(p => ["finished", "failed", "stopped"].includes(p.state)).length;
+    count.textContent = `${ended} of ${parts.length} answers are there`;
+  };
+  const view = (at, add) => {
+    const before = pending.get(at);
+    pending.set(at, add === null || before === null ? null : (before ?? "") + add);
+    frame ||= requestAnimationFrame(paint);
+  };
+  state.views.add(view);
+  state.cells.forEach((cell, at) => cell && view(at, null));
+  paint();
+  return () => {
+    state.views.delete(view);
+    cancelAnimationFrame(frame);
+    root.removeEventListener("keydown", onKey);
+  };
+}
+
+// ---------------------------------------------------------------- at rest
+
+const LOOKS = [["rendered", "Rendered"], ["raw", "Raw"], ["data", "Data"], ["diff", "Differences"]];
+
+function drawRest({ model, el, root, say, about }) {
+  const n = about.cells.length;
+  const kept = (root.fmKept ??= { view: about.panel, base: 0, at: 0, together: true });
+  const send = (what, more = {}) => model.send({ do: what, ...more });
+  const names = about.cells.map(c => c.title);
+  const option = (name, at) => h("option", { value: String(at) }, name);
+
+  // Voting
+  const vote = choice => send("vote", { choice });
+  const hint = key => model.get("single_keys") && h("kbd", { "aria-hidden": "true" }, key);
+  const buttons = [];
+  const voting = h("div.fm-row", { role: "group", "aria-label": "Which answer is best?" }, h("span.fm-label", {}, "Which is best?"));
+  const drawVoting = () => {
+    const said = model.get("said");
+    buttons.length = 0;
+    if (n <= 9) {
+      names.forEach((name, at) =>
+        buttons.push(h("button", { "aria-pressed": String(said.winner === at), onclick: () => vote(at) }, name, hint(String(at + 1))))
+      );
+    } else {
+      const which = h("select", { "aria-label": "Best answer" }, ...names.map(option));
+      buttons.push(which, h("button", { onclick: () => vote(Number(which.value)) }, "This one"));
+    }
+    buttons.push(
+      h("button", { "aria-pressed": String(said.vote === "tie"), onclick: () => vote("tie") }, "Tie", hint("0")),
+      h("button", { "aria-pressed": String(said.vote === "bad"), onclick: () => vote("bad") }, n === 2 ? "Both bad" : "None is good", hint("b"))
+    );
+    said.vote && buttons.push(h("button.fm-quiet", { onclick: () => send("undo") }, "Undo the vote"));
+    voting.replaceChildren(voting.firstChild, ...buttons);
+    voting.hidden = !about.logged;
+  };
+
+  // One answer
+  const which = h("select", { "aria-label": "About which answer", onchange: () => ((kept.at = Number(which.value)), drawAbout()) }, ...names.map(option));
+  which.value = String(Math.min(kept.at, n - 1));
+  const star = h("button.fm-quiet", { onclick: () => send("star", { at: kept.at, on: !starred() }) });
+  const starred = () => model.get("said").stars?.includes(kept.at);
+  const editor = h("div.fm-edit", { hidden: true });
+  const edit = h("button.fm-quiet", { title: "Your text is kept as the reference for this answer", onclick: () => send("text", { at: kept.at, why: "edit" }) }, "✎ Edit");
+  const drawAbout = () => {
+    const on = starred();
+    star.setAttribute("aria-pressed", String(Boolean(on)));
+    star.textContent = on ? "★ Starred" : "☆ Star";
+    star.hidden = edit.hidden = !about.logged;
+    edit.textContent = model.get("said").edits?.[kept.at] ? "✎ Edited" : "✎ Edit";
+  };
+  const going = [
+    ["use", "Use this model", "Cells without a name ask it from here on"],
+    ["chat", "Continue as a chat", "A conversation that begins with this answer"],
+    ["cell", "Insert as a cell", "The question to this model, in a cell below"]
+  ].map(([what, label, title]) =>
+    h("button.fm-quiet", { title: about.hidden ? "Vote first: the name is hidden" : title, disabled: about.hidden, onclick: () => send(what, { at: kept.at }) }, label)
+  );
+  const one = h("div.fm-row", { role: "group", "aria-label": "About one answer" }, which, star, edit,
+    h("button.fm-quiet", { onclick: () => send("text", { at: kept.at, why: "copy" }) }, "Copy"), ...going);
+  const showEditor = text => {
+    const area = h("textarea", { rows: 6, "aria-label": `Edited answer of ${names[kept.at]}`, dir: "auto" });
+    area.value = text;
+    const at = kept.at;
+    const end = save => {
+      save && send("edit", { at, text: area.value });
+      editor.hidden = true;
+      edit.focus();
+    };
+    area.addEventListener("keydown", e => {
+      if (e.key === "Escape") end(false);
+      if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) end(true);
+    });
+    editor.replaceChildren(area, h("div.fm-row", {}, h("button.fm-main", { onclick: () => end(true) }, "Keep the edit"), h("button", { onclick: () => end(false) }, "Cancel")));
+    editor.hidden = false;
+    area.focus();
+  };
+
+  // Looking closer
+  const panel = openPanel({ model, about, names, kept });
+  const looks = LOOKS.filter(([view]) => view !== "data" || about.data).map(([view, label]) => {
+    const b = h("button.fm-quiet", { onclick: () => look(kept.view === view ? "" : view) }, label);
+    b.dataset.view = view;
+    return b;
+  });
+  const base = h("select", { "aria-label": "Compare with", onchange: () => ((kept.base = Number(base.value)), look("diff")) }, ...names.map(option));
+  base.value = String(Math.min(kept.base, n - 1));
+  const from = h("label.fm-note", {}, "against ", base);
+  const together = h("input", { type: "checkbox", onchange: () => (kept.together = together.checked) });
+  together.checked = kept.together;
+  const look = view => {
+    kept.view = view;
+    looks.forEach(b => b.setAttribute("aria-pressed", String(b.dataset.view === view)));
+    from.hidden = view !== "diff";
+    panel.show(view);
+  };
+  const comment = h("input", { type: "text", size: 24, placeholder: "Comment", "aria-label": "Comment on the comparison", dir: "auto",
+    onchange: () => (send("comment", { text: comment.value }), say("Comment kept")) });
+  const keys = h("input", { type: "checkbox", onchange: () => send("keys", { on: keys.checked }) });
+  const drawSmall = () => {
+    comment.value = model.get("said").comment ?? "";
+    comment.hidden = !about.logged;
+    keys.checked = model.get("single_keys");
+  };
+  const closer = h("div.fm-row", { role: "group", "aria-label": "Look closer" }, ...looks, from,
+    h("label.fm-note", {}, together, "scroll together"), comment,
+    h("label.fm-note.fm-push", { title: "1 to 9, 0, b: vote; s: star; e: edit; d: differences; Esc: close. Only while this has the focus." }, keys, "single keys"),
+    about.line && h("button.fm-quiet", { onclick: () => send("close"), title: "Leave a line in this place" }, "Close"));
+
+  root.replaceChildren(voting, one, editor, closer, panel.node);
+  root.tabIndex = 0;
+  const drawSaid = () => (drawVoting(), drawAbout(), drawSmall());
+  drawSaid();
+  look(kept.view);
+
+  const onKey = e => {
+    if (e.ctrlKey || e.metaKey || e.altKey || e.target.matches("textarea, select, input:not([type=checkbox])")) return;
+    if (!model.get("single_keys") && e.key !== "Escape") return;
+    const key = e.key.toLowerCase();
+    const acts = { 0: () => vote("tie"), b: () => vote("bad"), s: () => star.click(), e: () => edit.click(), d: () => look(kept.view === "diff" ? "" : "diff"),
+      escape: () => (kept.view && about.panel !== kept.view ? look(about.panel) : about.line && send("close")) };
+    const act = /^[1-9]$/.test(key) && Number(key) <= n ? () => vote(Number(key) - 1) : acts[key];
+    if (!act || (!about.logged && ["0", "b", "s", "e"].includes(key))) return;
+    e.preventDefault();
+    act();
+  };
+  root.addEventListener("keydown", onKey);
+  const insert = async source => {
+    if (askPage(el, { do: "insert", source })) return say("A cell was inserted below");
+    const copied = await copyText(source);
+    editor.hidden = false;
+    editor.replaceChildren(h("p.fm-note", {}, copied ? "Copied: paste this into a cell." : "Put this into a cell:"), h("pre.fm-raw", { tabindex: "0" }, source));
+  };
+  const onMessage = async m => {
+    if (m.do === "text" && m.why === "edit") showEditor(m.text);
+    else if (m.do === "text") say((await copyText(m.text)) ? "Copied" : "This page may not copy; select the text instead");
+    else if (m.do === "rows") panel.take(m);
+    else if (m.do === "say") say(m.text);
+    else if (m.do === "insert") await insert(m.source);
+    else if (m.do === "use") (askPage(el, { do: "use", model: m.model }), say(`${m.model} is the model in force`));
+    else if (m.do === "line") askPage(el, m);
+  };
+  model.on("msg:custom", onMessage);
+  model.on("change:said", drawSaid);
+  model.on("change:single_keys", drawSaid);
+  const unlink = linkAnswers(el, kept);
+  return () => {
+    root.removeEventListener("keydown", onKey);
+    model.off("msg:custom", onMessage);
+    model.off("change:said", drawSaid);
+    model.off("change:single_keys", drawSaid);
+    unlink();
+  };
+}
+
+/** The answers in one of the views; of many rows only those in sight are in the page. */
+function openPanel({ model, about, names, kept }) {
+  const node = h("div.fm-panel", { hidden: true });
+  const many = about.rows.length > TALL;
+  let html = {}, asked = new Set(), parts = {}, drawn = "";
+  const ask = row => {
+    const start = row - (row % BLOCK);
+    if (asked.has(start)) return;
+    asked.add(start);
+    model.send({ do: "rows", view: kept.view, start, base_at: kept.base });
+  };
+  const fill = at => {
+    const part = parts[at];
+    if (part && html[at] !== undefined) {
+      part.innerHTML = html[at];
+      part.removeAttribute("aria-busy");
+    }
+  };
+  const cell = at => {
+    const body = h("div.fm-answer.fm-look", { tabindex: "0", role: "region", "aria-label": `Answer of ${names[at]}`, "aria-busy": "true" }, h("span.fm-note", {}, "…"));
+    parts[at] = body;
+    body.addEventListener("scroll", () => scrollAll(Object.values(parts).filter(p => p.closest(".fm-cols") === body.closest(".fm-cols")), body, kept));
+    fill(at);
+    return h("section.fm-card", many ? { role: "cell" } : { "aria-label": names[at] }, h("header", {}, h("strong", {}, names[at])), body);
+  };
+  const byRow = about.rows.map((_, row) => about.cells.map((c, at) => [c, at]).filter(([c]) => c.row === row).map(([, at]) => at));
+  const rowOf = row => {
+    ask(row);
+    const title = about.rows[row];
+    const cols = h("div.fm-cols", { role: many ? "presentation" : undefined }, ...byRow[row].map(cell));
+    return many
+      ? h("div.fm-line", { role: "row", "aria-rowindex": String(row + 1), style: `top:${row * ROW}px;height:${ROW}px` }, title && h("p.fm-note", { role: "rowheader" }, title), cols)
+      : h("div", {}, title && h("p.fm-note", {}, title), cols);
+  };
+  const few = () => node.replaceChildren(...about.rows.map((_, row) => rowOf(row)));
+  const window_ = () => {
+    const list = h("div.fm-window", { role: "table", tabindex: "0", "aria-label": "Answers", "aria-rowcount": String(about.rows.length) });
+    const space = h("div", { role: "rowgroup", style: `position:relative;height:${about.rows.length * ROW}px` });
+    list.append(space);
+    const rows = new Map();
+    let frame = 0;
+    const see = () => {
+      frame = 0;
+      const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 2);
+      const last = Math.min(about.rows.length - 1, Math.ceil((list.scrollTop + (list.clientHeight || 600)) / ROW) + 2);
+      for (const [row, line] of rows) {
+        if (row < first || row > last) {
+          byRow[row].forEach(at => delete parts[at]);
+          line.remove();
+          rows.delete(row);
+        }
+      }
+      for (let row = first; row <= last; row++) {
+        if (rows.has(row)) continue;
+        const line = rowOf(row);
+        rows.set(row, line);
+        const next = [...rows.keys()].filter(r => r > row).sort((a, b) => a - b)[0];
+        space.insertBefore(line, next === undefined ? null : rows.get(next)); // reading order is the order in the page
+      }
+    };
+    list.addEventListener("scroll", () => (frame ||= requestAnimationFrame(see)), { passive: true });
+    node.replaceChildren(list);
+    see();
+  };
+  const show = view => {
+    node.hidden = !view;
+    const now = `${view} ${kept.base}`;
+    if (!view || now === drawn) return;
+    drawn = now;
+    html = {};
+    asked = new Set();
+    parts = {};
+    many ? window_() : few();
+  };
+  const take = m => {
+    if (m.view !== kept.view || m.base_at !== kept.base) return;
+    for (const [at, text] of Object.entries(m.cells)) {
+      html[at] = text;
+      fill(at);
+    }
+  };
+  return { node, show, take };
+}
+
+/** Bodies of one row scroll as one, each to the same share of its length. */
+function scrollAll(bodies, from, kept) {
+  if (!kept.together || from.fmFollows) return void (from.fmFollows = false);
+  const share = from.scrollTop / Math.max(1, from.scrollHeight - from.clientHeight);
+  for (const body of bodies) {
+    const to = share * (body.scrollHeight - body.clientHeight);
+    if (body !== from && Math.abs(body.scrollTop - to) > 1) {
+      body.fmFollows = true;
+      body.scrollTop = to;
+    }
+  }
+}
+
+/** The answers above us, which are plain HTML, scroll as one too. */
+function linkAnswers(el, kept) {
+  const area = el.closest(".jp-OutputArea, .output_area, .cell-output") ?? document;
+  const listener = e => {
+    const body = e.target;
+    if (!(body instanceof HTMLElement) || !body.matches("[data-fmnb-grid] [tabindex]")) return;
+    scrollAll([...body.closest("section").parentElement.querySelectorAll(":scope > section > [tabindex]")], body, kept);
+  };
+  area.addEventListener("scroll", listener, { capture: true, passive: true });
+  return () => area.removeEventListener("scroll", listener, { capture: true });
+}
+
+export default { initialize, render };
