@@ -85,7 +85,12 @@ class Whole:
 
 @runtime_checkable
 class Unstreamed(Protocol):
-    """A Backend that can give an answer in one piece, which costs less where nobody watches it come."""
+    """A Backend that can give an answer in one piece, which costs less where nobody watches it come. `host` is whose limits it counts against."""
+
+    @property
+    def host(self) -> str:
+        """The host, or the server on this machine."""
+        ...
 
     async def whole(self, request: Request) -> Whole:
         """Answer one request; what `stream` yields, as a list. An error may hold `allowed` too."""

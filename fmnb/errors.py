@@ -71,6 +71,7 @@ class FmnbError(Exception):
             self.retryable = retryable
         self.run = ""
         self.response: Any = None
+        self.allowed: Any = None  # what the service said of its limits beside the refusal
         self.shown = False  # a view has already put it under the cell
         super().__init__(self._text())
 

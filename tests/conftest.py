@@ -42,13 +42,14 @@ def fresh_kernel_state():
     yield
     from fmnb import chat, config, session
     from fmnb.catalog import resolve
-    from fmnb.guard import budget
+    from fmnb.guard import budget, pace
     from fmnb.store import db, log
 
     session.session.__init__()
     chat.chats().clear()
     resolve.forget_backends()
     budget.reset()
+    pace.forget()
     log._off_reason = None
     config._cache = None
     db.close_all()

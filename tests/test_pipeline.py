@@ -15,7 +15,7 @@ from fmnb.backend import estimate_tokens
 from fmnb.catalog.resolve import Target
 from fmnb.errors import BudgetError, NotPulledError, RateLimitError, ReplayMissError, ServerError, StreamCutError
 from fmnb.events import Cancelled, Finished, ReasoningDelta, Started, TextDelta, Used, Waiting, fold
-from fmnb.guard import budget
+from fmnb.guard import budget, pace
 from fmnb.preparing import Options, prepare
 from fmnb.session import session
 from fmnb.store import log
@@ -135,7 +135,7 @@ def test_one_host_is_asked_so_many_things_at_once_and_no_more():
         return await asyncio.gather(*(fm.aask("hello", paid) for _ in range(40)))
 
     assert len(asyncio.run(many())) == 40 and paid.calls == 40
-    assert paid.most == pipeline.PER_HOST
+    assert paid.most == pace.FIRST
 
 
 def test_who_waits_for_a_host_says_so():

@@ -49,8 +49,8 @@ async def secret(p: Profile) -> str:
 
 async def connect(p: Profile, secret: str) -> tuple[Any, Any]:
     """The client, and the options that go with each of its requests. Belongs to the running loop."""
-    around = tuple(map(os.environ.get, _ENVIRONMENT))
-    headers = (*p.headers.items(), *_from_environment(p))
+    around = surroundings()
+    headers = (*p.headers.items(), *from_environment(p))
     ident = (id(asyncio.get_running_loop()), os.getpid(), p.base_url, p.auth, secret, headers, p.connect_timeout, p.read_timeout, around)
     found = _clients.get(ident)
     if found is None:
@@ -60,7 +60,12 @@ async def connect(p: Profile, secret: str) -> tuple[Any, Any]:
     return found
 
 
-def _from_environment(p: Profile) -> list[tuple[str, str]]:
+def surroundings() -> tuple[str | None, ...]:
+    """What of the environment a connection is made with."""
+    return tuple(map(os.environ.get, _ENVIRONMENT))
+
+
+def from_environment(p: Profile) -> list[tuple[str, str]]:
     """Headers whose values are secrets in the environment; they go where a key may go."""
     if not p.header_env or not any(fnmatch.fnmatchcase(p.host, pattern) for pattern in p.key_hosts):
         return []
@@ -117,7 +122,7 @@ def fault(p: Profile, model: str, e: Exception, secret: str, known: tuple[str, .
 
 def is_transport(e: BaseException) -> bool:
     """Whether the exception is the HTTP stack's own, and no bug of ours."""
-    return type(e).__module__.split(".")[0] in ("httpx2", "httpcore2", "openai", "anyio", "ssl") or isinstance(e, OSError)
+    return type(e).__module__.split(".")[0] in ("httpx2", "httpcore2", "openai", "anyio", "aiohttp", "ssl") or isinstance(e, OSError)
 
 
 def body(response: Any) -> Any:

@@ -16,12 +16,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from ..backend import Vectors, estimate_tokens
+from ..backend import Vectors, Whole, estimate_tokens
 from ..config import check_allowed
 from ..errors import ContentFilterError, EmptyAnswerError, FmnbError, ServerError
 from ..events import Event, Notice, Used, Waiting
 from ..types import ModelCard, Request, TokenCount
-from . import client, embeddings, faults, images, prices
+from . import allowance, client, embeddings, faults, images, plain_post, prices
 from .apis import pick, through
 from .client import find_key
 from .discover import afind_local, find_local, models, nearby
@@ -57,6 +57,11 @@ class OpenAICompatible:
         self.model = model
         self._card: ModelCard | None = None
         self._reached: dict[str, tuple[Wire, Profile]] = {}
+
+    @property
+    def host(self) -> str:
+        """Whose limits the calls count against; servers on this machine are told apart by their port."""
+        return self.profile.base_url if self.profile.local else self.profile.usual_host
 
     def __repr__(self) -> str:
         return f"OpenAICompatible({self.profile.name}:{self.model} at {self.profile.usual_host})"
@@ -141,6 +146,13 @@ class OpenAICompatible:
             raise error
         yield answer.finished()
 
+    async def whole(self, request: Request) -> Whole:
+        """Answer one request in one piece."""
+        if images.makes(self.profile, self.model):
+            return Whole([event async for event in self.stream(request)], {})
+        wire, p = self._reached.get(request.api) or self._reach(request.api)
+        return await _whole(wire, p, self.model, request, await client.secret(p))
+
 
 async def _patience(p: Profile, sent: asyncio.Future[Any]) -> AsyncIterator[Waiting]:
     """Why nothing comes yet, again and again until something does: a container that starts, a model that is loaded."""
@@ -154,18 +166,7 @@ async def _patience(p: Profile, sent: asyncio.Future[Any]) -> AsyncIterator[Wait
 
 async def _send(wire: Wire, p: Profile, model: str, request: Request, secret: str) -> tuple[Any, list[str]]:
     """The response, its body unread, and what of the request is not applied. An option the service refuses is left out once."""
-    body, lost = wire.body(p, model, request)
-    drop_ignored(p, body)
-    url = endpoint(p, wire.path, model)  # whole, so that the client need not build it each time
-
-    def leave_out(option: str) -> None:
-        name = mend(wire, body, option, request)
-        if name and name not in lost:
-            lost.append(name)
-
-    for option, value in _refused.get((url, model), {}).items():
-        if option in body and json.dumps(body[option], default=str) == value:
-            leave_out(option)
+    out = _Outgoing(wire, p, model, request)
     sender, options = await client.connect(p, secret)
     import httpx2
     from openai import AsyncStream
@@ -173,21 +174,101 @@ async def _send(wire: Wire, p: Profile, model: str, request: Request, secret: st
     while True:
         try:
             response = await sender.post(
-                url,
+                out.url,
                 cast_to=httpx2.Response,
-                content=encode(body),
+                content=encode(out.body),
                 options=options,
                 stream=True,
                 stream_cls=AsyncStream,
             )
-            return response, lost
+            return response, out.lost
         except Exception as e:
             status = getattr(e, "status_code", None)
-            option = refused_option(body, client.body(e.response)) if status in (400, 422) else ""  # type: ignore[attr-defined]
-            if not option:
+            if status not in (400, 422) or not out.mended(client.body(e.response)):  # type: ignore[attr-defined]
                 raise client.fault(p, model, e, secret, await nearby(p) if status in (400, 404) else ()) from None
-            _refused.setdefault((url, model), {})[option] = json.dumps(body[option], default=str)
-            leave_out(option)
+
+
+class _Outgoing:
+    """A request's body on its way: what the service refused of it is left out, and said in `lost`."""
+
+    def __init__(self, wire: Wire, p: Profile, model: str, request: Request, *, stream: bool = True):
+        self.wire, self.model, self.request = wire, model, request
+        self.body, self.lost = wire.body(p, model, request)
+        if not stream:
+            for name in ("stream", "stream_options"):
+                if name not in request.extra:
+                    self.body.pop(name, None)
+        drop_ignored(p, self.body)
+        self.url = endpoint(p, wire.path, model)  # whole, so that the client need not build it each time
+        for option, value in _refused.get((self.url, model), {}).items():
+            if option in self.body and json.dumps(self.body[option], default=str) == value:
+                self._leave_out(option)
+
+    def mended(self, error: Any) -> bool:
+        """Whether a refusal was about one option, which is now left out."""
+        option = refused_option(self.body, error)
+        if option:
+            _refused.setdefault((self.url, self.model), {})[option] = json.dumps(self.body[option], default=str)
+            self._leave_out(option)
+        return bool(option)
+
+    def _leave_out(self, option: str) -> None:
+        name = mend(self.wire, self.body, option, self.request)
+        if name and name not in self.lost:
+            self.lost.append(name)
+
+
+async def _whole(wire: Wire, p: Profile, model: str, request: Request, secret: str) -> Whole:
+    """One answer in one piece; a service that streams all the same is read as it does."""
+    out = _Outgoing(wire, p, model, request, stream=False)
+    while True:
+        try:
+            status, headers, data = await plain_post.post(p, out.url, encode(out.body), secret)
+        except Exception as e:
+            raise client.fault(p, model, e, secret) from None
+        if status < 300:
+            break
+        error = _document(data)
+        if status in (400, 422) and out.mended(error):
+            continue
+        known = await nearby(p) if status in (400, 404) else ()
+        refusal = faults.from_status(p, model, status, error, headers, secret, known)
+        refusal.allowed = allowance.read(headers)
+        raise refusal
+    answer, frames = wire.answer(p, model, request), Frames()
+    document = _document(data)
+    events: list[Event] = [Notice(kind="not_applied", text=name) for name in out.lost]
+    if isinstance(document, dict) and document.get("error"):
+        raise faults.from_stream_error(p, model, document["error"], 0, secret)
+    if isinstance(document, dict) and document.get(wire.whole):
+        events += _taken(answer, document, frames)
+        events += answer.end()
+    else:
+        if data.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+            for part in [*frames.feed(data), *frames.end()]:
+                if part is not DONE:
+                    if part.get("error"):
+                        raise faults.from_stream_error(p, model, part["error"], answer.characters, secret)
+                    events += _taken(answer, part, frames)
+            events += answer.end()
+        else:
+            frames.junk = data.decode("utf-8", "replace").strip()[:2000] or "nothing"
+    if frames.junk and not answer.characters and not answer.tools:
+        raise faults.junk(p, frames.junk, answer.characters, secret)
+    if answer.usage is not None:
+        events.append(await _used(p, model, answer))
+    if error := _bad_end(p, model, answer, secret):
+        raise error
+    end = answer.finished()
+    return Whole([*events, dataclasses.replace(end, extra={**end.extra, "streamed": False})], allowance.read(headers))
+
+
+def _document(data: bytes) -> Any:
+    """A body's JSON, or its text."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")
 
 
 async def _events(wire: Wire, p: Profile, model: str, response: Any, answer: Answer, secret: str) -> AsyncIterator[Event]:

@@ -1,0 +1,246 @@
+"""How many calls a host gets at a time, found out as it answers, and how fast.
+
+One `Gate` a host, shared by all runs of this kernel. It starts with a few calls and doubles
+them while more calls bring more answers. A refusal for speed lowers it, a wait the service
+asks for closes it, and what the service says is left of its allowance is not overdrawn.
+`Rate` is a user's own cap. Seconds are those of `time.monotonic`; everything belongs to the
+one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from ..backend import Allowance
+
+FIRST = 16  # calls to a host nobody has asked yet
+MOST = 512
+_WORTH = 1.15  # times the answers a second that a step up must bring, or it is taken back
+_CLIMB = 1.6  # a step up while nothing has been refused
+_PROBE = 1.1  # a step up later on
+_REST = 8  # rounds between two probes
+_DOWN = 0.7  # what a refusal leaves
+_SHARE = 0.97  # of an allowance that is used: clocks and counts differ a little
+
+
+class Gate:
+    """How many calls are under way to one host, and how many may be."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self.limit = float(FIRST)
+        self.flying = 0
+        self.refused = 0  # for speed, so far
+        self.closed_until = 0.0
+        self.allowed: dict[str, _Left] = {}
+        self._clock = clock
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._climbing = True
+        self._rest = 0
+        self._round = _Round(clock())
+        self._before = 0.0  # answers a second of the round before the last step up
+        self._stepped_from = 0.0
+        self._lowered = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
+
+    async def enter(self, tokens: int = 0) -> None:
+        """Wait for a place."""
+        if not self._waiting and self._free(tokens):
+            self._take(tokens)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((turn, tokens))
+        self._next()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # the place was ours already
+                self.leave(answered=False)
+            raise
+
+    def _take(self, tokens: int) -> None:
+        self.flying += 1
+        for left in self.allowed.values():
+            left.take(tokens if left.tokens else 1)
+
+    def full(self) -> bool:
+        """Whether who comes now must wait."""
+        return bool(self._waiting) or not self._free(0)
+
+    def leave(self, *, answered: bool, allowed: Mapping[str, Allowance] | None = None) -> None:
+        """A call has ended; `answered` unless it failed."""
+        self.flying -= 1
+        for name, said in (allowed or {}).items():
+            self.allowed.setdefault(name, _Left(name == "tokens")).hear(said, self._clock(), self.flying)
+        if answered:
+            self._count()
+        self._next()
+
+    def slow_down(self, seconds: float | None) -> None:
+        """The service refused a call for speed and asks for a wait, if it does."""
+        now = self._clock()
+        self.refused += 1
+        if seconds:
+            self.closed_until = max(self.closed_until, now + seconds)
+        for left in self.allowed.values():
+            left.overdrawn()
+        if now - self._lowered > 1.0:  # those under way are refused together: that is one refusal
+            self._lowered = now
+            self.limit = max(1.0, min(self.limit, self.flying + 1) * _DOWN)
+            self._settle()
+
+    def wait(self) -> float:
+        """Seconds until the gate may open again; 0 where it is open."""
+        return self._wait(0)
+
+    def _wait(self, tokens: int) -> float:
+        now = self._clock()
+        return max([0.0, self.closed_until - now, *(left.wait(now, tokens if left.tokens else 1) for left in self.allowed.values())])
+
+    def _free(self, tokens: int) -> bool:
+        return self.flying < int(self.limit) and self._wait(tokens) <= 0
+
+    def _next(self) -> None:
+        """Let in who waits, as far as there is place; look again when there may be more."""
+        while self._waiting:
+            turn, tokens = self._waiting[0]
+            if not turn.done():
+                if not self._free(tokens):
+                    break
+                self._take(tokens)
+                turn.set_result(None)
+            self._waiting.popleft()
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._waiting and self.flying < int(self.limit):
+            self._alarm = asyncio.get_running_loop().call_later(min(max(self._wait(self._waiting[0][1]), 0.002), 1.0), self._next)
+
+    def _count(self) -> None:
+        """One more answer; after a round of them the limit is looked at."""
+        r = self._round
+        r.answers += 1
+        r.busiest = max(r.busiest, self.flying + 1)
+        now = self._clock()
+        if r.answers < max(8, 2 * self.limit) or now - r.began < 0.02:
+            return
+        rate = r.answers / (now - r.began)
+        full = r.busiest >= int(self.limit) * 0.9  # a limit that is not used says nothing
+        self._round = _Round(now)
+        if not full:
+            return
+        if self._stepped_from:
+            stepped_from, self._stepped_from = self._stepped_from, 0.0
+            gain = self.limit / stepped_from
+            if rate < self._before * (1 + (gain - 1) * 0.4):  # more calls, hardly more answers: they queue there
+                self.limit = stepped_from
+                self._settle()
+                return
+        if self._climbing or self._rest <= 0:
+            self._before, self._stepped_from = rate, self.limit
+            self.limit = min(float(MOST), max(self.limit + 1, self.limit * (_CLIMB if self._climbing else _PROBE)))
+            self._rest = _REST
+            self._next()
+        else:
+            self._rest -= 1
+
+    def _settle(self) -> None:
+        self._climbing, self._rest, self._stepped_from = False, _REST, 0.0
+        self._round = _Round(self._clock())
+
+
+class _Round:
+    """Some answers in a row at one limit."""
+
+    def __init__(self, now: float):
+        self.began = now
+        self.answers = 0
+        self.busiest = 0
+
+
+class _Left:
+    """What is left of one allowance, counted on between two things the service says.
+
+    A service fills its allowance up steadily (then `reset` is when it is full) or at once
+    (then `reset` is when that happens). Until a refusal shows the second it is taken for the first.
+    """
+
+    def __init__(self, tokens: bool):
+        self.tokens = tokens
+        self.left = float("inf")
+        self.limit = 0.0
+        self.rate = 0.0  # a second
+        self.at = 0.0
+        self.until = 0.0
+        self.steady = True
+
+    def hear(self, said: Allowance, now: float, flying: int) -> None:
+        """The service's own count. Calls under way may not be in it."""
+        self.limit = said.limit
+        used = max(0.0, said.limit - said.left)
+        self.rate = used / said.reset if said.reset > 0 and used > 0 else 0.0
+        sent = 0 if self.tokens else flying
+        self.left = min(said.left - sent, self._now(now)) if self.at else said.left - sent
+        if said.left - sent < self.left or said.left - sent > self._now(now) + 2:
+            self.left = said.left - sent
+        self.at, self.until = now, now + said.reset
+
+    def take(self, amount: float) -> None:
+        self.left -= amount
+
+    def overdrawn(self) -> None:
+        """A call was refused although some seemed left."""
+        self.left = min(self.left, 0.0)
+
+    def wait(self, now: float, amount: float = 1) -> float:
+        """Seconds until that much is there."""
+        if not self.at or now >= self.until and not self.steady:
+            return 0.0
+        missing = min(amount, self.limit * _SHARE) - self._now(now)
+        if missing <= 0:
+            return 0.0
+        if self.steady and self.rate > 0:
+            return missing / (self.rate * _SHARE)
+        return max(0.0, self.until - now)
+
+    def _now(self, now: float) -> float:
+        grown = (now - self.at) * self.rate * _SHARE if self.steady else 0.0
+        if now >= self.until:
+            return max(self.left + grown, self.limit)
+        return min(self.limit, self.left + grown)
+
+
+class Rate:
+    """A cap of so many a minute, spread evenly after a small first burst."""
+
+    def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic):
+        self.per_second = per_minute / 60
+        self._clock = clock
+        self._next = clock()
+
+    async def enter(self, amount: float = 1) -> None:
+        """Wait until this much may go."""
+        now = self._clock()
+        at = max(self._next, now - 1.0)  # what was not used in the last second may be made up
+        self._next = at + amount / self.per_second
+        if at > now:
+            await asyncio.sleep(at - now)
+
+    def correct(self, amount: float) -> None:
+        """It was that much more, or less, than was thought."""
+        self._next += amount / self.per_second
+
+
+_gates: dict[tuple[int, str], Gate] = {}
+
+
+def gate(host: str) -> Gate:
+    """The gate of a host, for the running loop."""
+    return _gates.setdefault((id(asyncio.get_running_loop()), host), Gate())
+
+
+def forget() -> None:
+    """Forget what was found out about every host."""
+    _gates.clear()
