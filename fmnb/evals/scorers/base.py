@@ -1,0 +1,124 @@
+"""What a scorer is: a name and a function from one answer to a Score.
+
+Scores lie between 0 and 1 where nothing else is said. A scorer that cannot judge an answer
+says why (`error`); the answer then counts as a failure, and the reason is counted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..._names import SCORERS, load
+from ...errors import FmnbError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One answer to be scored: the row's values, what a good answer is, the text, its data if structured, its tokens' log probabilities."""
+
+    text: str
+    target: Any = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    data: Any = None
+    logprobs: tuple[Mapping[str, Any], ...] = ()
+    id: str = ""
+    model: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How good: `value` (None with an `error`), what was read out of the answer, why, and how sure the model was, 0 to 1."""
+
+    value: float | None
+    read: str = ""
+    why: str = ""
+    error: str = ""
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """`score` judges one answer; `needs_target` says it cannot without one; `corpus` is a figure for all answers together.
+
+    `ahead` is given all answers before the first is scored, for what is quicker done at once.
+    """
+
+    name: str
+    score: Callable[[Case], Score]
+    needs_target: bool = True
+    corpus: Callable[[Sequence[Case]], float] | None = None
+    ahead: Callable[[Sequence[Case]], None] | None = None
+    about: str = ""
+
+
+def scorer(given: Any) -> Scorer:
+    """A scorer by name ("exact", "numeric:0.01"), a Scorer, or a function of (answer), (answer, target) or (answer, target, row).
+
+    >>> scorer("contains").score(Case("It is blue.", "blue")).value
+    1.0
+    >>> scorer(lambda answer, target: len(answer) == target).score(Case("abc", 3)).value
+    1.0
+    """
+    if isinstance(given, Scorer):
+        return given
+    if isinstance(given, str):
+        name, _, argument = given.partition(":")
+        if name not in SCORERS:
+            near = difflib.get_close_matches(name, SCORERS, 1)
+            raise UsageError(
+                "No such scorer", seen=repr(given), todo=f"Did you mean {near[0]}?" if near else f"One of {', '.join(SCORERS)}."
+            )
+        made: Scorer = load(SCORERS[name])(argument)
+        return made
+    if callable(given):
+        return of_function(given)
+    raise UsageError(
+        "A scorer is a name or a function", seen=type(given).__name__, todo=f"One of {', '.join(SCORERS)}, or your own function."
+    )
+
+
+def of_function(function: Callable[..., Any]) -> Scorer:
+    """A user's function as a scorer: what it returns is a number, True or False, a Score, or None where it cannot tell."""
+    name = getattr(function, "__name__", type(function).__name__)
+    try:
+        takes = len([p for p in inspect.signature(function).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)])
+    except (TypeError, ValueError):
+        takes = 2
+
+    def score(case: Case) -> Score:
+        given = function(*(case.text, case.target, dict(case.values))[: max(1, min(takes, 3))])
+        if isinstance(given, Score):
+            return given
+        if given is None:
+            return Score(None, error="the scorer gave nothing")
+        return Score(float(given))
+
+    return Scorer(
+        "function" if name == "<lambda>" else name, score, needs_target=False, about=(inspect.getdoc(function) or "").split("\n")[0]
+    )
+
+
+def judged(by: Scorer, case: Case) -> Score:
+    """The score, whatever happens: what a scorer raises becomes the score's error, and so does a missing target."""
+    if by.needs_target and (case.target is None or case.target == ""):
+        return Score(None, error="no target")
+    try:
+        score = by.score(case)
+    except FmnbError as e:
+        return Score(None, error=e.what)
+    except Exception as e:  # a user's function may raise anything; the other answers are still scored
+        return Score(None, error=f"{type(e).__name__}: {e}"[:200])
+    if score.value is not None and not abs(score.value) < float("inf"):
+        return Score(None, score.read, error="the score is no finite number")
+    return score
+
+
+def targets(case: Case) -> list[str]:
+    """The good answers as texts: one, or any of several."""
+    several = case.target if isinstance(case.target, (list, tuple, set)) else [case.target]
+    return [t if isinstance(t, str) else str(t) for t in several]

@@ -1,0 +1,81 @@
+"""How much of the target's wording an answer has: ROUGE written here, BLEU and chrF by sacrebleu."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..._require import require
+from ...errors import UsageError
+from .base import Case, Score, Scorer, targets
+
+_WORDS = re.compile(r"[a-z0-9]+")
+
+
+def rouge(kind: str = "") -> Scorer:
+    """ROUGE F1 against the target (the best of several): `rouge:1`, `rouge:2` or `rouge:L`, the usual one. Lin 2004."""
+    kind = (kind or "L").upper()
+    if kind not in ("1", "2", "L"):
+        raise UsageError("No such ROUGE", seen=kind, todo="rouge:1, rouge:2 or rouge:L.")
+
+    def score(case: Case) -> Score:
+        return Score(max(rouge_f1(t, case.text, kind) for t in targets(case)))
+
+    return Scorer(f"rouge{kind}", score, about=f"ROUGE-{kind} F1")
+
+
+def rouge_f1(target: str, text: str, kind: str = "L") -> float:
+    """ROUGE-1, -2 or -L of two texts, words in lower case and unstemmed.
+
+    >>> round(rouge_f1("The quick brown fox jumps over the lazy dog", "The quick brown dog jumps on the log.", "1"), 6)
+    0.705882
+    """
+    a, b = _WORDS.findall(target.lower()), _WORDS.findall(text.lower())
+    if kind == "L":
+        shared, of_a, of_b = _longest(a, b), len(a), len(b)
+    else:
+        n = int(kind)
+        x, y = (Counter(tuple(w[i : i + n]) for i in range(len(w) - n + 1)) for w in (a, b))
+        shared, of_a, of_b = (x & y).total(), x.total(), y.total()
+    return 2 * shared / (of_a + of_b) if shared else 0.0
+
+
+def _longest(a: Sequence[str], b: Sequence[str]) -> int:
+    """Length of the longest common subsequence, all of a row at once in the bits of one number (Hyyrö 2004)."""
+    places: dict[str, int] = {}
+    for i, word in enumerate(a):
+        places[word] = places.get(word, 0) | 1 << i
+    full = (1 << len(a)) - 1
+    row = full
+    for word in b:
+        match = row & places.get(word, 0)
+        row = (row + match | row - match) & full
+    return len(a) - row.bit_count()
+
+
+def bleu(_: str = "") -> Scorer:
+    """BLEU by sacrebleu: of each answer for the rows, of all answers together as the corpus figure; 0 to 1."""
+    return _sacre("bleu", lambda m: m.BLEU(effective_order=True), lambda m: m.BLEU())
+
+
+def chrf(_: str = "") -> Scorer:
+    """chrF2 by sacrebleu: character sequences shared with the target; 0 to 1."""
+    return _sacre("chrf", lambda m: m.CHRF(), lambda m: m.CHRF())
+
+
+def _sacre(name: str, sentence: Callable[[Any], Any], corpus: Callable[[Any], Any]) -> Scorer:
+    metrics = require("sacrebleu.metrics", "text", f"for {name}")
+    one = functools.cache(lambda: sentence(metrics))
+
+    def score(case: Case) -> Score:
+        return Score(one().sentence_score(case.text, targets(case)).score / 100)
+
+    def together(cases: Sequence[Case]) -> float:
+        most = max(len(targets(c)) for c in cases)
+        references = [[(targets(c)[i] if i < len(targets(c)) else targets(c)[0]) for c in cases] for i in range(most)]
+        return float(corpus(metrics).corpus_score([c.text for c in cases], references).score / 100)
+
+    return Scorer(name, score, corpus=together, about=f"{name} by sacrebleu")

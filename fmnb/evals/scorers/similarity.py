@@ -1,0 +1,35 @@
+"""How near an answer's meaning is to the target's: the cosine of their vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...embedding import embed
+from .base import Case, Score, Scorer, targets
+
+
+def similarity(model: str = "") -> Scorer:
+    """Cosine of the vectors of answer and target, 0 to 1 (opposite meanings count as 0); `similarity:MODEL` names what makes the vectors."""
+    kept: dict[str, Any] = {}
+
+    def ahead(cases: Sequence[Case]) -> None:
+        texts = list(dict.fromkeys(t for c in cases if c.target not in (None, "") for t in _texts(c) if t not in kept))
+        if texts:
+            kept.update(zip(texts, embed(texts, model or None), strict=True))
+
+    def score(case: Case) -> Score:
+        ahead([case])
+        vector, *goals = (kept[t] for t in _texts(case))
+        return Score(min(1.0, max(0.0, *(_cosine(vector, g) for g in goals))))
+
+    return Scorer("similarity", score, ahead=ahead, about="cosine of the vectors")
+
+
+def _texts(case: Case) -> list[str]:
+    return [t or " " for t in (case.text, *targets(case))]
+
+
+def _cosine(a: Any, b: Any) -> float:
+    size = float((a @ a) * (b @ b)) ** 0.5
+    return float(a @ b) / size if size else 0.0
