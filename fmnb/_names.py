@@ -50,6 +50,27 @@ ENGINES = {
     "diffusers": "fmnb.engines.diffusers_engine:backend",
 }
 
+# scorer name -> "module:function", called as function(what_follows_the_colon) -> Scorer
+SCORERS = {
+    "exact": "fmnb.evals.scorers.wording:exact",
+    "normalised": "fmnb.evals.scorers.wording:normalised",
+    "contains": "fmnb.evals.scorers.wording:contains",
+    "starts": "fmnb.evals.scorers.wording:starts",
+    "regex": "fmnb.evals.scorers.wording:regex",
+    "f1": "fmnb.evals.scorers.wording:f1",
+    "numeric": "fmnb.evals.scorers.numbers:numeric",
+    "json": "fmnb.evals.scorers.structure:json_scorer",
+    "schema": "fmnb.evals.scorers.structure:schema",
+    "choice": "fmnb.evals.scorers.choices:choice",
+    "rouge": "fmnb.evals.scorers.overlap:rouge",
+    "bleu": "fmnb.evals.scorers.overlap:bleu",
+    "chrf": "fmnb.evals.scorers.overlap:chrf",
+    "similarity": "fmnb.evals.scorers.similarity:similarity",
+    "code": "fmnb.evals.scorers.code:code",
+    "sql": "fmnb.evals.scorers.sql:sql",
+    "judge": "fmnb.evals.judge:judge",
+}
+
 
 def load(ref: str) -> Any:
     """The object a row points to.
