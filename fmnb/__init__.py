@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 __all__ = [*PUBLIC, "__version__"]  # noqa: PLE0604
 
 if TYPE_CHECKING:
+    from .batching.mapping import map as map
     from .chat import Chat as Chat
     from .comparison import Comparison as Comparison
     from .comparison import compare as compare

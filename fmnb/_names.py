@@ -17,6 +17,7 @@ PUBLIC = {
     "stream": "fmnb.model:stream",
     "embed": "fmnb.embedding:embed",
     "compare": "fmnb.comparison:compare",
+    "map": "fmnb.batching.mapping:map",
     "models": "fmnb.listing:models",
     "log": "fmnb.listing:log",
     "pull": "fmnb.pulling:pull",

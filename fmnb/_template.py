@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,8 +63,9 @@ class If:
 Node = str | Expression | For | If
 
 
+@functools.lru_cache(maxsize=64)  # a template over rows is parsed once
 def parse(text: str) -> list[Node]:
-    """The tree of a template. Raises PromptError with line and column."""
+    """The tree of a template, not to be changed. Raises PromptError with line and column."""
     return _Parser(text).parse()
 
 

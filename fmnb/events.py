@@ -301,7 +301,9 @@ class Fold:
             finish=finish,
             error=error,
             seconds=None if began is None or self._last is None else max(0.0, self._last - began),
-            first_token_seconds=None if began is None or self._first is None else max(0.0, self._first - began),
+            first_token_seconds=None
+            if began is None or self._first is None or extra.get("streamed") is False
+            else max(0.0, self._first - began),
             source=source,
             notes=tuple(self._notes),
             not_applied=tuple(self._not_applied),

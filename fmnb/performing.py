@@ -39,7 +39,7 @@ def perform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
                 folds[event.run].add(event)
                 emit(event, listeners)
         except KeyboardInterrupt:
-            with _patient():
+            with patient():
                 cancel(asked, folds, listeners)
                 items.close()  # type: ignore[attr-defined]
                 finish(asked, folds, errors)
@@ -60,7 +60,7 @@ def tick(sinks: list[Sink]) -> None:
 
 
 @contextmanager
-def _patient() -> Iterator[None]:
+def patient() -> Iterator[None]:
     """A second press of stop is the same stop: it must not cut off the writing down of the first."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before is None:

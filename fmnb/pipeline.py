@@ -246,7 +246,7 @@ async def cached(call: Call) -> AsyncIterator[Event]:
         async for event in affordable(call):
             yield event
         return
-    key = _cache_key(call)
+    key = key_of(call)
     try:
         found = cache.get(key) if log.enabled() else None
     except StoreError:
@@ -271,7 +271,7 @@ async def cached(call: Call) -> AsyncIterator[Event]:
             pass
 
 
-def _cache_key(call: Call) -> str:
+def key_of(call: Call) -> str:
     """The request's key; for weights on this machine also the file itself, which may change under its name."""
     card = call.target.open().card
     path = Path(card.source)

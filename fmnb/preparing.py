@@ -130,7 +130,7 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
         check_makes("image", target.asked, target.open())
     spec = _schema(options)
     rendered = fill(prompt, options)
-    parts: list[Part] = [*_attached(options, target), *rendered.parts]
+    parts: list[Part] = [*attached(options, target.local), *rendered.parts]
     messages: list[Message] = list(options.history)
     if options.system is not None and not isinstance(options.system, str):
         raise UsageError("system is text", seen=type(options.system).__name__)
@@ -139,7 +139,7 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
         messages.insert(0, message("system", _fill_system(system, options)))
     messages.append(Message("user", tuple(parts)))
     request = Request(
-        model=target.name, messages=tuple(map(_writable, messages)), schema=spec.schema if spec else None, **_parameters(options)
+        model=target.name, messages=tuple(map(writable, messages)), schema=spec.schema if spec else None, **_parameters(options)
     )
     call = Call(
         request=request,
@@ -148,13 +148,13 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
         use_cache=options.cache,
         tape=session.tape,
         tape_only=options.replay_only or os.environ.get("FMNB_REPLAY_ONLY", "") not in ("", "0"),
-        cell=_cell_key(prompt, target.name, options),
+        cell=cell_key(prompt, target.name, options),
         parent=options.parent,
     )
     return Asked(call, spec, prompt=prompt, options=options)
 
 
-def _writable(m: Message) -> Message:
+def writable(m: Message) -> Message:
     """Half of a surrogate pair has no UTF-8 form, so neither log, tape nor wire could carry it: it becomes U+FFFD."""
     if all(not isinstance(p, Text) or p.text.isascii() or not _HALF.search(p.text) for p in m.parts):
         return m
@@ -172,13 +172,14 @@ def _schema(options: Options) -> SchemaSpec | None:
     return to_schema(_named(options.schema, options.values))
 
 
-def _attached(options: Options, target: Target) -> list[Part]:
+def attached(options: Options, local: bool) -> list[Part]:
+    """The parts of what is attached; for a model on this machine documents become text."""
     if isinstance(options.attach, (list, tuple)) and not options.attach:
         return []
     from .attachments import attach
 
     items = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
-    return [p for item in items for p in attach(_named(item, options.values), as_text=target.local)]
+    return [p for item in items for p in attach(_named(item, options.values), as_text=local)]
 
 
 def _named(item: Any, values: Mapping[str, Any] | None) -> Any:
@@ -242,7 +243,7 @@ def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError("A raw parameter must have a JSON form", seen=repr(dict(params))[:80]) from None
 
 
-def _cell_key(prompt: Any, model: str, options: Options) -> str:
+def cell_key(prompt: Any, model: str, options: Options) -> str:
     """Identifies the cell on a tape: what was typed, before values went in."""
     typed = "\x1f".join([str(prompt), model, options.system or "", options.format, str(options.schema), str(len(options.history))])
     return hashlib.sha256(typed.encode("utf-8", "surrogatepass")).hexdigest()[:16]

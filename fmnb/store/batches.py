@@ -18,35 +18,40 @@ from .db import database
 Place = tuple[int, int, int]  # row, model, sample
 _AT_ONCE = 500
 _COLUMNS = (
-    "run, key, asked, model, text, data, error, finish, seconds, first_token_seconds,"
+    "run, parent, key, asked, model, text, data, error, finish, seconds, first_token_seconds,"
     " input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, source"
 )
 
 
-def write(batch: str, runs: Sequence[Sequence[Event]], places: Iterable[tuple[Place, str]], notebook: str = "") -> None:
-    """Write finished runs, each as its events from Started to its end, and the places they answer. On disk when this returns."""
-    rows, events = [], []
-    for run in runs:
-        fold = Fold()
-        for e in run:
-            fold.add(e)
-        start, r = run[0], fold.response()
-        assert isinstance(start, Started)
-        row = {**log.began(start, notebook), **log.ended(r, run[-1].at)}
-        row["request"] = None  # it is in the first event
-        row["data"] = None if r.data is None else json.dumps(r.data, ensure_ascii=False)
-        rows.append(tuple(row.values()))
-        names = tuple(row)
-        events += [(e.run, e.n, json.dumps(media.light(e), ensure_ascii=False, separators=(",", ":"))) for e in run]
+def columns(run: Sequence[Event], notebook: str = "") -> dict[str, Any]:
+    """A finished run as the columns of its row in the log, error and data as they are."""
+    fold = Fold()
+    for e in run:
+        fold.add(e)
+    start, r = run[0], fold.response()
+    assert isinstance(start, Started)
+    row = {**log.began(start, notebook), **log.ended(r, run[-1].at)}
+    return row | {"request": None, "error": r.error, "data": r.data}  # the request is in the first event
+
+
+def write(batch: str, runs: Sequence[tuple[dict[str, Any], Sequence[Event]]], places: Iterable[tuple[Place, str]]) -> None:
+    """Write finished runs, each as its columns and events, and the places they answer. On disk when this returns."""
+    rows = [tuple({**c, "error": _json(c["error"]), "data": _json(c["data"])}.values()) for c, _ in runs]
+    events = [(e.run, e.n, json.dumps(media.light(e), ensure_ascii=False, separators=(",", ":"))) for _, run in runs for e in run]
     with database().write() as db:
         if rows:
+            names = tuple(runs[0][0])
             db.executemany(f"INSERT OR REPLACE INTO runs({', '.join(names)}) VALUES ({','.join('?' * len(names))})", rows)
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", events)
-            for run in runs:
-                media.keep(db, run[0].run, run)
+            for c, run in runs:
+                media.keep(db, c["run"], run)
         db.executemany("INSERT OR REPLACE INTO batch_rows VALUES (?,?,?,?,?)", [(batch, *place, run) for place, run in places])
     if rows:
         log.sweep()
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def known(keys: Sequence[str]) -> dict[str, dict[str, Any]]:

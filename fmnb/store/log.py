@@ -178,7 +178,7 @@ def began(start: Started, notebook: str) -> dict[str, Any]:
         "started": start.at,
         "prompt": prompt_text(request),
         "text": "",
-        "request": json.dumps(to_dict(request), ensure_ascii=False) if request else None,
+        "request": json.dumps(to_dict(request), ensure_ascii=False) if request and start.kind != "row" else None,
         "key": start.meta.get("key") or (request.key() if request else None),
         "notebook": notebook,
         "kernel": str(os.getpid()),

@@ -1,0 +1,180 @@
+"""A row and a template become calls: what is the same for all rows is prepared once.
+
+A column's name in the template is that row's value; notebook names are there too. `row` is
+the whole row, for names that are no Python names; an empty cell inserts nothing.
+"""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import _template
+from ..errors import PromptError, UsageError
+from ..events import new_run
+from ..pipeline import Call, key_of
+from ..preparing import Asked, Options, attached, cell_key, prepare, writable
+from ..prompts import Prompt, Rendered, names, render
+from ..schema_text import SchemaSpec
+from ..types import Message, Text, message
+from .tables import Row, missing
+
+ROW, NOTEBOOK = "row", "notebook"  # what the whole row and the notebook's names are called in a template
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How rows become calls. `columns` are those that must be taken from the table, in this order."""
+
+    prompt: str
+    system: str | None
+    columns: tuple[str, ...]
+    bases: tuple[Asked, ...]  # one a model
+    samples: int
+    whole: bool  # the template says `row`
+    around: Mapping[str, Any]  # the notebook's names that the template uses
+    options: Options  # with what is attached row by row
+    suffixes: tuple[str, ...]  # what decides a model's answers beside the request
+
+    @property
+    def spec(self) -> SchemaSpec | None:
+        """The schema, if answers are structured."""
+        return self.bases[0].spec
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models as they were asked for."""
+        return tuple(b.call.target.asked for b in self.bases)
+
+    def calls(self, values: Row, number: int, parent: str = "") -> list[tuple[str, Call]]:
+        """The calls of one row, model after model with their samples, each after its key: what decides its answer.
+
+        Raises PromptError when the template cannot be filled from this row.
+        """
+        scope = {**self.around, **self._scope(values)}
+        parts = render(self.prompt, scope).parts
+        before = () if self.system is None else (writable(message("system", render(self.system, scope).text)),)
+        made = []
+        for base, suffix in zip(self.bases, self.suffixes, strict=True):
+            asked = base.call.request
+            lead = (
+                attached(replace(self.options, values=scope), base.call.target.local)
+                if self.options.attach
+                else asked.messages[-1].parts[:-1]
+            )
+            messages = (*before, *asked.messages[:-1], writable(Message("user", (*lead, *parts))))
+            for sample in range(self.samples):
+                request = replace(asked, messages=messages, sample=sample)
+                key = request.key()
+                meta = {"row": number, "key": key + suffix}
+                made.append((key + suffix, replace(base.call, request=request, parent=parent, meta=meta, run=new_run())))
+        return made
+
+    def _scope(self, values: Row) -> dict[str, Any]:
+        found = {n: "" if missing(v) else v for n, v in zip(self.columns, values, strict=True)}
+        if self.whole:
+            found[ROW] = dict(found)
+        return found
+
+
+def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Sequence[str], samples: int = 1) -> Rows:
+    """What is the same for all rows. Nothing is sent.
+
+    Raises UsageError where a name is both a column and the notebook's, where no column is
+    used, PromptError for a name that is neither, and whatever `prepare` refuses.
+    """
+    if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
+        raise UsageError("samples is a whole number from 1 on", seen=repr(samples))
+    if not isinstance(prompt, (str, Prompt)):
+        raise UsageError("A prompt over a table is text", seen=type(prompt).__name__, todo="Pass a str or an fm.Prompt.")
+    if not str(prompt).strip() and not options.attach:
+        raise UsageError("The prompt is empty", todo="Write what you want to ask about each row.")
+    system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
+    if system is not None and not isinstance(system, str):
+        raise UsageError("system is text", seen=type(system).__name__)
+    values: Mapping[str, Any] = options.values or {}
+    used = names(prompt) | (names(system) if system else set())
+    attach = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
+    by_row = [a for a in attach if isinstance(a, str) and a in columns]
+    wanted = [c for c in columns if c in used or c in by_row]
+    if clash := [c for c in wanted if c in values and c in used]:
+        name = clash[0]
+        raise UsageError(
+            f"{name!r} is a column and a name of the notebook",
+            todo=f"Write {{{{ {ROW}[{name!r}] }}}} for the column, or {{{{ {NOTEBOOK}[{name!r}] }}}} for the notebook's.",
+        )
+    whole = ROW in used and ROW not in columns and ROW not in values
+    around = {n: values[n] for n in used if n in values and n not in columns}
+    if NOTEBOOK in used and NOTEBOOK not in columns and NOTEBOOK not in values:
+        around[NOTEBOOK] = dict(values)
+    _check_names(str(prompt), used - set(columns) - set(around) - ({ROW} if whole else set()), [*columns, *values])
+    if not wanted and not whole:
+        raise UsageError(
+            "The prompt uses no column of the table, so every row would ask the same",
+            seen=", ".join(columns[:8]) + (", ..." if len(columns) > 8 else ""),
+            todo=f"Insert one: {{{{ {next((c for c in columns if c.isidentifier()), ROW)} }}}}.",
+        )
+    plain = replace(options, system=None, values=dict(values), attach=() if by_row else options.attach)
+    cell = replace(options, system=system)
+    bases = []
+    for m in models or (None,):
+        asked = prepare(Rendered((Text("-"),)), m, plain)
+        asked.call = replace(asked.call, cell=cell_key(prompt, asked.call.target.name, cell))
+        bases.append(asked)
+    asked_for = [b.call.target.asked for b in bases]
+    if twice := next((m for m in asked_for if asked_for.count(m) > 1), ""):
+        raise UsageError("A model is named twice", seen=twice)
+    return Rows(
+        prompt=str(prompt),
+        system=system,
+        columns=tuple(columns) if whole else tuple(wanted),
+        bases=tuple(bases),
+        samples=samples,
+        whole=whole,
+        around=around,
+        options=replace(plain, attach=tuple(attach) if by_row else ()),
+        suffixes=tuple(_suffix(b.call, m, values) for b, m in zip(bases, models or (None,), strict=True)),
+    )
+
+
+def _suffix(call: Call, model: Any, values: Mapping[str, Any]) -> str:
+    """What decides an answer beside the request: which file weights on this machine are, what an object of the notebook is."""
+    if not call.target.known:
+        thing = values.get(model, model) if isinstance(model, str) else model
+        try:
+            about = inspect.getsource(thing)
+        except (TypeError, OSError):
+            about = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
+        return f":{hashlib.sha256(about.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+    if call.tape is not None or call.tape_only:
+        return ""  # a replay needs no model
+    return key_of(call)[len(call.request.key()) :]
+
+
+def _check_names(text: str, odd: set[str], known: Sequence[str]) -> None:
+    """An undefined name would fail in every row: it fails before the first."""
+    odd = {n for n in odd if not hasattr(builtins, n) and n != "schema"}
+    for name in sorted(odd):
+        for node in _expressions(_template.parse(text)):
+            if name in _template.names_of(node):
+                raise _template.undefined(name, node, dict.fromkeys(known))
+    if odd:
+        raise PromptError("The system prompt uses a name that is not defined", seen=min(odd), todo=f"Columns: {', '.join(known[:8])}.")
+
+
+def _expressions(nodes: Sequence[Any]) -> list[Any]:
+    found: list[Any] = []
+    for node in nodes:
+        if isinstance(node, _template.Expression):
+            found.append(node)
+        elif isinstance(node, _template.If):
+            for test, body in node.branches:
+                found += ([test] if test else []) + _expressions(body)
+        elif isinstance(node, _template.For):
+            found += [node.items, *_expressions(node.body), *_expressions(node.otherwise)]
+    return found

@@ -1,0 +1,502 @@
+"""A prompt over a table: every row asked once, its answer written down before it is shown, found again when the batch goes on.
+
+rows ─ key ─► answered before? ─ no ─► flow ─► events ─► log, in groups ─► Answer ─► the table with columns
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .._loop import drain, loop
+from ..config import held
+from ..errors import FmnbError, Interrupted, PromptError, StoreError, UsageError, error_from_dict
+from ..events import Cancelled, Event, Failed, Finished, Logprobs, Notice, Progress, Sink, Stamper, Started, emit, new_run
+from ..guard import pace
+from ..guard.purse import Purse
+from ..performing import patient, tick
+from ..pipeline import Caps
+from ..preparing import options_from
+from ..schema_text import SchemaSpec
+from ..session import session
+from ..store import batches, log
+from ..store.batches import Place
+from .answers import Answer, added, answer
+from .flow import Feed, Flow, Item
+from .rows import Rows, rows_of
+from .summary import Summary, Tally
+from .tables import Table, table_of
+
+PREVIEW = 8  # rows whose events the views see
+_CHUNK = 200  # rows looked up in the log together
+_AHEAD = 256  # calls that wait in a feed
+_BACKLOG = 5_000  # calls of a slow model that wait while a fast one goes on
+_OFTEN = 0.1  # seconds between two words on how far it is
+_DOWN = 8  # rows in a row that a service fails before it counts as down
+
+# Failures that would come again: the row keeps its error when the batch is run again.
+FOR_GOOD = ("BadRequestError", "ContextTooLongError", "ContentFilterError", "SchemaMismatchError", "EmptyAnswerError", "PromptError")
+# Failures that every further row would have too: the model is not asked any more.
+FOR_ALL = (
+    *("KeyMissingError", "KeyRefusedError", "UnknownModelError", "EndedServiceError", "NotPulledError", "CannotFitError", "DownloadError"),
+    *("MissingPackageError", "LockedError", "SettingsError", "BudgetError", "ReplayMissError", "TLSError", "ModelError"),
+)
+_PASSING = ("ConnectionFailedError", "ServerError", "CallTimeoutError", "RateLimitError")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a batch gave. `run` is the id above all rows; `answers` are in the order of row, model, sample."""
+
+    run: str
+    models: tuple[str, ...]
+    samples: int
+    rows: int
+    answers: Sequence[Answer]
+    summary: Summary
+    spec: SchemaSpec | None = field(default=None, repr=False)
+    table: Table | None = field(default=None, repr=False)
+    changed: tuple[str, ...] = ()  # columns that got a suffix
+
+    def result(self, over: Any = None) -> Any:
+        """The table with the answers' columns, of the kind that went in.
+
+        A batch that was reopened does not hold the table: give it as `over`, or get the
+        answers' columns alone, as a list of dicts.
+        """
+        table = self.table if over is None else table_of(over)
+        if table is None:
+            table = table_of([{"row": n} for n in range(self.rows)])
+        elif table.count != self.rows:
+            raise UsageError("The table has other rows than the batch", seen=f"{table.count} and {self.rows}")
+        return table.add(added(table, self.answers, self.models, self.samples, self.spec)[0])
+
+    def __repr__(self) -> str:
+        return f"Batch({self.run!r}: {self.summary})"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a user may say about how a batch runs."""
+
+    head: int | None = None
+    budget: float | None = None
+    rpm: float | None = None
+    tpm: float | None = None
+    concurrency: int | None = None
+    retry_errors: bool = False
+    fail_fast: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least, whole in (
+            *(("head", 1, True), ("budget", 0, False), ("rpm", 0, False), ("tpm", 0, False), ("concurrency", 1, True)),
+        ):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value and value < 1e15
+            if not number or (whole and value != int(value)) or value < least or (least == 0 and name != "budget" and value == 0):
+                raise UsageError(f"{name} is a {'whole ' if whole else ''}number{' from 1 on' if least else ' above 0'}", seen=repr(value))
+
+
+def batch(
+    prompt: Any,
+    over: Any,
+    models: Any = None,
+    *,
+    samples: int = 1,
+    head: int | None = None,
+    budget: float | None = None,
+    yes: bool = False,
+    rpm: float | None = None,
+    tpm: float | None = None,
+    concurrency: int | None = None,
+    retry_errors: bool = False,
+    fail_fast: bool = False,
+    sinks: Sequence[Sink] = (),
+    **options: Any,
+) -> Batch:
+    """Ask the models about every row of a table.
+
+    `models` is a name, a list of names or objects, or None for the model in force. Raises
+    Interrupted when stopped, BudgetError at the budget, the error of a model that cannot be
+    asked at all; what was answered until then is in the log, and the same call goes on from
+    there. A row that fails has its error in its Answer.
+
+    >>> b = batch("say {{ word }}", [{"word": "hi"}, {"word": "ho"}], "echo:")
+    >>> [a.text for a in b.answers]
+    ['say hi', 'say ho']
+    """
+    limits = Limits(head, budget, rpm, tpm, concurrency, retry_errors, fail_fast)
+    table = table_of(over)
+    if head is not None:
+        table = table.head(head)
+    listed = list(models) if isinstance(models, (list, tuple)) else [models]
+    with held():
+        rows = rows_of(prompt, listed, options_from(options), table.columns, samples)
+        return Job(rows, table, limits, sinks).go()
+
+
+class Job:
+    """One batch while it runs."""
+
+    def __init__(self, rows: Rows, table: Table, limits: Limits, sinks: Sequence[Sink] = ()):
+        self.rows, self.table, self.limits = rows, table, limits
+        self.models, self.samples = rows.models, rows.samples
+        self.asked = table.count * len(self.models) * self.samples
+        self.answers: dict[int, Answer] = {}
+        self.tally = Tally()
+        self.stamp = Stamper(new_run())
+        self.listeners = session.listeners(*sinks, ticks=True)
+        self.feeds = [Feed(limits.concurrency) for _ in self.models]
+        self.pending: dict[str, Item] = {}
+        self.gone: dict[int, FmnbError] = {}  # models that cannot be asked
+        self.down = [0] * len(self.models)
+        self.shown = 0
+        self.began = time.monotonic()
+        self.said = 0.0
+        self.durable = log.enabled()
+        self.kept: dict[str, dict[str, Any]] = {}  # where there is no log: answers of this run by key
+        self.fatal: BaseException | None = None
+
+    def go(self) -> Batch:
+        """Run to the end."""
+        caps = Caps(
+            pace.Rate(self.limits.rpm) if self.limits.rpm else None,
+            pace.Rate(self.limits.tpm) if self.limits.tpm else None,
+            None if self.limits.budget is None else Purse(self.limits.budget),
+        )
+        flow = Flow(self.feeds, caps)
+        self._emit(
+            Started(
+                kind="batch",
+                model=", ".join(self.models),
+                where=", ".join(dict.fromkeys(b.call.target.where for b in self.rows.bases)),
+                meta={
+                    "asked": ", ".join(self.models),
+                    "models": list(self.models),
+                    "samples": self.samples,
+                    "rows": self.table.count,
+                    "calls": self.asked,
+                    "prompt": self.rows.prompt,
+                    "schema": self.rows.spec.schema if self.rows.spec else None,
+                    "logprobs": any(b.call.request.logprobs is not None for b in self.rows.bases),
+                },
+            )
+        )
+        source = self._source()
+        items = None
+        try:
+            more = self._fill(source, {})
+            items = drain(flow.run(), self._idle)
+            for _ in items:
+                settled = self._take(flow)
+                if self.fatal is not None:
+                    break
+                if more:
+                    more = self._fill(source, settled)
+                else:
+                    for m, n in settled.items():
+                        self.feeds[m].put((), settled=n)
+                self._say()
+        except (KeyboardInterrupt, CancelledError):
+            with patient():
+                if items is not None:
+                    items.close()  # type: ignore[attr-defined]
+                self._take(flow)
+                self._emit(Cancelled())
+            raise Interrupted(None, self.stamp.run, kept=self._kept()) from None
+        except BaseException as e:
+            self.fatal = e
+        finally:
+            if items is not None:
+                items.close()  # type: ignore[attr-defined]
+        self._take(flow)
+        return self._end()
+
+    # ── what is to be asked
+
+    def _source(self) -> Iterator[list[Item]]:
+        """Calls that must be made, a chunk of rows at a time; rows answered before are taken from the log."""
+        chunk: list[tuple[str, Place, Any]] = []
+        for number, values in enumerate(self.table.take(self.rows.columns)):
+            try:
+                made = self.rows.calls(values, number, self.stamp.run)
+            except PromptError as e:
+                self._refuse(number, e)
+                continue
+            for n, (key, call) in enumerate(made):
+                chunk.append((key, (number, n // self.samples, n % self.samples), call))
+            if (number + 1) % _CHUNK == 0:
+                yield self._new(chunk)
+                chunk = []
+        yield self._new(chunk)
+
+    def _new(self, chunk: list[tuple[str, Place, Any]]) -> list[Item]:
+        reuse = chunk and chunk[0][2].use_cache and chunk[0][2].tape is None
+        known: dict[str, dict[str, Any]] = {}
+        if self.durable:
+            known = batches.known([key for key, _, _ in chunk])
+        items, places = [], []
+        for key, place, call in chunk:
+            found = known.get(key) or self.kept.get(key)
+            ours = found is not None and found.get("parent") == self.stamp.run
+            if found is not None and (ours or (reuse and self._good(found))):
+                self._answered(place, found, reused=not ours, first=False)
+                places.append((place, found["run"]))
+            elif key in self.pending:
+                self.pending[key].places.append(place)
+            elif place[1] not in self.gone:
+                self.pending[key] = item = Item(key, place[1], call, [place])
+                items.append(item)
+        if places and self.durable:
+            self._write([], places)
+        return items
+
+    def _good(self, found: dict[str, Any]) -> bool:
+        """Whether an earlier run's answer stands."""
+        error = found["error"]
+        return error is None or (error.get("kind") in FOR_GOOD and not self.limits.retry_errors)
+
+    def _fill(self, source: Iterator[list[Item]], settled: dict[int, int]) -> bool:
+        """Give the feeds more to do; False when there is nothing more."""
+        fresh: list[list[Item]] = [[] for _ in self.feeds]
+        more = True
+        while more and self._hungry(fresh):
+            some = next(source, None)
+            more = some is not None
+            for item in some or ():
+                fresh[item.model].append(item)
+            self._say()
+        for m, feed in enumerate(self.feeds):
+            if fresh[m] or not more or settled.get(m):
+                feed.put(fresh[m], closed=not more, settled=settled.get(m, 0))
+        return more
+
+    def _hungry(self, fresh: list[list[Item]]) -> bool:
+        lengths = [len(f.waiting) + len(new) for f, new in zip(self.feeds, fresh, strict=True)]
+        lengths = [n for m, n in enumerate(lengths) if m not in self.gone]
+        return bool(lengths) and min(lengths) < _AHEAD and max(lengths) < _BACKLOG
+
+    # ── what has come
+
+    def _take(self, flow: Flow) -> dict[int, int]:
+        """Write down what has ended, then show it. How many of each model."""
+        while flow.told:
+            self._show([flow.told.popleft()])
+        ended: list[tuple[Item, list[Event]]] = []
+        while flow.ended:
+            ended.append(flow.ended.popleft())
+        if not ended:
+            return {}
+        runs, places = [], []
+        settled: dict[int, int] = {}
+        for item, events in ended:
+            columns = batches.columns(events, session.notebook)
+            runs.append((columns, events))
+            settled[item.model] = settled.get(item.model, 0) + 1
+            if not self._is_for_all(item, columns["error"]):
+                places += [(place, columns["run"]) for place in item.places]
+        self._write(runs, places)
+        for (item, events), (columns, _) in zip(ended, runs, strict=True):
+            self.pending.pop(item.key, None)
+            if not self.durable:
+                self.kept[item.key] = columns
+            error = columns["error"]
+            if not self._is_for_all(item, error):
+                logprobs = tuple(t for e in events if isinstance(e, Logprobs) for t in e.tokens)
+                extra = events[-1].extra if isinstance(events[-1], Finished) else {}
+                for n, place in enumerate(item.places):
+                    self._answered(place, columns, reused=False, first=n == 0, logprobs=logprobs, extra=extra)
+            self._judge(item, error)
+            if self.shown < PREVIEW:
+                self.shown += 1
+                self._show(events)
+        return settled
+
+    def _write(self, runs: list[Any], places: list[tuple[Place, str]]) -> None:
+        if not self.durable:
+            return
+        try:
+            batches.write(self.stamp.run, runs, places)
+        except StoreError as e:
+            self.durable = False
+            _unwritten.append((self.stamp.run, runs, places))
+            e.todo = f"{e.todo} Then run this again: {self._kept()}."
+            self.fatal = self.fatal or e
+
+    def _is_for_all(self, item: Item, error: dict[str, Any] | None) -> bool:
+        return error is not None and (
+            error.get("kind") in FOR_ALL or self._no_credit(error) or item.model in self.gone and error.get("kind") in _PASSING
+        )
+
+    def _no_credit(self, error: dict[str, Any]) -> bool:
+        return error.get("kind") == "RateLimitError" and "no credit" in str(error.get("what"))
+
+    def _judge(self, item: Item, error: dict[str, Any] | None) -> None:
+        """Whether this model can be asked on, and whether the batch goes on."""
+        m = item.model
+        if error is None:
+            self.down[m] = 0
+            return
+        if self.limits.fail_fast:
+            self.fatal = self.fatal or self._raised(error)
+        if error.get("kind") in _PASSING:
+            self.down[m] += 1
+        if m not in self.gone and (self._is_for_all(item, error) or self.down[m] >= max(_DOWN, self.feeds[m].limit())):
+            self.gone[m] = self._raised(error)
+            loop().call_soon_threadsafe(self.feeds[m].stop)
+            if len(self.gone) == len(self.models):
+                self.fatal = self.fatal or self.gone[m]
+
+    def _raised(self, error: dict[str, Any]) -> FmnbError:
+        return error_from_dict(error)
+
+    def _refuse(self, number: int, e: PromptError) -> None:
+        """A row from which the prompt cannot be filled: its error, without a call."""
+        if self.limits.fail_fast:
+            raise e
+        for m in range(len(self.models)):
+            base = self.rows.bases[m].call
+            for s in range(self.samples):
+                stamp = Stamper(new_run())
+                start = Started(
+                    kind="row",
+                    model=base.request.model,
+                    where=base.target.where,
+                    parent=self.stamp.run,
+                    meta={"asked": base.target.asked, "row": number},
+                )
+                events = [stamp(start), stamp(Failed(error=e.to_dict()))]
+                columns = batches.columns(events, session.notebook)
+                self._write([(columns, events)], [((number, m, s), stamp.run)])
+                self._answered((number, m, s), columns, reused=False)
+
+    def _answered(
+        self, place: Place, columns: dict[str, Any], *, reused: bool, first: bool = True, logprobs: Any = (), extra: Any = None
+    ) -> None:
+        row, m, s = place
+        a = answer(row, self.models[m], s, columns)
+        if reused:
+            a = replace(a, source="cached" if a.source == "live" else a.source)
+        if logprobs or extra:
+            a = replace(a, logprobs=logprobs, extra=extra or {})
+        self.answers[(row * len(self.models) + m) * self.samples + s] = a
+        self.tally.add(a, reused=reused, first=first)
+
+    # ── what is said
+
+    def _emit(self, event: Event) -> None:
+        emit(self.stamp(event), self.listeners)
+
+    def _show(self, events: Sequence[Event]) -> None:
+        """A row's events go to the views alone: the log has them, and a sidebar does not want thousands."""
+        for sink in [s for s in self.listeners if not isinstance(s, log.LogSink) and s not in session.ears]:
+            for event in events:
+                emit(event, [sink])
+
+    def _say(self) -> None:
+        now = time.monotonic()
+        if now - self.said < _OFTEN:
+            return
+        self.said = now
+        done = self.tally.answered + self.tally.failed
+        event = self.stamp(Progress(stage="rows", done=done, total=self.asked, unit="rows", note=self._note(now)))
+        self._show([event])
+        for ear in session.ears:
+            emit(event, [ear])
+
+    def _note(self, now: float) -> str:
+        t = self.tally
+        fresh, seconds = t.answered + t.failed - t.reused, max(now - self.began, 1e-6)
+        rate = fresh / seconds
+        left = self.asked - t.answered - t.failed
+        parts = []
+        if fresh and rate:
+            parts.append(f"{rate:,.0f}/s" if rate >= 2 else f"{rate * 60:,.0f}/min")
+            parts.append(f"{_long(left / rate)} left")
+        parts.append("price unknown" if t.unpriced and not t.cost else f"${t.cost:,.4f}")
+        if t.reused:
+            parts.append(f"{t.reused:,} from before")
+        parts.append(f"{t.failed:,} failed" if t.failed else "no errors")
+        parts.append(f"{sum(f.open for f in self.feeds)} at once")
+        return " · ".join(parts)
+
+    def _idle(self) -> None:
+        tick(self.listeners)
+        self._say()
+
+    def _kept(self) -> str:
+        done = self.tally.answered
+        return f"{done:,} of {self.asked:,} answers are kept and are not paid again" if self.durable or done else "nothing had arrived"
+
+    # ── the end
+
+    def _end(self) -> Batch:
+        summary = self.tally.summary(self.table.count, self.asked, time.monotonic() - self.began)
+        if self.fatal is not None:
+            e = self.fatal
+            if isinstance(e, FmnbError):
+                e.run = self.stamp.run
+                if self.tally.answered:
+                    e.todo = f"{e.todo} {self._kept()[0].upper()}{self._kept()[1:]}: run the same again to go on.".strip()
+                self._emit(Failed(error=e.to_dict()))
+            else:
+                self._emit(Failed(error={"kind": type(e).__name__, "what": f"A bug in fmnb: {type(e).__name__}: {e}"}))
+            raise e
+        for place in range(self.asked):
+            if place not in self.answers:
+                row, rest = divmod(place, len(self.models) * self.samples)
+                m, s = divmod(rest, self.samples)
+                error = self.gone[m].to_dict() if m in self.gone else None
+                self.answers[place] = Answer(row, self.models[m], s, error=error)
+        answers = [self.answers[i] for i in range(self.asked)]
+        columns, changed = added(self.table, answers, self.models, self.samples, self.rows.spec)
+        if changed:
+            self._emit(Notice(kind="note", text=_suffixed(changed)))
+        self._emit(Finished(extra=summary.to_dict()))
+        return Batch(
+            self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table, tuple(changed)
+        )
+
+
+def _suffixed(changed: Sequence[str]) -> str:
+    names = ", ".join(changed)
+    return f"the table has {names} already: the answers' {'column is' if len(changed) == 1 else 'columns are'} called {', '.join(n + '_fm' for n in changed)}"
+
+
+def _long(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+_unwritten: deque[tuple[str, list[Any], list[tuple[Place, str]]]] = deque(maxlen=10_000)  # paid answers that the disk did not take
+
+
+def reopen(run: str) -> Batch:
+    """A batch from the log alone; no model is called. UsageError when it is no batch's run.
+
+    >>> b = batch("{{ w }}", [{"w": "hi"}], "echo:")
+    >>> reopen(b.run).answers[0].text
+    'hi'
+    """
+    start = log.events_of(run)[0]
+    if not isinstance(start, Started) or start.kind != "batch":
+        raise UsageError("That run is no batch", seen=run, todo="`%fm log` lists runs; a batch's says so.")
+    meta = start.meta
+    models, samples, rows = tuple(meta["models"]), int(meta["samples"]), int(meta["rows"])
+    tally, found = Tally(), {}
+    for (row, m, s), columns in batches.of(run):
+        a = answer(row, models[m], s, columns)
+        found[(row * len(models) + m) * samples + s] = a
+        tally.add(a, reused=columns["parent"] != run)
+    asked = rows * len(models) * samples
+    places = ((i, *divmod(i, len(models) * samples)) for i in range(asked))
+    answers = [found.get(i) or Answer(row, models[rest // samples], rest % samples) for i, row, rest in places]
+    spec = SchemaSpec(meta["schema"]) if meta.get("schema") else None
+    return Batch(run, models, samples, rows, answers, tally.summary(rows, asked, 0.0), spec)

@@ -1,0 +1,119 @@
+"""What came of a batch in a few lines: how many rows, from where, what failed and why, money, time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .answers import Answer
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why some rows failed: the error's kind, its words, how many, and the first of them."""
+
+    kind: str
+    what: str
+    count: int
+    row: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`rows` of the table, `asked` calls in all, `answered` of them, `reused` from an earlier run of this batch.
+
+    `cost` is US dollars of what was paid now, None where a price is unknown; `seconds` the whole time.
+    """
+
+    rows: int
+    asked: int
+    answered: int
+    reused: int
+    failed: int
+    missing: int
+    cost: float | None
+    seconds: float
+    input_tokens: int
+    output_tokens: int
+    causes: tuple[Cause, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def __str__(self) -> str:
+        head = f"{self.answered:,} of {self.asked:,} answered" + (f", {self.reused:,} of them before" if self.reused else "")
+        tail = [f"{_seconds(self.seconds)}", "price unknown" if self.cost is None else f"${self.cost:.4f}" if self.cost else "$0.00"]
+        lines = [
+            ", ".join(
+                [head, *([f"{self.failed:,} failed"] if self.failed else []), *([f"{self.missing:,} not asked"] if self.missing else [])]
+            )
+        ]
+        lines[0] += "; " + ", ".join(tail)
+        lines += [f"{c.count:,} × {c.what} (first in row {c.row})" for c in self.causes]
+        return "\n".join([*lines, *self.notes])
+
+    __repr__ = __str__
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form, as the batch's last event keeps it."""
+        out = {n: getattr(self, n) for n in ("rows", "asked", "answered", "reused", "failed", "missing", "cost", "seconds")}
+        return out | {"causes": [[c.kind, c.what, c.count, c.row] for c in self.causes]}
+
+
+def _seconds(s: float) -> str:
+    """A time as people say it.
+
+    >>> _seconds(0.31), _seconds(75), _seconds(7300)
+    ('0.3 s', '1 min 15 s', '2 h 1 min')
+    """
+    if s < 60:
+        return f"{s:.1f} s"
+    if s < 3600:
+        return f"{int(s // 60)} min {int(s % 60)} s"
+    return f"{int(s // 3600)} h {int(s % 3600 // 60)} min"
+
+
+class Tally:
+    """Counts answers as they come."""
+
+    def __init__(self) -> None:
+        self.answered = self.reused = self.failed = 0
+        self.cost = 0.0
+        self.unpriced = 0
+        self.input_tokens = self.output_tokens = 0
+        self.causes: dict[tuple[str, str], list[int]] = {}
+
+    def add(self, a: Answer, *, reused: bool, first: bool = True) -> None:
+        """Count one; `first` unless another row of this run asked the same."""
+        if a.error is not None:
+            self.failed += 1
+            cause = self.causes.setdefault((str(a.error.get("kind", "")), str(a.error.get("what", ""))), [0, a.row])
+            cause[0] += 1
+            cause[1] = min(cause[1], a.row)
+        else:
+            self.answered += 1
+            self.reused += reused
+        if reused or not first:
+            return
+        if a.cost is None and (a.error is None or a.input_tokens is not None):
+            self.unpriced += 1
+        self.cost += a.cost or 0.0
+        self.input_tokens += a.input_tokens or 0
+        self.output_tokens += a.output_tokens or 0
+
+    def summary(self, rows: int, asked: int, seconds: float, notes: Iterable[str] = ()) -> Summary:
+        """What has been counted, as a Summary."""
+        causes = sorted((Cause(kind, what, n, row) for (kind, what), (n, row) in self.causes.items()), key=lambda c: -c.count)
+        return Summary(
+            rows=rows,
+            asked=asked,
+            answered=self.answered,
+            reused=self.reused,
+            failed=self.failed,
+            missing=asked - self.answered - self.failed,
+            cost=None if self.unpriced else self.cost,
+            seconds=seconds,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            causes=tuple(causes),
+            notes=tuple(notes),
+        )
