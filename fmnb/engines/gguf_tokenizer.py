@@ -6,6 +6,7 @@ takes a fraction of a second where a generic conversion takes many.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -168,6 +169,19 @@ def render(template: str, messages: list[dict[str, Any]], names: dict[str, Any])
     values and changes nothing. Raises BadRequestError when it refuses the conversation.
     """
     require("jinja2", "torch", "to fill a chat template")
+    from jinja2 import TemplateError
+
+    try:
+        return str(_compiled(template).render(messages=messages, add_generation_prompt=True, **names))
+    except TemplateError as e:
+        raise BadRequestError(
+            "The model's chat template refused the conversation", seen=str(e), todo="Check the order and kinds of messages."
+        ) from None
+
+
+@functools.lru_cache(8)
+def _compiled(template: str) -> Any:
+    """The template ready to be filled, kept: a table's rows all fill the same one."""
     from datetime import datetime
 
     from jinja2 import TemplateError
@@ -180,12 +194,7 @@ def render(template: str, messages: list[dict[str, Any]], names: dict[str, Any])
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = refuse
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    try:
-        return environment.from_string(template).render(messages=messages, add_generation_prompt=True, **names)
-    except TemplateError as e:
-        raise BadRequestError(
-            "The model's chat template refused the conversation", seen=str(e), todo="Check the order and kinds of messages."
-        ) from None
+    return environment.from_string(template)
 
 
 def _to_json(value: Any, indent: int | None = None) -> str:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class _Layer:
+class Layer:
+    """The weights of one layer."""
+
     norm: Tensor
     qkv: Linear
     out: Linear
@@ -105,7 +107,7 @@ class Llama:
         for i in range(s.layers):
             b = f"blk.{i}."
             self.layers.append(
-                _Layer(
+                Layer(
                     self._norm_weight(weights.floats(b + "attn_norm.weight")),
                     linear([b + "attn_q", b + "attn_k", b + "attn_v"], ("attn_q", "attn_k")),
                     linear([b + "attn_output"]),
@@ -173,8 +175,7 @@ class Llama:
 
         Gives the last token's logits, in 32-bit floats.
         """
-        import torch
-        from torch.nn.functional import gelu, scaled_dot_product_attention, silu
+        from torch.nn.functional import scaled_dot_product_attention
 
         s = self.shape
         n, end, groups, size, fold = len(ids), at + len(ids), s.groups, s.head, s.heads // s.groups
@@ -183,25 +184,15 @@ class Llama:
             self._positions(min(s.context, max(end, 2 * self._known)))
         angles = [(cos[at:end], sin[at:end]) for cos, sin in zip(self._cos, self._sin, strict=True)]
         dense = n >= MANY and end >= LONG  # by the prompt alone, so that the same prompt gets the same answer
-        turned = s.heads + groups
         seen = cache.kv[:, :end]
         places = cache.kv[:, at:end].unbind(0)
         keys = seen[:, :, :groups].transpose(1, 2).unsqueeze(1).unbind(0)  # [1, groups, end, head]
         values = seen[:, :, groups:].transpose(1, 2).unsqueeze(1).unbind(0)
         masks = [self._mask(n, at, end, window).repeat_interleave(fold, 0) for window in (0, s.window)[: len(angles)]] if n > 1 else []
-        h = self.table(ids).float()  # the sum over the layers keeps 32 bits, or small parts of it get lost
-        if s.enlarge != 1:
-            h.mul_(self._enlarge)
+        h = self.embedded(ids)
         for i, layer in enumerate(self.layers):
             local = int(bool(s.window and s.local[i]))
-            cos, sin = angles[local]
-            z = layer.qkv(self._normed(h, layer.norm), dense).view(n, turned + groups, size)
-            if layer.q_norm is not None and layer.k_norm is not None:
-                z[:, : s.heads] = torch.rms_norm(z[:, : s.heads], (size,), layer.q_norm, s.epsilon)
-                z[:, s.heads : turned] = torch.rms_norm(z[:, s.heads : turned], (size,), layer.k_norm, s.epsilon)
-            t = z[:, :turned]
-            half = torch.roll(t, size // 2, -1)
-            t.mul_(cos).addcmul_(half, sin)
+            z = self.before(layer, h, *angles[local], dense)
             places[i].copy_(z[:, s.heads :])
             q, k, v = z[:, : s.heads], keys[i], values[i]
             if n == 1:
@@ -212,13 +203,51 @@ class Llama:
                 q = q.view(n, groups, fold, size).transpose(0, 1).reshape(1, groups, n * fold, size)
                 a = scaled_dot_product_attention(q, k, v, attn_mask=masks[local], scale=s.scale)
                 a = a.view(groups, n, fold * size).transpose(0, 1).reshape(n, -1)
-            a = layer.out(a, dense)
-            h.add_(a if layer.after is None else self._normed(a.float(), layer.after))
-            gate, up = layer.gate_up(self._normed(h, layer.norm2), dense).chunk(2, -1)
-            active = silu(gate) if s.activation == "silu" else gelu(gate, approximate="tanh")
-            d = layer.down(active.mul_(up), dense)
-            h.add_(d if layer.after2 is None else self._normed(d.float(), layer.after2))
-        return self.head(self._normed(h[-1:], self.norm))[0].float()
+            self.after(layer, h, a, dense)
+        return self.logits(h[-1:])[0].float()
+
+    def embedded(self, ids: list[int]) -> Tensor:
+        """Tokens as the first layer takes them."""
+        h = self.table(ids).float()  # the sum over the layers keeps 32 bits, or small parts of it get lost
+        return h if self.shape.enlarge == 1 else h.mul_(self._enlarge)
+
+    def before(self, layer: Layer, h: Tensor, cos: Tensor, sin: Tensor, dense: bool) -> Tensor:
+        """Queries, keys and values of a layer, [tokens, heads + 2 × groups, head], turned by their positions."""
+        import torch
+
+        s = self.shape
+        turned = s.heads + s.groups
+        z = layer.qkv(self._normed(h, layer.norm), dense).view(h.shape[0], turned + s.groups, s.head)
+        if layer.q_norm is not None and layer.k_norm is not None:
+            z[:, : s.heads] = torch.rms_norm(z[:, : s.heads], (s.head,), layer.q_norm, s.epsilon)
+            z[:, s.heads : turned] = torch.rms_norm(z[:, s.heads : turned], (s.head,), layer.k_norm, s.epsilon)
+        t = z[:, :turned]
+        half = torch.roll(t, s.head // 2, -1)
+        t.mul_(cos).addcmul_(half, sin)
+        return z
+
+    def after(self, layer: Layer, h: Tensor, a: Tensor, dense: bool) -> None:
+        """Add to `h` what a layer makes of its attention `a`, [tokens, heads × head]."""
+        from torch.nn.functional import gelu, silu
+
+        a = layer.out(a, dense)
+        h.add_(a if layer.after is None else self._normed(a.float(), layer.after))
+        gate, up = layer.gate_up(self._normed(h, layer.norm2), dense).chunk(2, -1)
+        active = silu(gate) if self.shape.activation == "silu" else gelu(gate, approximate="tanh")
+        d = layer.down(active.mul_(up), dense)
+        h.add_(d if layer.after2 is None else self._normed(d.float(), layer.after2))
+
+    def logits(self, h: Tensor, dense: bool = False) -> Tensor:
+        """What the last layer gave, [tokens, width], as logits, [tokens, vocabulary], in the model's numbers."""
+        return self.head(self._normed(h, self.norm), dense)
+
+    def angles(self, positions: Tensor, local: bool) -> tuple[Tensor, Tensor]:
+        """Cosines and signed sines of tokens at `positions`, for local layers or for the others."""
+        most = int(positions.max()) + 1
+        if most > self._known:
+            self._positions(min(self.shape.context, max(most, 2 * self._known)))
+        which = int(local and len(self._cos) > 1)
+        return self._cos[which][positions], self._sin[which][positions]
 
     def _mask(self, n: int, at: int, end: int, window: int) -> Tensor:
         """0 where query row i sees a token: those up to at + i, the last `window` of them if it is not 0."""

@@ -67,17 +67,34 @@ def chooser(how: Sampling) -> Callable[[Tensor], int]:
 
     def choose(logits: Tensor) -> int:
         # subtracting first keeps a tiny temperature from overflowing
-        scores, order = ((logits - logits.max()) / how.temperature).float().cpu().sort(descending=True)
-        if how.top_k:
-            scores = scores[: how.top_k]
-        p = scores.softmax(0)
-        if how.top_p < 1:
-            p = p * (p.cumsum(0) - p < max(how.top_p, 1e-9))  # the token that passes the bound stays
-        if how.min_p:
-            p = p * (p >= how.min_p * p[0])
-        return int(order[torch.multinomial(p, 1, generator=generator)])
+        p, order = _narrowed(((logits - logits.max()) / how.temperature).float().cpu(), how)
+        total = p.double().cumsum(0)
+        # one number decides: a number for each token would take longer than all the rest
+        at = int(torch.searchsorted(total, torch.rand(1, generator=generator, dtype=torch.float64) * total[-1], right=True))
+        at = min(at, len(p) - 1)
+        return at if order is None else int(order[at])
 
     return choose
+
+
+_LIKELY = 1024  # tokens among which those of a top_p mostly are: all need not be sorted
+
+
+def _narrowed(scores: Tensor, how: Sampling) -> tuple[Tensor, Tensor | None]:
+    """Probabilities of what top_k, top_p and min_p leave, likeliest first with their tokens; with None they are in the tokens' order."""
+    order = None
+    if how.top_k and how.top_k < len(scores):
+        scores, order = scores.topk(how.top_k)
+    p = scores.softmax(0)
+    if how.top_p < 1:
+        best, places = p.topk(min(_LIKELY, len(p)))
+        if float(best.sum()) <= how.top_p:
+            best, places = p.sort(descending=True)
+        order = places if order is None else order[places]
+        p = best * (best.cumsum(0) - best < max(how.top_p, 1e-9))  # the token that passes the bound stays
+    if how.min_p:
+        p = p * (p >= how.min_p * p.max())
+    return p, order
 
 
 class Grammar:

@@ -29,17 +29,17 @@ class Seq2SeqModel:
     def __init__(self, path: Path, how: Form):
         """Load from a folder. Raises ModelError when the library cannot."""
         self._library = require("transformers", "torch", "to run models from a folder")
-        self._model, generation = opened(path, "AutoModelForSeq2SeqLM", how)
+        self.inner, generation = opened(path, "AutoModelForSeq2SeqLM", how)
         self.device = how.device
-        self.tokenizer = tokenizer(path, self._model.config, plain=True)
-        self.memory = held(self._model)
-        self.vocabulary = vocabulary(self._model)
-        sources = (generation, self._model.config)
+        self.tokenizer = tokenizer(path, self.inner.config, plain=True)
+        self.memory = held(self.inner)
+        self.vocabulary = vocabulary(self.inner)
+        sources = (generation, self.inner.config)
         found = (getattr(s, name, None) for name in ("decoder_start_token_id", "bos_token_id", "pad_token_id") for s in sources)
-        self._start = next((i for i in found if isinstance(i, int)), 0)
+        self.start = next((i for i in found if isinstance(i, int)), 0)
         self._first = next((i for s in sources if isinstance(i := getattr(s, "forced_bos_token_id", None), int)), None)
         self._never = [w[0] for w in getattr(generation, "bad_words_ids", None) or () if len(w) == 1]
-        self._cache_name = cache_name(self._model)
+        self._cache_name = cache_name(self.inner)
         self._ids: list[int] = []
         self._encoded: Any = None
         self._cache: Any = None
@@ -50,7 +50,7 @@ class Seq2SeqModel:
 
         known = len(ids) if reuse and self._encoded is not None and ids == self._ids else 0
         if not known:
-            encoder = self._model.get_encoder()
+            encoder = self.inner.get_encoder()
             self._encoded = None
             try:
                 with interruptible(encoder, stopped):
@@ -59,24 +59,27 @@ class Seq2SeqModel:
                 return None, 0
             self._ids = list(ids)
         self._cache = self._library.EncoderDecoderCache(self._library.DynamicCache(), self._library.DynamicCache())
-        logits = self.forward([self._start], 0)
-        if self._first is not None:  # multilingual models name the language, BART its begin
-            only = torch.full_like(logits, -math.inf)
-            only[self._first] = logits[self._first]
-            logits = only
-        return logits, known
+        logits = self.forward([self.start], 0)
+        return self.allowed(logits, first=True), known
 
     def forward(self, ids: list[int], at: int) -> Tensor:
         """The decoder's next step; the last token's logits."""
         import torch
 
-        out = self._model(
+        out = self.inner(
             encoder_outputs=self._encoded,
             decoder_input_ids=torch.tensor([ids], device=self.device),
             use_cache=True,
             **{self._cache_name: self._cache},
         )
-        logits = out.logits[0, -1].float()
+        return self.allowed(out.logits[0, -1].float())
+
+    def allowed(self, logits: Tensor, first: bool = False) -> Tensor:
+        """Logits without the tokens that the folder rules out; for the `first` token of an answer the one it demands, if any."""
         if self._never:
             logits[self._never] = -math.inf
+        if first and self._first is not None:  # multilingual models name the language, BART its begin
+            demanded = logits[self._first].clone()
+            logits.fill_(-math.inf)
+            logits[self._first] = demanded
         return logits

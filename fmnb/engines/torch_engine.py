@@ -14,26 +14,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._loop import worker
 from ..backend import estimate_tokens
-from ..errors import CannotFitError, ContextTooLongError, MissingPackageError, ModelError
-from ..events import Event, Finished, Logprobs, Notice, Progress, TextDelta, Used
+from ..errors import CannotFitError, FmnbError, MissingPackageError, ModelError
+from ..events import Event, Failed, Finished, Logprobs, Notice, Progress, TextDelta, Used
 from ..types import ModelCard, Request, TokenCount, Usage
 from . import folder, gguf, host
 from .conversation import wire
 from .residents import Resident, closing, resident
 from .sampling import Grammar, chooser, sampling
+from .torch_batch import batch, one_by_one
 from .torch_form import Form, form, usual_memory
-from .torch_model import TorchModel, load, threads
+from .torch_model import TorchModel, is_memory, load, threads
+from .torch_text import DEFAULT_MAX_TOKENS, Text, logprob, room
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-DEFAULT_MAX_TOKENS = 512
+ALL = -1  # the number of an event that concerns all rows
 _GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-up of a reader slows the model's threads
 _RAW = frozenset({"top_k", "top_p", "min_p", "ignore_eos", "cache_prompt", "chat_template_kwargs"})
 
@@ -90,6 +93,8 @@ def _card(
 class TorchBackend:
     """A model on torch. The weights are shared by all backends of the same file and form."""
 
+    rows_at_once = 512
+
     def __init__(self, path: Path, card: ModelCard):
         self._path = path
         self._card = card
@@ -129,6 +134,51 @@ class TorchBackend:
 
         return worker(work)
 
+    def stream_rows(self, requests: Sequence[tuple[int, Request]], neutral: Sequence[Request] = ()) -> AsyncIterator[tuple[int, Event]]:
+        """Answer many requests together. `neutral` are the same prompts with nothing in them, to weigh labels against."""
+
+        def work(put: Callable[[tuple[int, Event]], None], stop: threading.Event) -> None:
+            forms: dict[tuple[str, str], list[tuple[int, Request]]] = {}
+            for n, request in requests:
+                forms.setdefault((request.dtype, request.quant), []).append((n, request))
+            for some in forms.values():
+                self._rows(some, neutral, put, stop)
+
+        return worker(work)
+
+    def _rows(
+        self,
+        requests: Sequence[tuple[int, Request]],
+        neutral: Sequence[Request],
+        put: Callable[[tuple[int, Event]], None],
+        stop: threading.Event,
+    ) -> None:
+        """Requests of one form."""
+
+        def whole(event: Event) -> None:
+            put((ALL, event))
+
+        def stopped() -> bool:
+            return stop.is_set() or closing.is_set()
+
+        how = self._form(requests[0][1])
+        place = self._place(how)
+        with place.hold(whole, stop) as mine:
+            if not mine:
+                return
+            for name in sorted({name for _, request in requests for name in _not_applied(request)}):
+                whole(Notice(kind="not_applied", text=name))
+            wanted = max(request.max_tokens or DEFAULT_MAX_TOKENS for _, request in requests)
+            with self._loaded(place, how, wanted, whole, stopped) as (model, about):
+                if model is not None and not one_by_one(model):
+                    batch(model, self._path, requests, neutral, put, stopped, about | {"model": self._card.name})
+                    return
+            for n, request in requests if model is not None else ():
+                try:
+                    self._answer(place, how, request, lambda event, n=n: put((n, event)), stopped)  # type: ignore[misc]
+                except FmnbError as e:
+                    put((n, Failed(error=e.to_dict())))
+
     def _form(self, request: Request) -> Form:
         return form(self._path, request.dtype, request.quant)
 
@@ -138,51 +188,69 @@ class TorchBackend:
         return place
 
     def _answer(self, place: Resident, how: Form, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
-        for name in (*(k for k in request.extra if k not in _RAW), *(("tools",) if request.tools else ())):
+        for name in _not_applied(request):
             put(Notice(kind="not_applied", text=name))
         choose = chooser(sampling(request))
+        with self._loaded(place, how, request.max_tokens or DEFAULT_MAX_TOKENS, put, stopped) as (model, about):
+            if model is None:
+                return
+            answer = _Answer(model, request, put, stopped)
+            if answer.run(choose):
+                put(Used(usage=answer.usage))
+                put(Finished(reason=answer.reason, model=self._card.name, extra=answer.extra | about))
+
+    @contextmanager
+    def _loaded(
+        self, place: Resident, how: Form, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]
+    ) -> Iterator[tuple[TorchModel | None, dict[str, Any]]]:
+        """The model, loaded if it was not, with the threads it may use and what answers say about it; None when stopped."""
         count, word = host.threads()
         if word:
             put(Notice(kind="note", text=word))
         fresh = place.model is None
         with threads(count):
             if fresh:
-                loaded = load(self._path, how, request.max_tokens or DEFAULT_MAX_TOKENS, put, stopped)
+                loaded = load(self._path, how, wanted, put, stopped)
                 if loaded is None:
+                    yield None, {}
                     return
                 place.model, place.memory = loaded, loaded.memory
                 slower = "" if loaded.path == "fast" else f"; plain path: {loaded.path_reason}"
                 put(Notice(kind="note", text=f"loaded in {how.chosen}{slower}"))
             model: TorchModel = place.model
-            answer = _Answer(model, request, put, stopped)
             try:
-                done = answer.run(choose)
+                yield model, self._about(model, how, count, fresh)
             except (MemoryError, RuntimeError) as e:
-                if "memory" not in str(e) and not isinstance(e, MemoryError):
+                if not is_memory(e):
                     raise
                 raise CannotFitError("Memory ran out", seen=str(e)[:200], todo="`%fm unload`, or shorten the prompt.") from None
-        if done:
-            title = self._path.stem if self._path.suffix == ".gguf" else self._path.name
-            extra = answer.extra | {
-                "title": title,
-                "context": model.context,
-                "threads": count,
-                "memory": model.memory,
-                "device": how.device,
-                "dtype": how.dtype,
-                "quant": how.quant,
-                "chosen": how.chosen,
-                "path": model.path,
-                "path_reason": model.path_reason,
-            }
-            if model.base:
-                extra["base"] = True
-            if (held := host.process_memory()) is not None:
-                extra["process_memory"] = held
-            if fresh:
-                extra["load_seconds"] = round(model.seconds, 3)
-            put(Used(usage=answer.usage))
-            put(Finished(reason=answer.reason, model=self._card.name, extra=extra))
+
+    def _about(self, model: TorchModel, how: Form, count: int, fresh: bool) -> dict[str, Any]:
+        """What an answer's `extra` says of the model."""
+        about: dict[str, Any] = {
+            "title": self._path.stem if self._path.suffix == ".gguf" else self._path.name,
+            "context": model.context,
+            "threads": count,
+            "memory": model.memory,
+            "device": how.device,
+            "dtype": how.dtype,
+            "quant": how.quant,
+            "chosen": how.chosen,
+            "path": model.path,
+            "path_reason": model.path_reason,
+        }
+        if model.base:
+            about["base"] = True
+        if (held := host.process_memory()) is not None:
+            about["process_memory"] = held
+        if fresh:
+            about["load_seconds"] = round(model.seconds, 3)
+        return about
+
+
+def _not_applied(request: Request) -> tuple[str, ...]:
+    """The names of what this engine cannot do."""
+    return (*(k for k in request.extra if k not in _RAW), *(("tools",) if request.tools else ()))
 
 
 def _template_variables(request: Request) -> dict[str, Any]:
@@ -213,7 +281,7 @@ class _Answer:
     def __init__(self, model: TorchModel, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]):
         self._model, self._request, self._put, self._stopped = model, request, put, stopped
         self._endless = bool(request.extra.get("ignore_eos"))
-        self._text = _Text(model, request.stop)
+        self._text = Text(model.tokenizer, request.stop)
         self._held: list[str] = []
         self._sent = 0.0
         self.reason = "length"
@@ -226,7 +294,7 @@ class _Answer:
         grammar = None if request.schema is None else Grammar(request.schema, model.grammar_tokenizer())
         ids, pixels = model.prompt(request.messages, _template_variables(request))
         ids = ids or sorted(model.tokenizer.ends)[:1] or [0]
-        limit = self._limit(len(ids))
+        limit = room(model, request, len(ids))
         began = time.monotonic()
 
         def on(done: int) -> None:
@@ -271,23 +339,10 @@ class _Answer:
             logits[sorted(self._model.tokenizer.ends)] = float("-inf")
         return logits
 
-    def _limit(self, tokens: int) -> int:
-        """How many tokens the answer may have; raises ContextTooLongError when there is no room for them."""
-        wanted, model = self._request.max_tokens, self._model
-        room = model.room(tokens)
-        over = (0 if model.apart and room < 0 else wanted or 1) - room
-        if over > 0:
-            raise ContextTooLongError(
-                f"Prompt and answer do not fit: {over:,} tokens too many",
-                seen=f"{tokens:,} tokens of prompt and {wanted or 'at least 1'} of answer; the model holds {model.context:,}",
-                todo="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
-            )
-        return min(DEFAULT_MAX_TOKENS, room) if wanted is None else wanted
-
     def _say(self, token: int, logits: Tensor) -> None:
         if self._request.logprobs is not None:
             self._flush()
-            self._put(Logprobs(tokens=(_logprob(self._model, logits, token, self._request.logprobs),)))
+            self._put(Logprobs(tokens=(logprob(self._model.tokenizer, logits, token, self._request.logprobs),)))
         if text := self._text.add(token):
             self._held.append(text)
         if time.monotonic() - self._sent >= _GATHER:
@@ -298,53 +353,3 @@ class _Answer:
             self._put(TextDelta(text=text))
             self._sent = time.monotonic()
         self._held.clear()
-
-
-def _logprob(model: TorchModel, logits: Tensor, token: int, how_many: int) -> dict[str, Any]:
-    """A token's log probability before sampling and schema, and the likeliest ones'."""
-    p = logits.log_softmax(0)
-    best = p.topk(min(how_many, len(p)))
-    top = [[model.tokenizer.token(i), v] for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
-    return {"token": model.tokenizer.token(token), "logprob": float(p[token]), "top": top}
-
-
-class _Text:
-    """Tokens to text as they come: characters whole, and nothing that may be the begin of a stop text."""
-
-    def __init__(self, model: TorchModel, stops: tuple[str, ...]):
-        self._tokenizer = model.tokenizer
-        self._stops = tuple(s for s in stops if s)
-        self._ids: list[int] = []
-        self._known = 0  # of `_ids`, those whose text is out; one text before them gives the right spaces
-        self._before = ""
-        self._back = ""
-        self.stopped = False
-
-    def add(self, token: int) -> str:
-        """The text that can be shown now."""
-        self._ids.append(token)
-        text = self._tokenizer.decode(self._ids)
-        if text.endswith("\ufffd") and len(self._ids) - self._known < 8:  # perhaps half a character
-            return ""
-        new = text[len(self._before) :]
-        self._ids = self._ids[self._known :]
-        self._known = len(self._ids)
-        self._before = self._tokenizer.decode(self._ids)
-        return self._past_stops(new)
-
-    def _past_stops(self, new: str) -> str:
-        text = self._back + new
-        found = [at for s in self._stops if (at := text.find(s)) >= 0]
-        if found:
-            self.stopped, self._back = True, ""
-            return text[: min(found)]
-        keep = max((n for s in self._stops for n in range(1, min(len(s), len(text) + 1)) if text.endswith(s[:n])), default=0)
-        self._back = text[len(text) - keep :]
-        return text[: len(text) - keep]
-
-    def rest(self) -> str:
-        """What was held back, once no more tokens come."""
-        if self.stopped:
-            return ""
-        tail = self._tokenizer.decode(self._ids)[len(self._before) :].rstrip("\ufffd")
-        return self._past_stops(tail) + self._back

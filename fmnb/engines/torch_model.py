@@ -39,6 +39,8 @@ class TextTokenizer(Protocol):
     ends: frozenset[int]
     template: str
 
+    def encode(self, text: str) -> list[int]: ...
+
     def decode(self, ids: Sequence[int]) -> str: ...
 
     def token(self, id: int) -> str: ...
@@ -154,15 +156,15 @@ class _Fast:
 
     def __init__(self, model: llama_torch.Llama, name: str):
         self.model, self._name = model, name
-        self._cache = llama_torch.Cache(model, min(model.shape.context, START_CONTEXT))
+        self.cache = llama_torch.Cache(model, min(model.shape.context, START_CONTEXT))
 
     def forward(self, ids: list[int], at: int) -> Tensor:
         """Read tokens; the last one's logits."""
-        more = at + len(ids) - self._cache.room
+        more = at + len(ids) - self.cache.room
         if more > 0:
-            width = self._cache.kv.element_size() * self._cache.kv.numel() // self._cache.room
+            width = self.cache.kv.element_size() * self.cache.kv.numel() // self.cache.room
             host.check_fits(self._name, width * (at + len(ids)), "its context grows")
-        return self.model.forward(ids, self._cache, at)
+        return self.model.forward(ids, self.cache, at)
 
 
 def load(path: Path, how: Form, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> TorchModel | None:
@@ -244,6 +246,11 @@ def _fast(
     except (RuntimeError, ValueError) as e:  # sizes that do not go together
         raise ModelError("The model file is damaged", seen=f"{path.name}: {str(e)[:200]}", todo="Pull the model again.") from None
     return TorchModel(_Fast(net, path.name), tokens, net.shape.vocabulary, net.shape.context, how, memory, ("fast", why))
+
+
+def is_memory(e: Exception) -> bool:
+    """Whether torch failed because memory ran out."""
+    return isinstance(e, MemoryError) or "memory" in str(e)
 
 
 def _slice(memory: int) -> int:

@@ -43,6 +43,10 @@ class FolderTokenizer:
         found = None if plain else inner.chat_template
         self.template = str(found or "") if not isinstance(found, dict) else "several"
 
+    def encode(self, text: str) -> list[int]:
+        """Token ids, without a begin or an end."""
+        return list(self._inner(text, add_special_tokens=False, verbose=False).input_ids)
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text without control tokens."""
         return str(self._inner.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
@@ -205,17 +209,17 @@ class FolderModel:
     def __init__(self, path: Path, how: Form):
         """Load from a folder. Raises ModelError when the library cannot."""
         library = require("transformers", "torch", "to run models from a folder")
-        self._model, generation = opened(path, "AutoModelForCausalLM", how)
+        self.inner, generation = opened(path, "AutoModelForCausalLM", how)
         self.device = how.device
-        self.tokenizer = tokenizer(path, self._model.config)
-        self.memory = held(self._model)
-        text = self._model.config.get_text_config()
+        self.tokenizer = tokenizer(path, self.inner.config)
+        self.memory = held(self.inner)
+        text = self.inner.config.get_text_config()
         # a cache that keeps a window or a state cannot be cut back to an earlier token
         kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
         self.reusable = kinds == {"full_attention"} and not getattr(text, "sliding_window", None)
-        self.vocabulary = vocabulary(self._model)
+        self.vocabulary = vocabulary(self.inner)
         self._library = library
-        self._cache_name = cache_name(self._model)
+        self._cache_name = cache_name(self.inner)
         self._cache: Any = None
 
     def forward(self, ids: list[int], at: int) -> Tensor:
@@ -223,10 +227,10 @@ class FolderModel:
         import torch
 
         if at == 0:
-            self._cache = self._library.DynamicCache(config=self._model.config)
+            self._cache = self._library.DynamicCache(config=self.inner.config)
         elif (over := self._cache.get_seq_length() - at) > 0:
             self._cache.crop(-over)
-        out = self._model(
+        out = self.inner(
             input_ids=torch.tensor([ids], device=self.device),
             use_cache=True,
             logits_to_keep=1,

@@ -1,0 +1,119 @@
+"""One request among many on its way to an answer: what it reads, what it has written, how its next token is chosen.
+
+All that a choice depends on is the row's own, so its answer does not change with its neighbours.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..types import Request, Usage
+from .sampling import Grammar, chooser, sampling
+from .torch_model import TorchModel
+from .torch_text import Text, logprob, room
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One row's answer; `seconds` is the time it had a slot, `labels` the probability of each label where it chose one."""
+
+    text: str
+    reason: str
+    usage: Usage
+    seconds: float
+    logprobs: tuple[dict[str, Any], ...] = ()
+    labels: dict[str, float] | None = None
+
+
+@dataclass(slots=True)
+class Row:
+    """A request on its way: `unread` are the tokens that its next pass reads, `made` those it has written."""
+
+    number: int
+    request: Request
+    variables: dict[str, Any]  # of the chat template
+    ids: list[int]
+    limit: int
+    choose: Callable[[Tensor], int] | None  # None takes the likeliest
+    grammar: Grammar | None
+    text: Text | None  # of a row with stop texts, which must be looked for after each token
+    unread: list[int] = field(default_factory=list)
+    made: list[int] = field(default_factory=list)
+    logprobs: list[dict[str, Any]] = field(default_factory=list)
+    said: str = ""
+    reason: str = ""
+    began: float = 0.0
+    known: int = 0
+
+
+def prepared(model: TorchModel, number: int, request: Request, extra: dict[str, Any], written: bool = True) -> Row:
+    """A request as a row; `extra` are variables of the chat template. One that chooses a label is not `written`.
+
+    Raises what makes it impossible.
+    """
+    how = sampling(request)
+    grammar = Grammar(request.schema, model.grammar_tokenizer()) if written and request.schema is not None else None
+    ids = model.prompt(request.messages, extra)[0] or sorted(model.tokenizer.ends)[:1] or [0]
+    stops = tuple(s for s in request.stop if s)
+    return Row(
+        number,
+        request,
+        extra,
+        ids,
+        room(model, request, len(ids)),
+        chooser(how) if how.temperature else None,
+        grammar,
+        Text(model.tokenizer, stops) if stops else None,
+    )
+
+
+def begin(row: Row) -> None:
+    """A row gets its slot."""
+    row.began = row.began or time.monotonic()
+
+
+def take(model: TorchModel, row: Row, logits: Tensor, likeliest: int) -> None:
+    """Choose a row's next token, and see whether it is its last."""
+    ends, endless = model.tokenizer.ends, bool(row.request.extra.get("ignore_eos"))
+    if row.grammar is None and row.choose is None and not (endless and likeliest in ends):
+        token = likeliest
+    else:
+        scores = logits.float()
+        if row.grammar is not None:
+            scores = row.grammar.mask(scores)
+        elif endless:
+            scores = scores.clone()
+            scores[sorted(ends)] = float("-inf")
+        token = int(scores.argmax()) if row.choose is None else row.choose(scores)
+    row.made.append(token)
+    if token in ends:
+        row.reason = "stop"
+        return
+    if row.request.logprobs is not None:
+        row.logprobs.append(logprob(model.tokenizer, logits.float(), token, row.request.logprobs))
+    if row.text is not None:
+        row.said += row.text.add(token)
+    if row.grammar is not None:
+        row.grammar.take(token)
+    if (row.text is not None and row.text.stopped) or (row.grammar is not None and row.grammar.done):
+        row.reason = "stop"
+    elif len(row.made) >= row.limit:
+        row.reason = "length"
+    row.unread = [token]
+
+
+def answered(model: TorchModel, row: Row) -> Answered:
+    text = row.said + row.text.rest() if row.text is not None else _decoded(model, row.made)
+    usage = Usage(len(row.ids), len(row.made), row.known, cost=0.0)
+    return Answered(text, row.reason, usage, time.monotonic() - row.began, tuple(row.logprobs))
+
+
+def _decoded(model: TorchModel, made: list[int]) -> str:
+    ends = model.tokenizer.ends
+    return model.tokenizer.decode(made[:-1] if made[-1] in ends else made).rstrip("\ufffd")
