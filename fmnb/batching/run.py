@@ -25,6 +25,7 @@ from ..schema_text import SchemaSpec
 from ..session import session
 from ..store import batches, log
 from ..store.batches import Place
+from ..types import Request, message
 from .answers import Answer, added, answer
 from .flow import Feed, Flow, Item
 from .rows import Rows, rows_of
@@ -175,6 +176,7 @@ class Job:
             Started(
                 kind="batch",
                 model=", ".join(self.models),
+                request=Request(", ".join(self.models), (message("user", self.rows.prompt),)),
                 where=", ".join(dict.fromkeys(b.call.target.where for b in self.rows.bases)),
                 meta={
                     "asked": ", ".join(self.models),
@@ -182,7 +184,6 @@ class Job:
                     "samples": self.samples,
                     "rows": self.table.count,
                     "calls": self.asked,
-                    "prompt": self.rows.prompt,
                     "schema": self.rows.spec.schema if self.rows.spec else None,
                     "logprobs": any(b.call.request.logprobs is not None for b in self.rows.bases),
                 },

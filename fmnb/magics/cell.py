@@ -36,6 +36,8 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
     if name := line.get("save"):
         prompt = Prompt(str(text), name=name, system=line.get("system") or "").save()
     options = options_of(line, shell)
+    if line.get("over"):
+        return keep(load("fmnb.magics.over:ask")(line, prompt, options, shell), line, shell)
     axes: list[Any] = []
     talk = load("fmnb.chat:named")(line.get("chat")) if line.get("chat") else None
     if talk is not None:

@@ -8,13 +8,13 @@ from .. import listing
 from ..catalog import weights
 from ..catalog.resolve import aliases, forget_backends, resolve, source_of
 from ..config import set_user
+from ..consent import confirm
 from ..engines import residents
 from ..errors import FmnbError, UsageError
 from ..pulling import plan
 from ..pulling import pull as pull_weights
 from ..session import default_model, session
 from ..views import view_for
-from .asking import confirm
 from .line import flags_of
 
 _ASK_ABOVE = 1_000_000_000  # bytes; a smaller download is not worth a question

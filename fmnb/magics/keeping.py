@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import config, keys, listing
 from ..catalog.resolve import forget_backends, usable_profiles
+from ..consent import confirm, secret
 from ..errors import UsageError
 from ..guard import budget as budgets
 from ..providers import profiles
@@ -14,7 +15,6 @@ from ..rows import Rows
 from ..session import default_model, session
 from ..store import log as store
 from ..store.tape import Tape
-from .asking import confirm, secret
 from .line import flags_of, words_of
 
 

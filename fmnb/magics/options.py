@@ -46,6 +46,22 @@ OPTIONS = (
     Option("vary", "", "OPTION=A,B", "one answer for each value of an option or raw parameter (may be repeated)", "values"),
     Option("prompts", "", "NAME,NAME", "one answer for each saved prompt or notebook name, put above the cell's text", "names"),
     Option("blind", "", "", "hide which answer is whose, and shuffle them, until you have voted", "switch"),
+    Option(
+        "over",
+        "",
+        "DATA",
+        "ask about every row of a table: a frame of the notebook, or a Parquet, CSV or JSONL file; columns are names in the prompt",
+    ),
+    Option("head", "", "N", "with --over: only the first N rows", "int"),
+    Option("budget", "", "MONEY", "with --over: stop before so many dollars are passed", "float"),
+    Option("yes", "", "", "with --over: do not ask before much is spent", "switch"),
+    Option("rpm", "", "N", "with --over: at most N requests a minute", "float"),
+    Option("tpm", "", "N", "with --over: at most N tokens a minute", "float"),
+    Option("concurrency", "", "N", "with --over: at most N calls at once; found out without it", "int"),
+    Option("bulk", "", "", "with --over: as a batch job of the service, at half the price, collected later by the same cell", "switch"),
+    Option("retry-errors", "", "", "with --over: ask failed rows again", "switch"),
+    Option("fail-fast", "", "", "with --over: stop at the first row that fails", "switch"),
+    Option("on", "", "ray[://...]", "with --over: where it runs: on Ray, here or at an address"),
     Option("save", "", "NAME", "keep the prompt under a name"),
     Option("raw", "", "", "insert nothing, send the text as typed", "switch"),
     Option("dry", "", "", "show what would be sent, to whom, tokens and price; send nothing", "switch"),
@@ -55,8 +71,24 @@ OPTIONS = (
 )
 BY_FLAG = {f"--{o.long}": o for o in OPTIONS} | {f"-{o.short}": o for o in OPTIONS if o.short}
 
+# Options that mean nothing without another.
+NEEDS = dict.fromkeys(("head", "budget", "yes", "rpm", "tpm", "concurrency", "bulk", "retry_errors", "fail_fast", "on"), "over")
+
 # What does not go together, and why. Any other pair works.
 CLASHES = (
+    ("over", "chat", "rows are asked side by side and know nothing of each other"),
+    ("over", "vary", "name several models or --samples; a table has rows enough"),
+    ("over", "prompts", "try the prompts on --head 20 first, one cell each"),
+    ("over", "raw", "the columns' values go in by {{ name }}"),
+    ("over", "background", "a batch shows how far it is; interrupt it, and the same cell goes on later"),
+    ("over", "format=code", "a table of answers is no cell"),
+    ("over", "format=image", "pictures are made one cell at a time"),
+    ("bulk", "on", "the service runs the job itself"),
+    ("bulk", "fail-fast", "a job that is under way is not stopped by one row"),
+    ("bulk", "concurrency", "the service decides how fast it goes"),
+    ("bulk", "rpm", "the service decides how fast it goes"),
+    ("bulk", "tpm", "the service decides how fast it goes"),
+    ("bulk", "replay-only", "--replay-only never asks a model"),
     ("chat", "samples", "a conversation goes one way; fork it with `%fm chat NAME fork OTHER`"),
     ("chat", "vary", "a conversation goes one way; fork it with `%fm chat NAME fork OTHER`"),
     ("chat", "prompts", "a conversation's turns are what you type"),
@@ -142,7 +174,6 @@ def parse(line: str) -> Line:
 def _unknown(flag: str) -> Option:
     near = difflib.get_close_matches(flag, BY_FLAG, 1, 0.6)
     later = {
-        "--over": "a table of rows",
         "--with": "sources",
         "--tools": "tools",
     }
@@ -210,6 +241,9 @@ def _checked(models: list[str], out: str | None, values: dict[str, Any]) -> Line
     if len(set(models)) < len(models):
         twice = next(m for m in models if models.count(m) > 1)
         raise UsageError("A model is named twice", seen=twice)
+    for name, needed in NEEDS.items():
+        if name in values and needed not in values:
+            raise UsageError(f"--{name.replace('_', '-')} goes with --{needed}", todo=f"--{needed} DATA asks about every row of a table.")
     for a, b, why in CLASHES:
         if has.get(a.replace("-", "_")) and has.get(b.replace("-", "_")):
             raise UsageError(f"{_spoken(a)} and {_spoken(b)} do not go together", todo=f"{why[0].upper()}{why[1:]}.")

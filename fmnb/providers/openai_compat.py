@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -58,7 +59,7 @@ class OpenAICompatible:
         self._card: ModelCard | None = None
         self._reached: dict[str, tuple[Wire, Profile]] = {}
 
-    @property
+    @functools.cached_property
     def host(self) -> str:
         """Whose limits the calls count against; servers on this machine are told apart by their port."""
         return self.profile.base_url if self.profile.local else self.profile.usual_host
@@ -146,12 +147,16 @@ class OpenAICompatible:
             raise error
         yield answer.finished()
 
+    @functools.cached_property
+    def _makes_images(self) -> bool:
+        return bool(images.makes(self.profile, self.model))
+
     async def whole(self, request: Request) -> Whole:
         """Answer one request in one piece."""
-        if images.makes(self.profile, self.model):
+        if self._makes_images:
             return Whole([event async for event in self.stream(request)], {})
         wire, p = self._reached.get(request.api) or self._reach(request.api)
-        return await _whole(wire, p, self.model, request, await client.secret(p))
+        return await _whole(wire, p, self.model, request, await plain_post.line(p))
 
 
 async def _patience(p: Profile, sent: asyncio.Future[Any]) -> AsyncIterator[Waiting]:
@@ -218,12 +223,13 @@ class _Outgoing:
             self.lost.append(name)
 
 
-async def _whole(wire: Wire, p: Profile, model: str, request: Request, secret: str) -> Whole:
+async def _whole(wire: Wire, p: Profile, model: str, request: Request, line: plain_post.Line) -> Whole:
     """One answer in one piece; a service that streams all the same is read as it does."""
+    secret = line.secret
     out = _Outgoing(wire, p, model, request, stream=False)
     while True:
         try:
-            status, headers, data = await plain_post.post(p, out.url, encode(out.body), secret)
+            status, headers, data = await plain_post.post(p, line, out.url, encode(out.body))
         except Exception as e:
             raise client.fault(p, model, e, secret) from None
         if status < 300:

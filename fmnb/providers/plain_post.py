@@ -7,7 +7,11 @@ On aiohttp where it is installed (it costs a third of the client's time a call),
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
 import os
+import time
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,15 +21,37 @@ from . import client
 from .profiles import Profile
 
 Answer = tuple[int, Any, bytes]  # status, headers, body
+_FRESH = 5.0  # seconds for which key, environment and proxies are not looked at again
 _sessions: dict[tuple[Any, ...], Any] = {}
+_lines: dict[tuple[int, str, str], tuple[float, Line]] = {}
 
 
-async def post(p: Profile, url: str, content: bytes, secret: str) -> Answer:
+@dataclass(frozen=True)
+class Line:
+    """How a service is reached now: its key, and aiohttp's session, or None where the client sends."""
+
+    secret: str
+    session: Any = None
+    proxy: str | None = None
+
+
+async def line(p: Profile) -> Line:
+    """The way to an address. KeyMissingError without the key it needs."""
+    ident = (id(asyncio.get_running_loop()), p.base_url, p.name)
+    at, found = _lines.get(ident, (0.0, None))
+    now = time.monotonic()
+    if found is None or now - at > _FRESH:
+        secret = await client.secret(p)
+        found = Line(secret) if _without() else Line(secret, _session(p, secret), None if p.local else _proxy(p.base_url))
+        _lines[ident] = now, found
+    return found
+
+
+async def post(p: Profile, line: Line, url: str, content: bytes) -> Answer:
     """Send; exceptions are those of the transport."""
-    if _without():
-        return await _through_client(p, url, content, secret)
-    session = _session(p, secret)
-    async with session.post(url, data=content, allow_redirects=False, proxy=None if p.local else _proxy(url)) as response:
+    if line.session is None:
+        return await _through_client(p, url, content, line.secret)
+    async with line.session.post(url, data=content, allow_redirects=False, proxy=line.proxy) as response:
         return response.status, response.headers, await response.read()
 
 
@@ -58,7 +84,15 @@ def _session(p: Profile, secret: str) -> Any:
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=p.connect_timeout, sock_read=p.read_timeout),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+    atexit.register(_close, found, asyncio.get_running_loop())
     return found
+
+
+def _close(session: Any, loop: asyncio.AbstractEventLoop) -> None:
+    """Close the sockets when Python ends."""
+    if not loop.is_closed():
+        with contextlib.suppress(Exception):
+            asyncio.run_coroutine_threadsafe(session.close(), loop).result(0.5)
 
 
 def _tls() -> Any:

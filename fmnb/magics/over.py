@@ -1,0 +1,43 @@
+"""`%%fm --over DATA`: the table or path that is named, one public call, the table that comes back."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import Any
+
+from .._names import load
+from ..errors import Interrupted, UsageError
+from ..preparing import Options
+from ..views.batch import BatchView
+from .options import Line
+
+OPTIONS = ("head", "budget", "yes", "rpm", "tpm", "concurrency", "bulk", "retry_errors", "fail_fast", "on")
+
+
+def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
+    """Ask about every row; gives what `fm.map` gives."""
+    plain = Options()
+    given = {n: getattr(options, n) for n in Options.__dataclass_fields__ if getattr(options, n) != getattr(plain, n)}
+    given |= {n: line.get(n) for n in OPTIONS if line.get(n) is not None}
+    if line.get("samples"):
+        given["samples"] = line.get("samples")
+    models = [options.values[m] if options.values and m in options.values and ":" not in m else m for m in line.models]
+    try:
+        return load("fmnb.batching.mapping:map")(
+            prompt, data(line.get("over"), shell), models=models or None, sinks=[BatchView(shell)], **given
+        )
+    except Interrupted as stop:
+        stop.shown = True
+        raise
+
+
+def data(name: str, shell: Any) -> Any:
+    """The notebook's table of that name, or the path of one."""
+    if name in shell.user_ns:
+        return shell.user_ns[name]
+    if glob.has_magic(name) or Path(name).expanduser().exists() or "/" in name or Path(name).suffix:
+        return name
+    raise UsageError(
+        "There is no table of that name", seen=name, todo="Name a DataFrame of this notebook, or a Parquet, CSV or JSONL file."
+    )
