@@ -19,7 +19,7 @@ import time
 from typing import Any
 
 from .._names import PROTOCOL, load
-from ..events import ENDS, Event, Progress, ReasoningDelta, Started, TextDelta, event_to_dict
+from ..events import ENDS, Event, Failed, Notice, Progress, ReasoningDelta, Signal, Started, TextDelta, Used, Waiting, event_to_dict
 from ..session import default_model, session
 
 TARGET = "fmnb.front"
@@ -109,12 +109,13 @@ def tell() -> None:
     )
 
 
+_hidden: set[str] = set()  # runs of blind comparisons that are under way
 _said: dict[str, tuple[float, int]] = {}  # run -> when it was last reported, characters that came
 
 
 def _ear(event: Event) -> None:
     """Tell the page what runs. Of the words only how many came: they are under the cell."""
-    if not _ready:
+    if not _ready or isinstance(event, Signal):
         return
     at, characters = _said.get(event.run, (0.0, 0))
     if isinstance(event, (TextDelta, ReasoningDelta)):
@@ -130,10 +131,21 @@ def _ear(event: Event) -> None:
     if isinstance(event, Started):
         told.pop("request", None)
         told["meta"] = {**event.meta, "prompt": load("fmnb.store.log:prompt_text")(event.request)[:200]}
+        if event.meta.get("blind"):  # who it is must not show in the sidebar either
+            _hidden.add(event.run)
+            told |= {"model": f"hidden ({event.meta['label']})" if event.meta.get("label") else "hidden", "where": ""}
+            told["meta"] = {k: v for k, v in told["meta"].items() if k in ("prompt", "label", "blind")}
     told.pop("data", None)
+    if event.run in _hidden:
+        told = {k: v for k, v in told.items() if k not in ("usage", "error", "extra") and (k != "model" or isinstance(event, Started))}
+        if isinstance(event, Failed):
+            told["error"] = {"what": "Failed; the error is shown when the names are"}
+        elif isinstance(event, (Notice, Used, Waiting, Progress)):
+            return
     send("event", event=told)
     if isinstance(event, ENDS):
         _said.pop(event.run, None)
+        _hidden.discard(event.run)
         tell()
 
 

@@ -27,9 +27,9 @@ HERE = Path(__file__).parent
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 
 
-def files(name: str) -> dict[str, str]:
-    """`_esm` and `_css` of the widget with that file name, each behind what all widgets share."""
-    return {kind: (HERE / f"base.{end}").read_text("utf-8") + (HERE / f"{name}.{end}").read_text("utf-8") for kind, end in _KINDS}
+def files(*names: str) -> dict[str, str]:
+    """`_esm` and `_css` of the widget whose file is named last, behind what it shares with others: those of all widgets, then those named before."""
+    return {kind: "".join((HERE / f"{name}.{end}").read_text("utf-8") for name in ("base", *names)) for kind, end in _KINDS}
 
 
 _KINDS = (("_esm", "js"), ("_css", "css"))
@@ -69,7 +69,7 @@ class Widget(anywidget.AnyWidget):
         except Interrupted:
             return None
         except FmnbError as e:
-            self.trouble = error_text(e.to_dict()).removesuffix("\n  billed: unknown").removeprefix("✗ ")
+            self.trouble = problem_of(e)
         except Exception as e:
             traceback.print_exc(file=sys.__stderr__)
             self.trouble = f"A bug in fmnb: {type(e).__name__}: {e}"
@@ -97,6 +97,14 @@ class Widget(anywidget.AnyWidget):
             display(marked(face, self.face_id), self.face_id, False)
 
 
+def problem_of(error: Exception) -> str:
+    """What stands in the way and what to do about it, a line each."""
+    if isinstance(error, FmnbError):
+        lines = error_text(error.to_dict()).removeprefix("✗ ").splitlines()
+        return "\n".join(line.strip() for line in lines[:-1])  # the last says what was billed: nothing was asked
+    return f"{type(error).__name__}: {error}"
+
+
 def publish(bundle: Bundle) -> None:
     """An output that is not updated later."""
     data, metadata = bundle
@@ -106,7 +114,7 @@ def publish(bundle: Bundle) -> None:
 def marked(bundle: Bundle, name: str) -> Bundle:
     """A face the page can find, to hide it while its widget lives."""
     data, metadata = bundle
-    return {**data, "text/html": f'<div data-fmnb-face="{html.escape(name)}">\n{data["text/html"]}</div>\n'}, metadata
+    return {**data, "text/html": f'<div class="fmnb-face" data-fmnb-face="{html.escape(name)}">\n{data["text/html"]}</div>\n'}, metadata
 
 
 def in_kernel() -> bool:

@@ -208,7 +208,7 @@ function drawRest({ model, el, root, say, about }) {
   };
   const comment = h("input", { type: "text", size: 24, placeholder: "Comment", "aria-label": "Comment on the comparison", dir: "auto",
     onchange: () => (send("comment", { text: comment.value }), say("Comment kept")) });
-  const keys = h("input", { type: "checkbox", onchange: () => send("keys", { on: keys.checked }) });
+  const keys = h("input", { type: "checkbox", onchange: () => (model.set("single_keys", keys.checked), send("keys", { on: keys.checked })) });
   const drawSmall = () => {
     comment.value = model.get("said").comment ?? "";
     comment.hidden = !about.logged;

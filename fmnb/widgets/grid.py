@@ -46,7 +46,7 @@ class Grid(base.Widget):
     _esm = base.files("grid")["_esm"]
     _css = base.files("grid")["_css"]
     about = traitlets.Dict().tag(sync=True)
-    frame = traitlets.List().tag(sync=True)
+    frame: Any = traitlets.List().tag(sync=True)
     said = traitlets.Dict().tag(sync=True)
     single_keys = traitlets.Bool(True).tag(sync=True)
 

@@ -15,8 +15,8 @@ from ..comparison import Comparison, labels
 from ..events import ENDS, Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, Started, TextDelta, Waiting
 from ..performing import stop
 from ..types import Response
-from ..views.bundle import body_html, error_html, media_html, progress_html, stopped_html, waiting_html
-from ..views.columns import HIDDEN, columns_bundle, layout, letter, thought_html
+from ..views.bundle import HIDDEN, body_html, error_html, media_html, progress_html, stopped_html, waiting_html
+from ..views.columns import columns_bundle, layout, letter, thought_html
 from ..views.footer import footer_html, plain
 from ..views.html import Rendering
 from ..views.live import INTERVAL, SHARE, display

@@ -17,6 +17,7 @@ import { Kernels } from './kernels';
 import { SidebarModel } from './model';
 import { Notebooks } from './notebooks';
 import { SidebarPanel } from './panel';
+import { hearWidgets } from './widgets';
 
 const ID = 'fmnb:plugin';
 
@@ -43,7 +44,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const api = new Api((path, init) =>
       ServerConnection.makeRequest(URLExt.join(serverSettings.baseUrl, 'fmnb', path), init, serverSettings)
     );
-    const model = new SidebarModel(api, new Notebooks(tracker), new Kernels(tracker));
+    const kernels = new Kernels(tracker);
+    const model = new SidebarModel(api, new Notebooks(tracker), kernels);
+    hearWidgets(tracker, kernels);
     const panel = new SidebarPanel({ model, commands: app.commands, trans });
     const pick = () => void app.commands.execute('fmnb:choose-model');
     addCommands({ app, palette, model, panel, trans });

@@ -1,0 +1,158 @@
+"""The grid without a browser: what it tells the page, what the page may ask, and what votes leave behind."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import fmnb as fm
+from fmnb.chat import chats
+from fmnb.session import session
+from fmnb.store import log, signals
+from fmnb.widgets.grid import Grid, line_bundle
+
+
+@pytest.fixture
+def c():
+    return fm.compare("hello there", ["echo:", "echo:think"])
+
+
+class Page:
+    """What a front end would have seen."""
+
+    def __init__(self, grid):
+        self.grid, self.sent = grid, []
+        grid.send = lambda content, buffers=None: self.sent.append(content)
+
+    def __call__(self, do, **what):
+        self.grid._hear(None, {"do": do, **what}, [])
+        assert not self.grid.trouble, self.grid.trouble
+
+    def fails(self, do, **what) -> str:
+        self.grid._hear(None, {"do": do, **what}, [])
+        return self.grid.trouble
+
+    def last(self, do):
+        return next(m for m in reversed(self.sent) if m["do"] == do)
+
+
+def open_page(c, **more):
+    return Page(Grid(c, **more))
+
+
+def test_a_vote_is_an_event_at_once_and_the_widget_says_so(c):
+    page = open_page(c)
+    page("vote", choice=1)
+    assert page.grid.said["winner"] == 1 and c.best is c[1]
+    page("vote", choice="tie")
+    assert [s.value["said"] for s in signals.of([c.run])] == ["tie"] and page.grid.said["vote"] == "tie"
+    page("undo")
+    assert not page.grid.said["vote"] and c.best is None
+
+
+def test_in_a_cell_the_widget_gives_way_to_one_line_once_voted(c):
+    page = open_page(c, panel="", line_id="x-line", face_id="x", face_hidden=False)
+    page("vote", choice=0)
+    line = page.last("line")["data"]
+    assert "You preferred echo: over echo:think" in line["text/plain"] and c.run in line["text/html"]
+    assert "✓ preferred" in page.last("face")["data"]["text/html"]
+
+
+def test_stars_edits_and_comments_are_kept_and_taken_back(c):
+    page = open_page(c)
+    page("star", at=0)
+    page("edit", at=1, text="hello, there!")
+    page("comment", text="close")
+    assert page.grid.said | {"vote": ""} == {"vote": "", "winner": None, "stars": [0], "edits": {"1": "hello, there!"}, "comment": "close"}
+    page("text", at=1, why="edit")
+    assert page.last("text")["text"] == "hello, there!"
+    page("star", at=0, on=False)
+    page("edit", at=1, text=c[1].text)
+    page("comment", text=" ")
+    assert c.votes == []
+
+
+def test_a_vote_from_elsewhere_shows_too(c):
+    page = open_page(c)
+    fm.vote(c, "right")
+    assert page.grid.said["winner"] == 1
+
+
+def test_the_page_learns_no_name_of_a_blind_comparison():
+    c = fm.compare("hello", ["echo:", "echo:think"], blind=True)
+    page = open_page(c)
+    for view in ("rendered", "raw", "data", "diff"):
+        page("rows", view=view)
+    told = json.dumps([page.grid.about, page.grid.said, page.sent, page.grid.face()])
+    assert "echo" not in told and page.grid.about["hidden"]
+    for what in ("use", "chat", "cell"):
+        assert "Vote first" in page.fails(what, at=0)
+    page("vote", choice=0)
+    assert "echo" in json.dumps(page.grid.about) and not page.grid.about["hidden"]
+    page("use", at=0)
+    assert session.chosen["kernel"][1] == c.best.asked
+
+
+def test_views_show_the_answers_each_their_way(c):
+    page = open_page(c)
+    page("rows", view="raw")
+    assert set(page.last("rows")["cells"]) == {"0", "1"} and "<pre" in page.last("rows")["cells"]["0"]
+    page("rows", view="diff", base_at=1)
+    cells = page.last("rows")["cells"]
+    assert "the same words" in cells["0"] and "compared with this one" in cells["1"]
+    s = fm.compare("x", ["echo:", "echo:think"], schema="name, age int")
+    page = open_page(s)
+    page("rows", view="data")
+    assert page.grid.about["data"] and '"age"' in page.last("rows")["cells"]["0"].replace("&quot;", '"')
+
+
+def test_going_on_from_an_answer(c):
+    page = open_page(c)
+    page("chat", at=0)
+    assert page.last("insert")["source"] == "%%fm --chat chat1\n" and chats()["chat1"].messages[-1].text == "hello there"
+    page("cell", at=1)
+    assert page.last("insert")["source"] == "%%fm echo:think\nhello there"
+
+
+def test_many_rows_travel_in_blocks():
+    c = fm.compare("x", ["echo:", "echo:think"], samples=40)
+    page = open_page(c)
+    assert len(page.grid.about["rows"]) == 40 and page.grid.about["columns"] == 2
+    page("rows", start=25)
+    assert len(page.last("rows")["cells"]) == 30
+
+
+@pytest.mark.parametrize(
+    "what", [{"do": "vote", "choice": 7}, {"do": "star", "at": "x"}, {"do": "text", "at": None}, {"do": "rows", "base_at": 99}]
+)
+def test_a_page_that_asks_for_what_is_not_there_is_told_so(c, what):
+    page = open_page(c)
+    assert "No such answer" in page.fails(**what)
+
+
+def test_unknown_orders_and_private_names_do_nothing(c):
+    page = open_page(c)
+    for do in ("", "_hear", "close_all", "__init__", None):
+        page.grid._hear(None, {"do": do}, [])
+    assert page.sent == [] and page.grid.trouble == ""
+
+
+def test_with_the_log_off_the_views_work_and_a_vote_says_why():
+    log.switch(False)
+    try:
+        page = open_page(fm.compare("x", ["echo:", "echo:think"]))
+        assert not page.grid.about["logged"]
+        page("rows", view="raw")
+        assert "log is off" in page.fails("vote", choice=0)
+        assert "nothing could be kept" in line_bundle(page.grid.comparison)[0]["text/plain"]
+    finally:
+        log.switch(True)
+
+
+def test_single_keys_can_be_turned_off_for_good(c):
+    page = open_page(c)
+    page("keys", on=False)
+    assert not Grid(c).single_keys
+    page("keys", on=True)
+    assert Grid(c).single_keys
