@@ -109,11 +109,17 @@ def take(model: TorchModel, row: Row, logits: Tensor, likeliest: int) -> None:
 
 
 def answered(model: TorchModel, row: Row) -> Answered:
-    text = row.said + row.text.rest() if row.text is not None else _decoded(model, row.made)
+    """What a row that has a reason to end came to."""
     usage = Usage(len(row.ids), len(row.made), row.known, cost=0.0)
-    return Answered(text, row.reason, usage, time.monotonic() - row.began, tuple(row.logprobs))
+    return Answered(_text(model, row), row.reason, usage, time.monotonic() - row.began, tuple(row.logprobs))
 
 
-def _decoded(model: TorchModel, made: list[int]) -> str:
-    ends = model.tokenizer.ends
-    return model.tokenizer.decode(made[:-1] if made[-1] in ends else made).rstrip("\ufffd")
+def _text(model: TorchModel, row: Row) -> str:
+    if row.text is not None:
+        return row.said + row.text.rest()
+    made = row.made[:-1] if row.made[-1] in model.tokenizer.ends else row.made
+    whole = model.tokenizer.decode(made)
+    if not whole.endswith("\ufffd"):
+        return whole
+    text = Text(model.tokenizer, ())  # which of them are half a character it alone knows
+    return "".join([*map(text.add, made), text.rest()])
