@@ -24,7 +24,8 @@ class Answer:
 
     `run` reopens it; `data` is the structured answer as JSON holds it; `error` is None or what
     `FmnbError.to_dict` says; `finish` is "" where the row was never asked. `cost` is US
-    dollars, None where unknown.
+    dollars, None where unknown. `labels` are the probabilities of a closed set of labels, from
+    engines that choose by scoring.
     """
 
     row: int
@@ -44,15 +45,16 @@ class Answer:
     cost: float | None = None
     source: str = "live"
     logprobs: tuple[dict[str, Any], ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, float] = field(default_factory=dict)
 
 
-_FROM_LOG = tuple(n for n in Answer.__slots__ if n not in ("row", "model", "sample", "logprobs", "extra"))
+_FROM_LOG = tuple(n for n in Answer.__slots__ if n not in ("row", "model", "sample", "logprobs", "labels"))
 
 
 def answer(row: int, model: str, sample: int, columns: Mapping[str, Any]) -> Answer:
     """The answer that a run's columns in the log are."""
-    return Answer(row, model, sample, **{n: columns[n] for n in _FROM_LOG})
+    found = {n: columns[n] for n in _FROM_LOG}
+    return Answer(row, model, sample, **found, logprobs=columns.get("logprobs", ()), labels=columns.get("labels", {}))
 
 
 def added(

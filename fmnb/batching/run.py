@@ -14,8 +14,9 @@ from typing import Any
 
 from .._loop import drain, loop
 from ..config import held
+from ..consent import confirm
 from ..errors import FmnbError, Interrupted, PromptError, StoreError, UsageError, error_from_dict
-from ..events import Cancelled, Event, Failed, Finished, Logprobs, Notice, Progress, Sink, Stamper, Started, emit, new_run
+from ..events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started, emit, new_run
 from ..guard import pace
 from ..guard.purse import Purse
 from ..performing import patient, tick
@@ -28,6 +29,7 @@ from ..store.batches import Place
 from ..types import Request, message
 from .answers import Answer, added, answer
 from .flow import Feed, Flow, Item
+from .plan import Estimate, check_budget, estimate
 from .rows import Rows, rows_of
 from .summary import Summary, Tally
 from .tables import Table, table_of
@@ -139,7 +141,27 @@ def batch(
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
     with held():
         rows = rows_of(prompt, listed, options_from(options), table.columns, samples)
+        _agree(estimate(rows, table, rpm=rpm, tpm=tpm, concurrency=concurrency), budget, yes)
         return Job(rows, table, limits, sinks).go()
+
+
+def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, head: int | None = None, **options: Any) -> Estimate:
+    """What `batch` would take; nothing is sent. Options as there."""
+    table = table_of(over)
+    table = table if head is None else table.head(head)
+    caps = {n: options.pop(n, None) for n in ("rpm", "tpm", "concurrency")}
+    for name in ("budget", "yes", "retry_errors", "fail_fast"):
+        options.pop(name, None)
+    with held():
+        listed = list(models) if isinstance(models, (list, tuple)) else [models]
+        return estimate(rows_of(prompt, listed, options_from(options), table.columns, samples), table, **caps)
+
+
+def _agree(found: Estimate, budget: float | None, yes: bool) -> None:
+    """Ask before much is spent; a budget says already how much may be."""
+    check_budget(found, budget)
+    if found.much and not yes and budget is None:
+        confirm(f"This is {found}. Go on?", "--yes (yes=True in Python) or a --budget")
 
 
 class Job:
@@ -163,6 +185,8 @@ class Job:
         self.durable = log.enabled()
         self.kept: dict[str, dict[str, Any]] = {}  # where there is no log: answers of this run by key
         self.fatal: BaseException | None = None
+        first = rows.bases[0].call.request
+        self.detailed = first.logprobs is not None or _chooses(first.schema)
 
     def go(self) -> Batch:
         """Run to the end."""
@@ -185,7 +209,7 @@ class Job:
                     "rows": self.table.count,
                     "calls": self.asked,
                     "schema": self.rows.spec.schema if self.rows.spec else None,
-                    "logprobs": any(b.call.request.logprobs is not None for b in self.rows.bases),
+                    "detailed": self.detailed,
                 },
             )
         )
@@ -242,6 +266,8 @@ class Job:
         known: dict[str, dict[str, Any]] = {}
         if self.durable:
             known = batches.known([key for key, _, _ in chunk])
+            if self.detailed:
+                batches.detail(known.values())
         items, places = [], []
         for key, place, call in chunk:
             found = known.get(key) or self.kept.get(key)
@@ -309,10 +335,10 @@ class Job:
                 self.kept[item.key] = columns
             error = columns["error"]
             if not self._is_for_all(item, error):
-                logprobs = tuple(t for e in events if isinstance(e, Logprobs) for t in e.tokens)
-                extra = events[-1].extra if isinstance(events[-1], Finished) else {}
+                if self.detailed:
+                    columns |= batches.details(events)
                 for n, place in enumerate(item.places):
-                    self._answered(place, columns, reused=False, first=n == 0, logprobs=logprobs, extra=extra)
+                    self._answered(place, columns, reused=False, first=n == 0)
             self._judge(item, error)
             if self.shown < PREVIEW:
                 self.shown += 1
@@ -377,15 +403,11 @@ class Job:
                 self._write([(columns, events)], [((number, m, s), stamp.run)])
                 self._answered((number, m, s), columns, reused=False)
 
-    def _answered(
-        self, place: Place, columns: dict[str, Any], *, reused: bool, first: bool = True, logprobs: Any = (), extra: Any = None
-    ) -> None:
+    def _answered(self, place: Place, columns: dict[str, Any], *, reused: bool, first: bool = True) -> None:
         row, m, s = place
         a = answer(row, self.models[m], s, columns)
         if reused:
             a = replace(a, source="cached" if a.source == "live" else a.source)
-        if logprobs or extra:
-            a = replace(a, logprobs=logprobs, extra=extra or {})
         self.answers[(row * len(self.models) + m) * self.samples + s] = a
         self.tally.add(a, reused=reused, first=first)
 
@@ -465,6 +487,12 @@ class Job:
         )
 
 
+def _chooses(schema: dict[str, Any] | None) -> bool:
+    """Whether the answer is one of a closed set of labels, whose probabilities an engine may tell."""
+    fields = list((schema or {}).get("properties", {}).values())
+    return len(fields) == 1 and "enum" in fields[0]
+
+
 def _suffixed(changed: Sequence[str]) -> str:
     names = ", ".join(changed)
     return f"the table has {names} already: the answers' {'column is' if len(changed) == 1 else 'columns are'} called {', '.join(n + '_fm' for n in changed)}"
@@ -492,7 +520,7 @@ def reopen(run: str) -> Batch:
     meta = start.meta
     models, samples, rows = tuple(meta["models"]), int(meta["samples"]), int(meta["rows"])
     tally, found = Tally(), {}
-    for (row, m, s), columns in batches.of(run):
+    for (row, m, s), columns in batches.of(run, detailed=bool(meta.get("detailed"))):
         a = answer(row, models[m], s, columns)
         found[(row * len(models) + m) * samples + s] = a
         tally.add(a, reused=columns["parent"] != run)

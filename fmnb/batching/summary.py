@@ -41,7 +41,7 @@ class Summary:
 
     def __str__(self) -> str:
         head = f"{self.answered:,} of {self.asked:,} answered" + (f", {self.reused:,} of them before" if self.reused else "")
-        tail = [f"{_seconds(self.seconds)}", "price unknown" if self.cost is None else f"${self.cost:.4f}" if self.cost else "$0.00"]
+        tail = [f"{spoken_time(self.seconds)}", "price unknown" if self.cost is None else f"${self.cost:.4f}" if self.cost else "$0.00"]
         lines = [
             ", ".join(
                 [head, *([f"{self.failed:,} failed"] if self.failed else []), *([f"{self.missing:,} not asked"] if self.missing else [])]
@@ -59,10 +59,10 @@ class Summary:
         return out | {"causes": [[c.kind, c.what, c.count, c.row] for c in self.causes]}
 
 
-def _seconds(s: float) -> str:
+def spoken_time(s: float) -> str:
     """A time as people say it.
 
-    >>> _seconds(0.31), _seconds(75), _seconds(7300)
+    >>> spoken_time(0.31), spoken_time(75), spoken_time(7300)
     ('0.3 s', '1 min 15 s', '2 h 1 min')
     """
     if s < 60:

@@ -14,6 +14,9 @@ from ..types import ModelCard, Request
 from .budget import estimate
 
 
+_CENT = 1e-9  # what sums of prices may be off by
+
+
 class Purse:
     """US dollars of one batch. `most` is the longest answer seen, where no length was asked for."""
 
@@ -27,12 +30,12 @@ class Purse:
     async def hold(self, card: ModelCard, request: Request, tokens: int) -> float:
         """Set aside what this call may cost, for `settle`; waits for calls under way, BudgetError when it would not fit after them."""
         cost = self.price(card, request, tokens)
-        while self.spent + self.held + cost > self.limit:
+        while self.spent + self.held + cost > self.limit + _CENT:
             if not self.held:
                 raise BudgetError(
                     f"The budget of ${self.limit:g} would be passed by the next row",
                     seen=f"${self.spent:.4f} spent, the next may cost ${cost:.4f}",
-                    todo="What is answered is kept; run it again with a larger --budget to go on.",
+                    todo="Give it a larger --budget.",
                 )
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)

@@ -23,6 +23,8 @@ def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
     if line.get("samples"):
         given["samples"] = line.get("samples")
     models = [options.values[m] if options.values and m in options.values and ":" not in m else m for m in line.models]
+    if line.get("dry"):
+        return load("fmnb.batching.run:planned")(prompt, data(line.get("over"), shell), models or None, **given)
     try:
         return load("fmnb.batching.mapping:map")(
             prompt, data(line.get("over"), shell), models=models or None, sinks=[BatchView(shell)], **given

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..backend import Vectors, Whole, estimate_tokens
 from ..config import check_allowed
-from ..errors import ContentFilterError, EmptyAnswerError, FmnbError, ServerError
+from ..errors import ContentFilterError, EmptyAnswerError, FmnbError, ServerError, UnknownModelError
 from ..events import Event, Notice, Used, Waiting
 from ..types import ModelCard, Request, TokenCount
 from . import allowance, client, embeddings, faults, images, plain_post, prices
@@ -237,8 +237,9 @@ async def _whole(wire: Wire, p: Profile, model: str, request: Request, line: pla
         error = _document(data)
         if status in (400, 422) and out.mended(error):
             continue
-        known = await nearby(p) if status in (400, 404) else ()
-        refusal = faults.from_status(p, model, status, error, headers, secret, known)
+        refusal = faults.from_status(p, model, status, error, headers, secret)
+        if isinstance(refusal, UnknownModelError):  # the list is asked for only then: thousands of rows may be refused
+            refusal = faults.from_status(p, model, status, error, headers, secret, await nearby(p))
         refusal.allowed = allowance.read(headers)
         raise refusal
     answer, frames = wire.answer(p, model, request), Frames()

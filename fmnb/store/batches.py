@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..events import Event, Fold, Started
+from ..events import Event, Finished, Fold, Logprobs, Started, event_from_dict
 from . import log, media
 from .db import database
 
@@ -71,7 +71,37 @@ def known(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def of(batch: str) -> Iterator[tuple[Place, dict[str, Any]]]:
+def details(events: Iterable[Event]) -> dict[str, Any]:
+    """What of a run is in its events alone: log probabilities, and those of a closed set of labels."""
+    found: dict[str, Any] = {"logprobs": (), "labels": {}}
+    for e in events:
+        if isinstance(e, Logprobs):
+            found["logprobs"] += e.tokens
+        elif isinstance(e, Finished):
+            found["labels"] = e.extra.get("labels") or {}
+    return found
+
+
+def detail(found: Iterable[dict[str, Any]]) -> None:
+    """Add these details to columns that were read from the log."""
+    runs = {c["run"]: c for c in found}
+    names = list(runs)
+    for at in range(0, len(names), _AT_ONCE):
+        some = tuple(names[at : at + _AT_ONCE])
+        rows = database().rows(
+            f"SELECT run, event FROM events WHERE run IN ({','.join('?' * len(some))})"
+            """ AND (event LIKE '{"event":"Logprobs"%' OR event LIKE '{"event":"Finished"%') ORDER BY run, n""",
+            some,
+        )
+        events: dict[str, list[Event]] = {}
+        for row in rows:
+            if (event := event_from_dict(json.loads(row["event"]))) is not None:
+                events.setdefault(row["run"], []).append(event)
+        for run in some:
+            runs[run] |= details(events.get(run, ()))
+
+
+def of(batch: str, *, detailed: bool = False) -> Iterator[tuple[Place, dict[str, Any]]]:
     """The answered places of a batch in order, with the columns of the run that answers each."""
     after: Place = (-1, -1, -1)
     while True:
@@ -83,9 +113,11 @@ def of(batch: str) -> Iterator[tuple[Place, dict[str, Any]]]:
         )
         if not rows:
             return
-        for row in rows:
-            after = (row["row"], row["place"], row["sample"])
-            yield after, _plain(row)
+        found = [((row["row"], row["place"], row["sample"]), _plain(row)) for row in rows]
+        if detailed:
+            detail(columns for _, columns in found)
+        yield from found
+        after = found[-1][0]
 
 
 def count(batch: str) -> int:

@@ -1,0 +1,185 @@
+"""What a batch will take, before anything is sent: calls, tokens, money, time; asked about when it is much.
+
+Prompts are filled and counted for a sample of the rows. How long answers are is known from
+rows of the same batch that were answered before (`--head 20` first), else assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..backend import estimate_tokens
+from ..errors import BudgetError, FmnbError, PromptError
+from ..guard import pace
+from ..preparing import Asked
+from ..store import batches, log
+from .rows import Rows
+from .summary import spoken_time
+from .tables import Table
+
+MUCH = 1.0  # US dollars from which it is asked
+MANY = 1_000  # calls of unknown price from which it is asked
+_SAMPLE = 100  # rows looked at
+_ANSWER = (10, 500)  # tokens an answer may have where nothing is known
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a batch will take, at least and at most.
+
+    `calls` in all, `known` of them (an estimate) answered before; `cost` in US dollars is None
+    where a price is unknown; `seconds` is None where nothing was answered yet and no rate is set.
+    """
+
+    rows: int
+    calls: int
+    known: int
+    input_tokens: int
+    output_tokens: tuple[int, int]
+    cost: tuple[float, float] | None
+    seconds: tuple[float, float] | None
+    exact: bool
+    unpriced: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        about = "" if self.exact else "about "
+        parts = [
+            f"{self.calls:,} calls" + (f", about {self.known:,} of them answered before" if self.known else ""),
+            f"{about}{self.input_tokens:,} tokens in and {_range(self.output_tokens, ',.0f')} out",
+            f"price unknown ({', '.join(self.unpriced)})"
+            if self.cost is None
+            else "free"
+            if not self.cost[1]
+            else f"${_range(self.cost, ',.2f')}",
+            "time unknown until some rows are answered"
+            if self.seconds is None
+            else f"{spoken_time(self.seconds[0])} to {spoken_time(self.seconds[1])}",
+        ]
+        return "; ".join(parts)
+
+    __repr__ = __str__
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(f"Nothing was sent. This would be {self}")
+
+    @property
+    def much(self) -> bool:
+        """Whether one should be asked first."""
+        if self.cost is None:
+            return self.calls - self.known > MANY
+        return self.cost[1] > MUCH
+
+
+def estimate(rows: Rows, table: Table, *, rpm: float | None = None, tpm: float | None = None, concurrency: int | None = None) -> Estimate:
+    """What a batch will take. Sends nothing; raises what keeps a prompt from being filled only when no row can be."""
+    each = len(rows.models) * rows.samples
+    picked = _spread(table, rows.columns)
+    made: list[tuple[str, Any]] = []
+    seen = 0
+    for number, values in picked:
+        try:
+            made += rows.calls(values, number)
+            seen += 1
+        except PromptError:
+            continue
+    share = table.count / seen if seen else 0.0
+    known = batches.known([key for key, _ in made]) if log.enabled() and made else {}
+    out = [c["output_tokens"] for c in known.values() if c["output_tokens"] and c["error"] is None]
+    took = [c["seconds"] for c in known.values() if c["seconds"] and c["error"] is None]
+    lengths = _lengths(out, rows.bases[0])
+    fresh = [(key, call) for key, call in made if key not in known]
+    tokens, low, high, exact = 0, 0.0, 0.0, True
+    unpriced: list[str] = []
+    for base in rows.bases:
+        some = [call for _, call in fresh if call.target.asked == base.call.target.asked]
+        counted, sure, card = _counted(base, [call.request for call in some])
+        tokens += counted
+        exact = exact and sure
+        if card is not None and card.local:
+            continue
+        if card is None or card.price_in is None or card.price_out is None:
+            unpriced.append(base.call.target.asked)
+            continue
+        low += (counted * card.price_in + len(some) * lengths[0] * card.price_out) / 1e6
+        high += (counted * card.price_in + len(some) * lengths[1] * card.price_out) / 1e6
+    calls = round(len(fresh) * share)
+    seconds = _time(calls, tokens * share, took, lengths, rpm, tpm, concurrency)
+    return Estimate(
+        rows=table.count,
+        calls=table.count * each,
+        known=round((len(made) - len(fresh)) * share),
+        input_tokens=round(tokens * share),
+        output_tokens=(round(calls * lengths[0]), round(calls * lengths[1])),
+        cost=None if unpriced else (low * share, high * share),
+        seconds=seconds,
+        exact=exact and seen == table.count,
+        unpriced=tuple(unpriced),
+    )
+
+
+def check_budget(found: Estimate, budget: float | None) -> None:
+    """A budget cannot be kept where a price is unknown."""
+    if budget is not None and found.unpriced:
+        raise BudgetError(
+            "The price of this model is unknown, so a budget cannot be kept",
+            seen=", ".join(found.unpriced),
+            todo="Leave --budget out, or name another model.",
+        )
+
+
+def _spread(table: Table, columns: Sequence[str]) -> list[tuple[int, tuple[Any, ...]]]:
+    """Some rows from the first to the last, with their numbers."""
+    step = max(1, table.count // _SAMPLE)
+    return [(n, values) for n, values in enumerate(table.take(columns)) if n % step == 0][: _SAMPLE + 1]
+
+
+def _counted(base: Asked, requests: Sequence[Any]) -> tuple[int, bool, Any]:
+    """Tokens of these prompts, whether they are exact, and the model's card, None where the model is not at hand."""
+    try:
+        backend = base.call.target.open() if base.call.tape is None and not base.call.tape_only else None
+    except FmnbError:
+        backend = None
+    if backend is None:
+        return sum(estimate_tokens(r).tokens for r in requests), False, None
+    found = [backend.count(r) for r in requests]
+    return sum(f.tokens for f in found), all(f.exact for f in found), backend.card
+
+
+def _lengths(known: Sequence[int], base: Asked) -> tuple[float, float]:
+    """How long answers are, at least and at most, on average."""
+    request = base.call.request
+    if len(known) >= 5:
+        mean = sum(known) / len(known)
+        wide = 2 * (sum((n - mean) ** 2 for n in known) / len(known)) ** 0.5 / len(known) ** 0.5
+        return max(1.0, mean - wide), mean + wide + 1
+    low, high = _ANSWER
+    if request.schema is not None:
+        fields = max(1, len(request.schema.get("properties", ())))
+        low, high = 5 + 3 * fields, 20 + 40 * fields
+    if request.max_tokens is not None:
+        high = request.max_tokens
+    return min(low, high), high
+
+
+def _time(
+    calls: int,
+    tokens: float,
+    took: Sequence[float],
+    lengths: tuple[float, float],
+    rpm: float | None,
+    tpm: float | None,
+    concurrency: int | None,
+) -> tuple[float, float] | None:
+    """Seconds at the known limits: what rows took before, and the caps."""
+    least = max(calls / rpm * 60 if rpm else 0.0, (tokens + calls * lengths[0]) / tpm * 60 if tpm else 0.0)
+    if took:
+        mean = sum(took) / len(took)
+        return max(least, calls * mean / (concurrency or 4 * pace.FIRST)), max(least, calls * mean / (concurrency or pace.FIRST))
+    return (least, 1.5 * least) if least else None
+
+
+def _range(pair: tuple[float, float], form: str) -> str:
+    low, high = (format(x, form) for x in pair)
+    return low if low == high else f"{low} to {high}"

@@ -1,0 +1,132 @@
+"""Before anything is sent: what it will take, and whether one is asked; a budget is kept to the cent."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fmnb.backend import estimate_tokens
+from fmnb.batching.run import batch, planned
+from fmnb.errors import BudgetError, UsageError
+from fmnb.events import Finished, TextDelta, Used
+from fmnb.guard import budget
+from fmnb.guard.purse import Purse
+from fmnb.types import ModelCard, Request, Usage, message
+from tests.batching.test_run import words
+
+
+class Priced:
+    """A hosted model with a price; every answer has `out` tokens and costs what they cost."""
+
+    def __init__(self, price=1000.0, out=100, seconds=0.0):
+        self.card = ModelCard("object:priced", "object", "far.example", price_in=0.0, price_out=price)
+        self.price, self.out, self.seconds = price, out, seconds
+        self.calls = 0
+
+    def __repr__(self):
+        return "Priced()"
+
+    async def stream(self, request):
+        self.calls += 1
+        await asyncio.sleep(self.seconds)
+        yield TextDelta(text="done")
+        yield Used(usage=Usage(10, self.out, cost=None if self.price is None else self.out * self.price / 1e6))
+        yield Finished()
+
+    def count(self, request):
+        return estimate_tokens(request)
+
+    def deterministic(self, request):
+        return False
+
+
+def test_an_estimate_counts_calls_tokens_and_money_and_sends_nothing():
+    model = Priced()
+    found = planned("Say {{ w }}", words(1000), model, samples=2, max_tokens=50)
+    assert model.calls == 0 and found.calls == 2000 and found.rows == 1000
+    assert found.input_tokens == pytest.approx(2000 * 7, rel=0.1) and found.cost[1] == pytest.approx(2000 * 50 * 1000 / 1e6)
+    assert "2,000 calls" in str(found) and "time unknown" in str(found)
+
+
+def test_what_rows_took_before_narrows_the_estimate():
+    model = Priced(out=7)
+    wide = planned("Say {{ w }}", words(200), model)
+    batch("Say {{ w }}", words(200), model, head=20, yes=True)
+    narrow = planned("Say {{ w }}", words(200), model)
+    assert 10 <= narrow.known <= 30 and narrow.cost[0] <= 180 * 7 * 1000 / 1e6 * 1.1
+    assert narrow.cost[1] < 190 * 9 * 1000 / 1e6 < wide.cost[1] and narrow.seconds is not None
+
+
+def test_much_is_asked_about_and_where_nobody_can_be_asked_the_error_names_the_option():
+    model = Priced()
+    with pytest.raises(UsageError, match="--yes") as e:
+        batch("Say {{ w }}", words(100), model)
+    assert model.calls == 0 and "100 calls" in str(e.value)
+    assert batch("Say {{ w }}", words(100), model, yes=True).summary.answered == 100
+    assert batch("Say {{ w }}", words(100), model).summary.reused == 100  # nothing is left to pay
+
+
+def test_the_answer_at_the_keyboard_decides(monkeypatch):
+    asked = []
+    monkeypatch.setattr("fmnb.batching.run.confirm", lambda question, option: asked.append(question))
+    batch("Say {{ w }}", words(100), Priced())
+    assert "$" in asked[0] and "Go on?" in asked[0]
+
+
+def test_many_calls_of_unknown_price_are_asked_about_and_a_budget_refuses_them():
+    model = Priced(price=None)
+    with pytest.raises(UsageError, match="price unknown"):
+        batch("Say {{ w }}", words(1001), model)
+    with pytest.raises(BudgetError, match="unknown"):
+        batch("Say {{ w }}", words(3), model, budget=1.0)
+    assert model.calls == 0 and batch("Say {{ w }}", words(3), model).summary.cost is None
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.005])
+def test_a_budget_is_never_passed_and_the_same_call_goes_on_with_a_larger_one(seconds):
+    model = Priced(out=100, seconds=seconds)  # ten cents a row
+    with pytest.raises(BudgetError, match="would be passed") as e:
+        batch("Say {{ w }}", words(50), model, budget=1.05, max_tokens=100)
+    assert model.calls == 10 and "10 of 50 answers are kept" in str(e.value)
+    b = batch("Say {{ w }}", words(50), model, budget=4.0, max_tokens=100)
+    assert b.summary.answered == 50 and model.calls == 50 and b.summary.cost == pytest.approx(4.0)
+
+
+def test_answers_longer_than_was_thought_are_thought_longer_from_then_on():
+    model = Priced(out=5000, seconds=0.01)  # five dollars a row, where one was assumed
+    with pytest.raises(BudgetError):
+        batch("Say {{ w }}", words(50), model, budget=100.0, concurrency=2)
+    assert model.calls <= 20
+
+
+def test_the_kernel_s_own_budget_stops_a_batch_too():
+    budget.set_limit(0.55)
+    model = Priced(out=100)
+    with pytest.raises(BudgetError):
+        batch("Say {{ w }}", words(50), model, max_tokens=100, yes=True)
+    assert model.calls <= 5 and budget.budget().spent <= 0.55
+
+
+def test_a_local_model_is_free_and_never_asked_about():
+    found = planned("Say {{ w }}", words(5000), "echo:")
+    assert found.cost == (0.0, 0.0) and "free" in str(found) and not found.much
+
+
+def test_a_purse_waits_for_calls_under_way_before_it_says_no():
+    card, request = Priced(out=0).card, Request("m", (message("user", "x"),), max_tokens=1000)
+
+    async def go():
+        purse = Purse(1.5)
+        first = await purse.hold(card, request, 0)
+        second = asyncio.ensure_future(purse.hold(card, request, 0))
+        await asyncio.sleep(0.01)
+        waits = not second.done()
+        purse.settle(first, 0.1, 100)
+        held = await second
+        purse.settle(held, 1.0, 1000)
+        with pytest.raises(BudgetError):
+            await purse.hold(card, request, 0)
+        return waits, purse.spent
+
+    assert asyncio.run(go()) == (True, 1.1)

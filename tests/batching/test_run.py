@@ -1,0 +1,338 @@
+"""A batch: every row asked once, kept, found again; failures are values; what stops it says what is kept."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pandas as pd
+import pytest
+
+import fmnb as fm
+from fmnb.batching.run import batch, reopen
+from fmnb.errors import (
+    BadRequestError,
+    ConnectionFailedError,
+    Interrupted,
+    KeyRefusedError,
+    PromptError,
+    ReplayMissError,
+    StoreError,
+    UsageError,
+)
+from fmnb.events import Failed, Finished, Notice, Progress, Started
+from fmnb.session import session
+from fmnb.store import batches, log
+from fmnb.store.db import database
+from fmnb.store.tape import Tape
+
+MODEL = "vllm:m"
+
+
+def words(n, start=0):
+    return pd.DataFrame({"w": [f"word{i}" for i in range(start, start + n)]})
+
+
+def test_each_row_is_asked_once_and_its_answer_is_in_its_row(service):
+    out = fm.map("Say {{ w }}", words(50), MODEL)
+    assert out["text"].tolist() == words(50)["w"].tolist()
+    assert set(service.asked.values()) == {1} and len(service.asked) == 50
+    assert out["input_tokens"].tolist() == [20] * 50 and out["model"].unique() == ["vllm:m"]
+    assert "stream" not in service.requests[0]
+
+
+def test_a_second_run_asks_nothing_and_says_so(service):
+    batch("Say {{ w }}", words(30), MODEL)
+    again = batch("Say {{ w }}", words(30), MODEL)
+    assert sum(service.asked.values()) == 30 and again.summary.reused == 30 and again.summary.cost == 0
+    assert "30 of them before" in str(again.summary) and {a.source for a in again.answers} == {"cached"}
+
+
+def test_only_what_is_new_is_asked(service):
+    batch("Say {{ w }}", words(10), MODEL)
+    more = batch("Say {{ w }}", words(20, 5), MODEL)
+    assert len(service.requests) == 25 and more.summary.reused == 5
+    batch("Do say {{ w }}", words(1), MODEL)
+    assert len(service.requests) == 26
+
+
+def test_head_tries_the_first_rows_and_the_rest_goes_on_from_there(service):
+    assert len(fm.map("Say {{ w }}", words(20), MODEL, head=3)) == 3
+    assert len(fm.map("Say {{ w }}", words(20), MODEL)) == 20 and len(service.requests) == 20
+
+
+def test_no_cache_pays_again_and_what_it_got_is_what_counts_afterwards(service):
+    counter = iter(range(100))
+    service.answer = lambda body: str(next(counter))
+    assert batch("{{ w }}", words(1), MODEL).answers[0].text == "0"
+    assert batch("{{ w }}", words(1), MODEL, cache=False).answers[0].text == "1"
+    assert batch("{{ w }}", words(1), MODEL).answers[0].text == "1"
+
+
+def test_equal_rows_are_asked_once(service):
+    df = pd.DataFrame({"w": ["a", "b"] * 300})
+    b = batch("Say {{ w }}", df, MODEL)
+    assert len(service.requests) == 2 and [a.text for a in b.answers] == ["a", "b"] * 300
+    assert b.summary.input_tokens == 40
+
+
+def test_samples_of_one_row_are_different_questions(service):
+    b = batch("Say {{ w }}", words(2), MODEL, samples=3)
+    assert len(service.requests) == 6 and [(a.row, a.sample) for a in b.answers] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert {"text_1", "text_2", "text_3"} <= set(b.result().columns)
+
+
+def test_several_models_have_columns_each(service):
+    out = fm.map("Say {{ w }}", words(3), models=["vllm:a", "echo:"])
+    assert out["text_vllm:a"].tolist() == ["word0", "word1", "word2"] and out["text_echo:"].tolist()[0] == "Say word0"
+
+
+def test_a_row_that_fails_has_its_error_and_the_others_go_on(service):
+    service.answer = lambda body: (400, {"error": {"message": "odd words"}}) if "3" in str(body) else "fine"
+    b = batch("Say {{ w }}", words(10), MODEL)
+    assert [a.text for a in b.answers] == ["fine"] * 3 + [""] + ["fine"] * 6
+    assert b.answers[3].error["kind"] == "BadRequestError" and "odd words" in b.result()["error"][3]
+    (cause,) = b.summary.causes
+    assert (cause.count, cause.row, b.summary.answered, b.summary.failed) == (1, 3, 9, 1)
+
+
+def test_a_failure_for_good_is_kept_until_it_is_asked_for_again(service):
+    service.answer = lambda body: (400, {"error": {"message": "no"}})
+    batch("Say {{ w }}", words(5), MODEL)
+    again = batch("Say {{ w }}", words(5), MODEL)
+    assert len(service.requests) == 5 and again.summary.failed == 5
+    service.answer = None
+    assert batch("Say {{ w }}", words(5), MODEL, retry_errors=True).summary.answered == 5 and len(service.requests) == 10
+    assert batch("Say {{ w }}", words(5), MODEL).summary.reused == 5
+
+
+def test_a_passing_failure_is_asked_again_by_itself(service):
+    calls = iter([500, 500, 500, 500])
+    service.answer = lambda body: (
+        (next(calls), {"error": {"message": "later"}}) if "word2" in str(body) and calls.__length_hint__() else "ok"
+    )
+    first = batch("Say {{ w }}", words(4), MODEL)
+    assert first.answers[2].error["kind"] == "ServerError" and first.summary.failed == 1
+    assert batch("Say {{ w }}", words(4), MODEL).summary.answered == 4
+
+
+def test_fail_fast_stops_at_the_first_failure(service):
+    service.answer = lambda body: (400, {"error": {"message": "no"}}) if "word9" in str(body) else "ok"
+    service.latency = 0.01
+    with pytest.raises(BadRequestError) as e:
+        batch("Say {{ w }}", words(500), MODEL, fail_fast=True, concurrency=4)
+    assert len(service.requests) < 100 and "are kept" in e.value.todo
+
+
+def test_a_key_that_is_refused_stops_the_batch_at_once(service):
+    service.answer = lambda body: (403, {"error": {"message": "who are you"}})
+    with pytest.raises(KeyRefusedError):
+        batch("Say {{ w }}", words(5000), MODEL)
+    assert len(service.requests) < 100
+    service.answer = None
+    assert batch("Say {{ w }}", words(50), MODEL).summary.answered == 50  # nobody kept that error
+
+
+def test_one_model_that_cannot_be_asked_does_not_stop_the_other(service):
+    b = batch("Say {{ w }}", words(3), ["echo:fail=key", MODEL])
+    assert [a.error["kind"] if a.error else a.text for a in b.answers] == [
+        *("KeyRefusedError", "word0", "KeyRefusedError", "word1", "KeyRefusedError", "word2")
+    ]
+
+
+def test_a_service_that_goes_down_ends_the_batch_and_the_next_run_goes_on(service):
+    service.latency = 0.005
+
+    def later():
+        while len(service.answered) < 60:
+            time.sleep(0.005)
+        service.down = True
+
+    threading.Thread(target=later, daemon=True).start()
+    with pytest.raises(ConnectionFailedError) as e:
+        batch("Say {{ w }}", words(400), MODEL, concurrency=4)
+    assert "run the same again" in e.value.todo
+    service.down = False
+    b = batch("Say {{ w }}", words(400), MODEL, concurrency=4)
+    assert b.summary.answered == 400 and b.summary.reused >= 56
+    assert [a.text for a in b.answers] == words(400)["w"].tolist()
+    assert sum(n - 1 for n in service.asked.values()) <= 4
+
+
+def test_a_row_that_cannot_fill_the_prompt_has_an_error_of_its_own():
+    b = batch("{{ 1 / n }}", [{"n": 1}, {"n": 0}, {"n": 2}], "echo:")
+    assert [a.text for a in b.answers] == ["1.0", "", "0.5"] and b.answers[1].error["kind"] == "PromptError"
+    assert reopen(b.run).answers[1].error["kind"] == "PromptError"
+
+
+def test_an_undefined_name_stops_before_the_first_row():
+    with pytest.raises(PromptError, match="Did you mean word"):
+        batch("{{ wrod }}", [{"word": "a"}], "echo:")
+    with pytest.raises(PromptError):
+        batch("{{ word }}", [{"word": "a"}], "echo:", system="{{ nobody }}")
+
+
+def test_a_name_of_both_table_and_notebook_says_how_to_name_which():
+    given = {"values": {"w": "theirs", "x": 1}}
+    with pytest.raises(UsageError, match="row\\['w'\\].*notebook\\['w'\\]"):
+        batch("{{ w }}", words(1), "echo:", **given)
+    assert batch("{{ row['w'] }} {{ notebook['w'] }} {{ x }}", words(1), "echo:", **given).answers[0].text == "word0 theirs 1"
+
+
+def test_a_prompt_that_uses_no_column_is_refused():
+    with pytest.raises(UsageError, match="uses no column"):
+        batch("Say it", words(3), "echo:")
+
+
+def test_an_empty_cell_inserts_nothing_and_can_be_asked_for():
+    df = pd.DataFrame({"w": ["a", None, float("nan")]})
+    assert [a.text for a in batch("<{{ w }}>{% if not w %}none{% endif %}", df, "echo:").answers] == ["<a>", "<>none", "<>none"]
+
+
+def test_a_system_prompt_may_use_columns_too():
+    heard = []
+    b = batch("{{ w }}", words(2), lambda messages: heard.append(messages) or "ok", system="You are {{ w }}.")
+    assert [a.text for a in b.answers] == ["ok", "ok"] and "You are word0." in str(heard[0])
+
+
+def test_a_batch_is_reopened_from_the_log_alone(service):
+    service.answer = lambda body: '{"mood": "good", "n": 3}' if "word1" not in str(body) else (400, {"error": {"message": "no"}})
+    b = batch("Say {{ w }}", words(3), MODEL, schema="mood good|bad, n int", samples=2)
+    again = reopen(b.run)
+    assert again.answers == b.answers and (again.models, again.samples, again.rows) == (b.models, 2, 3)
+    assert again.result(words(3)).equals(b.result())
+    assert (again.summary.answered, again.summary.failed) == (4, 2)
+    assert again.result()[0]["mood_1"] == "good"
+    with pytest.raises(UsageError):
+        reopen(b.answers[0].run)
+
+
+def test_a_row_s_run_reopens_alone(service):
+    b = batch("Say {{ w }}", words(1), MODEL)
+    r = log.reopen(b.answers[0].run)
+    assert r.text == "word0" and r.request.messages[-1].text == "Say word0" and r.first_token_seconds is None
+
+
+def test_the_log_lists_the_batch_and_finds_its_rows_by_their_words(service):
+    batch("Say {{ w }}", words(3), MODEL)
+    assert [r["model"] for r in fm.log()] == [MODEL]
+    assert len(fm.log("word2")) == 1 and log.totals()["calls"] == 3
+    run = fm.log()[0]["run"]
+    assert log.forget(run=run) == 4 and not database().rows("SELECT * FROM batch_rows")
+
+
+def test_a_structured_answer_is_asked_for_once_more_when_it_does_not_fit(service):
+    service.answer = lambda body: "no json" if len(body["messages"]) == 1 else '{"n": 1}'
+    b = batch("Say {{ w }}", words(2), MODEL, schema="n int")
+    assert [a.data for a in b.answers] == [{"n": 1}, {"n": 1}] and len(service.requests) == 4
+    service.answer = lambda body: "never"
+    b = batch("Ask {{ w }}", words(1), MODEL, schema="n int")
+    assert b.answers[0].error["kind"] == "SchemaMismatchError"
+
+
+def test_an_interrupt_keeps_what_has_finished(service):
+    service.latency = 0.02
+
+    def press():
+        while len(service.answered) < 30:
+            time.sleep(0.005)
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(Interrupted) as e:
+        batch("Say {{ w }}", words(2000), MODEL, concurrency=8)
+    assert "of 2,000 answers are kept" in e.value._render_traceback_()[0]
+    service.latency = 0
+    b = batch("Say {{ w }}", words(2000), MODEL, concurrency=8)
+    assert b.summary.answered == 2000 and sum(n - 1 for n in service.asked.values()) <= 8
+
+
+def test_progress_comes_and_the_first_rows_are_shown_after_they_are_kept(service):
+    heard = []
+
+    def sink(event):
+        heard.append(event)
+        if isinstance(event, Started) and event.kind == "row":
+            assert database().rows("SELECT 1 FROM runs WHERE run = ? AND ended IS NOT NULL", (event.run,))
+
+    service.latency = 0.02
+    batch("Say {{ w }}", words(60), MODEL, sinks=[sink], concurrency=4)
+    assert sum(isinstance(e, Started) and e.kind == "row" for e in heard) == 8
+    assert any(isinstance(e, Progress) and "left" in e.note for e in heard)
+    assert isinstance(heard[-1], Finished) and heard[-1].extra["answered"] == 60
+
+
+def test_a_sidebar_hears_of_the_batch_and_not_of_every_row(service):
+    heard = []
+    session.ears.append(heard.append)
+    batch("Say {{ w }}", words(20), MODEL)
+    assert not [e for e in heard if isinstance(e, Started) and e.kind == "row"]
+    assert isinstance(heard[0], Started) and isinstance(heard[-1], Finished)
+
+
+def test_with_the_log_off_rows_are_still_answered_and_equal_ones_asked_once(service):
+    log.switch(False)
+    b = batch("Say {{ w }}", pd.DataFrame({"w": ["a", "b"] * 400}), MODEL)
+    assert [a.text for a in b.answers] == ["a", "b"] * 400 and len(service.requests) == 2
+
+
+def test_a_tape_replays_a_batch_without_its_service(service, tmp_path):
+    session.tape = Tape(tmp_path / "t.jsonl")
+    first = batch("Say {{ w }}", words(5), MODEL)
+    service.down = True
+    session.tape = Tape(tmp_path / "t.jsonl")
+    again = batch("Say {{ w }}", words(5), MODEL, replay_only=True)
+    assert [a.text for a in again.answers] == [a.text for a in first.answers] and {a.source for a in again.answers} == {"replayed"}
+    with pytest.raises(ReplayMissError):
+        batch("Say {{ w }}", words(6), MODEL, replay_only=True)
+
+
+def test_a_suffix_is_said_once():
+    heard = []
+    batch("{{ text }}", ["a", "b"], "echo:", sinks=[heard.append])
+    assert [e.text for e in heard if isinstance(e, Notice)] == ["the table has text already: the answers' column is called text_fm"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"head": 0}, {"head": 1.5}, {"budget": -1}, {"rpm": 0}, {"concurrency": 0}, {"tpm": "many"}, {"samples": 0}, {"concurency": 2}],
+)
+def test_what_cannot_be_is_refused_before_anything_is_asked(service, given):
+    with pytest.raises(UsageError):
+        batch("Say {{ w }}", words(3), MODEL, **given)
+    assert not service.requests
+
+
+def test_a_function_of_the_notebook_that_changed_is_asked_anew():
+    df = words(2)
+    ns = {}
+    exec("def f(text):\n    return 'one'", ns)
+    assert [a.text for a in batch("{{ w }}", df, ns["f"]).answers] == ["one", "one"]
+
+
+def test_a_disk_that_is_full_stops_the_batch_and_nothing_is_lost(service, monkeypatch):
+    real, calls = batches.write, []
+
+    def full(*a):
+        calls.append(a)
+        if len(calls) == 3:
+            raise StoreError("The disk is full", todo="Make room.")
+        return real(*a)
+
+    service.latency = 0.01
+    monkeypatch.setattr(batches, "write", full)
+    with pytest.raises(StoreError) as e:
+        batch("Say {{ w }}", words(300), MODEL, concurrency=4)
+    assert "run this again" in e.value.todo
+    monkeypatch.setattr(batches, "write", real)
+    log.switch(True)
+    b = batch("Say {{ w }}", words(300), MODEL, concurrency=4)
+    assert [a.text for a in b.answers] == words(300)["w"].tolist()
+    assert sum(n - 1 for n in service.asked.values()) <= 4
+
+
+def test_failures_are_events_of_the_row_too(service):
+    service.answer = lambda body: (400, {"error": {"message": "no"}})
+    b = batch("Say {{ w }}", words(1), MODEL)
+    assert isinstance(log.events_of(b.answers[0].run)[-1], Failed)
