@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .voting import signal as signal
     from .voting import unvote as unvote
     from .voting import vote as vote
+    from .widgets.history import History as History
+    from .widgets.interact import Interact as Interact
+    from .widgets.playground import Playground as Playground
 
 
 def __getattr__(name: str) -> Any:

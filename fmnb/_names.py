@@ -33,11 +33,15 @@ PUBLIC = {
     "Response": "fmnb.types:Response",
     "FmnbError": "fmnb.errors:FmnbError",
     "schema": "fmnb.describe:schema",
+    "Playground": "fmnb.widgets.playground:Playground",
+    "History": "fmnb.widgets.history:History",
+    "Interact": "fmnb.widgets.interact:Interact",
 }
 
 # what `.widget()` of a value opens -> "module:class", called with the value
 WIDGETS = {
     "comparison": "fmnb.widgets.grid:Grid",
+    "chat": "fmnb.widgets.talk:Talk",
 }
 
 # provider name -> "module:function", called as function(what_follows_the_colon) -> Backend

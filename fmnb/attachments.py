@@ -12,6 +12,7 @@ import importlib
 import io
 import json
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,41 @@ def attach(source: Any, *, as_text: bool = False) -> tuple[Part, ...]:
     if as_text:
         return tuple(Text(pdf_text(p.data, p.name or "attachment")) if isinstance(p, File) else p for p in parts)
     return parts
+
+
+def suitable(names: Mapping[str, Any]) -> dict[str, str]:
+    """Of a notebook's names those whose values are worth attaching, each with what it is: tables, figures, images, documents. Looked at, not computed.
+
+    >>> suitable({"rows": [{"a": 1}, {"a": 2}], "n": 3, "_hidden": [{"a": 1}]})
+    {'rows': 'list of 2 dicts'}
+    """
+    found = {n: _words(v) for n, v in names.items() if not n.startswith("_") and n not in ("In", "Out")}
+    return {n: words for n, words in found.items() if words}
+
+
+_WORTH = {
+    "pandas": ("DataFrame", "Series"),
+    "polars": ("DataFrame", "LazyFrame", "Series"),
+    "pyarrow": ("Table", "RecordBatch"),
+    "numpy": ("ndarray",),
+    "matplotlib": ("Figure", "Axes"),
+    "PIL": ("Image",),
+}
+
+
+def _words(value: Any) -> str:
+    for base in type(value).__mro__:
+        if base.__name__ in _WORTH.get(base.__module__.split(".")[0], ()):
+            shape = getattr(value, "shape", None) or getattr(value, "size", None)
+            size = " × ".join(f"{n:,}" for n in shape) if isinstance(shape, tuple) and all(isinstance(n, int) for n in shape) else ""
+            return f"{base.__name__} {size}".strip()
+    if isinstance(value, (Image, File)):
+        return type(value).__name__.lower()
+    if isinstance(value, (bytes, bytearray)) and (kind := sniff(bytes(value[:16]))):
+        return kind.partition("/")[2].upper()
+    if isinstance(value, list) and value and all(isinstance(v, dict) for v in value[:20]):
+        return f"list of {len(value):,} dicts"
+    return ""
 
 
 def pdf_text(data: bytes, name: str = "document.pdf") -> str:

@@ -31,7 +31,7 @@ class Preview:
     problem: str = ""
 
     def __str__(self) -> str:
-        lines = [f"to       {self.model} ({self.where})", f"tokens   {self._tokens('in')}", f"price    {self._price()}"]
+        lines = [f"to       {self.model} ({self.where})", f"tokens   {self.tokens_line('in')}", f"price    {self.price_line()}"]
         if self.parameters:
             lines.append("with     " + ", ".join(f"{k}={v!r}" for k, v in self.parameters.items()))
         if self.problem:
@@ -42,11 +42,13 @@ class Preview:
 
     __repr__ = __str__
 
-    def _tokens(self, unit: str) -> str:
+    def tokens_line(self, unit: str) -> str:
+        """How many, and how sure that is."""
         t = self.tokens
         return f"{t.tokens:,} {unit} ({'exact, ' if t.exact else 'estimated: '}{t.method}{f', {t.error}' if t.error else ''})"
 
-    def _price(self) -> str:
+    def price_line(self) -> str:
+        """What it costs at most, in words."""
         if self.where == "stays here" and not self.cost:
             return "free"
         return "unknown" if self.cost is None else f"at most ${self.cost:.4f}"
@@ -54,7 +56,7 @@ class Preview:
     def _repr_html_(self) -> str:
         facts = [f"<strong>{html.escape(self.model)}</strong>"]
         facts += map(
-            html.escape, (self.where, self._tokens("tokens in"), self._price(), *(f"{k}={v!r}" for k, v in self.parameters.items()))
+            html.escape, (self.where, self.tokens_line("tokens in"), self.price_line(), *(f"{k}={v!r}" for k, v in self.parameters.items()))
         )
         problem = f'<p style="margin:.2em 0;color:var(--jp-warn-color0,inherit)">{html.escape(self.problem)}</p>' if self.problem else ""
         said = "".join(

@@ -11,6 +11,7 @@ from .catalog.entries import Entry, catalogue
 from .errors import UsageError
 from .rows import Bytes, Rows
 from .store import log as store
+from .store.finding import Filter, find
 from .types import Response
 
 MODEL_COLUMNS = (
@@ -82,11 +83,25 @@ def _ago(seconds: float) -> str:
     return "now"
 
 
-def log(query: str = "", *, limit: int = 30, model: str = "", days: float | None = None, open: bool = False) -> Rows:
+def log(
+    query: str = "",
+    *,
+    limit: int = 30,
+    model: str = "",
+    days: float | None = None,
+    open: bool = False,
+    kind: str = "",
+    vote: str = "",
+    cost: float | None = None,
+) -> Rows:
     """What was asked and answered, newest first; full text over prompts and answers.
 
-    `days` looks back that far, `open` shows runs that have not ended.
+    `days` looks back that far, `open` shows runs that have not ended. `kind` is call, row,
+    compare, download, ...; `vote` any, won, lost, tie, bad, star, edit or accept; `cost` what
+    a run cost at least, in US dollars. `fm.History()` is the same to look at.
     """
+    if kind or vote or cost is not None:
+        return _filtered(query, limit, model, days, kind, vote, cost)
     since = None if days is None else time.time() - days * 86400
     found = store.search(query, limit=limit, model=model, since=since, open_only=open)
     found = [r for r in found if r["kind"] != "compare"]  # its answers are there
@@ -96,6 +111,15 @@ def log(query: str = "", *, limit: int = 30, model: str = "", days: float | None
     if not store.enabled():
         note = f"{note}  (the log is off: `%fm log on`)".strip()
     return Rows(found, LOG_COLUMNS, note)
+
+
+def _filtered(query: str, limit: int, model: str, days: float | None, kind: str, vote: str, cost: float | None) -> Rows:
+    since = None if days is None else time.time() - days * 86400
+    found = find(Filter(query, model, kind, vote, cost, since), limit=limit)
+    for r in found:
+        r["when"] = datetime.datetime.fromtimestamp(r["started"])
+        r["vote"] = ", ".join(r["said"])
+    return Rows(found, (*LOG_COLUMNS[:6], "vote", "error", "seconds", "cost"), "" if found else "nothing in the log fits")
 
 
 def reopen(run: str) -> Response:

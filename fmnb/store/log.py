@@ -231,7 +231,7 @@ def search(
     values: list[Any] = []
     if query.strip():
         where.append("rowid IN (SELECT rowid FROM words WHERE words MATCH ?)")
-        values.append(_fts(query))
+        values.append(full_text(query))
     if model:
         where.append("(model LIKE ? OR asked LIKE ?)")
         values += [f"%{model}%"] * 2
@@ -262,7 +262,7 @@ def search(
     return out
 
 
-def _fts(query: str) -> str:
+def full_text(query: str) -> str:
     """Words as a user types them, to a full-text query that cannot fail: each word a prefix."""
     words = re.findall(r"\w+", query)
     if not words:
@@ -328,7 +328,7 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
     values: list[Any] = []
     if query:
         where.append("rowid IN (SELECT rowid FROM words WHERE words MATCH ?)")
-        values.append(_fts(query))
+        values.append(full_text(query))
     if before is not None:
         where.append("started < ?")
         values.append(before)

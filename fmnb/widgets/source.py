@@ -5,16 +5,27 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from ..types import Request, Text
 
 
-def cell_of(request: Request, model: str, *, template: str = "", schema: str = "") -> str:
+def cell_of(
+    request: Request,
+    model: str,
+    *,
+    template: str = "",
+    system: str | None = None,
+    schema: str = "",
+    chat: str = "",
+    attach: Sequence[str] = (),
+) -> str:
     """`%%fm` with the options that were in force, and the prompt below.
 
     `template` is the prompt as it was typed, where that is known; else the text that was sent
-    stands there, with `--raw` where it would be read as a template. `schema` as it was typed.
+    stands there, with `--raw` where it would be read as a template. `system` and `schema` as
+    they were typed; `chat` is the conversation it goes on with, `attach` names and paths.
 
     >>> from fmnb.types import message
     >>> print(cell_of(Request("echo:", (message("user", "hi"),), temperature=0.2), "echo:"))
@@ -23,10 +34,15 @@ def cell_of(request: Request, model: str, *, template: str = "", schema: str = "
     """
     asked = [m for m in request.messages if m.role == "user"]
     sent = "".join(p.text for p in asked[-1].parts if isinstance(p, Text)) if asked else ""
-    system = "".join(m.text for m in request.messages if m.role == "system")
+    raw = not template and bool(re.search(r"\{\{|\{%", sent))
+    if system is None:
+        system = "".join(m.text for m in request.messages if m.role == "system")
     words = [_quoted(model)] if model else []
-    if system:
-        words += ["-s", _quoted(_one_line(system))]
+    words += ["--chat", _quoted(chat)] if chat else []
+    for item in attach:
+        words += ["--attach", _quoted(item)]
+    if system:  # the line is one line: a line break goes in as a value
+        words += ["-s", _quoted(system) if raw else shlex.quote(system.replace("\n", '{{ "\\n" }}'))]
     if request.temperature is not None:
         words += ["-t", f"{request.temperature:g}"]
     for flag, value in (("--max-tokens", request.max_tokens), ("--seed", request.seed)):
@@ -40,7 +56,7 @@ def cell_of(request: Request, model: str, *, template: str = "", schema: str = "
     if request.format != "markdown":
         words += ["-f", request.format]
     text = template or sent
-    if not template and re.search(r"\{\{|\{%", sent):
+    if raw:
         words.append("--raw")
     return f"%%fm {' '.join(words)}".rstrip() + f"\n{text}"
 
