@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .describe import schema as schema
     from .embedding import embed as embed
     from .errors import FmnbError as FmnbError
+    from .evals.dataset import Dataset as Dataset
+    from .evals.evaluation import Evaluation as Evaluation
+    from .evals.judge import Judge as Judge
+    from .evals.running import evaluate as evaluate
     from .listing import log as log
     from .listing import models as models
     from .model import Model as Model

@@ -26,6 +26,10 @@ PUBLIC = {
     "signal": "fmnb.voting:signal",
     "accept": "fmnb.voting:accept",
     "leaderboard": "fmnb.ranking:leaderboard",
+    "evaluate": "fmnb.evals.running:evaluate",
+    "Dataset": "fmnb.evals.dataset:Dataset",
+    "Evaluation": "fmnb.evals.evaluation:Evaluation",
+    "Judge": "fmnb.evals.judge:Judge",
     "Comparison": "fmnb.comparison:Comparison",
     "Model": "fmnb.model:Model",
     "Chat": "fmnb.chat:Chat",
@@ -74,6 +78,10 @@ SCORERS = {
     "code": "fmnb.evals.scorers.code:code",
     "sql": "fmnb.evals.scorers.sql:sql",
     "judge": "fmnb.evals.judge:judge",
+    "gsm8k": "fmnb.evals.academic:gsm8k_scorer",
+    "humaneval": "fmnb.evals.academic:humaneval_scorer",
+    "ifeval": "fmnb.evals.scorers.ifeval:ifeval",
+    "ifeval_instructions": "fmnb.evals.scorers.ifeval:ifeval_instructions",
 }
 
 

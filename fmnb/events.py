@@ -137,6 +137,22 @@ class Signal(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scored(Stamp):
+    """How good an answer is, of an evaluation's run. `answer` is the run it came from; `value` is None where `error` says why there is none."""
+
+    answer: str
+    scorer: str
+    value: float | None = None
+    row: int = 0
+    model: str = ""
+    sample: int = 0
+    read: str = ""
+    why: str = ""
+    error: str = ""
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Stamp):
     """The answer is complete. `model` is the one that answered, as the service names it."""
 
@@ -174,6 +190,7 @@ Event: TypeAlias = (
     | Restarted
     | Used
     | Signal
+    | Scored
     | Finished
     | Failed
     | Cancelled

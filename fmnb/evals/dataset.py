@@ -43,6 +43,7 @@ class Dataset:
     samples: tuple[Sample, ...]
     name: str = ""
     notes: tuple[str, ...] = ()
+    by: str = ""  # what a group is: user, template, ...
 
     def __post_init__(self) -> None:
         twice = [i for i, n in Counter(s.id for s in self.samples).items() if n > 1]
@@ -62,19 +63,21 @@ class Dataset:
             return over
         if isinstance(over, (str, Path)) and _is_ours(Path(over).expanduser()):
             return cls.load(over)
-        return cls(tuple(samples_from(rows_of(over), target=target, id=id, group=group)), name)
+        rows = rows_of(over)
+        found, by = samples_from(rows, target=target, id=id, group=group)
+        return cls(tuple(found), name, by=by)
 
     from_frame = from_csv = from_jsonl = from_parquet = from_hf = from_openai_evals = from_inspect = from_rows
 
     @classmethod
     def from_votes(cls, *, since: float | None = None, name: str = "") -> Dataset:
         """From what people said of answers: votes, stars, edits, acceptance. The better answer is the target, the others are `rejected`."""
-        return cls(tuple(from_log.from_signals(from_log.EXPLICIT, since=since)), name)
+        return cls(tuple(from_log.from_signals(from_log.EXPLICIT, since=since)), name, by="user")
 
     @classmethod
     def from_signals(cls, *kinds: str, since: float | None = None, name: str = "") -> Dataset:
         """From signals of any kind, behaviour too; rows that rest on behaviour alone are weak and grouped by user."""
-        return cls(tuple(from_log.from_signals(kinds, since=since)), name)
+        return cls(tuple(from_log.from_signals(kinds, since=since)), name, by="user")
 
     @classmethod
     def from_log(cls, query: str = "", *, model: str = "", since: float | None = None, limit: int = 1000, name: str = "") -> Dataset:
@@ -88,7 +91,8 @@ class Dataset:
         rows = read(where)
         if not rows or "dataset" not in rows[0]:
             raise UsageError("The file is no saved data set", seen=where.name, todo="Read other files with fm.Dataset.from_rows(path).")
-        head, found = rows[0], cls(tuple(Sample.from_dict(r) for r in rows[1:]), str(rows[0].get("dataset", "")))
+        head = rows[0]
+        found = cls(tuple(Sample.from_dict(r) for r in rows[1:]), str(head.get("dataset", "")), by=str(head.get("by", "")))
         edited = head.get("version") != found.version
         notes = (*head.get("notes", ()), *(["edited by hand"] if edited else []))
         return replace(found, notes=notes)
@@ -235,6 +239,8 @@ class Dataset:
             raise UsageError("The data set needs a name", todo='`dataset.save("tickets")`.')
         where = _path(path if path is not None else self.name)
         head = {"dataset": self.name or where.stem, "version": self.version, "rows": len(self), "fmnb": __version__}
+        if self.by:
+            head["by"] = self.by
         if self.notes:
             head["notes"] = list(self.notes)
         text = "\n".join([_line(head), *(_line(s.to_dict()) for s in sorted(self.samples, key=lambda s: s.id))]) + "\n"

@@ -97,14 +97,14 @@ def _json(path: Path) -> list[Row]:
 
 def samples_from(
     rows: Sequence[Mapping[str, Any]], *, target: str | None = None, id: str | None = None, group: str | None = None
-) -> list[Sample]:
-    """Samples of rows: `target`, `id` and `group` name columns; by default those of these names, `group` also user or template.
+) -> tuple[list[Sample], str]:
+    """Samples of rows, and what a group is called: `target`, `id` and `group` name columns; by default those of these names, `group` also user or template.
 
     Rows of our own files, of OpenAI-evals (`input`, `ideal`) and of inspect (`input`, `target`,
     `choices`, `metadata`) are known by their columns. Raises UsageError for a column that is
     not there and for two rows of one id.
 
-    >>> samples_from([{"q": "2+2", "target": 4}])[0].values
+    >>> samples_from([{"q": "2+2", "target": 4}])[0][0].values
     {'q': '2+2'}
     """
     names = list(dict.fromkeys(k for r in rows for k in r))
@@ -122,7 +122,7 @@ def samples_from(
         group = group or next((n for n in ("group", "user", "template") if n in names), None)
         id = id or ("id" if "id" in names else None)
         found = [_sample(r, target, id, group) for r in rows]
-    return _unique(found, named=id is not None or any("id" in r for r in rows))
+    return _unique(found, named=id is not None or any("id" in r for r in rows)), group or ""
 
 
 def _sample(row: Mapping[str, Any], target: str | None, id: str | None, group: str | None) -> Sample:

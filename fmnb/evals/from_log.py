@@ -18,6 +18,7 @@ from .formats import rows_of
 from .sample import Sample, content_id
 
 GOOD_STARS = 4  # of five; a star without a number is good
+JUDGE = "You compare two answers to the same request."  # how a judge's prompt begins: those are no user's
 EXPLICIT = ("vote", "edit", "star", "accept", "thumb")
 
 
@@ -39,10 +40,10 @@ def from_signals(kinds: Sequence[str] = (), *, since: float | None = None) -> li
 
 def from_log(query: str = "", *, model: str = "", since: float | None = None, limit: int = 1000) -> list[Sample]:
     """A row for each prompt of the log, as `fm.log` finds them, without a target; the answer is in `extra`."""
-    rows = log.search(query, limit=limit, model=model, kind="call", since=since)
+    found = [r for kind in ("call", "row") for r in log.search(query, limit=limit, model=model, kind=kind, since=since)]
     seen: dict[str, Sample] = {}
-    for r in reversed(rows):
-        if r["prompt"] and not r["error"]:
+    for r in sorted(found, key=lambda r: r["started"])[-limit:]:
+        if r["prompt"] and not r["error"] and not r["prompt"].startswith(JUDGE):
             values = {"prompt": r["prompt"]}
             seen[r["prompt"]] = Sample(content_id(values), values, extra={"answer": r["text"], "model": r["model"], "runs": [r["run"]]})
     return list(seen.values())

@@ -36,7 +36,7 @@ class Sample:
         out: dict[str, Any] = {"id": self.id, "values": plain(self.values)}
         for name in ("target", "group", "split", "weak", "made", "extra"):
             value = getattr(self, name)
-            if value not in (None, "", False, {}):
+            if value is not None and value is not False and value not in ("", {}):
                 out[name] = plain(value)
         return out
 

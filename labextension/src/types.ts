@@ -115,6 +115,21 @@ export interface Signal extends Stamp {
   undoes?: number;
 }
 
+/** How good an answer is, of an evaluation's run. `answer` is the run it came from; `value` is None where `error` says why there is none. */
+export interface Scored extends Stamp {
+  event: 'Scored';
+  answer: string;
+  scorer: string;
+  value?: number | null;
+  row?: number;
+  model?: string;
+  sample?: number;
+  read?: string;
+  why?: string;
+  error?: string;
+  confidence?: number | null;
+}
+
 /** The answer is complete. `model` is the one that answered, as the service names it. */
 export interface Finished extends Stamp {
   event: 'Finished';
@@ -150,6 +165,7 @@ export type Event =
   | Restarted
   | Used
   | Signal
+  | Scored
   | Finished
   | Failed
   | Cancelled;

@@ -46,7 +46,7 @@ def read_choice(text: str, choices: Sequence[str] | None) -> str | None:
         whole = [c for c in choices if flat(text) == flat(c)]
         if whole:
             return whole[0]
-    lettered = not choices or not all(len(c) == 1 for c in choices)
+    lettered = not choices or not all(len(c) == 1 and c.isalpha() for c in choices)
     for pattern in _SAID:
         said = pattern.search(text.strip())
         if said and lettered:

@@ -21,6 +21,7 @@ from ...errors import UsageError
 from .base import Case, Score, Scorer
 
 SECONDS, MEMORY = 10.0, 1 << 30
+_PASSED = 77  # said at the very end: code that leaves early has not passed its tests
 _FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 
 _LIMITS = """
@@ -37,6 +38,8 @@ except Exception: pass
 source = sys.stdin.read()
 sys.stdin = open(os.devnull)
 exec(compile(source, "answer", "exec"), {{"__name__": "__main__"}})
+sys.stderr.flush()
+os._exit({passed})
 """
 
 
@@ -115,7 +118,7 @@ class _Process:
             text.write(program.encode("utf-8", "surrogatepass"))
             text.seek(0)
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _LIMITS.format(cpu=int(seconds) + 1, memory=MEMORY)],
+                [sys.executable, "-I", "-S", "-c", _LIMITS.format(cpu=int(seconds) + 1, memory=MEMORY, passed=_PASSED)],
                 stdin=text,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
@@ -132,7 +135,9 @@ class _Process:
             return Score(0.0, why=f"still running after {self._seconds:g} s")
         finally:
             self.end()
-        return Score(1.0) if code == 0 else Score(0.0, why=(self._last or f"ended with {code}")[:200])
+        if code == _PASSED:
+            return Score(1.0)
+        return Score(0.0, why=(self._last or ("left before its tests" if code == 0 else f"ended with {code}"))[:200])
 
     def end(self) -> None:
         """Stop it with whatever it started, and take its folder away."""

@@ -1,0 +1,239 @@
+"""What an evaluation found: sentences, tables, a page; scored again by other means without asking a model, set beside another run."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._names import load
+from .._require import require
+from ..batching.answers import Answer
+from ..errors import UsageError
+from ..events import Sink
+from ..rows import Rows
+from ..stats.resampling import SEED
+from . import saving
+from .analysis import Analysis, analyse
+from .comparing import RunComparison, compare_runs
+from .dataset import Dataset
+from .inspect_log import as_log
+from .matrix import Matrix, matrix
+from .powering import power_sentence
+from .scorers.base import Score
+from .scoring import Answers, Scores, failure, score_all, scorers_of
+from .sentences import headline, sentences
+from .tables import levels_table, pairs_table, rows_table, slices_table
+from .whole import write_whole
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of models on a test set, and what they say.
+
+    `print(e)` says it in sentences; `e.models`, `e.pairs` are tables behind them, `e.df` every
+    answer with its scores. `e.score_again(...)` scores the same answers by other means,
+    `e.compare(other)` sets two runs side by side, `e.report()` shows it all on a page.
+    """
+
+    run: str
+    prompt: str
+    dataset: Dataset
+    names: tuple[str, ...]
+    samples: int
+    answers: Sequence[Answer]
+    scores: Mapping[str, Sequence[Score]]
+    batch: str = ""
+    corpus: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    conduct: Mapping[str, Any] = field(default_factory=dict)  # of a judge, by scorer: how it behaved
+    missing: str = "failure"
+    seed: int = SEED
+
+    @classmethod
+    def of(cls, given: Answers, found: Scores) -> Evaluation:
+        """Answers with their scores."""
+        prompt = str(getattr(given.prompt, "text", given.prompt))
+        return cls(
+            found.run,
+            prompt,
+            given.dataset,
+            given.names,
+            given.samples,
+            given.answers,
+            found.scores,
+            given.batch,
+            found.corpus,
+            found.conduct,
+            given.missing,
+        )
+
+    # ---- what it says
+
+    @functools.cached_property
+    def _analyses(self) -> dict[str, Analysis]:
+        return {}
+
+    def analysis(self, scorer: str = "") -> Analysis:
+        """The statistics of one scorer, the first if none is named. UsageError where no row could be scored."""
+        name = self._scorer(scorer)
+        if name not in self._analyses:
+            m = self.matrix(name)
+            if not len(m.rows):
+                causes = ", ".join(f"{n:,} × {c}" for c, n in m.dropped.items())
+                raise UsageError("No row could be scored", seen=causes, todo="Name the column of good answers: target='...'.")
+            notes = (str(self.conduct[name]) + ".",) if name in self.conduct else ()
+            found = analyse(m, [s.group for s in self.dataset], by=self.dataset.by or "group", seed=self.seed)
+            self._analyses[name] = replace(found, notes=notes)
+        return self._analyses[name]
+
+    def matrix(self, scorer: str = "") -> Matrix:
+        """Rows by models: means over samples."""
+        name = self._scorer(scorer)
+        return matrix(name, self.names, len(self.dataset), self.samples, self.scores[name], self._errors, self.missing)
+
+    @functools.cached_property
+    def _errors(self) -> dict[int, str]:
+        return {i: why for i, a in enumerate(self.answers) if (why := failure(a))}
+
+    def _scorer(self, name: str) -> str:
+        if not name:
+            return next(iter(self.scores))
+        if name not in self.scores:
+            raise UsageError("Nothing was scored by that name", seen=repr(name), todo=f"One of {', '.join(self.scores)}.")
+        return name
+
+    @property
+    def sentence(self) -> str:
+        """The finding about the best, by the first scorer."""
+        return headline(self.analysis())
+
+    @property
+    def sentences(self) -> list[str]:
+        """All findings, by each scorer in turn."""
+        out: list[str] = []
+        for name in self.scores:
+            try:
+                found = sentences(self.analysis(name))
+            except UsageError as e:
+                found = [f"{name}: {e}"]
+            out += found
+            out += [f"{model} has {name} {value:.4f} over all rows together." for model, value in self.corpus.get(name, {}).items()]
+        return out
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self.run!r}: {self.sentence})"
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+    # ---- tables
+
+    @property
+    def models(self) -> Rows:
+        """A row a model and scorer: score, interval, failures, who is tied with whom, cost, seconds."""
+        return levels_table(self)
+
+    @property
+    def pairs(self) -> Rows:
+        """A row a pair and scorer: gap, interval, p alone and among all pairs, the smallest gap these rows can show."""
+        return pairs_table(self)
+
+    @property
+    def df(self) -> pandas.DataFrame:
+        """A pandas DataFrame, one row an answer: the row's id, group and target, the answer, a column for each scorer."""
+        rows = rows_table(self)
+        return require("pandas", "frames", "to make a DataFrame").DataFrame(list(rows), columns=list(rows.columns))
+
+    def slices(self, by: str = "", scorer: str = "", fewest: int = 5) -> Rows:
+        """Where a model does worse than elsewhere: by a column of few values, the target, the group or the split."""
+        return slices_table(self, by, scorer, fewest)
+
+    def to_markdown(self) -> str:
+        """The findings and the tables behind them."""
+        lines = [*(f"- {s}" if i else f"**{s}**" for i, s in enumerate(self.sentences)), "", _markdown(self.models)]
+        if self.pairs:
+            lines += ["", _markdown(self.pairs)]
+        return "\n".join(lines)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The report as one page that needs nothing else; written to `path` where one is given."""
+        text: str = load("fmnb.evals.report:page")(self)
+        if path is not None:
+            write_whole(Path(path).expanduser(), text)
+        return text
+
+    # ---- going on
+
+    def score_again(self, score: Any, *, sinks: Sequence[Sink] = ()) -> Evaluation:
+        """The same answers by other scorers; no model is called but a judge. A run of its own."""
+        given = Answers(self.prompt, self.dataset, self.names, self.samples, self.answers, self.batch, {}, self.missing)
+        return replace(self.of(given, score_all(given, scorers_of(score), sinks)), seed=self.seed)
+
+    def compare(self, other: Evaluation, scorer: str = "") -> RunComparison:
+        """This run and a later one, on the rows they share: models of one name, or the only two there are."""
+        return compare_runs(self, other, scorer)
+
+    def failures(self, model: str = "", scorer: str = "", limit: int = 20) -> Rows:
+        """Answers that scored lowest, of one model or all, with what was asked and what was wanted."""
+        name = self._scorer(scorer)
+        rows = [r for r in rows_table(self) if not model or r["model"] == model]
+        rows.sort(key=lambda r: (r[name] is not None, r[name] if r[name] is not None else 0.0))
+        return Rows(
+            [r for r in rows if r[name] is None or r[name] < 1][:limit], ("id", "model", "text", "target", name, "why", "error", "run")
+        )
+
+    def groups(self, model: str = "", **options: Any) -> Rows:
+        """The seven groups of HELM for one model: accuracy, calibration, robustness, fairness, bias, toxicity, efficiency.
+
+        Asks the model again with changed rows; options as in `fmnb.evals.helm.measured`.
+        """
+        found: Rows = load("fmnb.evals.helm:measured")(self, model or self.names[0], **options)
+        return found
+
+    def report(self) -> Any:
+        """The report as a widget in a notebook; its page, from `to_html`, needs none."""
+        return load("fmnb.widgets.report:Report")(self)
+
+    def power(self, gap: float, scorer: str = "") -> str:
+        """How many rows would show a gap between the best two; 0.05 is 5 points."""
+        return power_sentence(self.analysis(scorer), gap)
+
+    # ---- files
+
+    def save(self, path: str | Path) -> Path:
+        """Write rows, scores and answers as one JSON file: what `python -m fmnb check` compares with, and `Evaluation.load` reads."""
+        return write_whole(Path(path).expanduser(), json.dumps(saving.to_dict(self), ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Evaluation:
+        """An evaluation that `save` wrote. UsageError for another file."""
+        return cls(**saving.fields(Path(path).expanduser()))
+
+    def export(self, path: str | Path, kind: str = "inspect", model: str = "") -> Path:
+        """Write one model's run (the first's, if none is named) as an inspect log in JSON."""
+        if kind != "inspect":
+            raise UsageError(
+                "No such format for an evaluation", seen=repr(kind), todo='"inspect"; training data is exported from a Dataset.'
+            )
+        return write_whole(Path(path).expanduser(), json.dumps(as_log(self, model), ensure_ascii=False, indent=1) + "\n")
+
+
+def _markdown(rows: Rows) -> str:
+    shown = [c for c in rows.columns if any(r.get(c) not in (None, "") for r in rows)]
+    lines = ["| " + " | ".join(shown) + " |", "|" + "---|" * len(shown)]
+    return "\n".join([*lines, *("| " + " | ".join(_cell(r.get(c)) for c in shown) + " |" for r in rows)])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|").replace("\n", " ")

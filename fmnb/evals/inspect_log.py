@@ -1,0 +1,71 @@
+"""An evaluation as an inspect log, so that tools made for those can show it."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from .export import prompt_of
+from .scorers.base import Score
+from .scoring import failure, question
+
+if TYPE_CHECKING:
+    from .evaluation import Evaluation
+
+
+def as_log(e: Evaluation, model: str = "") -> dict[str, Any]:
+    """One model's run as the JSON of an inspect EvalLog (version 2); each sample once an epoch."""
+    name = model or e.names[0]
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    samples = []
+    for i, a in enumerate(e.answers):
+        if a.model != name:
+            continue
+        s = e.dataset.samples[a.row]
+        asked = question(e.prompt, s, {}) or prompt_of(s, None)
+        why = failure(a)
+        samples.append(
+            {
+                "id": s.id,
+                "epoch": a.sample + 1,
+                "input": asked,
+                "target": s.target if isinstance(s.target, list) else "" if s.target is None else str(s.target),
+                "messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": a.text, "source": "generate"}],
+                "output": {
+                    "model": name,
+                    "choices": [{"message": {"role": "assistant", "content": a.text}, "stop_reason": "stop"}],
+                    **({"error": why} if why else {}),
+                },
+                "scores": {n: _score(found[i]) for n, found in e.scores.items()},
+                "metadata": {"run": a.run, "group": s.group, "split": s.split},
+            }
+        )
+    return {
+        "version": 2,
+        "status": "success",
+        "eval": {
+            "run_id": e.run,
+            "created": now,
+            "task": e.dataset.name or "fmnb",
+            "task_version": 0,
+            "task_id": e.run,
+            "dataset": {"name": e.dataset.name, "samples": len(e.dataset), "sample_ids": [s.id for s in e.dataset]},
+            "model": name,
+            "config": {"epochs": e.samples},
+            "packages": {"fmnb": __version__},
+        },
+        "results": {"total_samples": len(samples), "completed_samples": len(samples), "scores": [_result(e, n, name) for n in e.scores]},
+        "stats": {"started_at": now, "completed_at": now},
+        "samples": samples,
+    }
+
+
+def _score(s: Score) -> dict[str, Any]:
+    return {"value": 0 if s.value is None else s.value, "answer": s.read or None, "explanation": s.why or s.error or None}
+
+
+def _result(e: Evaluation, scorer: str, model: str) -> dict[str, Any]:
+    found = e.analysis(scorer).levels[model].estimate
+    metrics = {"mean": found.value} | ({"stderr": found.standard_error} if found.standard_error is not None else {})
+    return {"name": scorer, "scorer": scorer, "metrics": {n: {"name": n, "value": v} for n, v in metrics.items()}}

@@ -1,0 +1,131 @@
+"""fm.evaluate: a batch over a test set, every answer scored; and an evaluation reopened from the log.
+
+    prompt, rows, models ─ batch ─► answers ─ scorers ─► Scored events ─► Evaluation
+
+The calls are a batch: resumed, cached, held to a budget like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..batching.run import batch
+from ..batching.run import reopen as reopen_batch
+from ..errors import UsageError
+from ..events import Finished, Scored, Sink, Started
+from ..store import log
+from . import heldout
+from . import judge as judging
+from .dataset import Dataset, answers_of
+from .evaluation import Evaluation
+from .judge import Judge
+from .sample import Sample
+from .scorers.base import Score, Scorer
+from .scoring import Answers, question, score_all, scorers_of
+
+
+def evaluate(
+    prompt: Any,
+    over: Any,
+    models: Any = None,
+    score: Any = "exact",
+    *,
+    samples: int = 1,
+    target: str | None = None,
+    group: str | None = None,
+    id: str | None = None,
+    missing: str = "failure",
+    sinks: Sequence[Sink] = (),
+    **options: Any,
+) -> Evaluation:
+    """Ask models about every row of a test set, score the answers, and say which model is better and whether that is real.
+
+    `over` is an `fm.Dataset`, a frame, a list of dicts or a path; `target` names its column of
+    good answers, `group` the column of users or templates whose rows hang together. `score`
+    is a scorer or a list of them: names (exact, contains, numeric, f1, judge, ...), functions
+    of (answer, target), or `fm.Judge(...)`. `samples` asks each row several times and averages.
+    `missing` says whether an answer that failed counts as 0 ("failure") or its row is left out
+    for all ("drop"). Other options are those of `fm.map`: schema, temperature, budget, head, ...
+
+    Raises what `fm.map` raises; what was answered until then is kept, and the same call goes on.
+
+    >>> rows = [{"q": "a", "target": "a"}, {"q": "b", "target": "c"}]
+    >>> e = evaluate("{{ q }}", rows, ["echo:"], "exact")
+    >>> e.sentence
+    'echo: scores 50.0% (95% 9.5% to 90.5%, Wilson, 2 rows).'
+    """
+    if missing not in ("failure", "drop"):
+        raise UsageError(
+            "missing says what a failed answer counts as", seen=repr(missing), todo='"failure" (0), or "drop" (its row is left out).'
+        )
+    scorers = scorers_of(score)
+    dataset = Dataset.from_rows(over, target=target, id=id, group=group)
+    if "head" in options and options["head"] is not None:
+        dataset = replace(dataset, samples=dataset.samples[: int(options.pop("head"))])
+    if not len(dataset):
+        raise UsageError("There is no row to evaluate on", todo="Give a table with rows.")
+    _check_targets(dataset, scorers)
+    listed = list(models) if isinstance(models, (list, tuple)) else [models]
+    for s in scorers:
+        if isinstance(s, Judge):
+            judging.require_two([str(m) for m in listed], [x.target for x in dataset])
+            judging.check(s, listed)
+    options.setdefault("values", {})
+    made = batch(prompt, answers_of(dataset.samples), listed, samples=samples, sinks=sinks, **options)
+    values = options["values"]
+    held = [s for s in dataset if s.split == "heldout"]
+    heldout.hold(text for s in held for text in (s.text, question(prompt, s, values)) if text)
+    given = Answers(prompt, dataset, made.models, made.samples, made.answers, made.run, values, missing)
+    return Evaluation.of(given, score_all(given, scorers, sinks))
+
+
+def reopen(run: str) -> Evaluation:
+    """An evaluation from the log alone; no model is called. UsageError when it is no evaluation's run.
+
+    >>> e = evaluate("{{ q }}", [{"q": "a", "target": "a"}], ["echo:"])
+    >>> reopen(e.run).sentences == e.sentences
+    True
+    """
+    start, *events = log.events_of(run)
+    if not isinstance(start, Started) or start.kind != "evaluate":
+        raise UsageError("That run is no evaluation", seen=run, todo="`%fm log` lists runs; an evaluation's says so.")
+    meta = start.meta
+    made = reopen_batch(meta["batch"])
+    names, samples = made.models, made.samples
+    places = {
+        (row, m, k): (row * len(names) + j) * samples + k for row in range(made.rows) for j, m in enumerate(names) for k in range(samples)
+    }
+    nothing = Score(None, error="no score")
+    scores: dict[str, list[Score]] = {n: [nothing] * len(made.answers) for n in meta["scorers"]}
+    for e in events:
+        if isinstance(e, Scored) and e.scorer in scores:
+            scores[e.scorer][places[e.row, e.model, e.sample]] = Score(e.value, e.read, e.why, e.error, e.confidence)
+    end = events[-1] if events and isinstance(events[-1], Finished) else None
+    rows = Dataset(tuple(Sample.from_dict(r) for r in meta["samples"]), meta.get("dataset", ""), by=meta.get("by", ""))
+    extra = end.extra if end else {}
+    return Evaluation(
+        run,
+        meta["prompt"],
+        rows,
+        names,
+        samples,
+        made.answers,
+        scores,
+        meta["batch"],
+        extra.get("corpus") or {},
+        extra.get("conduct") or {},
+        missing=meta.get("missing", "failure"),
+    )
+
+
+def _check_targets(dataset: Dataset, scorers: Sequence[Scorer | Judge]) -> None:
+    need = [s.name for s in scorers if not isinstance(s, Judge) and s.needs_target]
+    if need and all(s.target is None or s.target == "" for s in dataset):
+        columns = ", ".join(dict.fromkeys(k for s in dataset for k in s.values))
+        raise UsageError(
+            f"{', '.join(need)} compares with a good answer, and no row has one",
+            seen=f"columns {columns}",
+            todo="Name the column: target='...'; or score by what needs none: judge, json, schema, your own function.",
+        )

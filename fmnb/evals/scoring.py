@@ -1,0 +1,160 @@
+"""Answers to scores: every one an event of a run of its own, whatever a scorer does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..batching.answers import Answer
+from ..errors import FmnbError, StoreError, UsageError
+from ..events import Finished, Scored, Sink, Stamper, Started, emit, new_run
+from ..prompts import render
+from ..session import session
+from ..store import log
+from . import judge as judging
+from .dataset import Dataset
+from .judge import Conduct, Judge
+from .matrix import NO_TARGET
+from .sample import Sample
+from .scorers.base import Case, Score, Scorer, judged, scorer
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is scored: the answers of a batch in the order of row, model, sample, the rows they are about, and the prompt they were asked with."""
+
+    prompt: Any
+    dataset: Dataset
+    names: tuple[str, ...]
+    samples: int
+    answers: Sequence[Answer]
+    batch: str
+    values: Mapping[str, Any]
+    missing: str
+
+
+@dataclass(frozen=True)
+class Scores:
+    """By scorer: a score for each answer, each model's figure for all of them together, how a judge behaved. `run` holds them as events."""
+
+    run: str
+    scores: dict[str, list[Score]]
+    corpus: dict[str, dict[str, float]]
+    conduct: dict[str, Conduct]
+
+
+def scorers_of(given: Any) -> list[Scorer | Judge]:
+    listed = (
+        [g.strip() for g in given.split(",")] if isinstance(given, str) else list(given) if isinstance(given, (list, tuple)) else [given]
+    )
+    found = [g if isinstance(g, Judge) else scorer(g) for g in listed]
+    names = [s.name for s in found]
+    if not found or len(set(names)) < len(names):
+        raise UsageError("Scorers need different names", seen=", ".join(names) or "none", todo="Give a function a name of its own.")
+    return found
+
+
+def failure(a: Answer) -> str:
+    """Why a call gave no answer to score, or ""."""
+    if a.error is not None:
+        return str(a.error.get("what", "the call failed"))
+    return "never asked" if not a.run else "the call was stopped" if a.finish == "cancelled" else ""
+
+
+def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence[Sink] = ()) -> Scores:
+    """Score every answer; the scores are written down as they are made."""
+    stamp = Stamper(new_run())
+    listeners = session.listeners(*sinks)
+    writers: list[Sink] = [s for s in listeners if isinstance(s, log.LogSink)]  # a view or a sidebar does not want thousands of scores
+    meta: dict[str, Any] = {
+        "asked": ", ".join(given.names),
+        "batch": given.batch,
+        "prompt": str(getattr(given.prompt, "text", given.prompt)),
+        "scorers": [s.name for s in scorers],
+        "dataset": given.dataset.name,
+        "version": given.dataset.version,
+        "by": given.dataset.by,
+        "missing": given.missing,
+    }
+    whole = stamp(Started(kind="evaluate", model=meta["asked"], meta={**meta, "samples": [s.to_dict() for s in given.dataset]}))
+    emit(whole, writers)
+    light = Started(kind="evaluate", model=meta["asked"], meta=meta, run=whole.run, n=whole.n, at=whole.at)
+    emit(light, [s for s in listeners if s not in writers])
+    out = Scores(stamp.run, {}, {}, {})
+    for s in scorers:
+        if isinstance(s, Judge):
+            out.scores[s.name], out.conduct[s.name] = _judged(given, s, sinks)
+        else:
+            out.scores[s.name], figures = _scored(given, s)
+            if figures:
+                out.corpus[s.name] = figures
+        for a, one in zip(given.answers, out.scores[s.name], strict=True):
+            event = Scored(
+                answer=a.run,
+                scorer=s.name,
+                value=one.value,
+                row=a.row,
+                model=a.model,
+                sample=a.sample,
+                read=one.read,
+                why=one.why,
+                error=one.error,
+                confidence=one.confidence,
+            )
+            for write in writers:
+                emit(stamp(event), [write])
+    emit(stamp(Finished(extra={"corpus": out.corpus, "conduct": {n: str(c) for n, c in out.conduct.items()}})), listeners)
+    return out
+
+
+def question(prompt: Any, s: Sample, values: Mapping[str, Any]) -> str:
+    """What a row's call asked; "" for a row that cannot be asked."""
+    try:
+        return render(prompt, {**values, **s.values}).text
+    except FmnbError:
+        return ""
+
+
+def _scored(given: Answers, by: Scorer) -> tuple[list[Score], dict[str, float]]:
+    """A score for each answer, and each model's figure for all of them together where the scorer has one."""
+    cases = [case_of(given.dataset.samples[a.row], a) for a in given.answers]
+    fit = [c for c, a in zip(cases, given.answers, strict=True) if not failure(a)]
+    if by.ahead is not None:
+        by.ahead(fit)
+    scores = [Score(None, error=failure(a)) if failure(a) else judged(by, c) for c, a in zip(cases, given.answers, strict=True)]
+    corpus = {}
+    if by.corpus is not None:
+        for name in given.names:
+            mine = [c for c, s in zip(cases, scores, strict=True) if c.model == name and s.value is not None]
+            if mine:
+                corpus[name] = by.corpus(mine)
+    return scores, corpus
+
+
+def case_of(s: Sample, a: Answer) -> Case:
+    """An answer beside its row, as scorers take it."""
+    return Case(a.text, s.target, s.values, a.data, a.logprobs, s.id, a.model, a.run)
+
+
+def _judged(given: Answers, by: Judge, sinks: Sequence[Sink]) -> tuple[list[Score], Conduct]:
+    questions = [question(given.prompt, s, given.values) for s in given.dataset]
+    texts = {(a.row, a.model, a.sample): a.text for a in given.answers if not failure(a)}
+    pairs = judging.duels(given.names, questions, texts, [s.target for s in given.dataset], given.samples)
+    verdicts, run = judging.decide(by, pairs, sinks)
+    won = judging.shares(verdicts)
+    try:
+        people = judging.human_labels()
+    except StoreError:
+        people = {}
+    unusable = {(v.duel.row, n, v.duel.sample) for v in verdicts if not v.usable for n in (v.duel.a, v.duel.b)}
+    scores = []
+    for a in given.answers:
+        key = (a.row, a.model, a.sample)
+        if failure(a):
+            scores.append(Score(None, error=failure(a)))
+        elif key not in won:
+            scores.append(Score(None, error=NO_TARGET))
+        else:
+            scores.append(Score(won[key], read=run, why="the judge's words were unusable" if key in unusable else ""))
+    return scores, judging.conduct(verdicts, people)

@@ -1,0 +1,240 @@
+"""fm.evaluate from rows to the sentence: what is counted, left out, said, kept, compared; bad input goes on or is refused in words."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pandas
+import pytest
+
+import fmnb as fm
+from fmnb.errors import UsageError
+from fmnb.evals import heldout
+from fmnb.evals.elsewhere import from_scores
+from fmnb.evals.running import evaluate, reopen
+from fmnb.events import Scored, Started
+from fmnb.store import log
+
+ROWS = [{"q": f"{i}+{i}", "target": str(2 * i), "kind": ["even", "odd"][i % 2]} for i in range(40)]
+
+
+def right(text):
+    return str(2 * int(re.search(r"\d+", text).group()))
+
+
+def even_only(text):
+    n = int(re.search(r"\d+", text).group())
+    return str(2 * n) if n % 2 == 0 else "no idea"
+
+
+def test_the_sentence_has_gap_interval_rows_and_pairing():
+    e = evaluate("Add {{ q }}", ROWS, [right, even_only])
+    assert e.sentence == "right beats even_only by 50.0 points (95% 33.8 to 66.2, paired, 40 rows)."
+    row = e.pairs[0]
+    assert (row["test"], row["only_a"], row["only_b"], row["better"], row["draws"]) == ("McNemar, exact", 20, 0, "right", 2000)
+    assert [(r["model"], r["score"], r["tied"]) for r in e.models] == [("right", 1, "a"), ("even_only", 0.5, "b")]
+    worst = e.slices()[0]
+    assert (worst["column"], worst["value"], worst["model"], worst["score"]) == ("kind", "odd", "even_only", 0)
+
+
+def test_every_score_is_an_event_and_the_run_reopens_without_a_model():
+    calls = []
+
+    def counted(text):
+        calls.append(text)
+        return right(text)
+
+    e = evaluate("Add {{ q }}", ROWS[:5], [counted], ["exact", "contains"])
+    events = log.events_of(e.run)
+    assert isinstance(events[0], Started) and events[0].kind == "evaluate" and events[0].meta["batch"] == e.batch
+    scored = [x for x in events if isinstance(x, Scored)]
+    assert len(scored) == 10 and {x.answer for x in scored} == {a.run for a in e.answers}
+    again = reopen(e.run)
+    assert again.sentences == e.sentences and [a.text for a in again.answers] == [a.text for a in e.answers]
+    other = again.score_again(lambda answer, target: len(answer))
+    assert other.matrix().values.max() == 1 and len(calls) == 5 and other.run != e.run
+    with pytest.raises(UsageError, match="no evaluation"):
+        reopen(e.answers[0].run)
+
+
+def test_a_failed_call_counts_as_nothing_and_is_said():
+    def breaks(text):
+        if "3+3" in text or "4+4" in text:
+            raise ValueError("broken")
+        return right(text)
+
+    e = evaluate("Add {{ q }}", ROWS[:12], [right, breaks])
+    assert e.matrix().of("breaks").sum() == 10 and len(e.matrix().rows) == 12
+    assert any(s.startswith("2 of 12 answers of breaks failed and count as 0: 2 ×") for s in e.sentences)
+    dropped = evaluate("Add {{ q }}", ROWS[:12], [right, breaks], missing="drop")
+    assert len(dropped.matrix().rows) == 10 and any("2 rows are left out for every model" in s for s in dropped.sentences)
+    assert dropped.sentence.startswith("right and breaks are tied: they scored the same on every row")
+
+
+def test_missing_targets_are_left_out_for_every_model_and_counted():
+    rows = [{**r, "target": r["target"] if i % 4 else None} for i, r in enumerate(ROWS)]
+    e = evaluate("Add {{ q }}", rows, [right, even_only])
+    assert len(e.matrix().rows) == 30 and "10 rows are left out for every model: 10 × no target." in e.sentences
+
+
+def test_a_scorer_that_raises_is_counted_and_the_others_go_on():
+    def fussy(answer, target):
+        if answer == "6":
+            raise RuntimeError("not this one")
+        return answer == target
+
+    e = evaluate("Add {{ q }}", ROWS[:10], [right], [fussy, "exact"])
+    assert e.matrix("fussy").values.sum() == 9 and e.matrix("exact").values.sum() == 10
+    assert any("1 of 10 answers of right failed and count as 0: 1 × RuntimeError: not this one" in s for s in e.sentences)
+
+
+def test_no_target_at_all_is_refused_before_a_model_is_called():
+    def never(text):
+        raise AssertionError("called")
+
+    with pytest.raises(UsageError, match="no row has one.*Name the column"):
+        evaluate("Add {{ q }}", [{"q": "1+1"}], [never])
+    with pytest.raises(UsageError, match="Did you mean"):
+        evaluate("{{ q }}", ROWS, [never], target="taget")
+    with pytest.raises(UsageError, match="no row to evaluate"):
+        evaluate("{{ q }}", [], [never])
+    with pytest.raises(UsageError, match="same id"):
+        evaluate("{{ q }}", [{"id": 1, "q": "a", "target": "a"}, {"id": 1, "q": "b", "target": "b"}], [never])
+    with pytest.raises(UsageError, match="different names"):
+        evaluate("{{ q }}", ROWS, [never], ["exact", "exact"])
+    with pytest.raises(UsageError, match="missing says"):
+        evaluate("{{ q }}", ROWS, [never], missing="ignore")
+
+
+def test_samples_are_averaged_before_pairing():
+    state = {}
+
+    def flaky(text):
+        state[text] = state.get(text, 0) + 1
+        return right(text) if state[text] % 2 else "no"
+
+    e = evaluate("Add {{ q }}", ROWS[:20], [flaky, even_only], samples=2, cache=False)
+    assert set(e.matrix().of("flaky")) == {0.5} and e.matrix().within["flaky"] == pytest.approx(0.5)
+    assert e.pairs[0]["test"] in ("t", "sign flips") and "2 samples each" in e.sentence
+
+
+def test_rows_of_one_user_are_a_cluster_and_the_sentence_says_so():
+    rng = np.random.default_rng(1)
+    rows = [{"q": i, "user": f"u{i // 10}", "a": 1, "b": int(rng.random() < [0.2, 1.0][(i // 10) % 2])} for i in range(240)]
+    e = from_scores(rows, ["a", "b"], group="user")
+    assert "240 rows, 24 users" in e.sentence and e.pairs[0]["test"] == "t over clusters"
+    assert any("Rows of one user are alike" in s for s in e.sentences)
+    few = from_scores(rows[:50], ["a", "b"], group="user")
+    assert "tied" in few.sentence and "5 users are too few to tell" in few.sentence
+    alone = from_scores([{k: v for k, v in r.items() if k != "user"} for r in rows[:50]], ["a", "b"])
+    assert "beats" in alone.sentence, "the same rows without users would have claimed too much"
+
+
+def test_few_rows_that_differ_cannot_tell_and_say_so():
+    e = from_scores([{"q": i, "a": 1, "b": int(i >= 5)} for i in range(60)], ["a", "b"])
+    assert (
+        e.sentence == "a and b are tied: only 5 rows tell them apart, and fewer than 6 never can (paired, 60 rows, score, gap 8.3 points)."
+    )
+    e = from_scores([{"q": i, "a": 1, "b": int(i >= 6)} for i in range(60)], ["a", "b"])
+    assert (
+        e.sentence
+        == "a beats b by 10.0 points (paired, 60 rows, score, p = 0.031); how much is uncertain: only 6 of 60 rows differ from the rest."
+    )
+
+
+def test_among_many_models_p_is_raised_for_all_pairs():
+    rng = np.random.default_rng(7)
+    rows = [{"q": i, **{m: int(rng.random() < 0.5) for m in "abcd"}, "e": int(rng.random() < 0.95)} for i in range(200)]
+    e = from_scores(rows, list("abcde"))
+    a = e.analysis()
+    assert all(p.p >= p.test.p for p in a.pairs) and {p.better for p in a.pairs if p.real} == {"e"}
+    assert a.letters["e"] == "a" and {a.letters[m] for m in "abcd"} == {"b"}
+
+
+def test_scores_beyond_one_are_told_in_their_own_unit():
+    e = from_scores([{"q": i, "a": 10 + i % 3, "b": 12 + i % 4} for i in range(60)], ["a", "b"])
+    assert re.match(r"b beats a by 2\.5 \(95% ", e.sentence) and "points" not in e.sentence
+
+
+def test_two_runs_compare_on_the_rows_they_share():
+    before = evaluate("Add {{ q }}", [{"id": i, **r} for i, r in enumerate(ROWS)], [right])
+    rows = [{"id": i, **r} for i, r in enumerate(ROWS)][2:]
+    rows[0] = {**rows[0], "target": "other"}
+    after = evaluate("Add: {{ q }}", rows, [even_only])
+    c = before.compare(after)
+    assert c.rows == 37 and c.left_out == {"only in the earlier run": 2, "whose content changed": 1}
+    assert str(c).startswith("even_only (before: right) got worse by 51.4 points (95% 34.5 to 68.2, paired, 37 rows, p < .001).")
+    assert len(c.regressed) == 19 and not c.improved
+    assert before.compare(before).sentences == ["right scored the same on every row (paired, 40 rows)."]
+    with pytest.raises(UsageError, match="share no row"):
+        before.compare(from_scores([{"q": "z", "right": 1}], ["right"], scorer="exact"))
+    with pytest.raises(UsageError, match="scored alike"):
+        before.compare(from_scores([{"q": "z", "right": 1}], ["right"], scorer="other"))
+
+
+def test_saved_loaded_exported(tmp_path):
+    e = evaluate("Add {{ q }}", ROWS, [right, even_only], ["exact", "numeric"])
+    path = e.save(tmp_path / "run.json")
+    again = fm.Evaluation.load(path)
+    assert again.sentences == e.sentences and again.models == e.models and str(again.compare(e)).count("same on every row") == 2
+    inspect = json.loads(e.export(tmp_path / "log.json").read_text())
+    assert inspect["version"] == 2 and len(inspect["samples"]) == 40 and inspect["samples"][0]["scores"]["exact"]["value"] == 1
+    assert inspect["samples"][1]["input"] == "Add 1+1" and inspect["eval"]["model"] == "right"
+    (tmp_path / "other.json").write_text("[1]")
+    for bad in ("other.json", "nothere.json"):
+        with pytest.raises(UsageError):
+            fm.Evaluation.load(tmp_path / bad)
+    path.write_text(path.read_text().replace('"answers"', '"answer"'))
+    with pytest.raises(UsageError, match="damaged"):
+        fm.Evaluation.load(path)
+
+
+def test_tables_for_reading():
+    e = evaluate("Add {{ q }}", ROWS[:10], [right, even_only], ["exact", "f1"])
+    frame = e.df
+    assert isinstance(frame, pandas.DataFrame) and len(frame) == 20 and {"exact", "f1", "run", "target"} <= set(frame.columns)
+    assert all(r["model"] == "even_only" for r in e.failures()) and len(e.failures()) == 5
+    text = e.to_markdown()
+    assert text.startswith("**right beats") or text.startswith("**right and even_only")
+    assert "| scorer | model | score |" in text
+    assert "needs about" in e.power(0.05)
+    with pytest.raises(UsageError, match="part of 1"):
+        e.power(5)
+    with pytest.raises(UsageError, match="No such column to slice by"):
+        e.slices("colour")
+
+
+def test_prompts_of_held_out_rows_are_held_out():
+    d = fm.Dataset.from_rows(ROWS).split(heldout=0.5)
+    evaluate("Add {{ q }} now", d, [right])
+    held = d["heldout"][0]
+    from fmnb.evals.sample import fingerprint
+
+    assert fingerprint(f"Add {held.values['q']} now") in heldout.known()
+    logged = fm.Dataset.from_log("Add")
+    assert len(logged.without_heldout()) == len(d) - len(d["heldout"])
+
+
+def test_the_same_call_again_pays_nothing():
+    calls = []
+
+    def counted(text):
+        calls.append(text)
+        return right(text)
+
+    evaluate("Add {{ q }}", ROWS[:6], [counted])
+    before = len(calls)
+    e = evaluate("Add {{ q }}", ROWS[:6], ["echo:"])
+    again = evaluate("Add {{ q }}", ROWS[:6], ["echo:"])
+    assert before == 6 and {a.source for a in again.answers} == {"cached"} and again.scores == e.scores
+
+
+def test_with_the_log_off_it_still_evaluates():
+    log.switch(False)
+    try:
+        e = evaluate("Add {{ q }}", ROWS[:6], [right])
+        assert e.matrix().values.sum() == 6
+    finally:
+        log.switch(True)
