@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ._loop import aclose
-from .backend import Backend, Embedder, RowBatcher, Unstreamed, Vectors, estimate_tokens
+from .backend import Backend, Embedder, RowBatcher, Vectors, estimate_tokens
 from .errors import (
     BudgetError,
     CallError,
@@ -341,14 +341,14 @@ async def held(backend: Backend, stream: AsyncIterator[Any]) -> AsyncIterator[An
         gate = pace.gate(backend.card.where)
         if gate.full():
             yield Waiting(reason=f"{gate.flying} calls to {backend.card.where} are under way")
-        await gate.enter()
+        ticket = await gate.enter()
         answered = False
         try:
             async for event in stream:
                 answered = answered or isinstance(event, Finished)
                 yield event
         finally:
-            gate.leave(answered=answered)
+            gate.leave(ticket, answered=answered)
     finally:
         await aclose(stream)
 
@@ -462,7 +462,7 @@ async def _whole_paid(call: Call, trip: _Trip) -> list[Event]:
     backend = call.target.open()
     purse = trip.caps.purse
     kernel = budget.budget().limit is not None
-    service = isinstance(backend, Unstreamed)
+    service = hasattr(backend, "whole")
     tokens = backend.count(call.request).tokens if service or kernel or purse or trip.caps.tokens else 0
     aside = await purse.hold(backend.card, call.request, tokens) if purse else 0.0
     cost: float | None = 0.0
@@ -494,7 +494,7 @@ async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int) -> lis
             await trip.caps.requests.enter()
         if trip.caps.tokens:
             await trip.caps.tokens.enter(tokens)
-        await gate.enter(tokens)
+        ticket = await gate.enter(tokens)
         answered, allowed = False, None
         trip.began = time.time()
         try:
@@ -508,12 +508,12 @@ async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int) -> lis
             if not e.retryable or failed == ATTEMPTS or refused + 1 >= REFUSALS + failed or (e.retry_after or 0) > LONGEST_WAIT:
                 raise
             if for_speed or e.retry_after:
-                gate.slow_down(e.retry_after)
+                gate.slow_down(e.retry_after, published=bool(e.allowed))
             delay = min(8.0, FIRST_WAIT * 2 ** (refused if for_speed else failed - 1)) * random.uniform(0.75, 1.25)
             if e.retry_after is not None:  # the gate waits that long for all; they need not come back together
                 delay = e.retry_after + random.uniform(0, 0.25 + 0.1 * e.retry_after)
         finally:
-            gate.leave(answered=answered, allowed=allowed)
+            gate.leave(ticket, answered=answered, allowed=allowed)
         await asyncio.sleep(delay)
     raise AssertionError
 

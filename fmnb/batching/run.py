@@ -216,6 +216,8 @@ class Job:
         source = self._source()
         items = None
         try:
+            if self.durable:
+                _write_again()
             more = self._fill(source, {})
             items = drain(flow.run(), self._idle)
             for _ in items:
@@ -351,7 +353,6 @@ class Job:
         try:
             batches.write(self.stamp.run, runs, places)
         except StoreError as e:
-            self.durable = False
             _unwritten.append((self.stamp.run, runs, places))
             e.todo = f"{e.todo} Then run this again: {self._kept()}."
             self.fatal = self.fatal or e
@@ -465,7 +466,7 @@ class Job:
             e = self.fatal
             if isinstance(e, FmnbError):
                 e.run = self.stamp.run
-                if self.tally.answered:
+                if self.tally.answered and not isinstance(e, StoreError):
                     e.todo = f"{e.todo} {self._kept()[0].upper()}{self._kept()[1:]}: run the same again to go on.".strip()
                 self._emit(Failed(error=e.to_dict()))
             else:
@@ -504,7 +505,14 @@ def _long(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-_unwritten: deque[tuple[str, list[Any], list[tuple[Place, str]]]] = deque(maxlen=10_000)  # paid answers that the disk did not take
+_unwritten: deque[tuple[str, list[Any], list[tuple[Place, str]]]] = deque()  # paid answers that the disk did not take
+
+
+def _write_again() -> None:
+    """What the disk did not take before, now that there may be room."""
+    while _unwritten:
+        batches.write(*_unwritten[0])
+        _unwritten.popleft()
 
 
 def reopen(run: str) -> Batch:

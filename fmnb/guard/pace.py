@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from ..backend import Allowance
 
@@ -26,6 +27,15 @@ _DOWN = 0.7  # what a refusal leaves
 _SHARE = 0.97  # of an allowance that is used: clocks and counts differ a little
 
 
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """When a call was let in, and how many requests and tokens had been by then, its own among them."""
+
+    at: float
+    sent: int
+    tokens: int
+
+
 class Gate:
     """How many calls are under way to one host, and how many may be."""
 
@@ -36,7 +46,8 @@ class Gate:
         self.closed_until = 0.0
         self.allowed: dict[str, _Left] = {}
         self._clock = clock
-        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._sent = self._sent_tokens = 0
+        self._waiting: deque[tuple[asyncio.Future[Ticket], int]] = deque()
         self._climbing = True
         self._rest = 0
         self._round = _Round(clock())
@@ -45,47 +56,53 @@ class Gate:
         self._lowered = 0.0
         self._alarm: asyncio.TimerHandle | None = None
 
-    async def enter(self, tokens: int = 0) -> None:
-        """Wait for a place."""
+    async def enter(self, tokens: int = 0) -> Ticket:
+        """Wait for a place; the ticket goes to `leave`."""
         if not self._waiting and self._free(tokens):
-            self._take(tokens)
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            return self._admit(tokens)
+        turn: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
         self._waiting.append((turn, tokens))
         self._next()
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # the place was ours already
-                self.leave(answered=False)
+                self.leave(turn.result(), answered=False)
             raise
 
-    def _take(self, tokens: int) -> None:
+    def _admit(self, tokens: int) -> Ticket:
         self.flying += 1
+        self._sent += 1
+        self._sent_tokens += tokens
         for left in self.allowed.values():
             left.take(tokens if left.tokens else 1)
+        return Ticket(self._clock(), self._sent, self._sent_tokens)
 
     def full(self) -> bool:
         """Whether who comes now must wait."""
         return bool(self._waiting) or not self._free(0)
 
-    def leave(self, *, answered: bool, allowed: Mapping[str, Allowance] | None = None) -> None:
+    def leave(self, ticket: Ticket, *, answered: bool, allowed: Mapping[str, Allowance] | None = None) -> None:
         """A call has ended; `answered` unless it failed."""
         self.flying -= 1
         for name, said in (allowed or {}).items():
-            self.allowed.setdefault(name, _Left(name == "tokens")).hear(said, self._clock(), self.flying)
+            left = self.allowed.setdefault(name, _Left(name == "tokens"))
+            after = self._sent_tokens - ticket.tokens if left.tokens else self._sent - ticket.sent
+            left.hear(said, ticket.at, after, self._clock())
         if answered:
             self._count()
         self._next()
 
-    def slow_down(self, seconds: float | None) -> None:
-        """The service refused a call for speed and asks for a wait, if it does."""
+    def slow_down(self, seconds: float | None, *, published: bool = False) -> None:
+        """The service refused a call for speed and asks for a wait, if it does; `published` when it says what is left."""
         now = self._clock()
         self.refused += 1
         if seconds:
             self.closed_until = max(self.closed_until, now + seconds)
         for left in self.allowed.values():
             left.overdrawn()
+        if published or self.allowed:
+            return  # it is how many a minute, and that is counted
         if now - self._lowered > 1.0:  # those under way are refused together: that is one refusal
             self._lowered = now
             self.limit = max(1.0, min(self.limit, self.flying + 1) * _DOWN)
@@ -109,8 +126,7 @@ class Gate:
             if not turn.done():
                 if not self._free(tokens):
                     break
-                self._take(tokens)
-                turn.set_result(None)
+                turn.set_result(self._admit(tokens))
             self._waiting.popleft()
         if self._alarm is not None:
             self._alarm.cancel()
@@ -161,31 +177,49 @@ class _Round:
 
 
 class _Left:
-    """What is left of one allowance, counted on between two things the service says.
+    """What is left of one allowance, counted on from what the service says of it.
 
-    A service fills its allowance up steadily (then `reset` is when it is full) or at once
-    (then `reset` is when that happens). Until a refusal shows the second it is taken for the first.
+    The service counts a call when it comes in, so what it says is as old as its answer took.
+    It fills its allowance up steadily, and then says when it will be full, or at once, and then
+    says when that is: that moment moves with every call, or it does not.
     """
 
     def __init__(self, tokens: bool):
         self.tokens = tokens
         self.left = float("inf")
         self.limit = 0.0
-        self.rate = 0.0  # a second
         self.at = 0.0
         self.until = 0.0
-        self.steady = True
+        self.moving = 0.0  # above 0 while the moment moves: it fills up steadily
+        self._used = self._resets = 0.0
+        self._heard = 0.0
 
-    def hear(self, said: Allowance, now: float, flying: int) -> None:
-        """The service's own count. Calls under way may not be in it."""
-        self.limit = said.limit
+    def hear(self, said: Allowance, asked: float, after: float, now: float) -> None:
+        """What the service said of a call that was let in at `asked`; that much was sent `after` it."""
+        if asked < self._heard:
+            return  # a slow answer tells what is known better
+        self._heard = asked
+        until = asked + said.reset
         used = max(0.0, said.limit - said.left)
-        self.rate = used / said.reset if said.reset > 0 and used > 0 else 0.0
-        sent = 0 if self.tokens else flying
-        self.left = min(said.left - sent, self._now(now)) if self.at else said.left - sent
-        if said.left - sent < self.left or said.left - sent > self._now(now) + 2:
-            self.left = said.left - sent
-        self.at, self.until = now, now + said.reset
+        if self.at and said.left < self._last_left:
+            moves = until - self.until > 0.002 + 0.2 * (self._last_left - said.left) * self._each()
+            self.moving = max(-3.0, min(3.0, self.moving + (1 if moves else -1)))
+        self._last_left = said.left
+        self._used = 0.95 * self._used + max(0.0, used - 0.5)  # services round what is left down
+        self._resets = 0.95 * self._resets + said.reset
+        self.limit, self.until, self.at = said.limit, until, now
+        self.left = said.left - after + (self.rate * (now - asked) if self.moving >= 0 else 0.0)
+
+    _last_left = float("inf")
+
+    def _each(self) -> float:
+        """Seconds that one more moves the moment by, were it moving."""
+        return 1 / self.rate if self.rate else 0.0
+
+    @property
+    def rate(self) -> float:
+        """How many come back a second, where they come back steadily."""
+        return _SHARE * self._used / self._resets if self._resets else 0.0
 
     def take(self, amount: float) -> None:
         self.left -= amount
@@ -196,20 +230,17 @@ class _Left:
 
     def wait(self, now: float, amount: float = 1) -> float:
         """Seconds until that much is there."""
-        if not self.at or now >= self.until and not self.steady:
+        if not self.at:
             return 0.0
-        missing = min(amount, self.limit * _SHARE) - self._now(now)
-        if missing <= 0:
+        spare = min(1.0, 0.02 * self.limit)
+        missing = min(amount + spare, self.limit * _SHARE)
+        if self.moving >= 0:
+            missing -= min(self.limit, self.left + (now - self.at) * self.rate)
+            return 0.0 if missing <= 0 else missing / self.rate if self.rate else max(0.0, self.until - now)
+        if now >= self.until:  # filled up; what was sent since is counted from here
+            self.left, self.at, self.until = self.limit - amount, now, now + 1e9
             return 0.0
-        if self.steady and self.rate > 0:
-            return missing / (self.rate * _SHARE)
-        return max(0.0, self.until - now)
-
-    def _now(self, now: float) -> float:
-        grown = (now - self.at) * self.rate * _SHARE if self.steady else 0.0
-        if now >= self.until:
-            return max(self.left + grown, self.limit)
-        return min(self.limit, self.left + grown)
+        return 0.0 if missing <= self.left else self.until + 0.02 - now
 
 
 class Rate:

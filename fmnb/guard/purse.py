@@ -13,7 +13,6 @@ from ..errors import BudgetError
 from ..types import ModelCard, Request
 from .budget import estimate
 
-
 _CENT = 1e-9  # what sums of prices may be off by
 
 

@@ -1,0 +1,210 @@
+"""The gate of a host finds how much it takes, in simulated time: minutes of traffic in a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from fmnb.backend import Allowance
+from fmnb.guard.pace import FIRST, Gate, Rate
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """A loop whose clock jumps to the next timer."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = 0.0
+        real = self._selector.select
+
+        def select(timeout=None):
+            if timeout:
+                self.now += timeout
+            return real(0)
+
+        self._selector.select = select
+
+    def time(self):
+        return self.now
+
+
+class Refused(Exception):
+    def __init__(self, wait=None, allowed=None):
+        self.wait, self.allowed = wait, allowed
+
+
+class Far:
+    """A service in simulated time; what it allows is decided by `rule(now) -> (allowed, headers, wait)`."""
+
+    def __init__(self, loop, latency=0.2, ceiling=None, slots=None, rule=None, spread=0.5, seed=1):
+        self.loop, self.latency, self.ceiling, self.rule = loop, latency, ceiling, rule
+        self.slots = asyncio.Semaphore(slots) if slots else None
+        self.rng, self.spread = random.Random(seed), spread
+        self.flying = self.peak = 0
+        self.answered, self.refused = [], []
+
+    async def call(self, tokens=0):
+        allowed, headers, wait = self.rule(self.loop.time(), tokens) if self.rule else (True, {}, None)
+        if not allowed or (self.ceiling and self.flying >= self.ceiling):
+            await asyncio.sleep(0.02)
+            self.refused.append(self.loop.time())
+            raise Refused(wait, headers)
+        self.flying += 1
+        self.peak = max(self.peak, self.flying)
+        seconds = self.latency * self.rng.uniform(1 - self.spread, 1 + self.spread)
+        try:
+            if self.slots:
+                async with self.slots:
+                    await asyncio.sleep(seconds)
+            else:
+                await asyncio.sleep(seconds)
+        finally:
+            self.flying -= 1
+        self.answered.append(self.loop.time())
+        return headers
+
+
+def bucket(per_minute, burst, publish=True, wait=True, name="requests"):
+    state = {"level": float(burst), "at": 0.0}
+    rate = per_minute / 60
+
+    def rule(now, tokens):
+        amount = tokens if name == "tokens" else 1
+        state["level"] = min(burst, state["level"] + (now - state["at"]) * rate)
+        state["at"] = now
+        allowed = state["level"] >= amount
+        state["level"] -= amount if allowed else 0
+        said = {name: Allowance(int(state["level"]), burst, (burst - state["level"]) / rate)} if publish else {}
+        return allowed, said, amount / rate if wait else None
+
+    return rule
+
+
+def window(limit, seconds):
+    state = {"left": limit, "until": seconds}
+
+    def rule(now, tokens):
+        if now >= state["until"]:
+            state["left"], state["until"] = limit, now - now % seconds + seconds
+        allowed = state["left"] >= 1
+        state["left"] -= allowed
+        return allowed, {"requests": Allowance(state["left"], limit, state["until"] - now)}, state["until"] - now
+
+    return rule
+
+
+def traffic(seconds=60.0, tokens=0, workers=400, **service):
+    """Calls through a gate for so long. The gate and the service, afterwards."""
+    loop = Loop()
+    rng = random.Random(3)
+
+    async def main():
+        gate, far = Gate(loop.time), Far(loop, **service)
+
+        async def worker():
+            while loop.time() < seconds:
+                while True:
+                    ticket = await gate.enter(tokens)
+                    try:
+                        headers = await far.call(tokens)
+                        gate.leave(ticket, answered=True, allowed=headers)
+                        break
+                    except Refused as e:
+                        gate.slow_down(e.wait, published=bool(e.allowed))
+                        gate.leave(ticket, answered=False, allowed=e.allowed)
+                        await asyncio.sleep((e.wait or 0.5) * rng.uniform(1.0, 1.25))
+
+        tasks = [asyncio.ensure_future(worker()) for _ in range(workers)]
+        await asyncio.sleep(seconds)
+        for t in tasks:
+            t.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return gate, far
+
+    try:
+        return loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+def share(far, since=10.0):
+    """Refusals among the calls since then."""
+    refused, answered = (sum(t > since for t in ts) for ts in (far.refused, far.answered))
+    return refused / max(1, refused + answered)
+
+
+def rate(far, since=10.0, until=60.0):
+    return sum(since < t < until for t in far.answered) / (until - since)
+
+
+def test_a_service_without_limits_gets_more_and_more_at_once():
+    gate, far = traffic(20)
+    assert far.peak >= 300 and far.answered[0] < 0.4
+
+
+@pytest.mark.parametrize("latency", [0.02, 0.2, 2.0])
+def test_a_hidden_ceiling_is_found_and_kept_to(latency):
+    gate, far = traffic(60, latency=latency, ceiling=64)
+    assert rate(far) >= 0.7 * 64 / latency and share(far) <= 0.03
+
+
+@pytest.mark.parametrize("latency", [0.02, 0.2])
+def test_where_calls_only_wait_longer_no_more_are_sent(latency):
+    gate, far = traffic(60, latency=latency, slots=64)
+    assert rate(far) >= 0.85 * 64 / latency and gate.limit <= 160
+
+
+@pytest.mark.parametrize("burst", [10, 100, 3000])
+@pytest.mark.parametrize("latency", [0.02, 1.0])
+def test_published_limits_are_not_overdrawn(burst, latency):
+    gate, far = traffic(60, latency=latency, rule=bucket(3000, burst))
+    assert share(far) <= 0.01 and rate(far) >= 0.8 * 50
+
+
+def test_published_limits_of_tokens_are_not_overdrawn():
+    gate, far = traffic(60, tokens=500, rule=bucket(600_000, 20_000, name="tokens"))
+    assert share(far) <= 0.01 and rate(far) >= 0.8 * 20
+
+
+@pytest.mark.parametrize("seconds", [1.0, 10.0])
+def test_limits_that_are_filled_up_at_once_are_not_overdrawn(seconds):
+    gate, far = traffic(60, rule=window(50 * seconds, seconds))
+    assert share(far) <= 0.01 and rate(far) >= 0.75 * 50
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_limits_that_are_not_published_are_kept_to_more_or_less(wait):
+    gate, far = traffic(60, rule=bucket(1200, 20, publish=False, wait=wait))
+    assert share(far) <= 0.25 and rate(far) >= 0.7 * 20
+
+
+def test_a_place_that_is_given_up_goes_to_the_next():
+    async def go():
+        gate = Gate()
+        ticket = [await gate.enter() for _ in range(FIRST)][0]
+        first, second = (asyncio.ensure_future(gate.enter()) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        gate.leave(ticket, answered=True)
+        await asyncio.wait_for(second, 1)
+        assert gate.flying == FIRST
+
+    asyncio.run(go())
+
+
+def test_a_cap_of_so_many_a_minute_spreads_them():
+    loop = Loop()
+
+    async def go():
+        cap, at = Rate(600, loop.time), []
+        for _ in range(100):
+            await cap.enter()
+            at.append(loop.time())
+        return at
+
+    at = loop.run_until_complete(go())
+    loop.close()
+    assert at[-1] == pytest.approx(9.9, abs=1.2) and max(b - a for a, b in zip(at, at[1:], strict=False)) <= 0.11
