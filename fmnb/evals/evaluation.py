@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -134,6 +135,13 @@ class Evaluation:
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
+
+    def _repr_html_(self) -> str:
+        """The findings, the models, and the pairs folded; `report()` has the rest."""
+        first, *more = (html.escape(s) for s in self.sentences)
+        said = f"<p><strong>{first}</strong></p>" + (f"<ul>{''.join(f'<li>{s}</li>' for s in more)}</ul>" if more else "")
+        pairs = f"<details><summary>Pairs</summary>{self.pairs._repr_html_()}</details>" if self.pairs else ""
+        return said + Rows(self.models, self.models.columns)._repr_html_() + pairs
 
     # ---- tables
 

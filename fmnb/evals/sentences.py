@@ -38,7 +38,7 @@ def pair_sentence(a: Analysis, p: Pair) -> str:
         )
         size = _amount(abs(gap.value), a.points)
         if low is None or high is None:
-            return f"{better} beats {worse} by {size} ({where}, {_p(p)}); how much is uncertain: {gap.why}."
+            return f"{better} beats {worse} by {size} ({where}, {_p(p)}); how much is uncertain: {_why(a, gap.why)}."
         return f"{better} beats {worse} by {size} (95% {_number(low, a.points)} to {_number(high, a.points)}, {where})."
     if gap.value == 0 and (p.test.only_a, p.test.only_b) == (0, 0):
         return f"{p.a} and {p.b} are tied: they scored the same on every row ({where})."
@@ -47,7 +47,7 @@ def pair_sentence(a: Analysis, p: Pair) -> str:
     if few:
         return f"{lead}{few} ({where}, gap {_amount(abs(gap.value), a.points)})."
     if p.test.smallest is None:
-        return f"{lead}the gap of {_amount(abs(gap.value), a.points)} may be chance ({where}, {_p(p)}; {gap.why})."
+        return f"{lead}the gap of {_amount(abs(gap.value), a.points)} may be chance ({where}, {_p(p)}; {_why(a, gap.why)})."
     words = f"{lead}this set cannot see gaps under {_amount(p.test.smallest, a.points, whole=True)}"
     if p.more_rows is not None and p.target_gap is not None:
         words += f"; about {_round(p.more_rows):,} more rows would see {_amount(p.target_gap, a.points, whole=True)}"
@@ -61,7 +61,7 @@ def level_sentence(a: Analysis) -> str:
     e, method = a.levels[name].estimate, a.levels[name].method
     what = f"{e.value:.1%}" if a.points else f"{e.value:.4g}"
     if e.low is None or e.high is None:
-        return f"{name} scores {what} ({_where(a, pairs=False)}); no interval: {e.why}."
+        return f"{name} scores {what} ({_where(a, pairs=False)}); no interval: {_why(a, e.why)}."
     low, high = (f"{e.low:.1%}", f"{e.high:.1%}") if a.points else (f"{e.low:.4g}", f"{e.high:.4g}")
     return f"{name} scores {what} (95% {low} to {high}, {method}, {_where(a, pairs=False)})."
 
@@ -101,6 +101,11 @@ def _too_few(a: Analysis, p: Pair) -> str:
     if a.cluster_count is not None and a.cluster_count < 6:
         return f"{a.cluster_count} {a.by}s are too few to tell, however many rows they have"
     return ""
+
+
+def _why(a: Analysis, why: str) -> str:
+    """Why there is no interval, in the word for these rows' groups."""
+    return why.replace("cluster", a.by)
 
 
 def _p(p: Pair) -> str:

@@ -62,6 +62,15 @@ OPTIONS = (
     Option("retry-errors", "", "", "with --over: ask failed rows again", "switch"),
     Option("fail-fast", "", "", "with --over: stop at the first row that fails", "switch"),
     Option("on", "", "ray[://...]", "with --over: where it runs: on Ray, here or at an address"),
+    Option(
+        "score",
+        "",
+        "NAME,NAME",
+        "with --over: an evaluation, by scorers (exact, numeric, f1, judge, ...) or functions of the notebook",
+        "names",
+    ),
+    Option("target", "", "COLUMN", "with --score: the column of good answers; `target` without it"),
+    Option("group", "", "COLUMN", "with --score: the column of users or templates whose rows hang together"),
     Option("save", "", "NAME", "keep the prompt under a name"),
     Option("raw", "", "", "insert nothing, send the text as typed", "switch"),
     Option("dry", "", "", "show what would be sent, to whom, tokens and price; send nothing", "switch"),
@@ -72,7 +81,8 @@ OPTIONS = (
 BY_FLAG = {f"--{o.long}": o for o in OPTIONS} | {f"-{o.short}": o for o in OPTIONS if o.short}
 
 # Options that mean nothing without another.
-NEEDS = dict.fromkeys(("head", "budget", "yes", "rpm", "tpm", "concurrency", "bulk", "retry_errors", "fail_fast", "on"), "over")
+NEEDS = dict.fromkeys(("head", "budget", "yes", "rpm", "tpm", "concurrency", "bulk", "retry_errors", "fail_fast", "on", "score"), "over")
+NEEDS |= {"target": "score", "group": "score"}
 
 # What does not go together, and why. Any other pair works.
 CLASHES = (

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._names import load
 from ..errors import Interrupted, UsageError
+from ..events import Event, Started
 from ..preparing import Options
 from ..views.batch import BatchView
 from .options import Line
@@ -23,6 +24,8 @@ def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
     if line.get("samples"):
         given["samples"] = line.get("samples")
     models = [options.values[m] if options.values and m in options.values and ":" not in m else m for m in line.models]
+    if line.get("score") and not line.get("dry"):
+        return evaluate(line, prompt, models, given, shell)
     if line.get("dry"):
         return load("fmnb.batching.run:planned")(prompt, data(line.get("over"), shell), models or None, **given)
     try:
@@ -32,6 +35,37 @@ def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
     except Interrupted as stop:
         stop.shown = True
         raise
+
+
+def evaluate(line: Line, prompt: Any, models: list[Any], given: dict[str, Any], shell: Any) -> Any:
+    """Ask about every row and score the answers; gives what `fm.evaluate` gives."""
+    score = [shell.user_ns[n] if n in shell.user_ns else n for n in line.get("score")]
+    columns = {n: line.get(n) for n in ("target", "group") if line.get(n)}
+    try:
+        return load("fmnb.evals.running:evaluate")(
+            prompt, data(line.get("over"), shell), models or None, score, sinks=[EachBatch(shell)], **columns, **given
+        )
+    except Interrupted as stop:
+        stop.shown = True
+        raise
+
+
+class EachBatch:
+    """A display for every batch of an evaluation: the models' answers, then a judge's verdicts."""
+
+    name = "the batch's display"
+
+    def __init__(self, shell: Any):
+        self._shell = shell
+        self._view = BatchView(shell)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started) and event.kind == "batch":
+            self._view = BatchView(self._shell)
+        self._view(event)
+
+    def tick(self) -> None:
+        self._view.tick()
 
 
 def data(name: str, shell: Any) -> Any:

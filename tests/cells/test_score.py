@@ -1,0 +1,47 @@
+"""`%%fm --over --score` as users type it."""
+
+from __future__ import annotations
+
+import pandas
+
+from fmnb.evals.evaluation import Evaluation
+from fmnb.evals.judge import Judge
+
+FRAME = pandas.DataFrame(
+    {"ticket": ["pay me", "log in", "refund", "password"], "label": ["pay me", "log in", "money", "login"], "user": list("aabb")}
+)
+
+
+def test_an_evaluation_is_the_cells_value(cells):
+    cells.ns["tickets"] = FRAME
+    e = cells("%%fm echo: --over tickets --score exact,contains --target label\n{{ ticket }}")
+    assert (
+        isinstance(e, Evaluation)
+        and e.sentence
+        == "echo: scores 50.0% (4 rows, 2 users); no interval: only 2 users, and fewer than 10 do not tell how much they differ."
+    )
+    assert "4 of 4 answered" in cells.out
+    assert "<strong>echo: scores" in e._repr_html_()
+
+
+def test_models_functions_and_judges_of_the_notebook(cells):
+    def upper(text):
+        return text.upper()
+
+    def verdict(text):
+        return '{"verdict": "A"}'
+
+    cells.ns |= {"tickets": FRAME, "upper": upper, "loud": lambda answer, target: answer.isupper(), "mine": Judge(verdict)}
+    assert cells("%%fm echo: upper --over tickets --score loud,mine --target label -o e\n{{ ticket }}") is None
+    e = cells.ns["e"]
+    assert e.names == ("echo:", "upper") and [s.value for s in e.scores["function"]] == [0, 1] * 4
+    assert set(e.matrix("judge").values.ravel()) == {0.5} and "uncalibrated" in str(e)
+
+
+def test_what_cannot_be_scored_is_refused_in_words(cells):
+    cells.ns["tickets"] = FRAME
+    assert "--over" in str(cells.fails("%%fm echo: --score exact\nhi"))
+    assert "--score" in str(cells.fails("%%fm echo: --over tickets --target label\n{{ ticket }}"))
+    assert "no row has one" in str(cells.fails("%%fm echo: --over tickets --score exact\n{{ ticket }}"))
+    assert "Did you mean exact" in str(cells.fails("%%fm echo: --over tickets --score exat --target label\n{{ ticket }}"))
+    assert "if you mean it" in str(cells.fails("%%fm echo: --over tickets --score code --target label\n{{ ticket }}")).lower()
