@@ -168,6 +168,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "gguf": lambda: engine("engine_gguf.py", "The embedded model on llama.cpp"),
     "torch": lambda: engine("engine_torch.py", "The torch engine"),
     "families": lambda: engine("engine_families.py", "Families of models on the torch engine"),
+    "compare": lambda: engine("side_by_side.py", "Comparing eight models at once (target 1.1 times the slowest alone)"),
+    "grid": lambda: engine("grid_frames.py", "The comparison grid in Chromium"),
     "vectors": lambda: engine("vectors.py", "Vectors of texts, against sentence-transformers on the same weights (target 1.5 times)"),
 }
 

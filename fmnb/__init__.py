@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .types import Response as Response
     from .voting import accept as accept
     from .voting import signal as signal
+    from .voting import unsay as unsay
     from .voting import unvote as unvote
     from .voting import vote as vote
     from .widgets.history import History as History

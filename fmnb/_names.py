@@ -23,6 +23,7 @@ PUBLIC = {
     "pull": "fmnb.pulling:pull",
     "vote": "fmnb.voting:vote",
     "unvote": "fmnb.voting:unvote",
+    "unsay": "fmnb.voting:unsay",
     "signal": "fmnb.voting:signal",
     "accept": "fmnb.voting:accept",
     "leaderboard": "fmnb.ranking:leaderboard",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from .events import Signal
+from .comparison import labels
+from .events import Signal, Started
 from .rows import Rows
 from .stats.bradley_terry import bootstrap, bradley_terry
 from .stats.shares import sign_test, wilson
@@ -30,17 +31,33 @@ class Ballot:
 
 
 def ballots(votes: Sequence[Signal]) -> list[Ballot]:
-    """Votes with the models behind their runs. A vote whose runs are no longer in the log, or that pits a model against itself, is left out."""
+    """Votes with the models behind their runs. A vote whose runs are no longer in the log is left out.
+
+    Where one model was asked in several ways, a contestant is the model and what was varied
+    (`embedded, short`); tries of the very same question (samples) are no contestants.
+    """
     known = log.names_of([r for v in votes for r in v.value["runs"]])
+    starts = {v.run: _start(v.run) for v in votes if len({known.get(r, ("",))[0] for r in v.value["runs"]}) < len(v.value["runs"])}
     found = []
     for v in votes:
         runs = v.value["runs"]
-        if all(r in known for r in runs) and len({known[r][0] for r in runs}) == len(runs):
-            winner = v.value["winner"]
-            found.append(
-                Ballot(known[runs[0]][1], tuple(known[r][0] for r in runs), known[winner][0] if winner else None, v.value["said"] == "bad")
-            )
+        if not all(r in known for r in runs):
+            continue
+        names = starts.get(v.run) or {r: known[r][0] for r in runs}
+        if len({names.get(r) for r in runs}) < len(runs):
+            continue
+        winner = v.value["winner"]
+        found.append(
+            Ballot(known[min(runs)][1], tuple(names[r] for r in runs), names[winner] if winner else None, v.value["said"] == "bad")
+        )
     return found
+
+
+def _start(run: str) -> dict[str, str]:
+    """Labels of a comparison's answers by run, without the number of a sample; none where only that differs."""
+    meta = next((e.meta for e in log.events_of(run) if isinstance(e, Started)), {})
+    axes = [{n: v for n, v in a.items() if n != "sample"} for a in meta.get("axes", [])]
+    return dict(zip(meta.get("runs", []), labels(axes), strict=False)) if axes else {}
 
 
 def leaderboard(models: Sequence[str] = (), *, since: float | None = None) -> Rows:

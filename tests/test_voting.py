@@ -167,3 +167,17 @@ def test_a_vote_among_several_beats_every_other_shown():
 def test_samples_of_one_model_are_no_contest_between_models():
     fm.vote(fm.compare("x", ["echo:"], samples=2), "left")
     assert fm.leaderboard() == []
+
+
+def test_prompts_of_one_model_are_ranked_against_each_other():
+    for text in "abcdefg":
+        c = _two_prompts(text, blind=text < "d")
+        fm.vote(c, next(i for i, r in enumerate(c.responses) if r.text.startswith("Long")))
+    board = fm.leaderboard()
+    assert [r["model"] for r in board] == ["echo:, long", "echo:, short"] and board[0]["wins"] == 7
+    assert "is preferred" in board.note
+
+
+def _two_prompts(text: str, blind: bool):
+    prompts = [fm.Prompt("Short: ", name="short"), fm.Prompt("Long: ", name="long")]
+    return fm.compare(text, ["echo:"], prompts=prompts, blind=blind)

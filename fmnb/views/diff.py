@@ -61,7 +61,7 @@ def diff_html(base: str, other: str) -> str:
     """The second text with its changes marked: added underlined, removed struck through, each with its count above."""
     found = changes(base, other)
     added, removed = (sum(len(c.text.split()) for c in found if c.kind == kind) for kind in ("added", "removed"))
-    head = f"{added:,} words added, {removed:,} removed" if added or removed else "the same words"
+    head = f"{added:,} word{'s' * (added != 1)} added, {removed:,} removed" if added or removed else "the same words"
     body = "".join(_marked(c) for c in found)
     return (
         f'<p style="font-size:12px;color:{MUTED};margin:0 0 .4em">{head}</p>\n'

@@ -181,11 +181,11 @@ class Grid(base.Widget):
         if view == "data":
             shown = json.dumps(_plain(r.data), ensure_ascii=False, indent=2, default=str) if r.data is not None else "no structured data"
             return f'<pre class="fm-raw">{escape(shown)}</pre>{end}'
+        if view == "diff" and is_base:
+            head = f'<p style="font-size:12px;color:{MUTED};margin:0 0 .4em">the others are compared with this one</p>'
+            return f'{head}<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(plain(r.text))}</div>{end}'
         if view == "diff":
-            head = f'<p style="font-size:12px;color:{MUTED};margin:0 0 .4em">the others are compared with this one</p>' if is_base else ""
-            return (
-                head + f'<div class="fm-raw" dir="auto">{escape(plain(r.text))}</div>' if is_base else diff_html(base_text, r.text)
-            ) + end
+            return diff_html(base_text, r.text) + end
         media = "" if hidden else media_html(r) + sources_html(r)
         return text_html(r, self._c.format) + media + end
 

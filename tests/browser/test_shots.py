@@ -117,6 +117,54 @@ def test_shots_of_every_view_light_and_dark(browser, lab):
         page.context.close()
 
 
+FINDING = "The median weight of cars fell by a quarter between 1970 and 1982."
+GRIDS = {
+    "grid_streaming": "%%fm echo:slow=3 echo:fail=cut echo: -t 0\n" + ANSWER.split("\n\n")[0],
+    "grid": f"%%fm echo: echo:think\n{ANSWER}",
+    "grid_voted": f"%%fm echo: echo:think echo:slow=99\n{FINDING}",
+    "grid_blind": f"%%fm --blind echo: echo:think\n{FINDING}",
+    "grid_rows": f"%%fm echo: echo:think --vary max_tokens=4,40\n{FINDING}",
+    "grid_differences": f"import fmnb as fm\nfm.compare('', ['echo:'], prompts=[{ANSWER!r}, {ANSWER.replace('house prices', 'rents').replace('half below', 'a half below')!r}]).widget()",
+}
+
+
+def test_shots_of_the_comparison_grid(browser, lab):
+    Path(FOLDER).mkdir(parents=True, exist_ok=True)
+    file = lab.work / "grid_shots.ipynb"
+    write(file, "%load_ext fmnb", *GRIDS.values())
+    page = new_page(browser)
+    try:
+        nb = open_at(page, lab, file)
+        nb.command("application:toggle-left-area")
+        nb.run(0)
+        names = list(GRIDS)
+        for i, name in enumerate(names[1:], 2):
+            nb.run(i)
+            nb.cell(i).locator(".fmnb-w button").first.wait_for()
+        nb.cell(3).get_by_role("button", name="echo:think").click()
+        nb.cell(3).get_by_text("You preferred").wait_for()
+        nb.cell(6).get_by_role("button", name="Differences").click()
+        nb.start(1)
+        nb.cell(1).locator(".fm-stream").get_by_text("The median is the").first.wait_for()
+        for theme in ("light", "dark"):
+            nb.command("apputils:change-theme", theme=f"JupyterLab {theme.title()}")
+            page.wait_for_timeout(800)
+            for i, name in enumerate(names, 1):
+                _shoot(nb, i, f"{name}_{theme}")
+        page.emulate_media(forced_colors="active")
+        page.wait_for_timeout(300)
+        _shoot(nb, 2, "grid_forced_colours")
+        page.emulate_media(forced_colors="none")
+        nb.command("apputils:change-theme", theme="JupyterLab Light")
+        nb.wait_end(1)
+        page.set_viewport_size({"width": 400, "height": 900})
+        page.wait_for_timeout(500)
+        _shoot(nb, 2, "grid_narrow")
+        nb.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+    finally:
+        page.context.close()
+
+
 def _hero(nb: Notebook) -> None:
     nb.run(0, 1)
     nb.command("notebook:clear-all-cell-outputs")

@@ -105,7 +105,7 @@ def test_the_changes_of_any_two_texts_give_both_back(a, b):
 
 def test_changes_are_marked_by_more_than_colour_and_counted():
     page = diff_html("a quick brown fox", "a very quick fox")
-    assert "1 words added, 1 removed" in page.replace("1 word added", "1 words added")
+    assert "1 word added, 1 removed" in page
     assert "<ins" in page and "underline" in page and "<del" in page and "line-through" in page
     assert "the same words" in diff_html("a b", "a b")
     assert "&lt;script&gt;" in diff_html("", "<script>")
