@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -576,6 +576,42 @@ async def rows(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
         await aclose(stream)
     for n, stamp in stamps.items():
         yield n, stamp(Failed(error={"kind": "CallError", "what": "The engine ended without an answer"}))
+
+
+async def submit(call: Call, requests: Sequence[tuple[str, Request]], mark: str) -> str:
+    """Hand requests to the service of a call as a batch job; the job's name."""
+    return str(await bulk(call).submit(requests, mark))
+
+
+def bulk(call: Call) -> Any:
+    """The batch jobs of a call's service. UsageError where it has none."""
+    found = getattr(call.target.open(), "bulk", None)
+    if found is None:
+        raise UsageError(
+            f"{call.target.asked} has no batch jobs", todo="Leave --bulk out. OpenAI, Azure, Anthropic, Mistral, Gemini and Groq have them."
+        )
+    return found
+
+
+async def collect(job: str, call: Call, calls: Mapping[str, Call]) -> AsyncIterator[tuple[str, list[Event]]]:
+    """The answers of a batch job that is over, by their id, each as the stamped events of a run. `call` stands for rows that are not among `calls`."""
+    stream = bulk(call).collect(job, {i: c.request for i, c in calls.items()})
+    try:
+        async for i, found in stream:
+            mine = calls.get(i) or replace(call, run=new_run(), meta={"key": i})
+            stamp = Stamper(mine.run)
+            events = found if isinstance(found, list) else [Failed(error=found.to_dict())]
+            if mine.spec is not None and isinstance(events[-1], Finished):
+                events[-1] = _structured(events[-1], "".join(e.text for e in events if isinstance(e, TextDelta)), mine.spec)
+            for event in events:
+                if isinstance(event, Used):
+                    budget.add(event.usage.cost)
+            meta = {"asked": mine.target.asked, **mine.meta}
+            request = mine.request if i in calls else None
+            start = Started(kind="row", model=mine.request.model, where=mine.target.where, parent=mine.parent, request=request, meta=meta)
+            yield i, [stamp(start), *map(stamp, events)]
+    finally:
+        await aclose(stream)
 
 
 def _structured(end: Finished, text: str, spec: SchemaSpec | None) -> Event:

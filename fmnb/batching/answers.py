@@ -86,6 +86,8 @@ def _usual(answers: Sequence[Answer]) -> Iterator[Column]:
             yield Column(name, [_words(a.error) for a in answers], "str")
         elif name == "vote":
             yield Column(name, [None] * len(answers), "str")
+        elif name == "text":
+            yield Column(name, [a.text if a.run else None for a in answers], "str")  # of a row that was not asked there is none
         else:
             yield Column(name, [getattr(a, name) for a in answers], KINDS.get(name, "object"))
 

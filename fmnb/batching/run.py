@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._loop import drain, loop
+from .._names import load
 from ..config import held
 from ..consent import confirm
 from ..errors import FmnbError, Interrupted, PromptError, StoreError, UsageError, error_from_dict
@@ -118,6 +119,7 @@ def batch(
     rpm: float | None = None,
     tpm: float | None = None,
     concurrency: int | None = None,
+    bulk: bool = False,
     retry_errors: bool = False,
     fail_fast: bool = False,
     sinks: Sequence[Sink] = (),
@@ -141,7 +143,10 @@ def batch(
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
     with held():
         rows = rows_of(prompt, listed, options_from(options), table.columns, samples)
-        _agree(estimate(rows, table, rpm=rpm, tpm=tpm, concurrency=concurrency), budget, yes)
+        expected = estimate(rows, table, rpm=rpm, tpm=tpm, concurrency=concurrency)
+        if bulk:
+            return load("fmnb.batching.bulk:hand_over")(Job(rows, table, limits, sinks), expected, yes)
+        agree(expected, budget, yes)
         return Job(rows, table, limits, sinks).go()
 
 
@@ -150,14 +155,14 @@ def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, hea
     table = table_of(over)
     table = table if head is None else table.head(head)
     caps = {n: options.pop(n, None) for n in ("rpm", "tpm", "concurrency")}
-    for name in ("budget", "yes", "retry_errors", "fail_fast"):
+    for name in ("budget", "yes", "bulk", "retry_errors", "fail_fast"):
         options.pop(name, None)
     with held():
         listed = list(models) if isinstance(models, (list, tuple)) else [models]
         return estimate(rows_of(prompt, listed, options_from(options), table.columns, samples), table, **caps)
 
 
-def _agree(found: Estimate, budget: float | None, yes: bool) -> None:
+def agree(found: Estimate, budget: float | None, yes: bool) -> None:
     """Ask before much is spent; a budget says already how much may be."""
     check_budget(found, budget)
     if found.much and not yes and budget is None:
@@ -196,28 +201,12 @@ class Job:
             None if self.limits.budget is None else Purse(self.limits.budget),
         )
         flow = Flow(self.feeds, caps)
-        self._emit(
-            Started(
-                kind="batch",
-                model=", ".join(self.models),
-                request=Request(", ".join(self.models), (message("user", self.rows.prompt),)),
-                where=", ".join(dict.fromkeys(b.call.target.where for b in self.rows.bases)),
-                meta={
-                    "asked": ", ".join(self.models),
-                    "models": list(self.models),
-                    "samples": self.samples,
-                    "rows": self.table.count,
-                    "calls": self.asked,
-                    "schema": self.rows.spec.schema if self.rows.spec else None,
-                    "detailed": self.detailed,
-                },
-            )
-        )
-        source = self._source()
+        self.start()
+        source = self.source()
         items = None
         try:
             if self.durable:
-                _write_again()
+                write_again()
             more = self._fill(source, {})
             items = drain(flow.run(), self._idle)
             for _ in items:
@@ -235,19 +224,39 @@ class Job:
                 if items is not None:
                     items.close()  # type: ignore[attr-defined]
                 self._take(flow)
-                self._emit(Cancelled())
-            raise Interrupted(None, self.stamp.run, kept=self._kept()) from None
+                self.emit(Cancelled())
+            raise Interrupted(None, self.stamp.run, kept=self.kept_words()) from None
         except BaseException as e:
             self.fatal = e
         finally:
             if items is not None:
                 items.close()  # type: ignore[attr-defined]
         self._take(flow)
-        return self._end()
+        return self.end()
+
+    def start(self) -> None:
+        """Say that the batch begins, and what it is."""
+        self.emit(
+            Started(
+                kind="batch",
+                model=", ".join(self.models),
+                request=Request(", ".join(self.models), (message("user", self.rows.prompt),)),
+                where=", ".join(dict.fromkeys(b.call.target.where for b in self.rows.bases)),
+                meta={
+                    "asked": ", ".join(self.models),
+                    "models": list(self.models),
+                    "samples": self.samples,
+                    "rows": self.table.count,
+                    "calls": self.asked,
+                    "schema": self.rows.spec.schema if self.rows.spec else None,
+                    "detailed": self.detailed,
+                },
+            )
+        )
 
     # ── what is to be asked
 
-    def _source(self) -> Iterator[list[Item]]:
+    def source(self) -> Iterator[list[Item]]:
         """Calls that must be made, a chunk of rows at a time; rows answered before are taken from the log."""
         chunk: list[tuple[str, Place, Any]] = []
         for number, values in enumerate(self.table.take(self.rows.columns)):
@@ -320,8 +329,10 @@ class Job:
         ended: list[tuple[Item, list[Event]]] = []
         while flow.ended:
             ended.append(flow.ended.popleft())
-        if not ended:
-            return {}
+        return self.settle(ended) if ended else {}
+
+    def settle(self, ended: Sequence[tuple[Item, list[Event]]]) -> dict[int, int]:
+        """Write finished calls down, then count and show them. How many of each model."""
         runs, places = [], []
         settled: dict[int, int] = {}
         for item, events in ended:
@@ -354,7 +365,7 @@ class Job:
             batches.write(self.stamp.run, runs, places)
         except StoreError as e:
             _unwritten.append((self.stamp.run, runs, places))
-            e.todo = f"{e.todo} Then run this again: {self._kept()}."
+            e.todo = f"{e.todo} Then run this again: {self.kept_words()}."
             self.fatal = self.fatal or e
 
     def _is_for_all(self, item: Item, error: dict[str, Any] | None) -> bool:
@@ -414,7 +425,8 @@ class Job:
 
     # ── what is said
 
-    def _emit(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
+        """An event of the batch itself."""
         emit(self.stamp(event), self.listeners)
 
     def _show(self, events: Sequence[Event]) -> None:
@@ -454,23 +466,25 @@ class Job:
         tick(self.listeners)
         self._say()
 
-    def _kept(self) -> str:
+    def kept_words(self) -> str:
+        """What is left of it when it stops early."""
         done = self.tally.answered
         return f"{done:,} of {self.asked:,} answers are kept and are not paid again" if self.durable or done else "nothing had arrived"
 
     # ── the end
 
-    def _end(self) -> Batch:
-        summary = self.tally.summary(self.table.count, self.asked, time.monotonic() - self.began)
+    def end(self, notes: Sequence[str] = ()) -> Batch:
+        """The batch as it stands; raises what stopped it."""
+        summary = self.tally.summary(self.table.count, self.asked, time.monotonic() - self.began, notes)
         if self.fatal is not None:
             e = self.fatal
             if isinstance(e, FmnbError):
                 e.run = self.stamp.run
                 if self.tally.answered and not isinstance(e, StoreError):
-                    e.todo = f"{e.todo} {self._kept()[0].upper()}{self._kept()[1:]}: run the same again to go on.".strip()
-                self._emit(Failed(error=e.to_dict()))
+                    e.todo = f"{e.todo} {self.kept_words()[0].upper()}{self.kept_words()[1:]}: run the same again to go on.".strip()
+                self.emit(Failed(error=e.to_dict()))
             else:
-                self._emit(Failed(error={"kind": type(e).__name__, "what": f"A bug in fmnb: {type(e).__name__}: {e}"}))
+                self.emit(Failed(error={"kind": type(e).__name__, "what": f"A bug in fmnb: {type(e).__name__}: {e}"}))
             raise e
         for place in range(self.asked):
             if place not in self.answers:
@@ -480,9 +494,9 @@ class Job:
                 self.answers[place] = Answer(row, self.models[m], s, error=error)
         answers = [self.answers[i] for i in range(self.asked)]
         columns, changed = added(self.table, answers, self.models, self.samples, self.rows.spec)
-        if changed:
-            self._emit(Notice(kind="note", text=_suffixed(changed)))
-        self._emit(Finished(extra=summary.to_dict()))
+        for note in [*notes, *([_suffixed(changed)] if changed else [])]:
+            self.emit(Notice(kind="note", text=note))
+        self.emit(Finished(extra=summary.to_dict()))
         return Batch(
             self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table, tuple(changed)
         )
@@ -508,7 +522,7 @@ def _long(seconds: float) -> str:
 _unwritten: deque[tuple[str, list[Any], list[tuple[Place, str]]]] = deque()  # paid answers that the disk did not take
 
 
-def _write_again() -> None:
+def write_again() -> None:
     """What the disk did not take before, now that there may be room."""
     while _unwritten:
         batches.write(*_unwritten[0])

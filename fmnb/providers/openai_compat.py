@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from .._names import load
 from ..backend import Vectors, Whole, estimate_tokens
 from ..config import check_allowed
 from ..errors import ContentFilterError, EmptyAnswerError, FmnbError, ServerError, UnknownModelError
@@ -151,6 +152,11 @@ class OpenAICompatible:
     def _makes_images(self) -> bool:
         return bool(images.makes(self.profile, self.model))
 
+    @functools.cached_property
+    def bulk(self) -> Any:
+        """The service's batch jobs, or None where it has none."""
+        return load("fmnb.providers.bulk:of")(self.profile, self.model)
+
     async def whole(self, request: Request) -> Whole:
         """Answer one request in one piece."""
         if self._makes_images:
@@ -242,32 +248,39 @@ async def _whole(wire: Wire, p: Profile, model: str, request: Request, line: pla
             refusal = faults.from_status(p, model, status, error, headers, secret, await nearby(p))
         refusal.allowed = allowance.read(headers)
         raise refusal
+    events = [Notice(kind="not_applied", text=name) for name in out.lost]
+    return Whole([*events, *await read_whole(wire, p, model, request, data, secret)], allowance.read(headers))
+
+
+async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data: bytes, secret: str, *, share: float = 1.0) -> list[Event]:
+    """Events of an answer that came in one piece; `share` of its price is paid. Raises when it is none."""
     answer, frames = wire.answer(p, model, request), Frames()
     document = _document(data)
-    events: list[Event] = [Notice(kind="not_applied", text=name) for name in out.lost]
+    events: list[Event] = []
     if isinstance(document, dict) and document.get("error"):
         raise faults.from_stream_error(p, model, document["error"], 0, secret)
     if isinstance(document, dict) and document.get(wire.whole):
         events += _taken(answer, document, frames)
-        events += answer.end()
+    elif data.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+        for part in [*frames.feed(data), *frames.end()]:
+            if part is not DONE:
+                if part.get("error"):
+                    raise faults.from_stream_error(p, model, part["error"], answer.characters, secret)
+                events += _taken(answer, part, frames)
     else:
-        if data.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
-            for part in [*frames.feed(data), *frames.end()]:
-                if part is not DONE:
-                    if part.get("error"):
-                        raise faults.from_stream_error(p, model, part["error"], answer.characters, secret)
-                    events += _taken(answer, part, frames)
-            events += answer.end()
-        else:
-            frames.junk = data.decode("utf-8", "replace").strip()[:2000] or "nothing"
+        frames.junk = data.decode("utf-8", "replace").strip()[:2000] or "nothing"
+    events += answer.end()
     if frames.junk and not answer.characters and not answer.tools:
         raise faults.junk(p, frames.junk, answer.characters, secret)
     if answer.usage is not None:
-        events.append(await _used(p, model, answer))
+        used = await _used(p, model, answer)
+        if share != 1.0 and used.usage.cost is not None:
+            used = Used(usage=dataclasses.replace(used.usage, cost=used.usage.cost * share))
+        events.append(used)
     if error := _bad_end(p, model, answer, secret):
         raise error
     end = answer.finished()
-    return Whole([*events, dataclasses.replace(end, extra={**end.extra, "streamed": False})], allowance.read(headers))
+    return [*events, dataclasses.replace(end, extra={**end.extra, "streamed": False})]
 
 
 def _document(data: bytes) -> Any:

@@ -37,7 +37,7 @@ class Profile:
     of its key if that differs there. `responses_models` are patterns of models that need the
     responses interface. `api_version` makes the address that of Azure's dated interface;
     `api_version_env` are variables that hold it, read where the address is a bare endpoint
-    from the environment.
+    from the environment. `bulk` says whose form of batch jobs the service takes.
     """
 
     name: str
@@ -87,6 +87,7 @@ class Profile:
     image_format: str = ""
     image_edits: str = ""
     image_hosts: tuple[str, ...] = ()
+    bulk: str = ""
 
     @property
     def host(self) -> str:
@@ -137,6 +138,7 @@ _CHOICES = {
     "schema": ("json_schema", "json_object", "none"),
     "models_shape": ("data", "list", "none"),
     "image_api": ("", "openai", "gemini", "huggingface", "runway"),
+    "bulk": ("", "openai", "anthropic", "mistral", "gemini"),
     "image_edits": ("", "multipart", "json", "reference"),
 }
 

@@ -91,7 +91,7 @@ def _where(f: Filter) -> tuple[str, tuple[Any, ...]]:
         values.append(f.kind)
     elif not f.query.strip():
         where.append("kind != 'row'")  # a batch's thousands of rows are found by their words
-    if not f.query.strip() and f.kind in ("", "compare") and f.vote in ("", "any"):
+    if not f.query.strip() and f.kind in ("", "compare") and not f.vote:
         where.append(_BELOW)
     if f.vote:
         where.append("run IN (SELECT value FROM json_each(?))")

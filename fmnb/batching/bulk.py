@@ -1,0 +1,167 @@
+"""`--bulk`: rows handed to the service as a batch job, at half the price; the same call collects them later.
+
+first run    ─ keys ─► job handed in, its run stays open in the log
+later runs   ─ keys ─► open jobs looked at ─► results written down as rows ─► the table, as far as it is
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from .. import pipeline
+from .._loop import wait
+from ..errors import BudgetError, FmnbError, Interrupted, UsageError
+from ..events import Cancelled, Event, Failed, Finished, Stamper, Started, new_run
+from ..pipeline import Call
+from ..providers.bulk import HALF
+from ..session import session
+from ..store import jobs
+from ..store.jobs import OpenJob
+from ..types import Request, message
+from .flow import Item
+from .plan import Estimate
+from .run import Batch, Job, agree, write_again
+
+_GROUP = 500  # results written down together
+
+
+def hand_over(job: Job, expected: Estimate, yes: bool) -> Batch:
+    """Collect what is ready, hand in what is new, and give the batch as it stands.
+
+    Raises UsageError where the service has no batch jobs or the log is off, BudgetError
+    before more is handed in than the budget allows.
+    """
+    if not job.durable:
+        raise UsageError("A batch job is collected through the log, which is off", todo="`%fm log on`.")
+    for base in job.rows.bases:
+        pipeline.bulk(base.call)
+    job.start()
+    notes: list[str] = []
+    try:
+        write_again()
+        items = [item for some in job.source() for item in some]
+        for m, base in enumerate(job.rows.bases):
+            mine = [i for i in items if i.model == m]
+            notes += _model(job, base.call, mine, expected, yes)
+    except KeyboardInterrupt:
+        job.emit(Cancelled())
+        raise Interrupted(None, job.stamp.run, kept=job.kept_words()) from None
+    except FmnbError as e:
+        job.fatal = e
+    return job.end(notes)
+
+
+def _model(job: Job, call: Call, items: list[Item], expected: Estimate, yes: bool) -> list[str]:
+    """One model's rows. What is to be said."""
+    notes, waiting = [], {i.key: i for i in items}
+    for known in jobs.open_jobs(call.request.model):
+        if not known.job:
+            known = _found(known, call)
+            if not known.job:
+                continue
+        state = wait(pipeline.bulk(call).state(known.job))
+        if state.over:
+            notes += wait(_collect(job, known, call, waiting, state))
+            waiting = {key: i for key, i in waiting.items() if key in job.pending}
+            continue
+        mine = [key for key in waiting if key in known.keys]
+        waiting = {key: i for key, i in waiting.items() if key not in known.keys}
+        if mine:
+            notes.append(_with(call, known.job, len(mine), known.started, f"{state.words}, {state.done:,} of {state.total:,} done"))
+    left = [i for i in waiting.values() if i.key in job.pending]
+    if left:
+        _check(job, expected, len(left), yes)
+        notes += [_submit(job, call, some) for some in _portions(call, left)]
+    return notes
+
+
+def _check(job: Job, expected: Estimate, calls: int, yes: bool) -> None:
+    """Half the price may be too much all the same; a budget holds for the most it may come to."""
+    fresh = max(1, expected.calls - expected.known)
+    share = HALF * min(1.0, calls / fresh)
+    cost = None if expected.cost is None else (expected.cost[0] * share, expected.cost[1] * share)
+    found = replace(expected, calls=calls, known=0, cost=cost, seconds=None)
+    budget = job.limits.budget
+    if budget is not None and cost is not None and cost[1] > budget:
+        raise BudgetError(
+            f"This batch job could cost ${cost[1]:.2f} and would pass the budget of ${budget:g}",
+            seen=f"{calls:,} rows",
+            todo="Give it a larger --budget, lower --max-tokens, or try --head.",
+        )
+    agree(found, budget, yes)
+
+
+def _portions(call: Call, items: Sequence[Item]) -> list[list[Item]]:
+    """As many jobs as the rows need."""
+    most, most_bytes = pipeline.bulk(call).most
+    out: list[list[Item]] = [[]]
+    size = 0
+    for item in items:
+        bytes_ = sum(len(m.text.encode("utf-8", "replace")) for m in item.call.request.messages) * 2 + 500
+        if out[-1] and (len(out[-1]) >= most or size + bytes_ > most_bytes):
+            out.append([])
+            size = 0
+        out[-1].append(item)
+        size += bytes_
+    return out
+
+
+def _submit(job: Job, call: Call, items: Sequence[Item]) -> str:
+    run = new_run()
+    meta = {"asked": call.target.asked, "keys": [i.key for i in items], "rows": len(items)}
+    about = Request(call.request.model, (message("user", job.rows.prompt),))
+    start = Stamper(run)(
+        Started(kind="job", model=call.request.model, request=about, where=call.target.where, parent=job.stamp.run, meta=meta)
+    )
+    assert isinstance(start, Started)
+    jobs.begin(start, session.notebook)
+    try:
+        name = wait(pipeline.submit(call, [(i.key, i.call.request) for i in items], run))
+    except FmnbError as e:
+        jobs.end(_second(run, Failed(error=e.to_dict())), "error")
+        raise
+    jobs.name(start, name)
+    return _with(call, name, len(items), start.at, "just handed in")
+
+
+def _second(run: str, event: Event) -> Event:
+    stamp = Stamper(run)
+    stamp.n = 1
+    return stamp(event)
+
+
+def _found(known: OpenJob, call: Call) -> OpenJob:
+    """A job that was handed in by a kernel which died then: looked for by its mark, and given up where it is not there."""
+    name = wait(pipeline.bulk(call).find(known.run))
+    if name:
+        jobs.name(known.start, name)
+        return replace(known, job=name)
+    jobs.end(_second(known.run, Failed(error={"kind": "CallError", "what": "It is not known whether this job was handed in"})), "error")
+    return known
+
+
+async def _collect(job: Job, known: OpenJob, call: Call, waiting: dict[str, Item], state: Any) -> list[str]:
+    """Write the results of a job that is over down, then close its run."""
+    group: list[tuple[Item, list[Event]]] = []
+    got = 0
+    async for key, events in pipeline.collect(known.job, call, {k: i.call for k, i in waiting.items()}):
+        item = waiting.get(key) or Item(key, 0, call, [])
+        group.append((item, events))
+        got += 1
+        if len(group) >= _GROUP:
+            job.settle(group)
+            group = []
+    if group:
+        job.settle(group)
+    jobs.end(_second(known.run, Finished(extra={"answers": got})), "stop")
+    if state.problem:
+        return [f"the batch job {known.job} failed: {state.problem}"]
+    return [f"{got:,} rows collected from the batch job {known.job}"]
+
+
+def _with(call: Call, name: str, rows: int, since: float, words: str) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(since))
+    return f"{rows:,} rows are with {call.target.where} as batch job {name} since {when} ({words}); run this again to collect them"

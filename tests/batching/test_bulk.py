@@ -1,0 +1,129 @@
+"""Batch jobs of services: handed in, left alone, collected later, also by another kernel; nothing is handed in twice."""
+
+from __future__ import annotations
+
+import pytest
+
+import fmnb as fm
+from fmnb.batching.run import batch
+from fmnb.errors import BadRequestError, BudgetError, UsageError
+from fmnb.store import db, jobs, log
+from tests.batching.test_plan import Priced
+from tests.batching.test_run import words
+from tests.wire.bulk import BulkService
+
+FORMS = {"openai": "", "mistral": "", "gemini": "", "anthropic": 'api = "native"\nnative = "anthropic"\n'}
+
+
+@pytest.fixture
+def bulk():
+    with BulkService() as running:
+        yield running
+
+
+@pytest.fixture(params=FORMS)
+def model(request, bulk, home, monkeypatch):
+    """A provider `far` on the loopback service, with its key."""
+    monkeypatch.setenv("FAR_KEY", "k-far-1234")
+    (home / "fmnb.toml").write_text(
+        f'[provider.far]\nbase_url = "{bulk.url}"\nkey_env = ["FAR_KEY"]\nbulk = "{request.param}"\n{FORMS[request.param]}'
+    )
+    return "far:m"
+
+
+def test_a_job_is_handed_in_shown_as_open_and_collected_by_the_same_call(bulk, model):
+    first = batch("Say {{ w }}", words(5), model, bulk=True)
+    assert first.summary.missing == 5 and "run this again" in first.summary.notes[0] and len(bulk.lines) == 5
+    assert (
+        [r["text"] for r in log.search(open_only=True, kind="job")] == [""]
+        and len(fm.log(open=True)) == 1
+        and first.result()["text"].isna().all()
+    )
+    db.close_all()  # as another kernel sees it, on another day
+    again = batch("Say {{ w }}", words(5), model, bulk=True)
+    assert len(bulk.lines) == 5 and again.summary.missing == 5 and "since" in again.summary.notes[0]
+    bulk.done = True
+    last = batch("Say {{ w }}", words(5), model, bulk=True)
+    assert [a.text for a in last.answers] == words(5)["w"].tolist() and last.summary.answered == 5
+    assert last.answers[0].input_tokens == 20 and last.answers[0].output_tokens == 4
+    assert not fm.log(open=True) and len(bulk.jobs) == 1
+    assert batch("Say {{ w }}", words(5), model, bulk=True).summary.reused == 5
+    assert batch("Say {{ w }}", words(5), model).summary.reused == 5  # the rows are rows like any other
+    assert all("k-far-1234" in str(h) for h in bulk.headers)
+
+
+def test_rows_that_are_new_go_into_a_job_of_their_own(bulk, model):
+    batch("Say {{ w }}", words(3), model, bulk=True)
+    b = batch("Say {{ w }}", words(5), model, bulk=True)
+    assert len(bulk.jobs) == 2 and len(bulk.lines) == 5 and len(b.summary.notes) == 2
+    bulk.done = True
+    assert batch("Say {{ w }}", words(5), model, bulk=True).summary.answered == 5
+
+
+def test_what_was_paid_for_rows_that_are_gone_is_kept(bulk, model):
+    batch("Say {{ w }}", words(5), model, bulk=True)
+    bulk.done = True
+    assert batch("Say {{ w }}", words(2), model, bulk=True).summary.answered == 2
+    assert batch("Say {{ w }}", words(5), model).summary.reused == 5
+
+
+def test_a_row_that_fails_in_the_job_has_its_error_and_a_passing_failure_is_handed_in_again(bulk, model):
+    bulk.fail = {"word1": 400}
+    batch("Say {{ w }}", words(3), model, bulk=True)
+    bulk.done = True
+    b = batch("Say {{ w }}", words(3), model, bulk=True)
+    assert [a.text for a in b.answers] == ["word0", "", "word2"] and "no such luck" in b.answers[1].error["seen"]
+    assert batch("Say {{ w }}", words(3), model, bulk=True).summary.missing == 0 and len(bulk.jobs) == 1
+
+
+def test_structured_answers_come_out_typed(bulk, model):
+    batch("Say {{ w }}", words(2), model, bulk=True, schema="word str")
+    bulk.done = True
+    b = batch("Say {{ w }}", words(2), model, bulk=True, schema="word str")
+    assert [a.data for a in b.answers] == [{"word": "word0"}, {"word": "word1"}]
+    assert b.result()["word"].tolist() == ["word0", "word1"]
+
+
+def test_a_job_that_is_refused_leaves_nothing_open(bulk, model):
+    bulk.refuse = 400
+    with pytest.raises(BadRequestError):
+        batch("Say {{ w }}", words(2), model, bulk=True)
+    assert not fm.log(open=True)
+    bulk.refuse = 0
+    assert batch("Say {{ w }}", words(2), model, bulk=True).summary.missing == 2
+
+
+@pytest.mark.parametrize("model", ["openai", "mistral", "gemini"], indirect=True)
+def test_a_job_whose_receipt_was_lost_is_found_by_its_mark(bulk, model):
+    def die(*_):
+        raise SystemExit("the kernel dies between handing in and writing down")
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(jobs, "name", die)
+        batch("Say {{ w }}", words(2), model, bulk=True)
+    bulk.done = True
+    b = batch("Say {{ w }}", words(2), model, bulk=True)
+    assert b.summary.answered == 2 and len(bulk.jobs) == 1
+
+
+@pytest.mark.parametrize("model", ["openai"], indirect=True)
+def test_half_the_price_is_counted(bulk, model):
+    batch("Say {{ w }}", words(2), model, bulk=True)
+    bulk.done = True
+    assert batch("Say {{ w }}", words(2), model, bulk=True).summary.cost == pytest.approx(0.002)  # of what the service says, 0.002 each
+
+
+def test_without_batch_jobs_or_a_log_there_is_no_bulk(bulk):
+    with pytest.raises(UsageError, match="no batch jobs"):
+        batch("Say {{ w }}", words(2), "echo:", bulk=True)
+    log.switch(False)
+    with pytest.raises(UsageError, match="log"):
+        batch("Say {{ w }}", words(2), "echo:", bulk=True)
+
+
+def test_a_budget_is_looked_at_before_anything_is_handed_in(bulk):
+    class Jobs(Priced):
+        bulk = object()
+
+    with pytest.raises(BudgetError, match=r"\$25\.00"):
+        batch("Say {{ w }}", words(100), Jobs(), bulk=True, budget=0.01)
