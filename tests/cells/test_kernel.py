@@ -137,3 +137,37 @@ def test_the_embedded_model_reads_a_frame_and_fills_a_schema(kernel):
     r = kernel("%%fm embedded --schema 'city str, temp int' -o found\nThe warmest city in this table, with its temperature:\n{{ df }}")
     assert r.status == "ok"
     assert "dict" in kernel("type(found.data).__name__").value and "temp" in kernel("list(found.df.columns)").value
+
+
+def test_a_comparison_is_its_answers_and_its_buttons_and_is_shown_once(kernel):
+    r = kernel("%%fm echo: echo:think -o c\nhello")
+    assert r.status == "ok" and len(r.displays) == 2 and not r.value
+    answers, buttons = r.metadata
+    assert answers["kind"] == "compare" and [a["asked"] for a in answers["answers"]] == ["echo:", "echo:think"]
+    assert buttons == {"widget": "Grid"} and r.final("text/html").count("<footer") == 2
+    assert kernel("%%fm echo: echo:think\nhello").value == "", "its value is on screen already"
+    assert kernel("c").value.startswith("Comparison")
+
+
+def test_an_interrupted_comparison_keeps_what_came_in_its_columns(kernel):
+    started = lambda r: len(r.displays) == 1 and time.monotonic() > begun + 1.5  # noqa: E731
+    begun = time.monotonic()
+    r = kernel("%%fm echo:slow=20 echo:slow=21 echo:\n" + "word " * 200, interrupt_when=started)
+    assert r.status == "error" and r.error.startswith("Interrupted") and r.seconds < 3
+    page = r.final("text/html")
+    assert page.count("<section") == 3 and page.count("stopped;") == 2 and "word word" in page
+
+
+def test_when_all_of_a_comparison_fail_each_column_says_why(kernel):
+    r = kernel("%%fm echo:fail=key echo:fail=model\nhi")
+    assert r.status == "error" and "Traceback" not in r.traceback and len(r.displays) == 1
+    assert r.final("text/html").count('role="alert"') == 2
+
+
+def test_a_blind_cell_is_refused_where_it_could_not_work(kernel):
+    assert "two answers" in kernel("%%fm --blind echo:\nhi").error
+    kernel("%fm log off")
+    try:
+        assert "log is off" in kernel("%%fm --blind echo: echo:think\nhi").error
+    finally:
+        kernel("%fm log on")
