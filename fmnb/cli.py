@@ -2,6 +2,7 @@
 
 python -m fmnb ask [-m MODEL] TEXT      python -m fmnb pull MODEL
 python -m fmnb models [WORDS]           python -m fmnb doctor
+python -m fmnb check RUN --against BASELINE [--max-drop POINTS] [--scorer NAME]
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from ._names import load
 from .catalog.resolve import source_of
 from .catalog.weights import locate
 from .doctor import examine
@@ -21,7 +23,7 @@ from .views import view_for
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code: 0, 1 for a FmnbError, 130 for an interrupt."""
+    """Run one verb; returns the exit code: 0, 1 for a FmnbError or a check that fails, 130 for an interrupt."""
     parser = argparse.ArgumentParser(prog="python -m fmnb", allow_abbrev=False, description="Foundation models from the command line.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     one = verbs.add_parser("ask", help="ask one thing")
@@ -30,6 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbs.add_parser("pull", help="bring weights to this machine").add_argument("model")
     verbs.add_parser("models", help="which models there are").add_argument("words", nargs="*")
     verbs.add_parser("doctor", help="what works here")
+    gate = verbs.add_parser("check", help="fail where a run is worse than another, and that is real")
+    gate.add_argument("run", help="a run's id, or a file written by evaluation.save()")
+    gate.add_argument("--against", required=True, metavar="BASELINE", help="the earlier run's id or file")
+    gate.add_argument("--max-drop", type=float, default=0.0, metavar="POINTS", help="a real drop up to this is let through (0)")
+    gate.add_argument("--scorer", default="", help="which score decides; the first without it")
     given = parser.parse_args(argv)
     try:
         match given.verb:
@@ -42,6 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(models(" ".join(given.words)))
             case "doctor":
                 print(examine())
+            case "check":
+                outcome = load("fmnb.evals.check:check")(given.run, given.against, max_drop=given.max_drop, scorer=given.scorer)
+                print(outcome)
+                return 0 if outcome.passed else 1
     except FmnbError as e:
         print("\n".join(e._render_traceback_()), file=sys.stderr)
         return 1

@@ -133,6 +133,9 @@ class Evaluation:
     def __repr__(self) -> str:
         return f"Evaluation({self.run!r}: {self.sentence})"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
 

@@ -20,7 +20,7 @@ def test_an_evaluation_is_the_cells_value(cells):
         and e.sentence
         == "echo: scores 50.0% (4 rows, 2 users); no interval: only 2 users, and fewer than 10 do not tell how much they differ."
     )
-    assert "4 of 4 answered" in cells.out
+    assert "echo: scores 50.0%" in cells.out
     assert "<strong>echo: scores" in e._repr_html_()
 
 

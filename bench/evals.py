@@ -1,0 +1,55 @@
+"""How long it takes to score and analyse again what was answered: 10,000 rows of 4 models, no model called.
+
+python bench/evals.py [ROWS]
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+import time
+
+os.environ.setdefault("FMNB_HOME", tempfile.mkdtemp(prefix="fmnb-bench-"))
+
+from fmnb.batching.answers import Answer
+from fmnb.evals.dataset import Dataset
+from fmnb.evals.evaluation import Evaluation
+from fmnb.evals.sample import Sample
+
+MODELS = ("a", "b", "c", "d")
+
+
+def made(rows: int, models: tuple[str, ...] = MODELS) -> Evaluation:
+    """An evaluation without scores: answers of 30 words, rows of 500 users."""
+    rng = random.Random(5)
+    words = [f"word{i}" for i in range(500)]
+    samples = [Sample(f"row-{i}", {"q": " ".join(rng.choices(words, k=30))}, str(rng.randint(0, 9)), f"u{i % 500}") for i in range(rows)]
+    answers = []
+    for i in range(rows):
+        for j, m in enumerate(models):
+            right = rng.random() < 0.6 + 0.05 * j
+            text = f"{' '.join(rng.choices(words, k=29))} {samples[i].target if right else 'x'}"
+            answers.append(Answer(i, m, run=f"r{i}-{j}", text=text, finish="stop", seconds=rng.random(), cost=rng.random() / 1000))
+    return Evaluation("", "{{ q }}", Dataset(tuple(samples), by="user"), models, 1, answers, {})
+
+
+def again(rows: int) -> dict[str, float]:
+    """Seconds to score again by two scorers with every score written to the log, to analyse, and to make the page."""
+    e = made(rows)
+    t0 = time.perf_counter()
+    scored = e.score_again(["numeric", "f1"])
+    t1 = time.perf_counter()
+    sentences = scored.sentences
+    tables = (scored.models, scored.pairs)
+    t2 = time.perf_counter()
+    page = scored.to_html()
+    t3 = time.perf_counter()
+    assert sentences and all(tables) and page
+    return {"score": t1 - t0, "analyse": t2 - t1, "page": t3 - t2, "megabytes": len(page) / 1e6}
+
+
+if __name__ == "__main__":
+    for name, value in again(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000).items():
+        print(f"{name:10} {value:.2f}")
