@@ -36,7 +36,7 @@ def draft(prompt: str, model: Any, options: Options) -> tuple[Asked, tuple[str, 
         return prepare(prompt, model, options), ()
     for text in texts:
         _check_names(text, options.values or {})
-    head = f"{options.system}\n\n" if options.system else ""
+    head = f"{options.system}\n\n" if options.system and not any(m.role == "system" for m in options.history) else ""
     return prepare(Rendered((Text(head + prompt),)), model, replace(options, system=None)), waiting
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import background
 from ..catalog.entries import Entry, catalogue
 from ..views.footer import money
@@ -36,8 +34,3 @@ def _note(e: Entry) -> str:
     price = "free" if e.local else "" if e.price_out is None else f"{money(e.price_out)} a million tokens out"
     ready = "" if e.ready == "yes" else "in memory" if e.ready == "loaded" else e.ready
     return ", ".join(filter(None, (e.where, ready, price)))
-
-
-def about(model: Any) -> str:
-    """The same note for one model that is chosen; "" for one the catalogue does not list."""
-    return next((row["note"] for row in fitting(str(model)) if row["model"] == model), "")

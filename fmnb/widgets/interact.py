@@ -150,7 +150,10 @@ class Interact(Asking):
         """Ask with these values, the rest as the controls stand, and wait for the answer. Raises what `fm.ask` raises."""
         asked = self.prepare(values)
         performing.perform([asked])
+        self._asked = asked
         self._take(asked, {**self.values, **values})
+        self.show_asked(asked)
+        self._tell(asked.call.run)
         if asked.error is not None:
             raise asked.error
         assert asked.response is not None

@@ -64,13 +64,13 @@ class Talk(Asking):
         """The conversation as cells: one `%%fm --chat` a turn. One without a name is called chat1, chat2, ... there."""
         name = self.chat.name or next(f"chat{n}" for n in range(1, 10_000) if f"chat{n}" not in chats())
         found = []
-        model = str(getattr(self.chat.model, "name", None) or self.chat.model or "")
+        model = _name(self.chat.model)
         for i in range(self.chat.turns):
             turn = self.chat.turn(i)
             asked = turn.response.asked or model
             request = turn.response.request
             if request is None:  # from a file: what was sent is known, and nothing else
-                request = Request(asked, (message("user", turn.prompt),))
+                request = Request(asked, (*(m for m in self.chat.messages if m.role == "system"), message("user", turn.prompt)))
             template = turn.prompt if turn.response.request is not None else ""
             found.append(
                 cell_of(
@@ -226,7 +226,7 @@ class Talk(Asking):
         self.turns = told
         self.about = {
             "name": self.chat.name,
-            "model": str(getattr(self.chat.model, "name", None) or self.chat.model or ""),
+            "model": _name(self.chat.model),
             "system": plain(self.chat.system or next((m.text for m in self.chat.messages if m.role == "system"), "")),
         }
 
@@ -264,6 +264,11 @@ def said_html(turn: Turn) -> str:
         f'<div style="background:{SHADE};border:1px solid {BORDER};border-radius:4px;padding:.4em .8em;margin:.9em 0 .5em" aria-label="You">'
         f'<div style="white-space:pre-wrap;overflow-wrap:anywhere" dir="auto">{escape(plain(turn.prompt))}</div>{attached}</div>\n'
     )
+
+
+def _name(model: Any) -> str:
+    """A model as one types it: an object by its name."""
+    return str(getattr(model, "name", None) or getattr(model, "__name__", None) or model or "")
 
 
 def _run(turn: Turn) -> str:
