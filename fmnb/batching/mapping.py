@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .._names import load
 from ..errors import UsageError
 from ..events import Sink
+from .files import is_path
 from .run import batch
 
 
@@ -16,6 +18,7 @@ def map(
     model: Any = None,
     *,
     models: Sequence[Any] | None = None,
+    out: Any = None,
     sinks: Sequence[Sink] = (),
     **options: Any,
 ) -> Any:
@@ -34,9 +37,20 @@ def map(
     `retry_errors=True` asks failed rows again, `fail_fast=True` stops at the first.
     Other options are those of `fm.ask`.
 
+    `over` may also be the path of a Parquet, CSV or JSONL file, or a pattern of several, that
+    never fits into memory: then rows are read as they are needed and written in parts, as
+    Parquet, into the folder `out` (beside the input without it), and `Parts` come back.
+
     >>> map("Say {{ word }}", [{"word": "hi"}], "echo:")[0]["text"]
     'Say hi'
     """
     if model is not None and models is not None:
         raise UsageError("Name the model as model=, or several as models=", seen="both")
-    return batch(prompt, over, models if models is not None else model, sinks=sinks, **options).result()
+    asked = models if models is not None else model
+    if is_path(over):
+        return load("fmnb.batching.parts:map_files")(prompt, over, asked, out=out, sinks=sinks, **options)
+    if out is not None:
+        raise UsageError(
+            "out is a folder for the parts of a table in files", seen=repr(out)[:60], todo="Leave it out: the table comes back."
+        )
+    return batch(prompt, over, asked, sinks=sinks, **options).result()

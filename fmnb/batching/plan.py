@@ -7,7 +7,7 @@ rows of the same batch that were answered before (`--head 20` first), else assum
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..backend import estimate_tokens
@@ -116,6 +116,21 @@ def estimate(rows: Rows, table: Table, *, rpm: float | None = None, tpm: float |
         seconds=seconds,
         exact=exact and seen == table.count,
         unpriced=tuple(unpriced),
+    )
+
+
+def scaled(e: Estimate, by: float) -> Estimate:
+    """The same for so many times the rows."""
+    return replace(
+        e,
+        rows=round(e.rows * by),
+        calls=round(e.calls * by),
+        known=round(e.known * by),
+        input_tokens=round(e.input_tokens * by),
+        output_tokens=(round(e.output_tokens[0] * by), round(e.output_tokens[1] * by)),
+        cost=None if e.cost is None else (e.cost[0] * by, e.cost[1] * by),
+        seconds=None if e.seconds is None else (e.seconds[0] * by, e.seconds[1] * by),
+        exact=e.exact and by == 1,
     )
 
 

@@ -29,6 +29,7 @@ from ..store import batches, log
 from ..store.batches import Place
 from ..types import Request, message
 from .answers import Answer, added, answer
+from .files import files_of, is_path, whole
 from .flow import Feed, Flow, Item
 from .plan import Estimate, check_budget, estimate
 from .rows import Rows, rows_of
@@ -96,15 +97,15 @@ class Limits:
     fail_fast: bool = False
 
     def __post_init__(self) -> None:
-        for name, least, whole in (
+        for name, least, round_ in (
             *(("head", 1, True), ("budget", 0, False), ("rpm", 0, False), ("tpm", 0, False), ("concurrency", 1, True)),
         ):
             value = getattr(self, name)
             if value is None:
                 continue
             number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value and value < 1e15
-            if not number or (whole and value != int(value)) or value < least or (least == 0 and name != "budget" and value == 0):
-                raise UsageError(f"{name} is a {'whole ' if whole else ''}number{' from 1 on' if least else ' above 0'}", seen=repr(value))
+            if not number or (round_ and value != int(value)) or value < least or (least == 0 and name != "budget" and value == 0):
+                raise UsageError(f"{name} is a {'whole ' if round_ else ''}number{' from 1 on' if least else ' above 0'}", seen=repr(value))
 
 
 def batch(
@@ -137,7 +138,7 @@ def batch(
     ['say hi', 'say ho']
     """
     limits = Limits(head, budget, rpm, tpm, concurrency, retry_errors, fail_fast)
-    table = table_of(over)
+    table = whole(files_of(over)) if is_path(over) else table_of(over)
     if head is not None:
         table = table.head(head)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
@@ -152,7 +153,7 @@ def batch(
 
 def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, head: int | None = None, **options: Any) -> Estimate:
     """What `batch` would take; nothing is sent. Options as there."""
-    table = table_of(over)
+    table = whole(files_of(over)) if is_path(over) else table_of(over)
     table = table if head is None else table.head(head)
     caps = {n: options.pop(n, None) for n in ("rpm", "tpm", "concurrency")}
     for name in ("budget", "yes", "bulk", "retry_errors", "fail_fast"):
@@ -175,7 +176,8 @@ class Job:
     def __init__(self, rows: Rows, table: Table, limits: Limits, sinks: Sequence[Sink] = ()):
         self.rows, self.table, self.limits = rows, table, limits
         self.models, self.samples = rows.models, rows.samples
-        self.asked = table.count * len(self.models) * self.samples
+        self.count = table.count
+        self.asked = self.count * len(self.models) * self.samples
         self.answers: dict[int, Answer] = {}
         self.tally = Tally()
         self.stamp = Stamper(new_run())
@@ -246,7 +248,7 @@ class Job:
                     "asked": ", ".join(self.models),
                     "models": list(self.models),
                     "samples": self.samples,
-                    "rows": self.table.count,
+                    "rows": self.count,
                     "calls": self.asked,
                     "schema": self.rows.spec.schema if self.rows.spec else None,
                     "detailed": self.detailed,
@@ -263,16 +265,17 @@ class Job:
             try:
                 made = self.rows.calls(values, number, self.stamp.run)
             except PromptError as e:
-                self._refuse(number, e)
+                self.refuse(number, e)
                 continue
             for n, (key, call) in enumerate(made):
                 chunk.append((key, (number, n // self.samples, n % self.samples), call))
             if (number + 1) % _CHUNK == 0:
-                yield self._new(chunk)
+                yield self.new(chunk)
                 chunk = []
-        yield self._new(chunk)
+        yield self.new(chunk)
 
-    def _new(self, chunk: list[tuple[str, Place, Any]]) -> list[Item]:
+    def new(self, chunk: list[tuple[str, Place, Any]]) -> list[Item]:
+        """The calls among these that nobody has made; the others are answered from the log."""
         reuse = chunk and chunk[0][2].use_cache and chunk[0][2].tape is None
         known: dict[str, dict[str, Any]] = {}
         if self.durable:
@@ -284,7 +287,7 @@ class Job:
             found = known.get(key) or self.kept.get(key)
             ours = found is not None and found.get("parent") == self.stamp.run
             if found is not None and (ours or (reuse and self._good(found))):
-                self._answered(place, found, reused=not ours, first=False)
+                self.answered(place, found, reused=not ours, first=False)
                 places.append((place, found["run"]))
             elif key in self.pending:
                 self.pending[key].places.append(place)
@@ -304,7 +307,7 @@ class Job:
         """Give the feeds more to do; False when there is nothing more."""
         fresh: list[list[Item]] = [[] for _ in self.feeds]
         more = True
-        while more and self._hungry(fresh):
+        while more and self.hungry(fresh):
             some = next(source, None)
             more = some is not None
             for item in some or ():
@@ -315,7 +318,8 @@ class Job:
                 feed.put(fresh[m], closed=not more, settled=settled.get(m, 0))
         return more
 
-    def _hungry(self, fresh: list[list[Item]]) -> bool:
+    def hungry(self, fresh: list[list[Item]]) -> bool:
+        """Whether more rows should be looked at."""
         lengths = [len(f.waiting) + len(new) for f, new in zip(self.feeds, fresh, strict=True)]
         lengths = [n for m, n in enumerate(lengths) if m not in self.gone]
         return bool(lengths) and min(lengths) < _AHEAD and max(lengths) < _BACKLOG
@@ -351,8 +355,8 @@ class Job:
                 if self.detailed:
                     columns |= batches.details(events)
                 for n, place in enumerate(item.places):
-                    self._answered(place, columns, reused=False, first=n == 0)
-            self._judge(item, error)
+                    self.answered(place, columns, reused=False, first=n == 0)
+            self.judge(item, error)
             if self.shown < PREVIEW:
                 self.shown += 1
                 self._show(events)
@@ -376,7 +380,7 @@ class Job:
     def _no_credit(self, error: dict[str, Any]) -> bool:
         return error.get("kind") == "RateLimitError" and "no credit" in str(error.get("what"))
 
-    def _judge(self, item: Item, error: dict[str, Any] | None) -> None:
+    def judge(self, item: Item, error: dict[str, Any] | None) -> None:
         """Whether this model can be asked on, and whether the batch goes on."""
         m = item.model
         if error is None:
@@ -395,7 +399,7 @@ class Job:
     def _raised(self, error: dict[str, Any]) -> FmnbError:
         return error_from_dict(error)
 
-    def _refuse(self, number: int, e: PromptError) -> None:
+    def refuse(self, number: int, e: PromptError) -> None:
         """A row from which the prompt cannot be filled: its error, without a call."""
         if self.limits.fail_fast:
             raise e
@@ -413,9 +417,10 @@ class Job:
                 events = [stamp(start), stamp(Failed(error=e.to_dict()))]
                 columns = batches.columns(events, session.notebook)
                 self._write([(columns, events)], [((number, m, s), stamp.run)])
-                self._answered((number, m, s), columns, reused=False)
+                self.answered((number, m, s), columns, reused=False)
 
-    def _answered(self, place: Place, columns: dict[str, Any], *, reused: bool, first: bool = True) -> None:
+    def answered(self, place: Place, columns: dict[str, Any], *, reused: bool, first: bool = True) -> None:
+        """Count an answer and put it into its place."""
         row, m, s = place
         a = answer(row, self.models[m], s, columns)
         if reused:
@@ -466,6 +471,10 @@ class Job:
         tick(self.listeners)
         self._say()
 
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.began
+
     def kept_words(self) -> str:
         """What is left of it when it stops early."""
         done = self.tally.answered
@@ -475,7 +484,7 @@ class Job:
 
     def end(self, notes: Sequence[str] = ()) -> Batch:
         """The batch as it stands; raises what stopped it."""
-        summary = self.tally.summary(self.table.count, self.asked, time.monotonic() - self.began, notes)
+        summary = self.tally.summary(self.table.count, self.asked, self.elapsed(), notes)
         if self.fatal is not None:
             e = self.fatal
             if isinstance(e, FmnbError):
