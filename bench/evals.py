@@ -35,7 +35,7 @@ def made(rows: int, models: tuple[str, ...] = MODELS) -> Evaluation:
     return Evaluation("", "{{ q }}", Dataset(tuple(samples), by="user"), models, 1, answers, {})
 
 
-def again(rows: int) -> dict[str, float]:
+def again(rows: int) -> tuple[dict[str, float], str]:
     """Seconds to score again by two scorers with every score written to the log, to analyse, and to make the page."""
     e = made(rows)
     t0 = time.perf_counter()
@@ -47,9 +47,46 @@ def again(rows: int) -> dict[str, float]:
     page = scored.to_html()
     t3 = time.perf_counter()
     assert sentences and all(tables) and page
-    return {"score": t1 - t0, "analyse": t2 - t1, "page": t3 - t2, "megabytes": len(page) / 1e6}
+    return {"score": t1 - t0, "analyse": t2 - t1, "page": t3 - t2, "megabytes": len(page) / 1e6}, page
+
+
+def scroll(page: str, frames: int = 300) -> dict[str, float]:
+    """Of a scripted scroll through the page's rows in Chromium: the share of frames within 33 ms, and the most rows in the page."""
+    from pathlib import Path
+
+    from playwright.sync_api import sync_playwright
+
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests.chromium import find
+
+    where = Path(tempfile.mkdtemp()) / "report.html"
+    where.write_text(page, encoding="utf-8")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=find(), args=["--no-sandbox", "--disable-gpu"])
+        tab = browser.new_page(viewport={"width": 1100, "height": 900})
+        tab.goto(where.as_uri())
+        tab.wait_for_selector(".fr-window tbody td")
+        times, most = tab.evaluate(
+            """async frames => {
+              const pane = document.querySelector('.fr-window'), times = [];
+              const frame = () => new Promise(r => requestAnimationFrame(r));
+              let before = await frame(), most = 0;
+              for (let i = 0; i < frames; i++) {
+                pane.scrollTop += 180;
+                const now = await frame();
+                times.push(now - before);
+                before = now;
+                most = Math.max(most, pane.querySelectorAll('tbody tr:not(.fr-gap)').length);
+              }
+              return [times, most];
+            }""",
+            frames,
+        )
+        browser.close()
+    return {"frames_in_33_ms": sum(t <= 33.4 for t in times) / len(times), "rows_in_page": most}
 
 
 if __name__ == "__main__":
-    for name, value in again(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000).items():
-        print(f"{name:10} {value:.2f}")
+    times, html = again(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    for name, value in (times | scroll(html)).items():
+        print(f"{name:16} {value:.2f}")

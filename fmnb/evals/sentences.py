@@ -126,12 +126,14 @@ def _amount(value: float, points: bool, whole: bool = False) -> str:
     """
     if not points:
         return f"{value:.3g}"
-    number = f"{100 * value:.0f}" if whole and value >= 0.0095 else f"{100 * value:.1f}"
+    number = f"{100 * value:.0f}" if whole and value >= 0.0095 else _number(value, True)
     return f"{number} point{'' if number in ('1', '1.0') else 's'}"
 
 
 def _number(value: float, points: bool) -> str:
-    return f"{100 * value:.1f}" if points else f"{value:.3g}"
+    if not points:
+        return f"{value:.3g}"
+    return f"{100 * value:.1f}" if value == 0 or abs(value) >= 0.0095 else f"{100 * value:.2f}"
 
 
 def _round(n: int) -> int:
