@@ -99,15 +99,32 @@ class Comparison:
     @property
     def votes(self) -> list[Signal]:
         """The votes, stars, edits and comments that stand, as events, oldest first."""
-        return signals.of([self.run, *(r.run for r in self.responses)]) if self.run else []
+        runs = {r.run for r in self.responses}
+        found = signals.of([self.run, *runs]) if self.run else []
+        return [s for s in found if s.kind != "vote" or runs.issuperset(s.value["runs"])]
+
+    @property
+    def by_row(self) -> bool:
+        """Whether the rows are different questions, so that each row has a vote of its own."""
+        return any("row" in a for a in self.axes)
+
+    def row(self, number: int) -> Comparison:
+        """One row of the layout alone: a comparison of the answers to one question."""
+        at = [i for i, (r, _) in enumerate(self.layout.places) if r == number] if len(self.layout.rows) > 1 else list(range(len(self)))
+        if not at:
+            raise UsageError("There is no such row", seen=repr(number), todo=f"0 to {len(self.layout.rows) - 1}.")
+        shown = tuple(at.index(i) for i in self.shown if i in at)
+        axes = tuple({n: v for n, v in self.axes[i].items() if n != "row"} for i in at)
+        return replace(self, responses=tuple(self.responses[i] for i in at), axes=axes, shown=shown)
 
     @property
     def said(self) -> Said:
         """The same as it is shown with each answer."""
         votes = self.votes
         at = {r.run: i for i, r in enumerate(self.responses)}
-        last = next((s.value for s in reversed(votes) if s.kind == "vote"), None)
-        words = {i: _SHOWN[w] for r, i in at.items() if (w := _said(last, self.responses[i])) in _SHOWN}
+        words: dict[int, str] = {}
+        for v in (s.value for s in votes if s.kind == "vote"):
+            words |= {at[r]: _SHOWN[w] for r in v["runs"] if (w := _said(v, self.responses[at[r]])) in _SHOWN}
         stars = frozenset(at[s.run] for s in votes if s.kind == "star" and s.run in at and s.value)
         edits = {at[s.run]: str(s.value) for s in votes if s.kind == "edit" and s.run in at}
         comment = next((s.text for s in reversed(votes) if s.text and s.kind in ("vote", "comment")), "")
@@ -123,10 +140,10 @@ class Comparison:
     def df(self) -> pandas.DataFrame:
         """One row an answer, a pandas DataFrame; a column for each further thing that was varied."""
         pandas = require("pandas", "frames", "to make a DataFrame")
-        last = next((s.value for s in reversed(self.votes) if s.kind == "vote"), None)
+        last = [s.value for s in self.votes if s.kind == "vote"]
         more = [n for n in dict.fromkeys(n for a in self.axes for n in a) if n != "model"]
         rows = [
-            {**row(r), "vote": _said(last, r), **{n: a.get(n) for n in more}}
+            {**row(r), "vote": next((_said(v, r) for v in reversed(last) if r.run in v["runs"]), None), **{n: a.get(n) for n in more}}
             for r, a in zip(self.responses, self.axes or [{}] * len(self), strict=True)
         ]
         if self.hidden:  # every column but these could tell who it is
@@ -164,10 +181,8 @@ class Comparison:
 _SHOWN = {"won": "✓ preferred", "tie": "= tie", "bad": "✗ not good"}
 
 
-def _said(vote: Mapping[str, Any] | None, r: Response) -> str | None:
-    """What the vote says of one answer: won, lost, tie, bad."""
-    if vote is None or r.run not in vote["runs"]:
-        return None
+def _said(vote: Mapping[str, Any], r: Response) -> str:
+    """What a vote says of one of its answers: won, lost, tie, bad."""
     return str(vote["said"]) if vote["said"] != "win" else "won" if vote["winner"] == r.run else "lost"
 
 

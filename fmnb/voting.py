@@ -27,6 +27,8 @@ def vote(comparison: Comparison | None, choice: str | int, *, comment: str = "",
     True
     """
     c = _of(comparison)
+    if c.by_row:
+        raise UsageError("Its rows are different questions", todo="Vote on one of them: fm.vote(comparison.row(0), ...).")
     shown = [c.responses[i] for i in c.shown]
     winner = None
     if isinstance(choice, str) and choice in _WORDS:
@@ -52,7 +54,11 @@ def vote(comparison: Comparison | None, choice: str | int, *, comment: str = "",
 
 def unvote(comparison: Comparison | None = None, *, user: str = "") -> int:
     """Take a comparison's vote back; gives how many were."""
-    return unsay(_of(comparison).run, "vote", user=user)
+    c = _of(comparison)
+    mine = [s for s in c.votes if s.kind == "vote" and s.user == user]
+    for s in mine:
+        _add(s.run, "undo", None, user=user, undoes=s.n)
+    return len(mine)
 
 
 def unsay(run: str | Response, kind: str, *, user: str = "") -> int:

@@ -96,3 +96,15 @@ def test_on_another_python(python, home, tmp_path):
         home=home,
     )
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_a_comparison_and_its_vote_are_in_what_nbconvert_writes(home):
+    path = notebook(
+        home / "a.ipynb", "%load_ext fmnb\nimport fmnb as fm", "%%fm echo: echo:slow=99 -o c\n**bold** answer", "fm.vote(c, 'right')"
+    )
+    done = run(sys.executable, "-m", "nbconvert", "--to", "html", "--execute", path, home=home)
+    assert done.returncode == 0, done.stderr
+    html = (home / "a.html").read_text()
+    page = html[html.index("data-fmnb-grid") :]
+    assert page.count("<strong>bold</strong> answer") == 2 and "echo:slow=99" in page and "✓ preferred" in page
+    assert "Grid object" not in html

@@ -10,6 +10,7 @@ from .._names import load
 from ..errors import Interrupted, UsageError
 from ..events import Event, Started
 from ..preparing import Options
+from ..views import in_notebook
 from ..views.batch import BatchView
 from .options import Line
 
@@ -29,9 +30,10 @@ def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
     if line.get("dry"):
         return load("fmnb.batching.run:planned")(prompt, data(line.get("over"), shell), models or None, **given)
     try:
-        return load("fmnb.batching.mapping:map")(
-            prompt, data(line.get("over"), shell), models=models or None, sinks=[BatchView(shell)], **given
-        )
+        found = load("fmnb.batching.run:batch")(prompt, data(line.get("over"), shell), models or None, sinks=[BatchView(shell)], **given)
+        if in_notebook(shell) and load("fmnb.batching.side_by_side:few")(found):
+            load("fmnb.widgets.grid:show")(load("fmnb.batching.side_by_side:comparison")(found))
+        return found.result()
     except Interrupted as stop:
         stop.shown = True
         raise

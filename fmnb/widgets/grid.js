@@ -116,40 +116,45 @@ function drawStream({ model, root, say, about }) {
 const LOOKS = [["rendered", "Rendered"], ["raw", "Raw"], ["data", "Data"], ["diff", "Differences"]];
 
 function drawRest({ model, el, root, say, about }) {
-  const n = about.cells.length;
   const kept = (root.fmKept ??= { view: about.panel, base: 0, at: 0, together: true });
   const send = (what, more = {}) => model.send({ do: what, ...more });
   const names = about.cells.map(c => c.title);
   const option = (name, at) => h("option", { value: String(at) }, name);
 
   // Voting
-  const vote = choice => send("vote", { choice });
+  const row = h("select", { "aria-label": "Vote on which row", onchange: () => ((kept.row = Number(row.value)), drawVoting()) }, ...about.rows.map(option));
+  kept.row ??= 0;
+  row.value = String(kept.row);
+  const voters = () => about.cells.map((c, at) => [c, at]).filter(([c]) => !about.by_row || c.row === kept.row);
+  const vote = choice => send("vote", { choice, row: kept.row });
   const hint = key => model.get("single_keys") && h("kbd", { "aria-hidden": "true" }, key);
   const buttons = [];
   const voting = h("div.fm-row", { role: "group", "aria-label": "Which answer is best?" }, h("span.fm-label", {}, "Which is best?"));
   const drawVoting = () => {
-    const said = model.get("said");
+    const { won = {}, votes = {} } = model.get("said");
+    const [winner, voted, some] = [won[kept.row], votes[kept.row], voters()];
     buttons.length = 0;
-    if (n <= 9) {
-      names.forEach((name, at) =>
-        buttons.push(h("button", { "aria-pressed": String(said.winner === at), onclick: () => vote(at) }, name, hint(String(at + 1))))
+    about.by_row && buttons.push(row);
+    if (some.length <= 9) {
+      some.forEach(([c, at], i) =>
+        buttons.push(h("button", { "aria-pressed": String(winner === at), onclick: () => vote(at) }, about.by_row ? c.column_title : c.title, hint(String(i + 1))))
       );
     } else {
-      const which = h("select", { "aria-label": "Best answer" }, ...names.map(option));
+      const which = h("select", { "aria-label": "Best answer" }, ...some.map(([c, at]) => option(c.title, at)));
       buttons.push(which, h("button", { onclick: () => vote(Number(which.value)) }, "This one"));
     }
     buttons.push(
-      h("button", { "aria-pressed": String(said.vote === "tie"), onclick: () => vote("tie") }, "Tie", hint("0")),
-      h("button", { "aria-pressed": String(said.vote === "bad"), onclick: () => vote("bad") }, n === 2 ? "Both bad" : "None is good", hint("b"))
+      h("button", { "aria-pressed": String(voted === "tie"), onclick: () => vote("tie") }, "Tie", hint("0")),
+      h("button", { "aria-pressed": String(voted === "bad"), onclick: () => vote("bad") }, some.length === 2 ? "Both bad" : "None is good", hint("b"))
     );
-    said.vote && buttons.push(h("button.fm-quiet", { onclick: () => send("undo") }, "Undo the vote"));
+    voted && buttons.push(h("button.fm-quiet", { onclick: () => send("undo", { row: kept.row }) }, "Undo the vote"));
     voting.replaceChildren(voting.firstChild, ...buttons);
     voting.hidden = !about.logged;
   };
 
   // One answer
   const which = h("select", { "aria-label": "About which answer", onchange: () => ((kept.at = Number(which.value)), drawAbout()) }, ...names.map(option));
-  which.value = String(Math.min(kept.at, n - 1));
+  which.value = String(Math.min(kept.at, names.length - 1));
   const star = h("button.fm-quiet", { onclick: () => send("star", { at: kept.at, on: !starred() }) });
   const starred = () => model.get("said").stars?.includes(kept.at);
   const editor = h("div.fm-edit", { hidden: true });
@@ -196,7 +201,7 @@ function drawRest({ model, el, root, say, about }) {
     return b;
   });
   const base = h("select", { "aria-label": "Compare with", onchange: () => ((kept.base = Number(base.value)), look("diff")) }, ...names.map(option));
-  base.value = String(Math.min(kept.base, n - 1));
+  base.value = String(Math.min(kept.base, names.length - 1));
   const from = h("label.fm-note", {}, "against ", base);
   const together = h("input", { type: "checkbox", onchange: () => (kept.together = together.checked) });
   together.checked = kept.together;
@@ -231,7 +236,8 @@ function drawRest({ model, el, root, say, about }) {
     const key = e.key.toLowerCase();
     const acts = { 0: () => vote("tie"), b: () => vote("bad"), s: () => star.click(), e: () => edit.click(), d: () => look(kept.view === "diff" ? "" : "diff"),
       escape: () => (kept.view && about.panel !== kept.view ? look(about.panel) : about.line && send("close")) };
-    const act = /^[1-9]$/.test(key) && Number(key) <= n ? () => vote(Number(key) - 1) : acts[key];
+    const nth = /^[1-9]$/.test(key) ? voters()[Number(key) - 1] : undefined;
+    const act = nth ? () => vote(nth[1]) : acts[key];
     if (!act || (!about.logged && ["0", "b", "s", "e"].includes(key))) return;
     e.preventDefault();
     act();

@@ -78,12 +78,20 @@ class Grid(base.Widget):
         names = c.labels
         said = c.said
         at = {i: p for p, i in enumerate(order)}
-        winner = next((at[i] for i, w in said.words.items() if w.startswith("✓")), None)
+        won = {where.places[i][0] if c.by_row else 0: at[i] for i, w in said.words.items() if w.startswith("✓")}
         self.about = {
             "phase": "rest",
             "run": c.run,
             "panel": self._panel,
-            "cells": [{"title": plain(names[i]), "row": where.places[i][0], "column": where.places[i][1]} for i in order],
+            "cells": [
+                {
+                    "title": plain(names[i]),
+                    "row": where.places[i][0],
+                    "column": where.places[i][1],
+                    "column_title": plain(names[i] if c.hidden or len(where.rows) == 1 else where.columns[where.places[i][1]]),
+                }
+                for i in order
+            ],
             "rows": list(where.rows),
             "columns": len(where.columns),
             "hidden": c.hidden,
@@ -91,15 +99,21 @@ class Grid(base.Widget):
             "logged": bool(c.run),
             "data": any(r.data is not None for r in c.responses),
             "line": bool(self._line_id),
+            "by_row": c.by_row,
         }
-        vote = next((s.value["said"] for s in reversed(c.votes) if s.kind == "vote"), "") if c.run else ""
         self.said = {
-            "vote": vote,
-            "winner": winner,
+            "votes": self._votes(),
+            "won": {str(row): position for row, position in won.items()},
             "stars": sorted(at[i] for i in said.stars),
             "edits": {str(at[i]): text for i, text in said.edits.items()},
             "comment": said.comment,
         }
+
+    def _votes(self) -> dict[str, str]:
+        """What was voted, by row; of a comparison of one question under row 0."""
+        c = self._c
+        row_of = {r.run: at[0] for r, at in zip(c.responses, c.layout.places, strict=True)}
+        return {str(row_of[s.value["runs"][0]] if c.by_row else 0): s.value["said"] for s in c.votes if s.kind == "vote"}
 
     def face(self) -> base.Bundle | None:
         """The answers as they stand in the saved notebook, with what was said of them."""
@@ -129,17 +143,25 @@ class Grid(base.Widget):
         """Stop one answer, or all."""
         self.stop(at)
 
-    def on_vote(self, choice: str | int) -> None:
-        """Vote; the widget then gives way to a line."""
-        c = self._c
-        vote(c, self._index(choice) if isinstance(choice, int) else choice)
+    def on_vote(self, choice: str | int, row: int = 0) -> None:
+        """Vote; the widget then gives way to a line. Where rows are different questions, on one of them, and it stays."""
+        c = self._part(row)
+        if isinstance(choice, int):
+            chosen = self._c.responses[self._index(choice)]
+            choice = next((i for i, r in enumerate(c.responses) if r is chosen), -1)
+            if choice < 0:
+                raise UsageError("That answer stands in another row")
+        vote(c, choice)
         self.send({"do": "say", "text": "Voted"})
-        if self._line_id:
+        if self._line_id and not self._c.by_row:
             self.give_way()
 
-    def on_undo(self) -> None:
+    def on_undo(self, row: int = 0) -> None:
         """Take the vote back."""
-        unvote(self._c)
+        unvote(self._part(row))
+
+    def _part(self, row: int) -> Comparison:
+        return self._c.row(row) if self._c.by_row else self._c
 
     def on_star(self, at: int, on: bool = True) -> None:
         """Star an answer, or take its star away."""
@@ -241,6 +263,14 @@ class Grid(base.Widget):
         if self._line_id:
             display(line, self._line_id, True)
         self.send({"do": "line", "data": line[0], "metadata": line[1]})
+
+
+def show(c: Comparison) -> None:
+    """A comparison as two outputs: its answers as plain HTML, and the buttons below."""
+    name = f"fmnb-{c.run or id(c)}-grid"
+    display(base.marked(c.bundle(), name), name, False)
+    grid = Grid(c, panel="", line_id=f"{name}-line", face_id=name, face_hidden=False)
+    display(grid._repr_mimebundle_(), f"{name}-line", False)
 
 
 _watched: dict[str, Grid] = {}  # run of a comparison -> its open widget

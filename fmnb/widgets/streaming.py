@@ -187,6 +187,7 @@ class GridStream:
         bundle = columns_bundle(responses, self.names, self.where, shown=self.shown, blind=self.blind, format=self.format)
         self._show(base.marked(bundle, self.id), self.id, True)
         if self.grid is not None:
+            self.grid.frame = []  # an export that keeps widgets' state need not keep the answers twice
             self.grid.close()
 
     def buttons(self, comparison: Comparison) -> None:

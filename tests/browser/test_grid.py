@@ -266,3 +266,23 @@ def test_axe_finds_nothing_serious_in_the_grid_and_in_its_plain_html(notebook, a
             assert len(contrasts) > 40 and [c for c in contrasts if c[0] < 4.5] == []
     finally:
         nb.command("apputils:change-theme", theme="JupyterLab Light")
+
+
+def test_a_handful_of_rows_opens_the_grid_with_a_vote_for_each_row(notebook):
+    words = 'words = [{"word": "tea"}, {"word": "coffee"}]'
+    nb = notebook(
+        words,
+        "%%fm echo: echo:think --over words -o table\nSay {{ word }}",
+        "from fmnb.store import signals\nprint([s.value['said'] for s in signals.every('vote')][-2:], len(table))",
+    )
+    nb.run(1, 2)
+    group = nb.cell(2).locator(".fmnb-w")
+    group.get_by_label("Vote on which row").select_option("1")
+    group.get_by_role("button", name="echo:think").click()
+    group.get_by_role("button", name="Undo the vote").wait_for()
+    group.get_by_label("Vote on which row").select_option("0")
+    group.get_by_role("button", name="Tie").click()
+    nb.cell(2).get_by_text("= tie").nth(1).wait_for()
+    assert nb.cell(2).get_by_text("✓ preferred").count() == 1 and nb.cell(2).locator("[data-fmnb-grid] section").count() == 4
+    nb.run(3)
+    assert nb.text(3).split() == ["['win',", "'tie']", "2"]

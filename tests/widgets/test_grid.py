@@ -44,11 +44,11 @@ def open_page(c, **more):
 def test_a_vote_is_an_event_at_once_and_the_widget_says_so(c):
     page = open_page(c)
     page("vote", choice=1)
-    assert page.grid.said["winner"] == 1 and c.best is c[1]
+    assert page.grid.said["won"] == {"0": 1} and c.best is c[1]
     page("vote", choice="tie")
-    assert [s.value["said"] for s in signals.of([c.run])] == ["tie"] and page.grid.said["vote"] == "tie"
+    assert [s.value["said"] for s in signals.of([c.run])] == ["tie"] and page.grid.said["votes"] == {"0": "tie"}
     page("undo")
-    assert not page.grid.said["vote"] and c.best is None
+    assert not page.grid.said["votes"] and c.best is None
 
 
 def test_in_a_cell_the_widget_gives_way_to_one_line_once_voted(c):
@@ -64,7 +64,7 @@ def test_stars_edits_and_comments_are_kept_and_taken_back(c):
     page("star", at=0)
     page("edit", at=1, text="hello, there!")
     page("comment", text="close")
-    assert page.grid.said | {"vote": ""} == {"vote": "", "winner": None, "stars": [0], "edits": {"1": "hello, there!"}, "comment": "close"}
+    assert page.grid.said == {"votes": {}, "won": {}, "stars": [0], "edits": {"1": "hello, there!"}, "comment": "close"}
     page("text", at=1, why="edit")
     assert page.last("text")["text"] == "hello, there!"
     page("star", at=0, on=False)
@@ -76,7 +76,7 @@ def test_stars_edits_and_comments_are_kept_and_taken_back(c):
 def test_a_vote_from_elsewhere_shows_too(c):
     page = open_page(c)
     fm.vote(c, "right")
-    assert page.grid.said["winner"] == 1
+    assert page.grid.said["won"] == {"0": 1}
 
 
 def test_the_page_learns_no_name_of_a_blind_comparison():
@@ -156,3 +156,24 @@ def test_single_keys_can_be_turned_off_for_good(c):
     assert not Grid(c).single_keys
     page("keys", on=True)
     assert Grid(c).single_keys
+
+
+def test_rows_of_a_table_are_different_questions_with_a_vote_each():
+    from fmnb.batching.run import batch
+    from fmnb.batching.side_by_side import comparison, few
+
+    b = batch("say {{ word }}", [{"word": "hi"}, {"word": "ho"}], ["echo:", "echo:think"])
+    assert few(b)
+    c = comparison(b)
+    page = open_page(c)
+    assert page.grid.about["by_row"] and [x["row"] for x in page.grid.about["cells"]] == [0, 0, 1, 1]
+    page("vote", choice=1, row=0)
+    page("vote", choice=2, row=1)
+    assert page.grid.said["won"] == {"0": 1, "1": 2} and len([s for s in c.votes if s.kind == "vote"]) == 2
+    assert list(c.df["vote"]) == ["lost", "won", "won", "lost"]
+    page("undo", row=0)
+    assert page.grid.said["won"] == {"1": 2} and list(c.df["vote"].isna()) == [True, True, False, False]
+    assert "another row" in page.fails("vote", choice=3, row=0)
+    with pytest.raises(fm.FmnbError, match="different questions"):
+        fm.vote(c, "left")
+    assert fm.leaderboard()[0]["wins"] == 1
