@@ -366,7 +366,7 @@ def together(
     }
     emit(stamp(Started(kind="compare", model=", ".join(names), request=asked[0].call.request, meta=meta)), listeners)
     try:
-        perform(asked, sinks)
+        perform([asked[i] for i in shown], sinks)  # who begins could tell who it is
     except Interrupted:
         emit(stamp(Cancelled()), listeners)
         raise

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._names import load
-from ..events import Event, Started
+from ..events import ENDS, Event, Started
 
 
 class Views:
@@ -37,13 +37,41 @@ class Views:
             view.tick()
 
 
+class Turns(Views):
+    """The same for a terminal, where answers that come at once are written one after the other, in the order in which they began."""
+
+    def __init__(self, make: Callable[[Started], Any]):
+        super().__init__(make)
+        self._roots: dict[str, str] = {}  # a load below a call waits with the call
+        self._waiting: dict[str, list[Event]] = {}  # by call; the first is the one that is written
+
+    def __call__(self, event: Event) -> None:
+        """Take one event, now or when its answer's turn has come."""
+        above = event.parent if isinstance(event, Started) else ""
+        root = self._roots.setdefault(event.run, self._roots.get(above, event.run))
+        self._waiting.setdefault(root, []).append(event)
+        while self._waiting and self._write(next(iter(self._waiting))):
+            pass
+
+    def _write(self, root: str) -> bool:
+        """Write what waits of one answer; whether it has ended and the next one's turn has come."""
+        events = self._waiting[root]
+        ended = any(e.run == root and isinstance(e, ENDS) for e in events)
+        while events:
+            super().__call__(events.pop(0))
+        if ended:
+            del self._waiting[root]
+        return ended
+
+
 def view_for(shell: Any, format: str = "markdown", *, several: bool = False) -> Views:
     """The sink for a cell in this shell: notebook outputs where there is a kernel, else text.
 
     `several` says that more than one model answers: each answer then has its name above it.
     """
-    kind = load("fmnb.views.live:NotebookView" if in_notebook(shell) else "fmnb.views.text:TextView")
-    return Views(
+    live = in_notebook(shell)
+    kind = load("fmnb.views.live:NotebookView" if live else "fmnb.views.text:TextView")
+    return (Turns if several and not live else Views)(
         lambda started: kind(
             started.run,
             format,

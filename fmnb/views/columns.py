@@ -6,6 +6,7 @@ by CSS grid alone. Where a viewer drops styles, each answer is still a titled se
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -157,9 +158,12 @@ def thought_html(r: Response) -> str:
 
 def text_html(r: Response, format: str) -> str:
     """The answer's text as it is shown; of a very long one the beginning, and a word about the rest."""
-    body = body_html(r.text[:_WHOLE], format, False)
-    if len(r.text) > _WHOLE:
-        body += f'<p style="{_UI};font-size:12px;color:{MUTED}">{len(r.text) - _WHOLE:,} more characters: `%fm log {escape(r.run)}` has them</p>\n'
+    text = r.text
+    if format == "json" and isinstance(r.data, list):  # a list travels inside an object, and is shown as the list it is
+        text = json.dumps(r.data, ensure_ascii=False, indent=2, default=lambda v: getattr(v, "__dict__", str(v)))
+    body = body_html(text[:_WHOLE], format, False)
+    if len(text) > _WHOLE:
+        body += f'<p style="{_UI};font-size:12px;color:{MUTED}">{len(text) - _WHOLE:,} more characters: `%fm log {escape(r.run)}` has them</p>\n'
     return body
 
 

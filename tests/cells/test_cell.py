@@ -147,7 +147,6 @@ def test_parameters_reach_the_request(cells):
         ("echo: --chat a --schema b", "together"),
         ("echo: echo:slow=9 -f code", "together"),
         ("echo: --background -o x", "together"),
-        ("echo: --over df", "not part of this version"),
         ("echo: -f pdf", "format"),
         ("echo: -f image", "makes no images"),
         ("echo: --tem 1", "No such option"),
@@ -209,3 +208,10 @@ def test_an_administrators_lock_beats_everything(cells, tmp_path, monkeypatch):
 
 def test_background_runs_are_refused_where_nothing_would_show_them(cells):
     assert "kernel" in str(cells.fails("%%fm echo: --background\nhi"))
+
+
+def test_answers_that_come_at_once_are_written_one_after_the_other_in_a_terminal(cells):
+    cells("%%fm echo:slow=60 echo:slow=61 echo:fail=cut\none two three four five six")
+    first, second, third = (cells.out.index(f"echo:{n}:\n") for n in ("slow=60", "slow=61", "fail=cut"))
+    assert first < second < third
+    assert cells.out.count("one two three four five six\n") == 2 and "one two three\n" in cells.out
