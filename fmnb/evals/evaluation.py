@@ -55,9 +55,10 @@ class Evaluation:
     conduct: Mapping[str, Any] = field(default_factory=dict)  # of a judge, by scorer: how it behaved
     missing: str = "failure"
     seed: int = SEED
+    again: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # scorers and options of this kernel's call
 
     @classmethod
-    def of(cls, given: Answers, found: Scores) -> Evaluation:
+    def of(cls, given: Answers, found: Scores, again: Mapping[str, Any] | None = None) -> Evaluation:
         """Answers with their scores."""
         prompt = str(getattr(given.prompt, "text", given.prompt))
         return cls(
@@ -72,6 +73,7 @@ class Evaluation:
             found.corpus,
             found.conduct,
             given.missing,
+            again=again or {},
         )
 
     # ---- what it says
@@ -187,7 +189,9 @@ class Evaluation:
     def score_again(self, score: Any, *, sinks: Sequence[Sink] = ()) -> Evaluation:
         """The same answers by other scorers; no model is called but a judge. A run of its own."""
         given = Answers(self.prompt, self.dataset, self.names, self.samples, self.answers, self.batch, {}, self.missing)
-        return replace(self.of(given, score_all(given, scorers_of(score), sinks)), seed=self.seed)
+        scorers = scorers_of(score)
+        again = {**self.again, "scorers": {s.name: s for s in scorers}}
+        return replace(self.of(given, score_all(given, scorers, sinks), again), seed=self.seed)
 
     def compare(self, other: Evaluation, scorer: str = "") -> RunComparison:
         """This run and a later one, on the rows they share: models of one name, or the only two there are."""

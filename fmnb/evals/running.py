@@ -78,7 +78,8 @@ def evaluate(
     held = [s for s in dataset if s.split == "heldout"]
     heldout.hold(text for s in held for text in (s.text, question(prompt, s, values)) if text)
     given = Answers(prompt, dataset, made.models, made.samples, made.answers, made.run, values, missing)
-    return Evaluation.of(given, score_all(given, scorers, sinks))
+    again = {"scorers": {s.name: s for s in scorers}, "options": options, "models": dict(zip(made.models, listed, strict=True))}
+    return Evaluation.of(given, score_all(given, scorers, sinks), again)
 
 
 def reopen(run: str) -> Evaluation:
