@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .errors import FmnbError as FmnbError
     from .evals.dataset import Dataset as Dataset
     from .evals.evaluation import Evaluation as Evaluation
+    from .evals.from_log import import_signals as import_signals
     from .evals.judge import Judge as Judge
     from .evals.running import evaluate as evaluate
     from .listing import log as log

@@ -27,6 +27,7 @@ PUBLIC = {
     "signal": "fmnb.voting:signal",
     "accept": "fmnb.voting:accept",
     "leaderboard": "fmnb.ranking:leaderboard",
+    "import_signals": "fmnb.evals.from_log:import_signals",
     "evaluate": "fmnb.evals.running:evaluate",
     "Dataset": "fmnb.evals.dataset:Dataset",
     "Evaluation": "fmnb.evals.evaluation:Evaluation",

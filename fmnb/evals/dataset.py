@@ -23,6 +23,7 @@ from ..rows import Rows
 from ..stats.agreement import Agreement, alpha, kappa
 from . import duplicates, export, from_log, heldout
 from .formats import read, rows_of, samples_from
+from .propose import proposed
 from .sample import SPLITS, Sample
 from .splits import split
 from .whole import write_whole
@@ -83,6 +84,15 @@ class Dataset:
     def from_log(cls, query: str = "", *, model: str = "", since: float | None = None, limit: int = 1000, name: str = "") -> Dataset:
         """From prompts of the log, as `fm.log` finds them; the targets are still to be given (see `fm.Labeller`)."""
         return cls(tuple(from_log.from_log(query, model=model, since=since, limit=limit)), name)
+
+    @classmethod
+    def from_documents(cls, texts: Any, model: Any = None, *, each: int = 1, name: str = "", **options: Any) -> Dataset:
+        """Question and answer rows that a model proposes from texts or text files, marked machine-made until confirmed in `fm.Labeller`.
+
+        Proposals that quote words the text does not hold are left out; a note says how many.
+        """
+        found, note = proposed(texts, model, each=each, **options)
+        return cls(tuple(found), name, (note,), by="document")
 
     @classmethod
     def load(cls, path: str | Path) -> Dataset:

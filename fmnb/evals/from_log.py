@@ -49,9 +49,10 @@ def from_log(query: str = "", *, model: str = "", since: float | None = None, li
     return list(seen.values())
 
 
-def keep_behaviour(source: Any, *, kind: str = "kind", value: str = "value", run: str = "run", user: str = "user") -> int:
+def import_signals(source: Any, *, kind: str = "kind", value: str = "value", run: str = "run", user: str = "user") -> int:
     """Write a table of behaviour (CSV, JSONL, a frame) into the log as signals; the words name its columns.
 
+    Kinds are yours: copied, dwell, turns, ... What rests on them alone is weak, and told by user.
     Each row is about a run of the log; gives how many were kept. Raises UsageError, and keeps
     none, where a column is missing or a run is not in the log.
     """

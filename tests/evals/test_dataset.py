@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import fmnb as fm
 from fmnb.errors import StoreError, UsageError
-from fmnb.evals import duplicates, from_log, heldout
+from fmnb.evals import duplicates, heldout
 from fmnb.evals.dataset import Dataset
 from fmnb.evals.sample import Sample
 
@@ -229,13 +229,13 @@ def test_behaviour_is_weak_and_of_a_user(tmp_path):
     a, b = fm.ask("One", "echo:"), fm.ask("Two", "echo:")
     path = tmp_path / "behaviour.csv"
     path.write_text(f"run,kind,value,user\n{a.run},copied,1,ann\n{b.run},dwell,12.5,bob\n")
-    assert from_log.keep_behaviour(path) == 2
+    assert fm.import_signals(path) == 2
     rows = {s.values["prompt"]: s for s in Dataset.from_signals()}
     assert rows["One"].weak and rows["One"].target == "One" and rows["One"].group == "ann"
     assert rows["Two"].weak and rows["Two"].target is None and rows["Two"].extra["behaviour"] == {"dwell": "12.5"}
     path.write_text("run,kind\nnosuchrun,copied\n")
     with pytest.raises(UsageError, match="not in the log"):
-        from_log.keep_behaviour(path)
+        fm.import_signals(path)
 
 
 def test_prompts_of_the_log():
