@@ -119,6 +119,12 @@ def tokenizer(head: gguf.Gguf) -> Tokenizer:
     return Tokenizer(core, sorted(ends), begin if wants_begin else None, head.chat_template, names)
 
 
+def known(head: gguf.Gguf) -> bool:
+    """Whether `tokenizer` can make this file's."""
+    kind = head.metadata.get("tokenizer.ggml.model")
+    return kind == "llama" or (kind == "gpt2" and str(head.metadata.get("tokenizer.ggml.pre", "")) in _CUTS)
+
+
 def _flag(head: gguf.Gguf, name: str, default: bool) -> bool:
     value = head.metadata.get(f"tokenizer.ggml.{name}")
     return value if isinstance(value, bool) else default

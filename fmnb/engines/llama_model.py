@@ -103,14 +103,17 @@ def start_context(head: gguf.Gguf, wanted: int) -> int:
 class LlamaModel:
     """A loaded model, until `close`."""
 
-    def __init__(self, head: gguf.Gguf, server: Any, context: int, threads: int, note: str, seconds: float, address: _Address):
+    def __init__(
+        self, head: gguf.Gguf, server: Any, context: int, threads: int, note: str, seconds: float, address: _Address, slots: int = 1
+    ):
         self.head = head
+        self.slots = slots
         self.server = server
-        self.context = context
+        self.context = context  # of each slot
         self.threads = threads
         self.note = note  # a word for the user about threads, "" if all is well
         self.seconds = seconds
-        self.memory = needs(head, context).total
+        self.memory = needs(head, slots * context).total
         self._address = address
 
     def close(self) -> None:
@@ -142,8 +145,8 @@ class LlamaModel:
         return data
 
 
-def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> LlamaModel | None:
-    """Load the model with room for `wanted` tokens; None when stopped on the way.
+def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool], slots: int = 1) -> LlamaModel | None:
+    """Load the model with room for `wanted` tokens in each of its slots; None when stopped on the way.
 
     Raises CannotFitError before anything is loaded, ModelError when llama.cpp refuses the file.
     """
@@ -155,18 +158,18 @@ def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callabl
         gguf.read(file)
     context = start_context(head, wanted)
     try:
-        host.check_fits(path.name, needs(head, context).total, str(needs(head, context)))
+        host.check_fits(path.name, needs(head, slots * context).total, str(needs(head, slots * context)))
     except CannotFitError:
         context = min(most_context(head), -(-wanted // _STEP) * _STEP)
-        host.check_fits(path.name, needs(head, context).total, str(needs(head, context)))
+        host.check_fits(path.name, needs(head, slots * context).total, str(needs(head, slots * context)))
     if not _read_through(files, put, stopped):
         return None
     threads, note = host.threads()
     address = _Address()
     p = library.CommonParams()
     p.model.path = str(path)
-    p.n_ctx = context
-    p.n_parallel = 1
+    p.n_ctx = slots * context
+    p.n_parallel = slots
     p.n_batch = p.n_ubatch = slice_tokens(head)
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = threads
     p.hostnames, p.port, p.api_keys = [address.host], 0, [address.key]
@@ -183,7 +186,7 @@ def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callabl
             todo="Its architecture may be newer than the engine (`%pip install -U xllamacpp`); the torch engine may know it.",
         ) from None
     address.found(server.listening_address)
-    return LlamaModel(head, server, context, threads, note, time.monotonic() - began, address)
+    return LlamaModel(head, server, context, threads, note, time.monotonic() - began, address, slots)
 
 
 def _read_through(files: list[Path], put: Callable[[Event], None], stopped: Callable[[], bool]) -> bool:

@@ -12,14 +12,15 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._loop import worker
+from .._loop import thread, worker
 from ..backend import estimate_tokens
-from ..errors import BadRequestError, CallError, CannotFitError, ContextTooLongError, MissingPackageError, ServerError
-from ..events import Event, Finished, Logprobs, Notice, Progress, ReasoningDelta, TextDelta, ToolCallDelta, Used
+from ..errors import BadRequestError, CallError, CannotFitError, ContextTooLongError, FmnbError, MissingPackageError, ServerError
+from ..events import Event, Failed, Finished, Logprobs, Notice, Progress, ReasoningDelta, TextDelta, ToolCallDelta, Used
 from ..types import ModelCard, Request, TokenCount, Usage
 from . import gguf, host
 from .conversation import plain_text, wire
@@ -27,6 +28,8 @@ from .llama_model import LlamaModel, load, most_context, needs, start_context
 from .residents import Resident, closing, resident
 
 DEFAULT_MAX_TOKENS = 512
+SLOTS = 8  # rows at a time; on processors more of them answer no faster
+ALL = -1  # the number of an event that concerns all rows
 _QUICK = 2.0  # seconds: a model that loads faster is loaded again once the machine is free
 _GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-up of a reader slows the model's threads
 _CHEAP_TO_LOAD = 300 << 20  # bytes of a file that is loaded only to count tokens
@@ -86,6 +89,8 @@ def backend(path: str | Path, name: str = "") -> LlamaBackend:
 class LlamaBackend:
     """A GGUF model on llama.cpp. The weights are shared by all backends of the same file."""
 
+    rows_at_once = 64
+
     def __init__(self, head: gguf.Gguf, name: str):
         self._head = head
         self._chat = bool(head.chat_template)
@@ -104,6 +109,11 @@ class LlamaBackend:
             memory=needs(head, context).total,
             source=str(head.path),
         )
+
+    @property
+    def head(self) -> gguf.Gguf:
+        """The file's head."""
+        return self._head
 
     @property
     def card(self) -> ModelCard:
@@ -139,6 +149,65 @@ class LlamaBackend:
 
         return worker(work)
 
+    def stream_rows(self, requests: Sequence[tuple[int, Request]], neutral: Sequence[Request] = ()) -> AsyncIterator[tuple[int, Event]]:
+        """Answer many requests, as many at a time as the engine gets slots. Labels are written, so `neutral` is not used."""
+
+        def work(put: Callable[[tuple[int, Event]], None], stop: threading.Event) -> None:
+            def whole(event: Event) -> None:
+                put((ALL, event))
+
+            def stopped() -> bool:
+                return stop.is_set() or closing.is_set()
+
+            place = resident("gguf rows", self._head.path)
+            place.name = self._card.name
+            with place.hold(whole, stop) as mine:
+                if mine and requests:
+                    self._rows(place, deque(requests), put, whole, stopped)
+
+        return worker(work)
+
+    def _rows(
+        self,
+        place: Resident,
+        waiting: deque[tuple[int, Request]],
+        put: Callable[[tuple[int, Event]], None],
+        whole: Callable[[Event], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        """Answer requests, each slot the next one that waits."""
+        for name in sorted({name for _, request in waiting for name in self._body(request)[1]}):
+            whole(Notice(kind="not_applied", text=name))
+        wanted = min(most_context(self._head), max(_most_tokens(r) + (r.max_tokens or DEFAULT_MAX_TOKENS) for _, r in waiting))
+        model: LlamaModel | None = place.model
+        fresh = model is None or model.context < wanted
+        if fresh:
+            if model is not None:
+                model.close()
+                place.model = None
+            model = _load_slots(self._head.path, wanted, whole, stopped)
+        if model is None:
+            return
+        place.model, place.memory = model, model.memory
+        if model.note:
+            whole(Notice(kind="note", text=model.note))
+
+        def slot() -> None:
+            while not stopped():
+                try:
+                    n, request = waiting.popleft()
+                except IndexError:
+                    return
+                try:
+                    self._ask(model, self._body(request)[0], lambda event, n=n: put((n, event)), stopped, fresh)  # type: ignore[misc]
+                except FmnbError as e:
+                    put((n, Failed(error=e.to_dict())))
+                except Exception as e:  # in a thread nobody else would hear of it
+                    put((n, Failed(error=ServerError("The engine failed", seen=repr(e)[:200], retryable=False).to_dict())))
+
+        for t in [thread("fmnb-slot", slot) for _ in range(model.slots)]:
+            t.join()
+
     def _place(self) -> Resident:
         place = resident("gguf", self._head.path)
         place.name = self._card.name
@@ -156,6 +225,10 @@ class LlamaBackend:
             put(Notice(kind="note", text=model.note))
         if prompt_tokens is not None and request.max_tokens is None:
             body["max_tokens"] = min(DEFAULT_MAX_TOKENS, model.context - prompt_tokens)
+        self._ask(model, body, put, stopped, fresh=model is not before)
+
+    def _ask(self, model: LlamaModel, body: dict[str, Any], put: Callable[[Event], None], stopped: Callable[[], bool], fresh: bool) -> None:
+        """Have the engine answer, and tell what comes."""
         answer = _Answer(put, stopped)
         try:
             model.ask(body, self._chat, answer.chunk)
@@ -175,7 +248,7 @@ class LlamaBackend:
                 extra["base"] = True
             if (held := host.process_memory()) is not None:
                 extra["process_memory"] = held
-            if model is not before:
+            if fresh:
                 extra["load_seconds"] = round(model.seconds, 3)
             put(Used(usage=answer.usage))
             put(Finished(reason=answer.reason, model=self._card.name, extra=extra))
@@ -268,6 +341,18 @@ class LlamaBackend:
                 body["json_schema"] = request.schema
         body |= {k: v for k, v in request.extra.items() if k in _RAW}
         return body, not_applied
+
+
+def _load_slots(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> LlamaModel | None:
+    """The model with as many slots as memory allows."""
+    slots = SLOTS
+    while True:
+        try:
+            return load(path, wanted, put, stopped, slots)
+        except CannotFitError:
+            if slots == 1:
+                raise
+            slots //= 2
 
 
 class _Answer:

@@ -41,18 +41,18 @@ _GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-u
 _RAW = frozenset({"top_k", "top_p", "min_p", "ignore_eos", "cache_prompt", "chat_template_kwargs"})
 
 
-def backend(path: str | Path, name: str = "") -> TorchBackend:
+def backend(path: str | Path, name: str = "", note: str = "") -> TorchBackend:
     """The backend of a GGUF file or of a folder of weights. Only its description is read here.
 
-    `name` is what the user calls the model. Raises NotPulledError when nothing is there,
+    `name` is what the user calls the model, `note` a word for the user that comes with rows. Raises NotPulledError when nothing is there,
     DownloadError when a file is cut, ModelError when it is no model.
     """
     place = Path(path).expanduser().resolve()
     name = name or f"torch:{place}"
     if place.is_dir():
-        return TorchBackend(place, _folder_card(place, name))
+        return TorchBackend(place, _folder_card(place, name), note)
     head = gguf.read(place)
-    return TorchBackend(place, _card(name, place, head.context, bool(head.chat_template), head.licence, head.size))
+    return TorchBackend(place, _card(name, place, head.context, bool(head.chat_template), head.licence, head.size), note)
 
 
 def _folder_card(path: Path, name: str) -> ModelCard:
@@ -95,9 +95,11 @@ class TorchBackend:
 
     rows_at_once = 512
 
-    def __init__(self, path: Path, card: ModelCard):
+    def __init__(self, path: Path, card: ModelCard, note: str = ""):
+        """`note` is a word for the user that comes with rows."""
         self._path = path
         self._card = card
+        self._note = note
 
     @property
     def card(self) -> ModelCard:
@@ -168,6 +170,8 @@ class TorchBackend:
                 return
             for name in sorted({name for _, request in requests for name in _not_applied(request)}):
                 whole(Notice(kind="not_applied", text=name))
+            if self._note:
+                whole(Notice(kind="note", text=self._note))
             wanted = max(request.max_tokens or DEFAULT_MAX_TOKENS for _, request in requests)
             with self._loaded(place, how, wanted, whole, stopped) as (model, about):
                 if model is not None and not one_by_one(model):
