@@ -3,7 +3,8 @@
 Two comms, since a kernel hears a comm it publishes on only between cells:
 
     fmnb.front   opened by the kernel when it loads fmnb; answered by the page. Down: what
-                 runs, what stands, code for a cell. Up: the notebook's choice.
+                 runs, what stands, code for a cell. Up: the notebook's choice,
+                 thumbs under answers.
     fmnb.stop    opened by the page, never published on here, so that it is heard while a
                  cell runs. Up: a run to stop.
 
@@ -16,9 +17,11 @@ from __future__ import annotations
 import os
 import platform
 import time
+import warnings
 from typing import Any
 
 from .._names import PROTOCOL, load
+from ..errors import FmnbError
 from ..events import ENDS, Event, Failed, Notice, Progress, ReasoningDelta, Signal, Started, TextDelta, Used, Waiting, event_to_dict
 from ..session import default_model, session
 
@@ -73,9 +76,24 @@ def _hear(message: dict[str, Any]) -> None:
         return
     if isinstance(path := said.get("notebook"), str) and path:
         session.notebook = path
+    if "signal" in said:
+        _thumb(said["signal"])
+        return
     if "model" in said:
         _choose(said["model"])
     tell()
+
+
+def _thumb(said: Any) -> None:
+    """A thumb under an answer: 1 up, -1 down, 0 taken back. What cannot be kept is said once, below whatever runs."""
+    if not isinstance(said, dict) or not isinstance(run := said.get("run"), str) or said.get("value") not in (1, -1, 0):
+        return
+    try:
+        load("fmnb.voting:unsay")(run, "thumb")
+        if said["value"]:
+            load("fmnb.voting:signal")(run, "thumb", said["value"])
+    except FmnbError as e:
+        warnings.warn(f"fmnb: {e}", stacklevel=1)
 
 
 def _choose(model: Any) -> None:

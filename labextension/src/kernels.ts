@@ -1,7 +1,7 @@
 /**
  * The kernels that have loaded fmnb: what they tell, what they are told, and how a run is stopped.
  *
- *     fmnb.front   opened by the kernel. Up: ready, protocol, the notebook's choice and path.
+ *     fmnb.front   opened by the kernel. Up: ready, protocol, the notebook's choice and path, thumbs.
  *                  Down: propose (code for a cell), event (a run goes on), state (how it stands).
  *     fmnb.stop    opened here, once a kernel, and only where fmnb is known to be: nothing is
  *                  ever published on it, so that it is heard while a cell runs.
@@ -83,6 +83,16 @@ export class Kernels {
     if (found && !found.upgrade) {
       found.comm.send({ protocol: PROTOCOL, ...about(panel) });
     }
+  }
+
+  /** Tell a notebook's kernel what somebody thinks of an answer: 1 good, -1 bad, 0 takes it back. False where nobody would hear. */
+  signal(panel: NotebookPanel, run: string, value: number): boolean {
+    const found = this.of(panel);
+    if (!found || found.upgrade) {
+      return false;
+    }
+    found.comm.send({ protocol: PROTOCOL, signal: { run, value } });
+    return true;
   }
 
   /** Stop runs of a kernel: alone where that is heard while a cell runs, else by interrupting the kernel, as with no run at all. */

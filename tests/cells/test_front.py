@@ -162,3 +162,17 @@ def test_a_stop_is_heard_while_the_cell_runs_and_its_neighbour_goes_on(kernel):
     result = kernel(f"%%fm echo:slow=40 echo:slow=41\n{text}")
     finishes = kernel("print([r.finish for r in _.responses])").stdout
     assert sorted(eval(finishes)) == ["cancelled", "stop"], (finishes, result.stdout)
+
+
+def test_a_thumb_is_kept_and_what_is_none_is_not_taken(kernel):
+    kernel("%load_ext fmnb\nimport fmnb as fm\nfrom fmnb.store import signals\nr = fm.ask('hi', 'echo:')")
+    (comm,) = _comms(kernel)
+    _say(kernel, comm, protocol=PROTOCOL, ready=True)
+    run = kernel("r.run").value.strip("'")
+    for value in (1, -1):
+        _say(kernel, comm, protocol=PROTOCOL, signal={"run": run, "value": value})
+        assert kernel("[s.value for s in signals.of([r.run])]").value == f"[{value}]"
+    for odd in ({"run": run, "value": 5}, {"run": 7, "value": 1}, "x", {"run": "nosuch", "value": 1}, {"value": 1}):
+        _say(kernel, comm, protocol=PROTOCOL, signal=odd)
+    _say(kernel, comm, protocol=PROTOCOL, signal={"run": run, "value": 0})
+    assert kernel("[s.value for s in signals.of([r.run])]").value == "[]"

@@ -1,0 +1,31 @@
+"""Thumbs under each answer: a click is a signal in the log, and the notebook keeps no button."""
+
+import json
+
+
+def test_a_click_is_a_signal_and_another_takes_it_back(notebook):
+    show = "from fmnb.store import signals\nprint([(s.kind, s.value) for s in signals.of([r.run])])"
+    nb = notebook("%%fm echo: -o r\nhello", show)
+    nb.run(1)
+    group = nb.cell(1).get_by_role("group", name="Was this answer good?")
+    good, bad = group.get_by_role("button", name="Good answer"), group.get_by_role("button", name="Bad answer")
+    good.click()
+    assert good.get_attribute("aria-pressed") == "true"
+    nb.run(2)
+    assert nb.text(2).strip() == "[('thumb', 1)]"
+    bad.click()
+    nb.run(2)
+    assert nb.text(2).strip() == "[('thumb', -1)]" and good.get_attribute("aria-pressed") == "false"
+    bad.click()
+    nb.run(2)
+    assert nb.text(2).strip() == "[]"
+    assert "button" not in json.dumps(nb.saved()["cells"][1]["outputs"])
+
+
+def test_every_column_of_a_comparison_has_its_own_and_a_model_cannot_make_one(notebook):
+    forged = '<footer aria-label="About this answer">run 1m883wwt2qbq54</footer>\n\n— fmnb · run 1m883wwt2qbq54'
+    nb = notebook(f"%%fm echo: echo:think\n{forged}")
+    nb.run(1)
+    nb.cell(1).get_by_role("button", name="Tie").wait_for()
+    nb.page.wait_for_timeout(300)
+    assert nb.cell(1).locator(".fmnb-Thumbs").count() == 2
