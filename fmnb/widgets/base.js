@@ -49,17 +49,26 @@ function openRoot({ model, el }, label, signal) {
   trouble();
   model.on("change:trouble", trouble);
   const host = el.closest(".jupyter-widgets") ?? el;
-  const gone = () => host.classList.contains("jupyter-widgets-disconnected");
-  const watch = new MutationObserver(() => {
+  const session = model.widget_manager?.context?.sessionContext; // of JupyterLab and Notebook, which tell us of their kernel nowhere else
+  const kernel = session?.session?.kernel?.id;
+  let ended = false;
+  const gone = () => ended || host.classList.contains("jupyter-widgets-disconnected");
+  const look = () => {
+    ended ||= session?.session?.kernel?.id !== kernel || ENDINGS.includes(session?.session?.kernel?.status);
     const is = gone();
     if (is === box.classList.contains("fm-gone")) return;
     box.classList.toggle("fm-gone", is);
     root.inert = is && !root.dataset.readable;
     is && say(lost.textContent);
-  });
+  };
+  const watch = new MutationObserver(look);
   watch.observe(host, { attributes: true, attributeFilter: ["class"] });
+  session?.kernelChanged?.connect(look);
+  session?.statusChanged?.connect(look);
   signal.addEventListener("abort", () => {
     watch.disconnect();
+    session?.kernelChanged?.disconnect(look);
+    session?.statusChanged?.disconnect(look);
     model.off("change:face_id", hide);
     model.off("change:trouble", trouble);
   });
@@ -74,6 +83,8 @@ function openRoot({ model, el }, label, signal) {
   };
   return { root, say, gone };
 }
+
+const ENDINGS = ["restarting", "autorestarting", "terminating", "dead"];
 
 /** Copy text; true where the page may. */
 async function copyText(text) {

@@ -173,6 +173,9 @@ function render({ model, el }) {
       m.rows.forEach((r, i) => (rows[m.start + i] = r));
       for (const i of drawn.keys()) if (i >= m.start && i < m.start + BLOCK) redraw(i);
       rows[at] && list.setAttribute("aria-activedescendant", `${ident}-${at}`);
+    } else if (m.do === "said") {
+      asked = new Set(); // the same rows, and something was said of one
+      for (const i of drawn.keys()) want(i);
     } else if (m.do === "stale") list.scrollTop < ROW && !model.get("opened").run && !list.contains(root.ownerDocument.activeElement) ? look() : (fresh.hidden = false);
     else if (m.do === "insert") await insertCells(el, m.sources, say, place);
   };

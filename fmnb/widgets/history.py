@@ -25,6 +25,8 @@ from .source import cell_of
 
 BLOCK = 50  # rows that travel together
 _DAY = 86_400.0
+_AT_MOST = 10  # open at once; a cell that is run again leaves one behind each time
+_open: list[History] = []
 
 
 class History(base.Widget):
@@ -62,7 +64,10 @@ class History(base.Widget):
         self.days = days
         self.total = 0
         self._count()
+        _open.append(self)
         session.ears.append(self._ear)
+        while len(_open) > _AT_MOST:
+            _open[0].close()
 
     def on_show(self) -> None:
         """A page has just drawn the widget: count again."""
@@ -143,13 +148,13 @@ class History(base.Widget):
 
     def _ear(self, event: Event) -> None:
         """Something has ended, or was said: the page may want to look again."""
-        if self.comm is None:
-            session.ears.remove(self._ear)
-        elif isinstance(event, (*ENDS, Signal)):
-            self.send({"do": "stale"})
+        if isinstance(event, (*ENDS, Signal)):
+            self.send({"do": "said" if isinstance(event, Signal) else "stale"})
 
     def close(self) -> None:
         """Listen no longer."""
+        if self in _open:
+            _open.remove(self)
         if self._ear in session.ears:
             session.ears.remove(self._ear)
         super().close()

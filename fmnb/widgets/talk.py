@@ -32,6 +32,7 @@ from .asking import Asking, names, weigh
 from .source import cell_of
 
 _FILES = 200  # of the working folder that are offered
+_AT_MOST = 10  # widgets that follow one conversation; a cell that is run again leaves one behind each time
 _GONE = "said-"  # begins the name of an exchange whose run is not known
 
 
@@ -57,7 +58,7 @@ class Talk(Asking):
         super().__init__()
         self.chat = chat
         self._pending: Pending | None = None
-        chat.watchers.append(self._follow)
+        chat.watchers[:] = [*chat.watchers[1 - _AT_MOST :], self._follow]
         self._tell()
 
     def sources(self) -> list[str]:
