@@ -103,13 +103,17 @@ class RowBatcher(Protocol):
 
     rows_at_once: int
 
-    def stream_rows(self, requests: Sequence[tuple[int, Request]]) -> AsyncIterator[tuple[int, Event]]:
+    def stream_rows(self, requests: Sequence[tuple[int, Request]], neutral: Sequence[Request] = ()) -> AsyncIterator[tuple[int, Event]]:
         """Events of many requests, each with the caller's number; -1 for events of the whole, such as loading.
 
         A request that fails is a `Failed` of its number, and the others go on. Closing the
-        iterator stops at the next step.
+        iterator stops at the next step. `neutral` are the same prompt with words of `NOTHING` in
+        it: what a model says to them is its own leaning, which a choice of labels is freed of.
         """
         ...
+
+
+NOTHING = ("N/A", "", "[MASK]")  # what stands for no content, by Zhao et al. 2021, "Calibrate Before Use"
 
 
 def estimate_tokens(request: Request) -> TokenCount:

@@ -98,6 +98,7 @@ class Call:
     parent: str = ""
     run: str = field(default_factory=new_run)
     meta: dict[str, Any] = field(default_factory=dict)
+    neutral: tuple[Request, ...] = ()  # of a table's row: its template with nothing in it, see `backend.RowBatcher`
 
 
 Step: TypeAlias = Callable[[Call], AsyncIterator[Event]]
@@ -543,7 +544,7 @@ async def rows(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
 
     Stamped, from Started to an end for each. The iterator's end leaves no call without one.
     """
-    backend = calls[0].target.open()
+    backend = for_rows(calls[0].target.open())
     assert isinstance(backend, RowBatcher)
     stamps = {n: Stamper(c.run) for n, c in enumerate(calls)}
     texts: dict[int, list[str]] = {n: [] for n in stamps}
@@ -553,7 +554,7 @@ async def rows(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
             n,
             stamps[n](Started(kind="row", model=c.request.model, where=c.target.where, parent=c.parent, request=c.request, meta=meta)),
         )
-    stream = backend.stream_rows([(n, c.request) for n, c in enumerate(calls)])
+    stream = backend.stream_rows([(n, c.request) for n, c in enumerate(calls)], calls[0].neutral)
     try:
         async for n, event in stream:
             if n < 0:
@@ -612,6 +613,13 @@ async def collect(job: str, call: Call, calls: Mapping[str, Call]) -> AsyncItera
             yield i, [stamp(start), *map(stamp, events)]
     finally:
         await aclose(stream)
+
+
+def for_rows(backend: Backend) -> Backend:
+    """The backend that answers many rows, given the one that answers single prompts."""
+    from .engines import rows_engine  # many modules, for local models alone
+
+    return rows_engine.for_rows(backend)
 
 
 def _structured(end: Finished, text: str, spec: SchemaSpec | None) -> Event:

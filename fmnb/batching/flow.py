@@ -161,6 +161,7 @@ class Flow:
 
 def _opened(call: Call) -> Backend | None:
     try:
-        return call.target.open()
+        backend = call.target.open()
+        return pipeline.for_rows(backend) if call.target.local else backend
     except Exception:  # said by the call itself, as its own error
         return None

@@ -7,6 +7,7 @@ the whole row, for names that are no Python names; an empty cell inserts nothing
 from __future__ import annotations
 
 import builtins
+import functools
 import hashlib
 import inspect
 import re
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import _template
+from ..backend import NOTHING
 from ..errors import PromptError, UsageError
 from ..events import new_run
 from ..pipeline import Call, key_of
@@ -56,9 +58,7 @@ class Rows:
 
         Raises PromptError when the template cannot be filled from this row.
         """
-        scope = {**self.around, **self._scope(values)}
-        parts = render(self.prompt, scope).parts
-        before = () if self.system is None else (writable(message("system", render(self.system, scope).text)),)
+        before, parts, scope = self._filled(values)
         made = []
         for base, suffix in zip(self.bases, self.suffixes, strict=True):
             asked = base.call.request
@@ -72,8 +72,26 @@ class Rows:
                 request = replace(asked, messages=messages, sample=sample)
                 key = request.key()
                 meta = {"row": number, "key": key + suffix}
-                made.append((key + suffix, replace(base.call, request=request, parent=parent, meta=meta, run=new_run())))
+                neutral = self._neutral if base.call.target.local and self.spec is not None else ()
+                blank = tuple(replace(request, messages=(*before, *asked.messages[:-1], m)) for before, m in neutral)
+                made.append((key + suffix, replace(base.call, request=request, parent=parent, meta=meta, run=new_run(), neutral=blank)))
         return made
+
+    def _filled(self, values: Row) -> tuple[tuple[Message, ...], tuple[Any, ...], dict[str, Any]]:
+        """The system message, if any, and the parts of the prompt, with a row's values in them; and those by name."""
+        scope = {**self.around, **self._scope(values)}
+        parts = render(self.prompt, scope).parts
+        before = () if self.system is None else (writable(message("system", render(self.system, scope).text)),)
+        return before, parts, scope
+
+    @functools.cached_property
+    def _neutral(self) -> tuple[tuple[tuple[Message, ...], Message], ...]:
+        """The template with nothing in it, system and prompt; none where it cannot be filled with words."""
+        try:
+            filled = [self._filled((nothing,) * len(self.columns)) for nothing in NOTHING]
+        except Exception:  # an expression in the template that wants a number, a date, ...
+            return ()
+        return tuple((before, writable(Message("user", parts))) for before, parts, _ in filled)
 
     def _scope(self, values: Row) -> dict[str, Any]:
         found = {n: "" if missing(v) else v for n, v in zip(self.columns, values, strict=True)}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..backend import NOTHING
 from ..errors import CannotFitError, FmnbError
 from ..types import Usage
 from .llama_rows import Rows, Span
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST = 256  # labels: a schema with more is written
-NOTHING = ("N/A", "", "[MASK]")  # what stands for no text, by Zhao et al. 2021, "Calibrate Before Use"
 
 
 @dataclass(frozen=True, slots=True)
