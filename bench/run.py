@@ -1,6 +1,6 @@
 """Runs the benchmarks and writes bench/RESULTS.md: ratios of one run, with the machine named.
 
-    make bench            all of it (about 25 minutes on 2 cores; nothing else should run)
+    make bench            all of it (about 30 minutes on 2 cores; nothing else should run)
     python bench/run.py start calls gguf torch     only these (families and others: see SECTIONS)
 
 Peers live in an environment of their own under .work, made on first use.
@@ -167,6 +167,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "calls": calls,
     "gguf": lambda: engine("engine_gguf.py", "The embedded model on llama.cpp"),
     "torch": lambda: engine("engine_torch.py", "The torch engine"),
+    "rows": lambda: engine("engine_rows.py", "Many rows at once on the embedded model"),
     "families": lambda: engine("engine_families.py", "Families of models on the torch engine"),
     "compare": lambda: engine("side_by_side.py", "Comparing eight models at once (target 1.1 times the slowest alone)"),
     "grid": lambda: engine("grid_frames.py", "The comparison grid in Chromium"),
