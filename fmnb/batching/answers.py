@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -55,6 +55,11 @@ def answer(row: int, model: str, sample: int, columns: Mapping[str, Any]) -> Ans
     """The answer that a run's columns in the log are."""
     found = {n: columns[n] for n in _FROM_LOG}
     return Answer(row, model, sample, **found, logprobs=columns.get("logprobs", ()), labels=columns.get("labels", {}))
+
+
+def from_before(a: Answer) -> Answer:
+    """An answer that was not paid for now."""
+    return replace(a, source="cached") if a.source == "live" else a
 
 
 def added(

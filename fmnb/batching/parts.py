@@ -26,7 +26,7 @@ from .files import Files, files_of
 from .flow import Item
 from .plan import Estimate, estimate, scaled
 from .rows import Rows, rows_of
-from .run import FOR_GOOD, Job, Limits, agree
+from .run import FOR_GOOD, Job, Limits, agree, job_of
 from .summary import Summary
 from .tables import Table
 
@@ -83,6 +83,7 @@ def map_files(
     samples: int = 1,
     yes: bool = False,
     bulk: bool = False,
+    on: str | None = None,
     sinks: Sequence[Sink] = (),
     **options: Any,
 ) -> Parts:
@@ -97,7 +98,8 @@ def map_files(
     with held():
         rows = rows_of(prompt, listed, options_from(options), files.columns, samples)
         agree(_expected(rows, files, limits), limits.budget, yes)
-        return PartsJob(rows, files, limits, folder_for(files, out), sinks).finish()
+        job: PartsJob = job_of(on, rows, files, limits, sinks, folder_for(files, out), kind="PartsJob")
+        return job.finish()
 
 
 def _expected(rows: Rows, files: Files, limits: Limits) -> Estimate:

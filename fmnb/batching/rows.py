@@ -42,6 +42,7 @@ class Rows:
     around: Mapping[str, Any]  # the notebook's names that the template uses
     options: Options  # with what is attached row by row
     suffixes: tuple[str, ...]  # what decides a model's answers beside the request
+    given: tuple[Any, ...] = ()  # the models as they were given, an object of the notebook itself
 
     @property
     def spec(self) -> SchemaSpec | None:
@@ -156,8 +157,16 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
         whole=whole,
         around=around,
         options=replace(plain, attach=tuple(attach) if by_row else ()),
+        given=tuple(_given(m, b, values) for m, b in zip(models or (None,), bases, strict=True)),
         suffixes=tuple(_suffix(b.call, m, values) for b, m in zip(bases, models or (None,), strict=True)),
     )
+
+
+def _given(model: Any, base: Asked, values: Mapping[str, Any]) -> Any:
+    """The model as another process can be told of it: by its full name, or the object itself."""
+    if base.call.target.known:
+        return base.call.target.name
+    return values[model] if isinstance(model, str) else model
 
 
 def _suffix(call: Call, model: Any, values: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._loop import drain, loop
@@ -28,7 +28,7 @@ from ..session import session
 from ..store import batches, log
 from ..store.batches import Place
 from ..types import Request, message
-from .answers import Answer, added, answer
+from .answers import Answer, added, answer, from_before
 from .files import files_of, is_path, whole
 from .flow import Feed, Flow, Item
 from .plan import Estimate, check_budget, estimate
@@ -121,6 +121,7 @@ def batch(
     tpm: float | None = None,
     concurrency: int | None = None,
     bulk: bool = False,
+    on: str | None = None,
     retry_errors: bool = False,
     fail_fast: bool = False,
     sinks: Sequence[Sink] = (),
@@ -148,7 +149,17 @@ def batch(
         if bulk:
             return load("fmnb.batching.bulk:hand_over")(Job(rows, table, limits, sinks), expected, yes)
         agree(expected, budget, yes)
-        return Job(rows, table, limits, sinks).go()
+        return job_of(on, rows, table, limits, sinks).go()
+
+
+def job_of(on: str | None, rows: Rows, table: Any, limits: Limits, sinks: Sequence[Sink], *more: Any, kind: str = "Job") -> Any:
+    """The job of a batch: here, or on Ray."""
+    if not on:
+        return load({"Job": "fmnb.batching.run:Job", "PartsJob": "fmnb.batching.parts:PartsJob"}[kind])(rows, table, limits, *more, sinks)
+    address = load("fmnb.batching.ray_rows:address_of")(on)
+    job = load(f"fmnb.batching.ray_rows:Ray{kind}")(rows, table, limits, *more, sinks)
+    job.address = address
+    return job
 
 
 def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, head: int | None = None, **options: Any) -> Estimate:
@@ -156,7 +167,7 @@ def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, hea
     table = whole(files_of(over)) if is_path(over) else table_of(over)
     table = table if head is None else table.head(head)
     caps = {n: options.pop(n, None) for n in ("rpm", "tpm", "concurrency")}
-    for name in ("budget", "yes", "bulk", "retry_errors", "fail_fast"):
+    for name in ("budget", "yes", "bulk", "on", "retry_errors", "fail_fast"):
         options.pop(name, None)
     with held():
         listed = list(models) if isinstance(models, (list, tuple)) else [models]
@@ -220,7 +231,7 @@ class Job:
                 else:
                     for m, n in settled.items():
                         self.feeds[m].put((), settled=n)
-                self._say()
+                self.say()
         except (KeyboardInterrupt, CancelledError):
             with patient():
                 if items is not None:
@@ -312,7 +323,7 @@ class Job:
             more = some is not None
             for item in some or ():
                 fresh[item.model].append(item)
-            self._say()
+            self.say()
         for m, feed in enumerate(self.feeds):
             if fresh[m] or not more or settled.get(m):
                 feed.put(fresh[m], closed=not more, settled=settled.get(m, 0))
@@ -424,7 +435,7 @@ class Job:
         row, m, s = place
         a = answer(row, self.models[m], s, columns)
         if reused:
-            a = replace(a, source="cached" if a.source == "live" else a.source)
+            a = from_before(a)
         self.answers[(row * len(self.models) + m) * self.samples + s] = a
         self.tally.add(a, reused=reused, first=first)
 
@@ -440,7 +451,8 @@ class Job:
             for event in events:
                 emit(event, [sink])
 
-    def _say(self) -> None:
+    def say(self) -> None:
+        """How far it is, now and then."""
         now = time.monotonic()
         if now - self.said < _OFTEN:
             return
@@ -469,7 +481,7 @@ class Job:
 
     def _idle(self) -> None:
         tick(self.listeners)
-        self._say()
+        self.say()
 
     def elapsed(self) -> float:
         """Seconds since it began."""
@@ -552,9 +564,11 @@ def reopen(run: str) -> Batch:
     models, samples, rows = tuple(meta["models"]), int(meta["samples"]), int(meta["rows"])
     tally, found = Tally(), {}
     for (row, m, s), columns in batches.of(run, detailed=bool(meta.get("detailed"))):
+        reused = columns["parent"] != run
         a = answer(row, models[m], s, columns)
+        a = from_before(a) if reused else a
         found[(row * len(models) + m) * samples + s] = a
-        tally.add(a, reused=columns["parent"] != run)
+        tally.add(a, reused=reused)
     asked = rows * len(models) * samples
     places = ((i, *divmod(i, len(models) * samples)) for i in range(asked))
     answers = [found.get(i) or Answer(row, models[rest // samples], rest % samples) for i, row, rest in places]

@@ -40,7 +40,7 @@ class Gate:
     """How many calls are under way to one host, and how many may be."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
-        self.limit = float(FIRST)
+        self.limit = max(1.0, FIRST / _parts)
         self.flying = 0
         self.refused = 0  # for speed, so far
         self.closed_until = 0.0
@@ -156,7 +156,7 @@ class Gate:
                 return
         if self._climbing or self._rest <= 0:
             self._before, self._stepped_from = rate, self.limit
-            self.limit = min(float(MOST), max(self.limit + 1, self.limit * (_CLIMB if self._climbing else _PROBE)))
+            self.limit = min(max(1.0, MOST / _parts), max(self.limit + 1, self.limit * (_CLIMB if self._climbing else _PROBE)))
             self._rest = _REST
             self._next()
         else:
@@ -196,6 +196,8 @@ class _Left:
 
     def hear(self, said: Allowance, asked: float, after: float, now: float) -> None:
         """What the service said of a call that was let in at `asked`; that much was sent `after` it."""
+        if _parts > 1:
+            said = Allowance(said.left / _parts, said.limit / _parts, said.reset)
         if asked < self._heard:
             return  # a slow answer tells what is known better
         self._heard = asked
@@ -262,6 +264,15 @@ class Rate:
     def correct(self, amount: float) -> None:
         """It was that much more, or less, than was thought."""
         self._next += amount / self.per_second
+
+
+_parts = 1  # of how many processes that share a host this is one
+
+
+def divide(parts: int) -> None:
+    """From now on this process has one of so many parts of every host's limits."""
+    global _parts
+    _parts = max(1, parts)
 
 
 _gates: dict[tuple[int, str], Gate] = {}
