@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .voting import vote as vote
     from .widgets.history import History as History
     from .widgets.interact import Interact as Interact
+    from .widgets.labeller import Labeller as Labeller
     from .widgets.playground import Playground as Playground
 
 

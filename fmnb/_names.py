@@ -32,6 +32,7 @@ PUBLIC = {
     "Dataset": "fmnb.evals.dataset:Dataset",
     "Evaluation": "fmnb.evals.evaluation:Evaluation",
     "Judge": "fmnb.evals.judge:Judge",
+    "Labeller": "fmnb.widgets.labeller:Labeller",
     "Comparison": "fmnb.comparison:Comparison",
     "Model": "fmnb.model:Model",
     "Chat": "fmnb.chat:Chat",
@@ -48,6 +49,7 @@ PUBLIC = {
 WIDGETS = {
     "comparison": "fmnb.widgets.grid:Grid",
     "chat": "fmnb.widgets.talk:Talk",
+    "report": "fmnb.widgets.report:Report",
 }
 
 # provider name -> "module:function", called as function(what_follows_the_colon) -> Backend

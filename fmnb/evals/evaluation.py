@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._names import load
+from .._names import WIDGETS, load
 from .._require import require
 from ..batching.answers import Answer
 from ..errors import UsageError
@@ -216,7 +216,7 @@ class Evaluation:
 
     def report(self) -> Any:
         """The report as a widget in a notebook; its page, from `to_html`, needs none."""
-        return load("fmnb.widgets.report:Report")(self)
+        return load(WIDGETS["report"])(self)
 
     def power(self, gap: float, scorer: str = "") -> str:
         """How many rows would show a gap between the best two; 0.05 is 5 points."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _LEFT, _RIGHT, _ROW = 640, 190, 60, 28
-_INK, _MUTED, _STRONG, _LINE = "var(--fr-ink)", "var(--fr-muted)", "var(--fr-accent)", "var(--fr-line)"
+_INK, _MUTED = "var(--fr-ink, currentColor)", "var(--fr-muted, #6e6e76)"
+_STRONG, _LINE = "var(--fr-accent, #0b63b0)", "var(--fr-line, #8886)"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def intervals(title: str, marks: Sequence[Mark], *, percent: bool = True, zero: 
             parts.append(
                 f'<line x1="{x(m.tick):.1f}" x2="{x(m.tick):.1f}" y1="{y - 8}" y2="{y + 8}" stroke="{_INK}" stroke-dasharray="2 2"/>'
             )
-        fill = colour if m.strong else "var(--fr-paper)"
+        fill = colour if m.strong else "var(--fr-paper, #fff)"
         parts.append(f'<circle cx="{x(m.value):.1f}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" stroke-width="2"/>')
         parts.append(f'<text x="{_WIDTH - _RIGHT + 8}" y="{y + 4}" fill="{_INK}">{_told(m.value, percent, zero)}</text>')
     words = "; ".join(_words(m, percent, zero) for m in marks)
