@@ -81,11 +81,11 @@ def _signature(value: object) -> str:
 
 
 def _members(kind: type) -> Iterator[str]:
-    """A line for each method and property that a class describes."""
+    """A line for each method and property that a class describes; what a widget's page asks of it is its own affair."""
     for name, member in vars(kind).items():
         plain = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
         said = (inspect.getdoc(plain) or "").split("\n\n")[0].replace("\n", " ")
-        if name.startswith("_") or not said or not (inspect.isfunction(plain) or isinstance(plain, property)):
+        if name.startswith(("_", "on_")) or name in ("face", "close") or not said or not (inspect.isfunction(plain) or isinstance(plain, property)):
             continue
         call = re.sub(r"^\((self|cls)(, )?", "(", _signature(plain)) if inspect.isfunction(plain) else ""
         yield f"- `.{name}{call}` {said}"

@@ -66,7 +66,7 @@ def weigh(asked: Asked, waiting: tuple[str, ...], then: Callable[[dict[str, str]
             return
         words = {
             "tokens": short_tokens(found),
-            "price": found.price_line(),
+            "price": "price unknown" if found.cost is None else found.price_line(),
             "how": found.tokens_line("tokens in"),
             "problem": found.problem,
         }

@@ -138,7 +138,7 @@ def test_shots_of_the_comparison_grid(browser, lab):
         nb.command("application:toggle-left-area")
         nb.run(0)
         names = list(GRIDS)
-        for i, name in enumerate(names[1:], 2):
+        for i in range(2, len(names) + 1):
             nb.run(i)
             nb.cell(i).locator(".fmnb-w button").first.wait_for()
         nb.cell(3).get_by_role("button", name="echo:think").click()
@@ -160,6 +160,70 @@ def test_shots_of_the_comparison_grid(browser, lab):
         page.set_viewport_size({"width": 400, "height": 900})
         page.wait_for_timeout(500)
         _shoot(nb, 2, "grid_narrow")
+        nb.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+    finally:
+        page.context.close()
+
+
+TUTOR = f"""import fmnb as fm
+ANSWER = {ANSWER!r}
+def tutor(text, temperature=0.0):
+    told = ANSWER if "child" not in text else ANSWER.replace("half above", "and half lie above it").replace("a few values", "one or two values")
+    yield from (word + " " for word in told.split(" "))
+topic, cars = "the median", [{{"name": "Corolla", "kg": 1080}}, {{"name": "Beetle", "kg": 880}}]
+"""
+WIDGETS = {
+    "playground": f"""{TUTOR}
+play = fm.Playground("tutor", "Explain {{{{ topic }}}} to an analyst.", system="Answer with one example.", temperature=0.2)
+play.run()
+play.on_draft({{"prompt": "Explain {{{{ topic }}}} to a child.", "params": {{"temperature": "0.7"}}}})
+play.run()
+play.on_pin(play.attempts[0]["run"])
+play""",
+    "chat": """chat = fm.Chat(tutor, system="Answer with one example.", name="cars")
+chat.ask("What is a median?")
+chat.ask("And of these cars?", attach="cars", values=globals())
+chat.edit(1, "And for a child?")
+chat.widget()""",
+    "interact": """ask = fm.Interact("Explain {{ topic }} to a {{ reader }} in {{ n }} sentences.", "tutor", reader=["child", "expert"], n=(1, 5), temperature=(0, 1.0), example=True)
+ask()
+ask""",
+    "history": """c = fm.compare("What is a median?", ["echo:", "echo:think"])
+fm.vote(c, "left")
+history = fm.History()
+history.on_open(play.attempts[0]["run"])
+history""",
+}
+
+
+def test_shots_of_the_other_widgets(browser, lab):
+    Path(FOLDER).mkdir(parents=True, exist_ok=True)
+    file = lab.work / "widget_shots.ipynb"
+    write(file, "%load_ext fmnb", *WIDGETS.values())
+    page = new_page(browser, viewport={"width": 1180, "height": 1400})
+    try:
+        nb = open_at(page, lab, file)
+        nb.command("application:toggle-left-area")
+        nb.run(0)
+        names = dict(enumerate(WIDGETS, 1))
+        for i in names:
+            nb.run(i)
+            nb.cell(i).locator(".fm-box footer").first.wait_for()
+        nb.cell(4).get_by_role("row").nth(2).wait_for()
+        for theme in ("light", "dark"):
+            nb.command("apputils:change-theme", theme=f"JupyterLab {theme.title()}")
+            page.wait_for_timeout(800)
+            for i, name in names.items():
+                _shoot(nb, i, f"{name}_{theme}")
+        nb.command("apputils:change-theme", theme="JupyterLab Light")
+        page.emulate_media(forced_colors="active")
+        page.wait_for_timeout(300)
+        _shoot(nb, 1, "playground_forced_colours")
+        page.emulate_media(forced_colors="none")
+        page.set_viewport_size({"width": 400, "height": 1400})
+        page.wait_for_timeout(500)
+        for i, name in names.items():
+            _shoot(nb, i, f"{name}_narrow")
         nb.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
     finally:
         page.context.close()
