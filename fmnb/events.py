@@ -8,6 +8,7 @@ these kinds: a call, a download, a load, a conversation turn, later a batch or a
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import secrets
 import time
@@ -216,6 +217,11 @@ def new_run() -> str:
     return out
 
 
+@functools.cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(kind) if f.name not in ("run", "n", "at"))
+
+
 class Stamper:
     """Numbers and dates the events of one run."""
 
@@ -225,7 +231,15 @@ class Stamper:
 
     def __call__(self, event: Event) -> Event:
         self.n += 1
-        return dataclasses.replace(event, run=self.run, n=self.n, at=time.time())
+        kind = type(event)
+        stamped = object.__new__(kind)  # a batch stamps four events a row: dataclasses.replace takes four times as long
+        put = object.__setattr__
+        for name in _fields(kind):  # type: ignore[arg-type]
+            put(stamped, name, getattr(event, name))
+        put(stamped, "run", self.run)
+        put(stamped, "n", self.n)
+        put(stamped, "at", time.time())
+        return stamped
 
 
 class Fold:

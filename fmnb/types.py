@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas
 
 T = TypeVar("T")
+_sorted = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 TURN = "turn"  # in an answer's `extra`: what its service wants to see again, unread
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -140,7 +141,7 @@ class Request:
         wire = to_dict(self)
         if self.format != "image":  # the others only say how the same answer is shown
             wire.pop("format", None)
-        text = json.dumps(wire, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        text = _sorted(wire)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

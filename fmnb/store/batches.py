@@ -17,6 +17,7 @@ from .db import database
 
 Place = tuple[int, int, int]  # row, model, sample
 _AT_ONCE = 500
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _COLUMNS = (
     "run, parent, key, asked, model, text, data, error, finish, seconds, first_token_seconds,"
     " input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, source"
@@ -37,7 +38,7 @@ def columns(run: Sequence[Event], notebook: str = "") -> dict[str, Any]:
 def write(batch: str, runs: Sequence[tuple[dict[str, Any], Sequence[Event]]], places: Iterable[tuple[Place, str]]) -> None:
     """Write finished runs, each as its columns and events, and the places they answer. On disk when this returns."""
     rows = [tuple({**c, "error": _json(c["error"]), "data": _json(c["data"])}.values()) for c, _ in runs]
-    events = [(e.run, e.n, json.dumps(media.light(e), ensure_ascii=False, separators=(",", ":"))) for _, run in runs for e in run]
+    events = [(e.run, e.n, _encode(media.light(e))) for _, run in runs for e in run]
     with database().write() as db:
         if rows:
             names = tuple(runs[0][0])

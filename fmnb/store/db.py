@@ -62,6 +62,16 @@ MIGRATIONS = [
       PRIMARY KEY (batch, row, model, sample)
     ) WITHOUT ROWID;
     """,
+    """
+    DROP TRIGGER words_in; DROP TRIGGER words_out; DROP TRIGGER words_new;
+    CREATE TRIGGER words_in AFTER INSERT ON runs WHEN new.kind != 'row' BEGIN
+      INSERT INTO words(rowid, prompt, text) VALUES (new.rowid, new.prompt, new.text); END;
+    CREATE TRIGGER words_out AFTER DELETE ON runs WHEN old.kind != 'row' BEGIN
+      INSERT INTO words(words, rowid, prompt, text) VALUES ('delete', old.rowid, old.prompt, old.text); END;
+    CREATE TRIGGER words_new AFTER UPDATE OF prompt, text ON runs WHEN old.kind != 'row' BEGIN
+      INSERT INTO words(words, rowid, prompt, text) VALUES ('delete', old.rowid, old.prompt, old.text);
+      INSERT INTO words(rowid, prompt, text) VALUES (new.rowid, new.prompt, new.text); END;
+    """,
 ]
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
 

@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..events import Signal, Started, event_from_dict
 from . import signals
 from .db import database
-from .log import full_text
+from .log import says
 
 VOTES = ("any", "won", "lost", "tie", "bad", "star", "edit", "accept")
 _PROMPT, _TEXT = 240, 300  # characters of an entry that one sees
@@ -81,8 +81,9 @@ def _where(f: Filter) -> tuple[str, tuple[Any, ...]]:
     where: list[str] = ["1"]
     values: list[Any] = []
     if f.query.strip():
-        where.append("rowid IN (SELECT rowid FROM words WHERE words MATCH ?)")
-        values.append(full_text(f.query))
+        said, words = says(f.query)
+        where.append(said)
+        values += words
     if f.model.strip():
         where.append("(model LIKE ? OR asked LIKE ?)")
         values += [f"%{f.model.strip()}%"] * 2

@@ -230,8 +230,9 @@ def search(
     where: list[str] = ["1"]
     values: list[Any] = []
     if query.strip():
-        where.append("rowid IN (SELECT rowid FROM words WHERE words MATCH ?)")
-        values.append(full_text(query))
+        said, words = says(query)
+        where.append(said)
+        values += words
     if model:
         where.append("(model LIKE ? OR asked LIKE ?)")
         values += [f"%{model}%"] * 2
@@ -262,12 +263,18 @@ def search(
     return out
 
 
-def full_text(query: str) -> str:
-    """Words as a user types them, to a full-text query that cannot fail: each word a prefix."""
+def says(query: str) -> tuple[str, list[Any]]:
+    """A condition on `runs`, with its values: the run's prompt or answer has all these words, or words that begin so.
+
+    A batch's rows are not in the full-text index, which would cost more than writing them: they are read through.
+    """
     words = re.findall(r"\w+", query)
     if not words:
         raise UsageError("Nothing to search for", seen=repr(query), todo="Type at least one word.")
-    return " ".join(f'"{w}"*' for w in words)
+    rows = " AND ".join("(runs.prompt LIKE ? ESCAPE '!' OR runs.text LIKE ? ESCAPE '!')" for _ in words)
+    where = f"(runs.rowid IN (SELECT rowid FROM words WHERE words MATCH ?) OR runs.kind = 'row' AND {rows})"
+    like = [f"%{w.replace('_', '!_')}%" for w in words for _ in range(2)]
+    return where, [" ".join(f'"{w}"*' for w in words), *like]
 
 
 def names_of(runs: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -327,8 +334,9 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
     where: list[str] = ["1"]
     values: list[Any] = []
     if query:
-        where.append("rowid IN (SELECT rowid FROM words WHERE words MATCH ?)")
-        values.append(full_text(query))
+        said, words = says(query)
+        where.append(said)
+        values += words
     if before is not None:
         where.append("started < ?")
         values.append(before)

@@ -14,8 +14,10 @@ from fmnb.batching.run import batch, reopen
 from fmnb.errors import KeyRefusedError, UsageError
 from fmnb.events import Progress
 from tests.batching.test_run import MODEL, words
+from tests.conftest import FULL
 
 ray = pytest.importorskip("ray")
+more = pytest.mark.skipif(not FULL, reason="each run starts workers, which takes seconds; make test-full")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,17 +33,16 @@ def test_rows_are_answered_by_workers_and_go_on_where_they_were(service, monkeyp
     monkeypatch.setattr(ray_rows, "CHUNK", 50)
     service.latency = 0.005
     heard = []
-    first = batch("Say {{ w }}", words(60), MODEL, on="ray", sinks=[heard.append])
-    assert [a.text for a in first.answers] == words(60)["w"].tolist() and len(service.requests) == 60
-    assert any(isinstance(e, Progress) for e in heard)
-    b = batch("Say {{ w }}", words(300), MODEL, on="ray")
+    batch("Say {{ w }}", words(60), MODEL)
+    b = batch("Say {{ w }}", words(300), MODEL, on="ray", sinks=[heard.append])
     assert [a.text for a in b.answers] == words(300)["w"].tolist()
-    assert b.summary.reused == 60 and len(service.requests) == 300
+    assert b.summary.reused == 60 and len(service.requests) == 300 and any(isinstance(e, Progress) for e in heard)
     assert reopen(b.run).answers == b.answers
     assert batch("Say {{ w }}", words(300), MODEL).summary.reused == 300  # here or there is one and the same run
     assert service.peak <= 40
 
 
+@more
 def test_a_cap_holds_for_all_workers_together(service, monkeypatch):
     monkeypatch.setattr(ray_rows, "CHUNK", 30)
     service.latency = 0.02
@@ -49,6 +50,7 @@ def test_a_cap_holds_for_all_workers_together(service, monkeypatch):
     assert b.summary.answered == 120 and service.peak <= 4
 
 
+@more
 def test_schemas_failures_and_functions_of_the_notebook_travel(service):
     service.answer = lambda body: '{"n": 3}' if "word1" not in str(body) else (400, {"error": {"message": "odd"}})
     b = batch("Say {{ w }}", words(3), MODEL, on="ray", schema="n int")
@@ -57,12 +59,14 @@ def test_schemas_failures_and_functions_of_the_notebook_travel(service):
     assert [a.text for a in batch("{{ w }}", words(2), lambda messages: f"said {add}", on="ray").answers] == ["said 7", "said 7"]
 
 
+@more
 def test_a_key_that_is_refused_stops_the_run(service):
     service.answer = lambda body: (403, {"error": {"message": "no"}})
     with pytest.raises(KeyRefusedError):
         batch("Say {{ w }}", words(400), MODEL, on="ray")
 
 
+@more
 def test_files_become_parts(service, tmp_path, monkeypatch):
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.Table.from_pandas(words(220)), path)
