@@ -93,7 +93,7 @@ def analyse(
     pairs = []
     for (a, b, test), p, interval in zip(found, raised, intervals, strict=True):
         real = is_real(test.gap, p)
-        gap, more = (None, None) if real else _more(test, len(m.rows), points)
+        gap, more = (None, None) if real else more_rows(test, len(m.rows), points)
         pairs.append(Pair(a, b, test, p, real, interval, gap, more))
     real_pairs = {frozenset((p.a, p.b)) for p in pairs if p.real}
     ranked = sorted(m.models, key=lambda n: -levels[n].estimate.value)
@@ -123,7 +123,7 @@ def clusters_of(groups: Sequence[str | None]) -> tuple[Hashable, ...] | None:
     return tuple(g if g is not None else ("row", i) for i, g in enumerate(groups))
 
 
-def _more(test: Paired, n: int, points: bool) -> tuple[float | None, int | None]:
+def more_rows(test: Paired, n: int, points: bool) -> tuple[float | None, int | None]:
     """A gap worth seeing that these rows cannot see, and how many more rows would."""
     error = test.gap.standard_error
     if not error or not points:

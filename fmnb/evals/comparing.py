@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..rows import Rows
 from ..stats.holm import holm
 from ..stats.paired import Paired, is_real, paired
-from .analysis import clusters_of
+from .analysis import clusters_of, more_rows
 from .matrix import Matrix
 
 if TYPE_CHECKING:
@@ -165,9 +165,11 @@ def _sentence(c: Change, r: RunComparison) -> str:
         return f"{who} got {how} by {size} ({interval}{rows}, {p})."
     if gap.standard_error == 0 and gap.value == 0:
         return f"{who} scored the same on every row ({rows})."
-    smallest = (
-        f"; gaps under {c.test.smallest * unit:.2g}{words} cannot be seen here" if c.test.smallest else f"; {gap.why}" if gap.why else ""
-    )
+    smallest = f"; {gap.why}" if gap.why else ""
+    if c.test.smallest:
+        smallest = f"; gaps under {c.test.smallest * unit:.2g}{words} cannot be seen here"
+        seen, more = more_rows(c.test, r.rows, r.points)
+        smallest += f", {seen * unit:.3g}{words} could with about {more:,} more rows" if seen and more else ""
     return f"{who} did not change in a way that can be told from chance: {'+' if gap.value >= 0 else '-'}{size} ({rows}, {p}{smallest})."
 
 

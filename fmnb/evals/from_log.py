@@ -32,8 +32,7 @@ def from_signals(kinds: Sequence[str] = (), *, since: float | None = None) -> li
     answers = _answers({r for s in said for r in _runs(s)})
     by_prompt: dict[tuple[str, str], list[Signal]] = defaultdict(list)
     for s in said:
-        prompts = {_prompt(answers[r]) for r in _runs(s) if r in answers}
-        if len(prompts) == 1 and (prompt := prompts.pop()):
+        if prompt := shared([_prompt(answers[r]) for r in _runs(s) if r in answers]):
             by_prompt[prompt, s.user].append(s)
     return _numbered(_sample(prompt, user, found, answers) for (prompt, user), found in by_prompt.items())
 
@@ -74,6 +73,19 @@ def import_signals(source: Any, *, kind: str = "kind", value: str = "value", run
     for r in rows:
         signals.add(str(r[run]), str(r[kind]), r.get(value), user=str(r.get(user) or ""))
     return len(rows)
+
+
+def shared(prompts: Sequence[str]) -> str:
+    """What all prompts are about: themselves, or the last paragraphs they share where ways to ask stood above; "" for nothing.
+
+    >>> shared(["Be brief.\\n\\nCustomer: hi", "Be kind.\\n\\nCustomer: hi"])
+    'Customer: hi'
+    """
+    paragraphs = [p.split("\n\n") for p in prompts]
+    same = 0
+    while paragraphs and all(len(p) > same and p[-1 - same] == paragraphs[0][-1 - same] for p in paragraphs):
+        same += 1
+    return "\n\n".join(paragraphs[0][-same:]) if same else ""
 
 
 def _runs(s: Signal) -> list[str]:

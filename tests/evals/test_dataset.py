@@ -225,6 +225,14 @@ def test_votes_edits_and_stars_become_rows():
     assert rows["Third"].target is None and rows["Third"].extra["rejected"] == ["Third"]
 
 
+def test_votes_between_two_ways_to_ask_are_about_what_both_asked():
+    c = fm.compare("Customer: hello", ["echo:"], prompts=["Be brief.", "Be kind."])
+    fm.vote(c, "right")
+    (row,) = Dataset.from_votes()
+    assert row.values == {"prompt": "Customer: hello"} and row.target == "Be kind.\n\nCustomer: hello"
+    assert row.extra["rejected"] == ["Be brief.\n\nCustomer: hello"]
+
+
 def test_behaviour_is_weak_and_of_a_user(tmp_path):
     a, b = fm.ask("One", "echo:"), fm.ask("Two", "echo:")
     path = tmp_path / "behaviour.csv"
