@@ -34,7 +34,7 @@ VERBS = {
     "key": Verb(
         "[set|rm|show PROVIDER]", "keys: where they are found; set asks for the value and never shows it", "fmnb.magics.keeping:key"
     ),
-    "chat": Verb("[NAME [show|fork|trim|compact|export|load|drop] ...]", "named conversations", "fmnb.magics.talking:chat"),
+    "chat": Verb("[NAME [show|widget|fork|trim|compact|export|load|drop] ...]", "named conversations", "fmnb.magics.talking:chat"),
     "log": Verb("[words | RUN | on | off | forget ...]", "search what was asked; a run id reopens it", "fmnb.magics.keeping:log"),
     "retry": Verb("[MODEL] [options]", "the last question again, asked anew", "fmnb.magics.talking:retry"),
     "continue": Verb("", "go on with an answer that was cut or stopped", "fmnb.magics.talking:go_on"),

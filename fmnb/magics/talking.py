@@ -100,7 +100,7 @@ def explain(rest: str, shell: Any) -> Any:
 
 
 def chat(rest: str, shell: Any) -> Any:
-    """`%fm chat`: list; `%fm chat NAME WHAT ...`: show, fork, trim, compact, export, load, drop."""
+    """`%fm chat`: list; `%fm chat NAME WHAT ...`: show, widget, fork, trim, compact, export, load, drop."""
     words = words_of(rest)
     if not words:
         from ..rows import Rows
@@ -118,6 +118,8 @@ def chat(rest: str, shell: Any) -> Any:
     match what:
         case "show":
             print(talk)
+        case "widget":
+            return talk.widget()
         case "fork":
             other = _one(more, "a name for the copy")
             if other in chats.chats():
@@ -132,7 +134,9 @@ def chat(rest: str, shell: Any) -> Any:
         case "drop":
             del chats.chats()[name]
         case _:
-            raise UsageError("A conversation cannot do that", seen=what, todo="One of show, fork, trim, compact, export, load, drop.")
+            raise UsageError(
+                "A conversation cannot do that", seen=what, todo="One of show, widget, fork, trim, compact, export, load, drop."
+            )
     return None
 
 

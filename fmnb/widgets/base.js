@@ -61,6 +61,9 @@ function openRoot({ model, el }, label, signal) {
     root.inert = is && !root.dataset.readable;
     is && say(lost.textContent);
   };
+  // What would be sent has nobody to hear it; reading, scrolling and unfolding go on.
+  const idle = e => box.classList.contains("fm-gone") && (e.type !== "click" || e.target.closest("button, [role=option], [role=row]")) && e.stopImmediatePropagation();
+  for (const kind of ["click", "pointerdown", "input", "change", "keydown"]) box.addEventListener(kind, idle, { capture: true, signal });
   const watch = new MutationObserver(look);
   watch.observe(host, { attributes: true, attributeFilter: ["class"] });
   session?.kernelChanged?.connect(look);

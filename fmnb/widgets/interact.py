@@ -6,7 +6,7 @@ fm.Interact("Explain {{ topic }} to a {{ reader }}", reader=["child", "expert"],
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from typing import Any
 
@@ -180,7 +180,10 @@ class Interact(Asking):
         """The controls have been moved: keep that, and say what the prompt then is and weighs. Nothing is asked."""
         self._set(values)
         try:
-            asked, waiting = draft(str(self.prompt), *self.options({}))
+            model, options = self.options({})
+            if isinstance(self.prompt, Prompt) and self.prompt.system and options.system is None:
+                options = replace(options, system=self.prompt.system)
+            asked, waiting = draft(str(self.prompt), model, options)
         except FmnbError as e:
             self.send({"do": "draft", "problem": base.problem_of(e)})
             return

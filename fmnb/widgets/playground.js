@@ -6,7 +6,7 @@ const NAMES = { temperature: "Temperature", max_tokens: "Max tokens", seed: "See
 
 function render({ model, el }) {
   const ctl = new AbortController();
-  const { root, say } = openRoot({ model, el }, "Playground", ctl.signal);
+  const { root, say, gone } = openRoot({ model, el }, "Playground", ctl.signal);
   root.dataset.readable = "yes";
   const shown = () => model.get("shown");
   const attempt = run => model.get("attempts").find(a => a.run === run);
@@ -29,7 +29,7 @@ function render({ model, el }) {
   const paramCount = h("span.fm-note");
   const read = () => ({ model: picker.get(), system: system.value, prompt: prompt.value, raw: raw.value, params });
   const tell = later(() => model.send({ do: "draft", form: read() }), TYPING);
-  ctl.signal.addEventListener("abort", () => tell.now());
+  ctl.signal.addEventListener("abort", () => (gone() ? tell.off() : tell.now()));
   const label = (text, input) => h("label.fm-field", {}, h("span.fm-label", {}, text), input);
 
   const drawParams = () => {
@@ -75,7 +75,7 @@ function render({ model, el }) {
 
   // What it weighs, and what to do
   const weight = h("p.fm-note.fm-weight");
-  const bad = h("p.fm-trouble", { hidden: true });
+  const bad = h("p.fm-trouble", { hidden: true, role: "status" });
   const run = h("button.fm-main", { onclick: () => go(), title: "Ctrl+Enter" }, "Run", h("kbd", { "aria-hidden": "true" }, "Ctrl ⏎"));
   const stop = h("button", { hidden: true, onclick: () => (stopRun(el, model, shown().run), say("Stopping")) }, "■ Stop");
   const place = h("div.fm-place", { hidden: true });

@@ -74,7 +74,7 @@ function render({ model, el }) {
     const area = h("textarea", { rows: 3, dir: "auto", "aria-label": label, placeholder: "{{ name }} puts a value of the notebook in" });
     area.value = text;
     let items = [...attach];
-    const weight = h("span.fm-note"), bad = h("p.fm-trouble", { hidden: true });
+    const weight = h("span.fm-note"), bad = h("p.fm-trouble", { hidden: true, role: "status" });
     const chips = h("div.fm-chips", { hidden: true });
     const weigh = later(() => model.send({ do: "draft", text: area.value, attach: items, turn }), TYPING);
     const drawChips = () => {

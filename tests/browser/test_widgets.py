@@ -213,7 +213,11 @@ def test_without_its_kernel_a_widget_says_so_and_stays_readable(notebook, end):
     cell.locator(REPLIES).get_by_text("Explain medians now.").wait_for()
     nb.page.evaluate(SHUTDOWN if end == "shutdown" else RESTART)
     cell.get_by_text("The kernel of this widget is gone").first.wait_for()
+    cell.get_by_label("Prompt", exact=True).fill("to nobody")
+    cell.get_by_role("button", name="Run").click()
+    nb.page.wait_for_timeout(500)
     assert cell.locator(REPLIES).get_by_text("Explain medians now.").is_visible()
+    assert [m for m in nb.page.said if "Cannot send" in m[1]] == []
 
 
 def test_the_saved_notebook_holds_the_answers_and_opening_it_runs_nothing(page, lab):

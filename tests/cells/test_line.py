@@ -114,6 +114,7 @@ def test_conversations_continue_fork_trim_export(cells, tmp_path):
     assert chat.chats()["talk"].turns == 2 and chat.chats()["other"].turns == 3
     cells("%fm chat other trim 1")
     assert [m.text for m in chat.chats()["other"].messages] == ["three", "three"]
+    assert [t["text"] for t in cells("%fm chat talk widget").turns] == ["one", "two"]
     cells("%fm chat talk export talk.json")
     cells("%fm chat talk drop")
     cells("%fm chat back load talk.json")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import __main__
-
 
 def put(monkeypatch: Any, **values: Any) -> None:
     """Values under names of the notebook: a shell's, where an earlier test has left one, else a script's."""
@@ -15,7 +13,7 @@ def put(monkeypatch: Any, **values: Any) -> None:
     for name, value in values.items():
         if shell is not None:
             monkeypatch.setitem(shell.user_ns, name, value)
-        monkeypatch.setattr(__main__, name, value, raising=False)
+        monkeypatch.setattr(sys.modules["__main__"], name, value, raising=False)
 
 
 class Page:
