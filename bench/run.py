@@ -23,7 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PEERS = ROOT / ".work/peers"
-PEER_PACKAGES = ["ipython", "openai", "chatlas", "llm", "langchain-openai"]
+PEER_PACKAGES = ["ipython", "openai[aiohttp]", "chatlas", "llm", "langchain-openai"]
 ENV = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as installed: with bytecode
 ENV.setdefault("FMNB_MODELS", str(ROOT / ".models"))
 
@@ -162,6 +162,63 @@ def engine(script: str, title: str) -> str:
     return "\n".join([f"## {title}", "", f"`python bench/{script}`", "", "| what | found |", "|---|---|", *lines])
 
 
+def batch() -> str:
+    """fm.map beside what people use for rows, on one loopback server, turn by turn; medians of three, of one where a run is long."""
+    lines = [
+        "## A prompt over a table",
+        "",
+        "`python bench/run.py batch`; times without imports, fmnb's with its log writes. Ideal: what the server alone would take.",
+    ]
+    labels = {
+        "aiohttp": "raw aiohttp",
+        "openai_aiohttp": "loop on `openai`, aiohttp transport",
+        "openai": "loop on `openai`",
+        "langchain": "LangChain `batch`",
+    }
+    labels |= {"chatlas": "chatlas `parallel_chat`", "raydata": "Ray Data by hand"}
+    for latency, rows, times in ((0.02, 2_000, 3), (0.2, 2_000, 1), (0.02, 20_000, 1)):
+        tools = ["fmnb", *labels] if rows == 2_000 else ["fmnb", "aiohttp", "openai_aiohttp", "openai"]
+        found = _batches(tools, latency, 0, rows, 32, times)
+        ideal = rows * latency / 32
+        lines += [
+            "",
+            f"{rows:,} rows, {latency * 1000:.0f} ms, 32 at once (ideal {ideal:.1f} s)",
+            "",
+            "| tool | seconds | CPU ms a row |",
+            "|---|---|---|",
+        ]
+        lines += [f"| {labels.get(t, '`fm.map`')} | {r['seconds']:.2f} | {r['cpu_ms']:.2f} |" for t, r in found.items()]
+        lines.append(f"| `fm.map` again: all found answered (target 2 s for 20,000) | {found['fmnb']['again']:.2f} | |")
+    lines += ["", "A hidden ceiling of 64 at once, more are refused; 20,000 rows, 20 ms (ideal 6.3 s); fmnb is told nothing", ""]
+    lines += ["| tool | seconds | most at once | refused |", "|---|---|---|---|"]
+    found = _batches(["fmnb"], 0.02, 64, 20_000, 0, 1) | {
+        "openai_aiohttp": _batches(["openai_aiohttp"], 0.02, 64, 20_000, 32, 1)["openai_aiohttp"]
+    }
+    lines += [
+        f"| {labels.get(t, '`fm.map`')}{'' if t == 'fmnb' else ', 32 at once'} | {r['seconds']:.1f} | {r['peak']} | {r['refused']} |"
+        for t, r in found.items()
+    ]
+    return "\n".join(lines)
+
+
+def _batches(tools: list[str], latency: float, ceiling: int, rows: int, at_once: int, times: int) -> dict[str, dict[str, float]]:
+    """The run of median time of each tool."""
+    env = {**ENV, "LATENCY": str(latency), "CEILING": str(ceiling)}
+    server = subprocess.Popen([sys.executable, HERE / "batch_server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+    assert server.stdout is not None and server.stdin is not None
+    url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
+    try:
+        runs: dict[str, list[dict[str, float]]] = {t: [] for t in tools}
+        for _ in range(times):
+            for tool in tools:
+                python = sys.executable if tool in ("fmnb", "raydata") else peers()
+                runs[tool].append(json.loads(run(python, "batch.py", tool, url, str(rows), str(at_once)).splitlines()[-1]))
+    finally:
+        server.stdin.close()
+        server.wait(10)
+    return {t: sorted(r, key=lambda x: x["seconds"])[len(r) // 2] for t, r in runs.items()}
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "start": start,
     "calls": calls,
@@ -171,6 +228,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "families": lambda: engine("engine_families.py", "Families of models on the torch engine"),
     "compare": lambda: engine("side_by_side.py", "Comparing eight models at once (target 1.1 times the slowest alone)"),
     "grid": lambda: engine("grid_frames.py", "The comparison grid in Chromium"),
+    "batch": batch,
     "vectors": lambda: engine("vectors.py", "Vectors of texts, against sentence-transformers on the same weights (target 1.5 times)"),
 }
 

@@ -29,8 +29,11 @@ def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
         return evaluate(line, prompt, models, given, shell)
     if line.get("dry"):
         return load("fmnb.batching.run:planned")(prompt, data(line.get("over"), shell), models or None, **given)
+    over, sinks = data(line.get("over"), shell), [BatchView(shell)]
     try:
-        found = load("fmnb.batching.run:batch")(prompt, data(line.get("over"), shell), models or None, sinks=[BatchView(shell)], **given)
+        if load("fmnb.batching.files:is_path")(over):
+            return load("fmnb.batching.parts:map_files")(prompt, over, models or None, sinks=sinks, **given)
+        found = load("fmnb.batching.run:batch")(prompt, over, models or None, sinks=sinks, **given)
         if in_notebook(shell) and load("fmnb.batching.side_by_side:few")(found):
             load("fmnb.widgets.grid:show")(load("fmnb.batching.side_by_side:comparison")(found))
         return found.result()

@@ -353,6 +353,7 @@ def _lured(variable: str, p: Profile) -> bool:
     return set_here(variable) and not all(map(set_here, secrets))
 
 
+@functools.lru_cache(maxsize=64)  # asked of the same few hosts for every row of a batch
 def is_loopback(host: str) -> bool:
     """Whether a host name means this machine.
 

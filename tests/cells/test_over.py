@@ -1,0 +1,73 @@
+"""`%%fm --over`: a table in a cell, the same table back; what cannot be is said before anything is asked."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from fmnb.batching.parts import Parts
+from fmnb.errors import UsageError
+
+REVIEWS = "import pandas as pd\nreviews = pd.DataFrame({'text': ['good pen', 'bad ink'], 'id': [7, 8]}, index=['a', 'b'])\nproduct = 'pen'\nnumber = 3"
+
+
+@pytest.fixture
+def table(cells):
+    cells(REVIEWS)
+    return cells
+
+
+def test_a_cell_labels_a_table(table):
+    value = table(
+        "%%fm --over reviews --schema 'sentiment positive|negative, topics list[str]' -o labelled echo:\nAbout {{ product }}:\n{{ text }}"
+    )
+    labelled = table.ns["labelled"]
+    assert value is None and list(labelled.index) == ["a", "b"] and list(labelled.columns[:4]) == ["text", "id", "sentiment", "topics"]
+    assert labelled["sentiment"].tolist() == ["positive", "positive"] and len(table.ns["reviews"].columns) == 2
+
+
+def test_without_a_name_the_table_is_the_cell_s_value_and_twice_costs_once(table):
+    first = table("%%fm echo: --over reviews\n{{ text }}!")
+    second = table("%%fm echo: --over reviews\n{{ text }}!")
+    assert isinstance(first, pd.DataFrame) and first["run"].tolist() == second["run"].tolist()
+    assert first["text_fm"].tolist() == ["good pen!", "bad ink!"]
+
+
+def test_models_of_the_notebook_and_several_of_them(table):
+    table("def shout(text):\n    return text.upper()")
+    out = table("%%fm shout echo: --over reviews --head 1\n{{ text }}")
+    assert out["text_shout"].tolist() == ["GOOD PEN"] and out["text_echo:"].tolist() == ["good pen"]
+
+
+def test_dry_says_what_it_would_take_and_asks_nothing(table):
+    found = table("%%fm echo: --over reviews --dry\n{{ text }}")
+    assert found.calls == 2 and not table("%fm log")
+
+
+def test_a_path_gives_parts(table, tmp_path):
+    table.ns["reviews"].to_csv(tmp_path / "in.csv")
+    out = table("%%fm echo: --over in.csv --head 1\n{{ text }}")
+    assert isinstance(out, Parts) and out.df["text_fm"].tolist() == ["good pen"]
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("--over revews", "no table of that name"),
+        ("--over product", "no such file"),
+        ("--over number", "no table to go over"),
+        ("--head 3", "goes with --over"),
+        ("--over reviews --chat c", "do not go together"),
+        ("--over reviews --raw", "do not go together"),
+        ("--over reviews --vary temperature=0,1", "do not go together"),
+        ("--over reviews --bulk --on ray", "do not go together"),
+        ("--over reviews --bulk", "no batch jobs"),
+        ("--over reviews --on spark", "no place to run"),
+        ("--over reviews --head 0", "from 1 on"),
+        ("--over nothing.parquet", "no such file"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_asked(table, line, words):
+    error = table.fails(f"%%fm echo: {line}\n{{{{ text }}}}")
+    assert isinstance(error, UsageError) and words in str(error)
+    assert not [r for r in table("%fm log") if r["finish"] == "stop"]
