@@ -34,6 +34,9 @@ def run(path: Path, folder: Path, python: str, env: dict[str, str]) -> list[str]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    folder.mkdir(parents=True, exist_ok=True)
+    for data in path.parent.glob("*.csv"):
+        shutil.copy(data, folder)
     manager = KernelManager()
     manager.kernel_spec.argv[0] = python
     startup = folder / "ipython/profile_default/startup"
@@ -47,9 +50,8 @@ def run(path: Path, folder: Path, python: str, env: dict[str, str]) -> list[str]
             about = output.get("metadata", {}).get("fmnb", {})
             if "run" in about and about.get("kind") != "vote":
                 said = output["data"]["text/markdown"]
-                answers.append(
-                    "\n\n".join(sorted(said.split("\n\n"))) if about.get("blind") else said
-                )  # a blind comparison is shuffled anew
+                # a blind comparison is shuffled anew, and stands in that order when names are told
+                answers.append("\n\n".join(sorted(said.split("\n\n"))) if about.get("kind") == "compare" else said)
     return answers
 
 
