@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..batching.answers import Answer
-from ..errors import FmnbError, StoreError, UsageError
-from ..events import Finished, Scored, Sink, Stamper, Started, emit, new_run
+from ..errors import FmnbError, Interrupted, StoreError, UsageError
+from ..events import Cancelled, Finished, Scored, Sink, Stamper, Started, emit, new_run
 from ..prompts import render
 from ..session import session
 from ..store import log
@@ -82,30 +82,39 @@ def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence
     light = Started(kind="evaluate", model=meta["asked"], meta=meta, run=whole.run, n=whole.n, at=whole.at)
     emit(light, [s for s in listeners if s not in writers])
     out = Scores(stamp.run, {}, {}, {})
-    for s in scorers:
-        if isinstance(s, Judge):
-            out.scores[s.name], out.conduct[s.name] = _judged(given, s, sinks)
-        else:
-            out.scores[s.name], figures = _scored(given, s)
-            if figures:
-                out.corpus[s.name] = figures
-        for a, one in zip(given.answers, out.scores[s.name], strict=True):
-            event = Scored(
-                answer=a.run,
-                scorer=s.name,
-                value=one.value,
-                row=a.row,
-                model=a.model,
-                sample=a.sample,
-                read=one.read,
-                why=one.why,
-                error=one.error,
-                confidence=one.confidence,
-            )
-            for write in writers:
-                emit(stamp(event), [write])
+    try:
+        for s in scorers:
+            _score_by(s, given, out, stamp, writers, sinks)
+    except KeyboardInterrupt:
+        emit(stamp(Cancelled()), listeners)
+        raise Interrupted(None, stamp.run, kept="the answers are kept; the same call scores them without asking again") from None
     emit(stamp(Finished(extra={"corpus": out.corpus, "conduct": {n: str(c) for n, c in out.conduct.items()}})), listeners)
     return out
+
+
+def _score_by(s: Scorer | Judge, given: Answers, out: Scores, stamp: Stamper, writers: list[Sink], sinks: Sequence[Sink]) -> None:
+    """All answers by one scorer, put into `out` and written down."""
+    if isinstance(s, Judge):
+        out.scores[s.name], out.conduct[s.name] = _judged(given, s, sinks)
+    else:
+        out.scores[s.name], figures = _scored(given, s)
+        if figures:
+            out.corpus[s.name] = figures
+    for a, one in zip(given.answers, out.scores[s.name], strict=True):
+        event = Scored(
+            answer=a.run,
+            scorer=s.name,
+            value=one.value,
+            row=a.row,
+            model=a.model,
+            sample=a.sample,
+            read=one.read,
+            why=one.why,
+            error=one.error,
+            confidence=one.confidence,
+        )
+        for write in writers:
+            emit(stamp(event), [write])
 
 
 def question(prompt: Any, s: Sample, values: Mapping[str, Any]) -> str:

@@ -10,11 +10,11 @@ import pandas
 import pytest
 
 import fmnb as fm
-from fmnb.errors import UsageError
+from fmnb.errors import Interrupted, UsageError
 from fmnb.evals import heldout
 from fmnb.evals.elsewhere import from_scores
 from fmnb.evals.running import evaluate, reopen
-from fmnb.events import Scored, Started
+from fmnb.events import Cancelled, Scored, Started
 from fmnb.store import log
 
 ROWS = [{"q": f"{i}+{i}", "target": str(2 * i), "kind": ["even", "odd"][i % 2]} for i in range(40)]
@@ -229,6 +229,16 @@ def test_the_same_call_again_pays_nothing():
     e = evaluate("Add {{ q }}", ROWS[:6], ["echo:"])
     again = evaluate("Add {{ q }}", ROWS[:6], ["echo:"])
     assert before == 6 and {a.source for a in again.answers} == {"cached"} and again.scores == e.scores
+
+
+def test_stopped_while_scoring_the_answers_are_kept():
+    def stopped(answer):
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as e:
+        evaluate("Add {{ q }}", ROWS[:6], ["echo:"], stopped)
+    assert isinstance(log.events_of(e.value.run)[-1], Cancelled)
+    assert {a.source for a in evaluate("Add {{ q }}", ROWS[:6], ["echo:"]).answers} == {"cached"}
 
 
 def test_with_the_log_off_it_still_evaluates():
