@@ -15,7 +15,17 @@ from typing import Any
 
 from ..events import ENDS, Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, Started, TextDelta, Waiting
 from ..types import Response
-from ..views.bundle import body_html, error_html, media_html, progress_html, reasoning_bundle, stopped_html, waiting_html
+from ..views.bundle import (
+    Bundle,
+    answer_bundle,
+    body_html,
+    error_html,
+    media_html,
+    progress_html,
+    reasoning_bundle,
+    stopped_html,
+    waiting_html,
+)
 from ..views.footer import footer_html, plain
 from ..views.html import Rendering
 from ..views.live import INTERVAL, SHARE
@@ -131,6 +141,17 @@ _LAST = 1_000_000  # the number of a message after which none comes
 
 def ending_html(r: Response) -> str:
     """What stands below a text that has ended: reasoning, pictures, sources, what went wrong, the footer."""
-    why = error_html(r.error, len(r.text)) if r.error else stopped_html(len(r.text), len(r.media)) if r.finish == "cancelled" else ""
     thought = reasoning_bundle(r.reasoning, None, False)[0]["text/html"] if r.reasoning else ""
-    return thought + media_html(r) + sources_html(r) + why + footer_html(r)
+    return thought + media_html(r) + sources_html(r) + _why(r) + footer_html(r)
+
+
+def still(r: Response, format: str = "markdown") -> Bundle:
+    """The whole answer as it stands in a notebook with no kernel."""
+    return answer_bundle(r, format=format, failure=_why(r))
+
+
+def _why(r: Response) -> str:
+    """Why an answer is not whole; "" where it is."""
+    if r.error:
+        return error_html(r.error, len(r.text))
+    return stopped_html(len(r.text), len(r.media)) if r.finish == "cancelled" else ""

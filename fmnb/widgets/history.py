@@ -16,10 +16,10 @@ from ..session import session
 from ..store import log
 from ..store.finding import VOTES, Filter, count, find, kinds
 from ..types import Message, Request
-from ..views.bundle import answer_bundle, error_html, stopped_html
 from ..views.footer import money, plain, seconds
 from ..views.html import BORDER, MUTED, SHADE
 from . import base
+from .answering import still
 from .grid import Grid
 from .source import cell_of
 
@@ -60,6 +60,7 @@ class History(base.Widget):
         super().__init__()
         self._grid: Grid | None = None
         self._face: base.Bundle | None = None
+        self._kinds = kinds()
         self.filter = Filter(query, model, kind, vote, cost, None if days is None else time.time() - days * _DAY, notebook)
         self.days = days
         self.total = 0
@@ -139,7 +140,7 @@ class History(base.Widget):
         self.about = {
             "filter": shown,
             "total": self.total,
-            "kinds": kinds(),
+            "kinds": self._kinds,
             "votes": list(VOTES),
             "here": bool(session.notebook),
             "on": log.enabled(),
@@ -171,9 +172,8 @@ def run_bundle(run: str) -> base.Bundle:
     """A logged run as it stands in a notebook: what was said, then the answer."""
     r = log.reopen(run)
     before = said_html(r.request) if r.request is not None else ""
-    failure = error_html(r.error, len(r.text)) if r.error else stopped_html(len(r.text)) if r.finish == "cancelled" else ""
     how = "json" if r.request is not None and r.request.schema is not None else r.request.format if r.request is not None else "markdown"
-    data, metadata = answer_bundle(r, format=how, failure=failure)
+    data, metadata = still(r, how)
     words = "\n\n".join(f"{m.role}: {plain(m.text)}" for m in r.request.messages) if r.request is not None else ""
     return {"text/html": before + data["text/html"], "text/plain": f"{words}\n\n{data['text/plain']}".strip()}, metadata
 

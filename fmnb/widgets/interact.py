@@ -19,10 +19,10 @@ from ..errors import FmnbError, UsageError
 from ..preparing import Asked, Options, options_from, prepare
 from ..prompts import Prompt
 from ..types import Response
-from ..views.bundle import answer_bundle, error_html
 from ..views.footer import plain
 from ..views.html import MUTED
 from . import base
+from .answering import still
 from .asking import Asking, names, weigh
 
 _DRIVEN = ("model", "system", "temperature", "max_tokens", "seed", "stop", "format", "schema", "api", "quant", "dtype")
@@ -227,9 +227,7 @@ class Interact(Asking):
         html = f'<p style="white-space:pre-wrap;color:{MUTED};margin:.2em 0;overflow-wrap:anywhere" dir="auto">{escape(head)}</p>\n'
         if self.response is None:
             return {"text/html": html, "text/plain": head}, {"fmnb": {"widget": "Interact"}}
-        error = self.response.error
-        failure = error_html(error, len(self.response.text)) if error else ""
-        data, metadata = answer_bundle(self.response, format=_looks(self._asked), failure=failure)
+        data, metadata = still(self.response, _looks(self._asked))
         return {
             "text/html": html + data["text/html"],
             "text/plain": f"{head}\n\n{data['text/plain']}",

@@ -18,12 +18,12 @@ from ..parameters import Parameter, parameters
 from ..preparing import Asked, Options, prepare, target_for
 from ..session import default_model
 from ..types import Response
-from ..views.bundle import answer_bundle, error_html
 from ..views.columns import columns_bundle, layout
 from ..views.diff import diff_html
 from ..views.footer import cost, plain, seconds
 from ..views.html import MUTED
 from . import base, choosing
+from .answering import still
 from .asking import Asking, names, weigh
 from .source import cell_of
 
@@ -258,7 +258,7 @@ class Playground(Asking):
         if len(done) == 1:
             r, how = done[0].asked.response, looks(done[0].asked)
             assert r is not None
-            data, metadata = answer_bundle(r, format=how, failure=error_html(r.error, len(r.text)) if r.error else "")
+            data, metadata = still(r, how)
         else:
             labels = [a.label for a in done]
             responses = [a.asked.response for a in done if a.asked.response is not None]

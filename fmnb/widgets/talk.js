@@ -22,7 +22,7 @@ function render({ model, el }) {
     const tools = h("div.fm-turn-tools");
     const mine = h("div.fm-mine", {}, h("span.fm-hidden", {}, "You: "), said, t.attach.length > 0 && h("div.fm-chips", {}, ...t.attach.map(a => h("span.fm-chip", {}, a))), tools);
     const node = h("article.fm-turn", { "aria-label": name }, mine, answers.box(t.run, `Answer of ${name}`, { tall: true }));
-    node.fm = { said, tools, mine, key: "" };
+    node.fm = { tools, mine, key: "" };
     return node;
   };
   const drawTools = (node, t, i) => {
@@ -154,10 +154,10 @@ function render({ model, el }) {
   const picker = modelPicker({ model, signal: ctl.signal, value: model.get("about").model, changed: name => model.send({ do: "model", name }) });
   const place = h("div.fm-place", { hidden: true });
   const path = h("input.fm-mono", { type: "text", placeholder: "talk.md or talk.json", size: 22, "aria-label": "File to write the conversation to" });
-  const write_ = () => path.value.trim() && model.send({ do: "export", path: path.value });
-  path.addEventListener("keydown", e => e.key === "Enter" && write_());
+  const toFile = () => path.value.trim() && model.send({ do: "export", path: path.value });
+  path.addEventListener("keydown", e => e.key === "Enter" && toFile());
   const more = h("details", {}, h("summary", {}, h("span.fm-label", {}, "Keep")),
-    h("div.fm-row", {}, h("button", { onclick: () => model.send({ do: "cells" }), title: "One %%fm --chat cell for each turn" }, "As cells"), path, h("button", { onclick: write_ }, "Write")));
+    h("div.fm-row", {}, h("button", { onclick: () => model.send({ do: "cells" }), title: "One %%fm --chat cell for each turn" }, "As cells"), path, h("button", { onclick: toFile }, "Write")));
   const title = h("span.fm-label"), system = h("p.fm-note.fm-system", { dir: "auto" });
   const drawAbout = () => {
     const about = model.get("about");

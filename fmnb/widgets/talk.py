@@ -23,11 +23,10 @@ from ..drafting import draft
 from ..errors import FmnbError, UsageError
 from ..preparing import Asked, Options
 from ..types import Image, Request, message
-from ..views.bundle import answer_bundle, error_html
 from ..views.footer import plain
 from ..views.html import BORDER, MUTED, SHADE
 from . import base, choosing
-from .answering import whole_of
+from .answering import still, whole_of
 from .asking import Asking, names, weigh
 from .source import cell_of
 
@@ -237,7 +236,7 @@ class Talk(Asking):
         html, text, runs = "", "", []
         for turn in turns:
             html += said_html(turn)
-            data, _ = answer_bundle(turn.response, format=_format(turn))
+            data, _ = still(turn.response, _format(turn))
             html += data["text/html"]
             text += f"you: {plain(turn.prompt)}\n\n{data['text/plain']}\n\n"
             runs.append(turn.response.run)
@@ -245,8 +244,7 @@ class Talk(Asking):
         if p is not None and p.asked.response is not None:  # stopped or failed: what came is kept
             r = p.asked.response
             html += said_html(Turn(p.prompt, p.attach, r))
-            failure = error_html(r.error, len(r.text)) if r.error else ""
-            html += answer_bundle(r, format=looks(p.asked), failure=failure)[0]["text/html"]
+            html += still(r, looks(p.asked))[0]["text/html"]
         if not html:
             html = f'<p style="color:{MUTED}">A conversation; nothing has been said yet.</p>\n'
         return {"text/html": html, "text/plain": text.strip() or "A conversation"}, {"fmnb": {"widget": "Talk", "runs": runs}}

@@ -5,8 +5,9 @@ import pytest
 from fmnb import performing
 from fmnb.events import Finished, Stamper, Started, TextDelta
 from fmnb.preparing import Options, prepare
+from fmnb.types import Response
 from fmnb.views.html import render
-from fmnb.widgets.answering import Answer, whole_of
+from fmnb.widgets.answering import Answer, still, whole_of
 
 from ..views.hostile import HOSTILE
 
@@ -83,3 +84,12 @@ def test_a_failure_is_said_with_what_came_before_it():
     performing.perform([asked], [Answer(asked.call.run, said.append)])
     assert said[-1]["state"] == "failed" and "ended the connection" in said[-1]["end"] and "one" in together(said)
     assert whole_of(asked.response)["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("finish", "error", "words"),
+    [("cancelled", None, "stopped; 5 characters kept"), ("error", {"what": "It broke"}, "It broke"), ("stop", None, "echo:")],
+)
+def test_what_stands_without_a_kernel_says_why_it_is_not_whole(finish, error, words):
+    html = still(Response("hello", model="echo:", finish=finish, error=error))[0]["text/html"]
+    assert "hello" in html and words in html and ("stopped" in html) is (finish == "cancelled")
