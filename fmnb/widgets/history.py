@@ -199,7 +199,7 @@ def _message_html(m: Message) -> str:
 
 
 def _told(r: Mapping[str, Any]) -> dict[str, Any]:
-    state = "failed" if r["finish"] == "error" else r["finish"] if r["finish"] not in ("stop", "") else ""
+    state = _STATES.get(r["finish"], r["finish"])
     answers = f"{r['answers']} answers" if r["kind"] == "compare" else ""
     price = "" if r["cost"] is None else money(r["cost"]) if r["cost"] else "free"
     return {
@@ -215,6 +215,9 @@ def _told(r: Mapping[str, Any]) -> dict[str, Any]:
             filter(None, (seconds(r["seconds"]), price if r["source"] == "live" or not price else f"{price}, {r['source']}"))
         ),
     }
+
+
+_STATES = {"stop": "", "": "", "error": "✗ failed", "cancelled": "■ stopped", "length": "cut at the token limit"}
 
 
 def _number(name: str, given: Any) -> float | None:

@@ -29,7 +29,7 @@ def test_the_newest_come_first_and_a_comparison_is_one_entry(asked):
     page = Page(History())
     found = rows(page)
     assert [r["kind"] for r in found] == ["compare", "call", "call", "call"] and page.widget.total == 4
-    assert found[0]["text"] == "2 answers" and found[1]["state"] == "failed" and "ended the connection" in found[1]["text"]
+    assert found[0]["text"] == "2 answers" and found[1]["state"] == "✗ failed" and "ended the connection" in found[1]["text"]
 
 
 def test_words_find_answers_within_comparisons_too(asked):
