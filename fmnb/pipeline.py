@@ -543,40 +543,74 @@ async def rows(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
     """Events of many calls to one backend that answers them together, each with the call's number; -1 is the whole.
 
     Stamped, from Started to an end for each. The iterator's end leaves no call without one.
+    What a tape holds is replayed from it, and the rest is recorded.
     """
+    left: dict[int, _Row] = {}
+    for n, c in enumerate(calls):
+        row = _Row(c)
+        meta = {"asked": c.target.asked, **c.meta}
+        yield n, row.stamp(Started(kind="row", model=c.request.model, where=c.target.where, parent=c.parent, request=c.request, meta=meta))
+        entry = c.tape.get(c.request.key()) if c.tape is not None else None
+        if entry is None:
+            left[n] = row
+        for _, event in entry.replay() if entry is not None else ():
+            yield n, row.stamp(_from(event, "replayed"))
+    if not left:
+        return
     backend = for_rows(calls[0].target.open())
     assert isinstance(backend, RowBatcher)
-    stamps = {n: Stamper(c.run) for n, c in enumerate(calls)}
-    texts: dict[int, list[str]] = {n: [] for n in stamps}
-    for n, c in enumerate(calls):
-        meta = {"asked": c.target.asked, **c.meta}
-        yield (
-            n,
-            stamps[n](Started(kind="row", model=c.request.model, where=c.target.where, parent=c.parent, request=c.request, meta=meta)),
-        )
-    stream = backend.stream_rows([(n, c.request) for n, c in enumerate(calls)], calls[0].neutral)
+    stream = backend.stream_rows([(n, row.call.request) for n, row in left.items()], calls[0].neutral)
+    why: FmnbError = CallError("The engine ended without an answer")
     try:
         async for n, event in stream:
             if n < 0:
                 yield n, event
                 continue
-            if isinstance(event, TextDelta):
-                texts[n].append(event.text)
-            elif isinstance(event, Restarted):
-                texts[n].clear()
-            elif isinstance(event, Finished) and calls[n].spec is not None:
-                event = _structured(event, "".join(texts[n]), calls[n].spec)
-            yield n, stamps[n](event)
+            yield n, left[n].take(event)
             if isinstance(event, ENDS):
-                del stamps[n], texts[n]
+                left.pop(n).record()
     except FmnbError as e:
-        for n, stamp in stamps.items():
-            yield n, stamp(Failed(error=e.to_dict()))
-        stamps.clear()
+        why = e
     finally:
         await aclose(stream)
-    for n, stamp in stamps.items():
-        yield n, stamp(Failed(error={"kind": "CallError", "what": "The engine ended without an answer"}))
+    for n, row in left.items():
+        yield n, row.stamp(Failed(error=why.to_dict()))
+
+
+class _Row:
+    """One of many calls that are answered together."""
+
+    def __init__(self, call: Call):
+        self.call = call
+        self.stamp = Stamper(call.run)
+        self.text: list[str] = []
+        self.events: list[Event] = []
+
+    def take(self, event: Event) -> Event:
+        """The event stamped; an answer's end holds its data, where it fits its schema."""
+        if isinstance(event, TextDelta):
+            self.text.append(event.text)
+        elif isinstance(event, Restarted):
+            self.text.clear()
+        elif isinstance(event, Finished) and self.call.spec is not None:
+            event = _structured(event, "".join(self.text), self.call.spec)
+        event = self.stamp(event)
+        self.events.append(event)
+        return event
+
+    def record(self) -> None:
+        """Onto the tape, if there is one; the answer stands without it, too."""
+        if self.call.tape is not None and isinstance(self.events[-1], Finished):
+            record(self.call, self.events)
+
+
+def record(call: Call, events: Sequence[Event]) -> None:
+    """Put an answer that came some other way than `whole` onto its call's tape."""
+    if call.tape is not None:
+        try:
+            call.tape.record(call.request, call.request.key(), call.cell, list(events))
+        except StoreError:
+            pass  # said by the next call that goes over the tape
 
 
 async def submit(call: Call, requests: Sequence[tuple[str, Request]], mark: str) -> str:

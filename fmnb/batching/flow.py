@@ -113,7 +113,7 @@ class Flow:
         feed.open -= 1
         feed.waiting.extendleft(first)
         call = first[0].call
-        backend = None if call.tape is not None or call.tape_only else _opened(call)
+        backend = None if call.tape_only else _opened(call)
         if isinstance(backend, RowBatcher):
             await self._together(feed, backend, wake)
             return

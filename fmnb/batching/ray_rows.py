@@ -22,11 +22,11 @@ from typing import Any
 from .._loop import drain
 from .._require import require
 from ..errors import Interrupted, UsageError
-from ..events import Cancelled
+from ..events import Cancelled, Finished
 from ..guard import pace
 from ..guard.purse import Purse
 from ..performing import patient
-from ..pipeline import Call, Caps
+from ..pipeline import Call, Caps, record
 from ..preparing import Options, prepare
 from ..prompts import Rendered
 from ..providers.client import find_key
@@ -60,12 +60,14 @@ class OnRay:
 
     def go(self: Any) -> Any:
         """Run to the end."""
-        ray = start(self.address)
+        ray = None if any(b.call.tape_only for b in self.rows.bases) else start(self.address)
         self.start()
         source = self.source()
         try:
             for window in _windows(source):
-                self._perform(ray, window)
+                self._replay([i for i in window if _taped(i.call)])
+                if there := [i for i in window if not _taped(i.call)]:
+                    self._perform(ray or start(self.address), there)
                 if self.fatal is not None:
                     break
         except KeyboardInterrupt:
@@ -73,6 +75,16 @@ class OnRay:
                 self.emit(Cancelled())
             raise Interrupted(None, self.stamp.run, kept=self.kept_words()) from None
         return self.end()
+
+    def _replay(self: Any, items: list[Item]) -> None:
+        """What a tape holds is given from it, here."""
+        feeds = [Feed(None) for _ in self.models]
+        for m, feed in enumerate(feeds):
+            feed.put([i for i in items if i.model == m], closed=True)
+        flow = Flow(feeds, Caps())
+        for _ in drain(flow.run()):
+            for m, n in self.take(flow).items():
+                feeds[m].put((), settled=n)
 
     def _perform(self: Any, ray: Any, items: list[Item]) -> None:
         import pyarrow
@@ -99,6 +111,9 @@ class OnRay:
         )
         for block in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             ended = [(items[n], events) for n, events in map(pickle.loads, block.column("ended").to_pylist())]
+            for item, events in ended:
+                if isinstance(events[-1], Finished):
+                    record(item.call, events[1:])
             self.settle(ended)
             self.say()
             if self.fatal is not None:
@@ -161,6 +176,10 @@ class Worker:
                 done, since = [], time.monotonic()
         if done:
             yield pyarrow.table({"ended": pyarrow.array(done, pyarrow.large_binary())})
+
+
+def _taped(call: Call) -> bool:
+    return call.tape_only or (call.tape is not None and call.tape.get(call.request.key()) is not None)
 
 
 def start(address: str = "") -> Any:

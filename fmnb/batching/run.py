@@ -223,7 +223,7 @@ class Job:
             more = self._fill(source, {})
             items = drain(flow.run(), self._idle)
             for _ in items:
-                settled = self._take(flow)
+                settled = self.take(flow)
                 if self.fatal is not None:
                     break
                 if more:
@@ -236,7 +236,7 @@ class Job:
             with patient():
                 if items is not None:
                     items.close()  # type: ignore[attr-defined]
-                self._take(flow)
+                self.take(flow)
                 self.emit(Cancelled())
             raise Interrupted(None, self.stamp.run, kept=self.kept_words()) from None
         except BaseException as e:
@@ -244,7 +244,7 @@ class Job:
         finally:
             if items is not None:
                 items.close()  # type: ignore[attr-defined]
-        self._take(flow)
+        self.take(flow)
         return self.end()
 
     def start(self) -> None:
@@ -287,7 +287,7 @@ class Job:
 
     def new(self, chunk: list[tuple[str, Place, Any]]) -> list[Item]:
         """The calls among these that nobody has made; the others are answered from the log."""
-        reuse = chunk and chunk[0][2].use_cache and chunk[0][2].tape is None
+        reuse = chunk and chunk[0][2].use_cache and not chunk[0][2].tape_only
         known: dict[str, dict[str, Any]] = {}
         if self.durable:
             known = batches.known([key for key, _, _ in chunk])
@@ -296,6 +296,8 @@ class Job:
         items, places = [], []
         for key, place, call in chunk:
             found = known.get(key) or self.kept.get(key)
+            if found is not None and call.tape is not None and call.tape.get(call.request.key()) is None:
+                found = None  # it is to be on the tape, too
             ours = found is not None and found.get("parent") == self.stamp.run
             if found is not None and (ours or (reuse and self._good(found))):
                 self.answered(place, found, reused=not ours, first=False)
@@ -337,7 +339,7 @@ class Job:
 
     # ── what has come
 
-    def _take(self, flow: Flow) -> dict[int, int]:
+    def take(self, flow: Flow) -> dict[int, int]:
         """Write down what has ended, then show it. How many of each model."""
         while flow.told:
             self._show([flow.told.popleft()])

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import IO, Any
 
+from .. import __version__
+from .._markdown import neutral_markdown
 from ..events import Cancelled, Event, Failed, Finished, Fold, Notice, Progress, Started, Waiting
 from . import in_notebook
 from .bundle import Bundle, error_html, error_text, progress_html, waiting_html
@@ -123,7 +125,9 @@ class BatchView:
         if rows:
             rows = f'<details style="{_UI}"><summary style="cursor:pointer;color:{MUTED}">the first {len(self.rows)} answers</summary>{rows}</details>'
         text = "\n".join([*lines, *([error_text(event.error)] if isinstance(event, Failed) else [])])
-        self._put({"text/html": head + failure + rows + "\n", "text/plain": plain(text)}, {"fmnb": {"run": self.run}})
+        said_plain = plain(text)
+        data = {"text/html": head + failure + rows + "\n", "text/markdown": neutral_markdown(said_plain), "text/plain": said_plain}
+        self._put(data, {"fmnb": {"run": self.run, "kind": "batch", "version": __version__}})
 
     def _put(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         self._show((data, metadata or {}), f"fmnb-{self.run or id(self)}-batch", self._shown)
