@@ -72,7 +72,7 @@ def bounded(mean: float, standard_error: float, n: int, units: int, confidence: 
     scores are alike each unit counts as one row. Raises ValueError for a mean outside 0 to 1.
 
     >>> i = bounded(0.6, 0.07, 100, 25); round(i.low, 3), round(i.high, 3)
-    (0.445, 0.738)
+    (0.448, 0.735)
     """
     if not 0 <= mean <= 1 or n < 1 or units < 2:
         raise ValueError(f"a mean of {mean} in {n} rows of {units} units")
