@@ -50,7 +50,10 @@ def gsm8k(path: str | Path) -> Dataset:
 
 
 def gsm8k_solutions(path: str | Path) -> Evaluation:
-    """The released solutions of four systems with their grades (`example_model_solutions.jsonl`), as an evaluation of 5,276 answers."""
+    """The released solutions of four systems with their grades (`example_model_solutions.jsonl`), as an evaluation of 5,276 answers.
+
+    One grade is not what the set's own scorer gives: 2000 where 2,000 was asked for was graded wrong.
+    """
     rows = read(Path(path).expanduser())
     names = [k for k, v in rows[0].items() if isinstance(v, dict) and "is_correct" in v]
     table = [

@@ -17,7 +17,7 @@ from ..errors import UsageError
 from ..events import Sink
 from ..rows import Rows
 from ..stats.resampling import SEED
-from . import saving
+from . import duplicates, saving
 from .analysis import Analysis, analyse
 from .comparing import RunComparison, compare_runs
 from .dataset import Dataset
@@ -90,7 +90,11 @@ class Evaluation:
             if not len(m.rows):
                 causes = ", ".join(f"{n:,} × {c}" for c, n in m.dropped.items())
                 raise UsageError("No row could be scored", seen=causes, todo="Name the column of good answers: target='...'.")
-            notes = (str(self.conduct[name]) + ".",) if name in self.conduct else ()
+            notes: tuple[str, ...] = (str(self.conduct[name]) + ".",) if name in self.conduct else ()
+            repeats = len(duplicates.exact(self.dataset.samples)) if name == next(iter(self.scores)) else 0
+            if repeats:
+                said = "1 row repeats another" if repeats == 1 else f"{repeats:,} rows repeat others"
+                notes += (f"{said} and should count once: `dataset.dedupe()` before evaluating.",)
             found = analyse(m, [s.group for s in self.dataset], by=self.dataset.by or "group", seed=self.seed)
             self._analyses[name] = replace(found, notes=notes)
         return self._analyses[name]

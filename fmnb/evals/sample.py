@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_HALF = re.compile("[\ud800-\udfff]")
 SPLITS = ("train", "dev", "heldout")
 
 
@@ -75,12 +77,14 @@ def content_id(values: Mapping[str, Any], target: Any = None) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value with a JSON form: numpy's numbers, dates and missing values as JSON knows them.
+    """A value with a JSON form: numpy's numbers, dates and missing values as JSON knows them; half a surrogate pair has none and becomes U+FFFD.
 
     >>> plain({"a": (1, float("nan"))})
     {'a': [1, None]}
     """
-    if value is None or isinstance(value, (str, bool, int)):
+    if isinstance(value, str):
+        return value if value.isascii() else _HALF.sub("\ufffd", value)
+    if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None

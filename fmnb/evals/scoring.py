@@ -16,7 +16,7 @@ from . import judge as judging
 from .dataset import Dataset
 from .judge import Conduct, Judge
 from .matrix import NO_TARGET
-from .sample import Sample
+from .sample import Sample, plain
 from .scorers.base import Case, Score, Scorer, judged, scorer
 
 
@@ -108,9 +108,9 @@ def _score_by(s: Scorer | Judge, given: Answers, out: Scores, stamp: Stamper, wr
             row=a.row,
             model=a.model,
             sample=a.sample,
-            read=one.read,
-            why=one.why,
-            error=one.error,
+            read=plain(one.read),
+            why=plain(one.why),
+            error=plain(one.error),
             confidence=one.confidence,
         )
         for write in writers:

@@ -40,7 +40,7 @@ def pair_sentence(a: Analysis, p: Pair) -> str:
         if low is None or high is None:
             return f"{better} beats {worse} by {size} ({where}, {_p(p)}); how much is uncertain: {_why(a, gap.why)}."
         return f"{better} beats {worse} by {size} (95% {_number(low, a.points)} to {_number(high, a.points)}, {where})."
-    if gap.value == 0 and (p.test.only_a, p.test.only_b) == (0, 0):
+    if gap.value == 0 and gap.standard_error in (0, None):
         return f"{p.a} and {p.b} are tied: they scored the same on every row ({where})."
     lead = f"{better} and {worse} are tied: " if gap.value else f"{p.a} and {p.b} are tied: "
     few = _too_few(a, p)
@@ -71,11 +71,13 @@ def caveats(a: Analysis) -> list[str]:
     out = []
     m = a.matrix
     if m.dropped:
-        out.append(f"{sum(m.dropped.values()):,} rows are left out for every model: {_causes(m.dropped)}.")
+        n = m.dropped.total()
+        out.append(f"{n:,} row{' is' if n == 1 else 's are'} left out for every model: {_causes(m.dropped)}.")
     for name in m.models:
         if m.failed[name]:
-            n = sum(m.failed[name].values())
-            out.append(f"{n:,} of {len(m.rows) * m.samples:,} answers of {name} failed and count as 0: {_causes(m.failed[name])}.")
+            n = m.failed[name].total()
+            counted = "failed and counts" if n == 1 else "failed and count"
+            out.append(f"{n:,} of {len(m.rows) * m.samples:,} answers of {name} {counted} as 0: {_causes(m.failed[name])}.")
     effects = [e for p in a.pairs if (e := p.test.gap.design_effect)] or [e for lv in a.levels.values() if (e := lv.estimate.design_effect)]
     if effects and max(effects) >= 1.5:
         out.append(f"Rows of one {a.by} are alike: they are worth {max(effects):.1f} times fewer than as many rows of their own.")
@@ -84,7 +86,7 @@ def caveats(a: Analysis) -> list[str]:
 
 def _where(a: Analysis, pairs: bool = True) -> str:
     parts = ["paired"] if pairs else []
-    parts.append(f"{len(a.matrix.rows):,} rows")
+    parts.append(f"{len(a.matrix.rows):,} row{'s' if len(a.matrix.rows) != 1 else ''}")
     if a.matrix.samples > 1:
         parts.append(f"{a.matrix.samples} samples each")
     if a.cluster_count is not None:

@@ -87,7 +87,7 @@ def test_a_scorer_that_raises_is_counted_and_the_others_go_on():
 
     e = evaluate("Add {{ q }}", ROWS[:10], [right], [fussy, "exact"])
     assert e.matrix("fussy").values.sum() == 9 and e.matrix("exact").values.sum() == 10
-    assert any("1 of 10 answers of right failed and count as 0: 1 × RuntimeError: not this one" in s for s in e.sentences)
+    assert any("1 of 10 answers of right failed and counts as 0: 1 × RuntimeError: not this one" in s for s in e.sentences)
 
 
 def test_no_target_at_all_is_refused_before_a_model_is_called():
@@ -229,6 +229,12 @@ def test_the_same_call_again_pays_nothing():
     e = evaluate("Add {{ q }}", ROWS[:6], ["echo:"])
     again = evaluate("Add {{ q }}", ROWS[:6], ["echo:"])
     assert before == 6 and {a.source for a in again.answers} == {"cached"} and again.scores == e.scores
+
+
+def test_rows_that_repeat_are_said_and_half_characters_do_no_harm(recwarn):
+    e = evaluate("{{ q }}", [*ROWS[:6], *ROWS[:1], {"q": "\ud800 half", "target": "\ufffd half"}], ["echo:"], "contains")
+    assert any("1 row repeats another and should count once" in s for s in e.sentences)
+    assert e.scores["contains"][-1].value == 1 and reopen(e.run).sentences == e.sentences and not recwarn.list
 
 
 def test_stopped_while_scoring_the_answers_are_kept():
