@@ -38,10 +38,13 @@ export async function insertCell(panel: NotebookPanel, source: string, run = fal
     return;
   }
   notebook.mode = 'edit';
-  await notebook.activeCell?.ready;
-  const editor = notebook.activeCell?.editor;
-  editor?.setCursorPosition(editor.getPositionAt(source.length) ?? { line: 0, column: 0 });
-  notebook.activeCell?.editor?.focus();
+  const cell = notebook.activeCell; // another one may be active when this one is ready
+  await cell?.ready;
+  const editor = cell?.editor;
+  if (editor && notebook.activeCell === cell) {
+    editor.setCursorPosition(editor.getPositionAt(source.length) ?? { line: 0, column: 0 });
+    editor.focus();
+  }
 }
 
 /** The notebook in front, and a word when it, its choice, its name or its active cell changes. */
