@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 
@@ -68,6 +69,19 @@ def test_scores_of_hand_made_answers(name, text, target, expected):
 )
 def test_choices_by_letter_number_or_words(text, target, expected):
     assert value("choice", text, target, choices=["red", "blue", "green"]) == expected
+
+
+def test_a_structured_answer_of_one_field_is_that_field():
+    for name, data, target in (
+        ("exact", {"label": "money"}, "money"),
+        ("numeric", {"n": 4}, "4"),
+        ("choice:yes|no", {"a": "no"}, "no"),
+        ("f1", {"t": "a b"}, "a b"),
+    ):
+        assert judged(scorer(name), Case(json.dumps(data), target, data=data)).value == 1
+    two = {"label": "money", "why": "it says so"}
+    assert judged(scorer("exact"), Case(json.dumps(two), "money", data=two)).value == 0
+    assert judged(scorer("json"), Case(json.dumps(two), {"label": "money"}, data=two)).value == 1
 
 
 def test_choices_given_with_the_scorer():

@@ -118,6 +118,20 @@ def judged(by: Scorer, case: Case) -> Score:
     return score
 
 
+def said(case: Case) -> str:
+    """The answer as words: of a structured answer with one field, that field; else its text.
+
+    >>> said(Case('{"label": "money"}', data={"label": "money"}))
+    'money'
+    """
+    data = case.data
+    if data is not None and not isinstance(data, (dict, list, str, int, float, bool)) and hasattr(data, "__dict__"):
+        data = vars(data)
+    if isinstance(data, dict) and len(data) == 1:
+        data = next(iter(data.values()))
+    return case.text if data is None or isinstance(data, (dict, list)) else str(data)
+
+
 def targets(case: Case) -> list[str]:
     """The good answers as texts: one, or any of several."""
     several = case.target if isinstance(case.target, (list, tuple, set)) else [case.target]

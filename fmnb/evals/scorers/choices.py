@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .base import Case, Score, Scorer, targets
+from .base import Case, Score, Scorer, said, targets
 from .wording import flat
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -26,7 +26,7 @@ def choice(given: str = "") -> Scorer:
     def score(case: Case) -> Score:
         choices = fixed if fixed is not None else case.values.get("choices")
         choices = [str(c) for c in choices] if isinstance(choices, (list, tuple)) and choices else None
-        found = read_choice(case.text if case.data is None else _said(case.data), choices)
+        found = read_choice(said(case), choices)
         goals = {_index(t, choices) for t in targets(case)}
         sure = confidence(case.logprobs, found, choices)
         if found is None:
@@ -87,9 +87,3 @@ def _index(said: str, choices: Sequence[str] | None) -> Any:
         if text.isdigit() and int(text) < len(choices):
             return int(text)
     return flat(text)
-
-
-def _said(data: Any) -> str:
-    if isinstance(data, dict) and len(data) == 1:
-        return str(next(iter(data.values())))
-    return str(data)

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ...errors import UsageError
-from .base import Case, Score, Scorer
+from .base import Case, Score, Scorer, said
 
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?:\s*/\s*\d+)?%?")
 
@@ -22,7 +22,7 @@ def numeric(tolerance: str = "") -> Scorer:
     relative = relative or not tolerance
 
     def score(case: Case) -> Score:
-        found = last_number(case.data if isinstance(case.data, (int, float)) else case.text)
+        found = last_number(said(case))
         goals = [last_number(t) for t in (case.target if isinstance(case.target, (list, tuple)) else [case.target])]
         if all(g is None for g in goals):
             return Score(None, error="the target is no number")

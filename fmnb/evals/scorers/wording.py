@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from ...errors import UsageError
-from .base import Case, Score, Scorer, targets
+from .base import Case, Score, Scorer, said, targets
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -44,7 +44,7 @@ def regex(pattern: str = "") -> Scorer:
 
     def score(case: Case) -> Score:
         patterns = [fixed] if fixed else [re.compile(t, re.IGNORECASE) for t in targets(case)]
-        found = next((m for p in patterns if (m := p.search(case.text))), None)
+        found = next((m for p in patterns if (m := p.search(said(case)))), None)
         return Score(float(found is not None), found.group(0) if found else "")
 
     return Scorer("regex", score, needs_target=fixed is None, about="a pattern is found in the answer")
@@ -54,7 +54,7 @@ def f1(_: str = "") -> Scorer:
     """Words shared with the target: the harmonic mean of precision and recall, as SQuAD computes it; the best of several targets."""
 
     def score(case: Case) -> Score:
-        return Score(max(token_f1(case.text, t) for t in targets(case)))
+        return Score(max(token_f1(said(case), t) for t in targets(case)))
 
     return Scorer("f1", score, about="words shared with the target")
 
@@ -87,7 +87,7 @@ def _cased(text: str) -> str:
 
 def _any(name: str, same: Callable[[str, str], bool]) -> Scorer:
     def score(case: Case) -> Score:
-        text = case.text if case.data is None or isinstance(case.data, (dict, list)) else str(case.data)
+        text = said(case)
         return Score(float(any(same(text, t) for t in targets(case))), text.strip()[:200])
 
     return Scorer(name, score, about={"exact": "equal", "normalised": "equal but for case and punctuation"}.get(name, name))
