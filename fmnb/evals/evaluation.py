@@ -222,9 +222,9 @@ class Evaluation:
         """The report as a widget in a notebook; its page, from `to_html`, needs none."""
         return load(WIDGETS["report"])(self)
 
-    def power(self, gap: float, scorer: str = "") -> str:
-        """How many rows would show a gap between the best two; 0.05 is 5 points."""
-        return power_sentence(self.analysis(scorer), gap)
+    def power(self, gap: float, scorer: str = "", samples: int = 0) -> str:
+        """How many rows would show a gap between the best two; 0.05 is 5 points. `samples`: with so many answers a row."""
+        return power_sentence(self.analysis(scorer), gap, samples)
 
     # ---- files
 

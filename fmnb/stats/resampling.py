@@ -6,7 +6,7 @@ numbers, so identical answers never get two different intervals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from itertools import product
 from typing import Any
 
@@ -72,33 +72,6 @@ def bootstrap_many(
     tail = 50 * (1 - confidence)
     low, high = np.percentile(np.concatenate(means), [tail, 100 - tail], axis=0)
     return [Interval(float(v), float(a), float(b), confidence) for v, a, b in zip(x.mean(axis=0), low, high, strict=True)]
-
-
-def bootstrap_statistic(
-    n: int,
-    statistic: Callable[[np.ndarray], float],
-    clusters: Sequence[Hashable] | None = None,
-    *,
-    draws: int = QUICK,
-    seed: int = SEED,
-    confidence: float = 0.95,
-) -> Interval:
-    """For what is not a mean of rows (BLEU, a ratio): `statistic(numbers of the rows drawn)` is computed anew for every draw.
-
-    >>> x = np.arange(50.0)
-    >>> bootstrap_statistic(50, lambda rows: float(np.median(x[rows]))).value
-    24.5
-    """
-    random = np.random.default_rng(seed)
-    if clusters is None:
-        found = [statistic(random.integers(0, n, n)) for _ in range(draws)]
-    else:
-        codes, count = cluster_codes(clusters, n)
-        members = [np.flatnonzero(codes == c) for c in range(count)]
-        found = [statistic(np.concatenate([members[c] for c in random.integers(0, count, count)])) for _ in range(draws)]
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(found, [tail, 100 - tail])
-    return Interval(float(statistic(np.arange(n))), float(low), float(high), confidence)
 
 
 def sign_flip(differences: Values, clusters: Sequence[Hashable] | None = None, *, draws: int = FINAL, seed: int = SEED) -> float:

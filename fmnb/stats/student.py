@@ -18,15 +18,6 @@ def z_quantile(p: float) -> float:
     return _NORMAL.inv_cdf(p)
 
 
-def z_two_sided(z: float) -> float:
-    """How likely a normal value lies as far from 0 as `z`, on either side.
-
-    >>> round(z_two_sided(1.959964), 6)
-    0.05
-    """
-    return math.erfc(abs(z) / math.sqrt(2))
-
-
 def chi2_tail(x: float) -> float:
     """P(X >= x) for a chi-square of one degree of freedom.
 
@@ -92,7 +83,7 @@ def _incomplete_beta(t2: float, df: float) -> float:
     """I_x(df/2, 1/2) at x = df / (df + t2), by the continued fraction (Numerical Recipes 6.4), on the side where it is short."""
     a, b = df / 2, 0.5
     x, y = df / (df + t2), t2 / (df + t2)
-    if t2 == 0:
+    if y == 0:
         return 1.0
     log_front = _log_gamma_ratio(a) - 0.5 * math.log(math.pi) - a * math.log1p(t2 / df) + b * math.log(y)
     front = math.exp(log_front)

@@ -118,6 +118,10 @@ def test_samples_are_averaged_before_pairing():
     e = evaluate("Add {{ q }}", ROWS[:20], [flaky, even_only], samples=2, cache=False)
     assert set(e.matrix().of("flaky")) == {0.5} and e.matrix().within["flaky"] == pytest.approx(0.5)
     assert e.pairs[0]["test"] in ("t", "sign flips") and "2 samples each" in e.sentence
+    need = [int(re.search(r"about ([\d,]+) rows", e.power(0.05, samples=k)).group(1).replace(",", "")) for k in (1, 2, 20)]
+    assert need[0] > need[1] > need[2], "more answers to a row shrink what differs within it"
+    with pytest.raises(UsageError, match="One answer a row"):
+        evaluate("Add {{ q }}", ROWS[:20], [right, even_only]).power(0.05, samples=3)
 
 
 def test_rows_of_one_user_are_a_cluster_and_the_sentence_says_so():
