@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -13,6 +14,7 @@ from .html import MUTED
 
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 _MOST = 4_000  # words of both together; longer texts are compared line by line, so that nobody waits
+_MUCH = 100_000  # pairs of equal pieces; a model that repeats itself makes millions, and the search takes all of them up for each match
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,39 @@ def _pieces(text: str) -> list[str]:
 
 
 def _merged(a: list[str], b: list[str]) -> Iterator[Change]:
-    for tag, i, j, k, m in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+    start = _alike(a, b)
+    end = _alike(a[start:][::-1], b[start:][::-1])
+    yield from _same(a[:start])
+    old, new = a[start : len(a) - end], b[start : len(b) - end]
+    for tag, i, j, k, m in _search(old, new):
         if tag == "equal":
-            yield Change("same", "".join(a[i:j]))
+            yield from _same(old[i:j])
             continue
         if j > i:
-            yield Change("removed", "".join(a[i:j]))
+            yield Change("removed", "".join(old[i:j]))
         if m > k:
-            yield Change("added", "".join(b[k:m]))
+            yield Change("added", "".join(new[k:m]))
+    yield from _same(a[len(a) - end :])
+
+
+def _alike(a: list[str], b: list[str]) -> int:
+    """How many pieces both begin with."""
+    return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def _same(pieces: list[str]) -> Iterator[Change]:
+    if pieces:
+        yield Change("same", "".join(pieces))
+
+
+def _search(a: list[str], b: list[str]) -> list[tuple[str, int, int, int, int]]:
+    """How `a` becomes `b`; where nearly all pieces are alike, without taking them for marks, and in the end as one change."""
+    mine, theirs = Counter(a), Counter(b)
+    rare = len(b) // 100 + 1 if len(b) >= 200 else len(b)  # difflib's own idea of what is too frequent to tell anything
+    for often in (len(b), rare):
+        if sum(mine[piece] * n for piece, n in theirs.items() if n <= often) <= _MUCH:
+            return SequenceMatcher(None, a, b, autojunk=often < len(b)).get_opcodes()
+    return [("replace", 0, len(a), 0, len(b))]
 
 
 def diff_html(base: str, other: str) -> str:

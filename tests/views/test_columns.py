@@ -114,3 +114,12 @@ def test_changes_are_marked_by_more_than_colour_and_counted():
 def test_very_long_texts_are_compared_by_lines_and_soon():
     a = "\n".join(f"line {n} " + "word " * 20 for n in range(2_000))
     assert "removed" in diff_html(a, a.replace("line 7 ", "line seven "))
+
+
+def test_texts_that_repeat_themselves_are_one_change_and_not_a_search_of_minutes():
+    for a, b in (("a b " * 1000, "a c " * 999 + "z"), ("a\n" * 5000, "a\nb\n" * 1500), ("a b " * 1500, "a c " * 90)):
+        found = changes(a, b)
+        assert len(found) <= 5
+        assert "".join(c.text for c in found if c.kind != "added") == a
+        assert "".join(c.text for c in found if c.kind != "removed") == b
+    assert [c.kind for c in changes("the " * 1900, "the " * 1900 + "end")] == ["same", "added"]
