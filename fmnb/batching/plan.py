@@ -97,7 +97,7 @@ def estimate(rows: Rows, table: Table, *, rpm: float | None = None, tpm: float |
         counted, sure, card = _counted(base, [call.request for call in some])
         tokens += counted
         exact = exact and sure
-        if card is not None and card.local:
+        if base.call.target.local if card is None else card.local:
             continue
         if card is None or card.price_in is None or card.price_out is None:
             unpriced.append(base.call.target.asked)

@@ -15,6 +15,7 @@ import os
 import pickle
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -83,8 +84,7 @@ class OnRay:
             feed.put([i for i in items if i.model == m], closed=True)
         flow = Flow(feeds, Caps())
         for _ in drain(flow.run()):
-            for m, n in self.take(flow).items():
-                feeds[m].put((), settled=n)
+            self.take(flow, feeds)
 
     def _perform(self: Any, ray: Any, items: list[Item]) -> None:
         import pyarrow
@@ -189,8 +189,10 @@ def start(address: str = "") -> Any:
     if not ray.is_initialized():
         where = {"address": address} if address else {"address": "auto"} if os.environ.get("RAY_ADDRESS") else {}
         here = {} if where else {"num_cpus": max(2, os.cpu_count() or 2), "include_dashboard": False}
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its own news would stand below the cell
         try:
-            ray.init(**where, **here, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
+            with _unheard():
+                ray.init(**where, **here, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
         except (ConnectionError, RuntimeError, ValueError) as e:
             raise UsageError(
                 "Ray does not answer", seen=f"{address}: {str(e)[:200]}", todo="Check the address, or say --on ray alone."
@@ -201,6 +203,19 @@ def start(address: str = "") -> Any:
     for name in ("ray.data", "ray"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return ray
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """What Ray's own core says at its start goes nowhere: what goes wrong is raised."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def address_of(on: str) -> str:

@@ -37,7 +37,7 @@ from .summary import Summary, Tally
 from .tables import Table, table_of
 
 PREVIEW = 8  # rows whose events the views see
-_CHUNK = 200  # rows looked up in the log together
+_CHUNK = 50  # rows looked up in the log together
 _AHEAD = 256  # calls that wait in a feed
 _BACKLOG = 5_000  # calls of a slow model that wait while a fast one goes on
 _OFTEN = 0.1  # seconds between two words on how far it is
@@ -220,17 +220,13 @@ class Job:
         try:
             if self.durable:
                 write_again()
-            more = self._fill(source, {})
+            more = self._fill(source)
             items = drain(flow.run(), self._idle)
             for _ in items:
-                settled = self.take(flow)
+                self.take(flow, self.feeds)
                 if self.fatal is not None:
                     break
-                if more:
-                    more = self._fill(source, settled)
-                else:
-                    for m, n in settled.items():
-                        self.feeds[m].put((), settled=n)
+                more = more and self._fill(source)
                 self.say()
         except (KeyboardInterrupt, CancelledError):
             with patient():
@@ -316,7 +312,7 @@ class Job:
         error = found["error"]
         return error is None or (error.get("kind") in FOR_GOOD and not self.limits.retry_errors)
 
-    def _fill(self, source: Iterator[list[Item]], settled: dict[int, int]) -> bool:
+    def _fill(self, source: Iterator[list[Item]]) -> bool:
         """Give the feeds more to do; False when there is nothing more."""
         fresh: list[list[Item]] = [[] for _ in self.feeds]
         more = True
@@ -327,8 +323,8 @@ class Job:
                 fresh[item.model].append(item)
             self.say()
         for m, feed in enumerate(self.feeds):
-            if fresh[m] or not more or settled.get(m):
-                feed.put(fresh[m], closed=not more, settled=settled.get(m, 0))
+            if fresh[m] or not more:
+                feed.put(fresh[m], closed=not more)
         return more
 
     def hungry(self, fresh: list[list[Item]]) -> bool:
@@ -339,17 +335,18 @@ class Job:
 
     # ── what has come
 
-    def take(self, flow: Flow) -> dict[int, int]:
-        """Write down what has ended, then show it. How many of each model."""
+    def take(self, flow: Flow, feeds: Sequence[Feed] = ()) -> None:
+        """Write down what has ended, give its places in the feeds to the next, then count and show it."""
         while flow.told:
             self._show([flow.told.popleft()])
         ended: list[tuple[Item, list[Event]]] = []
         while flow.ended:
             ended.append(flow.ended.popleft())
-        return self.settle(ended) if ended else {}
+        if ended:
+            self.settle(ended, feeds)
 
-    def settle(self, ended: Sequence[tuple[Item, list[Event]]]) -> dict[int, int]:
-        """Write finished calls down, then count and show them. How many of each model."""
+    def settle(self, ended: Sequence[tuple[Item, list[Event]]], feeds: Sequence[Feed] = ()) -> None:
+        """Write finished calls down, then count and show them."""
         runs, places = [], []
         settled: dict[int, int] = {}
         for item, events in ended:
@@ -359,6 +356,8 @@ class Job:
             if not self._is_for_all(item, columns["error"]):
                 places += [(place, columns["run"]) for place in item.places]
         self._write(runs, places)
+        for m, n in settled.items() if feeds and self.fatal is None else ():
+            feeds[m].put((), settled=n)  # at once: their places are waited for
         for (item, events), (columns, _) in zip(ended, runs, strict=True):
             self.pending.pop(item.key, None)
             if not self.durable:
@@ -373,7 +372,6 @@ class Job:
             if self.shown < PREVIEW:
                 self.shown += 1
                 self._show(events)
-        return settled
 
     def _write(self, runs: list[Any], places: list[tuple[Place, str]]) -> None:
         if not self.durable:
