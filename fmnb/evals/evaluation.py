@@ -55,6 +55,7 @@ class Evaluation:
     conduct: Mapping[str, Any] = field(default_factory=dict)  # of a judge, by scorer: how it behaved
     missing: str = "failure"
     seed: int = SEED
+    ways: tuple[str, ...] = ("",)  # titles of the prompts, where there were several
     again: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # scorers and options of this kernel's call
 
     @classmethod
@@ -73,6 +74,7 @@ class Evaluation:
             found.corpus,
             found.conduct,
             given.missing,
+            ways=given.ways,
             again=again or {},
         )
 
@@ -192,7 +194,8 @@ class Evaluation:
 
     def score_again(self, score: Any, *, sinks: Sequence[Sink] = ()) -> Evaluation:
         """The same answers by other scorers; no model is called but a judge. A run of its own."""
-        given = Answers(self.prompt, self.dataset, self.names, self.samples, self.answers, self.batch, {}, self.missing)
+        values = self.again.get("options", {}).get("values", {})
+        given = Answers(self.prompt, self.dataset, self.names, self.samples, self.answers, self.batch, values, self.missing, self.ways)
         scorers = scorers_of(score)
         again = {**self.again, "scorers": {s.name: s for s in scorers}}
         return replace(self.of(given, score_all(given, scorers, sinks), again), seed=self.seed)

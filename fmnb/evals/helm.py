@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..batching.answers import Answer
+from ..errors import UsageError
 from ..events import Sink
 from ..rows import Rows
 from ..stats.calibration import calibration
@@ -48,11 +49,13 @@ def measured(
     """
     name = next(iter(e.scores))
     by = score if score is not None else e.again.get("scorers", {}).get(name, name)
-    who = e.again.get("models", {}).get(model, model)
+    if len(e.ways) > 1 and model not in e.again.get("asked", {}):
+        raise UsageError("The prompts of this evaluation are not known here", todo="Evaluate again in this notebook, then take .groups().")
+    who, way = e.again.get("asked", {}).get(model, (model, e.prompt))
     options = {**e.again.get("options", {}), **options}
 
     def again(dataset: Any, **more: Any) -> Evaluation:
-        return evaluate(e.prompt, dataset, [who], by, samples=e.samples, missing=e.missing, sinks=sinks, **{**options, **more})
+        return evaluate(way, dataset, [who], by, samples=e.samples, missing=e.missing, sinks=sinks, **{**options, **more})
 
     rows = [
         *_accuracy(e, model, name),
@@ -81,7 +84,8 @@ def _accuracy(e: Evaluation, model: str, name: str) -> Iterator[dict[str, Any]]:
 def _calibration(e: Evaluation, model: str, name: str, again: Callable[..., Evaluation]) -> Iterator[dict[str, Any]]:
     pairs, how = _confidences(e, model, name)
     if not pairs:  # the answers came without log probabilities: ask once more, with them
-        pairs, how = _confidences(again(e.dataset, logprobs=5), model, name)
+        once_more = again(e.dataset, logprobs=5)
+        pairs, how = _confidences(once_more, once_more.names[0], name)
     if not pairs:
         yield _row("calibration", "expected error", missing="this model gives no log probabilities of its tokens")
         return
@@ -125,7 +129,7 @@ def _changed(
             yield _row(group, f"{change}: gap", missing="no row holds a word that this changes")
             continue
         m = again(made).matrix(name)
-        found = dict(zip(m.rows.tolist(), m.of(model).tolist(), strict=True))
+        found = dict(zip(m.rows.tolist(), m.of(m.models[0]).tolist(), strict=True))
         both = [i for i in touched if i in found and i in scores[""]]
         clusters = clusters_of([e.dataset.samples[i].group for i in both])
         r = paired([scores[""][i] for i in both], [found[i] for i in both], clusters)

@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..batching.run import batch
+from ..batching.answers import Answer
+from ..batching.run import Batch, batch
 from ..batching.run import reopen as reopen_batch
+from ..comparison import spread
 from ..errors import UsageError
 from ..events import Finished, Scored, Sink, Started
+from ..preparing import Options
 from ..store import log
 from . import heldout
 from . import judge as judging
@@ -32,6 +35,7 @@ def evaluate(
     models: Any = None,
     score: Any = "exact",
     *,
+    prompts: Sequence[Any] = (),
     samples: int = 1,
     target: str | None = None,
     group: str | None = None,
@@ -45,7 +49,9 @@ def evaluate(
     `over` is an `fm.Dataset`, a frame, a list of dicts or a path; `target` names its column of
     good answers, `group` the column of users or templates whose rows hang together. `score`
     is a scorer or a list of them: names (exact, contains, numeric, f1, judge, ...), functions
-    of (answer, target), or `fm.Judge(...)`. `samples` asks each row several times and averages.
+    of (answer, target), or `fm.Judge(...)`. `prompts` are several ways to ask (texts, `fm.Prompt`s,
+    names of saved ones), each put above `prompt`: they are evaluated like models.
+    `samples` asks each row several times and averages.
     `missing` says whether an answer that failed counts as 0 ("failure") or its row is left out
     for all ("drop"). Other options are those of `fm.map`: schema, temperature, budget, head, ...
 
@@ -68,18 +74,39 @@ def evaluate(
         raise UsageError("There is no row to evaluate on", todo="Give a table with rows.")
     _check_targets(dataset, scorers)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
+    ways = [(c.prompt, str(c.axis.get("prompt", ""))) for c in spread(prompt, ["any"], Options(), prompts=prompts)]
+    if len({title for _, title in ways}) < len(ways):
+        raise UsageError("Two prompts have the same name", seen=", ".join(t for _, t in ways))
     for s in scorers:
         if isinstance(s, Judge):
-            judging.require_two([str(m) for m in listed], [x.target for x in dataset])
+            judging.require_two([f"{m} {title}" for m in listed for _, title in ways], [x.target for x in dataset])
             judging.check(s, listed)
     options.setdefault("values", {})
-    made = batch(prompt, answers_of(dataset.samples), listed, samples=samples, sinks=sinks, **options)
+    made = [batch(way, answers_of(dataset.samples), listed, samples=samples, sinks=sinks, **options) for way, _ in ways]
     values = options["values"]
     held = [s for s in dataset if s.split == "heldout"]
-    heldout.hold(text for s in held for text in (s.text, question(prompt, s, values)) if text)
-    given = Answers(prompt, dataset, made.models, made.samples, made.answers, made.run, values, missing)
-    again = {"scorers": {s.name: s for s in scorers}, "options": options, "models": dict(zip(made.models, listed, strict=True))}
+    heldout.hold(text for s in held for text in (s.text, *(question(way, s, values) for way, _ in ways)) if text)
+    names, answers = beside([title for _, title in ways], made)
+    about = prompt if str(getattr(prompt, "text", prompt) or "").strip() else ways[0][0]
+    runs = ",".join(b.run for b in made)
+    given = Answers(about, dataset, names, made[0].samples, answers, runs, values, missing, tuple(title for _, title in ways))
+    asked = [(m, way) for way, _ in ways for m in listed]
+    again = {"scorers": {s.name: s for s in scorers}, "options": options, "asked": dict(zip(names, asked, strict=True))}
     return Evaluation.of(given, score_all(given, scorers, sinks), again)
+
+
+def beside(titles: Sequence[str], made: Sequence[Batch]) -> tuple[tuple[str, ...], list[Answer]]:
+    """Batches of several prompts over the same rows as one: names of model and prompt, answers in the order of row, name, sample."""
+    if len(made) == 1:
+        return made[0].models, list(made[0].answers)
+    names = tuple(f"{m}, {title}" for title, b in zip(titles, made, strict=True) for m in b.models)
+    each = [len(b.models) * b.samples for b in made]
+    return names, [
+        replace(a, model=f"{a.model}, {title}")
+        for row in range(made[0].rows)
+        for title, b, n in zip(titles, made, each, strict=True)
+        for a in b.answers[row * n : (row + 1) * n]
+    ]
 
 
 def reopen(run: str) -> Evaluation:
@@ -93,13 +120,12 @@ def reopen(run: str) -> Evaluation:
     if not isinstance(start, Started) or start.kind != "evaluate":
         raise UsageError("That run is no evaluation", seen=run, todo="`%fm log` lists runs; an evaluation's says so.")
     meta = start.meta
-    made = reopen_batch(meta["batch"])
-    names, samples = made.models, made.samples
-    places = {
-        (row, m, k): (row * len(names) + j) * samples + k for row in range(made.rows) for j, m in enumerate(names) for k in range(samples)
-    }
+    made = [reopen_batch(b) for b in meta["batch"].split(",")]
+    names, answers = beside(meta.get("ways") or [""], made)
+    samples = made[0].samples
+    places = {(a.row, a.model, a.sample): i for i, a in enumerate(answers)}
     nothing = Score(None, error="no score")
-    scores: dict[str, list[Score]] = {n: [nothing] * len(made.answers) for n in meta["scorers"]}
+    scores: dict[str, list[Score]] = {n: [nothing] * len(answers) for n in meta["scorers"]}
     for e in events:
         if isinstance(e, Scored) and e.scorer in scores:
             scores[e.scorer][places[e.row, e.model, e.sample]] = Score(e.value, e.read, e.why, e.error, e.confidence)
@@ -112,12 +138,13 @@ def reopen(run: str) -> Evaluation:
         rows,
         names,
         samples,
-        made.answers,
+        answers,
         scores,
         meta["batch"],
         extra.get("corpus") or {},
         extra.get("conduct") or {},
         missing=meta.get("missing", "failure"),
+        ways=tuple(meta.get("ways") or ("",)),
     )
 
 

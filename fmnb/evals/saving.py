@@ -27,6 +27,7 @@ def to_dict(e: Evaluation) -> dict[str, Any]:
         "fmnb": __version__,
         **{n: getattr(e, n) for n in _PLAIN},
         "models": list(e.names),
+        "ways": list(e.ways),
         "dataset": {"name": e.dataset.name, "version": e.dataset.version, "by": e.dataset.by},
         "rows": [s.to_dict() for s in e.dataset],
         "answers": [[a.text, a.run, a.seconds, a.input_tokens, a.output_tokens, a.cost, a.error, a.finish] for a in e.answers],
@@ -76,6 +77,7 @@ def _fields(d: dict[str, Any]) -> dict[str, Any]:
     return {
         **{n: d[n] for n in _PLAIN},
         "names": names,
+        "ways": tuple(d.get("ways") or ("",)),
         "dataset": Dataset(tuple(Sample.from_dict(r) for r in d["rows"]), about["name"], by=about.get("by", "")),
         "answers": answers,
         "scores": {n: [Score(v, "", why, error, sure) for v, why, error, sure in found] for n, found in d["scores"].items()},

@@ -22,7 +22,7 @@ from .scorers.base import Case, Score, Scorer, judged, scorer
 
 @dataclass(frozen=True)
 class Answers:
-    """What is scored: the answers of a batch in the order of row, model, sample, the rows they are about, and the prompt they were asked with."""
+    """What is scored: the answers of a batch (or of several, one a prompt) in the order of row, model, sample, and what they are about."""
 
     prompt: Any
     dataset: Dataset
@@ -32,6 +32,7 @@ class Answers:
     batch: str
     values: Mapping[str, Any]
     missing: str
+    ways: tuple[str, ...] = ("",)  # titles of the prompts, where there were several
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence
         "version": given.dataset.version,
         "by": given.dataset.by,
         "missing": given.missing,
+        "ways": list(given.ways),
     }
     whole = stamp(Started(kind="evaluate", model=meta["asked"], meta={**meta, "samples": [s.to_dict() for s in given.dataset]}))
     emit(whole, writers)

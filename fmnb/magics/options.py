@@ -44,7 +44,13 @@ OPTIONS = (
     Option("dtype", "", "TYPE", "number type of weights that run here: float32, bfloat16 or float16"),
     Option("samples", "", "K", "ask K times, each answer beside the others", "int"),
     Option("vary", "", "OPTION=A,B", "one answer for each value of an option or raw parameter (may be repeated)", "values"),
-    Option("prompts", "", "NAME,NAME", "one answer for each saved prompt or notebook name, put above the cell's text", "names"),
+    Option(
+        "prompts",
+        "",
+        "NAME,NAME",
+        "one answer for each saved prompt or notebook name, put above the cell's text; over rows with --score",
+        "names",
+    ),
     Option("blind", "", "", "hide which answer is whose, and shuffle them, until you have voted", "switch"),
     Option(
         "over",
@@ -88,7 +94,6 @@ NEEDS |= {"target": "score", "group": "score"}
 CLASHES = (
     ("over", "chat", "rows are asked side by side and know nothing of each other"),
     ("over", "vary", "name several models or --samples; a table has rows enough"),
-    ("over", "prompts", "try the prompts on --head 20 first, one cell each"),
     ("over", "raw", "the columns' values go in by {{ name }}"),
     ("over", "background", "a batch shows how far it is; interrupt it, and the same cell goes on later"),
     ("over", "format=code", "a table of answers is no cell"),
@@ -280,7 +285,7 @@ def help_text() -> str:
             "    prompt text with {{ python expressions }}",
             "",
             "Without a model: `%fm use`, the notebook's choice, FMNB_MODEL, fmnb.toml, the embedded model.",
-            "Several models answer one below the other, each on its own.",
+            "Several models answer side by side, each on its own.",
             "",
             "Options",
             *rows,

@@ -19,6 +19,8 @@ OPTIONS = ("head", "budget", "yes", "rpm", "tpm", "concurrency", "bulk", "retry_
 
 def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
     """Ask about every row; gives what `fm.map` gives."""
+    if line.get("prompts") and not line.get("score"):
+        raise UsageError("--over and --prompts go together with --score alone", todo="Score the answers, or try the prompts one cell each.")
     plain = Options()
     given = {n: getattr(options, n) for n in Options.__dataclass_fields__ if getattr(options, n) != getattr(plain, n)}
     given |= {n: line.get(n) for n in OPTIONS if line.get(n) is not None}
@@ -46,6 +48,8 @@ def evaluate(line: Line, prompt: Any, models: list[Any], given: dict[str, Any], 
     """Ask about every row and score the answers; gives what `fm.evaluate` gives."""
     score = [shell.user_ns[n] if n in shell.user_ns else n for n in line.get("score")]
     columns = {n: line.get(n) for n in ("target", "group") if line.get(n)}
+    if line.get("prompts"):
+        columns["prompts"] = [shell.user_ns.get(n, n) for n in line.get("prompts")]
     try:
         return load("fmnb.evals.running:evaluate")(
             prompt, data(line.get("over"), shell), models or None, score, sinks=[EachBatch(shell)], **columns, **given

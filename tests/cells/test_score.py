@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas
 
+import fmnb as fm
 from fmnb.evals.evaluation import Evaluation
 from fmnb.evals.judge import Judge
 
@@ -36,6 +37,13 @@ def test_models_functions_and_judges_of_the_notebook(cells):
     e = cells.ns["e"]
     assert e.names == ("echo:", "upper") and [s.value for s in e.scores["function"]] == [0, 1] * 4
     assert set(e.matrix("judge").values.ravel()) == {0.5} and "uncalibrated" in str(e)
+
+
+def test_prompts_are_evaluated_like_models(cells):
+    cells.ns |= {"tickets": FRAME, "plain": fm.Prompt("{{ ticket }}", name="plain"), "loud": fm.Prompt("{{ ticket.upper() }}", name="loud")}
+    e = cells("%%fm echo: --over tickets --prompts plain,loud --score exact --target label\n ")
+    assert e.names == ("echo:, plain", "echo:, loud") and e.matrix().values.mean(axis=0).tolist() == [0.5, 0]
+    assert "--score" in str(cells.fails("%%fm echo: --over tickets --prompts plain,loud\n "))
 
 
 def test_what_cannot_be_scored_is_refused_in_words(cells):

@@ -124,6 +124,20 @@ def test_samples_are_averaged_before_pairing():
         evaluate("Add {{ q }}", ROWS[:20], [right, even_only]).power(0.05, samples=3)
 
 
+def test_prompts_are_evaluated_like_models():
+    e = evaluate("{{ q }}", ROWS, [right, even_only], prompts=["Add up", "Please add"], samples=2)
+    assert e.names == ("right, Add up", "even_only, Add up", "right, Please add", "even_only, Please add")
+    assert e.matrix().values.mean(axis=0).tolist() == [1, 0.5, 1, 0.5] and len(e.pairs) == 6
+    assert [a.model for a in e.answers[:8]] == [n for n in e.names for _ in range(2)]
+    again = reopen(e.run)
+    assert again.sentences == e.sentences and again.names == e.names and again.score_again("contains").names == e.names
+    assert {r["group"] for r in e.groups("right, Please add")} >= {"accuracy", "robustness"}
+    with pytest.raises(UsageError, match="not known here"):
+        again.groups("right, Add up")
+    with pytest.raises(UsageError, match="same name"):
+        evaluate("{{ q }}", ROWS, [right], prompts=["Add up", "Add up"])
+
+
 def test_rows_of_one_user_are_a_cluster_and_the_sentence_says_so():
     rng = np.random.default_rng(1)
     rows = [{"q": i, "user": f"u{i // 10}", "a": 1, "b": int(rng.random() < [0.2, 1.0][(i // 10) % 2])} for i in range(240)]
