@@ -128,6 +128,19 @@ def stop(run: str) -> bool:
     return True
 
 
+@contextmanager
+def stoppable(run: str) -> Iterator[None]:
+    """For a task that drives a run of many calls: `stop` cancels it."""
+    task = asyncio.current_task()
+    if task is not None:
+        _running[run] = task
+    try:
+        yield
+    finally:
+        _running.pop(run, None)
+        _stopped.discard(run)
+
+
 def running() -> list[str]:
     """The runs under way here."""
     return list(_running)

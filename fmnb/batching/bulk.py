@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from .. import pipeline
+from .. import unwatched
 from .._loop import wait
 from ..errors import BudgetError, FmnbError, Interrupted, UsageError
 from ..events import Cancelled, Event, Failed, Finished, Stamper, Started, new_run
@@ -22,8 +22,10 @@ from ..store import jobs
 from ..store.jobs import OpenJob
 from ..types import Request, message
 from .flow import Item
+from .job import Job, write_again
 from .plan import Estimate
-from .run import Batch, Job, agree, write_again
+from .result import Batch
+from .run import agree
 
 _GROUP = 500  # results written down together
 
@@ -37,7 +39,7 @@ def hand_over(job: Job, expected: Estimate, yes: bool) -> Batch:
     if not job.durable:
         raise UsageError("A batch job is collected through the log, which is off", todo="`%fm log on`.")
     for base in job.rows.bases:
-        pipeline.bulk(base.call)
+        unwatched.bulk(base.call)
     job.start()
     notes: list[str] = []
     try:
@@ -62,7 +64,7 @@ def _model(job: Job, call: Call, items: list[Item], expected: Estimate, yes: boo
             known = _found(known, call)
             if not known.job:
                 continue
-        state = wait(pipeline.bulk(call).state(known.job))
+        state = wait(unwatched.bulk(call).state(known.job))
         if state.over:
             notes += wait(_collect(job, known, call, waiting, state))
             waiting = {key: i for key, i in waiting.items() if key in job.pending}
@@ -96,7 +98,7 @@ def _check(job: Job, expected: Estimate, calls: int, yes: bool) -> None:
 
 def _portions(call: Call, items: Sequence[Item]) -> list[list[Item]]:
     """As many jobs as the rows need."""
-    most, most_bytes = pipeline.bulk(call).most
+    most, most_bytes = unwatched.bulk(call).most
     out: list[list[Item]] = [[]]
     size = 0
     for item in items:
@@ -119,7 +121,7 @@ def _submit(job: Job, call: Call, items: Sequence[Item]) -> str:
     assert isinstance(start, Started)
     jobs.begin(start, session.notebook)
     try:
-        name = wait(pipeline.submit(call, [(i.key, i.call.request) for i in items], run))
+        name = wait(unwatched.submit(call, [(i.key, i.call.request) for i in items], run))
     except FmnbError as e:
         jobs.end(_second(run, Failed(error=e.to_dict())), "error")
         raise
@@ -135,7 +137,7 @@ def _second(run: str, event: Event) -> Event:
 
 def _found(known: OpenJob, call: Call) -> OpenJob:
     """A job that was handed in by a kernel which died then: looked for by its mark, and given up where it is not there."""
-    name = wait(pipeline.bulk(call).find(known.run))
+    name = wait(unwatched.bulk(call).find(known.run))
     if name:
         jobs.name(known.start, name)
         return replace(known, job=name)
@@ -147,7 +149,7 @@ async def _collect(job: Job, known: OpenJob, call: Call, waiting: dict[str, Item
     """Write the results of a job that is over down, then close its run."""
     group: list[tuple[Item, list[Event]]] = []
     got = 0
-    async for key, events in pipeline.collect(known.job, call, {k: i.call for k, i in waiting.items()}):
+    async for key, events in unwatched.collect(known.job, call, {k: i.call for k, i in waiting.items()}):
         item = waiting.get(key) or Item(key, 0, call, [])
         group.append((item, events))
         got += 1

@@ -13,13 +13,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
-from .. import pipeline
+from .. import unwatched
 from .._loop import aclose, loop
 from ..backend import Backend, RowBatcher, Unstreamed
 from ..events import ENDS, Event
 from ..guard import pace
-from ..pipeline import Call, Caps
+from ..performing import stoppable
+from ..pipeline import Call
 from ..store.batches import Place
+from ..unwatched import Caps
 
 FEW = 16  # calls at once to a backend that has no host
 
@@ -83,6 +85,7 @@ class Flow:
     caps: Caps
     ended: deque[tuple[Item, list[Event]]] = field(default_factory=deque)
     told: deque[Event] = field(default_factory=deque)  # of engines: what goes on before rows come
+    run_id: str = ""  # under which it can be stopped from elsewhere
 
     async def run(self) -> AsyncIterator[None]:
         """Makes all calls; yields whenever something has ended. Closing it stops them."""
@@ -91,16 +94,17 @@ class Flow:
         for t in tasks:
             t.add_done_callback(lambda _: wake.set())
         try:
-            while True:
-                done = all(t.done() for t in tasks)
-                if self.ended or self.told:
-                    yield
-                if done:
-                    for t in tasks:
-                        t.result()
-                    return
-                await wake.wait()
-                wake.clear()
+            with stoppable(self.run_id):
+                while True:
+                    done = all(t.done() for t in tasks)
+                    if self.ended or self.told:
+                        yield
+                    if done:
+                        for t in tasks:
+                            t.result()
+                        return
+                    await wake.wait()
+                    wake.clear()
         finally:
             for t in tasks:
                 t.cancel()
@@ -126,7 +130,7 @@ class Flow:
         under_way: set[asyncio.Task[None]] = set()
 
         async def one(item: Item) -> None:
-            self.ended.append((item, await pipeline.whole(item.call, self.caps)))
+            self.ended.append((item, await unwatched.whole(item.call, self.caps)))
             wake.set()
 
         try:
@@ -144,7 +148,7 @@ class Flow:
     async def _together(self, feed: Feed, backend: RowBatcher, wake: asyncio.Event) -> None:
         while some := await feed.take(max(2, backend.rows_at_once)):
             events: dict[int, list[Event]] = {n: [] for n in range(len(some))}
-            stream = pipeline.rows([item.call for item in some])
+            stream = unwatched.rows([item.call for item in some])
             try:
                 async for n, event in stream:
                     if n < 0:
@@ -162,6 +166,6 @@ class Flow:
 def _opened(call: Call) -> Backend | None:
     try:
         backend = call.target.open()
-        return pipeline.for_rows(backend) if call.target.local else backend
+        return unwatched.for_rows(backend) if call.target.local else backend
     except Exception:  # said by the call itself, as its own error
         return None

@@ -24,9 +24,10 @@ from ..store.batches import Place
 from .answers import added
 from .files import Files, files_of
 from .flow import Item
+from .job import FOR_GOOD, Job, Limits
 from .plan import Estimate, estimate, scaled
 from .rows import Rows, rows_of
-from .run import FOR_GOOD, Job, Limits, agree, job_of
+from .run import agree, job_of
 from .summary import Summary
 from .tables import Table
 

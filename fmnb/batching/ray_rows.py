@@ -27,15 +27,16 @@ from ..events import Cancelled, Finished
 from ..guard import pace
 from ..guard.purse import Purse
 from ..performing import patient
-from ..pipeline import Call, Caps, record
+from ..pipeline import Call
 from ..preparing import Options, prepare
 from ..prompts import Rendered
 from ..providers.client import find_key
 from ..providers.profiles import Profile
 from ..types import Text
+from ..unwatched import Caps, record
 from .flow import Feed, Flow, Item
+from .job import Job, Limits
 from .parts import PartsJob
-from .run import Job, Limits
 
 CHUNK = 200  # rows of one task
 WINDOW = 20_000  # calls handed to Ray together

@@ -7,7 +7,7 @@ from ..errors import UsageError
 from ..store import log
 from ..types import Response, Usage
 from .answers import Answer
-from .run import Batch
+from .result import Batch
 
 ROWS = 10  # a handful: so many rows are read side by side rather than as a table
 ANSWERS = 40

@@ -336,3 +336,13 @@ def test_failures_are_events_of_the_row_too(service):
     service.answer = lambda body: (400, {"error": {"message": "no"}})
     b = batch("Say {{ w }}", words(1), MODEL)
     assert isinstance(log.events_of(b.answers[0].run)[-1], Failed)
+
+
+def test_a_service_that_publishes_its_limits_is_not_asked_more(service):
+    service.per_minute, service.burst, service.latency = 6_000, 20, 0.02
+    began = time.monotonic()
+    b = batch("Say {{ w }}", words(400), MODEL)
+    took = time.monotonic() - began
+    assert b.summary.answered == 400 and took < 8  # 3.8 s at best
+    late = [t for t in service.refused if t > began + 1]
+    assert len(late) <= 20, f"{len(late)} refused after the first second"  # of 400, on a machine that may stall

@@ -1,0 +1,437 @@
+"""One batch while it runs, in the caller's thread: what is to be asked, what has come, what is said of it, and the end."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from typing import Any
+
+from .._loop import drain, loop
+from ..errors import FmnbError, Interrupted, PromptError, StoreError, UsageError, error_from_dict
+from ..events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started, emit, new_run
+from ..guard import pace
+from ..guard.purse import Purse
+from ..performing import patient, tick
+from ..session import session
+from ..store import batches, log
+from ..store.batches import Place
+from ..types import Request, message
+from ..unwatched import Caps
+from .answers import Answer, added, answer, from_before
+from .flow import Feed, Flow, Item
+from .result import Batch
+from .rows import Rows
+from .summary import Tally
+from .tables import Table
+
+PREVIEW = 8  # rows whose events the views see
+_CHUNK = 50  # rows looked up in the log together
+_AHEAD = 256  # calls that wait in a feed
+_BACKLOG = 5_000  # calls of a slow model that wait while a fast one goes on
+_OFTEN = 0.1  # seconds between two words on how far it is
+_DOWN = 8  # rows in a row that a service fails before it counts as down
+
+# Failures that would come again: the row keeps its error when the batch is run again.
+FOR_GOOD = ("BadRequestError", "ContextTooLongError", "ContentFilterError", "SchemaMismatchError", "EmptyAnswerError", "PromptError")
+# Failures that every further row would have too: the model is not asked any more.
+FOR_ALL = (
+    *("KeyMissingError", "KeyRefusedError", "UnknownModelError", "EndedServiceError", "NotPulledError", "CannotFitError", "DownloadError"),
+    *("MissingPackageError", "LockedError", "SettingsError", "BudgetError", "ReplayMissError", "TLSError", "ModelError"),
+)
+_PASSING = ("ConnectionFailedError", "ServerError", "CallTimeoutError", "RateLimitError")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a user may say about how a batch runs."""
+
+    head: int | None = None
+    budget: float | None = None
+    rpm: float | None = None
+    tpm: float | None = None
+    concurrency: int | None = None
+    retry_errors: bool = False
+    fail_fast: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least, round_ in (
+            *(("head", 1, True), ("budget", 0, False), ("rpm", 0, False), ("tpm", 0, False), ("concurrency", 1, True)),
+        ):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value and value < 1e15
+            if not number or (round_ and value != int(value)) or value < least or (least == 0 and name != "budget" and value == 0):
+                raise UsageError(f"{name} is a {'whole ' if round_ else ''}number{' from 1 on' if least else ' above 0'}", seen=repr(value))
+
+
+class Job:
+    """One batch while it runs."""
+
+    def __init__(self, rows: Rows, table: Table, limits: Limits, sinks: Sequence[Sink] = ()):
+        self.rows, self.table, self.limits = rows, table, limits
+        self.models, self.samples = rows.models, rows.samples
+        self.count = table.count
+        self.asked = self.count * len(self.models) * self.samples
+        self.answers: dict[int, Answer] = {}
+        self.tally = Tally()
+        self.stamp = Stamper(new_run())
+        self.listeners = session.listeners(*sinks, ticks=True)
+        self.feeds = [Feed(limits.concurrency) for _ in self.models]
+        self.pending: dict[str, Item] = {}
+        self.gone: dict[int, FmnbError] = {}  # models that cannot be asked
+        self.down = [0] * len(self.models)
+        self.shown = 0
+        self.began = time.monotonic()
+        self.said = 0.0
+        self.durable = log.enabled()
+        self.kept: dict[str, dict[str, Any]] = {}  # where there is no log: answers of this run by key
+        self.fatal: BaseException | None = None
+        first = rows.bases[0].call.request
+        self.detailed = first.logprobs is not None or _chooses(first.schema)
+
+    def go(self) -> Batch:
+        """Run to the end."""
+        caps = Caps(
+            pace.Rate(self.limits.rpm) if self.limits.rpm else None,
+            pace.Rate(self.limits.tpm) if self.limits.tpm else None,
+            None if self.limits.budget is None else Purse(self.limits.budget),
+        )
+        flow = Flow(self.feeds, caps, run_id=self.stamp.run)
+        self.start()
+        source = self.source()
+        items = None
+        try:
+            if self.durable:
+                write_again()
+            more = self._fill(source)
+            items = drain(flow.run(), self._idle)
+            for _ in items:
+                self.take(flow, self.feeds)
+                if self.fatal is not None:
+                    break
+                more = more and self._fill(source)
+                self.say()
+        except (KeyboardInterrupt, CancelledError):
+            with patient():
+                if items is not None:
+                    items.close()  # type: ignore[attr-defined]
+                self.take(flow)
+                self.emit(Cancelled())
+            raise Interrupted(None, self.stamp.run, kept=self.kept_words()) from None
+        except BaseException as e:
+            self.fatal = e
+        finally:
+            if items is not None:
+                items.close()  # type: ignore[attr-defined]
+        self.take(flow)
+        return self.end()
+
+    def start(self) -> None:
+        """Say that the batch begins, and what it is."""
+        self.emit(
+            Started(
+                kind="batch",
+                model=", ".join(self.models),
+                request=Request(", ".join(self.models), (message("user", self.rows.prompt),)),
+                where=", ".join(dict.fromkeys(b.call.target.where for b in self.rows.bases)),
+                meta={
+                    "asked": ", ".join(self.models),
+                    "models": list(self.models),
+                    "samples": self.samples,
+                    "rows": self.count,
+                    "calls": self.asked,
+                    "schema": self.rows.spec.schema if self.rows.spec else None,
+                    "detailed": self.detailed,
+                },
+            )
+        )
+
+    # ── what is to be asked
+
+    def source(self) -> Iterator[list[Item]]:
+        """Calls that must be made, a chunk of rows at a time; rows answered before are taken from the log."""
+        chunk: list[tuple[str, Place, Any]] = []
+        for number, values in enumerate(self.table.take(self.rows.columns)):
+            try:
+                made = self.rows.calls(values, number, self.stamp.run)
+            except PromptError as e:
+                self.refuse(number, e)
+                continue
+            for n, (key, call) in enumerate(made):
+                chunk.append((key, (number, n // self.samples, n % self.samples), call))
+            if (number + 1) % _CHUNK == 0:
+                yield self.new(chunk)
+                chunk = []
+        yield self.new(chunk)
+
+    def new(self, chunk: list[tuple[str, Place, Any]]) -> list[Item]:
+        """The calls among these that nobody has made; the others are answered from the log."""
+        reuse = chunk and chunk[0][2].use_cache and not chunk[0][2].tape_only
+        known: dict[str, dict[str, Any]] = {}
+        if self.durable:
+            known = batches.known([key for key, _, _ in chunk])
+            if self.detailed:
+                batches.detail(known.values())
+        items, places = [], []
+        for key, place, call in chunk:
+            found = known.get(key) or self.kept.get(key)
+            if found is not None and call.tape is not None and call.tape.get(call.request.key()) is None:
+                found = None  # it is to be on the tape, too
+            ours = found is not None and found.get("parent") == self.stamp.run
+            if found is not None and (ours or (reuse and self._good(found))):
+                self.answered(place, found, reused=not ours, first=False)
+                places.append((place, found["run"]))
+            elif key in self.pending:
+                self.pending[key].places.append(place)
+            elif place[1] not in self.gone:
+                self.pending[key] = item = Item(key, place[1], call, [place])
+                items.append(item)
+        if places and self.durable:
+            self._write([], places)
+        return items
+
+    def _good(self, found: dict[str, Any]) -> bool:
+        """Whether an earlier run's answer stands."""
+        error = found["error"]
+        return error is None or (error.get("kind") in FOR_GOOD and not self.limits.retry_errors)
+
+    def _fill(self, source: Iterator[list[Item]]) -> bool:
+        """Give the feeds more to do; False when there is nothing more."""
+        fresh: list[list[Item]] = [[] for _ in self.feeds]
+        more = True
+        while more and self.hungry(fresh):
+            some = next(source, None)
+            more = some is not None
+            for item in some or ():
+                fresh[item.model].append(item)
+            self.say()
+        for m, feed in enumerate(self.feeds):
+            if fresh[m] or not more:
+                feed.put(fresh[m], closed=not more)
+        return more
+
+    def hungry(self, fresh: list[list[Item]]) -> bool:
+        """Whether more rows should be looked at."""
+        lengths = [len(f.waiting) + len(new) for f, new in zip(self.feeds, fresh, strict=True)]
+        lengths = [n for m, n in enumerate(lengths) if m not in self.gone]
+        return bool(lengths) and min(lengths) < _AHEAD and max(lengths) < _BACKLOG
+
+    # ── what has come
+
+    def take(self, flow: Flow, feeds: Sequence[Feed] = ()) -> None:
+        """Write down what has ended, give its places in the feeds to the next, then count and show it."""
+        while flow.told:
+            self._show([flow.told.popleft()])
+        ended: list[tuple[Item, list[Event]]] = []
+        while flow.ended:
+            ended.append(flow.ended.popleft())
+        if ended:
+            self.settle(ended, feeds)
+
+    def settle(self, ended: Sequence[tuple[Item, list[Event]]], feeds: Sequence[Feed] = ()) -> None:
+        """Write finished calls down, then count and show them."""
+        runs, places = [], []
+        settled: dict[int, int] = {}
+        for item, events in ended:
+            columns = batches.columns(events, session.notebook)
+            runs.append((columns, events))
+            settled[item.model] = settled.get(item.model, 0) + 1
+            if not self._is_for_all(item, columns["error"]):
+                places += [(place, columns["run"]) for place in item.places]
+        self._write(runs, places)
+        for m, n in settled.items() if feeds and self.fatal is None else ():
+            feeds[m].put((), settled=n)  # at once: their places are waited for
+        for (item, events), (columns, _) in zip(ended, runs, strict=True):
+            self.pending.pop(item.key, None)
+            if not self.durable:
+                self.kept[item.key] = columns
+            error = columns["error"]
+            if not self._is_for_all(item, error):
+                if self.detailed:
+                    columns |= batches.details(events)
+                for n, place in enumerate(item.places):
+                    self.answered(place, columns, reused=False, first=n == 0)
+            self.judge(item, error)
+            if self.shown < PREVIEW:
+                self.shown += 1
+                self._show(events)
+
+    def _write(self, runs: list[Any], places: list[tuple[Place, str]]) -> None:
+        if not self.durable:
+            return
+        try:
+            batches.write(self.stamp.run, runs, places)
+        except StoreError as e:
+            _unwritten.append((self.stamp.run, runs, places))
+            e.todo = f"{e.todo} Then run this again: {self.kept_words()}."
+            self.fatal = self.fatal or e
+
+    def _is_for_all(self, item: Item, error: dict[str, Any] | None) -> bool:
+        return error is not None and (
+            error.get("kind") in FOR_ALL or self._no_credit(error) or item.model in self.gone and error.get("kind") in _PASSING
+        )
+
+    def _no_credit(self, error: dict[str, Any]) -> bool:
+        return error.get("kind") == "RateLimitError" and "no credit" in str(error.get("what"))
+
+    def judge(self, item: Item, error: dict[str, Any] | None) -> None:
+        """Whether this model can be asked on, and whether the batch goes on."""
+        m = item.model
+        if error is None:
+            self.down[m] = 0
+            return
+        if self.limits.fail_fast:
+            self.fatal = self.fatal or self._raised(error)
+        if error.get("kind") in _PASSING:
+            self.down[m] += 1
+        if m not in self.gone and (self._is_for_all(item, error) or self.down[m] >= max(_DOWN, self.feeds[m].limit())):
+            self.gone[m] = self._raised(error)
+            loop().call_soon_threadsafe(self.feeds[m].stop)
+            if len(self.gone) == len(self.models):
+                self.fatal = self.fatal or self.gone[m]
+
+    def _raised(self, error: dict[str, Any]) -> FmnbError:
+        return error_from_dict(error)
+
+    def refuse(self, number: int, e: PromptError) -> None:
+        """A row from which the prompt cannot be filled: its error, without a call."""
+        if self.limits.fail_fast:
+            raise e
+        for m in range(len(self.models)):
+            base = self.rows.bases[m].call
+            for s in range(self.samples):
+                stamp = Stamper(new_run())
+                start = Started(
+                    kind="row",
+                    model=base.request.model,
+                    where=base.target.where,
+                    parent=self.stamp.run,
+                    meta={"asked": base.target.asked, "row": number},
+                )
+                events = [stamp(start), stamp(Failed(error=e.to_dict()))]
+                columns = batches.columns(events, session.notebook)
+                self._write([(columns, events)], [((number, m, s), stamp.run)])
+                self.answered((number, m, s), columns, reused=False)
+
+    def answered(self, place: Place, columns: dict[str, Any], *, reused: bool, first: bool = True) -> None:
+        """Count an answer and put it into its place."""
+        row, m, s = place
+        a = answer(row, self.models[m], s, columns)
+        if reused:
+            a = from_before(a)
+        self.answers[(row * len(self.models) + m) * self.samples + s] = a
+        self.tally.add(a, reused=reused, first=first)
+
+    # ── what is said
+
+    def emit(self, event: Event) -> None:
+        """An event of the batch itself."""
+        emit(self.stamp(event), self.listeners)
+
+    def _show(self, events: Sequence[Event]) -> None:
+        """A row's events go to the views alone: the log has them, and a sidebar does not want thousands."""
+        for sink in [s for s in self.listeners if not isinstance(s, log.LogSink) and s not in session.ears]:
+            for event in events:
+                emit(event, [sink])
+
+    def say(self) -> None:
+        """How far it is, now and then."""
+        now = time.monotonic()
+        if now - self.said < _OFTEN:
+            return
+        self.said = now
+        done = self.tally.answered + self.tally.failed
+        event = self.stamp(Progress(stage="rows", done=done, total=self.asked, unit="rows", note=self._note(now)))
+        self._show([event])
+        for ear in session.ears:
+            emit(event, [ear])
+
+    def _note(self, now: float) -> str:
+        t = self.tally
+        fresh, seconds = t.answered + t.failed - t.reused, max(now - self.began, 1e-6)
+        rate = fresh / seconds
+        left = self.asked - t.answered - t.failed
+        parts = []
+        if fresh and rate:
+            parts.append(f"{rate:,.0f}/s" if rate >= 2 else f"{rate * 60:,.0f}/min")
+            parts.append(f"{_long(left / rate)} left")
+        parts.append("price unknown" if t.unpriced and not t.cost else f"${t.cost:,.4f}")
+        if t.reused:
+            parts.append(f"{t.reused:,} from before")
+        parts.append(f"{t.failed:,} failed" if t.failed else "no errors")
+        parts.append(f"{sum(f.open for f in self.feeds)} at once")
+        return " · ".join(parts)
+
+    def _idle(self) -> None:
+        tick(self.listeners)
+        self.say()
+
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.began
+
+    def kept_words(self) -> str:
+        """What is left of it when it stops early."""
+        done = self.tally.answered
+        return f"{done:,} of {self.asked:,} answers are kept and are not paid again" if self.durable or done else "nothing had arrived"
+
+    # ── the end
+
+    def end(self, notes: Sequence[str] = ()) -> Batch:
+        """The batch as it stands; raises what stopped it."""
+        summary = self.tally.summary(self.table.count, self.asked, self.elapsed(), notes)
+        if self.fatal is not None:
+            e = self.fatal
+            if isinstance(e, FmnbError):
+                e.run = self.stamp.run
+                if self.tally.answered and not isinstance(e, StoreError):
+                    e.todo = f"{e.todo} {self.kept_words()[0].upper()}{self.kept_words()[1:]}: run the same again to go on.".strip()
+                self.emit(Failed(error=e.to_dict()))
+            else:
+                self.emit(Failed(error={"kind": type(e).__name__, "what": f"A bug in fmnb: {type(e).__name__}: {e}"}))
+            raise e
+        for place in range(self.asked):
+            if place not in self.answers:
+                row, rest = divmod(place, len(self.models) * self.samples)
+                m, s = divmod(rest, self.samples)
+                error = self.gone[m].to_dict() if m in self.gone else None
+                self.answers[place] = Answer(row, self.models[m], s, error=error)
+        answers = [self.answers[i] for i in range(self.asked)]
+        columns, changed = added(self.table, answers, self.models, self.samples, self.rows.spec)
+        for note in [*notes, *([_suffixed(changed)] if changed else [])]:
+            self.emit(Notice(kind="note", text=note))
+        self.emit(Finished(extra=summary.to_dict()))
+        return Batch(
+            self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table, tuple(changed)
+        )
+
+
+def _chooses(schema: dict[str, Any] | None) -> bool:
+    """Whether the answer is one of a closed set of labels, whose probabilities an engine may tell."""
+    fields = list((schema or {}).get("properties", {}).values())
+    return len(fields) == 1 and "enum" in fields[0]
+
+
+def _suffixed(changed: Sequence[str]) -> str:
+    names = ", ".join(changed)
+    return f"the table has {names} already: the answers' {'column is' if len(changed) == 1 else 'columns are'} called {', '.join(n + '_fm' for n in changed)}"
+
+
+def _long(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+_unwritten: deque[tuple[str, list[Any], list[tuple[Place, str]]]] = deque()  # paid answers that the disk did not take
+
+
+def write_again() -> None:
+    """What the disk did not take before, now that there may be room."""
+    while _unwritten:
+        batches.write(*_unwritten[0])
+        _unwritten.popleft()
