@@ -270,6 +270,8 @@ class Fold:
                 if self._first is None and t:
                     self._first = event.at
                 self.text.append(t)
+            case Scored():
+                return  # of an evaluation's run, which has no answer of its own
             case ReasoningDelta(text=t, extra=extra):
                 self.reasoning.append(t)
                 self._extra.update(extra)

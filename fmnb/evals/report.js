@@ -90,7 +90,7 @@ function fmnbRows(root, source) {
   const detail = make("div", { class: "fr-detail", "aria-live": "polite" }, "Choose a row to see what was asked, answered and scored.");
   section.append(make("h2", {}, "Rows"), make("div", { class: "fr-bar" }, search, clear, status), pane, detail);
 
-  let filter = {}, found = null, drawn = "", chosen = -1, asked = 0;
+  let filter = {}, found = null, drawn = "", stale = true, chosen = -1, asked = 0;
   const data = { models: source.models, scorers: source.scorers, samples: source.samples };
 
   const score = (row, model) => {
@@ -105,26 +105,41 @@ function fmnbRows(root, source) {
     const open = make("button", { type: "button" }, row[0]);
     open.addEventListener("click", () => choose(n, row));
     const input = Object.values(row[4]).join(" · ");
-    const tr = make("tr", { "aria-rowindex": String(place + 2), "aria-selected": String(n === chosen) }, make("td", {}, open));
+    const tr = make("tr", { "data-n": String(n), "aria-rowindex": String(place + 2), "aria-selected": String(n === chosen) }, make("td", {}, open));
     tr.append(make("td", { title: input.slice(0, 300) }, input.slice(0, 200)), make("td", {}, row[3] ?? ""), ...source.models.map(m => score(row, m)));
     return tr;
   };
 
+  // Lines that stay in sight stay in the page: a line is made once as it comes, and taken away as it goes.
+  let lines = new Map(); // place in the list -> line
   const draw = async () => {
     const total = found ? found.length : source.count;
     const first = Math.max(0, Math.floor(pane.scrollTop / ROW) - SPARE);
     const last = Math.min(total, first + Math.ceil(pane.clientHeight / ROW) + 2 * SPARE);
-    const key = `${first}-${last}-${chosen}`;
-    if (key === drawn) return;
+    const key = `${first}-${last}`;
+    if (key === drawn && !stale) return;
+    const anew = stale; // other rows than before: until they have come, and not only asked for
     drawn = key;
-    const numbers = Array.from({ length: last - first }, (_, i) => (found ? found[first + i] : first + i));
+    const missing = [];
+    for (let i = first; i < last; i++) if (anew || !lines.has(i)) missing.push(i);
+    const numbers = missing.map(i => (found ? found[i] : i));
     const mine = ++asked;
-    const rows = await source.get(numbers);
+    const rows = missing.length ? await source.get(numbers) : [];
     if (mine !== asked) return; // scrolled on meanwhile
+    stale = false;
+    if (anew) lines.forEach(l => l.remove()), lines.clear();
+    for (const [i, l] of lines) if (i < first || i >= last) l.remove(), lines.delete(i);
+    const before = lines.size ? Math.min(...lines.keys()) : Infinity;
+    const start = before < Infinity ? lines.get(before) : below;
+    missing.forEach((i, at) => {
+      const made = line(rows[at], numbers[at], i);
+      lines.set(i, made);
+      body.insertBefore(made, i < before ? start : below);
+    });
     above.firstChild.style.height = `${first * ROW}px`;
     below.firstChild.style.height = `${(total - last) * ROW}px`;
-    body.replaceChildren(above, ...rows.map((r, i) => line(r, numbers[i], first + i)), below);
   };
+  body.append(above, below);
 
   let waiting = false;
   const soon = () => {
@@ -142,14 +157,13 @@ function fmnbRows(root, source) {
     status.textContent = `${total.toLocaleString("en")} of ${source.count.toLocaleString("en")} rows: ${fmnbSays(next)}`;
     table.setAttribute("aria-rowcount", String(total + 1));
     pane.scrollTop = 0;
-    drawn = "";
+    stale = true;
     await draw();
   };
 
   const choose = (n, row) => {
     chosen = n;
-    drawn = "";
-    draw();
+    for (const l of lines.values()) l.setAttribute("aria-selected", String(l.dataset.n === String(n)));
     const list = make("dl");
     const add = (name, text) => list.append(make("dt", {}, name), make("dd", {}, text));
     add("row", `${row[0]}${row[1] ? ` · ${row[1]}` : ""}${row[2] ? ` · ${row[2]}` : ""}`);

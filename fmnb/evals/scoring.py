@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,9 +85,10 @@ def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence
     light = Started(kind="evaluate", model=meta["asked"], meta=meta, run=whole.run, n=whole.n, at=whole.at)
     emit(light, [s for s in listeners if s not in writers])
     out = Scores(stamp.run, {}, {}, {})
+    cases = [case_of(given.dataset.samples[a.row], a) for a in given.answers]
     try:
         for s in scorers:
-            _score_by(s, given, out, stamp, writers, sinks)
+            _score_by(s, given, cases, out, stamp, writers, sinks)
     except KeyboardInterrupt:
         emit(stamp(Cancelled()), listeners)
         raise Interrupted(None, stamp.run, kept="the answers are kept; the same call scores them without asking again") from None
@@ -94,16 +96,22 @@ def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence
     return out
 
 
-def _score_by(s: Scorer | Judge, given: Answers, out: Scores, stamp: Stamper, writers: list[Sink], sinks: Sequence[Sink]) -> None:
+def _score_by(
+    s: Scorer | Judge, given: Answers, cases: Sequence[Case], out: Scores, stamp: Stamper, writers: list[Sink], sinks: Sequence[Sink]
+) -> None:
     """All answers by one scorer, put into `out` and written down."""
     if isinstance(s, Judge):
         out.scores[s.name], out.conduct[s.name] = _judged(given, s, sinks)
     else:
-        out.scores[s.name], figures = _scored(given, s)
+        out.scores[s.name], figures = _scored(given, cases, s)
         if figures:
             out.corpus[s.name] = figures
     for a, one in zip(given.answers, out.scores[s.name], strict=True):
+        stamp.n += 1  # stamped here: there are ten thousands of them
         event = Scored(
+            run=stamp.run,
+            n=stamp.n,
+            at=time.time(),
             answer=a.run,
             scorer=s.name,
             value=one.value,
@@ -116,7 +124,7 @@ def _score_by(s: Scorer | Judge, given: Answers, out: Scores, stamp: Stamper, wr
             confidence=one.confidence,
         )
         for write in writers:
-            emit(stamp(event), [write])
+            emit(event, [write])
 
 
 def question(prompt: Any, s: Sample, values: Mapping[str, Any]) -> str:
@@ -127,9 +135,8 @@ def question(prompt: Any, s: Sample, values: Mapping[str, Any]) -> str:
         return ""
 
 
-def _scored(given: Answers, by: Scorer) -> tuple[list[Score], dict[str, float]]:
+def _scored(given: Answers, cases: Sequence[Case], by: Scorer) -> tuple[list[Score], dict[str, float]]:
     """A score for each answer, and each model's figure for all of them together where the scorer has one."""
-    cases = [case_of(given.dataset.samples[a.row], a) for a in given.answers]
     fit = [c for c, a in zip(cases, given.answers, strict=True) if not failure(a)]
     if by.ahead is not None:
         by.ahead(fit)
