@@ -98,6 +98,10 @@ CLASHES = (
     ("over", "background", "a batch shows how far it is; interrupt it, and the same cell goes on later"),
     ("over", "format=code", "a table of answers is no cell"),
     ("over", "format=image", "pictures are made one cell at a time"),
+    ("over", "format=html", "answers are columns of a table"),
+    ("over", "format=math", "answers are columns of a table"),
+    ("over", "format=json", "answers are columns of a table; --schema gives them fields"),
+    ("over", "blind", "the table's columns name their models; compare without --over"),
     ("bulk", "on", "the service runs the job itself"),
     ("bulk", "fail-fast", "a job that is under way is not stopped by one row"),
     ("bulk", "concurrency", "the service decides how fast it goes"),
@@ -258,7 +262,10 @@ def _checked(models: list[str], out: str | None, values: dict[str, Any]) -> Line
         raise UsageError("A model is named twice", seen=twice)
     for name, needed in NEEDS.items():
         if name in values and needed not in values:
-            raise UsageError(f"--{name.replace('_', '-')} goes with --{needed}", todo=f"--{needed} DATA asks about every row of a table.")
+            raise UsageError(
+                f"--{name.replace('_', '-')} goes with --{needed}",
+                todo=f"--{needed} {BY_FLAG[f'--{needed}'].value}: {BY_FLAG[f'--{needed}'].help}.",
+            )
     for a, b, why in CLASHES:
         if has.get(a.replace("-", "_")) and has.get(b.replace("-", "_")):
             raise UsageError(f"{_spoken(a)} and {_spoken(b)} do not go together", todo=f"{why[0].upper()}{why[1:]}.")

@@ -24,7 +24,7 @@ def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
     plain = Options()
     given = {n: getattr(options, n) for n in Options.__dataclass_fields__ if getattr(options, n) != getattr(plain, n)}
     given |= {n: line.get(n) for n in OPTIONS if line.get(n) is not None}
-    if line.get("samples"):
+    if line.get("samples") is not None:
         given["samples"] = line.get("samples")
     models = [options.values[m] if options.values and m in options.values and ":" not in m else m for m in line.models]
     if line.get("score") and not line.get("dry"):

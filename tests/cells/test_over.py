@@ -64,6 +64,10 @@ def test_a_path_gives_parts(table, tmp_path):
         ("--over reviews --bulk", "no batch jobs"),
         ("--over reviews --on spark", "no place to run"),
         ("--over reviews --head 0", "from 1 on"),
+        ("--over reviews --samples 0", "from 1 on"),
+        ("--over reviews --blind", "do not go together"),
+        ("--over reviews -f math", "do not go together"),
+        ("--target stars", "goes with --score"),
         ("--over nothing.parquet", "no such file"),
     ],
 )
