@@ -44,7 +44,7 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
         asked = [talk.prepare(prompt, model=line.models[0] if line.models else None, **_changed(options))]
         if line.models and talk.model is None:
             talk.model = line.models[0]
-    elif line.get("samples") or line.get("vary") or line.get("prompts"):
+    elif line.get("samples") is not None or line.get("vary") or line.get("prompts"):
         spread = load("fmnb.comparison:spread")
         named = tuple(_prompt(n, options.values or {}) for n in line.get("prompts", ()))
         models = line.models or (default_model()[0] or "embedded",)
