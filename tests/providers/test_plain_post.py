@@ -1,0 +1,141 @@
+"""Answers in one piece: the same key, errors and words as a streamed call, with aiohttp and without."""
+
+from __future__ import annotations
+
+import pytest
+
+from fmnb import errors
+from fmnb._loop import wait
+from fmnb.backend import Allowance
+from fmnb.events import Finished, Notice, TextDelta, Used
+from fmnb.providers import allowance, plain_post
+from fmnb.providers.openai_compat import backend
+from fmnb.providers.profiles import Profile
+from fmnb.types import Request, message
+from tests.wire import server as wire
+from tests.wire.server import Server, self_signed
+
+KEY = "not-of-any-known-form-42"
+WHOLE = {
+    "model": "m-answered",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "<think>hm</think>yes"}, "finish_reason": "stop"}],
+    "usage": wire.USAGE,
+}
+LIMITS = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59", "x-ratelimit-reset-requests": "1s"}
+wire.fixed("whole", wire.reply(200, WHOLE, LIMITS))
+wire.fixed("whole-busy", wire.error(429, "slow down", "rate_limit_exceeded", headers={**LIMITS, "retry-after": "2"}))
+wire.BEHAVIOURS["whole-no-seed"] = lambda seen, n: (
+    [wire.error(400, "Unsupported parameter: 'seed'", "unsupported_parameter", "seed")] if "seed" in seen.body else [wire.reply(200, WHOLE)]
+)
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture(params=["aiohttp", "client"])
+def ask(request, server, monkeypatch):
+    """Ask a model of the loopback server in one piece, by one of the two ways."""
+    monkeypatch.setenv("LAB_KEY", KEY)
+    if request.param == "client":
+        monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")  # aiohttp cannot heed that; what stays here takes no proxy
+    plain_post._lines.clear()
+    profile = Profile("lab", title="Lab", base_url=server.url, key_env=("LAB_KEY",), key_hosts=("127.0.0.1",))
+
+    def go(model, **more):
+        return wait(backend(profile, model).whole(Request(f"lab:{model}", (message("user", "hi"),), **more)))
+
+    yield go
+    plain_post._lines.clear()
+
+
+def text(found):
+    return "".join(e.text for e in found.events if isinstance(e, TextDelta))
+
+
+def test_an_answer_comes_as_events_with_what_is_left_of_the_limits(ask, server):
+    found = ask("whole")
+    assert text(found) == "yes" and found.events[-1] == Finished(model="m-answered", extra={"streamed": False})
+    assert [e.usage.input_tokens for e in found.events if isinstance(e, Used)] == [7]
+    assert found.allowed == {"requests": Allowance(59.0, 60.0, 1.0)}
+    sent = server.requests[-1]
+    assert "stream" not in sent.body and sent.headers["authorization"] == f"Bearer {KEY}"
+    assert sent.headers["user-agent"] == "fmnb" and not [h for h in sent.headers if h.startswith("x-stainless")]
+
+
+def test_a_service_that_streams_all_the_same_is_read_as_it_does(ask):
+    assert text(ask("plain")) == "Hello world!"
+
+
+def test_what_is_refused_is_left_out_and_said(ask):
+    found = ask("whole-no-seed", seed=3)
+    assert text(found) == "yes" and [e.text for e in found.events if isinstance(e, Notice)] == ["seed"]
+
+
+@pytest.mark.parametrize(
+    "model, kind",
+    [
+        ("key-refused", errors.KeyRefusedError),
+        ("gpt-loopbak", errors.UnknownModelError),
+        ("context", errors.ContextTooLongError),
+        ("server-error", errors.ServerError),
+        ("gateway-page", errors.ServerError),
+        ("sign-in-page", errors.StreamJunkError),
+        ("cut", errors.CallError),
+        ("reset-before-answer", errors.ConnectionFailedError),
+        ("junk-json", errors.StreamJunkError),
+        ("not-http", errors.CallError),
+        ("redirect", errors.BadRequestError),
+        ("content-policy", errors.ContentFilterError),
+        ("filtered", errors.ContentFilterError),
+        ("only-thinks", errors.EmptyAnswerError),
+    ],
+)
+def test_a_fault_is_the_same_error_as_in_a_stream(ask, model, kind):
+    with pytest.raises(kind) as e:
+        ask(model)
+    assert KEY not in str(e.value)
+    if model == "gpt-loopbak":
+        assert "Did you mean gpt-loopback" in str(e.value)
+
+
+def test_a_refusal_for_speed_tells_the_limits(ask):
+    with pytest.raises(errors.RateLimitError) as e:
+        ask("whole-busy")
+    assert e.value.retry_after == 2.0 and e.value.allowed["requests"].left == 59
+
+
+def test_a_server_that_is_off_is_said_to_be(monkeypatch):
+    off = Profile("lab", base_url="http://127.0.0.1:9/v1", needs_key=False)
+    with pytest.raises(errors.ConnectionFailedError, match="Nothing answers"):
+        wait(backend(off, "m").whole(Request("lab:m", (message("user", "hi"),))))
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path):
+    with Server(tls=self_signed(tmp_path)) as server:
+        p = Profile("lab", base_url=server.url, needs_key=False)
+        with pytest.raises(errors.TLSError):
+            wait(backend(p, "whole").whole(Request("lab:whole", (message("user", "hi"),))))
+        assert not server.requests
+
+
+@pytest.mark.parametrize(
+    "headers, found",
+    [
+        (
+            {
+                "anthropic-ratelimit-tokens-limit": "100",
+                "anthropic-ratelimit-tokens-remaining": "40",
+                "anthropic-ratelimit-tokens-reset": "2001-01-01T00:00:00Z",
+            },
+            {"tokens": Allowance(40.0, 100.0, 0.0)},
+        ),
+        ({"ratelimit-limit": "10", "ratelimit-remaining": "3", "ratelimit-reset": "7"}, {"requests": Allowance(3.0, 10.0, 7.0)}),
+        ({"x-ratelimit-limit-requests": "10", "x-ratelimit-remaining-requests": "three", "x-ratelimit-reset-requests": "soon"}, {}),
+        ({"x-ratelimit-remaining-requests": "3"}, {}),
+    ],
+)
+def test_limits_are_read_as_services_write_them(headers, found):
+    assert allowance.read(headers) == found
