@@ -45,8 +45,8 @@ class Estimate:
 def estimate(values: Values, clusters: Sequence[Hashable] | None = None, confidence: float = 0.95) -> Estimate:
     """The mean of `values` with Student's interval, clustered where `clusters` names each value's group.
 
-    No interval is given for fewer than 2 values, fewer than 10 clusters, or where fewer than 10
-    values (or clusters) differ from the most frequent one: there it would be wrong too often.
+    No interval is given for fewer than 10 values or clusters, or where fewer than 10 of them (or
+    half, of fewer than 20) differ from the most frequent one: there it would be wrong too often.
     Raises ValueError for no values at all, and for clusters of another length.
 
     >>> e = estimate([0, 1, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0] * 4)
@@ -123,12 +123,12 @@ def _thin(x: np.ndarray, what: str) -> str:
         return f"one {what} tells nothing of the spread"
     _, counts = np.unique(x, return_counts=True)
     other = len(x) - int(counts.max())
-    if other >= min(FEWEST_DIFFERENT, math.ceil(len(x) / 2)) and len(x) >= FEWEST_DIFFERENT:
-        return ""
-    if other >= FEWEST_DIFFERENT:
+    if len(x) >= FEWEST_DIFFERENT and other >= min(FEWEST_DIFFERENT, math.ceil(len(x) / 2)):
         return ""
     if other == 0:
         return f"all {len(x)} {what}s are the same"
+    if len(x) < FEWEST_DIFFERENT and other >= len(x) / 2:
+        return f"only {len(x)} {what}s"
     return f"only {other} of {len(x)} {what}s differ{'s' if other == 1 else ''} from the rest"
 
 
