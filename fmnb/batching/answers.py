@@ -64,13 +64,15 @@ def from_before(a: Answer) -> Answer:
 
 def added(
     table: Table, answers: Sequence[Answer], models: Sequence[str], samples: int, spec: SchemaSpec | None
-) -> tuple[list[Column], list[str]]:
-    """The columns to add to a table, and the names that had to be changed because the table has them.
+) -> tuple[list[Column], dict[str, list[str]]]:
+    """The columns to add to a table, and what columns are called whose name is taken.
 
     `answers` are in the order of row, model, sample; each model and sample has a set of columns.
     """
     each = len(models) * samples
-    taken, changed, out = list(table.columns), [], []
+    taken: list[str] = list(table.columns)
+    changed: dict[str, list[str]] = {}
+    out = []
     for m, model in enumerate(models):
         for s in range(samples):
             some = answers[m * samples + s :: each] if each > 1 else answers
@@ -79,10 +81,24 @@ def added(
                 wanted = column.name + label
                 name = free_name(wanted, taken)
                 if name != wanted:
-                    changed.append(wanted)
+                    changed.setdefault(wanted, []).append(name)
                 taken.append(name)
                 out.append(Column(name, column.values, column.kind))
     return out, changed
+
+
+def suffixed(changed: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is said of names that were taken.
+
+    >>> suffixed({"text": ["text_fm"]})
+    ["the table has text already: the answers' column is called text_fm"]
+    """
+    if not changed:
+        return []
+    called = [name for some in changed.values() for name in some]
+    return [
+        f"the table has {', '.join(changed)} already: the answers' {'column is' if len(called) == 1 else 'columns are'} called {', '.join(called)}"
+    ]
 
 
 def _usual(answers: Sequence[Answer]) -> Iterator[Column]:

@@ -13,8 +13,8 @@ from typing import Any
 
 from .. import unwatched
 from .._loop import wait
-from ..errors import BudgetError, FmnbError, Interrupted, UsageError
-from ..events import Cancelled, Event, Failed, Finished, Stamper, Started, new_run
+from ..errors import BudgetError, FmnbError, UsageError
+from ..events import Event, Failed, Finished, Stamper, Started, new_run
 from ..pipeline import Call
 from ..providers.bulk import HALF
 from ..session import session
@@ -49,8 +49,7 @@ def hand_over(job: Job, expected: Estimate, yes: bool) -> Batch:
             mine = [i for i in items if i.model == m]
             notes += _model(job, base.call, mine, expected, yes)
     except KeyboardInterrupt:
-        job.emit(Cancelled())
-        raise Interrupted(None, job.stamp.run, kept=job.kept_words()) from None
+        raise job.stopped() from None
     except FmnbError as e:
         job.fatal = e
     return job.end(notes)

@@ -20,7 +20,7 @@ from ..store import batches, log
 from ..store.batches import Place
 from ..types import Request, message
 from ..unwatched import Caps
-from .answers import Answer, added, answer, from_before
+from .answers import Answer, added, answer, from_before, suffixed
 from .flow import Feed, Flow, Item
 from .result import Batch
 from .rows import Rows
@@ -120,8 +120,8 @@ class Job:
                 if items is not None:
                     items.close()  # type: ignore[attr-defined]
                 self.take(flow)
-                self.emit(Cancelled())
-            raise Interrupted(None, self.stamp.run, kept=self.kept_words()) from None
+                stop = self.stopped()
+            raise stop from None
         except BaseException as e:
             self.fatal = e
         finally:
@@ -338,32 +338,34 @@ class Job:
             for event in events:
                 emit(event, [sink])
 
-    def say(self) -> None:
-        """How far it is, now and then."""
+    def say(self, last: bool = False) -> None:
+        """How far it is, now and then; how far it came, when it goes no further."""
         now = time.monotonic()
-        if now - self.said < _OFTEN:
+        if now - self.said < _OFTEN and not last:
             return
         self.said = now
         done = self.tally.answered + self.tally.failed
-        event = self.stamp(Progress(stage="rows", done=done, total=self.asked, unit="rows", note=self._note(now)))
+        event = self.stamp(Progress(stage="rows", done=done, total=self.asked, unit="rows", note=self._note(now, last)))
         self._show([event])
         for ear in session.ears:
             emit(event, [ear])
 
-    def _note(self, now: float) -> str:
+    def _note(self, now: float, last: bool) -> str:
         t = self.tally
         fresh, seconds = t.answered + t.failed - t.reused, max(now - self.began, 1e-6)
         rate = fresh / seconds
         left = self.asked - t.answered - t.failed
         parts = []
-        if fresh and rate:
+        if fresh and rate and not last:
             parts.append(f"{rate:,.0f}/s" if rate >= 2 else f"{rate * 60:,.0f}/min")
             parts.append(f"{_long(left / rate)} left")
-        parts.append("price unknown" if t.unpriced and not t.cost else f"${t.cost:,.4f}")
+        free = t.answered > t.reused or all(b.call.target.local for b in self.rows.bases)
+        parts.append(f"${t.cost:,.4f}" if t.cost else "price unknown" if t.unpriced else "free" if free else "$0")
         if t.reused:
             parts.append(f"{t.reused:,} from before")
         parts.append(f"{t.failed:,} failed" if t.failed else "no errors")
-        parts.append(f"{sum(f.open for f in self.feeds)} at once")
+        if not last:
+            parts.append(f"{sum(f.open for f in self.feeds)} at once")
         return " · ".join(parts)
 
     def _idle(self) -> None:
@@ -381,10 +383,18 @@ class Job:
 
     # ── the end
 
+    def stopped(self) -> Interrupted:
+        """Say that somebody stopped it; the error to raise."""
+        self.say(last=True)
+        self.emit(Cancelled())
+        return Interrupted(None, self.stamp.run, kept=self.kept_words())
+
     def end(self, notes: Sequence[str] = ()) -> Batch:
         """The batch as it stands; raises what stopped it."""
+        notes = [*notes, *self.tally.notes()]
         summary = self.tally.summary(self.table.count, self.asked, self.elapsed(), notes)
         if self.fatal is not None:
+            self.say(last=True)
             e = self.fatal
             if isinstance(e, FmnbError):
                 e.run = self.stamp.run
@@ -401,24 +411,17 @@ class Job:
                 error = self.gone[m].to_dict() if m in self.gone else None
                 self.answers[place] = Answer(row, self.models[m], s, error=error)
         answers = [self.answers[i] for i in range(self.asked)]
-        columns, changed = added(self.table, answers, self.models, self.samples, self.rows.spec)
-        for note in [*notes, *([_suffixed(changed)] if changed else [])]:
+        _, changed = added(self.table, answers, self.models, self.samples, self.rows.spec)
+        for note in [*notes, *suffixed(changed)]:
             self.emit(Notice(kind="note", text=note))
         self.emit(Finished(extra=summary.to_dict()))
-        return Batch(
-            self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table, tuple(changed)
-        )
+        return Batch(self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table)
 
 
 def _chooses(schema: dict[str, Any] | None) -> bool:
     """Whether the answer is one of a closed set of labels, whose probabilities an engine may tell."""
     fields = list((schema or {}).get("properties", {}).values())
     return len(fields) == 1 and "enum" in fields[0]
-
-
-def _suffixed(changed: Sequence[str]) -> str:
-    names = ", ".join(changed)
-    return f"the table has {names} already: the answers' {'column is' if len(changed) == 1 else 'columns are'} called {', '.join(n + '_fm' for n in changed)}"
 
 
 def _long(seconds: float) -> str:

@@ -21,7 +21,7 @@ from ..errors import PromptError, UsageError
 from ..events import Finished, Notice, Sink
 from ..preparing import options_from
 from ..store.batches import Place
-from .answers import added
+from .answers import added, suffixed
 from .files import Files, files_of
 from .flow import Item
 from .job import FOR_GOOD, Job, Limits
@@ -131,7 +131,7 @@ class PartsJob(Job):
             self.count = min(self.count, limits.head)
         self.asked = self.count * self.each
         self.identity = _identity(rows, files)
-        self.changed: list[str] = []
+        self.changed: dict[str, list[str]] = {}
 
     def finish(self) -> Parts:
         """Run to the end, or as far as it goes."""
@@ -245,6 +245,7 @@ class PartsJob(Job):
         self.tally.answered += rows * self.each - failed
         self.tally.reused += rows * self.each - failed
         self.tally.failed += failed
+        self.tally.known_failed += failed
         return True
 
     def _path(self, number: int) -> Path:
@@ -258,7 +259,9 @@ class PartsJob(Job):
         if self.fatal is not None:
             super().end(notes)  # raises
         self.written.sort()
-        self.emit(Notice(kind="note", text=f"{len(self.written)} parts in {self.folder}"))
+        many = f"{len(self.written):,} part{'' if len(self.written) == 1 else 's'}"
+        for note in (*self.tally.notes(), *suffixed(self.changed), f"{many} in {self.folder}"):
+            self.emit(Notice(kind="note", text=note))
         self.emit(Finished(extra=self._summary().to_dict()))
         return None
 

@@ -22,8 +22,8 @@ from typing import Any
 
 from .._loop import drain
 from .._require import require
-from ..errors import Interrupted, UsageError
-from ..events import Cancelled, Finished
+from ..errors import UsageError
+from ..events import Finished
 from ..guard import pace
 from ..guard.purse import Purse
 from ..performing import patient
@@ -74,8 +74,8 @@ class OnRay:
                     break
         except KeyboardInterrupt:
             with patient():
-                self.emit(Cancelled())
-            raise Interrupted(None, self.stamp.run, kept=self.kept_words()) from None
+                stop = self.stopped()
+            raise stop from None
         return self.end()
 
     def _replay(self: Any, items: list[Item]) -> None:

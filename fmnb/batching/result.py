@@ -27,7 +27,6 @@ class Batch:
     summary: Summary
     spec: SchemaSpec | None = field(default=None, repr=False)
     table: Table | None = field(default=None, repr=False)
-    changed: tuple[str, ...] = ()  # columns that got a suffix
 
     def result(self, over: Any = None) -> Any:
         """The table with the answers' columns, of the kind that went in.

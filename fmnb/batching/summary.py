@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .answers import Answer
 
+_SEEN = 120  # characters of what was seen in the first row that failed
+
 
 @dataclass(frozen=True)
 class Cause:
-    """Why some rows failed: the error's kind, its words, how many, and the first of them."""
+    """Why some rows failed: the error's kind, its words, how many, the first of them, and what was seen there."""
 
     kind: str
     what: str
     count: int
     row: int
+    seen: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.count:,} × {self.what} (first in row {self.row}{': ' if self.seen else ''}{self.seen})"
 
 
 @dataclass(frozen=True)
@@ -48,15 +54,14 @@ class Summary:
             )
         ]
         lines[0] += "; " + ", ".join(tail)
-        lines += [f"{c.count:,} × {c.what} (first in row {c.row})" for c in self.causes]
-        return "\n".join([*lines, *self.notes])
+        return "\n".join([*lines, *map(str, self.causes), *self.notes])
 
     __repr__ = __str__
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, as the batch's last event keeps it."""
         out = {n: getattr(self, n) for n in ("rows", "asked", "answered", "reused", "failed", "missing", "cost", "seconds")}
-        return out | {"causes": [[c.kind, c.what, c.count, c.row] for c in self.causes]}
+        return out | {"causes": [[c.kind, c.what, c.count, c.row, c.seen] for c in self.causes]}
 
 
 def spoken_time(s: float) -> str:
@@ -77,18 +82,18 @@ class Tally:
 
     def __init__(self) -> None:
         self.answered = self.reused = self.failed = 0
+        self.known_failed = 0  # of the failed: not asked again now
         self.cost = 0.0
         self.unpriced = 0
         self.input_tokens = self.output_tokens = 0
-        self.causes: dict[tuple[str, str], list[int]] = {}
+        self.causes: dict[tuple[str, str], Cause] = {}
 
     def add(self, a: Answer, *, reused: bool, first: bool = True) -> None:
         """Count one; `first` unless another row of this run asked the same."""
         if a.error is not None:
             self.failed += 1
-            cause = self.causes.setdefault((str(a.error.get("kind", "")), str(a.error.get("what", ""))), [0, a.row])
-            cause[0] += 1
-            cause[1] = min(cause[1], a.row)
+            self.known_failed += reused
+            self._count(a.row, a.error)
         else:
             self.answered += 1
             self.reused += reused
@@ -100,9 +105,26 @@ class Tally:
         self.input_tokens += a.input_tokens or 0
         self.output_tokens += a.output_tokens or 0
 
+    def _count(self, row: int, error: Mapping[str, Any]) -> None:
+        kind, what = str(error.get("kind", "")), str(error.get("what", ""))
+        old = self.causes.get((kind, what))
+        if old is not None and old.row <= row:
+            self.causes[kind, what] = replace(old, count=old.count + 1)
+            return
+        seen = " ".join(str(error.get("seen") or "").split())
+        seen = seen if len(seen) <= _SEEN else seen[: _SEEN - 1] + "…"
+        self.causes[kind, what] = Cause(kind, what, (old.count if old else 0) + 1, row, seen)
+
+    def notes(self) -> list[str]:
+        """What is to be said beside the counts."""
+        n = self.known_failed
+        if not n:
+            return []
+        return [f"{n:,} failed before and {'was' if n == 1 else 'were'} not asked again: --retry-errors (retry_errors=True) asks again"]
+
     def summary(self, rows: int, asked: int, seconds: float, notes: Iterable[str] = ()) -> Summary:
         """What has been counted, as a Summary."""
-        causes = sorted((Cause(kind, what, n, row) for (kind, what), (n, row) in self.causes.items()), key=lambda c: -c.count)
+        causes = sorted(self.causes.values(), key=lambda c: -c.count)
         return Summary(
             rows=rows,
             asked=asked,

@@ -174,7 +174,11 @@ def summary_lines(said: Mapping[str, Any]) -> list[str]:
     parts += [f"{said['failed']:,} failed"] if said.get("failed") else []
     parts += [f"{said['missing']:,} not asked"] if said.get("missing") else []
     parts += [money, f"{said.get('seconds', 0.0):,.1f} s"]
-    return [" · ".join(parts), *(f"{n:,} × {what} (first in row {row})" for _, what, n, row in said.get("causes", ()))]
+    return [" · ".join(parts), *(_cause(*cause) for cause in said.get("causes", ()))]
+
+
+def _cause(kind: str, what: str, count: int, row: int, seen: str = "") -> str:
+    return f"{count:,} × {what} (first in row {row}{': ' if seen else ''}{seen})"
 
 
 def _short(text: str) -> str:

@@ -346,3 +346,26 @@ def test_a_service_that_publishes_its_limits_is_not_asked_more(service):
     assert b.summary.answered == 400 and took < 8  # 3.8 s at best
     late = [t for t in service.refused if t > began + 1]
     assert len(late) <= 20, f"{len(late)} refused after the first second"  # of 400, on a machine that may stall
+
+
+def test_rows_that_failed_before_are_said_to_be_left_alone(service):
+    service.answer = lambda body: (400, {"error": {"message": "odd words"}})
+    first = batch("Say {{ w }}", words(2), MODEL)
+    again = batch("Say {{ w }}", words(2), MODEL)
+    assert not first.summary.notes and "2 failed before and were not asked again: --retry-errors" in again.summary.notes[0]
+    assert "(first in row 0: 400, odd words)" in str(again.summary)
+
+
+def test_how_far_it_came_is_said_last_when_it_stops(service):
+    service.answer = lambda body: (400, {"error": {"message": "no"}}) if "word9" in str(body) else "fine"
+    heard = []
+    with pytest.raises(BadRequestError):
+        batch("Say {{ w }}", words(10), MODEL, fail_fast=True, concurrency=1, sinks=[heard.append])
+    last = [e for e in heard if isinstance(e, Progress)][-1]
+    assert (last.done, last.note) == (10, "free · 1 failed"), "no rate and no time left: it goes no further"
+
+
+def test_a_taken_name_is_said_with_the_name_it_really_got(service):
+    heard = []
+    batch("Say {{ w }}", [{"w": "a", "text": 1, "text_fm": 2}], MODEL, sinks=[heard.append])
+    assert [e.text for e in heard if isinstance(e, Notice)] == ["the table has text already: the answers' column is called text_fm2"]
