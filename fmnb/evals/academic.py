@@ -15,7 +15,6 @@ import csv
 import gzip
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -249,9 +248,6 @@ def ifeval(path: str | Path) -> Dataset:
         ]
         samples.append(Sample(str(r["key"]), {"prompt": r["prompt"], "instructions": wanted}))
     return Dataset(tuple(samples), "ifeval")
-
-
-LOADERS: dict[str, Callable[[str | Path], Dataset]] = {"gsm8k": gsm8k, "humaneval": humaneval, "bbq": bbq, "mmlu": mmlu, "ifeval": ifeval}
 
 
 def _needed(row: dict[str, Any], name: str) -> Any:

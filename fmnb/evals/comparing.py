@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,7 +44,6 @@ class RunComparison:
     by: str
     improved: tuple[str, ...] = ()
     regressed: tuple[str, ...] = ()
-    ids: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def sentences(self) -> list[str]:
@@ -131,7 +130,6 @@ def compare_runs(before: Evaluation, after: Evaluation, scorer: str = "") -> Run
         before.dataset.by or "group",
         tuple(s for s, d in zip(shared, first, strict=True) if d > 0),
         tuple(s for s, d in zip(shared, first, strict=True) if d < 0),
-        tuple(shared),
     )
 
 

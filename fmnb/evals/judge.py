@@ -69,11 +69,6 @@ class Judge:
     options: Mapping[str, Any] = field(default_factory=dict)
     name: str = "judge"
 
-    @property
-    def model_name(self) -> str:
-        """The judge as it was named; the model in force where none was."""
-        return target_for(self.model).asked if self.model is None or self.model == "" else str(getattr(self.model, "__name__", self.model))
-
 
 def judge(model: str = "") -> Judge:
     """`judge`, or `judge:MODEL`."""
