@@ -140,7 +140,7 @@ def test_a_blind_comparison_is_saved_without_names_until_somebody_votes(notebook
         told = json.dumps(cell["outputs"])
         assert "echo" not in told and "think" not in told
     assert "1m" in json.dumps(cells[0]["outputs"]), "the run's id stands there"
-    nb.cell(2).get_by_role("button", name="A", exact=False).first.click()
+    nb.cell(2).locator(".fmnb-w").get_by_role("button", name=re.compile("^A")).click()
     nb.cell(2).get_by_text("You preferred").wait_for()
     assert "echo:think" in json.dumps(nb.saved()["cells"][2]["outputs"])
 

@@ -74,12 +74,12 @@ def test_a_model_that_loads_says_so(notebook):
     assert "loading" not in nb.text(1)
 
 
-def test_several_models_answer_one_below_the_other_under_their_names(notebook):
+def test_several_models_answer_side_by_side_under_their_names(notebook):
     nb = notebook("%%fm echo: echo:slow=40 echo:fail=server\nOne question for all of you.")
     nb.run(1)
-    shown = [t for t in nb.outputs(1).all_inner_texts() if t.strip()]
-    assert [t.split("\n")[0] for t in shown[:3]] == ["echo:", "echo:slow=40", "echo:fail=server"]
-    assert all("One question" in t for t in shown[:2]) and "echo failed" in shown[2]
+    columns = nb.outputs(1).first.locator("section").all_inner_texts()
+    assert [t.split("\n")[0] for t in columns] == ["echo:", "echo:slow=40", "echo:fail=server"]
+    assert all("One question" in t for t in columns[:2]) and "echo failed" in columns[2]
 
 
 def test_a_background_call_lands_under_its_own_cell(notebook):

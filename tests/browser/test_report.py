@@ -5,35 +5,34 @@ from __future__ import annotations
 import random
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from fmnb.evals.elsewhere import from_scores
 
-from ..chromium import find
 from .test_axe import axe  # noqa: F401  a fixture
 
 HOSTILE = '</script><script>document.title = "owned"</script><img src=x onerror=\'document.title="owned"\'>'
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory):
+@pytest.fixture
+def opened(tmp_path, browser):
     """A function that opens an evaluation's page."""
-    folder = tmp_path_factory.mktemp("report")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=find(), args=["--no-sandbox", "--disable-gpu"])
+    pages = []
 
-        def show(evaluation, scheme="light"):
-            path = folder / "report.html"
-            evaluation.to_html(path)
-            page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme=scheme)
-            page.errors = []
-            page.on("pageerror", lambda e: page.errors.append(str(e)))
-            page.goto(path.as_uri())
-            page.wait_for_selector(".fr-window tbody td")
-            return page
+    def show(evaluation, scheme="light"):
+        path = tmp_path / "report.html"
+        evaluation.to_html(path)
+        page = browser.new_page(viewport={"width": 1100, "height": 900}, color_scheme=scheme)
+        pages.append(page)
+        page.errors = []
+        page.on("pageerror", lambda e: page.errors.append(str(e)))
+        page.goto(path.as_uri())
+        page.wait_for_selector(".fr-window tbody td")
+        return page
 
-        yield show
-        browser.close()
+    yield show
+    for page in pages:
+        page.close()
 
 
 def made(rows=300, text="plain"):
