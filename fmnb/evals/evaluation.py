@@ -53,6 +53,7 @@ class Evaluation:
     batch: str = ""
     corpus: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     conduct: Mapping[str, Any] = field(default_factory=dict)  # of a judge, by scorer: how it behaved
+    badges: Mapping[str, str] = field(default_factory=dict)  # of a judge: "uncalibrated", or how far it agrees with people
     missing: str = "failure"
     seed: int = SEED
     ways: tuple[str, ...] = ("",)  # titles of the prompts, where there were several
@@ -73,6 +74,7 @@ class Evaluation:
             given.batch,
             found.corpus,
             found.conduct,
+            {n: c.badge for n, c in found.conduct.items()},
             given.missing,
             ways=given.ways,
             again=again or {},

@@ -183,6 +183,15 @@ class Conduct:
         """Whether 50 human labels stand beside it."""
         return self.humans >= ENOUGH
 
+    @property
+    def badge(self) -> str:
+        """What stands beside every score: agreement with people and kappa, or that there is too little to tell."""
+        if not self.calibrated or self.agreement is None:
+            return "uncalibrated"
+        return f"agrees {self.agreement.value:.0%}" + (
+            f", kappa {self.kappa:.2f}" if self.kappa is not None and self.kappa == self.kappa else ""
+        )
+
     def __str__(self) -> str:
         parts = []
         if self.consistent is not None:

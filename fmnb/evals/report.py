@@ -185,6 +185,7 @@ def _levels(e: Evaluation, a: Analysis) -> str:
                 "method": lv.method,
                 "rows": len(a.matrix.rows),
                 "failed": failed or None,
+                "judge": e.badges.get(a.scorer),
                 "_behind": {
                     "score": {"scorer": a.scorer, "model": m, "below": 1},
                     "rows": {"scorer": a.scorer},
@@ -192,7 +193,7 @@ def _levels(e: Evaluation, a: Analysis) -> str:
                 },
             }
         )
-    columns = ("model", "score", "low", "high", "tied", "method", "rows", "failed")
+    columns = ("model", "score", "low", "high", "tied", "method", "rows", "failed", "judge")
     return rows_html(rows, columns)
 
 

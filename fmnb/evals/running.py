@@ -143,6 +143,7 @@ def reopen(run: str) -> Evaluation:
         meta["batch"],
         extra.get("corpus") or {},
         extra.get("conduct") or {},
+        extra.get("badges") or {},
         missing=meta.get("missing", "failure"),
         ways=tuple(meta.get("ways") or ("",)),
     )

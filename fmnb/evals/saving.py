@@ -34,6 +34,7 @@ def to_dict(e: Evaluation) -> dict[str, Any]:
         "scores": {n: [[s.value, s.why, s.error, s.confidence] for s in found] for n, found in e.scores.items()},
         "corpus": {n: dict(c) for n, c in e.corpus.items()},
         "conduct": {n: str(c) for n, c in e.conduct.items()},
+        "badges": dict(e.badges),
     }
 
 
@@ -83,4 +84,5 @@ def _fields(d: dict[str, Any]) -> dict[str, Any]:
         "scores": {n: [Score(v, "", why, error, sure) for v, why, error, sure in found] for n, found in d["scores"].items()},
         "corpus": d["corpus"],
         "conduct": d["conduct"],
+        "badges": d["badges"],
     }

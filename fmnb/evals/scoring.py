@@ -92,7 +92,8 @@ def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence
     except KeyboardInterrupt:
         emit(stamp(Cancelled()), listeners)
         raise Interrupted(None, stamp.run, kept="the answers are kept; the same call scores them without asking again") from None
-    emit(stamp(Finished(extra={"corpus": out.corpus, "conduct": {n: str(c) for n, c in out.conduct.items()}})), listeners)
+    said = {"conduct": {n: str(c) for n, c in out.conduct.items()}, "badges": {n: c.badge for n, c in out.conduct.items()}}
+    emit(stamp(Finished(extra={"corpus": out.corpus, **said})), listeners)
     return out
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation
 
 MODELS = (
-    *("scorer", "model", "score", "low", "high", "tied", "rows", "groups", "failed", "method"),
+    *("scorer", "model", "score", "low", "high", "tied", "rows", "groups", "failed", "method", "judge"),
     *("seconds", "input_tokens", "output_tokens", "cost"),
 )
 PAIRS = (
@@ -46,6 +46,7 @@ def levels_table(e: Evaluation) -> Rows:
                     "groups": a.cluster_count,
                     "failed": sum(a.matrix.failed[model].values()) or None,
                     "method": found.method,
+                    "judge": e.badges.get(name),
                     **spent[model],
                 }
             )

@@ -69,7 +69,7 @@ def test_nonsense_is_a_tie_and_is_counted():
         return "Both are lovely in their own way."
 
     e = fm.evaluate("{{ q }}", ROWS, [short_answer, long_answer], Judge(babble))
-    assert set(e.matrix("judge").values.ravel()) == {0.5}
+    assert set(e.matrix("judge").values.ravel()) == {0.5} and {r["judge"] for r in e.models} == {"uncalibrated"}
     c = e.conduct["judge"]
     assert c.unusable == 8 and "8 of its verdicts were unusable and count as ties" in str(e)
     assert "tied" in e.sentence
@@ -111,6 +111,7 @@ def test_fifty_votes_of_people_calibrate_it():
     rows = [{"q": f"question {i}"} for i in range(50)]
     e = fm.evaluate("{{ q }}", rows, [one, two], Judge(longer))
     c = e.conduct["judge"]
+    assert {r["judge"] for r in e.models} == {f"agrees 80%, kappa {c.kappa:.2f}"} and "agrees 80%" in e.to_html()
     assert c.calibrated and c.humans == 50 and c.agreement.value == 0.8
     assert "agrees with people on 80% (67% to 89%) of 50 labels" in str(e) and "uncalibrated" not in str(e)
 
