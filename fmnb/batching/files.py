@@ -47,6 +47,8 @@ def files_of(given: str | Path) -> Files:
     text = str(Path(given).expanduser())
     found = sorted(map(Path, glob.glob(text, recursive=True))) if glob.has_magic(text) and not Path(text).exists() else [Path(text)]
     paths = [p for p in found if p.is_file()]
+    if Path(text).is_dir():
+        raise UsageError("That is a folder", seen=text, todo=f"Say which of its files: {str(Path(text) / '*.parquet')!r}.")
     if not paths:
         raise UsageError("There is no such file", seen=text, todo="Name a Parquet, CSV or JSONL file, or a pattern of several in quotes.")
     kinds = {KINDS.get(p.suffix.lower(), p.suffix) for p in paths}

@@ -60,7 +60,7 @@ class Parts:
         return arrow.concat_tables([parquet.read_table(f) for f in self.files])
 
     def __repr__(self) -> str:
-        return f"Parts({str(self.folder)!r}: {len(self.files)} files; {self.summary})"
+        return f"Parts({str(self.folder)!r}: {len(self.files):,} file{'' if len(self.files) == 1 else 's'}; {self.summary})"
 
 
 @dataclass
@@ -259,6 +259,10 @@ class PartsJob(Job):
         if self.fatal is not None:
             super().end(notes)  # raises
         self.written.sort()
+        here = set(self.written)
+        if other := sum(p not in here for p in self.folder.glob("part-*.parquet")):
+            what = "1 part there is" if other == 1 else f"{other:,} parts there are"
+            self.emit(Notice(kind="note", text=f"{what} of another run: read the files that `files` names"))
         many = f"{len(self.written):,} part{'' if len(self.written) == 1 else 's'}"
         for note in (*self.tally.notes(), *suffixed(self.changed), f"{many} in {self.folder}"):
             self.emit(Notice(kind="note", text=note))

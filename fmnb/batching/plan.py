@@ -46,7 +46,7 @@ class Estimate:
     def __str__(self) -> str:
         about = "" if self.exact else "about "
         parts = [
-            f"{self.calls:,} calls" + (f", about {self.known:,} of them answered before" if self.known else ""),
+            f"{self.calls:,} call{'' if self.calls == 1 else 's'}" + (f", about {self.known:,} of them answered before" if self.known else ""),
             f"{about}{self.input_tokens:,} tokens in and {_range(self.output_tokens, ',.0f')} out",
             f"price unknown ({', '.join(self.unpriced)})"
             if self.cost is None
@@ -55,7 +55,7 @@ class Estimate:
             else f"${_range(self.cost, ',.2f')}",
             "time unknown until some rows are answered"
             if self.seconds is None
-            else f"{spoken_time(self.seconds[0])} to {spoken_time(self.seconds[1])}",
+            else " to ".join(dict.fromkeys(map(spoken_time, self.seconds))),
         ]
         return "; ".join(parts)
 

@@ -10,6 +10,7 @@ import builtins
 import functools
 import hashlib
 import inspect
+import keyword
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -116,8 +117,10 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
     system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
     if system is not None and not isinstance(system, str):
         raise UsageError("system is text", seen=type(system).__name__)
+    if not columns:
+        raise UsageError("The table is empty", todo="Give one with columns; it may have no rows.")
     values: Mapping[str, Any] = options.values or {}
-    used = names(prompt) | (names(system) if system else set())
+    used = _names(prompt, columns) | (_names(system, columns) if system else set())
     attach = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
     by_row = [a for a in attach if isinstance(a, str) and a in columns]
     wanted = [c for c in columns if c in used or c in by_row]
@@ -181,6 +184,17 @@ def _suffix(call: Call, model: Any, values: Mapping[str, Any]) -> str:
     if call.tape is not None or call.tape_only:
         return ""  # a replay needs no model
     return key_of(call)[len(call.request.key()) :]
+
+
+def _names(text: Any, columns: Sequence[str]) -> set[str]:
+    """The names a template uses. A column whose name is no Python name is told how to be named."""
+    try:
+        return names(text)
+    except PromptError as e:
+        for c in columns:
+            if (not c.isidentifier() or keyword.iskeyword(c)) and re.search(r"\{\{\s*" + re.escape(c) + r"\s*\}\}", str(text)):
+                e.todo = f"{c} is a column, but no Python name: write {{{{ {ROW}[{c!r}] }}}}."
+        raise
 
 
 def _check_names(text: str, odd: set[str], known: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,8 @@ def data(name: str, shell: Any) -> Any:
         return shell.user_ns[name]
     if glob.has_magic(name) or Path(name).expanduser().exists() or "/" in name or Path(name).suffix:
         return name
+    near = difflib.get_close_matches(name, [n for n in shell.user_ns if not n.startswith("_")], 1, 0.7)
+    meant = f"Did you mean {near[0]}? " if near else ""
     raise UsageError(
-        "There is no table of that name", seen=name, todo="Name a DataFrame of this notebook, or a Parquet, CSV or JSONL file."
+        "There is no table of that name", seen=name, todo=f"{meant}Name a DataFrame of this notebook, or a Parquet, CSV or JSONL file."
     )

@@ -162,3 +162,16 @@ def test_a_hundred_thousand_rows_need_no_more_memory_than_ten_thousand(tmp_path)
 
 def test_a_frame_with_the_files_name_is_still_a_frame():
     assert fm.map("{{ w }}", pd.DataFrame({"w": ["a.csv"]}), "echo:")["text"].tolist() == ["a.csv"]
+
+
+def test_a_folder_is_told_to_name_its_files(tmp_path):
+    with pytest.raises(UsageError, match=r"is a folder.*\*\.parquet"):
+        files_of(tmp_path)
+
+
+def test_parts_of_another_run_in_the_same_folder_are_said(service, tmp_path):
+    path, heard = str(write(tmp_path / "rows.parquet", table(250))), []
+    fm.map("Say {{ w }}", path, MODEL)
+    out = fm.map("Do say {{ w }}", path, MODEL, head=150, sinks=[heard.append])
+    assert any("1 part there is of another run" in getattr(e, "text", "") for e in heard) and len(out.files) == 2
+    assert len(out.df) == 150

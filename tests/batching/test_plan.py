@@ -76,8 +76,9 @@ def test_the_answer_at_the_keyboard_decides(monkeypatch):
 
 def test_many_calls_of_unknown_price_are_asked_about_and_a_budget_refuses_them():
     model = Priced(price=None)
-    with pytest.raises(UsageError, match="price unknown"):
+    with pytest.raises(UsageError, match="price unknown") as e:
         batch("Say {{ w }}", words(1001), model)
+    assert "--yes" in e.value.todo and "--budget" not in e.value.todo, "a budget would be refused"
     with pytest.raises(BudgetError, match="unknown"):
         batch("Say {{ w }}", words(3), model, budget=1.0)
     assert model.calls == 0 and batch("Say {{ w }}", words(3), model).summary.cost is None

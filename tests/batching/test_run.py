@@ -369,3 +369,16 @@ def test_a_taken_name_is_said_with_the_name_it_really_got(service):
     heard = []
     batch("Say {{ w }}", [{"w": "a", "text": 1, "text_fm": 2}], MODEL, sinks=[heard.append])
     assert [e.text for e in heard if isinstance(e, Notice)] == ["the table has text already: the answers' column is called text_fm2"]
+
+
+@pytest.mark.parametrize("name", ["for", "Review Text"])
+def test_a_column_that_is_no_python_name_is_told_how_to_be_named(name):
+    with pytest.raises(PromptError) as e:
+        batch(f"Say {{{{ {name} }}}} {{{{ w }}}}", [{name: "x", "w": "y"}], "echo:")
+    assert f"{name} is a column, but no Python name: write {{{{ row[{name!r}] }}}}" in e.value.todo
+
+
+def test_a_table_of_nothing_says_so():
+    for nothing in ([], pd.DataFrame()):
+        with pytest.raises(UsageError, match="The table is empty"):
+            batch("Say {{ w }}", nothing, "echo:")

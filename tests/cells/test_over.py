@@ -53,7 +53,7 @@ def test_a_path_gives_parts(table, tmp_path):
 @pytest.mark.parametrize(
     "line, words",
     [
-        ("--over revews", "no table of that name"),
+        ("--over revews", "Did you mean reviews"),
         ("--over product", "no such file"),
         ("--over number", "no table to go over"),
         ("--head 3", "goes with --over"),
