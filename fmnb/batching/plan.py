@@ -46,7 +46,8 @@ class Estimate:
     def __str__(self) -> str:
         about = "" if self.exact else "about "
         parts = [
-            f"{self.calls:,} call{'' if self.calls == 1 else 's'}" + (f", about {self.known:,} of them answered before" if self.known else ""),
+            f"{self.calls:,} call{'' if self.calls == 1 else 's'}"
+            + (f", about {self.known:,} of them answered before" if self.known else ""),
             f"{about}{self.input_tokens:,} tokens in and {_range(self.output_tokens, ',.0f')} out",
             f"price unknown ({', '.join(self.unpriced)})"
             if self.cost is None

@@ -24,7 +24,7 @@ from ..pipeline import Call, key_of
 from ..preparing import Asked, Options, attached, cell_key, prepare, writable
 from ..prompts import Prompt, Rendered, names, render
 from ..schema_text import SchemaSpec
-from ..types import Message, Text, message
+from ..types import Message, Part, Text, message
 from .tables import Row, missing
 
 ROW, NOTEBOOK = "row", "notebook"  # what the whole row and the notebook's names are called in a template
@@ -64,11 +64,7 @@ class Rows:
         made = []
         for base, suffix in zip(self.bases, self.suffixes, strict=True):
             asked = base.call.request
-            lead = (
-                attached(replace(self.options, values=scope), base.call.target.local)
-                if self.options.attach
-                else asked.messages[-1].parts[:-1]
-            )
+            lead = self._attached(scope, base.call.target.local) if self.options.attach else asked.messages[-1].parts[:-1]
             messages = (*before, *asked.messages[:-1], writable(Message("user", (*lead, *parts))))
             for sample in range(self.samples):
                 request = replace(asked, messages=messages, sample=sample)
@@ -78,6 +74,13 @@ class Rows:
                 blank = tuple(replace(request, messages=(*before, *asked.messages[:-1], m)) for before, m in neutral)
                 made.append((key + suffix, replace(base.call, request=request, parent=parent, meta=meta, run=new_run(), neutral=blank)))
         return made
+
+    def _attached(self, scope: dict[str, Any], local: bool) -> list[Part]:
+        """What a row attaches; what cannot be read is that row's error."""
+        try:
+            return attached(replace(self.options, values=scope), local)
+        except UsageError as e:
+            raise PromptError(e.what, seen=e.seen, todo=e.todo) from None
 
     def _filled(self, values: Row) -> tuple[tuple[Message, ...], tuple[Any, ...], dict[str, Any]]:
         """The system message, if any, and the parts of the prompt, with a row's values in them; and those by name."""

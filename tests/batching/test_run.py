@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import fmnb as fm
+from fmnb import performing
 from fmnb.batching.run import batch, reopen
 from fmnb.errors import (
     BadRequestError,
@@ -369,6 +370,30 @@ def test_a_taken_name_is_said_with_the_name_it_really_got(service):
     heard = []
     batch("Say {{ w }}", [{"w": "a", "text": 1, "text_fm": 2}], MODEL, sinks=[heard.append])
     assert [e.text for e in heard if isinstance(e, Notice)] == ["the table has text already: the answers' column is called text_fm2"]
+
+
+def test_a_batch_is_stopped_from_elsewhere_by_its_run(service):
+    service.latency = 0.02
+
+    def sidebar(event):
+        if isinstance(event, Progress) and event.done >= 20:
+            performing.stop(event.run)
+
+    with pytest.raises(Interrupted) as e:
+        batch("Say {{ w }}", words(2000), MODEL, concurrency=8, sinks=[sidebar])
+    assert e.value.run not in performing.running() and 20 <= log.totals()["calls"] < 2000
+    assert batch("Say {{ w }}", words(30), MODEL).summary.reused >= 12
+
+
+def test_a_column_can_name_what_is_attached_to_each_row(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.txt").write_text(f"the {name}")
+    df = pd.DataFrame({"q": ["a", "b"], "paper": [str(tmp_path / "one.txt"), str(tmp_path / "two.txt")]})
+    heard = []
+    batch("{{ q }}?", df, lambda messages: heard.append(str(messages)) or "ok", attach="paper")
+    assert "the one" in heard[0] and "a?" in heard[0] and "the two" in heard[1]
+    lost = batch("{{ q }}?", df.assign(paper=[str(tmp_path / "none.txt"), str(tmp_path / "two.txt")]), "echo:", attach="paper")
+    assert lost.answers[0].error is not None and lost.answers[1].error is None
 
 
 @pytest.mark.parametrize("name", ["for", "Review Text"])
