@@ -34,7 +34,8 @@ class Purse:
                 raise BudgetError(
                     f"The budget of ${self.limit:g} would be passed by the next row",
                     seen=f"${self.spent:.4f} spent, the next may cost ${cost:.4f}",
-                    todo="Give it a larger --budget" + (", or say how long an answer may be: --max-tokens." if request.max_tokens is None else "."),
+                    todo="Give it a larger --budget"
+                    + (", or say how long an answer may be: --max-tokens." if request.max_tokens is None else "."),
                 )
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
