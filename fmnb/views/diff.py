@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from html import escape
@@ -74,7 +74,7 @@ def _same(pieces: list[str]) -> Iterator[Change]:
         yield Change("same", "".join(pieces))
 
 
-def _search(a: list[str], b: list[str]) -> list[tuple[str, int, int, int, int]]:
+def _search(a: list[str], b: list[str]) -> Sequence[tuple[str, int, int, int, int]]:
     """How `a` becomes `b`; where nearly all pieces are alike, without taking them for marks, and in the end as one change."""
     mine, theirs = Counter(a), Counter(b)
     rare = len(b) // 100 + 1 if len(b) >= 200 else len(b)  # difflib's own idea of what is too frequent to tell anything
