@@ -6,7 +6,7 @@ prompt × models × vary × samples ─ spread ─► cells ─ together ─► 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -88,8 +88,8 @@ class Comparison:
 
     @property
     def hidden(self) -> bool:
-        """Whether the names are still to be guessed: a blind comparison that nobody has voted on."""
-        return self.blind and not any(s.kind == "vote" for s in self.votes)
+        """Whether the names are still to be guessed: a blind comparison that nobody has voted on, though there is something to vote on and a log to keep it."""
+        return self.blind and bool(self.run) and not all(r.error for r in self.responses) and not any(s.kind == "vote" for s in self.votes)
 
     @property
     def layout(self) -> Layout:
@@ -234,21 +234,34 @@ def spread(
     """
     if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
         raise UsageError("samples is a whole number from 1 on", seen=repr(samples))
+    models, prompts, varied = _listed("models", models), _listed("prompts", prompts), {}
+    if not isinstance(vary or {}, Mapping):
+        raise UsageError("vary is a dict of names and values", seen=repr(vary), todo='vary={"temperature": [0, 0.7]}')
+    for name, values in (vary or {}).items():
+        varied[name] = _listed(f"vary[{name!r}]", values)
+        if len({repr(v) for v in varied[name]}) < len(varied[name]):
+            raise UsageError(f"{name} is varied over the same value twice", seen=repr(values), todo="samples asks the same again.")
     named: list[tuple[Any, str]] = [(_above(_prompt(p), prompt), _title(p, i)) for i, p in enumerate(prompts)] or [(prompt, "")]
-    names = list(vary or {})
     cells = []
-    for (asked, title), values, model in product(named, product(*((vary or {})[n] for n in names)), models):
+    for (asked, title), values, model in product(named, product(*varied.values()), models):
         for sample in range(samples):
             axis: dict[str, Any] = {"model": _name(model)}
             if title:
                 axis["prompt"] = title
-            axis |= dict(zip(names, values, strict=True))
+            axis |= (changed := dict(zip(varied, values, strict=True)))
             if samples > 1:
                 axis["sample"] = sample
-            cells.append(Cell(asked, model, replace(_with(options, dict(zip(names, values, strict=True))), sample=sample), axis))
+            cells.append(Cell(asked, model, replace(_with(options, changed), sample=sample), axis))
     if len(cells) > MOST:
         raise UsageError(f"That would be {len(cells)} answers", seen=f"{MOST} are the most a comparison holds", todo="Vary less at once.")
     return cells
+
+
+def _listed(name: str, given: Any) -> list[Any]:
+    """As a list. A text is a sequence of letters, too; nobody means that."""
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise UsageError(f"{name} is a list", seen=repr(given), todo="Put it into brackets: [...].")
+    return list(given)
 
 
 def _with(options: Options, values: Mapping[str, Any]) -> Options:
@@ -369,14 +382,21 @@ def together(
         perform([asked[i] for i in shown], sinks)  # who begins could tell who it is
     except Interrupted:
         emit(stamp(Cancelled()), listeners)
+        _made(asked, stamp.run, axes, shown, blind)
         raise
     emit(stamp(Finished(extra={"answers": len(asked)})), listeners)
+    made = _made(asked, stamp.run, axes, shown, blind)
     errors = [a.error for a in asked]
     if all(e is not None for e in errors):
         assert errors[0] is not None
         raise errors[0]
+    return made
+
+
+def _made(asked: Sequence[Asked], run: str, axes: Sequence[Mapping[str, Any]], shown: tuple[int, ...], blind: bool) -> Comparison:
+    """What came, as a Comparison, and as the last one: a vote that names none must not fall to an older one because this was stopped or failed."""
     responses = tuple(a.response for a in asked if a.response is not None)
-    made = Comparison(responses, stamp.run if log.enabled() else "", tuple(axes), shown, blind, looks(asked[0]))
+    made = Comparison(responses, run if log.enabled() else "", tuple(axes), shown, blind, looks(asked[0]))
     session.compared = made
     return made
 

@@ -14,8 +14,8 @@ from .types import Response
 _WORDS = ("left", "right", "tie", "bad")
 
 
-def vote(comparison: Comparison | None, choice: str | int, *, comment: str = "", user: str = "") -> Signal:
-    """Say which answer of a comparison is best: "left", "right", "tie", "bad" (none is good), a position, or a model's name.
+def vote(comparison: Comparison | None, choice: str | int | Response, *, comment: str = "", user: str = "") -> Signal:
+    """Say which answer of a comparison is best: "left", "right", "tie", "bad" (none is good), a position, a model's name, or the answer itself.
 
     Left and right are as shown; positions count from 0 in the order of `comparison.responses`.
     None means the comparison of the last cell. A second vote replaces the first; `unvote` takes
@@ -40,7 +40,7 @@ def vote(comparison: Comparison | None, choice: str | int, *, comment: str = "",
             winner = shown[choice == "right"]
     else:
         try:
-            winner = c[int(choice)] if isinstance(choice, int) or choice.isdigit() else c[choice]
+            winner = _chosen(c, choice)
         except (KeyError, IndexError):
             names = ", ".join(c.labels)
             raise UsageError(
@@ -50,6 +50,16 @@ def vote(comparison: Comparison | None, choice: str | int, *, comment: str = "",
     said = "tie" if choice == "tie" else "bad" if choice == "bad" else "win"
     value = {"said": said, "winner": winner.run if winner else None, "runs": [r.run for r in shown], "blind": c.blind}
     return _add(c.run, "vote", value, user=user, text=comment)
+
+
+def _chosen(c: Comparison, choice: Any) -> Response:
+    if isinstance(choice, Response):
+        return {r.run: r for r in c.responses}[choice.run]
+    if isinstance(choice, str):
+        return c[int(choice)] if choice.isdecimal() else c[choice]
+    if not isinstance(choice, int) or isinstance(choice, bool):
+        raise KeyError(choice)
+    return c[choice]
 
 
 def unvote(comparison: Comparison | None = None, *, user: str = "") -> int:

@@ -7,7 +7,10 @@ import asyncio
 import pytest
 
 import fmnb as fm
-from fmnb.errors import ServerError, UsageError
+from fmnb.comparison import compare
+from fmnb.errors import Interrupted, ServerError, UsageError
+from fmnb.events import TextDelta
+from fmnb.session import session
 from tests.cells.says import Says
 
 
@@ -107,3 +110,42 @@ def test_a_comparison_is_a_run_above_its_answers_and_not_a_row_of_its_own():
     assert start.kind == "compare" and start.meta["runs"] == [r.run for r in c]
     assert all(log.events_of(r.run)[0].parent == c.run for r in c)
     assert len(fm.log("hi")) == 2
+
+
+@pytest.mark.parametrize("more", [{}, {"blind": True}])
+def test_what_came_before_it_was_stopped_is_the_last_comparison_and_can_be_voted_on(more):
+    older = compare("older", ["echo:", "echo:think"])
+
+    def stop(event):
+        if isinstance(event, TextDelta):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        compare("some words", ["echo:", "echo:slow=2"], sinks=[stop], **more)
+    fm.vote(None, "left")
+    assert not older.votes and session.compared.votes
+    assert [r.finish for r in session.compared].count("cancelled") >= 1
+
+
+def test_after_a_comparison_that_failed_whole_a_vote_does_not_fall_to_the_one_before():
+    older = compare("older", ["echo:", "echo:think"])
+    with pytest.raises(fm.FmnbError):
+        compare("x", ["echo:fail=cut", "echo:fail=model"])
+    fm.vote(None, "bad")
+    assert not older.votes
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"models": "echo: echo:think"},
+        {"models": ["echo:"], "prompts": "ab"},
+        {"models": ["echo:"], "vary": {"temperature": 0.5}},
+        {"models": ["echo:"], "vary": {"system": "ab"}},
+        {"models": ["echo:"], "vary": ["temperature"]},
+        {"models": ["echo:"], "vary": {"temperature": [1, 1]}},
+    ],
+)
+def test_what_is_no_list_is_not_taken_letter_by_letter(given):
+    with pytest.raises(UsageError):
+        compare("hi", **given)

@@ -35,6 +35,7 @@ def test_a_vote_is_on_disk_at_once_and_names_the_winners_run(two):
         ("left", 0, ["won", "lost"]),
         (1, 1, ["lost", "won"]),
         ("echo:", 0, ["won", "lost"]),
+        ("1", 1, ["lost", "won"]),
         ("tie", None, ["tie", "tie"]),
         ("bad", None, ["bad", "bad"]),
     ],
@@ -60,13 +61,17 @@ def test_several_people_may_vote(two):
     assert len(two.votes) == 2
 
 
+def test_the_answer_itself_can_be_voted_for(two):
+    assert fm.vote(two, two[1]).value["winner"] == two[1].run
+
+
 def test_without_a_comparison_the_last_one_is_meant(two):
     fm.vote(None, "left")
     assert two.best is two[0]
 
 
 def test_what_cannot_be_voted_on_says_why(two):
-    for wrong in ("middle", 2, "nosuch"):
+    for wrong in ("middle", 2, "nosuch", "²", None, True, 1.0, fm.ask("other", "echo:")):
         with pytest.raises(UsageError, match="No such answer"):
             fm.vote(two, wrong)
     three = fm.compare("x", ["echo:", "echo:think", "echo:slow=500"])

@@ -12,7 +12,7 @@ from ..errors import FmnbError, Interrupted, UsageError
 from ..performing import perform
 from ..preparing import Asked, Options, prepare
 from ..prompts import Prompt
-from ..session import default_model
+from ..session import default_model, session
 from ..types import Response
 from ..views import in_notebook, view_for
 from .options import Line, parse
@@ -123,7 +123,7 @@ def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown", a
     finally:
         for a in asked:
             if isinstance(a.error, (FmnbError, Interrupted)):
-                a.error.shown = True
+                a.error.shown = not blind or in_notebook(shell)  # a terminal has hidden its words
     if asked[0].error is not None:
         raise asked[0].error
     assert asked[0].response is not None
@@ -138,7 +138,11 @@ def _compare(asked: list[Asked], shell: Any, format: str, axes: Any, blind: bool
     if not in_notebook(shell):
         return together(asked, axes, [view_for(shell, format, several=True)], blind=blind, shown=shown)
     view = load("fmnb.widgets.streaming:GridStream")([a.call.run for a in asked], axes, shown, blind=blind, format=format)
-    made = together(asked, axes, [view], blind=blind, shown=shown)
+    try:
+        made = together(asked, axes, [view], blind=blind, shown=shown)
+    except Interrupted:  # what had come can be voted on, too
+        view.buttons(session.compared)
+        raise
     view.buttons(made)
     return made
 

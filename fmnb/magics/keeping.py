@@ -7,8 +7,10 @@ from typing import Any
 
 from .. import config, keys, listing
 from ..catalog.resolve import forget_backends, usable_profiles
+from ..comparison import reopen
 from ..consent import confirm, secret
 from ..errors import UsageError
+from ..events import Started
 from ..guard import budget as budgets
 from ..providers import profiles
 from ..rows import Rows
@@ -61,10 +63,20 @@ def log(rest: str, shell: Any) -> Any:
         raise UsageError(f"{sorted(odd)[0]} goes with forget", seen=f"%fm log {rest}", todo="`%fm log forget --before 2026-01-31`.")
     if len(words) == 1 and len(words[0]) >= 8 and any(c.isdigit() for c in words[0]):
         try:
-            return listing.reopen(words[0])
+            return _reopened(words[0])
         except UsageError:
             pass  # a word with digits, to search for
     return listing.log(" ".join(words), open="--open" in flags)
+
+
+def _reopened(run: str) -> Any:
+    """An answer, or a comparison: that is then the last one, which `%fm vote` and `--undo` mean, also in a new kernel."""
+    found = listing.reopen(run)
+    start = store.events_of(found.run)[0]
+    if not (isinstance(start, Started) and start.kind == "compare"):
+        return found
+    session.compared = reopen(found.run)
+    return session.compared
 
 
 def _forget(words: list[str], flags: set[str]) -> None:

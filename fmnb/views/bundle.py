@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -40,6 +41,7 @@ def answer_bundle(
     several answer. `rendering` carries what is already rendered from one call to the next.
     `blind`: nothing tells which model it is, but the run's id.
     """
+    response = unnamed(response) if blind else response
     text = response.text
     if format == "json" and isinstance(response.data, list):  # a list travels inside an object, and is shown as the list it is
         text = json.dumps(response.data, ensure_ascii=False, indent=2)
@@ -63,6 +65,12 @@ def answer_bundle(
     data["text/plain"] = f"{header}:\n{words}" if header else words
     known = {"run": response.run, "version": __version__} if blind else provenance(response)
     return data, ({} if streaming else {"fmnb": known})
+
+
+def unnamed(response: Response) -> Response:
+    """An answer without what its pictures and sources say of the model that made or found them."""
+    media = tuple(replace(m, alt="A picture") if isinstance(m, Image) else replace(m, name="") for m in response.media)
+    return replace(response, media=media, extra={k: v for k, v in response.extra.items() if k not in ("sources", "citations")})
 
 
 def media_html(response: Response) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
 from .. import __version__
 from .._markdown import neutral_markdown
 from ..types import Response
-from .bundle import HIDDEN, Bundle, answer_bundle, body_html, error_html, media_html, provenance, reasoning_bundle, stopped_html
+from .bundle import HIDDEN, Bundle, answer_bundle, body_html, error_html, media_html, provenance, reasoning_bundle, stopped_html, unnamed
 from .footer import footer_html, plain
 from .html import BORDER, MUTED, SHADE
 from .sources import sources_html
@@ -102,7 +102,7 @@ def columns_bundle(
         for i in by_row[row]:
             name = labels[i] if len(where.rows) == 1 else (labels[i] if blind else where.columns[where.places[i][1]])
             cells.append(_column(responses[i], name, blind, format, said, i, tall=len(rows) == 1))
-            text, _ = answer_bundle(responses[i], format=format, header=labels[i], blind=blind)
+            text, _ = answer_bundle(_shortened(responses[i]), format=format, header=labels[i], blind=blind)
             words.append(text["text/plain"])
             marks.append(f"**{neutral_markdown(labels[i])}**\n\n{text['text/markdown']}")
         parts.append(f'<div style="{_GRID}">\n{"".join(cells)}</div>\n')
@@ -132,10 +132,9 @@ def _column(r: Response, name: str, blind: bool, format: str, said: Said, i: int
         else ""
     )
     edge = "2px solid var(--jp-brand-color1,#1976d2)" if badge.startswith("✓") else f"1px solid {BORDER}"
-    body = text_html(r, format)
+    body = text_html(r, format) + media_html(unnamed(r) if blind else r)
     if not blind:
-        body = thought_html(r) + body
-        body += media_html(r) + sources_html(r)
+        body = thought_html(r) + body + sources_html(r)
     body += failure_html(r, blind)
     if i in said.edits:
         body += (
@@ -149,6 +148,12 @@ def _column(r: Response, name: str, blind: bool, format: str, said: Said, i: int
         f'<div tabindex="0" role="region" aria-label="Answer of {escape(plain(name))}" style="max-height:{height};overflow:auto;padding:.3em .8em .2em;unicode-bidi:plaintext">\n{body}</div>\n'
         f'<div style="padding:0 .8em .3em">{footer_html(r, blind)}</div></section>\n'
     )
+
+
+def _shortened(r: Response) -> Response:
+    """The same with no more text than is saved."""
+    more = len(r.text) - _WHOLE
+    return replace(r, text=f"{r.text[:_WHOLE]}\n\n({more:,} more characters)") if more > 0 else r
 
 
 def thought_html(r: Response) -> str:

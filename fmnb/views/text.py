@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import IO
 
 from ..events import Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, TextDelta, Waiting
-from .bundle import HIDDEN, error_text, media_lines, stopped_text
+from .bundle import HIDDEN, error_text, media_lines, stopped_text, unnamed
 from .footer import blind_text, footer_text, plain
 from .sources import sources_text
 from .words import progress_line, thinking_line, waiting_line
@@ -57,13 +57,13 @@ class TextView:
         match event:
             case Progress() | Waiting():
                 self._status(event)
-            case ReasoningDelta(text=text) if text:
+            case ReasoningDelta(text=text) if text and not self.blind:
                 self._transient(thinking_line(len("".join(self.fold.reasoning).split())))
             case TextDelta(text=text):
                 self._text(text)
             case Restarted(reason=reason):
                 self._flush()
-                self._write(f"\n[asking again: {plain(reason)}]\n")
+                self._write(f"\n[asking again{'' if self.blind else f': {plain(reason)}'}]\n")
             case Finished() | Failed() | Cancelled():
                 self._end(event)
 
@@ -71,7 +71,8 @@ class TextView:
         """Nothing is held back for long here."""
 
     def _status(self, event: Progress | Waiting) -> None:
-        self._transient(waiting_line(event) if isinstance(event, Waiting) else progress_line(event))
+        if not self.blind:  # its words name who is asked
+            self._transient(waiting_line(event) if isinstance(event, Waiting) else progress_line(event))
 
     def _transient(self, line: str) -> None:
         if self._tty and not self._begun and self._clock() - self._line_at >= INTERVAL:
@@ -108,7 +109,7 @@ class TextView:
 
     def _end(self, event: Event) -> None:
         self._flush()
-        response = self.fold.response()
+        response = unnamed(self.fold.response()) if self.blind else self.fold.response()
         lines = [*media_lines(response), *filter(None, [sources_text(response)])]
         dim, bright = ("\x1b[2m", "\x1b[0m") if self._tty else ("", "")
         start = "" if not response.text else "\n" if response.text.endswith("\n") else "\n\n"

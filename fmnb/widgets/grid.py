@@ -21,7 +21,7 @@ from ..config import set_user, settings
 from ..errors import UsageError
 from ..events import Event, Signal
 from ..session import session
-from ..views.bundle import media_html
+from ..views.bundle import media_html, unnamed
 from ..views.columns import failure_html, text_html
 from ..views.diff import diff_html
 from ..views.footer import footer_html, plain
@@ -56,6 +56,7 @@ class Grid(base.Widget):
         self.comparison = comparison
         self.stop: Callable[[int], None] = lambda at: None
         self._line_id = line_id
+        self._is_line = False
         self._panel = panel
         if comparison is not None:
             self.rest(comparison, panel)
@@ -69,7 +70,7 @@ class Grid(base.Widget):
         self.frame = []
         self._tell()
         if comparison.run:
-            _watch(comparison.run, self)
+            _watch(self)
 
     def _tell(self) -> None:
         c = self._c
@@ -133,9 +134,16 @@ class Grid(base.Widget):
 
     def heard(self, event: Signal) -> None:
         """Something was said, here or elsewhere (`%fm vote` say): show it."""
-        if event.run in (self._c.run, *(r.run for r in self._c.responses)):
+        if event.run not in (self._c.run, *(r.run for r in self._c.responses)):
+            return
+        if self._is_line:
+            display(line_bundle(self._c), self._line_id, True)
+        elif event.kind == "vote" and self._line_id and not self._c.by_row:
+            self.give_way()
+            return
+        else:
             self._tell()
-            self.show_face()
+        self.show_face()
 
     # What the page asks for
 
@@ -153,8 +161,6 @@ class Grid(base.Widget):
                 raise UsageError("That answer stands in another row")
         vote(c, choice)
         self.send({"do": "say", "text": "Voted"})
-        if self._line_id and not self._c.by_row:
-            self.give_way()
 
     def on_undo(self, row: int = 0) -> None:
         """Take the vote back."""
@@ -208,7 +214,7 @@ class Grid(base.Widget):
             return f'{head}<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(plain(r.text))}</div>{end}'
         if view == "diff":
             return diff_html(base_text, r.text) + end
-        media = "" if hidden else media_html(r) + sources_html(r)
+        media = media_html(unnamed(r)) if hidden else media_html(r) + sources_html(r)
         return text_html(r, self._c.format) + media + end
 
     def on_text(self, at: int, why: str = "copy") -> None:
@@ -256,8 +262,8 @@ class Grid(base.Widget):
         self.give_way()
 
     def give_way(self) -> None:
-        """Leave a line in this widget's place, in the notebook and on the page."""
-        _watched.pop(self._c.run, None)
+        """Leave a line in this widget's place, in the notebook and on the page; the line follows what is said later."""
+        self._is_line = bool(self._line_id)
         line = line_bundle(self._c)
         self.show_face()
         if self._line_id:
@@ -273,22 +279,21 @@ def show(c: Comparison) -> None:
     display(grid._repr_mimebundle_(), f"{name}-line", False)
 
 
-_watched: dict[str, Grid] = {}  # run of a comparison -> its open widget
-_AT_MOST = 50  # open widgets that follow what is said elsewhere, the newest
+_watched: list[Grid] = []  # shown widgets, and lines they have given way to
+_AT_MOST = 50  # of them that follow what is said elsewhere, the newest
 
 
-def _watch(run: str, grid: Grid) -> None:
-    _watched.pop(run, None)
-    _watched[run] = grid
-    while len(_watched) > _AT_MOST:
-        _watched.pop(next(iter(_watched)))
+def _watch(grid: Grid) -> None:
+    if grid not in _watched:
+        _watched.append(grid)
+    del _watched[:-_AT_MOST]
     if _ear not in session.ears:
         session.ears.append(_ear)
 
 
 def _ear(event: Event) -> None:
     if isinstance(event, Signal):
-        for grid in tuple(_watched.values()):
+        for grid in tuple(_watched):
             grid.heard(event)
 
 
@@ -305,7 +310,11 @@ def line_bundle(c: Comparison) -> base.Bundle:
     else:
         words = "Not voted on."
     back = "`%fm vote --undo` takes it back. " if said.words else "`%fm vote` votes. "
-    hint = f"{back}`.widget()` of the result has the buttons; run {c.run}" if c.run else "The log is off: nothing could be kept."
+    hint = (
+        f"{back}`%fm log {c.run}` opens it again, and `.widget()` of it has the buttons."
+        if c.run
+        else "The log is off: nothing could be kept."
+    )
     text = f"{plain(words)} {hint}"
     hint = re.sub("`([^`]+)`", rf'<code style="font-family:{MONO};font-size:.95em">\1</code>', escape(hint))
     html = (

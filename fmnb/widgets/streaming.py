@@ -15,7 +15,7 @@ from ..comparison import Comparison, labels
 from ..events import ENDS, Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, Started, TextDelta, Waiting
 from ..performing import stop
 from ..types import Response
-from ..views.bundle import HIDDEN, body_html, error_html, media_html, progress_html, stopped_html, waiting_html
+from ..views.bundle import HIDDEN, body_html, error_html, media_html, progress_html, stopped_html, unnamed, waiting_html
 from ..views.columns import columns_bundle, layout, letter, thought_html
 from ..views.footer import footer_html, plain
 from ..views.html import Rendering
@@ -97,8 +97,8 @@ class GridStream:
     def _take(self, cell: _Cell, event: Event, own: bool) -> None:
         cell.changed = True
         if isinstance(event, Waiting):
-            cell.status = waiting_html(plain(waiting_line(event)))
-        elif isinstance(event, Progress):
+            cell.status = waiting_html("waiting" if self.blind else plain(waiting_line(event)))
+        elif isinstance(event, Progress) and not self.blind:
             cell.status = "" if share(event) == 1.0 else progress_html(plain(progress_line(event)), share(event))
         if not own:
             return
@@ -106,13 +106,13 @@ class GridStream:
         match event:
             case Started():
                 cell.state = "running"
-            case ReasoningDelta():
+            case ReasoningDelta() if not self.blind:  # whether it thinks aloud, and where it was called, could tell who it is
                 cell.status = f'<p class="fm-note">{thinking_line(len("".join(cell.fold.reasoning).split()))}</p>'
             case TextDelta(text=text) if text:
                 cell.status = ""
             case Restarted(reason=reason):
                 cell.rendering, cell.done = Rendering(), ""
-                cell.status = waiting_html(plain(f"asking again: {reason}"))
+                cell.status = waiting_html("asking again" if self.blind else plain(f"asking again: {reason}"))
                 cell.last = {}
             case Finished():
                 cell.state, cell.status = "finished", ""
@@ -178,13 +178,16 @@ class GridStream:
             why = f'<p class="fm-note">{HIDDEN}</p>'
         else:
             why = error_html(r.error, len(r.text)) if r.error else stopped_html(len(r.text)) if r.finish == "cancelled" else ""
-        return ("" if self.blind else thought_html(r) + media_html(r)) + why + footer_html(r, self.blind)
+        made = media_html(unnamed(r)) if self.blind else thought_html(r) + media_html(r)
+        return made + why + footer_html(r, self.blind)
 
     def _close(self) -> None:
         """The answers take the widget's place, as HTML that needs no kernel."""
         self._over = True
         responses = [self.cells[run].fold.response() for run in self.runs]
-        bundle = columns_bundle(responses, self.names, self.where, shown=self.shown, blind=self.blind, format=self.format)
+        blind = self.blind and not all(r.error for r in responses)  # where all failed there is nothing to vote on
+        names = self.names if blind else labels(self.axes)
+        bundle = columns_bundle(responses, names, layout(self.axes, names), shown=self.shown, blind=blind, format=self.format)
         self._show(base.marked(bundle, self.id), self.id, True)
         if self.grid is not None:
             self.grid.frame = []  # an export that keeps widgets' state need not keep the answers twice

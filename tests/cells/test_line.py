@@ -24,6 +24,23 @@ def test_alone_it_says_where_things_stand(cells):
     assert "embedded" in text and "tape" in text
 
 
+def test_in_a_new_kernel_a_comparison_is_opened_by_its_run_and_its_vote_taken_back(cells):
+    from fmnb.session import session
+
+    c = cells("%%fm echo: echo:think\nhi")
+    cells("%fm vote right")
+    session.compared = None  # as in a kernel that has just begun
+    again = cells(f"%fm log {c.run}")
+    assert again.best.run == c[1].run and [r.text for r in again] == ["hi", "hi"]
+    cells("%fm vote --undo")
+    assert "Taken back" in cells.out and c.best is None
+
+
+def test_in_a_terminal_the_errors_of_a_blind_comparison_that_failed_whole_are_told(cells):
+    error = cells.fails("%%fm echo:fail=cut echo:fail=model --blind\nhi")
+    assert error.shown is False  # so that its own words are printed: above they are hidden
+
+
 def test_an_unknown_verb_names_the_nearest(cells):
     assert "%fm models" in str(cells.fails("%fm modles"))
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fmnb as fm
 from fmnb.comparison import reopen
+from fmnb.session import session
+from fmnb.types import Image, Response
 from fmnb.views.columns import Said, columns_bundle, layout
 from fmnb.views.diff import changes, diff_html
 from fmnb.voting import signal
@@ -123,3 +127,24 @@ def test_texts_that_repeat_themselves_are_one_change_and_not_a_search_of_minutes
         assert "".join(c.text for c in found if c.kind != "added") == a
         assert "".join(c.text for c in found if c.kind != "removed") == b
     assert [c.kind for c in changes("the " * 1900, "the " * 1900 + "end")] == ["same", "added"]
+
+
+def test_a_huge_answer_is_saved_in_part_in_every_form():
+    data, _ = fm.compare("x", ["echo:huge=60000", "echo:"]).bundle()
+    assert all(len(form) < 40_000 for form in data.values())
+    assert "more characters" in data["text/markdown"] and "more characters" in data["text/plain"]
+
+
+def test_pictures_of_a_hidden_model_are_shown_without_the_name_they_carry():
+    dot = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+    made = Response("", run="r1", media=(Image(dot, alt="Made by some:painter: a cat"),), extra={"sources": [{"title": "some:source"}]})
+    data, metadata = columns_bundle([made, made], ["A", "B"], layout([{"model": "x"}, {"model": "y"}], ["A", "B"]), blind=True)
+    assert data["text/html"].count("<img") == 2
+    assert "some:" not in json.dumps([data, metadata])
+
+
+def test_of_a_blind_comparison_in_which_all_failed_the_errors_are_told():
+    with pytest.raises(fm.FmnbError):
+        fm.compare("x", ["echo:fail=cut", "echo:fail=model"], blind=True)
+    c = session.compared
+    assert not c.hidden and "ended the connection" in html(c)

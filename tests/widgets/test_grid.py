@@ -8,9 +8,11 @@ import pytest
 
 import fmnb as fm
 from fmnb.chat import chats
+from fmnb.events import Cancelled, Progress, ReasoningDelta, Restarted, Started, Waiting
 from fmnb.session import session
 from fmnb.store import log, signals
 from fmnb.widgets.grid import Grid, line_bundle
+from fmnb.widgets.streaming import GridStream
 
 
 @pytest.fixture
@@ -77,6 +79,52 @@ def test_a_vote_from_elsewhere_shows_too(c):
     page = open_page(c)
     fm.vote(c, "right")
     assert page.grid.said["won"] == {"0": 1}
+
+
+def test_every_widget_of_a_comparison_follows_its_votes(c):
+    first, second = open_page(c), open_page(c)
+    second("vote", choice=1)
+    assert first.grid.said["won"] == second.grid.said["won"] == {"0": 1}
+    assert "✓ preferred" in first.grid.face()[0]["text/html"]
+
+
+def test_a_vote_by_a_line_closes_the_widget_too_and_its_line_follows_when_it_is_taken_back(c, monkeypatch):
+    shown = {}
+    monkeypatch.setattr("fmnb.widgets.grid.display", lambda bundle, name, update: shown.update({name: bundle[0]["text/plain"]}))
+    open_page(c, panel="", line_id="x-line", face_id="x", face_hidden=False)
+    fm.vote(c, "right")
+    assert shown["x-line"].startswith("You preferred echo:think over echo:.")
+    fm.vote(c, "tie")
+    assert shown["x-line"].startswith("A tie.")
+    fm.unvote(c)
+    assert shown["x-line"].startswith("Not voted on.")
+
+
+def test_while_names_are_hidden_waits_and_thoughts_do_not_tell_who_is_asked():
+    sent, shown = [], []
+
+    def make(**traits):
+        grid = Grid(**traits)
+        grid.send = lambda content, buffers=None: sent.append(content)
+        return grid
+
+    view = GridStream(
+        ["r1", "r2"], [{"model": "echo:"}, {"model": "echo:think"}], [1, 0], blind=True, make=make, show=lambda *a: shown.append(a[0])
+    )
+    for event in (
+        Started(run="r1"),
+        Waiting(run="r1", n=1, reason="echo limits how often it may be asked", seconds=1),
+        Progress(run="r1", n=2, stage="loading echo"),
+        ReasoningDelta(run="r2", n=1, text="echo thinks"),
+        Restarted(run="r1", n=3, reason="echo broke off"),
+        Cancelled(run="r1", n=4),
+        Cancelled(run="r2", n=2),
+    ):
+        view._drawn = -1e9
+        view(event)
+    told = json.dumps([sent, shown, view.grid.about])
+    assert "waiting" in told and "asking again" in told
+    assert "echo" not in told and "think" not in told
 
 
 def test_the_page_learns_no_name_of_a_blind_comparison():
