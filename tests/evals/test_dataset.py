@@ -218,8 +218,11 @@ def test_votes_edits_and_stars_become_rows():
     fm.signal(a, "edit", "Better words", user="ann")
     b = fm.ask("Third", "echo:")
     fm.signal(b, "star", 2, user="bob")
+    fm.signal(fm.ask("Fourth", "echo:"), "thumb", 1)
+    fm.signal(fm.ask("Fifth", "echo:"), "thumb", -1)
     d = Dataset.from_votes()
     rows = {s.values["prompt"]: s for s in d}
+    assert rows["Fourth"].target == "Fourth" and rows["Fifth"].target is None and rows["Fifth"].extra["rejected"] == ["Fifth"]
     assert rows["Say hello"].target == c[0].text and rows["Say hello"].group == "ann" and rows["Say hello"].extra["runs"][0] == c[0].run
     assert rows["Another thing"].target == "Better words" and rows["Another thing"].extra["rejected"] == ["Another thing"]
     assert rows["Third"].target is None and rows["Third"].extra["rejected"] == ["Third"]
