@@ -238,6 +238,12 @@ class Evaluation:
         return write_whole(Path(path).expanduser(), json.dumps(saving.to_dict(self), ensure_ascii=False) + "\n")
 
     @classmethod
+    def reopen(cls, run: str) -> Evaluation:
+        """An evaluation of the log by its run; no model is called. UsageError when it is no evaluation's run."""
+        found: Evaluation = load("fmnb.evals.running:reopen")(run)
+        return found
+
+    @classmethod
     def load(cls, path: str | Path) -> Evaluation:
         """An evaluation that `save` wrote. UsageError for another file."""
         return cls(**saving.fields(Path(path).expanduser()))

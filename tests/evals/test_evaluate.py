@@ -51,7 +51,7 @@ def test_every_score_is_an_event_and_the_run_reopens_without_a_model():
     assert isinstance(events[0], Started) and events[0].kind == "evaluate" and events[0].meta["batch"] == e.batch
     scored = [x for x in events if isinstance(x, Scored)]
     assert len(scored) == 10 and {x.answer for x in scored} == {a.run for a in e.answers}
-    again = reopen(e.run)
+    again = fm.Evaluation.reopen(e.run)
     assert again.sentences == e.sentences and [a.text for a in again.answers] == [a.text for a in e.answers]
     other = again.score_again(lambda answer, target: len(answer))
     assert other.matrix().values.max() == 1 and len(calls) == 5 and other.run != e.run
