@@ -11,7 +11,7 @@ from .catalog.entries import Entry, catalogue
 from .errors import UsageError
 from .rows import Bytes, Rows
 from .store import log as store
-from .store.finding import Filter, find
+from .store.finding import Filter, find, hidden
 from .types import Response
 
 MODEL_COLUMNS = (
@@ -20,6 +20,19 @@ MODEL_COLUMNS = (
 )
 LOCAL_COLUMNS = ("model", "ready", "size", "memory", "context", "licence", "used", "note")
 LOG_COLUMNS = ("run", "when", "model", "prompt", "text", "finish", "error", "seconds", "input_tokens", "output_tokens", "cost", "source")
+
+
+_TELLING = (
+    "error",
+    "seconds",
+    "first_token_seconds",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "cost",
+    "source",
+)
 
 
 def models(query: str = "", *, ask: bool = True) -> Rows:
@@ -96,7 +109,7 @@ def log(
 ) -> Rows:
     """What was asked and answered, newest first; full text over prompts and answers.
 
-    `days` looks back that far, `open` shows runs that have not ended. `kind` is call, row,
+    Answers of a blind comparison are without a name until somebody votes. `days` looks back that far, `open` shows runs that have not ended. `kind` is call, row,
     compare, download, ...; `vote` any, won, lost, tie, bad, star, edit or accept; `cost` what
     a run cost at least, in US dollars. `fm.History()` is the same to look at.
     """
@@ -105,8 +118,12 @@ def log(
     since = None if days is None else time.time() - days * 86400
     found = store.search(query, limit=limit, model=model, since=since, open_only=open)
     found = [r for r in found if r["kind"] != "compare"]  # its answers are there
+    unnamed = hidden(r["run"] for r in found)
+    found = [r for r in found if not (model and r["run"] in unnamed)]  # to be found by its name would name it
     for r in found:
         r["when"] = datetime.datetime.fromtimestamp(r.pop("started"))
+        if r["run"] in unnamed:
+            r |= {"model": "hidden", **{n: None for n in _TELLING}}
     note = "" if found else ("nothing in the log" if not query else f"nothing in the log for {query!r}")
     if not store.enabled():
         note = f"{note}  (the log is off: `%fm log on`)".strip()

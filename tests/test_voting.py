@@ -61,6 +61,17 @@ def test_several_people_may_vote(two):
     assert len(two.votes) == 2
 
 
+def test_the_log_names_no_model_of_a_blind_comparison_until_somebody_votes(two):
+    blind = fm.compare("which?", ["echo:", "echo:think"], blind=True)
+    answers = {r.run for r in blind}
+    rows = [r for r in fm.log() if r["run"] in answers]
+    assert len(rows) == 2 and "echo" not in str(rows) and all(r["output_tokens"] is None for r in rows)
+    assert not answers & {r["run"] for r in fm.log(model="echo")}
+    assert [r["model"] for r in fm.log() if r["run"] == two[0].run] == ["echo"]
+    fm.vote(blind, "tie")
+    assert answers <= {r["run"] for r in fm.log(model="echo")}
+
+
 def test_the_answer_itself_can_be_voted_for(two):
     assert fm.vote(two, two[1]).value["winner"] == two[1].run
 

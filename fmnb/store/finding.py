@@ -62,6 +62,16 @@ def find(f: Filter, *, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]
     return found
 
 
+def hidden(runs: Iterable[str]) -> set[str]:
+    """Those of these runs that are answers of a blind comparison which nobody has voted on."""
+    rows = database().rows(
+        "SELECT run, parent, kind FROM runs WHERE parent IS NOT NULL AND run IN (SELECT value FROM json_each(?))", (json.dumps(list(runs)),)
+    )
+    found = [dict(r) for r in rows]
+    said, blind = _said(found), _blind(found)
+    return {r["run"] for r in found if r["parent"] in blind and not any(s.kind == "vote" for s in said.get(r["parent"], ()))}
+
+
 def count(f: Filter) -> int:
     """How many runs fit."""
     where, values = _where(f)

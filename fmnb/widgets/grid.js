@@ -148,7 +148,9 @@ function drawRest({ model, el, root, say, about }) {
       h("button", { "aria-pressed": String(voted === "bad"), onclick: () => vote("bad") }, some.length === 2 ? "Both bad" : "None is good", hint("b"))
     );
     voted && buttons.push(h("button.fm-quiet", { onclick: () => send("undo", { row: kept.row }) }, "Undo the vote"));
+    const focused = [...voting.children].indexOf(document.activeElement);
     voting.replaceChildren(voting.firstChild, ...buttons);
+    focused > 0 && (voting.children[focused] ?? root).focus(); // who went there by keyboard stays there
     voting.hidden = !about.logged;
   };
 
