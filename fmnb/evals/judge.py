@@ -288,8 +288,8 @@ def shares(verdicts: Sequence[Verdict]) -> dict[tuple[int, str, int], float]:
 
 def check(by: Judge, models: Sequence[str]) -> None:
     """Warn where the judge is one of those judged. UsageError where there is nobody to judge."""
+    mine = target_for(by.model).name  # a judge that does not exist is told before the first call
     try:
-        mine = target_for(by.model).name
         theirs = {resolve(m).name for m in models if isinstance(m, str)}
     except FmnbError:
         return  # whoever cannot be resolved says so when it is asked

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..batching.answers import Answer
+from ..batching.job import Limits
 from ..batching.run import Batch, batch
 from ..batching.run import reopen as reopen_batch
 from ..comparison import spread
@@ -68,8 +69,9 @@ def evaluate(
         )
     scorers = scorers_of(score)
     dataset = Dataset.from_rows(over, target=target, id=id, group=group)
-    if "head" in options and options["head"] is not None:
-        dataset = replace(dataset, samples=dataset.samples[: int(options.pop("head"))])
+    head = options.pop("head", None)
+    if head is not None:
+        dataset = replace(dataset, samples=dataset.samples[: Limits(head).head])
     if not len(dataset):
         raise UsageError("There is no row to evaluate on", todo="Give a table with rows.")
     _check_targets(dataset, scorers)
@@ -82,10 +84,10 @@ def evaluate(
             judging.require_two([f"{m} {title}" for m in listed for _, title in ways], [x.target for x in dataset])
             judging.check(s, listed)
     options.setdefault("values", {})
-    made = [batch(way, answers_of(dataset.samples), listed, samples=samples, sinks=sinks, **options) for way, _ in ways]
     values = options["values"]
-    held = [s for s in dataset if s.split == "heldout"]
+    held = [s for s in dataset if s.split == "heldout"]  # remembered before the log has prompts made of them
     heldout.hold(text for s in held for text in (s.text, *(question(way, s, values) for way, _ in ways)) if text)
+    made = [batch(way, answers_of(dataset.samples), listed, samples=samples, sinks=sinks, **options) for way, _ in ways]
     names, answers = beside([title for _, title in ways], made)
     about = prompt if str(getattr(prompt, "text", prompt) or "").strip() else ways[0][0]
     runs = ",".join(b.run for b in made)

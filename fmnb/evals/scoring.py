@@ -9,7 +9,7 @@ from typing import Any
 
 from ..batching.answers import Answer
 from ..errors import FmnbError, Interrupted, StoreError, UsageError
-from ..events import Cancelled, Finished, Scored, Sink, Stamper, Started, emit, new_run
+from ..events import Cancelled, Failed, Finished, Scored, Sink, Stamper, Started, emit, new_run
 from ..prompts import render
 from ..session import session
 from ..store import log
@@ -92,6 +92,9 @@ def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence
     except KeyboardInterrupt:
         emit(stamp(Cancelled()), listeners)
         raise Interrupted(None, stamp.run, kept="the answers are kept; the same call scores them without asking again") from None
+    except FmnbError as e:
+        emit(stamp(Failed(error=e.to_dict())), listeners)
+        raise
     said = {"conduct": {n: str(c) for n, c in out.conduct.items()}, "badges": {n: c.badge for n, c in out.conduct.items()}}
     emit(stamp(Finished(extra={"corpus": out.corpus, **said})), listeners)
     return out

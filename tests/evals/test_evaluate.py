@@ -104,6 +104,8 @@ def test_no_target_at_all_is_refused_before_a_model_is_called():
         evaluate("{{ q }}", [{"id": 1, "q": "a", "target": "a"}, {"id": 1, "q": "b", "target": "b"}], [never])
     with pytest.raises(UsageError, match="different names"):
         evaluate("{{ q }}", ROWS, [never], ["exact", "exact"])
+    with pytest.raises(UsageError, match="head is a whole number"):
+        evaluate("{{ q }}", ROWS, [never], head="three")
     with pytest.raises(UsageError, match="missing says"):
         evaluate("{{ q }}", ROWS, [never], missing="ignore")
 

@@ -90,6 +90,14 @@ def test_one_model_is_judged_against_the_targets():
         fm.evaluate("{{ q }}", [{"q": "a"}], [long_answer], Judge(longer))
 
 
+def test_a_judge_that_does_not_exist_is_told_before_the_first_call():
+    def never(text):
+        raise AssertionError("called")
+
+    with pytest.raises(fm.FmnbError, match="No model of that name"):
+        fm.evaluate("{{ q }}", ROWS, [never, long_answer], "judge:nosuch")
+
+
 def test_a_judge_among_the_judged_is_warned_about():
     with pytest.warns(UserWarning, match="judges its own answers"):
         fm.evaluate("{{ q }}", ROWS[:1], ["echo:", "echo:think"], "judge:echo:")
