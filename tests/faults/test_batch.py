@@ -90,7 +90,7 @@ def test_a_disk_that_fills_up_in_the_middle_costs_nothing_twice(home, tmp_path, 
         _, said = process.communicate(timeout=120)
         assert process.returncode and "StoreError" in said and "run this again" in said
         stopped = sum(service.asked.values())
-        assert 50 < stopped < 2_000
+        assert 0 < stopped < 2_000
         written = kept(home)
         assert stopped - len(written) <= 2 * CONCURRENCY
         assert start(2_000, tmp_path / "out.pkl").wait(120) == 0
