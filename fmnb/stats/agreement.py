@@ -28,7 +28,7 @@ def kappa(a: Sequence[Hashable], b: Sequence[Hashable], confidence: float = 0.95
     """Cohen's kappa of two raters' labels of the same things, with the large-sample interval of Fleiss, Cohen and Everitt (1969).
 
     Where both gave one and the same label throughout, chance explains all and kappa is not
-    defined (NaN). Raises ValueError for unequal lengths or no labels.
+    defined (NaN); where they agree fully, or one always says the same, there is no interval. Raises ValueError for unequal lengths or no labels.
 
     >>> k = kappa("yynnynyynn" * 3, "yynnynynny" * 3)
     >>> round(k.value, 3), k.agreed
@@ -51,7 +51,9 @@ def kappa(a: Sequence[Hashable], b: Sequence[Hashable], confidence: float = 0.95
     on = (diagonal * (1 - (row + column) * (1 - value)) ** 2).sum()
     off = (1 - value) ** 2 * ((p * (column[:, None] + row[None, :]) ** 2).sum() - (diagonal * (row + column) ** 2).sum())
     variance = (on + off - (value - chance * (1 - value)) ** 2) / ((1 - chance) ** 2 * n)
-    half = z_quantile(0.5 + confidence / 2) * math.sqrt(max(0.0, variance))
+    if variance < 1e-12:  # full agreement, or one rater who always says the same: no spread to judge by
+        return Agreement(float(value), None, None, agreed, n)
+    half = z_quantile(0.5 + confidence / 2) * math.sqrt(variance)
     return Agreement(float(value), float(value - half), float(value + half), agreed, n)
 
 
