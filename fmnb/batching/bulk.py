@@ -25,6 +25,7 @@ from .flow import Item
 from .job import Job, write_again
 from .plan import Estimate
 from .result import Batch
+from .rows import Rows
 from .run import agree
 
 _GROUP = 500  # results written down together
@@ -38,8 +39,7 @@ def hand_over(job: Job, expected: Estimate, yes: bool) -> Batch:
     """
     if not job.durable:
         raise UsageError("A batch job is collected through the log, which is off", todo="`%fm log on`.")
-    for base in job.rows.bases:
-        unwatched.bulk(base.call)
+    planned(job.rows, expected)
     job.start()
     notes: list[str] = []
     try:
@@ -53,6 +53,18 @@ def hand_over(job: Job, expected: Estimate, yes: bool) -> Batch:
     except FmnbError as e:
         job.fatal = e
     return job.end(notes)
+
+
+def planned(rows: Rows, expected: Estimate) -> Estimate:
+    """What the rows would take as batch jobs; UsageError where a service has none."""
+    for base in rows.bases:
+        unwatched.bulk(base.call)
+    return halved(expected)
+
+
+def halved(found: Estimate) -> Estimate:
+    """The same at the price of a batch job."""
+    return replace(found, cost=None if found.cost is None else (found.cost[0] * HALF, found.cost[1] * HALF), seconds=None, bulk=True)
 
 
 def _model(job: Job, call: Call, items: list[Item], expected: Estimate, yes: bool) -> list[str]:
@@ -82,9 +94,10 @@ def _model(job: Job, call: Call, items: list[Item], expected: Estimate, yes: boo
 def _check(job: Job, expected: Estimate, calls: int, yes: bool) -> None:
     """Half the price may be too much all the same; a budget holds for the most it may come to."""
     fresh = max(1, expected.calls - expected.known)
-    share = HALF * min(1.0, calls / fresh)
+    share = min(1.0, calls / fresh)
     cost = None if expected.cost is None else (expected.cost[0] * share, expected.cost[1] * share)
-    found = replace(expected, calls=calls, known=0, cost=cost, seconds=None)
+    found = halved(replace(expected, calls=calls, known=0, cost=cost))
+    cost = found.cost
     budget = job.limits.budget
     if budget is not None and cost is not None and cost[1] > budget:
         raise BudgetError(
@@ -165,4 +178,5 @@ async def _collect(job: Job, known: OpenJob, call: Call, waiting: dict[str, Item
 
 def _with(call: Call, name: str, rows: int, since: float, words: str) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(since))
-    return f"{rows:,} rows are with {call.target.where} as batch job {name} since {when} ({words}); run this again to collect them"
+    count = f"{rows:,} row is" if rows == 1 else f"{rows:,} rows are"
+    return f"{count} with {call.request.model} as batch job {name} since {when} ({words}); run this again to collect {'it' if rows == 1 else 'them'}"

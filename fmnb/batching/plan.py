@@ -42,6 +42,7 @@ class Estimate:
     seconds: tuple[float, float] | None
     exact: bool
     unpriced: tuple[str, ...] = ()
+    bulk: bool = False  # as batch jobs, which take up to a day
 
     def __str__(self) -> str:
         about = "" if self.exact else "about "
@@ -54,7 +55,9 @@ class Estimate:
             else "free"
             if not self.cost[1]
             else f"${_range(self.cost, ',.2f')}",
-            "time unknown until some rows are answered"
+            "within a day"
+            if self.bulk
+            else "time unknown until some rows are answered"
             if self.seconds is None
             else " to ".join(dict.fromkeys(map(spoken_time, self.seconds))),
         ]

@@ -82,11 +82,14 @@ def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, hea
     table = whole(files_of(over)) if is_path(over) else table_of(over)
     table = table if head is None else table.head(head)
     caps = {n: options.pop(n, None) for n in ("rpm", "tpm", "concurrency")}
-    for name in ("budget", "yes", "bulk", "on", "retry_errors", "fail_fast"):
+    bulk = options.pop("bulk", False)
+    for name in ("budget", "yes", "on", "retry_errors", "fail_fast"):
         options.pop(name, None)
     with held():
         listed = list(models) if isinstance(models, (list, tuple)) else [models]
-        return estimate(rows_of(prompt, listed, options_from(options), table.columns, samples), table, **caps)
+        rows = rows_of(prompt, listed, options_from(options), table.columns, samples)
+        found = estimate(rows, table, **caps)
+        return load("fmnb.batching.bulk:planned")(rows, found) if bulk else found
 
 
 def agree(found: Estimate, budget: float | None, yes: bool) -> None:

@@ -167,13 +167,14 @@ def batch_line(event: Progress) -> str:
 def summary_lines(said: Mapping[str, Any]) -> list[str]:
     """The end of a batch in lines: how many, from where, money, time; then a line for each cause of failures."""
     cost = said.get("cost")
-    money = "price unknown" if cost is None else "free" if cost == 0 else f"${cost:,.4f}"
+    fresh = said.get("answered", 0) > said.get("reused", 0)
+    money = ["price unknown"] if cost is None else [f"${cost:,.4f}"] if cost else ["free"] if fresh else []
     parts = [f"{said.get('answered', 0):,} of {said.get('asked', 0):,} answered"]
     if said.get("reused"):
         parts[0] += f", {said['reused']:,} of them before and not paid again"
     parts += [f"{said['failed']:,} failed"] if said.get("failed") else []
     parts += [f"{said['missing']:,} not asked"] if said.get("missing") else []
-    parts += [money, f"{said.get('seconds', 0.0):,.1f} s"]
+    parts += [*money, f"{said.get('seconds', 0.0):,.1f} s"]
     return [" · ".join(parts), *(_cause(*cause) for cause in said.get("causes", ()))]
 
 

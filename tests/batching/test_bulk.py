@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import fmnb as fm
-from fmnb.batching.run import batch
+from fmnb.batching.run import batch, planned
 from fmnb.errors import BadRequestError, BudgetError, UsageError
 from fmnb.store import db, jobs, log
 from tests.batching.test_plan import Priced
@@ -116,6 +116,8 @@ def test_half_the_price_is_counted(bulk, model):
 def test_without_batch_jobs_or_a_log_there_is_no_bulk(bulk):
     with pytest.raises(UsageError, match="no batch jobs"):
         batch("Say {{ w }}", words(2), "echo:", bulk=True)
+    with pytest.raises(UsageError, match="no batch jobs"):
+        planned("Say {{ w }}", words(2), "echo:", bulk=True)
     log.switch(False)
     with pytest.raises(UsageError, match="log"):
         batch("Say {{ w }}", words(2), "echo:", bulk=True)
@@ -125,5 +127,7 @@ def test_a_budget_is_looked_at_before_anything_is_handed_in(bulk):
     class Jobs(Priced):
         bulk = object()
 
+    said = str(planned("Say {{ w }}", words(100), Jobs(), bulk=True))
+    assert "$0.50 to 25.00; within a day" in said
     with pytest.raises(BudgetError, match=r"\$25\.00"):
         batch("Say {{ w }}", words(100), Jobs(), bulk=True, budget=0.01)

@@ -138,3 +138,10 @@ def test_a_real_batch_tells_all_of_it():
 
 def test_an_unknown_price_is_said_and_never_zero():
     assert "price unknown" in summary_lines({"answered": 1, "asked": 1, "cost": None})[0]
+
+
+def test_where_nothing_new_was_answered_nothing_is_called_free():
+    assert summary_lines({"answered": 5, "asked": 5, "reused": 5, "cost": 0.0}) == [
+        "5 of 5 answered, 5 of them before and not paid again · 0.0 s"
+    ]
+    assert summary_lines({"asked": 5, "missing": 5, "cost": 0.0}) == ["0 of 5 answered · 5 not asked · 0.0 s"]
