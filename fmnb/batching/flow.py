@@ -123,6 +123,7 @@ class Flow:
             return
         if isinstance(backend, Unstreamed):
             gate = pace.gate(backend.host)
+            gate.trust(feed.concurrency or 0)
             feed.limit = lambda: feed.concurrency or int(gate.limit)
         await self._one_by_one(feed, wake)
 

@@ -398,6 +398,8 @@ class Job:
             e = self.fatal
             if isinstance(e, FmnbError):
                 e.run = self.stamp.run
+                if self.tally.cost:
+                    e.billed = True
                 if self.tally.answered and not isinstance(e, StoreError):
                     e.todo = f"{e.todo} {self.kept_words()[0].upper()}{self.kept_words()[1:]}: run the same again to go on.".strip()
                 self.emit(Failed(error=e.to_dict()))

@@ -78,6 +78,11 @@ class Gate:
             left.take(tokens if left.tokens else 1)
         return Ticket(self._clock(), self._sent, self._sent_tokens)
 
+    def trust(self, calls: int) -> None:
+        """Somebody who knows the host says that it takes so many; held to be so until it refuses."""
+        if not self.refused:
+            self.limit = max(self.limit, min(float(calls), MOST / _parts))
+
     def full(self) -> bool:
         """Whether who comes now must wait."""
         return bool(self._waiting) or not self._free(0)
