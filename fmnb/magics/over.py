@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .._names import load
-from ..errors import Interrupted, UsageError
+from ..errors import FmnbError, Interrupted, UsageError
 from ..events import Event, Started
 from ..preparing import Options
 from ..views import in_notebook
@@ -40,8 +40,8 @@ def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
         if in_notebook(shell) and load("fmnb.batching.side_by_side:few")(found):
             load("fmnb.widgets.grid:show")(load("fmnb.batching.side_by_side:comparison")(found))
         return found.result()
-    except Interrupted as stop:
-        stop.shown = True
+    except (Interrupted, FmnbError) as stop:
+        stop.shown = bool(stop.run)  # a batch that had begun has said it below the cell
         raise
 
 

@@ -139,7 +139,8 @@ class BatchView:
         if not found:
             return ""
         asked = [r.request.messages[-1].text if r.request else "" for _, r in found]
-        same = len(os.path.commonprefix(asked)) if len(set(asked)) > 1 else 0
+        common = os.path.commonprefix(asked) if len(set(asked)) > 1 else ""
+        same = max(common.rfind(" "), common.rfind("\n")) + 1  # words stay whole
         head = ["row", *(["model"] if self.several else []), "asked", "answer"]
         body = ""
         for (number, r), text in zip(found, asked, strict=True):

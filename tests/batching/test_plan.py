@@ -90,6 +90,7 @@ def test_a_budget_is_never_passed_and_the_same_call_goes_on_with_a_larger_one(se
     with pytest.raises(BudgetError, match="would be passed") as e:
         batch("Say {{ w }}", words(50), model, budget=1.05, max_tokens=100)
     assert model.calls == 10 and "10 of 50 answers are kept" in str(e.value)
+    assert e.value.billed, "the rows before it were paid"
     b = batch("Say {{ w }}", words(50), model, budget=4.0, max_tokens=100)
     assert b.summary.answered == 50 and model.calls == 50 and b.summary.cost == pytest.approx(4.0)
 

@@ -50,6 +50,12 @@ def test_a_path_gives_parts(table, tmp_path):
     assert isinstance(out, Parts) and out.df["text_fm"].tolist() == ["good pen"]
 
 
+def test_what_stopped_a_batch_is_said_once(table):
+    error = table.fails("%%fm echo: --over reviews --replay-only\n{{ text }}")
+    assert error.run and error.shown, "the batch's own display has it"
+    assert not table.fails("%%fm echo: --over reviews\n{{ txt }}").shown
+
+
 @pytest.mark.parametrize(
     "line, words",
     [

@@ -145,3 +145,13 @@ def test_where_nothing_new_was_answered_nothing_is_called_free():
         "5 of 5 answered, 5 of them before and not paid again · 0.0 s"
     ]
     assert summary_lines({"asked": 5, "missing": 5, "cost": 0.0}) == ["0 of 5 answered · 5 not asked · 0.0 s"]
+
+
+def test_what_questions_have_in_common_ends_before_a_word_that_differs():
+    screen = Screen()
+    v = view(screen)
+    play(v)
+    row(v, 166, "fine", "r1")
+    row(v, 167, "good", "r2")
+    v.tick()
+    assert "…166<" in screen.html and "Read this" not in screen.html
