@@ -9,6 +9,7 @@ from .._names import load
 from ..errors import UsageError
 from ..events import Sink
 from .files import is_path
+from .rows import check_prompt
 from .run import batch
 
 
@@ -46,6 +47,7 @@ def map(
     """
     if model is not None and models is not None:
         raise UsageError("Name the model as model=, or several as models=", seen="both")
+    check_prompt(prompt)
     asked = models if models is not None else model
     if is_path(over):
         return load("fmnb.batching.parts:map_files")(prompt, over, asked, out=out, sinks=sinks, **options)

@@ -113,8 +113,7 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
     """
     if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
         raise UsageError("samples is a whole number from 1 on", seen=repr(samples))
-    if not isinstance(prompt, (str, Prompt)):
-        raise UsageError("A prompt over a table is text", seen=type(prompt).__name__, todo="Pass a str or an fm.Prompt.")
+    check_prompt(prompt)
     if not str(prompt).strip() and not options.attach:
         raise UsageError("The prompt is empty", todo="Write what you want to ask about each row.")
     system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
@@ -137,7 +136,7 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
     around = {n: values[n] for n in used if n in values and n not in columns}
     if NOTEBOOK in used and NOTEBOOK not in columns and NOTEBOOK not in values:
         around[NOTEBOOK] = dict(values)
-    _check_names(str(prompt), used - set(columns) - set(around) - ({ROW} if whole else set()), [*columns, *values])
+    _check_names(str(prompt), used - set(columns) - set(around) - ({ROW} if whole else set()), columns, values)
     if not wanted and not whole:
         raise UsageError(
             "The prompt uses no column of the table, so every row would ask the same",
@@ -189,6 +188,16 @@ def _suffix(call: Call, model: Any, values: Mapping[str, Any]) -> str:
     return key_of(call)[len(call.request.key()) :]
 
 
+def check_prompt(prompt: Any) -> None:
+    """A prompt and a table change places easily."""
+    if not isinstance(prompt, (str, Prompt)):
+        raise UsageError(
+            "A prompt over a table is text",
+            seen=type(prompt).__name__,
+            todo="The prompt, a str or fm.Prompt, comes first; the table second.",
+        )
+
+
 def _names(text: Any, columns: Sequence[str]) -> set[str]:
     """The names a template uses. A column whose name is no Python name is told how to be named."""
     try:
@@ -200,15 +209,18 @@ def _names(text: Any, columns: Sequence[str]) -> set[str]:
         raise
 
 
-def _check_names(text: str, odd: set[str], known: Sequence[str]) -> None:
+def _check_names(text: str, odd: set[str], columns: Sequence[str], values: Mapping[str, Any]) -> None:
     """An undefined name would fail in every row: it fails before the first."""
     odd = {n for n in odd if not hasattr(builtins, n) and n != "schema"}
     for name in sorted(odd):
         for node in _expressions(_template.parse(text)):
             if name in _template.names_of(node):
-                raise _template.undefined(name, node, dict.fromkeys(known))
+                e = _template.undefined(name, node, dict.fromkeys([*columns, *values]))
+                if "Did you mean" not in e.todo:
+                    e.todo = f"The table's columns are {', '.join(columns[:8])}{', ...' if len(columns) > 8 else ''}. {e.todo}"
+                raise e
     if odd:
-        raise PromptError("The system prompt uses a name that is not defined", seen=min(odd), todo=f"Columns: {', '.join(known[:8])}.")
+        raise PromptError("The system prompt uses a name that is not defined", seen=min(odd), todo=f"Columns: {', '.join(columns[:8])}.")
 
 
 def _expressions(nodes: Sequence[Any]) -> list[Any]:

@@ -407,3 +407,13 @@ def test_a_table_of_nothing_says_so():
     for nothing in ([], pd.DataFrame()):
         with pytest.raises(UsageError, match="The table is empty"):
             batch("Say {{ w }}", nothing, "echo:")
+
+
+def test_a_prompt_and_a_table_that_changed_places_are_noticed():
+    with pytest.raises(UsageError, match="The prompt, a str or fm.Prompt, comes first"):
+        fm.map(words(1), "Say {{ w }}", "echo:")
+
+
+def test_an_unknown_name_is_told_the_columns():
+    with pytest.raises(PromptError, match="The table's columns are text"):
+        fm.map("Say {{ w }}", ["one", "two"], "echo:")
