@@ -254,14 +254,16 @@ def count(asked: Asked) -> TokenCount:
     return asked.call.target.open().count(asked.call.request)
 
 
-def options_from(given: dict[str, Any]) -> Options:
+def options_from(given: dict[str, Any], also: Sequence[str] = ()) -> Options:
+    """The options of these names. `also` are other names that may have been meant."""
+    known = (*also, *Options.__dataclass_fields__)
     unknown = set(given) - set(Options.__dataclass_fields__)
     if unknown:
         name = sorted(unknown)[0]
-        near = difflib.get_close_matches(name, Options.__dataclass_fields__, 1)
+        near = difflib.get_close_matches(name, known, 1)
         raise UsageError(
             "No such option",
             seen=repr(name),
-            todo=f"Did you mean {near[0]}?" if near else f"Options: {', '.join(Options.__dataclass_fields__)}.",
+            todo=f"Did you mean {near[0]}?" if near else f"Options: {', '.join(known)}.",
         )
     return Options(**given)

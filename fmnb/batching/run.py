@@ -22,6 +22,8 @@ from .tables import table_of
 
 __all__ = ["Batch", "agree", "batch", "job_of", "planned", "reopen"]
 
+OWN = ("samples", *Limits.__dataclass_fields__, "yes", "bulk", "on")  # options of a batch beside those of a call
+
 
 def batch(
     prompt: Any,
@@ -59,7 +61,7 @@ def batch(
         table = table.head(head)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
     with held():
-        rows = rows_of(prompt, listed, options_from(options), table.columns, samples)
+        rows = rows_of(prompt, listed, options_from(options, OWN), table.columns, samples)
         expected = estimate(rows, table, rpm=rpm, tpm=tpm, concurrency=concurrency)
         if bulk:
             return load("fmnb.batching.bulk:hand_over")(Job(rows, table, limits, sinks), expected, yes)

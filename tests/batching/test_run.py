@@ -417,3 +417,8 @@ def test_a_prompt_and_a_table_that_changed_places_are_noticed():
 def test_an_unknown_name_is_told_the_columns():
     with pytest.raises(PromptError, match="The table's columns are text"):
         fm.map("Say {{ w }}", ["one", "two"], "echo:")
+
+
+def test_a_mistyped_option_of_a_batch_is_known():
+    with pytest.raises(UsageError, match="Did you mean budget"):
+        fm.map("Say {{ w }}", words(1), "echo:", budgt=3)
