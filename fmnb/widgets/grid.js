@@ -171,12 +171,13 @@ function drawRest({ model, el, root, say, about }) {
   const going = [
     ["use", "Use this model", "Cells without a name ask it from here on"],
     ["chat", "Continue as a chat", "A conversation that begins with this answer"],
-    ["cell", "Insert as a cell", "The question to this model, in a cell below"]
+    ["cell", "Question as a cell", "The question to this model, in a cell below"]
   ].map(([what, label, title]) =>
     h("button.fm-quiet", { title: about.hidden ? "Vote first: the name is hidden" : title, disabled: about.hidden, onclick: () => send(what, { at: kept.at }) }, label)
   );
   const one = h("div.fm-row", { role: "group", "aria-label": "About one answer" }, which, star, edit,
-    h("button.fm-quiet", { onclick: () => send("text", { at: kept.at, why: "copy" }) }, "Copy"), ...going);
+    h("button.fm-quiet", { onclick: () => send("text", { at: kept.at, why: "copy" }) }, "Copy"),
+    h("button.fm-quiet", { title: "The answer, in a cell below", onclick: () => send("answer", { at: kept.at }) }, "Insert as a cell"), ...going);
   const showEditor = text => {
     const area = h("textarea", { rows: 6, "aria-label": `Edited answer of ${names[kept.at]}`, dir: "auto" });
     area.value = text;
@@ -245,8 +246,8 @@ function drawRest({ model, el, root, say, about }) {
     act();
   };
   root.addEventListener("keydown", onKey);
-  const insert = async source => {
-    if (askPage(el, { do: "insert", source })) return say("A cell was inserted below");
+  const insert = async ({ source, cell }) => {
+    if (askPage(el, { do: "insert", source, cell })) return say("A cell was inserted below");
     const copied = await copyText(source);
     editor.hidden = false;
     editor.replaceChildren(h("p.fm-note", {}, copied ? "Copied: paste this into a cell." : "Put this into a cell:"), h("pre.fm-raw", { tabindex: "0" }, source));
@@ -256,7 +257,7 @@ function drawRest({ model, el, root, say, about }) {
     else if (m.do === "text") say((await copyText(m.text)) ? "Copied" : "This page may not copy; select the text instead");
     else if (m.do === "rows") panel.take(m);
     else if (m.do === "say") say(m.text);
-    else if (m.do === "insert") await insert(m.source);
+    else if (m.do === "insert") await insert(m);
     else if (m.do === "use") (askPage(el, { do: "use", model: m.model }), say(`${m.model} is the model in force`));
     else if (m.do === "line") askPage(el, m);
   };

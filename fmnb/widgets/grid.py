@@ -15,11 +15,13 @@ from typing import Any
 
 import traitlets
 
+from .._markdown import neutral_markdown
 from ..chat import Chat, chats
 from ..comparison import Comparison
 from ..config import set_user, settings
 from ..errors import UsageError
 from ..events import Event, Signal
+from ..mending import code_of
 from ..session import session
 from ..views.bundle import media_html, unnamed
 from ..views.columns import failure_html, text_html
@@ -246,6 +248,12 @@ class Grid(base.Widget):
         if request is None:
             raise UsageError("What was asked is not known any more")
         self.send({"do": "insert", "source": cell_of(request, model)})
+
+    def on_answer(self, at: int) -> None:
+        """The answer as a cell: code as code, anything else as Markdown that shows it and cannot act."""
+        text = self._c.responses[self._index(at)].text
+        code = code_of(text) if self._c.format == "code" else ""
+        self.send({"do": "insert", "source": code or neutral_markdown(text), "cell": "code" if code else "markdown"})
 
     def _named(self, at: int, verb: str) -> str:
         if self._c.hidden:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from ..comparison import Comparison, labels
@@ -134,7 +135,9 @@ class GridStream:
         self.grid = self._make(about=about, frame=[])
         self.grid.stop = self._stop
         data, metadata = self.grid._repr_mimebundle_()
-        self._show(({**data, "text/plain": f"asking {', '.join(self.names)} …"}, metadata), self.id, False)
+        waiting = f"Asking {', '.join(self.names)}: the answers had not all come when this was saved; `%fm log` has what came."
+        plain_html = f'<p class="fmnb-face">{escape(plain(waiting))}</p>\n'
+        self._show(({**data, "text/html": plain_html, "text/plain": waiting}, metadata), self.id, False)
 
     def _stop(self, at: int) -> None:
         for i in self.shown if at < 0 else [self.shown[at]]:

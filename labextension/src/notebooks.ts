@@ -26,11 +26,11 @@ export function choose(panel: NotebookPanel, model: string): void {
   }
 }
 
-/** Put a code cell below the active one and go there; with `run`, run it. */
-export async function insertCell(panel: NotebookPanel, source: string, run = false): Promise<void> {
+/** Put a cell below the active one and go there; with `run`, run it. */
+export async function insertCell(panel: NotebookPanel, source: string, run = false, kind: 'code' | 'markdown' = 'code'): Promise<void> {
   const notebook = panel.content;
   const at = notebook.activeCellIndex + 1;
-  notebook.model?.sharedModel.insertCell(at, { cell_type: 'code', source, metadata: { trusted: true } });
+  notebook.model?.sharedModel.insertCell(at, { cell_type: kind, source, metadata: kind === 'code' ? { trusted: true } : {} });
   notebook.activeCellIndex = at;
   notebook.deselectAll();
   if (run) {

@@ -20,7 +20,7 @@ type Bundle = { data: Record<string, string>; metadata?: Record<string, unknown>
 type Asked =
   | { do: 'stop'; runs: string[] }
   | { do: 'use'; model: string }
-  | { do: 'insert'; source: string }
+  | { do: 'insert'; source: string; cell?: 'code' | 'markdown' }
   | ({ do: 'face'; id: string } & Bundle)
   | ({ do: 'line' } & Bundle);
 
@@ -48,7 +48,7 @@ function obey(asked: Asked, node: HTMLElement, panel: NotebookPanel, cell: Cell,
       return true;
     case 'insert':
       panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
-      void insertCell(panel, asked.source);
+      void insertCell(panel, asked.source, false, asked.cell);
       return true;
     case 'face':
       return put(cell, cell.node.querySelector(`[data-fmnb-face="${CSS.escape(asked.id)}"]`), asked, asked.id);

@@ -175,13 +175,16 @@ def test_an_answer_is_edited_starred_copied_and_gone_on_with(notebook):
     group.get_by_role("button", name="Continue as a chat").click()
     nb.page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.widgets.length === 4")
     assert nb.sources()[2] == "%%fm --chat chat1\n"
-    group.get_by_role("button", name="Insert as a cell").click()
+    group.get_by_role("button", name="Question as a cell").click()
     nb.page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.widgets.length === 5")
     assert nb.sources()[2] == "%%fm echo:think\nhello"
+    group.get_by_role("button", name="Insert as a cell").click()
+    nb.page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.widgets.length === 6")
+    assert nb.sources()[2] == "hello" and nb.cell(2).evaluate("e => e.classList.contains('jp-MarkdownCell')")
     group.get_by_role("button", name="Use this model").click()
     nb.page.wait_for_function("() => window.jupyterapp.shell.currentWidget.model.getMetadata('fmnb')?.model === 'echo:think'")
-    nb.run(4)
-    assert nb.text(4) == "[('edit', 'hello, edited'), ('star', True)]\n" or "hello, edited" in nb.text(4)
+    nb.run(5)
+    assert nb.text(5) == "[('edit', 'hello, edited'), ('star', True)]\n" or "hello, edited" in nb.text(5)
 
 
 SHUT_DOWN = "async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }"

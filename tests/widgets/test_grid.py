@@ -159,6 +159,8 @@ def test_going_on_from_an_answer(c):
     page = open_page(c)
     page("chat", at=0)
     assert page.last("insert")["source"] == "%%fm --chat chat1\n" and chats()["chat1"].messages[-1].text == "hello there"
+    page("answer", at=0)
+    assert page.last("insert") == {"do": "insert", "source": "hello there", "cell": "markdown"}
     page("cell", at=1)
     assert page.last("insert")["source"] == "%%fm echo:think\nhello there"
 
