@@ -85,7 +85,12 @@ def _members(kind: type) -> Iterator[str]:
     for name, member in vars(kind).items():
         plain = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
         said = (inspect.getdoc(plain) or "").split("\n\n")[0].replace("\n", " ")
-        if name.startswith(("_", "on_")) or name in ("face", "close") or not said or not (inspect.isfunction(plain) or isinstance(plain, property)):
+        if (
+            name.startswith(("_", "on_"))
+            or name in ("face", "close")
+            or not said
+            or not (inspect.isfunction(plain) or isinstance(plain, property))
+        ):
             continue
         call = re.sub(r"^\((self|cls)(, )?", "(", _signature(plain)) if inspect.isfunction(plain) else ""
         yield f"- `.{name}{call}` {said}"
