@@ -314,7 +314,7 @@ def labels(axes: Sequence[Mapping[str, Any]]) -> list[str]:
     ['a, temperature 0', 'a, temperature 1']
     """
     differ = [n for n in dict.fromkeys(n for a in axes for n in a) if len({str(a.get(n)) for a in axes}) > 1 and n != "model"]
-    return [", ".join([str(a["model"]), *(f"{n} {a[n]}" if n != "prompt" else str(a[n]) for n in differ if n in a)]) for a in axes]
+    return [", ".join([str(a["model"]), *(str(a[n]) if n in ("prompt", "row") else f"{n} {a[n]}" for n in differ if n in a)]) for a in axes]
 
 
 def compare(

@@ -92,6 +92,7 @@ class Job:
         self.fatal: BaseException | None = None
         first = rows.bases[0].call.request
         self.detailed = first.logprobs is not None or _chooses(first.schema)
+        self.request = Request(", ".join(self.models), (message("user", self.rows.prompt),))
 
     def go(self) -> Batch:
         """Run to the end."""
@@ -136,7 +137,7 @@ class Job:
             Started(
                 kind="batch",
                 model=", ".join(self.models),
-                request=Request(", ".join(self.models), (message("user", self.rows.prompt),)),
+                request=self.request,
                 where=", ".join(dict.fromkeys(b.call.target.where for b in self.rows.bases)),
                 meta={
                     "asked": ", ".join(self.models),
@@ -417,7 +418,15 @@ class Job:
         for note in [*notes, *suffixed(changed)]:
             self.emit(Notice(kind="note", text=note))
         self.emit(Finished(extra=summary.to_dict()))
+        if self.durable:
+            self._close_earlier()
         return Batch(self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table)
+
+    def _close_earlier(self) -> None:
+        try:
+            batches.supersede(self.stamp.run, self.request.key(), time.time())
+        except StoreError:
+            pass  # what is asked and answered is written down already
 
 
 def _chooses(schema: dict[str, Any] | None) -> bool:

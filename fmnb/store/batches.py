@@ -121,6 +121,15 @@ def of(batch: str, *, detailed: bool = False) -> Iterator[tuple[Place, dict[str,
         after = found[-1][0]
 
 
+def supersede(batch: str, key: str, at: float) -> None:
+    """A batch came to its end: what a kernel left of earlier runs of the same (it was killed) is open no longer."""
+    with database().write() as db:
+        db.execute(
+            "UPDATE runs SET ended = ?, finish = 'continued' WHERE kind = 'batch' AND ended IS NULL AND run != ? AND key = ?",
+            (at, batch, key),
+        )
+
+
 def count(batch: str) -> int:
     """How many places of a batch are answered."""
     return int(database().rows("SELECT COUNT(*) FROM batch_rows WHERE batch = ?", (batch,))[0][0])

@@ -15,6 +15,7 @@ import time
 
 import pandas as pd
 
+from fmnb.store import log
 from tests.batching.service import Service
 from tests.conftest import FULL
 
@@ -70,6 +71,7 @@ def test_a_kernel_killed_at_random_moments_loses_at_most_what_was_under_way(home
         written = kept(home)
         process = start(rows, tmp_path / "out.pkl")
         assert process.wait(120) == 0
+        assert not log.search(kind="batch", open_only=True), "what the killed kernels left is open no longer"
         again = {p for p, n in service.asked.items() if n > asked.get(p, 0)}
         assert not again & written, "a row that was written down was asked again"
         assert sum(service.asked.values()) <= rows + kills * CONCURRENCY
