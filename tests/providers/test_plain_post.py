@@ -22,7 +22,7 @@ WHOLE = {
     "usage": wire.USAGE,
 }
 LIMITS = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59", "x-ratelimit-reset-requests": "1s"}
-wire.fixed("whole", wire.reply(200, WHOLE, LIMITS))
+wire.fixed("in-one-piece", wire.reply(200, WHOLE, LIMITS))
 wire.fixed("whole-busy", wire.error(429, "slow down", "rate_limit_exceeded", headers={**LIMITS, "retry-after": "2"}))
 wire.BEHAVIOURS["whole-no-seed"] = lambda seen, n: (
     [wire.error(400, "Unsupported parameter: 'seed'", "unsupported_parameter", "seed")] if "seed" in seen.body else [wire.reply(200, WHOLE)]
@@ -56,7 +56,7 @@ def text(found):
 
 
 def test_an_answer_comes_as_events_with_what_is_left_of_the_limits(ask, server):
-    found = ask("whole")
+    found = ask("in-one-piece")
     assert text(found) == "yes" and found.events[-1] == Finished(model="m-answered", extra={"streamed": False})
     assert [e.usage.input_tokens for e in found.events if isinstance(e, Used)] == [7]
     assert found.allowed == {"requests": Allowance(59.0, 60.0, 1.0)}
@@ -117,7 +117,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path):
     with Server(tls=self_signed(tmp_path)) as server:
         p = Profile("lab", base_url=server.url, needs_key=False)
         with pytest.raises(errors.TLSError):
-            wait(backend(p, "whole").whole(Request("lab:whole", (message("user", "hi"),))))
+            wait(backend(p, "in-one-piece").whole(Request("lab:in-one-piece", (message("user", "hi"),))))
         assert not server.requests
 
 

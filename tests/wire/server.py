@@ -196,6 +196,7 @@ def behaviour(f: Callable[[Seen, int], Steps]) -> Callable[[Seen, int], Steps]:
 
 
 def fixed(name: str, *steps: Any) -> None:
+    assert name not in BEHAVIOURS, f"another model of the server is called {name}"
     BEHAVIOURS[name] = lambda seen, attempt: list(steps)
 
 
