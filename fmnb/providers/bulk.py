@@ -163,6 +163,16 @@ def of(p: Profile, model: str) -> Bulk | None:
     return Bulk(p, model, load(FORMS[p.bulk])) if p.bulk else None
 
 
+async def in_file(desk: Desk, file: str) -> list[Result]:
+    """The outcomes in a file of a job, as OpenAI writes them and others after it."""
+    found = []
+    for row in lines(await desk.get(f"/files/{file}/content")):
+        response = row.get("response") or {}
+        body = response.get("body") if response else {"error": row.get("error")}
+        found.append(Result(str(row.get("custom_id")), body, int(response.get("status_code") or (200 if response else 500))))
+    return found
+
+
 def lines(data: bytes) -> list[dict[str, Any]]:
     """The JSON objects of a file with one a line; what is none is left out.
 

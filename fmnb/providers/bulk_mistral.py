@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .bulk import Desk, Form, Result, State, lines, path_of
+from .bulk import Desk, Form, Result, State, in_file, path_of
 
 _OVER = {"SUCCESS": "", "FAILED": "the job failed", "TIMEOUT_EXCEEDED": "", "CANCELLED": ""}
 
@@ -34,13 +34,7 @@ async def state(desk: Desk, job: str) -> State:
 async def results(desk: Desk, job: str) -> list[Result]:
     """Answers and errors, each in a file of its own."""
     said = json.loads(await desk.get(f"/batch/jobs/{job}"))
-    found = []
-    for name in ("output_file", "error_file"):
-        for row in lines(await desk.get(f"/files/{said[name]}/content")) if said.get(name) else ():
-            response = row.get("response") or {}
-            body = response.get("body") if response else {"error": row.get("error")}
-            found.append(Result(str(row.get("custom_id")), body, int(response.get("status_code") or (200 if response else 500))))
-    return found
+    return [r for name in ("output_file", "error_file") if said.get(name) for r in await in_file(desk, said[name])]
 
 
 async def find(desk: Desk, mark: str) -> str:
