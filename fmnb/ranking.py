@@ -65,13 +65,17 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None) -> Ro
 
     `win_rate` counts ties as halves, with Wilson's 95 % interval; votes "both bad" are counted
     and decide nothing. From three models on `strength` is Bradley and Terry's (log odds, sum
-    0), with an interval from drawing whole prompts again. `models` keeps some, `since` (seconds
+    0), with an interval from drawing whole prompts again. `models` keeps some (a model with every way it was asked), `since` (seconds
     since the epoch) the newer votes.
 
     >>> leaderboard().columns[0]
     'model'
     """
-    cast = [b for b in ballots(signals.every("vote", since)) if not models or set(b.shown) <= set(models)]
+    cast = [
+        b
+        for b in ballots(signals.every("vote", since))
+        if not models or all(n in models or n.partition(", ")[0] in models for n in b.shown)
+    ]
     names = sorted({n for b in cast for n in b.shown})
     if len(names) < 2:
         return Rows([], COLUMNS, "no votes yet: compare two models with `%%fm a b`, then `%fm vote left`")
@@ -108,7 +112,13 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None) -> Ro
             }
         )
     rows.sort(key=lambda r: -(r["strength"] if r["strength"] is not None else r["win_rate"] or 0))
-    return Rows(rows, COLUMNS, _sentence(str(rows[0]["model"]), str(rows[1]["model"]), cast, wins) + trouble)
+    names = [str(r["model"]) for r in rows]  # the best, and the best of those it met
+    return Rows(
+        rows,
+        COLUMNS,
+        _sentence(names[0], next((n for n in names[1:] if wins.get((names[0], n)) or wins.get((n, names[0]))), names[1]), cast, wins)
+        + trouble,
+    )
 
 
 def _wins(cast: Sequence[Ballot]) -> tuple[dict[tuple[str, str], float], dict[Hashable, Mapping[tuple[str, str], float]]]:

@@ -192,6 +192,9 @@ def test_prompts_of_one_model_are_ranked_against_each_other():
     board = fm.leaderboard()
     assert [r["model"] for r in board] == ["echo:, long", "echo:, short"] and board[0]["wins"] == 7
     assert "is preferred" in board.note
+    fm.vote(fm.compare("x", ["echo:think", "echo:slow=900"]), 0)  # never met the others
+    assert "is preferred to echo:, short" in fm.leaderboard(["echo:"]).note and len(fm.leaderboard(["echo:"])) == 2
+    assert "never voted on together" not in fm.leaderboard().note
 
 
 def _two_prompts(text: str, blind: bool):
