@@ -41,7 +41,7 @@ _UNTRUSTED = ("default", "alias")  # what a project file may say before it is tr
 def home() -> Path:
     """Where the user's things live: `FMNB_HOME`, else the platform's data folder. Not created here."""
     if set_ := os.environ.get("FMNB_HOME"):
-        return Path(set_).expanduser()
+        return _path(set_)
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
     elif sys.platform == "darwin":
@@ -54,7 +54,13 @@ def home() -> Path:
 def state_dir() -> Path:
     """Where the log and cache live: `FMNB_STATE` (local disk, for network homes), else `home()`."""
     set_ = os.environ.get("FMNB_STATE")
-    return Path(set_).expanduser() if set_ else home()
+    return _path(set_) if set_ else home()
+
+
+@functools.lru_cache(8)
+def _path(named: str) -> Path:
+    """Asked for at every write: the log looks whether its place has changed."""
+    return Path(named).expanduser()
 
 
 def models_dir() -> Path:

@@ -357,6 +357,8 @@ def _row(value: Any) -> dict[str, Any]:
 
 
 _TAGGED = {c.__name__: c for c in (Text, Image, File, Reasoning, ToolCall, ToolResult)}
+_TAGS = frozenset(_TAGGED.values())
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 _BY_FIELD = {"usage": Usage, "request": Request}
 
 
@@ -366,14 +368,12 @@ def to_dict(value: Any) -> dict[str, Any]:
     >>> to_dict(message("user", "hi"))
     {'role': 'user', 'parts': [{'type': 'Text', 'text': 'hi'}]}
     """
-    out: dict[str, Any] = {}
     kind = type(value)
-    if kind.__name__ in _TAGGED:
-        out["type"] = kind.__name__
+    out: dict[str, Any] = {"type": kind.__name__} if kind in _TAGS else {}
     for name, default in _defaults(kind):  # type: ignore[arg-type]
         v = getattr(value, name)
         if v != default:
-            out[name] = _plain(v)
+            out[name] = v if type(v) in _PLAIN else _plain(v)
     return out
 
 
@@ -397,9 +397,9 @@ def _plain(v: Any) -> Any:
     if hasattr(v, "__dataclass_fields__") and not isinstance(v, type):
         return to_dict(v)
     if isinstance(v, (list, tuple)):
-        return [_plain(x) for x in v]
+        return [x if type(x) in _PLAIN else _plain(x) for x in v]
     if isinstance(v, dict):
-        return {k: _plain(x) for k, x in v.items()}
+        return {k: x if type(x) in _PLAIN else _plain(x) for k, x in v.items()}
     return v
 
 

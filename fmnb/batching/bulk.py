@@ -21,8 +21,9 @@ from ..session import session
 from ..store import jobs
 from ..store.jobs import OpenJob
 from ..types import Request, message
-from .flow import Item
-from .job import Job, write_again
+from .flow import Ended, Item
+from .job import Job
+from .keeping import write_again
 from .plan import Estimate
 from .result import Batch
 from .rows import Rows
@@ -159,11 +160,11 @@ def _found(known: OpenJob, call: Call) -> OpenJob:
 
 async def _collect(job: Job, known: OpenJob, call: Call, waiting: dict[str, Item], state: Any) -> list[str]:
     """Write the results of a job that is over down, then close its run."""
-    group: list[tuple[Item, list[Event]]] = []
+    group: list[Ended] = []
     got = 0
     async for key, events in unwatched.collect(known.job, call, {k: i.call for k, i in waiting.items()}):
         item = waiting.get(key) or Item(key, 0, call, [])
-        group.append((item, events))
+        group.append(Ended(item, events))
         got += 1
         if len(group) >= _GROUP:
             job.settle(group)

@@ -1,9 +1,10 @@
-"""Calls of one batch on the loop: taken from a feed as there is place, their ends handed back in the order they come.
+"""Calls of one batch on the loop: taken from a feed as there is place, kept as they end, then handed to the caller's thread.
 
-caller's thread: feed.put ─► loop: pipeline ─► Flow.ended ─► caller's thread writes them down: feed.settle
+caller's thread: feed.put ─► loop: pipeline ─► hold ─► Flow.ended ─► caller's thread files, counts and shows them
 
 A call keeps its place until it is written down. So no more than `concurrency` answers can be
-lost, whatever happens.
+lost, whatever happens. It is written down on the loop, in the turn it ends, for a place that
+waits for another thread is a place that asks nothing.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from .. import unwatched
 from .._loop import aclose, loop
 from ..backend import Backend, RowBatcher, Unstreamed
-from ..events import ENDS, Event
+from ..events import ENDS, Event, Failed
 from ..guard import pace
 from ..performing import stoppable
 from ..pipeline import Call
@@ -24,6 +27,7 @@ from ..store.batches import Place
 from ..unwatched import Caps
 
 FEW = 16  # calls at once to a backend that has no host
+_BEAT = 0.02  # seconds that ends are gathered for the caller's thread: each time it wakes it holds the loop up
 
 
 @dataclass
@@ -34,6 +38,24 @@ class Item:
     model: int
     call: Call
     places: list[Place]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A call that has ended: its events, and its number among what has arrived, 0 where it is not written down."""
+
+    item: Item
+    events: list[Event]
+    number: int = 0
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """Why it failed, if it did."""
+        end = self.events[-1]
+        return end.error if isinstance(end, Failed) else None
+
+
+Hold: TypeAlias = Callable[[Sequence[Ended]], Sequence[Ended]]
 
 
 class Feed:
@@ -47,14 +69,18 @@ class Feed:
         self.limit: Callable[[], int] = lambda: concurrency or FEW
         self._wake = asyncio.Event()
 
-    def put(self, items: Sequence[Item], *, closed: bool = False, settled: int = 0) -> None:
-        """From the caller's thread: more calls, how many were written down, and whether that was all."""
-        loop().call_soon_threadsafe(self._put, items, closed, settled)
+    def put(self, items: Sequence[Item], *, closed: bool = False) -> None:
+        """From the caller's thread: more calls, and whether that was all."""
+        loop().call_soon_threadsafe(self._put, items, closed)
 
-    def _put(self, items: Sequence[Item], closed: bool, settled: int) -> None:
+    def _put(self, items: Sequence[Item], closed: bool) -> None:
         self.waiting.extend(items)
         self.closed = self.closed or closed
-        self.open -= settled
+        self._wake.set()
+
+    def leave(self) -> None:
+        """On the loop: one call is written down, and another may have its place."""
+        self.open -= 1
         self._wake.set()
 
     def stop(self) -> None:
@@ -62,6 +88,13 @@ class Feed:
         self.waiting.clear()
         self.closed = True
         self._wake.set()
+
+    def next(self) -> Item | None:
+        """The next call, if there is one and a place for it."""
+        if not self.waiting or self.open >= self.limit():
+            return None
+        self.open += 1
+        return self.waiting.popleft()
 
     async def take(self, most: int = 1) -> list[Item]:
         """The next calls; none when there are no more."""
@@ -79,38 +112,67 @@ class Feed:
 
 @dataclass
 class Flow:
-    """All feeds of a batch. `ended` is filled on the loop and emptied in the caller's thread."""
+    """All feeds of a batch. `ended` is filled on the loop and emptied in the caller's thread.
+
+    `hold` is given what ended, and gives it back once it is written down. What it raises ends
+    the flow.
+    """
 
     feeds: list[Feed]
     caps: Caps
-    ended: deque[tuple[Item, list[Event]]] = field(default_factory=deque)
+    hold: Hold = lambda ended: ended
+    ended: deque[Ended] = field(default_factory=deque)
     told: deque[Event] = field(default_factory=deque)  # of engines: what goes on before rows come
     run_id: str = ""  # under which it can be stopped from elsewhere
+    _fault: Exception | None = None
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)  # something has ended
+    _soon: asyncio.Event = field(default_factory=asyncio.Event)  # and the caller's thread should hear of it at once
 
     async def run(self) -> AsyncIterator[None]:
         """Makes all calls; yields whenever something has ended. Closing it stops them."""
-        wake = asyncio.Event()
-        tasks = {asyncio.ensure_future(self._drive(feed, wake)) for feed in self.feeds}
+        tasks = [asyncio.ensure_future(self._drive(feed)) for feed in self.feeds]
         for t in tasks:
-            t.add_done_callback(lambda _: wake.set())
+            t.add_done_callback(lambda _: self._now())
         try:
             with stoppable(self.run_id):
                 while True:
                     done = all(t.done() for t in tasks)
+                    if self._fault is not None:
+                        raise self._fault
                     if self.ended or self.told:
                         yield
                     if done:
                         for t in tasks:
                             t.result()
                         return
-                    await wake.wait()
-                    wake.clear()
+                    await self._wake.wait()
+                    self._wake.clear()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._soon.wait(), _BEAT)
+                    self._soon.clear()
         finally:
             for t in tasks:
                 t.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _drive(self, feed: Feed, wake: asyncio.Event) -> None:
+    def _end(self, item: Item, events: list[Event]) -> None:
+        """See that it is written down, and give its place to another."""
+        end = Ended(item, events)
+        self._wake.set()
+        try:
+            self.ended += self.hold([end])
+        except Exception as e:
+            self._fault = e
+        else:
+            self.feeds[item.model].leave()
+        if self._fault or end.error:  # it may be the end of all
+            self._now()
+
+    def _now(self) -> None:
+        self._wake.set()
+        self._soon.set()
+
+    async def _drive(self, feed: Feed) -> None:
         first = await feed.take()
         if not first:
             return
@@ -119,24 +181,25 @@ class Flow:
         call = first[0].call
         backend = None if call.tape_only else _opened(call)
         if isinstance(backend, RowBatcher):
-            await self._together(feed, backend, wake)
+            await self._together(feed, backend)
             return
         if isinstance(backend, Unstreamed):
             gate = pace.gate(backend.host)
             gate.trust(feed.concurrency or 0)
             feed.limit = lambda: feed.concurrency or int(gate.limit)
-        await self._one_by_one(feed, wake)
+        await self._one_by_one(feed)
 
-    async def _one_by_one(self, feed: Feed, wake: asyncio.Event) -> None:
+    async def _one_by_one(self, feed: Feed) -> None:
         under_way: set[asyncio.Task[None]] = set()
 
-        async def one(item: Item) -> None:
-            self.ended.append((item, await unwatched.whole(item.call, self.caps)))
-            wake.set()
+        async def place(item: Item | None) -> None:
+            while item is not None:
+                self._end(item, await unwatched.whole(item.call, self.caps))
+                item = feed.next()
 
         try:
             while some := await feed.take():
-                task = asyncio.ensure_future(one(some[0]))
+                task = asyncio.ensure_future(place(some[0]))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
             if under_way:
@@ -146,7 +209,7 @@ class Flow:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def _together(self, feed: Feed, backend: RowBatcher, wake: asyncio.Event) -> None:
+    async def _together(self, feed: Feed, backend: RowBatcher) -> None:
         while some := await feed.take(max(2, backend.rows_at_once)):
             events: dict[int, list[Event]] = {n: [] for n in range(len(some))}
             stream = unwatched.rows([item.call for item in some])
@@ -154,12 +217,11 @@ class Flow:
                 async for n, event in stream:
                     if n < 0:
                         self.told.append(event)
-                        wake.set()
+                        self._wake.set()
                         continue
                     events[n].append(event)
                     if isinstance(event, ENDS):
-                        self.ended.append((some[n], events.pop(n)))
-                        wake.set()
+                        self._end(some[n], events.pop(n))
             finally:
                 await aclose(stream)
 

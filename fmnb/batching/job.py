@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ from ..store.batches import Place
 from ..types import Request, message
 from ..unwatched import Caps
 from .answers import Answer, added, answer, from_before, suffixed
-from .flow import Feed, Flow, Item
+from .flow import Ended, Feed, Flow, Item
+from .keeping import Keeper, write_again
 from .result import Batch
 from .rows import Rows
 from .summary import Tally
@@ -87,7 +87,8 @@ class Job:
         self.shown = 0
         self.began = time.monotonic()
         self.said = 0.0
-        self.durable = log.enabled()
+        self.keeper = Keeper(self.stamp.run, lambda item, error: not self._is_for_all(item, error))
+        self.durable = self.keeper.durable
         self.kept: dict[str, dict[str, Any]] = {}  # where there is no log: answers of this run by key
         self.fatal: BaseException | None = None
         first = rows.bases[0].call.request
@@ -101,7 +102,7 @@ class Job:
             pace.Rate(self.limits.tpm) if self.limits.tpm else None,
             None if self.limits.budget is None else Purse(self.limits.budget),
         )
-        flow = Flow(self.feeds, caps, run_id=self.stamp.run)
+        flow = Flow(self.feeds, caps, self.keeper.hold, run_id=self.stamp.run)
         self.start()
         source = self.source()
         items = None
@@ -111,7 +112,7 @@ class Job:
             more = self._fill(source)
             items = drain(flow.run(), self._idle)
             for _ in items:
-                self.take(flow, self.feeds)
+                self.take(flow)
                 if self.fatal is not None:
                     break
                 more = more and self._fill(source)
@@ -192,7 +193,7 @@ class Job:
                 self.pending[key] = item = Item(key, place[1], call, [place])
                 items.append(item)
         if places and self.durable:
-            self._write([], places)
+            self.keeper.write([], places)
         return items
 
     def _good(self, found: dict[str, Any]) -> bool:
@@ -223,53 +224,37 @@ class Job:
 
     # ── what has come
 
-    def take(self, flow: Flow, feeds: Sequence[Feed] = ()) -> None:
-        """Write down what has ended, give its places in the feeds to the next, then count and show it."""
+    def take(self, flow: Flow) -> None:
+        """Count and show what has ended and is written down."""
         while flow.told:
             self._show([flow.told.popleft()])
-        ended: list[tuple[Item, list[Event]]] = []
+        ended: list[Ended] = []
         while flow.ended:
             ended.append(flow.ended.popleft())
         if ended:
-            self.settle(ended, feeds)
+            self.settle(ended)
 
-    def settle(self, ended: Sequence[tuple[Item, list[Event]]], feeds: Sequence[Feed] = ()) -> None:
-        """Write finished calls down, then count and show them."""
-        runs, places = [], []
-        settled: dict[int, int] = {}
-        for item, events in ended:
-            columns = batches.columns(events, session.notebook)
-            runs.append((columns, events))
-            settled[item.model] = settled.get(item.model, 0) + 1
-            if not self._is_for_all(item, columns["error"]):
-                places += [(place, columns["run"]) for place in item.places]
-        self._write(runs, places)
-        for m, n in settled.items() if feeds and self.fatal is None else ():
-            feeds[m].put((), settled=n)  # at once: their places are waited for
-        for (item, events), (columns, _) in zip(ended, runs, strict=True):
+    def settle(self, ended: Sequence[Ended]) -> None:
+        """Calls that have ended: file them, then count and show them."""
+        try:
+            filed = self.keeper.file(ended)
+        except StoreError as e:
+            self.fatal = self.fatal or e
+            return
+        for end, columns in zip(ended, filed, strict=True):
+            item, error = end.item, columns["error"]
             self.pending.pop(item.key, None)
             if not self.durable:
                 self.kept[item.key] = columns
-            error = columns["error"]
             if not self._is_for_all(item, error):
                 if self.detailed:
-                    columns |= batches.details(events)
+                    columns |= batches.details(end.events)
                 for n, place in enumerate(item.places):
                     self.answered(place, columns, reused=False, first=n == 0)
             self.judge(item, error)
             if self.shown < PREVIEW:
                 self.shown += 1
-                self._show(events)
-
-    def _write(self, runs: list[Any], places: list[tuple[Place, str]]) -> None:
-        if not self.durable:
-            return
-        try:
-            batches.write(self.stamp.run, runs, places)
-        except StoreError as e:
-            _unwritten.append((self.stamp.run, runs, places))
-            e.todo = f"{e.todo} Then run this again: {self.kept_words()}."
-            self.fatal = self.fatal or e
+                self._show(end.events)
 
     def _is_for_all(self, item: Item, error: dict[str, Any] | None) -> bool:
         return error is not None and (
@@ -315,7 +300,7 @@ class Job:
                 )
                 events = [stamp(start), stamp(Failed(error=e.to_dict()))]
                 columns = batches.columns(events, session.notebook)
-                self._write([(columns, events)], [((number, m, s), stamp.run)])
+                self.keeper.write([(columns, events)], [((number, m, s), stamp.run)])
                 self.answered((number, m, s), columns, reused=False)
 
     def answered(self, place: Place, columns: dict[str, Any], *, reused: bool, first: bool = True) -> None:
@@ -399,6 +384,8 @@ class Job:
             e = self.fatal
             if isinstance(e, FmnbError):
                 e.run = self.stamp.run
+                if isinstance(e, StoreError):
+                    e.todo = f"{e.todo} Then run this again: {self.kept_words()}."
                 if self.tally.cost:
                     e.billed = True
                 if self.tally.answered and not isinstance(e, StoreError):
@@ -439,13 +426,3 @@ def _long(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-_unwritten: deque[tuple[str, list[Any], list[tuple[Place, str]]]] = deque()  # paid answers that the disk did not take
-
-
-def write_again() -> None:
-    """What the disk did not take before, now that there may be room."""
-    while _unwritten:
-        batches.write(*_unwritten[0])
-        _unwritten.popleft()

@@ -23,7 +23,6 @@ from typing import Any
 from .._loop import drain
 from .._require import require
 from ..errors import UsageError
-from ..events import Finished
 from ..guard import pace
 from ..guard.purse import Purse
 from ..performing import patient
@@ -34,7 +33,7 @@ from ..providers.client import find_key
 from ..providers.profiles import Profile
 from ..types import Text
 from ..unwatched import Caps, record
-from .flow import Feed, Flow, Item
+from .flow import Ended, Feed, Flow, Item
 from .job import Job, Limits
 from .parts import PartsJob
 
@@ -83,9 +82,9 @@ class OnRay:
         feeds = [Feed(None) for _ in self.models]
         for m, feed in enumerate(feeds):
             feed.put([i for i in items if i.model == m], closed=True)
-        flow = Flow(feeds, Caps())
+        flow = Flow(feeds, Caps(), self.keeper.hold)
         for _ in drain(flow.run()):
-            self.take(flow, feeds)
+            self.take(flow)
 
     def _perform(self: Any, ray: Any, items: list[Item]) -> None:
         import pyarrow
@@ -111,10 +110,10 @@ class OnRay:
             **gpus,
         )
         for block in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            ended = [(items[n], events) for n, events in map(pickle.loads, block.column("ended").to_pylist())]
-            for item, events in ended:
-                if isinstance(events[-1], Finished):
-                    record(item.call, events[1:])
+            ended = [Ended(items[n], events) for n, events in map(pickle.loads, block.column("ended").to_pylist())]
+            for e in ended:
+                if e.error is None:
+                    record(e.item.call, e.events[1:])
             self.settle(ended)
             self.say()
             if self.fatal is not None:
@@ -165,13 +164,9 @@ class Worker:
         done: list[bytes] = []
         since = time.monotonic()
         for _ in drain(flow.run()):
-            settled: dict[int, int] = {}
             while flow.ended:
-                item, events = flow.ended.popleft()
-                done.append(pickle.dumps((int(item.key), events)))
-                settled[item.model] = settled.get(item.model, 0) + 1
-            for m, count in settled.items():
-                feeds[m].put((), settled=count)
+                ended = flow.ended.popleft()
+                done.append(pickle.dumps((int(ended.item.key), ended.events)))
             if len(done) >= _GROUP or (done and time.monotonic() - since > _SOON):
                 yield pyarrow.table({"ended": pyarrow.array(done, pyarrow.large_binary())})
                 done, since = [], time.monotonic()

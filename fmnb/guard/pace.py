@@ -3,8 +3,9 @@
 One `Gate` a host, shared by all runs of this kernel. It starts with a few calls and doubles
 them while more calls bring more answers. A refusal for speed lowers it, a wait the service
 asks for closes it, and what the service says is left of its allowance is not overdrawn.
-`Rate` is a user's own cap. Seconds are those of `time.monotonic`; everything belongs to the
-one event loop.
+Calls leave some time apart: those that leave together wait for each other, there and here,
+and go on doing so, since they end together. `Rate` is a user's own cap. Seconds are those of
+`time.monotonic`; everything belongs to the one event loop.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _PROBE = 1.1  # a step up later on
 _REST = 8  # rounds between two probes
 _DOWN = 0.7  # what a refusal leaves
 _SHARE = 0.97  # of an allowance that is used: clocks and counts differ a little
+_APART = 0.7  # of the time between two calls, were they spread evenly, that must be between them
+_LATE = 0.001  # seconds that timers are late, which may be made up
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,9 @@ class Gate:
         self._before = 0.0  # answers a second of the round before the last step up
         self._stepped_from = 0.0
         self._lowered = 0.0
+        self._spell = _Spell()
+        self._mean = 0.0  # seconds an answer took, the last ones most
+        self._next_at = 0.0  # when the next may leave
         self._alarm: asyncio.TimerHandle | None = None
 
     async def enter(self, tokens: int = 0) -> Ticket:
@@ -71,12 +77,21 @@ class Gate:
             raise
 
     def _admit(self, tokens: int) -> Ticket:
+        if not self.flying:
+            self._spell = _Spell()
         self.flying += 1
+        self._spell.peak = max(self._spell.peak, self.flying)
+        self._next_at = max(self._next_at, self._clock() - _LATE) + self._gap()
         self._sent += 1
         self._sent_tokens += tokens
         for left in self.allowed.values():
             left.take(tokens if left.tokens else 1)
         return Ticket(self._clock(), self._sent, self._sent_tokens)
+
+    def _gap(self) -> float:
+        """Seconds to the next call; none while there are not yet as many as there will be: they wait for no answer."""
+        spell = self._spell
+        return _APART * self._mean / spell.peak if spell.answers >= spell.peak else 0.0
 
     def trust(self, calls: int) -> None:
         """Somebody who knows the host says that it takes so many; held to be so until it refuses."""
@@ -95,6 +110,9 @@ class Gate:
             after = self._sent_tokens - ticket.tokens if left.tokens else self._sent - ticket.sent
             left.hear(said, ticket.at, after, self._clock())
         if answered:
+            took = self._clock() - ticket.at
+            self._mean += (took - self._mean) * (0.1 if self._mean else 1.0)
+            self._spell.answers += 1
             self._count()
         self._next()
 
@@ -122,7 +140,7 @@ class Gate:
         return max([0.0, self.closed_until - now, *(left.wait(now, tokens if left.tokens else 1) for left in self.allowed.values())])
 
     def _free(self, tokens: int) -> bool:
-        return self.flying < int(self.limit) and self._wait(tokens) <= 0
+        return self.flying < int(self.limit) and self._clock() >= self._next_at and self._wait(tokens) <= 0
 
     def _next(self) -> None:
         """Let in who waits, as far as there is place; look again when there may be more."""
@@ -137,7 +155,8 @@ class Gate:
             self._alarm.cancel()
             self._alarm = None
         if self._waiting and self.flying < int(self.limit):
-            self._alarm = asyncio.get_running_loop().call_later(min(max(self._wait(self._waiting[0][1]), 0.002), 1.0), self._next)
+            seconds = max(self._wait(self._waiting[0][1]), self._next_at - self._clock(), 0.0005)
+            self._alarm = asyncio.get_running_loop().call_later(min(seconds, 1.0), self._next)
 
     def _count(self) -> None:
         """One more answer; after a round of them the limit is looked at."""
@@ -170,6 +189,14 @@ class Gate:
     def _settle(self) -> None:
         self._climbing, self._rest, self._stepped_from = False, _REST, 0.0
         self._round = _Round(self._clock())
+
+
+class _Spell:
+    """The time since there was no call under way."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self.answers = 0
 
 
 class _Round:

@@ -35,8 +35,13 @@ def columns(run: Sequence[Event], notebook: str = "") -> dict[str, Any]:
     return row | {"request": None, "error": r.error, "data": r.data}  # the request is in the first event
 
 
-def write(batch: str, runs: Sequence[tuple[dict[str, Any], Sequence[Event]]], places: Iterable[tuple[Place, str]]) -> None:
-    """Write finished runs, each as its columns and events, and the places they answer. On disk when this returns."""
+def write(
+    batch: str,
+    runs: Sequence[tuple[dict[str, Any], Sequence[Event]]],
+    places: Iterable[tuple[Place, str]],
+    arrived: Iterable[int] = (),
+) -> None:
+    """Write finished runs, each as its columns and events, and the places they answer; entries of `arrived` go. On disk when this returns."""
     rows = [tuple({**c, "error": _json(c["error"]), "data": _json(c["data"])}.values()) for c, _ in runs]
     events = [(e.run, e.n, _encode(media.light(e))) for _, run in runs for e in run]
     with database().write() as db:
@@ -47,6 +52,7 @@ def write(batch: str, runs: Sequence[tuple[dict[str, Any], Sequence[Event]]], pl
             for c, run in runs:
                 media.keep(db, c["run"], run)
         db.executemany("INSERT OR REPLACE INTO batch_rows VALUES (?,?,?,?,?)", [(batch, *place, run) for place, run in places])
+        db.executemany("DELETE FROM arrived WHERE n = ?", [(n,) for n in arrived])
     if rows:
         log.sweep()
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..config import state_dir
@@ -71,6 +71,9 @@ MIGRATIONS = [
     CREATE TRIGGER words_new AFTER UPDATE OF prompt, text ON runs WHEN old.kind != 'row' BEGIN
       INSERT INTO words(words, rowid, prompt, text) VALUES ('delete', old.rowid, old.prompt, old.text);
       INSERT INTO words(rowid, prompt, text) VALUES (new.rowid, new.prompt, new.text); END;
+    """,
+    """
+    CREATE TABLE arrived (n INTEGER PRIMARY KEY, batch TEXT NOT NULL, entry TEXT NOT NULL);
     """,
 ]
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
@@ -225,12 +228,18 @@ _opening = threading.Lock()
 
 def database() -> Database:
     """The database of this process at `config.state_dir()`; a forked child opens its own."""
-    path = state_dir() / "fmnb.sqlite"
+    folder = state_dir()
     with _opening:
-        db = _open.get(path)
-        if db is None or db._pid != os.getpid():
-            db = _open[path] = Database(path)
-        return db
+        db = _open.get(folder)
+        if db is not None and db._pid == os.getpid():
+            return db
+        db = _open[folder] = Database(folder / "fmnb.sqlite")
+    if db.rows("SELECT 1 FROM arrived LIMIT 1"):
+        from .arrived import gather  # above this module: it knows what is in there
+
+        with suppress(StoreError):  # a full disk: they are there the next time, too
+            gather()
+    return db
 
 
 def close_all() -> None:

@@ -347,6 +347,9 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
 
 
 def _delete(where: str, values: tuple) -> int:
+    from .arrived import gather  # above this module
+
+    gather()  # what is not a run yet would not be found
     db = database()
     with db.write() as w:
         runs = [r["run"] for r in w.execute(f"SELECT run FROM runs WHERE {where}", values).fetchall()]

@@ -330,7 +330,7 @@ def test_a_disk_that_is_full_stops_the_batch_and_nothing_is_lost(service, monkey
     log.switch(True)
     b = batch("Say {{ w }}", words(300), MODEL, concurrency=4)
     assert [a.text for a in b.answers] == words(300)["w"].tolist()
-    assert len(service.asked) == 300 and sum(service.asked.values()) - 300 <= 3  # those that were under way
+    assert len(service.asked) == 300 and sum(service.asked.values()) - 300 <= 4  # those that were under way
 
 
 def test_failures_are_events_of_the_row_too(service):

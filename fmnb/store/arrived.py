@@ -1,0 +1,43 @@
+"""Answers that have just come: one small write each, so that their calls' places are free; soon after they are runs like any other.
+
+An entry is the events of a run, and the places of a batch that it answers. `batches.write`
+takes the entries away whose runs it writes. What a kernel that died left here is gathered up by
+whoever looks next; to write a run twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from ..events import Event
+from . import batches, media
+from .batches import Place
+from .db import database
+
+_TOGETHER = 500
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def put(batch: str, notebook: str, ended: Sequence[tuple[Sequence[Place], Sequence[Event]]]) -> list[int]:
+    """Write entries down, each as the places it answers and its events; their numbers. On disk when this returns."""
+    entries = [_encode([notebook, places, [media.light(e) for e in events]]) for places, events in ended]
+    with database().write() as db:
+        for _, events in ended:
+            media.keep(db, events[0].run, events)
+        return [db.execute("INSERT INTO arrived(batch, entry) VALUES (?,?)", (batch, e)).lastrowid or 0 for e in entries]
+
+
+def gather() -> None:
+    """Make runs of the entries that are there."""
+    while some := database().rows("SELECT n, batch, entry FROM arrived ORDER BY n LIMIT ?", (_TOGETHER,)):
+        for batch in dict.fromkeys(row["batch"] for row in some):
+            mine = [row for row in some if row["batch"] == batch]
+            runs, places = [], []
+            for row in mine:
+                notebook, answers, written = json.loads(row["entry"])
+                events = [e for e in map(media.whole, written) if e is not None]
+                columns = batches.columns(events, notebook)
+                runs.append((columns, events))
+                places += [(tuple(place), columns["run"]) for place in answers]
+            batches.write(batch, runs, places, [row["n"] for row in mine])

@@ -1,0 +1,68 @@
+"""What has just arrived is a run soon, whoever comes to it: its kernel, the next one, or someone who deletes it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from fmnb.batching.run import batch
+from fmnb.events import Failed, Finished, Stamper, Started, TextDelta, Used
+from fmnb.store import arrived, batches, log
+from fmnb.store.db import close_all, database
+from fmnb.types import Request, Usage, message
+
+
+def ended(text, *, error=None, row=0):
+    stamp = Stamper(f"run{text}")
+    request = Request("m", (message("user", f"Say {text}"),))
+    start = Started(kind="row", model="m", parent="b", request=request, meta={"row": row, "key": f"key{text}"})
+    rest = [Failed(error=error)] if error else [TextDelta(text=text), Used(usage=Usage(3, 1)), Finished()]
+    return [stamp(e) for e in [start, *rest]]
+
+
+def waiting():
+    return database().rows("SELECT COUNT(*) FROM arrived")[0][0]
+
+
+def test_entries_go_when_their_runs_are_written():
+    numbers = arrived.put("b", "", [([(0, 0, 0)], ended("hi")), ([(1, 0, 0)], ended("ho"))])
+    assert waiting() == 2 and not log.search()
+    first = ended("hi")
+    batches.write("b", [(batches.columns(first), first)], [((0, 0, 0), "runhi")], numbers[:1])
+    assert waiting() == 1 and batches.count("b") == 1
+
+
+def test_what_a_killed_kernel_left_is_there_for_the_next():
+    script = """
+import os, signal
+from fmnb.store import arrived
+from tests.store.test_arrived import ended
+arrived.put("b", "one.ipynb", [([(0, 0, 0), (3, 0, 0)], ended("hi")), ([(1, 0, 0)], ended("oh", error={"kind": "BadRequestError", "what": "no"}))])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.getcwd()}).returncode == -9
+    close_all()
+    found = batches.known(["keyhi", "keyoh"])
+    assert found["keyhi"]["text"] == "hi" and found["keyhi"]["input_tokens"] == 3 and found["keyoh"]["error"]["what"] == "no"
+    assert [place for place, _ in batches.of("b")] == [(0, 0, 0), (1, 0, 0), (3, 0, 0)] and not waiting()
+    assert database().rows("SELECT notebook FROM runs WHERE run = 'runhi'")[0][0] == "one.ipynb"
+
+
+def test_gathering_twice_changes_nothing():
+    numbers = arrived.put("b", "", [([(0, 0, 0)], ended("hi"))])
+    arrived.gather()
+    one = ended("hi")
+    batches.write("b", [(batches.columns(one), one)], [((0, 0, 0), "runhi")], numbers)  # its own kernel, a moment later
+    assert batches.count("b") == 1 and len(database().rows("SELECT 1 FROM events WHERE run = 'runhi'")) == 4
+
+
+def test_what_is_deleted_is_gone_from_here_too():
+    arrived.put("b", "", [([(0, 0, 0)], ended("secret"))])
+    assert log.forget(everything=True) == 1
+    assert not waiting() and b"secret" not in database().path.read_bytes()
+
+
+def test_nothing_is_left_after_a_batch():
+    batch("Say {{ w }}", [{"w": str(i)} for i in range(30)], "echo:")
+    assert not waiting() and len(log.search(kind="row", limit=100)) == 30
