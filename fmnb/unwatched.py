@@ -325,19 +325,25 @@ async def collect(job: str, call: Call, calls: Mapping[str, Call]) -> AsyncItera
     try:
         async for i, found in stream:
             mine = calls.get(i) or replace(call, run=new_run(), meta={"key": i})
-            stamp = Stamper(mine.run)
             events = found if isinstance(found, list) else [Failed(error=found.to_dict())]
-            if mine.spec is not None and isinstance(events[-1], Finished):
-                events[-1] = _structured(events[-1], "".join(e.text for e in events if isinstance(e, TextDelta)), mine.spec)
             for event in events:
                 if isinstance(event, Used):
                     budget.add(event.usage.cost)
-            meta = {"asked": mine.target.asked, **mine.meta}
-            request = mine.request if i in calls else None
-            start = Started(kind="row", model=mine.request.model, where=mine.target.where, parent=mine.parent, request=request, meta=meta)
-            yield i, [stamp(start), *map(stamp, events)]
+            yield i, stamped(mine, events, known=i in calls)
     finally:
         await aclose(stream)
+
+
+def stamped(call: Call, events: Sequence[Event], *, known: bool = True) -> list[Event]:
+    """An answer that came some other way, as the stamped events of a run; data where it fits its schema. Whose request is not known has none."""
+    stamp = Stamper(call.run)
+    events = list(events)
+    if call.spec is not None and isinstance(events[-1], Finished):
+        events[-1] = _structured(events[-1], "".join(e.text for e in events if isinstance(e, TextDelta)), call.spec)
+    meta = {"asked": call.target.asked, **call.meta}
+    request = call.request if known else None
+    start = Started(kind="row", model=call.request.model, where=call.target.where, parent=call.parent, request=request, meta=meta)
+    return [stamp(start), *map(stamp, events)]
 
 
 def for_rows(backend: Backend) -> Backend:

@@ -73,7 +73,7 @@ def job_of(on: str | None, rows: Rows, table: Any, limits: Limits, sinks: Sequen
     """The job of a batch: here, or on Ray."""
     if not on:
         return load({"Job": "fmnb.batching.job:Job", "PartsJob": "fmnb.batching.parts:PartsJob"}[kind])(rows, table, limits, *more, sinks)
-    address = load("fmnb.batching.ray_rows:address_of")(on)
+    address = load("fmnb.batching.ray_start:address_of")(on)
     job = load(f"fmnb.batching.ray_rows:Ray{kind}")(rows, table, limits, *more, sinks)
     job.address = address
     return job

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +17,7 @@ import pytest
 import fmnb as fm
 from fmnb.batching import ray_rows
 from fmnb.batching.run import batch, reopen
-from fmnb.errors import KeyRefusedError, UsageError
+from fmnb.errors import Interrupted, KeyRefusedError, UsageError
 from fmnb.events import Progress
 from tests.batching.test_run import MODEL, words
 from tests.conftest import FULL
@@ -75,6 +81,48 @@ def test_files_become_parts(service, tmp_path, monkeypatch):
     assert len(out.files) == 3 and out.df["text"].tolist() == words(220)["w"].tolist()
     fm.map("Say {{ w }}", path, MODEL, on="ray")
     assert len(service.requests) == 220
+
+
+@more
+def test_an_interrupt_stops_the_workers_too(service):
+    service.latency = 0.05
+
+    def stop():
+        while len(service.requests) < 100:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop, daemon=True).start()
+    with pytest.raises(Interrupted):
+        batch("Say {{ w }}", words(800), MODEL, on="ray", concurrency=8)
+    time.sleep(1)
+    asked = len(service.requests)
+    time.sleep(2)
+    assert len(service.requests) == asked < 400
+    assert batch("Say {{ w }}", words(800), MODEL, on="ray", concurrency=8).summary.answered == 800
+    assert len(service.requests) <= 800 + 8
+
+
+@more
+def test_a_kernel_that_is_killed_loses_nothing(service, home):
+    script = """
+import pandas as pd, ray
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", object_store_memory=150_000_000)
+from fmnb.batching.run import batch
+batch("Say {{ w }}", pd.DataFrame({"w": [f"word{i}" for i in range(400)]}), "vllm:m", concurrency=8, on="ray")
+"""
+    service.latency = 0.02
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.getcwd()}, stderr=subprocess.DEVNULL
+    ) as process:
+        while len(service.requests) < 60:
+            time.sleep(0.005)
+        process.kill()
+    time.sleep(5)  # its workers end
+    asked = Counter(service.asked)
+    b = batch("Say {{ w }}", words(400), MODEL)
+    assert b.summary.answered == 400 and b.summary.reused >= 60 - 8
+    assert sum(service.asked.values()) - sum(asked.values()) <= 400 - len(asked) + 8
 
 
 def test_a_place_that_is_none_is_refused_in_words():
