@@ -229,6 +229,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "compare": lambda: engine("side_by_side.py", "Comparing eight models at once (target 1.1 times the slowest alone)"),
     "grid": lambda: engine("grid_frames.py", "The comparison grid in Chromium"),
     "batch": batch,
+    "fair": lambda: engine("fair.py", "Services that publish their limits"),
     "evals": lambda: engine("evals.py", "An evaluation scored again, and its report"),
     "vectors": lambda: engine("vectors.py", "Vectors of texts, against sentence-transformers on the same weights (target 1.5 times)"),
 }
