@@ -132,9 +132,11 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError as e:
-        raise UsageError(f"Line {number} of {path.name} is no JSON", seen=str(e)) from None
+        raise UsageError(f"Line {number} of {path.name} is no JSON", seen=str(e), todo="Mend the line, or leave it out.") from None
     if not isinstance(row, dict):
-        raise UsageError(f"Line {number} of {path.name} is no object", seen=line.strip()[:60])
+        raise UsageError(
+            f"Line {number} of {path.name} is no object", seen=line.strip()[:60], todo='Each line is one row: {"column": value, ...}.'
+        )
     return row
 
 

@@ -99,7 +99,7 @@ def map_files(
     with held():
         rows = rows_of(prompt, listed, options_from(options), files.columns, samples)
         agree(_expected(rows, files, limits), limits.budget, yes)
-        job: PartsJob = job_of(on, rows, files, limits, sinks, folder_for(files, out), kind="PartsJob")
+        job: PartsJob = job_of(on, rows, files, limits, sinks, folder_for(files, out, _asked(rows)), kind="PartsJob")
         return job.finish()
 
 
@@ -130,7 +130,7 @@ class PartsJob(Job):
         if limits.head is not None:
             self.count = min(self.count, limits.head)
         self.asked = self.count * self.each
-        self.identity = _identity(rows, files)
+        self.identity = f"{_asked(rows)}:{_digest(files.mark)}"
         self.changed: dict[str, list[str]] = {}
 
     def finish(self) -> Parts:
@@ -232,11 +232,7 @@ class PartsJob(Job):
         path = self._path(number)
         if not self.rows.bases[0].call.use_cache:
             return False
-        try:
-            found = importlib.import_module("pyarrow.parquet").read_schema(path).metadata or {}
-            about = json.loads(found.get(_MARK, b"{}"))
-        except (OSError, ValueError):
-            return False
+        about = _about(path)
         failed = int(about.get("failed") or 0)
         same = about.get("identity") == self.identity and about.get("rows") == rows and about.get("whole")
         if not same or (failed and self.limits.retry_errors):
@@ -270,16 +266,31 @@ class PartsJob(Job):
         return None
 
 
-def folder_for(files: Files, out: Any) -> Path:
-    """Where the parts go: where the user says, else beside the first file."""
+def folder_for(files: Files, out: Any, asked: str) -> Path:
+    """Where the parts go: where the user says, else beside the first file; another question's parts there are left alone."""
     if out is not None:
         return Path(out).expanduser()
     first = files.paths[0]
-    return first.parent / f"{first.stem if len(files.paths) == 1 else first.parent.name or 'table'}.answers"
+    plain = first.parent / f"{first.stem if len(files.paths) == 1 else first.parent.name or 'table'}.answers"
+    part = next(plain.glob("part-*.parquet"), None)
+    ours = part is None or str(_about(part).get("identity")).split(":")[0] == asked
+    return plain if ours else plain.with_name(f"{plain.name}-{asked[:6]}")
 
 
-def _identity(rows: Rows, files: Files) -> str:
-    """What decides the parts: the prompt, the models and their options, the files."""
+def _asked(rows: Rows) -> str:
+    """What decides the answers beside the files: the prompt, the models and their options."""
     asked = [b.call.request.key() for b in rows.bases]
-    text = json.dumps([rows.prompt, rows.system, asked, list(rows.suffixes), rows.samples, files.mark, ROWS])
+    return _digest(json.dumps([rows.prompt, rows.system, asked, list(rows.suffixes), rows.samples, ROWS]))
+
+
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """What a part says of itself; nothing where it is no part of ours."""
+    try:
+        found = importlib.import_module("pyarrow.parquet").read_schema(path).metadata or {}
+        return dict(json.loads(found.get(_MARK, b"{}")))
+    except (OSError, ValueError):
+        return {}

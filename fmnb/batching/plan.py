@@ -6,15 +6,16 @@ rows of the same batch that were answered before (`--head 20` first), else assum
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..backend import estimate_tokens
+from ..backend import Backend, RowBatcher, Unstreamed, estimate_tokens
 from ..errors import BudgetError, FmnbError, PromptError
-from ..guard import pace
 from ..preparing import Asked
 from ..store import batches, log
+from ..types import Request
+from .duration import Load, duration
 from .rows import Rows
 from .summary import spoken_time
 from .tables import Table
@@ -91,16 +92,21 @@ def estimate(rows: Rows, table: Table, *, rpm: float | None = None, tpm: float |
     share = table.count / seen if seen else 0.0
     known = batches.known([key for key, _ in made]) if log.enabled() and made else {}
     out = [c["output_tokens"] for c in known.values() if c["output_tokens"] and c["error"] is None]
-    took = [c["seconds"] for c in known.values() if c["seconds"] and c["error"] is None]
     lengths = _lengths(out, rows.bases[0])
     fresh = [(key, call) for key, call in made if key not in known]
     tokens, low, high, exact = 0, 0.0, 0.0, True
     unpriced: list[str] = []
+    loads: list[Load] = []
     for base in rows.bases:
         some = [call for _, call in fresh if call.target.asked == base.call.target.asked]
-        counted, sure, card = _counted(base, [call.request for call in some])
+        backend = _opened(base)
+        card = None if backend is None else backend.card
+        counted, sure = _counted(backend, [call.request for call in some])
         tokens += counted
         exact = exact and sure
+        host = backend.host if isinstance(backend, Unstreamed) else base.call.target.where
+        took = _took(base, backend, known.values())
+        loads.append(Load(host, len(some) * share, (counted + len(some) * lengths[0]) * share, took))
         if base.call.target.local if card is None else card.local:
             continue
         if card is None or card.price_in is None or card.price_out is None:
@@ -109,7 +115,6 @@ def estimate(rows: Rows, table: Table, *, rpm: float | None = None, tpm: float |
         low += (counted * card.price_in + len(some) * lengths[0] * card.price_out) / 1e6
         high += (counted * card.price_in + len(some) * lengths[1] * card.price_out) / 1e6
     calls = round(len(fresh) * share)
-    seconds = _time(calls, tokens * share, took, lengths, rpm, tpm, concurrency)
     return Estimate(
         rows=table.count,
         calls=table.count * each,
@@ -117,7 +122,7 @@ def estimate(rows: Rows, table: Table, *, rpm: float | None = None, tpm: float |
         input_tokens=round(tokens * share),
         output_tokens=(round(calls * lengths[0]), round(calls * lengths[1])),
         cost=None if unpriced else (low * share, high * share),
-        seconds=seconds,
+        seconds=duration(loads, rpm, tpm, concurrency),
         exact=exact and seen == table.count,
         unpriced=tuple(unpriced),
     )
@@ -154,16 +159,29 @@ def _spread(table: Table, columns: Sequence[str]) -> list[tuple[int, tuple[Any, 
     return [(n, values) for n, values in enumerate(table.take(columns)) if n % step == 0][: _SAMPLE + 1]
 
 
-def _counted(base: Asked, requests: Sequence[Any]) -> tuple[int, bool, Any]:
-    """Tokens of these prompts, whether they are exact, and the model's card, None where the model is not at hand."""
+def _opened(base: Asked) -> Backend | None:
+    """The model itself; None where it is not at hand."""
+    if base.call.tape is not None or base.call.tape_only:
+        return None
     try:
-        backend = base.call.target.open() if base.call.tape is None and not base.call.tape_only else None
+        return base.call.target.open()
     except FmnbError:
-        backend = None
-    if backend is None:
-        return sum(estimate_tokens(r).tokens for r in requests), False, None
-    found = [backend.count(r) for r in requests]
-    return sum(f.tokens for f in found), all(f.exact for f in found), backend.card
+        return None
+
+
+def _counted(backend: Backend | None, requests: Sequence[Request]) -> tuple[int, bool]:
+    """Tokens of these prompts, and whether they are exact."""
+    found = [estimate_tokens(r) if backend is None else backend.count(r) for r in requests]
+    return sum(f.tokens for f in found), backend is not None and all(f.exact for f in found)
+
+
+def _took(base: Asked, backend: Backend | None, known: Iterable[Mapping[str, Any]]) -> list[float]:
+    """Seconds of calls like these: of this batch's rows, else the model's last ones."""
+    asked = base.call.target.asked
+    took = [c["seconds"] for c in known if c["seconds"] and c["error"] is None and c["asked"] == asked]
+    if took or not log.enabled() or isinstance(backend, RowBatcher):  # many rows go together: what one took alone says little
+        return took
+    return log.seconds_of(asked)
 
 
 def _lengths(known: Sequence[int], base: Asked) -> tuple[float, float]:
@@ -180,23 +198,6 @@ def _lengths(known: Sequence[int], base: Asked) -> tuple[float, float]:
     if request.max_tokens is not None:
         high = request.max_tokens
     return min(low, high), high
-
-
-def _time(
-    calls: int,
-    tokens: float,
-    took: Sequence[float],
-    lengths: tuple[float, float],
-    rpm: float | None,
-    tpm: float | None,
-    concurrency: int | None,
-) -> tuple[float, float] | None:
-    """Seconds at the known limits: what rows took before, and the caps."""
-    least = max(calls / rpm * 60 if rpm else 0.0, (tokens + calls * lengths[0]) / tpm * 60 if tpm else 0.0)
-    if took:
-        mean = sum(took) / len(took)
-        return max(least, calls * mean / (concurrency or 4 * pace.FIRST)), max(least, calls * mean / (concurrency or pace.FIRST))
-    return (least, 1.5 * least) if least else None
 
 
 def _range(pair: tuple[float, float], form: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import re
@@ -35,6 +36,11 @@ def start(address: str = "") -> Any:
             ) from None
     quiet(ray)
     return ray
+
+
+def outside() -> bool:
+    """Whether this process is a client of a Ray elsewhere (`ray://`), and none of its processes."""
+    return bool(importlib.import_module("ray.util.client").ray.is_connected())
 
 
 def quiet(ray: Any) -> None:

@@ -23,7 +23,7 @@ from ..events import Event, Failed, Finished, TextDelta, Used
 from ..pipeline import Call
 from ..types import Request, Usage
 from .flow import Ended, Item
-from .ray_start import unheard
+from .ray_start import outside, unheard
 
 ENGINE = "vLLM"
 _TOGETHER = 64  # rows handed to an engine at a time, and lost with it
@@ -38,7 +38,7 @@ def weights_for(ray: Any, call: Call) -> Path | None:
     They do where there is no GPU, in a client of Ray, for GGUF files, for models that see or translate, for packed
     weights, and where probabilities are asked for: of tokens, or of a closed set of labels.
     """
-    if not ray.cluster_resources().get("GPU") or not _there() or ray.util.client.ray.is_connected():
+    if not ray.cluster_resources().get("GPU") or not _there() or outside():
         return None
     request = call.request
     backend = call.target.open() if call.target.local else None

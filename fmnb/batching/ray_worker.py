@@ -24,7 +24,7 @@ from ..unwatched import Caps
 from .flow import Feed, Flow, Item
 from .job import FOR_ALL, Limits
 from .keeping import Keeper
-from .ray_start import quiet
+from .ray_start import outside, quiet
 
 _GROUP = 25  # answers that come back together, or those of so many seconds
 _SOON = 0.25
@@ -69,7 +69,7 @@ def _name(batch: str) -> str:
 
 def ended_there(ray: Any, setup: bytes, chunks: Sequence[Sequence[bytes]], workers: int, gpu: bool) -> Iterator[list[bytes]]:
     """The ends of these calls, as workers hand them back. In a client of Ray somebody in the cluster passes them on."""
-    if not ray.util.client.ray.is_connected():
+    if not outside():
         yield from _ended(setup, chunks, workers, gpu)
         return
     courier = ray.remote(num_cpus=0)(Courier).remote(setup, chunks, workers, gpu)

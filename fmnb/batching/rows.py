@@ -1,7 +1,8 @@
 """A row and a template become calls: what is the same for all rows is prepared once.
 
 A column's name in the template is that row's value; notebook names are there too. `row` is
-the whole row, for names that are no Python names; an empty cell inserts nothing.
+the whole row (`row_fm` where a column is called so), for names that are no Python names, and
+`notebook` all names of the notebook; an empty cell inserts nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..preparing import Asked, Options, attached, cell_key, prepare, writable
 from ..prompts import Prompt, Rendered, names, render
 from ..schema_text import SchemaSpec
 from ..types import Message, Part, Text, message
-from .tables import Row, missing
+from .tables import Row, free_name, missing
 
 ROW, NOTEBOOK = "row", "notebook"  # what the whole row and the notebook's names are called in a template
 
@@ -39,7 +40,7 @@ class Rows:
     columns: tuple[str, ...]
     bases: tuple[Asked, ...]  # one a model
     samples: int
-    whole: bool  # the template says `row`
+    whole: str  # what the template calls the whole row, if it says so
     around: Mapping[str, Any]  # the notebook's names that the template uses
     options: Options  # with what is attached row by row
     suffixes: tuple[str, ...]  # what decides a model's answers beside the request
@@ -101,7 +102,7 @@ class Rows:
     def _scope(self, values: Row) -> dict[str, Any]:
         found = {n: "" if missing(v) else v for n, v in zip(self.columns, values, strict=True)}
         if self.whole:
-            found[ROW] = dict(found)
+            found[self.whole] = dict(found)
         return found
 
 
@@ -122,7 +123,8 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
     if not columns:
         raise UsageError("The table is empty", todo="Give one with columns; it may have no rows.")
     values: Mapping[str, Any] = options.values or {}
-    used = _names(prompt, columns) | (_names(system, columns) if system else set())
+    row, notebook = free_name(ROW, columns), free_name(NOTEBOOK, columns)
+    used = _names(prompt, columns, row) | (_names(system, columns, row) if system else set())
     attach = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
     by_row = [a for a in attach if isinstance(a, str) and a in columns]
     wanted = [c for c in columns if c in used or c in by_row]
@@ -130,18 +132,18 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
         name = clash[0]
         raise UsageError(
             f"{name!r} is a column and a name of the notebook",
-            todo=f"Write {{{{ {ROW}[{name!r}] }}}} for the column, or {{{{ {NOTEBOOK}[{name!r}] }}}} for the notebook's.",
+            todo=f"Write {{{{ {row}[{name!r}] }}}} for the column, or {{{{ {notebook}[{name!r}] }}}} for the notebook's.",
         )
-    whole = ROW in used and ROW not in columns and ROW not in values
-    around = {n: values[n] for n in used if n in values and n not in columns}
-    if NOTEBOOK in used and NOTEBOOK not in columns and NOTEBOOK not in values:
-        around[NOTEBOOK] = dict(values)
-    _check_names(str(prompt), used - set(columns) - set(around) - ({ROW} if whole else set()), columns, values)
+    whole = row if row in used else ""  # also where the notebook has a `row`: a loop leaves one behind
+    around = {n: values[n] for n in used if n in values and n not in columns and n != whole}
+    if notebook in used:
+        around[notebook] = dict(values)
+    _check_names(str(prompt), used - set(columns) - set(around) - {whole}, columns, values)
     if not wanted and not whole:
         raise UsageError(
             "The prompt uses no column of the table, so every row would ask the same",
             seen=", ".join(columns[:8]) + (", ..." if len(columns) > 8 else ""),
-            todo=f"Insert one: {{{{ {next((c for c in columns if c.isidentifier()), ROW)} }}}}.",
+            todo=f"Insert one: {{{{ {next((c for c in columns if c.isidentifier()), row)} }}}}.",
         )
     plain = replace(options, system=None, values=dict(values), attach=() if by_row else options.attach)
     cell = replace(options, system=system)
@@ -198,14 +200,14 @@ def check_prompt(prompt: Any) -> None:
         )
 
 
-def _names(text: Any, columns: Sequence[str]) -> set[str]:
-    """The names a template uses. A column whose name is no Python name is told how to be named."""
+def _names(text: Any, columns: Sequence[str], row: str) -> set[str]:
+    """The names a template uses. A column whose name is no Python name is told how to be named: as one of `row`, the whole row."""
     try:
         return names(text)
     except PromptError as e:
         for c in columns:
             if (not c.isidentifier() or keyword.iskeyword(c)) and re.search(r"\{\{\s*" + re.escape(c) + r"\s*\}\}", str(text)):
-                e.todo = f"{c} is a column, but no Python name: write {{{{ {ROW}[{c!r}] }}}}."
+                e.todo = f"{c} is a column, but no Python name: write {{{{ {row}[{c!r}] }}}}."
         raise
 
 

@@ -138,7 +138,7 @@ def _pandas(frame: Any) -> Table:
     return Table(columns, len(frame), take, add, lambda n: _pandas(frame.iloc[:n]))
 
 
-_PANDAS = {"int": "Int64", "float": "float64", "bool": "boolean"}
+_PANDAS = {"int": "Int64", "float": "float64", "bool": "boolean", "date": "datetime64[s]"}
 
 
 def _pandas_values(pandas: Any, c: Column, index: Any) -> Any:
@@ -151,7 +151,7 @@ def _pandas_values(pandas: Any, c: Column, index: Any) -> Any:
         dtype = "bool"
     try:
         return pandas.Series(values, index=index, dtype=dtype)
-    except (TypeError, ValueError, OverflowError):  # an answer's whole number may be longer than 64 bits
+    except (TypeError, ValueError, OverflowError):  # an answer's whole number may be longer than 64 bits, a date be of the year 9999
         return pandas.Series(values, index=index, dtype=object)
 
 

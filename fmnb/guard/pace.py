@@ -315,6 +315,38 @@ def gate(host: str) -> Gate:
     return _gates.setdefault((id(asyncio.get_running_loop()), host), Gate())
 
 
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """An allowance that comes back steadily: "requests" or "tokens", how many there are now, how many more a second."""
+
+    name: str
+    left: float
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was found out about a host: how many calls at once, whether it has refused more, what it says it allows."""
+
+    at_once: float = FIRST
+    refused: bool = False
+    supplies: tuple[Supply, ...] = ()
+
+
+def known(host: str) -> Known:
+    """What was found out about a host so far; from any thread.
+
+    >>> known("nobody.example").at_once
+    16
+    """
+    gates = [g for (_, name), g in list(_gates.items()) if name == host]
+    if not gates:
+        return Known()
+    g = gates[-1]
+    supplies = tuple(Supply(n, max(0.0, s.left), s.rate) for n, s in list(g.allowed.items()) if s.moving >= 0 and s.rate)
+    return Known(max(1.0, g.limit), bool(g.refused), supplies)
+
+
 def forget() -> None:
     """Forget what was found out about every host."""
     _gates.clear()

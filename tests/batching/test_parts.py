@@ -67,8 +67,20 @@ def test_parts_that_are_there_are_not_made_again(service, tmp_path):
     again = fm.map("Say {{ w }}", path, MODEL)
     assert len(service.requests) == 250 and again.files[0].stat().st_mtime_ns == stamp and again.summary.reused == 150
     assert again.df["text"].tolist() == [f"word{i}" for i in range(250)]
-    fm.map("Do say {{ w }}", path, MODEL, head=1)
-    assert len(service.requests) == 251  # another prompt makes its parts anew
+
+
+def test_another_question_s_parts_are_left_alone(service, tmp_path):
+    path = write(tmp_path / "rows.parquet", table(120))
+    first = fm.map("Say {{ w }}", path, MODEL)
+    other = fm.map("Do say {{ w }}", path, MODEL, head=1)
+    assert other.folder != first.folder and other.folder.parent == first.folder.parent
+    assert all(f.exists() for f in first.files) and first.df["text"].tolist()[:2] == ["word0", "word1"]
+    assert fm.map("Do say {{ w }}", path, MODEL, head=2).folder == other.folder and len(service.requests) == 122
+    write(path, table(130))
+    assert fm.map("Say {{ w }}", path, MODEL).folder == first.folder, "the same question, of more rows"
+    assert len(service.requests) == 132
+    anew = fm.map("Do say {{ w }}", path, MODEL, head=1, out=first.folder)
+    assert anew.folder == first.folder, "where the user says it goes there"
 
 
 def test_a_part_with_passing_failures_is_completed_next_time(service, tmp_path, monkeypatch):
@@ -120,8 +132,9 @@ def test_an_estimate_of_a_file_counts_its_rows(tmp_path):
 )
 def test_a_file_that_cannot_be_read_says_where(tmp_path, name, text, words):
     (tmp_path / name).write_text(text)
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=words) as e:
         fm.map("{{ row }}", tmp_path / name, "echo:")
+    assert e.value.todo
     with pytest.raises(UsageError, match="no such file"):
         fm.map("{{ row }}", tmp_path / "nothing-*.csv", "echo:")
 
@@ -172,6 +185,6 @@ def test_a_folder_is_told_to_name_its_files(tmp_path):
 def test_parts_of_another_run_in_the_same_folder_are_said(service, tmp_path):
     path, heard = str(write(tmp_path / "rows.parquet", table(250))), []
     fm.map("Say {{ w }}", path, MODEL)
-    out = fm.map("Do say {{ w }}", path, MODEL, head=150, sinks=[heard.append])
+    out = fm.map("Do say {{ w }}", path, MODEL, head=150, out=tmp_path / "rows.answers", sinks=[heard.append])
     assert any("1 part there is of another run" in getattr(e, "text", "") for e in heard) and len(out.files) == 2
     assert len(out.df) == 150

@@ -7,13 +7,15 @@ import asyncio
 import pytest
 
 from fmnb.backend import estimate_tokens
+from fmnb.batching.duration import Load, duration
 from fmnb.batching.run import batch, planned
 from fmnb.errors import BudgetError, UsageError
 from fmnb.events import Finished, TextDelta, Used
-from fmnb.guard import budget
+from fmnb.guard import budget, pace
 from fmnb.guard.purse import Purse
+from fmnb.store import log
 from fmnb.types import ModelCard, Request, Usage, message
-from tests.batching.test_run import words
+from tests.batching.test_run import MODEL, words
 
 
 class Priced:
@@ -56,6 +58,29 @@ def test_what_rows_took_before_narrows_the_estimate():
     narrow = planned("Say {{ w }}", words(200), model)
     assert 10 <= narrow.known <= 30 and narrow.cost[0] <= 180 * 7 * 1000 / 1e6 * 1.1
     assert narrow.cost[1] < 190 * 9 * 1000 / 1e6 < wide.cost[1] and narrow.seconds is not None
+
+
+def test_what_its_calls_took_before_tells_how_long_and_what_its_host_refused(service):
+    service.answer = None
+    batch("Say {{ w }}", words(8), MODEL)
+    took = sorted(log.seconds_of(MODEL))
+    found = planned("Do say {{ w }}", words(640), MODEL)
+    assert (
+        len(took) == 8 and found.seconds[0] == pytest.approx(640 * took[2] / 64) and found.seconds[1] == pytest.approx(640 * took[6] / 16)
+    )
+    assert planned("Do say {{ w }}", words(640), MODEL, concurrency=1).seconds[0] == pytest.approx(640 * took[2])
+    assert planned("Do say {{ w }}", words(640), MODEL, rpm=60).seconds == (640, 640)
+
+
+def test_hosts_are_asked_side_by_side_and_one_host_s_models_after_each_other(monkeypatch):
+    a, b = (Load(host, 160, 0, [1.0]) for host in ("a.example", "b.example"))
+    assert duration([a, b], None, None, None) == duration([a], None, None, None) == (2.5, 10.0)
+    assert duration([a, a], None, None, None) == (5.0, 20.0)
+    slow = pace.Known(at_once=4, refused=True, supplies=(pace.Supply("requests", 10, 0.5), pace.Supply("tokens", 0, 1e9)))
+    monkeypatch.setattr(pace, "known", lambda host: slow)
+    assert duration([a], None, None, None) == (300.0, 300.0), "what it allows"
+    assert duration([Load("a.example", 12, 0, [1.0])], None, None, None) == (4.0, 4.0)
+    assert duration([], None, None, None) == (0.0, 0.0)
 
 
 def test_much_is_asked_about_and_where_nobody_can_be_asked_the_error_names_the_option():

@@ -181,6 +181,15 @@ def test_a_name_of_both_table_and_notebook_says_how_to_name_which():
     assert batch("{{ row['w'] }} {{ notebook['w'] }} {{ x }}", words(1), "echo:", **given).answers[0].text == "word0 theirs 1"
 
 
+def test_the_whole_row_is_there_whatever_the_table_or_the_notebook_calls_theirs():
+    table, left_over = [{"row": 7, "a b": "x"}], {"values": {"row": "of a loop", "notebook": 1}}
+    assert batch("{{ row_fm['row'] }}{{ row_fm['a b'] }}", table, "echo:").answers[0].text == "7x"
+    with pytest.raises(PromptError) as e:
+        batch("{{ a b }}", table, "echo:")
+    assert "{{ row_fm['a b'] }}" in e.value.todo
+    assert batch("{{ row['w'] }} {{ notebook['row'] }}", words(1), "echo:", **left_over).answers[0].text == "word0 of a loop"
+
+
 def test_a_prompt_that_uses_no_column_is_refused():
     with pytest.raises(UsageError, match="uses no column"):
         batch("Say it", words(3), "echo:")
