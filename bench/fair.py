@@ -17,10 +17,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ["FMNB_HOME"] = tempfile.mkdtemp()
 
-import pandas as pd  # noqa: E402
+import pandas as pd
 
-from fmnb.batching.run import batch  # noqa: E402
-from tests.batching.service import Service  # noqa: E402
+from fmnb.batching.run import batch
+from tests.batching.service import Service
 
 SERVICES = ((0.02, 3_000, 100), (0.2, 3_000, 60), (0.5, 6_000, 200), (0.2, 600, 20))  # seconds an answer, requests a minute, burst
 SECONDS = 25  # that the rows take at best
