@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
 from typing import Any
 
 from .._loop import drain, loop
-from ..errors import FmnbError, Interrupted, PromptError, StoreError, UsageError, error_from_dict
+from ..errors import FmnbError, Interrupted, PromptError, StoreError, error_from_dict
 from ..events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started, emit, new_run
 from ..guard import pace
 from ..guard.purse import Purse
@@ -20,10 +19,13 @@ from ..store.batches import Place
 from ..types import Request, message
 from ..unwatched import Caps
 from .answers import Answer, added, answer, from_before, suffixed
+from .failures import ends, passes, stays
 from .flow import Ended, Feed, Flow, Item
 from .keeping import Keeper, write_again
+from .limits import Limits
 from .result import Batch
 from .rows import Rows
+from .so_far import so_far
 from .summary import Tally
 from .tables import Table
 
@@ -33,39 +35,6 @@ _AHEAD = 256  # calls that wait in a feed
 _BACKLOG = 5_000  # calls of a slow model that wait while a fast one goes on
 _OFTEN = 0.1  # seconds between two words on how far it is
 _DOWN = 8  # rows in a row that a service fails before it counts as down
-
-# Failures that would come again: the row keeps its error when the batch is run again.
-FOR_GOOD = ("BadRequestError", "ContextTooLongError", "ContentFilterError", "SchemaMismatchError", "EmptyAnswerError", "PromptError")
-# Failures that every further row would have too: the model is not asked any more.
-FOR_ALL = (
-    *("KeyMissingError", "KeyRefusedError", "UnknownModelError", "EndedServiceError", "NotPulledError", "CannotFitError", "DownloadError"),
-    *("MissingPackageError", "LockedError", "SettingsError", "BudgetError", "ReplayMissError", "TLSError", "ModelError"),
-)
-_PASSING = ("ConnectionFailedError", "ServerError", "CallTimeoutError", "RateLimitError")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a user may say about how a batch runs."""
-
-    head: int | None = None
-    budget: float | None = None
-    rpm: float | None = None
-    tpm: float | None = None
-    concurrency: int | None = None
-    retry_errors: bool = False
-    fail_fast: bool = False
-
-    def __post_init__(self) -> None:
-        for name, least, round_ in (
-            *(("head", 1, True), ("budget", 0, False), ("rpm", 0, False), ("tpm", 0, False), ("concurrency", 1, True)),
-        ):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value and value < 1e15
-            if not number or (round_ and value != int(value)) or value < least or (least == 0 and name != "budget" and value == 0):
-                raise UsageError(f"{name} is a {'whole ' if round_ else ''}number{' from 1 on' if least else ' above 0'}", seen=repr(value))
 
 
 class Job:
@@ -199,7 +168,7 @@ class Job:
     def _good(self, found: dict[str, Any]) -> bool:
         """Whether an earlier run's answer stands."""
         error = found["error"]
-        return error is None or (error.get("kind") in FOR_GOOD and not self.limits.retry_errors)
+        return error is None or (stays(error) and not self.limits.retry_errors)
 
     def _fill(self, source: Iterator[list[Item]]) -> bool:
         """Give the feeds more to do; False when there is nothing more."""
@@ -257,12 +226,7 @@ class Job:
                 self._show(end.events)
 
     def _is_for_all(self, item: Item, error: dict[str, Any] | None) -> bool:
-        return error is not None and (
-            error.get("kind") in FOR_ALL or self._no_credit(error) or item.model in self.gone and error.get("kind") in _PASSING
-        )
-
-    def _no_credit(self, error: dict[str, Any]) -> bool:
-        return error.get("kind") == "RateLimitError" and "no credit" in str(error.get("what"))
+        return error is not None and (ends(error) or (item.model in self.gone and passes(error)))
 
     def judge(self, item: Item, error: dict[str, Any] | None) -> None:
         """Whether this model can be asked on, and whether the batch goes on."""
@@ -272,7 +236,7 @@ class Job:
             return
         if self.limits.fail_fast:
             self.fatal = self.fatal or self._raised(error)
-        if error.get("kind") in _PASSING:
+        if passes(error):
             self.down[m] += 1
         if m not in self.gone and (self._is_for_all(item, error) or self.down[m] >= max(_DOWN, self.feeds[m].limit())):
             self.gone[m] = self._raised(error)
@@ -331,28 +295,18 @@ class Job:
             return
         self.said = now
         done = self.tally.answered + self.tally.failed
-        event = self.stamp(Progress(stage="rows", done=done, total=self.asked, unit="rows", note=self._note(now, last)))
+        note = so_far(
+            self.tally,
+            self.asked,
+            self.elapsed(),
+            at_once=sum(f.open for f in self.feeds),
+            free=all(b.call.target.local for b in self.rows.bases),
+            last=last,
+        )
+        event = self.stamp(Progress(stage="rows", done=done, total=self.asked, unit="rows", note=note))
         self._show([event])
         for ear in session.ears:
             emit(event, [ear])
-
-    def _note(self, now: float, last: bool) -> str:
-        t = self.tally
-        fresh, seconds = t.answered + t.failed - t.reused, max(now - self.began, 1e-6)
-        rate = fresh / seconds
-        left = self.asked - t.answered - t.failed
-        parts = []
-        if fresh and rate and not last:
-            parts.append(f"{rate:,.0f}/s" if rate >= 2 else f"{rate * 60:,.0f}/min")
-            parts.append(f"{_long(left / rate)} left")
-        free = t.answered > t.reused or all(b.call.target.local for b in self.rows.bases)
-        parts.append(f"${t.cost:,.4f}" if t.cost else "price unknown" if t.unpriced else "free" if free else "$0")
-        if t.reused:
-            parts.append(f"{t.reused:,} from before")
-        parts.append(f"{t.failed:,} failed" if t.failed else "no errors")
-        if not last:
-            parts.append(f"{sum(f.open for f in self.feeds)} at once")
-        return " · ".join(parts)
 
     def _idle(self) -> None:
         tick(self.listeners)
@@ -420,9 +374,3 @@ def _chooses(schema: dict[str, Any] | None) -> bool:
     """Whether the answer is one of a closed set of labels, whose probabilities an engine may tell."""
     fields = list((schema or {}).get("properties", {}).values())
     return len(fields) == 1 and "enum" in fields[0]
-
-
-def _long(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -22,9 +22,11 @@ from ..events import Finished, Notice, Sink
 from ..preparing import options_from
 from ..store.batches import Place
 from .answers import added, suffixed
+from .failures import stays
 from .files import Files, files_of
 from .flow import Item
-from .job import FOR_GOOD, Job, Limits
+from .job import Job
+from .limits import Limits
 from .plan import Estimate, estimate, scaled
 from .rows import Rows, rows_of
 from .run import agree, job_of
@@ -189,7 +191,7 @@ class PartsJob(Job):
         at = (place[0] * len(self.models) + place[1]) * self.samples + place[2]
         part.answers[at] = a = self.answers.pop(at)
         part.left -= 1
-        part.passing += a.error is not None and a.error.get("kind") not in FOR_GOOD
+        part.passing += a.error is not None and not stays(a.error)
         self._write_part(number)
 
     def judge(self, item: Item, error: dict[str, Any] | None) -> None:

@@ -21,9 +21,10 @@ from ..preparing import Options, prepare
 from ..prompts import Rendered
 from ..types import Text
 from ..unwatched import Caps
+from .failures import ends
 from .flow import Feed, Flow, Item
-from .job import FOR_ALL, Limits
 from .keeping import Keeper
+from .limits import Limits
 from .ray_start import outside, quiet
 
 _GROUP = 25  # answers that come back together, or those of so many seconds
@@ -132,7 +133,7 @@ class Worker:
         self.batch = told.batch
         self.concurrency = max(1, limits.concurrency // told.workers) if limits.concurrency else None
         here = told.node and told.node == node()
-        self.keeper = Keeper(told.batch, lambda _, error: (error or {}).get("kind") not in FOR_ALL) if here else None
+        self.keeper = Keeper(told.batch, lambda _, error: not ends(error or {})) if here else None
         self.calls: list[Call] = [prepare(Rendered((Text("-"),)), m, told.options).call for m in told.models]
         self.looked = 0.0
 

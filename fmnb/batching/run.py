@@ -14,7 +14,8 @@ from ..consent import confirm
 from ..events import Sink
 from ..preparing import options_from
 from .files import files_of, is_path, whole
-from .job import Job, Limits
+from .job import Job
+from .limits import Limits
 from .plan import Estimate, check_budget, estimate
 from .result import Batch, reopen
 from .rows import Rows, rows_of

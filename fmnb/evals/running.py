@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..batching.answers import Answer
-from ..batching.job import Limits
+from ..batching.limits import Limits
 from ..batching.run import Batch, batch
 from ..batching.run import reopen as reopen_batch
 from ..comparison import spread
