@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import pipeline
+from ._halves import whole_text
 from ._loop import aclose, drain, merge
 from .backend import Vectors
 from .catalog.resolve import Target, resolve
@@ -99,12 +100,7 @@ def _texts(given: Any) -> list[str]:
     for i, text in enumerate(rows):
         if not isinstance(text, str):
             raise UsageError(f"Row {i} is no text", seen=repr(text)[:60], todo="Fill or drop it first, for example with `.fillna('')`.")
-    return [_whole(str(t)) for t in rows]  # numpy's text is a text of its own kind
-
-
-def _whole(text: str) -> str:
-    """The text, with a mark where it holds half a surrogate pair, which no tokenizer and no service reads."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return [whole_text(str(t)) for t in rows]  # numpy's text is a text of its own kind
 
 
 @dataclass

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from ._halves import whole
 from .types import File, Image, Request, Response, ToolCall, Usage, from_dict, to_dict
 
 
@@ -223,7 +224,7 @@ def _fields(kind: type) -> tuple[str, ...]:
 
 
 class Stamper:
-    """Numbers and dates the events of one run."""
+    """Numbers and dates the events of one run. What has no UTF-8 form is replaced: every answer passes here."""
 
     def __init__(self, run: str):
         self.run = run
@@ -235,7 +236,8 @@ class Stamper:
         stamped = object.__new__(kind)  # a batch stamps four events a row: dataclasses.replace takes four times as long
         put = object.__setattr__
         for name in _fields(kind):  # type: ignore[arg-type]
-            put(stamped, name, getattr(event, name))
+            value = getattr(event, name)
+            put(stamped, name, value if value is None or isinstance(value, (int, float)) else whole(value))
         put(stamped, "run", self.run)
         put(stamped, "n", self.n)
         put(stamped, "at", time.time())

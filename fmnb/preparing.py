@@ -11,11 +11,11 @@ import difflib
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ._halves import whole_text
 from .catalog.resolve import Target, resolve
 from .config import held, settings
 from .errors import UsageError
@@ -156,12 +156,9 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
 
 def writable(m: Message) -> Message:
     """Half of a surrogate pair has no UTF-8 form, so neither log, tape nor wire could carry it: it becomes U+FFFD."""
-    if all(not isinstance(p, Text) or p.text.isascii() or not _HALF.search(p.text) for p in m.parts):
+    if all(not isinstance(p, Text) or p.text.isascii() for p in m.parts):
         return m
-    return replace(m, parts=tuple(Text(_HALF.sub("\ufffd", p.text)) if isinstance(p, Text) else p for p in m.parts))
-
-
-_HALF = re.compile("[\ud800-\udfff]")
+    return replace(m, parts=tuple(Text(whole_text(p.text)) if isinstance(p, Text) else p for p in m.parts))
 
 
 def _schema(options: Options) -> SchemaSpec | None:

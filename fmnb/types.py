@@ -158,11 +158,23 @@ class Usage:
     reasoning_tokens: int | None = None
     cost: float | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost"):
+            value = getattr(self, name)
+            if value is not None and not _counts(value, money=name == "cost"):  # services report what they like
+                object.__setattr__(self, name, None)
+
     def __add__(self, other: Usage) -> Usage:
         def add(a: Any, b: Any) -> Any:
             return b if a is None else a if b is None else a + b
 
         return Usage(*(add(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)))
+
+
+def _counts(value: Any, *, money: bool) -> bool:
+    """Whether it may be a number of tokens, or US dollars."""
+    known = isinstance(value, (int, float)) if money else isinstance(value, int)
+    return known and not isinstance(value, bool) and 0 <= value < 1e15
 
 
 @dataclass(frozen=True, slots=True)

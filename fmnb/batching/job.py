@@ -120,6 +120,9 @@ class Job:
                 },
             )
         )
+        if not self.durable:
+            text = f"the log is off ({log.why_off()}): what is answered now is not kept, and is paid again when this is run again. `%fm log on` keeps it"
+            self.emit(Notice(kind="warning", text=text))
 
     # ── what is to be asked
 

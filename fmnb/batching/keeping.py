@@ -26,7 +26,7 @@ class Keeper:
 
     def __init__(self, batch: str, stands: Callable[[Item, dict[str, Any] | None], bool]):
         self.batch = batch
-        self.durable = log.enabled()
+        self.durable = log.recover()
         self._stands = stands
 
     def hold(self, ended: Sequence[Ended]) -> list[Ended]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_HALF = re.compile("[\ud800-\udfff]")
+from .._halves import whole_text
+
 SPLITS = ("train", "dev", "heldout")
 
 
@@ -83,7 +83,7 @@ def plain(value: Any) -> Any:
     {'a': [1, None]}
     """
     if isinstance(value, str):
-        return value if value.isascii() else _HALF.sub("\ufffd", value)
+        return whole_text(value)
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):

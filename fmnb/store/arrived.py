@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
+from ..errors import StoreError
 from ..events import Event
 from . import batches, media
 from .batches import Place
@@ -29,15 +32,28 @@ def put(batch: str, notebook: str, ended: Sequence[tuple[Sequence[Place], Sequen
 
 
 def gather() -> None:
-    """Make runs of the entries that are there."""
-    while some := database().rows("SELECT n, batch, entry FROM arrived ORDER BY n LIMIT ?", (_TOGETHER,)):
+    """Make runs of the entries that are there. One that cannot be made into a run stays, and keeps nobody from the others."""
+    after = 0
+    while some := database().rows("SELECT n, batch, entry FROM arrived WHERE n > ? ORDER BY n LIMIT ?", (after, _TOGETHER)):
+        after = some[-1]["n"]
         for batch in dict.fromkeys(row["batch"] for row in some):
             mine = [row for row in some if row["batch"] == batch]
-            runs, places = [], []
-            for row in mine:
-                notebook, answers, written = json.loads(row["entry"])
-                events = [e for e in map(media.whole, written) if e is not None]
-                columns = batches.columns(events, notebook)
-                runs.append((columns, events))
-                places += [(tuple(place), columns["run"]) for place in answers]
-            batches.write(batch, runs, places, [row["n"] for row in mine])
+            try:
+                _file(batch, mine)
+            except StoreError:
+                raise
+            except Exception:  # which of them?
+                for row in mine:
+                    with suppress(Exception):
+                        _file(batch, [row])
+
+
+def _file(batch: str, entries: Sequence[Any]) -> None:
+    runs, places = [], []
+    for row in entries:
+        notebook, answers, written = json.loads(row["entry"])
+        events = [e for e in map(media.whole, written) if e is not None]
+        columns = batches.columns(events, notebook)
+        runs.append((columns, events))
+        places += [(tuple(place), columns["run"]) for place in answers]
+    batches.write(batch, runs, places, [row["n"] for row in entries])

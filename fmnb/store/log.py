@@ -27,6 +27,7 @@ from .db import database
 _FLUSH = 1.0  # seconds of text that a kill may cost
 _LATE = 0.05  # seconds after which a run is not a short one, and its row is written
 
+_SWITCHED = "switched off"
 _off_reason: str | None = None
 
 
@@ -38,8 +39,27 @@ def enabled() -> bool:
 def switch(on: bool) -> None:
     """Turn the log on or off for this user; on also tries a failed disk again."""
     global _off_reason
-    _off_reason = None if on else "switched off"  # holds in this kernel even where the setting cannot be kept
+    _off_reason = None if on else _SWITCHED  # holds in this kernel even where the setting cannot be kept
     set_user("log", "enabled", None if on else False)
+
+
+def recover() -> bool:
+    """Try a disk again that failed in this kernel; whether runs are written down now."""
+    global _off_reason
+    if _off_reason not in (None, _SWITCHED):
+        try:
+            with database().write() as db:
+                db.execute("INSERT INTO arrived(batch, entry) VALUES ('', ?)", (" " * 8192,))
+                db.execute("DELETE FROM arrived WHERE batch = ''")
+            _off_reason = None
+        except StoreError:
+            pass
+    return enabled()
+
+
+def why_off() -> str:
+    """Why runs are not written down; "" where they are."""
+    return "" if enabled() else _off_reason or _SWITCHED
 
 
 class LogSink:

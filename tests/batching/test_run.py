@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
 
 import fmnb as fm
 from fmnb import performing
+from fmnb.backend import estimate_tokens
 from fmnb.batching.run import batch, reopen
 from fmnb.errors import (
     BadRequestError,
@@ -22,11 +24,12 @@ from fmnb.errors import (
     StoreError,
     UsageError,
 )
-from fmnb.events import Failed, Finished, Notice, Progress, Started
+from fmnb.events import Failed, Finished, Notice, Progress, Started, TextDelta, Used
 from fmnb.session import session
 from fmnb.store import batches, log
-from fmnb.store.db import database
+from fmnb.store.db import Database, database
 from fmnb.store.tape import Tape
+from fmnb.types import ModelCard, Usage
 
 MODEL = "vllm:m"
 
@@ -319,6 +322,51 @@ def test_a_function_of_the_notebook_that_changed_is_asked_anew():
     ns = {}
     exec("def f(text):\n    return 'one'", ns)
     assert [a.text for a in batch("{{ w }}", df, ns["f"]).answers] == ["one", "one"]
+
+
+def test_half_a_character_and_tokens_beyond_counting_are_mended(service):
+    service.answer = lambda body: "half \ud83d end" if "word1" in str(body) else (400, {"error": {"message": "bad \ud83d"}})
+    b = batch("Say {{ w }}", words(2), MODEL)
+    assert b.answers[1].text == "half \ufffd end" and "bad \ufffd" in str(b.answers[0].error)
+    assert [a.text for a in batch("Say {{ w }}", words(2), MODEL).answers] == ["", "half \ufffd end"] and len(service.requests) == 2
+
+    async def many(messages):
+        yield TextDelta(text="ok \ud83d")
+        yield Used(usage=Usage(10**20, -3, cost=float("nan")))
+        yield Finished()
+
+    class Model:
+        card = ModelCard("object:many", "object", "far.example")
+
+        def stream(self, request):
+            return many(request.messages)
+
+        def count(self, request):
+            return estimate_tokens(request)
+
+        def deterministic(self, request):
+            return False
+
+    (a,) = batch("Say {{ w }}", words(1), Model()).answers
+    assert (a.text, a.input_tokens, a.output_tokens, a.cost) == ("ok \ufffd", None, None, None)
+
+
+def test_after_a_disk_that_was_full_the_log_is_tried_again_and_where_it_is_off_that_is_said(service, monkeypatch):
+    heard = []
+    monkeypatch.setattr(log, "_off_reason", "The disk is full")
+    batch("Say {{ w }}", words(3), MODEL, sinks=[heard.append])
+    assert log.enabled() and not any("log is off" in getattr(e, "text", "") for e in heard)
+    assert batch("Say {{ w }}", words(3), MODEL).summary.reused == 3
+    monkeypatch.setattr(log, "_off_reason", "The disk is full")
+    monkeypatch.setattr(Database, "write", _full)
+    batch("Say {{ w }}", words(1), MODEL, sinks=[heard.append], cache=False)
+    assert any("The disk is full" in getattr(e, "text", "") and "paid again" in e.text for e in heard)
+
+
+@contextmanager
+def _full(self):
+    raise StoreError("The disk is full", todo="Make room.")
+    yield
 
 
 def test_a_disk_that_is_full_stops_the_batch_and_nothing_is_lost(service, monkeypatch):

@@ -66,3 +66,12 @@ def test_what_is_deleted_is_gone_from_here_too():
 def test_nothing_is_left_after_a_batch():
     batch("Say {{ w }}", [{"w": str(i)} for i in range(30)], "echo:")
     assert not waiting() and len(log.search(kind="row", limit=100)) == 30
+
+
+def test_an_entry_that_is_no_run_keeps_nobody_from_the_others():
+    arrived.put("b", "", [([(0, 0, 0)], ended("hi")), ([(1, 0, 0)], ended("ho"))])
+    with database().write() as db:
+        db.execute("INSERT INTO arrived(batch, entry) VALUES ('b', '[\"\", [], [{\"event\": \"junk\"}]]'), ('b', 'junk')")
+    arrived.gather()
+    assert batches.count("b") == 2 and waiting() == 2
+    assert batch("Say {{ w }}", [{"w": "hi"}], "echo:").answers[0].text == "Say hi"
