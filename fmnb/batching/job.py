@@ -13,6 +13,7 @@ from ..events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink,
 from ..guard import pace
 from ..guard.purse import Purse
 from ..performing import patient, tick
+from ..pipeline import Target
 from ..session import session
 from ..store import batches, log
 from ..store.batches import Place
@@ -25,7 +26,7 @@ from .keeping import Keeper, write_again
 from .limits import Limits
 from .result import Batch
 from .rows import Rows
-from .so_far import so_far
+from .so_far import SoFar
 from .summary import Tally
 from .tables import Table
 
@@ -56,6 +57,7 @@ class Job:
         self.shown = 0
         self.began = time.monotonic()
         self.said = 0.0
+        self.so_far = SoFar()
         self.keeper = Keeper(self.stamp.run, lambda item, error: not self._is_for_all(item, error))
         self.durable = self.keeper.durable
         self.kept: dict[str, dict[str, Any]] = {}  # where there is no log: answers of this run by key
@@ -297,15 +299,9 @@ class Job:
         if now - self.said < _OFTEN and not last:
             return
         self.said = now
-        done = self.tally.answered + self.tally.failed
-        note = so_far(
-            self.tally,
-            self.asked,
-            self.elapsed(),
-            at_once=sum(f.open for f in self.feeds),
-            free=all(b.call.target.local for b in self.rows.bases),
-            last=last,
-        )
+        hosted = sum(f.open for f, b in zip(self.feeds, self.rows.bases, strict=True) if _counted(b.call.target))
+        note = self.so_far.words(self.tally, self.asked, self.elapsed(), at_once=hosted, last=last)
+        done = self.tally.answered + (0 if last else self.tally.failed)  # in the end a failure is not something that was done
         event = self.stamp(Progress(stage="rows", done=done, total=self.asked, unit="rows", note=note))
         self._show([event])
         for ear in session.ears:
@@ -371,6 +367,11 @@ class Job:
             batches.supersede(self.stamp.run, self.request.key(), time.time())
         except StoreError:
             pass  # what is asked and answered is written down already
+
+
+def _counted(target: Target) -> bool:
+    """Whether calls at once are something that is found out: what an engine has in hand is its own matter."""
+    return not target.local or getattr(target, "profile", None) is not None
 
 
 def _chooses(schema: dict[str, Any] | None) -> bool:
