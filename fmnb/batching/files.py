@@ -1,40 +1,60 @@
-"""Tables in files that need never fit into memory: Parquet, CSV and JSONL, one or a pattern of many, read a chunk at a time."""
+"""Tables in files that need never fit into memory: Parquet, CSV and JSONL, one or a pattern of many, read a chunk at a time.
+
+Files are looked through before anything is asked: what their columns hold from the first row
+to the last, and how many rows there are. So a row further down, or a file that differs, is no
+surprise after half of the answers were paid. Every file is then read into the same columns.
+"""
 
 from __future__ import annotations
 
+import codecs
+import functools
 import glob
 import importlib
+import io
 import json
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from .._halves import whole_text
 from .._require import require
 from ..errors import UsageError
 from .tables import Table, table_of
 
 KINDS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-_BLOCK = 8 << 20  # bytes of a CSV file read at a time; the first decides what its columns hold
+ANSWERS = ".answers"  # how a folder of parts beside its input ends
+_BLOCK = 8 << 20  # bytes of a file read at a time
+_LINES = 4096  # lines of a JSONL file read at a time, at most
+_LONGEST = 4096  # characters of a path
+_ANSWERS = re.compile(re.escape(ANSWERS) + r"(-[0-9a-f]{6})?$")
+_COLUMN = re.compile(r"In CSV column #(\d+)")
 
 
 @dataclass(frozen=True)
 class Files:
-    """A table in files. `count` is None where it is not known without reading; `chunks(rows)` gives Arrow tables of that many rows.
+    """A table in files, with its Arrow `schema`. `chunks(rows)` gives Arrow tables of that many rows.
 
     `mark` changes with the files.
     """
 
     paths: tuple[Path, ...]
-    columns: tuple[str, ...]
-    count: int | None
+    schema: Any
+    count: int
     mark: str
     chunks: Callable[[int], Iterator[Table]]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.schema.names)
+
     def head(self, rows: int) -> Table:
         """The beginning, as a table."""
-        return next(self.chunks(rows), None) or table_of(_arrow().table({n: [] for n in self.columns}))
+        return next(self.chunks(rows), None) or table_of(self.schema.empty_table())
 
 
 def is_path(value: Any) -> bool:
@@ -43,14 +63,12 @@ def is_path(value: Any) -> bool:
 
 
 def files_of(given: str | Path) -> Files:
-    """The table that a path or pattern names. UsageError when nothing is there or it is of another kind."""
-    text = str(Path(given).expanduser())
-    found = sorted(map(Path, glob.glob(text, recursive=True))) if glob.has_magic(text) and not Path(text).exists() else [Path(text)]
-    paths = [p for p in found if p.is_file()]
-    if Path(text).is_dir():
-        raise UsageError("That is a folder", seen=text, todo=f"Say which of its files: {str(Path(text) / '*.parquet')!r}.")
-    if not paths:
-        raise UsageError("There is no such file", seen=text, todo="Name a Parquet, CSV or JSONL file, or a pattern of several in quotes.")
+    """The table that a path or pattern names.
+
+    UsageError when nothing is there, when it is of another kind, cannot be read, or when the
+    files' columns do not go together.
+    """
+    paths = _paths(os.path.expanduser(given))
     kinds = {KINDS.get(p.suffix.lower(), p.suffix) for p in paths}
     if len(kinds) > 1 or not kinds <= set(KINDS.values()):
         raise UsageError(
@@ -60,19 +78,15 @@ def files_of(given: str | Path) -> Files:
     _arrow()
     stats = [(p, p.stat()) for p in paths]
     mark = json.dumps([[str(p.resolve()), s.st_size, s.st_mtime_ns] for p, s in stats])
-    batches = {"parquet": _parquet, "csv": _csv, "jsonl": _jsonl}[kind]
+    looked = [_looked(kind, os.path.abspath(p), s.st_size, s.st_mtime_ns) for p, s in stats]
+    schema = _together(paths, [s for s, _ in looked], text=kind != "parquet")
+    read = _READ[kind]
 
     def chunks(rows: int) -> Iterator[Table]:
-        return (table_of(t) for t in _even(batches(paths), rows))
+        batches = (batch for path in paths for batch in read(path, schema))
+        return (table_of(t) for t in _even(batches, rows))
 
-    if kind == "parquet":
-        parquet = importlib.import_module("pyarrow.parquet")
-        count: int | None = sum(parquet.read_metadata(p).num_rows for p in paths)
-        names = parquet.read_schema(paths[0]).names
-    else:
-        first = next(batches(paths), None)
-        count, names = None, first.schema.names if first is not None else []
-    return Files(tuple(paths), tuple(names), count, mark, chunks)
+    return Files(tuple(paths), schema, sum(n for _, n in looked), mark, chunks)
 
 
 def whole(files: Files) -> Table:
@@ -81,63 +95,293 @@ def whole(files: Files) -> Table:
     return table_of(_arrow().concat_tables(parts)) if parts else files.head(1)
 
 
+def _paths(text: str) -> list[Path]:
+    """The files that a path or pattern names; those of answers only where it names their folder."""
+    if os.path.isdir(text):
+        raise UsageError("That is a folder", seen=text, todo=f"Say which of its files: {str(Path(text) / '*.parquet')!r}.")
+    if os.path.isfile(text):
+        return [Path(text)]
+    found: list[Path] = []
+    if glob.has_magic(text) and len(text) <= _LONGEST and "\0" not in text:
+        found = [p for p in sorted(map(Path, glob.glob(text, recursive=True))) if p.is_file()]
+        if ANSWERS not in text:
+            found = [p for p in found if not any(map(_ANSWERS.search, p.parts[:-1]))]
+    if not found:
+        raise UsageError(
+            "There is no such file", seen=_short(text), todo="Name a Parquet, CSV or JSONL file, or a pattern of several in quotes."
+        )
+    return found
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
 def _arrow() -> Any:
     return require("pyarrow", "tables", "to read tables in files")
 
 
-def _parquet(paths: Sequence[Path]) -> Iterator[Any]:
-    parquet = importlib.import_module("pyarrow.parquet")
-    for path in paths:
-        with parquet.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=4096)
+# ── what is in them
 
 
-def _csv(paths: Sequence[Path]) -> Iterator[Any]:
-    arrow, csv = _arrow(), importlib.import_module("pyarrow.csv")
-    for path in paths:
-        try:
-            reader = csv.open_csv(
-                path,
-                read_options=csv.ReadOptions(block_size=_BLOCK),
-                parse_options=csv.ParseOptions(newlines_in_values=True, delimiter="\t" if path.suffix.lower() == ".tsv" else ","),
-            )
-            with reader:
-                yield from reader
-        except arrow.ArrowInvalid as e:
-            raise UsageError(
-                f"{path.name} cannot be read as a table", seen=str(e)[:200], todo="Mend the file, or write it as Parquet."
-            ) from None
+@functools.lru_cache(maxsize=1024)
+def _looked(kind: str, path: str, size: int, changed: int) -> tuple[Any, int]:
+    """Schema and number of rows of a file as it is now. It is looked through once for `--dry`, `--head` and the whole."""
+    return _LOOK[kind](Path(path))
 
 
-def _jsonl(paths: Sequence[Path]) -> Iterator[Any]:
+def _together(paths: Sequence[Path], schemas: Sequence[Any], *, text: bool) -> Any:
+    """One schema for all files. Columns whose types do not go together become `text`, or are a UsageError."""
+    arrow, first = _arrow(), schemas[0]
+    if all(s.equals(first) for s in schemas):
+        return first
+    types: dict[str, Any] = {}
+    where: dict[str, Path] = {}
+    for path, schema in zip(paths, schemas, strict=True):
+        if twice := next((n for n in schema.names if schema.names.count(n) > 1), None):
+            raise UsageError(f"Two columns of {path.name} have that name", seen=twice, todo="Rename one of them.")
+        for name, kind in zip(schema.names, schema.types, strict=True):
+            old = types.get(name, kind)
+            both = _common(old, kind) or (arrow.string() if text else None)
+            if both is None:
+                raise UsageError(
+                    f"The column {name!r} is of two types",
+                    seen=f"{old} in {where[name].name}, {kind} in {path.name}",
+                    todo="Write it with one type in all files, or go over them one after the other.",
+                )
+            if both != old or name not in where:
+                where[name] = path
+            types[name] = both
+    return arrow.schema(list(types.items()), metadata=first.metadata)
+
+
+def _common(a: Any, b: Any) -> Any:
+    """A type that holds the values of both, None where there is none."""
     arrow = _arrow()
-    schema = None
-    for path in paths:
-        with path.open(encoding="utf-8") as lines:
-            numbered = enumerate(lines, 1)
-            while some := list(islice(numbered, 4096)):
-                rows = [_object(path, n, line) for n, line in some if line.strip()]
-                try:
-                    table = arrow.Table.from_pylist(rows, schema=schema)
-                except arrow.ArrowException as e:
-                    raise UsageError(f"{path.name} changes its columns' kinds", seen=str(e)[:200], todo="Write it as Parquet.") from None
-                odd = set().union(*rows) - set(table.schema.names) if schema is not None else ()
-                if odd:
-                    raise UsageError(f"{path.name} has more columns further down", seen=", ".join(sorted(odd)), todo="Write it as Parquet.")
-                schema = table.schema
-                yield from table.to_batches()
-
-
-def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+    if a == b:
+        return a
+    a, b = (t.value_type if arrow.types.is_dictionary(t) else t for t in (a, b))
+    schemas = [arrow.schema([("", t)]) for t in (a, b)]
     try:
-        row = json.loads(line)
-    except ValueError as e:
+        return arrow.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except arrow.ArrowException:
+        return None
+
+
+def _fitted(batch: Any, schema: Any) -> Any:
+    """A batch with the columns of this schema; what it does not have is missing."""
+    arrow, compute = _arrow(), importlib.import_module("pyarrow.compute")
+    if batch.schema.equals(schema):
+        return batch
+    columns = []
+    for name, kind in zip(schema.names, schema.types, strict=True):
+        if name not in batch.schema.names:
+            columns.append(arrow.nulls(batch.num_rows, kind))
+        else:  # a whole number that has no exact float becomes the nearest
+            columns.append(compute.cast(batch.column(name), options=compute.CastOptions(kind, allow_float_truncate=True)))
+    return arrow.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _unread(path: Path, e: Exception, todo: str = "Mend the file, or write it as Parquet.") -> UsageError:
+    return UsageError(f"{path.name} cannot be read as a table", seen=str(e)[:200], todo=todo)
+
+
+def _not_utf8(path: Path, seen: str) -> UsageError:
+    todo = "Write it anew as UTF-8, for instance with pandas: read_csv(..., encoding='latin-1').to_csv(..., index=False)."
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
+        todo = "Write it anew as UTF-8."
+    return UsageError(f"{path.name} is not encoded as UTF-8", seen=seen, todo=todo)
+
+
+# ── Parquet
+
+
+def _look_parquet(path: Path) -> tuple[Any, int]:
+    arrow, parquet = _arrow(), importlib.import_module("pyarrow.parquet")
+    try:
+        with parquet.ParquetFile(path) as file:
+            return file.schema_arrow, file.metadata.num_rows
+    except (arrow.ArrowException, OSError) as e:
+        raise _unread(path, e, "Write it again, or leave it out.") from None
+
+
+def _read_parquet(path: Path, schema: Any) -> Iterator[Any]:
+    arrow, parquet = _arrow(), importlib.import_module("pyarrow.parquet")
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=4096):
+                yield _fitted(batch, schema)
+    except (arrow.ArrowException, OSError) as e:
+        raise _unread(path, e, "Write it again, or leave it out.") from None
+
+
+# ── CSV
+
+
+def _open_csv(path: Path, types: dict[str, Any]) -> Any:
+    csv = importlib.import_module("pyarrow.csv")
+    source: Any = path
+    if path.stat().st_size < 1 << 16 and not re.search(rb"[\r\n]", held := path.read_bytes()) and held:
+        source = io.BytesIO(held + b"\n")  # a header alone must end as a line does
+    return csv.open_csv(
+        source,
+        read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False),  # a thread of its own holds more blocks, and is slower
+        parse_options=csv.ParseOptions(newlines_in_values=True, delimiter="\t" if path.suffix.lower() == ".tsv" else ","),
+        convert_options=csv.ConvertOptions(column_types=types),
+    )
+
+
+def _look_csv(path: Path) -> tuple[Any, int]:
+    """The first block says what the columns may hold; a cell further down that does not fit widens its column, and it begins anew."""
+    arrow = _arrow()
+    names: list[str] = []
+    types: dict[str, Any] = {}
+    while True:
+        given = types
+        try:
+            with path.open("rb") as file:
+                if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                    raise _not_utf8(path, "it is UTF-16")
+            with _open_csv(path, types) as reader:
+                schema = reader.schema
+                names = schema.names
+                types = dict(zip(names, schema.types, strict=True))
+                count = sum(batch.num_rows for batch in reader)
+        except UnicodeDecodeError as e:
+            raise _not_utf8(path, str(e)) from None
+        except (arrow.ArrowException, OSError) as e:
+            types = _wider(path, names, types, e)
+            if types == given:
+                raise _unread(path, e) from None
+            continue
+        for name, kind in zip(names, schema.types, strict=True):
+            if kind == arrow.binary():  # what pyarrow makes of cells that are no text
+                raise _not_utf8(path, f"column {name!r}")
+        return schema, count
+
+
+def _wider(path: Path, names: Sequence[str], types: dict[str, Any], e: Exception) -> dict[str, Any]:
+    """The columns' types after a cell did not fit: empty, whole numbers, numbers, text. The same where that is not what went wrong."""
+    arrow, words = _arrow(), str(e)
+    at = _COLUMN.match(words)
+    name = names[int(at[1])] if at and names else ""
+    if "UTF8" in words:
+        raise _not_utf8(path, f"column {name!r}" if name else words) from None
+    if "conversion error" not in words:
+        raise _unread(path, e) from None
+    if not name:
+        return dict.fromkeys(names, arrow.string())
+    return {**types, name: {arrow.null(): arrow.int64(), arrow.int64(): arrow.float64()}.get(types[name], arrow.string())}
+
+
+def _read_csv(path: Path, schema: Any) -> Iterator[Any]:
+    arrow = _arrow()
+    try:
+        with _open_csv(path, dict(zip(schema.names, schema.types, strict=True))) as reader:
+            for batch in reader:
+                yield _fitted(batch, schema)
+    except (arrow.ArrowException, OSError) as e:
+        raise _unread(path, e) from None
+
+
+# ── JSONL
+
+
+def _look_jsonl(path: Path) -> tuple[Any, int]:
+    """A column whose values do not go together is text: what is no text is written as JSON."""
+    arrow = _arrow()
+    types: dict[str, Any] = {}
+    count = 0
+    for rows in _objects(path):
+        count += len(rows)
+        for name in dict.fromkeys(n for r in rows for n in r):
+            found = _array([r.get(name) for r in rows])
+            kind = arrow.string() if found is None else found.type
+            types[name] = _common(types.get(name, kind), kind) or arrow.string()
+    return arrow.schema([(n, t if _storable(t) else arrow.string()) for n, t in types.items()]), count
+
+
+def _read_jsonl(path: Path, schema: Any) -> Iterator[Any]:
+    arrow = _arrow()
+    for rows in _objects(path):
+        columns = []
+        for name, kind in zip(schema.names, schema.types, strict=True):
+            values = [r.get(name) for r in rows]
+            found = _array(values, kind)
+            if found is None:
+                found = _array([_as(v, kind) for v in values], kind)
+            if found is None:
+                raise UsageError(f"The column {name!r} of {path.name} changes its kind", seen=str(kind), todo="Write it as Parquet.")
+            columns.append(found)
+        yield arrow.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _array(values: list[Any], kind: Any = None) -> Any:
+    """The values as an Arrow array, None where they do not go together."""
+    arrow = _arrow()
+    try:
+        return arrow.array(values, type=kind)
+    except (arrow.ArrowException, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _as(value: Any, kind: Any) -> Any:
+    arrow = _arrow()
+    if value is None:
+        return None
+    if kind == arrow.string():
+        return whole_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return float(value) if kind == arrow.float64() and isinstance(value, int) else value
+
+
+def _storable(kind: Any) -> bool:
+    """Whether Parquet can hold it: no objects without any field."""
+    arrow, parquet = _arrow(), importlib.import_module("pyarrow.parquet")
+    try:
+        parquet.write_table(arrow.schema([("", kind)]).empty_table(), arrow.BufferOutputStream())
+    except arrow.ArrowException:
+        return False
+    return True
+
+
+def _objects(path: Path) -> Iterator[list[dict[str, Any]]]:
+    """The rows, some at a time. UsageError with the line's number for one that is none."""
+    rows: list[dict[str, Any]] = []
+    size = 0
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    rows.append(_object(path, number, line))
+                    size += len(line)
+                if len(rows) >= _LINES or size >= _BLOCK:
+                    yield rows
+                    rows, size = [], 0
+    except OSError as e:
+        raise _unread(path, e) from None
+    if rows:
+        yield rows
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as e:
+        raise _not_utf8(path, f"line {number}: {e}") from None
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError) as e:
         raise UsageError(f"Line {number} of {path.name} is no JSON", seen=str(e), todo="Mend the line, or leave it out.") from None
     if not isinstance(row, dict):
         raise UsageError(
-            f"Line {number} of {path.name} is no object", seen=line.strip()[:60], todo='Each line is one row: {"column": value, ...}.'
+            f"Line {number} of {path.name} is no object", seen=text.strip()[:60], todo='Each line is one row: {"column": value, ...}.'
         )
     return row
+
+
+_LOOK = {"parquet": _look_parquet, "csv": _look_csv, "jsonl": _look_jsonl}
+_READ = {"parquet": _read_parquet, "csv": _read_csv, "jsonl": _read_jsonl}
 
 
 def _even(batches: Iterator[Any], rows: int) -> Iterator[Any]:

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import fmnb as fm
-from fmnb.batching import parts
-from fmnb.batching.files import files_of
+from fmnb.batching import files, parts
+from fmnb.batching.files import files_of, whole
 from fmnb.batching.parts import Parts
 from fmnb.batching.run import batch, planned
 from fmnb.errors import KeyRefusedError, UsageError
@@ -148,6 +148,186 @@ def test_an_empty_file_makes_no_parts(tmp_path):
 def test_files_are_read_a_chunk_at_a_time(tmp_path):
     path = write(tmp_path / "rows.parquet", table(10_000))
     assert [t.count for t in files_of(path).chunks(4000)] == [4000, 4000, 2000] and files_of(path).count == 10_000
+
+
+def values(path):
+    """All rows of the files, as dicts."""
+    return whole(files_of(path)).add(()).to_pylist()
+
+
+@pytest.fixture
+def blocks(monkeypatch):
+    """Blocks so small that a file of some hundred rows has many."""
+    monkeypatch.setattr(files, "_BLOCK", 64)
+    monkeypatch.setattr(files, "_LINES", 4)
+
+
+@pytest.mark.parametrize(
+    "first, last, kind",
+    [
+        ("1", "1.5", pa.float64()),
+        ("1", "one", pa.string()),
+        ("", "7", pa.int64()),
+        ("", "text", pa.string()),
+        ("true", "maybe", pa.string()),
+        ("2024-02-29", "soon", pa.string()),
+    ],
+)
+def test_a_csv_column_holds_what_comes_further_down(service, tmp_path, blocks, first, last, kind):
+    (tmp_path / "rows.csv").write_text("w,n\n" + "".join(f"word{i},{first}\n" for i in range(149)) + f"word149,{last}\n")
+    found = files_of(tmp_path / "rows.csv")
+    assert found.count == 150 and found.schema.field("n").type == kind
+    out = fm.map("Say {{ n }} {{ w }}", tmp_path / "rows.csv", MODEL)
+    assert out.df["text"].tolist() == [f"word{i}" for i in range(150)] and str(out.df["n"].iloc[-1]) in (last, f"{last}.0")
+    assert len({pq.read_schema(f).field("n").type for f in out.files}) == 1
+
+
+def test_a_csv_s_rows_are_counted_before_anything_is_asked(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes('\ufeffa,b\n1,"two\nlines"\n3,"and ""more"""\n'.encode())
+    assert files_of(path).count == 2 and values(path) == [{"a": 1, "b": "two\nlines"}, {"a": 3, "b": 'and "more"'}]
+    (tmp_path / "rows.tsv").write_text("a\tb\n1\t2,5\n")
+    assert files_of(str(tmp_path / "rows.tsv")).count == 1
+
+
+@pytest.mark.parametrize("text", ["w,n\n", "w,n"])
+def test_a_csv_with_a_header_alone_has_its_columns(tmp_path, text):
+    (tmp_path / "rows.csv").write_text(text)
+    assert files_of(tmp_path / "rows.csv").columns == ("w", "n")
+    out = fm.map("{{ w }}", tmp_path / "rows.csv", "echo:")
+    assert out.files == () and out.summary.rows == 0 and len(out.df) == 0
+
+
+def test_columns_of_one_name_in_a_csv_are_read_all_the_same(tmp_path, blocks):
+    (tmp_path / "rows.csv").write_text("a,a,w\n" + "1,x,y\n" * 50 + "z,x,y\n")
+    assert fm.map("{{ w }}", tmp_path / "rows.csv", "echo:").df["text"].tolist() == ["y"] * 51
+
+
+@pytest.mark.parametrize(
+    "name, data",
+    [
+        ("rows.csv", "a,b\ncafé,x\n".encode("latin-1")),
+        ("rows.csv", "a,b\n{}café,x\n".format("cafe,x\n" * 50).encode("latin-1")),
+        ("rows.csv", "é,b\ncafe,x\n".encode("latin-1")),
+        ("rows.csv", "a,b\ncafé,x\n".encode("utf-16")),
+        ("rows.jsonl", '{"a": "cafe"}\n{"a": "café"}\n'.encode("latin-1")),
+        ("rows.jsonl", '{"a": "café"}\n'.encode("utf-16")),
+    ],
+)
+def test_a_file_that_is_not_utf_8_says_so(tmp_path, blocks, name, data):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(UsageError, match="rows.* is not encoded as UTF-8") as e:
+        files_of(tmp_path / name)
+    assert "UTF-8" in e.value.todo and e.value.seen
+
+
+def test_jsonl_has_all_columns_of_its_rows_wherever_they_begin(tmp_path, blocks):
+    rows = [{"w": "a"}, {"w": "b", "late": 1}, *[{"w": "c"}] * 9, {"later": [1.5], "late": 2.5}]
+    (tmp_path / "rows.jsonl").write_bytes(b"\xef\xbb\xbf" + b"".join(json.dumps(r).encode() + b"\n" for r in rows))
+    found = values(tmp_path / "rows.jsonl")
+    assert files_of(tmp_path / "rows.jsonl").count == 12 and list(found[0]) == ["w", "late", "later"]
+    assert found[1] == {"w": "b", "late": 1.0, "later": None} and found[-1] == {"w": None, "late": 2.5, "later": [1.5]}
+
+
+def test_jsonl_values_of_different_kinds_become_text(tmp_path, blocks):
+    odd = [1, "a", {"b": [1]}, None, 10**30, "half \ud83d", True, {}, [1, "x"]]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"x": x, "n": n, "o": {}}) + "\n" for n, x in enumerate(odd)))
+    found = values(tmp_path / "rows.jsonl")
+    assert [r["x"] for r in found] == ["1", "a", '{"b": [1]}', None, str(10**30), "half \ufffd", "true", "{}", '[1, "x"]']
+    assert [r["n"] for r in found] == list(range(9)) and found[0]["o"] == "{}", "Parquet holds no objects without fields"
+    assert len(fm.map("{{ n }} {{ x }}", tmp_path / "rows.jsonl", "echo:").df) == 9
+
+
+@pytest.mark.parametrize(
+    "some",
+    [
+        ["a,w\n1,x\n", "a,w\n1.5,y\n", "a,w\n,z\n"],
+        ["a,w\n1,x\n", "w,a\ny,one\n"],
+        ["a,w\n1,x\n", "a,w\n", "a,w,more\n2,z,here\n"],
+        ["w\nx\n", "a,w\n2024-01-01,y\n"],
+    ],
+)
+def test_csv_files_that_differ_go_together(service, tmp_path, some):
+    for n, text in enumerate(some):
+        (tmp_path / f"{n}.csv").write_text(text)
+    found = files_of(tmp_path / "*.csv")
+    assert found.count == len(values(tmp_path / "*.csv"))
+    out = fm.map("Say {{ row }} {{ w }}", tmp_path / "*.csv", MODEL).df
+    assert out["text"].tolist() == out["w"].tolist() == sorted(out["w"])
+    assert set(found.columns) == set(",".join(t.split("\n")[0] for t in some).split(","))
+
+
+def test_parquet_files_that_differ_go_together(tmp_path):
+    some = [
+        pa.table({"w": ["x"], "n": [2**60 + 1], "c": pa.array(["k"]).dictionary_encode()}),
+        pa.table({"c": ["l"], "n": [1.5], "w": ["y"]}),
+        pa.table({"w": ["z"], "n": pa.nulls(1), "more": [[1]]}),
+    ]
+    for n, t in enumerate(some):
+        write(tmp_path / f"{n}.parquet", t)
+    found = values(tmp_path / "*.parquet")
+    assert [r["w"] for r in found] == ["x", "y", "z"] and [r["n"] for r in found] == [float(2**60), 1.5, None]
+    assert [r["c"] for r in found] == ["k", "l", None] and [r["more"] for r in found] == [None, None, [1]]
+    write(tmp_path / "3.parquet", pa.table({"w": [3]}))
+    with pytest.raises(UsageError, match="'w' is of two types: string in 0.parquet, int64 in 3.parquet"):
+        files_of(tmp_path / "*.parquet")
+
+
+def test_jsonl_files_that_differ_go_together(tmp_path):
+    (tmp_path / "1.jsonl").write_text('{"w": "x", "n": 1}\n')
+    (tmp_path / "2.jsonl").write_text('{"n": "one", "w": "y"}\n{"o": {"a": 1}}\n')
+    assert values(tmp_path / "*.jsonl") == [
+        {"w": "x", "n": "1", "o": None},
+        {"w": "y", "n": "one", "o": None},
+        {"w": None, "n": None, "o": {"a": 1}},
+    ]
+
+
+def test_a_pattern_leaves_answers_out_unless_it_names_them(service, tmp_path):
+    (tmp_path / "g/deep").mkdir(parents=True)
+    write(tmp_path / "g/1.parquet", table(3))
+    pattern = str(tmp_path / "g/**/*.parquet")
+    first = fm.map("Say {{ w }}", tmp_path / "g/1.parquet", MODEL)
+    other = fm.map("Do say {{ w }}", tmp_path / "g/1.parquet", MODEL)
+    assert {first.folder.name, other.folder.name[:9]} == {"1.answers"} and files_of(pattern).paths == (tmp_path / "g/1.parquet",)
+    write(tmp_path / "g/deep/2.parquet", table(2))
+    assert fm.map("Say {{ w }}", pattern, MODEL).summary.rows == fm.map("Say {{ w }}", pattern, MODEL).summary.rows == 5
+    assert files_of(tmp_path / "g/1.answers/*.parquet").count == 3
+    with pytest.raises(UsageError, match="no such file"):
+        files_of(tmp_path / "g/1.*/*.parquet")
+
+
+@pytest.mark.parametrize("data", [b"", b"no", b"PAR1" + b"x" * 60 + b"PAR1"])
+def test_a_broken_parquet_file_is_named(tmp_path, data):
+    write(tmp_path / "1.parquet", table(3))
+    (tmp_path / "2.parquet").write_bytes(data)
+    for given in ("2.parquet", "*.parquet"):
+        with pytest.raises(UsageError, match=r"2\.parquet cannot be read"):
+            files_of(tmp_path / given)
+
+
+def test_parquet_that_is_broken_further_down_is_named_too(tmp_path):
+    path = write(tmp_path / "1.parquet", table(1000))
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + b"\xff" * 2000 + data[2004:])
+    with pytest.raises(UsageError, match=r"1\.parquet cannot be read"):
+        values(path)
+
+
+@pytest.mark.parametrize("text", ["a very long text " * 500, "is it? " * 2000, "why/ not* " * 3000, "a\0b", "a*\0b"])
+def test_a_text_that_is_no_path_is_told_shortly(text):
+    with pytest.raises(UsageError, match="no such file") as e:
+        fm.map("{{ w }}", text, "echo:")
+    assert len(str(e.value)) < 500
+
+
+def test_a_file_is_looked_through_once_until_it_changes(tmp_path, monkeypatch):
+    path, looks = write(tmp_path / "rows.csv", table(3)), []
+    real = files._look_csv
+    monkeypatch.setitem(files._LOOK, "csv", lambda p: looks.append(p) or real(p))
+    assert files_of(path).count == files_of(path).count == 3 and len(looks) == 1
+    write(path, table(4))
+    assert files_of(path).count == 4 and len(looks) == 2
 
 
 MEMORY = """
