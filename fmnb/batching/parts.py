@@ -1,7 +1,8 @@
 """A prompt over tables that never fit into memory: rows are read as they are needed, and written out in parts.
 
 A part is a Parquet file with the rows and their answers. It appears whole, when all its rows
-are answered, and is not made again; what is not in a part yet is in the log.
+are answered, and is not made again while its rows ask the same; what is not in a part yet is in
+the log. A part that `head` cuts short has a name of its own, so that a whole one stays whole.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import hashlib
 import importlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,19 +22,20 @@ from .._require import require
 from ..config import held
 from ..errors import PromptError, UsageError
 from ..events import Finished, Notice, Sink
+from ..pipeline import Call
 from ..preparing import options_from
 from ..store.batches import Place
-from .answers import added, suffixed
+from .answers import Answer, added, suffixed
 from .failures import stays
-from .files import Files, files_of
+from .files import ANSWERS, Files, files_of
 from .flow import Item
 from .job import Job
 from .limits import Limits
 from .plan import Estimate, estimate, scaled
 from .rows import Rows, rows_of
 from .run import agree, job_of
-from .summary import Summary
-from .tables import Table
+from .summary import Cause, Summary, Tally
+from .tables import Row, Table
 
 if TYPE_CHECKING:
     import pandas
@@ -58,8 +62,8 @@ class Parts:
 
     def table(self) -> Any:
         """All of it as an Arrow table."""
-        arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-        return arrow.concat_tables([parquet.read_table(f) for f in self.files])
+        arrow = importlib.import_module("pyarrow")
+        return arrow.concat_tables([_read(f) for f in self.files]) if self.files else arrow.table({})
 
     def __repr__(self) -> str:
         return f"Parts({str(self.folder)!r}: {len(self.files):,} file{'' if len(self.files) == 1 else 's'}; {self.summary})"
@@ -67,13 +71,15 @@ class Parts:
 
 @dataclass
 class _Part:
-    """One part under way: its rows, and how many of its places are not answered."""
+    """One part under way: its file, its rows, and how many of its places are not answered."""
 
+    path: Path
     table: Table
     first: int  # number of its first row
     left: int
     passing: int = 0  # failures that will be asked again
     taken: bool = False  # all its rows were taken from the file
+    keys: Any = field(default_factory=hashlib.sha256)  # of all its calls
     answers: dict[int, Any] = field(default_factory=dict)
 
 
@@ -100,21 +106,18 @@ def map_files(
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
     with held():
         rows = rows_of(prompt, listed, options_from(options), files.columns, samples)
+        folder = folder_for(files, out, _asked(rows, files.head(1)))
+        check_folder(folder, files)
         agree(_expected(rows, files, limits), limits.budget, yes)
-        job: PartsJob = job_of(on, rows, files, limits, sinks, folder_for(files, out, _asked(rows)), kind="PartsJob")
+        job: PartsJob = job_of(on, rows, files, limits, sinks, folder, kind="PartsJob")
         return job.finish()
 
 
 def _expected(rows: Rows, files: Files, limits: Limits) -> Estimate:
-    """From the first rows; of files that do not say how many they have, by their size."""
+    """From the first rows."""
     first = files.head(200)
     found = estimate(rows, first, rpm=limits.rpm, tpm=limits.tpm, concurrency=limits.concurrency)
-    count = files.count
-    if count is None:
-        size = max(1, first.add(()).nbytes)
-        count = max(first.count, round(first.count * sum(p.stat().st_size for p in files.paths) / size))
-    if limits.head is not None:
-        count = min(count, limits.head)
+    count = files.count if limits.head is None else min(files.count, limits.head)
     return scaled(found, count / first.count) if first.count else found
 
 
@@ -125,42 +128,46 @@ class PartsJob(Job):
         super().__init__(rows, files.head(1), limits, sinks)
         self.files, self.folder = files, folder
         self.parts: dict[int, _Part] = {}
-        self.written: list[Path] = []
+        self.written: dict[int, Path] = {}
         self.total = 0
         self.each = len(self.models) * self.samples
-        self.count = files.count or 0  # 0: not known without reading
-        if limits.head is not None:
-            self.count = min(self.count, limits.head)
+        self.count = files.count if limits.head is None else min(files.count, limits.head)
         self.asked = self.count * self.each
-        self.identity = f"{_asked(rows)}:{_digest(files.mark)}"
+        self.identity = f"{_asked(rows, self.table)}:{_digest(files.mark)}"
         self.changed: dict[str, list[str]] = {}
 
     def finish(self) -> Parts:
         """Run to the end, or as far as it goes."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass  # a folder that takes no file says so before anything is asked
         except OSError as e:
             raise UsageError(
                 "The parts cannot be written there", seen=f"{self.folder}: {e.strerror}", todo="Name another folder: out=..."
             ) from None
         self.go()
-        return Parts(self.folder, tuple(self.written), self._summary(), self.stamp.run)
+        return Parts(self.folder, self._files(), self._summary(), self.stamp.run)
 
     def source(self) -> Iterator[list[Item]]:
-        """Calls of one part after the other. A part that is there already is not even looked at row by row."""
+        """Calls of one part after the other."""
         left = self.limits.head
         for number, table in enumerate(self.files.chunks(ROWS)):
+            name = f"part-{number:05d}.parquet"
             if left is not None:
                 if left <= 0:
                     return
-                table = table.head(left)
+                if left < table.count:
+                    table, name = table.head(left), f"head-{self.limits.head}.parquet"
                 left -= table.count
             first, self.total = self.total, self.total + table.count
             self.asked = max(self.asked, self.total * self.each)
-            if self._there(number, table.count):
+            part = _Part(self.folder / name, table, first, table.count * self.each)
+            if self._there(part):
+                self.written[number] = part.path
                 yield []
                 continue
-            self.parts[number] = part = _Part(table, first, table.count * self.each)
+            self.parts[number] = part
             yield from self._part(part)
             part.taken = True
             self._write_part(number)
@@ -168,10 +175,10 @@ class PartsJob(Job):
     def _part(self, part: _Part) -> Iterator[list[Item]]:
         chunk: list[tuple[str, Place, Any]] = []
         for n, values in enumerate(part.table.take(self.rows.columns), part.first):
-            try:
-                made = self.rows.calls(values, n, self.stamp.run)
-            except PromptError as e:
-                self.refuse(n, e)
+            made, error = _made(self.rows, values, n, self.stamp.run)
+            part.keys.update(_words(made, error))
+            if error is not None:
+                self.refuse(n, error)
                 continue
             chunk += [(key, (n, i // self.samples, i % self.samples), call) for i, (key, call) in enumerate(made)]
             if len(chunk) >= 200:
@@ -210,55 +217,64 @@ class PartsJob(Job):
             "identity": self.identity,
             "rows": part.table.count,
             "run": self.stamp.run,
-            "failed": sum(a.error is not None for a in answers),
+            "keys": part.keys.hexdigest(),
+            "causes": _causes(answers),
         }
         table = table.replace_schema_metadata(
             {**(table.schema.metadata or {}), _MARK: json.dumps({**about, "whole": not part.passing}).encode()}
         )
-        path = self._path(number)
+        path = part.path
         temporary = path.with_suffix(".new")
         try:
             importlib.import_module("pyarrow.parquet").write_table(table, temporary)
             os.replace(temporary, path)
         except OSError as e:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that takes no file may not let one go either
+                temporary.unlink(missing_ok=True)
             self.fatal = self.fatal or UsageError(
                 f"{path.parent} does not take the part", seen=str(e), todo="Make room, or name another folder: out=..."
             )
             return
-        self.written.append(path)
+        self.written[number] = path
         del self.parts[number]
 
-    def _there(self, number: int, rows: int) -> bool:
-        """Whether a part was written before, whole and of the same batch."""
-        path = self._path(number)
-        if not self.rows.bases[0].call.use_cache:
+    def _there(self, part: _Part) -> bool:
+        """Whether a part was written before, whole and of the same batch, and all its rows ask the same now."""
+        call = self.rows.bases[0].call
+        if not call.use_cache or call.tape is not None or call.tape_only:  # what is asked is to be on the tape, too
             return False
-        about = _about(path)
-        failed = int(about.get("failed") or 0)
-        same = about.get("identity") == self.identity and about.get("rows") == rows and about.get("whole")
-        if not same or (failed and self.limits.retry_errors):
+        about = _about(part.path)
+        causes = [Cause(*c) for c in about.get("causes") or ()]
+        same = about.get("identity") == self.identity and about.get("rows") == part.table.count and about.get("whole")
+        if not same or (causes and self.limits.retry_errors) or about.get("keys") != self._keys(part):
             return False
-        self.written.append(path)
-        self.tally.answered += rows * self.each - failed
-        self.tally.reused += rows * self.each - failed
-        self.tally.failed += failed
-        self.tally.known_failed += failed
+        many = part.table.count * self.each - sum(c.count for c in causes)
+        self.tally.answered += many
+        self.tally.reused += many
+        for cause in causes:
+            self.tally.add_cause(cause)
         return True
 
-    def _path(self, number: int) -> Path:
-        return self.folder / f"part-{number:05d}.parquet"
+    def _keys(self, part: _Part) -> str:
+        """What all rows of a part ask now. Names of the notebook and what functions give may have changed since it was written."""
+        keys = hashlib.sha256()
+        for n, values in enumerate(part.table.take(self.rows.columns), part.first):
+            keys.update(_words(*_made(self.rows, values, n)))
+        return keys.hexdigest()
+
+    def _files(self) -> tuple[Path, ...]:
+        """What is written, in the order of the rows."""
+        return tuple(path for _, path in sorted(self.written.items()))
 
     def _summary(self) -> Summary:
-        return self.tally.summary(self.total, self.asked, self.elapsed())
+        return self.tally.summary(self.total, self.asked, self.elapsed(), self.tally.notes())
 
     def end(self, notes: Sequence[str] = ()) -> Any:
         """Say how it ended; the parts are on disk."""
         if self.fatal is not None:
             super().end(notes)  # raises
-        self.written.sort()
-        here = set(self.written)
-        if other := sum(p not in here for p in self.folder.glob("part-*.parquet")):
+        here = set(self._files())
+        if other := sum(p not in here for p in _parts_in(self.folder)):
             what = "1 part there is" if other == 1 else f"{other:,} parts there are"
             self.emit(Notice(kind="note", text=f"{what} of another run: read the files that `files` names"))
         many = f"{len(self.written):,} part{'' if len(self.written) == 1 else 's'}"
@@ -269,24 +285,82 @@ class PartsJob(Job):
 
 
 def folder_for(files: Files, out: Any, asked: str) -> Path:
-    """Where the parts go: where the user says, else beside the first file; another question's parts there are left alone."""
+    """Where the parts go: where the user says, else beside the first file; another question's parts there are left alone.
+
+    UsageError for an `out` that names no folder.
+    """
     if out is not None:
-        return Path(out).expanduser()
+        if not isinstance(out, (str, os.PathLike)) or not os.fspath(out):
+            raise UsageError("out is a folder for the parts", seen=repr(out)[:60], todo="Give its path, or leave it out.")
+        return Path(os.path.expanduser(out))
     first = files.paths[0]
-    plain = first.parent / f"{first.stem if len(files.paths) == 1 else first.parent.name or 'table'}.answers"
-    part = next(plain.glob("part-*.parquet"), None)
-    ours = part is None or str(_about(part).get("identity")).split(":")[0] == asked
+    plain = first.parent / f"{first.stem if len(files.paths) == 1 else first.parent.name or 'table'}{ANSWERS}"
+    there = _parts_in(plain)
+    ours = not there or any(str(_about(p).get("identity")).split(":")[0] == asked for p in there)
     return plain if ours else plain.with_name(f"{plain.name}-{asked[:6]}")
 
 
-def _asked(rows: Rows) -> str:
-    """What decides the answers beside the files: the prompt, the models and their options."""
+def check_folder(folder: Path, files: Files) -> None:
+    """Refuse a folder with files of the user's that parts would replace, or be taken for."""
+    if folder.resolve() in {p.parent.resolve() for p in files.paths}:
+        raise UsageError(
+            "The parts would lie among the files they are made of",
+            seen=str(folder),
+            todo="Name another folder: out=..., or a pattern that leaves this one out.",
+        )
+    for path in _parts_in(folder):
+        if path.stat().st_size and not _about(path):  # an empty one holds nothing to lose
+            raise UsageError(
+                "A file there is called as a part is, and is none", seen=str(path), todo="Name another folder: out=..., or move the file."
+            )
+
+
+def _parts_in(folder: Path) -> list[Path]:
+    """Files that are called as parts are, whole ones and those of a `head`."""
+    return sorted([*folder.glob("part-*.parquet"), *folder.glob("head-*.parquet")])
+
+
+def _asked(rows: Rows, table: Table) -> str:
+    """What decides the answers beside the files: the prompt, the models and their options, and what the first row asks.
+
+    In what a row asks are the values of the notebook that the prompt uses.
+    """
     asked = [b.call.request.key() for b in rows.bases]
-    return _digest(json.dumps([rows.prompt, rows.system, asked, list(rows.suffixes), rows.samples, ROWS]))
+    first = next(table.take(rows.columns), None)
+    keys = "" if first is None else _words(*_made(rows, first, 0)).decode()
+    return _digest(json.dumps([rows.prompt, rows.system, asked, list(rows.suffixes), rows.samples, ROWS, keys]))
+
+
+def _made(rows: Rows, values: Row, number: int, parent: str = "") -> tuple[list[tuple[str, Call]], PromptError | None]:
+    """The calls of a row, each after its key; or why there are none."""
+    try:
+        return rows.calls(values, number, parent), None
+    except PromptError as e:
+        return [], e
+
+
+def _words(made: Sequence[tuple[str, Call]], error: PromptError | None) -> bytes:
+    """What a row asks, in short."""
+    words = str(error) if error is not None else " ".join(key for key, _ in made)
+    return f"{words}\n".encode("utf-8", "replace")
+
+
+def _causes(answers: Sequence[Answer]) -> list[list[Any]]:
+    """Why rows of a part failed, as a run that finds the part counts them again."""
+    tally = Tally()
+    for a in answers:
+        tally.add(a, reused=True)
+    return [[c.kind, c.what, c.count, c.row, c.seen] for c in tally.causes.values()]
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _read(path: Path) -> Any:
+    """A part as it is: `read_table` would make columns of folders called name=value, and refuses two columns of one name."""
+    with importlib.import_module("pyarrow.parquet").ParquetFile(path) as file:
+        return file.read()
 
 
 def _about(path: Path) -> dict[str, Any]:

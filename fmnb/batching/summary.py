@@ -115,6 +115,14 @@ class Tally:
         seen = seen if len(seen) <= _SEEN else seen[: _SEEN - 1] + "…"
         self.causes[kind, what] = Cause(kind, what, (old.count if old else 0) + 1, row, seen)
 
+    def add_cause(self, cause: Cause) -> None:
+        """Count in failures that an earlier run counted, and that were not asked again."""
+        self.failed += cause.count
+        self.known_failed += 0 if cause.kind == "PromptError" else cause.count  # that is no call: it was tried again now
+        old = self.causes.get((cause.kind, cause.what))
+        first = cause if old is None or cause.row < old.row else old
+        self.causes[cause.kind, cause.what] = replace(first, count=cause.count + (old.count if old else 0))
+
     def notes(self) -> list[str]:
         """What is to be said beside the counts."""
         n = self.known_failed

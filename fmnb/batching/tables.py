@@ -209,15 +209,28 @@ def _arrow(table: Any, back: Callable[[Any], Any]) -> Table:
 
 
 def arrow_values(arrow: Any, c: Column) -> Any:
-    """One new column as an Arrow array of a type that depends on its kind alone, never on its values."""
-    kinds = {"str": arrow.string(), "int": arrow.int64(), "float": arrow.float64(), "bool": arrow.bool_(), "date": arrow.date32()}
+    """One new column as an Arrow array of a type that depends on its kind alone, never on its values.
+
+    So the parts of a table go together. A value that does not fit the type, such as a whole
+    number of more than 64 bits, is null here; the answer's text still has it.
+    """
+    kinds = {"int": arrow.int64(), "float": arrow.float64(), "bool": arrow.bool_(), "date": arrow.date32()}
     kinds["list"] = arrow.list_(arrow.string())
-    if c.kind in kinds:
+    if c.kind not in kinds:
+        return arrow.array(_texts(c.values), type=arrow.string())
+    odd = (arrow.ArrowException, TypeError, ValueError, OverflowError)
+    try:
+        return arrow.array(list(c.values), type=kinds[c.kind])
+    except odd:
+        pass
+
+    def fitting(value: Any) -> Any:
         try:
-            return arrow.array(list(c.values), type=kinds[c.kind])
-        except (arrow.ArrowException, TypeError, ValueError, OverflowError):
-            pass
-    return arrow.array(_texts(c.values), type=arrow.string())
+            return arrow.scalar(value, type=kinds[c.kind]).as_py()
+        except odd:
+            return None
+
+    return arrow.array([fitting(v) for v in c.values], type=kinds[c.kind])
 
 
 def _duckdb(relation: Any) -> Table:

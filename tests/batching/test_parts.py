@@ -19,6 +19,8 @@ from fmnb.batching.files import files_of, whole
 from fmnb.batching.parts import Parts
 from fmnb.batching.run import batch, planned
 from fmnb.errors import KeyRefusedError, UsageError
+from fmnb.session import session
+from fmnb.store.tape import Tape
 from tests.batching.test_run import MODEL
 from tests.conftest import FULL
 
@@ -62,7 +64,7 @@ def test_a_pattern_names_many_files_in_order(service, tmp_path):
 def test_parts_that_are_there_are_not_made_again(service, tmp_path):
     path = write(tmp_path / "rows.parquet", table(250))
     first = fm.map("Say {{ w }}", path, MODEL, head=150)
-    assert [f.name for f in first.files] == ["part-00000.parquet", "part-00001.parquet"] and len(service.requests) == 150
+    assert [f.name for f in first.files] == ["part-00000.parquet", "head-150.parquet"] and len(service.requests) == 150
     stamp = first.files[0].stat().st_mtime_ns
     again = fm.map("Say {{ w }}", path, MODEL)
     assert len(service.requests) == 250 and again.files[0].stat().st_mtime_ns == stamp and again.summary.reused == 150
@@ -366,5 +368,140 @@ def test_parts_of_another_run_in_the_same_folder_are_said(service, tmp_path):
     path, heard = str(write(tmp_path / "rows.parquet", table(250))), []
     fm.map("Say {{ w }}", path, MODEL)
     out = fm.map("Do say {{ w }}", path, MODEL, head=150, out=tmp_path / "rows.answers", sinks=[heard.append])
-    assert any("1 part there is of another run" in getattr(e, "text", "") for e in heard) and len(out.files) == 2
+    assert any("2 parts there are of another run" in getattr(e, "text", "") for e in heard) and len(out.files) == 2
     assert len(out.df) == 150
+    fm.map("Do say {{ w }}", path, MODEL, out=tmp_path / "rows.answers", sinks=[heard.append])
+    assert any("1 part there is of another run" in getattr(e, "text", "") for e in heard), "that of the head"
+
+
+def test_a_head_does_not_shorten_what_is_there(service, tmp_path):
+    path = write(tmp_path / "rows.parquet", table(1150))
+    every = fm.map("Say {{ w }}", path, MODEL)
+    one, many = fm.map("Say {{ w }}", path, MODEL, head=1), fm.map("Say {{ w }}", path, MODEL, head=1120)
+    assert len(every.df) == 1150 and len(one.df) == 1 and one.files[0].name == "head-1.parquet"
+    assert many.df["n"].tolist() == list(range(1120)), "in the order of the rows, not of the names"
+    assert many.files[:11] == every.files[:11] and many.files[11].name == "head-1120.parquet"
+    assert fm.map("Say {{ w }}", path, MODEL, head=1150).files == fm.map("Say {{ w }}", path, MODEL, head=2000).files == every.files
+    assert len(service.requests) == 1150
+
+
+def test_values_of_the_notebook_decide_which_parts_are_there(service, tmp_path):
+    path = write(tmp_path / "rows.parquet", table(120))
+
+    def ask(**more):
+        return fm.map("{% if n > 110 %}{{ late }}{% endif %}{{ product }} {{ helper(w) }}", path, "echo:", **more)
+
+    values = {"product": "pen", "late": "x", "helper": str.upper}
+    pen = ask(values=values)
+    car = ask(values=values | {"product": "car"})
+    assert pen.df["text"].iloc[0] == "pen WORD0" and car.df["text"].iloc[0] == "car WORD0" and car.folder != pen.folder
+    late = ask(values=values | {"late": "y"})
+    assert late.folder == pen.folder and late.df["text"].iloc[119] == "ypen WORD119", "only later rows show it"
+    assert late.summary.reused == 111
+    lower = ask(values=values | {"helper": str.lower})
+    assert lower.df["text"].iloc[0] == "pen word0"
+    ruled = [
+        fm.map("{{ w }}", path, "echo:", system="Be {{ how }}", values={"how": how}, out=tmp_path / "ruled").summary
+        for how in ("short", "long")
+    ]
+    assert [r.reused for r in ruled] == [0, 0]
+    assert ask(values=values).df["text"].iloc[119] == "xpen WORD119"
+
+
+def test_prompts_are_filled_once_where_a_part_is_not_there(tmp_path):
+    path, filled = write(tmp_path / "rows.parquet", table(250)), []
+
+    def helper(word):
+        filled.append(word)
+        return word
+
+    for _ in range(2):  # asked, then compared
+        fm.map("{{ helper(w) }}", path, "echo:", values={"helper": helper})
+        assert filled.count("word249") == 1
+        filled.clear()
+
+
+def test_a_row_that_cannot_fill_the_prompt_counts_by_its_words(service, tmp_path):
+    path = write(tmp_path / "rows.parquet", table(120))
+
+    def ask(**more):
+        return fm.map("Say {{ 7 // (n - 5 if n < 50 else 1) }} {{ w }} {{ more }}", path, "echo:", values={"more": ""} | more)
+
+    first, again = ask(), ask()
+    assert first.summary.failed == again.summary.failed == 1 and again.summary.reused == 119
+    assert again.summary.causes == first.summary.causes and not again.summary.notes, "it was tried again"
+
+
+def test_failures_in_parts_that_are_there_are_told_with_their_causes(service, tmp_path):
+    path, heard = write(tmp_path / "rows.parquet", table(250)), []
+    service.answer = lambda body: (400, {"error": {"message": "odd"}}) if "word1" in str(body) else "ok"
+    first = fm.map("Say {{ w }}", path, MODEL)
+    again = fm.map("Say {{ w }}", path, MODEL, sinks=[heard.append])
+    assert again.summary.causes == first.summary.causes and again.summary.causes[0].count == again.summary.failed == 111
+    assert again.summary.causes[0].row == 1 and "odd" in again.summary.causes[0].seen
+    assert "--retry-errors" in str(again.summary) and any("--retry-errors" in getattr(e, "text", "") for e in heard)
+    service.answer = None
+    assert fm.map("Say {{ w }}", path, MODEL, retry_errors=True).summary.failed == 0
+
+
+def test_files_of_the_user_s_own_are_not_replaced(service, tmp_path):
+    (tmp_path / "data").mkdir()
+    mine = write(tmp_path / "data/part-00000.parquet", table(5))
+    before = mine.read_bytes()
+    with pytest.raises(UsageError, match="among the files") as e:
+        fm.map("Say {{ w }}", tmp_path / "data/*.parquet", MODEL, out=tmp_path / "data/../data")
+    assert e.value.todo and not service.requests
+    other = write(tmp_path / "rows.csv", table(5))
+    for name in ("part-00007.parquet", "head-2.parquet"):
+        mine.rename(mine := mine.with_name(name))
+        with pytest.raises(UsageError, match=f"is none: .*{name}") as e:
+            fm.map("Say {{ w }}", other, MODEL, out=tmp_path / "data")
+    assert e.value.todo and not service.requests and mine.read_bytes() == before
+    mine.write_bytes(b"")
+    assert len(fm.map("Say {{ w }}", other, MODEL, out=tmp_path / "data").df) == 5, "an empty file is nobody's"
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_asked(service, tmp_path, monkeypatch):
+    path = write(tmp_path / "rows.parquet", table(5))
+
+    def read_only(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.tempfile, "TemporaryFile", read_only)
+        with pytest.raises(UsageError, match="cannot be written there.*Read-only"):
+            fm.map("Say {{ w }}", path, MODEL)
+    with pytest.raises(UsageError, match="cannot be written there"):
+        fm.map("Say {{ w }}", path, MODEL, out=path)
+    assert not service.requests
+    with monkeypatch.context() as patch:  # it was writable, and is no more
+        patch.setattr(parts.os, "replace", read_only)
+        patch.setattr(parts.Path, "unlink", read_only)
+        with pytest.raises(UsageError, match="does not take the part.*Read-only"):
+            fm.map("Say {{ w }}", path, MODEL)
+    assert fm.map("Say {{ w }}", path, MODEL).summary.reused == 5
+
+
+@pytest.mark.parametrize("out", [3, "", ["a"]])
+def test_an_out_that_is_no_folder_is_refused(tmp_path, out):
+    path = write(tmp_path / "rows.parquet", table(5))
+    with pytest.raises(UsageError, match="out is a folder"):
+        fm.map("Say {{ w }}", path, "echo:", out=out)
+
+
+def test_a_number_too_long_for_its_column_is_missing_there_and_the_parts_go_together(service, tmp_path):
+    path = write(tmp_path / "rows.parquet", table(250))
+    service.answer = lambda body: json.dumps({"k": 10**30 if "word7" in str(body) else 7})
+    out = fm.map("Say {{ w }}", path, MODEL, schema="k int").df
+    assert out["k"].isna().tolist() == [w.startswith("word7") for w in out["w"]] and out["k"].iloc[0] == 7
+    assert str(10**30) in out["text"].iloc[7]
+
+
+def test_what_is_to_be_on_a_tape_is_not_taken_from_parts(service, tmp_path):
+    path = write(tmp_path / "rows.parquet", table(3))
+    fm.map("Say {{ w }}", path, MODEL)
+    session.tape = Tape(tmp_path / "t.tape")
+    fm.map("Say {{ w }}", path, MODEL)
+    assert len(service.requests) == 6
+    service.down = True
+    assert fm.map("Say {{ w }}", path, MODEL, replay_only=True).summary.answered == 3
