@@ -10,7 +10,7 @@ from .summary import Tally
 
 _ROWS, _SECONDS = 8, 3.0  # a rate of less is chance
 _SLOW_ROWS, _SLOW_SECONDS = 2, 20.0  # where a row takes long, nobody waits for eight
-_WINDOW = 10.0, 60.0  # seconds that a rate is of: a quarter of the time, but not less and not more
+_WINDOW = 20.0, 60.0  # seconds that a rate is of: a quarter of the time, but not less and not more
 _PER = ((1, "s"), (60, "min"), (3600, "h"))
 
 

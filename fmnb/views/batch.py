@@ -1,15 +1,16 @@
 """A batch as it happens: a bar with what one wants to know, the first rows as they come, a summary at the end.
 
-One output in a notebook, updated in place a few times a second; on a terminal one line that
-is written over. All of it is plain HTML in which nothing a model wrote can act.
+In a notebook two outputs, updated in place: the bar a few times a second, the rows below it only
+when they change, so that they can be read and copied. On a terminal one line that is written
+over. All of it is plain HTML in which nothing a model wrote can act.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from html import escape
 from typing import IO, Any
 
@@ -17,16 +18,23 @@ from .. import __version__
 from .._markdown import neutral_markdown
 from ..events import Cancelled, Event, Failed, Finished, Fold, Notice, Progress, Started, Waiting
 from . import in_notebook
-from .bundle import Bundle, error_html, error_text, progress_html, waiting_html
-from .footer import plain
-from .html import BORDER, MUTED
+from .bundle import Bundle, error_html, error_text
+from .footer import money, plain, seconds
+from .html import MUTED
 from .live import display
+from .preview import ERROR, Preview, preview
 from .words import progress_line, share, waiting_line
 
 INTERVAL = 0.25  # seconds between drawings
-ROWS = 8  # answers in the preview
-_WIDE = 140  # characters of a cell
+ROWS = 8  # rows in the preview
+_CAUSES = 8  # causes of failures that are said
 _UI = "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12.5px;line-height:1.5"
+_LINE = "margin:.15em 0;font-variant-numeric:tabular-nums"
+_SMALL = f"margin:.15em 0;font-size:11.5px;color:{MUTED};font-variant-numeric:tabular-nums"
+_ALERT = (
+    f"border-left:4px solid {ERROR};background:var(--jp-rendermime-error-background,rgba(211,47,47,.1));"
+    "padding:.45em .9em;margin:.3em 0;border-radius:0 4px 4px 0"
+)
 
 
 class BatchView:
@@ -44,9 +52,14 @@ class BatchView:
     ):
         self.run = ""
         self.several = False
+        self.noun = "row"
+        self.fields: list[str] = []
         self.line = ""
         self.share: float | None = 0.0
+        self.at = 0.0  # when the line was true
+        self.reached: Progress | None = None  # how many rows there were then
         self.notes: list[str] = []
+        self.warned = False
         self.rows: dict[str, Fold] = {}
         self.numbers: dict[str, int] = {}
         self._notebook = show is not None or in_notebook(shell)
@@ -54,8 +67,9 @@ class BatchView:
         self._out = out or sys.stderr
         self._clock = clock
         self._drawn = -1e9
-        self._shown = False
+        self._shown: set[str] = set()  # outputs there are
         self._held = False
+        self._new_rows = False
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
@@ -63,16 +77,19 @@ class BatchView:
             self._start(event)
         elif event.run in self.rows:
             self.rows[event.run].add(event)
+            self._new_rows = True
             self._draw()
         elif isinstance(event, Progress):
-            self.line, self.share = batch_line(event), share(event)
+            self.line, self.share, self.at = batch_line(event), share(event), event.at
+            self.reached = event if event.stage == "rows" else self.reached
             self._draw()
         elif isinstance(event, Waiting):
-            self.line = waiting_line(event)
+            self.line, self.at = waiting_line(event), event.at
             self._draw()
         elif event.run == self.run:
             if isinstance(event, Notice):
                 self.notes.append(event.text)
+                self.warned = self.warned or event.kind == "warning"
             elif isinstance(event, (Finished, Failed, Cancelled)):
                 self._end(event)
 
@@ -83,75 +100,127 @@ class BatchView:
 
     def _start(self, event: Started) -> None:
         if event.kind == "batch":
-            self.run = event.run
+            self.run, self.at = event.run, event.at
             self.several = len(event.meta.get("models", ())) > 1
+            self.noun = "call" if self.several or event.meta.get("samples", 1) > 1 else "row"
+            self.fields = list((event.meta.get("schema") or {}).get("properties", ()))
             self.line = f"{event.meta.get('calls', 0):,} calls to {event.meta.get('asked', '')}"
         elif event.kind == "row" and len(self.rows) < ROWS:
             self.rows[event.run] = fold = Fold()
             self.numbers[event.run] = int(event.meta.get("row", 0))
             fold.add(event)
 
-    def _draw(self, now: bool = False) -> None:
+    # ── while it runs
+
+    def _draw(self) -> None:
         at = self._clock()
-        if not now and at - self._drawn < INTERVAL:
+        if at - self._drawn < INTERVAL:
             self._held = True
             return
         self._drawn, self._held = at, False
         if self._notebook:
-            html = f'<div style="{_UI}">{progress_html(self.line, self.share)}{self._table()}</div>\n'
-            self._put({"text/html": html, "text/plain": plain(self.line)})
+            self._put("batch", {"text/html": self._running(), "text/plain": plain(self.line)})
+            if self._new_rows:
+                self._new_rows = False
+                table, caption = self._table(), self._caption()
+                self._put("rows", {"text/html": f'<div style="{_UI}">{table.html(caption)}</div>\n', "text/plain": table.text()})
         elif self._out.isatty():
             self._out.write(f"\r\x1b[2K{plain(self.line)[:110]}")
             self._out.flush()
-            self._shown = True
+            self._shown.add("batch")
+
+    def _running(self) -> str:
+        """The line, its bar, and what is true of this output when nothing updates it any more."""
+        when = f"as of {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(self.at))}"
+        # a warning may be that nothing is kept
+        words = [*self.notes, when] if self.warned else [*self.notes, f"{when}; after a kernel restart, run the cell again: it goes on"]
+        small = "".join(f'<p style="{_SMALL}">{escape(plain(w))}</p>' for w in words)
+        return f'<div style="{_UI}"><p style="{_LINE}">{_parts(self.line)}</p>{bar_html(self.line, self.share)}{small}</div>\n'
+
+    # ── the end
 
     def _end(self, event: Finished | Failed | Cancelled) -> None:
         self._held = False
-        if isinstance(event, Finished):
-            lines, failure = summary_lines(event.extra), ""
-        elif isinstance(event, Failed):
-            lines, failure = [self.line], error_html(event.error)
-        else:
-            lines, failure = [f"stopped; {self.line}"], waiting_html("■ what has come is kept; run the cell again to go on")
-        lines += self.notes
+        end = self._said(event)
+        failure = event.error if isinstance(event, Failed) else None
+        text = plain("\n".join([*end.lines(), *self.notes, *([error_text(failure)] if failure else [])]))
         if not self._notebook:
-            words = [*lines, *([error_text(event.error)] if isinstance(event, Failed) else [])]
-            self._out.write(("\r\x1b[2K" if self._shown else "") + "\n".join(plain(w) for w in words) + "\n")
+            self._out.write(("\r\x1b[2K" if self._shown else "") + text + "\n")
             self._out.flush()
             return
-        said = "".join(f'<p style="margin:.15em 0;color:{MUTED if i else "inherit"}">{escape(plain(w))}</p>' for i, w in enumerate(lines))
-        head = f'<div role="status" style="{_UI}">{said}</div>'
-        rows = self._table()
-        if rows:
-            rows = f'<details style="{_UI}"><summary style="cursor:pointer;color:{MUTED}">the first {len(self.rows)} answers</summary>{rows}</details>'
-        text = "\n".join([*lines, *([error_text(event.error)] if isinstance(event, Failed) else [])])
-        said_plain = plain(text)
-        data = {"text/html": head + failure + rows + "\n", "text/markdown": neutral_markdown(said_plain), "text/plain": said_plain}
-        self._put(data, {"fmnb": {"run": self.run, "kind": "batch", "version": __version__}})
+        notes = "".join(f'<p style="{_LINE};color:{MUTED}">{escape(plain(n))}</p>' for n in self.notes)
+        html = f'<div style="{_UI}">{end.html()}{notes}{error_html(failure) if failure else ""}</div>\n'
+        about = {"fmnb": {"run": self.run, "kind": "batch", "version": __version__}}
+        self._put("batch", {"text/html": html, "text/markdown": neutral_markdown(text), "text/plain": text}, about)
+        if self.rows:
+            table, caption = self._table(), self._caption()
+            fold = f'<summary style="cursor:pointer;color:{MUTED}">{escape(caption)}</summary>{table.html(caption, quiet=True)}'
+            data = {"text/html": f'<details style="{_UI}">{fold}</details>\n', "text/plain": f"{caption}:\n{table.text()}"}
+            self._put("rows", data, about)
 
-    def _put(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
-        self._show((data, metadata or {}), f"fmnb-{self.run or id(self)}-batch", self._shown)
-        self._shown = True
+    def _said(self, event: Finished | Failed | Cancelled) -> End:
+        if isinstance(event, Finished):
+            head, *causes = summary_lines(event.extra)
+            return End(head, tuple(causes), bad=event.extra.get("failed", 0) > event.extra.get("answered", 0))
+        p = self.reached
+        line = _joined(_answered(int(p.done), int(p.total or 0)), p.note) if p else self.line
+        if isinstance(event, Failed):
+            return End(line[:1].upper() + line[1:])
+        kept = "what has come is kept; " if p and p.done and not self.warned else ""
+        return End(f"■ Stopped: {line}", hint=f"{kept}run the cell again to go on")
 
-    def _table(self) -> str:
-        """The first answers, by row number."""
+    def _put(self, slot: str, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+        self._show((data, metadata or {}), f"fmnb-{self.run or id(self)}-{slot}", slot in self._shown)
+        self._shown.add(slot)
+
+    # ── the first rows
+
+    def _table(self) -> Preview:
+        """The first rows that came, by number."""
         found = sorted(((self.numbers[run], fold.response()) for run, fold in self.rows.items()), key=lambda x: x[0])
-        if not found:
-            return ""
-        asked = [r.request.messages[-1].text if r.request else "" for _, r in found]
-        common = os.path.commonprefix(asked) if len(set(asked)) > 1 else ""
-        same = max(common.rfind(" "), common.rfind("\n")) + 1  # words stay whole
-        head = ["row", *(["model"] if self.several else []), "asked", "answer"]
-        body = ""
-        for (number, r), text in zip(found, asked, strict=True):
-            said = f"✗ {r.error.get('what', '')}" if r.error else r.text
-            cells = [str(number), *([r.asked] if self.several else []), ("…" if same else "") + _short(text[same:]), _short(said)]
-            body += "<tr>" + "".join(f'<td style="{_CELL}">{escape(c)}</td>' for c in cells) + "</tr>"
-        top = "".join(f'<th scope="col" style="{_CELL};font-weight:600">{h}</th>' for h in head)
-        return f'<table style="border-collapse:collapse;margin:.4em 0"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+        return preview(found, self.fields, self.several)
+
+    def _caption(self) -> str:
+        """Of a batch that goes on they are the first of now, not of the table."""
+        n = len(self.rows)
+        return f"the first {n} {self.noun}s that came in this run" if n > 1 else f"the first {self.noun} that came in this run"
 
 
-_CELL = f"text-align:left;vertical-align:top;padding:.15em .8em .15em 0;border-bottom:1px solid {BORDER};overflow-wrap:anywhere"
+def bar_html(line: str, share: float | None) -> str:
+    """A thin bar; nothing without a known total. What is not done yet is grey in every theme."""
+    if share is None:
+        return ""
+    percent = round(100 * min(1.0, max(0.0, share)))
+    return (
+        f'<div role="progressbar" aria-label="Progress of the batch" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}" '
+        f'aria-valuetext="{escape(plain(line))}" style="{_BAR};max-width:28em;background:rgba(128,128,128,.28);overflow:hidden;margin:.3em 0">'
+        f'<div style="{_BAR};width:{percent}%;background:var(--jp-brand-color1,var(--vscode-progressBar-background,#1976d2))"></div></div>\n'
+    )
+
+
+_BAR = "height:5px;border-radius:3px;forced-color-adjust:none"
+
+
+@dataclass(frozen=True)
+class End:
+    """What is said at the end: how far it came, why some failed, what to do. `bad`: more failed than was answered."""
+
+    head: str
+    causes: tuple[str, ...] = ()
+    hint: str = ""
+    bad: bool = False
+
+    def lines(self) -> list[str]:
+        """As text."""
+        return [self.head, *self.causes, *([self.hint] if self.hint else [])]
+
+    def html(self) -> str:
+        """As HTML; what went badly is an alert and does not look like a success."""
+        colour, weight = ("inherit", ";font-weight:600") if self.bad else (ERROR, "")
+        html = f'<p style="{_LINE}{weight}">{_parts(self.head, colour)}</p>'
+        html += "".join(f'<p style="{_LINE};color:{colour};overflow-wrap:anywhere">{escape(plain(c))}</p>' for c in self.causes)
+        html += f'<p style="{_LINE};color:{MUTED}">{escape(self.hint)}</p>' if self.hint else ""
+        return f'<div role="alert" style="{_ALERT}">{html}</div>' if self.bad else f'<div role="status">{html}</div>'
 
 
 def batch_line(event: Progress) -> str:
@@ -162,27 +231,40 @@ def batch_line(event: Progress) -> str:
     """
     if event.stage != "rows":
         return progress_line(event)
-    return " · ".join(filter(None, (f"{event.done:,.0f} of {event.total or 0:,.0f}", event.note)))
+    return _joined(f"{event.done:,.0f} of {event.total or 0:,.0f}", event.note)
 
 
 def summary_lines(said: Mapping[str, Any]) -> list[str]:
     """The end of a batch in lines: how many, from where, money, time; then a line for each cause of failures."""
-    cost = said.get("cost")
-    fresh = said.get("answered", 0) > said.get("reused", 0)
-    money = ["price unknown"] if cost is None else [f"${cost:,.4f}"] if cost else ["free"] if fresh else []
-    parts = [f"{said.get('answered', 0):,} of {said.get('asked', 0):,} answered"]
-    if said.get("reused"):
-        parts[0] += f", {said['reused']:,} of them before and not paid again"
+    cost, answered, reused = said.get("cost"), said.get("answered", 0), said.get("reused", 0)
+    head = _answered(answered, said.get("asked", 0))
+    head += f", {reused:,} of them before and not paid again" if reused else ""
+    parts = [head[:1].upper() + head[1:]]
     parts += [f"{said['failed']:,} failed"] if said.get("failed") else []
     parts += [f"{said['missing']:,} not asked"] if said.get("missing") else []
-    parts += [*money, f"{said.get('seconds', 0.0):,.1f} s"]
-    return [" · ".join(parts), *(_cause(*cause) for cause in said.get("causes", ()))]
+    parts += ["price unknown"] if cost is None else [money(cost)] if cost else ["free"] if answered > reused else []
+    parts.append(seconds(said.get("seconds", 0.0)))
+    causes = list(said.get("causes", ()))
+    more = [f"{len(causes) - _CAUSES:,} more causes"] if len(causes) > _CAUSES else []
+    return [" · ".join(parts), *(_cause(*c) for c in causes[:_CAUSES]), *more]
+
+
+def _answered(n: int, of: int) -> str:
+    return f"{n:,} of {of:,} answered" if n or not of else f"none of {of:,} answered"
+
+
+def _joined(head: str, note: str) -> str:
+    return " · ".join(filter(None, (head, note)))
 
 
 def _cause(kind: str, what: str, count: int, row: int, seen: str = "") -> str:
     return f"{count:,} × {what} (first in row {row}{': ' if seen else ''}{seen})"
 
 
-def _short(text: str) -> str:
-    text = " ".join(plain(text).split())
-    return text if len(text) <= _WIDE else text[: _WIDE - 1] + "…"
+def _parts(line: str, colour: str = ERROR) -> str:
+    """A line of ours as HTML that wraps between its parts; how many failed has the colour."""
+    out = []
+    for part in line.split(" · "):
+        style = ";".join([*(["white-space:nowrap"] if len(part) < 40 else []), *([f"color:{colour}"] if part.endswith(" failed") else [])])
+        out.append(f'<span style="{style}">{escape(plain(part))}</span>')
+    return " · ".join(out)
