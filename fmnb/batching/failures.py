@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..pipeline import Call
 
 # They would come again: the row keeps its error when the batch is run again.
 _FOR_GOOD = ("BadRequestError", "ContextTooLongError", "ContentFilterError", "SchemaMismatchError", "EmptyAnswerError", "PromptError")
@@ -18,6 +21,17 @@ _PASSING = ("ConnectionFailedError", "ServerError", "CallTimeoutError", "RateLim
 def stays(error: Mapping[str, Any]) -> bool:
     """Whether the row keeps this error, as `FmnbError.to_dict` says it, when the batch is run again."""
     return error.get("kind") in _FOR_GOOD
+
+
+def stands(found: Mapping[str, Any], call: Call, retry_errors: bool) -> bool:
+    """Whether what an earlier run got for this call is taken, so that the call is not made again.
+
+    `found` are the columns of that run.
+    """
+    if not call.use_cache or call.tape_only:
+        return False
+    error = found["error"]
+    return error is None or (stays(error) and not retry_errors)
 
 
 def passes(error: Mapping[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from ..store.batches import Place
 from ..types import Request, message
 from ..unwatched import Caps
 from .answers import Answer, added, answer, from_before, suffixed
-from .failures import ends, passes, stays
+from .failures import ends, passes, stands
 from .flow import Ended, Feed, Flow, Item
 from .keeping import Keeper, write_again
 from .limits import Limits
@@ -146,7 +146,6 @@ class Job:
 
     def new(self, chunk: list[tuple[str, Place, Any]]) -> list[Item]:
         """The calls among these that nobody has made; the others are answered from the log."""
-        reuse = chunk and chunk[0][2].use_cache and not chunk[0][2].tape_only
         known: dict[str, dict[str, Any]] = {}
         if self.durable:
             known = batches.known([key for key, _, _ in chunk])
@@ -158,7 +157,7 @@ class Job:
             if found is not None and call.tape is not None and call.tape.get(call.request.key()) is None:
                 found = None  # it is to be on the tape, too
             ours = found is not None and found.get("parent") == self.stamp.run
-            if found is not None and (ours or (reuse and self._good(found))):
+            if found is not None and (ours or stands(found, call, self.limits.retry_errors)):
                 self.answered(place, found, reused=not ours, first=False)
                 places.append((place, found["run"]))
             elif key in self.pending:
@@ -169,11 +168,6 @@ class Job:
         if places and self.durable:
             self.keeper.write([], places)
         return items
-
-    def _good(self, found: dict[str, Any]) -> bool:
-        """Whether an earlier run's answer stands."""
-        error = found["error"]
-        return error is None or (stays(error) and not self.limits.retry_errors)
 
     def _fill(self, source: Iterator[list[Item]]) -> bool:
         """Give the feeds more to do; False when there is nothing more."""

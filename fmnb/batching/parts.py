@@ -30,7 +30,7 @@ from .failures import stays
 from .files import ANSWERS, Files, files_of
 from .flow import Item
 from .job import Job
-from .limits import Limits
+from .limits import Limits, check_together
 from .plan import Estimate, estimate, scaled
 from .rows import Rows, rows_of
 from .run import agree, job_of
@@ -102,6 +102,7 @@ def map_files(
             "A batch job holds a table that fits into memory", todo="Read it first: pandas.read_parquet(...), or leave bulk out."
         )
     limits = Limits(**{n: options.pop(n) for n in Limits.__dataclass_fields__ if n in options})
+    check_together(limits, yes=yes, bulk=bulk, on=on)
     files = files_of(over)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
     with held():
@@ -116,7 +117,7 @@ def map_files(
 def _expected(rows: Rows, files: Files, limits: Limits) -> Estimate:
     """From the first rows."""
     first = files.head(200)
-    found = estimate(rows, first, rpm=limits.rpm, tpm=limits.tpm, concurrency=limits.concurrency)
+    found = estimate(rows, first, limits)
     count = files.count if limits.head is None else min(files.count, limits.head)
     return scaled(found, count / first.count) if first.count else found
 

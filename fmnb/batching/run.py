@@ -15,11 +15,11 @@ from ..events import Sink
 from ..preparing import options_from
 from .files import files_of, is_path, whole
 from .job import Job
-from .limits import Limits
+from .limits import Limits, check_together
 from .plan import Estimate, check_budget, estimate
 from .result import Batch, reopen
 from .rows import Rows, rows_of
-from .tables import table_of
+from .tables import Table, table_of
 
 __all__ = ["Batch", "agree", "batch", "job_of", "planned", "reopen"]
 
@@ -57,16 +57,15 @@ def batch(
     ['say hi', 'say ho']
     """
     limits = Limits(head, budget, rpm, tpm, concurrency, retry_errors, fail_fast)
-    table = whole(files_of(over)) if is_path(over) else table_of(over)
-    if head is not None:
-        table = table.head(head)
+    check_together(limits, yes=yes, bulk=bulk, on=on, replay_only=options.get("replay_only"))
+    table = _rows_of(over, limits)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
     with held():
         rows = rows_of(prompt, listed, options_from(options, OWN), table.columns, samples)
-        expected = estimate(rows, table, rpm=rpm, tpm=tpm, concurrency=concurrency)
+        expected = estimate(rows, table, limits)
         if bulk:
             return load("fmnb.batching.bulk:hand_over")(Job(rows, table, limits, sinks), expected, yes)
-        agree(expected, budget, yes)
+        agree(expected, limits.budget, yes)
         return job_of(on, rows, table, limits, sinks).go()
 
 
@@ -80,19 +79,30 @@ def job_of(on: str | None, rows: Rows, table: Any, limits: Limits, sinks: Sequen
     return job
 
 
-def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, head: int | None = None, **options: Any) -> Estimate:
-    """What `batch` would take; nothing is sent. Options as there."""
-    table = whole(files_of(over)) if is_path(over) else table_of(over)
-    table = table if head is None else table.head(head)
-    caps = {n: options.pop(n, None) for n in ("rpm", "tpm", "concurrency")}
-    bulk = options.pop("bulk", False)
-    for name in ("budget", "yes", "on", "retry_errors", "fail_fast"):
-        options.pop(name, None)
+def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, **options: Any) -> Estimate:
+    """What `batch` would take; nothing is sent. Options as there, and refused as there.
+
+    Raises PromptError when the prompt can be filled from none of the rows that were looked at,
+    BudgetError for a budget that could not be kept.
+    """
+    limits = Limits(**{n: options.pop(n) for n in Limits.__dataclass_fields__ if n in options})
+    more = {n: options.pop(n) for n in ("yes", "bulk", "on") if n in options}
+    check_together(limits, **more, replay_only=options.get("replay_only"))
+    table = _rows_of(over, limits)
     with held():
         listed = list(models) if isinstance(models, (list, tuple)) else [models]
         rows = rows_of(prompt, listed, options_from(options), table.columns, samples)
-        found = estimate(rows, table, **caps)
-        return load("fmnb.batching.bulk:planned")(rows, found) if bulk else found
+        found = estimate(rows, table, limits)
+        if found.why is not None and not found.calls:
+            raise found.why
+        check_budget(found, limits.budget)
+        return load("fmnb.batching.bulk:planned")(rows, found) if more.get("bulk") else found
+
+
+def _rows_of(over: Any, limits: Limits) -> Table:
+    """The rows that are gone over."""
+    table = whole(files_of(over)) if is_path(over) else table_of(over)
+    return table if limits.head is None else table.head(limits.head)
 
 
 def agree(found: Estimate, budget: float | None, yes: bool) -> None:

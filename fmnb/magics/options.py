@@ -13,6 +13,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..batching.limits import NOT_IN_BULK
 from ..errors import UsageError
 
 
@@ -102,12 +103,7 @@ CLASHES = (
     ("over", "format=math", "answers are columns of a table"),
     ("over", "format=json", "answers are columns of a table; --schema gives them fields"),
     ("over", "blind", "the table's columns name their models; compare without --over"),
-    ("bulk", "on", "the service runs the job itself"),
-    ("bulk", "fail-fast", "a job that is under way is not stopped by one row"),
-    ("bulk", "concurrency", "the service decides how fast it goes"),
-    ("bulk", "rpm", "the service decides how fast it goes"),
-    ("bulk", "tpm", "the service decides how fast it goes"),
-    ("bulk", "replay-only", "--replay-only never asks a model"),
+    *(("bulk", name.replace("_", "-"), why) for name, why in NOT_IN_BULK.items()),
     ("chat", "samples", "a conversation goes one way; fork it with `%fm chat NAME fork OTHER`"),
     ("chat", "vary", "a conversation goes one way; fork it with `%fm chat NAME fork OTHER`"),
     ("chat", "prompts", "a conversation's turns are what you type"),
