@@ -55,9 +55,8 @@ class BatchView:
         self.noun = "row"
         self.fields: list[str] = []
         self.line = ""
-        self.share: float | None = 0.0
-        self.at = 0.0  # when the line was true
-        self.reached: Progress | None = None  # how many rows there were then
+        self.step = ""  # what goes on before rows come, such as loading
+        self.reached: Progress | None = None
         self.notes: list[str] = []
         self.warned = False
         self.rows: dict[str, Fold] = {}
@@ -80,11 +79,10 @@ class BatchView:
             self._new_rows = True
             self._draw()
         elif isinstance(event, Progress):
-            self.line, self.share, self.at = batch_line(event), share(event), event.at
-            self.reached = event if event.stage == "rows" else self.reached
+            self._progress(event)
             self._draw()
         elif isinstance(event, Waiting):
-            self.line, self.at = waiting_line(event), event.at
+            self.step = waiting_line(event)
             self._draw()
         elif event.run == self.run:
             if isinstance(event, Notice):
@@ -100,7 +98,7 @@ class BatchView:
 
     def _start(self, event: Started) -> None:
         if event.kind == "batch":
-            self.run, self.at = event.run, event.at
+            self.run = event.run
             self.several = len(event.meta.get("models", ())) > 1
             self.noun = "call" if self.several or event.meta.get("samples", 1) > 1 else "row"
             self.fields = list((event.meta.get("schema") or {}).get("properties", ()))
@@ -112,30 +110,40 @@ class BatchView:
 
     # ── while it runs
 
+    def _progress(self, event: Progress) -> None:
+        """How many rows there are, or how far a step before them is: the bar is that of the rows."""
+        if event.stage != "rows":
+            self.step = progress_line(event)
+            return
+        if self.reached is not None and event.done > self.reached.done:
+            self.step = ""
+        self.reached, self.line = event, batch_line(event)
+
     def _draw(self) -> None:
         at = self._clock()
         if at - self._drawn < INTERVAL:
             self._held = True
             return
         self._drawn, self._held = at, False
+        line = _joined(self.line, self.step)
         if self._notebook:
-            self._put("batch", {"text/html": self._running(), "text/plain": plain(self.line)})
+            self._put("batch", {"text/html": self._running(line), "text/plain": plain(line)})
             if self._new_rows:
                 self._new_rows = False
                 table, caption = self._table(), self._caption()
                 self._put("rows", {"text/html": f'<div style="{_UI}">{table.html(caption)}</div>\n', "text/plain": table.text()})
         elif self._out.isatty():
-            self._out.write(f"\r\x1b[2K{plain(self.line)[:110]}")
+            self._out.write(f"\r\x1b[2K{plain(line)[:110]}")
             self._out.flush()
             self._shown.add("batch")
 
-    def _running(self) -> str:
+    def _running(self, line: str) -> str:
         """The line, its bar, and what is true of this output when nothing updates it any more."""
-        when = f"as of {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(self.at))}"
+        when = f"as of {time.strftime('%Y-%m-%d %H:%M:%S')}"
         # a warning may be that nothing is kept
         words = [*self.notes, when] if self.warned else [*self.notes, f"{when}; after a kernel restart, run the cell again: it goes on"]
         small = "".join(f'<p style="{_SMALL}">{escape(plain(w))}</p>' for w in words)
-        return f'<div style="{_UI}"><p style="{_LINE}">{_parts(self.line)}</p>{bar_html(self.line, self.share)}{small}</div>\n'
+        return f'<div style="{_UI}"><p style="{_LINE}">{_parts(line)}</p>{bar_html(line, share(self.reached) if self.reached else 0.0)}{small}</div>\n'
 
     # ── the end
 

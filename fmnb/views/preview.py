@@ -51,7 +51,7 @@ class Preview:
         return (
             f'<div tabindex="0" role="region" aria-label="{escape(caption)}" style="overflow-x:auto;max-width:100%">'
             f'<table style="table-layout:auto;border-collapse:collapse;margin:.3em 0;font-size:inherit">'
-            f'<caption style="caption-side:top;text-align:left;padding:0;color:{MUTED}">{words}</caption>'
+            f'<caption style="caption-side:top;text-align:left;white-space:nowrap;padding:0;color:{MUTED}">{words}</caption>'
             f'<thead><tr style="background:none">{head}</tr></thead><tbody>{body}</tbody></table></div>'
         )
 
@@ -64,8 +64,8 @@ class Preview:
         cells = "".join(f'<td dir="auto" style="{style}">{escape(c)}</td>' for style, c in zip(styles, line.cells, strict=False))
         if not line.instead:
             return cells
-        colour = f";color:{ERROR}" if line.failed else ""
-        return f'{cells}<td dir="auto" colspan="{self.answers}" style="{_CELL}{colour}">{escape(line.instead)}</td>'
+        style = f"{_CELL};min-width:{min(len(line.instead), _WORD)}ch" + (f";color:{ERROR}" if line.failed else "")
+        return f'{cells}<td dir="auto" colspan="{self.answers}" style="{style}">{escape(line.instead)}</td>'
 
     def _widths(self) -> list[int]:
         """The least width of each column, in characters."""

@@ -272,7 +272,7 @@ def test_progress_comes_and_the_first_rows_are_shown_after_they_are_kept(service
     service.latency = 0.02
     batch("Say {{ w }}", words(60), MODEL, sinks=[sink], concurrency=4)
     assert sum(isinstance(e, Started) and e.kind == "row" for e in heard) == 8
-    assert any(isinstance(e, Progress) and "left" in e.note for e in heard)
+    assert any(isinstance(e, Progress) and "at once" in e.note for e in heard)
     assert isinstance(heard[-1], Finished) and heard[-1].extra["answered"] == 60
 
 

@@ -128,6 +128,16 @@ def test_a_column_is_as_wide_as_its_longest_word_and_an_address_does_not_make_it
     assert re.findall("min-width:([0-9]+)ch", html)[-1] == "21"
 
 
+def test_loading_is_said_beside_the_rows_until_one_comes():
+    screen = Screen()
+    v = view(screen)
+    play(v, Progress(stage="rows", done=0, total=100), Progress(stage="loading", done=9e6, total=1e7, unit="bytes"))
+    v(Progress(run="b", stage="rows", done=0, total=100))
+    assert "0 of 100 · loading: 9.0 of 10.0 MB" in screen.words and 'aria-valuenow="0"' in screen.html
+    v(Progress(run="b", stage="rows", done=1, total=100))
+    assert "loading" not in screen.words
+
+
 def test_a_bar_has_a_name_that_stays_and_a_value_in_words():
     screen = Screen()
     play(view(screen), Progress(stage="rows", done=20, total=100, note="3 failed"))
