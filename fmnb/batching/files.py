@@ -187,11 +187,11 @@ def _unread(path: Path, e: Exception, todo: str = "Mend the file, or write it as
     return UsageError(f"{path.name} cannot be read as a table", seen=str(e)[:200], todo=todo)
 
 
-def _not_utf8(path: Path, seen: str) -> UsageError:
-    todo = "Write it anew as UTF-8, for instance with pandas: read_csv(..., encoding='latin-1').to_csv(..., index=False)."
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        todo = "Write it anew as UTF-8."
-    return UsageError(f"{path.name} is not encoded as UTF-8", seen=seen, todo=todo)
+def _not_utf8(path: Path, seen: str, likely: str = "latin-1") -> UsageError:
+    todo = "Write it anew as UTF-8"
+    if KINDS[path.suffix.lower()] == "csv":
+        todo += f", for instance with pandas: read_csv(..., encoding={likely!r}).to_csv(..., index=False)"
+    return UsageError(f"{path.name} is not encoded as UTF-8", seen=seen, todo=f"{todo}.")
 
 
 # ── Parquet
@@ -242,7 +242,7 @@ def _look_csv(path: Path) -> tuple[Any, int]:
         try:
             with path.open("rb") as file:
                 if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-                    raise _not_utf8(path, "it is UTF-16")
+                    raise _not_utf8(path, "it is UTF-16", "utf-16")
             with _open_csv(path, types) as reader:
                 schema = reader.schema
                 names = schema.names
