@@ -113,7 +113,7 @@ class BatchView:
     def _progress(self, event: Progress) -> None:
         """How many rows there are, or how far a step before them is: the bar is that of the rows."""
         if event.stage != "rows":
-            self.step = progress_line(event)
+            self.step = "" if share(event) == 1.0 else progress_line(event)
             return
         if self.reached is not None and event.done > self.reached.done:
             self.step = ""

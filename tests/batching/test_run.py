@@ -420,7 +420,7 @@ def test_how_far_it_came_is_said_last_when_it_stops(service):
     with pytest.raises(BadRequestError):
         batch("Say {{ w }}", words(10), MODEL, fail_fast=True, concurrency=1, sinks=[heard.append])
     last = [e for e in heard if isinstance(e, Progress)][-1]
-    assert (last.done, last.note) == (10, "free · 1 failed"), "no rate and no time left: it goes no further"
+    assert (last.done, last.note) == (9, "1 failed"), "answers alone are done, without rate and time left: it goes no further"
 
 
 def test_a_taken_name_is_said_with_the_name_it_really_got(service):
