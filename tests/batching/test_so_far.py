@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from fmnb.batching.run import batch
 from fmnb.batching.so_far import SoFar
 from fmnb.batching.summary import Tally
+from fmnb.events import Progress
 
 
 def said(arrivals, total, until, step=0.1, **more):
@@ -67,3 +69,10 @@ def test_money_failures_and_calls_at_once_are_said_where_there_are_some():
     assert SoFar().words(t, 10, 1.0, at_once=16) == "3 failed · $0.012 · 16 at once"
     t.unpriced, t.cost = 1, 0.0
     assert SoFar().words(t, 10, 1.0, at_once=16, last=True) == "3 failed · price unknown"
+
+
+def test_what_an_engine_has_in_hand_is_not_called_calls_at_once():
+    heard = []
+    batch("say {{ w }}", [{"w": str(i)} for i in range(20)], "echo:slow=200", sinks=[heard.append])
+    notes = [e.note for e in heard if isinstance(e, Progress)]
+    assert notes and not any("at once" in n for n in notes)
