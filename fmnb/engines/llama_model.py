@@ -131,6 +131,18 @@ class LlamaModel:
             return int(self._post("/v1/chat/completions/input_tokens", body)["input_tokens"])
         return len(self._post("/tokenize", {"content": body["prompt"], "add_special": True, "parse_special": True})["tokens"])
 
+    def write(self, body: dict[str, Any], on_chunk: Callable[[bytes], bool]) -> None:
+        """The same behind a prompt as it is, of texts and tokens, without a template."""
+        self.server.handle_completions(json.dumps(body).encode(), on_chunk)
+
+    def template(self, body: dict[str, Any]) -> str:
+        """The messages as the model reads them."""
+        return str(self._post("/apply-template", body)["prompt"])
+
+    def tokens(self, text: str) -> list[int]:
+        """The tokens of a text inside an answer."""
+        return [int(t) for t in self._post("/tokenize", {"content": text, "add_special": False})["tokens"]]
+
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         connection = self._address.connect()
         try:

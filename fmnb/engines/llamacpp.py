@@ -14,6 +14,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,9 @@ from ..events import Event, Failed, Finished, Logprobs, Notice, Progress, Reason
 from ..types import ModelCard, Request, TokenCount, Usage
 from . import gguf, host
 from .conversation import plain_text, wire
+from .label_schema import Labels
 from .llama_model import LlamaModel, load, most_context, needs, start_context
+from .llamacpp_labels import Scorer, scorable
 from .residents import Resident, closing, resident
 
 DEFAULT_MAX_TOKENS = 512
@@ -150,7 +154,7 @@ class LlamaBackend:
         return worker(work)
 
     def stream_rows(self, requests: Sequence[tuple[int, Request]], neutral: Sequence[Request] = ()) -> AsyncIterator[tuple[int, Event]]:
-        """Answer many requests, as many at a time as the engine gets slots. Labels are written, so `neutral` is not used."""
+        """Answer many requests, as many at a time as the engine gets slots; of a few labels one is chosen by scoring."""
 
         def work(put: Callable[[tuple[int, Event]], None], stop: threading.Event) -> None:
             def whole(event: Event) -> None:
@@ -163,7 +167,7 @@ class LlamaBackend:
             place.name = self._card.name
             with place.hold(whole, stop) as mine:
                 if mine and requests:
-                    self._rows(place, deque(requests), put, whole, stopped)
+                    self._rows(place, deque(requests), neutral, put, whole, stopped)
 
         return worker(work)
 
@@ -171,6 +175,7 @@ class LlamaBackend:
         self,
         place: Resident,
         waiting: deque[tuple[int, Request]],
+        neutral: Sequence[Request],
         put: Callable[[tuple[int, Event]], None],
         whole: Callable[[Event], None],
         stopped: Callable[[], bool],
@@ -192,20 +197,39 @@ class LlamaBackend:
         if model.note:
             whole(Notice(kind="note", text=model.note))
 
-        def slot() -> None:
+        scorers: dict[Labels, Scorer] = {}
+        first = threading.Lock()
+
+        def chosen(request: Request, slot: int) -> list[Event] | None:
+            options = scorable(request)
+            if options is None:
+                return None
+            try:
+                with first:
+                    if options not in scorers:
+                        scorers[options] = Scorer(model, options, [self._text(model, r) for r in neutral])
+                return scorers[options].answer(self._text(model, request), request, slot, stopped)
+            except (OSError, ValueError, RuntimeError):  # a prompt that is too long: writing says so in words
+                return None
+
+        def slot(number: int) -> None:
             while not stopped():
                 try:
                     n, request = waiting.popleft()
                 except IndexError:
                     return
                 try:
+                    if found := chosen(request, number):
+                        for event in found:
+                            put((n, self._about(event, model, fresh)))
+                        continue
                     self._ask(model, self._body(request)[0], lambda event, n=n: put((n, event)), stopped, fresh)  # type: ignore[misc]
                 except FmnbError as e:
                     put((n, Failed(error=e.to_dict())))
                 except Exception as e:  # in a thread nobody else would hear of it
                     put((n, Failed(error=ServerError("The engine failed", seen=repr(e)[:200], retryable=False).to_dict())))
 
-        for t in [thread("fmnb-slot", slot) for _ in range(model.slots)]:
+        for t in [thread("fmnb-slot", partial(slot, i)) for i in range(model.slots)]:
             t.join()
 
     def _place(self) -> Resident:
@@ -238,20 +262,26 @@ class LlamaBackend:
         if answer.error is not None:
             raise answer.error
         if not stopped():
-            extra = answer.extra | {
-                "title": self._head.path.stem,
-                "context": model.context,
-                "threads": model.threads,
-                "memory": model.memory,
-            }
-            if not self._chat:
-                extra["base"] = True
-            if (held := host.process_memory()) is not None:
-                extra["process_memory"] = held
-            if fresh:
-                extra["load_seconds"] = round(model.seconds, 3)
             put(Used(usage=answer.usage))
-            put(Finished(reason=answer.reason, model=self._card.name, extra=extra))
+            put(self._about(Finished(reason=answer.reason, extra=answer.extra), model, fresh))
+
+    def _about(self, event: Event, model: LlamaModel, fresh: bool) -> Event:
+        """An answer's end, with what the engine knows of itself."""
+        if not isinstance(event, Finished):
+            return event
+        about: dict[str, Any] = {
+            "title": self._head.path.stem,
+            "context": model.context,
+            "threads": model.threads,
+            "memory": model.memory,
+        }
+        if not self._chat:
+            about["base"] = True
+        if (held := host.process_memory()) is not None:
+            about["process_memory"] = held
+        if fresh:
+            about["load_seconds"] = round(model.seconds, 3)
+        return replace(event, model=self._card.name, extra=event.extra | about)
 
     def _ready(
         self, place: Resident, request: Request, body: dict[str, Any], put: Callable[[Event], None], stopped: Callable[[], bool]
@@ -307,6 +337,12 @@ class LlamaBackend:
                 body["tools"] = list(request.tools)
             return body
         return {"prompt": plain_text([w for m in request.messages for w in wire(m)])}
+
+    def _text(self, model: LlamaModel, request: Request) -> str:
+        """The prompt as the model reads it."""
+        body = self._prompt(request)
+        more = {n: request.extra[n] for n in ("chat_template_kwargs",) if n in request.extra}
+        return model.template(body | more) if self._chat else str(body["prompt"])
 
     def _body(self, request: Request) -> tuple[dict[str, Any], list[str]]:
         """The request in the engine's words, and the names of what it cannot apply."""

@@ -14,7 +14,7 @@ from ..errors import FmnbError
 from ..events import Event, Failed, Finished, Logprobs, TextDelta, Used
 from ..types import Request
 from . import padded_rows, torch_labels, torch_rows
-from .torch_labels import Labels
+from .label_schema import Labels, labels
 from .torch_model import TorchModel
 from .torch_row import Answered, Row, prepared
 from .vision_model import VisionModel
@@ -63,7 +63,7 @@ def _labels(model: TorchModel, request: Request) -> Labels | None:
     """The labels a request chooses from, where they can be scored."""
     if model.path != "fast" or request.stop or any(n in request.extra for n in _NARROW):
         return None
-    return torch_labels.labels(request.schema)
+    return labels(request.schema)
 
 
 def _variables(request: Request) -> dict[str, Any]:

@@ -7,7 +7,6 @@ and each sees the row and its own begin alone.
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..backend import NOTHING
 from ..errors import CannotFitError, FmnbError
 from ..types import Usage
+from .label_schema import Labels
 from .llama_rows import Rows, Span
 from .llama_torch import Stopped
 from .torch_linear import MANY
@@ -25,56 +25,6 @@ from .torch_rows import PASS, common_prefix, opened
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-MOST = 256  # labels: a schema with more is written
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """What may be answered: JSON texts, and the name of each label as users know it."""
-
-    texts: tuple[str, ...]
-    names: tuple[str, ...]
-
-
-def labels(schema: dict[str, Any] | None) -> Labels | None:
-    """The closed set of answers of a schema: of an object with one field that is a choice. None for any other schema.
-
-    >>> schema = {"type": "object", "properties": {"mood": {"enum": ["good", "bad"]}}, "required": ["mood"]}
-    >>> labels(schema).texts
-    ('{"mood": "good"}', '{"mood": "bad"}')
-    """
-    properties = (schema or {}).get("properties")
-    if not isinstance(schema, dict) or not isinstance(properties, dict) or len(properties) != 1:
-        return None
-    ((name, kind),) = properties.items()
-    if schema.get("required") != [name]:
-        return None
-    values = _values(kind, schema)
-    if values is None or not 1 <= len(values) <= MOST:
-        return None
-    texts = tuple(json.dumps({name: v}, ensure_ascii=False) for v in values)
-    names = tuple(v if isinstance(v, str) else json.dumps(v) for v in values)
-    return Labels(texts, names) if len(set(names)) == len(names) else None
-
-
-def _values(kind: Any, schema: dict[str, Any]) -> list[Any] | None:
-    """The values a field may have; None where they are not a list."""
-    if not isinstance(kind, dict):
-        return None
-    if isinstance(to := kind.get("$ref"), str):
-        room, _, name = to.removeprefix("#/").partition("/")
-        return _values(schema.get(room, {}).get(name), schema) if "/" not in name else None
-    if isinstance(kind.get("enum"), list):
-        return list(kind["enum"])
-    if "const" in kind:
-        return [kind["const"]]
-    if kind.get("type") in ("boolean", "null"):
-        return [True, False] if kind["type"] == "boolean" else [None]
-    if isinstance(some := kind.get("anyOf"), list):
-        found = [_values(k, schema) for k in some]
-        return None if None in found else [v for f in found if f for v in f]
-    return None
 
 
 @dataclass(frozen=True, slots=True)

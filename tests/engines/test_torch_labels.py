@@ -9,12 +9,14 @@ torch = pytest.importorskip("torch")
 
 from fmnb._loop import drain  # noqa: E402
 from fmnb.engines import residents, torch_labels, torch_rows  # noqa: E402
+from fmnb.engines.label_schema import MOST, labels  # noqa: E402
 from fmnb.engines.torch_engine import backend  # noqa: E402
-from fmnb.engines.torch_labels import labels, tree  # noqa: E402
+from fmnb.engines.torch_labels import tree  # noqa: E402
 from fmnb.events import Finished, Logprobs, TextDelta, Used  # noqa: E402
 from fmnb.schema_text import to_schema  # noqa: E402
 from fmnb.types import Request, message  # noqa: E402
 from tests.engines import tiny  # noqa: E402
+from tests.engines.news import NEWS, about  # noqa: E402
 
 MOODS = ("calm", "worried", "angry", "angry and loud")
 SCHEMA = to_schema("mood calm|worried|angry|angry and loud").schema
@@ -68,7 +70,7 @@ def test_one_field_that_is_a_choice_is_a_closed_set(source, names):
         "score int",
         {"properties": {"n": {"enum": ["a"]}}},  # the field may be left out
         {"type": "object", "properties": {"n": {"enum": ["1", 1]}}, "required": ["n"]},
-        {"properties": {"n": {"enum": [str(i) for i in range(torch_labels.MOST + 1)]}}, "required": ["n"]},
+        {"properties": {"n": {"enum": [str(i) for i in range(MOST + 1)]}}, "required": ["n"]},
     ],
 )
 def test_any_other_schema_is_written(source):
@@ -195,39 +197,15 @@ def test_a_long_tail_is_read_in_pieces(small, monkeypatch):
 
 
 def test_the_embedded_model_tells_sports_from_business_news(embedded_path):
-    """Texts of our own; a coin would get six."""
-    told = {
-        "sport": [
-            "The striker scored twice in the second half.",
-            "She won the tennis final in straight sets.",
-            "The coach praised his goalkeeper after the match.",
-            "The sprinter broke the record in the relay.",
-            "Rain stopped the cricket test on its third day.",
-            "The cyclist crashed on the last mountain stage.",
-        ],
-        "business": [
-            "Shares fell after the bank cut its profit forecast.",
-            "The central bank raised interest rates again.",
-            "The airline will buy its rival for two billion dollars.",
-            "Oil prices rose as exports slowed.",
-            "The carmaker will close a factory and cut jobs.",
-            "Inflation was lower than economists expected.",
-        ],
-    }
-    schema = to_schema("section sport|business").schema
-    texts = [(t, label) for label, some in told.items() for t in some]
-
-    def ask(text: str) -> Request:
-        return Request("embedded", (message("user", f"{text}\n\nWhat is this about?"),), schema=schema)
-
+    """A coin would get six."""
     ends = {}
     for n, e in drain(
         backend(embedded_path, "embedded").stream_rows(
-            [(i, ask(t)) for i, (t, _) in enumerate(texts)], neutral=[ask(x) for x in torch_labels.NOTHING]
+            [(i, about(t)) for i, (t, _) in enumerate(NEWS)], neutral=[about(x) for x in torch_labels.NOTHING]
         )
     ):
         if isinstance(e, TextDelta):
             ends[n] = json.loads(e.text)["section"]
     residents.unload()
-    right = sum(ends[i] == label for i, (_, label) in enumerate(texts))
+    right = sum(ends[i] == label for i, (_, label) in enumerate(NEWS))
     assert right >= 10
