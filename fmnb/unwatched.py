@@ -12,7 +12,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from . import pipeline
@@ -26,18 +26,20 @@ from .events import (
     Finished,
     Notice,
     Progress,
+    ReasoningDelta,
     Restarted,
     Stamper,
     Started,
     TextDelta,
+    ToolCallDelta,
     Used,
     Waiting,
     new_run,
 )
 from .guard import budget, pace
-from .guard.purse import Purse
+from .guard.purse import Aside, KernelPurse, Purse
 from .pipeline import ATTEMPTS, LONGEST_WAIT, Call, cut, held, no_tape, not_on, replayed, retried
-from .types import Request, Usage, message
+from .types import ModelCard, Request, Usage, message
 
 if TYPE_CHECKING:
     from .schema_text import SchemaSpec
@@ -52,6 +54,12 @@ class Caps:
     requests: pace.Rate | None = None
     tokens: pace.Rate | None = None
     purse: Purse | None = None
+    kernel: KernelPurse = field(default_factory=KernelPurse)
+
+    def purses(self) -> list[Purse]:
+        """What each call must be paid from: the batch's own budget and the kernel's, where there are any."""
+        own: list[Purse] = [] if self.purse is None else [self.purse]
+        return own if budget.budget().limit is None else [*own, self.kernel]
 
 
 async def whole(call: Call, caps: Caps = Caps()) -> list[Event]:
@@ -150,31 +158,49 @@ async def _whole_taped(call: Call, trip: _Trip) -> list[Event]:
 
 
 async def _whole_paid(call: Call, trip: _Trip) -> list[Event]:
-    """Within the budgets: the kernel's, and the batch's own."""
+    """Within the budgets: the batch's own, and the kernel's."""
     backend = call.target.open()
-    purse = trip.caps.purse
-    kernel = budget.budget().limit is not None
+    caps, purses = trip.caps, trip.caps.purses()
     service = hasattr(backend, "whole")
-    tokens = backend.count(call.request).tokens if service or kernel or purse or trip.caps.tokens else 0
-    aside = await purse.hold(backend.card, call.request, tokens) if purse else 0.0
-    cost: float | None = 0.0
-    used: Usage | None = None
-    held_back = 0.0
+    tokens = backend.count(call.request).tokens if service or purses or caps.tokens else 0
+    asides: list[tuple[Purse, Aside]] = []
+    events: list[Event] = []
     try:
-        held_back = budget.hold(backend.card, call.request, tokens) if kernel else 0.0
-        events = await (_whole_sent(call, backend, trip, tokens) if service else _collected(call, backend, trip))
-        for event in tuple(events):
-            if isinstance(event, Used):
-                used, cost = event.usage, event.usage.cost
-                if warning := budget.add(cost, local=backend.card.local):
-                    events.insert(0, Notice(kind="warning", text=warning))
+        for purse in purses:
+            asides.append((purse, await purse.hold(backend.card, call.request, tokens)))
+        if service:
+            events += await _whole_sent(call, backend, trip, tokens)
+        else:
+            await _collected(call, backend, trip, events)
         return events
     finally:
-        budget.release(held_back)
-        if purse:
-            purse.settle(aside, cost, used.output_tokens if used else None)
-        if trip.caps.tokens and used and used.input_tokens is not None:
-            trip.caps.tokens.correct(used.input_tokens + (used.output_tokens or 0) - tokens)
+        used = [e.usage for e in events if isinstance(e, Used)]
+        cost, out = _paid(backend.card, call.request, tokens, events)
+        if (used or purses) and events and (warning := budget.add(cost, local=backend.card.local)):
+            events.insert(0, Notice(kind="warning", text=warning))
+        for purse, aside in asides:
+            purse.settle(aside, cost or 0.0, out)
+        if caps.tokens and used and used[-1].input_tokens is not None:
+            caps.tokens.correct(used[-1].input_tokens + (used[-1].output_tokens or 0) - tokens)
+
+
+def _paid(card: ModelCard, request: Request, tokens: int, events: Sequence[Event]) -> tuple[float | None, int]:
+    """What a call cost and how many tokens its answer has: as its service says, else as they are counted here. None where the price is unknown."""
+    used = sum((e.usage for e in events if isinstance(e, Used)), Usage())
+    out = used.output_tokens or _written(events)
+    if not out and events and isinstance(events[-1], Finished):
+        out = budget.assumed(card, request)  # a picture, or thoughts that are not shown
+    if used.cost is None and not out:
+        return 0.0, 0  # it failed before anything came
+    return (budget.price(card, used.input_tokens or tokens, out) if used.cost is None else used.cost), out
+
+
+def _written(events: Sequence[Event]) -> int:
+    """Tokens of what a model wrote, about."""
+    texts = [
+        e.arguments if isinstance(e, ToolCallDelta) else e.text for e in events if isinstance(e, (TextDelta, ReasoningDelta, ToolCallDelta))
+    ]
+    return -(-sum(len(t.encode("utf-8", "surrogatepass")) for t in texts) // 4)
 
 
 async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int) -> list[Event]:
@@ -210,9 +236,8 @@ async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int) -> lis
     raise AssertionError
 
 
-async def _collected(call: Call, backend: Backend, trip: _Trip) -> list[Event]:
+async def _collected(call: Call, backend: Backend, trip: _Trip, events: list[Event]) -> None:
     """The stream of a backend that has no other way, as a list."""
-    events: list[Event] = []
     trip.began = time.time()
 
     def opened() -> AsyncIterator[Event]:
@@ -227,7 +252,6 @@ async def _collected(call: Call, backend: Backend, trip: _Trip) -> list[Event]:
     except FmnbError:
         trip.partial = events
         raise
-    return events
 
 
 async def rows(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:

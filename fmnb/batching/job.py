@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError
 from typing import Any
 
 from .._loop import drain, loop
-from ..errors import FmnbError, Interrupted, PromptError, StoreError, error_from_dict
+from ..errors import BudgetError, FmnbError, Interrupted, PromptError, StoreError, error_from_dict
 from ..events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started, emit, new_run
 from ..guard import pace
 from ..guard.purse import Purse
@@ -336,7 +336,10 @@ class Job:
                 if self.tally.cost:
                     e.billed = True
                 if self.tally.answered and not isinstance(e, StoreError):
-                    e.todo = f"{e.todo} {self.kept_words()[0].upper()}{self.kept_words()[1:]}: run the same again to go on.".strip()
+                    again = "run the same again to go on"
+                    if isinstance(e, BudgetError) and self.limits.budget is not None:  # the same budget once more is money once more
+                        again = "the same again with another --budget goes on, and that budget counts anew"
+                    e.todo = f"{e.todo} {self.kept_words()[0].upper()}{self.kept_words()[1:]}: {again}.".strip()
                 self.emit(Failed(error=e.to_dict()))
             else:
                 self.emit(Failed(error={"kind": type(e).__name__, "what": f"A bug in fmnb: {type(e).__name__}: {e}"}))

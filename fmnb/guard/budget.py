@@ -72,16 +72,24 @@ def reset() -> None:
 
 def estimate(card: ModelCard, request: Request, tokens: int) -> float | None:
     """US dollars the call may cost at most, or None where the price is unknown. Local models cost 0."""
+    return price(card, tokens, assumed(card, request))
+
+
+def price(card: ModelCard, tokens: int, out: float) -> float | None:
+    """US dollars for so many tokens in and out, or None where the price is unknown. Local models cost 0."""
     if card.local:
         return 0.0
     if card.price_in is None or card.price_out is None:
         return None
+    return (tokens * card.price_in + out * card.price_out) / 1e6
+
+
+def assumed(card: ModelCard, request: Request) -> int:
+    """Tokens an answer is taken to have at most: as many as were asked for, else what most answers stay below."""
     if request.format == "image":
         n = request.extra.get("n", request.extra.get("num_images"))
-        out = _PICTURE * (n if isinstance(n, int) and n > 0 else 1)
-    else:
-        out = request.max_tokens or min(_ANSWER, card.max_output or _ANSWER)
-    return (tokens * card.price_in + out * card.price_out) / 1e6
+        return _PICTURE * (n if isinstance(n, int) and n > 0 else 1)
+    return request.max_tokens or min(_ANSWER, card.max_output or _ANSWER)
 
 
 def hold(card: ModelCard, request: Request, tokens: int) -> float:
@@ -103,11 +111,30 @@ def hold(card: ModelCard, request: Request, tokens: int) -> float:
             seen=card.name,
             todo="`%fm budget LIMIT --allow-unknown` lets such calls pass.",
         )
-    raise BudgetError(
-        f"This call could cost ${cost:.4f} and would pass the budget of ${b.limit:g}",
+    raise passed(cost)
+
+
+def passed(cost: float) -> BudgetError:
+    """The error of a call that could pass the cap."""
+    b = budget()
+    return BudgetError(
+        f"This call could cost ${cost:.4f} and would pass the budget of ${b.limit or 0.0:g}",
         seen=f"${b.spent:.4f} spent" + (f", ${b.held:.4f} set aside for calls under way" if b.held else ""),
         todo="Raise it with `%fm budget LIMIT`, lower --max-tokens, or use a local model.",
     )
+
+
+def left() -> float | None:
+    """What neither is spent nor set aside; None without a cap."""
+    b = budget()
+    return None if b.limit is None else b.limit - b.spent - b.held
+
+
+def set_aside(cost: float) -> None:
+    """Set aside what is known to be left, for `release`."""
+    global _budget
+    with _lock:
+        _budget = replace(_budget, held=_budget.held + cost)
 
 
 def release(cost: float) -> None:
