@@ -8,7 +8,8 @@ longest answer would cost, and the more answers are known the more they are gone
     n answers known      the longest there may be / (n + 1), or the longest seen and half of that again
     that is not left     one call alone, if an answer as long as the longest seen is paid for
 
-So a budget is passed by one call at most, the last one. Belongs to the one event loop.
+So answers like those before them do not pass a budget together: only much longer ones can, or
+the one that goes alone. Belongs to the one event loop.
 """
 
 from __future__ import annotations
