@@ -32,3 +32,5 @@ def _ask(question: str, what: str, todo: str, *, secret: bool) -> str:
         return getpass.getpass(question) if secret else input(question)
     except (StdinNotImplementedError, EOFError):
         raise UsageError(what, todo=todo) from None
+    except KeyboardInterrupt:
+        raise UsageError("Nothing was done", seen="stopped at the question") from None

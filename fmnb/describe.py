@@ -16,7 +16,10 @@ import linecache
 import math
 import re
 import traceback
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +54,11 @@ def describe(value: Any, name: str = "") -> tuple[Part, ...]:
     """
     if isinstance(value, str):
         return (Text(str(value)),)
-    if value is None or isinstance(value, (bool, int, float, complex, date, datetime, time)):
+    if value is None or isinstance(value, (bool, int, float, complex, date, datetime, time, timedelta, Decimal, Fraction)):
+        return (Text(str(value)),)
+    if isinstance(value, Enum):
+        return describe(value.value, name)
+    if type(value).__name__ in ("Period", "Interval") and type(value).__module__.startswith("pandas"):
         return (Text(str(value)),)
     if isinstance(value, (Text, Image, File)):
         return (value,)

@@ -95,7 +95,7 @@ class Asked:
 
 def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Target:
     """The target of a name, a Model or another notebook object, or of nothing (the model in force)."""
-    if model is None or model == "":
+    if model is None or (isinstance(model, str) and not model):
         model, _ = default_model()
         if not model:
             return resolve("embedded", values)
@@ -192,6 +192,8 @@ def _fill_system(system: str, options: Options) -> str:
 
 def _parameters(options: Options) -> dict[str, Any]:
     defaults = settings().get("default", {})
+    if not isinstance(options.params, Mapping):
+        raise UsageError("params is a dict of raw parameters", seen=repr(options.params)[:80])
     for name in options.params:
         if name.lower().replace("-", "_") in OWN:
             raise UsageError(f"`-p {name}=` cannot be given like that", todo=f"Use {OWN[name.lower().replace('-', '_')]}.")

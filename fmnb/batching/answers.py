@@ -70,7 +70,7 @@ def added(
     `answers` are in the order of row, model, sample; each model and sample has a set of columns.
     """
     each = len(models) * samples
-    taken: list[str] = list(table.columns)
+    taken: list[str] = [*table.columns, *table.taken]
     changed: dict[str, list[str]] = {}
     out = []
     for m, model in enumerate(models):
@@ -91,13 +91,14 @@ def suffixed(changed: Mapping[str, Sequence[str]]) -> list[str]:
     """What is said of names that were taken.
 
     >>> suffixed({"text": ["text_fm"]})
-    ["the table has text already: the answers' column is called text_fm"]
+    ["text is there already: the answers' column is called text_fm"]
     """
     if not changed:
         return []
     called = [name for some in changed.values() for name in some]
     return [
-        f"the table has {', '.join(changed)} already: the answers' {'column is' if len(called) == 1 else 'columns are'} called {', '.join(called)}"
+        f"{', '.join(changed)} {'is' if len(changed) == 1 else 'are'} there already: the answers'"
+        f" {'column is' if len(called) == 1 else 'columns are'} called {', '.join(called)}"
     ]
 
 
@@ -168,6 +169,6 @@ def _typed(value: Any, kind: str) -> Any:
                 return float(value)
             case "date" if isinstance(value, str):
                 return date.fromisoformat(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return value

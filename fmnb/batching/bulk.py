@@ -174,7 +174,7 @@ async def _collect(job: Job, known: OpenJob, call: Call, waiting: dict[str, Item
     jobs.end(_second(known.run, Finished(extra={"answers": got})), "stop")
     if state.problem:
         return [f"the batch job {known.job} failed: {state.problem}"]
-    return [f"{got:,} rows collected from the batch job {known.job}"]
+    return [f"{got:,} row{'' if got == 1 else 's'} collected from the batch job {known.job}"]
 
 
 def _with(call: Call, name: str, rows: int, since: float, words: str) -> str:

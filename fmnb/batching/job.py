@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any
 
 from .._loop import drain, loop
@@ -234,7 +235,7 @@ class Job:
             self.down[m] = 0
             return
         if self.limits.fail_fast:
-            self.fatal = self.fatal or self._raised(error)
+            self.fatal = self.fatal or self._raised({**error, "what": f"Row {item.places[0][0]}: {error.get('what')}"})
         if passes(error):
             self.down[m] += 1
         if m not in self.gone and (self._is_for_all(item, error) or self.down[m] >= max(_DOWN, self.feeds[m].limit())):
@@ -318,13 +319,15 @@ class Job:
 
     def stopped(self) -> Interrupted:
         """Say that somebody stopped it; the error to raise."""
-        self.say(last=True)
-        self.emit(Cancelled())
+        with suppress(KeyboardInterrupt):  # a listener that stops a batch may do so whatever it hears
+            self.say(last=True)
+        with suppress(KeyboardInterrupt):
+            self.emit(Cancelled())
         return Interrupted(None, self.stamp.run, kept=self.kept_words())
 
     def end(self, notes: Sequence[str] = ()) -> Batch:
         """The batch as it stands; raises what stopped it."""
-        notes = [*notes, *self.tally.notes()]
+        notes = [*notes, *self.tally.notes(), *self._unasked()]
         summary = self.tally.summary(self.table.count, self.asked, self.elapsed(), notes)
         if self.fatal is not None:
             self.say(last=True)
@@ -358,6 +361,10 @@ class Job:
         if self.durable:
             self._close_earlier()
         return Batch(self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table)
+
+    def _unasked(self) -> list[str]:
+        """Of several models those that could not be asked, and why."""
+        return [f"{self.models[m]} could not be asked on: {e}" for m, e in self.gone.items()] if len(self.gone) < len(self.models) else []
 
     def _close_earlier(self) -> None:
         try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from .._names import load
-from ..errors import UsageError
+from ..errors import FmnbError, Interrupted, UsageError
 from ..events import Sink
 from .files import is_path
 from .rows import check_prompt
@@ -33,7 +36,8 @@ def map(
 
     `head` tries the first rows alone; `budget` stops before so many dollars are passed;
     `concurrency`, `rpm`, `tpm` cap the calls at once and the requests and tokens a minute. A
-    row that fails has its error in `error`. What was answered is kept: the same call again
+    notebook shows how far it is; `sinks` hear the same events. A row that fails has its error in
+    `error`, and a script is warned. What was answered is kept: the same call again
     goes on where it stopped and pays for nothing twice, unless `cache=False`;
     `retry_errors=True` asks failed rows again, `fail_fast=True` stops at the first.
     Other options are those of `fm.ask`.
@@ -49,10 +53,31 @@ def map(
         raise UsageError("Name the model as model=, or several as models=", seen="both")
     check_prompt(prompt)
     asked = models if models is not None else model
-    if is_path(over):
-        return load("fmnb.batching.parts:map_files")(prompt, over, asked, out=out, sinks=sinks, **options)
-    if out is not None:
+    if out is not None and not is_path(over):
         raise UsageError(
             "out is a folder for the parts of a table in files", seen=repr(out)[:60], todo="Leave it out: the table comes back."
         )
-    return batch(prompt, over, asked, sinks=sinks, **options).result()
+    views = _views()
+    try:
+        if is_path(over):
+            found = load("fmnb.batching.parts:map_files")(prompt, over, asked, out=out, sinks=[*sinks, *views], **options)
+            summary, result = found.summary, found
+        else:
+            done = batch(prompt, over, asked, sinks=[*sinks, *views], **options)
+            summary, result = done.summary, done.result()
+    except (Interrupted, FmnbError) as stop:
+        stop.shown = bool(views and stop.run)  # it stands below the cell already
+        raise
+    if summary.failed and not views:
+        why = f": {summary.causes[0]}" if summary.causes else ""
+        warnings.warn(f"fmnb: {summary.failed:,} of {summary.asked:,} failed{why}; the column error says of each", stacklevel=2)
+    return result
+
+
+def _views() -> list[Sink]:
+    """The bar below a cell; none in a script."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None or threading.current_thread() is not threading.main_thread():
+        return []
+    return [load("fmnb.views.batch:BatchView")(shell)]

@@ -14,18 +14,20 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 from .._loop import drain
 from .._require import require
-from ..errors import ModelError
+from ..errors import FmnbError, ModelError, StoreError
 from ..events import Notice, Progress
 from ..performing import patient
 from ..pipeline import Call
 from ..providers.client import find_key
 from ..providers.profiles import Profile
+from ..store import batches
 from ..unwatched import Caps, record
 from . import ray_vllm
 from .flow import Ended, Feed, Flow, Item
@@ -37,14 +39,13 @@ from .ray_worker import Setup, ended_there, node, watched
 
 CHUNK = 200  # rows of one task
 WINDOW = 20_000  # calls handed to Ray together
-_GROUP = 25  # answers that come back together, or those of so many seconds
-_SOON = 0.25
 
 
 class OnRay:
     """A job whose calls are made by workers of Ray. Goes before Job or PartsJob."""
 
     address = ""
+    fatal: BaseException | None
 
     def __init__(self, *args: Any):
         super().__init__(*args)
@@ -52,7 +53,7 @@ class OnRay:
 
     def go(self: Any) -> Any:
         """Run to the end."""
-        ray = None if any(b.call.tape_only for b in self.rows.bases) else start(self.address)
+        ray = None
         self.start()
         source = self.source()
         try:
@@ -62,16 +63,31 @@ class OnRay:
                 self._replay([i for i in window if _taped(i.call)])
                 there = [i for i in window if not _taped(i.call)]
                 if there and ray is None:
+                    self._show([self.stamp(Progress(stage="starting Ray"))])
                     ray = start(self.address)
-                if there := self._on_vllm(ray, there):
+                if there and (there := self._on_vllm(ray, there)):
                     self._perform(ray, there)
                 if self.fatal is not None:
                     break
         except KeyboardInterrupt:
             with patient():
+                self._found()
                 stop = self.stopped()
             raise stop from None
+        except FmnbError as e:
+            self.fatal = e
         return self.end()
+
+    def _found(self: Any) -> None:
+        """What workers of this machine wrote down and nobody took: it is answered, and paid."""
+        if not self.durable:
+            return
+        with suppress(StoreError):
+            write_again()
+            for key, columns in batches.known(list(self.pending)).items():
+                if columns["parent"] == self.stamp.run:
+                    for n, place in enumerate(self.pending.pop(key).places):
+                        self.answered(place, columns, reused=False, first=n == 0)
 
     def _replay(self: Any, items: list[Item]) -> None:
         """What a tape holds is given from it, here."""

@@ -30,6 +30,7 @@ from .ray_start import outside, quiet
 _GROUP = 25  # answers that come back together, or those of so many seconds
 _SOON = 0.25
 _LOOK = 0.5  # seconds between two looks after who asks
+_BLOCK = 16 << 10, 1 << 20  # bytes of answers that come back together, at least and at most
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,9 @@ def _ended(setup: bytes, chunks: Sequence[Sequence[bytes]], workers: int, gpu: b
 
     quiet(ray)
     tables = [pyarrow.table({"row": pyarrow.array(chunk, pyarrow.large_binary())}) for chunk in chunks]
-    answers = ray.data.from_arrow(tables).map_batches(
+    with _blocks(ray, sum(len(row) for chunk in chunks for row in chunk) // 50):
+        rows = ray.data.from_arrow(tables)
+    answers = rows.map_batches(
         Worker,
         fn_constructor_args=(setup,),
         batch_size=max(map(len, chunks)),
@@ -108,6 +111,18 @@ def _ended(setup: bytes, chunks: Sequence[Sequence[bytes]], workers: int, gpu: b
     blocks: Any = answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
     for block in blocks:
         yield block.column("ended").to_pylist()
+
+
+@contextmanager
+def _blocks(ray: Any, size: int) -> Iterator[None]:
+    """A dataset made in here hands on so many bytes of what a worker yields, and does not gather 128 MB of it first."""
+    context = ray.data.DataContext.get_current()
+    before = context.target_max_block_size
+    context.target_max_block_size = min(max(size, _BLOCK[0]), _BLOCK[1])
+    try:
+        yield
+    finally:
+        context.target_max_block_size = before
 
 
 class _Unwanted(Exception):

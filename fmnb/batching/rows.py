@@ -78,16 +78,23 @@ class Rows:
 
     def _attached(self, scope: dict[str, Any], local: bool) -> list[Part]:
         """What a row attaches; what cannot be read is that row's error."""
+        given = self.options.attach if isinstance(self.options.attach, (list, tuple)) else (self.options.attach,)
+        there = tuple(a for a in given if not (isinstance(a, str) and scope.get(a) == ""))  # an empty cell attaches nothing
         try:
-            return attached(replace(self.options, values=scope), local)
+            return attached(replace(self.options, values=scope, attach=there), local) if there else []
         except UsageError as e:
             raise PromptError(e.what, seen=e.seen, todo=e.todo) from None
 
     def _filled(self, values: Row) -> tuple[tuple[Message, ...], tuple[Any, ...], dict[str, Any]]:
         """The system message, if any, and the parts of the prompt, with a row's values in them; and those by name."""
         scope = {**self.around, **self._scope(values)}
-        parts = render(self.prompt, scope).parts
-        before = () if self.system is None else (writable(message("system", render(self.system, scope).text)),)
+        try:
+            parts = render(self.prompt, scope).parts
+            before = () if self.system is None else (writable(message("system", render(self.system, scope).text)),)
+        except PromptError:
+            raise
+        except UsageError as e:  # a cell that no prompt can hold: that row's error
+            raise PromptError(e.what, seen=e.seen, todo=e.todo) from None
         return before, parts, scope
 
     @functools.cached_property
@@ -102,8 +109,17 @@ class Rows:
     def _scope(self, values: Row) -> dict[str, Any]:
         found = {n: "" if missing(v) else v for n, v in zip(self.columns, values, strict=True)}
         if self.whole:
-            found[self.whole] = dict(found)
+            found[self.whole] = _Whole(found)
         return found
+
+
+class _Whole(dict[str, Any]):
+    """A row by its columns' names; a column that is called by a number answers to that, too."""
+
+    def __missing__(self, key: Any) -> Any:
+        if not isinstance(key, str) and str(key) in self:
+            return self[str(key)]
+        raise KeyError(key)
 
 
 def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Sequence[str], samples: int = 1) -> Rows:
@@ -115,6 +131,11 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
     if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
         raise UsageError("samples is a whole number from 1 on", seen=repr(samples))
     check_prompt(prompt)
+    for m in models:
+        if hasattr(m, "columns") or hasattr(m, "__array__") or (isinstance(m, (list, tuple, dict)) and m):
+            raise UsageError(
+                "A table stands where a model is named", seen=type(m).__name__, todo="The table goes behind --over (over= in Python)."
+            )
     if not str(prompt).strip() and not options.attach:
         raise UsageError("The prompt is empty", todo="Write what you want to ask about each row.")
     system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
@@ -123,6 +144,9 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
     if not columns:
         raise UsageError("The table is empty", todo="Give one with columns; it may have no rows.")
     values: Mapping[str, Any] = options.values or {}
+    if not isinstance(values, Mapping):
+        raise UsageError("values is a dict of names", seen=type(values).__name__)
+    columns = list(columns)
     row, notebook = free_name(ROW, columns), free_name(NOTEBOOK, columns)
     used = _names(prompt, columns, row) | (_names(system, columns, row) if system else set())
     attach = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
@@ -158,7 +182,7 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
     return Rows(
         prompt=str(prompt),
         system=system,
-        columns=tuple(columns) if whole else tuple(wanted),
+        columns=tuple(c for c in columns if c in wanted or columns.count(c) == 1) if whole else tuple(wanted),
         bases=tuple(bases),
         samples=samples,
         whole=whole,

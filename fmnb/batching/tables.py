@@ -38,6 +38,7 @@ class Table:
     take: Callable[[Sequence[str]], Iterator[Row]]
     add: Callable[[Sequence[Column]], Any]
     head: Callable[[int], Table]
+    taken: tuple[str, ...] = ()  # names beside the columns' that an added one would be mixed up with
 
 
 def table_of(value: Any) -> Table:
@@ -61,6 +62,8 @@ def table_of(value: Any) -> Table:
                 return _polars(value.to_frame(value.name or "value"))
             case "pyarrow", "Table":
                 return _arrow(value, lambda table: table)
+            case "pyarrow", ("ChunkedArray" | "Array"):
+                return _arrow(sys.modules["pyarrow"].table({"value": value}), lambda table: table)
             case "pyarrow", "RecordBatch":
                 return _arrow(sys.modules["pyarrow"].Table.from_batches([value]), lambda table: table)
             case (("duckdb" | "_duckdb"), "DuckDBPyRelation"):
@@ -135,7 +138,8 @@ def _pandas(frame: Any) -> Table:
         made.attrs = dict(frame.attrs)
         return made
 
-    return Table(columns, len(frame), take, add, lambda n: _pandas(frame.iloc[:n]))
+    tops = tuple(str(c[0]) for c in frame.columns if not any(c[1:])) if frame.columns.nlevels > 1 else ()
+    return Table(columns, len(frame), take, add, lambda n: _pandas(frame.iloc[:n]), tops)
 
 
 _PANDAS = {"int": "Int64", "float": "float64", "bool": "boolean", "date": "datetime64[s]"}
@@ -244,9 +248,10 @@ def _duckdb(relation: Any) -> Table:
 
 def _dicts(rows: list[Any]) -> Table:
     columns = tuple(dict.fromkeys(str(k) for r in rows for k in r))
+    keys = dict(zip(columns, columns, strict=True)) | {str(k): k for r in rows for k in r if not isinstance(k, str)}
 
     def take(names: Sequence[str]) -> Iterator[Row]:
-        return (tuple(r.get(n) for n in names) for r in rows)
+        return (tuple(r[n] if n in r else r.get(keys[n]) for n in names) for r in rows)
 
     def add(new: Sequence[Column]) -> Any:
         return [{**r, **{c.name: c.values[i] for c in new}} for i, r in enumerate(rows)]

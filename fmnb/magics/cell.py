@@ -37,7 +37,8 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
         prompt = Prompt(str(text), name=name, system=line.get("system") or "").save()
     options = options_of(line, shell)
     if line.get("over"):
-        return keep(load("fmnb.magics.over:ask")(line, prompt, options, shell), line, shell)
+        found = load("fmnb.magics.over:ask")(line, prompt, options, shell)
+        return found if line.get("dry") else keep(found, line, shell)  # an estimate is no answer to keep
     axes: list[Any] = []
     talk = load("fmnb.chat:named")(line.get("chat")) if line.get("chat") else None
     if talk is not None:

@@ -6,6 +6,10 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
 
 import pandas as pd
 import pytest
@@ -261,6 +265,68 @@ def test_an_interrupt_keeps_what_has_finished(service):
     assert b.summary.answered == 2000 and sum(n - 1 for n in service.asked.values()) <= 8
 
 
+def test_a_listener_that_stops_whatever_it_hears_stops_a_batch_once(service):
+    def hear(event):
+        if isinstance(event, Progress) and event.done >= 20:
+            raise KeyboardInterrupt
+
+    service.latency = 0.02
+    with pytest.raises(Interrupted) as e:
+        batch("Say {{ w }}", words(200), MODEL, sinks=[hear], concurrency=4)
+    assert "of 200 answers are kept" in e.value._render_traceback_()[0]
+    assert log.search(kind="batch")[0]["finish"] == "cancelled"
+
+
+def test_of_several_models_the_one_that_cannot_be_asked_is_named_with_its_reason(service):
+    heard = []
+    service.answer = lambda body: (403, {"error": {"message": "not you"}})
+    b = batch("Say {{ w }}", words(30), [MODEL, "echo:"], sinks=[heard.append])
+    assert b.summary.answered == 30 and any("could not be asked on" in n and MODEL in n for n in b.summary.notes)
+    assert any(isinstance(e, Notice) and "could not be asked on" in e.text for e in heard)
+
+
+def test_fail_fast_names_the_row(service):
+    service.answer = lambda body: (400, {"error": {"message": "no"}}) if "word3" in str(body) else "ok"
+    with pytest.raises(BadRequestError, match="Row 3: "):
+        batch("Say {{ w }}", words(9), MODEL, fail_fast=True, concurrency=1)
+
+
+def test_a_cell_that_no_prompt_can_hold_is_its_row_s_error():
+    b = batch("{{ t }}", [{"t": "x"}, {"t": b"caf\xe9"}, {"t": "y"}], "echo:")
+    assert [a.text for a in b.answers] == ["x", "", "y"] and "not an image" in b.answers[1].error["what"]
+
+
+def test_an_empty_cell_attaches_nothing(tmp_path):
+    (tmp_path / "a.txt").write_text("what it says")
+    table = [{"n": 1, "file": str(tmp_path / "a.txt")}, {"n": 2, "file": None}]
+    first, second = batch("{{ n }}", table, "echo:", attach="file").answers
+    assert "what it says" in first.text and second.text == "2"
+
+
+def test_numbers_and_such_are_written_as_people_write_them():
+    cells = [Decimal("19.90"), timedelta(hours=2), pd.Period("2026-01"), Fraction(1, 3), Color.RED]
+    b = batch("{{ v }}", [{"v": v} for v in cells], "echo:")
+    assert [a.text for a in b.answers] == ["19.90", "2:00:00", "2026-01", "1/3", "red"]
+
+
+class Color(Enum):
+    RED = "red"
+
+
+def test_a_table_where_the_model_is_named_is_refused_in_words():
+    for odd in (pd.DataFrame({"a": [1]}), pd.Series([1]), [1, 2], {"a": 1}):
+        with pytest.raises(UsageError, match="A table stands where a model is named"):
+            fm.map("{{ w }}", words(1), odd if not isinstance(odd, list) else [odd])
+    for option in ("values", "params"):
+        with pytest.raises(UsageError, match=f"{option} is a dict"):
+            fm.map("{{ w }}", words(1), "echo:", **{option: 5})
+
+
+def test_a_script_is_warned_of_rows_that_failed():
+    with pytest.warns(UserWarning, match="1 of 2 failed"):
+        fm.map("{{ 1 / n }}", [{"n": 0}, {"n": 1}], "echo:")
+
+
 def test_progress_comes_and_the_first_rows_are_shown_after_they_are_kept(service):
     heard = []
 
@@ -304,7 +370,7 @@ def test_a_tape_replays_a_batch_without_its_service(service, tmp_path):
 def test_a_suffix_is_said_once():
     heard = []
     batch("{{ text }}", ["a", "b"], "echo:", sinks=[heard.append])
-    assert [e.text for e in heard if isinstance(e, Notice)] == ["the table has text already: the answers' column is called text_fm"]
+    assert [e.text for e in heard if isinstance(e, Notice)] == ["text is there already: the answers' column is called text_fm"]
 
 
 @pytest.mark.parametrize(
@@ -426,7 +492,7 @@ def test_how_far_it_came_is_said_last_when_it_stops(service):
 def test_a_taken_name_is_said_with_the_name_it_really_got(service):
     heard = []
     batch("Say {{ w }}", [{"w": "a", "text": 1, "text_fm": 2}], MODEL, sinks=[heard.append])
-    assert [e.text for e in heard if isinstance(e, Notice)] == ["the table has text already: the answers' column is called text_fm2"]
+    assert [e.text for e in heard if isinstance(e, Notice)] == ["text is there already: the answers' column is called text_fm2"]
 
 
 def test_a_batch_is_stopped_from_elsewhere_by_its_run(service):

@@ -96,8 +96,22 @@ def test_columns_of_several_levels_get_theirs_on_the_first():
     assert out[("text", "")].tolist() == ["1"] and out[("a", "y")].tolist() == [2]
 
 
+def test_new_names_of_several_levels_keep_clear_of_the_old_and_numbers_are_names_too():
+    df = pd.DataFrame([["x", "y"]], columns=pd.MultiIndex.from_tuples([("a", "x"), ("text", "")]))
+    out = fm.map("{{ row[\"('a', 'x')\"] }}", df, "echo:")
+    assert out[("text", "")].tolist() == ["y"] and out[("text_fm", "")].tolist() == ["x"]
+    assert fm.map("{{ row[0] }}{{ row['1'] }}", pd.DataFrame([["a", "b"]]), "echo:")["text"].tolist() == ["ab"]
+    assert fm.map("{{ row['1'] }}", [{1: "a"}, {"1": "b"}], "echo:")[0]["text"] == "a"
+
+
+def test_names_that_two_columns_have_do_no_harm_where_the_row_is_taken_by_another():
+    df = pd.DataFrame([[1, 2, "x"]], columns=["a", "a", "b"])
+    assert fm.map("{{ row['b'] }}", df, "echo:")["text"].tolist() == ["x"]
+
+
 def test_a_series_and_a_list_of_texts_are_tables_too():
     assert fm.map("{{ word }}!", pd.Series(["a", "b"], name="word"), "echo:")["text"].tolist() == ["a!", "b!"]
+    assert fm.map("{{ value }}!", pa.chunked_array([["a"], ["b"]]), "echo:")["text"].to_pylist() == ["a!", "b!"]
     assert [r["text_fm"] for r in fm.map("{{ text }}!", ["a", "b"], "echo:")] == ["a!", "b!"]
 
 

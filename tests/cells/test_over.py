@@ -42,6 +42,8 @@ def test_models_of_the_notebook_and_several_of_them(table):
 def test_dry_says_what_it_would_take_and_asks_nothing(table):
     found = table("%%fm echo: --over reviews --dry\n{{ text }}")
     assert found.calls == 2 and not table("%fm log")
+    table.ns["kept"] = "precious"
+    assert table("%%fm echo: --over reviews --dry -o kept\n{{ text }}").calls == 2 and table.ns["kept"] == "precious"
 
 
 def test_a_path_gives_parts(table, tmp_path):
