@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 LAB_ARGS ?=
 
 lab: $(VENV)/.lab .models/.embedded  ## open JupyterLab on the first tutorial
-	$(BIN)/jupyter lab $(LAB_ARGS) notebooks/01_first_cell.ipynb
+	$(BIN)/jupyter lab --ServerApp.root_dir=$(CURDIR) $(LAB_ARGS) notebooks/01_first_cell.ipynb
 
 test: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## the suite, with reduced counts
 	$(BIN)/python tests/chromium.py
@@ -39,7 +39,7 @@ $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --upgrade pip
 
 $(VENV)/.lab: pyproject.toml $(SIDE) | $(VENV)/bin/pip
-	$(BIN)/pip install -q -e ".[lab,local,frames,attach,tutorials]" && touch $@
+	$(BIN)/pip install -q -e ".[lab,local,frames,attach,ray,tutorials]" && touch $@
 
 $(VENV)/.test: pyproject.toml $(SIDE) | $(VENV)/bin/pip
 	$(BIN)/pip install -q -e ".[all,tutorials]" --group test && touch $@ $(VENV)/.lab

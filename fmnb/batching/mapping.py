@@ -60,10 +60,10 @@ def map(
     views = _views()
     try:
         if is_path(over):
-            found = load("fmnb.batching.parts:map_files")(prompt, over, asked, out=out, sinks=[*sinks, *views], **options)
+            found = load("fmnb.batching.parts:map_files")(prompt, over, asked, out=out, sinks=[*views, *sinks], **options)
             summary, result = found.summary, found
         else:
-            done = batch(prompt, over, asked, sinks=[*sinks, *views], **options)
+            done = batch(prompt, over, asked, sinks=[*views, *sinks], **options)
             summary, result = done.summary, done.result()
     except (Interrupted, FmnbError) as stop:
         stop.shown = bool(views and stop.run)  # it stands below the cell already

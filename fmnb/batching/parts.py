@@ -275,7 +275,8 @@ class PartsJob(Job):
         if self.fatal is not None:
             super().end(notes)  # raises
         here = set(self._files())
-        if other := sum(p not in here for p in _parts_in(self.folder)):
+        beside = [p for p in _parts_in(self.folder) if p not in here]  # what --head tried before is no other run's
+        if other := sum(not (p.name.startswith("head-") and _about(p).get("identity") == self.identity) for p in beside):
             what = "1 part there is" if other == 1 else f"{other:,} parts there are"
             self.emit(Notice(kind="note", text=f"{what} of another run: read the files that `files` names"))
         many = f"{len(self.written):,} part{'' if len(self.written) == 1 else 's'}"

@@ -83,6 +83,7 @@ class Tally:
     def __init__(self) -> None:
         self.answered = self.reused = self.failed = 0
         self.known_failed = 0  # of the failed: not asked again now
+        self.replayed = 0  # from a tape
         self.cost = 0.0
         self.unpriced = 0
         self.input_tokens = self.output_tokens = 0
@@ -97,6 +98,7 @@ class Tally:
         else:
             self.answered += 1
             self.reused += reused
+            self.replayed += a.source == "replayed"
         if reused or not first:
             return
         if a.cost is None and (a.error is None or a.input_tokens is not None):
@@ -125,10 +127,12 @@ class Tally:
 
     def notes(self) -> list[str]:
         """What is to be said beside the counts."""
-        n = self.known_failed
-        if not n:
-            return []
-        return [f"{n:,} failed before and {'was' if n == 1 else 'were'} not asked again: --retry-errors (retry_errors=True) asks again"]
+        found = [f"{self.replayed:,} replayed from the tape"] if self.replayed else []
+        if n := self.known_failed:
+            found.append(
+                f"{n:,} failed before and {'was' if n == 1 else 'were'} not asked again: --retry-errors (retry_errors=True) asks again"
+            )
+        return found
 
     def summary(self, rows: int, asked: int, seconds: float, notes: Iterable[str] = ()) -> Summary:
         """What has been counted, as a Summary."""

@@ -363,6 +363,7 @@ def test_a_tape_replays_a_batch_without_its_service(service, tmp_path):
     session.tape = Tape(tmp_path / "t.jsonl")
     again = batch("Say {{ w }}", words(5), MODEL, replay_only=True)
     assert [a.text for a in again.answers] == [a.text for a in first.answers] and {a.source for a in again.answers} == {"replayed"}
+    assert "5 replayed from the tape" in again.summary.notes
     with pytest.raises(ReplayMissError):
         batch("Say {{ w }}", words(6), MODEL, replay_only=True)
 

@@ -35,6 +35,14 @@ def test_the_answer_is_the_last_value_and_shows_itself_later(kernel):
     assert kernel("a").displays or "hello" in kernel("a").value
 
 
+def test_a_map_shows_its_bar_and_gives_its_table(kernel):
+    r = kernel("import fmnb as fm\nfm.map('{{ w }}!', [{'w': 'a'}, {'w': 'b'}], 'echo:', cache=False)")
+    assert "2 of 2" in r.final("text/html") and "'text': 'a!'" in r.value
+    assert kernel("import threading\nt = threading.Thread(target=lambda: fm.map('{{ w }}', [{'w': 'c'}], 'echo:'))\nt.start(); t.join()").displays == []
+    r = kernel("fm.map('{{ w }}', [{'w': 'a'}], 'echo:fail=key')")
+    assert r.status == "error" and r.displays and "UserWarning" not in r.stdout
+
+
 def test_updates_stay_under_twenty_a_second(kernel):
     began = time.monotonic()
     r = kernel("%%fm echo:slow=400\n" + "word " * 400)
