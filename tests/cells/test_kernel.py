@@ -38,7 +38,12 @@ def test_the_answer_is_the_last_value_and_shows_itself_later(kernel):
 def test_a_map_shows_its_bar_and_gives_its_table(kernel):
     r = kernel("import fmnb as fm\nfm.map('{{ w }}!', [{'w': 'a'}, {'w': 'b'}], 'echo:', cache=False)")
     assert "2 of 2" in r.final("text/html") and "'text': 'a!'" in r.value
-    assert kernel("import threading\nt = threading.Thread(target=lambda: fm.map('{{ w }}', [{'w': 'c'}], 'echo:'))\nt.start(); t.join()").displays == []
+    assert (
+        kernel(
+            "import threading\nt = threading.Thread(target=lambda: fm.map('{{ w }}', [{'w': 'c'}], 'echo:'))\nt.start(); t.join()"
+        ).displays
+        == []
+    )
     r = kernel("fm.map('{{ w }}', [{'w': 'a'}], 'echo:fail=key')")
     assert r.status == "error" and r.displays and "UserWarning" not in r.stdout
 
