@@ -87,7 +87,12 @@ def evaluate(
     values = options["values"]
     held = [s for s in dataset if s.split == "heldout"]  # remembered before the log has prompts made of them
     heldout.hold(text for s in held for text in (s.text, *(question(way, s, values) for way, _ in ways)) if text)
-    made = [batch(way, answers_of(dataset.samples), listed, samples=samples, sinks=sinks, **options) for way, _ in ways]
+    made: list[Batch] = []
+    for way, _ in ways:
+        left = dict(options)
+        if made and left.get("budget") is not None:  # it is one budget for all prompts
+            left["budget"] = max(0.0, left["budget"] - sum(b.summary.cost or 0.0 for b in made))
+        made.append(batch(way, answers_of(dataset.samples), listed, samples=samples, sinks=sinks, **left))
     names, answers = beside([title for _, title in ways], made)
     about = prompt if str(getattr(prompt, "text", prompt) or "").strip() else ways[0][0]
     runs = ",".join(b.run for b in made)

@@ -10,12 +10,13 @@ import pandas
 import pytest
 
 import fmnb as fm
-from fmnb.errors import Interrupted, UsageError
+from fmnb.errors import BudgetError, Interrupted, UsageError
 from fmnb.evals import heldout
 from fmnb.evals.elsewhere import from_scores
 from fmnb.evals.running import evaluate, reopen
 from fmnb.events import Cancelled, Scored, Started
 from fmnb.store import log
+from tests.batching.test_plan import Priced
 
 ROWS = [{"q": f"{i}+{i}", "target": str(2 * i), "kind": ["even", "odd"][i % 2]} for i in range(40)]
 
@@ -274,3 +275,12 @@ def test_with_the_log_off_it_still_evaluates():
         assert e.matrix().values.sum() == 6
     finally:
         log.switch(True)
+
+
+def test_a_budget_is_one_for_all_prompts():
+    model = Priced(out=100)  # ten cents a row
+    rows = [{"w": f"word{i}", "answer": "done"} for i in range(6)]
+    ways = [fm.Prompt("Say {{ w }}", name="a"), fm.Prompt("Tell {{ w }}", name="b")]
+    with pytest.raises(BudgetError):
+        fm.evaluate("", rows, model, "exact", target="answer", prompts=ways, budget=0.95, max_tokens=100)
+    assert model.calls == 9
