@@ -114,7 +114,7 @@ def log(
     a run cost at least, in US dollars. `fm.History()` is the same to look at.
     """
     if kind or vote or cost is not None:
-        return _filtered(query, limit, model, days, kind, vote, cost)
+        return _filtered(query, limit, model, days, kind, vote, cost, open)
     since = None if days is None else time.time() - days * 86400
     found = store.search(query, limit=limit, model=model, since=since, open_only=open)
     found = [r for r in found if r["kind"] != "compare"]  # its answers are there
@@ -130,9 +130,9 @@ def log(
     return Rows(found, LOG_COLUMNS, note)
 
 
-def _filtered(query: str, limit: int, model: str, days: float | None, kind: str, vote: str, cost: float | None) -> Rows:
+def _filtered(query: str, limit: int, model: str, days: float | None, kind: str, vote: str, cost: float | None, open: bool) -> Rows:
     since = None if days is None else time.time() - days * 86400
-    found = find(Filter(query, model, kind, vote, cost, since), limit=limit)
+    found = find(Filter(query, model, kind, vote, cost, since, open=open), limit=limit)
     for r in found:
         r["when"] = datetime.datetime.fromtimestamp(r["started"])
         r["vote"] = ", ".join(r["said"])

@@ -23,7 +23,7 @@ from typing import Any
 from .._halves import whole_text
 from .._require import require
 from ..errors import UsageError
-from .tables import Table, table_of
+from .tables import Row, Table, table_of
 
 KINDS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 ANSWERS = ".answers"  # how a folder of parts beside its input ends
@@ -80,6 +80,9 @@ def files_of(given: str | Path) -> Files:
     mark = json.dumps([[str(p.resolve()), s.st_size, s.st_mtime_ns] for p, s in stats])
     looked = [_looked(kind, os.path.abspath(p), s.st_size, s.st_mtime_ns) for p, s in stats]
     schema = _together(paths, [s for s, _ in looked], text=kind != "parquet")
+    if kind == "parquet":
+        for path, (own, _) in zip(paths, looked, strict=True):
+            _check_fits(path, own, schema)
     read = _READ[kind]
 
     def chunks(rows: int) -> Iterator[Table]:
@@ -93,6 +96,22 @@ def whole(files: Files) -> Table:
     """All of it in memory."""
     parts = [c.add(()) for c in files.chunks(100_000)]
     return table_of(_arrow().concat_tables(parts)) if parts else files.head(1)
+
+
+def rows_in(files: Files, most: int | None = None) -> Table:
+    """The first rows as a table that is read anew with each look, and never held; `add` alone holds it."""
+    count = files.count if most is None else min(files.count, most)
+
+    def take(names: Sequence[str]) -> Iterator[Row]:
+        left = count
+        for chunk in files.chunks(10_000):
+            part = chunk if chunk.count <= left else chunk.head(left)
+            yield from part.take(names)
+            left -= part.count
+            if left <= 0:
+                return
+
+    return Table(files.columns, count, take, lambda new: whole(files).head(count).add(new), lambda n: rows_in(files, min(n, count)))
 
 
 def _paths(text: str) -> list[Path]:
@@ -181,6 +200,24 @@ def _fitted(batch: Any, schema: Any) -> Any:
         else:  # a whole number that has no exact float becomes the nearest
             columns.append(compute.cast(batch.column(name), options=compute.CastOptions(kind, allow_float_truncate=True)))
     return arrow.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _check_fits(path: Path, own: Any, schema: Any) -> None:
+    """Whether all values of a Parquet file fit the columns of all files: one at its end must not stop what was paid for."""
+    arrow, parquet = _arrow(), importlib.import_module("pyarrow.parquet")
+    narrow = [n for n in own.names if own.field(n).type != schema.field(n).type] if not own.equals(schema) else []
+    if not narrow:
+        return
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=65_536, columns=narrow):
+                _fitted(batch, arrow.schema([schema.field(n) for n in batch.schema.names]))
+    except (arrow.ArrowException, OSError) as e:
+        raise UsageError(
+            f"{path.name} does not go together with the other files",
+            seen=f"{', '.join(repr(n) for n in narrow)}: {str(e)[:160]}",
+            todo="Write the column with one type in all files, or go over them one after the other.",
+        ) from None
 
 
 def _unread(path: Path, e: Exception, todo: str = "Mend the file, or write it as Parquet.") -> UsageError:

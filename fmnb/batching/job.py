@@ -75,10 +75,10 @@ class Job:
             None if self.limits.budget is None else Purse(self.limits.budget),
         )
         flow = Flow(self.feeds, caps, self.keeper.hold, run_id=self.stamp.run)
-        self.start()
         source = self.source()
         items = None
         try:
+            self.start()
             if self.durable:
                 write_again()
             more = self._fill(source)
@@ -123,7 +123,14 @@ class Job:
                 },
             )
         )
+        tick(self.listeners)  # a batch is in the log before its first row is: a killed one can be found
         if not self.durable:
+            if log.failed():
+                raise StoreError(
+                    "The log cannot be written, so no row is asked",
+                    seen=log.why_off(),
+                    todo="Make room and run this again. `%fm log off` goes on without it: nothing is kept then.",
+                )
             text = f"the log is off ({log.why_off()}): what is answered now is not kept, and is paid again when this is run again. `%fm log on` keeps it"
             self.emit(Notice(kind="warning", text=text))
 
@@ -334,7 +341,7 @@ class Job:
             e = self.fatal
             if isinstance(e, FmnbError):
                 e.run = self.stamp.run
-                if isinstance(e, StoreError):
+                if isinstance(e, StoreError) and self.durable:
                     e.todo = f"{e.todo} Then run this again: {self.kept_words()}."
                 if self.tally.cost:
                     e.billed = True

@@ -27,7 +27,7 @@ from ..preparing import options_from
 from ..store.batches import Place
 from .answers import Answer, added, suffixed
 from .failures import stays
-from .files import ANSWERS, Files, files_of
+from .files import ANSWERS, Files, files_of, rows_in
 from .flow import Item
 from .job import Job
 from .limits import Limits, check_together
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import pandas
 
 ROWS = 5_000  # of one part
+_LOOKED_AT = 1_000_000  # rows that an estimate goes by
 _AHEAD = 3  # parts that are under way together
 _MARK = b"fmnb"
 
@@ -115,11 +116,10 @@ def map_files(
 
 
 def _expected(rows: Rows, files: Files, limits: Limits) -> Estimate:
-    """From the first rows."""
-    first = files.head(200)
-    found = estimate(rows, first, limits)
+    """As of a table in memory; of more than a million rows by the first."""
     count = files.count if limits.head is None else min(files.count, limits.head)
-    return scaled(found, count / first.count) if first.count else found
+    found = estimate(rows, rows_in(files, min(count, _LOOKED_AT)), limits)
+    return scaled(found, count / _LOOKED_AT) if count > _LOOKED_AT else found
 
 
 class PartsJob(Job):
@@ -283,6 +283,8 @@ class PartsJob(Job):
         for note in (*self.tally.notes(), *suffixed(self.changed), f"{many} in {self.folder}"):
             self.emit(Notice(kind="note", text=note))
         self.emit(Finished(extra=self._summary().to_dict()))
+        if self.durable:
+            self._close_earlier()
         return None
 
 

@@ -210,7 +210,7 @@ def _looked(table: Table, columns: Sequence[str]) -> tuple[list[_Looked], int]:
     others: list[tuple[int, Row, int]] = []
     different, chance = 0, random.Random(0)  # no fixed step: a table that repeats itself would be seen in one phase
     for number, values in enumerate(table.take(columns)):
-        mark = hash(tuple(map(_mark, values)))
+        mark = _marked(values, number)
         if mark in alike:
             alike[mark] += 1
             continue
@@ -230,6 +230,13 @@ def _looked(table: Table, columns: Sequence[str]) -> tuple[list[_Looked], int]:
     ], different
 
 
+def _marked(values: Row, number: int) -> int:
+    try:
+        return hash(tuple(map(_mark, values)))
+    except (TypeError, RecursionError):  # a text that cannot be hashed, a list that holds itself
+        return hash((number, "odd"))
+
+
 def _mark(value: Any) -> Any:
     """What tells a cell from another, as its text does: 1, 1.0 and True are three, None and NaN are one."""
     if isinstance(value, (str, bytes)):
@@ -238,7 +245,10 @@ def _mark(value: Any) -> Any:
         return tuple((str(k), _mark(v)) for k, v in value.items())
     if isinstance(value, (list, tuple)):
         return tuple(map(_mark, value))
-    return None if missing(value) else (repr(value),)
+    try:
+        return None if missing(value) else (repr(value),)
+    except Exception:  # it is its row's error, when its turn comes
+        return (id(value),)
 
 
 def _made(rows: Rows, looked: Sequence[_Looked]) -> tuple[list[_Planned], int, PromptError | None]:

@@ -54,9 +54,9 @@ class OnRay:
     def go(self: Any) -> Any:
         """Run to the end."""
         ray = None
-        self.start()
         source = self.source()
         try:
+            self.start()
             if self.durable:
                 write_again()
             for window in _windows(source):

@@ -95,6 +95,8 @@ class Rows:
             raise
         except UsageError as e:  # a cell that no prompt can hold: that row's error
             raise PromptError(e.what, seen=e.seen, todo=e.todo) from None
+        except Exception as e:  # somebody else's __str__, a number of more digits than Python writes
+            raise PromptError("A cell cannot be put into the prompt", seen=f"{type(e).__name__}: {e}"[:200]) from None
         return before, parts, scope
 
     @functools.cached_property

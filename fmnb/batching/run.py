@@ -13,7 +13,7 @@ from ..config import held
 from ..consent import confirm
 from ..events import Sink
 from ..preparing import options_from
-from .files import files_of, is_path, whole
+from .files import files_of, is_path, rows_in, whole
 from .job import Job
 from .limits import Limits, check_together
 from .plan import Estimate, check_budget, estimate
@@ -101,6 +101,10 @@ def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, **o
 
 def _rows_of(over: Any, limits: Limits) -> Table:
     """The rows that are gone over."""
+    return rows_in(files_of(over), limits.head) if is_path(over) else _table(over, limits)
+
+
+def _table(over: Any, limits: Limits) -> Table:
     table = whole(files_of(over)) if is_path(over) else table_of(over)
     return table if limits.head is None else table.head(limits.head)
 

@@ -134,6 +134,7 @@ def _pandas(frame: Any) -> Table:
         if not extra:
             return out
         joined = pandas.concat([out, pandas.DataFrame(extra, index=frame.index)], axis=1)
+        joined.columns.names = frame.columns.names
         made = joined if type(joined) is type(frame) else type(frame)(joined)
         made.attrs = dict(frame.attrs)
         return made

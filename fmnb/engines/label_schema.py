@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from ..types import Request
 
 MOST = 256  # labels: a schema with more is written
 
@@ -55,3 +60,21 @@ def _values(kind: Any, schema: dict[str, Any]) -> list[Any] | None:
         found = [_values(k, schema) for k in some]
         return None if None in found else [v for f in found if f for v in f]
     return None
+
+
+def normed(scores: Sequence[float]) -> list[float]:
+    """Log-probabilities of one choice, from scores.
+
+    >>> [round(math.exp(p), 2) for p in normed([1.0, 1.0])]
+    [0.5, 0.5]
+    """
+    top = max(scores)
+    z = top + math.log(sum(math.exp(s - top) for s in scores))
+    return [s - z for s in scores]
+
+
+def drawn(scores: Sequence[float], request: Request) -> int:
+    """The label that a request with a temperature draws. A seed draws the same for the same request, and for each row anew."""
+    draw = random.Random(None if request.seed is None else f"{request.seed} {request.sample} {request.key()}")
+    warm = normed([s / max(request.temperature or 0.0, 1e-3) for s in scores])
+    return draw.choices(range(len(scores)), [math.exp(s) for s in warm])[0]

@@ -9,13 +9,12 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import random
 import threading
 from collections.abc import Callable, Sequence
 
 from ..events import Event, Finished, Logprobs, TextDelta, Used
 from ..types import Request, Usage
-from .label_schema import Labels, labels
+from .label_schema import Labels, drawn, labels, normed
 from .llama_model import LlamaModel
 
 MOST = 24  # labels: each costs a few tokens a row, so of more one is written
@@ -52,12 +51,12 @@ class Scorer:
         """The events of an answer; None when stopped. Raises ValueError where the engine refuses."""
         with self._lock:  # the others need it too
             if self._prior is None:
-                blank = [_normed(self._scores(p, slot, stopped)[0]) for p in self._neutral]
+                blank = [normed(self._scores(p, slot, stopped)[0]) for p in self._neutral]
                 self._prior = [sum(x) / len(blank) for x in zip(*blank, strict=True)] if blank else [0.0] * len(self._ids)
         scores, usage = self._scores(prompt, slot, stopped)
         if stopped():
             return None
-        return self._events(_normed([s - p for s, p in zip(scores, self._prior, strict=True)]), usage, request)
+        return self._events(normed([s - p for s, p in zip(scores, self._prior, strict=True)]), usage, request)
 
     def _scores(self, prompt: str, slot: int, stopped: Callable[[], bool]) -> tuple[list[float], Usage]:
         """Of each label its log-probability behind a prompt, less that of what all have in common."""
@@ -82,8 +81,7 @@ class Scorer:
         names = self.options.names
         choice = max(range(len(p)), key=p.__getitem__)
         if request.temperature:
-            draw = random.Random(None if request.seed is None else request.seed + request.sample)
-            choice = draw.choices(range(len(p)), _shares([x / request.temperature for x in p]))[0]
+            choice = drawn(p, request)
         out: list[Event] = [TextDelta(text=self.options.texts[choice])]
         if request.logprobs is not None:
             order = sorted(range(len(p)), key=lambda i: -p[i])[: max(1, request.logprobs)]
@@ -134,14 +132,3 @@ class _Step:
         if self._found is None or math.isnan(self._found):
             raise ValueError(self._error or "the engine tells no probabilities")
         return max(self._found, -100.0)  # -inf has no sum
-
-
-def _normed(scores: Sequence[float]) -> list[float]:
-    """Log-probabilities of one choice."""
-    top = max(scores)
-    z = top + math.log(sum(math.exp(s - top) for s in scores))
-    return [s - z for s in scores]
-
-
-def _shares(scores: Sequence[float]) -> list[float]:
-    return [math.exp(s) for s in _normed(scores)]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..backend import NOTHING
 from ..errors import CannotFitError, FmnbError
 from ..types import Usage
-from .label_schema import Labels
+from .label_schema import Labels, drawn
 from .llama_rows import Rows, Span
 from .llama_torch import Stopped
 from .torch_linear import MANY
@@ -168,7 +168,7 @@ def _scores(slots: Rows, batch: list[list[int]], branches: Tree, most: int, stop
 def _chosen(row: Row, options: Labels, score: Tensor, length: int) -> Answered:
     """The likeliest label, or one drawn by its probability where the request has a temperature."""
     p = score.log_softmax(0)
-    choice = int(p.argmax()) if row.choose is None else row.choose(score)
+    choice = int(p.argmax()) if row.choose is None else drawn(score.tolist(), row.request)
     found = p.exp().tolist()
     logprobs: tuple[dict[str, Any], ...] = ()
     if row.request.logprobs is not None:

@@ -6,7 +6,7 @@ longest answer would cost, and the more answers are known the more they are gone
 
     nothing known        the longest there may be
     n answers known      the longest there may be / (n + 1), or the longest seen and half of that again
-    that is not left     one call alone, if an answer as long as the longest seen is paid for
+    that is not left     one call of a model alone, if an answer as long as the longest seen is paid for
 
 So answers like those before them do not pass a budget together: only much longer ones can, or
 the one that goes alone. Belongs to the one event loop.
@@ -49,7 +49,7 @@ class Purse:
     def __init__(self, limit: float):
         self.limit = limit
         self.spent = 0.0
-        self._asides: list[float] = []  # of the calls under way
+        self._asides: list[Aside] = []  # of the calls under way
         self._seen: dict[str, _Seen] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -59,15 +59,16 @@ class Purse:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             await turn
+        aside = Aside(amount, card.name)
         if amount:
-            self._asides.append(amount)
+            self._asides.append(aside)
             self._take(amount)
-        return Aside(amount, card.name)
+        return aside
 
     def settle(self, held: Aside, cost: float, output_tokens: int) -> None:
         """A call has ended: what was held is given back, what it cost is counted, and how long its answer was (0: it had none)."""
         if held.amount:
-            self._asides.remove(held.amount)
+            self._asides.remove(held)
             self._give_back(held.amount)
         self.spent += cost
         if output_tokens:
@@ -84,10 +85,11 @@ class Purse:
         left = self._left() + _CENT
         if careful <= left:
             return careful
+        mine = any(a.model == card.name for a in self._asides)
+        if least <= left and not mine:  # one of each model may go: else the model that is known better would take it all
+            return least if self._asides else max(least, left - _CENT)
         if self._asides:
             return None
-        if least <= left:
-            return max(least, left - _CENT)  # it goes alone: nothing is left for another
         raise self._passed(least, request)
 
     def _prices(self, card: ModelCard, request: Request, tokens: int) -> tuple[float, float]:
@@ -111,7 +113,7 @@ class Purse:
         return prices[0], prices[1]
 
     def _left(self) -> float:
-        return self.limit - self.spent - sum(self._asides)
+        return self.limit - self.spent - sum(a.amount for a in self._asides)
 
     def _take(self, amount: float) -> None:
         """Set aside elsewhere, too."""

@@ -32,6 +32,7 @@ class Filter:
     least: float | None = None
     since: float | None = None
     notebook: str = ""
+    open: bool = False
 
 
 def find(f: Filter, *, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
@@ -113,6 +114,8 @@ def _where(f: Filter) -> tuple[str, tuple[Any, ...]]:
     if f.since is not None:
         where.append("started >= ?")
         values.append(f.since)
+    if f.open:
+        where.append("ended IS NULL")
     if f.notebook:
         where.append("notebook = ?")
         values.append(f.notebook)

@@ -46,7 +46,7 @@ def switch(on: bool) -> None:
 def recover() -> bool:
     """Try a disk again that failed in this kernel; whether runs are written down now."""
     global _off_reason
-    if _off_reason not in (None, _SWITCHED):
+    if failed():
         try:
             with database().write() as db:
                 db.execute("INSERT INTO arrived(batch, entry) VALUES ('', ?)", (" " * 8192,))
@@ -55,6 +55,11 @@ def recover() -> bool:
         except StoreError:
             pass
     return enabled()
+
+
+def failed() -> bool:
+    """Whether the log is off because its disk failed."""
+    return _off_reason not in (None, _SWITCHED)
 
 
 def why_off() -> str:

@@ -390,6 +390,18 @@ def test_a_local_model_is_free_and_never_asked_about():
     assert found.cost == (0.0, 0.0) and "free" in str(found) and not found.much
 
 
+def test_a_small_budget_is_for_all_models():
+    class Other(Priced):
+        def __repr__(self):
+            return "Other()"
+
+    a, b = Priced(seconds=0.002), Other(seconds=0.002)
+    b.card = ModelCard("object:other", "object", "other.example", price_in=0.0, price_out=1000.0)
+    with pytest.raises(BudgetError):
+        batch("Say {{ w }}", words(400), [a, b], budget=20.0)
+    assert a.calls + b.calls <= 200 and min(a.calls, b.calls) > 5
+
+
 def test_a_purse_waits_for_calls_under_way_before_it_says_no():
     card, request = Priced(out=0).card, Request("m", (message("user", "x"),), max_tokens=1000)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -285,6 +287,32 @@ def test_of_several_models_the_one_that_cannot_be_asked_is_named_with_its_reason
     assert any(isinstance(e, Notice) and "could not be asked on" in e.text for e in heard)
 
 
+def test_a_killed_batch_is_in_the_log_however_quickly_its_rows_come(service):
+    script = """
+import os, signal, threading, time
+from fmnb.batching.run import batch
+threading.Thread(target=lambda: (time.sleep(1.0), os.kill(os.getpid(), signal.SIGKILL)), daemon=True).start()
+batch("Say {{ w }}", [{"w": i} for i in range(100_000)], "vllm:m", concurrency=8)
+"""
+    assert subprocess.run([sys.executable, "-c", script]).returncode == -9
+    (found,) = fm.log(kind="batch", open=True)
+    assert found["finish"] == "unfinished" and list(batches.of(found["run"]))
+    batch("Tell {{ w }}", words(1), MODEL)
+    assert len(fm.log(kind="batch")) == 2 and len(fm.log(kind="batch", open=True)) == 1
+
+
+def test_a_cell_that_cannot_be_written_is_its_row_s_error():
+    endless = []
+    endless.append(endless)
+
+    class Broken:
+        def __repr__(self):
+            raise RuntimeError("no words")
+
+    b = batch("{{ c }}", [{"c": "fine"}, {"c": 10**5000}, {"c": endless}, {"c": Broken()}], "echo:")
+    assert b.answers[0].text == "fine" and b.answers[1].error and b.answers[3].error
+
+
 def test_fail_fast_names_the_row(service):
     service.answer = lambda body: (400, {"error": {"message": "no"}}) if "word3" in str(body) else "ok"
     with pytest.raises(BadRequestError, match="Row 3: "):
@@ -424,10 +452,16 @@ def test_after_a_disk_that_was_full_the_log_is_tried_again_and_where_it_is_off_t
     batch("Say {{ w }}", words(3), MODEL, sinks=[heard.append])
     assert log.enabled() and not any("log is off" in getattr(e, "text", "") for e in heard)
     assert batch("Say {{ w }}", words(3), MODEL).summary.reused == 3
+    log.switch(False)
+    batch("Say {{ w }}", words(1), MODEL, sinks=[heard.append], cache=False)
+    log.switch(True)
+    assert any("switched off" in getattr(e, "text", "") and "paid again" in e.text for e in heard)
     monkeypatch.setattr(log, "_off_reason", "The disk is full")
     monkeypatch.setattr(Database, "write", _full)
-    batch("Say {{ w }}", words(1), MODEL, sinks=[heard.append], cache=False)
-    assert any("The disk is full" in getattr(e, "text", "") and "paid again" in e.text for e in heard)
+    asked = len(service.requests)
+    with pytest.raises(StoreError, match="no row is asked.*disk is full"):
+        batch("Say {{ w }}", words(9), MODEL, cache=False)
+    assert len(service.requests) == asked
 
 
 @contextmanager

@@ -86,6 +86,8 @@ def test_index_attributes_and_subclasses_are_kept():
     df = Mine({"w": ["a", "b", "c"]}, index=pd.MultiIndex.from_tuples([(1, "x"), (1, "x"), (0, "y")], names=["k", None]))
     df.attrs["source"] = "here"
     out = fm.map("{{ w }}", df, "echo:")
+    df.columns.name = "what"
+    assert fm.map("{{ w }}", df, "echo:").columns.name == "what"
     assert type(out) is Mine and out.index.equals(df.index) and out.index.names == df.index.names and out.attrs == df.attrs
     assert out["text"].tolist() == ["a", "b", "c"] and list(df.columns) == ["w"]
 

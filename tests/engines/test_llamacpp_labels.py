@@ -76,6 +76,11 @@ def test_what_a_seed_draws_comes_again_and_follows_the_shares(model):
     assert isinstance(first[0][1], Logprobs) and [name for name, _ in token["top"]] and token["token"] in texts[0]
 
 
+def test_a_seed_draws_for_each_row_anew(model):
+    found = [run[0].text for run in rows(model, [about(f"{t} {i}", temperature=2.0, seed=1) for i in range(2) for t, _ in NEWS])]
+    assert len(set(found)) == 2
+
+
 def test_one_label_needs_no_question(model):
     only = {"type": "object", "properties": {"section": {"enum": ["sport"]}}, "required": ["section"]}
     ((text, _, end),) = rows(model, [about("x", schema=only)])
