@@ -148,7 +148,8 @@ class Flow:
                     await self._wake.wait()
                     self._wake.clear()
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._soon.wait(), _BEAT)
+                        async with asyncio.timeout(_BEAT):  # Python 3.11's wait_for swallows a cancellation that comes with the event
+                            await self._soon.wait()
                     self._soon.clear()
         finally:
             for t in tasks:

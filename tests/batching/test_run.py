@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 
 import fmnb as fm
 from fmnb import performing
+from fmnb._loop import loop
 from fmnb.backend import estimate_tokens
 from fmnb.batching.run import batch, reopen
 from fmnb.errors import (
@@ -317,6 +319,18 @@ def test_fail_fast_names_the_row(service):
     service.answer = lambda body: (400, {"error": {"message": "no"}}) if "word3" in str(body) else "ok"
     with pytest.raises(BadRequestError, match="Row 3: "):
         batch("Say {{ w }}", words(9), MODEL, fail_fast=True, concurrency=1)
+
+
+def test_a_batch_that_stops_leaves_no_call_under_way(service):
+    service.answer = lambda body: (400, {"error": {"message": "no"}}) if "word7 " in str(body) else "ok"
+
+    async def names():
+        return {t.get_coro().__qualname__ for t in asyncio.all_tasks()}
+
+    for _ in range(12):
+        with pytest.raises(BadRequestError):
+            batch("Say {{ w }} {{ i }}", [{"w": f"word{i} ", "i": i} for i in range(350)], MODEL, fail_fast=True, cache=False)
+        assert not [n for n in asyncio.run_coroutine_threadsafe(names(), loop()).result() if n.startswith(("Flow.", "_pump"))]
 
 
 def test_a_cell_that_no_prompt_can_hold_is_its_row_s_error():
