@@ -156,8 +156,8 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
 
 def writable(m: Message) -> Message:
     """Half of a surrogate pair has no UTF-8 form, so neither log, tape nor wire could carry it: it becomes U+FFFD."""
-    if all(not isinstance(p, Text) or p.text.isascii() for p in m.parts):
-        return m
+    if all(not isinstance(p, Text) or whole_text(p.text) is p.text for p in m.parts):
+        return m  # the same: who attached a part finds it again
     return replace(m, parts=tuple(Text(whole_text(p.text)) if isinstance(p, Text) else p for p in m.parts))
 
 

@@ -54,6 +54,8 @@ view = NotebookView("shot")
 view(Started(run="shot", at=time.time(), model="embedded"))
 view(Progress(run="shot", stage="downloading", done=41_300_000, total=98_600_000, unit="bytes", note="12.4 MB/s"))"""
 
+TICKETS = """tickets = [{"text": t} for t in ("Where is my card?", "My top-up was rejected, and nobody answers the telephone.", "Merci !", "9:30")]"""
+
 CELLS = {
     "answer": f"%%fm echo:\n{ANSWER}",
     "table": f"%%fm echo:\n{TABLE}",
@@ -68,6 +70,8 @@ CELLS = {
     "several": "%%fm echo: embedded --max-tokens 50\nIn one sentence: what is a median?",
     "image": f"{MAKER}\nget_ipython().run_cell_magic('fm', 'painter -f image', 'two hills and a sun')",
     "progress": PROGRESS,
+    "batch": f"{TICKETS}\nget_ipython().run_cell_magic('fm', 'echo: --over tickets --schema \"mood good|bad, topics list[str]\" -o labelled', '{{{{ text }}}}')",
+    "batch_failed": "%%fm echo:fail=context --over tickets -o failed\n{{ text }}",
     "stopped": "%%fm echo:slow=12\n" + ANSWER.split("\n\n")[0] * 9,
     "waiting": "%%fm echo:fail=rate_limit,times=2,wait=25\nhello",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from fmnb.batching.run import batch
 from fmnb.events import Failed, Finished, Stamper, Started, TextDelta, Used
@@ -41,7 +42,7 @@ from tests.store.test_arrived import ended
 arrived.put("b", "one.ipynb", [([(0, 0, 0), (3, 0, 0)], ended("hi")), ([(1, 0, 0)], ended("oh", error={"kind": "BadRequestError", "what": "no"}))])
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    assert subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": os.getcwd()}).returncode == -9
+    assert subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}).returncode == -9
     close_all()
     found = batches.known(["keyhi", "keyoh"])
     assert found["keyhi"]["text"] == "hi" and found["keyhi"]["input_tokens"] == 3 and found["keyoh"]["error"]["what"] == "no"
