@@ -43,7 +43,10 @@ def run(path: Path, folder: Path, python: str, env: dict[str, str]) -> list[str]
     startup.mkdir(parents=True, exist_ok=True)
     (startup / "no_network.py").write_text(BLOCK)
     client = NotebookClient(notebook, km=manager, timeout=240, resources={"metadata": {"path": str(folder)}})
-    client.execute(env={**os.environ, "IPYTHONDIR": str(folder / "ipython"), **env})
+    try:
+        client.execute(env={**os.environ, "IPYTHONDIR": str(folder / "ipython"), **env})
+    finally:
+        manager.shutdown_kernel(now=True)  # a manager that was given to it nbclient leaves running
     answers = []
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
