@@ -73,7 +73,7 @@ class Scorer:
                     self._model.write(
                         {"prompt": [prompt, *ids[:at]], "logit_bias": [[ids[at], _FORCE]], "id_slot": slot, **_ONE}, step.chunk
                     )
-                    known[tuple(ids[: at + 1])] = step.found()
+                    known[tuple(ids[: at + 1])] = step.found(untold=bool(self._neutral))
                     usage = usage or Usage(max(0, (step.usage.input_tokens or 0) - at), None, step.usage.cached_tokens)
         return [sum(known.get(tuple(ids[: at + 1]), 0.0) for at in range(shared, len(ids))) for ids in self._ids], usage or Usage()
 
@@ -96,8 +96,6 @@ _ONE = {
     "top_k": 1,
     "logprobs": 1,
     "cache_prompt": True,
-    "stream": True,
-    "stream_options": {"include_usage": True},
 }
 
 
@@ -108,6 +106,7 @@ class _Step:
         self.usage = Usage()
         self._token = token
         self._found: float | None = None
+        self._written = False
         self._error = ""
 
     def chunk(self, raw: bytes) -> bool:
@@ -117,6 +116,7 @@ class _Step:
             if error := chunk.get("error"):
                 self._error = str(error.get("message", "no reason given"))
             for choice in chunk.get("choices", ()):
+                self._written = True
                 for written in (choice.get("logprobs") or {}).get("content") or ():
                     if written["id"] == self._token:
                         self._found = float(written["logprob"])
@@ -127,8 +127,13 @@ class _Step:
             self._error = repr(e)
         return bool(self._error)
 
-    def found(self) -> float:
-        """Its log-probability. ValueError where the engine told none."""
+    def found(self, *, untold: bool) -> float:
+        """Its log-probability. ValueError where the engine told none.
+
+        Of the first bytes of a character it tells none. With `untold` such a token counts as sure: in neutral prompts it does, too.
+        """
+        if self._found is None and self._written and untold and not self._error:
+            return 0.0
         if self._found is None or math.isnan(self._found):
             raise ValueError(self._error or "the engine tells no probabilities")
         return max(self._found, -100.0)  # -inf has no sum

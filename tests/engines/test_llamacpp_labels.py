@@ -81,6 +81,12 @@ def test_a_seed_draws_for_each_row_anew(model):
     assert len(set(found)) == 2
 
 
+def test_labels_of_other_scripts_are_scored_too(model):
+    schema = to_schema("m 中文|日本語|été").schema
+    for labels in shares(model, [about("Bonjour", schema=schema), about("x", schema=schema)], [about(x, schema=schema) for x in NOTHING]):
+        assert set(labels) == {"中文", "日本語", "été"} and sum(labels.values()) == pytest.approx(1)
+
+
 def test_one_label_needs_no_question(model):
     only = {"type": "object", "properties": {"section": {"enum": ["sport"]}}, "required": ["section"]}
     ((text, _, end),) = rows(model, [about("x", schema=only)])
