@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 
 import pytest
@@ -48,3 +49,4 @@ def cells(capsys, tmp_path, monkeypatch):
     yield Cells(shell, capsys)
     InteractiveShell._instance = None
     InteractiveShell.clear_instance()
+    atexit.unregister(shell.atexit_operations)  # each of hundreds would collect the garbage of the whole suite at its end
