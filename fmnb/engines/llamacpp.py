@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -21,13 +20,14 @@ from typing import Any
 
 from .._loop import thread, worker
 from ..backend import estimate_tokens
-from ..errors import BadRequestError, CallError, CannotFitError, ContextTooLongError, FmnbError, MissingPackageError, ServerError
-from ..events import Event, Failed, Finished, Logprobs, Notice, Progress, ReasoningDelta, TextDelta, ToolCallDelta, Used
-from ..types import ModelCard, Request, TokenCount, Usage
+from ..errors import CannotFitError, ContextTooLongError, FmnbError, MissingPackageError, ServerError
+from ..events import Event, Failed, Finished, Notice, Used
+from ..types import ModelCard, Request, TokenCount
 from . import gguf, host
 from .conversation import plain_text, wire
 from .label_schema import Labels
 from .llama_model import LlamaModel, load, most_context, needs, start_context
+from .llamacpp_answer import Answer, refused
 from .llamacpp_labels import Scorer, scorable
 from .residents import Resident, closing, resident
 
@@ -35,7 +35,6 @@ DEFAULT_MAX_TOKENS = 512
 SLOTS = 8  # rows at a time; on processors more of them answer no faster
 ALL = -1  # the number of an event that concerns all rows
 _QUICK = 2.0  # seconds: a model that loads faster is loaded again once the machine is free
-_GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-up of a reader slows the model's threads
 _CHEAP_TO_LOAD = 300 << 20  # bytes of a file that is loaded only to count tokens
 
 # Raw parameters (`-p`) the engine reads. It ignores others in silence, so they are named to the user.
@@ -253,11 +252,11 @@ class LlamaBackend:
 
     def _ask(self, model: LlamaModel, body: dict[str, Any], put: Callable[[Event], None], stopped: Callable[[], bool], fresh: bool) -> None:
         """Have the engine answer, and tell what comes."""
-        answer = _Answer(put, stopped)
+        answer = Answer(put, stopped)
         try:
             model.ask(body, self._chat, answer.chunk)
         except (ValueError, RuntimeError) as e:  # what the library raises for a body it cannot use
-            raise _refused(str(e)) from None
+            raise refused(str(e)) from None
         answer.flush()
         if answer.error is not None:
             raise answer.error
@@ -304,7 +303,7 @@ class LlamaBackend:
         try:
             tokens = model.count(body, self._chat)
         except ValueError as e:
-            raise _refused(str(e)) from None
+            raise refused(str(e)) from None
         most = most_context(self._head)
         least = tokens + (request.max_tokens or 1)
         if least > most:
@@ -389,87 +388,6 @@ def _load_slots(path: Path, wanted: int, put: Callable[[Event], None], stopped: 
             if slots == 1:
                 raise
             slots //= 2
-
-
-class _Answer:
-    """Turns the engine's chunks into events as they come, and keeps what the end needs."""
-
-    def __init__(self, put: Callable[[Event], None], stopped: Callable[[], bool]):
-        self._put = put
-        self._stopped = stopped
-        self.error: Exception | None = None
-        self.reason = "stop"
-        self.usage = Usage(cost=0.0)
-        self.extra: dict[str, Any] = {}
-        self._held: list[str] = []
-        self._sent = 0.0
-
-    def chunk(self, raw: bytes) -> bool:
-        """Take one chunk; True stops the engine. An exception must not leave: the library swallows it and goes on."""
-        try:
-            if self._stopped():
-                return True
-            self._take(json.loads(raw))
-            if self._held and time.monotonic() - self._sent >= _GATHER:
-                self.flush()
-            return self.error is not None
-        except Exception as e:  # raised again once the native call is over
-            self.error = e
-            return True
-
-    def flush(self) -> None:
-        """Send the text that is held back."""
-        if self._held:
-            self._put(TextDelta(text="".join(self._held)))
-            self._held.clear()
-            self._sent = time.monotonic()
-
-    def _take(self, chunk: dict[str, Any]) -> None:
-        for choice in chunk.get("choices", ()):
-            delta = choice.get("delta", choice)
-            if probabilities := choice.get("logprobs"):
-                self.flush()
-                self._put(Logprobs(tokens=tuple(_logprob(t) for t in probabilities.get("content") or ())))
-            if text := delta.get("content") or delta.get("text"):
-                self._held.append(text)
-            elif thought := delta.get("reasoning_content"):
-                self._put(ReasoningDelta(text=thought))
-            for call in delta.get("tool_calls") or ():
-                f = call.get("function", {})
-                index, name, arguments = call.get("index", 0), f.get("name") or "", f.get("arguments") or ""
-                self.flush()
-                self._put(ToolCallDelta(index=index, id=call.get("id") or "", name=name, arguments=arguments))
-            if reason := choice.get("finish_reason"):
-                self.flush()
-                self.reason = reason
-        if progress := chunk.get("prompt_progress"):
-            done, total = progress["processed"], progress["total"]
-            if 0 < done < total:
-                self._put(Progress(stage="reading the prompt", done=done, total=total, unit="tokens"))
-        if usage := chunk.get("usage"):
-            cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-            self.usage = Usage(usage.get("prompt_tokens"), usage.get("completion_tokens"), cached, cost=0.0)
-        if timings := chunk.get("timings"):
-            self.extra["tokens_per_second"] = round(timings.get("predicted_per_second") or 0.0, 2)
-            self.extra["prompt_tokens_per_second"] = round(timings.get("prompt_per_second") or 0.0, 2)
-        if error := chunk.get("error"):
-            self.error = _refused(error.get("message", "no reason given"), error)
-
-
-def _logprob(token: dict[str, Any]) -> dict[str, Any]:
-    top = [[t["token"], t["logprob"]] for t in token.get("top_logprobs") or ()]
-    return {"token": token["token"], "logprob": token["logprob"], "top": top}
-
-
-def _refused(words: str, error: dict[str, Any] | None = None) -> CallError:
-    """The engine's own error as one of ours."""
-    error = error or {}
-    if error.get("type") == "exceed_context_size_error":
-        over = error.get("n_prompt_tokens", 0) - error.get("n_ctx", 0)
-        return ContextTooLongError(f"The prompt is {over:,} tokens too long", seen=words, todo="Shorten the prompt.")
-    if error.get("code", 400) >= 500:
-        return ServerError("The engine failed", seen=words, retryable=False, todo="`%fm unload`, then try again.")
-    return BadRequestError("The engine refused the request", seen=words, todo="Check parameters and schema.")
 
 
 def _most_tokens(request: Request) -> int:

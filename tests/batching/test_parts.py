@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import fmnb as fm
-from fmnb.batching import files, parts
+from fmnb.batching import file_kinds, parts
 from fmnb.batching.files import files_of, whole
 from fmnb.batching.parts import Parts
 from fmnb.batching.run import batch, planned
@@ -162,8 +162,8 @@ def values(path):
 @pytest.fixture
 def blocks(monkeypatch):
     """Blocks so small that a file of some hundred rows has many."""
-    monkeypatch.setattr(files, "_BLOCK", 64)
-    monkeypatch.setattr(files, "_LINES", 4)
+    monkeypatch.setattr(file_kinds, "_BLOCK", 64)
+    monkeypatch.setattr(file_kinds, "_LINES", 4)
 
 
 @pytest.mark.parametrize(
@@ -327,8 +327,8 @@ def test_a_text_that_is_no_path_is_told_shortly(text):
 
 def test_a_file_is_looked_through_once_until_it_changes(tmp_path, monkeypatch):
     path, looks = write(tmp_path / "rows.csv", table(3)), []
-    real = files._look_csv
-    monkeypatch.setitem(files._LOOK, "csv", lambda p: looks.append(p) or real(p))
+    real = file_kinds._look_csv
+    monkeypatch.setitem(file_kinds.LOOK, "csv", lambda p: looks.append(p) or real(p))
     assert files_of(path).count == files_of(path).count == 3 and len(looks) == 1
     write(path, table(4))
     assert files_of(path).count == 4 and len(looks) == 2
