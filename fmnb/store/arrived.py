@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from ..errors import StoreError
@@ -44,8 +43,12 @@ def gather() -> None:
                 raise
             except Exception:  # which of them?
                 for row in mine:
-                    with suppress(Exception):
+                    try:
                         _file(batch, [row])
+                    except StoreError:
+                        raise
+                    except Exception:  # that one: it stays, for a version that can read it
+                        continue
 
 
 def _file(batch: str, entries: Sequence[Any]) -> None:
