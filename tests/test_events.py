@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,7 +103,17 @@ def test_events_are_numbered_from_one():
 
 def test_run_ids_are_of_one_length_and_do_not_repeat():
     ids = [new_run() for _ in range(5000)]
-    assert len(set(ids)) == 5000 and {len(i) for i in ids} == {14}
+    assert len(set(ids)) == 5000 and {len(i) for i in ids} == {16}
+
+
+def test_run_ids_of_one_millisecond_do_not_repeat_in_any_thread(monkeypatch):
+    import fmnb.events
+
+    monkeypatch.setattr(fmnb.events.time, "time", lambda: 1_700_000_000.0)
+    with ThreadPoolExecutor(8) as pool:
+        lots = list(pool.map(lambda _: [new_run() for _ in range(10_000)], range(8)))
+    assert len({i for lot in lots for i in lot}) == 80_000  # of 35 random bits alone, one would repeat every tenth time
+    assert all(lot == sorted(lot) for lot in lots)
 
 
 def test_run_ids_sort_by_time(monkeypatch):

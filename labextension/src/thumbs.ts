@@ -21,7 +21,7 @@ export function addThumbs(tracker: INotebookTracker, kernels: Kernels, trans: Tr
       return;
     }
     for (const line of panel.content.node.querySelectorAll(LINE)) {
-      const run = /\brun ([0-9a-z]{14})$/.exec(line.textContent ?? '')?.[1];
+      const run = /\brun ([0-9a-z]{14,16})$/.exec(line.textContent ?? '')?.[1];
       if (run && !line.closest('.fm-box')) {
         line.classList.add('fmnb-hasThumbs');
         line.append(buttons(run, panel));
