@@ -72,6 +72,7 @@ class FmnbError(Exception):
         self.run = ""
         self.response: Any = None
         self.allowed: Any = None  # what the service said of its limits beside the refusal
+        self.events: list[Any] = []  # of an answer in one piece that is none: what it cost, what was thought
         self.shown = False  # a view has already put it under the cell
         super().__init__(self._text())
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import pipeline
 from ._loop import aclose
 from .backend import Backend, RowBatcher
-from .errors import CallError, FmnbError, RateLimitError, SchemaMismatchError, StoreError, UsageError
+from .errors import CallError, EmptyAnswerError, FmnbError, RateLimitError, SchemaMismatchError, StoreError, UsageError
 from .events import (
     ENDS,
     Event,
@@ -26,20 +26,18 @@ from .events import (
     Finished,
     Notice,
     Progress,
-    ReasoningDelta,
     Restarted,
     Stamper,
     Started,
     TextDelta,
-    ToolCallDelta,
     Used,
     Waiting,
     new_run,
 )
-from .guard import budget, pace
+from .guard import bill, budget, pace
 from .guard.purse import Aside, KernelPurse, Purse
 from .pipeline import ATTEMPTS, LONGEST_WAIT, Call, cut, held, no_tape, not_on, replayed, retried
-from .types import ModelCard, Request, Usage, message
+from .types import Request, message
 
 if TYPE_CHECKING:
     from .schema_text import SchemaSpec
@@ -128,6 +126,7 @@ async def _whole_structured(call: Call, trip: _Trip) -> list[Event]:
             ]
             again = (*call.request.messages, message("assistant", text), message("user", repair_prompt(e)))
             call = replace(call, request=replace(call.request, messages=again), cell=call.cell and call.cell + "+repair")
+            trip.partial = before
             events = await _whole_taped(call, trip)
     raise AssertionError
 
@@ -158,53 +157,58 @@ async def _whole_taped(call: Call, trip: _Trip) -> list[Event]:
 
 
 async def _whole_paid(call: Call, trip: _Trip) -> list[Event]:
-    """Within the budgets: the batch's own, and the kernel's."""
+    """Within the budgets: the batch's own, and the kernel's. An answer that is longer than was set aside for it is asked for again."""
     backend = call.target.open()
-    caps, purses = trip.caps, trip.caps.purses()
-    service = hasattr(backend, "whole")
-    tokens = backend.count(call.request).tokens if service or purses or caps.tokens else 0
-    asides: list[tuple[Purse, Aside]] = []
+    counted = hasattr(backend, "whole") or trip.caps.purses() or trip.caps.tokens
+    tokens = backend.count(call.request).tokens if counted else 0
     events: list[Event] = []
+    try:
+        while await _whole_within(call, backend, trip, tokens, events):
+            pass
+        return events
+    except FmnbError:
+        trip.partial += events
+        raise
+
+
+async def _whole_within(call: Call, backend: Any, trip: _Trip, tokens: int, events: list[Event]) -> bool:
+    """Adds the events of one answer that costs no more than was set aside; whether it had to be cut for that."""
+    purses = trip.caps.purses()
+    asides: list[tuple[Purse, Aside]] = []
+    mine: list[Event] = []
+    most: int | None = None
+    short = False
     try:
         for purse in purses:
             asides.append((purse, await purse.hold(backend.card, call.request, tokens)))
-        if service:
-            events += await _whole_sent(call, backend, trip, tokens)
+        most = min((a.longest for _, a in asides if a.longest is not None), default=None)
+        if events:
+            mine.append(Restarted(reason="the answer was longer than the budget had set aside for it"))
+        asked = call if most is None else replace(call, request=replace(call.request, max_tokens=most))
+        if hasattr(backend, "whole"):
+            await _whole_sent(asked, backend, trip, tokens, mine)
         else:
-            await _collected(call, backend, trip, events)
-        return events
+            await _collected(asked, backend, trip, mine)
+        short = bill.cut(mine, most)
+    except EmptyAnswerError:  # nothing but thoughts up to there
+        if not (short := bill.cut(mine, most)):
+            raise
     finally:
-        used = [e.usage for e in events if isinstance(e, Used)]
-        cost, out = _paid(backend.card, call.request, tokens, events)
-        if (used or purses) and events and (warning := budget.add(cost, local=backend.card.local)):
-            events.insert(0, Notice(kind="warning", text=warning))
+        used = [e.usage for e in mine if isinstance(e, Used)]
+        cost, out = bill.of(backend.card, call.request, tokens, mine)
+        if (used or purses) and mine and (warning := budget.add(cost, local=backend.card.local)):
+            mine.insert(0, Notice(kind="warning", text=warning))
         for purse, aside in asides:
-            purse.settle(aside, cost or 0.0, out)
-        if caps.tokens and used and used[-1].input_tokens is not None:
-            caps.tokens.correct(used[-1].input_tokens + (used[-1].output_tokens or 0) - tokens)
+            purse.settle(aside, cost or 0.0, max(out, most) if short and most else out)
+        for u in used:
+            if trip.caps.tokens and u.input_tokens is not None:
+                trip.caps.tokens.correct(u.input_tokens + (u.output_tokens or 0) - tokens)
+        events += [e for e in mine if not (short and isinstance(e, Finished)) and not (most and bill.unlimited(e))]
+    return short
 
 
-def _paid(card: ModelCard, request: Request, tokens: int, events: Sequence[Event]) -> tuple[float | None, int]:
-    """What a call cost and how many tokens its answer has: as its service says, else as they are counted here. None where the price is unknown."""
-    used = sum((e.usage for e in events if isinstance(e, Used)), Usage())
-    out = used.output_tokens or _written(events)
-    if not out and events and isinstance(events[-1], Finished):
-        out = budget.assumed(card, request)  # a picture, or thoughts that are not shown
-    if used.cost is None and not out:
-        return 0.0, 0  # it failed before anything came
-    return (budget.price(card, used.input_tokens or tokens, out) if used.cost is None else used.cost), out
-
-
-def _written(events: Sequence[Event]) -> int:
-    """Tokens of what a model wrote, about."""
-    texts = [
-        e.arguments if isinstance(e, ToolCallDelta) else e.text for e in events if isinstance(e, (TextDelta, ReasoningDelta, ToolCallDelta))
-    ]
-    return -(-sum(len(t.encode("utf-8", "surrogatepass")) for t in texts) // 4)
-
-
-async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int) -> list[Event]:
-    """Through the host's gate; again after a passing failure."""
+async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int, events: list[Event]) -> None:
+    """Through the host's gate; again after a passing failure. `events` are added to, those of a failed try too, for they may be paid."""
     gate = pace.gate(backend.host)
     failed = 0
     for refused in range(REFUSALS + ATTEMPTS):
@@ -218,9 +222,11 @@ async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int) -> lis
         try:
             found = await backend.whole(call.request)
             answered, allowed = True, found.allowed
-            return list(found.events)
+            events += found.events
+            return
         except CallError as e:
             allowed = e.allowed
+            events += e.events
             for_speed = isinstance(e, RateLimitError) and e.retryable
             failed += not for_speed
             if not e.retryable or failed == ATTEMPTS or refused + 1 >= REFUSALS + failed or (e.retry_after or 0) > LONGEST_WAIT:
@@ -230,6 +236,8 @@ async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int) -> lis
             delay = min(8.0, pipeline.FIRST_WAIT * 2 ** (refused if for_speed else failed - 1)) * random.uniform(0.75, 1.25)
             if e.retry_after is not None:  # the gate waits that long for all; they need not come back together
                 delay = e.retry_after + random.uniform(0, 0.25 + 0.1 * e.retry_after)
+            if e.events:
+                events.append(Restarted(reason=e.what))
         finally:
             gate.leave(ticket, answered=answered, allowed=allowed)
         await asyncio.sleep(delay)
@@ -237,21 +245,17 @@ async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int) -> lis
 
 
 async def _collected(call: Call, backend: Backend, trip: _Trip, events: list[Event]) -> None:
-    """The stream of a backend that has no other way, as a list."""
+    """The stream of a backend that has no other way, added to `events`."""
     trip.began = time.time()
 
     def opened() -> AsyncIterator[Event]:
         return held(backend, backend.stream(call.request))
 
-    try:
-        async for event in retried(opened):
-            if isinstance(event, TextDelta) and events and isinstance(events[-1], TextDelta):
-                events[-1] = TextDelta(text=events[-1].text + event.text)
-            elif not isinstance(event, (Waiting, Progress)):
-                events.append(event)
-    except FmnbError:
-        trip.partial = events
-        raise
+    async for event in retried(opened):
+        if isinstance(event, TextDelta) and events and isinstance(events[-1], TextDelta):
+            events[-1] = TextDelta(text=events[-1].text + event.text)
+        elif not isinstance(event, (Waiting, Progress)):
+            events.append(event)
 
 
 async def rows(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
@@ -349,7 +353,7 @@ async def collect(job: str, call: Call, calls: Mapping[str, Call]) -> AsyncItera
     try:
         async for i, found in stream:
             mine = calls.get(i) or replace(call, run=new_run(), meta={"key": i})
-            events = found if isinstance(found, list) else [Failed(error=found.to_dict())]
+            events = found if isinstance(found, list) else [*found.events, Failed(error=found.to_dict())]
             for event in events:
                 if isinstance(event, Used):
                     budget.add(event.usage.cost)

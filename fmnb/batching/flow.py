@@ -115,12 +115,14 @@ class Flow:
     """All feeds of a batch. `ended` is filled on the loop and emptied in the caller's thread.
 
     `hold` is given what ended, and gives it back once it is written down. What it raises ends
-    the flow.
+    the flow. `for_all` says of an error that all further calls to its model would have it:
+    they are not made.
     """
 
     feeds: list[Feed]
     caps: Caps
     hold: Hold = lambda ended: ended
+    for_all: Callable[[dict[str, Any]], bool] = lambda error: False
     ended: deque[Ended] = field(default_factory=deque)
     told: deque[Event] = field(default_factory=deque)  # of engines: what goes on before rows come
     run_id: str = ""  # under which it can be stopped from elsewhere
@@ -166,6 +168,8 @@ class Flow:
             self._fault = e
         else:
             self.feeds[item.model].leave()
+        if end.error and self.for_all(end.error):
+            self.feeds[item.model].stop()
         if self._fault or end.error:  # it may be the end of all
             self._now()
 

@@ -74,7 +74,7 @@ class Job:
             pace.Rate(self.limits.tpm) if self.limits.tpm else None,
             None if self.limits.budget is None else Purse(self.limits.budget),
         )
-        flow = Flow(self.feeds, caps, self.keeper.hold, run_id=self.stamp.run)
+        flow = Flow(self.feeds, caps, self.keeper.hold, ends, run_id=self.stamp.run)
         source = self.source()
         items = None
         try:

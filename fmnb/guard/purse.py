@@ -1,15 +1,16 @@
-"""What one batch may spend: its own budget, and its part of the kernel's; not passed by calls that are under way together.
+"""What one batch may spend: its own budget, and its part of the kernel's. Neither is passed, however long the answers are.
 
 Before a call is sent its price at most is set aside; when it ends what it cost is counted. How
-long an answer will be nobody knows: without `--max-tokens` the first calls set aside what the
-longest answer would cost, and the more answers are known the more they are gone by.
+long an answer will be nobody knows, so without `--max-tokens` what is set aside pays for
 
-    nothing known        the longest there may be
-    n answers known      the longest there may be / (n + 1), or the longest seen and half of that again
-    that is not left     one call of a model alone, if an answer as long as the longest seen is paid for
+    nothing known        the longest answer there may be
+    n answers known      twice the longest of them, and at first some thousand tokens in any case
+    that is not left     what is left, for one call of a model alone, if the longest seen is paid for by it
 
-So answers like those before them do not pass a budget together: only much longer ones can, or
-the one that goes alone. Belongs to the one event loop.
+and the service is told to write no more than that (`Aside.longest`), unless it pays for any
+answer there may be. An answer that is cut there is asked for again with more, as long as there
+is more. Where the model's longest answer is not known, 32,000 tokens are taken for it and
+limits above 4,096 are not told. Belongs to the one event loop.
 """
 
 from __future__ import annotations
@@ -24,15 +25,20 @@ from . import budget
 
 _CENT = 1e-9  # what sums of prices may be off by
 _LONGEST = 32_000  # tokens an answer may have where the model's longest is not known
-_MARGIN = 1.5  # an answer may be longer than the longest seen so far by this
+_MARGIN = 2  # an answer may be longer than the longest seen so far by this: longer ones are paid twice
+_AT_FIRST = 4_096  # tokens set aside in any case while one answer is known; half of it with two
+_AMPLE = 64  # calls of any length that must be left for not naming a limit
+_LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")  # as services name it, where `extra` says it
+_LEAST = 16  # tokens a service can be told to keep to
 
 
 @dataclass(frozen=True)
 class Aside:
-    """What is set aside for one call to a model, in US dollars."""
+    """What is set aside for one call to a model, in US dollars, and the tokens of answer this pays for; None where no answer is longer."""
 
     amount: float
     model: str
+    longest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -55,14 +61,13 @@ class Purse:
 
     async def hold(self, card: ModelCard, request: Request, tokens: int) -> Aside:
         """Set aside what this call may cost, for `settle`; waits for calls under way, BudgetError when it would not fit after them."""
-        while (amount := self._amount(card, request, tokens)) is None:
+        while (aside := self._aside(card, request, tokens)) is None:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             await turn
-        aside = Aside(amount, card.name)
-        if amount:
+        if aside.amount:
             self._asides.append(aside)
-            self._take(amount)
+            self._take(aside.amount)
         return aside
 
     def settle(self, held: Aside, cost: float, output_tokens: int) -> None:
@@ -79,38 +84,49 @@ class Purse:
             if not turn.done():
                 turn.set_result(None)
 
-    def _amount(self, card: ModelCard, request: Request, tokens: int) -> float | None:
+    def _aside(self, card: ModelCard, request: Request, tokens: int) -> Aside | None:
         """What is to be set aside now; None while it is better to wait. BudgetError when waiting helps nothing."""
-        careful, least = self._prices(card, request, tokens)
         left = self._left() + _CENT
-        if careful <= left:
-            return careful
+        most, careful, least = self._lengths(card, request)
+        whole, part, some = (self._price(card, tokens, out) for out in (most, careful, least))
+        if whole * _AMPLE <= left or (part == whole <= left):
+            return Aside(whole, card.name)
+        if part <= left:
+            return Aside(part, card.name, _told(card, tokens, careful))
         mine = any(a.model == card.name for a in self._asides)
-        if least <= left and not mine:  # one of each model may go: else the model that is known better would take it all
-            return least if self._asides else max(least, left - _CENT)
+        if some <= left and not mine:  # one of each model may go: else the model that is known better would take it all
+            if most == least:
+                return Aside(some, card.name)
+            if self._asides:
+                return Aside(some, card.name, _told(card, tokens, least))
+            pays_for = (left - self._price(card, tokens, 0)) / (card.price_out or 0.0) * 1e6
+            return Aside(left - _CENT, card.name, _told(card, tokens, max(least, int(pays_for))))
         if self._asides:
             return None
-        raise self._passed(least, request)
+        raise self._passed(some, request)
 
-    def _prices(self, card: ModelCard, request: Request, tokens: int) -> tuple[float, float]:
-        """What a call may cost, and what it should cost at least to be tried; BudgetError where the price is unknown."""
-        seen, asked = self._seen.get(card.name, _Seen()), budget.assumed(card, request)
-        if request.max_tokens is not None or request.format == "image":
-            careful = least = float(max(asked, seen.longest))
-        else:
-            most = card.max_output or _LONGEST
-            careful = max(seen.longest * _MARGIN, most / (seen.answers + 1))
-            if card.max_output:
-                careful = min(careful, max(card.max_output, seen.longest))
-            least = seen.longest or asked
-        prices = budget.price(card, tokens, careful), budget.price(card, tokens, least)
-        if prices[0] is None or prices[1] is None:
+    def _lengths(self, card: ModelCard, request: Request) -> tuple[int, int, int]:
+        """Tokens of answer that are set aside if there is enough, if not, and at least."""
+        seen = self._seen.get(card.name, _Seen())
+        said = next((request.extra[k] for k in _LENGTHS if isinstance(request.extra.get(k), int)), request.max_tokens)
+        if said is not None or request.format == "image":
+            asked = max(said or budget.assumed(card, request), seen.longest)
+            return asked, asked, asked
+        most = max(card.max_output or _LONGEST, seen.longest)
+        if "thinking" in request.extra:  # its own allowance, which a limit must not be below
+            return most, most, most
+        careful = max(seen.longest * _MARGIN, _AT_FIRST // seen.answers, _LEAST) if seen.answers else most
+        return most, min(most, careful), min(most, max(seen.longest or budget.assumed(card, request), _LEAST))
+
+    def _price(self, card: ModelCard, tokens: int, out: int) -> float:
+        found = budget.price(card, tokens, out)
+        if found is None:
             raise BudgetError(
                 "The price of this model is unknown, so a budget cannot be kept",
                 seen=card.name,
                 todo="Leave --budget out, or name another model.",
             )
-        return prices[0], prices[1]
+        return found
 
     def _left(self) -> float:
         return self.limit - self.spent - sum(a.amount for a in self._asides)
@@ -129,6 +145,12 @@ class Purse:
             seen=f"${self.spent:.4f} spent, the next may cost ${cost:.4f}",
             todo=todo if not self.spent else f"{longer[:1].upper()}{longer[1:]}",
         )
+
+
+def _told(card: ModelCard, tokens: int, longest: int) -> int | None:
+    """The limit as the service is told it; None where it could be above the model's own, which some services refuse."""
+    room = min(card.max_output or _AT_FIRST, (card.context or _LONGEST) - tokens)
+    return longest if longest <= room else None
 
 
 class KernelPurse(Purse):

@@ -20,7 +20,7 @@ from typing import Any
 from .._names import load
 from ..backend import Vectors, Whole, estimate_tokens
 from ..config import check_allowed
-from ..errors import ContentFilterError, EmptyAnswerError, FmnbError, ServerError, UnknownModelError
+from ..errors import CallError, ContentFilterError, EmptyAnswerError, FmnbError, ServerError, UnknownModelError
 from ..events import Event, Notice, Used, Waiting
 from ..types import ModelCard, Request, TokenCount
 from . import allowance, client, embeddings, faults, images, plain_post, prices
@@ -248,8 +248,12 @@ async def _whole(wire: Wire, p: Profile, model: str, request: Request, line: pla
             refusal = faults.from_status(p, model, status, error, headers, secret, await nearby(p))
         refusal.allowed = allowance.read(headers)
         raise refusal
-    events = [Notice(kind="not_applied", text=name) for name in out.lost]
-    return Whole([*events, *await read_whole(wire, p, model, request, data, secret)], allowance.read(headers))
+    lost = [Notice(kind="not_applied", text=name) for name in out.lost]
+    try:
+        return Whole([*lost, *await read_whole(wire, p, model, request, data, secret)], allowance.read(headers))
+    except CallError as e:
+        e.events, e.allowed = [*lost, *e.events], allowance.read(headers)
+        raise
 
 
 async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data: bytes, secret: str, *, share: float = 1.0) -> list[Event]:
@@ -278,6 +282,7 @@ async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data:
             used = Used(usage=dataclasses.replace(used.usage, cost=used.usage.cost * share))
         events.append(used)
     if error := _bad_end(p, model, answer, secret):
+        error.events = events
         raise error
     end = answer.finished()
     return [*events, dataclasses.replace(end, extra={**end.extra, "streamed": False})]

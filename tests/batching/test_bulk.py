@@ -76,6 +76,15 @@ def test_a_row_that_fails_in_the_job_has_its_error_and_a_passing_failure_is_hand
     assert batch("Say {{ w }}", words(3), model, bulk=True).summary.missing == 0 and len(bulk.jobs) == 1
 
 
+@pytest.mark.parametrize("model", ["openai"], indirect=True)
+def test_a_row_without_a_word_is_paid_all_the_same(bulk, model):
+    rows = [{"w": "word"}, {"w": "nothing"}]
+    batch("Say {{ w }}", rows, model, bulk=True)
+    bulk.done = True
+    b = batch("Say {{ w }}", rows, model, bulk=True)
+    assert b.answers[1].error["kind"] == "EmptyAnswerError" and b.summary.cost == pytest.approx(0.002)
+
+
 def test_structured_answers_come_out_typed(bulk, model):
     batch("Say {{ w }}", words(2), model, bulk=True, schema="word str")
     bulk.done = True

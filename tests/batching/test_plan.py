@@ -1,25 +1,21 @@
-"""Before anything is sent: what it will take, and whether one is asked; a budget is kept to the cent."""
+"""Before anything is sent: what it will take, and whether one is asked."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from itertools import cycle, repeat
 
 import pytest
 
 import fmnb as fm
 from fmnb.backend import estimate_tokens
 from fmnb.batching.duration import Load, duration
-from fmnb.batching.flow import FEW
 from fmnb.batching.limits import Limits
 from fmnb.batching.run import batch, planned
 from fmnb.errors import BudgetError, KeyRefusedError, PromptError, UsageError
 from fmnb.events import Finished, TextDelta, Used
-from fmnb.guard import budget, pace
-from fmnb.guard.purse import Purse
+from fmnb.guard import pace
 from fmnb.store import log
-from fmnb.types import ModelCard, Request, Usage, message
+from fmnb.types import ModelCard, Usage
 from tests.batching.test_run import MODEL, words
 
 
@@ -244,178 +240,6 @@ def test_many_calls_of_unknown_price_are_asked_about_and_a_budget_refuses_them()
     assert model.calls == 0 and batch("Say {{ w }}", words(3), model).summary.cost is None
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.005])
-def test_a_budget_is_never_passed_and_the_same_call_goes_on_with_a_larger_one(seconds):
-    model = Priced(out=100, seconds=seconds)  # ten cents a row
-    with pytest.raises(BudgetError, match="would be passed") as e:
-        batch("Say {{ w }}", words(50), model, budget=1.05, max_tokens=100)
-    assert model.calls == 10 and "10 of 50 answers are kept" in str(e.value)
-    assert e.value.billed, "the rows before it were paid"
-    assert "the same again with another --budget goes on, and that budget counts anew" in e.value.todo
-    assert "larger" not in str(e.value) and "run the same again" not in str(e.value)
-    b = batch("Say {{ w }}", words(50), model, budget=4.0, max_tokens=100)
-    assert b.summary.answered == 50 and model.calls == 50 and b.summary.cost == pytest.approx(4.0)
-
-
-def test_answers_longer_than_was_thought_are_thought_longer_from_then_on():
-    model = Priced(out=5000, seconds=0.01)  # five dollars a row, where one was assumed
-    with pytest.raises(BudgetError):
-        batch("Say {{ w }}", words(50), model, budget=100.0, concurrency=2)
-    assert model.calls <= 20
-
-
-class Thinking(Priced):
-    """Answers of these lengths, at ten dollars a million tokens; knows what it was paid and how many calls were under way at most."""
-
-    def __init__(self, lengths, usage=True):
-        super().__init__(price=10.0, seconds=0.01)
-        self.lengths, self.usage = iter(lengths), usage
-        self.paid, self.now, self.peak = 0.0, 0, 0
-
-    async def stream(self, request):
-        out = next(self.lengths)
-        self.calls, self.now = self.calls + 1, self.now + 1
-        self.peak = max(self.peak, self.now)
-        await asyncio.sleep(self.seconds)
-        self.now, self.paid = self.now - 1, self.paid + out * self.price / 1e6
-        yield TextDelta(text="done" if self.usage else "word" * out)
-        if self.usage:
-            yield Used(usage=Usage(10, out, cost=out * self.price / 1e6))
-        yield Finished()
-
-
-@pytest.mark.parametrize(("length", "limit"), [(20_000, 1.0), (5_000, 0.25), (100, 0.25)])
-def test_answers_of_any_length_do_not_pass_a_budget_together(length, limit):
-    model = Thinking(repeat(length))
-    with pytest.raises(BudgetError):
-        batch("Say {{ w }}", words(400), model, budget=limit)
-    assert model.paid == pytest.approx(limit), "all of it, and no more"
-
-
-def test_where_a_few_answers_are_long_one_call_at_most_passes_the_budget():
-    model = Thinking(cycle([1_000] * 9 + [20_000]))
-    with pytest.raises(BudgetError):
-        batch("Say {{ w }}", words(400), model, budget=1.0)
-    assert 0.7 < model.paid < 1.2 and model.peak > 1
-
-
-def test_answers_longer_than_the_longest_that_was_thought_of_pass_a_budget_by_one_call_at_most():
-    model = Thinking(repeat(40_000))
-    with pytest.raises(BudgetError):
-        batch("Say {{ w }}", words(40), model, budget=1.0)
-    assert model.paid <= 1.0 + 40_000 * 10 / 1e6
-
-
-def test_a_budget_that_is_ample_makes_nobody_wait_and_a_small_one_only_at_first():
-    ample, small = Thinking(repeat(100)), Thinking(repeat(100))
-    batch("Say {{ w }}", words(100), ample, budget=50.0)
-    batch("Do {{ w }}", words(200), small, budget=1.0)
-    assert ample.peak == small.peak == FEW
-
-
-def test_a_model_that_tells_no_usage_is_charged_what_is_counted():
-    model = Thinking(repeat(5_000), usage=False)
-    with pytest.raises(BudgetError, match=r"\$0\.2[0-9]+ spent"):
-        batch("Say {{ w }}", words(400), model, budget=0.25)
-    assert model.paid == pytest.approx(0.25, abs=0.051)
-    budget.set_limit(budget.budget().spent + 0.25)
-    with pytest.raises(BudgetError):
-        batch("Do {{ w }}", words(400), model, yes=True)
-    assert model.paid == pytest.approx(0.5, abs=0.102)
-
-
-def test_tokens_without_a_price_are_charged_by_the_model_s_price():
-    model = Priced(price=10.0, out=5_000)
-    model.price = None  # as its answers say it
-    with pytest.raises(BudgetError):
-        batch("Say {{ w }}", words(400), model, budget=0.25)
-    assert model.calls == 5
-
-
-def test_what_came_of_a_call_before_it_failed_is_charged():
-    class Broken(Thinking):
-        async def stream(self, request):
-            async for event in super().stream(request):
-                if isinstance(event, Finished):
-                    raise fm.errors.StreamCutError("cut off")
-                yield event
-
-    model = Broken(repeat(5_000))
-    with pytest.raises(BudgetError):
-        batch("Say {{ w }}", words(400), model, budget=0.25)
-    assert model.calls == 5
-
-
-def test_calls_that_send_nothing_cost_nothing():
-    failing = Failing(fm.errors.ContentFilterError("no"))
-    assert batch("x {{ w }}", words(30), failing, budget=100.0).summary.failed == 30
-
-
-def test_each_model_s_answers_are_thought_as_long_as_its_own():
-    card = Priced(price=10.0).card
-    other, request = replace(card, name="object:other"), Request("m", (message("user", "x"),))
-
-    async def go():
-        purse = Purse(1.0)
-        purse.settle(await purse.hold(card, request, 0), 0.0, 10)
-        held = [(await purse.hold(c, request, 0)).amount for c in (card, other)]
-        known = await purse.hold(replace(card, max_output=2_000), replace(request, model="n"), 0)
-        return held, known.amount
-
-    held, known = asyncio.run(go())
-    assert held == pytest.approx([0.16, 0.32]) and known == pytest.approx(0.01)
-
-
-def test_the_kernel_s_own_budget_is_not_passed_by_long_answers_together():
-    budget.set_limit(1.0)
-    model = Thinking(repeat(20_000))
-    with pytest.raises(BudgetError, match="%fm budget LIMIT"):
-        batch("Say {{ w }}", words(400), model, yes=True)
-    assert model.paid == pytest.approx(1.0) and budget.budget().held == pytest.approx(0.0)
-    b = budget.budget()
-    budget.set_limit(b.spent + 100)
-    assert batch("Do {{ w }}", words(40), Thinking(repeat(100)), yes=True).summary.answered == 40
-
-
-def test_the_kernel_s_own_budget_stops_a_batch_too():
-    budget.set_limit(0.55)
-    model = Priced(out=100)
-    with pytest.raises(BudgetError):
-        batch("Say {{ w }}", words(50), model, max_tokens=100, yes=True)
-    assert model.calls <= 5 and budget.budget().spent <= 0.55
-
-
 def test_a_local_model_is_free_and_never_asked_about():
     found = planned("Say {{ w }}", words(5000), "echo:")
     assert found.cost == (0.0, 0.0) and "free" in str(found) and not found.much
-
-
-def test_a_small_budget_is_for_all_models():
-    class Other(Priced):
-        def __repr__(self):
-            return "Other()"
-
-    a, b = Priced(seconds=0.002), Other(seconds=0.002)
-    b.card = ModelCard("object:other", "object", "other.example", price_in=0.0, price_out=1000.0)
-    with pytest.raises(BudgetError):
-        batch("Say {{ w }}", words(400), [a, b], budget=20.0)
-    assert a.calls + b.calls <= 200 and min(a.calls, b.calls) > 5
-
-
-def test_a_purse_waits_for_calls_under_way_before_it_says_no():
-    card, request = Priced(out=0).card, Request("m", (message("user", "x"),), max_tokens=1000)
-
-    async def go():
-        purse = Purse(1.5)
-        first = await purse.hold(card, request, 0)
-        second = asyncio.ensure_future(purse.hold(card, request, 0))
-        await asyncio.sleep(0.01)
-        waits = not second.done()
-        purse.settle(first, 0.1, 100)
-        held = await second
-        purse.settle(held, 1.0, 1000)
-        with pytest.raises(BudgetError):
-            await purse.hold(card, request, 0)
-        return waits, purse.spent
-
-    assert asyncio.run(go()) == (True, 1.1)

@@ -179,11 +179,12 @@ def _lines(rows: Any) -> bytes:
 
 
 def _said(body: dict[str, Any]) -> str:
-    """The last word of the prompt, or an object for a schema."""
+    """The last word of the prompt, or an object for a schema; no word for "nothing"."""
     text = body["contents"][-1]["parts"][-1]["text"] if "contents" in body else body["messages"][-1]["content"]
     text = text if isinstance(text, str) else "".join(p.get("text", "") for p in text)
     wanted = "response_format" in body or "output_config" in body or "responseJsonSchema" in body.get("generationConfig", {})
-    return json.dumps({"word": text.split()[-1]}) if wanted else text.split()[-1]
+    word = text.split()[-1].replace("nothing", "")
+    return json.dumps({"word": word}) if wanted else word
 
 
 def _chat(body: dict[str, Any]) -> dict[str, Any]:
