@@ -62,6 +62,7 @@ class Job:
         self.keeper = Keeper(self.stamp.run, lambda item, error: not self._is_for_all(item, error))
         self.durable = self.keeper.durable
         self.kept: dict[str, dict[str, Any]] = {}  # where there is no log: answers of this run by key
+        self.handed_in: frozenset[str] = frozenset()  # keys of rows that lie in a batch job: it is paid for them
         self.fatal: BaseException | None = None
         first = rows.bases[0].call.request
         self.detailed = first.logprobs is not None or _chooses(first.schema)
@@ -170,6 +171,8 @@ class Job:
                 places.append((place, found["run"]))
             elif key in self.pending:
                 self.pending[key].places.append(place)
+            elif key in self.handed_in and call.use_cache:
+                self.tally.handed_in += 1
             elif place[1] not in self.gone:
                 self.pending[key] = item = Item(key, place[1], call, [place])
                 items.append(item)

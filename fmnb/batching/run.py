@@ -13,6 +13,7 @@ from ..config import held
 from ..consent import confirm
 from ..events import Sink
 from ..preparing import options_from
+from ..store import jobs
 from .files import files_of, is_path, rows_in, whole
 from .job import Job
 from .limits import Limits, check_together
@@ -66,7 +67,10 @@ def batch(
         if bulk:
             return load("fmnb.batching.bulk:hand_over")(Job(rows, table, limits, sinks), expected, yes)
         agree(expected, limits.budget, yes)
-        return job_of(on, rows, table, limits, sinks).go()
+        job = job_of(on, rows, table, limits, sinks)
+        if job.durable:
+            job.handed_in = jobs.open_keys(dict.fromkeys(base.call.request.model for base in rows.bases))
+        return job.go()
 
 
 def job_of(on: str | None, rows: Rows, table: Any, limits: Limits, sinks: Sequence[Sink], *more: Any, kind: str = "Job") -> Any:

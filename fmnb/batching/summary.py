@@ -83,6 +83,7 @@ class Tally:
     def __init__(self) -> None:
         self.answered = self.reused = self.failed = 0
         self.known_failed = 0  # of the failed: not asked again now
+        self.handed_in = 0  # not asked, for a batch job has them
         self.replayed = 0  # from a tape
         self.cost = 0.0
         self.unpriced = 0
@@ -131,6 +132,12 @@ class Tally:
         if n := self.known_failed:
             found.append(
                 f"{n:,} failed before and {'was' if n == 1 else 'were'} not asked again: --retry-errors (retry_errors=True) asks again"
+            )
+        if n := self.handed_in:
+            lie, them = ("row lies", "it") if n == 1 else ("rows lie", "them")
+            found.append(
+                f"{n:,} {lie} in a batch job and {'was' if n == 1 else 'were'} not asked: "
+                f"--bulk (bulk=True) collects {them}, --no-cache (cache=False) asks {them} now"
             )
         return found
 

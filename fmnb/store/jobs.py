@@ -7,6 +7,7 @@ was handed in by a kernel which died then can be found by its mark: the run's id
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,6 +61,11 @@ def open_jobs(model: str) -> list[OpenJob]:
         if isinstance(start, Started):
             found.append(OpenJob(start.run, str(start.meta.get("job", "")), frozenset(start.meta.get("keys", ())), row["started"], start))
     return found
+
+
+def open_keys(models: Iterable[str]) -> frozenset[str]:
+    """The keys of all rows that lie in a job of these models which is not over."""
+    return frozenset().union(*(j.keys for m in models for j in open_jobs(m)))
 
 
 def _json(event: Event) -> str:

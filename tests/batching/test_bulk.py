@@ -60,6 +60,18 @@ def test_rows_that_are_new_go_into_a_job_of_their_own(bulk, model):
     assert batch("Say {{ w }}", words(5), model, bulk=True).summary.answered == 5
 
 
+def test_rows_in_a_job_are_not_paid_again_by_a_run_without_one(bulk, model, monkeypatch):
+    batch("Say {{ w }}", words(3), model, bulk=True)
+    b = batch("Say {{ w }}", words(3), model)
+    assert b.summary.missing == 3 and b.summary.asked == 3 and b.result()["text"].isna().all()
+    assert b.summary.notes == (
+        "3 rows lie in a batch job and were not asked: --bulk (bulk=True) collects them, --no-cache (cache=False) asks them now",
+    )
+    bulk.done = True
+    assert batch("Say {{ w }}", words(3), model, bulk=True).summary.answered == 3
+    assert batch("Say {{ w }}", words(3), model).summary.notes == ()
+
+
 def test_what_was_paid_for_rows_that_are_gone_is_kept(bulk, model):
     batch("Say {{ w }}", words(5), model, bulk=True)
     bulk.done = True
