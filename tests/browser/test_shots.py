@@ -122,6 +122,7 @@ def test_shots_of_every_view_light_and_dark(browser, lab):
 
 
 FINDING = "The median weight of cars fell by a quarter between 1970 and 1982."
+ROWS = [{"text": t} for t in ("Where is my card?", "My top-up was rejected, and nobody answers the telephone.", "Merci !", "9:30")]
 GRIDS = {
     "grid_streaming": "%%fm echo:slow=3 echo:fail=cut echo: -t 0\n" + ANSWER.split("\n\n")[0],
     "grid": f"%%fm echo: echo:think\n{ANSWER}",
@@ -129,6 +130,7 @@ GRIDS = {
     "grid_blind": f"%%fm --blind echo: echo:think\n{FINDING}",
     "grid_rows": f"%%fm echo: echo:think --vary max_tokens=4,40\n{FINDING}",
     "grid_differences": f"import fmnb as fm\nfm.compare('', ['echo:'], prompts=[{ANSWER!r}, {ANSWER.replace('house prices', 'rents').replace('half below', 'a half below')!r}]).widget()",
+    "grid_over": f"tickets = {ROWS!r}\nget_ipython().run_cell_magic('fm', 'embedded echo: --over tickets -t 0 --max-tokens 40 -o answers', 'Answer this customer kindly: {{{{ text }}}}')",
 }
 
 
