@@ -527,7 +527,7 @@ def test_a_service_that_publishes_its_limits_is_not_asked_more(service):
     began = time.monotonic()
     b = batch("Say {{ w }}", words(400), MODEL)
     took = time.monotonic() - began
-    assert b.summary.answered == 400 and took < 8  # 3.8 s at best
+    assert b.summary.answered == 400 and took < 20  # 3.8 s at best
     late = [t for t in service.refused if t > began + 1]
     assert len(late) <= 20, f"{len(late)} refused after the first second"  # of 400, on a machine that may stall
 

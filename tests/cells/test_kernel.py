@@ -85,11 +85,12 @@ def test_it_works_under_the_kernels_running_loop(kernel):
 
 
 def test_a_background_call_leaves_the_kernel_free(kernel):
-    r = kernel("%%fm echo:slow=20 --background\n" + "late " * 30)
-    assert r.status == "ok" and r.seconds < 1.4
+    r = kernel("%%fm echo:slow=20 --background\n" + "late " * 60)
+    assert r.status == "ok"
     assert kernel("1 + 1").value == "2"
     kernel("later = _ if hasattr(_, 'done') else __")
-    for _ in range(60):
+    assert kernel("later.done").value == "False"
+    for _ in range(200):
         if kernel("later.done").value == "True":
             break
         time.sleep(0.1)
@@ -103,7 +104,7 @@ def _text_came(r):
 def _interrupted(kernel, source, when):
     r = kernel(source, interrupt_when=when)
     assert r.status == "error" and r.error.startswith("Interrupted"), r
-    assert r.seconds < 2.0
+    assert r.seconds < 5  # left alone they take ten and more
     row = kernel("import fmnb as fm\nrow = fm.log(limit=1)[0]; print(row['finish'], '|', row['text'][:200])").stdout
     assert row.startswith("cancelled")
     assert kernel("%%fm echo:\nalive").status == "ok"
@@ -166,7 +167,7 @@ def test_an_interrupted_comparison_keeps_what_came_in_its_columns(kernel):
     started = lambda r: len(r.displays) == 1 and time.monotonic() > begun + 1.5  # noqa: E731
     begun = time.monotonic()
     r = kernel("%%fm echo:slow=20 echo:slow=21 echo:\n" + "word " * 200, interrupt_when=started)
-    assert r.status == "error" and r.error.startswith("Interrupted") and r.seconds < 3
+    assert r.status == "error" and r.error.startswith("Interrupted") and r.seconds < 8  # of ten
     page = r.final("text/html")
     assert page.count("<section") == 3 and page.count("stopped;") == 2 and "word word" in page
 
