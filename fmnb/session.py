@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .config import settings
 from .events import Sink
-from .store import log
+from .store.log_sink import LogSink
 
 if TYPE_CHECKING:
     from .preparing import Asked
@@ -49,7 +49,7 @@ class Session:
 
     def listeners(self, *sinks: Sink, ticks: bool = False) -> list[Sink]:
         """The sinks of a run: the log first, so that what is shown is written down, whatever interrupts."""
-        return [log.LogSink(self.notebook, ticks=ticks), *sinks, *self.ears]
+        return [LogSink(self.notebook, ticks=ticks), *sinks, *self.ears]
 
     def choose(self, model: str, by: str = "kernel") -> None:
         """Remember a choice; by is kernel (`%fm use`) or notebook (its metadata). "" takes it back."""

@@ -18,6 +18,7 @@ from ..pipeline import Target
 from ..session import session
 from ..store import batches, log
 from ..store.batches import Place
+from ..store.log_sink import LogSink
 from ..types import Request, message
 from ..unwatched import Caps
 from .answers import Answer, added, answer, from_before, suffixed
@@ -294,7 +295,7 @@ class Job:
 
     def _show(self, events: Sequence[Event]) -> None:
         """A row's events go to the views alone: the log has them, and a sidebar does not want thousands."""
-        for sink in [s for s in self.listeners if not isinstance(s, log.LogSink) and s not in session.ears]:
+        for sink in [s for s in self.listeners if not isinstance(s, LogSink) and s not in session.ears]:
             for event in events:
                 emit(event, [sink])
 

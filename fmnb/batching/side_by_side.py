@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..comparison import Comparison
 from ..errors import UsageError
 from ..store import log
+from ..store.log_sink import prompt_text
 from ..types import Response, Usage
 from .answers import Answer
 from .result import Batch
@@ -48,5 +49,5 @@ def _response(a: Answer) -> Response:
 
 
 def _title(row: int, r: Response) -> str:
-    asked = " ".join(log.prompt_text(r.request).split())
+    asked = " ".join(prompt_text(r.request).split())
     return f"row {row}: {asked[:70]}{'…' if len(asked) > 70 else ''}" if asked else f"row {row}"

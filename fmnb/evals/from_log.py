@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import UsageError
 from ..events import Signal
 from ..store import log, signals
+from ..store.log_sink import prompt_text
 from ..types import Response
 from .formats import rows_of
 from .sample import Sample, content_id
@@ -103,7 +104,7 @@ def _answers(runs: Iterable[str]) -> dict[str, Response]:
 
 
 def _prompt(r: Response) -> str:
-    return log.prompt_text(r.request)
+    return prompt_text(r.request)
 
 
 def _sample(prompt: str, user: str, said: Sequence[Signal], answers: Mapping[str, Response]) -> Sample:

@@ -12,7 +12,7 @@ from ..errors import FmnbError, Interrupted, StoreError, UsageError
 from ..events import Cancelled, Failed, Finished, Scored, Sink, Stamper, Started, emit, new_run
 from ..prompts import render
 from ..session import session
-from ..store import log
+from ..store.log_sink import LogSink
 from . import judge as judging
 from .dataset import Dataset
 from .judge import Conduct, Judge
@@ -68,7 +68,7 @@ def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence
     """Score every answer; the scores are written down as they are made."""
     stamp = Stamper(new_run())
     listeners = session.listeners(*sinks)
-    writers: list[Sink] = [s for s in listeners if isinstance(s, log.LogSink)]  # a view or a sidebar does not want thousands of scores
+    writers: list[Sink] = [s for s in listeners if isinstance(s, LogSink)]  # a view or a sidebar does not want thousands of scores
     meta: dict[str, Any] = {
         "asked": ", ".join(given.names),
         "batch": given.batch,

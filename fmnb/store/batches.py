@@ -14,6 +14,7 @@ from typing import Any
 from ..events import Event, Finished, Fold, Logprobs, Started, event_from_dict
 from . import log, media
 from .db import database
+from .log_sink import began, ended
 
 Place = tuple[int, int, int]  # row, model, sample
 _AT_ONCE = 500
@@ -31,7 +32,7 @@ def columns(run: Sequence[Event], notebook: str = "") -> dict[str, Any]:
         fold.add(e)
     start, r = run[0], fold.response()
     assert isinstance(start, Started)
-    row = {**log.began(start, notebook), **log.ended(r, run[-1].at)}
+    row = {**began(start, notebook), **ended(r, run[-1].at)}
     return row | {"request": None, "error": r.error, "data": r.data}  # the request is in the first event
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..events import Event, Started, event_from_dict, event_to_dict
-from . import log
 from .db import database
+from .log_sink import began
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class OpenJob:
 
 def begin(start: Started, notebook: str = "") -> None:
     """Write down that a job is about to be handed in."""
-    values = log.began(start, notebook)
+    values = began(start, notebook)
     with database().write() as db:
         db.execute(f"INSERT INTO runs({', '.join(values)}) VALUES ({','.join('?' * len(values))})", tuple(values.values()))
         db.execute("INSERT INTO events VALUES (?,?,?)", (start.run, start.n, _json(start)))

@@ -1,31 +1,21 @@
-"""The log: a sink that writes runs down, and the questions one can ask of it.
-
-A run's row is there within a fifth of a second of its start and its text at least every
-second, so a killed kernel leaves a trace; a run that ends sooner is one transaction.
-Neighbouring text events are kept as one; their fold is the same.
-"""
+"""The log: whether runs are written down, and the questions one can ask of it. `log_sink` writes it."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..config import set_user, settings
 from ..errors import StoreError, UsageError
-from ..events import ENDS, Event, Fold, ReasoningDelta, Started, TextDelta
-from ..types import Request, Response, to_dict
+from ..events import Event, Fold
+from ..types import Response
 from . import media
 from .db import database
-
-_FLUSH = 1.0  # seconds of text that a kill may cost
-_LATE = 0.05  # seconds after which a run is not a short one, and its row is written
 
 _SWITCHED = "switched off"
 _off_reason: str | None = None
@@ -67,174 +57,13 @@ def why_off() -> str:
     return "" if enabled() else _off_reason or _SWITCHED
 
 
-class LogSink:
-    """Writes the events of any number of runs. One per caller; the database is shared."""
-
-    name = "the log"
-
-    def __init__(self, notebook: str = "", *, ticks: bool = False):
-        """`ticks` promises that `tick` is called while nothing comes; without it a run's row is written at once."""
-        self._runs: dict[str, _Open] = {}
-        self._notebook = notebook
-        self._ticks = ticks
-
-    def __call__(self, event: Event) -> None:
-        if event.run not in self._runs and not (isinstance(event, Started) and enabled()):
-            return  # off, or switched off before this run began
-        self._guarded(lambda: self._take(event))
-
-    def tick(self) -> None:
-        """Write down what has waited."""
-        if self._runs:
-            self._guarded(self._write_all)
-
-    def _write_all(self) -> None:
-        for run in self._runs.values():
-            run.write_pending()
-
-    def _guarded(self, work: Callable[[], object]) -> None:
-        try:
-            work()
-        except StoreError as e:
-            global _off_reason
-            if _off_reason is None:
-                _off_reason = str(e)
-                raise  # `emit` says it once and drops this sink
-            self._runs.clear()
-
-    def _take(self, event: Event) -> None:
-        run = self._runs.get(event.run)
-        if run is None:
-            run = self._runs[event.run] = _Open(event.run, self._notebook)
-        run.take(event)
-        if isinstance(event, ENDS):
-            run.write_end(event)
-            del self._runs[event.run]
-            sweep()
-        elif time.monotonic() - run.written > (_FLUSH if run.begun else _LATE if self._ticks else 0):
-            run.write_pending()
-
-
-class _Open:
-    """One run that has not ended."""
-
-    def __init__(self, run: str, notebook: str):
-        self.run = run
-        self.notebook = notebook
-        self.start: Started | None = None
-        self.begun = False  # its row is written
-        self.fold = Fold()
-        self.pending: list[Event] = []
-        self.texts: list[str] = []  # of the last pending event, joined only when written
-        self.written = time.monotonic()
-
-    def take(self, event: Event) -> None:
-        self.fold.add(event)
-        if isinstance(event, Started):
-            self.start = event
-        if isinstance(event, (TextDelta, ReasoningDelta)):
-            last = self.pending[-1] if self.pending else None
-            if type(last) is type(event) and not getattr(event, "extra", None):
-                self.texts.append(event.text)
-                return
-            self._join()
-            self.texts = [event.text]
-        else:
-            self._join()
-            self.texts = []
-        self.pending.append(event)
-
-    def _join(self) -> None:
-        if len(self.texts) > 1:
-            text = "".join(self.texts)
-            self.pending[-1] = replace(self.pending[-1], text=text)  # type: ignore[arg-type]
-            self.texts = [text]
-
-    def _rows(self) -> list[tuple[str, int, str]]:
-        self._join()
-        return [(self.run, e.n, json.dumps(media.light(e), ensure_ascii=False, separators=(",", ":"))) for e in self.pending]
-
-    def _kept(self) -> None:
-        """What was pending is in the database. Said after the transaction: one that was interrupted is written again."""
-        self.begun = self.start is not None
-        self.pending, self.texts = [], []
-        self.written = time.monotonic()
-
-    def write_pending(self) -> None:
-        """The row, if it is not there, and the events since."""
-        rows = self._rows()
-        with database().write() as db:
-            self._begin(db, {})
-            media.keep(db, self.run, self.pending)
-            db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", rows)
-        self._kept()
-
-    def _begin(self, db: sqlite3.Connection, end: dict[str, Any]) -> None:
-        """Insert the run's row, with what is known of its end."""
-        if self.begun or self.start is None:
-            return
-        values = {**began(self.start, self.notebook), **end}
-        marks = ",".join("?" * len(values))
-        db.execute(f"INSERT OR REPLACE INTO runs({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
-
-    def write_end(self, event: Event) -> None:
-        """The row complete, with the remaining events."""
-        end = ended(self.fold.response(), event.at)
-        rows = self._rows()
-        with database().write() as db:
-            media.keep(db, self.run, self.pending)
-            db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", rows)
-            if self.begun:
-                db.execute(f"UPDATE runs SET {', '.join(f'{n}=?' for n in end)} WHERE run=?", (*end.values(), self.run))
-            else:
-                self._begin(db, end)
-
-
-def began(start: Started, notebook: str) -> dict[str, Any]:
-    """A run's row as far as it is known at its start."""
-    request = start.request
-    return {
-        "run": start.run,
-        "parent": start.parent or None,
-        "kind": start.kind,
-        "asked": start.meta.get("asked") or start.model,
-        "model": start.model,
-        "place": start.where,
-        "started": start.at,
-        "prompt": prompt_text(request),
-        "text": "",
-        "request": json.dumps(to_dict(request), ensure_ascii=False) if request and start.kind != "row" else None,
-        "key": start.meta.get("key") or (request.key() if request else None),
-        "notebook": notebook,
-        "kernel": str(os.getpid()),
-    }
-
-
-def ended(r: Response, at: float) -> dict[str, Any]:
-    """What a run's end adds to its row."""
-    u = r.usage
-    return {
-        "ended": at,
-        "finish": r.finish,
-        "error": json.dumps(r.error, ensure_ascii=False) if r.error else None,
-        "text": str(r),  # with a line for each picture
-        "model": r.model,
-        "input_tokens": u.input_tokens,
-        "output_tokens": u.output_tokens,
-        "cached_tokens": u.cached_tokens,
-        "reasoning_tokens": u.reasoning_tokens,
-        "cost": u.cost,
-        "seconds": r.seconds,
-        "first_token_seconds": r.first_token_seconds,
-        "source": r.source,
-    }
-
-
-def prompt_text(request: Request | None) -> str:
-    """The last thing the user said, as one searches for it."""
-    if request is None:
-        return ""
-    return next((m.text for m in reversed(request.messages) if m.role == "user"), "")
+def switch_off(why: str) -> bool:
+    """The disk failed: nothing is written down until `recover`. False where that is known."""
+    global _off_reason
+    if _off_reason is not None:
+        return False
+    _off_reason = why
+    return True
 
 
 def search(

@@ -24,7 +24,7 @@ from .. import _media
 from ..errors import StoreError, UsageError
 from ..events import Event, Media, Notice, ReasoningDelta, Restarted, Started, TextDelta, Waiting, event_from_dict, event_to_dict
 from ..types import Request
-from .log import prompt_text
+from .log_sink import prompt_text
 
 MEDIA = 2_000_000  # bytes of a picture or video that go onto a tape
 _TICK = 0.1  # text that came within this many seconds is one event on the tape

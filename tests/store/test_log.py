@@ -14,6 +14,7 @@ from fmnb import config
 from fmnb.errors import StoreError
 from fmnb.events import Cancelled, Failed, Finished, Stamper, Started, TextDelta, Used, emit, fold, new_run
 from fmnb.store import db, log
+from fmnb.store.log_sink import LogSink
 from fmnb.types import Request, Usage, message
 
 
@@ -23,7 +24,7 @@ def run_of(text="answer", prompt="question", end=None):
     events = [stamp(Started(model="echo:", request=Request("echo:", (message("user", prompt),))))]
     events += [stamp(TextDelta(text=c)) for c in text]
     events += [stamp(Used(usage=Usage(3, 4, cost=0.25))), stamp(end or Finished())]
-    sink = log.LogSink()
+    sink = LogSink()
     for e in events:
         sink(e)
     return events
@@ -52,10 +53,10 @@ def test_interrupts_and_errors_are_true_in_the_log(end, finish):
 def test_a_killed_kernel_leaves_its_run_and_the_text_so_far(home):
     code = (
         "import os, time\n"
-        "from fmnb.store import log\nfrom fmnb.events import *\nfrom fmnb.types import *\n"
-        "s, st = log.LogSink(), Stamper(new_run())\n"
+        "from fmnb.store import log_sink\nfrom fmnb.store.log_sink import LogSink\nfrom fmnb.events import *\nfrom fmnb.types import *\n"
+        "s, st = LogSink(), Stamper(new_run())\n"
         "s(st(Started(model='echo:', request=Request('echo:', (message('user', 'killed'),)))))\n"
-        "log._FLUSH = 0\n"
+        "log_sink._FLUSH = 0\n"
         "for c in 'abc': s(st(TextDelta(text=c)))\n"
         "os.kill(os.getpid(), 9)\n"
     )
@@ -96,7 +97,7 @@ def test_the_file_is_for_its_owner_alone():
 
 
 def test_what_cannot_be_written_turns_the_log_off_with_one_warning(monkeypatch, home):
-    sink = log.LogSink()
+    sink = LogSink()
     (home / "fmnb.sqlite").mkdir()  # cannot be opened as a file, whoever we are
     sinks = [sink]
     with warnings.catch_warnings(record=True) as said:
@@ -105,7 +106,7 @@ def test_what_cannot_be_written_turns_the_log_off_with_one_warning(monkeypatch, 
             stamp = Stamper(new_run())
             for e in (Started(), TextDelta(text="x"), Finished()):
                 emit(stamp(e), sinks)
-            sinks = [log.LogSink()]
+            sinks = [LogSink()]
     assert len(said) == 1 and "cannot be written" in str(said[0].message)
     assert not log.enabled()
 
@@ -114,12 +115,12 @@ def test_a_full_disk_never_fails_a_call(home):
     database = db.database()
     pages = database.rows("PRAGMA page_count")[0][0]
     database.rows(f"PRAGMA max_page_count={pages + 1}")  # SQLite's own way of a full disk
-    sinks = [log.LogSink()]
+    sinks = [LogSink()]
     with pytest.warns(UserWarning, match="full"):
         for _ in range(40):
             stamp = Stamper(new_run())
             for e in (Started(request=Request("m", (message("user", "y" * 5000),))), TextDelta(text="x"), Finished()):
-                emit(stamp(e), sinks or [log.LogSink()])
+                emit(stamp(e), sinks or [LogSink()])
     assert not log.enabled()
     log.switch(True)
     assert log.enabled()

@@ -9,6 +9,7 @@ import pytest
 from fmnb import _media
 from fmnb.events import Finished, Media, Notice, Started, TextDelta
 from fmnb.store import cache, db, log, media, tape
+from fmnb.store.log_sink import LogSink
 from fmnb.types import Request, message
 
 from ..wire.images import MP4, png
@@ -18,7 +19,7 @@ REQUEST = Request("m", (message("user", "a cat"),), format="image")
 
 
 def record(run: str, *middle) -> None:
-    sink = log.LogSink()
+    sink = LogSink()
     for n, event in enumerate((Started(model="tiny", request=REQUEST), *middle, Finished(model="tiny", extra={"seed": 7})), 1):
         sink(dataclasses.replace(event, run=run, n=n, at=100.0 + n))
 
