@@ -103,12 +103,11 @@ def raydata(url: str) -> Made:
                 from openai import AsyncOpenAI
 
                 self.client = AsyncOpenAI(base_url=url, api_key="none")
+                self.free = asyncio.Semaphore(at_once // 2)  # Ray gives an actor several batches at a time
 
             async def __call__(self, batch: dict[str, Any]) -> Any:
-                free = asyncio.Semaphore(at_once // 2)
-
                 async def one(text: str) -> str:
-                    async with free:
+                    async with self.free:
                         return (await self.client.chat.completions.create(model="m", messages=ask(text))).choices[0].message.content
 
                 batch["answer"] = await asyncio.gather(*map(one, batch["item"]))

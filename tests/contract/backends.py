@@ -46,6 +46,11 @@ class Row:
     engine: bool = False
     api: str = ""
 
+    @property
+    def brief(self) -> dict[str, int]:
+        """Options that end an answer soon: a small model goes on and on."""
+        return {"max_tokens": 24} if self.engine else {}
+
 
 def loopback(name: str, url: str) -> Profile:
     """The profile of that name, pointed at a loopback server that may have its key."""

@@ -59,7 +59,7 @@ def test_it_is_a_backend(row, server):
 
 
 def test_it_streams_text_in_pieces_and_ends_with_finished(row, server):
-    events = list(_loop.drain(row.answers(server).stream(ask())))
+    events = list(_loop.drain(row.answers(server).stream(ask(**row.brief))))
     assert row.engine or fold(events).text == "Hello big world"
     assert sum(isinstance(e, TextDelta) for e in events) > 1
     assert isinstance(events[-1], Finished) and events[-1].model
@@ -67,7 +67,7 @@ def test_it_streams_text_in_pieces_and_ends_with_finished(row, server):
 
 
 def test_it_reports_usage_once_before_the_end(row, server):
-    events = list(_loop.drain(row.answers(server).stream(ask())))
+    events = list(_loop.drain(row.answers(server).stream(ask(**row.brief))))
     used = [e for e in events if isinstance(e, Used)]
     assert len(used) == 1 and events.index(used[0]) < len(events) - 1
     assert used[0].usage.input_tokens > 0 and used[0].usage.output_tokens > 0
@@ -77,9 +77,9 @@ def test_two_streams_at_once_do_not_mix(row, server):
     backend = row.answers(server)
     texts = {"a": "alpha beta gamma " * 3, "b": "one two three " * 3}
     got = {name: [] for name in texts}
-    for name, event in _loop.drain(_loop.merge({n: backend.stream(ask(t)) for n, t in texts.items()})):
+    for name, event in _loop.drain(_loop.merge({n: backend.stream(ask(t, **row.brief)) for n, t in texts.items()})):
         got[name].append(event)
-    expected = {n: fold(_loop.drain(backend.stream(ask(t)))).text for n, t in texts.items()} if row.engine else texts
+    expected = {n: fold(_loop.drain(backend.stream(ask(t, **row.brief)))).text for n, t in texts.items()} if row.engine else texts
     assert {n: fold(events).text.strip() for n, events in got.items()} == {n: t.strip() for n, t in expected.items()}
 
 

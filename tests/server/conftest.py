@@ -87,6 +87,7 @@ def start(root: Path, **env: str) -> tuple[Running, subprocess.Popen[bytes]]:
         "FMNB_HOME": str(root / "fmnb"),
         "FMNB_MODELS": str(MODELS),
         "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+        "HF_ENDPOINT": "http://127.0.0.1:9",  # no hub: refused at once
         **env,
     }
     command = [

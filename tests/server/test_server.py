@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -117,6 +118,7 @@ class Listener:
         parts = urlsplit(jupyter.url)
         self.connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
         self.connection.request("GET", f"{jupyter.base}fmnb/events", headers={"Authorization": f"token {jupyter.token}"})
+        self.socket = self.connection.sock
         self.response = self.connection.getresponse()
         assert self.response.headers["Content-Type"] == "text/event-stream"
         self.events: list[dict] = []
@@ -139,6 +141,7 @@ class Listener:
         raise AssertionError(self.events)
 
     def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)  # else it waits for what is being read: the next beat of an idle stream
         self.connection.close()
 
 
@@ -200,8 +203,6 @@ def test_what_fails_is_told_and_another_try_is_free(shop):
 
 
 def test_a_hub_that_hangs_costs_a_question_and_nothing_else(tmp_path):
-    import socket
-
     with socket.socket() as hole:
         hole.bind(("127.0.0.1", 0))
         hole.listen(8)
