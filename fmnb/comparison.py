@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from ._names import WIDGETS, load
 from ._require import require
 from .errors import Interrupted, UsageError
-from .events import Cancelled, Finished, Signal, Sink, Stamper, Started, emit, new_run
+from .events import Cancelled, Finished, Signal, Sink, Stamper, Started, emit
 from .performing import perform
 from .preparing import Asked, Options, options_from, prepare
 from .prompts import Prompt
+from .run_ids import new_run
 from .session import session
 from .store import log, signals
 from .types import Response

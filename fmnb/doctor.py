@@ -16,7 +16,7 @@ from .engines import host
 from .errors import FmnbError
 from .providers import openai_compat
 from .rows import Rows
-from .store import log
+from .store import arrived, log
 from .store.db import database
 
 # package -> what it is for, the extra that brings it ("" for a base dependency)
@@ -98,6 +98,8 @@ def _places() -> Iterator[tuple[str, str, str, str]]:
     try:
         db = database()
         yield "log", "ok", f"{db.path} ({db.journal})", ""
+        if n := arrived.left():
+            yield "answers", "broken", f"{n:,} of a batch cannot be filed by this version", "a newer fmnb may read them"
     except FmnbError as e:
         yield "log", "broken", e.what, e.todo
     s = config.settings()

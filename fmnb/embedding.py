@@ -19,7 +19,8 @@ from .backend import Vectors
 from .catalog.resolve import Target, resolve
 from .config import held, settings
 from .errors import BadRequestError, ContextTooLongError, FmnbError, Interrupted, StoreError, UsageError
-from .events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started, emit, new_run
+from .events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started, emit
+from .run_ids import new_run
 from .session import session
 from .store import log, vectors
 from .views.progress import ProgressView

@@ -10,8 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import secrets
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -201,30 +199,6 @@ Event: TypeAlias = (
 KINDS: dict[str, type] = {c.__name__: c for c in Event.__args__}  # type: ignore[attr-defined]
 ENDS = (Finished, Failed, Cancelled)
 Sink: TypeAlias = Callable[[Event], None]
-
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_newest = 0  # the last id made here, as a number
-_newest_held = threading.Lock()
-
-
-def new_run() -> str:
-    """A run id: 16 characters that sort by time, the last 7 random.
-
-    A batch makes hundreds in one millisecond, where random digits alone repeat sooner than one thinks, and two runs
-    of one id would be one run in the log. So those of one millisecond count up from its first.
-
-    >>> len(new_run())
-    16
-    """
-    global _newest
-    now = int(time.time() * 1000)
-    with _newest_held:
-        _newest = n = _newest + 1 if _newest >> 35 == now else now << 35 | secrets.randbits(35)
-    out = ""
-    for _ in range(16):
-        n, d = divmod(n, 32)
-        out = _ALPHABET[d] + out
-    return out
 
 
 @functools.cache

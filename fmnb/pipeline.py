@@ -44,9 +44,9 @@ from .events import (
     ToolCallDelta,
     Used,
     Waiting,
-    new_run,
 )
 from .guard import budget, pace
+from .run_ids import new_run
 from .store import cache, log
 from .types import Request, message
 

@@ -13,8 +13,9 @@ from .catalog.hub import offer
 from .catalog.pull import pull as bring
 from .config import models_dir
 from .errors import FmnbError, Interrupted
-from .events import Cancelled, Event, Failed, Finished, Sink, Stamper, Started, emit, new_run
+from .events import Cancelled, Event, Failed, Finished, Sink, Stamper, Started, emit
 from .rows import Bytes
+from .run_ids import new_run
 from .session import session
 
 

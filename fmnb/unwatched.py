@@ -32,11 +32,11 @@ from .events import (
     TextDelta,
     Used,
     Waiting,
-    new_run,
 )
 from .guard import bill, budget, pace
 from .guard.purse import Aside, KernelPurse, Purse
 from .pipeline import ATTEMPTS, LONGEST_WAIT, Call, cut, held, no_tape, not_on, replayed, retried
+from .run_ids import new_run
 from .types import Request, message
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +32,6 @@ from fmnb.events import (
     event_from_dict,
     event_to_json,
     fold,
-    new_run,
 )
 from fmnb.types import Image, Message, Request, Text, ToolCall, Usage, message
 
@@ -99,30 +97,6 @@ def test_a_kind_or_a_field_of_a_newer_version_is_passed_over():
 def test_events_are_numbered_from_one():
     stamp = Stamper("r")
     assert [stamp(e).n for e in every_kind()] == list(range(1, len(KINDS) + 1))
-
-
-def test_run_ids_are_of_one_length_and_do_not_repeat():
-    ids = [new_run() for _ in range(5000)]
-    assert len(set(ids)) == 5000 and {len(i) for i in ids} == {16}
-
-
-def test_run_ids_of_one_millisecond_do_not_repeat_in_any_thread(monkeypatch):
-    import fmnb.events
-
-    monkeypatch.setattr(fmnb.events.time, "time", lambda: 1_700_000_000.0)
-    with ThreadPoolExecutor(8) as pool:
-        lots = list(pool.map(lambda _: [new_run() for _ in range(10_000)], range(8)))
-    assert len({i for lot in lots for i in lot}) == 80_000  # of 35 random bits alone, one would repeat every tenth time
-    assert all(lot == sorted(lot) for lot in lots)
-
-
-def test_run_ids_sort_by_time(monkeypatch):
-    import fmnb.events
-
-    times = iter(range(1_700_000_000, 1_900_000_000, 10_000_000))
-    monkeypatch.setattr(fmnb.events.time, "time", lambda: next(times))
-    ids = [new_run() for _ in range(20)]
-    assert ids == sorted(ids)
 
 
 def test_text_reasoning_usage_and_tools_add_up():

@@ -14,9 +14,10 @@ from typing import Any
 from .. import unwatched
 from .._loop import wait
 from ..errors import BudgetError, FmnbError, UsageError
-from ..events import Event, Failed, Finished, Stamper, Started, new_run
+from ..events import Event, Failed, Finished, Stamper, Started
 from ..pipeline import Call
 from ..providers.bulk import HALF
+from ..run_ids import new_run
 from ..session import session
 from ..store import jobs
 from ..store.jobs import OpenJob

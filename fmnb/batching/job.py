@@ -10,11 +10,12 @@ from typing import Any
 
 from .._loop import drain, loop
 from ..errors import BudgetError, FmnbError, Interrupted, PromptError, StoreError, error_from_dict
-from ..events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started, emit, new_run
+from ..events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started, emit
 from ..guard import pace
 from ..guard.purse import Purse
 from ..performing import patient, tick
 from ..pipeline import Target
+from ..run_ids import new_run
 from ..session import session
 from ..store import batches, log
 from ..store.batches import Place

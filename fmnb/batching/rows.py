@@ -20,10 +20,10 @@ from typing import Any
 from .. import _template
 from ..backend import NOTHING
 from ..errors import PromptError, UsageError
-from ..events import new_run
 from ..pipeline import Call, key_of
 from ..preparing import Asked, Options, attached, cell_key, prepare, writable
 from ..prompts import Prompt, Rendered, names, render
+from ..run_ids import new_run
 from ..schema_text import SchemaSpec
 from ..types import Message, Part, Text, message
 from .tables import Row, free_name, missing

@@ -201,6 +201,17 @@ def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callabl
     return LlamaModel(head, server, context, threads, note, time.monotonic() - began, address, slots)
 
 
+def load_slots(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool], slots: int) -> LlamaModel | None:
+    """The model with as many slots as memory allows, `slots` at most; as `load`."""
+    while True:
+        try:
+            return load(path, wanted, put, stopped, slots)
+        except CannotFitError:
+            if slots == 1:
+                raise
+            slots //= 2
+
+
 def _read_through(files: list[Path], put: Callable[[Event], None], stopped: Callable[[], bool]) -> bool:
     """Bring the weights into the system's cache, with progress.
 

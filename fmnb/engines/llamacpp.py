@@ -26,7 +26,7 @@ from ..types import ModelCard, Request, TokenCount
 from . import gguf, host
 from .conversation import plain_text, wire
 from .label_schema import Labels
-from .llama_model import LlamaModel, load, most_context, needs, start_context
+from .llama_model import LlamaModel, load, load_slots, most_context, needs, start_context
 from .llamacpp_answer import Answer, refused
 from .llamacpp_labels import Scorer, scorable
 from .residents import Resident, closing, resident
@@ -189,7 +189,7 @@ class LlamaBackend:
             if model is not None:
                 model.close()
                 place.model = None
-            model = _load_slots(self._head.path, wanted, whole, stopped)
+            model = load_slots(self._head.path, wanted, whole, stopped, SLOTS)
         if model is None:
             return
         place.model, place.memory = model, model.memory
@@ -376,18 +376,6 @@ class LlamaBackend:
                 body["json_schema"] = request.schema
         body |= {k: v for k, v in request.extra.items() if k in _RAW}
         return body, not_applied
-
-
-def _load_slots(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> LlamaModel | None:
-    """The model with as many slots as memory allows."""
-    slots = SLOTS
-    while True:
-        try:
-            return load(path, wanted, put, stopped, slots)
-        except CannotFitError:
-            if slots == 1:
-                raise
-            slots //= 2
 
 
 def _most_tokens(request: Request) -> int:

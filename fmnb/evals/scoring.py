@@ -9,8 +9,9 @@ from typing import Any
 
 from ..batching.answers import Answer
 from ..errors import FmnbError, Interrupted, StoreError, UsageError
-from ..events import Cancelled, Failed, Finished, Scored, Sink, Stamper, Started, emit, new_run
+from ..events import Cancelled, Failed, Finished, Scored, Sink, Stamper, Started, emit
 from ..prompts import render
+from ..run_ids import new_run
 from ..session import session
 from ..store.log_sink import LogSink
 from . import judge as judging

@@ -20,13 +20,14 @@ from typing import Any
 from .._names import load
 from ..backend import Vectors, Whole, estimate_tokens
 from ..config import check_allowed
-from ..errors import CallError, ContentFilterError, EmptyAnswerError, FmnbError, ServerError, UnknownModelError
+from ..errors import CallError, FmnbError, UnknownModelError
 from ..events import Event, Notice, Used, Waiting
 from ..types import ModelCard, Request, TokenCount
 from . import allowance, client, embeddings, faults, images, plain_post, prices
 from .apis import pick, through
 from .client import find_key
 from .discover import afind_local, find_local, models, nearby
+from .endings import bad_end
 from .profiles import Profile, endpoint
 from .sse import DONE, Answer, Frames
 from .wire import Wire, drop_ignored, encode, mend, refused_option
@@ -144,7 +145,7 @@ class OpenAICompatible:
             await response.aclose()
         if answer.usage is not None:
             yield await _used(p, model, answer)
-        if error := _bad_end(p, model, answer, secret):
+        if error := bad_end(p, model, answer, secret):
             raise error
         yield answer.finished()
 
@@ -281,7 +282,7 @@ async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data:
         if share != 1.0 and used.usage.cost is not None:
             used = Used(usage=dataclasses.replace(used.usage, cost=used.usage.cost * share))
         events.append(used)
-    if error := _bad_end(p, model, answer, secret):
+    if error := bad_end(p, model, answer, secret):
         error.events = events
         raise error
     end = answer.finished()
@@ -379,27 +380,3 @@ async def _used(p: Profile, model: str, answer: Answer) -> Used:
     if cost is None:  # a service may answer under a name of its own
         cost = prices.cost(p, model, paid, written=answer.written)
     return Used(usage=dataclasses.replace(answer.usage, cost=cost))
-
-
-def _bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | None:
-    """Why an answer that came to its end is still none."""
-    if answer.problem:
-        return faults.from_stream_error(p, model, answer.problem, answer.characters, secret)
-    if answer.reason == "content_filter" and not answer.refused:
-        what = f"{p.label} withheld {'the rest of ' if answer.characters else ''}the answer"
-        return ContentFilterError(what, seen="content filter", todo="Rephrase the prompt, or use another model.", billed=True)
-    if answer.reason == "error":
-        return ServerError(
-            f"{p.label} failed while answering",
-            seen="finish reason 'error'",
-            todo="Try again.",
-            billed=True,
-            retryable=not answer.characters,
-        )
-    if answer.characters or answer.tools:
-        return None
-    seen = "reasoning and no answer" if answer.thought else f"finish reason '{answer.reason or 'none'}'"
-    todo = "Ask again, or rephrase."
-    if answer.reason == "length":
-        todo = "The whole allowance went into reasoning: raise --max-tokens." if answer.thought else "Raise --max-tokens."
-    return EmptyAnswerError(f"{p.label} answered with no text", seen=seen, todo=todo, billed=True)

@@ -16,8 +16,9 @@ from tornado.iostream import StreamClosedError
 
 from ..catalog import weights
 from ..catalog.resolve import forget_backends, source_of
-from ..events import ENDS, Cancelled, Event, Progress, Stamper, Started, emit, event_to_dict, new_run
+from ..events import ENDS, Cancelled, Event, Progress, Stamper, Started, emit, event_to_dict
 from ..pulling import events as pull_events
+from ..run_ids import new_run
 from ..session import session
 from .base import Handler, Refused, aside, guarded
 from .catalogue import _source

@@ -51,6 +51,12 @@ def gather() -> None:
                         continue
 
 
+def left() -> int:
+    """How many entries cannot be made into runs; what a kernel that runs has just written may be among them."""
+    gather()
+    return int(database().rows("SELECT COUNT(*) FROM arrived")[0][0])
+
+
 def _file(batch: str, entries: Sequence[Any]) -> None:
     runs, places = [], []
     for row in entries:

@@ -75,6 +75,9 @@ MIGRATIONS = [
     """
     CREATE TABLE arrived (n INTEGER PRIMARY KEY, batch TEXT NOT NULL, entry TEXT NOT NULL);
     """,
+    """
+    CREATE INDEX runs_open ON runs(kind, model) WHERE ended IS NULL;
+    """,
 ]
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
 

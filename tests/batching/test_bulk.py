@@ -60,6 +60,12 @@ def test_rows_that_are_new_go_into_a_job_of_their_own(bulk, model):
     assert batch("Say {{ w }}", words(5), model, bulk=True).summary.answered == 5
 
 
+def test_open_jobs_are_looked_up_and_the_whole_log_is_not_gone_through():
+    asked = "SELECT event, started FROM runs JOIN events USING (run) WHERE kind = 'job' AND ended IS NULL AND n = 1 AND model = ? ORDER BY started"
+    plan = " ".join(str(tuple(r)) for r in db.database().rows(f"EXPLAIN QUERY PLAN {asked}", ("m",)))
+    assert "runs_open" in plan and "SCAN" not in plan
+
+
 def test_rows_in_a_job_are_not_paid_again_by_a_run_without_one(bulk, model, monkeypatch):
     batch("Say {{ w }}", words(3), model, bulk=True)
     b = batch("Say {{ w }}", words(3), model)

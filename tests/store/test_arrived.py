@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from fmnb import doctor
 from fmnb.batching.run import batch
 from fmnb.events import Failed, Finished, Stamper, Started, TextDelta, Used
 from fmnb.store import arrived, batches, log
@@ -76,3 +77,5 @@ def test_an_entry_that_is_no_run_keeps_nobody_from_the_others():
     arrived.gather()
     assert batches.count("b") == 2 and waiting() == 2
     assert batch("Say {{ w }}", [{"w": "hi"}], "echo:").answers[0].text == "Say hi"
+    (said,) = [row for row in doctor.examine() if row["what"] == "answers"]
+    assert said["state"] == "broken" and said["seen"].startswith("2 of a batch cannot be filed"), "and somebody is told"

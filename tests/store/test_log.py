@@ -12,7 +12,8 @@ import pytest
 
 from fmnb import config
 from fmnb.errors import StoreError
-from fmnb.events import Cancelled, Failed, Finished, Stamper, Started, TextDelta, Used, emit, fold, new_run
+from fmnb.events import Cancelled, Failed, Finished, Stamper, Started, TextDelta, Used, emit, fold
+from fmnb.run_ids import new_run
 from fmnb.store import db, log
 from fmnb.store.log_sink import LogSink
 from fmnb.types import Request, Usage, message
@@ -53,7 +54,7 @@ def test_interrupts_and_errors_are_true_in_the_log(end, finish):
 def test_a_killed_kernel_leaves_its_run_and_the_text_so_far(home):
     code = (
         "import os, time\n"
-        "from fmnb.store import log_sink\nfrom fmnb.store.log_sink import LogSink\nfrom fmnb.events import *\nfrom fmnb.types import *\n"
+        "from fmnb.run_ids import new_run\nfrom fmnb.store import log_sink\nfrom fmnb.store.log_sink import LogSink\nfrom fmnb.events import *\nfrom fmnb.types import *\n"
         "s, st = LogSink(), Stamper(new_run())\n"
         "s(st(Started(model='echo:', request=Request('echo:', (message('user', 'killed'),)))))\n"
         "log_sink._FLUSH = 0\n"
