@@ -16,6 +16,11 @@ from .db import database
 from .log_sink import began
 
 
+_OPEN = (
+    "SELECT event, started FROM runs JOIN events USING (run) WHERE kind = 'job' AND ended IS NULL AND n = 1 AND model = ? ORDER BY started"
+)
+
+
 @dataclass(frozen=True)
 class OpenJob:
     """A job whose results are not here: its run, its name at the service ("" where that is not known), and the keys of its rows."""
@@ -51,10 +56,7 @@ def end(event: Event, finish: str) -> None:
 
 def open_jobs(model: str) -> list[OpenJob]:
     """The jobs of a model, by its full name, that are not over, oldest first."""
-    rows = database().rows(
-        "SELECT event, started FROM runs JOIN events USING (run) WHERE kind = 'job' AND ended IS NULL AND n = 1 AND model = ? ORDER BY started",
-        (model,),
-    )
+    rows = database().rows(_OPEN, (model,))
     found = []
     for row in rows:
         start = event_from_dict(json.loads(row["event"]))

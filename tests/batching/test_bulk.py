@@ -61,8 +61,7 @@ def test_rows_that_are_new_go_into_a_job_of_their_own(bulk, model):
 
 
 def test_open_jobs_are_looked_up_and_the_whole_log_is_not_gone_through():
-    asked = "SELECT event, started FROM runs JOIN events USING (run) WHERE kind = 'job' AND ended IS NULL AND n = 1 AND model = ? ORDER BY started"
-    plan = " ".join(str(tuple(r)) for r in db.database().rows(f"EXPLAIN QUERY PLAN {asked}", ("m",)))
+    plan = " ".join(str(tuple(r)) for r in db.database().rows(f"EXPLAIN QUERY PLAN {jobs._OPEN}", ("m",)))
     assert "runs_open" in plan and "SCAN" not in plan
 
 
