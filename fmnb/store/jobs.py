@@ -15,7 +15,6 @@ from ..events import Event, Started, event_from_dict, event_to_dict
 from .db import database
 from .log_sink import began
 
-
 _OPEN = (
     "SELECT event, started FROM runs JOIN events USING (run) WHERE kind = 'job' AND ended IS NULL AND n = 1 AND model = ? ORDER BY started"
 )
