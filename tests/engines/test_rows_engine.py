@@ -6,7 +6,7 @@ import pytest
 
 from fmnb._loop import drain
 from fmnb.backend import RowBatcher
-from fmnb.engines import host, llamacpp, residents, rows_engine
+from fmnb.engines import host, llama_model, llamacpp, residents, rows_engine
 from fmnb.engines.rows_engine import for_rows
 from fmnb.errors import CannotFitError
 from fmnb.events import Failed, Finished, Notice, TextDelta, fold
@@ -107,7 +107,7 @@ def test_closing_the_stream_stops_all_slots(model):
 
 
 def test_fewer_slots_are_taken_where_memory_is_short(model, monkeypatch, embedded_path):
-    load, tried = llamacpp.load, []
+    load, tried = llama_model.load, []
 
     def little(path, wanted, put, stopped, slots=1):
         tried.append(slots)
@@ -116,6 +116,6 @@ def test_fewer_slots_are_taken_where_memory_is_short(model, monkeypatch, embedde
         return load(path, wanted, put, stopped, slots)
 
     residents.unload()
-    monkeypatch.setattr(llamacpp, "load", little)
+    monkeypatch.setattr(llama_model, "load", little)
     found = together(model, asked(3))
     assert tried == [8, 4, 2] and all(isinstance(found[n][-1], Finished) for n in (0, 2, 4))
