@@ -174,13 +174,17 @@ class Job:
             elif key in self.pending:
                 self.pending[key].places.append(place)
             elif key in self.handed_in and call.use_cache:
-                self.tally.handed_in += 1
+                self.left_out(place)
             elif place[1] not in self.gone:
                 self.pending[key] = item = Item(key, place[1], call, [place])
                 items.append(item)
         if places and self.durable:
             self.keeper.write([], places)
         return items
+
+    def left_out(self, place: Place) -> None:
+        """An answer that is not asked for: a batch job has its row."""
+        self.tally.handed_in += 1
 
     def _fill(self, source: Iterator[list[Item]]) -> bool:
         """Give the feeds more to do; False when there is nothing more."""
@@ -285,8 +289,13 @@ class Job:
         a = answer(row, self.models[m], s, columns)
         if reused:
             a = from_before(a)
-        self.answers[(row * len(self.models) + m) * self.samples + s] = a
+        self.answers[self.at(place)] = a
         self.tally.add(a, reused=reused, first=first)
+
+    def at(self, place: Place) -> int:
+        """Which answer of all it is."""
+        row, m, s = place
+        return (row * len(self.models) + m) * self.samples + s
 
     # ── what is said
 

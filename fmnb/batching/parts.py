@@ -78,7 +78,7 @@ class _Part:
     table: Table
     first: int  # number of its first row
     left: int
-    passing: int = 0  # failures that will be asked again
+    passing: int = 0  # failures and gaps that will be asked again
     taken: bool = False  # all its rows were taken from the file
     keys: Any = field(default_factory=hashlib.sha256)  # of all its calls
     answers: dict[int, Any] = field(default_factory=dict)
@@ -194,9 +194,20 @@ class PartsJob(Job):
     def answered(self, place: Place, columns: dict[str, Any], *, reused: bool, first: bool = True) -> None:
         """Into its part; the last one writes it."""
         super().answered(place, columns, reused=reused, first=first)
+        self._placed(place)
+
+    def left_out(self, place: Place) -> None:
+        """Empty in its part, which is made again when the same is asked again."""
+        super().left_out(place)
+        row, m, s = place
+        self.answers[self.at(place)] = Answer(row, self.models[m], s)
+        self.parts[row // ROWS].passing += 1
+        self._placed(place)
+
+    def _placed(self, place: Place) -> None:
         number = place[0] // ROWS
         part = self.parts[number]
-        at = (place[0] * len(self.models) + place[1]) * self.samples + place[2]
+        at = self.at(place)
         part.answers[at] = a = self.answers.pop(at)
         part.left -= 1
         part.passing += a.error is not None and not stays(a.error)

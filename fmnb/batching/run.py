@@ -67,19 +67,18 @@ def batch(
         if bulk:
             return load("fmnb.batching.bulk:hand_over")(Job(rows, table, limits, sinks), expected, yes)
         agree(expected, limits.budget, yes)
-        job = job_of(on, rows, table, limits, sinks)
-        if job.durable:
-            job.handed_in = jobs.open_keys(dict.fromkeys(base.call.request.model for base in rows.bases))
-        return job.go()
+        return job_of(on, rows, table, limits, sinks).go()
 
 
 def job_of(on: str | None, rows: Rows, table: Any, limits: Limits, sinks: Sequence[Sink], *more: Any, kind: str = "Job") -> Any:
-    """The job of a batch: here, or on Ray."""
-    if not on:
-        return load({"Job": "fmnb.batching.job:Job", "PartsJob": "fmnb.batching.parts:PartsJob"}[kind])(rows, table, limits, *more, sinks)
-    address = load("fmnb.batching.ray_start:address_of")(on)
-    job = load(f"fmnb.batching.ray_rows:Ray{kind}")(rows, table, limits, *more, sinks)
-    job.address = address
+    """The job of a batch: here, or on Ray. It leaves out what lies in a service's batch job."""
+    address = load("fmnb.batching.ray_start:address_of")(on) if on else None
+    here = {"Job": "fmnb.batching.job:Job", "PartsJob": "fmnb.batching.parts:PartsJob"}
+    job = load(f"fmnb.batching.ray_rows:Ray{kind}" if on else here[kind])(rows, table, limits, *more, sinks)
+    if address is not None:
+        job.address = address
+    if job.durable:
+        job.handed_in = jobs.open_keys(dict.fromkeys(base.call.request.model for base in rows.bases))
     return job
 
 

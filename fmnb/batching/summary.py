@@ -137,7 +137,7 @@ class Tally:
             lie, them = ("row lies", "it") if n == 1 else ("rows lie", "them")
             found.append(
                 f"{n:,} {lie} in a batch job and {'was' if n == 1 else 'were'} not asked: "
-                f"--bulk (bulk=True) collects {them}, --no-cache (cache=False) asks {them} now"
+                f"--bulk (bulk=True) over the table they came from collects {them}, --no-cache (cache=False) asks {them} now"
             )
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import fmnb as fm
+from fmnb.batching import parts
 from fmnb.batching.run import batch, planned
 from fmnb.errors import BadRequestError, BudgetError, UsageError
 from fmnb.store import db, jobs, log
@@ -70,11 +71,34 @@ def test_rows_in_a_job_are_not_paid_again_by_a_run_without_one(bulk, model, monk
     b = batch("Say {{ w }}", words(3), model)
     assert b.summary.missing == 3 and b.summary.asked == 3 and b.result()["text"].isna().all()
     assert b.summary.notes == (
-        "3 rows lie in a batch job and were not asked: --bulk (bulk=True) collects them, --no-cache (cache=False) asks them now",
+        "3 rows lie in a batch job and were not asked: --bulk (bulk=True) over the table they came from collects them, --no-cache (cache=False) asks them now",
     )
     bulk.done = True
     assert batch("Say {{ w }}", words(3), model, bulk=True).summary.answered == 3
     assert batch("Say {{ w }}", words(3), model).summary.notes == ()
+
+
+def test_rows_of_a_file_that_lie_in_a_job_are_left_out_of_their_part_and_come_into_it_later(bulk, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "ROWS", 3)
+    words(20).to_parquet(tmp_path / "w.parquet")
+    for bulk.done in (False, True):
+        batch("Say {{ w }}", words(20).tail(3), model, bulk=True)
+    bulk.done = False
+    batch("Say {{ w }}", words(20), model, bulk=True)
+    posted = len(bulk.headers)
+    out = fm.map("Say {{ w }}", tmp_path / "w.parquet", model)  # more parts have gaps than are under way together
+    assert (
+        len(bulk.headers) == posted
+        and out.summary.reused == 3
+        and out.summary.missing == 17
+        and "17 rows lie in a batch job" in out.summary.notes[0]
+    )
+    assert out.df["text"].isna().tolist() == [True] * 17 + [False] * 3 and len(out.files) == 7
+    bulk.done = True
+    batch("Say {{ w }}", words(20), model, bulk=True)
+    again = fm.map("Say {{ w }}", tmp_path / "w.parquet", model)
+    assert again.df["text"].tolist() == words(20)["w"].tolist() and again.summary.notes == ()
+    assert len(bulk.headers) == posted
 
 
 def test_what_was_paid_for_rows_that_are_gone_is_kept(bulk, model):
