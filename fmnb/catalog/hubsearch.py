@@ -1,4 +1,4 @@
-"""Searching the hub for weights that run here. Off the main path: the hub's client retries for half a minute when nobody answers."""
+"""Searching the hub for weights that run here. Off the main path: a hub may take seconds to answer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .._require import require
 from .hub import token
 
 _EXPAND = ["downloads", "likes", "gated", "pipeline_tag", "tags", "safetensors", "gguf", "siblings", "usedStorage", "library_name"]
+_KNOCK = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,14 @@ def search(query: str, task: str = "", limit: int = 20) -> HubSearch:
         return HubSearch(trouble="offline: HF_HUB_OFFLINE is set")
     hub = require("huggingface_hub", "all", "to search the hub")
     try:
-        found = hub.HfApi(token=token(hub)).list_models(
-            search=query or None, pipeline_tag=task or None, sort="downloads", limit=limit, expand=_EXPAND
-        )
+        api = hub.HfApi(token=token(hub))
+        # The client tries half a minute long where nobody answers, and a person waits for this.
+        hub.get_session().head(api.endpoint, timeout=_KNOCK)
+        found = api.list_models(search=query or None, pipeline_tag=task or None, sort="downloads", limit=limit, expand=_EXPAND)
         return HubSearch(tuple(_model(m) for m in found))
     except Exception as e:  # the client raises its own, httpx's and the system's; a search is a convenience
+        if type(e).__name__.endswith("Timeout"):
+            return HubSearch(trouble=f"the hub did not answer within {_KNOCK:.0f} s")
         return HubSearch(trouble=f"the hub cannot be reached: {type(e).__name__}")
 
 
