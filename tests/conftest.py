@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import signal
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,19 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a suite started as a ba
 
 FULL = bool(os.environ.get("FMNB_FULL"))  # the counts that take long
 MODELS = Path(__file__).parents[1] / ".models"
+
+
+def pytest_configure(config):
+    """The hub's client reads where it keeps its things when it is imported: before the first test, and not in the user's home."""
+    folder = tempfile.TemporaryDirectory(prefix="fmnb-hf-")
+    config.add_cleanup(folder.cleanup)
+    os.environ["HF_HOME"] = folder.name
+
+
+def pytest_collection_finish():
+    """What a whole suite has imported stays: going through it at every collection of garbage takes a second, and some tests collect often."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

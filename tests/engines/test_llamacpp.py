@@ -157,7 +157,7 @@ def test_closing_a_stream_stops_the_model_at_its_next_token(model):
 
 
 def test_closing_a_stream_while_it_reads_a_long_prompt_leaves_most_unread(model):
-    text = "The tide came in and went out again. " * 420
+    text = "The tide came in and went out again. " * 250
     stream = drain(model.stream(ask(text, max_tokens=2)))
     read = next(e for e in stream if isinstance(e, Progress) and e.stage == "reading the prompt")
     stream.close()

@@ -164,12 +164,12 @@ def test_closing_a_stream_stops_the_model_at_its_next_token(model, monkeypatch):
 
 
 def test_closing_a_stream_while_it_reads_a_long_prompt_leaves_most_unread(model):
-    text = "The tide came in and went out again. " * 420
+    text = "The tide came in and went out again. " * 250
     stream = drain(model.stream(ask(text, max_tokens=2)))
     read = next(e for e in stream if isinstance(e, Progress) and e.stage == "reading the prompt")
     stream.close()
     again = events(model, ask(text, max_tokens=2))
-    assert read.done < 0.2 * read.total and read.total > 3000
+    assert read.done < 0.2 * read.total and read.total > 2000
     assert 0 < again[-2].usage.cached_tokens < 0.5 * again[-2].usage.input_tokens
 
 

@@ -143,8 +143,16 @@ def conversation(model, text):
     return model.tokenizer.prompt([{"role": "user", "content": text}], {})
 
 
-def test_the_embedded_model_gives_the_tokens_of_transformers(embedded_path, real):
-    torch.set_num_threads(1)  # sums come in one order, however busy the machine is
+@pytest.fixture
+def one_thread():
+    """Sums come in one order, however busy the machine is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_embedded_model_gives_the_tokens_of_transformers(embedded_path, real, one_thread):
     ours = opened(embedded_path)
     chosen = [f"{q} {tail}".strip() for tail in ("", "Be brief.") for q in QUESTIONS][: 16 if FULL else 4]
     for text in chosen:
@@ -164,11 +172,11 @@ def test_a_rounded_model_agrees_with_the_exact_one_at_almost_every_token(embedde
                 agree += int(logits.argmax()) == token
                 total += 1
                 logits = model.step(token, len(ids) + i)
-    assert total >= 400 and agree / total >= bar
+    assert total >= 50 * len(exact) and agree / total >= bar
 
 
 @pytest.fixture(scope="module")
 def exact(embedded_path):
     """The answers of the model in 32-bit floats, which the others are led along."""
     ours = opened(embedded_path)
-    return {q: greedy(ours, conversation(ours, q), 64, end=2) for q in QUESTIONS}
+    return {q: greedy(ours, conversation(ours, q), 64, end=2) for q in QUESTIONS[: None if FULL else 5]}
