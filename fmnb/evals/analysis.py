@@ -15,6 +15,7 @@ from ..stats.paired import Paired, is_real, paired
 from ..stats.power import rows_needed
 from ..stats.resampling import QUICK, SEED, bootstrap_many
 from ..stats.shares import Interval
+from .failures import doubt
 from .matrix import Matrix
 
 NICE = (0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3)  # gaps people name
@@ -32,6 +33,7 @@ class Pair:
     bootstrap: Interval | None = None
     target_gap: float | None = None
     more_rows: int | None = None
+    doubt: str = ""  # why the gap is no verdict: failures could turn it
 
     @property
     def better(self) -> str:
@@ -82,19 +84,29 @@ def analyse(
     if not len(m.rows):
         raise ValueError("no row could be scored")
     clusters = clusters_of([groups[i] for i in m.rows]) if len(groups) else None
+    duels = {(a, b): m.pair(a, b) for a, b in combinations(m.models, 2)}
+    alone = {k: clusters_of([groups[i] for i in rows]) if len(groups) else None for k, (_, _, rows) in duels.items()}
     levels = {name: level(m.of(name), clusters, confidence) for name in m.models}
-    found = [(a, b, paired(m.of(a), m.of(b), clusters, confidence)) for a, b in combinations(m.models, 2)]
+    found = [(a, b, paired(x, y, alone[a, b], confidence)) for (a, b), (x, y, rows) in duels.items() if len(rows)]
     raised = holm([t.p for _, _, t in found])
     points = bool(m.values.min() >= 0 and m.values.max() <= 1)
     intervals: Sequence[Interval | None] = [None] * len(found)
     if found and draws:
-        columns = np.stack([m.of(b) - m.of(a) for a, b, _ in found], axis=1)
-        intervals = bootstrap_many(columns, clusters, draws=draws, seed=seed, confidence=confidence)
+        gaps = [duels[a, b][1] - duels[a, b][0] for a, b, _ in found]
+        if m.duels:  # pairs of a judge have rows of their own
+            one = [
+                bootstrap_many(d[:, None], alone[a, b], draws=draws, seed=seed, confidence=confidence)
+                for d, (a, b, _) in zip(gaps, found, strict=True)
+            ]
+            intervals = [i for some in one for i in some]
+        else:
+            intervals = bootstrap_many(np.stack(gaps, axis=1), clusters, draws=draws, seed=seed, confidence=confidence)
     pairs = []
     for (a, b, test), p, interval in zip(found, raised, intervals, strict=True):
-        real = is_real(test.gap, p)
-        gap, more = (None, None) if real else more_rows(test, len(m.rows), points)
-        pairs.append(Pair(a, b, test, p, real, interval, gap, more))
+        why = doubt(m, a, b, test.gap.value)
+        real = is_real(test.gap, p) and not why
+        gap, more = (None, None) if real else more_rows(test, test.gap.n, points)
+        pairs.append(Pair(a, b, test, p, real, interval, gap, more, why))
     real_pairs = {frozenset((p.a, p.b)) for p in pairs if p.real}
     ranked = sorted(m.models, key=lambda n: -levels[n].estimate.value)
     return Analysis(

@@ -17,10 +17,11 @@ from ..errors import UsageError
 from ..events import Sink
 from ..rows import Rows
 from ..stats.resampling import SEED
-from . import duplicates, saving
+from . import duplicates, failures, saving
 from .analysis import Analysis, analyse
 from .comparing import RunComparison, compare_runs
 from .dataset import Dataset
+from .failures import MAX_FAILURES
 from .inspect_log import as_log
 from .matrix import Matrix, matrix
 from .powering import power_sentence
@@ -54,7 +55,8 @@ class Evaluation:
     corpus: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     conduct: Mapping[str, Any] = field(default_factory=dict)  # of a judge, by scorer: how it behaved
     badges: Mapping[str, str] = field(default_factory=dict)  # of a judge: "uncalibrated", or how far it agrees with people
-    missing: str = "failure"
+    missing: str = "drop"
+    max_failures: float = MAX_FAILURES
     seed: int = SEED
     ways: tuple[str, ...] = ("",)  # titles of the prompts, where there were several
     again: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # scorers and options of this kernel's call
@@ -76,6 +78,7 @@ class Evaluation:
             found.conduct,
             {n: c.badge for n, c in found.conduct.items()},
             given.missing,
+            given.max_failures,
             ways=given.ways,
             again=again or {},
         )
@@ -87,13 +90,14 @@ class Evaluation:
         return {}
 
     def analysis(self, scorer: str = "") -> Analysis:
-        """The statistics of one scorer, the first if none is named. UsageError where no row could be scored."""
+        """The statistics of one scorer, the first if none is named. UsageError where nothing was scored, or too little for a verdict."""
         name = self._scorer(scorer)
         if name not in self._analyses:
             m = self.matrix(name)
-            if not len(m.rows):
-                causes = ", ".join(f"{n:,} × {c}" for c, n in m.dropped.items())
-                raise UsageError("No row could be scored", seen=causes, todo="Name the column of good answers: target='...'.")
+            if not failures.scored(m):
+                said = " ".join(failures.blocked(m)) or f"no row is left: {failures.causes(m.dropped)}"
+                todo = "Name the column of good answers: target='...'." if not m.asked else "Look at `evaluation.failures()`."
+                raise UsageError(f"There is nothing to compare by {name}", seen=said, todo=todo)
             notes: tuple[str, ...] = (str(self.conduct[name]) + ".",) if name in self.conduct else ()
             repeats = len(duplicates.exact(self.dataset.samples)) if name == next(iter(self.scores)) else 0
             if repeats:
@@ -106,7 +110,19 @@ class Evaluation:
     def matrix(self, scorer: str = "") -> Matrix:
         """Rows by models: means over samples."""
         name = self._scorer(scorer)
-        return matrix(name, self.names, len(self.dataset), self.samples, self.scores[name], self._errors, self.missing)
+        if name not in self._matrices:
+            given = (name, self.names, len(self.dataset), self.samples, self.scores[name], self._errors, self.missing, self.max_failures)
+            self._matrices[name] = matrix(*given)
+        return self._matrices[name]
+
+    @property
+    def compared(self) -> dict[str, Analysis]:
+        """The statistics of every scorer that has any."""
+        return {n: self.analysis(n) for n in self.scores if failures.scored(self.matrix(n))}
+
+    @functools.cached_property
+    def _matrices(self) -> dict[str, Matrix]:
+        return {}
 
     @functools.cached_property
     def _errors(self) -> dict[int, str]:
@@ -121,20 +137,36 @@ class Evaluation:
 
     @property
     def sentence(self) -> str:
-        """The finding about the best, by the first scorer."""
-        return headline(self.analysis())
+        """The finding about the best, by the first scorer; where nothing can be compared, why."""
+        m = self.matrix()
+        if failures.scored(m):
+            return " ".join([*failures.blocked(m), headline(self.analysis())])
+        return " ".join(failures.blocked(m)) or f"No row could be scored: {failures.causes(m.dropped)}."
+
+    @property
+    def trouble(self) -> list[str]:
+        """What failed: models without a score or a verdict, scorers that scored nothing, answers that are left out."""
+        found = [self.matrix(n) for n in self.scores]
+        return list(dict.fromkeys(s for tell in (failures.blocked, failures.minor) for m in found for s in tell(m)))
 
     @property
     def sentences(self) -> list[str]:
-        """All findings, by each scorer in turn."""
+        """What failed, then all findings."""
+        return [*self.trouble, *self.findings]
+
+    @property
+    def findings(self) -> list[str]:
+        """What the scores say, by each scorer in turn."""
         out: list[str] = []
         for name in self.scores:
-            try:
-                found = sentences(self.analysis(name))
-            except UsageError as e:
-                found = [f"{name}: {e}"]
-            out += found
-            out += [f"{model} has {name} {value:.4f} over all rows together." for model, value in self.corpus.get(name, {}).items()]
+            m = self.matrix(name)
+            if failures.scored(m):
+                out += sentences(self.analysis(name))
+            else:
+                out += [f"No row could be scored by {name}: {failures.causes(m.dropped)}."] if not m.asked else []
+                out += [f"{self.conduct[name]}."] if name in self.conduct else []
+            figures = self.corpus.get(name, {}).items()
+            out += [f"{model} has {name} {value:.4f} over all rows together." for model, value in figures if model in m.models]
         return out
 
     def __str__(self) -> str:
@@ -151,8 +183,10 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """The findings, the models, and the pairs folded; `report()` has the rest."""
-        first, *more = (html.escape(s) for s in self.sentences)
-        said = f"<p><strong>{first}</strong></p>" + (f"<ul>{''.join(f'<li>{s}</li>' for s in more)}</ul>" if more else "")
+        said = "".join(f"<p>{html.escape(s)}</p>" for s in self.trouble)
+        first, *more = [html.escape(s) for s in self.findings] or [""]
+        said += f"<p><strong>{first}</strong></p>" if first else ""
+        said += f"<ul>{''.join(f'<li>{s}</li>' for s in more)}</ul>" if more else ""
         pairs = f"<details><summary>Pairs</summary>{self.pairs._repr_html_()}</details>" if self.pairs else ""
         return said + Rows(self.models, self.models.columns)._repr_html_() + pairs
 
@@ -197,7 +231,18 @@ class Evaluation:
     def score_again(self, score: Any, *, sinks: Sequence[Sink] = ()) -> Evaluation:
         """The same answers by other scorers; no model is called but a judge. A run of its own."""
         values = self.again.get("options", {}).get("values", {})
-        given = Answers(self.prompt, self.dataset, self.names, self.samples, self.answers, self.batch, values, self.missing, self.ways)
+        given = Answers(
+            self.prompt,
+            self.dataset,
+            self.names,
+            self.samples,
+            self.answers,
+            self.batch,
+            values,
+            self.missing,
+            self.max_failures,
+            self.ways,
+        )
         scorers = scorers_of(score)
         again = {**self.again, "scorers": {s.name: s for s in scorers}}
         return replace(self.of(given, score_all(given, scorers, sinks), again), seed=self.seed)

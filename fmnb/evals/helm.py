@@ -55,7 +55,9 @@ def measured(
     options = {**e.again.get("options", {}), **options}
 
     def again(dataset: Any, **more: Any) -> Evaluation:
-        return evaluate(way, dataset, [who], by, samples=e.samples, missing=e.missing, sinks=sinks, **{**options, **more})
+        return evaluate(
+            way, dataset, [who], by, samples=e.samples, missing=e.missing, max_failures=e.max_failures, sinks=sinks, **{**options, **more}
+        )
 
     rows = [
         *_accuracy(e, model, name),
@@ -76,7 +78,10 @@ def _row(
 
 
 def _accuracy(e: Evaluation, model: str, name: str) -> Iterator[dict[str, Any]]:
-    found = e.analysis(name).levels[model]
+    found = e.compared[name].levels.get(model) if name in e.compared else None
+    if found is None:
+        yield _row("accuracy", name, missing="it answered too little: " + " ".join(e.trouble))
+        return
     v = found.estimate
     yield _row("accuracy", name, v.value, v.low, v.high, v.n, found.method + (f"; {v.why}" if v.low is None else ""))
 
@@ -121,6 +126,9 @@ def _changed(
     again: Callable[..., Evaluation],
 ) -> Iterator[dict[str, Any]]:
     clean = e.matrix(name)
+    if model not in clean.models:
+        yield _row(group, "gap", missing="it answered too little")
+        return
     scores = {"": dict(zip(clean.rows.tolist(), clean.of(model).tolist(), strict=True))}
     for change in changes:
         made = perturbed(e.dataset, change, columns=columns, seed=seed)
@@ -129,6 +137,9 @@ def _changed(
             yield _row(group, f"{change}: gap", missing="no row holds a word that this changes")
             continue
         m = again(made).matrix(name)
+        if not m.models:
+            yield _row(group, f"{change}: gap", missing="it answered too little of the changed rows")
+            continue
         found = dict(zip(m.rows.tolist(), m.of(m.models[0]).tolist(), strict=True))
         both = [i for i in touched if i in found and i in scores[""]]
         clusters = clusters_of([e.dataset.samples[i].group for i in both])

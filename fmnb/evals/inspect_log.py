@@ -37,7 +37,7 @@ def as_log(e: Evaluation, model: str = "") -> dict[str, Any]:
                     "choices": [{"message": {"role": "assistant", "content": a.text}, "stop_reason": "stop"}],
                     **({"error": why} if why else {}),
                 },
-                "scores": {n: _score(found[i]) for n, found in e.scores.items()},
+                "scores": {n: _score(found[i]) for n, found in e.scores.items() if found[i].value is not None},
                 "metadata": {"run": a.run, "group": s.group, "split": s.split},
             }
         )
@@ -62,10 +62,13 @@ def as_log(e: Evaluation, model: str = "") -> dict[str, Any]:
 
 
 def _score(s: Score) -> dict[str, Any]:
-    return {"value": 0 if s.value is None else s.value, "answer": s.read or None, "explanation": s.why or s.error or None}
+    return {"value": s.value, "answer": s.read or None, "explanation": s.why or s.error or None}
 
 
 def _result(e: Evaluation, scorer: str, model: str) -> dict[str, Any]:
-    found = e.analysis(scorer).levels[model].estimate
+    level = e.compared[scorer].levels.get(model) if scorer in e.compared else None
+    if level is None:
+        return {"name": scorer, "scorer": scorer, "metrics": {}}
+    found = level.estimate
     metrics = {"mean": found.value} | ({"stderr": found.standard_error} if found.standard_error is not None else {})
     return {"name": scorer, "scorer": scorer, "metrics": {n: {"name": n, "value": v} for n, v in metrics.items()}}

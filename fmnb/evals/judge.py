@@ -9,11 +9,13 @@ A judge is uncalibrated until its verdicts have been set beside 50 human ones.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+from ..batching.answers import Answer
 from ..batching.run import batch
 from ..catalog.resolve import resolve
 from ..errors import FmnbError, UsageError
@@ -22,6 +24,7 @@ from ..ranking import ballots
 from ..stats.agreement import kappa
 from ..stats.shares import Interval, sign_test, wilson
 from ..store import signals
+from .failures import causes
 from .from_log import JUDGE
 from .scorers.structure import read_json
 
@@ -59,7 +62,8 @@ class Judge:
     """Who judges, and by what: a scorer that compares the models with each other, or one model with the targets.
 
     `options` go to the judge's calls (temperature is 0 unless given). Its score of an answer is
-    the share of comparisons won, ties as halves.
+    the share of comparisons won, ties as halves; two of several models are compared by their
+    own duels. A failed answer takes part in none, and an unusable verdict counts for nobody.
 
         fm.evaluate(prompt, rows, models=["a", "b"], score=[fm.Judge("openai:gpt-5", rubric="Prefer the politer one.")])
     """
@@ -98,6 +102,7 @@ class Verdict:
     first: str = ""  # the winner's place with a shown first: A, B, tie
     swapped: str = ""  # the winner's place with b shown first
     same: bool = False  # equal texts, never asked
+    trouble: str = ""  # why the judge's words could not be used, where they could not
 
     @property
     def usable(self) -> bool:
@@ -125,22 +130,30 @@ def decide(by: Judge, duels: Sequence[Duel], sinks: Sequence[Any] = ()) -> tuple
         for d in asked
         for x, y in ((d.text_a, d.text_b), (d.text_b, d.text_a))
     ]
-    words: list[str] = []
+    words: list[tuple[str, str]] = []
     run = ""
     if table:
         options = {"temperature": 0, "values": {}, "schema": _SCHEMA, **by.options}
         made = batch(_PROMPT, table, [by.model], sinks=sinks, **options)
-        words, run = [read_verdict(a.data if a.data is not None else a.text) for a in made.answers], made.run
+        words, run = [_read(a) for a in made.answers], made.run
     out, at = [], 0
     for d in duels:
         if d.text_a.strip() == d.text_b.strip():
             out.append(Verdict(d, None, same=True))
             continue
-        first, swapped = words[at : at + 2]
+        (first, trouble), (swapped, more) = words[at : at + 2]
         at += 2
         side = settle(first, swapped)
-        out.append(Verdict(d, d.a if side == "a" else d.b if side == "b" else None, first, swapped))
+        out.append(Verdict(d, d.a if side == "a" else d.b if side == "b" else None, first, swapped, trouble=trouble or more))
     return out, run
+
+
+def _read(a: Answer) -> tuple[str, str]:
+    """The verdict of a judge's answer, and why there is none."""
+    if a.error is not None:
+        return "", ": ".join(str(a.error[n]) for n in ("what", "seen") if a.error.get(n))[:200]
+    word = read_verdict(a.data if a.data is not None else a.text)
+    return word, "" if word else "the judge said neither A, B nor tie" if a.run else "the judge was never asked"
 
 
 def read_verdict(said: Any) -> str:
@@ -177,6 +190,7 @@ class Conduct:
     kappa: float | None = None
     kappa_low: float | None = None
     kappa_high: float | None = None
+    troubles: tuple[tuple[str, int], ...] = ()  # why verdicts were unusable, and how many each
 
     @property
     def calibrated(self) -> bool:
@@ -202,7 +216,7 @@ class Conduct:
                 kept += f" and likes the {liking} place (p {'< .001' if self.first_p < 0.001 else f'= {self.first_p:.2g}'})"
             parts.append(kept + (": the others are ties" if self.consistent.value < 1 else ""))
         if self.unusable:
-            parts.append(f"{self.unusable} of its verdicts were unusable and count as ties")
+            parts.append(f"{self.unusable} of its verdicts were unusable and are left out ({causes(Counter(dict(self.troubles)))})")
         if self.humans == 0:
             parts.append(f"uncalibrated: no human labels, {ENOUGH} are needed")
         else:
@@ -245,6 +259,7 @@ def conduct(verdicts: Sequence[Verdict], humans: Mapping[tuple[str, frozenset[st
         found.value if found else None,
         found.low if found else None,
         found.high if found else None,
+        tuple(Counter(v.trouble for v in asked if not v.usable).most_common()),
     )
 
 
@@ -260,30 +275,37 @@ def human_labels() -> dict[tuple[str, frozenset[str]], str | None]:
 def duels(
     names: Sequence[str], questions: Sequence[str], texts: Mapping[tuple[int, str, int], str], targets: Sequence[Any], samples: int
 ) -> list[Duel]:
-    """Every pair of models on every row and sample; of one model alone, itself against the target. A missing text is an answer of nothing."""
+    """Every pair of models on every row and sample where both answered; of one model alone, itself against the target."""
     out = []
     for row, question in enumerate(questions):
         target = targets[row]
         goal = "" if target is None else str(target[0] if isinstance(target, (list, tuple)) and target else target)
         for sample in range(samples):
             if len(names) == 1:
-                if goal:
-                    out.append(Duel(row, sample, names[0], "target", question, texts.get((row, names[0], sample), ""), goal))
+                if goal and (row, names[0], sample) in texts:
+                    out.append(Duel(row, sample, names[0], "target", question, texts[row, names[0], sample], goal))
                 continue
             for a, b in combinations(names, 2):
-                out.append(Duel(row, sample, a, b, question, texts.get((row, a, sample), ""), texts.get((row, b, sample), ""), goal))
+                if (row, a, sample) in texts and (row, b, sample) in texts:
+                    out.append(Duel(row, sample, a, b, question, texts[row, a, sample], texts[row, b, sample], goal))
     return out
+
+
+def points(verdicts: Sequence[Verdict]) -> dict[tuple[int, str, int], dict[str, float]]:
+    """Of each (row, model, sample) its points against each other model: 1, 0, or 0.5 for a tie. Unusable verdicts give none."""
+    won: dict[tuple[int, str, int], dict[str, float]] = {}
+    for v in verdicts:
+        if v.usable:
+            for name, other in ((v.duel.a, v.duel.b), (v.duel.b, v.duel.a)):
+                if name != "target":
+                    point = 0.5 if v.winner is None else float(v.winner == name)
+                    won.setdefault((v.duel.row, name, v.duel.sample), {})[other] = point
+    return won
 
 
 def shares(verdicts: Sequence[Verdict]) -> dict[tuple[int, str, int], float]:
     """Of each (row, model, sample) the share of its comparisons won, ties as halves."""
-    won: dict[tuple[int, str, int], list[float]] = {}
-    for v in verdicts:
-        for name in (v.duel.a, v.duel.b):
-            if name != "target":
-                point = 0.5 if v.winner is None else float(v.winner == name)
-                won.setdefault((v.duel.row, name, v.duel.sample), []).append(point)
-    return {k: sum(v) / len(v) for k, v in won.items()}
+    return {k: sum(v.values()) / len(v) for k, v in points(verdicts).items()}
 
 
 def check(by: Judge, models: Sequence[str]) -> None:

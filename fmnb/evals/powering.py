@@ -20,7 +20,7 @@ def power_sentence(a: Analysis, gap: float, samples: int = 0) -> str:
     if not 0 < abs(gap) <= 1 and a.points:
         raise UsageError("A gap of scores from 0 to 1 is a part of 1", seen=repr(gap), todo="0.05 is 5 points.")
     best, second = a.order[:2]
-    pair = next(p for p in a.pairs if {p.a, p.b} == {best, second})
+    pair = next((p for p in a.pairs if {p.a, p.b} == {best, second}), a.pairs[0])
     error, n = pair.test.gap.standard_error, len(a.matrix.rows)
     if not error:
         raise UsageError(

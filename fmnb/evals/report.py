@@ -69,12 +69,15 @@ def script() -> str:
 
 def findings(e: Evaluation, prefix: str = "fr") -> str:
     """Sentences, plots and their tables. `prefix` keeps ids apart where several reports are on a page."""
-    first, *more = e.sentences
-    out = [f'<p class="fr-first">{escape(first)}</p>']
+    out = [f'<p class="fr-trouble">{escape(s)}</p>' for s in e.trouble]
+    first, *more = e.findings or [""]
+    out += [f'<p class="fr-first">{escape(first)}</p>'] if first else []
     if more:
         out.append(f"<ul>{''.join(f'<li>{escape(s)}</li>' for s in more)}</ul>")
+    compared = e.compared
     for i, name in enumerate(e.scores):
-        out += _scorer(e, e.analysis(name), f"{prefix}-{i}")
+        if name in compared:
+            out += _scorer(e, compared[name], f"{prefix}-{i}")
     return "\n".join(out)
 
 
@@ -285,13 +288,13 @@ def _cut(text: str, most: int) -> str:
 
 
 def _made(e: Evaluation) -> str:
-    a = e.analysis()
+    a = next(iter(e.compared.values()), None)
     parts = [
         f"{len(e.dataset):,} rows",
         f"data set {e.dataset.version}",
-        f"{a.draws:,} bootstrap draws of seed {a.seed}" if a.pairs else "",
+        f"{a.draws:,} bootstrap draws of seed {a.seed}" if a and a.pairs else "",
     ]
-    parts += [f"run {e.run}" if e.run else "", "p values hold for all pairs together (Holm)" if len(a.pairs) > 1 else ""]
+    parts += [f"run {e.run}" if e.run else "", "p values hold for all pairs together (Holm)" if a and len(a.pairs) > 1 else ""]
     return "; ".join(p for p in parts if p) + "."
 
 

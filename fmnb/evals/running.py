@@ -24,6 +24,7 @@ from . import heldout
 from . import judge as judging
 from .dataset import Dataset, answers_of
 from .evaluation import Evaluation
+from .failures import MAX_FAILURES, check_share
 from .judge import Judge
 from .sample import Sample
 from .scorers.base import Score, Scorer
@@ -41,7 +42,8 @@ def evaluate(
     target: str | None = None,
     group: str | None = None,
     id: str | None = None,
-    missing: str = "failure",
+    missing: str = "drop",
+    max_failures: float = MAX_FAILURES,
     sinks: Sequence[Sink] = (),
     **options: Any,
 ) -> Evaluation:
@@ -53,8 +55,10 @@ def evaluate(
     of (answer, target), or `fm.Judge(...)`. `prompts` are several ways to ask (texts, `fm.Prompt`s,
     names of saved ones), each put above `prompt`: they are evaluated like models.
     `samples` asks each row several times and averages.
-    `missing` says whether an answer that failed counts as 0 ("failure") or its row is left out
-    for all ("drop"). Other options are those of `fm.map`: schema, temperature, budget, head, ...
+    `missing` says what an answer that failed does: its row is left out for all ("drop"), or it
+    counts as 0 ("failure"). A model of which more than `max_failures` failed (5 % of its
+    answers unless said otherwise) gets no verdict, and one that answered nothing no score,
+    whatever `missing` says. Other options are those of `fm.map`: schema, temperature, budget, head, ...
 
     Raises what `fm.map` raises; what was answered until then is kept, and the same call goes on.
 
@@ -65,8 +69,9 @@ def evaluate(
     """
     if missing not in ("failure", "drop"):
         raise UsageError(
-            "missing says what a failed answer counts as", seen=repr(missing), todo='"failure" (0), or "drop" (its row is left out).'
+            "missing says what a failed answer counts as", seen=repr(missing), todo='"drop" (its row is left out), or "failure" (0).'
         )
+    check_share(max_failures)
     scorers = scorers_of(score)
     dataset = Dataset.from_rows(over, target=target, id=id, group=group)
     head = options.pop("head", None)
@@ -96,7 +101,7 @@ def evaluate(
     names, answers = beside([title for _, title in ways], made)
     about = prompt if str(getattr(prompt, "text", prompt) or "").strip() else ways[0][0]
     runs = ",".join(b.run for b in made)
-    given = Answers(about, dataset, names, made[0].samples, answers, runs, values, missing, tuple(title for _, title in ways))
+    given = Answers(about, dataset, names, made[0].samples, answers, runs, values, missing, max_failures, tuple(t for _, t in ways))
     asked = [(m, way) for way, _ in ways for m in listed]
     again = {"scorers": {s.name: s for s in scorers}, "options": options, "asked": dict(zip(names, asked, strict=True))}
     return Evaluation.of(given, score_all(given, scorers, sinks), again)
@@ -137,6 +142,8 @@ def reopen(run: str) -> Evaluation:
         if isinstance(e, Scored) and e.scorer in scores:
             scores[e.scorer][places[e.row, e.model, e.sample]] = Score(e.value, e.read, e.why, e.error, e.confidence)
     end = events[-1] if events and isinstance(events[-1], Finished) else None
+    for n, met in ((end.extra if end else {}).get("against") or {}).items():
+        scores[n] = [replace(s, against=m) for s, m in zip(scores[n], met, strict=True)]
     rows = Dataset(tuple(Sample.from_dict(r) for r in meta["samples"]), meta.get("dataset", ""), by=meta.get("by", ""))
     extra = end.extra if end else {}
     return Evaluation(
@@ -152,6 +159,7 @@ def reopen(run: str) -> Evaluation:
         extra.get("conduct") or {},
         extra.get("badges") or {},
         missing=meta.get("missing", "failure"),
+        max_failures=float(meta.get("max_failures", MAX_FAILURES)),
         ways=tuple(meta.get("ways") or ("",)),
     )
 

@@ -10,6 +10,7 @@ from .. import __version__
 from ..batching.answers import Answer
 from ..errors import UsageError
 from .dataset import Dataset
+from .failures import MAX_FAILURES
 from .sample import Sample
 from .scorers.base import Score
 
@@ -32,6 +33,8 @@ def to_dict(e: Evaluation) -> dict[str, Any]:
         "rows": [s.to_dict() for s in e.dataset],
         "answers": [[a.text, a.run, a.seconds, a.input_tokens, a.output_tokens, a.cost, a.error, a.finish] for a in e.answers],
         "scores": {n: [[s.value, s.why, s.error, s.confidence] for s in found] for n, found in e.scores.items()},
+        "max_failures": e.max_failures,
+        "against": {n: [dict(s.against) for s in found] for n, found in e.scores.items() if any(s.against for s in found)},
         "corpus": {n: dict(c) for n, c in e.corpus.items()},
         "conduct": {n: str(c) for n, c in e.conduct.items()},
         "badges": dict(e.badges),
@@ -75,13 +78,21 @@ def _fields(d: dict[str, Any]) -> dict[str, Any]:
             )
         )
     about = d["dataset"]
+    against = d.get("against") or {}
     return {
         **{n: d[n] for n in _PLAIN},
         "names": names,
         "ways": tuple(d.get("ways") or ("",)),
         "dataset": Dataset(tuple(Sample.from_dict(r) for r in d["rows"]), about["name"], by=about.get("by", "")),
         "answers": answers,
-        "scores": {n: [Score(v, "", why, error, sure) for v, why, error, sure in found] for n, found in d["scores"].items()},
+        "scores": {
+            n: [
+                Score(v, "", why, error, sure, met)
+                for (v, why, error, sure), met in zip(found, against.get(n) or [{}] * len(found), strict=True)
+            ]
+            for n, found in d["scores"].items()
+        },
+        "max_failures": float(d.get("max_failures", MAX_FAILURES)),
         "corpus": d["corpus"],
         "conduct": d["conduct"],
         "badges": d["badges"],

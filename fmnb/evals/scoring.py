@@ -16,8 +16,9 @@ from ..session import session
 from ..store.log_sink import LogSink
 from . import judge as judging
 from .dataset import Dataset
+from .failures import MAX_FAILURES
 from .judge import Conduct, Judge
-from .matrix import NO_TARGET
+from .matrix import NO_TARGET, NO_VERDICT
 from .sample import Sample, plain
 from .scorers.base import Case, Score, Scorer, judged, scorer
 
@@ -34,6 +35,7 @@ class Answers:
     batch: str
     values: Mapping[str, Any]
     missing: str
+    max_failures: float = MAX_FAILURES
     ways: tuple[str, ...] = ("",)  # titles of the prompts, where there were several
 
 
@@ -61,7 +63,8 @@ def scorers_of(given: Any) -> list[Scorer | Judge]:
 def failure(a: Answer) -> str:
     """Why a call gave no answer to score, or ""."""
     if a.error is not None:
-        return str(a.error.get("what", "the call failed"))
+        what, seen = str(a.error.get("what") or "the call failed"), str(a.error.get("seen") or "").strip()
+        return f"{what}: {seen.splitlines()[0][:100]}" if seen else what
     return "never asked" if not a.run else "the call was stopped" if a.finish == "cancelled" else ""
 
 
@@ -79,6 +82,7 @@ def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence
         "version": given.dataset.version,
         "by": given.dataset.by,
         "missing": given.missing,
+        "max_failures": given.max_failures,
         "ways": list(given.ways),
     }
     whole = stamp(Started(kind="evaluate", model=meta["asked"], meta={**meta, "samples": [s.to_dict() for s in given.dataset]}))
@@ -96,7 +100,9 @@ def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence
     except FmnbError as e:
         emit(stamp(Failed(error=e.to_dict())), listeners)
         raise
-    said = {"conduct": {n: str(c) for n, c in out.conduct.items()}, "badges": {n: c.badge for n, c in out.conduct.items()}}
+    met = {n: [dict(s.against) for s in found] for n, found in out.scores.items() if any(s.against for s in found)}
+    said: dict[str, Any] = {"against": met} if met else {}
+    said |= {"conduct": {n: str(c) for n, c in out.conduct.items()}, "badges": {n: c.badge for n, c in out.conduct.items()}}
     emit(stamp(Finished(extra={"corpus": out.corpus, **said})), listeners)
     return out
 
@@ -165,19 +171,24 @@ def _judged(given: Answers, by: Judge, sinks: Sequence[Sink]) -> tuple[list[Scor
     texts = {(a.row, a.model, a.sample): a.text for a in given.answers if not failure(a)}
     pairs = judging.duels(given.names, questions, texts, [s.target for s in given.dataset], given.samples)
     verdicts, run = judging.decide(by, pairs, sinks)
-    won = judging.shares(verdicts)
+    won = judging.points(verdicts)
     try:
         people = judging.human_labels()
     except StoreError:
         people = {}
-    unusable = {(v.duel.row, n, v.duel.sample) for v in verdicts if not v.usable for n in (v.duel.a, v.duel.b)}
+    unusable = {(v.duel.row, n, v.duel.sample): v.trouble for v in verdicts if not v.usable for n in (v.duel.a, v.duel.b)}
+    several = len(given.names) > 2
     scores = []
     for a in given.answers:
         key = (a.row, a.model, a.sample)
         if failure(a):
             scores.append(Score(None, error=failure(a)))
-        elif key not in won:
-            scores.append(Score(None, error=NO_TARGET))
+        elif key in won:
+            met = won[key]
+            trouble = unusable.get(key, "")
+            scores.append(Score(sum(met.values()) / len(met), read=run, why=trouble, against=met if several else {}))
+        elif key in unusable:
+            scores.append(Score(None, error=f"{NO_VERDICT}: {unusable[key]}"))
         else:
-            scores.append(Score(won[key], read=run, why="the judge's words were unusable" if key in unusable else ""))
+            scores.append(Score(None, error=NO_TARGET if len(given.names) == 1 else f"{NO_VERDICT}: no other model answered"))
     return scores, judging.conduct(verdicts, people)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-
 from .analysis import Analysis, Pair
+from .failures import causes
 
 
 def sentences(a: Analysis) -> list[str]:
     """The findings, the one about the best models first; then what was left out, failed, or cannot be told."""
     out = [pair_sentence(a, p) for p in ordered(a)]
-    if not a.pairs:
+    if not a.pairs and a.levels:
         out.append(level_sentence(a))
     return [*out, *caveats(a)]
 
@@ -31,7 +29,9 @@ def pair_sentence(a: Analysis, p: Pair) -> str:
     """B beats A by so much, or they are tied and how big a gap would have been seen."""
     gap = p.test.gap
     better, worse = (p.b, p.a) if gap.value > 0 else (p.a, p.b)
-    where = _where(a)
+    where = _where(a, rows=gap.n)
+    if p.doubt:
+        return f"{better} and {worse} have no verdict: {p.doubt} (gap {_amount(abs(gap.value), a.points)}, {where})."
     if p.real:
         low, high = (
             (gap.low, gap.high) if gap.value > 0 else (None if gap.high is None else -gap.high, None if gap.low is None else -gap.low)
@@ -67,26 +67,22 @@ def level_sentence(a: Analysis) -> str:
 
 
 def caveats(a: Analysis) -> list[str]:
-    """What was left out or failed, and what the rows' groups did to the errors."""
+    """What was left out, and what the rows' groups did to the errors. What failed is said before (`failures.py`)."""
     out = []
     m = a.matrix
     if m.dropped:
         n = m.dropped.total()
-        out.append(f"{n:,} row{' is' if n == 1 else 's are'} left out for every model: {_causes(m.dropped)}.")
-    for name in m.models:
-        if m.failed[name]:
-            n = m.failed[name].total()
-            counted = "failed and counts" if n == 1 else "failed and count"
-            out.append(f"{n:,} of {len(m.rows) * m.samples:,} answers of {name} {counted} as 0: {_causes(m.failed[name])}.")
+        out.append(f"{n:,} row{' is' if n == 1 else 's are'} left out for every model: {causes(m.dropped)}.")
     effects = [e for p in a.pairs if (e := p.test.gap.design_effect)] or [e for lv in a.levels.values() if (e := lv.estimate.design_effect)]
     if effects and max(effects) >= 1.5:
         out.append(f"Rows of one {a.by} are alike: they are worth {max(effects):.1f} times fewer than as many rows of their own.")
     return [*out, *a.notes]
 
 
-def _where(a: Analysis, pairs: bool = True) -> str:
+def _where(a: Analysis, pairs: bool = True, rows: int | None = None) -> str:
     parts = ["paired"] if pairs else []
-    parts.append(f"{len(a.matrix.rows):,} row{'s' if len(a.matrix.rows) != 1 else ''}")
+    n = len(a.matrix.rows) if rows is None else rows
+    parts.append(f"{n:,} row{'s' if n != 1 else ''}")
     if a.matrix.samples > 1:
         parts.append(f"{a.matrix.samples} samples each")
     if a.cluster_count is not None:
@@ -112,12 +108,6 @@ def _why(a: Analysis, why: str) -> str:
 
 def _p(p: Pair) -> str:
     return "p < .001" if p.p < 0.001 else f"p = {p.p:.2g}"
-
-
-def _causes(counts: Counter[str]) -> str:
-    shown: Sequence[tuple[str, int]] = counts.most_common(3)
-    more = len(counts) - len(shown)
-    return ", ".join(f"{n:,} × {cause}" for cause, n in shown) + (f" and {more} other causes" if more else "")
 
 
 def _amount(value: float, points: bool, whole: bool = False) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import UsageError
 from ..rows import Rows
 from ..stats.level import level
+from .matrix import Matrix
 from .scoring import failure
 
 if TYPE_CHECKING:
@@ -30,8 +31,13 @@ def levels_table(e: Evaluation) -> Rows:
     """A row a model and scorer."""
     rows = []
     spent = {m: _spent(e, m) for m in e.names}
+    compared = e.compared
     for name in e.scores:
-        a = e.analysis(name)
+        m = e.matrix(name)
+        if name not in compared:
+            rows += [_alone(name, model, m, spent[model]) for model in e.names]
+            continue
+        a = compared[name]
         for model in a.order:
             found = a.levels[model]
             rows.append(
@@ -50,7 +56,14 @@ def levels_table(e: Evaluation) -> Rows:
                     **spent[model],
                 }
             )
+        rows += [_alone(name, model, m, spent[model]) for model in m.without]
     return Rows(rows, MODELS, e.sentence)
+
+
+def _alone(scorer: str, model: str, m: Matrix, spent: dict[str, Any]) -> dict[str, Any]:
+    """The row of a model without a score or a verdict."""
+    empty: dict[str, Any] = dict.fromkeys(MODELS)
+    return {**empty, "scorer": scorer, "model": model, "rows": 0, "failed": m.failed[model].total() or None, **spent}
 
 
 def _spent(e: Evaluation, model: str) -> dict[str, Any]:
@@ -73,8 +86,7 @@ def _spent(e: Evaluation, model: str) -> dict[str, Any]:
 def pairs_table(e: Evaluation) -> Rows:
     """A row a pair and scorer."""
     rows = []
-    for name in e.scores:
-        a = e.analysis(name)
+    for name, a in e.compared.items():
         for p in a.pairs:
             gap = p.test.gap
             rows.append(
@@ -132,7 +144,10 @@ def rows_table(e: Evaluation) -> Rows:
 
 def slices_table(e: Evaluation, by: str = "", scorer: str = "", fewest: int = 5) -> Rows:
     """Each slice's score against the rest of the rows, the worst first; p holds for one slice looked at alone."""
-    a = e.analysis(scorer)
+    try:
+        a = e.analysis(scorer)
+    except UsageError as problem:
+        return Rows([], ("column", "value", "model", "rows", "score", "low", "high", "elsewhere"), str(problem))
     values = {by: _column(e, by)} if by else _columns(e)
     rows: list[dict[str, Any]] = []
     for column, cells in values.items():
@@ -141,7 +156,7 @@ def slices_table(e: Evaluation, by: str = "", scorer: str = "", fewest: int = 5)
             inside = np.array([c == value for c in kept])
             if value is None or inside.sum() < fewest or inside.all():
                 continue
-            for model in e.names:
+            for model in a.matrix.models:
                 x = a.matrix.of(model)
                 mine = level(x[inside], [c for c, i in zip(a.clusters, inside, strict=True) if i] if a.clusters else None).estimate
                 rows.append(

@@ -64,15 +64,58 @@ def test_a_judge_that_likes_the_first_place_decides_nothing_and_is_found_out():
     )
 
 
-def test_nonsense_is_a_tie_and_is_counted():
+def test_a_judge_that_says_nothing_usable_has_scored_nothing_and_the_cause_is_said():
     def babble(text):
         return "Both are lovely in their own way."
 
-    e = fm.evaluate("{{ q }}", ROWS, [short_answer, long_answer], Judge(babble))
-    assert set(e.matrix("judge").values.ravel()) == {0.5} and {r["judge"] for r in e.models} == {"uncalibrated"}
-    c = e.conduct["judge"]
-    assert c.unusable == 8 and "8 of its verdicts were unusable and count as ties" in str(e)
-    assert "tied" in e.sentence
+    def broken(text):
+        raise ValueError("the server of the judge is down")
+
+    for by, cause in ((babble, "The answer is not JSON"), (broken, "the server of the judge is down")):
+        e = fm.evaluate("{{ q }}", ROWS, [short_answer, long_answer], Judge(by))
+        assert e.sentence.startswith("Not scored by judge: 16 × no verdict") and cause in e.sentence and not e.pairs
+        assert e.conduct["judge"].unusable == 8 and "8 of its verdicts were unusable and are left out" in str(e)
+        assert "tied" not in str(e) and "beats" not in str(e) and cause in e.to_html() and cause in e._repr_html_()
+        assert {r["score"] for r in e.models} == {None}
+        assert fm.Evaluation.reopen(e.run).sentence == e.sentence
+
+
+def test_three_models_are_compared_by_their_own_duels():
+    def answers(name):
+        def model(text):
+            return f"{name} says {text}"
+
+        model.__name__ = name
+        return model
+
+    def cyclic(text):
+        """One beats two, two beats three, three beats one: everybody wins half of all."""
+        a, b = (t.split()[0] for t in parts(text))
+        return json.dumps({"verdict": "A" if (a, b) in {("one", "two"), ("two", "three"), ("three", "one")} else "B"})
+
+    rows = [{"q": f"question {i}"} for i in range(30)]
+    e = fm.evaluate("{{ q }}", rows, [answers(n) for n in ("one", "two", "three")], Judge(cyclic))
+    assert set(e.matrix().values.ravel()) == {0.5}
+    assert {(p["a"], p["b"]): p["better"] for p in e.pairs} == {("one", "two"): "one", ("one", "three"): "three", ("two", "three"): "two"}
+    assert fm.Evaluation.reopen(e.run).pairs == e.pairs
+
+
+def test_failures_give_no_points_with_an_uninformative_judge(tmp_path):
+    """A judge that always calls a tie says nothing, however often one of the models fails."""
+
+    def tie(text):
+        return '{"verdict": "tie"}'
+
+    def fails(text):
+        if int(re.search(r"\d+", text).group()) % 30 == 0:
+            raise ValueError("overloaded")
+        return "fails says so"
+
+    rows = [{"q": f"question {i}"} for i in range(60)]
+    e = fm.evaluate("{{ q }}", rows, [short_answer, long_answer, fails], Judge(tie))
+    assert [p["gap"] for p in e.pairs] == [0, 0, 0] and "beats" not in str(e)
+    assert e.sentences[0].startswith("2 of 60 answers of fails failed and are left out: 2 ×")
+    assert fm.Evaluation.load(e.save(tmp_path / "e.json")).pairs == e.pairs
 
 
 def test_equal_answers_are_a_tie_and_cost_nothing():
@@ -151,7 +194,9 @@ def test_verdicts_are_read_strictly(said, read):
 
 
 def test_three_models_meet_in_pairs():
-    found = duels(["a", "b", "c"], ["q"], {}, [None], 2)
+    texts = {(0, m, s): m for m in "abc" for s in range(2)}
+    assert len(duels(["a", "b", "c"], ["q"], {(0, "a", 0): "a", (0, "b", 0): "b"}, [None], 2)) == 1, "who did not answer meets nobody"
+    found = duels(["a", "b", "c"], ["q"], texts, [None], 2)
     assert [(d.a, d.b, d.sample) for d in found] == [
         ("a", "b", 0),
         ("a", "c", 0),

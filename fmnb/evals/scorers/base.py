@@ -32,13 +32,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How good: `value` (None with an `error`), what was read out of the answer, why, and how sure the model was, 0 to 1."""
+    """How good: `value` (None with an `error`), what was read out of the answer, why, and how sure the model was, 0 to 1.
+
+    `against` is a judge's: by the other model's name the points of their own duel, 1, 0.5 or 0.
+    """
 
     value: float | None
     read: str = ""
     why: str = ""
     error: str = ""
     confidence: float | None = None
+    against: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
