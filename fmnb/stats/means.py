@@ -1,33 +1,45 @@
 """A mean with its interval: of scores, or of the paired differences of two models on the same rows.
 
-Rows that hang together (of one user, of one template) are clusters: then the spread
-between clusters counts, not the number of rows. Liang & Zeger, Biometrika 73 (1986), with
-the factor C / (C - 1) and Student's t on C - 1 degrees of freedom.
+Rows that hang together (of one user, of one template, the same question) are groups: then the
+spread between groups counts, not the number of rows. Where groups are many and of nearly equal
+size, Student's t is used with the CR2 error and Bell and McCaffrey's degrees of freedom; else
+the signs of whole groups are flipped. The choice looks at sizes only. docs/coverage.md has
+how often each is right.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .flips import draws_for, flip_sums
+from .grouping import Grouping, Groups, groups_of
+from .hall import hall, hall_p, skewness
 from .student import t_quantile, t_two_sided
 
-FEWEST_CLUSTERS = 10  # below, the spread between clusters is itself a guess
+FEWEST_CLUSTERS = 10  # for Student's t over clusters
+FEWEST_FLIPPED = 6  # clusters; five signs that agree are still p = 0.0625
 FEWEST_DIFFERENT = 10  # rows (or clusters) that are not all alike; below, their number is too uncertain for an interval
+SKEWED = 0.75  # skewness of unbounded scores from which Student's interval is not enough; measured in docs/coverage.md
 
 Values = Sequence[float] | np.ndarray
+Clusters = Sequence[Hashable] | Grouping | None
+Ends = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """A mean, its standard error, and an interval unless `why` says that there can be none.
 
-    `p` tests a mean of 0. `design_effect` is how many times larger the variance is for the
-    clusters than it would be for as many rows of their own.
+    `p` tests a mean of 0 by `test`, and is below one less the confidence exactly where an
+    interval that is shown leaves 0 out. `together` is the interval that holds for all
+    `comparisons` at once. `design_effect` is how many times larger the variance is for the
+    clusters than for as many independent rows; `df` + 1 is how many equal clusters they are
+    worth, `share` the part of the rows in the largest one, `telling` counts clusters (or rows)
+    whose sum is not 0.
     """
 
     value: float
@@ -40,14 +52,40 @@ class Estimate:
     design_effect: float | None = None
     why: str = ""
     confidence: float = 0.95
+    df: float = 0.0
+    test: str = "t"
+    together: Ends | None = None
+    comparisons: int = 1
+    telling: int | None = None
+    share: float | None = None
+    skewed: bool = False
+    half: float | None = field(default=None, repr=False)  # of the interval that holds for all comparisons
+
+    @property
+    def too_few(self) -> bool:
+        """Whether so few clusters differ from 0 that no verdict is possible, however large the gap."""
+        if self.clusters is None or self.telling is None:
+            return False
+        return self.telling < 1 + math.log2(self.comparisons / (1 - self.confidence)) - 1e-9
 
 
-def estimate(values: Values, clusters: Sequence[Hashable] | None = None, confidence: float = 0.95) -> Estimate:
-    """The mean of `values` with Student's interval, clustered where `clusters` names each value's group.
+def estimate(values: Values, clusters: Clusters = None, confidence: float = 0.95, *, bounded: bool = True) -> Estimate:
+    """The mean of `values` with its interval, over clusters where `clusters` names each value's group.
 
-    No interval is given for fewer than 10 values or clusters, or where fewer than 10 of them (or
-    half, of fewer than 20) differ from the most frequent one: there it would be wrong too often.
-    Raises ValueError for no values at all, and for clusters of another length.
+    Args:
+        values: Scores, or differences of scores.
+        clusters: A name for each value, or a `Grouping`; None where all values stand alone.
+        confidence: Of the interval.
+        bounded: Whether scores have a largest and smallest value that they could reach. Where
+            they do not, the interval also allows for skewed values.
+
+    Returns:
+        The estimate. It has no interval where one would be wrong too often: for fewer than 10
+        values or 6 clusters, or where fewer than 10 of them (or half, of fewer than 20) differ
+        from the most frequent one.
+
+    Raises:
+        ValueError: For no values, a value that is no finite number, or clusters of another length.
 
     >>> e = estimate([0, 1, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0] * 4)
     >>> round(e.value, 3), round(e.low, 3), round(e.high, 3)
@@ -55,26 +93,37 @@ def estimate(values: Values, clusters: Sequence[Hashable] | None = None, confide
     >>> estimate([0.0, 0, 0, 1]).why
     'only 1 of 4 rows differs from the rest'
     """
-    x = np.asarray(values, dtype=float)
-    n = len(x)
-    if n == 0:
-        raise ValueError("a mean of nothing")
-    if not np.isfinite(x).all():
-        raise ValueError("a value that is no finite number")
-    mean = float(x.mean())
-    if clusters is None:
-        se = standard_error(x)
-        return _estimate(mean, se, n - 1, n, None, None, _thin(x, "row"), confidence)
-    codes, count = cluster_codes(clusters, n)
-    se = clustered_error(x, codes, count)
-    plain = standard_error(x)
-    effect = (se / plain) ** 2 if plain and se is not None else None
-    why = (
-        f"only {count} clusters, and fewer than {FEWEST_CLUSTERS} do not tell how much they differ"
-        if count < FEWEST_CLUSTERS
-        else _thin(x, "row") or _thin_clusters(x, codes, count)
-    )
-    return _estimate(mean, se, count - 1, n, count, effect, why, confidence)
+    return estimates([values], clusters, confidence, bounded=[bounded])[0]
+
+
+def estimates(
+    columns: Sequence[Values], clusters: Clusters = None, confidence: float = 0.95, *, bounded: Sequence[bool], comparisons: int = 0
+) -> list[Estimate]:
+    """`estimate` of several columns over the same rows, as one family of comparisons: signs are drawn once for all."""
+    arrays = [_checked(c) for c in columns]
+    structure = as_grouping(clusters, len(arrays[0])) if arrays else None
+    family = comparisons or len(arrays)
+    if structure is None:
+        return [_independent(x, b, confidence, family) for x, b in zip(arrays, bounded, strict=True)]
+    if structure.items is not None:
+        return [_crossed(x, structure, b, confidence, family) for x, b in zip(arrays, bounded, strict=True)]
+    groups = structure.groups
+    out = [_frame(x, structure, b, confidence, family) for x, b in zip(arrays, bounded, strict=True)]
+    to_flip = []
+    for i, (e, b) in enumerate(zip(out, bounded, strict=True)):
+        if groups.even and groups.count >= FEWEST_CLUSTERS and b and not e.why and not e.too_few:
+            out[i] = _by_t(e, "t over clusters")
+        else:
+            to_flip.append(i)
+    if to_flip:
+        sums = np.stack([groups.sums(arrays[i]) for i in to_flip], axis=1)
+        levels = [confidence, 1 - (1 - confidence) / family]
+        found = flip_sums(sums, groups.sizes, levels, draws=draws_for(family, confidence))
+        for i, f in zip(to_flip, found, strict=True):
+            shown = f.intervals if not out[i].why else (None, None)
+            e = replace(out[i], p=f.p, test="sign flips of clusters")
+            out[i] = _with(e, shown, groups.sums(arrays[i]) - groups.sizes * e.value, groups.count, bounded[i])
+    return out
 
 
 def standard_error(values: Values) -> float | None:
@@ -88,7 +137,9 @@ def standard_error(values: Values) -> float | None:
 
 
 def clustered_error(values: Values, codes: np.ndarray, count: int, *, finite: bool = True) -> float | None:
-    """Of a mean of values in `count` clusters numbered by `codes`; `finite` applies C / (C - 1). None for fewer than two.
+    """Liang and Zeger's error of a mean over `count` clusters numbered by `codes`; `finite` applies C / (C - 1). None for fewer than two.
+
+    For clusters of equal size it is that of `estimate`, for others it is smaller.
 
     >>> round(clustered_error([0, 0, 1, 1], np.array([0, 0, 1, 1]), 2, finite=False), 6)
     0.353553
@@ -109,43 +160,140 @@ def cluster_codes(clusters: Sequence[Hashable], n: int) -> tuple[np.ndarray, int
     """
     if len(clusters) != n:
         raise ValueError(f"{len(clusters)} clusters for {n} rows")
-    seen: dict[Any, int] = {}
-    codes = np.empty(n, dtype=np.int64)
-    for i, c in enumerate(clusters):
-        missing = c is None or c != c  # NaN
-        codes[i] = seen.setdefault((i,) if missing else (None, c), len(seen))
-    return codes, len(seen)
+    found = groups_of(clusters)
+    return found.codes, found.count
 
 
-def _thin(x: np.ndarray, what: str) -> str:
+def as_grouping(clusters: Clusters, n: int) -> Grouping | None:
+    """Names of clusters as a grouping; a grouping as it is. ValueError for another length than `n`."""
+    found = clusters if clusters is None or isinstance(clusters, Grouping) else Grouping("groups", groups_of(clusters))
+    if found is not None and len(found.groups.codes) != n:
+        raise ValueError(f"{len(found.groups.codes)} clusters for {n} rows")
+    return found
+
+
+def user_means(values: Values, structure: Grouping) -> np.ndarray | None:
+    """The mean of each group, for an estimate in which every user counts the same; None where sizes are equal, or groups are crossed."""
+    sizes = structure.groups.sizes
+    if structure.items is not None or sizes.max() == sizes.min():
+        return None
+    return structure.groups.sums(np.asarray(values, dtype=float)) / sizes
+
+
+def heavy(e: Estimate) -> bool:
+    """Whether one cluster weighs so much that a mean over rows is mostly its own."""
+    return e.clusters is not None and e.share is not None and (e.share > 1 / 3 or e.df < 5)
+
+
+def _checked(values: Values) -> np.ndarray:
+    x = np.asarray(values, dtype=float)
+    if len(x) == 0:
+        raise ValueError("a mean of nothing")
+    if not np.isfinite(x).all():
+        raise ValueError("a value that is no finite number")
+    return x
+
+
+def _independent(x: np.ndarray, bounded: bool, confidence: float, family: int) -> Estimate:
+    se, n = standard_error(x), len(x)
+    why = thin(x, "row") or ("one row tells nothing of the spread" if n < 2 else "")
+    e = Estimate(float(x.mean()), None, None, se, None, n, why=why, confidence=confidence, df=n - 1.0, comparisons=family)
+    if se is None:
+        return e
+    if se == 0:
+        return replace(e, p=1.0 if e.value == 0 else None)
+    e = _by_t(e, "t", shown=not why)
+    return e if bounded or why else _allowing_for_skew(e, x - e.value, n)
+
+
+def _frame(x: np.ndarray, structure: Grouping, bounded: bool, confidence: float, family: int) -> Estimate:
+    """All but the interval and p."""
+    groups, se, plain = structure.groups, structure.error(x), standard_error(x)
+    sums = groups.sums(x)
+    why = structure.why or thin_clusters(x, groups)
+    telling = int((np.abs(sums) > 1e-12).sum())
+    e = Estimate(float(x.mean()), None, None, se, None, len(x), groups.count, None, why, confidence, structure.df)
+    return replace(
+        e,
+        comparisons=family,
+        telling=telling,
+        share=groups.share,
+        skewed=not bounded and abs(skewness(sums - groups.sizes * e.value)) > SKEWED,
+        design_effect=(se / plain) ** 2 if plain and se is not None else None,
+    )
+
+
+def thin_clusters(x: np.ndarray, groups: Groups) -> str:
+    """Why these clusters are too few or too alike for an interval, or nothing."""
+    if groups.count < FEWEST_FLIPPED:
+        return f"only {groups.count} cluster{'' if groups.count == 1 else 's'}, and fewer than {FEWEST_FLIPPED} do not tell how much they differ"
+    return thin(x, "row") or thin(groups.sums(x) / groups.sizes, "cluster", FEWEST_FLIPPED)
+
+
+def thin(x: np.ndarray, what: str, fewest: int = FEWEST_DIFFERENT) -> str:
     """Why too few values differ, or nothing."""
     if len(x) < 2:
         return f"one {what} tells nothing of the spread"
     _, counts = np.unique(x, return_counts=True)
     other = len(x) - int(counts.max())
-    if len(x) >= FEWEST_DIFFERENT and other >= min(FEWEST_DIFFERENT, math.ceil(len(x) / 2)):
+    if len(x) >= fewest and other >= min(FEWEST_DIFFERENT, math.ceil(len(x) / 2)):
         return ""
     if other == 0:
         return f"all {len(x)} {what}s are the same"
-    if len(x) < FEWEST_DIFFERENT and other >= len(x) / 2:
+    if len(x) < fewest and other >= len(x) / 2:
         return f"only {len(x)} {what}s"
     return f"only {other} of {len(x)} {what}s differ{'s' if other == 1 else ''} from the rest"
 
 
-def _thin_clusters(x: np.ndarray, codes: np.ndarray, count: int) -> str:
-    means = np.bincount(codes, weights=x, minlength=count) / np.bincount(codes, minlength=count)
-    return _thin(means, "cluster")
+def _by_t(e: Estimate, test: str, shown: bool = True) -> Estimate:
+    """With Student's p, and its intervals where they are to be shown."""
+    error = e.standard_error
+    if not error:
+        return replace(e, p=1.0, test=test)
+    e = replace(e, p=t_two_sided(e.value / error, e.df), test=test)
+    if not shown:
+        return e
+    halves = [t_quantile(1 - (1 - e.confidence) / k / 2, e.df) * error for k in (1, e.comparisons)]
+    (low, high), together = ((e.value - h, e.value + h) for h in halves)
+    return replace(e, low=low, high=high, together=together, half=halves[1])
 
 
-def _estimate(
-    mean: float, se: float | None, df: int, n: int, clusters: int | None, effect: float | None, why: str, confidence: float
-) -> Estimate:
-    if se is None or df < 1:
-        return Estimate(mean, None, None, None, None, n, clusters, effect, why or "one row tells nothing of the spread", confidence)
-    if se == 0:
-        return Estimate(mean, None, None, 0.0, 1.0 if mean == 0 else None, n, clusters, effect, why, confidence)
-    p = t_two_sided(mean / se, df)
-    if why:
-        return Estimate(mean, None, None, se, p, n, clusters, effect, why, confidence)
-    half = t_quantile(0.5 + confidence / 2, df) * se
-    return Estimate(mean, mean - half, mean + half, se, p, n, clusters, effect, "", confidence)
+def _with(e: Estimate, shown: Sequence[Ends | None], rest: np.ndarray, count: int, bounded: bool) -> Estimate:
+    alone, together = shown
+    if alone is not None:
+        e = replace(e, low=alone[0], high=alone[1])
+    if together is not None:
+        e = replace(e, together=together, half=(together[1] - together[0]) / 2)
+    if not e.why and alone is None:
+        e = replace(e, why=f"{count} clusters are too few for an interval")
+    return e if bounded else _allowing_for_skew(e, rest, count)
+
+
+def _allowing_for_skew(e: Estimate, rest: np.ndarray, count: int) -> Estimate:
+    """Where values are skewed, the wider of what was found and Hall's interval, at each end; p is the larger one."""
+    if not e.standard_error or e.df <= 0:
+        return e
+    skew = skewness(rest)
+    if abs(skew) <= SKEWED:
+        return e
+    given = (e.value, e.standard_error, skew, count, e.df)
+    e = replace(e, p=max(e.p if e.p is not None else 0.0, hall_p(*given)), skewed=True, test=f"{e.test}, Hall")
+    if e.low is not None and e.high is not None:
+        low, high = hall(*given, e.confidence)
+        e = replace(e, low=min(e.low, low), high=max(e.high, high))
+    if e.together is not None:
+        low, high = hall(*given, 1 - (1 - e.confidence) / e.comparisons)
+        together = (min(e.together[0], low), max(e.together[1], high))
+        e = replace(e, together=together, half=(together[1] - together[0]) / 2)
+    return e
+
+
+def _crossed(x: np.ndarray, structure: Grouping, bounded: bool, confidence: float, family: int) -> Estimate:
+    users, items = structure.groups, structure.items or structure.groups
+    e = _frame(x, structure, bounded, confidence, family)
+    worst = max(users.share, items.share)
+    e = replace(e, clusters=structure.count, share=worst, why=e.why or thin_clusters(x, items).replace("cluster", "question"), telling=None)
+    if structure.why:
+        return replace(e, p=1.0, test="none")
+    skew = max(abs(skewness(g.sums(x) - g.sizes * e.value)) for g in (users, items))
+    return replace(_by_t(e, "t over users and questions", shown=not e.why), skewed=not bounded and skew > SKEWED)

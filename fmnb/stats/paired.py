@@ -6,22 +6,25 @@ by row, not from two shares of their own. Miller, arXiv:2411.00640 (2024).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .grouping import Grouping
 from .mcnemar import mcnemar
-from .means import Estimate, Values, estimate
-from .power import smallest_gap
+from .means import Clusters, Ends, Estimate, Values, as_grouping, estimates, user_means
 from .resampling import sign_flip
+from .student import t_quantile
 
 
 @dataclass(frozen=True, slots=True)
 class Paired:
     """`gap` is b less a; `p` by `test`; `only_a` and `only_b` count rows that one alone got right, where rows are right or wrong.
 
-    `smallest` is the gap that would be found four times of five; None where the spread is unknown.
+    `smallest` is the gap that would be found four times of five, after the correction for all
+    comparisons made together; None where the spread is unknown. `even` is the gap when every
+    user counts the same, where users have unequal numbers of rows.
     """
 
     gap: Estimate
@@ -30,25 +33,31 @@ class Paired:
     only_a: int | None = None
     only_b: int | None = None
     smallest: float | None = None
+    even: Estimate | None = None
 
     @property
     def real(self) -> bool:
         """Whether chance does not explain the gap: p below one less the confidence, and an interval, where there is one, without 0."""
-        return is_real(self.gap, self.p)
+        return is_real(self.gap, self.p) and not self.opposed
+
+    @property
+    def opposed(self) -> bool:
+        """Whether the other model is ahead once every user counts the same: then no winner without a word on who counts."""
+        return self.even is not None and self.even.value * self.gap.value < 0
 
 
 def is_real(gap: Estimate, p: float) -> bool:
-    """The rule behind "beats" and "are tied"; `p` may have been raised for several comparisons."""
+    """The rule behind "beats"; `p` may have been raised for several comparisons."""
     outside = gap.low is None or gap.high is None or gap.low > 0 or gap.high < 0
     return gap.value != 0 and p < 1 - gap.confidence + 1e-12 and outside
 
 
-def paired(a: Values, b: Values, clusters: Sequence[Hashable] | None = None, confidence: float = 0.95) -> Paired:
+def paired(a: Values, b: Values, clusters: Clusters = None, confidence: float = 0.95) -> Paired:
     """The gap of `b` over `a` on the same rows in the same order.
 
     Right-or-wrong rows are tested by McNemar's exact test, other scores by Student's t, rows in
-    clusters by t over clusters; where an interval would not hold (few clusters, few rows that
-    differ) signs are flipped instead, which holds for any number. Raises ValueError for unequal lengths.
+    clusters by t over clusters, or by flipping the signs of whole clusters where they are few
+    or unequal. Raises ValueError for unequal lengths.
 
     >>> r = paired([0, 0, 1, 1] * 30, [1, 0, 1, 1] * 30)
     >>> r.gap.value, r.only_a, r.only_b, r.real
@@ -56,23 +65,77 @@ def paired(a: Values, b: Values, clusters: Sequence[Hashable] | None = None, con
     >>> paired([0, 1, 1], [1, 0, 1]).real
     False
     """
-    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    if len(x) != len(y):
-        raise ValueError(f"the same rows for both: {len(x)} and {len(y)}")
-    d = y - x
-    gap = estimate(d, clusters, confidence)
-    smallest = smallest_gap(gap.standard_error, confidence=confidence) if gap.standard_error and not gap.why else None
-    only_a = only_b = None
-    if is_binary(x) and is_binary(y):
-        only_a, only_b = int((d < 0).sum()), int((d > 0).sum())
-        if clusters is None:
-            return Paired(gap, mcnemar(only_a, only_b).p, "McNemar, exact", only_a, only_b, smallest)
-    if gap.why or gap.p is None:
-        return Paired(gap, sign_flip(d, clusters), "sign flips" if clusters is None else "sign flips of clusters", only_a, only_b, smallest)
-    return Paired(gap, gap.p, "t" if clusters is None else "t over clusters", only_a, only_b, smallest)
+    return paired_all([(a, b)], clusters, confidence)[0]
+
+
+def paired_all(
+    pairs: Sequence[tuple[Values, Values]], clusters: Clusters = None, confidence: float = 0.95, *, comparisons: int = 0
+) -> list[Paired]:
+    """`paired` of several pairs over the same rows, as one family of `comparisons` (by default, these).
+
+    The p of each pair is its own; `gap.together` and `smallest` are corrected for the family.
+    """
+    scores = [(np.asarray(a, dtype=float), np.asarray(b, dtype=float)) for a, b in pairs]
+    for x, y in scores:
+        if len(x) != len(y):
+            raise ValueError(f"the same rows for both: {len(x)} and {len(y)}")
+    if not scores:
+        return []
+    structure = as_grouping(clusters, len(scores[0][0]))
+    gaps = [y - x for x, y in scores]
+    bounded = [_bounded(x, y) for x, y in scores]
+    family = comparisons or len(scores)
+    found = estimates(gaps, structure, confidence, bounded=bounded, comparisons=family)
+    even = _even(gaps, structure, bounded, confidence, family)
+    out = []
+    for (x, y), d, e, u in zip(scores, gaps, found, even, strict=True):
+        only_a = only_b = None
+        p, test = e.p, e.test
+        if is_binary(x) and is_binary(y):
+            only_a, only_b = int((d < 0).sum()), int((d > 0).sum())
+            if structure is None:
+                exact = mcnemar(only_a, only_b).p
+                p, test = max(exact, p if e.low is not None and p is not None else 0.0), "McNemar, exact"
+                e = _agreeing(replace(e, p=p), p)
+        elif structure is None and (e.why or p is None):
+            p, test = sign_flip(d), "sign flips"
+        out.append(Paired(e, 1.0 if p is None else p, test, only_a, only_b, _smallest(e), u))
+    return out
 
 
 def is_binary(values: Values) -> bool:
     """Whether all values are 0 or 1."""
     x = np.asarray(values)
-    return bool(np.isin(x, (0, 1)).all())
+    return bool(((x == 0) | (x == 1)).all())
+
+
+def _bounded(x: np.ndarray, y: np.ndarray) -> bool:
+    return bool(min(x.min(initial=0), y.min(initial=0)) >= 0 and max(x.max(initial=1), y.max(initial=1)) <= 1)
+
+
+def _even(
+    gaps: Sequence[np.ndarray], structure: Grouping | None, bounded: Sequence[bool], confidence: float, family: int
+) -> list[Estimate | None]:
+    """Each gap with every user counting the same, where that is another number."""
+    means = [user_means(d, structure) for d in gaps] if structure is not None else [None for _ in gaps]
+    columns = [m for m in means if m is not None]
+    if not columns:
+        return [None] * len(gaps)
+    return list(estimates(columns, range(len(columns[0])), confidence, bounded=bounded, comparisons=family))
+
+
+def _agreeing(e: Estimate, p: float) -> Estimate:
+    """With an end moved to 0 where the exact test does not reject 0 but the interval would leave it out."""
+    if e.low is not None and e.high is not None and p > 1 - e.confidence:
+        e = replace(e, low=min(e.low, 0.0), high=max(e.high, 0.0))
+    if e.together is not None and p > (1 - e.confidence) / e.comparisons:
+        together: Ends = (min(e.together[0], 0.0), max(e.together[1], 0.0))
+        e = replace(e, together=together)
+    return e
+
+
+def _smallest(e: Estimate) -> float | None:
+    """Half the corrected interval, and the step with which four of five samples lie beyond it."""
+    if not e.standard_error or e.half is None or e.df <= 0:
+        return None
+    return e.half + t_quantile(0.8, e.df) * e.standard_error

@@ -7,18 +7,17 @@ numbers, so identical answers never get two different intervals.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from itertools import product
-from typing import Any
 
 import numpy as np
 
+from .flips import DRAWS as DRAWS
+from .flips import SEED as SEED
+from .flips import flip_sums
 from .means import Values, cluster_codes
 from .shares import Interval
 
-SEED = 20_240_501
-QUICK, FINAL = 2_000, 10_000  # draws: while one looks, and for what is written down
+QUICK, FINAL = 2_000, DRAWS  # draws: while one looks, and for what is written down
 _AT_ONCE = 4_000_000  # numbers in memory at a time
-_EXACT = 12  # so many differences or clusters are flipped in every way there is
 
 
 def bootstrap(
@@ -74,10 +73,10 @@ def bootstrap_many(
     return [Interval(float(v), float(a), float(b), confidence) for v, a, b in zip(x.mean(axis=0), low, high, strict=True)]
 
 
-def sign_flip(differences: Values, clusters: Sequence[Hashable] | None = None, *, draws: int = FINAL, seed: int = SEED) -> float:
+def sign_flip(differences: Values, clusters: Sequence[Hashable] | None = None, *, draws: int = DRAWS, seed: int = SEED) -> float:
     """p of a mean difference as far from 0 when each row's (or cluster's) sign is as likely the other: (hits + 1) / (draws + 1).
 
-    Exact for up to 12 rows or clusters.
+    Exact for up to 16 rows or clusters.
 
     >>> sign_flip([1, 1, 1, 1, 1])
     0.0625
@@ -88,14 +87,5 @@ def sign_flip(differences: Values, clusters: Sequence[Hashable] | None = None, *
         d = np.bincount(codes, weights=d, minlength=count)
     if len(d) == 0:
         raise ValueError("nothing to flip")
-    seen = abs(d.sum()) * (1 - 1e-12) - 1e-12
-    if len(d) <= _EXACT:
-        signs: Any = np.array(list(product((-1, 1), repeat=len(d))))
-        return float(np.mean(np.abs(signs @ d) >= seen))
-    random, hits = np.random.default_rng(seed), 0
-    block = max(1, _AT_ONCE // len(d))
-    for start in range(0, draws, block):
-        rows = min(block, draws - start)
-        signs = random.integers(0, 2, (rows, len(d)), dtype=np.int8) * 2 - 1
-        hits += int(np.sum(np.abs(signs @ d) >= seen))
-    return (hits + 1) / (draws + 1)
+    d = d[d != 0]  # flipping 0 changes nothing
+    return flip_sums(d[:, None], np.ones(len(d)), draws=draws, seed=seed)[0].p if len(d) else 1.0

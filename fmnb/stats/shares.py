@@ -62,11 +62,11 @@ def sign_test(wins: int, losses: int) -> float:
     return min(1.0, 2 * top * total)
 
 
-def bounded(mean: float, standard_error: float, n: int, units: int, confidence: float = 0.95) -> Interval:
+def bounded(mean: float, standard_error: float, n: int, units: float, confidence: float = 0.95) -> Interval:
     """The interval of a mean of scores from 0 to 1 whose rows are worth more or fewer than right-or-wrong rows of their own.
 
     Wilson's, for as many rows as the standard error says they are worth, with Student's t on
-    `units` (rows, or the clusters they are in) and the error raised by sqrt(1 + 2 / units): it is
+    `units` (rows, or the equal clusters they are worth) and the error raised by sqrt(1 + 2 / units): it is
     itself a guess where units are few. After Franco, Little, Louis & Slud, Journal of Survey
     Statistics and Methodology 7 (2019); how well it holds is in docs/coverage.md. Where all
     scores are alike each unit counts as one row. Raises ValueError for a mean outside 0 to 1.

@@ -80,7 +80,8 @@ def test_templates_make_the_error_of_bbq_four_times_as_large():
     assert round(standard_error(right), 6) == 0.003957
     assert round(clustered_error(right, codes, count, finite=False), 6) == 0.015296
     e = estimate(right, templates)
-    assert round(e.standard_error, 6) == 0.015347 and e.design_effect == pytest.approx(15.04, abs=0.01)
+    assert round(clustered_error(right, codes, count), 6) == 0.015347 and e.standard_error == pytest.approx(0.015347, rel=0.01)
+    assert e.design_effect == pytest.approx((e.standard_error / standard_error(right)) ** 2) and e.clusters == 150
 
 
 @pytest.mark.parametrize("seed", range(3))
