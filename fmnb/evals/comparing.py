@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import UsageError
 from ..rows import Rows
+from ..stats.grouping import Grouping
 from ..stats.holm import holm
-from ..stats.paired import Paired, is_real, paired
-from .analysis import clusters_of, more_rows
+from ..stats.means import Ends
+from ..stats.paired import Paired, is_real, paired_all
+from .analysis import interval_of, limiting, more_rows
+from .grouped import counted, in_words
 from .matrix import Matrix
+from .telling import p_words
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Change:
-    """One model in both runs: `test` is the later less the earlier; `p` holds for all models together."""
+    """One model in both runs: `test` is the later less the earlier; `p` and `interval` hold for all models together."""
 
     before: str
     after: str
@@ -30,6 +35,8 @@ class Change:
     test: Paired
     p: float
     real: bool
+    interval: Ends | None = None
+    grouping: Grouping | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,8 @@ class RunComparison:
                 "score_before": c.level_before,
                 "score_after": c.level_after,
                 "gap": c.test.gap.value,
-                "low": c.test.gap.low,
-                "high": c.test.gap.high,
+                "low": c.interval[0] if c.interval else None,
+                "high": c.interval[1] if c.interval else None,
                 "p": c.p,
                 "real": c.real,
                 "improved": c.test.only_b,
@@ -110,14 +117,24 @@ def compare_runs(before: Evaluation, after: Evaluation, scorer: str = "") -> Run
             seen=f"{len(before.dataset):,} and {len(after.dataset):,} rows",
             todo="Give rows ids that stay: id='...'.",
         )
-    groups = {s.id: s.group for s in before.dataset}
-    clusters = clusters_of([groups[i] for i in shared])
+    at = {s.id: i for i, s in enumerate(before.dataset)}
+    structure = before.together.of([at[i] for i in shared])
     i, j = np.array([at_x[s] for s in shared]), np.array([at_y[s] for s in shared])
-    tests = [(a, b, paired(x.of(a)[i], y.of(b)[j], clusters)) for a, b in pairs]
-    raised = holm([t.p for _, _, t in tests])
+    tests = paired_all([(x.of(a)[i], y.of(b)[j]) for a, b in pairs], structure)
+    raised = holm([t.p for t in tests])
     changes = tuple(
-        Change(a, b, float(x.of(a)[i].mean()), float(y.of(b)[j].mean()), t, p, is_real(t.gap, p))
-        for (a, b, t), p in zip(tests, raised, strict=True)
+        Change(
+            a,
+            b,
+            float(x.of(a)[i].mean()),
+            float(y.of(b)[j].mean()),
+            t,
+            p,
+            is_real(t.gap, p) and not t.opposed,
+            interval_of(t, p),
+            structure,
+        )
+        for (a, b), t, p in zip(pairs, tests, raised, strict=True)
     )
     first = y.of(pairs[0][1])[j] - x.of(pairs[0][0])[i]
     both = np.concatenate([x.values.ravel(), y.values.ravel()])
@@ -153,21 +170,26 @@ def _sentence(c: Change, r: RunComparison) -> str:
     gap, unit = c.test.gap, 100 if r.points else 1
     who = c.after if c.before == c.after else f"{c.after} (before: {c.before})"
     words = " points" if r.points else ""
-    rows = f"paired, {r.rows:,} rows" + (f", {gap.clusters:,} {r.by}s" if gap.clusters is not None else "")
-    p = "p < .001" if c.p < 0.001 else f"p = {c.p:.2g}"
+    rows = f"paired, {r.rows:,} rows" + (f", {counted(c.grouping, r.by)}" if c.grouping is not None else "")
+    p = p_words(c.p)
     size = f"{abs(gap.value) * unit:.3g}{words}"
     if c.real:
         how = "better" if gap.value > 0 else "worse"
-        ends = sorted((abs(gap.low) * unit, abs(gap.high) * unit)) if gap.low is not None and gap.high is not None else None
-        interval = f"95% {ends[0]:.3g} to {ends[1]:.3g}, " if ends else ""
+        ends = sorted((abs(c.interval[0]) * unit, abs(c.interval[1]) * unit)) if c.interval else None
+        together = f" for all {gap.comparisons} models together" if gap.comparisons > 1 else ""
+        interval = f"95%{together} {ends[0]:.3g} to {ends[1]:.3g}, " if ends else ""
         return f"{who} got {how} by {size} ({interval}{rows}, {p})."
     if gap.standard_error == 0 and gap.value == 0:
         return f"{who} scored the same on every row ({rows})."
-    smallest = f"; {gap.why}" if gap.why else ""
-    if c.test.smallest:
-        smallest = f"; gaps under {c.test.smallest * unit:.2g}{words} cannot be seen here"
-        seen, more = more_rows(c.test, r.rows, r.points)
-        smallest += f", {seen * unit:.3g}{words} could with about {more:,} more rows" if seen and more else ""
+    smallest = f"; {in_words(c.grouping, r.by, gap.why)}" if gap.why else ""
+    if c.test.opposed:
+        smallest = f"; with every {r.by} counting the same it is a change the other way"
+    elif c.test.smallest and abs(gap.value) < c.test.smallest:
+        least = c.test.smallest * unit
+        smallest = f"; gaps under {f'{math.ceil(least - 1e-9)}' if least >= 1 and r.points else f'{least:.2g}'}{words} cannot be seen here"
+        seen, more = more_rows(c.test, c.grouping, r.points)
+        what = limiting(c.grouping, r.by)
+        smallest += f", {seen * unit:.3g}{words} could with about {more:,} more {what}s" if seen and more else ""
     return f"{who} did not change in a way that can be told from chance: {'+' if gap.value >= 0 else '-'}{size} ({rows}, {p}{smallest})."
 
 

@@ -2,23 +2,97 @@
 
 from __future__ import annotations
 
+import json
 import re
+import unicodedata
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from .sample import Sample, fingerprint
+from ..errors import FmnbError
+from ..prompts import names
+from .sample import Sample, fingerprint, plain
 
 _HASHES, _BANDS = 96, 24
 _PRIME = (1 << 61) - 1
+_WHO = "annotator|asker|participant|rater|respondent|user|worker"
+_WHO_ELSE = "account|client|customer|session"  # not where a prompt uses them: then they may be what it is about
+_MARK = r"id|uid|uuid|guid|index|row|timestamp|created_at|updated_at|(?:.*[_\-. ])?id|[a-z]+Id"
+_ID = re.compile(rf"(?:{_MARK}|(?:{_WHO})(?:[_\-. ]?name)?)", re.IGNORECASE)
+_ID_OR_WHO = re.compile(rf"(?:{_MARK}|(?:{_WHO}|{_WHO_ELSE})(?:[_\-. ]?name)?)", re.IGNORECASE)
+_QUESTION = re.compile(r"(?i)(?:.*_)?(?:q|question|prompt|input|instruction|query|text|message|request|content|ticket|problem|task)")
 
 
-def exact(samples: Sequence[Sample]) -> list[tuple[int, int]]:
-    """Pairs (later, first) of rows with equal values, whatever case and spacing."""
+def questions(samples: Sequence[Sample], by: str = "", prompt: str = "") -> list[str | None]:
+    """What each row asks, as a key that equal questions share: its content without users, ids and targets.
+
+    Args:
+        samples: All rows of a set.
+        by: The column of users or templates.
+        prompt: The template; columns that it does not use do not count. Where it is not known,
+            rows are compared only if they have a column of questions or of longer text.
+
+    Returns:
+        A key for each row; None where nothing is known of what it asks.
+
+    >>> rows = [Sample("1", {"q": "What is 2+2?", "user": "ada"}), Sample("2", {"q": "what is 2+2", "user": "bob"})]
+    >>> a, b = questions(rows, "user")
+    >>> a == b
+    True
+    """
+    columns = list(dict.fromkeys(c for s in samples for c in s.values))
+    used = [c for c in columns if c in _used(prompt)]
+    asked = _content(samples, used or columns, by, _ID if used else _ID_OR_WHO)
+    if not used and not any(_QUESTION.fullmatch(c) or _is_prose(samples, c) for c in asked):
+        asked = []
+    if not asked:
+        return [None] * len(samples)
+    return [_key([s.values.get(c) for c in asked]) for s in samples]
+
+
+def exact(samples: Sequence[Sample], by: str = "") -> list[tuple[int, int]]:
+    """Pairs (later, first) of rows with equal content, whatever case, spacing, user and id."""
     first: dict[str, int] = {}
-    return [(i, j) for i, s in enumerate(samples) if (j := first.setdefault(s.fingerprint, i)) != i]
+    columns = list(dict.fromkeys(c for s in samples for c in s.values))
+    content = _content(samples, columns, by, _ID_OR_WHO) or columns
+    keys = [_key([s.values.get(c) for c in content]) or s.fingerprint for s in samples]
+    return [(i, j) for i, k in enumerate(keys) if (j := first.setdefault(k, i)) != i]
+
+
+def _content(samples: Sequence[Sample], columns: Sequence[str], by: str, marks: re.Pattern[str]) -> list[str]:
+    """Columns that are neither ids nor people nor the group that is known already."""
+    return [c for c in columns if c != by and not marks.fullmatch(c) and not _is_group(samples, c)]
+
+
+def _is_group(samples: Sequence[Sample], column: str) -> bool:
+    grouped = [s for s in samples if s.group is not None]
+    return bool(grouped) and all(str(s.values.get(column)) == s.group for s in grouped)
+
+
+def _is_prose(samples: Sequence[Sample], column: str) -> bool:
+    return any(isinstance(v := s.values.get(column), str) and len(v.split()) > 2 for s in samples)
+
+
+def _used(prompt: str) -> set[str]:
+    try:
+        return names(prompt) if prompt else set()
+    except FmnbError:
+        return set()
+
+
+def _key(values: Sequence[Any]) -> str | None:
+    """The values without case, spacing, and punctuation at the ends of words; None for nothing at all."""
+    texts = [v if isinstance(v, str) else "" if v is None else json.dumps(plain(v), ensure_ascii=False, sort_keys=True) for v in values]
+    flat = ["\x1f".join(_bare(t) for t in texts)]
+    return fingerprint(flat[0]) if flat[0].strip("\x1f") else None
+
+
+def _bare(text: str) -> str:
+    words = unicodedata.normalize("NFKC", text).casefold().split()
+    return " ".join(b for w in words if (b := w.strip(".,;:!?…\"'“”‘’«»"))) or " ".join(words)
 
 
 def near(texts: Sequence[str], alike: float = 0.8) -> list[tuple[int, int, float]]:

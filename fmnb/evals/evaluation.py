@@ -22,9 +22,10 @@ from .analysis import Analysis, analyse
 from .comparing import RunComparison, compare_runs
 from .dataset import Dataset
 from .failures import MAX_FAILURES
+from .grouped import Together
 from .inspect_log import as_log
 from .matrix import Matrix, matrix
-from .powering import power_sentence
+from .powering import power_sentence, same_sentences
 from .scorers.base import Score
 from .scoring import Answers, Scores, failure, score_all, scorers_of
 from .sentences import headline, sentences
@@ -99,13 +100,18 @@ class Evaluation:
                 todo = "Name the column of good answers: target='...'." if not m.asked else "Look at `evaluation.failures()`."
                 raise UsageError(f"There is nothing to compare by {name}", seen=said, todo=todo)
             notes: tuple[str, ...] = (str(self.conduct[name]) + ".",) if name in self.conduct else ()
-            repeats = len(duplicates.exact(self.dataset.samples)) if name == next(iter(self.scores)) else 0
-            if repeats:
-                said = "1 row repeats another" if repeats == 1 else f"{repeats:,} rows repeat others"
-                notes += (f"{said} and should count once: `dataset.dedupe()` before evaluating.",)
-            found = analyse(m, [s.group for s in self.dataset], by=self.dataset.by or "group", seed=self.seed)
+            t = self.together
+            found = analyse(m, t.users, by=t.by, questions=t.questions, seed=self.seed)
             self._analyses[name] = replace(found, notes=notes)
         return self._analyses[name]
+
+    @functools.cached_property
+    def together(self) -> Together:
+        """Which rows hang together: those of one user or template, and those that ask the same question."""
+        users = tuple(s.group for s in self.dataset)
+        by = self.dataset.by or "group"
+        prompt = self.prompt if len(self.ways) < 2 else ""
+        return Together(users, tuple(duplicates.questions(self.dataset.samples, self.dataset.by, prompt)), by)
 
     def matrix(self, scorer: str = "") -> Matrix:
         """Rows by models: means over samples."""
@@ -167,7 +173,7 @@ class Evaluation:
                 out += [f"{self.conduct[name]}."] if name in self.conduct else []
             figures = self.corpus.get(name, {}).items()
             out += [f"{model} has {name} {value:.4f} over all rows together." for model, value in figures if model in m.models]
-        return out
+        return list(dict.fromkeys(out))  # what holds for every scorer is said once
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)
@@ -194,12 +200,12 @@ class Evaluation:
 
     @property
     def models(self) -> Rows:
-        """A row a model and scorer: score, interval, failures, who is tied with whom, cost, seconds."""
+        """A row a model and scorer: score, interval, failures, who is not told apart from whom, cost, seconds."""
         return levels_table(self)
 
     @property
     def pairs(self) -> Rows:
-        """A row a pair and scorer: gap, interval, p alone and among all pairs, the smallest gap these rows can show."""
+        """A row a pair and scorer: gap, interval and p alone and among all pairs, the smallest gap these rows can show."""
         return pairs_table(self)
 
     @property
@@ -275,6 +281,19 @@ class Evaluation:
     def power(self, gap: float, scorer: str = "", samples: int = 0) -> str:
         """How many rows would show a gap between the best two; 0.05 is 5 points. `samples`: with so many answers a row."""
         return power_sentence(self.analysis(scorer), gap, samples)
+
+    def same_within(self, margin: float, scorer: str = "") -> str:
+        """Whether models are the same within a margin, a sentence a pair; 0.05 is 5 points.
+
+        Models that are not told apart may still differ. They are the same within the margin
+        where the 95 % interval of their gap, as it is shown, lies inside it.
+
+        >>> from fmnb.evals.elsewhere import from_scores
+        >>> e = from_scores([{"q": i, "a": i % 2, "b": int(i % 2 or i % 80 == 0)} for i in range(800)], ["a", "b"])
+        >>> e.same_within(0.05)
+        'a and b are the same within 5 points (gap 1.2 points, 95% 0.48 to 2.0, b less a).'
+        """
+        return "\n".join(same_sentences(self.analysis(scorer), margin))
 
     # ---- files
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..rows import Rows
 from ..stats.calibration import calibration
 from . import plots
-from .analysis import Analysis
+from .analysis import Analysis, Pair
 from .plots import Mark, Point
 from .scoring import failure
 from .sentences import ordered
@@ -84,7 +84,11 @@ def findings(e: Evaluation, prefix: str = "fr") -> str:
 def _scorer(e: Evaluation, a: Analysis, key: str) -> Iterator[str]:
     heading = f"<h2>{escape(a.scorer)}</h2>" if len(e.scores) > 1 else ""
     yield heading
-    marks = [Mark(m, lv.value, lv.low, lv.high, note=f"tied group {a.letters[m]}") for m in a.order for lv in [a.levels[m].estimate]]
+    marks = [
+        Mark(m, lv.value, lv.low, lv.high, note=f"group {a.letters[m]} of models not told apart")
+        for m in a.order
+        for lv in [a.levels[m].estimate]
+    ]
     yield _figure(
         plots.intervals(f"Score of each model by {a.scorer}", marks, percent=a.points, name=f"{key}-levels"),
         "Each model's score, in points of a hundred, with its 95 % interval." if a.points else "Each model's score with its 95 % interval.",
@@ -92,10 +96,11 @@ def _scorer(e: Evaluation, a: Analysis, key: str) -> Iterator[str]:
     )
     if a.pairs:
         pairs = ordered(a)
-        gaps = [_gap(p.a, p.b, p.test.gap, p.real, p.better) for p in pairs]
+        gaps = [_gap(p) for p in pairs]
+        together = f" Intervals hold for all {len(pairs)} pairs together." if len(pairs) > 1 else ""
         yield _figure(
             plots.intervals("Gaps between models on the same rows", gaps, percent=a.points, zero=True, name=f"{key}-gaps"),
-            "Paired gaps. Filled marks are real; hollow ones may be chance, however far from 0.",
+            f"Paired gaps. Filled marks are real; hollow ones may be chance, however far from 0.{together}",
             _pairs(a),
         )
     yield from _price(e, a, key)
@@ -103,20 +108,11 @@ def _scorer(e: Evaluation, a: Analysis, key: str) -> Iterator[str]:
     yield from _calibration(e, a, key)
 
 
-def _gap(a: str, b: str, gap: Any, real: bool, better: str) -> Mark:
-    """The better one first, so that gaps are positive."""
-    worse, sign = (a, 1) if better == b else (b, -1)
-    ends: list[float | None] = [None, None]
-    if gap.low is not None and gap.high is not None:
-        ends = [*sorted((sign * gap.low, sign * gap.high))]
-    return Mark(
-        f"{plots.short(better, 11)} − {plots.short(worse, 11)}",
-        sign * gap.value,
-        ends[0],
-        ends[1],
-        real,
-        "real" if real else "may be chance",
-    )
+def _gap(p: Pair) -> Mark:
+    """b less a, as in the table below it."""
+    low, high = p.interval or (None, None)
+    label = f"{plots.short(p.b, 11)} − {plots.short(p.a, 11)}"
+    return Mark(label, p.test.gap.value, low, high, p.real, "real" if p.real else "may be chance")
 
 
 def _price(e: Evaluation, a: Analysis, key: str) -> Iterator[str]:
@@ -184,7 +180,7 @@ def _levels(e: Evaluation, a: Analysis) -> str:
                 "score": lv.estimate.value,
                 "low": lv.estimate.low,
                 "high": lv.estimate.high,
-                "tied": a.letters[m],
+                "letters": a.letters[m],
                 "method": lv.method,
                 "rows": len(a.matrix.rows),
                 "failed": failed or None,
@@ -196,7 +192,7 @@ def _levels(e: Evaluation, a: Analysis) -> str:
                 },
             }
         )
-    columns = ("model", "score", "low", "high", "tied", "method", "rows", "failed", "judge")
+    columns = ("model", "score", "low", "high", "letters", "method", "rows", "failed", "judge")
     return rows_html(rows, columns)
 
 
@@ -209,10 +205,10 @@ def _pairs(a: Analysis) -> str:
                 "a": p.a,
                 "b": p.b,
                 "gap": gap.value,
-                "low": gap.low,
-                "high": gap.high,
+                "low": p.interval[0] if p.interval else None,
+                "high": p.interval[1] if p.interval else None,
                 "p": p.p,
-                "better": p.better if p.real else "tied",
+                "better": p.better if p.real else "not told apart",
                 "test": p.test.test,
                 "only a": p.test.only_a,
                 "only b": p.test.only_b,
@@ -292,9 +288,12 @@ def _made(e: Evaluation) -> str:
     parts = [
         f"{len(e.dataset):,} rows",
         f"data set {e.dataset.version}",
-        f"{a.draws:,} bootstrap draws of seed {a.seed}" if a and a.pairs else "",
+        f"{a.draws:,} bootstrap draws of seed {a.seed}" if a and a.draws and a.pairs else "",
     ]
-    parts += [f"run {e.run}" if e.run else "", "p values hold for all pairs together (Holm)" if a and len(a.pairs) > 1 else ""]
+    parts += [
+        f"run {e.run}" if e.run else "",
+        "p values (Holm) and intervals of gaps hold for all pairs together" if a and len(a.pairs) > 1 else "",
+    ]
     return "; ".join(p for p in parts if p) + "."
 
 

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation
 
 MODELS = (
-    *("scorer", "model", "score", "low", "high", "tied", "rows", "groups", "failed", "method", "judge"),
+    *("scorer", "model", "score", "low", "high", "letters", "rows", "groups", "failed", "method", "judge"),
     *("seconds", "input_tokens", "output_tokens", "cost"),
 )
 PAIRS = (
-    *("scorer", "a", "b", "gap", "low", "high", "p", "p_all", "better", "test", "only_a", "only_b", "smallest_gap", "rows", "groups"),
+    *("scorer", "a", "b", "gap", "low", "high", "p", "low_all", "high_all", "p_all", "better", "test", "only_a", "only_b"),
+    *("smallest_gap", "rows", "groups", "worth", "largest", "gap_even", "low_even", "high_even"),
     *("design_effect", "bootstrap_low", "bootstrap_high", "draws", "seed", "why"),
 )
 _FEW = 12  # values of a column that makes slices
@@ -47,7 +48,7 @@ def levels_table(e: Evaluation) -> Rows:
                     "score": found.estimate.value,
                     "low": found.estimate.low,
                     "high": found.estimate.high,
-                    "tied": a.letters[model] if len(e.names) > 1 else None,
+                    "letters": a.letters[model] if len(e.names) > 1 else None,
                     "rows": len(a.matrix.rows),
                     "groups": a.cluster_count,
                     "failed": sum(a.matrix.failed[model].values()) or None,
@@ -84,11 +85,11 @@ def _spent(e: Evaluation, model: str) -> dict[str, Any]:
 
 
 def pairs_table(e: Evaluation) -> Rows:
-    """A row a pair and scorer."""
+    """A row a pair and scorer: low, high and p of the pair alone, then those that hold for all pairs together."""
     rows = []
     for name, a in e.compared.items():
         for p in a.pairs:
-            gap = p.test.gap
+            gap, even = p.test.gap, p.test.even
             rows.append(
                 {
                     "scorer": name,
@@ -98,6 +99,8 @@ def pairs_table(e: Evaluation) -> Rows:
                     "low": gap.low,
                     "high": gap.high,
                     "p": p.test.p,
+                    "low_all": p.interval[0] if p.interval else None,
+                    "high_all": p.interval[1] if p.interval else None,
                     "p_all": p.p,
                     "better": p.better if p.real else None,
                     "test": p.test.test,
@@ -106,11 +109,16 @@ def pairs_table(e: Evaluation) -> Rows:
                     "smallest_gap": p.test.smallest,
                     "rows": gap.n,
                     "groups": gap.clusters,
+                    "worth": gap.df + 1 if gap.clusters is not None else None,
+                    "largest": gap.share,
+                    "gap_even": even.value if even else None,
+                    "low_even": even.low if even else None,
+                    "high_even": even.high if even else None,
                     "design_effect": gap.design_effect,
                     "bootstrap_low": p.bootstrap.low if p.bootstrap else None,
                     "bootstrap_high": p.bootstrap.high if p.bootstrap else None,
-                    "draws": a.draws,
-                    "seed": a.seed,
+                    "draws": a.draws if p.bootstrap else None,
+                    "seed": a.seed if p.bootstrap else None,
                     "why": gap.why or None,
                 }
             )
@@ -158,7 +166,7 @@ def slices_table(e: Evaluation, by: str = "", scorer: str = "", fewest: int = 5)
                 continue
             for model in a.matrix.models:
                 x = a.matrix.of(model)
-                mine = level(x[inside], [c for c, i in zip(a.clusters, inside, strict=True) if i] if a.clusters else None).estimate
+                mine = level(x[inside], a.together.of(a.matrix.rows[inside].tolist())).estimate
                 rows.append(
                     {
                         "column": column,

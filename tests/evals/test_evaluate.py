@@ -35,7 +35,7 @@ def test_the_sentence_has_gap_interval_rows_and_pairing():
     assert e.sentence == "right beats even_only by 50.0 points (95% 33.8 to 66.2, paired, 40 rows)."
     row = e.pairs[0]
     assert (row["test"], row["only_a"], row["only_b"], row["better"], row["draws"]) == ("McNemar, exact", 20, 0, "right", 2000)
-    assert [(r["model"], r["score"], r["tied"]) for r in e.models] == [("right", 1, "a"), ("even_only", 0.5, "b")]
+    assert [(r["model"], r["score"], r["letters"]) for r in e.models] == [("right", 1, "a"), ("even_only", 0.5, "b")]
     worst = e.slices()[0]
     assert (worst["column"], worst["value"], worst["model"], worst["score"]) == ("kind", "odd", "even_only", 0)
 
@@ -134,7 +134,7 @@ def test_rows_of_one_user_are_a_cluster_and_the_sentence_says_so():
     assert "240 rows, 24 users" in e.sentence and e.pairs[0]["test"] == "t over clusters"
     assert any("Rows of one user are alike" in s for s in e.sentences)
     few = from_scores(rows[:50], ["a", "b"], group="user")
-    assert "tied" in few.sentence and "5 users are too few to tell" in few.sentence
+    assert "not told apart" in few.sentence and "5 users are too few to tell" in few.sentence
     alone = from_scores([{k: v for k, v in r.items() if k != "user"} for r in rows[:50]], ["a", "b"])
     assert "beats" in alone.sentence, "the same rows without users would have claimed too much"
 
@@ -142,7 +142,8 @@ def test_rows_of_one_user_are_a_cluster_and_the_sentence_says_so():
 def test_few_rows_that_differ_cannot_tell_and_say_so():
     e = from_scores([{"q": i, "a": 1, "b": int(i >= 5)} for i in range(60)], ["a", "b"])
     assert (
-        e.sentence == "a and b are tied: only 5 rows tell them apart, and fewer than 6 never can (paired, 60 rows, score, gap 8.3 points)."
+        e.sentence
+        == "a and b are not told apart: only 5 rows differ, and fewer than 6 can never tell (paired, 60 rows, score, gap 8.3 points)."
     )
     e = from_scores([{"q": i, "a": 1, "b": int(i >= 6)} for i in range(60)], ["a", "b"])
     assert (
@@ -240,7 +241,7 @@ def test_the_same_call_again_pays_nothing():
 
 def test_rows_that_repeat_are_said_and_half_characters_do_no_harm(recwarn):
     e = evaluate("{{ q }}", [*ROWS[:6], *ROWS[:1], {"q": "\ud800 half", "target": "\ufffd half"}], ["echo:"], "contains")
-    assert any("1 row repeats another and should count once" in s for s in e.sentences)
+    assert any("1 row repeats a question: rows of one question count as one group" in s for s in e.sentences)
     assert e.scores["contains"][-1].value == 1 and reopen(e.run).sentences == e.sentences and not recwarn.list
 
 

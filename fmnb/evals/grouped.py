@@ -1,0 +1,68 @@
+"""Which rows of a set hang together: rows of one user (or template), and rows that ask the same question.
+
+Fifty users who ask one question are fifty rows and one question: they say how a model does on
+that question, and nothing of others.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..stats.grouping import Grouping, grouping
+
+
+@dataclass(frozen=True)
+class Together:
+    """Of every row of a set its user and its question; None where a row has none, or one of its own. `by` is what a user is called."""
+
+    users: tuple[str | None, ...] = ()
+    questions: tuple[str | None, ...] = ()
+    by: str = "group"
+
+    def of(self, rows: Sequence[int]) -> Grouping | None:
+        """How some of the rows hang together; None where each stands alone."""
+        return _structure(self, tuple(int(i) for i in rows))
+
+    def unnamed(self, rows: Sequence[int]) -> int:
+        """How many of the rows have no user, where others have one."""
+        missing = sum(self.users[i] is None for i in rows) if self.users else 0
+        return missing if missing < len(rows) else 0
+
+
+@functools.lru_cache(maxsize=64)
+def _structure(t: Together, rows: tuple[int, ...]) -> Grouping | None:
+    users = [t.users[i] for i in rows] if t.users else None
+    questions = [t.questions[i] for i in rows] if t.questions else None
+    return grouping(users, questions)
+
+
+def unit(g: Grouping | None, by: str) -> str:
+    """What one of the groups is called."""
+    if g is None:
+        return "row"
+    return {"items": "question", "linked": "group"}.get(g.kind, by)
+
+
+def counted(g: Grouping, by: str) -> str:
+    """How many groups there are, and how many equal ones they are worth where that is fewer.
+
+    >>> counted(grouping(["ada"] * 8 + ["bob", "cyd"]), "user")
+    '3 users, worth 2'
+    """
+    if g.items is not None:
+        return f"{_number(g.groups.count, by)}, {_number(g.items.count, 'question')}"
+    worth = "" if g.groups.even else f", worth {g.df + 1:.0f}"
+    if g.kind == "linked":
+        return f"{_number(g.groups.count, 'group')} of {by}s who share questions{worth}"
+    return f"{_number(g.groups.count, unit(g, by))}{worth}"
+
+
+def in_words(g: Grouping | None, by: str, text: str) -> str:
+    """A reason with "cluster" called by what the groups are."""
+    return text.replace("cluster", unit(g, by))
+
+
+def _number(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
