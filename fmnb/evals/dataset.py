@@ -171,9 +171,9 @@ class Dataset:
         return replace(self, samples=tuple(s for s in self.samples if keep(s)))
 
     def without_heldout(self) -> Dataset:
-        """The rows that may be trained on: none that is held out here, or anywhere else by its content."""
-        held = heldout.known()
-        return self.where(lambda s: s.split != "heldout" and s.fingerprint not in held)
+        """The rows that may be trained on: none that is held out here, and none that resembles what was held out anywhere."""
+        held = {m.row for m in heldout.matches(self.samples)}
+        return self.where(lambda s: s.id not in held)
 
     def dedupe(self, alike: float | None = None) -> Dataset:
         """Without rows whose values another row has (case and spacing aside), or nearly has: `alike` 0.8 is close, 1 the same words.
@@ -196,7 +196,7 @@ class Dataset:
         return replace(self, samples=tuple(split(self.samples, {"heldout": heldout, "dev": dev}, stratify=stratify, seed=seed)))._held()
 
     def _held(self) -> Dataset:
-        heldout.hold(s.text for s in self.samples if s.split == "heldout")
+        heldout.hold_rows([s for s in self.samples if s.split == "heldout"], self.name)
         return self
 
     def leaks(self, prompt: str | Prompt = "", alike: float = 0.8) -> Rows:

@@ -91,7 +91,8 @@ def evaluate(
     options.setdefault("values", {})
     values = options["values"]
     held = [s for s in dataset if s.split == "heldout"]  # remembered before the log has prompts made of them
-    heldout.hold(text for s in held for text in (s.text, *(question(way, s, values) for way, _ in ways)) if text)
+    heldout.hold_rows(held, dataset.name)
+    heldout.hold(text for s in held for text in (question(way, s, values) for way, _ in ways) if text)
     made: list[Batch] = []
     for way, _ in ways:
         left = dict(options)

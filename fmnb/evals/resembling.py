@@ -1,0 +1,189 @@
+"""Which of the held-out texts a text resembles: by equality, by runs of words, by words whatever their order, by meaning.
+
+How alike counts as resembling depends on the held-out texts themselves: rules grow stricter until
+hardly any of these texts would be taken for another one of them. So customers of one bank who
+ask similar things are told apart, and a reworded text is still found.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from .likeness import LIGHT_HASHES, LIGHT_LETTERS, Array, Signature, contained, letters_hash, misspelt, split_words
+
+_RUNS = 0.8  # share of the runs of three words
+_LIGHT = 0.4  # weight of a function word
+_SOME = 0.08  # likeness of words from which on meanings are compared
+_CLOSE = 60  # texts that share most words, looked at one by one
+_ALIKE = 0.01  # of the held-out texts may resemble another of them
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Likeness that counts: of words (weighted Jaccard), of meaning (cosine), of both (0.3 words, 0.7 meaning)."""
+
+    words: float
+    meaning: float
+    both: float
+
+
+# From loose to strict; measured on BANKING77, see tests/evals/test_heldout.py.
+RULES = (Rule(0.65, 0.93, 0.78), Rule(0.7, 0.95, 0.8), Rule(0.75, 0.96, 0.83), Rule(0.85, 0.96, 0.87), Rule(0.9, 0.97, 2.0))
+
+
+@dataclass(frozen=True)
+class Held:
+    """A held-out text: which row of which data set it was (`id`, `source`), its signature, its vector where there is one."""
+
+    signature: Signature
+    id: str = ""
+    source: str = ""
+    vector: Array | None = None
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Which held-out text, how alike from 0 to 1, and by what."""
+
+    held: Held
+    value: float
+    how: str
+
+
+@dataclass
+class Index:
+    """The held-out texts, ready to be looked up. `common` are words and runs of most texts that are looked up: a template's."""
+
+    held: Sequence[Held]
+    common: frozenset[int] = frozenset()
+    rule: Rule = RULES[0]
+    whole: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._df: Counter[int] = Counter()
+        self._at: dict[int, list[int]] = defaultdict(list)
+        self._spelt: dict[int, int] = {}
+        for i, h in enumerate(self.held):
+            s = h.signature
+            self.whole.setdefault(s.whole, i)
+            self._df.update(s.words | s.light)
+            for w in s.words:
+                self._at[w].append(i)
+            for w, k in s.keys.items():
+                self._spelt.setdefault(k, w)
+        self._runs: dict[int, list[int]] = defaultdict(list)
+        for i, h in enumerate(self.held):
+            for g in h.signature.grams:
+                self._runs[g].append(i)
+        with_vector = [i for i, h in enumerate(self.held) if h.vector is not None]
+        self._rows = np.array(with_vector, dtype=int)
+        self._vectors: Array | None = np.stack([self.held[i].vector for i in with_vector]).astype(np.float32) if with_vector else None  # type: ignore[misc]
+        self.rule = self._strict_enough()
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether any held-out text has a vector."""
+        return self._vectors is not None
+
+    @property
+    def known(self) -> Counter[int]:
+        """How many held-out texts have each word."""
+        return self._df
+
+    def corrected(self, s: Signature, unknown: dict[int, str]) -> Signature:
+        """The signature with words that no held-out text has read as those they are likely to be meant as."""
+        words = set(s.words)
+        for h, word in unknown.items():
+            if h not in words:
+                continue
+            if letters_hash(word) in LIGHT_LETTERS:  # liek, thnaks
+                words.discard(h)
+                continue
+            halves = next((set(two) for two in split_words(word) if all(w in self._df for w in two)), None)
+            meant = next((self._spelt[k] for k in misspelt(word) if k in self._spelt), None) if halves is None else None
+            if halves or meant is not None:
+                words = (words - {h}) | (halves or {meant})  # type: ignore[arg-type]
+        light = s.light | {w for w in words if w in LIGHT_HASHES}
+        return replace(s, words=frozenset(words - light) or s.words, light=light)
+
+    def worth(self, s: Signature) -> bool:
+        """Whether a held-out text has some of its words, so that their meanings are worth comparing."""
+        return any(self._jaccard(s, self.held[i].signature) >= _SOME for i in self._sharing(s))
+
+    def _sharing(self, s: Signature) -> set[int]:
+        """The held-out texts that share most of its words."""
+        shared: Counter[int] = Counter()
+        for w in s.words:
+            if len(self._at.get(w, ())) <= max(200, len(self.held) // 10):
+                shared.update(self._at.get(w, ()))
+        return {i for i, _ in shared.most_common(_CLOSE)}
+
+    def near(self, s: Signature, vector: Array | None = None, rule: Rule | None = None, but: int | None = None) -> Likeness | None:
+        """The held-out text that this one resembles most by the rule, None where there is none. `but` is left out."""
+        rule = rule or self.rule
+        close = self._sharing(s)
+        runs: Counter[int] = Counter()
+        for g in s.grams:
+            if g not in self.common:
+                runs.update(self._runs.get(g, ()))
+        close |= {i for i, _ in runs.most_common(_CLOSE)}
+        meaning: dict[int, float] = {}
+        if vector is not None and self._vectors is not None:
+            cosines = self._vectors @ vector
+            top = np.argsort(-cosines)[:_CLOSE]
+            meaning = {int(self._rows[j]): float(cosines[j]) for j in top}
+            close |= set(meaning)
+        best: Likeness | None = None
+        for i in close:
+            if i == but or (but is not None and self.held[i].signature.whole == s.whole):
+                continue
+            found = self._alike(s, i, meaning.get(i), rule)
+            if found is not None and (best is None or found.value > best.value):
+                best = found
+        return best
+
+    def _alike(self, s: Signature, i: int, meaning: float | None, rule: Rule) -> Likeness | None:
+        h = self.held[i].signature
+        if (s.numbers - h.numbers) and (h.numbers - s.numbers):  # other numbers: another question
+            return None
+        if not (s.telling and h.telling):
+            return None
+        found = []
+        runs = contained(s, h, {g: 0.1 for g in self.common} if self.common else None)
+        if runs >= _RUNS:
+            found.append((runs, "one holds the other's words in their order"))
+        words = self._jaccard(s, h)
+        if words >= rule.words:
+            found.append((words, "the same words" if words > 0.99 else "nearly the same words"))
+        if meaning is not None and (meaning >= rule.meaning or 0.3 * words + 0.7 * meaning >= rule.both):
+            found.append((min(1.0, meaning), "the same meaning"))
+        return Likeness(self.held[i], *max(found)) if found else None
+
+    def _jaccard(self, a: Signature, b: Signature) -> float:
+        x, y = a.words | a.light, b.words | b.light
+        if not (a.words & b.words):
+            return 0.0
+        either = sum(self._weight(w, a, b) for w in x | y)
+        return sum(self._weight(w, a, b) for w in x & y) / either if either else 0.0
+
+    def _weight(self, word: int, a: Signature, b: Signature) -> float:
+        rare = math.log(1 + (len(self.held) + 5) / (self._df.get(word, 0) + 1))
+        light = word in a.light or word in b.light
+        return rare * (_LIGHT if light else 1.0) * (0.1 if word in self.common else 1.0)
+
+    def _strict_enough(self) -> Rule:
+        """The loosest rule by which hardly any held-out text resembles another."""
+        at = list(range(len(self.held)))
+        some = random.Random(0).sample(at, 300) if len(at) > 300 else at
+        allowed = max(2, math.ceil(_ALIKE * len(some)))
+        for rule in RULES[:-1]:
+            hits = sum(self.near(self.held[i].signature, self.held[i].vector, rule, but=i) is not None for i in some)
+            if hits <= allowed:
+                return rule
+        return RULES[-1]

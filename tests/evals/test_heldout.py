@@ -1,0 +1,159 @@
+"""The guard of held-out rows: whatever is done to a row's columns, prompt or words it is refused, and other rows are not.
+
+The rates in docs/evaluate.md are those of this file's data: 24 messages of BANKING77's customers, each
+reworded by hand, and 1,000 other rows, 800 of them messages of the same bank's customers.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fmnb.errors import UsageError
+from fmnb.evals import heldout
+from fmnb.evals.dataset import Dataset
+from fmnb.evals.likeness import Signature, signature
+from fmnb.evals.sample import Sample, fingerprint
+
+MODELS = Path(__file__).parents[2] / ".models"
+DATA = json.loads((Path(__file__).parent / "data" / "banking77_guard.json").read_text())
+THINGS = "kettle lamp chair tent bottle scarf radio clock basket mirror".split()
+OTHERS = [
+    *DATA["others"],
+    *(f"A {THINGS[i % 10]} costs {i + 3} dollars. How much do {i % 7 + 2} of them cost?" for i in range(80)),
+    *(f"{i} + {i * 7 % 13} = ?" for i in range(40)),
+    *(f"{a} {b}" for a in ("Return", "Repair", "Nice", "Late") for b in THINGS),
+    *(f"The {b} arrived {w} and the box was {c}" for b in THINGS for w in ("late", "early") for c in ("torn", "fine")),
+]
+
+
+def samples(texts, column="text"):
+    return [Sample(str(i), {column: t}) for i, t in enumerate(texts)]
+
+
+@pytest.fixture(params=["words alone", "with vectors"])
+def guard(request, tmp_path, monkeypatch):
+    """24 held-out messages in a state folder of their own."""
+    monkeypatch.setenv("FMNB_STATE", str(tmp_path / "guard"))
+    monkeypatch.setenv("FMNB_MODELS", str(MODELS))
+    if request.param == "words alone":
+        monkeypatch.setattr(heldout, "DEFAULT", "hf:nobody/no-such-embedder")  # a machine without one
+    heldout.hold_rows(samples(DATA["held"]), "tickets")
+    if request.param == "with vectors" and not heldout._index().has_vectors:
+        pytest.skip("the embedder is not here")
+    assert heldout._index().has_vectors is (request.param == "with vectors")
+    return request.param
+
+
+def test_reworded_rows_are_refused_and_other_rows_are_not(guard):
+    reworded = heldout.matches(samples([t for _, t in DATA["reworded"]], "question"))
+    kinds = {
+        k: [sum(DATA["reworded"][int(m.row)][0] == k for m in reworded), sum(x == k for x, _ in DATA["reworded"])]
+        for k in ("polite", "reorder", "trunc", "typo", "syn")
+    }
+    assert len(OTHERS) == 1000
+    refused = heldout.matches(samples(OTHERS))
+    print(guard, kinds, len(refused))
+    assert len(refused) <= 10, [OTHERS[int(m.row)] for m in refused]
+    assert all(kinds[k][0] == kinds[k][1] for k in ("polite", "reorder", "trunc", "typo")), kinds
+    assert len(reworded) >= (22 if guard == "with vectors" else 17), kinds
+    right = sum(m.held == m.row for m in reworded)
+    assert right == len(reworded), "the refusal names the row that it resembles"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: {"text": t + "."},
+        lambda t: {"text": t.upper()},
+        lambda t: {"text": "  ".join(t.split()).replace("?", "？")},
+        lambda t: {"other": t, "label": "card", "n": 3},
+        lambda t: {"language": "en", "message": t, "channel": "mail"},
+        lambda t: {"prompt": f"Route this ticket to one of account, money, other.\n\n{t}\n\nAnswer with the word alone."},
+        lambda t: {"prompt": f"You are a helpful bank clerk. The customer says: {t} What do you answer?"},
+        lambda t: {"json": json.dumps({"ticket": t, "id": 17})},
+        lambda t: {"chat": [{"role": "user", "content": t}]},
+        lambda t: {"text": t.replace("'", "’").replace(" ", "\u00a0")},
+    ],
+)
+def test_no_column_template_or_punctuation_hides_a_row(guard, change):
+    made = [Sample(f"r{i}", change(t)) for i, t in enumerate(DATA["held"])]
+    found = heldout.matches(made)
+    assert len(found) == len(made), [m for m in made if m.id not in {f.row for f in found}]
+
+
+def test_another_template_around_many_rows_hides_none_and_accuses_none(guard):
+    template = "Below is a message that a customer of a bank wrote. Decide which team should answer it, and say why in one sentence.\nMessage: {}\nTeam:"
+    texts = [*DATA["held"], *DATA["others"][:60]]
+    prompts = [template.format(t) for t in texts]
+    found = heldout.matches(samples(prompts, "prompt"))
+    assert {int(m.row) for m in found} == set(range(len(DATA["held"])))
+
+
+def test_the_file_alone_works_and_holds_no_text(guard):
+    heldout._read.cache_clear()
+    heldout._index_of.cache_clear()
+    text = heldout._rows_file().read_text()
+    assert not any(w in text.lower() for w in ("atm", "transfer", "wallet", "passcode") if len(w) > 4)
+    assert heldout._rows_file().stat().st_mode & 0o077 == 0
+    assert all(Signature.from_dict(s.to_dict()) == s for s in map(signature, DATA["held"]))
+    with pytest.raises(UsageError, match=r"1 of 2 rows are held out, or nearly.*a \(the same text: row 0 of tickets\)"):
+        heldout.refuse([Sample("a", {"x": DATA["held"][0]}), Sample("b", {"x": "Where do you sell kettles?"})])
+    heldout._append(heldout._rows_file(), ['{"v": 1, "whole": 3, "wor'])  # a line cut by a full disk
+    assert heldout.matches(samples(DATA["held"][:1]))
+
+
+def test_fingerprints_of_older_versions_still_count(tmp_path, monkeypatch):
+    monkeypatch.setenv("FMNB_STATE", str(tmp_path))
+    (tmp_path / "heldout.txt").write_text(fingerprint("A secret question") + "\n")
+    assert [m.row for m in heldout.matches([Sample("1", {"q": "a  SECRET question", "lang": "en"}), Sample("2", {"q": "another"})])] == [
+        "1"
+    ]
+
+
+def test_rows_of_numbers_and_short_rows_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("FMNB_STATE", str(tmp_path))
+    heldout.hold_rows([Sample(str(i), {"q": f"{i}+7", "user": "ann"}, group="ann") for i in range(12)], "sums")
+    heldout.hold_rows([Sample(f"t{i}", {"q": f"Ticket number {i} about login"}) for i in range(12)], "tickets")
+    other = [
+        Sample("x", {"q": "3-7"}),
+        Sample("y", {"q": "Ticket number 99 about login"}),
+        Sample("z", {"user": "ann"}),
+        Sample("n", {"n": 7}),
+    ]
+    assert heldout.matches(other) == []
+    assert [
+        m.row for m in heldout.matches([Sample("x", {"sum": "3 + 7", "n": 1}), Sample("y", {"t": "ticket Number 7, about login!"})])
+    ] == ["x", "y"]
+
+
+def test_other_writing_systems(tmp_path, monkeypatch):
+    monkeypatch.setenv("FMNB_STATE", str(tmp_path))
+    held = [
+        "我的信用卡还没有到，请问什么时候能收到？",
+        "Где моя карта, которую я заказал две недели назад?",
+        "Où est la carte que j’ai commandée il y a deux semaines ?",
+    ]
+    heldout.hold_rows(samples(held))
+    again = [
+        "请问：我的信用卡还没有到，请问什么时候能收到",
+        "ГДЕ моя карта, которую я заказал две недели назад",
+        "ou est la carte que j'ai commandee il y a deux semaines",
+    ]
+    assert len(heldout.matches(samples(again))) == 3
+    assert heldout.matches(samples(["你们的营业时间是什么？", "Как изменить пароль?", "Quelle heure est-il ?"])) == []
+
+
+def test_every_way_to_training_data_asks(tmp_path, monkeypatch):
+    monkeypatch.setenv("FMNB_STATE", str(tmp_path / "state"))
+    d = Dataset.from_rows([{"ticket": t, "target": "x", "user": f"u{i}"} for i, t in enumerate(DATA["held"])], name="tickets")
+    d = d.split(heldout=0.5)
+    kept = d["heldout"]
+    moved = Dataset.from_rows([{"q": f"Hello, {s.values['ticket']} Thanks!", "lang": "en", "target": "y"} for s in kept])
+    for kind in ("sft", "chat"):
+        with pytest.raises(UsageError, match=f"{len(kept)} of {len(kept)} rows are held out"):
+            moved.export(tmp_path / "x.jsonl", kind, prompt="{{ q }}")
+    assert len(moved.without_heldout()) == 0 and not (tmp_path / "x.jsonl").exists()
+    assert len(d.without_heldout()) == len(d["train"])
