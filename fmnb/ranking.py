@@ -1,4 +1,8 @@
-"""Which model is preferred, from all votes: shares with intervals, strengths of several, and a sentence that says "tied" when it is tied."""
+"""Which model is preferred, from all votes: shares with intervals, strengths of several, and a sentence that says what chance explains.
+
+The votes of one person are one person's: several voters count as clusters, a single one's
+votes tell of that person alone.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +10,34 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .comparison import labels
 from .events import Signal, Started
 from .rows import Rows
 from .stats.bradley_terry import bootstrap, bradley_terry
-from .stats.shares import sign_test, wilson
 from .store import log, signals
 
-COLUMNS = ("model", "votes", "wins", "ties", "losses", "bad", "win_rate", "low", "high", "strength", "strength_low", "strength_high")
-_ALPHA = 0.05
+if TYPE_CHECKING:
+    from .stats.votes import Preference
+
+COLUMNS = (
+    *("model", "votes", "wins", "ties", "losses", "bad", "voters", "win_rate", "low", "high"),
+    *("strength", "strength_low", "strength_high", "note"),
+)
 _ENOUGH = 6  # decisive votes; fewer cannot tell two models apart, however they fall
+TOO_FEW = "too few votes"
 
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """One vote, names in place of runs: the prompt it was about, who was shown, who won (None: a tie, or `bad`)."""
+    """One vote, names in place of runs: the prompt it was about, who was shown, who won (None: a tie, or `bad`), who voted."""
 
     prompt: str
     shown: tuple[str, ...]
     winner: str | None
     bad: bool
+    voter: str = ""
 
 
 def ballots(votes: Sequence[Signal]) -> list[Ballot]:
@@ -48,7 +58,7 @@ def ballots(votes: Sequence[Signal]) -> list[Ballot]:
             continue
         winner = v.value["winner"]
         found.append(
-            Ballot(known[min(runs)][1], tuple(names[r] for r in runs), names[winner] if winner else None, v.value["said"] == "bad")
+            Ballot(known[min(runs)][1], tuple(names[r] for r in runs), names[winner] if winner else None, v.value["said"] == "bad", v.user)
         )
     return found
 
@@ -63,9 +73,11 @@ def _start(run: str) -> dict[str, str]:
 def leaderboard(models: Sequence[str] = (), *, since: float | None = None) -> Rows:
     """All models that were voted on, best first, as a table whose note says in a sentence what can be said.
 
-    `win_rate` counts ties as halves, with Wilson's 95 % interval; votes "both bad" are counted
-    and decide nothing. From three models on `strength` is Bradley and Terry's (log odds, sum
-    0), with an interval from drawing whole prompts again. `models` keeps some (a model with every way it was asked), `since` (seconds
+    `win_rate` counts ties as halves, with a 95 % interval that leaves one half out exactly
+    where the test does; votes "both bad" are counted and decide nothing. From three models on
+    `strength` is Bradley and Terry's (log odds, sum 0), with an interval from drawing whole
+    voters again, or the prompts of a single one. Models stand in the order of what is sure of
+    them: the lower end of the interval; those with fewer than six decisive votes come last. `models` keeps some (a model with every way it was asked), `since` (seconds
     since the epoch) the newer votes.
 
     >>> leaderboard().columns[0]
@@ -79,13 +91,14 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None) -> Ro
     names = sorted({n for b in cast for n in b.shown})
     if len(names) < 2:
         return Rows([], COLUMNS, "no votes yet: compare two models with `%%fm a b`, then `%fm vote left`")
-    wins, by_prompt = _wins(cast)
+    wins, by_unit = _wins(cast)
+    met = sum(bool(wins.get((x, y)) or wins.get((y, x))) for x, y in combinations(names, 2))
     strengths = bounds = None
     trouble = ""
     if len(names) > 2:
         try:
             strengths = bradley_terry(wins)
-            bounds = bootstrap(by_prompt)
+            bounds = bootstrap(by_unit) if len(by_unit) >= _ENOUGH else None
             trouble = "; strengths are pulled together a little, since some model never lost" if strengths.regularised else ""
         except ValueError as e:
             trouble = f"; {e}"
@@ -94,7 +107,7 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None) -> Ro
         mine = [b for b in cast if name in b.shown and not b.bad]
         won = sum(b.winner == name for b in mine)
         ties = sum(b.winner is None for b in mine)
-        share = wilson(won + ties / 2, len(mine)) if mine else None
+        share = _preference(mine, name, met)
         rows.append(
             {
                 "model": name,
@@ -103,28 +116,48 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None) -> Ro
                 "ties": ties,
                 "losses": len(mine) - won - ties,
                 "bad": sum(b.bad for b in cast if name in b.shown),
-                "win_rate": share.value if share else None,
+                "voters": share.voters if share else None,
+                "win_rate": share.share if share else None,
                 "low": share.low if share else None,
                 "high": share.high if share else None,
                 "strength": strengths.strengths.get(name) if strengths else None,
                 "strength_low": bounds[name][0] if bounds and name in bounds else None,
                 "strength_high": bounds[name][1] if bounds and name in bounds else None,
+                "note": TOO_FEW if len(mine) - ties < _ENOUGH else None,
             }
         )
-    rows.sort(key=lambda r: -(r["strength"] if r["strength"] is not None else r["win_rate"] or 0))
+    rows.sort(key=_rank)
     names = [str(r["model"]) for r in rows]  # the best, and the best of those it met
-    return Rows(
-        rows,
-        COLUMNS,
-        _sentence(names[0], next((n for n in names[1:] if wins.get((names[0], n)) or wins.get((n, names[0]))), names[1]), cast, wins)
-        + trouble,
-    )
+    other = next((n for n in names[1:] if wins.get((names[0], n)) or wins.get((n, names[0]))), names[1])
+    return Rows(rows, COLUMNS, _sentence(names[0], other, cast, met) + trouble)
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[bool, float, float]:
+    """Sorts models by what is sure of them."""
+    few = row["note"] is not None
+    low = row["strength_low"] if not few and row["strength_low"] is not None else row["low"]
+    value = row["strength"] if not few and row["strength"] is not None else row["win_rate"]
+    return few, -(low if low is not None else 0.0), -(value if value is not None else 0.0)
+
+
+def _preference(cast: Sequence[Ballot], name: str, comparisons: int, against: str = "") -> Preference | None:
+    """What the votes say of one model, against all others or a single one; None where there are none."""
+    from .stats.votes import preference  # brings numpy
+
+    mine = [b for b in cast if not b.bad and {name, against or name} <= set(b.shown)]
+    if against:
+        mine = [b for b in mine if b.winner in (name, against, None)]
+    if not mine:
+        return None
+    votes = [0.5 if b.winner is None else float(b.winner == name) for b in mine]
+    return preference(votes, [b.voter for b in mine], [b.prompt for b in mine], comparisons=max(1, comparisons))
 
 
 def _wins(cast: Sequence[Ballot]) -> tuple[dict[tuple[str, str], float], dict[Hashable, Mapping[tuple[str, str], float]]]:
-    """Wins between pairs, in all and by prompt: the winner beats everyone shown, in a tie everyone halves."""
+    """Wins between pairs, in all and by voter (by prompt where there is one voter): the winner beats everyone shown, in a tie everyone halves."""
     total: dict[tuple[str, str], float] = defaultdict(float)
-    by_prompt: dict[str, dict[tuple[str, str], float]] = defaultdict(lambda: defaultdict(float))
+    by_unit: dict[Hashable, dict[tuple[str, str], float]] = defaultdict(lambda: defaultdict(float))
+    several = len({b.voter for b in cast}) > 1
     for b in cast:
         if b.bad:
             continue
@@ -134,20 +167,46 @@ def _wins(cast: Sequence[Ballot]) -> tuple[dict[tuple[str, str], float], dict[Ha
             pairs = [(pair, 0.5) for x, y in combinations(b.shown, 2) for pair in ((x, y), (y, x))]
         for pair, count in pairs:
             total[pair] += count
-            by_prompt[b.prompt][pair] += count
-    return dict(total), {p: dict(w) for p, w in by_prompt.items()}
+            by_unit[b.voter if several else b.prompt][pair] += count
+    return dict(total), {u: dict(w) for u, w in by_unit.items()}
 
 
-def _sentence(a: str, b: str, cast: Sequence[Ballot], wins: Mapping[tuple[str, str], float]) -> str:
-    """What the votes say of the first two. Only decisive votes are tested; ties show in the share."""
-    x, y = wins.get((a, b), 0.0), wins.get((b, a), 0.0)
-    if not x + y:
+def _sentence(a: str, b: str, cast: Sequence[Ballot], comparisons: int) -> str:
+    """What the votes say of the first two."""
+    both = [v for v in cast if {a, b} <= set(v.shown)]
+    found = _preference(both, a, comparisons, b)
+    if found is None:
         return f"{a} and {b} were never voted on together"
-    both = [ballot.winner for ballot in cast if {a, b} <= set(ballot.shown)]
-    for_a, for_b = both.count(a), both.count(b)
-    share = wilson(x, x + y)
-    seen = f"{x:g} of {x + y:g} ({share.low:.0%} to {share.high:.0%})"
-    if for_a + for_b < _ENOUGH:
-        return f"{a} and {b} are tied so far: {seen}; fewer than {_ENOUGH} decisive votes cannot tell two models apart"
-    p = sign_test(for_a, for_b)
-    return f"{a} is preferred to {b}: {seen}, p = {p:.2g}" if p < _ALPHA else f"{a} and {b} are tied: {seen}, p = {p:.2g}"
+    if found.share < 0.5:  # ahead of all others together, and not of this one
+        a, b = b, a
+        found = _preference(both, a, comparisons, b) or found
+    wins, losses, ties = (sum(v.winner == w and not v.bad for v in both) for w in (a, b, None))
+    seen = f"{wins} of {wins + losses} decisive votes" if wins + losses else f"no decisive vote of {ties}"
+    if found.decisive_low is not None and found.decisive_high is not None:
+        seen += f" ({_percent(found.decisive_low)} to {_percent(found.decisive_high)})"
+    seen += f", {ties} {'tie' if ties == 1 else 'ties'}" if ties and wins + losses else ""
+    seen += f", {found.voters} voters" if found.voters > 1 else ""
+    together = f" among {comparisons} pairs" if comparisons > 1 else ""
+    if found.why:
+        return f"{a} and {b} are not told apart so far: {seen}; {found.why}"
+    p = f"p = {_p(found.p)}{together}"
+    if not found.real:
+        return f"{a} and {b} are not told apart: {seen}, {p}"
+    if found.voters == 1:
+        return f"one voter prefers {a} to {b}: {seen}, {p}; this says nothing of other people"
+    return f"{a} is preferred to {b}: {seen}, {p}"
+
+
+def _percent(share: float) -> str:
+    """A share in whole percent, in more digits where it would be rounded to one half.
+
+    >>> _percent(0.65), _percent(0.5024), _percent(0.5)
+    ('65%', '50.2%', '50%')
+    """
+    digits = next((d for d in range(4) if share == 0.5 or float(f"{100 * share:.{d}f}") != 50), 3)
+    return f"{share:.{digits}%}"
+
+
+def _p(p: float) -> str:
+    """Two digits, or three where two would be rounded to 0.05."""
+    return f"{p:.2g}" if float(f"{p:.2g}") != 0.05 else f"{p:.3g}"

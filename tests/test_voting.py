@@ -123,11 +123,11 @@ def test_forgetting_the_runs_forgets_their_votes(two):
 # The leaderboard
 
 
-def cast(outcomes: str, a: str = "echo:", b: str = "echo:think", words: str = "q") -> None:
+def cast(outcomes: str, a: str = "echo:", b: str = "echo:think", words: str = "q", user: str = "") -> None:
     """One comparison and vote a letter: l, r, t(ie), b(ad)."""
     for i, letter in enumerate(outcomes):
         c = fm.compare(f"{words} {i}", [a, b])
-        fm.vote(c, {"l": "left", "r": "right", "t": "tie", "b": "bad"}[letter])
+        fm.vote(c, {"l": "left", "r": "right", "t": "tie", "b": "bad"}[letter], user=user)
 
 
 def test_no_votes_say_how_to_begin():
@@ -145,14 +145,14 @@ def test_shares_count_ties_as_halves_and_bad_ones_apart():
 @pytest.mark.parametrize(
     ("outcomes", "words"),
     [
-        ("lllll", "tied so far"),
-        ("lllllll", "echo: is preferred to echo:think"),
-        ("lllrrrlr", "are tied"),
-        ("llllllllr", "is preferred"),
-        ("tttttttt", "tied so far"),
+        ("lllll", "not told apart so far"),
+        ("lllllll", "one voter prefers echo: to echo:think: 7 of 7 decisive votes (59% to 100%), p = 0.016"),
+        ("lllrrrlr", "are not told apart: 4 of 8"),
+        ("llllllllr", "one voter prefers echo:"),
+        ("tttttttt", "not told apart so far: no decisive vote"),
     ],
 )
-def test_the_sentence_says_tied_when_it_is_tied(outcomes, words):
+def test_the_sentence_says_what_chance_explains(outcomes, words):
     cast(outcomes)
     assert words in fm.leaderboard().note
 
@@ -164,6 +164,46 @@ def test_three_models_have_strengths_with_intervals():
     assert [r["model"] for r in board] == ["echo:", "echo:think", "echo:slow=900"]
     assert sum(r["strength"] for r in board) == pytest.approx(0, abs=1e-9)
     assert all(r["strength_low"] <= r["strength"] <= r["strength_high"] for r in board)
+
+
+def test_votes_of_one_person_are_one_voter():
+    cast("l" * 30, user="ada")
+    assert fm.leaderboard().note.startswith("one voter prefers echo: to echo:think") and fm.leaderboard()[0]["voters"] == 1
+    for name in ("bob", "cyd", "dan"):
+        cast("l", words=name, user=name)
+    few = fm.leaderboard()
+    assert "not told apart so far" in few.note and "4 voters; fewer than 6 voters cannot tell, however many votes they cast" in few.note
+    for name in ("eve", "fay"):
+        cast("r", words=name, user=name)
+    assert "are not told apart" in fm.leaderboard().note, "30 votes of one are no more than one voter's"
+
+
+def test_several_voters_of_one_mind_are_enough():
+    for name in ("ada", "bob", "cyd", "dan", "eve", "fay", "gil"):
+        cast("lll", words=name, user=name)
+    board = fm.leaderboard()
+    assert "echo: is preferred to echo:think: 21 of 21 decisive votes" in board.note and "7 voters, p = 0.016" in board.note
+    assert board[0]["low"] > 0.5 > board[1]["high"]
+
+
+def test_the_interval_leaves_one_half_out_where_the_sentence_does():
+    cast("lllllllllr" + "ttttttt")  # ties as halves by Wilson would hold one half
+    board = fm.leaderboard()
+    assert "one voter prefers" in board.note and "9 of 10 decisive votes (55% to 100%), 7 ties, p = 0.021" in board.note
+    assert board[0]["win_rate"] == pytest.approx(12.5 / 17) and board[0]["low"] == pytest.approx(0.5324, abs=1e-4)
+
+
+def test_one_vote_leads_no_table():
+    cast("llllllrllrllllrl", "echo:", "echo:think")
+    cast("l", "echo:slow=900", "echo:think", "p")
+    board = fm.leaderboard()
+    assert [r["model"] for r in board] == ["echo:", "echo:think", "echo:slow=900"]
+    assert [r["note"] for r in board] == [None, None, "too few votes"]
+    assert max(board, key=lambda r: r["win_rate"])["model"] == "echo:slow=900"
+
+
+def test_shares_near_one_half_are_not_rounded_to_it():
+    assert (ranking._percent(0.4976), ranking._percent(0.5024), ranking._p(0.0504)) == ("49.8%", "50.2%", "0.0504")
 
 
 def test_models_that_never_met_are_not_ranked_together():
@@ -191,9 +231,9 @@ def test_prompts_of_one_model_are_ranked_against_each_other():
         fm.vote(c, next(i for i, r in enumerate(c.responses) if r.text.startswith("Long")))
     board = fm.leaderboard()
     assert [r["model"] for r in board] == ["echo:, long", "echo:, short"] and board[0]["wins"] == 7
-    assert "is preferred" in board.note
+    assert "one voter prefers echo:, long to echo:, short" in board.note
     fm.vote(fm.compare("x", ["echo:think", "echo:slow=900"]), 0)  # never met the others
-    assert "is preferred to echo:, short" in fm.leaderboard(["echo:"]).note and len(fm.leaderboard(["echo:"])) == 2
+    assert "prefers echo:, long to echo:, short" in fm.leaderboard(["echo:"]).note and len(fm.leaderboard(["echo:"])) == 2
     assert "never voted on together" not in fm.leaderboard().note
 
 
