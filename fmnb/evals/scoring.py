@@ -90,7 +90,8 @@ def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence
     light = Started(kind="evaluate", model=meta["asked"], meta=meta, run=whole.run, n=whole.n, at=whole.at)
     emit(light, [s for s in listeners if s not in writers])
     out = Scores(stamp.run, {}, {}, {})
-    cases = [case_of(given.dataset.samples[a.row], a) for a in given.answers]
+    shown = [question(given.prompt, s, given.values) or str(getattr(given.prompt, "text", given.prompt)) for s in given.dataset]
+    cases = [case_of(given.dataset.samples[a.row], a, shown[a.row]) for a in given.answers]
     try:
         for s in scorers:
             _score_by(s, given, cases, out, stamp, writers, sinks)
@@ -161,9 +162,9 @@ def _scored(given: Answers, cases: Sequence[Case], by: Scorer) -> tuple[list[Sco
     return scores, corpus
 
 
-def case_of(s: Sample, a: Answer) -> Case:
-    """An answer beside its row, as scorers take it."""
-    return Case(a.text, s.target, s.values, a.data, a.logprobs, s.id, a.model, a.run)
+def case_of(s: Sample, a: Answer, prompt: str = "") -> Case:
+    """An answer beside its row and what was asked, as scorers take it."""
+    return Case(a.text, s.target, s.values, a.data, a.logprobs, s.id, a.model, a.run, prompt)
 
 
 def _judged(given: Answers, by: Judge, sinks: Sequence[Sink]) -> tuple[list[Score], Conduct]:

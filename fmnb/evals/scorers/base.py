@@ -18,7 +18,10 @@ from ...errors import FmnbError, UsageError
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One answer to be scored: the row's values, what a good answer is, the text, its data if structured, its tokens' log probabilities."""
+    """One answer to be scored: the row's values, what a good answer is, the text, its data if structured, its tokens' log probabilities.
+
+    `prompt` is what was asked, "" where that is not known.
+    """
 
     text: str
     target: Any = None
@@ -28,6 +31,7 @@ class Case:
     id: str = ""
     model: str = ""
     run: str = ""
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,67 +3,77 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from .base import Case, Score, Scorer, said, targets
+from .stating import LETTERS, asks_for_letters, stated
 from .wording import flat
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_SAID = (
-    re.compile(r"(?:answer|choice|option)\s*(?:is|:|=)?\s*\**\s*\(?([A-Z])\b\)?", re.IGNORECASE),
-    re.compile(r"^\W*([A-Z])(?:\W|$)"),
-    re.compile(r"\(([A-Z])\)"),
-    re.compile(r"\b([A-Z])\b(?!.*\b[A-Z]\b)", re.DOTALL),
-)
 
 
 def choice(given: str = "") -> Scorer:
-    """The answer names the right choice, by its letter or its words; choices are the row's `choices` column, or named here (`choice:yes|no`)."""
+    """The answer states the right choice; choices are the row's `choices` column, or named here (`choice:yes|no`).
+
+    Letters count where the prompt lists the choices by letters or asks for one, or where a letter
+    is all that the answer says. An answer that denies a choice does not state it, and one that
+    states several, or none, is wrong: nothing is guessed.
+    """
     fixed = [c.strip() for c in given.split("|")] if given else None
 
     def score(case: Case) -> Score:
         choices = fixed if fixed is not None else case.values.get("choices")
         choices = [str(c) for c in choices] if isinstance(choices, (list, tuple)) and choices else None
-        found = read_choice(said(case), choices)
+        lettered = any(asks_for_letters(t) for t in (case.prompt, *(v for v in case.values.values() if isinstance(v, str))) if t)
+        found = read_choice(said(case), choices, lettered or _single_letters(targets(case)))
         goals = {_index(t, choices) for t in targets(case)}
         sure = confidence(case.logprobs, found, choices)
         if found is None:
-            return Score(0.0, why="names no choice", confidence=sure)
+            return Score(0.0, why="names no single choice", confidence=sure)
         return Score(float(_index(found, choices) in goals), found, confidence=sure)
 
-    return Scorer("choice", score, about="names the right choice")
+    return Scorer("choice", score, about="states the right choice")
 
 
-def read_choice(text: str, choices: Sequence[str] | None) -> str | None:
-    """Which choice a text names: the whole text, a letter where choices are listed, or the only choice it mentions.
+def read_choice(text: str, choices: Sequence[str] | None, lettered: bool = False) -> str | None:
+    """Which choice a text states: its words, or its letter; None where it states none or several. `lettered` says that letters were asked for.
+
+    Without choices a letter is read where letters were asked for, else the whole text is the choice.
 
     >>> read_choice("The answer is (B).", ["red", "blue"]), read_choice("It is blue, of course", ["red", "blue"])
     ('B', 'blue')
+    >>> read_choice("The answer is a negative one", ["positive", "negative"])
+    'negative'
     """
     if choices:
-        whole = [c for c in choices if flat(text) == flat(c)]
-        if whole:
-            return whole[0]
-    lettered = not choices or not all(len(c) == 1 and c.isalpha() for c in choices)
-    for pattern in _SAID:
-        said = pattern.search(text.strip())
-        if said and lettered:
-            letter = said.group(1).upper()
-            if not choices or LETTERS.index(letter) < len(choices):
-                return letter
-    if not choices:
-        return flat(text) or None
-    words = f" {flat(text)} "
-    mentioned = [c for c in choices if flat(c) and f" {flat(c)} " in words]
-    mentioned = [c for c in mentioned if not any(c != o and f" {flat(c)} " in f" {flat(o)} " for o in mentioned)]
-    return mentioned[0] if len(mentioned) == 1 else None
+        letters = _single_letters(choices)
+        found = stated(text, choices if not letters else [f"choice {c}" for c in LETTERS[: _most(choices)]], lettered or letters)
+        if found is None:
+            return None
+        at, by_letter = found
+        if letters:
+            return next((c for c in choices if c.upper() == LETTERS[at]), None)
+        return LETTERS[at] if by_letter else choices[at]
+    if lettered:
+        found = stated(text, [f"choice {c}" for c in LETTERS[:10]], True)
+        if found is not None:
+            return LETTERS[found[0]]
+    return flat(text) or None
+
+
+def _single_letters(texts: Sequence[str]) -> bool:
+    """Whether all choices are letters themselves."""
+    return bool(texts) and all(len(t.strip()) == 1 and t.strip().upper() in LETTERS for t in texts)
+
+
+def _most(letters: Sequence[str]) -> int:
+    return max(LETTERS.index(c.strip().upper()) for c in letters) + 1
 
 
 def confidence(logprobs: Sequence[Any], found: str | None, choices: Sequence[str] | None) -> float | None:
     """The model's probability of the choice it made, among the choices: from the first token that begins one of them."""
-    names = [c.casefold() for c in choices or ()] + ([letter.casefold() for letter in LETTERS[: len(choices or ()) or 5]])
+    names = [c.casefold() for c in choices or ()]
+    if not choices or found is None or (len(found) == 1 and found not in choices):  # an answer by letter
+        names += [letter.casefold() for letter in LETTERS[: len(choices or ()) or 5]]
     for token in logprobs:
         said = str(token.get("token", "")).strip().casefold()
         if said and any(n.startswith(said) for n in names) and (found is None or found.casefold().startswith(said)):
