@@ -8,11 +8,11 @@ with `Finished`, or raise a FmnbError.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from .events import Event
+from .events import Event, ReasoningDelta, TextDelta, ToolCallDelta
 from .types import ModelCard, Request, TokenCount
 
 
@@ -30,7 +30,11 @@ class Backend(Protocol):
         ...
 
     def stream(self, request: Request) -> AsyncIterator[Event]:
-        """Answer one request. Close the iterator to stop."""
+        """Answer one request. Close the iterator to stop.
+
+        An iterator that has a method `so_far() -> Usage | None` says by it what the call has
+        used until now, for a call that is stopped.
+        """
         ...
 
     def count(self, request: Request) -> TokenCount:
@@ -132,5 +136,20 @@ def estimate_tokens(request: Request) -> TokenCount:
         total += 4
         for p in m.parts:
             text = getattr(p, "text", None) or getattr(p, "content", None) or getattr(p, "arguments", None)
-            total += -(-len(text.encode("utf-8", "surrogatepass")) // 4) if text else 800
+            total += text_tokens(text) if text else 800
     return TokenCount(total, exact=False, method="UTF-8 bytes / 4", error="±20 % for English prose, more elsewhere")
+
+
+def text_tokens(*texts: str) -> int:
+    """About how many tokens some text has: its UTF-8 bytes / 4.
+
+    >>> text_tokens("Hello", " world")
+    3
+    """
+    return -(-sum(len(t.encode("utf-8", "surrogatepass")) for t in texts) // 4)
+
+
+def written_tokens(events: Iterable[Event]) -> int:
+    """About how many tokens of text, reasoning and tool arguments a model wrote in these events."""
+    kinds = (TextDelta, ReasoningDelta, ToolCallDelta)
+    return text_tokens(*(e.arguments if isinstance(e, ToolCallDelta) else e.text for e in events if isinstance(e, kinds)))

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from . import _loop
 from .errors import FmnbError, Interrupted, UsageError
-from .events import Cancelled, Event, Fold, Sink, Stamper, emit
-from .performing import events_of, finish, perform, tick
+from .events import Event, Fold, Sink, emit
+from .performing import ends_of, events_of, finish, perform, tick
 from .preparing import Asked
 from .session import session
 from .types import Response
@@ -72,9 +72,8 @@ class Running:
         for a in self._asked:
             fold = self._folds[a.call.run]
             if fold.end is None:
-                stamp = Stamper(a.call.run)
-                stamp.n = fold.n
-                self._take(stamp(Cancelled(reason="stopped")))
+                for event in ends_of(a.call, fold.n, "stopped"):
+                    self._take(event)
         try:
             finish(self._asked, self._folds, self._errors)
         except Exception as e:

@@ -17,7 +17,7 @@ from . import pipeline
 from ._loop import adrain, drain, merge
 from .config import held
 from .errors import FmnbError, Interrupted
-from .events import Cancelled, Event, Fold, Sink, Stamper, drop, emit
+from .events import Cancelled, Event, Fold, Sink, Stamper, Used, drop, emit
 from .pipeline import Call
 from .preparing import Asked
 from .session import session
@@ -74,15 +74,22 @@ def patient() -> Iterator[None]:
 
 
 def cancel(asked: Sequence[Asked], folds: dict[str, Fold], listeners: list[Sink]) -> None:
-    """Record that the calls without an end were stopped."""
+    """Record that the calls without an end were stopped, and what they had used."""
     for a in asked:
         fold = folds[a.call.run]
         if fold.end is None:
-            stamp = Stamper(a.call.run)
-            stamp.n = fold.n
-            event = stamp(Cancelled())
-            fold.add(event)
-            emit(event, listeners)
+            for event in ends_of(a.call, fold.n):
+                fold.add(event)
+                emit(event, listeners)
+
+
+def ends_of(call: Call, last: int, reason: str = "interrupt") -> Iterator[Event]:
+    """The events of a call that is stopped after its event number `last`: what it had used, and the end."""
+    stamp = Stamper(call.run)
+    stamp.n = last
+    if (used := call.meter.stopped()) is not None:
+        yield stamp(Used(usage=used))
+    yield stamp(Cancelled(reason=reason))
 
 
 def finish(asked: Sequence[Asked], folds: dict[str, Fold], errors: dict[str, BaseException]) -> None:
@@ -164,10 +171,9 @@ async def _isolated(call: Call, errors: dict[str, BaseException]) -> AsyncIterat
             raise
         task.uncancel()
         await stream.aclose()  # type: ignore[attr-defined]
-        stamp = Stamper(call.run)
-        stamp.n = last
         errors[call.run] = Interrupted(None, call.run)
-        yield stamp(Cancelled(reason="stopped"))
+        for event in ends_of(call, last, "stopped"):
+            yield event
     finally:
         _running.pop(call.run, None)
         _stopped.discard(call.run)

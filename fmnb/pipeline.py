@@ -46,6 +46,7 @@ from .events import (
     Waiting,
 )
 from .guard import budget, pace
+from .guard.meter import Meter
 from .run_ids import new_run
 from .store import cache, log
 from .types import Request, message
@@ -94,6 +95,11 @@ class Call:
     run: str = field(default_factory=new_run)
     meta: dict[str, Any] = field(default_factory=dict)
     neutral: tuple[Request, ...] = ()  # of a table's row: its template with nothing in it, see `backend.RowBatcher`
+    meter: Meter = field(default_factory=Meter, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.meter.run != self.run:  # a copy for another run
+            object.__setattr__(self, "meter", Meter(self.run))
 
 
 Step: TypeAlias = Callable[[Call], AsyncIterator[Event]]
@@ -284,18 +290,36 @@ def key_of(call: Call) -> str:
 
 
 async def affordable(call: Call) -> AsyncIterator[Event]:
-    """Refuse what could pass the budget; count what was spent."""
-    backend = call.target.open()
+    """Refuse what could pass the budget; count what was spent, also by a call that fails or is stopped."""
+    backend, meter = call.target.open(), call.meter
     check_makes(call.request.format, call.target.asked, backend)
     limited = budget.budget().limit is not None
     held_back = budget.hold(backend.card, call.request, backend.count(call.request).tokens) if limited else 0.0
     try:
         if call.request.api and not getattr(backend, "interfaces", False):
             yield Notice(kind="not_applied", text="api")
-        async for event in retried(lambda: held(backend, backend.stream(call.request))):
+
+        def opened() -> AsyncIterator[Event]:
+            nonlocal held_back
+            if meter.tries and limited:  # a try that failed may be paid: is there enough for another one?
+                budget.release(held_back)
+                held_back = 0.0
+                held_back = budget.hold(backend.card, call.request, backend.count(call.request).tokens)
+            return held(backend, backend.stream(call.request), call)
+
+        async for event in retried(opened):
+            fresh = meter.take(event)
             yield event
-            if isinstance(event, Used) and (warning := budget.add(event.usage.cost, local=backend.card.local)):
+            if fresh and isinstance(event, Used) and (warning := budget.add(event.usage.cost, local=backend.card.local)):
                 yield Notice(kind="warning", text=warning)
+    except (GeneratorExit, asyncio.CancelledError):
+        meter.stopped()
+        raise
+    except Exception as e:
+        if (owed := meter.failed(e)) is not None:
+            budget.add(owed.cost)
+            yield Used(usage=owed)
+        raise
     finally:
         budget.release(held_back)
 
@@ -332,8 +356,8 @@ async def retried(open_stream: Callable[[], AsyncIterator[Any]]) -> AsyncIterato
             await asyncio.sleep(min(1.0, left))
 
 
-async def held(backend: Backend, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    """Through the host's gate; engines queue by themselves."""
+async def held(backend: Backend, stream: AsyncIterator[Any], call: Call | None = None) -> AsyncIterator[Any]:
+    """Through the host's gate; engines queue by themselves. The meter of `call` runs from when it is let in."""
     try:
         if backend.card.local:
             async for event in stream:
@@ -344,6 +368,8 @@ async def held(backend: Backend, stream: AsyncIterator[Any]) -> AsyncIterator[An
             yield Waiting(reason=f"{gate.flying} calls to {backend.card.where} are under way")
         ticket = await gate.enter()
         answered = False
+        if call is not None:
+            call.meter.begin(backend, call.request, stream)
         try:
             async for event in stream:
                 answered = answered or isinstance(event, Finished)

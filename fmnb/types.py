@@ -150,6 +150,8 @@ class Usage:
     """Tokens and money of a call. None means not reported; `cost` is US dollars.
 
     `cached_tokens` are part of `input_tokens`, `reasoning_tokens` of `output_tokens`.
+    `estimated` says that the service did not report all of it, as for an answer that was cut:
+    then part of the tokens, and their price, are an estimate from the text.
     """
 
     input_tokens: int | None = None
@@ -157,6 +159,7 @@ class Usage:
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost: float | None = None
+    estimated: bool = False
 
     def __post_init__(self) -> None:
         for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost"):
@@ -168,7 +171,8 @@ class Usage:
         def add(a: Any, b: Any) -> Any:
             return b if a is None else a if b is None else a + b
 
-        return Usage(*(add(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)))
+        numbers = {f.name: add(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)}
+        return Usage(**{**numbers, "estimated": self.estimated or other.estimated})
 
 
 def _counts(value: Any, *, money: bool) -> bool:

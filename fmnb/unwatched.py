@@ -96,6 +96,7 @@ class _Trip:
         self.caps = caps
         self.began = 0.0
         self.partial: list[Event] = []
+        self.refused = self.failed = 0  # tries that were refused for speed, and that failed
 
 
 async def _whole_structured(call: Call, trip: _Trip) -> list[Event]:
@@ -162,6 +163,7 @@ async def _whole_paid(call: Call, trip: _Trip) -> list[Event]:
     counted = hasattr(backend, "whole") or trip.caps.purses() or trip.caps.tokens
     tokens = backend.count(call.request).tokens if counted else 0
     events: list[Event] = []
+    trip.refused = trip.failed = 0
     try:
         while await _whole_within(call, backend, trip, tokens, events):
             pass
@@ -177,26 +179,35 @@ async def _whole_within(call: Call, backend: Any, trip: _Trip, tokens: int, even
     asides: list[tuple[Purse, Aside]] = []
     mine: list[Event] = []
     most: int | None = None
-    short = False
+    short = again = False
     try:
         for purse in purses:
             asides.append((purse, await purse.hold(backend.card, call.request, tokens)))
         most = min((a.longest for _, a in asides if a.longest is not None), default=None)
-        if events:
+        if events and not isinstance(events[-1], Restarted):
             mine.append(Restarted(reason="the answer was longer than the budget had set aside for it"))
         asked = call if most is None else replace(call, request=replace(call.request, max_tokens=most))
         if hasattr(backend, "whole"):
-            await _whole_sent(asked, backend, trip, tokens, mine)
+            again = not await _whole_sent(asked, backend, trip, tokens, mine)
         else:
             await _collected(asked, backend, trip, mine)
         short = bill.cut(mine, most)
     except EmptyAnswerError:  # nothing but thoughts up to there
         if not (short := bill.cut(mine, most)):
             raise
+    except asyncio.CancelledError:
+        if (owed := call.meter.stopped()) is not None:  # counted there
+            mine.append(Used(usage=owed))
+        raise
+    except Exception as e:
+        if (owed := call.meter.failed(e)) is not None:
+            mine.append(Used(usage=owed))
+        raise
     finally:
         used = [e.usage for e in mine if isinstance(e, Used)]
         cost, out = bill.of(backend.card, call.request, tokens, mine)
-        if (used or purses) and mine and (warning := budget.add(cost, local=backend.card.local)):
+        stopped = call.meter.is_stopped
+        if (used or purses) and mine and not stopped and (warning := budget.add(cost, local=backend.card.local)):
             mine.insert(0, Notice(kind="warning", text=warning))
         for purse, aside in asides:
             purse.settle(aside, cost or 0.0, max(out, most) if short and most else out)
@@ -204,14 +215,16 @@ async def _whole_within(call: Call, backend: Any, trip: _Trip, tokens: int, even
             if trip.caps.tokens and u.input_tokens is not None:
                 trip.caps.tokens.correct(u.input_tokens + (u.output_tokens or 0) - tokens)
         events += [e for e in mine if not (short and isinstance(e, Finished)) and not (most and bill.unlimited(e))]
-    return short
+    return short or again
 
 
-async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int, events: list[Event]) -> None:
-    """Through the host's gate; again after a passing failure. `events` are added to, those of a failed try too, for they may be paid."""
+async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int, events: list[Event]) -> bool:
+    """Through the host's gate; again after a passing failure. `events` are added to, those of a failed try too.
+
+    False after a failed try that was paid: it may be tried again, once that is counted.
+    """
     gate = pace.gate(backend.host)
-    failed = 0
-    for refused in range(REFUSALS + ATTEMPTS):
+    while True:
         if trip.caps.requests:
             await trip.caps.requests.enter()
         if trip.caps.tokens:
@@ -219,29 +232,35 @@ async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int, events
         ticket = await gate.enter(tokens)
         answered, allowed = False, None
         trip.began = time.time()
+        call.meter.begin(backend, call.request)
         try:
             found = await backend.whole(call.request)
             answered, allowed = True, found.allowed
             events += found.events
-            return
+            call.meter.end()
+            return True
         except CallError as e:
             allowed = e.allowed
             events += e.events
+            call.meter.end()
             for_speed = isinstance(e, RateLimitError) and e.retryable
-            failed += not for_speed
-            if not e.retryable or failed == ATTEMPTS or refused + 1 >= REFUSALS + failed or (e.retry_after or 0) > LONGEST_WAIT:
+            trip.refused += for_speed
+            trip.failed += not for_speed
+            if not e.retryable or trip.failed == ATTEMPTS or trip.refused == REFUSALS or (e.retry_after or 0) > LONGEST_WAIT:
                 raise
             if for_speed or e.retry_after:
                 gate.slow_down(e.retry_after, published=bool(e.allowed))
-            delay = min(8.0, pipeline.FIRST_WAIT * 2 ** (refused if for_speed else failed - 1)) * random.uniform(0.75, 1.25)
+            delay = min(8.0, pipeline.FIRST_WAIT * 2 ** ((trip.refused if for_speed else trip.failed) - 1)) * random.uniform(0.75, 1.25)
             if e.retry_after is not None:  # the gate waits that long for all; they need not come back together
                 delay = e.retry_after + random.uniform(0, 0.25 + 0.1 * e.retry_after)
             if e.events:
                 events.append(Restarted(reason=e.what))
+            paid = any(isinstance(event, Used) for event in e.events)
         finally:
             gate.leave(ticket, answered=answered, allowed=allowed)
         await asyncio.sleep(delay)
-    raise AssertionError
+        if paid:
+            return False
 
 
 async def _collected(call: Call, backend: Backend, trip: _Trip, events: list[Event]) -> None:
@@ -249,9 +268,10 @@ async def _collected(call: Call, backend: Backend, trip: _Trip, events: list[Eve
     trip.began = time.time()
 
     def opened() -> AsyncIterator[Event]:
-        return held(backend, backend.stream(call.request))
+        return held(backend, backend.stream(call.request), call)
 
     async for event in retried(opened):
+        call.meter.take(event)
         if isinstance(event, TextDelta) and events and isinstance(events[-1], TextDelta):
             events[-1] = TextDelta(text=events[-1].text + event.text)
         elif not isinstance(event, (Waiting, Progress)):

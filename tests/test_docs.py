@@ -12,7 +12,7 @@ from fmnb import config
 from fmnb._names import PUBLIC, load
 from fmnb.magics.line import VERBS
 from fmnb.magics.options import OPTIONS
-from fmnb.providers import profiles
+from fmnb.providers import profile_rows, profiles
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / n for n in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
@@ -65,7 +65,7 @@ def test_settings_that_a_page_shows_can_be_used(page, home):
 def test_the_fields_that_the_page_of_providers_explains_exist():
     text = (ROOT / "docs/providers.md").read_text().partition("| field | meaning |")[2].partition("\n\n")[0]
     named = {f for row in text.splitlines() for f in re.findall(r"`(\w+)`", row.split(" | ")[0])}
-    assert named and named <= set(profiles._FIELDS)
+    assert named and named <= set(profile_rows.FIELDS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

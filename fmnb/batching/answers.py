@@ -24,7 +24,7 @@ class Answer:
 
     `run` reopens it; `data` is the structured answer as JSON holds it; `error` is None or what
     `FmnbError.to_dict` says; `finish` is "" where the row was never asked. `cost` is US
-    dollars, None where unknown. `labels` are the probabilities of a closed set of labels, from
+    dollars, None where unknown; where it is `estimated`, so is part of the tokens. `labels` are the probabilities of a closed set of labels, from
     engines that choose by scoring.
     """
 
@@ -44,6 +44,7 @@ class Answer:
     reasoning_tokens: int | None = None
     cost: float | None = None
     source: str = "live"
+    estimated: bool = False
     logprobs: tuple[dict[str, Any], ...] = ()
     labels: Mapping[str, float] = field(default_factory=dict)
 
@@ -53,7 +54,7 @@ _FROM_LOG = tuple(n for n in Answer.__slots__ if n not in ("row", "model", "samp
 
 def answer(row: int, model: str, sample: int, columns: Mapping[str, Any]) -> Answer:
     """The answer that a run's columns in the log are."""
-    found = {n: columns[n] for n in _FROM_LOG}
+    found = {n: columns[n] for n in _FROM_LOG} | {"estimated": bool(columns["estimated"])}
     return Answer(row, model, sample, **found, logprobs=columns.get("logprobs", ()), labels=columns.get("labels", {}))
 
 

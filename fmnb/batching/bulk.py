@@ -15,6 +15,7 @@ from .. import unwatched
 from .._loop import wait
 from ..errors import BudgetError, FmnbError, UsageError
 from ..events import Event, Failed, Finished, Stamper, Started
+from ..guard import budget as kernel
 from ..pipeline import Call
 from ..providers.bulk import HALF
 from ..run_ids import new_run
@@ -107,6 +108,11 @@ def _check(job: Job, expected: Estimate, calls: int, yes: bool) -> None:
             seen=f"{calls:,} rows",
             todo="Give it a larger --budget, lower --max-tokens, or try --head.",
         )
+    left = kernel.left()
+    if left is not None and (left <= 0 if cost is None else cost[1] > left):
+        raise kernel.exhausted() if cost is None or left <= 0 else kernel.passed(cost[1])
+    if left is not None and cost is None and not kernel.budget().allow_unknown:
+        raise BudgetError("The price of this batch job is unknown", todo="`%fm budget LIMIT --allow-unknown` lets such jobs pass.")
     agree(found, budget, yes)
 
 

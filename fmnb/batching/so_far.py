@@ -81,7 +81,7 @@ class SoFar:
             parts.append(self._rate(rate))
             parts += [f"{_long(left / rate)} left"] if left > 0 else []
         parts += [f"{t.failed:,} failed"] if t.failed else []
-        parts += [money(t.cost)] if t.cost else ["price unknown"] if t.unpriced else []
+        parts += [("about " if t.estimated else "") + money(t.cost)] if t.cost else ["price unknown"] if t.unpriced else []
         parts += [f"{at_once} at once"] if at_once and not last else []
         parts += [f"{t.reused:,} from before"] if t.reused else []
         return " · ".join(parts)

@@ -29,7 +29,8 @@ class Cause:
 class Summary:
     """`rows` of the table, `asked` calls in all, `answered` of them, `reused` from an earlier run of this batch.
 
-    `cost` is US dollars of what was paid now, None where a price is unknown; `seconds` the whole time.
+    `cost` is US dollars of what was paid now, None where a price is unknown, `estimated` where
+    part of it is, since an answer was cut; `seconds` is the whole time.
     """
 
     rows: int
@@ -44,10 +45,15 @@ class Summary:
     output_tokens: int
     causes: tuple[Cause, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    estimated: bool = False
 
     def __str__(self) -> str:
         head = f"{self.answered:,} of {self.asked:,} answered" + (f", {self.reused:,} of them before" if self.reused else "")
-        tail = [f"{spoken_time(self.seconds)}", "price unknown" if self.cost is None else f"${self.cost:.4f}" if self.cost else "$0.00"]
+        about = "about " if self.estimated else ""
+        tail = [
+            f"{spoken_time(self.seconds)}",
+            "price unknown" if self.cost is None else f"{about}${self.cost:.4f}" if self.cost else "$0.00",
+        ]
         lines = [
             ", ".join(
                 [head, *([f"{self.failed:,} failed"] if self.failed else []), *([f"{self.missing:,} not asked"] if self.missing else [])]
@@ -60,7 +66,8 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, as the batch's last event keeps it."""
-        out = {n: getattr(self, n) for n in ("rows", "asked", "answered", "reused", "failed", "missing", "cost", "seconds")}
+        names = ("rows", "asked", "answered", "reused", "failed", "missing", "cost", "seconds", "estimated")
+        out = {n: getattr(self, n) for n in names}
         return out | {"causes": [[c.kind, c.what, c.count, c.row, c.seen] for c in self.causes]}
 
 
@@ -87,6 +94,7 @@ class Tally:
         self.replayed = 0  # from a tape
         self.cost = 0.0
         self.unpriced = 0
+        self.estimated = False  # part of the cost, for an answer that was cut
         self.input_tokens = self.output_tokens = 0
         self.causes: dict[tuple[str, str], Cause] = {}
 
@@ -105,6 +113,7 @@ class Tally:
         if a.cost is None and (a.error is None or a.input_tokens is not None):
             self.unpriced += 1
         self.cost += a.cost or 0.0
+        self.estimated = self.estimated or a.estimated
         self.input_tokens += a.input_tokens or 0
         self.output_tokens += a.output_tokens or 0
 
@@ -157,4 +166,5 @@ class Tally:
             output_tokens=self.output_tokens,
             causes=tuple(causes),
             notes=tuple(notes),
+            estimated=self.estimated,
         )

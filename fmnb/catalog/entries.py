@@ -18,7 +18,7 @@ from ..engines import residents
 from ..errors import FmnbError
 from ..providers import openai_compat, prices
 from ..providers.discover import Listed
-from ..providers.profiles import Profile
+from ..providers.profiles import Profile, for_model, own_price
 from ..types import ModelCard
 from . import filters, listed, weights
 from .resolve import SCHEMES, aliases, engine_for, usable_profiles
@@ -208,12 +208,16 @@ def _card(path: Path, name: str) -> ModelCard | None:
 
 def _served(p: Profile, names: tuple[str, ...]) -> Iterator[Entry]:
     for m in names:
+        at = for_model(p, m)  # some are passed on to a host elsewhere
+        price_in, price_out = prices.per_million(at, m)
         yield Entry(
             f"{p.name}:{m}",
             p.name,
             ready="yes",
-            price_in=0.0,
-            price_out=0.0,
+            where=at.where,
+            local=at.local,
+            price_in=price_in,
+            price_out=price_out,
             source="the server",
             at=time.time(),
             note=f"served by {p.label}",
@@ -254,7 +258,8 @@ def _fits(name: str, patterns: tuple[str, ...]) -> bool:
 def _hosted_entry(p: Profile, name: str, told: Listed, blank: Entry, source: str, at: float | None) -> Entry:
     price_in, price_out = told.price_in, told.price_out
     context = told.context
-    if price_in is None and p.prices:
+    own = own_price(p, name) is not None
+    if own or (price_in is None and p.prices):
         price_in, price_out = prices.per_million(p, name)
         context = context or prices.context(p, name)
     inputs, outputs = told.inputs, told.outputs
@@ -268,7 +273,7 @@ def _hosted_entry(p: Profile, name: str, told: Listed, blank: Entry, source: str
     if not inputs:
         sees = _fits(name, p.vision_models) and "vector" not in outputs and not any(word in name for word in _NO_EYES)
         inputs = ("text", "image") if sees else ("text",) if name in p.models else ()
-    facts = source or (prices.edition() if price_in is not None else "table of fmnb")
+    facts = "fmnb.toml" if own else source or (prices.edition() if price_in is not None else "table of fmnb")
     return dataclasses.replace(
         blank,
         model=f"{p.name}:{name}",

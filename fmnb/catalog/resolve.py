@@ -149,6 +149,7 @@ def _hosted(asked: str, profile: Profile, model: str) -> Target:
     check_allowed("models", f"{profile.name}:{model}")
     check_allowed("urls", profile.base_url)
     make = load("fmnb.providers.openai_compat:backend")
+    profile = load("fmnb.providers.profiles:for_model")(profile, model)
     return Target(asked, f"{profile.name}:{model}", profile.where, profile.local, lambda: make(profile, model), profile=profile)
 
 

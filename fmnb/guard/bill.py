@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..events import Event, Finished, Notice, ReasoningDelta, TextDelta, ToolCallDelta, Used
+from ..backend import written_tokens
+from ..events import Event, Finished, Notice, Used
 from ..types import ModelCard, Request, Usage
 from . import budget
 
@@ -17,7 +18,7 @@ def of(card: ModelCard, request: Request, tokens: int, events: Sequence[Event]) 
     `tokens` are the prompt's, as counted before it was sent.
     """
     used = usage(events)
-    out = used.output_tokens or _written(events)
+    out = used.output_tokens or written_tokens(events)
     if not out and events and isinstance(events[-1], Finished):
         out = budget.assumed(card, request)  # a picture, or thoughts that are not shown
     if used.cost is None and not out:
@@ -44,11 +45,3 @@ def cut(events: Sequence[Event], most: int | None) -> bool:
 def unlimited(event: Event) -> bool:
     """Whether it says that the service does not know a longest length."""
     return isinstance(event, Notice) and (event.kind, event.text) == ("not_applied", "max_tokens")
-
-
-def _written(events: Sequence[Event]) -> int:
-    """Tokens of what a model wrote, about."""
-    texts = [
-        e.arguments if isinstance(e, ToolCallDelta) else e.text for e in events if isinstance(e, (TextDelta, ReasoningDelta, ToolCallDelta))
-    ]
-    return -(-sum(len(t.encode("utf-8", "surrogatepass")) for t in texts) // 4)

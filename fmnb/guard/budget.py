@@ -3,7 +3,7 @@
 Before a call is sent, its prompt's price plus its longest answer, where a limit is known, is
 set aside; when it ends that is given back and what it really cost is added. So calls that
 run side by side cannot pass the cap together. A call whose price is unknown
-counts as over a cap, unless that was allowed.
+counts as over a cap, unless that was allowed; a cap that is spent lets no call pass that could cost something.
 """
 
 from __future__ import annotations
@@ -103,7 +103,11 @@ def hold(card: ModelCard, request: Request, tokens: int) -> float:
         if cost is not None and (b.limit is None or b.spent + b.held + cost <= b.limit):
             _budget = replace(_budget, held=_budget.held + cost)
             return cost
-    if b.limit is None or (cost is None and b.allow_unknown):
+    if b.limit is None:
+        return 0.0
+    if cost is None and b.spent + b.held >= b.limit:  # allowing unknown prices does not lift the cap on what is known
+        raise exhausted()
+    if cost is None and b.allow_unknown:
         return 0.0
     if cost is None:
         raise BudgetError(
@@ -121,6 +125,16 @@ def passed(cost: float) -> BudgetError:
         f"This call could cost ${cost:.4f} and would pass the budget of ${b.limit or 0.0:g}",
         seen=f"${b.spent:.4f} spent" + (f", ${b.held:.4f} set aside for calls under way" if b.held else ""),
         todo="Raise it with `%fm budget LIMIT`, lower --max-tokens, or use a local model.",
+    )
+
+
+def exhausted() -> BudgetError:
+    """The error of a call that could cost something when nothing is left."""
+    b = budget()
+    return BudgetError(
+        f"The budget of ${b.limit or 0.0:g} is spent",
+        seen=f"${b.spent:.4f} spent" + (f", ${b.held:.4f} set aside for calls under way" if b.held else ""),
+        todo="Raise it with `%fm budget LIMIT`, or use a local model.",
     )
 
 

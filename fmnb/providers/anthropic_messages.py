@@ -299,6 +299,10 @@ class AnthropicAnswer(Answer):
         if any(b.get("type") not in ("text", "tool_use") for b in kept):
             self.extra[TURN] = {"by": self._by, "said": [b for b in kept if b.get("type") != "text" or b.get("text")]}
 
+    def count(self, given: dict[str, Any]) -> None:
+        """Take in what the service says was used, as it says it."""
+        self._count(given)
+
     def _count(self, given: Any) -> None:
         """Usage comes twice, and grows; tokens of the cache are counted beside the others, ours hold them all."""
         if not isinstance(given, dict):

@@ -137,7 +137,7 @@ class Bulk:
 
     async def collect(self, job: str, requests: dict[str, Request]) -> AsyncIterator[tuple[str, list[Event] | FmnbError]]:
         """The results of a job that is over, by id: events, or the error of that request."""
-        from .openai_compat import read_whole
+        from .unstreamed import read_whole
 
         desk = await self._desk()
         for r in await self.form.results(desk, job):

@@ -32,7 +32,7 @@ _TELEMETRY = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Versi
 
 def find_key(p: Profile) -> keys.Key | None:
     """The key that may be sent to the profile's address, or None."""
-    if p.base_url.startswith("http://") and not p.local and is_original(p):
+    if p.base_url.startswith("http://") and not p.loopback and is_original(p):
         return None  # a key meant for https does not travel in the clear
     return keys.find(p.key_env, p.name, p.host, own_hosts=p.key_hosts)
 
@@ -69,7 +69,7 @@ def from_environment(p: Profile) -> list[tuple[str, str]]:
     """Headers whose values are secrets in the environment; they go where a key may go."""
     if not p.header_env or not any(fnmatch.fnmatchcase(p.host, pattern) for pattern in p.key_hosts):
         return []
-    if p.base_url.startswith("http://") and not p.local:
+    if p.base_url.startswith("http://") and not p.loopback:
         return []
     return [(header, value) for header, variable in p.header_env.items() if (value := os.environ.get(variable, "").strip())]
 
@@ -101,7 +101,7 @@ def _new(p: Profile, secret: str, own: dict[str, str]) -> tuple[Any, Any]:
             timeout=timeout,
             limits=limits,
             follow_redirects=False,  # a redirect must not carry a key to another host
-            transport=httpx2.AsyncHTTPTransport(limits=limits) if p.local else None,  # no proxy for what stays here
+            transport=httpx2.AsyncHTTPTransport(limits=limits) if p.loopback else None,  # no proxy for this machine
         ),
     )
     omitted = ["x-stainless-retry-count", "x-stainless-read-timeout", *([] if bearer else ["Authorization"])]

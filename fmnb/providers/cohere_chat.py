@@ -190,12 +190,15 @@ class CohereAnswer(Answer):
             self.reason = "error"
             self.problem = {"message": str(message), "type": "timeout_error" if given == "TIMEOUT" else "server_error"}
         if isinstance(counted := delta.get("usage"), dict):
-            tokens, paid = counted.get("tokens") or {}, counted.get("billed_units") or {}
-            cached = _whole_number(counted.get("cached_tokens"))
-            self.usage = _usage(tokens or paid, cached)
-            self.billed = _usage(paid, None) if paid else None
+            self.count(counted)
         if self._said["thinking"] or self._said["tool_plan"]:
             self.extra[TURN] = {"by": self._by, "said": self._turn()}
+
+    def count(self, given: dict[str, Any]) -> None:
+        """Take in what the service says was used, and what of it is paid."""
+        tokens, paid = given.get("tokens") or {}, given.get("billed_units") or {}
+        self.usage = _usage(tokens or paid, _whole_number(given.get("cached_tokens")))
+        self.billed = _usage(paid, None) if paid else None
 
     def _turn(self) -> dict[str, Any]:
         said = {k: "".join(v) for k, v in self._said.items()}

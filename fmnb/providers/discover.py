@@ -100,7 +100,7 @@ def _money(value: Any, times: float) -> float | None:
 async def nearby(p: Profile) -> tuple[str, ...]:
     """Models to name when one was not found: those listed before, a local server's own, else the curated ones."""
     found = _listed.get(p.base_url, ())
-    if not found and p.local:
+    if not found and p.loopback:
         found = await _ask(p, 1.0) or ()
     return found or p.models
 

@@ -18,7 +18,7 @@ from ..types import Usage
 from . import client, faults, prices
 from .apis import pick, through
 from .profiles import Profile, endpoint
-from .wire import refused_option
+from .refusals import refused_option
 
 BATCH = 96  # texts of one request: the least that any service of the table takes
 

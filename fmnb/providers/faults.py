@@ -60,6 +60,19 @@ _LIMITS = (
 )
 
 
+# What an HTTP stack says of bytes that are no HTTP; whatever else it calls an error of the protocol is a lost connection.
+_PROTOCOL = {
+    "RemoteProtocolError",
+    "LocalProtocolError",
+    "BadHttpMessage",
+    "BadStatusLine",
+    "ClientResponseError",
+    "InvalidHeader",
+    "LineTooLong",
+}
+_NOT_HTTP = re.compile(r"(?i)illegal|invalid|malformed|bad (?:status|http|request)|too (?:large|long|many|much)|expected http|unsupported")
+
+
 def missing_key(profile: Profile, withheld: bool) -> FmnbError:
     """No key; `withheld` when there is one that belongs to another host."""
     variable = profile.key_env[0] if profile.key_env else ""
@@ -188,12 +201,12 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
     if any(isinstance(e, socket.gaierror) for e in chain):
         return ConnectionFailedError(f"The name {host} was not found", seen="DNS failure", todo="Check the address and the network.")
     if names & {"ConnectError", "ConnectionRefusedError"}:
-        if any(isinstance(e, ConnectionRefusedError) for e in chain) or profile.local:
+        if any(isinstance(e, ConnectionRefusedError) for e in chain) or profile.loopback:
             return ConnectionFailedError(
                 f"Nothing answers at {profile.base_url}",
                 seen="connection refused",
                 todo=profile.start_hint or "Check the address, and that the server is running.",
-                retryable=not profile.local,  # a server of one's own that is off does not come back by itself
+                retryable=not profile.loopback,  # a server of one's own that is off does not come back by itself
             )
         return ConnectionFailedError(
             f"No connection to {host}", seen=_short(_cause(chain)), todo="Check the network and the proxy settings."
@@ -202,7 +215,7 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
         return ConnectionFailedError(
             "The proxy did not let the request through", seen=_short(redact(_cause(chain), secret)), todo="Check HTTPS_PROXY and NO_PROXY."
         )
-    if names & {"RemoteProtocolError", "LocalProtocolError"} and "disconnected" not in _cause(chain).lower():
+    if names & _PROTOCOL and _NOT_HTTP.search(_cause(chain)):
         return StreamJunkError(
             f"{who} does not speak HTTP at that address",
             seen=_short(redact(_cause(chain), secret)),
@@ -212,6 +225,16 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
     return ConnectionFailedError(
         f"{who} closed the connection without an answer", seen=_short(redact(_cause(chain), secret)), todo="Try again.", billed=None
     )
+
+
+def lost(profile: Profile, error: BaseException | None, secret: str) -> FmnbError:
+    """The connection was lost while an answer in one piece came: nothing of it can be used."""
+    chain = list(_chain(error))
+    what, seen = "lost the connection in the middle of the answer", _short(redact(_cause(chain), secret)) if chain else ""
+    if any("Timeout" in type(e).__name__ for e in chain):
+        what, seen = "stopped in the middle of the answer", f"{profile.read_timeout:g} s of silence"
+        return CallTimeoutError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=True)
+    return ConnectionFailedError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=True)
 
 
 def cut(profile: Profile, characters: int) -> FmnbError:

@@ -23,7 +23,7 @@ from .._names import load
 from ..errors import CallError, ContentFilterError, EmptyAnswerError, FmnbError, UsageError
 from ..events import Event, Finished, Media, Notice, Used
 from ..types import Image, ModelCard, Request, Usage
-from . import client, faults, picture_prices, prices, wire
+from . import client, faults, picture_prices, prices, refusals, wire
 from .profiles import Profile
 
 WAYS = {way: f"fmnb.providers.images_{way}:stream" for way in ("openai", "gemini", "huggingface", "runway")}
@@ -107,7 +107,7 @@ async def post(
             response = await sender.post(url, cast_to=httpx2.Response, content=wire.encode(body), options=options)
     except Exception as e:
         if mend and getattr(e, "status_code", None) in (400, 422):
-            option = wire.refused_option(body, client.body(e.response))  # type: ignore[attr-defined]
+            option = refusals.refused_option(body, client.body(e.response))  # type: ignore[attr-defined]
             if option and option not in _NEEDED:
                 raise Refused(option) from None
         raise fault(p, model, e, secret) from None
@@ -128,7 +128,7 @@ async def fetch(p: Profile, url: str) -> bytes:
     """The bytes behind an address that a service gave: from an allowed host, without a key, following nothing."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    secure = parts.scheme == "https" or (p.local and parts.scheme == "http" and host == p.host)
+    secure = parts.scheme == "https" or (p.loopback and parts.scheme == "http" and host == p.host)
     if not secure or not any(fnmatch.fnmatchcase(host, pattern) for pattern in (*p.image_hosts, p.host)):
         raise CallError(
             f"{p.label} put the picture where it is not fetched from",
@@ -141,7 +141,7 @@ async def fetch(p: Profile, url: str) -> bytes:
     data = bytearray()
     timeout = httpx2.Timeout(p.read_timeout, connect=p.connect_timeout)
     try:
-        transport = httpx2.AsyncHTTPTransport() if p.local else None
+        transport = httpx2.AsyncHTTPTransport() if p.loopback else None
         async with (
             httpx2.AsyncClient(timeout=timeout, follow_redirects=False, transport=transport, headers={"User-Agent": "fmnb"}) as plain,
             plain.stream("GET", url) as response,

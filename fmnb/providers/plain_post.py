@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import os
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -42,17 +43,38 @@ async def line(p: Profile) -> Line:
     now = time.monotonic()
     if found is None or now - at > _FRESH:
         secret = await client.secret(p)
-        found = Line(secret) if _without() else Line(secret, _session(p, secret), None if p.local else _proxy(p.base_url))
+        found = Line(secret) if _without() else Line(secret, _session(p, secret), None if p.loopback else _proxy(p.base_url))
         _lines[ident] = now, found
     return found
 
 
+class TornError(Exception):
+    """The connection was lost while the body came; `data` is what had come of it. The cause is the transport's exception."""
+
+    def __init__(self, status: int, headers: Any, data: bytes):
+        super().__init__(status)
+        self.status, self.headers, self.data = status, headers, data
+
+
 async def post(p: Profile, line: Line, url: str, content: bytes) -> Answer:
-    """Send; exceptions are those of the transport."""
+    """Send; exceptions are those of the transport, and TornError once the answer had begun."""
     if line.session is None:
         return await _through_client(p, url, content, line.secret)
     async with line.session.post(url, data=content, allow_redirects=False, proxy=line.proxy) as response:
-        return response.status, response.headers, await response.read()
+        return response.status, response.headers, await _body(response.status, response.headers, response.content.iter_any())
+
+
+async def _body(status: int, headers: Any, chunks: AsyncIterator[bytes]) -> bytes:
+    """The whole body. TornError with what there is when the connection is lost on the way."""
+    parts: list[bytes] = []
+    try:
+        async for data in chunks:
+            parts.append(data)
+    except Exception as e:
+        if not client.is_transport(e):
+            raise
+        raise TornError(status, headers, b"".join(parts)) from e
+    return b"".join(parts)
 
 
 def _without() -> bool:
@@ -116,12 +138,17 @@ def _account(p: Profile) -> dict[str, str]:
 
 async def _through_client(p: Profile, url: str, content: bytes, secret: str) -> Answer:
     import httpx2
+    from openai import AsyncStream
 
     sender, options = await client.connect(p, secret)
     try:
-        response = await sender.post(url, cast_to=httpx2.Response, content=content, options=options)
+        response = await sender.post(url, cast_to=httpx2.Response, content=content, options=options, stream=True, stream_cls=AsyncStream)
     except Exception as e:
-        response = getattr(e, "response", None)
+        response = getattr(e, "response", None)  # a refusal, which the client has read
         if response is None:
             raise
-    return response.status_code, response.headers, response.content
+        return response.status_code, response.headers, response.content
+    try:
+        return response.status_code, response.headers, await _body(response.status_code, response.headers, response.aiter_bytes())
+    finally:
+        await response.aclose()

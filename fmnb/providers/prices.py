@@ -14,7 +14,7 @@ from .._loop import worker
 from .._require import require
 from ..types import Usage
 from .discover import Listed
-from .profiles import Profile
+from .profiles import Price, Profile, own_price
 
 
 def cost(profile: Profile, model: str, usage: Usage, *, written: int = 0) -> float | None:
@@ -22,13 +22,15 @@ def cost(profile: Profile, model: str, usage: Usage, *, written: int = 0) -> flo
 
     `written` of the input tokens were put into a prompt cache, which some services price apart.
 
-    >>> cost(Profile("mine", base_url="http://localhost:9/v1"), "m", Usage(10, 10))
+    >>> cost(Profile("mine", base_url="http://localhost:9/v1", runs_here=True), "m", Usage(10, 10))
     0.0
     """
     if usage.cost is not None:
         return usage.cost
     if profile.local:
         return 0.0
+    if (own := own_price(profile, model)) is not None:
+        return _own_cost(own, usage)
     if not profile.prices or usage.input_tokens is None or usage.output_tokens is None:
         return None
     prices = require("genai_prices", "all", "to know prices")
@@ -40,10 +42,19 @@ def cost(profile: Profile, model: str, usage: Usage, *, written: int = 0) -> flo
         return None
 
 
+def _own_cost(price: Price, usage: Usage) -> float | None:
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    cached = 0 if price.cached is None else min(usage.cached_tokens or 0, usage.input_tokens)
+    return ((usage.input_tokens - cached) * price.input + cached * (price.cached or 0.0) + usage.output_tokens * price.output) / 1e6
+
+
 def per_million(profile: Profile, model: str) -> tuple[float | None, float | None]:
     """US dollars per million tokens in and out, at the smallest tier; None where unknown."""
     if profile.local:
         return 0.0, 0.0
+    if (own := own_price(profile, model)) is not None:
+        return own.input, own.output
     found = _facts(profile, model)
     if found is None:
         return None, None

@@ -107,13 +107,16 @@ class Answer:
     `characters` of text were given out; `problem` is an error the service named in the stream;
     `billed` counts tokens as they are paid where that differs from `usage`, `written` those
     put into a prompt cache. `citations` say which part of the answer rests on what, `extra`
-    goes with the end of the answer.
+    goes with the end of the answer. `seen` are its events so far, and `heard` how many of them
+    had come when the service last said what was used.
     """
 
     def __init__(self) -> None:
         self.model = ""
         self.reason = ""
         self.usage: Usage | None = None
+        self.seen: list[Event] = []
+        self.heard = 0
         self.billed: Usage | None = None
         self.written = 0
         self.characters = 0
@@ -134,6 +137,10 @@ class Answer:
     def take(self, document: dict[str, Any]) -> list[Event]:
         """Events of one document."""
         raise NotImplementedError
+
+    def count(self, given: dict[str, Any]) -> None:
+        """Take in what the service says was used."""
+        self.usage = usage(given)
 
     def end(self) -> list[Event]:
         """Events that were held back; the caller adds `Finished` or raises."""

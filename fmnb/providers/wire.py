@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,43 +179,11 @@ def _every_object(schema: Any, good: Callable[[dict[str, Any]], bool]) -> bool:
     return all(_every_object(v, good) for v in schema.values() if isinstance(v, (dict, list)))
 
 
-# Words of a refusal that is about the option itself, not about its value being out of range.
-_REFUSED = re.compile(
-    r"(?i)unsupported|not supported|does not support|doesn't support|not support|unrecogni[sz]ed|unknown|unexpected|extra[_ ](?:inputs?|fields?|forbidden)"
-    r"|not permitted|not allowed|not available|only the default|may only be set|no such (?:field|parameter)|incompatible|deprecated"
-)
 _OUR_NAME = {
     **{"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens", "top_logprobs": "logprobs"},
     **{"stop_sequences": "stop", "store": "store=false"},
 }
-_NEVER = ("model", "messages", "input", "system", "instructions", "documents")  # the prompt itself
 _UNASKED = ("stream", "stream_options", "include")  # ours, not the user's: nothing is lost without them
-
-
-def refused_option(body: dict[str, Any], error: Any) -> str:
-    """The key of `body` that a 400 or 422 is about, or "" when it is not about one option.
-
-    >>> refused_option({"seed": 1, "model": "m"}, {"error": {"message": "Unsupported parameter", "param": "seed", "code": "unsupported_parameter"}})
-    'seed'
-    """
-    inner = error.get("error", error) if isinstance(error, dict) else {}
-    inner = inner if isinstance(inner, dict) else {"message": str(inner)}
-    text = f"{inner.get('message', '')} {inner.get('code', '')} {json.dumps(error, default=str) if isinstance(error, dict) else error}"
-    if not _REFUSED.search(text):
-        return ""
-    named = [str(inner.get("param") or "")]
-    detail = error.get("detail") if isinstance(error, dict) else None
-    for item in detail if isinstance(detail, list) else []:
-        named += [str(x) for x in item.get("loc", ()) if isinstance(item, dict)]
-    for name in named:
-        head = re.split(r"[.\[]", name, maxsplit=1)[0]
-        if head in body and head not in _NEVER:
-            return head
-    if not named[0]:  # no `param`: the name stands in the words, longest first since names contain each other
-        for name in sorted(body, key=len, reverse=True):
-            if name not in _NEVER and re.search(rf"(?<![A-Za-z_]){re.escape(name)}(?![A-Za-z_])", text):
-                return name
-    return ""
 
 
 def mend(wire: Wire, body: dict[str, Any], option: str, request: Request) -> str:

@@ -21,7 +21,7 @@ _AT_ONCE = 500
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _COLUMNS = (
     "run, parent, key, asked, model, text, data, error, finish, seconds, first_token_seconds,"
-    " input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, source"
+    " input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, estimated, source"
 )
 
 

@@ -78,6 +78,9 @@ MIGRATIONS = [
     """
     CREATE INDEX runs_open ON runs(kind, model) WHERE ended IS NULL;
     """,
+    """
+    ALTER TABLE runs ADD COLUMN estimated INTEGER NOT NULL DEFAULT 0;
+    """,
 ]
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
 

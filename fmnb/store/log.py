@@ -105,7 +105,7 @@ def search(
         where.append("ended IS NULL")
     rows = database().rows(
         "SELECT run, kind, started, model, prompt, text, error, finish, source, seconds, first_token_seconds, input_tokens, output_tokens,"
-        f" cached_tokens, reasoning_tokens, cost, notebook FROM runs WHERE {' AND '.join(where)} ORDER BY started DESC, rowid DESC LIMIT ?",
+        f" cached_tokens, reasoning_tokens, cost, estimated, notebook FROM runs WHERE {' AND '.join(where)} ORDER BY started DESC, rowid DESC LIMIT ?",
         (*values, limit),
     )
     out = []

@@ -180,6 +180,7 @@ def ended(r: Response, at: float) -> dict[str, Any]:
         "cached_tokens": u.cached_tokens,
         "reasoning_tokens": u.reasoning_tokens,
         "cost": u.cost,
+        "estimated": int(u.estimated),
         "seconds": r.seconds,
         "first_token_seconds": r.first_token_seconds,
         "source": r.source,

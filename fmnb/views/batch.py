@@ -250,7 +250,15 @@ def summary_lines(said: Mapping[str, Any]) -> list[str]:
     parts = [head[:1].upper() + head[1:]]
     parts += [f"{said['failed']:,} failed"] if said.get("failed") else []
     parts += [f"{said['missing']:,} not asked"] if said.get("missing") else []
-    parts += ["price unknown"] if cost is None else [money(cost)] if cost else ["free"] if answered > reused else []
+    parts += (
+        ["price unknown"]
+        if cost is None
+        else [("about " if said.get("estimated") else "") + money(cost)]
+        if cost
+        else ["free"]
+        if answered > reused
+        else []
+    )
     parts.append(seconds(said.get("seconds", 0.0)))
     causes = list(said.get("causes", ()))
     more = [f"{len(causes) - _CAUSES:,} more causes"] if len(causes) > _CAUSES else []

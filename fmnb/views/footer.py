@@ -126,7 +126,7 @@ def cost(response: Response) -> str:
     if response.source in ("cached", "replayed", "stale"):
         return f"nothing spent (was {money(response.cost)})" if response.cost else "nothing spent"
     if response.cost is not None and not (response.cost == 0 and response.where == LOCAL):
-        return money(response.cost)
+        return ("about " if response.usage.estimated else "") + money(response.cost)
     return "free" if response.where == LOCAL else "price unknown"
 
 
@@ -153,7 +153,7 @@ def _tokens(r: Response) -> str:
     out = "?" if u.output_tokens is None else f"{u.output_tokens:,}"
     if u.reasoning_tokens:
         out += f" ({u.reasoning_tokens:,} reasoning)"
-    return f"{into} tokens in, {out} out"
+    return f"{'about ' if u.estimated else ''}{into} tokens in, {out} out"
 
 
 def _picture(r: Response) -> list[str]:

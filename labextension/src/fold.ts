@@ -171,8 +171,9 @@ function advance(now: Run, before: Run, stage: string, done: number, total: numb
 
 /** Not reported stays not reported; what is known adds up. */
 function add(a: Usage, b: Usage): Usage {
-  const sum: Usage = { ...a };
-  for (const [name, value] of Object.entries(b) as [keyof Usage, number | null][]) {
+  const { estimated, ...counts } = b;
+  const sum: Usage = { ...a, ...(estimated ? { estimated } : {}) };
+  for (const [name, value] of Object.entries(counts) as [keyof typeof counts, number | null][]) {
     sum[name] = value == null ? (a[name] ?? null) : (a[name] ?? 0) + value;
   }
   return sum;

@@ -10,6 +10,7 @@ export interface Usage {
   cached_tokens?: number | null;
   reasoning_tokens?: number | null;
   cost?: number | null;
+  estimated?: boolean;
 }
 
 /** What every stamped event has. */

@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 
 import fmnb as fm
+from fmnb.batching.run import batch
 from fmnb.errors import BudgetError, LockedError
 from fmnb.events import Used
 from fmnb.guard import budget
 from fmnb.types import ModelCard, Request, Usage, message
+from fmnb.views.footer import footer_text
 from tests.test_pipeline import Paid
+from tests.wire.server import Server
 
 
 def costs(dollars, **more):
@@ -76,6 +79,47 @@ def test_an_unknown_price_counts_as_over_the_cap_unless_allowed():
         fm.ask("hi", unknown)
     budget.set_limit(5.0, allow_unknown=True)
     assert fm.ask("hi", unknown).cost is None and budget.budget().unknown_calls == 1
+
+
+def test_a_cap_that_is_spent_holds_for_unknown_prices_too_however_they_are_allowed():
+    budget.set_limit(0.02, allow_unknown=True)
+    fm.ask("hi", costs(0.0246), max_tokens=1)
+    unknown = Paid([Used(usage=Usage(1, 1))], price=None)
+    with pytest.raises(BudgetError, match=r"budget of \$0.02 is spent: \$0.0246 spent"):
+        fm.ask("hi", unknown)
+    assert unknown.calls == 0
+    with pytest.raises(BudgetError):
+        fm.ask("hi", costs(0.001), max_tokens=1)
+    assert fm.ask("hi", "echo:").text == "hi", "what costs nothing goes on"
+
+
+def test_a_gateway_on_this_machine_is_neither_free_nor_here(home):
+    with Server() as server:
+        (home / "fmnb.toml").write_text(f'[provider.gateway]\nbase_url = "{server.url}"\nneeds_key = false\n')
+        answer = fm.ask("hi", "gateway:plain")
+        assert answer.cost is None and answer.where == server.url.removeprefix("http://").removesuffix("/v1")
+        assert "price unknown" in footer_text(answer) and budget.budget().unknown_calls == 1
+        budget.set_limit(0.02)
+        sent = len(server.requests)
+        with pytest.raises(BudgetError, match="price of this model is unknown"):
+            fm.ask("hi", "gateway:plain")
+        with pytest.raises(BudgetError, match="price of this model is unknown"):
+            batch("Say {{ w }}", [{"w": "hi"}], "gateway:plain")
+        assert len(server.requests) == sent
+        (home / "fmnb.toml").write_text(f'[provider.gateway]\nbase_url = "{server.url}"\nneeds_key = false\nlocal = true\n')
+        budget.set_limit(0.0)
+        here = fm.ask("hi", "gateway:plain")
+        assert (here.cost, here.where) == (0.0, "stays here") and "free" in footer_text(here)
+
+
+def test_rows_of_unknown_price_stop_when_the_cap_is_spent(home):
+    with Server() as server:
+        (home / "fmnb.toml").write_text(f'[provider.gateway]\nbase_url = "{server.url}"\nneeds_key = false\n')
+        budget.set_limit(0.02, allow_unknown=True)
+        budget.add(0.0246)
+        with pytest.raises(BudgetError, match="is spent"):
+            batch("Say {{ w }}", [{"w": "hi"}], "gateway:plain")
+        assert server.requests == []
 
 
 def test_local_models_are_free_under_any_cap():

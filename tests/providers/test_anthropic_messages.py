@@ -9,7 +9,7 @@ import pytest
 from fmnb import _loop
 from fmnb.errors import BadRequestError
 from fmnb.events import fold
-from fmnb.providers import anthropic_messages, openai_compat, prices, wire
+from fmnb.providers import anthropic_messages, openai_compat, prices, refusals, sending, wire
 from fmnb.providers.anthropic_messages import MAX_TOKENS
 from fmnb.providers.profiles import profile
 from fmnb.types import File, Image, Message, Request, Text, ToolCall, ToolResult, Usage, message
@@ -30,7 +30,7 @@ def server():
 @pytest.fixture(autouse=True)
 def key(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "loopback-test-key")
-    openai_compat._refused.clear()
+    sending.forget()
 
 
 def answer(server, model, *, messages=None, **options):
@@ -94,7 +94,7 @@ def test_a_budget_for_thinking_leaves_room_for_the_answer():
 
 def test_the_prompt_itself_is_never_taken_for_a_refused_option():
     sent, _ = body(message("system", "Be brief."), message("user", "hi"))
-    assert wire.refused_option(sent, {"error": {"message": "messages.0: the system role is not supported here"}}) == ""
+    assert refusals.refused_option(sent, {"error": {"message": "messages.0: the system role is not supported here"}}) == ""
 
 
 def test_images_and_documents_travel_inside_the_request():

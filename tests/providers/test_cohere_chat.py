@@ -9,7 +9,7 @@ import pytest
 from fmnb import _loop
 from fmnb.errors import BadRequestError
 from fmnb.events import fold
-from fmnb.providers import cohere_chat, openai_compat, prices, wire
+from fmnb.providers import cohere_chat, openai_compat, prices, sending, wire
 from fmnb.providers.profiles import profile
 from fmnb.types import File, Image, Message, Request, Text, ToolCall, ToolResult, Usage, message
 from fmnb.views.sources import sources
@@ -28,7 +28,7 @@ def server():
 @pytest.fixture(autouse=True)
 def key(monkeypatch):
     monkeypatch.setenv("COHERE_API_KEY", "loopback-test-key")
-    openai_compat._refused.clear()
+    sending.forget()
 
 
 def answer(server, model, *, messages=None, **options):

@@ -10,7 +10,7 @@ import pytest
 from fmnb import _loop
 from fmnb.errors import BadRequestError, LockedError, UsageError
 from fmnb.events import Notice, Waiting, fold
-from fmnb.providers import chat_completions, openai_compat, wire
+from fmnb.providers import chat_completions, openai_compat, sending, wire
 from fmnb.providers.profiles import Profile, profile
 from fmnb.types import File, Image, Message, Request, Response, Text, ToolCall, ToolResult, message
 from tests.contract.backends import loopback
@@ -25,7 +25,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def forget_refusals():
-    openai_compat._refused.clear()
+    sending.forget()
 
 
 def answer(server, model, *, name="vllm", messages=None, **options):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from fmnb import config
+from fmnb.catalog.resolve import resolve
 from fmnb.errors import EndedServiceError, LockedError, SettingsError, UnknownModelError, UsageError
-from fmnb.providers import apis, profiles
-from fmnb.providers.profiles import endpoint, names, profile, serving
+from fmnb.providers import apis, prices, profile_rows, profiles
+from fmnb.providers.profiles import endpoint, for_model, names, profile, serving
+from fmnb.types import Usage
 
 
 def write(home, text):
@@ -92,6 +94,13 @@ def test_a_project_files_provider_does_not_count_before_it_is_trusted(tmp_path, 
     ('base_url = "https://x/v1"\napi = "responses"\napis = ["chat"]', "'chat', 'responses'"),
     ('base_url = "https://x/v1"\nnative = "mistral"', "anthropic, cohere"),
     ('base_url = "https://x/v1"\nnative_url = "x"', "native_url"),
+    ('base_url = "https://x/v1"\nlocal = true', "on this machine"),
+    ('base_url = "http://127.0.0.1:1/v1"\nlocal = "yes"', "bool"),
+    ('base_url = "https://x/v1"\nprices = { input = 1 }', "output = 1.5"),
+    ('base_url = "https://x/v1"\nprices = { "m-*" = { input = 1, output = -2 } }', "m-"),
+    ('base_url = "https://x/v1"\nprices = { "m-*" = { input = "1", output = 2 } }', "million"),
+    ('base_url = "https://x/v1"\nprices = { "m-*" = { input = 1, output = 2, cache = 3 } }', "cached"),
+    ('base_url = "https://x/v1"\nown_prices = {}', "does not know"),
 ])  # fmt: skip
 def test_a_row_that_cannot_be_used_says_why(home, line, words):
     write(home, f"[provider.mine]\n{line}\n")
@@ -145,7 +154,7 @@ def test_a_new_address_takes_the_native_one_along_and_a_new_native_one_takes_no_
 
 def test_every_interface_of_a_row_can_be_spoken():
     for name, p in profiles._built_in().items():
-        profiles._check_apis(p)
+        profile_rows.check_apis(p)
         for api in p.served:
             assert apis.pick(p, "m", api).body, name
 
@@ -176,3 +185,52 @@ def test_a_service_without_an_address_asks_for_it(monkeypatch):
 def test_a_name_that_only_looks_like_this_machine_is_not():
     assert not profiles.is_loopback("localhost.evil.example") and not profiles.is_loopback("127.0.0.1.evil.example")
     assert profiles.is_loopback("::1") and profiles.is_loopback("127.9.9.9")
+
+
+@pytest.mark.parametrize("name", ["ollama", "lmstudio", "vllm", "llamacpp"])
+def test_a_server_that_runs_models_is_local_on_this_machine_alone(home, name):
+    assert profile(name).local and profile(name).where == "stays here"
+    write(home, f'[provider.{name}]\nbase_url = "http://gpu-box:9000/v1"\n')
+    assert not profile(name).local and profile(name).where == "gpu-box"
+
+
+def test_any_other_address_of_this_machine_may_be_a_gateway(home, monkeypatch):
+    write(home, '[provider.gateway]\nbase_url = "http://127.0.0.1:4000/v1"\nneeds_key = false\n')
+    assert not profile("gateway").local and profile("gateway").where == "127.0.0.1:4000"
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:4000/v1")
+    p = profile("openai")
+    assert not p.local and p.where == "localhost:4000" and prices.per_million(p, "gpt-5-mini") == (None, None)
+    write(home, '[provider.openai]\nbase_url = "http://localhost:4000/v1"\nprices = "openai"\n')
+    assert prices.per_million(profile("openai"), "gpt-5-mini")[0] > 0, "who says that the table holds there is believed"
+
+
+def test_a_server_of_ones_own_is_local_when_its_table_says_so(home):
+    write(home, '[provider.mine]\nbase_url = "http://localhost:9000/v1"\nlocal = true\n')
+    assert profile("mine").local and prices.per_million(profile("mine"), "m") == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("model", ["gpt-oss:120b-cloud", "deepseek-v3.1:671b-cloud", "glm-4.6:cloud"])
+def test_a_model_that_a_local_server_passes_on_is_not_here(model):
+    p = for_model(profile("ollama"), model)
+    assert (p.local, p.where) == (False, "ollama.com") and prices.per_million(p, model) == (None, None)
+    target = resolve(f"ollama:{model}")
+    assert (target.local, target.where, target.open().card.local, target.open().card.price_in) == (False, "ollama.com", False, None)
+    assert resolve("ollama:cloudy-llama").local
+
+
+def test_a_users_prices_are_used_pattern_by_pattern(home):
+    write(
+        home,
+        '[provider.mine]\nbase_url = "https://x.example/v1"\n[provider.mine.prices]\n"big-*" = { input = 3, output = 15, cached = 0.3 }\n"*" = { input = 0.5, output = 1.5 }\n',
+    )
+    p = profile("mine")
+    assert prices.per_million(p, "big-1") == (3.0, 15.0) and prices.per_million(p, "small") == (0.5, 1.5)
+    assert prices.cost(p, "big-1", Usage(1_000_000, 1_000_000, 500_000)) == pytest.approx(1.5 + 0.15 + 15)
+    assert prices.cost(p, "small", Usage(1_000_000, 1_000_000, 500_000)) == pytest.approx(2.0)
+    assert prices.cost(p, "small", Usage(10, 10, cost=0.5)) == 0.5, "the service's own figure comes first"
+    assert prices.cost(p, "small", Usage(10)) is None
+
+
+def test_one_price_may_hold_for_all_models(home):
+    write(home, '[provider.mine]\nbase_url = "https://x.example/v1"\nprices = { input = 0, output = 0 }\n')
+    assert prices.per_million(profile("mine"), "m") == (0.0, 0.0) and profile("mine").where == "x.example"

@@ -9,7 +9,7 @@ import pytest
 from fmnb import _loop
 from fmnb.errors import BadRequestError
 from fmnb.events import fold
-from fmnb.providers import openai_compat, responses, wire
+from fmnb.providers import openai_compat, responses, sending, wire
 from fmnb.providers.profiles import Profile, profile
 from fmnb.types import File, Image, Message, Request, Text, ToolCall, ToolResult, message
 from fmnb.views.sources import sources
@@ -29,7 +29,7 @@ def server():
 @pytest.fixture(autouse=True)
 def key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "loopback-test-key")
-    openai_compat._refused.clear()
+    sending.forget()
 
 
 def answer(server, model, *, name="openai", messages=None, api="responses", **options):

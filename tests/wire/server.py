@@ -475,6 +475,14 @@ fixed("empty", *says(), *END)
 fixed("nothing-at-all", Raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n"))
 fixed("cut", *says("Hello"), CLOSE)
 fixed("cut-cleanly", *says("Hello"))
+fixed("cut-after-usage", chunk({"content": "Hello"}, usage=USAGE), CLOSE)
+fixed("cut-within-usage", chunk({"content": "Hello"}, usage={**USAGE, "completion_tokens": 2}), chunk({"content": " to all"}), CLOSE)
+fixed("without-usage", *says("Hello", " world!"), chunk(reason="stop"), b"data: [DONE]\n\n")
+fixed(
+    "torn-whole",
+    Raw(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{"choices": [{"message": {"content": "He'),
+    CLOSE,
+)
 fixed("reset", *says("Hello"), RST)
 fixed("reset-before-answer", RST)
 fixed("silent", HANG)

@@ -54,7 +54,7 @@ export function RunLine({ model, trans, run }: ViewProps & { run: Run }): JSX.El
       {run.prompt && <div className="fmnb-Facts fmnb-Quiet">{run.prompt}</div>}
       <div className={run.standing === 'failed' ? 'fmnb-Warn' : 'fmnb-Quiet'}>
         {doing(run, trans)}
-        {run.usage.cost ? `, ${dollars(run.usage.cost)}` : ''}
+        {run.usage.cost ? `, ${run.usage.estimated ? '~' : ''}${dollars(run.usage.cost)}` : ''}
       </div>
       {running && run.total ? <progress className="fmnb-Bar" max={run.total} value={run.done} aria-label={run.stage || run.model} /> : null}
     </li>

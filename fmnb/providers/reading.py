@@ -1,0 +1,114 @@
+"""The bytes of an answer that comes as a stream, into its events; what ends too early or is no answer is an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ..errors import FmnbError
+from ..events import Event
+from . import client, faults
+from .profiles import Profile
+from .sse import DONE, Answer, Frames
+from .wire import Wire
+
+
+async def events_of(wire: Wire, p: Profile, model: str, response: Any, answer: Answer, secret: str) -> AsyncIterator[Event]:
+    """Events of the body, then what was held back; raises when the body ended too early or was none."""
+    frames = Frames()
+    done = False
+    error: FmnbError | None = None
+    chunks = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
+    try:
+        if "event-stream" not in response.headers.get("content-type", ""):
+            chunks = await _sniffed(chunks, frames, wire.whole)
+        async for data in chunks:
+            for document in frames.feed(data):
+                if document is DONE:
+                    done = True
+                elif document.get("error"):
+                    for event in last_words(answer, document):
+                        yield event
+                    raise faults.from_stream_error(p, model, document["error"], answer.characters, secret)
+                else:
+                    for event in taken(answer, document, frames):
+                        yield event
+    except FmnbError as e:
+        error = e
+    except Exception as e:
+        if not client.is_transport(e):
+            raise
+        if not (done or answer.reason):  # a connection torn after the last word does no harm
+            error = faults.from_exception(p, e, answer.characters, secret)
+    for document in frames.end():
+        done = done or document is DONE
+        if document is not DONE and document.get("error"):
+            for event in last_words(answer, document):
+                yield event
+            error = error or faults.from_stream_error(p, model, document["error"], answer.characters, secret)
+        elif document is not DONE:
+            for event in taken(answer, document, frames):
+                yield event
+    held = answer.end()
+    answer.seen += held
+    for event in held:
+        yield event
+    if error is not None:
+        raise error
+    silent = not answer.characters and not answer.tools
+    if frames.junk and (silent or not (done or answer.reason)):
+        raise faults.junk(p, frames.junk, answer.characters, secret)
+    if not (done or answer.reason):
+        raise faults.cut(p, answer.characters)
+
+
+def taken(answer: Answer, document: dict[str, Any], frames: Frames) -> list[Event]:
+    """Events of one document; one whose parts are not what the interface says is junk like any other."""
+    before = answer.usage
+    try:
+        events = answer.take(document)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        frames.junk = frames.junk or json.dumps(document)[:2000]
+        return []
+    answer.seen += events
+    if answer.usage is not before:
+        answer.heard = len(answer.seen)
+    return events
+
+
+def last_words(answer: Answer, document: dict[str, Any]) -> list[Event]:
+    """Events of a document that holds an error: what it says beside that still counts, its usage most of all."""
+    before = answer.usage
+    events = taken(answer, {k: v for k, v in document.items() if k != "error"}, Frames())
+    if answer.usage is before:
+        for part in (document, document["error"]):
+            if isinstance(part, dict) and isinstance(part.get("usage"), dict):
+                answer.count(part["usage"])
+                answer.heard = len(answer.seen)
+                break
+    return events
+
+
+async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames, whole: str) -> AsyncIterator[bytes]:
+    """A body that is not called an event stream: one after all, or a whole answer, which is then framed as one event."""
+    head = b""
+    async for data in chunks:
+        head += data
+        if head.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+            return _joined(head, chunks)
+    try:
+        document = json.loads(head)
+        head = b"data: " + json.dumps(document).encode() + b"\n\n"
+        if not isinstance(document, dict) or not (document.get(whole) or document.get("error")):
+            frames.junk = head.decode()[6:2000]
+    except ValueError:
+        frames.junk, head = head.decode("utf-8", "replace")[:2000], b""
+    return _joined(head, None)
+
+
+async def _joined(head: bytes, rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
+    yield head
+    if rest is not None:
+        async for data in rest:
+            yield data

@@ -1,0 +1,117 @@
+"""An answer in one piece: sent, received and read, for rows that nobody watches."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from ..backend import Whole
+from ..errors import CallError, FmnbError, UnknownModelError
+from ..events import Event, Notice, TextDelta, Used
+from ..types import Request
+from . import allowance, charges, client, faults, plain_post
+from .discover import nearby
+from .endings import bad_end
+from .profiles import Profile
+from .reading import last_words, taken
+from .sending import Outgoing
+from .sse import DONE, Frames
+from .wire import Wire, encode
+
+
+async def whole(wire: Wire, p: Profile, model: str, request: Request, line: plain_post.Line) -> Whole:
+    """One answer in one piece; a service that streams all the same is read as it does."""
+    secret = line.secret
+    out = Outgoing(wire, p, model, request, stream=False)
+    while True:
+        try:
+            status, headers, data = await plain_post.post(p, line, out.url, encode(out.body))
+        except plain_post.TornError as e:
+            raise await _torn(wire, p, model, request, secret, e) from None
+        except Exception as e:
+            raise client.fault(p, model, e, secret) from None
+        if status < 300:
+            break
+        error = _document(data)
+        if status in (400, 422) and out.mended(error):
+            continue
+        refusal = faults.from_status(p, model, status, error, headers, secret)
+        if isinstance(refusal, UnknownModelError):  # the list is asked for only then: thousands of rows may be refused
+            refusal = faults.from_status(p, model, status, error, headers, secret, await nearby(p))
+        refusal.allowed = allowance.read(headers)
+        raise refusal
+    out.accepted()
+    lost = [Notice(kind="not_applied", text=name) for name in out.lost]
+    try:
+        return Whole([*lost, *await read_whole(wire, p, model, request, data, secret)], allowance.read(headers))
+    except CallError as e:
+        e.events, e.allowed = [*lost, *e.events], allowance.read(headers)
+        raise
+
+
+async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data: bytes, secret: str, *, share: float = 1.0) -> list[Event]:
+    """Events of an answer that came in one piece; `share` of its price is paid. Raises when it is none."""
+    answer, frames = wire.answer(p, model, request), Frames()
+    document = _document(data)
+    events: list[Event] = []
+    error: FmnbError | None = None
+    whole = True
+    if isinstance(document, dict) and document.get("error"):
+        events += last_words(answer, document)
+        error = faults.from_stream_error(p, model, document["error"], answer.characters, secret)
+    elif isinstance(document, dict) and document.get(wire.whole):
+        events += taken(answer, document, frames)
+    elif data.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+        parts = [*frames.feed(data), *frames.end()]
+        whole = DONE in parts
+        for part in parts:
+            if part is not DONE and part.get("error"):
+                events += last_words(answer, part)
+                error = faults.from_stream_error(p, model, part["error"], answer.characters, secret)
+                break
+            if part is not DONE:
+                events += taken(answer, part, frames)
+    else:
+        frames.junk = data.decode("utf-8", "replace").strip()[:2000] or "nothing"
+    held = answer.end()
+    answer.seen += held
+    events += held
+    if error is None and frames.junk and not answer.characters and not answer.tools:
+        error = faults.junk(p, frames.junk, answer.characters, secret)
+    if error is None and not (whole or answer.reason):
+        error = faults.cut(p, answer.characters)
+    error = error or bad_end(p, model, answer, secret)
+    used = await (charges.owed(p, model, answer, request, error) if error else charges.used(p, model, answer, request))
+    if used is not None:
+        cost = used.usage.cost
+        events.append(used if share == 1.0 or cost is None else Used(usage=dataclasses.replace(used.usage, cost=cost * share)))
+    if error is not None:
+        error.events = events
+        raise error
+    end = answer.finished()
+    return [*events, dataclasses.replace(end, extra={**end.extra, "streamed": False})]
+
+
+async def _torn(wire: Wire, p: Profile, model: str, request: Request, secret: str, e: plain_post.TornError) -> FmnbError:
+    """The error of an answer whose connection was lost on the way: the service wrote it, so it is paid as far as it can be told."""
+    answer, frames = wire.answer(p, model, request), Frames()
+    if e.status >= 300:
+        return client.fault(p, model, e.__cause__ or e, secret)  # type: ignore[arg-type]
+    for part in [p for p in frames.feed(e.data) if isinstance(p, dict) and not p.get("error")]:
+        taken(answer, part, frames)
+    if not answer.seen:  # the beginning of a document
+        answer.seen.append(TextDelta(text=e.data.decode("utf-8", "replace")))
+    error = faults.lost(p, e.__cause__, secret)
+    used = await charges.owed(p, model, answer, request, error)
+    error.events = [used] if used is not None else []
+    error.allowed = allowance.read(e.headers)
+    return error
+
+
+def _document(data: bytes) -> Any:
+    """A body's JSON, or its text."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")
