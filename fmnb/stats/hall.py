@@ -48,8 +48,8 @@ def hall_p(mean: float, error: float, skew: float, count: int, df: float) -> flo
 
 
 def _per_root(skew: float, count: int) -> float:
-    """The coefficient of the transformation; below 20 values the skewness is too uncertain to be raised in full."""
-    return min(_UNDERSTATED, max(1.0, 1 + (count - 8) / 24)) * skew / (6 * math.sqrt(count))
+    """The coefficient of the transformation; below 12 values the skewness is too uncertain to be raised in full."""
+    return min(_UNDERSTATED, max(1.0, 1 + (count - 8) / 8)) * skew / (6 * math.sqrt(count))
 
 
 def _inverse(y: float, a: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from statistics import NormalDist
 
@@ -40,6 +41,7 @@ def t_two_sided(t: float, df: float) -> float:
     return min(1.0, _incomplete_beta(t * t, df))
 
 
+@functools.lru_cache(maxsize=4096)  # one for each comparison of the same rows
 def t_quantile(p: float, df: float) -> float:
     """The value below which Student's t lies with probability `p`.
 
