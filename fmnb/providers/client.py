@@ -17,7 +17,7 @@ from .. import keys
 from .._loop import aside
 from .._require import require
 from ..errors import FmnbError
-from . import faults
+from . import connections, faults
 from .profiles import Profile, is_original
 
 _clients: dict[tuple[Any, ...], tuple[Any, Any]] = {}
@@ -117,7 +117,7 @@ def fault(p: Profile, model: str, e: Exception, secret: str, known: tuple[str, .
         return faults.from_status(p, model, response.status_code, body(response), response.headers, secret, known)
     if not is_transport(e):
         raise e
-    return faults.from_exception(p, e, None, secret)
+    return connections.from_exception(p, e, None, secret)
 
 
 def is_transport(e: BaseException) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from .._loop import wait
 from ..errors import FmnbError
-from . import faults
+from . import connections, faults
 from .apis import pick, through
 from .client import body, connect, fault, secret
 from .profiles import Profile, names, profile
@@ -52,7 +52,7 @@ async def listed(p: Profile, timeout: float = _SECONDS) -> list[Listed]:
 
             response = await client.get(f"{p.base_url.rstrip('/')}/models", cast_to=httpx2.Response, options=options)
     except TimeoutError:
-        raise faults.silent(p, timeout) from None
+        raise connections.silent(p, timeout) from None
     except Exception as e:
         raise fault(p, "", e, key) from None
     document = body(response)

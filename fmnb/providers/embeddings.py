@@ -19,6 +19,7 @@ from . import client, faults, prices
 from .apis import pick, through
 from .profiles import Profile, endpoint
 from .refusals import refused_option
+from .stream_errors import from_stream_error
 
 BATCH = 96  # texts of one request: the least that any service of the table takes
 
@@ -52,7 +53,7 @@ async def embed(
             del body["encoding_format"]  # plain numbers are what it sends then
     document = client.body(response)
     if isinstance(document, dict) and document.get("error"):  # some send it with a 200
-        raise faults.from_stream_error(p, model, document["error"], 0, secret)
+        raise from_stream_error(p, model, document["error"], 0, secret)
     values = _vectors(p, document, len(texts), response.text, secret)
     usage = u if isinstance(u := document.get("usage"), dict) else {}
     tokens = usage.get("prompt_tokens") or usage.get("total_tokens") or usage.get("input_tokens")

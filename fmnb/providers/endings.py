@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from ..errors import ContentFilterError, EmptyAnswerError, FmnbError, ServerError
-from . import faults
 from .profiles import Profile
 from .sse import Answer
+from .stream_errors import from_stream_error
 
 
 def bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | None:
     """Why an answer that came to its end is still none."""
     if answer.problem:
-        return faults.from_stream_error(p, model, answer.problem, answer.characters, secret)
+        return from_stream_error(p, model, answer.problem, answer.characters, secret, paid=answer.paid)
     if answer.reason == "content_filter" and not answer.refused:
         what = f"{p.label} withheld {'the rest of ' if answer.characters else ''}the answer"
         return ContentFilterError(what, seen="content filter", todo="Rephrase the prompt, or use another model.", billed=True)

@@ -11,19 +11,16 @@ import email.utils
 import json
 import os
 import re
-import socket
-import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import (
     BadRequestError,
-    CallError,
     CallTimeoutError,
-    ConnectionFailedError,
     ContentFilterError,
     ContextTooLongError,
+    EmptyAnswerError,
     FmnbError,
     KeyMissingError,
     KeyRefusedError,
@@ -31,25 +28,12 @@ from ..errors import (
     ServerError,
     StreamCutError,
     StreamJunkError,
-    TLSError,
     UnknownModelError,
     redact,
 )
+from . import meanings
 from .profiles import Profile
 
-_CONTEXT = re.compile(
-    r"(?i)context[_ -]?(?:length|window|size)|exceed_context_size|maximum (?:context|prompt|number of tokens|input)|prompt is too long|too many (?:input )?tokens"
-    r"|input is too long|reduce the length|token count .{0,40}exceeds|too large for model"
-)
-_FILTER = re.compile(r"(?i)content[_ ](?:filter|policy|management)|responsibleai|safety (?:system|policy)|flagged|moderation")
-_NO_CREDIT = re.compile(
-    r"(?i)insufficient[_ ](?:quota|balance|credits?|funds)|billing[_ ](?:hard|error)|exceeded your current quota|out of credits?|no credits?"
-    r"|credit balance is too low"
-)
-_NO_MODEL = re.compile(
-    r"(?i)model_?not_?found|\bmodels?\b.{0,120}(?:not found|does(?: not|n't) exist|not exist|unknown|not supported|unavailable|invalid)|(?:unknown|invalid|no such) model|deploymentnotfound|not a valid model"
-    r"|^model: \S+$"
-)
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+|\d+")
 _LIMITS = (
     re.compile(
@@ -58,19 +42,6 @@ _LIMITS = (
     re.compile(r"(?i)(\d[\d,]*)(?: tokens)? (?:maximum|context)"),
     re.compile(r"(?i)[>≥]\s*(\d[\d,]*)"),
 )
-
-
-# What an HTTP stack says of bytes that are no HTTP; whatever else it calls an error of the protocol is a lost connection.
-_PROTOCOL = {
-    "RemoteProtocolError",
-    "LocalProtocolError",
-    "BadHttpMessage",
-    "BadStatusLine",
-    "ClientResponseError",
-    "InvalidHeader",
-    "LineTooLong",
-}
-_NOT_HTTP = re.compile(r"(?i)illegal|invalid|malformed|bad (?:status|http|request)|too (?:large|long|many|much)|expected http|unsupported")
 
 
 def missing_key(profile: Profile, withheld: bool) -> FmnbError:
@@ -87,12 +58,26 @@ def missing_key(profile: Profile, withheld: bool) -> FmnbError:
 
 
 def from_status(
-    profile: Profile, model: str, status: int, body: Any, headers: Mapping[str, str], secret: str = "", known: tuple[str, ...] = ()
+    profile: Profile,
+    model: str,
+    status: int,
+    body: Any,
+    headers: Mapping[str, str],
+    secret: str = "",
+    known: tuple[str, ...] = (),
+    *,
+    sent: bool = True,
+    characters: int = 0,
 ) -> FmnbError:
-    """The error that an HTTP status with its body means. `known` are models the service has, for a near name."""
+    """The error that an HTTP status with its body means. `known` are models the service has, for a near name.
+
+    Of an error inside an answer the status may be ours: it was not `sent` then, and is not
+    shown; `characters` of text had come.
+    """
     inner, text, code = _parts(body)
     text = redact(text, secret)  # before it is cut to length, or half a key would be left
-    seen = f"{status}, {_short(text)}" if text else str(status)
+    number = str(status) if sent else ""
+    seen = ", ".join(filter(None, (number, short(text)))) or code
     who = profile.label
     if looks_html(text):
         return _from_html(profile, status, text)
@@ -105,13 +90,13 @@ def from_status(
         )
     if status == 401 and not secret and profile.key_env:
         return missing_key(profile, withheld=any(os.environ.get(v) for v in profile.key_env))
-    if status == 401 or (status == 403 and not _FILTER.search(text)):
+    if status == 401 or (status == 403 and not meanings.FILTER.search(text)):
         return KeyRefusedError(
             f"{who} does not accept the key" if status == 401 else f"{who} does not allow this with the key",
             seen=seen,
             todo=f"Check {' or '.join(profile.key_env) or 'the key'}, or run `%fm key set {profile.name}`; a key for one project may not reach every model.",
         )
-    if status == 402 or (status in (400, 429) and (_NO_CREDIT.search(code) or _NO_CREDIT.search(text))):
+    if status == 402 or (status in (400, 429) and (meanings.NO_CREDIT.search(code) or meanings.NO_CREDIT.search(text))):
         return RateLimitError(
             f"The account at {who} has no credit left", seen=seen, todo="Add credit there, or use another model.", retryable=False
         )
@@ -121,25 +106,31 @@ def from_status(
         return RateLimitError(
             f"{who} limits how often it may be asked", seen=seen, todo=f"Wait, or lower the rate.{after}", retry_after=wait
         )
-    if status in (400, 413, 422, 500) and (_CONTEXT.search(code) or _CONTEXT.search(text)):
+    if status in (400, 413, 422, 500) and (meanings.CONTEXT.search(code) or meanings.CONTEXT.search(text)):
         return _context(who, inner, text, seen)
-    if status in (400, 403, 422) and (_FILTER.search(code) or _FILTER.search(text)):
-        return ContentFilterError(
-            f"{who} refused the prompt for its content", seen=seen, todo="Rephrase it, or use another model.", billed=None
-        )
-    if status in (400, 404, 422) and (code == "model_not_found" or _NO_MODEL.search(code) or _NO_MODEL.search(text)):
+    if status in (400, 422, 500) and (meanings.reached_the_limit(code) or meanings.reached_the_limit(text)):
+        return _limit(who, seen, characters)
+    if status in (400, 403, 422, 500) and (meanings.FILTER.search(code) or meanings.FILTER.search(text)):
+        what = f"{who} withheld the rest of the answer" if characters else f"{who} refused the prompt for its content"
+        return ContentFilterError(what, seen=seen, todo="Rephrase it, or use another model.", billed=None)
+    if status in (400, 404, 422) and (code == "model_not_found" or meanings.NO_MODEL.search(code) or meanings.NO_MODEL.search(text)):
         return unknown_model(profile, model, seen, known)
-    if status in (404, 405):
+    if status in (404, 405) and sent:
         return BadRequestError(
             f"Nothing answers {profile.api} requests at {profile.base_url}",
             seen=seen,
             todo="Check the base_url: it usually ends in /v1." + (" Or try --api chat." if profile.api != "chat" else ""),
         )
+    if status == 501 or (status >= 500 and (meanings.cannot(text) or meanings.cannot(code))):
+        return _cannot(profile, text, seen)
     if status in (408, 504):
         return CallTimeoutError(f"{who} took too long", seen=seen, todo="Try again.", billed=None, retry_after=retry_after(headers))
     if status >= 500:
-        what = f"{who} is overloaded" if status == 529 else f"{who} failed"
+        overloaded = status == 529 or meanings.OVERLOADED.search(f"{code} {text}")
+        what = f"{who} is overloaded" if overloaded else f"{who} failed"
         return ServerError(what, seen=seen, todo="Try again in a moment.", billed=None, retry_after=retry_after(headers))
+    if not sent and meanings.cannot(text):
+        return _cannot(profile, text, seen)
     return BadRequestError(
         f"{who} refused the request",
         seen=seen,
@@ -147,6 +138,31 @@ def from_status(
         param=inner.get("param") if isinstance(inner.get("param"), str) else None,
         retryable=status in (409, 425),
     )
+
+
+def _limit(who: str, seen: str, characters: int) -> FmnbError:
+    """The answer had all the tokens it was allowed before it was complete."""
+    what = f"{who} reached the token limit before the answer was complete"
+    kind = StreamCutError if characters else EmptyAnswerError
+    return kind(what, seen=seen, todo="Raise --max-tokens.", billed=True)
+
+
+def _cannot(profile: Profile, text: str, seen: str) -> FmnbError:
+    """What the server cannot do, with this model or as it was started."""
+    who, words = profile.label, text.lower()
+    what, todo = f"{who} cannot do this", "Change or leave out what it names, or use another model."
+    llama = profile.name == "llamacpp"
+    if re.search(r"image|vision|multimodal|mmproj|\baudio\b|\bvideo\b", words):
+        kind = next((k for k in ("audio", "video") if re.search(rf"\b{k}\b", words) and "image" not in words), "image")
+        what = f"{who} takes no {kind}{'s' if kind == 'image' else ''} with this model"
+        todo = "Use a model that can see" if kind == "image" else f"Use a model that takes {kind}"
+        todo += ", or start the server with the model's projector: --mmproj FILE." if llama else ", or leave it out."
+    elif "embed" in words:
+        what, todo = f"{who} makes no vectors with this model", "Use a model for embeddings"
+        todo += ", and start the server with --embeddings." if llama else ": `%fm models embed` lists some."
+    elif "jinja" in words or "template" in words or "roles must alternate" in words:
+        what, todo = f"{who} cannot put this conversation into the model's form", "Change what its words name, or use another model."
+    return BadRequestError(what, seen=seen, todo=todo)
 
 
 def unknown_model(profile: Profile, model: str, seen: str, known: tuple[str, ...]) -> FmnbError:
@@ -158,96 +174,6 @@ def unknown_model(profile: Profile, model: str, seen: str, known: tuple[str, ...
     return UnknownModelError(f"{profile.label} has no model '{model}'", seen=seen, todo=todo)
 
 
-# The status an error has when it comes before the stream, by the name it has inside one.
-_STATUS = {
-    **{"invalid_request_error": 400, "invalid_prompt": 400, "context_length_exceeded": 400, "content_filter": 400},
-    **{"authentication_error": 401, "billing_error": 402, "permission_error": 403, "not_found_error": 404, "request_too_large": 413},
-    **{"rate_limit_exceeded": 429, "rate_limit_error": 429, "insufficient_quota": 429},
-    **{"api_error": 500, "server_error": 500, "timeout_error": 504, "overloaded_error": 529},
-}
-
-
-def from_stream_error(profile: Profile, model: str, error: Any, characters: int, secret: str) -> FmnbError:
-    """An error that came inside a stream which had begun with 200."""
-    inner = error if isinstance(error, dict) else {"message": str(error)}
-    code = inner.get("code", inner.get("status"))
-    known = (_STATUS[w] for k in ("code", "type") if (w := str(inner.get(k))) in _STATUS)
-    status = int(code) if isinstance(code, (int, str)) and str(code).isdigit() and 400 <= int(code) < 600 else next(known, 500)
-    found = from_status(profile, model, status, {"error": inner}, {}, secret)
-    if isinstance(found, CallError):
-        found.billed = True if characters else None
-        if characters:
-            found.retryable = False  # half an answer is kept, not silently replaced
-    return found
-
-
-def from_exception(profile: Profile, error: BaseException, characters: int | None, secret: str) -> FmnbError:
-    """A connection that failed. `characters` of text had arrived, None when no answer had begun."""
-    chain = list(_chain(error))
-    names = {type(e).__name__ for e in chain}
-    who, host = profile.label, profile.host
-    began = characters is not None
-    if any("Timeout" in n for n in names):
-        return _timeout(profile, names, characters)
-    if tls := next((e for e in chain if isinstance(e, ssl.SSLError)), None):
-        if not began:
-            return TLSError(
-                f"The connection to {host} could not be secured",
-                seen=_short(getattr(tls, "verify_message", "") or str(tls)),
-                todo="Behind a proxy that opens TLS, set SSL_CERT_FILE to its certificate, and HTTPS_PROXY to its address.",
-            )
-    if began:
-        return cut(profile, characters or 0)
-    if any(isinstance(e, socket.gaierror) for e in chain):
-        return ConnectionFailedError(f"The name {host} was not found", seen="DNS failure", todo="Check the address and the network.")
-    if names & {"ConnectError", "ConnectionRefusedError"}:
-        if any(isinstance(e, ConnectionRefusedError) for e in chain) or profile.loopback:
-            return ConnectionFailedError(
-                f"Nothing answers at {profile.base_url}",
-                seen="connection refused",
-                todo=profile.start_hint or "Check the address, and that the server is running.",
-                retryable=not profile.loopback,  # a server of one's own that is off does not come back by itself
-            )
-        return ConnectionFailedError(
-            f"No connection to {host}", seen=_short(_cause(chain)), todo="Check the network and the proxy settings."
-        )
-    if names & {"ProxyError"}:
-        return ConnectionFailedError(
-            "The proxy did not let the request through", seen=_short(redact(_cause(chain), secret)), todo="Check HTTPS_PROXY and NO_PROXY."
-        )
-    if names & _PROTOCOL and _NOT_HTTP.search(_cause(chain)):
-        return StreamJunkError(
-            f"{who} does not speak HTTP at that address",
-            seen=_short(redact(_cause(chain), secret)),
-            todo="Check the base_url.",
-            billed=None,
-        )
-    return ConnectionFailedError(
-        f"{who} closed the connection without an answer", seen=_short(redact(_cause(chain), secret)), todo="Try again.", billed=None
-    )
-
-
-def lost(profile: Profile, error: BaseException | None, secret: str) -> FmnbError:
-    """The connection was lost while an answer in one piece came: nothing of it can be used."""
-    chain = list(_chain(error))
-    what, seen = "lost the connection in the middle of the answer", _short(redact(_cause(chain), secret)) if chain else ""
-    if any("Timeout" in type(e).__name__ for e in chain):
-        what, seen = "stopped in the middle of the answer", f"{profile.read_timeout:g} s of silence"
-        return CallTimeoutError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=True)
-    return ConnectionFailedError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=True)
-
-
-def cut(profile: Profile, characters: int) -> FmnbError:
-    """The connection ended before the answer did."""
-    return StreamCutError(
-        f"{profile.label} ended the connection in the middle of the answer",
-        seen=f"{characters} characters had arrived",
-        todo="`%fm continue` goes on from there." if characters else "Try again.",
-        billed=True if characters else None,
-        retryable=not characters,
-    )
-
-
 def junk(profile: Profile, what: str, characters: int, secret: str) -> FmnbError:
     """Something that is not an answer."""
     what = redact(what, secret)
@@ -255,7 +181,7 @@ def junk(profile: Profile, what: str, characters: int, secret: str) -> FmnbError
         return _from_html(profile, 200, what)
     return StreamJunkError(
         f"{profile.label} sent something that is not an answer",
-        seen=_short(what),
+        seen=short(what),
         todo=f"Check the base_url: it should lead to {_speaks(profile)}.",
         billed=True if characters else None,
     )
@@ -291,40 +217,12 @@ def looks_html(text: str) -> bool:
 
 def _from_html(profile: Profile, status: int, text: str) -> FmnbError:
     title = re.search(r"(?is)<title[^>]*>(.*?)</title>", text)
-    seen = f"{status}, a web page" + (f" titled '{_short(title[1])}'" if title else "")
+    seen = f"{status}, a web page" + (f" titled '{short(title[1])}'" if title else "")
     todo = "A proxy or a sign-in page may stand in between; check the base_url, HTTPS_PROXY and NO_PROXY."
     if status == 429 or status >= 500:
         kind = RateLimitError if status == 429 else ServerError
         return kind(f"Something in front of {profile.label} answered with a web page", seen=seen, todo=todo, billed=None)
     return StreamJunkError(f"A web page came from {profile.host} where an answer was expected", seen=seen, todo=todo)
-
-
-def _timeout(profile: Profile, names: set[str], characters: int | None) -> FmnbError:
-    if "ConnectTimeout" in names:
-        return CallTimeoutError(
-            f"No connection to {profile.host}",
-            seen=f"no reply in {profile.connect_timeout:g} s",
-            todo="Check the network and the proxy settings.",
-        )
-    if characters:
-        return CallTimeoutError(
-            f"{profile.label} stopped in the middle of the answer",
-            seen=f"{characters} characters, then {profile.read_timeout:g} s of silence",
-            todo="`%fm continue` goes on from there.",
-            billed=True,
-            retryable=False,
-        )
-    return CallTimeoutError(
-        f"{profile.label} did not begin to answer",
-        seen=f"{profile.read_timeout:g} s of silence",
-        todo=f"Try again; a long wait is read_timeout in a [provider.{profile.name}] table of fmnb.toml.",
-        billed=None,
-    )
-
-
-def silent(profile: Profile, seconds: float) -> FmnbError:
-    """No answer to a question about models within the time allowed."""
-    return CallTimeoutError(f"{profile.label} does not answer", seen=f"{seconds:g} s of silence", todo="Check the address, or try again.")
 
 
 def _context(who: str, inner: dict[str, Any], text: str, seen: str) -> FmnbError:
@@ -351,6 +249,11 @@ def _limit_and_wanted(text: str) -> tuple[int | None, int | None]:
     return None, None
 
 
+def message_of(error: Any) -> str:
+    """The message of an error's document."""
+    return _parts(error)[1]
+
+
 def _parts(body: Any) -> tuple[dict[str, Any], str, str]:
     """The error object, its message, and its code or type as text."""
     if isinstance(body, (str, bytes)):
@@ -371,24 +274,8 @@ def _parts(body: Any) -> tuple[dict[str, Any], str, str]:
     return inner, text, f"{inner.get('code') or ''} {inner.get('type') or ''}".strip()
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    todo = [error]
-    while todo:
-        e = todo.pop()
-        if e is None or id(e) in seen:
-            continue
-        seen.add(id(e))
-        yield e
-        todo += [e.__context__, e.__cause__, *getattr(e, "exceptions", ())]
-
-
-def _cause(chain: list[BaseException]) -> str:
-    """The innermost words."""
-    return next((str(e) for e in reversed(chain) if str(e)), type(chain[-1]).__name__)
-
-
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """On one line, and not too long."""
     flat = " ".join(text.split())
     return flat if len(flat) <= 300 else flat[:297] + "..."
 

@@ -23,7 +23,7 @@ from .._names import load
 from ..errors import CallError, ContentFilterError, EmptyAnswerError, FmnbError, UsageError
 from ..events import Event, Finished, Media, Notice, Used
 from ..types import Image, ModelCard, Request, Usage
-from . import client, faults, picture_prices, prices, refusals, wire
+from . import client, connections, faults, picture_prices, prices, refusals, wire
 from .profiles import Profile
 
 WAYS = {way: f"fmnb.providers.images_{way}:stream" for way in ("openai", "gemini", "huggingface", "runway")}
@@ -160,7 +160,7 @@ async def fetch(p: Profile, url: str) -> bytes:
     except Exception as e:
         if isinstance(e, FmnbError) or not client.is_transport(e):
             raise
-        error = faults.from_exception(p, e, 0, "")
+        error = connections.from_exception(p, e, 0, "")
         error.billed, error.retryable = True, False  # the picture is paid for; asking again would buy another
         raise error from None
     return bytes(data)

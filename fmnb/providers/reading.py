@@ -8,9 +8,10 @@ from typing import Any
 
 from ..errors import FmnbError
 from ..events import Event
-from . import client, faults
+from . import client, connections, faults
 from .profiles import Profile
 from .sse import DONE, Answer, Frames
+from .stream_errors import from_stream_error
 from .wire import Wire
 
 
@@ -27,10 +28,10 @@ async def events_of(wire: Wire, p: Profile, model: str, response: Any, answer: A
             for document in frames.feed(data):
                 if document is DONE:
                     done = True
-                elif document.get("error"):
+                elif (said := error_in(document)) is not None:
                     for event in last_words(answer, document):
                         yield event
-                    raise faults.from_stream_error(p, model, document["error"], answer.characters, secret)
+                    raise from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
                 else:
                     for event in taken(answer, document, frames):
                         yield event
@@ -40,13 +41,13 @@ async def events_of(wire: Wire, p: Profile, model: str, response: Any, answer: A
         if not client.is_transport(e):
             raise
         if not (done or answer.reason):  # a connection torn after the last word does no harm
-            error = faults.from_exception(p, e, answer.characters, secret)
+            error = connections.from_exception(p, e, answer.characters, secret)
     for document in frames.end():
         done = done or document is DONE
-        if document is not DONE and document.get("error"):
+        if document is not DONE and (said := error_in(document)) is not None:
             for event in last_words(answer, document):
                 yield event
-            error = error or faults.from_stream_error(p, model, document["error"], answer.characters, secret)
+            error = error or from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
         elif document is not DONE:
             for event in taken(answer, document, frames):
                 yield event
@@ -60,7 +61,7 @@ async def events_of(wire: Wire, p: Profile, model: str, response: Any, answer: A
     if frames.junk and (silent or not (done or answer.reason)):
         raise faults.junk(p, frames.junk, answer.characters, secret)
     if not (done or answer.reason):
-        raise faults.cut(p, answer.characters)
+        raise connections.cut(p, answer.characters)
 
 
 def taken(answer: Answer, document: dict[str, Any], frames: Frames) -> list[Event]:
@@ -77,12 +78,17 @@ def taken(answer: Answer, document: dict[str, Any], frames: Frames) -> list[Even
     return events
 
 
+def error_in(document: dict[str, Any]) -> Any:
+    """What a document says went wrong, None where it is no error: `{"error": ...}`, or one that calls itself an error."""
+    return document.get("error") or (document if document.get("object") == "error" else None)
+
+
 def last_words(answer: Answer, document: dict[str, Any]) -> list[Event]:
     """Events of a document that holds an error: what it says beside that still counts, its usage most of all."""
     before = answer.usage
     events = taken(answer, {k: v for k, v in document.items() if k != "error"}, Frames())
     if answer.usage is before:
-        for part in (document, document["error"]):
+        for part in (document, document.get("error")):
             if isinstance(part, dict) and isinstance(part.get("usage"), dict):
                 answer.count(part["usage"])
                 answer.heard = len(answer.seen)

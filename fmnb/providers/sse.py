@@ -70,6 +70,8 @@ class Frames:
                 out.append(DONE)
                 return True
             return not payload.strip()
+        if isinstance(document, list) and len(document) == 1:  # some wrap an error so
+            document = document[0]
         if not isinstance(document, dict):
             return False
         if self._event == b"error" and "error" not in document:
@@ -141,6 +143,11 @@ class Answer:
     def count(self, given: dict[str, Any]) -> None:
         """Take in what the service says was used."""
         self.usage = usage(given)
+
+    @property
+    def paid(self) -> bool:
+        """Whether the service said that it wrote something; some count one token before they begin."""
+        return self.usage is not None and bool(self.usage.cost or (self.usage.output_tokens or 0) > 1)
 
     def end(self) -> list[Event]:
         """Events that were held back; the caller adds `Finished` or raises."""

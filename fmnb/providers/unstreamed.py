@@ -10,13 +10,14 @@ from ..backend import Whole
 from ..errors import CallError, FmnbError, UnknownModelError
 from ..events import Event, Notice, TextDelta, Used
 from ..types import Request
-from . import allowance, charges, client, faults, plain_post
+from . import allowance, charges, client, connections, faults, plain_post
 from .discover import nearby
 from .endings import bad_end
 from .profiles import Profile
-from .reading import last_words, taken
+from .reading import error_in, last_words, taken
 from .sending import Outgoing
 from .sse import DONE, Frames
+from .stream_errors import from_stream_error
 from .wire import Wire, encode
 
 
@@ -57,18 +58,20 @@ async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data:
     events: list[Event] = []
     error: FmnbError | None = None
     whole = True
-    if isinstance(document, dict) and document.get("error"):
+    if isinstance(document, list) and len(document) == 1:
+        document = document[0]
+    if isinstance(document, dict) and (said := error_in(document)) is not None:
         events += last_words(answer, document)
-        error = faults.from_stream_error(p, model, document["error"], answer.characters, secret)
+        error = from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
     elif isinstance(document, dict) and document.get(wire.whole):
         events += taken(answer, document, frames)
     elif data.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
         parts = [*frames.feed(data), *frames.end()]
         whole = DONE in parts
         for part in parts:
-            if part is not DONE and part.get("error"):
+            if part is not DONE and (said := error_in(part)) is not None:
                 events += last_words(answer, part)
-                error = faults.from_stream_error(p, model, part["error"], answer.characters, secret)
+                error = from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
                 break
             if part is not DONE:
                 events += taken(answer, part, frames)
@@ -80,7 +83,7 @@ async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data:
     if error is None and frames.junk and not answer.characters and not answer.tools:
         error = faults.junk(p, frames.junk, answer.characters, secret)
     if error is None and not (whole or answer.reason):
-        error = faults.cut(p, answer.characters)
+        error = connections.cut(p, answer.characters)
     error = error or bad_end(p, model, answer, secret)
     used = await (charges.owed(p, model, answer, request, error) if error else charges.used(p, model, answer, request))
     if used is not None:
@@ -98,11 +101,11 @@ async def _torn(wire: Wire, p: Profile, model: str, request: Request, secret: st
     answer, frames = wire.answer(p, model, request), Frames()
     if e.status >= 300:
         return client.fault(p, model, e.__cause__ or e, secret)  # type: ignore[arg-type]
-    for part in [p for p in frames.feed(e.data) if isinstance(p, dict) and not p.get("error")]:
+    for part in [p for p in frames.feed(e.data) if isinstance(p, dict) and error_in(p) is None]:
         taken(answer, part, frames)
     if not answer.seen:  # the beginning of a document
         answer.seen.append(TextDelta(text=e.data.decode("utf-8", "replace")))
-    error = faults.lost(p, e.__cause__, secret)
+    error = connections.lost(p, e.__cause__, secret)
     used = await charges.owed(p, model, answer, request, error)
     error.events = [used] if used is not None else []
     error.allowed = allowance.read(e.headers)

@@ -85,7 +85,7 @@ CASES = [
     ("quota", errors.RateLimitError, 1, "", False, "no credit left", "Add credit"),
     ("rate-limit-in-stream", errors.RateLimitError, 4, "", None, "limits how often", "Wait"),
     ("server-error", errors.ServerError, 4, "", None, "failed", "Try again"),
-    ("overloaded-now", errors.ServerError, 4, "", None, "failed", "Try again"),
+    ("overloaded-now", errors.ServerError, 4, "", None, "overloaded", "Try again"),
     ("gateway-page", errors.ServerError, 4, "", None, "web page", "HTTPS_PROXY"),
     ("sign-in-page", errors.StreamJunkError, 1, "", False, "web page", "sign-in page"),
     ("cut", errors.StreamCutError, 1, "Hello", True, "middle of the answer", "%fm continue"),

@@ -14,7 +14,7 @@ from fmnb.events import Finished, Started, TextDelta
 from fmnb.guard import budget
 from fmnb.preparing import prepare
 from fmnb.store import log
-from fmnb.types import Request, message
+from fmnb.types import Request, Usage, message
 from fmnb.views.footer import footer_text
 from tests.test_pipeline import Paid
 from tests.wire import server as wire
@@ -179,3 +179,20 @@ def test_a_call_that_is_stopped_twice_is_counted_once():
     first = asked.call.meter.stopped()
     assert asked.call.meter.stopped() is first and budget.budget().spent == first.cost
     assert isinstance(seen[0], Started) and not any(isinstance(e, Finished) for e in seen)
+
+
+@pytest.mark.parametrize(
+    "model, text", [("limit-in-stream", "Hello"), ("limit-in-stream-at-once", ""), ("error-with-usage-inside", "Hello")]
+)
+def test_what_an_error_in_a_stream_says_it_cost_is_counted(model, text):
+    with pytest.raises(CallError) as caught:
+        fm.ask(PROMPT, f"shop-chat:{model}")
+    got = caught.value.response
+    assert (got.text, got.usage) == (text, Usage(20, 30, cost=0.0125)) and budget.budget().spent == 0.0125
+    assert only_run()["cost"] == 0.0125
+
+
+@pytest.mark.parametrize("model, tries", [("limit-in-stream", 1), ("error-with-usage-inside", 1)])
+def test_what_it_cost_is_counted_for_rows_too(model, tries):
+    (a,) = batch(PROMPT + "{{ n }}", [{"n": ""}], f"shop-chat:{model}").answers
+    assert a.cost == pytest.approx(tries * 0.0125) == budget.budget().spent and not a.estimated and a.error

@@ -506,6 +506,30 @@ fixed(
     event({"error": {"message": "Provider disconnected", "code": 502}, "choices": [{"delta": {"content": ""}, "finish_reason": "error"}]}),
 )
 fixed("error-event", b'event: error\ndata: {"type": "overloaded_error", "message": "Overloaded"}\n\n')
+TOO_SHORT = "Could not finish the message because max_tokens or model output limit was reached. Please try again with higher max_tokens."
+PAID = {"prompt_tokens": 20, "completion_tokens": 30, "total_tokens": 50, "cost": 0.0125}
+fixed("limit", error(400, TOO_SHORT))
+fixed(
+    "limit-in-stream", *says("Hello"), event({"error": {"message": TOO_SHORT, "type": "invalid_request_error", "code": 400}, "usage": PAID})
+)
+fixed("limit-in-stream-at-once", event({"error": {"message": "max completion tokens reached before generating a valid document", "code": "json_validate_failed"}, "usage": PAID}))  # fmt: skip
+fixed("error-with-usage-inside", *says("Hello"), event({"error": {"message": "upstream failed", "code": 502, "usage": PAID}}))
+fixed("filter-in-stream", *says("Hello"), event({"error": {"message": "The response was filtered by our content management policy", "type": "server_error"}}))  # fmt: skip
+fixed("context-in-stream", event({"error": {"message": "This model's maximum context length is 4096 tokens, and 5000 were asked"}}))
+fixed("overloaded-in-words", event({"error": "The model is overloaded, try again later"}))
+fixed("limited-in-words", event({"error": {"message": "Too many requests", "type": "tokens"}}))
+fixed(
+    "error-object",
+    *says("Hello"),
+    event({"object": "error", "message": "Service unavailable.", "type": "internal_server_error", "code": "3000"}),
+)
+fixed("error-in-a-list", event([{"error": {"code": 503, "status": "UNAVAILABLE", "message": "The model is overloaded."}}]))
+fixed("error-unknown", event({"error": {"message": "Something odd", "code": "E1234"}}))
+fixed("no-images", error(500, "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj", 500))
+fixed("no-vectors", error(501, "This server does not support embeddings. Start it with `--embeddings`", 501))
+fixed("not-implemented", reply(501, {"error": "nothing of that kind"}))
+fixed("roles", error(500, "Jinja Exception: Conversation roles must alternate user/assistant/user/assistant/...", 500))
+fixed("passing", error(503, "This model is temporarily not supported, try again later"))
 fixed("rate-limit-in-stream", event({"error": {"message": "Rate limit exceeded", "code": 429}}))
 BEHAVIOURS["redirect"] = lambda s, n: [reply(307, "", {"Location": "http://127.0.0.1:9/v1/chat/completions"})]
 

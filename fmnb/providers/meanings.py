@@ -1,0 +1,86 @@
+"""What the words of a service's error mean, where its status or code does not say it.
+
+Each pattern is tried on an error's code and message. A message names its own cause, so these
+hold for errors before an answer as for those inside a stream.
+"""
+
+from __future__ import annotations
+
+import re
+
+CONTEXT = re.compile(
+    r"(?i)context[_ -]?(?:length|window|size)|exceed_context_size|maximum (?:context|prompt|number of tokens|input)|prompt is too long|too many (?:input )?tokens"
+    r"|input is too long|reduce the length|token count .{0,40}exceeds|too large for model"
+)
+FILTER = re.compile(
+    r"(?i)content[_ ](?:filter|policy|management)|responsibleai|safety (?:system|policy|filter)|flagged|moderation|prohibited_content|blocked (?:by|for|due to) safety"
+)
+NO_CREDIT = re.compile(
+    r"(?i)insufficient[_ ](?:quota|balance|credits?|funds)|billing[_ ](?:hard|error)|exceeded your current quota|out of credits?|no credits?"
+    r"|credit balance is too low|payment required"
+)
+NO_MODEL = re.compile(
+    r"(?i)model_?not_?found|\bmodels?\b.{0,120}(?:not found|does(?: not|n't) exist|not exist|unknown|not supported|unavailable|invalid)|(?:unknown|invalid|no such) model|deploymentnotfound|not a valid model"
+    r"|^model: \S+$"
+)
+RATE = re.compile(
+    r"(?i)rate[_ -]?limit|too[_ ]many[_ ]requests|per (?:minute|second|hour|day)\b|\b[tr]p[md]\b|quota|throttl|resource[_ ]?(?:has been )?exhausted|slow down"
+)
+OVERLOADED = re.compile(
+    r"(?i)overload|over capacity|at capacity|no capacity|high demand|(?:service|server|temporarily)[_ ](?:is )?(?:temporarily )?unavailable|^unavailable\b|too busy"
+)
+TIMEOUT = re.compile(r"(?i)time[_ -]?(?:d )?out|timeout|deadline[_ ]exceeded")
+KEY = re.compile(
+    r"(?i)(?:invalid|incorrect|expired|missing|no)[_ ](?:api[_ -]?key|access token|credentials)|unauthori[sz]ed|unauthenticated"
+)
+
+_LIMIT = (
+    r"(?:max(?:imum)?[_ ](?:(?:completion|output|new|generated|response)[_ ])?(?:tokens?|length)|(?:output|completion|generation|response|answer)(?:[_ ]tokens?)?[_ ]limit"
+    r"|(?:output|completion) token (?:budget|count)|token[_ ](?:limit|budget|allowance)|length[_ ]limit|model output limit)"
+)
+_REACHED = r"(?:reached|hit|exhausted|exceeded|used up|run out|ran out|spent)"
+_TOKEN_LIMIT = re.compile(
+    rf"(?i){_LIMIT}[^.;]{{0,60}}?\b{_REACHED}\b|\b(?:{_REACHED}|stopped at|truncated|cut off|cut short|incomplete)\b[^.;]{{0,60}}?{_LIMIT}"
+    r"|^(?:max_(?:output_|completion_)?tokens|length|token_limit|output_limit)(?:_reached|_exceeded)?\b|finish[_ ]reason\W{0,5}length"
+)
+_VALUE = re.compile(r"(?i)must be|less than|at most|too (?:large|high|big)|supports? (?:at most|up to)|<=|out of range")
+# What a server cannot do, with these weights or as it was started: asking again changes nothing.
+_CANNOT = re.compile(
+    r"(?i)not[_ ](?:currently |yet )?(?:supported|implemented)|unsupported|unimplemented|(?:does|do) ?n[o']t (?:currently |yet )?support|no support for|cannot support"
+    r"|requires? (?:the )?\S{0,3}--?\w[\w-]*|needs? to be started with|start (?:it|the server) with|not enabled on this server|jinja|chat template|roles must alternate"
+)
+_PASSING = re.compile(r"(?i)temporar|try again|retry|momentar|at the moment|currently loading|loading model")
+
+
+def reached_the_limit(text: str) -> bool:
+    """Whether an answer ended because it had all the tokens it was allowed.
+
+    >>> reached_the_limit("Could not finish the message because max_tokens or model output limit was reached.")
+    True
+    >>> reached_the_limit("max_tokens is too large: 100000. This model supports at most 16384 completion tokens.")
+    False
+    """
+    return bool(_TOKEN_LIMIT.search(text)) and not _VALUE.search(text) and not RATE.search(text)
+
+
+def cannot(text: str) -> bool:
+    """Whether a server says that it cannot do this at all.
+
+    >>> cannot("image input is not supported - hint: you may need to provide the mmproj"), cannot("temporarily not supported, try again")
+    (True, False)
+    """
+    return bool(_CANNOT.search(text)) and not _PASSING.search(text)
+
+
+def status(text: str) -> int | None:
+    """The status that an error would have before an answer, by its words; None where they do not say it.
+
+    >>> status("Rate limit exceeded"), status("The model is overloaded"), status("Oops")
+    (429, 529, None)
+    """
+    if CONTEXT.search(text):
+        return 400
+    for pattern, found in ((NO_CREDIT, 402), (RATE, 429), (FILTER, 400), (KEY, 401), (OVERLOADED, 529), (TIMEOUT, 504)):
+        if pattern.search(text):
+            return found
+    return 400 if reached_the_limit(text) else None
