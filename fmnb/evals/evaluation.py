@@ -26,6 +26,7 @@ from .grouped import Together
 from .inspect_log import as_log
 from .matrix import Matrix, matrix
 from .powering import power_sentence, same_sentences
+from .reuse import Reuse, reuse
 from .scorers.base import Score
 from .scoring import Answers, Scores, failure, score_all, scorers_of
 from .sentences import headline, sentences
@@ -58,6 +59,8 @@ class Evaluation:
     badges: Mapping[str, str] = field(default_factory=dict)  # of a judge: "uncalibrated", or how far it agrees with people
     missing: str = "drop"
     max_failures: float = MAX_FAILURES
+    asked: tuple[float | None, ...] = ()  # when each answer was asked for, seconds since the epoch
+    begun: float = 0.0  # when the models were asked; 0 where that is not known
     seed: int = SEED
     ways: tuple[str, ...] = ("",)  # titles of the prompts, where there were several
     again: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # scorers and options of this kernel's call
@@ -80,6 +83,8 @@ class Evaluation:
             {n: c.badge for n, c in found.conduct.items()},
             given.missing,
             given.max_failures,
+            given.asked,
+            given.begun,
             ways=given.ways,
             again=again or {},
         )
@@ -173,7 +178,14 @@ class Evaluation:
                 out += [f"{self.conduct[name]}."] if name in self.conduct else []
             figures = self.corpus.get(name, {}).items()
             out += [f"{model} has {name} {value:.4f} over all rows together." for model, value in figures if model in m.models]
+        out += [self.reuse.sentence] if self.reuse.count else []
         return list(dict.fromkeys(out))  # what holds for every scorer is said once
+
+    @property
+    def reuse(self) -> Reuse:
+        """How many answers came from the cache, and how old they are."""
+        known = self.asked if len(self.asked) == len(self.answers) else [None] * len(self.answers)
+        return reuse(known, [a.source for a in self.answers], self.begun)
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)
@@ -247,6 +259,8 @@ class Evaluation:
             values,
             self.missing,
             self.max_failures,
+            self.asked,
+            self.begun,
             self.ways,
         )
         scorers = scorers_of(score)

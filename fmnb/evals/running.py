@@ -7,6 +7,7 @@ The calls are a batch: resumed, cached, held to a budget like any other.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from ..batching.limits import Limits
 from ..batching.run import Batch, batch
 from ..batching.run import reopen as reopen_batch
 from ..comparison import spread
-from ..errors import UsageError
+from ..errors import StoreError, UsageError
 from ..events import Finished, Scored, Sink, Started
 from ..preparing import Options
 from ..store import log
@@ -44,6 +45,7 @@ def evaluate(
     id: str | None = None,
     missing: str = "drop",
     max_failures: float = MAX_FAILURES,
+    fresh: bool = False,
     sinks: Sequence[Sink] = (),
     **options: Any,
 ) -> Evaluation:
@@ -58,7 +60,8 @@ def evaluate(
     `missing` says what an answer that failed does: its row is left out for all ("drop"), or it
     counts as 0 ("failure"). A model of which more than `max_failures` failed (5 % of its
     answers unless said otherwise) gets no verdict, and one that answered nothing no score,
-    whatever `missing` says. Other options are those of `fm.map`: schema, temperature, budget, head, ...
+    whatever `missing` says. Answers that are known are not asked for again, and the report says
+    how many and how old they are; `fresh` asks again. Other options are those of `fm.map`: schema, temperature, budget, head, ...
 
     Raises what `fm.map` raises; what was answered until then is kept, and the same call goes on.
 
@@ -93,7 +96,10 @@ def evaluate(
     held = [s for s in dataset if s.split == "heldout"]  # remembered before the log has prompts made of them
     heldout.hold_rows(held, dataset.name)
     heldout.hold(text for s in held for text in (question(way, s, values) for way, _ in ways) if text)
+    if fresh:
+        options["cache"] = False
     made: list[Batch] = []
+    begun = time.time()
     for way, _ in ways:
         left = dict(options)
         if made and left.get("budget") is not None:  # it is one budget for all prompts
@@ -102,7 +108,20 @@ def evaluate(
     names, answers = beside([title for _, title in ways], made)
     about = prompt if str(getattr(prompt, "text", prompt) or "").strip() else ways[0][0]
     runs = ",".join(b.run for b in made)
-    given = Answers(about, dataset, names, made[0].samples, answers, runs, values, missing, max_failures, tuple(t for _, t in ways))
+    given = Answers(
+        about,
+        dataset,
+        names,
+        made[0].samples,
+        answers,
+        runs,
+        values,
+        missing,
+        max_failures,
+        times(answers),
+        begun,
+        tuple(t for _, t in ways),
+    )
     asked = [(m, way) for way, _ in ways for m in listed]
     again = {"scorers": {s.name: s for s in scorers}, "options": options, "asked": dict(zip(names, asked, strict=True))}
     return Evaluation.of(given, score_all(given, scorers, sinks), again)
@@ -120,6 +139,15 @@ def beside(titles: Sequence[str], made: Sequence[Batch]) -> tuple[tuple[str, ...
         for title, b, n in zip(titles, made, each, strict=True)
         for a in b.answers[row * n : (row + 1) * n]
     ]
+
+
+def times(answers: Sequence[Answer]) -> tuple[float | None, ...]:
+    """When each answer was asked for, as far as the log knows."""
+    try:
+        known = log.asked_at([a.run for a in answers if a.run])
+    except StoreError:
+        known = {}
+    return tuple(known.get(a.run) for a in answers)
 
 
 def reopen(run: str) -> Evaluation:
@@ -161,6 +189,8 @@ def reopen(run: str) -> Evaluation:
         extra.get("badges") or {},
         missing=meta.get("missing", "failure"),
         max_failures=float(meta.get("max_failures", MAX_FAILURES)),
+        asked=times(answers) if meta.get("begun") else (),
+        begun=float(meta.get("begun") or 0.0),
         ways=tuple(meta.get("ways") or ("",)),
     )
 

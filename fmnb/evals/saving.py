@@ -34,6 +34,9 @@ def to_dict(e: Evaluation) -> dict[str, Any]:
         "answers": [[a.text, a.run, a.seconds, a.input_tokens, a.output_tokens, a.cost, a.error, a.finish] for a in e.answers],
         "scores": {n: [[s.value, s.why, s.error, s.confidence] for s in found] for n, found in e.scores.items()},
         "max_failures": e.max_failures,
+        "begun": e.begun,
+        "asked": list(e.asked),
+        "sources": [a.source for a in e.answers],
         "against": {n: [dict(s.against) for s in found] for n, found in e.scores.items() if any(s.against for s in found)},
         "corpus": {n: dict(c) for n, c in e.corpus.items()},
         "conduct": {n: str(c) for n, c in e.conduct.items()},
@@ -61,6 +64,7 @@ def _fields(d: dict[str, Any]) -> dict[str, Any]:
     names, samples = tuple(d["models"]), int(d["samples"])
     each = len(names) * samples
     answers = []
+    sources = d.get("sources") or ["live"] * len(d["answers"])
     for i, (text, run, seconds, tokens_in, tokens_out, cost, error, finish) in enumerate(d["answers"]):
         answers.append(
             Answer(
@@ -75,6 +79,7 @@ def _fields(d: dict[str, Any]) -> dict[str, Any]:
                 cost=cost,
                 error=error,
                 finish=finish,
+                source=sources[i],
             )
         )
     about = d["dataset"]
@@ -92,6 +97,8 @@ def _fields(d: dict[str, Any]) -> dict[str, Any]:
             ]
             for n, found in d["scores"].items()
         },
+        "begun": float(d.get("begun", 0.0)),
+        "asked": tuple(d.get("asked") or ()),
         "max_failures": float(d.get("max_failures", MAX_FAILURES)),
         "corpus": d["corpus"],
         "conduct": d["conduct"],

@@ -36,6 +36,8 @@ class Answers:
     values: Mapping[str, Any]
     missing: str
     max_failures: float = MAX_FAILURES
+    asked: tuple[float | None, ...] = ()  # when each answer was asked for, None where that is not known
+    begun: float = 0.0
     ways: tuple[str, ...] = ("",)  # titles of the prompts, where there were several
 
 
@@ -84,6 +86,7 @@ def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence
         "missing": given.missing,
         "max_failures": given.max_failures,
         "ways": list(given.ways),
+        "begun": given.begun,
     }
     whole = stamp(Started(kind="evaluate", model=meta["asked"], meta={**meta, "samples": [s.to_dict() for s in given.dataset]}))
     emit(whole, writers)

@@ -142,6 +142,25 @@ def names_of(runs: Sequence[str]) -> dict[str, tuple[str, str]]:
     return found
 
 
+def asked_at(runs: Sequence[str]) -> dict[str, float]:
+    """When the model was asked for each of these runs' answers: of a cached one, when the call was made that it comes from.
+
+    Runs whose call is no longer in the log are left out.
+    """
+    found: dict[str, float] = {}
+    wanted = list(dict.fromkeys(runs))
+    for at in range(0, len(wanted), 500):
+        some = tuple(wanted[at : at + 500])
+        rows = database().rows(
+            "SELECT r.run, CASE WHEN r.source IS NULL OR r.source = 'live' THEN r.started ELSE"
+            " (SELECT MAX(l.started) FROM runs l WHERE l.key = r.key AND l.source = 'live' AND l.started <= r.started) END AS at"
+            f" FROM runs r WHERE r.run IN ({','.join('?' * len(some))})",
+            some,
+        )
+        found |= {r["run"]: float(r["at"]) for r in rows if r["at"] is not None}
+    return found
+
+
 def seconds_of(asked: str) -> list[float]:
     """How long the last answered calls of a model, as it is asked for, took: up to fifty of the last two thousand runs."""
     rows = database().rows(

@@ -19,7 +19,7 @@ def test_an_evaluation_is_the_cells_value(cells):
     assert (
         isinstance(e, Evaluation)
         and e.sentence
-        == "echo: scores 50.0% (4 rows, 2 users); no interval: only 2 users, and fewer than 10 do not tell how much they differ."
+        == "echo: scores 50.0% (4 rows, 2 users); no interval: only 2 users, and fewer than 5 do not tell how much they differ."
     )
     assert "echo: scores 50.0%" in cells.out
     assert "<strong>echo: scores" in e._repr_html_()

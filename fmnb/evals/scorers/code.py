@@ -1,46 +1,37 @@
 """Answers that are Python: run, with the row's tests, in a process of its own with limits. Nothing runs unless it is asked for.
 
-The process has no environment, an empty folder of its own, limits on time, memory, files and
-processes, and on Linux no network where the kernel lets a user take it away. That stops
-accidents; it is no prison for code that means harm: run strangers' models in a container.
+The program has passed when the token of its run comes out of a pipe, which is written at the end
+of its tests and known to nobody before (`_harness.py`). It has no environment, an empty folder of
+its own, limits on time, memory, files and processes; on Linux, where the kernel lets a user, its
+own processes, which all end with it, its own /proc, and no network. That stops accidents and
+programs that want to look as if they had passed; it is no prison for code that means harm.
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import re
+import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 
 from ...errors import UsageError
 from .base import Case, Score, Scorer
 
-SECONDS, MEMORY = 10.0, 1 << 30
-_PASSED = 77  # said at the very end: code that leaves early has not passed its tests
+SECONDS, MEMORY, PROCESSES = 10.0, 1 << 30, 32
 _FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
-
-_LIMITS = """
-import resource, sys, os
-def limit(what, n):
-    try: resource.setrlimit(what, (n, n))
-    except (ValueError, OSError): pass
-limit(resource.RLIMIT_CPU, {cpu}); limit(resource.RLIMIT_AS, {memory}); limit(resource.RLIMIT_FSIZE, 1 << 24)
-limit(resource.RLIMIT_NOFILE, 64); limit(resource.RLIMIT_CORE, 0)
-try:
-    import ctypes
-    ctypes.CDLL(None).unshare(0x10000000 | 0x40000000)  # a user and a network of its own: none
-except Exception: pass
-source = sys.stdin.read()
-sys.stdin = open(os.devnull)
-exec(compile(source, "answer", "exec"), {{"__name__": "__main__"}})
-sys.stderr.flush()
-os._exit({passed})
-"""
+_HARNESS = (Path(__file__).parent / "_harness.py").read_text("utf-8")
+_OWN_PROC = "mount -t tmpfs none /proc 2>/dev/null; exec "  # nothing of this process is to be read there
 
 
 def code(consent: str = "") -> Scorer:
@@ -94,7 +85,7 @@ def run_all(programs: Sequence[tuple[str, str]], *, seconds: float = SECONDS) ->
             while waiting and len(running) < (os.cpu_count() or 1):
                 i, (source, test) = waiting.popleft()
                 if source.strip():
-                    running.append((i, _Process(f"{source}\n{test}\n", seconds)))
+                    running.append((i, _Process(source, test, seconds)))
                 else:
                     scores[i] = Score(0.0, why="no code in the answer")
             if running:
@@ -106,38 +97,95 @@ def run_all(programs: Sequence[tuple[str, str]], *, seconds: float = SECONDS) ->
     return [scores[i] for i in range(len(programs))]
 
 
+@functools.lru_cache(1)
+def walls() -> tuple[str, ...]:
+    """What a program is started behind: process, network and mount namespaces of its own, without rights in them; () where there are none."""
+    unshare, shell, setpriv = shutil.which("unshare"), shutil.which("sh"), shutil.which("setpriv")
+    if not (sys.platform.startswith("linux") and unshare and shell):
+        return ()
+    lower = f"{setpriv} --no-new-privs --bounding-set=-all --inh-caps=-all " if setpriv else ""
+    for drop in dict.fromkeys((lower, "")):
+        found = (unshare, "-Urnmpf", "--kill-child", shell, "-c", f'{_OWN_PROC}{drop}"$@"', "sh")
+        try:
+            done = subprocess.run(
+                [*found, sys.executable, "-I", "-S", "-c", ""],
+                capture_output=True,
+                timeout=20,
+                env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if done.returncode == 0:
+            return found
+    return ()
+
+
+@functools.lru_cache(1)
+def _warn_without_walls() -> None:
+    warnings.warn(
+        "fmnb: this machine gives programs no process namespace of their own (unshare): a process that a tested program detaches may outlive it.",
+        stacklevel=2,
+    )
+
+
 class _Process:
     """One program under way, in a folder of its own."""
 
-    def __init__(self, program: str, seconds: float):
+    def __init__(self, source: str, test: str, seconds: float):
         self._folder = tempfile.TemporaryDirectory(prefix="fmnb-code-")
         self._seconds, self._until = seconds, time.monotonic() + seconds
-        here = self._folder.name
+        self._token = secrets.token_hex(32)
+        here, behind = self._folder.name, walls()
+        if not behind:
+            _warn_without_walls()
         self._errors = tempfile.TemporaryFile()
-        with tempfile.TemporaryFile() as text:
-            text.write(program.encode("utf-8", "surrogatepass"))
-            text.seek(0)
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _LIMITS.format(cpu=int(seconds) + 1, memory=MEMORY, passed=_PASSED)],
-                stdin=text,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                cwd=here,
-                env={"PATH": "/usr/bin:/bin", "HOME": here, "TMPDIR": here, "PYTHONHASHSEED": "0"},
-                start_new_session=True,
-            )
+        self._result, out = os.pipe()
+        given = {
+            "source": source,
+            "test": test,
+            "token": self._token,
+            "word": secrets.token_hex(32),
+            "out": out,
+            "cpu": int(seconds) + 1,
+            "memory": MEMORY,
+            "processes": PROCESSES,
+            "tasks": PROCESSES if behind and _counts_apart() else _tasks() + PROCESSES,
+            "detach": not behind,
+        }
+        try:
+            with tempfile.TemporaryFile() as text:
+                text.write(json.dumps(given).encode("ascii"))
+                text.seek(0)
+                self._process = subprocess.Popen(
+                    [*behind, sys.executable, "-I", "-S", "-c", _HARNESS],
+                    stdin=text,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._errors,
+                    cwd=here,
+                    env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": here, "TMPDIR": here, "PYTHONHASHSEED": "0"},
+                    start_new_session=True,
+                    pass_fds=(out,),
+                )
+        except BaseException:
+            os.close(self._result)
+            raise
+        finally:
+            os.close(out)
 
     def score(self) -> Score:
         """What came of it, waited for until its time is over."""
+        code = None
         try:
             code = self._process.wait(max(0.05, self._until - time.monotonic()))
         except subprocess.TimeoutExpired:
-            return Score(0.0, why=f"still running after {self._seconds:g} s")
+            pass
         finally:
             self.end()
-        if code == _PASSED:
+        if code is None:
+            return Score(0.0, why=f"still running after {self._seconds:g} s")
+        if code == 0 and secrets.compare_digest(self._said, self._token.encode()):
             return Score(1.0)
-        return Score(0.0, why=(self._last or ("left before its tests" if code == 0 else f"ended with {code}"))[:200])
+        return Score(0.0, why=(self._last or ("left before its tests ended" if code == 0 else f"ended with {code}"))[:200])
 
     def end(self) -> None:
         """Stop it with whatever it started, and take its folder away."""
@@ -145,11 +193,34 @@ class _Process:
             return
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):
             pass
         self._process.wait()
+        os.set_blocking(self._result, False)
+        try:
+            self._said = os.read(self._result, 200)
+        except BlockingIOError:  # somebody who outlived it still has the pipe
+            self._said = b""
+        os.close(self._result)
         self._errors.seek(0)
         lines = self._errors.read(100_000).decode("utf-8", "replace").strip().splitlines()
         self._last = lines[-1].replace(self._folder.name, ".") if lines else ""
         self._errors.close()
         self._folder.cleanup()
+
+
+def _counts_apart() -> bool:
+    """Whether the kernel counts the processes of a user's namespace by themselves: Linux 5.14."""
+    return tuple(int(n) for n in re.findall(r"\d+", os.uname().release)[:2]) >= (5, 14)
+
+
+def _tasks() -> int:
+    """How many processes and threads this user has: a limit counts them all."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if folder.stat().st_uid == os.getuid():
+                total += sum(1 for _ in (folder / "task").iterdir())
+        except OSError:
+            continue
+    return total or 4096

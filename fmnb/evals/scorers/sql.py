@@ -1,61 +1,86 @@
-"""Answers that are SQL: run by DuckDB beside the target's, and the tables compared."""
+"""Answers that are SQL: run by DuckDB beside the target's, and the tables compared.
+
+Queries run in a process of their own (`_sql_worker.py`) with a limit on memory. The database is
+locked before anything of a row is run, its `setup` too: no file, no network, no extension and no
+setting can be reached. Time counts over set-up, query and reading together, rows up to a limit.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import json
 import math
+import os
 import re
+import select
+import subprocess
+import sys
+import time
+import weakref
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..._loop import aside, wait
 from ..._require import require
 from ...errors import UsageError
 from .base import Case, Score, Scorer, targets
 
-SECONDS = 20.0
+SECONDS, ROWS, TEXT, MEMORY = 20.0, 100_000, 64 << 20, 3 << 30
+_START = 30.0  # seconds that the process may take to come up
 _FENCED = re.compile(r"```(?:sql)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 _ORDERED = re.compile(r"\border\s+by\b(?!.*\bselect\b)", re.IGNORECASE | re.DOTALL)
+_WORKER = (Path(__file__).parent / "_sql_worker.py").read_text("utf-8")
+
+Table = list[tuple[Any, ...]]
 
 
-def sql(database: str = "") -> Scorer:
+@dataclass(frozen=True)
+class Limits:
+    """Seconds over set-up, query and reading together, rows of a result, bytes of its texts, bytes of memory of the process."""
+
+    seconds: float = SECONDS
+    rows: int = ROWS
+    text: int = TEXT
+    memory: int = MEMORY
+
+
+class QueryError(Exception):
+    """A query failed, or went over a limit; says why."""
+
+
+def sql(database: str = "", limits: Limits = Limits()) -> Scorer:
     """The answer's query gives the same table as the target's: `sql:PATH` names a DuckDB file, else the row's `setup` column makes the tables.
 
     Rows count in any order unless the target ends in ORDER BY; column names do not count. The
-    database is opened read-only, and queries can reach no file and no network.
+    database is opened read-only; set-up and queries can reach no file and no network. A query
+    that takes more than 20 seconds with its set-up, gives more than 100,000 rows or needs more
+    memory than DuckDB's 1 GB is wrong, and its score says why.
     """
-    duckdb = require("duckdb", "sql", "to score SQL")
-    if database and not Path(database).expanduser().is_file():
+    require("duckdb", "sql", "to score SQL")
+    path = Path(database).expanduser().resolve() if database else None
+    if path is not None and not path.is_file():
         raise UsageError("No such database", seen=database)
+    process = _Process(limits)
 
-    def connect(case: Case) -> Any:
-        if database:
-            c = duckdb.connect(str(Path(database).expanduser()), read_only=True)
-        else:
-            c = duckdb.connect(":memory:")
-            if case.values.get("setup"):
-                c.execute(str(case.values["setup"]))
-        c.execute("SET enable_external_access=false")
-        c.execute("SET memory_limit='1GB'")
-        c.execute("SET lock_configuration=true")
-        return c
+    def table(case: Case, query: str) -> Table:
+        setup = "" if path else str(case.values.get("setup") or "")
+        return process.table(str(path or ""), setup, query)
 
     def score(case: Case) -> Score:
         goals, problem = [], ""
         for t in targets(case):
             try:
-                goals.append((_run(connect(case), t), _ORDERED.search(t) is not None))
-            except duckdb.Error as e:
-                problem = str(e).splitlines()[0]
+                goals.append((table(case, t), _ORDERED.search(t) is not None))
+            except QueryError as e:
+                problem = str(e)
         if not goals:
             return Score(None, error=f"the target's query fails: {problem}"[:200])
         query = extract(case.text)
         try:
-            found = _run(connect(case), query)
-        except duckdb.Error as e:
-            return Score(0.0, query[:200], why=str(e).splitlines()[0][:200])
+            found = table(case, query)
+        except QueryError as e:
+            return Score(0.0, query[:200], why=str(e)[:200])
         right = any(same(found, rows, ordered) for rows, ordered in goals)
         return Score(float(right), query[:200], why="" if right else f"{len(found)} rows, other than the target's {len(goals[0][0])}")
 
@@ -72,23 +97,96 @@ def extract(text: str) -> str:
     return (found.group(1) if found else text).strip().rstrip(";")
 
 
-def _run(connection: Any, query: str) -> list[tuple[Any, ...]]:
-    """The query's rows; one that takes too long is interrupted, and that is an error of DuckDB's."""
+class _Process:
+    """The process that queries run in: started with the first, ended and started anew where one takes too long."""
 
-    async def limited() -> list[tuple[Any, ...]]:
-        work = asyncio.ensure_future(aside(lambda: list(connection.execute(query).fetchall())))
-        done, _ = await asyncio.wait([work], timeout=SECONDS)
-        if not done:
-            connection.interrupt()
-        return await work
+    def __init__(self, limits: Limits):
+        self._limits = limits
+        self._running: subprocess.Popen[bytes] | None = None
+        self._left = b""
 
-    try:
-        return wait(limited())
-    finally:
-        connection.close()
+    def table(self, database: str, setup: str, query: str) -> Table:
+        """The rows of a query. Raises QueryError."""
+        asked = {"database": database, "setup": setup, "query": query, "rows": self._limits.rows, "bytes": self._limits.text}
+        try:
+            said = self._ask(asked)
+        except BaseException:  # an interrupt too: what runs is not to answer the next question
+            self._end()
+            raise
+        if "error" in said:
+            raise QueryError(said["error"])
+        return [tuple(row) for row in said["rows"]]
+
+    def _ask(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if self._running is None or self._running.poll() is not None:
+            self._start()
+        try:
+            self._send(asked)
+            line = self._line(self._limits.seconds)
+        except BrokenPipeError:
+            line = b""
+        if line is None:
+            raise QueryError(f"still running after {self._limits.seconds:g} s")
+        if not line:
+            raise QueryError("the query needs more memory than it may have")
+        try:
+            found: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise QueryError("the query's process said something else") from None
+        return found
+
+    def _start(self) -> None:
+        self._end()
+        self._running = subprocess.Popen(
+            [sys.executable, "-P", "-c", _WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"PATH": os.environ.get("PATH", ""), "MALLOC_ARENA_MAX": "2"},
+            start_new_session=True,
+        )
+        weakref.finalize(self, _kill, self._running)
+        self._send({"path": [p for p in sys.path if p], "memory": self._limits.memory})
+        self._send({"database": "", "setup": "", "query": "select 1", "rows": 1, "bytes": 1})
+        if not self._line(_START):
+            raise QueryError("DuckDB does not start")
+
+    def _send(self, value: dict[str, Any]) -> None:
+        assert self._running is not None and self._running.stdin is not None
+        self._running.stdin.write(json.dumps(value).encode() + b"\n")
+        self._running.stdin.flush()
+
+    def _line(self, seconds: float) -> bytes | None:
+        """What it says next, "" where it has ended, None where it takes too long."""
+        assert self._running is not None and self._running.stdout is not None
+        until, parts, fd = time.monotonic() + seconds, [self._left], self._running.stdout.fileno()
+        while b"\n" not in parts[-1]:
+            if not select.select([fd], [], [], max(0.0, until - time.monotonic()))[0]:
+                return None
+            parts.append(os.read(fd, 1 << 20))
+            if not parts[-1]:
+                return b""
+        line, _, self._left = b"".join(parts).partition(b"\n")
+        return line
+
+    def _end(self) -> None:
+        if self._running is not None:
+            _kill(self._running)
+        self._running, self._left = None, b""
 
 
-def same(a: list[tuple[Any, ...]], b: list[tuple[Any, ...]], ordered: bool) -> bool:
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            try:
+                stream.close()
+            except BrokenPipeError:
+                pass
+
+
+def same(a: Table, b: Table, ordered: bool) -> bool:
     """Whether two tables hold the same rows, floats to 9 digits.
 
     >>> same([(1, "x"), (2, "y")], [(2, "y"), (1, "x")], False)
@@ -102,6 +200,6 @@ def _cell(value: Any) -> Any:
     as_number: Callable[[float], Any] = lambda v: round(v, 9) if math.isfinite(v) and abs(v) < 1e9 else float(f"{v:.9g}")  # noqa: E731
     if isinstance(value, bool) or value is None:
         return value
-    if isinstance(value, (int, float)) or type(value).__name__ == "Decimal":
-        return as_number(float(value))
+    if isinstance(value, (int, float)):
+        return as_number(float(value)) if value == value else "nan"
     return str(value)
