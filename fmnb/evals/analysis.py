@@ -183,18 +183,6 @@ def limiting(g: Grouping | None, by: str) -> str:
     return unit(g, by)
 
 
-def clusters_of(groups: Sequence[str | None]) -> tuple[Hashable, ...] | None:
-    """Each row's cluster where some group has several rows, else None; a row without a group is a cluster of its own.
-
-    >>> clusters_of(["a", "a", None]), clusters_of(["a", "b", None])
-    (('a', 'a', ('row', 2)), None)
-    """
-    named = [g for g in groups if g is not None]
-    if len(set(named)) == len(named):
-        return None
-    return tuple(g if g is not None else ("row", i) for i, g in enumerate(groups))
-
-
 def more_rows(test: Paired, g: Grouping | None, points: bool) -> tuple[float | None, int | None]:
     """A gap worth seeing that these rows cannot see, and how many more rows would; more groups, where rows are in groups."""
     smallest = test.smallest

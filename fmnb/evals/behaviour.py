@@ -10,10 +10,11 @@ import numpy as np
 from ..errors import UsageError
 from ..rows import Rows
 from ..stats.level import level
-from ..stats.means import cluster_codes, clustered_error
-from ..stats.student import t_two_sided
+from ..stats.means import FEWEST_FLIPPED, cluster_codes
+from ..stats.unpaired import unpaired_p
 from .formats import rows_of
 from .sample import plain
+from .telling import p_words
 
 COLUMNS = ("model", "rate", "low", "high", "rows", "users", "design_effect", "why")
 
@@ -50,19 +51,16 @@ def rates(table: Any, value: str, *, model: str = "model", user: str = "user") -
 
 
 def _gap(x: np.ndarray, users: list[Any], models: list[str], a: str, b: str) -> str:
-    """The difference of two means whose rows share users: residuals over their own model's mean, summed by user."""
+    """The difference of two means whose rows share users."""
     at = np.array([i for i, m in enumerate(models) if m in (a, b)])
     is_a = np.array([models[i] == a for i in at])
     y = x[at]
     gap = float(y[is_a].mean() - y[~is_a].mean())
-    weights = np.where(is_a, 1 / is_a.sum(), -1 / (~is_a).sum())
-    residual = np.where(is_a, y - y[is_a].mean(), y - y[~is_a].mean())
     codes, count = cluster_codes([users[i] for i in at], len(at))
-    error = clustered_error(weights * residual * len(at), codes, count)
-    if count < 10 or not error:
+    if count < FEWEST_FLIPPED:
         return f"{a} and {b}: {count} users are too few to compare"
-    p = t_two_sided(gap / error, count - 1)
-    return f"{a} less {b}: {gap:+.3g} ({count} users, p = {p:.2g}, weak evidence)"
+    p = unpaired_p(y, is_a, codes)
+    return f"{a} less {b}: {gap:+.3g} ({count} users, {p_words(p)}, weak evidence)"
 
 
 def _number(value: Any, column: str, row: int) -> float:

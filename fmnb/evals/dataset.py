@@ -176,14 +176,14 @@ class Dataset:
         return self.where(lambda s: s.id not in held)
 
     def dedupe(self, alike: float | None = None) -> Dataset:
-        """Without rows whose values another row has (case and spacing aside), or nearly has: `alike` 0.8 is close, 1 the same words.
+        """Without rows whose content another row has (case, spacing, users and ids aside), or nearly has: `alike` 0.8 is close, 1 the same words.
 
         The first of each is kept. A note says how many went.
         """
         drop = {later for later, _ in duplicates.exact(self.samples)}
         same = len(drop)
         if alike is not None:
-            drop |= {later for later, earlier, _ in duplicates.near([s.text for s in self.samples], alike) if earlier not in drop}
+            drop |= {later for later, earlier, _ in duplicates.near(duplicates.contents(self.samples), alike) if earlier not in drop}
         note = f"{same} duplicates dropped" + (f", {len(drop) - same} near ones" if alike is not None else "")
         return replace(self, samples=tuple(s for i, s in enumerate(self.samples) if i not in drop), notes=(*self.notes, note))
 
@@ -202,7 +202,7 @@ class Dataset:
     def leaks(self, prompt: str | Prompt = "", alike: float = 0.8) -> Rows:
         """Rows of one split that are (nearly) in another, and dev or held-out rows that a prompt's examples give away."""
         rows: list[dict[str, Any]] = []
-        for later, earlier, likeness in duplicates.near([s.text for s in self.samples], alike):
+        for later, earlier, likeness in duplicates.near(duplicates.contents(self.samples), alike):
             a, b = self.samples[earlier], self.samples[later]
             if a.split != b.split:
                 rows.append({"id": b.id, "split": b.split, "also": a.id, "in": a.split, "alike": likeness})

@@ -8,6 +8,7 @@ import unicodedata
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ _HASHES, _BANDS = 96, 24
 _PRIME = (1 << 61) - 1
 _WHO = "annotator|asker|participant|rater|respondent|user|worker"
 _WHO_ELSE = "account|client|customer|session"  # not where a prompt uses them: then they may be what it is about
-_MARK = r"id|uid|uuid|guid|index|row|timestamp|created_at|updated_at|(?:.*[_\-. ])?id|[a-z]+Id"
+_MARK = r"id|uid|uuid|guid|index|row|timestamp|created_at|updated_at|(?:.*[_\-. ])?id|(?-i:[a-z]+I[dD])|unnamed: ?\d+"
 _ID = re.compile(rf"(?:{_MARK}|(?:{_WHO})(?:[_\-. ]?name)?)", re.IGNORECASE)
-_ID_OR_WHO = re.compile(rf"(?:{_MARK}|(?:{_WHO}|{_WHO_ELSE})(?:[_\-. ]?name)?)", re.IGNORECASE)
+_ID_OR_WHO = re.compile(rf"(?:{_MARK}|n|no|nr|#|line|(?:{_WHO}|{_WHO_ELSE})(?:[_\-. ]?name)?)", re.IGNORECASE)
+_ADDRESS_OR_TIME = re.compile(r"\S+@\S+\.\w+|[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d\S*", re.IGNORECASE)
 _QUESTION = re.compile(r"(?i)(?:.*_)?(?:q|question|prompt|input|instruction|query|text|message|request|content|ticket|problem|task)")
 
 
@@ -62,14 +64,27 @@ def exact(samples: Sequence[Sample], by: str = "") -> list[tuple[int, int]]:
     return [(i, j) for i, k in enumerate(keys) if (j := first.setdefault(k, i)) != i]
 
 
+def contents(samples: Sequence[Sample]) -> list[str]:
+    """Each row's content as one text, without users and ids: for near duplicates."""
+    columns = list(dict.fromkeys(c for s in samples for c in s.values))
+    kept = set(_content(samples, columns, "", _ID_OR_WHO) or columns)
+    return [replace(s, values={c: v for c, v in s.values.items() if c in kept}).text for s in samples]
+
+
 def _content(samples: Sequence[Sample], columns: Sequence[str], by: str, marks: re.Pattern[str]) -> list[str]:
     """Columns that are neither ids nor people nor the group that is known already."""
-    return [c for c in columns if c != by and not marks.fullmatch(c) and not _is_group(samples, c)]
+    return [c for c in columns if c != by and not marks.fullmatch(c) and not _is_group(samples, c) and not _is_mark(samples, c)]
 
 
 def _is_group(samples: Sequence[Sample], column: str) -> bool:
     grouped = [s for s in samples if s.group is not None]
     return bool(grouped) and all(str(s.values.get(column)) == s.group for s in grouped)
+
+
+def _is_mark(samples: Sequence[Sample], column: str) -> bool:
+    """Whether a column holds nothing but addresses of mail, UUIDs or moments."""
+    values = [v for s in samples if (v := s.values.get(column)) is not None]
+    return bool(values) and all(isinstance(v, str) and _ADDRESS_OR_TIME.fullmatch(v.strip()) for v in values)
 
 
 def _is_prose(samples: Sequence[Sample], column: str) -> bool:

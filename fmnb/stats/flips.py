@@ -59,7 +59,7 @@ def draws_for(comparisons: int, confidence: float) -> int:
 
 def _flip(sums: np.ndarray, sizes: np.ndarray, confidences: Sequence[float], draws: int, seed: int) -> list[Flips]:
     columns = np.column_stack([sums, sizes]).astype(float)
-    flipped = np.concatenate([signs @ columns for signs in _signs(len(sizes), draws, seed)])
+    flipped = np.concatenate([signs @ columns for signs in sign_vectors(len(sizes), draws, seed)])
     exact, of = len(sizes) <= EXACT, len(flipped)
     total, rows = sums.sum(axis=0), float(sizes.sum())
     a, b = flipped[:, :-1], flipped[:, -1:]
@@ -88,8 +88,8 @@ def _rank(alpha: float, of: int, exact: bool) -> int:
     return math.floor(alpha * of + 1e-9) + 1 if exact else math.floor(alpha * (of + 1) + 1e-9)
 
 
-def _signs(count: int, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """Blocks of sign vectors: all of them (the first sign is +, since the opposite of a vector says the same), or so many draws."""
+def sign_vectors(count: int, draws: int = DRAWS, seed: int = SEED) -> Iterator[np.ndarray]:
+    """Blocks of sign vectors: all of them up to 16 groups (the first sign is +: the opposite of a vector says the same), else so many draws."""
     if count <= EXACT:
         bits = np.arange(2 ** (count - 1))[:, None] >> np.arange(count - 1) & 1
         yield np.hstack([np.ones((len(bits), 1)), 1.0 - 2 * bits])

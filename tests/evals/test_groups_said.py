@@ -74,6 +74,10 @@ def _y(text):
             {"messages": [{"role": "user", "content": "ho"}], "input": "a"},
             False,
         ),
+        ({"q": "ok?", "asked_by": "ada@example.org"}, {"q": "ok?", "asked_by": "bob@example.org"}, True),
+        ({"q": "ok?", "at": "2026-01-02T10:00:00Z"}, {"q": "ok?", "at": "2026-01-03T11:30:00Z"}, True),
+        ({"q": "ok?", "paid": "yes"}, {"q": "ok?", "paid": "no"}, False),
+        ({"q": "ok?", "userId": 5}, {"q": "ok?", "userId": 6}, True),
         ({"level": 3}, {"level": 3}, False),  # a column of a few values is not known to be a question
     ],
 )
@@ -88,6 +92,9 @@ def test_duplicates_are_dropped_though_their_users_differ():
         [{"q": "How?", "user": "ada", "id": 1}, {"q": "how", "user": "bob", "id": 2}, {"q": "Why?", "user": "bob", "id": 3}]
     )
     assert [s.id for s in d.dedupe()] == ["1", "3"]
+    long = "how do I set the page margins of a printed report to two centimeters"
+    near = Dataset.from_rows([{"q": long, "user": "ada from accounting in Oslo"}, {"q": long + " please", "user": "bob"}])
+    assert len(near.dedupe()) == 2 and len(near.dedupe(alike=0.8)) == 1
 
 
 def test_users_and_questions_are_named_where_both_repeat():
