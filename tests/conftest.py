@@ -17,6 +17,15 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a suite started as a ba
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FULL = bool(os.environ.get("FMNB_FULL"))  # the counts that take long
+CORE = bool(os.environ.get("FMNB_CORE"))  # the part of the suite that needs no weights, no browser, no kernel of its own and no minute
+BEYOND_CORE = (
+    "browser", "contract", "engines", "faults", "server",
+    "batching/test_bulk.py", "batching/test_neutral.py", "batching/test_ray.py", "batching/test_ray_vllm.py", "batching/test_run.py",
+    "catalog/test_pipelines.py", "catalog/test_pull.py",
+    "cells/test_front.py", "cells/test_hostile.py", "cells/test_images.py", "cells/test_kernel.py",
+    "stats/test_coverage.py",
+    "test_elsewhere.py", "test_labextension.py", "test_notebooks.py", "test_wheel.py",
+)  # fmt: skip
 MODELS = Path(__file__).parents[1] / ".models"
 
 # The reduced suite tries the same examples every time: a rare counter-example belongs to the run that looks for it.
@@ -35,6 +44,14 @@ def pytest_configure(config):
     folder = tempfile.TemporaryDirectory(prefix="fmnb-hf-")
     config.add_cleanup(folder.cleanup)
     os.environ["HF_HOME"] = folder.name
+
+
+def pytest_ignore_collect(collection_path):
+    """`make check` runs the core: folders and files beyond it are not even imported."""
+    here = Path(__file__).parent
+    if CORE and collection_path.is_relative_to(here) and collection_path.relative_to(here).as_posix() in BEYOND_CORE:
+        return True
+    return None
 
 
 def pytest_collection_finish():
@@ -61,6 +78,14 @@ def home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("FMNB_HOME", str(folder))
     monkeypatch.setenv("FMNB_THREADS", "1")  # else engines follow the load of the machine, and sums are made in another order
     return folder
+
+
+@pytest.fixture(autouse=True)
+def short_retry_waits(monkeypatch):
+    """A retry that no service timed waits 20 ms, not half a second."""
+    from fmnb import pipeline
+
+    monkeypatch.setattr(pipeline, "FIRST_WAIT", 0.02)
 
 
 @pytest.fixture(autouse=True)

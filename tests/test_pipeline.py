@@ -115,7 +115,15 @@ def test_a_wait_that_is_too_long_is_an_error_that_says_how_long():
     assert paid.calls == 1 and "asks to wait 121 s" in str(error)
 
 
-def test_a_wait_is_told_once_a_second_with_what_is_left():
+def test_a_wait_is_told_once_a_second_with_what_is_left(monkeypatch):
+    clock = [100.0]
+
+    async def sleep(seconds, real=asyncio.sleep):
+        clock[0] += seconds
+        await real(0)
+
+    monkeypatch.setattr(pipeline.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(pipeline.asyncio, "sleep", sleep)
     events, _ = run(Paid([busy(2.2)], []))
     waits = [e for e in events if isinstance(e, Waiting)]
     assert len(waits) == 3 and waits[0].seconds == 2.2 and waits[0].attempt == 2
@@ -128,8 +136,26 @@ def test_each_attempt_is_closed_before_the_next():
     assert paid.closed == 3 and paid.most == 1
 
 
+class Held(Paid):
+    """Its calls stay until `together` of them are there and, where it is given, `until()` holds."""
+
+    def __init__(self, together, until=lambda: True, **more):
+        super().__init__(**more)
+        self.together, self.until = together, until
+
+    async def stream(self, request):
+        self.calls += 1
+        self.now += 1
+        self.most = max(self.most, self.now)
+        while self.calls < self.together or not self.until():
+            await asyncio.sleep(0.001)
+        self.now -= 1
+        yield TextDelta(text="done")
+        yield Finished()
+
+
 def test_one_host_is_asked_so_many_things_at_once_and_no_more():
-    paid = Paid([0.05], where="limited.example")
+    paid = Held(pace.FIRST, where="limited.example")
 
     async def many():
         return await asyncio.gather(*(fm.aask("hello", paid) for _ in range(40)))
@@ -139,12 +165,12 @@ def test_one_host_is_asked_so_many_things_at_once_and_no_more():
 
 
 def test_who_waits_for_a_host_says_so():
-    paid = Paid([0.05], where="queue.example")
+    heard = []
+    paid = Held(pace.FIRST, lambda: any(isinstance(e, Waiting) for e in heard), where="queue.example")
 
     async def many():
         return await asyncio.gather(*(fm.aask("hello", paid, sinks=[heard.append]) for _ in range(17)))
 
-    heard = []
     asyncio.run(many())
     assert [e.reason for e in heard if isinstance(e, Waiting)] == ["16 calls to queue.example are under way"]
 
