@@ -81,11 +81,12 @@ def home(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def short_retry_waits(monkeypatch):
-    """A retry that no service timed waits 20 ms, not half a second."""
-    from fmnb import pipeline
+def waits(monkeypatch):
+    """A retry that no service timed waits 20 ms, not half a second; whoever stops waits for the socket however busy the machine is."""
+    from fmnb import _loop, pipeline
 
     monkeypatch.setattr(pipeline, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(_loop, "_CLOSE", 60.0)
 
 
 @pytest.fixture(autouse=True)

@@ -121,7 +121,7 @@ def test_what_came_before_it_was_stopped_is_the_last_comparison_and_can_be_voted
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
-        compare("some words", ["echo:", "echo:slow=2"], sinks=[stop], **more)
+        compare("some words", ["echo:", "echo:hang"], sinks=[stop], **more)
     fm.vote(None, "left")
     assert not older.votes and session.compared.votes
     assert [r.finish for r in session.compared].count("cancelled") >= 1

@@ -93,7 +93,7 @@ def test_a_stream_gives_pieces_and_then_the_whole():
 
 
 def test_a_stream_left_early_is_kept_as_cancelled():
-    for _ in fm.stream("one two three", "echo:slow=50"):
+    for _ in fm.stream("one two three", "echo:slow=1"):
         break
     assert log.search()[0]["finish"] == "cancelled"
 
@@ -130,7 +130,7 @@ def test_cancelling_an_awaited_call_keeps_what_had_come():
     async def cell():
         began = asyncio.Event()
         task = asyncio.ensure_future(
-            fm.aask("one two three four", "echo:slow=5", sinks=[lambda e: isinstance(e, TextDelta) and began.set()])
+            fm.aask("one two three four", "echo:slow=0.2", sinks=[lambda e: isinstance(e, TextDelta) and began.set()])
         )
         await began.wait()
         task.cancel()

@@ -6,6 +6,9 @@ import threading
 from typing import Any
 
 from .._names import load
+from .interrupts import OneInterrupt
+
+_interrupts = OneInterrupt()
 
 
 class LazyMagic:
@@ -21,7 +24,12 @@ class LazyMagic:
         return load(self._doc)()
 
     def __call__(self, *args: str) -> Any:
-        return load(self._run)(*args)
+        _interrupts.arm()
+        try:
+            return load(self._run)(*args)
+        finally:
+            if not _interrupts.pressed:  # else further ones are ignored until IPython has shown the first
+                _interrupts.disarm()
 
     # IPython must not expand `{x}` and `$x` on our line.
     _ipython_magic_no_var_expand = True
@@ -29,6 +37,15 @@ class LazyMagic:
 
 def _complete(shell: Any, event: Any) -> list[str]:
     return load("fmnb.magics.complete:complete")(shell, event)
+
+
+def _heed_again(shell: Any) -> str:
+    """From when on an interrupt is one again. A kernel still sends the cell's reply after it, and loses it to one that comes late."""
+    return "pre_run_cell" if hasattr(shell, "kernel") else "post_run_cell"
+
+
+def _disarm(info: Any = None) -> None:
+    _interrupts.disarm()
 
 
 class _ErrorEar:
@@ -54,6 +71,7 @@ def register(shell: Any) -> None:
     shell.register_magic_function(LazyMagic("fm", "fmnb.magics.line:run", "fmnb.magics.line:help_text"), "line", "fm")
     ear = shell._fmnb_ear = _ErrorEar(shell)
     shell.events.register("post_run_cell", ear)
+    shell.events.register(_heed_again(shell), _disarm)
     for key in ("%%fm", "%fm"):
         shell.set_hook("complete_command", _complete, str_key=key)
     if hasattr(shell, "kernel"):
@@ -79,6 +97,7 @@ def unregister(shell: Any) -> None:
     if ear is None:
         return
     shell.events.unregister("post_run_cell", ear)
+    shell.events.unregister(_heed_again(shell), _disarm)
     for kind in ("cell", "line"):
         shell.magics_manager.magics[kind].pop("fm", None)
     for key in ("%%fm", "%fm"):

@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,7 @@ class Service:
     answered: list[float] = field(default_factory=list)
     peak: int = 0
     down: bool = False
+    down_after: int | None = None  # it goes down when it has answered so many
     answer: Any = None  # called with the body: text, or (status, document)
 
     def __enter__(self) -> Service:
@@ -54,6 +56,29 @@ class Service:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
+
+    def until(self, holds: Callable[[], bool], seconds: float = 120) -> bool:
+        """Wait until `holds()`; False where it does not within `seconds`."""
+        end = time.monotonic() + seconds
+        while not holds():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.002)
+        return True
+
+    def quiet(self) -> bool:
+        """Wait until no call is under way."""
+        return self.until(lambda: self._flying == 0)
+
+    def silent(self) -> bool:
+        """Wait until nobody has asked for a second."""
+
+        def holds() -> bool:
+            before = len(self.requests)
+            time.sleep(1)
+            return self._flying == 0 and len(self.requests) == before
+
+        return self.until(holds)
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -113,6 +138,8 @@ class Service:
         finally:
             self._flying -= 1
         self.answered.append(time.monotonic())
+        if self.down_after is not None and len(self.answered) >= self.down_after:
+            self.down = True
         said = self.answer(body) if self.answer else prompt.split()[-1] if prompt.split() else "nothing"
         if isinstance(said, tuple):
             return said[0], said[1], headers

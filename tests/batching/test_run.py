@@ -155,18 +155,11 @@ def test_one_model_that_cannot_be_asked_does_not_stop_the_other(service):
 
 
 def test_a_service_that_goes_down_ends_the_batch_and_the_next_run_goes_on(service):
-    service.latency = 0.005
-
-    def later():
-        while len(service.answered) < 60:
-            time.sleep(0.005)
-        service.down = True
-
-    threading.Thread(target=later, daemon=True).start()
+    service.latency, service.down_after = 0.005, 60
     with pytest.raises(ConnectionFailedError) as e:
         batch("Say {{ w }}", words(400), MODEL, concurrency=4)
     assert "run the same again" in e.value.todo
-    service.down = False
+    service.down, service.down_after = False, None
     b = batch("Say {{ w }}", words(400), MODEL, concurrency=4)
     assert b.summary.answered == 400 and b.summary.reused >= 56
     assert [a.text for a in b.answers] == words(400)["w"].tolist()
@@ -292,12 +285,12 @@ def test_of_several_models_the_one_that_cannot_be_asked_is_named_with_its_reason
 
 def test_a_killed_batch_is_in_the_log_however_quickly_its_rows_come(service):
     script = """
-import os, signal, threading, time
 from fmnb.batching.run import batch
-threading.Thread(target=lambda: (time.sleep(1.0), os.kill(os.getpid(), signal.SIGKILL)), daemon=True).start()
 batch("Say {{ w }}", [{"w": i} for i in range(100_000)], "vllm:m", concurrency=8)
 """
-    assert subprocess.run([sys.executable, "-c", script]).returncode == -9
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        assert service.until(lambda: len(service.answered) >= 30), "thirty rows were answered"
+        process.kill()
     (found,) = fm.log(kind="batch", open=True)
     assert found["finish"] == "unfinished" and list(batches.of(found["run"]))
     batch("Tell {{ w }}", words(1), MODEL)
@@ -523,13 +516,10 @@ def test_failures_are_events_of_the_row_too(service):
 
 
 def test_a_service_that_publishes_its_limits_is_not_asked_more(service):
+    """How few are refused, and how soon it is over, is measured on a clock of its own in tests/guard/test_pace.py."""
     service.per_minute, service.burst, service.latency = 6_000, 20, 0.02
-    began = time.monotonic()
-    b = batch("Say {{ w }}", words(400), MODEL)
-    took = time.monotonic() - began
-    assert b.summary.answered == 400 and took < 20  # 3.8 s at best
-    late = [t for t in service.refused if t > began + 1]
-    assert len(late) <= 20, f"{len(late)} refused after the first second"  # of 400, on a machine that may stall
+    b = batch("Say {{ w }}", words(200), MODEL)
+    assert b.summary.answered == 200 and max(service.asked.values()) == 1
 
 
 def test_rows_that_failed_before_are_said_to_be_left_alone(service):

@@ -151,15 +151,16 @@ def test_a_stop_is_heard_while_the_cell_runs_and_its_neighbour_goes_on(kernel):
     _say(kernel, comm, ready=True, protocol=PROTOCOL)
     kernel("import threading, time\nfrom fmnb import performing\nfrom comm import get_comm_manager")
     assert kernel("print('fmnb.stop' in get_comm_manager().targets)").stdout == "True\n"
-    text = "word " * 60
     kernel(
+        "def neighbour(prompt):\n"
+        "    while len(performing.running()) > 1: time.sleep(0.01)\n"
+        "    return 'whole'\n"
         "def stop_first():\n"
-        "    while not performing.running(): time.sleep(0.01)\n"
-        "    time.sleep(0.5)\n"
+        "    while len(performing.running()) < 2: time.sleep(0.01)\n"
         "    performing.stop(performing.running()[0])\n"
         "threading.Thread(target=stop_first).start()"
     )
-    result = kernel(f"%%fm echo:slow=40 echo:slow=41\n{text}")
+    result = kernel("%%fm echo:hang neighbour\nword")
     finishes = kernel("print([r.finish for r in _.responses])").stdout
     assert sorted(eval(finishes)) == ["cancelled", "stop"], (finishes, result.stdout)
 

@@ -11,7 +11,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 
 import pandas as pd
 
@@ -53,9 +52,7 @@ def test_a_kernel_killed_at_random_moments_loses_at_most_what_was_under_way(home
             before = len(service.answered)
             process = start(rows, tmp_path / "out.pkl")
             want = before + rng.randrange(1, 40)
-            while len(service.answered) < want and process.poll() is None:
-                time.sleep(0.001)
-            time.sleep(rng.random() * 0.01)
+            service.until(lambda: len(service.answered) >= want or process.poll() is not None)  # noqa: B023  asked at once
             if process.poll() is not None:
                 break  # it was done before the kill
             process.send_signal(signal.SIGKILL)
@@ -63,7 +60,7 @@ def test_a_kernel_killed_at_random_moments_loses_at_most_what_was_under_way(home
             kills += 1
             written = kept(home)
             asked_before = dict(service.asked)
-            time.sleep(0.03)  # what was under way comes to its end
+            assert service.quiet()  # what was under way comes to its end
             lost = {p for p in asked_before if p not in written}
             assert len(lost) <= CONCURRENCY, f"{len(lost)} answers lost by one kill"
         assert kills == KILLS or FULL

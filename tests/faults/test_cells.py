@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-import fmnb.pipeline
 from fmnb import errors
 from fmnb.store import log
 from tests.engines.conftest import write as write_gguf
@@ -48,7 +47,6 @@ def server():
 def lab(cells, server, home, monkeypatch):
     """Cells with a provider `lab` in the user's settings: the loopback server, with a key."""
     monkeypatch.setenv("LAB_KEY", KEY)
-    monkeypatch.setattr(fmnb.pipeline, "FIRST_WAIT", 0.03)
     provider(home, server.url)
     return cells
 
@@ -114,8 +112,8 @@ CASES = [
 
 @pytest.mark.parametrize("model, kind, requests, kept, billed, what, todo", CASES, ids=[c[0] for c in CASES])
 def test_a_fault_at_the_cell(lab, server, home, model, kind, requests, kept, billed, what, todo):
-    if model in ("silent", "stalls"):
-        provider(home, server.url, "read_timeout = 0.3\n")
+    if model in ("silent", "stalls"):  # the first word of one that stalls must come in time, however busy the machine
+        provider(home, server.url, f"read_timeout = {0.3 if model == 'silent' else 1.5}\n")
     lab("%fm tape t.tape.jsonl")
     error = lab.fails(f"%%fm lab:{model}\nhello")
     shown = one_line(lab.out)
@@ -159,7 +157,7 @@ def test_a_wait_is_counted_down_and_the_call_tried_again(lab, server):
     assert answer.text == "Hello world!" and len(sent(server)) == 2
     waits = [e for e in log.events_of(answer.run) if type(e).__name__ == "Waiting"]
     assert [w.attempt for w in waits] == [2] * len(waits) and "limits how often" in waits[0].reason
-    assert [w.seconds for w in waits] == [1.5, pytest.approx(0.5, abs=0.2)]
+    assert waits[0].seconds == 1.5 and all(a.seconds > b.seconds > 0 for a, b in zip(waits, waits[1:], strict=False))
 
 
 def test_a_call_that_never_came_through_leaves_nothing_on_the_tape(lab):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import threading
-import time
 from typing import Any
 
 MODELS = [
@@ -20,14 +19,16 @@ MODELS = [
 
 
 class ListServer(http.server.ThreadingHTTPServer):
-    """Answers `GET /v1/models` after `wait` seconds."""
+    """Answers `GET /v1/models`, once `go` is set where it is held."""
 
     daemon_threads = True
 
-    def __init__(self, models: list[dict[str, Any]] | None = None, wait: float = 0.0):
+    def __init__(self, models: list[dict[str, Any]] | None = None, held: bool = False):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.models = MODELS if models is None else models
-        self.wait = wait
+        self.go = threading.Event()
+        if not held:
+            self.go.set()
         self.requests: list[str] = []
 
     @property
@@ -39,6 +40,7 @@ class ListServer(http.server.ThreadingHTTPServer):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.go.set()
         self.shutdown()
         self.server_close()
 
@@ -48,7 +50,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append(self.path)
-        time.sleep(self.server.wait)
+        self.server.go.wait(60)
         data = json.dumps({"object": "list", "data": self.server.models}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

@@ -11,10 +11,12 @@ table that a file beside this one keeps for another interface's path. It records
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import socket
 import ssl
 import struct
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -138,9 +140,11 @@ class Server:
                 self.aborted += 1
                 return False
             elif step is RST:
-                await writer.drain()
-                await asyncio.sleep(0.05)  # let what was written be read first
                 sock = writer.get_extra_info("socket")
+                writer.transport.set_write_buffer_limits(0)
+                await writer.drain()
+                while _unsent(sock):  # the reset would swallow it
+                    await asyncio.sleep(0.001)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
                 return False
@@ -565,3 +569,8 @@ def self_signed(folder: Any) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     return context
+
+
+def _unsent(sock: socket.socket) -> int:
+    """Bytes that the other side of a connection has not taken yet."""
+    return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, struct.pack("i", 0)))[0])
