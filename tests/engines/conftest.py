@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 
 import pytest
@@ -56,3 +57,14 @@ def small_gguf() -> bytes:
         "tokenizer.ggml.add_bos_token": True,
     }
     return write(metadata, {"w": ((2, 32), 2, bytes(range(36))), "n": ((4,), 0, struct.pack("<4f", 1, 2, 3, 4))})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def libraries_stay():
+    """What torch and transformers import when they are first used stays: each unload of a model would go through it."""
+    import torch
+    import transformers
+
+    transformers.PreTrainedTokenizerFast, transformers.LlamaForCausalLM, torch.nn.Linear  # noqa: B018  what is named is imported
+    gc.collect()
+    gc.freeze()

@@ -172,11 +172,11 @@ def test_a_rounded_model_agrees_with_the_exact_one_at_almost_every_token(embedde
                 agree += int(logits.argmax()) == token
                 total += 1
                 logits = model.step(token, len(ids) + i)
-    assert total >= 50 * len(exact) and agree / total >= bar
+    assert total >= 25 * len(exact) and agree / total >= bar
 
 
 @pytest.fixture(scope="module")
 def exact(embedded_path):
     """The answers of the model in 32-bit floats, which the others are led along."""
     ours = opened(embedded_path)
-    return {q: greedy(ours, conversation(ours, q), 64, end=2) for q in QUESTIONS[: None if FULL else 5]}
+    return {q: greedy(ours, conversation(ours, q), 64 if FULL else 32, end=2) for q in QUESTIONS[: None if FULL else 4]}
