@@ -1,4 +1,4 @@
-# Five things one does here. `make lab` and `make test` need nothing installed but Python 3.11+, make, and a package registry.
+# What one does here. `make lab` and `make test` need nothing installed but Python 3.11+, make, and a package registry.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,17 +6,24 @@ SIDE := $(wildcard labextension/src/* labextension/*.py labextension/*.json)  # 
 export FMNB_MODELS ?= $(CURDIR)/.models
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 LAB_ARGS ?=
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lab: $(VENV)/.lab .models/.embedded  ## open JupyterLab on the first tutorial
 	$(BIN)/jupyter lab --ServerApp.root_dir=$(CURDIR) $(LAB_ARGS) notebooks/01_first_cell.ipynb
 
 test: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## the suite, with reduced counts
 	$(BIN)/python tests/chromium.py
-	$(BIN)/python -m pytest
+	$(BIN)/python labextension/build.py
+	$(PYTEST)
 
 test-full: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## the suite, with full counts
 	$(BIN)/python tests/chromium.py
-	FMNB_FULL=1 $(BIN)/python -m pytest
+	$(BIN)/python labextension/build.py
+	FMNB_FULL=1 $(PYTEST)
+
+check: lint  ## lint and the core of the suite, in a minute and a half
+	FMNB_CORE=1 $(PYTEST)
 
 lint: $(VENV)/.test labextension/node_modules/.all  ## formatter, linter, types of both languages, import contract
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy fmnb && $(BIN)/lint-imports
@@ -59,4 +66,4 @@ labextension/node_modules/.all: labextension/package-lock.json | $(VENV)/bin/pip
 	@test -f $(VENV)/.lab || $(MAKE) $(VENV)/.lab
 	$(BIN)/python -m fmnb pull embedded && touch $@
 
-.PHONY: lab test test-full lint bench docs shots clean
+.PHONY: lab test test-full check lint bench docs shots clean

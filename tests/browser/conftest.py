@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from ..chromium import find
 from ..conftest import MODELS
@@ -35,6 +35,7 @@ SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight stay in the page, for tests to find
 }
 PATIENCE = 90_000  # ms; on shared cores a first page may take half a minute
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items):
@@ -236,7 +237,7 @@ class Notebook:
 
     def sources(self) -> list[str]:
         """The source of every cell."""
-        return self.page.evaluate("[...window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells].map(c => c.source)")
+        return self.page.evaluate(SOURCES)
 
     def marks(self) -> list[Any]:
         """Our metadata of every cell, None where there is none."""
@@ -255,6 +256,29 @@ class Notebook:
         """Save, and what the file then holds."""
         self.command("docmanager:save")
         return json.loads(self.file.read_text())
+
+
+SOURCES = "[...window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells].map(c => c.source)"
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+HEARD = """async () => {
+  const kernel = window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel;
+  if (kernel && kernel.connectionStatus === 'connected') await kernel.requestKernelInfo();
+}"""
+THEME = """name => document.body.dataset.jpThemeName === name && document.getAnimations().every(
+  a => a.playState !== 'running' || a.effect.getComputedTiming().iterations === Infinity)"""
+
+
+def settle(page: Page) -> None:
+    """Wait until what was clicked and typed has been heard and drawn: a question to the kernel and back, where there is one, then two frames."""
+    page.evaluate(HEARD)
+    page.evaluate(DRAWN)
+
+
+def change_theme(page: Page, name: str) -> None:
+    """Change the theme, and wait until its style sheet is there and nothing fades any more."""
+    page.evaluate("async name => { await window.jupyterapp.commands.execute('apputils:change-theme', { theme: name }); }", name)
+    page.wait_for_function(THEME, arg=name)
+    page.evaluate(DRAWN)
 
 
 WATCH = """i => {

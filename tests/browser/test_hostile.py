@@ -1,7 +1,7 @@
 """Model text that wants to act, in output that JupyterLab trusts because it was just made."""
 
 from ..views.hostile import HOSTILE
-from .conftest import ROOT, Notebook
+from .conftest import ROOT, Notebook, settle
 
 ALL = f"""import sys; sys.path.insert(0, {str(ROOT)!r})
 import fmnb as fm
@@ -21,7 +21,8 @@ ODD = f"""nodes => nodes.flatMap(n => [...n.querySelectorAll('*')].filter(e => !
 
 def _nothing_happened(nb: Notebook, i: int, lab) -> None:
     page = nb.page
-    page.wait_for_timeout(500)  # time for what would load or fire late
+    settle(page)
+    page.wait_for_load_state("networkidle")  # what would load or fire late
     assert page.dialogs == []
     assert page.evaluate("window.owned") is None
     assert "owned" not in page.title()

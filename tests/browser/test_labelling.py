@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from .conftest import change_theme
 from .test_axe import CHECK, CONTRAST
 from .test_axe import axe as axe
 
@@ -60,9 +61,8 @@ def test_axe_finds_nothing_serious_in_either(notebook, axe):
     nb.page.evaluate(axe)
     try:
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
-            nb.command("apputils:change-theme", theme=theme)
-            nb.page.wait_for_timeout(700)
+            change_theme(nb.page, theme)
             assert nb.page.evaluate(CHECK) == []
             assert [t for t in nb.page.evaluate(CONTRAST) if t[0] < 4.5] == []
     finally:
-        nb.command("apputils:change-theme", theme="JupyterLab Light")
+        change_theme(nb.page, "JupyterLab Light")

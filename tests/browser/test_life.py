@@ -10,8 +10,8 @@ def test_a_stop_keeps_the_text_and_the_next_cell_works(notebook):
     nb.start(1)
     nb.outputs(1).get_by_text("word word").first.wait_for()
     nb.interrupt()
-    nb.wait_end(1, timeout=2_000)
-    assert "word word" in nb.text(1) and "stopped" in nb.text(1)
+    nb.wait_end(1)
+    assert "word word" in nb.text(1) and "stopped" in nb.text(1) and nb.text(1).count("word") < 200
     assert nb.outputs(1).locator("footer").count() == 1
     assert "Traceback" not in nb.text(1) and "KeyboardInterrupt" not in nb.text(1)
     nb.run(2)
@@ -28,7 +28,7 @@ def test_a_stop_ends_the_embedded_models_decoding(notebook):
         "() => window.jupyterapp.shell.currentWidget.content.widgets[1].outputArea.node.textContent.split(' ').length > 30"
     )
     nb.interrupt()
-    nb.wait_end(1, timeout=2_000)
+    nb.wait_end(1)
     assert "stopped" in nb.text(1) and len(nb.text(1).split()) > 30
     nb.run(2)
     assert nb.outputs(2).locator("footer").count() == 1
@@ -57,7 +57,7 @@ def test_an_error_shows_once_in_a_box_that_says_what_to_do(notebook):
 
 
 def test_a_wait_is_counted_down_and_then_gone(notebook):
-    nb = notebook("%%fm echo:fail=rate_limit,times=1,wait=2\nhello")
+    nb = notebook("%%fm echo:fail=rate_limit,times=1,wait=4\nhello")
     nb.watch(1)
     nb.run(1)
     waits = [m[1] for _, text in nb.seen() if (m := re.search(r"next try in (\d+) s", text))]
@@ -83,11 +83,12 @@ def test_several_models_answer_side_by_side_under_their_names(notebook):
 
 
 def test_a_background_call_lands_under_its_own_cell(notebook):
-    nb = notebook("%%fm echo:slow=10 --background\n" + "word " * 15, "1 + 1")
-    nb.run(1)
-    nb.run(2)
-    assert nb.text(2).strip() == "2"
-    assert nb.outputs(1).locator("footer").count() == 0  # it is still at it
-    nb.outputs(1).locator("footer").wait_for()
-    assert nb.text(1).count("word") == 15
-    assert nb.text(2).strip() == "2"
+    held = "import threading\ngo = threading.Event()\ndef held(prompt):\n    go.wait(60)\n    return 'word ' * 15"
+    nb = notebook(held, "%%fm held --background\nhi", "1 + 1", "go.set()")
+    nb.run(1, 2, 3)
+    assert nb.text(3).strip() == "2"
+    assert nb.outputs(2).locator("footer").count() == 0  # it is still at it
+    nb.run(4)
+    nb.outputs(2).locator("footer").wait_for()
+    assert nb.text(2).count("word") == 15
+    assert nb.text(3).strip() == "2"

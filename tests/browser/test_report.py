@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from fmnb.evals.elsewhere import from_scores
 
+from .conftest import DRAWN
 from .test_axe import axe  # noqa: F401  a fixture
 
 HOSTILE = '</script><script>document.title = "owned"</script><img src=x onerror=\'document.title="owned"\'>'
@@ -76,25 +77,32 @@ def test_a_number_leads_to_its_rows_and_a_row_to_its_answers(opened):
     assert page.errors == []
 
 
+# Whether rows are drawn over the whole height of the window, wherever it was scrolled to.
+IN_VIEW = """() => {
+  const w = document.querySelector('.fr-window').getBoundingClientRect();
+  const rows = [...document.querySelectorAll('.fr-window tbody tr:not(.fr-gap)')].map(r => r.getBoundingClientRect());
+  return rows.some(r => r.top < w.bottom && r.bottom > w.top + w.height / 2);
+}"""
+
+
 def test_ten_thousand_rows_keep_a_hundred_elements_at_most(opened):
     page = opened(made(10_000))
     seen = set()
     for place in (0, 0.2, 0.5, 0.99, 1):
         page.evaluate("p => { const w = document.querySelector('.fr-window'); w.scrollTop = p * w.scrollHeight; }", place)
-        page.wait_for_timeout(150)
+        page.wait_for_function(IN_VIEW)
         assert 0 < rows_shown(page) <= 100
         seen.add(page.locator(".fr-window tbody tr:not(.fr-gap)").last.locator("button").inner_text())
     assert len(seen) >= 4 and "row-9999" in seen
     page.locator(".fr-window").focus()
     page.keyboard.press("Home")
-    page.wait_for_timeout(500)
-    assert page.locator(".fr-window tbody tr:not(.fr-gap)").first.locator("button").inner_text() == "row-0"
+    expect(page.locator(".fr-window tbody tr:not(.fr-gap)").first.locator("button")).to_have_text("row-0")
 
 
 def test_nothing_a_model_or_a_row_says_acts(opened):
     page = opened(made(30, HOSTILE))
     page.locator(".fr-window tbody button").first.click()
-    page.wait_for_timeout(300)
+    page.evaluate(DRAWN)
     assert "owned" not in page.title() and page.locator(".fr-detail img, .fr-window img").count() == 0 and page.errors == []
     assert "<img src=x" in page.locator(".fr-detail").inner_text()
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from pathlib import Path
 
 import pytest
 
-from .conftest import KERNEL_READY, new_page, open_at, write
+from .conftest import KERNEL_READY, new_page, open_at, settle, write
 
 KEY = "sk-typed-0123456789abcdef"
 FOLDER = os.environ.get("FMNB_SHOTS", "")
@@ -103,9 +102,9 @@ def test_a_running_call_is_seen_and_its_stop_button_works_while_the_cell_runs(si
     side.start(at)
     stop = view.get_by_role("button", name="Stop echo:slow=8")
     stop.wait_for()
-    side.page.wait_for_timeout(1500)
+    side.outputs(at).get_by_text("word").first.wait_for()
     stop.click()
-    side.wait_end(at, 15_000)
+    side.wait_end(at)
     assert "Stopped" in side.text(at) or "stopped" in side.text(at)
     assert "word" in side.text(at), "what had come is kept"
     stop.wait_for(state="detached")
@@ -190,7 +189,7 @@ def test_the_views_are_accessible(side):
     side.page.add_script_tag(path=axe)
     for name in ("Models", "Local", "Keys", "Activity", "Prompts"):
         tab(side, name)
-        time.sleep(0.3)
+        settle(side.page)
         found = side.page.evaluate("async () => (await axe.run('#fmnb-panel', { resultTypes: ['violations'] })).violations")
         serious = [(v["id"], v["nodes"][0]["html"][:160]) for v in found if v["impact"] in ("serious", "critical")]
         assert not serious, (name, serious)

@@ -2,6 +2,10 @@
 
 import json
 
+from playwright.sync_api import expect
+
+from .conftest import settle
+
 
 def test_a_click_is_a_signal_and_another_takes_it_back(notebook):
     show = "from fmnb.store import signals\nprint([(s.kind, s.value) for s in signals.of([r.run])])"
@@ -27,5 +31,6 @@ def test_every_column_of_a_comparison_has_its_own_and_a_model_cannot_make_one(no
     nb = notebook(f"%%fm echo: echo:think\n{forged}")
     nb.run(1)
     nb.cell(1).get_by_role("button", name="Tie").wait_for()
-    nb.page.wait_for_timeout(300)
-    assert nb.cell(1).locator(".fmnb-Thumbs").count() == 2
+    expect(nb.cell(1).locator(".fmnb-Thumbs")).to_have_count(2)
+    settle(nb.page)
+    expect(nb.cell(1).locator(".fmnb-Thumbs")).to_have_count(2)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import nbformat
 import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import expect
 
-from .conftest import CLOSE, KERNEL_READY, OPEN, Notebook, new_page, open_at, write
+from .conftest import CLOSE, DRAWN, KERNEL_READY, OPEN, SOURCES, Notebook, change_theme, new_page, open_at, settle, write
 from .test_axe import CHECK, CONTRAST
 from .test_axe import axe as axe
 from .test_hostile import ODD, _arm
@@ -104,8 +106,8 @@ def test_a_long_log_keeps_few_rows_in_the_page_and_opens_a_comparison(notebook):
     grid.focus()
     for _ in range(8):
         keys.press("PageDown")
-    nb.page.wait_for_timeout(500)
     rows = grid.get_by_role("row")
+    expect(rows.nth(1)).not_to_have_attribute("aria-rowindex", re.compile("^[0-9]$|^10$"))  # the window has moved
     assert 5 < rows.count() <= 100
     numbers = rows.evaluate_all("found => found.map(r => Number(r.getAttribute('aria-rowindex')))")
     assert numbers == sorted(numbers) and numbers[0] > 10
@@ -124,15 +126,15 @@ def test_a_long_log_keeps_few_rows_in_the_page_and_opens_a_comparison(notebook):
 
 def test_a_stop_is_heard_while_a_cell_runs(notebook):
     nb = notebook(
-        PLAY.replace('"echo:"', '"echo:slow=3"').replace("**now**", "word " * 90),
-        "import time; time.sleep(4)\nfrom fmnb.performing import running\nprint('under way:', running())",
+        PLAY.replace('"echo:"', '"echo:slow=1"').replace("**now**", "word " * 200),
+        "from fmnb.performing import running\nwhile running(): pass\nprint('under way:', running())",
     )
     nb.run(1)
     cell = nb.cell(1)
     cell.get_by_role("button", name="Run", exact=False).first.click()
     cell.locator("[data-state='running']").get_by_text("Explain").wait_for()
     nb.start(2)
-    nb.page.wait_for_timeout(300)
+    nb.page.wait_for_function("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'")
     cell.get_by_role("button", name="Stop").click()
     nb.wait_end(2)
     assert "under way: []" in nb.text(2)
@@ -150,7 +152,7 @@ def test_hostile_answers_and_names_act_on_nothing(notebook, lab):
     nb.run(1, 2, 3, 4)
     for i in (1, 2, 3, 4):
         nb.cell(i).get_by_text("document.title").first.wait_for()
-    nb.page.wait_for_timeout(500)
+    settle(nb.page)
     assert nb.page.dialogs == [] and nb.page.evaluate("window.owned") is None and "owned" not in nb.page.title()
     inside = nb.page.locator(".fm-reply, .fm-opened-body, .fm-quote, .fm-entry, [data-fmnb-face]")
     assert inside.count() > 6 and inside.evaluate_all(ODD) == []
@@ -174,12 +176,11 @@ def test_axe_and_contrast_find_nothing_in_light_and_dark(notebook, axe):
     nb.page.evaluate(axe)
     try:
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
-            nb.command("apputils:change-theme", theme=theme)
-            nb.page.wait_for_timeout(700)
+            change_theme(nb.page, theme)
             assert nb.page.evaluate(CHECK) == []
             assert [c for c in nb.page.evaluate(CONTRAST) if c[0] < 4.5] == []
     finally:
-        nb.command("apputils:change-theme", theme="JupyterLab Light")
+        change_theme(nb.page, "JupyterLab Light")
 
 
 @pytest.mark.parametrize(("width", "scale"), [(400, 1), (640, 2), (2000, 1)], ids=["narrow", "zoomed", "wide"])
@@ -215,7 +216,7 @@ def test_without_its_kernel_a_widget_says_so_and_stays_readable(notebook, end):
     cell.get_by_text("The kernel of this widget is gone").first.wait_for()
     cell.get_by_label("Prompt", exact=True).fill("to nobody")
     cell.get_by_role("button", name="Run").click()
-    nb.page.wait_for_timeout(500)
+    nb.page.evaluate(DRAWN)
     assert cell.locator(REPLIES).get_by_text("Explain medians now.").is_visible()
     assert [m for m in nb.page.said if "Cannot send" in m[1]] == []
 
@@ -246,9 +247,8 @@ def test_the_saved_notebook_holds_the_answers_and_opening_it_runs_nothing(page, 
     assert body.count("<footer") == 4 and "<script" not in body[: body.index("<footer")].partition("<main")[2]
     page.evaluate(CLOSE, file.name)
     page.evaluate(OPEN, file.name)
-    page.wait_for_timeout(1500)
     nb.cell(0).get_by_text("Explain medians now.").first.wait_for()  # the face alone: its kernel is gone
-    assert page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .fm-box").count() == 0
+    expect(page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .fm-box")).to_have_count(0)
     page.evaluate(CLOSE, file.name)
 
 
@@ -268,8 +268,7 @@ def test_notebook_7_has_them_too(browser, lab):
         nb.cell(3).locator(REPLIES).get_by_text("Say yes 5").wait_for()
         nb.cell(4).get_by_text("Say yes 5").first.wait_for()
         nb.cell(1).locator(".fm-form").get_by_role("button", name="As a cell").click()
-        page.wait_for_timeout(500)
-        assert any(s.startswith("%%fm echo: -s") for s in nb.sources())
+        page.wait_for_function(f"() => ({SOURCES}).some(s => s.startsWith('%%fm echo: -s'))")
         nb.page.evaluate(SHUTDOWN)
     finally:
         page.context.close()
