@@ -16,6 +16,7 @@ from ..stats.holm import holm
 from ..stats.means import Ends
 from ..stats.paired import Paired, is_real, paired_all
 from .analysis import interval_of, limiting, more_rows
+from .failures import blocked
 from .grouped import counted, in_words
 from .matrix import Matrix
 from .telling import p_words
@@ -51,11 +52,13 @@ class RunComparison:
     by: str
     improved: tuple[str, ...] = ()
     regressed: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()  # models of which too much failed in one of the runs
 
     @property
     def sentences(self) -> list[str]:
         """A sentence a model, then what was left out."""
-        out = [_sentence(c, self) for c in self.changes]
+        out = [f"{name} cannot be compared: too many of its answers failed in one of the runs." for name in self.without]
+        out += [_sentence(c, self) for c in self.changes]
         if self.left_out:
             out.append(f"Left out: {', '.join(f'{n:,} rows {why}' for why, n in self.left_out.items())}.")
         return out
@@ -109,6 +112,11 @@ def compare_runs(before: Evaluation, after: Evaluation, scorer: str = "") -> Run
     if not pairs:
         raise UsageError("The runs have no model in common", seen=f"{', '.join(before.names)} and {', '.join(after.names)}")
     x, y = before.matrix(name), after.matrix(name)
+    able = [(a, b) for a, b in pairs if a in x.models and b in y.models]
+    if not able:
+        raise UsageError("No model can be compared", seen=" ".join([*blocked(x), *blocked(y)]) or "no row has a score")
+    without = tuple(b for a, b in pairs if (a, b) not in able)
+    pairs = able
     at_x, at_y = _at(before, x), _at(after, y)
     shared, left_out = _shared(before, after, at_x, at_y)
     if not shared:
@@ -147,6 +155,7 @@ def compare_runs(before: Evaluation, after: Evaluation, scorer: str = "") -> Run
         before.dataset.by or "group",
         tuple(s for s, d in zip(shared, first, strict=True) if d > 0),
         tuple(s for s, d in zip(shared, first, strict=True) if d < 0),
+        without,
     )
 
 

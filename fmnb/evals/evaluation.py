@@ -267,6 +267,10 @@ class Evaluation:
         again = {**self.again, "scorers": {s.name: s for s in scorers}}
         return replace(self.of(given, score_all(given, scorers, sinks), again), seed=self.seed)
 
+    def allowing(self, max_failures: float) -> Evaluation:
+        """The same evaluation with another share of failures that still allows a verdict; nothing is asked or scored again."""
+        return replace(self, max_failures=failures.check_share(max_failures))
+
     def compare(self, other: Evaluation, scorer: str = "") -> RunComparison:
         """This run and a later one, on the rows they share: models of one name, or the only two there are."""
         return compare_runs(self, other, scorer)
