@@ -188,7 +188,7 @@ def _sentence(c: Change, r: RunComparison) -> str:
         together = f" for all {gap.comparisons} models together" if gap.comparisons > 1 else ""
         interval = f"95%{together} {ends[0]:.3g} to {ends[1]:.3g}, " if ends else ""
         return f"{who} got {how} by {size} ({interval}{rows}, {p})."
-    if gap.standard_error == 0 and gap.value == 0:
+    if c.test.identical:
         return f"{who} scored the same on every row ({rows})."
     smallest = f"; {in_words(c.grouping, r.by, gap.why)}" if gap.why else ""
     if c.test.opposed:

@@ -47,7 +47,7 @@ def _verdict(a: Analysis, p: Pair) -> str:
         if p.interval is None:
             return f"{better} beats {worse} by {size} ({where}, {p_words(p.p)}); how much is uncertain: {_why(a, p)}."
         return f"{better} beats {worse} by {size} ({_interval(a, p)}, {where})."
-    if gap.value == 0 and gap.standard_error in (0, None):
+    if p.test.identical:
         return f"{p.a} and {p.b} are not told apart: they scored the same on every row ({where})."
     lead = f"{better} and {worse} are not told apart: "
     if p.test.opposed and is_real(gap, p.p):

@@ -34,6 +34,7 @@ class Paired:
     only_b: int | None = None
     smallest: float | None = None
     even: Estimate | None = None
+    identical: bool = False  # on every row
 
     @property
     def real(self) -> bool:
@@ -99,7 +100,7 @@ def paired_all(
                 e = _agreeing(replace(e, p=p), p)
         elif structure is None and (e.why or p is None):
             p, test = sign_flip(d), "sign flips"
-        out.append(Paired(e, 1.0 if p is None else p, test, only_a, only_b, _smallest(e), u))
+        out.append(Paired(e, 1.0 if p is None else p, test, only_a, only_b, _smallest(e), u, not d.any()))
     return out
 
 

@@ -230,3 +230,11 @@ def test_skewed_scores_are_said():
 
 def test_whole_points_are_rounded_up():
     assert amount(0.061, True, whole=True) == "7 points" and amount(0.06, True, whole=True) == "6 points"
+
+
+def test_the_same_total_for_every_user_is_not_the_same_score_on_every_row():
+    rows = [{"q": f"question number {i}", "user": f"u{i // 2}", "a": i % 2, "b": 1 - i % 2} for i in range(40)]
+    e = from_scores(rows, ["a", "b"])
+    assert "not told apart" in e.sentence and "the same on every row" not in e.sentence
+    same = from_scores([{**r, "b": r["a"]} for r in rows], ["a", "b"])
+    assert "they scored the same on every row" in same.sentence
