@@ -187,7 +187,8 @@ def _sentence(c: Change, r: RunComparison) -> str:
         ends = sorted((abs(c.interval[0]) * unit, abs(c.interval[1]) * unit)) if c.interval else None
         together = f" for all {gap.comparisons} models together" if gap.comparisons > 1 else ""
         interval = f"95%{together} {ends[0]:.3g} to {ends[1]:.3g}, " if ends else ""
-        return f"{who} got {how} by {size} ({interval}{rows}, {p})."
+        unsure = "" if ends or not gap.why else f"; how much is uncertain: {in_words(c.grouping, r.by, gap.why)}"
+        return f"{who} got {how} by {size} ({interval}{rows}, {p}){unsure}."
     if c.test.identical:
         return f"{who} scored the same on every row ({rows})."
     smallest = f"; {in_words(c.grouping, r.by, gap.why)}" if gap.why else ""

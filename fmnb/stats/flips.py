@@ -17,7 +17,7 @@ SEED = 20_240_501
 DRAWS = 10_000
 EXACT = 16  # so many groups are flipped in every way there is
 _AT_ONCE = 4_000_000  # numbers in memory at a time
-_COLUMNS = 32  # comparisons at a time
+_COLUMNS = 64  # comparisons at a time
 
 
 @dataclass(frozen=True, slots=True)
