@@ -263,7 +263,7 @@ class Evaluation:
             self.begun,
             self.ways,
         )
-        scorers = scorers_of(score)
+        scorers = scorers_of(score, values)
         again = {**self.again, "scorers": {s.name: s for s in scorers}}
         return replace(self.of(given, score_all(given, scorers, sinks), again), seed=self.seed)
 

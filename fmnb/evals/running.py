@@ -75,7 +75,7 @@ def evaluate(
             "missing says what a failed answer counts as", seen=repr(missing), todo='"drop" (its row is left out), or "failure" (0).'
         )
     check_share(max_failures)
-    scorers = scorers_of(score)
+    scorers = scorers_of(score, options.get("values"))
     dataset = Dataset.from_rows(over, target=target, id=id, group=group)
     head = options.pop("head", None)
     if head is not None:

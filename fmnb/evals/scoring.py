@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..batching.answers import Answer
@@ -51,15 +52,48 @@ class Scores:
     conduct: dict[str, Conduct]
 
 
-def scorers_of(given: Any) -> list[Scorer | Judge]:
+def scorers_of(given: Any, notebook: Mapping[str, Any] | None = None) -> list[Scorer | Judge]:
+    """Scorers from names, functions and judges, each with a name of its own; `judge:NAME` may name a function of the notebook.
+
+    Raises UsageError for no scorer, and for the same one twice.
+    """
     listed = (
         [g.strip() for g in given.split(",")] if isinstance(given, str) else list(given) if isinstance(given, (list, tuple)) else [given]
     )
-    found = [g if isinstance(g, Judge) else scorer(g) for g in listed]
-    names = [s.name for s in found]
-    if not found or len(set(names)) < len(names):
-        raise UsageError("Scorers need different names", seen=", ".join(names) or "none", todo="Give a function a name of its own.")
-    return found
+    if not listed:
+        raise UsageError("There is no scorer", todo='`score="exact"`, for example.')
+    twice = [g for i, g in enumerate(listed) if g in listed[:i]]
+    if twice:
+        name = twice[0] if isinstance(twice[0], str) else getattr(twice[0], "__name__", getattr(twice[0], "name", ""))
+        raise UsageError("Scorers need different names", seen=f"{name}, twice", todo="Name each scorer once.")
+    return _named(listed, [_scorer(g, notebook or {}) for g in listed])
+
+
+def _scorer(given: Any, notebook: Mapping[str, Any]) -> Scorer | Judge:
+    if isinstance(given, str) and given.partition(":")[0] == "judge":
+        name = given.partition(":")[2]
+        return Judge(notebook[name], name=given) if name in notebook else Judge(name or None, name=given if name else "judge")
+    return given if isinstance(given, Judge) else scorer(given)
+
+
+def _named(listed: Sequence[Any], found: Sequence[Scorer | Judge]) -> list[Scorer | Judge]:
+    """With different names: of two of one kind the more precise one (`ifeval:loose`, a judge's model), then a number."""
+    times = Counter(s.name for s in found)
+    precise = [_precise(g, s) if times[s.name] > 1 else s.name for g, s in zip(listed, found, strict=True)]
+    out: list[Scorer | Judge] = []
+    seen: Counter[str] = Counter()
+    for name, s in zip(precise, found, strict=True):
+        seen[name] += 1
+        own = name if seen[name] == 1 else f"{name}_{seen[name]}"
+        out.append(s if own == s.name else replace(s, name=own))
+    return out
+
+
+def _precise(given: Any, s: Scorer | Judge) -> str:
+    if isinstance(s, Judge):
+        label = s.model if isinstance(s.model, str) else getattr(s.model, "__name__", "")
+        return f"judge:{label}" if s.name == "judge" and label else s.name
+    return given if isinstance(given, str) else s.name
 
 
 def failure(a: Answer) -> str:
