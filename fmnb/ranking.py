@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .comparison import labels
 from .events import Signal, Started
 from .rows import Rows
+from .session import session
 from .stats.bradley_terry import bootstrap, bradley_terry
 from .store import log, signals
 
@@ -70,7 +71,14 @@ def _start(run: str) -> dict[str, str]:
     return dict(zip(meta.get("runs", []), labels(axes), strict=False)) if axes else {}
 
 
-def leaderboard(models: Sequence[str] = (), *, since: float | None = None) -> Rows:
+def scope(notebook: str | None) -> tuple[str, str]:
+    """Whose votes count, "" for all, and a word on it where it is not plain: None is this notebook, or all where it is not known."""
+    if notebook is None:
+        return session.notebook, "" if session.notebook else "of all notebooks: this one is not known"
+    return ("", "of all notebooks") if notebook == "all" else (notebook, f"of {notebook}")
+
+
+def leaderboard(models: Sequence[str] = (), *, since: float | None = None, notebook: str | None = None) -> Rows:
     """All models that were voted on, best first, as a table whose note says in a sentence what can be said.
 
     `win_rate` counts ties as halves, with a 95 % interval that leaves one half out exactly
@@ -80,17 +88,22 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None) -> Ro
     them: the lower end of the interval; those with fewer than six decisive votes come last. `models` keeps some (a model with every way it was asked), `since` (seconds
     since the epoch) the newer votes.
 
+    The votes of this notebook count; `notebook="all"` takes those of all, a path those of that one.
+
     >>> leaderboard().columns[0]
     'model'
     """
+    which, scoped = scope(notebook)
     cast = [
         b
-        for b in ballots(signals.every("vote", since))
+        for b in ballots(signals.every("vote", since, which))
         if not models or all(n in models or n.partition(", ")[0] in models for n in b.shown)
     ]
     names = sorted({n for b in cast for n in b.shown})
     if len(names) < 2:
-        return Rows([], COLUMNS, "no votes yet: compare two models with `%%fm a b`, then `%fm vote left`")
+        others = len(signals.every("vote", since)) if which else 0
+        elsewhere = f'; {others:,} of other notebooks: fm.leaderboard(notebook="all"), `%fm leaderboard --all`' if others else ""
+        return Rows([], COLUMNS, f"no votes yet: compare two models with `%%fm a b`, then `%fm vote left`{elsewhere}")
     wins, by_unit = _wins(cast)
     met = sum(bool(wins.get((x, y)) or wins.get((y, x))) for x, y in combinations(names, 2))
     strengths = bounds = None
@@ -129,7 +142,7 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None) -> Ro
     rows.sort(key=_rank)
     names = [str(r["model"]) for r in rows]  # the best, and the best of those it met
     other = next((n for n in names[1:] if wins.get((names[0], n)) or wins.get((n, names[0]))), names[1])
-    return Rows(rows, COLUMNS, _sentence(names[0], other, cast, met) + trouble)
+    return Rows(rows, COLUMNS, _sentence(names[0], other, cast, met) + trouble + (f"; votes {scoped}" if scoped else ""))
 
 
 def _rank(row: Mapping[str, Any]) -> tuple[bool, float, float]:

@@ -89,6 +89,8 @@ def unsay(run: str | Response, kind: str, *, user: str = "") -> int:
 def signal(run: str | Response, kind: str, value: Any = None, *, user: str = "", text: str = "") -> Signal:
     """Keep what somebody said or did about an answer: star, edit, comment, copied, dwell, ... `value` has a JSON form.
 
+    The edited words are an edit's value, given as `value` or as `text`.
+
     Raises UsageError for a run that is not in the log.
 
     >>> from fmnb.model import ask
@@ -97,6 +99,8 @@ def signal(run: str | Response, kind: str, value: Any = None, *, user: str = "",
     """
     if not kind or kind in ("vote", "undo"):
         raise UsageError("A signal has a kind of its own", seen=repr(kind), todo="fm.vote votes; other kinds are yours: star, copied, ...")
+    if kind == "edit" and value is None:  # the words of an edit are its value, however they are given
+        value, text = text or None, ""
     return _add(run.run if isinstance(run, Response) else run, kind, value, user=user, text=text)
 
 

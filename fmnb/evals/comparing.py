@@ -17,7 +17,7 @@ from ..stats.means import Ends
 from ..stats.paired import Paired, is_real, paired_all
 from .analysis import interval_of, limiting, more_rows
 from .failures import blocked
-from .grouped import counted, in_words
+from .grouped import counted, in_words, plural
 from .matrix import Matrix
 from .telling import p_words
 
@@ -199,7 +199,7 @@ def _sentence(c: Change, r: RunComparison) -> str:
         smallest = f"; gaps under {f'{math.ceil(least - 1e-9)}' if least >= 1 and r.points else f'{least:.2g}'}{words} cannot be seen here"
         seen, more = more_rows(c.test, c.grouping, r.points)
         what = limiting(c.grouping, r.by)
-        smallest += f", {seen * unit:.3g}{words} could with about {more:,} more {what}s" if seen and more else ""
+        smallest += f", {seen * unit:.3g}{words} could with about {more:,} more {plural(what)}" if seen and more else ""
     return f"{who} did not change in a way that can be told from chance: {'+' if gap.value >= 0 else '-'}{size} ({rows}, {p}{smallest})."
 
 

@@ -19,6 +19,7 @@ from .. import __version__
 from .._require import require
 from ..errors import UsageError
 from ..prompts import Prompt
+from ..ranking import scope
 from ..rows import Rows
 from ..stats.agreement import Agreement, alpha, kappa
 from . import duplicates, export, from_log, heldout
@@ -71,14 +72,19 @@ class Dataset:
     from_frame = from_csv = from_jsonl = from_parquet = from_hf = from_openai_evals = from_inspect = from_rows
 
     @classmethod
-    def from_votes(cls, *, since: float | None = None, name: str = "") -> Dataset:
-        """From what people said of answers: votes, stars, edits, acceptance. The better answer is the target, the others are `rejected`."""
-        return cls(tuple(from_log.from_signals(from_log.EXPLICIT, since=since)), name, by="user")
+    def from_votes(cls, *, since: float | None = None, name: str = "", notebook: str | None = None) -> Dataset:
+        """From what people said of answers: votes, stars, edits, acceptance. The better answer is the target, the others are `rejected`.
+
+        What was said in this notebook counts; `notebook="all"` takes all notebooks, a path that one.
+        """
+        which, note = scope(notebook)
+        return cls(tuple(from_log.from_signals(from_log.EXPLICIT, since=since, notebook=which)), name, (note,) if note else (), by="user")
 
     @classmethod
-    def from_signals(cls, *kinds: str, since: float | None = None, name: str = "") -> Dataset:
-        """From signals of any kind, behaviour too; rows that rest on behaviour alone are weak and grouped by user."""
-        return cls(tuple(from_log.from_signals(kinds, since=since)), name, by="user")
+    def from_signals(cls, *kinds: str, since: float | None = None, name: str = "", notebook: str | None = None) -> Dataset:
+        """From signals of any kind, behaviour too; rows that rest on behaviour alone are weak and grouped by user. Notebooks as in `from_votes`."""
+        which, note = scope(notebook)
+        return cls(tuple(from_log.from_signals(kinds, since=since, notebook=which)), name, (note,) if note else (), by="user")
 
     @classmethod
     def from_log(cls, query: str = "", *, model: str = "", since: float | None = None, limit: int = 1000, name: str = "") -> Dataset:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .._names import WIDGETS, load
 from .._require import require
@@ -24,6 +24,7 @@ from .dataset import Dataset
 from .failures import MAX_FAILURES
 from .grouped import Together
 from .inspect_log import as_log
+from .labels import label_notes
 from .matrix import Matrix, matrix
 from .powering import power_sentence, same_sentences
 from .reuse import Reuse, reuse
@@ -173,6 +174,7 @@ class Evaluation:
             m = self.matrix(name)
             if failures.scored(m):
                 out += sentences(self.analysis(name))
+                out += label_notes(self, self.analysis(name))
             else:
                 out += [f"No row could be scored by {name}: {failures.causes(m.dropped)}."] if not m.asked else []
                 out += [f"{self.conduct[name]}."] if name in self.conduct else []
@@ -237,12 +239,16 @@ class Evaluation:
             lines += ["", _markdown(self.pairs)]
         return "\n".join(lines)
 
-    def to_html(self, path: str | Path | None = None) -> str:
-        """The report as one page that needs nothing else; written to `path` where one is given."""
+    @overload
+    def to_html(self) -> str: ...
+
+    @overload
+    def to_html(self, path: str | Path) -> Path: ...
+
+    def to_html(self, path: str | Path | None = None) -> str | Path:
+        """The report as one page that needs nothing else; where `path` is given it is written there, and the path comes back."""
         text: str = load("fmnb.evals.report:page")(self)
-        if path is not None:
-            write_whole(Path(path).expanduser(), text)
-        return text
+        return text if path is None else write_whole(Path(path).expanduser(), text)
 
     # ---- going on
 

@@ -23,13 +23,13 @@ JUDGE = "You compare two answers to the same request."  # how a judge's prompt b
 EXPLICIT = ("vote", "edit", "star", "accept", "thumb")
 
 
-def from_signals(kinds: Sequence[str] = (), *, since: float | None = None) -> list[Sample]:
+def from_signals(kinds: Sequence[str] = (), *, since: float | None = None, notebook: str = "") -> list[Sample]:
     """A row for each prompt that something was said about, newest word last: `values` are {"prompt": text}.
 
     The target is what was voted for, edited or accepted; `extra` holds chosen, rejected, runs
-    and what was said. `kinds` keeps some kinds of signals, `since` (seconds since the epoch) the newer ones.
+    and what was said. `kinds` keeps some kinds of signals, `since` (seconds since the epoch) the newer ones, `notebook` those about runs of one notebook.
     """
-    said = [s for s in signals.every(since=since) if not kinds or s.kind in kinds]
+    said = [s for s in signals.every(since=since, notebook=notebook) if not kinds or s.kind in kinds]
     answers = _answers({r for s in said for r in _runs(s)})
     by_prompt: dict[tuple[str, str], list[Signal]] = defaultdict(list)
     for s in said:
@@ -120,8 +120,8 @@ def _sample(prompt: str, user: str, said: Sequence[Signal], answers: Mapping[str
                 good = answers[winner].text if winner in answers else None
                 losers = [answers[r].text for r in _runs(s) if r in answers and r != winner] if winner or s.value["said"] == "bad" else []
                 rejected = losers
-            case "edit" if isinstance(s.value, str) and s.value.strip():
-                good, bad = s.value, answers[s.run].text
+            case "edit" if isinstance(words := s.value or s.text, str) and words.strip():
+                good, bad = words, answers[s.run].text
             case "accept" if s.value:
                 good = answers[s.run].text
             case "star" | "thumb":

@@ -55,14 +55,25 @@ def counted(g: Grouping, by: str) -> str:
         return f"{_number(g.groups.count, by)}, {_number(g.items.count, 'question')}"
     worth = "" if g.groups.even else f", worth {g.df + 1:.0f}"
     if g.kind == "linked":
-        return f"{_number(g.groups.count, 'group')} of {by}s who share questions{worth}"
+        return f"{_number(g.groups.count, 'group')} of {plural(by)} who share questions{worth}"
     return f"{_number(g.groups.count, unit(g, by))}{worth}"
 
 
 def in_words(g: Grouping | None, by: str, text: str) -> str:
     """A reason with "cluster" called by what the groups are."""
-    return text.replace("cluster", unit(g, by))
+    return text.replace("clusters", plural(unit(g, by))).replace("cluster", unit(g, by))
 
 
 def _number(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
+    return f"{n:,} {what if n == 1 else plural(what)}"
+
+
+def plural(word: str) -> str:
+    """Several of what a column is called after.
+
+    >>> plural("user"), plural("category"), plural("class"), plural("day")
+    ('users', 'categories', 'classes', 'days')
+    """
+    if word.endswith("y") and word[-2:-1].lower() not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}es" if word.endswith(("s", "x", "z", "ch", "sh")) else f"{word}s"

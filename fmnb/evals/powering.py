@@ -8,7 +8,7 @@ from ..errors import UsageError
 from ..stats.power import spread_with
 from ..stats.student import t_quantile
 from .analysis import Analysis, Pair
-from .grouped import in_words, unit
+from .grouped import in_words, plural, unit
 from .sentences import ordered
 from .telling import amount, number
 
@@ -50,7 +50,7 @@ def power_sentence(a: Analysis, gap: float, samples: int = 0) -> str:
     more = f"about {need - have:,} more than the {have:,} here" if need > have else f"the {have:,} here are enough"
     seen = f"{100 * smallest:.2g} points" if a.points else f"{smallest:.3g}"
     size = f"{100 * abs(gap):.3g} points" if a.points else f"{abs(gap):.3g}"
-    return f"A gap of {size} between {best} and {second} needs about {need:,} {what}s{times}, {more}; {have:,} {what}s can see {seen}."
+    return f"A gap of {size} between {best} and {second} needs about {need:,} {plural(what)}{times}, {more}; {have:,} {plural(what)} can see {seen}."
 
 
 def same_sentences(a: Analysis, margin: float) -> list[str]:

@@ -8,7 +8,7 @@ from ..stats.means import Estimate, heavy
 from ..stats.paired import is_real
 from .analysis import Analysis, Pair
 from .failures import causes
-from .grouped import counted, in_words, unit
+from .grouped import counted, in_words, plural, unit
 from .telling import amount, number, p_words, rounded, share
 
 
@@ -61,7 +61,9 @@ def _verdict(a: Analysis, p: Pair) -> str:
     words = f"{lead}this set cannot see gaps under {amount(p.test.smallest, a.points, whole=True)}"
     if p.more_rows is not None and p.target_gap is not None:
         more = rounded(p.more_rows)
-        words += f"; about {more:,} more {p.more_of}{'' if more == 1 else 's'} would see {amount(p.target_gap, a.points, whole=True)}"
+        words += (
+            f"; about {more:,} more {p.more_of if more == 1 else plural(p.more_of)} would see {amount(p.target_gap, a.points, whole=True)}"
+        )
     raised = "" if p.test.p >= 0.05 or len(a.pairs) < 2 else f"; alone p = {p.test.p:.2g}, among {len(a.pairs)} comparisons {p.p:.2g}"
     return f"{words} (gap {size}, {where}, {p_words(p.p)}{raised})."
 
@@ -114,8 +116,8 @@ def _repeats(a: Analysis) -> list[str]:
     how = {
         "items": "rows of one question count as one group, and `dataset.dedupe()` keeps one of each",
         "groups": f"they count with the other rows of their {a.by}",
-        "linked": f"{a.by}s who share a question count as one group",
-        "crossed": f"errors are those of {a.by}s and of questions together",
+        "linked": f"{plural(a.by)} who share a question count as one group",
+        "crossed": f"errors are those of {plural(a.by)} and of questions together",
     }[a.grouping.kind]
     return [f"{rows}: {how}."]
 
@@ -139,7 +141,7 @@ def _weight(a: Analysis, e: Estimate) -> str:
     what = unit(a.grouping, a.by)
     if e.share is not None and e.share > 1 / 3:
         return f"One {what} has {e.share:.0%} of the rows"
-    return f"The {e.clusters} {what}s are worth {e.df + 1:.0f} of equal size"
+    return f"The {e.clusters} {plural(what)} are worth {e.df + 1:.0f} of equal size"
 
 
 def _ends(a: Analysis, e: Estimate, turned: bool = False) -> str:
@@ -190,9 +192,9 @@ def _too_few(a: Analysis, p: Pair) -> str:
         return ""
     what, telling, count = unit(g, a.by), t.gap.telling or 0, g.count
     if count < need:
-        more = f"however many {a.by}s asked {'it' if count == 1 else 'them'}" if g.kind == "items" else "however many rows they have"
+        more = f"however many {plural(a.by)} asked {'it' if count == 1 else 'them'}" if g.kind == "items" else "however many rows they have"
         return f"{count} {what}{' is' if count == 1 else 's are'} too few to tell, {more}"
-    return f"only {telling} of {count} {what}s differ{'s' if telling == 1 else ''} in total, and fewer than {need} can never tell"
+    return f"only {telling} of {count} {plural(what)} differ{'s' if telling == 1 else ''} in total, and fewer than {need} can never tell"
 
 
 def _why(a: Analysis, p: Pair) -> str:

@@ -24,6 +24,6 @@ def vote(rest: str, shell: Any) -> None:
 
 
 def leaderboard(rest: str, shell: Any) -> Any:
-    """Which model the votes prefer."""
-    words, _ = flags_of(rest)
-    return ranked(words)
+    """Which model the votes of this notebook prefer; `--all` counts those of all notebooks."""
+    words, flags = flags_of(rest, "--all")
+    return ranked(words, notebook="all" if flags else None)

@@ -46,7 +46,9 @@ VERBS = {
         "fmnb.magics.judging:vote",
     ),
     "leaderboard": Verb(
-        "[MODEL ...]", "which model your votes prefer, and whether that is more than chance", "fmnb.magics.judging:leaderboard"
+        "[MODEL ...] [--all]",
+        "which model your votes in this notebook prefer (`--all`: in all), and whether that is more than chance",
+        "fmnb.magics.judging:leaderboard",
     ),
     "tape": Verb("[FILE | prune | off]", "record answers to a file and replay them from it", "fmnb.magics.keeping:tape"),
     "budget": Verb("[DOLLARS | off] [--allow-unknown]", "cap what this kernel may spend", "fmnb.magics.keeping:budget"),

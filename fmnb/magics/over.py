@@ -52,9 +52,14 @@ def evaluate(line: Line, prompt: Any, models: list[Any], given: dict[str, Any], 
     if line.get("prompts"):
         columns["prompts"] = [shell.user_ns.get(n, n) for n in line.get("prompts")]
     try:
-        return load("fmnb.evals.running:evaluate")(
+        found = load("fmnb.evals.running:evaluate")(
             prompt, data(line.get("over"), shell), models or None, score, sinks=[EachBatch(shell)], **columns, **given
         )
+        if line.out:  # the verdict is what one asked for, also where it goes under a name
+            from IPython.display import display
+
+            display(found)  # type: ignore[no-untyped-call]
+        return found
     except Interrupted as stop:
         stop.shown = True
         raise

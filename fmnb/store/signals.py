@@ -43,9 +43,14 @@ def of(runs: Iterable[str]) -> list[Signal]:
     return standing(_signals(found))
 
 
-def every(kind: str = "", since: float | None = None) -> list[Signal]:
-    """All signals of the log that stand, of one kind or any, oldest first; `since` is seconds since the epoch."""
-    found = standing(_signals(database().rows(f"SELECT event FROM events WHERE event LIKE '{_KIND}'")))
+def every(kind: str = "", since: float | None = None, notebook: str = "") -> list[Signal]:
+    """All signals of the log that stand, of one kind or any, oldest first; `since` is seconds since the epoch.
+
+    `notebook` keeps those about runs of one notebook.
+    """
+    here = " AND run IN (SELECT run FROM runs WHERE notebook = ?)" if notebook else ""
+    values = (notebook,) if notebook else ()
+    found = standing(_signals(database().rows(f"SELECT event FROM events WHERE event LIKE '{_KIND}'{here}", values)))
     return [s for s in found if (not kind or s.kind == kind) and (since is None or s.at >= since)]
 
 

@@ -35,6 +35,7 @@ def test_models_functions_and_judges_of_the_notebook(cells):
     cells.ns |= {"tickets": FRAME, "upper": upper, "loud": lambda answer, target: answer.isupper(), "mine": Judge(verdict)}
     assert cells("%%fm echo: upper --over tickets --score loud,mine --target label -o e\n{{ ticket }}") is None
     e = cells.ns["e"]
+    assert e.sentence in cells.out, "the verdict is shown, also where it goes under a name"
     assert e.names == ("echo:", "upper") and [s.value for s in e.scores["function"]] == [0, 1] * 4
     assert set(e.matrix("judge").values.ravel()) == {0.5} and "uncalibrated" in str(e)
 
@@ -53,3 +54,33 @@ def test_what_cannot_be_scored_is_refused_in_words(cells):
     assert "no row has one" in str(cells.fails("%%fm echo: --over tickets --score exact\n{{ ticket }}"))
     assert "Did you mean exact" in str(cells.fails("%%fm echo: --over tickets --score exat --target label\n{{ ticket }}"))
     assert "if you mean it" in str(cells.fails("%%fm echo: --over tickets --score code --target label\n{{ ticket }}")).lower()
+
+
+def test_a_function_of_the_notebook_judges(cells):
+    def longer(text):
+        a, b = (text.split(f"<answer_{x}>")[1].split("</")[0] for x in "AB")
+        return f'{{"verdict": "{"A" if len(a) > len(b) else "B"}"}}'
+
+    cells.ns |= {"tickets": FRAME, "longer": longer, "shout": lambda text: text + "!"}
+    e = cells("%%fm echo: shout --over tickets --score judge:longer,exact --target label\n{{ ticket }}")
+    assert list(e.scores) == ["judge:longer", "exact"] and e.matrix().values.tolist() == [[0, 1]] * 4
+
+
+def test_known_answers_are_asked_again_when_it_is_said(cells):
+    calls = []
+    cells.ns |= {"tickets": FRAME, "count": lambda text: calls.append(text) or text}
+    for option, times in (("", 4), ("", 4), ("--no-cache", 8)):
+        e = cells(f"%%fm count --over tickets --score exact --target label {option}\n{{{{ ticket }}}}")
+        assert len(calls) == times, option
+    assert e.reuse.count == 0
+
+
+def test_votes_of_this_notebook_on_the_leaderboard(cells, monkeypatch):
+    from fmnb.session import session
+
+    monkeypatch.setattr(session, "notebook", "a.ipynb")
+    cells("%%fm echo: echo:think\nhello")
+    cells("%fm vote left")
+    assert len(cells("%fm leaderboard")) == 2
+    monkeypatch.setattr(session, "notebook", "b.ipynb")
+    assert len(cells("%fm leaderboard")) == 0 and len(cells("%fm leaderboard --all")) == 2

@@ -216,6 +216,8 @@ def test_votes_edits_and_stars_become_rows():
     fm.vote(c, "left", user="ann")
     a = fm.ask("Another thing", "echo:")
     fm.signal(a, "edit", "Better words", user="ann")
+    given = fm.signal(fm.ask("Sixth", "echo:"), "edit", text="The words of an edit")
+    assert given.value == "The words of an edit"
     b = fm.ask("Third", "echo:")
     fm.signal(b, "star", 2, user="bob")
     fm.signal(fm.ask("Fourth", "echo:"), "thumb", 1)
@@ -225,6 +227,7 @@ def test_votes_edits_and_stars_become_rows():
     assert rows["Fourth"].target == "Fourth" and rows["Fifth"].target is None and rows["Fifth"].extra["rejected"] == ["Fifth"]
     assert rows["Say hello"].target == c[0].text and rows["Say hello"].group == "ann" and rows["Say hello"].extra["runs"][0] == c[0].run
     assert rows["Another thing"].target == "Better words" and rows["Another thing"].extra["rejected"] == ["Another thing"]
+    assert rows["Sixth"].target == "The words of an edit"
     assert rows["Third"].target is None and rows["Third"].extra["rejected"] == ["Third"]
 
 
@@ -265,3 +268,20 @@ def test_agreement_of_two_and_of_three_raters():
     assert d.agreement().n == 40
     with pytest.raises(UsageError, match="two raters"):
         Dataset.from_rows([{"q": 1}]).agreement()
+
+
+def test_votes_of_this_notebook_count_unless_all_are_asked_for(monkeypatch):
+    from fmnb.session import session
+
+    for notebook, question, choice in (("a.ipynb", "First", "left"), ("b.ipynb", "Second", "right")):
+        monkeypatch.setattr(session, "notebook", notebook)
+        fm.vote(fm.compare(question, ["echo:", "echo:think"]), choice)
+    assert [s.values["prompt"] for s in Dataset.from_votes()] == ["Second"]
+    assert [s.values["prompt"] for s in Dataset.from_signals("vote", notebook="a.ipynb")] == ["First"]
+    assert len(Dataset.from_votes(notebook="all")) == 2
+    assert [r["votes"] for r in fm.leaderboard()] == [1, 1] and [r["votes"] for r in fm.leaderboard(notebook="all")] == [2, 2]
+    monkeypatch.setattr(session, "notebook", "c.ipynb")
+    assert "2 of other notebooks" in fm.leaderboard().note
+    monkeypatch.setattr(session, "notebook", "")
+    assert [r["votes"] for r in fm.leaderboard()] == [2, 2] and "of all notebooks: this one is not known" in fm.leaderboard().note
+    assert "this one is not known" in Dataset.from_votes().notes[0]

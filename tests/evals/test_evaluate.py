@@ -271,3 +271,15 @@ def test_a_budget_is_one_for_all_prompts():
     with pytest.raises(BudgetError):
         fm.evaluate("", rows, model, "exact", target="answer", prompts=ways, budget=0.95, max_tokens=100)
     assert model.calls == 9
+
+
+def test_a_report_that_is_written_gives_its_path(tmp_path):
+    e = evaluate("Add {{ q }}", ROWS[:6], [right])
+    path = e.to_html(tmp_path / "report.html")
+    assert path == tmp_path / "report.html" and path.read_text() == e.to_html()
+
+
+def test_groups_are_called_by_their_column_in_the_plural():
+    rows = [{"q": i, "category": f"c{i % 12}", "a": i % 2, "b": int(i % 3 > 0)} for i in range(120)]
+    e = from_scores(rows, ["a", "b"], group="category")
+    assert "12 categories" in str(e) and "categorys" not in str(e) + e.to_html()

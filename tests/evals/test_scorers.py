@@ -227,3 +227,31 @@ def test_every_row_of_the_table_of_scorers_leads_somewhere():
     for ref in SCORERS.values():
         if "judge" not in ref:
             assert callable(load(ref))
+
+
+def test_scorers_of_one_kind_have_names_of_their_own():
+    from fmnb.evals.judge import Judge
+    from fmnb.evals.scoring import scorers_of
+
+    def one(text):
+        return "A"
+
+    def two(text):
+        return "B"
+
+    def names(*given):
+        return [s.name for s in scorers_of(list(given))]
+
+    assert [s.name for s in scorers_of("ifeval,ifeval:loose")] == ["ifeval", "ifeval:loose"]
+    assert names("regex:a", "regex:b", "exact") == ["regex:a", "regex:b", "exact"]
+    assert names(lambda a: 1, lambda a: 0) == ["function", "function_2"]
+    assert names(Judge(one), Judge(two)) == ["judge:one", "judge:two"] and names(Judge(one)) == ["judge"]
+    assert names("judge:echo:", "judge") == ["judge:echo:", "judge"]
+    assert names(Judge(one, rubric="short"), Judge(one, rubric="kind")) == ["judge:one", "judge:one_2"]
+    (mine,) = scorers_of("judge:one", {"one": one})
+    assert mine.model is one and mine.name == "judge:one"
+
+
+@pytest.mark.parametrize("text", ["It is −3.5 °C", "－3.5", "﹣3.5", "-3.5"])
+def test_a_minus_as_typesetting_has_it(text):
+    assert value("numeric", text, "-3.5") == 1 and value("numeric", "-3.5", "−3.5") == 1

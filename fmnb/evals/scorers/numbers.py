@@ -10,6 +10,7 @@ from ...errors import UsageError
 from .base import Case, Score, Scorer, said
 
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?:\s*/\s*\d+)?%?")
+_MINUS = str.maketrans({"\u2212": "-", "\ufe63": "-", "\uff0d": "-", "\uff0b": "+"})  # as typesetting and full-width text have them
 
 
 def numeric(tolerance: str = "") -> Scorer:
@@ -37,12 +38,14 @@ def numeric(tolerance: str = "") -> Scorer:
 def last_number(text: Any) -> float | None:
     """The number that answers: the last one said, commas and percent signs read as people write them.
 
+    >>> last_number("It is \u22123.5 degrees")
+    -3.5
     >>> last_number("That makes 1,200 + 34 = 1,234."), last_number("3/4 of it"), last_number("none")
     (1234.0, 0.75, None)
     """
     if isinstance(text, (int, float)):
         return float(text)
-    found = _NUMBER.findall(str(text))
+    found = _NUMBER.findall(str(text).translate(_MINUS))
     for raw in reversed(found):
         word = raw.replace(",", "").replace(" ", "").rstrip(".")
         word = word.rstrip("%")  # 45% is read as 45: a target is written as the answer is
