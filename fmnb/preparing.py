@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ._halves import whole_text
+from ._names import load
 from .catalog.resolve import Target, resolve
 from .config import held, settings
 from .errors import UsageError
@@ -141,6 +142,8 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
     request = Request(
         model=target.name, messages=tuple(map(writable, messages)), schema=spec.schema if spec else None, **_parameters(options)
     )
+    if getattr(target, "profile", None) is not None:
+        load("fmnb.providers.wire:check_one_answer")(request)
     call = Call(
         request=request,
         target=target,

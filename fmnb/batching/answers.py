@@ -24,7 +24,8 @@ class Answer:
 
     `run` reopens it; `data` is the structured answer as JSON holds it; `error` is None or what
     `FmnbError.to_dict` says; `finish` is "" where the row was never asked. `cost` is US
-    dollars, None where unknown; where it is `estimated`, so is part of the tokens. `labels` are the probabilities of a closed set of labels, from
+    dollars, None where unknown, and 0 in all but one of the rows that asked the same, so that the
+    sum of a batch's answers is what they cost together; where it is `estimated`, so is part of the tokens. `labels` are the probabilities of a closed set of labels, from
     engines that choose by scoring.
     """
 
@@ -61,6 +62,11 @@ def answer(row: int, model: str, sample: int, columns: Mapping[str, Any]) -> Ans
 def from_before(a: Answer) -> Answer:
     """An answer that was not paid for now."""
     return replace(a, source="cached") if a.source == "live" else a
+
+
+def repeated(a: Answer) -> Answer:
+    """The same answer in a row that asked the same as another, which has what it cost."""
+    return replace(from_before(a), cost=None if a.cost is None else 0.0)
 
 
 def added(

@@ -22,7 +22,7 @@ from ..store.batches import Place
 from ..store.log_sink import LogSink
 from ..types import Request, message
 from ..unwatched import Caps
-from .answers import Answer, added, answer, from_before, suffixed
+from .answers import Answer, added, answer, from_before, repeated, suffixed
 from .failures import ends, passes, stands
 from .flow import Ended, Feed, Flow, Item
 from .keeping import Keeper, write_again
@@ -55,6 +55,7 @@ class Job:
         self.listeners = session.listeners(*sinks, ticks=True)
         self.feeds = [Feed(limits.concurrency) for _ in self.models]
         self.pending: dict[str, Item] = {}
+        self.reused: set[str] = set()  # runs of an earlier batch that a row has
         self.gone: dict[int, FmnbError] = {}  # models that cannot be asked
         self.down = [0] * len(self.models)
         self.shown = 0
@@ -289,6 +290,10 @@ class Job:
         a = answer(row, self.models[m], s, columns)
         if reused:
             a = from_before(a)
+            first = a.run not in self.reused
+            self.reused.add(a.run)
+        if not first:
+            a = repeated(a)
         self.answers[self.at(place)] = a
         self.tally.add(a, reused=reused, first=first)
 

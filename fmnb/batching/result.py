@@ -10,7 +10,7 @@ from ..errors import UsageError
 from ..events import Started
 from ..schema_text import SchemaSpec
 from ..store import batches, log
-from .answers import Answer, added, answer, from_before
+from .answers import Answer, added, answer, from_before, repeated
 from .summary import Summary, Tally
 from .tables import Table, table_of
 
@@ -59,12 +59,16 @@ def reopen(run: str) -> Batch:
     meta = start.meta
     models, samples, rows = tuple(meta["models"]), int(meta["samples"]), int(meta["rows"])
     tally, found = Tally(), {}
+    seen: set[str] = set()
     for (row, m, s), columns in batches.of(run, detailed=bool(meta.get("detailed"))):
         reused = columns["parent"] != run
         a = answer(row, models[m], s, columns)
         a = from_before(a) if reused else a
+        first = a.run not in seen
+        seen.add(a.run)
+        a = a if first else repeated(a)
         found[(row * len(models) + m) * samples + s] = a
-        tally.add(a, reused=reused)
+        tally.add(a, reused=reused, first=first)
     asked = rows * len(models) * samples
     places = ((i, *divmod(i, len(models) * samples)) for i in range(asked))
     answers = [found.get(i) or Answer(row, models[rest // samples], rest % samples) for i, row, rest in places]

@@ -142,6 +142,7 @@ class ChatAnswer(Answer):
         self.fields = fields
         self._by = by
         self._ids: dict[int, str] = {}
+        self._index: Any = None  # of the one answer that is read; a server may send several unasked
 
     def take(self, document: dict[str, Any]) -> list[Event]:
         """Events of one chunk, or of one whole completion."""
@@ -149,6 +150,10 @@ class ChatAnswer(Answer):
         choices = document.get("choices")
         if choices:
             choice = choices[0]
+            if self._index is None:
+                self._index = choice.get("index", 0)
+            elif choice.get("index", self._index) != self._index or len(choices) > 1:
+                choice = next((c for c in choices if c.get("index", self._index) == self._index), {})
             delta = choice.get("delta") or choice.get("message")
             if delta:
                 content = delta.get("content")
@@ -197,6 +202,8 @@ class ChatAnswer(Answer):
         if delta.get("tool_calls"):
             for call in delta["tool_calls"]:
                 self._tool(call, out)
+        if delta.get("function_call"):  # how tools were called at first, and still are by some servers
+            self._tool({"index": 0, "function": delta["function_call"]}, out)
         if delta.get("refusal"):
             self.refused = True
             self._text(delta["refusal"], out)

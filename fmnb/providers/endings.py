@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import ContentFilterError, EmptyAnswerError, FmnbError, ServerError
+from ..errors import BadRequestError, ContentFilterError, EmptyAnswerError, FmnbError, ServerError
 from .profiles import Profile
 from .sse import Answer
 from .stream_errors import from_stream_error
@@ -12,6 +12,13 @@ def bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | 
     """Why an answer that came to its end is still none."""
     if answer.problem:
         return from_stream_error(p, model, answer.problem, answer.characters, secret, paid=answer.paid)
+    if answer.later and not answer.characters and not answer.tools:
+        return BadRequestError(
+            f"{p.label} has taken the request and answers later",
+            seen=f"status '{answer.later}'",
+            todo="Leave -p background out: the answer is waited for here in any case. A batch job (--bulk) is for answers that may take a day.",
+            billed=None,
+        )
     if answer.reason == "content_filter" and not answer.refused:
         what = f"{p.label} withheld {'the rest of ' if answer.characters else ''}the answer"
         return ContentFilterError(what, seen="content filter", todo="Rephrase the prompt, or use another model.", billed=True)

@@ -23,7 +23,7 @@ async def events_of(wire: Wire, p: Profile, model: str, response: Any, answer: A
     chunks = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
     try:
         if "event-stream" not in response.headers.get("content-type", ""):
-            chunks = await _sniffed(chunks, frames, wire.whole)
+            chunks = await _sniffed(chunks, frames, wire)
         async for data in chunks:
             for document in frames.feed(data):
                 if document is DONE:
@@ -96,7 +96,7 @@ def last_words(answer: Answer, document: dict[str, Any]) -> list[Event]:
     return events
 
 
-async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames, whole: str) -> AsyncIterator[bytes]:
+async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames, wire: Wire) -> AsyncIterator[bytes]:
     """A body that is not called an event stream: one after all, or a whole answer, which is then framed as one event."""
     head = b""
     async for data in chunks:
@@ -106,7 +106,7 @@ async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames, whole: str) -> 
     try:
         document = json.loads(head)
         head = b"data: " + json.dumps(document).encode() + b"\n\n"
-        if not isinstance(document, dict) or not (document.get(whole) or document.get("error")):
+        if not isinstance(document, dict) or not (wire.is_whole(document) or error_in(document) is not None):
             frames.junk = head.decode()[6:2000]
     except ValueError:
         frames.junk, head = head.decode("utf-8", "replace")[:2000], b""

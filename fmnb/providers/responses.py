@@ -31,6 +31,7 @@ from .wire import (
 )
 
 _LACKS = ("seed", "stop")
+_LATER = ("queued", "in_progress")
 _ELSEWHERE = {"reasoning_effort": ("reasoning", "effort"), "verbosity": ("text", "verbosity")}  # their place in chat -> here
 
 
@@ -196,12 +197,14 @@ class ResponsesAnswer(Answer):
         """The whole response as the service keeps it: what had no event of its own is taken from here."""
         items = [i for i in response.get("output") or self._items if isinstance(i, dict)]
         streamed = bool(self.characters or self._held or self._calls)
+        thought = self.thought
         for at, item in enumerate(items):
             kind, parts = item.get("type"), [p for p in item.get("content") or () if isinstance(p, dict)]
             if kind == "function_call" and not streamed:
                 self._call(at, item, out)
-            elif kind == "reasoning" and not streamed and not self.thought:
-                self._think("\n\n".join(str(p.get("text", "")) for p in (*(item.get("summary") or ()), *parts)), out)
+            elif kind == "reasoning" and not streamed and not thought:
+                words = "\n\n".join(str(p.get("text", "")) for p in (*(item.get("summary") or ()), *parts))
+                self._think("\n\n" + words if words and self.thought else words, out)
             elif kind == "message":
                 for p in parts:
                     if not streamed:
@@ -212,16 +215,26 @@ class ResponsesAnswer(Answer):
         self.model = response.get("model") or self.model
         if isinstance(response.get("usage"), dict):
             self.usage = usage(response["usage"])
-        status = response.get("status") or "completed"
-        self.reason = "stop" if status == "completed" else "error"
+        status = str(response.get("status") or "completed")
+        self.reason = "stop"
         if status == "incomplete":
             self.reason = finish_reason((response.get("incomplete_details") or {}).get("reason") or "length")
-        if status == "failed":
-            self.problem = response.get("error") or {"message": "the response failed"}
+        elif status in ("failed", "cancelled"):
+            self.reason = "error"
+            self.problem = response.get("error") or {"message": f"the response {'failed' if status == 'failed' else 'was cancelled there'}"}
+        elif status in _LATER:
+            self.later = status
+        elif status != "completed":
+            self.notes.append(f"the service says '{_word(status)}' of this answer")
         thoughts = [i for i in items if i.get("type") == "reasoning"]
         if thoughts and all(i.get("encrypted_content") for i in thoughts):  # what is kept nowhere can only be sent back whole
             said = [{k: v for k, v in i.items() if v is not None} for i in items]
             self.extra[TURN] = {"by": self._by, "said": said}
+
+
+def _word(text: str) -> str:
+    """A service's word, short and plain."""
+    return "".join(c for c in text if c.isalnum() or c in " _-")[:40]
 
 
 def _logprobs(given: list[dict[str, Any]], out: list[Event]) -> None:

@@ -15,7 +15,7 @@ from . import client
 from .discover import nearby
 from .profiles import Profile, endpoint
 from .refusals import refused_option
-from .wire import Wire, drop_ignored, encode, mend
+from .wire import Wire, check_one_answer, drop_ignored, encode, mend
 
 _refused: dict[tuple[str, str], dict[str, str]] = {}  # (path's address, model) -> options it refused before, and their values
 
@@ -24,6 +24,7 @@ class Outgoing:
     """A request's body on its way. `lost` names what of the request is not applied."""
 
     def __init__(self, wire: Wire, p: Profile, model: str, request: Request, *, stream: bool = True):
+        check_one_answer(request)
         self.wire, self.model, self.request = wire, model, request
         self.body, self.lost = wire.body(p, model, request)
         if not stream:

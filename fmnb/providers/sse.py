@@ -106,7 +106,8 @@ def finish_reason(given: Any) -> str:
 class Answer:
     """What one stream has said so far. An interface adds `take`, which gives the events of one document.
 
-    `characters` of text were given out; `problem` is an error the service named in the stream;
+    `characters` of text were given out; `problem` is an error the service named in the stream, `later` its
+    word for an answer that it has not written yet;
     `billed` counts tokens as they are paid where that differs from `usage`, `written` those
     put into a prompt cache. `citations` say which part of the answer rests on what, `extra`
     goes with the end of the answer. `seen` are its events so far, and `heard` how many of them
@@ -126,6 +127,7 @@ class Answer:
         self.tools = 0
         self.refused = False
         self.problem: Any = None
+        self.later = ""
         self.notes: list[str] = []
         self.citations: list[dict[str, Any]] = []
         self.extra: dict[str, Any] = {}

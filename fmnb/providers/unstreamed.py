@@ -63,7 +63,7 @@ async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data:
     if isinstance(document, dict) and (said := error_in(document)) is not None:
         events += last_words(answer, document)
         error = from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
-    elif isinstance(document, dict) and document.get(wire.whole):
+    elif isinstance(document, dict) and wire.is_whole(document):
         events += taken(answer, document, frames)
     elif data.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
         parts = [*frames.feed(data), *frames.end()]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import BadRequestError
+from ..errors import BadRequestError, UsageError
 from ..types import TURN, File, Image, Message, Part, Reasoning, Request, Text
 from .profiles import Profile
 from .sse import Answer
@@ -43,6 +43,10 @@ class Wire:
     headers: dict[str, str] = field(default_factory=dict)
     files: bool = False
 
+    def is_whole(self, document: dict[str, Any]) -> bool:
+        """Whether this is an answer in one piece; one that says its status may hold nothing yet."""
+        return bool(document.get(self.whole)) or (self.whole in document and isinstance(document.get("status"), str))
+
 
 def unsaid(profile: Profile, request: Request, lacks: tuple[str, ...] = ()) -> list[str]:
     """Options of the request that the interface has no word for or the service does not act on."""
@@ -64,6 +68,35 @@ def drop_ignored(profile: Profile, body: dict[str, Any]) -> None:
         body.pop(name, None)
         if name == "logprobs":
             body.pop("top_logprobs", None)
+
+
+# Raw parameters that ask for several answers at once, as services and servers call them, and tables they may stand in.
+_SEVERAL = frozenset(
+    ("n", "best_of", "num_generations", "candidate_count", "candidatecount", "num_return_sequences", "num_completions", "num_outputs")
+)
+_TABLES = frozenset(("extra_body", "extra", "generation_config", "generationconfig", "parameters", "sampling_params", "options"))
+
+
+def check_one_answer(request: Request) -> None:
+    """Raise UsageError where a raw parameter asks for several answers of text: they would come mixed.
+
+    >>> check_one_answer(Request("m", (), extra={"n": 2}))
+    Traceback (most recent call last):
+    fmnb.errors.UsageError: A call gives one answer: n=2. Ask for several with --samples 2 (samples=2 in Python).
+    """
+    if request.format == "image":
+        return  # several pictures are several events
+    tables = [request.extra]
+    for table in tables:
+        for name, value in table.items():
+            if isinstance(value, dict) and name.lower() in _TABLES:
+                tables.append(value)
+            elif name.lower() in _SEVERAL and value not in (None, 0, 1, "1", ""):
+                raise UsageError(
+                    "A call gives one answer",
+                    seen=f"{name}={value}",
+                    todo=f"Ask for several with --samples {value} (samples={value} in Python).",
+                )
 
 
 def with_extra(out: dict[str, Any], extra: dict[str, Any]) -> None:

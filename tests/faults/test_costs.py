@@ -8,6 +8,7 @@ import fmnb as fm
 import fmnb.pipeline
 from fmnb import performing
 from fmnb.backend import estimate_tokens, text_tokens
+from fmnb.batching.result import reopen
 from fmnb.batching.run import batch
 from fmnb.errors import BudgetError, CallError, Interrupted, StreamCutError
 from fmnb.events import Finished, Started, TextDelta
@@ -196,3 +197,39 @@ def test_what_an_error_in_a_stream_says_it_cost_is_counted(model, text):
 def test_what_it_cost_is_counted_for_rows_too(model, tries):
     (a,) = batch(PROMPT + "{{ n }}", [{"n": ""}], f"shop-chat:{model}").answers
     assert a.cost == pytest.approx(tries * 0.0125) == budget.budget().spent and not a.estimated and a.error
+
+
+SAID = {
+    "model": "m",
+    "choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 3},
+}
+wire.fixed("sold", wire.reply(200, SAID))
+EQUAL = [{"w": w} for w in "aabbbcaab"]
+
+
+def told(b):
+    return [(a.row, a.cost, a.source) for a in b.answers]
+
+
+def test_the_costs_of_equal_rows_add_up_to_the_bill(shop):
+    before = len(shop.requests)
+    done = batch("Say {{ w }}", EQUAL, "shop-chat:sold")
+    each = price(9, 3)
+    assert len(shop.requests) - before == 3
+    paid = [0, 2, 5]
+    assert told(done) == [(n, pytest.approx(each if n in paid else 0.0), "live" if n in paid else "cached") for n in range(9)]
+    assert sum(a.cost for a in done.answers) == pytest.approx(done.summary.cost) == budget.budget().spent
+    assert sum(r["cost"] for r in done.result()) == pytest.approx(3 * each)
+    again = reopen(done.run)
+    assert told(again) == told(done) and again.summary.cost == pytest.approx(done.summary.cost)
+
+
+def test_a_batch_that_goes_on_has_each_cost_once_too(shop):
+    batch("Say {{ w }}", EQUAL[:2], "shop-chat:sold")
+    done = batch("Say {{ w }}", EQUAL, "shop-chat:sold")
+    each = price(9, 3)
+    assert done.summary.cost == pytest.approx(2 * each), "what was paid now"
+    assert [a.cost for a in done.answers] == [pytest.approx(each if n in (0, 2, 5) else 0.0) for n in range(9)]
+    assert [a.source for a in done.answers] == ["live" if n in (2, 5) else "cached" for n in range(9)]
+    assert told(reopen(done.run)) == told(done) and sum(a.cost for a in done.answers) == pytest.approx(budget.budget().spent)

@@ -7,7 +7,9 @@ import json
 
 import pytest
 
+import fmnb as fm
 from fmnb import _loop
+from fmnb.batching.run import batch
 from fmnb.errors import BadRequestError, LockedError, UsageError
 from fmnb.events import Notice, Waiting, fold
 from fmnb.providers import chat_completions, openai_compat, sending, wire
@@ -409,3 +411,35 @@ def test_secret_headers_go_where_a_key_may_go_and_nowhere_else(server, monkeypat
     elsewhere = dataclasses.replace(at, key_hosts=("*.modal.run",))
     fold(_loop.drain(openai_compat.backend(elsewhere, "plain").stream(Request("m", (message("user", "x"),)))))
     assert "modal-key" not in server.requests[-1].headers and "ws-2" not in str(server.requests[-1].headers)
+
+
+def whole(server, model, **options):
+    backend = openai_compat.backend(loopback("vllm", server.url), model)
+    return fold(_loop.wait(backend.whole(Request(model, (message("user", "hello"),), **options))).events)
+
+
+@pytest.mark.parametrize("read, model", [(answer, "function-call"), (answer, "whole-function-call"), (whole, "whole-function-call")])
+def test_a_tool_called_in_the_old_form_is_read(server, read, model):
+    got = read(server, model)
+    (call,) = got.tool_calls
+    assert (call.name, call.arguments, got.finish) == ("weather", '{"city": "Bern"}', "tool_calls") and call.id
+
+
+@pytest.mark.parametrize("read, model", [(answer, "two-answers"), (answer, "two-whole-answers"), (whole, "two-whole-answers")])
+def test_of_several_answers_one_is_read(server, read, model):
+    assert read(server, model).text in ("Hello", "Bye")
+
+
+@pytest.mark.parametrize(
+    "params", [{"n": 2}, {"best_of": 3}, {"extra_body": {"n": 4}}, {"n": "2"}, {"generation_config": {"candidateCount": 2}}]
+)
+def test_several_answers_are_asked_for_by_samples(server, monkeypatch, params):
+    monkeypatch.setenv("VLLM_BASE_URL", server.url)
+    before = len(server.requests)
+    for ask in (lambda: fm.ask("hi", "vllm:plain", params=params), lambda: batch("Say {{ w }}", [{"w": 1}], "vllm:plain", params=params)):
+        with pytest.raises(UsageError, match="--samples"):
+            ask()
+    with pytest.raises(UsageError, match="--samples"):
+        answer(server, "plain", extra=params)
+    assert len(server.requests) == before
+    assert fm.ask("hi", "vllm:plain", params={"n": 1}).text == "Hello world!"

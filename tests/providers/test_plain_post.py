@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+import fmnb.pipeline
 from fmnb import errors
 from fmnb._loop import wait
 from fmnb.backend import Allowance
+from fmnb.batching.run import batch
 from fmnb.events import Finished, Notice, TextDelta, Used
 from fmnb.providers import allowance, plain_post
 from fmnb.providers.openai_compat import backend
@@ -83,10 +85,8 @@ def test_what_is_refused_is_left_out_and_said(ask):
         ("server-error", errors.ServerError),
         ("gateway-page", errors.ServerError),
         ("sign-in-page", errors.StreamJunkError),
-        ("cut", errors.CallError),
-        ("reset-before-answer", errors.ConnectionFailedError),
         ("junk-json", errors.StreamJunkError),
-        ("not-http", errors.CallError),
+        ("not-http", errors.StreamJunkError),
         ("redirect", errors.BadRequestError),
         ("content-policy", errors.ContentFilterError),
         ("filtered", errors.ContentFilterError),
@@ -99,6 +99,33 @@ def test_a_fault_is_the_same_error_as_in_a_stream(ask, model, kind):
     assert KEY not in str(e.value)
     if model == "gpt-loopbak":
         assert "Did you mean gpt-loopback" in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "model, billed",
+    [
+        *((m, None) for m in ("reset-before-answer", "closed-before-answer", "closed-in-the-head")),
+        *((m, True) for m in ("cut", "torn-whole", "torn-chunked", "reset-whole")),
+    ],
+)
+def test_a_connection_that_is_lost_is_one_error_by_either_way(ask, model, billed):
+    with pytest.raises(errors.CallError) as e:
+        ask(model)
+    assert (type(e.value), e.value.retryable, e.value.billed) == (errors.ConnectionFailedError, True, billed)
+    assert "base_url" not in str(e.value)
+
+
+@pytest.mark.parametrize("model", ["lost-once", "torn-once"])
+@pytest.mark.parametrize("way", ["aiohttp", "client"])
+def test_a_row_whose_connection_is_lost_is_asked_again(server, monkeypatch, home, way, model):
+    monkeypatch.setattr(fmnb.pipeline, "FIRST_WAIT", 0.01)
+    if way == "client":
+        monkeypatch.setattr(plain_post, "_without", lambda: True)
+    plain_post._lines.clear()
+    (home / "fmnb.toml").write_text(f'[provider.lab]\nbase_url = "{server.url}"\nneeds_key = false\n')
+    (a,) = batch("Say {{ w }}", [{"w": 1}], f"lab:{model}").answers
+    assert a.text == "Hello" and a.error is None and len(server.requests) == 2
+    plain_post._lines.clear()
 
 
 def test_a_refusal_for_speed_tells_the_limits(ask):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from fmnb import _loop
-from fmnb.errors import BadRequestError
+from fmnb.errors import BadRequestError, EmptyAnswerError, RateLimitError, ServerError
 from fmnb.events import fold
 from fmnb.providers import openai_compat, responses, sending, wire
 from fmnb.providers.profiles import Profile, profile
@@ -216,3 +216,34 @@ def test_a_seed_makes_nothing_certain_here():
     backend = openai_compat.backend(profile("openai"), "m")
     assert backend.deterministic(Request("m", (), seed=1)) and not backend.deterministic(Request("m", (), seed=1, api="responses"))
     assert backend.deterministic(Request("m", (), temperature=0, api="responses"))
+
+
+def whole(server, model):
+    backend = openai_compat.backend(loopback("openai", server.url), model)
+    return fold(_loop.wait(backend.whole(Request(model, (message("user", "hello"),), api="responses"))).events)
+
+
+@pytest.mark.parametrize("read", [answer, whole])
+def test_every_thought_of_an_answer_in_one_piece_is_kept(server, read):
+    got = read(server, "whole-thinks-twice")
+    assert (got.reasoning, got.text) == ("hm\n\nso", "yes")
+
+
+@pytest.mark.parametrize("read", [answer, whole])
+def test_a_status_that_nobody_knows_does_not_fail_an_answer_that_is_there(server, read):
+    got = read(server, "whole-of-unknown-status")
+    assert (got.text, got.finish) == ("Hello", "stop") and "'archived'" in got.notes[0]
+
+
+@pytest.mark.parametrize("read", [answer, whole])
+@pytest.mark.parametrize("model, kind, words", [
+    ("whole-queued", BadRequestError, "answers later: status 'queued'. Leave -p background out"),
+    ("whole-in-progress", BadRequestError, "status 'in_progress'"),
+    ("whole-cancelled", ServerError, "was cancelled there"),
+    ("whole-incomplete", EmptyAnswerError, "aise --max-tokens"),
+    ("whole-failed", RateLimitError, "asked: Too fast"),
+])  # fmt: skip
+def test_a_status_without_an_answer_is_named(server, read, model, kind, words):
+    with pytest.raises(kind) as caught:
+        read(server, model)
+    assert words in str(caught.value) and "429" not in str(caught.value)

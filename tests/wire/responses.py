@@ -74,6 +74,14 @@ fixed("plain", *says("Hello", " world", "!"), done([said("Hello world!")]))
 fixed("gpt-5-pro", *says("Hello"), done([said("Hello")]))
 fixed("slow", *says("one"), *[x for n in range(200) for x in (0.05, delta(f" {n}"))], done())
 fixed("whole", reply(200, response("completed", [said("Hello")], usage=USAGE)))
+_THOUGHTS = [{"type": "reasoning", "summary": [{"type": "summary_text", "text": t}], "encrypted_content": "gAAA"} for t in ("hm", "so")]
+fixed("whole-thinks-twice", reply(200, response("completed", [*_THOUGHTS, said("yes")], usage=USAGE)))
+fixed("whole-of-unknown-status", reply(200, response("archived", [said("Hello")], usage=USAGE)))
+fixed("whole-queued", reply(200, response("queued")))
+fixed("whole-in-progress", reply(200, response("in_progress")))
+fixed("whole-cancelled", reply(200, response("cancelled")))
+fixed("whole-incomplete", reply(200, response("incomplete", incomplete_details={"reason": "max_output_tokens"}, usage=USAGE)))
+fixed("whole-failed", reply(200, response("failed", error={"code": "rate_limit_exceeded", "message": "Too fast"}, usage=USAGE)))
 fixed("only-at-the-end", event("response.created", response=response("in_progress")), done([said("Hello")]))
 
 THOUGHT = {

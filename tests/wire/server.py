@@ -489,6 +489,51 @@ fixed(
 )
 fixed("reset", *says("Hello"), RST)
 fixed("reset-before-answer", RST)
+fixed("closed-before-answer", CLOSE)
+fixed("closed-in-the-head", Raw(b"HTTP/1.1 200 OK\r\nContent-Type: appl"), CLOSE)
+fixed(
+    "torn-chunked",
+    Raw(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n{"choices": ['),
+    CLOSE,
+)
+fixed(
+    "reset-whole",
+    Raw(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{"choices": [{"message": {"content": "He'),
+    RST,
+)
+BEHAVIOURS["lost-once"] = lambda s, n: [CLOSE] if n == 1 else BEHAVIOURS["whole"](s, n)
+BEHAVIOURS["torn-once"] = lambda s, n: BEHAVIOURS["torn-whole"](s, n) if n == 1 else BEHAVIOURS["whole"](s, n)
+fixed(
+    "two-answers",
+    *[event({"choices": [{"index": i, "delta": {"content": t}}]}) for i, t in ((0, "Hel"), (1, "Bye"), (0, "lo"), (1, "!"))],
+    *END,
+)
+fixed(
+    "two-whole-answers",
+    reply(200, {"choices": [{"index": i, "message": {"content": t}, "finish_reason": "stop"} for i, t in ((1, "Bye"), (0, "Hello"))]}),
+)
+fixed(
+    "function-call",
+    chunk({"function_call": {"name": "weather", "arguments": ""}}),
+    chunk({"function_call": {"arguments": '{"city": '}}),
+    chunk({"function_call": {"arguments": '"Bern"}'}}),
+    chunk(reason="function_call"),
+    b"data: [DONE]\n\n",
+)
+fixed(
+    "whole-function-call",
+    reply(
+        200,
+        {
+            "choices": [
+                {
+                    "message": {"content": None, "function_call": {"name": "weather", "arguments": '{"city": "Bern"}'}},
+                    "finish_reason": "function_call",
+                }
+            ]
+        },
+    ),
+)
 fixed("silent", HANG)
 fixed("stalls", *says("Hello"), HANG)
 fixed(
