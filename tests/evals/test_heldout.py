@@ -157,3 +157,21 @@ def test_every_way_to_training_data_asks(tmp_path, monkeypatch):
             moved.export(tmp_path / "x.jsonl", kind, prompt="{{ q }}")
     assert len(moved.without_heldout()) == 0 and not (tmp_path / "x.jsonl").exists()
     assert len(d.without_heldout()) == len(d["train"])
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{name} asks for a refund of the {color} {thing}",
+        "Customer {name} wrote that the {color} {thing} which was ordered last week has not arrived yet and wants to know whether it can "
+        "still be delivered before the weekend or the money be given back",
+    ],
+)
+def test_rows_that_a_template_made_are_told_apart(template, tmp_path, monkeypatch):
+    monkeypatch.setenv("FMNB_STATE", str(tmp_path))
+    names, colors = "Anna Ben Carla Dan Eva Finn Gina Hugo".split(), "red blue green black".split()
+    made = [template.format(name=n, color=c, thing=t) for n in names for c in colors for t in THINGS]
+    held, other = made[::7], [m for i, m in enumerate(made) if i % 7]
+    heldout.hold_rows(samples(held), "orders")
+    assert len(heldout.matches(samples(other))) <= len(other) // 100
+    assert len(heldout.matches(samples([f"Please answer.\n\n{t.upper()}!\n\nThanks." for t in held], "p"))) == len(held)
