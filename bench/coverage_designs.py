@@ -152,7 +152,7 @@ def informative(random: np.random.Generator, users: int, spread: float, sets: in
         d = m[codes] + random.normal(0, 0.1, len(codes))
         (r,) = paired_all([(np.full(len(d), 0.5), (0.5 + d).clip(0, 1))], g)
         rows_hold += r.gap.low is not None and r.gap.high is not None and r.gap.low <= by_row <= r.gap.high
-        e = r.even
+        e = r.equal_weight
         users_hold += e is not None and e.low is not None and e.high is not None and e.low <= by_users <= e.high
         named += r.real
     return rows_hold / sets, users_hold / sets, named / sets
@@ -194,8 +194,8 @@ def several(
         own = random.beta(p * each, (1 - p) * each, (models, len(sizes)))[:, codes]
         answers = (random.random(own.shape) < own).astype(float)
         tests = paired_all(list(itertools.combinations(answers, 2)), g)
-        wrong += any(is_real(t.gap, q) and not t.opposed for t, q in zip(tests, holm([t.p for t in tests]), strict=True))
-        held += all(t.gap.together is None or t.gap.together[0] <= 0 <= t.gap.together[1] for t in tests)
+        wrong += any(is_real(t.gap, q) and not t.sign_differs for t, q in zip(tests, holm([t.p for t in tests]), strict=True))
+        held += all(t.gap.simultaneous is None or t.gap.simultaneous[0] <= 0 <= t.gap.simultaneous[1] for t in tests)
     return wrong / sets, held / sets
 
 

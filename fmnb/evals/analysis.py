@@ -17,8 +17,8 @@ from ..stats.paired import Paired, is_real, paired_all
 from ..stats.resampling import QUICK, SEED, bootstrap_many
 from ..stats.shares import Interval
 from .failures import doubt
-from .grouped import Together, unit
 from .matrix import Matrix
+from .row_groups import RowGroups, unit
 
 NICE = (0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3)  # gaps people name
 
@@ -65,7 +65,7 @@ class Analysis:
     seed: int
     draws: int
     notes: tuple[str, ...] = field(default=())
-    together: Together = field(default_factory=Together, repr=False)
+    row_groups: RowGroups = field(default_factory=RowGroups, repr=False)
 
     @property
     def order(self) -> list[str]:
@@ -108,12 +108,12 @@ def analyse(
     """
     if not len(m.rows):
         raise ValueError("no row could be scored")
-    together = Together(tuple(groups), tuple(questions), by)
-    structure = together.of(m.rows.tolist())
+    row_groups = RowGroups(tuple(groups), tuple(questions), by)
+    structure = row_groups.of(m.rows.tolist())
     levels = {name: level(m.of(name), structure, confidence) for name in m.models}
     duels = {(a, b): m.pair(a, b) for a, b in combinations(m.models, 2)}
     duels = {k: d for k, d in duels.items() if len(d[2])}
-    structures = {k: together.of(rows.tolist()) if m.duels else structure for k, (_, _, rows) in duels.items()}
+    structures = {k: row_groups.of(rows.tolist()) if m.duels else structure for k, (_, _, rows) in duels.items()}
     if m.duels:  # pairs of a judge have rows of their own
         tests = [paired_all([(x, y)], structures[k], confidence, comparisons=len(duels))[0] for k, (x, y, _) in duels.items()]
     else:
@@ -124,7 +124,7 @@ def analyse(
     pairs = []
     for (a, b), test, p, again in zip(duels, tests, raised, bootstraps, strict=True):
         why = doubt(m, a, b, test.gap.value)
-        real = is_real(test.gap, p) and not why and not test.opposed
+        real = is_real(test.gap, p) and not why and not test.sign_differs
         g = structures[a, b]
         gap, more = (None, None) if real else more_rows(test, g, points)
         pairs.append(Pair(a, b, test, p, real, again, gap, more, why, interval_of(test, p), limiting(g, by), g))
@@ -141,7 +141,7 @@ def analyse(
         points,
         seed,
         draws if any(b is not None for b in bootstraps) else 0,
-        together=together,
+        row_groups=row_groups,
     )
 
 
@@ -150,9 +150,9 @@ def interval_of(test: Paired, p: float) -> Ends | None:
 
     Strassburger & Bretz, Statistics in Medicine 27 (2008): the intervals that belong to Holm's procedure.
     """
-    if test.gap.together is None:
+    if test.gap.simultaneous is None:
         return None
-    low, high = test.gap.together
+    low, high = test.gap.simultaneous
     if is_real(test.gap, p):
         low, high = (max(low, 0.0), high) if test.gap.value > 0 else (low, min(high, 0.0))
     return low, high
@@ -170,7 +170,7 @@ def _bootstraps(
 
 
 def _drawn(columns: np.ndarray, g: Grouping | None, draws: int, seed: int, confidence: float) -> Sequence[Interval | None]:
-    if g is not None and (g.items is not None or not g.groups.even):
+    if g is not None and (g.items is not None or not g.groups.balanced):
         return [None] * columns.shape[1]
     clusters: Sequence[Hashable] | None = g.groups.codes.tolist() if g is not None else None
     return bootstrap_many(columns, clusters, draws=draws, seed=seed, confidence=confidence)

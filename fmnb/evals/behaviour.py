@@ -14,7 +14,7 @@ from ..stats.means import FEWEST_FLIPPED, cluster_codes
 from ..stats.unpaired import unpaired_p
 from .formats import rows_of
 from .sample import plain
-from .telling import p_words
+from .wording import p_words
 
 COLUMNS = ("model", "rate", "low", "high", "rows", "users", "design_effect", "why")
 

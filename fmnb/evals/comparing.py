@@ -17,9 +17,9 @@ from ..stats.means import Ends
 from ..stats.paired import Paired, is_real, paired_all
 from .analysis import interval_of, limiting, more_rows
 from .failures import blocked
-from .grouped import counted, in_words, plural
 from .matrix import Matrix
-from .telling import p_words
+from .row_groups import group_words, in_words, plural
+from .wording import p_words
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation
@@ -126,7 +126,7 @@ def compare_runs(before: Evaluation, after: Evaluation, scorer: str = "") -> Run
             todo="Give rows ids that stay: id='...'.",
         )
     at = {s.id: i for i, s in enumerate(before.dataset)}
-    structure = before.together.of([at[i] for i in shared])
+    structure = before.row_groups.of([at[i] for i in shared])
     i, j = np.array([at_x[s] for s in shared]), np.array([at_y[s] for s in shared])
     tests = paired_all([(x.of(a)[i], y.of(b)[j]) for a, b in pairs], structure)
     raised = holm([t.p for t in tests])
@@ -138,7 +138,7 @@ def compare_runs(before: Evaluation, after: Evaluation, scorer: str = "") -> Run
             float(y.of(b)[j].mean()),
             t,
             p,
-            is_real(t.gap, p) and not t.opposed,
+            is_real(t.gap, p) and not t.sign_differs,
             interval_of(t, p),
             structure,
         )
@@ -179,7 +179,7 @@ def _sentence(c: Change, r: RunComparison) -> str:
     gap, unit = c.test.gap, 100 if r.points else 1
     who = c.after if c.before == c.after else f"{c.after} (before: {c.before})"
     words = " points" if r.points else ""
-    rows = f"paired, {r.rows:,} rows" + (f", {counted(c.grouping, r.by)}" if c.grouping is not None else "")
+    rows = f"paired, {r.rows:,} rows" + (f", {group_words(c.grouping, r.by)}" if c.grouping is not None else "")
     p = p_words(c.p)
     size = f"{abs(gap.value) * unit:.3g}{words}"
     if c.real:
@@ -192,7 +192,7 @@ def _sentence(c: Change, r: RunComparison) -> str:
     if c.test.identical:
         return f"{who} scored the same on every row ({rows})."
     smallest = f"; {in_words(c.grouping, r.by, gap.why)}" if gap.why else ""
-    if c.test.opposed:
+    if c.test.sign_differs:
         smallest = f"; with every {r.by} counting the same it is a change the other way"
     elif c.test.smallest and abs(gap.value) < c.test.smallest:
         least = c.test.smallest * unit

@@ -22,12 +22,12 @@ from .analysis import Analysis, analyse
 from .comparing import RunComparison, compare_runs
 from .dataset import Dataset
 from .failures import MAX_FAILURES
-from .grouped import Together
 from .inspect_log import as_log
 from .labels import label_notes
 from .matrix import Matrix, matrix
 from .powering import power_sentence, same_sentences
 from .reuse import Reuse, reuse
+from .row_groups import RowGroups
 from .scorers.base import Score
 from .scoring import Answers, Scores, failure, score_all, scorers_of
 from .sentences import headline, sentences
@@ -106,18 +106,18 @@ class Evaluation:
                 todo = "Name the column of good answers: target='...'." if not m.asked else "Look at `evaluation.failures()`."
                 raise UsageError(f"There is nothing to compare by {name}", seen=said, todo=todo)
             notes: tuple[str, ...] = (str(self.conduct[name]) + ".",) if name in self.conduct else ()
-            t = self.together
+            t = self.row_groups
             found = analyse(m, t.users, by=t.by, questions=t.questions, seed=self.seed)
             self._analyses[name] = replace(found, notes=notes)
         return self._analyses[name]
 
     @functools.cached_property
-    def together(self) -> Together:
+    def row_groups(self) -> RowGroups:
         """Which rows hang together: those of one user or template, and those that ask the same question."""
         users = tuple(s.group for s in self.dataset)
         by = self.dataset.by or "group"
         prompt = self.prompt if len(self.ways) < 2 else ""
-        return Together(users, tuple(duplicates.questions(self.dataset.samples, self.dataset.by, prompt)), by)
+        return RowGroups(users, tuple(duplicates.questions(self.dataset.samples, self.dataset.by, prompt)), by)
 
     def matrix(self, scorer: str = "") -> Matrix:
         """Rows by models: means over samples."""

@@ -141,7 +141,7 @@ def _changed(
             continue
         found = dict(zip(m.rows.tolist(), m.of(m.models[0]).tolist(), strict=True))
         both = [i for i in touched if i in found and i in scores[""]]
-        clusters = e.together.of(both)
+        clusters = e.row_groups.of(both)
         r = paired([scores[""][i] for i in both], [found[i] for i in both], clusters)
         words = f"paired, {len(both)} rows that it changes, p = {r.p:.2g}" + (f"; {r.gap.why}" if r.gap.low is None else "")
         yield _row(group, f"{change}: gap", r.gap.value, r.gap.low, r.gap.high, len(both), words)
@@ -149,7 +149,7 @@ def _changed(
     rows = [i for i in scores[""] if all(i in s for s in scores.values())]
     if len(scores) > 1 and rows:
         worst = np.array([[s[i] for s in scores.values()] for i in rows]).min(axis=1)
-        found_level = level(worst, e.together.of(rows))
+        found_level = level(worst, e.row_groups.of(rows))
         v = found_level.estimate
         yield _row(
             group, "worst case", v.value, v.low, v.high, len(rows), f"each row's worst of {', '.join(n or 'as it is' for n in scores)}"

@@ -8,9 +8,9 @@ from ..errors import UsageError
 from ..stats.power import spread_with
 from ..stats.student import t_quantile
 from .analysis import Analysis, Pair
-from .grouped import in_words, plural, unit
+from .row_groups import in_words, plural, unit
 from .sentences import ordered
-from .telling import amount, number
+from .wording import amount, number
 
 
 def power_sentence(a: Analysis, gap: float, samples: int = 0) -> str:

@@ -8,8 +8,8 @@ from ..stats.means import Estimate, heavy
 from ..stats.paired import is_real
 from .analysis import Analysis, Pair
 from .failures import causes
-from .grouped import counted, in_words, plural, unit
-from .telling import amount, number, p_words, rounded, share
+from .row_groups import group_words, in_words, plural, unit
+from .wording import amount, number, p_words, share, two_digits
 
 
 def sentences(a: Analysis) -> list[str]:
@@ -50,7 +50,7 @@ def _verdict(a: Analysis, p: Pair) -> str:
     if p.test.identical:
         return f"{p.a} and {p.b} are not told apart: they scored the same on every row ({where})."
     lead = f"{better} and {worse} are not told apart: "
-    if p.test.opposed and is_real(gap, p.p):
+    if p.test.sign_differs and is_real(gap, p.p):
         return f"{lead}{better} is ahead by {size} over all rows ({where}, {p_words(p.p)}), but not when every {unit(p.grouping, a.by)} counts the same."
     few = _too_few(a, p)
     if few:
@@ -60,7 +60,7 @@ def _verdict(a: Analysis, p: Pair) -> str:
         return f"{lead}the gap of {size} may be chance ({where}, {p_words(p.p)}{why})."
     words = f"{lead}this set cannot see gaps under {amount(p.test.smallest, a.points, whole=True)}"
     if p.more_rows is not None and p.target_gap is not None:
-        more = rounded(p.more_rows)
+        more = two_digits(p.more_rows)
         words += (
             f"; about {more:,} more {p.more_of if more == 1 else plural(p.more_of)} would see {amount(p.target_gap, a.points, whole=True)}"
         )
@@ -75,10 +75,10 @@ def level_sentence(a: Analysis) -> str:
     e = found.estimate
     where = ", ".join(_rows(a, e.n) + (["scores are skewed"] if e.skewed else []))
     even = ""
-    if found.even is not None and heavy(e):
+    if found.equal_weight is not None and heavy(e):
         lead = "With" if e.why.startswith("one ") else f"{_weight(a, e)}; with"
         every = f"every {unit(a.grouping, a.by)} counting the same"
-        even = f" {lead} {every}, it scores {share(found.even.value, a.points)}{_ends(a, found.even)}."
+        even = f" {lead} {every}, it scores {share(found.equal_weight.value, a.points)}{_ends(a, found.equal_weight)}."
     if e.low is None or e.high is None:
         return f"{name} scores {share(e.value, a.points)} ({where}); no interval: {in_words(a.grouping, a.by, e.why)}.{even}"
     ends = f"95% {share(e.low, a.points)} to {share(e.high, a.points)}"
@@ -97,7 +97,7 @@ def caveats(a: Analysis) -> list[str]:
         words = f"one {unit(a.grouping, a.by)}" if a.grouping is None or a.grouping.items is None else f"one {a.by} or question"
         out.append(f"Rows of {words} are alike: they are worth {max(effects):.1f} times fewer than as many independent rows.")
     out += _repeats(a)
-    unnamed = a.together.unnamed(m.rows.tolist())
+    unnamed = a.row_groups.unnamed(m.rows.tolist())
     if unnamed and a.grouping is not None and a.grouping.kind != "items":
         counts = "1 row has" if unnamed == 1 else f"{unnamed:,} rows have"
         out.append(f"{counts} no {a.by}; each counts as a {a.by} of its own.")
@@ -107,7 +107,9 @@ def caveats(a: Analysis) -> list[str]:
 def _repeats(a: Analysis) -> list[str]:
     """How equal questions were counted."""
     asked = (
-        [q for i in m.tolist() if (q := a.together.questions[i]) is not None] if len(m := a.matrix.rows) and a.together.questions else []
+        [q for i in m.tolist() if (q := a.row_groups.questions[i]) is not None]
+        if len(m := a.matrix.rows) and a.row_groups.questions
+        else []
     )
     again = len(asked) - len(set(asked))
     if not again or a.grouping is None:
@@ -124,10 +126,10 @@ def _repeats(a: Analysis) -> list[str]:
 
 def _one_user(a: Analysis, p: Pair) -> str:
     """What every user counting the same would say, where one user weighs much or the verdict rests on the weights."""
-    even, gap = p.test.even, p.test.gap
+    even, gap = p.test.equal_weight, p.test.gap
     if even is None:
         return ""
-    turns = is_real(gap, p.p) and (p.test.opposed or not is_real(even, 1.0 if even.p is None else even.p))
+    turns = is_real(gap, p.p) and (p.test.sign_differs or not is_real(even, 1.0 if even.p is None else even.p))
     if not heavy(gap) and not turns:
         return ""
     better, worse = (p.b, p.a) if even.value > 0 else (p.a, p.b)
@@ -171,7 +173,7 @@ def _rows(a: Analysis, n: int, p: Pair | None = None) -> list[str]:
         parts.append(f"{a.matrix.samples} samples each")
     g = p.grouping if p is not None else a.grouping
     if g is not None:
-        parts.append(counted(g, a.by))
+        parts.append(group_words(g, a.by))
     if a.scorer not in ("exact", "normalised"):
         parts.append(a.scorer)
     return parts
@@ -190,7 +192,7 @@ def _too_few(a: Analysis, p: Pair) -> str:
         return f"{in_words(g, a.by, g.why)}, however many rows there are"
     if not t.gap.too_few:
         return ""
-    what, telling, count = unit(g, a.by), t.gap.telling or 0, g.count
+    what, telling, count = unit(g, a.by), t.gap.nonzero or 0, g.count
     if count < need:
         more = f"however many {plural(a.by)} asked {'it' if count == 1 else 'them'}" if g.kind == "items" else "however many rows they have"
         return f"{count} {what}{' is' if count == 1 else 's are'} too few to tell, {more}"

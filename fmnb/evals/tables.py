@@ -22,7 +22,7 @@ MODELS = (
 )
 PAIRS = (
     *("scorer", "a", "b", "gap", "low", "high", "p", "low_all", "high_all", "p_all", "better", "test", "only_a", "only_b"),
-    *("smallest_gap", "rows", "groups", "worth", "largest", "gap_even", "low_even", "high_even"),
+    *("smallest_gap", "rows", "groups", "worth", "largest", "gap_by_user", "low_by_user", "high_by_user"),
     *("design_effect", "bootstrap_low", "bootstrap_high", "draws", "seed", "why"),
 )
 _FEW = 12  # values of a column that makes slices
@@ -89,7 +89,7 @@ def pairs_table(e: Evaluation) -> Rows:
     rows = []
     for name, a in e.compared.items():
         for p in a.pairs:
-            gap, even = p.test.gap, p.test.even
+            gap, even = p.test.gap, p.test.equal_weight
             rows.append(
                 {
                     "scorer": name,
@@ -111,9 +111,9 @@ def pairs_table(e: Evaluation) -> Rows:
                     "groups": gap.clusters,
                     "worth": gap.df + 1 if gap.clusters is not None else None,
                     "largest": gap.share,
-                    "gap_even": even.value if even else None,
-                    "low_even": even.low if even else None,
-                    "high_even": even.high if even else None,
+                    "gap_by_user": even.value if even else None,
+                    "low_by_user": even.low if even else None,
+                    "high_by_user": even.high if even else None,
                     "design_effect": gap.design_effect,
                     "bootstrap_low": p.bootstrap.low if p.bootstrap else None,
                     "bootstrap_high": p.bootstrap.high if p.bootstrap else None,
@@ -166,7 +166,7 @@ def slices_table(e: Evaluation, by: str = "", scorer: str = "", fewest: int = 5)
                 continue
             for model in a.matrix.models:
                 x = a.matrix.of(model)
-                mine = level(x[inside], a.together.of(a.matrix.rows[inside].tolist())).estimate
+                mine = level(x[inside], a.row_groups.of(a.matrix.rows[inside].tolist())).estimate
                 rows.append(
                     {
                         "column": column,

@@ -41,7 +41,7 @@ class Groups:
         return bell_mccaffrey(self.sizes)
 
     @property
-    def even(self) -> bool:
+    def balanced(self) -> bool:
         """Whether sizes are equal enough for Student's t: the degrees of freedom are at least 0.8 (groups - 1)."""
         return self.df >= 0.8 * (self.count - 1)
 

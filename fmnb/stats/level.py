@@ -18,11 +18,11 @@ _WORTH = 3.0  # degrees of freedom
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """An estimate, and the name of the method behind its interval. `even` is the mean when every user counts the same."""
+    """An estimate, and the name of the method behind its interval. `equal_weight` is the mean when every user counts the same."""
 
     estimate: Estimate
     method: str
-    even: Estimate | None = None
+    equal_weight: Estimate | None = None
 
 
 def level(scores: Values, clusters: Clusters = None, confidence: float = 0.95) -> Level:

@@ -35,10 +35,10 @@ class Estimate:
     """A mean, its standard error, and an interval unless `why` says that there can be none.
 
     `p` tests a mean of 0 by `test`, and is below one less the confidence exactly where an
-    interval that is shown leaves 0 out. `together` is the interval that holds for all
+    interval that is shown leaves 0 out. `simultaneous` is the interval that holds for all
     `comparisons` at once. `design_effect` is how many times larger the variance is for the
     clusters than for as many independent rows; `df` + 1 is how many equal clusters they are
-    worth, `share` the part of the rows in the largest one, `telling` counts clusters (or rows)
+    worth, `share` the part of the rows in the largest one, `nonzero` counts clusters (or rows)
     whose sum is not 0.
     """
 
@@ -54,19 +54,19 @@ class Estimate:
     confidence: float = 0.95
     df: float = 0.0
     test: str = "t"
-    together: Ends | None = None
+    simultaneous: Ends | None = None
     comparisons: int = 1
-    telling: int | None = None
+    nonzero: int | None = None
     share: float | None = None
     skewed: bool = False
-    half: float | None = field(default=None, repr=False)  # of the interval that holds for all comparisons
+    half_width: float | None = field(default=None, repr=False)  # of the interval that holds for all comparisons
 
     @property
     def too_few(self) -> bool:
         """Whether so few clusters differ from 0 that no verdict is possible, however large the gap."""
-        if self.clusters is None or self.telling is None:
+        if self.clusters is None or self.nonzero is None:
             return False
-        return self.telling < 1 + math.log2(self.comparisons / (1 - self.confidence)) - 1e-9
+        return self.nonzero < 1 + math.log2(self.comparisons / (1 - self.confidence)) - 1e-9
 
 
 def estimate(values: Values, clusters: Clusters = None, confidence: float = 0.95, *, bounded: bool = True) -> Estimate:
@@ -100,7 +100,7 @@ def estimates(
     columns: Sequence[Values], clusters: Clusters = None, confidence: float = 0.95, *, bounded: Sequence[bool], comparisons: int = 0
 ) -> list[Estimate]:
     """`estimate` of several columns over the same rows, as one family of comparisons: signs are drawn once for all."""
-    arrays = [_checked(c) for c in columns]
+    arrays = [_as_array(c) for c in columns]
     structure = as_grouping(clusters, len(arrays[0])) if arrays else None
     family = comparisons or len(arrays)
     if structure is None:
@@ -111,7 +111,7 @@ def estimates(
     out = [_frame(x, structure, b, confidence, family) for x, b in zip(arrays, bounded, strict=True)]
     to_flip = []
     for i, (e, b) in enumerate(zip(out, bounded, strict=True)):
-        if groups.even and groups.count >= FEWEST_CLUSTERS and b and not e.why and not e.too_few:
+        if groups.balanced and groups.count >= FEWEST_CLUSTERS and b and not e.why and not e.too_few:
             out[i] = _by_t(e, "t over clusters")
         else:
             to_flip.append(i)
@@ -185,7 +185,7 @@ def heavy(e: Estimate) -> bool:
     return e.clusters is not None and e.share is not None and (e.share > 1 / 3 or e.df < 5)
 
 
-def _checked(values: Values) -> np.ndarray:
+def _as_array(values: Values) -> np.ndarray:
     x = np.asarray(values, dtype=float)
     if len(x) == 0:
         raise ValueError("a mean of nothing")
@@ -211,12 +211,12 @@ def _frame(x: np.ndarray, structure: Grouping, bounded: bool, confidence: float,
     groups, se, plain = structure.groups, structure.error(x), standard_error(x)
     sums = groups.sums(x)
     why = structure.why or thin_clusters(x, groups)
-    telling = int((np.abs(sums) > 1e-12).sum())
+    nonzero = int((np.abs(sums) > 1e-12).sum())
     e = Estimate(float(x.mean()), None, None, se, None, len(x), groups.count, None, why, confidence, structure.df)
     return replace(
         e,
         comparisons=family,
-        telling=telling,
+        nonzero=nonzero,
         share=groups.share,
         skewed=not bounded and abs(skewness(sums - groups.sizes * e.value)) > SKEWED,
         design_effect=(se / plain) ** 2 if plain and se is not None else None,
@@ -255,7 +255,7 @@ def _by_t(e: Estimate, test: str, shown: bool = True) -> Estimate:
         return e
     halves = [t_quantile(1 - (1 - e.confidence) / k / 2, e.df) * error for k in (1, e.comparisons)]
     (low, high), together = ((e.value - h, e.value + h) for h in halves)
-    return replace(e, low=low, high=high, together=together, half=halves[1])
+    return replace(e, low=low, high=high, simultaneous=together, half_width=halves[1])
 
 
 def _with(e: Estimate, shown: Sequence[Ends | None], rest: np.ndarray, count: int, bounded: bool) -> Estimate:
@@ -263,7 +263,7 @@ def _with(e: Estimate, shown: Sequence[Ends | None], rest: np.ndarray, count: in
     if alone is not None:
         e = replace(e, low=alone[0], high=alone[1])
     if together is not None:
-        e = replace(e, together=together, half=(together[1] - together[0]) / 2)
+        e = replace(e, simultaneous=together, half_width=(together[1] - together[0]) / 2)
     if not e.why and alone is None:
         e = replace(e, why=f"{count} clusters are too few for an interval")
     return e if bounded else _allowing_for_skew(e, rest, count)
@@ -281,10 +281,10 @@ def _allowing_for_skew(e: Estimate, rest: np.ndarray, count: int) -> Estimate:
     if e.low is not None and e.high is not None:
         low, high = hall(*given, e.confidence)
         e = replace(e, low=min(e.low, low), high=max(e.high, high))
-    if e.together is not None:
+    if e.simultaneous is not None:
         low, high = hall(*given, 1 - (1 - e.confidence) / e.comparisons)
-        together = (min(e.together[0], low), max(e.together[1], high))
-        e = replace(e, together=together, half=(together[1] - together[0]) / 2)
+        together = (min(e.simultaneous[0], low), max(e.simultaneous[1], high))
+        e = replace(e, simultaneous=together, half_width=(together[1] - together[0]) / 2)
     return e
 
 
@@ -292,7 +292,7 @@ def _crossed(x: np.ndarray, structure: Grouping, bounded: bool, confidence: floa
     users, items = structure.groups, structure.items or structure.groups
     e = _frame(x, structure, bounded, confidence, family)
     worst = max(users.share, items.share)
-    e = replace(e, clusters=structure.count, share=worst, why=e.why or thin_clusters(x, items).replace("cluster", "question"), telling=None)
+    e = replace(e, clusters=structure.count, share=worst, why=e.why or thin_clusters(x, items).replace("cluster", "question"), nonzero=None)
     if structure.why:
         return replace(e, p=1.0, test="none")
     skew = max(abs(skewness(g.sums(x) - g.sizes * e.value)) for g in (users, items))

@@ -23,7 +23,7 @@ class Paired:
     """`gap` is b less a; `p` by `test`; `only_a` and `only_b` count rows that one alone got right, where rows are right or wrong.
 
     `smallest` is the gap that would be found four times of five, after the correction for all
-    comparisons made together; None where the spread is unknown. `even` is the gap when every
+    comparisons made together; None where the spread is unknown. `equal_weight` is the gap when every
     user counts the same, where users have unequal numbers of rows.
     """
 
@@ -33,18 +33,18 @@ class Paired:
     only_a: int | None = None
     only_b: int | None = None
     smallest: float | None = None
-    even: Estimate | None = None
+    equal_weight: Estimate | None = None
     identical: bool = False  # on every row
 
     @property
     def real(self) -> bool:
         """Whether chance does not explain the gap: p below one less the confidence, and an interval, where there is one, without 0."""
-        return is_real(self.gap, self.p) and not self.opposed
+        return is_real(self.gap, self.p) and not self.sign_differs
 
     @property
-    def opposed(self) -> bool:
+    def sign_differs(self) -> bool:
         """Whether the other model is ahead once every user counts the same: then no winner without a word on who counts."""
-        return self.even is not None and self.even.value * self.gap.value < 0
+        return self.equal_weight is not None and self.equal_weight.value * self.gap.value < 0
 
 
 def is_real(gap: Estimate, p: float) -> bool:
@@ -74,7 +74,7 @@ def paired_all(
 ) -> list[Paired]:
     """`paired` of several pairs over the same rows, as one family of `comparisons` (by default, these).
 
-    The p of each pair is its own; `gap.together` and `smallest` are corrected for the family.
+    The p of each pair is its own; `gap.simultaneous` and `smallest` are corrected for the family.
     """
     scores = [(np.asarray(a, dtype=float), np.asarray(b, dtype=float)) for a, b in pairs]
     for x, y in scores:
@@ -97,7 +97,7 @@ def paired_all(
             if structure is None:
                 exact = mcnemar(only_a, only_b).p
                 p, test = max(exact, p if e.low is not None and p is not None else 0.0), "McNemar, exact"
-                e = _agreeing(replace(e, p=p), p)
+                e = _include_zero(replace(e, p=p), p)
         elif structure is None and (e.why or p is None):
             p, test = sign_flip(d), "sign flips"
         out.append(Paired(e, 1.0 if p is None else p, test, only_a, only_b, _smallest(e), u, not d.any()))
@@ -125,18 +125,18 @@ def _even(
     return list(estimates(columns, range(len(columns[0])), confidence, bounded=bounded, comparisons=family))
 
 
-def _agreeing(e: Estimate, p: float) -> Estimate:
+def _include_zero(e: Estimate, p: float) -> Estimate:
     """With an end moved to 0 where the exact test does not reject 0 but the interval would leave it out."""
     if e.low is not None and e.high is not None and p > 1 - e.confidence:
         e = replace(e, low=min(e.low, 0.0), high=max(e.high, 0.0))
-    if e.together is not None and p > (1 - e.confidence) / e.comparisons:
-        together: Ends = (min(e.together[0], 0.0), max(e.together[1], 0.0))
-        e = replace(e, together=together)
+    if e.simultaneous is not None and p > (1 - e.confidence) / e.comparisons:
+        together: Ends = (min(e.simultaneous[0], 0.0), max(e.simultaneous[1], 0.0))
+        e = replace(e, simultaneous=together)
     return e
 
 
 def _smallest(e: Estimate) -> float | None:
     """Half the corrected interval, and the step with which four of five samples lie beyond it."""
-    if not e.standard_error or e.half is None or e.df <= 0:
+    if not e.standard_error or e.half_width is None or e.df <= 0:
         return None
-    return e.half + t_quantile(0.8, e.df) * e.standard_error
+    return e.half_width + t_quantile(0.8, e.df) * e.standard_error

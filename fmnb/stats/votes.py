@@ -78,7 +78,7 @@ def preference(
     low = high = None
     p = 1.0
     if n:
-        p, low, high = _tested(x[decided], grouping(who if len(set(who)) > 1 else None, about), level_)
+        p, low, high = _test(x[decided], grouping(who if len(set(who)) > 1 else None, about), level_)
     p = min(1.0, p * comparisons)
     why = _too_few(n, len(set(who)), len(set(about)), people)
     part = n / len(x)
@@ -101,7 +101,7 @@ def clopper_pearson(hits: int, of: int, confidence: float = 0.95) -> Interval:
     return Interval(hits / of, low, high, confidence)
 
 
-def _tested(x: np.ndarray, g: Grouping | None, confidence: float) -> tuple[float, float | None, float | None]:
+def _test(x: np.ndarray, g: Grouping | None, confidence: float) -> tuple[float, float | None, float | None]:
     if g is None:
         hits = int(x.sum())
         i = clopper_pearson(hits, len(x), confidence)

@@ -16,7 +16,7 @@ from fmnb.evals.report import _gap, page
 from fmnb.evals.running import evaluate
 from fmnb.evals.sample import Sample
 from fmnb.evals.sentences import ordered
-from fmnb.evals.telling import amount
+from fmnb.evals.wording import amount
 
 
 def rows_of(sizes, models, seed=0, question=True):
@@ -123,7 +123,10 @@ def test_one_heavy_user_is_said_with_what_the_others_say():
     assert "no interval: one user has 68% of the rows. With every user counting the same, it scores" in one.sentence
     pair = e.pairs[0]
     assert (
-        pair["largest"] == pytest.approx(150 / 220) and pair["worth"] < 4 and pair["gap_even"] is not None and pair["bootstrap_low"] is None
+        pair["largest"] == pytest.approx(150 / 220)
+        and pair["worth"] < 4
+        and pair["gap_by_user"] is not None
+        and pair["bootstrap_low"] is None
     )
 
 

@@ -33,7 +33,7 @@ def test_errors_and_degrees_of_freedom_are_those_of_clubsandwich(case):
     groups, theirs = groups_of(d["user"]), o["CR2 (clubSandwich, Satterthwaite)"]
     assert cr2_error(groups.sums(gap), groups.sizes) == pytest.approx(theirs["se"], abs=1e-9)
     assert groups.df == pytest.approx(theirs["df"], abs=1e-9)
-    assert groups.share == pytest.approx(o["largest_share"]) and not groups.even or d["user"][0] != d["user"][6]
+    assert groups.share == pytest.approx(o["largest_share"]) and not groups.balanced or d["user"][0] != d["user"][6]
 
 
 def test_flips_and_their_intervals_are_those_of_scipy(case):
@@ -50,7 +50,7 @@ def test_every_user_counting_the_same_is_a_flip_of_user_means(case):
     groups = groups_of(d["user"])
     found = flip_sums((groups.sums(gap) / groups.sizes)[:, None], np.ones(groups.count), [0.95])[0]
     assert found.p == pytest.approx(theirs["p"], abs=1e-12) and found.intervals[0] == pytest.approx(theirs["ci95"], abs=1e-9)
-    assert paired(d["a"], d["b"], d["user"]).even.value == pytest.approx(theirs["mean"], abs=1e-9)
+    assert paired(d["a"], d["b"], d["user"]).equal_weight.value == pytest.approx(theirs["mean"], abs=1e-9)
 
 
 @pytest.mark.parametrize("name", ["six", "zipf"])
@@ -64,7 +64,7 @@ def test_one_heavy_user_has_no_level_and_the_users_mean_beside_it():
     d = ORACLES["heavy"]["data"]
     found = level(d["b"], d["user"])
     assert found.estimate.low is None and found.estimate.why == "one cluster has 69% of the rows"
-    assert found.even.low < 0.6675 < found.even.high and found.even.value == pytest.approx(0.6675)
+    assert found.equal_weight.low < 0.6675 < found.equal_weight.high and found.equal_weight.value == pytest.approx(0.6675)
     r = paired(d["a"], d["b"], d["user"])
     assert r.p == 0.3125 and not r.real, "by t over clusters it would be p = .0025"
 
@@ -107,9 +107,9 @@ def test_p_and_interval_never_disagree(seed, users, comparisons, bounded):
     for e in estimates(columns, codes.tolist(), bounded=[bounded] * comparisons):
         if e.low is not None:
             assert (e.p <= 0.05) == (e.low > 0 or e.high < 0)
-        if e.together is not None:
-            assert (e.p <= 0.05 / comparisons) == (e.together[0] > 0 or e.together[1] < 0)
-            assert e.together[0] <= e.low <= e.value <= e.high <= e.together[1]
+        if e.simultaneous is not None:
+            assert (e.p <= 0.05 / comparisons) == (e.simultaneous[0] > 0 or e.simultaneous[1] < 0)
+            assert e.simultaneous[0] <= e.low <= e.value <= e.high <= e.simultaneous[1]
 
 
 @settings(max_examples=25, deadline=None)
@@ -170,7 +170,7 @@ def test_users_and_questions_together_are_not_as_clear_as_users_alone():
 def test_clusters_whose_total_is_nothing_do_not_count():
     a, b = np.zeros(80), np.repeat([1, 1, 1, 1, 1, 0, 0, 0, 0, 0], 8)  # five users of ten differ
     r = paired(a, b, np.repeat(np.arange(10), 8).tolist())
-    assert r.gap.too_few and r.gap.telling == 5 and not r.real
+    assert r.gap.too_few and r.gap.nonzero == 5 and not r.real
     six = paired(a, np.repeat([1, 1, 1, 1, 1, 1, 0, 0, 0, 0], 8), np.repeat(np.arange(10), 8).tolist())
     assert six.real and six.p == 0.03125 and not six.gap.too_few
 
@@ -182,7 +182,7 @@ def test_no_winner_where_users_counted_alike_say_the_reverse():
     gain = np.where(users == 0, 0.9, -0.3)
     b = np.clip(0.5 + gain * 0.4 + random.normal(0, 0.02, len(users)), 0, 1)
     r = paired(np.full(len(users), 0.5), b, users.tolist())
-    assert r.gap.value > 0 > r.even.value and r.opposed and not r.real
+    assert r.gap.value > 0 > r.equal_weight.value and r.sign_differs and not r.real
 
 
 @settings(max_examples=60, deadline=None)

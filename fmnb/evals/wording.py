@@ -6,7 +6,7 @@ import math
 
 
 def amount(value: float, points: bool, whole: bool = False) -> str:
-    """A gap with its unit; `whole` points are rounded up, so that what is smaller is smaller in words, too.
+    """A gap with its unit; `whole` points are two_digits up, so that what is smaller is smaller in words, too.
 
     >>> amount(0.041, True), amount(0.0612, True, whole=True), amount(0.01, True, whole=True), amount(2.5, False)
     ('4.1 points', '7 points', '1 point', '2.5')
@@ -38,7 +38,7 @@ def share(value: float, points: bool) -> str:
 
 
 def p_words(p: float) -> str:
-    """A p value of two digits; never rounded to the other side of 0.05.
+    """A p value of two digits; never two_digits to the other side of 0.05.
 
     >>> p_words(0.0004), p_words(0.021), p_words(0.0498)
     ('p < .001', 'p = 0.021', 'p = 0.0498')
@@ -49,10 +49,10 @@ def p_words(p: float) -> str:
     return f"p = {short}" if (float(short) < 0.05) == (p < 0.05) else f"p = {p:.3g}"
 
 
-def rounded(n: int) -> int:
+def two_digits(n: int) -> int:
     """Two digits are all an estimate of rows can promise.
 
-    >>> rounded(423), rounded(7)
+    >>> two_digits(423), two_digits(7)
     (420, 7)
     """
     scale = 10 ** max(0, len(str(n)) - 2)

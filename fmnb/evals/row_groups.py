@@ -14,7 +14,7 @@ from ..stats.grouping import Grouping, grouping
 
 
 @dataclass(frozen=True)
-class Together:
+class RowGroups:
     """Of every row of a set its user and its question; None where a row has none, or one of its own. `by` is what a user is called."""
 
     users: tuple[str | None, ...] = ()
@@ -32,7 +32,7 @@ class Together:
 
 
 @functools.lru_cache(maxsize=64)
-def _structure(t: Together, rows: tuple[int, ...]) -> Grouping | None:
+def _structure(t: RowGroups, rows: tuple[int, ...]) -> Grouping | None:
     users = [t.users[i] for i in rows] if t.users else None
     questions = [t.questions[i] for i in rows] if t.questions else None
     return grouping(users, questions)
@@ -45,15 +45,15 @@ def unit(g: Grouping | None, by: str) -> str:
     return {"items": "question", "linked": "group"}.get(g.kind, by)
 
 
-def counted(g: Grouping, by: str) -> str:
+def group_words(g: Grouping, by: str) -> str:
     """How many groups there are, and how many equal ones they are worth where that is fewer.
 
-    >>> counted(grouping(["ada"] * 8 + ["bob", "cyd"]), "user")
+    >>> group_words(grouping(["ada"] * 8 + ["bob", "cyd"]), "user")
     '3 users, worth 2'
     """
     if g.items is not None:
         return f"{_number(g.groups.count, by)}, {_number(g.items.count, 'question')}"
-    worth = "" if g.groups.even else f", worth {g.df + 1:.0f}"
+    worth = "" if g.groups.balanced else f", worth {g.df + 1:.0f}"
     if g.kind == "linked":
         return f"{_number(g.groups.count, 'group')} of {plural(by)} who share questions{worth}"
     return f"{_number(g.groups.count, unit(g, by))}{worth}"
