@@ -1,18 +1,20 @@
 """How often the intervals and sentences are right, by simulation: writes docs/coverage.md.
 
-    python bench/coverage.py [DATA_SETS]
+    python bench/coverage.py [DATA_SETS [PROCESSES]]
 
-Every number comes from the functions that evaluations use. 2,000 data sets a design take about
-15 minutes on one core, 10,000 about five times as long. Designs of users, questions, votes and
+Every number comes from the functions that evaluations use; parts have seeds of their own, so
+that processes do not change a number. Designs of users, questions, votes and
 skewed scores are in coverage_designs.py; here are rows that stand alone, and the page.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -276,8 +278,8 @@ def alone_rows(sets: int, random) -> Iterator[str]:
                 yield f"| {method} | {n:,} | {clusters or '-'} | {words} | {len(seen)} of {len(row)} | {max(c.wrong for c in row):.1%} |"
 
 
-def user_rows(sets: int, random) -> Iterator[str]:
-    for c in user_cells(sets, random):
+def user_rows(sets: int, random, patterns=PATTERNS) -> Iterator[str]:
+    for c in user_cells(sets, random, patterns):
         level_words = f"{c.level_covered:.1%} ({c.level_shown:.0%})" if c.level_shown >= 0.2 else "none shown"
         yield (
             f"| {c.pattern} | {c.users} | {c.rows:,} | {np.mean(c.false):.1%} | {max(c.false):.1%} | {c.power:.0%} "
@@ -286,7 +288,7 @@ def user_rows(sets: int, random) -> Iterator[str]:
 
 
 PARTS = {
-    "users": user_rows,
+    **{f"users, {p}": functools.partial(user_rows, patterns=(p,)) for p in PATTERNS},
     "crossed": crossed_rows,
     "several": several_rows,
     "votes": vote_rows,
@@ -298,13 +300,22 @@ PARTS = {
 }
 
 
-def page(sets: int) -> str:
-    found = {}
-    for seed, (name, rows) in enumerate(PARTS.items()):
-        start = time.monotonic()
-        found[name] = "\n".join(rows(sets, np.random.default_rng(7 + seed)))
-        print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
-    return TEXT.format(sets=sets, half=max(200, sets // 2), error=1.96 * (0.05 * 0.95 / sets) ** 0.5, **found)
+def part(name: str, sets: int) -> str:
+    """The rows of one part, with a seed of its own."""
+    start = time.process_time()
+    text = "\n".join(PARTS[name](sets, np.random.default_rng(7 + list(PARTS).index(name))))
+    print(f"{name}: {time.process_time() - start:.0f} s", file=sys.stderr, flush=True)
+    return text
+
+
+def page(sets: int, processes: int = 1) -> str:
+    if processes == 1:
+        found = {name: part(name, sets) for name in PARTS}
+    else:
+        with ProcessPoolExecutor(processes) as pool:
+            found = dict(zip(PARTS, pool.map(part, PARTS, itertools.repeat(sets)), strict=True))
+    users = "\n".join(text for name, text in found.items() if name.startswith("users"))
+    return TEXT.format(sets=sets, half=max(200, sets // 2), error=1.96 * (0.05 * 0.95 / sets) ** 0.5, users=users, **found)
 
 
 TEXT = """# How often the verdicts and intervals are right
@@ -401,6 +412,6 @@ The bootstrap is a second opinion in `.pairs`; sentences do not rest on it.
 """
 
 if __name__ == "__main__":
-    text = page(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    text = page(*(int(word) for word in sys.argv[1:3])) if len(sys.argv) > 1 else page(2000)
     (Path(__file__).parents[1] / "docs" / "coverage.md").write_text(text)
     print(text)

@@ -58,28 +58,28 @@ def draws_for(comparisons: int, confidence: float) -> int:
 
 
 def _flip(sums: np.ndarray, sizes: np.ndarray, confidences: Sequence[float], draws: int, seed: int) -> list[Flips]:
-    columns = np.column_stack([sums, sizes]).astype(float)
-    flipped = np.concatenate([signs @ columns for signs in sign_vectors(len(sizes), draws, seed)])
-    exact, of = len(sizes) <= EXACT, len(flipped)
-    total, rows = sums.sum(axis=0), float(sizes.sum())
-    a, b = flipped[:, :-1], flipped[:, -1:]
-    hits = (np.abs(a) >= np.abs(total) * (1 - 1e-12) - 1e-12).sum(axis=0)
+    columns = np.ascontiguousarray(np.column_stack([sums, sizes]).T, dtype=float)  # a row a comparison: selections run along rows
+    flipped = np.concatenate([columns @ signs.T for signs in sign_vectors(len(sizes), draws, seed)], axis=1)
+    exact, of = len(sizes) <= EXACT, flipped.shape[1]
+    total, rows = sums.sum(axis=0)[:, None], float(sizes.sum())
+    a, b = flipped[:-1], flipped[-1]
+    hits = (np.abs(a) >= np.abs(total) * (1 - 1e-12) - 1e-12).sum(axis=1)
     p = hits / of if exact else (hits + 1) / (of + 1)
     if not confidences:
         return [Flips(float(v), ()) for v in p]
     whole = np.abs(b) >= rows * (1 - 1e-12)  # all of one sign: the other part is empty and says nothing
     with np.errstate(divide="ignore", invalid="ignore"):
         plus, minus = (total + a) / (rows + b), (total - a) / (rows - b)
-    low = np.where(whole, -np.inf, np.minimum(plus, minus))
-    high = np.where(whole, np.inf, np.maximum(plus, minus))
+    low, high = np.minimum(plus, minus), np.maximum(plus, minus)
+    low[:, whole], high[:, whole] = -np.inf, np.inf
     ranks = [_rank(1 - c, of, exact) for c in confidences]
     places = sorted({k - 1 for k in ranks if k})
     if places:
-        low.partition(places, axis=0)
-        high.partition(sorted(of - 1 - k for k in places), axis=0)
+        low.partition(places, axis=1)
+        high.partition(sorted(of - 1 - k for k in places), axis=1)
     out = []
     for j, chance in enumerate(p):
-        ends = [(float(low[k - 1, j]), float(high[of - k, j])) if k else None for k in ranks]
+        ends = [(float(low[j, k - 1]), float(high[j, of - k])) if k else None for k in ranks]
         out.append(Flips(float(chance), tuple(e if e and math.isfinite(e[0]) and math.isfinite(e[1]) else None for e in ends)))
     return out
 
