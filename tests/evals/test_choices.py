@@ -75,6 +75,7 @@ UNSTATED = [
     "The answer is {x} or {y}.",
     "{x}\n{y}",
     "Nothing {x} in it",
+    "The opposite of {x}",
     "Hardly {x}",
     "{x} is wrong",
     "{x} can be ruled out.",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 import fmnb as fm
 from fmnb.errors import UsageError
+from fmnb.evals.check import check
 from fmnb.evals.elsewhere import from_scores
 from fmnb.evals.running import evaluate
 
@@ -127,3 +129,15 @@ def test_of_several_samples_those_that_came_are_averaged():
 def test_a_share_that_is_none_is_refused(bad):
     with pytest.raises(UsageError, match="number from 0 to 1"):
         evaluate("Add {{ q }}", ROWS, [right], max_failures=bad)
+
+
+def test_evaluations_saved_before_still_open(tmp_path):
+    """A file without what newer ones hold: failed answers count as 0, as they did when it was made."""
+    e = evaluate("Add {{ q }}", ROWS, [right, failing(*range(8))], missing="failure")
+    d = json.loads(e.save(tmp_path / "e.json").read_text())
+    for name in ("max_failures", "begun", "asked", "sources", "against"):
+        d.pop(name)
+    (tmp_path / "old.json").write_text(json.dumps(d))
+    old = fm.Evaluation.load(tmp_path / "old.json")
+    assert old.sentences == e.sentences and "right beats model by 20.0 points" in str(old) and old.reuse.count == 0
+    assert check(old, old).code == 0
