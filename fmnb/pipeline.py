@@ -94,6 +94,7 @@ class Call:
     parent: str = ""
     run: str = field(default_factory=new_run)
     meta: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # what the reader of the answer should know before it
     neutral: tuple[Request, ...] = ()  # of a table's row: its template with nothing in it, see `backend.RowBatcher`
     meter: Meter = field(default_factory=Meter, compare=False, repr=False)
 
@@ -119,6 +120,8 @@ async def run(call: Call) -> AsyncIterator[Event]:
                 meta={"asked": call.target.asked, **call.meta},
             )
         )
+        for note in call.notes:
+            yield stamp(Notice(kind="warning", text=note))
         async for event in stream:
             yield stamp(event)
     except FmnbError as e:

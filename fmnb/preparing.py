@@ -19,7 +19,8 @@ from ._halves import whole_text
 from ._names import load
 from .catalog.resolve import Target, resolve
 from .config import held, settings
-from .errors import UsageError
+from .errors import SettingsError, UsageError
+from .notebook_model import NOT_A_NAME
 from .pipeline import Call, check_makes
 from .prompts import Prompt, Rendered, render
 from .session import default_model, session
@@ -100,6 +101,12 @@ def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Ta
         model, _ = default_model()
         if not model:
             return resolve("embedded", values)
+        if model == NOT_A_NAME:
+            raise SettingsError(
+                "What this notebook names as its model is not a model's name",
+                seen=NOT_A_NAME,
+                todo="Choose a model in the sidebar, run `%fm use MODEL`, or name one on the %%fm line.",
+            )
     return resolve(model, values)
 
 
@@ -153,6 +160,7 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
         tape_only=options.replay_only or os.environ.get("FMNB_REPLAY_ONLY", "") not in ("", "0"),
         cell=cell_key(prompt, target.name, options),
         parent=options.parent,
+        notes=(session.unsure,) if not model and session.unsure else (),
     )
     return Asked(call, spec, prompt=prompt, options=options)
 

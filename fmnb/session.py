@@ -10,11 +10,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from . import notebook_model
 from .config import settings
 from .events import Sink
 from .store.log_sink import LogSink
 
 if TYPE_CHECKING:
+    from .notebook_model import Place
     from .preparing import Asked
     from .store.tape import Tape
 
@@ -29,6 +31,8 @@ class Session:
     _tape: Tape | None = None
     _env_tape: str = ""
     notebook: str = ""
+    place: Place | None = None  # what is known of the notebook's file, where nobody tells its choice
+    told: bool = False  # whether the notebook's own choice is known, be it none
     error: Any = None  # the last exception of a cell and the cell's text, as a magic saw it
     proposals: dict[str, str] = field(default_factory=dict)
     ears: list[Sink] = field(default_factory=list)  # who hears every run of this kernel: the sidebar
@@ -58,6 +62,28 @@ class Session:
         else:
             self.chosen.pop(by, None)
 
+    def tell(self, model: str) -> None:
+        """The notebook's own choice, as the front end says it; the same again changes nothing, so that a later `%fm use` stays."""
+        self.told = True
+        if model != self.chosen.get("notebook", (0.0, ""))[1]:
+            self.choose(model, by="notebook")
+
+    def look(self) -> None:
+        """Read the notebook's own choice from its file, where nobody has told it and no later choice stands."""
+        if self.told or self.place is None or "kernel" in self.chosen:
+            return
+        own = notebook_model.find(self.place)
+        if own is not None:
+            self.told = True
+            self.notebook = self.notebook or own.path
+            if own.model:
+                self.chosen["notebook"] = (self.place.began, own.model)
+
+    @property
+    def unsure(self) -> str:
+        """What the reader of an answer should know where nobody named the model and the notebook's own choice is unknown, else ""."""
+        return "" if self.told or self.place is None or self.chosen else notebook_model.UNKNOWN
+
 
 session = Session()
 
@@ -66,8 +92,9 @@ def default_model() -> tuple[str, str]:
     """(model, who says so) when a cell names none; ("", "") when nobody does.
 
     `%fm use` and the notebook's choice, the later of the two > environment > project >
-    user > administrator's default.
+    user > administrator's default. The notebook's choice counts from its first cell on.
     """
+    session.look()
     if session.chosen:
         by, (_, model) = max(session.chosen.items(), key=lambda kv: kv[1][0])
         return model, {"kernel": "%fm use", "notebook": "this notebook"}.get(by, by)

@@ -353,7 +353,8 @@ class Job:
 
     def end(self, notes: Sequence[str] = ()) -> Batch:
         """The batch as it stands; raises what stopped it."""
-        notes = [*notes, *self.tally.notes(), *self._unasked()]
+        unsure = dict.fromkeys(note for base in self.rows.bases for note in base.call.notes)
+        notes = [*unsure, *notes, *self.tally.notes(), *self._unasked()]
         summary = self.tally.summary(self.table.count, self.asked, self.elapsed(), notes)
         if self.fatal is not None:
             self.say(last=True)

@@ -23,6 +23,7 @@ from typing import Any
 from .._names import PROTOCOL, load
 from ..errors import FmnbError
 from ..events import ENDS, Event, Failed, Notice, Progress, ReasoningDelta, Signal, Started, TextDelta, Used, Waiting, event_to_dict
+from ..notebook_model import own_model
 from ..session import default_model, session
 
 TARGET = "fmnb.front"
@@ -80,7 +81,7 @@ def _hear(message: dict[str, Any]) -> None:
         _thumb(said["signal"])
         return
     if "model" in said:
-        _choose(said["model"])
+        session.tell(own_model(said))
     tell()
 
 
@@ -94,14 +95,6 @@ def _thumb(said: Any) -> None:
             load("fmnb.voting:signal")(run, "thumb", said["value"])
     except FmnbError as e:
         warnings.warn(f"fmnb: {e}", stacklevel=1)
-
-
-def _choose(model: Any) -> None:
-    """The notebook's own choice. It names a model: an address or a key in its place is not taken."""
-    if not isinstance(model, str) or len(model) > 300 or "://" in model:
-        return
-    if model != session.chosen.get("notebook", (0.0, ""))[1]:  # a page that was reloaded says the same again: `%fm use` stays
-        session.choose(model, by="notebook")
 
 
 def tell() -> None:

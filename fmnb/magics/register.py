@@ -76,6 +76,9 @@ def register(shell: Any) -> None:
         shell.set_hook("complete_command", _complete, str_key=key)
     if hasattr(shell, "kernel"):
         load("fmnb.magics.front:hello")()
+        from . import own_choice
+
+        own_choice.attach(shell)
         # A kernel idles right after start: use that, not the user's first cell. A short delay
         # keeps it out of the way of the cell that loads us.
         timer = threading.Timer(0.3, _warm_up)
@@ -103,4 +106,8 @@ def unregister(shell: Any) -> None:
     for key in ("%%fm", "%fm"):
         shell.strdispatchers["complete_command"].strs.pop(key, None)
     shell._fmnb_ear = None
+    if hasattr(shell, "kernel"):
+        from . import own_choice
+
+        own_choice.detach(shell)
     load("fmnb.magics.front:goodbye")()

@@ -17,6 +17,7 @@ import { Kernels } from './kernels';
 import { SidebarModel } from './model';
 import { Notebooks } from './notebooks';
 import { SidebarPanel } from './panel';
+import { sendChoices } from './requests';
 import { addThumbs } from './thumbs';
 import { hearWidgets } from './widgets';
 
@@ -47,6 +48,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     );
     const kernels = new Kernels(tracker);
     const model = new SidebarModel(api, new Notebooks(tracker), kernels);
+    sendChoices(tracker);
     hearWidgets(tracker, kernels);
     addThumbs(tracker, kernels, trans);
     const panel = new SidebarPanel({ model, commands: app.commands, trans });

@@ -14,7 +14,7 @@ import type { Kernel } from '@jupyterlab/services';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { propose } from './cells';
 import { followComms } from './comms';
-import { chosenIn } from './notebooks';
+import { heldIn } from './notebooks';
 import { PROTOCOL, type Event } from './types';
 
 const TARGET = 'fmnb.front';
@@ -198,4 +198,4 @@ export class Kernels {
 /** Comms over subshells: JupyterLab 4.4 and ipykernel 7, unless a reader switched them off. */
 const hearsWhileBusy = (kernel: Kernel.IKernelConnection) => Boolean(kernel.supportsSubshells) && kernel.commsOverSubshells !== 'disabled';
 
-const about = (panel: NotebookPanel) => ({ model: chosenIn(panel).model, notebook: panel.context.path });
+const about = (panel: NotebookPanel) => ({ model: heldIn(panel), notebook: panel.context.path });

@@ -1,6 +1,7 @@
 /** Notebooks: the choice in their metadata, and cells put into them where everybody sees them. */
 
 import { NotebookActions, type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import type { JSONValue } from '@lumino/coreutils';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { oddity } from './names';
 
@@ -13,6 +14,11 @@ export function chosenIn(panel: NotebookPanel): Chosen {
   const ours = panel.model?.getMetadata(KEY) as { model?: unknown } | undefined;
   const odd = oddity(ours?.model);
   return { model: odd ? '' : ((ours?.model as string | undefined) ?? ''), odd };
+}
+
+/** What a notebook's metadata holds in a model's place, for its kernel, which refuses what is not a name. */
+export function heldIn(panel: NotebookPanel): JSONValue {
+  return (panel.model?.getMetadata(KEY) as { model?: JSONValue } | undefined)?.model ?? '';
 }
 
 /** Write a choice into a notebook; "" takes it back. What else stands under our key stays. */

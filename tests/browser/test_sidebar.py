@@ -399,3 +399,25 @@ def test_axe_finds_nothing_serious_in_light_and_dark(notebook, panel, page, axe)
             page.keyboard.press("Escape")
     finally:
         change_theme(nb.page, "JupyterLab Light")
+
+
+MODELS_ASKED = "from fmnb.session import session\nprint([session.last.call.target.asked])"
+
+
+@pytest.mark.parametrize("app", ["lab/tree", "notebooks"])
+def test_run_all_asks_the_notebooks_own_model_from_its_first_cell(browser, lab, app):
+    """On opening, after a restart, and with a choice that is not in the file yet."""
+    file = lab.work / f"run-all-{app.partition('/')[0]}.ipynb"
+    write(file, "%load_ext fmnb", "%%fm --no-cache\nrun all", MODELS_ASKED, metadata={"fmnb": {"model": "echo:think"}})
+    page = new_page(browser)
+    try:
+        nb = open_at(page, lab, file, app=app)
+        nb.command("notebook:run-all-cells")
+        assert nb.text(2).split("'")[1] == "echo:think"
+        page.evaluate("() => { window.jupyterapp.shell.currentWidget.content.model.setMetadata('fmnb', { model: 'echo:slow=99' }); }")
+        page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart(); }")
+        nb.command("notebook:run-all-cells")
+        assert nb.text(2).split("'")[1] == "echo:slow=99"
+        page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+    finally:
+        page.context.close()

@@ -120,10 +120,11 @@ def test_the_notebooks_choice_is_obeyed_by_the_next_cell_and_a_later_use_beats_i
 
 
 @pytest.mark.parametrize("model", ["https://evil.example/v1", 3, {"base_url": "x"}, "x" * 301])
-def test_metadata_that_names_no_model_is_not_taken(kernel, model):
+def test_metadata_that_names_no_model_fails_the_cell_and_is_not_shown(kernel, model):
     (comm,) = _comms(kernel)
     _say(kernel, comm, ready=True, protocol=PROTOCOL, model=model)
-    assert "embedded" in kernel("%fm use").stdout
+    assert "not a model's name" in kernel("%%fm\nhi").error and "evil" not in kernel("%fm use").stdout
+    assert kernel("%%fm echo:\nhi").status == "ok"
 
 
 def test_runs_are_reported_as_they_go_without_their_words(kernel):
@@ -177,3 +178,35 @@ def test_a_thumb_is_kept_and_what_is_none_is_not_taken(kernel):
         _say(kernel, comm, protocol=PROTOCOL, signal=odd)
     _say(kernel, comm, protocol=PROTOCOL, signal={"run": run, "value": 0})
     assert kernel("[s.value for s in signals.of([r.run])]").value == "[]"
+
+
+def _run_all(kernel, *cells: str, model: str | None) -> None:
+    """Send the cells all at once, as Run All does, each with the notebook's choice; wait until the last has ended."""
+    content = {"silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
+    metadata = {} if model is None else {"fmnb": {"model": model}}
+    sent = [kernel.client.session.msg("execute_request", {**content, "code": c}, metadata=metadata) for c in cells]
+    for message in sent:
+        kernel.client.shell_channel.send(message)
+    waiting = {m["header"]["msg_id"] for m in sent}
+    while waiting:
+        waiting.discard(kernel.client.get_shell_msg(timeout=60)["parent_header"].get("msg_id"))
+    while True:  # what they showed is of no interest here
+        found = kernel.client.get_iopub_msg(timeout=60)
+        if found["parent_header"].get("msg_id") == sent[-1]["header"]["msg_id"] and found["content"].get("execution_state") == "idle":
+            return
+
+
+ASKED = "from fmnb.store import log\nprint([log.events_of(r['run'])[0].meta['asked'] for r in log.search()])"
+
+
+def test_the_notebooks_choice_holds_from_the_first_cell_of_run_all(tmp_path):
+    k = Kernel({"FMNB_HOME": str(tmp_path)}, load=False)
+    try:
+        _run_all(k, "%load_ext fmnb", "%%fm\none", "%fm use echo:think", "%%fm\ntwo", model="echo:")
+        assert k(ASKED).stdout == "['echo:think', 'echo:']\n"
+        _run_all(k, "%%fm\nthree", model="echo:slow=99")  # chosen anew in the page
+        assert k(ASKED).stdout == "['echo:slow=99', 'echo:think', 'echo:']\n"
+        _run_all(k, "%%fm\nfour", model="https://elsewhere.example/v1")
+        assert k(ASKED).stdout == "['echo:slow=99', 'echo:think', 'echo:']\n"
+    finally:
+        k.close()
