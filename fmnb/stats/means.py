@@ -182,7 +182,9 @@ def user_means(values: Values, structure: Grouping) -> np.ndarray | None:
 
 def heavy(e: Estimate) -> bool:
     """Whether one cluster weighs so much that a mean over rows is mostly its own."""
-    return e.clusters is not None and e.share is not None and (e.share > 1 / 3 or e.df < 5)
+    if e.clusters is None or e.share is None:
+        return False
+    return e.share > 1 / 3 or (e.df < 5 and e.df < 0.8 * (e.clusters - 1))
 
 
 def _as_array(values: Values) -> np.ndarray:
