@@ -344,7 +344,7 @@ One question asked by any number of users, and five questions or five users, giv
 
 ## Several models
 
-All equally good ({half:,} data sets). *RowGroups*: how often all intervals of an evaluation, as they are shown, hold the truth at once.
+All equally good ({half:,} data sets). *Together*: how often all intervals of an evaluation, as they are shown, hold the truth at once.
 
 | sizes | users | rows | models | any beats, wrongly | intervals together |
 |---|---|---|---|---|---|
