@@ -21,6 +21,7 @@ from .backend import Backend, RowBatcher
 from .errors import CallError, EmptyAnswerError, FmnbError, RateLimitError, SchemaMismatchError, StoreError, UsageError
 from .events import (
     ENDS,
+    Cancelled,
     Event,
     Failed,
     Finished,
@@ -87,6 +88,12 @@ async def whole(call: Call, caps: Caps = Caps()) -> list[Event]:
         )
     )
     return [replace(start, at=trip.began or start.at), *map(stamp, events)]
+
+
+def stopped(call: Call) -> list[Event]:
+    """The stamped events of a row that was stopped once it was sent: what it had used, and the end. None where that is nothing."""
+    used = call.meter.stopped()
+    return stamped(call, [Used(usage=used), Cancelled()]) if used is not None else []
 
 
 class _Trip:

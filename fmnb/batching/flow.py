@@ -125,6 +125,7 @@ class Flow:
     for_all: Callable[[dict[str, Any]], bool] = lambda error: False
     ended: deque[Ended] = field(default_factory=deque)
     told: deque[Event] = field(default_factory=deque)  # of engines: what goes on before rows come
+    stopped: deque[Ended] = field(default_factory=deque)  # calls that were under way when it was stopped, and that cost something
     run_id: str = ""  # under which it can be stopped from elsewhere
     _fault: Exception | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)  # something has ended
@@ -191,7 +192,7 @@ class Flow:
         if isinstance(backend, Unstreamed):
             gate = pace.gate(backend.host)
             gate.trust(feed.concurrency or 0)
-            feed.limit = lambda: feed.concurrency or int(gate.limit)
+            feed.limit = lambda: feed.concurrency or gate.places()
         await self._one_by_one(feed)
 
     async def _one_by_one(self, feed: Feed) -> None:
@@ -199,7 +200,13 @@ class Flow:
 
         async def place(item: Item | None) -> None:
             while item is not None:
-                self._end(item, await unwatched.whole(item.call, self.caps))
+                try:
+                    events = await unwatched.whole(item.call, self.caps)
+                except asyncio.CancelledError:
+                    if events := unwatched.stopped(item.call):
+                        self.stopped.append(Ended(item, events))
+                    raise
+                self._end(item, events)
                 item = feed.next()
 
         try:

@@ -98,6 +98,8 @@ class Job:
                 if items is not None:
                     items.close()  # type: ignore[attr-defined]
                 self.take(flow)
+                with suppress(StoreError):
+                    self.keeper.write([(batches.columns(e.events, session.notebook), e.events) for e in flow.stopped], [])
                 stop = self.stopped()
             raise stop from None
         except BaseException as e:

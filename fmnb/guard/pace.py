@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..backend import Allowance
+from .tempo import Tempo
 
 FIRST = 16  # calls to a host nobody has asked yet
 MOST = 512
@@ -25,8 +26,12 @@ _CLIMB = 1.6  # a step up while nothing has been refused
 _PROBE = 1.1  # a step up later on
 _REST = 8  # rounds between two probes
 _DOWN = 0.7  # what a refusal leaves
+_FEWER = 0.85  # of the calls at once that were refused: if these are refused too, it is not for how many they are
+_SPARE = 1.2  # times the places that a known speed needs on average
 _SHARE = 0.97  # of an allowance that is used: clocks and counts differ a little
 _APART = 0.7  # of the time between two calls, were they spread evenly, that must be between them
+_ROUNDED = 1.0  # seconds by which a moment told in whole seconds may be early
+_LONG = 5.0  # seconds of a limit for which that matters little
 _LATE = 0.001  # seconds that timers are late, which may be made up
 
 
@@ -61,6 +66,10 @@ class Gate:
         self._mean = 0.0  # seconds an answer took, the last ones most
         self._next_at = 0.0  # when the next may leave
         self._alarm: asyncio.TimerHandle | None = None
+        self._tempo = Tempo(clock())
+        self._told: tuple[float | None] | None = None  # the wait of a refusal whose call has not left yet
+        self._fewest = float("inf")  # calls at once at which one was refused without a word on why
+        self._too_fast = False  # such refusals are for speed, for fewer calls at once were refused too
 
     async def enter(self, tokens: int = 0) -> Ticket:
         """Wait for a place; the ticket goes to `leave`."""
@@ -77,21 +86,28 @@ class Gate:
             raise
 
     def _admit(self, tokens: int) -> Ticket:
+        now = self._clock()
         if not self.flying:
             self._spell = _Spell()
         self.flying += 1
         self._spell.peak = max(self._spell.peak, self.flying)
-        self._next_at = max(self._next_at, self._clock() - _LATE) + self._gap()
+        self._next_at = max(self._next_at, now - _LATE) + max(self._gap(), self._tempo.gap(now))
+        self._tempo.sent(now)
         self._sent += 1
         self._sent_tokens += tokens
         for left in self.allowed.values():
             left.take(tokens if left.tokens else 1)
-        return Ticket(self._clock(), self._sent, self._sent_tokens)
+        return Ticket(now, self._sent, self._sent_tokens)
 
     def _gap(self) -> float:
         """Seconds to the next call; none while there are not yet as many as there will be: they wait for no answer."""
         spell = self._spell
         return _APART * self._mean / spell.peak if spell.answers >= spell.peak else 0.0
+
+    def places(self) -> int:
+        """Calls at once: as many as were found, and as many as the speed that was found needs."""
+        rate = self._tempo.rate
+        return int(self.limit if rate is None else max(self.limit, min(MOST / _parts, _SPARE * rate * self._mean + 1)))
 
     def trust(self, calls: int) -> None:
         """Somebody who knows the host says that it takes so many; held to be so until it refuses."""
@@ -105,29 +121,40 @@ class Gate:
     def leave(self, ticket: Ticket, *, answered: bool, allowed: Mapping[str, Allowance] | None = None) -> None:
         """A call has ended; `answered` unless it failed."""
         self.flying -= 1
+        now = self._clock()
         for name, said in (allowed or {}).items():
             left = self.allowed.setdefault(name, _Left(name == "tokens"))
             after = self._sent_tokens - ticket.tokens if left.tokens else self._sent - ticket.sent
-            left.hear(said, ticket.at, after, self._clock())
+            left.hear(said, ticket.at, after, now)
+        told, self._told = self._told, None
+        if told is not None:
+            self._tempo.refused(ticket.at, now, told[0])
+        elif answered:
+            self._tempo.taken(ticket.at, now)
+        else:
+            self._tempo.gone(ticket.at)
         if answered:
-            took = self._clock() - ticket.at
+            took = now - ticket.at
             self._mean += (took - self._mean) * (0.1 if self._mean else 1.0)
             self._spell.answers += 1
             self._count()
         self._next()
 
     def slow_down(self, seconds: float | None, *, published: bool = False) -> None:
-        """The service refused a call for speed and asks for a wait, if it does; `published` when it says what is left."""
+        """The service refused a call for speed, which leaves next, and asks for a wait, if it does; `published` when it says what is left."""
         now = self._clock()
         self.refused += 1
         if seconds:
             self.closed_until = max(self.closed_until, now + seconds)
         for left in self.allowed.values():
             left.overdrawn()
-        if published or self.allowed:
-            return  # it is how many a minute, and that is counted
+        if seconds or published or self.allowed or self._too_fast:
+            self._told = (seconds,)
+            return  # it is how many in some time, and not how many at once
         if now - self._lowered > 1.0:  # those under way are refused together: that is one refusal
             self._lowered = now
+            self._too_fast = self.flying < _FEWER * self._fewest and self._fewest < float("inf")
+            self._fewest = min(self._fewest, self.flying)
             self.limit = max(1.0, min(self.limit, self.flying + 1) * _DOWN)
             self._settle()
 
@@ -137,10 +164,17 @@ class Gate:
 
     def _wait(self, tokens: int) -> float:
         now = self._clock()
-        return max([0.0, self.closed_until - now, *(left.wait(now, tokens if left.tokens else 1) for left in self.allowed.values())])
+        return max(
+            [
+                0.0,
+                self.closed_until - now,
+                self._tempo.wait(now),
+                *(left.wait(now, tokens if left.tokens else 1) for left in self.allowed.values()),
+            ]
+        )
 
     def _free(self, tokens: int) -> bool:
-        return self.flying < int(self.limit) and self._clock() >= self._next_at and self._wait(tokens) <= 0
+        return self.flying < self.places() and self._clock() >= self._next_at and self._wait(tokens) <= 0
 
     def _next(self) -> None:
         """Let in who waits, as far as there is place; look again when there may be more."""
@@ -154,7 +188,7 @@ class Gate:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        if self._waiting and self.flying < int(self.limit):
+        if self._waiting and self.flying < self.places():
             seconds = max(self._wait(self._waiting[0][1]), self._next_at - self._clock(), 0.0005)
             self._alarm = asyncio.get_running_loop().call_later(min(seconds, 1.0), self._next)
 
@@ -225,6 +259,8 @@ class _Left:
         self.moving = 0.0  # above 0 while the moment moves: it fills up steadily
         self._used = self._resets = 0.0
         self._heard = 0.0
+        self._whole = True  # resets are told in whole seconds
+        self._longest = 0.0
 
     def hear(self, said: Allowance, asked: float, after: float, now: float) -> None:
         """What the service said of a call that was let in at `asked`; that much was sent `after` it."""
@@ -233,7 +269,9 @@ class _Left:
         if asked < self._heard:
             return  # a slow answer tells what is known better
         self._heard = asked
-        until = asked + said.reset
+        self._whole = self._whole and said.reset == int(said.reset)
+        self._longest = max(self._longest, said.reset)
+        until = asked + said.reset + (_ROUNDED if self._whole and self._longest >= _LONG else 0.0)
         used = max(0.0, said.limit - said.left)
         if self.at and said.left < self._last_left:
             moves = until - self.until > 0.002 + 0.2 * (self._last_left - said.left) * self._each()
@@ -259,8 +297,9 @@ class _Left:
         self.left -= amount
 
     def overdrawn(self) -> None:
-        """A call was refused although some seemed left."""
-        self.left = min(self.left, 0.0)
+        """A call was refused although some seemed left; where many did, it was refused for something else."""
+        if self.left <= max(2.0, 0.1 * self.limit):
+            self.left = min(self.left, 0.0)
 
     def wait(self, now: float, amount: float = 1) -> float:
         """Seconds until that much is there."""

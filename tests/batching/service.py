@@ -23,7 +23,9 @@ class Service:
     """Answers a prompt with its last word, or an object for a schema.
 
     `ceiling` calls at once are served, more are refused; `slots` are served, more wait;
-    `per_minute` requests are allowed and published in headers, as a bucket that fills steadily.
+    `per_minute` requests are allowed and published in headers, as a bucket that fills steadily;
+    with `window` as so many every so many seconds. `publish` is True, "rounded" (whole seconds),
+    "wrong" (a limit that is not the one enforced) or False; without `waits` a refusal names no wait.
     """
 
     latency: float = 0.0
@@ -31,7 +33,9 @@ class Service:
     slots: int | None = None
     per_minute: float | None = None
     burst: int | None = None
-    publish: bool = True
+    window: float | None = None
+    publish: bool | str = True
+    waits: bool = True
     jitter: float = 0.0
     asked: Counter[str] = field(default_factory=Counter)
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -84,7 +88,11 @@ class Service:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._loop.set_exception_handler(lambda loop, context: None)
         self._free = asyncio.Semaphore(self.slots) if self.slots else None
-        self._flying, self._level, self._at = 0, float(self.burst or self.per_minute or 0), time.monotonic()
+        self._flying, self._level, self._at = (
+            0,
+            0.0 if self.window else float(self.burst or self.per_minute or 0),
+            0.0 if self.window else time.monotonic(),
+        )
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=600)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
@@ -124,7 +132,7 @@ class Service:
         allowed, headers = self._allow()
         if not allowed or (self.ceiling and self._flying >= self.ceiling):
             self.refused.append(time.monotonic())
-            wait = {"retry-after-ms": str(int(1000 * 60 / self.per_minute))} if self.per_minute else {}
+            wait = {"retry-after-ms": str(int(1000 * self._next_in()))} if self.per_minute and self.waits else {}
             return 429, {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}, {**headers, **wait}
         self.asked[prompt] += 1
         self._flying += 1
@@ -146,17 +154,31 @@ class Service:
         return 200, completion(said), headers
 
     def _allow(self) -> tuple[bool, dict[str, str]]:
-        """Whether the bucket has one left, and what the headers say of it."""
+        """Whether there is one left, and what the headers say of it."""
         if not self.per_minute:
             return True, {}
-        most, now = float(self.burst or self.per_minute), time.monotonic()
-        self._level = min(most, self._level + (now - self._at) * self.per_minute / 60)
+        rate, now = self.per_minute / 60, time.monotonic()
+        if self.window:
+            most = rate * self.window
+            if now // self.window != self._at // self.window:
+                self._level = most
+        else:
+            most = float(self.burst or self.per_minute)
+            self._level = min(most, self._level + (now - self._at) * rate)
         self._at = now
         allowed = self._level >= 1
         self._level -= allowed
-        full = (most - self._level) / (self.per_minute / 60)
+        full = self._next_in() if self.window else (most - self._level) / rate
         said = {"limit": f"{most:.0f}", "remaining": f"{int(self._level)}", "reset": f"{full:.3f}s"}
+        if self.publish == "rounded":
+            said["reset"] = f"{full:.0f}s"
+        elif self.publish == "wrong":
+            said = {"limit": "10000", "remaining": "9999", "reset": "6ms"}
         return allowed, {f"x-ratelimit-{k}-requests": v for k, v in said.items()} if self.publish else {}
+
+    def _next_in(self) -> float:
+        """Seconds until one more is allowed."""
+        return self.window - time.monotonic() % self.window if self.window else 60 / (self.per_minute or 60)
 
 
 def completion(text: str, tokens: tuple[int, int] = (20, 2)) -> dict[str, Any]:

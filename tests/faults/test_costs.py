@@ -11,7 +11,7 @@ from fmnb.backend import estimate_tokens, text_tokens
 from fmnb.batching.result import reopen
 from fmnb.batching.run import batch
 from fmnb.errors import BudgetError, CallError, Interrupted, StreamCutError
-from fmnb.events import Finished, Started, TextDelta
+from fmnb.events import Finished, Progress, Started, TextDelta
 from fmnb.guard import budget
 from fmnb.preparing import prepare
 from fmnb.store import log
@@ -233,3 +233,19 @@ def test_a_batch_that_goes_on_has_each_cost_once_too(shop):
     assert [a.cost for a in done.answers] == [pytest.approx(each if n in (0, 2, 5) else 0.0) for n in range(9)]
     assert [a.source for a in done.answers] == ["live" if n in (2, 5) else "cached" for n in range(9)]
     assert told(reopen(done.run)) == told(done) and sum(a.cost for a in done.answers) == pytest.approx(budget.budget().spent)
+
+
+def test_rows_that_are_stopped_cost_their_prompts(shop):
+    """What they would have said nobody knows; that they were sent is known."""
+    wire.fixed("never", wire.HANG)
+
+    def stop(event):
+        if isinstance(event, Progress) and sum(r.body.get("model") == "never" for r in shop.requests) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        batch("Say {{ w }}", EQUAL, "shop-chat:never", sinks=[stop])
+    runs = [r for r in log.search(kind="row")]
+    into = estimate_tokens(Request("m", (message("user", "Say a"),))).tokens
+    assert [(r["finish"], r["estimated"], r["cost"]) for r in runs] == [("cancelled", 1, pytest.approx(price(into, 0)))] * 3
+    assert budget.budget().spent == pytest.approx(3 * price(into, 0))

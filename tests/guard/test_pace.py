@@ -95,6 +95,41 @@ def window(limit, seconds):
     return rule
 
 
+WRONG = {
+    "minute": lambda taken, now: Allowance(600 - taken, 600, 60 - now % 60),  # what a minute allows, where each second is looked at
+    "plenty": lambda taken, now: Allowance(9_999, 10_000, 0.006),
+    "always full": lambda taken, now: Allowance(599, 600, 0.1),
+}
+
+
+def ten_a_second(by, said="none", wait=True):
+    """Ten a second on average, enforced by the second, by the minute or as a bucket of ten; what the headers say of it is true, rounded, wrong or nothing."""
+    each = {"second": 1.0, "minute": 60.0, "bucket": 0.1}[by]
+    state = {"window": -1, "used": 0, "level": 10.0, "at": 0.0, "taken": 0, "minute": 0.0}
+
+    def rule(now, tokens):
+        if by == "bucket":
+            state["level"] = min(10.0, state["level"] + (now - state["at"]) * 10)
+            state["at"] = now
+            allowed = state["level"] >= 1
+            state["level"] -= allowed
+            left, limit, reset = state["level"], 10.0, (10 - state["level"]) / 10
+        else:
+            if (window := int(now // each)) != state["window"]:
+                state["window"], state["used"] = window, 0
+            allowed = state["used"] < 10 * each
+            state["used"] += allowed
+            left, limit, reset = 10 * each - state["used"], 10 * each, (window + 1) * each - now
+        if now // 60 != state["minute"]:
+            state["minute"], state["taken"] = now // 60, 0
+        state["taken"] += allowed
+        headers = {"true": Allowance(left, limit, reset), "rounded": Allowance(float(int(left)), limit, float(int(reset + 1)))}
+        headers |= {name: of(state["taken"], now) for name, of in WRONG.items()}
+        return allowed, {"requests": headers[said]} if said in headers else {}, (0.1 if by == "bucket" else reset) if wait else None
+
+    return rule
+
+
 def traffic(seconds=60.0, tokens=0, workers=400, **service):
     """Calls through a gate for so long. The gate and the service, afterwards."""
     loop = Loop()
@@ -201,6 +236,38 @@ def test_limits_that_are_filled_up_at_once_are_not_overdrawn(seconds):
 def test_limits_that_are_not_published_are_kept_to_more_or_less(wait):
     gate, far = traffic(60, rule=bucket(1200, 20, publish=False, wait=wait))
     assert share(far) <= 0.25 and rate(far) >= 0.7 * 20
+
+
+@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize("said", ["none", "true", "rounded", *WRONG])
+@pytest.mark.parametrize("by, latency", [("second", 0.02), ("second", 0.2), ("bucket", 0.2)])
+def test_a_speed_is_kept_to_whatever_is_said_of_it(by, latency, said, wait):
+    gate, far = traffic(60, workers=40, latency=latency, rule=ten_a_second(by, said, wait))
+    assert share(far) <= 0.01 and rate(far) >= 0.75 * 10
+
+
+@pytest.mark.parametrize("said", ["none", "true", "rounded", *WRONG])
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_limit_of_so_many_a_minute_is_kept_to_whatever_is_said_of_it(said, wait):
+    gate, far = traffic(190, workers=40, rule=ten_a_second("minute", said, wait))
+    assert share(far) <= 0.01 and rate(far, 60, 190) >= 0.75 * 10
+
+
+def test_a_refusal_lowers_the_speed_though_the_headers_say_that_much_is_left():
+    gate, far = traffic(20, workers=100, rule=ten_a_second("second", "plenty"))
+    early, late = sum(t < 5 for t in far.refused), sum(5 <= t < 20 for t in far.refused)
+    assert early and late <= 2 and 7.5 <= rate(far, 5, 20) <= 10
+
+
+def test_a_host_that_allows_more_again_gets_more_again():
+    slow, fast = ten_a_second("second"), lambda now, tokens: (True, {}, None)
+    gate, far = traffic(200, workers=30, latency=0.2, rule=lambda now, tokens: (slow if now < 30 else fast)(now, tokens))
+    assert rate(far, 150, 200) > 1.5 * rate(far, 10, 30)
+
+
+def test_a_host_that_refuses_everything_for_a_while_is_asked_seldom():
+    gate, far = traffic(60, workers=100, rule=lambda now, tokens: (not 5 < now < 50, {}, None))
+    assert sum(10 < t < 50 for t in far.refused) <= 6 and rate(far, 52, 60) > 5
 
 
 def test_a_place_that_is_given_up_goes_to_the_next():
