@@ -17,7 +17,6 @@ exact file.
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import functools
 import hashlib
 import importlib
@@ -31,10 +30,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import _patterns
+from ._settings_file import check_administrators
+from ._settings_file import read_toml as read_toml  # for those above, who read tables of their own
 from .errors import LockedError, SettingsError
 
 FILE = "fmnb.toml"
-_TABLES = ("default", "alias", "provider", "log", "models", "lock")
 _UNTRUSTED = ("default", "alias")  # what a project file may say before it is trusted
 
 
@@ -90,15 +91,29 @@ def _began_with() -> dict[str, str]:
     return {os.fsdecode(name): os.fsdecode(value) for name, found, value in (pair.partition(b"=") for pair in pairs) if found}
 
 
+def working_folder() -> Path | None:
+    """Where the kernel stands; None when that folder was deleted under it."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
 _BEGAN_WITH = _began_with()
+_BEGAN_IN, _BEGAN_AT = working_folder() or Path("/"), sys.prefix
 
 
 def _admin_files() -> list[Path]:
-    """Jupyter's system config folders, the strongest last: what only root can write beats what a user may set up."""
-    roots = [Path(extra)] if (extra := os.environ.get("FMNB_ADMIN_CONFIG")) else []
-    roots.append(Path(sys.prefix) / "etc/jupyter")
+    """Jupyter's system config folders, the strongest last: what only root can write beats what a user may set up.
+
+    They are those the kernel began with, so that no cell lifts a lock; one that began with
+    no FMNB_ADMIN_CONFIG may still be given one, which can only lock more.
+    """
+    extra = _BEGAN_WITH.get("FMNB_ADMIN_CONFIG") or os.environ.get("FMNB_ADMIN_CONFIG")
+    roots = [_BEGAN_IN / extra] if extra else []
+    roots += [Path(prefix) / "etc/jupyter" for prefix in dict.fromkeys((sys.prefix, _BEGAN_AT))]
     if sys.platform == "win32":
-        roots.append(Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "jupyter")
+        roots.append(Path(_BEGAN_WITH.get("PROGRAMDATA", r"C:\ProgramData")) / "jupyter")
     else:
         roots += [Path("/usr/local/etc/jupyter"), Path("/etc/jupyter")]
     return [r / FILE for r in roots]
@@ -107,14 +122,6 @@ def _admin_files() -> list[Path]:
 def user_file() -> Path:
     """The user's own settings file (it may not exist)."""
     return home() / FILE
-
-
-def working_folder() -> Path | None:
-    """Where the kernel stands; None when that folder was deleted under it."""
-    try:
-        return Path.cwd()
-    except OSError:
-        return None
 
 
 def project_file(start: Path | None = None) -> Path | None:
@@ -222,9 +229,11 @@ def _read(files: list[tuple[str, Path]]) -> Settings:
     layers: list[tuple[str, dict[str, Any]]] = []
     untrusted = None
     for origin, path in files:
-        if not path.is_file():
+        if not (_there(path) if origin == "administrator" else path.is_file()):
             continue
         data = read_toml(path)
+        if origin == "administrator":
+            check_administrators(data, path)
         lock = data.pop("lock", None)
         if lock and origin == "administrator":
             locks.update(lock)
@@ -240,45 +249,14 @@ def _read(files: list[tuple[str, Path]]) -> Settings:
     return Settings(values, locks, tuple(str(p) for o, p in files if p.is_file()), untrusted, tuple(layers))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as a dict; a broken one is a SettingsError that names file and line."""
-    import tomllib
-
+def _there(path: Path) -> bool:
+    """Whether an administrator's file is there; one that may not be looked at counts as there, and then cannot be read."""
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as e:
-        raise SettingsError(
-            f"The settings file {path} cannot be read", seen=str(e), todo="Mend that line, or move the file away."
-        ) from None
-    for table, name, kinds in _KINDS:
-        value = data.get(table, {}) if not name else data[table].get(name) if isinstance(data.get(table), dict) else None
-        if value is not None and not (isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))):
-            said = f"{table}.{name}" if name else f"[{table}]"
-            raise SettingsError(
-                f"The settings file {path} has the wrong kind of value",
-                seen=f"{said} is {value!r}",
-                todo=f"{said} is a {' or '.join(_SPOKEN[k] for k in kinds)}.",
-            )
-    return data
-
-
-_SPOKEN = {dict: "table", str: "text", int: "number", float: "number with a point", bool: "true or false", list: "list"}
-_KINDS: tuple[tuple[str, str, tuple[type, ...]], ...] = (
-    *((table, "", (dict,)) for table in _TABLES),
-    ("default", "model", (str,)),
-    ("default", "temperature", (int, float)),
-    ("default", "max_tokens", (int,)),
-    ("log", "enabled", (bool,)),
-    ("log", "keep_days", (int, float)),
-    ("models", "dir", (str,)),
-    ("models", "shared", (list,)),
-    ("lock", "providers", (str, list)),
-    ("lock", "models", (str, list)),
-    ("lock", "urls", (str, list)),
-    ("lock", "budget", (int, float)),
-    ("lock", "models_dir", (str,)),
-    ("lock", "keep_days", (int, float)),
-)
+        return path.lstat() is not None
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def trusted(path: Path) -> bool:
@@ -384,9 +362,9 @@ def _replace(file: Path, text: str) -> None:
 
 
 def allowed(kind: str, value: str) -> bool:
-    """Whether the lock of that kind (`providers`, `models`, `urls`) lets `value` through; patterns as in a shell."""
+    """Whether the lock of that kind (`providers`, `models`, `urls`) lets `value` through; `_patterns` has their language."""
     patterns = settings().lock(kind)
-    return patterns is None or any(fnmatch.fnmatchcase(value, p) for p in ([patterns] if isinstance(patterns, str) else patterns))
+    return patterns is None or any(_patterns.matches(kind, value, p) for p in ([patterns] if isinstance(patterns, str) else patterns))
 
 
 def check_allowed(kind: str, value: str) -> None:

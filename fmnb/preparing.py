@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._halves import whole_text
 from ._names import load
+from ._routing import check_routing
 from .catalog.resolve import Target, resolve
 from .config import held, settings
 from .errors import SettingsError, UsageError
@@ -208,6 +209,7 @@ def _parameters(options: Options) -> dict[str, Any]:
     for name in options.params:
         if name.lower().replace("-", "_") in OWN:
             raise UsageError(f"`-p {name}=` cannot be given like that", todo=f"Use {OWN[name.lower().replace('-', '_')]}.")
+    check_routing(options.params)
     stop = (options.stop,) if isinstance(options.stop, str) else tuple(options.stop) if isinstance(options.stop, (list, tuple)) else (None,)
     if not all(isinstance(s, str) for s in stop):
         raise UsageError("stop is a text, or a list of texts", seen=repr(options.stop)[:80])

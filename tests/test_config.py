@@ -198,3 +198,109 @@ def test_a_working_folder_that_is_gone_is_no_error(tmp_path, monkeypatch):
     gone.rmdir()
     assert config.project_file() is None
     assert fm.ask("hi", "echo:").text == "hi"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[lock]\nprovider = ["echo"]', "lock.provider is no lock"),
+        ('[lock]\nModels = ["echo:*"]', "lock.Models is no lock"),
+        ('[locks]\nproviders = ["echo"]', "'locks' is no table"),
+        ('providers = ["echo"]', "'providers' is no table"),
+        ("[lock]\nproviders = [1]", "not a text"),
+        ('[lock]\nmodels = [""]', "empty"),
+        ('[lock]\nmodels = ["pypi:llm-*"]', "named whole"),
+        ('[lock]\nmodels = ["path:models/*"]', "at the root"),
+        ('[lock]\nurls = ["gateway.example"]', "https://"),
+        ('[lock]\nurls = ["https://me@gateway.example"]', "user's name"),
+        ("[lock]\nbudget = -1", "not negative"),
+        ("[lock]\nbudget = nan", "not negative"),
+    ],
+)
+def test_a_lock_that_is_not_understood_locks_everything(files, text, words):
+    path = files("admin", text + "\n")
+    from fmnb.catalog.resolve import resolve
+
+    for name in ("echo:", "embedded", "openai:gpt-5"):
+        with pytest.raises(SettingsError, match=words) as said:
+            resolve(name)
+        assert str(path) in str(said.value) and "everything is locked" in str(said.value)
+
+
+def test_the_same_words_in_a_users_file_stop_nobody(files):
+    files("user", '[locks]\nproviders = ["nobody"]\n[lock]\nprovider = ["nobody"]\n')
+    assert config.allowed("providers", "openai")
+
+
+def test_an_administrators_file_that_cannot_be_read_is_no_missing_file(files):
+    path = files("admin", "")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(SettingsError, match="cannot be read"):
+        config.settings()
+
+
+def test_no_cell_lifts_the_locks_that_a_kernel_began_with(tmp_path, home):
+    (tmp_path / "fmnb.toml").write_text('[lock]\nproviders = ["nobody"]\n')
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/fmnb.toml").write_text('[lock]\nproviders = ["*"]\n')
+    code = f"""
+import os, sys
+for change in ("pop", "set", "empty", "prefix", "folder"):
+    if change == "pop": del os.environ["FMNB_ADMIN_CONFIG"]
+    elif change == "set": os.environ["FMNB_ADMIN_CONFIG"] = {str(tmp_path / "mine")!r}
+    elif change == "empty": os.environ["FMNB_ADMIN_CONFIG"] = ""
+    elif change == "prefix": sys.prefix = {str(tmp_path / "mine")!r}
+    else: os.chdir({str(tmp_path / "mine")!r})
+    from fmnb.catalog.resolve import resolve
+    from fmnb.errors import LockedError
+    try:
+        resolve("echo:")
+    except LockedError:
+        print("locked", end=" ")
+"""
+    for named in (str(tmp_path), "."):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "FMNB_ADMIN_CONFIG": named}, cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.stdout.split() == ["locked"] * 5, done.stderr
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"models": ["evil/one"]},
+        {"model_name": "x"},
+        {"extra_body": {"models": ["evil/one"]}},
+        {"extra_body": {"a": [{"fallbacks": ["x"]}]}},
+        {"route": "fallback"},
+        {"provider": {"order": ["evil"]}},
+        {"provider": {"data_collection": "deny", "order": ["evil"]}},
+        {"api_base": "https://evil.example"},
+        {"Base-URL": "https://evil.example"},
+        {"azure_endpoint": "https://evil.example"},
+        {"preset": "@preset/evil"},
+        {"deployment-id": "x"},
+    ],
+)
+@pytest.mark.parametrize("lock", ['models = ["*"]', 'providers = ["*"]', 'urls = ["*"]'])
+def test_no_parameter_reaches_past_a_lock(files, params, lock):
+    import fmnb as fm
+    from fmnb.providers.chat_completions import WIRE
+    from fmnb.providers.profiles import profile
+    from fmnb.providers.sending import Outgoing
+    from fmnb.types import Request, message
+
+    files("admin", f"[lock]\n{lock}\n")
+    with pytest.raises(LockedError, match="leave it out"):
+        fm.ask("hi", "echo:", params=params)
+    with pytest.raises(LockedError, match="leave it out"):
+        Outgoing(WIRE, profile("openai"), "m", Request("m", (message("user", "hi"),), extra=params))
+
+
+def test_other_parameters_pass_a_lock(files):
+    import fmnb as fm
+
+    files("admin", '[lock]\nmodels = ["echo:*"]\n')
+    harmless = {"top_k": 5, "provider": {"data_collection": "deny"}}
+    assert fm.ask("hi", "echo:", params={**harmless, "metadata": {"model": "a label"}}).text == "hi"

@@ -164,6 +164,7 @@ def _weights(asked: str, source: str, engine: str) -> Target:
     name = f"{engine}:{canonical}" if engine else canonical
 
     def make() -> Backend:
+        weights.check_permitted(source)  # a link may lead elsewhere by now
         path = weights.locate(source)
         if path is None:
             raise NotPulledError(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._names import load
+from .._routing import check_routing
 from ..errors import CallError, FmnbError
 from ..events import Event
 from ..types import Request
@@ -114,6 +115,7 @@ class Bulk:
 
     def line(self, request: Request) -> dict[str, Any]:
         """The body of one request."""
+        check_routing(request.extra)
         if self.form.body is not None:
             return self.form.body(request)
         body, _ = self.wire.body(self.p, self.model, request)

@@ -20,6 +20,7 @@ from .. import _imaging, _media
 from .._imaging import Wanted
 from .._loop import aclose
 from .._names import load
+from .._routing import check_routing
 from ..errors import CallError, ContentFilterError, EmptyAnswerError, FmnbError, UsageError
 from ..events import Event, Finished, Media, Notice, Used
 from ..types import Image, ModelCard, Request, Usage
@@ -68,6 +69,7 @@ async def stream(p: Profile, model: str, request: Request) -> AsyncGenerator[Eve
         raise UsageError(
             f"{p.name}:{model} makes {kind} and answers no questions", todo='Add -f image (format="image"), or name a model that writes.'
         )
+    check_routing(request.extra)
     asked = _imaging.wanted(request)
     for name in (*asked.lost, *(n for n in ("api", "quant", "dtype") if getattr(request, n))):
         yield Notice(kind="not_applied", text=name)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from .._routing import check_routing
 from ..types import Request
 from . import client
 from .discover import nearby
@@ -25,6 +26,7 @@ class Outgoing:
 
     def __init__(self, wire: Wire, p: Profile, model: str, request: Request, *, stream: bool = True):
         check_one_answer(request)
+        check_routing(request.extra)
         self.wire, self.model, self.request = wire, model, request
         self.body, self.lost = wire.body(p, model, request)
         if not stream:
