@@ -9,7 +9,7 @@ LAB_ARGS ?=
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-lab: $(VENV)/.lab .models/.embedded  ## open JupyterLab on the first tutorial
+lab: $(VENV)/.lab .models/.minilm  ## open JupyterLab on the first tutorial
 	$(BIN)/jupyter lab --ServerApp.root_dir=$(CURDIR) $(LAB_ARGS) notebooks/01_first_cell.ipynb
 
 test: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## the suite, with reduced counts
@@ -46,7 +46,7 @@ $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --upgrade pip
 
 $(VENV)/.lab: pyproject.toml $(SIDE) | $(VENV)/bin/pip
-	$(BIN)/pip install -q -e ".[lab,local,frames,attach,ray,tutorials]" && touch $@
+	$(BIN)/pip install -q -e ".[lab,local,embed,frames,attach,ray,tutorials]" && touch $@
 
 $(VENV)/.test: pyproject.toml $(SIDE) | $(VENV)/bin/pip
 	$(BIN)/pip install -q -e ".[all,tutorials]" --group test && touch $@ $(VENV)/.lab
