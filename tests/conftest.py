@@ -142,3 +142,19 @@ def embedded_path() -> Path:
         path = weights.locate("embedded")
     assert path is not None
     return path
+
+
+@pytest.fixture(scope="session")
+def minilm_path() -> Path:
+    """The folder of the embedding model, brought once into the repository's ignored models folder."""
+    from fmnb._loop import drain
+    from fmnb.catalog import weights
+    from fmnb.catalog.pull import pull
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FMNB_MODELS", str(MODELS))
+        for _ in drain(pull("minilm")):
+            pass
+        path = weights.locate("minilm")
+    assert path is not None
+    return path

@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from .conftest import FULL
+
 ROOT = Path(__file__).parents[1]
 ENV = {"FMNB_LABEXTENSION": "skip", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
@@ -72,6 +74,7 @@ OTHERS = [
 ]
 
 
+@pytest.mark.skipif(not FULL, reason="installs once more: with `make test-full`")
 @pytest.mark.parametrize("python", OTHERS, ids=[Path(p).name for p in OTHERS])
 def test_on_another_python(python, home, tmp_path):
     env = tmp_path / "env"
