@@ -28,7 +28,7 @@ def parse(text: str, spec: SchemaSpec) -> Any:
     >>> parse('Sure!\\n```json\\n{"n": 3}\\n```', to_schema("n int"))
     {'n': 3}
     """
-    data = _read_json(text)
+    data = _read_json(text, lists=spec.wrapped)
     if spec.wrapped and isinstance(data, list):
         data = {ITEMS: data}
     data = _filled(data, spec.schema)
@@ -52,7 +52,7 @@ def repair_prompt(error: SchemaMismatchError) -> str:
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)^[ \t]*\1[`~]*[ \t]*$", re.DOTALL | re.MULTILINE)
 
 
-def _read_json(text: str) -> Any:
+def _read_json(text: str, lists: bool = False) -> Any:
     """The JSON in an answer: the whole of it, the content of a fence, or the first value after some words."""
     stripped = text.strip().removeprefix("\ufeff")
     candidates = [stripped, *(m[2].strip() for m in _FENCE.finditer(text))]
@@ -70,7 +70,7 @@ def _read_json(text: str) -> Any:
             data, _ = decoder.raw_decode(stripped, m.start())
         except (json.JSONDecodeError, RecursionError):
             continue
-        if isinstance(data, dict) or (isinstance(data, list) and (not data or isinstance(data[0], dict))):
+        if isinstance(data, dict) or (isinstance(data, list) and (lists or not data or isinstance(data[0], dict))):
             return data
     if not stripped:
         raise SchemaMismatchError("The answer is not JSON", seen="it is empty", billed=True)

@@ -3,9 +3,10 @@
     sentiment positive|negative|mixed, topics list[str], score float?, quote: exact words from the text
 
 A field is `name [type | a|b|c][?][: description]`; fields are separated by commas. Types:
-str (when none is given), int, float, bool, date, `list[...]` of those, choices. Around the
-whole text, `list[ ... ]` asks for a list of such objects: `list[name, age int]`. A JSON
-schema, dataclass, TypedDict, pydantic model, or `list[...]` of one of these does the same.
+str (when none is given), int, float, bool, date, `list[...]` of those, choices. Labels with
+spaces, commas, `|`, `:` or `?` are quoted: `team 'pay, refund'|tech`. Around the whole text,
+`list[ ... ]` asks for a list: of values for a type (`list[str]`, `list[a|b]`), of objects
+for fields (`list[name, age int]`). A JSON schema, dataclass, TypedDict, pydantic model, or `list[...]` of one of these does the same.
 
 What goes to a service suits strict modes: every field required, an optional one nullable,
 nothing additional, the root an object (a list travels inside `{"items": [...]}`).
@@ -103,6 +104,12 @@ def _from_text(text: str) -> SchemaSpec:
     stripped = text.strip()
     if (whole := re.fullmatch(r"list\[(.*)\]", stripped, re.DOTALL)) and _balanced(whole[1]):
         start = text.index("[") + 1
+        inner = whole[1].strip()
+        if _is_kind(inner.removesuffix("?").rstrip()):
+            schema, build = _kind(inner.removesuffix("?").rstrip(), start)
+            if inner.endswith("?"):
+                schema, build = _nullable(schema), _optional(build)
+            return _listed(SchemaSpec(schema, "answer", False, build))
         return _listed(SchemaSpec(*_fields(text, start, text.rindex("]"))))
     return SchemaSpec(*_fields(text, 0, len(text)))
 
@@ -126,32 +133,80 @@ def _split(text: str, start: int, end: int) -> typing.Iterator[tuple[int, str]]:
     `quote: exact words, no more` has a comma inside its description; what follows it reads
     as a field of two plain words, so descriptions with commas are put in double quotes.
     """
-    depth, quoted, at = 0, False, start
+    depth, at, described = 0, start, False
+    quote = ""
     for i in range(start, end + 1):
         c = text[i] if i < end else ","
-        if c == '"':
-            quoted = not quoted
-        elif not quoted and c in "[(":
+        if quote and i < end:
+            quote = "" if c == quote else quote
+        elif i < end and (c == '"' or (c == "'" and not described)) and _opens(text, i, end):
+            quote = c
+        elif c == ":" and depth <= 0:
+            described = True
+        elif c in "[(":
             depth += 1
-        elif not quoted and c in "])":
+        elif c in "])":
             depth -= 1
-        elif (c in ",\n" and not quoted and depth <= 0) or i == end:
+        elif (c in ",\n" and depth <= 0) or i == end:
             field = text[at:i]
             if field.strip():
                 yield at + len(field) - len(field.lstrip()), field.strip()
             elif c == "," and i < end and at > start:
                 raise _error("There is nothing between two commas", i, ",", "Take one of them out.")
-            at = i + 1
+            at, described = i + 1, False
 
 
-_FIELD = re.compile(r"([^\W\d]\w*)(\?)?(?:\s+([^:]*?))?\s*(?::\s*(.*))?", re.DOTALL)
+def _opens(text: str, i: int, end: int) -> bool:
+    """Whether the quotation mark at `i` begins a quoted text: it stands where a label may begin, and another one closes it."""
+    before = text[i - 1] if i else " "
+    return (before.isspace() or before in "|[(:,") and text.find(text[i], i + 1, end) > 0
+
+
+def _parts(text: str, at: str, most: int = -1) -> list[str]:
+    """The text split at a character, quoted parts left whole.
+
+    >>> _parts("'a|b'|c", "|")
+    ["'a|b'", 'c']
+    """
+    found: list[str] = []
+    quote, begin = "", 0
+    for i, c in enumerate(text):
+        if quote:
+            quote = "" if c == quote else quote
+        elif c in "'\"" and _opens(text, i, len(text)):
+            quote = c
+        elif c == at and len(found) != most:
+            found.append(text[begin:i])
+            begin = i + 1
+    return [*found, text[begin:]]
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] in "'\"" and text.find(text[0], 1) == len(text) - 1
+
+
+def _is_kind(text: str) -> bool:
+    """Whether this is a type or choices, and no field: `str`, `list[int]`, `a|b`, but not `name` or `name str`."""
+    listed = re.fullmatch(r"list\[(.*)\]", text, re.DOTALL)
+    if listed and _balanced(listed[1]):
+        return _is_kind(listed[1].strip().removesuffix("?").rstrip())
+    if text in _TYPES or _is_quoted(text):
+        return True
+    if len(_parts(text, ":")) > 1 or len(_parts(text, ",")) > 1 or "[" in text:
+        return False
+    labels = [c.strip() for c in _parts(text, "|")]
+    return len(labels) > 1 and (_is_quoted(labels[0]) or " " not in labels[0])
+
+
+_FIELD = re.compile(r"([^\W\d]\w*)(\?)?(?:\s+(.*?))?\s*", re.DOTALL)
 
 
 def _field(field: str, at: int) -> tuple[str, Json, Callable[[Any], Any]]:
-    m = _FIELD.fullmatch(field)
+    said, *described = _parts(field, ":", 1)
+    m = _FIELD.fullmatch(said)
     if not m:
         raise _error("This is not a field", at, field, "Write name, type and description: 'score float: from 0 to 1'.")
-    name, mark, kind, description = m[1], m[2], (m[3] or "").strip(), (m[4] or "").strip()
+    name, mark, kind, description = m[1], m[2], (m[3] or "").strip(), "".join(described).strip()
     optional = bool(mark) or kind.endswith("?")
     kind = kind.removesuffix("?").strip()
     schema, build = _kind(kind or "str", at + (m.start(3) if m[3] else 0))
@@ -168,11 +223,12 @@ def _kind(kind: str, at: int) -> tuple[Json, Callable[[Any], Any]]:
     if inner := re.fullmatch(r"list\[(.*)\]", kind, re.DOTALL):
         schema, build = _kind(inner[1].strip() or "str", at + 5)
         return {"type": "array", "items": schema}, _each(build)
-    if "|" in kind:
-        choices = [c.strip().strip("\"'") for c in kind.split("|")]
+    if len(_parts(kind, "|")) > 1 or _is_quoted(kind):
+        written = [c.strip() for c in _parts(kind, "|")]
+        choices = [c[1:-1].strip() if _is_quoted(c) else c.strip("\"'") for c in written]
         if not all(choices) or len(set(choices)) != len(choices):
             raise _error("A choice is empty or there twice", at, kind, "Write each choice once: positive|negative|mixed.")
-        if all(c in _TYPES for c in choices):
+        if all(c in _TYPES for c in written):
             raise _error("A field has one type", at, kind, "Take the wider type, or str.")
         return {"type": "string", "enum": choices}, _same
     near = _OTHER_WORDS.get(kind.lower()) or next(iter(get_close_matches(kind, [*_TYPES, "list[str]"], n=1, cutoff=0.5)), "")
@@ -184,7 +240,7 @@ def _kind(kind: str, at: int) -> tuple[Json, Callable[[Any], Any]]:
 def _balanced(text: str) -> bool:
     """Whether no bracket closes before it opens: `a list[str], b list[int]` is not one list."""
     depth = 0
-    for c in text:
+    for c in re.sub(r"'[^']*'|\"[^\"]*\"", "", text):
         depth += (c == "[") - (c == "]")
         if depth < 0:
             return False

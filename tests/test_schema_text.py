@@ -248,3 +248,36 @@ def test_any_text_is_a_schema_or_a_schema_error(text):
         to_schema(text)
     except SchemaError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("list[str]", {"type": "string"}),
+        ("list[int]", {"type": "integer"}),
+        (" list[ date ] ", {"type": "string", "format": "date"}),
+        ("list[a|b]", {"type": "string", "enum": ["a", "b"]}),
+        ("list[list[int]]", {"type": "array", "items": {"type": "integer"}}),
+        ("list['pay, refund'|tech]", {"type": "string", "enum": ["pay, refund", "tech"]}),
+    ],
+)
+def test_a_list_of_a_type_is_a_list_of_values(text, items):
+    assert to_schema(text).schema["properties"]["items"] == {"type": "array", "items": items}
+
+
+def test_values_come_back_as_a_list():
+    assert parse('{"items": ["a", "b"]}', to_schema("list[str]")) == ["a", "b"]
+    assert parse('Here: ["a", "b"]', to_schema("list[str]")) == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", ["list[name]", "list[name str]", "list[name, age int]", "list[mood good|bad]"])
+def test_a_list_of_fields_is_a_list_of_objects(text):
+    assert to_schema(text).schema["properties"]["items"]["items"]["type"] == "object"
+
+
+def test_quoted_labels_may_hold_what_separates():
+    schema = to_schema("team 'pay, refund'|'really?'|\"a:b|c\"|tech: the customer's team, x str").schema
+    assert schema["properties"]["team"]["enum"] == ["pay, refund", "really?", "a:b|c", "tech"]
+    assert schema["properties"]["team"]["description"] == "the customer's team"
+    assert list(schema["properties"]) == ["team", "x"]
+    assert to_schema("kind 'only one'").schema["properties"]["kind"]["enum"] == ["only one"]

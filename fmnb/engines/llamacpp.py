@@ -23,13 +23,14 @@ from ..backend import estimate_tokens
 from ..errors import CannotFitError, ContextTooLongError, FmnbError, MissingPackageError, ServerError
 from ..events import Event, Failed, Finished, Notice, Used
 from ..types import ModelCard, Request, TokenCount
-from . import gguf, host
+from . import gguf, host, llamacpp_schema
 from .conversation import plain_text, wire
 from .label_schema import Labels
 from .llama_model import LlamaModel, load, load_slots, most_context, needs, start_context
 from .llamacpp_answer import Answer, refused
 from .llamacpp_labels import Scorer, scorable
 from .residents import Resident, closing, resident
+from .schema_expression import bounded, bounds
 
 DEFAULT_MAX_TOKENS = 512
 SLOTS = 8  # rows at a time; on processors more of them answer no faster
@@ -222,7 +223,7 @@ class LlamaBackend:
                         for event in found:
                             put((n, self._about(event, model, fresh)))
                         continue
-                    self._ask(model, self._body(request)[0], lambda event, n=n: put((n, event)), stopped, fresh)  # type: ignore[misc]
+                    self._ask(model, request, self._body(request)[0], lambda event, n=n: put((n, event)), stopped, fresh)  # type: ignore[misc]
                 except FmnbError as e:
                     put((n, Failed(error=e.to_dict())))
                 except Exception as e:  # in a thread nobody else would hear of it
@@ -248,13 +249,24 @@ class LlamaBackend:
             put(Notice(kind="note", text=model.note))
         if prompt_tokens is not None and request.max_tokens is None:
             body["max_tokens"] = min(DEFAULT_MAX_TOKENS, model.context - prompt_tokens)
-        self._ask(model, body, put, stopped, fresh=model is not before)
+        self._ask(model, request, body, put, stopped, fresh=model is not before)
 
-    def _ask(self, model: LlamaModel, body: dict[str, Any], put: Callable[[Event], None], stopped: Callable[[], bool], fresh: bool) -> None:
+    def _ask(
+        self,
+        model: LlamaModel,
+        request: Request,
+        body: dict[str, Any],
+        put: Callable[[Event], None],
+        stopped: Callable[[], bool],
+        fresh: bool,
+    ) -> None:
         """Have the engine answer, and tell what comes."""
         answer = Answer(put, stopped)
         try:
-            model.ask(body, self._chat, answer.chunk)
+            if llamacpp_schema.handles(request):
+                answer = llamacpp_schema.write(model, request, self._text(model, request), body, "", put, stopped)
+            else:
+                model.ask(body, self._chat, answer.chunk)
         except (ValueError, RuntimeError) as e:  # what the library raises for a body it cannot use
             raise refused(str(e)) from None
         answer.flush()
@@ -366,14 +378,15 @@ class LlamaBackend:
             body["stop"] = list(request.stop)
         if request.logprobs is not None:
             body |= {"logprobs": True, "top_logprobs": request.logprobs} if self._chat else {"logprobs": max(1, request.logprobs)}
-        if request.schema is not None:
+        if request.schema is not None and not llamacpp_schema.handles(request):
+            limits = bounds(request.schema, body["max_tokens"])
             if self._chat:
                 body["response_format"] = {
                     "type": "json_schema",
-                    "json_schema": {"name": "answer", "schema": request.schema, "strict": True},
+                    "json_schema": {"name": "answer", "schema": bounded(request.schema, limits), "strict": True},
                 }
             else:
-                body["json_schema"] = request.schema
+                body["json_schema"] = bounded(request.schema, limits)
         body |= {k: v for k, v in request.extra.items() if k in _RAW}
         return body, not_applied
 

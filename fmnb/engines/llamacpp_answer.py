@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import BadRequestError, CallError, ContextTooLongError, ServerError
 from ..events import Event, Logprobs, Progress, ReasoningDelta, TextDelta, ToolCallDelta
 from ..types import Usage
+from .schema_following import Following
 
 _GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-up of a reader slows the model's threads
 
@@ -17,9 +18,14 @@ _GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-u
 class Answer:
     """Turns the engine's chunks into events as they come, and keeps what the end needs."""
 
-    def __init__(self, put: Callable[[Event], None], stopped: Callable[[], bool]):
+    def __init__(self, put: Callable[[Event], None], stopped: Callable[[], bool], following: Following | None = None, limit: int = 0):
+        """`following` holds the text to a schema, with `limit` tokens at most; then `redirected` says that it has to go on otherwise."""
         self._put = put
         self._stopped = stopped
+        self._following = following
+        self._limit = limit
+        self.redirected = False
+        self.written = 0  # tokens, where the engine counts along
         self.error: Exception | None = None
         self.reason = "stop"
         self.usage = Usage(cost=0.0)
@@ -35,15 +41,16 @@ class Answer:
             self._take(json.loads(raw))
             if self._held and time.monotonic() - self._sent >= _GATHER:
                 self.flush()
-            return self.error is not None
+            return self.error is not None or self.redirected or (self._following is not None and self._following.done)
         except Exception as e:  # raised again once the native call is over
             self.error = e
             return True
 
     def flush(self) -> None:
         """Send the text that is held back."""
+        if text := "".join(self._held):
+            self._put(TextDelta(text=text))
         if self._held:
-            self._put(TextDelta(text="".join(self._held)))
             self._held.clear()
             self._sent = time.monotonic()
 
@@ -54,6 +61,10 @@ class Answer:
                 self.flush()
                 self._put(Logprobs(tokens=tuple(_logprob(t) for t in probabilities.get("content") or ())))
             if text := delta.get("content") or delta.get("text"):
+                self.written = (chunk.get("timings") or {}).get("predicted_n") or self.written + 1
+                if self._following is not None:
+                    self.redirected = self._following.add(text, self._limit - self.written)
+                    text = self._following.release()
                 self._held.append(text)
             elif thought := delta.get("reasoning_content"):
                 self._put(ReasoningDelta(text=thought))
@@ -75,6 +86,9 @@ class Answer:
         if timings := chunk.get("timings"):
             self.extra["tokens_per_second"] = round(timings.get("predicted_per_second") or 0.0, 2)
             self.extra["prompt_tokens_per_second"] = round(timings.get("prompt_per_second") or 0.0, 2)
+            if self._following is not None and "prompt_n" in timings:  # a call that is cut short tells no usage
+                cached = timings.get("cache_n") or 0
+                self.usage = Usage(cached + timings["prompt_n"], timings.get("predicted_n"), cached, cost=0.0)
         if error := chunk.get("error"):
             self.error = refused(error.get("message", "no reason given"), error)
 

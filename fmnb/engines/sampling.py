@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 from .._require import require
 from ..errors import BadRequestError
 from ..types import Request
+from .regular import as_regex
+from .schema_following import Following
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from .torch_text import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +102,48 @@ def _narrowed(scores: Tensor, how: Sampling) -> tuple[Tensor, Tensor | None]:
 
 
 class Grammar:
-    """Holds an answer to a JSON schema while it is written: says before each token which may come."""
+    """Holds an answer to a JSON schema while it is written: says before each token which may come.
 
-    def __init__(self, schema: dict[str, Any], tokenizer: Any):
-        """`tokenizer` is llguidance's. Raises BadRequestError for a schema that cannot be followed."""
+    The answer's text is `following`'s: where a list repeats itself, an item that was written is taken back.
+    """
+
+    def __init__(self, schema: dict[str, Any], tokenizer: Any, text: Text, limit: int, prefix: str = ""):
+        """`tokenizer` is llguidance's, `text` makes text of tokens, `limit` is how many there may be.
+
+        `prefix` is the part of the answer that is there already. Raises BadRequestError for a schema that cannot be followed.
+        """
+        self.following = Following(schema, limit, prefix)
+        self._tokenizer = tokenizer
+        self._tokens = text
+        self._left = limit
+        self._stops = text.stops
+        self._matcher = self._matching()
+
+    def _matching(self) -> Any:
         library = require("llguidance", "torch", "to keep an answer to its schema")
-        # one way to write white space, or a small model fills its answer with it
-        plain = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
         try:
-            grammar = library.LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=plain)
+            if self.following.rest is not None:
+                grammar = library.LLMatcher.grammar_from_regex(as_regex(self.following.rest))
+            else:
+                # one way to write white space, or a small model fills its answer with it
+                plain = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+                grammar = library.LLMatcher.grammar_from_json_schema(json.dumps(self.following.schema), defaults=plain)
         except ValueError as e:
             raise _refused(str(e)) from None
-        self._matcher = library.LLMatcher(tokenizer, grammar, log_level=0)
-        if self._matcher.is_error():
-            raise _refused(self._matcher.get_error())
+        matcher = library.LLMatcher(self._tokenizer, grammar, log_level=0)
+        if matcher.is_error():
+            raise _refused(matcher.get_error())
+        return matcher
 
     @property
     def done(self) -> bool:
         """Whether nothing can follow."""
-        return bool(self._matcher.is_stopped())
+        return self.following.done or self._tokens.stopped or bool(self._matcher.is_stopped())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer may end here."""
+        return self.following.complete or self.done
 
     def mask(self, logits: Tensor) -> Tensor:
         """The logits with -inf for each token that may not come."""
@@ -132,7 +159,23 @@ class Grammar:
 
     def take(self, token: int) -> None:
         """Go on with the chosen token."""
-        self._matcher.consume_token(token)
+        self._left -= 1
+        new = self._tokens.add(token)
+        if new and self.following.add(new, self._left):
+            if not self.following.done:
+                self._matcher = self._matching()
+        else:
+            self._matcher.consume_token(token)
+
+    def release(self) -> str:
+        """Text that is certain and was not given yet. With stop texts it comes at the end, as one may begin anywhere."""
+        return "" if self._stops else self.following.release()
+
+    def rest(self) -> str:
+        """What was held back, once no more tokens come."""
+        if tail := self._tokens.rest():
+            self.following.add(tail, self._left)
+        return self.following.release(everything=True)
 
 
 def _refused(words: str) -> BadRequestError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FmnbError
-from ..events import Event, Failed, Finished, Logprobs, TextDelta, Used
+from ..events import Event, Failed, Finished, Logprobs, Notice, TextDelta, Used
 from ..types import Request
 from . import padded_rows, torch_labels, torch_rows
 from .label_schema import Labels, labels
@@ -81,6 +81,8 @@ def _tell(found: Iterator[tuple[Row, Answered | FmnbError]], put: Put, about: di
             put((n, TextDelta(text=answer.text)))
         if answer.logprobs:
             put((n, Logprobs(tokens=answer.logprobs)))
+        for note in answer.notes:
+            put((n, Notice(kind="note", text=note)))
         put((n, Used(usage=answer.usage)))
         extra = dict(about)
         if answer.labels is not None:

@@ -286,6 +286,7 @@ class _Answer:
         self._model, self._request, self._put, self._stopped = model, request, put, stopped
         self._endless = bool(request.extra.get("ignore_eos"))
         self._text = Text(model.tokenizer, request.stop)
+        self._grammar: Grammar | None = None
         self._held: list[str] = []
         self._sent = 0.0
         self.reason = "length"
@@ -295,10 +296,12 @@ class _Answer:
     def run(self, choose: Callable[[Tensor], int]) -> bool:
         """Read the prompt and write the answer; False when it was stopped."""
         request, model = self._request, self._model
-        grammar = None if request.schema is None else Grammar(request.schema, model.grammar_tokenizer())
         ids, pixels = model.prompt(request.messages, _template_variables(request))
         ids = ids or sorted(model.tokenizer.ends)[:1] or [0]
         limit = room(model, request, len(ids))
+        grammar = None
+        if request.schema is not None:
+            grammar = self._grammar = Grammar(request.schema, model.grammar_tokenizer(), self._text, limit)
         began = time.monotonic()
 
         def on(done: int) -> None:
@@ -319,17 +322,19 @@ class _Answer:
                 self.reason = "stop"
                 break
             self._say(token, logits)
-            if grammar is not None:
-                grammar.take(token)
             if self._text.stopped or (grammar is not None and grammar.done):
                 self.reason = "stop"
                 break
             if made >= limit:
+                if grammar is not None and grammar.complete:
+                    self.reason = "stop"
                 break
             logits = model.step(token, len(ids) + made - 1)
         last = time.monotonic()
-        self._held.append(self._text.rest())
+        self._held.append(self._text.rest() if grammar is None else grammar.rest())
         self._flush()
+        for note in () if grammar is None else grammar.following.notes:
+            self._put(Notice(kind="note", text=note))
         self.usage = Usage(len(ids), made, known, cost=0.0)
         if made > 1 and last > first:
             self.extra["tokens_per_second"] = round((made - 1) / (last - first), 2)
@@ -347,7 +352,10 @@ class _Answer:
         if self._request.logprobs is not None:
             self._flush()
             self._put(Logprobs(tokens=(logprob(self._model.tokenizer, logits, token, self._request.logprobs),)))
-        if text := self._text.add(token):
+        if self._grammar is not None:
+            self._grammar.take(token)
+            self._held.append(self._grammar.release())
+        elif text := self._text.add(token):
             self._held.append(text)
         if time.monotonic() - self._sent >= _GATHER:
             self._flush()

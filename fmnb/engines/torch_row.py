@@ -29,6 +29,7 @@ class Answered:
     seconds: float
     logprobs: tuple[dict[str, Any], ...] = ()
     labels: dict[str, float] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -58,18 +59,21 @@ def prepared(model: TorchModel, number: int, request: Request, extra: dict[str, 
     Raises what makes it impossible.
     """
     how = sampling(request)
-    grammar = Grammar(request.schema, model.grammar_tokenizer()) if written and request.schema is not None else None
     ids = model.prompt(request.messages, extra)[0] or sorted(model.tokenizer.ends)[:1] or [0]
+    limit = room(model, request, len(ids))
     stops = tuple(s for s in request.stop if s)
+    grammar = None
+    if written and request.schema is not None:
+        grammar = Grammar(request.schema, model.grammar_tokenizer(), Text(model.tokenizer, stops), limit)
     return Row(
         number,
         request,
         extra,
         ids,
-        room(model, request, len(ids)),
+        limit,
         chooser(how) if how.temperature else None,
         grammar,
-        Text(model.tokenizer, stops) if stops else None,
+        Text(model.tokenizer, stops) if stops and grammar is None else None,
     )
 
 
@@ -104,17 +108,21 @@ def take(model: TorchModel, row: Row, logits: Tensor, likeliest: int) -> None:
     if (row.text is not None and row.text.stopped) or (row.grammar is not None and row.grammar.done):
         row.reason = "stop"
     elif len(row.made) >= row.limit:
-        row.reason = "length"
+        row.reason = "stop" if row.grammar is not None and row.grammar.complete else "length"
     row.unread = [token]
 
 
 def answered(model: TorchModel, row: Row) -> Answered:
     """What a row that has a reason to end came to."""
     usage = Usage(len(row.ids), len(row.made), row.known, cost=0.0)
-    return Answered(_text(model, row), row.reason, usage, time.monotonic() - row.began, tuple(row.logprobs))
+    text = _text(model, row)
+    notes = tuple(row.grammar.following.notes) if row.grammar is not None else ()
+    return Answered(text, row.reason, usage, time.monotonic() - row.began, tuple(row.logprobs), notes=notes)
 
 
 def _text(model: TorchModel, row: Row) -> str:
+    if row.grammar is not None:
+        return row.grammar.rest()
     if row.text is not None:
         return row.said + row.text.rest()
     made = row.made[:-1] if row.made[-1] in model.tokenizer.ends else row.made

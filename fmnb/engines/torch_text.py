@@ -40,7 +40,7 @@ class Text:
 
     def __init__(self, tokenizer: TextTokenizer, stops: tuple[str, ...]):
         self._tokenizer = tokenizer
-        self._stops = tuple(s for s in stops if s)
+        self.stops = self._stops = tuple(s for s in stops if s)
         self._ids: list[int] = []
         self._known = 0  # of `_ids`, those whose text is out; one text before them gives the right spaces
         self._before = ""

@@ -23,7 +23,7 @@ def typed(value) -> bytes:
             return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(text(v) for v in value)
         kind, code = CODES[type(value[0])]
         return struct.pack("<IIQ", 9, kind, len(value)) + struct.pack(f"<{len(value)}{code}", *value)
-    kind, code = CODES[type(value)]
+    kind, code = (4, "I") if type(value) is int and value >= 0 else CODES[type(value)]  # llama.cpp wants its sizes unsigned
     return struct.pack("<I" + code, kind, value)
 
 

@@ -1,0 +1,282 @@
+"""Regular expressions as values: what may still follow a text, how short that can be, and how grammars write it.
+
+A schema with bounded strings, lists and recursion describes a regular language. What may follow a prefix
+of an answer is the derivative of its expression with respect to that prefix (Brzozowski 1964), so decoding
+can be inspected, redirected and closed after any character, on every engine alike.
+
+Expressions are interned: equal ones are the same object. `least` is the length in bytes of the shortest
+text, `closing` a bound on the length of any text that `closed` leaves.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from weakref import WeakValueDictionary
+
+INFINITE = 1 << 40
+_MOST_REPEATS = 2000  # what llama.cpp takes in one repetition; fewer are allowed in its place
+_CHOICES = 32  # bytes by which one alternative may be longer than the shortest and still be open at the end
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Expression:
+    """One expression; make it with the functions below. `kind` is lit, chars, seq, alt, rep or none."""
+
+    kind: str
+    text: str = ""
+    ranges: tuple[tuple[int, int], ...] = ()
+    parts: tuple[Expression, ...] = ()
+    low: int = 0
+    high: int = 0
+    least: int = 0
+    closing: int = 0
+    empty: bool = field(default=False)  # whether the empty text is one of its texts
+
+    def __repr__(self) -> str:
+        return f"Expression({as_regex(self)!r})"
+
+
+_known: WeakValueDictionary[tuple[Any, ...], Expression] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def _made(kind: str, key: Any, **more: Any) -> Expression:
+    full = (kind, key)
+    with _lock:
+        found = _known.get(full)
+        if found is None:
+            found = _known[full] = Expression(kind, **more)
+        return found
+
+
+NONE = Expression("none", least=INFINITE, closing=INFINITE)
+
+
+def lit(text: str) -> Expression:
+    """This text."""
+    size = len(text.encode("utf-8", "replace"))
+    return _made("lit", text, text=text, least=size, closing=size, empty=not text)
+
+
+EMPTY = lit("")
+
+
+def chars(ranges: Iterable[tuple[int, int]]) -> Expression:
+    """One character of these ranges of code points."""
+    joined: list[tuple[int, int]] = []
+    for a, b in sorted(r for r in ranges if r[0] <= r[1]):
+        if joined and a <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(b, joined[-1][1]))
+        else:
+            joined.append((a, b))
+    if not joined:
+        return NONE
+    if len(joined) == 1 and joined[0][0] == joined[0][1]:
+        return lit(chr(joined[0][0]))
+    least, most = _utf8(joined[0][0]), _utf8(joined[-1][1])
+    return _made("chars", tuple(joined), ranges=tuple(joined), least=least, closing=most)
+
+
+def _utf8(code: int) -> int:
+    return 1 if code < 0x80 else 2 if code < 0x800 else 3 if code < 0x10000 else 4
+
+
+def seq(*parts: Expression) -> Expression:
+    """One after the other."""
+    flat: list[Expression] = []
+    for p in parts:
+        if p is NONE:
+            return NONE
+        for q in p.parts if p.kind == "seq" else (p,):
+            if q.kind == "lit" and flat and flat[-1].kind == "lit":
+                flat[-1] = lit(flat[-1].text + q.text)
+            elif q is not EMPTY:
+                flat.append(q)
+    if len(flat) < 2:
+        return flat[0] if flat else EMPTY
+    return _made(
+        "seq",
+        tuple(map(id, flat)),
+        parts=tuple(flat),
+        least=sum(p.least for p in flat),
+        closing=sum(p.closing for p in flat),
+        empty=all(p.empty for p in flat),
+    )
+
+
+def alt(*options: Expression) -> Expression:
+    """Any of them."""
+    flat: dict[Expression, None] = {}
+    for o in options:
+        for p in o.parts if o.kind == "alt" else (o,):
+            if p is not NONE:
+                flat[p] = None
+    some = tuple(flat)
+    if len(some) < 2:
+        return some[0] if some else NONE
+    least = min(p.least for p in some)
+    return _made(
+        "alt",
+        tuple(map(id, some)),
+        parts=some,
+        least=least,
+        closing=max(p.closing for p in some if p.least <= least + _CHOICES),
+        empty=any(p.empty for p in some),
+    )
+
+
+def rep(what: Expression, low: int, high: int) -> Expression:
+    """From `low` to `high` times."""
+    if what is NONE or high <= 0 or what is EMPTY:
+        return NONE if what is NONE and low > 0 else EMPTY
+    if (low, high) == (1, 1):
+        return what
+    return _made(
+        "rep",
+        (id(what), low, high),
+        parts=(what,),
+        low=low,
+        high=high,
+        least=low * what.least,
+        closing=low * what.closing,
+        empty=low == 0 or what.empty,
+    )
+
+
+def optional(what: Expression) -> Expression:
+    """It, or nothing."""
+    return rep(what, 0, 1)
+
+
+def after(e: Expression, text: str) -> Expression:
+    """What may follow a text; NONE where no text of the expression begins with it.
+
+    >>> as_regex(after(seq(lit("ab"), rep(chars([(48, 57)]), 1, 3)), "ab1"))
+    '[0-9]{0,2}'
+    """
+    for c in text:
+        if e is NONE:
+            break
+        e = _step(e, c)
+    return e
+
+
+def _step(e: Expression, c: str) -> Expression:
+    if e.kind == "lit":
+        return lit(e.text[1:]) if e.text.startswith(c) else NONE
+    if e.kind == "chars":
+        code = ord(c)
+        return EMPTY if any(a <= code <= b for a, b in e.ranges) else NONE
+    if e.kind == "alt":
+        return alt(*(_step(p, c) for p in e.parts))
+    if e.kind == "rep":
+        first = _step(e.parts[0], c)
+        return NONE if first is NONE else seq(first, rep(e.parts[0], max(0, e.low - 1), e.high - 1))
+    if e.kind == "seq":
+        found = []
+        for i, p in enumerate(e.parts):
+            if (first := _step(p, c)) is not NONE:
+                found.append(seq(first, *e.parts[i + 1 :]))
+            if not p.empty:
+                break
+        return alt(*found)
+    return NONE
+
+
+def closed(e: Expression, room: int) -> Expression:
+    """The texts that end soonest: nothing is repeated beyond its minimum, choices stay open where `room` bytes allow it."""
+    return _closed(e, choices=e.closing <= room)
+
+
+def _closed(e: Expression, choices: bool) -> Expression:
+    if e.kind == "seq":
+        return seq(*(_closed(p, choices) for p in e.parts))
+    if e.kind == "rep":
+        return rep(_closed(e.parts[0], choices), e.low, e.low)
+    if e.kind == "alt":
+        near = [p for p in e.parts if p.least <= e.least + (_CHOICES if choices else 0)]
+        return alt(*(_closed(p, choices) for p in near))
+    return e
+
+
+@lru_cache(maxsize=256)
+def as_regex(e: Expression) -> str:
+    """In the syntax of Rust's `regex`, which llguidance reads."""
+    if e.kind == "lit":
+        return re.sub(r"([\\.+*?()|\[\]{}^$#&\-~/<>\"])", _escaped, e.text).replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+    if e.kind == "chars":
+        return "[" + "".join(_regex_char(a) if a == b else f"{_regex_char(a)}-{_regex_char(b)}" for a, b in e.ranges) + "]"
+    if e.kind == "seq":
+        return "".join(as_regex(p) for p in e.parts)
+    if e.kind == "alt":
+        return "(" + "|".join(as_regex(p) for p in e.parts) + ")"
+    if e.kind == "rep":
+        inner = as_regex(e.parts[0]) if e.parts[0].kind in ("chars", "alt") else f"({as_regex(e.parts[0])})"
+        return inner + ("?" if (e.low, e.high) == (0, 1) else f"{{{e.low},{min(e.high, max(e.low, _MOST_REPEATS))}}}")
+    return "[^\\x00-\\x{10FFFF}]"
+
+
+def _escaped(m: re.Match[str]) -> str:
+    return m[0] if m[0] in '<>"/' else "\\" + m[0]
+
+
+def _regex_char(code: int) -> str:
+    c = chr(code)
+    return c if c.isascii() and c.isalnum() else f"\\x{{{code:X}}}"
+
+
+def as_gbnf(e: Expression) -> str:
+    """As a grammar of llama.cpp: repeated expressions are rules of their own, so that they are written once.
+
+    >>> print(as_gbnf(seq(lit("a"), rep(chars([(48, 57)]), 0, 2))))
+    root ::= "a" [0-9]{0,2}
+    """
+    rules: dict[Expression, str] = {}
+    lines: list[str] = []
+
+    def named(p: Expression) -> str:
+        if p not in rules:
+            rules[p] = f"r{len(rules)}"
+            lines.append(f"{rules[p]} ::= {written(p)}")
+        return rules[p]
+
+    def item(p: Expression) -> str:
+        return written(p) if p.kind in ("lit", "chars", "rep") else named(p)
+
+    def written(p: Expression) -> str:
+        if p.kind == "lit":
+            return '"' + "".join(_gbnf_text(c) for c in p.text) + '"'
+        if p.kind == "chars":
+            return "[" + "".join(_gbnf_char(a) if a == b else f"{_gbnf_char(a)}-{_gbnf_char(b)}" for a, b in p.ranges) + "]"
+        if p.kind == "seq":
+            return " ".join(item(q) for q in p.parts)
+        if p.kind == "alt":
+            return " | ".join(item(q) for q in p.parts)
+        if p.kind == "rep":
+            what = p.parts[0]
+            inner = written(what) if what.kind == "chars" else named(what)
+            return inner + ("?" if (p.low, p.high) == (0, 1) else f"{{{p.low},{min(p.high, max(p.low, _MOST_REPEATS))}}}")
+        raise ValueError("nothing can be written")
+
+    root = written(e)
+    return "\n".join([f"root ::= {root}", *lines])
+
+
+def _gbnf_text(c: str) -> str:
+    if c in '"\\':
+        return "\\" + c
+    return c if c.isprintable() and c.isascii() else _gbnf_code(ord(c))
+
+
+def _gbnf_char(code: int) -> str:
+    c = chr(code)
+    return c if c.isascii() and c.isalnum() else _gbnf_code(code)
+
+
+def _gbnf_code(code: int) -> str:
+    return f"\\x{code:02X}" if code < 0x100 else f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"

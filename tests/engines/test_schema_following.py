@@ -1,0 +1,206 @@
+"""Answers held to schemas: whatever the weights say, what comes back is whole and fulfills the schema."""
+
+from __future__ import annotations
+
+import random
+import string
+
+import pytest
+
+from fmnb._loop import drain
+from fmnb.engines import llamacpp, torch_engine
+from fmnb.engines.regular import EMPTY, Expression, after, as_gbnf, as_regex, closed
+from fmnb.engines.schema_expression import Bounds, bounds, expression
+from fmnb.engines.schema_following import CUT, REPEATED, Following
+from fmnb.events import Notice, fold
+from fmnb.schema_check import parse
+from fmnb.schema_text import to_schema
+from fmnb.types import Request, message
+from tests.conftest import FULL
+from tests.engines import tiny
+from tests.engines.asking import ask, events
+
+TREE = {
+    "type": "object",
+    "properties": {"root": {"$ref": "#/$defs/node"}},
+    "required": ["root"],
+    "$defs": {
+        "node": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "kids": {"type": "array", "items": {"$ref": "#/$defs/node"}}},
+            "required": ["name"],
+        }
+    },
+}
+NESTED = {
+    "type": "object",
+    "properties": {
+        "who": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 0, "maximum": 130}},
+            "required": ["name"],
+        },
+        "share": {"type": "number", "minimum": 0, "maximum": 1},
+        "when": {"type": "string", "format": "date-time"},
+        "code": {"type": "string", "pattern": "^[A-Z]{2}-\\d+$"},
+        "more": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "any": {},
+        "maybe": {"type": ["string", "null"], "maxLength": 5},
+    },
+    "required": ["who", "when", "maybe"],
+}
+SCHEMAS = [
+    "list[str]",
+    "list[name, kind]",
+    "a int, b str, c bool",
+    "sentiment positive|negative|mixed, topics list[str], score float?, quote: exact words from the text",
+    "due date, tags list[red|green], note?",
+    "list['a, b'|'c: d']",
+    "list[list[int]]",
+    NESTED,
+    TREE,
+]
+LEFT_TO_THE_ENGINE = {"type": "object", "properties": {"a": {"type": "number", "exclusiveMinimum": 0}}, "required": ["a"]}
+SENTENCES = [
+    "Paris and Berlin are large cities in Europe.",
+    "The delivery was two days late and the box was damaged.",
+    "I love this phone, the battery lasts forever!",
+    "Ada Lovelace met Charles Babbage in London on 5 June 1833.",
+    "Team A won 3 to 2 against team B after extra time.",
+    "The invoice of 1,200 euros is due on 2026-03-01.",
+    "It is raining again; bring an umbrella and boots.",
+    "Please cancel my subscription, the app keeps crashing.",
+]
+
+
+def allowed(e: Expression, rng: random.Random) -> str:
+    """A character that may come next."""
+    some = [c for c in string.printable + "äß漢" if after(e, c).least < 1 << 30]
+    return rng.choice(some)
+
+
+@pytest.mark.parametrize("source", SCHEMAS, ids=range(len(SCHEMAS)))
+@pytest.mark.parametrize("seed", range(3))
+def test_any_text_that_is_allowed_ends_and_fulfills_the_schema(source, seed):
+    spec, rng = to_schema(source), random.Random(seed)
+    tokens = 300
+    following = Following(spec.schema, tokens)
+    for left in range(tokens - 1, -1, -1):  # one character a token: no tokenizer is worse
+        following.add(allowed(following.rest, rng), left)
+        if following.done:
+            break
+    assert following.complete
+    parse(following.text, spec)
+
+
+def test_what_may_follow_is_written_the_same_in_every_grammar():
+    e = expression(to_schema("a str").schema, Bounds(3, 3, 3))
+    assert after(e, '{"a": "xyz"}') is EMPTY
+    assert after(e, '{"a": "xyzw').least > 1 << 30
+    assert as_regex(closed(after(e, '{"a": "x'), 0)) == as_regex(after(expression(to_schema("a str").schema, Bounds(1, 1, 1)), '{"a": "x'))
+    assert as_gbnf(after(e, '{"a": "xy')).startswith("root ::= r0? ")
+
+
+def test_dates_exist():
+    day = expression(to_schema("d date").schema, Bounds(9, 9, 9))
+    fits = [
+        d
+        for d in ("2024-02-29", "2023-02-29", "2023-04-31", "2023-12-31", "1900-02-29", "2000-02-29", "2023-13-01")
+        if after(day, f'{{"d": "{d}"}}') is EMPTY
+    ]
+    assert fits == ["2024-02-29", "2023-12-31", "2000-02-29"]
+
+
+def test_limits_that_the_schema_states_win():
+    schema = {"type": "array", "items": {"type": "string", "maxLength": 3000}, "maxItems": 400}
+    e = expression(schema, bounds(schema, 64))
+    assert after(e, '["' + "x" * 3000).least < 1 << 30
+    assert after(e, "[" + ", ".join(f'"{n}"' for n in range(400))).least == 1
+    assert after(e, "[" + ", ".join(f'"{n}"' for n in range(400)) + ",").least > 1 << 30
+
+
+def test_a_list_ends_where_its_texts_repeat_but_labels_and_numbers_may():
+    def written(source, text):
+        following = Following(to_schema(source).schema, 500)
+        for i, c in enumerate(text):
+            if following.add(c, 500 - i):
+                break
+        return following.text, following.notes
+
+    assert written("list[str]", '{"items": ["a", "b", "A"') == ('{"items": ["a", "b"]}', [REPEATED])
+    assert written("list[n, k a|b]", '{"items": [{"n": "x", "k": "a"}, {"n": "x", "k": "a"}') == (
+        '{"items": [{"n": "x", "k": "a"}]}',
+        [REPEATED],
+    )
+    assert written("x list[a|b], n list[int], s", '{"x": ["a", "a", "a"], "n": [0, 0, 0], "s": "')[1] == []
+    assert written("list[a|b]", '{"items": ["a", "a"]}') == ('{"items": ["a", "a"]}', [])
+    two = {"type": "object", "properties": {"l": {"type": "array", "items": {"type": "string"}, "minItems": 3}}, "required": ["l"]}
+    assert written(two, '{"l": ["a", "a", "a", "a"')[0] == '{"l": ["a", "a", "a"]}'  # as many as it must have
+
+
+def test_an_item_of_a_list_is_shown_when_it_stays():
+    following = Following(to_schema("list[str]").schema, 500)
+    shown = []
+    for i, c in enumerate('{"items": ["a", "a"'):
+        following.add(c, 500 - i)
+        shown.append(following.release())
+    assert "".join(shown) + following.release(everything=True) == '{"items": ["a"]}'
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2] if FULL else [0])
+def random_weights(request, tmp_path_factory):
+    """A tiny model whose tokens are mostly single bytes."""
+    import torch
+
+    made = tiny.model("llama")
+    torch.manual_seed(request.param + 7)
+    with torch.no_grad():
+        for p in made.parameters():
+            p.add_(torch.randn_like(p) * 0.1)
+    path = tmp_path_factory.mktemp("random") / "tiny.gguf"
+    path.write_bytes(tiny.gguf(made, "llama"))
+    return path
+
+
+@pytest.mark.parametrize("engine", [llamacpp, torch_engine], ids=["llamacpp", "torch"])
+@pytest.mark.parametrize("source", [*SCHEMAS, LEFT_TO_THE_ENGINE] if FULL else [*SCHEMAS[:5], NESTED], ids=str)
+@pytest.mark.parametrize("temperature", [0.0, 2.0])
+def test_any_weights_give_a_valid_answer(random_weights, engine, source, temperature):
+    spec = to_schema(source)
+    model = engine.backend(random_weights)
+    request = ask("x", schema=spec.schema, max_tokens=200, temperature=temperature, seed=3)
+    answer = fold(events(model, request))
+    assert answer.finish == "stop"
+    assert (answer.usage.output_tokens or 0) <= 200
+    parse(answer.text, spec)
+
+
+@pytest.mark.parametrize("engine", [llamacpp, torch_engine], ids=["llamacpp", "torch"])
+def test_rows_of_any_weights_are_valid_too(random_weights, engine):
+    spec = to_schema("list[name, n int]")
+    requests = [(n, ask(f"row {n}", schema=spec.schema, max_tokens=120)) for n in range(6)]
+    texts: dict[int, list] = {}
+    for n, event in drain(engine.backend(random_weights).stream_rows(requests)):
+        texts.setdefault(n, []).append(event)
+    for n, _ in requests:
+        parse(fold(texts[n]).text, spec)
+
+
+def test_a_closed_answer_says_so(random_weights):
+    came = events(torch_engine.backend(random_weights), ask("x", schema=to_schema("a, b").schema, max_tokens=60))
+    assert [e.text for e in came if isinstance(e, Notice) and e.text == CUT] == [CUT]
+
+
+@pytest.mark.parametrize("engine", [llamacpp, torch_engine], ids=["llamacpp", "torch"])
+@pytest.mark.parametrize("source", SCHEMAS if FULL else SCHEMAS[:3], ids=str)
+def test_eight_sentences_on_the_embedded_model(embedded_path, engine, source):
+    spec = to_schema(source)
+    requests = [
+        (n, Request("m", (message("user", f"Extract from this text: {s}"),), max_tokens=64, schema=spec.schema))
+        for n, s in enumerate(SENTENCES)
+    ]
+    came: dict[int, list] = {}
+    for n, event in drain(engine.backend(embedded_path).stream_rows(requests)):
+        came.setdefault(n, []).append(event)
+    for n, _ in requests:
+        parse(fold(came[n]).text, spec)
