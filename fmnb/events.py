@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ._halves import whole
+from ._typed import mistyped
 from .types import File, Image, Request, Response, ToolCall, Usage, from_dict, to_dict
 
 
@@ -169,6 +170,7 @@ class Failed(Stamp):
     """The run ended in an error, described as `FmnbError.to_dict` does."""
 
     error: dict[str, Any]
+    source: str = "live"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +178,7 @@ class Cancelled(Stamp):
     """The user stopped the run; what had arrived stands."""
 
     reason: str = "interrupt"
+    source: str = "live"
 
 
 Event: TypeAlias = (
@@ -303,9 +306,9 @@ class Fold:
             finish, data, source, model = end.reason, end.data, end.source, end.model
             extra |= end.extra
         elif isinstance(end, Failed):
-            finish, error = "error", end.error
+            finish, error, source = "error", end.error, end.source
         elif isinstance(end, Cancelled):
-            finish = "cancelled"
+            finish, source = "cancelled", end.source
         began = start.at if start else None
         return Response(
             text="".join(self.text),
@@ -370,14 +373,52 @@ def event_to_dict(event: Event) -> dict[str, Any]:
 
 
 def event_from_dict(data: dict[str, Any]) -> Event | None:
-    """The event described, or None for a kind this version does not know."""
-    kind = KINDS.get(data.get("event", ""))
+    """The event described, or None for a kind this version does not know.
+
+    Raises:
+        ValueError: It is no event: a field is missing, of another type, or beyond what can be stored again.
+
+    >>> event_from_dict({"event": "Failed", "error": "text"})
+    Traceback (most recent call last):
+    ValueError: Failed.error is not what it should be
+    """
+    name = data.get("event", "") if isinstance(data, dict) else None
+    if not isinstance(name, str):
+        raise ValueError("it is not an event")
+    kind = KINDS.get(name)
     if kind is None:
         return None
-    data = {k: v for k, v in data.items() if k != "event"}
-    if kind is Logprobs:
-        data["tokens"] = tuple(data.get("tokens", ()))
-    return from_dict(kind, data)
+    try:
+        data = {k: whole(v) for k, v in data.items() if k != "event"}
+        if kind is Logprobs:
+            data["tokens"] = tuple(data.get("tokens", ()))
+        event: Any = from_dict(kind, data)
+        wrong = mistyped(event) or _wrong(event)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as e:
+        raise ValueError(f"{name} cannot be read: {type(e).__name__}") from None
+    if wrong:
+        raise ValueError(f"{name}.{wrong} is not what it should be")
+    return event
+
+
+_LAST = 253_402_300_799  # the end of the year 9999, in seconds since the epoch
+_SAID: dict[str, tuple[type, ...]] = {"what": (str,), "seen": (str,), "todo": (str,), "kind": (str,), "billed": (bool, type(None))}
+
+
+def _wrong(event: Any) -> str:
+    """A field whose value means nothing, though its type is right."""
+    if not 0 <= event.at <= _LAST:
+        return "at"
+    match event:
+        case Failed(error=error):
+            there = "what" in error and all(isinstance(error[k], kinds) for k, kinds in _SAID.items() if k in error)
+            return "" if there else "error"
+        case Signal(kind="vote", value=vote):
+            there = isinstance(vote, dict) and isinstance(vote.get("said"), str) and isinstance(vote.get("runs"), list) and "winner" in vote
+            return "" if there else "value"
+        case Started(meta=meta):
+            return "" if isinstance(meta.get("asked", ""), str) else "meta"
+    return ""
 
 
 def event_to_json(event: Event) -> str:

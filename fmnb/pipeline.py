@@ -29,8 +29,10 @@ from .errors import (
     SchemaMismatchError,
     StoreError,
     UsageError,
+    error_from_dict,
 )
 from .events import (
+    ENDS,
     Event,
     Failed,
     Finished,
@@ -110,6 +112,7 @@ async def run(call: Call) -> AsyncIterator[Event]:
     """The stamped events of one call. A failure is a `Failed` event, then the error is raised."""
     stamp = Stamper(call.run)
     stream = structure(call)
+    ended = False
     try:
         yield stamp(
             Started(
@@ -124,9 +127,13 @@ async def run(call: Call) -> AsyncIterator[Event]:
             yield stamp(Notice(kind="warning", text=note))
         async for event in stream:
             yield stamp(event)
+            if isinstance(event, Failed):  # of a recording
+                ended = True
+                raise error_from_dict(event.error)
     except FmnbError as e:
         e.run = call.run
-        yield stamp(Failed(error=e.to_dict()))
+        if not ended:
+            yield stamp(Failed(error=e.to_dict()))
         raise
     except Exception as e:  # a bug: recorded, then shown whole
         who = "A bug in fmnb" if call.target.known else f"{call.target.asked} failed"  # an object of the notebook fails by its own fault
@@ -247,7 +254,7 @@ def replayed(event: Event, source: str) -> Event:
     """A stored event as it is given again: it costs nothing now."""
     if isinstance(event, Used):
         return Used(usage=replace(event.usage, cost=0.0 if event.usage.cost is not None else None))
-    return replace(event, source=source) if isinstance(event, Finished) else event
+    return replace(event, source=source) if isinstance(event, ENDS) else event
 
 
 async def cached(call: Call) -> AsyncIterator[Event]:

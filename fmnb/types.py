@@ -426,7 +426,7 @@ def from_dict(kind: type[T], data: dict[str, Any]) -> T:
     'hi'
     """
     known = {f.name: f.type for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{k: base64.b64decode(v) if known[k] == "bytes" else _rich(k, v) for k, v in data.items() if k in known})
+    return kind(**{k: base64.b64decode(v, validate=True) if known[k] == "bytes" else _rich(k, v) for k, v in data.items() if k in known})
 
 
 def _rich(name: str, v: Any) -> Any:

@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..events import Event, Finished, Fold, Logprobs, Started, event_from_dict
-from . import log, media
+from ..events import Event, Finished, Fold, Logprobs, Started
+from . import log, media, reading
 from .db import database
 from .log_sink import began, ended
 
@@ -103,7 +103,7 @@ def detail(found: Iterable[dict[str, Any]]) -> None:
         )
         events: dict[str, list[Event]] = {}
         for row in rows:
-            if (event := event_from_dict(json.loads(row["event"]))) is not None:
+            if (event := reading.event(row["event"], f"an event of run {row['run']} in {database().path}")) is not None:
                 events.setdefault(row["run"], []).append(event)
         for run in some:
             runs[run] |= details(events.get(run, ()))
@@ -144,6 +144,6 @@ def count(batch: str) -> int:
 
 def _plain(row: Any) -> dict[str, Any]:
     out = dict(row)
-    out["error"] = json.loads(out["error"]) if out["error"] else None
+    out["error"] = reading.object_of(out["error"]) or {"what": reading.what_failed(out["error"])} if out["error"] else None
     out["data"] = json.loads(out["data"]) if out["data"] else None
     return out

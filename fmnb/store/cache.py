@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from ..events import Event
+from ..events import ENDS, Event
 from . import media
 from .db import database
 
@@ -15,11 +15,14 @@ def get(key: str) -> list[Event] | None:
     rows = database().rows("SELECT events FROM cache WHERE key=?", (key,))
     if not rows:
         return None
-    kept = json.loads(rows[0]["events"])
-    if not all(map(media.there, kept)):
-        return None
-    found = map(media.whole, kept)
-    return [e for e in found if e is not None]
+    try:
+        kept = json.loads(rows[0]["events"])
+        if not all(map(media.there, kept)):
+            return None
+        found = [e for e in map(media.whole, kept) if e is not None]
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        return None  # what cannot be read is asked for again
+    return found if any(isinstance(e, ENDS) for e in found) else None
 
 
 def put(key: str, run: str, events: list[Event]) -> None:

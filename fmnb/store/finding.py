@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UsageError
-from ..events import Signal, Started, event_from_dict
-from . import signals
+from ..events import Signal, Started
+from . import reading, signals
 from .db import database
 from .log import says
 
@@ -56,7 +56,7 @@ def find(f: Filter, *, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]
         r["said"] = [] if r["hidden"] else words(said.get(r["run"], ()), said.get(over, ()), r["run"], r["kind"])
         r["model"] = "" if r["hidden"] else r.pop("asked") or r["model"]
         r.pop("asked", None)
-        r["error"] = json.loads(r["error"])["what"] if r["error"] and not r["hidden"] else None
+        r["error"] = None if r["hidden"] else reading.what_failed(r["error"])
         r["finish"] = r["finish"] or "unfinished"
         if r["hidden"]:
             r["cost"] = r["seconds"] = None
@@ -161,5 +161,9 @@ def _blind(rows: list[dict[str, Any]]) -> set[str]:
     """Those comparisons among these runs, or above them, that are blind."""
     over = sorted({r["run"] if r["kind"] == "compare" else r["parent"] or "" for r in rows} - {""})
     first = database().rows("SELECT run, event FROM events WHERE n = 1 AND run IN (SELECT value FROM json_each(?))", (json.dumps(over),))
-    starts = {r["run"]: event_from_dict(json.loads(r["event"])) for r in first if '"blind":true' in r["event"].replace(" ", "")}
+    starts = {
+        r["run"]: reading.event(r["event"], f"the start of run {r['run']} in {database().path}")
+        for r in first
+        if '"blind":true' in r["event"].replace(" ", "")
+    }
     return {run for run, e in starts.items() if isinstance(e, Started) and e.kind == "compare" and e.meta.get("blind")}

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..events import Event, Started, event_from_dict, event_to_dict
+from ..events import Event, Started, event_to_dict
+from . import reading
 from .db import database
 from .log_sink import began
 
@@ -58,7 +59,7 @@ def open_jobs(model: str) -> list[OpenJob]:
     rows = database().rows(_OPEN, (model,))
     found = []
     for row in rows:
-        start = event_from_dict(json.loads(row["event"]))
+        start = reading.event(row["event"], f"the start of a job in {database().path}")
         if isinstance(start, Started):
             found.append(OpenJob(start.run, str(start.meta.get("job", "")), frozenset(start.meta.get("keys", ())), row["started"], start))
     return found

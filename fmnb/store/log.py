@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
@@ -14,7 +13,7 @@ from ..config import set_user, settings
 from ..errors import StoreError, UsageError
 from ..events import Event, Fold
 from ..types import Response
-from . import media
+from . import media, reading
 from .db import database
 
 _SWITCHED = "switched off"
@@ -111,7 +110,7 @@ def search(
     out = []
     for row in rows:
         r = dict(row)
-        r["error"] = json.loads(r["error"])["what"] if r["error"] else None
+        r["error"] = reading.what_failed(r["error"])
         r["finish"] = r["finish"] or "unfinished"
         out.append(r)
     return out
@@ -191,10 +190,10 @@ def totals(*, since: float | None = None, notebook: str = "") -> dict[str, Any]:
 
 def events_of(run: str) -> list[Event]:
     """The stored events of a run, in order. UsageError for an unknown id."""
-    rows = database().rows("SELECT event FROM events WHERE run=? ORDER BY n", (run,))
+    rows = database().rows("SELECT n, event FROM events WHERE run=? ORDER BY n", (run,))
     if not rows:
         raise UsageError("No such run in the log", seen=repr(run), todo="`%fm log` lists run ids.")
-    found = (media.whole(json.loads(r["event"])) for r in rows)
+    found = (reading.event(r["event"], f"event {r['n']} of run {run} in {database().path}") for r in rows)
     return [e for e in found if e is not None]
 
 

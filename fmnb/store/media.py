@@ -52,7 +52,7 @@ def keep(db: sqlite3.Connection, run: str, events: Iterable[Event]) -> None:
 
 def whole(data: dict[str, Any]) -> Event | None:
     """The event that `light` described; a notice in place of bytes that are gone, None for a kind this version does not know."""
-    if not (name := str(data.get("sha256", ""))):
+    if not isinstance(data, dict) or not (name := str(data.get("sha256", ""))):
         return event_from_dict(data)
     try:
         found = (folder() / Path(name).name).read_bytes()

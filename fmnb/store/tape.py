@@ -21,9 +21,27 @@ from pathlib import Path
 from typing import Any
 
 from .. import _media
-from ..errors import StoreError, UsageError
-from ..events import Event, Media, Notice, ReasoningDelta, Restarted, Started, TextDelta, Waiting, event_from_dict, event_to_dict
+from ..errors import StoreError, StreamCutError, UsageError
+from ..events import (
+    ENDS,
+    Event,
+    Failed,
+    Logprobs,
+    Media,
+    Notice,
+    Progress,
+    ReasoningDelta,
+    Restarted,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+    Used,
+    Waiting,
+    event_from_dict,
+    event_to_dict,
+)
 from ..types import Request
+from . import reading
 from .log_sink import prompt_text
 
 MEDIA = 2_000_000  # bytes of a picture or video that go onto a tape
@@ -41,13 +59,44 @@ class Entry:
     events: tuple[dict[str, Any], ...]
 
     def replay(self) -> list[tuple[float, Event]]:
-        """(seconds since the start, event) pairs."""
-        out = []
+        """(seconds since the start, event) pairs; the last is an end. A recording without one was cut.
+
+        Raises ValueError where one of them is no event.
+        """
+        out: list[tuple[float, Event]] = []
         for item in self.events:
             event = event_from_dict({k: v for k, v in item.items() if k != "t"})
-            if event is not None:
-                out.append((float(item.get("t", 0.0)), event))
-        return out
+            if not isinstance(event, _REPLAYED):
+                continue
+            out.append((_offset(item.get("t", 0.0)), event))
+            if isinstance(event, ENDS):
+                return out
+        cut = StreamCutError(
+            "The recording of this answer has no end", todo="Record it again: delete its line on the tape.", retryable=False
+        )
+        return [*out, (out[-1][0] if out else 0.0, Failed(error=cut.to_dict()))]
+
+
+# What an answer consists of. Starts, votes and scores are of a run, and a tape has none.
+_REPLAYED = (TextDelta, ReasoningDelta, Media, ToolCallDelta, Logprobs, Notice, Progress, Restarted, Used, *ENDS)
+_LONGEST = 86_400.0  # seconds that a recorded answer may take
+
+
+def _offset(t: Any) -> float:
+    if type(t) not in (int, float) or not 0 <= t <= _LONGEST:
+        raise ValueError("t is not a number of seconds")
+    return float(t)
+
+
+def _entry(d: Any) -> Entry:
+    """An answer of a parsed line. Raises ValueError where it cannot be replayed."""
+    entry = Entry(d["key"], d.get("cell", ""), d.get("model", ""), d.get("prompt", ""), tuple(d["events"]))
+    if not all(isinstance(text, str) for text in (entry.key, entry.cell, entry.model, entry.prompt)):
+        raise ValueError("key, cell, model and prompt are texts")
+    if not all(isinstance(item, dict) for item in entry.events):
+        raise ValueError("events are objects")
+    entry.replay()
+    return entry
 
 
 class Tape:
@@ -58,31 +107,43 @@ class Tape:
         self._lock = threading.Lock()
         if self.path.is_dir():
             raise UsageError("A tape is a file", seen=str(path), todo="Name it like `tutorial.tape.jsonl`.")
+        self._left: list[str] = []  # lines that are no answers; they stay in the file
         self._entries = self._read()
         self.used: set[str] = set()  # keys replayed or recorded since the tape was put in
 
     def _read(self) -> dict[str, Entry]:
         try:
-            lines = self.path.read_text("utf-8").splitlines()
+            lines = self.path.read_text("utf-8").split("\n")
         except FileNotFoundError:
             return {}
         except (OSError, UnicodeDecodeError) as e:
             raise StoreError(f"The tape {self.path} cannot be read", seen=str(e), todo="Check the file, or name another.") from None
-        found = {}
+        found: dict[str, Entry] = {}
+        left = []
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 d = json.loads(line)
-                entry = Entry(d["key"], d.get("cell", ""), d.get("model", ""), d.get("prompt", ""), tuple(d["events"]))
-            except (ValueError, KeyError, TypeError) as e:
+            except RecursionError as e:
+                left.append(line)
+                reading.skipped(f"line {number} of the tape {self.path}", e, f"{self.path}\n{line}")
+                continue
+            except ValueError as e:
                 hint = (
                     "Finish the merge." if line.startswith(("<<<<<<<", "=======", ">>>>>>>")) else "Delete that line; it is recorded anew."
                 )
                 raise StoreError(
                     f"Line {number} of the tape {self.path} is not an answer", seen=f"{type(e).__name__}: {e}", todo=hint
                 ) from None
+            try:
+                entry = _entry(d)
+            except (AttributeError, KeyError, TypeError, ValueError) as e:
+                left.append(line)
+                reading.skipped(f"line {number} of the tape {self.path}", e, f"{self.path}\n{line}")
+                continue
             found[entry.key] = entry
+        self._left = left
         return found
 
     def __len__(self) -> int:
@@ -126,6 +187,7 @@ class Tape:
                     e = self._entries[key]
                     line = {"key": e.key, "cell": e.cell, "model": e.model, "prompt": e.prompt, "events": list(e.events)}
                     f.write(json.dumps(line, ensure_ascii=False) + "\n")
+                f.writelines(f"{line}\n" for line in self._left)
                 f.flush()
                 os.fsync(f.fileno())
             os.replace(temporary, self.path)

@@ -29,11 +29,15 @@ def sources(response: Response) -> list[Source]:
     >>> sources(Response("", extra={"sources": [{"title": "a.pdf, page 3", "text": "Cats purr."}]}))
     [Source(title='a.pdf, page 3', text='Cats purr.', url='')]
     """
-    found = [_source(s) for s in response.extra.get("sources") or () if isinstance(s, Mapping)]
-    for c in response.extra.get("citations") or ():
+    found = [_source(s) for s in _list(response.extra.get("sources")) if isinstance(s, Mapping)]
+    for c in _list(response.extra.get("citations")):
         if isinstance(c, Mapping):
             found += _cited(c)
     return list(dict.fromkeys(s for s in found if s.title or s.url or s.text))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _source(s: Mapping[str, Any]) -> Source:
@@ -42,7 +46,7 @@ def _source(s: Mapping[str, Any]) -> Source:
 
 def _cited(c: Mapping[str, Any]) -> Iterator[Source]:
     """The sources of one citation, in the forms that Anthropic, Cohere and OpenAI give it."""
-    inner = [s for s in c.get("sources") or () if isinstance(s, Mapping)]
+    inner = [s for s in _list(c.get("sources")) if isinstance(s, Mapping)]
     for s in inner:
         document: Mapping[str, Any] = d if isinstance(d := s.get("document"), Mapping) else {}
         yield Source(_text(document, "title", "id") or _text(s, "id"), _text(document, "snippet", "text"), _text(document, "url"))

@@ -1,0 +1,84 @@
+"""Whether a value that was read from a file is what its annotations say: types, finite numbers, and no more depth than anybody writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+MOST = 2**63 - 1  # what a database and a browser's 64 bits hold
+DEPTH = 60
+
+Check = Callable[[Any], bool]
+
+
+def mistyped(value: Any) -> str:
+    """The first field of a dataclass value that is not what it is declared to be, "" where all are.
+
+    >>> import dataclasses
+    >>> @dataclasses.dataclass
+    ... class Point:
+    ...     x: float = 0.0
+    >>> mistyped(Point("a")), mistyped(Point(2)), mistyped(Point(float("nan")))
+    ('x', '', 'x')
+    """
+    for name, check in _checks(value.__class__):
+        if not check(getattr(value, name)):
+            return name
+    return ""
+
+
+@functools.cache
+def _checks(kind: Any) -> tuple[tuple[str, Check], ...]:
+    hints = typing.get_type_hints(kind)
+    return tuple((f.name, _check(hints[f.name])) for f in dataclasses.fields(kind))
+
+
+def _check(hint: Any) -> Check:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        choices = [_check(a) for a in arguments]
+        return lambda v: any(c(v) for c in choices)
+    if origin is typing.Literal:
+        return lambda v: v in arguments
+    if origin in (tuple, list) and arguments:
+        inner = _check(arguments[0])
+        return lambda v: isinstance(v, origin) and all(map(inner, v))
+    if origin is not None:
+        hint = origin
+    if hint is type(None):
+        return lambda v: v is None
+    if hint is float:
+        return lambda v: type(v) in (int, float) and math.isfinite(v) and abs(v) <= MOST
+    if hint is int:
+        return lambda v: type(v) is int and abs(v) <= MOST
+    if hint in (str, bytes, bool):
+        return lambda v: isinstance(v, hint)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return lambda v: isinstance(v, hint) and not mistyped(v)
+    if hint is dict or isinstance(hint, type) and issubclass(hint, typing.Mapping):  # type: ignore[arg-type]
+        return lambda v: isinstance(v, dict) and sound(v)
+    return sound
+
+
+def sound(value: Any, depth: int = DEPTH) -> bool:
+    """Whether a JSON value can be shown and stored again: numbers that are small enough, tables that are not too deep.
+
+    >>> sound({"a": [1, None]}), sound(10**400)
+    (True, False)
+    """
+    if isinstance(value, bool):
+        return True
+    if isinstance(value, int):
+        return abs(value) <= MOST
+    if isinstance(value, float):
+        return not math.isnan(value) and (abs(value) <= MOST or value == -math.inf)  # the logarithm of a chance of none
+    if isinstance(value, dict):
+        return depth > 0 and all(isinstance(k, str) and sound(v, depth - 1) for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return depth > 0 and all(sound(v, depth - 1) for v in value)
+    return True
