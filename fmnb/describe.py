@@ -25,6 +25,7 @@ from typing import Any
 
 from ._pictures import image_of, sniff
 from ._table import Table, table_of
+from .backend import part_tokens
 from .errors import UsageError
 from .types import File, Image, Part, Response, Text
 
@@ -34,7 +35,6 @@ COLUMNS = 60
 CELL = 200  # characters of one cell
 SAMPLE = 6_000  # characters of a sample: wide tables show fewer rows
 OBJECT = 20_000  # characters of JSON or of a repr
-IMAGE_TOKENS = 800
 
 
 def describe(value: Any, name: str = "") -> tuple[Part, ...]:
@@ -50,7 +50,6 @@ def describe(value: Any, name: str = "") -> tuple[Part, ...]:
     All 2 rows, values in the order of the columns:
     [1, null]
     [2, "x"]
-    (about 41 tokens)
     """
     if isinstance(value, str):
         return (Text(str(value)),)
@@ -96,24 +95,27 @@ def schema(value: Any) -> str:
 
 
 def tokens_of(parts: tuple[Part, ...]) -> int:
-    """An estimate of the tokens in these parts: UTF-8 bytes / 4, and a flat sum for an image."""
-    total = 0
+    """About how many tokens these parts have; the same estimate as for a whole request."""
+    return sum(map(part_tokens, parts))
+
+
+def left_out(parts: tuple[Part, ...]) -> str:
+    """What of a table or a long value these parts leave out, in words for a person; "" where they hold all of it.
+
+    >>> left_out(describe([{"a": n} for n in range(1000)], "rows"))
+    '8 of 1,000 rows'
+    """
     for part in parts:
-        if isinstance(part, Image):
-            total += IMAGE_TOKENS
-        elif isinstance(part, File):
-            total += -(-len(part.data) // 100)
-        else:
-            total += _tokens(getattr(part, "text", ""))
-    return total
+        if isinstance(part, Text) and (m := _LEFT_OUT.search(part.text)):
+            return f"{m[1]} of {m[2]} rows" if m[1] else f"{m[3]} characters left out"
+    return ""
 
 
-def _tokens(text: str) -> int:
-    return -(-len(text.encode("utf-8", "replace")) // 4)
+_LEFT_OUT = re.compile(r"^([\d,]+) rows? of ([\d,]+), evenly spread, row number first|^… ([\d,]+) characters left out …$", re.M)
 
 
 def table_text(table: Table, name: str = "") -> str:
-    """A table in words: true size, columns, nulls, sample, token size."""
+    """A table in words: true size, columns, nulls, sample."""
     lines = [f"{name + ': ' if name else ''}{table.kind}, {_many(table.rows, 'row')} × {_many(table.columns, 'column')}"]
     shown = min(table.columns, COLUMNS)
     if table.columns:
@@ -131,8 +133,7 @@ def table_text(table: Table, name: str = "") -> str:
         lines.append("No rows are shown: this table has not been computed.")
     elif table.rows and table.columns:
         lines += _sample(table, shown)
-    body = "\n".join(lines)
-    return f"{body}\n(about {_tokens(body) + 5:,} tokens)"
+    return "\n".join(lines)
 
 
 def _sample(table: Table, shown: int) -> list[str]:

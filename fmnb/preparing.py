@@ -161,7 +161,7 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
         tape_only=options.replay_only or os.environ.get("FMNB_REPLAY_ONLY", "") not in ("", "0"),
         cell=cell_key(prompt, target.name, options),
         parent=options.parent,
-        notes=(session.unsure,) if not model and session.unsure else (),
+        notes=(*((session.unsure,) if not model and session.unsure else ()), *_cut(rendered)),
     )
     return Asked(call, spec, prompt=prompt, options=options)
 
@@ -171,6 +171,11 @@ def writable(m: Message) -> Message:
     if all(not isinstance(p, Text) or whole_text(p.text) is p.text for p in m.parts):
         return m  # the same: who attached a part finds it again
     return replace(m, parts=tuple(Text(whole_text(p.text)) if isinstance(p, Text) else p for p in m.parts))
+
+
+def _cut(rendered: Rendered) -> list[str]:
+    """What the prompt leaves out of the values in it, for the person: the model reads the true size in the prompt."""
+    return list(dict.fromkeys(f"{i.expression} in the prompt: {i.left_out}" for i in rendered.inserted if i.left_out))
 
 
 def _schema(options: Options) -> SchemaSpec | None:
@@ -188,7 +193,8 @@ def attached(options: Options, local: bool) -> list[Part]:
     from .attachments import attach
 
     items = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
-    return [p for item in items for p in attach(_named(item, options.values), as_text=local)]
+    found = [p for item in items for p in attach(_named(item, options.values), as_text=local)]
+    return [Text(p.text.rstrip("\n") + "\n\n") if isinstance(p, Text) else p for p in found]  # the prompt begins after a blank line
 
 
 def _named(item: Any, values: Mapping[str, Any] | None) -> Any:

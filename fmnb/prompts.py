@@ -40,6 +40,7 @@ class Inserted:
     tokens: int
     line: int
     column: int
+    left_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: 
     if raw or ("{{" not in text and "{%" not in text):
         return Rendered((Text(text),) if text else ())
     from . import _template  # a prompt without markers, and the first cell with it, does not wait for these
-    from .describe import describe, schema, tokens_of
+    from .describe import describe, left_out, schema, tokens_of
 
     scope: dict[str, Any] = {"schema": schema, **(namespace or {})}  # a copy: `:=` and loops leave no trace
     parts: list[Part] = []
@@ -90,7 +91,8 @@ def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: 
                 out(part.text)
             else:
                 parts.append(part)
-        inserted.append(Inserted(at.source, type(value).__name__, tokens_of(new), at.line, at.column))
+        cut = "" if isinstance(value, (str, Rendered)) else left_out(new)
+        inserted.append(Inserted(at.source, type(value).__name__, tokens_of(new), at.line, at.column, cut))
 
     _template.walk(_template.parse(text), scope, out, insert)
     return Rendered(tuple(p for p in parts if not (isinstance(p, Text) and not p.text)), tuple(inserted))

@@ -21,9 +21,11 @@ from hypothesis import strategies as st
 from PIL import Image as PIL
 
 from fmnb.attachments import attach
-from fmnb.describe import describe, literal, schema
+from fmnb.backend import estimate_tokens
+from fmnb.describe import describe, left_out, literal, schema
 from fmnb.errors import UsageError
-from fmnb.prompts import Prompt
+from fmnb.preparing import Options, prepare
+from fmnb.prompts import Prompt, render
 from fmnb.types import File, Image, Response, Text
 
 
@@ -50,20 +52,34 @@ def test_a_frame_says_size_types_nulls_and_typed_values():
     frame = pd.DataFrame({"city": ["Oslo", None], "n": [1, 2], "at": pd.to_datetime(["2026-01-01", None]), "f": [0.5, math.nan]})
     assert text_of(frame, "df") == (
         "df: DataFrame (pandas), 2 rows × 4 columns\nColumns:\n- city: str, 1 null\n- n: int64\n- at: datetime, 1 null\n- f: float64, 1 null\n"
-        'All 2 rows, values in the order of the columns:\n["Oslo", 1, "2026-01-01 00:00:00", 0.5]\n[NaN, 2, NaT, NaN]\n(about 64 tokens)'
+        'All 2 rows, values in the order of the columns:\n["Oslo", 1, "2026-01-01 00:00:00", 0.5]\n[NaN, 2, NaT, NaN]'
     )
 
 
 def test_a_long_frame_shows_an_even_spread_and_the_true_count():
     text = text_of(pd.DataFrame({"a": range(100_000)}))
     assert "100,000 rows × 1 column" in text and "8 rows of 100,000, evenly spread" in text
-    assert "\n0: [0]\n" in text and "\n99999: [99999]\n" in text
+    assert "\n0: [0]\n" in text and text.endswith("\n99999: [99999]")
 
 
-def test_the_stated_size_is_about_the_real_one():
-    text = text_of(pd.DataFrame({"a": ["some words"] * 50, "b": range(50)}))
-    stated = int(text.rsplit("about ", 1)[1].split(" ")[0].replace(",", ""))
-    assert abs(stated - len(text.encode()) / 4) <= 2
+def test_notes_for_people_are_not_in_the_text():
+    frame = pd.DataFrame({"a": ["some words"] * 50, "b": range(50)})
+    assert "token" not in text_of(frame) and left_out(describe(frame)) == "8 of 50 rows"
+    assert left_out(describe(frame.head(3))) == "" and left_out(describe("8 of 50 rows")) == ""
+    assert left_out(describe(list(range(20_000)))).endswith(" characters left out")
+
+
+def test_a_value_is_counted_as_the_request_is():
+    frame = pd.DataFrame({"a": ["some words"] * 50})
+    asked = prepare("{{ frame }}", "echo:", Options(values={"frame": frame}))
+    (value,) = render("{{ frame }}", {"frame": frame}).inserted
+    assert value.tokens + 4 == estimate_tokens(asked.call.request).tokens
+    assert asked.call.notes == ("frame in the prompt: 8 of 50 rows",)
+
+
+def test_what_is_attached_stands_apart_from_the_prompt():
+    asked = prepare("What is this?", "echo:", Options(attach=("rows",), values={"rows": [{"a": 1}, {"a": 2}]}))
+    assert asked.call.request.messages[-1].text.endswith("[2]\n\nWhat is this?")
 
 
 def test_ten_thousand_columns_say_how_many_are_left_out():
