@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ._loop import aclose
-from .backend import Backend, Embedder, Vectors, estimate_tokens
+from .backend import Backend, Embedder, Vectors, estimate_tokens, written_tokens
 from .errors import (
     BudgetError,
     CallError,
@@ -49,9 +49,10 @@ from .events import (
 )
 from .guard import budget, pace
 from .guard.meter import Meter
+from .loops import cut_off
 from .run_ids import new_run
 from .store import cache, log
-from .types import Request, message
+from .types import Request, Usage, message
 
 if TYPE_CHECKING:
     from .schema_text import SchemaSpec
@@ -279,7 +280,7 @@ async def cached(call: Call) -> AsyncIterator[Event]:
             kept[-1] = TextDelta(text=kept[-1].text + event.text)
         elif not isinstance(event, Waiting):
             kept.append(event)
-        complete = complete or (isinstance(event, Finished) and event.reason in ("stop", "length"))
+        complete = complete or (isinstance(event, Finished) and event.reason in ("stop", "length", "loop"))
         yield event
     if complete and log.enabled():
         try:
@@ -381,13 +382,19 @@ async def held(backend: Backend, stream: AsyncIterator[Any], call: Call | None =
         if call is not None:
             call.meter.begin(backend, call.request, stream)
         try:
-            async for event in stream:
+            async for event in stream if call is None else cut_off(stream, lambda came: owed_for(backend, call.request, came)):
                 answered = answered or isinstance(event, Finished)
                 yield event
         finally:
             gate.leave(ticket, answered=answered)
     finally:
         await aclose(stream)
+
+
+def owed_for(backend: Backend, request: Request, came: Sequence[Event]) -> Usage:
+    """What a hosted answer has used that we ended: an estimate, for the service says it at its own end."""
+    into, out = backend.count(request).tokens, written_tokens(came)
+    return Usage(into, out, cost=budget.price(backend.card, into, out), estimated=True)
 
 
 async def embed(target: Target, texts: Sequence[str], *, quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:

@@ -369,6 +369,7 @@ class LlamaBackend:
             "stream": True,
             "stream_options": {"include_usage": True},
             "return_progress": True,
+            "timings_per_token": True,
         }
         if temperature == 0:
             body["top_k"] = 1

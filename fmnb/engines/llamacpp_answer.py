@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import BadRequestError, CallError, ContextTooLongError, ServerError
-from ..events import Event, Logprobs, Progress, ReasoningDelta, TextDelta, ToolCallDelta
+from ..events import Event, Logprobs, Notice, Progress, ReasoningDelta, TextDelta, ToolCallDelta
+from ..loops import NOTICE, REASON, Loop
 from ..types import Usage
 from .schema_following import Following
 
@@ -24,6 +25,7 @@ class Answer:
         self._stopped = stopped
         self._following = following
         self._limit = limit
+        self._loop = Loop() if following is None else None
         self.redirected = False
         self.written = 0  # tokens, where the engine counts along
         self.error: Exception | None = None
@@ -41,7 +43,8 @@ class Answer:
             self._take(json.loads(raw))
             if self._held and time.monotonic() - self._sent >= _GATHER:
                 self.flush()
-            return self.error is not None or self.redirected or (self._following is not None and self._following.done)
+            looping = self._loop is not None and self._loop.cut >= 0
+            return looping or self.error is not None or self.redirected or (self._following is not None and self._following.done)
         except Exception as e:  # raised again once the native call is over
             self.error = e
             return True
@@ -66,6 +69,10 @@ class Answer:
                     self.redirected = self._following.add(text, self._limit - self.written)
                     text = self._following.release()
                 self._held.append(text)
+                if self._loop is not None and self._loop.cut < 0 and self._loop.add(text):
+                    self.flush()
+                    self.reason = REASON
+                    self._put(Notice(kind="warning", text=NOTICE))
             elif thought := delta.get("reasoning_content"):
                 self._put(ReasoningDelta(text=thought))
             for call in delta.get("tool_calls") or ():
@@ -86,7 +93,7 @@ class Answer:
         if timings := chunk.get("timings"):
             self.extra["tokens_per_second"] = round(timings.get("predicted_per_second") or 0.0, 2)
             self.extra["prompt_tokens_per_second"] = round(timings.get("prompt_per_second") or 0.0, 2)
-            if self._following is not None and "prompt_n" in timings:  # a call that is cut short tells no usage
+            if "prompt_n" in timings:  # a call that is cut short tells no usage
                 cached = timings.get("cache_n") or 0
                 self.usage = Usage(cached + timings["prompt_n"], timings.get("predicted_n"), cached, cost=0.0)
         if error := chunk.get("error"):

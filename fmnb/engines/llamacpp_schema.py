@@ -40,7 +40,7 @@ def write(
     following = Following(request.schema, limit, prefix)
     if prompt.rstrip().endswith(_THOUGHT):
         prompt = prompt.rstrip() + "\n\n</think>\n\n"
-    plain = {k: v for k, v in body.items() if k not in _CHAT_ALONE} | {"timings_per_token": True}
+    plain = {k: v for k, v in body.items() if k not in _CHAT_ALONE}
     if request.logprobs is not None:
         plain["logprobs"] = max(1, request.logprobs)
     left, first = limit, None

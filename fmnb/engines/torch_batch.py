@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import FmnbError
 from ..events import Event, Failed, Finished, Logprobs, Notice, TextDelta, Used
+from ..loops import REASON
 from ..types import Request
 from . import padded_rows, torch_labels, torch_rows
 from .label_schema import Labels, labels
@@ -82,7 +83,7 @@ def _tell(found: Iterator[tuple[Row, Answered | FmnbError]], put: Put, about: di
         if answer.logprobs:
             put((n, Logprobs(tokens=answer.logprobs)))
         for note in answer.notes:
-            put((n, Notice(kind="note", text=note)))
+            put((n, Notice(kind="warning" if answer.reason == REASON else "note", text=note)))
         put((n, Used(usage=answer.usage)))
         extra = dict(about)
         if answer.labels is not None:

@@ -23,6 +23,7 @@ from .._loop import worker
 from ..backend import estimate_tokens
 from ..errors import CannotFitError, FmnbError, MissingPackageError, ModelError
 from ..events import Event, Failed, Finished, Logprobs, Notice, Progress, TextDelta, Used
+from ..loops import NOTICE, REASON, Loop
 from ..types import ModelCard, Request, TokenCount, Usage
 from . import folder, gguf, host
 from .conversation import wire
@@ -287,6 +288,7 @@ class _Answer:
         self._endless = bool(request.extra.get("ignore_eos"))
         self._text = Text(model.tokenizer, request.stop)
         self._grammar: Grammar | None = None
+        self._loop = Loop()
         self._held: list[str] = []
         self._sent = 0.0
         self.reason = "length"
@@ -325,6 +327,9 @@ class _Answer:
             if self._text.stopped or (grammar is not None and grammar.done):
                 self.reason = "stop"
                 break
+            if self._loop.cut >= 0:
+                self.reason = REASON
+                break
             if made >= limit:
                 if grammar is not None and grammar.complete:
                     self.reason = "stop"
@@ -335,6 +340,8 @@ class _Answer:
         self._flush()
         for note in () if grammar is None else grammar.following.notes:
             self._put(Notice(kind="note", text=note))
+        if self.reason == REASON:
+            self._put(Notice(kind="warning", text=NOTICE))
         self.usage = Usage(len(ids), made, known, cost=0.0)
         if made > 1 and last > first:
             self.extra["tokens_per_second"] = round((made - 1) / (last - first), 2)
@@ -357,6 +364,7 @@ class _Answer:
             self._held.append(self._grammar.release())
         elif text := self._text.add(token):
             self._held.append(text)
+            self._loop.add(text)
         if time.monotonic() - self._sent >= _GATHER:
             self._flush()
 

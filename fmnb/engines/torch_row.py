@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..loops import NOTICE, REASON, Loop
 from ..types import Request, Usage
 from .sampling import Grammar, chooser, sampling
 from .torch_model import TorchModel
@@ -51,6 +52,8 @@ class Row:
     reason: str = ""
     began: float = 0.0
     known: int = 0
+    loop: Loop = field(default_factory=Loop)
+    looked: int = 0  # tokens whose text the loop has seen
 
 
 def prepared(model: TorchModel, number: int, request: Request, extra: dict[str, Any], written: bool = True) -> Row:
@@ -109,7 +112,18 @@ def take(model: TorchModel, row: Row, logits: Tensor, likeliest: int) -> None:
         row.reason = "stop"
     elif len(row.made) >= row.limit:
         row.reason = "stop" if row.grammar is not None and row.grammar.complete else "length"
+    elif row.grammar is None and len(row.made) - row.looked >= _LOOK and _loops(model, row):
+        row.reason = REASON
     row.unread = [token]
+
+
+_LOOK = 16  # tokens between two looks for a loop
+
+
+def _loops(model: TorchModel, row: Row) -> bool:
+    """Whether a row's text repeats itself. Its tokens are decoded in pieces: half a character does not hide a cycle of words."""
+    new, row.looked = model.tokenizer.decode(row.made[row.looked :]), len(row.made)
+    return row.loop.add(new)
 
 
 def answered(model: TorchModel, row: Row) -> Answered:
@@ -117,6 +131,8 @@ def answered(model: TorchModel, row: Row) -> Answered:
     usage = Usage(len(row.ids), len(row.made), row.known, cost=0.0)
     text = _text(model, row)
     notes = tuple(row.grammar.following.notes) if row.grammar is not None else ()
+    if row.reason == REASON:
+        notes, text = (NOTICE,), text[: row.loop.cut]
     return Answered(text, row.reason, usage, time.monotonic() - row.began, tuple(row.logprobs), notes=notes)
 
 

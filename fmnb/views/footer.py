@@ -29,6 +29,8 @@ def footer_items(response: Response) -> list[str]:
         items.append(r.source)
     if r.finish == "length":
         items.append("cut at the token limit")
+    elif r.finish == "loop":
+        items.append("cut where it repeated itself")
     elif r.finish == "content_filter":
         items.append("cut by the service's filter")
     if r.extra.get("base") is True:
