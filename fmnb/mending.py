@@ -7,10 +7,12 @@ import traceback
 from dataclasses import replace
 from typing import Any
 
-from .errors import UsageError
+from .errors import SchemaMismatchError, UsageError
+from .loops import REASON as LOOP
 from .preparing import Asked, Options, prepare
 from .prompts import Rendered
-from .types import Message, Text, message
+from .schema_check import parse
+from .types import Message, Response, Text, message
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _CELL = re.compile(r"<ipython-input|/ipykernel_\d+/|<stdin>|^<string>")
@@ -67,8 +69,11 @@ def retry(last: Asked | None, model: Any = None, **changes: Any) -> Asked:
     return again
 
 
-def go_on(last: Asked | None) -> tuple[Asked, str]:
-    """What continues a cut or stopped answer, and the text it continues."""
+def go_on(last: Asked | None) -> Asked:
+    """What continues a cut or stopped answer; `whole` joins the two.
+
+    An engine on this machine goes on decoding behind the text. A service is asked to go on.
+    """
     last = _last(last)
     response = last.response
     if response is None or not response.text:
@@ -77,9 +82,55 @@ def go_on(last: Asked | None) -> tuple[Asked, str]:
         raise UsageError(
             "The last answer was complete", seen=f"finished: {response.finish}", todo="Ask a new question, or use --chat to go on talking."
         )
-    before: tuple[Message, ...] = (*last.call.request.messages, message("assistant", response.text))
-    options: Options = replace(last.options, history=before, attach=(), schema=None, system=None, cache=False)
-    return prepare(Rendered((Text(_GO_ON),), ()), last.call.target, options), response.text
+    if response.finish == LOOP:
+        raise UsageError(
+            "The last answer was cut because it repeated itself",
+            seen="going on would repeat it again",
+            todo="`%fm retry -t 0.7`, or a larger model: `%fm retry MODEL`.",
+        )
+    messages: tuple[Message, ...] = (*last.call.request.messages, message("assistant", response.text))
+    if decodes_on(last):
+        asked = prepare(Rendered((Text("-"),), ()), last.call.target, replace(last.options, attach=(), system=None, cache=False))
+        asked.call = replace(asked.call, request=replace(asked.call.request, messages=messages), spec=None)
+        asked.spec = None
+        return asked
+    options: Options = replace(last.options, history=messages, attach=(), schema=None, system=None, cache=False)
+    return prepare(Rendered((Text(_GO_ON),), ()), last.call.target, options)
+
+
+def decodes_on(last: Asked) -> bool:
+    """Whether the model goes on with a text that it is given as the begin of its answer."""
+    return bool(getattr(last.call.target.open(), "continues", False))
+
+
+def whole(last: Asked, more: Response) -> Response:
+    """The answer and what continues it, as one. With a schema, its data, once the text is complete."""
+    assert last.response is not None
+    before = last.response.text
+    text = before + more.text if decodes_on(last) else joined(before, more.text)
+    data = None
+    if last.spec is not None:
+        try:
+            data = parse(text, last.spec)
+        except SchemaMismatchError:
+            data = None  # cut again
+    return replace(more, text=text, data=data)
+
+
+def joined(before: str, more: str) -> str:
+    """Two parts of an answer, what the second one repeats of the first left out.
+
+    >>> joined("The first three are Oslo, Bergen and", "are Oslo, Bergen and Trondheim.")
+    'The first three are Oslo, Bergen and Trondheim.'
+    """
+    for start in (more, more.lstrip()):
+        for n in range(min(len(before), len(start), _JOINT), _LEAST_JOINT - 1, -1):
+            if before.endswith(start[:n]):
+                return before + start[n:]
+    return before + more
+
+
+_JOINT, _LEAST_JOINT = 600, 8  # characters that may be repeated, and that do not agree by chance
 
 
 def _last(last: Asked | None) -> Asked:

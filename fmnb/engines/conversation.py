@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..errors import BadRequestError
-from ..types import File, Image, Message, ToolCall, ToolResult
+from ..types import File, Image, Message, Request, ToolCall, ToolResult
 
 
 def wire(m: Message, images: bool = False) -> list[dict[str, Any]]:
@@ -34,6 +35,19 @@ def wire(m: Message, images: bool = False) -> list[dict[str, Any]]:
     if calls:
         out["tool_calls"] = calls
     return [out]
+
+
+def begun(request: Request) -> tuple[Request, str]:
+    """The request without the answer that its last message begins, and that answer's text; "" where none is begun.
+
+    >>> from fmnb.types import message
+    >>> begun(Request("m", (message("user", "Count."), message("assistant", "1, 2"))))[1]
+    '1, 2'
+    """
+    *turns, last = request.messages or (None,)
+    if not turns or last is None or last.role != "assistant":
+        return request, ""
+    return replace(request, messages=tuple(m for m in turns if m is not None)), last.text
 
 
 def plain_text(messages: list[dict[str, Any]]) -> str:

@@ -24,7 +24,7 @@ from ..errors import CannotFitError, ContextTooLongError, FmnbError, MissingPack
 from ..events import Event, Failed, Finished, Notice, Used
 from ..types import ModelCard, Request, TokenCount
 from . import gguf, host, llamacpp_schema
-from .conversation import plain_text, wire
+from .conversation import begun, plain_text, wire
 from .label_schema import Labels
 from .llama_model import LlamaModel, load, load_slots, most_context, needs, start_context
 from .llamacpp_answer import Answer, refused
@@ -94,6 +94,7 @@ class LlamaBackend:
     """A GGUF model on llama.cpp. The weights are shared by all backends of the same file."""
 
     rows_at_once = 64
+    continues = True  # goes on with an answer that the last message begins
 
     def __init__(self, head: gguf.Gguf, name: str):
         self._head = head
@@ -262,9 +263,13 @@ class LlamaBackend:
     ) -> None:
         """Have the engine answer, and tell what comes."""
         answer = Answer(put, stopped)
+        turns, prefix = begun(request)
         try:
             if llamacpp_schema.handles(request):
-                answer = llamacpp_schema.write(model, request, self._text(model, request), body, "", put, stopped)
+                answer = llamacpp_schema.write(model, request, self._text(model, turns), body, prefix, put, stopped)
+            elif prefix:
+                plain = llamacpp_schema.plain(body, request)
+                model.write(plain | {"prompt": self._text(model, turns) + prefix}, answer.chunk)
             else:
                 model.ask(body, self._chat, answer.chunk)
         except (ValueError, RuntimeError) as e:  # what the library raises for a body it cannot use

@@ -22,6 +22,12 @@ def handles(request: Request) -> bool:
     return request.schema is not None and not request.tools and "grammar" not in request.extra
 
 
+def plain(body: dict[str, Any], request: Request) -> dict[str, Any]:
+    """A body for a prompt that is written out, of one for the chat interface."""
+    said = {k: v for k, v in body.items() if k not in _CHAT_ALONE}
+    return said if request.logprobs is None else said | {"logprobs": max(1, request.logprobs)}
+
+
 def write(
     model: LlamaModel,
     request: Request,
@@ -40,16 +46,14 @@ def write(
     following = Following(request.schema, limit, prefix)
     if prompt.rstrip().endswith(_THOUGHT):
         prompt = prompt.rstrip() + "\n\n</think>\n\n"
-    plain = {k: v for k, v in body.items() if k not in _CHAT_ALONE}
-    if request.logprobs is not None:
-        plain["logprobs"] = max(1, request.logprobs)
+    said = plain(body, request)
     left, first = limit, None
     while True:
         answer = Answer(put, stopped, following, left)
         if not following.done and left > 0:
             rule = {"json_schema": following.schema} if following.rest is None else {"grammar": as_gbnf(following.rest)}
             so_far = following.text if following.rest is not None else prefix
-            model.write(plain | rule | {"prompt": prompt + so_far, "max_tokens": left}, answer.chunk)
+            model.write(said | rule | {"prompt": prompt + so_far, "max_tokens": left}, answer.chunk)
         first = first or answer
         left -= answer.written
         answer.flush()

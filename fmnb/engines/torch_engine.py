@@ -32,7 +32,7 @@ from .sampling import Grammar, chooser, sampling
 from .torch_batch import batch, one_by_one
 from .torch_form import Form, form, usual_memory
 from .torch_model import TorchModel, is_memory, load, threads
-from .torch_text import DEFAULT_MAX_TOKENS, Text, logprob, room
+from .torch_text import DEFAULT_MAX_TOKENS, Text, logprob, prompt, remember, room
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,6 +101,11 @@ class TorchBackend:
         self._path = path
         self._card = card
         self._note = note
+
+    @property
+    def continues(self) -> bool:
+        """Whether it goes on with an answer that the last message begins: causal models of text do."""
+        return self._path.suffix == ".gguf" or folder.kind(folder.config(self._path)) == "causal"
 
     @property
     def card(self) -> ModelCard:
@@ -290,6 +295,7 @@ class _Answer:
         self._grammar: Grammar | None = None
         self._loop = Loop()
         self._held: list[str] = []
+        self._whole: list[str] = []
         self._sent = 0.0
         self.reason = "length"
         self.usage = Usage(cost=0.0)
@@ -298,12 +304,11 @@ class _Answer:
     def run(self, choose: Callable[[Tensor], int]) -> bool:
         """Read the prompt and write the answer; False when it was stopped."""
         request, model = self._request, self._model
-        ids, pixels = model.prompt(request.messages, _template_variables(request))
-        ids = ids or sorted(model.tokenizer.ends)[:1] or [0]
+        ids, pixels, prefix = prompt(model, request, _template_variables(request))
         limit = room(model, request, len(ids))
         grammar = None
         if request.schema is not None:
-            grammar = self._grammar = Grammar(request.schema, model.grammar_tokenizer(), self._text, limit)
+            grammar = self._grammar = Grammar(request.schema, model.grammar_tokenizer(), self._text, limit, prefix)
         began = time.monotonic()
 
         def on(done: int) -> None:
@@ -315,6 +320,7 @@ class _Answer:
             return False
         first = time.monotonic()
         made = 0
+        written: list[int] = []
         while True:
             if self._stopped():
                 return False
@@ -323,6 +329,7 @@ class _Answer:
             if token in self._model.tokenizer.ends:
                 self.reason = "stop"
                 break
+            written.append(token)
             self._say(token, logits)
             if self._text.stopped or (grammar is not None and grammar.done):
                 self.reason = "stop"
@@ -338,6 +345,8 @@ class _Answer:
         last = time.monotonic()
         self._held.append(self._text.rest() if grammar is None else grammar.rest())
         self._flush()
+        if self.reason == "length" and grammar is None and not prefix:
+            remember(model, "".join(self._whole), written)
         for note in () if grammar is None else grammar.following.notes:
             self._put(Notice(kind="note", text=note))
         if self.reason == REASON:
@@ -370,6 +379,7 @@ class _Answer:
 
     def _flush(self) -> None:
         if text := "".join(self._held):
+            self._whole.append(text)
             self._put(TextDelta(text=text))
             self._sent = time.monotonic()
         self._held.clear()

@@ -14,7 +14,7 @@ from ..loops import NOTICE, REASON, Loop
 from ..types import Request, Usage
 from .sampling import Grammar, chooser, sampling
 from .torch_model import TorchModel
-from .torch_text import Text, logprob, room
+from .torch_text import Text, logprob, prompt, room
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,12 +62,12 @@ def prepared(model: TorchModel, number: int, request: Request, extra: dict[str, 
     Raises what makes it impossible.
     """
     how = sampling(request)
-    ids = model.prompt(request.messages, extra)[0] or sorted(model.tokenizer.ends)[:1] or [0]
+    ids, _, prefix = prompt(model, request, extra)
     limit = room(model, request, len(ids))
     stops = tuple(s for s in request.stop if s)
     grammar = None
     if written and request.schema is not None:
-        grammar = Grammar(request.schema, model.grammar_tokenizer(), Text(model.tokenizer, stops), limit)
+        grammar = Grammar(request.schema, model.grammar_tokenizer(), Text(model.tokenizer, stops), limit, prefix)
     return Row(
         number,
         request,

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ContextTooLongError
 from ..types import Request
+from .conversation import begun
 from .torch_model import TextTokenizer, TorchModel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 DEFAULT_MAX_TOKENS = 512
+
+
+_KEPT = 32  # answers whose tokens are remembered
+_written: OrderedDict[tuple[str, str], tuple[int, ...]] = OrderedDict()
+
+
+def remember(model: TorchModel, text: str, made: Sequence[int]) -> None:
+    """Keep the tokens of an answer, so that going on with it reads what was written and not another way to write it."""
+    _written[f"{id(model.tokenizer)}", text] = tuple(made)
+    while len(_written) > _KEPT:
+        _written.popitem(last=False)
+
+
+def prompt(model: TorchModel, request: Request, extra: dict[str, Any]) -> tuple[list[int], dict[str, Any], str]:
+    """What the model reads: token ids, the tensors of pictures, and the part of the answer that is there already."""
+    turns, prefix = begun(request)
+    ids, pixels = model.prompt(turns.messages, extra)
+    if prefix:
+        ids = [*ids, *(_written.get((f"{id(model.tokenizer)}", prefix)) or model.tokenizer.encode(prefix))]
+    return ids or sorted(model.tokenizer.ends)[:1] or [0], pixels, prefix
 
 
 def room(model: TorchModel, request: Request, tokens: int) -> int:

@@ -52,10 +52,15 @@ def go_on(rest: str, shell: Any) -> Any:
     """Continue the last answer; the value is the whole text."""
     line = parse(rest)
     _only(line, "out", "format")
-    asked, before = mending.go_on(session.last)
-    more = cell.show_and_perform([asked], shell, asked.options.format)
-    whole = replace(more, text=before + more.text)
-    asked.response = whole
+    last = session.last
+    asked = mending.go_on(last)
+    assert last is not None
+    try:
+        more = cell.show_and_perform([asked], shell, asked.options.format)
+    finally:
+        session.last = last  # what a person asked: that is what `retry` asks again
+    whole = mending.whole(last, more)
+    session.last = replace(last, response=whole, error=None)
     return cell.keep(whole, line, shell)
 
 

@@ -1,12 +1,14 @@
 """`%fm` verbs as users type them."""
 
+import dataclasses
 import json
 
 import pytest
 
-from fmnb import chat, config
+from fmnb import chat, config, mending
 from fmnb.errors import BudgetError, StreamCutError, UnknownModelError, UsageError
 from fmnb.magics.line import VERBS
+from fmnb.session import session
 
 from .says import Says
 
@@ -172,6 +174,34 @@ def test_continue_goes_on_after_a_cut(cells):
     whole = cells("%fm continue")
     assert whole.text == "said and the rest"
     assert whole.request.messages[1].text == "said"
+
+
+def test_a_local_answer_is_decoded_on_and_retry_asks_the_question(cells, embedded_path):
+    model = f"path:{embedded_path}"
+    whole = cells(f"%%fm {model} --max-tokens 12\nTell me about the sea.")
+    begin = cells(f"%%fm {model} --max-tokens 6 --no-cache\nTell me about the sea.")
+    more = cells("%fm continue")
+    assert more.text == whole.text and len(begin.text) < len(more.text)
+    assert [m.role for m in more.request.messages] == ["user", "assistant"]
+    again = cells("%fm retry")
+    assert [m.text for m in again.request.messages] == ["Tell me about the sea."]
+
+
+def test_a_joint_repeats_nothing(cells):
+    cells.ns["shaky"] = Says(StreamCutError("cut", billed=True), "x")
+    cells.fails("%%fm shaky\nx")
+    assert mending.joined("One, two, three, four", "three, four, five") == "One, two, three, four, five"
+    assert mending.joined("One, two", " and more") == "One, two and more"
+    cells("%fm continue")
+    again = mending.retry(session.last)
+    assert again.call.request.messages[-1].text == "x" and len(again.call.request.messages) == 1
+
+
+def test_an_answer_that_was_cut_in_a_loop_is_not_continued(cells):
+    cells.ns["round"] = Says("The table is about the table. " * 40)
+    cells("%%fm round\nx")
+    session.last.response = dataclasses.replace(session.last.response, finish="loop")
+    assert "repeated itself" in str(cells.fails("%fm continue"))
 
 
 def test_continue_after_a_whole_answer_is_refused(cells):
