@@ -55,6 +55,8 @@ def table_of(value: Any) -> Table | None:
             return Table("LazyFrame (polars)", None, names, [str(t) for t in found.dtypes()], lambda k: [0] * k, lambda rows, k: [])
         if root == "numpy" and name == "ndarray":
             return _numpy(value)
+        if root == "pyarrow" and name in ("Array", "ChunkedArray"):
+            return _arrow(sys.modules["pyarrow"].table({"value": value}), f"{kind} (pyarrow)")
         if root == "pyarrow" and name in ("Table", "RecordBatch"):
             return _arrow(value, f"{kind} (pyarrow)")
     if isinstance(value, dict):

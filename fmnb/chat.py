@@ -57,7 +57,9 @@ class Chat:
 
     def prepare(self, prompt: Any, *, turn: int | None = None, **options: Any) -> Asked:
         """The next turn, or number `turn` (from 0) in other words, ready to be performed; `take` keeps it afterwards."""
-        options = {"system": self.system, **options, "history": self.before(turn)}
+        history = self.before(turn)
+        begun = any(m.role == "system" for m in history)  # it stands there already, filled with the values of its time
+        options = {"system": None if begun else self.system, **options, "history": history}
         return prepare(prompt, options.pop("model", None) or self.model, options_from(options))
 
     def before(self, turn: int | None = None) -> tuple[Message, ...]:
@@ -72,6 +74,8 @@ class Chat:
         parts = tuple(p for p in last.parts if not isinstance(p, Reasoning) or p.extra)
         answer = Message(last.role, parts, last.extra)
         self.branches = trees.kept(self.branches, self.messages)
+        if asked.options.system is not None:
+            self.system = asked.options.system
         self.messages = (*asked.call.request.messages, answer)
         self.branches = trees.kept(self.branches, self.messages)
         given = asked.options.attach

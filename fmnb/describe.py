@@ -9,12 +9,15 @@ libraries is imported: a value of theirs has imported it already.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import json
 import linecache
 import math
 import re
+import sys
+import textwrap
 import traceback
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -53,6 +56,8 @@ def describe(value: Any, name: str = "") -> tuple[Part, ...]:
     """
     if isinstance(value, str):
         return (Text(str(value)),)
+    if isinstance(value, int) and not isinstance(value, (bool, Enum)):
+        return (Text(_whole(value)),)
     if value is None or isinstance(value, (bool, int, float, complex, date, datetime, time, timedelta, Decimal, Fraction)):
         return (Text(str(value)),)
     if isinstance(value, Enum):
@@ -186,7 +191,7 @@ def literal(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, (int, float)):
-        return _shortened(repr(value), CELL)
+        return _shortened(_whole(value) if isinstance(value, int) else repr(value), CELL)
     if isinstance(value, str):
         if len(value) <= CELL:
             return json.dumps(value, ensure_ascii=False)
@@ -234,7 +239,26 @@ def _json(value: Any, indent: int | None = None) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, default=other, indent=indent)
     except (TypeError, ValueError, RecursionError):  # odd keys, a value that holds itself
-        return repr(value)
+        try:
+            return repr(value)
+        except ValueError:  # Python writes no whole number of more digits
+            raise _too_long(None) from None
+
+
+def _whole(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError:
+        raise _too_long(value) from None
+
+
+def _too_long(value: int | None) -> UsageError:
+    digits = "" if value is None else f"about {int(value.bit_length() * math.log10(2)):,} digits; "
+    return UsageError(
+        "A whole number is too long to be written out",
+        seen=f"{digits}Python writes up to {sys.get_int_max_str_digits():,}",
+        todo="Put in what matters of it, such as {{ n % 10**9 }} or {{ n.bit_length() }}.",
+    )
 
 
 def _many(n: int | None, noun: str) -> str:
@@ -284,6 +308,8 @@ def _source(value: Any) -> str:
         return inspect.getsource(inspect.unwrap(value) if callable(value) else value).rstrip("\n")
     except (OSError, TypeError):
         pass
+    if inspect.isclass(value) and (found := _class_source(value)):
+        return found
     label = f"{type(value).__name__} {getattr(value, '__qualname__', getattr(value, '__name__', ''))}".strip()
     try:
         label += str(inspect.signature(value))
@@ -291,6 +317,23 @@ def _source(value: Any) -> str:
         pass
     doc = inspect.getdoc(value) or ""
     return f"{label}\n(its source is not available: built in, or made at run time)" + (f"\n{_shortened(doc, 2_000)}" if doc else "")
+
+
+def _class_source(kind: type) -> str:
+    """The source of a class that a cell defined, from the cells Python remembers, the newest first; "" where there is none."""
+    for file in reversed([f for f in linecache.cache if _CELL_FILE.search(f)]):
+        text = "".join(linecache.getlines(file))
+        if f"class {kind.__name__}" not in text:
+            continue
+        try:
+            tree = ast.parse(text)
+        except SyntaxError:  # magics: IPython keeps the cell as it was compiled, other shells may not
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
+                first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+                return textwrap.dedent("\n".join(text.splitlines()[first - 1 : node.end_lineno]))
+    return ""
 
 
 _CELL_FILE = re.compile(r"<ipython-input|ipykernel_\d+|<stdin>|<string>")

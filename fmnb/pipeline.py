@@ -147,7 +147,16 @@ async def run(call: Call) -> AsyncIterator[Event]:
 async def structure(call: Call) -> AsyncIterator[Event]:
     """Check a structured answer, and ask once more when it does not fit its schema."""
     if call.spec is None:
+        said: list[str] = []
         async for event in tape(call):
+            if isinstance(event, TextDelta):
+                said.append(event.text)
+            elif isinstance(event, Restarted):
+                said.clear()
+            if isinstance(event, Finished) and event.data is None and call.request.format == "json":
+                from .schema_check import read_json
+
+                event = replace(event, data=read_json("".join(said)))
             yield event
         return
     from .schema_check import parse, repair_prompt
@@ -214,6 +223,7 @@ async def tape(call: Call) -> AsyncIterator[Event]:
         stale = call.tape.earlier(call.cell)
         if stale is None or any(isinstance(x, TextDelta) for x in events):
             raise
+        call.tape.used.add(stale.key)  # what a cell shows is not pruned
         yield Notice(kind="warning", text=f"stale: recorded for other values of this prompt, because {e.what[0].lower()}{e.what[1:]}")
         async for event in _replay(stale.replay(), "stale"):
             yield event

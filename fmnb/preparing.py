@@ -144,6 +144,8 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
     if options.system is not None and not isinstance(options.system, str):
         raise UsageError("system is text", seen=type(options.system).__name__)
     system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
+    if options.system is not None and messages and messages[0].role == "system":
+        messages.pop(0)  # said anew, it takes the place of the one before
     if system and not any(m.role == "system" for m in messages):
         messages.insert(0, message("system", _fill_system(system, options)))
     messages.append(Message("user", tuple(parts)))

@@ -44,6 +44,18 @@ def parse(text: str, spec: SchemaSpec) -> Any:
         raise SchemaMismatchError("The answer does not match the schema", seen=f"{type(e).__name__}: {e}", billed=True) from e
 
 
+def read_json(text: str) -> Any:
+    """The JSON in an answer that was asked for without a schema; None where there is none.
+
+    >>> read_json("Here:\\n```json\\n[1, 2]\\n```"), read_json("no")
+    ([1, 2], None)
+    """
+    try:
+        return _read_json(text, lists=True)
+    except SchemaMismatchError:
+        return None
+
+
 def repair_prompt(error: SchemaMismatchError) -> str:
     """What to say to the model when asking once more."""
     return f"That answer cannot be used: {error.seen or error.what}. Answer again with the corrected JSON alone, without any other text."

@@ -348,3 +348,20 @@ def test_a_missing_file_names_the_nearest(tmp_path):
 
 def test_a_notebook_value_can_be_attached():
     assert attach([{"a": 1}]) == describe([{"a": 1}])
+
+
+def test_arrow_columns_are_tables():
+    pa = pytest.importorskip("pyarrow")
+    for column in (pa.array([1, None, 3]), pa.chunked_array([[1, None], [3]])):
+        text = text_of(column, "x")
+        assert "(pyarrow), 3 rows × 1 column" in text and "- value: int64, 1 null" in text and text.endswith("[1]\n[null]\n[3]")
+    many = text_of(pa.array(range(1000)))
+    assert "8 rows of 1,000, evenly spread" in many
+
+
+@pytest.mark.parametrize(
+    "value", [10**5000, [10**5000], [{"a": 10**5000}, {"a": 1}], {"a": (10**5000,)}], ids=["alone", "in a list", "in a table", "in a dict"]
+)
+def test_a_whole_number_that_python_does_not_write_is_refused_in_words(value):
+    with pytest.raises(UsageError, match="too long to be written out"):
+        describe(value)

@@ -17,6 +17,8 @@ from ..rows import Rows
 from ..session import default_model, session
 from ..store import log as store
 from ..store.tape import Tape
+from ..views import view_for
+from .cell import seen
 from .line import flags_of, words_of
 
 
@@ -63,18 +65,24 @@ def log(rest: str, shell: Any) -> Any:
         raise UsageError(f"{sorted(odd)[0]} goes with forget", seen=f"%fm log {rest}", todo="`%fm log forget --before 2026-01-31`.")
     if len(words) == 1 and len(words[0]) >= 8 and any(c.isdigit() for c in words[0]):
         try:
-            return _reopened(words[0])
+            return _reopened(words[0], shell)
         except UsageError:
             pass  # a word with digits, to search for
     return listing.log(" ".join(words), open="--open" in flags)
 
 
-def _reopened(run: str) -> Any:
-    """An answer, or a comparison: that is then the last one, which `%fm vote` and `--undo` mean, also in a new kernel."""
+def _reopened(run: str, shell: Any) -> Any:
+    """An answer as it was shown then, with its error, its partial text and its footer; or a comparison: that is then the last one, which `%fm vote` and `--undo` mean, also in a new kernel."""
     found = listing.reopen(run)
-    start = store.events_of(found.run)[0]
-    if not (isinstance(start, Started) and start.kind == "compare"):
+    events = store.events_of(found.run)
+    start = events[0]
+    if not isinstance(start, Started) or start.kind not in ("compare", "call"):
         return found
+    if start.kind == "call":
+        view = view_for(shell, start.request.format if start.request is not None else "markdown")
+        for event in events:
+            view(event)
+        return seen(found, shell)
     session.compared = reopen(found.run)
     return session.compared
 
@@ -97,13 +105,19 @@ def _forget(words: list[str], flags: set[str]) -> None:
 
 def tape(rest: str, shell: Any) -> None:
     """Use a tape from here on; `off` stops, `prune` drops what no cell used; alone says which."""
-    words, _ = flags_of(rest)
+    words, flags = flags_of(rest, "--yes")
+    if flags and words != ["prune"]:
+        raise UsageError("--yes goes with prune", seen=f"%fm tape {rest}", todo="`%fm tape prune --yes`.")
     if words == ["off"]:
         session.tape = None
     elif words == ["prune"]:
         if session.tape is None:
             raise UsageError("There is no tape to prune", todo="`%fm tape FILE`, run the notebook from top to bottom, then prune.")
-        print(f"Dropped {session.tape.prune()} answers that this kernel did not use.")
+        unused, all_ = session.tape.unused(), len(session.tape)
+        if unused and unused == all_ and "--yes" not in flags:
+            confirm(f"Drop all {all_} answers of {session.tape.path.name}? No cell of this kernel has used one of them", "--yes")
+        dropped = session.tape.prune()
+        print(f"Dropped {dropped} answer{'' if dropped == 1 else 's'} that this kernel did not use.")
     elif len(words) == 1:
         session.tape = Tape(Path(words[0]))
     elif words:

@@ -35,14 +35,44 @@ def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
     over, sinks = data(line.get("over"), shell), [BatchView(shell)]
     try:
         if load("fmnb.batching.files:is_path")(over):
-            return load("fmnb.batching.parts:map_files")(prompt, over, models or None, sinks=sinks, **given)
+            parts = load("fmnb.batching.parts:map_files")(prompt, over, models or None, sinks=sinks, **given)
+            return _shown(parts, line)
         found = load("fmnb.batching.run:batch")(prompt, over, models or None, sinks=sinks, **given)
         if in_notebook(shell) and load("fmnb.batching.side_by_side:few")(found):
             load("fmnb.widgets.grid:show")(load("fmnb.batching.side_by_side:comparison")(found))
-        return found.result()
+        return _shown(found.result(), line)
     except (Interrupted, FmnbError) as stop:
         stop.shown = bool(stop.run)  # a batch that had begun has said it below the cell
+        if stop.run and line.out:
+            _keep_part(stop.run, over, line, shell)
         raise
+
+
+def _shown(table: Any, line: Line) -> Any:
+    """The table, displayed where it goes under a name; without one it is the cell's value."""
+    if line.out:
+        from IPython.display import display
+
+        display(table)  # type: ignore[no-untyped-call]
+    return table
+
+
+def _keep_part(run: str, over: Any, line: Line, shell: Any) -> None:
+    """What a stopped batch has answered, as a table under the name that was asked for."""
+    try:
+        part = load("fmnb.batching.result:reopen")(run)
+        shell.user_ns[line.out] = table = part.result(over) if _rows(over) == part.rows else part.result()
+    except FmnbError:  # nothing of it was written down, or the table is read from files: its parts lie in their folder
+        return
+    _shown(table, line)
+    print(f"{line.out} holds what had come; the same cell again asks the rest.")
+
+
+def _rows(over: Any) -> int | None:
+    try:
+        return int(load("fmnb.batching.tables:table_of")(over).count)
+    except (FmnbError, TypeError):
+        return None
 
 
 def evaluate(line: Line, prompt: Any, models: list[Any], given: dict[str, Any], shell: Any) -> Any:

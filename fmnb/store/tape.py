@@ -167,6 +167,12 @@ class Tape:
             self._entries[key] = Entry(key, cell, request.model, prompt_text(request)[:300], tuple(_slim(events)))
             self._write()
 
+    def unused(self) -> int:
+        """How many answers `prune` would drop."""
+        with self._lock:
+            self._entries = self._read()
+            return len(self._entries.keys() - self.used)
+
     def prune(self) -> int:
         """Drop what was neither replayed nor recorded since the tape was put in; returns how many.
 

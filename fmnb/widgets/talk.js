@@ -116,7 +116,7 @@ function render({ model, el }) {
     };
     model.on("msg:custom", take);
     drawChips();
-    return { node, area, send, clear: () => ((area.value = ""), (items = []), drawChips(), (bad.hidden = true)), off: () => (weigh.off(), model.off("msg:custom", take)) };
+    return { node, area, send, clear: text => area.value === text && ((area.value = ""), (items = []), drawChips(), (bad.hidden = true)), off: () => (weigh.off(), model.off("msg:custom", take)) };
   };
   let editor = null;
   const closeEdit = () => {
@@ -135,13 +135,13 @@ function render({ model, el }) {
     const t = turns()[i];
     const node = talk.children[i];
     editor = composer({ text: t.text, attach: t.attach, label: `Turn ${i + 1} in other words`, main: "Send again", turn: i, cancel: closeEdit,
-      act: (text, attach) => (closeEdit(), model.send({ do: "edit", turn: i, text, attach })) });
+      act: (text, attach) => model.send({ do: "edit", turn: i, text, attach }) });
     node.fm.mine.classList.add("fm-editing");
     drawPending();
     node.fm.mine.append(editor.node);
     editor.area.focus();
   };
-  const write = composer({ label: "Your message", main: "Send", act: (text, attach) => (model.send({ do: "send", text, attach }), write.clear()) });
+  const write = composer({ label: "Your message", main: "Send", act: (text, attach) => model.send({ do: "send", text, attach }) });
   const stop = h("button", { hidden: true, onclick: () => (stopRun(el, model, pending()?.run), say("Stopping")) }, "■ Stop");
   write.send.after(stop);
   const drawBusy = () => {
@@ -170,6 +170,7 @@ function render({ model, el }) {
   root.addEventListener("keydown", e => e.key === "Escape" && !stop.hidden && (e.preventDefault(), stop.click()));
   const onMessage = async m => {
     if (m.do === "insert") await insertCells(el, m.sources, say, place);
+    else if (m.do === "taken") (write.clear(m.text), editor?.area.value === m.text && closeEdit()); // until then what was typed stays
     else if (m.do === "say") (say(m.text), (place.hidden = false), place.replaceChildren(h("p.fm-note", {}, m.text)));
   };
   const events = [["msg:custom", onMessage], ["change:turns", drawTurns], ["change:about", drawAbout]];

@@ -194,6 +194,7 @@ class Talk(Asking):
         asked = self.chat.prepare(text.strip("\n"), turn=turn, values=names(), attach=attach)
         pending = Pending(self.chat.turns if turn is None else turn, text, attach, asked)
         self._pending = pending
+        self.send({"do": "taken", "text": text, "turn": turn})
         self._tell()
         self.begin(asked, lambda: self._ended(pending))
 

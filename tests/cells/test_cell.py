@@ -9,10 +9,12 @@ from fmnb.errors import (
     PromptError,
     ReplayMissError,
     SchemaMismatchError,
+    ServerError,
     StreamCutError,
     UnknownModelError,
     UsageError,
 )
+from fmnb.session import session
 from fmnb.types import Response
 
 from .says import Says
@@ -215,3 +217,69 @@ def test_answers_that_come_at_once_are_written_one_after_the_other_in_a_terminal
     first, second, third = (cells.out.index(f"echo:{n}:\n") for n in ("slow=60", "slow=61", "fail=cut"))
     assert first < second < third
     assert cells.out.count("one two three four five six\n") == 2 and "one two three\n" in cells.out
+
+
+def test_a_class_of_the_notebook_goes_in_as_its_source(cells):
+    cells("class Point:\n    x: int = 0")
+    assert cells("%%fm echo:\n{{ Point }}").text == "class Point:\n    x: int = 0"
+    cells("import dataclasses\n@dataclasses.dataclass\nclass Point:\n    y: int = 1")
+    assert cells("%%fm echo:\n{{ Point }}").text == "@dataclasses.dataclass\nclass Point:\n    y: int = 1"
+
+
+def test_json_that_was_asked_for_is_data(cells):
+    cells.ns["says"] = Says('Here:\n```json\n{"a": [1, 2]}\n```', "no JSON")
+    assert cells("%%fm says -f json\nx").data == {"a": [1, 2]}
+    assert cells("%%fm says -f json\nx").data is None
+
+
+def test_a_table_over_which_was_asked_is_shown_under_a_name_too(cells):
+    cells.ns["rows"] = [{"t": "a"}, {"t": "b"}]
+    assert cells("%%fm echo: --over rows -o answers\n{{ t }}") is None
+    assert len(cells.ns["answers"]) == 2
+    assert "'text': 'a'" in cells.out and "'text': 'b'" in cells.out
+
+
+def test_a_running_conversation_takes_a_new_system_prompt(cells):
+    cells("%%fm echo: --chat c -s first\none")
+    second = cells("%%fm --chat c -s second -t 0.5\ntwo")
+    assert [m.text for m in second.request.messages if m.role == "system"] == ["second"] and second.request.temperature == 0.5
+    third = cells("%%fm --chat c\nthree")
+    assert [m.text for m in third.request.messages if m.role == "system"] == ["second"] and third.request.temperature is None
+    assert [m.role for m in third.request.messages][0] == "system"
+    assert not [m for m in cells('%%fm --chat c -s ""\nfour').request.messages if m.role == "system"]
+
+
+def test_a_logged_run_is_shown_as_it_was(cells):
+    cells.ns["shaky"] = Says(ServerError("The service fell over", seen="500", todo="Try later."))
+    error = cells.fails("%%fm shaky\nx")
+    shown = cells.out
+    cells(f"%fm log {error.run}")
+    assert "said" in cells.out and "The service fell over" in cells.out and "Try later." in cells.out
+    assert "said" in shown
+    good = cells("%%fm echo:\nhello")
+    cells(f"%fm log {good.run}")
+    assert "hello" in cells.out and "fmnb" in cells.out and good.run in cells.out
+
+
+def test_prune_asks_before_it_drops_everything(cells):
+    cells("%fm tape t.jsonl")
+    cells("%%fm echo:\nhello")
+    cells("%fm tape off")
+    cells("%fm tape t.jsonl")  # as in a new kernel: no cell ran yet
+    assert "--yes" in str(cells.fails("%fm tape prune")) and len(session.tape) == 1
+    cells("%%fm echo:\nhello")
+    cells("%fm tape prune")
+    assert len(session.tape) == 1
+    cells("%fm tape off")
+    cells("%fm tape t.jsonl")
+    cells("%fm tape prune --yes")
+    assert len(session.tape) == 0 and "Dropped 1 answer that" in cells.out
+    assert "goes with prune" in str(cells.fails("%fm tape --yes"))
+
+
+def test_what_a_stopped_table_had_come_to_stands_under_its_name(cells):
+    cells.ns["shaky"] = Says("fine", *(KeyRefusedError("no") for _ in range(20)))
+    cells.ns["rows"] = [{"t": str(n)} for n in range(12)]
+    cells.fails("%%fm shaky --over rows -o answers --concurrency 1 --fail-fast\n{{ t }}")
+    assert len(cells.ns["answers"]) == 12 and cells.ns["answers"][0]["text"] == "fine"
+    assert cells.ns["answers"][11]["text"] is None and "asks the rest" in cells.out

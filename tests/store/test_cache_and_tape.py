@@ -111,6 +111,7 @@ def test_other_values_of_the_same_cell_are_stale_when_the_model_cannot_answer(ta
     stale = fm.ask(prompt, "embedded", values={"n": 2})
     assert stale.source == "stale" and stale.text == "value 1"
     assert "recorded for other values" in " ".join(stale.notes)
+    assert session.tape.unused() == 0 and session.tape.prune() == 0, "what a cell has just shown is kept"
 
 
 def test_a_tape_is_one_sorted_line_an_answer_and_holds_no_key(tape, monkeypatch):
