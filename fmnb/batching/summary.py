@@ -84,6 +84,10 @@ def spoken_time(s: float) -> str:
     return f"{int(s // 3600)} h {int(s % 3600 // 60)} min"
 
 
+_ALIKE = 20  # different rows with one and the same label are worth a word
+_LABEL = 60  # characters
+
+
 class Tally:
     """Counts answers as they come."""
 
@@ -97,6 +101,7 @@ class Tally:
         self.estimated = False  # part of the cost, for an answer that was cut
         self.input_tokens = self.output_tokens = 0
         self.causes: dict[tuple[str, str], Cause] = {}
+        self._labels: dict[str, tuple[str | None, int]] = {}  # of each model the label of all its rows so far, and how many
 
     def add(self, a: Answer, *, reused: bool, first: bool = True) -> None:
         """Count one; `first` unless another row of this run asked the same."""
@@ -108,6 +113,8 @@ class Tally:
             self.answered += 1
             self.reused += reused
             self.replayed += a.source == "replayed"
+            if first:
+                self._label(a)
         if reused or not first:
             return
         if a.cost is None and (a.error is None or a.input_tokens is not None):
@@ -116,6 +123,13 @@ class Tally:
         self.estimated = self.estimated or a.estimated
         self.input_tokens += a.input_tokens or 0
         self.output_tokens += a.output_tokens or 0
+
+    def _label(self, a: Answer) -> None:
+        """Whether the answers that are one label are all the same one; None from the first that is another."""
+        label = next(iter(a.data.values())) if isinstance(a.data, dict) and len(a.data) == 1 else None
+        label = label if isinstance(label, str) and len(label) <= _LABEL else None
+        before, many = self._labels.get(a.model, (label, 0))
+        self._labels[a.model] = (label if label == before else None, many + 1)
 
     def _count(self, row: int, error: Mapping[str, Any]) -> None:
         kind, what = str(error.get("kind", "")), str(error.get("what", ""))
@@ -148,6 +162,10 @@ class Tally:
                 f"{n:,} {lie} in a batch job and {'was' if n == 1 else 'were'} not asked: "
                 f"--bulk (bulk=True) over the table they came from collects {them}, --no-cache (cache=False) asks {them} now"
             )
+        for model, (label, many) in self._labels.items():
+            if label is not None and many >= _ALIKE:
+                whose = f" of {model}" if len(self._labels) > 1 else ""
+                found.append(f"all {many:,} different rows{whose} got {label!r}: look at some by hand, or ask a larger model")
         return found
 
     def summary(self, rows: int, asked: int, seconds: float, notes: Iterable[str] = ()) -> Summary:

@@ -55,6 +55,12 @@ def test_a_conversation_by_keyboard_with_an_edit_a_branch_and_an_attachment(note
     keys.type("one two")  # `o` and the like are the notebook's own keys elsewhere
     keys.press("Shift+Enter")
     cell.locator(REPLIES).get_by_text("one two").wait_for()
+    expect(cell.get_by_label("Your message")).to_have_value("")
+    cell.get_by_label("Your message").fill("about {{ citys }}")
+    keys.press("Shift+Enter")
+    cell.get_by_text("citys", exact=False).first.wait_for()
+    expect(cell.get_by_label("Your message")).to_have_value("about {{ citys }}")  # what cannot be sent stays
+    cell.get_by_label("Your message").fill("")
     assert nb.sources()[1] == TALK and len(nb.sources()) == 2
     cell.get_by_role("button", name="Edit turn 1").press("Enter")
     cell.get_by_label("Turn 1 in other words").fill("three")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 
 from fmnb.batching.parts import Parts
+from fmnb.batching.run import batch
 from fmnb.errors import UsageError
 
 REVIEWS = "import pandas as pd\nreviews = pd.DataFrame({'text': ['good pen', 'bad ink'], 'id': [7, 8]}, index=['a', 'b'])\nproduct = 'pen'\nnumber = 3"
@@ -83,3 +86,14 @@ def test_what_cannot_be_is_said_before_anything_is_asked(table, line, words):
     error = table.fails(f"%%fm echo: {line}\n{{{{ text }}}}")
     assert isinstance(error, UsageError) and words in str(error)
     assert not [r for r in table("%fm log") if r["finish"] == "stop"]
+
+
+@pytest.mark.parametrize(("answer", "said"), [(lambda n: "calm", True), (lambda n: ("calm", "angry")[n == 7], False)])
+def test_one_label_for_all_rows_is_worth_a_word(answer, said):
+    rows = [{"t": f"row {n}"} for n in range(24)] + [{"t": "row 0"}] * 9
+
+    def judge(text):
+        return json.dumps({"mood": answer(int(text.split()[1]))})
+
+    found = batch("{{ t }}", rows, judge, schema="mood calm|angry")
+    assert ("all 24 different rows got 'calm'" in str(found.summary)) is said

@@ -160,6 +160,14 @@ def test_what_cannot_be_is_said_and_nothing_is_lost(talk, what):
     assert talk.widget.trouble and texts(talk) == ["kept"]
 
 
+def test_what_was_typed_is_taken_only_when_it_can_be_sent(talk):
+    assert not [m for m in talk.do("send", text="hi {{ nope }}") or () if m.get("do") == "taken"]
+    assert "nope" in talk.widget.trouble and texts(talk) == []
+    assert {"do": "taken", "text": "hi", "turn": None} in talk.do("send", text="hi")
+    assert not [m for m in talk.do("edit", turn=0, text="{{ nope }}") or () if m.get("do") == "taken"]
+    assert {"do": "taken", "text": "other", "turn": 0} in talk.do("edit", turn=0, text="other")
+
+
 @pytest.mark.parametrize("text", HOSTILE[::7])
 def test_a_hostile_turn_is_text(talk, text):
     talk.do("send", text=text)
