@@ -7,7 +7,7 @@ later runs   ─ keys ─► open jobs looked at ─► results written down as 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,14 +47,21 @@ def hand_over(job: Job, expected: Estimate, yes: bool) -> Batch:
     notes: list[str] = []
     try:
         write_again()
+        job.claims.sweep()
         items = [item for some in job.source() for item in some]
+        mine = job.claims.claim(items)
+        busy = {i.key for i in items} - {i.key for i in mine}
+        if busy:
+            rows = "row is" if len(busy) == 1 else "rows are"
+            notes.append(f"{len(busy):,} {rows} asked by another kernel right now and left to it; run this again to collect what it gets")
         for m, base in enumerate(job.rows.bases):
-            mine = [i for i in items if i.model == m]
-            notes += _model(job, base.call, mine, expected, yes)
+            notes += _model(job, base.call, [i for i in mine if i.model == m], expected, yes, busy)
     except KeyboardInterrupt:
         raise job.stopped() from None
     except FmnbError as e:
         job.fatal = e
+    finally:
+        job.claims.end()
     return job.end(notes)
 
 
@@ -70,8 +77,8 @@ def halved(found: Estimate) -> Estimate:
     return replace(found, cost=None if found.cost is None else (found.cost[0] * HALF, found.cost[1] * HALF), seconds=None, bulk=True)
 
 
-def _model(job: Job, call: Call, items: list[Item], expected: Estimate, yes: bool) -> list[str]:
-    """One model's rows. What is to be said."""
+def _model(job: Job, call: Call, items: list[Item], expected: Estimate, yes: bool, busy: Collection[str]) -> list[str]:
+    """One model's rows. What is to be said. `busy` are keys that another kernel asks, hands in or collects."""
     notes, waiting = [], {i.key: i for i in items}
     for known in jobs.open_jobs(call.request.model):
         if not known.job:
@@ -79,6 +86,9 @@ def _model(job: Job, call: Call, items: list[Item], expected: Estimate, yes: boo
             if not known.job:
                 continue
         state = wait(unwatched.bulk(call).state(known.job))
+        if state.over and not known.keys.isdisjoint(busy):
+            waiting = {key: i for key, i in waiting.items() if key not in known.keys}
+            continue
         if state.over:
             notes += wait(_collect(job, known, call, waiting, state))
             waiting = {key: i for key, i in waiting.items() if key in job.pending}

@@ -32,12 +32,18 @@ _BEAT = 0.02  # seconds that ends are gathered for the caller's thread: each tim
 
 @dataclass
 class Item:
-    """One call that is to be made, and the places its answer goes to."""
+    """One call that is to be made, and the places its answer goes to.
+
+    `shared` where any kernel's answer will do, so that one of them asks; `seen` is the run that
+    was known for it and does not stand, a failure.
+    """
 
     key: str
     model: int
     call: Call
     places: list[Place]
+    shared: bool = False
+    seen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class Ended:
 
 
 Hold: TypeAlias = Callable[[Sequence[Ended]], Sequence[Ended]]
+Still: TypeAlias = Callable[[Sequence[Item]], Sequence[Item]]
 
 
 class Feed:
@@ -65,18 +72,26 @@ class Feed:
         self.concurrency = concurrency
         self.waiting: deque[Item] = deque()
         self.open = 0
-        self.closed = False  # nothing more comes
+        self.given = self.taken = 0  # calls, by the caller's thread and by the loop
+        self.closed = self.sealed = False  # nothing more comes, as the loop and as the caller's thread know it
         self.limit: Callable[[], int] = lambda: concurrency or FEW
         self._wake = asyncio.Event()
 
     def put(self, items: Sequence[Item], *, closed: bool = False) -> None:
         """From the caller's thread: more calls, and whether that was all."""
+        self.given += len(items)
+        self.sealed = self.sealed or closed
         loop().call_soon_threadsafe(self._put, items, closed)
 
     def _put(self, items: Sequence[Item], closed: bool) -> None:
         self.waiting.extend(items)
         self.closed = self.closed or closed
         self._wake.set()
+
+    @property
+    def left(self) -> int:
+        """How many calls wait."""
+        return self.given - self.taken
 
     def leave(self) -> None:
         """On the loop: one call is written down, and another may have its place."""
@@ -85,6 +100,7 @@ class Feed:
 
     def stop(self) -> None:
         """On the loop: what waits is not asked any more."""
+        self.taken += len(self.waiting)
         self.waiting.clear()
         self.closed = True
         self._wake.set()
@@ -94,7 +110,14 @@ class Feed:
         if not self.waiting or self.open >= self.limit():
             return None
         self.open += 1
+        self.taken += 1
         return self.waiting.popleft()
+
+    def back(self, items: Sequence[Item]) -> None:
+        """On the loop: these are not asked yet after all."""
+        self.open -= len(items)
+        self.taken -= len(items)
+        self.waiting.extendleft(reversed(items))
 
     async def take(self, most: int = 1) -> list[Item]:
         """The next calls; none when there are no more."""
@@ -103,6 +126,7 @@ class Feed:
             if room > 0 and self.waiting:
                 some = [self.waiting.popleft() for _ in range(min(most, room, len(self.waiting)))]
                 self.open += len(some)
+                self.taken += len(some)
                 return some
             if self.closed and not self.waiting:
                 return []
@@ -114,8 +138,9 @@ class Feed:
 class Flow:
     """All feeds of a batch. `ended` is filled on the loop and emptied in the caller's thread.
 
-    `hold` is given what ended, and gives it back once it is written down. What it raises ends
-    the flow. `for_all` says of an error that all further calls to its model would have it:
+    `hold` is given what ended, and gives it back once it is written down. `still` is given calls
+    that are about to be made, and gives those back that may be; the others are in `lost`. What
+    either raises ends the flow. `for_all` says of an error that all further calls to its model would have it:
     they are not made.
     """
 
@@ -126,6 +151,8 @@ class Flow:
     ended: deque[Ended] = field(default_factory=deque)
     told: deque[Event] = field(default_factory=deque)  # of engines: what goes on before rows come
     stopped: deque[Ended] = field(default_factory=deque)  # calls that were under way when it was stopped, and that cost something
+    still: Still = lambda items: items
+    lost: deque[Item] = field(default_factory=deque)  # calls that another kernel has taken over
     run_id: str = ""  # under which it can be stopped from elsewhere
     _fault: Exception | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)  # something has ended
@@ -142,7 +169,7 @@ class Flow:
                     done = all(t.done() for t in tasks)
                     if self._fault is not None:
                         raise self._fault
-                    if self.ended or self.told:
+                    if self.ended or self.told or self.lost:
                         yield
                     if done:
                         for t in tasks:
@@ -174,6 +201,24 @@ class Flow:
         if self._fault or end.error:  # it may be the end of all
             self._now()
 
+    def _mine(self, items: list[Item]) -> list[Item]:
+        """Those of these calls that may be made; the others leave their places."""
+        if self._fault is not None:
+            return []  # it is over
+        try:
+            kept = list(self.still(items))
+        except Exception as e:
+            self._fault, kept = e, []
+            self._now()
+        if len(kept) < len(items):
+            may = {id(i) for i in kept}
+            for item in items:
+                if id(item) not in may:
+                    self.lost.append(item)
+                    self.feeds[item.model].leave()
+            self._now()
+        return kept
+
     def _now(self) -> None:
         self._wake.set()
         self._soon.set()
@@ -182,8 +227,7 @@ class Flow:
         first = await feed.take()
         if not first:
             return
-        feed.open -= 1
-        feed.waiting.extendleft(first)
+        feed.back(first)
         call = first[0].call
         backend = None if call.tape_only else _opened(call)
         if isinstance(backend, RowBatcher):
@@ -200,6 +244,9 @@ class Flow:
 
         async def place(item: Item | None) -> None:
             while item is not None:
+                if not self._mine([item]):
+                    item = feed.next()
+                    continue
                 try:
                     events = await unwatched.whole(item.call, self.caps)
                 except asyncio.CancelledError:
@@ -223,6 +270,9 @@ class Flow:
 
     async def _together(self, feed: Feed, backend: RowBatcher) -> None:
         while some := await feed.take(max(2, backend.rows_at_once)):
+            some = self._mine(some)
+            if not some:
+                continue
             events: dict[int, list[Event]] = {n: [] for n in range(len(some))}
             stream = unwatched.rows([item.call for item in some])
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -17,12 +18,13 @@ from ..performing import patient, tick
 from ..pipeline import Target
 from ..run_ids import new_run
 from ..session import session
-from ..store import batches, log
+from ..store import batches, jobs, log
 from ..store.batches import Place
 from ..store.log_sink import LogSink
 from ..types import Request, message
 from ..unwatched import Caps
 from .answers import Answer, added, answer, from_before, repeated, suffixed
+from .claims import Claims
 from .failures import ends, passes, stands
 from .flow import Ended, Feed, Flow, Item
 from .keeping import Keeper, write_again
@@ -37,12 +39,16 @@ PREVIEW = 8  # rows whose events the views see
 _CHUNK = 50  # rows looked up in the log together
 _AHEAD = 256  # calls that wait in a feed
 _BACKLOG = 5_000  # calls of a slow model that wait while a fast one goes on
+_FIRST = 4  # calls of a hosted model that wait claimed in a feed, at first: what waits here no other kernel asks
+_LOOK = 0.25  # seconds between two looks at rows that other kernels ask
 _OFTEN = 0.1  # seconds between two words on how far it is
 _DOWN = 8  # rows in a row that a service fails before it counts as down
 
 
 class Job:
     """One batch while it runs."""
+
+    visible = True  # whether nothing works for it any more when this process is dead
 
     def __init__(self, rows: Rows, table: Table, limits: Limits, sinks: Sequence[Sink] = ()):
         self.rows, self.table, self.limits = rows, table, limits
@@ -54,18 +60,26 @@ class Job:
         self.stamp = Stamper(new_run())
         self.listeners = session.listeners(*sinks, ticks=True)
         self.feeds = [Feed(limits.concurrency) for _ in self.models]
+        self.more = True  # rows that were not looked at
+        self.backlog: list[deque[Item]] = [deque() for _ in self.models]  # calls that nobody has claimed
+        self.ahead = [_FIRST for _ in self.models]
+        self.taken = [0 for _ in self.models]  # from each feed, when it was looked at
         self.pending: dict[str, Item] = {}
+        self.elsewhere: dict[str, Item] = {}  # of these: claimed by another kernel
+        self.look_at = 0.0
         self.reused: set[str] = set()  # runs of an earlier batch that a row has
         self.gone: dict[int, FmnbError] = {}  # models that cannot be asked
         self.down = [0] * len(self.models)
         self.shown = 0
-        self.began = time.monotonic()
+        self.began, self.began_at = time.monotonic(), time.time()
         self.said = 0.0
         self.so_far = SoFar()
         self.keeper = Keeper(self.stamp.run, lambda item, error: not self._is_for_all(item, error))
         self.durable = self.keeper.durable
         self.kept: dict[str, dict[str, Any]] = {}  # where there is no log: answers of this run by key
+        self.claims = Claims(self.stamp.run, visible=self.visible)
         self.handed_in: frozenset[str] = frozenset()  # keys of rows that lie in a batch job: it is paid for them
+        self.jobs: frozenset[str] | None = None  # the runs of those jobs; None where they are nobody else's matter
         self.fatal: BaseException | None = None
         first = rows.bases[0].call.request
         self.detailed = first.logprobs is not None or _chooses(first.schema)
@@ -78,28 +92,35 @@ class Job:
             pace.Rate(self.limits.tpm) if self.limits.tpm else None,
             None if self.limits.budget is None else Purse(self.limits.budget),
         )
-        flow = Flow(self.feeds, caps, self.keeper.hold, ends, run_id=self.stamp.run)
         source = self.source()
-        items = None
+        flow = items = None
         try:
             self.start()
             if self.durable:
                 write_again()
-            more = self._fill(source)
-            items = drain(flow.run(), self._idle)
-            for _ in items:
+                self.claims.sweep()
+            while flow is None or (self.elsewhere and self.fatal is None):
+                if flow is not None:  # this process was stopped for long, and rows it had were taken over after the last was given out
+                    self.feeds = [Feed(self.limits.concurrency) for _ in self.models]
+                flow = Flow(self.feeds, caps, self.keeper.hold, ends, still=self.claims.still, run_id=self.stamp.run)
+                self._fill(source)
+                items = drain(flow.run(), lambda: self._idle(source))
+                for _ in items:
+                    self.take(flow)
+                    if self.fatal is not None:
+                        break
+                    self._look_elsewhere()
+                    self._fill(source)
+                    self.say()
                 self.take(flow)
-                if self.fatal is not None:
-                    break
-                more = more and self._fill(source)
-                self.say()
         except (KeyboardInterrupt, CancelledError):
             with patient():
-                if items is not None:
+                if items is not None and flow is not None:
                     items.close()  # type: ignore[attr-defined]
-                self.take(flow)
-                with suppress(StoreError):
-                    self.keeper.write([(batches.columns(e.events, session.notebook), e.events) for e in flow.stopped], [])
+                    self.take(flow)
+                    with suppress(StoreError):
+                        self.keeper.write([(batches.columns(e.events, session.notebook), e.events) for e in flow.stopped], [])
+                self.claims.end()
                 stop = self.stopped()
             raise stop from None
         except BaseException as e:
@@ -107,7 +128,9 @@ class Job:
         finally:
             if items is not None:
                 items.close()  # type: ignore[attr-defined]
-        self.take(flow)
+            if flow is not None:
+                self.take(flow)
+            self.claims.end()
         return self.end()
 
     def start(self) -> None:
@@ -172,14 +195,15 @@ class Job:
                 found = None  # it is to be on the tape, too
             ours = found is not None and found.get("parent") == self.stamp.run
             if found is not None and (ours or stands(found, call, self.limits.retry_errors)):
-                self.answered(place, found, reused=not ours, first=False)
+                self.answered(place, found, reused=not ours, first=not ours and not self._meanwhile(found))
                 places.append((place, found["run"]))
             elif key in self.pending:
                 self.pending[key].places.append(place)
             elif key in self.handed_in and call.use_cache:
                 self.left_out(place)
             elif place[1] not in self.gone:
-                self.pending[key] = item = Item(key, place[1], call, [place])
+                shared = self.durable and call.use_cache and call.tape is None and not call.tape_only
+                self.pending[key] = item = Item(key, place[1], call, [place], shared, found["run"] if found else "")
                 items.append(item)
         if places and self.durable:
             self.keeper.write([], places)
@@ -189,31 +213,107 @@ class Job:
         """An answer that is not asked for: a batch job has its row."""
         self.tally.handed_in += 1
 
-    def _fill(self, source: Iterator[list[Item]]) -> bool:
-        """Give the feeds more to do; False when there is nothing more."""
-        fresh: list[list[Item]] = [[] for _ in self.feeds]
-        more = True
-        while more and self.hungry(fresh):
-            some = next(source, None)
-            more = some is not None
-            for item in some or ():
-                fresh[item.model].append(item)
-            self.say()
+    def _fill(self, source: Iterator[list[Item]]) -> None:
+        """Give the feeds more to do: rows are looked up, and claimed when their turn is near."""
+        while True:
+            while self.more and self.hungry():
+                some = next(source, None)
+                self.more = some is not None
+                for item in some or ():
+                    self.backlog[item.model].append(item)
+                self.say()
+            if not self._claim():
+                break
         for m, feed in enumerate(self.feeds):
-            if fresh[m] or not more:
-                feed.put(fresh[m], closed=not more)
-        return more
+            left = self.more or self.backlog[m] or any(i.model == m for i in self.elsewhere.values())
+            if not left and not feed.sealed:
+                feed.put([], closed=True)
 
-    def hungry(self, fresh: list[list[Item]]) -> bool:
+    def _claim(self) -> bool:
+        """Claim rows and give them to the feeds; whether some are claimed elsewhere, so that there is room for others."""
+        wanted = [self.backlog[m].popleft() for m in range(len(self.feeds)) for _ in range(min(self._room(m), len(self.backlog[m])))]
+        mine = self.claimed(wanted)
+        for m, feed in enumerate(self.feeds):
+            if some := [i for i in mine if i.model == m]:
+                feed.put(some)
+        return len(mine) < len(wanted)
+
+    def claimed(self, items: Sequence[Item]) -> list[Item]:
+        """Those of these calls that are this batch's to make; those that another kernel makes are waited for."""
+        mine = self.claims.claim(items) if items else []
+        if len(mine) < len(items):
+            keys = {i.key for i in mine}
+            self.elsewhere |= {i.key: i for i in items if i.key not in keys}
+        if not mine or self.jobs is None:
+            return mine
+        open_runs = jobs.open_runs()
+        if open_runs != self.jobs:  # another kernel has handed rows in; it does so under claims of its own
+            self.jobs = open_runs
+            self.handed_in = jobs.open_keys(dict.fromkeys(base.call.request.model for base in self.rows.bases))
+        there = [i for i in mine if i.key in self.handed_in and i.call.use_cache]
+        self.claims.release([i.key for i in there])
+        for item in there:
+            del self.pending[item.key]
+            for place in item.places:
+                self.left_out(place)
+        return [i for i in mine if i.key in self.pending] if there else mine
+
+    def _room(self, m: int) -> int:
+        """How many more calls a feed wants: few of a model that is slow, for other kernels may ask them too."""
+        feed = self.feeds[m]
+        if not _counted(self.rows.bases[m].call.target):
+            return len(self.backlog[m])  # an engine takes many rows together
+        if feed.left <= 0 and feed.taken > self.taken[m]:  # it ran dry: more at a time
+            self.ahead[m] = min(2 * self.ahead[m], _AHEAD)
+        self.taken[m] = feed.taken
+        most = max(self.ahead[m], 4 * feed.limit())
+        return most - feed.left if feed.left <= most * 3 // 4 else 0
+
+    def hungry(self) -> bool:
         """Whether more rows should be looked at."""
-        lengths = [len(f.waiting) + len(new) for f, new in zip(self.feeds, fresh, strict=True)]
-        lengths = [n for m, n in enumerate(lengths) if m not in self.gone]
+        lengths = [f.left + len(b) for m, (f, b) in enumerate(zip(self.feeds, self.backlog, strict=True)) if m not in self.gone]
         return bool(lengths) and min(lengths) < _AHEAD and max(lengths) < _BACKLOG
+
+    # ── what other kernels ask
+
+    def _look_elsewhere(self) -> None:
+        """Take what other kernels have answered; what they do not ask any more is asked here."""
+        began = time.monotonic()
+        if not self.elsewhere or began < self.look_at:
+            return
+        known = batches.known(list(self.elsewhere))
+        if self.detailed:
+            batches.detail(known.values())
+        places: list[tuple[Place, str]] = []
+        for key, found in known.items():
+            item = self.elsewhere[key]
+            if not stands(found, item.call, self.limits.retry_errors and found["run"] == item.seen):
+                continue
+            del self.elsewhere[key], self.pending[key]
+            for place in item.places:
+                self.answered(place, found, reused=True, first=False)
+                places.append((place, found["run"]))
+            self.tally.elsewhere += len(item.places)
+        if places:
+            self.keeper.write([], places)
+        for key in reversed(self.claims.free(list(self.elsewhere))):
+            item = self.elsewhere.pop(key)
+            item.seen = known[key]["run"] if key in known else ""
+            self.backlog[item.model].appendleft(item)
+        now = time.monotonic()
+        self.look_at = now + max(_LOOK, 10 * (now - began))
+
+    def _meanwhile(self, found: dict[str, Any]) -> bool:
+        """Whether another kernel got this answer while this batch was under way: its table has what it cost."""
+        return bool(found["parent"] != self.stamp.run and found["ended"] >= self.began_at)
 
     # ── what has come
 
     def take(self, flow: Flow) -> None:
         """Count and show what has ended and is written down."""
+        while flow.lost:
+            item = flow.lost.popleft()
+            self.elsewhere[item.key] = item
         while flow.told:
             self._show([flow.told.popleft()])
         ended: list[Ended] = []
@@ -229,6 +329,7 @@ class Job:
         except StoreError as e:
             self.fatal = self.fatal or e
             return
+        self.claims.filed([e.item.key for e in ended])
         for end, columns in zip(ended, filed, strict=True):
             item, error = end.item, columns["error"]
             self.pending.pop(item.key, None)
@@ -259,6 +360,9 @@ class Job:
             self.down[m] += 1
         if m not in self.gone and (self._is_for_all(item, error) or self.down[m] >= max(_DOWN, self.feeds[m].limit())):
             self.gone[m] = self._raised(error)
+            self.backlog[m].clear()
+            self.elsewhere = {key: i for key, i in self.elsewhere.items() if i.model != m}
+            self.claims.release([key for key, i in self.pending.items() if i.model == m])
             loop().call_soon_threadsafe(self.feeds[m].stop)
             if len(self.gone) == len(self.models):
                 self.fatal = self.fatal or self.gone[m]
@@ -292,7 +396,7 @@ class Job:
         a = answer(row, self.models[m], s, columns)
         if reused:
             a = from_before(a)
-            first = a.run not in self.reused
+            first = first and a.run not in self.reused
             self.reused.add(a.run)
         if not first:
             a = repeated(a)
@@ -323,15 +427,19 @@ class Job:
             return
         self.said = now
         hosted = sum(f.open for f, b in zip(self.feeds, self.rows.bases, strict=True) if _counted(b.call.target))
-        note = self.so_far.words(self.tally, self.asked, self.elapsed(), at_once=hosted, last=last)
+        note = self.so_far.words(self.tally, self.asked, self.elapsed(), at_once=hosted, elsewhere=len(self.elsewhere), last=last)
         done = self.tally.answered + (0 if last else self.tally.failed)  # in the end a failure is not something that was done
         event = self.stamp(Progress(stage="rows", done=done, total=self.asked, unit="rows", note=note))
         self._show([event])
         for ear in session.ears:
             emit(event, [ear])
 
-    def _idle(self) -> None:
+    def _idle(self, source: Iterator[list[Item]]) -> None:
         tick(self.listeners)
+        self._look_elsewhere()
+        self._fill(source)
+        if self.fatal is not None:
+            raise self.fatal
         self.say()
 
     def elapsed(self) -> float:

@@ -187,9 +187,9 @@ class PartsJob(Job):
                 chunk = []
         yield self.new(chunk)
 
-    def hungry(self, fresh: list[list[Item]]) -> bool:
+    def hungry(self) -> bool:
         """Not too many parts at once, however slow one row is."""
-        return len(self.parts) <= _AHEAD and super().hungry(fresh)
+        return len(self.parts) <= _AHEAD and super().hungry()
 
     def answered(self, place: Place, columns: dict[str, Any], *, reused: bool, first: bool = True) -> None:
         """Into its part; the last one writes it."""
@@ -236,7 +236,7 @@ class PartsJob(Job):
             {**(table.schema.metadata or {}), _MARK: json.dumps({**about, "whole": not part.passing}).encode()}
         )
         path = part.path
-        temporary = path.with_suffix(".new")
+        temporary = path.with_suffix(f".{self.stamp.run}.new")  # another kernel may write the same part
         try:
             importlib.import_module("pyarrow.parquet").write_table(table, temporary)
             os.replace(temporary, path)

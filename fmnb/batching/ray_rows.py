@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -23,7 +24,7 @@ from .._loop import drain
 from .._require import require
 from ..errors import FmnbError, ModelError, StoreError
 from ..events import Notice, Progress
-from ..performing import patient
+from ..performing import patient, tick
 from ..pipeline import Call
 from ..providers.client import find_key
 from ..providers.profiles import Profile
@@ -39,12 +40,14 @@ from .ray_worker import Setup, ended_there, node, watched
 
 CHUNK = 200  # rows of one task
 WINDOW = 20_000  # calls handed to Ray together
+_PAUSE = 0.1  # seconds between two looks at what other kernels ask
 
 
 class OnRay:
     """A job whose calls are made by workers of Ray. Goes before Job or PartsJob."""
 
     address = ""
+    visible = False  # workers go on for some seconds when this process is dead
     fatal: BaseException | None
 
     def __init__(self, *args: Any):
@@ -59,7 +62,9 @@ class OnRay:
             self.start()
             if self.durable:
                 write_again()
-            for window in _windows(source):
+                self.claims.sweep()
+            for window in chain(_windows(source), self._left_elsewhere()):
+                window = self.claimed(window)
                 self._replay([i for i in window if _taped(i.call)])
                 there = [i for i in window if not _taped(i.call)]
                 if there and ray is None:
@@ -72,11 +77,28 @@ class OnRay:
         except KeyboardInterrupt:
             with patient():
                 self._found()
+                self.claims.end()
                 stop = self.stopped()
             raise stop from None
         except FmnbError as e:
             self.fatal = e
+        finally:
+            self.claims.end()
         return self.end()
+
+    def _left_elsewhere(self: Any) -> Iterator[list[Item]]:
+        """Rows that other kernels asked, as far as they are not asked there any more; ends when all are answered."""
+        while self.elsewhere:
+            self._look_elsewhere()
+            free = [i for some in self.backlog for i in some]
+            for some in self.backlog:
+                some.clear()
+            if free:
+                yield free
+            else:
+                tick(self.listeners)
+                self.say()
+                time.sleep(_PAUSE)
 
     def _found(self: Any) -> None:
         """What workers of this machine wrote down and nobody took: it is answered, and paid."""

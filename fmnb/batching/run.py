@@ -78,6 +78,7 @@ def job_of(on: str | None, rows: Rows, table: Any, limits: Limits, sinks: Sequen
     if address is not None:
         job.address = address
     if job.durable:
+        job.jobs = jobs.open_runs()
         job.handed_in = jobs.open_keys(dict.fromkeys(base.call.request.model for base in rows.bases))
     return job
 

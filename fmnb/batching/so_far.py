@@ -60,10 +60,10 @@ class SoFar:
     _pace: Pace = field(default_factory=Pace)
     _unit: int = -1
 
-    def words(self, t: Tally, asked: int, seconds: float, *, at_once: int = 0, last: bool = False) -> str:
+    def words(self, t: Tally, asked: int, seconds: float, *, at_once: int = 0, elsewhere: int = 0, last: bool = False) -> str:
         """Rate, time left, money, failures, calls at once; without rate, time and calls when it goes no further.
 
-        `at_once` is 0 where it says nothing.
+        `at_once` is 0 where it says nothing; `elsewhere` are rows that other kernels ask.
 
         >>> t = Tally()
         >>> SoFar().words(t, 10, 1.0, at_once=4)
@@ -83,6 +83,7 @@ class SoFar:
         parts += [f"{t.failed:,} failed"] if t.failed else []
         parts += [("about " if t.estimated else "") + money(t.cost)] if t.cost else ["price unknown"] if t.unpriced else []
         parts += [f"{at_once} at once"] if at_once and not last else []
+        parts += [f"{elsewhere:,} asked by another kernel"] if elsewhere and not last else []
         parts += [f"{t.reused:,} from before"] if t.reused else []
         return " · ".join(parts)
 

@@ -94,6 +94,7 @@ class Tally:
     def __init__(self) -> None:
         self.answered = self.reused = self.failed = 0
         self.known_failed = 0  # of the failed: not asked again now
+        self.elsewhere = 0  # of the reused: another kernel asked meanwhile
         self.handed_in = 0  # not asked, for a batch job has them
         self.replayed = 0  # from a tape
         self.cost = 0.0
@@ -152,6 +153,8 @@ class Tally:
     def notes(self) -> list[str]:
         """What is to be said beside the counts."""
         found = [f"{self.replayed:,} replayed from the tape"] if self.replayed else []
+        if n := self.elsewhere:
+            found.append(f"{n:,} {'was' if n == 1 else 'were'} answered by another kernel meanwhile")
         if n := self.known_failed:
             found.append(
                 f"{n:,} failed before and {'was' if n == 1 else 'were'} not asked again: --retry-errors (retry_errors=True) asks again"

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
+from ..errors import StoreError
 from ..events import Event, Finished, Fold, Logprobs, Started
 from . import log, media, reading
 from .db import database
@@ -21,7 +23,7 @@ _AT_ONCE = 500
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _COLUMNS = (
     "run, parent, key, asked, model, text, data, error, finish, seconds, first_token_seconds,"
-    " input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, estimated, source"
+    " input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, estimated, source, ended"
 )
 
 
@@ -42,7 +44,10 @@ def write(
     places: Iterable[tuple[Place, str]],
     arrived: Iterable[int] = (),
 ) -> None:
-    """Write finished runs, each as its columns and events, and the places they answer; entries of `arrived` go. On disk when this returns."""
+    """Write finished runs, each as its columns and events, and the places they answer. On disk when this returns.
+
+    Entries of `arrived` go, and so do the batch's claims of these rows.
+    """
     rows = [tuple({**c, "error": _json(c["error"]), "data": _json(c["data"])}.values()) for c, _ in runs]
     events = [(e.run, e.n, _encode(media.light(e))) for _, run in runs for e in run]
     with database().write() as db:
@@ -52,6 +57,7 @@ def write(
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", events)
             for c, run in runs:
                 media.keep(db, c["run"], run)
+            db.executemany("DELETE FROM claims WHERE key = ? AND batch = ?", [(c["key"], batch) for c, _ in runs])
         db.executemany("INSERT OR REPLACE INTO batch_rows VALUES (?,?,?,?,?)", [(batch, *place, run) for place, run in places])
         db.executemany("DELETE FROM arrived WHERE n = ?", [(n,) for n in arrived])
     if rows:
@@ -77,6 +83,11 @@ def known(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
             if before is None or row["error"] is None or before["error"] is not None:  # a later failure does not hide an answer
                 found[row["key"]] = _plain(row)
     return found
+
+
+def runs_of(keys: Sequence[str]) -> dict[str, str]:
+    """The runs that `known` would find for these keys."""
+    return {key: columns["run"] for key, columns in known(keys).items()}
 
 
 def details(events: Iterable[Event]) -> dict[str, Any]:
@@ -111,6 +122,7 @@ def detail(found: Iterable[dict[str, Any]]) -> None:
 
 def of(batch: str, *, detailed: bool = False) -> Iterator[tuple[Place, dict[str, Any]]]:
     """The answered places of a batch in order, with the columns of the run that answers each."""
+    _gather(batch)
     after: Place = (-1, -1, -1)
     while True:
         rows = database().rows(
@@ -140,6 +152,15 @@ def supersede(batch: str, key: str, at: float) -> None:
 def count(batch: str) -> int:
     """How many places of a batch are answered."""
     return int(database().rows("SELECT COUNT(*) FROM batch_rows WHERE batch = ?", (batch,))[0][0])
+
+
+def _gather(batch: str) -> None:
+    """Make runs of what a batch wrote down and, if its kernel was killed, nobody has filed."""
+    if database().rows("SELECT 1 FROM arrived WHERE batch = ? LIMIT 1", (batch,)):
+        from .arrived import gather  # above this module: it writes runs
+
+        with suppress(StoreError):  # a full disk: they are there the next time, too
+            gather()
 
 
 def _plain(row: Any) -> dict[str, Any]:

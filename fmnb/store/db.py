@@ -81,6 +81,12 @@ MIGRATIONS = [
     """
     ALTER TABLE runs ADD COLUMN estimated INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    CREATE TABLE leases (
+      batch TEXT PRIMARY KEY, machine TEXT NOT NULL, pid INTEGER NOT NULL, born TEXT NOT NULL, beat INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE claims (key TEXT PRIMARY KEY, batch TEXT NOT NULL) WITHOUT ROWID;
+    """,
 ]
 _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs")
 

@@ -65,6 +65,11 @@ def open_jobs(model: str) -> list[OpenJob]:
     return found
 
 
+def open_runs() -> frozenset[str]:
+    """The runs of all jobs that are not over."""
+    return frozenset(r["run"] for r in database().rows("SELECT run FROM runs WHERE kind = 'job' AND ended IS NULL"))
+
+
 def open_keys(models: Iterable[str]) -> frozenset[str]:
     """The keys of all rows that lie in a job of these models which is not over."""
     return frozenset().union(*(j.keys for m in models for j in open_jobs(m)))

@@ -6,9 +6,12 @@ import pytest
 
 import fmnb as fm
 from fmnb.batching import parts
+from fmnb.batching.rows import rows_of
 from fmnb.batching.run import batch, planned
 from fmnb.errors import BadRequestError, BudgetError, UsageError
-from fmnb.store import db, jobs, log
+from fmnb.preparing import Options
+from fmnb.store import db, jobs, leases, log
+from fmnb.store.processes import Process
 from tests.batching.test_plan import Priced
 from tests.batching.test_run import words
 from tests.wire.bulk import BulkService
@@ -181,3 +184,12 @@ def test_a_budget_is_looked_at_before_anything_is_handed_in(bulk):
     assert "$0.50 to 25.00; within a day" in said
     with pytest.raises(BudgetError, match=r"\$25\.00"):
         batch("Say {{ w }}", words(100), Jobs(), bulk=True, budget=0.01)
+
+
+def test_rows_that_another_kernel_asks_are_not_handed_in(bulk, model):
+    rows = rows_of("Say {{ w }}", [model], Options(), ["w"])
+    keys = [rows.calls((w,), n)[0][0] for n, w in enumerate(words(2)["w"])]
+    leases.claim("other", Process("another machine", 1), dict.fromkeys(keys, ""))
+    b = batch("Say {{ w }}", words(5), model, bulk=True)
+    assert len(bulk.lines) == 3 and "2 rows are asked by another kernel right now and left to it" in b.summary.notes[0]
+    assert [lease.batch for lease in leases.held()] == ["other"]

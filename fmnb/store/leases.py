@@ -1,0 +1,92 @@
+"""Rows that a batch is asking right now are claimed here, so that two kernels over one table pay for each row once.
+
+A batch has one lease, whose `beat` its holder counts up every few seconds, and claims of rows
+under it, by their keys. The lease of a process that died ends when somebody sees it; any other
+ends when its beat stands still. No clock is compared between processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from . import batches
+from .db import database
+from .processes import Process
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One batch's lease: who holds it, and how often it was renewed."""
+
+    batch: str
+    process: Process
+    beat: int
+
+
+def claim(batch: str, process: Process, wanted: Mapping[str, str]) -> tuple[set[str], bool]:
+    """Claim rows for a batch, and take a lease where it has none.
+
+    Args:
+        batch: The run of the batch.
+        process: The process that holds the lease.
+        wanted: Keys of rows, each with the run that was known to answer it, "" for none.
+
+    Returns:
+        The keys that are claimed now: those that no other batch has, and that nobody answered
+        since they were looked up; and whether the lease is a new one.
+    """
+    keys = list(wanted)
+    with database().write() as db:
+        values = (batch, process.machine, process.pid, process.born)
+        new = db.execute("INSERT OR IGNORE INTO leases VALUES (?,?,?,?,0)", values).rowcount > 0
+        taken = owners(keys, batch)
+        known = batches.runs_of([k for k in keys if k not in taken])
+        mine = [k for k in keys if k not in taken and known.get(k, "") == wanted[k]]
+        db.executemany("INSERT OR REPLACE INTO claims VALUES (?,?)", [(k, batch) for k in mine])
+    return set(mine), new
+
+
+def owners(keys: Sequence[str], batch: str) -> dict[str, str]:
+    """Of each of these keys that a batch other than this one has claimed: that batch."""
+    found: dict[str, str] = {}
+    for at in range(0, len(keys), _AT_ONCE):
+        some = tuple(keys[at : at + _AT_ONCE])
+        rows = database().rows(
+            f"SELECT key, batch FROM claims JOIN leases USING (batch) WHERE key IN ({','.join('?' * len(some))}) AND batch != ?",
+            (*some, batch),
+        )
+        found |= {r["key"]: r["batch"] for r in rows}
+    return found
+
+
+def renew(batch: str) -> bool:
+    """Count a lease's beat up; False where the batch has lost it."""
+    with database().write() as db:
+        return db.execute("UPDATE leases SET beat = beat + 1 WHERE batch = ?", (batch,)).rowcount > 0
+
+
+def held() -> list[Lease]:
+    """All leases that there are."""
+    rows = database().rows("SELECT * FROM leases")
+    return [Lease(r["batch"], Process(r["machine"], r["pid"], r["born"]), r["beat"]) for r in rows]
+
+
+def end(lost: Collection[Lease]) -> None:
+    """End leases with their claims, unless their holders have renewed them since."""
+    with database().write() as db:
+        for lease in lost:
+            if db.execute("DELETE FROM leases WHERE batch = ? AND beat = ?", (lease.batch, lease.beat)).rowcount:
+                db.execute("DELETE FROM claims WHERE batch = ?", (lease.batch,))
+
+
+def release(batch: str, keys: Collection[str] | None = None) -> None:
+    """Give claims of a batch back; without keys all of them, and its lease."""
+    with database().write() as db:
+        if keys is None:
+            db.execute("DELETE FROM leases WHERE batch = ?", (batch,))
+            db.execute("DELETE FROM claims WHERE batch = ?", (batch,))
+        else:
+            db.executemany("DELETE FROM claims WHERE key = ? AND batch = ?", [(k, batch) for k in keys])
