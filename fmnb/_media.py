@@ -20,6 +20,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ._inert import inert
 from ._require import require
 from .errors import UsageError
 
@@ -239,13 +240,13 @@ def figure_html(data: bytes, alt: str) -> str:
         return _note(f"not shown: this is no picture or video that can be shown safely ({amount(len(data))})")
     if kind.startswith("video/"):
         if len(data) > INLINE_VIDEO:
-            return _note(f"{escape(words(data, kind, alt))} too large to show here; {name} writes it")
+            return _note(f"{inert(words(data, kind, alt))} too large to show here; {name} writes it")
         source = _uri(kind, data)
         return f'<video controls preload="metadata" aria-label="{escape(alt)}" src="{source}" style="{_FRAME}"></video>\n'
     shown = _shown(data)
     if shown is None:
         return _note(
-            f"{escape(words(data, kind, alt))} too large to show here; {name} writes it, and with Pillow installed a preview is shown"
+            f"{inert(words(data, kind, alt))} too large to show here; {name} writes it, and with Pillow installed a preview is shown"
         )
     size = pixels(data)
     width = f' width="{size[0]}"' if size and size[0] else ""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ._inert import inert
 from .errors import FmnbError
 from .guard.budget import estimate
 from .preparing import Asked, count
@@ -54,13 +55,13 @@ class Preview:
         return "unknown" if self.cost is None else f"at most ${self.cost:.4f}"
 
     def _repr_html_(self) -> str:
-        facts = [f"<strong>{html.escape(self.model)}</strong>"]
+        facts = [f"<strong>{inert(self.model)}</strong>"]
         facts += map(
-            html.escape, (self.where, self.tokens_line("tokens in"), self.price_line(), *(f"{k}={v!r}" for k, v in self.parameters.items()))
+            inert, (self.where, self.tokens_line("tokens in"), self.price_line(), *(f"{k}={v!r}" for k, v in self.parameters.items()))
         )
-        problem = f'<p style="margin:.2em 0;color:var(--jp-warn-color0,inherit)">{html.escape(self.problem)}</p>' if self.problem else ""
+        problem = f'<p style="margin:.2em 0;color:var(--jp-warn-color0,inherit)">{inert(self.problem)}</p>' if self.problem else ""
         said = "".join(
-            f'<p style="margin:.7em 0 .2em;font-size:11.5px;color:{MUTED}">{html.escape(m.role)}</p>'
+            f'<p style="margin:.7em 0 .2em;font-size:11.5px;color:{MUTED}">{inert(m.role)}</p>'
             f'<pre style="{_TEXT}">{html.escape(chr(10).join(_part(p) for p in m.parts))}</pre>'
             for m in self.messages
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import html
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ._inert import inert, printable
 from ._require import require
 
 if TYPE_CHECKING:
@@ -52,16 +52,16 @@ class Rows(list[dict[str, Any]]):
 
     def __str__(self) -> str:
         if not self:
-            return self.note or "nothing"
+            return printable(self.note) or "nothing"
         shown = self._shown()
         cells = [[_cell(r.get(c)) for c in shown] for r in self[:_LONG]]
-        widths = [max(len(c), *(len(row[i]) for row in cells)) for i, c in enumerate(shown)]
+        widths = [max(len(_cell(c)), *(len(row[i]) for row in cells)) for i, c in enumerate(shown)]
         right = [self._numbers(c) for c in shown]
         lines = [
             "  ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(row, widths, right, strict=True)).rstrip()
-            for row in [shown, *cells]
+            for row in [list(map(_cell, shown)), *cells]
         ]
-        return "\n".join([*lines, *self._notes()])
+        return "\n".join([*lines, *map(printable, self._notes())])
 
     def _numbers(self, column: str) -> bool:
         """Whether a column holds numbers alone."""
@@ -78,19 +78,19 @@ class Rows(list[dict[str, Any]]):
 
     def _repr_html_(self) -> str:
         if not self:
-            return f"<p>{html.escape(self.note or 'nothing')}</p>"
+            return f"<p>{inert(self.note or 'nothing')}</p>"
         shown = self._shown()
         style = {c: f"text-align:{'right' if self._numbers(c) else 'left'}" for c in shown}
-        head = "".join(f'<th scope="col" style="{style[c]}">{html.escape(c)}</th>' for c in shown)
+        head = "".join(f'<th scope="col" style="{style[c]}">{inert(c)}</th>' for c in shown)
         body = "".join("<tr>" + "".join(_html(_cell(r.get(c)), style[c]) for c in shown) + "</tr>" for r in self[:_LONG])
-        note = "".join(f'<p style="opacity:.75">{html.escape(n)}</p>' for n in self._notes())
+        note = "".join(f'<p style="opacity:.75">{inert(n)}</p>' for n in self._notes())
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
 def _html(text: str, style: str) -> str:
     """A cell of the table; a short one stays on one line."""
     whole = ";white-space:nowrap" if len(text) <= _SHORT else ""
-    return f'<td style="{style}{whole}">{html.escape(text)}</td>'
+    return f'<td style="{style}{whole}">{inert(text)}</td>'
 
 
 def _cell(value: Any) -> str:
@@ -103,6 +103,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime.datetime):
         return value.strftime("%Y-%m-%d %H:%M")
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    text = " ".join(str(value).split())
+        value = ", ".join(map(str, value))
+    text = " ".join(printable(str(value)).split())
     return text if len(text) <= _WIDE else text[: _WIDE - 1] + "…"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from .._inert import inert
 from .._names import WIDGETS, load
 from .._require import require
 from ..batching.answers import Answer
@@ -203,8 +203,8 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """The findings, the models, and the pairs folded; `report()` has the rest."""
-        said = "".join(f"<p>{html.escape(s)}</p>" for s in self.trouble)
-        first, *more = [html.escape(s) for s in self.findings] or [""]
+        said = "".join(f"<p>{inert(s)}</p>" for s in self.trouble)
+        first, *more = [inert(s) for s in self.findings] or [""]
         said += f"<p><strong>{first}</strong></p>" if first else ""
         said += f"<ul>{''.join(f'<li>{s}</li>' for s in more)}</ul>" if more else ""
         pairs = f"<details><summary>Pairs</summary>{self.pairs._repr_html_()}</details>" if self.pairs else ""

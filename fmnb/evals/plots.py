@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from .._inert import inert
+
 _WIDTH, _LEFT, _RIGHT, _ROW = 640, 190, 60, 28
 _INK, _MUTED = "var(--fr-ink, currentColor)", "var(--fr-muted, #6e6e76)"
 _STRONG, _LINE = "var(--fr-accent, #0b63b0)", "var(--fr-line, #8886)"
@@ -26,6 +28,11 @@ class Mark:
     strong: bool = True
     note: str = ""
     tick: float | None = None  # a second value to set it against
+
+
+def _marked(text: str) -> str:
+    """Text of a drawing, without marks that a page's typesetter acts on."""
+    return inert(text).replace("span>", "tspan>")
 
 
 def intervals(title: str, marks: Sequence[Mark], *, percent: bool = True, zero: bool = False, name: str = "") -> str:
@@ -50,7 +57,7 @@ def intervals(title: str, marks: Sequence[Mark], *, percent: bool = True, zero: 
     for i, m in enumerate(marks):
         y = 24 + i * _ROW
         colour = _STRONG if m.strong else _MUTED
-        parts.append(f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end" fill="{_INK}">{escape(short(m.label))}</text>')
+        parts.append(f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end" fill="{_INK}">{_marked(short(m.label))}</text>')
         if m.low is not None and m.high is not None:
             parts.append(f'<line x1="{x(m.low):.1f}" x2="{x(m.high):.1f}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="2.5"/>')
             parts += [
@@ -105,7 +112,7 @@ def against(title: str, points: Sequence[Point], x_name: str, *, percent: bool =
         parts.append(f'<text x="62" y="{y(v) + 4:.1f}" text-anchor="end" fill="{_MUTED}">{_told(v, percent, False)}</text>')
     for v in _ticks(max(0.0, min(xs) - pad_x), max(xs) + pad_x, 4):
         parts.append(f'<text x="{x(v):.1f}" y="{bottom + 18}" text-anchor="middle" fill="{_MUTED}">{v:.3g}</text>')
-    parts.append(f'<text x="{(_WIDTH - 50) / 2:.0f}" y="{height - 8}" text-anchor="middle" fill="{_MUTED}">{escape(x_name)}</text>')
+    parts.append(f'<text x="{(_WIDTH - 50) / 2:.0f}" y="{height - 8}" text-anchor="middle" fill="{_MUTED}">{_marked(x_name)}</text>')
     best = sorted((p for p in points if p.best), key=lambda p: p.x)
     if len(best) > 1:
         path = " ".join(f"{x(p.x):.1f},{y(p.y):.1f}" for p in best)
@@ -122,7 +129,7 @@ def against(title: str, points: Sequence[Point], x_name: str, *, percent: bool =
             else f'<rect x="{x(p.x) - 5:.1f}" y="{y(p.y) - 5:.1f}" width="10" height="10" fill="{colour}"/>'
         )
         parts.append(shape)
-        parts.append(f'<text x="{x(p.x) + 10:.1f}" y="{y(p.y) - 8:.1f}" fill="{_INK}">{escape(short(p.label))}</text>')
+        parts.append(f'<text x="{x(p.x) + 10:.1f}" y="{y(p.y) - 8:.1f}" fill="{_INK}">{_marked(short(p.label))}</text>')
     words = "; ".join(f"{p.label}: {x_name} {p.x:.3g}, {_told(p.y, percent, False)}{', on the front' if p.best else ''}" for p in points)
     return _svg(title, words, height, parts, name)
 

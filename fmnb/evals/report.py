@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._inert import inert
 from ..rows import Rows
 from ..stats.calibration import calibration
 from . import plots
@@ -45,7 +46,7 @@ def page(e: Evaluation) -> str:
 <h1>{title}</h1>
 {findings(e)}
 <section class="fr-rows" aria-label="Rows"></section>
-<p class="fr-small">{escape(_made(e))}</p>
+<p class="fr-small">{inert(_made(e))}</p>
 </main>
 <script type="application/json" id="fr-data">{data}</script>
 <script>{script()}
@@ -69,11 +70,11 @@ def script() -> str:
 
 def findings(e: Evaluation, prefix: str = "fr") -> str:
     """Sentences, plots and their tables. `prefix` keeps ids apart where several reports are on a page."""
-    out = [f'<p class="fr-trouble">{escape(s)}</p>' for s in e.trouble]
+    out = [f'<p class="fr-trouble">{inert(s)}</p>' for s in e.trouble]
     first, *more = e.findings or [""]
-    out += [f'<p class="fr-first">{escape(first)}</p>'] if first else []
+    out += [f'<p class="fr-first">{inert(first)}</p>'] if first else []
     if more:
-        out.append(f"<ul>{''.join(f'<li>{escape(s)}</li>' for s in more)}</ul>")
+        out.append(f"<ul>{''.join(f'<li>{inert(s)}</li>' for s in more)}</ul>")
     compared = e.compared
     for i, name in enumerate(e.scores):
         if name in compared:
@@ -82,7 +83,7 @@ def findings(e: Evaluation, prefix: str = "fr") -> str:
 
 
 def _scorer(e: Evaluation, a: Analysis, key: str) -> Iterator[str]:
-    heading = f"<h2>{escape(a.scorer)}</h2>" if len(e.scores) > 1 else ""
+    heading = f"<h2>{inert(a.scorer)}</h2>" if len(e.scores) > 1 else ""
     yield heading
     marks = [
         Mark(m, lv.value, lv.low, lv.high, note=f"group {a.letters[m]} of models not told apart")
@@ -233,12 +234,12 @@ def _slice_filters(a: Analysis, r: dict[str, Any]) -> dict[str, Any]:
 def rows_html(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
     """A table; numbers whose column `_behind` names are buttons that show the rows behind them."""
     shown = [c for c in columns if any(r.get(c) is not None for r in rows)]
-    head = "".join(f'<th scope="col">{escape(c)}</th>' for c in shown)
+    head = "".join(f'<th scope="col">{inert(c)}</th>' for c in shown)
     body = []
     for r in rows:
         cells = []
         for c in shown:
-            text = escape(_cell(r.get(c)))
+            text = inert(_cell(r.get(c)))
             if text and c in r.get("_behind", ()):
                 given = escape(json.dumps(r["_behind"][c], ensure_ascii=False), quote=True)
                 text = f'<button type="button" data-fr-filter="{given}" title="show the rows behind this number">{text}</button>'
@@ -250,7 +251,7 @@ def rows_html(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
 def _figure(svg: str, words: str, table: Rows | str) -> str:
     inner = rows_html(table, table.columns) if isinstance(table, Rows) else table
     scroll = '<div class="fr-scroll" tabindex="0" role="region" aria-label="The numbers of this plot">'
-    return f"<figure>{svg}<figcaption>{escape(words)}</figcaption><details open><summary>Numbers</summary>{scroll}{inner}</div></details></figure>"
+    return f"<figure>{svg}<figcaption>{inert(words)}</figcaption><details open><summary>Numbers</summary>{scroll}{inner}</div></details></figure>"
 
 
 def rows_data(e: Evaluation) -> dict[str, Any]:

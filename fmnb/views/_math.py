@@ -1,32 +1,19 @@
-"""TeX in Markdown: kept out of Markdown's hands, and without the commands that could act.
+"""TeX in Markdown: kept out of Markdown's hands, and left to the typesetter where it is mathematics and nothing else.
 
-`$...$`, `$$...$$`, `\\(...\\)` and `\\[...\\]` go through as typed for the front end's
-typesetter. It reads all text of an output, so commands that open links, set styles or ids,
-or redefine others for the whole page are disarmed wherever they stand.
+`$...$`, `$$...$$`, `\\(...\\)` and `\\[...\\]` go through as typed, each in an element of its
+own, where every command in it is known to be harmless. What is not is shown as code, which
+no typesetter reads.
 """
 
 from __future__ import annotations
 
-import re
 from html import escape
 from typing import Any
 
-_FORBIDDEN = re.compile(
-    r"\\(?=(?:href|url|style|class|cssId|id|data|html[A-Za-z]*|mmlToken|bbox|require|includegraphics|unicode|label|ref|eqref|tag|texttip|mathtip|"
-    r"toggle|let|futurelet|[gex]?def|(?:re|provide)?newcommand|renewcommand|(?:re)?newenvironment|renewenvironment|newcolumntype|DeclareMathOperator|"
-    r"DeclarePairedDelimiters[A-Za-z]*|definecolor|csname|input|write|catcode)(?![A-Za-z]))"
-)
-_BREAK = "\u200b"
+from .._inert import undirected
+from .._tex import harmless
+
 _LINES = 100  # of display math; without a limit thousands of openings would each be followed to the end
-
-
-def tame_tex(text: str) -> str:
-    r"""The text with forbidden commands broken by a zero-width space.
-
-    >>> tame_tex(r"\href{x}{y} \frac12").replace("\u200b", "|")
-    '\\|href{x}{y} \\frac12'
-    """
-    return _FORBIDDEN.sub(r"\\" + _BREAK, text) if "\\" in text else text
 
 
 def install_math(md: Any) -> None:
@@ -40,9 +27,7 @@ def install_math(md: Any) -> None:
 
 
 def _show(source: str) -> str:
-    if _FORBIDDEN.search(source):
-        return f"<code>{escape(source)}</code>"
-    return escape(source)
+    return f"<span>{escape(undirected(source))}</span>" if harmless(source) else f"<code>{escape(undirected(source))}</code>"
 
 
 def _inline(state: Any, silent: bool) -> bool:

@@ -15,6 +15,7 @@ from html import escape
 from typing import IO, Any
 
 from .. import __version__
+from .._inert import inert
 from .._markdown import neutral_markdown
 from ..events import Cancelled, Event, Failed, Finished, Fold, Notice, Progress, Started, Waiting
 from . import in_notebook
@@ -142,7 +143,7 @@ class BatchView:
         when = f"as of {time.strftime('%Y-%m-%d %H:%M:%S')}"
         # a warning may be that nothing is kept
         words = [*self.notes, when] if self.warned else [*self.notes, f"{when}; after a kernel restart, run the cell again: it goes on"]
-        small = "".join(f'<p style="{_SMALL}">{escape(plain(w))}</p>' for w in words)
+        small = "".join(f'<p style="{_SMALL}">{inert(plain(w))}</p>' for w in words)
         return f'<div style="{_UI}"><p style="{_LINE}">{_parts(line)}</p>{bar_html(line, share(self.reached) if self.reached else 0.0)}{small}</div>\n'
 
     # ── the end
@@ -156,13 +157,13 @@ class BatchView:
             self._out.write(("\r\x1b[2K" if self._shown else "") + text + "\n")
             self._out.flush()
             return
-        notes = "".join(f'<p style="{_LINE};color:{MUTED}">{escape(plain(n))}</p>' for n in self.notes)
+        notes = "".join(f'<p style="{_LINE};color:{MUTED}">{inert(plain(n))}</p>' for n in self.notes)
         html = f'<div style="{_UI}">{end.html()}{notes}{error_html(failure) if failure else ""}</div>\n'
         about = {"fmnb": {"run": self.run, "kind": "batch", "version": __version__}}
         self._put("batch", {"text/html": html, "text/markdown": neutral_markdown(text), "text/plain": text}, about)
         if self.rows:
             table, caption = self._table(), self._caption()
-            fold = f'<summary style="cursor:pointer;color:{MUTED}">{escape(caption)}</summary>{table.html(caption, quiet=True)}'
+            fold = f'<summary style="cursor:pointer;color:{MUTED}">{inert(caption)}</summary>{table.html(caption, quiet=True)}'
             data = {"text/html": f'<details style="{_UI}">{fold}</details>\n', "text/plain": f"{caption}:\n{table.text()}"}
             self._put("rows", data, about)
 
@@ -226,8 +227,8 @@ class End:
         """As HTML; what went badly is an alert and does not look like a success."""
         colour, weight = ("inherit", ";font-weight:600") if self.bad else (ERROR, "")
         html = f'<p style="{_LINE}{weight}">{_parts(self.head, colour)}</p>'
-        html += "".join(f'<p style="{_LINE};color:{colour};overflow-wrap:anywhere">{escape(plain(c))}</p>' for c in self.causes)
-        html += f'<p style="{_LINE};color:{MUTED}">{escape(self.hint)}</p>' if self.hint else ""
+        html += "".join(f'<p style="{_LINE};color:{colour};overflow-wrap:anywhere">{inert(plain(c))}</p>' for c in self.causes)
+        html += f'<p style="{_LINE};color:{MUTED}">{inert(self.hint)}</p>' if self.hint else ""
         return f'<div role="alert" style="{_ALERT}">{html}</div>' if self.bad else f'<div role="status">{html}</div>'
 
 
@@ -282,5 +283,5 @@ def _parts(line: str, colour: str = ERROR) -> str:
     out = []
     for part in line.split(" · "):
         style = ";".join([*(["white-space:nowrap"] if len(part) < 40 else []), *([f"color:{colour}"] if part.endswith(" failed") else [])])
-        out.append(f'<span style="{style}">{escape(plain(part))}</span>')
+        out.append(f'<span style="{style}">{inert(plain(part))}</span>')
     return " · ".join(out)

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from .. import __version__, _media
+from .._inert import inert, one_block, undirected
 from .._markdown import neutral_markdown
 from ..types import Image, Response
 from .footer import blind_text, footer_html, footer_text, plain, seconds
@@ -58,7 +59,7 @@ def answer_bundle(
             why = HIDDEN if blind else error_text(response.error)
             words = f"{why}\n{words}" if not (response.text or response.media) else f"{words}\n{why}"
             failure = f'<p role="status" style="{_QUIET}">{HIDDEN}</p>\n' if blind else failure
-    data = {"text/html": header_html(header) + html + status + failure + end}
+    data = {"text/html": one_block(header_html(header) + html + status + failure + end)}
     if not streaming:  # a drawing that is soon replaced need not be sent three times over
         shown = _for_markdown(text, format)
         data["text/markdown"] = neutral_markdown("\n\n".join(filter(None, (shown, *media_lines(response), sources_text(response)))))
@@ -89,7 +90,7 @@ def body_html(text: str, format: str, streaming: bool, rendering: Rendering | No
         return ""
     match format:
         case "text":
-            return f'<pre dir="auto" style="font-family:inherit;white-space:pre-wrap;overflow-wrap:anywhere;margin:0">{escape(_clean(text))}</pre>\n'
+            return f'<pre dir="auto" style="font-family:inherit;white-space:pre-wrap;overflow-wrap:anywhere;margin:0">{escape(undirected(_clean(text)))}</pre>\n'
         case "code":
             language, source = fenced(text)
             return code(source, language or "python")
@@ -131,7 +132,7 @@ def fenced(text: str) -> tuple[str, str]:
 
 def frame(source: str) -> str:
     """A model's HTML inside a frame that can run nothing, load nothing and reach nothing around it."""
-    source = _HINTS.sub(r"\1x-\2", source)  # a hint to look up or reach a host is no load, so no policy stops it
+    source = _HINTS.sub(r"\1x-\2", undirected(source))  # a hint to look up or reach a host is no load, so no policy stops it
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
     page = (
         f'<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}"><base target="_blank">{source}'
@@ -166,7 +167,7 @@ def _for_markdown(text: str, format: str) -> str:
 
 
 def _clean(text: str) -> str:
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", re.sub("\r\n|[\r\u2028\u2029]", "\n", text))
 
 
 def header_html(name: str) -> str:
@@ -175,7 +176,7 @@ def header_html(name: str) -> str:
         return ""
     return (
         f'<p style="font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;font-weight:600;letter-spacing:.01em;'
-        f'margin:.9em 0 .4em;padding:0 0 .25em;border-bottom:1px solid {BORDER}">{escape(name)}</p>\n'
+        f'margin:.9em 0 .4em;padding:0 0 .25em;border-bottom:1px solid {BORDER}">{inert(name)}</p>\n'
     )
 
 
@@ -190,7 +191,7 @@ def reasoning_bundle(text: str, seconds_: float | None, running: bool) -> Bundle
         f'<details style="{_QUIET}"><summary style="cursor:pointer">{line}</summary>\n'
         f'<div style="border-left:2px solid {BORDER};padding:0 0 0 .9em;margin:.3em 0 .6em;max-height:24em;overflow:auto">\n{render(text)}</div></details>\n'
     )
-    return {"text/html": html, "text/plain": f"[{line}]"}, {}
+    return {"text/html": one_block(html), "text/plain": f"[{line}]"}, {}
 
 
 _QUIET = f"font-size:12px;color:{MUTED};margin:.2em 0 .4em"
@@ -198,7 +199,7 @@ _QUIET = f"font-size:12px;color:{MUTED};margin:.2em 0 .4em"
 
 def waiting_html(line: str) -> str:
     """One line that says why nothing moves."""
-    return f'<p role="status" style="{_QUIET}">{escape(line)}</p>\n'
+    return f'<p role="status" style="{_QUIET}">{inert(line)}</p>\n'
 
 
 def progress_html(line: str, share: float | None) -> str:
@@ -211,17 +212,17 @@ def progress_html(line: str, share: float | None) -> str:
             f'style="height:4px;max-width:28em;border-radius:2px;background:{BORDER};overflow:hidden;margin:.3em 0 .5em">'
             f'<div style="height:4px;width:{percent}%;background:var(--jp-brand-color1,#1976d2)"></div></div>\n'
         )
-    return f'<p style="{_QUIET}">{escape(line)}</p>\n{bar}'
+    return f'<p style="{_QUIET}">{inert(line)}</p>\n{bar}'
 
 
 def error_html(error: dict[str, Any], kept: int = 0) -> str:
     """What happened, what was seen, what to do next, and whether it was billed."""
-    head = f"<strong>{escape(_words(error.get('what', 'The call failed')))}</strong>"
+    head = f"<strong>{inert(_words(error.get('what', 'The call failed')))}</strong>"
     if error.get("seen"):
-        head += f': <span style="font-family:{MONO};font-size:.92em;overflow-wrap:anywhere">{escape(_words(error["seen"]))}</span>'
+        head += f': <span style="font-family:{MONO};font-size:.92em;overflow-wrap:anywhere">{inert(_words(error["seen"]))}</span>'
     rows = [head]
     if error.get("todo"):
-        rows.append("→ " + _CODE.sub(rf'<span style="font-family:{MONO};font-size:.92em">\1</span>', escape(_words(error["todo"]))))
+        rows.append("→ " + _CODE.sub(rf'<span style="font-family:{MONO};font-size:.92em">\1</span>', inert(_words(error["todo"]))))
     small = [billed(error)]
     if kept:
         small.append(f"{kept:,} characters kept above")

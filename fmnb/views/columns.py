@@ -13,6 +13,7 @@ from html import escape
 from typing import Any
 
 from .. import __version__
+from .._inert import inert, one_block
 from .._markdown import neutral_markdown
 from ..types import Response
 from .bundle import HIDDEN, Bundle, answer_bundle, body_html, error_html, media_html, provenance, reasoning_bundle, stopped_html, unnamed
@@ -97,7 +98,7 @@ def columns_bundle(
     for row in rows[:MOST_ROWS]:
         title = where.rows[row]
         if title:
-            parts.append(f'<p style="{_UI};font-size:12px;color:{MUTED};margin:.9em 0 .3em">{escape(plain(title))}</p>\n')
+            parts.append(f'<p style="{_UI};font-size:12px;color:{MUTED};margin:.9em 0 .3em">{inert(plain(title))}</p>\n')
         cells = []
         for i in by_row[row]:
             name = labels[i] if len(where.rows) == 1 else (labels[i] if blind else where.columns[where.places[i][1]])
@@ -112,11 +113,11 @@ def columns_bundle(
         words.append(more)
         marks.append(more)
     if said.comment:
-        parts.append(f'<p dir="auto" style="{_UI};font-size:12px;margin:.5em 0">“{escape(plain(said.comment))}”</p>\n')
+        parts.append(f'<p dir="auto" style="{_UI};font-size:12px;margin:.5em 0">“{inert(plain(said.comment))}”</p>\n')
     html = f'<div data-fmnb-grid="{escape(run)}" role="group" aria-label="{len(responses)} answers">\n{"".join(parts)}</div>\n'
     answers = [{"run": r.run} if blind else provenance(r) for r in (responses[i] for i in order)]
     about = {"run": run, "kind": "compare", "answers": answers, "blind": blind, "version": __version__}
-    return {"text/html": html, "text/markdown": "\n\n".join(marks), "text/plain": "\n\n".join(words)}, {"fmnb": about}
+    return {"text/html": one_block(html), "text/markdown": "\n\n".join(marks), "text/plain": "\n\n".join(words)}, {"fmnb": about}
 
 
 _GRID = "display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,19em),1fr));gap:10px;align-items:start;margin:.3em 0"
@@ -127,7 +128,7 @@ def _column(r: Response, name: str, blind: bool, format: str, said: Said, i: int
     star = '<span title="starred" aria-label="starred" style="margin-left:.4em">★</span>' if i in said.stars else ""
     chip = (
         f'<span style="margin-left:.6em;font-weight:400;border:1px solid {BORDER};border-radius:9px;padding:0 .55em;font-size:11px">'
-        f"{escape(badge)}</span>"
+        f"{inert(badge)}</span>"
         if badge
         else ""
     )
@@ -139,12 +140,12 @@ def _column(r: Response, name: str, blind: bool, format: str, said: Said, i: int
     if i in said.edits:
         body += (
             f'<details open style="margin:.6em 0 0;border-top:1px dashed {BORDER};padding:.4em 0 0"><summary style="{_UI};font-size:12px;cursor:pointer">as edited</summary>\n'
-            f'<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(said.edits[i])}</div></details>\n'
+            f'<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere">{inert(said.edits[i])}</div></details>\n'
         )
     height = "38em" if tall else "18em"
     return (
         f'<section aria-label="{escape(plain(name))}" style="border:{edge};border-radius:4px;min-width:0;overflow:hidden">\n'
-        f'<p style="{_UI};font-size:12px;font-weight:600;margin:0;padding:.45em .8em;background:{SHADE};overflow-wrap:anywhere">{escape(plain(name))}{star}{chip}</p>\n'
+        f'<p style="{_UI};font-size:12px;font-weight:600;margin:0;padding:.45em .8em;background:{SHADE};overflow-wrap:anywhere">{inert(plain(name))}{star}{chip}</p>\n'
         f'<div tabindex="0" role="region" aria-label="Answer of {escape(plain(name))}" style="max-height:{height};overflow:auto;padding:.3em .8em .2em;unicode-bidi:plaintext">\n{body}</div>\n'
         f'<div style="padding:0 .8em .3em">{footer_html(r, blind)}</div></section>\n'
     )

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from html import escape
 
+from .._inert import inert
 from .footer import plain
 from .html import MUTED
 
@@ -97,7 +97,7 @@ def diff_html(base: str, other: str) -> str:
 
 
 def _marked(c: Change) -> str:
-    text = escape(plain(c.text))
+    text = inert(plain(c.text))
     if c.kind == "added":
         return f'<ins style="text-decoration:underline;text-decoration-thickness:2px;background:rgba(46,160,67,.16)">{text}</ins>'
     if c.kind == "removed":

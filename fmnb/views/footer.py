@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from html import escape
 
+from .._inert import inert
 from ..types import Response, Usage
 from .html import MUTED
 
@@ -78,11 +78,11 @@ def blind_text(response: Response) -> str:
 def footer_html(response: Response, blind: bool = False) -> str:
     """The line as HTML: small, muted, wraps between its parts."""
     items = [f"run {response.run}"] if blind else footer_items(response)
-    spans = [f'<span style="white-space:nowrap;font-weight:600">{escape(items[0])}</span>']
+    spans = [f'<span style="white-space:nowrap;font-weight:600">{inert(items[0])}</span>']
     for item in items[1:]:
         wrap = "normal" if len(item) > 40 else "nowrap"
         strong = f";color:var(--jp-warn-color0,{MUTED})" if item.startswith(("not applied", "stale", "cut ")) else ""
-        spans.append(f'<span style="white-space:{wrap}{strong}">{escape(item)}</span>')
+        spans.append(f'<span style="white-space:{wrap}{strong}">{inert(item)}</span>')
     return (
         f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.15em 0 .2em;font-family:var(--jp-ui-font-family,system-ui,sans-serif);'
         f'font-size:11.5px;line-height:1.6;color:{MUTED};font-variant-numeric:tabular-nums">' + " · ".join(spans) + "</footer>\n"

@@ -15,7 +15,8 @@ from html import escape
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ._math import install_math, tame_tex
+from .._inert import inert, undirected
+from ._math import install_math
 
 MONO = "var(--jp-code-font-family,ui-monospace,SFMono-Regular,Menlo,Consolas,monospace)"
 BORDER = "var(--jp-border-color2,rgba(128,128,128,.35))"
@@ -90,6 +91,7 @@ def _plain(text: str) -> str:
 def _clean(text: str) -> str:
     """Control characters become visible or vanish; line ends become `\\n`."""
     text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    text = text.replace("\u2028", "\n").replace("\u2029", "\n")  # lines to other programs, so lines here
     return _CONTROL.sub("\ufffd", text)
 
 
@@ -188,18 +190,20 @@ def _visible(text: str) -> str:
 
 
 def _text(content: str) -> str:
-    """Text between markers; a lone `$` is fenced off so that the typesetter does not pair two prices."""
-    out = escape(_visible(tame_tex(content)), quote=True)
-    return out.replace("$", "<span>$</span>") if "$" in out else out
+    """Text between markers; none of it is mathematics, so no mark of TeX's is left in it."""
+    return inert(_COMMAND.sub("\\\\\u200b", content))
+
+
+_COMMAND = re.compile(r"\\(?=[A-Za-z]+\s*\{)")
 
 
 def _code_inline(content: str) -> str:
-    return f'<code style="font-family:{MONO};font-size:.92em;background:{SHADE};padding:.1em .35em;border-radius:3px">{escape(_visible(content))}</code>'
+    return f'<code style="font-family:{MONO};font-size:.92em;background:{SHADE};padding:.1em .35em;border-radius:3px">{escape(undirected(_visible(content)))}</code>'
 
 
 def code(source: str, language: str = "") -> str:
     """A block of code, coloured where the language is known."""
-    source = _visible(source)
+    source = undirected(_visible(_clean(source)))
     body = _highlighted(source, language) if language and len(source) <= _LONG_CODE else ""
     return (
         f'<pre dir="ltr" style="font-family:{MONO};font-size:.92em;line-height:1.45;background:{PAPER};border:1px solid {BORDER};padding:.7em .9em;margin:.6em 0;'
@@ -302,7 +306,7 @@ def _link_close(tokens: Any, i: int, options: Any, env: Any) -> str:
     host = _host(url)
     if said in (url, unquote(url), host) or (url.lower().startswith("mailto:") and said == host):
         return "</a>"
-    return f'</a> <small style="color:{MUTED}">({escape(_visible(host))})</small>'
+    return f'</a> <small style="color:{MUTED}">({inert(host)})</small>'
 
 
 def _image(tokens: Any, i: int, options: Any, env: Any) -> str:
@@ -311,5 +315,5 @@ def _image(tokens: Any, i: int, options: Any, env: Any) -> str:
     url = str(token.attrGet("src") or "")
     where = _host(url) + (urlsplit(url).path[:40] if "://" in url else "")
     alt = f": {token.content}" if token.content else ""
-    note = escape(_visible(f"image not loaded{alt} ({where})"))
+    note = inert(f"image not loaded{alt} ({where})")
     return f'<span style="border:1px dashed {BORDER};border-radius:3px;padding:0 .4em;color:{MUTED}">{note}</span>'

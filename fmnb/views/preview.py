@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from .._inert import inert
 from ..types import Response
 from .footer import plain
 from .html import BORDER, MUTED
@@ -44,10 +45,10 @@ class Preview:
         """As a table that scrolls where it is too wide; a `quiet` caption is there for screen readers alone."""
         styles = [f"{_CELL};min-width:{n}ch" for n in self._widths()]
         head = "".join(
-            f'<th scope="col" style="{style};font-weight:600">{escape(name)}</th>' for style, name in zip(styles, self.columns, strict=True)
+            f'<th scope="col" style="{style};font-weight:600">{inert(name)}</th>' for style, name in zip(styles, self.columns, strict=True)
         )
         body = "".join(f'<tr style="background:none">{self._row(line, styles)}</tr>' for line in self.lines)
-        words = f'<span style="{_UNSEEN}">{escape(caption)}</span>' if quiet else escape(caption)
+        words = f'<span style="{_UNSEEN}">{inert(caption)}</span>' if quiet else inert(caption)
         return (
             f'<div tabindex="0" role="region" aria-label="{escape(caption)}" style="overflow-x:auto;max-width:100%">'
             f'<table style="table-layout:auto;border-collapse:collapse;margin:.3em 0;font-size:inherit">'
@@ -61,11 +62,11 @@ class Preview:
         return "\n".join(" | ".join(plain(c) for c in row) for row in rows)
 
     def _row(self, line: Line, styles: Sequence[str]) -> str:
-        cells = "".join(f'<td dir="auto" style="{style}">{escape(c)}</td>' for style, c in zip(styles, line.cells, strict=False))
+        cells = "".join(f'<td dir="auto" style="{style}">{inert(c)}</td>' for style, c in zip(styles, line.cells, strict=False))
         if not line.instead:
             return cells
         style = f"{_CELL};min-width:{min(len(line.instead), _WORD)}ch" + (f";color:{ERROR}" if line.failed else "")
-        return f'{cells}<td dir="auto" colspan="{self.answers}" style="{style}">{escape(line.instead)}</td>'
+        return f'{cells}<td dir="auto" colspan="{self.answers}" style="{style}">{inert(line.instead)}</td>'
 
     def _widths(self) -> list[int]:
         """The least width of each column, in characters."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
+from .._inert import inert
 from ..types import Response
 from .footer import plain
 from .html import BORDER, MUTED
@@ -85,9 +85,9 @@ def _count(found: list[Source]) -> str:
 
 def _row(s: Source) -> str:
     quote = s.text if len(s.text) <= _QUOTE else s.text[: _QUOTE - 1] + "…"
-    parts = [f"<b>{escape(plain(s.title))}</b>" if s.title else "", f"<code>{escape(plain(s.url))}</code>" if s.url else ""]
+    parts = [f"<b>{inert(plain(s.title))}</b>" if s.title else "", f"<code>{inert(plain(s.url))}</code>" if s.url else ""]
     head = " ".join(filter(None, parts))
-    said = f'<div style="color:{MUTED}">{escape(plain(quote))}</div>' if quote else ""
+    said = f'<div style="color:{MUTED}">{inert(plain(quote))}</div>' if quote else ""
     return head + said
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import traitlets
 
+from .._inert import inert
 from .._markdown import neutral_markdown
 from ..chat import Chat, chats
 from ..comparison import Comparison
@@ -207,13 +207,13 @@ class Grid(base.Widget):
         r, hidden = self._c.responses[i], self._c.hidden
         end = f"{failure_html(r, hidden)}{footer_html(r, hidden)}"
         if view == "raw":
-            return f'<pre class="fm-raw" dir="auto">{escape(plain(r.text))}</pre>{end}'
+            return f'<pre class="fm-raw" dir="auto">{inert(plain(r.text))}</pre>{end}'
         if view == "data":
             shown = json.dumps(_plain(r.data), ensure_ascii=False, indent=2, default=str) if r.data is not None else "no structured data"
-            return f'<pre class="fm-raw">{escape(shown)}</pre>{end}'
+            return f'<pre class="fm-raw">{inert(shown)}</pre>{end}'
         if view == "diff" and is_base:
             head = f'<p style="font-size:12px;color:{MUTED};margin:0 0 .4em">the others are compared with this one</p>'
-            return f'{head}<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(plain(r.text))}</div>{end}'
+            return f'{head}<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere">{inert(plain(r.text))}</div>{end}'
         if view == "diff":
             return diff_html(base_text, r.text) + end
         media = media_html(unnamed(r)) if hidden else media_html(r) + sources_html(r)
@@ -324,10 +324,10 @@ def line_bundle(c: Comparison) -> base.Bundle:
         else "The log is off: nothing could be kept."
     )
     text = f"{plain(words)} {hint}"
-    hint = re.sub("`([^`]+)`", rf'<code style="font-family:{MONO};font-size:.95em">\1</code>', escape(hint))
+    hint = re.sub("`([^`]+)`", rf'<code style="font-family:{MONO};font-size:.95em">\1</code>', inert(hint))
     html = (
         f'<p style="font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;color:{MUTED};margin:.3em 0">'
-        f"<strong>{escape(plain(words))}</strong> {hint}</p>\n"
+        f"<strong>{inert(plain(words))}</strong> {hint}</p>\n"
     )
     return {"text/html": html, "text/markdown": text, "text/plain": text}, {"fmnb": {"run": c.run, "kind": "vote"}}
 

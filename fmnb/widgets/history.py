@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 import traitlets
 
+from .._inert import inert
 from ..comparison import reopen as reopen_comparison
 from ..errors import UsageError
 from ..events import ENDS, Event, Signal, Started
@@ -190,11 +190,11 @@ def said_html(request: Request) -> str:
 
 def _message_html(m: Message) -> str:
     more = [type(p).__name__.lower() for p in m.parts if not hasattr(p, "text")]
-    note = f'<div style="font-size:11.5px;color:{MUTED}">with {escape(", ".join(more))}</div>' if more else ""
+    note = f'<div style="font-size:11.5px;color:{MUTED}">with {inert(", ".join(more))}</div>' if more else ""
     return (
-        f'<div style="font-size:11.5px;color:{MUTED};margin:.6em 0 .2em">{escape(m.role)}</div>\n'
+        f'<div style="font-size:11.5px;color:{MUTED};margin:.6em 0 .2em">{inert(m.role)}</div>\n'
         f'<div dir="auto" style="background:{SHADE};border:1px solid {BORDER};border-radius:4px;padding:.4em .8em;white-space:pre-wrap;'
-        f'overflow-wrap:anywhere;max-height:16em;overflow:auto">{escape(plain(m.text))}</div>{note}\n'
+        f'overflow-wrap:anywhere;max-height:16em;overflow:auto">{inert(plain(m.text))}</div>{note}\n'
     )
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from html import escape
 from typing import Any
 
 import traitlets
 
 from .. import performing
+from .._inert import inert
 from ..comparison import looks
 from ..drafting import draft
 from ..errors import FmnbError, UsageError
@@ -224,7 +224,7 @@ class Interact(Asking):
         """The prompt, what the controls stood at, and the answer."""
         said = ", ".join(f"{n} = {v}" for n, v in (self._shown or self.values).items())
         head = f"{plain(str(self.prompt))}\n{plain(said)}".strip()
-        html = f'<p style="white-space:pre-wrap;color:{MUTED};margin:.2em 0;overflow-wrap:anywhere" dir="auto">{escape(head)}</p>\n'
+        html = f'<p style="white-space:pre-wrap;color:{MUTED};margin:.2em 0;overflow-wrap:anywhere" dir="auto">{inert(head)}</p>\n'
         if self.response is None:
             return {"text/html": html, "text/plain": head}, {"fmnb": {"widget": "Interact"}}
         data, metadata = still(self.response, _looks(self._asked))

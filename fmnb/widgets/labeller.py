@@ -5,12 +5,12 @@ from __future__ import annotations
 import getpass
 import json
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import traitlets
 
+from .._inert import inert
 from ..errors import UsageError
 from ..evals import labelling
 from ..evals.dataset import Dataset
@@ -113,7 +113,7 @@ class Labeller(base.Widget):
         """How far the labelling is."""
         a = self.about
         words = f"{a['done']:,} of {a['count']:,} rows labelled by {a['rater']}. {a['agreement']}."
-        return {"text/html": f"<p>{escape(words)}</p>\n", "text/plain": words}, {}
+        return {"text/html": f"<p>{inert(words)}</p>\n", "text/plain": words}, {}
 
     # What the page asks for
 

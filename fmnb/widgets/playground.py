@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import traitlets
 
 from .. import performing
+from .._inert import inert
 from ..comparison import looks
 from ..drafting import draft
 from ..errors import FmnbError, UsageError
@@ -254,7 +254,7 @@ class Playground(Asking):
             }, {}
         form = done[-1].form
         said = "\n\n".join(filter(None, (form["system"].strip(), form["prompt"].strip())))
-        head = f'<p style="white-space:pre-wrap;overflow-wrap:anywhere;color:{MUTED};margin:.2em 0" dir="auto">{escape(plain(said))}</p>\n'
+        head = f'<p style="white-space:pre-wrap;overflow-wrap:anywhere;color:{MUTED};margin:.2em 0" dir="auto">{inert(plain(said))}</p>\n'
         if len(done) == 1:
             r, how = done[0].asked.response, looks(done[0].asked)
             assert r is not None

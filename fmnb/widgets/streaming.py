@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
+from .._inert import inert
 from ..comparison import Comparison, labels
 from ..events import ENDS, Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, Started, TextDelta, Waiting
 from ..performing import stop
@@ -136,7 +136,7 @@ class GridStream:
         self.grid.stop = self._stop
         data, metadata = self.grid._repr_mimebundle_()
         waiting = f"Asking {', '.join(self.names)}: the answers had not all come when this was saved; `%fm log` has what came."
-        plain_html = f'<p class="fmnb-face">{escape(plain(waiting))}</p>\n'
+        plain_html = f'<p class="fmnb-face">{inert(plain(waiting))}</p>\n'
         self._show(({**data, "text/html": plain_html, "text/plain": waiting}, metadata), self.id, False)
 
     def _stop(self, at: int) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import traitlets
 
 from .. import attachments
+from .._inert import inert
 from ..chat import Chat, Turn, chats
 from ..comparison import looks
 from ..config import working_folder
@@ -259,10 +259,10 @@ class Talk(Asking):
 
 def said_html(turn: Turn) -> str:
     """What the user said, as it stands above its answer."""
-    attached = f'<div style="font-size:11.5px;color:{MUTED}">attached: {escape(", ".join(turn.attach))}</div>' if turn.attach else ""
+    attached = f'<div style="font-size:11.5px;color:{MUTED}">attached: {inert(", ".join(turn.attach))}</div>' if turn.attach else ""
     return (
         f'<div style="background:{SHADE};border:1px solid {BORDER};border-radius:4px;padding:.4em .8em;margin:.9em 0 .5em" aria-label="You">'
-        f'<div style="white-space:pre-wrap;overflow-wrap:anywhere" dir="auto">{escape(plain(turn.prompt))}</div>{attached}</div>\n'
+        f'<div style="white-space:pre-wrap;overflow-wrap:anywhere" dir="auto">{inert(plain(turn.prompt))}</div>{attached}</div>\n'
     )
 
 
