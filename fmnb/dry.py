@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._inert import inert
+from ._inert import inert, printable
 from .errors import FmnbError
 from .guard.budget import estimate
 from .preparing import Asked, count
@@ -39,7 +39,7 @@ class Preview:
             lines.append(f"but      {self.problem}")
         for m in self.messages:
             lines += ["", f"── {m.role} " + "─" * max(2, 58 - len(m.role)), *(_part(p) for p in m.parts)]
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     __repr__ = __str__
 

@@ -33,8 +33,11 @@ text that came from a service.
 from __future__ import annotations
 
 import re
+import sys
 import traceback
 from typing import Any
+
+from ._inert import printable
 
 
 class FmnbError(Exception):
@@ -61,9 +64,9 @@ class FmnbError(Exception):
         retryable: bool | None = None,
         param: str | None = None,
     ):
-        self.what = what.rstrip(". ")
-        self.seen = redact(seen.strip())
-        self.todo = todo.strip()
+        self.what = printable(what.rstrip(". "))
+        self.seen = redact(printable(seen.strip()))
+        self.todo = printable(todo.strip())
         self.billed = billed
         self.retry_after = retry_after
         self.param = param
@@ -99,15 +102,22 @@ class FmnbError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """IPython asks for this instead of building a traceback."""
-        head = f"{type(self).__name__}: {self.what}"
-        if self.shown:
+        if self.shown and not _in_kernel():
             return [f"{type(self).__name__}, as shown above."]
+        # What runs a notebook unseen (nbconvert, papermill, a schedule) keeps these lines and not what stands under the cell.
+        head = f"{type(self).__name__}{', as shown above' if self.shown else ''}: {self.what}"
         lines = [f"{head}: {self.seen}" if self.seen else head]
         if self.todo:
             lines.append(f"  → {self.todo}")
         if self.billed is not False:
             lines.append("  Billed: " + ("yes, for what had arrived" if self.billed else "perhaps; the service did not say"))
         return lines
+
+
+def _in_kernel() -> bool:
+    """Whether a front end or a program that nobody watches shows what happens here."""
+    module = sys.modules.get("IPython.core.getipython")
+    return getattr(module.get_ipython() if module else None, "kernel", None) is not None
 
 
 class UsageError(FmnbError):

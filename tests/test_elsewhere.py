@@ -54,6 +54,14 @@ def test_a_question_in_nbconvert_is_an_error_that_names_the_option(home):
     assert done.returncode != 0 and "--yes" in done.stderr
 
 
+def test_what_runs_a_notebook_unseen_is_told_the_whole_error(home):
+    path = notebook(home / "a.ipynb", "%load_ext fmnb", "%%fm echo:fail=server\nx")
+    done = run(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", path, home=home)
+    assert done.returncode != 0
+    line = next(x for x in done.stderr.splitlines() if "ServerError, as shown above" in x)
+    assert line.partition("above")[2].startswith(": ") and len(line) > 40 and "→" in done.stderr
+
+
 def test_a_script_and_a_pipe(home):
     (home / "s.py").write_text("import fmnb as fm\nprint(fm.ask('from a script', 'echo:'))\n")
     assert run(sys.executable, home / "s.py", home=home).stdout == "from a script\n"

@@ -6,6 +6,7 @@ import json
 import warnings
 from typing import Any
 
+from .._inert import printable
 from ..events import Event
 from . import media
 
@@ -39,7 +40,7 @@ def skipped(where: str, why: Exception, what: str = "") -> None:
         _said.clear()
     _said.add(key)
     reason = "it is nested too deeply" if isinstance(why, RecursionError) else str(why)
-    warnings.warn(f"fmnb: skipped {where}: {reason}", stacklevel=4)
+    warnings.warn(printable(f"fmnb: skipped {where}: {reason}"), stacklevel=4)
 
 
 def object_of(stored: Any) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def answer_bundle(
     data = {"text/html": one_block(header_html(header) + html + status + failure + end)}
     if not streaming:  # a drawing that is soon replaced need not be sent three times over
         shown = _for_markdown(text, format)
-        data["text/markdown"] = neutral_markdown("\n\n".join(filter(None, (shown, *media_lines(response), sources_text(response)))))
+        data["text/markdown"] = neutral_markdown("\n\n".join(filter(None, (plain(shown), *media_lines(response), sources_text(response)))))
     data["text/plain"] = f"{header}:\n{words}" if header else words
     known = {"run": response.run, "version": __version__} if blind else provenance(response)
     return data, ({} if streaming else {"fmnb": known})

@@ -7,11 +7,9 @@ like ours is marked as the model's.
 
 from __future__ import annotations
 
-import re
-import unicodedata
-
 from .._inert import inert
 from ..types import Response, Usage
+from .forging import plain as plain
 from .html import MUTED
 
 LEAD = "— fmnb · "
@@ -174,30 +172,3 @@ def _picture(r: Response) -> list[str]:
 def _one_line(text: str) -> str:
     """A service's own words (a model's name, a notice) on one line and without a separator of ours."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).replace("·", "-").split())
-
-
-_UNSEEN = re.compile(
-    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]"
-)
-_ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def plain(text: str) -> str:
-    """Model text for a plain display: no terminal escapes, and no line that could pass for our footer."""
-    text = text.replace("\r\n", "\n")
-    text = _ESCAPES.sub(lambda m: "\n" if m[0] in "\r\x0b\x0c\x85" else "␛" if m[0] == "\x1b" else "\ufffd", text)
-    if not _MAYBE.search(text):
-        return text
-    return "\n".join(f"> {line}" if _like_footer(line) else line for line in re.split("[\n\u2028\u2029]", text))
-
-
-_MAYBE = re.compile(r"[^\x00-\x7f]|(?i:f\W*m\W*n\W*b)")
-
-
-def _like_footer(line: str) -> bool:
-    bare = _UNSEEN.sub("", unicodedata.normalize("NFKC", line)).casefold()
-    letters = "".join(c for c in bare if c.isalnum())[:4].translate(_TWINS)
-    return letters == "fmnb"
-
-
-_TWINS = str.maketrans("мпьвꜰᴍɴʙƒḟ", "mnbbfmnbff")  # letters of other scripts that pass for ours

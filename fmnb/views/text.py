@@ -13,6 +13,7 @@ from typing import IO
 from ..events import Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, TextDelta, Waiting
 from .bundle import HIDDEN, error_text, media_lines, stopped_text, unnamed
 from .footer import blind_text, footer_text, plain
+from .forging import decided, shown
 from .sources import sources_text
 from .words import progress_line, thinking_line, waiting_line
 
@@ -43,6 +44,8 @@ class TextView:
         self._line = ""  # a status line that the next output replaces
         self._line_at = -1e9
         self._rest = ""  # text not written: an unfinished line that may turn out to read like our footer
+        self._returned = False
+        self._within = False  # what was written last ended within a line
         self._begun = False
 
     def __call__(self, event: Event) -> None:
@@ -83,18 +86,27 @@ class TextView:
 
     def _text(self, text: str) -> None:
         """Write what has come; the start of a line waits until it cannot be a forged footer."""
-        self._rest += text
+        if self._returned:  # a line end of two characters may come in two pieces
+            text = text.removeprefix("\n")
+        self._returned = text.endswith("\r")
+        self._rest += shown(text)
         head, newline, tail = self._rest.rpartition("\n")
         ready = head + newline
-        if len(tail) > 24:  # longer than any disguise of our lead
+        if self._within or decided(tail):
             ready, tail = self._rest, ""
         if ready:
-            self._write(plain(ready))
+            self._say(ready)
         self._rest = tail
+
+    def _say(self, text: str) -> None:
+        """Write text that has come; only where a line begins could it pass for ours."""
+        first, newline, rest = text.partition("\n") if self._within else ("", "", text)
+        self._write(first + newline + plain(rest))
+        self._within = not text.endswith("\n")
 
     def _flush(self) -> None:
         if self._rest:
-            self._write(plain(self._rest))
+            self._say(self._rest)
         self._rest = ""
 
     def _write(self, text: str) -> None:
