@@ -86,7 +86,7 @@ class Claims:
     def end(self) -> None:
         """The batch is over: others may ask what it has not asked."""
         _here.discard(self.batch)
-        if self._over is not None:
+        if self._over is not None and not self._over.is_set():
             self._over.set()
             self._held.clear()
             with suppress(StoreError):  # a full disk: the lease stands still, and ends so

@@ -15,10 +15,9 @@ from ..events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink,
 from ..guard import pace
 from ..guard.purse import Purse
 from ..performing import patient, tick
-from ..pipeline import Target
 from ..run_ids import new_run
 from ..session import session
-from ..store import batches, jobs, log
+from ..store import batches, log
 from ..store.batches import Place
 from ..store.log_sink import LogSink
 from ..types import Request, message
@@ -31,21 +30,18 @@ from .keeping import Keeper, write_again
 from .limits import Limits
 from .result import Batch
 from .rows import Rows
+from .sharing import FIRST, Sharing, counted
 from .so_far import SoFar
 from .summary import Tally
 from .tables import Table
 
 PREVIEW = 8  # rows whose events the views see
 _CHUNK = 50  # rows looked up in the log together
-_AHEAD = 256  # calls that wait in a feed
-_BACKLOG = 5_000  # calls of a slow model that wait while a fast one goes on
-_FIRST = 4  # calls of a hosted model that wait claimed in a feed, at first: what waits here no other kernel asks
-_LOOK = 0.25  # seconds between two looks at rows that other kernels ask
 _OFTEN = 0.1  # seconds between two words on how far it is
 _DOWN = 8  # rows in a row that a service fails before it counts as down
 
 
-class Job:
+class Job(Sharing):
     """One batch while it runs."""
 
     visible = True  # whether nothing works for it any more when this process is dead
@@ -62,7 +58,7 @@ class Job:
         self.feeds = [Feed(limits.concurrency) for _ in self.models]
         self.more = True  # rows that were not looked at
         self.backlog: list[deque[Item]] = [deque() for _ in self.models]  # calls that nobody has claimed
-        self.ahead = [_FIRST for _ in self.models]
+        self.ahead = [FIRST for _ in self.models]
         self.taken = [0 for _ in self.models]  # from each feed, when it was looked at
         self.pending: dict[str, Item] = {}
         self.elsewhere: dict[str, Item] = {}  # of these: claimed by another kernel
@@ -87,6 +83,12 @@ class Job:
 
     def go(self) -> Batch:
         """Run to the end."""
+        try:
+            return self._run()
+        finally:
+            self.claims.end()  # whatever a listener raised
+
+    def _run(self) -> Batch:
         caps = Caps(
             pace.Rate(self.limits.rpm) if self.limits.rpm else None,
             pace.Rate(self.limits.tpm) if self.limits.tpm else None,
@@ -128,9 +130,9 @@ class Job:
         finally:
             if items is not None:
                 items.close()  # type: ignore[attr-defined]
-            if flow is not None:
-                self.take(flow)
-            self.claims.end()
+        if flow is not None:
+            self.take(flow)
+        self.claims.end()  # before the table is made: others may be waiting
         return self.end()
 
     def start(self) -> None:
@@ -212,100 +214,6 @@ class Job:
     def left_out(self, place: Place) -> None:
         """An answer that is not asked for: a batch job has its row."""
         self.tally.handed_in += 1
-
-    def _fill(self, source: Iterator[list[Item]]) -> None:
-        """Give the feeds more to do: rows are looked up, and claimed when their turn is near."""
-        while True:
-            while self.more and self.hungry():
-                some = next(source, None)
-                self.more = some is not None
-                for item in some or ():
-                    self.backlog[item.model].append(item)
-                self.say()
-            if not self._claim():
-                break
-        for m, feed in enumerate(self.feeds):
-            left = self.more or self.backlog[m] or any(i.model == m for i in self.elsewhere.values())
-            if not left and not feed.sealed:
-                feed.put([], closed=True)
-
-    def _claim(self) -> bool:
-        """Claim rows and give them to the feeds; whether some are claimed elsewhere, so that there is room for others."""
-        wanted = [self.backlog[m].popleft() for m in range(len(self.feeds)) for _ in range(min(self._room(m), len(self.backlog[m])))]
-        mine = self.claimed(wanted)
-        for m, feed in enumerate(self.feeds):
-            if some := [i for i in mine if i.model == m]:
-                feed.put(some)
-        return len(mine) < len(wanted)
-
-    def claimed(self, items: Sequence[Item]) -> list[Item]:
-        """Those of these calls that are this batch's to make; those that another kernel makes are waited for."""
-        mine = self.claims.claim(items) if items else []
-        if len(mine) < len(items):
-            keys = {i.key for i in mine}
-            self.elsewhere |= {i.key: i for i in items if i.key not in keys}
-        if not mine or self.jobs is None:
-            return mine
-        open_runs = jobs.open_runs()
-        if open_runs != self.jobs:  # another kernel has handed rows in; it does so under claims of its own
-            self.jobs = open_runs
-            self.handed_in = jobs.open_keys(dict.fromkeys(base.call.request.model for base in self.rows.bases))
-        there = [i for i in mine if i.key in self.handed_in and i.call.use_cache]
-        self.claims.release([i.key for i in there])
-        for item in there:
-            del self.pending[item.key]
-            for place in item.places:
-                self.left_out(place)
-        return [i for i in mine if i.key in self.pending] if there else mine
-
-    def _room(self, m: int) -> int:
-        """How many more calls a feed wants: few of a model that is slow, for other kernels may ask them too."""
-        feed = self.feeds[m]
-        if not _counted(self.rows.bases[m].call.target):
-            return len(self.backlog[m])  # an engine takes many rows together
-        if feed.left <= 0 and feed.taken > self.taken[m]:  # it ran dry: more at a time
-            self.ahead[m] = min(2 * self.ahead[m], _AHEAD)
-        self.taken[m] = feed.taken
-        most = max(self.ahead[m], 4 * feed.limit())
-        return most - feed.left if feed.left <= most * 3 // 4 else 0
-
-    def hungry(self) -> bool:
-        """Whether more rows should be looked at."""
-        lengths = [f.left + len(b) for m, (f, b) in enumerate(zip(self.feeds, self.backlog, strict=True)) if m not in self.gone]
-        return bool(lengths) and min(lengths) < _AHEAD and max(lengths) < _BACKLOG
-
-    # ── what other kernels ask
-
-    def _look_elsewhere(self) -> None:
-        """Take what other kernels have answered; what they do not ask any more is asked here."""
-        began = time.monotonic()
-        if not self.elsewhere or began < self.look_at:
-            return
-        known = batches.known(list(self.elsewhere))
-        if self.detailed:
-            batches.detail(known.values())
-        places: list[tuple[Place, str]] = []
-        for key, found in known.items():
-            item = self.elsewhere[key]
-            if not stands(found, item.call, self.limits.retry_errors and found["run"] == item.seen):
-                continue
-            del self.elsewhere[key], self.pending[key]
-            for place in item.places:
-                self.answered(place, found, reused=True, first=False)
-                places.append((place, found["run"]))
-            self.tally.elsewhere += len(item.places)
-        if places:
-            self.keeper.write([], places)
-        for key in reversed(self.claims.free(list(self.elsewhere))):
-            item = self.elsewhere.pop(key)
-            item.seen = known[key]["run"] if key in known else ""
-            self.backlog[item.model].appendleft(item)
-        now = time.monotonic()
-        self.look_at = now + max(_LOOK, 10 * (now - began))
-
-    def _meanwhile(self, found: dict[str, Any]) -> bool:
-        """Whether another kernel got this answer while this batch was under way: its table has what it cost."""
-        return bool(found["parent"] != self.stamp.run and found["ended"] >= self.began_at)
 
     # ── what has come
 
@@ -426,7 +334,7 @@ class Job:
         if now - self.said < _OFTEN and not last:
             return
         self.said = now
-        hosted = sum(f.open for f, b in zip(self.feeds, self.rows.bases, strict=True) if _counted(b.call.target))
+        hosted = sum(f.open for f, b in zip(self.feeds, self.rows.bases, strict=True) if counted(b.call.target))
         note = self.so_far.words(self.tally, self.asked, self.elapsed(), at_once=hosted, elsewhere=len(self.elsewhere), last=last)
         done = self.tally.answered + (0 if last else self.tally.failed)  # in the end a failure is not something that was done
         event = self.stamp(Progress(stage="rows", done=done, total=self.asked, unit="rows", note=note))
@@ -508,11 +416,6 @@ class Job:
             batches.supersede(self.stamp.run, self.request.key(), time.time())
         except StoreError:
             pass  # what is asked and answered is written down already
-
-
-def _counted(target: Target) -> bool:
-    """Whether calls at once are something that is found out: what an engine has in hand is its own matter."""
-    return not target.local or getattr(target, "profile", None) is not None
 
 
 def _chooses(schema: dict[str, Any] | None) -> bool:
