@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import queue
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -112,12 +113,40 @@ class Running:
 
 
 def start(asked: Sequence[Asked], shell: Any, format: str = "markdown") -> Running:
-    """Begin calls in the background of a kernel. UsageError in a plain shell, which has no loop between cells."""
+    """Begin calls in the background of a kernel. UsageError in a plain shell, which has no loop between cells.
+
+    Where a program runs the cells (nbconvert, papermill) output counts only while its cell runs: there the cell waits.
+    """
     main = main_loop(shell)
     if main is None:
         raise UsageError("--background needs a notebook kernel", todo="Leave it out here, or use fm.aask.")
     view = view_for(shell, format, several=len(asked) > 1)
-    return Running(asked, [view], main.call_soon_threadsafe)
+    return Running(asked, [view], main.call_soon_threadsafe) if _somebody_sits_there(shell) else _wait_for(asked, view)
+
+
+def _wait_for(asked: Sequence[Asked], view: Sink) -> Running:
+    """A background call whose events are heard here until it has ended; an interrupt stops it."""
+    heard: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+    running = Running(asked, [view], lambda *what: heard.put(what))
+    interrupted: KeyboardInterrupt | None = None
+    while not running.done:
+        try:
+            run, *args = heard.get()
+            run(*args)
+        except KeyboardInterrupt as e:
+            interrupted = e
+            running.stop()
+    if interrupted is not None:
+        raise interrupted
+    return running
+
+
+def _somebody_sits_there(shell: Any) -> bool:
+    """Whether the running cell was sent by a front end in which a person can answer; programs that run notebooks cannot."""
+    try:
+        return bool(shell.get_parent()["content"].get("allow_stdin", True))
+    except (AttributeError, KeyError, TypeError):
+        return True
 
 
 def begin(asked: Sequence[Asked], sinks: Sequence[Sink] = (), then: Callable[[], object] | None = None) -> None:

@@ -48,6 +48,15 @@ def test_papermill_fills_parameters_and_stops_at_a_failed_cell(home):
     assert any("said hello" in o.get("data", {}).get("text/plain", "") for c in cells for o in c.get("outputs", []))
 
 
+def test_a_background_call_has_its_answer_in_the_file(home):
+    path = notebook(home / "a.ipynb", "%load_ext fmnb", "%%fm echo:slow=40 --background\nlate words come " * 1 + "late " * 20, "1 + 1")
+    for command in (("nbconvert", "--to", "notebook", "--execute", "--output", home / "out.ipynb", path), ("papermill", path, home / "out.ipynb")):
+        done = run(sys.executable, "-m", *command, home=home)
+        assert done.returncode == 0, done.stderr
+        shown = "".join(str(o.get("data", {}).get("text/html", "")) for o in nbformat.read(home / "out.ipynb", 4).cells[1].outputs)
+        assert shown.count("late") >= 21 and "<footer" in shown
+
+
 def test_a_question_in_nbconvert_is_an_error_that_names_the_option(home):
     path = notebook(home / "a.ipynb", "%load_ext fmnb", "%fm log forget --all")
     done = run(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", path, home=home)

@@ -234,7 +234,7 @@ def usage(found: dict[str, Any]) -> Usage:
     """Usage from the many places services put it.
 
     >>> usage({"prompt_tokens": 9, "completion_tokens": 5, "prompt_cache_hit_tokens": 4})
-    Usage(input_tokens=9, output_tokens=5, cached_tokens=4, reasoning_tokens=None, cost=None)
+    Usage(input_tokens=9, output_tokens=5, cached_tokens=4, reasoning_tokens=None, cost=None, estimated=False)
     """
     get = found.get
     into, out = _int(get("prompt_tokens", get("input_tokens"))), _int(get("completion_tokens", get("output_tokens")))

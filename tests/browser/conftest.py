@@ -121,7 +121,11 @@ def start(root: Path, extension: Path, *, again: Lab | None = None, **env: str) 
 def end(process: subprocess.Popen) -> None:
     """Stop a server and what it started."""
     os.killpg(process.pid, signal.SIGTERM)
-    process.wait(30)
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:  # what it started holds it up
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _wait_for(lab: Lab, process: subprocess.Popen) -> None:

@@ -134,7 +134,7 @@ def test_a_notebook_that_names_what_is_not_here_says_what_to_do(notebook, panel,
     nb = notebook("%fm use", metadata={"fmnb": {"model": model, "kept": 1}})
     panel.locator(".fmnb-Warn").get_by_text(said).wait_for()
     if "not a model" in said:
-        assert "this notebook" not in _asked(nb, 1)
+        assert "elsewhere" not in _asked(nb, 1) and "embedded" not in _asked(nb, 1)  # refused, and no other model in its place
         _use(panel, "echo:")
         assert nb.saved()["metadata"]["fmnb"] == {"model": "echo:", "kept": 1}
 

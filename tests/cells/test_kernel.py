@@ -79,7 +79,7 @@ def test_it_works_under_the_kernels_running_loop(kernel):
 
 def test_a_background_call_leaves_the_kernel_free(kernel):
     kernel("import threading, fmnb as fm\ngo = threading.Event()\ndef held(prompt):\n    go.wait(60)\n    return prompt")
-    r = kernel("%%fm held --background\nlate late")
+    r = kernel("%%fm held --background\nlate late", stdin=True)  # as a front end where a person sits
     assert r.status == "ok"
     assert kernel("1 + 1").value == "2"
     kernel("later = _ if hasattr(_, 'done') else __")

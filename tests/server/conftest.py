@@ -117,7 +117,11 @@ def start(root: Path, **env: str) -> tuple[Running, subprocess.Popen[bytes]]:
 def end(process: subprocess.Popen[bytes]) -> None:
     """Stop the server and what it started."""
     os.killpg(process.pid, signal.SIGTERM)
-    process.wait(20)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.fixture(scope="session")
