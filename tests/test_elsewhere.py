@@ -50,7 +50,10 @@ def test_papermill_fills_parameters_and_stops_at_a_failed_cell(home):
 
 def test_a_background_call_has_its_answer_in_the_file(home):
     path = notebook(home / "a.ipynb", "%load_ext fmnb", "%%fm echo:slow=40 --background\nlate words come " * 1 + "late " * 20, "1 + 1")
-    for command in (("nbconvert", "--to", "notebook", "--execute", "--output", home / "out.ipynb", path), ("papermill", path, home / "out.ipynb")):
+    for command in (
+        ("nbconvert", "--to", "notebook", "--execute", "--output", home / "out.ipynb", path),
+        ("papermill", path, home / "out.ipynb"),
+    ):
         done = run(sys.executable, "-m", *command, home=home)
         assert done.returncode == 0, done.stderr
         shown = "".join(str(o.get("data", {}).get("text/html", "")) for o in nbformat.read(home / "out.ipynb", 4).cells[1].outputs)

@@ -11,7 +11,7 @@ from .profiles import Profile
 def cost(profile: Profile, model: str, usage: Usage, pictured: tuple[int, int] | None) -> float | None:
     """US dollars of one call. `pictured` are the tokens of input and output that were pictures; None where the service does not tell.
 
-    >>> cost(Profile("mine", base_url="http://localhost:9/v1"), "m", Usage(), None)
+    >>> cost(Profile("mine", base_url="http://localhost:9/v1", runs_here=True), "m", Usage(), None)
     0.0
     """
     if usage.cost is not None or profile.local:
