@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ._halves import whole
+from ._inert import printable
 from ._typed import mistyped
 from .types import File, Image, Request, Response, ToolCall, Usage, from_dict, to_dict
 
@@ -360,7 +361,7 @@ def emit(event: Event, sinks: list[Sink]) -> None:
 def drop(sink: Sink, sinks: list[Sink], error: Exception) -> None:
     """Switch a sink off, with one warning; the run goes on."""
     sinks.remove(sink)
-    warnings.warn(f"fmnb: {getattr(sink, 'name', sink)} stopped listening: {type(error).__name__}: {error}", stacklevel=3)
+    warnings.warn(printable(f"fmnb: {getattr(sink, 'name', sink)} stopped listening: {type(error).__name__}: {error}"), stacklevel=3)
 
 
 def event_to_dict(event: Event) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import config, keys, listing
+from .._inert import printable
 from ..catalog.resolve import forget_backends, usable_profiles
 from ..comparison import reopen
 from ..consent import confirm, secret
@@ -153,9 +154,10 @@ def trust(rest: str, shell: Any) -> None:
         raise UsageError("There is no fmnb.toml in this project")
     said = config.read_toml(file)
     for name, row in said.get("provider", {}).items():
-        print(f"[provider.{name}]", *(f"  {k} = {v!r}" for k, v in (row.items() if isinstance(row, dict) else [(name, row)])), sep="\n")
+        lines = [f"[provider.{name}]", *(f"  {k} = {v!r}" for k, v in (row.items() if isinstance(row, dict) else [(name, row)]))]
+        print(*map(printable, lines), sep="\n")
     for table in sorted(set(said) - {"provider", "default", "alias"}):
-        print(f"[{table}]: {said[table]}")
+        print(printable(f"[{table}]: {said[table]}"))
     if "--yes" not in rest.split():
         confirm(f"Let {file} decide where these providers' requests and keys go?", "--yes")
     config.trust(file)

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import chat as chats
 from .. import mending
+from .._inert import printable
 from ..catalog.resolve import resolve
 from ..errors import FmnbError, UsageError
 from ..preparing import prepare
@@ -122,7 +123,7 @@ def chat(rest: str, shell: Any) -> Any:
     talk = chats.named(name, create=False)
     match what:
         case "show":
-            print(talk)
+            print(printable(str(talk)))
         case "widget":
             return talk.widget()
         case "fork":

@@ -344,3 +344,19 @@ def test_an_alias_of_an_alias_is_what_that_one_stands_for(cells):
     cells("%fm alias second first")
     cells("%fm alias --remove first")
     assert "second" in str(cells("%fm alias")) and cells("%%fm second\nhello").asked == "second"
+
+
+def test_what_a_projects_file_holds_is_printed_without_escapes(cells, tmp_path):
+    (tmp_path / "fmnb.toml").write_text(
+        '[provider."a\\u001b[2Jb"]\nbase_url = "http://x\\u001b]8;;http://evil.example\\u0007"\n[other]\nx = "\\u202e"\n'
+    )
+    cells.shell.run_cell("%fm trust --yes")
+    out = cells._capsys.readouterr().out
+    assert "provider.a" in out and not any(c in out for c in "\x1b\x07\u202e")
+
+
+def test_a_conversation_is_printed_without_escapes(cells):
+    cells("%%fm echo: -c talk\nred \x1b[31m and \x9b0m")
+    cells.shell.run_cell("%fm chat talk show")
+    out = cells._capsys.readouterr().out
+    assert "red" in out and "\x1b" not in out and "\x9b" not in out
