@@ -67,3 +67,29 @@ def test_hostile_html_in_a_frame_reaches_nothing(notebook, lab):
         assert frames.count() == nb.outputs(i).count()
         frames.evaluate_all("found => found.forEach(f => { f.loading = 'eager'; })")
         _nothing_happened(nb, i, lab)
+
+
+TEX = r"$\href{https://evil.example}{a link}$ and \(\href{https://evil.example}{another}\) and $y$"
+
+
+def test_tex_in_tables_errors_and_names_is_text_while_an_answers_mathematics_is_typeset(notebook, lab):
+    r"""The first output proves that the page typesets; a link that TeX made would be an `a` with our address."""
+    nb = notebook(
+        "%%fm echo:\nThe area is $x^2$.",
+        f"import fmnb as fm\nfm.ask({TEX!r}, 'echo:', cache=False)\nfm.log(limit=1)",
+        f"%%fm echo:\n{TEX}",
+        f"def bad(prompt): raise RuntimeError({TEX!r})",
+        "%%fm bad\nhi",
+        f"import pandas as pd\nfm.map('{{{{ w }}}}', pd.DataFrame({{'w': [{TEX!r}]}}), 'echo:').df",
+    )
+    nb.run(1)
+    nb.outputs(1).locator("mjx-container").first.wait_for()
+    nb.run(2, 3, 4, 5, 6)
+    settle(nb.page)
+    for i in (2, 3, 5):
+        links = (
+            nb.outputs(i).locator("a[href*='evil.example']").all_inner_texts()
+        )  # a traceback's addresses are links that show where they lead
+        assert [words for words in links if "evil.example" not in words] == [], i
+        assert nb.outputs(i).locator("mjx-container a").count() == 0, i
+    assert "href" in nb.text(2) and "href" in nb.text(5)
