@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from . import _loop
-from .errors import FmnbError, Interrupted, UsageError
+from .errors import FmnbError, Interrupted, UsageError, run_by_a_program
 from .events import Event, Fold, Sink, emit
 from .performing import ends_of, events_of, finish, perform, tick
 from .preparing import Asked
@@ -121,7 +121,7 @@ def start(asked: Sequence[Asked], shell: Any, format: str = "markdown") -> Runni
     if main is None:
         raise UsageError("--background needs a notebook kernel", todo="Leave it out here, or use fm.aask.")
     view = view_for(shell, format, several=len(asked) > 1)
-    return Running(asked, [view], main.call_soon_threadsafe) if _somebody_sits_there(shell) else _wait_for(asked, view)
+    return _wait_for(asked, view) if run_by_a_program(shell) else Running(asked, [view], main.call_soon_threadsafe)
 
 
 def _wait_for(asked: Sequence[Asked], view: Sink) -> Running:
@@ -139,14 +139,6 @@ def _wait_for(asked: Sequence[Asked], view: Sink) -> Running:
     if interrupted is not None:
         raise interrupted
     return running
-
-
-def _somebody_sits_there(shell: Any) -> bool:
-    """Whether the running cell was sent by a front end in which a person can answer; programs that run notebooks cannot."""
-    try:
-        return bool(shell.get_parent()["content"].get("allow_stdin", True))
-    except (AttributeError, KeyError, TypeError):
-        return True
 
 
 def begin(asked: Sequence[Asked], sinks: Sequence[Sink] = (), then: Callable[[], object] | None = None) -> None:

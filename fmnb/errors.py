@@ -102,7 +102,7 @@ class FmnbError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """IPython asks for this instead of building a traceback."""
-        if self.shown and not _in_kernel():
+        if self.shown and not run_by_a_program():
             return [f"{type(self).__name__}, as shown above."]
         # What runs a notebook unseen (nbconvert, papermill, a schedule) keeps these lines and not what stands under the cell.
         head = f"{type(self).__name__}{', as shown above' if self.shown else ''}: {self.what}"
@@ -114,10 +114,15 @@ class FmnbError(Exception):
         return lines
 
 
-def _in_kernel() -> bool:
-    """Whether a front end or a program that nobody watches shows what happens here."""
-    module = sys.modules.get("IPython.core.getipython")
-    return getattr(module.get_ipython() if module else None, "kernel", None) is not None
+def run_by_a_program(shell: Any = None) -> bool:
+    """Whether a program runs the cells of this kernel (nbconvert, papermill), as their requests tell: nobody could answer a question."""
+    if shell is None:
+        module = sys.modules.get("IPython.core.getipython")
+        shell = module.get_ipython() if module else None
+    try:
+        return shell.get_parent()["content"].get("allow_stdin") is False
+    except (AttributeError, KeyError, TypeError):
+        return False
 
 
 class UsageError(FmnbError):

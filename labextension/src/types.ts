@@ -145,12 +145,14 @@ export interface Finished extends Stamp {
 export interface Failed extends Stamp {
   event: 'Failed';
   error: Record<string, unknown>;
+  source?: string;
 }
 
 /** The user stopped the run; what had arrived stands. */
 export interface Cancelled extends Stamp {
   event: 'Cancelled';
   reason?: string;
+  source?: string;
 }
 
 export type Event =

@@ -22,7 +22,7 @@ ODD = f"""nodes => nodes.flatMap(n => [...n.querySelectorAll('*')].filter(e => !
 def _nothing_happened(nb: Notebook, i: int, lab) -> None:
     page = nb.page
     settle(page)
-    page.wait_for_load_state("networkidle")  # what would load or fire late
+    settle(page)  # what a first frame would have set off has been heard, too
     assert page.dialogs == []
     assert page.evaluate("window.owned") is None
     assert "owned" not in page.title()

@@ -9,7 +9,11 @@ from tests.wire.server import Server
 
 from .kernel import Kernel
 
-wire.BEHAVIOURS["ten-megabytes"] = lambda s, n: [*wire.says(), *[wire.chunk({"content": "word " * 2000})] * 1000, *wire.END]
+wire.BEHAVIOURS["ten-megabytes"] = lambda s, n: [
+    *wire.says(),
+    *[wire.chunk({"content": "".join(f"{i * 1250 + j:7d} " for j in range(1250))}) for i in range(1000)],  # no loop, which would be cut
+    *wire.END,
+]
 
 
 @pytest.fixture(scope="module")
