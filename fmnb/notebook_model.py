@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 UNKNOWN = "the notebook's own choice of a model could not be known: its file was not found"
+DISAGREE = "the notebook's own choice of a model could not be known: several notebooks hold these cells and name different models"
 NOT_A_NAME = "the notebook's metadata"  # stands for what is there and is not a model's name
 _LARGEST = 200_000_000  # bytes of a notebook that is still read
 _MOST = 200  # notebooks of one folder that are compared
@@ -55,38 +56,37 @@ def own_model(value: Any) -> str:
     return model.strip() if named else NOT_A_NAME
 
 
-def find(place: Place) -> Own | None:
-    """What the notebook says, None where it could not be found.
+def find(place: Place) -> Own | str:
+    """What the notebook says.
 
     Args:
         place: what the kernel knows of its notebook.
 
     Returns:
-        The choice of the file at a known path; else the one that all notebooks agree on which hold the cells that ran.
+        The choice of the file at a known path; else of the one that the program was started with; else the one that
+        all notebooks of the working folder agree on which hold the cells that ran. Where none can be told, why.
     """
     for path in place.paths:
         if (notebook := _read(Path(path))) is not None:
             return Own(own_model(notebook["metadata"].get("fmnb")), path)
     executed = [cell for cell in map(str.strip, place.executed()) if cell and not cell.startswith(_INJECTED)]
     if not executed:
-        return None
-    found = [
-        Own(own_model(notebook["metadata"].get("fmnb")), str(path))
-        for path in _candidates(place)
-        if (notebook := _read(path)) is not None and _ran(executed, notebook["cells"])
-    ]
-    if not found or len({own.model for own in found}) > 1:
-        return None
+        return UNKNOWN
+    if place.others:  # whoever names the notebook means no other one, whatever lies beside it
+        return next(_holding(executed, map(Path, place.others)), UNKNOWN)
+    found = list(_holding(executed, sorted(Path(place.folder).glob("*.ipynb"))[:_MOST])) if place.folder else []
+    if not found:
+        return UNKNOWN
+    if len({own.model for own in found}) > 1:
+        return DISAGREE
     return found[0] if len(found) == 1 else Own(found[0].model)
 
 
-def _candidates(place: Place) -> Iterator[Path]:
-    seen = set()
-    for path in [*map(Path, place.others), *(sorted(Path(place.folder).glob("*.ipynb"))[:_MOST] if place.folder else ())]:
-        real = os.path.realpath(path)
-        if real not in seen:
-            seen.add(real)
-            yield path
+def _holding(executed: Sequence[str], paths: Iterable[Path]) -> Iterator[Own]:
+    """What those notebooks say that hold the cells that ran."""
+    for path in paths:
+        if (notebook := _read(path)) is not None and _ran(executed, notebook["cells"]):
+            yield Own(own_model(notebook["metadata"].get("fmnb")), str(path))
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -114,10 +114,18 @@ def _source(cell: dict[str, Any]) -> str:
 
 
 def started_with(pid: int) -> tuple[str, ...]:
-    """The notebooks on the command line of a process, as `jupyter nbconvert --execute a.ipynb` has one; () where that cannot be read."""
+    """The notebooks on the command line of a process, as `jupyter nbconvert --execute a.ipynb` has one, but not where it writes.
+
+    A relative path counts from where the process was started and from where it is now, which may differ (papermill's --cwd).
+    """
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
-        folder = os.readlink(f"/proc/{pid}/cwd")
+        process = Path(f"/proc/{pid}")
+        words = (process / "cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
+        variables = (process / "environ").read_bytes().decode(errors="surrogateescape").split("\0")
+        folders = [v[4:] for v in variables if v.startswith("PWD=")] + [os.readlink(process / "cwd")]
     except OSError:
         return ()
-    return tuple(os.path.join(folder, word) for word in words if word.endswith(".ipynb"))
+    named = [
+        w for before, w in zip(words, words[1:], strict=False) if w.endswith(".ipynb") and not w.startswith("-") and before != "--output"
+    ]
+    return tuple(dict.fromkeys(os.path.join(folder, word) for word in named for folder in folders))

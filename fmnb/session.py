@@ -32,6 +32,7 @@ class Session:
     _env_tape: str = ""
     notebook: str = ""
     place: Place | None = None  # what is known of the notebook's file, where nobody tells its choice
+    unfound: str = notebook_model.UNKNOWN  # why the choice is not known
     told: bool = False  # whether the notebook's own choice is known, be it none
     error: Any = None  # the last exception of a cell and the cell's text, as a magic saw it
     proposals: dict[str, str] = field(default_factory=dict)
@@ -73,7 +74,9 @@ class Session:
         if self.told or self.place is None or "kernel" in self.chosen:
             return
         own = notebook_model.find(self.place)
-        if own is not None:
+        if isinstance(own, str):
+            self.unfound = own
+        else:
             self.told = True
             self.notebook = self.notebook or own.path
             if own.model:
@@ -82,7 +85,7 @@ class Session:
     @property
     def unsure(self) -> str:
         """What the reader of an answer should know where nobody named the model and the notebook's own choice is unknown, else ""."""
-        return "" if self.told or self.place is None or self.chosen else notebook_model.UNKNOWN
+        return "" if self.told or self.place is None or self.chosen else self.unfound
 
 
 session = Session()

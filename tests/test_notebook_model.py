@@ -13,7 +13,7 @@ import fmnb as fm
 from fmnb import notebook_model
 from fmnb.batching.run import batch
 from fmnb.errors import SettingsError
-from fmnb.notebook_model import NOT_A_NAME, Own, Place, find, own_model
+from fmnb.notebook_model import DISAGREE, NOT_A_NAME, UNKNOWN, Own, Place, find, own_model
 from fmnb.preparing import prepare
 from fmnb.session import default_model, session
 
@@ -37,7 +37,7 @@ def place(folder, *executed, **more):
 def test_a_known_path_is_read_and_one_that_has_gone_is_not(tmp_path):
     path = write(tmp_path / "a.ipynb", "1", model="echo:")
     assert find(place("", "anything", paths=(str(tmp_path / "old.ipynb"), str(path)))) == Own("echo:", str(path))
-    assert find(place("", "anything", paths=(str(tmp_path / "old.ipynb"),))) is None
+    assert find(place("", "anything", paths=(str(tmp_path / "old.ipynb"),))) == UNKNOWN
 
 
 def test_a_notebook_without_a_choice_has_none_and_that_is_known(tmp_path):
@@ -59,14 +59,24 @@ def test_where_several_hold_them_they_must_agree(tmp_path):
         write(tmp_path / f"{name}.ipynb", "%load_ext fmnb", "%%fm\nhi", model="echo:")
     assert find(place(tmp_path, "%load_ext fmnb", "%%fm\nhi")) == Own("echo:")
     write(tmp_path / "c.ipynb", "%load_ext fmnb", "%%fm\nhi", model="embedded")
-    assert find(place(tmp_path, "%load_ext fmnb", "%%fm\nhi")) is None
+    assert find(place(tmp_path, "%load_ext fmnb", "%%fm\nhi")) == DISAGREE
+
+
+def test_whoever_names_the_notebook_means_no_other_one(tmp_path):
+    write(tmp_path / "copy.ipynb", "%%fm\nhi", model="embedded")
+    (tmp_path / "in").mkdir()
+    named = write(tmp_path / "in" / "a.ipynb", "%%fm\nhi", model="echo:")
+    assert find(place(tmp_path, "%%fm\nhi", others=(str(tmp_path / "a.ipynb"), str(named)))) == Own("echo:", str(named))
+    write(named, "%%fm\nhi")
+    assert find(place(tmp_path, "%%fm\nhi", others=(str(named),))) == Own("", str(named))
+    assert find(place(tmp_path, "%%fm\nhi", others=(str(tmp_path / "gone.ipynb"),))) == UNKNOWN
 
 
 def test_cells_in_another_order_or_from_elsewhere_are_not_it(tmp_path):
     write(tmp_path / "a.ipynb", "%load_ext fmnb", "%%fm\nhi", model="echo:")
-    assert find(place(tmp_path, "%%fm\nhi", "%load_ext fmnb")) is None
-    assert find(place(tmp_path, "%load_ext fmnb", "%%fm\nho")) is None
-    assert find(place(tmp_path)) is None
+    assert find(place(tmp_path, "%%fm\nhi", "%load_ext fmnb")) == UNKNOWN
+    assert find(place(tmp_path, "%load_ext fmnb", "%%fm\nho")) == UNKNOWN
+    assert find(place(tmp_path)) == UNKNOWN
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"cells": 3}', '{"cells": [7, null], "metadata": []}', "[" * 100_000])
@@ -113,7 +123,7 @@ def test_where_it_cannot_be_known_an_answer_of_the_default_model_says_so(tmp_pat
 CELLS = ("%load_ext fmnb", "%%fm\nhello there", "from fmnb.session import session\nprint('asked', session.last.call.target.asked)")
 
 
-@pytest.mark.parametrize("where", ["beside", "elsewhere", "api"])
+@pytest.mark.parametrize("where", ["beside", "elsewhere", "another folder", "api"])
 def test_papermill_and_nbconvert_obey_the_notebook_from_its_first_cell(tmp_path, home, where):
     (tmp_path / "in").mkdir()
     path = write(tmp_path / "in" / "report.ipynb", *CELLS, model="echo:")
@@ -121,6 +131,15 @@ def test_papermill_and_nbconvert_obey_the_notebook_from_its_first_cell(tmp_path,
     out = tmp_path / "out.ipynb"
     if where == "beside":
         done = run(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--output", out, path, home=home)
+        again = write(path, *CELLS, model="echo:think")  # an older output lies beside it
+        done = run(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--output", "o.ipynb", again, home=home)
+        assert "asked echo:" in json.dumps(json.loads((tmp_path / "in" / "o.ipynb").read_text())["cells"])
+        write(path, *CELLS, model="echo:")
+        done = run(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--output", "o.ipynb", path, home=home)
+        out = tmp_path / "in" / "o.ipynb"
+    elif where == "another folder":
+        write(home / "copy.ipynb", *CELLS, model="embedded")
+        done = run("sh", "-c", f"cd '{tmp_path}' && exec '{sys.executable}' -m papermill in/report.ipynb '{out}' --cwd '{home}'", home=home)
     elif where == "elsewhere":
         done = run(sys.executable, "-m", "papermill", path, out, home=home)
     else:
