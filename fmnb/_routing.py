@@ -6,6 +6,7 @@ an administrator locks models, providers or addresses, none of these may be give
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,6 +23,7 @@ _NAMES = frozenset(("url", "uri", "host", "target", "targets", "order", "only", 
 _DATA = frozenset(  # what a model is given or has to write: names in it are the user's own
     ("schema", "jsonschema", "responseformat", "guidedjson", "tools", "functions", "toolchoice", "metadata", "logitbias", "messages")
 )
+_ADDRESS = re.compile(r"(?i)^\s*[a-z][a-z0-9+.-]*://")
 _PRIVACY = frozenset(("data_collection", "zdr", "require_parameters", "max_price"))  # of `provider`: these only narrow
 
 
@@ -57,6 +59,16 @@ def _routes(params: Mapping[str, Any], above: str = "") -> Iterator[str]:
                 narrows = name == "provider" and isinstance(inner, Mapping) and set(inner) <= _PRIVACY
                 if name in _DATA or narrows:
                     continue
-                if name in _NAMES or _WORDS.search(name):
+                if name in _NAMES or _WORDS.search(name) or (isinstance(inner, str) and _ADDRESS.match(inner)):
                     yield said
-                tables.append((said, inner))
+                tables.append((said, _table(inner)))
+
+
+def _table(value: Any) -> Any:
+    """A table or list that was written as JSON text, as some clients take `extra_body`; anything else as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value

@@ -272,6 +272,8 @@ for change in ("pop", "set", "empty", "prefix", "folder"):
         {"models": ["evil/one"]},
         {"model_name": "x"},
         {"extra_body": {"models": ["evil/one"]}},
+        {"extra_body": '{"models": ["evil/one"]}'},
+        {"webhook": "https://evil.example/"},
         {"extra_body": {"a": [{"fallbacks": ["x"]}]}},
         {"route": "fallback"},
         {"provider": {"order": ["evil"]}},

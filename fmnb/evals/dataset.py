@@ -178,7 +178,7 @@ class Dataset:
 
     def without_heldout(self) -> Dataset:
         """The rows that may be trained on: none that is held out here, and none that resembles what was held out anywhere."""
-        held = {m.row for m in heldout.matches(self.samples)}
+        held = {m.row for m in heldout.matches(self.samples, [export.target_text(s) for s in self.samples])}
         return self.where(lambda s: s.id not in held)
 
     def dedupe(self, alike: float | None = None) -> Dataset:

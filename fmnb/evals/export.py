@@ -32,7 +32,7 @@ def lines(samples: Sequence[Sample], kind: str, prompt: str | Prompt | None = No
     if kind not in FORMATS:
         raise UsageError("No such training format", seen=repr(kind), todo=f"One of {', '.join(FORMATS)}.")
     asked = [prompt_of(s, prompt) for s in samples]
-    refuse(samples, asked)
+    refuse(samples, ["\n".join(filter(None, (system, p, _target(s)))) for s, p in zip(samples, asked, strict=True)])
     make: dict[str, Callable[[Sample, str], list[dict[str, Any]]]] = {"sft": _sft, "dpo": _dpo, "chat": lambda s, p: _chat(s, p, system)}
     found = [line for s, p in zip(samples, asked, strict=True) for line in make[kind](s, p)]
     if not found:
@@ -64,6 +64,12 @@ def _target(s: Sample) -> str | None:
         return None
     first = s.target[0] if isinstance(s.target, (list, tuple)) and s.target else s.target
     return first if isinstance(first, str) else json.dumps(first, ensure_ascii=False)
+
+
+def target_text(s: Sample) -> str:
+    """What a row's good answers say, as one text."""
+    targets = s.target if isinstance(s.target, (list, tuple)) else [s.target]
+    return "\n".join(t for t in targets if isinstance(t, str))
 
 
 def _sft(s: Sample, p: str) -> list[dict[str, Any]]:

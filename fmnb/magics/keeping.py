@@ -123,7 +123,7 @@ def tape(rest: str, shell: Any) -> None:
         session.tape = Tape(Path(words[0]))
     elif words:
         raise UsageError("One tape at a time", seen=rest, todo="Quote a name with spaces.")
-    print("No tape." if session.tape is None else f"Tape {session.tape.path}: {len(session.tape)} answers.")
+    print("No tape." if session.tape is None else printable(f"Tape {session.tape.path}: {len(session.tape)} answers."))
 
 
 def budget(rest: str, shell: Any) -> None:

@@ -38,6 +38,8 @@ def hear(info: Any = None) -> None:
     ours = _metadata().get("fmnb")
     if isinstance(ours, dict) and "model" in ours:
         session.tell(own_model(ours))
+        if isinstance(path := ours.get("notebook"), str) and path:
+            session.notebook = path
 
 
 def _metadata() -> dict[str, Any]:

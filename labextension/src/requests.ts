@@ -1,5 +1,5 @@
 /**
- * The notebook's own choice goes with every cell that is run: in the metadata of its request, as `fmnb.model`.
+ * The notebook's own choice goes with every cell that is run: in the metadata of its request, as `fmnb.model`, with the notebook's path.
  *
  * A message on a comm would wait in the kernel behind the queue of Run All. Its twin is fmnb/magics/own_choice.py.
  */
@@ -27,5 +27,5 @@ function wrap(panel: NotebookPanel, kernel: Kernel.IKernelConnection | null | un
   wrapped.add(kernel);
   const request = kernel.requestExecute.bind(kernel);
   kernel.requestExecute = (content, disposeOnDone, metadata) =>
-    request(content, disposeOnDone, panel.context.isReady ? { ...metadata, fmnb: { model: heldIn(panel) } } : metadata);
+    request(content, disposeOnDone, panel.context.isReady ? { ...metadata, fmnb: { model: heldIn(panel), notebook: panel.context.path } } : metadata);
 }

@@ -183,7 +183,7 @@ def test_a_thumb_is_kept_and_what_is_none_is_not_taken(kernel):
 def _run_all(kernel, *cells: str, model: str | None) -> None:
     """Send the cells all at once, as Run All does, each with the notebook's choice; wait until the last has ended."""
     content = {"silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
-    metadata = {} if model is None else {"fmnb": {"model": model}}
+    metadata = {} if model is None else {"fmnb": {"model": model, "notebook": "a/b.ipynb"}}
     sent = [kernel.client.session.msg("execute_request", {**content, "code": c}, metadata=metadata) for c in cells]
     for message in sent:
         kernel.client.shell_channel.send(message)
@@ -204,6 +204,7 @@ def test_the_notebooks_choice_holds_from_the_first_cell_of_run_all(tmp_path):
     try:
         _run_all(k, "%load_ext fmnb", "%%fm\none", "%fm use echo:think", "%%fm\ntwo", model="echo:")
         assert k(ASKED).stdout == "['echo:think', 'echo:']\n"
+        assert k("from fmnb.session import session\nprint(session.notebook, session.told)").stdout == "a/b.ipynb True\n"
         _run_all(k, "%%fm\nthree", model="echo:slow=99")  # chosen anew in the page
         assert k(ASKED).stdout == "['echo:slow=99', 'echo:think', 'echo:']\n"
         _run_all(k, "%%fm\nfour", model="https://elsewhere.example/v1")

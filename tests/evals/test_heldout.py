@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import fmnb as fm
 from fmnb.errors import UsageError
 from fmnb.evals import heldout
 from fmnb.evals.dataset import Dataset
@@ -175,3 +176,17 @@ def test_rows_that_a_template_made_are_told_apart(template, tmp_path, monkeypatc
     heldout.hold_rows(samples(held), "orders")
     assert len(heldout.matches(samples(other))) <= len(other) // 100
     assert len(heldout.matches(samples([f"Please answer.\n\n{t.upper()}!\n\nThanks." for t in held], "p"))) == len(held)
+
+
+def test_held_out_text_in_a_target_or_a_system_prompt_is_not_trained_on(tmp_path):
+    rows = [{"q": f"Where does the parcel number {n * 37} from the northern harbour wait for me now?", "target": "depot"} for n in range(6)]
+    fm.Dataset.from_rows(rows, target="target").split(heldout=0.999)
+    other = fm.Dataset.from_rows(
+        [{"q": "Write what a customer may say.", "target": rows[0]["q"]}, {"q": "Say hello.", "target": "hello"}], target="target"
+    )
+    assert [s.target for s in other.without_heldout()] == ["hello"]
+    for kind in ("sft", "chat"):
+        with pytest.raises(UsageError, match="held out"):
+            other.export(tmp_path / "a.jsonl", kind, prompt="{{ q }}")
+    with pytest.raises(UsageError, match="held out"):
+        other.without_heldout().export(tmp_path / "a.jsonl", "chat", prompt="{{ q }}", system=rows[1]["q"])
