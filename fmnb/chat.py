@@ -83,6 +83,13 @@ class Chat:
         self._taken.append((answer, Turn(str(asked.prompt), tuple(a for a in given if isinstance(a, str)), asked.response)))
         self._changed()
 
+    def lengthen(self, before: Asked, after: Asked) -> None:
+        """Put an answer that was continued in the place of its first part, where that is the last turn here; else nothing changes."""
+        mine = before.response is not None and self.messages and self.messages[:-1] == before.call.request.messages
+        if mine and before.response is not None and self.messages[-1].text == before.response.messages[-1].text:
+            self.messages = before.call.request.messages
+            self.take(after)
+
     def edit(self, turn: int, prompt: Any, *, sinks: Sequence[Sink] = (), **options: Any) -> Response:
         """Ask turn number `turn` (from 0) again in other words; what was said from there on stays a branch.
 

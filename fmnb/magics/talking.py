@@ -62,6 +62,8 @@ def go_on(rest: str, shell: Any) -> Any:
         session.last = last  # what a person asked: that is what `retry` asks again
     whole = mending.whole(last, more)
     session.last = replace(last, response=whole, error=None)
+    for talk in chats.chats().values():
+        talk.lengthen(last, session.last)
     return cell.keep(whole, line, shell)
 
 

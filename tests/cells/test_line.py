@@ -360,3 +360,13 @@ def test_a_conversation_is_printed_without_escapes(cells):
     cells.shell.run_cell("%fm chat talk show")
     out = cells._capsys.readouterr().out
     assert "red" in out and "\x1b" not in out and "\x9b" not in out
+
+
+def test_a_continued_turn_is_whole_in_its_conversation(cells, embedded_path):
+    model = f"path:{embedded_path}"
+    cells(f"%%fm {model} --max-tokens 6 -c sea\nTell me about the sea.")
+    more = cells("%fm continue")
+    talk = chat.chats()["sea"]
+    assert [m.role for m in talk.messages] == ["user", "assistant"] and talk.messages[-1].text == more.text
+    sent = cells(f"%%fm {model} --max-tokens 4 -c sea\nAnd the wind?").request.messages
+    assert [m.text for m in sent] == ["Tell me about the sea.", more.text, "And the wind?"]
