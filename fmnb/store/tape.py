@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _media
-from ..errors import StoreError, StreamCutError, UsageError
+from ..errors import FmnbError, StoreError, StreamCutError, UsageError
 from ..events import (
     ENDS,
     Event,
@@ -59,26 +59,39 @@ class Entry:
     events: tuple[dict[str, Any], ...]
 
     def replay(self) -> list[tuple[float, Event]]:
-        """(seconds since the start, event) pairs; the last is an end. A recording without one was cut.
+        """(seconds since the start, event) pairs; the last is an end.
 
-        Raises ValueError where one of them is no event.
+        A recording without an end was cut, and one with a kind of event that this version does not know cannot be
+        replayed whole: both end in a failure. Raises ValueError where one of them is no event.
         """
         out: list[tuple[float, Event]] = []
+        unknown = ""
         for item in self.events:
             event = event_from_dict({k: v for k, v in item.items() if k != "t"})
+            if event is None:
+                unknown = unknown or str(item.get("event") or "an event without a kind")
             if not isinstance(event, _REPLAYED):
                 continue
+            if unknown and isinstance(event, ENDS):
+                break
             out.append((_offset(item.get("t", 0.0)), event))
             if isinstance(event, ENDS):
                 return out
-        cut = StreamCutError(
+        why: FmnbError = StreamCutError(
             "The recording of this answer has no end", todo="Record it again: delete its line on the tape.", retryable=False
         )
-        return [*out, (out[-1][0] if out else 0.0, Failed(error=cut.to_dict()))]
+        if unknown:
+            why = StoreError(
+                "The recording of this answer holds an event that this version of fmnb does not know",
+                seen=unknown[:80],
+                todo="Replay it with a newer fmnb, or delete its line on the tape and record it again.",
+            )
+        return [*out, (out[-1][0] if out else 0.0, Failed(error=why.to_dict()))]
 
 
 # What an answer consists of. Starts, votes and scores are of a run, and a tape has none.
 _REPLAYED = (TextDelta, ReasoningDelta, Media, ToolCallDelta, Logprobs, Notice, Progress, Restarted, Used, *ENDS)
+_CONFLICT = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")  # how version control marks two sides of a file
 _LONGEST = 86_400.0  # seconds that a recorded answer may take
 
 
@@ -86,6 +99,15 @@ def _offset(t: Any) -> float:
     if type(t) not in (int, float) or not 0 <= t <= _LONGEST:
         raise ValueError("t is not a number of seconds")
     return float(t)
+
+
+def _reason(e: Exception) -> Exception:
+    """What the warning says of a line that cannot be read: not where in it a parser stopped."""
+    if isinstance(e, json.JSONDecodeError):
+        return ValueError("it is not JSON, or was cut")
+    if isinstance(e, UnicodeDecodeError):
+        return ValueError("it is not UTF-8")
+    return ValueError(f"{e} is missing") if isinstance(e, KeyError) else e
 
 
 def _entry(d: Any) -> Entry:
@@ -107,40 +129,29 @@ class Tape:
         self._lock = threading.Lock()
         if self.path.is_dir():
             raise UsageError("A tape is a file", seen=str(path), todo="Name it like `tutorial.tape.jsonl`.")
-        self._left: list[str] = []  # lines that are no answers; they stay in the file
+        self._left: list[bytes] = []  # lines that are no answers; they stay in the file
         self._entries = self._read()
         self.used: set[str] = set()  # keys replayed or recorded since the tape was put in
 
     def _read(self) -> dict[str, Entry]:
         try:
-            lines = self.path.read_text("utf-8").split("\n")
+            lines = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return {}
-        except (OSError, UnicodeDecodeError) as e:
+        except OSError as e:
             raise StoreError(f"The tape {self.path} cannot be read", seen=str(e), todo="Check the file, or name another.") from None
         found: dict[str, Entry] = {}
         left = []
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
+            if line.startswith(_CONFLICT):  # both sides may be right, and writing would tear them apart
+                raise StoreError(f"Line {number} of the tape {self.path} is of a merge that is not finished", todo="Finish the merge.")
             try:
-                d = json.loads(line)
-            except RecursionError as e:
+                entry = _entry(json.loads(line.decode("utf-8-sig")))
+            except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as e:
                 left.append(line)
-                reading.skipped(f"line {number} of the tape {self.path}", e, f"{self.path}\n{line}")
-                continue
-            except ValueError as e:
-                hint = (
-                    "Finish the merge." if line.startswith(("<<<<<<<", "=======", ">>>>>>>")) else "Delete that line; it is recorded anew."
-                )
-                raise StoreError(
-                    f"Line {number} of the tape {self.path} is not an answer", seen=f"{type(e).__name__}: {e}", todo=hint
-                ) from None
-            try:
-                entry = _entry(d)
-            except (AttributeError, KeyError, TypeError, ValueError) as e:
-                left.append(line)
-                reading.skipped(f"line {number} of the tape {self.path}", e, f"{self.path}\n{line}")
+                reading.skipped(f"line {number} of the tape {self.path}", _reason(e), f"{self.path}\n{line!r}")
                 continue
             found[entry.key] = entry
         self._left = left
@@ -188,12 +199,12 @@ class Tape:
         temporary = self.path.with_name(self.path.name + f".{os.getpid()}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "w", encoding="utf-8") as f:
+            with open(temporary, "wb") as f:
                 for key in sorted(self._entries):
                     e = self._entries[key]
                     line = {"key": e.key, "cell": e.cell, "model": e.model, "prompt": e.prompt, "events": list(e.events)}
-                    f.write(json.dumps(line, ensure_ascii=False) + "\n")
-                f.writelines(f"{line}\n" for line in self._left)
+                    f.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+                f.writelines(line + b"\n" for line in self._left)
                 f.flush()
                 os.fsync(f.fileno())
             os.replace(temporary, self.path)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import fmnb as fm
 from fmnb import events
-from fmnb.errors import StreamCutError
+from fmnb.batching.run import batch
+from fmnb.errors import StoreError, StreamCutError
 from fmnb.events import ENDS, KINDS, event_from_dict, event_to_dict, fold
 from fmnb.session import session
 from fmnb.store import finding, log, reading
@@ -118,6 +119,47 @@ def test_a_line_with_another_head_is_skipped(tmp_path, head):
     reading._said.clear()
     with pytest.warns(UserWarning, match="line 1 of the tape"):
         assert played(tmp_path, line(**{"key": "other", **head}), good).text == "kept"
+
+
+@pytest.mark.parametrize(
+    "torn", [b'{"key": "other", "ev', b"not JSON", b"\xff\xfe\x00", b'"text"', b"null", b"[" * 100_000], ids=lambda b: repr(b[:12])
+)
+def test_a_line_that_cannot_be_parsed_is_skipped_and_stays_in_the_file(tmp_path, torn):
+    good = line(key_of(tmp_path), events=[{"event": "TextDelta", "text": "kept"}, {"event": "Finished"}]).encode()
+    path = tmp_path / "t.tape.jsonl"
+    path.write_bytes(good + b"\n" + torn + b"\n")
+    reading._said.clear()
+    with pytest.warns(UserWarning, match="line 2 of the tape"):
+        session.tape = Tape(path)
+    assert fm.ask("hi", "echo:", replay_only=True).text == "kept"
+    fm.ask("another", "echo:", cache=False)
+    assert torn in path.read_bytes().split(b"\n") and len(Tape(path)) == 2
+
+
+UNKNOWN = {"event": "Sung", "melody": "do re mi"}
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("schema", [None, "a yes|no"])
+def test_a_recording_with_an_event_of_another_version_is_an_error_and_no_empty_answer(tmp_path, place, schema):
+    session.tape = Tape(tmp_path / "one.jsonl")
+    fm.ask("hi", "echo:", cache=False, **({"schema": schema} if schema else {}))
+    key = json.loads((tmp_path / "one.jsonl").read_text().splitlines()[0])["key"]
+    held = [{"event": "TextDelta", "text": "yes"}, {"event": "Finished"}]
+    held.insert(place, UNKNOWN)
+    path = tmp_path / "t.tape.jsonl"
+    path.write_text(line(key, events=held) + "\n")
+    session.tape = Tape(path)
+    with pytest.raises(StoreError, match="does not know") as e:
+        fm.ask("hi", "echo:", replay_only=True, **({"schema": schema} if schema else {}))
+    assert "Sung" in e.value.seen and log.reopen(e.value.run).finish == "error"
+    done = batch("{{ w }}", [{"w": "hi"}], "echo:", replay_only=True, schema=schema)
+    assert "does not know" in done.answers[0].error["what"] and done.summary.failed == 1
+
+
+def test_what_another_version_adds_after_the_end_is_not_replayed(tmp_path):
+    held = [{"event": "TextDelta", "text": "kept"}, {"event": "Finished"}, UNKNOWN]
+    assert played(tmp_path, line(key_of(tmp_path), events=held)).text == "kept"
 
 
 def test_a_recording_without_an_end_was_cut(tmp_path):
