@@ -47,7 +47,7 @@ from .events import (
     Used,
     Waiting,
 )
-from .guard import budget, pace
+from .guard import budget, counting, pace
 from .guard.meter import Meter
 from .loops import cut_off
 from .run_ids import new_run
@@ -315,7 +315,9 @@ async def affordable(call: Call) -> AsyncIterator[Event]:
     backend, meter = call.target.open(), call.meter
     check_makes(call.request.format, call.target.asked, backend)
     limited = budget.budget().limit is not None
-    held_back = budget.hold(backend.card, call.request, backend.count(call.request).tokens) if limited else 0.0
+    tokens = 0 if backend.card.local else backend.count(call.request).tokens
+    held_back = budget.hold(backend.card, call.request, tokens) if limited else 0.0
+    said: Usage | None = None  # by the service of this answer
     try:
         if call.request.api and not getattr(backend, "interfaces", False):
             yield Notice(kind="not_applied", text="api")
@@ -325,11 +327,15 @@ async def affordable(call: Call) -> AsyncIterator[Event]:
             if meter.tries and limited:  # a try that failed may be paid: is there enough for another one?
                 budget.release(held_back)
                 held_back = 0.0
-                held_back = budget.hold(backend.card, call.request, backend.count(call.request).tokens)
+                held_back = budget.hold(backend.card, call.request, tokens)
             return held(backend, backend.stream(call.request), call)
 
         async for event in retried(opened):
             fresh = meter.take(event)
+            if isinstance(event, Used) and not event.usage.estimated:
+                said = event.usage if said is None else said + event.usage
+            elif isinstance(event, Finished):
+                counting.learn(backend.card, call.request, tokens, said)
             yield event
             if fresh and isinstance(event, Used) and (warning := budget.add(event.usage.cost, local=backend.card.local)):
                 yield Notice(kind="warning", text=warning)
@@ -414,11 +420,14 @@ async def embed(target: Target, texts: Sequence[str], *, quant: str = "", dimens
         raise UsageError(f"{target.asked} makes no vectors", todo="`%fm models embed` lists models that do.")
     card = replace(backend.card, price_out=backend.card.price_out or 0.0)
     asked = Request(target.name, tuple(message("user", t) for t in texts), max_tokens=1)
-    held_back = budget.hold(card, asked, estimate_tokens(asked).tokens) if budget.budget().limit is not None else 0.0
+    tokens = estimate_tokens(asked).tokens
+    held_back = budget.hold(card, asked, tokens) if budget.budget().limit is not None else 0.0
     options: dict[str, Any] = {} if dimensions is None else {"dimensions": dimensions}
     try:
         async for item in retried(lambda: held(backend, backend.embed(texts, quant, **options))):  # type: ignore[arg-type]
             yield item
+            if isinstance(item, Used):
+                counting.learn(card, asked, tokens, item.usage)
             if isinstance(item, Used) and (warning := budget.add(item.usage.cost, local=card.local)):
                 yield Notice(kind="warning", text=warning)
     finally:

@@ -34,7 +34,7 @@ from .events import (
     Used,
     Waiting,
 )
-from .guard import bill, budget, pace
+from .guard import bill, budget, counting, pace
 from .guard.purse import Aside, KernelPurse, Purse
 from .pipeline import ATTEMPTS, LONGEST_WAIT, Call, cut, held, no_tape, not_on, replayed, retried
 from .run_ids import new_run
@@ -168,7 +168,7 @@ async def _whole_taped(call: Call, trip: _Trip) -> list[Event]:
 async def _whole_paid(call: Call, trip: _Trip) -> list[Event]:
     """Within the budgets: the batch's own, and the kernel's. An answer that is longer than was set aside for it is asked for again."""
     backend = call.target.open()
-    counted = hasattr(backend, "whole") or trip.caps.purses() or trip.caps.tokens
+    counted = hasattr(backend, "whole") or trip.caps.purses() or trip.caps.tokens or not backend.card.local
     tokens = backend.count(call.request).tokens if counted else 0
     events: list[Event] = []
     trip.refused = trip.failed = 0
@@ -217,13 +217,23 @@ async def _whole_within(call: Call, backend: Any, trip: _Trip, tokens: int, even
         stopped = call.meter.is_stopped
         if (used or purses) and mine and not stopped and (warning := budget.add(cost, local=backend.card.local)):
             mine.insert(0, Notice(kind="warning", text=warning))
-        for purse, aside in asides:
+        _learn(backend, call.request, tokens, mine, most)
+        for purse, aside in asides:  # which lets others go that want to know what was learned
             purse.settle(aside, cost or 0.0, max(out, most) if short and most else out)
         for u in used:
             if trip.caps.tokens and u.input_tokens is not None:
                 trip.caps.tokens.correct(u.input_tokens + (u.output_tokens or 0) - tokens)
         events += [e for e in mine if not (short and isinstance(e, Finished)) and not (most and bill.unlimited(e))]
     return short or again
+
+
+def _learn(backend: Any, request: Request, tokens: int, events: Sequence[Event], most: int | None) -> None:
+    """Remember what the prompt was billed for, where an answer or its service tells."""
+    said = [e.usage for e in events if isinstance(e, Used) and not e.usage.estimated]
+    for usage in said:
+        counting.learn(backend.card, request, tokens, usage, most)
+    if not said and events and isinstance(events[-1], Finished):
+        counting.learn(backend.card, request, tokens, None)
 
 
 async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int, events: list[Event]) -> bool:

@@ -1,7 +1,7 @@
 """The spending cap of this kernel.
 
-Before a call is sent, its prompt's price plus its longest answer, where a limit is known, is
-set aside; when it ends that is given back and what it really cost is added. So calls that
+Before a call is sent, its prompt's price (as the model's last answers were billed for theirs) plus
+its longest answer, where a limit is known, is set aside; when it ends that is given back and what it really cost is added. So calls that
 run side by side cannot pass the cap together. A call whose price is unknown
 counts as over a cap, unless that was allowed; a cap that is spent lets no call pass that could cost something.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ..config import settings
 from ..errors import BudgetError, LockedError
 from ..types import ModelCard, Request
+from . import counting
 
 _ANSWER = 1000  # tokens an answer is assumed to have when no limit was given
 _PICTURE = 6_500  # tokens of one large picture in high quality
@@ -68,6 +69,7 @@ def reset() -> None:
     """Start counting from zero, without a cap."""
     global _budget
     _budget = Budget()
+    counting.forget()
 
 
 def estimate(card: ModelCard, request: Request, tokens: int) -> float | None:
@@ -93,13 +95,20 @@ def assumed(card: ModelCard, request: Request) -> int:
 
 
 def hold(card: ModelCard, request: Request, tokens: int) -> float:
-    """Set aside what this call may cost, for `release`; BudgetError if it could pass the cap."""
+    """Set aside what this call may cost, for `release`; BudgetError if it could pass the cap.
+
+    The prompt's `tokens` are taken as the model's last answers were billed for theirs. Where none has told yet, a call
+    that is alone needs no more than is counted here.
+    """
     global _budget
-    cost = estimate(card, request, tokens)
+    prompt = counting.expected(card, request, tokens)
+    cost, alone = _at_most(card, request, prompt.tokens), _at_most(card, request, prompt.least)
     if not cost and cost is not None:
         return 0.0
     with _lock:
         b = budget()
+        if cost is not None and alone is not None and not prompt.sure and not b.held and b.limit is not None and b.spent + cost > b.limit:
+            cost = alone
         if cost is not None and (b.limit is None or b.spent + b.held + cost <= b.limit):
             _budget = replace(_budget, held=_budget.held + cost)
             return cost
@@ -116,6 +125,16 @@ def hold(card: ModelCard, request: Request, tokens: int) -> float:
             todo="`%fm budget LIMIT --allow-unknown` lets such calls pass.",
         )
     raise passed(cost)
+
+
+def _at_most(card: ModelCard, request: Request, tokens: int) -> float | None:
+    """US dollars of a call, with an answer as long as the last ones were, if that is longer than is assumed."""
+    limited = request.max_tokens is not None
+    out, known = assumed(card, request), counting.beyond(card, limited)
+    if request.format != "image":
+        out = out + known if limited else max(out, known)
+    found = price(card, tokens, out)
+    return None if found is None else found * counting.dearer(card)
 
 
 def passed(cost: float) -> BudgetError:

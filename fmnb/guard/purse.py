@@ -10,7 +10,9 @@ long an answer will be nobody knows, so without `--max-tokens` what is set aside
 and the service is told to write no more than that (`Aside.longest`), unless it pays for any
 answer there may be. An answer that is cut there is asked for again with more, as long as there
 is more. Where the model's longest answer is not known, 32,000 tokens are taken for it and
-limits above 4,096 are not told. Belongs to the one event loop.
+limits above 4,096 are not told. A prompt is paid as the model's last answers were billed for theirs
+(`counting`); while none has come, one call of the model goes alone unless there is plenty.
+Belongs to the one event loop.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from dataclasses import dataclass
 
 from ..errors import BudgetError
 from ..types import ModelCard, Request
-from . import budget
+from . import budget, counting
 
 _CENT = 1e-9  # what sums of prices may be off by
 _LONGEST = 32_000  # tokens an answer may have where the model's longest is not known
@@ -88,19 +90,27 @@ class Purse:
         """What is to be set aside now; None while it is better to wait. BudgetError when waiting helps nothing."""
         left = self._left() + _CENT
         most, careful, least = self._lengths(card, request)
-        whole, part, some = (self._price(card, tokens, out) for out in (most, careful, least))
+        prompt = counting.expected(card, request, tokens)
+        mine = any(a.model == card.name for a in self._asides)
+        into = prompt.tokens
+        if not prompt.sure and self._price(card, into, most) * _AMPLE > left:
+            dear = self._price(card, into, least) > left
+            if mine and (dear or card.name not in self._seen):
+                return None  # the answer that is under way will tell
+            into = prompt.least if dear else into
+        whole, part, some = (self._price(card, into, out) for out in (most, careful, least))
         if whole * _AMPLE <= left or (part == whole <= left):
             return Aside(whole, card.name)
         if part <= left:
-            return Aside(part, card.name, _told(card, tokens, careful))
-        mine = any(a.model == card.name for a in self._asides)
+            return Aside(part, card.name, _told(card, into, careful))
         if some <= left and not mine:  # one of each model may go: else the model that is known better would take it all
             if most == least:
                 return Aside(some, card.name)
             if self._asides:
-                return Aside(some, card.name, _told(card, tokens, least))
-            pays_for = (left - self._price(card, tokens, 0)) / (card.price_out or 0.0) * 1e6
-            return Aside(left - _CENT, card.name, _told(card, tokens, max(least, int(pays_for))))
+                return Aside(some, card.name, _told(card, into, least))
+            dearer = counting.dearer(card)
+            pays_for = (left / dearer - (card.price_in or 0.0) * into / 1e6) / (card.price_out or 0.0) * 1e6
+            return Aside(left - _CENT, card.name, _told(card, into, max(least, int(pays_for))))
         if self._asides:
             return None
         raise self._passed(some, request)
@@ -110,7 +120,7 @@ class Purse:
         seen = self._seen.get(card.name, _Seen())
         said = next((request.extra[k] for k in _LENGTHS if isinstance(request.extra.get(k), int)), request.max_tokens)
         if said is not None or request.format == "image":
-            asked = max(said or budget.assumed(card, request), seen.longest)
+            asked = max((said or budget.assumed(card, request)) + counting.beyond(card, limited=True), seen.longest)
             return asked, asked, asked
         most = max(card.max_output or _LONGEST, seen.longest)
         if "thinking" in request.extra:  # its own allowance, which a limit must not be below
@@ -126,7 +136,7 @@ class Purse:
                 seen=card.name,
                 todo="Leave --budget out, or name another model.",
             )
-        return found
+        return found * counting.dearer(card)
 
     def _left(self) -> float:
         return self.limit - self.spent - sum(a.amount for a in self._asides)
