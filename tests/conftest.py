@@ -23,7 +23,7 @@ BEYOND_CORE = (
     "batching/test_bulk.py", "batching/test_neutral.py", "batching/test_ray.py", "batching/test_ray_vllm.py", "batching/test_run.py",
     "catalog/test_pipelines.py", "catalog/test_pull.py",
     "cells/test_front.py", "cells/test_hostile.py", "cells/test_images.py", "cells/test_kernel.py",
-    "batching/test_claims.py", "evals/test_code.py", "evals/test_heldout.py", "evals/test_sql.py", "stats/test_coverage.py",
+    "batching/test_claims.py", "evals/test_code.py", "guard/test_pace.py", "stats/test_tests.py", "evals/test_heldout.py", "evals/test_sql.py", "stats/test_coverage.py",
     "store/test_reading.py", "test_exports.py", "test_notebook_model.py",
     "test_elsewhere.py", "test_labextension.py", "test_notebooks.py", "test_wheel.py",
 )  # fmt: skip
@@ -62,8 +62,11 @@ def pytest_collection_finish():
 
 
 def pytest_collection_modifyitems(items):
-    """Browser tests come last: their driver leaves an event loop running in this thread until the session ends."""
-    items.sort(key=lambda item: "tests/browser/" in item.nodeid)
+    """The tutorials, the longest file, come first, so that no worker waits for another at the end.
+
+    Browser tests come last: their driver leaves an event loop running in this thread until the session ends.
+    """
+    items.sort(key=lambda item: ("tests/browser/" in item.nodeid) - ("tests/test_notebooks.py" in item.nodeid))
 
 
 @pytest.fixture(autouse=True)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fmnb._loop import drain
 from fmnb.backend import estimate_tokens
-from fmnb.engines import llamacpp, torch_engine
-from fmnb.events import Finished, Notice, TextDelta, fold
+from fmnb.events import TextDelta
 from fmnb.loops import NOTICE, REASON, Loop
 from fmnb.model import Model
-from fmnb.types import ModelCard, Request, message
+from fmnb.types import ModelCard
 
 MEANT = {
     "zeros": "0, " * 400,
@@ -88,16 +86,3 @@ def test_a_hosted_stream_is_cut_by_its_text():
     answer = Model(backend).ask("What is this table about?")
     assert answer.finish == REASON and NOTICE in answer.notes and backend.read < 50
     assert answer.usage.estimated and answer.usage.output_tokens > 50
-
-
-@pytest.mark.parametrize("engine", [llamacpp, torch_engine], ids=["llamacpp", "torch"])
-def test_the_embedded_model_is_cut_where_it_loops(engine, embedded_path):
-    model = engine.backend(embedded_path)
-    text = "The table is about the table. " * 12  # a prompt that it goes on with
-    request = Request("m", (message("user", f"Continue this text for ever: {text}"),), max_tokens=512)
-    came = list(drain(model.stream(request)))
-    answer = fold(came)
-    assert answer.finish == REASON and (answer.usage.output_tokens or 0) < 400, answer.text
-    assert [e.text for e in came if isinstance(e, Notice) and e.kind == "warning"] == [NOTICE]
-    rows = [e for _, e in drain(model.stream_rows([(0, request)])) if isinstance(e, (Finished, Notice))]
-    assert rows[-1].reason == REASON and NOTICE in [e.text for e in rows[:-1]]

@@ -1,0 +1,68 @@
+"""The tutorials by Run All, in the environment that `make lab` makes: in JupyterLab and in Notebook 7. `make shots` draws them, light and dark."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ..conftest import FULL, MODELS
+from ..environments import lab_python
+from .conftest import PATIENCE, change_theme, end, new_page, open_at, settle, start
+
+FOLDER = os.environ.get("FMNB_SHOTS", "")
+pytestmark = pytest.mark.skipif(not (FULL or FOLDER), reason="five notebooks, two applications: part of `make test-full`")
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+APPLICATIONS = ("lab/tree", "notebooks")
+CLEAR = "notebook:clear-all-cell-outputs"
+RAN = """() => window.jupyterapp.shell.currentWidget.content.widgets.every(
+  c => c.model.type !== 'code' || !c.model.sharedModel.source.trim() || c.model.sharedModel.execution_count !== null)"""
+FAILED = """() => window.jupyterapp.shell.currentWidget.content.widgets.filter(c => c.model.type === 'code').flatMap(
+  c => c.model.sharedModel.getOutputs().filter(o => o.output_type === 'error').map(o => o.ename + ': ' + o.evalue))"""
+
+
+@pytest.fixture(scope="module")
+def lab_of_tutorials(tmp_path_factory, extension, embedded_path, minilm_path):
+    """A JupyterLab run by the environment of `make lab`, with the tutorials in its folder."""
+    root = tmp_path_factory.mktemp("tutorials")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FMNB_LAB_PYTHON", lab_python())
+        lab, process = start(root, extension, FMNB_MODELS=str(MODELS))
+    for file in NOTEBOOKS[0].parent.iterdir():
+        if file.is_file():
+            shutil.copy(file, lab.work)
+    try:
+        yield lab
+    finally:
+        end(process)
+
+
+@pytest.mark.parametrize("app", APPLICATIONS)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_run_all_answers_every_cell(browser, lab_of_tutorials, path, app):
+    page = new_page(browser, viewport={"width": 1280, "height": 1200})
+    try:
+        nb = open_at(page, lab_of_tutorials, lab_of_tutorials.work / path.name, app=app)
+        nb.command(CLEAR)
+        nb.command("notebook:run-all-cells")
+        page.wait_for_function(RAN, timeout=5 * PATIENCE)
+        assert page.evaluate(FAILED) == []
+        settle(page)
+        if FOLDER and app == "lab/tree":
+            for theme in ("JupyterLab Light", "JupyterLab Dark"):
+                change_theme(page, theme)
+                _draw(page, Path(FOLDER) / "tutorials" / f"{path.stem}_{theme.split()[1].lower()}.png")
+    finally:
+        page.context.close()
+
+
+def _draw(page, file: Path) -> None:
+    """The whole notebook in one picture: the window is made as high as its cells."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    height = page.evaluate("Math.max(...[...document.querySelectorAll('.jp-Notebook-cell')].map(c => c.offsetTop + c.offsetHeight))")
+    page.set_viewport_size({"width": 1280, "height": min(12_000, int(height) + 200)})
+    settle(page)
+    page.screenshot(path=file)
+    page.set_viewport_size({"width": 1280, "height": 1200})
