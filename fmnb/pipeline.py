@@ -336,6 +336,8 @@ async def affordable(call: Call) -> AsyncIterator[Event]:
                 said = event.usage if said is None else said + event.usage
             elif isinstance(event, Finished):
                 counting.learn(backend.card, call.request, tokens, said)
+                for word in doubts_said(meter):
+                    yield word
             yield event
             if fresh and isinstance(event, Used) and (warning := budget.add(event.usage.cost, local=backend.card.local)):
                 yield Notice(kind="warning", text=warning)
@@ -346,9 +348,24 @@ async def affordable(call: Call) -> AsyncIterator[Event]:
         if (owed := meter.failed(e)) is not None:
             budget.add(owed.cost)
             yield Used(usage=owed)
+        doubted(meter, e)
         raise
     finally:
         budget.release(held_back)
+
+
+def doubts_said(meter: Meter) -> list[Event]:
+    """What an answer says of tries before it that may have been billed: its cost is not the whole for certain."""
+    if not (n := meter.doubts):
+        return []
+    text = f"{n} {'try' if n == 1 else 'tries'} before it failed and may have been billed, too"
+    return [Used(usage=Usage(estimated=True)), Notice(kind="note", text=text)]
+
+
+def doubted(meter: Meter, error: BaseException) -> None:
+    """A call that was refused in the end is not "not billed" where a try before may have been."""
+    if meter.doubts and isinstance(error, FmnbError) and error.billed is False:
+        error.billed = None
 
 
 def check_makes(format: str, asked: str, backend: Backend) -> None:
@@ -401,6 +418,10 @@ async def held(backend: Backend, stream: AsyncIterator[Any], call: Call | None =
             async for event in stream if call is None else cut_off(stream, lambda came: owed_for(backend, call.request, came)):
                 answered = answered or isinstance(event, Finished)
                 yield event
+        except CallError as e:
+            if call is not None:
+                call.meter.doubt(e)
+            raise
         finally:
             gate.leave(ticket, answered=answered)
     finally:

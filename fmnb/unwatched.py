@@ -36,7 +36,7 @@ from .events import (
 )
 from .guard import bill, budget, counting, pace
 from .guard.purse import Aside, KernelPurse, Purse
-from .pipeline import ATTEMPTS, LONGEST_WAIT, Call, cut, held, no_tape, not_on, replayed, retried
+from .pipeline import ATTEMPTS, LONGEST_WAIT, Call, cut, doubted, doubts_said, held, no_tape, not_on, replayed, retried
 from .run_ids import new_run
 from .types import Request, message
 
@@ -175,9 +175,11 @@ async def _whole_paid(call: Call, trip: _Trip) -> list[Event]:
     try:
         while await _whole_within(call, backend, trip, tokens, events):
             pass
-        return events
-    except FmnbError:
+        end = events.pop() if events and isinstance(events[-1], Finished) else None
+        return [*events, *([] if end is None else [*doubts_said(call.meter), end])]
+    except FmnbError as e:
         trip.partial += events
+        doubted(call.meter, e)
         raise
 
 
@@ -188,6 +190,7 @@ async def _whole_within(call: Call, backend: Any, trip: _Trip, tokens: int, even
     mine: list[Event] = []
     most: int | None = None
     short = again = False
+    doubts, doubtful = call.meter.doubts, call.meter.doubtful
     try:
         for purse in purses:
             asides.append((purse, await purse.hold(backend.card, call.request, tokens)))
@@ -219,7 +222,9 @@ async def _whole_within(call: Call, backend: Any, trip: _Trip, tokens: int, even
             mine.insert(0, Notice(kind="warning", text=warning))
         _learn(backend, call.request, tokens, mine, most)
         for purse, aside in asides:  # which lets others go that want to know what was learned
-            purse.settle(aside, cost or 0.0, max(out, most) if short and most else out)
+            purse.settle(
+                aside, cost or 0.0, max(out, most) if short and most else out, call.meter.doubts - doubts, call.meter.doubtful - doubtful
+            )
         for u in used:
             if trip.caps.tokens and u.input_tokens is not None:
                 trip.caps.tokens.correct(u.input_tokens + (u.output_tokens or 0) - tokens)
@@ -239,7 +244,7 @@ def _learn(backend: Any, request: Request, tokens: int, events: Sequence[Event],
 async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int, events: list[Event]) -> bool:
     """Through the host's gate; again after a passing failure. `events` are added to, those of a failed try too.
 
-    False after a failed try that was paid: it may be tried again, once that is counted.
+    False after a failed try that was paid, or may have been: it may be tried again, once that is counted.
     """
     gate = pace.gate(backend.host)
     while True:
@@ -260,6 +265,7 @@ async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int, events
         except CallError as e:
             allowed = e.allowed
             events += e.events
+            paid = any(isinstance(event, Used) for event in e.events) or call.meter.doubt(e)
             call.meter.end()
             for_speed = isinstance(e, RateLimitError) and e.retryable
             trip.refused += for_speed
@@ -273,7 +279,6 @@ async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int, events
                 delay = e.retry_after + random.uniform(0, 0.25 + 0.1 * e.retry_after)
             if e.events:
                 events.append(Restarted(reason=e.what))
-            paid = any(isinstance(event, Used) for event in e.events)
         finally:
             gate.leave(ticket, answered=answered, allowed=allowed)
         await asyncio.sleep(delay)

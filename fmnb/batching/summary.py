@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..views.footer import doubtful_words
 from .answers import Answer
 
 _SEEN = 120  # characters of what was seen in the first row that failed
@@ -30,7 +31,8 @@ class Summary:
     """`rows` of the table, `asked` calls in all, `answered` of them, `reused` from an earlier run of this batch.
 
     `cost` is US dollars of what was paid now, None where a price is unknown, `estimated` where
-    part of it is, since an answer was cut; `seconds` is the whole time.
+    part of it is, since an answer was cut; of `doubtful` failed ones nobody knows whether they were
+    billed, and `cost` has nothing for them. `seconds` is the whole time.
     """
 
     rows: int
@@ -46,6 +48,7 @@ class Summary:
     causes: tuple[Cause, ...] = ()
     notes: tuple[str, ...] = field(default=())
     estimated: bool = False
+    doubtful: int = 0
 
     def __str__(self) -> str:
         head = f"{self.answered:,} of {self.asked:,} answered" + (f", {self.reused:,} of them before" if self.reused else "")
@@ -54,6 +57,7 @@ class Summary:
             f"{spoken_time(self.seconds)}",
             "price unknown" if self.cost is None else f"{about}${self.cost:.4f}" if self.cost else "$0.00",
         ]
+        tail += [doubtful_words(self.doubtful)] if self.doubtful else []
         lines = [
             ", ".join(
                 [head, *([f"{self.failed:,} failed"] if self.failed else []), *([f"{self.missing:,} not asked"] if self.missing else [])]
@@ -66,7 +70,7 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, as the batch's last event keeps it."""
-        names = ("rows", "asked", "answered", "reused", "failed", "missing", "cost", "seconds", "estimated")
+        names = ("rows", "asked", "answered", "reused", "failed", "missing", "cost", "seconds", "estimated", "doubtful")
         out = {n: getattr(self, n) for n in names}
         return out | {"causes": [[c.kind, c.what, c.count, c.row, c.seen] for c in self.causes]}
 
@@ -99,6 +103,7 @@ class Tally:
         self.replayed = 0  # from a tape
         self.cost = 0.0
         self.unpriced = 0
+        self.doubtful = 0  # failed, and of these nobody knows whether they were billed
         self.estimated = False  # part of the cost, for an answer that was cut
         self.input_tokens = self.output_tokens = 0
         self.causes: dict[tuple[str, str], Cause] = {}
@@ -120,6 +125,8 @@ class Tally:
             return
         if a.cost is None and (a.error is None or a.input_tokens is not None):
             self.unpriced += 1
+        elif a.cost is None and a.error is not None and a.error.get("billed") is None:
+            self.doubtful += 1
         self.cost += a.cost or 0.0
         self.estimated = self.estimated or a.estimated
         self.input_tokens += a.input_tokens or 0
@@ -188,4 +195,5 @@ class Tally:
             causes=tuple(causes),
             notes=tuple(notes),
             estimated=self.estimated,
+            doubtful=self.doubtful,
         )

@@ -23,18 +23,28 @@ WARN = 0.8
 
 @dataclass(frozen=True)
 class Budget:
-    """US dollars: the cap (None is none), what was spent, what calls under way may cost, and whether unknown prices pass."""
+    """US dollars: the cap (None is none), what was spent, what calls under way may cost, and whether unknown prices pass.
+
+    `doubtful` is what `doubtful_calls` failed ones may have been billed, of which their services said nothing. The cap counts it as spent.
+    """
 
     limit: float | None = None
     spent: float = 0.0
     held: float = 0.0
     allow_unknown: bool = False
     unknown_calls: int = 0
+    doubtful: float = 0.0
+    doubtful_calls: int = 0
+
+    @property
+    def gone(self) -> float:
+        """What is spent, may have been, or is set aside."""
+        return self.spent + self.doubtful + self.held
 
     @property
     def left(self) -> float | None:
         """What may still be spent."""
-        return None if self.limit is None else max(0.0, self.limit - self.spent)
+        return None if self.limit is None else max(0.0, self.limit - self.spent - self.doubtful)
 
 
 _budget = Budget()
@@ -107,14 +117,14 @@ def hold(card: ModelCard, request: Request, tokens: int) -> float:
         return 0.0
     with _lock:
         b = budget()
-        if cost is not None and alone is not None and not prompt.sure and not b.held and b.limit is not None and b.spent + cost > b.limit:
+        if cost is not None and alone is not None and not prompt.sure and not b.held and b.limit is not None and b.gone + cost > b.limit:
             cost = alone
-        if cost is not None and (b.limit is None or b.spent + b.held + cost <= b.limit):
+        if cost is not None and (b.limit is None or b.gone + cost <= b.limit):
             _budget = replace(_budget, held=_budget.held + cost)
             return cost
     if b.limit is None:
         return 0.0
-    if cost is None and b.spent + b.held >= b.limit:  # allowing unknown prices does not lift the cap on what is known
+    if cost is None and b.gone >= b.limit:  # allowing unknown prices does not lift the cap on what is known
         raise exhausted()
     if cost is None and b.allow_unknown:
         return 0.0
@@ -142,9 +152,25 @@ def passed(cost: float) -> BudgetError:
     b = budget()
     return BudgetError(
         f"This call could cost ${cost:.4f} and would pass the budget of ${b.limit or 0.0:g}",
-        seen=f"${b.spent:.4f} spent" + (f", ${b.held:.4f} set aside for calls under way" if b.held else ""),
+        seen=spent_words(b),
         todo="Raise it with `%fm budget LIMIT`, lower --max-tokens, or use a local model.",
     )
+
+
+def spent_words(b: Budget) -> str:
+    """What is gone of a cap, in words.
+
+    >>> spent_words(Budget(5.0, 0.02)), spent_words(Budget(5.0, 0.02, doubtful=0.01, doubtful_calls=1))
+    ('$0.0200 spent', '$0.0200 spent, 1 failed call may have been billed $0.0100 more')
+    """
+    held = f", ${b.held:.4f} set aside for calls under way" if b.held else ""
+    return f"${b.spent:.4f} spent" + doubt_words(b.doubtful_calls, b.doubtful) + held
+
+
+def doubt_words(calls: int, amount: float) -> str:
+    """What failed calls may have cost of which nobody knows; "" where there are none."""
+    some = f"{calls:,} failed call{'' if calls == 1 else 's'} may have been billed"
+    return "" if not calls else f", {some} ${amount:.4f} more" if amount else f", {some}"
 
 
 def exhausted() -> BudgetError:
@@ -152,7 +178,7 @@ def exhausted() -> BudgetError:
     b = budget()
     return BudgetError(
         f"The budget of ${b.limit or 0.0:g} is spent",
-        seen=f"${b.spent:.4f} spent" + (f", ${b.held:.4f} set aside for calls under way" if b.held else ""),
+        seen=spent_words(b),
         todo="Raise it with `%fm budget LIMIT`, or use a local model.",
     )
 
@@ -160,7 +186,7 @@ def exhausted() -> BudgetError:
 def left() -> float | None:
     """What neither is spent nor set aside; None without a cap."""
     b = budget()
-    return None if b.limit is None else b.limit - b.spent - b.held
+    return None if b.limit is None else b.limit - b.gone
 
 
 def set_aside(cost: float) -> None:
@@ -175,6 +201,19 @@ def release(cost: float) -> None:
     global _budget
     with _lock:
         _budget = replace(_budget, held=max(0.0, _budget.held - cost))
+
+
+def doubt(amount: float) -> None:
+    """Count a call that failed, and of which nobody knows whether it was billed that much."""
+    global _budget
+    with _lock:
+        _budget = replace(_budget, doubtful=_budget.doubtful + amount, doubtful_calls=_budget.doubtful_calls + 1)
+
+
+def at_most(card: ModelCard, request: Request, tokens: int) -> float | None:
+    """What a call may be billed at most as far as is known, or None where the price is unknown; `tokens` as they are counted here."""
+    prompt = counting.expected(card, request, tokens)
+    return _at_most(card, request, prompt.tokens if prompt.sure else prompt.least)
 
 
 def add(cost: float | None, *, local: bool = False) -> str:

@@ -20,11 +20,16 @@ _TEXT = (TextDelta, ReasoningDelta, ToolCallDelta)
 
 
 class Meter:
-    """What the call of one run has used so far."""
+    """What the call of one run has used so far.
+
+    `doubts` are the tries that failed without a word on whether they are billed, and `doubtful` is what they may
+    have cost at most, in US dollars.
+    """
 
     def __init__(self, run: str = "") -> None:
         self.run = run
-        self.tries = 0
+        self.tries = self.doubts = 0
+        self.doubtful = 0.0
         self._backend: Backend | None = None
         self._request: Request | None = None
         self._stream: Any = None
@@ -55,6 +60,20 @@ class Meter:
     def end(self) -> None:
         """The call has ended, and its events say what it used."""
         self._open = False
+
+    def doubt(self, error: BaseException) -> bool:
+        """A try has failed; whether nobody knows what it was billed. The cap counts what it may have cost."""
+        backend, request = self._backend, self._request
+        if not self._open or self._texts or self._read or backend is None or request is None or backend.card.local:
+            return False
+        if getattr(error, "billed", False) is not None:
+            return False
+        self._open = False
+        amount = budget.at_most(backend.card, request, backend.count(request).tokens) or 0.0
+        self.doubts += 1
+        self.doubtful += amount
+        budget.doubt(amount)
+        return True
 
     @property
     def is_stopped(self) -> bool:

@@ -56,7 +56,8 @@ class Purse:
 
     def __init__(self, limit: float):
         self.limit = limit
-        self.spent = 0.0
+        self.spent = self.doubtful = 0.0
+        self.doubts = 0  # calls that failed, of which nobody knows whether they are billed
         self._asides: list[Aside] = []  # of the calls under way
         self._seen: dict[str, _Seen] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -72,12 +73,16 @@ class Purse:
             self._take(aside.amount)
         return aside
 
-    def settle(self, held: Aside, cost: float, output_tokens: int) -> None:
-        """A call has ended: what was held is given back, what it cost is counted, and how long its answer was (0: it had none)."""
+    def settle(self, held: Aside, cost: float, output_tokens: int, doubts: int = 0, doubtful: float = 0.0) -> None:
+        """A call has ended: what was held is given back, what it cost is counted, and how long its answer was (0: it had none).
+
+        `doubts` are tries of it that failed and may have been billed `doubtful` in all: that is counted as gone.
+        """
         if held.amount:
             self._asides.remove(held)
             self._give_back(held.amount)
         self.spent += cost
+        self.doubts, self.doubtful = self.doubts + doubts, self.doubtful + doubtful
         if output_tokens:
             seen = self._seen.get(held.model, _Seen())
             self._seen[held.model] = _Seen(seen.answers + 1, max(seen.longest, output_tokens))
@@ -139,7 +144,7 @@ class Purse:
         return found * counting.dearer(card)
 
     def _left(self) -> float:
-        return self.limit - self.spent - sum(a.amount for a in self._asides)
+        return self.limit - self.spent - self.doubtful - sum(a.amount for a in self._asides)
 
     def _take(self, amount: float) -> None:
         """Set aside elsewhere, too."""
@@ -152,8 +157,8 @@ class Purse:
         todo = f"Give it a larger --budget{f', or {longer}' if longer else '.'}"
         return BudgetError(
             f"The budget of ${self.limit:g} would be passed by the next row",
-            seen=f"${self.spent:.4f} spent, the next may cost ${cost:.4f}",
-            todo=todo if not self.spent else f"{longer[:1].upper()}{longer[1:]}",
+            seen=f"${self.spent:.4f} spent{budget.doubt_words(self.doubts, self.doubtful)}, the next may cost ${cost:.4f}",
+            todo=todo if not self.spent and not self.doubtful else f"{longer[:1].upper()}{longer[1:]}",
         )
 
 

@@ -144,7 +144,8 @@ def budget(rest: str, shell: Any) -> None:
     b = budgets.budget()
     cap = "no cap" if b.limit is None else f"of ${b.limit:g}"
     unknown = f"; {b.unknown_calls} calls of unknown price" if b.unknown_calls else ""
-    print(f"${b.spent:.4f} spent in this kernel, {cap}{unknown}.")
+    doubt = budgets.doubt_words(b.doubtful_calls, b.doubtful)
+    print(f"${b.spent:.4f} spent in this kernel{doubt}, {cap}{unknown}.")
 
 
 def trust(rest: str, shell: Any) -> None:
@@ -180,7 +181,10 @@ def status(shell: Any) -> Any:
     tape_is = "none" if session.tape is None else f"{session.tape.path.name} ({len(session.tape)} answers)"
     rows = [
         {"": "model", "now": f"{model or 'embedded'} ({who or 'nothing chosen'})"},
-        {"": "spent", "now": f"${b.spent:.4f}" + ("" if b.limit is None else f" of ${b.limit:g}")},
+        {
+            "": "spent",
+            "now": f"${b.spent:.4f}" + ("" if b.limit is None else f" of ${b.limit:g}") + budgets.doubt_words(b.doubtful_calls, b.doubtful),
+        },
         {"": "tape", "now": tape_is},
         {"": "log", "now": "on" if store.enabled() else "off"},
     ]

@@ -171,7 +171,8 @@ def seconds_of(asked: str) -> list[float]:
 
 
 def totals(*, since: float | None = None, notebook: str = "") -> dict[str, Any]:
-    """Calls, tokens and money of answered runs since a moment, or of one notebook; `unknown` counts calls of unknown price."""
+    """Calls, tokens and money of answered runs since a moment, or of one notebook; `unknown` counts calls of which nobody knows what they cost."""
+    unbilled = "json_valid(error) AND json_extract(error, '$.billed') = 0"  # a call that was refused and is not billed
     where = ["kind IN ('call', 'row')", "source = 'live'"]  # replayed and cached answers cost nothing
     values: list[Any] = []
     if since is not None:
@@ -182,7 +183,7 @@ def totals(*, since: float | None = None, notebook: str = "") -> dict[str, Any]:
         values.append(notebook)
     (row,) = database().rows(
         "SELECT COUNT(*) calls, TOTAL(input_tokens) input_tokens, TOTAL(output_tokens) output_tokens, TOTAL(cost) cost,"
-        f" SUM(cost IS NULL) unknown FROM runs WHERE {' AND '.join(where)}",
+        f" SUM(cost IS NULL AND NOT COALESCE({unbilled}, 0)) unknown FROM runs WHERE {' AND '.join(where)}",
         tuple(values),
     )
     return {k: (float(row[k] or 0) if k == "cost" else int(row[k] or 0)) for k in row.keys()}

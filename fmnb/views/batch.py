@@ -20,7 +20,7 @@ from .._markdown import neutral_markdown
 from ..events import Cancelled, Event, Failed, Finished, Fold, Notice, Progress, Started, Waiting
 from . import in_notebook
 from .bundle import Bundle, error_html, error_text
-from .footer import money, plain, seconds
+from .footer import doubtful_words, money, plain, seconds
 from .html import MUTED
 from .live import display
 from .preview import ERROR, Preview, preview
@@ -260,6 +260,7 @@ def summary_lines(said: Mapping[str, Any]) -> list[str]:
         if answered > reused
         else []
     )
+    parts += [doubtful_words(n)] if (n := said.get("doubtful", 0)) else []
     parts.append(seconds(said.get("seconds", 0.0)))
     causes = list(said.get("causes", ()))
     more = [f"{len(causes) - _CAUSES:,} more causes"] if len(causes) > _CAUSES else []

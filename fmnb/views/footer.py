@@ -44,9 +44,10 @@ def footer_items(response: Response) -> list[str]:
     rate = r.extra.get("tokens_per_second")
     if isinstance(rate, (int, float)) and rate > 0:
         items.append(f"{rate:,.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
+    unpaid = r.error is not None and r.usage.cost is None and r.where != LOCAL
     not_billed = r.error is not None and r.error.get("billed") is False and r.usage.cost is None  # said above; a price would contradict it
     if not asked_nobody and not not_billed:
-        items.append(cost(r))
+        items.append("billed: unknown" if unpaid and r.error is not None and r.error.get("billed") is None else cost(r))
     if r.not_applied:
         items.append("not applied: " + ", ".join(r.not_applied))
     items += [_one_line(n) for n in r.notes]
@@ -119,6 +120,15 @@ def money(value: float) -> str:
     while round(value, places) * 10 ** (places - 1) < 1 and places < 7:
         places += 1
     return f"${value:.{places}f}"
+
+
+def doubtful_words(n: int) -> str:
+    """What is said of failed calls that may have been billed.
+
+    >>> doubtful_words(1), doubtful_words(1200)
+    ('1 failed call billed: unknown', '1,200 failed calls billed: unknown')
+    """
+    return f"{n:,} failed call{'' if n == 1 else 's'} billed: unknown"
 
 
 def cost(response: Response) -> str:

@@ -1,0 +1,127 @@
+"""A failed call of which nobody knows whether it was billed is said to be one, and a budget counts it as gone."""
+
+from __future__ import annotations
+
+import pytest
+
+import fmnb as fm
+import fmnb.pipeline
+from fmnb.batching.run import batch
+from fmnb.errors import BudgetError, CallError, FmnbError
+from fmnb.guard import budget
+from fmnb.store import log
+from fmnb.views.footer import footer_text
+from tests.wire import server as wire
+from tests.wire.server import Server
+from tests.wire.shop import WIRES, open_shop, price
+
+PROMPT = "Tell me everything that you know about the sea."
+TRIES = fmnb.pipeline.ATTEMPTS
+UNBILLED = {400: "bad value", 401: "bad key", 403: "not allowed", 404: "nothing here", 429: "too many"}
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def shop(home, server, monkeypatch):
+    monkeypatch.setattr(fmnb.pipeline, "FIRST_WAIT", 0.001)
+    open_shop(home, server.url)
+    return server
+
+
+def down(seen, attempt):
+    return [wire.reply(500, {"error": {"message": "oh no"}})]
+
+
+def refuses(status, words, code="x"):
+    for table in (wire.BEHAVIOURS, *wire.DIALECTS.values()):
+        table["refuses"] = lambda seen, attempt: [wire.reply(status, {"error": {"message": words, "code": code}})]
+
+
+def failing_then(name, good, tries):
+    """`name`, a model that fails some times before it answers."""
+    bad = wire.reply(500, {"error": {"message": "oh no"}})
+    wire.BEHAVIOURS[name] = lambda seen, attempt: [bad] if attempt <= tries else good
+
+
+def failed(model):
+    with pytest.raises(FmnbError) as caught:
+        fm.ask(PROMPT, model)
+    return caught.value
+
+
+@pytest.mark.parametrize("api", WIRES)
+@pytest.mark.parametrize("status, words", UNBILLED.items())
+def test_a_refusal_before_any_answer_is_not_billed(api, status, words):
+    refuses(status, words)
+    e = failed(f"shop-{api}:refuses")
+    assert e.billed is False and (budget.budget().spent, budget.budget().doubtful_calls) == (0, 0)
+    assert "billed: unknown" not in footer_text(e.response) and "$" not in footer_text(e.response)
+    assert log.totals()["unknown"] == 0
+    if status == 400:  # the others end a batch
+        done = batch(PROMPT + "{{ n }}", [{"n": ""}], f"shop-{api}:refuses")
+        assert done.summary.doubtful == 0 and "billed" not in str(done.summary)
+
+
+@pytest.mark.parametrize("api", WIRES)
+@pytest.mark.parametrize("status, words", [(400, "flagged by our content policy"), (500, "oh no"), (503, "busy"), (504, "too slow")])
+def test_a_failure_that_may_be_billed_is_said_to_be_one(api, status, words):
+    refuses(status, words, "content_policy_violation" if status == 400 else "x")
+    e = failed(f"shop-{api}:refuses")
+    said = footer_text(e.response)
+    assert e.billed is None and "billed: unknown" in said and "free" not in said and "$" not in said
+    assert log.totals()["unknown"] == 1 and log.search()[0]["cost"] is None
+    b = budget.budget()
+    tries = 1 if status == 400 else TRIES
+    assert b.spent == 0 and b.doubtful_calls == tries and b.doubtful >= tries * price(10, 1)
+    done = batch(PROMPT + "{{ n }}", [{"n": ""}], f"shop-{api}:refuses")
+    assert done.summary.doubtful == 1 and "1 failed call billed: unknown" in str(done.summary)
+    assert done.answers[0].cost is None
+
+
+def test_an_answer_after_tries_that_failed_costs_about_what_it_says():
+    failing_then("recovers", wire.BEHAVIOURS["plain"](None, 1), 2)
+    got = fm.ask(PROMPT, "shop-chat:recovers")
+    said = footer_text(got)
+    assert got.usage.estimated and "about $" in said and "2 tries before it failed and may have been billed, too" in said
+    assert log.search()[0]["estimated"] == 1 and budget.budget().spent == pytest.approx(got.cost)
+
+
+def test_a_call_that_is_refused_after_a_try_that_failed_is_not_called_unbilled():
+    failing_then("refuses-then", [wire.reply(400, {"error": {"message": "bad value"}})], 1)
+    e = failed("shop-chat:refuses-then")
+    assert e.billed is None and budget.budget().doubtful_calls == 1
+
+
+def test_the_cap_counts_what_may_have_been_billed(shop):
+    wire.BEHAVIOURS["down"] = down
+    budget.set_limit(0.02)
+    before, refused = len(shop.requests), None
+    for _ in range(30):
+        try:
+            fm.ask(PROMPT, "shop-chat:down", max_tokens=8)
+        except BudgetError as e:
+            refused = e
+        except CallError:
+            pass
+    sent = len(shop.requests) - before
+    assert refused is not None and f"{sent} failed calls may have been billed" in refused.seen
+    assert 2 <= sent <= 0.02 / price(10, 8) and budget.budget().spent == 0 and budget.budget().held == pytest.approx(0)
+
+
+def test_a_batch_s_budget_counts_it_too(shop):
+    wire.BEHAVIOURS["down"] = down
+    before = len(shop.requests)
+    with pytest.raises(BudgetError, match="failed calls may have been billed"):
+        batch(PROMPT + "{{ n }}", [{"n": n} for n in range(30)], "shop-chat:down", max_tokens=8, budget=0.02)
+    assert 2 <= len(shop.requests) - before <= 0.02 / price(10, 8)
+
+
+def test_models_on_this_machine_are_in_no_doubt():
+    with pytest.raises(CallError):
+        fm.ask("hi", "echo:fail=server")
+    assert budget.budget().doubtful_calls == 0
