@@ -7,16 +7,16 @@ dashes, lists whose lines differ, a laugh. Code and rows of tables may repeat fo
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from .events import Event, Finished, Notice, ReasoningDelta, TextDelta, ToolCallDelta, Used
+from .events import Event, Finished, Notice, ReasoningDelta, Restarted, TextDelta, ToolCallDelta, Used
 from .types import Usage
 
 REASON = "loop"
-NOTICE = (
-    "the answer had begun to repeat itself and was cut: ask a larger model, raise --temperature, or set -p repeat_penalty=1.3 (llama.cpp)"
-)
+TODO = "ask a larger model, raise --temperature, or set -p repeat_penalty=1.3 (llama.cpp)"
+NOTICE = f"the answer had begun to repeat itself and was cut: {TODO}"
 _PERIODS = 10
 _PROSE = 320  # characters of an exact cycle of several words
 _WORD = 700  # of one short word
@@ -93,3 +93,42 @@ async def cut_off(stream: AsyncIterator[Any], owed: Callable[[list[Event]], Usag
                 yield Used(usage=usage)
             yield Finished(reason=REASON)
             return
+
+
+UNCUT = "uncut"  # under which an answer's extra keeps the text that came, where it came whole
+
+
+def cut_whole(events: Sequence[Event]) -> list[Event]:
+    """The events of an answer that came in one piece, cut where its text comes into a loop; the whole text stays in the end's `extra`.
+
+    >>> came = [TextDelta(text="Yes. " + "It is the minimum of the maximum. " * 12), Finished()]
+    >>> cut_whole(came)[0].text, cut_whole(came)[-1].reason
+    ('Yes. It is the minimum of the maximum', 'loop')
+    """
+    events = list(events)
+    end = events[-1] if events else None
+    begin = max((n + 1 for n, e in enumerate(events) if isinstance(e, Restarted)), default=0)
+    text = "".join(e.text for e in events[begin:] if isinstance(e, TextDelta))
+    if not isinstance(end, Finished) or len(text) < _PROSE or (cut := _cut(text)) < 0:
+        return events
+    left, out = cut, events[:begin]
+    for event in events[begin:-1]:
+        if isinstance(event, TextDelta):
+            event = replace(event, text=event.text[:left])
+            left -= len(event.text)
+            if not event.text:
+                continue
+        out.append(event)
+    return [*out, Notice(kind="warning", text=NOTICE), replace(end, reason=REASON, extra={**end.extra, UNCUT: text})]
+
+
+def _cut(text: str) -> int:
+    """Where the text first comes into a loop, as it would have been found while it streamed; -1 where it does not."""
+    loop = Loop()
+    for at in range(0, len(text), _PIECE):
+        if loop.add(text[at : at + _PIECE]):
+            break
+    return loop.cut
+
+
+_PIECE = 2 * _STEP

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from . import pipeline
+from . import loops, pipeline
 from ._loop import aclose
 from .backend import Backend, RowBatcher
 from .errors import CallError, EmptyAnswerError, FmnbError, RateLimitError, SchemaMismatchError, StoreError, UsageError
@@ -109,7 +109,7 @@ class _Trip:
 async def _whole_structured(call: Call, trip: _Trip) -> list[Event]:
     events = await _whole_taped(call, trip)
     if call.spec is None:
-        return events
+        return loops.cut_whole(events)
     from .schema_check import parse, repair_prompt
 
     before: list[Event] = []
@@ -411,6 +411,8 @@ def stamped(call: Call, events: Sequence[Event], *, known: bool = True) -> list[
     events = list(events)
     if call.spec is not None and isinstance(events[-1], Finished):
         events[-1] = _structured(events[-1], "".join(e.text for e in events if isinstance(e, TextDelta)), call.spec)
+    elif call.spec is None:
+        events = loops.cut_whole(events)
     meta = {"asked": call.target.asked, **call.meta}
     request = call.request if known else None
     start = Started(kind="row", model=call.request.model, where=call.target.where, parent=call.parent, request=request, meta=meta)

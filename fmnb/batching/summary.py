@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..loops import REASON, TODO
 from ..views.footer import doubtful_words
 from .answers import Answer
 
@@ -101,6 +102,7 @@ class Tally:
         self.elsewhere = 0  # of the reused: another kernel asked meanwhile
         self.handed_in = 0  # not asked, for a batch job has them
         self.replayed = 0  # from a tape
+        self.looped = 0  # cut where they repeated themselves
         self.cost = 0.0
         self.unpriced = 0
         self.doubtful = 0  # failed, and of these nobody knows whether they were billed
@@ -119,6 +121,7 @@ class Tally:
             self.answered += 1
             self.reused += reused
             self.replayed += a.source == "replayed"
+            self.looped += a.finish == REASON
             if first:
                 self._label(a)
         if reused or not first:
@@ -160,6 +163,10 @@ class Tally:
     def notes(self) -> list[str]:
         """What is to be said beside the counts."""
         found = [f"{self.replayed:,} replayed from the tape"] if self.replayed else []
+        if n := self.looped:
+            found.append(
+                f"{n:,} answer{'' if n == 1 else 's'} repeated {'itself' if n == 1 else 'themselves'} and {'was' if n == 1 else 'were'} cut: {TODO}"
+            )
         if n := self.elsewhere:
             found.append(f"{n:,} {'was' if n == 1 else 'were'} answered by another kernel meanwhile")
         if n := self.known_failed:

@@ -1,0 +1,76 @@
+"""Answers of hosted rows, which come whole, are cut where they repeat themselves; what came is in the log."""
+
+from __future__ import annotations
+
+import pytest
+
+from fmnb.batching.run import batch
+from fmnb.events import Finished, Logprobs, Notice, ReasoningDelta, Restarted, TextDelta, Used, fold
+from fmnb.loops import NOTICE, REASON, UNCUT, cut_whole
+from fmnb.store import log
+from fmnb.types import Usage
+from tests.batching.service import Service
+from tests.test_loops import LOOPS, MEANT
+from tests.wire import bulk as wire
+from tests.wire.bulk import BulkService
+
+BEFORE = "It shows the weather. Then:\n"
+LOOP = BEFORE + LOOPS["a sentence"] + "And that is all."
+
+
+@pytest.mark.parametrize("name", MEANT)
+def test_what_is_meant_is_left_as_it_is(name):
+    events = [TextDelta(text="Here it is:\n\n" + MEANT[name]), Finished()]
+    assert cut_whole(events) == events
+
+
+@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize("after", ["", "And that is all."])
+def test_a_loop_is_cut_wherever_it_stands(name, after):
+    came = [ReasoningDelta(text="Hm."), TextDelta(text=BEFORE + LOOPS[name] + after), Used(usage=Usage(3, 400)), Finished(reason="length")]
+    answer = fold(cut_whole(came))
+    assert answer.text.startswith(BEFORE) and len(answer.text) < len(BEFORE) + 80 and answer.finish == REASON
+    assert answer.extra[UNCUT] == BEFORE + LOOPS[name] + after and answer.notes == (NOTICE,)
+    assert (answer.reasoning, answer.usage.output_tokens) == ("Hm.", 400), "what was paid is what was written"
+
+
+def test_an_answer_in_pieces_and_one_that_was_asked_again_are_cut_too():
+    loop = LOOPS["a sentence"]
+    pieces = [TextDelta(text=LOOP[n : n + 7]) for n in range(0, len(LOOP), 7)]
+    again = cut_whole([TextDelta(text=loop), Restarted(reason="?"), *pieces, Logprobs(tokens=()), Finished()])
+    assert again[:2] == [TextDelta(text=loop), Restarted(reason="?")], "what was dropped is no part of the answer"
+    assert fold(again).text == fold(cut_whole([TextDelta(text=LOOP), Finished()])).text
+    assert isinstance(again[-2], Notice) and isinstance(again[-3], Logprobs)
+
+
+def test_rows_of_a_service_are_cut_and_their_whole_text_is_in_the_log(monkeypatch):
+    with Service() as service:
+        monkeypatch.setenv("VLLM_BASE_URL", service.url)
+        service.answer = lambda body: LOOP if body["messages"][-1]["content"].endswith("b") else "fine"
+        done = batch("Say {{ w }}", [{"w": w} for w in "abc"], "vllm:m")
+    assert [a.text == "fine" for a in done.answers] == [True, False, True]
+    a = done.answers[1]
+    assert a.finish == REASON and len(a.text) < len(BEFORE) + 80 and a.error is None
+    kept = log.reopen(a.run)
+    assert (kept.text, kept.finish, kept.extra[UNCUT]) == (a.text, REASON, LOOP) and NOTICE in kept.notes
+    assert "1 answer repeated itself and was cut: ask a larger model" in str(done.summary)
+
+
+def test_a_structured_answer_that_fits_its_schema_is_no_loop(monkeypatch):
+    text = "{" + f'"a": "{LOOPS["a sentence"]}"' + "}"
+    with Service() as service:
+        monkeypatch.setenv("VLLM_BASE_URL", service.url)
+        service.answer = lambda body: text
+        (a,) = batch("Say {{ w }}", [{"w": "a"}], "vllm:m", schema="a str").answers
+    assert a.data == {"a": LOOPS["a sentence"]} and a.finish == "stop"
+
+
+def test_rows_of_a_batch_job_are_cut(home, monkeypatch):
+    monkeypatch.setenv("FAR_KEY", "k-far-1234")
+    monkeypatch.setattr(wire, "_said", lambda body: LOOP)
+    with BulkService() as service:
+        (home / "fmnb.toml").write_text(f'[provider.far]\nbase_url = "{service.url}"\nkey_env = ["FAR_KEY"]\nbulk = "openai"\n')
+        batch("Say {{ w }}", [{"w": "a"}], "far:m", bulk=True)
+        service.done = True
+        (a,) = batch("Say {{ w }}", [{"w": "a"}], "far:m", bulk=True).answers
+    assert a.finish == REASON and len(a.text) < len(BEFORE) + 80 and log.reopen(a.run).extra[UNCUT] == LOOP
