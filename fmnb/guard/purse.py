@@ -51,6 +51,16 @@ class _Seen:
     longest: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class _Waiter:
+    """A call that waits for money that is set aside for others."""
+
+    card: ModelCard
+    request: Request
+    tokens: int
+    turn: asyncio.Future[Aside]
+
+
 class Purse:
     """US dollars of one batch."""
 
@@ -60,18 +70,20 @@ class Purse:
         self.doubts = 0  # calls that failed, of which nobody knows whether they are billed
         self._asides: list[Aside] = []  # of the calls under way
         self._seen: dict[str, _Seen] = {}
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[_Waiter] = deque()
 
     async def hold(self, card: ModelCard, request: Request, tokens: int) -> Aside:
         """Set aside what this call may cost, for `settle`; waits for calls under way, BudgetError when it would not fit after them."""
-        while (aside := self._aside(card, request, tokens)) is None:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            await turn
-        if aside.amount:
-            self._asides.append(aside)
-            self._take(aside.amount)
-        return aside
+        if all(w.card.name != card.name for w in self._waiting) and (aside := self._aside(card, request, tokens)) is not None:
+            return self._keep(aside)
+        turn: asyncio.Future[Aside] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiter(card, request, tokens, turn))
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:  # it was let in already
+                self.settle(turn.result(), 0.0, 0)
+            raise
 
     def settle(self, held: Aside, cost: float, output_tokens: int, doubts: int = 0, doubtful: float = 0.0) -> None:
         """A call has ended: what was held is given back, what it cost is counted, and how long its answer was (0: it had none).
@@ -86,10 +98,35 @@ class Purse:
         if output_tokens:
             seen = self._seen.get(held.model, _Seen())
             self._seen[held.model] = _Seen(seen.answers + 1, max(seen.longest, output_tokens))
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
+        self._let_in()
+
+    def _keep(self, aside: Aside) -> Aside:
+        if aside.amount:
+            self._asides.append(aside)
+            self._take(aside.amount)
+        return aside
+
+    def _let_in(self) -> None:
+        """Who waits, in the order of coming; the calls of one model do not wait for those of another."""
+        still: deque[_Waiter] = deque()
+        full: set[str] = set()  # models whose next call must wait
+        over: dict[str, BudgetError] = {}  # models for whose next call there is no money: they are not asked any more
+        for w in self._waiting:
+            if w.turn.done():  # given up
+                continue
+            try:
+                aside = None if w.card.name in full | over.keys() else self._aside(w.card, w.request, w.tokens)
+            except BudgetError as e:
+                over[w.card.name], aside = e, None
+            if w.card.name in over:
+                w.turn.set_exception(over[w.card.name])
+                continue
+            if aside is None:
+                full.add(w.card.name)
+                still.append(w)
+            else:
+                w.turn.set_result(self._keep(aside))
+        self._waiting = still
 
     def _aside(self, card: ModelCard, request: Request, tokens: int) -> Aside | None:
         """What is to be set aside now; None while it is better to wait. BudgetError when waiting helps nothing."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import config, keys, listing
 from .._inert import printable
+from .._names import load
 from ..catalog.resolve import forget_backends, usable_profiles
 from ..comparison import reopen
 from ..consent import confirm, secret
@@ -72,11 +73,17 @@ def log(rest: str, shell: Any) -> Any:
     return listing.log(" ".join(words), open="--open" in flags)
 
 
+# What shows a run of such a kind.
+_WHOLE = {"batch": "fmnb.batching.logged:logged", "evaluate": "fmnb.evals.running:reopen"}
+
+
 def _reopened(run: str, shell: Any) -> Any:
     """An answer as it was shown then, with its error, its partial text and its footer; or a comparison: that is then the last one, which `%fm vote` and `--undo` mean, also in a new kernel."""
     found = listing.reopen(run)
     events = store.events_of(found.run)
     start = events[0]
+    if isinstance(start, Started) and start.kind in _WHOLE:
+        return load(_WHOLE[start.kind])(found.run)
     if not isinstance(start, Started) or start.kind not in ("compare", "call"):
         return found
     if start.kind == "call":

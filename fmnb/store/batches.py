@@ -154,6 +154,16 @@ def count(batch: str) -> int:
     return int(database().rows("SELECT COUNT(*) FROM batch_rows WHERE batch = ?", (batch,))[0][0])
 
 
+def last(batch: str) -> tuple[float | None, float | None]:
+    """When a batch ended, and when the last of its rows did; None where it has not, or has none."""
+    _gather(batch)
+    rows = database().rows(
+        "SELECT ended, (SELECT MAX(r.ended) FROM runs r WHERE r.parent = b.run AND r.kind = 'row') row FROM runs b WHERE b.run = ?",
+        (batch,),
+    )
+    return (rows[0]["ended"], rows[0]["row"]) if rows else (None, None)
+
+
 def _gather(batch: str) -> None:
     """Make runs of what a batch wrote down and, if its kernel was killed, nobody has filed."""
     if database().rows("SELECT 1 FROM arrived WHERE batch = ? LIMIT 1", (batch,)):
