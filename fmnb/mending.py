@@ -7,6 +7,7 @@ import traceback
 from dataclasses import replace
 from typing import Any
 
+from .engines.schema_following import CUT
 from .errors import SchemaMismatchError, UsageError
 from .loops import REASON as LOOP
 from .preparing import Asked, Options, prepare
@@ -79,6 +80,9 @@ def go_on(last: Asked | None) -> Asked:
     if response is None or not response.text:
         raise UsageError("The last answer has no text to continue", todo="`%fm retry` asks again.")
     if response.finish == "stop":
+        if closed := next((n for n in response.notes if n.startswith(CUT)), ""):
+            seen, _, todo = closed.partition(": ")
+            raise UsageError("The last answer is whole, so nothing can follow it", seen=seen, todo=f"{todo}.")
         raise UsageError(
             "The last answer was complete", seen=f"finished: {response.finish}", todo="Ask a new question, or use --chat to go on talking."
         )

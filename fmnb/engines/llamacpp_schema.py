@@ -1,4 +1,4 @@
-"""An answer with a schema on llama.cpp: written under a grammar, under a narrower one where its end is near or a list repeats."""
+"""An answer with a schema on llama.cpp: written under a grammar, under a narrower one where its end is near or it repeats itself."""
 
 from __future__ import annotations
 
@@ -43,12 +43,13 @@ def write(
     """
     assert request.schema is not None
     limit = int(body["max_tokens"])
-    following = Following(request.schema, limit, prefix)
+    following = Following(request.schema, limit, prefix, lambda text: len(model.tokens(text)))
     if prompt.rstrip().endswith(_THOUGHT):
         prompt = prompt.rstrip() + "\n\n</think>\n\n"
     said = plain(body, request)
     left, first = limit, None
     while True:
+        left -= following.jump()
         answer = Answer(put, stopped, following, left)
         if not following.done and left > 0:
             rule = {"json_schema": following.schema} if following.rest is None else {"grammar": as_gbnf(following.rest)}
@@ -60,13 +61,15 @@ def write(
         if answer.error is not None or stopped() or not answer.redirected or following.done:
             break
     if answer.error is None and not stopped():
+        if left <= 0:
+            following.finish()
         if text := following.release(everything=True):
             put(TextDelta(text=text))
         for note in following.notes:
             put(Notice(kind="note", text=note))
     if following.complete:
         answer.reason = "stop"
-    if answer is not first:
-        answer.usage = replace(first.usage, output_tokens=limit - left)
+    if answer is not first or first.usage.output_tokens is None:
+        answer.usage = replace(first.usage, output_tokens=limit - max(0, left))
         answer.extra = first.extra
     return answer

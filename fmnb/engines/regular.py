@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 
 INFINITE = 1 << 40
 _MOST_REPEATS = 2000  # what llama.cpp takes in one repetition; fewer are allowed in its place
-_CHOICES = 32  # bytes by which one alternative may be longer than the shortest and still be open at the end
+CHOICES = 32  # bytes by which one alternative may be longer than the shortest and still be open at the end
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -125,7 +125,7 @@ def alt(*options: Expression) -> Expression:
         tuple(map(id, some)),
         parts=some,
         least=least,
-        closing=max(p.closing for p in some if p.least <= least + _CHOICES),
+        closing=max(p.closing for p in some if p.least <= least + CHOICES),
         empty=any(p.empty for p in some),
     )
 
@@ -188,19 +188,19 @@ def _step(e: Expression, c: str) -> Expression:
     return NONE
 
 
-def closed(e: Expression, room: int) -> Expression:
-    """The texts that end soonest: nothing is repeated beyond its minimum, choices stay open where `room` bytes allow it."""
-    return _closed(e, choices=e.closing <= room)
+@lru_cache(maxsize=4096)
+def closed(e: Expression, spread: int = CHOICES) -> Expression:
+    """The texts that end soonest: nothing is repeated beyond its minimum, and a choice is open to what is longer by at most `spread` bytes.
 
-
-def _closed(e: Expression, choices: bool) -> Expression:
+    >>> as_regex(closed(seq(rep(chars([(48, 57)]), 0, 9), alt(lit("yes"), lit("no")), lit("]")), 0))
+    'no\\\\]'
+    """
     if e.kind == "seq":
-        return seq(*(_closed(p, choices) for p in e.parts))
+        return seq(*(closed(p, spread) for p in e.parts))
     if e.kind == "rep":
-        return rep(_closed(e.parts[0], choices), e.low, e.low)
+        return rep(closed(e.parts[0], spread), e.low, e.low)
     if e.kind == "alt":
-        near = [p for p in e.parts if p.least <= e.least + (_CHOICES if choices else 0)]
-        return alt(*(_closed(p, choices) for p in near))
+        return alt(*(closed(p, spread) for p in e.parts if p.least <= e.least + spread))
     return e
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -112,8 +113,9 @@ class Grammar:
 
         `prefix` is the part of the answer that is there already. Raises BadRequestError for a schema that cannot be followed.
         """
-        self.following = Following(schema, limit, prefix)
+        self.following = Following(schema, limit, prefix, lambda text: len(tokenizer.tokenize_str(text)))
         self._tokenizer = tokenizer
+        self._next: deque[int] = deque()  # tokens of text that is certain
         self._tokens = text
         self._left = limit
         self._stops = text.stops
@@ -149,6 +151,10 @@ class Grammar:
         """The logits with -inf for each token that may not come."""
         import torch
 
+        if (certain := self._certain()) is not None:
+            only = torch.full_like(logits, float("-inf"))
+            only[certain] = 0
+            return only
         allowed = torch.frombuffer(bytearray(self._matcher.compute_logit_bias()), dtype=torch.uint8)
         if self._matcher.is_error():
             raise _refused(self._matcher.get_error())
@@ -160,12 +166,27 @@ class Grammar:
     def take(self, token: int) -> None:
         """Go on with the chosen token."""
         self._left -= 1
+        if self._next:
+            self._next.popleft()
         new = self._tokens.add(token)
         if new and self.following.add(new, self._left):
             if not self.following.done:
                 self._matcher = self._matching()
         else:
             self._matcher.consume_token(token)
+
+    def _certain(self) -> int | None:
+        """The next token of text that must come: near the end the model may not choose a longer way to write it."""
+        if not self._next and (text := self.following.certain):
+            tokens = self._tokenizer.tokenize_str(text)
+            if self._matcher.validate_tokens(tokens) == len(tokens):
+                self._next.extend(tokens)
+        return self._next[0] if self._next else None
+
+    def finish(self) -> None:
+        """No token is left: end with what the schema still asks for."""
+        if not self._tokens.stopped:
+            self.following.finish()
 
     def release(self) -> str:
         """Text that is certain and was not given yet. With stop texts it comes at the end, as one may begin anywhere."""

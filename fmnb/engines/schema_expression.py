@@ -49,7 +49,7 @@ def bounds(schema: dict[str, Any], tokens: int) -> Bounds:
     Bounds(text=1000, text_in_list=200, items=85)
     """
     texts = max(1, json.dumps(schema).count('"string"'))
-    share = 2 * tokens // texts
+    share = 4 * tokens // texts
     return Bounds(max(32, min(1000, share)), max(24, min(200, share)), max(8, min(100, tokens // 6)))
 
 

@@ -1,61 +1,57 @@
-"""An answer held to its schema while it is written: what may follow, when it has to close, where a list repeats itself.
+"""An answer held to its schema while it is written: what may follow, when it has to close, where it repeats itself.
 
 Both engines read the same expression: llama.cpp as a grammar, torch as a mask. What the text so far allows
 is known after each character, so decoding is given a narrower expression when the tokens that are left are
-just enough to close, and when a list has come to an item that it already holds.
+just enough to close, and when a list or a string begins to repeat itself. From then on what is certain is
+written as it is, and the model decides what is left open.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
 from typing import Any
 
+from ..errors import BadRequestError
+from .endings import Count, Endings, certain, in_bytes
+from .json_scan import Repeat, Scan
 from .pattern_expression import NotRegular
 from .regular import EMPTY, NONE, Expression, after, closed, lit, seq
 from .schema_expression import bounded, bounds, expression
 
-_SPARE = 2  # tokens beyond what closing needs: the end token, and one that was on its way
-CUT = "the answer was closed at the token limit: give it more with --max-tokens"
+_SPARE = 4  # tokens beyond what closing needs: a character may take so many before it is known
+CUT = "the answer was closed at the token limit"
 REPEATED = "a list was ended where its items began to repeat"
-
-
-@dataclass(slots=True)
-class _Open:
-    """An object or list that is not closed yet."""
-
-    schemas: list[dict[str, Any]]
-    is_list: bool
-    watched: bool = False  # a list whose items must not repeat
-    key: str = ""
-    separator: int = 0  # where the comma before the item stands
-    start: int = 0  # where the item begins
-    seen: set[str] = field(default_factory=set)
+REPEATED_TEXT = "a text was ended where it began to repeat itself"
 
 
 class Following:
     """The text of one answer, and what may follow it.
 
     `rest` is the expression that decoding is held to, None where the schema is left to the engine's own
-    grammar, `schema` then. `notes` are words for the person.
+    grammar, `schema` then.
     """
 
-    def __init__(self, schema: dict[str, Any], tokens: int, prefix: str = ""):
-        """`tokens` is how many may be written. Raises BadRequestError for a schema that cannot be followed."""
-        limits = bounds(schema, tokens)
-        self.schema = bounded(schema, limits)
-        self.notes: list[str] = []
+    def __init__(self, schema: dict[str, Any], tokens: int, prefix: str = "", count: Count = in_bytes):
+        """`tokens` is how many may be written, `count` says how many a text takes.
+
+        Raises BadRequestError for a schema that cannot be followed, or whose shortest answer takes more tokens.
+        """
+        self._limits = bounds(schema, tokens)
+        self.schema = bounded(schema, self._limits)
         self.text = ""
         self.rest: Expression | None = None
+        self._notes: list[str] = []
         self._root = schema
         self._tokens = tokens
+        self._endings = Endings(count)
         self._closing = False
         self._sent = len(prefix)
         try:
-            self._whole = expression(schema, limits)
+            self._whole = expression(schema, self._limits)
         except NotRegular:
             return
         self.rest = self._whole
-        self._scan = _Scan(schema)
+        self._scan = Scan(schema)
         if prefix:
             rest = after(self._whole, prefix)
             if rest is NONE:  # it was written without this schema
@@ -63,7 +59,14 @@ class Following:
                 return
             self.rest, self.text = rest, prefix
             self._scan.read(prefix, 0)
-        self._close(tokens)
+        least = self._endings.tokens(self._endings.shortest(self.rest))
+        if least > tokens:
+            raise BadRequestError(
+                f"No answer with this schema fits {tokens} {'token' if tokens == 1 else 'tokens'}",
+                seen=f"the shortest one takes {least}: {self._endings.shortest(self.rest)[:200]}",
+                todo=f"Give at least --max-tokens {least}; a few times as many leave room for words.",
+            )
+        self._close(tokens, self.text, self.rest)
 
     @property
     def done(self) -> bool:
@@ -75,6 +78,16 @@ class Following:
         """Whether the answer may end here."""
         return self.rest is not None and self.rest.empty
 
+    @property
+    def certain(self) -> str:
+        """The text that must come next, once the end is near."""
+        return certain(self.rest) if self._closing and self.rest is not None else ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Words for the person: what kept the answer from being longer."""
+        return (*self._notes, *self._at_bounds())
+
     def add(self, new: str, left: int) -> bool:
         """Take text that was written; True where `rest` is another expression than the one that decoding follows.
 
@@ -83,175 +96,111 @@ class Following:
         if self.rest is None:
             self.text += new
             return False
-        rest = after(self.rest, new)
+        before, rest = (self.text, self.rest), after(self.rest, new)
         if rest is NONE:  # an engine that wrote something else: its text is kept, nothing can be said of what follows
             self.text, self.rest = self.text + new, None
             return False
         repeated = self._scan.read(new, len(self.text))
         self.text, self.rest = self.text + new, rest
-        if repeated is not None and self._end_list(repeated):
+        if repeated is not None and self._end(repeated, left):
             return True
-        return not self.done and self._close(left)
+        if self._closing and not self.done:
+            self._narrow(rest)
+            return self.done or bool(self.certain)
+        return not self.done and self._close(left, *before)
+
+    def jump(self) -> int:
+        """Write what is certain; gives how many tokens that takes."""
+        text = self.certain
+        if text and self.rest is not None:
+            self._scan.read(text, len(self.text))
+            self.text, self.rest = self.text + text, after(self.rest, text)
+        return self._endings.tokens(text)
+
+    def finish(self) -> None:
+        """End here with what the schema still asks for, where no token is left."""
+        if self.rest is not None and not self.complete:
+            self._narrow(lit(self._endings.shortest(self.rest)))
+            self._say(self._cut_note())
 
     def release(self, everything: bool = False) -> str:
-        """Text that will stay and was not given yet; an item of a watched list is held until it is whole."""
+        """Text that will stay and was not given yet; what may be taken back as a repetition is held until it is not."""
         end = len(self.text)
         if not everything and self.rest is not None and (held := self._scan.held()) is not None:
             end = min(end, held)
         new, self._sent = self.text[self._sent : end], max(self._sent, end)
         return new
 
-    def _end_list(self, cut: int) -> bool:
-        end = after(after(self._whole, self.text[:cut]), "]")
-        if end is NONE:  # it needs more items
-            return False
-        self._cut(cut)
-        self._narrow(seq(lit("]"), end))
-        self._say(REPEATED)
-        return True
+    def _end(self, repeat: Repeat, left: int) -> bool:
+        """End a list or a string before what it repeats."""
+        for cut in (repeat.at, *repeat.floors) if repeat.end == "]" else (max(repeat.at, self._sent),):
+            if repeat.end == '"' and self._splits_an_escape(cut):
+                cut += 1
+            end = after(after(self._whole, self.text[:cut]), repeat.end)
+            if cut >= self._sent and end is not NONE:
+                self._cut(cut)
+                self._narrow(seq(lit(repeat.end), end))
+                if self._closing and self.rest is not EMPTY and self.rest is not None:
+                    self._narrow(self._endings.within(self.rest, left) or lit(self._endings.shortest(self.rest)))
+                self._say(REPEATED if repeat.end == "]" else REPEATED_TEXT)
+                return True
+        return False  # the schema asks for more
 
-    def _close(self, left: int) -> bool:
+    def _close(self, left: int, text: str, rest: Expression) -> bool:
+        """Go on to the end where the tokens left are just enough for it. `text` and `rest` are what was before the last token."""
         assert self.rest is not None
-        if self._closing or left > min(self.rest.closing + _SPARE, max(self._tokens // 2, 1)):
+        if self.rest.closing + _SPARE < left or self._endings.most(closed(self.rest)) + _SPARE < left:
             return False
-        shorter = closed(self.rest, left - _SPARE)
-        if shorter is self.rest:
+        shorter = self._endings.within(self.rest, left)
+        if shorter is None:  # the last token has opened more than can be closed
+            self._cut(len(text))
+            self.rest = rest
+            shorter = self._endings.within(rest, left) or lit(self._endings.shortest(rest))
+        elif shorter is self.rest:
             return False
         self._closing = True
-        if (cut := self._scan.unfinished()) is not None and (end := after(after(self._whole, self.text[:cut]), "]")) is not NONE:
-            shorter = seq(lit("]"), closed(end, left - _SPARE))  # rather one item less than half of one
-            self._cut(cut)
+        if (cut := self._scan.unfinished()) is not None and cut >= self._sent:
+            end = after(after(self._whole, self.text[:cut]), "]")
+            if end is not NONE and (sooner := self._endings.within(seq(lit("]"), end), left)) is not None:
+                self._cut(cut)  # rather one item less than half of one
+                shorter = sooner
         self._narrow(shorter)
-        self._say(CUT)
+        self._say(self._cut_note())
         return True
 
     def _cut(self, at: int) -> None:
         self.text = self.text[:at]
-        self._scan = _Scan(self._root)
+        self._scan = Scan(self._root)
         self._scan.read(self.text, 0)
 
     def _narrow(self, rest: Expression) -> None:
-        """Go on with another expression. Text that is certain is written here."""
+        """Go on with another expression. Text that is certain to the end is written here."""
         self.rest = rest
         if rest.kind == "lit":
             self._scan.read(rest.text, len(self.text))
             self.text, self.rest = self.text + rest.text, EMPTY
 
+    def _splits_an_escape(self, at: int) -> bool:
+        before = self.text[:at]
+        return (len(before) - len(before.rstrip("\\"))) % 2 == 1
+
+    def _cut_note(self) -> str:
+        return f"{CUT} of {self._tokens:,}: `%fm retry --max-tokens {2 * self._tokens}` asks again with more"
+
+    def _at_bounds(self) -> list[str]:
+        """Which of our own bounds lists and strings have come to."""
+        if self.rest is None:
+            return []
+        stated, scan, out = json.dumps(self._root), self._scan, []
+        if scan.most_items == self._limits.items and f'"maxItems": {scan.most_items}' not in stated:
+            out.append(f"a list was ended at {scan.most_items} items, the most for {self._tokens:,} tokens: --max-tokens gives it more")
+        texts = (self._limits.text, self._limits.text_in_list)
+        if scan.most_characters in texts and f'"maxLength": {scan.most_characters}' not in stated:
+            out.append(
+                f"a text was ended at {scan.most_characters:,} characters, the most for {self._tokens:,} tokens: --max-tokens gives it more"
+            )
+        return out
+
     def _say(self, note: str) -> None:
-        if note not in self.notes:
-            self.notes.append(note)
-
-
-class _Scan:
-    """Reads JSON as it comes, and says where a list comes to an item that it already holds."""
-
-    def __init__(self, root: dict[str, Any]):
-        self._root = root
-        self._stack: list[_Open] = []
-        self._text: list[str] = []
-        self._string = -1  # where the open string begins
-        self._escaped = False
-
-    def held(self) -> int | None:
-        """From where on text may still be taken back."""
-        watched = [o for o in self._stack if o.watched]
-        return watched[0].separator if watched else None
-
-    def unfinished(self) -> int | None:
-        """Where the item begins that a watched list has not finished, if it holds others."""
-        watched = next((o for o in self._stack if o.watched), None)
-        return watched.separator if watched is not None and watched.seen else None
-
-    def read(self, new: str, at: int) -> int | None:
-        """Where the list must be cut, if the text ends a repeated item."""
-        cut = None
-        for i, c in enumerate(new, at):
-            self._text.append(c)
-            found = self._take(c, i)
-            cut = cut if found is None else found
-        return cut
-
-    def _take(self, c: str, i: int) -> int | None:
-        top = self._stack[-1] if self._stack else None
-        if self._string >= 0:
-            if self._escaped:
-                self._escaped = False
-            elif c == "\\":
-                self._escaped = True
-            elif c == '"':
-                start, self._string = self._string, -1
-                if top is not None and not top.is_list and not top.key:
-                    top.key = "".join(self._text[start + 1 : i])
-                elif top is not None and top.is_list:
-                    return self._item(top, start, i)
-            return None
-        if c == '"':
-            self._string = i
-        elif c in "{[":
-            schemas = self._below(top)
-            new = _Open(schemas, c == "[", separator=i + 1, start=i + 1)
-            new.watched = new.is_list and _free(self._items(schemas), self._root, 3)
-            self._stack.append(new)
-        elif c in "}]" and self._stack:
-            self._stack.pop()
-            above = self._stack[-1] if self._stack else None
-            if above is not None and above.is_list:
-                return self._item(above, above.start, i)
-        elif c == "," and top is not None:
-            top.key, top.separator, top.start = "", i, i + 2
-        return None
-
-    def _item(self, top: _Open, start: int, end: int) -> int | None:
-        if not top.watched:
-            return None
-        item = " ".join("".join(self._text[start : end + 1]).casefold().split())
-        if item in top.seen:
-            return top.separator
-        top.seen.add(item)
-        top.separator = end + 1  # it is whole: nothing of it is taken back
-        return None
-
-    def _below(self, top: _Open | None) -> list[dict[str, Any]]:
-        if top is None:
-            return _opened([self._root], self._root)
-        if top.is_list:
-            return self._items(top.schemas)
-        found = []
-        for s in top.schemas:
-            inner = (s.get("properties") or {}).get(top.key, s.get("additionalProperties"))
-            found.append(inner if isinstance(inner, dict) else {})
-        return _opened(found, self._root)
-
-    def _items(self, schemas: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return _opened([s["items"] if isinstance(s.get("items"), dict) else {} for s in schemas if s.get("items") is not False], self._root)
-
-
-def _opened(schemas: list[Any], root: dict[str, Any], depth: int = 8) -> list[dict[str, Any]]:
-    """What schemas stand for, behind references and alternatives."""
-    out: list[dict[str, Any]] = []
-    for s in schemas:
-        if not isinstance(s, dict) or not depth:
-            continue
-        if isinstance(to := s.get("$ref"), str):
-            at: Any = root
-            for part in to.removeprefix("#").strip("/").split("/") if to != "#" else ():
-                at = at.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(at, dict) else None
-            out += _opened([at], root, depth - 1)
-        for name in ("anyOf", "oneOf", "allOf"):
-            if isinstance(s.get(name), list):
-                out += _opened(s[name], root, depth - 1)
-        out.append(s)
-    return out
-
-
-def _free(schemas: list[dict[str, Any]], root: dict[str, Any], depth: int) -> bool:
-    """Whether values of these schemas hold free text: labels and numbers may repeat, sentences that do have no end."""
-    for s in schemas:
-        kinds = s.get("type")
-        plain = not {"enum", "const", "pattern", "format"} & s.keys()
-        if plain and (kinds == "string" or (isinstance(kinds, list) and "string" in kinds)):
-            return True
-        inner = [*(s.get("properties") or {}).values(), s.get("additionalProperties"), s.get("items")]
-        if depth and _free(_opened(inner, root), root, depth - 1):
-            return True
-    return False
+        if note not in self._notes:
+            self._notes.append(note)

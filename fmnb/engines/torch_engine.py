@@ -338,8 +338,9 @@ class _Answer:
                 self.reason = REASON
                 break
             if made >= limit:
-                if grammar is not None and grammar.complete:
-                    self.reason = "stop"
+                if grammar is not None:
+                    grammar.finish()
+                    self.reason = "stop" if grammar.complete else "length"
                 break
             logits = model.step(token, len(ids) + made - 1)
         last = time.monotonic()

@@ -111,6 +111,8 @@ def take(model: TorchModel, row: Row, logits: Tensor, likeliest: int) -> None:
     if (row.text is not None and row.text.stopped) or (row.grammar is not None and row.grammar.done):
         row.reason = "stop"
     elif len(row.made) >= row.limit:
+        if row.grammar is not None:
+            row.grammar.finish()
         row.reason = "stop" if row.grammar is not None and row.grammar.complete else "length"
     elif row.grammar is None and len(row.made) - row.looked >= _LOOK and _loops(model, row):
         row.reason = REASON

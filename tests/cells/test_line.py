@@ -209,6 +209,15 @@ def test_continue_after_a_whole_answer_is_refused(cells):
     assert "complete" in str(cells.fails("%fm continue"))
 
 
+def test_an_answer_closed_at_its_limit_is_asked_again_with_more(cells, embedded_path):
+    cells(f"%%fm path:{embedded_path} --max-tokens 14 --schema summary\nTell me about the sea.")
+    (said,) = [n for n in session.last.response.notes if "token limit" in n]
+    error = cells.fails("%fm continue")
+    assert "whole" in error.what and "`%fm retry --max-tokens 28`" in error.todo and "`%fm retry --max-tokens 28`" in said
+    cells("%fm retry --max-tokens 28")
+    assert session.last.call.request.max_tokens == 28 and set(session.last.response.data) == {"summary"}
+
+
 def test_fix_offers_the_mended_cell(cells):
     cells.fails('d = {"a": {"b": 1}}\nd["x{y}"]["{{z}}"]')
     cells("%fm fix echo:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import string
 
 import pytest
@@ -11,7 +12,8 @@ from fmnb._loop import drain
 from fmnb.engines import llamacpp, torch_engine
 from fmnb.engines.regular import EMPTY, Expression, after, as_gbnf, as_regex, closed
 from fmnb.engines.schema_expression import Bounds, bounds, expression
-from fmnb.engines.schema_following import CUT, REPEATED, Following
+from fmnb.engines.schema_following import CUT, REPEATED, REPEATED_TEXT, Following
+from fmnb.errors import BadRequestError
 from fmnb.events import Notice, fold
 from fmnb.schema_check import parse
 from fmnb.schema_text import to_schema
@@ -125,7 +127,7 @@ def test_a_list_ends_where_its_texts_repeat_but_labels_and_numbers_may():
         for i, c in enumerate(text):
             if following.add(c, 500 - i):
                 break
-        return following.text, following.notes
+        return following.text, list(following.notes)
 
     assert written("list[str]", '{"items": ["a", "b", "A"') == ('{"items": ["a", "b"]}', [REPEATED])
     assert written("list[n, k a|b]", '{"items": [{"n": "x", "k": "a"}, {"n": "x", "k": "a"}') == (
@@ -133,9 +135,91 @@ def test_a_list_ends_where_its_texts_repeat_but_labels_and_numbers_may():
         [REPEATED],
     )
     assert written("x list[a|b], n list[int], s", '{"x": ["a", "a", "a"], "n": [0, 0, 0], "s": "')[1] == []
+    ratings = '{"items": [' + ", ".join("4 5 5 5 4 3 5 5 1 5 5 5".split()) + "]}"
+    assert written("list[int]", ratings) == (ratings, [])
+    assert written("list[int]", '{"items": [3, ' + "7, " * 85) == ('{"items": [3, 7]}', [REPEATED])
+    assert written("list[bool]", '{"items": [' + "true, false, " * 40)[0] == '{"items": [true, false]}'
+    assert written("list[a|b]", '{"items": [' + '"b", ' * 40)[0] == '{"items": ["b"]}'
+    assert written("list[list[int]]", '{"items": [' + "[0, 1], " * 40)[0] == '{"items": [[0, 1]]}'
+    least = {"type": "array", "items": {"type": "integer"}, "minItems": 12}
+    assert written({"type": "object", "properties": {"l": least}, "required": ["l"]}, '{"l": [' + "0, " * 40)[0].count("0") == 12
     assert written("list[a|b]", '{"items": ["a", "a"]}') == ('{"items": ["a", "a"]}', [])
     two = {"type": "object", "properties": {"l": {"type": "array", "items": {"type": "string"}, "minItems": 3}}, "required": ["l"]}
     assert written(two, '{"l": ["a", "a", "a", "a"')[0] == '{"l": ["a", "a", "a"]}'  # as many as it must have
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("The delivery was late. " * 30, "The delivery was late."),
+        ("It came. The box was damaged, the seal was broken. " * 30, "It came. The box was damaged, the seal was broken."),
+        ("very " * 100, "very"),
+        ("Step 1 is done. Step 2 is done. " + "".join(f"Step {n} is done. " for n in range(3, 60)), "Step 1 is done. Step 2 is done."),
+        (r"a line\n" * 60, "a line"),
+        ("表は表についてです。" * 30, "表は表についてです。"),
+    ],
+)
+def test_a_string_ends_where_it_repeats_itself_and_the_answer_goes_on(text, kept):
+    following = Following(to_schema("b str, c bool").schema, 900)
+    shown = []
+    for i, c in enumerate('{"b": "' + text):
+        ended = following.add(c, 900 - i)
+        shown.append(following.release())
+        if ended:
+            break
+    assert ended and following.notes == (REPEATED_TEXT,)
+    assert following.text.startswith(f'{{"b": "{kept}') and len(following.text) < len(kept) + 150
+    assert following.text.startswith("".join(shown))  # nothing that was shown is taken back
+    assert as_regex(following.rest) == '", "c": (true|false)\\}'
+
+
+@pytest.mark.parametrize(
+    "text", ["Never, never, never give up.", "ha ha ha ha!", "row, row, row your boat", "0.00000000", "AACAACAACAAC", "A. B. A. B."]
+)
+def test_a_string_that_repeats_a_little_is_left_alone(text):
+    following = Following(to_schema("b str").schema, 500)
+    assert not any(following.add(c, 500 - i) for i, c in enumerate(f'{{"b": "{text}"'))
+
+
+def test_a_bound_of_ours_that_ended_a_list_is_said():
+    following = Following(to_schema("list[int]").schema, 60)
+    following.add('{"items": [' + ", ".join(map(str, range(10))) + "]}", 30)
+    assert following.done and "10 items" in following.notes[0]
+
+
+@pytest.mark.parametrize("engine", [llamacpp, torch_engine], ids=["llamacpp", "torch"])
+@pytest.mark.parametrize("source", SCHEMAS if FULL else ["a int, b str, c bool", SCHEMAS[3], "list[red|green]"], ids=str)
+def test_the_smallest_limit_is_named_and_every_larger_one_gives_a_whole_answer(random_weights, engine, source):
+    spec, model = to_schema(source), engine.backend(random_weights)
+
+    def answer(limit, temperature=0.0):
+        return fold(events(model, ask("x", schema=spec.schema, max_tokens=limit, temperature=temperature, seed=3)))
+
+    with pytest.raises(BadRequestError) as refused:
+        answer(2)
+    least = int(re.search(r"--max-tokens (\d+)", str(refused.value))[1])
+    with pytest.raises(BadRequestError, match=f"--max-tokens {least}"):
+        answer(least - 1)
+    for more in (0, 1, 5, 30):
+        for temperature in (0.0, 1.5):
+            came = answer(least + more, temperature)
+            parse(came.text, spec)
+            assert came.finish == "stop" and came.usage.output_tokens <= least + more
+
+
+@pytest.mark.parametrize("engine", [llamacpp, torch_engine], ids=["llamacpp", "torch"])
+def test_the_embedded_model_does_not_run_away_in_scalars(embedded_path, engine):
+    sources = ["list[int]", "list[bool]", "list[good|bad|mixed]", "b str, c bool"]
+    question = "The delivery was two days late and the box was damaged. Rate each aspect."
+    requests = [(n, Request("m", (message("user", question),), schema=to_schema(s).schema, max_tokens=160)) for n, s in enumerate(sources)]
+    came: dict[int, list] = {}
+    for n, event in drain(engine.backend(embedded_path).stream_rows(requests)):
+        came.setdefault(n, []).append(event)
+    for n, source in enumerate(sources):
+        data = parse(fold(came[n]).text, to_schema(source))
+        items = data if isinstance(data, list) else data["b"].split(". ")
+        assert all(items[i : i + 10] != [items[i]] * 10 for i in range(len(items)))
+        assert len(set(items)) > 2 or len(items) < 12
 
 
 def test_an_item_of_a_list_is_shown_when_it_stays():
@@ -188,7 +272,8 @@ def test_rows_of_any_weights_are_valid_too(random_weights, engine):
 
 def test_a_closed_answer_says_so(random_weights):
     came = events(torch_engine.backend(random_weights), ask("x", schema=to_schema("a, b").schema, max_tokens=60))
-    assert [e.text for e in came if isinstance(e, Notice) and e.text == CUT] == [CUT]
+    (said,) = [e.text for e in came if isinstance(e, Notice) and e.text.startswith(CUT)]
+    assert "%fm retry --max-tokens 120" in said
 
 
 @pytest.mark.parametrize("engine", [llamacpp, torch_engine], ids=["llamacpp", "torch"])
