@@ -60,6 +60,29 @@ def test_a_background_call_has_its_answer_in_the_file(home):
         assert shown.count("late") >= 21 and "<footer" in shown
 
 
+def test_papermill_s_log_holds_whole_answers_comparisons_and_batches(home):
+    text = " ".join(f"late{n}" for n in range(60))
+    path = notebook(
+        home / "a.ipynb",
+        "%load_ext fmnb\nrows = [{'w': f'word{n}'} for n in range(3)]",
+        f"%%fm echo:slow=200\n{text}",
+        f"%%fm echo:slow=200,think --background\nquietly {text}",
+        f"%%fm echo:slow=200 echo:think\ncompared {text}",
+        "%%fm echo:slow=50 --over rows -o labelled\nSay {{ w }}",
+        "%%fm echo:slow=200,fail=cut\n" + text,
+    )
+    done = run(sys.executable, "-m", "papermill", "--log-output", path, home / "out.ipynb", home=home)
+    logged = done.stderr
+    assert "StreamCutError" in logged
+    assert logged.count(f"\n{text}\n") + logged.count(f" {text}\n") >= 3, "the answer, in the background, and in both columns"
+    assert f"quietly {text}" in logged and logged.count(f"compared {text}") >= 2
+    assert "had not all come" not in logged and "3 of 3 answered" in logged and "Say word2" in logged
+    outputs = [c.outputs for c in nbformat.read(home / "out.ipynb", 4).cells if c.cell_type == "code" and "echo:slow" in c.source]
+    first = [o["data"]["text/plain"] for o in outputs[0] if "data" in o]
+    assert len(first) == 1 and first[0].startswith(text) and "— fmnb" in first[0]
+    assert all("late0" in str(o) for o in outputs[5:]), "what had come of the one that failed"
+
+
 def test_a_question_in_nbconvert_is_an_error_that_names_the_option(home):
     path = notebook(home / "a.ipynb", "%load_ext fmnb", "%fm log forget --all")
     done = run(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", path, home=home)

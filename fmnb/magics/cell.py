@@ -15,6 +15,7 @@ from ..prompts import Prompt
 from ..session import default_model, session
 from ..types import Response
 from ..views import in_notebook, view_for
+from ..views.at_once import watched
 from .options import Line, parse
 
 
@@ -138,7 +139,9 @@ def _compare(asked: list[Asked], shell: Any, format: str, axes: Any, blind: bool
     together = load("fmnb.comparison:together")
     if not in_notebook(shell):
         return together(asked, axes, [view_for(shell, format, several=True)], blind=blind, shown=shown)
-    view = load("fmnb.widgets.streaming:GridStream")([a.call.run for a in asked], axes, shown, blind=blind, format=format)
+    view = load("fmnb.widgets.streaming:GridStream")(
+        [a.call.run for a in asked], axes, shown, blind=blind, format=format, watched=watched(shell)
+    )
     try:
         made = together(asked, axes, [view], blind=blind, shown=shown)
     except Interrupted:  # what had come can be voted on, too

@@ -71,12 +71,14 @@ def view_for(shell: Any, format: str = "markdown", *, several: bool = False) -> 
     """
     live = in_notebook(shell)
     kind = load("fmnb.views.live:NotebookView" if live else "fmnb.views.text:TextView")
+    how = {"watched": load("fmnb.views.at_once:watched")(shell)} if live else {}
     return (Turns if several and not live else Views)(
         lambda started: kind(
             started.run,
             format,
             header=(started.meta.get("label") or started.meta.get("asked") or started.model) if several else "",
             blind=bool(started.meta.get("blind")),
+            **how,
         )
     )
 

@@ -19,6 +19,7 @@ from .._inert import inert
 from .._markdown import neutral_markdown
 from ..events import Cancelled, Event, Failed, Finished, Fold, Notice, Progress, Started, Waiting
 from . import in_notebook
+from .at_once import AtOnce, watched
 from .bundle import Bundle, error_html, error_text
 from .footer import doubtful_words, money, plain, seconds
 from .html import MUTED
@@ -63,7 +64,8 @@ class BatchView:
         self.rows: dict[str, Fold] = {}
         self.numbers: dict[str, int] = {}
         self._notebook = show is not None or in_notebook(shell)
-        self._show = show or display
+        self._at_once = AtOnce(show or display) if in_notebook(shell) and not watched(shell) else None
+        self._show = self._at_once or show or display
         self._out = out or sys.stderr
         self._clock = clock
         self._drawn = -1e9
@@ -166,6 +168,8 @@ class BatchView:
             fold = f'<summary style="cursor:pointer;color:{MUTED}">{inert(caption)}</summary>{table.html(caption, quiet=True)}'
             data = {"text/html": f'<details style="{_UI}">{fold}</details>\n', "text/plain": f"{caption}:\n{table.text()}"}
             self._put("rows", data, about)
+        if self._at_once is not None:
+            self._at_once.flush()
 
     def _said(self, event: Finished | Failed | Cancelled) -> End:
         if isinstance(event, Finished):

@@ -4,7 +4,7 @@ The answer's output is redrawn at most ten times a second, and less often when d
 slow, so that drawing never takes more than a fifth of the time; the last drawing is the
 fold. Reasoning has an output of its own: one line while it lasts, then a closed fold that
 is not touched again. A view draws when an event comes; `tick()` lets whoever waits for
-events draw what is still held back.
+events draw what is still held back. Where a program runs the notebook all of it is shown once, at the end.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ..events import (
     ToolCallDelta,
     Waiting,
 )
+from .at_once import AtOnce
 from .bundle import (
     Bundle,
     answer_bundle,
@@ -46,7 +47,7 @@ SHARE = 5  # a drawing that took t is followed by at least (SHARE - 1) * t of re
 
 
 class NotebookView:
-    """The sink of one run. `header` names the model when several answer in one cell."""
+    """The sink of one run. `header` names the model when several answer in one cell; `watched` is False where a program runs the cell."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class NotebookView:
         *,
         header: str = "",
         blind: bool = False,
+        watched: bool = True,
         show: Callable[[Bundle, str, bool], None] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ):
@@ -64,7 +66,9 @@ class NotebookView:
         self.blind = blind
         self.name = "the notebook's display"
         self.fold = Fold()
-        self._show = show or display
+        self._show: Callable[[Bundle, str, bool], None] = show or display
+        self._at_once = None if watched else AtOnce(self._show)
+        self._show = self._at_once or self._show
         self._clock = clock
         self._rendering = Rendering()
         self._slots = 0
@@ -167,6 +171,8 @@ class NotebookView:
             data["text/plain"] += f"\n{stopped_text(len(response.text), len(response.media))}"
         self._put((data, metadata))
         self._held = False
+        if self._at_once is not None:
+            self._at_once.flush()
 
     def _bundle(self, streaming: bool) -> Bundle:
         return answer_bundle(
@@ -185,7 +191,7 @@ class NotebookView:
         return f"fmnb-{self.run or id(self)}-{kind}{self._slots}"
 
     def _due(self) -> bool:
-        return self._clock() - self._drawn_at >= max(INTERVAL, self._cost * (SHARE - 1))
+        return self._at_once is None and self._clock() - self._drawn_at >= max(INTERVAL, self._cost * (SHARE - 1))
 
     def _timed(self, work: Callable[[], None]) -> None:
         start = self._clock()

@@ -58,6 +58,7 @@ class GridStream:
         clock: Callable[[], float] = time.perf_counter,
         make: Callable[..., Grid] = Grid,
         show: Callable[[base.Bundle, str, bool], None] = display,
+        watched: bool = True,
     ):
         self.runs = list(runs)
         self.shown = list(shown)
@@ -71,13 +72,14 @@ class GridStream:
         self.id = f"fmnb-{self.runs[0]}-grid"
         self.grid: Grid | None = None
         self._make, self._show, self._clock = make, show, clock
+        self.watched = watched  # else nothing is shown until all have answered
         self._drawn = self._whole = -1e9
         self._cost, self._every = 0.0, _WHOLE
         self._over = False
 
     def __call__(self, event: Event) -> None:
         """Take one event of any of the runs."""
-        if self.grid is None:
+        if self.grid is None and self.watched:
             self._open()
         if isinstance(event, Started) and event.run not in self.home and event.parent in self.home:
             self.home[event.run] = self.home[event.parent]
@@ -86,7 +88,8 @@ class GridStream:
         if cell is None:
             return
         self._take(cell, event, own=event.run == home)
-        self._draw(now=event.run == home and isinstance(event, ENDS))
+        if self.watched:
+            self._draw(now=event.run == home and isinstance(event, ENDS))
         if not self._over and all(c.fold.end is not None for c in self.cells.values()):
             self._close()
 
@@ -191,7 +194,7 @@ class GridStream:
         blind = self.blind and not all(r.error for r in responses)  # where all failed there is nothing to vote on
         names = self.names if blind else labels(self.axes)
         bundle = columns_bundle(responses, names, layout(self.axes, names), shown=self.shown, blind=blind, format=self.format)
-        self._show(base.marked(bundle, self.id), self.id, True)
+        self._show(base.marked(bundle, self.id), self.id, self.watched)
         if self.grid is not None:
             self.grid.frame = []  # an export that keeps widgets' state need not keep the answers twice
             self.grid.close()
