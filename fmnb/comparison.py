@@ -223,26 +223,29 @@ def spread(
     *,
     samples: int = 1,
     vary: Mapping[str, Sequence[Any]] | None = None,
-    prompts: Sequence[Any] = (),
+    prompts: Sequence[Any] | Mapping[str, Any] = (),
 ) -> list[Cell]:
     """Every combination of models, prompts, parameters and samples, models innermost but for samples.
 
     `vary` maps an option's name, or a raw parameter's, to its values; `prompts` are texts,
-    `fm.Prompt`s or names of saved ones, each put above `prompt`'s text.
+    `fm.Prompt`s or names of saved ones, each put above `prompt`'s text; a dict of them gives each
+    the name that results show.
 
     >>> [c.axis for c in spread("hi", ["echo:"], Options(), vary={"temperature": [0, 1]})]
     [{'model': 'echo:', 'temperature': 0}, {'model': 'echo:', 'temperature': 1}]
     """
     if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
         raise UsageError("samples is a whole number from 1 on", seen=repr(samples))
-    models, prompts, varied = _listed("models", models), _listed("prompts", prompts), {}
+    titled = {str(name): p for name, p in prompts.items()} if isinstance(prompts, Mapping) else {}
+    models, prompts, varied = _listed("models", models), list(titled.values()) or _listed("prompts", prompts), {}
     if not isinstance(vary or {}, Mapping):
         raise UsageError("vary is a dict of names and values", seen=repr(vary), todo='vary={"temperature": [0, 0.7]}')
     for name, values in (vary or {}).items():
         varied[name] = _listed(f"vary[{name!r}]", values)
         if len({repr(v) for v in varied[name]}) < len(varied[name]):
             raise UsageError(f"{name} is varied over the same value twice", seen=repr(values), todo="samples asks the same again.")
-    named: list[tuple[Any, str]] = [(_above(_prompt(p), prompt), _title(p, i)) for i, p in enumerate(prompts)] or [(prompt, "")]
+    titles = list(titled) or [_title(p, i) for i, p in enumerate(prompts)]
+    named = [(_above(_prompt(p), prompt), title) for p, title in zip(prompts, titles, strict=True)] or [(prompt, "")]
     cells = []
     for (asked, title), values, model in product(named, product(*varied.values()), models):
         for sample in range(samples):
@@ -274,6 +277,16 @@ def _with(options: Options, values: Mapping[str, Any]) -> Options:
     }
     raw = {n: v for n, v in values.items() if n not in own}
     return replace(options, **own, params={**options.params, **raw})
+
+
+def prompts_named(names: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Prompts by the names on a cell's line: what a notebook name holds, else the name itself, of a saved prompt.
+
+    >>> prompts_named(["brief", "saved"], {"brief": "Be brief."})
+    {'brief': Prompt(text='Be brief.', name=None, version=0, system='', path=None), 'saved': 'saved'}
+    """
+    found = {n: values.get(n, n) for n in names}
+    return {n: Prompt(p) if isinstance(p, str) and n in values else p for n, p in found.items()}
 
 
 def _prompt(given: Any) -> Any:
@@ -324,7 +337,7 @@ def compare(
     *,
     samples: int = 1,
     vary: Mapping[str, Sequence[Any]] | None = None,
-    prompts: Sequence[Any] = (),
+    prompts: Sequence[Any] | Mapping[str, Any] = (),
     blind: bool = False,
     sinks: Sequence[Sink] = (),
     **options: Any,

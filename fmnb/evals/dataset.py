@@ -202,7 +202,8 @@ class Dataset:
         return replace(self, samples=tuple(split(self.samples, {"heldout": heldout, "dev": dev}, stratify=stratify, seed=seed)))._held()
 
     def _held(self) -> Dataset:
-        heldout.hold_rows([s for s in self.samples if s.split == "heldout"], self.name)
+        held = [s for s in self.samples if s.split == "heldout"]
+        heldout.hold_rows(held, self.name, [s for s in self.samples if s.split != "heldout"])
         return self
 
     def leaks(self, prompt: str | Prompt = "", alike: float = 0.8) -> Rows:

@@ -1,7 +1,8 @@
 """What must never be trained on: what is left of held-out rows when their text is taken away, kept for this user.
 
 The files only grow: `heldout.jsonl` has a line a held-out text (hashes of its words, its vector
-where an embedder is here), `heldout.txt` the fingerprints of whole prompts and of older versions.
+where an embedder is here), `heldout.txt` the fingerprints of whole prompts and of older versions,
+`beside.txt` hashes of the rows that stayed for training when their data set was split.
 `fm.Dataset` adds rows when they are held out, an evaluation the prompts it made of them; every
 way to training data asks here first.
 """
@@ -23,7 +24,7 @@ import numpy as np
 from ..config import state_dir
 from ..embedding import DEFAULT, embed
 from ..errors import FmnbError, StoreError, UsageError
-from .likeness import Array, Signature, core, flat_words, parts, signature, unknown_words, whole
+from .likeness import Array, Signature, core, flat_words, parts, signature, unknown_words, unmasked, whole
 from .resembling import Held, Index
 from .sample import Sample, fingerprint
 
@@ -57,10 +58,18 @@ def _rows_file() -> Path:
     return state_dir() / "heldout.jsonl"
 
 
+def _beside_file() -> Path:
+    return state_dir() / "beside.txt"
+
+
 def known() -> set[str]:
     """All fingerprints of whole texts."""
+    return _words_of(_file())
+
+
+def _words_of(path: Path) -> set[str]:
     try:
-        return set(_file().read_text(encoding="ascii").split())
+        return set(path.read_text(encoding="ascii").split())
     except FileNotFoundError:
         return set()
 
@@ -72,14 +81,28 @@ def hold(texts: Iterable[str]) -> int:
     return len(new)
 
 
-def hold_rows(samples: Sequence[Sample], source: str = "") -> int:
-    """Add held-out rows by what their texts are made of; gives how many texts were new. Raises StoreError."""
+def hold_rows(samples: Sequence[Sample], source: str = "", beside: Sequence[Sample] = ()) -> int:
+    """Remember held-out rows by what their texts are made of.
+
+    Args:
+        samples: The held-out rows.
+        source: The name of their data set.
+        beside: The other rows of the data set. They were there when the held-out rows were chosen,
+            so that they are no paraphrases of these made later, however alike one field's rows are.
+
+    Returns:
+        How many texts were new.
+
+    Raises:
+        StoreError: The file cannot be written.
+    """
     before = {h.signature.whole for h in _held()}
     new: dict[int, tuple[Sample, str, Signature]] = {}
     for s, text in _texts_of(samples):
-        found = signature(text)
-        if found.length and found.whole not in before:
-            new.setdefault(found.whole, (s, text, found))
+        for form in dict.fromkeys((text, unmasked(text))):
+            found = signature(form)
+            if found.length and found.whole not in before:
+                new.setdefault(found.whole, (s, form, found))
     made = _vectors([text for _, text, _ in new.values()])
     lines = []
     for s, text, found in new.values():
@@ -89,6 +112,9 @@ def hold_rows(samples: Sequence[Sample], source: str = "") -> int:
         lines.append(json.dumps(line) + "\n")
     _append(_rows_file(), lines)
     hold(s.text for s in samples if s.text)
+    if new:
+        others = {str(whole(text)) for _, text in _texts_of(beside)} - _words_of(_beside_file())
+        _append(_beside_file(), [f"{n}\n" for n in sorted(others)])
     return len(new)
 
 
@@ -103,7 +129,9 @@ def matches(samples: Sequence[Sample], texts: Sequence[str] = ()) -> list[Match]
     for i, (s, p) in enumerate(zip(samples, prompts, strict=True)):
         if s.split == "heldout":
             found[i] = Match(s.id, how="held out")
-        elif i not in found and any(fingerprint(t) in whole_texts for t in (s.text, p, *_strings(s)) if t):
+        elif i not in found and any(
+            fingerprint(t) in whole_texts for text in (s.text, p, *_strings(s)) for t in (text, unmasked(text)) if t
+        ):
             found[i] = Match(s.id, how="held out before, the same text")
     return [found[i] for i in sorted(found)]
 
@@ -126,26 +154,26 @@ def refuse(samples: Sequence[Sample], texts: Sequence[str] = ()) -> None:
 def _near(samples: Sequence[Sample], prompts: Sequence[str]) -> Iterator[Match | None]:
     """Of each sample the held-out text that it is, holds, or resembles."""
     index = _index()
-    own = [list(dict.fromkeys(t for t in (s.text, *_strings(s), p) if t)) for s, p in zip(samples, prompts, strict=True)]
+    given = [[t for t in (s.text, *_strings(s), p) if t] for s, p in zip(samples, prompts, strict=True)]
+    own = [list(dict.fromkeys([*texts, *map(unmasked, texts)])) for texts in given]
     signed = [[signature(t) for t in texts] for texts in own]
     index.common = _common([s for some in signed for s in some[:1]])
     signed = [
         [index.corrected(s, unknown_words(t, index.known)) for t, s in zip(texts, some, strict=True)]
         for texts, some in zip(own, signed, strict=True)
     ]
-    told = [
-        (t, sig)
-        for s, texts, some in zip(samples, own, signed, strict=True)
-        for t, sig in zip(texts, some, strict=True)
-        if t in _told(s, texts)
-    ]
-    vectors = _vectors([t for t, sig in told if index.worth(sig)]) if index.has_vectors else {}
+    bare = _bare([unmasked(t) for s, texts in zip(samples, own, strict=True) for t in _told(s, texts)])
+    made = _vectors(list(bare.values())) if index.has_vectors else {}
+    vectors = {t: made[b] for t, b in bare.items() if b in made}
+    beside = {int(n) for n in _words_of(_beside_file())}
     for s, texts, some in zip(samples, own, signed, strict=True):
         equal = next((index.held[i] for t in texts if (i := _equal(index, t)) is not None), None)
         if equal is not None:
             yield Match(s.id, equal.id, equal.source, "the same text")
             continue
-        near = [n for t, sig in zip(texts, some, strict=True) if (n := index.near(sig, vectors.get(t))) is not None]
+        near = [
+            n for t, sig in zip(texts, some, strict=True) if (n := index.near(sig, vectors.get(t), paraphrases=sig.whole not in beside))
+        ]
         best = max(near, key=lambda n: n.value, default=None)
         yield Match(s.id, best.held.id, best.held.source, best.how, best.value) if best else None
 
@@ -156,6 +184,16 @@ def _common(signed: Sequence[Signature]) -> frozenset[int]:
         return frozenset()
     times = Counter(x for s in signed for x in s.words | s.grams)
     return frozenset(x for x, n in times.items() if n > 0.3 * len(signed))
+
+
+def _bare(texts: Sequence[str]) -> dict[str, str]:
+    """Of each text what a template around many of them leaves: without the lines and sentences that most have."""
+    split = {t: [(whole(p), p) for p in parts(t)] for t in dict.fromkeys(texts)}
+    if len(split) < 10:
+        return {t: t for t in split}
+    times = Counter(h for pieces in split.values() for h in {h for h, _ in pieces})
+    common = {h for h, n in times.items() if n > 0.3 * len(split)}
+    return {t: " ".join(p.strip() for h, p in pieces if h not in common) or t for t, pieces in split.items()}
 
 
 def _texts_of(samples: Sequence[Sample]) -> Iterator[tuple[Sample, str]]:

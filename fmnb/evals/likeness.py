@@ -18,12 +18,18 @@ from typing import Any
 
 import numpy as np
 
+from .._confusables import TABLE
+
 Array = np.ndarray[Any, Any]
 
 _WORD = re.compile(r"\w+|[-+*/^=<>%](?=\s*\d)|(?<=\d)[-+*/^=<>%]")  # signs count between numbers: 7+7 is not 7-7
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _PARTS = re.compile(r"[\n\r|]+|(?<=[.!?:;。！？])\s+")
 MOST = (1 << 63) - 1  # the largest hash
+_LEET = re.compile(r"\b(?=\w*[01345])(?=\w*[a-z])(?!\d+(?:am|pm|st|nd|rd|th|[dghkmsx])\b)[a-z01345]{2,}\b")  # tr4nsf3r, not 3rd
+_ENOUGH = 2  # such words, of one text: fewer are names of products
+_MEANT = str.maketrans("01345", "oieas")
+_QUOTES = re.compile("[\u2018\u2019\u02bc]")
 _GRAMS = 400  # runs kept of a long text: those with the smallest hashes
 
 LIGHT = frozenset(
@@ -156,6 +162,30 @@ def flat_words(text: str) -> list[str]:
     return out
 
 
+def unmasked(text: str) -> str:
+    """A text without what hides a copy from a comparison of letters: lookalikes of other scripts, invisible characters, marks, digits for letters.
+
+    Only words that become ASCII by it are changed, and only where the text has ASCII letters, so
+    that other scripts stay as they are.
+
+    >>> unmasked("Whеrе is my саrd?"), unmasked("tr\u00adans\u200bfer"), unmasked("Где карта?")
+    ('where is my card?', 'transfer', 'Где карта?')
+    """
+    leet = len(_LEET.findall(text)) >= _ENOUGH
+    if text.isascii() and not leet:
+        return text
+    plain = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    plain = re.sub(r"\S+", _unmasked_word, plain) if re.search("[A-Za-z]", plain) else plain
+    return _LEET.sub(lambda m: m[0].translate(_MEANT), plain) if leet else plain
+
+
+def _unmasked_word(found: re.Match[str]) -> str:
+    word = found[0]
+    bare = "".join(c for c in unicodedata.normalize("NFKD", word.translate(TABLE)) if unicodedata.category(c) not in ("Mn", "Me"))
+    bare = _QUOTES.sub("'", bare.casefold().translate(TABLE))
+    return bare if bare.isascii() else word
+
+
 def letters(word: str) -> str:
     """The letters of a word, each once and in order: what swapped and doubled letters leave alone.
 
@@ -234,3 +264,7 @@ def _unpacked(text: str) -> list[int]:
 
 LIGHT_HASHES = frozenset(map(_hash, LIGHT))
 LIGHT_LETTERS = frozenset(_hash(letters(w)) for w in LIGHT | COURTESY if len(w) > 3)
+_NUMBERS = """one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
+twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million""".split()
+_DIGITS = [*map(str, range(1, 21)), *map(str, range(30, 101, 10)), "1000", "1000000"]
+NUMBER_WORDS = {_hash(n): _hash(_stem(word)) for n, word in zip(_DIGITS, _NUMBERS, strict=True)}  # a number's hash: its word's

@@ -1,8 +1,9 @@
 """Which of the held-out texts a text resembles: by equality, by runs of words, by words whatever their order, by meaning.
 
 How alike counts as resembling depends on the held-out texts themselves: rules grow stricter until
-hardly any of these texts would be taken for another one of them. So customers of one bank who
-ask similar things are told apart, and a reworded text is still found.
+few of these texts would be taken for another one of them. So customers of one bank who ask
+similar things are told apart, and a reworded text is still found. `meaning.py` has the rule for
+free paraphrases.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .likeness import LIGHT_HASHES, LIGHT_LETTERS, Array, Signature, contained, letters_hash, misspelt, split_words
+from .likeness import LIGHT_HASHES, LIGHT_LETTERS, NUMBER_WORDS, Array, Signature, contained, letters_hash, misspelt, split_words
+from .meaning import Meanings, less_words
 
 _LIGHT = 0.4  # weight of a function word
-_SOME = 0.08  # likeness of words from which on meanings are compared
 _CLOSE = 60  # texts that share most words, looked at one by one
 _ALIKE = 0.01  # of the held-out texts may resemble another of them
 
@@ -63,6 +64,17 @@ class Likeness:
     how: str
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """A text beside a held-out one: the share of runs, of words, the cosine, and how far it stands above the neighbors' (`meaning.py`)."""
+
+    held: int
+    runs: float
+    words: float
+    cosine: float = 0.0
+    high: float = 0.0
+
+
 @dataclass
 class Index:
     """The held-out texts, ready to be looked up. `common` are words and runs of most texts that are looked up: a template's."""
@@ -88,15 +100,21 @@ class Index:
         for i, h in enumerate(self.held):
             for g in h.signature.grams:
                 self._runs[g].append(i)
-        with_vector = [i for i, h in enumerate(self.held) if h.vector is not None]
-        self._rows = np.array(with_vector, dtype=int)
-        self._vectors: Array | None = np.stack([self.held[i].vector for i in with_vector]).astype(np.float32) if with_vector else None  # type: ignore[misc]
+        self._rows = [i for i, h in enumerate(self.held) if h.vector is not None]
+        self._vector_of = {i: j for j, i in enumerate(self._rows)}
+        vectors = [h.vector for h in self.held if h.vector is not None]
+        self._meanings = Meanings(np.stack(vectors).astype(np.float32)) if vectors else None
+        self._paraphrases = False  # not while the other rules are chosen
         self.rule = self._strict_enough()
+        if self._meanings is not None and not self._meanings.crowded:
+            rows = self._rows
+            self._meanings.rise(lambda i, j: self._jaccard(self.held[rows[i]].signature, self.held[rows[j]].signature))
+            self._paraphrases = True
 
     @property
     def has_vectors(self) -> bool:
         """Whether any held-out text has a vector."""
-        return self._vectors is not None
+        return self._meanings is not None
 
     @property
     def known(self) -> Counter[int]:
@@ -119,10 +137,6 @@ class Index:
         light = s.light | {w for w in words if w in LIGHT_HASHES}
         return replace(s, words=frozenset(words - light) or s.words, light=light)
 
-    def worth(self, s: Signature) -> bool:
-        """Whether a held-out text has some of its words, so that their meanings are worth comparing."""
-        return any(self._jaccard(s, self.held[i].signature) >= _SOME for i in self._sharing(s))
-
     def _sharing(self, s: Signature) -> set[int]:
         """The held-out texts that share most of its words."""
         shared: Counter[int] = Counter()
@@ -131,46 +145,51 @@ class Index:
                 shared.update(self._at.get(w, ()))
         return {i for i, _ in shared.most_common(_CLOSE)}
 
-    def near(self, s: Signature, vector: Array | None = None, rule: Rule | None = None, but: int | None = None) -> Likeness | None:
-        """The held-out text that this one resembles most by the rule, None where there is none. `but` is left out."""
-        rule = rule or self.rule
+    def near(self, s: Signature, vector: Array | None = None, *, paraphrases: bool = True) -> Likeness | None:
+        """The held-out text that this one resembles most by the rule, None where there is none. Free paraphrases count if `paraphrases`."""
+        best: Likeness | None = None
+        for pair in self._pairs(s, vector):
+            found = self._judged(pair, self.rule, paraphrases)
+            if found is not None and (best is None or found[0] > best.value):
+                best = Likeness(self.held[pair.held], *found)
+        return best
+
+    def _pairs(self, s: Signature, vector: Array | None, but: int | None = None) -> list[_Pair]:
+        """The held-out texts that this one may resemble. `but` is left out."""
         close = self._sharing(s)
         runs: Counter[int] = Counter()
         for g in s.grams:
             if g not in self.common:
                 runs.update(self._runs.get(g, ()))
         close |= {i for i, _ in runs.most_common(_CLOSE)}
-        meaning: dict[int, float] = {}
-        if vector is not None and self._vectors is not None:
-            cosines = self._vectors @ vector
-            top = np.argsort(-cosines)[:_CLOSE]
-            meaning = {int(self._rows[j]): float(cosines[j]) for j in top}
+        meaning: dict[int, tuple[float, float]] = {}
+        if vector is not None and self._meanings is not None:
+            mine = [self._vector_of[but]] if but in self._vector_of else []
+            meaning = {self._rows[j]: (cosine, high) for j, cosine, high in self._meanings.near(vector, mine)}
             close |= set(meaning)
-        best: Likeness | None = None
-        for i in close:
-            if i == but or (but is not None and self.held[i].signature.whole == s.whole):
-                continue
-            found = self._alike(s, i, meaning.get(i), rule)
-            if found is not None and (best is None or found.value > best.value):
-                best = found
-        return best
-
-    def _alike(self, s: Signature, i: int, meaning: float | None, rule: Rule) -> Likeness | None:
-        h = self.held[i].signature
-        if (s.numbers - h.numbers) and (h.numbers - s.numbers):  # other numbers: another question
-            return None
-        if not (s.telling and h.telling):
-            return None
+        lighter = {g: 0.1 for g in self.common} if self.common else None
         found = []
-        runs = contained(s, h, {g: 0.1 for g in self.common} if self.common else None)
-        if runs >= rule.runs:
-            found.append((runs, "one holds the other's words in their order"))
-        words = self._jaccard(s, h)
-        if words >= rule.words:
-            found.append((words, "the same words" if words > 0.99 else "nearly the same words"))
-        if meaning is not None and (meaning >= rule.meaning or 0.3 * words + 0.7 * meaning >= rule.both):
-            found.append((min(1.0, meaning), "the same meaning"))
-        return Likeness(self.held[i], *max(found)) if found else None
+        for i in close:
+            h = self.held[i].signature
+            if i == but or (but is not None and h.whole == s.whole) or not (s.telling and h.telling):
+                continue
+            if not (_lacks(s, h) and _lacks(h, s)):  # other numbers: another question
+                found.append(_Pair(i, contained(s, h, lighter), self._jaccard(s, h), *meaning.get(i, ())))
+        return found
+
+    def _judged(self, p: _Pair, rule: Rule, paraphrases: bool = True) -> tuple[float, str] | None:
+        """How alike a pair is and by what, where the rule says that it counts."""
+        found = []
+        if p.runs >= rule.runs:
+            found.append((p.runs, "one holds the other's words in their order"))
+        if p.words >= rule.words:
+            found.append((p.words, "the same words" if p.words > 0.99 else "nearly the same words"))
+        if p.cosine >= rule.meaning or (p.cosine and 0.3 * p.words + 0.7 * p.cosine >= rule.both) or (paraphrases and self._paraphrased(p)):
+            found.append((min(1.0, p.cosine), "the same meaning"))
+        return max(found, default=None)
+
+    def _paraphrased(self, p: _Pair) -> bool:
+        return self._paraphrases and self._meanings is not None and p.cosine > 0 and less_words(p.high, p.words) >= self._meanings.limit
 
     def _jaccard(self, a: Signature, b: Signature) -> float:
         x, y = a.words | a.light, b.words | b.light
@@ -189,10 +208,16 @@ class Index:
         at = list(range(len(self.held)))
         some = random.Random(0).sample(at, 300) if len(at) > 300 else at
         allowed = max(2, math.ceil(_ALIKE * len(some)))
+        pairs = [self._pairs(self.held[i].signature, self.held[i].vector, but=i) for i in some]
         hits = []
         for rule in RULES:
-            hits.append(sum(self.near(self.held[i].signature, self.held[i].vector, rule, but=i) is not None for i in some))
+            hits.append(sum(any(self._judged(p, rule) for p in mine) for mine in pairs))
             if hits[-1] <= allowed:
                 return rule
         template = hits[-2] > 0.1 * len(some)  # rows that a template made: only what is all but equal resembles
         return RULES[-1] if template else RULES[-2]
+
+
+def _lacks(a: Signature, b: Signature) -> bool:
+    """Whether `a` has a number that `b` has neither in digits nor as a word."""
+    return any(NUMBER_WORDS.get(n) not in b.words for n in a.numbers - b.numbers)

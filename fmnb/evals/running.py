@@ -8,7 +8,7 @@ The calls are a batch: resumed, cached, held to a budget like any other.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +38,7 @@ def evaluate(
     models: Any = None,
     score: Any = "exact",
     *,
-    prompts: Sequence[Any] = (),
+    prompts: Sequence[Any] | Mapping[str, Any] = (),
     samples: int = 1,
     target: str | None = None,
     group: str | None = None,
@@ -55,7 +55,8 @@ def evaluate(
     good answers, `group` the column of users or templates whose rows hang together. `score`
     is a scorer or a list of them: names (exact, contains, numeric, f1, judge, ...), functions
     of (answer, target), or `fm.Judge(...)`. `prompts` are several ways to ask (texts, `fm.Prompt`s,
-    names of saved ones), each put above `prompt`: they are evaluated like models.
+    names of saved ones), each put above `prompt`: they are evaluated like models. A dict gives
+    each the name that the report shows.
     `samples` asks each row several times and averages.
     `missing` says what an answer that failed does: its row is left out for all ("drop"), or it
     counts as 0 ("failure"). A model of which more than `max_failures` failed (5 % of its

@@ -48,7 +48,7 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
             talk.model = line.models[0]
     elif line.get("samples") is not None or line.get("vary") or line.get("prompts"):
         spread = load("fmnb.comparison:spread")
-        named = tuple(_prompt(n, options.values or {}) for n in line.get("prompts", ()))
+        named = load("fmnb.comparison:prompts_named")(line.get("prompts", ()), options.values or {})
         models = line.models or (default_model()[0] or "embedded",)
         cells = spread(prompt, models, options, samples=line.get("samples", 1), vary=line.get("vary"), prompts=named)
         asked, axes = [prepare(c.prompt, c.model, c.options) for c in cells], [c.axis for c in cells]
@@ -62,12 +62,6 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
     if talk is not None:
         talk.take(asked[0])
     return keep(result, line, shell)
-
-
-def _prompt(name: str, values: Any) -> Any:
-    """A notebook value of that name as a prompt of that name; else the name, of a saved one."""
-    value = values.get(name, name)
-    return Prompt(value, name=name) if isinstance(value, str) and name in values else value
 
 
 def options_of(line: Line, shell: Any) -> Options:

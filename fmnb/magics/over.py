@@ -80,7 +80,7 @@ def evaluate(line: Line, prompt: Any, models: list[Any], given: dict[str, Any], 
     score = [shell.user_ns[n] if n in shell.user_ns else n for n in line.get("score")]
     columns = {n: line.get(n) for n in ("target", "group") if line.get(n)}
     if line.get("prompts"):
-        columns["prompts"] = [shell.user_ns.get(n, n) for n in line.get("prompts")]
+        columns["prompts"] = load("fmnb.comparison:prompts_named")(line.get("prompts"), shell.user_ns)
     try:
         found = load("fmnb.evals.running:evaluate")(
             prompt, data(line.get("over"), shell), models or None, score, sinks=[EachBatch(shell)], **columns, **given

@@ -1,14 +1,16 @@
 """Lines of a model's that could pass for ours: found by how they look, not by their characters.
 
 Marks that reverse the order of what is read are made visible, so that the stored order is the
-visible one. Letters are compared by their shape, through a small table of letters of other
-scripts that look like the four of our name, after the shapes that Unicode Technical Standard 39 pairs.
+visible one. Letters are compared by their shape, through Unicode's table of confusable characters
+and a few more that look like the four letters of our name.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+
+from .._confusables import TABLE
 
 _ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -21,7 +23,7 @@ _SHAPES = {
     "n": "пᴨɴոռηɳɲƞꞑꓠΝᶇŋ𐔓ℿνͷͶПԥիᥒ",
     "b": "ЬьвВʙƄƅɓƀβΒᏏᏴᗷᖯᑲꓐꞴ𐊂𐊡𐌁ᛒꮟҍбъᏸⲂ฿Ɓ",
 }
-_TABLE = str.maketrans({c: name for name, others in _SHAPES.items() for c in others})
+_TABLE = TABLE | str.maketrans({c: name for name, others in _SHAPES.items() for c in others})
 
 
 def plain(text: str) -> str:

@@ -47,6 +47,28 @@ def test_prompts_are_evaluated_like_models(cells):
     assert "--score" in str(cells.fails("%%fm echo: --over tickets --prompts plain,loud\n "))
 
 
+def test_prompts_are_called_as_the_line_calls_them(cells):
+    cells.ns |= {
+        "tickets": FRAME,
+        "brief": fm.Prompt("{{ ticket }}"),
+        "warm": "Hello! {{ ticket }}",
+        "_third": fm.Prompt("{{ ticket }}!", name="saved"),
+    }
+    e = cells("%%fm echo: --over tickets --prompts brief,warm,_third --score exact --target label\n ")
+    assert e.names == ("echo:, brief", "echo:, warm", "echo:, _third")
+    assert "prompt 1" not in str(e) and "echo:, warm" in str(e)
+    cells.ns |= {"ticket": "card"}
+    c = cells("%%fm echo: --prompts brief,warm\nwords")
+    assert [a["prompt"] for a in c.axes] == ["brief", "warm"] and [r.text.split()[0] for r in c] == ["card", "Hello!"]
+
+
+def test_prompts_of_a_dict_have_its_names():
+    e = fm.evaluate(
+        "", FRAME, ["echo:"], "exact", target="label", prompts={"plain": "{{ ticket }}", "loud": fm.Prompt("{{ ticket.upper() }}")}
+    )
+    assert e.names == ("echo:, plain", "echo:, loud")
+
+
 def test_what_cannot_be_scored_is_refused_in_words(cells):
     cells.ns["tickets"] = FRAME
     assert "--over" in str(cells.fails("%%fm echo: --score exact\nhi"))
