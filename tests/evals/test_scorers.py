@@ -190,7 +190,7 @@ def test_sql_by_its_result():
     assert sql("```sql\nselect b, count(*) as n from t group by b;\n```", "select b, count(*) from t group by 1").value == 1
     assert sql("select a from t order by a desc", "select a from t").value == 1
     assert sql("select a from t order by a desc", "select a from t order by a").value == 0
-    assert sql("select a from t where a > 1", "select a from t").why == "2 rows, other than the target's 3"
+    assert sql("select a from t where a > 1", "select a from t").why == "2 rows, the target has 3"
     assert "nothere" in sql("select * from nothere", "select 1").why
     assert sql("select * from read_csv('/etc/passwd')", "select 1").value == 0
     assert "target's query fails" in sql("select 1", "selec").error

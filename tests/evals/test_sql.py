@@ -40,7 +40,7 @@ def test_neither_set_up_nor_query_reaches_out(by, statement, tmp_path):
     frame = duckdb.sql("select 1")  # a variable of the caller
     statement = statement.format(here=tmp_path)
     score = judged(by, Case("select 1", "select 1", {"setup": statement}))
-    assert score.value is None and "target's query fails" in score.error, statement
+    assert score.value is None and "setup of the row fails" in score.error, statement
     assert judged(by, Case(statement, "select 1")).value == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["secret.csv", "secret.txt"] and frame
 
@@ -84,3 +84,31 @@ def test_values_that_are_no_json(by):
     for query in same:
         assert judged(by, Case(query, query)).value == 1, query
     assert judged(by, Case("select 1.5", "select 1.50::decimal(9,4)")).value == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "target", "why"),
+    [
+        ("select * from (values (1), (2))", "select * from (values (1), (3))", "column 1 of row 2 is 2, the target has 3"),
+        ("select 'b' x, 2 y", "select 'b' x, null y", "column 2 of row 1 is 2, the target has NULL"),
+        ("select '1' x", "select 1 x", "column 1 of row 1 is '1', the target has 1"),
+        ("select 1, 2", "select 1", "2 columns, the target has 1"),
+        ("select 1 a", "select 1 a union select 2", "1 row, the target has 2"),
+        (
+            "select * from range(2) t(a) order by a desc",
+            "select * from range(2) t(a) order by a",
+            "in another order: row 1 is (1), the target has (0)",
+        ),
+        ("select 7 a union all select 8", "select 1 a union all select 2", "2 of 2 rows differ: (7) is no row of the target"),
+    ],
+)
+def test_what_differs_is_said(by, answer, target, why):
+    found = judged(by, Case(answer, target))
+    assert found.value == 0 and why in found.why and len(found.why) <= 200
+
+
+def test_a_setup_that_fails_is_named_as_such(by):
+    found = judged(by, Case("select 1", "select 1", {"setup": "create tabel t (a int)"}))
+    assert found.value is None and found.error.startswith("the setup of the row fails: ") and "target" not in found.error
+    found = judged(by, Case("select 1", "select b from t", {"setup": "create table t (a int)"}))
+    assert found.value is None and found.error.startswith("the target's query fails: ")

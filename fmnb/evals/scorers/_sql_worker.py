@@ -1,6 +1,6 @@
 """Queries in a process of their own, so that memory and time have a limit that holds. Started by `sql.py` as text; imports nothing of ours.
 
-A line of JSON in (database, setup, query, rows), a line of JSON out (rows, or error).
+A line of JSON in (database, setup, query, rows), a line of JSON out (rows, or error and of what).
 """
 
 from __future__ import annotations
@@ -33,11 +33,13 @@ def connect(duckdb: Any, database: str) -> Any:
 
 def answer(duckdb: Any, asked: dict[str, Any]) -> dict[str, Any]:
     """The rows of a query after its set-up, or why there are none."""
-    c = None
+    c, of = None, "database"
     try:
         c = connect(duckdb, asked["database"])
         if asked["setup"]:
+            of = "setup"
             c.execute(asked["setup"])
+        of = "query"
         result = c.execute(asked["query"])
         found: list[list[Any]] = []
         size = 0
@@ -50,9 +52,9 @@ def answer(duckdb: Any, asked: dict[str, Any]) -> dict[str, Any]:
                 return {"error": f"more than {asked['bytes'] >> 20} MB of text"}
         return {"rows": found}
     except MemoryError:
-        return {"error": "the query needs more memory than it may have"}
+        return {"error": f"the {of} needs more memory than it may have", "of": of}
     except Exception as e:
-        return {"error": (str(e).strip() or type(e).__name__).splitlines()[0][:300]}
+        return {"error": (str(e).strip() or type(e).__name__).splitlines()[0][:300], "of": of}
     finally:
         if c is not None:
             c.close()

@@ -49,6 +49,10 @@ class QueryError(Exception):
     """A query failed, or went over a limit; says why."""
 
 
+class SetupError(QueryError):
+    """The database or the row's set-up failed before any query ran; says why."""
+
+
 def sql(database: str = "", limits: Limits = Limits()) -> Scorer:
     """The answer's query gives the same table as the target's: `sql:PATH` names a DuckDB file, else the row's `setup` column makes the tables.
 
@@ -72,6 +76,8 @@ def sql(database: str = "", limits: Limits = Limits()) -> Scorer:
         for t in targets(case):
             try:
                 goals.append((table(case, t), _ORDERED.search(t) is not None))
+            except SetupError as e:
+                return Score(None, error=f"{'the database cannot be opened' if path else 'the setup of the row fails'}: {e}"[:200])
             except QueryError as e:
                 problem = str(e)
         if not goals:
@@ -82,7 +88,7 @@ def sql(database: str = "", limits: Limits = Limits()) -> Scorer:
         except QueryError as e:
             return Score(0.0, query[:200], why=str(e)[:200])
         right = any(same(found, rows, ordered) for rows, ordered in goals)
-        return Score(float(right), query[:200], why="" if right else f"{len(found)} rows, other than the target's {len(goals[0][0])}")
+        return Score(float(right), query[:200], why="" if right else difference(found, *goals[0])[:200])
 
     return Scorer("sql", score, about="the query's result equals the target's")
 
@@ -114,7 +120,7 @@ class _Process:
             self._end()
             raise
         if "error" in said:
-            raise QueryError(said["error"])
+            raise (QueryError if said.get("of", "query") == "query" else SetupError)(said["error"])
         return [tuple(row) for row in said["rows"]]
 
     def _ask(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -194,6 +200,52 @@ def same(a: Table, b: Table, ordered: bool) -> bool:
     """
     x, y = [tuple(map(_cell, r)) for r in a], [tuple(map(_cell, r)) for r in b]
     return x == y if ordered else Counter(x) == Counter(y)
+
+
+def difference(found: Table, goal: Table, ordered: bool) -> str:
+    """What first tells a table from the target's, in words.
+
+    >>> difference([(1, "x"), (2, "y")], [(1, "x"), (2, "z")], False)
+    "column 2 of row 2 is 'y', the target has 'z'"
+    >>> difference([(2,), (1,)], [(1,), (2,)], True)
+    'the rows of the target in another order: row 1 is (2), the target has (1)'
+    """
+    if len(found) != len(goal):
+        return f"{_many(found)}, the target has {len(goal):,}"
+    widths = [len(t[0]) if t else 0 for t in (found, goal)]
+    if widths[0] != widths[1]:
+        return f"{widths[0]} column{'s' * (widths[0] != 1)}, the target has {widths[1]}"
+    x, y = [tuple(map(_cell, r)) for r in found], [tuple(map(_cell, r)) for r in goal]
+    if ordered:
+        at = next(i for i, (a, b) in enumerate(zip(x, y, strict=True)) if a != b)
+        if Counter(x) == Counter(y):
+            return f"the rows of the target in another order: row {at + 1} is {_row(found[at])}, the target has {_row(goal[at])}"
+        return _in_row(at, found[at], goal[at])
+    extra, missing = Counter(x) - Counter(y), Counter(y) - Counter(x)
+    at = next(i for i, r in enumerate(x) if r in extra)
+    nearest = max((i for i, r in enumerate(y) if r in missing), key=lambda i: sum(a == b for a, b in zip(x[at], y[i], strict=True)))
+    if extra.total() == 1 or sum(a == b for a, b in zip(x[at], y[nearest], strict=True)):
+        return _in_row(at, found[at], goal[nearest])
+    return f"{extra.total():,} of {_many(found)} differ: {_row(found[at])} is no row of the target, and {_row(goal[nearest])} is missing"
+
+
+def _in_row(at: int, found: tuple[Any, ...], goal: tuple[Any, ...]) -> str:
+    """The first column in which two rows differ."""
+    c = next(i for i, (a, b) in enumerate(zip(found, goal, strict=True)) if _cell(a) != _cell(b))
+    return f"column {c + 1} of row {at + 1} is {_value(found[c])}, the target has {_value(goal[c])}"
+
+
+def _many(table: Table) -> str:
+    return f"{len(table):,} row{'s' * (len(table) != 1)}"
+
+
+def _row(row: tuple[Any, ...]) -> str:
+    return f"({', '.join(map(_value, row))})"
+
+
+def _value(value: Any) -> str:
+    shown = "NULL" if value is None else repr(value)
+    return shown if len(shown) <= 40 else f"{shown[:37]}..."
 
 
 def _cell(value: Any) -> Any:
