@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from html import escape
 
-_MARK = re.compile(r"[$\\]")
+_MARK = re.compile(r"&#(?:36|92);")
+_MARKDOWN = re.compile(r"[`~]|\[(?!U\+[0-9A-F]{4}\])")
+_LITERAL = re.compile(r"[`~$\\]|\[(?!U\+[0-9A-F]{4}\])")
 _PRICE = re.compile(r"\$\d")
 _ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
@@ -22,12 +24,28 @@ def inert(text: object) -> str:
     r"""Any text as HTML that shows it and nothing else, for a text node or an attribute's value it is not meant for.
 
     >>> inert(r"costs $n <b> \(x\)")
-    'costs <span>$</span>n &lt;b&gt; <span>\\</span>(x<span>\\</span>)'
+    'costs <span>&#36;</span>n &lt;b&gt; <span>&#92;</span>(x<span>&#92;</span>)'
     """
-    out = escape(undirected(printable(str(text))), quote=True)
-    if "\\" not in out and out.count("$") == 1 and _PRICE.search(out):
-        return out  # one price pairs with nothing
-    return _MARK.sub(lambda m: f"<span>{m[0]}</span>", out)
+    plain = undirected(printable(str(text)))
+    if "\\" not in plain and plain.count("$") == 1 and _PRICE.search(plain):
+        return _MARKDOWN.sub(_entity, escape(plain))  # one price pairs with nothing
+    return _MARK.sub(lambda m: f"<span>{m[0]}</span>", literal(plain))
+
+
+def literal(text: str) -> str:
+    r"""Text as HTML for code and the like, which typesetters leave alone, with nothing that a reader of Markdown acts on.
+
+    Pandoc reads the HTML in a Markdown document as Markdown: mathematics, raw TeX, links. An entity is none of these,
+    and who copies from the page copies the character.
+
+    >>> literal(r"`\input{x}`")
+    '&#96;&#92;input{x}&#96;'
+    """
+    return _LITERAL.sub(_entity, escape(text))
+
+
+def _entity(m: re.Match[str]) -> str:
+    return f"&#{ord(m[0])};"
 
 
 def printable(text: str) -> str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 
+from ._code import code_parts
+from ._inert import undirected
 from ._tex import BREAK, broken, harmless
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
@@ -39,11 +41,24 @@ def neutral_markdown(text: str) -> str:
     """
     text = re.sub("\r\n|[\r\x0b\x0c\x85\u2028\u2029]", "\n", text)  # lines to other programs, so lines here
     parts, at = [], 0
+    for start, end in code_parts(text):
+        parts += [_outside(text[at:start]), _in_code(text[start:end])]
+        at = end
+    return "".join([*parts, _outside(text[at:])])
+
+
+def _outside(text: str) -> str:
+    parts, at = [], 0
     for m in _MATH.finditer(text):
         if harmless(m[0]):
             parts += [_neutral(text[at : m.start()]), _TAG.sub("<" + BREAK, m[0])]
             at = m.end()
     return "".join([*parts, _neutral(text[at:])])
+
+
+def _in_code(text: str) -> str:
+    """Code is copied and run, so it stays as it is, but for the directives that AsciiDoc obeys even in a listing."""
+    return undirected(text)
 
 
 def _neutral(text: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._inert import inert, printable
+from ._inert import inert, literal, printable
 from .errors import FmnbError
 from .guard.budget import estimate
 from .preparing import Asked, count
@@ -62,7 +61,7 @@ class Preview:
         problem = f'<p style="margin:.2em 0;color:var(--jp-warn-color0,inherit)">{inert(self.problem)}</p>' if self.problem else ""
         said = "".join(
             f'<p style="margin:.7em 0 .2em;font-size:11.5px;color:{MUTED}">{inert(m.role)}</p>'
-            f'<pre style="{_TEXT}">{html.escape(chr(10).join(_part(p) for p in m.parts))}</pre>'
+            f'<pre style="{_TEXT}">{literal(chr(10).join(_part(p) for p in m.parts))}</pre>'
             for m in self.messages
         )
         head = f'<p style="margin:0 0 .2em;font-size:11.5px;color:{MUTED}">Nothing was sent. This would go out:</p>'

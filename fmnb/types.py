@@ -13,11 +13,11 @@ import functools
 import hashlib
 import json
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from . import __version__, _media
+from ._inert import literal
 from ._markdown import neutral_markdown
 from ._require import require
 from .errors import UsageError
@@ -352,7 +352,7 @@ class Response:
         """Pictures and videos; an answer of text alone is Markdown."""
         if not self.media:
             return None
-        text = f'<pre dir="auto" style="font-family:inherit;white-space:pre-wrap">{escape(self.text)}</pre>\n' if self.text else ""
+        text = f'<pre dir="auto" style="font-family:inherit;white-space:pre-wrap">{literal(self.text)}</pre>\n' if self.text else ""
         return text + "".join(_media.figure_html(m.data, m.alt if isinstance(m, Image) else m.name) for m in self.media)
 
     def _media_words(self) -> str:

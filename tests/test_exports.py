@@ -12,9 +12,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from fmnb._code import code_parts
 from fmnb._markdown import neutral_markdown
 from fmnb.types import Response
 from fmnb.views.bundle import FORMATS, answer_bundle
+from tests.views.test_inert import views
 
 ATTACKS = {
     "command": r"\input{/etc/passwd}",
@@ -57,6 +59,9 @@ LIVE_TEX = re.compile(
 )
 
 
+VERBATIM = re.compile(r"\\begin\{verbatim\}\n.*?\n\\end\{verbatim\}\n", re.S)
+
+
 @pytest.fixture(scope="module")
 def pandoc():
     """The program that nbconvert makes LaTeX with, from the system or from the package that brings it."""
@@ -96,9 +101,17 @@ def body(tex):
     return tex.partition("\\begin{document}")[2]
 
 
+def without_code(text):
+    """Markdown without what every reader takes for code."""
+    at, out = 0, ""
+    for start, end in code_parts(text):
+        out, at = out + text[at:start], end
+    return out + text[at:]
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_the_markdown_form_has_no_command_but_mathematics(attack):
-    shown = neutral_markdown(ATTACKS[attack])
+    shown = without_code(neutral_markdown(ATTACKS[attack]))
     assert not LIVE_TEX.search(shown) and "{=" not in shown and "^^" not in shown
     assert not re.search(r"(?m)^---[ \t]*$|^%|<[A-Za-z/!?]|!\[|\]\(<?javascript:", shown)
 
@@ -106,6 +119,7 @@ def test_the_markdown_form_has_no_command_but_mathematics(attack):
 def test_nothing_of_a_model_acts_in_latex(pandoc):
     made = body(export("latex", ATTACKS.values(), FORMATS))
     made = made.replace(r"{\def\LTcaptype{none}", "{")  # of pandoc's own tables
+    made = VERBATIM.sub("", made)
     assert not LIVE_TEX.search(made), LIVE_TEX.search(made)
     assert made.count("\\begin{verbatim}") == made.count("\\end{verbatim}")
     assert not re.search(r"\\(?:href|url)\{javascript:|\\includegraphics[^{]*\{(?!.*\\maxwidth)", made)
@@ -139,3 +153,74 @@ def test_nothing_of_a_model_acts_in_pages(name):
         outside = re.sub(r'srcdoc="[^"]*"', "", shown)  # a frame that runs and loads nothing
         assert not re.search(r"<script|<img|onerror=[^&]*>|href=\"javascript", outside)
         assert name != "markdown" or "\n\n" not in shown  # a page in Markdown reads on as Markdown after a blank line
+
+
+CODE = """Take `\\n` and `$HOME`, then:
+
+```python
+print("a\\tb\\n", x["k"], f"<b>{y}</b>")
+```
+
+1. Step one:
+```latex
+\\frac{a}{b}
+```
+"""
+
+
+def test_code_is_copied_from_the_markdown_form_as_it_was_written():
+    assert neutral_markdown(CODE) == CODE
+    assert neutral_markdown("use `<br>` here") == "use `<br>` here"
+
+
+NEAR_CODE = [
+    "> quote\n```\na\n\n\\input{/etc/passwd}\n```",
+    "text ```\n```\n\n\\input{/etc/passwd}\n\n```",
+    "[^1]: \n\n```\n\n\\input{/etc/passwd}\n\n```\n\na[^1]",
+    ": \n\n```\n\n\\input{/etc/passwd}\n\n```",
+    "`` ` \\input{/etc/passwd} ` `` `\\input{/etc/passwd}",
+    "` `\\input{/etc/passwd}` `",
+    "\\`\\input{/etc/passwd}`",
+    "$x `$\\input{/etc/passwd}` y$",
+    "| `a | \\input{/etc/passwd}` |\n|---|---|",
+    "[x](`\\input{/etc/passwd})`",
+    "    `\\input{/etc/passwd}`",
+    "```\na\n~~~\n```\n\\input{/etc/passwd}\n```\n~~~",
+    "```` `\n\n\\input{/etc/passwd}\n\n````",
+    "`\\input{/etc/passwd}`{=latex} `x`{=latex}",
+    "^[`{=latex}>^[$$\\input{/etc/passwd}\\`",
+]
+
+
+@pytest.mark.parametrize("format", ["markdown", "gfm", "commonmark_x"])
+def test_what_a_reader_may_not_take_for_code_is_broken(pandoc, format):
+    import pypandoc
+
+    for text in (*NEAR_CODE, *ATTACKS.values(), CODE):
+        made = pypandoc.convert_text(neutral_markdown(text), "latex", format=format)
+        made = re.sub(r"\\textbackslash ?(?:\{\})?|\\def\\(?:labelenumi|LTcaptype)", "", VERBATIM.sub("", made))
+        assert not LIVE_TEX.search(made), (text, made)
+
+
+@pytest.mark.parametrize("format", ["markdown", "gfm", "commonmark_x"])
+@pytest.mark.parametrize("to", ["latex", "rst", "html"])
+def test_no_view_in_a_markdown_document_acts(pandoc, format, to):
+    import pypandoc
+
+    attacks = [
+        r"$\input{/etc/passwd}$",
+        r"`\input{/etc/passwd}`{=latex}",
+        "~~~{=latex}\n\\input{/etc/passwd}\n~~~",
+        "![x](/etc/passwd)",
+        "$1 and $2 \\input{/etc/passwd} x$",
+    ]
+    for text in attacks:
+        for html in views(text):
+            made = pypandoc.convert_text(html.strip(), to, format=format)
+            if to == "latex":
+                made = re.sub(r"\\textbackslash ?(?:\{\})?|\\def\\(?:labelenumi|LTcaptype)", "", VERBATIM.sub("", made))
+                assert not LIVE_TEX.search(made) and "includegraphics" not in made, (html, made)
+            elif to == "rst":
+                assert ":math:" not in made and ".. raw:: latex" not in made and ".. image:: /etc" not in made and "|x|" not in made
+            else:
+                assert not re.search(r'class="math[^>]*>[^<]*input', made) and '<img src="/etc' not in made

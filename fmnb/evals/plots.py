@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .._inert import inert
+from .._inert import inert, literal
 
 _WIDTH, _LEFT, _RIGHT, _ROW = 640, 190, 60, 28
 _INK, _MUTED = "var(--fr-ink, currentColor)", "var(--fr-muted, #6e6e76)"
@@ -157,7 +157,7 @@ def _svg(title: str, words: str, height: float, parts: Sequence[str], name: str)
     return (
         f'<svg role="img" aria-labelledby="{key}-t {key}-d" viewBox="0 0 {_WIDTH} {height:.0f}" '
         f'xmlns="http://www.w3.org/2000/svg" font-size="12.5" font-family="inherit">'
-        f'<title id="{key}-t">{escape(title)}</title><desc id="{key}-d">{escape(words)}</desc>{"".join(parts)}</svg>'
+        f'<title id="{key}-t">{literal(title)}</title><desc id="{key}-d">{literal(words)}</desc>{"".join(parts)}</svg>'
     )
 
 

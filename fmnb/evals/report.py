@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._inert import inert
+from .._inert import inert, literal
 from ..rows import Rows
 from ..stats.calibration import calibration
 from . import plots
@@ -31,14 +31,14 @@ _WORST = 8  # slices
 def page(e: Evaluation) -> str:
     """The whole page as HTML. Model text goes in as data and is shown as text."""
     data = json.dumps(rows_data(e), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c").replace("\u2028", "\\u2028")
-    title = escape(e.dataset.name or "Evaluation")
+    title = literal(e.dataset.name or "Evaluation")
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>{title}: {escape(e.sentence)}</title>
+<title>{title}: {literal(e.sentence)}</title>
 <style>{style()}</style>
 </head>
 <body class="fr-page">

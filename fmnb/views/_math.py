@@ -10,7 +10,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from .._inert import undirected
+from .._inert import literal, undirected
 from .._tex import harmless
 
 _LINES = 100  # of display math; without a limit thousands of openings would each be followed to the end
@@ -27,7 +27,7 @@ def install_math(md: Any) -> None:
 
 
 def _show(source: str) -> str:
-    return f"<span>{escape(undirected(source))}</span>" if harmless(source) else f"<code>{escape(undirected(source))}</code>"
+    return f"<span>{escape(undirected(source))}</span>" if harmless(source) else f"<code>{literal(undirected(source))}</code>"
 
 
 def _inline(state: Any, silent: bool) -> bool:

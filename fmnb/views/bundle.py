@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from .. import __version__, _media
-from .._inert import inert, one_block, undirected
+from .._inert import inert, literal, one_block, undirected
 from .._markdown import neutral_markdown
 from ..types import Image, Response
 from .footer import blind_text, footer_html, footer_text, plain, seconds
@@ -90,7 +90,7 @@ def body_html(text: str, format: str, streaming: bool, rendering: Rendering | No
         return ""
     match format:
         case "text":
-            return f'<pre dir="auto" style="font-family:inherit;white-space:pre-wrap;overflow-wrap:anywhere;margin:0">{escape(undirected(_clean(text)))}</pre>\n'
+            return f'<pre dir="auto" style="font-family:inherit;white-space:pre-wrap;overflow-wrap:anywhere;margin:0">{literal(undirected(_clean(text)))}</pre>\n'
         case "code":
             language, source = fenced(text)
             return code(source, language or "python")

@@ -15,7 +15,7 @@ from html import escape
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from .._inert import inert, undirected
+from .._inert import inert, literal, undirected
 from ._math import install_math
 
 MONO = "var(--jp-code-font-family,ui-monospace,SFMono-Regular,Menlo,Consolas,monospace)"
@@ -198,7 +198,7 @@ _COMMAND = re.compile(r"\\(?=[A-Za-z]+\s*\{)")
 
 
 def _code_inline(content: str) -> str:
-    return f'<code style="font-family:{MONO};font-size:.92em;background:{SHADE};padding:.1em .35em;border-radius:3px">{escape(undirected(_visible(content)))}</code>'
+    return f'<code style="font-family:{MONO};font-size:.92em;background:{SHADE};padding:.1em .35em;border-radius:3px">{literal(undirected(_visible(content)))}</code>'
 
 
 def code(source: str, language: str = "") -> str:
@@ -207,7 +207,7 @@ def code(source: str, language: str = "") -> str:
     body = _highlighted(source, language) if language and len(source) <= _LONG_CODE else ""
     return (
         f'<pre dir="ltr" style="font-family:{MONO};font-size:.92em;line-height:1.45;background:{PAPER};border:1px solid {BORDER};padding:.7em .9em;margin:.6em 0;'
-        f'border-radius:4px;overflow-x:auto;white-space:pre;text-align:left"><code style="{_BARE}">{body or escape(source)}</code></pre>\n'
+        f'border-radius:4px;overflow-x:auto;white-space:pre;text-align:left"><code style="{_BARE}">{body or literal(source)}</code></pre>\n'
     )
 
 
@@ -261,7 +261,7 @@ def _style(kind: str) -> str:
 
 
 def _span(style: str, text: str) -> str:
-    return f'<span style="{style}">{escape(text)}</span>' if style and text else escape(text)
+    return f'<span style="{style}">{literal(text)}</span>' if style and text else literal(text)
 
 
 _TARGET = re.compile(r"(?i)(https?)://([^/?#]+)[^\x00-\x20]*|mailto:[^\x00-\x20<>\"]+")
