@@ -56,4 +56,6 @@ def _alone(x: Load, concurrency: int | None) -> tuple[float, float]:
         [(max(0.0, (x.tokens if s.name == "tokens" else x.calls) - s.left) / s.per_second) for s in known.supplies],
         default=0.0,
     )
+    if known.per_second:  # learned from refusals: it is kept to, however many go at once
+        allowed = max(allowed, x.calls / known.per_second)
     return max(allowed, x.calls * quick / many), max(allowed, x.calls * slow / few)

@@ -2,7 +2,9 @@
 
 One `Gate` a host, shared by all runs of this kernel. It starts with a few calls and doubles
 them while more calls bring more answers. A refusal for speed lowers it, a wait the service
-asks for closes it, and what the service says is left of its allowance is not overdrawn.
+asks for closes it, and what the service says is left of its allowance is not overdrawn. Of one
+that says nothing it is found out whether it is for how many there are at once (a call more than
+were taken is refused again) or for how many in some time (it is taken, or fewer are refused, too).
 Calls leave some time apart: those that leave together wait for each other, there and here,
 and go on doing so, since they end together. `Rate` is a user's own cap. Seconds are those of
 `time.monotonic`; everything belongs to the one event loop.
@@ -17,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..backend import Allowance
+from .allowed import Left
 from .tempo import Tempo
 
 FIRST = 16  # calls to a host nobody has asked yet
@@ -27,11 +30,12 @@ _PROBE = 1.1  # a step up later on
 _REST = 8  # rounds between two probes
 _DOWN = 0.7  # what a refusal leaves
 _FEWER = 0.85  # of the calls at once that were refused: if these are refused too, it is not for how many they are
+_TRY = 1.0  # seconds after such a refusal until one more than the limit is sent; twice as long each time that it is refused
+_SELDOM = 60.0
+_SLOW = 0.5  # seconds of an answer, from which that is done
+_ENOUGH = 3  # of them taken in a row: it is no limit of how many at once
 _SPARE = 1.2  # times the places that a known speed needs on average
-_SHARE = 0.97  # of an allowance that is used: clocks and counts differ a little
 _APART = 0.7  # of the time between two calls, were they spread evenly, that must be between them
-_ROUNDED = 1.0  # seconds by which a moment told in whole seconds may be early
-_LONG = 5.0  # seconds of a limit for which that matters little
 _LATE = 0.001  # seconds that timers are late, which may be made up
 
 
@@ -52,7 +56,7 @@ class Gate:
         self.flying = 0
         self.refused = 0  # for speed, so far
         self.closed_until = 0.0
-        self.allowed: dict[str, _Left] = {}
+        self.allowed: dict[str, Left] = {}
         self._clock = clock
         self._sent = self._sent_tokens = 0
         self._waiting: deque[tuple[asyncio.Future[Ticket], int]] = deque()
@@ -61,14 +65,19 @@ class Gate:
         self._round = _Round(clock())
         self._before = 0.0  # answers a second of the round before the last step up
         self._stepped_from = 0.0
-        self._lowered = 0.0
+        self._lowered = -1.0  # when the limit was, for refusals that said nothing
         self._spell = _Spell()
         self._mean = 0.0  # seconds an answer took, the last ones most
         self._next_at = 0.0  # when the next may leave
         self._alarm: asyncio.TimerHandle | None = None
         self._tempo = Tempo(clock())
         self._told: tuple[float | None] | None = None  # the wait of a refusal whose call has not left yet
-        self._fewest = float("inf")  # calls at once at which one was refused without a word on why
+        self._try_at = float("inf")  # when one more than the limit may go, to see whether it is one
+        self._try_after = _TRY
+        self._tried = -1.0  # when that one left
+        self._beyond = 0  # of them taken in a row
+        self._taken = float("inf")  # calls at once that were left when others were refused
+        self._unsaid = False  # such a refusal said nothing of why
         self._too_fast = False  # such refusals are for speed, for fewer calls at once were refused too
 
     async def enter(self, tokens: int = 0) -> Ticket:
@@ -89,6 +98,8 @@ class Gate:
         now = self._clock()
         if not self.flying:
             self._spell = _Spell()
+        if now >= self._try_at and self.flying >= self.places():
+            self._try_at, self._tried = float("inf"), now
         self.flying += 1
         self._spell.peak = max(self._spell.peak, self.flying)
         self._next_at = max(self._next_at, now - _LATE) + max(self._gap(), self._tempo.gap(now))
@@ -109,6 +120,11 @@ class Gate:
         rate = self._tempo.rate
         return int(self.limit if rate is None else max(self.limit, min(MOST / _parts, _SPARE * rate * self._mean + 1)))
 
+    @property
+    def per_second(self) -> float | None:
+        """Calls a second as learned from what was refused; None where nothing was refused for speed."""
+        return self._tempo.rate
+
     def trust(self, calls: int) -> None:
         """Somebody who knows the host says that it takes so many; held to be so until it refuses."""
         if not self.refused:
@@ -123,15 +139,22 @@ class Gate:
         self.flying -= 1
         now = self._clock()
         for name, said in (allowed or {}).items():
-            left = self.allowed.setdefault(name, _Left(name == "tokens"))
+            left = self.allowed.setdefault(name, Left(name == "tokens"))
             after = self._sent_tokens - ticket.tokens if left.tokens else self._sent - ticket.sent
+            if _parts > 1:
+                said = Allowance(said.left / _parts, said.limit / _parts, said.reset)
             left.hear(said, ticket.at, after, now)
         told, self._told = self._told, None
+        unsaid, self._unsaid = self._unsaid, False
+        if ticket.at == self._tried:
+            self._one_more(now, answered)
+        elif unsaid:
+            self._one_too_many(ticket.at, now)
         if told is not None:
             self._tempo.refused(ticket.at, now, told[0])
         elif answered:
             self._tempo.taken(ticket.at, now)
-        else:
+        elif not unsaid or not self._too_fast:  # else the tempo has heard of it
             self._tempo.gone(ticket.at)
         if answered:
             took = now - ticket.at
@@ -149,14 +172,40 @@ class Gate:
         for left in self.allowed.values():
             left.overdrawn()
         if seconds or published or self.allowed or self._too_fast:
-            self._told = (seconds,)
-            return  # it is how many in some time, and not how many at once
-        if now - self._lowered > 1.0:  # those under way are refused together: that is one refusal
+            self._told = (seconds,)  # it is how many in some time, and not how many at once
+        else:
+            self._unsaid = True
+
+    def _one_too_many(self, at: float, now: float) -> None:
+        """The call that was sent at that time was refused without a word on why: so many as are left were taken."""
+        if at > self._lowered:  # those that were under way are refused together: that is one refusal
             self._lowered = now
-            self._too_fast = self.flying < _FEWER * self._fewest and self._fewest < float("inf")
-            self._fewest = min(self._fewest, self.flying)
-            self.limit = max(1.0, min(self.limit, self.flying + 1) * _DOWN)
+            if self.flying < _FEWER * self._taken < float("inf"):
+                self._too_fast = True
+                self._tempo.refused(at, now, None)
             self._settle()
+            self._beyond, self._try_at = 0, now + self._try_after
+        self._taken = max(1.0, float(self.flying))
+        self.limit = max(1.0, min(self.limit, _DOWN * self.flying))
+
+    def _one_more(self, now: float, taken: bool) -> None:
+        """The one call beyond the limit has ended. Where that is taken again and again, it was not for how many there were that others were refused."""
+        self._tried, self._try_at = -1.0, now
+        if not taken:
+            self._beyond, self._try_after = 0, min(_SELDOM, 2 * self._try_after)
+            self._try_at = now + self._try_after
+            return
+        if self._mean < _SLOW:  # a refusal takes about as long as an answer: that one was taken says nothing
+            self._try_at = float("inf")
+            return
+        if self.limit < self._taken:  # so many were taken before
+            self.limit = min(self._taken, _CLIMB * self.limit + 1)
+            return
+        self._beyond += 1
+        self.limit = min(max(1.0, MOST / _parts), self.limit + 1)
+        if self._beyond >= _ENOUGH:
+            self._too_fast, self._try_at = True, float("inf")
+            self._climbing = True
 
     def wait(self) -> float:
         """Seconds until the gate may open again; 0 where it is open."""
@@ -174,7 +223,10 @@ class Gate:
         )
 
     def _free(self, tokens: int) -> bool:
-        return self.flying < self.places() and self._clock() >= self._next_at and self._wait(tokens) <= 0
+        return self._place() and self._clock() >= self._next_at and self._wait(tokens) <= 0
+
+    def _place(self) -> bool:
+        return self.flying < self.places() or self._clock() >= self._try_at
 
     def _next(self) -> None:
         """Let in who waits, as far as there is place; look again when there may be more."""
@@ -188,7 +240,9 @@ class Gate:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        if self._waiting and self.flying < self.places():
+        if self._waiting and not self._place() and self._try_at < float("inf"):
+            self._alarm = asyncio.get_running_loop().call_later(max(0.0005, self._try_at - self._clock()), self._next)
+        elif self._waiting and self._place():
             seconds = max(self._wait(self._waiting[0][1]), self._next_at - self._clock(), 0.0005)
             self._alarm = asyncio.get_running_loop().call_later(min(seconds, 1.0), self._next)
 
@@ -242,80 +296,6 @@ class _Round:
         self.busiest = 0
 
 
-class _Left:
-    """What is left of one allowance, counted on from what the service says of it.
-
-    The service counts a call when it comes in, so what it says is as old as its answer took.
-    It fills its allowance up steadily, and then says when it will be full, or at once, and then
-    says when that is: that moment moves with every call, or it does not.
-    """
-
-    def __init__(self, tokens: bool):
-        self.tokens = tokens
-        self.left = float("inf")
-        self.limit = 0.0
-        self.at = 0.0
-        self.until = 0.0
-        self.moving = 0.0  # above 0 while the moment moves: it fills up steadily
-        self._used = self._resets = 0.0
-        self._heard = 0.0
-        self._whole = True  # resets are told in whole seconds
-        self._longest = 0.0
-
-    def hear(self, said: Allowance, asked: float, after: float, now: float) -> None:
-        """What the service said of a call that was let in at `asked`; that much was sent `after` it."""
-        if _parts > 1:
-            said = Allowance(said.left / _parts, said.limit / _parts, said.reset)
-        if asked < self._heard:
-            return  # a slow answer tells what is known better
-        self._heard = asked
-        self._whole = self._whole and said.reset == int(said.reset)
-        self._longest = max(self._longest, said.reset)
-        until = asked + said.reset + (_ROUNDED if self._whole and self._longest >= _LONG else 0.0)
-        used = max(0.0, said.limit - said.left)
-        if self.at and said.left < self._last_left:
-            moves = until - self.until > 0.002 + 0.2 * (self._last_left - said.left) * self._each()
-            self.moving = max(-3.0, min(3.0, self.moving + (1 if moves else -1)))
-        self._last_left = said.left
-        self._used = 0.95 * self._used + max(0.0, used - 0.5)  # services round what is left down
-        self._resets = 0.95 * self._resets + said.reset
-        self.limit, self.until, self.at = said.limit, until, now
-        self.left = said.left - after + (self.rate * (now - asked) if self.moving >= 0 else 0.0)
-
-    _last_left = float("inf")
-
-    def _each(self) -> float:
-        """Seconds that one more moves the moment by, were it moving."""
-        return 1 / self.rate if self.rate else 0.0
-
-    @property
-    def rate(self) -> float:
-        """How many come back a second, where they come back steadily."""
-        return _SHARE * self._used / self._resets if self._resets else 0.0
-
-    def take(self, amount: float) -> None:
-        self.left -= amount
-
-    def overdrawn(self) -> None:
-        """A call was refused although some seemed left; where many did, it was refused for something else."""
-        if self.left <= max(2.0, 0.1 * self.limit):
-            self.left = min(self.left, 0.0)
-
-    def wait(self, now: float, amount: float = 1) -> float:
-        """Seconds until that much is there."""
-        if not self.at:
-            return 0.0
-        spare = min(1.0, 0.02 * self.limit)
-        missing = min(amount + spare, self.limit * _SHARE)
-        if self.moving >= 0:
-            missing -= min(self.limit, self.left + (now - self.at) * self.rate)
-            return 0.0 if missing <= 0 else missing / self.rate if self.rate else max(0.0, self.until - now)
-        if now >= self.until:  # filled up; what was sent since is counted from here
-            self.left, self.at, self.until = self.limit - amount, now, now + 1e9
-            return 0.0
-        return 0.0 if missing <= self.left else self.until + 0.02 - now
-
-
 class Rate:
     """A cap of so many a minute, spread evenly after a small first burst."""
 
@@ -365,11 +345,12 @@ class Supply:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was found out about a host: how many calls at once, whether it has refused more, what it says it allows."""
+    """What was found out about a host: how many calls at once, whether it has refused more, what it says it allows, and calls a second that it took."""
 
     at_once: float = FIRST
     refused: bool = False
     supplies: tuple[Supply, ...] = ()
+    per_second: float | None = None
 
 
 def known(host: str) -> Known:
@@ -383,7 +364,7 @@ def known(host: str) -> Known:
         return Known()
     g = gates[-1]
     supplies = tuple(Supply(n, max(0.0, s.left), s.rate) for n, s in list(g.allowed.items()) if s.moving >= 0 and s.rate)
-    return Known(max(1.0, g.limit), bool(g.refused), supplies)
+    return Known(max(1.0, float(g.places())), bool(g.refused), supplies, g.per_second)
 
 
 def forget() -> None:

@@ -21,6 +21,7 @@ _AT_LEAST = 0.05  # calls a second that it grows by in each
 _BEYOND = 0.005  # a second, above that
 _CALM = 60.0  # seconds without a refusal before it grows beyond; twice as long after each that came of it
 _CALMEST = 900.0
+_CALM_CALLS = 300  # and so many calls, so that what comes of it is no share of them worth a word
 _FIRST_REST = 0.25  # seconds nothing is sent where the host names no wait; longer and longer while it refuses
 _LONGER = 3
 _LONGEST_REST = 20.0
@@ -108,5 +109,5 @@ class Tempo:
         near = _BELOW * self._ceiling
         if self.rate < near:
             self.rate = min(near, self.rate + max(_GROWTH * self.rate, _AT_LEAST) * seconds)
-        elif now - self._reacted > self._calm:
+        elif now - self._reacted > max(self._calm, _CALM_CALLS / self.rate):
             self.rate *= 1 + _BEYOND * seconds

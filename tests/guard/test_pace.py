@@ -8,6 +8,8 @@ import random
 import pytest
 
 from fmnb.backend import Allowance
+from fmnb.batching.duration import Load, duration
+from fmnb.guard import pace
 from fmnb.guard.pace import FIRST, Gate, Rate
 
 
@@ -298,3 +300,53 @@ def test_a_cap_of_so_many_a_minute_spreads_them():
     at = loop.run_until_complete(go())
     loop.close()
     assert at[-1] == pytest.approx(9.9, abs=1.2) and max(b - a for a, b in zip(at, at[1:], strict=False)) <= 0.11
+
+
+def trusted(monkeypatch, at_once):
+    """Gates that somebody said take so many at once."""
+
+    class Trusting(Gate):
+        def __init__(self, clock):
+            super().__init__(clock)
+            self.trust(at_once)
+
+    monkeypatch.setitem(globals(), "Gate", Trusting)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize("latency", [0.5, 2.0, 5.0])
+def test_a_limit_that_is_not_published_is_kept_to_with_many_slow_calls_under_way(monkeypatch, latency, wait):
+    trusted(monkeypatch, 100)
+    gate, far = traffic(150, workers=100, latency=latency, rule=bucket(600, 600, publish=False, wait=wait))
+    assert share(far, since=0.0) <= 0.01 and rate(far, 75, 150) >= 9, "all of them, the first ones too"
+    assert gate.per_second is not None or latency == 5.0
+
+
+@pytest.mark.parametrize("latency", [2.0, 5.0])
+def test_calls_that_were_refused_together_are_not_sent_together_again(monkeypatch, latency):
+    trusted(monkeypatch, 100)
+    gate, far = traffic(100, workers=100, latency=latency, rule=bucket(600, 10, publish=False, wait=False))
+    assert sum(t > 1 for t in far.refused) <= 12 and sum(t <= 1 for t in far.refused) <= 95
+    assert rate(far, 60, 100) >= 5, "and it is found that it was no limit of how many at once"
+
+
+@pytest.mark.parametrize("latency", [0.2, 2.0])
+def test_a_ceiling_is_known_from_what_it_takes_of_the_first_calls(monkeypatch, latency):
+    trusted(monkeypatch, 100)
+    gate, far = traffic(60, workers=100, latency=latency, ceiling=64)
+    assert len(far.refused) <= 60 and rate(far) >= 0.7 * 64 / latency
+
+
+def test_growing_beyond_a_slow_speed_is_tried_seldom():
+    gate, far = traffic(600, workers=30, latency=0.2, rule=bucket(60, 1, publish=False))
+    assert share(far, since=120) <= 0.01 and rate(far, 120, 600) >= 0.75
+
+
+def test_what_was_learned_of_a_host_s_speed_is_known(monkeypatch):
+    monkeypatch.setattr("fmnb.guard.pace._gates", {})
+    gate, far = traffic(60, workers=40, rule=ten_a_second("second"))
+    pace._gates[0, "far.example"] = gate
+    found = pace.known("far.example")
+    assert found.per_second == pytest.approx(10, rel=0.25) and found.refused
+    low, high = duration([Load("far.example", 600, 0, [0.2])], None, None, None)
+    assert low >= 600 / 11 and high >= low
