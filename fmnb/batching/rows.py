@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import hashlib
-import inspect
 import keyword
 import re
 from collections.abc import Mapping, Sequence
@@ -26,6 +24,7 @@ from ..prompts import Prompt, Rendered, names, render
 from ..run_ids import new_run
 from ..schema_text import SchemaSpec
 from ..types import Message, Part, Text, message
+from .identity import identity
 from .tables import Row, free_name, missing
 
 ROW, NOTEBOOK = "row", "notebook"  # what the whole row and the notebook's names are called in a template
@@ -206,11 +205,7 @@ def _suffix(call: Call, model: Any, values: Mapping[str, Any]) -> str:
     """What decides an answer beside the request: which file weights on this machine are, what an object of the notebook is."""
     if not call.target.known:
         thing = values.get(model, model) if isinstance(model, str) else model
-        try:
-            about = inspect.getsource(thing)
-        except (TypeError, OSError):
-            about = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
-        return f":{hashlib.sha256(about.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+        return f":{identity(thing)}"
     if call.tape is not None or call.tape_only:
         return ""  # a replay needs no model
     return key_of(call)[len(call.request.key()) :]
