@@ -7,10 +7,8 @@ as itself: known while it lives in this kernel, and as something new afterwards.
 
 from __future__ import annotations
 
-import dis
 import functools
 import hashlib
-import inspect
 import pickle
 import re
 import secrets
@@ -21,10 +19,11 @@ import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .code_names import attributes_written, code_text, names_read, source_of
+
 _MOST, _DEEP, _LARGE = 20_000, 12, 16 << 20  # values and depth that are looked at; bytes of an array
 _ITSELF = "itself:"
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_WRITES = frozenset(("append", "appendleft", "add", "extend", "update", "insert", "put", "put_nowait", "write"))
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type(Ellipsis))
 _INSTALLED = tuple(p for n, p in sysconfig.get_paths().items() if n in ("stdlib", "platstdlib", "purelib", "platlib"))
 _tokens: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
@@ -95,11 +94,11 @@ class _Teller:
             yield from self._object(value, depth)
 
     def _function(self, f: types.FunctionType, depth: int) -> Iterator[str]:
-        source = _source(f)
+        source = source_of(f)
         yield source or f.__qualname__
         if not source or f.__name__ == "<lambda>":  # several lambdas of one line have one source
-            yield _code(f.__code__)
-        read = _read(f.__code__)
+            yield code_text(f.__code__)
+        read = names_read(f.__code__)
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
             if name in read:
                 yield f"captured:{name}"
@@ -132,7 +131,7 @@ class _Teller:
         for k in kind.__mro__:
             yield f"{k.__module__}.{k.__qualname__}"
             if not _is_installed(k):
-                yield _source(k)
+                yield source_of(k)
                 for method in vars(k).values():
                     if isinstance(method, types.FunctionType):
                         yield from self.of(method, depth)
@@ -160,9 +159,19 @@ class _Teller:
         if _is_installed(kind) or not state:
             yield _pickled(value)
             return
-        for name in sorted(state):
+        if _says_what_it_is(kind) and not _ADDRESS.search(said := repr(value)):
+            yield said
+            return
+        written = {n for k in kind.__mro__ if not _is_installed(k) for n in attributes_written(source_of(k))}
+        for name in sorted(state.keys() - written):
             yield name
             yield from self.of(state[name], depth)
+
+
+def _says_what_it_is(kind: type) -> bool:
+    """Whether somebody wrote a `__repr__` for a class; that of a dataclass is made, and shortens arrays."""
+    by = next(k for k in kind.__mro__ if "__repr__" in vars(k))
+    return not _is_installed(by) and "__dataclass_fields__" not in vars(by)
 
 
 def _is_collection(value: Any) -> bool:
@@ -208,37 +217,6 @@ def _size(value: Any) -> int:
     """Bytes of an array or a frame, 0 where an object does not say."""
     size = value.memory_usage() if hasattr(value, "memory_usage") else getattr(value, "nbytes", 0)
     return int(size.sum() if hasattr(size, "sum") else size)
-
-
-def _source(thing: Any) -> str:
-    try:
-        return inspect.getsource(thing)
-    except (TypeError, OSError):
-        return ""
-
-
-def _code(code: types.CodeType) -> str:
-    """A code object with its constants, whatever its lines and file."""
-    consts = [
-        _code(c) if isinstance(c, types.CodeType) else repr(sorted(map(repr, c)) if isinstance(c, frozenset) else c) for c in code.co_consts
-    ]
-    return "\x1e".join([code.co_code.hex(), *consts, *code.co_names, *code.co_varnames])
-
-
-def _read(code: types.CodeType) -> set[str]:
-    """Names from around a function that it reads: not those it only writes to, as counters and lists that it appends to."""
-    read, written = set(), set()
-    steps = list(dis.get_instructions(code))
-    for step, after in zip(steps, [*steps[1:], None], strict=True):
-        if step.opname in ("STORE_DEREF", "STORE_GLOBAL", "DELETE_DEREF", "DELETE_GLOBAL"):
-            written.add(step.argval)
-        elif step.opname in ("LOAD_DEREF", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"):
-            if after is None or after.opname not in ("LOAD_ATTR", "LOAD_METHOD") or after.argval not in _WRITES:
-                read.add(step.argval)
-    for const in code.co_consts:
-        if isinstance(const, types.CodeType):
-            read |= _read(const)
-    return {str(n) for n in read - written}
 
 
 def _is_installed(thing: Any) -> bool:

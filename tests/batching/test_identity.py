@@ -117,6 +117,45 @@ def test_what_is_only_written_to_does_not_count():
     assert identity(model) == first
 
 
+class Counted(Bot):
+    def __init__(self, value):
+        super().__init__(value)
+        self.calls, self.log, self.by = 0, [], {"a": 0}
+
+    def __call__(self, text):
+        self.calls += 1
+        self.by["a"] += 1
+        self.log.append(text)
+        return super().__call__(text)
+
+    def change(self, value):
+        self.value = value
+
+
+def test_an_objects_counters_do_not_count_and_its_state_does():
+    model = Counted("x")
+    first = identity(model)
+    model("a")
+    assert identity(model) == first
+    model.change("y")
+    assert identity(model) != first
+
+
+def test_an_object_that_says_what_it_is_is_believed():
+    class Named(Counted):
+        def __repr__(self):
+            return f"Named({self.value})"
+
+    class Mute(Named):
+        def __repr__(self):
+            return object.__repr__(self)
+
+    one, other = Named("x"), Named("x")
+    other.note = "a note"
+    assert identity(one) == identity(other) != identity(Named("y"))
+    assert identity(Mute("x")) != identity(Mute("y")) and identity(Mute("x")) == identity(Mute("x"))
+
+
 def test_what_has_no_content_counts_as_itself():
     def over(lock):
         def model(text):
