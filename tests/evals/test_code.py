@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_the_token_is_nowhere_to_be_read(place, monkeypatch, tmp_path):
     drawn = []
     token_hex = code.secrets.token_hex
     monkeypatch.setattr(code.secrets, "token_hex", lambda n: drawn.append(token_hex(n)) or drawn[-1])
-    spy = f"""
+    spy = """
     import os, sys
 
     def f(x):
@@ -81,10 +82,11 @@ def test_the_token_is_nowhere_to_be_read(place, monkeypatch, tmp_path):
                 seen.append(repr(os.read(fd, 10_000)))
             except OSError:
                 pass
-        with open({str(tmp_path / "seen")!r}, "w", errors="replace") as out:
+        with open("seen", "w", errors="replace") as out:
             out.write("\\n".join(seen))
         return x + 1
     """
+    monkeypatch.setattr(code.tempfile, "TemporaryDirectory", lambda prefix: SimpleNamespace(name=str(tmp_path), cleanup=lambda: None))
     assert code.run(textwrap.dedent(spy), TEST).value == 1
     seen = (tmp_path / "seen").read_text(errors="replace")
     assert len(drawn) == 2 and "PYTHONHASHSEED" in seen and len(seen) > 10_000
@@ -152,7 +154,7 @@ def test_what_is_started_ends_with_the_program(tmp_path):
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            held = open({str(lock)!r}, "r+")
+            held = open({str(lock)!r})
             fcntl.flock(held, fcntl.LOCK_EX)
             os.write(go, b"x")
             time.sleep(600)
@@ -163,6 +165,52 @@ def test_what_is_started_ends_with_the_program(tmp_path):
         assert code.run(textwrap.dedent(detached), after, seconds=2).value == value
         with lock.open("r+") as free:  # waits until the child has ended: for 600 seconds, if nobody ends it
             fcntl.flock(free, fcntl.LOCK_EX)
+
+
+def landlock():
+    """The version of Landlock that the kernel has, 0 where it has none."""
+    import ctypes
+
+    return max(0, ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), ctypes.c_uint(1))) if sys.platform == "linux" else 0
+
+
+@pytest.mark.skipif(not landlock(), reason="the kernel has no Landlock")
+@pytest.mark.parametrize("walls", [True, False])
+@pytest.mark.parametrize(
+    "writes",
+    [
+        "open('{here}/new', 'w')",
+        "open('{here}/mine', 'a')",
+        "import os; os.remove('{here}/mine')",
+        "import os; os.truncate('{here}/mine', 0)",
+        "import os; os.rename('{here}/mine', '{here}/other')",
+        "import os; os.mkdir('{here}/folder')",
+        "import os; os.symlink('{here}', 'link'); open('link/new', 'w')",
+        "import os; os.mkfifo('{here}/pipe')",
+        "import subprocess; subprocess.run(['sh', '-c', 'echo x > {here}/new'], check=True)",
+    ],
+)
+def test_nothing_is_written_outside_its_folder(writes, walls, tmp_path, monkeypatch):
+    if not walls:
+        monkeypatch.setattr(code, "walls", lambda: ())
+        monkeypatch.setattr(code, "_warn_without_walls", lambda: None)
+    (tmp_path / "mine").write_text("text")
+    score = code.run(writes.format(here=tmp_path))
+    assert score.value == 0 and score.why
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"] and (tmp_path / "mine").read_text() == "text"
+
+
+def test_its_own_folder_is_open():
+    own = """
+    import os, tempfile
+    open("a", "w").write("x")
+    os.mkdir("d")
+    os.rename("a", "d/b")
+    open("d/b", "a").write("y")
+    tempfile.NamedTemporaryFile().write(b"x")
+    open(os.devnull, "w").write("x")
+    """
+    assert code.run(textwrap.dedent(own), "assert open('d/b').read() == 'xy'").value == 1
 
 
 def test_where_there_are_no_namespaces_it_is_said(monkeypatch):

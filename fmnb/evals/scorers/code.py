@@ -3,8 +3,9 @@
 The program has passed when the token of its run comes out of a pipe, which is written at the end
 of its tests and known to nobody before (`_harness.py`). It has no environment, an empty folder of
 its own, limits on time, memory, files and processes; on Linux, where the kernel lets a user, its
-own processes, which all end with it, its own /proc, and no network. That stops accidents and
-programs that want to look as if they had passed; it is no prison for code that means harm.
+own processes, which all end with it, its own /proc, no network, and (Landlock, Linux 5.13) no
+writing outside its folder. That stops accidents and programs that want to look as if they had
+passed; it is no prison for code that means harm: it can read what you can read.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from .base import Case, Score, Scorer
 SECONDS, MEMORY, PROCESSES = 10.0, 1 << 30, 32
 _FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 _HARNESS = (Path(__file__).parent / "_harness.py").read_text("utf-8")
-_OWN_PROC = "mount -t tmpfs none /proc 2>/dev/null; exec "  # nothing of this process is to be read there
+# Nothing of this process is to be read in /proc, and nothing of others' in shared memory.
+_OWN_PROC = "mount -t tmpfs none /proc 2>/dev/null; mount -t tmpfs none /dev/shm 2>/dev/null; exec "
 
 
 def code(consent: str = "") -> Scorer:
@@ -151,6 +153,7 @@ class _Process:
             "processes": PROCESSES,
             "tasks": PROCESSES if behind and _counts_apart() else _tasks() + PROCESSES,
             "detach": not behind,
+            "folder": here,
         }
         try:
             with tempfile.TemporaryFile() as text:
