@@ -16,11 +16,11 @@ from typing import Any
 
 from . import branches as trees
 from ._names import WIDGETS, load
-from .errors import UsageError
+from .errors import Interrupted, UsageError
 from .events import Sink
 from .performing import perform
 from .preparing import Asked, options_from, prepare
-from .types import Message, Reasoning, Response, Text, from_dict, message, to_dict
+from .types import Message, Reasoning, Response, Text, ToolCall, from_dict, message, to_dict
 
 _COMPACT = "Summarise this conversation for yourself, so that you can go on with it: facts, decisions, open questions, names and numbers. At most 200 words."
 
@@ -60,18 +60,23 @@ class Chat:
         history = self.before(turn)
         begun = any(m.role == "system" for m in history)  # it stands there already, filled with the values of its time
         options = {"system": None if begun else self.system, **options, "history": history}
-        return prepare(prompt, options.pop("model", None) or self.model, options_from(options))
+        asked = prepare(prompt, options.pop("model", None) or self.model, options_from(options))
+        asked.talk = self
+        return asked
 
     def before(self, turn: int | None = None) -> tuple[Message, ...]:
         """What was said before turn number `turn`; all of it for None."""
         return self.messages if turn is None else self.messages[: self._start(turn)]
 
     def take(self, asked: Asked) -> None:
-        """Keep a finished turn; reasoning is not sent again unless its model needs it."""
-        if asked.error is not None or asked.response is None:
+        """Keep a finished turn, and what had come of one that was interrupted; reasoning is not sent again unless its model needs it."""
+        stopped = isinstance(asked.error, Interrupted) or (asked.response is not None and asked.response.finish == "cancelled")
+        if asked.response is None or (asked.error is not None and not stopped) or (stopped and not asked.response.text):
             return
         last = asked.response.messages[-1]
         parts = tuple(p for p in last.parts if not isinstance(p, Reasoning) or p.extra)
+        if stopped:  # a call of a tool that nobody answered would make the next request invalid
+            parts = tuple(p for p in parts if not isinstance(p, ToolCall))
         answer = Message(last.role, parts, last.extra)
         self.branches = trees.kept(self.branches, self.messages)
         if asked.options.system is not None:
@@ -84,10 +89,15 @@ class Chat:
         self._changed()
 
     def lengthen(self, before: Asked, after: Asked) -> None:
-        """Put an answer that was continued in the place of its first part, where that is the last turn here; else nothing changes."""
-        mine = before.response is not None and self.messages and self.messages[:-1] == before.call.request.messages
-        if mine and before.response is not None and self.messages[-1].text == before.response.messages[-1].text:
-            self.messages = before.call.request.messages
+        """Put an answer that was continued, or asked for again, in the place of what is here of it: the last turn, or none where it failed.
+
+        Nothing changes where the conversation has gone on, or has another history.
+        """
+        answered = before.response is not None and self.messages and self.messages[:-1] == before.call.request.messages
+        mine = answered and before.response is not None and self.messages[-1].text == before.response.messages[-1].text
+        if mine or (before.talk is self and self.messages == before.options.history):
+            if mine and after.call is before.call:
+                self.messages = before.call.request.messages  # the first part alone is no branch
             self.take(after)
 
     def edit(self, turn: int, prompt: Any, *, sinks: Sequence[Sink] = (), **options: Any) -> Response:
@@ -147,8 +157,10 @@ class Chat:
         return self._perform(self.prepare(prompt, **options), sinks)
 
     def _perform(self, asked: Asked, sinks: Sequence[Sink]) -> Response:
-        perform([asked], sinks)
-        self.take(asked)
+        try:
+            perform([asked], sinks)
+        finally:
+            self.take(asked)
         if asked.error is not None:
             raise asked.error
         assert asked.response is not None

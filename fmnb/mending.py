@@ -67,6 +67,7 @@ def retry(last: Asked | None, model: Any = None, **changes: Any) -> Asked:
     """The last question again, asked anew (never from the cache), with changes."""
     last = _last(last)
     again = prepare(last.prompt, model or last.call.target, replace(last.options, cache=False, **changes))
+    again.talk = last.talk
     return again
 
 

@@ -42,18 +42,47 @@ class Place:
 
 
 def own_model(value: Any) -> str:
-    """The model's name in a notebook's metadata, "" for none, NOT_A_NAME for an address, a key or anything else that is no name.
+    """The model's name in a notebook's metadata, "" for none; for an address, a key or anything else that is no name, NOT_A_NAME and why.
 
     >>> own_model({"model": "echo:"}), own_model({}), own_model(None)
     ('echo:', '', '')
-    >>> own_model({"model": "https://elsewhere.example"}) == NOT_A_NAME
-    True
+    >>> own_model({"model": "https://elsewhere.example"})
+    "the notebook's metadata: fmnb.model is an address"
     """
     model = value.get("model") if isinstance(value, dict) else None
     if model is None:
         return ""
-    named = isinstance(model, str) and len(model) <= 300 and "://" not in model and model.isprintable()
-    return model.strip() if named else NOT_A_NAME
+    if not isinstance(model, str):
+        return f"{NOT_A_NAME}: fmnb.model is {_kind(model)}"
+    if "://" in model:
+        return f"{NOT_A_NAME}: fmnb.model is an address"
+    if len(model) > 300 or not model.isprintable():
+        return f"{NOT_A_NAME}: fmnb.model is a long or broken text"
+    return model.strip()
+
+
+def written(metadata: dict[str, Any]) -> str:
+    """As `own_model`, of all metadata of a notebook's file: there an entry that names nothing is a mistake.
+
+    >>> written({}), written({"fmnb": {"model": "echo:"}})
+    ('', 'echo:')
+    >>> written({"fmnb": "echo:"})
+    "the notebook's metadata: fmnb is a text"
+    """
+    if "fmnb" not in metadata:
+        return ""
+    ours = metadata["fmnb"]
+    if not isinstance(ours, dict):
+        return f"{NOT_A_NAME}: fmnb is {_kind(ours)}"
+    if "model" in ours and (ours["model"] is None or not str(ours["model"]).strip()):
+        return f"{NOT_A_NAME}: fmnb.model is {_kind(ours['model']) if ours['model'] is None else 'empty'}"
+    return own_model(ours)
+
+
+def _kind(value: Any) -> str:
+    """What a value of JSON is, without showing it: it may be a key."""
+    kinds = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list", dict: "a table"}
+    return kinds.get(type(value), "null")
 
 
 def find(place: Place) -> Own | str:
@@ -68,7 +97,7 @@ def find(place: Place) -> Own | str:
     """
     for path in place.paths:
         if (notebook := _read(Path(path))) is not None:
-            return Own(own_model(notebook["metadata"].get("fmnb")), path)
+            return Own(written(notebook["metadata"]), path)
     executed = [cell for cell in map(str.strip, place.executed()) if cell and not cell.startswith(_INJECTED)]
     if not executed:
         return UNKNOWN
@@ -86,7 +115,7 @@ def _holding(executed: Sequence[str], paths: Iterable[Path]) -> Iterator[Own]:
     """What those notebooks say that hold the cells that ran."""
     for path in paths:
         if (notebook := _read(path)) is not None and _ran(executed, notebook["cells"]):
-            yield Own(own_model(notebook["metadata"].get("fmnb")), str(path))
+            yield Own(written(notebook["metadata"]), str(path))
 
 
 def _read(path: Path) -> dict[str, Any] | None:

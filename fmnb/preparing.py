@@ -94,6 +94,7 @@ class Asked:
     error: BaseException | None = None
     prompt: Any = None
     options: Options = field(default_factory=Options)
+    talk: Any = None  # the conversation whose turn it is
 
 
 def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Target:
@@ -102,12 +103,12 @@ def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Ta
         model, _ = default_model()
         if not model:
             return resolve("embedded", values)
-        if model == NOT_A_NAME:
-            raise SettingsError(
-                "What this notebook names as its model is not a model's name",
-                seen=NOT_A_NAME,
-                todo="Choose a model in the sidebar, run `%fm use MODEL`, or name one on the %%fm line.",
-            )
+    if isinstance(model, str) and model.startswith(NOT_A_NAME):
+        raise SettingsError(
+            "What this notebook names as its model is not a model's name",
+            seen=model,
+            todo='Choose a model in the sidebar, run `%fm use MODEL`, name one on the %%fm line, or write "fmnb": {"model": "embedded"} there.',
+        )
     return resolve(model, values)
 
 

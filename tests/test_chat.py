@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 import fmnb as fm
 from fmnb.chat import Chat, chats, named
-from fmnb.errors import UsageError
+from fmnb.errors import StreamCutError, UsageError
+from fmnb.events import Finished, TextDelta
+from fmnb.session import session
+from tests.cells.conftest import cells as cells
 from tests.cells.says import Says
 
 
@@ -29,6 +35,91 @@ def test_a_failed_turn_leaves_it_as_it_was():
     with pytest.raises(fm.FmnbError):
         chat.ask("two", model="echo:fail=cut")
     assert chat.messages == before
+
+
+class Stop:
+    """Interrupts when text comes, as a person does."""
+
+    def __init__(self, after=1):
+        self.left = after
+
+    def __call__(self, event):
+        if isinstance(event, TextDelta):
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+
+
+class Slow(Says):
+    """Says its text in words, and waits to be stopped behind the second."""
+
+    async def stream(self, request):
+        text = next(self._texts)
+        for word in text.split():
+            yield TextDelta(text=word + " ")
+            if word == "STOP":
+                await asyncio.Event().wait()
+        yield Finished()
+
+
+def interrupted(chat, question):
+    with pytest.raises(KeyboardInterrupt):
+        chat.ask(question, sinks=[Stop(2)])
+
+
+def test_an_interrupted_turn_holds_what_had_come_once():
+    chat = Chat(Slow("fine", "one STOP", "and more"))
+    chat.ask("first")
+    interrupted(chat, "second")
+    assert roles(chat) == ["user", "assistant"] * 2 and chat.messages[-1].text == "one STOP "
+    answer = chat.ask("third")
+    assert [m.role for m in answer.request.messages] == ["user", "assistant", "user", "assistant", "user"]
+    assert "".join(m.text for m in answer.request.messages).count("one STOP") == 1
+
+
+def test_an_interrupt_before_any_text_leaves_the_conversation_as_it_was():
+    chat = Chat(Slow("fine", "STOP"))
+    chat.ask("first")
+    before = chat.messages
+    asked = chat.prepare("second")
+    asked.response = replace(session.last.response, text="", finish="cancelled")
+    chat.take(asked)
+    assert chat.messages == before
+
+
+@pytest.mark.parametrize("verb", ["continue", "retry"])
+@pytest.mark.parametrize("begun", [True, False], ids=["in a conversation", "at its begin"])
+def test_an_interrupted_turn_is_whole_after_continue_and_new_after_retry(cells, verb, begun):
+    said = (["fine"] if begun else []) + ["one STOP", "and more", "last"]
+    chat = chats()["talk"] = Chat(Slow(*said), system="Be brief.", name="talk")
+    if begun:
+        chat.ask("first")
+    interrupted(chat, "second")
+    whole = cells(f"%fm {verb}")
+    assert roles(chat) == ["system", *["user", "assistant"] * (1 + begun)]
+    assert chat.messages[-1].text == whole.text and ("one STOP" in whole.text) == (verb == "continue") and "and more" in whole.text
+    sent = chat.ask("third").request.messages
+    assert [m.role for m in sent] == ["system", *["user", "assistant"] * (1 + begun), "user"]
+    assert "".join(m.text for m in sent).count("one STOP") == (verb == "continue")
+
+
+def test_a_retry_takes_the_place_of_the_turn_and_leaves_other_conversations_alone(cells):
+    chat, other = Chat(Says("one", "two"), name="a"), Chat(Says("x"), name="b")
+    chats().update(a=chat, b=other)
+    chat.ask("hi")
+    again = cells("%fm retry")
+    assert roles(chat) == ["user", "assistant"] and chat.messages[-1].text == again.text == "two"
+    assert other.messages == () and chat.ways(0)[0] == [0, 1]
+
+
+def test_a_failed_turn_that_is_continued_is_whole(cells):
+    chat = Chat(Says(StreamCutError("cut", billed=True), " and the rest"), name="c")
+    chats()["c"] = chat
+    with pytest.raises(StreamCutError):
+        chat.ask("hi")
+    assert chat.messages == ()
+    cells("%fm continue")
+    assert roles(chat) == ["user", "assistant"] and chat.messages[-1].text == "said and the rest"
 
 
 def test_reasoning_is_not_sent_again():

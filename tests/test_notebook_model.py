@@ -89,11 +89,47 @@ def test_what_is_no_notebook_is_passed_over(tmp_path, text):
 
 @pytest.mark.parametrize("odd", ["https://elsewhere.example/v1", 7, ["echo:"], "x" * 400, "a\nb"])
 def test_what_is_not_a_name_fails_the_cell_and_is_not_shown(odd):
-    assert own_model({"model": odd}) == NOT_A_NAME
+    assert own_model({"model": odd}).startswith(NOT_A_NAME)
     session.tell(own_model({"model": odd}))
     with pytest.raises(SettingsError) as e:
         prepare("hi")
     assert "elsewhere" not in str(e.value) and "not a model's name" in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("ours", "seen"),
+    [
+        ("echo:", "fmnb is a text"),
+        (["echo:"], "fmnb is a list"),
+        (3, "fmnb is a number"),
+        (None, "fmnb is null"),
+        (True, "fmnb is true or false"),
+        ({"model": 3}, "fmnb.model is a number"),
+        ({"model": None}, "fmnb.model is null"),
+        ({"model": ""}, "fmnb.model is empty"),
+        ({"model": " "}, "fmnb.model is empty"),
+        ({"model": {"name": "echo:"}}, "fmnb.model is a table"),
+    ],
+)
+def test_a_choice_that_cannot_be_used_is_said_by_the_first_cell(tmp_path, ours, seen):
+    path = write(tmp_path / "a.ipynb", "%%fm\nhi")
+    notebook = json.loads(path.read_text())
+    notebook["metadata"]["fmnb"] = ours
+    path.write_text(json.dumps(notebook))
+    session.place = place("", "%%fm\nhi", paths=(str(path),))
+    with pytest.raises(SettingsError) as e:
+        prepare("hi")
+    assert seen in e.value.seen and '"fmnb": {"model": "embedded"}' in e.value.todo
+    assert not isinstance(ours, str) or ours not in str(e.value)
+
+
+def test_other_entries_of_ours_are_no_choice(tmp_path):
+    path = write(tmp_path / "a.ipynb", "%%fm\nhi")
+    notebook = json.loads(path.read_text())
+    notebook["metadata"]["fmnb"] = {"other": 1}
+    path.write_text(json.dumps(notebook))
+    session.place = place("", "%%fm\nhi", paths=(str(path),))
+    assert default_model() == ("", "")
 
 
 def test_the_later_choice_holds(tmp_path):

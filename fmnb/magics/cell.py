@@ -58,9 +58,11 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
         return load("fmnb.dry:show")(asked)
     if line.get("background"):
         return load("fmnb.background:start")(asked, shell, looks(options))
-    result = show_and_perform(asked, shell, looks(options), axes, bool(line.get("blind")))
-    if talk is not None:
-        talk.take(asked[0])
+    try:
+        result = show_and_perform(asked, shell, looks(options), axes, bool(line.get("blind")))
+    finally:
+        if talk is not None:
+            talk.take(asked[0])
     return keep(result, line, shell)
 
 

@@ -45,8 +45,14 @@ def retry(rest: str, shell: Any) -> Any:
     if len(line.models) > 1:
         raise UsageError("A retry is with one model", seen=" ".join(line.models))
     changes = {n: v for n, v in cell._changed(cell.options_of(line, shell)).items() if n not in ("values", "cache")}
-    asked = mending.retry(session.last, line.models[0] if line.models else None, **changes)
-    return cell.keep(cell.show_and_perform([asked], shell, asked.options.format), line, shell)
+    last = session.last
+    asked = mending.retry(last, line.models[0] if line.models else None, **changes)
+    try:
+        answer = cell.show_and_perform([asked], shell, asked.options.format)
+    finally:
+        if asked.talk is not None and last is not None:
+            asked.talk.lengthen(last, asked)
+    return cell.keep(answer, line, shell)
 
 
 def go_on(rest: str, shell: Any) -> Any:

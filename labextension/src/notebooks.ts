@@ -18,12 +18,21 @@ export function chosenIn(panel: NotebookPanel): Chosen {
 
 /** What a notebook's metadata holds in a model's place, for its kernel, which refuses what is not a name. */
 export function heldIn(panel: NotebookPanel): JSONValue {
-  return (panel.model?.getMetadata(KEY) as { model?: JSONValue } | undefined)?.model ?? '';
+  const held = panel.model?.getMetadata(KEY) as JSONValue | undefined;
+  if (held === undefined) {
+    return '';
+  }
+  return isTable(held) ? (held.model ?? '') : [held]; // no name: the kernel says so where one is needed
 }
+
+/** Whether an entry of the metadata is one of ours, and not something written by hand in its place. */
+const isTable = (held: JSONValue | undefined): held is { [name: string]: JSONValue } =>
+  typeof held === 'object' && held !== null && !Array.isArray(held);
 
 /** Write a choice into a notebook; "" takes it back. What else stands under our key stays. */
 export function choose(panel: NotebookPanel, model: string): void {
-  const { model: _, ...others } = (panel.model?.getMetadata(KEY) as Record<string, unknown> | undefined) ?? {};
+  const held = panel.model?.getMetadata(KEY) as JSONValue | undefined;
+  const { model: _, ...others } = isTable(held) ? held : {};
   const now = model ? { ...others, model } : others;
   if (Object.keys(now).length) {
     panel.model?.setMetadata(KEY, now);
