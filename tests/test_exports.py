@@ -12,10 +12,15 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+import fmnb as fm
 from fmnb._code import code_parts
 from fmnb._markdown import neutral_markdown
+from fmnb.batching.logged import logged
+from fmnb.batching.run import batch
 from fmnb.types import Response
+from fmnb.views.batch import bar_html
 from fmnb.views.bundle import FORMATS, answer_bundle
+from fmnb.views.diff import diff_html
 from tests.views.test_inert import views
 
 ATTACKS = {
@@ -224,3 +229,29 @@ def test_no_view_in_a_markdown_document_acts(pandoc, format, to):
                 assert ":math:" not in made and ".. raw:: latex" not in made and ".. image:: /etc" not in made and "|x|" not in made
             else:
                 assert not re.search(r'class="math[^>]*>[^<]*input', made) and '<img src="/etc' not in made
+
+
+@pytest.fixture
+def tables(home):
+    """What batches, evaluations, reports and diffs show, with a hostile text wherever one may stand."""
+    text = r"x $\input{/etc/passwd}$ `\input{/etc/passwd}`{=latex} ![x](/etc/passwd)"
+    rows = [{"q": f"{text} {n}", "label": text} for n in range(4)]
+    e = fm.evaluate(f"{text} {{{{ q }}}}", rows, ["echo:", "echo:think"], score="exact", target="label")
+    return {
+        "bar": bar_html(text, 0.5),
+        "diff": diff_html(text, f"{text} more"),
+        "batch": logged(batch("{{ q }}", rows, "echo:").run)._repr_mimebundle_()["text/html"],
+        "evaluation": e._repr_html_(),
+        "report": e.to_html(),
+        "report in Markdown": e.to_markdown(),
+    }
+
+
+def test_no_table_or_report_in_a_markdown_document_acts(pandoc, tables):
+    import pypandoc
+
+    for format in ("markdown", "gfm", "commonmark_x"):
+        for name, shown in tables.items():
+            made = pypandoc.convert_text(shown, "latex", format=format)
+            made = re.sub(r"\\textbackslash ?(?:\{\})?|\\def\\(?:labelenumi|LTcaptype)", "", VERBATIM.sub("", made))
+            assert not LIVE_TEX.search(made) and "includegraphics" not in made, (name, format, made)
