@@ -225,8 +225,9 @@ def test_a_table_without_rows_comes_back_with_its_new_columns():
 
 
 def test_a_cell_of_a_million_characters_goes_through():
-    out = fm.map("{{ w }}", [{"w": "x" * 1_000_000}], "echo:")
-    assert len(out[0]["text"]) == 1_000_000
+    text = " ".join(map(str, range(146_000)))
+    out = fm.map("{{ w }}", [{"w": text}], "echo:")
+    assert len(text) > 900_000 and out[0]["text"] == text
 
 
 def test_half_a_surrogate_pair_does_no_harm():
