@@ -56,12 +56,16 @@ def main() -> None:
                 **{k: [r[k] for r in chosen if k in r] for k in STRENGTHS},
                 "other topics": others,
                 "same kind": [r["text"] for r in ROWS if id(r) not in mine],
-                "bank messages": BANK[more:][:400],
+                "bank messages": BANK[more:],
+                "among all bank messages": [r[k] for k in ("light", "synonyms") for r in chosen if k in r],
+                "free, among all bank messages": [r["free"] for r in chosen],
             }
             for k, given in tried.items():
+                beside = BANK[more:] if "among" in k else []
+                background = index.background([vectors[t] for t in [*given, *beside]])
                 for t in given:
                     s = index.corrected(signed[t], unknown_words(t, index.known))
-                    counts[k].append(index.near(s, vectors[t]) is not None)
+                    counts[k].append(index.near(s, vectors[t], background=background) is not None)
         print(f"{name:15s}", "  ".join(f"{k} {np.mean(v):.1%} of {len(v)}" for k, v in counts.items() if v))
 
 

@@ -165,6 +165,7 @@ def _near(samples: Sequence[Sample], prompts: Sequence[str]) -> Iterator[Match |
     bare = _bare([unmasked(t) for s, texts in zip(samples, own, strict=True) for t in _told(s, texts)])
     made = _vectors(list(bare.values())) if index.has_vectors else {}
     vectors = {t: made[b] for t, b in bare.items() if b in made}
+    background = index.background([made[b] for b in dict.fromkeys(bare.values()) if b in made])
     beside = {int(n) for n in _words_of(_beside_file())}
     for s, texts, some in zip(samples, own, signed, strict=True):
         equal = next((index.held[i] for t in texts if (i := _equal(index, t)) is not None), None)
@@ -172,7 +173,9 @@ def _near(samples: Sequence[Sample], prompts: Sequence[str]) -> Iterator[Match |
             yield Match(s.id, equal.id, equal.source, "the same text")
             continue
         near = [
-            n for t, sig in zip(texts, some, strict=True) if (n := index.near(sig, vectors.get(t), paraphrases=sig.whole not in beside))
+            n
+            for t, sig in zip(texts, some, strict=True)
+            if (n := index.near(sig, vectors.get(t), paraphrases=sig.whole not in beside, background=background))
         ]
         best = max(near, key=lambda n: n.value, default=None)
         yield Match(s.id, best.held.id, best.held.source, best.how, best.value) if best else None

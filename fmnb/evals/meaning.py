@@ -4,7 +4,9 @@ A cosine alone does not tell a free paraphrase (0.6 is common) from another ques
 bank (0.6 is common, too). So the cosine of a text and a held-out text is taken less what each of
 them has with its other neighbors (Conneau et al. 2018 correct for hubs in the same way), less a
 share of the words they have in common: two requests in one form are alike by their words alone.
-What is left must pass a limit that few held-out texts reach among themselves.
+What is left must pass a limit that few held-out texts reach among themselves. Where many texts
+are looked up together they are the better background: a paraphrase stands out among them, and
+one of a thousand questions to the same bank does not.
 """
 
 from __future__ import annotations
@@ -30,8 +32,35 @@ _FIRST, _CLOSE = 12, 30  # texts looked at, and texts among which their neighbor
 _SOME, _ENOUGH = 300, 10  # texts that the limit is set by, at most and at least
 _MANY = 10  # such texts, and a tenth of all: then a template made them
 _BLOCK = 1_000
+TOGETHER = 20  # texts that are looked up together, from which on they are a background
+LIMIT_TOGETHER = 0.3
+_POOL = 2_000  # of them, drawn where there are more
+_RANKS = slice(4, 9)  # neighbors that are looked at: the first few may be paraphrases, too
+_OF_POOL = 0.4  # how much of what they are alike above the usual is taken off, for the text and for the held-out text
 
 Overlap = Callable[[int, int], float]
+
+
+@dataclass(frozen=True)
+class Background:
+    """Texts that are looked up together: their vectors, and how alike those next to each held-out text are to it."""
+
+    pool: Array
+    of_held: Array
+
+    def usual(self, vector: Array) -> float:
+        """How alike the texts next to one of them are to it; versions of it do not count."""
+        cosines = self.pool @ vector
+        return float(_next(cosines[cosines < _SAME][:, None])[0])
+
+
+def _next(cosines: Array) -> Array:
+    """Of each column the mean of its highest values after the first few."""
+    high = min(_RANKS.stop, len(cosines))
+    if high <= _RANKS.start:
+        return np.full(cosines.shape[1], _USUAL, np.float32)
+    best = -np.sort(np.partition(-cosines, high - 1, axis=0)[:high], axis=0)
+    return np.asarray(best[_RANKS].mean(axis=0))
 
 
 @dataclass
@@ -65,12 +94,21 @@ class Meanings:
 
         self.crowded = n > 0 and float(np.median(alike)) > max(_MANY, 0.1 * n)
 
-    def near(self, vector: Array, but: Sequence[int] = ()) -> list[tuple[int, float, float]]:
+    def background(self, vectors: Array) -> Background | None:
+        """What texts that are looked up together, one a row, tell about what is usual; None where they are few."""
+        if len(vectors) < TOGETHER:
+            return None
+        if len(vectors) > _POOL:
+            vectors = vectors[sorted(random.Random(0).sample(range(len(vectors)), _POOL))]
+        return Background(vectors, _next(vectors @ self.vectors.T))
+
+    def near(self, vector: Array, but: Sequence[int] = (), background: Background | None = None) -> list[tuple[int, float, float]]:
         """The held-out texts nearest to a vector: which, the cosine, and how far it stands above the neighbors'.
 
         Args:
             vector: Of length 1.
             but: Held-out texts that are left out.
+            background: The texts that are looked up together with it.
 
         Returns:
             At most twelve, nearest first.
@@ -82,13 +120,17 @@ class Meanings:
         top = top[np.argsort(-cosines[top])]
         alike = self.vectors[top] @ self.vectors[top].T >= _SAME
         found = []
+        own = background.usual(vector) if background else _USUAL
         for a in range(min(_FIRST, many)):
             cosine = float(cosines[top[a]])
             if cosine < _LEAST:
                 break
             others = cosines[top[~alike[a]]][:_NEIGHBORS]
             usual = (float(np.maximum(others, 0.0).sum()) + _USUAL * (_NEIGHBORS - len(others))) / _NEIGHBORS
-            found.append((int(top[a]), cosine, cosine - _OF_TEXT * usual - _OF_HELD * float(self.level[top[a]])))
+            high = cosine - _OF_TEXT * usual - _OF_HELD * float(self.level[top[a]])
+            if background:
+                high -= _OF_POOL * (max(0.0, own - _USUAL) + max(0.0, float(background.of_held[top[a]]) - _USUAL))
+            found.append((int(top[a]), cosine, high))
         return found
 
     def rise(self, words: Overlap) -> None:

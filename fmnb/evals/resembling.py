@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .likeness import LIGHT_HASHES, LIGHT_LETTERS, NUMBER_WORDS, Array, Signature, contained, letters_hash, misspelt, split_words
-from .meaning import Meanings, less_words
+from .meaning import LIMIT_TOGETHER, Background, Meanings, less_words
 
 _LIGHT = 0.4  # weight of a function word
 _CLOSE = 60  # texts that share most words, looked at one by one
@@ -66,13 +66,13 @@ class Likeness:
 
 @dataclass(frozen=True)
 class _Pair:
-    """A text beside a held-out one: the share of runs, of words, the cosine, and how far it stands above the neighbors' (`meaning.py`)."""
+    """A text beside a held-out one: the share of runs, of words, the cosine, and how far it stands above the limit (`meaning.py`)."""
 
     held: int
     runs: float
     words: float
     cosine: float = 0.0
-    high: float = 0.0
+    above: float = -1.0
 
 
 @dataclass
@@ -145,16 +145,25 @@ class Index:
                 shared.update(self._at.get(w, ()))
         return {i for i, _ in shared.most_common(_CLOSE)}
 
-    def near(self, s: Signature, vector: Array | None = None, *, paraphrases: bool = True) -> Likeness | None:
-        """The held-out text that this one resembles most by the rule, None where there is none. Free paraphrases count if `paraphrases`."""
+    def background(self, vectors: Sequence[Array]) -> Background | None:
+        """What texts that are looked up together tell about one another; None where they are few, or nothing has vectors."""
+        return self._meanings.background(np.stack(vectors).astype(np.float32)) if vectors and self._meanings is not None else None
+
+    def near(
+        self, s: Signature, vector: Array | None = None, *, paraphrases: bool = True, background: Background | None = None
+    ) -> Likeness | None:
+        """The held-out text that this one resembles most by the rule, None where there is none.
+
+        Free paraphrases count if `paraphrases`; `background` is that of the texts looked up together.
+        """
         best: Likeness | None = None
-        for pair in self._pairs(s, vector):
+        for pair in self._pairs(s, vector, background=background):
             found = self._judged(pair, self.rule, paraphrases)
             if found is not None and (best is None or found[0] > best.value):
                 best = Likeness(self.held[pair.held], *found)
         return best
 
-    def _pairs(self, s: Signature, vector: Array | None, but: int | None = None) -> list[_Pair]:
+    def _pairs(self, s: Signature, vector: Array | None, but: int | None = None, background: Background | None = None) -> list[_Pair]:
         """The held-out texts that this one may resemble. `but` is left out."""
         close = self._sharing(s)
         runs: Counter[int] = Counter()
@@ -165,7 +174,8 @@ class Index:
         meaning: dict[int, tuple[float, float]] = {}
         if vector is not None and self._meanings is not None:
             mine = [self._vector_of[but]] if but in self._vector_of else []
-            meaning = {self._rows[j]: (cosine, high) for j, cosine, high in self._meanings.near(vector, mine)}
+            limit = LIMIT_TOGETHER if background else self._meanings.limit
+            meaning = {self._rows[j]: (cosine, high - limit) for j, cosine, high in self._meanings.near(vector, mine, background)}
             close |= set(meaning)
         lighter = {g: 0.1 for g in self.common} if self.common else None
         found = []
@@ -189,7 +199,7 @@ class Index:
         return max(found, default=None)
 
     def _paraphrased(self, p: _Pair) -> bool:
-        return self._paraphrases and self._meanings is not None and p.cosine > 0 and less_words(p.high, p.words) >= self._meanings.limit
+        return self._paraphrases and p.cosine > 0 and less_words(p.above, p.words) >= 0
 
     def _jaccard(self, a: Signature, b: Signature) -> float:
         x, y = a.words | a.light, b.words | b.light
