@@ -25,6 +25,7 @@ from ..config import state_dir
 from ..embedding import DEFAULT, embed
 from ..errors import FmnbError, StoreError, UsageError
 from .likeness import Array, Signature, core, flat_words, parts, signature, unknown_words, unmasked, whole
+from .meaning import background
 from .resembling import Held, Index
 from .sample import Sample, fingerprint
 
@@ -165,7 +166,7 @@ def _near(samples: Sequence[Sample], prompts: Sequence[str]) -> Iterator[Match |
     bare = _bare([unmasked(t) for s, texts in zip(samples, own, strict=True) for t in _told(s, texts)])
     made = _vectors(list(bare.values())) if index.has_vectors else {}
     vectors = {t: made[b] for t, b in bare.items() if b in made}
-    background = index.background([made[b] for b in dict.fromkeys(bare.values()) if b in made])
+    around = background([made[b] for b in dict.fromkeys(bare.values()) if b in made])
     beside = {int(n) for n in _words_of(_beside_file())}
     for s, texts, some in zip(samples, own, signed, strict=True):
         equal = next((index.held[i] for t in texts if (i := _equal(index, t)) is not None), None)
@@ -175,7 +176,7 @@ def _near(samples: Sequence[Sample], prompts: Sequence[str]) -> Iterator[Match |
         near = [
             n
             for t, sig in zip(texts, some, strict=True)
-            if (n := index.near(sig, vectors.get(t), paraphrases=sig.whole not in beside, background=background))
+            if (n := index.near(sig, vectors.get(t), paraphrases=sig.whole not in beside, background=around))
         ]
         best = max(near, key=lambda n: n.value, default=None)
         yield Match(s.id, best.held.id, best.held.source, best.how, best.value) if best else None

@@ -1,66 +1,75 @@
-"""Which held-out text says the same as another one in other words: by how far their likeness stands above what is usual there.
+"""Which held-out text says the same as another one in other words: one that is nearer to it than the texts it stands among.
 
 A cosine alone does not tell a free paraphrase (0.6 is common) from another question to the same
-bank (0.6 is common, too). So the cosine of a text and a held-out text is taken less what each of
-them has with its other neighbors (Conneau et al. 2018 correct for hubs in the same way), less a
-share of the words they have in common: two requests in one form are alike by their words alone.
-What is left must pass a limit that few held-out texts reach among themselves. Where many texts
-are looked up together they are the better background: a paraphrase stands out among them, and
-one of a thousand questions to the same bank does not.
+bank (0.6 is common, too). But the other question has neighbors among the texts that are looked up
+with it, and the paraphrase mostly has none: so the likeness to those neighbors is taken off, and a
+share of what the held-out text is like to other held-out ones (Conneau et al. 2018 correct for hubs
+in the same way). Words in common are taken off, too: two requests in one form are alike by their
+words alone. The weights are those of a logistic regression on rewordings and other rows; what is
+left must pass a limit, which falls as more texts are looked up together and say more.
 """
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .likeness import Array
 
-# Measured by bench/heldout.py, which prints the trade-off around them.
-LIMIT = 0.32  # the least that counts
-SHARE = 0.1  # of the held-out texts may pass the limit among themselves; else it rises
+# Measured by bench/heldout.py, which prints what they give.
+_OF_HELD, _OF_WORDS = 0.13, 0.69  # how much of the held-out text's likeness to its neighbors, and of the common words, is taken off
+_OF_NEAREST, _OF_NEXT = 0.42, 0.26  # of the text's likeness to the nearest text it is looked up with, and to those after the fourth
+_NEXT = slice(4, 9)
+_USUAL = 0.3  # likeness to neighbors that are missing, or far
 _NEIGHBORS = 5
-_OF_TEXT, _OF_HELD, _OF_WORDS = 0.25, 0.35, 0.3  # how much of the neighbors' likeness, and of the words', is taken off
-_USUAL = 0.3  # likeness to neighbors that are missing, where few texts are held out
 _LEAST = 0.3  # cosine under which nothing is looked at
-_SAME = 0.9  # held-out texts this alike are versions of one text: none is the other's neighbor
+_SAME = 0.9  # texts this alike are versions of one text: none is the other's neighbor
 _FORM = 0.8  # texts of one template are this alike, and more
-_FIRST, _CLOSE = 12, 30  # texts looked at, and texts among which their neighbors are found
-_SOME, _ENOUGH = 300, 10  # texts that the limit is set by, at most and at least
-_MANY = 10  # such texts, and a tenth of all: then a template made them
+_FIRST = 12  # held-out texts that are looked at
+_FEW, _MANY = 10, 1_000  # texts looked up together, and the limits for so many
+_LIMIT_FEW, _LIMIT_MANY = 0.18, 0.13
+_POOL = 2_000  # of the texts looked up together, drawn where there are more
+_CROWD = 10  # such neighbors, and a tenth of all: then a template made the held-out texts
 _BLOCK = 1_000
-TOGETHER = 20  # texts that are looked up together, from which on they are a background
-LIMIT_TOGETHER = 0.3
-_POOL = 2_000  # of them, drawn where there are more
-_RANKS = slice(4, 9)  # neighbors that are looked at: the first few may be paraphrases, too
-_OF_POOL = 0.4  # how much of what they are alike above the usual is taken off, for the text and for the held-out text
 
-Overlap = Callable[[int, int], float]
+
+def limit(together: int) -> float:
+    """What must be left of a likeness where so many texts are looked up together.
+
+    >>> [round(limit(n), 3) for n in (1, 100, 5_000)]
+    [0.18, 0.155, 0.13]
+    """
+    at = math.log(min(max(together, _FEW), _MANY) / _FEW) / math.log(_MANY / _FEW)
+    return _LIMIT_FEW + at * (_LIMIT_MANY - _LIMIT_FEW)
 
 
 @dataclass(frozen=True)
 class Background:
-    """Texts that are looked up together: their vectors, and how alike those next to each held-out text are to it."""
+    """The texts that are looked up together: vectors of length 1, one a row."""
 
-    pool: Array
-    of_held: Array
+    vectors: Array
+    limit: float = field(init=False)
+    _pool: Array = field(init=False)
 
-    def usual(self, vector: Array) -> float:
-        """How alike the texts next to one of them are to it; versions of it do not count."""
-        cosines = self.pool @ vector
-        return float(_next(cosines[cosines < _SAME][:, None])[0])
+    def __post_init__(self) -> None:
+        n = len(self.vectors)
+        drawn = sorted(random.Random(0).sample(range(n), _POOL)) if n > _POOL else range(n)
+        object.__setattr__(self, "limit", limit(n))
+        object.__setattr__(self, "_pool", self.vectors[list(drawn)])
 
-
-def _next(cosines: Array) -> Array:
-    """Of each column the mean of its highest values after the first few."""
-    high = min(_RANKS.stop, len(cosines))
-    if high <= _RANKS.start:
-        return np.full(cosines.shape[1], _USUAL, np.float32)
-    best = -np.sort(np.partition(-cosines, high - 1, axis=0)[:high], axis=0)
-    return np.asarray(best[_RANKS].mean(axis=0))
+    def of(self, vector: Array) -> float:
+        """What is taken off for the neighbors that one of the texts has among them."""
+        cosines = self._pool @ vector
+        cosines = cosines[cosines < _SAME]  # neither itself nor versions of it
+        many = min(_NEXT.stop, len(cosines))
+        best = -np.sort(-np.partition(cosines, len(cosines) - many)[len(cosines) - many :]) if many else cosines
+        nearest = float(best[0]) if many else _USUAL
+        after = float(best[_NEXT].mean()) if many == _NEXT.stop else _USUAL
+        return _OF_NEAREST * max(nearest, _USUAL) + _OF_NEXT * max(after, _USUAL)
 
 
 @dataclass
@@ -75,7 +84,6 @@ class Meanings:
     """
 
     vectors: Array
-    limit: float = LIMIT
     level: Array = field(init=False)
     crowded: bool = field(init=False)
 
@@ -92,61 +100,31 @@ class Meanings:
             best = np.where(best < -0.99, _USUAL, best)
             self.level[at : at + _BLOCK] = (best.sum(axis=1) + _USUAL * (_NEIGHBORS - few)) / _NEIGHBORS
 
-        self.crowded = n > 0 and float(np.median(alike)) > max(_MANY, 0.1 * n)
+        self.crowded = n > 0 and float(np.median(alike)) > max(_CROWD, 0.1 * n)
 
-    def background(self, vectors: Array) -> Background | None:
-        """What texts that are looked up together, one a row, tell about what is usual; None where they are few."""
-        if len(vectors) < TOGETHER:
-            return None
-        if len(vectors) > _POOL:
-            vectors = vectors[sorted(random.Random(0).sample(range(len(vectors)), _POOL))]
-        return Background(vectors, _next(vectors @ self.vectors.T))
-
-    def near(self, vector: Array, but: Sequence[int] = (), background: Background | None = None) -> list[tuple[int, float, float]]:
-        """The held-out texts nearest to a vector: which, the cosine, and how far it stands above the neighbors'.
+    def near(self, vector: Array, background: Background | None = None) -> list[tuple[int, float, float]]:
+        """The held-out texts nearest to a vector: which, the cosine, and what is left of it without what is usual.
 
         Args:
             vector: Of length 1.
-            but: Held-out texts that are left out.
             background: The texts that are looked up together with it.
 
         Returns:
             At most twelve, nearest first.
         """
         cosines = self.vectors @ vector
-        cosines[list(but)] = -1.0
-        many = min(_CLOSE, len(cosines))
+        many = min(_FIRST, len(cosines))
         top = np.argpartition(-cosines, many - 1)[:many]
         top = top[np.argsort(-cosines[top])]
-        alike = self.vectors[top] @ self.vectors[top].T >= _SAME
-        found = []
-        own = background.usual(vector) if background else _USUAL
-        for a in range(min(_FIRST, many)):
-            cosine = float(cosines[top[a]])
-            if cosine < _LEAST:
-                break
-            others = cosines[top[~alike[a]]][:_NEIGHBORS]
-            usual = (float(np.maximum(others, 0.0).sum()) + _USUAL * (_NEIGHBORS - len(others))) / _NEIGHBORS
-            high = cosine - _OF_TEXT * usual - _OF_HELD * float(self.level[top[a]])
-            if background:
-                high -= _OF_POOL * (max(0.0, own - _USUAL) + max(0.0, float(background.of_held[top[a]]) - _USUAL))
-            found.append((int(top[a]), cosine, high))
-        return found
-
-    def rise(self, words: Overlap) -> None:
-        """Raise the limit until few held-out texts would be taken for another of them. `words` is the overlap of two of them."""
-        n = len(self.vectors)
-        if n < _ENOUGH:
-            return
-        some = random.Random(0).sample(range(n), min(n, _SOME))
-        best = []
-        for i in some:
-            versions = np.flatnonzero(self.vectors @ self.vectors[i] >= _SAME).tolist()
-            near = self.near(self.vectors[i], [i, *versions])
-            best.append(max((less_words(high, words(i, j)) for j, _, high in near), default=0.0))
-        self.limit = max(LIMIT, float(np.quantile(best, 1 - SHARE)))
+        own = background.of(vector) if background else (_OF_NEAREST + _OF_NEXT) * _USUAL
+        return [(int(i), float(cosines[i]), float(cosines[i]) - _OF_HELD * float(self.level[i]) - own) for i in top if cosines[i] >= _LEAST]
 
 
-def less_words(high: float, overlap: float) -> float:
+def less_words(left: float, overlap: float) -> float:
     """What a likeness of meaning is worth where the words are alike, too."""
-    return high - _OF_WORDS * overlap
+    return left - _OF_WORDS * overlap
+
+
+def background(vectors: Sequence[Array]) -> Background | None:
+    """That of texts that are looked up together; None where there are none."""
+    return Background(np.stack(vectors).astype(np.float32)) if vectors else None

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .likeness import LIGHT_HASHES, LIGHT_LETTERS, NUMBER_WORDS, Array, Signature, contained, letters_hash, misspelt, split_words
-from .meaning import LIMIT_TOGETHER, Background, Meanings, less_words
+from .meaning import Background, Meanings, less_words, limit
 
 _LIGHT = 0.4  # weight of a function word
 _CLOSE = 60  # texts that share most words, looked at one by one
@@ -101,14 +101,11 @@ class Index:
             for g in h.signature.grams:
                 self._runs[g].append(i)
         self._rows = [i for i, h in enumerate(self.held) if h.vector is not None]
-        self._vector_of = {i: j for j, i in enumerate(self._rows)}
         vectors = [h.vector for h in self.held if h.vector is not None]
         self._meanings = Meanings(np.stack(vectors).astype(np.float32)) if vectors else None
         self._paraphrases = False  # not while the other rules are chosen
         self.rule = self._strict_enough()
         if self._meanings is not None and not self._meanings.crowded:
-            rows = self._rows
-            self._meanings.rise(lambda i, j: self._jaccard(self.held[rows[i]].signature, self.held[rows[j]].signature))
             self._paraphrases = True
 
     @property
@@ -145,10 +142,6 @@ class Index:
                 shared.update(self._at.get(w, ()))
         return {i for i, _ in shared.most_common(_CLOSE)}
 
-    def background(self, vectors: Sequence[Array]) -> Background | None:
-        """What texts that are looked up together tell about one another; None where they are few, or nothing has vectors."""
-        return self._meanings.background(np.stack(vectors).astype(np.float32)) if vectors and self._meanings is not None else None
-
     def near(
         self, s: Signature, vector: Array | None = None, *, paraphrases: bool = True, background: Background | None = None
     ) -> Likeness | None:
@@ -173,9 +166,8 @@ class Index:
         close |= {i for i, _ in runs.most_common(_CLOSE)}
         meaning: dict[int, tuple[float, float]] = {}
         if vector is not None and self._meanings is not None:
-            mine = [self._vector_of[but]] if but in self._vector_of else []
-            limit = LIMIT_TOGETHER if background else self._meanings.limit
-            meaning = {self._rows[j]: (cosine, high - limit) for j, cosine, high in self._meanings.near(vector, mine, background)}
+            least = background.limit if background else limit(1)
+            meaning = {self._rows[j]: (cosine, left - least) for j, cosine, left in self._meanings.near(vector, background)}
             close |= set(meaning)
         lighter = {g: 0.1 for g in self.common} if self.common else None
         found = []
