@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from .._names import load
+from .._table import table_of
 from ..errors import FmnbError, Interrupted, UsageError
 from ..events import Event, Started
 from ..preparing import Options
+from ..rows import Rows
 from ..views import in_notebook
 from ..views.batch import BatchView
 from .options import Line
 
+_ROWS = 10  # of a table, shown
 OPTIONS = ("head", "budget", "yes", "rpm", "tpm", "concurrency", "bulk", "retry_errors", "fail_fast", "on")
 
 
@@ -49,12 +52,26 @@ def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
 
 
 def _shown(table: Any, line: Line) -> Any:
-    """The table, displayed where it goes under a name; without one it is the cell's value."""
+    """The table, displayed where it goes under a name; without one it is the cell's value.
+
+    The display is ours: a table library writes what a model said into the page as it is, where a typesetter reads it.
+    """
     if line.out:
         from IPython.display import display
 
-        display(table)  # type: ignore[no-untyped-call]
+        display(_sample(table))  # type: ignore[no-untyped-call]
     return table
+
+
+def _sample(table: Any) -> Any:
+    """The first rows of a table, and how large it is; anything else as it is."""
+    found = table_of(table)
+    if found is None or found.rows is None:
+        return table
+    few = min(found.rows, _ROWS)
+    rows = [dict(zip(found.names, values, strict=True)) for values in found.take(list(range(few)), found.columns)]
+    first = f"the first {few} of " if few < found.rows else ""
+    return Rows(rows, tuple(found.names), f"{first}{found.rows:,} row{'s' * (found.rows != 1)} × {found.columns} columns")
 
 
 def _keep_part(run: str, over: Any, line: Line, shell: Any) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -91,6 +92,7 @@ class Entry:
 
 # What an answer consists of. Starts, votes and scores are of a run, and a tape has none.
 _REPLAYED = (TextDelta, ReasoningDelta, Media, ToolCallDelta, Logprobs, Notice, Progress, Restarted, Used, *ENDS)
+_HEAD = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*\{\s*\"key\"")  # how a line of a tape begins, also a torn one
 _CONFLICT = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")  # how version control marks two sides of a file
 _LONGEST = 86_400.0  # seconds that a recorded answer may take
 
@@ -141,7 +143,7 @@ class Tape:
         except OSError as e:
             raise StoreError(f"The tape {self.path} cannot be read", seen=str(e), todo="Check the file, or name another.") from None
         found: dict[str, Entry] = {}
-        left = []
+        bad: list[tuple[int, bytes, Exception]] = []
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -150,11 +152,14 @@ class Tape:
             try:
                 entry = _entry(json.loads(line.decode("utf-8-sig")))
             except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as e:
-                left.append(line)
-                reading.skipped(f"line {number} of the tape {self.path}", _reason(e), f"{self.path}\n{line!r}")
+                bad.append((number, line, _reason(e)))
                 continue
             found[entry.key] = entry
-        self._left = left
+        if bad and not found and not any(_HEAD.match(line) for _, line, _ in bad):  # a file of another kind must not be written to
+            raise StoreError(f"{self.path} is not a tape", seen="no line of it is a recorded answer", todo="Name another file.")
+        for number, line, why in bad:
+            reading.skipped(f"line {number} of the tape {self.path}", why, f"{self.path}\n{line!r}")
+        self._left = [line for _, line, _ in bad]
         return found
 
     def __len__(self) -> int:

@@ -6,6 +6,7 @@ import json
 
 import pandas as pd
 import pytest
+from IPython.utils.capture import capture_output
 
 from fmnb.batching.parts import Parts
 from fmnb.batching.run import batch
@@ -97,3 +98,13 @@ def test_one_label_for_all_rows_is_worth_a_word(answer, said):
 
     found = batch("{{ t }}", rows, judge, schema="mood calm|angry")
     assert ("all 24 different rows got 'calm'" in str(found.summary)) is said
+
+
+def test_the_table_under_a_name_is_shown_with_nothing_in_it_that_acts(table):
+    said = [r"`\input{/etc/passwd}`{=latex}", r"$\input{/etc/passwd}$", "t\x1b[31mEV\x1b]0;t\x07\x9b2J", *"abcdefgh"]
+    table.ns["lines"] = pd.DataFrame({"t": said})
+    with capture_output() as shown:
+        table("%%fm echo: --over lines -o kept\n{{ t }}")
+    (data,) = [o.data for o in shown.outputs if "11 rows" in o.data["text/plain"]]
+    assert list(table.ns["kept"]["text"]) == said and "the first 10 of 11 rows" in data["text/html"]
+    assert not set("$`\\\x1b\x07\x9b") & set(data["text/html"]) and not set("\x1b\x07\x9b") & set(data["text/plain"])

@@ -136,6 +136,14 @@ def test_a_line_that_cannot_be_parsed_is_skipped_and_stays_in_the_file(tmp_path,
     assert torn in path.read_bytes().split(b"\n") and len(Tape(path)) == 2
 
 
+@pytest.mark.parametrize("text", ["root:x:0:0:root:/root:/bin/bash\n", '{\n "cells": []\n}\n', "{}\n", "a,b\n1,2\n", "\x00\xff"])
+def test_a_file_of_another_kind_is_no_tape_and_stays_as_it_is(tmp_path, text):
+    (path := tmp_path / "kept.txt").write_text(text)
+    with pytest.raises(StoreError, match=r"kept\.txt is not a tape"):
+        Tape(path)
+    assert path.read_text() == text
+
+
 UNKNOWN = {"event": "Sung", "melody": "do re mi"}
 
 
