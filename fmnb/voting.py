@@ -52,6 +52,14 @@ def vote(comparison: Comparison | None, choice: str | int | Response, *, comment
     return _add(c.run, "vote", value, user=user, text=comment)
 
 
+def named(run: str) -> str:
+    """Which answer of the last comparison that run is: its label, and its place as shown, from 1."""
+    c = _of(None)
+    runs = [r.run for r in c.responses]
+    at = runs.index(run)
+    return f"{c.labels[at]} (number {list(c.shown).index(at) + 1} of {len(c.shown)} as shown)"
+
+
 def _chosen(c: Comparison, choice: Any) -> Response:
     if isinstance(choice, Response):
         return {r.run: r for r in c.responses}[choice.run]

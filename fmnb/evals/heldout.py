@@ -169,7 +169,10 @@ def _near(samples: Sequence[Sample], prompts: Sequence[str]) -> Iterator[Match |
     around = background([made[b] for b in dict.fromkeys(bare.values()) if b in made])
     beside = {int(n) for n in _words_of(_beside_file())}
     for s, texts, some in zip(samples, own, signed, strict=True):
-        equal = next((index.held[i] for t in texts if (i := _equal(index, t)) is not None), None)
+        alike = [i for t in texts if (i := _equal(index, t)) is not None] or [
+            i for g in some if (i := index.unspaced.get(g.unspaced)) is not None
+        ]
+        equal = index.held[alike[0]] if alike else None
         if equal is not None:
             yield Match(s.id, equal.id, equal.source, "the same text")
             continue

@@ -27,6 +27,8 @@ _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _PARTS = re.compile(r"[\n\r|]+|(?<=[.!?:;。！？])\s+")
 MOST = (1 << 63) - 1  # the largest hash
 _LEET = re.compile(r"\b(?=\w*[01345])(?=\w*[a-z])(?!\d+(?:am|pm|st|nd|rd|th|[dghkmsx])\b)[a-z01345]{2,}\b")  # tr4nsf3r, not 3rd
+_BLANK = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and symbols that show nothing
+_TELLING = 15  # letters of a text that are as telling without its blanks
 _ENOUGH = 2  # such words, of one text: fewer are names of products
 _MEANT = str.maketrans("01345", "oieas")
 _QUOTES = re.compile("[\u2018\u2019\u02bc]")
@@ -59,7 +61,8 @@ _CLOSING = re.compile(
 class Signature:
     """What is known of a text. `keys` maps words of four letters and more to their letters' hash, so that typing errors are found.
 
-    `whole` is the hash of the flattened text, `upto` the largest hash that `grams` may hold.
+    `whole` is the hash of the flattened text, `unspaced` that of a long one without its blanks (0 for a short one), `upto`
+    the largest hash that `grams` may hold.
     """
 
     whole: int
@@ -70,6 +73,7 @@ class Signature:
     grams: frozenset[int] = frozenset()
     upto: int = MOST
     keys: Mapping[int, int] = field(default_factory=dict)
+    unspaced: int = 0
 
     @property
     def telling(self) -> bool:
@@ -80,6 +84,8 @@ class Signature:
         """JSON-able form."""
         out: dict[str, Any] = {"whole": self.whole, "length": self.length}
         out |= {n: _packed(sorted(v)) for n in ("words", "light", "numbers", "grams") if (v := getattr(self, n))}
+        if self.unspaced:
+            out["unspaced"] = self.unspaced
         if self.upto != MOST:
             out["upto"] = self.upto
         if self.keys:
@@ -92,7 +98,9 @@ class Signature:
         words, light, numbers, grams = (frozenset(_unpacked(d.get(n, ""))) for n in ("words", "light", "numbers", "grams"))
         keys = _unpacked(d.get("keys", ""))
         met = dict(zip(keys[::2], keys[1::2], strict=True))
-        return cls(int(d["whole"]), int(d["length"]), words, light, numbers, grams, int(d.get("upto", MOST)), met)
+        return cls(
+            int(d["whole"]), int(d["length"]), words, light, numbers, grams, int(d.get("upto", MOST)), met, int(d.get("unspaced", 0))
+        )
 
 
 def signature(text: str) -> Signature:
@@ -120,7 +128,9 @@ def signature(text: str) -> Signature:
     grams = sorted({_hash(" ".join(said[i : i + 3])) for i in range(len(said) - 2)})
     upto = MOST if len(grams) <= _GRAMS else grams[_GRAMS - 1]
     few = frozenset(grams[:_GRAMS])
-    return Signature(_hash(" ".join(said)), len(said), frozenset(words), frozenset(light), frozenset(numbers), few, upto, keys)
+    joined = "".join(said)
+    unspaced = _hash(joined) if len(joined) >= _TELLING else 0
+    return Signature(_hash(" ".join(said)), len(said), frozenset(words), frozenset(light), frozenset(numbers), few, upto, keys, unspaced)
 
 
 def whole(text: str) -> int:
@@ -171,10 +181,11 @@ def unmasked(text: str) -> str:
     >>> unmasked("Whеrе is my саrd?"), unmasked("tr\u00adans\u200bfer"), unmasked("Где карта?")
     ('where is my card?', 'transfer', 'Где карта?')
     """
+    text = text.replace("_", " ")
     leet = len(_LEET.findall(text)) >= _ENOUGH
     if text.isascii() and not leet:
         return text
-    plain = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    plain = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf" and c not in _BLANK)
     plain = re.sub(r"\S+", _unmasked_word, plain) if re.search("[A-Za-z]", plain) else plain
     return _LEET.sub(lambda m: m[0].translate(_MEANT), plain) if leet else plain
 

@@ -83,6 +83,7 @@ class Index:
     common: frozenset[int] = frozenset()
     rule: Rule = RULES[0]
     whole: dict[int, int] = field(default_factory=dict)
+    unspaced: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._df: Counter[int] = Counter()
@@ -91,6 +92,8 @@ class Index:
         for i, h in enumerate(self.held):
             s = h.signature
             self.whole.setdefault(s.whole, i)
+            if s.unspaced:
+                self.unspaced.setdefault(s.unspaced, i)
             self._df.update(s.words | s.light)
             for w in s.words:
                 self._at[w].append(i)

@@ -147,8 +147,9 @@ def _weight(a: Analysis, e: Estimate) -> str:
 
 
 def _ends(a: Analysis, e: Estimate, turned: bool = False) -> str:
+    """The interval of a mean over groups, each counting the same: its values are the groups."""
     if e.low is None or e.high is None:
-        return f" (no interval: {in_words(a.grouping, a.by, e.why)})"
+        return f" (no interval: {in_words(a.grouping, a.by, e.why.replace('row', 'cluster'))})"
     low, high = (-e.high, -e.low) if turned else (e.low, e.high)
     return f" (95% {number(low, a.points)} to {number(high, a.points)})"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..ranking import leaderboard as ranked
-from ..voting import unvote
+from ..voting import named, unvote
 from ..voting import vote as cast
 from .line import flags_of
 
@@ -20,7 +20,7 @@ def vote(rest: str, shell: Any) -> None:
     if not words:
         raise UsageError("Which answer is best?", todo="`%fm vote left`, right, tie, bad, a position from 0, or a model's name.")
     s = cast(None, words[0], comment=" ".join(words[1:]))
-    print({"tie": "Voted: a tie.", "bad": "Voted: none is good."}.get(s.value["said"], f"Voted for {words[0]}."))
+    print({"tie": "Voted: a tie.", "bad": "Voted: none is good."}.get(s.value["said"]) or f"Voted for {named(s.value['winner'])}.")
 
 
 def leaderboard(rest: str, shell: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 
 import numpy as np
 import pytest
@@ -241,3 +242,16 @@ def test_the_same_total_for_every_user_is_not_the_same_score_on_every_row():
     assert "not told apart" in e.sentence and "the same on every row" not in e.sentence
     same = from_scores([{**r, "b": r["a"]} for r in rows], ["a", "b"])
     assert "they scored the same on every row" in same.sentence
+
+
+def test_where_every_user_counts_the_same_the_missing_interval_speaks_of_users():
+    rows = [{"q": f"q{i}", "t": "a", "user": "big" if i < 60 else f"u{i}"} for i in range(67)]
+
+    def one(prompt):
+        return "a" if zlib.crc32(prompt.encode()) % 3 else "b"
+
+    def two(prompt):
+        return "a" if zlib.crc32(prompt.encode()) // 7 % 2 else "b"
+
+    said = str(evaluate("{{ q }}", rows, models=[one, two], score="exact", target="t", group="user", sinks=[]))
+    assert "counting the same" in said and "of 8 users differ from the rest)" in said

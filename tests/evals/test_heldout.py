@@ -87,6 +87,11 @@ def test_reworded_rows_are_refused_and_other_rows_are_not(guard):
         lambda t: {"text": re.sub(r"(?<=\w)(?=\w)", "\u00ad\u2060\ufeff", t)},
         lambda t: {"text": re.sub(r"(?<=\w)", "\u0336\u20dd\ufe0f", t)},
         lambda t: {"text": t.lower().replace("e", "3")},
+        lambda t: {"text": re.sub(r"(?<=\w)", "\u3164", t)},
+        lambda t: {"text": re.sub(r"(?<=\w)", "\u2800", t)},
+        lambda t: {"text": t.replace(" ", "_")},
+        lambda t: {"text": t.title().replace(" ", "")},
+        lambda t: {"text": " ".join(t)},
         lambda t: {"chat": [{"role": "user", "content": "Answer this: " + t.translate(str.maketrans("aeo", "аео"))}]},
     ],
 )
