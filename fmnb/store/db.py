@@ -147,11 +147,9 @@ class Database:
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all of it, or none. Errors of the disk become StoreError."""
         with self._lock:
+            self._undo()  # an interrupt may fall between any two steps here, also while another one is undone
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.Error as e:
-                raise _store_error(self.path, e) from None
-            try:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except sqlite3.Error as e:

@@ -177,3 +177,34 @@ def test_money_spent_since_a_time():
     run_of()
     run_of()
     assert log.totals(since=time.time() - 60)["cost"] == 0.5
+
+
+def test_an_interrupt_between_any_two_steps_of_a_write_leaves_the_log_usable(tmp_path):
+    database, steps = db.Database(tmp_path / "log.sqlite"), 0
+    while True:
+        seen = 0
+
+        def trace(frame, event, _, at=steps + 1):
+            nonlocal seen
+            if frame.f_code.co_filename != db.__file__:
+                return None
+            if event == "line" and (seen := seen + 1) == at:
+                raise KeyboardInterrupt
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            with database.write() as c:
+                c.execute("INSERT INTO media VALUES ('a', 'b')")
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        with database.write() as c:
+            c.execute("DELETE FROM media")
+        if seen <= steps:
+            break
+        steps += 1
+    assert steps >= 6 and not database.rows("SELECT * FROM media")
+    database.close()
