@@ -114,6 +114,8 @@ def _reason(e: Exception) -> Exception:
 
 def _entry(d: Any) -> Entry:
     """An answer of a parsed line. Raises ValueError where it cannot be replayed."""
+    if not isinstance(d["events"], list):
+        raise ValueError("events are a list")
     entry = Entry(d["key"], d.get("cell", ""), d.get("model", ""), d.get("prompt", ""), tuple(d["events"]))
     if not all(isinstance(text, str) for text in (entry.key, entry.cell, entry.model, entry.prompt)):
         raise ValueError("key, cell, model and prompt are texts")

@@ -113,7 +113,7 @@ def test_a_bad_line_of_a_tape_is_skipped_and_stays_in_the_file(tmp_path, bad):
     assert wrong in (tmp_path / "t.tape.jsonl").read_text().splitlines() and len(Tape(tmp_path / "t.tape.jsonl")) == 2
 
 
-@pytest.mark.parametrize("head", [{"key": 5}, {"model": ["m"]}, {"events": 5}, {"events": None}])
+@pytest.mark.parametrize("head", [{"key": 5}, {"model": ["m"]}, {"events": 5}, {"events": None}, {"events": {}}])
 def test_a_line_with_another_head_is_skipped(tmp_path, head):
     good = line(key_of(tmp_path), events=[{"event": "TextDelta", "text": "kept"}, {"event": "Finished"}])
     reading._said.clear()
