@@ -415,7 +415,7 @@ async def held(backend: Backend, stream: AsyncIterator[Any], call: Call | None =
         if call is not None:
             call.meter.begin(backend, call.request, stream)
         try:
-            async for event in stream if call is None else cut_off(stream, lambda came: owed_for(backend, call.request, came)):
+            async for event in stream if call is None else cut_off(stream, lambda came: _closed(call, backend, came)):
                 answered = answered or isinstance(event, Finished)
                 yield event
         except CallError as e:
@@ -426,6 +426,13 @@ async def held(backend: Backend, stream: AsyncIterator[Any], call: Call | None =
             gate.leave(ticket, answered=answered)
     finally:
         await aclose(stream)
+
+
+def _closed(call: Call, backend: Backend, came: Sequence[Event]) -> Usage:
+    """What an answer has used that is closed here; the budget counts what may be on its way, too."""
+    owed = owed_for(backend, call.request, came)
+    call.meter.closed(owed)
+    return owed
 
 
 def owed_for(backend: Backend, request: Request, came: Sequence[Event]) -> Usage:

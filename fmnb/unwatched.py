@@ -265,7 +265,10 @@ async def _whole_sent(call: Call, backend: Any, trip: _Trip, tokens: int, events
         except CallError as e:
             allowed = e.allowed
             events += e.events
-            paid = any(isinstance(event, Used) for event in e.events) or call.meter.doubt(e)
+            for event in e.events:
+                call.meter.take(event)
+            doubtful = call.meter.doubt(e)
+            paid = doubtful or any(isinstance(event, Used) for event in e.events)
             call.meter.end()
             for_speed = isinstance(e, RateLimitError) and e.retryable
             trip.refused += for_speed

@@ -25,7 +25,8 @@ WARN = 0.8
 class Budget:
     """US dollars: the cap (None is none), what was spent, what calls under way may cost, and whether unknown prices pass.
 
-    `doubtful` is what `doubtful_calls` failed ones may have been billed, of which their services said nothing. The cap counts it as spent.
+    `doubtful` is what calls that failed or were stopped may have been billed, of which their services said nothing: the cap counts
+    it as spent. `doubtful_calls` are those that failed.
     """
 
     limit: float | None = None
@@ -168,8 +169,14 @@ def spent_words(b: Budget) -> str:
 
 
 def doubt_words(calls: int, amount: float) -> str:
-    """What failed calls may have cost of which nobody knows; "" where there are none."""
+    """What failed and stopped calls may have cost of which nobody knows; "" where there are none.
+
+    >>> doubt_words(2, 0.01), doubt_words(0, 0.01), doubt_words(0, 0.0)
+    (', 2 failed calls may have been billed $0.0100 more', ', stopped calls may have been billed $0.0100 more', '')
+    """
     some = f"{calls:,} failed call{'' if calls == 1 else 's'} may have been billed"
+    if not calls and amount:
+        return f", stopped calls may have been billed ${amount:.4f} more"
     return "" if not calls else f", {some} ${amount:.4f} more" if amount else f", {some}"
 
 
@@ -203,11 +210,11 @@ def release(cost: float) -> None:
         _budget = replace(_budget, held=max(0.0, _budget.held - cost))
 
 
-def doubt(amount: float) -> None:
-    """Count a call that failed, and of which nobody knows whether it was billed that much."""
+def doubt(amount: float, *, failed: bool = True) -> None:
+    """Count a call that failed or was stopped, and of which nobody knows whether it was billed that much more than was counted."""
     global _budget
     with _lock:
-        _budget = replace(_budget, doubtful=_budget.doubtful + amount, doubtful_calls=_budget.doubtful_calls + 1)
+        _budget = replace(_budget, doubtful=_budget.doubtful + amount, doubtful_calls=_budget.doubtful_calls + failed)
 
 
 def at_most(card: ModelCard, request: Request, tokens: int) -> float | None:

@@ -11,19 +11,22 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from ..backend import Backend, written_tokens
+from ..errors import CallTimeoutError, ConnectionFailedError, ContentFilterError, StreamCutError, StreamJunkError
 from ..events import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Used
 from ..types import Request, Usage
-from . import budget
+from . import budget, counting
 
 _lock = threading.Lock()
 _TEXT = (TextDelta, ReasoningDelta, ToolCallDelta)
+_CUT = (StreamCutError, CallTimeoutError, ConnectionFailedError, StreamJunkError)  # the service may have gone on writing
+_ON_THE_WAY = 64  # tokens a service may have written of an answer that is closed here, and that had not come yet
 
 
 class Meter:
     """What the call of one run has used so far.
 
     `doubts` are the tries that failed without a word on whether they are billed, and `doubtful` is what they may
-    have cost at most, in US dollars.
+    have cost at most, in US dollars, with what an answer that was cut may have cost beyond the estimate from its text.
     """
 
     def __init__(self, run: str = "") -> None:
@@ -34,6 +37,7 @@ class Meter:
         self._request: Request | None = None
         self._stream: Any = None
         self._texts: list[Event] = []
+        self._said: Usage | None = None  # what is counted of this try, in whole or in part
         self._open = False  # something may be owed that no event has said
         self._read = False  # the prompt is counted already
         self._stopped: Usage | None = None
@@ -41,7 +45,7 @@ class Meter:
     def begin(self, backend: Backend, request: Request, stream: AsyncIterator[Any] | None = None) -> None:
         """The call is sent now, or sent again."""
         self._backend, self._request, self._stream = backend, request, stream
-        self._texts, self._open, self._read = [], True, False
+        self._texts, self._open, self._read, self._said = [], True, False, None
         self.tries += 1
 
     def take(self, event: Any) -> bool:
@@ -52,6 +56,7 @@ class Meter:
         elif isinstance(event, Used):
             with _lock:
                 self._texts, self._open, self._read = [], False, True
+                self._said = event.usage if self._said is None else self._said + event.usage
                 return self._stopped is None
         elif isinstance(event, Finished):
             self._open = False
@@ -62,18 +67,36 @@ class Meter:
         self._open = False
 
     def doubt(self, error: BaseException) -> bool:
-        """A try has failed; whether nobody knows what it was billed. The cap counts what it may have cost."""
-        backend, request = self._backend, self._request
-        if not self._open or self._texts or self._read or backend is None or request is None or backend.card.local:
+        """A try has failed; whether nobody knows what it was billed. The cap counts what it may have cost.
+
+        Of an answer that was cut, that is what its longest answer costs beyond what is counted of it.
+        """
+        if self._stopped is not None or self._backend is None or self._backend.card.local:
             return False
-        if getattr(error, "billed", False) is not None:
+        billed = getattr(error, "billed", False)
+        said = self._said or (self._owed() if self._texts or billed is True else None)
+        if said is None:
+            if not self._open or billed is not None:
+                return False
+            self._open, amount = False, self._at_most()
+        elif isinstance(error, ContentFilterError) or not (said.estimated or isinstance(error, _CUT)):
             return False
-        self._open = False
-        amount = budget.at_most(backend.card, request, backend.count(request).tokens) or 0.0
+        elif not (amount := self._beyond(said)):
+            return False
         self.doubts += 1
         self.doubtful += amount
         budget.doubt(amount)
         return True
+
+    def closed(self, said: Usage | None) -> None:
+        """The answer was closed here, by a stop or in a loop. The cap counts what may have been on its way, too."""
+        backend = self._backend
+        if said is None or backend is None:
+            return
+        on_the_way = (budget.price(backend.card, 0, _ON_THE_WAY) or 0.0) * counting.dearer(backend.card)
+        if amount := min(on_the_way, self._beyond(said)):
+            self.doubtful += amount
+            budget.doubt(amount, failed=False)
 
     @property
     def is_stopped(self) -> bool:
@@ -93,7 +116,19 @@ class Meter:
                 self._stopped, self._open = self._owed(), False
                 if self._stopped is not None:
                     budget.add(self._stopped.cost)
+                    self.closed(self._stopped)
             return self._stopped
+
+    def _at_most(self) -> float:
+        """US dollars this try may have cost, as far as is known; 0 where the price is not."""
+        backend, request = self._backend, self._request
+        if backend is None or request is None:
+            return 0.0
+        return budget.at_most(backend.card, request, backend.count(request).tokens) or 0.0
+
+    def _beyond(self, said: Usage) -> float:
+        """What of that is more than is counted."""
+        return 0.0 if said.cost is None else max(0.0, self._at_most() - said.cost)
 
     def _owed(self) -> Usage | None:
         backend, request = self._backend, self._request

@@ -155,7 +155,7 @@ class Purse:
             return Aside(left - _CENT, card.name, _told(card, into, max(least, int(pays_for))))
         if self._asides:
             return None
-        raise self._passed(some, request)
+        raise self._passed(some, request, least)
 
     def _lengths(self, card: ModelCard, request: Request) -> tuple[int, int, int]:
         """Tokens of answer that are set aside if there is enough, if not, and at least."""
@@ -189,13 +189,14 @@ class Purse:
     def _give_back(self, amount: float) -> None:
         """Undo `_take`."""
 
-    def _passed(self, cost: float, request: Request) -> BudgetError:
-        longer = "say how long an answer may be: --max-tokens." if request.max_tokens is None else ""
-        todo = f"Give it a larger --budget{f', or {longer}' if longer else '.'}"
+    def _passed(self, cost: float, request: Request, out: int) -> BudgetError:
+        assumed = request.format != "image" and request.max_tokens is None and not any(k in request.extra for k in _LENGTHS)
+        helps = [*([] if self.spent or self.doubtful else ["a larger --budget"]), *([f"a --max-tokens below {out:,}"] if assumed else [])]
         return BudgetError(
             f"The budget of ${self.limit:g} would be passed by the next row",
-            seen=f"${self.spent:.4f} spent{budget.doubt_words(self.doubts, self.doubtful)}, the next may cost ${cost:.4f}",
-            todo=todo if not self.spent and not self.doubtful else f"{longer[:1].upper()}{longer[1:]}",
+            seen=f"${self.spent:.4f} spent{budget.doubt_words(self.doubts, self.doubtful)}, the next may cost ${cost:.4f}"
+            + (f" (an answer of {out:,} tokens is assumed)" if assumed else ""),
+            todo=f"Give it {', or '.join(helps)}." if helps else "",
         )
 
 
@@ -227,5 +228,5 @@ class KernelPurse(Purse):
     def _give_back(self, amount: float) -> None:
         budget.release(amount)
 
-    def _passed(self, cost: float, request: Request) -> BudgetError:
+    def _passed(self, cost: float, request: Request, out: int) -> BudgetError:
         return budget.passed(cost)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 
 from ..backend import estimate_tokens, written_tokens
-from ..errors import CallTimeoutError, FmnbError, StreamCutError
+from ..errors import FmnbError
 from ..events import Used
 from ..types import Request, Usage
 from . import prices
@@ -28,8 +28,8 @@ async def used(p: Profile, model: str, answer: Answer, request: Request) -> Used
 
 
 async def owed(p: Profile, model: str, answer: Answer, request: Request, error: FmnbError) -> Used | None:
-    """Usage of an answer that ended in an error; None where the service did no work that is known of."""
-    read = isinstance(error, (StreamCutError, CallTimeoutError)) or getattr(error, "billed", None) is True
+    """Usage of an answer that ended in an error; None where nothing of it is known: the budget then counts what it may have cost."""
+    read = getattr(error, "billed", None) is True
     if answer.usage is None and not answer.seen and not read:
         return None
     await _ready(p, answer.usage)

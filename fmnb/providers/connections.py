@@ -70,14 +70,14 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
     )
 
 
-def lost(profile: Profile, error: BaseException | None, secret: str) -> FmnbError:
-    """The connection was lost while an answer in one piece came: nothing of it can be used."""
+def lost(profile: Profile, error: BaseException | None, secret: str, *, billed: bool | None = None) -> FmnbError:
+    """The connection was lost while an answer in one piece came: nothing of it can be used. `billed` where something tells what it used."""
     chain = list(_chain(error))
     what, seen = "lost the connection in the middle of the answer", short(redact(_cause(chain), secret)) if chain else ""
     if any("Timeout" in type(e).__name__ for e in chain):
         what, seen = "stopped in the middle of the answer", f"{profile.read_timeout:g} s of silence"
-        return CallTimeoutError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=True)
-    return ConnectionFailedError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=True)
+        return CallTimeoutError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=billed)
+    return ConnectionFailedError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=billed)
 
 
 def cut(profile: Profile, characters: int) -> FmnbError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..backend import Whole
 from ..errors import CallError, FmnbError, UnknownModelError
-from ..events import Event, Notice, TextDelta, Used
+from ..events import Event, Notice, Used
 from ..types import Request
 from . import allowance, charges, client, connections, faults, plain_post
 from .discover import nearby
@@ -97,15 +97,14 @@ async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data:
 
 
 async def _torn(wire: Wire, p: Profile, model: str, request: Request, secret: str, e: plain_post.TornError) -> FmnbError:
-    """The error of an answer whose connection was lost on the way: the service wrote it, so it is paid as far as it can be told."""
+    """The error of an answer whose connection was lost on the way: it is paid as far as it can be told, and nobody knows where it cannot."""
     answer, frames = wire.answer(p, model, request), Frames()
     if e.status >= 300:
         return client.fault(p, model, e.__cause__ or e, secret)  # type: ignore[arg-type]
     for part in [p for p in frames.feed(e.data) if isinstance(p, dict) and error_in(p) is None]:
         taken(answer, part, frames)
-    if not answer.seen:  # the beginning of a document
-        answer.seen.append(TextDelta(text=e.data.decode("utf-8", "replace")))
-    error = connections.lost(p, e.__cause__, secret)
+    known = bool(answer.seen) or answer.usage is not None  # not the beginning of a document, which tells nothing of its length
+    error = connections.lost(p, e.__cause__, secret, billed=True if known else None)
     used = await charges.owed(p, model, answer, request, error)
     error.events = [used] if used is not None else []
     error.allowed = allowance.read(e.headers)

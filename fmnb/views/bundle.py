@@ -15,6 +15,7 @@ from ..types import Image, Response
 from .footer import blind_text, footer_html, footer_text, plain, seconds
 from .html import BORDER, MONO, MUTED, Rendering, code, render
 from .sources import sources_html, sources_text
+from .words import headline
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 
@@ -63,7 +64,7 @@ def answer_bundle(
     if not streaming:  # a drawing that is soon replaced need not be sent three times over
         shown = _for_markdown(text, format)
         data["text/markdown"] = neutral_markdown("\n\n".join(filter(None, (plain(shown), *media_lines(response), sources_text(response)))))
-    data["text/plain"] = f"{header}:\n{words}" if header else words
+    data["text/plain"] = headline(header) + words if header else words
     known = {"run": response.run, "version": __version__} if blind else provenance(response)
     return data, ({} if streaming else {"fmnb": known})
 

@@ -15,7 +15,7 @@ from .bundle import HIDDEN, error_text, media_lines, stopped_text, unnamed
 from .footer import blind_text, footer_text, plain
 from .forging import decided, shown
 from .sources import sources_text
-from .words import progress_line, thinking_line, waiting_line
+from .words import headline, progress_line, thinking_line, waiting_line
 
 INTERVAL = 0.1
 
@@ -114,7 +114,7 @@ class TextView:
             self._out.write("\r\x1b[2K")
             self._line = ""
         if not self._begun and self.header:
-            self._out.write(f"{self.header}:\n")
+            self._out.write(headline(self.header))
         self._begun = True
         self._out.write(text)
         self._out.flush()

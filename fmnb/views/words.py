@@ -5,6 +5,15 @@ from __future__ import annotations
 from ..events import Progress, Waiting
 
 
+def headline(name: str) -> str:
+    """The line above what is of that name.
+
+    >>> headline("openai:gpt-5-mini"), headline("echo:")
+    ('openai:gpt-5-mini:\\n', 'echo:\\n')
+    """
+    return f"{name.removesuffix(':')}:\n"
+
+
 def waiting_line(event: Waiting) -> str:
     """Why nothing moves, and for how long.
 

@@ -223,3 +223,10 @@ def test_where_there_are_no_namespaces_it_is_said(monkeypatch):
 
 def test_programs_that_do_not_come_in_order_keep_their_order():
     assert [s.value for s in code.run_all([("x = 1", ""), ("1 / 0", ""), ("", ""), ("y = 2", "assert y == 2")])] == [1, 0, 0, 1]
+
+
+def test_python_is_taken_from_its_own_blocks():
+    answer = "```bash\npip list\n```\nThen\n  ```python\n  def f(x):\n      return x\n  ```\nIt gives\n```\nHello world\n```"
+    assert code.extract(answer) == "def f(x):\n    return x\n"
+    assert code.extract("Run\n```bash\nls\n```") == "Run"
+    assert code.extract("    return 1\n") == "    return 1\n"

@@ -112,3 +112,64 @@ def test_a_setup_that_fails_is_named_as_such(by):
     assert found.value is None and found.error.startswith("the setup of the row fails: ") and "target" not in found.error
     found = judged(by, Case("select 1", "select b from t", {"setup": "create table t (a int)"}))
     assert found.value is None and found.error.startswith("the target's query fails: ")
+
+
+BASH = "```bash\nls\n```"
+WRONG = "```sql\nselect 2\n```"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "```python\nprint(1)\n```\n```sql\nselect 1\n```",
+        f"First some text.\n{BASH}\nThen\n```sql\nselect 1;\n```\n",
+        f"{WRONG}\nNo, better:\n```sql\nselect 1\n```",
+        "```sql\nselect 1\n```\n```text\n1 2 3\n```\n```python\nprint(1)\n```",
+        f"{BASH}\n```\nselect 1\n```\nIt gives\n```\n1\n```",
+        "~~~sql\nselect 1\n~~~",
+        "````sql\nselect 1 -- ```\n````\n",
+        "1. Do this:\n\n   ```SQL\n   select 1\n   ```\n2. Done.",
+        "> ```postgresql\n> select 1\n> ```",
+        "```{.sql}\nselect 1",
+        "Here: ```sql\nselect 1```",
+        "```sql select 1```",
+        f"{BASH}\nselect 1;",
+        "```sql\nselect 1\n```\n```sql\n```",
+        "from (values (1), (null)) t(a) where a = 1",
+        "-- one row\nvalues (1)",
+    ],
+)
+def test_the_query_is_taken_from_its_own_block(by, answer):
+    score = judged(by, Case(answer, "select 1"))
+    assert score.value == 1, (score.text, score.why)
+
+
+@pytest.mark.parametrize("answer", [";", "-- nothing", "```sql\n\n```", "", "```sql\n-- no\n```", "```python\nprint(1)\n```", "/* x */ ;;"])
+def test_an_answer_without_a_query_is_said_to_have_none(by, answer):
+    score = judged(by, Case(answer, "select 1"))
+    assert (score.value, score.why) == (0, "no query in the answer")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "drop table t",
+        "insert into t values (2)",
+        "select 1; drop table t",
+        "begin; select a from t",
+        "explain select 1",
+        "delete from t returning a",
+    ],
+)
+def test_only_queries_are_run(by, statement):
+    score = judged(by, Case(statement, "select 1", {"setup": "create table t as select 1 as a"}))
+    assert (score.value, score.why) == (0, "not a query: only SELECT (or WITH, VALUES, FROM ...) is run")
+    from fmnb.evals.scorers._sql_worker import answer
+
+    ran = {"database": "", "setup": "create table t as select 1 as a", "query": statement, "rows": 9, "bytes": 99}
+    assert "rows" not in answer(duckdb, ran)
+
+
+def test_a_pivot_is_a_query(by):
+    setup = "create table t(a int, b text); insert into t values (1, 'x'), (2, 'y')"
+    assert judged(by, Case("pivot t on b using sum(a)", "select 1, 2", {"setup": setup})).value == 1

@@ -125,3 +125,82 @@ def test_models_on_this_machine_are_in_no_doubt():
     with pytest.raises(CallError):
         fm.ask("hi", "echo:fail=server")
     assert budget.budget().doubtful_calls == 0
+
+
+def torn(body=b'{"id": "x", "choices": ['):
+    """An answer whose body ends before its length."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n"
+    return lambda seen, attempt: [wire.Raw(head + body), wire.CLOSE]
+
+
+def torn_chunks(seen, attempt):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return [wire.Raw(head + b'a\r\n{"id": "x"\r\n'), wire.CLOSE]
+
+
+@pytest.mark.parametrize("body", [torn(), torn(b""), torn_chunks])
+def test_a_body_that_is_cut_counts_as_what_it_may_have_cost(shop, body):
+    wire.BEHAVIOURS["torn"] = body
+    before = len(shop.requests)
+    with pytest.raises(BudgetError, match="failed calls may have been billed"):
+        batch(PROMPT + "{{ n }}", [{"n": n} for n in range(30)], "shop-chat:torn", max_tokens=500, budget=0.8, concurrency=4)
+    sent = len(shop.requests) - before
+    assert 2 <= sent <= 0.8 / price(10, 500) and budget.budget().doubtful >= sent * price(10, 500)
+    row = log.search(kind="row")[0]
+    assert row["cost"] is None
+    done = batch(PROMPT + "{{ n }}", [{"n": ""}], "shop-chat:torn", max_tokens=8)
+    assert done.answers[0].cost is None and "1 failed call billed: unknown" in str(done.summary)
+
+
+def test_a_stream_that_is_cut_before_its_text_counts_as_what_it_may_have_cost():
+    wire.BEHAVIOURS["headers"] = lambda seen, attempt: [wire.Raw(STREAM), wire.CLOSE]
+    with pytest.raises(FmnbError) as caught:
+        fm.ask(PROMPT, "shop-chat:headers", max_tokens=100)
+    b = budget.budget()
+    assert caught.value.billed is None and "billed: unknown" in footer_text(caught.value.response)
+    assert (b.spent, b.doubtful_calls) == (0, TRIES) and b.doubtful >= TRIES * price(10, 100)
+
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("api", WIRES)
+def test_a_stream_that_is_cut_counts_up_to_its_limit(api):
+    budget.set_limit(1.0)
+    refused, cut = None, 0
+    for _ in range(30):
+        try:
+            fm.ask(PROMPT, f"shop-{api}:cut", max_tokens=500)
+        except BudgetError as e:
+            refused = e
+            break
+        except CallError as e:
+            cut += 1
+            assert "about $0.0" in footer_text(e.response) and e.response.cost < price(200, 40), "what is shown is the estimate"
+    b = budget.budget()
+    assert refused is not None and f"{cut} failed call" in refused.seen
+    assert 2 <= cut <= 1.0 / price(10, 500) and b.spent + b.doubtful >= cut * price(10, 500) and b.held == pytest.approx(0)
+
+
+def test_rows_that_are_cut_in_a_stream_count_up_to_their_limit_too(shop):
+    before = len(shop.requests)
+    with pytest.raises(BudgetError):
+        batch(PROMPT + "{{ n }}", [{"n": n} for n in range(30)], "shop-chat:cut", max_tokens=500, budget=1.0)
+    assert 2 <= len(shop.requests) - before <= 1.0 / price(10, 500)
+
+
+def test_a_stop_counts_what_may_be_on_its_way_and_no_more():
+    pieces = iter(fm.stream(PROMPT, "shop-chat:stalls", max_tokens=500))
+    assert next(pieces) == "Hello"
+    pieces.close()
+    b = budget.budget()
+    assert b.spent == pytest.approx(log.search()[0]["cost"]) and b.doubtful == pytest.approx(price(0, 64)) and b.doubtful_calls == 0
+    assert "stopped calls may have been billed" in budget.spent_words(b)
+
+
+def test_a_loop_that_is_closed_counts_what_may_be_on_its_way():
+    wire.BEHAVIOURS["loops"] = lambda seen, attempt: [*wire.says(*["It is the minimum of the maximum. "] * 200), wire.HANG]
+    got = fm.ask(PROMPT, "shop-chat:loops", max_tokens=5000)
+    b = budget.budget()
+    assert got.finish == "loop" and b.spent == pytest.approx(got.cost)
+    assert b.doubtful == pytest.approx(price(0, 64)) and b.doubtful_calls == 0 and not any("may have been billed" in n for n in got.notes)

@@ -312,3 +312,18 @@ def test_a_purse_waits_for_calls_under_way_before_it_says_no():
         return waits, purse.spent
 
     assert asyncio.run(go()) == (True, 1.1)
+
+
+def test_a_budget_too_small_for_what_is_assumed_says_that_a_smaller_limit_helps():
+    async def refused(**said):
+        asked = Request("m", (message("user", "Hi"),), **said)
+        await Purse(0.05).hold(ModelCard("x:m", "x", "there", price_in=100.0, price_out=200.0), asked, 5)
+
+    with pytest.raises(BudgetError) as caught:
+        asyncio.run(refused())
+    assert "an answer of 1,000 tokens is assumed" in caught.value.seen
+    assert caught.value.todo == "Give it a larger --budget, or a --max-tokens below 1,000."
+    with pytest.raises(BudgetError) as caught:
+        asyncio.run(refused(max_tokens=500))
+    assert "assumed" not in caught.value.seen and caught.value.todo == "Give it a larger --budget."
+    asyncio.run(refused(max_tokens=100))

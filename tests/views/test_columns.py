@@ -43,7 +43,7 @@ def test_each_answer_is_a_titled_section_with_its_footer():
     assert page.count("<section") == page.count("<footer") == 3
     assert "ended the connection" in page and "thought" in page
     assert [a["asked"] for a in c.bundle()[1]["fmnb"]["answers"]] == ["echo:", "echo:fail=cut", "echo:think"]
-    assert c.bundle()[0]["text/plain"].index("echo::") < c.bundle()[0]["text/plain"].index("echo:fail=cut:")
+    assert c.bundle()[0]["text/plain"].index("echo:\n") < c.bundle()[0]["text/plain"].index("echo:fail=cut:")
 
 
 def test_nothing_of_a_hidden_comparison_tells_who_answered():

@@ -19,6 +19,8 @@ LOCKED = (  # in this order: the last two shut the door to the others
     "SET lock_configuration=true",
 )
 
+QUERIES = {"SELECT", "SELECT_STATEMENT", "MULTI", "MULTI_STATEMENT"}  # the second: PIVOT, which first looks which columns there are
+
 
 def connect(duckdb: Any, database: str) -> Any:
     """A locked database: before anything of a row is run in it, its set-up too."""
@@ -40,6 +42,11 @@ def answer(duckdb: Any, asked: dict[str, Any]) -> dict[str, Any]:
             of = "setup"
             c.execute(asked["setup"])
         of = "query"
+        kinds = [s.type.name for s in c.extract_statements(asked["query"])]
+        if not kinds:
+            return {"error": "there is no query"}
+        if not set(kinds) <= QUERIES:
+            return {"error": "not a query: only SELECT (or WITH, VALUES, FROM ...) is run"}
         result = c.execute(asked["query"])
         found: list[list[Any]] = []
         size = 0

@@ -28,9 +28,10 @@ from pathlib import Path
 
 from ...errors import UsageError
 from .base import Case, Score, Scorer
+from .fences import blocks
 
 SECONDS, MEMORY, PROCESSES = 10.0, 1 << 30, 32
-_FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+_LANGUAGES = {"python", "py", "python3", "py3"}
 _HARNESS = (Path(__file__).parent / "_harness.py").read_text("utf-8")
 # Nothing of this process is to be read in /proc, and nothing of others' in shared memory.
 _OWN_PROC = "mount -t tmpfs none /proc 2>/dev/null; mount -t tmpfs none /dev/shm 2>/dev/null; exec "
@@ -63,13 +64,15 @@ def _key(case: Case) -> tuple[str, str]:
 
 
 def extract(text: str) -> str:
-    """The code of an answer: its fenced blocks, or all of it.
+    """The code of an answer: its blocks marked as Python, else those without a language, else all of it.
 
     >>> extract("Sure:\\n```python\\nx = 1\\n```\\nDone.")
     'x = 1\\n'
     """
-    blocks = _FENCED.findall(text)
-    return "\n".join(blocks) if blocks else text
+    found, outside = blocks(text)
+    marked = [b.text for b in found if b.language in _LANGUAGES]
+    code = marked or [b.text for b in found if not b.language]
+    return "\n".join(f"{c}\n" for c in code) if code else outside if found else text
 
 
 def run(source: str, test: str = "", *, seconds: float = SECONDS) -> Score:

@@ -25,10 +25,15 @@ from typing import Any
 from ..._require import require
 from ...errors import UsageError
 from .base import Case, Score, Scorer, targets
+from .fences import blocks
 
 SECONDS, ROWS, TEXT, MEMORY = 20.0, 100_000, 64 << 20, 3 << 30
+NO_QUERY = "there is no query"  # as `_sql_worker.py` says it
 _START = 30.0  # seconds that the process may take to come up
-_FENCED = re.compile(r"```(?:sql)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+_LANGUAGES = {"duckdb", "postgres", "pgsql", "sqlite", "sqlite3", "mariadb", "bigquery", "snowflake", "redshift", "hive"}  # beside *sql
+_QUERY = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(?:select|with|values|from|table|pivot|unpivot|show|describe|summarize)\b", re.I | re.S
+)
 _ORDERED = re.compile(r"\border\s+by\b(?!.*\bselect\b)", re.IGNORECASE | re.DOTALL)
 _WORKER = (Path(__file__).parent / "_sql_worker.py").read_text("utf-8")
 
@@ -57,7 +62,7 @@ def sql(database: str = "", limits: Limits = Limits()) -> Scorer:
     """The answer's query gives the same table as the target's: `sql:PATH` names a DuckDB file, else the row's `setup` column makes the tables.
 
     Rows count in any order unless the target ends in ORDER BY; column names do not count. The
-    database is opened read-only; set-up and queries can reach no file and no network. A query
+    database is opened read-only, and of an answer only SELECT and what stands for it is run; set-up and queries can reach no file and no network. A query
     that takes more than 20 seconds with its set-up, gives more than 100,000 rows or needs more
     memory than DuckDB's 1 GB is wrong, and its score says why.
     """
@@ -86,7 +91,7 @@ def sql(database: str = "", limits: Limits = Limits()) -> Scorer:
         try:
             found = table(case, query)
         except QueryError as e:
-            return Score(0.0, query[:200], why=str(e)[:200])
+            return Score(0.0, query[:200], why="no query in the answer" if str(e) == NO_QUERY else str(e)[:200])
         right = any(same(found, rows, ordered) for rows, ordered in goals)
         return Score(float(right), query[:200], why="" if right else difference(found, *goals[0])[:200])
 
@@ -94,13 +99,19 @@ def sql(database: str = "", limits: Limits = Limits()) -> Scorer:
 
 
 def extract(text: str) -> str:
-    """The query of an answer: its first fenced block, or all of it.
+    """The query of an answer: its last block marked as SQL, else its last one without a language, else the text outside of blocks.
 
-    >>> extract("```sql\\nselect 1\\n```")
+    >>> extract("```bash\\nls\\n```\\nThen\\n```sql\\nselect 1\\n```")
     'select 1'
     """
-    found = _FENCED.search(text)
-    return (found.group(1) if found else text).strip().rstrip(";")
+    found, outside = blocks(text)
+    marked = [b.text.strip() for b in found if b.language in _LANGUAGES or b.language.endswith("sql")]
+    plain = [b.text.strip() for b in found if not b.language]
+    like_queries = [t for t in plain if _QUERY.match(t)]  # what a query gives is often shown in a block, too
+    for texts in (marked, like_queries, plain):
+        if texts:
+            return next((t for t in reversed(texts) if t), "").rstrip("; \n")
+    return outside.rstrip("; \n")
 
 
 class _Process:
