@@ -46,20 +46,42 @@ def cycles(text: str, tail: int, longest: int) -> Iterator[Cycle]:
         until = min(before, at) + tail - 1  # in the cycle the tail comes again at multiples of the period alone
 
 
-def without_numerals(text: str) -> tuple[str, list[int]]:
-    """The text with one `0` for each numeral, and where each of its characters stands in the text.
+ORDINAL = "\0"  # what stands for the number in front of an item
+_ORDINAL = re.compile(r"(?<![^\s(*_])(?:(step|schritt|étape|paso|passo|шаг)[ \t]+)?(\d{1,3})([.):])(?=[\s*_])", re.IGNORECASE)
+_OPENS = " \t#>*_(-+•"  # what may stand between the begin of an item and its number
+_CLOSES = ("\n", ".", "!", "?", ":", ";", "。", "！", "？")
 
-    >>> without_numerals("12. a")
-    ('0. a', [0, 2, 3, 4])
+
+def without_ordinals(text: str) -> tuple[str, list[int]]:
+    """The text with `ORDINAL` for each number that counts items, and where each of its characters stands in the text.
+
+    Such numbers stand in front of items ("1. ", "2) ", "Step 3:") and follow each other. Any other number, and a year, is data: it stays.
+
+    >>> without_ordinals("9. a 10. a")
+    ('\\x00. a \\x00. a', [0, 1, 2, 3, 4, 5, 7, 8, 9])
+    >>> without_ordinals("It is 1. It is 2. ")[0], without_ordinals("3. a 7. a")[0]
+    ('It is 1. It is 2. ', '3. a 7. a')
     """
+    found: dict[int, int] = {}
+    last, number, kind = (0, 0), -2, ("", "")
+    for m in _ORDINAL.finditer(text):
+        if not m[1] and m[3] == ":":
+            continue  # "1: positive" says which row is meant
+        mine = ((m[1] or "").casefold(), m[3])
+        follows = mine == kind and int(m[2]) == number + 1
+        before = text[: m.start()].rstrip(_OPENS) if not follows else ""
+        if follows:
+            found.update((last, m.span(2)))
+        elif before and not before.endswith(_CLOSES):
+            continue
+        last, number, kind = m.span(2), int(m[2]), mine
     out: list[str] = []
     places: list[int] = []
     at = 0
-    for m in re.finditer(r"\d+", text):
-        out += text[at : m.start()], "0"
-        places += range(at, m.start())
-        places.append(m.start())
-        at = m.end()
+    for start, end in found.items():
+        out += text[at:start], ORDINAL
+        places += range(at, start + 1)
+        at = end
     out.append(text[at:])
     places += range(at, len(text))
     return "".join(out), places

@@ -49,7 +49,8 @@ from .events import (
 )
 from .guard import budget, counting, pace
 from .guard.meter import Meter
-from .loops import cut_off
+from .json_prefix import is_open
+from .loops import NOTICE, REASON, TODO, cut_off, repeats
 from .run_ids import new_run
 from .store import cache, log
 from .types import Request, Usage, message
@@ -177,8 +178,15 @@ async def structure(call: Call) -> AsyncIterator[Event]:
         except SchemaMismatchError as e:
             if not call.target.known:
                 e.billed = None  # what an object of the notebook does to answer is its own affair
-            if attempt == 2 or (end is not None and end.reason == "length"):
-                raise (cut(e) if end is not None and end.reason == "length" else e) from None
+            reason = "" if end is None else end.reason
+            if reason == "length":
+                raise cut(e) from None
+            if reason == REASON or endless("".join(text)):
+                if reason != REASON:  # else the stream has said so
+                    yield Notice(kind="warning", text=NOTICE)
+                raise looped(e) from None
+            if attempt == 2:
+                raise e from None
             yield Restarted(reason=e.what)
             yield Notice(kind="note", text="asked again: the first answer did not match the schema")
             again = (*call.request.messages, message("assistant", "".join(text)), message("user", repair_prompt(e)))
@@ -192,6 +200,18 @@ async def structure(call: Call) -> AsyncIterator[Event]:
 def cut(e: SchemaMismatchError) -> SchemaMismatchError:
     what = "The answer was cut at its longest length before it was complete"
     return SchemaMismatchError(what, todo="Raise --max-tokens.", billed=e.billed)
+
+
+def endless(text: str) -> bool:
+    """Whether a text that does not fit its schema repeats itself and is no JSON: asking again would bring the same."""
+    from .schema_check import read_json
+
+    return repeats(text) and (is_open(text) or read_json(text) is None)
+
+
+def looped(e: SchemaMismatchError) -> SchemaMismatchError:
+    what = "The answer repeated itself and does not match the schema"
+    return SchemaMismatchError(what, todo=f"{TODO[0].upper()}{TODO[1:]}.", billed=e.billed)
 
 
 async def tape(call: Call) -> AsyncIterator[Event]:
@@ -415,7 +435,7 @@ async def held(backend: Backend, stream: AsyncIterator[Any], call: Call | None =
         if call is not None:
             call.meter.begin(backend, call.request, stream)
         try:
-            async for event in stream if call is None else cut_off(stream, lambda came: _closed(call, backend, came)):
+            async for event in stream if call is None else _watched(stream, backend, call):
                 answered = answered or isinstance(event, Finished)
                 yield event
         except CallError as e:
@@ -433,6 +453,13 @@ def _closed(call: Call, backend: Backend, came: Sequence[Event]) -> Usage:
     owed = owed_for(backend, call.request, came)
     call.meter.closed(owed)
     return owed
+
+
+def _watched(stream: AsyncIterator[Any], backend: Backend, call: Call) -> AsyncIterator[Any]:
+    """A service's answer, which ends where it comes into a loop."""
+    request = call.request
+    json = call.spec is not None or request.schema is not None or request.format == "json"
+    return cut_off(stream, lambda came: _closed(call, backend, came), json=json)
 
 
 def owed_for(backend: Backend, request: Request, came: Sequence[Event]) -> Usage:

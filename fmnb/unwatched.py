@@ -36,8 +36,9 @@ from .events import (
 )
 from .guard import bill, budget, counting, pace
 from .guard.purse import Aside, KernelPurse, Purse
-from .pipeline import ATTEMPTS, LONGEST_WAIT, Call, cut, doubted, doubts_said, held, no_tape, not_on, replayed, retried
+from .pipeline import ATTEMPTS, LONGEST_WAIT, Call, cut, doubted, doubts_said, endless, held, looped, no_tape, not_on, replayed, retried
 from .run_ids import new_run
+from .store import log
 from .types import Request, message
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class _Trip:
 async def _whole_structured(call: Call, trip: _Trip) -> list[Event]:
     events = await _whole_taped(call, trip)
     if call.spec is None:
-        return loops.cut_whole(events)
+        return _unlooped(call, events)
     from .schema_check import parse, repair_prompt
 
     before: list[Event] = []
@@ -126,6 +127,9 @@ async def _whole_structured(call: Call, trip: _Trip) -> list[Event]:
             trip.partial = [*before, *events[:-1]]
             if end.reason == "length":
                 raise cut(e) from None
+            if endless(text):
+                trip.partial.append(Notice(kind="warning", text=loops.NOTICE))
+                raise looped(e) from None
             if attempt == 2:
                 raise e from None
             before = [
@@ -138,6 +142,18 @@ async def _whole_structured(call: Call, trip: _Trip) -> list[Event]:
             trip.partial = before
             events = await _whole_taped(call, trip)
     raise AssertionError
+
+
+def _unlooped(call: Call, events: list[Event]) -> list[Event]:
+    """An answer without a schema, cut where it comes into a loop. It stays whole where the log would not keep the rest, and where it is the JSON that was wanted."""
+    if not log.enabled():
+        return events
+    if call.request.format == "json":
+        from .schema_check import read_json
+
+        if read_json("".join(e.text for e in events if isinstance(e, TextDelta))) is not None:
+            return events
+    return loops.cut_whole(events)
 
 
 def _as_it_is(data: Any) -> Any:
@@ -415,7 +431,7 @@ def stamped(call: Call, events: Sequence[Event], *, known: bool = True) -> list[
     if call.spec is not None and isinstance(events[-1], Finished):
         events[-1] = _structured(events[-1], "".join(e.text for e in events if isinstance(e, TextDelta)), call.spec)
     elif call.spec is None:
-        events = loops.cut_whole(events)
+        events = _unlooped(call, events)
     meta = {"asked": call.target.asked, **call.meta}
     request = call.request if known else None
     start = Started(kind="row", model=call.request.model, where=call.target.where, parent=call.parent, request=request, meta=meta)
@@ -437,4 +453,4 @@ def _structured(end: Finished, text: str, spec: SchemaSpec | None) -> Event:
         parse(text, spec)
         return replace(end, data=parse(text, replace(spec, build=_as_it_is)))
     except SchemaMismatchError as e:
-        return Failed(error=(cut(e) if end.reason == "length" else e).to_dict())
+        return Failed(error=(cut(e) if end.reason == "length" else looped(e) if endless(text) else e).to_dict())

@@ -165,7 +165,8 @@ class Tally:
         found = [f"{self.replayed:,} replayed from the tape"] if self.replayed else []
         if n := self.looped:
             found.append(
-                f"{n:,} answer{'' if n == 1 else 's'} repeated {'itself' if n == 1 else 'themselves'} and {'was' if n == 1 else 'were'} cut: {TODO}"
+                f"{n:,} answer{'' if n == 1 else 's'} repeated {'itself' if n == 1 else 'themselves'} and {'was' if n == 1 else 'were'} cut: {TODO};"
+                ' what was left out of a hosted answer is in the log, as extra["uncut"] of its run'
             )
         if n := self.elsewhere:
             found.append(f"{n:,} {'was' if n == 1 else 'were'} answered by another kernel meanwhile")

@@ -134,7 +134,7 @@ def answered(model: TorchModel, row: Row) -> Answered:
     text = _text(model, row)
     notes = tuple(row.grammar.following.notes) if row.grammar is not None else ()
     if row.reason == REASON:
-        notes, text = (NOTICE,), text[: row.loop.cut]
+        notes = (NOTICE,)
     return Answered(text, row.reason, usage, time.monotonic() - row.began, tuple(row.logprobs), notes=notes)
 
 
