@@ -89,12 +89,16 @@ class Meter:
         return True
 
     def closed(self, said: Usage | None) -> None:
-        """The answer was closed here, by a stop or in a loop. The cap counts what may have been on its way, too."""
+        """The answer was closed here, by a stop or in a loop. The cap counts what may have been on its way, too.
+
+        Of one that was to come in one piece that may be all of it.
+        """
         backend = self._backend
         if said is None or backend is None:
             return
         on_the_way = (budget.price(backend.card, 0, _ON_THE_WAY) or 0.0) * counting.dearer(backend.card)
-        if amount := min(on_the_way, self._beyond(said)):
+        beyond = self._beyond(said)
+        if amount := beyond if self._stream is None else min(on_the_way, beyond):
             self.doubtful += amount
             budget.doubt(amount, failed=False)
 

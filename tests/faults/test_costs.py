@@ -238,7 +238,7 @@ def test_a_batch_that_goes_on_has_each_cost_once_too(shop):
 
 
 def test_rows_that_are_stopped_cost_their_prompts(shop):
-    """What they would have said nobody knows; that they were sent is known."""
+    """What they would have said nobody knows; that they were sent is known, and the cap counts the longest that it may be."""
     wire.fixed("never", wire.HANG)
 
     def stop(event):
@@ -251,3 +251,5 @@ def test_rows_that_are_stopped_cost_their_prompts(shop):
     into = estimate_tokens(Request("m", (message("user", "Say a"),))).tokens
     assert [(r["finish"], r["estimated"], r["cost"]) for r in runs] == [("cancelled", 1, pytest.approx(price(into, 0)))] * 3
     assert budget.budget().spent == pytest.approx(3 * price(into, 0))
+    most = 3 * price(into, 1000)  # what their service may have written of them
+    assert budget.budget().spent + budget.budget().doubtful == pytest.approx(most) and budget.budget().doubtful_calls == 0
