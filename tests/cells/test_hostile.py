@@ -38,9 +38,9 @@ def test_odd_prompts_are_answered(kernel, prompt):
 
 
 JUNK = """use a b|use 'open|use \x00|alias x|alias a b c|alias embedded echo:|alias '' echo:|alias --remove zz|pull|pull nosuch|pull 'a b'|rm|rm nosuch --yes
-rm path:/etc/passwd --yes|unload zz|key set|key set nosuch|key a b c d|chat zz|chat a load /nonexistent|chat a load /etc/passwd|log forget|log forget --before
+rm path:/proc/version --yes|unload zz|key set|key set nosuch|key a b c d|chat zz|chat a load /nonexistent|chat a load /etc/passwd|log forget|log forget --before
 log forget --before x|log forget --all|log --all|log --before 2026-01-01|log '"(*'|log %|retry a b|retry --nonsense|continue|continue echo:|continue -t 1|fix echo: echo:think
-fix --schema a|explain --zz|explain --chat c|tape a b|tape /|tape /etc/passwd|budget x|budget -1|budget nan|budget inf|budget 5 6|budget off off|trust|doctor x|help zz|zz|--help|ask"""
+fix --schema a|explain --zz|explain --chat c|tape a b|tape /|tape /proc/version|budget x|budget -1|budget nan|budget inf|budget 5 6|budget off off|trust|doctor x|help zz|zz|--help|ask"""
 
 
 @pytest.mark.parametrize("words", [w for line in JUNK.splitlines() for w in line.split("|")])
