@@ -80,7 +80,7 @@ def go_on(last: Asked | None) -> Asked:
     response = last.response
     if response is None or not response.text:
         raise UsageError("The last answer has no text to continue", todo="`%fm retry` asks again.")
-    if response.finish == "stop":
+    if response.finish == "stop" or (response.finish == "length" and response.data is not None):
         if closed := next((n for n in response.notes if n.startswith(CUT)), ""):
             seen, _, todo = closed.partition(": ")
             raise UsageError("The last answer is whole, so nothing can follow it", seen=seen, todo=f"{todo}.")

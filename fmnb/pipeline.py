@@ -53,7 +53,7 @@ from .json_prefix import is_open
 from .loops import NOTICE, REASON, TODO, cut_off, repeats
 from .run_ids import new_run
 from .store import cache, log
-from .types import Request, Usage, message
+from .types import UNFINISHED, Request, Usage, message
 
 if TYPE_CHECKING:
     from .schema_text import SchemaSpec
@@ -173,6 +173,7 @@ async def structure(call: Call) -> AsyncIterator[Event]:
             else:
                 yield event
         try:
+            whole_or_cut(end)
             parse("".join(text), call.spec)  # checked as the user's own classes check
             data = parse("".join(text), replace(call.spec, build=lambda plain: plain))  # kept as JSON
         except SchemaMismatchError as e:
@@ -195,6 +196,12 @@ async def structure(call: Call) -> AsyncIterator[Event]:
         assert end is not None
         yield replace(end, data=data)
         return
+
+
+def whole_or_cut(end: Finished | None) -> None:
+    """Raise SchemaMismatchError for an answer whose engine says that it has no end, even if what is there reads as JSON."""
+    if end is not None and end.extra.get(UNFINISHED):
+        raise SchemaMismatchError("The answer is not JSON", seen="it ends in the middle", billed=True)
 
 
 def cut(e: SchemaMismatchError) -> SchemaMismatchError:

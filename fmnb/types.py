@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _sorted = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 TURN = "turn"  # in an answer's `extra`: what its service wants to see again, unread
+UNFINISHED = "unfinished"  # in an answer's `extra`: its schema asks for more than the limit let through
 Role = Literal["system", "user", "assistant", "tool"]
 
 

@@ -36,7 +36,22 @@ from .events import (
 )
 from .guard import bill, budget, counting, pace
 from .guard.purse import Aside, KernelPurse, Purse
-from .pipeline import ATTEMPTS, LONGEST_WAIT, Call, cut, doubted, doubts_said, endless, held, looped, no_tape, not_on, replayed, retried
+from .pipeline import (
+    ATTEMPTS,
+    LONGEST_WAIT,
+    Call,
+    cut,
+    doubted,
+    doubts_said,
+    endless,
+    held,
+    looped,
+    no_tape,
+    not_on,
+    replayed,
+    retried,
+    whole_or_cut,
+)
 from .run_ids import new_run
 from .store import log
 from .types import Request, message
@@ -120,6 +135,7 @@ async def _whole_structured(call: Call, trip: _Trip) -> list[Event]:
         if not isinstance(end, Finished):  # of a recording
             return [*before, *events]
         try:
+            whole_or_cut(end)
             parse(text, call.spec)
             data = parse(text, replace(call.spec, build=_as_it_is))
             return [*before, *events[:-1], replace(end, data=data)]
@@ -450,6 +466,7 @@ def _structured(end: Finished, text: str, spec: SchemaSpec | None) -> Event:
 
     assert spec is not None
     try:
+        whole_or_cut(end)
         parse(text, spec)
         return replace(end, data=parse(text, replace(spec, build=_as_it_is)))
     except SchemaMismatchError as e:

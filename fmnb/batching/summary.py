@@ -103,6 +103,7 @@ class Tally:
         self.handed_in = 0  # not asked, for a batch job has them
         self.replayed = 0  # from a tape
         self.looped = 0  # cut where they repeated themselves
+        self.closed = 0  # whole, with a text or a list that the token limit ended
         self.cost = 0.0
         self.unpriced = 0
         self.doubtful = 0  # failed, and of these nobody knows whether they were billed
@@ -122,6 +123,7 @@ class Tally:
             self.reused += reused
             self.replayed += a.source == "replayed"
             self.looped += a.finish == REASON
+            self.closed += a.finish == "length" and a.data is not None
             if first:
                 self._label(a)
         if reused or not first:
@@ -167,6 +169,10 @@ class Tally:
             found.append(
                 f"{n:,} answer{'' if n == 1 else 's'} repeated {'itself' if n == 1 else 'themselves'} and {'was' if n == 1 else 'were'} cut: {TODO};"
                 ' what was left out of a hosted answer is in the log, as extra["uncut"] of its run'
+            )
+        if n := self.closed:
+            found.append(
+                f"{n:,} answer{' was' if n == 1 else 's were'} closed at the token limit (finish is 'length'): --max-tokens gives more room"
             )
         if n := self.elsewhere:
             found.append(f"{n:,} {'was' if n == 1 else 'were'} answered by another kernel meanwhile")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from os.path import commonprefix
 
-from .regular import CHOICES, Expression, closed, lit
+from .regular import CHOICES, EMPTY, Expression, alt, closed, longest, seq
 
 Count = Callable[[str], int]
 _FEW = 400  # characters of alternatives whose tokens are counted one by one; more are counted in bytes
@@ -34,7 +34,7 @@ class Endings:
     def shortest(self, e: Expression) -> str:
         """A text of an expression that takes as few tokens as any.
 
-        >>> from fmnb.engines.regular import alt, rep, seq
+        >>> from fmnb.engines.regular import alt, lit, rep, seq
         >>> Endings(in_bytes).shortest(seq(lit("["), rep(lit("x"), 0, 9), alt(lit("yes"), lit("no")), lit("]")))
         '[no]'
         """
@@ -46,6 +46,8 @@ class Endings:
             return self.shortest(e.parts[0]) * e.low
         if e.kind == "seq":
             return "".join(self.shortest(p) for p in e.parts)
+        if e.kind == "scalar":
+            return self.shortest(e.parts[0])
         if _few(e.parts):
             return min((p.text for p in e.parts), key=lambda t: (self.tokens(t), len(t)))
         return self.shortest(min(e.parts, key=lambda p: p.least))
@@ -60,11 +62,19 @@ class Endings:
             return e.high * self.most(e.parts[0])
         if e.kind == "alt" and _few(e.parts):
             return min(longest(e), self._labels(tuple(p.text for p in e.parts)))
-        return longest(e)
+        if e.kind == "scalar" and e.parts[0].kind == "alt" and _few(e.parts[0].parts):
+            return min(e.closing, self._labels(tuple(p.text for p in e.parts[0].parts)))
+        return e.closing
 
     def within(self, e: Expression, left: int) -> Expression | None:
-        """The texts that end soonest and take `left` tokens at most, with as many choices open as fit; None where none does."""
+        """The texts that end soonest and take `left` tokens at most, with as many choices open as fit; None where none does.
+
+        Where that cannot be had for certain, scalars stay open, and may come to be cut or taken back.
+        """
         spread = CHOICES
+        end = neutral(e)
+        if end is not None and self.tokens(end) <= left:
+            return closed(e)  # what does not fit is taken back
         while True:
             found = closed(e, spread)
             if self.most(found) <= left:
@@ -72,8 +82,7 @@ class Endings:
             if not spread:
                 break
             spread //= 2
-        text = self.shortest(e)
-        return lit(text) if self.tokens(text) <= left else None
+        return found if self.tokens(self.shortest(e)) <= left else None
 
     def _labels(self, labels: Sequence[str]) -> int:
         """Tokens of the longest label: the model chooses at each fork, and may stop anywhere behind it."""
@@ -91,22 +100,52 @@ class Endings:
         return most + behind + (1 if len(groups) > 1 and len(shared) > 1 else 0)
 
 
-@lru_cache(maxsize=4096)
-def longest(e: Expression) -> int:
-    """The length in bytes of the longest text of an expression."""
-    if e.kind in ("lit", "chars"):
-        return e.closing
+@lru_cache(maxsize=16384)
+def neutral(e: Expression) -> str | None:
+    """The shortest end that says nothing in the model's place; None where a scalar, or a character of a text, is still to come.
+
+    >>> from fmnb.engines.regular import alt, chars, lit, rep, scalar, seq
+    >>> number = scalar(rep(chars([(48, 57)]), 1, 9), 8)
+    >>> neutral(seq(lit('"n": '), alt(number, lit("null")))), neutral(seq(lit('"n": '), number))
+    ('"n": null', None)
+    """
+    if e.kind == "lit":
+        return e.text
     if e.kind == "seq":
-        return sum(longest(p) for p in e.parts)
+        found = [neutral(p) for p in e.parts]
+        return None if None in found else "".join(t for t in found if t is not None)
     if e.kind == "rep":
-        return e.high * longest(e.parts[0])
-    return max((longest(p) for p in e.parts), default=0)
+        inner = neutral(e.parts[0]) if e.low else ""
+        return None if inner is None else inner * e.low
+    if e.kind == "alt":
+        some = [t for p in e.parts if (t := neutral(p)) is not None]
+        return next((t for t in some if t.startswith("null")), min(some, key=len, default=None))
+    return None
+
+
+def ended(e: Expression) -> Expression:
+    """What follows once the scalar that was being written is over."""
+    if e.kind == "scalar" and e.empty:
+        return EMPTY
+    if e.kind == "seq":
+        return seq(ended(e.parts[0]), *e.parts[1:])
+    return alt(*map(ended, e.parts)) if e.kind == "alt" else e
+
+
+def at_choice(e: Expression) -> bool:
+    """Whether the next character may be one that a shorter end rules out."""
+    for p in e.parts if e.kind == "seq" else (e,):
+        if p.kind != "scalar":
+            return p.kind != "lit"
+        if not p.empty:
+            return False
+    return False
 
 
 def certain(e: Expression) -> str:
     """The text that must come next.
 
-    >>> from fmnb.engines.regular import alt, seq
+    >>> from fmnb.engines.regular import alt, lit, seq
     >>> certain(seq(lit('"a": '), alt(lit('"red"'), lit('"green"'))))
     '"a": "'
     """
@@ -121,7 +160,7 @@ def certain(e: Expression) -> str:
             if p.kind != "lit":
                 break
         return out
-    if e.kind == "rep" and e.low:
+    if e.kind == "scalar" or (e.kind == "rep" and e.low):
         return certain(e.parts[0])
     return ""
 

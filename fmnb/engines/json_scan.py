@@ -9,6 +9,7 @@ from ..cycles import tail_of
 from ..loops import FIELD, Loop
 
 _SAME = 10  # values of a list in a cycle that are enough to end it
+_TAIL = 5  # values in a cycle that are left out where a limit ends the list
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,9 @@ class _Open:
 class Scan:
     """Reads JSON as it comes, and says where a list or a string repeats itself."""
 
-    def __init__(self, root: dict[str, Any]):
-        self._root = root
+    def __init__(self, root: dict[str, Any], most: int = 0):
+        """`most` is how many items a list may have that states no limit itself; 0 for any."""
+        self._root, self._most = root, most
         self._stack: list[_Open] = []
         self._text: list[str] = []
         self._string = -1  # where the open string begins
@@ -65,6 +67,11 @@ class Scan:
         """Where the item begins that a watched list has not finished, if it holds others."""
         watched = next((o for o in self._stack if o.watched), None)
         return watched.separator if watched is not None and watched.items else None
+
+    def tail(self) -> Repeat | None:
+        """What the innermost list, if it is open, repeats at its end: to be left out where the limit ends it."""
+        top = self._stack[-1] if self._stack else None
+        return _cycle(top, _TAIL) if top is not None and top.is_list and not top.watched else None
 
     def read(self, new: str, at: int) -> Repeat | None:
         """What the text has come to repeat."""
@@ -88,7 +95,10 @@ class Scan:
             new.watched = new.is_list and _free(self._items(schemas), self._root, 3)
             self._stack.append(new)
         elif c in "}]" and self._stack:
-            found = self._scalar(self._stack[-1], i)
+            last = self._stack[-1]
+            found = self._scalar(last, i)
+            if last.is_list and len(last.items) == self._most and not any("maxItems" in s for s in last.schemas):
+                found = found or _cycle(last, _TAIL)
             self._stack.pop()
             above = self._stack[-1] if self._stack else None
             if above is not None and above.is_list:
@@ -149,10 +159,10 @@ class Scan:
         return _opened([s["items"] if isinstance(s.get("items"), dict) else {} for s in schemas if s.get("items") is not False], self._root)
 
 
-def _cycle(top: _Open) -> Repeat | None:
+def _cycle(top: _Open, least: int = _SAME) -> Repeat | None:
     """What a list of values that may repeat has come to repeat for too long."""
     for period, count in tail_of(top.items):
-        if count >= max(_SAME, period * (4 if period < 4 else 3)):
+        if count >= max(least, period * (4 if period < 4 and least == _SAME else 3)):
             first = len(top.items) - count + period
             return Repeat(top.ends[first - 1], "]", tuple(top.ends[first:]))
     return None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..events import Event, Notice, TextDelta
-from ..types import Request
+from ..types import UNFINISHED, Request
 from .llama_model import LlamaModel
 from .llamacpp_answer import Answer
 from .regular import as_gbnf
@@ -48,8 +48,10 @@ def write(
         prompt = prompt.rstrip() + "\n\n</think>\n\n"
     said = plain(body, request)
     left, first = limit, None
+    jumped = 0
     while True:
-        left -= following.jump()
+        certain = following.jump(left)
+        left, jumped = left - certain, jumped + certain
         answer = Answer(put, stopped, following, left)
         if not following.done and left > 0:
             rule = {"json_schema": following.schema} if following.rest is None else {"grammar": as_gbnf(following.rest)}
@@ -68,8 +70,12 @@ def write(
         for note in following.notes:
             put(Notice(kind="note", text=note))
     if following.complete:
-        answer.reason = "stop"
-    if answer is not first or first.usage.output_tokens is None:
+        answer.reason = "length" if following.limited else "stop"
+    elif following.cut:
+        answer.reason = "length"
+    if answer is not first or jumped or first.usage.output_tokens is None:
         answer.usage = replace(first.usage, output_tokens=limit - max(0, left))
         answer.extra = first.extra
+    if answer.reason == "length" and not following.complete:
+        answer.extra[UNFINISHED] = True
     return answer

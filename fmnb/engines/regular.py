@@ -5,7 +5,9 @@ of an answer is the derivative of its expression with respect to that prefix (Br
 can be inspected, redirected and closed after any character, on every engine alike.
 
 Expressions are interned: equal ones are the same object. `least` is the length in bytes of the shortest
-text, `closing` a bound on the length of any text that `closed` leaves.
+text, `closing` a bound on the length of any text that `closed` leaves. A number, a label or a string of a
+given form is a `scalar`: shorter ones are other values, so `closed` leaves all of them open, and room for
+`high` bytes is kept for it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ CHOICES = 32  # bytes by which one alternative may be longer than the shortest a
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Expression:
-    """One expression; make it with the functions below. `kind` is lit, chars, seq, alt, rep or none."""
+    """One expression; make it with the functions below. `kind` is lit, chars, seq, alt, rep, scalar or none."""
 
     kind: str
     text: str = ""
@@ -35,6 +37,7 @@ class Expression:
     high: int = 0
     least: int = 0
     closing: int = 0
+    lean: int = 0  # as `least`, with the room that is kept for scalars
     empty: bool = field(default=False)  # whether the empty text is one of its texts
 
     def __repr__(self) -> str:
@@ -54,13 +57,13 @@ def _made(kind: str, key: Any, **more: Any) -> Expression:
         return found
 
 
-NONE = Expression("none", least=INFINITE, closing=INFINITE)
+NONE = Expression("none", least=INFINITE, closing=INFINITE, lean=INFINITE)
 
 
 def lit(text: str) -> Expression:
     """This text."""
     size = len(text.encode("utf-8", "replace"))
-    return _made("lit", text, text=text, least=size, closing=size, empty=not text)
+    return _made("lit", text, text=text, least=size, closing=size, lean=size, empty=not text)
 
 
 EMPTY = lit("")
@@ -79,7 +82,7 @@ def chars(ranges: Iterable[tuple[int, int]]) -> Expression:
     if len(joined) == 1 and joined[0][0] == joined[0][1]:
         return lit(chr(joined[0][0]))
     least, most = _utf8(joined[0][0]), _utf8(joined[-1][1])
-    return _made("chars", tuple(joined), ranges=tuple(joined), least=least, closing=most)
+    return _made("chars", tuple(joined), ranges=tuple(joined), least=least, closing=most, lean=least)
 
 
 def _utf8(code: int) -> int:
@@ -105,6 +108,7 @@ def seq(*parts: Expression) -> Expression:
         parts=tuple(flat),
         least=sum(p.least for p in flat),
         closing=sum(p.closing for p in flat),
+        lean=sum(p.lean for p in flat),
         empty=all(p.empty for p in flat),
     )
 
@@ -119,13 +123,14 @@ def alt(*options: Expression) -> Expression:
     some = tuple(flat)
     if len(some) < 2:
         return some[0] if some else NONE
-    least = min(p.least for p in some)
+    lean = min(p.lean for p in some)
     return _made(
         "alt",
         tuple(map(id, some)),
         parts=some,
-        least=least,
-        closing=max(p.closing for p in some if p.least <= least + CHOICES),
+        least=min(p.least for p in some),
+        closing=max(p.closing for p in some if p.lean <= lean + CHOICES),
+        lean=lean,
         empty=any(p.empty for p in some),
     )
 
@@ -144,6 +149,7 @@ def rep(what: Expression, low: int, high: int) -> Expression:
         high=high,
         least=low * what.least,
         closing=low * what.closing,
+        lean=low * what.lean,
         empty=low == 0 or what.empty,
     )
 
@@ -151,6 +157,27 @@ def rep(what: Expression, low: int, high: int) -> Expression:
 def optional(what: Expression) -> Expression:
     """It, or nothing."""
     return rep(what, 0, 1)
+
+
+def scalar(what: Expression, room: int) -> Expression:
+    """A value that nobody but the model may end: `room` is how many bytes of it are kept free at least. One text alone is a plain text."""
+    if what is NONE or what.kind == "lit":
+        return what
+    what = what.parts[0] if what.kind == "scalar" else what
+    kept = max(what.least, min(room, longest(what)))
+    return _made("scalar", (id(what), room), parts=(what,), high=room, least=what.least, closing=kept, lean=kept, empty=what.empty)
+
+
+@lru_cache(maxsize=4096)
+def longest(e: Expression) -> int:
+    """The length in bytes of the longest text of an expression."""
+    if e.kind in ("lit", "chars"):
+        return e.closing
+    if e.kind == "seq":
+        return sum(longest(p) for p in e.parts)
+    if e.kind == "rep":
+        return e.high * longest(e.parts[0])
+    return max((longest(p) for p in e.parts), default=0)
 
 
 def after(e: Expression, text: str) -> Expression:
@@ -174,6 +201,8 @@ def _step(e: Expression, c: str) -> Expression:
         return EMPTY if any(a <= code <= b for a, b in e.ranges) else NONE
     if e.kind == "alt":
         return alt(*(_step(p, c) for p in e.parts))
+    if e.kind == "scalar":
+        return scalar(_step(e.parts[0], c), max(2, e.high - 1))
     if e.kind == "rep":
         first = _step(e.parts[0], c)
         return NONE if first is NONE else seq(first, rep(e.parts[0], max(0, e.low - 1), e.high - 1))
@@ -190,7 +219,9 @@ def _step(e: Expression, c: str) -> Expression:
 
 @lru_cache(maxsize=4096)
 def closed(e: Expression, spread: int = CHOICES) -> Expression:
-    """The texts that end soonest: nothing is repeated beyond its minimum, and a choice is open to what is longer by at most `spread` bytes.
+    """The texts that end soonest: nothing is repeated beyond its minimum, a choice is open to what is longer by at most `spread` bytes.
+
+    Scalars are open to all their texts.
 
     >>> as_regex(closed(seq(rep(chars([(48, 57)]), 0, 9), alt(lit("yes"), lit("no")), lit("]")), 0))
     'no\\\\]'
@@ -200,7 +231,7 @@ def closed(e: Expression, spread: int = CHOICES) -> Expression:
     if e.kind == "rep":
         return rep(closed(e.parts[0], spread), e.low, e.low)
     if e.kind == "alt":
-        return alt(*(closed(p, spread) for p in e.parts if p.least <= e.least + spread))
+        return alt(*(closed(p, spread) for p in e.parts if p.lean <= e.lean + spread))
     return e
 
 
@@ -218,6 +249,8 @@ def as_regex(e: Expression) -> str:
     if e.kind == "rep":
         inner = as_regex(e.parts[0]) if e.parts[0].kind in ("chars", "alt") else f"({as_regex(e.parts[0])})"
         return inner + ("?" if (e.low, e.high) == (0, 1) else f"{{{e.low},{min(e.high, max(e.low, _MOST_REPEATS))}}}")
+    if e.kind == "scalar":
+        return as_regex(e.parts[0])
     return "[^\\x00-\\x{10FFFF}]"
 
 
@@ -246,9 +279,13 @@ def as_gbnf(e: Expression) -> str:
         return rules[p]
 
     def item(p: Expression) -> str:
+        if p.kind == "scalar":
+            return item(p.parts[0])
         return written(p) if p.kind in ("lit", "chars", "rep") else named(p)
 
     def written(p: Expression) -> str:
+        if p.kind == "scalar":
+            return written(p.parts[0])
         if p.kind == "lit":
             return '"' + "".join(_gbnf_text(c) for c in p.text) + '"'
         if p.kind == "chars":

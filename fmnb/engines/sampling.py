@@ -145,7 +145,12 @@ class Grammar:
     @property
     def complete(self) -> bool:
         """Whether the answer may end here."""
-        return self.following.complete or self.done
+        return not self.following.cut and (self.following.complete or self.done)
+
+    @property
+    def reason(self) -> str:
+        """Why the answer ends here: `length` where the limit has ended it, or something in it."""
+        return "stop" if self._tokens.stopped or (self.complete and not self.following.limited) else "length"
 
     def mask(self, logits: Tensor) -> Tensor:
         """The logits with -inf for each token that may not come."""

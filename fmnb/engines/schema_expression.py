@@ -14,11 +14,12 @@ from typing import Any
 from ..errors import BadRequestError
 from .numbers_expression import decimals, integers
 from .pattern_expression import PLAIN, NotRegular, pattern
-from .regular import NONE, Expression, alt, chars, lit, optional, rep, seq
+from .regular import NONE, Expression, alt, chars, lit, longest, optional, rep, scalar, seq
 
 _ESCAPES = seq(lit("\\"), chars((ord(c), ord(c)) for c in '"\\/bfnrt'))
 CHARACTER = alt(chars(PLAIN), _ESCAPES)
 _DEPTH = 4  # how often a definition may stand within itself
+_NUMBER, _STRING = 8, 40  # bytes that are kept free for a number, and for a string of a given form
 _ODD = (
     "not",
     "if",
@@ -88,7 +89,7 @@ class _Compiler:
             return self.value(_merged([self._found(to), more]) if more else self._found(to), in_list, (*above, to))
         if "enum" in schema or "const" in schema:
             values = schema["enum"] if "enum" in schema else [schema["const"]]
-            return alt(*(lit(json.dumps(v, ensure_ascii=False)) for v in values))
+            return _whole(alt(*(lit(json.dumps(v, ensure_ascii=False)) for v in values)))
         if some := schema.get("anyOf") or schema.get("oneOf"):
             beside = {k: v for k, v in schema.items() if k in ("properties", "required", "type", "additionalProperties")}
             return alt(*(self.value(_merged([beside, s]) if beside else s, in_list, above) for s in some))
@@ -108,11 +109,11 @@ class _Compiler:
         if kind == "null":
             return lit("null")
         if kind == "boolean":
-            return alt(lit("true"), lit("false"))
+            return _whole(alt(lit("true"), lit("false")))
         if kind == "integer":
-            return integers(schema)
+            return scalar(integers(schema), _NUMBER)
         if kind == "number":
-            return decimals(schema)
+            return scalar(decimals(schema), _NUMBER)
         if kind == "string":
             return self._text(schema, in_list)
         if kind == "array":
@@ -123,9 +124,9 @@ class _Compiler:
 
     def _text(self, schema: dict[str, Any], in_list: bool) -> Expression:
         if shape := schema.get("pattern"):
-            return seq(lit('"'), pattern(shape), lit('"'))
+            return _shaped(pattern(shape))
         if (form := _FORMATS.get(schema.get("format", ""))) is not None:
-            return seq(lit('"'), pattern(form), lit('"'))
+            return _shaped(pattern(form))
         low = int(schema.get("minLength", 0))
         usual = self._limits.text_in_list if in_list else self._limits.text
         high = int(schema.get("maxLength", max(low, usual)))
@@ -191,6 +192,16 @@ class _Compiler:
                 raise _refused(f"{to} is not there")
             at = at[part]
         return at
+
+
+def _whole(labels: Expression) -> Expression:
+    """Labels, with room for the longest."""
+    return scalar(labels, longest(labels))
+
+
+def _shaped(form: Expression) -> Expression:
+    """A string of a given form."""
+    return scalar(seq(lit('"'), form, lit('"')), _STRING)
 
 
 def _merged(schemas: list[Any]) -> dict[str, Any]:

@@ -4,6 +4,10 @@ Both engines read the same expression: llama.cpp as a grammar, torch as a mask. 
 is known after each character, so decoding is given a narrower expression when the tokens that are left are
 just enough to close, and when a list or a string begins to repeat itself. From then on what is certain is
 written as it is, and the model decides what is left open.
+
+A text or a list may be ended early. A number, a label, a date may not, since a shorter one is another value:
+where the tokens end within one, the answer goes back to where it can end without it (null, a field or an
+item less). Where the schema asks for it, the answer is `cut`: it has no end.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import json
 from typing import Any
 
 from ..errors import BadRequestError
-from .endings import Count, Endings, certain, in_bytes
+from .endings import Count, Endings, at_choice, certain, ended, in_bytes, neutral
 from .json_scan import Repeat, Scan
 from .pattern_expression import NotRegular
 from .regular import EMPTY, NONE, Expression, after, closed, lit, seq
@@ -20,6 +24,7 @@ from .schema_expression import bounded, bounds, expression
 
 _SPARE = 4  # tokens beyond what closing needs: a character may take so many before it is known
 CUT = "the answer was closed at the token limit"
+_AFTER_A_SCALAR = (",", "}", "]")
 REPEATED = "a list was ended where its items began to repeat"
 REPEATED_TEXT = "a text was ended where it began to repeat itself"
 
@@ -45,20 +50,23 @@ class Following:
         self._tokens = tokens
         self._endings = Endings(count)
         self._closing = False
+        self.cut = False  # the tokens ended where the answer could not
+        self._safe = -1  # the last place from which the answer can end without a value that the model did not write
         self._sent = len(prefix)
         try:
             self._whole = expression(schema, self._limits)
         except NotRegular:
             return
-        self.rest = self._whole
-        self._scan = Scan(schema)
+        self.rest = self._wide = self._whole
+        self._scan = Scan(schema, self._limits.items)
+        self._look(0)
         if prefix:
             rest = after(self._whole, prefix)
             if rest is NONE:  # it was written without this schema
                 self.rest, self._sent = None, 0
                 return
-            self.rest, self.text = rest, prefix
-            self._scan.read(prefix, 0)
+            self.rest = rest
+            self._write(prefix)
         least = self._endings.tokens(self._endings.shortest(self.rest))
         if least > tokens:
             raise BadRequestError(
@@ -76,7 +84,12 @@ class Following:
     @property
     def complete(self) -> bool:
         """Whether the answer may end here."""
-        return self.rest is not None and self.rest.empty
+        return self.rest is not None and self.rest.empty and not self.cut
+
+    @property
+    def limited(self) -> bool:
+        """Whether the answer is whole, and the limit has ended a text or a list in it."""
+        return not self.cut and (self._cut_note() in self._notes or bool(self._at_bounds()))
 
     @property
     def certain(self) -> str:
@@ -100,34 +113,67 @@ class Following:
         if rest is NONE:  # an engine that wrote something else: its text is kept, nothing can be said of what follows
             self.text, self.rest = self.text + new, None
             return False
-        repeated = self._scan.read(new, len(self.text))
-        self.text, self.rest = self.text + new, rest
+        self.rest = rest
+        repeated = self._write(new)
         if repeated is not None and self._end(repeated, left):
             return True
-        if self._closing and not self.done:
+        if self._closing and rest.kind == "lit" and not self.done:
             self._narrow(rest)
-            return self.done or bool(self.certain)
+            return True
         return not self.done and self._close(left, *before)
 
-    def jump(self) -> int:
-        """Write what is certain; gives how many tokens that takes."""
-        text = self.certain
-        if text and self.rest is not None:
-            self._scan.read(text, len(self.text))
-            self.text, self.rest = self.text + text, after(self.rest, text)
-        return self._endings.tokens(text)
+    def jump(self, left: int) -> int:
+        """Write what is certain; gives how many of the `left` tokens that takes."""
+        taken = 0
+        while (text := self.certain) and self.rest is not None and self._endings.tokens(text) <= left - taken:
+            taken += self._endings.tokens(text)
+            before, self.rest = (self.text, self.rest), after(self.rest, text)
+            repeated = self._write(text)
+            if (repeated is None or not self._end(repeated, left - taken)) and not self.done:
+                self._close(left - taken, *before)
+        return taken
 
     def finish(self) -> None:
-        """End here with what the schema still asks for, where no token is left."""
-        if self.rest is not None and not self.complete:
-            self._narrow(lit(self._endings.shortest(self.rest)))
-            self._say(self._cut_note())
+        """No token is left: end here, or as far back as it takes to end without making up a value."""
+        if self.rest is None or self.done:
+            return
+        self._closing = True
+        if (tail := self._scan.tail()) is not None and self._end(tail, 0) and self.done:
+            return
+        end = self._neutral(self._safe) if self._safe >= self._sent else None
+        if end is None:
+            self.cut = True
+            return
+        self._cut(self._safe)
+        self._narrow(lit(end))
+        self._say(self._cut_note())
+
+    def _neutral(self, at: int) -> str | None:
+        """How the answer can end at a place of its text without a value that the model did not write."""
+        rest = after(self._whole, self.text[:at])
+        return neutral(ended(rest) if self.text[at : at + 1] in _AFTER_A_SCALAR else rest)
+
+    def _write(self, new: str) -> Repeat | None:
+        """Put text behind what there is; gives what has come to repeat itself."""
+        for i, c in enumerate(new, len(self.text)):
+            if c in _AFTER_A_SCALAR and self._safe < i and neutral(ended(self._wide)) is not None:
+                self._safe = i
+            self._wide = after(self._wide, c)
+            self._look(i + 1)
+        at, self.text = len(self.text), self.text + new
+        return self._scan.read(new, at)
+
+    def _look(self, at: int) -> None:
+        if neutral(self._wide) is not None:
+            self._safe = at
 
     def release(self, everything: bool = False) -> str:
         """Text that will stay and was not given yet; what may be taken back as a repetition is held until it is not."""
         end = len(self.text)
         if not everything and self.rest is not None and (held := self._scan.held()) is not None:
             end = min(end, held)
+        if not everything and self.rest is not None and self._safe >= 0:
+            end = min(end, self._safe)
         new, self._sent = self.text[self._sent : end], max(self._sent, end)
         return new
 
@@ -141,7 +187,7 @@ class Following:
                 self._cut(cut)
                 self._narrow(seq(lit(repeat.end), end))
                 if self._closing and self.rest is not EMPTY and self.rest is not None:
-                    self._narrow(self._endings.within(self.rest, left) or lit(self._endings.shortest(self.rest)))
+                    self._narrow(self._endings.within(self.rest, left) or closed(self.rest, 0))
                 self._say(REPEATED if repeat.end == "]" else REPEATED_TEXT)
                 return True
         return False  # the schema asks for more
@@ -150,15 +196,19 @@ class Following:
         """Go on to the end where the tokens left are just enough for it. `text` and `rest` are what was before the last token."""
         assert self.rest is not None
         if self.rest.closing + _SPARE < left or self._endings.most(closed(self.rest)) + _SPARE < left:
-            return False
+            return self._closing and bool(self.certain)
+        near, self._closing = self._closing, True
+        if (tail := self._scan.tail()) is not None and self._end(tail, left):
+            return True
+        if not at_choice(self.rest):  # what the model is writing cannot be made shorter
+            return bool(self.certain)
         shorter = self._endings.within(self.rest, left)
-        if shorter is None:  # the last token has opened more than can be closed
-            self._cut(len(text))
-            self.rest = rest
-            shorter = self._endings.within(rest, left) or lit(self._endings.shortest(rest))
-        elif shorter is self.rest:
-            return False
-        self._closing = True
+        if shorter is None and not near and (shorter := self._endings.within(rest, left)) is not None:
+            self._cut(len(text))  # the last token has opened more than can be closed
+        elif shorter is None:
+            shorter = closed(self.rest, 0)
+        if shorter is self.rest:
+            return bool(self.certain)
         if (cut := self._scan.unfinished()) is not None and cut >= self._sent:
             end = after(after(self._whole, self.text[:cut]), "]")
             if end is not NONE and (sooner := self._endings.within(seq(lit("]"), end), left)) is not None:
@@ -169,16 +219,17 @@ class Following:
         return True
 
     def _cut(self, at: int) -> None:
-        self.text = self.text[:at]
-        self._scan = Scan(self._root)
-        self._scan.read(self.text, 0)
+        text, self.text, self._wide, self._safe = self.text[:at], "", self._whole, -1
+        self._scan = Scan(self._root, self._limits.items)
+        self._look(0)
+        self._write(text)
 
     def _narrow(self, rest: Expression) -> None:
         """Go on with another expression. Text that is certain to the end is written here."""
         self.rest = rest
         if rest.kind == "lit":
-            self._scan.read(rest.text, len(self.text))
-            self.text, self.rest = self.text + rest.text, EMPTY
+            self._write(rest.text)
+            self.rest = EMPTY
 
     def _splits_an_escape(self, at: int) -> bool:
         before = self.text[:at]

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import FmnbError
 from ..events import Event, Failed, Finished, Logprobs, Notice, TextDelta, Used
 from ..loops import REASON
-from ..types import Request
+from ..types import UNFINISHED, Request
 from . import padded_rows, torch_labels, torch_rows
 from .label_schema import Labels, labels
 from .torch_model import TorchModel
@@ -86,6 +86,8 @@ def _tell(found: Iterator[tuple[Row, Answered | FmnbError]], put: Put, about: di
             put((n, Notice(kind="warning" if answer.reason == REASON else "note", text=note)))
         put((n, Used(usage=answer.usage)))
         extra = dict(about)
+        if answer.unfinished:
+            extra[UNFINISHED] = True
         if answer.labels is not None:
             extra["labels"] = answer.labels
         elif answer.seconds > 0:

@@ -24,7 +24,7 @@ from ..backend import estimate_tokens
 from ..errors import CannotFitError, FmnbError, MissingPackageError, ModelError
 from ..events import Event, Failed, Finished, Logprobs, Notice, Progress, TextDelta, Used
 from ..loops import NOTICE, REASON, Loop
-from ..types import ModelCard, Request, TokenCount, Usage
+from ..types import UNFINISHED, ModelCard, Request, TokenCount, Usage
 from . import folder, gguf, host
 from .conversation import wire
 from .residents import Resident, closing, resident
@@ -332,7 +332,7 @@ class _Answer:
             written.append(token)
             self._say(token, logits)
             if self._text.stopped or (grammar is not None and grammar.done):
-                self.reason = "stop"
+                self.reason = "stop" if grammar is None else grammar.reason
                 break
             if self._loop.cut >= 0:
                 self.reason = REASON
@@ -340,12 +340,14 @@ class _Answer:
             if made >= limit:
                 if grammar is not None:
                     grammar.finish()
-                    self.reason = "stop" if grammar.complete else "length"
+                    self.reason = grammar.reason
                 break
             logits = model.step(token, len(ids) + made - 1)
         last = time.monotonic()
         self._held.append(self._text.rest() if grammar is None else grammar.rest())
         self._flush()
+        if self.reason == "length" and grammar is not None and not grammar.complete:
+            self.extra[UNFINISHED] = True
         if self.reason == "length" and grammar is None and not prefix:
             remember(model, "".join(self._whole), written)
         for note in () if grammar is None else grammar.following.notes:

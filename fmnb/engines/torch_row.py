@@ -31,6 +31,7 @@ class Answered:
     logprobs: tuple[dict[str, Any], ...] = ()
     labels: dict[str, float] | None = None
     notes: tuple[str, ...] = ()
+    unfinished: bool = False  # cut where its schema asks for more
 
 
 @dataclass(slots=True)
@@ -109,11 +110,11 @@ def take(model: TorchModel, row: Row, logits: Tensor, likeliest: int) -> None:
     if row.grammar is not None:
         row.grammar.take(token)
     if (row.text is not None and row.text.stopped) or (row.grammar is not None and row.grammar.done):
-        row.reason = "stop"
+        row.reason = "stop" if row.grammar is None else row.grammar.reason
     elif len(row.made) >= row.limit:
         if row.grammar is not None:
             row.grammar.finish()
-        row.reason = "stop" if row.grammar is not None and row.grammar.complete else "length"
+        row.reason = "length" if row.grammar is None else row.grammar.reason
     elif row.grammar is None and len(row.made) - row.looked >= _LOOK and _loops(model, row):
         row.reason = REASON
     row.unread = [token]
@@ -135,7 +136,8 @@ def answered(model: TorchModel, row: Row) -> Answered:
     notes = tuple(row.grammar.following.notes) if row.grammar is not None else ()
     if row.reason == REASON:
         notes = (NOTICE,)
-    return Answered(text, row.reason, usage, time.monotonic() - row.began, tuple(row.logprobs), notes=notes)
+    unfinished = row.reason == "length" and row.grammar is not None and not row.grammar.complete
+    return Answered(text, row.reason, usage, time.monotonic() - row.began, tuple(row.logprobs), notes=notes, unfinished=unfinished)
 
 
 def _text(model: TorchModel, row: Row) -> str:

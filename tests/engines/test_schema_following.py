@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import string
@@ -10,14 +11,15 @@ import pytest
 
 from fmnb._loop import drain
 from fmnb.engines import llamacpp, torch_engine
+from fmnb.engines.endings import Endings, in_bytes
 from fmnb.engines.regular import EMPTY, Expression, after, as_gbnf, as_regex, closed
 from fmnb.engines.schema_expression import Bounds, bounds, expression
 from fmnb.engines.schema_following import CUT, REPEATED, REPEATED_TEXT, Following
 from fmnb.errors import BadRequestError
 from fmnb.events import Notice, fold
 from fmnb.schema_check import parse
-from fmnb.schema_text import to_schema
-from fmnb.types import Request, message
+from fmnb.schema_text import SchemaSpec, to_schema
+from fmnb.types import UNFINISHED, Request, Response, message
 from tests.conftest import FULL
 from tests.engines import tiny
 from tests.engines.asking import ask, events
@@ -73,6 +75,15 @@ SENTENCES = [
     "It is raining again; bring an umbrella and boots.",
     "Please cancel my subscription, the app keeps crashing.",
 ]
+
+
+def whole_or_cut(answer: Response, spec: SchemaSpec) -> None:
+    """An answer fulfills its schema, or its engine says that it has no end."""
+    assert answer.finish in ("stop", "length")
+    if answer.extra.get(UNFINISHED):
+        assert answer.finish == "length"
+    else:
+        parse(answer.text, spec)
 
 
 def allowed(e: Expression, rng: random.Random) -> str:
@@ -189,7 +200,7 @@ def test_a_bound_of_ours_that_ended_a_list_is_said():
 
 @pytest.mark.parametrize("engine", [llamacpp, torch_engine], ids=["llamacpp", "torch"])
 @pytest.mark.parametrize("source", SCHEMAS if FULL else ["a int, b str, c bool", SCHEMAS[3], "list[red|green]"], ids=str)
-def test_the_smallest_limit_is_named_and_every_larger_one_gives_a_whole_answer(random_weights, engine, source):
+def test_the_smallest_limit_is_named_and_no_larger_one_gives_what_does_not_fit(random_weights, engine, source):
     spec, model = to_schema(source), engine.backend(random_weights)
 
     def answer(limit, temperature=0.0):
@@ -203,8 +214,8 @@ def test_the_smallest_limit_is_named_and_every_larger_one_gives_a_whole_answer(r
     for more in (0, 1, 5, 30):
         for temperature in (0.0, 1.5):
             came = answer(least + more, temperature)
-            parse(came.text, spec)
-            assert came.finish == "stop" and came.usage.output_tokens <= least + more
+            whole_or_cut(came, spec)
+            assert came.usage.output_tokens <= least + more
 
 
 @pytest.mark.parametrize("engine", [llamacpp, torch_engine], ids=["llamacpp", "torch"])
@@ -254,9 +265,8 @@ def test_any_weights_give_a_valid_answer(random_weights, engine, source, tempera
     model = engine.backend(random_weights)
     request = ask("x", schema=spec.schema, max_tokens=200, temperature=temperature, seed=3)
     answer = fold(events(model, request))
-    assert answer.finish == "stop"
     assert (answer.usage.output_tokens or 0) <= 200
-    parse(answer.text, spec)
+    whole_or_cut(answer, spec)
 
 
 @pytest.mark.parametrize("engine", [llamacpp, torch_engine], ids=["llamacpp", "torch"])
@@ -267,7 +277,7 @@ def test_rows_of_any_weights_are_valid_too(random_weights, engine):
     for n, event in drain(engine.backend(random_weights).stream_rows(requests)):
         texts.setdefault(n, []).append(event)
     for n, _ in requests:
-        parse(fold(texts[n]).text, spec)
+        whole_or_cut(fold(texts[n]), spec)
 
 
 def test_a_closed_answer_says_so(random_weights):
@@ -288,4 +298,147 @@ def test_eight_sentences_on_the_embedded_model(embedded_path, engine, source):
     for n, event in drain(engine.backend(embedded_path).stream_rows(requests)):
         came.setdefault(n, []).append(event)
     for n, _ in requests:
-        parse(fold(came[n]).text, spec)
+        whole_or_cut(fold(came[n]), spec)
+
+
+KNOWN = {
+    "year": 1987,
+    "price": 24500.25,
+    "note": "a long way to go",
+    "day": "2024-11-30",
+    "mood": "terrible",
+    "ok": False,
+    "code": "AB-123456",
+}
+PARTS = {
+    "type": "object",
+    "properties": {
+        "year": {"type": "integer"},
+        "parts": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"price": {"type": "number"}, "code": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]+$"}},
+                "required": ["price"],
+            },
+        },
+        "mood": {"enum": ["bad", "terrible", "good"]},
+    },
+    "required": ["parts"],
+}
+
+
+def next_of_known(following: Following) -> str:
+    """What a model that knows the values writes next; the shortest way on where that is not allowed."""
+    rest = following.rest
+    open_ = re.search(r'"(\w+)": ([^,{}\[\]]*)$', following.text)
+    if open_ and open_[1] in KNOWN:
+        value = json.dumps(KNOWN[open_[1]])
+        wanted = value[len(open_[2]) :][:1] if value.startswith(open_[2]) else ""
+        wanted = wanted or ","
+        if after(rest, wanted).least < 1 << 30:
+            return wanted
+    if following.text.endswith("[") and after(rest, "{").least < 1 << 30:
+        return "{"
+    if after(rest, ",").least < 1 << 30:
+        return ","
+    return Endings(in_bytes).shortest(rest)[0]
+
+
+def values(data: object) -> list[tuple[str, object]]:
+    if isinstance(data, list):
+        return [v for item in data for v in values(item)]
+    return [v for k, x in data.items() for v in (values(x) if isinstance(x, list) else [(k, x)])]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "year int, price float",
+        "year int, price float?, note str",
+        "note str, day date, mood bad|terrible|good",
+        "list[year int, ok bool]",
+        PARTS,
+    ],
+    ids=range(5),
+)
+def test_no_limit_makes_another_value_of_a_scalar(source):
+    schema = to_schema(source).schema
+    least = Endings(in_bytes).tokens(Endings(in_bytes).shortest(expression(schema, bounds(schema, 100))))
+    ends = set()
+    for limit in range(least, 150):
+        following = Following(schema, limit)
+        shown, left = "", limit
+        while not following.done and left > 0:
+            left -= following.jump(left)
+            if following.done or left <= 0:
+                break
+            left -= 1
+            following.add(next_of_known(following), left)
+            shown += following.release()
+        following.finish()
+        assert following.text.startswith(shown)  # nothing that was shown is taken back
+        ends.add("cut" if following.cut else "limited" if following.limited else "whole")
+        if following.cut:
+            assert not following.complete
+            continue
+        parse(following.text, to_schema(source))
+        found = json.loads(following.text)
+        for name, value in values(found.get("items", found)):
+            assert value in (KNOWN[name], None) or (name == "note" and KNOWN["note"].startswith(value)), (limit, following.text)
+            assert following.limited or value is not None
+    assert ("cut" if source == "year int, price float" else "limited") in ends
+    assert "whole" in ends or source in ("list[year int, ok bool]", PARTS)  # this model never ends a list
+
+
+def test_the_limit_does_not_end_a_number_that_is_the_whole_answer():
+    following = Following({"type": "integer"}, 3)
+    for left, c in zip((2, 1, 0), "245", strict=True):
+        following.add(c, left)
+    following.finish()
+    assert following.cut and not following.complete
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "kept"),
+    [
+        ("list[bool]", '{"items": [' + "false, " * 9 + "false]", '{"items": [false]}'),  # as many items as the limit lets through
+        ("list[int]", '{"items": [36, 41, ' + "36, " * 7 + "36]", '{"items": [36, 41, 36]}'),
+        ("list[bool]", '{"items": [' + "true, " * 6, '{"items": [true]}'),
+        ("list[int]", '{"items": [36, 41, ' + "36, " * 6 + "3", '{"items": [36, 41, 36]}'),
+        ("list[date]", '{"items": [' + '"2024-01-02", ' * 5 + '"2024-', '{"items": ["2024-01-02"]}'),
+        ("n list[a|b], s str", '{"n": [' + '"a", ' * 6, '{"n": ["a"], "s": "'),
+    ],
+)
+@pytest.mark.parametrize("left", [8, 0])
+def test_what_a_list_repeats_is_left_out_where_the_limit_ends_it(source, text, kept, left):
+    following = Following(to_schema(source).schema, 60)
+    for c in text[:-1]:
+        assert not following.add(c, 1000)
+    following.add(text[-1], 1000 if left == 0 else left)
+    if left == 0 and not following.done:
+        following.finish()
+    following.jump(20)
+    assert following.text.startswith(kept) and following.notes[0] == REPEATED
+    assert source.startswith("n ") or not following.limited
+
+
+@pytest.mark.parametrize("engine", [llamacpp, torch_engine], ids=["llamacpp", "torch"])
+def test_a_number_that_does_not_fit_cuts_the_answer_of_the_embedded_model(embedded_path, engine):
+    question = "Say the year and the price: In 1987 the car cost 24500 dollars."
+
+    def request(limit, source="year int, price int"):
+        return Request("m", (message("user", question),), max_tokens=limit, schema=to_schema(source).schema)
+
+    model = engine.backend(embedded_path)
+    sources = [(14, "year int, price int"), (18, "year int, price int"), (40, "year int, price int")]
+    came: dict[int, list] = {}
+    for n, event in drain(model.stream_rows([(n, request(*s)) for n, s in enumerate(sources)])):
+        came.setdefault(n, []).append(event)
+    for n, answer in enumerate([*(fold(came[n]) for n in range(3)), fold(events(model, request(18)))]):
+        if n != 2:
+            assert answer.finish == "length" and answer.extra[UNFINISHED]
+            assert answer.text.startswith('{"year": 19')
+        else:
+            data = json.loads(answer.text)
+            assert (data["year"], data["price"], answer.finish) == (1987, 24500, "stop") and UNFINISHED not in answer.extra
