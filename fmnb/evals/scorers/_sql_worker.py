@@ -19,7 +19,7 @@ LOCKED = (  # in this order: the last two shut the door to the others
     "SET lock_configuration=true",
 )
 
-QUERIES = {"SELECT", "SELECT_STATEMENT", "MULTI", "MULTI_STATEMENT"}  # the second: PIVOT, which first looks which columns there are
+QUERIES = {"SELECT", "MULTI"}  # the second: PIVOT, which first looks which columns there are
 
 
 def connect(duckdb: Any, database: str) -> Any:
@@ -45,7 +45,8 @@ def answer(duckdb: Any, asked: dict[str, Any]) -> dict[str, Any]:
         kinds = [s.type.name for s in c.extract_statements(asked["query"])]
         if not kinds:
             return {"error": "there is no query"}
-        if not set(kinds) <= QUERIES:
+        own = set() if "create" in asked["query"].lower() else {"CREATE"}  # DuckDB before 2 makes a type for PIVOT
+        if not set(kinds) <= QUERIES | own:
             return {"error": "not a query: only SELECT (or WITH, VALUES, FROM ...) is run"}
         result = c.execute(asked["query"])
         found: list[list[Any]] = []
