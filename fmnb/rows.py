@@ -84,7 +84,8 @@ class Rows(list[dict[str, Any]]):
         head = "".join(f'<th scope="col" style="{style[c]}">{inert(c)}</th>' for c in shown)
         body = "".join("<tr>" + "".join(_html(_cell(r.get(c)), style[c]) for c in shown) + "</tr>" for r in self[:_LONG])
         note = "".join(f'<p style="opacity:.75">{inert(n)}</p>' for n in self._notes())
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+        scroll = '<div tabindex="0" role="region" aria-label="Table" style="overflow-x:auto;max-width:100%">'
+        return f"{scroll}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}"
 
 
 def _html(text: str, style: str) -> str:

@@ -23,8 +23,9 @@ BEYOND_CORE = (
     "batching/test_bulk.py", "batching/test_neutral.py", "batching/test_ray.py", "batching/test_ray_vllm.py", "batching/test_run.py",
     "catalog/test_pipelines.py", "catalog/test_pull.py",
     "cells/test_front.py", "cells/test_hostile.py", "cells/test_images.py", "cells/test_kernel.py",
-    "batching/test_claims.py", "batching/test_tables.py", "evals/test_code.py", "evals/test_paraphrases.py", "evals/test_scorers.py", "widgets/test_answering.py", "guard/test_pace.py", "stats/test_tests.py", "evals/test_heldout.py", "evals/test_sql.py", "stats/test_coverage.py",
-    "store/test_reading.py", "test_exports.py", "test_notebook_model.py",
+    "batching/test_claims.py", "batching/test_tables.py", "evals/test_code.py", "evals/test_heldout.py", "evals/test_paraphrases.py",
+    "evals/test_scorers.py", "evals/test_sql.py", "guard/test_pace.py", "stats/test_coverage.py", "stats/test_tests.py",
+    "store/test_reading.py", "test_exports.py", "test_notebook_model.py", "widgets/test_answering.py",
     "test_elsewhere.py", "test_labextension.py", "test_notebooks.py", "test_wheel.py",
 )  # fmt: skip
 MODELS = Path(__file__).parents[1] / ".models"
