@@ -48,7 +48,7 @@ class Rows(list[dict[str, Any]]):
 
     def _shown(self) -> list[str]:
         """Columns that hold something."""
-        return [c for c in self.columns if any(r.get(c) not in (None, "") for r in self)] or list(self.columns)
+        return [c for c in self.columns if any(not _empty(r.get(c)) for r in self)] or list(self.columns)
 
     def __str__(self) -> str:
         if not self:
@@ -65,7 +65,7 @@ class Rows(list[dict[str, Any]]):
 
     def _numbers(self, column: str) -> bool:
         """Whether a column holds numbers alone."""
-        return all(isinstance(r.get(column), (int, float)) or r.get(column) is None for r in self)
+        return all(isinstance(r.get(column), (int, float)) or _missing(r.get(column)) for r in self)
 
     def _notes(self) -> list[str]:
         more = [f"and {len(self) - _LONG} more; name fewer, or take `.df`"] if len(self) > _LONG else []
@@ -88,6 +88,15 @@ class Rows(list[dict[str, Any]]):
         return f"{scroll}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}"
 
 
+def _missing(value: Any) -> bool:
+    """Whether a value is none: pandas has marks of its own for that, which cannot be compared."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _empty(value: Any) -> bool:
+    return _missing(value) or (isinstance(value, str) and not value)
+
+
 def _html(text: str, style: str) -> str:
     """A cell of the table; a short one stays on one line."""
     whole = ";white-space:nowrap" if len(text) <= _SHORT else ""
@@ -95,7 +104,7 @@ def _html(text: str, style: str) -> str:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
+    if _missing(value):
         return ""
     if isinstance(value, float):
         return f"{value:.4g}"

@@ -108,3 +108,11 @@ def test_the_table_under_a_name_is_shown_with_nothing_in_it_that_acts(table):
     (data,) = [o.data for o in shown.outputs if "11 rows" in o.data["text/plain"]]
     assert list(table.ns["kept"]["text"]) == said and "the first 10 of 11 rows" in data["text/html"]
     assert not set("$`\\\x1b\x07\x9b") & set(data["text/html"]) and not set("\x1b\x07\x9b") & set(data["text/plain"])
+
+
+def test_a_table_with_missing_values_and_arrays_is_shown_under_its_name(table):
+    table.ns["odd"] = pd.DataFrame({"t": ["a", "b"], "n": pd.array([1, pd.NA], dtype="Int64"), "at": [pd.NaT, pd.NaT], "v": [[1, 2], [3]]})
+    with capture_output() as shown:
+        table("%%fm echo: --over odd --schema 'k int' -o kept\n{{ t }}")
+    assert "2 rows × " in shown.outputs[-1].data["text/plain"] and "Traceback" not in shown.stdout + shown.stderr
+    assert "NA" not in shown.outputs[-1].data["text/html"].replace("NAME", "")
