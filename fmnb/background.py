@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from . import _loop
+from .call import Asked
 from .errors import FmnbError, Interrupted, UsageError, run_by_a_program
 from .events import Event, Fold, Sink, emit
 from .performing import ends_of, events_of, finish, perform, tick
-from .preparing import Asked
 from .session import session
 from .types import Response
 from .views import view_for

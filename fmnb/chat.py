@@ -16,10 +16,11 @@ from typing import Any
 
 from . import branches as trees
 from ._names import WIDGETS, load
+from .call import Asked
 from .errors import Interrupted, UsageError
 from .events import Sink
 from .performing import perform
-from .preparing import Asked, options_from, prepare
+from .preparing import options_from, prepare
 from .types import Message, Reasoning, Response, Text, ToolCall, from_dict, message, to_dict
 
 _COMPACT = "Summarise this conversation for yourself, so that you can go on with it: facts, decisions, open questions, names and numbers. At most 200 words."

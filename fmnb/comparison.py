@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from ._names import WIDGETS, load
 from ._require import require
+from .call import Asked, Options
 from .errors import Interrupted, UsageError
 from .events import Cancelled, Finished, Signal, Sink, Stamper, Started, emit
 from .performing import perform
-from .preparing import Asked, Options, options_from, prepare
+from .preparing import options_from, prepare
 from .prompts import Prompt
 from .run_ids import new_run
 from .session import session

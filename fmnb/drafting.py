@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from . import _template
-from .preparing import Asked, Options, prepare
+from .call import Asked, Options
+from .preparing import prepare
 from .prompts import Rendered
 from .types import Text
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._inert import inert, literal, printable
+from .call import Asked
 from .errors import FmnbError
 from .guard.budget import estimate
-from .preparing import Asked, count
+from .preparing import count
 from .types import File, Image, Message, Text, TokenCount
 from .views.html import BORDER, MONO, MUTED, PAPER
 

@@ -7,10 +7,11 @@ import traceback
 from dataclasses import replace
 from typing import Any
 
+from .call import Asked, Options
 from .engines.schema_following import CUT
 from .errors import SchemaMismatchError, UsageError
 from .loops import REASON as LOOP
-from .preparing import Asked, Options, prepare
+from .preparing import prepare
 from .prompts import Rendered
 from .schema_check import parse
 from .types import Message, Response, Text, message

@@ -10,10 +10,11 @@ from typing import Any
 
 from ._loop import drain
 from ._names import load
+from .call import Asked
 from .catalog.resolve import resolve
 from .events import Fold, Sink, TextDelta, emit
 from .performing import aperform, cancel, events_of, finish, perform
-from .preparing import Asked, options_from, prepare
+from .preparing import options_from, prepare
 from .session import session
 from .types import Response
 

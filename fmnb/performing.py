@@ -15,11 +15,10 @@ from typing import Any
 
 from . import pipeline
 from ._loop import adrain, drain, merge
+from .call import Asked, Call
 from .config import held
 from .errors import FmnbError, Interrupted
 from .events import Cancelled, Event, Fold, Sink, Stamper, Used, drop, emit
-from .pipeline import Call
-from .preparing import Asked
 from .session import session
 
 

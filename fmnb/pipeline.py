@@ -12,12 +12,13 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._loop import aclose
 from .backend import Backend, Embedder, Vectors, estimate_tokens, written_tokens
+from .call import Call, Target
 from .errors import (
     BudgetError,
     CallError,
@@ -51,60 +52,16 @@ from .guard import budget, counting, pace
 from .guard.meter import Meter
 from .json_prefix import is_open
 from .loops import NOTICE, REASON, TODO, cut_off, repeats
-from .run_ids import new_run
 from .store import cache, log
 from .types import UNFINISHED, Request, Usage, message
 
 if TYPE_CHECKING:
-    from .schema_text import SchemaSpec
     from .store.tape import Tape
 
 ATTEMPTS = 4  # of one call, the first included
 FIRST_WAIT = 0.5  # seconds before the second attempt where the service names none; then twice that, and so on
 LONGEST_WAIT = 120.0  # seconds a service may ask us to wait before we give up instead
 _REPLAY = 1.5  # seconds a replay takes at most
-
-
-class Target(Protocol):
-    """Where a call goes; the backend is made when it is needed, a replay never needs it."""
-
-    @property
-    def asked(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def where(self) -> str: ...
-    @property
-    def local(self) -> bool: ...
-    @property
-    def known(self) -> bool: ...
-    def open(self) -> Backend: ...
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request on its way, and what the user wants done around it.
-
-    `cell` identifies the unfilled prompt for tapes; `tape_only` makes a miss an error.
-    """
-
-    request: Request
-    target: Target
-    spec: SchemaSpec | None = None
-    use_cache: bool = True
-    tape: Tape | None = None
-    tape_only: bool = False
-    cell: str = ""
-    parent: str = ""
-    run: str = field(default_factory=new_run)
-    meta: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()  # what the reader of the answer should know before it
-    neutral: tuple[Request, ...] = ()  # of a table's row: its template with nothing in it, see `backend.RowBatcher`
-    meter: Meter = field(default_factory=Meter, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if self.meter.run != self.run:  # a copy for another run
-            object.__setattr__(self, "meter", Meter(self.run))
 
 
 Step: TypeAlias = Callable[[Call], AsyncIterator[Event]]

@@ -12,20 +12,21 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ._halves import whole_text
 from ._names import load
 from ._routing import check_routing
+from .call import Asked, Call, Options
 from .catalog.resolve import Target, resolve
 from .config import held, settings
 from .errors import SettingsError, UsageError
 from .notebook_model import NOT_A_NAME
-from .pipeline import Call, check_makes
+from .pipeline import check_makes
 from .prompts import Prompt, Rendered, render
 from .session import default_model, session
-from .types import Message, Part, Request, Response, Text, TokenCount, message
+from .types import Message, Part, Request, Text, TokenCount, message
 
 if TYPE_CHECKING:
     from .schema_text import SchemaSpec
@@ -54,47 +55,6 @@ APIS = ("", "chat", "responses", "native")
 QUANTS = ("", "none", "int8", "int4")
 DTYPES = ("", "float32", "bfloat16", "float16")
 FORMATS = ("markdown", "text", "code", "json", "html", "math", "image")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What may be said about a call, by the names users know.
-
-    `values` fills `{{ }}` in the prompt; without it the text is sent as it is.
-    """
-
-    system: str | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
-    seed: int | None = None
-    stop: Sequence[str] | str = ()
-    params: Mapping[str, Any] = field(default_factory=dict)
-    format: str = "markdown"
-    schema: Any = None
-    attach: Any = ()
-    values: Mapping[str, Any] | None = None
-    history: tuple[Message, ...] = ()
-    cache: bool = True
-    replay_only: bool = False
-    logprobs: int | None = None
-    api: str = ""
-    quant: str = ""
-    dtype: str = ""
-    sample: int = 0
-    parent: str = ""
-
-
-@dataclass
-class Asked:
-    """A call and what came of it: what `retry` and `continue` start from."""
-
-    call: Call
-    spec: SchemaSpec | None
-    response: Response | None = None
-    error: BaseException | None = None
-    prompt: Any = None
-    options: Options = field(default_factory=Options)
-    talk: Any = None  # the conversation whose turn it is
 
 
 def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Target:
@@ -128,7 +88,7 @@ def fill(prompt: Any, options: Options) -> Rendered:
 
 
 @held()
-def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Asked:
+def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Asked:  # noqa: B008  it is frozen
     """One call, ready to be performed: nothing has been sent."""
     for name, known in (("format", FORMATS), ("api", APIS), ("quant", QUANTS), ("dtype", DTYPES)):
         if (given := getattr(options, name)) not in known:

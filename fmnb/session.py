@@ -16,8 +16,8 @@ from .events import Sink
 from .store.log_sink import LogSink
 
 if TYPE_CHECKING:
+    from .call import Asked
     from .notebook_model import Place
-    from .preparing import Asked
     from .store.tape import Tape
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import loops, pipeline
 from ._loop import aclose
 from .backend import Backend, RowBatcher
+from .call import Call
 from .errors import CallError, EmptyAnswerError, FmnbError, RateLimitError, SchemaMismatchError, StoreError, UsageError
 from .events import (
     ENDS,
@@ -39,7 +40,6 @@ from .guard.purse import Aside, KernelPurse, Purse
 from .pipeline import (
     ATTEMPTS,
     LONGEST_WAIT,
-    Call,
     cut,
     doubted,
     doubts_said,

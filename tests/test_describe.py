@@ -22,9 +22,10 @@ from PIL import Image as PIL
 
 from fmnb.attachments import attach
 from fmnb.backend import estimate_tokens
+from fmnb.call import Options
 from fmnb.describe import describe, left_out, literal, schema
 from fmnb.errors import UsageError
-from fmnb.preparing import Options, prepare
+from fmnb.preparing import prepare
 from fmnb.prompts import Prompt, render
 from fmnb.types import File, Image, Response, Text
 

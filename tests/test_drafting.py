@@ -2,9 +2,9 @@
 
 import pytest
 
+from fmnb.call import Options
 from fmnb.drafting import calls, draft
 from fmnb.errors import PromptError
-from fmnb.preparing import Options
 
 
 def drafted(text, **names):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fmnb.call import Options
 from fmnb.dry import preview, show
-from fmnb.preparing import Options, prepare
+from fmnb.preparing import prepare
 from fmnb.store import log
 from fmnb.types import Image
 from tests.test_pipeline import Paid

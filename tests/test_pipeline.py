@@ -12,11 +12,12 @@ import fmnb as fm
 import fmnb.pipeline as pipeline
 from fmnb import _loop
 from fmnb.backend import estimate_tokens
+from fmnb.call import Options
 from fmnb.catalog.resolve import Target
 from fmnb.errors import BudgetError, NotPulledError, RateLimitError, ReplayMissError, ServerError, StreamCutError
 from fmnb.events import Cancelled, Finished, ReasoningDelta, Started, TextDelta, Used, Waiting, fold
 from fmnb.guard import budget, pace
-from fmnb.preparing import Options, prepare
+from fmnb.preparing import prepare
 from fmnb.session import session
 from fmnb.store import log
 from fmnb.store.tape import Tape

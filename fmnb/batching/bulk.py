@@ -13,10 +13,10 @@ from typing import Any
 
 from .. import unwatched
 from .._loop import wait
+from ..call import Call
 from ..errors import BudgetError, FmnbError, UsageError
 from ..events import Event, Failed, Finished, Stamper, Started
 from ..guard import budget as kernel
-from ..pipeline import Call
 from ..providers.bulk import HALF
 from ..run_ids import new_run
 from ..session import session

@@ -19,10 +19,10 @@ from typing import Any, TypeAlias
 from .. import unwatched
 from .._loop import aclose, loop
 from ..backend import Backend, RowBatcher, Unstreamed
+from ..call import Call
 from ..events import ENDS, Event, Failed
 from ..guard import pace
 from ..performing import stoppable
-from ..pipeline import Call
 from ..store.batches import Place
 from ..unwatched import Caps
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._require import require
+from ..call import Call
 from ..config import held
 from ..errors import PromptError, UsageError
 from ..events import Finished, Notice, Sink
-from ..pipeline import Call
 from ..preparing import options_from
 from ..store.batches import Place
 from .answers import Answer, added, suffixed

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..backend import Backend, RowBatcher, Unstreamed, estimate_tokens
+from ..call import Asked, Call
 from ..errors import BudgetError, FmnbError, PromptError
-from ..pipeline import Call
-from ..preparing import Asked
 from ..store import batches, log
 from ..types import Request
 from .duration import Load, duration

@@ -22,10 +22,10 @@ from typing import Any
 
 from .._loop import drain
 from .._require import require
+from ..call import Call
 from ..errors import FmnbError, ModelError, StoreError
 from ..events import Notice, Progress
 from ..performing import patient, tick
-from ..pipeline import Call
 from ..providers.client import find_key
 from ..providers.profiles import Profile
 from ..store import batches

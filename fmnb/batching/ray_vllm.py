@@ -16,11 +16,11 @@ from typing import Any
 from .. import unwatched
 from .._require import require
 from ..backend import Backend
+from ..call import Call
 from ..engines import folder
 from ..engines.conversation import plain_text, wire
 from ..errors import FmnbError, ModelError
 from ..events import Event, Failed, Finished, TextDelta, Used
-from ..pipeline import Call
 from ..types import Request, Usage
 from .flow import Ended, Item
 from .ray_start import outside, unheard

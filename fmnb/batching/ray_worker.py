@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._loop import drain
+from ..call import Call, Options
 from ..guard import pace
 from ..guard.purse import Purse
-from ..pipeline import Call
-from ..preparing import Options, prepare
+from ..preparing import prepare
 from ..prompts import Rendered
 from ..types import Text
 from ..unwatched import Caps

@@ -17,9 +17,10 @@ from typing import Any
 
 from .. import _template
 from ..backend import NOTHING
+from ..call import Asked, Call, Options
 from ..errors import PromptError, UsageError
-from ..pipeline import Call, key_of
-from ..preparing import Asked, Options, attached, cell_key, prepare, writable
+from ..pipeline import key_of
+from ..preparing import attached, cell_key, prepare, writable
 from ..prompts import Prompt, Rendered, names, render
 from ..run_ids import new_run
 from ..schema_text import SchemaSpec

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..pipeline import Target
+from ..call import Target
 from ..store import batches, jobs
 from ..store.batches import Place
 from .failures import stands

@@ -16,10 +16,10 @@ from ..batching.answers import Answer
 from ..batching.limits import Limits
 from ..batching.run import Batch, batch
 from ..batching.run import reopen as reopen_batch
+from ..call import Options
 from ..comparison import spread
 from ..errors import StoreError, UsageError
 from ..events import Finished, Scored, Sink, Started
-from ..preparing import Options
 from ..store import log
 from . import heldout
 from . import judge as judging

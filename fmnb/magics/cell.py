@@ -7,10 +7,11 @@ import functools
 from typing import Any
 
 from .._names import load
+from ..call import Asked, Options
 from ..config import held
 from ..errors import FmnbError, Interrupted, UsageError
 from ..performing import perform
-from ..preparing import Asked, Options, prepare
+from ..preparing import prepare
 from ..prompts import Prompt
 from ..session import default_model, session
 from ..types import Response

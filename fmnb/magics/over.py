@@ -9,9 +9,9 @@ from typing import Any
 
 from .._names import load
 from .._table import table_of
+from ..call import Options
 from ..errors import FmnbError, Interrupted, UsageError
 from ..events import Event, Started
-from ..preparing import Options
 from ..rows import Rows
 from ..views import in_notebook
 from ..views.batch import BatchView

@@ -20,6 +20,7 @@ from ..types import Request
 from . import client, faults
 from .apis import pick, through
 from .profiles import Profile, endpoint
+from .unstreamed import read_whole
 from .wire import Wire, drop_ignored
 
 HALF = 0.5  # of the price
@@ -139,8 +140,6 @@ class Bulk:
 
     async def collect(self, job: str, requests: dict[str, Request]) -> AsyncIterator[tuple[str, list[Event] | FmnbError]]:
         """The results of a job that is over, by id: events, or the error of that request."""
-        from .unstreamed import read_whole
-
         desk = await self._desk()
         for r in await self.form.results(desk, job):
             request = requests.get(r.id) or Request(f"{self.p.name}:{self.model}", ())

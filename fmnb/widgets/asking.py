@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import background, dry
+from ..call import Asked
 from ..comparison import looks
 from ..performing import stop
-from ..preparing import Asked
 from . import base
 from .answering import Answer, whole_of
 

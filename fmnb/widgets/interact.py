@@ -13,10 +13,11 @@ import traitlets
 
 from .. import performing
 from .._inert import inert
+from ..call import Asked, Options
 from ..comparison import looks
 from ..drafting import draft
 from ..errors import FmnbError, UsageError
-from ..preparing import Asked, Options, options_from, prepare
+from ..preparing import options_from, prepare
 from ..prompts import Prompt
 from ..types import Response
 from ..views.footer import plain

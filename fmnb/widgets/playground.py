@@ -11,11 +11,12 @@ import traitlets
 
 from .. import performing
 from .._inert import inert
+from ..call import Asked, Options
 from ..comparison import looks
 from ..drafting import draft
 from ..errors import FmnbError, UsageError
 from ..parameters import Parameter, parameters
-from ..preparing import Asked, Options, prepare, target_for
+from ..preparing import prepare, target_for
 from ..session import default_model
 from ..types import Response
 from ..views.columns import columns_bundle, layout

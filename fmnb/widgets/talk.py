@@ -16,12 +16,12 @@ import traitlets
 
 from .. import attachments
 from .._inert import inert
+from ..call import Asked, Options
 from ..chat import Chat, Turn, chats
 from ..comparison import looks
 from ..config import working_folder
 from ..drafting import draft
 from ..errors import FmnbError, UsageError
-from ..preparing import Asked, Options
 from ..types import Image, Request, message
 from ..views.footer import plain
 from ..views.html import BORDER, MUTED, SHADE

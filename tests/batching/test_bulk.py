@@ -8,8 +8,8 @@ import fmnb as fm
 from fmnb.batching import parts
 from fmnb.batching.rows import rows_of
 from fmnb.batching.run import batch, planned
+from fmnb.call import Options
 from fmnb.errors import BadRequestError, BudgetError, UsageError
-from fmnb.preparing import Options
 from fmnb.store import db, jobs, leases, log
 from fmnb.store.processes import Process
 from tests.batching.test_plan import Priced

@@ -15,9 +15,9 @@ from fmnb.batching import claims
 from fmnb.batching.claims import Claims, Watch
 from fmnb.batching.rows import rows_of
 from fmnb.batching.run import batch
+from fmnb.call import Options
 from fmnb.errors import Interrupted
 from fmnb.events import Progress, Stamper, Started
-from fmnb.preparing import Options
 from fmnb.run_ids import new_run
 from fmnb.store import batches, jobs, leases, log
 from fmnb.store.leases import Lease

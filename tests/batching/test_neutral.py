@@ -1,7 +1,7 @@
 """A template with nothing in it: what labels of local models are weighed against."""
 
 from fmnb.batching.rows import rows_of
-from fmnb.preparing import Options
+from fmnb.call import Options
 
 
 def neutral(prompt: str, value: object, **options) -> list[str]:

@@ -8,9 +8,10 @@ import pytest
 import fmnb as fm
 from fmnb.batching.answers import Answer
 from fmnb.batching.summary import Tally
+from fmnb.call import Options
 from fmnb.errors import SchemaMismatchError
 from fmnb.events import Failed, Finished, TextDelta
-from fmnb.preparing import Options, prepare
+from fmnb.preparing import prepare
 from fmnb.prompts import Rendered
 from fmnb.schema_check import parse
 from fmnb.schema_text import to_schema

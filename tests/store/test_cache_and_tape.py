@@ -102,7 +102,8 @@ def test_other_values_of_the_same_cell_are_stale_when_the_model_cannot_answer(ta
     prompt = fm.Prompt("value {{ n }}")
     fm.ask(prompt, "echo:", values={"n": 1})
     entry = json.loads(tape.path.read_text())
-    from fmnb.preparing import Options, prepare
+    from fmnb.call import Options
+    from fmnb.preparing import prepare
 
     cell = prepare(prompt, "embedded", Options(values={"n": 1})).call.cell
     tape.path.write_text(json.dumps({**entry, "cell": cell}) + "\n")

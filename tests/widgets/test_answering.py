@@ -3,8 +3,9 @@
 import pytest
 
 from fmnb import performing
+from fmnb.call import Options
 from fmnb.events import Finished, Stamper, Started, TextDelta
-from fmnb.preparing import Options, prepare
+from fmnb.preparing import prepare
 from fmnb.types import Response
 from fmnb.views.html import render
 from fmnb.widgets.answering import Answer, still, whole_of
