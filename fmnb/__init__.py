@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._names import PUBLIC, load
+from ._version import __version__ as __version__
 
-__version__ = "0.1.0"
 __all__ = [*PUBLIC, "__version__"]  # noqa: PLE0604
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from .evals.from_log import import_signals as import_signals
     from .evals.judge import Judge as Judge
     from .evals.running import evaluate as evaluate
-    from .listing import log as log
     from .listing import models as models
+    from .log_query import log as log
     from .model import Model as Model
     from .model import aask as aask
     from .model import ask as ask

@@ -19,7 +19,7 @@ PUBLIC = {
     "compare": "fmnb.comparison:compare",
     "map": "fmnb.batching.mapping:map",
     "models": "fmnb.listing:models",
-    "log": "fmnb.listing:log",
+    "log": "fmnb.log_query:log",
     "pull": "fmnb.pulling:pull",
     "vote": "fmnb.voting:vote",
     "unvote": "fmnb.voting:unvote",
@@ -45,15 +45,14 @@ PUBLIC = {
     "Interact": "fmnb.widgets.interact:Interact",
 }
 
-# what `.widget()` of a value opens -> "module:class", called with the value
-WIDGETS = {
-    "comparison": "fmnb.widgets.grid:Grid",
-    "chat": "fmnb.widgets.talk:Talk",
-    "report": "fmnb.widgets.report:Report",
+# Methods of public classes whose code lives on a higher floor, called with the value.
+METHODS = {
+    "Chat.widget": "fmnb.widgets.talk:Talk",
+    "Comparison.widget": "fmnb.widgets.grid:Grid",
+    "Evaluation.report": "fmnb.widgets.report:Report",
+    "Model.as_langchain": "fmnb.bridges:langchain",
+    "Model.as_llamaindex": "fmnb.bridges_llamaindex:llamaindex",
 }
-
-# provider name -> "module:function", called as function(what_follows_the_colon) -> Backend
-BACKENDS = {"echo": "fmnb.providers.echo:backend"}
 
 # engine name -> "module:function", called as function(path_of_the_weights, full_name) -> Backend
 ENGINES = {

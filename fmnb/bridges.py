@@ -1,6 +1,6 @@
-"""The other way round: a model of fmnb as a LangChain chat model or a LlamaIndex LLM.
+"""A model of fmnb as a LangChain chat model.
 
-Each class is made when it is asked for, since its base belongs to a library that fmnb does
+The class is made when it is asked for, since its base belongs to a library that fmnb does
 not bring. Calls go through the pipeline like all others: log, cache, budget, tape.
 """
 
@@ -13,31 +13,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ._require import require
+from .bridged_call import ROLES, stream_of
 from .errors import BadRequestError
-from .model import Model, Stream
-from .preparing import options_from, prepare
-from .prompts import Rendered
+from .model import Model
 from .types import Image, Message, Part, Text, ToolCall, ToolResult, Usage
 
 _DATA = re.compile(r"data:([\w/+.-]+);base64,(.*)", re.S)
-_ROLES: dict[str, Any] = {
-    "human": "user",
-    "ai": "assistant",
-    "chatbot": "assistant",
-    "model": "assistant",
-    "developer": "system",
-    "function": "tool",
-}
-
-
-def _stream(model: Model, messages: Sequence[Message], stop: Sequence[str] | None, options: dict[str, Any]) -> Stream:
-    """The stream of one call, its last user turn as the prompt and the rest as history."""
-    if not messages or messages[-1].role != "user":
-        raise BadRequestError(
-            "The last message must be the user's", seen=messages[-1].role if messages else "no message", todo="Add the question at the end."
-        )
-    given = {**model.defaults, **options, **({"stop": tuple(stop)} if stop else {})}
-    return Stream(prepare(Rendered(messages[-1].parts), model, options_from({**given, "history": tuple(messages[:-1])})))
 
 
 def langchain(model: Model) -> Any:
@@ -59,7 +40,7 @@ def langchain(model: Model) -> Any:
             return {"model": model.name, **{k: v for k, v in model.defaults.items() if isinstance(v, (str, int, float))}}
 
         def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **options: Any) -> Any:
-            stream = _stream(model, _from_langchain(messages), stop, options)
+            stream = stream_of(model, _from_langchain(messages), stop, options)
             text = "".join(stream)
             answer = stream.response
             assert answer is not None
@@ -68,7 +49,7 @@ def langchain(model: Model) -> Any:
             return ChatResult(generations=[ChatGeneration(message=said)])
 
         def _stream(self, messages: Any, stop: Any = None, run_manager: Any = None, **options: Any) -> Iterator[Any]:
-            stream = _stream(model, _from_langchain(messages), stop, options)
+            stream = stream_of(model, _from_langchain(messages), stop, options)
             for piece in stream:
                 chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
                 if run_manager:
@@ -103,7 +84,7 @@ def _from_langchain(messages: Sequence[Any]) -> list[Message]:
             parts = [ToolResult(str(getattr(m, "tool_call_id", "")), str(m.content))]
         for call in getattr(m, "tool_calls", None) or ():
             parts.append(ToolCall(str(call.get("id") or ""), call["name"], json.dumps(call["args"])))
-        found.append(Message(_ROLES.get(m.type, m.type), tuple(parts)))
+        found.append(Message(ROLES.get(m.type, m.type), tuple(parts)))
     return found
 
 
@@ -131,71 +112,3 @@ def _image(part: dict[str, Any]) -> Image:
     if isinstance(data, str):
         return Image(base64.b64decode(data), str(part.get("mime_type") or "image/png"))
     raise BadRequestError("An image must be inside the message", seen=url[:60], todo="Give it as a data: URI; nothing is fetched.")
-
-
-def llamaindex(model: Model) -> Any:
-    """A LlamaIndex `CustomLLM` that asks `model`. Needs llama-index-core."""
-    require("llama_index.core", "", "to be a LlamaIndex model", package="llama-index-core")
-    from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, LLMMetadata, MessageRole
-    from llama_index.core.llms import CustomLLM
-    from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
-
-    card = model.target.open().card
-
-    class FmnbLLM(CustomLLM):  # type: ignore[misc]
-        """A model of fmnb."""
-
-        @property
-        def metadata(self) -> Any:
-            known = {"context_window": card.context, "num_output": model.defaults.get("max_tokens")}
-            facts: dict[str, Any] = {k: v for k, v in known.items() if v}  # what is not known keeps the library's default
-            return LLMMetadata(model_name=model.name, is_chat_model=card.chat, **facts)
-
-        @llm_completion_callback()  # type: ignore[untyped-decorator]
-        def complete(self, prompt: str, formatted: bool = False, **options: Any) -> Any:
-            return CompletionResponse(text="".join(_stream(model, [Message("user", (Text(prompt),))], None, options)))
-
-        @llm_completion_callback()  # type: ignore[untyped-decorator]
-        def stream_complete(self, prompt: str, formatted: bool = False, **options: Any) -> Any:
-            def pieces() -> Iterator[Any]:
-                text = ""
-                for piece in _stream(model, [Message("user", (Text(prompt),))], None, options):
-                    text += piece
-                    yield CompletionResponse(text=text, delta=piece)
-
-            return pieces()
-
-        @llm_chat_callback()  # type: ignore[untyped-decorator]
-        def chat(self, messages: Any, **options: Any) -> Any:
-            text = "".join(_stream(model, _from_llamaindex(messages), None, options))
-            return ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, content=text))
-
-        @llm_chat_callback()  # type: ignore[untyped-decorator]
-        def stream_chat(self, messages: Any, **options: Any) -> Any:
-            def pieces() -> Iterator[Any]:
-                text = ""
-                for piece in _stream(model, _from_llamaindex(messages), None, options):
-                    text += piece
-                    yield ChatResponse(message=ChatMessage(role=MessageRole.ASSISTANT, content=text), delta=piece)
-
-            return pieces()
-
-    return FmnbLLM()
-
-
-def _from_llamaindex(messages: Sequence[Any]) -> list[Message]:
-    found = []
-    for m in messages:
-        parts: list[Part] = []
-        for block in m.blocks:
-            if block.block_type == "text":
-                parts.append(Text(block.text))
-            elif block.block_type == "image" and block.image:
-                parts.append(Image(base64.b64decode(block.image), block.image_mimetype or "image/png"))
-            else:
-                raise BadRequestError(
-                    "A kind of content fmnb does not carry", seen=block.block_type, todo="Text and images inside the message go."
-                )
-        role: Any = m.role.value
-        found.append(Message(_ROLES.get(role, role), tuple(parts)))
-    return found

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import branches as trees
-from ._names import WIDGETS, load
+from ._names import METHODS, load
 from .call import Asked
 from .errors import Interrupted, UsageError
 from .events import Sink
@@ -140,7 +140,7 @@ class Chat:
 
     def widget(self) -> Any:
         """The conversation to look at and to go on with: edit and send again, branches, attachments, stop. Needs a notebook."""
-        return load(WIDGETS["chat"])(self)
+        return load(METHODS["Chat.widget"])(self)
 
     def _start(self, turn: int) -> int:
         """Where a turn begins among the messages."""

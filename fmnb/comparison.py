@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from ._names import WIDGETS, load
+from ._names import METHODS, load
 from ._require import require
 from .call import Asked, Options
 from .errors import Interrupted, UsageError
@@ -168,7 +168,7 @@ class Comparison:
 
     def widget(self) -> Any:
         """The answers with buttons to vote, edit, compare word by word, and go on with one of them. Needs a notebook."""
-        return load(WIDGETS["comparison"])(self)
+        return load(METHODS["Comparison.widget"])(self)
 
     def __repr__(self) -> str:
         if self.hidden:

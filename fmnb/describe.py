@@ -68,8 +68,8 @@ def describe(value: Any, name: str = "") -> tuple[Part, ...]:
         return (value,)
     if isinstance(value, Response):
         return (Text(value.text),)
-    if type(value).__module__ == "fmnb.prompts":  # a Prompt goes in as its text, unfilled; a Rendered as its parts
-        return getattr(value, "parts", None) or (Text(value.text),)
+    if (own := getattr(type(value), "_prompt_parts_", None)) is not None:  # a Prompt or a Rendered says itself what goes in
+        return own(value)
     if isinstance(value, BaseException):
         return (Text(_exception(value)),)
     if isinstance(value, (bytes, bytearray, memoryview)):

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from . import __version__, config, keys
+from . import config, keys
 from ._loop import wait
+from ._version import __version__
 from .catalog import weights
 from .catalog.resolve import usable_profiles
 from .engines import host

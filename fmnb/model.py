@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ._loop import drain
-from ._names import load
+from ._names import METHODS, load
 from .call import Asked
 from .catalog.resolve import resolve
 from .events import Fold, Sink, TextDelta, emit
@@ -136,7 +136,7 @@ class Model:
         It streams and counts tokens; its calls are in fmnb's log, cache, budget and tape.
         Messages may hold text and pictures; tools are not carried.
         """
-        return load("fmnb.bridges:langchain")(self)
+        return load(METHODS["Model.as_langchain"])(self)
 
     def as_llamaindex(self) -> Any:
         """This model as a LlamaIndex LLM, for engines of yours. Needs llama-index-core.
@@ -145,7 +145,7 @@ class Model:
 
         The rest is as with `as_langchain`.
         """
-        return load("fmnb.bridges:llamaindex")(self)
+        return load(METHODS["Model.as_llamaindex"])(self)
 
     def __repr__(self) -> str:
         return f"Model({self.name!r})"

@@ -55,6 +55,10 @@ class Rendered:
         """The text parts joined."""
         return "".join(p.text for p in self.parts if isinstance(p, Text))
 
+    def _prompt_parts_(self) -> tuple[Part, ...]:
+        """What goes into another prompt in its place."""
+        return self.parts or (Text(""),)
+
     def __str__(self) -> str:
         return self.text
 
@@ -126,6 +130,10 @@ class Prompt:
     def __post_init__(self) -> None:
         if self.name is not None:
             check_name(self.name)
+
+    def _prompt_parts_(self) -> tuple[Part, ...]:
+        """What goes into another prompt in its place: the text, unfilled."""
+        return (Text(self.text),)
 
     @property
     def hash(self) -> str:

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from . import __version__, _media
+from . import _media
 from ._inert import literal
 from ._markdown import neutral_markdown
 from ._require import require
+from ._version import __version__
 from .errors import UsageError
 
 if TYPE_CHECKING:

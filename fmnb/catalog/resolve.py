@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._names import BACKENDS, ENGINES, load
+from .._names import ENGINES, load
 from ..backend import Backend
 from ..config import allowed, check_allowed, read_toml, settings
 from ..engines import folder
@@ -131,13 +131,19 @@ def _full(asked: str, name: str) -> Target:
     if provider in SCHEMES:
         return _weights(asked, name, "")
     check_allowed("providers", provider)
-    if provider in BACKENDS:
+    if provider == "echo":
         check_allowed("models", name)
-        return Target(asked, name, "stays here", True, lambda: load(BACKENDS[provider])(rest))
+        return Target(asked, name, "stays here", True, lambda: _echo(rest))
     profiles = _providers_room()
     if provider not in profiles.names(ended=True):
         raise _unknown(name)
     return _hosted(asked, profiles.profile(provider), rest)
+
+
+def _echo(rest: str) -> Backend:
+    from ..providers.echo import backend
+
+    return backend(rest)
 
 
 def _hosted(asked: str, profile: Profile, model: str) -> Target:
@@ -148,9 +154,10 @@ def _hosted(asked: str, profile: Profile, model: str) -> Target:
         )
     check_allowed("models", f"{profile.name}:{model}")
     check_allowed("urls", profile.base_url)
-    make = load("fmnb.providers.openai_compat:backend")
-    profile = load("fmnb.providers.profiles:for_model")(profile, model)
-    return Target(asked, f"{profile.name}:{model}", profile.where, profile.local, lambda: make(profile, model), profile=profile)
+    from ..providers.openai_compat import backend
+
+    profile = _providers_room().for_model(profile, model)
+    return Target(asked, f"{profile.name}:{model}", profile.where, profile.local, lambda: backend(profile, model), profile=profile)
 
 
 def _weights(asked: str, source: str, engine: str) -> Target:
@@ -309,6 +316,6 @@ def _unknown(name: str) -> FmnbError:
     if not near and ":" not in name:
         near = [tails[t] for t in difflib.get_close_matches(name, [t for t in tails if t], 3, 0.6)]
     if ":" in name and not near:
-        near = [f"{p}:" for p in difflib.get_close_matches(head, [*profiles.names(), *BACKENDS, *ENGINES, *SCHEMES], 2)]
+        near = [f"{p}:" for p in difflib.get_close_matches(head, [*profiles.names(), "echo", *ENGINES, *SCHEMES], 2)]
     todo = f"Did you mean {' or '.join(near)}?" if near else "Names look like provider:name. `%fm models` lists what is known."
     return UnknownModelError("No model of that name", seen=repr(name), todo=todo)

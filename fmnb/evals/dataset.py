@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
 from .._require import require
+from .._version import __version__
 from ..errors import UsageError
 from ..prompts import Prompt
 from ..ranking import scope

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from .._inert import inert
-from .._names import WIDGETS, load
+from .._names import METHODS, load
 from .._require import require
 from ..batching.answers import Answer
 from ..errors import UsageError
@@ -300,7 +300,7 @@ class Evaluation:
 
     def report(self) -> Any:
         """The report as a widget in a notebook; its page, from `to_html`, needs none."""
-        return load(WIDGETS["report"])(self)
+        return load(METHODS["Evaluation.report"])(self)
 
     def power(self, gap: float, scorer: str = "", samples: int = 0) -> str:
         """How many rows would show a gap between the best two; 0.05 is 5 points. `samples`: with so many answers a row."""

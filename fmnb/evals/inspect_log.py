@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
+from .._version import __version__
 from .export import prompt_of
 from .scorers.base import Score
 from .scoring import failure, question

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
+from .._version import __version__
 from ..batching.answers import Answer
 from ..errors import UsageError
 from .dataset import Dataset

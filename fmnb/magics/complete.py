@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._names import BACKENDS, ENGINES
+from .._names import ENGINES
 from ..catalog import weights
 from ..catalog.resolve import aliases, usable_profiles
+from ..model import Model
 from ..preparing import FORMATS
 from ..providers import profiles
 from .line import VERBS
@@ -48,11 +49,9 @@ def complete(shell: Any, event: Any) -> list[str]:
 
 def model_names(shell: Any) -> list[str]:
     """Names of models known without asking anyone."""
-    found = [*weights.known_names(), *aliases(), *(f"{b}:" for b in BACKENDS), *(f"{e}:" for e in ENGINES)]
+    found = [*weights.known_names(), *aliases(), "echo:", *(f"{e}:" for e in ENGINES)]
     found += [d.source for d in weights.downloaded()]
     for p in usable_profiles():
         found += [f"{p.name}:{m}" for m in p.models] or [f"{p.name}:"]
-    found += [
-        n for n, v in shell.user_ns.items() if not n.startswith("_") and type(v).__module__ == "fmnb.model" and type(v).__name__ == "Model"
-    ]
+    found += [n for n, v in shell.user_ns.items() if not n.startswith("_") and isinstance(v, Model)]
     return found

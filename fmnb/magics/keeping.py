@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .. import config, keys, listing
+from .. import config, keys, log_query
 from .._inert import printable
 from .._names import load
 from ..catalog.resolve import forget_backends, usable_profiles
@@ -70,7 +70,7 @@ def log(rest: str, shell: Any) -> Any:
             return _reopened(words[0], shell)
         except UsageError:
             pass  # a word with digits, to search for
-    return listing.log(" ".join(words), open="--open" in flags)
+    return log_query.log(" ".join(words), open="--open" in flags)
 
 
 # What shows a run of such a kind.
@@ -79,7 +79,7 @@ _WHOLE = {"batch": "fmnb.batching.logged:logged", "evaluate": "fmnb.evals.runnin
 
 def _reopened(run: str, shell: Any) -> Any:
     """An answer as it was shown then, with its error, its partial text and its footer; or a comparison: that is then the last one, which `%fm vote` and `--undo` mean, also in a new kernel."""
-    found = listing.reopen(run)
+    found = log_query.reopen(run)
     events = store.events_of(found.run)
     start = events[0]
     if isinstance(start, Started) and start.kind in _WHOLE:
@@ -99,7 +99,7 @@ def _forget(words: list[str], flags: set[str]) -> None:
     if "--before" in flags:
         if len(words) != 1:
             raise UsageError("Forget before which date?", todo="`%fm log forget --before 2026-01-31`.")
-        gone = store.forget(before=listing.parse_date(words[0]))
+        gone = store.forget(before=log_query.parse_date(words[0]))
     elif "--all" in flags:
         if "--yes" not in flags:
             confirm("Forget everything that was ever asked?", "--yes")

@@ -8,8 +8,9 @@ import platform
 import shutil
 from typing import Any
 
-from .. import __version__, config
+from .. import config
 from .._names import PROTOCOL
+from .._version import __version__
 from ..catalog import entries, hubsearch
 from ..catalog.resolve import resolve, source_of
 from ..engines import host

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import IO, Any
 
-from .. import __version__
 from .._inert import inert
 from .._markdown import neutral_markdown
+from .._version import __version__
 from ..events import Cancelled, Event, Failed, Finished, Fold, Notice, Progress, Started, Waiting
 from . import in_notebook
 from .at_once import AtOnce, watched

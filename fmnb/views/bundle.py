@@ -8,9 +8,10 @@ from dataclasses import replace
 from html import escape
 from typing import Any
 
-from .. import __version__, _media
+from .. import _media
 from .._inert import inert, literal, one_block, undirected
 from .._markdown import neutral_markdown
+from .._version import __version__
 from ..types import Image, Response
 from .footer import blind_text, footer_html, footer_text, plain, seconds
 from .html import BORDER, MONO, MUTED, Rendering, code, render

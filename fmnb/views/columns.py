@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
-from .. import __version__
 from .._inert import inert, one_block
 from .._markdown import neutral_markdown
+from .._version import __version__
 from ..types import Response
 from .bundle import HIDDEN, Bundle, answer_bundle, body_html, error_html, media_html, provenance, reasoning_bundle, stopped_html, unnamed
 from .footer import footer_html, plain
