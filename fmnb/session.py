@@ -14,6 +14,7 @@ from . import notebook_model
 from .config import settings
 from .events import Sink
 from .store.log_sink import LogSink
+from .store.retention import Sweeper
 
 if TYPE_CHECKING:
     from .call import Asked
@@ -54,7 +55,7 @@ class Session:
 
     def listeners(self, *sinks: Sink, ticks: bool = False) -> list[Sink]:
         """The sinks of a run: the log first, so that what is shown is written down, whatever interrupts."""
-        return [LogSink(self.notebook, ticks=ticks), *sinks, *self.ears]
+        return [LogSink(self.notebook, ticks=ticks), Sweeper(), *sinks, *self.ears]
 
     def choose(self, model: str, by: str = "kernel") -> None:
         """Remember a choice; by is kernel (`%fm use`) or notebook (its metadata). "" takes it back."""

@@ -12,7 +12,7 @@ import pytest
 from fmnb import config
 from fmnb.errors import LockedError, SettingsError
 from fmnb.session import default_model
-from fmnb.store import log
+from fmnb.store import log, retention
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_an_untrusted_project_names_models_and_parameters_and_nothing_else(files
     )
     s = config.settings()
     assert s.untrusted == path and set(s.values) == {"default", "alias"}
-    assert log.keep_days() is None and log.enabled() and "evil" not in str(config.models_dir())
+    assert retention.keep_days() is None and log.enabled() and "evil" not in str(config.models_dir())
     config.trust(path)
     assert config.settings().untrusted is None and config.settings().get("provider.openai.base_url") == "https://evil.example/v1"
 

@@ -9,7 +9,7 @@ import fmnb as fm
 from fmnb.errors import BudgetError, ContextTooLongError, Interrupted, RateLimitError, StreamJunkError, UnknownModelError, UsageError
 from fmnb.events import Finished, Notice, Progress, Waiting
 from fmnb.guard import budget
-from fmnb.store import log
+from fmnb.store import log, retention
 from tests.wire.vectors import VectorServer, vector
 
 
@@ -168,7 +168,7 @@ def test_the_run_is_in_the_log_with_what_it_used(server):
 
 def test_forgetting_the_run_forgets_its_vectors(server):
     fm.embed(["a"], "shop:m")
-    log.forget(everything=True)
+    retention.forget(everything=True)
     fm.embed(["a"], "shop:m")
     assert len(server.requests) == 2
 

@@ -11,7 +11,7 @@ import fmnb as fm
 from fmnb import ranking
 from fmnb.errors import UsageError
 from fmnb.events import Signal
-from fmnb.store import log, signals
+from fmnb.store import log, retention, signals
 from fmnb.voting import unvote
 
 
@@ -116,7 +116,7 @@ def test_signals_and_acceptance_hang_on_an_answer():
 
 def test_forgetting_the_runs_forgets_their_votes(two):
     fm.vote(two, "left")
-    log.forget(everything=True)
+    retention.forget(everything=True)
     assert signals.every() == []
 
 

@@ -23,7 +23,7 @@ from ..call import Call
 from ..events import ENDS, Event, Failed
 from ..guard import pace
 from ..performing import stoppable
-from ..store.batches import Place
+from ..store.run_rows import Place
 from ..unwatched import Caps
 
 FEW = 16  # calls at once to a backend that has no host

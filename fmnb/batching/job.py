@@ -17,9 +17,10 @@ from ..guard.purse import Purse
 from ..performing import patient, tick
 from ..run_ids import new_run
 from ..session import session
-from ..store import batches, log
-from ..store.batches import Place
+from ..store import batches, log, run_rows
 from ..store.log_sink import LogSink
+from ..store.retention import Sweeper
+from ..store.run_rows import Place
 from ..types import Request, message
 from ..unwatched import Caps
 from .answers import Answer, added, answer, from_before, repeated, suffixed
@@ -121,7 +122,7 @@ class Job(Sharing):
                     items.close()  # type: ignore[attr-defined]
                     self.take(flow)
                     with suppress(StoreError):
-                        self.keeper.write([(batches.columns(e.events, session.notebook), e.events) for e in flow.stopped], [])
+                        self.keeper.write([(run_rows.columns(e.events, session.notebook), e.events) for e in flow.stopped], [])
                 self.claims.end()
                 stop = self.stopped()
             raise stop from None
@@ -294,7 +295,7 @@ class Job(Sharing):
                     meta={"asked": base.target.asked, "row": number},
                 )
                 events = [stamp(start), stamp(Failed(error=e.to_dict()))]
-                columns = batches.columns(events, session.notebook)
+                columns = run_rows.columns(events, session.notebook)
                 self.keeper.write([(columns, events)], [((number, m, s), stamp.run)])
                 self.answered((number, m, s), columns, reused=False)
 
@@ -324,7 +325,7 @@ class Job(Sharing):
 
     def _show(self, events: Sequence[Event]) -> None:
         """A row's events go to the views alone: the log has them, and a sidebar does not want thousands."""
-        for sink in [s for s in self.listeners if not isinstance(s, LogSink) and s not in session.ears]:
+        for sink in [s for s in self.listeners if not isinstance(s, (LogSink, Sweeper)) and s not in session.ears]:
             for event in events:
                 emit(event, [sink])
 

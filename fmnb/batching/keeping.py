@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 from ..errors import StoreError
 from ..events import Event
 from ..session import session
-from ..store import arrived, batches, log
-from ..store.batches import Place
+from ..store import arrived, log, retention, run_rows
+from ..store.run_rows import Place
 from .flow import Ended, Item
 
 Runs: TypeAlias = list[tuple[dict[str, Any], list[Event]]]
@@ -52,7 +52,9 @@ class Keeper:
         if not self.durable:
             return
         try:
-            batches.write(self.batch, runs, places, numbers)
+            run_rows.write(self.batch, runs, places, numbers)
+            if runs:
+                retention.sweep()
         except StoreError:
             self._aside(runs, places)
             raise
@@ -60,7 +62,7 @@ class Keeper:
     def _filed(self, ended: Sequence[Ended]) -> tuple[Runs, Places]:
         runs, places = [], []
         for e in ended:
-            columns = batches.columns(e.events, session.notebook)
+            columns = run_rows.columns(e.events, session.notebook)
             runs.append((columns, e.events))
             places += [(place, columns["run"]) for place in self._places(e.item, columns["error"])]
         return runs, places
@@ -78,6 +80,6 @@ _unwritten: deque[tuple[str, Runs, Places]] = deque()  # paid answers that the d
 def write_again() -> None:
     """What the disk did not take before, now that there may be room, and what a kernel that died had not filed."""
     while _unwritten:
-        batches.write(*_unwritten[0])
+        run_rows.write(*_unwritten[0])
         _unwritten.popleft()
     arrived.gather()

@@ -24,7 +24,7 @@ from ..config import held
 from ..errors import PromptError, UsageError
 from ..events import Finished, Notice, Sink
 from ..preparing import options_from
-from ..store.batches import Place
+from ..store.run_rows import Place
 from .answers import Answer, added, suffixed
 from .failures import stays
 from .files import ANSWERS, Files, files_of, rows_in

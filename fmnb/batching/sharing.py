@@ -13,7 +13,7 @@ from typing import Any
 
 from ..call import Target
 from ..store import batches, jobs
-from ..store.batches import Place
+from ..store.run_rows import Place
 from .failures import stands
 from .flow import Item
 

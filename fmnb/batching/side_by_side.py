@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..comparison import Comparison
 from ..errors import UsageError
 from ..store import log
-from ..store.log_sink import prompt_text
+from ..store.run_rows import prompt_text
 from ..types import Response, Usage
 from .answers import Answer
 from .result import Batch

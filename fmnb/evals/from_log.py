@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import UsageError
 from ..events import Signal
 from ..store import log, signals
-from ..store.log_sink import prompt_text
+from ..store.run_rows import prompt_text
 from ..types import Response
 from .formats import rows_of
 from .sample import Sample, content_id

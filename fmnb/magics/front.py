@@ -141,7 +141,7 @@ def _ear(event: Event) -> None:
     told = event_to_dict(event)
     if isinstance(event, Started):
         told.pop("request", None)
-        told["meta"] = {**event.meta, "prompt": load("fmnb.store.log_sink:prompt_text")(event.request)[:200]}
+        told["meta"] = {**event.meta, "prompt": load("fmnb.store.run_rows:prompt_text")(event.request)[:200]}
         if event.meta.get("blind"):  # who it is must not show in the sidebar either
             _hidden.add(event.run)
             told |= {"model": f"hidden ({event.meta['label']})" if event.meta.get("label") else "hidden", "where": ""}

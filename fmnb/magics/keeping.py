@@ -18,6 +18,7 @@ from ..providers import profiles
 from ..rows import Rows
 from ..session import default_model, session
 from ..store import log as store
+from ..store import retention
 from ..store.tape import Tape
 from ..views import view_for
 from .cell import seen
@@ -99,15 +100,15 @@ def _forget(words: list[str], flags: set[str]) -> None:
     if "--before" in flags:
         if len(words) != 1:
             raise UsageError("Forget before which date?", todo="`%fm log forget --before 2026-01-31`.")
-        gone = store.forget(before=log_query.parse_date(words[0]))
+        gone = retention.forget(before=log_query.parse_date(words[0]))
     elif "--all" in flags:
         if "--yes" not in flags:
             confirm("Forget everything that was ever asked?", "--yes")
-        gone = store.forget(everything=True)
+        gone = retention.forget(everything=True)
     else:
         one = words[0] if len(words) == 1 else ""
         exact = one and any(r["run"] == one for r in store.search(limit=100_000))
-        gone = store.forget(run=one) if exact else store.forget(" ".join(words))
+        gone = retention.forget(run=one) if exact else retention.forget(" ".join(words))
     print(f"Forgot {gone} run{'' if gone == 1 else 's'}, with answers kept in the cache.")
 
 

@@ -1,6 +1,6 @@
 """Answers that have just come: one small write each, so that their calls' places are free; soon after they are runs like any other.
 
-An entry is the events of a run, and the places of a batch that it answers. `batches.write`
+An entry is the events of a run, and the places of a batch that it answers. `run_rows.write`
 takes the entries away whose runs it writes. What a kernel that died left here is gathered up by
 whoever looks next; to write a run twice changes nothing.
 """
@@ -9,22 +9,41 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 from ..errors import StoreError
 from ..events import Event
-from . import batches, media
-from .batches import Place
-from .db import database
+from . import media, run_rows
+from .db import Database, database
+from .run_rows import Place
 
 _TOGETHER = 500
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+_gathered: WeakSet[Database] = WeakSet()
+
+
+def log_database() -> Database:
+    """The database, to write runs to and to ask about them: on its first use here, what a kernel that died left becomes runs.
+
+    `database()` alone makes runs of nothing.
+    """
+    db = database()
+    if db not in _gathered:
+        _gathered.add(db)
+        if db.rows("SELECT 1 FROM arrived LIMIT 1"):
+            with suppress(StoreError):  # a full disk: they are there the next time, too
+                gather()
+    return db
+
+
 def put(batch: str, notebook: str, ended: Sequence[tuple[Sequence[Place], Sequence[Event]]]) -> list[int]:
     """Write entries down, each as the places it answers and its events; their numbers. On disk when this returns."""
     entries = [_encode([notebook, places, [media.light(e) for e in events]]) for places, events in ended]
-    with database().write() as db:
+    with log_database().write() as db:
         for _, events in ended:
             media.keep(db, events[0].run, events)
         return [db.execute("INSERT INTO arrived(batch, entry) VALUES (?,?)", (batch, e)).lastrowid or 0 for e in entries]
@@ -62,7 +81,7 @@ def _file(batch: str, entries: Sequence[Any]) -> None:
     for row in entries:
         notebook, answers, written = json.loads(row["entry"])
         events = [e for e in map(media.whole, written) if e is not None]
-        columns = batches.columns(events, notebook)
+        columns = run_rows.columns(events, notebook)
         runs.append((columns, events))
         places += [(tuple(place), columns["run"]) for place in answers]
-    batches.write(batch, runs, places, [row["n"] for row in entries])
+    run_rows.write(batch, runs, places, [row["n"] for row in entries])

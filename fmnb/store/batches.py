@@ -1,4 +1,4 @@
-"""Rows of batches in the log: many finished ones in one transaction, and the questions a batch asks when it goes on.
+"""Rows of batches in the log: the questions a batch asks when it goes on.
 
 Each answered row is a run like any other, of kind "row", below its batch's run. The table
 `batch_rows` says which run answers which row of which batch: a row that an earlier batch
@@ -13,59 +13,17 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import StoreError
-from ..events import Event, Finished, Fold, Logprobs, Started
-from . import log, media, reading
+from ..events import Event, Finished, Logprobs
+from . import reading
+from .arrived import gather, log_database
 from .db import database
-from .log_sink import began, ended
+from .run_rows import Place
 
-Place = tuple[int, int, int]  # row, model, sample
 _AT_ONCE = 500
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _COLUMNS = (
     "run, parent, key, asked, model, text, data, error, finish, seconds, first_token_seconds,"
     " input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, estimated, source, ended"
 )
-
-
-def columns(run: Sequence[Event], notebook: str = "") -> dict[str, Any]:
-    """A finished run as the columns of its row in the log, error and data as they are."""
-    fold = Fold()
-    for e in run:
-        fold.add(e)
-    start, r = run[0], fold.response()
-    assert isinstance(start, Started)
-    row = {**began(start, notebook), **ended(r, run[-1].at)}
-    return row | {"request": None, "error": r.error, "data": r.data}  # the request is in the first event
-
-
-def write(
-    batch: str,
-    runs: Sequence[tuple[dict[str, Any], Sequence[Event]]],
-    places: Iterable[tuple[Place, str]],
-    arrived: Iterable[int] = (),
-) -> None:
-    """Write finished runs, each as its columns and events, and the places they answer. On disk when this returns.
-
-    Entries of `arrived` go, and so do the batch's claims of these rows.
-    """
-    rows = [tuple({**c, "error": _json(c["error"]), "data": _json(c["data"])}.values()) for c, _ in runs]
-    events = [(e.run, e.n, _encode(media.light(e))) for _, run in runs for e in run]
-    with database().write() as db:
-        if rows:
-            names = tuple(runs[0][0])
-            db.executemany(f"INSERT OR REPLACE INTO runs({', '.join(names)}) VALUES ({','.join('?' * len(names))})", rows)
-            db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", events)
-            for c, run in runs:
-                media.keep(db, c["run"], run)
-            db.executemany("DELETE FROM claims WHERE key = ? AND batch = ?", [(c["key"], batch) for c, _ in runs])
-        db.executemany("INSERT OR REPLACE INTO batch_rows VALUES (?,?,?,?,?)", [(batch, *place, run) for place, run in places])
-        db.executemany("DELETE FROM arrived WHERE n = ?", [(n,) for n in arrived])
-    if rows:
-        log.sweep()
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def known(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -73,7 +31,7 @@ def known(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for at in range(0, len(keys), _AT_ONCE):
         some = tuple(keys[at : at + _AT_ONCE])
-        rows = database().rows(
+        rows = log_database().rows(
             f"SELECT {_COLUMNS} FROM runs WHERE key IN ({','.join('?' * len(some))}) AND kind = 'row' AND ended IS NOT NULL"
             " AND finish != 'cancelled' ORDER BY started",
             some,
@@ -107,7 +65,7 @@ def detail(found: Iterable[dict[str, Any]]) -> None:
     names = list(runs)
     for at in range(0, len(names), _AT_ONCE):
         some = tuple(names[at : at + _AT_ONCE])
-        rows = database().rows(
+        rows = log_database().rows(
             f"SELECT run, event FROM events WHERE run IN ({','.join('?' * len(some))})"
             """ AND (event LIKE '{"event":"Logprobs"%' OR event LIKE '{"event":"Finished"%') ORDER BY run, n""",
             some,
@@ -125,7 +83,7 @@ def of(batch: str, *, detailed: bool = False) -> Iterator[tuple[Place, dict[str,
     _gather(batch)
     after: Place = (-1, -1, -1)
     while True:
-        rows = database().rows(
+        rows = log_database().rows(
             f"SELECT row, b.model AS place, sample, {_COLUMNS.replace('model', 'runs.model', 1).replace('run,', 'runs.run,', 1)}"
             " FROM batch_rows b JOIN runs ON runs.run = b.run WHERE batch = ? AND (row, b.model, sample) > (?,?,?)"
             " ORDER BY row, b.model, sample LIMIT 2000",
@@ -151,13 +109,13 @@ def supersede(batch: str, key: str, at: float) -> None:
 
 def count(batch: str) -> int:
     """How many places of a batch are answered."""
-    return int(database().rows("SELECT COUNT(*) FROM batch_rows WHERE batch = ?", (batch,))[0][0])
+    return int(log_database().rows("SELECT COUNT(*) FROM batch_rows WHERE batch = ?", (batch,))[0][0])
 
 
 def last(batch: str) -> tuple[float | None, float | None]:
     """When a batch ended, and when the last of its rows did; None where it has not, or has none."""
     _gather(batch)
-    rows = database().rows(
+    rows = log_database().rows(
         "SELECT ended, (SELECT MAX(r.ended) FROM runs r WHERE r.parent = b.run AND r.kind = 'row') row FROM runs b WHERE b.run = ?",
         (batch,),
     )
@@ -166,9 +124,7 @@ def last(batch: str) -> tuple[float | None, float | None]:
 
 def _gather(batch: str) -> None:
     """Make runs of what a batch wrote down and, if its kernel was killed, nobody has filed."""
-    if database().rows("SELECT 1 FROM arrived WHERE batch = ? LIMIT 1", (batch,)):
-        from .arrived import gather  # above this module: it writes runs
-
+    if log_database().rows("SELECT 1 FROM arrived WHERE batch = ? LIMIT 1", (batch,)):
         with suppress(StoreError):  # a full disk: they are there the next time, too
             gather()
 

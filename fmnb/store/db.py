@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..config import state_dir
@@ -244,11 +244,6 @@ def database() -> Database:
         if db is not None and db._pid == os.getpid():
             return db
         db = _open[folder] = Database(folder / "fmnb.sqlite")
-    if db.rows("SELECT 1 FROM arrived LIMIT 1"):
-        from .arrived import gather  # above this module: it knows what is in there
-
-        with suppress(StoreError):  # a full disk: they are there the next time, too
-            gather()
     return db
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import UsageError
 from ..events import Signal, Started
 from . import reading, signals
-from .db import database
+from .arrived import log_database
 from .log import says
 
 VOTES = ("any", "won", "lost", "tie", "bad", "star", "edit", "accept")
@@ -42,7 +42,7 @@ def find(f: Filter, *, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]
     are still to be guessed, so `model` is empty. Raises UsageError for a vote that is none.
     """
     where, values = _where(f)
-    rows = database().rows(
+    rows = log_database().rows(
         f"SELECT run, parent, kind, started, asked, model, substr(prompt, 1, {_PROMPT}) prompt, substr(text, 1, {_TEXT}) text, finish, error,"
         f" seconds, {_COST} cost, source, notebook, (SELECT COUNT(*) FROM runs c WHERE c.parent = runs.run) answers"
         f" FROM runs WHERE {where} ORDER BY started DESC, rowid DESC LIMIT ? OFFSET ?",
@@ -65,7 +65,7 @@ def find(f: Filter, *, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]
 
 def hidden(runs: Iterable[str]) -> set[str]:
     """Those of these runs that are answers of a blind comparison which nobody has voted on."""
-    rows = database().rows(
+    rows = log_database().rows(
         "SELECT run, parent, kind FROM runs WHERE parent IS NOT NULL AND run IN (SELECT value FROM json_each(?))", (json.dumps(list(runs)),)
     )
     found = [dict(r) for r in rows]
@@ -76,12 +76,12 @@ def hidden(runs: Iterable[str]) -> set[str]:
 def count(f: Filter) -> int:
     """How many runs fit."""
     where, values = _where(f)
-    return int(database().rows(f"SELECT COUNT(*) n FROM runs WHERE {where}", values)[0]["n"])
+    return int(log_database().rows(f"SELECT COUNT(*) n FROM runs WHERE {where}", values)[0]["n"])
 
 
 def kinds() -> list[str]:
     """The kinds of runs there are."""
-    return [r["kind"] for r in database().rows("SELECT DISTINCT kind FROM runs ORDER BY kind")]
+    return [r["kind"] for r in log_database().rows("SELECT DISTINCT kind FROM runs ORDER BY kind")]
 
 
 _COST = "COALESCE(cost, (SELECT SUM(c.cost) FROM runs c WHERE c.parent = runs.run))"
@@ -160,9 +160,11 @@ def _said(rows: list[dict[str, Any]]) -> dict[str, list[Signal]]:
 def _blind(rows: list[dict[str, Any]]) -> set[str]:
     """Those comparisons among these runs, or above them, that are blind."""
     over = sorted({r["run"] if r["kind"] == "compare" else r["parent"] or "" for r in rows} - {""})
-    first = database().rows("SELECT run, event FROM events WHERE n = 1 AND run IN (SELECT value FROM json_each(?))", (json.dumps(over),))
+    first = log_database().rows(
+        "SELECT run, event FROM events WHERE n = 1 AND run IN (SELECT value FROM json_each(?))", (json.dumps(over),)
+    )
     starts = {
-        r["run"]: reading.event(r["event"], f"the start of run {r['run']} in {database().path}")
+        r["run"]: reading.event(r["event"], f"the start of run {r['run']} in {log_database().path}")
         for r in first
         if '"blind":true' in r["event"].replace(" ", "")
     }

@@ -14,7 +14,7 @@ from typing import Any
 from ..events import Event, Started, event_to_dict
 from . import reading
 from .db import database
-from .log_sink import began
+from .run_rows import began
 
 _OPEN = (
     "SELECT event, started FROM runs JOIN events USING (run) WHERE kind = 'job' AND ended IS NULL AND n = 1 AND model = ? ORDER BY started"

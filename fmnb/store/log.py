@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +11,8 @@ from ..config import set_user, settings
 from ..errors import StoreError, UsageError
 from ..events import Event, Fold
 from ..types import Response
-from . import media, reading
+from . import reading
+from .arrived import log_database
 from .db import database
 
 _SWITCHED = "switched off"
@@ -102,7 +101,7 @@ def search(
         values.append(notebook)
     if open_only:
         where.append("ended IS NULL")
-    rows = database().rows(
+    rows = log_database().rows(
         "SELECT run, kind, started, model, prompt, text, error, finish, source, seconds, first_token_seconds, input_tokens, output_tokens,"
         f" cached_tokens, reasoning_tokens, cost, estimated, notebook FROM runs WHERE {' AND '.join(where)} ORDER BY started DESC, rowid DESC LIMIT ?",
         (*values, limit),
@@ -136,7 +135,7 @@ def names_of(runs: Sequence[str]) -> dict[str, tuple[str, str]]:
     wanted = list(dict.fromkeys(runs))
     for at in range(0, len(wanted), 500):
         some = tuple(wanted[at : at + 500])
-        rows = database().rows(f"SELECT run, asked, prompt FROM runs WHERE run IN ({','.join('?' * len(some))})", some)
+        rows = log_database().rows(f"SELECT run, asked, prompt FROM runs WHERE run IN ({','.join('?' * len(some))})", some)
         found |= {r["run"]: (r["asked"], r["prompt"] or "") for r in rows}
     return found
 
@@ -150,7 +149,7 @@ def asked_at(runs: Sequence[str]) -> dict[str, float]:
     wanted = list(dict.fromkeys(runs))
     for at in range(0, len(wanted), 500):
         some = tuple(wanted[at : at + 500])
-        rows = database().rows(
+        rows = log_database().rows(
             "SELECT r.run, CASE WHEN r.source IS NULL OR r.source = 'live' THEN r.started ELSE"
             " (SELECT MAX(l.started) FROM runs l WHERE l.key = r.key AND l.source = 'live' AND l.started <= r.started) END AS at"
             f" FROM runs r WHERE r.run IN ({','.join('?' * len(some))})",
@@ -162,7 +161,7 @@ def asked_at(runs: Sequence[str]) -> dict[str, float]:
 
 def seconds_of(asked: str) -> list[float]:
     """How long the last answered calls of a model, as it is asked for, took: up to fifty of the last two thousand runs."""
-    rows = database().rows(
+    rows = log_database().rows(
         "SELECT seconds FROM (SELECT asked, kind, source, error, seconds FROM runs ORDER BY started DESC LIMIT 2000)"
         " WHERE asked = ? AND kind IN ('call', 'row') AND source = 'live' AND error IS NULL AND seconds > 0 LIMIT 50",
         (asked,),
@@ -181,7 +180,7 @@ def totals(*, since: float | None = None, notebook: str = "") -> dict[str, Any]:
     if notebook:
         where.append("notebook = ?")
         values.append(notebook)
-    (row,) = database().rows(
+    (row,) = log_database().rows(
         "SELECT COUNT(*) calls, TOTAL(input_tokens) input_tokens, TOTAL(output_tokens) output_tokens, TOTAL(cost) cost,"
         f" SUM(cost IS NULL AND NOT COALESCE({unbilled}, 0)) unknown FROM runs WHERE {' AND '.join(where)}",
         tuple(values),
@@ -191,10 +190,10 @@ def totals(*, since: float | None = None, notebook: str = "") -> dict[str, Any]:
 
 def events_of(run: str) -> list[Event]:
     """The stored events of a run, in order. UsageError for an unknown id."""
-    rows = database().rows("SELECT n, event FROM events WHERE run=? ORDER BY n", (run,))
+    rows = log_database().rows("SELECT n, event FROM events WHERE run=? ORDER BY n", (run,))
     if not rows:
         raise UsageError("No such run in the log", seen=repr(run), todo="`%fm log` lists run ids.")
-    found = (reading.event(r["event"], f"event {r['n']} of run {run} in {database().path}") for r in rows)
+    found = (reading.event(r["event"], f"event {r['n']} of run {run} in {log_database().path}") for r in rows)
     return [e for e in found if e is not None]
 
 
@@ -205,68 +204,3 @@ def reopen(run: str) -> Response:
         fold.add(event)
     response = fold.response()
     return response if response.finish else replace(response, finish="unfinished")
-
-
-def forget(query: str = "", *, before: float | None = None, run: str = "", everything: bool = False) -> int:
-    """Delete runs for good, with their events and cached answers; returns how many.
-
-    By full text, by date (seconds since the epoch), by id, or all.
-    """
-    if not (query or before is not None or run or everything):
-        raise UsageError("Nothing was named to forget", todo="`%fm log forget WORDS`, `--before 2026-01-31`, a run id, or `--all`.")
-    where: list[str] = ["1"]
-    values: list[Any] = []
-    if query:
-        said, words = says(query)
-        where.append(said)
-        values += words
-    if before is not None:
-        where.append("started < ?")
-        values.append(before)
-    if run:
-        where.append("(run = ? OR parent = ? AND kind = 'row')")  # a batch with its rows
-        values += [run, run]
-    return _delete(" AND ".join(where), tuple(values))
-
-
-def _delete(where: str, values: tuple) -> int:
-    from .arrived import gather  # above this module
-
-    gather()  # what is not a run yet would not be found
-    db = database()
-    with db.write() as w:
-        runs = [r["run"] for r in w.execute(f"SELECT run FROM runs WHERE {where}", values).fetchall()]
-        w.executemany("DELETE FROM events WHERE run=?", [(r,) for r in runs])
-        w.executemany("DELETE FROM cache WHERE run=?", [(r,) for r in runs])
-        w.executemany("DELETE FROM vectors WHERE run=?", [(r,) for r in runs])
-        if runs:
-            media.drop(w, runs)
-        w.execute(f"DELETE FROM runs WHERE {where}", values)
-        if runs:
-            w.execute("DELETE FROM batch_rows WHERE run NOT IN (SELECT run FROM runs) OR batch NOT IN (SELECT run FROM runs)")
-            w.execute("INSERT INTO words(words) VALUES ('optimize')")
-    if runs:
-        db.vacuum()
-    return len(runs)
-
-
-def keep_days() -> float | None:
-    """How long runs are kept: an administrator's lock, else the setting; None is for ever."""
-    s = settings()
-    days = s.lock("keep_days")
-    return days if days is not None else s.get("log.keep_days")
-
-
-_swept = 0.0
-_sweeping = threading.Lock()
-
-
-def sweep() -> int:
-    """Delete what is older than `log.keep_days`; at most once an hour per process."""
-    global _swept
-    days = keep_days()
-    with _sweeping:
-        if days is None or time.monotonic() - _swept < 3600 and _swept:
-            return 0
-        _swept = time.monotonic()
-    return _delete("started < ?", (time.time() - float(days) * 86400,))

@@ -8,7 +8,6 @@ Neighbouring text events are kept as one; their fold is the same.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -17,9 +16,9 @@ from typing import Any
 
 from ..errors import StoreError
 from ..events import ENDS, Event, Fold, ReasoningDelta, Started, TextDelta
-from ..types import Request, Response, to_dict
 from . import log, media
-from .db import database
+from .arrived import log_database
+from .run_rows import began, ended
 
 _FLUSH = 1.0  # seconds of text that a kill may cost
 _LATE = 0.05  # seconds after which a run is not a short one, and its row is written
@@ -66,7 +65,6 @@ class LogSink:
         if isinstance(event, ENDS):
             run.write_end(event)
             del self._runs[event.run]
-            log.sweep()
         elif time.monotonic() - run.written > (_FLUSH if run.begun else _LATE if self._ticks else 0):
             run.write_pending()
 
@@ -119,7 +117,7 @@ class _Open:
     def write_pending(self) -> None:
         """The row, if it is not there, and the events since."""
         rows = self._rows()
-        with database().write() as db:
+        with log_database().write() as db:
             self._begin(db, {})
             media.keep(db, self.run, self.pending)
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", rows)
@@ -137,58 +135,10 @@ class _Open:
         """The row complete, with the remaining events."""
         end = ended(self.fold.response(), event.at)
         rows = self._rows()
-        with database().write() as db:
+        with log_database().write() as db:
             media.keep(db, self.run, self.pending)
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", rows)
             if self.begun:
                 db.execute(f"UPDATE runs SET {', '.join(f'{n}=?' for n in end)} WHERE run=?", (*end.values(), self.run))
             else:
                 self._begin(db, end)
-
-
-def began(start: Started, notebook: str) -> dict[str, Any]:
-    """A run's row as far as it is known at its start."""
-    request = start.request
-    return {
-        "run": start.run,
-        "parent": start.parent or None,
-        "kind": start.kind,
-        "asked": start.meta.get("asked") or start.model,
-        "model": start.model,
-        "place": start.where,
-        "started": start.at,
-        "prompt": prompt_text(request),
-        "text": "",
-        "request": json.dumps(to_dict(request), ensure_ascii=False) if request and start.kind != "row" else None,
-        "key": start.meta.get("key") or (request.key() if request else None),
-        "notebook": notebook,
-        "kernel": str(os.getpid()),
-    }
-
-
-def ended(r: Response, at: float) -> dict[str, Any]:
-    """What a run's end adds to its row."""
-    u = r.usage
-    return {
-        "ended": at,
-        "finish": r.finish,
-        "error": json.dumps(r.error, ensure_ascii=False) if r.error else None,
-        "text": str(r),  # with a line for each picture
-        "model": r.model,
-        "input_tokens": u.input_tokens,
-        "output_tokens": u.output_tokens,
-        "cached_tokens": u.cached_tokens,
-        "reasoning_tokens": u.reasoning_tokens,
-        "cost": u.cost,
-        "estimated": int(u.estimated),
-        "seconds": r.seconds,
-        "first_token_seconds": r.first_token_seconds,
-        "source": r.source,
-    }
-
-
-def prompt_text(request: Request | None) -> str:
-    """The last thing the user said, as one searches for it."""
-    if request is None:
-        return ""
-    return next((m.text for m in reversed(request.messages) if m.role == "user"), "")

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import UsageError
 from ..events import Signal, event_to_dict
 from . import log, reading
+from .arrived import log_database
 from .db import database
 
 _KIND = '{"event":"Signal"%'  # how such an event's JSON begins: the index of the migration has the same words
@@ -39,7 +40,7 @@ def of(runs: Iterable[str]) -> list[Signal]:
     for at in range(0, len(wanted), _AT_ONCE):
         some = tuple(wanted[at : at + _AT_ONCE])
         marks = ",".join("?" * len(some))
-        found += database().rows(f"SELECT run, event FROM events WHERE event LIKE '{_KIND}' AND run IN ({marks})", some)
+        found += log_database().rows(f"SELECT run, event FROM events WHERE event LIKE '{_KIND}' AND run IN ({marks})", some)
     return standing(_signals(found))
 
 
@@ -50,7 +51,7 @@ def every(kind: str = "", since: float | None = None, notebook: str = "") -> lis
     """
     here = " AND run IN (SELECT run FROM runs WHERE notebook = ?)" if notebook else ""
     values = (notebook,) if notebook else ()
-    found = standing(_signals(database().rows(f"SELECT run, event FROM events WHERE event LIKE '{_KIND}'{here}", values)))
+    found = standing(_signals(log_database().rows(f"SELECT run, event FROM events WHERE event LIKE '{_KIND}'{here}", values)))
     return [s for s in found if (not kind or s.kind == kind) and (since is None or s.at >= since)]
 
 
@@ -61,5 +62,5 @@ def standing(signals: Sequence[Signal]) -> list[Signal]:
 
 
 def _signals(rows: Iterable[Any]) -> list[Signal]:
-    found = (reading.event(r["event"], f"a signal about run {r['run']} in {database().path}") for r in rows)
+    found = (reading.event(r["event"], f"a signal about run {r['run']} in {log_database().path}") for r in rows)
     return [s for s in found if isinstance(s, Signal)]

@@ -43,7 +43,7 @@ from ..events import (
 )
 from ..types import Request
 from . import reading
-from .log_sink import prompt_text
+from .run_rows import prompt_text
 
 MEDIA = 2_000_000  # bytes of a picture or video that go onto a tape
 _TICK = 0.1  # text that came within this many seconds is one event on the tape

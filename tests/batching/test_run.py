@@ -34,7 +34,7 @@ from fmnb.errors import (
 )
 from fmnb.events import Failed, Finished, Notice, Progress, Started, TextDelta, Used
 from fmnb.session import session
-from fmnb.store import batches, log
+from fmnb.store import batches, log, retention, run_rows
 from fmnb.store.db import Database, database
 from fmnb.store.tape import Tape
 from fmnb.types import ModelCard, Usage
@@ -234,7 +234,7 @@ def test_the_log_lists_the_batch_and_finds_its_rows_by_their_words(service):
     assert [r["model"] for r in fm.log()] == [MODEL]
     assert len(fm.log("word2")) == 1 and log.totals()["calls"] == 3
     run = fm.log()[0]["run"]
-    assert log.forget(run=run) == 4 and not database().rows("SELECT * FROM batch_rows")
+    assert retention.forget(run=run) == 4 and not database().rows("SELECT * FROM batch_rows")
 
 
 def test_a_structured_answer_is_asked_for_once_more_when_it_does_not_fit(service):
@@ -494,7 +494,7 @@ def _full(self):
 
 
 def test_a_disk_that_is_full_stops_the_batch_and_nothing_is_lost(service, monkeypatch):
-    real, calls = batches.write, []
+    real, calls = run_rows.write, []
 
     def full(*a):
         calls.append(a)
@@ -503,11 +503,11 @@ def test_a_disk_that_is_full_stops_the_batch_and_nothing_is_lost(service, monkey
         return real(*a)
 
     service.latency = 0.01
-    monkeypatch.setattr(batches, "write", full)
+    monkeypatch.setattr(run_rows, "write", full)
     with pytest.raises(StoreError) as e:
         batch("Say {{ w }}", words(300), MODEL, concurrency=4)
     assert "run this again" in e.value.todo
-    monkeypatch.setattr(batches, "write", real)
+    monkeypatch.setattr(run_rows, "write", real)
     log.switch(True)
     b = batch("Say {{ w }}", words(300), MODEL, concurrency=4)
     assert [a.text for a in b.answers] == words(300)["w"].tolist()

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+import fmnb as fm
 from fmnb import doctor
 from fmnb.batching.run import batch
 from fmnb.events import Failed, Finished, Stamper, Started, TextDelta, Used
-from fmnb.store import arrived, batches, log
+from fmnb.store import arrived, batches, finding, log, retention, run_rows, signals
 from fmnb.store.db import close_all, database
 from fmnb.types import Request, Usage, message
 
@@ -31,7 +34,7 @@ def test_entries_go_when_their_runs_are_written():
     numbers = arrived.put("b", "", [([(0, 0, 0)], ended("hi")), ([(1, 0, 0)], ended("ho"))])
     assert waiting() == 2 and not log.search()
     first = ended("hi")
-    batches.write("b", [(batches.columns(first), first)], [((0, 0, 0), "runhi")], numbers[:1])
+    run_rows.write("b", [(run_rows.columns(first), first)], [((0, 0, 0), "runhi")], numbers[:1])
     assert waiting() == 1 and batches.count("b") == 1
 
 
@@ -51,17 +54,47 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert database().rows("SELECT notebook FROM runs WHERE run = 'runhi'")[0][0] == "one.ipynb"
 
 
+DOORS = [
+    lambda: log.search(),
+    lambda: log.totals(),
+    lambda: log.events_of("runhi"),
+    lambda: log.names_of(["runhi"]),
+    lambda: log.asked_at(["runhi"]),
+    lambda: log.seconds_of("m"),
+    lambda: finding.find(finding.Filter()),
+    lambda: finding.count(finding.Filter()),
+    lambda: finding.kinds(),
+    lambda: signals.of(["runhi"]),
+    lambda: signals.every(),
+    lambda: batches.known(["keyhi"]),
+    lambda: batches.count("b"),
+    lambda: batches.last("b"),
+    lambda: list(batches.of("b")),
+    lambda: retention.forget("nothing says this"),
+    lambda: fm.ask("hello", "echo:"),
+]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_opening_the_database_files_nothing_and_the_first_use_of_the_log_does(door):
+    arrived.put("b", "", [([(0, 0, 0)], ended("hi"))])
+    close_all()
+    assert waiting() == 1
+    door()
+    assert not waiting() and database().rows("SELECT 1 FROM runs WHERE run = 'runhi'")
+
+
 def test_gathering_twice_changes_nothing():
     numbers = arrived.put("b", "", [([(0, 0, 0)], ended("hi"))])
     arrived.gather()
     one = ended("hi")
-    batches.write("b", [(batches.columns(one), one)], [((0, 0, 0), "runhi")], numbers)  # its own kernel, a moment later
+    run_rows.write("b", [(run_rows.columns(one), one)], [((0, 0, 0), "runhi")], numbers)  # its own kernel, a moment later
     assert batches.count("b") == 1 and len(database().rows("SELECT 1 FROM events WHERE run = 'runhi'")) == 4
 
 
 def test_what_is_deleted_is_gone_from_here_too():
     arrived.put("b", "", [([(0, 0, 0)], ended("secret"))])
-    assert log.forget(everything=True) == 1
+    assert retention.forget(everything=True) == 1
     assert not waiting() and b"secret" not in database().path.read_bytes()
 
 

@@ -9,7 +9,7 @@ import fmnb as fm
 from fmnb import config
 from fmnb.errors import ReplayMissError, StoreError, UsageError
 from fmnb.session import session
-from fmnb.store import cache, log
+from fmnb.store import cache, log, retention
 from fmnb.store.tape import Tape
 
 
@@ -44,7 +44,7 @@ def test_a_failed_answer_is_never_cached():
 
 def test_forgetting_a_run_forgets_its_cached_answer():
     run = fm.ask("hello", "echo:", temperature=0).run
-    log.forget(run=run)
+    retention.forget(run=run)
     assert fm.ask("hello", "echo:", temperature=0).source == "live"
 
 

@@ -10,11 +10,12 @@ import warnings
 
 import pytest
 
+import fmnb as fm
 from fmnb import config
 from fmnb.errors import StoreError
 from fmnb.events import Cancelled, Failed, Finished, Stamper, Started, TextDelta, Used, emit, fold
 from fmnb.run_ids import new_run
-from fmnb.store import db, log
+from fmnb.store import db, log, retention
 from fmnb.store.log_sink import LogSink
 from fmnb.types import Request, Usage, message
 
@@ -164,9 +165,19 @@ def test_old_runs_are_swept_by_keep_days(home):
         w.execute("UPDATE runs SET started = ? WHERE run = ?", (time.time() - 40 * 86400, events[0].run))
     run_of("new")
     (config.home() / "fmnb.toml").write_text("[log]\nkeep_days = 30\n")
-    log._swept = 0.0
-    assert log.sweep() == 1
+    retention._swept = 0.0
+    assert retention.sweep() == 1
     assert [r["text"] for r in log.search()] == ["new"]
+
+
+def test_the_end_of_a_run_sweeps_what_is_too_old(home):
+    old = fm.ask("old", "echo:").run
+    with db.database().write() as w:
+        w.execute("UPDATE runs SET started = ? WHERE run = ?", (time.time() - 40 * 86400, old))
+    (config.home() / "fmnb.toml").write_text("[log]\nkeep_days = 30\n")
+    retention._swept = 0.0
+    new = fm.ask("new", "echo:").run
+    assert [r["run"] for r in log.search()] == [new]
 
 
 def test_a_network_folder_is_told_from_a_local_one(tmp_path):

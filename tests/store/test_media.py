@@ -8,7 +8,7 @@ import pytest
 
 from fmnb import _media
 from fmnb.events import Finished, Media, Notice, Started, TextDelta
-from fmnb.store import cache, db, log, media, tape
+from fmnb.store import cache, db, log, media, retention, tape
 from fmnb.store.log_sink import LogSink
 from fmnb.types import Request, message
 
@@ -45,16 +45,16 @@ def test_the_same_bytes_are_one_file_until_no_run_shows_them(home):
     record("run-1", picture(LARGE))
     record("run-2", picture(LARGE))
     assert len(files()) == 1
-    log.forget(run="run-1")
+    retention.forget(run="run-1")
     assert len(files()) == 1 and log.reopen("run-2").media[0].data == LARGE
-    log.forget(run="run-2")
+    retention.forget(run="run-2")
     assert files() == []
 
 
 def test_forgetting_everything_leaves_no_picture(home):
     record("run-1", picture(LARGE), picture(png(1200, 800, 5)))
     cache.put("key", "run-1", [picture(LARGE), Finished()])
-    log.forget(everything=True)
+    retention.forget(everything=True)
     assert files() == [] and cache.get("key") is None
 
 
@@ -62,7 +62,7 @@ def test_what_a_dead_kernel_left_goes_in_time(home):
     record("run-1", picture(LARGE))
     left = media.folder() / ("0" * 64)
     left.write_bytes(b"x")
-    log.forget(run="run-1")
+    retention.forget(run="run-1")
     assert not left.exists()
 
 

@@ -1,0 +1,92 @@
+"""How long runs are kept: deleted for good when a user says so, and when they are older than `log.keep_days`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from ..config import settings
+from ..errors import StoreError, UsageError
+from ..events import ENDS, Event
+from . import log, media
+from .arrived import gather
+from .db import database
+
+
+def forget(query: str = "", *, before: float | None = None, run: str = "", everything: bool = False) -> int:
+    """Delete runs for good, with their events and cached answers; returns how many.
+
+    By full text, by date (seconds since the epoch), by id, or all.
+    """
+    if not (query or before is not None or run or everything):
+        raise UsageError("Nothing was named to forget", todo="`%fm log forget WORDS`, `--before 2026-01-31`, a run id, or `--all`.")
+    where: list[str] = ["1"]
+    values: list[Any] = []
+    if query:
+        said, words = log.says(query)
+        where.append(said)
+        values += words
+    if before is not None:
+        where.append("started < ?")
+        values.append(before)
+    if run:
+        where.append("(run = ? OR parent = ? AND kind = 'row')")  # a batch with its rows
+        values += [run, run]
+    return _delete(" AND ".join(where), tuple(values))
+
+
+def _delete(where: str, values: tuple) -> int:
+    gather()  # what is not a run yet would not be found
+    db = database()
+    with db.write() as w:
+        runs = [r["run"] for r in w.execute(f"SELECT run FROM runs WHERE {where}", values).fetchall()]
+        w.executemany("DELETE FROM events WHERE run=?", [(r,) for r in runs])
+        w.executemany("DELETE FROM cache WHERE run=?", [(r,) for r in runs])
+        w.executemany("DELETE FROM vectors WHERE run=?", [(r,) for r in runs])
+        if runs:
+            media.drop(w, runs)
+        w.execute(f"DELETE FROM runs WHERE {where}", values)
+        if runs:
+            w.execute("DELETE FROM batch_rows WHERE run NOT IN (SELECT run FROM runs) OR batch NOT IN (SELECT run FROM runs)")
+            w.execute("INSERT INTO words(words) VALUES ('optimize')")
+    if runs:
+        db.vacuum()
+    return len(runs)
+
+
+def keep_days() -> float | None:
+    """How long runs are kept: an administrator's lock, else the setting; None is for ever."""
+    s = settings()
+    days = s.lock("keep_days")
+    return days if days is not None else s.get("log.keep_days")
+
+
+_swept = 0.0
+_sweeping = threading.Lock()
+
+
+def sweep() -> int:
+    """Delete what is older than `log.keep_days`; at most once an hour per process."""
+    global _swept
+    days = keep_days()
+    with _sweeping:
+        if days is None or time.monotonic() - _swept < 3600 and _swept:
+            return 0
+        _swept = time.monotonic()
+    return _delete("started < ?", (time.time() - float(days) * 86400,))
+
+
+class Sweeper:
+    """A sink that sweeps when a run has ended and is written down."""
+
+    name = "the log"
+
+    def __call__(self, event: Event) -> None:
+        if not (isinstance(event, ENDS) and log.enabled()):
+            return
+        try:
+            sweep()
+        except StoreError as e:
+            if log.switch_off(str(e)):
+                raise  # `emit` says it once and drops this sink

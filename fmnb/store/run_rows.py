@@ -1,0 +1,103 @@
+"""Finished runs as rows of the log: their columns, and many written in one transaction with the places of a batch they answer."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..events import Event, Fold, Started
+from ..types import Request, Response, to_dict
+from . import media
+from .db import database
+
+Place = tuple[int, int, int]  # row, model, sample
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def columns(run: Sequence[Event], notebook: str = "") -> dict[str, Any]:
+    """A finished run as the columns of its row in the log, error and data as they are."""
+    fold = Fold()
+    for e in run:
+        fold.add(e)
+    start, r = run[0], fold.response()
+    assert isinstance(start, Started)
+    row = {**began(start, notebook), **ended(r, run[-1].at)}
+    return row | {"request": None, "error": r.error, "data": r.data}  # the request is in the first event
+
+
+def began(start: Started, notebook: str) -> dict[str, Any]:
+    """A run's row as far as it is known at its start."""
+    request = start.request
+    return {
+        "run": start.run,
+        "parent": start.parent or None,
+        "kind": start.kind,
+        "asked": start.meta.get("asked") or start.model,
+        "model": start.model,
+        "place": start.where,
+        "started": start.at,
+        "prompt": prompt_text(request),
+        "text": "",
+        "request": json.dumps(to_dict(request), ensure_ascii=False) if request and start.kind != "row" else None,
+        "key": start.meta.get("key") or (request.key() if request else None),
+        "notebook": notebook,
+        "kernel": str(os.getpid()),
+    }
+
+
+def ended(r: Response, at: float) -> dict[str, Any]:
+    """What a run's end adds to its row."""
+    u = r.usage
+    return {
+        "ended": at,
+        "finish": r.finish,
+        "error": json.dumps(r.error, ensure_ascii=False) if r.error else None,
+        "text": str(r),  # with a line for each picture
+        "model": r.model,
+        "input_tokens": u.input_tokens,
+        "output_tokens": u.output_tokens,
+        "cached_tokens": u.cached_tokens,
+        "reasoning_tokens": u.reasoning_tokens,
+        "cost": u.cost,
+        "estimated": int(u.estimated),
+        "seconds": r.seconds,
+        "first_token_seconds": r.first_token_seconds,
+        "source": r.source,
+    }
+
+
+def prompt_text(request: Request | None) -> str:
+    """The last thing the user said, as one searches for it."""
+    if request is None:
+        return ""
+    return next((m.text for m in reversed(request.messages) if m.role == "user"), "")
+
+
+def write(
+    batch: str,
+    runs: Sequence[tuple[dict[str, Any], Sequence[Event]]],
+    places: Iterable[tuple[Place, str]],
+    arrived: Iterable[int] = (),
+) -> None:
+    """Write finished runs, each as its columns and events, and the places they answer. On disk when this returns.
+
+    Entries of `arrived` go, and so do the batch's claims of these rows.
+    """
+    rows = [tuple({**c, "error": _json(c["error"]), "data": _json(c["data"])}.values()) for c, _ in runs]
+    events = [(e.run, e.n, _encode(media.light(e))) for _, run in runs for e in run]
+    with database().write() as db:
+        if rows:
+            names = tuple(runs[0][0])
+            db.executemany(f"INSERT OR REPLACE INTO runs({', '.join(names)}) VALUES ({','.join('?' * len(names))})", rows)
+            db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", events)
+            for c, run in runs:
+                media.keep(db, c["run"], run)
+            db.executemany("DELETE FROM claims WHERE key = ? AND batch = ?", [(c["key"], batch) for c, _ in runs])
+        db.executemany("INSERT OR REPLACE INTO batch_rows VALUES (?,?,?,?,?)", [(batch, *place, run) for place, run in places])
+        db.executemany("DELETE FROM arrived WHERE n = ?", [(n,) for n in arrived])
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
