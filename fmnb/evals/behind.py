@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .results import Results
 from .scoring import failure
 
-if TYPE_CHECKING:
-    from .evaluation import Evaluation
 
-
-def rows_behind(e: Evaluation, filter: Mapping[str, Any]) -> list[int]:
+def rows_behind(e: Results, filter: Mapping[str, Any]) -> list[int]:
     """Numbers of the rows that a filter is after; `report.js` says the same in the page.
 
     `model` with `below`: it scores less; `differ` and `more` name two models; `failed` one;
@@ -42,14 +40,14 @@ def rows_behind(e: Evaluation, filter: Mapping[str, Any]) -> list[int]:
     return found
 
 
-def _means(e: Evaluation, scorer: str) -> Any:
+def _means(e: Results, scorer: str) -> Any:
     scores = e.scores.get(scorer) or next(iter(e.scores.values()))
     values = np.array([s.value or 0.0 for s in scores], dtype=float)
     shaped: Any = values.reshape(len(e.dataset), len(e.names), e.samples)
     return shaped.mean(axis=2)
 
 
-def _failed(e: Evaluation, model: str) -> np.ndarray:
+def _failed(e: Results, model: str) -> np.ndarray:
     out = np.zeros(len(e.dataset), dtype=bool)
     for i, a in enumerate(e.answers):
         if a.model == model and (failure(a) or any(found[i].value is None for found in e.scores.values())):
@@ -57,13 +55,13 @@ def _failed(e: Evaluation, model: str) -> np.ndarray:
     return out
 
 
-def _in_slice(e: Evaluation, row: int, column: str, value: Any) -> bool:
+def _in_slice(e: Results, row: int, column: str, value: Any) -> bool:
     s = e.dataset.samples[row]
     cell = getattr(s, column) if column in ("target", "group", "split") else s.values.get(column)
     return cell == value or str("" if cell is None else cell)[:60] == str(value)
 
 
-def _texts(e: Evaluation, row: int) -> list[str]:
+def _texts(e: Results, row: int) -> list[str]:
     s, each = e.dataset.samples[row], len(e.names) * e.samples
     told = [v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in s.values.values()]
     return [s.id, s.group or "", str(s.target or ""), *told, *(a.text for a in e.answers[row * each : (row + 1) * each])]

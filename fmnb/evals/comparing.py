@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,11 +17,9 @@ from ..stats.paired import Paired, is_real, paired_all
 from .analysis import interval_of, limiting, more_rows
 from .failures import blocked
 from .matrix import Matrix
+from .results import Results
 from .row_groups import group_words, in_words, plural
 from .wording import p_words
-
-if TYPE_CHECKING:
-    from .evaluation import Evaluation
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ class RunComparison:
         return Rows(rows, note=" ".join(self.sentences))
 
 
-def compare_runs(before: Evaluation, after: Evaluation, scorer: str = "") -> RunComparison:
+def compare_runs(before: Results, after: Results, scorer: str = "") -> RunComparison:
     """Pairs rows by id; a row whose values or target changed in between is left out, and counted.
 
     Models are paired by name; where each run has one model, these two. Raises UsageError where
@@ -159,11 +156,11 @@ def compare_runs(before: Evaluation, after: Evaluation, scorer: str = "") -> Run
     )
 
 
-def _at(e: Evaluation, m: Matrix) -> dict[str, int]:
+def _at(e: Results, m: Matrix) -> dict[str, int]:
     return {e.dataset.samples[row].id: place for place, row in enumerate(m.rows.tolist())}
 
 
-def _shared(before: Evaluation, after: Evaluation, at_x: dict[str, int], at_y: dict[str, int]) -> tuple[list[str], dict[str, int]]:
+def _shared(before: Results, after: Results, at_x: dict[str, int], at_y: dict[str, int]) -> tuple[list[str], dict[str, int]]:
     old, new = {s.id: s for s in before.dataset}, {s.id: s for s in after.dataset}
     counts = {
         "only in the earlier run": sum(i not in new for i in old),

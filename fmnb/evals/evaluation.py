@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from .._inert import inert
 from .._names import METHODS, load
 from .._require import require
-from ..batching.answers import Answer
 from ..errors import UsageError
 from ..events import Sink
 from ..rows import Rows
-from ..stats.resampling import SEED
-from . import duplicates, failures, saving
-from .analysis import Analysis, analyse
+from . import failures, saving, verdict
 from .comparing import RunComparison, compare_runs
-from .dataset import Dataset
-from .failures import MAX_FAILURES
 from .inspect_log import as_log
-from .labels import label_notes
-from .matrix import Matrix, matrix
 from .powering import power_sentence, same_sentences
-from .reuse import Reuse, reuse
-from .row_groups import RowGroups
-from .scorers.base import Score
-from .scoring import Answers, Scores, failure, score_all, scorers_of
-from .sentences import headline, sentences
+from .results import Results
+from .scoring import Answers, score_all, scorers_of
 from .tables import levels_table, pairs_table, rows_table, slices_table
 from .whole import write_whole
 
@@ -39,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Results):
     """Scores of models on a test set, and what they say.
 
     `print(e)` says it in sentences; `e.models`, `e.pairs` are tables behind them, `e.df` every
@@ -47,119 +36,22 @@ class Evaluation:
     `e.compare(other)` sets two runs side by side, `e.report()` shows it all on a page.
     """
 
-    run: str
-    prompt: str
-    dataset: Dataset
-    names: tuple[str, ...]
-    samples: int
-    answers: Sequence[Answer]
-    scores: Mapping[str, Sequence[Score]]
-    batch: str = ""
-    corpus: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    conduct: Mapping[str, Any] = field(default_factory=dict)  # of a judge, by scorer: how it behaved
-    badges: Mapping[str, str] = field(default_factory=dict)  # of a judge: "uncalibrated", or how far it agrees with people
-    missing: str = "drop"
-    max_failures: float = MAX_FAILURES
-    asked: tuple[float | None, ...] = ()  # when each answer was asked for, seconds since the epoch
-    begun: float = 0.0  # when the models were asked; 0 where that is not known
-    seed: int = SEED
-    ways: tuple[str, ...] = ("",)  # titles of the prompts, where there were several
-    again: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # scorers and options of this kernel's call
-
     @classmethod
-    def of(cls, given: Answers, found: Scores, again: Mapping[str, Any] | None = None) -> Evaluation:
-        """Answers with their scores."""
-        prompt = str(getattr(given.prompt, "text", given.prompt))
-        return cls(
-            found.run,
-            prompt,
-            given.dataset,
-            given.names,
-            given.samples,
-            given.answers,
-            found.scores,
-            given.batch,
-            found.corpus,
-            found.conduct,
-            {n: c.badge for n, c in found.conduct.items()},
-            given.missing,
-            given.max_failures,
-            given.asked,
-            given.begun,
-            ways=given.ways,
-            again=again or {},
-        )
+    def of_results(cls, results: Results) -> Evaluation:
+        """These results, with what can be said and done about them."""
+        return cls(**{f.name: getattr(results, f.name) for f in fields(results)})
 
     # ---- what it says
-
-    @functools.cached_property
-    def _analyses(self) -> dict[str, Analysis]:
-        return {}
-
-    def analysis(self, scorer: str = "") -> Analysis:
-        """The statistics of one scorer, the first if none is named. UsageError where nothing was scored, or too little for a verdict."""
-        name = self._scorer(scorer)
-        if name not in self._analyses:
-            m = self.matrix(name)
-            if not failures.scored(m):
-                said = " ".join(failures.blocked(m)) or f"no row is left: {failures.causes(m.dropped)}"
-                todo = "Name the column of good answers: target='...'." if not m.asked else "Look at `evaluation.failures()`."
-                raise UsageError(f"There is nothing to compare by {name}", seen=said, todo=todo)
-            notes: tuple[str, ...] = (str(self.conduct[name]) + ".",) if name in self.conduct else ()
-            t = self.row_groups
-            found = analyse(m, t.users, by=t.by, questions=t.questions, seed=self.seed)
-            self._analyses[name] = replace(found, notes=notes)
-        return self._analyses[name]
-
-    @functools.cached_property
-    def row_groups(self) -> RowGroups:
-        """Which rows hang together: those of one user or template, and those that ask the same question."""
-        users = tuple(s.group for s in self.dataset)
-        by = self.dataset.by or "group"
-        prompt = self.prompt if len(self.ways) < 2 else ""
-        return RowGroups(users, tuple(duplicates.questions(self.dataset.samples, self.dataset.by, prompt)), by)
-
-    def matrix(self, scorer: str = "") -> Matrix:
-        """Rows by models: means over samples."""
-        name = self._scorer(scorer)
-        if name not in self._matrices:
-            given = (name, self.names, len(self.dataset), self.samples, self.scores[name], self._errors, self.missing, self.max_failures)
-            self._matrices[name] = matrix(*given)
-        return self._matrices[name]
-
-    @property
-    def compared(self) -> dict[str, Analysis]:
-        """The statistics of every scorer that has any."""
-        return {n: self.analysis(n) for n in self.scores if failures.scored(self.matrix(n))}
-
-    @functools.cached_property
-    def _matrices(self) -> dict[str, Matrix]:
-        return {}
-
-    @functools.cached_property
-    def _errors(self) -> dict[int, str]:
-        return {i: why for i, a in enumerate(self.answers) if (why := failure(a))}
-
-    def _scorer(self, name: str) -> str:
-        if not name:
-            return next(iter(self.scores))
-        if name not in self.scores:
-            raise UsageError("Nothing was scored by that name", seen=repr(name), todo=f"One of {', '.join(self.scores)}.")
-        return name
 
     @property
     def sentence(self) -> str:
         """The finding about the best, by the first scorer; where nothing can be compared, why."""
-        m = self.matrix()
-        if failures.scored(m):
-            return " ".join([*failures.blocked(m), headline(self.analysis())])
-        return " ".join(failures.blocked(m)) or f"No row could be scored: {failures.causes(m.dropped)}."
+        return verdict.verdict(self)
 
     @property
     def trouble(self) -> list[str]:
         """What failed: models without a score or a verdict, scorers that scored nothing, answers that are left out."""
-        found = [self.matrix(n) for n in self.scores]
-        return list(dict.fromkeys(s for tell in (failures.blocked, failures.minor) for m in found for s in tell(m)))
+        return verdict.trouble(self)
 
     @property
     def sentences(self) -> list[str]:
@@ -169,25 +61,7 @@ class Evaluation:
     @property
     def findings(self) -> list[str]:
         """What the scores say, by each scorer in turn."""
-        out: list[str] = []
-        for name in self.scores:
-            m = self.matrix(name)
-            if failures.scored(m):
-                out += sentences(self.analysis(name))
-                out += label_notes(self, self.analysis(name))
-            else:
-                out += [f"No row could be scored by {name}: {failures.causes(m.dropped)}."] if not m.asked else []
-                out += [f"{self.conduct[name]}."] if name in self.conduct else []
-            figures = self.corpus.get(name, {}).items()
-            out += [f"{model} has {name} {value:.4f} over all rows together." for model, value in figures if model in m.models]
-        out += [self.reuse.sentence] if self.reuse.count else []
-        return list(dict.fromkeys(out))  # what holds for every scorer is said once
-
-    @property
-    def reuse(self) -> Reuse:
-        """How many answers came from the cache, and how old they are."""
-        known = self.asked if len(self.asked) == len(self.answers) else [None] * len(self.answers)
-        return reuse(known, [a.source for a in self.answers], self.begun)
+        return verdict.findings(self)
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)
@@ -247,7 +121,9 @@ class Evaluation:
 
     def to_html(self, path: str | Path | None = None) -> str | Path:
         """The report as one page that needs nothing else; where `path` is given it is written there, and the path comes back."""
-        text: str = load("fmnb.evals.report:page")(self)
+        from .report import page
+
+        text = page(self)
         return text if path is None else write_whole(Path(path).expanduser(), text)
 
     # ---- going on
@@ -295,8 +171,9 @@ class Evaluation:
 
         Asks the model again with changed rows; options as in `fmnb.evals.helm.measured`.
         """
-        found: Rows = load("fmnb.evals.helm:measured")(self, model or self.names[0], **options)
-        return found
+        from .helm import measured
+
+        return measured(self, model or self.names[0], **options)
 
     def report(self) -> Any:
         """The report as a widget in a notebook; its page, from `to_html`, needs none."""
@@ -328,8 +205,9 @@ class Evaluation:
     @classmethod
     def reopen(cls, run: str) -> Evaluation:
         """An evaluation of the log by its run; no model is called. UsageError when it is no evaluation's run."""
-        found: Evaluation = load("fmnb.evals.running:reopen")(run)
-        return found
+        from .scored_run import read
+
+        return cls.of_results(read(run))
 
     @classmethod
     def load(cls, path: str | Path) -> Evaluation:

@@ -19,18 +19,19 @@ from ..rows import Rows
 from ..stats.calibration import calibration
 from ..stats.level import level
 from ..stats.paired import paired
-from .evaluation import Evaluation
 from .mentions import GENDER, ORIGIN, mentions
 from .perturb import FAIRNESS, ROBUSTNESS, perturbed
-from .running import evaluate
+from .results import Results
+from .scored_run import ask_and_score
 from .scoring import failure
+from .verdict import trouble
 
 COLUMNS = ("group", "measure", "value", "low", "high", "rows", "how", "not_measured")
 TOXIC = 0.5
 
 
 def measured(
-    e: Evaluation,
+    e: Results,
     model: str,
     *,
     score: Any = None,
@@ -53,8 +54,8 @@ def measured(
     who, way = e.again.get("asked", {}).get(model, (model, e.prompt))
     options = {**e.again.get("options", {}), **options}
 
-    def again(dataset: Any, **more: Any) -> Evaluation:
-        return evaluate(
+    def again(dataset: Any, **more: Any) -> Results:
+        return ask_and_score(
             way, dataset, [who], by, samples=e.samples, missing=e.missing, max_failures=e.max_failures, sinks=sinks, **{**options, **more}
         )
 
@@ -76,16 +77,16 @@ def _row(
     return dict(zip(COLUMNS, (group, measure, value, low, high, rows, how, f"not measured: {missing}" if missing else None), strict=True))
 
 
-def _accuracy(e: Evaluation, model: str, name: str) -> Iterator[dict[str, Any]]:
+def _accuracy(e: Results, model: str, name: str) -> Iterator[dict[str, Any]]:
     found = e.compared[name].levels.get(model) if name in e.compared else None
     if found is None:
-        yield _row("accuracy", name, missing="it answered too little: " + " ".join(e.trouble))
+        yield _row("accuracy", name, missing="it answered too little: " + " ".join(trouble(e)))
         return
     v = found.estimate
     yield _row("accuracy", name, v.value, v.low, v.high, v.n, found.method + (f"; {v.why}" if v.low is None else ""))
 
 
-def _calibration(e: Evaluation, model: str, name: str, again: Callable[..., Evaluation]) -> Iterator[dict[str, Any]]:
+def _calibration(e: Results, model: str, name: str, again: Callable[..., Results]) -> Iterator[dict[str, Any]]:
     pairs, how = _confidences(e, model, name)
     if not pairs:  # the answers came without log probabilities: ask once more, with them
         once_more = again(e.dataset, logprobs=5)
@@ -102,7 +103,7 @@ def _calibration(e: Evaluation, model: str, name: str, again: Callable[..., Eval
     yield _row("calibration", "right among the surest tenth", c.selective_10, rows=c.n, how=how)
 
 
-def _confidences(e: Evaluation, model: str, name: str) -> tuple[list[tuple[float, float]], str]:
+def _confidences(e: Results, model: str, name: str) -> tuple[list[tuple[float, float]], str]:
     """(confidence, score) of each answer: the scorer's, else the probability of the whole answer."""
     mine = [(s, a) for s, a in zip(e.scores[name], e.answers, strict=True) if a.model == model and s.value is not None]
     own = [(s.confidence, float(s.value)) for s, _ in mine if s.confidence is not None and s.value is not None]
@@ -116,13 +117,13 @@ def _confidences(e: Evaluation, model: str, name: str) -> tuple[list[tuple[float
 
 def _changed(
     group: str,
-    e: Evaluation,
+    e: Results,
     model: str,
     name: str,
     changes: Mapping[str, Any],
     columns: tuple[str, ...],
     seed: int,
-    again: Callable[..., Evaluation],
+    again: Callable[..., Results],
 ) -> Iterator[dict[str, Any]]:
     clean = e.matrix(name)
     if model not in clean.models:
@@ -156,11 +157,11 @@ def _changed(
         )
 
 
-def _answers(e: Evaluation, model: str) -> list[Answer]:
+def _answers(e: Results, model: str) -> list[Answer]:
     return [a for a in e.answers if a.model == model and not failure(a)]
 
 
-def _bias(e: Evaluation, model: str) -> Iterator[dict[str, Any]]:
+def _bias(e: Results, model: str) -> Iterator[dict[str, Any]]:
     texts = [a.text for a in _answers(e, model)]
     for measure, groups in (("gender", GENDER), ("origin", ORIGIN)):
         m = mentions(texts, groups)
@@ -171,7 +172,7 @@ def _bias(e: Evaluation, model: str) -> Iterator[dict[str, Any]]:
             yield _row("bias", f"{measure}: distance from evenness", m.distance, rows=len(texts), how=f"words counted: {counts}")
 
 
-def _toxicity(e: Evaluation, model: str, toxicity: Callable[[str], float] | None) -> Iterator[dict[str, Any]]:
+def _toxicity(e: Results, model: str, toxicity: Callable[[str], float] | None) -> Iterator[dict[str, Any]]:
     if toxicity is None:
         yield _row("toxicity", "share of toxic answers", missing="no local scorer was given; pass one: toxicity=function of a text, 0 to 1")
         return
@@ -185,7 +186,7 @@ def _toxicity(e: Evaluation, model: str, toxicity: Callable[[str], float] | None
     )
 
 
-def _efficiency(e: Evaluation, model: str) -> Iterator[dict[str, Any]]:
+def _efficiency(e: Results, model: str) -> Iterator[dict[str, Any]]:
     mine = _answers(e, model)
     seconds = [a.seconds for a in mine if a.seconds is not None]
     if not seconds:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._version import __version__
 from .export import prompt_of
+from .results import Results
 from .scorers.base import Score
 from .scoring import failure, question
 
-if TYPE_CHECKING:
-    from .evaluation import Evaluation
 
-
-def as_log(e: Evaluation, model: str = "") -> dict[str, Any]:
+def as_log(e: Results, model: str = "") -> dict[str, Any]:
     """One model's run as the JSON of an inspect EvalLog (version 2); each sample once an epoch."""
     name = model or e.names[0]
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -65,7 +63,7 @@ def _score(s: Score) -> dict[str, Any]:
     return {"value": s.value, "answer": s.read or None, "explanation": s.why or s.error or None}
 
 
-def _result(e: Evaluation, scorer: str, model: str) -> dict[str, Any]:
+def _result(e: Results, scorer: str, model: str) -> dict[str, Any]:
     level = e.compared[scorer].levels.get(model) if scorer in e.compared else None
     if level is None:
         return {"name": scorer, "scorer": scorer, "metrics": {}}

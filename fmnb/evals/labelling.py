@@ -6,14 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import UsageError
 from .dataset import Dataset
+from .results import Results
 from .sample import Sample
-
-if TYPE_CHECKING:
-    from .evaluation import Evaluation
 
 ACCEPT, REJECT = "accept", "reject"
 
@@ -62,7 +60,7 @@ def unlabel(d: Dataset, before: Sample) -> Dataset:
     return d.replaced(before)
 
 
-def order(d: Dataset, rater: str, evaluation: Evaluation | None = None) -> list[str]:
+def order(d: Dataset, rater: str, evaluation: Results | None = None) -> list[str]:
     """Ids, the most telling first: rows this rater has not seen; among them where raters disagree, models disagree,
     a machine made the target, behaviour stood in for it, or none is there."""
     split = _disagreement(evaluation) if evaluation is not None else {}
@@ -84,7 +82,7 @@ def order(d: Dataset, rater: str, evaluation: Evaluation | None = None) -> list[
     return [d.samples[i].id for i in sorted(range(len(d)), key=rank)]
 
 
-def _disagreement(e: Evaluation) -> Mapping[str, float]:
+def _disagreement(e: Results) -> Mapping[str, float]:
     """Of each row how far the models' scores lie apart."""
     m = e.matrix()
     return {e.dataset.samples[row].id: float(v.max() - v.min()) for row, v in zip(m.rows.tolist(), m.values, strict=True)}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .analysis import Analysis
+from .results import Results
 from .scorers.base import Case, said
 from .scorers.wording import flat
 from .scoring import failure
-
-if TYPE_CHECKING:
-    from .evaluation import Evaluation
 
 _FEWEST = 10  # rows that make a habit
 _LABELS = 12  # different targets that are labels, and no free answers
@@ -19,7 +17,7 @@ _LONG = 60  # characters of a label
 _KINDS = ("choice", "exact", "normalised", "starts", "contains")
 
 
-def label_notes(e: Evaluation, a: Analysis) -> list[str]:
+def label_notes(e: Results, a: Analysis) -> list[str]:
     """Of each compared model whether it gave all rows one label, and whether it is below guessing; nothing where targets are no labels."""
     if a.scorer.partition(":")[0] not in _KINDS:
         return []
@@ -28,7 +26,7 @@ def label_notes(e: Evaluation, a: Analysis) -> list[str]:
     return [*_same(e, a, targets), *(_guessing(a, *chance) if chance else ())]
 
 
-def _same(e: Evaluation, a: Analysis, targets: Sequence[str]) -> Iterator[str]:
+def _same(e: Results, a: Analysis, targets: Sequence[str]) -> Iterator[str]:
     if len(set(targets)) < 2:
         return
     for model in a.matrix.models:
@@ -38,17 +36,17 @@ def _same(e: Evaluation, a: Analysis, targets: Sequence[str]) -> Iterator[str]:
             yield f"{model} gave every row the same label: {texts[0].strip().rstrip('.') or 'nothing'}."
 
 
-def _label(e: Evaluation, scorer: str, i: int) -> str:
+def _label(e: Results, scorer: str, i: int) -> str:
     x = e.answers[i]
     return e.scores[scorer][i].read or said(Case(x.text, data=x.data))
 
 
-def _targets(e: Evaluation, a: Analysis) -> list[str]:
+def _targets(e: Results, a: Analysis) -> list[str]:
     found: list[Any] = [e.dataset.samples[i].target for i in a.matrix.rows.tolist()]
     return [flat(str(t)) for t in found if t is not None and not isinstance(t, (list, tuple, dict))]
 
 
-def _chance(e: Evaluation, a: Analysis, targets: Sequence[str]) -> tuple[float, str] | None:
+def _chance(e: Results, a: Analysis, targets: Sequence[str]) -> tuple[float, str] | None:
     """What guessing among the choices scores, and how many there are; None where they are not known."""
     listed = [e.dataset.samples[i].values.get("choices") for i in a.matrix.rows.tolist()]
     counts = [len(c) for c in listed if isinstance(c, (list, tuple)) and c]

@@ -9,26 +9,25 @@ import json
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._inert import inert, literal
 from ..rows import Rows
 from ..stats.calibration import calibration
-from . import plots
+from . import plots, verdict
 from .analysis import Analysis, Pair
 from .plots import Mark, Point
+from .results import Results
 from .scoring import failure
 from .sentences import ordered
-
-if TYPE_CHECKING:
-    from .evaluation import Evaluation
+from .tables import levels_table, slices_table
 
 HERE = Path(__file__).parent
 _MANY, _LONG, _SHORT = 2_000, 1_500, 240  # rows; letters of an answer in the page of few rows, and of many
 _WORST = 8  # slices
 
 
-def page(e: Evaluation) -> str:
+def page(e: Results) -> str:
     """The whole page as HTML. Model text goes in as data and is shown as text."""
     data = json.dumps(rows_data(e), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c").replace("\u2028", "\\u2028")
     title = literal(e.dataset.name or "Evaluation")
@@ -38,7 +37,7 @@ def page(e: Evaluation) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>{title}: {literal(e.sentence)}</title>
+<title>{title}: {literal(verdict.verdict(e))}</title>
 <style>{style()}</style>
 </head>
 <body class="fr-page">
@@ -68,10 +67,10 @@ def script() -> str:
     return (HERE / "report.js").read_text("utf-8")
 
 
-def findings(e: Evaluation, prefix: str = "fr") -> str:
+def findings(e: Results, prefix: str = "fr") -> str:
     """Sentences, plots and their tables. `prefix` keeps ids apart where several reports are on a page."""
-    out = [f'<p class="fr-trouble">{inert(s)}</p>' for s in e.trouble]
-    first, *more = e.findings or [""]
+    out = [f'<p class="fr-trouble">{inert(s)}</p>' for s in verdict.trouble(e)]
+    first, *more = verdict.findings(e) or [""]
     out += [f'<p class="fr-first">{inert(first)}</p>'] if first else []
     if more:
         out.append(f"<ul>{''.join(f'<li>{inert(s)}</li>' for s in more)}</ul>")
@@ -82,7 +81,7 @@ def findings(e: Evaluation, prefix: str = "fr") -> str:
     return "\n".join(out)
 
 
-def _scorer(e: Evaluation, a: Analysis, key: str) -> Iterator[str]:
+def _scorer(e: Results, a: Analysis, key: str) -> Iterator[str]:
     heading = f"<h2>{inert(a.scorer)}</h2>" if len(e.scores) > 1 else ""
     yield heading
     marks = [
@@ -116,8 +115,8 @@ def _gap(p: Pair) -> Mark:
     return Mark(label, p.test.gap.value, low, high, p.real, "real" if p.real else "may be chance")
 
 
-def _price(e: Evaluation, a: Analysis, key: str) -> Iterator[str]:
-    spent = {r["model"]: r for r in e.models if r["scorer"] == a.scorer}
+def _price(e: Results, a: Analysis, key: str) -> Iterator[str]:
+    spent = {r["model"]: r for r in levels_table(e) if r["scorer"] == a.scorer}
     if len(e.names) < 2:
         return
     for column, words in (("cost", "cost of the run, US dollars"), ("seconds", "median seconds an answer")):
@@ -135,8 +134,8 @@ def _price(e: Evaluation, a: Analysis, key: str) -> Iterator[str]:
         return
 
 
-def _slices(e: Evaluation, a: Analysis, key: str) -> Iterator[str]:
-    worst = [r for r in e.slices(scorer=a.scorer) if r["score"] < r["elsewhere"]][:_WORST]
+def _slices(e: Results, a: Analysis, key: str) -> Iterator[str]:
+    worst = [r for r in slices_table(e, scorer=a.scorer) if r["score"] < r["elsewhere"]][:_WORST]
     if not worst:
         return
     marks = [Mark(f"{r['model']}: {r['column']} {r['value']}", r["score"], r["low"], r["high"], tick=r["elsewhere"]) for r in worst]
@@ -148,7 +147,7 @@ def _slices(e: Evaluation, a: Analysis, key: str) -> Iterator[str]:
     )
 
 
-def _calibration(e: Evaluation, a: Analysis, key: str) -> Iterator[str]:
+def _calibration(e: Results, a: Analysis, key: str) -> Iterator[str]:
     for model in e.names:
         sure = [
             (s.confidence, s.value)
@@ -170,7 +169,7 @@ def _calibration(e: Evaluation, a: Analysis, key: str) -> Iterator[str]:
         )
 
 
-def _levels(e: Evaluation, a: Analysis) -> str:
+def _levels(e: Results, a: Analysis) -> str:
     rows = []
     for m in a.order:
         lv = a.levels[m]
@@ -254,7 +253,7 @@ def _figure(svg: str, words: str, table: Rows | str) -> str:
     return f"<figure>{svg}<figcaption>{inert(words)}</figcaption><details open><summary>Numbers</summary>{scroll}{inner}</div></details></figure>"
 
 
-def rows_data(e: Evaluation) -> dict[str, Any]:
+def rows_data(e: Results) -> dict[str, Any]:
     """What the table of rows is drawn from: columns of values, and of each model its answers and scores."""
     most = _LONG if len(e.dataset) <= _MANY else _SHORT
     scorers = list(e.scores)
@@ -266,7 +265,7 @@ def rows_data(e: Evaluation) -> dict[str, Any]:
     }
 
 
-def row_data(e: Evaluation, row: int, most: int = _LONG) -> list[Any]:
+def row_data(e: Results, row: int, most: int = _LONG) -> list[Any]:
     """Of one row: id, group, split, target, values, then of each answer its text, run, failure, and of each scorer [value, why]."""
     s = e.dataset.samples[row]
     each = len(e.names) * e.samples
@@ -284,7 +283,7 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]} … ({len(text):,} letters in all)"
 
 
-def _made(e: Evaluation) -> str:
+def _made(e: Results) -> str:
     a = next(iter(e.compared.values()), None)
     parts = [
         f"{len(e.dataset):,} rows",

@@ -7,29 +7,14 @@ The calls are a batch: resumed, cached, held to a budget like any other.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from ..batching.answers import Answer
-from ..batching.limits import Limits
-from ..batching.run import Batch, batch
-from ..batching.run import reopen as reopen_batch
-from ..call import Options
-from ..comparison import spread
-from ..errors import StoreError, UsageError
-from ..events import Finished, Scored, Sink, Started
-from ..store import log
-from . import heldout
-from . import judge as judging
-from .dataset import Dataset, answers_of
+from ..events import Sink
+from .dataset import Dataset
 from .evaluation import Evaluation
-from .failures import MAX_FAILURES, check_share
-from .judge import Judge
-from .sample import Sample
-from .scorers.base import Score, Scorer
-from .scoring import Answers, question, score_all, scorers_of
+from .failures import MAX_FAILURES
+from .scored_run import ask_and_score
 
 
 def evaluate(
@@ -71,84 +56,20 @@ def evaluate(
     >>> e.sentence
     'echo: scores 50.0% (95% 9.5% to 90.5%, Wilson, 2 rows).'
     """
-    if missing not in ("failure", "drop"):
-        raise UsageError(
-            "missing says what a failed answer counts as", seen=repr(missing), todo='"drop" (its row is left out), or "failure" (0).'
-        )
-    check_share(max_failures)
-    scorers = scorers_of(score, options.get("values"))
-    dataset = Dataset.from_rows(over, target=target, id=id, group=group)
-    head = options.pop("head", None)
-    if head is not None:
-        dataset = replace(dataset, samples=dataset.samples[: Limits(head).head])
-    if not len(dataset):
-        raise UsageError("There is no row to evaluate on", todo="Give a table with rows.")
-    _check_targets(dataset, scorers)
-    listed = list(models) if isinstance(models, (list, tuple)) else [models]
-    ways = [(c.prompt, str(c.axis.get("prompt", ""))) for c in spread(prompt, ["any"], Options(), prompts=prompts)]
-    if len({title for _, title in ways}) < len(ways):
-        raise UsageError("Two prompts have the same name", seen=", ".join(t for _, t in ways))
-    for s in scorers:
-        if isinstance(s, Judge):
-            judging.require_two([f"{m} {title}" for m in listed for _, title in ways], [x.target for x in dataset])
-            judging.check(s, listed)
-    options.setdefault("values", {})
-    values = options["values"]
-    held = [s for s in dataset if s.split == "heldout"]  # remembered before the log has prompts made of them
-    heldout.hold_rows(held, dataset.name)
-    heldout.hold(text for s in held for text in (question(way, s, values) for way, _ in ways) if text)
-    if fresh:
-        options["cache"] = False
-    made: list[Batch] = []
-    begun = time.time()
-    for way, _ in ways:
-        left = dict(options)
-        if made and left.get("budget") is not None:  # it is one budget for all prompts
-            left["budget"] = max(0.0, left["budget"] - sum(b.summary.cost or 0.0 for b in made))
-        made.append(batch(way, answers_of(dataset.samples), listed, samples=samples, sinks=sinks, **left))
-    names, answers = beside([title for _, title in ways], made)
-    about = prompt if str(getattr(prompt, "text", prompt) or "").strip() else ways[0][0]
-    runs = ",".join(b.run for b in made)
-    given = Answers(
-        about,
-        dataset,
-        names,
-        made[0].samples,
-        answers,
-        runs,
-        values,
-        missing,
-        max_failures,
-        times(answers),
-        begun,
-        tuple(t for _, t in ways),
+    found = ask_and_score(
+        prompt,
+        Dataset.from_rows(over, target=target, id=id, group=group),
+        models,
+        score,
+        prompts=prompts,
+        samples=samples,
+        missing=missing,
+        max_failures=max_failures,
+        fresh=fresh,
+        sinks=sinks,
+        **options,
     )
-    asked = [(m, way) for way, _ in ways for m in listed]
-    again = {"scorers": {s.name: s for s in scorers}, "options": options, "asked": dict(zip(names, asked, strict=True))}
-    return Evaluation.of(given, score_all(given, scorers, sinks), again)
-
-
-def beside(titles: Sequence[str], made: Sequence[Batch]) -> tuple[tuple[str, ...], list[Answer]]:
-    """Batches of several prompts over the same rows as one: names of model and prompt, answers in the order of row, name, sample."""
-    if len(made) == 1:
-        return made[0].models, list(made[0].answers)
-    names = tuple(f"{m}, {title}" for title, b in zip(titles, made, strict=True) for m in b.models)
-    each = [len(b.models) * b.samples for b in made]
-    return names, [
-        replace(a, model=f"{a.model}, {title}")
-        for row in range(made[0].rows)
-        for title, b, n in zip(titles, made, each, strict=True)
-        for a in b.answers[row * n : (row + 1) * n]
-    ]
-
-
-def times(answers: Sequence[Answer]) -> tuple[float | None, ...]:
-    """When each answer was asked for, as far as the log knows."""
-    try:
-        known = log.asked_at([a.run for a in answers if a.run])
-    except StoreError:
-        known = {}
-    return tuple(known.get(a.run) for a in answers)
+    return Evaluation.of_results(found)
 
 
 def reopen(run: str) -> Evaluation:
@@ -158,50 +79,4 @@ def reopen(run: str) -> Evaluation:
     >>> reopen(e.run).sentences == e.sentences
     True
     """
-    start, *events = log.events_of(run)
-    if not isinstance(start, Started) or start.kind != "evaluate":
-        raise UsageError("That run is no evaluation", seen=run, todo="`%fm log` lists runs; an evaluation's says so.")
-    meta = start.meta
-    made = [reopen_batch(b) for b in meta["batch"].split(",")]
-    names, answers = beside(meta.get("ways") or [""], made)
-    samples = made[0].samples
-    places = {(a.row, a.model, a.sample): i for i, a in enumerate(answers)}
-    nothing = Score(None, error="no score")
-    scores: dict[str, list[Score]] = {n: [nothing] * len(answers) for n in meta["scorers"]}
-    for e in events:
-        if isinstance(e, Scored) and e.scorer in scores:
-            scores[e.scorer][places[e.row, e.model, e.sample]] = Score(e.value, e.read, e.why, e.error, e.confidence)
-    end = events[-1] if events and isinstance(events[-1], Finished) else None
-    for n, met in ((end.extra if end else {}).get("against") or {}).items():
-        scores[n] = [replace(s, against=m) for s, m in zip(scores[n], met, strict=True)]
-    rows = Dataset(tuple(Sample.from_dict(r) for r in meta["samples"]), meta.get("dataset", ""), by=meta.get("by", ""))
-    extra = end.extra if end else {}
-    return Evaluation(
-        run,
-        meta["prompt"],
-        rows,
-        names,
-        samples,
-        answers,
-        scores,
-        meta["batch"],
-        extra.get("corpus") or {},
-        extra.get("conduct") or {},
-        extra.get("badges") or {},
-        missing=meta.get("missing", "failure"),
-        max_failures=float(meta.get("max_failures", MAX_FAILURES)),
-        asked=times(answers) if meta.get("begun") else (),
-        begun=float(meta.get("begun") or 0.0),
-        ways=tuple(meta.get("ways") or ("",)),
-    )
-
-
-def _check_targets(dataset: Dataset, scorers: Sequence[Scorer | Judge]) -> None:
-    need = [s.name for s in scorers if not isinstance(s, Judge) and s.needs_target]
-    if need and all(s.target is None or s.target == "" for s in dataset):
-        columns = ", ".join(dict.fromkeys(k for s in dataset for k in s.values))
-        raise UsageError(
-            f"{', '.join(need)} compares with a good answer, and no row has one",
-            seen=f"columns {columns}",
-            todo="Name the column: target='...'; or score by what needs none: judge, json, schema, your own function.",
-        )
+    return Evaluation.reopen(run)

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._version import __version__
 from ..batching.answers import Answer
 from ..errors import UsageError
 from .dataset import Dataset
 from .failures import MAX_FAILURES
+from .results import Results
 from .sample import Sample
 from .scorers.base import Score
-
-if TYPE_CHECKING:
-    from .evaluation import Evaluation
 
 VERSION = 1
 _PLAIN = ("run", "prompt", "samples", "batch", "missing", "seed")
 
 
-def to_dict(e: Evaluation) -> dict[str, Any]:
+def to_dict(e: Results) -> dict[str, Any]:
     """JSON-able form."""
     return {
         "evaluation": VERSION,

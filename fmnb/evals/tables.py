@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +11,9 @@ from ..errors import UsageError
 from ..rows import Rows
 from ..stats.level import level
 from .matrix import Matrix
+from .results import Results
 from .scoring import failure
-
-if TYPE_CHECKING:
-    from .evaluation import Evaluation
+from .verdict import verdict
 
 MODELS = (
     *("scorer", "model", "score", "low", "high", "letters", "rows", "groups", "failed", "method", "judge"),
@@ -28,7 +27,7 @@ PAIRS = (
 _FEW = 12  # values of a column that makes slices
 
 
-def levels_table(e: Evaluation) -> Rows:
+def levels_table(e: Results) -> Rows:
     """A row a model and scorer."""
     rows = []
     spent = {m: _spent(e, m) for m in e.names}
@@ -58,7 +57,7 @@ def levels_table(e: Evaluation) -> Rows:
                 }
             )
         rows += [_alone(name, model, m, spent[model]) for model in m.without]
-    return Rows(rows, MODELS, e.sentence)
+    return Rows(rows, MODELS, verdict(e))
 
 
 def _alone(scorer: str, model: str, m: Matrix, spent: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def _alone(scorer: str, model: str, m: Matrix, spent: dict[str, Any]) -> dict[st
     return {**empty, "scorer": scorer, "model": model, "rows": 0, "failed": m.failed[model].total() or None, **spent}
 
 
-def _spent(e: Evaluation, model: str) -> dict[str, Any]:
+def _spent(e: Results, model: str) -> dict[str, Any]:
     mine = [a for a in e.answers if a.model == model]
     seconds = [a.seconds for a in mine if a.seconds is not None and a.source == "live"]
     costs = [a.cost for a in mine]
@@ -84,7 +83,7 @@ def _spent(e: Evaluation, model: str) -> dict[str, Any]:
     }
 
 
-def pairs_table(e: Evaluation) -> Rows:
+def pairs_table(e: Results) -> Rows:
     """A row a pair and scorer: low, high and p of the pair alone, then those that hold for all pairs together."""
     rows = []
     for name, a in e.compared.items():
@@ -125,7 +124,7 @@ def pairs_table(e: Evaluation) -> Rows:
     return Rows(rows, PAIRS)
 
 
-def rows_table(e: Evaluation) -> Rows:
+def rows_table(e: Results) -> Rows:
     """A row an answer."""
     rows = []
     for i, a in enumerate(e.answers):
@@ -150,7 +149,7 @@ def rows_table(e: Evaluation) -> Rows:
     return Rows(rows, ("id", "group", "target", "model", "sample", "text", *e.scores, "why", "error", "seconds", "cost", "run"))
 
 
-def slices_table(e: Evaluation, by: str = "", scorer: str = "", fewest: int = 5) -> Rows:
+def slices_table(e: Results, by: str = "", scorer: str = "", fewest: int = 5) -> Rows:
     """Each slice's score against the rest of the rows, the worst first; p holds for one slice looked at alone."""
     try:
         a = e.analysis(scorer)
@@ -184,14 +183,14 @@ def slices_table(e: Evaluation, by: str = "", scorer: str = "", fewest: int = 5)
     return Rows(rows, ("column", "value", "model", "rows", "score", "low", "high", "elsewhere"), note)
 
 
-def _column(e: Evaluation, by: str) -> list[Hashable]:
+def _column(e: Results, by: str) -> list[Hashable]:
     if by not in ("target", "group", "split") and all(by not in s.values for s in e.dataset):
         names = ", ".join(dict.fromkeys(["target", "group", "split", *(k for s in e.dataset for k in s.values)]))
         raise UsageError("No such column to slice by", seen=repr(by), todo=f"One of {names}.")
     return [_short(getattr(s, by) if by in ("target", "group", "split") else s.values.get(by)) for s in e.dataset]
 
 
-def _columns(e: Evaluation) -> dict[str, list[Hashable]]:
+def _columns(e: Results) -> dict[str, list[Hashable]]:
     names = ["target", "group", "split", *dict.fromkeys(k for s in e.dataset for k in s.values)]
     found: dict[str, list[Hashable]] = {}
     for name in names:
