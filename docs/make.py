@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import sys
@@ -82,7 +83,8 @@ def _signature(value: object) -> str:
 
 def _members(kind: type) -> Iterator[str]:
     """A line for each method and property that a class describes; what a widget's page asks of it is its own affair."""
-    for name, member in vars(kind).items():
+    data = [k for k in reversed(kind.__mro__) if k is kind or dataclasses.is_dataclass(k)]
+    for name, member in {name: member for k in data for name, member in vars(k).items()}.items():
         plain = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
         said = (inspect.getdoc(plain) or "").split("\n\n")[0].replace("\n", " ")
         if (

@@ -37,7 +37,7 @@ def start(rows, out, **more):
 
 def kept(home):
     """Rows that are written down, by prompt; read by another process, as the killed one left them."""
-    code = "from fmnb.store.db import database\nfor r in database().rows(\"SELECT prompt FROM runs WHERE kind='row' AND ended IS NOT NULL\"): print(r[0])"
+    code = "from fmnb.store.arrived import log_database\nfor r in log_database().rows(\"SELECT prompt FROM runs WHERE kind='row' AND ended IS NOT NULL\"): print(r[0])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ), check=True)
     return set(done.stdout.splitlines())
 
