@@ -56,12 +56,16 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext fmnb`: registers `%%fm` and `%fm`; what they need is imported when first used."""
-    load("fmnb.magics.register:register")(shell)
+    from .magics.register import register
+
+    register(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """`%unload_ext fmnb`: takes the magics and hooks away again."""
-    load("fmnb.magics.register:unregister")(shell)
+    from .magics.register import unregister
+
+    unregister(shell)
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:

@@ -45,7 +45,7 @@ PUBLIC = {
     "Interact": "fmnb.widgets.interact:Interact",
 }
 
-# Methods of public classes whose code lives on a higher floor, called with the value.
+# Methods of public classes whose code stands on these classes, on a higher floor.
 METHODS = {
     "Chat.widget": "fmnb.widgets.talk:Talk",
     "Comparison.widget": "fmnb.widgets.grid:Grid",

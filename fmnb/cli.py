@@ -11,7 +11,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ._names import load
 from .catalog.resolve import source_of
 from .catalog.weights import locate
 from .doctor import examine
@@ -58,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(examine())
             case "check":
                 names = ("max_drop", "scorer", "min_overlap", "max_failures", "allow_cached")
-                outcome = load("fmnb.evals.check:check")(given.run, given.against, **{n: getattr(given, n) for n in names})
+                from .evals.check import check
+
+                outcome = check(given.run, given.against, **{n: getattr(given, n) for n in names})
                 print(outcome)
                 return int(outcome.code)
     except FmnbError as e:

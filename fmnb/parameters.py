@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ._names import ENGINES, load
+from ._names import ENGINES
 from .catalog.resolve import SCHEMES, Target, engine_for
 from .errors import FmnbError
 from .preparing import DTYPES, FORMATS, QUANTS
@@ -67,7 +67,9 @@ def _made(target: Target) -> tuple[str, ...]:
 def _without(target: Target) -> set[str]:
     """What has no effect on this model."""
     if target.profile is not None:
-        wire = load("fmnb.providers.apis:pick")(target.profile, target.name.partition(":")[2])
+        from .providers.apis import pick
+
+        wire = pick(target.profile, target.name.partition(":")[2])
         return {*target.profile.ignores, *wire.lacks, "quant", "dtype"}
     if not target.known:
         return {*_unheard(target), "quant", "dtype", "api"}
@@ -79,7 +81,9 @@ def _engine(name: str) -> str:
     head = name.partition(":")[0]
     if head in ENGINES or head not in SCHEMES:
         return head
-    path = load("fmnb.catalog.weights:locate")(name)
+    from .catalog.weights import locate
+
+    path = locate(name)
     return "" if path is None else engine_for(path)
 
 
@@ -89,5 +93,7 @@ def _unheard(target: Target) -> set[str]:
     if not callable(function):
         return {"temperature", "max_tokens", "seed", "stop"}
     request = Request("m", (message("user", ""),), temperature=0.0, max_tokens=1, seed=0, stop=("x",))
-    _, _, lost = load("fmnb.providers.objects:arguments")(function, request)
+    from .providers.objects import arguments
+
+    _, _, lost = arguments(function, request)
     return set(lost)

@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ._halves import whole_text
-from ._names import load
 from ._routing import check_routing
 from .call import Asked, Call, Options
 from .catalog.resolve import Target, resolve
@@ -114,7 +113,9 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
         model=target.name, messages=tuple(map(writable, messages)), schema=spec.schema if spec else None, **_parameters(options)
     )
     if getattr(target, "profile", None) is not None:
-        load("fmnb.providers.wire:check_one_answer")(request)
+        from .providers.wire import check_one_answer
+
+        check_one_answer(request)
     call = Call(
         request=request,
         target=target,

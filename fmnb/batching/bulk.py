@@ -26,10 +26,9 @@ from ..types import Request, message
 from .flow import Ended, Item
 from .job import Job
 from .keeping import write_again
-from .plan import Estimate
+from .plan import Estimate, agree
 from .result import Batch
 from .rows import Rows
-from .run import agree
 
 _GROUP = 500  # results written down together
 

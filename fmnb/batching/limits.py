@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from .._names import load
 from ..errors import UsageError
 
 _LEAST = {"head": 1, "concurrency": 1, "budget": 0, "rpm": 0, "tpm": 0}  # from 1 on they are whole numbers
@@ -67,7 +66,9 @@ def check_together(limits: Limits, *, yes: Any = False, bulk: Any = False, on: A
         return
     if not isinstance(on, str):
         raise UsageError("That is no place to run", seen=repr(on), todo='on="ray", or the address of a cluster.')
-    load("fmnb.batching.ray_start:address_of")(on)
+    from .ray_start import address_of
+
+    address_of(on)
 
 
 def _check_switches(**given: Any) -> None:

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from .._names import load
 from ..errors import FmnbError, Interrupted, UsageError
 from ..events import Sink
 from .files import is_path
@@ -60,7 +59,9 @@ def map(
     views = _views()
     try:
         if is_path(over):
-            found = load("fmnb.batching.parts:map_files")(prompt, over, asked, out=out, sinks=[*views, *sinks], **options)
+            from .mapping_files import map_files
+
+            found = map_files(prompt, over, asked, out=out, sinks=[*views, *sinks], **options)
             summary, result = found.summary, found
         else:
             done = batch(prompt, over, asked, sinks=[*views, *sinks], **options)
@@ -80,4 +81,6 @@ def _views() -> list[Sink]:
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is None or threading.current_thread() is not threading.main_thread():
         return []
-    return [load("fmnb.views.batch:BatchView")(shell)]
+    from ..views.batch import BatchView
+
+    return [BatchView(shell)]

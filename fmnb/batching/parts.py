@@ -20,20 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 from .._require import require
 from ..call import Call
-from ..config import held
 from ..errors import PromptError, UsageError
 from ..events import Finished, Notice, Sink
-from ..preparing import options_from
 from ..store.run_rows import Place
 from .answers import Answer, added, suffixed
 from .failures import stays
-from .files import ANSWERS, Files, files_of, rows_in
+from .files import ANSWERS, Files
 from .flow import Item
 from .job import Job
-from .limits import Limits, check_together
-from .plan import Estimate, estimate, scaled
-from .rows import Rows, rows_of
-from .run import agree, job_of
+from .limits import Limits
+from .rows import Rows
 from .summary import Cause, Summary, Tally
 from .tables import Row, Table
 
@@ -41,7 +37,6 @@ if TYPE_CHECKING:
     import pandas
 
 ROWS = 5_000  # of one part
-_LOOKED_AT = 1_000_000  # rows that an estimate goes by
 _AHEAD = 3  # parts that are under way together
 _MARK = b"fmnb"
 
@@ -84,44 +79,6 @@ class _Part:
     answers: dict[int, Any] = field(default_factory=dict)
 
 
-def map_files(
-    prompt: Any,
-    over: str | Path,
-    models: Any = None,
-    *,
-    out: Any = None,
-    samples: int = 1,
-    yes: bool = False,
-    bulk: bool = False,
-    on: str | None = None,
-    sinks: Sequence[Sink] = (),
-    **options: Any,
-) -> Parts:
-    """`fm.map` over files. Options as in `batch`."""
-    if bulk:
-        raise UsageError(
-            "A batch job holds a table that fits into memory", todo="Read it first: pandas.read_parquet(...), or leave bulk out."
-        )
-    limits = Limits(**{n: options.pop(n) for n in Limits.__dataclass_fields__ if n in options})
-    check_together(limits, yes=yes, bulk=bulk, on=on)
-    files = files_of(over)
-    listed = list(models) if isinstance(models, (list, tuple)) else [models]
-    with held():
-        rows = rows_of(prompt, listed, options_from(options), files.columns, samples)
-        folder = folder_for(files, out, _asked(rows, files.head(1)))
-        check_folder(folder, files)
-        agree(_expected(rows, files, limits), limits.budget, yes)
-        job: PartsJob = job_of(on, rows, files, limits, sinks, folder, kind="PartsJob")
-        return job.finish()
-
-
-def _expected(rows: Rows, files: Files, limits: Limits) -> Estimate:
-    """As of a table in memory; of more than a million rows by the first."""
-    count = files.count if limits.head is None else min(files.count, limits.head)
-    found = estimate(rows, rows_in(files, min(count, _LOOKED_AT)), limits)
-    return scaled(found, count / _LOOKED_AT) if count > _LOOKED_AT else found
-
-
 class PartsJob(Job):
     """A batch that reads and writes as it goes."""
 
@@ -134,7 +91,7 @@ class PartsJob(Job):
         self.each = len(self.models) * self.samples
         self.count = files.count if limits.head is None else min(files.count, limits.head)
         self.asked = self.count * self.each
-        self.identity = f"{_asked(rows, self.table)}:{_digest(files.mark)}"
+        self.identity = f"{identity_of(rows, self.table)}:{_digest(files.mark)}"
         self.changed: dict[str, list[str]] = {}
 
     def finish(self) -> Parts:
@@ -335,7 +292,7 @@ def _parts_in(folder: Path) -> list[Path]:
     return sorted([*folder.glob("part-*.parquet"), *folder.glob("head-*.parquet")])
 
 
-def _asked(rows: Rows, table: Table) -> str:
+def identity_of(rows: Rows, table: Table) -> str:
     """What decides the answers beside the files: the prompt, the models and their options, and what the first row asks.
 
     In what a row asks are the values of the notebook that the prompt uses.

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..backend import Backend, RowBatcher, Unstreamed, estimate_tokens
 from ..call import Asked, Call
+from ..consent import confirm
 from ..errors import BudgetError, FmnbError, PromptError
 from ..store import batches, log
 from ..types import Request
@@ -328,3 +329,10 @@ def _lengths(known: Sequence[int], base: Asked) -> tuple[float, float]:
 def _range(pair: tuple[float, float], form: str) -> str:
     low, high = (format(x, form) for x in pair)
     return low if low == high else f"{low} to {high}"
+
+
+def agree(found: Estimate, budget: float | None, yes: bool) -> None:
+    """Ask before much is spent; a budget says already how much may be."""
+    check_budget(found, budget)
+    if found.much and not yes and budget is None:
+        confirm(f"This is {found}. Go on?", "--yes (yes=True in Python)" + ("" if found.unpriced else " or a --budget"))

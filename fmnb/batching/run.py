@@ -8,21 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .._names import load
 from ..config import held
-from ..consent import confirm
 from ..events import Sink
 from ..preparing import options_from
-from ..store import jobs
 from .files import files_of, is_path, rows_in, whole
 from .job import Job
+from .job_kinds import job_of
 from .limits import Limits, check_together
-from .plan import Estimate, check_budget, estimate
+from .plan import Estimate, agree, check_budget, estimate
 from .result import Batch, reopen
-from .rows import Rows, rows_of
+from .rows import rows_of
 from .tables import Table, table_of
 
-__all__ = ["Batch", "agree", "batch", "job_of", "planned", "reopen"]
+__all__ = ["Batch", "batch", "planned", "reopen"]
 
 OWN = ("samples", *Limits.__dataclass_fields__, "yes", "bulk", "on")  # options of a batch beside those of a call
 
@@ -65,22 +63,11 @@ def batch(
         rows = rows_of(prompt, listed, options_from(options, OWN), table.columns, samples)
         expected = estimate(rows, table, limits)
         if bulk:
-            return load("fmnb.batching.bulk:hand_over")(Job(rows, table, limits, sinks), expected, yes)
+            from .bulk import hand_over
+
+            return hand_over(Job(rows, table, limits, sinks), expected, yes)
         agree(expected, limits.budget, yes)
         return job_of(on, rows, table, limits, sinks).go()
-
-
-def job_of(on: str | None, rows: Rows, table: Any, limits: Limits, sinks: Sequence[Sink], *more: Any, kind: str = "Job") -> Any:
-    """The job of a batch: here, or on Ray. It leaves out what lies in a service's batch job."""
-    address = load("fmnb.batching.ray_start:address_of")(on) if on else None
-    here = {"Job": "fmnb.batching.job:Job", "PartsJob": "fmnb.batching.parts:PartsJob"}
-    job = load(f"fmnb.batching.ray_rows:Ray{kind}" if on else here[kind])(rows, table, limits, *more, sinks)
-    if address is not None:
-        job.address = address
-    if job.durable:
-        job.jobs = jobs.open_runs()
-        job.handed_in = jobs.open_keys(dict.fromkeys(base.call.request.model for base in rows.bases))
-    return job
 
 
 def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, **options: Any) -> Estimate:
@@ -100,7 +87,11 @@ def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, **o
         if found.why is not None and not found.calls:
             raise found.why
         check_budget(found, limits.budget)
-        return load("fmnb.batching.bulk:planned")(rows, found) if more.get("bulk") else found
+        if not more.get("bulk"):
+            return found
+        from .bulk import planned as planned_in_bulk
+
+        return planned_in_bulk(rows, found)
 
 
 def _rows_of(over: Any, limits: Limits) -> Table:
@@ -111,10 +102,3 @@ def _rows_of(over: Any, limits: Limits) -> Table:
 def _table(over: Any, limits: Limits) -> Table:
     table = whole(files_of(over)) if is_path(over) else table_of(over)
     return table if limits.head is None else table.head(limits.head)
-
-
-def agree(found: Estimate, budget: float | None, yes: bool) -> None:
-    """Ask before much is spent; a budget says already how much may be."""
-    check_budget(found, budget)
-    if found.much and not yes and budget is None:
-        confirm(f"This is {found}. Go on?", "--yes (yes=True in Python)" + ("" if found.unpriced else " or a --budget"))

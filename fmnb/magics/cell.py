@@ -6,7 +6,6 @@ import dataclasses
 import functools
 from typing import Any
 
-from .._names import load
 from ..call import Asked, Options
 from ..config import held
 from ..errors import FmnbError, Interrupted, UsageError
@@ -39,26 +38,36 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
         prompt = Prompt(str(text), name=name, system=line.get("system") or "").save()
     options = options_of(line, shell)
     if line.get("over"):
-        found = load("fmnb.magics.over:ask")(line, prompt, options, shell)
+        from .over import ask as ask_over
+
+        found = ask_over(line, prompt, options, shell)
         return found if line.get("dry") else keep(found, line, shell)  # an estimate is no answer to keep
     axes: list[Any] = []
-    talk = load("fmnb.chat:named")(line.get("chat")) if line.get("chat") else None
-    if talk is not None:
+    talk = None
+    if line.get("chat"):
+        from ..chat import named
+
+        talk = named(line.get("chat"))
         asked = [talk.prepare(prompt, model=line.models[0] if line.models else None, **_changed(options))]
         if line.models and talk.model is None:
             talk.model = line.models[0]
     elif line.get("samples") is not None or line.get("vary") or line.get("prompts"):
-        spread = load("fmnb.comparison:spread")
-        named = load("fmnb.comparison:prompts_named")(line.get("prompts", ()), options.values or {})
+        from ..comparison import prompts_named, spread
+
+        prompts = prompts_named(line.get("prompts", ()), options.values or {})
         models = line.models or (default_model()[0] or "embedded",)
-        cells = spread(prompt, models, options, samples=line.get("samples", 1), vary=line.get("vary"), prompts=named)
+        cells = spread(prompt, models, options, samples=line.get("samples", 1), vary=line.get("vary"), prompts=prompts)
         asked, axes = [prepare(c.prompt, c.model, c.options) for c in cells], [c.axis for c in cells]
     else:
         asked = [prepare(prompt, m, options) for m in (line.models or (None,))]
     if line.get("dry"):
-        return load("fmnb.dry:show")(asked)
+        from ..dry import show
+
+        return show(asked)
     if line.get("background"):
-        return load("fmnb.background:start")(asked, shell, looks(options))
+        from ..background import start
+
+        return start(asked, shell, looks(options))
     try:
         result = show_and_perform(asked, shell, looks(options), axes, bool(line.get("blind")))
     finally:
@@ -132,13 +141,14 @@ def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown", a
 def _compare(asked: list[Asked], shell: Any, format: str, axes: Any, blind: bool) -> Any:
     """Side by side in a notebook, with buttons below once all have answered; one below the other in a terminal."""
     axes = list(axes) or [{"model": a.call.target.asked} for a in asked]
-    shown = load("fmnb.comparison:order")(axes, blind)
-    together = load("fmnb.comparison:together")
+    from ..comparison import order, together
+
+    shown = order(axes, blind)
     if not in_notebook(shell):
         return together(asked, axes, [view_for(shell, format, several=True)], blind=blind, shown=shown)
-    view = load("fmnb.widgets.streaming:GridStream")(
-        [a.call.run for a in asked], axes, shown, blind=blind, format=format, watched=watched(shell)
-    )
+    from ..widgets.streaming import GridStream
+
+    view = GridStream([a.call.run for a in asked], axes, shown, blind=blind, format=format, watched=watched(shell))
     try:
         made = together(asked, axes, [view], blind=blind, shown=shown)
     except Interrupted:  # what had come can be voted on, too
@@ -151,10 +161,13 @@ def _compare(asked: list[Asked], shell: Any, format: str, axes: Any, blind: bool
 def keep(result: Any, line: Line, shell: Any) -> Any:
     """Store under the name that was asked for, put code into a cell, or hand back."""
     if isinstance(result, Response) and line.get("format") == "code":
-        code = load("fmnb.mending:code_of")(result.text)
+        from ..mending import code_of
+        from .proposals import offer
+
+        code = code_of(result.text)
         if not code:
             raise UsageError("The answer holds no code", seen=result.text[:80])
-        load("fmnb.magics.proposals:offer")(shell, code)
+        offer(shell, code)
     if line.out:
         shell.user_ns[line.out] = result
         return None

@@ -15,7 +15,7 @@ from ..pulling import plan
 from ..pulling import pull as pull_weights
 from ..session import default_model, session
 from ..views import view_for
-from .line import flags_of
+from .words import flags_of
 
 _ASK_ABOVE = 1_000_000_000  # bytes; a smaller download is not worth a question
 

@@ -20,7 +20,7 @@ import time
 import warnings
 from typing import Any
 
-from .._names import PROTOCOL, load
+from .._names import PROTOCOL
 from ..errors import FmnbError
 from ..events import ENDS, Event, Failed, Notice, Progress, ReasoningDelta, Signal, Started, TextDelta, Used, Waiting, event_to_dict
 from ..notebook_model import own_model
@@ -89,10 +89,12 @@ def _thumb(said: Any) -> None:
     """A thumb under an answer: 1 up, -1 down, 0 taken back. What cannot be kept is said once, below whatever runs."""
     if not isinstance(said, dict) or not isinstance(run := said.get("run"), str) or said.get("value") not in (1, -1, 0):
         return
+    from ..voting import signal, unsay
+
     try:
-        load("fmnb.voting:unsay")(run, "thumb")
+        unsay(run, "thumb")
         if said["value"]:
-            load("fmnb.voting:signal")(run, "thumb", said["value"])
+            signal(run, "thumb", said["value"])
     except FmnbError as e:
         warnings.warn(f"fmnb: {e}", stacklevel=1)
 
@@ -101,12 +103,14 @@ def tell() -> None:
     """Report how this kernel stands: its model and who chose it, what it spent, what is in memory."""
     if not _ready:
         return
+    from ..catalog.weights import short
+    from ..engines.host import process_memory
+    from ..engines.residents import loaded
+    from ..guard.budget import budget
+
     model, by = default_model()
-    b = load("fmnb.guard.budget:budget")()
-    models = [
-        {"name": load("fmnb.catalog.weights:short")(m.name), "engine": m.engine, "memory": m.memory, "path": str(m.path), "busy": m.busy}
-        for m in load("fmnb.engines.residents:loaded")()
-    ]
+    b = budget()
+    models = [{"name": short(m.name), "engine": m.engine, "memory": m.memory, "path": str(m.path), "busy": m.busy} for m in loaded()]
     send(
         "state",
         model=model,
@@ -116,7 +120,7 @@ def tell() -> None:
         loaded=models,
         host=platform.node(),
         pid=os.getpid(),
-        memory=load("fmnb.engines.host:process_memory")(),
+        memory=process_memory(),
     )
 
 
@@ -140,8 +144,10 @@ def _ear(event: Event) -> None:
     _said[event.run] = (time.monotonic(), characters)
     told = event_to_dict(event)
     if isinstance(event, Started):
+        from ..store.run_rows import prompt_text
+
         told.pop("request", None)
-        told["meta"] = {**event.meta, "prompt": load("fmnb.store.run_rows:prompt_text")(event.request)[:200]}
+        told["meta"] = {**event.meta, "prompt": prompt_text(event.request)[:200]}
         if event.meta.get("blind"):  # who it is must not show in the sidebar either
             _hidden.add(event.run)
             told |= {"model": f"hidden ({event.meta['label']})" if event.meta.get("label") else "hidden", "where": ""}
@@ -166,7 +172,9 @@ def _stopper(comm: Any, message: dict[str, Any]) -> None:
     def heed(message: dict[str, Any]) -> None:
         said = message["content"]["data"]
         if said.get("protocol") == PROTOCOL and isinstance(said.get("run"), str):
-            load("fmnb.performing:stop")(said["run"])
+            from ..performing import stop
+
+            stop(said["run"])
 
     comm.on_msg(heed)
 

@@ -8,7 +8,7 @@ from ..errors import UsageError
 from ..ranking import leaderboard as ranked
 from ..voting import named, unvote
 from ..voting import vote as cast
-from .line import flags_of
+from .words import flags_of
 
 
 def vote(rest: str, shell: Any) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from .. import config, keys, log_query
 from .._inert import printable
-from .._names import load
 from ..catalog.resolve import forget_backends, usable_profiles
 from ..comparison import reopen
 from ..consent import confirm, secret
@@ -22,7 +21,7 @@ from ..store import retention
 from ..store.tape import Tape
 from ..views import view_for
 from .cell import seen
-from .line import flags_of, words_of
+from .words import flags_of, words_of
 
 
 def key(rest: str, shell: Any) -> Any:
@@ -74,17 +73,19 @@ def log(rest: str, shell: Any) -> Any:
     return log_query.log(" ".join(words), open="--open" in flags)
 
 
-# What shows a run of such a kind.
-_WHOLE = {"batch": "fmnb.batching.logged:logged", "evaluate": "fmnb.evals.running:reopen"}
-
-
 def _reopened(run: str, shell: Any) -> Any:
     """An answer as it was shown then, with its error, its partial text and its footer; or a comparison: that is then the last one, which `%fm vote` and `--undo` mean, also in a new kernel."""
     found = log_query.reopen(run)
     events = store.events_of(found.run)
     start = events[0]
-    if isinstance(start, Started) and start.kind in _WHOLE:
-        return load(_WHOLE[start.kind])(found.run)
+    if isinstance(start, Started) and start.kind == "batch":
+        from ..batching.logged import logged
+
+        return logged(found.run)
+    if isinstance(start, Started) and start.kind == "evaluate":
+        from ..evals.running import reopen as reopen_evaluation
+
+        return reopen_evaluation(found.run)
     if not isinstance(start, Started) or start.kind not in ("compare", "call"):
         return found
     if start.kind == "call":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +63,9 @@ def run(line: str) -> Any:
 
     verb, _, rest = line.strip().partition(" ")
     if not verb:
-        return load("fmnb.magics.keeping:status")(get_ipython())
+        from .keeping import status
+
+        return status(get_ipython())
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, 1, 0.5)
         raise UsageError("No such verb", seen=f"%fm {verb}", todo=f"Did you mean %fm {near[0]}?" if near else "`%fm help` lists them.")
@@ -72,27 +73,6 @@ def run(line: str) -> Any:
         return help(verb, get_ipython())
     function: Callable[[str, Any], Any] = load(VERBS[verb].run)
     return function(rest.strip(), get_ipython())
-
-
-def words_of(rest: str) -> list[str]:
-    """Words as a shell splits them; an unclosed quote is a UsageError."""
-    try:
-        return shlex.split(rest)
-    except ValueError as e:
-        raise UsageError("A quote is not closed on this line", seen=rest, todo=str(e)) from None
-
-
-def flags_of(rest: str, *known: str) -> tuple[list[str], set[str]]:
-    """Words, and the switches among them; a switch that is not `known` is a UsageError.
-
-    >>> flags_of("embedded --yes", "--yes")
-    (['embedded'], {'--yes'})
-    """
-    words = words_of(rest)
-    flags = {w for w in words if w.startswith("--")}
-    if odd := flags - set(known):
-        raise UsageError("No such option here", seen=sorted(odd)[0], todo=f"It takes {', '.join(known) or 'none'}.")
-    return [w for w in words if w not in flags], flags
 
 
 def help(rest: str, shell: Any) -> None:

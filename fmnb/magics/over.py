@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 import glob
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._names import load
 from .._table import table_of
 from ..call import Options
 from ..errors import FmnbError, Interrupted, UsageError
@@ -16,6 +15,9 @@ from ..rows import Rows
 from ..views import in_notebook
 from ..views.batch import BatchView
 from .options import Line
+
+if TYPE_CHECKING:
+    from ..batching.result import Batch
 
 _ROWS = 10  # of a table, shown
 OPTIONS = ("head", "budget", "yes", "rpm", "tpm", "concurrency", "bulk", "retry_errors", "fail_fast", "on")
@@ -34,21 +36,38 @@ def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
     if line.get("score") and not line.get("dry"):
         return evaluate(line, prompt, models, given, shell)
     if line.get("dry"):
-        return load("fmnb.batching.run:planned")(prompt, data(line.get("over"), shell), models or None, **given)
+        from ..batching.run import planned
+
+        return planned(prompt, data(line.get("over"), shell), models or None, **given)
+    from ..batching.files import is_path
+
     over, sinks = data(line.get("over"), shell), [BatchView(shell)]
     try:
-        if load("fmnb.batching.files:is_path")(over):
-            parts = load("fmnb.batching.parts:map_files")(prompt, over, models or None, sinks=sinks, **given)
-            return _shown(parts, line)
-        found = load("fmnb.batching.run:batch")(prompt, over, models or None, sinks=sinks, **given)
-        if in_notebook(shell) and load("fmnb.batching.side_by_side:few")(found):
-            load("fmnb.widgets.grid:show")(load("fmnb.batching.side_by_side:comparison")(found))
+        if is_path(over):
+            from ..batching.mapping_files import map_files
+
+            return _shown(map_files(prompt, over, models or None, sinks=sinks, **given), line)
+        from ..batching.run import batch
+
+        found = batch(prompt, over, models or None, sinks=sinks, **given)
+        if in_notebook(shell):
+            _show_grid(found)
         return _shown(found.result(), line)
     except (Interrupted, FmnbError) as stop:
         stop.shown = bool(stop.run)  # a batch that had begun has said it below the cell
         if stop.run and line.out:
             _keep_part(stop.run, over, line, shell)
         raise
+
+
+def _show_grid(found: Batch) -> None:
+    """A few rows of several models, side by side."""
+    from ..batching.side_by_side import comparison, few
+
+    if few(found):
+        from ..widgets.grid import show
+
+        show(comparison(found))
 
 
 def _shown(table: Any, line: Line) -> Any:
@@ -76,8 +95,10 @@ def _sample(table: Any) -> Any:
 
 def _keep_part(run: str, over: Any, line: Line, shell: Any) -> None:
     """What a stopped batch has answered, as a table under the name that was asked for."""
+    from ..batching.result import reopen
+
     try:
-        part = load("fmnb.batching.result:reopen")(run)
+        part = reopen(run)
         shell.user_ns[line.out] = table = part.result(over) if _rows(over) == part.rows else part.result()
     except FmnbError:  # nothing of it was written down, or the table is read from files: its parts lie in their folder
         return
@@ -86,8 +107,10 @@ def _keep_part(run: str, over: Any, line: Line, shell: Any) -> None:
 
 
 def _rows(over: Any) -> int | None:
+    from ..batching import tables
+
     try:
-        return int(load("fmnb.batching.tables:table_of")(over).count)
+        return int(tables.table_of(over).count)
     except (FmnbError, TypeError):
         return None
 
@@ -97,11 +120,13 @@ def evaluate(line: Line, prompt: Any, models: list[Any], given: dict[str, Any], 
     score = [shell.user_ns[n] if n in shell.user_ns else n for n in line.get("score")]
     columns = {n: line.get(n) for n in ("target", "group") if line.get(n)}
     if line.get("prompts"):
-        columns["prompts"] = load("fmnb.comparison:prompts_named")(line.get("prompts"), shell.user_ns)
+        from ..comparison import prompts_named
+
+        columns["prompts"] = prompts_named(line.get("prompts"), shell.user_ns)
+    from ..evals import running
+
     try:
-        found = load("fmnb.evals.running:evaluate")(
-            prompt, data(line.get("over"), shell), models or None, score, sinks=[EachBatch(shell)], **columns, **given
-        )
+        found = running.evaluate(prompt, data(line.get("over"), shell), models or None, score, sinks=[EachBatch(shell)], **columns, **given)
         if line.out:  # the verdict is what one asked for, also where it goes under a name
             from IPython.display import display
 

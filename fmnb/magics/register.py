@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
-from .._names import load
 from .interrupts import OneInterrupt
 
 _interrupts = OneInterrupt()
 
 
 class LazyMagic:
-    """A magic whose code and help are imported when it is first used."""
+    """A magic of two functions: what it does and its help. Each imports what it needs when it is called."""
 
-    def __init__(self, name: str, run: str, doc: str):
+    def __init__(self, name: str, run: Callable[..., Any], doc: Callable[[], str]):
         self.__name__ = name
         self._run = run
         self._doc = doc
 
     @property
     def __doc__(self) -> str:  # type: ignore[override]
-        return load(self._doc)()
+        return self._doc()
 
     def __call__(self, *args: str) -> Any:
         _interrupts.arm()
         try:
-            return load(self._run)(*args)
+            return self._run(*args)
         finally:
             if not _interrupts.pressed:  # else further ones are ignored until IPython has shown the first
                 _interrupts.disarm()
@@ -35,8 +35,34 @@ class LazyMagic:
     _ipython_magic_no_var_expand = True
 
 
+def _cell(line: str, text: str) -> Any:
+    from .cell import run
+
+    return run(line, text)
+
+
+def _cell_help() -> str:
+    from .options import help_text
+
+    return help_text()
+
+
+def _line(line: str) -> Any:
+    from .line import run
+
+    return run(line)
+
+
+def _line_help() -> str:
+    from .line import help_text
+
+    return help_text()
+
+
 def _complete(shell: Any, event: Any) -> list[str]:
-    return load("fmnb.magics.complete:complete")(shell, event)
+    from .complete import complete
+
+    return complete(shell, event)
 
 
 def _heed_again(shell: Any) -> str:
@@ -67,18 +93,19 @@ def register(shell: Any) -> None:
     """Give the shell the magics; twice is once."""
     if getattr(shell, "_fmnb_ear", None) is not None:
         return
-    shell.register_magic_function(LazyMagic("fm", "fmnb.magics.cell:run", "fmnb.magics.options:help_text"), "cell", "fm")
-    shell.register_magic_function(LazyMagic("fm", "fmnb.magics.line:run", "fmnb.magics.line:help_text"), "line", "fm")
+    shell.register_magic_function(LazyMagic("fm", _cell, _cell_help), "cell", "fm")
+    shell.register_magic_function(LazyMagic("fm", _line, _line_help), "line", "fm")
     ear = shell._fmnb_ear = _ErrorEar(shell)
     shell.events.register("post_run_cell", ear)
     shell.events.register(_heed_again(shell), _disarm)
     for key in ("%%fm", "%fm"):
         shell.set_hook("complete_command", _complete, str_key=key)
     if hasattr(shell, "kernel"):
-        load("fmnb.magics.front:hello")()
-        from . import own_choice
+        from .front import hello
+        from .own_choice import attach
 
-        own_choice.attach(shell)
+        hello()
+        attach(shell)
         # A kernel idles right after start: use that, not the user's first cell. A short delay
         # keeps it out of the way of the cell that loads us.
         timer = threading.Timer(0.3, _warm_up)
@@ -88,8 +115,8 @@ def register(shell: Any) -> None:
 
 def _warm_up() -> None:
     try:
-        load("fmnb.magics.cell:run")
-        load("fmnb.views.html:render")
+        from ..views import html  # noqa: F401
+        from . import cell  # noqa: F401
     except Exception:  # whatever is wrong shows in the first cell, with its message
         pass
 
@@ -107,7 +134,9 @@ def unregister(shell: Any) -> None:
         shell.strdispatchers["complete_command"].strs.pop(key, None)
     shell._fmnb_ear = None
     if hasattr(shell, "kernel"):
-        from . import own_choice
+        from .own_choice import detach
 
-        own_choice.detach(shell)
-    load("fmnb.magics.front:goodbye")()
+        detach(shell)
+    from .front import goodbye
+
+    goodbye()

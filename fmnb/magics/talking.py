@@ -14,8 +14,8 @@ from ..preparing import prepare
 from ..session import session
 from ..views import view_for
 from . import cell, proposals
-from .line import words_of
 from .options import Line, parse
+from .words import words_of
 
 
 def ask(rest: str, shell: Any) -> Any:

@@ -9,18 +9,10 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 
-from .._names import load
 from ..config import check_allowed
 from ..errors import UsageError
 from .profiles import Profile, serving
 from .wire import Wire
-
-WIRES = {
-    "chat": "fmnb.providers.chat_completions:WIRE",
-    "responses": "fmnb.providers.responses:WIRE",
-    "anthropic": "fmnb.providers.anthropic_messages:WIRE",
-    "cohere": "fmnb.providers.cohere_chat:WIRE",
-}
 
 
 def pick(p: Profile, model: str, api: str = "") -> Wire:
@@ -41,7 +33,23 @@ def pick(p: Profile, model: str, api: str = "") -> Wire:
             seen=f"--api {api}",
             todo=f"It has {' and '.join(p.served)}: leave --api out. {api} is served by {others}.",
         )
-    return load(WIRES[p.native if api == "native" else api])
+    return _wire(p.native if api == "native" else api)
+
+
+def _wire(name: str) -> Wire:
+    """The interface of that name; no other is imported."""
+    match name:
+        case "chat":
+            from .chat_completions import WIRE
+        case "responses":
+            from .responses import WIRE
+        case "anthropic":
+            from .anthropic_messages import WIRE
+        case "cohere":
+            from .cohere_chat import WIRE
+        case _:
+            raise LookupError(name)
+    return WIRE
 
 
 def through(p: Profile, wire: Wire) -> Profile:

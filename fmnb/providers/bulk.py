@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._names import load
 from .._routing import check_routing
 from ..errors import CallError, FmnbError
 from ..events import Event
@@ -24,12 +23,6 @@ from .unstreamed import read_whole
 from .wire import Wire, drop_ignored
 
 HALF = 0.5  # of the price
-FORMS = {
-    "openai": "fmnb.providers.bulk_openai:FORM",
-    "anthropic": "fmnb.providers.bulk_anthropic:FORM",
-    "mistral": "fmnb.providers.bulk_mistral:FORM",
-    "gemini": "fmnb.providers.bulk_gemini:FORM",
-}
 
 
 @dataclass(frozen=True)
@@ -157,11 +150,6 @@ class Bulk:
 
     async def _desk(self) -> Desk:
         return Desk(self.p, self.wire, self.model, await client.secret(self.p))
-
-
-def of(p: Profile, model: str) -> Bulk | None:
-    """The batch jobs of a service, or None."""
-    return Bulk(p, model, load(FORMS[p.bulk])) if p.bulk else None
 
 
 async def in_file(desk: Desk, file: str) -> list[Result]:

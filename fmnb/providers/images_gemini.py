@@ -17,7 +17,8 @@ from ..errors import ContentFilterError
 from ..events import Event, Media, Progress, TextDelta
 from ..types import Usage
 from . import client, faults
-from .images import ending, media, not_acted_on, post
+from .images_events import ending, media, not_acted_on
+from .images_exchange import post
 from .profiles import Profile
 
 # The service takes shapes, not sizes.

@@ -19,7 +19,9 @@ from ..config import set_here
 from ..errors import BadRequestError, CallTimeoutError, FmnbError, KeyRefusedError
 from ..events import Event, Media, Notice, Progress
 from . import client
-from .images import ending, fault, makes, media, not_acted_on
+from .images_events import ending, media, not_acted_on
+from .images_exchange import fault
+from .images_models import makes
 from .profiles import Profile
 
 _ROUTER = "router.huggingface.co"

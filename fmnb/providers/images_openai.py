@@ -17,7 +17,8 @@ from ..errors import BadRequestError
 from ..events import Event, Media, Notice, Progress
 from ..types import Usage
 from . import client, faults
-from .images import Refused, ending, fetch, media, not_acted_on, post, uri
+from .images_events import ending, media, not_acted_on, uri
+from .images_exchange import Refused, fetch, post
 from .profiles import Profile, endpoint
 
 

@@ -16,7 +16,9 @@ from .._imaging import Wanted
 from ..errors import BadRequestError, CallError, ContentFilterError, FmnbError, ServerError
 from ..events import Event, Media, Progress, Waiting
 from . import client, faults
-from .images import ending, fault, fetch, makes, media, not_acted_on, post, uri
+from .images_events import ending, media, not_acted_on, uri
+from .images_exchange import fault, fetch, post
+from .images_models import makes
 from .profiles import Profile
 
 POLL = 5.0  # seconds between two questions after a task: no oftener, says the service

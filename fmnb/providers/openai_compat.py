@@ -16,13 +16,12 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from .._names import load
 from ..backend import Vectors, Whole, estimate_tokens
 from ..config import check_allowed
 from ..errors import FmnbError
 from ..events import Event, Notice, Waiting
 from ..types import ModelCard, Request, TokenCount, Usage
-from . import charges, client, embeddings, images, plain_post, prices
+from . import charges, client, embeddings, images, images_models, plain_post, prices
 from .apis import pick, through
 from .client import find_key
 from .discover import afind_local, find_local, models
@@ -89,7 +88,7 @@ class OpenAICompatible:
             missing=f"a key: `%fm key set {p.name}`" if p.needs_key and find_key(self._reach("")[1]) is None else "",
             source="profile" if into is None or p.local else "fmnb.toml" if p.own_prices else "price table",
         )
-        self._card = images.card(p, self.model, self._card)
+        self._card = images_models.card(p, self.model, self._card)
         return self._card
 
     def count(self, request: Request) -> TokenCount:
@@ -98,8 +97,8 @@ class OpenAICompatible:
 
     def deterministic(self, request: Request) -> bool:
         """Temperature 0 or a seed, where the service honours them as far as is known."""
-        if images.makes(self.profile, self.model):
-            return images.seeded(self.profile, self.model, request)
+        if images_models.makes(self.profile, self.model):
+            return images_models.seeded(self.profile, self.model, request)
         if request.temperature != 0 and request.seed is None:
             return False
         wire, p = self._reach(request.api)
@@ -122,7 +121,7 @@ class OpenAICompatible:
     async def events(self, request: Request, stream: Stream) -> AsyncIterator[Event]:
         """Events of one request, for `stream`, which is shown the answer as it comes."""
         model = self.model
-        if images.makes(self.profile, model):
+        if images_models.makes(self.profile, model):
             async with aclosing(images.stream(self.profile, model, request)) as events:
                 async for event in events:
                     yield event
@@ -162,12 +161,14 @@ class OpenAICompatible:
 
     @functools.cached_property
     def _makes_images(self) -> bool:
-        return bool(images.makes(self.profile, self.model))
+        return bool(images_models.makes(self.profile, self.model))
 
     @functools.cached_property
     def bulk(self) -> Any:
         """The service's batch jobs, or None where it has none."""
-        return load("fmnb.providers.bulk:of")(self.profile, self.model)
+        from .bulk_forms import bulk_of
+
+        return bulk_of(self.profile, self.model)
 
     async def whole(self, request: Request) -> Whole:
         """Answer one request in one piece."""

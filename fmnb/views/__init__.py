@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .._names import load
 from ..events import ENDS, Event, Started
 
 
@@ -70,8 +69,15 @@ def view_for(shell: Any, format: str = "markdown", *, several: bool = False) -> 
     `several` says that more than one model answers: each answer then has its name above it.
     """
     live = in_notebook(shell)
-    kind = load("fmnb.views.live:NotebookView" if live else "fmnb.views.text:TextView")
-    how = {"watched": load("fmnb.views.at_once:watched")(shell)} if live else {}
+    kind: Any
+    how: dict[str, Any] = {}
+    if live:
+        from .at_once import watched
+        from .live import NotebookView as kind
+
+        how = {"watched": watched(shell)}
+    else:
+        from .text import TextView as kind
     return (Turns if several and not live else Views)(
         lambda started: kind(
             started.run,

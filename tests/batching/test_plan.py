@@ -225,7 +225,7 @@ def test_much_is_asked_about_and_where_nobody_can_be_asked_the_error_names_the_o
 
 def test_the_answer_at_the_keyboard_decides(monkeypatch):
     asked = []
-    monkeypatch.setattr("fmnb.batching.run.confirm", lambda question, option: asked.append(question))
+    monkeypatch.setattr("fmnb.batching.plan.confirm", lambda question, option: asked.append(question))
     batch("Say {{ w }}", words(100), Priced())
     assert "$" in asked[0] and "Go on?" in asked[0]
 

@@ -22,7 +22,7 @@ from fmnb.errors import (
     UsageError,
 )
 from fmnb.events import Finished, Notice, Progress, Waiting, fold
-from fmnb.providers import images, images_runway, openai_compat
+from fmnb.providers import images_models, images_runway, openai_compat
 from fmnb.providers.profiles import profile
 from fmnb.types import File, Image, Message, Request, Text, message
 
@@ -328,8 +328,10 @@ def test_stopping_deletes_the_task(server, fast):
 
 
 def test_only_what_a_profile_says_makes_pictures():
-    assert images.makes(profile("openai"), "gpt-image-2") == ("image",) and images.makes(profile("openai"), "gpt-5") == ()
-    assert images.makes(profile("runway"), "gen4.5") == ("video",) and images.makes(profile("runway"), "gen4_image") == ("image",)
+    assert images_models.makes(profile("openai"), "gpt-image-2") == ("image",) and images_models.makes(profile("openai"), "gpt-5") == ()
+    assert images_models.makes(profile("runway"), "gen4.5") == ("video",) and images_models.makes(profile("runway"), "gen4_image") == (
+        "image",
+    )
     card = openai_compat.backend(profile("gemini"), "gemini-2.5-flash-image").card
     assert card.outputs == ("image",) and card.price_out == 30.0
 
