@@ -35,14 +35,18 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from ._inert import printable
+
+_PACKAGE = __name__.partition(".")[0]
 
 
 class FmnbError(Exception):
     """Base of all fmnb errors.
 
+    `kind` is what an error is called where it is stored: the class may be called otherwise.
     `what` happened, `seen` is the evidence (a value, a service's words), `todo` the next
     step. `billed` is True, False or None (unknown). `response` is the partial answer, if
     one exists, and `run` the run that failed.
@@ -51,7 +55,13 @@ class FmnbError(Exception):
     "No such model: 'gtp-5'. Did you mean gpt-5?"
     """
 
+    kind: ClassVar[str] = "FmnbError"
     retryable = False
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "kind" not in vars(cls):  # somebody else's error: not of the kind it inherits from
+            cls.kind = cls.__name__
 
     def __init__(
         self,
@@ -93,7 +103,7 @@ class FmnbError(Exception):
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, as kept in a `Failed` event."""
-        out: dict[str, Any] = {"kind": type(self).__name__, "what": self.what}
+        out: dict[str, Any] = {"kind": self.kind, "what": self.what}
         for name in ("seen", "todo", "billed", "retry_after", "param"):
             value = getattr(self, name)
             if value not in ("", None):
@@ -128,140 +138,198 @@ def run_by_a_program(shell: Any = None) -> bool:
 class UsageError(FmnbError):
     """What was typed cannot work."""
 
+    kind = "UsageError"
+
 
 class PromptError(UsageError):
     """A template that cannot be filled: an undefined name, an expression that raised."""
+
+    kind = "PromptError"
 
 
 class SchemaError(UsageError):
     """A schema text or object that cannot be read."""
 
+    kind = "SchemaError"
+
 
 class SettingsError(FmnbError):
     """A settings file or value that cannot be used."""
+
+    kind = "SettingsError"
 
 
 class LockedError(SettingsError):
     """An administrator's lock stands in the way."""
 
+    kind = "LockedError"
+
 
 class MissingPackageError(FmnbError):
     """An optional package is not installed; the message has the pip line."""
+
+    kind = "MissingPackageError"
 
 
 class ModelError(FmnbError):
     """No usable model behind that name."""
 
+    kind = "ModelError"
+
 
 class UnknownModelError(ModelError):
     """No provider, alias or object of that name."""
+
+    kind = "UnknownModelError"
 
 
 class EndedServiceError(ModelError):
     """The service closed; the message names its successor."""
 
+    kind = "EndedServiceError"
+
 
 class NotPulledError(ModelError):
     """Known weights that are not on this machine yet."""
+
+    kind = "NotPulledError"
 
 
 class DownloadError(ModelError):
     """Weights that did not arrive whole; nothing broken is kept."""
 
+    kind = "DownloadError"
+
 
 class CannotFitError(ModelError):
     """The model needs more memory than this machine has free."""
+
+    kind = "CannotFitError"
 
 
 class KeyMissingError(FmnbError):
     """The provider needs a key and none was found."""
 
+    kind = "KeyMissingError"
+
 
 class KeyRefusedError(FmnbError):
     """The service did not accept the key (401, 403)."""
+
+    kind = "KeyRefusedError"
 
 
 class BudgetError(FmnbError):
     """The next call would pass the spending cap."""
 
+    kind = "BudgetError"
+
 
 class ReplayMissError(FmnbError):
     """`--replay-only` was asked for and the tape does not hold this request."""
+
+    kind = "ReplayMissError"
 
 
 class StoreError(FmnbError):
     """The log, cache or a tape cannot be read or written."""
 
+    kind = "StoreError"
+
 
 class CallError(FmnbError):
     """The call was sent, or tried, and did not end well."""
+
+    kind = "CallError"
 
 
 class BadRequestError(CallError):
     """The service refused the request (400, 404, 422)."""
 
+    kind = "BadRequestError"
+
 
 class ContextTooLongError(BadRequestError):
     """Prompt and answer do not fit the model's context; says by how much where known."""
+
+    kind = "ContextTooLongError"
 
 
 class RateLimitError(CallError):
     """Too many requests (429), after the waits that were allowed."""
 
+    kind = "RateLimitError"
     retryable = True
 
 
 class ServerError(CallError):
     """The service failed (5xx) or sent an error inside a stream."""
 
+    kind = "ServerError"
     retryable = True
 
 
 class ConnectionFailedError(CallError):
     """Nothing answered at that address."""
 
+    kind = "ConnectionFailedError"
     retryable = True
 
 
 class CallTimeoutError(CallError):
     """No answer within the time allowed."""
 
+    kind = "CallTimeoutError"
     retryable = True
 
 
 class TLSError(CallError):
     """The connection could not be secured: usually a proxy's certificate."""
 
+    kind = "TLSError"
+
 
 class StreamCutError(CallError):
     """The connection ended in the middle of the answer; the text so far is kept."""
+
+    kind = "StreamCutError"
 
 
 class StreamJunkError(CallError):
     """The service sent something that is not an answer."""
 
+    kind = "StreamJunkError"
+
 
 class EmptyAnswerError(CallError):
     """The call succeeded and held no text."""
+
+    kind = "EmptyAnswerError"
 
 
 class ContentFilterError(CallError):
     """The service withheld the answer."""
 
+    kind = "ContentFilterError"
+
 
 class SchemaMismatchError(CallError):
     """The answer does not match the schema, also after asking once more."""
 
+    kind = "SchemaMismatchError"
+
 
 class ObjectFailedError(CallError):
     """A function or chain of the notebook raised; its own exception is the cause, and its own lines are the traceback."""
+
+    kind = "ObjectFailedError"
 
     def _render_traceback_(self) -> list[str]:
         cause = self.__cause__
         if cause is None:
             return super()._render_traceback_()
         own = cause.__traceback__
-        while own is not None and own.tb_frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
+        while own is not None and own.tb_frame.f_globals.get("__name__", "").startswith(f"{_PACKAGE}."):
             own = own.tb_next
         return [*super()._render_traceback_(), *"".join(traceback.format_exception(type(cause), cause, own)).splitlines()]
 
@@ -287,6 +355,14 @@ class Interrupted(KeyboardInterrupt):
         return [f"Interrupted: {tail}."]
 
 
+def _family(kind: type[FmnbError]) -> Iterator[type[FmnbError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _family(below)
+
+
+KINDS: dict[str, type[FmnbError]] = {c.kind: c for c in _family(FmnbError)}  # what a stored error says of its kind
+
 _SECRETS = re.compile(
     r"(?i)(?:\b(?:sk|pk|rk|gsk|xai|hf|pplx|nvapi|tgp_v1|glpat|ghp|gho|AIza)[-_]?(?![A-Z_]+\b)[A-Za-z0-9*_\-]{8,}"
     r"|\bbearer\s+[^\s\"',;]{6,}"
@@ -310,10 +386,7 @@ def redact(text: str, *secrets: str) -> str:
 
 def error_from_dict(data: dict[str, Any]) -> FmnbError:
     """The error that `FmnbError.to_dict` described; an unknown kind becomes a CallError."""
-    kind = globals().get(data.get("kind", ""), CallError)
-    if not (isinstance(kind, type) and issubclass(kind, FmnbError)):
-        kind = CallError
-    return kind(
+    return KINDS.get(data.get("kind", ""), CallError)(
         data.get("what", "The call failed"),
         seen=data.get("seen", ""),
         todo=data.get("todo", ""),

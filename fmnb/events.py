@@ -3,6 +3,7 @@
 A backend yields bare events. The pipeline stamps them with the run's id, a number that
 grows by one, and the time; only stamped events reach sinks. Every running thing speaks
 these kinds: a call, a download, a load, a conversation turn, later a batch or a tuning job.
+`event` is the kind's name in the log, on tapes and on the wire; the class may be called otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from ._halves import whole
 from ._inert import printable
@@ -35,6 +36,7 @@ class Stamp:
 class Started(Stamp):
     """A run begins. `kind` is call, download, load, ...; `parent` the run it belongs to."""
 
+    event: ClassVar[str] = "Started"
     kind: str = "call"
     model: str = ""
     where: str = ""
@@ -47,6 +49,7 @@ class Started(Stamp):
 class TextDelta(Stamp):
     """More of the answer."""
 
+    event: ClassVar[str] = "TextDelta"
     text: str
 
 
@@ -54,6 +57,7 @@ class TextDelta(Stamp):
 class ReasoningDelta(Stamp):
     """More of the model's reasoning; `extra` is what must be sent back with it."""
 
+    event: ClassVar[str] = "ReasoningDelta"
     text: str
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -62,6 +66,7 @@ class ReasoningDelta(Stamp):
 class Media(Stamp):
     """A picture or video of the answer, whole: encoded bytes, their MIME type, and words for who cannot see it."""
 
+    event: ClassVar[str] = "Media"
     data: bytes
     media_type: str
     alt: str = ""
@@ -72,6 +77,7 @@ class Media(Stamp):
 class ToolCallDelta(Stamp):
     """A fragment of a tool call: `index` says which call, `arguments` is partial JSON."""
 
+    event: ClassVar[str] = "ToolCallDelta"
     index: int
     id: str = ""
     name: str = ""
@@ -83,6 +89,7 @@ class ToolCallDelta(Stamp):
 class Logprobs(Stamp):
     """Per-token log probabilities: dicts of `token`, `logprob` and `top` [[token, logprob], ...]."""
 
+    event: ClassVar[str] = "Logprobs"
     tokens: tuple[dict[str, Any], ...]
 
 
@@ -90,6 +97,7 @@ class Logprobs(Stamp):
 class Progress(Stamp):
     """How far a long step is. `unit` is bytes, tokens, rows or steps; `total` None if unknown."""
 
+    event: ClassVar[str] = "Progress"
     stage: str
     done: float = 0
     total: float | None = None
@@ -101,6 +109,7 @@ class Progress(Stamp):
 class Waiting(Stamp):
     """Nothing moves, for a reason: a rate limit, a retry, a busy engine. `seconds` None if unknown."""
 
+    event: ClassVar[str] = "Waiting"
     reason: str
     seconds: float | None = None
     attempt: int = 0
@@ -110,6 +119,7 @@ class Waiting(Stamp):
 class Notice(Stamp):
     """Something the user should know. `kind` is note, warning or not_applied (then `text` names the option)."""
 
+    event: ClassVar[str] = "Notice"
     kind: str
     text: str
 
@@ -118,6 +128,7 @@ class Notice(Stamp):
 class Restarted(Stamp):
     """The answer so far is dropped and a new one follows: a structured answer asked for again."""
 
+    event: ClassVar[str] = "Restarted"
     reason: str
 
 
@@ -125,6 +136,7 @@ class Restarted(Stamp):
 class Used(Stamp):
     """Tokens and money of one exchange; several in a run add up."""
 
+    event: ClassVar[str] = "Used"
     usage: Usage
 
 
@@ -132,6 +144,7 @@ class Used(Stamp):
 class Signal(Stamp):
     """What a person or their behaviour said of a finished run: vote, star, edit, accept, copied, ... `undoes` is the number of one taken back."""
 
+    event: ClassVar[str] = "Signal"
     kind: str
     value: Any = None
     user: str = ""
@@ -143,6 +156,7 @@ class Signal(Stamp):
 class Scored(Stamp):
     """How good an answer is, of an evaluation's run. `answer` is the run it came from; `value` is None where `error` says why there is none."""
 
+    event: ClassVar[str] = "Scored"
     answer: str
     scorer: str
     value: float | None = None
@@ -159,6 +173,7 @@ class Scored(Stamp):
 class Finished(Stamp):
     """The answer is complete. `model` is the one that answered, as the service names it."""
 
+    event: ClassVar[str] = "Finished"
     reason: str = "stop"
     model: str = ""
     source: str = "live"
@@ -170,6 +185,7 @@ class Finished(Stamp):
 class Failed(Stamp):
     """The run ended in an error, described as `FmnbError.to_dict` does."""
 
+    event: ClassVar[str] = "Failed"
     error: dict[str, Any]
     source: str = "live"
 
@@ -178,6 +194,7 @@ class Failed(Stamp):
 class Cancelled(Stamp):
     """The user stopped the run; what had arrived stands."""
 
+    event: ClassVar[str] = "Cancelled"
     reason: str = "interrupt"
     source: str = "live"
 
@@ -200,7 +217,7 @@ Event: TypeAlias = (
     | Failed
     | Cancelled
 )
-KINDS: dict[str, type] = {c.__name__: c for c in Event.__args__}  # type: ignore[attr-defined]
+KINDS: dict[str, type] = {c.event: c for c in Event.__args__}  # type: ignore[attr-defined]
 ENDS = (Finished, Failed, Cancelled)
 Sink: TypeAlias = Callable[[Event], None]
 
@@ -370,7 +387,7 @@ def event_to_dict(event: Event) -> dict[str, Any]:
     >>> event_to_dict(TextDelta(text="a", run="r", n=2, at=1.5))
     {'event': 'TextDelta', 'run': 'r', 'n': 2, 'at': 1.5, 'text': 'a'}
     """
-    return {"event": type(event).__name__, **to_dict(event)}
+    return {"event": event.event, **to_dict(event)}
 
 
 def event_from_dict(data: dict[str, Any]) -> Event | None:

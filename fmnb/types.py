@@ -1,7 +1,7 @@
 """The values that travel: messages, requests, usage, responses.
 
 Frozen dataclasses without ids, clients or I/O. Everything has a JSON form through
-`to_dict` / `from_dict`; binary content is base64 there. What only one provider
+`to_dict` / `from_dict`; binary content is base64 there, and a part's `kind` is its `type`. What only one provider
 understands sits in `extra` and is sent back unread.
 """
 
@@ -14,7 +14,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from . import _media
 from ._inert import literal
@@ -37,6 +37,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 class Text:
     """Plain text."""
 
+    kind: ClassVar[str] = "Text"
     text: str
 
 
@@ -44,6 +45,7 @@ class Text:
 class Image:
     """An image as encoded bytes (`image/png`, `image/jpeg`, ...); `alt` says what it shows."""
 
+    kind: ClassVar[str] = "Image"
     data: bytes
     media_type: str = "image/png"
     alt: str = ""
@@ -53,6 +55,7 @@ class Image:
 class File:
     """A document sent as it is, such as a PDF to a service that reads them."""
 
+    kind: ClassVar[str] = "File"
     data: bytes
     media_type: str
     name: str = ""
@@ -62,6 +65,7 @@ class File:
 class Reasoning:
     """What the model thought aloud; `extra` holds signatures to send back."""
 
+    kind: ClassVar[str] = "Reasoning"
     text: str
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -70,6 +74,7 @@ class Reasoning:
 class ToolCall:
     """The model asks for a tool; `arguments` is the JSON text as received."""
 
+    kind: ClassVar[str] = "ToolCall"
     id: str
     name: str
     arguments: str
@@ -80,6 +85,7 @@ class ToolCall:
 class ToolResult:
     """What a tool gave back to the call with that id."""
 
+    kind: ClassVar[str] = "ToolResult"
     id: str
     content: str
     failed: bool = False
@@ -374,7 +380,7 @@ def _row(value: Any) -> dict[str, Any]:
     return {"value": value}
 
 
-_TAGGED = {c.__name__: c for c in (Text, Image, File, Reasoning, ToolCall, ToolResult)}
+_TAGGED = {c.kind: c for c in (Text, Image, File, Reasoning, ToolCall, ToolResult)}
 _TAGS = frozenset(_TAGGED.values())
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 _BY_FIELD = {"usage": Usage, "request": Request}
@@ -387,7 +393,7 @@ def to_dict(value: Any) -> dict[str, Any]:
     {'role': 'user', 'parts': [{'type': 'Text', 'text': 'hi'}]}
     """
     kind = type(value)
-    out: dict[str, Any] = {"type": kind.__name__} if kind in _TAGS else {}
+    out: dict[str, Any] = {"type": value.kind} if kind in _TAGS else {}
     for name, default in _defaults(kind):  # type: ignore[arg-type]
         v = getattr(value, name)
         if v != default:

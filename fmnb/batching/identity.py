@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .code_names import attributes_written, code_text, names_read, source_of
+from .stored_names import is_ours, stored_name, stored_source
 
 _MOST, _DEEP, _LARGE = 20_000, 12, 16 << 20  # values and depth that are looked at; bytes of an array
 _ITSELF = "itself:"
@@ -94,6 +95,12 @@ class _Teller:
             yield from self._object(value, depth)
 
     def _function(self, f: types.FunctionType, depth: int) -> Iterator[str]:
+        if stored := stored_source(f):
+            source, defaults = stored
+            yield source
+            for default in defaults:
+                yield from self.of(default, depth)
+            return
         source = source_of(f)
         yield source or f.__qualname__
         if not source or f.__name__ == "<lambda>":  # several lambdas of one line have one source
@@ -120,7 +127,7 @@ class _Teller:
         """A global that has no content of its own (a client) is the kernel's, and no part of the function."""
         try:
             if isinstance(value, (types.FunctionType, type)) and _is_installed(value):
-                yield f"{value.__module__}.{value.__qualname__}"
+                yield ".".join(stored_name(value))
             else:
                 found = list(self.of(value, depth))
                 yield from [] if any(x.startswith(_ITSELF) for x in found) else found
@@ -129,7 +136,7 @@ class _Teller:
 
     def _class(self, kind: type, depth: int) -> Iterator[str]:
         for k in kind.__mro__:
-            yield f"{k.__module__}.{k.__qualname__}"
+            yield ".".join(stored_name(k))
             if not _is_installed(k):
                 yield source_of(k)
                 for method in vars(k).values():
@@ -197,12 +204,49 @@ class _Digest:
         return size
 
 
+class _OursError(Exception):
+    """A class or function of this package is in what is written."""
+
+
+_Python: Any = pickle._Pickler  # type: ignore[attr-defined]  # the one whose names can be others
+
+
+class _Fast(pickle.Pickler):
+    """The usual pickler, up to the first thing of this package."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if is_ours(obj if isinstance(obj, (type, types.FunctionType)) else type(obj)):
+            raise _OursError
+        return NotImplemented
+
+
+class _Stable(_Python):  # type: ignore[misc, valid-type]
+    """Writes the same bytes, with the stored names of what is of this package in place of the present ones."""
+
+    def save_global(self, obj: Any, name: str | None = None) -> None:
+        if not is_ours(obj):
+            super().save_global(obj, name)
+            return
+        if getattr(sys.modules.get(obj.__module__), obj.__qualname__, None) is not obj:
+            raise pickle.PicklingError("it is not what its name says")
+        for part in stored_name(obj):
+            self.save(part)
+        self.write(pickle.STACK_GLOBAL)
+        self.memoize(obj)
+
+    dispatch = {**_Python.dispatch, types.FunctionType: save_global}
+
+
 def _pickled(value: Any) -> str:
     """A digest of an object's content; of one that cannot be written down, what it says of itself, if it does."""
     if _size(value) <= _LARGE:
-        file = _Digest()
         try:
-            pickle.Pickler(file, protocol=4).dump(value)
+            try:
+                file = _Digest()
+                _Fast(file, protocol=4).dump(value)
+            except _OursError:
+                file = _Digest()
+                _Stable(file, protocol=4).dump(value)
             return file.hash.hexdigest()
         except _OpaqueError:
             raise

@@ -14,7 +14,7 @@ import importlib
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import anywidget
 import traitlets
@@ -38,9 +38,10 @@ _KINDS = (("_esm", "js"), ("_css", "css"))
 class Widget(anywidget.AnyWidget):
     """Base of our widgets. `trouble` is the last thing that went wrong, in words; `face_id` names the output that stands for it.
 
-    `face_hidden`: the page hides the face while the widget shows the same and more.
+    `face_hidden`: the page hides the face while the widget shows the same and more. `kind` is what the saved notebook calls it.
     """
 
+    kind: ClassVar[str]
     face_hidden = traitlets.Bool(True).tag(sync=True)
     trouble = traitlets.Unicode("").tag(sync=True)
     face_id = traitlets.Unicode("").tag(sync=True)
@@ -86,7 +87,7 @@ class Widget(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **_: Any) -> Bundle:
         """The view alone: whoever cannot show it shows nothing here, and the face beside it."""
         data, metadata = super()._repr_mimebundle_() or ({}, {})
-        return {**data, "text/html": "", "text/plain": ""}, {**metadata, "fmnb": {"widget": type(self).__name__}}
+        return {**data, "text/html": "", "text/plain": ""}, {**metadata, "fmnb": {"widget": self.kind}}
 
     def _ipython_display_(self) -> None:
         """Two outputs: the widget, and its face."""

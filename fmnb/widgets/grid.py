@@ -45,6 +45,7 @@ class Grid(base.Widget):
     what has streamed so far; `said` what was said of the answers. Positions are those on screen.
     """
 
+    kind = "Grid"
     _esm = base.files("grid")["_esm"]
     _css = base.files("grid")["_css"]
     about = traitlets.Dict().tag(sync=True)

@@ -41,6 +41,7 @@ class History(base.Widget):
     True
     """
 
+    kind = "History"
     _esm = base.files("answering", "history")["_esm"]
     _css = base.files("answering", "history")["_css"]
     about = traitlets.Dict().tag(sync=True)  # the filter, how many runs fit, what there is to choose from
@@ -165,7 +166,7 @@ class History(base.Widget):
         if self._face is not None:
             return self._face
         words = "The log of this machine, to search: its list is not kept in the notebook."
-        return {"text/html": f'<p style="color:{MUTED}">{words}</p>\n', "text/plain": words}, {"fmnb": {"widget": "History"}}
+        return {"text/html": f'<p style="color:{MUTED}">{words}</p>\n', "text/plain": words}, {"fmnb": {"widget": self.kind}}
 
 
 def run_bundle(run: str) -> base.Bundle:

@@ -114,6 +114,7 @@ class Interact(Asking):
     ('Say yes', 'Say maybe')
     """
 
+    kind = "Interact"
     _esm = base.files("answering", "interact")["_esm"]
     _css = base.files("answering", "interact")["_css"]
     about = traitlets.Dict().tag(sync=True)
@@ -227,7 +228,7 @@ class Interact(Asking):
         head = f"{plain(str(self.prompt))}\n{plain(said)}".strip()
         html = f'<p style="white-space:pre-wrap;color:{MUTED};margin:.2em 0;overflow-wrap:anywhere" dir="auto">{inert(head)}</p>\n'
         if self.response is None:
-            return {"text/html": html, "text/plain": head}, {"fmnb": {"widget": "Interact"}}
+            return {"text/html": html, "text/plain": head}, {"fmnb": {"widget": self.kind}}
         data, metadata = still(self.response, _looks(self._asked))
         return {
             "text/html": html + data["text/html"],

@@ -39,6 +39,7 @@ class Labeller(base.Widget):
     {'ada': 'accept'}
     """
 
+    kind = "Labeller"
     _esm = base.files("labeller")["_esm"]
     _css = base.files("labeller")["_css"]
     about = traitlets.Dict().tag(sync=True)

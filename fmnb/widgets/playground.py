@@ -64,6 +64,7 @@ class Playground(Asking):
     'hello'
     """
 
+    kind = "Playground"
     _esm = base.files("answering", "choosing", "playground")["_esm"]
     _css = base.files("answering", "choosing", "playground")["_css"]
     form = traitlets.Dict().tag(sync=True)  # what stands in the fields; `v` grows when the kernel changes them

@@ -27,6 +27,7 @@ class Report(base.Widget):
     20
     """
 
+    kind = "Report"
     _esm = report.script() + base.files("report")["_esm"]
     _css = report.style() + base.files("report")["_css"]
     about = traitlets.Dict().tag(sync=True)

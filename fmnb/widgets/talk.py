@@ -48,6 +48,7 @@ class Pending:
 class Talk(Asking):
     """The view of one Chat."""
 
+    kind = "Talk"
     _esm = base.files("answering", "choosing", "talk")["_esm"]
     _css = base.files("answering", "choosing", "talk")["_css"]
     about = traitlets.Dict().tag(sync=True)
@@ -248,7 +249,7 @@ class Talk(Asking):
             html += still(r, looks(p.asked))[0]["text/html"]
         if not html:
             html = f'<p style="color:{MUTED}">A conversation; nothing has been said yet.</p>\n'
-        return {"text/html": html, "text/plain": text.strip() or "A conversation"}, {"fmnb": {"widget": "Talk", "runs": runs}}
+        return {"text/html": html, "text/plain": text.strip() or "A conversation"}, {"fmnb": {"widget": self.kind, "runs": runs}}
 
     def close(self) -> None:
         """Follow the conversation no longer."""
