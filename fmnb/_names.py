@@ -1,4 +1,4 @@
-"""Which name lives where: public names, magics, providers, engines.
+"""Which name lives where: public names, late methods, engines, scorers. The verbs have their own table, in `magics/line.py`.
 
 Text alone, so that looking a name up imports nothing. Deleting a row and its file deletes
 the feature.

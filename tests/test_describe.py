@@ -256,6 +256,14 @@ def test_answers_and_prompts_are_their_text():
     assert text_of(Prompt("say {{ x }}")) == "say {{ x }}"
 
 
+def test_a_prompt_of_a_class_of_ones_own_goes_in_as_its_text_too():
+    class Mine(Prompt):
+        pass
+
+    assert text_of(Mine("say {{ x }}")) == "say {{ x }}"
+    assert text_of(render("{{ p }}, then stop", {"p": Mine("say {{ x }}")})) == "say {{ x }}, then stop"
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),

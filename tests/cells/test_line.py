@@ -9,6 +9,7 @@ import pytest
 from fmnb import chat, config, mending
 from fmnb.errors import BudgetError, StreamCutError, UnknownModelError, UsageError
 from fmnb.magics.line import VERBS
+from fmnb.model import Model
 from fmnb.session import session
 
 from .says import Says
@@ -307,6 +308,8 @@ def test_completion_knows_verbs_models_and_options(cells):
     assert any("embedded" in c for c in complete("%fm use embed"))
     assert any("--schema" in c for c in complete("%%fm --sch"))
     assert "json" in complete("%%fm -f js")
+    cells.shell.user_ns |= {"judge_model": Model("echo:"), "judge_other": object()}
+    assert [c for c in complete("%fm use judge_") if "judge_" in c] == ["judge_model"]
 
 
 def test_voting_on_the_last_comparison_by_a_verb(cells):
