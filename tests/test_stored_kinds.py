@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 
 from fmnb import errors, events
 from fmnb.errors import CallError, FmnbError, error_from_dict
 from fmnb.events import KINDS, event_from_dict, event_to_dict
-from fmnb.types import File, Image, Message, Reasoning, Text, ToolCall, ToolResult, from_dict, to_dict
+from fmnb.types import File, Image, Message, Reasoning, Request, Text, ToolCall, ToolResult, from_dict, message, to_dict
 
 EVENTS = (
     "Started TextDelta ReasoningDelta Media ToolCallDelta Logprobs Progress Waiting Notice Restarted Used Signal Scored"
@@ -116,3 +117,27 @@ def test_a_saved_notebook_calls_a_widget_by_its_kind(module):
 
     made = __import__(f"{widgets.__name__}.{module}", fromlist=["x"])
     assert getattr(made, WIDGETS[module]).kind == WIDGETS[module]
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_an_error_comes_back_whole_from_another_process(kind):
+    """Workers on Ray send errors, events and requests as pickles, which the same version reads."""
+    made = errors.KINDS[kind]("It failed", seen="why", todo="Try again", billed=None)
+    back = pickle.loads(pickle.dumps(made))
+    assert type(back) is type(made) and back.to_dict() == made.to_dict()
+
+
+def test_events_and_requests_come_back_whole_from_another_process():
+    request = Request("echo:", (message("user", "hi"), Message("assistant", tuple(p for _, p in PARTS))), schema={"type": "object"})
+    sent = [events.Started(request=request, run="r", n=1), events.Media(data=b"ab", media_type="image/png", run="r", n=2)]
+    assert pickle.loads(pickle.dumps(sent)) == sent and pickle.loads(pickle.dumps(request)).key() == request.key()
+
+
+def test_the_keys_of_requests_are_the_stored_ones():
+    """In caches, logs and tapes: a field's name is part of it as much as its value."""
+    parts = (Text("a"), Image(b"1", alt="x"), File(b"2", "application/pdf", "n"))
+    thoughts = Message("assistant", (Reasoning("r", {"k": 1}), ToolCall("1", "f", "{}", {"e": 2})), {"q": 1})
+    messages = (message("system", "s"), Message("user", parts), thoughts, Message("tool", (ToolResult("1", "c", True),)))
+    full = (0.5, 9, 3, ("END",), {"type": "object"}, ({"name": "f"},), 2, {"top_k": 5}, 1, "image", "chat", "int8", "float16")
+    assert Request("far:m", messages, *full).key() == "94fe2f7cb0a3fbf425afabfd27a25ed13bd7301bd255b7ebb76c807c00ee569d"
+    assert Request("far:m", (message("user", "hi"),)).key() == "f9800d8ce2432c0f1394a43fe5febee49b8f5410de247a350c3fbd115a763672"
