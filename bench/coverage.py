@@ -23,8 +23,8 @@ import numpy as np
 
 from fmnb.stats.level import level
 from fmnb.stats.means import estimate
+from fmnb.stats.proportions import wilson
 from fmnb.stats.resampling import bootstrap
-from fmnb.stats.shares import wilson
 
 SIZES = (20, 50, 100, 200, 1000)
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95)

@@ -56,9 +56,9 @@ warnings.filterwarnings("ignore")
 which, path, dtype, quant = sys.argv[1:]
 prompt = "The keeper of the lighthouse wrote down the height of the tide. " * 2
 if which == "ours":
-    from fmnb._loop import drain
-    from fmnb.engines.torch_engine import backend
-    from fmnb.types import Request, message
+    from fmnb.core.event_loop import drain
+    from fmnb.engines.torch.backend import backend
+    from fmnb.core.types import Request, message
     model, took = backend(path), ""
     def one(n):
         global took

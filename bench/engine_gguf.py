@@ -17,12 +17,12 @@ import sys
 import time
 from pathlib import Path
 
-from fmnb._loop import drain
 from fmnb.catalog.weights import locate
-from fmnb.engines import host, residents
-from fmnb.engines.llamacpp import backend
-from fmnb.events import TextDelta, Used
-from fmnb.types import Request, message
+from fmnb.core.event_loop import drain
+from fmnb.core.events import TextDelta, Used
+from fmnb.core.types import Request, message
+from fmnb.engines import host, loaded
+from fmnb.engines.llamacpp.backend import backend
 
 PROMPT = "Write a long story about a lighthouse keeper and the sea."
 
@@ -38,7 +38,7 @@ def decode(path: Path, pairs: int, tokens: int) -> None:
 
     ours = backend(path)
     list(drain(ours.stream(ask(PROMPT, 2))))
-    model = residents.resident("gguf", path).model
+    model = loaded.resident("gguf", path).model
     p = xllamacpp.CommonParams()
     p.model.path, p.n_ctx, p.n_parallel, p.n_batch, p.n_ubatch = str(path), model.context, 1, 256, 256
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = model.threads
@@ -99,11 +99,11 @@ def decode(path: Path, pairs: int, tokens: int) -> None:
 _COLD = """
 import time; t0 = time.perf_counter()
 import json, sys
-from fmnb._loop import drain
+from fmnb.core.event_loop import drain
 from fmnb.engines import host
 from fmnb.engines.llamacpp import backend
-from fmnb.events import TextDelta
-from fmnb.types import Request, message
+from fmnb.core.events import TextDelta
+from fmnb.core.types import Request, message
 r = Request("embedded", (message("user", "Why is the sky blue?"),), max_tokens=64)
 first = None
 for e in drain(backend(sys.argv[1]).stream(r)):
@@ -167,9 +167,9 @@ def main() -> None:
         raise SystemExit("Pull the embedded model first: %fm pull embedded")
     cold(path, min(a.pairs, 20))
     decode(path, a.pairs, a.tokens)
-    residents.unload()
+    loaded.unload()
     prefix(path, min(a.pairs, 20))
-    residents.unload()
+    loaded.unload()
     print(json.dumps({"what": "unloaded", "memory_mb": round((host.process_memory() or 0) / 1e6, 1)}))
 
 

@@ -69,8 +69,8 @@ def texts(rows: int) -> list[str]:
 
 def prompts(path: Path, rows: int) -> list[list[int]]:
     """The same as tokens, in the model's chat template."""
-    from fmnb.engines import gguf
-    from fmnb.engines.gguf_tokenizer import tokenizer
+    from fmnb.engines.weights import gguf
+    from fmnb.engines.weights.gguf_tokenizer import tokenizer
 
     core = tokenizer(gguf.read(path))
     return [core.prompt([{"role": "user", "content": t}], {}) for t in texts(rows)]
@@ -78,10 +78,10 @@ def prompts(path: Path, rows: int) -> list[list[int]]:
 
 def ours(path: Path, rows: int, new: int, **options: Any) -> Callable[[], Any]:
     """The torch engine's rows."""
-    from fmnb._loop import drain
-    from fmnb.engines.torch_engine import backend
-    from fmnb.events import Failed, Finished
-    from fmnb.types import Request, message
+    from fmnb.core.event_loop import drain
+    from fmnb.core.events import Failed, Finished
+    from fmnb.core.types import Request, message
+    from fmnb.engines.torch.backend import backend
 
     model = backend(path)
     more = {"max_tokens": new, "extra": {"ignore_eos": True}, **options}
@@ -162,8 +162,8 @@ def server(path: Path, rows: int, new: int) -> Callable[[], Any]:
 
     import xllamacpp
 
-    from fmnb.engines import gguf
-    from fmnb.engines.gguf_tokenizer import tokenizer
+    from fmnb.engines.weights import gguf
+    from fmnb.engines.weights.gguf_tokenizer import tokenizer
 
     p = xllamacpp.CommonParams()
     p.model.path, p.n_parallel, p.n_ctx = str(path), 8, 8 * 1024
@@ -241,11 +241,11 @@ class Side:
 
 def exact(path: Path, rows: int, new: int) -> dict[str, Any]:
     """Tokens of rows together against one after the other, in 32-bit floats."""
-    from fmnb._loop import drain
-    from fmnb.engines import residents
-    from fmnb.engines.torch_engine import backend
-    from fmnb.events import Logprobs
-    from fmnb.types import Request, message
+    from fmnb.core.event_loop import drain
+    from fmnb.core.events import Logprobs
+    from fmnb.core.types import Request, message
+    from fmnb.engines import loaded
+    from fmnb.engines.torch.backend import backend
 
     model = backend(path)
     more: dict[str, Any] = {"max_tokens": new, "dtype": "float32", "logprobs": 1, "extra": {"ignore_eos": True}}
@@ -258,7 +258,7 @@ def exact(path: Path, rows: int, new: int) -> dict[str, Any]:
     for n, request in requests:
         alone = [t["token"] for e in drain(model.stream(request)) if isinstance(e, Logprobs) for t in e.tokens]
         same += sum(a == b for a, b in zip(alone, found[n], strict=True))
-    residents.unload()
+    loaded.unload()
     return {"rows": rows, "tokens": rows * new, "equal": same}
 
 
@@ -266,8 +266,8 @@ def limit(path: Path, rows: int, new: int) -> dict[str, Any]:
     """Arithmetic and memory of this machine, and the least time that the rows need by each."""
     import torch
 
-    from fmnb.engines import gguf
-    from fmnb.engines.llama_shapes import of_gguf
+    from fmnb.engines.torch.llama_config import of_gguf
+    from fmnb.engines.weights import gguf
 
     torch.set_num_threads(int(os.environ["FMNB_THREADS"]))
     s = of_gguf(gguf.read(path))

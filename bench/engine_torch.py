@@ -23,14 +23,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fmnb._loop import drain
 from fmnb.catalog.weights import locate
-from fmnb.engines import host, residents
-from fmnb.engines.torch_engine import backend
-from fmnb.engines.torch_form import Form
-from fmnb.engines.torch_model import load
-from fmnb.events import TextDelta
-from fmnb.types import Request, message
+from fmnb.core.event_loop import drain
+from fmnb.core.events import TextDelta
+from fmnb.core.types import Request, message
+from fmnb.engines import host, loaded
+from fmnb.engines.torch.backend import backend
+from fmnb.engines.torch.model import load
+from fmnb.engines.torch.precision import Form
 
 PROMPT = "Write a long story about a lighthouse keeper and the sea."
 QUESTIONS = [
@@ -58,11 +58,11 @@ def ask(text: str, tokens: int, **extra: Any) -> Request:
 _OURS = """
 import time; t0 = time.perf_counter()
 import json, sys
-from fmnb._loop import drain
+from fmnb.core.event_loop import drain
 from fmnb.engines import host
-from fmnb.engines.torch_engine import backend
-from fmnb.events import TextDelta
-from fmnb.types import Request, message
+from fmnb.engines.torch.backend import backend
+from fmnb.core.events import TextDelta
+from fmnb.core.types import Request, message
 r = Request("embedded", (message("user", "Why is the sky blue?"),), max_tokens=64)
 first = None
 for e in drain(backend(sys.argv[1]).stream(r)):
@@ -110,9 +110,9 @@ import json, os, sys, time, warnings
 warnings.filterwarnings("ignore")
 which, path, dtype, quant, prompt = sys.argv[1:]
 if which == "ours":
-    from fmnb._loop import drain
-    from fmnb.engines.torch_engine import backend
-    from fmnb.types import Request, message
+    from fmnb.core.event_loop import drain
+    from fmnb.engines.torch.backend import backend
+    from fmnb.core.types import Request, message
     model = backend(path)
     how = {"dtype": dtype, "quant": quant, "extra": {"ignore_eos": True}}
     def one(n): list(drain(model.stream(Request("m", (message("user", prompt),), max_tokens=n, **how))))
@@ -218,7 +218,7 @@ def prefix(path: Path, runs: int) -> None:
         first_seconds=round(statistics.median(a for a, _ in rows), 3),
         again_seconds=round(statistics.median(b for _, b in rows), 4),
     )
-    residents.unload()
+    loaded.unload()
 
 
 def agreement(path: Path, tokens: int) -> None:

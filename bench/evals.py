@@ -14,10 +14,10 @@ import time
 
 os.environ.setdefault("FMNB_HOME", tempfile.mkdtemp(prefix="fmnb-bench-"))
 
-from fmnb.batching.answers import Answer
-from fmnb.evals.dataset import Dataset
+from fmnb.batch.answers import Answer
+from fmnb.evals.datasets.dataset import Dataset
+from fmnb.evals.datasets.sample import Sample
 from fmnb.evals.evaluation import Evaluation
-from fmnb.evals.sample import Sample
 
 MODELS = ("a", "b", "c", "d")
 

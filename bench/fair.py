@@ -21,8 +21,8 @@ os.environ["FMNB_HOME"] = tempfile.mkdtemp()
 
 import pandas as pd
 
-from fmnb.batching.run import batch
-from tests.batching.service import Service
+from fmnb.batch.run import batch
+from tests.batch.service import Service
 
 # Seconds an answer, requests a minute, and how they are enforced and published.
 SERVICES: tuple[tuple[float, float, dict[str, Any]], ...] = (

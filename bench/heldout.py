@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fmnb.embedding import embed
-from fmnb.evals.likeness import core, signature, unknown_words
-from fmnb.evals.meaning import background
-from fmnb.evals.resembling import Held, Index
+from fmnb.calls.embed import embed
+from fmnb.evals.datasets.near_duplicates import Held, Index
+from fmnb.evals.datasets.paraphrases import background
+from fmnb.evals.datasets.text_signatures import core, signature, unknown_words
 
 DATA = Path(__file__).parents[1] / "tests/evals/data"
 ROWS = [json.loads(line) for line in (DATA / "rewordings.jsonl").read_text(encoding="utf-8").splitlines()]

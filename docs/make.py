@@ -12,11 +12,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from fmnb import catalog, errors
-from fmnb._names import PUBLIC, load
-from fmnb.config import read_toml
-from fmnb.magics.line import VERBS
-from fmnb.magics.options import CLASHES, OPTIONS, _spoken
+from fmnb import catalog
+from fmnb.config.settings import read_toml
+from fmnb.core import errors
+from fmnb.core.registry import PUBLIC, load
+from fmnb.jupyter.magics.line import VERBS
+from fmnb.jupyter.magics.options import CLASHES, OPTIONS, _spoken
 from fmnb.providers import profiles
 from fmnb.providers.profiles import Profile
 
@@ -66,7 +67,7 @@ def reference() -> str:
             "## Providers",
             "The services, their keys and interfaces, and how to add your own: [providers](providers.md).",
             "## Errors",
-            "Each can be caught as `fm.FmnbError`, or by its own name from `fmnb.errors`.",
+            "Each can be caught as `fm.FmnbError`, or by its own name from `fmnb.core.errors`.",
             table(("error", "when"), kinds),
             "## Python",
             *names,

@@ -30,7 +30,7 @@ class LabExtensionHook(BuildHookInterface):
         if trouble:
             self.app.display_warning(f"The JupyterLab side of fmnb was not built: {trouble}. Everything else is installed.")
         built: Path = builder.BUILT
-        if self.target_name == "wheel":  # tells Jupyter Server to load fmnb.server; needs nothing that was built
+        if self.target_name == "wheel":  # tells Jupyter Server to load fmnb.jupyter.server; needs nothing that was built
             build_data["shared_data"][str(builder.SOURCE / "jupyter-config/fmnb.json")] = f"{CONFIG}/fmnb.json"
         if self.target_name != "wheel" or builder.wanted() == "skip" or not (built / "package.json").exists():
             return

@@ -9,11 +9,11 @@ import typing
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from fmnb._names import PROTOCOL
-from fmnb.backend import Vectors  # noqa: F401 - so that hints of the modules below resolve
-from fmnb.events import KINDS, Stamp
-from fmnb.server import shapes
-from fmnb.types import Usage
+from fmnb.core.backend import Vectors  # noqa: F401 - so that hints of the modules below resolve
+from fmnb.core.events import KINDS, Stamp
+from fmnb.core.registry import PROTOCOL
+from fmnb.core.types import Usage
+from fmnb.jupyter.server import schemas
 
 PAGE = Path(__file__).parent / "src" / "types.ts"
 _PLAIN = {str: "string", int: "number", float: "number", bool: "boolean", bytes: "string", type(None): "null", Any: "unknown"}
@@ -33,7 +33,7 @@ def written(hint: Any) -> str:
         return f"Record<string, {written(of[1])}>"
     if origin is typing.Literal:
         return " | ".join(f"'{v}'" for v in of)
-    known = (Usage, *shapes.ALL)
+    known = (Usage, *schemas.ALL)
     return hint.__name__ if hint in known else "Record<string, unknown>"
 
 
@@ -63,7 +63,7 @@ def page() -> str:
     for name, kind in KINDS.items():
         parts.append(interface(kind, name, f"  event: '{name}';", stamp).replace(f"interface {name} ", f"interface {name} extends Stamp "))
     parts.append("export type Event =\n" + "\n".join(f"  | {name}" for name in KINDS) + ";")
-    parts += [interface(kind, kind.__name__) for kind in shapes.ALL]
+    parts += [interface(kind, kind.__name__) for kind in schemas.ALL]
     return "\n\n".join(parts) + "\n"
 
 

@@ -88,26 +88,29 @@ def home(tmp_path_factory, monkeypatch):
 @pytest.fixture(autouse=True)
 def waits(monkeypatch):
     """A retry that no service timed waits 20 ms, not half a second; whoever stops waits for the socket however busy the machine is."""
-    from fmnb import _loop, pipeline
+    from fmnb.calls import pipeline
+    from fmnb.core import event_loop
 
     monkeypatch.setattr(pipeline, "FIRST_WAIT", 0.02)
-    monkeypatch.setattr(_loop, "_CLOSE", 60.0)
+    monkeypatch.setattr(event_loop, "_CLOSE", 60.0)
 
 
 @pytest.fixture(autouse=True)
 def fresh_kernel_state():
     """What a kernel remembers is forgotten between tests."""
     yield
-    from fmnb import chat, config, session
+    from fmnb.calls import session
     from fmnb.catalog import resolve
-    from fmnb.guard import budget, pace
+    from fmnb.chat import chat
+    from fmnb.config import settings as config
+    from fmnb.limits import budget, rate_limit
     from fmnb.store import db, log
 
     session.session.__init__()
     chat.chats().clear()
     resolve.forget_backends()
     budget.reset()
-    pace.forget()
+    rate_limit.forget()
     log._off_reason = None
     config._cache = None
     db.close_all()
@@ -136,9 +139,9 @@ def no_network():
 @pytest.fixture(scope="session")
 def embedded_path() -> Path:
     """The embedded model's file, brought once into the repository's ignored models folder."""
-    from fmnb._loop import drain
     from fmnb.catalog import weights
-    from fmnb.catalog.pull import pull
+    from fmnb.catalog.fetch import pull
+    from fmnb.core.event_loop import drain
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FMNB_MODELS", str(MODELS))
@@ -152,9 +155,9 @@ def embedded_path() -> Path:
 @pytest.fixture(scope="session")
 def minilm_path() -> Path:
     """The folder of the embedding model, brought once into the repository's ignored models folder."""
-    from fmnb._loop import drain
     from fmnb.catalog import weights
-    from fmnb.catalog.pull import pull
+    from fmnb.catalog.fetch import pull
+    from fmnb.core.event_loop import drain
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FMNB_MODELS", str(MODELS))

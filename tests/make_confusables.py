@@ -1,4 +1,4 @@
-"""Writes fmnb/_confusables.py from Unicode's table of confusable characters, as the package confusable-homoglyphs carries it.
+"""Writes fmnb/core/confusables.py from Unicode's table of confusable characters, as the package confusable-homoglyphs carries it.
 
 pip download --no-deps confusable-homoglyphs && python tests/make_confusables.py confusable_homoglyphs-*.whl
 """
@@ -69,4 +69,4 @@ if __name__ == "__main__":
     with zipfile.ZipFile(sys.argv[1]) as wheel:
         data = json.loads(wheel.read("confusable_homoglyphs/confusables.json"))
     lines = [f"    {like!r}: {ascii(chars)},\n" for like, chars in table(data).items()]
-    (Path(__file__).parents[1] / "fmnb/_confusables.py").write_text(HEAD + "".join(lines) + TAIL, encoding="utf-8")
+    (Path(__file__).parents[1] / "fmnb/core/confusables.py").write_text(HEAD + "".join(lines) + TAIL, encoding="utf-8")

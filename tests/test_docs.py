@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import fmnb
-from fmnb import config
-from fmnb._names import PUBLIC, load
-from fmnb.magics.line import VERBS
-from fmnb.magics.options import OPTIONS
+from fmnb.config import settings
+from fmnb.core.registry import PUBLIC, load
+from fmnb.jupyter.magics.line import VERBS
+from fmnb.jupyter.magics.options import OPTIONS
 from fmnb.providers import profile_rows, profiles
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ def test_every_provider_is_in_the_page_of_providers(name):
 def test_settings_that_a_page_shows_can_be_used(page, home):
     for block in re.findall(r"```toml\n(.*?)```", page.read_text(), re.S):
         (home / "fmnb.toml").write_text(block)
-        shown = config.settings().get("provider", {})
+        shown = settings.settings().get("provider", {})
         assert [profiles.profile(name).name for name in shown] == list(shown)
 
 

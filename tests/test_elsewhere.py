@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from .conftest import FULL
+from tests.conftest import FULL
 
 ROOT = Path(__file__).parents[1]
 ENV = {"FMNB_LABEXTENSION": "skip", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}

@@ -13,15 +13,15 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 import fmnb as fm
-from fmnb._code import code_parts
-from fmnb._markdown import neutral_markdown
-from fmnb.batching.logged import logged
-from fmnb.batching.run import batch
-from fmnb.types import Response
+from fmnb.batch.log_view import logged
+from fmnb.batch.run import batch
+from fmnb.core.markdown import neutral_markdown
+from fmnb.core.markdown_code import code_parts
+from fmnb.core.response import Response
 from fmnb.views.batch import bar_html
 from fmnb.views.bundle import FORMATS, answer_bundle
 from fmnb.views.diff import diff_html
-from tests.views.test_inert import views
+from tests.core.test_inert_text import views
 
 ATTACKS = {
     "command": r"\input{/etc/passwd}",

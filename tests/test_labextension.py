@@ -13,7 +13,7 @@ import pytest
 import fmnb
 from fmnb.catalog import entries, filters
 from fmnb.catalog.entries import Entry
-from fmnb.magics import front
+from fmnb.jupyter import comm
 
 SOURCE = Path(__file__).parents[1] / "labextension"
 
@@ -37,7 +37,7 @@ def test_its_types_are_made_from_this_code():
 
 def test_both_sides_name_the_same_comms():
     sources = "".join(f.read_text() for f in (SOURCE / "src").rglob("*.ts"))
-    assert f"'{front.TARGET}'" in sources and f"'{front.STOP}'" in sources
+    assert f"'{comm.TARGET}'" in sources and f"'{comm.STOP}'" in sources
 
 
 def test_where_there_is_no_npm_the_build_says_so_and_raises_nothing(monkeypatch, tmp_path):

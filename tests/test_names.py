@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 import fmnb
-from fmnb._names import ENGINES, METHODS, PUBLIC, SCORERS, load
-from fmnb.magics.line import VERBS
+from fmnb.core.registry import ENGINES, METHODS, PUBLIC, SCORERS, load
+from fmnb.jupyter.magics.line import VERBS
 
 PACKAGE = Path(fmnb.__file__).parent
 REGISTRIES = {"_names.py": {"PUBLIC", "METHODS", "ENGINES", "SCORERS"}, "magics/line.py": {"VERBS"}}
 # Jupyter Server imports its extension by a name that we hand over.
-HANDED_OVER = {("__init__.py", "fmnb.server")}
+HANDED_OVER = {("__init__.py", "fmnb.jupyter.server")}
 ROWS = {
     **{
         f"{kind} {name}": row
@@ -52,12 +52,12 @@ def _named(source: str, registries: set[str] = frozenset()) -> Iterator[tuple[in
 @pytest.mark.parametrize(
     "source",
     [
-        'load("fmnb.types:Usage")',
+        'load("fmnb.core.types:Usage")',
         'importlib.import_module("fmnb.providers.echo")',
         'WAYS = {w: f"fmnb.providers.images_{w}:stream" for w in ways}',
-        'type(value).__module__ == "fmnb.prompts"',
-        'run([python, "-c", "import json; from fmnb.types import Usage"])',
-        'def f():\n    PUBLIC = {"ask": "fmnb.model:ask"}',
+        'type(value).__module__ == "fmnb.prompts.prompt"',
+        'run([python, "-c", "import json; from fmnb.core.types import Usage"])',
+        'def f():\n    PUBLIC = {"ask": "fmnb.calls.model:ask"}',
     ],
 )
 def test_a_module_named_by_a_string_is_found(source):
@@ -68,7 +68,7 @@ def test_a_registry_a_docstring_and_another_name_are_not():
     assert (
         list(
             _named(
-                '"""As fmnb.model:ask."""\nPUBLIC = {"ask": "fmnb.model:ask"}\nFILE = "fmnb.toml"\nprint("fmnb.model is an address")',
+                '"""As fmnb.calls.model:ask."""\nPUBLIC = {"ask": "fmnb.calls.model:ask"}\nFILE = "fmnb.toml"\nprint("fmnb.model is an address")',
                 {"PUBLIC"},
             )
         )
@@ -88,7 +88,7 @@ def test_only_the_registries_name_modules_by_strings():
 
 def test_what_is_handed_over_is_there():
     assert {text for _, text in HANDED_OVER} == {point["module"] for point in fmnb._jupyter_server_extension_points()}
-    __import__("fmnb.server")
+    __import__("fmnb.jupyter.server")
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -11,8 +11,8 @@ import pytest
 from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
-from .conftest import FULL, MODELS
-from .environments import bare_python, lab_python
+from tests.conftest import FULL, MODELS
+from tests.environments import bare_python, lab_python
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 import fmnb
-
-from .conftest import MODELS
+from tests.conftest import MODELS
 
 ROOT = Path(__file__).parents[1]
 

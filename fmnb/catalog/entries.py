@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from .. import keys
-from .._loop import wait
-from .._names import ENGINES, load
-from ..config import allowed
-from ..engines import residents
-from ..errors import FmnbError
-from ..providers import openai_compat, prices
-from ..providers.discover import Listed
+from ..config import keys
+from ..config.settings import allowed
+from ..core.errors import FmnbError
+from ..core.event_loop import wait
+from ..core.registry import ENGINES, load
+from ..core.types import ModelCard
+from ..engines import loaded as residents
+from ..providers import hosted, prices
+from ..providers.model_lists import Listed
 from ..providers.profiles import Profile, for_model, own_price
-from ..types import ModelCard
-from . import filters, listed, weights
+from . import filters, model_lists, weights
 from .resolve import SCHEMES, aliases, engine_for, usable_profiles
 
 # What each engine needs, and the extra that brings it.
@@ -97,8 +97,8 @@ def catalogue(query: str = "", *, ask: bool = True) -> Catalogue:
     profiles = usable_profiles()
     if ask:
         prices.ready()  # what the table needs afterwards takes no time of the asking
-        served = wait(openai_compat.afind_local(ASK / 3))
-        silent = listed.ask([p for p in profiles if _worth_asking(p, query)], ASK - (time.monotonic() - began))
+        served = wait(hosted.afind_local(ASK / 3))
+        silent = model_lists.ask([p for p in profiles if _worth_asking(p, query)], ASK - (time.monotonic() - began))
     more: dict[str, int] = {}
     found = list(_local())
     for p in profiles:
@@ -117,8 +117,8 @@ def _worth_asking(p: Profile, query: str) -> bool:
     words = query.lower().split()
     if p.local or "local" in words or p.models_shape == "none" or (p.needs_key and not keys.status(p.key_env, p.name)):
         return False
-    known = listed.remembered(p)
-    return known is None or p.name in words or time.time() - known.at > listed.FRESH
+    known = model_lists.remembered(p)
+    return known is None or p.name in words or time.time() - known.at > model_lists.FRESH
 
 
 def _locked(e: Entry) -> Entry:
@@ -226,7 +226,7 @@ def _served(p: Profile, names: tuple[str, ...]) -> Iterator[Entry]:
 
 def _hosted(p: Profile, all_of_them: bool, more: dict[str, int]) -> Iterator[Entry]:
     """The curated models of a service; with `all_of_them` also those of its list, or of the price table where no list is known."""
-    known = listed.remembered(p)
+    known = model_lists.remembered(p)
     theirs = {m.name: m for m in (known.models if known else prices.table(p))}
     source, at = (f"{p.label}'s list", known.at) if known else (prices.edition(), None)
     names = [*p.models, *(m for m in theirs if m not in p.models)]

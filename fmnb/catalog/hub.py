@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._require import require
-from ..config import set_here
+from ..config.settings import set_here
+from ..core.errors import ConnectionFailedError, DownloadError, FmnbError, ModelError, UnknownModelError, UsageError
+from ..core.events import Event, Notice, Progress
+from ..core.optional import require
 from ..engines import host
-from ..errors import ConnectionFailedError, DownloadError, FmnbError, ModelError, UnknownModelError, UsageError
-from ..events import Event, Notice, Progress
 from . import pipelines, weights
 from .weights import Source
 

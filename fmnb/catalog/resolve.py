@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._names import ENGINES, load
-from ..backend import Backend
-from ..config import allowed, check_allowed, read_toml, settings
-from ..engines import folder
-from ..errors import FmnbError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
+from ..config.settings import allowed, check_allowed, read_toml, settings
+from ..core.backend import Backend
+from ..core.errors import FmnbError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
+from ..core.registry import ENGINES, load
+from ..engines.weights import folder
 
 if TYPE_CHECKING:
     from ..providers.profiles import Profile
@@ -154,7 +154,7 @@ def _hosted(asked: str, profile: Profile, model: str) -> Target:
         )
     check_allowed("models", f"{profile.name}:{model}")
     check_allowed("urls", profile.base_url)
-    from ..providers.openai_compat import backend
+    from ..providers.hosted import backend
 
     profile = _providers_room().for_model(profile, model)
     return Target(asked, f"{profile.name}:{model}", profile.where, profile.local, lambda: backend(profile, model), profile=profile)
@@ -249,7 +249,7 @@ def _is_backend(value: Any) -> bool:
 
 
 def _objects_room() -> Any:
-    from ..providers import objects
+    from ..providers.objects import base as objects
 
     return objects
 
@@ -280,7 +280,7 @@ def _name_of(value: Any) -> str:
 
 def _unknown(name: str) -> FmnbError:
     """The error for a name nobody knows: where a well-known name leads, else the nearest ones."""
-    from .signposts import family, signpost, spellings  # a table that is read when a name is not understood
+    from .suggestions import family, signpost, spellings  # a table that is read when a name is not understood
 
     profiles = _providers_room()
     head = name.partition(":")[0].partition("/")[0]

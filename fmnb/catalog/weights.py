@@ -26,8 +26,8 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..config import allowed, check_allowed, models_dir, read_toml, shared_models_dirs
-from ..errors import DownloadError, ModelError, NotPulledError, UnknownModelError, UsageError
+from ..config.settings import allowed, check_allowed, models_dir, read_toml, shared_models_dirs
+from ..core.errors import DownloadError, ModelError, NotPulledError, UnknownModelError, UsageError
 from . import pipelines
 
 SCHEMES = ("pypi", "hf", "path")

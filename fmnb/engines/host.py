@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from ..errors import CannotFitError, SettingsError
+from ..core.errors import CannotFitError, SettingsError
 
 _FRESH = 10.0  # seconds for which a reading of others' load counts as now
 _SAMPLE = 0.03  # seconds to look where there is no reading yet

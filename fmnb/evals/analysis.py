@@ -14,11 +14,11 @@ from ..stats.holm import holm, letters
 from ..stats.level import Level, level
 from ..stats.means import Ends
 from ..stats.paired import Paired, is_real, paired_all
+from ..stats.proportions import Interval
 from ..stats.resampling import QUICK, SEED, bootstrap_many
-from ..stats.shares import Interval
+from .clusters import RowGroups, unit
 from .failures import doubt
-from .matrix import Matrix
-from .row_groups import RowGroups, unit
+from .score_matrix import Matrix
 
 NICE = (0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3)  # gaps people name
 

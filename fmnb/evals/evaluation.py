@@ -8,20 +8,20 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from .._inert import inert
-from .._names import METHODS, load
-from .._require import require
-from ..errors import UsageError
-from ..events import Sink
-from ..rows import Rows
-from . import failures, saving, verdict
-from .comparing import RunComparison, compare_runs
+from ..core.atomic_write import write_whole
+from ..core.errors import UsageError
+from ..core.events import Sink
+from ..core.inert_text import inert
+from ..core.optional import require
+from ..core.records import Rows
+from ..core.registry import METHODS, load
+from . import failures, serialize, verdict
 from .inspect_log import as_log
-from .powering import power_sentence, same_sentences
+from .regression import RunComparison, compare_runs
+from .report.power import power_sentence, same_sentences
+from .report.tables import levels_table, pairs_table, rows_table, slices_table
 from .results import Results
 from .scoring import Answers, score_all, scorers_of
-from .tables import levels_table, pairs_table, rows_table, slices_table
-from .whole import write_whole
 
 if TYPE_CHECKING:
     import pandas
@@ -121,7 +121,7 @@ class Evaluation(Results):
 
     def to_html(self, path: str | Path | None = None) -> str | Path:
         """The report as one page that needs nothing else; where `path` is given it is written there, and the path comes back."""
-        from .report import page
+        from .report.page import page
 
         text = page(self)
         return text if path is None else write_whole(Path(path).expanduser(), text)
@@ -169,9 +169,9 @@ class Evaluation(Results):
     def groups(self, model: str = "", **options: Any) -> Rows:
         """The seven groups of HELM for one model: accuracy, calibration, robustness, fairness, bias, toxicity, efficiency.
 
-        Asks the model again with changed rows; options as in `fmnb.evals.helm.measured`.
+        Asks the model again with changed rows; options as in `fmnb.evals.benchmarks.helm.measured`.
         """
-        from .helm import measured
+        from .benchmarks.helm import measured
 
         return measured(self, model or self.names[0], **options)
 
@@ -189,7 +189,7 @@ class Evaluation(Results):
         Models that are not told apart may still differ. They are the same within the margin
         where the 95 % interval of their gap, as it is shown, lies inside it.
 
-        >>> from fmnb.evals.elsewhere import from_scores
+        >>> from fmnb.evals.import_scores import from_scores
         >>> e = from_scores([{"q": i, "a": i % 2, "b": int(i % 2 or i % 80 == 0)} for i in range(800)], ["a", "b"])
         >>> e.same_within(0.05)
         'a and b are the same within 5 points (gap 1.2 points, 95% 0.48 to 2.0, b less a).'
@@ -200,7 +200,7 @@ class Evaluation(Results):
 
     def save(self, path: str | Path) -> Path:
         """Write rows, scores and answers as one JSON file: what `python -m fmnb check` compares with, and `Evaluation.load` reads."""
-        return write_whole(Path(path).expanduser(), json.dumps(saving.to_dict(self), ensure_ascii=False) + "\n")
+        return write_whole(Path(path).expanduser(), json.dumps(serialize.to_dict(self), ensure_ascii=False) + "\n")
 
     @classmethod
     def reopen(cls, run: str) -> Evaluation:
@@ -212,7 +212,7 @@ class Evaluation(Results):
     @classmethod
     def load(cls, path: str | Path) -> Evaluation:
         """An evaluation that `save` wrote. UsageError for another file."""
-        return cls(**saving.fields(Path(path).expanduser()))
+        return cls(**serialize.fields(Path(path).expanduser()))
 
     def export(self, path: str | Path, kind: str = "inspect", model: str = "") -> Path:
         """Write one model's run (the first's, if none is named) as an inspect log in JSON."""

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import UsageError
-from .matrix import Matrix
+from ..core.errors import UsageError
+from .score_matrix import Matrix
 
 MAX_FAILURES = 0.05  # of a model's answers; what 5 % of rows would have scored cannot move a score by more than 5 points
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from .._version import __version__
-from .export import prompt_of
+from ..core.version import __version__
+from .datasets.export import prompt_of
 from .results import Results
 from .scorers.base import Score
 from .scoring import failure, question

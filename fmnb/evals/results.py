@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from ..batching.answers import Answer
-from ..errors import UsageError
+from ..batch.answers import Answer
+from ..core.errors import UsageError
 from ..stats.resampling import SEED
-from . import duplicates, failures
+from . import failures
 from .analysis import Analysis, analyse
-from .dataset import Dataset
+from .cached_answers import Reuse, reuse
+from .clusters import RowGroups
+from .datasets import dedupe
+from .datasets.dataset import Dataset
 from .failures import MAX_FAILURES
-from .matrix import Matrix, matrix
-from .reuse import Reuse, reuse
-from .row_groups import RowGroups
+from .score_matrix import Matrix, matrix
 from .scorers.base import Score
 from .scoring import Answers, Scores, failure
 
@@ -93,7 +94,7 @@ class Results:
         users = tuple(s.group for s in self.dataset)
         by = self.dataset.by or "group"
         prompt = self.prompt if len(self.ways) < 2 else ""
-        return RowGroups(users, tuple(duplicates.questions(self.dataset.samples, self.dataset.by, prompt)), by)
+        return RowGroups(users, tuple(dedupe.questions(self.dataset.samples, self.dataset.by, prompt)), by)
 
     def matrix(self, scorer: str = "") -> Matrix:
         """Rows by models: means over samples."""

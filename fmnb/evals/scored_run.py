@@ -10,23 +10,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..batching.answers import Answer
-from ..batching.limits import Limits
-from ..batching.run import Batch, batch
-from ..batching.run import reopen as reopen_batch
-from ..call import Options
-from ..comparison import spread
-from ..errors import StoreError, UsageError
-from ..events import Finished, Scored, Sink, Started
+from ..batch.answers import Answer
+from ..batch.options import Limits
+from ..batch.run import Batch, batch
+from ..batch.run import reopen as reopen_batch
+from ..calls.call import Options
+from ..comparison.comparison import spread
+from ..core.errors import StoreError, UsageError
+from ..core.events import Finished, Scored, Sink, Started
 from ..store import log
-from . import heldout
-from . import judge as judging
-from .dataset import Dataset, answers_of
+from .datasets import heldout
+from .datasets.dataset import Dataset, answers_of
+from .datasets.sample import Sample
 from .failures import MAX_FAILURES, check_share
-from .judge import Judge
 from .results import Results
-from .sample import Sample
+from .scorers import judge as judging
 from .scorers.base import Score, Scorer
+from .scorers.judge import Judge
 from .scoring import Answers, question, score_all, scorers_of
 
 

@@ -8,20 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..batching.answers import Answer
-from ..errors import FmnbError, Interrupted, StoreError, UsageError
-from ..events import Cancelled, Failed, Finished, Scored, Sink, Stamper, Started, emit
-from ..prompts import render
-from ..run_ids import new_run
-from ..session import session
+from ..batch.answers import Answer
+from ..calls.session import session
+from ..core.errors import FmnbError, Interrupted, StoreError, UsageError
+from ..core.events import Cancelled, Failed, Finished, Scored, Sink, Stamper, Started, emit
+from ..core.run_ids import new_run
+from ..prompts.prompt import render
 from ..store.log_sink import LogSink
-from . import judge as judging
-from .dataset import Dataset
+from .datasets.dataset import Dataset
+from .datasets.sample import Sample, plain
 from .failures import MAX_FAILURES
-from .judge import Conduct, Judge
-from .matrix import NO_TARGET, NO_VERDICT
-from .sample import Sample, plain
+from .score_matrix import NO_TARGET, NO_VERDICT
+from .scorers import judge as judging
 from .scorers.base import Case, Score, Scorer, judged, scorer
+from .scorers.judge import Conduct, Judge
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from . import failures
-from .labels import label_notes
+from .label_baseline import label_notes
+from .report.sentences import headline, sentences
 from .results import Results
-from .sentences import headline, sentences
 
 
 def verdict(r: Results) -> str:

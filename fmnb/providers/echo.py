@@ -25,7 +25,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from ..errors import (
+from ..core.errors import (
     CallTimeoutError,
     CannotFitError,
     ConnectionFailedError,
@@ -43,8 +43,8 @@ from ..errors import (
     UnknownModelError,
     UsageError,
 )
-from ..events import Event, Finished, Logprobs, Notice, ReasoningDelta, TextDelta, ToolCallDelta, Used
-from ..types import ModelCard, Request, Text, TokenCount, ToolResult, Usage
+from ..core.events import Event, Finished, Logprobs, Notice, ReasoningDelta, TextDelta, ToolCallDelta, Used
+from ..core.types import ModelCard, Request, Text, TokenCount, ToolResult, Usage
 
 # Each takes the number of words asked, and the number given out before it fails.
 FAILURES: dict[str, Callable[[int, int], BaseException]] = {

@@ -11,15 +11,17 @@ import base64
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from ..backend import Vectors
-from ..errors import StreamJunkError, UsageError
-from ..events import Event, Notice, Used
-from ..types import Usage
-from . import client, faults, prices
-from .apis import pick, through
+from ..core.backend import Vectors
+from ..core.errors import StreamJunkError, UsageError
+from ..core.events import Event, Notice, Used
+from ..core.types import Usage
+from . import prices
+from .http import client
+from .http import errors as faults
+from .http.rejected_option import refused_option
+from .http.stream_errors import from_stream_error
 from .profiles import Profile, endpoint
-from .refusals import refused_option
-from .stream_errors import from_stream_error
+from .wire.select import pick, through
 
 BATCH = 96  # texts of one request: the least that any service of the table takes
 

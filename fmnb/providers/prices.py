@@ -10,10 +10,10 @@ import importlib
 import sys
 from typing import Any
 
-from .._loop import worker
-from .._require import require
-from ..types import Usage
-from .discover import Listed
+from ..core.event_loop import worker
+from ..core.optional import require
+from ..core.types import Usage
+from .model_lists import Listed
 from .profiles import Price, Profile, own_price
 
 

@@ -7,7 +7,7 @@ import difflib
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import SettingsError
+from ..core.errors import SettingsError
 from .profile import Price, Profile
 
 FIELDS = {"local" if f.name == "runs_here" else f.name: f for f in dataclasses.fields(Profile)}

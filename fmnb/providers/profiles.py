@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..config import set_here, settings
-from ..errors import EndedServiceError, SettingsError, UnknownModelError
+from ..config.settings import set_here, settings
+from ..core.errors import EndedServiceError, SettingsError, UnknownModelError
 from .profile import Price, Profile, for_model, is_loopback, own_price
 from .profile_rows import from_row, hosts, with_row
 

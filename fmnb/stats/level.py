@@ -10,7 +10,7 @@ import numpy as np
 from .grouping import Grouping, groups_of
 from .means import Clusters, Estimate, Values, as_grouping, estimate, heavy, standard_error, user_means
 from .paired import is_binary
-from .shares import bounded, wilson
+from .proportions import bounded, wilson
 
 FEWEST = 5  # clusters with which a level has an interval
 _WORTH = 3.0  # degrees of freedom

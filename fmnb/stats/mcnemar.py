@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .shares import sign_test
+from .proportions import sign_test
 from .student import chi2_tail
 
 ENOUGH = 6  # discordant rows; five to none is still p = 0.0625

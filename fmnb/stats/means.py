@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .flips import draws_for, flip_sums
 from .grouping import Grouping, Groups, groups_of
 from .hall import hall, hall_p, skewness
+from .sign_flips import draws_for, flip_sums
 from .student import t_quantile, t_two_sided
 
 FEWEST_CLUSTERS = 10  # for Student's t over clusters

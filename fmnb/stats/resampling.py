@@ -10,11 +10,11 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from .flips import DRAWS as DRAWS
-from .flips import SEED as SEED
-from .flips import flip_sums
 from .means import Values, cluster_codes
-from .shares import Interval
+from .proportions import Interval
+from .sign_flips import DRAWS as DRAWS
+from .sign_flips import SEED as SEED
+from .sign_flips import flip_sums
 
 QUICK, FINAL = 2_000, DRAWS  # draws: while one looks, and for what is written down
 _AT_ONCE = 4_000_000  # numbers in memory at a time

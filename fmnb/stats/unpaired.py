@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .flips import DRAWS, EXACT, SEED, sign_vectors
+from .sign_flips import DRAWS, EXACT, SEED, sign_vectors
 
 
 def unpaired_p(values: np.ndarray, first: np.ndarray, codes: np.ndarray, *, draws: int = DRAWS, seed: int = SEED) -> float:

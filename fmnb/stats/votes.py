@@ -15,7 +15,7 @@ import numpy as np
 from .grouping import Grouping, grouping
 from .level import level
 from .means import estimate
-from .shares import Interval, sign_test
+from .proportions import Interval, sign_test
 
 ENOUGH = 6  # decisive votes, or voters; five to none is still p = 0.0625
 

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..errors import StoreError
-from ..events import Event, Finished, Logprobs
-from . import reading
-from .arrived import gather, log_database
+from ..core.errors import StoreError
+from ..core.events import Event, Finished, Logprobs
+from . import event_reader
 from .db import database
+from .inbox import gather, log_database
 from .run_rows import Place
 
 _AT_ONCE = 500
@@ -72,7 +72,7 @@ def detail(found: Iterable[dict[str, Any]]) -> None:
         )
         events: dict[str, list[Event]] = {}
         for row in rows:
-            if (event := reading.event(row["event"], f"an event of run {row['run']} in {database().path}")) is not None:
+            if (event := event_reader.event(row["event"], f"an event of run {row['run']} in {database().path}")) is not None:
                 events.setdefault(row["run"], []).append(event)
         for run in some:
             runs[run] |= details(events.get(run, ()))
@@ -131,6 +131,6 @@ def _gather(batch: str) -> None:
 
 def _plain(row: Any) -> dict[str, Any]:
     out = dict(row)
-    out["error"] = reading.object_of(out["error"]) or {"what": reading.what_failed(out["error"])} if out["error"] else None
+    out["error"] = event_reader.object_of(out["error"]) or {"what": event_reader.what_failed(out["error"])} if out["error"] else None
     out["data"] = json.loads(out["data"]) if out["data"] else None
     return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from ..events import ENDS, Event
+from ..core.events import ENDS, Event
 from . import media
 from .db import database
 

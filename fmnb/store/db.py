@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..config import state_dir
-from ..errors import StoreError
+from ..config.settings import state_dir
+from ..core.errors import StoreError
 
 # Append only: a step that was released never changes. Each runs once, in its own transaction.
 MIGRATIONS = [

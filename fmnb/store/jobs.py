@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..events import Event, Started, event_to_dict
-from . import reading
+from ..core.events import Event, Started, event_to_dict
+from . import event_reader
 from .db import database
 from .run_rows import began
 
@@ -59,7 +59,7 @@ def open_jobs(model: str) -> list[OpenJob]:
     rows = database().rows(_OPEN, (model,))
     found = []
     for row in rows:
-        start = reading.event(row["event"], f"the start of a job in {database().path}")
+        start = event_reader.event(row["event"], f"the start of a job in {database().path}")
         if isinstance(start, Started):
             found.append(OpenJob(start.run, str(start.meta.get("job", "")), frozenset(start.meta.get("keys", ())), row["started"], start))
     return found

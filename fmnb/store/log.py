@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..config import set_user, settings
-from ..errors import StoreError, UsageError
-from ..events import Event, Fold
-from ..types import Response
-from . import reading
-from .arrived import log_database
+from ..config.settings import set_user, settings
+from ..core.errors import StoreError, UsageError
+from ..core.events import Event, Fold
+from ..core.response import Response
+from . import event_reader
 from .db import database
+from .inbox import log_database
 
 _SWITCHED = "switched off"
 _off_reason: str | None = None
@@ -109,7 +109,7 @@ def search(
     out = []
     for row in rows:
         r = dict(row)
-        r["error"] = reading.what_failed(r["error"])
+        r["error"] = event_reader.what_failed(r["error"])
         r["finish"] = r["finish"] or "unfinished"
         out.append(r)
     return out
@@ -193,7 +193,7 @@ def events_of(run: str) -> list[Event]:
     rows = log_database().rows("SELECT n, event FROM events WHERE run=? ORDER BY n", (run,))
     if not rows:
         raise UsageError("No such run in the log", seen=repr(run), todo="`%fm log` lists run ids.")
-    found = (reading.event(r["event"], f"event {r['n']} of run {run} in {log_database().path}") for r in rows)
+    found = (event_reader.event(r["event"], f"event {r['n']} of run {run} in {log_database().path}") for r in rows)
     return [e for e in found if e is not None]
 
 

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..errors import StoreError
-from ..events import ENDS, Event, Fold, ReasoningDelta, Started, TextDelta
+from ..core.errors import StoreError
+from ..core.events import ENDS, Event, Fold, ReasoningDelta, Started, TextDelta
 from . import log, media
-from .arrived import log_database
+from .inbox import log_database
 from .run_rows import began, ended
 
 _FLUSH = 1.0  # seconds of text that a kill may cost

@@ -17,12 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import _media
-from ..config import state_dir
-from ..errors import StoreError
-from ..events import Event, Media, Notice, event_from_dict, event_to_dict
+from ..config.settings import state_dir
+from ..core import media
+from ..core.errors import StoreError
+from ..core.events import Event, Media, Notice, event_from_dict, event_to_dict
 
-LIMIT = _media.INLINE  # bytes an event keeps itself
+LIMIT = media.INLINE  # bytes an event keeps itself
 _ORPHAN = 3600.0  # seconds after which a file that no run shows was left by a kernel that died
 _STRAY = ".part"
 
@@ -60,7 +60,7 @@ def whole(data: dict[str, Any]) -> Event | None:
         found = b""
     if _hash(found) != name:
         kind = str(data.get("media_type", "picture")).partition("/")[0]
-        lost = f"the {kind} of {_media.amount(int(data.get('size', 0)))} is no longer in the log's folder"
+        lost = f"the {kind} of {media.amount(int(data.get('size', 0)))} is no longer in the log's folder"
         return Notice(kind="warning", text=lost, run=data.get("run", ""), n=data.get("n", 0), at=data.get("at", 0.0))
     event = event_from_dict({k: v for k, v in data.items() if k not in ("sha256", "size")})
     return replace(event, data=found) if isinstance(event, Media) else event
@@ -110,5 +110,5 @@ def _write(file: Path, data: bytes) -> None:
     except OSError as e:
         part.unlink(missing_ok=True)
         raise StoreError(
-            f"{file.parent} does not take a file of {_media.amount(len(data))}", seen=str(e), todo="Make room, then `%fm log on`."
+            f"{file.parent} does not take a file of {media.amount(len(data))}", seen=str(e), todo="Make room, then `%fm log on`."
         ) from None

@@ -6,12 +6,12 @@ import threading
 import time
 from typing import Any
 
-from ..config import settings
-from ..errors import StoreError, UsageError
-from ..events import ENDS, Event
+from ..config.settings import settings
+from ..core.errors import StoreError, UsageError
+from ..core.events import ENDS, Event
 from . import log, media
-from .arrived import gather
 from .db import database
+from .inbox import gather
 
 
 def forget(query: str = "", *, before: float | None = None, run: str = "", everything: bool = False) -> int:

@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..events import Event, Fold, Started
-from ..types import Request, Response, to_dict
+from ..core.events import Event, Fold, Started
+from ..core.response import Response
+from ..core.types import Request, to_dict
 from . import media
 from .db import database
 

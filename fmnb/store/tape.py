@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import _media
-from ..errors import FmnbError, StoreError, StreamCutError, UsageError
-from ..events import (
+from ..core import media
+from ..core.errors import FmnbError, StoreError, StreamCutError, UsageError
+from ..core.events import (
     ENDS,
     Event,
     Failed,
@@ -41,8 +41,8 @@ from ..events import (
     event_from_dict,
     event_to_dict,
 )
-from ..types import Request
-from . import reading
+from ..core.types import Request
+from . import event_reader
 from .run_rows import prompt_text
 
 MEDIA = 2_000_000  # bytes of a picture or video that go onto a tape
@@ -160,7 +160,7 @@ class Tape:
         if bad and not found and not any(_HEAD.match(line) for _, line, _ in bad):  # a file of another kind must not be written to
             raise StoreError(f"{self.path} is not a tape", seen="no line of it is a recorded answer", todo="Name another file.")
         for number, line, why in bad:
-            reading.skipped(f"line {number} of the tape {self.path}", why, f"{self.path}\n{line!r}")
+            event_reader.skipped(f"line {number} of the tape {self.path}", why, f"{self.path}\n{line!r}")
         self._left = [line for _, line, _ in bad]
         return found
 
@@ -248,10 +248,10 @@ def _small(events: list[Event]) -> Iterator[Event]:
         if not isinstance(event, Media) or len(event.data) <= MEDIA:
             yield event
             continue
-        kind, size = event.media_type.partition("/")[0], _media.amount(len(event.data))
-        small = _media.preview(event.data) if kind == "image" else None
+        kind, size = event.media_type.partition("/")[0], media.amount(len(event.data))
+        small = media.preview(event.data) if kind == "image" else None
         if small is None:
             yield Notice(kind="warning", text=f"the {kind} of {size} was too large for the tape", at=event.at)
         else:
             yield Notice(kind="note", text=f"the tape holds a preview of the {kind} of {size}", at=event.at)
-            yield replace(event, data=small, media_type=_media.sniff(small))
+            yield replace(event, data=small, media_type=media.sniff(small))

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from html import escape
 from typing import IO, Any
 
-from .._inert import inert
-from .._markdown import neutral_markdown
-from .._version import __version__
-from ..events import Cancelled, Event, Failed, Finished, Fold, Notice, Progress, Started, Waiting
-from . import in_notebook
-from .at_once import AtOnce, watched
+from ..core.events import Cancelled, Event, Failed, Finished, Fold, Notice, Progress, Started, Waiting
+from ..core.inert_text import inert
+from ..core.markdown import neutral_markdown
+from ..core.version import __version__
+from .batch_preview import ERROR, Preview, preview
 from .bundle import Bundle, error_html, error_text
 from .footer import doubtful_words, money, plain, seconds
 from .html import MUTED
 from .live import display
-from .preview import ERROR, Preview, preview
-from .words import progress_line, share, waiting_line
+from .router import in_notebook
+from .static_output import AtOnce, watched
+from .status_text import progress_line, share, waiting_line
 
 INTERVAL = 0.25  # seconds between drawings
 ROWS = 8  # rows in the preview

@@ -8,15 +8,16 @@ from dataclasses import replace
 from html import escape
 from typing import Any
 
-from .. import _media
-from .._inert import inert, literal, one_block, undirected
-from .._markdown import neutral_markdown
-from .._version import __version__
-from ..types import Image, Response
+from ..core import media as _media
+from ..core.inert_text import inert, literal, one_block, undirected
+from ..core.markdown import neutral_markdown
+from ..core.response import Response
+from ..core.types import Image
+from ..core.version import __version__
 from .footer import blind_text, footer_html, footer_text, plain, seconds
 from .html import BORDER, MONO, MUTED, Rendering, code, render
 from .sources import sources_html, sources_text
-from .words import headline
+from .status_text import headline
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from .._inert import inert
+from ..core.inert_text import inert
 from .footer import plain
 from .html import MUTED
 

@@ -7,9 +7,10 @@ like ours is marked as the model's.
 
 from __future__ import annotations
 
-from .._inert import inert
-from ..types import Response, Usage
-from .forging import plain as plain
+from ..core.inert_text import inert
+from ..core.response import Response
+from ..core.types import Usage
+from .forged_footer import plain as plain
 from .html import MUTED
 
 LEAD = "— fmnb · "

@@ -15,8 +15,8 @@ from html import escape
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from .._inert import inert, literal, undirected
-from ._math import install_math
+from ..core.inert_text import inert, literal, undirected
+from .math import install_math
 
 MONO = "var(--jp-code-font-family,ui-monospace,SFMono-Regular,Menlo,Consolas,monospace)"
 BORDER = "var(--jp-border-color2,rgba(128,128,128,.35))"

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..events import (
+from ..core.events import (
     Cancelled,
     Event,
     Failed,
@@ -28,7 +28,6 @@ from ..events import (
     ToolCallDelta,
     Waiting,
 )
-from .at_once import AtOnce
 from .bundle import (
     Bundle,
     answer_bundle,
@@ -40,7 +39,8 @@ from .bundle import (
     waiting_html,
 )
 from .html import Rendering
-from .words import progress_line, share, waiting_line
+from .static_output import AtOnce
+from .status_text import progress_line, share, waiting_line
 
 INTERVAL = 0.1  # seconds between drawings
 SHARE = 5  # a drawing that took t is followed by at least (SHARE - 1) * t of rest

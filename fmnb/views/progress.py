@@ -6,12 +6,12 @@ import sys
 import time
 from typing import Any
 
-from ..events import Cancelled, Event, Failed, Finished, Notice, Progress, Waiting
-from . import in_notebook
+from ..core.events import Cancelled, Event, Failed, Finished, Notice, Progress, Waiting
 from .bundle import progress_html, waiting_html
 from .footer import plain
 from .live import display
-from .words import progress_line, share, waiting_line
+from .router import in_notebook
+from .status_text import progress_line, share, waiting_line
 
 _QUICK = 0.7  # seconds; what is over sooner shows no bar
 _TICK = 0.1

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._inert import inert
-from ..types import Response
+from ..core.inert_text import inert
+from ..core.response import Response
 from .footer import plain
 from .html import BORDER, MUTED
 

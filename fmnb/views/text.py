@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from typing import IO
 
-from ..events import Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, TextDelta, Waiting
+from ..core.events import Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, TextDelta, Waiting
 from .bundle import HIDDEN, error_text, media_lines, stopped_text, unnamed
 from .footer import blind_text, footer_text, plain
-from .forging import decided, shown
+from .forged_footer import decided, shown
 from .sources import sources_text
-from .words import headline, progress_line, thinking_line, waiting_line
+from .status_text import headline, progress_line, thinking_line, waiting_line
 
 INTERVAL = 0.1
 

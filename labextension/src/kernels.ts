@@ -6,7 +6,7 @@
  *     fmnb.stop    opened here, once a kernel, and only where fmnb is known to be: nothing is
  *                  ever published on it, so that it is heard while a cell runs.
  *
- * Its twin is fmnb/magics/front.py.
+ * Its twin is fmnb/jupyter/comm.py.
  */
 
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';

@@ -1,7 +1,7 @@
 /**
  * The notebook's own choice goes with every cell that is run: in the metadata of its request, as `fmnb.model`, with the notebook's path.
  *
- * A message on a comm would wait in the kernel behind the queue of Run All. Its twin is fmnb/magics/own_choice.py.
+ * A message on a comm would wait in the kernel behind the queue of Run All. Its twin is fmnb/jupyter/magics/notebook_choice.py.
  */
 
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';

@@ -1,5 +1,5 @@
 /**
- * What our widgets ask of the page around them, as DOM events (their other half is fmnb/widgets/base.js).
+ * What our widgets ask of the page around them, as DOM events (their other half is fmnb/jupyter/widgets/base.js).
  *
  *     stop     these runs, also while a cell runs
  *     use      a model, as this notebook's own choice

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from ..chromium import find
-from ..conftest import MODELS
+from tests.chromium import find
+from tests.conftest import MODELS
 
 ROOT = Path(__file__).parents[2]
 FLAGS = [

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from .conftest import ROOT, change_theme
-from .test_shots import CELLS
+from tests.browser.conftest import ROOT, change_theme
+from tests.browser.test_shots import CELLS
 
 AXE = ROOT / "labextension/node_modules/axe-core/axe.min.js"
 CHECK = """async () => {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import KERNEL_READY, Notebook, new_page, open_at, write
+from tests.browser.conftest import KERNEL_READY, Notebook, new_page, open_at, write
 
 ASK = "%%fm echo: -f code\n```python\n{{ wish }}\n```"
 

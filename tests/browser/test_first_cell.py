@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import CLOSE, OPEN
+from tests.browser.conftest import CLOSE, OPEN
 
 
 @pytest.mark.weights

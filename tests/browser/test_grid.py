@@ -8,12 +8,12 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from ..wire.server import Server
-from ..wire.side_by_side import WORDS
-from .conftest import CLOSE, OPEN, Notebook, change_theme, new_page, open_at, settle, write
-from .test_axe import CHECK, CONTRAST
-from .test_axe import axe as axe
-from .test_hostile import ODD, _arm
+from tests.browser.conftest import CLOSE, OPEN, Notebook, change_theme, new_page, open_at, settle, write
+from tests.browser.test_axe import CHECK, CONTRAST
+from tests.browser.test_axe import axe as axe
+from tests.browser.test_hostile import ODD, _arm
+from tests.wire.server import Server
+from tests.wire.side_by_side import WORDS
 
 LIVE = ".fmnb-w .fm-stream"
 # Remember how often each live column was painted.

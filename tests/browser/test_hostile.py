@@ -1,7 +1,7 @@
 """Model text that wants to act, in output that JupyterLab trusts because it was just made."""
 
-from ..views.hostile import HOSTILE
-from .conftest import ROOT, Notebook, settle
+from tests.browser.conftest import ROOT, Notebook, settle
+from tests.views.hostile import HOSTILE
 
 ALL = f"""import sys; sys.path.insert(0, {str(ROOT)!r})
 import fmnb as fm

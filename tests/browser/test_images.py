@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from .conftest import new_page, open_at, write
+from tests.browser.conftest import new_page, open_at, write
 
 MAKER = """import base64, io
 from PIL import Image as Pictures, ImageDraw
-from fmnb.backend import estimate_tokens
-from fmnb.events import Finished, Media, Progress, Used
-from fmnb.types import ModelCard, Usage
+from fmnb.core.backend import estimate_tokens
+from fmnb.core.events import Finished, Media, Progress, Used
+from fmnb.core.types import ModelCard, Usage
 
 class Painter:
     card = ModelCard("object:painter", "object", "stays here", local=True, outputs=("image",))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from .conftest import change_theme
-from .test_axe import CHECK, CONTRAST
-from .test_axe import axe as axe
+from tests.browser.conftest import change_theme
+from tests.browser.test_axe import CHECK, CONTRAST
+from tests.browser.test_axe import axe as axe
 
 LABEL = """import fmnb as fm
 d = fm.Dataset.from_rows([{"id": f"r{i}", "ticket": f"Ticket {i} <b>bold</b>", "target": "a guess"} for i in range(4)], name="tickets")

@@ -7,10 +7,9 @@ import random
 import pytest
 from playwright.sync_api import expect
 
-from fmnb.evals.elsewhere import from_scores
-
-from .conftest import DRAWN
-from .test_axe import axe  # noqa: F401  a fixture
+from fmnb.evals.import_scores import from_scores
+from tests.browser.conftest import DRAWN
+from tests.browser.test_axe import axe  # noqa: F401  a fixture
 
 HOSTILE = '</script><script>document.title = "owned"</script><img src=x onerror=\'document.title="owned"\'>'
 

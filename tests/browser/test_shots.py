@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Notebook, new_page, open_at, write
-from .test_images import MAKER
+from tests.browser.conftest import Notebook, new_page, open_at, write
+from tests.browser.test_images import MAKER
 
 FOLDER = os.environ.get("FMNB_SHOTS", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="drawn by `make shots`")
@@ -48,7 +48,7 @@ $$
 
 and costs $O(n)$; a ticket costs $5 or $8."""
 PROGRESS = """import time
-from fmnb.events import Progress, Started
+from fmnb.core.events import Progress, Started
 from fmnb.views.live import NotebookView
 view = NotebookView("shot")
 view(Started(run="shot", at=time.time(), model="embedded"))

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from .conftest import KERNEL_READY, WIDTH, Notebook, change_theme, new_page, open_at, write
-from .test_axe import CONTRAST
-from .test_axe import axe as axe
+from tests.browser.conftest import KERNEL_READY, WIDTH, Notebook, change_theme, new_page, open_at, write
+from tests.browser.test_axe import CONTRAST
+from tests.browser.test_axe import axe as axe
 
 
 @pytest.fixture
@@ -310,7 +310,7 @@ def test_without_the_server_side_the_panel_says_what_to_do_and_choices_still_hol
 
 
 def test_versions_apart_name_the_side_to_upgrade(browser, lab):
-    older = "import fmnb.magics.front as f\nf.PROTOCOL = 1\n%load_ext fmnb"
+    older = "import fmnb.jupyter.comm as f\nf.PROTOCOL = 1\n%load_ext fmnb"
     page, file = _fresh(browser, lab, "apart.ipynb", older)
 
     def answer(route):
@@ -401,7 +401,7 @@ def test_axe_finds_nothing_serious_in_light_and_dark(notebook, panel, page, axe)
         change_theme(nb.page, "JupyterLab Light")
 
 
-MODELS_ASKED = "from fmnb.session import session\nprint([session.last.call.target.asked])"
+MODELS_ASKED = "from fmnb.calls.session import session\nprint([session.last.call.target.asked])"
 
 
 @pytest.mark.parametrize("app", ["lab/tree", "notebooks"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import new_page, open_at, write
+from tests.browser.conftest import new_page, open_at, write
 
 LONG = "lorem ipsum " * 300
 

@@ -8,8 +8,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from ..catalog.test_pull import Server, publish, wheel
-from .conftest import end, new_page, start
+from tests.browser.conftest import end, new_page, start
+from tests.catalog.test_fetch import Server, publish, wheel
 
 SIZE = 20_000_000
 PANEL = "#fmnb-panel"

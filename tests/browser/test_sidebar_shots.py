@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import WIDTH, new_page, open_at, write
-from .test_shots import FOLDER
+from tests.browser.conftest import WIDTH, new_page, open_at, write
+from tests.browser.test_shots import FOLDER
 
 pytestmark = pytest.mark.skipif(not FOLDER, reason="drawn by `make shots`")
 

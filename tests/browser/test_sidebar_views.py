@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import KERNEL_READY, new_page, open_at, settle, write
+from tests.browser.conftest import KERNEL_READY, new_page, open_at, settle, write
 
 KEY = "sk-typed-0123456789abcdef"
 FOLDER = os.environ.get("FMNB_SHOTS", "")

@@ -4,7 +4,7 @@ import json
 
 from playwright.sync_api import expect
 
-from .conftest import settle
+from tests.browser.conftest import settle
 
 
 def test_a_click_is_a_signal_and_another_takes_it_back(notebook):

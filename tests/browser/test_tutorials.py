@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import FULL, MODELS
-from ..environments import lab_python
-from .conftest import PATIENCE, change_theme, end, new_page, open_at, settle, start
+from tests.browser.conftest import PATIENCE, change_theme, end, new_page, open_at, settle, start
+from tests.conftest import FULL, MODELS
+from tests.environments import lab_python
 
 FOLDER = os.environ.get("FMNB_SHOTS", "")
 pytestmark = [

@@ -9,10 +9,10 @@ import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import expect
 
-from .conftest import CLOSE, DRAWN, KERNEL_READY, OPEN, SOURCES, Notebook, change_theme, new_page, open_at, settle, write
-from .test_axe import CHECK, CONTRAST
-from .test_axe import axe as axe
-from .test_hostile import ODD, _arm
+from tests.browser.conftest import CLOSE, DRAWN, KERNEL_READY, OPEN, SOURCES, Notebook, change_theme, new_page, open_at, settle, write
+from tests.browser.test_axe import CHECK, CONTRAST
+from tests.browser.test_axe import axe as axe
+from tests.browser.test_hostile import ODD, _arm
 
 PLAY = 'import fmnb as fm\ntopic = "medians"\nfm.Playground("echo:", "Explain {{ topic }} **now**.", system="Be brief.", temperature=0.2)'
 TALK = 'import fmnb as fm\nrows = [{"city": "Oslo"}, {"city": "Rome"}]\nchat = fm.Chat("echo:", name="cities")\nchat.widget()'
@@ -133,7 +133,7 @@ def test_a_long_log_keeps_few_rows_in_the_page_and_opens_a_comparison(notebook):
 def test_a_stop_is_heard_while_a_cell_runs(notebook):
     nb = notebook(
         PLAY.replace('"echo:"', '"echo:slow=1"').replace("**now**", "word " * 200),
-        "from fmnb.performing import running\nwhile running(): pass\nprint('under way:', running())",
+        "from fmnb.calls.run import running\nwhile running(): pass\nprint('under way:', running())",
     )
     nb.run(1)
     cell = nb.cell(1)

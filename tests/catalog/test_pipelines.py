@@ -6,14 +6,13 @@ import json
 
 import pytest
 
-from fmnb._loop import drain
 from fmnb.catalog import pipelines, weights
 from fmnb.catalog.resolve import forget_backends, resolve
-from fmnb.engines import residents
-from fmnb.events import fold
-from fmnb.types import Request, message
-
-from .test_pull import hub, server  # noqa: F401  (fixtures)
+from fmnb.core.event_loop import drain
+from fmnb.core.events import fold
+from fmnb.core.types import Request, message
+from fmnb.engines import loaded
+from tests.catalog.test_fetch import hub, server  # noqa: F401  (fixtures)
 
 INDEX = {"_class_name": "P", "unet": ["diffusers", "U"], "vae": ["diffusers", "A"], "safety_checker": [None, None]}
 NAMES = [
@@ -80,5 +79,5 @@ def test_a_pipeline_is_pulled_from_the_hub_and_draws(hub, server, tmp_path):  # 
     backend = resolve("hf:org/tiny").open()
     request = Request("m", (message("user", "a cat"),), seed=1, format="image", extra={"steps": 1, "size": "32x32"})
     assert fold(drain(backend.stream(request))).image.size == (32, 32)
-    residents.unload()
+    loaded.unload()
     assert weights.remove("hf:org/tiny") > 100_000 and weights.locate("hf:org/tiny") is None

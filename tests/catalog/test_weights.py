@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from fmnb.catalog import weights
-from fmnb.errors import DownloadError, NotPulledError, UnknownModelError, UsageError
+from fmnb.core.errors import DownloadError, NotPulledError, UnknownModelError, UsageError
 
 MODEL = b"GGUF" + bytes(1000)
 

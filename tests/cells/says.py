@@ -1,8 +1,8 @@
 """A model that is a notebook object: it says what it was told, one text a call."""
 
-from fmnb.backend import estimate_tokens
-from fmnb.events import Finished, TextDelta
-from fmnb.types import ModelCard
+from fmnb.core.backend import estimate_tokens
+from fmnb.core.events import Finished, TextDelta
+from fmnb.core.types import ModelCard
 
 
 class Says:

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from fmnb.comparison import Comparison
-from fmnb.errors import (
+from fmnb.calls.session import session
+from fmnb.comparison.comparison import Comparison
+from fmnb.core.errors import (
     KeyRefusedError,
     LockedError,
     PromptError,
@@ -16,10 +17,8 @@ from fmnb.errors import (
     UnknownModelError,
     UsageError,
 )
-from fmnb.session import session
-from fmnb.types import Response
-
-from .says import Says
+from fmnb.core.response import Response
+from tests.cells.says import Says
 
 
 def test_the_answer_streams_and_is_the_cells_value(cells):
@@ -180,7 +179,7 @@ def test_code_goes_into_a_new_cell_without_its_fence(cells):
 
 
 def test_help_names_every_option(cells):
-    from fmnb.magics.options import OPTIONS
+    from fmnb.jupyter.magics.options import OPTIONS
 
     text = cells.shell.find_cell_magic("fm").__doc__
     assert all(f"--{o.long}" in text for o in OPTIONS)

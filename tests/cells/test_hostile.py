@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cells.kernel import Kernel
 from tests.wire import server as wire
 from tests.wire.server import Server
-
-from .kernel import Kernel
 
 wire.BEHAVIOURS["ten-megabytes"] = lambda s, n: [
     *wire.says(),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fmnb.engines import residents
-from fmnb.errors import ReplayMissError, UsageError
-
-from .kernel import Kernel
+from fmnb.core.errors import ReplayMissError, UsageError
+from fmnb.engines import loaded
+from tests.cells.kernel import Kernel
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -21,7 +20,7 @@ LINE = "--seed 7 -p steps=2 -p size=32x32"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     yield tiny_pipeline.save(tmp_path_factory.mktemp("pipelines") / "tiny")
-    residents.unload()
+    loaded.unload()
 
 
 def test_a_cell_makes_a_picture_and_keeps_it_under_a_name(cells, folder):
@@ -45,7 +44,7 @@ def test_a_tape_shows_the_picture_where_there_is_no_pipeline(cells, folder, tmp_
     made = cells(f"%%fm path:{folder} -f image {LINE} --no-cache\na cat")
     moved = folder.rename(folder.with_name("gone"))
     try:
-        residents.unload()
+        loaded.unload()
         replayed = cells(f"%%fm path:{folder} -f image {LINE} --no-cache\na cat")
         assert replayed.source == "replayed" and replayed.media == made.media and replayed.extra["seed"] == 7
         error = cells.fails(f"%%fm path:{folder} -f image {LINE} --replay-only\na dog")

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from ..conftest import MODELS
-from .kernel import Kernel
+from tests.cells.kernel import Kernel
+from tests.conftest import MODELS
 
 
 @pytest.fixture(scope="module")

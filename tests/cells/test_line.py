@@ -6,17 +6,18 @@ import re
 
 import pytest
 
-from fmnb import chat, config, mending
-from fmnb.errors import BudgetError, StreamCutError, UnknownModelError, UsageError
-from fmnb.magics.line import VERBS
-from fmnb.model import Model
-from fmnb.session import session
-
-from .says import Says
+from fmnb.calls import follow_up
+from fmnb.calls.model import Model
+from fmnb.calls.session import session
+from fmnb.chat import chat
+from fmnb.config import settings
+from fmnb.core.errors import BudgetError, StreamCutError, UnknownModelError, UsageError
+from fmnb.jupyter.magics.line import VERBS
+from tests.cells.says import Says
 
 
 def test_every_verb_of_the_table_has_a_function_and_help(cells):
-    from fmnb._names import load
+    from fmnb.core.registry import load
 
     text = cells.shell.find_line_magic("fm").__doc__
     for name, verb in VERBS.items():
@@ -29,7 +30,7 @@ def test_alone_it_says_where_things_stand(cells):
 
 
 def test_in_a_new_kernel_a_comparison_is_opened_by_its_run_and_its_vote_taken_back(cells):
-    from fmnb.session import session
+    from fmnb.calls.session import session
 
     c = cells("%%fm echo: echo:think\nhi")
     cells("%fm vote right")
@@ -61,9 +62,9 @@ def test_use_refuses_what_does_not_exist(cells):
 
 
 def test_the_order_of_choices(cells, tmp_path, monkeypatch):
-    from fmnb.session import default_model, session
+    from fmnb.calls.session import default_model, session
 
-    (config.home() / "fmnb.toml").write_text('[default]\nmodel = "echo:slow=901"\n')
+    (settings.home() / "fmnb.toml").write_text('[default]\nmodel = "echo:slow=901"\n')
     assert default_model() == ("echo:slow=901", "user fmnb.toml")
     (tmp_path / "fmnb.toml").write_text('[default]\nmodel = "echo:slow=902"\n')
     assert default_model()[0] == "echo:slow=902"
@@ -80,7 +81,7 @@ def test_the_order_of_choices(cells, tmp_path, monkeypatch):
 def test_aliases_persist_and_resolve(cells):
     cells("%fm alias fast echo:")
     assert cells("%%fm fast\nhi").asked == "fast"
-    assert 'fast = "echo:"' in (config.home() / "fmnb.toml").read_text()
+    assert 'fast = "echo:"' in (settings.home() / "fmnb.toml").read_text()
     cells("%fm alias --remove fast")
     cells.fails("%%fm fast\nhi")
 
@@ -118,7 +119,7 @@ def test_the_log_can_be_off_and_can_forget(cells):
 def test_forgetting_removes_the_words_from_the_disk(cells):
     cells("%%fm echo: -t 0\nxylophone-4711")
     cells("%fm log forget xylophone")
-    assert not any(b"xylophone-4711" in f.read_bytes() for f in config.home().glob("fmnb.sqlite*"))
+    assert not any(b"xylophone-4711" in f.read_bytes() for f in settings.home().glob("fmnb.sqlite*"))
 
 
 def test_nothing_named_forgets_nothing(cells):
@@ -192,10 +193,10 @@ def test_a_local_answer_is_decoded_on_and_retry_asks_the_question(cells, embedde
 def test_a_joint_repeats_nothing(cells):
     cells.ns["shaky"] = Says(StreamCutError("cut", billed=True), "x")
     cells.fails("%%fm shaky\nx")
-    assert mending.joined("One, two, three, four", "three, four, five") == "One, two, three, four, five"
-    assert mending.joined("One, two", " and more") == "One, two and more"
+    assert follow_up.joined("One, two, three, four", "three, four, five") == "One, two, three, four, five"
+    assert follow_up.joined("One, two", " and more") == "One, two and more"
     cells("%fm continue")
-    again = mending.retry(session.last)
+    again = follow_up.retry(session.last)
     assert again.call.request.messages[-1].text == "x" and len(again.call.request.messages) == 1
 
 
@@ -275,7 +276,7 @@ def test_budget_caps_and_counts_unknown_prices_as_over(cells):
     cells("%fm budget 0.5")
     assert cells("%%fm echo:\nlocal models cost nothing").text
     assert isinstance(cells.fails("%%fm vllm2:m\nhi"), UnknownModelError)
-    (config.home() / "fmnb.toml").write_text('[provider.mine]\nbase_url = "https://ai.example.com/v1"\nneeds_key = false\n')
+    (settings.home() / "fmnb.toml").write_text('[provider.mine]\nbase_url = "https://ai.example.com/v1"\nneeds_key = false\n')
     error = cells.fails("%%fm mine:m\nhi")
     assert isinstance(error, BudgetError) and "--allow-unknown" in str(error)
 

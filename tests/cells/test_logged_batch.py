@@ -8,13 +8,13 @@ import re
 import pandas as pd
 import pytest
 
-from fmnb.batching.run import batch
-from fmnb.errors import BudgetError, ContentFilterError, Interrupted
-from fmnb.events import Cancelled, Failed, Finished, Progress, TextDelta, Used
+from fmnb.batch.run import batch
+from fmnb.core.errors import BudgetError, ContentFilterError, Interrupted
+from fmnb.core.events import Cancelled, Failed, Finished, Progress, TextDelta, Used
+from fmnb.core.types import Usage
 from fmnb.store import log
 from fmnb.store.db import database
-from fmnb.types import Usage
-from tests.batching.test_plan import Priced
+from tests.batch.test_estimate import Priced
 
 ROWS = [{"w": f"word{n}"} for n in range(20)]
 

@@ -6,7 +6,7 @@ import pandas
 
 import fmnb as fm
 from fmnb.evals.evaluation import Evaluation
-from fmnb.evals.judge import Judge
+from fmnb.evals.scorers.judge import Judge
 
 FRAME = pandas.DataFrame(
     {"ticket": ["pay me", "log in", "refund", "password"], "label": ["pay me", "log in", "money", "login"], "user": list("aabb")}
@@ -98,7 +98,7 @@ def test_known_answers_are_asked_again_when_it_is_said(cells):
 
 
 def test_votes_of_this_notebook_on_the_leaderboard(cells, monkeypatch):
-    from fmnb.session import session
+    from fmnb.calls.session import session
 
     monkeypatch.setattr(session, "notebook", "a.ipynb")
     cells("%%fm echo: echo:think\nhello")

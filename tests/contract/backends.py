@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fmnb._names import ENGINES, load
-from fmnb.backend import Backend
 from fmnb.catalog import weights
-from fmnb.providers import echo, openai_compat
+from fmnb.core.backend import Backend
+from fmnb.core.registry import ENGINES, load
+from fmnb.providers import echo, hosted
 from fmnb.providers.profiles import Profile, names, profile
 from tests.wire import anthropic, cohere, responses  # noqa: F401  the interfaces the server can play
 
@@ -61,11 +61,11 @@ def _hosted(name: str, api: str = "") -> Row:
     def at(model: str) -> Callable[[Any], Backend]:
         def backend(server: Any) -> Backend:
             p = loopback(name, server.url)
-            return openai_compat.backend(dataclasses.replace(p, api=api) if api else p, model)
+            return hosted.backend(dataclasses.replace(p, api=api) if api else p, model)
 
         return backend
 
-    return Row(name, "fmnb.providers.openai_compat", at("repeat"), at("obey"), at("slow"), at("rate-limit"), wire=True, api=api)
+    return Row(name, "fmnb.providers.hosted", at("repeat"), at("obey"), at("slow"), at("rate-limit"), wire=True, api=api)
 
 
 def _engine(name: str) -> Row:
@@ -89,6 +89,8 @@ ROWS = [
         lambda server: echo.backend("fail=rate_limit"),
     ),
     *(_engine(name) for name in ENGINES if name not in ("diffusers", "vectors")),  # which write no text
-    *(_hosted(name) for name in sorted({*names(), *OWN_ADDRESS} - {"runway"})),  # which writes no text: tests/providers/test_images.py
+    *(
+        _hosted(name) for name in sorted({*names(), *OWN_ADDRESS} - {"runway"})
+    ),  # which writes no text: tests/providers/images/test_images.py
     *(_hosted(name, api) for name, api in (("openai", "responses"), ("anthropic", "chat"), ("cohere", "chat"))),
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fmnb._loop import drain
-from fmnb.events import fold
-from fmnb.types import Request, message
+from fmnb.core.event_loop import drain
+from fmnb.core.events import fold
+from fmnb.core.types import Request, message
 
 PERSON = {
     "type": "object",

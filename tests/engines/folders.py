@@ -6,7 +6,7 @@ import torch
 import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from fmnb.types import Request, message
+from fmnb.core.types import Request, message
 from tests.engines import tiny
 
 # family -> its config class, its own sizes, which path the engine must take

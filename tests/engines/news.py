@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fmnb.schema_text import to_schema
-from fmnb.types import Request, message
+from fmnb.core.types import Request, message
+from fmnb.schemas.spec import to_schema
 
 _TOLD = {
     "sport": [

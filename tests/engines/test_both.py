@@ -6,20 +6,19 @@ import asyncio
 
 import pytest
 
-from fmnb._loop import loop
-from fmnb._names import ENGINES, load
-from fmnb.engines import host, residents
-from fmnb.errors import BadRequestError, ContextTooLongError, NotPulledError
-from fmnb.events import fold
-from fmnb.types import Image, Message, Request, message
-
-from .asking import answer, ask, events
+from fmnb.core.errors import BadRequestError, ContextTooLongError, NotPulledError
+from fmnb.core.event_loop import loop
+from fmnb.core.events import fold
+from fmnb.core.registry import ENGINES, load
+from fmnb.core.types import Image, Message, Request, message
+from fmnb.engines import host, loaded
+from tests.engines.asking import answer, ask, events
 
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left():
     yield
-    residents.unload()
+    loaded.unload()
 
 
 @pytest.fixture(params=["gguf", "torch"])  # the engines that write text
@@ -34,12 +33,12 @@ def model(backend, embedded_path):
 
 
 def test_the_card_tells_what_the_file_says_and_loads_nothing(backend, embedded_path):
-    residents.unload()
+    loaded.unload()
     card = backend(embedded_path, "embedded").card
     assert (card.name, card.where, card.local, card.context, card.chat) == ("embedded", "stays here", True, 8192, True)
     assert (card.price_in, card.price_out, card.licence) == (0.0, 0.0, "apache-2.0")
     assert card.size == embedded_path.stat().st_size < card.memory
-    assert residents.loaded() == []
+    assert loaded.loaded() == []
 
 
 def test_a_seed_repeats_a_sampled_answer_and_another_sample_differs(model, monkeypatch):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fmnb._loop import drain
-from fmnb.engines import host, llamacpp, torch_engine
-from fmnb.events import fold
-from fmnb.types import Request, message
+from fmnb.core.event_loop import drain
+from fmnb.core.events import fold
+from fmnb.core.types import Request, message
+from fmnb.engines import host
+from fmnb.engines.llamacpp import backend as llamacpp
+from fmnb.engines.torch import backend as torch_engine
 from tests.engines import tiny
 
 QUESTION = message("user", "Tell me about the sea.")

@@ -6,17 +6,17 @@ import pandas
 import pytest
 
 import fmnb as fm
-from fmnb.batching.answers import Answer
-from fmnb.batching.summary import Tally
-from fmnb.call import Options
-from fmnb.errors import SchemaMismatchError
-from fmnb.events import Failed, Finished, TextDelta
-from fmnb.preparing import prepare
-from fmnb.prompts import Rendered
-from fmnb.schema_check import parse
-from fmnb.schema_text import to_schema
-from fmnb.types import UNFINISHED, Text
-from fmnb.unwatched import stamped
+from fmnb.batch.answers import Answer
+from fmnb.batch.summary import Tally
+from fmnb.calls.call import Options
+from fmnb.calls.prepare import prepare
+from fmnb.calls.row_pipeline import stamped
+from fmnb.core.errors import SchemaMismatchError
+from fmnb.core.events import Failed, Finished, TextDelta
+from fmnb.core.types import UNFINISHED, Text
+from fmnb.prompts.prompt import Rendered
+from fmnb.schemas.spec import to_schema
+from fmnb.schemas.validate import parse
 from tests.conftest import MODELS
 
 QUESTION = "Say the year and the price: In 1987 the car cost 24500 dollars."

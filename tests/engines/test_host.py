@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from fmnb.core.errors import CannotFitError
 from fmnb.engines import host
-from fmnb.errors import CannotFitError
 
 
 def test_free_memory_is_a_plausible_number():

@@ -10,10 +10,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 
 SCRIPT = """
 import sys, time
-from fmnb._loop import drain
-from fmnb._names import ENGINES, load
-from fmnb.events import Finished, Progress, TextDelta, fold
-from fmnb.types import Request, message
+from fmnb.core.event_loop import drain
+from fmnb.core.registry import ENGINES, load
+from fmnb.core.events import Finished, Progress, TextDelta, fold
+from fmnb.core.types import Request, message
 
 engine, path, at = sys.argv[1:]
 model = load(ENGINES[engine])(path, "m")

@@ -10,13 +10,13 @@ import pandas
 import pytest
 
 import fmnb as fm
-from fmnb.errors import BudgetError, Interrupted, UsageError
-from fmnb.evals import heldout
-from fmnb.evals.elsewhere import from_scores
-from fmnb.evals.running import evaluate, reopen
-from fmnb.events import Cancelled, Scored, Started
+from fmnb.core.errors import BudgetError, Interrupted, UsageError
+from fmnb.core.events import Cancelled, Scored, Started
+from fmnb.evals.datasets import heldout
+from fmnb.evals.evaluate import evaluate, reopen
+from fmnb.evals.import_scores import from_scores
 from fmnb.store import log
-from tests.batching.test_plan import Priced
+from tests.batch.test_estimate import Priced
 
 ROWS = [{"q": f"{i}+{i}", "target": str(2 * i), "kind": ["even", "odd"][i % 2]} for i in range(40)]
 
@@ -218,7 +218,7 @@ def test_prompts_of_held_out_rows_are_held_out():
     d = fm.Dataset.from_rows(ROWS).split(heldout=0.5)
     evaluate("Add {{ q }} now", d, [right])
     held = d["heldout"][0]
-    from fmnb.evals.sample import fingerprint
+    from fmnb.evals.datasets.sample import fingerprint
 
     assert fingerprint(f"Add {held.values['q']} now") in heldout.known()
     logged = fm.Dataset.from_log("Add")

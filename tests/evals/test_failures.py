@@ -8,10 +8,10 @@ import re
 import pytest
 
 import fmnb as fm
-from fmnb.errors import UsageError
-from fmnb.evals.check import check
-from fmnb.evals.elsewhere import from_scores
-from fmnb.evals.running import evaluate
+from fmnb.core.errors import UsageError
+from fmnb.evals.ci_check import check
+from fmnb.evals.evaluate import evaluate
+from fmnb.evals.import_scores import from_scores
 
 ROWS = [{"q": f"{i}+{i}", "target": str(2 * i)} for i in range(40)]
 

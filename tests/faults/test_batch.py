@@ -15,7 +15,7 @@ import sys
 import pandas as pd
 
 from fmnb.store import log
-from tests.batching.service import Service
+from tests.batch.service import Service
 from tests.conftest import FULL
 
 CONCURRENCY = 8
@@ -24,7 +24,7 @@ KILLS = 100 if FULL else 5
 SCRIPT = f"""
 import sys
 import pandas as pd
-from fmnb.batching.run import batch
+from fmnb.batch.run import batch
 df = pd.DataFrame({{"w": [f"word{{i}}" for i in range(int(sys.argv[1]))]}}, index=range(1000, 1000 + int(sys.argv[1])))
 out = batch("Say {{{{ w }}}}", df, "vllm:m", concurrency={CONCURRENCY}).result()
 out[["w", "text", "error", "input_tokens"]].to_pickle(sys.argv[2])
@@ -37,7 +37,7 @@ def start(rows, out, **more):
 
 def kept(home):
     """Rows that are written down, by prompt; read by another process, as the killed one left them."""
-    code = "from fmnb.store.arrived import log_database\nfor r in log_database().rows(\"SELECT prompt FROM runs WHERE kind='row' AND ended IS NOT NULL\"): print(r[0])"
+    code = "from fmnb.store.inbox import log_database\nfor r in log_database().rows(\"SELECT prompt FROM runs WHERE kind='row' AND ended IS NOT NULL\"): print(r[0])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ), check=True)
     return set(done.stdout.splitlines())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fmnb import errors
+from fmnb.core import errors
 from fmnb.store import log
 from tests.engines.conftest import write as write_gguf
 from tests.wire import server as wire

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 import fmnb as fm
-import fmnb.pipeline
-from fmnb import performing
-from fmnb.backend import estimate_tokens, text_tokens
-from fmnb.batching.result import reopen
-from fmnb.batching.run import batch
-from fmnb.errors import BudgetError, CallError, Interrupted, StreamCutError
-from fmnb.events import Finished, Progress, Started, TextDelta
-from fmnb.guard import budget
-from fmnb.preparing import prepare
+import fmnb.calls.pipeline
+from fmnb.batch.result import reopen
+from fmnb.batch.run import batch
+from fmnb.calls import run as performing
+from fmnb.calls.prepare import prepare
+from fmnb.core.backend import estimate_tokens, text_tokens
+from fmnb.core.errors import BudgetError, CallError, Interrupted, StreamCutError
+from fmnb.core.events import Finished, Progress, Started, TextDelta
+from fmnb.core.types import Request, Usage, message
+from fmnb.limits import budget
 from fmnb.store import log
-from fmnb.types import Request, Usage, message
 from fmnb.views.footer import footer_text
-from tests.test_pipeline import Paid
+from tests.calls.test_pipeline import Paid
 from tests.wire import server as wire
 from tests.wire.server import Server
 from tests.wire.shop import WIRES, open_shop, price
@@ -36,7 +36,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def shop(home, server, monkeypatch):
-    monkeypatch.setattr(fmnb.pipeline, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(fmnb.calls.pipeline, "FIRST_WAIT", 0.01)
     open_shop(home, server.url)
     return server
 
@@ -86,7 +86,7 @@ def test_rows_that_are_cut_cost_their_prompts_and_their_text(api, shop):
     done = batch(PROMPT + "{{ n }}", [{"n": ""}], f"shop-{api}:cut")
     (a,) = done.answers
     tries = len(shop.requests) - before
-    assert (a.error["kind"], a.estimated, tries) == ("ConnectionFailedError", True, fmnb.pipeline.ATTEMPTS)
+    assert (a.error["kind"], a.estimated, tries) == ("ConnectionFailedError", True, fmnb.calls.pipeline.ATTEMPTS)
     assert a.cost == pytest.approx(tries * price(*expected(api, "Hello"))) == budget.budget().spent
     assert done.summary.cost == pytest.approx(a.cost) and "about $" in str(done.summary)
     assert only_run("row")["estimated"] == 1
@@ -111,7 +111,7 @@ def test_of_a_whole_answer_that_is_torn_nobody_knows_what_it_cost(shop):
     before = len(shop.requests)
     (a,) = batch(PROMPT + "{{ n }}", [{"n": ""}], "shop-chat:torn-whole").answers
     tries = len(shop.requests) - before
-    assert (a.error["kind"], tries) == ("ConnectionFailedError", fmnb.pipeline.ATTEMPTS)
+    assert (a.error["kind"], tries) == ("ConnectionFailedError", fmnb.calls.pipeline.ATTEMPTS)
     b = budget.budget()
     assert a.cost is None and a.error.get("billed") is None and (b.spent, b.doubtful_calls) == (0, tries)
     assert b.doubtful == pytest.approx(tries * price(INTO, 1000), rel=0.05)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 import fmnb as fm
-import fmnb.pipeline
-from fmnb.batching.run import batch
-from fmnb.errors import BudgetError, CallError, FmnbError
-from fmnb.guard import budget
+import fmnb.calls.pipeline
+from fmnb.batch.run import batch
+from fmnb.core.errors import BudgetError, CallError, FmnbError
+from fmnb.limits import budget
 from fmnb.store import log
 from fmnb.views.footer import footer_text
 from tests.wire import server as wire
@@ -16,7 +16,7 @@ from tests.wire.server import Server
 from tests.wire.shop import WIRES, open_shop, price
 
 PROMPT = "Tell me everything that you know about the sea."
-TRIES = fmnb.pipeline.ATTEMPTS
+TRIES = fmnb.calls.pipeline.ATTEMPTS
 UNBILLED = {400: "bad value", 401: "bad key", 403: "not allowed", 404: "nothing here", 429: "too many"}
 
 
@@ -28,7 +28,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def shop(home, server, monkeypatch):
-    monkeypatch.setattr(fmnb.pipeline, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(fmnb.calls.pipeline, "FIRST_WAIT", 0.001)
     open_shop(home, server.url)
     return server
 

@@ -10,12 +10,12 @@ import sys
 
 import pytest
 
-from fmnb import _loop, errors
-from fmnb.errors import FmnbError
-from fmnb.events import fold
-from fmnb.providers import openai_compat
+from fmnb.core import errors, event_loop
+from fmnb.core.errors import FmnbError
+from fmnb.core.events import fold
+from fmnb.core.types import Request, message
+from fmnb.providers import hosted
 from fmnb.providers.profiles import profile
-from fmnb.types import Request, message
 from tests.contract.backends import loopback
 from tests.wire.server import Server, self_signed
 
@@ -31,7 +31,7 @@ def call(where, model, text="hello", **options):
     p = loopback("vllm", where.url) if isinstance(where, Server) else where
     events, error = [], None
     try:
-        for event in _loop.drain(openai_compat.backend(p, model).stream(Request(model, (message("user", text),), **options))):
+        for event in event_loop.drain(hosted.backend(p, model).stream(Request(model, (message("user", text),), **options))):
             events.append(event)
     except FmnbError as e:
         error = e
@@ -322,8 +322,8 @@ def test_a_key_that_is_meant_for_a_native_address_goes_there_alone(server, monke
 
 def test_a_key_does_not_travel_in_the_clear(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real-key-of-the-user")
-    assert openai_compat.find_key(profile("openai"))
-    assert openai_compat.find_key(dataclasses.replace(profile("openai"), base_url="http://api.openai.com/v1")) is None
+    assert hosted.find_key(profile("openai"))
+    assert hosted.find_key(dataclasses.replace(profile("openai"), base_url="http://api.openai.com/v1")) is None
 
 
 def test_a_redirect_is_not_followed_and_takes_no_key_along(monkeypatch):

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from fmnb import _loop
-from fmnb.errors import FmnbError, RateLimitError, UsageError
-from fmnb.events import fold
+from fmnb.core import event_loop
+from fmnb.core.errors import FmnbError, RateLimitError, UsageError
+from fmnb.core.events import fold
+from fmnb.core.types import Message, Request, ToolResult, message
 from fmnb.providers import echo
-from fmnb.types import Message, Request, ToolResult, message
 
 
 def run(name="", text="Hello  big\nworld", messages=None, **options):
@@ -18,7 +18,7 @@ def run(name="", text="Hello  big\nworld", messages=None, **options):
     backend = echo.backend(name) if isinstance(name, str) else name
     events, error = [], None
     try:
-        for event in _loop.drain(backend.stream(Request("echo:", messages or (message("user", text),), **options))):
+        for event in event_loop.drain(backend.stream(Request("echo:", messages or (message("user", text),), **options))):
             events.append(event)
     except Exception as e:
         error = e

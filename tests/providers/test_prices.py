@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fmnb.core.types import Usage
 from fmnb.providers import prices
 from fmnb.providers.profiles import Profile, profile
-from fmnb.types import Usage
 
 
 def test_the_services_own_figure_comes_first():

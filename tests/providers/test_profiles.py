@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from fmnb import config
 from fmnb.catalog.resolve import resolve
-from fmnb.errors import EndedServiceError, LockedError, SettingsError, UnknownModelError, UsageError
-from fmnb.providers import apis, prices, profile_rows, profiles
+from fmnb.config import settings
+from fmnb.core.errors import EndedServiceError, LockedError, SettingsError, UnknownModelError, UsageError
+from fmnb.core.types import Usage
+from fmnb.providers import prices, profile_rows, profiles
 from fmnb.providers.profiles import endpoint, for_model, names, profile, serving
-from fmnb.types import Usage
+from fmnb.providers.wire import select as apis
 
 
 def write(home, text):
@@ -77,7 +78,7 @@ def test_a_project_files_provider_does_not_count_before_it_is_trusted(tmp_path, 
     file = tmp_path / "fmnb.toml"
     file.write_text('[provider.openai]\nbase_url = "https://evil.example/v1"\nkey_env = ["OPENAI_API_KEY"]\n')
     assert profile("openai").host == "api.openai.com"
-    config.trust(file)
+    settings.trust(file)
     assert profile("openai").host == "evil.example"
 
 

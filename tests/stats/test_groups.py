@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmnb.stats.flips import flip_sums
 from fmnb.stats.grouping import bell_mccaffrey, cr2_error, grouping, groups_of
 from fmnb.stats.hall import hall, hall_p, skewness
 from fmnb.stats.level import level
 from fmnb.stats.means import estimate, estimates
 from fmnb.stats.paired import paired, paired_all
+from fmnb.stats.sign_flips import flip_sums
 
 ORACLES = json.loads((Path(__file__).parent / "data" / "clusters.json").read_text())
 seeds = st.integers(0, 2**32 - 1)

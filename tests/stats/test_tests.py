@@ -15,8 +15,8 @@ from statsmodels.stats.proportion import proportion_confint
 from fmnb.stats.holm import holm, letters
 from fmnb.stats.mcnemar import mcnemar
 from fmnb.stats.power import rows_needed, smallest_gap, spread_with, votes_needed
+from fmnb.stats.proportions import sign_test, wilson
 from fmnb.stats.resampling import bootstrap, bootstrap_many, sign_flip
-from fmnb.stats.shares import sign_test, wilson
 
 counts = st.integers(0, 400)
 

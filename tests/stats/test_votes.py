@@ -8,8 +8,8 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmnb.stats.flips import flip_sums
-from fmnb.stats.shares import sign_test
+from fmnb.stats.proportions import sign_test
+from fmnb.stats.sign_flips import flip_sums
 from fmnb.stats.votes import clopper_pearson, preference
 
 

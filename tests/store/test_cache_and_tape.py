@@ -6,9 +6,9 @@ import json
 import pytest
 
 import fmnb as fm
-from fmnb import config
-from fmnb.errors import ReplayMissError, StoreError, UsageError
-from fmnb.session import session
+from fmnb.calls.session import session
+from fmnb.config import settings
+from fmnb.core.errors import ReplayMissError, StoreError, UsageError
 from fmnb.store import cache, log, retention
 from fmnb.store.tape import Tape
 
@@ -102,8 +102,8 @@ def test_other_values_of_the_same_cell_are_stale_when_the_model_cannot_answer(ta
     prompt = fm.Prompt("value {{ n }}")
     fm.ask(prompt, "echo:", values={"n": 1})
     entry = json.loads(tape.path.read_text())
-    from fmnb.call import Options
-    from fmnb.preparing import prepare
+    from fmnb.calls.call import Options
+    from fmnb.calls.prepare import prepare
 
     cell = prepare(prompt, "embedded", Options(values={"n": 1})).call.cell
     tape.path.write_text(json.dumps({**entry, "cell": cell}) + "\n")
@@ -152,4 +152,4 @@ def test_many_async_calls_share_a_tape(tape):
 def test_the_log_is_in_the_state_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("FMNB_STATE", str(tmp_path / "state"))
     fm.ask("hi", "echo:")
-    assert (tmp_path / "state/fmnb.sqlite").exists() and not (config.home() / "fmnb.sqlite").exists()
+    assert (tmp_path / "state/fmnb.sqlite").exists() and not (settings.home() / "fmnb.sqlite").exists()

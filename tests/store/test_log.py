@@ -11,13 +11,13 @@ import warnings
 import pytest
 
 import fmnb as fm
-from fmnb import config
-from fmnb.errors import StoreError
-from fmnb.events import Cancelled, Failed, Finished, Stamper, Started, TextDelta, Used, emit, fold
-from fmnb.run_ids import new_run
+from fmnb.config import settings
+from fmnb.core.errors import StoreError
+from fmnb.core.events import Cancelled, Failed, Finished, Stamper, Started, TextDelta, Used, emit, fold
+from fmnb.core.run_ids import new_run
+from fmnb.core.types import Request, Usage, message
 from fmnb.store import db, log, retention
 from fmnb.store.log_sink import LogSink
-from fmnb.types import Request, Usage, message
 
 
 def run_of(text="answer", prompt="question", end=None):
@@ -55,7 +55,7 @@ def test_interrupts_and_errors_are_true_in_the_log(end, finish):
 def test_a_killed_kernel_leaves_its_run_and_the_text_so_far(home):
     code = (
         "import os, time\n"
-        "from fmnb.run_ids import new_run\nfrom fmnb.store import log_sink\nfrom fmnb.store.log_sink import LogSink\nfrom fmnb.events import *\nfrom fmnb.types import *\n"
+        "from fmnb.core.run_ids import new_run\nfrom fmnb.store import log_sink\nfrom fmnb.store.log_sink import LogSink\nfrom fmnb.core.events import *\nfrom fmnb.core.types import *\n"
         "s, st = LogSink(), Stamper(new_run())\n"
         "s(st(Started(model='echo:', request=Request('echo:', (message('user', 'killed'),)))))\n"
         "log_sink._FLUSH = 0\n"
@@ -164,7 +164,7 @@ def test_old_runs_are_swept_by_keep_days(home):
     with db.database().write() as w:
         w.execute("UPDATE runs SET started = ? WHERE run = ?", (time.time() - 40 * 86400, events[0].run))
     run_of("new")
-    (config.home() / "fmnb.toml").write_text("[log]\nkeep_days = 30\n")
+    (settings.home() / "fmnb.toml").write_text("[log]\nkeep_days = 30\n")
     retention._swept = 0.0
     assert retention.sweep() == 1
     assert [r["text"] for r in log.search()] == ["new"]
@@ -174,7 +174,7 @@ def test_the_end_of_a_run_sweeps_what_is_too_old(home):
     old = fm.ask("old", "echo:").run
     with db.database().write() as w:
         w.execute("UPDATE runs SET started = ? WHERE run = ?", (time.time() - 40 * 86400, old))
-    (config.home() / "fmnb.toml").write_text("[log]\nkeep_days = 30\n")
+    (settings.home() / "fmnb.toml").write_text("[log]\nkeep_days = 30\n")
     retention._swept = 0.0
     new = fm.ask("new", "echo:").run
     assert [r["run"] for r in log.search()] == [new]

@@ -6,13 +6,12 @@ import dataclasses
 
 import pytest
 
-from fmnb import _media
-from fmnb.events import Finished, Media, Notice, Started, TextDelta
+from fmnb.core import media as _media
+from fmnb.core.events import Finished, Media, Notice, Started, TextDelta
+from fmnb.core.types import Request, message
 from fmnb.store import cache, db, log, media, retention, tape
 from fmnb.store.log_sink import LogSink
-from fmnb.types import Request, message
-
-from ..wire.images import MP4, png
+from tests.wire.images import MP4, png
 
 SMALL, LARGE = png(8, 6), png(1200, 800)
 REQUEST = Request("m", (message("user", "a cat"),), format="image")

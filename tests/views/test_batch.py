@@ -8,12 +8,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from fmnb.batching.run import batch
-from fmnb.errors import FmnbError
-from fmnb.events import Cancelled, Failed, Finished, Notice, Progress, Stamper, Started, TextDelta
-from fmnb.types import Request, Response, message
+from fmnb.batch.run import batch
+from fmnb.core.errors import FmnbError
+from fmnb.core.events import Cancelled, Failed, Finished, Notice, Progress, Stamper, Started, TextDelta
+from fmnb.core.response import Response
+from fmnb.core.types import Request, message
 from fmnb.views.batch import BatchView, summary_lines
-from fmnb.views.preview import preview
+from fmnb.views.batch_preview import preview
 
 
 def tags(html):

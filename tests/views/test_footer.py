@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnb.types import Response, Usage
+from fmnb.core.response import Response
+from fmnb.core.types import Usage
 from fmnb.views.bundle import answer_bundle
 from fmnb.views.footer import LEAD, footer_text, plain
 from fmnb.views.html import render
-
-from .hostile import HOSTILE
+from tests.views.hostile import HOSTILE
 
 
 def test_a_hosted_answer():

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fmnb._markdown import neutral_markdown
+from fmnb.core.markdown import neutral_markdown
 from fmnb.views.html import Rendering, render
 from tests.test_exports import without_code
-
-from .hostile import HOSTILE
+from tests.views.hostile import HOSTILE
 
 TAGS = set("p br em strong s a small span code pre h1 h2 h3 h4 h5 h6 ul ol li blockquote hr div table thead tbody tr th td".split())
 ATTRIBUTES = {"dir", "style", "start", "href", "title", "target", "rel"}

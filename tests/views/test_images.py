@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import io
 
-from fmnb.events import Cancelled, Finished, Media, Progress, Started, TextDelta, Used
-from fmnb.types import Usage
+from fmnb.core.events import Cancelled, Finished, Media, Progress, Started, TextDelta, Used
+from fmnb.core.types import Usage
 from fmnb.views.bundle import answer_bundle
 from fmnb.views.footer import footer_text
 from fmnb.views.live import NotebookView
 from fmnb.views.text import TextView
-
-from ..wire.images import MP4, png
+from tests.wire.images import MP4, png
 
 ALT = "Made by tiny: a <cat>"
 

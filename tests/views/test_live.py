@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from html.parser import HTMLParser
 
-from fmnb.events import (
+from fmnb.core.events import (
     Cancelled,
     Failed,
     Finished,
@@ -19,10 +19,11 @@ from fmnb.events import (
     Waiting,
     fold,
 )
-from fmnb.types import Request, Response, Usage, message
-from fmnb.views import Views, view_for
+from fmnb.core.response import Response
+from fmnb.core.types import Request, Usage, message
 from fmnb.views.bundle import answer_bundle
 from fmnb.views.live import NotebookView
+from fmnb.views.router import Views, view_for
 from fmnb.views.text import TextView
 
 

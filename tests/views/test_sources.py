@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmnb.types import Response
+from fmnb.core.response import Response
 from fmnb.views.bundle import answer_bundle
 from fmnb.views.sources import Source, sources, sources_html, sources_text
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from fmnb.providers.echo import HOSTILE
-
-from .server import BEHAVIOURS, CLOSE, END, Seen, Steps, chunk, fixed, says
+from tests.wire.server import BEHAVIOURS, CLOSE, END, Seen, Steps, chunk, fixed, says
 
 WORDS = 300  # of `side-slow`
 

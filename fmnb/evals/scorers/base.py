@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._names import SCORERS, load
-from ...errors import FmnbError, UsageError
+from ...core.errors import FmnbError, UsageError
+from ...core.registry import SCORERS, load
 
 
 @dataclass(frozen=True, slots=True)

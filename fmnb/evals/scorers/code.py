@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import UsageError
+from ...core.errors import UsageError
 from .base import Case, Score, Scorer
 from .fences import blocks
 

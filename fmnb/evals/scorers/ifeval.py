@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ..._require import require
+from ...core.optional import require
 from .base import Case, Score, Scorer
 
 _CONSTRAINED = ("My answer is yes.", "My answer is no.", "My answer is maybe.")

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..._require import require
-from ...errors import UsageError
+from ...core.errors import UsageError
+from ...core.optional import require
 from .base import Case, Score, Scorer, targets
 
 _WORDS = re.compile(r"[a-z0-9]+")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...embedding import embed
+from ...calls.embed import embed
 from .base import Case, Score, Scorer, targets
 
 

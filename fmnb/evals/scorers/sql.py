@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..._require import require
-from ...errors import UsageError
+from ...core.errors import UsageError
+from ...core.optional import require
 from .base import Case, Score, Scorer, targets
 from .fences import blocks
 

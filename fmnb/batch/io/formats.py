@@ -1,0 +1,257 @@
+"""What is in a Parquet, CSV or JSONL file, and its rows: each kind is looked through once and read a chunk at a time.
+
+`LOOK` gives a file's Arrow schema and number of rows, `READ` its rows as batches of a schema
+that may be wider than its own.
+"""
+
+from __future__ import annotations
+
+import codecs
+import importlib
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import UsageError
+from ...core.optional import require
+from ...core.surrogates import whole_text
+
+KINDS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_BLOCK = 8 << 20  # bytes of a file read at a time
+_LINES = 4096  # lines of a JSONL file read at a time, at most
+_COLUMN = re.compile(r"In CSV column #(\d+)")
+
+
+def arrow_library() -> Any:
+    return require("pyarrow", "tables", "to read tables in files")
+
+
+def common(a: Any, b: Any) -> Any:
+    """A type that holds the values of both, None where there is none."""
+    arrow = arrow_library()
+    if a == b:
+        return a
+    a, b = (t.value_type if arrow.types.is_dictionary(t) else t for t in (a, b))
+    schemas = [arrow.schema([("", t)]) for t in (a, b)]
+    try:
+        return arrow.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except arrow.ArrowException:
+        return None
+
+
+def fitted(batch: Any, schema: Any) -> Any:
+    """A batch with the columns of this schema; what it does not have is missing."""
+    arrow, compute = arrow_library(), importlib.import_module("pyarrow.compute")
+    if batch.schema.equals(schema):
+        return batch
+    columns = []
+    for name, kind in zip(schema.names, schema.types, strict=True):
+        if name not in batch.schema.names:
+            columns.append(arrow.nulls(batch.num_rows, kind))
+        else:  # a whole number that has no exact float becomes the nearest
+            columns.append(compute.cast(batch.column(name), options=compute.CastOptions(kind, allow_float_truncate=True)))
+    return arrow.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def unread(path: Path, e: Exception, todo: str = "Mend the file, or write it as Parquet.") -> UsageError:
+    return UsageError(f"{path.name} cannot be read as a table", seen=str(e)[:200], todo=todo)
+
+
+def _not_utf8(path: Path, seen: str, likely: str = "latin-1") -> UsageError:
+    todo = "Write it anew as UTF-8"
+    if KINDS[path.suffix.lower()] == "csv":
+        todo += f", for instance with pandas: read_csv(..., encoding={likely!r}).to_csv(..., index=False)"
+    return UsageError(f"{path.name} is not encoded as UTF-8", seen=seen, todo=f"{todo}.")
+
+
+# ── Parquet
+
+
+def _look_parquet(path: Path) -> tuple[Any, int]:
+    arrow, parquet = arrow_library(), importlib.import_module("pyarrow.parquet")
+    try:
+        with parquet.ParquetFile(path) as file:
+            return file.schema_arrow, file.metadata.num_rows
+    except (arrow.ArrowException, OSError) as e:
+        raise unread(path, e, "Write it again, or leave it out.") from None
+
+
+def _read_parquet(path: Path, schema: Any) -> Iterator[Any]:
+    arrow, parquet = arrow_library(), importlib.import_module("pyarrow.parquet")
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=4096):
+                yield fitted(batch, schema)
+    except (arrow.ArrowException, OSError) as e:
+        raise unread(path, e, "Write it again, or leave it out.") from None
+
+
+# ── CSV
+
+
+def _open_csv(path: Path, types: dict[str, Any]) -> Any:
+    csv = importlib.import_module("pyarrow.csv")
+    source: Any = path
+    if path.stat().st_size < 1 << 16 and not re.search(rb"[\r\n]", held := path.read_bytes()) and held:
+        source = io.BytesIO(held + b"\n")  # a header alone must end as a line does
+    return csv.open_csv(
+        source,
+        read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False),  # a thread of its own holds more blocks, and is slower
+        parse_options=csv.ParseOptions(newlines_in_values=True, delimiter="\t" if path.suffix.lower() == ".tsv" else ","),
+        convert_options=csv.ConvertOptions(column_types=types),
+    )
+
+
+def _look_csv(path: Path) -> tuple[Any, int]:
+    """The first block says what the columns may hold; a cell further down that does not fit widens its column, and it begins anew."""
+    arrow = arrow_library()
+    names: list[str] = []
+    types: dict[str, Any] = {}
+    while True:
+        given = types
+        try:
+            with path.open("rb") as file:
+                if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                    raise _not_utf8(path, "it is UTF-16", "utf-16")
+            with _open_csv(path, types) as reader:
+                schema = reader.schema
+                names = schema.names
+                types = dict(zip(names, schema.types, strict=True))
+                count = sum(batch.num_rows for batch in reader)
+        except UnicodeDecodeError as e:
+            raise _not_utf8(path, str(e)) from None
+        except (arrow.ArrowException, OSError) as e:
+            types = _wider(path, names, types, e)
+            if types == given:
+                raise unread(path, e) from None
+            continue
+        for name, kind in zip(names, schema.types, strict=True):
+            if kind == arrow.binary():  # what pyarrow makes of cells that are no text
+                raise _not_utf8(path, f"column {name!r}")
+        return schema, count
+
+
+def _wider(path: Path, names: Sequence[str], types: dict[str, Any], e: Exception) -> dict[str, Any]:
+    """The columns' types after a cell did not fit: empty, whole numbers, numbers, text. The same where that is not what went wrong."""
+    arrow, words = arrow_library(), str(e)
+    at = _COLUMN.match(words)
+    name = names[int(at[1])] if at and names else ""
+    if "UTF8" in words:
+        raise _not_utf8(path, f"column {name!r}" if name else words) from None
+    if "conversion error" not in words:
+        raise unread(path, e) from None
+    if not name:
+        return dict.fromkeys(names, arrow.string())
+    return {**types, name: {arrow.null(): arrow.int64(), arrow.int64(): arrow.float64()}.get(types[name], arrow.string())}
+
+
+def _read_csv(path: Path, schema: Any) -> Iterator[Any]:
+    arrow = arrow_library()
+    try:
+        with _open_csv(path, dict(zip(schema.names, schema.types, strict=True))) as reader:
+            for batch in reader:
+                yield fitted(batch, schema)
+    except (arrow.ArrowException, OSError) as e:
+        raise unread(path, e) from None
+
+
+# ── JSONL
+
+
+def _look_jsonl(path: Path) -> tuple[Any, int]:
+    """A column whose values do not go together is text: what is no text is written as JSON."""
+    arrow = arrow_library()
+    types: dict[str, Any] = {}
+    count = 0
+    for rows in _objects(path):
+        count += len(rows)
+        for name in dict.fromkeys(n for r in rows for n in r):
+            found = _array([r.get(name) for r in rows])
+            kind = arrow.string() if found is None else found.type
+            types[name] = common(types.get(name, kind), kind) or arrow.string()
+    return arrow.schema([(n, t if _storable(t) else arrow.string()) for n, t in types.items()]), count
+
+
+def _read_jsonl(path: Path, schema: Any) -> Iterator[Any]:
+    arrow = arrow_library()
+    for rows in _objects(path):
+        columns = []
+        for name, kind in zip(schema.names, schema.types, strict=True):
+            values = [r.get(name) for r in rows]
+            found = _array(values, kind)
+            if found is None:
+                found = _array([_as(v, kind) for v in values], kind)
+            if found is None:
+                raise UsageError(f"The column {name!r} of {path.name} changes its kind", seen=str(kind), todo="Write it as Parquet.")
+            columns.append(found)
+        yield arrow.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _array(values: list[Any], kind: Any = None) -> Any:
+    """The values as an Arrow array, None where they do not go together."""
+    arrow = arrow_library()
+    try:
+        return arrow.array(values, type=kind)
+    except (arrow.ArrowException, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _as(value: Any, kind: Any) -> Any:
+    arrow = arrow_library()
+    if value is None:
+        return None
+    if kind == arrow.string():
+        return whole_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return float(value) if kind == arrow.float64() and isinstance(value, int) else value
+
+
+def _storable(kind: Any) -> bool:
+    """Whether Parquet can hold it: no objects without any field."""
+    arrow, parquet = arrow_library(), importlib.import_module("pyarrow.parquet")
+    try:
+        parquet.write_table(arrow.schema([("", kind)]).empty_table(), arrow.BufferOutputStream())
+    except arrow.ArrowException:
+        return False
+    return True
+
+
+def _objects(path: Path) -> Iterator[list[dict[str, Any]]]:
+    """The rows, some at a time. UsageError with the line's number for one that is none."""
+    rows: list[dict[str, Any]] = []
+    size = 0
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    rows.append(_object(path, number, line))
+                    size += len(line)
+                if len(rows) >= _LINES or size >= _BLOCK:
+                    yield rows
+                    rows, size = [], 0
+    except OSError as e:
+        raise unread(path, e) from None
+    if rows:
+        yield rows
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as e:
+        raise _not_utf8(path, f"line {number}: {e}") from None
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError) as e:
+        raise UsageError(f"Line {number} of {path.name} is no JSON", seen=str(e), todo="Mend the line, or leave it out.") from None
+    if not isinstance(row, dict):
+        raise UsageError(
+            f"Line {number} of {path.name} is no object", seen=text.strip()[:60], todo='Each line is one row: {"column": value, ...}.'
+        )
+    return row
+
+
+LOOK = {"parquet": _look_parquet, "csv": _look_csv, "jsonl": _look_jsonl}
+READ = {"parquet": _read_parquet, "csv": _read_csv, "jsonl": _read_jsonl}

@@ -1,0 +1,140 @@
+"""A batch from the log, as `%fm log RUN` shows it: how it ended, what it came to, its first rows, and how it goes on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..core.errors import UsageError
+from ..core.events import Cancelled, Failed, Finished, Started
+from ..core.inert_text import inert
+from ..core.markdown import neutral_markdown
+from ..core.response import Response
+from ..store import batches, log
+from ..views.batch import End, summary_lines
+from ..views.batch_preview import Preview, preview
+from ..views.bundle import error_html, error_text
+from ..views.footer import plain
+from ..views.html import MUTED
+from .result import Batch, reopen
+
+ROWS = 8  # shown of the table
+_UI = "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12.5px;line-height:1.5"
+_STATES: dict[type, str] = {Finished: "finished", Failed: "failed", Cancelled: "stopped"}
+
+
+@dataclass(frozen=True)
+class LoggedBatch:
+    """A batch of the log. `state` is finished, failed, stopped, continued or open; `batch` has its answers and its summary."""
+
+    batch: Batch
+    state: str
+    began: float
+    prompt: str = ""
+    error: dict[str, Any] | None = None
+
+    @property
+    def run(self) -> str:
+        """The id above all its rows."""
+        return self.batch.run
+
+    def result(self, over: Any = None) -> Any:
+        """The answers' columns, added to the table `over` where it is given."""
+        return self.batch.result(over)
+
+    def _head(self) -> str:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.began))
+        samples = f" × {self.batch.samples} samples" if self.batch.samples > 1 else ""
+        return " · ".join(
+            [f"batch of {self.batch.rows:,} rows{samples}", ", ".join(self.batch.models), self.state, when, f"run {self.run}"]
+        )
+
+    def _end(self) -> End:
+        s = self.batch.summary
+        lines = summary_lines(s.to_dict())
+        if self.state == "open":
+            lines[0] = lines[0].replace(" not asked", " waiting")
+        return End(lines[0], tuple(lines[1:]), self._next(), bad=s.failed > s.answered)
+
+    def _next(self) -> str:
+        """How the batch goes on."""
+        s, kept = self.batch.summary, "what is answered is not paid again"
+        table = "`.result(TABLE)` of this value puts the answers into the table"
+        if self.state == "open":
+            go = f"it runs, or its kernel was killed: then run the same cell again to go on; {kept}"
+        elif self.state == "continued":
+            go = "a later run of the same cell went on with it"
+        elif s.missing:
+            go = f"run the same cell again to go on: {s.missing:,} are left to ask, and {kept}"
+        elif s.failed:
+            go = f"the same cell with --retry-errors asks the failed ones again; {kept}"
+        else:
+            go = "the same cell again takes its answers from the log"
+        return f"{go}; {table}"
+
+    def _preview(self) -> tuple[str, Preview] | None:
+        answers = [a for a in self.batch.answers if a.run][:ROWS]
+        fields = list((self.batch.spec.schema if self.batch.spec else {}).get("properties", ()))
+        rows = [(a.row, _row(a.run, a.model)) for a in answers]
+        several = len(self.batch.models) > 1
+        noun = "call" if several or self.batch.samples > 1 else "row"
+        caption = (
+            f"the first {len(rows)} {noun}s with an answer or an error" if len(rows) > 1 else f"the one {noun} with an answer or an error"
+        )
+        return (caption, preview(rows, fields, several)) if rows else None
+
+    def __str__(self) -> str:
+        table = self._preview()
+        parts = [self._head(), *self._end().lines(), *([error_text(self.error)] if self.error else [])]
+        if self.prompt:
+            parts.insert(1, f"prompt: {' '.join(self.prompt.split())[:300]}")
+        if table is not None:
+            parts += [f"{table[0]}:", table[1].text()]
+        return plain("\n".join([*parts, *self.batch.summary.notes]))
+
+    __repr__ = __str__
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        small = f'<p style="margin:.15em 0;color:{MUTED}">'
+        html = f"{small}{inert(plain(self._head()))}</p>"
+        html += f"{small}{inert(plain(' '.join(self.prompt.split())[:300]))}</p>" if self.prompt else ""
+        html += self._end().html() + (error_html(self.error) if self.error else "")
+        html += "".join(f"{small}{inert(plain(n))}</p>" for n in self.batch.summary.notes)
+        if (table := self._preview()) is not None:
+            html += table[1].html(table[0])
+        text = str(self)
+        return {"text/html": f'<div style="{_UI}">{html}</div>\n', "text/markdown": neutral_markdown(text), "text/plain": text}
+
+
+def logged(run: str) -> LoggedBatch:
+    """A batch of the log, also one that failed, was stopped or has not ended; no model is called. UsageError where that run is none.
+
+    >>> from fmnb.batch.run import batch
+    >>> logged(batch("{{ w }}", [{"w": "hi"}], "echo:").run).state
+    'finished'
+    """
+    events = log.events_of(run)
+    try:
+        batch = reopen(run)
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise UsageError("The log does not hold what this batch was", seen=run) from None
+    start, end = events[0], events[-1]
+    assert isinstance(start, Started)
+    ended, row = batches.last(run)
+    state = _STATES.get(type(end)) or ("open" if ended is None else "continued")
+    until = end.at if type(end) in _STATES else row  # of a killed one the last that is known
+    seconds = max(0.0, until - start.at) if until else 0.0
+    prompt = start.request.messages[-1].text if start.request is not None and start.request.messages else ""
+    batch = replace(batch, summary=replace(batch.summary, seconds=seconds))
+    return LoggedBatch(batch, state, start.at, prompt, end.error if isinstance(end, Failed) else None)
+
+
+def _row(run: str, model: str) -> Response:
+    try:
+        return replace(log.reopen(run), asked=model)
+    except UsageError:
+        return Response("", run=run, asked=model)

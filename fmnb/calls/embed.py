@@ -1,0 +1,245 @@
+"""Vectors of texts: distinct ones are made once, kept, and put back in order.
+
+texts ─ distinct ─► kept ones from the store ─► the rest in batches ─ pipeline.embed ─► one array
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..catalog.resolve import Target, resolve
+from ..config.settings import held, settings
+from ..core.backend import Vectors
+from ..core.errors import BadRequestError, ContextTooLongError, FmnbError, Interrupted, StoreError, UsageError
+from ..core.event_loop import aclose, drain, merge
+from ..core.events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started, emit
+from ..core.run_ids import new_run
+from ..core.surrogates import whole_text
+from ..store import log, vectors
+from ..views.progress import ProgressView
+from . import pipeline
+from .session import session
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+DEFAULT = "minilm"  # the small model that ships in a package
+AT_ONCE = 4  # batches under way at a service
+_OFTEN = 1_000  # vectors after which they are written down
+# Services word it differently that a request holds too many texts, or too many tokens in all.
+_TOO_MUCH = re.compile(
+    r"(?i)^413\b|batch size|max_tokens_per_request|tokens per request|too (?:many|large|long)|at most \d+|(?:max|limit)\w* .*\d+"
+)
+
+
+@held()
+def embed(
+    texts: Any,
+    model: Any = None,
+    *,
+    quant: str = "",
+    dimensions: int | None = None,
+    cache: bool = True,
+    sinks: Sequence[Sink] | None = None,
+) -> Array:
+    """Vectors of texts: a numpy array of float32, one row a text; of a single text one vector.
+
+    `texts` is a text, a list, a Series or an array of texts. `model` is a name
+    (`"openai:text-embedding-3-small"`, `"hf:org/name"`); without one it is `embed` of the
+    settings' `[default]`, else `minilm` on this machine (`%fm pull minilm` brings it once).
+    `quant="int8"` makes them about twice as fast here, at a small loss. `dimensions` asks a
+    service for shorter ones. The same text is never made twice, nor paid for twice, unless
+    `cache=False`. What was made before an interrupt or an error is kept for the next time.
+
+        v = fm.embed(["a small dog", "a puppy", "the price of oil"])
+        v.shape      # (3, 384)
+        v @ v.T      # how alike they are: minilm's vectors have length 1
+
+    Raises UsageError for what is no text, NotPulledError for weights that are not here, and
+    the errors of a call.
+
+    >>> from fmnb.core.errors import UsageError
+    >>> try: embed([1, 2])
+    ... except UsageError as e: print(e.what)
+    Row 0 is no text
+    """
+    rows = _texts(texts)
+    target = resolve(model or settings().get("default.embed") or DEFAULT)
+    job = _Job(target, list(dict.fromkeys(rows)), quant, dimensions, cache)
+    listeners = session.listeners(*([ProgressView()] if sinks is None else sinks))
+    items = drain(_events(job))
+    try:
+        for event in items:
+            emit(event, listeners)
+    except KeyboardInterrupt:
+        items.close()  # type: ignore[attr-defined]
+        emit(job.stamp(Cancelled()), listeners)
+        left = f"{len(job.found)} of {len(job.texts)} vectors are kept for the next time"
+        raise Interrupted(None, job.stamp.run, kept=left if job.cache and log.enabled() else "") from None
+    finally:
+        items.close()  # type: ignore[attr-defined]
+        job.keep()
+    return job.array(rows, single=isinstance(texts, str))
+
+
+def _texts(given: Any) -> list[str]:
+    """The texts of a list, Series, array or column; UsageError names the row that is none."""
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given, (bytes, dict)) or not hasattr(given, "__iter__") or hasattr(given, "columns"):  # a frame gives its columns' names
+        raise UsageError(
+            "Vectors are made of texts", seen=type(given).__name__, todo="Give a text, a list of texts or a column of a frame."
+        )
+    rows = list(given)
+    for i, text in enumerate(rows):
+        if not isinstance(text, str):
+            raise UsageError(f"Row {i} is no text", seen=repr(text)[:60], todo="Fill or drop it first, for example with `.fillna('')`.")
+    return [whole_text(str(t)) for t in rows]  # numpy's text is a text of its own kind
+
+
+@dataclass
+class _Job:
+    """One call: the distinct texts, and their vectors as they come."""
+
+    target: Target
+    texts: list[str]
+    quant: str
+    dimensions: int | None
+    cache: bool
+    stamp: Stamper = field(default_factory=lambda: Stamper(new_run()))
+    found: dict[str, Array] = field(default_factory=dict)
+    fresh: dict[bytes, Array] = field(default_factory=dict)
+    prefix: bytes = b""
+
+    def key(self, text: str) -> bytes:
+        """What decides a vector: the model, the file behind it, the form, the text."""
+        return hashlib.sha256(self.prefix + text.encode()).digest()
+
+    def add(self, text: str, vector: Array) -> None:
+        """Take a vector that came. Raises UsageError when it is wider or narrower than those before."""
+        known = next(iter(self.found.values()), None)
+        if known is not None and known.shape != vector.shape:
+            raise UsageError(
+                "Vectors of different widths cannot stand in one array",
+                seen=f"{known.shape[0]} and {vector.shape[0]} numbers",
+                todo="The model changed under its name: embed with cache=False.",
+            )
+        self.found[text] = vector
+        self.fresh[self.key(text)] = vector
+
+    def keep(self) -> None:
+        """Write down what was made, also of a call that did not end well."""
+        kept, self.fresh = self.fresh, {}
+        if kept and log.enabled():
+            try:
+                vectors.put(kept, self.stamp.run)
+            except StoreError:
+                pass  # the log sink has said so
+
+    def array(self, rows: list[str], *, single: bool) -> Array:
+        """The vectors in the order of the rows."""
+        import numpy as np
+
+        if not rows:
+            return np.zeros((0, 0), np.float32)
+        whole = np.stack([self.found[t] for t in rows]).astype(np.float32, copy=False)
+        return whole[0] if single else whole
+
+
+async def _events(job: _Job) -> AsyncIterator[Event]:
+    """The stamped events of the whole run."""
+    stamp, target = job.stamp, job.target
+    stream = _work(job)
+    yield stamp(Started(kind="embed", model=target.name, where=target.where, meta={"asked": target.asked, "texts": len(job.texts)}))
+    try:
+        async for event in stream:
+            yield stamp(event)
+    except FmnbError as e:
+        e.run = stamp.run
+        yield stamp(Failed(error=e.to_dict()))
+        raise
+    finally:
+        await aclose(stream)
+
+
+async def _work(job: _Job) -> AsyncIterator[Event]:
+    backend = job.target.open()
+    job.prefix = _prefix(job, backend.card.source if backend.card.local else "")
+    if job.cache and log.enabled():
+        try:
+            kept = vectors.get([job.key(t) for t in job.texts])
+        except StoreError:
+            kept = {}
+        job.found.update({t: kept[k] for t in job.texts if (k := job.key(t)) in kept})
+    known = len(job.found)
+    missing = [t for t in job.texts if t not in job.found]
+    batch = getattr(backend, "batch", len(missing) or 1)
+    batches = [missing[at : at + batch] for at in range(0, len(missing), batch)]
+    streams = [_batch(job, b) for b in batches]
+    alone = len(streams) == 1
+    said: set[str] = set()
+    for at in range(0, len(streams), AT_ONCE):
+        async for _, event in merge({str(i): s for i, s in enumerate(streams[at : at + AT_ONCE])}):
+            if isinstance(event, Progress) and not alone:
+                continue  # the whole's is told below
+            if isinstance(event, Notice) and event.text in said:
+                continue
+            if isinstance(event, Notice):
+                said.add(event.text)
+            if len(job.fresh) >= _OFTEN:  # a kernel may die before the end
+                job.keep()
+            yield event
+        if not alone:
+            yield Progress(stage="embedding", done=len(job.found), total=len(job.texts), unit="texts")
+        job.keep()
+    width = len(next(iter(job.found.values()))) if job.found else 0
+    source = "live" if missing else "cached"
+    yield Finished(model=job.target.name, source=source, extra={"texts": len(job.texts), "cached": known, "dimensions": width})
+
+
+async def _batch(job: _Job, texts: list[str]) -> AsyncIterator[Event]:
+    """One batch; one that is too much for the service goes in halves."""
+    stream = pipeline.embed(job.target, texts, quant=job.quant, dimensions=job.dimensions)
+    try:
+        async for item in stream:
+            if isinstance(item, Vectors):
+                for row, vector in zip(item.rows, item.values, strict=True):
+                    job.add(texts[row], vector)
+            else:
+                yield item
+        return
+    except BadRequestError as e:
+        if not isinstance(e, ContextTooLongError) and not _TOO_MUCH.search(e.seen):
+            raise
+        if len(texts) == 1:
+            e.todo = f"Shorten the text that begins {texts[0][:40]!r}, or use a model that takes longer ones."
+            raise
+    finally:
+        await aclose(stream)
+    for half in (texts[: len(texts) // 2], texts[len(texts) // 2 :]):
+        stream = _batch(job, half)
+        try:
+            async for event in stream:
+                yield event
+        finally:
+            await aclose(stream)
+
+
+def _prefix(job: _Job, file: str) -> bytes:
+    """Everything but the text; of weights here also when they changed."""
+    stamp = ""
+    if file:
+        main = next((f for f in sorted(Path(file).glob("*.safetensors"))), Path(file)) if Path(file).is_dir() else Path(file)
+        try:
+            stat = main.stat()
+            stamp = f"{main}:{stat.st_size}:{stat.st_mtime_ns}"
+        except OSError:
+            pass
+    return "\x1f".join([job.target.name, stamp, job.quant, str(job.dimensions), ""]).encode()

@@ -1,0 +1,157 @@
+"""Prompts about a cell that failed, and about an answer that stopped half-way."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from dataclasses import replace
+from typing import Any
+
+from ..core.errors import SchemaMismatchError, UsageError
+from ..core.repetition import REASON as LOOP
+from ..core.response import Response
+from ..core.types import Message, Text, message
+from ..engines.constrained.decoder import CUT
+from ..prompts.prompt import Rendered
+from ..schemas.validate import parse
+from .call import Asked, Options
+from .prepare import prepare
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_CELL = re.compile(r"<ipython-input|/ipykernel_\d+/|<stdin>|^<string>")
+_FRAMES = 12
+_GO_ON = "Your answer was cut off. Go on exactly where it stopped: do not repeat anything, do not comment."
+
+
+def trace_of(error: BaseException) -> str:
+    """What was running when it failed, as plain text, then the error.
+
+    Lines of notebook cells are shown with their code; of libraries only the function, so
+    that the same mistake reads the same on every machine.
+    """
+    lines = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        file = frame.filename.replace("\\", "/")
+        if "/IPython/" in file or "/ipykernel/" in file:
+            continue
+        if _CELL.search(file):
+            lines.append(
+                f"line {frame.lineno} of the cell"
+                + ("" if frame.name == "<module>" else f", in {frame.name}")
+                + f": {frame.line or ''}".rstrip(": ")
+            )
+        else:
+            lines.append(f"in {frame.name} ({file.rsplit('/', 1)[-1]})")
+    shown = lines if len(lines) <= _FRAMES else [*lines[:2], "...", *lines[-_FRAMES + 3 :]]
+    if isinstance(error, SyntaxError):
+        last = [f"line {error.lineno} of the cell: {(error.text or '').strip()}", f"{type(error).__name__}: {error.msg}"]
+    else:
+        last = [x.strip() for x in traceback.format_exception_only(type(error), error)]
+    return _ANSI.sub("", "\n".join([*shown, *last]))
+
+
+def fix_prompt(error: BaseException, source: str) -> Rendered:
+    """Asks for the mended cell. Sent as it is: braces in code or traceback mean nothing."""
+    return _about(error, source, "Give the whole corrected cell, in one code block. Change as little as possible.")
+
+
+def explain_prompt(error: BaseException, source: str) -> Rendered:
+    """Asks for the cause in plain words."""
+    return _about(error, source, "Explain in a few plain sentences what went wrong and how to mend it.")
+
+
+def _about(error: BaseException, source: str, task: str) -> Rendered:
+    text = f"This notebook cell failed.\n\n```python\n{source.strip()}\n```\n\nIt raised:\n\n```\n{trace_of(error)}\n```\n\n{task}"
+    return Rendered((Text(text),), ())
+
+
+def retry(last: Asked | None, model: Any = None, **changes: Any) -> Asked:
+    """The last question again, asked anew (never from the cache), with changes."""
+    last = _last(last)
+    again = prepare(last.prompt, model or last.call.target, replace(last.options, cache=False, **changes))
+    again.talk = last.talk
+    return again
+
+
+def go_on(last: Asked | None) -> Asked:
+    """What continues a cut or stopped answer; `whole` joins the two.
+
+    An engine on this machine goes on decoding behind the text. A service is asked to go on.
+    """
+    last = _last(last)
+    response = last.response
+    if response is None or not response.text:
+        raise UsageError("The last answer has no text to continue", todo="`%fm retry` asks again.")
+    if response.finish == "stop" or (response.finish == "length" and response.data is not None):
+        if closed := next((n for n in response.notes if n.startswith(CUT)), ""):
+            seen, _, todo = closed.partition(": ")
+            raise UsageError("The last answer is whole, so nothing can follow it", seen=seen, todo=f"{todo}.")
+        raise UsageError(
+            "The last answer was complete", seen=f"finished: {response.finish}", todo="Ask a new question, or use --chat to go on talking."
+        )
+    if response.finish == LOOP:
+        raise UsageError(
+            "The last answer was cut because it repeated itself",
+            seen="going on would repeat it again",
+            todo="`%fm retry -t 0.7`, or a larger model: `%fm retry MODEL`.",
+        )
+    messages: tuple[Message, ...] = (*last.call.request.messages, message("assistant", response.text))
+    if decodes_on(last):
+        asked = prepare(Rendered((Text("-"),), ()), last.call.target, replace(last.options, attach=(), system=None, cache=False))
+        asked.call = replace(asked.call, request=replace(asked.call.request, messages=messages), spec=None)
+        asked.spec = None
+        return asked
+    options: Options = replace(last.options, history=messages, attach=(), schema=None, system=None, cache=False)
+    return prepare(Rendered((Text(_GO_ON),), ()), last.call.target, options)
+
+
+def decodes_on(last: Asked) -> bool:
+    """Whether the model goes on with a text that it is given as the begin of its answer."""
+    return bool(getattr(last.call.target.open(), "continues", False))
+
+
+def whole(last: Asked, more: Response) -> Response:
+    """The answer and what continues it, as one. With a schema, its data, once the text is complete."""
+    assert last.response is not None
+    before = last.response.text
+    text = before + more.text if decodes_on(last) else joined(before, more.text)
+    data = None
+    if last.spec is not None:
+        try:
+            data = parse(text, last.spec)
+        except SchemaMismatchError:
+            data = None  # cut again
+    return replace(more, text=text, data=data)
+
+
+def joined(before: str, more: str) -> str:
+    """Two parts of an answer, what the second one repeats of the first left out.
+
+    >>> joined("The first three are Oslo, Bergen and", "are Oslo, Bergen and Trondheim.")
+    'The first three are Oslo, Bergen and Trondheim.'
+    """
+    for start in (more, more.lstrip()):
+        for n in range(min(len(before), len(start), _JOINT), _LEAST_JOINT - 1, -1):
+            if before.endswith(start[:n]):
+                return before + start[n:]
+    return before + more
+
+
+_JOINT, _LEAST_JOINT = 600, 8  # characters that may be repeated, and that do not agree by chance
+
+
+def _last(last: Asked | None) -> Asked:
+    if last is None:
+        raise UsageError("Nothing was asked in this kernel yet", todo="Ask with %%fm first.")
+    return last
+
+
+def code_of(text: str) -> str:
+    """The code in an answer: its fenced blocks joined, or all of it where there is no fence.
+
+    >>> code_of("Here:\\n```python\\nx = 1\\n```\\nDone.")
+    'x = 1'
+    """
+    blocks = re.findall(r"^[ \t]*(```+|~~~+)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", text, re.S | re.M)
+    kept = list(dict.fromkeys(body.rstrip() for _, body in blocks if body.strip()))  # small models say it twice
+    return "\n\n".join(kept) if blocks else text.strip()

@@ -1,0 +1,99 @@
+"""Which parameters act on a model, as far as that is known before it is asked.
+
+What a service refuses of one model alone shows when it is asked: the footer then says "not applied".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..catalog.resolve import SCHEMES, Target, engine_for
+from ..core.errors import FmnbError
+from ..core.registry import ENGINES
+from ..core.types import Request, message
+from .prepare import DTYPES, FORMATS, QUANTS
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One of them: its name in `fm.ask`, what kind of value it takes (number, whole, text, texts, choice), the choices, the bounds."""
+
+    name: str
+    kind: str
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+
+
+_ALL = (
+    Parameter("temperature", "number", least=0, most=2),
+    Parameter("max_tokens", "whole", least=1),
+    Parameter("seed", "whole"),
+    Parameter("stop", "texts"),
+    Parameter("format", "choice", FORMATS),
+    Parameter("schema", "text"),
+    Parameter("api", "choice"),
+    Parameter("quant", "choice", QUANTS),
+    Parameter("dtype", "choice", DTYPES),
+)
+_PICTURES = ("seed", "format")
+
+
+def parameters(target: Target) -> tuple[Parameter, ...]:
+    """The parameters that act on a model, in the order in which one reads them. Nothing is asked or loaded.
+
+    >>> from fmnb.catalog.resolve import resolve
+    >>> [p.name for p in parameters(resolve("echo:"))]
+    ['temperature', 'max_tokens', 'seed', 'stop', 'format', 'schema']
+    """
+    without = _without(target)
+    served = target.profile.served if target.profile is not None else ()
+    found = [p for p in _ALL if p.name not in without]
+    if len(served) < 2:
+        found = [p for p in found if p.name != "api"]
+    found = [replace(p, choices=("", *served)) if p.name == "api" else p for p in found]
+    if "text" not in _made(target):
+        found = [replace(p, choices=("image",)) if p.name == "format" else p for p in found if p.name in _PICTURES]
+    return tuple(found)
+
+
+def _made(target: Target) -> tuple[str, ...]:
+    try:
+        return target.open().card.outputs
+    except FmnbError:  # its weights or its engine's package are not here: said when it is asked
+        return ("text",)
+
+
+def _without(target: Target) -> set[str]:
+    """What has no effect on this model."""
+    if target.profile is not None:
+        from ..providers.wire.select import pick
+
+        wire = pick(target.profile, target.name.partition(":")[2])
+        return {*target.profile.ignores, *wire.lacks, "quant", "dtype"}
+    if not target.known:
+        return {*_unheard(target), "quant", "dtype", "api"}
+    return {"api"} if _engine(target.name) in ("torch", "") else {"api", "quant", "dtype"}
+
+
+def _engine(name: str) -> str:
+    """The engine that will run weights of that name; "" where they are not here yet."""
+    head = name.partition(":")[0]
+    if head in ENGINES or head not in SCHEMES:
+        return head
+    from ..catalog.weights import locate
+
+    path = locate(name)
+    return "" if path is None else engine_for(path)
+
+
+def _unheard(target: Target) -> set[str]:
+    """What a function has no argument for; a chain or an engine of another library takes nothing but text."""
+    function = getattr(target.make(), "_value", None)
+    if not callable(function):
+        return {"temperature", "max_tokens", "seed", "stop"}
+    request = Request("m", (message("user", ""),), temperature=0.0, max_tokens=1, seed=0, stop=("x",))
+    from ..providers.objects.base import arguments
+
+    _, _, lost = arguments(function, request)
+    return set(lost)

@@ -1,0 +1,251 @@
+"""From what the user typed to a call that is ready to go: options, the filled prompt, the request.
+
+    prompt, model, Options ─ prepare ─► Asked(Call)
+
+Nothing is sent here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..catalog.resolve import Target, resolve
+from ..config.settings import held, settings
+from ..core.errors import SettingsError, UsageError
+from ..core.surrogates import whole_text
+from ..core.types import Message, Part, Request, Text, TokenCount, message
+from ..prompts.prompt import Prompt, Rendered, render
+from ..providers.reserved_params import check_routing
+from .call import Asked, Call, Options
+from .notebook_model import NOT_A_NAME
+from .pipeline import check_makes
+from .session import default_model, session
+
+if TYPE_CHECKING:
+    from ..schemas.spec import SchemaSpec
+
+# Names of `-p` that have an option of their own.
+OWN = {
+    "temperature": "-t",
+    "max_tokens": "--max-tokens",
+    "max_completion_tokens": "--max-tokens",
+    "seed": "--seed",
+    "stop": "--stop",
+    "model": "the model's name",
+    "messages": "the cell's text",
+    "response_format": "--schema",
+    "stream": "nothing: answers always stream",
+    "tools": "--tools",
+    "quant": "--quant",
+    "dtype": "--dtype",
+    # A key in a cell is a key in the notebook, its checkpoints, the log and the tape.
+    **dict.fromkeys(
+        ("api_key", "apikey", "key", "authorization", "token", "headers", "extra_headers"),
+        "`%fm key set PROVIDER`, and never a key in a cell",
+    ),
+}
+APIS = ("", "chat", "responses", "native")
+QUANTS = ("", "none", "int8", "int4")
+DTYPES = ("", "float32", "bfloat16", "float16")
+FORMATS = ("markdown", "text", "code", "json", "html", "math", "image")
+
+
+def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Target:
+    """The target of a name, a Model or another notebook object, or of nothing (the model in force)."""
+    if model is None or (isinstance(model, str) and not model):
+        model, _ = default_model()
+        if not model:
+            return resolve("embedded", values)
+    if isinstance(model, str) and model.startswith(NOT_A_NAME):
+        raise SettingsError(
+            "What this notebook names as its model is not a model's name",
+            seen=model,
+            todo='Choose a model in the sidebar, run `%fm use MODEL`, name one on the %%fm line, or write "fmnb": {"model": "embedded"} there.',
+        )
+    return resolve(model, values)
+
+
+def fill(prompt: Any, options: Options) -> Rendered:
+    """The prompt's parts, with values inserted if there are any to insert."""
+    if isinstance(prompt, Rendered):
+        return prompt
+    if isinstance(prompt, Prompt):
+        return render(prompt, options.values or {})
+    if not isinstance(prompt, str):
+        raise UsageError(
+            "A prompt is text",
+            seen=type(prompt).__name__,
+            todo="Pass a str or an fm.Prompt; objects go in with {{ name }} or attach=[...].",
+        )
+    return render(prompt, options.values or {}, raw=options.values is None)
+
+
+@held()
+def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Asked:  # noqa: B008  it is frozen
+    """One call, ready to be performed: nothing has been sent."""
+    for name, known in (("format", FORMATS), ("api", APIS), ("quant", QUANTS), ("dtype", DTYPES)):
+        if (given := getattr(options, name)) not in known:
+            raise UsageError(f"No such {name}", seen=repr(given), todo=f"One of {', '.join(k for k in known if k)}.")
+    if not str(prompt).strip() and isinstance(options.attach, (list, tuple)) and not options.attach:
+        raise UsageError("The prompt is empty", todo="Write what you want to ask below the %%fm line.")
+    target = target_for(model, options.values)
+    if options.format == "image" and session.tape is None:  # a replay needs no model that could be looked at
+        check_makes("image", target.asked, target.open())
+    spec = _schema(options)
+    rendered = fill(prompt, options)
+    parts: list[Part] = [*attached(options, target.local), *rendered.parts]
+    messages: list[Message] = list(options.history)
+    if options.system is not None and not isinstance(options.system, str):
+        raise UsageError("system is text", seen=type(options.system).__name__)
+    system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
+    if options.system is not None and messages and messages[0].role == "system":
+        messages.pop(0)  # said anew, it takes the place of the one before
+    if system and not any(m.role == "system" for m in messages):
+        messages.insert(0, message("system", _fill_system(system, options)))
+    messages.append(Message("user", tuple(parts)))
+    request = Request(
+        model=target.name, messages=tuple(map(writable, messages)), schema=spec.schema if spec else None, **_parameters(options)
+    )
+    if getattr(target, "profile", None) is not None:
+        from ..providers.wire.base import check_one_answer
+
+        check_one_answer(request)
+    call = Call(
+        request=request,
+        target=target,
+        spec=spec,
+        use_cache=options.cache,
+        tape=session.tape,
+        tape_only=options.replay_only or os.environ.get("FMNB_REPLAY_ONLY", "") not in ("", "0"),
+        cell=cell_key(prompt, target.name, options),
+        parent=options.parent,
+        notes=(*((session.unsure,) if not model and session.unsure else ()), *_cut(rendered)),
+    )
+    return Asked(call, spec, prompt=prompt, options=options)
+
+
+def writable(m: Message) -> Message:
+    """Half of a surrogate pair has no UTF-8 form, so neither log, tape nor wire could carry it: it becomes U+FFFD."""
+    if all(not isinstance(p, Text) or whole_text(p.text) is p.text for p in m.parts):
+        return m  # the same: who attached a part finds it again
+    return replace(m, parts=tuple(Text(whole_text(p.text)) if isinstance(p, Text) else p for p in m.parts))
+
+
+def _cut(rendered: Rendered) -> list[str]:
+    """What the prompt leaves out of the values in it, for the person: the model reads the true size in the prompt."""
+    return list(dict.fromkeys(f"{i.expression} in the prompt: {i.left_out}" for i in rendered.inserted if i.left_out))
+
+
+def _schema(options: Options) -> SchemaSpec | None:
+    if options.schema is None:
+        return None
+    from ..schemas.spec import to_schema  # loads when a cell first asks for structure
+
+    return to_schema(_named(options.schema, options.values))
+
+
+def attached(options: Options, local: bool) -> list[Part]:
+    """The parts of what is attached; for a model on this machine documents become text."""
+    if isinstance(options.attach, (list, tuple)) and not options.attach:
+        return []
+    from ..prompts.attachments import attach
+
+    items = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
+    found = [p for item in items for p in attach(_named(item, options.values), as_text=local)]
+    return [Text(p.text.rstrip("\n") + "\n\n") if isinstance(p, Text) else p for p in found]  # the prompt begins after a blank line
+
+
+def _named(item: Any, values: Mapping[str, Any] | None) -> Any:
+    """A notebook object where its name was typed, else what was typed."""
+    return values[item] if isinstance(item, str) and item.isidentifier() and values is not None and item in values else item
+
+
+def _fill_system(system: str, options: Options) -> str:
+    if options.values is None:
+        return system
+    return "".join(p.text for p in render(system, options.values).parts if isinstance(p, Text))
+
+
+def _parameters(options: Options) -> dict[str, Any]:
+    defaults = settings().get("default", {})
+    if not isinstance(options.params, Mapping):
+        raise UsageError("params is a dict of raw parameters", seen=repr(options.params)[:80])
+    for name in options.params:
+        if name.lower().replace("-", "_") in OWN:
+            raise UsageError(f"`-p {name}=` cannot be given like that", todo=f"Use {OWN[name.lower().replace('-', '_')]}.")
+    check_routing(options.params)
+    stop = (options.stop,) if isinstance(options.stop, str) else tuple(options.stop) if isinstance(options.stop, (list, tuple)) else (None,)
+    if not all(isinstance(s, str) for s in stop):
+        raise UsageError("stop is a text, or a list of texts", seen=repr(options.stop)[:80])
+    temperature = _number("temperature", options.temperature if options.temperature is not None else defaults.get("temperature"), float)
+    max_tokens = _number("max_tokens", options.max_tokens if options.max_tokens is not None else defaults.get("max_tokens"), int)
+    if temperature is not None and not 0 <= temperature <= 2:
+        raise UsageError("A temperature lies between 0 and 2", seen=f"{temperature:g}")
+    if max_tokens is not None and max_tokens < 1:
+        raise UsageError("--max-tokens is at least 1", seen=str(max_tokens))
+    return {
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "seed": _number("seed", options.seed, int),
+        "stop": stop,
+        "extra": _plain(options.params),
+        "format": options.format,
+        "logprobs": _number("logprobs", options.logprobs, int),
+        "api": options.api,
+        "quant": options.quant,
+        "dtype": options.dtype,
+        "sample": options.sample,
+    }
+
+
+def _number(name: str, value: Any, kind: type) -> Any:
+    """A Python number from what a notebook holds: numpy's numbers are numbers too."""
+    if value is None:
+        return None
+    try:
+        number = kind(value)
+        if not isinstance(value, (str, bytes, bool)) and (kind is float or number == value):
+            return number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UsageError(f"{name} is a {'number' if kind is float else 'whole number'}", seen=repr(value)[:80])
+
+
+def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Raw parameters as they go over the wire; what has no JSON form is a UsageError."""
+    try:
+        return json.loads(json.dumps(dict(params), allow_nan=False, default=lambda v: v.item()))
+    except (TypeError, ValueError, AttributeError):
+        raise UsageError("A raw parameter must have a JSON form", seen=repr(dict(params))[:80]) from None
+
+
+def cell_key(prompt: Any, model: str, options: Options) -> str:
+    """Identifies the cell on a tape: what was typed, before values went in."""
+    typed = "\x1f".join([str(prompt), model, options.system or "", options.format, str(options.schema), str(len(options.history))])
+    return hashlib.sha256(typed.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def count(asked: Asked) -> TokenCount:
+    """Tokens of the prompt as its model counts them."""
+    return asked.call.target.open().count(asked.call.request)
+
+
+def options_from(given: dict[str, Any], also: Sequence[str] = ()) -> Options:
+    """The options of these names. `also` are other names that may have been meant."""
+    known = (*also, *Options.__dataclass_fields__)
+    unknown = set(given) - set(Options.__dataclass_fields__)
+    if unknown:
+        name = sorted(unknown)[0]
+        near = difflib.get_close_matches(name, known, 1)
+        raise UsageError(
+            "No such option",
+            seen=repr(name),
+            todo=f"Did you mean {near[0]}?" if near else f"Options: {', '.join(known)}.",
+        )
+    return Options(**given)

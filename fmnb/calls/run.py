@@ -1,0 +1,197 @@
+"""Where events meet the caller: calls are run side by side, each event goes to the sinks, an interrupt keeps what came.
+
+Asked ─ perform ─► pipeline ─► events ─► sinks, then Asked.response or Asked.error
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from ..config.settings import held
+from ..core.errors import FmnbError, Interrupted
+from ..core.event_loop import adrain, drain, merge
+from ..core.events import Cancelled, Event, Fold, Sink, Stamper, Used, drop, emit
+from . import pipeline
+from .call import Asked, Call
+from .session import session
+
+
+def perform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
+    """Run the calls side by side and fill in their responses and errors.
+
+    Events reach the sinks in this thread. An interrupt stops all, keeps what had arrived
+    and raises Interrupted. Failures are left in `Asked.error`; a bug is raised.
+    """
+    listeners = session.listeners(*sinks, ticks=True)
+    folds = {a.call.run: Fold() for a in asked}
+    errors: dict[str, BaseException] = {}
+    items = drain(events_of([a.call for a in asked], errors), lambda: tick(listeners))
+    with held():
+        try:
+            for event in items:
+                folds[event.run].add(event)
+                emit(event, listeners)
+        except KeyboardInterrupt:
+            with patient():
+                cancel(asked, folds, listeners)
+                items.close()  # type: ignore[attr-defined]
+                finish(asked, folds, errors)
+            raise Interrupted(asked[0].response, asked[0].call.run) from None
+        finally:
+            items.close()  # type: ignore[attr-defined]
+    finish(asked, folds, errors)
+
+
+def tick(sinks: list[Sink]) -> None:
+    """Let the sinks draw or write down what they hold back; one that fails is switched off with one warning."""
+    for sink in tuple(sinks):
+        try:
+            if hasattr(sink, "tick"):
+                sink.tick()
+        except Exception as e:
+            drop(sink, sinks, e)
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """A second press of stop is the same stop: it must not cut off the writing down of the first."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def cancel(asked: Sequence[Asked], folds: dict[str, Fold], listeners: list[Sink]) -> None:
+    """Record that the calls without an end were stopped, and what they had used."""
+    for a in asked:
+        fold = folds[a.call.run]
+        if fold.end is None:
+            for event in ends_of(a.call, fold.n):
+                fold.add(event)
+                emit(event, listeners)
+
+
+def ends_of(call: Call, last: int, reason: str = "interrupt") -> Iterator[Event]:
+    """The events of a call that is stopped after its event number `last`: what it had used, and the end."""
+    stamp = Stamper(call.run)
+    stamp.n = last
+    if (used := call.meter.stopped()) is not None:
+        yield stamp(Used(usage=used))
+    yield stamp(Cancelled(reason=reason))
+
+
+def finish(asked: Sequence[Asked], folds: dict[str, Fold], errors: dict[str, BaseException]) -> None:
+    """Put each call's response and error where its caller finds them; a bug is raised."""
+    for a in asked:
+        response = folds[a.call.run].response()
+        if a.spec is not None and response.data is not None:
+            response = replace(response, data=a.spec.build(response.data))
+        a.response = response
+        a.error = errors.get(a.call.run)
+        if isinstance(a.error, (FmnbError, Interrupted)):
+            a.error.response = response
+            a.error.run = a.call.run
+    if asked:
+        session.last = asked[0]
+    for error in errors.values():
+        if not isinstance(error, (FmnbError, Interrupted)):
+            raise error
+
+
+async def events_of(calls: Sequence[Call], errors: dict[str, BaseException]) -> AsyncIterator[Event]:
+    """Events of the calls as they come; a call's failure goes into `errors` under its run, and the others go on."""
+    if len(calls) == 1:
+        stream = _isolated(calls[0], errors)
+        async for event in stream:
+            yield event
+        return
+    async for _, event in merge({c.run: _isolated(c, errors) for c in calls}):
+        yield event
+
+
+_running: dict[str, asyncio.Task[Any]] = {}  # run -> the task that drives it
+_stopped: set[str] = set()
+
+
+def stop(run: str) -> bool:
+    """Stop one run from any thread, its neighbours go on; False when it is not under way here."""
+    task = _running.get(run)
+    if task is None:
+        return False
+    _stopped.add(run)
+    task.get_loop().call_soon_threadsafe(task.cancel)
+    return True
+
+
+@contextmanager
+def stoppable(run: str) -> Iterator[None]:
+    """For a task that drives a run of many calls: `stop` cancels it."""
+    task = asyncio.current_task()
+    if task is not None:
+        _running[run] = task
+    try:
+        yield
+    finally:
+        _running.pop(run, None)
+        _stopped.discard(run)
+
+
+def running() -> list[str]:
+    """The runs under way here."""
+    return list(_running)
+
+
+async def _isolated(call: Call, errors: dict[str, BaseException]) -> AsyncIterator[Event]:
+    """A call whose failure is kept aside, so that its neighbours go on, and that can be stopped alone."""
+    stream = pipeline.run(call)
+    task = asyncio.current_task()
+    if task is not None:
+        _running[call.run] = task
+    last = 0
+    try:
+        async for event in stream:
+            last = event.n
+            yield event
+    except Exception as e:
+        errors[call.run] = e
+    except asyncio.CancelledError:
+        if call.run not in _stopped or task is None:
+            raise
+        task.uncancel()
+        await stream.aclose()  # type: ignore[attr-defined]
+        errors[call.run] = Interrupted(None, call.run)
+        for event in ends_of(call, last, "stopped"):
+            yield event
+    finally:
+        _running.pop(call.run, None)
+        _stopped.discard(call.run)
+        await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def aperform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
+    """`perform` in the caller's own event loop; cancelling it stops the calls and keeps what came."""
+    listeners = session.listeners(*sinks)
+    folds = {a.call.run: Fold() for a in asked}
+    errors: dict[str, BaseException] = {}
+    items = adrain(events_of([a.call for a in asked], errors))
+    try:
+        async for event in items:
+            folds[event.run].add(event)
+            emit(event, listeners)
+    except asyncio.CancelledError:
+        cancel(asked, folds, listeners)
+        raise
+    finally:
+        await items.aclose()  # type: ignore[attr-defined]
+        finish(asked, folds, errors)

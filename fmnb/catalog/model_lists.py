@@ -1,0 +1,127 @@
+"""What services list, asked within a deadline and remembered: a list that was read once is there without the network.
+
+Asking goes on behind a caller who does not wait; what arrives late is there the next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..config.settings import state_dir
+from ..core.errors import FmnbError
+from ..core.event_loop import wait
+from ..providers import model_lists
+from ..providers.model_lists import Listed
+from ..providers.profiles import Profile
+
+FRESH = 24 * 3600.0  # seconds for which a list is not asked for again unless its provider is named
+SECONDS = 10.0  # a question that nobody waits for any more ends after so long
+_asking: dict[str, asyncio.Task[Any]] = {}  # address -> the question under way
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A provider's list and when it was read, in seconds since the epoch."""
+
+    models: tuple[Listed, ...]
+    at: float
+
+
+def remembered(p: Profile) -> Known | None:
+    """The list this provider gave at this address, or None."""
+    row = _read().get(p.name)
+    if not isinstance(row, dict) or row.get("url") != p.base_url:
+        return None
+    try:
+        return Known(tuple(m for given in row["models"] if (m := _model(given))), float(row["at"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def ask(profiles: Sequence[Profile], seconds: float) -> dict[str, str]:
+    """Ask these providers for their lists, all at once, waiting `seconds` at most. Gives why for each that did not answer.
+
+    For ordinary code. What answers later is remembered then.
+    """
+    return wait(_ask(profiles, seconds)) if profiles else {}
+
+
+async def _ask(profiles: Sequence[Profile], seconds: float) -> dict[str, str]:
+    tasks = {}
+    for p in profiles:
+        task = _asking.get(p.base_url)
+        if task is None or task.done():
+            task = _asking[p.base_url] = asyncio.ensure_future(_keep(p))
+        tasks[p.name] = task
+    await asyncio.wait(tasks.values(), timeout=seconds)
+    return {name: t.result() if t.done() else "no answer yet" for name, t in tasks.items() if not t.done() or t.result()}
+
+
+async def _keep(p: Profile) -> str:
+    """Ask one, remember what it says; "" or why not."""
+    try:
+        found = await model_lists.listed(p, SECONDS)
+    except FmnbError as e:
+        return e.what
+    except Exception as e:  # a list is a convenience: whatever is wrong with it, the table goes on
+        return type(e).__name__
+    finally:
+        _asking.pop(p.base_url, None)
+    if found or p.models_shape != "none":
+        _write(p, found)
+    return ""
+
+
+def _file() -> Path:
+    return state_dir() / "listed.json"
+
+
+_cache: tuple[Any, dict[str, Any]] | None = None
+
+
+def _read() -> dict[str, Any]:
+    """The file as it is now; read again when it changes."""
+    global _cache
+    try:
+        stat = _file().stat()
+    except OSError:
+        return {}
+    stamp = (str(_file()), stat.st_mtime_ns, stat.st_size)
+    if _cache is None or _cache[0] != stamp:
+        try:
+            data = json.loads(_file().read_text("utf-8"))
+        except (OSError, ValueError):
+            data = {}
+        _cache = (stamp, data if isinstance(data, dict) else {})
+    return _cache[1]
+
+
+def _write(p: Profile, found: Sequence[Listed]) -> None:
+    rows = [{k: v for k, v in dataclasses.asdict(m).items() if v not in (None, ())} for m in found]
+    data = {**_read(), p.name: {"url": p.base_url, "at": time.time(), "models": rows}}
+    temporary = _file().with_name(f"listed.json.{os.getpid()}.new")
+    try:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(data), "utf-8")
+        os.replace(temporary, _file())
+    except OSError:  # a disk that is full costs a question the next time, nothing else
+        temporary.unlink(missing_ok=True)
+
+
+def _model(row: Any) -> Listed | None:
+    """A kept row; None for one that somebody damaged."""
+    try:
+        prices = {k: float(row[k]) for k in ("price_in", "price_out") if k in row}
+        found = Listed(row["name"], row.get("context"), tuple(row.get("inputs", ())), tuple(row.get("outputs", ())), **prices)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
+    words = all(isinstance(word, str) for word in (found.name, *found.inputs, *found.outputs))
+    return found if words and isinstance(found.context, (int, type(None))) else None

@@ -1,0 +1,69 @@
+"""Names people know that are no model: libraries, families of weights, services under another name. Each says where the way goes on."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.settings import read_toml
+
+
+@dataclass(frozen=True, slots=True)
+class Signpost:
+    """What a name stands for, and what to type instead."""
+
+    name: str
+    title: str
+    todo: str
+
+
+def signpost(typed: str) -> Signpost | None:
+    """The signpost of a name, whatever its case and punctuation; of `family/model` that of the family.
+
+    >>> signpost("GPT-Index").name, signpost("nobody") is None
+    ('llamaindex', True)
+    """
+    posts = _posts()
+    head = re.split(r"[:/]", typed, maxsplit=1)[0]
+    return posts.get(plain(typed)) or posts.get(plain(head))
+
+
+def family(typed: str) -> Signpost | None:
+    """The signpost of the family that a name with a version belongs to.
+
+    >>> family("llama3.2").name, family("mpt-7b").name, family("nobody-7b") is None
+    ('llama', 'openweights', True)
+    """
+    head = re.match(r"[a-z]+", plain(typed))
+    return _posts().get(head[0]) if head else None
+
+
+def spellings(typed: str) -> set[str]:
+    """What the name of a service may be among ours: as it stands, and without what stands behind it.
+
+    >>> sorted(spellings("Together AI"))
+    ['together', 'togetherai']
+    """
+    whole = plain(typed)
+    return {whole, re.sub(r"(openai|ai|ml|labs|cloud|dev|nim|models|inference|serving|router|api|\d+)$", "", whole)}
+
+
+def plain(name: str) -> str:
+    """Letters and digits alone, in lower case.
+
+    >>> plain("co:here")
+    'cohere'
+    """
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+@functools.cache
+def _posts() -> dict[str, Signpost]:
+    found = {}
+    for name, row in read_toml(Path(__file__).with_name("signposts.toml")).items():
+        post = Signpost(name, row["title"], row["todo"])
+        for known in (name, *row.get("also", ())):
+            found[plain(known)] = post
+    return found

@@ -1,0 +1,258 @@
+"""Named conversations. Nothing is remembered unless a conversation is named, and nothing is sent but what it holds.
+
+A turn is kept when its answer is complete; a failed or stopped turn leaves the
+conversation as it was. A turn that is asked again in other words begins a branch, and what
+was said before stays one (`branches.py`). Conversations live as long as the kernel; `export`
+keeps them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..calls.call import Asked
+from ..calls.prepare import options_from, prepare
+from ..calls.run import perform
+from ..core.errors import Interrupted, UsageError
+from ..core.events import Sink
+from ..core.registry import METHODS, load
+from ..core.response import Response
+from ..core.types import Message, Reasoning, Text, ToolCall, from_dict, message, to_dict
+from . import branches as trees
+
+_COMPACT = "Summarise this conversation for yourself, so that you can go on with it: facts, decisions, open questions, names and numbers. At most 200 words."
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One exchange: the prompt as it was typed, names and paths that were attached, and the answer."""
+
+    prompt: str
+    attach: tuple[str, ...]
+    response: Response
+
+
+@dataclass
+class Chat:
+    """A conversation with one model. `.widget()` is the same to look at and to go on with.
+
+    `branches` are all ways it went, each a tuple of messages; `messages` the one it is on.
+
+    >>> chat = Chat("echo:")
+    >>> chat.ask("hello").text, len(chat.messages)
+    ('hello', 2)
+    >>> chat.edit(0, "good day").text, len(chat.branches)
+    ('good day', 2)
+    """
+
+    model: Any = None
+    system: str | None = None
+    name: str = ""
+    messages: tuple[Message, ...] = ()
+    branches: list[tuple[Message, ...]] = field(default_factory=list, repr=False)
+    watchers: list[Callable[[], object]] = field(default_factory=list, repr=False, compare=False)  # called when it has changed
+    _taken: list[tuple[Message, Turn]] = field(default_factory=list, repr=False, compare=False)
+
+    def prepare(self, prompt: Any, *, turn: int | None = None, **options: Any) -> Asked:
+        """The next turn, or number `turn` (from 0) in other words, ready to be performed; `take` keeps it afterwards."""
+        history = self.before(turn)
+        begun = any(m.role == "system" for m in history)  # it stands there already, filled with the values of its time
+        options = {"system": None if begun else self.system, **options, "history": history}
+        asked = prepare(prompt, options.pop("model", None) or self.model, options_from(options))
+        asked.talk = self
+        return asked
+
+    def before(self, turn: int | None = None) -> tuple[Message, ...]:
+        """What was said before turn number `turn`; all of it for None."""
+        return self.messages if turn is None else self.messages[: self._start(turn)]
+
+    def take(self, asked: Asked) -> None:
+        """Keep a finished turn, and what had come of one that was interrupted; reasoning is not sent again unless its model needs it."""
+        stopped = isinstance(asked.error, Interrupted) or (asked.response is not None and asked.response.finish == "cancelled")
+        if asked.response is None or (asked.error is not None and not stopped) or (stopped and not asked.response.text):
+            return
+        last = asked.response.messages[-1]
+        parts = tuple(p for p in last.parts if not isinstance(p, Reasoning) or p.extra)
+        if stopped:  # a call of a tool that nobody answered would make the next request invalid
+            parts = tuple(p for p in parts if not isinstance(p, ToolCall))
+        answer = Message(last.role, parts, last.extra)
+        self.branches = trees.kept(self.branches, self.messages)
+        if asked.options.system is not None:
+            self.system = asked.options.system
+        self.messages = (*asked.call.request.messages, answer)
+        self.branches = trees.kept(self.branches, self.messages)
+        given = asked.options.attach
+        given = given if isinstance(given, (list, tuple)) else (given,)
+        self._taken.append((answer, Turn(str(asked.prompt), tuple(a for a in given if isinstance(a, str)), asked.response)))
+        self._changed()
+
+    def lengthen(self, before: Asked, after: Asked) -> None:
+        """Put an answer that was continued, or asked for again, in the place of what is here of it: the last turn, or none where it failed.
+
+        Nothing changes where the conversation has gone on, or has another history.
+        """
+        answered = before.response is not None and self.messages and self.messages[:-1] == before.call.request.messages
+        mine = answered and before.response is not None and self.messages[-1].text == before.response.messages[-1].text
+        if mine or (before.talk is self and self.messages == before.options.history):
+            if mine and after.call is before.call:
+                self.messages = before.call.request.messages  # the first part alone is no branch
+            self.take(after)
+
+    def edit(self, turn: int, prompt: Any, *, sinks: Sequence[Sink] = (), **options: Any) -> Response:
+        """Ask turn number `turn` (from 0) again in other words; what was said from there on stays a branch.
+
+        Raises UsageError for a turn that is not there.
+        """
+        return self._perform(self.prepare(prompt, turn=turn, **options), sinks)
+
+    def ways(self, turn: int) -> tuple[list[int], int]:
+        """The branches that go different ways at a turn, and which of them this one is.
+
+        >>> chat = Chat("echo:")
+        >>> _ = chat.ask("a"), chat.edit(0, "b")
+        >>> chat.ways(0)
+        ([0, 1], 1)
+        """
+        self.branches = trees.kept(self.branches, self.messages)
+        return trees.ways(self.branches, self.messages, self._start(turn))
+
+    def switch(self, branch: int) -> None:
+        """Go on with another branch. UsageError for one that is not there."""
+        if not 0 <= branch < len(self.branches):
+            raise UsageError("No such branch", seen=str(branch), todo=f"There are {len(self.branches)}, from 0.")
+        self.branches = trees.kept(self.branches, self.messages)
+        self.messages = self.branches[branch]
+        self._changed()
+
+    def turn(self, number: int) -> Turn:
+        """An exchange, from 0. What was typed is known of those that were asked in this kernel; of others, what was sent."""
+        start = self._start(number)
+        end = next((i for i in range(start + 1, len(self.messages)) if self.messages[i].role == "user"), len(self.messages))
+        answer = self.messages[end - 1]
+        for message_, turn in reversed(self._taken):
+            if message_ is answer:
+                return turn
+        text = answer.text if end - 1 > start else ""
+        return Turn(self.messages[start].text, (), Response(text, asked=str(self.model or ""), finish="stop"))
+
+    def widget(self) -> Any:
+        """The conversation to look at and to go on with: edit and send again, branches, attachments, stop. Needs a notebook."""
+        return load(METHODS["Chat.widget"])(self)
+
+    def _start(self, turn: int) -> int:
+        """Where a turn begins among the messages."""
+        starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
+        if not isinstance(turn, int) or not 0 <= turn < len(starts):
+            raise UsageError("No such turn", seen=repr(turn), todo=f"The conversation has {len(starts)}, from 0.")
+        return starts[turn]
+
+    def _changed(self) -> None:
+        for watcher in tuple(self.watchers):
+            watcher()
+
+    def ask(self, prompt: Any, *, sinks: Sequence[Sink] = (), **options: Any) -> Response:
+        """Say something and return the answer; options as in `fm.ask`."""
+        return self._perform(self.prepare(prompt, **options), sinks)
+
+    def _perform(self, asked: Asked, sinks: Sequence[Sink]) -> Response:
+        try:
+            perform([asked], sinks)
+        finally:
+            self.take(asked)
+        if asked.error is not None:
+            raise asked.error
+        assert asked.response is not None
+        return asked.response
+
+    def fork(self, name: str = "") -> Chat:
+        """A second conversation that begins with this one's turns."""
+        return Chat(self.model, self.system, name, self.messages)
+
+    @property
+    def turns(self) -> int:
+        """How often the user has spoken."""
+        return sum(m.role == "user" for m in self.messages)
+
+    def trim(self, turns: int) -> None:
+        """Keep the system prompt and the last `turns` exchanges."""
+        if turns < 0:
+            raise UsageError("A conversation keeps 0 turns or more", seen=str(turns))
+        starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
+        head = tuple(m for m in self.messages[:1] if m.role == "system")
+        cut = starts[-turns] if 0 < turns <= len(starts) else (len(self.messages) if turns == 0 else len(head))
+        self.messages = head + self.messages[max(cut, len(head)) :]
+        self._changed()
+
+    def compact(self, *, keep: int = 2, sinks: Sequence[Sink] = ()) -> Response:
+        """Replace all but the last `keep` exchanges by a summary the model writes; returns the summary's answer."""
+        starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
+        if len(starts) <= keep:
+            raise UsageError("There is nothing to compact", seen=f"{len(starts)} turns", todo=f"It keeps the last {keep}.")
+        head = tuple(m for m in self.messages[:1] if m.role == "system")
+        cut = starts[-keep] if keep else len(self.messages)
+        asked = prepare(_COMPACT, self.model, options_from({"history": self.messages[:cut]}))
+        perform([asked], sinks)
+        if asked.error is not None:
+            raise asked.error
+        assert asked.response is not None
+        summary = (message("user", "What we said so far, in short?"), message("assistant", asked.response.text))
+        self.messages = head + summary + self.messages[cut:]
+        self._changed()
+        return asked.response
+
+    def export(self, path: str | Path) -> Path:
+        """Write the conversation to a file: `.md` to read, `.json` to load again."""
+        path = Path(path)
+        if path.suffix == ".json":
+            said: dict[str, Any] = {"model": str(self.model or ""), "messages": [to_dict(m) for m in self.messages]}
+            if len(self.branches) > 1:
+                said["branches"] = [[to_dict(m) for m in b] for b in self.branches]
+            text = json.dumps(said, ensure_ascii=False, indent=1)
+        elif path.suffix == ".md":
+            text = "\n\n".join(f"**{m.role}**\n\n{m.text}" for m in self.messages) + "\n"
+        else:
+            raise UsageError("A conversation is exported as .md or .json", seen=path.name)
+        try:
+            path.write_text(text, "utf-8")
+        except OSError as e:
+            raise UsageError("The conversation could not be written", seen=f"{path}: {e.strerror}") from None
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path, name: str = "") -> Chat:
+        """A conversation that `export` wrote as .json."""
+        try:
+            data = json.loads(Path(path).read_text("utf-8"))
+            path_, *others = (tuple(from_dict(Message, m) for m in b) for b in (data["messages"], *data.get("branches", ())))
+            return cls(data["model"] or None, None, name, path_, others)
+        except (OSError, ValueError, KeyError, TypeError) as e:
+            raise UsageError(f"{path} is not an exported conversation", seen=f"{type(e).__name__}: {e}") from None
+
+    def __str__(self) -> str:
+        return "\n".join(f"{m.role}: {''.join(p.text for p in m.parts if isinstance(p, Text))}" for m in self.messages)
+
+
+_chats: dict[str, Chat] = {}
+
+
+def chats() -> dict[str, Chat]:
+    """The named conversations of this kernel."""
+    return _chats
+
+
+def named(name: str, *, create: bool = True) -> Chat:
+    """The conversation of that name, begun if it is new. UsageError if `create` is False and it is not there."""
+    if name not in _chats:
+        if not create:
+            have = ", ".join(_chats) or "none"
+            raise UsageError(
+                "No conversation of that name", seen=repr(name), todo=f"This kernel has: {have}. `%%fm --chat {name}` begins one."
+            )
+        if not name.replace("-", "").replace("_", "").isalnum():
+            raise UsageError("A conversation's name is letters, digits, - and _", seen=repr(name))
+        _chats[name] = Chat(name=name)
+    return _chats[name]

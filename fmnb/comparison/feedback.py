@@ -1,0 +1,133 @@
+"""Votes, stars and other signals about answers: each an event in the log at once, and taken back by another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..calls.session import session
+from ..core.errors import UsageError
+from ..core.events import Signal, emit
+from ..core.response import Response
+from ..store import feedback as signals
+from .comparison import Comparison
+
+_WORDS = ("left", "right", "tie", "bad")
+
+
+def vote(comparison: Comparison | None, choice: str | int | Response, *, comment: str = "", user: str = "") -> Signal:
+    """Say which answer of a comparison is best: "left", "right", "tie", "bad" (none is good), a position, a model's name, or the answer itself.
+
+    Left and right are as shown; positions count from 0 in the order of `comparison.responses`.
+    None means the comparison of the last cell. A second vote replaces the first; `unvote` takes
+    it back. Raises UsageError for a choice that is none.
+
+    >>> from fmnb.comparison import compare
+    >>> c = compare("hi", ["echo:", "echo:think"])
+    >>> vote(c, "left").value["winner"] == c[0].run
+    True
+    """
+    c = _of(comparison)
+    if c.by_row:
+        raise UsageError("Its rows are different questions", todo="Vote on one of them: fm.vote(comparison.row(0), ...).")
+    shown = [c.responses[i] for i in c.shown]
+    winner = None
+    if isinstance(choice, str) and choice in _WORDS:
+        if choice in ("left", "right"):
+            if len(shown) != 2:
+                raise UsageError(
+                    f"There are {len(shown)} answers, so left and right do not say which", todo="Give a position from 0, or a name."
+                )
+            winner = shown[choice == "right"]
+    else:
+        try:
+            winner = _chosen(c, choice)
+        except (KeyError, IndexError):
+            names = ", ".join(c.labels)
+            raise UsageError(
+                "No such answer to vote for", seen=repr(choice), todo=f"One of {', '.join(_WORDS)}, 0 to {len(c) - 1}, or {names}."
+            ) from None
+    unvote(c, user=user)
+    said = "tie" if choice == "tie" else "bad" if choice == "bad" else "win"
+    value = {"said": said, "winner": winner.run if winner else None, "runs": [r.run for r in shown], "blind": c.blind}
+    return _add(c.run, "vote", value, user=user, text=comment)
+
+
+def named(run: str) -> str:
+    """Which answer of the last comparison that run is: its label, and its place as shown, from 1."""
+    c = _of(None)
+    runs = [r.run for r in c.responses]
+    at = runs.index(run)
+    return f"{c.labels[at]} (number {list(c.shown).index(at) + 1} of {len(c.shown)} as shown)"
+
+
+def _chosen(c: Comparison, choice: Any) -> Response:
+    if isinstance(choice, Response):
+        return {r.run: r for r in c.responses}[choice.run]
+    if isinstance(choice, str):
+        return c[int(choice)] if choice.isdecimal() else c[choice]
+    if not isinstance(choice, int) or isinstance(choice, bool):
+        raise KeyError(choice)
+    return c[choice]
+
+
+def unvote(comparison: Comparison | None = None, *, user: str = "") -> int:
+    """Take a comparison's vote back; gives how many were."""
+    c = _of(comparison)
+    mine = [s for s in c.votes if s.kind == "vote" and s.user == user]
+    for s in mine:
+        _add(s.run, "undo", None, user=user, undoes=s.n)
+    return len(mine)
+
+
+def unsay(run: str | Response, kind: str, *, user: str = "") -> int:
+    """Take back what a user said of an answer: stars, edits, ... of one kind; gives how many were.
+
+    >>> from fmnb.calls.model import ask
+    >>> r = ask("hi", "echo:")
+    >>> signal(r, "star", True).kind, unsay(r, "star")
+    ('star', 1)
+    """
+    run = run.run if isinstance(run, Response) else run
+    mine = [s for s in signals.of([run]) if s.kind == kind and s.user == user]
+    for s in mine:
+        _add(run, "undo", None, user=user, undoes=s.n)
+    return len(mine)
+
+
+def signal(run: str | Response, kind: str, value: Any = None, *, user: str = "", text: str = "") -> Signal:
+    """Keep what somebody said or did about an answer: star, edit, comment, copied, dwell, ... `value` has a JSON form.
+
+    The edited words are an edit's value, given as `value` or as `text`.
+
+    Raises UsageError for a run that is not in the log.
+
+    >>> from fmnb.calls.model import ask
+    >>> signal(ask("hi", "echo:"), "copied").kind
+    'copied'
+    """
+    if not kind or kind in ("vote", "undo"):
+        raise UsageError("A signal has a kind of its own", seen=repr(kind), todo="fm.vote votes; other kinds are yours: star, copied, ...")
+    if kind == "edit" and value is None:  # the words of an edit are its value, however they are given
+        value, text = text or None, ""
+    return _add(run.run if isinstance(run, Response) else run, kind, value, user=user, text=text)
+
+
+def accept(run: str | Response, *, user: str = "") -> Signal:
+    """Say that an answer was good enough to use."""
+    return signal(run, "accept", True, user=user)
+
+
+def _add(run: str, kind: str, value: Any, *, user: str = "", text: str = "", undoes: int = 0) -> Signal:
+    """Write a signal down; it is on disk when whoever shows it hears of it."""
+    said = signals.add(run, kind, value, user=user, text=text, undoes=undoes)
+    emit(said, session.ears)
+    return said
+
+
+def _of(comparison: Comparison | None) -> Comparison:
+    c = comparison if comparison is not None else session.compared
+    if not isinstance(c, Comparison):
+        raise UsageError("There is no comparison to vote on", seen=type(c).__name__, todo="Compare two models first: `%%fm a b`.")
+    if not c.run:
+        raise UsageError("The log is off, or was when this was compared, so no vote can be kept", todo="`%fm log on`, and compare again.")
+    return c

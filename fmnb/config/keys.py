@@ -1,0 +1,193 @@
+"""Where keys are found and kept: environment, then the system's keyring, then a file only the user can read.
+
+A key belongs to its provider's hosts and is handed out for no other. A Key shows its source
+and never its value.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import stat
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import SettingsError, UsageError
+from ..core.event_loop import thread
+from . import settings
+
+SERVICE = "fmnb"
+_KEYRING_SECONDS = 3.0  # a locked keyring may wait for a dialogue nobody sees
+_keyring_hangs = False
+_CACHE_SECONDS = 10.0  # another kernel may set a key; asking a keyring at each call costs more than the call
+_cache: dict[tuple[str, str], tuple[float, tuple[str, str, str]]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key and where it was found: a variable's name, "keyring" or "file"."""
+
+    value: str = field(repr=False)
+    source: str
+
+    def __str__(self) -> str:
+        return f"key from {self.source}"
+
+
+def find(key_env: Sequence[str], provider: str, host: str, *, own_hosts: Sequence[str]) -> Key | None:
+    """The key for `provider` that may be sent to `host`, or None.
+
+    `key_env` are variables in the order the provider's own tools use; `own_hosts` are the
+    hosts those variables belong to, patterns as in a shell. A stored key goes to the host it
+    was stored for.
+
+    >>> find(["NO_SUCH_KEY"], "openai", "evil.example", own_hosts=["api.openai.com"]) is None
+    True
+    """
+    if any(fnmatch.fnmatchcase(host, pattern) for pattern in own_hosts):
+        for name in key_env:
+            if value := os.environ.get(name, "").strip():
+                return Key(value, name)
+    value, bound, source = _stored(provider)
+    if value and fnmatch.fnmatchcase(host, bound):
+        return Key(value, source)
+    return None
+
+
+def at_hand(provider: str) -> bool:
+    """Whether `find` answers for this provider without asking a keyring or reading a file."""
+    at = _cache.get((str(settings.home()), provider))
+    return at is not None and time.monotonic() - at[0] < _CACHE_SECONDS
+
+
+def set_key(provider: str, value: str, host: str) -> str:
+    """Keep a key for one provider, to be sent to `host` (a pattern) only. Returns "keyring" or "file".
+
+    Raises UsageError for something that cannot be a key, SettingsError when neither place can be written.
+    """
+    value = value.strip()
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        raise UsageError("That is not a key", seen="it is empty or holds spaces, line breaks or letters no key has", todo="Copy it again.")
+    _cache.clear()
+    record = json.dumps({"key": value, "host": host})
+    if _keyring(lambda k: k.set_password(SERVICE, provider, record) or True):
+        _write_file({n: v for n, v in _read_file().items() if n != provider}, only_if_there=True)
+        return "keyring"
+    _write_file({**_read_file(), provider: {"key": value, "host": host}})
+    return "file"
+
+
+def remove_key(provider: str) -> bool:
+    """Forget a stored key, in both places. True when there was one. The environment is left alone."""
+    _cache.clear()
+    gone = bool(_keyring(lambda k: k.get_password(SERVICE, provider) and (k.delete_password(SERVICE, provider) or True)))
+    known = _read_file()
+    if known.pop(provider, None) is not None:
+        _write_file(known)
+        gone = True
+    return gone
+
+
+def status(key_env: Sequence[str], provider: str) -> str:
+    """Where the key would come from: "environment (NAME)", "keyring", "file", or "" for nowhere. Never its value."""
+    for name in key_env:
+        if os.environ.get(name, "").strip():
+            return f"environment ({name})"
+    return _stored(provider)[2]
+
+
+def stored(provider: str) -> bool:
+    """Whether a key is kept for this provider, in the keyring or the file."""
+    return bool(_stored(provider)[0])
+
+
+def file() -> Path:
+    """The file of last resort."""
+    return settings.home() / "keys.json"
+
+
+def _stored(provider: str) -> tuple[str, str, str]:
+    """Value, host it is bound to, and source; empty strings when nothing is kept."""
+    at = (str(settings.home()), provider)
+    if at_hand(provider):
+        return _cache[at][1]
+    found = ("", "", "")
+    if text := _keyring(lambda k: k.get_password(SERVICE, provider)):
+        found = (*_record(_parse(text)), "keyring")
+    if not found[0]:
+        found = (*_record(_read_file().get(provider)), "file")
+    if not found[0]:
+        found = ("", "", "")
+    _cache[at] = (time.monotonic(), found)
+    return found
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _record(value: Any) -> tuple[str, str]:
+    return (str(value.get("key", "")), str(value.get("host", ""))) if isinstance(value, dict) else ("", "")
+
+
+def _keyring(ask: Any) -> Any:
+    """What the keyring says, or None when there is none, it refuses, or it does not answer in time."""
+    global _keyring_hangs
+    if _keyring_hangs:
+        return None
+    answer: list[Any] = []
+
+    def body() -> None:
+        try:
+            import keyring
+
+            answer.append(ask(keyring))
+        except Exception:  # no backend, locked, refused: the file is next
+            answer.append(None)
+
+    worker = thread("fmnb-keyring", body)
+    worker.join(_KEYRING_SECONDS)
+    if not answer:
+        _keyring_hangs = True
+        warnings.warn("fmnb: the system's keyring does not answer; keys come from the environment or the key file", stacklevel=3)
+        return None
+    return answer[0]
+
+
+def _read_file() -> dict[str, Any]:
+    path = file()
+    try:
+        mode = path.stat().st_mode
+        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+            path.chmod(0o600)
+            warnings.warn(f"fmnb: {path} could be read by others; it is closed now. Renew the keys in it.", stacklevel=3)
+        known = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        warnings.warn(f"fmnb: the key file {path} cannot be read; it is passed over", stacklevel=3)
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _write_file(known: dict[str, Any], *, only_if_there: bool = False) -> None:
+    path = file()
+    if only_if_there and not path.exists():
+        return
+    fresh = path.with_suffix(".new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
+            json.dump(known, f)
+        os.replace(fresh, path)
+    except OSError as e:
+        raise SettingsError("The key could not be kept", seen=f"{path}: {e.strerror}", todo="Set it in the environment instead.") from None

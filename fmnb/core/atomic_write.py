@@ -1,0 +1,23 @@
+"""A text file written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .errors import StoreError
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write beside, then rename: a full disk or an interrupt leaves what was there. Raises StoreError."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text, encoding="utf-8", errors="replace")
+        part.replace(path)
+    except OSError as e:
+        raise StoreError(
+            "The file cannot be written", seen=f"{path}: {e.strerror or e}", todo="Make room, or name another folder."
+        ) from None
+    finally:
+        if part.is_file():
+            part.unlink(missing_ok=True)
+    return path

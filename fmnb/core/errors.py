@@ -1,0 +1,396 @@
+"""Every error fmnb raises, and the tree they hang on.
+
+    FmnbError
+    ├── UsageError                 what was typed cannot work: options, names, files
+    │   ├── PromptError            a template that cannot be filled
+    │   └── SchemaError            a schema that cannot be read
+    ├── SettingsError              a settings file or value that cannot be used
+    │   └── LockedError            an administrator's lock stands in the way
+    ├── MissingPackageError        an optional package is not installed
+    ├── ModelError                 no usable model behind that name
+    │   ├── UnknownModelError
+    │   ├── EndedServiceError      the service closed; names its successor
+    │   ├── NotPulledError         known weights that are not on this machine
+    │   ├── DownloadError          weights that did not arrive whole
+    │   └── CannotFitError         more memory than there is
+    ├── KeyMissingError
+    ├── KeyRefusedError
+    ├── BudgetError                the next call would pass the spending cap
+    ├── ReplayMissError            `--replay-only` and nothing on the tape
+    ├── StoreError                 the log, cache or a tape cannot be written
+    └── CallError                  the call was sent and did not end well
+        ├── BadRequestError  ContextTooLongError  RateLimitError  ServerError
+        ├── ConnectionFailedError  CallTimeoutError  TLSError
+        ├── StreamCutError  StreamJunkError  EmptyAnswerError
+        └── ContentFilterError  SchemaMismatchError  ObjectFailedError
+
+A message has three parts: what happened, what was seen, what to do next. In a notebook
+a FmnbError is a user's matter and shows those parts without a traceback; anything else
+is a bug and shows everything. Nothing secret may enter a message: `redact` is applied to
+text that came from a service.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from .inert_text import printable
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+class FmnbError(Exception):
+    """Base of all fmnb errors.
+
+    `kind` is what an error is called where it is stored: the class may be called otherwise.
+    `what` happened, `seen` is the evidence (a value, a service's words), `todo` the next
+    step. `billed` is True, False or None (unknown). `response` is the partial answer, if
+    one exists, and `run` the run that failed.
+
+    >>> str(FmnbError("No such model", seen="'gtp-5'", todo="Did you mean gpt-5?"))
+    "No such model: 'gtp-5'. Did you mean gpt-5?"
+    """
+
+    kind: ClassVar[str] = "FmnbError"
+    retryable = False
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "kind" not in vars(cls):  # somebody else's error: not of the kind it inherits from
+            cls.kind = cls.__name__
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        seen: str = "",
+        todo: str = "",
+        billed: bool | None = False,
+        retry_after: float | None = None,
+        retryable: bool | None = None,
+        param: str | None = None,
+    ):
+        self.what = printable(what.rstrip(". "))
+        self.seen = redact(printable(seen.strip()))
+        self.todo = printable(todo.strip())
+        self.billed = billed
+        self.retry_after = retry_after
+        self.param = param
+        if retryable is not None:
+            self.retryable = retryable
+        self.run = ""
+        self.response: Any = None
+        self.allowed: Any = None  # what the service said of its limits beside the refusal
+        self.events: list[Any] = []  # of an answer in one piece that is none: what it cost, what was thought
+        self.shown = False  # a view has already put it under the cell
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        head = f"{self.what}: {self.seen}" if self.seen else self.what
+        if head[-1:] not in ".!?":
+            head += "."
+        return f"{head} {self.todo}" if self.todo else head
+
+    def __str__(self) -> str:
+        return self._text()  # a later hand may have said more precisely what to do
+
+    def __reduce__(self) -> Any:
+        return (error_from_dict, (self.to_dict(),))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form, as kept in a `Failed` event."""
+        out: dict[str, Any] = {"kind": self.kind, "what": self.what}
+        for name in ("seen", "todo", "billed", "retry_after", "param"):
+            value = getattr(self, name)
+            if value not in ("", None):
+                out[name] = value
+        return out
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython asks for this instead of building a traceback."""
+        if self.shown and not run_by_a_program():
+            return [f"{type(self).__name__}, as shown above."]
+        # What runs a notebook unseen (nbconvert, papermill, a schedule) keeps these lines and not what stands under the cell.
+        head = f"{type(self).__name__}{', as shown above' if self.shown else ''}: {self.what}"
+        lines = [f"{head}: {self.seen}" if self.seen else head]
+        if self.todo:
+            lines.append(f"  → {self.todo}")
+        if self.billed is not False:
+            lines.append("  Billed: " + ("yes, for what had arrived" if self.billed else "perhaps; the service did not say"))
+        return lines
+
+
+def run_by_a_program(shell: Any = None) -> bool:
+    """Whether a program runs the cells of this kernel (nbconvert, papermill), as their requests tell: nobody could answer a question."""
+    if shell is None:
+        module = sys.modules.get("IPython.core.getipython")
+        shell = module.get_ipython() if module else None
+    try:
+        return shell.get_parent()["content"].get("allow_stdin") is False
+    except (AttributeError, KeyError, TypeError):
+        return False
+
+
+class UsageError(FmnbError):
+    """What was typed cannot work."""
+
+    kind = "UsageError"
+
+
+class PromptError(UsageError):
+    """A template that cannot be filled: an undefined name, an expression that raised."""
+
+    kind = "PromptError"
+
+
+class SchemaError(UsageError):
+    """A schema text or object that cannot be read."""
+
+    kind = "SchemaError"
+
+
+class SettingsError(FmnbError):
+    """A settings file or value that cannot be used."""
+
+    kind = "SettingsError"
+
+
+class LockedError(SettingsError):
+    """An administrator's lock stands in the way."""
+
+    kind = "LockedError"
+
+
+class MissingPackageError(FmnbError):
+    """An optional package is not installed; the message has the pip line."""
+
+    kind = "MissingPackageError"
+
+
+class ModelError(FmnbError):
+    """No usable model behind that name."""
+
+    kind = "ModelError"
+
+
+class UnknownModelError(ModelError):
+    """No provider, alias or object of that name."""
+
+    kind = "UnknownModelError"
+
+
+class EndedServiceError(ModelError):
+    """The service closed; the message names its successor."""
+
+    kind = "EndedServiceError"
+
+
+class NotPulledError(ModelError):
+    """Known weights that are not on this machine yet."""
+
+    kind = "NotPulledError"
+
+
+class DownloadError(ModelError):
+    """Weights that did not arrive whole; nothing broken is kept."""
+
+    kind = "DownloadError"
+
+
+class CannotFitError(ModelError):
+    """The model needs more memory than this machine has free."""
+
+    kind = "CannotFitError"
+
+
+class KeyMissingError(FmnbError):
+    """The provider needs a key and none was found."""
+
+    kind = "KeyMissingError"
+
+
+class KeyRefusedError(FmnbError):
+    """The service did not accept the key (401, 403)."""
+
+    kind = "KeyRefusedError"
+
+
+class BudgetError(FmnbError):
+    """The next call would pass the spending cap."""
+
+    kind = "BudgetError"
+
+
+class ReplayMissError(FmnbError):
+    """`--replay-only` was asked for and the tape does not hold this request."""
+
+    kind = "ReplayMissError"
+
+
+class StoreError(FmnbError):
+    """The log, cache or a tape cannot be read or written."""
+
+    kind = "StoreError"
+
+
+class CallError(FmnbError):
+    """The call was sent, or tried, and did not end well."""
+
+    kind = "CallError"
+
+
+class BadRequestError(CallError):
+    """The service refused the request (400, 404, 422)."""
+
+    kind = "BadRequestError"
+
+
+class ContextTooLongError(BadRequestError):
+    """Prompt and answer do not fit the model's context; says by how much where known."""
+
+    kind = "ContextTooLongError"
+
+
+class RateLimitError(CallError):
+    """Too many requests (429), after the waits that were allowed."""
+
+    kind = "RateLimitError"
+    retryable = True
+
+
+class ServerError(CallError):
+    """The service failed (5xx) or sent an error inside a stream."""
+
+    kind = "ServerError"
+    retryable = True
+
+
+class ConnectionFailedError(CallError):
+    """Nothing answered at that address."""
+
+    kind = "ConnectionFailedError"
+    retryable = True
+
+
+class CallTimeoutError(CallError):
+    """No answer within the time allowed."""
+
+    kind = "CallTimeoutError"
+    retryable = True
+
+
+class TLSError(CallError):
+    """The connection could not be secured: usually a proxy's certificate."""
+
+    kind = "TLSError"
+
+
+class StreamCutError(CallError):
+    """The connection ended in the middle of the answer; the text so far is kept."""
+
+    kind = "StreamCutError"
+
+
+class StreamJunkError(CallError):
+    """The service sent something that is not an answer."""
+
+    kind = "StreamJunkError"
+
+
+class EmptyAnswerError(CallError):
+    """The call succeeded and held no text."""
+
+    kind = "EmptyAnswerError"
+
+
+class ContentFilterError(CallError):
+    """The service withheld the answer."""
+
+    kind = "ContentFilterError"
+
+
+class SchemaMismatchError(CallError):
+    """The answer does not match the schema, also after asking once more."""
+
+    kind = "SchemaMismatchError"
+
+
+class ObjectFailedError(CallError):
+    """A function or chain of the notebook raised; its own exception is the cause, and its own lines are the traceback."""
+
+    kind = "ObjectFailedError"
+
+    def _render_traceback_(self) -> list[str]:
+        cause = self.__cause__
+        if cause is None:
+            return super()._render_traceback_()
+        own = cause.__traceback__
+        while own is not None and own.tb_frame.f_globals.get("__name__", "").startswith(f"{_PACKAGE}."):
+            own = own.tb_next
+        return [*super()._render_traceback_(), *"".join(traceback.format_exception(type(cause), cause, own)).splitlines()]
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user stopped a run; `response` holds what had arrived.
+
+    A KeyboardInterrupt, so that Run All stops and `except Exception` does not swallow it.
+    """
+
+    def __init__(self, response: Any = None, run: str = "", *, kept: str = ""):
+        super().__init__("interrupted")
+        self.response = response
+        self.run = run
+        self.kept = kept  # what is left of it, in words, where that is no text
+        self.shown = False  # as for FmnbError
+
+    def _render_traceback_(self) -> list[str]:
+        if self.shown:
+            return ["Stopped, as shown above."]
+        kept = getattr(self.response, "text", "")
+        tail = f"{len(kept)} characters kept; `%fm continue` goes on from there" if kept else self.kept or "nothing had arrived"
+        return [f"Interrupted: {tail}."]
+
+
+def _family(kind: type[FmnbError]) -> Iterator[type[FmnbError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _family(below)
+
+
+KINDS: dict[str, type[FmnbError]] = {c.kind: c for c in _family(FmnbError)}  # what a stored error says of its kind
+
+_SECRETS = re.compile(
+    r"(?i)(?:\b(?:sk|pk|rk|gsk|xai|hf|pplx|nvapi|tgp_v1|glpat|ghp|gho|AIza)[-_]?(?![A-Z_]+\b)[A-Za-z0-9*_\-]{8,}"
+    r"|\bbearer\s+[^\s\"',;]{6,}"
+    r"|(?:api[-_ ]?key|authorization|token|secret|password)[\"']?\s*[:=]\s*[\"']?[^\s\"',;]{6,})"
+)
+
+
+def redact(text: str, *secrets: str) -> str:
+    """Take keys out of text that came from elsewhere.
+
+    `secrets` are values known to be secret (the key just used); patterns of common keys go too.
+
+    >>> redact("Incorrect API key provided: sk-abcdefgh12345678.")
+    'Incorrect API key provided: [key removed].'
+    """
+    for secret in secrets:
+        if len(secret) >= 4:
+            text = text.replace(secret, "[key removed]")
+    return _SECRETS.sub("[key removed]", text)
+
+
+def error_from_dict(data: dict[str, Any]) -> FmnbError:
+    """The error that `FmnbError.to_dict` described; an unknown kind becomes a CallError."""
+    return KINDS.get(data.get("kind", ""), CallError)(
+        data.get("what", "The call failed"),
+        seen=data.get("seen", ""),
+        todo=data.get("todo", ""),
+        billed=data.get("billed"),
+        retry_after=data.get("retry_after"),
+        param=data.get("param"),
+    )

@@ -1,0 +1,445 @@
+"""Everything that happens in a run, as values; `fold` makes an answer of them, `emit` tells the listeners.
+
+A backend yields bare events. The pipeline stamps them with the run's id, a number that
+grows by one, and the time; only stamped events reach sinks. Every running thing speaks
+these kinds: a call, a download, a load, a conversation turn, later a batch or a tuning job.
+`event` is the kind's name in the log, on tapes and on the wire; the class may be called otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
+
+from .field_types import mistyped
+from .inert_text import printable
+from .response import Response
+from .surrogates import whole
+from .types import File, Image, Request, ToolCall, Usage, from_dict, to_dict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What the pipeline adds: run id, event number from 1, seconds since the epoch."""
+
+    run: str = ""
+    n: int = 0
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started(Stamp):
+    """A run begins. `kind` is call, download, load, ...; `parent` the run it belongs to."""
+
+    event: ClassVar[str] = "Started"
+    kind: str = "call"
+    model: str = ""
+    where: str = ""
+    parent: str = ""
+    request: Request | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta(Stamp):
+    """More of the answer."""
+
+    event: ClassVar[str] = "TextDelta"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasoningDelta(Stamp):
+    """More of the model's reasoning; `extra` is what must be sent back with it."""
+
+    event: ClassVar[str] = "ReasoningDelta"
+    text: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media(Stamp):
+    """A picture or video of the answer, whole: encoded bytes, their MIME type, and words for who cannot see it."""
+
+    event: ClassVar[str] = "Media"
+    data: bytes
+    media_type: str
+    alt: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallDelta(Stamp):
+    """A fragment of a tool call: `index` says which call, `arguments` is partial JSON."""
+
+    event: ClassVar[str] = "ToolCallDelta"
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logprobs(Stamp):
+    """Per-token log probabilities: dicts of `token`, `logprob` and `top` [[token, logprob], ...]."""
+
+    event: ClassVar[str] = "Logprobs"
+    tokens: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(Stamp):
+    """How far a long step is. `unit` is bytes, tokens, rows or steps; `total` None if unknown."""
+
+    event: ClassVar[str] = "Progress"
+    stage: str
+    done: float = 0
+    total: float | None = None
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(Stamp):
+    """Nothing moves, for a reason: a rate limit, a retry, a busy engine. `seconds` None if unknown."""
+
+    event: ClassVar[str] = "Waiting"
+    reason: str
+    seconds: float | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Stamp):
+    """Something the user should know. `kind` is note, warning or not_applied (then `text` names the option)."""
+
+    event: ClassVar[str] = "Notice"
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restarted(Stamp):
+    """The answer so far is dropped and a new one follows: a structured answer asked for again."""
+
+    event: ClassVar[str] = "Restarted"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used(Stamp):
+    """Tokens and money of one exchange; several in a run add up."""
+
+    event: ClassVar[str] = "Used"
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal(Stamp):
+    """What a person or their behaviour said of a finished run: vote, star, edit, accept, copied, ... `undoes` is the number of one taken back."""
+
+    event: ClassVar[str] = "Signal"
+    kind: str
+    value: Any = None
+    user: str = ""
+    text: str = ""
+    undoes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored(Stamp):
+    """How good an answer is, of an evaluation's run. `answer` is the run it came from; `value` is None where `error` says why there is none."""
+
+    event: ClassVar[str] = "Scored"
+    answer: str
+    scorer: str
+    value: float | None = None
+    row: int = 0
+    model: str = ""
+    sample: int = 0
+    read: str = ""
+    why: str = ""
+    error: str = ""
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(Stamp):
+    """The answer is complete. `model` is the one that answered, as the service names it."""
+
+    event: ClassVar[str] = "Finished"
+    reason: str = "stop"
+    model: str = ""
+    source: str = "live"
+    data: Any = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(Stamp):
+    """The run ended in an error, described as `FmnbError.to_dict` does."""
+
+    event: ClassVar[str] = "Failed"
+    error: dict[str, Any]
+    source: str = "live"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled(Stamp):
+    """The user stopped the run; what had arrived stands."""
+
+    event: ClassVar[str] = "Cancelled"
+    reason: str = "interrupt"
+    source: str = "live"
+
+
+Event: TypeAlias = (
+    Started
+    | TextDelta
+    | ReasoningDelta
+    | Media
+    | ToolCallDelta
+    | Logprobs
+    | Progress
+    | Waiting
+    | Notice
+    | Restarted
+    | Used
+    | Signal
+    | Scored
+    | Finished
+    | Failed
+    | Cancelled
+)
+KINDS: dict[str, type] = {c.event: c for c in Event.__args__}  # type: ignore[attr-defined]
+ENDS = (Finished, Failed, Cancelled)
+Sink: TypeAlias = Callable[[Event], None]
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(kind) if f.name not in ("run", "n", "at"))
+
+
+class Stamper:
+    """Numbers and dates the events of one run. What has no UTF-8 form is replaced: every answer passes here."""
+
+    def __init__(self, run: str):
+        self.run = run
+        self.n = 0
+
+    def __call__(self, event: Event) -> Event:
+        self.n += 1
+        kind = type(event)
+        stamped = object.__new__(kind)  # a batch stamps four events a row: dataclasses.replace takes four times as long
+        put = object.__setattr__
+        for name in _fields(kind):  # type: ignore[arg-type]
+            value = getattr(event, name)
+            put(stamped, name, value if value is None or isinstance(value, (int, float)) else whole(value))
+        put(stamped, "run", self.run)
+        put(stamped, "n", self.n)
+        put(stamped, "at", time.time())
+        return stamped
+
+
+class Fold:
+    """Builds a Response from events, one at a time; `response()` may be asked at any moment."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.reasoning: list[str] = []
+        self.end: Event | None = None
+        self.n = 0
+        self._extra: dict[str, Any] = {}
+        self._tools: dict[int, dict[str, Any]] = {}
+        self._media: list[Image | File] = []
+        self._logprobs: list[dict[str, Any]] = []
+        self._notes: list[str] = []
+        self._not_applied: list[str] = []
+        self._usage = Usage()
+        self._started: Started | None = None
+        self._first: float | None = None
+        self._last: float | None = None
+
+    def add(self, event: Event) -> None:
+        """Take one event in."""
+        self._last = event.at
+        self.n = event.n
+        match event:
+            case TextDelta(text=t):
+                if self._first is None and t:
+                    self._first = event.at
+                self.text.append(t)
+            case Scored():
+                return  # of an evaluation's run, which has no answer of its own
+            case ReasoningDelta(text=t, extra=extra):
+                self.reasoning.append(t)
+                self._extra.update(extra)
+            case Started():
+                if self._started is None:
+                    self._started = event
+            case ToolCallDelta(index=i):
+                if self._first is None:
+                    self._first = event.at
+                call = self._tools.setdefault(i, {"id": "", "name": "", "arguments": "", "extra": {}})
+                call["id"] = call["id"] or event.id
+                call["name"] += event.name
+                call["arguments"] += event.arguments
+                call["extra"].update(event.extra)
+            case Media(data=data, media_type=kind, alt=alt, name=name):
+                if self._first is None:
+                    self._first = event.at
+                self._media.append(Image(data, kind, alt) if kind.startswith("image/") else File(data, kind, name or alt))
+            case Logprobs(tokens=tokens):
+                self._logprobs.extend(tokens)
+            case Notice(kind="not_applied", text=t):
+                if t not in self._not_applied:
+                    self._not_applied.append(t)
+            case Notice(text=t):
+                if t not in self._notes:
+                    self._notes.append(t)
+            case Restarted():
+                self.text.clear()
+                self.reasoning.clear()
+                self._tools.clear()
+                self._media.clear()
+                self._logprobs.clear()
+                self._extra = {}
+            case Used(usage=u):
+                self._usage = self._usage + u
+            case Finished() | Failed() | Cancelled():
+                self.end = event
+
+    def response(self) -> Response:
+        """The answer as far as it has come."""
+        start, end = self._started, self.end
+        finish, error, data, source, model, extra = "", None, None, "live", "", dict(self._extra)
+        if isinstance(end, Finished):
+            finish, data, source, model = end.reason, end.data, end.source, end.model
+            extra |= end.extra
+        elif isinstance(end, Failed):
+            finish, error, source = "error", end.error, end.source
+        elif isinstance(end, Cancelled):
+            finish, source = "cancelled", end.source
+        began = start.at if start else None
+        return Response(
+            text="".join(self.text),
+            run=start.run if start else "",
+            model=model or (start.model if start else ""),
+            asked=(start.meta.get("asked") or start.model) if start else "",
+            where=start.where if start else "",
+            reasoning="".join(self.reasoning),
+            data=data,
+            usage=self._usage,
+            finish=finish,
+            error=error,
+            seconds=None if began is None or self._last is None else max(0.0, self._last - began),
+            first_token_seconds=None
+            if began is None or self._first is None or extra.get("streamed") is False
+            else max(0.0, self._first - began),
+            source=source,
+            notes=tuple(self._notes),
+            not_applied=tuple(self._not_applied),
+            tool_calls=tuple(ToolCall(c["id"], c["name"], c["arguments"], c["extra"]) for _, c in sorted(self._tools.items())),
+            media=tuple(self._media),
+            logprobs=tuple(self._logprobs),
+            request=start.request if start else None,
+            extra=extra,
+        )
+
+
+def fold(events: Iterable[Event]) -> Response:
+    """The Response that a run's events add up to.
+
+    >>> fold([Started(run="r", n=1, model="echo:"), TextDelta(text="a"), TextDelta(text="b"), Finished()]).text
+    'ab'
+    """
+    f = Fold()
+    for event in events:
+        f.add(event)
+    return f.response()
+
+
+def emit(event: Event, sinks: list[Sink]) -> None:
+    """Give the event to each sink; one that fails is switched off with one warning."""
+    for sink in tuple(sinks):
+        try:
+            sink(event)
+        except Exception as e:
+            drop(sink, sinks, e)
+
+
+def drop(sink: Sink, sinks: list[Sink], error: Exception) -> None:
+    """Switch a sink off, with one warning; the run goes on."""
+    sinks.remove(sink)
+    warnings.warn(printable(f"fmnb: {getattr(sink, 'name', sink)} stopped listening: {type(error).__name__}: {error}"), stacklevel=3)
+
+
+def event_to_dict(event: Event) -> dict[str, Any]:
+    """JSON-able form, with the kind under `event`.
+
+    >>> event_to_dict(TextDelta(text="a", run="r", n=2, at=1.5))
+    {'event': 'TextDelta', 'run': 'r', 'n': 2, 'at': 1.5, 'text': 'a'}
+    """
+    return {"event": event.event, **to_dict(event)}
+
+
+def event_from_dict(data: dict[str, Any]) -> Event | None:
+    """The event described, or None for a kind this version does not know.
+
+    Raises:
+        ValueError: It is no event: a field is missing, of another type, or beyond what can be stored again.
+
+    >>> event_from_dict({"event": "Failed", "error": "text"})
+    Traceback (most recent call last):
+    ValueError: Failed.error is not what it should be
+    """
+    name = data.get("event", "") if isinstance(data, dict) else None
+    if not isinstance(name, str):
+        raise ValueError("it is not an event")
+    kind = KINDS.get(name)
+    if kind is None:
+        return None
+    try:
+        data = {k: whole(v) for k, v in data.items() if k != "event"}
+        if kind is Logprobs:
+            data["tokens"] = tuple(data.get("tokens", ()))
+        event: Any = from_dict(kind, data)
+        wrong = mistyped(event) or _wrong(event)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as e:
+        raise ValueError(f"{name} cannot be read: {type(e).__name__}") from None
+    if wrong:
+        raise ValueError(f"{name}.{wrong} is not what it should be")
+    return event
+
+
+_LAST = 253_402_300_799  # the end of the year 9999, in seconds since the epoch
+_SAID: dict[str, tuple[type, ...]] = {"what": (str,), "seen": (str,), "todo": (str,), "kind": (str,), "billed": (bool, type(None))}
+
+
+def _wrong(event: Any) -> str:
+    """A field whose value means nothing, though its type is right."""
+    if not 0 <= event.at <= _LAST:
+        return "at"
+    match event:
+        case Failed(error=error):
+            there = "what" in error and all(isinstance(error[k], kinds) for k, kinds in _SAID.items() if k in error)
+            return "" if there else "error"
+        case Signal(kind="vote", value=vote):
+            there = isinstance(vote, dict) and isinstance(vote.get("said"), str) and isinstance(vote.get("runs"), list) and "winner" in vote
+            return "" if there else "value"
+        case Started(meta=meta):
+            return "" if isinstance(meta.get("asked", ""), str) else "meta"
+    return ""
+
+
+def event_to_json(event: Event) -> str:
+    """One line of JSON, keys in a fixed order."""
+    return json.dumps(event_to_dict(event), ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,75 @@
+"""Model text made harmless for a Markdown renderer that is not ours.
+
+A notebook front end may render Markdown with raw HTML, scripts and remote images, and
+their parsers differ, so nothing here depends on where a parser thinks code begins. The
+exact text is kept in the Response; this is for display alone, and for what is made of it: nbconvert
+gives it to pandoc, which takes TeX, attributes and metadata out of Markdown and writes LaTeX, PDF,
+reStructuredText and AsciiDoc.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .inert_text import undirected
+from .markdown_code import code_parts
+from .tex import BREAK, broken, harmless
+
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_IMAGE = re.compile(r"!(?=\[)")
+_SCHEME = re.compile(r"(?i)\b(javascript|vbscript|data|file)(?=\s*(?::|&))")
+_ENTITY_IN_TARGET = re.compile(r"(\]\(\s*<?|\]:\s*<?)([^\s)>]*&[^\s)>]*)")
+_DIAGRAM = re.compile(r"(?im)^(\s*(?:`{3,}|~{3,})\s*)(mermaid|vega|vega-lite|geojson|html)\b")
+_MATH = re.compile(
+    r"\$\$(?:[^$\\]|\\.){1,5000}\$\$|\$(?![\s$])(?:[^$\\\n]|\\.){1,2000}(?<!\s)\$(?!\d)|\\\[.{1,5000}?\\\]|\\\(.{1,2000}?\\\)", re.S
+)
+_METADATA = re.compile(r"(?m)^(---)(?=[ \t]*$)")
+_TITLE = re.compile(r"(?m)^(?=%)")
+_ATTRIBUTES = re.compile(r"\{(?=\s*[#.=:]|\s*[\w:-]+\s*=)")  # of pandoc: ids, classes, events, and {=latex}
+_RST = re.compile(r"\.\.(?=\s+\S[^\n]*?::|\s*\|)")
+_ASCIIDOC = re.compile(
+    r"\b(include|ifn?def|ifeval|endif|image|video|audio|toc|link|xref|pass|stem|latexmath|asciimath|icon|eval|sys|load)(?=::?\S*\[)"
+)
+_PASS = re.compile(r"\+\+(?=\+)")
+
+
+def neutral_markdown(text: str) -> str:
+    r"""Markdown that shows `text` and cannot act: no tags, no images, no script links, no TeX but mathematics.
+
+    >>> neutral_markdown("a <b>c</b> ![x](http://e/t.png) \\input{x} $\\pi$").replace("\u200b", "|")
+    'a <|b>c<|/b> !|[x](http://e/t.png) \\|input{x} $\\pi$'
+    """
+    text = re.sub("\r\n|[\r\x0b\x0c\x85\u2028\u2029]", "\n", text)  # lines to other programs, so lines here
+    parts, at = [], 0
+    for start, end in code_parts(text):
+        parts += [_outside(text[at:start]), _in_code(text[start:end])]
+        at = end
+    return "".join([*parts, _outside(text[at:])])
+
+
+def _outside(text: str) -> str:
+    parts, at = [], 0
+    for m in _MATH.finditer(text):
+        if harmless(m[0]):
+            parts += [_neutral(text[at : m.start()]), _TAG.sub("<" + BREAK, m[0])]
+            at = m.end()
+    return "".join([*parts, _neutral(text[at:])])
+
+
+def _in_code(text: str) -> str:
+    """Code is copied and run, so it stays as it is, but for the directives that AsciiDoc obeys even in a listing."""
+    return undirected(text)
+
+
+def _neutral(text: str) -> str:
+    text = _TAG.sub("<" + BREAK, text)
+    text = _IMAGE.sub("!" + BREAK, text)
+    text = _SCHEME.sub(lambda m: m[1] + BREAK, text)
+    text = _ENTITY_IN_TARGET.sub(lambda m: m[1] + m[2].replace("&", "&amp;"), text)
+    text = _METADATA.sub("-----", text)
+    text = _TITLE.sub(BREAK, text)
+    text = _ATTRIBUTES.sub("{" + BREAK, text)
+    text = _RST.sub(".." + BREAK, text)
+    text = _ASCIIDOC.sub(lambda m: m[1] + BREAK, text)
+    text = _PASS.sub("++" + BREAK, text)
+    return _DIAGRAM.sub(lambda m: f"{m[1]}text", broken(text))

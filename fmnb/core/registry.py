@@ -1,0 +1,98 @@
+"""Which name lives where: public names, late methods, engines, scorers. The verbs have their own table, in `magics/line.py`.
+
+Text alone, so that looking a name up imports nothing. Deleting a row and its file deletes
+the feature.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+PROTOCOL = 2  # of server, kernel and page; raised with every change that another side would misread
+
+PUBLIC = {
+    "ask": "fmnb.calls.model:ask",
+    "aask": "fmnb.calls.model:aask",
+    "stream": "fmnb.calls.model:stream",
+    "embed": "fmnb.calls.embed:embed",
+    "compare": "fmnb.comparison.comparison:compare",
+    "map": "fmnb.batch.map:map",
+    "models": "fmnb.catalog.models:models",
+    "log": "fmnb.store.log_query:log",
+    "pull": "fmnb.calls.download:pull",
+    "vote": "fmnb.comparison.feedback:vote",
+    "unvote": "fmnb.comparison.feedback:unvote",
+    "unsay": "fmnb.comparison.feedback:unsay",
+    "signal": "fmnb.comparison.feedback:signal",
+    "accept": "fmnb.comparison.feedback:accept",
+    "leaderboard": "fmnb.comparison.leaderboard:leaderboard",
+    "import_signals": "fmnb.evals.datasets.from_log:import_signals",
+    "evaluate": "fmnb.evals.evaluate:evaluate",
+    "Dataset": "fmnb.evals.datasets.dataset:Dataset",
+    "Evaluation": "fmnb.evals.evaluation:Evaluation",
+    "Judge": "fmnb.evals.scorers.judge:Judge",
+    "Labeller": "fmnb.jupyter.widgets.labeler:Labeller",
+    "Comparison": "fmnb.comparison.comparison:Comparison",
+    "Model": "fmnb.calls.model:Model",
+    "Chat": "fmnb.chat.chat:Chat",
+    "Prompt": "fmnb.prompts.prompt:Prompt",
+    "Response": "fmnb.core.response:Response",
+    "FmnbError": "fmnb.core.errors:FmnbError",
+    "schema": "fmnb.prompts.describe:schema",
+    "Playground": "fmnb.jupyter.widgets.playground:Playground",
+    "History": "fmnb.jupyter.widgets.history:History",
+    "Interact": "fmnb.jupyter.widgets.interact:Interact",
+}
+
+# Methods of public classes whose code stands on these classes, on a higher floor.
+METHODS = {
+    "Chat.widget": "fmnb.jupyter.widgets.chat:Talk",
+    "Comparison.widget": "fmnb.jupyter.widgets.grid:Grid",
+    "Evaluation.report": "fmnb.jupyter.widgets.report:Report",
+    "Model.as_langchain": "fmnb.integrations.langchain:langchain",
+    "Model.as_llamaindex": "fmnb.integrations.llamaindex:llamaindex",
+}
+
+# engine name -> "module:function", called as function(path_of_the_weights, full_name) -> Backend
+ENGINES = {
+    "gguf": "fmnb.engines.llamacpp.backend:backend",
+    "torch": "fmnb.engines.torch.backend:backend",
+    "vectors": "fmnb.engines.embedding.backend:backend",
+    "diffusers": "fmnb.engines.diffusers.backend:backend",
+}
+
+# scorer name -> "module:function", called as function(what_follows_the_colon) -> Scorer
+SCORERS = {
+    "exact": "fmnb.evals.scorers.text_match:exact",
+    "normalised": "fmnb.evals.scorers.text_match:normalised",
+    "contains": "fmnb.evals.scorers.text_match:contains",
+    "starts": "fmnb.evals.scorers.text_match:starts",
+    "regex": "fmnb.evals.scorers.text_match:regex",
+    "f1": "fmnb.evals.scorers.text_match:f1",
+    "numeric": "fmnb.evals.scorers.numeric:numeric",
+    "json": "fmnb.evals.scorers.structured:json_scorer",
+    "schema": "fmnb.evals.scorers.structured:schema",
+    "choice": "fmnb.evals.scorers.choice:choice",
+    "rouge": "fmnb.evals.scorers.overlap:rouge",
+    "bleu": "fmnb.evals.scorers.overlap:bleu",
+    "chrf": "fmnb.evals.scorers.overlap:chrf",
+    "similarity": "fmnb.evals.scorers.similarity:similarity",
+    "code": "fmnb.evals.scorers.code:code",
+    "sql": "fmnb.evals.scorers.sql:sql",
+    "judge": "fmnb.evals.scorers.judge:judge",
+    "gsm8k": "fmnb.evals.benchmarks.academic:gsm8k_scorer",
+    "humaneval": "fmnb.evals.benchmarks.academic:humaneval_scorer",
+    "ifeval": "fmnb.evals.scorers.ifeval:ifeval",
+    "ifeval_instructions": "fmnb.evals.scorers.ifeval:ifeval_instructions",
+}
+
+
+def load(ref: str) -> Any:
+    """The object a row points to.
+
+    >>> load("fmnb.core.types:Usage").__name__
+    'Usage'
+    """
+    module, _, name = ref.partition(":")
+    return getattr(importlib.import_module(module), name)

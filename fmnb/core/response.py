@@ -1,0 +1,173 @@
+"""What a call gave: its text, data, media, tokens and cost, and how it shows itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import media as _media
+from .errors import UsageError
+from .inert_text import literal
+from .markdown import neutral_markdown
+from .optional import require
+from .types import TURN, File, Image, Message, Part, Reasoning, Request, Text, ToolCall, Usage
+from .version import __version__
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer: the fold of a run's events, live, cached, replayed or partial alike.
+
+    `model` is the one that answered, `asked` the one that was named; `seconds` is the
+    whole time, `first_token_seconds` until the first text; `source` is live, cached,
+    replayed or stale; `finish` is stop, length, tool_calls, content_filter, cancelled or error.
+    `media` are pictures (Image) and videos (File) that the model made: `image` opens the
+    first, `save` writes them all.
+    """
+
+    text: str
+    run: str = ""
+    model: str = ""
+    asked: str = ""
+    where: str = ""
+    reasoning: str = ""
+    data: Any = None
+    usage: Usage = Usage()
+    finish: str = ""
+    error: dict[str, Any] | None = None
+    seconds: float | None = None
+    first_token_seconds: float | None = None
+    source: str = "live"
+    notes: tuple[str, ...] = ()
+    not_applied: tuple[str, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    media: tuple[Image | File, ...] = ()
+    logprobs: tuple[dict[str, Any], ...] = ()
+    request: Request | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars, or None where the price is unknown."""
+        return self.usage.cost
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation up to and including this answer."""
+        before = self.request.messages if self.request else ()
+        parts: list[Part] = []
+        if TURN in self.extra:
+            parts.append(Reasoning(self.reasoning, {TURN: self.extra[TURN]}))
+        if self.text:
+            parts.append(Text(self.text))
+        parts.extend(self.media)
+        parts.extend(self.tool_calls)
+        return (*before, Message("assistant", tuple(parts)))
+
+    @property
+    def df(self) -> pandas.DataFrame:
+        """`data` as a pandas DataFrame: one row an object, or one row for one object.
+
+        Raises UsageError when the answer holds no structured data (ask with `schema=`).
+        """
+        if self.data is None:
+            raise UsageError("This answer has no structured data", todo="Ask with a schema: --schema 'name, score float'.")
+        rows = self.data if isinstance(self.data, list) else [self.data]
+        pandas = require("pandas", "frames", "to make a DataFrame")
+        return pandas.DataFrame([_row(r) for r in rows])
+
+    @property
+    def image(self) -> Any:
+        """The first picture as a PIL image (needs pillow); its dict `info` says how it was made.
+
+        Raises UsageError when the answer holds no picture (ask with `format="image"`).
+        """
+        return self.images[0]
+
+    @property
+    def images(self) -> list[Any]:
+        """The pictures as PIL images, each with `info`: model, prompt, seed, run, date, fmnb."""
+        found = [(i, m) for i, m in enumerate(self.media) if isinstance(m, Image)]
+        if not found:
+            raise UsageError("This answer holds no picture", todo=_ASK)
+        return [_media.opened(m.data, m.media_type, self._made(i)) for i, m in found]
+
+    @property
+    def video(self) -> File:
+        """The first video: encoded bytes in `data`, their kind in `media_type`.
+
+        Raises UsageError when the answer holds none.
+        """
+        found = next((m for m in self.media if m.media_type.startswith("video/")), None)
+        if not isinstance(found, File):
+            raise UsageError("This answer holds no video", todo='Ask a model that makes videos, with `-f image` or format="image".')
+        return found
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write the pictures and videos as they came; gives the files written.
+
+            answer.save("cat.png")
+
+        Several become cat-1.png, cat-2.png, ...; a name without an ending gets the right one.
+        A PNG also carries model, prompt, seed, run and date as texts. Raises UsageError when a
+        file is there already (unless `overwrite`), when the name says another kind than came,
+        or when there is nothing to write.
+        """
+        if not self.media:
+            raise UsageError("This answer holds no picture or video", todo=_ASK)
+        parts = [(m.data, m.media_type, {k: str(v) for k, v in self._made(i).items()}) for i, m in enumerate(self.media)]
+        return _media.save(parts, Path(path).expanduser(), overwrite)
+
+    def _made(self, i: int) -> dict[str, Any]:
+        """How picture number `i` was made: what is known of model, prompt, seed, run, date and fmnb's version."""
+        asked = [m for m in self.request.messages if m.role == "user"] if self.request else []
+        seed = self.extra.get("seed", self.request.seed if self.request else None)
+        seeds = self.extra.get("seeds")
+        about = {
+            "model": self.model or self.asked,
+            "prompt": asked[-1].text if asked else "",
+            "seed": seeds[i] if isinstance(seeds, list) and i < len(seeds) else seed,
+            "run": self.run,
+            "date": self.extra.get("made"),
+            "fmnb": __version__,
+        }
+        return {k: v for k, v in about.items() if v not in (None, "")}
+
+    def __str__(self) -> str:
+        return "\n".join(filter(None, (self.text, self._media_words())))
+
+    def __repr__(self) -> str:
+        text = str(self)
+        head = text if len(text) <= 70 else text[:67] + "..."
+        return f"Response({head!r}, model={self.model!r}, run={self.run!r})"
+
+    def _repr_markdown_(self) -> str:
+        return neutral_markdown(str(self))
+
+    def _repr_html_(self) -> str | None:
+        """Pictures and videos; an answer of text alone is Markdown."""
+        if not self.media:
+            return None
+        text = f'<pre dir="auto" style="font-family:inherit;white-space:pre-wrap">{literal(self.text)}</pre>\n' if self.text else ""
+        return text + "".join(_media.figure_html(m.data, m.alt if isinstance(m, Image) else m.name) for m in self.media)
+
+    def _media_words(self) -> str:
+        return "\n".join(_media.words(m.data, m.media_type, m.alt if isinstance(m, Image) else m.name) for m in self.media)
+
+
+_ASK = 'Ask for one: `%%fm MODEL -f image`, or format="image".'
+
+
+def _row(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    return {"value": value}

@@ -1,0 +1,284 @@
+"""The values that travel: messages, requests, usage. `response.py` has what comes back.
+
+Frozen dataclasses without ids, clients or I/O. Everything has a JSON form through
+`to_dict` / `from_dict`; binary content is base64 there, and a part's `kind` is its `type`. What only one provider
+understands sits in `extra` and is sent back unread.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeVar
+
+T = TypeVar("T")
+_sorted = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+TURN = "turn"  # in an answer's `extra`: what its service wants to see again, unread
+UNFINISHED = "unfinished"  # in an answer's `extra`: its schema asks for more than the limit let through
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain text."""
+
+    kind: ClassVar[str] = "Text"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as encoded bytes (`image/png`, `image/jpeg`, ...); `alt` says what it shows."""
+
+    kind: ClassVar[str] = "Image"
+    data: bytes
+    media_type: str = "image/png"
+    alt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A document sent as it is, such as a PDF to a service that reads them."""
+
+    kind: ClassVar[str] = "File"
+    data: bytes
+    media_type: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """What the model thought aloud; `extra` holds signatures to send back."""
+
+    kind: ClassVar[str] = "Reasoning"
+    text: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model asks for a tool; `arguments` is the JSON text as received."""
+
+    kind: ClassVar[str] = "ToolCall"
+    id: str
+    name: str
+    arguments: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool gave back to the call with that id."""
+
+    kind: ClassVar[str] = "ToolResult"
+    id: str
+    content: str
+    failed: bool = False
+
+
+Part = Text | Image | File | Reasoning | ToolCall | ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation: who speaks and the parts of what is said."""
+
+    role: Role
+    parts: tuple[Part, ...]
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The text parts joined."""
+        return "".join(p.text for p in self.parts if isinstance(p, Text))
+
+
+def message(role: Role, text: str) -> Message:
+    """A message of one text part.
+
+    >>> message("user", "hi").text
+    'hi'
+    """
+    return Message(role, (Text(text),))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything that decides an answer, for one call to one model.
+
+    `schema` is a JSON schema the answer must satisfy, `extra` raw wire parameters (`-p`),
+    `logprobs` how many alternatives per token to ask for, `sample` the index among
+    repeated calls, `format` how the answer will be used. `api` names the service's interface
+    to use (chat, responses, native; "" the usual one), `quant` and `dtype` how weights that
+    run here are loaded.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    schema: dict[str, Any] | None = None
+    tools: tuple[dict[str, Any], ...] = ()
+    logprobs: int | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    sample: int = 0
+    format: str = "markdown"
+    api: str = ""
+    quant: str = ""
+    dtype: str = ""
+
+    def key(self) -> str:
+        """Hex digest of what decides the answer: the same in cache, tape and provenance."""
+        wire = to_dict(self)
+        if self.format != "image":  # the others only say how the same answer is shown
+            wire.pop("format", None)
+        text = _sorted(wire)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and money of a call. None means not reported; `cost` is US dollars.
+
+    `cached_tokens` are part of `input_tokens`, `reasoning_tokens` of `output_tokens`.
+    `estimated` says that the service did not report all of it, as for an answer that was cut:
+    then part of the tokens, and their price, are an estimate from the text.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost: float | None = None
+    estimated: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost"):
+            value = getattr(self, name)
+            if value is not None and not _counts(value, money=name == "cost"):  # services report what they like
+                object.__setattr__(self, name, None)
+
+    def __add__(self, other: Usage) -> Usage:
+        def add(a: Any, b: Any) -> Any:
+            return b if a is None else a if b is None else a + b
+
+        numbers = {f.name: add(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)}
+        return Usage(**{**numbers, "estimated": self.estimated or other.estimated})
+
+
+def _counts(value: Any, *, money: bool) -> bool:
+    """Whether it may be a number of tokens, or US dollars."""
+    known = isinstance(value, (int, float)) if money else isinstance(value, int)
+    return known and not isinstance(value, bool) and 0 <= value < 1e15
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """How many tokens a request has; an estimate names its method and usual error."""
+
+    tokens: int
+    exact: bool
+    method: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What is known about a model before it is called.
+
+    `name` is the full `provider:name`; `where` is "stays here" or the host that will see
+    the request; prices are US dollars per million tokens, None where unknown; `size` and
+    `memory` are bytes; `missing` says what must be done before it can answer, "" if nothing.
+    """
+
+    name: str
+    provider: str
+    where: str
+    local: bool = False
+    context: int | None = None
+    max_output: int | None = None
+    inputs: tuple[str, ...] = ("text",)
+    outputs: tuple[str, ...] = ("text",)
+    chat: bool = True
+    price_in: float | None = None
+    price_out: float | None = None
+    licence: str = ""
+    size: int | None = None
+    memory: int | None = None
+    missing: str = ""
+    source: str = ""
+
+
+_TAGGED = {c.kind: c for c in (Text, Image, File, Reasoning, ToolCall, ToolResult)}
+_TAGS = frozenset(_TAGGED.values())
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+_BY_FIELD = {"usage": Usage, "request": Request}
+
+
+def to_dict(value: Any) -> dict[str, Any]:
+    """JSON-able form of a value of this module; fields at their default are left out.
+
+    >>> to_dict(message("user", "hi"))
+    {'role': 'user', 'parts': [{'type': 'Text', 'text': 'hi'}]}
+    """
+    kind = type(value)
+    out: dict[str, Any] = {"type": value.kind} if kind in _TAGS else {}
+    for name, default in _defaults(kind):  # type: ignore[arg-type]
+        v = getattr(value, name)
+        if v != default:
+            out[name] = v if type(v) in _PLAIN else _plain(v)
+    return out
+
+
+@functools.cache
+def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
+    """Each field's name and default (an empty container where a factory makes it; `...` where there is none)."""
+    return tuple(
+        (
+            f.name,
+            f.default_factory() if f.default_factory is not dataclasses.MISSING else ... if f.default is dataclasses.MISSING else f.default,
+        )
+        for f in dataclasses.fields(kind)
+    )
+
+
+def _plain(v: Any) -> Any:
+    if v is None or isinstance(v, (str, int, float)):
+        return v
+    if isinstance(v, bytes):
+        return base64.b64encode(v).decode("ascii")
+    if hasattr(v, "__dataclass_fields__") and not isinstance(v, type):
+        return to_dict(v)
+    if isinstance(v, (list, tuple)):
+        return [x if type(x) in _PLAIN else _plain(x) for x in v]
+    if isinstance(v, dict):
+        return {k: x if type(x) in _PLAIN else _plain(x) for k, x in v.items()}
+    return v
+
+
+def from_dict(kind: type[T], data: dict[str, Any]) -> T:
+    """The value that `to_dict` described; unknown fields are ignored, so newer logs stay readable.
+
+    >>> from_dict(Message, {"role": "user", "parts": [{"type": "Text", "text": "hi"}]}).text
+    'hi'
+    """
+    known = {f.name: f.type for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{k: base64.b64decode(v, validate=True) if known[k] == "bytes" else _rich(k, v) for k, v in data.items() if k in known})
+
+
+def _rich(name: str, v: Any) -> Any:
+    if name == "messages":
+        return tuple(from_dict(Message, m) for m in v)
+    if name in ("parts", "tool_calls", "media"):
+        return tuple(from_dict(_TAGGED[p["type"]], p) for p in v if p.get("type") in _TAGGED)
+    if name in _BY_FIELD and isinstance(v, dict):
+        return from_dict(_BY_FIELD[name], v)
+    if name in ("stop", "tools", "notes", "not_applied", "logprobs") and isinstance(v, list):
+        return tuple(v)
+    return v

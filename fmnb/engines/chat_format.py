@@ -1,0 +1,59 @@
+"""Messages in the form that chat templates read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..core.errors import BadRequestError
+from ..core.types import File, Image, Message, Request, ToolCall, ToolResult
+
+
+def wire(m: Message, images: bool = False) -> list[dict[str, Any]]:
+    """A message as the chat template wants it; each tool result is a message of its own.
+
+    Raises BadRequestError for files, and for images unless the caller puts them in itself (`images`).
+
+    >>> from fmnb.core.types import message
+    >>> wire(message("user", "hi"))
+    [{'role': 'user', 'content': 'hi'}]
+    """
+    if pictures := [p for p in m.parts if isinstance(p, File) or (isinstance(p, Image) and not images)]:
+        what = "see images" if isinstance(pictures[0], Image) else "read files"
+        raise BadRequestError(
+            f"This model cannot {what}",
+            seen=pictures[0].media_type,
+            todo="Take a model that can, or put its content into the prompt as text.",
+        )
+    results = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
+    if m.role == "tool":
+        return results
+    out: dict[str, Any] = {"role": m.role, "content": m.text}
+    calls = [
+        {"id": p.id, "type": "function", "function": {"name": p.name, "arguments": p.arguments}} for p in m.parts if isinstance(p, ToolCall)
+    ]
+    if calls:
+        out["tool_calls"] = calls
+    return [out]
+
+
+def begun(request: Request) -> tuple[Request, str]:
+    """The request without the answer that its last message begins, and that answer's text; "" where none is begun.
+
+    >>> from fmnb.core.types import message
+    >>> begun(Request("m", (message("user", "Count."), message("assistant", "1, 2"))))[1]
+    '1, 2'
+    """
+    *turns, last = request.messages or (None,)
+    if not turns or last is None or last.role != "assistant":
+        return request, ""
+    return replace(request, messages=tuple(m for m in turns if m is not None)), last.text
+
+
+def plain_text(messages: list[dict[str, Any]]) -> str:
+    """A conversation for a model that knows none: what was said, with an empty line between turns.
+
+    >>> plain_text([{"role": "system", "content": "A list."}, {"role": "user", "content": "One,"}])
+    'A list.\\n\\nOne,'
+    """
+    return "\n\n".join(m["content"] for m in messages if m["content"])

@@ -1,0 +1,95 @@
+"""Numbers of a JSON schema as expressions: as many digits as are of use, within the bounds it states."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .expressions import EMPTY, NONE, Expression, alt, chars, lit, optional, rep, seq
+from .pattern_expression import NotRegular
+
+_DIGIT = chars([(48, 57)])
+_FRACTION = seq(lit("."), rep(_DIGIT, 1, 10))
+_DIGITS = 15  # of an integer, which a float still holds exactly
+_FAR = 10**_DIGITS - 1
+
+
+def integers(schema: dict[str, Any]) -> Expression:
+    """The integers of a schema.
+
+    >>> from fmnb.engines.constrained.expressions import after
+    >>> few = integers({"minimum": 7, "maximum": 12})
+    >>> [n for n in range(20) if after(few, str(n)).empty]
+    [7, 8, 9, 10, 11, 12]
+    """
+    if "multipleOf" in schema and schema["multipleOf"] != 1:
+        raise NotRegular("multipleOf")
+    low = math.ceil(schema.get("minimum", -_FAR))
+    high = math.floor(schema.get("maximum", _FAR))
+    if isinstance(least := schema.get("exclusiveMinimum"), (int, float)) and not isinstance(least, bool):
+        low = max(low, math.floor(least) + 1)
+    if isinstance(most := schema.get("exclusiveMaximum"), (int, float)) and not isinstance(most, bool):
+        high = min(high, math.ceil(most) - 1)
+    return between(low, high)
+
+
+def between(low: int, high: int) -> Expression:
+    """The integers from `low` to `high`."""
+    if low > high:
+        return NONE
+    below = seq(lit("-"), _natural(max(1, -high), -low)) if low < 0 else NONE
+    return alt(_natural(max(0, low), high) if high >= 0 else NONE, below)
+
+
+def decimals(schema: dict[str, Any]) -> Expression:
+    """The numbers of a schema: of bounded ones those whose whole part shows that they are inside."""
+    if "multipleOf" in schema:
+        raise NotRegular("multipleOf")
+    if "exclusiveMinimum" in schema or "exclusiveMaximum" in schema:
+        raise NotRegular("exclusive bounds of a number")
+    if "minimum" not in schema and "maximum" not in schema:
+        power = seq(chars([(69, 69), (101, 101)]), optional(chars([(43, 43), (45, 45)])), rep(_DIGIT, 1, 2))
+        return seq(between(-_FAR, _FAR), optional(_FRACTION), optional(power))
+    low, high = schema.get("minimum", -_FAR), schema.get("maximum", _FAR)
+    whole = between(math.ceil(low), math.floor(high))
+    up = between(max(0, math.ceil(low)), math.floor(high) - 1)
+    down = seq(lit("-"), between(max(0, math.ceil(-high)), math.floor(-low) - 1)) if low < 0 else NONE
+    found = alt(whole, seq(up, _FRACTION), seq(down, _FRACTION))
+    if found is NONE:
+        raise NotRegular("a range without integers")
+    return found
+
+
+def _natural(low: int, high: int) -> Expression:
+    """The numbers from `low` to `high`, both 0 or more, without leading zeros."""
+    if low > high:
+        return NONE
+    found = []
+    for digits in range(len(str(low)), len(str(high)) + 1):
+        a = max(low, 10 ** (digits - 1) if digits > 1 else 0)
+        b = min(high, 10**digits - 1)
+        if a <= b:
+            found.append(_same_length(str(a), str(b)))
+    return alt(*found)
+
+
+def _same_length(a: str, b: str) -> Expression:
+    """The numbers from `a` to `b`, which have as many digits."""
+    if not a:
+        return EMPTY
+    if a[0] == b[0]:
+        return seq(lit(a[0]), _same_length(a[1:], b[1:]))
+    rest = len(a) - 1
+    if not rest:
+        return chars([(ord(a), ord(b))])
+    nines, zeros = "9" * rest, "0" * rest
+    low = int(a[0]) + (a[1:] != zeros)
+    high = int(b[0]) - (b[1:] != nines)
+    found = []
+    if a[1:] != zeros:
+        found.append(seq(lit(a[0]), _same_length(a[1:], nines)))
+    if low <= high:
+        found.append(seq(chars([(48 + low, 48 + high)]), rep(_DIGIT, rest, rest)))
+    if b[1:] != nines:
+        found.append(seq(lit(b[0]), _same_length(zeros, b[1:])))
+    return alt(*found)

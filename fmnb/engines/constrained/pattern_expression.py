@@ -1,0 +1,101 @@
+"""A `pattern` of a JSON schema as an expression over the characters of a JSON string."""
+
+from __future__ import annotations
+
+import re
+from re import _constants as sre  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
+
+from .expressions import EMPTY, NONE, Expression, alt, chars, rep, seq
+
+# What a JSON string holds without an escape: no control characters, quotes, backslashes, halves of pairs.
+PLAIN = ((0x20, 0x21), (0x23, 0x5B), (0x5D, 0x7E), (0xA0, 0xD7FF), (0xE000, 0xFFFD), (0x10000, 0x10FFFF))
+_AROUND = 50  # characters before and after a pattern that is not anchored
+_STAR = 200  # repetitions where a pattern states no limit
+_CLASSES = {
+    "CATEGORY_DIGIT": ((48, 57),),
+    "CATEGORY_WORD": ((48, 57), (65, 90), (95, 95), (97, 122)),
+    "CATEGORY_SPACE": ((32, 32),),
+}
+
+
+class NotRegular(Exception):
+    """The schema has no form as a bounded regular expression."""
+
+
+def pattern(text: str) -> Expression:
+    """The strings that a pattern allows. Raises NotRegular for one with look-around, back references and the like.
+
+    >>> from fmnb.engines.constrained.expressions import as_regex
+    >>> as_regex(pattern("^[A-C]{2}-[0-9]$"))
+    '[A-C]{2,2}\\\\-[0-9]'
+    """
+    try:
+        tree = list(_parser.parse(text))
+    except (re.error, OverflowError, RecursionError) as e:
+        raise NotRegular(f"pattern {text!r}: {e}") from None
+    free = rep(chars(PLAIN), 0, _AROUND)
+    starts, ends = _anchor(tree[:1], "AT_BEGINNING"), _anchor(tree[-1:], "AT_END")
+    found = _all(tree[1 if starts else 0 : len(tree) - 1 if ends else len(tree)])
+    return seq(EMPTY if starts else free, found, EMPTY if ends else free)
+
+
+def _anchor(some: list[Any], name: str) -> bool:
+    return bool(some) and str(some[0][0]) == "AT" and str(some[0][1]).startswith(name)
+
+
+def _all(tree: Any) -> Expression:
+    return seq(*(_one(op, arg) for op, arg in tree))
+
+
+def _one(op: Any, arg: Any) -> Expression:
+    if op is sre.LITERAL:
+        return _within(((arg, arg),))
+    if op is sre.NOT_LITERAL:
+        return _without(((arg, arg),))
+    if op is sre.ANY:
+        return chars(PLAIN)
+    if op is sre.IN:
+        return _class(arg)
+    if op is sre.BRANCH:
+        return alt(*(_all(branch) for branch in arg[1]))
+    if op is sre.SUBPATTERN:
+        if arg[1] or arg[2]:  # flags
+            raise NotRegular("flags in a pattern")
+        return _all(arg[3])
+    if op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
+        low, high, inner = arg
+        return rep(_all(inner), low, max(low, _STAR) if high is sre.MAXREPEAT else high)
+    raise NotRegular(f"{op} in a pattern")
+
+
+def _class(items: Any) -> Expression:
+    ranges: list[tuple[int, int]] = []
+    negated = False
+    for op, arg in items:
+        if op is sre.NEGATE:
+            negated = True
+        elif op is sre.LITERAL:
+            ranges.append((arg, arg))
+        elif op is sre.RANGE:
+            ranges.append(arg)
+        elif op is sre.CATEGORY and str(arg) in _CLASSES:
+            ranges += _CLASSES[str(arg)]
+        else:
+            raise NotRegular(f"{op} {arg} in a pattern")
+    return _without(tuple(ranges)) if negated else _within(tuple(ranges))
+
+
+def _within(ranges: tuple[tuple[int, int], ...]) -> Expression:
+    found = chars((max(a, c), min(b, d)) for a, b in ranges for c, d in PLAIN)
+    if found is NONE:
+        raise NotRegular("a pattern of characters that JSON escapes")
+    return found
+
+
+def _without(ranges: tuple[tuple[int, int], ...]) -> Expression:
+    left = list(PLAIN)
+    for a, b in ranges:
+        left = [part for c, d in left for part in ((c, min(d, a - 1)), (max(c, b + 1), d)) if part[0] <= part[1]]
+    return chars(left)

@@ -1,0 +1,320 @@
+"""Pictures made on this machine: Stable Diffusion and every other pipeline of diffusers, from a folder.
+
+The folder holds `model_index.json` and safetensors; code that lies in it is not run. A worker
+thread draws, a step is an event, and a closed stream stops at the next step. A seed is always
+chosen and told, so that a picture can be made again; several pictures have seeds that count up.
+
+Raw parameters (`-p`): size, steps, guidance, negative, n, and by their own names whatever the
+pipeline's call takes as a plain value (strength, eta, clip_skip, ...). A picture in the prompt
+is where the drawing begins, where the pipeline can do that.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import secrets
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from ...core import image_options, media
+from ...core.backend import estimate_tokens
+from ...core.errors import BadRequestError, CannotFitError, ContentFilterError, ModelError, UsageError
+from ...core.event_loop import worker
+from ...core.events import Event, Finished, Media, Notice, Progress, Used
+from ...core.image_options import Wanted
+from ...core.optional import require
+from ...core.types import ModelCard, Request, TokenCount, Usage
+from .. import host
+from ..loaded import Resident, closing, resident
+from . import pipeline as diffusers_pipeline
+from .pipeline import Pipeline
+
+_MULTIPLE = 8  # sides are drawn small and enlarged by this
+# Arguments of a pipeline that are ours, or are no plain values.
+_OURS = frozenset(
+    "prompt image negative_prompt width height num_inference_steps guidance_scale num_images_per_prompt generator output_type return_dict "
+    "callback callback_steps callback_on_step_end callback_on_step_end_tensor_inputs latents prompt_embeds self".split()
+)
+
+
+def backend(path: str | Path, name: str = "") -> DiffusersBackend:
+    """The backend of a pipeline's folder. Only its description is read here.
+
+    `name` is what the user calls the model. Raises ModelError when the folder holds no pipeline
+    with safetensors.
+    """
+    folder = Path(path).expanduser().resolve()
+    index = diffusers_pipeline.index(folder)
+    files = diffusers_pipeline.files(folder)
+    if not index or not files:
+        raise ModelError(
+            "This folder holds no pipeline that makes pictures",
+            seen=f"{folder.name}: no {'safetensors' if index else diffusers_pipeline.INDEX}",
+            todo="Give a folder with model_index.json and its parts as safetensors: other kinds of weights can run code.",
+        )
+    if not isinstance(index.get("_class_name"), str):
+        raise ModelError(
+            "This pipeline is code of its own, which is not run", seen=folder.name, todo="Take one that diffusers knows by name."
+        )
+    card = ModelCard(
+        name=name or f"diffusers:{folder}",
+        provider="diffusers",
+        where="stays here",
+        local=True,
+        inputs=("text", "image"),
+        outputs=("image",),
+        price_in=0.0,
+        price_out=0.0,
+        size=sum(f.stat().st_size for f in files),
+        memory=diffusers_pipeline.needs(files, "float32", (512, 512)),
+        source=str(folder),
+    )
+    return DiffusersBackend(folder, card)
+
+
+class DiffusersBackend:
+    """A pipeline in a folder. What is loaded is shared by all backends of the same folder, device and dtype."""
+
+    def __init__(self, folder: Path, card: ModelCard):
+        self._folder = folder
+        self._card = card
+
+    @property
+    def card(self) -> ModelCard:
+        """What the folder says; `memory` is the estimate for a CPU and 512 x 512 pixels."""
+        return self._card
+
+    def deterministic(self, request: Request) -> bool:
+        """With a seed the same request draws the same picture, on the same kind of machine."""
+        return request.seed is not None
+
+    def count(self, request: Request) -> TokenCount:
+        """An estimate; pictures are not sold by the token."""
+        return estimate_tokens(request)
+
+    def stream(self, request: Request) -> AsyncIterator[Event]:
+        """Draw what one request asks for. Raises UsageError for a plain question."""
+
+        def work(put: Callable[[Event], None], stop: threading.Event) -> None:
+            if request.format != "image":
+                raise UsageError(
+                    f"{self._card.name} makes pictures and answers no questions",
+                    todo='Add -f image (format="image"), or name a model that writes.',
+                )
+            asked = image_options.wanted(request)
+            _check_size(asked)
+            device, dtype = diffusers_pipeline.form(self._folder, request.dtype)
+            for name in (*asked.lost, *(("quant",) if request.quant not in ("", "none") else ())):
+                put(Notice(kind="not_applied", text=name))
+            place = resident(f"diffusers {device} {dtype}", self._folder)
+            place.name = self._card.name
+            with place.hold(put, stop) as mine:
+                if mine:
+                    self._draw(place, asked, device, dtype, put, lambda: stop.is_set() or closing.is_set())
+
+        return worker(work)
+
+    def _draw(
+        self, place: Resident, asked: Wanted, device: str, dtype: str, put: Callable[[Event], None], stopped: Callable[[], bool]
+    ) -> None:
+        count, word = host.threads()
+        if word and device == "cpu":
+            put(Notice(kind="note", text=word))
+        with diffusers_pipeline.computing(count):
+            fresh = place.model is None
+            if fresh:
+                place.memory = diffusers_pipeline.check_fits(self._card.name, self._folder, device, dtype, asked.size)
+                put(Progress(stage="loading the pipeline"))
+                place.model = diffusers_pipeline.load(self._folder, device, dtype)
+            if stopped():
+                return
+            pipeline: Pipeline = place.model
+            try:
+                drawn = _Drawing(pipeline, self._card.name, asked, put, stopped).run()
+            except (MemoryError, RuntimeError) as e:
+                if "memory" not in str(e) and not isinstance(e, MemoryError):
+                    raise
+                raise CannotFitError(
+                    "Memory ran out", seen=str(e)[:200], todo="`%fm unload`, a smaller size, or --dtype bfloat16."
+                ) from None
+        if drawn is None:
+            return
+        about = drawn | {
+            "title": self._folder.name if not _hashed(self._folder) else "",
+            "device": device,
+            "dtype": dtype,
+            "memory": place.memory,
+        }
+        if fresh:
+            about["load_seconds"] = round(pipeline.seconds, 3)
+        put(Used(usage=Usage(cost=0.0)))
+        put(Finished(model=self._card.name, extra=about))
+
+
+class _Stopped(Exception):
+    """Leaves the library's loop from within its callback."""
+
+
+class _Drawing:
+    """The pictures of one request as they are made."""
+
+    def __init__(self, pipeline: Pipeline, name: str, asked: Wanted, put: Callable[[Event], None], stopped: Callable[[], bool]):
+        self._pipe = pipeline.pipe
+        self._name, self._asked, self._put, self._stopped = name, asked, put, stopped
+        self._steps = 0
+        self._stage = "drawing"
+
+    def run(self) -> dict[str, Any] | None:
+        """Draw them; gives what is to be told of them, None when stopped."""
+        asked = self._asked
+        options = self._options()
+        self._warn_long()
+        first = asked.seed if asked.seed is not None else secrets.randbelow(2**32)
+        count = asked.n or 1
+        seeds: list[int] = []
+        withheld = 0
+        last = b""
+        for number in range(count):
+            self._stage = f"drawing {number + 1} of {count}" if count > 1 else "drawing"
+            data = self._one(options, first + number)
+            if data is None:
+                return None
+            if not data:
+                withheld += 1
+                continue
+            seeds.append(first + number)
+            last = data
+            self._put(
+                Media(data=data, media_type="image/png", alt=media.alt_text(self._name, asked.prompt), name=f"seed-{first + number}.png")
+            )
+        if not seeds:
+            raise ContentFilterError(
+                "The pipeline's own safety checker withheld the picture",
+                seen=f"seed {first}",
+                todo="Rephrase, or try another seed: the checker errs at times.",
+                billed=False,
+            )
+        if withheld:
+            self._put(Notice(kind="warning", text=f"{withheld} of {count} pictures withheld by the pipeline's safety checker"))
+        return image_options.made(data=last, seed=seeds[0], seeds=seeds if len(seeds) > 1 else None, steps=self._steps or None)
+
+    def _one(self, options: dict[str, Any], seed: int) -> bytes | None:
+        """One picture as PNG; b"" when it was withheld, None when stopped."""
+        import torch
+
+        if self._stopped():
+            return None
+        # on the CPU, so that the same seed draws the same picture whatever the device
+        generator = torch.Generator("cpu").manual_seed(seed % 2**63)
+        try:
+            out = self._pipe(generator=generator, **options)
+        except _Stopped:
+            return None
+        except (ValueError, TypeError) as e:
+            if self._steps:
+                raise
+            raise BadRequestError("The pipeline does not take this", seen=str(e)[:300], todo="Change or leave out what it names.") from None
+        pictures = getattr(out, "images", None)
+        if not isinstance(pictures, list) or not hasattr(pictures[0], "save"):
+            raise ModelError(
+                "This pipeline makes something other than pictures", seen=type(self._pipe).__name__, todo="Take one that makes images."
+            )
+        flagged = getattr(out, "nsfw_content_detected", None)
+        if isinstance(flagged, list) and any(flagged):
+            return b""
+        into = io.BytesIO()
+        pictures[0].save(into, format="PNG")
+        return into.getvalue()
+
+    def _options(self) -> dict[str, Any]:
+        """Arguments of the pipeline's call; what it does not take is said."""
+        asked, options = self._asked, {}
+        pipe = self._pipe
+        if asked.images:
+            pipe = self._pipe = _from_picture(pipe)
+            options["image"] = _opened(asked)
+        takes = inspect.signature(pipe.__call__).parameters
+        names = {"steps": "num_inference_steps", "guidance": "guidance_scale", "negative": "negative_prompt"}
+        for ours, value in asked.said().items():
+            if ours in ("seed", "n") or (ours == "size" and "width" not in takes and asked.images):
+                continue
+            if ours == "size" and {"width", "height"} <= set(takes):
+                options["width"], options["height"] = value
+            elif names.get(ours) in takes:
+                options[names[ours]] = value
+            else:
+                self._put(Notice(kind="not_applied", text=ours))
+        for name, value in asked.raw.items():
+            if name in takes and name not in _OURS and isinstance(value, (str, int, float, bool)):
+                options[name] = value
+            else:
+                self._put(Notice(kind="not_applied", text=name))
+        if "callback_on_step_end" in takes:
+            options["callback_on_step_end"] = self._step
+        self._put(Progress(stage=self._stage, done=0, total=asked.steps, unit="steps"))
+        return options | {"prompt": asked.prompt, "output_type": "pil"}
+
+    def _step(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        """Called after each step by the library."""
+        if self._stopped():
+            raise _Stopped
+        total = getattr(pipe, "num_timesteps", None) or self._asked.steps
+        self._steps = int(total or step + 1)
+        self._put(Progress(stage=self._stage, done=step + 1, total=total, unit="steps"))
+        return {}
+
+    def _warn_long(self) -> None:
+        """Say so when the end of the prompt is not read, which the library does to its log alone."""
+        readers = [t for n in ("tokenizer", "tokenizer_2", "tokenizer_3") if (t := getattr(self._pipe, n, None)) is not None]
+        limits = [(int(t.model_max_length), t) for t in readers if 0 < getattr(t, "model_max_length", 0) < 1_000_000]
+        if limits and len(limits) == len(readers):
+            most, tokenizer = max(limits, key=lambda pair: pair[0])
+            length = len(tokenizer(self._asked.prompt, truncation=False, verbose=False).input_ids)
+            if length > most:
+                self._put(Notice(kind="warning", text=f"the prompt has {length} tokens and only the first {most} are read"))
+
+
+def _from_picture(pipe: Any) -> Any:
+    """The pipeline that begins with a picture, from the same loaded parts."""
+    if "image" in inspect.signature(pipe.__call__).parameters:
+        return pipe
+    library = require("diffusers", "images", "to make pictures here")
+    try:
+        other = library.AutoPipelineForImage2Image.from_pipe(pipe)
+    except ValueError:
+        raise BadRequestError(
+            "This pipeline draws from words alone",
+            seen=type(pipe).__name__,
+            todo="Leave the attached picture out, or take another pipeline.",
+        ) from None
+    other.set_progress_bar_config(disable=True)
+    return other
+
+
+def _opened(asked: Wanted) -> Any:
+    """The attached picture in the size to draw."""
+    pil = require("PIL.Image", "images", "to open a picture")
+    if len(asked.images) > 1:
+        raise BadRequestError("The drawing begins with one picture", seen=f"{len(asked.images)} attached", todo="Attach one.")
+    try:
+        picture = pil.open(io.BytesIO(asked.images[0].data)).convert("RGB")
+    except OSError as e:
+        raise BadRequestError("The attached picture cannot be opened", seen=str(e)[:200]) from None
+    size = asked.size or tuple(max(_MULTIPLE, side // _MULTIPLE * _MULTIPLE) for side in picture.size)
+    return picture if picture.size == size else picture.resize(size)
+
+
+def _check_size(asked: Wanted) -> None:
+    if asked.size and any(side % _MULTIPLE for side in asked.size):
+        near = "x".join(str(max(_MULTIPLE, round(side / _MULTIPLE) * _MULTIPLE)) for side in asked.size)
+        raise BadRequestError(
+            f"The sides of a picture are multiples of {_MULTIPLE} here", seen=f"{asked.size[0]}x{asked.size[1]}", todo=f"`-p size={near}`."
+        )
+
+
+def _hashed(folder: Path) -> bool:
+    """Whether a folder's name is a revision of the hub's cache, which says nothing to anybody."""
+    return len(folder.name) == 40 and all(c in "0123456789abcdef" for c in folder.name)

@@ -1,0 +1,175 @@
+"""A pipeline of diffusers in a folder: what it needs, how it is loaded, how it is let go.
+
+Knows nothing of requests and events. Safetensors alone are read, and no code of the folder's runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import struct
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import BadRequestError, CannotFitError, ModelError
+from ...core.optional import require
+from .. import host
+
+INDEX = "model_index.json"
+DTYPES = ("float32", "bfloat16", "float16")
+_WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes a number; anything else counts as one
+_PER_PIXEL = 4_096  # bytes of intermediate results in 32 bits: a rough figure, of the last decoding
+
+
+class Pipeline:
+    """A loaded pipeline, until `close`."""
+
+    def __init__(self, pipe: Any, seconds: float):
+        self.pipe = pipe
+        self.seconds = seconds
+
+    def close(self) -> None:
+        """Free its memory, on the card too."""
+        import torch
+
+        self.pipe = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+        if trim is not None:  # else the C library keeps what was freed for itself
+            trim(0)
+
+
+def index(folder: Path) -> dict[str, Any]:
+    """What `model_index.json` says; {} when there is none that can be read."""
+    try:
+        found = json.loads((folder / INDEX).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def files(folder: Path) -> list[Path]:
+    """The safetensors of the pipeline's parts."""
+    parts = [k for k, v in index(folder).items() if isinstance(v, list) and len(v) == 2 and v[1]]
+    return sorted(f for part in parts for f in (folder / part).glob("*.safetensors"))
+
+
+def halves(files: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Files in the pipeline's own width, and those of its 16-bit variant."""
+    half = [f for f in files if ".fp16." in f.name or ".fp16-" in f.name]
+    return [f for f in files if f not in half], half
+
+
+def form(folder: Path, dtype: str) -> tuple[str, str]:
+    """Device and dtype: what was asked, else 16 bits on an NVIDIA card and 32 elsewhere."""
+    torch = require("torch", "torch", "to make pictures here")
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if dtype and dtype not in DTYPES:
+        raise BadRequestError("There is no such dtype", seen=repr(dtype), todo=f"Take one of {', '.join(DTYPES)}.")
+    if dtype == "float16" and device == "cpu":
+        raise BadRequestError(
+            "float16 is for graphics cards", seen="this machine draws on its processor", todo="--dtype bfloat16 halves the memory."
+        )
+    whole, _ = halves(files(folder))
+    kinds = {kind for f in whole for kind in numbers_of(f)}
+    return device, dtype or ("float32" if device != "cuda" else "bfloat16" if "BF16" in kinds else "float16")
+
+
+def numbers_of(file: Path) -> dict[str, int]:
+    """How many numbers of each format a safetensors file holds, from its header."""
+    try:
+        with open(file, "rb") as f:
+            (length,) = struct.unpack("<Q", f.read(8))
+            head = json.loads(f.read(min(length, 50_000_000)))
+    except (OSError, ValueError, struct.error):
+        return {}
+    counted: dict[str, int] = {}
+    for name, tensor in head.items():
+        if name != "__metadata__":
+            start, end = tensor["data_offsets"]
+            counted[tensor["dtype"]] = counted.get(tensor["dtype"], 0) + (end - start) // _WIDTHS.get(tensor["dtype"], 1)
+    return counted
+
+
+def needs(files: list[Path], dtype: str, size: tuple[int, int]) -> int:
+    """Bytes of memory for the weights in that dtype and a picture of that size; an estimate."""
+    whole, half = halves(files)
+    numbers = sum(n for f in whole or half for n in numbers_of(f).values())
+    width = 4 if dtype == "float32" else 2
+    return numbers * width + size[0] * size[1] * _PER_PIXEL * width // 4 + (256 << 20)
+
+
+def check_fits(name: str, folder: Path, device: str, dtype: str, size: tuple[int, int] | None) -> int:
+    """The memory it takes; raises CannotFitError where there is less."""
+    import torch
+
+    need = needs(files(folder), dtype, size or (512, 512))
+    if device == "cuda":
+        free = int(torch.cuda.mem_get_info()[0])
+        if need > free:
+            raise CannotFitError(
+                "This pipeline does not fit onto the graphics card",
+                seen=f"{name} needs about {host.gib(need)}; {host.gib(free)} are free",
+                todo="`%fm unload`, a smaller size, or a smaller pipeline.",
+            )
+    else:
+        host.check_fits(name, need, f"weights in {dtype} and one picture")
+    return need
+
+
+def load(folder: Path, device: str, dtype: str) -> Pipeline:
+    """The pipeline from its folder, safetensors alone; code that lies there is not run."""
+    began = time.monotonic()
+    torch = require("torch", "torch", "to make pictures here")
+    library = require("diffusers", "images", "to make pictures here")
+    whole, half = halves(files(folder))
+    variant = "fp16" if half and (not whole or dtype == "float16") else None
+    try:
+        with _quiet(library):
+            pipe = library.DiffusionPipeline.from_pretrained(
+                folder, dtype=getattr(torch, dtype), variant=variant, use_safetensors=True, local_files_only=True
+            ).to(device)
+    except (OSError, ValueError, ImportError, KeyError, AttributeError, TypeError) as e:
+        raise ModelError(
+            "diffusers cannot load this pipeline", seen=f"{folder.name}: {str(e)[:300]}", todo="It may need a newer diffusers, or its code."
+        ) from None
+    pipe.set_progress_bar_config(disable=True)
+    return Pipeline(pipe, time.monotonic() - began)
+
+
+@contextmanager
+def _quiet(library: Any) -> Iterator[None]:
+    """Without the libraries' bars and notes on stderr, which would land below the cell."""
+    logs = [library.utils.logging]
+    if (other := sys.modules.get("transformers")) is not None:
+        logs.append(other.utils.logging)
+    before = [log.get_verbosity() for log in logs]
+    for log in logs:
+        log.set_verbosity_error()
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log, level in zip(logs, before, strict=True):
+            log.set_verbosity(level)
+            log.enable_progress_bar()
+
+
+@contextmanager
+def computing(n: int) -> Iterator[None]:
+    """Compute with `n` threads and without gradients; the notebook's own setting comes back."""
+    torch = require("torch", "torch", "to make pictures here")
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_num_threads(before)

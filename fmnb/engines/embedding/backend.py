@@ -1,0 +1,275 @@
+"""Vectors of texts, made here: an encoder in a folder (config.json, safetensors, tokenizer.json) as an Embedder.
+
+BERT's family runs on onnxruntime (`embed_graph`), every other on `transformers`. Texts are
+sorted by length and read few at a time: on a processor small batches stay in its cache.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...core.backend import Vectors, estimate_tokens
+from ...core.errors import BadRequestError, ModelError, UsageError
+from ...core.event_loop import worker
+from ...core.events import Event, Notice, Progress
+from ...core.optional import require
+from ...core.types import ModelCard, Request, TokenCount
+from .. import host
+from ..loaded import closing, resident
+from ..weights.folder import read_json, weight_files
+from . import onnx_graph
+from .torch_encoder import TorchEncoder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+_TOKENS = 256  # of one batch; more leave the processor's cache, fewer waste its calls
+_TICK = 0.1  # seconds between reports
+_POOLINGS = ("mean", "cls", "last", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How an encoder's tokens become one vector: what its own settings say. `prefix` stands before each text."""
+
+    pooling: str = "mean"
+    unit: bool = True
+    longest: int = 512
+    prefix: str = ""
+
+
+def backend(path: str | Path, name: str = "") -> EmbeddingBackend:
+    """The Embedder of a folder. Only its description is read here.
+
+    Raises ModelError when the folder holds no encoder.
+    """
+    folder = Path(path).expanduser().resolve()
+    config = read_json(folder / "config.json")
+    files = weight_files(folder)
+    if not config or not files:
+        raise ModelError(
+            "This folder holds no model", seen=folder.name, todo="Give a folder with config.json, model.safetensors and tokenizer.json."
+        )
+    return EmbeddingBackend(folder, name or f"vectors:{folder}", config, sum(f.stat().st_size for f in files))
+
+
+def recipe(folder: Path, config: dict[str, Any]) -> Recipe:
+    """The recipe that sentence-transformers' files in a folder state; mean and unit length where there are none."""
+    modules = [str(m.get("type", "")).rpartition(".")[2] for m in _list(folder / "modules.json")]
+    said = read_json(folder / "1_Pooling/config.json")
+    found = [
+        p
+        for p, key in (("cls", "cls_token"), ("max", "max_tokens"), ("last", "lasttoken"), ("mean", "mean_tokens"))
+        if said.get(f"pooling_mode_{key}")
+    ]
+    pooling = said.get("pooling_mode") or (found[0] if found else "mean")
+    if pooling not in _POOLINGS:
+        raise ModelError("This model makes vectors in a way fmnb does not know", seen=f"pooling {pooling}", todo="Take another model.")
+    own = read_json(folder / "sentence_bert_config.json").get("max_seq_length")
+    most = config.get("max_position_embeddings") or 512
+    whole = (
+        most
+        - (0 if config.get("model_type") == "bert" else config.get("pad_token_id") or 0)
+        - (0 if config.get("model_type") == "bert" else 1)
+    )
+    about = read_json(folder / "config_sentence_transformers.json")
+    prefix = (about.get("prompts") or {}).get(about.get("default_prompt_name") or "", "")
+    return Recipe(pooling, "Normalize" in modules or not modules, min(own or whole, whole), prefix)
+
+
+def _list(path: Path) -> list[dict[str, Any]]:
+    import json
+
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [m for m in found if isinstance(m, dict)] if isinstance(found, list) else []
+
+
+class EmbeddingBackend:
+    """An encoder of this machine; its weights are shared by all who use the same folder in the same form."""
+
+    batch = 1_000_000  # texts of one call: all, so that they can be sorted
+
+    def __init__(self, folder: Path, name: str, config: dict[str, Any], size: int):
+        self._folder, self._config = folder, config
+        self._recipe = recipe(folder, config)
+        self._card = ModelCard(
+            name=name,
+            provider="vectors",
+            where="stays here",
+            local=True,
+            context=self._recipe.longest,
+            outputs=("vector",),
+            chat=False,
+            price_in=0.0,
+            price_out=0.0,
+            size=size,
+            memory=int(size * 2.5),
+            source=str(folder),
+        )
+
+    @property
+    def card(self) -> ModelCard:
+        """What the folder says."""
+        return self._card
+
+    def count(self, request: Request) -> TokenCount:
+        """An estimate."""
+        return estimate_tokens(request)
+
+    def deterministic(self, request: Request) -> bool:
+        """The same text has the same vector."""
+        return True
+
+    async def stream(self, request: Request) -> AsyncIterator[Event]:
+        """It answers nothing: UsageError."""
+        raise UsageError(f"{self._card.name} makes vectors and writes no text", todo="`fm.embed(texts, model)` uses it.")
+        yield
+
+    def embed(self, texts: Sequence[str], quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
+        """Vectors of the texts, in batches as they are made, with Progress between. `quant` int8 trades about 1 % for twice the speed."""
+        width = self._config.get("hidden_size")
+        if dimensions not in (None, width):
+            raise BadRequestError(
+                f"This model makes vectors of {width} numbers", seen=f"dimensions={dimensions}", todo="Leave dimensions out."
+            )
+        if quant not in ("", "none", "int8"):
+            raise BadRequestError("Vectors are made in float32 or int8", seen=f"quant={quant}", todo="Leave quant out, or give int8.")
+
+        def work(put: Callable[[Event | Vectors], None], stop: threading.Event) -> None:
+            place = resident(f"vectors {quant or 'none'}", self._folder)
+            place.name = self._card.name
+            with place.hold(put, stop) as mine:
+                if not mine:
+                    return
+                if place.model is None:
+                    host.check_fits(self._folder.name, self._card.memory or 0, "its weights")
+                    place.model, place.memory = self._load(quant or "none", put), self._card.memory or 0
+                self._run(place.model, texts, put, lambda: stop.is_set() or closing.is_set())
+
+        return worker(work)
+
+    def _load(self, quant: str, put: Callable[[Event], None]) -> Any:
+        put(Progress(stage="loading", note=self._folder.name))
+        if self._config.get("model_type") in onnx_graph.FAMILIES and self._config.get("position_embedding_type", "absolute") == "absolute":
+            return OnnxEncoder(self._folder, self._config, quant)
+        if quant == "int8":
+            put(Notice(kind="not_applied", text="quant"))
+        return TorchEncoder(self._folder)
+
+    def _run(self, encoder: Any, texts: Sequence[str], put: Callable[[Event | Vectors], None], stopped: Callable[[], bool]) -> None:
+        ids = encoder.tokens([self._recipe.prefix + t for t in texts], self._recipe.longest)
+        cut = sum(encoder.was_cut(t) for t in ids)
+        if cut:
+            put(
+                Notice(
+                    kind="warning",
+                    text=f"{cut} of {len(texts)} texts are longer than {self._recipe.longest} tokens: only their beginning counts",
+                )
+            )
+        rows = [encoder.ids(t) for t in ids]
+        order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
+        at, said, total = 0, 0.0, sum(map(len, rows))
+        done = 0
+        while at < len(order) and not stopped():
+            some = order[at : at + max(1, _TOKENS // max(1, len(rows[order[at]])))]
+            at += len(some)
+            put(Vectors(tuple(some), pooled(encoder, [rows[i] for i in some], self._recipe)))
+            done += sum(len(rows[i]) for i in some)
+            if time.monotonic() - said > _TICK:
+                said = time.monotonic()
+                put(Progress(stage="embedding", done=done, total=total, unit="tokens"))
+
+
+def pooled(encoder: Any, rows: list[list[int]], how: Recipe) -> Array:
+    """One vector (float32) a row of token ids."""
+    import numpy as np
+
+    longest = max(map(len, rows))
+    ids = np.full((len(rows), longest), encoder.padding, np.int32)
+    mask = np.zeros((len(rows), longest), np.int32)
+    for r, row in enumerate(rows):
+        ids[r, : len(row)] = row
+        mask[r, : len(row)] = 1
+    states = encoder.run(ids, mask)
+    if how.pooling == "cls":
+        out = states[:, 0]
+    elif how.pooling == "last":
+        out = states[np.arange(len(rows)), mask.sum(1) - 1]
+    elif how.pooling == "max":
+        out = np.where(mask[:, :, None] > 0, states, -np.inf).max(1)
+    else:
+        out = np.einsum("rth,rt->rh", states, mask.astype(np.float32)) / mask.sum(1, keepdims=True)
+    if how.unit:
+        out = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+    return np.ascontiguousarray(out, np.float32)
+
+
+class OnnxEncoder:
+    """An encoder on onnxruntime."""
+
+    def __init__(self, folder: Path, config: dict[str, Any], quant: str):
+        runtime = require("onnxruntime", "embed", "to make vectors here")
+        safe_open = require("safetensors", "embed", "to read weights").safe_open
+        weights: dict[str, Array] = {}
+        for file in weight_files(folder):
+            with safe_open(file, "numpy") as f:
+                for name in f.keys():
+                    weights[_bare(name)] = f.get_tensor(name)
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = host.threads()[0]
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a thread that spins takes a core from the kernel
+        try:
+            data = onnx_graph.graph(config, weights, quant)
+        except KeyError as e:
+            raise ModelError("This encoder lacks a weight", seen=str(e), todo="Take another model.") from None
+        self._session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        self.padding = int(config.get("pad_token_id") or 0)
+        self._tokenizer = tokenizer(folder)
+
+    def tokens(self, texts: Sequence[str], longest: int) -> list[Any]:
+        """Encodings, each cut at `longest` tokens."""
+        self._tokenizer.enable_truncation(longest)
+        return list(self._tokenizer.encode_batch_fast(list(texts)))
+
+    def was_cut(self, encoding: Any) -> bool:
+        """Whether a text was longer than that."""
+        return bool(encoding.overflowing)
+
+    def ids(self, encoding: Any) -> list[int]:
+        """Its token ids."""
+        return list(encoding.ids)
+
+    def run(self, ids: Array, mask: Array) -> Array:
+        """States of every token (rows, tokens, width)."""
+        states: Array = self._session.run(None, {"ids": ids, "mask": mask})[0]
+        return states
+
+    def close(self) -> None:
+        """Let go of the session's memory."""
+        self._session = None
+
+
+def tokenizer(folder: Path) -> Any:
+    """The folder's fast tokenizer, without padding of its own."""
+    if not (folder / "tokenizer.json").is_file():
+        raise ModelError("This folder has no tokenizer.json", seen=folder.name, todo="Take a model that ships one.")
+    found = require("tokenizers", "embed", "to read texts").Tokenizer.from_file(str(folder / "tokenizer.json"))
+    found.no_padding()
+    return found
+
+
+def _bare(name: str) -> str:
+    """A weight's name without the prefix of the model it was saved in."""
+    for prefix in ("bert.", "roberta.", "camembert.", "model."):
+        name = name.removeprefix(prefix)
+    return name

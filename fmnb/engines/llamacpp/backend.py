@@ -1,0 +1,413 @@
+"""The llama.cpp engine as a Backend: a Request goes to a loaded GGUF model, Events come back.
+
+A worker thread runs the model, because a native call would swallow an interrupt. The
+stream can be closed at any moment: the caller goes on at once, the model stops at its
+next token or slice of the prompt, and a call that comes meanwhile says that it waits.
+
+Greedy by default (temperature 0), so that a notebook gives the same answers again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ...core.backend import estimate_tokens
+from ...core.errors import CannotFitError, ContextTooLongError, FmnbError, MissingPackageError, ServerError
+from ...core.event_loop import thread, worker
+from ...core.events import Event, Failed, Finished, Notice, Used
+from ...core.types import ModelCard, Request, TokenCount
+from .. import host
+from ..chat_format import begun, plain_text, wire
+from ..constrained.schema_expression import bounded, bounds
+from ..labels import Labels
+from ..loaded import Resident, closing, resident
+from ..weights import gguf
+from . import constrained
+from .label_scoring import Scorer, scorable
+from .model import LlamaModel, load, load_slots, most_context, needs, start_context
+from .stream import Answer, refused
+
+DEFAULT_MAX_TOKENS = 512
+SLOTS = 8  # rows at a time; on processors more of them answer no faster
+ALL = -1  # the number of an event that concerns all rows
+_QUICK = 2.0  # seconds: a model that loads faster is loaded again once the machine is free
+_CHEAP_TO_LOAD = 300 << 20  # bytes of a file that is loaded only to count tokens
+
+# Raw parameters (`-p`) the engine reads. It ignores others in silence, so they are named to the user.
+_RAW = frozenset(
+    {
+        "adaptive_decay",
+        "adaptive_target",
+        "cache_prompt",
+        "chat_template_kwargs",
+        "dry_allowed_length",
+        "dry_base",
+        "dry_multiplier",
+        "dry_penalty_last_n",
+        "dry_sequence_breakers",
+        "dynatemp_exponent",
+        "dynatemp_range",
+        "frequency_penalty",
+        "grammar",
+        "ignore_eos",
+        "logit_bias",
+        "min_keep",
+        "min_p",
+        "mirostat",
+        "mirostat_eta",
+        "mirostat_tau",
+        "parallel_tool_calls",
+        "post_sampling_probs",
+        "presence_penalty",
+        "reasoning_format",
+        "repeat_last_n",
+        "repeat_penalty",
+        "samplers",
+        "t_max_predict_ms",
+        "tool_choice",
+        "top_k",
+        "top_n_sigma",
+        "top_p",
+        "typical_p",
+        "xtc_probability",
+        "xtc_threshold",
+    }
+)
+
+
+def backend(path: str | Path, name: str = "") -> LlamaBackend:
+    """The backend of a GGUF file. Only its head is read here; the weights load with the first call.
+
+    `name` is what the user calls the model. Raises NotPulledError when the file is not there,
+    DownloadError when it is cut, ModelError when it is damaged.
+    """
+    file = Path(path).expanduser().resolve()
+    return LlamaBackend(gguf.read(file), name or f"gguf:{file}")
+
+
+class LlamaBackend:
+    """A GGUF model on llama.cpp. The weights are shared by all backends of the same file."""
+
+    rows_at_once = 64
+    continues = True  # goes on with an answer that the last message begins
+
+    def __init__(self, head: gguf.Gguf, name: str):
+        self._head = head
+        self._chat = bool(head.chat_template)
+        context = start_context(head, 0)
+        self._card = ModelCard(
+            name=name,
+            provider="gguf",
+            where="stays here",
+            local=True,
+            context=head.context,
+            chat=self._chat,
+            price_in=0.0,
+            price_out=0.0,
+            licence=head.licence,
+            size=head.size,
+            memory=needs(head, context).total,
+            source=str(head.path),
+        )
+
+    @property
+    def head(self) -> gguf.Gguf:
+        """The file's head."""
+        return self._head
+
+    @property
+    def card(self) -> ModelCard:
+        """What the file's head says; `memory` is the estimate for the context it starts with."""
+        return self._card
+
+    def deterministic(self, request: Request) -> bool:
+        """Greedy, or with a seed; not when a time limit may cut the answer."""
+        return (not request.temperature or request.seed is not None) and "t_max_predict_ms" not in request.extra
+
+    def count(self, request: Request) -> TokenCount:
+        """Exact where the model is loaded, or small enough to load for this; else an estimate."""
+        place = self._place()
+        model = place.model
+        try:
+            if model is None and self._head.size <= _CHEAP_TO_LOAD:
+                with place.hold(_ignore, threading.Event()) as mine:
+                    model = place.model or (self._load(place, self._room(request), _ignore, closing.is_set) if mine else None)
+            if model is not None:
+                return TokenCount(model.count(self._prompt(request), self._chat), exact=True, method="the model's tokenizer")
+        except (OSError, ValueError, CannotFitError, MissingPackageError):
+            pass
+        return estimate_tokens(request)
+
+    def stream(self, request: Request) -> AsyncIterator[Event]:
+        """Answer one request."""
+
+        def work(put: Callable[[Event], None], stop: threading.Event) -> None:
+            place = self._place()
+            with place.hold(put, stop) as mine:
+                if mine:
+                    self._answer(place, request, put, lambda: stop.is_set() or closing.is_set())
+
+        return worker(work)
+
+    def stream_rows(self, requests: Sequence[tuple[int, Request]], neutral: Sequence[Request] = ()) -> AsyncIterator[tuple[int, Event]]:
+        """Answer many requests, as many at a time as the engine gets slots; of a few labels one is chosen by scoring."""
+
+        def work(put: Callable[[tuple[int, Event]], None], stop: threading.Event) -> None:
+            def whole(event: Event) -> None:
+                put((ALL, event))
+
+            def stopped() -> bool:
+                return stop.is_set() or closing.is_set()
+
+            place = resident("gguf rows", self._head.path)
+            place.name = self._card.name
+            with place.hold(whole, stop) as mine:
+                if mine and requests:
+                    self._rows(place, deque(requests), neutral, put, whole, stopped)
+
+        return worker(work)
+
+    def _rows(
+        self,
+        place: Resident,
+        waiting: deque[tuple[int, Request]],
+        neutral: Sequence[Request],
+        put: Callable[[tuple[int, Event]], None],
+        whole: Callable[[Event], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        """Answer requests, each slot the next one that waits."""
+        for name in sorted({name for _, request in waiting for name in self._body(request)[1]}):
+            whole(Notice(kind="not_applied", text=name))
+        wanted = min(most_context(self._head), max(_most_tokens(r) + (r.max_tokens or DEFAULT_MAX_TOKENS) for _, r in waiting))
+        model: LlamaModel | None = place.model
+        fresh = model is None or model.context < wanted
+        if fresh:
+            if model is not None:
+                model.close()
+                place.model = None
+            model = load_slots(self._head.path, wanted, whole, stopped, SLOTS)
+        if model is None:
+            return
+        place.model, place.memory = model, model.memory
+        if model.note:
+            whole(Notice(kind="note", text=model.note))
+
+        scorers: dict[Labels, Scorer] = {}
+        first = threading.Lock()
+
+        def chosen(request: Request, slot: int) -> list[Event] | None:
+            options = scorable(request)
+            if options is None:
+                return None
+            try:
+                with first:
+                    if options not in scorers:
+                        scorers[options] = Scorer(model, options, [self._text(model, r) for r in neutral])
+                return scorers[options].answer(self._text(model, request), request, slot, stopped)
+            except (OSError, ValueError, RuntimeError):  # a prompt that is too long: writing says so in words
+                return None
+
+        def slot(number: int) -> None:
+            while not stopped():
+                try:
+                    n, request = waiting.popleft()
+                except IndexError:
+                    return
+                try:
+                    if found := chosen(request, number):
+                        for event in found:
+                            put((n, self._about(event, model, fresh)))
+                        continue
+                    self._ask(model, request, self._body(request)[0], lambda event, n=n: put((n, event)), stopped, fresh)  # type: ignore[misc]
+                except FmnbError as e:
+                    put((n, Failed(error=e.to_dict())))
+                except Exception as e:  # in a thread nobody else would hear of it
+                    put((n, Failed(error=ServerError("The engine failed", seen=repr(e)[:200], retryable=False).to_dict())))
+
+        for t in [thread("fmnb-slot", partial(slot, i)) for i in range(model.slots)]:
+            t.join()
+
+    def _place(self) -> Resident:
+        place = resident("gguf", self._head.path)
+        place.name = self._card.name
+        return place
+
+    def _answer(self, place: Resident, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
+        body, not_applied = self._body(request)
+        for name in not_applied:
+            put(Notice(kind="not_applied", text=name))
+        before = place.model
+        model, prompt_tokens = self._ready(place, request, body, put, stopped)
+        if model is None or stopped():
+            return
+        if model.note:
+            put(Notice(kind="note", text=model.note))
+        if prompt_tokens is not None and request.max_tokens is None:
+            body["max_tokens"] = min(DEFAULT_MAX_TOKENS, model.context - prompt_tokens)
+        self._ask(model, request, body, put, stopped, fresh=model is not before)
+
+    def _ask(
+        self,
+        model: LlamaModel,
+        request: Request,
+        body: dict[str, Any],
+        put: Callable[[Event], None],
+        stopped: Callable[[], bool],
+        fresh: bool,
+    ) -> None:
+        """Have the engine answer, and tell what comes."""
+        answer = Answer(put, stopped)
+        turns, prefix = begun(request)
+        try:
+            if constrained.handles(request):
+                answer = constrained.write(model, request, self._text(model, turns), body, prefix, put, stopped)
+            elif prefix:
+                plain = constrained.plain(body, request)
+                model.write(plain | {"prompt": self._text(model, turns) + prefix}, answer.chunk)
+            else:
+                model.ask(body, self._chat, answer.chunk)
+        except (ValueError, RuntimeError) as e:  # what the library raises for a body it cannot use
+            raise refused(str(e)) from None
+        answer.flush()
+        if answer.error is not None:
+            raise answer.error
+        if not stopped():
+            put(Used(usage=answer.usage))
+            put(self._about(Finished(reason=answer.reason, extra=answer.extra), model, fresh))
+
+    def _about(self, event: Event, model: LlamaModel, fresh: bool) -> Event:
+        """An answer's end, with what the engine knows of itself."""
+        if not isinstance(event, Finished):
+            return event
+        about: dict[str, Any] = {
+            "title": self._head.path.stem,
+            "context": model.context,
+            "threads": model.threads,
+            "memory": model.memory,
+        }
+        if not self._chat:
+            about["base"] = True
+        if (held := host.process_memory()) is not None:
+            about["process_memory"] = held
+        if fresh:
+            about["load_seconds"] = round(model.seconds, 3)
+        return replace(event, model=self._card.name, extra=event.extra | about)
+
+    def _ready(
+        self, place: Resident, request: Request, body: dict[str, Any], put: Callable[[Event], None], stopped: Callable[[], bool]
+    ) -> tuple[LlamaModel | None, int | None]:
+        """The loaded model with room for this request, and the prompt's tokens where they had to be counted."""
+        model = place.model
+        if model is not None and model.note and model.seconds < _QUICK and host.threads()[0] > model.threads:
+            # It was loaded while the machine was busy, and its threads cannot be changed in place.
+            room = model.context
+            model.close()
+            place.model = None
+            model = self._load(place, room, put, stopped)
+        elif model is None:
+            model = self._load(place, self._room(request), put, stopped)
+        if model is None:
+            return None, None
+        answer = request.max_tokens or DEFAULT_MAX_TOKENS
+        if _most_tokens(request) + answer <= model.context:
+            return model, None
+        try:
+            tokens = model.count(body, self._chat)
+        except ValueError as e:
+            raise refused(str(e)) from None
+        most = most_context(self._head)
+        least = tokens + (request.max_tokens or 1)
+        if least > most:
+            raise ContextTooLongError(
+                f"Prompt and answer do not fit: {least - most:,} tokens too many",
+                seen=f"{tokens:,} tokens of prompt and {request.max_tokens or 'at least 1'} of answer; the model holds {most:,}",
+                todo="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
+            )
+        if tokens + answer > model.context < most:
+            wanted = min(most, max(tokens + answer, 2 * model.context))
+            model.close()  # its memory goes before the larger one comes
+            place.model = None
+            model = self._load(place, wanted, put, stopped)
+        return model, tokens
+
+    def _load(self, place: Resident, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> LlamaModel | None:
+        model = load(self._head.path, min(wanted, most_context(self._head)), put, stopped)
+        if model is not None:
+            place.model, place.memory = model, model.memory
+        return model
+
+    def _room(self, request: Request) -> int:
+        """Tokens to make room for before anything can be counted."""
+        return _most_tokens(request) // 3 + (request.max_tokens or DEFAULT_MAX_TOKENS)
+
+    def _prompt(self, request: Request) -> dict[str, Any]:
+        if self._chat:
+            body: dict[str, Any] = {"messages": [w for m in request.messages for w in wire(m)]}
+            if request.tools:
+                body["tools"] = list(request.tools)
+            return body
+        return {"prompt": plain_text([w for m in request.messages for w in wire(m)])}
+
+    def _text(self, model: LlamaModel, request: Request) -> str:
+        """The prompt as the model reads it."""
+        body = self._prompt(request)
+        more = {n: request.extra[n] for n in ("chat_template_kwargs",) if n in request.extra}
+        return model.template(body | more) if self._chat else str(body["prompt"])
+
+    def _body(self, request: Request) -> tuple[dict[str, Any], list[str]]:
+        """The request in the engine's words, and the names of what it cannot apply."""
+        body = self._prompt(request)
+        not_applied = [k for k in request.extra if k not in _RAW]
+        if request.tools and not self._chat:
+            not_applied.append("tools")
+        not_applied += [f"{name} (weights are quantised as their file is)" for name in ("quant", "dtype") if getattr(request, name)]
+        temperature = request.temperature or 0.0
+        body |= {
+            "temperature": temperature,
+            "max_tokens": DEFAULT_MAX_TOKENS if request.max_tokens is None else request.max_tokens,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "return_progress": True,
+            "timings_per_token": True,
+        }
+        if temperature == 0:
+            body["top_k"] = 1
+        if request.seed is not None:
+            body["seed"] = request.seed + request.sample
+        if request.stop:
+            body["stop"] = list(request.stop)
+        if request.logprobs is not None:
+            body |= {"logprobs": True, "top_logprobs": request.logprobs} if self._chat else {"logprobs": max(1, request.logprobs)}
+        if request.schema is not None and not constrained.handles(request):
+            limits = bounds(request.schema, body["max_tokens"])
+            if self._chat:
+                body["response_format"] = {
+                    "type": "json_schema",
+                    "json_schema": {"name": "answer", "schema": bounded(request.schema, limits), "strict": True},
+                }
+            else:
+                body["json_schema"] = bounded(request.schema, limits)
+        body |= {k: v for k, v in request.extra.items() if k in _RAW}
+        return body, not_applied
+
+
+def _most_tokens(request: Request) -> int:
+    """More tokens than the prompt can have: no token is shorter than a byte, and templates add a little."""
+    total = 512
+    for m in request.messages:
+        total += 32 + sum(
+            len((getattr(p, "text", "") or getattr(p, "content", "") or getattr(p, "arguments", "")).encode()) for p in m.parts
+        )
+    return total + (len(json.dumps(request.tools)) if request.tools else 0)
+
+
+def _ignore(_: Event) -> None:
+    pass

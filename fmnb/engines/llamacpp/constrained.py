@@ -1,0 +1,81 @@
+"""An answer with a schema on llama.cpp: written under a grammar, under a narrower one where its end is near or it repeats itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ...core.events import Event, Notice, TextDelta
+from ...core.types import UNFINISHED, Request
+from ..constrained.decoder import Following
+from ..constrained.expressions import as_gbnf
+from .model import LlamaModel
+from .stream import Answer
+
+_CHAT_ALONE = ("messages", "tools", "response_format", "chat_template_kwargs", "logprobs", "top_logprobs", "reasoning_format")
+_THOUGHT = "<think>"  # a template may open it; a schema has no place for thoughts
+
+
+def handles(request: Request) -> bool:
+    """Whether a request is one for this file: a schema, and nothing that only the chat interface can do."""
+    return request.schema is not None and not request.tools and "grammar" not in request.extra
+
+
+def plain(body: dict[str, Any], request: Request) -> dict[str, Any]:
+    """A body for a prompt that is written out, of one for the chat interface."""
+    said = {k: v for k, v in body.items() if k not in _CHAT_ALONE}
+    return said if request.logprobs is None else said | {"logprobs": max(1, request.logprobs)}
+
+
+def write(
+    model: LlamaModel,
+    request: Request,
+    prompt: str,
+    body: dict[str, Any],
+    prefix: str,
+    put: Callable[[Event], None],
+    stopped: Callable[[], bool],
+) -> Answer:
+    """Answer, and give what the end needs. `body` is the request in the engine's words, `prefix` the part of the answer that is there already.
+
+    Raises BadRequestError for a schema that cannot be followed.
+    """
+    assert request.schema is not None
+    limit = int(body["max_tokens"])
+    following = Following(request.schema, limit, prefix, lambda text: len(model.tokens(text)))
+    if prompt.rstrip().endswith(_THOUGHT):
+        prompt = prompt.rstrip() + "\n\n</think>\n\n"
+    said = plain(body, request)
+    left, first = limit, None
+    jumped = 0
+    while True:
+        certain = following.jump(left)
+        left, jumped = left - certain, jumped + certain
+        answer = Answer(put, stopped, following, left)
+        if not following.done and left > 0:
+            rule = {"json_schema": following.schema} if following.rest is None else {"grammar": as_gbnf(following.rest)}
+            so_far = following.text if following.rest is not None else prefix
+            model.write(said | rule | {"prompt": prompt + so_far, "max_tokens": left}, answer.chunk)
+        first = first or answer
+        left -= answer.written
+        answer.flush()
+        if answer.error is not None or stopped() or not answer.redirected or following.done:
+            break
+    if answer.error is None and not stopped():
+        if left <= 0:
+            following.finish()
+        if text := following.release(everything=True):
+            put(TextDelta(text=text))
+        for note in following.notes:
+            put(Notice(kind="note", text=note))
+    if following.complete:
+        answer.reason = "length" if following.limited else "stop"
+    elif following.cut:
+        answer.reason = "length"
+    if answer is not first or jumped or first.usage.output_tokens is None:
+        answer.usage = replace(first.usage, output_tokens=limit - max(0, left))
+        answer.extra = first.extra
+    if answer.reason == "length" and not following.complete:
+        answer.extra[UNFINISHED] = True
+    return answer

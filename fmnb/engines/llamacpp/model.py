@@ -1,0 +1,268 @@
+"""One model loaded into llama.cpp: how much memory it takes, how it is loaded, what it is asked.
+
+Knows the native library and its JSON, nothing of Requests and Events but load progress.
+
+The library's server also listens for HTTP. It gets a socket file in a private folder
+instead of a port (a port with a key where there are no socket files), so no other user of
+the machine can reach the model; we use it to count tokens while the model works.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import CannotFitError, ModelError
+from ...core.events import Event, Progress
+from ...core.optional import require
+from .. import host
+from ..weights import gguf
+
+SMALLEST_CONTEXT = 2048
+_LARGEST_START = 8192
+_STEP = 1024  # a context is a multiple of this
+_CHUNK = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Bytes a model takes at some context: its weights, the key-value cache, working buffers."""
+
+    weights: int
+    cache: int
+    buffers: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.cache + self.buffers
+
+    def __str__(self) -> str:
+        return f"weights {host.gib(self.weights)}, context {host.gib(self.cache)}, buffers {host.gib(self.buffers)}"
+
+
+def needs(head: gguf.Gguf, context: int) -> Needs:
+    """What the model needs in memory to hold `context` tokens; an estimate from the file's head."""
+    weights = sum(p.stat().st_size for p in gguf.shards(head.path, head))
+    vocabulary = len_of(head, "tokenizer.ggml.tokens")
+    width = head.hyper("embedding_length") or 0
+    hidden = head.hyper("feed_forward_length") or 4 * width
+    buffers = slice_tokens(head) * 4 * (vocabulary + 8 * width + 2 * hidden) + (32 << 20)
+    return Needs(weights, cache_bytes(head) * context, buffers)
+
+
+def cache_bytes(head: gguf.Gguf) -> int:
+    """Bytes of the key-value cache a token, in 16-bit numbers."""
+    layers = head.hyper("block_count") or 0
+    heads = head.hyper("attention.head_count") or 0
+    if not layers or not heads:
+        return 0
+    width = (head.hyper("embedding_length") or 0) // heads
+    key = head.hyper("attention.key_length") or width
+    value = head.hyper("attention.value_length") or width
+    per_layer = head.array(f"{head.architecture}.attention.head_count_kv")
+    shared = sum(per_layer) if per_layer else layers * (head.hyper("attention.head_count_kv") or heads)
+    return shared * (key + value) * 2
+
+
+def len_of(head: gguf.Gguf, key: str) -> int:
+    """How many entries an array of the head has."""
+    found = head.metadata.get(key)
+    return found.count if isinstance(found, gguf.Array) else 0
+
+
+def slice_tokens(head: gguf.Gguf) -> int:
+    """Prompt tokens read between two looks at the stop flag: about half a second on a small machine."""
+    millions = max(1, head.parameters // 1_000_000)
+    return 256 if millions <= 300 else 128 if millions <= 1_000 else 64 if millions <= 4_000 else 32
+
+
+def most_context(head: gguf.Gguf) -> int:
+    """Tokens the model can hold at most."""
+    return head.context or 4096
+
+
+def start_context(head: gguf.Gguf, wanted: int) -> int:
+    """Tokens to make room for at first: what is wanted, and no less than costs little beside the weights."""
+    cheap = SMALLEST_CONTEXT
+    while cheap < _LARGEST_START and cheap * 2 * cache_bytes(head) <= head.size // 2:
+        cheap *= 2
+    return min(most_context(head), max(cheap, -(-wanted // _STEP) * _STEP))
+
+
+class LlamaModel:
+    """A loaded model, until `close`."""
+
+    def __init__(
+        self, head: gguf.Gguf, server: Any, context: int, threads: int, note: str, seconds: float, address: _Address, slots: int = 1
+    ):
+        self.head = head
+        self.slots = slots
+        self.server = server
+        self.context = context  # of each slot
+        self.threads = threads
+        self.note = note  # a word for the user about threads, "" if all is well
+        self.seconds = seconds
+        self.memory = needs(head, slots * context).total
+        self._address = address
+
+    def close(self) -> None:
+        """Free its memory at once, whoever still refers to it (a traceback does, for a while)."""
+        self.server = None
+
+    def ask(self, body: dict[str, Any], chat: bool, on_chunk: Callable[[bytes], bool]) -> None:
+        """Answer, one JSON chunk at a time; `on_chunk` gives True to stop. Blocks: for worker threads alone."""
+        handle = self.server.handle_chat_completions if chat else self.server.handle_completions
+        handle(json.dumps(body).encode(), on_chunk)
+
+    def count(self, body: dict[str, Any], chat: bool) -> int:
+        """Tokens of the prompt, with the template and the model's own tokenizer."""
+        if chat:
+            return int(self._post("/v1/chat/completions/input_tokens", body)["input_tokens"])
+        return len(self._post("/tokenize", {"content": body["prompt"], "add_special": True, "parse_special": True})["tokens"])
+
+    def write(self, body: dict[str, Any], on_chunk: Callable[[bytes], bool]) -> None:
+        """The same behind a prompt as it is, of texts and tokens, without a template."""
+        self.server.handle_completions(json.dumps(body).encode(), on_chunk)
+
+    def template(self, body: dict[str, Any]) -> str:
+        """The messages as the model reads them."""
+        return str(self._post("/apply-template", body)["prompt"])
+
+    def tokens(self, text: str) -> list[int]:
+        """The tokens of a text inside an answer."""
+        return [int(t) for t in self._post("/tokenize", {"content": text, "add_special": False})["tokens"]]
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        connection = self._address.connect()
+        try:
+            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._address.key}"}
+            connection.request("POST", path, json.dumps(body), headers)
+            answer = connection.getresponse()
+            data = json.loads(answer.read())
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise ValueError(data.get("error", {}).get("message", f"status {answer.status}"))
+        return data
+
+
+def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool], slots: int = 1) -> LlamaModel | None:
+    """Load the model with room for `wanted` tokens in each of its slots; None when stopped on the way.
+
+    Raises CannotFitError before anything is loaded, ModelError when llama.cpp refuses the file.
+    """
+    library = require("xllamacpp", "local", "to run GGUF models")
+    began = time.monotonic()
+    head = gguf.read(path)
+    files = gguf.shards(path, head)
+    for file in files[1:]:
+        gguf.read(file)
+    context = start_context(head, wanted)
+    try:
+        host.check_fits(path.name, needs(head, slots * context).total, str(needs(head, slots * context)))
+    except CannotFitError:
+        context = min(most_context(head), -(-wanted // _STEP) * _STEP)
+        host.check_fits(path.name, needs(head, slots * context).total, str(needs(head, slots * context)))
+    if not _read_through(files, put, stopped):
+        return None
+    threads, note = host.threads()
+    address = _Address()
+    p = library.CommonParams()
+    p.model.path = str(path)
+    p.n_ctx = slots * context
+    p.n_parallel = slots
+    p.n_batch = p.n_ubatch = slice_tokens(head)
+    p.cpuparams.n_threads = p.cpuparams_batch.n_threads = threads
+    p.hostnames, p.port, p.api_keys = [address.host], 0, [address.key]
+    p.n_threads_http = 1
+    p.cache_ram_mib = 0  # other prompts' states would pile up beside the one that is kept
+    p.verbosity = -1
+    p.warmup = p.fit_params = p.ui = p.endpoint_slots = p.endpoint_props = p.endpoint_metrics = False
+    try:
+        server = library.Server(p)
+    except RuntimeError as e:
+        raise ModelError(
+            "llama.cpp cannot load this model",
+            seen=f"{path.name} ({head.architecture or 'no architecture named'}): {e}",
+            todo="Its architecture may be newer than the engine (`%pip install -U xllamacpp`); the torch engine may know it.",
+        ) from None
+    address.found(server.listening_address)
+    return LlamaModel(head, server, context, threads, note, time.monotonic() - began, address, slots)
+
+
+def load_slots(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool], slots: int) -> LlamaModel | None:
+    """The model with as many slots as memory allows, `slots` at most; as `load`."""
+    while True:
+        try:
+            return load(path, wanted, put, stopped, slots)
+        except CannotFitError:
+            if slots == 1:
+                raise
+            slots //= 2
+
+
+def _read_through(files: list[Path], put: Callable[[Event], None], stopped: Callable[[], bool]) -> bool:
+    """Bring the weights into the system's cache, with progress.
+
+    The native loader holds Python's lock while it reads, and then nothing else runs, not even
+    an interrupt. Reading first, in pieces, leaves it little to wait for. False when stopped.
+    """
+    total = sum(f.stat().st_size for f in files)
+    done, said = 0, time.monotonic()
+    buffer = bytearray(_CHUNK)
+    put(Progress(stage="loading", done=0, total=total, unit="bytes"))
+    for file in files:
+        with open(file, "rb", buffering=0) as f:
+            while n := f.readinto(buffer):
+                done += n
+                if stopped():
+                    return False
+                if time.monotonic() - said > 0.1:
+                    said = time.monotonic()
+                    put(Progress(stage="loading", done=done, total=total, unit="bytes"))
+    put(Progress(stage="loading", done=total, total=total, unit="bytes"))
+    return True
+
+
+class _Address:
+    """Where the library's HTTP face listens: a socket file only we can open, else a port with a key."""
+
+    def __init__(self) -> None:
+        self.key = secrets.token_urlsafe(24)
+        self.host = "127.0.0.1"
+        self._port = 0
+        self._file = ""
+        if hasattr(socket, "AF_UNIX") and sys.platform != "win32":
+            try:
+                folder = tempfile.mkdtemp(prefix="fmnb-")  # mode 0700
+            except OSError:
+                return
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self.host = self._file = f"{folder}/llama.sock"
+
+    def found(self, address: str) -> None:
+        """Take the address the library tells, which holds the port it chose."""
+        if not self._file:
+            self._port = int(address.rpartition(":")[2])
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection to it."""
+        if not self._file:
+            return http.client.HTTPConnection(self.host, self._port, timeout=30)
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(30)
+        connection.sock.connect(self._file)
+        return connection

@@ -1,0 +1,116 @@
+"""One answer of llama.cpp as it comes: its chunks become events, its words for what went wrong our errors."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ...core.errors import BadRequestError, CallError, ContextTooLongError, ServerError
+from ...core.events import Event, Logprobs, Notice, Progress, ReasoningDelta, TextDelta, ToolCallDelta
+from ...core.repetition import NOTICE, REASON, Loop
+from ...core.types import Usage
+from ..constrained.decoder import Following
+
+_GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-up of a reader slows the model's threads
+
+
+class Answer:
+    """Turns the engine's chunks into events as they come, and keeps what the end needs."""
+
+    def __init__(self, put: Callable[[Event], None], stopped: Callable[[], bool], following: Following | None = None, limit: int = 0):
+        """`following` holds the text to a schema, with `limit` tokens at most; then `redirected` says that it has to go on otherwise."""
+        self._put = put
+        self._stopped = stopped
+        self._following = following
+        self._limit = limit
+        self._loop = Loop() if following is None else None
+        self.redirected = False
+        self.written = 0  # tokens, where the engine counts along
+        self.error: Exception | None = None
+        self.reason = "stop"
+        self.usage = Usage(cost=0.0)
+        self.extra: dict[str, Any] = {}
+        self._held: list[str] = []
+        self._sent = 0.0
+
+    def chunk(self, raw: bytes) -> bool:
+        """Take one chunk; True stops the engine. An exception must not leave: the library swallows it and goes on."""
+        try:
+            if self._stopped():
+                return True
+            self._take(json.loads(raw))
+            if self._held and time.monotonic() - self._sent >= _GATHER:
+                self.flush()
+            looping = self._loop is not None and self._loop.cut >= 0
+            return looping or self.error is not None or self.redirected or (self._following is not None and self._following.done)
+        except Exception as e:  # raised again once the native call is over
+            self.error = e
+            return True
+
+    def flush(self) -> None:
+        """Send the text that is held back."""
+        if text := "".join(self._held):
+            self._put(TextDelta(text=text))
+        if self._held:
+            self._held.clear()
+            self._sent = time.monotonic()
+
+    def _take(self, chunk: dict[str, Any]) -> None:
+        for choice in chunk.get("choices", ()):
+            delta = choice.get("delta", choice)
+            if probabilities := choice.get("logprobs"):
+                self.flush()
+                self._put(Logprobs(tokens=tuple(_logprob(t) for t in probabilities.get("content") or ())))
+            if text := delta.get("content") or delta.get("text"):
+                self.written = (chunk.get("timings") or {}).get("predicted_n") or self.written + 1
+                if self._following is not None:
+                    self.redirected = self._following.add(text, self._limit - self.written)
+                    text = self._following.release()
+                self._held.append(text)
+                if self._loop is not None and self._loop.cut < 0 and self._loop.add(text):
+                    self.flush()
+                    self.reason = REASON
+                    self._put(Notice(kind="warning", text=NOTICE))
+            elif thought := delta.get("reasoning_content"):
+                self._put(ReasoningDelta(text=thought))
+            for call in delta.get("tool_calls") or ():
+                f = call.get("function", {})
+                index, name, arguments = call.get("index", 0), f.get("name") or "", f.get("arguments") or ""
+                self.flush()
+                self._put(ToolCallDelta(index=index, id=call.get("id") or "", name=name, arguments=arguments))
+            if reason := choice.get("finish_reason"):
+                self.flush()
+                self.reason = reason
+        if progress := chunk.get("prompt_progress"):
+            done, total = progress["processed"], progress["total"]
+            if 0 < done < total:
+                self._put(Progress(stage="reading the prompt", done=done, total=total, unit="tokens"))
+        if usage := chunk.get("usage"):
+            cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+            self.usage = Usage(usage.get("prompt_tokens"), usage.get("completion_tokens"), cached, cost=0.0)
+        if timings := chunk.get("timings"):
+            self.extra["tokens_per_second"] = round(timings.get("predicted_per_second") or 0.0, 2)
+            self.extra["prompt_tokens_per_second"] = round(timings.get("prompt_per_second") or 0.0, 2)
+            if "prompt_n" in timings:  # a call that is cut short tells no usage
+                cached = timings.get("cache_n") or 0
+                self.usage = Usage(cached + timings["prompt_n"], timings.get("predicted_n"), cached, cost=0.0)
+        if error := chunk.get("error"):
+            self.error = refused(error.get("message", "no reason given"), error)
+
+
+def _logprob(token: dict[str, Any]) -> dict[str, Any]:
+    top = [[t["token"], t["logprob"]] for t in token.get("top_logprobs") or ()]
+    return {"token": token["token"], "logprob": token["logprob"], "top": top}
+
+
+def refused(words: str, error: dict[str, Any] | None = None) -> CallError:
+    """The engine's own error as one of ours."""
+    error = error or {}
+    if error.get("type") == "exceed_context_size_error":
+        over = error.get("n_prompt_tokens", 0) - error.get("n_ctx", 0)
+        return ContextTooLongError(f"The prompt is {over:,} tokens too long", seen=words, todo="Shorten the prompt.")
+    if error.get("code", 400) >= 500:
+        return ServerError("The engine failed", seen=words, retryable=False, todo="`%fm unload`, then try again.")
+    return BadRequestError("The engine refused the request", seen=words, todo="Check parameters and schema.")

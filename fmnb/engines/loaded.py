@@ -1,0 +1,137 @@
+"""Which models are in memory, whatever engine put them there.
+
+One model per engine and file in a process, one call at a time on each. An engine takes
+its Resident, holds it while it works, and keeps what it loaded in `model`, which has one
+method `close()` that frees its memory. Knows nothing of any engine.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import UsageError
+from ..core.events import Event, Waiting
+
+_PATIENCE = 10.0  # seconds `unload` waits for a call that is running
+_POLL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory: `memory` in bytes, `idle` in seconds since its last call, 0 while it works."""
+
+    name: str
+    engine: str
+    path: Path
+    memory: int
+    idle: float
+    busy: bool
+
+
+class Resident:
+    """One model's place in memory; `model` is None until its engine has loaded it."""
+
+    def __init__(self, engine: str, path: Path):
+        self.engine = engine
+        self.path = path
+        self.name = path.name
+        self.model: Any = None
+        self.memory = 0
+        self.used = time.monotonic()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def hold(self, put: Callable[[Event], None], stop: threading.Event) -> Iterator[bool]:
+        """Have the model alone. Says at once when another call has it; gives False when stopped meanwhile."""
+        mine = self._lock.acquire(blocking=False)
+        if not mine:
+            put(Waiting(reason="another call is using this model"))
+            while not mine and not stop.is_set() and not closing.is_set():
+                mine = self._lock.acquire(timeout=_POLL)
+        try:
+            yield mine and not stop.is_set()
+        finally:
+            if mine:
+                self.used = time.monotonic()
+                self._lock.release()
+
+    def release(self, patience: float) -> bool:
+        """Let go of the model once no call uses it; False when `patience` seconds did not do."""
+        if not self._lock.acquire(timeout=patience):
+            return False
+        try:
+            model, self.model = self.model, None
+            if model is not None:
+                model.close()
+        finally:
+            self._lock.release()
+        return True
+
+    def state(self) -> Loaded:
+        """How it stands now."""
+        busy = self._lock.locked()
+        return Loaded(self.name, self.engine, self.path, self.memory, 0.0 if busy else time.monotonic() - self.used, busy)
+
+
+closing = threading.Event()  # the process ends: whoever works, stops
+_residents: dict[tuple[str, Path], Resident] = {}
+_guard = threading.Lock()
+_pid = os.getpid()
+
+
+def resident(engine: str, path: Path) -> Resident:
+    """The place of that engine's model of that file, the same one each time."""
+    global _pid
+    with _guard:
+        if _pid != os.getpid():  # threads of native engines do not survive a fork; their memory stays with the parent
+            _forked.extend(_residents.values())
+            _residents.clear()
+            _pid = os.getpid()
+        return _residents.setdefault((engine, path), Resident(engine, path))
+
+
+_forked: list[Resident] = []
+
+
+def loaded() -> list[Loaded]:
+    """The models in memory, last used first."""
+    with _guard:
+        found = [r for r in _residents.values() if r.model is not None]
+    return [r.state() for r in sorted(found, key=lambda r: -r.used)]
+
+
+def unload(which: str | Path | None = None) -> list[Loaded]:
+    """Take a model out of memory, by name or path; all of them without one. Gives those that left.
+
+    Raises UsageError when none of that name is loaded, or when it is at work.
+    """
+    with _guard:
+        there = [r for r in _residents.values() if r.model is not None]
+    chosen = [r for r in there if which is None or str(which) in (r.name, str(r.path)) or Path(which) == r.path]
+    if which is not None and not chosen:
+        names = ", ".join(r.name for r in there)
+        raise UsageError("No such model is loaded", seen=str(which), todo=f"Loaded: {names}." if names else "Nothing is loaded.")
+    gone = []
+    for r in chosen:
+        state = r.state()
+        if not r.release(_PATIENCE):
+            raise UsageError(f"{r.name} is still answering", todo="Interrupt that call, then unload.")
+        gone.append(state)
+    return gone
+
+
+@atexit.register
+def _close() -> None:
+    """Stop engines before Python goes: a native thread must not call into a dead interpreter."""
+    closing.set()
+    if _pid == os.getpid():
+        for r in list(_residents.values()):
+            r.release(2.0)

@@ -1,0 +1,32 @@
+"""Which engine answers the rows of a table: llama.cpp is quickest with one prompt, torch with many that begin alike."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from ..core.backend import Backend
+from . import host
+from .llamacpp.backend import LlamaBackend
+from .torch import llama_config
+from .torch.backend import backend as torch_backend
+from .torch.precision import usual_memory
+from .weights import gguf_tokenizer
+
+NOTE = "rows run together on torch, not on llama.cpp"
+
+
+def for_rows(backend: Backend) -> Backend:
+    """The backend to ask about many rows, given the one that answers single prompts; mostly that itself.
+
+    A GGUF file goes to torch where that is installed, knows the family and has the memory,
+    unless the user named the engine (`gguf:...`). It is several times faster there: the shared
+    prefix is read once, and labels are scored.
+    """
+    if not isinstance(backend, LlamaBackend) or backend.card.name.startswith("gguf:"):
+        return backend
+    head = backend.head
+    able = find_spec("torch") and find_spec("tokenizers") and gguf_tokenizer.known(head) and llama_config.of_gguf(head)
+    free = host.available_memory()
+    if not able or (free is not None and usual_memory(head.path) > free):
+        return backend
+    return torch_backend(head.path, backend.card.name, NOTE)

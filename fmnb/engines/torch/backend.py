@@ -1,0 +1,389 @@
+"""The torch engine as a Backend: a Request goes to a model in torch, Events come back.
+
+The Llama family runs on our own code (`llama_torch.py`), from GGUF files and from folders; any
+other causal, encoder-decoder or seeing family from a folder on `transformers`. A worker thread
+runs the model: the caller goes on at once when it closes the stream, the model stops at its
+next token, slice of the prompt or layer.
+
+Greedy by default (temperature 0). A request's `dtype` and `quant` choose how the model is
+loaded; each such choice is a model of its own in memory. Raw parameters (`-p`): top_k, top_p,
+min_p, ignore_eos, cache_prompt (false reads the prompt anew), chat_template_kwargs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...core.backend import estimate_tokens
+from ...core.errors import CannotFitError, FmnbError, MissingPackageError, ModelError
+from ...core.event_loop import worker
+from ...core.events import Event, Failed, Finished, Logprobs, Notice, Progress, TextDelta, Used
+from ...core.repetition import NOTICE, REASON, Loop
+from ...core.types import UNFINISHED, ModelCard, Request, TokenCount, Usage
+from .. import host
+from ..chat_format import wire
+from ..loaded import Resident, closing, resident
+from ..weights import folder, gguf
+from .batch import batch, one_by_one
+from .detokenize import DEFAULT_MAX_TOKENS, Text, logprob, prompt, remember, room
+from .model import TorchModel, is_memory, load, threads
+from .precision import Form, form, usual_memory
+from .sampling import Grammar, chooser, sampling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ALL = -1  # the number of an event that concerns all rows
+_GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-up of a reader slows the model's threads
+_RAW = frozenset({"top_k", "top_p", "min_p", "ignore_eos", "cache_prompt", "chat_template_kwargs"})
+
+
+def backend(path: str | Path, name: str = "", note: str = "") -> TorchBackend:
+    """The backend of a GGUF file or of a folder of weights. Only its description is read here.
+
+    `name` is what the user calls the model, `note` a word for the user that comes with rows. Raises NotPulledError when nothing is there,
+    DownloadError when a file is cut, ModelError when it is no model.
+    """
+    place = Path(path).expanduser().resolve()
+    name = name or f"torch:{place}"
+    if place.is_dir():
+        return TorchBackend(place, _folder_card(place, name), note)
+    head = gguf.read(place)
+    return TorchBackend(place, _card(name, place, head.context, bool(head.chat_template), head.licence, head.size), note)
+
+
+def _folder_card(path: Path, name: str) -> ModelCard:
+    about, files = folder.config(path), folder.weight_files(path)
+    if not about or not files:
+        raise ModelError(
+            "This folder holds no model",
+            seen=f"{path.name}: no {'weights' if about else 'config.json'}",
+            todo="Give a .gguf file, or a folder with config.json, safetensors and tokenizer.",
+        )
+    sort = folder.kind(about)
+    size = sum(f.stat().st_size for f in files)
+    chat = sort != "seq2seq" and folder.has_template(path)
+    inputs = ("text", "image") if sort == "vision" else ("text",)
+    return _card(name, path, folder.context(about), chat, "", size, inputs)
+
+
+def _card(
+    name: str, path: Path, context: int | None, chat: bool, licence: str, size: int, inputs: tuple[str, ...] = ("text",)
+) -> ModelCard:
+    return ModelCard(
+        name=name,
+        provider="torch",
+        where="stays here",
+        local=True,
+        context=context,
+        inputs=inputs,
+        chat=chat,
+        price_in=0.0,
+        price_out=0.0,
+        licence=licence,
+        size=size,
+        memory=usual_memory(path),
+        source=str(path),
+    )
+
+
+class TorchBackend:
+    """A model on torch. The weights are shared by all backends of the same file and form."""
+
+    rows_at_once = 512
+
+    def __init__(self, path: Path, card: ModelCard, note: str = ""):
+        """`note` is a word for the user that comes with rows."""
+        self._path = path
+        self._card = card
+        self._note = note
+
+    @property
+    def continues(self) -> bool:
+        """Whether it goes on with an answer that the last message begins: causal models of text do."""
+        return self._path.suffix == ".gguf" or folder.kind(folder.config(self._path)) == "causal"
+
+    @property
+    def card(self) -> ModelCard:
+        """What the file says; `memory` is the estimate for a CPU and a short context."""
+        return self._card
+
+    def deterministic(self, request: Request) -> bool:
+        """Greedy, or with a seed."""
+        return not request.temperature or request.seed is not None
+
+    def count(self, request: Request) -> TokenCount:
+        """Exact by the model's own tokenizer; an estimate for a folder whose model is not loaded."""
+        messages, extra = request.messages, _template_variables(request)
+        try:
+            if self._path.suffix == ".gguf":
+                ids = _tokenizer_of(self._path).prompt([w for m in messages for w in wire(m)], extra)
+            elif (model := self._place(self._form(request)).model) is not None:
+                ids = model.prompt(messages, extra)[0]
+            else:
+                return estimate_tokens(request)
+            return TokenCount(len(ids), exact=True, method="the model's tokenizer")
+        except (MissingPackageError, ModelError):
+            return estimate_tokens(request)
+
+    def stream(self, request: Request) -> AsyncIterator[Event]:
+        """Answer one request."""
+
+        def work(put: Callable[[Event], None], stop: threading.Event) -> None:
+            how = self._form(request)
+            place = self._place(how)
+            with place.hold(put, stop) as mine:
+                if mine:
+                    self._answer(place, how, request, put, lambda: stop.is_set() or closing.is_set())
+
+        return worker(work)
+
+    def stream_rows(self, requests: Sequence[tuple[int, Request]], neutral: Sequence[Request] = ()) -> AsyncIterator[tuple[int, Event]]:
+        """Answer many requests together. `neutral` are the same prompts with nothing in them, to weigh labels against."""
+
+        def work(put: Callable[[tuple[int, Event]], None], stop: threading.Event) -> None:
+            forms: dict[tuple[str, str], list[tuple[int, Request]]] = {}
+            for n, request in requests:
+                forms.setdefault((request.dtype, request.quant), []).append((n, request))
+            for some in forms.values():
+                self._rows(some, neutral, put, stop)
+
+        return worker(work)
+
+    def _rows(
+        self,
+        requests: Sequence[tuple[int, Request]],
+        neutral: Sequence[Request],
+        put: Callable[[tuple[int, Event]], None],
+        stop: threading.Event,
+    ) -> None:
+        """Requests of one form."""
+
+        def whole(event: Event) -> None:
+            put((ALL, event))
+
+        def stopped() -> bool:
+            return stop.is_set() or closing.is_set()
+
+        how = self._form(requests[0][1])
+        place = self._place(how)
+        with place.hold(whole, stop) as mine:
+            if not mine:
+                return
+            for name in sorted({name for _, request in requests for name in _not_applied(request)}):
+                whole(Notice(kind="not_applied", text=name))
+            if self._note:
+                whole(Notice(kind="note", text=self._note))
+            wanted = max(request.max_tokens or DEFAULT_MAX_TOKENS for _, request in requests)
+            with self._loaded(place, how, wanted, whole, stopped) as (model, about):
+                if model is not None and not one_by_one(model):
+                    batch(model, self._path, requests, neutral, put, stopped, about | {"model": self._card.name})
+                    return
+            for n, request in requests if model is not None else ():
+                try:
+                    self._answer(place, how, request, lambda event, n=n: put((n, event)), stopped)  # type: ignore[misc]
+                except FmnbError as e:
+                    put((n, Failed(error=e.to_dict())))
+
+    def _form(self, request: Request) -> Form:
+        return form(self._path, request.dtype, request.quant)
+
+    def _place(self, how: Form) -> Resident:
+        place = resident(str(how), self._path)
+        place.name = self._card.name
+        return place
+
+    def _answer(self, place: Resident, how: Form, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
+        for name in _not_applied(request):
+            put(Notice(kind="not_applied", text=name))
+        choose = chooser(sampling(request))
+        with self._loaded(place, how, request.max_tokens or DEFAULT_MAX_TOKENS, put, stopped) as (model, about):
+            if model is None:
+                return
+            answer = _Answer(model, request, put, stopped)
+            if answer.run(choose):
+                put(Used(usage=answer.usage))
+                put(Finished(reason=answer.reason, model=self._card.name, extra=answer.extra | about))
+
+    @contextmanager
+    def _loaded(
+        self, place: Resident, how: Form, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]
+    ) -> Iterator[tuple[TorchModel | None, dict[str, Any]]]:
+        """The model, loaded if it was not, with the threads it may use and what answers say about it; None when stopped."""
+        count, word = host.threads()
+        if word:
+            put(Notice(kind="note", text=word))
+        fresh = place.model is None
+        with threads(count):
+            if fresh:
+                loaded = load(self._path, how, wanted, put, stopped)
+                if loaded is None:
+                    yield None, {}
+                    return
+                place.model, place.memory = loaded, loaded.memory
+                slower = "" if loaded.path == "fast" else f"; plain path: {loaded.path_reason}"
+                put(Notice(kind="note", text=f"loaded in {how.chosen}{slower}"))
+            model: TorchModel = place.model
+            try:
+                yield model, self._about(model, how, count, fresh)
+            except (MemoryError, RuntimeError) as e:
+                if not is_memory(e):
+                    raise
+                raise CannotFitError("Memory ran out", seen=str(e)[:200], todo="`%fm unload`, or shorten the prompt.") from None
+
+    def _about(self, model: TorchModel, how: Form, count: int, fresh: bool) -> dict[str, Any]:
+        """What an answer's `extra` says of the model."""
+        about: dict[str, Any] = {
+            "title": self._path.stem if self._path.suffix == ".gguf" else self._path.name,
+            "context": model.context,
+            "threads": count,
+            "memory": model.memory,
+            "device": how.device,
+            "dtype": how.dtype,
+            "quant": how.quant,
+            "chosen": how.chosen,
+            "path": model.path,
+            "path_reason": model.path_reason,
+        }
+        if model.base:
+            about["base"] = True
+        if (held := host.process_memory()) is not None:
+            about["process_memory"] = held
+        if fresh:
+            about["load_seconds"] = round(model.seconds, 3)
+        return about
+
+
+def _not_applied(request: Request) -> tuple[str, ...]:
+    """The names of what this engine cannot do."""
+    return (*(k for k in request.extra if k not in _RAW), *(("tools",) if request.tools else ()))
+
+
+def _template_variables(request: Request) -> dict[str, Any]:
+    """Further variables for the chat template."""
+    more = request.extra.get("chat_template_kwargs")
+    return dict(more) if isinstance(more, dict) else {}
+
+
+_tokenizers: dict[Path, tuple[gguf.Gguf, Any]] = {}
+
+
+def _tokenizer_of(path: Path) -> Any:
+    """The tokenizer of a GGUF file, kept for the files last counted with: it takes a tenth of a second to make."""
+    from ..weights.gguf_tokenizer import tokenizer
+
+    head = gguf.read(path)
+    kept = _tokenizers.get(path)
+    if kept is None or kept[0] is not head:
+        if len(_tokenizers) >= 4:
+            _tokenizers.pop(next(iter(_tokenizers)), None)
+        kept = _tokenizers[path] = (head, tokenizer(head))
+    return kept[1]
+
+
+class _Answer:
+    """One answer as it is made: tokens become text, text becomes events."""
+
+    def __init__(self, model: TorchModel, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]):
+        self._model, self._request, self._put, self._stopped = model, request, put, stopped
+        self._endless = bool(request.extra.get("ignore_eos"))
+        self._text = Text(model.tokenizer, request.stop)
+        self._grammar: Grammar | None = None
+        self._loop = Loop()
+        self._held: list[str] = []
+        self._whole: list[str] = []
+        self._sent = 0.0
+        self.reason = "length"
+        self.usage = Usage(cost=0.0)
+        self.extra: dict[str, Any] = {}
+
+    def run(self, choose: Callable[[Tensor], int]) -> bool:
+        """Read the prompt and write the answer; False when it was stopped."""
+        request, model = self._request, self._model
+        ids, pixels, prefix = prompt(model, request, _template_variables(request))
+        limit = room(model, request, len(ids))
+        grammar = None
+        if request.schema is not None:
+            grammar = self._grammar = Grammar(request.schema, model.grammar_tokenizer(), self._text, limit, prefix)
+        began = time.monotonic()
+
+        def on(done: int) -> None:
+            if done < len(ids):
+                self._put(Progress(stage="reading the prompt", done=done, total=len(ids), unit="tokens"))
+
+        logits, known = model.read(ids, self._stopped, request.extra.get("cache_prompt") is not False, on, pixels)
+        if logits is None:
+            return False
+        first = time.monotonic()
+        made = 0
+        written: list[int] = []
+        while True:
+            if self._stopped():
+                return False
+            token = choose(self._allowed(logits) if grammar is None else grammar.mask(logits))
+            made += 1
+            if token in self._model.tokenizer.ends:
+                self.reason = "stop"
+                break
+            written.append(token)
+            self._say(token, logits)
+            if self._text.stopped or (grammar is not None and grammar.done):
+                self.reason = "stop" if grammar is None else grammar.reason
+                break
+            if self._loop.cut >= 0:
+                self.reason = REASON
+                break
+            if made >= limit:
+                if grammar is not None:
+                    grammar.finish()
+                    self.reason = grammar.reason
+                break
+            logits = model.step(token, len(ids) + made - 1)
+        last = time.monotonic()
+        self._held.append(self._text.rest() if grammar is None else grammar.rest())
+        self._flush()
+        if self.reason == "length" and grammar is not None and not grammar.complete:
+            self.extra[UNFINISHED] = True
+        if self.reason == "length" and grammar is None and not prefix:
+            remember(model, "".join(self._whole), written)
+        for note in () if grammar is None else grammar.following.notes:
+            self._put(Notice(kind="note", text=note))
+        if self.reason == REASON:
+            self._put(Notice(kind="warning", text=NOTICE))
+        self.usage = Usage(len(ids), made, known, cost=0.0)
+        if made > 1 and last > first:
+            self.extra["tokens_per_second"] = round((made - 1) / (last - first), 2)
+        if first > began:
+            self.extra["prompt_tokens_per_second"] = round((len(ids) - known) / (first - began), 2)
+        return True
+
+    def _allowed(self, logits: Tensor) -> Tensor:
+        if self._endless:
+            logits = logits.clone()
+            logits[sorted(self._model.tokenizer.ends)] = float("-inf")
+        return logits
+
+    def _say(self, token: int, logits: Tensor) -> None:
+        if self._request.logprobs is not None:
+            self._flush()
+            self._put(Logprobs(tokens=(logprob(self._model.tokenizer, logits, token, self._request.logprobs),)))
+        if self._grammar is not None:
+            self._grammar.take(token)
+            self._held.append(self._grammar.release())
+        elif text := self._text.add(token):
+            self._held.append(text)
+            self._loop.add(text)
+        if time.monotonic() - self._sent >= _GATHER:
+            self._flush()
+
+    def _flush(self) -> None:
+        if text := "".join(self._held):
+            self._whole.append(text)
+            self._put(TextDelta(text=text))
+            self._sent = time.monotonic()
+        self._held.clear()

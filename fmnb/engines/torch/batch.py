@@ -1,0 +1,96 @@
+"""Many requests to one loaded model on torch: which way each goes, and what comes of it as events.
+
+A closed set of labels is scored; on our own network the rest is written in slots behind the
+shared prefix, on `transformers` in padded batches; what sees pictures goes one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import FmnbError
+from ...core.events import Event, Failed, Finished, Logprobs, Notice, TextDelta, Used
+from ...core.repetition import REASON
+from ...core.types import UNFINISHED, Request
+from ..labels import Labels, labels
+from . import label_scoring, padded_batch
+from . import scheduler as torch_rows
+from .model import TorchModel
+from .sequence import Answered, Row, prepared
+from .vision_model import VisionModel
+
+Put = Callable[[tuple[int, Event]], None]
+_NARROW = ("top_k", "top_p", "min_p", "ignore_eos")  # raw parameters that only writing heeds
+
+
+def one_by_one(model: TorchModel) -> bool:
+    """Whether a model takes no rows together."""
+    return isinstance(model.net, VisionModel)
+
+
+def batch(
+    model: TorchModel,
+    path: Path,
+    requests: Sequence[tuple[int, Request]],
+    neutral: Sequence[Request],
+    put: Put,
+    stopped: Callable[[], bool],
+    about: dict[str, Any],
+) -> None:
+    """Answer requests together. `neutral` are prompts without content, `about` goes into each answer's `extra`."""
+    written: list[Row] = []
+    chosen: dict[Labels, list[Row]] = {}
+    for number, request in requests:
+        if stopped():
+            return
+        options = _labels(model, request)
+        try:
+            row = prepared(model, number, request, _variables(request), written=options is None)
+        except FmnbError as e:
+            put((number, Failed(error=e.to_dict())))
+            continue
+        (written if options is None else chosen.setdefault(options, [])).append(row)
+    for options, rows in chosen.items():
+        blanks = [model.prompt(r.messages, _variables(r))[0] for r in neutral] or label_scoring.blanks(model, [r.ids for r in rows])
+        _tell(label_scoring.scored(model, rows, options, blanks, stopped), put, about)
+    if written:
+        fast = model.path == "fast"
+        found = torch_rows.generated(model, written, stopped) if fast else padded_batch.generated(model, path, written, stopped)
+        _tell(found, put, about)
+
+
+def _labels(model: TorchModel, request: Request) -> Labels | None:
+    """The labels a request chooses from, where they can be scored."""
+    if model.path != "fast" or request.stop or any(n in request.extra for n in _NARROW):
+        return None
+    return labels(request.schema)
+
+
+def _variables(request: Request) -> dict[str, Any]:
+    more = request.extra.get("chat_template_kwargs")
+    return dict(more) if isinstance(more, dict) else {}
+
+
+def _tell(found: Iterator[tuple[Row, Answered | FmnbError]], put: Put, about: dict[str, Any]) -> None:
+    for row, answer in found:
+        n = row.number
+        if isinstance(answer, FmnbError):
+            put((n, Failed(error=answer.to_dict())))
+            continue
+        if answer.text:
+            put((n, TextDelta(text=answer.text)))
+        if answer.logprobs:
+            put((n, Logprobs(tokens=answer.logprobs)))
+        for note in answer.notes:
+            put((n, Notice(kind="warning" if answer.reason == REASON else "note", text=note)))
+        put((n, Used(usage=answer.usage)))
+        extra = dict(about)
+        if answer.unfinished:
+            extra[UNFINISHED] = True
+        if answer.labels is not None:
+            extra["labels"] = answer.labels
+        elif answer.seconds > 0:
+            extra["tokens_per_second"] = round((answer.usage.output_tokens or 0) / answer.seconds, 2)
+        put((n, Finished(reason=answer.reason, model=about["model"], extra={k: v for k, v in extra.items() if k != "model"})))

@@ -1,0 +1,100 @@
+"""One answer on torch as text: tokens become characters, stop texts end it, and the model's room limits it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...core.errors import ContextTooLongError
+from ...core.types import Request
+from ..chat_format import begun
+from .model import TextTokenizer, TorchModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DEFAULT_MAX_TOKENS = 512
+
+
+_KEPT = 32  # answers whose tokens are remembered
+_written: OrderedDict[tuple[str, str], tuple[int, ...]] = OrderedDict()
+
+
+def remember(model: TorchModel, text: str, made: Sequence[int]) -> None:
+    """Keep the tokens of an answer, so that going on with it reads what was written and not another way to write it."""
+    _written[f"{id(model.tokenizer)}", text] = tuple(made)
+    while len(_written) > _KEPT:
+        _written.popitem(last=False)
+
+
+def prompt(model: TorchModel, request: Request, extra: dict[str, Any]) -> tuple[list[int], dict[str, Any], str]:
+    """What the model reads: token ids, the tensors of pictures, and the part of the answer that is there already."""
+    turns, prefix = begun(request)
+    ids, pixels = model.prompt(turns.messages, extra)
+    if prefix:
+        ids = [*ids, *(_written.get((f"{id(model.tokenizer)}", prefix)) or model.tokenizer.encode(prefix))]
+    return ids or sorted(model.tokenizer.ends)[:1] or [0], pixels, prefix
+
+
+def room(model: TorchModel, request: Request, tokens: int) -> int:
+    """How many tokens may answer a prompt of `tokens`; raises ContextTooLongError when there is no room for them."""
+    wanted, left = request.max_tokens, model.room(tokens)
+    over = (0 if model.apart and left < 0 else wanted or 1) - left
+    if over > 0:
+        raise ContextTooLongError(
+            f"Prompt and answer do not fit: {over:,} tokens too many",
+            seen=f"{tokens:,} tokens of prompt and {wanted or 'at least 1'} of answer; the model holds {model.context:,}",
+            todo="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
+        )
+    return min(DEFAULT_MAX_TOKENS, left) if wanted is None else wanted
+
+
+def logprob(tokenizer: TextTokenizer, logits: Tensor, token: int, how_many: int) -> dict[str, Any]:
+    """A token's log probability before sampling and schema, and the likeliest ones'."""
+    p = logits.log_softmax(0)
+    best = p.topk(min(how_many, len(p)))
+    top = [[tokenizer.token(i), v] for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+    return {"token": tokenizer.token(token), "logprob": float(p[token]), "top": top}
+
+
+class Text:
+    """Tokens to text as they come: characters whole, and nothing that may be the begin of a stop text."""
+
+    def __init__(self, tokenizer: TextTokenizer, stops: tuple[str, ...]):
+        self._tokenizer = tokenizer
+        self.stops = self._stops = tuple(s for s in stops if s)
+        self._ids: list[int] = []
+        self._known = 0  # of `_ids`, those whose text is out; one text before them gives the right spaces
+        self._before = ""
+        self._back = ""
+        self.stopped = False
+
+    def add(self, token: int) -> str:
+        """The text that can be shown now."""
+        self._ids.append(token)
+        text = self._tokenizer.decode(self._ids)
+        if text.endswith("\ufffd") and len(self._ids) - self._known < 8:  # perhaps half a character
+            return ""
+        new = text[len(self._before) :]
+        self._ids = self._ids[self._known :]
+        self._known = len(self._ids)
+        self._before = self._tokenizer.decode(self._ids)
+        return self._past_stops(new)
+
+    def _past_stops(self, new: str) -> str:
+        text = self._back + new
+        found = [at for s in self._stops if (at := text.find(s)) >= 0]
+        if found:
+            self.stopped, self._back = True, ""
+            return text[: min(found)]
+        keep = max((n for s in self._stops for n in range(1, min(len(s), len(text) + 1)) if text.endswith(s[:n])), default=0)
+        self._back = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def rest(self) -> str:
+        """What was held back, once no more tokens come."""
+        if self.stopped:
+            return ""
+        tail = self._tokenizer.decode(self._ids)[len(self._before) :].rstrip("\ufffd")
+        return self._past_stops(tail) + self._back

@@ -1,0 +1,149 @@
+"""Many rows at once through the Llama family's network: one prefix, held once, and for each row a tail of its own.
+
+The prefix lies in the model's ordinary cache and is never copied: all rows' queries attend to
+it as one long query, each row attends to its own tail, and the two parts become one by their
+log-sum-exp. There is no common position and no padding between prefix and tail, so a row gets
+the numbers it would get alone, up to the order of sums.
+
+Rows stand in slots 0, 1, 2, ... without gaps. Knows nothing of requests or text.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .. import host
+from .attention import Own, merged, shared_mask, to_shared
+from .llama import Cache, Llama, Stopped
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_STEP = 32  # places a row's cache grows by
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Neighbouring slots from `first` on, and the tokens each of them reads now; a slot past the last one is a new row.
+
+    With `parents` the last tokens of each row stand in a tree: each one's parent among them, -1
+    for the token before the tree. Such a row ends with this pass.
+    """
+
+    first: int
+    tokens: Sequence[Sequence[int]]
+    parents: tuple[int, ...] = ()
+
+
+class Rows:
+    """Rows behind the first `prefix` tokens that `cache` holds, and their own keys and values."""
+
+    def __init__(self, model: Llama, cache: Cache, prefix: int, dense: bool):
+        """`dense` takes the weights' form for many rows: chosen once, so that a row does not change with its neighbours."""
+        self._model, self._cache, self._prefix, self._dense = model, cache, prefix, dense
+        self._kv: Tensor | None = None  # [layers, slots, places, 2 × groups, head]
+        self.lengths: list[int] = []  # tokens of its own that each slot holds
+
+    @property
+    def width(self) -> int:
+        """Bytes of one token of one row."""
+        s = self._model.shape
+        return 2 * s.layers * s.groups * s.head * self._model.dtype.itemsize
+
+    def drop(self, slot: int) -> None:
+        """Free a slot; the last row moves into it."""
+        last = len(self.lengths) - 1
+        if slot != last and self._kv is not None:
+            n = self.lengths[last]
+            self._kv[:, slot, :n] = self._kv[:, last, :n]
+            self.lengths[slot] = n
+        self.lengths.pop()
+
+    def restart(self) -> None:
+        """Forget all rows; their memory stays for the next ones."""
+        self.lengths.clear()
+
+    def clear(self) -> None:
+        """Forget all rows and give their memory back."""
+        self._kv = None
+        self.lengths.clear()
+
+    def forward(self, spans: Sequence[Span], stopped: Callable[[], bool]) -> Tensor:
+        """Read the spans' tokens: what the last layer gives for each of them, [tokens, width].
+
+        Raises Stopped between two layers, and MemoryError before it takes memory that is not
+        there; the rows are lost then.
+        """
+        import torch
+
+        model, s = self._model, self._model.shape
+        fold = s.heads // s.groups
+        owns = []
+        for span in spans:
+            end = span.first + len(span.tokens)
+            self.lengths += [0] * (end - len(self.lengths))
+            new = [len(t) for t in span.tokens]
+            owns.append(Own(self.lengths[span.first : end], new, span.parents, s.window, fold, model.dtype, model.device))
+        kv = self._room(max(own.places for own in owns))
+        counts = [own.count for own in owns]
+        ids = list(itertools.chain.from_iterable(itertools.chain.from_iterable(span.tokens for span in spans)))
+        positions = torch.cat([own.depths for own in owns]).to(model.device) + self._prefix
+        kinds = (False, True) if s.window else (False,)
+        angles = [model.angles(positions, local) for local in kinds]
+        masks = [shared_mask(positions, self._prefix, s.window if local else 0, model.dtype) for local in kinds]
+        slots = torch.cat([own.row + span.first for own, span in zip(owns, spans, strict=True)])
+        places = torch.cat([own.place for own in owns])
+        h = model.embedded(ids)
+        for i, layer in enumerate(model.layers):
+            if stopped():
+                raise Stopped
+            local = bool(s.window and s.local[i])
+            z = model.before(layer, h, *angles[local], self._dense)
+            kv[i].index_put_((slots, places), z[:, s.heads :])
+            q = z[:, : s.heads].view(len(ids), s.groups, fold, s.head)
+            parts = [
+                own.attend(part, kv[i, span.first : span.first + len(span.tokens)], local, s.scale)
+                for own, span, part in zip(owns, spans, torch.split(q, counts), strict=True)
+            ]
+            whole = parts[0] if len(parts) == 1 else (torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
+            if self._prefix:
+                a = merged(whole, to_shared(q, self._cache.kv[i, : self._prefix], masks[local], s.scale))
+            else:
+                a = whole[0]
+            model.after(layer, h, a.reshape(len(ids), -1), self._dense)
+        for span in spans:
+            for slot, tokens in enumerate(span.tokens, span.first):
+                self.lengths[slot] += len(tokens)
+        return h
+
+    def logits(self, h: Tensor) -> Tensor:
+        """Logits, [tokens, vocabulary], from tokens of what `forward` gave."""
+        return self._model.logits(h, self._dense)
+
+    def _room(self, places: int) -> Tensor:
+        """Keys and values with room for all slots at so many places."""
+        import torch
+
+        kv, s, slots = self._kv, self._model.shape, len(self.lengths)
+        if kv is None or kv.shape[1] < slots or kv.shape[2] < places:
+            had = (0, 0) if kv is None else (kv.shape[1], kv.shape[2])
+            slots, places = max(slots, had[0]), max(-(-places // _STEP) * _STEP, had[1])
+            have = host.available_memory() if self._model.device == "cpu" else None
+            if have is not None and slots * places * self.width > have:
+                raise MemoryError("more rows than memory holds")
+            # zeros: a place that is not seen counts nothing times what lies there
+            new = torch.zeros(s.layers, slots, places, 2 * s.groups, s.head, dtype=self._model.dtype, device=self._model.device)
+            if kv is not None:
+                new[:, : had[0], : had[1]] = kv
+            self._kv = kv = new
+        return kv
+
+
+def lasts(spans: Sequence[Span]) -> Tensor:
+    """Where each row's last token is among all that a pass reads."""
+    import torch
+
+    return torch.tensor([len(t) for span in spans for t in span.tokens]).cumsum(0) - 1

@@ -1,0 +1,181 @@
+"""A closed set of labels is chosen by scoring, not by writing: one pass over a row's tail and all labels.
+
+The labels stand behind the tail as a tree of tokens: what they have in common is read once,
+and each sees the row and its own begin alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...core.backend import NOTHING
+from ...core.errors import CannotFitError, FmnbError
+from ...core.types import Usage
+from ..labels import Labels, drawn
+from .kv_cache import Rows, Span
+from .linear import MANY
+from .llama import Stopped
+from .model import TorchModel, is_memory
+from .scheduler import PASS, common_prefix, opened
+from .sequence import Answered, Row, begin
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Sequences of tokens with what they share once: `trunk` begins them all, `tokens` and `parents` are the branches.
+
+    A parent of -1 is the trunk's end. `paths` gives for each sequence its tokens behind the
+    trunk, each with the node it follows.
+    """
+
+    trunk: tuple[int, ...]
+    tokens: tuple[int, ...]
+    parents: tuple[int, ...]
+    paths: tuple[tuple[tuple[int, int], ...], ...]
+
+
+def tree(sequences: Sequence[list[int]]) -> Tree:
+    """The tree of some sequences. A sequence's last token is nobody's parent: it needs not be read, so it is no node.
+
+    >>> t = tree([[1, 2, 3, 9], [1, 2, 4, 9]])
+    >>> t.trunk, t.tokens, t.parents, t.paths
+    ((1, 2), (3, 4), (-1, -1), (((-1, 3), (0, 9)), ((-1, 4), (1, 9))))
+    """
+    low, high = min(sequences), max(sequences)
+    most = min(len(s) for s in sequences) - 1
+    shared = next((i for i in range(most) if low[i] != high[i]), most)
+    nodes: dict[tuple[int, ...], int] = {}
+    tokens: list[int] = []
+    parents: list[int] = []
+    paths = []
+    for s in sequences:
+        at, path = -1, []
+        for i in range(shared, len(s)):
+            path.append((at, s[i]))
+            if i < len(s) - 1:
+                key = tuple(s[shared : i + 1])
+                if key not in nodes:
+                    nodes[key] = len(tokens)
+                    tokens.append(s[i])
+                    parents.append(at)
+                at = nodes[key]
+        paths.append(tuple(path))
+    return Tree(tuple(low[:shared]), tuple(tokens), tuple(parents), tuple(paths))
+
+
+def scored(
+    model: TorchModel, rows: Sequence[Row], options: Labels, neutral: Sequence[list[int]], stopped: Callable[[], bool]
+) -> Iterator[tuple[Row, Answered | FmnbError]]:
+    """Choose a label for each row; each is given when its pass is done. Ends early when stopped.
+
+    A label's score is the log-probability of its whole text, less what it has after `neutral`
+    prompts: the same template with nothing in it. Without that a small model answers with the
+    label it finds likeliest in any case. Measured on the embedded model over BBC news (5 sections)
+    and BANKING77 (3, 7 and 15 intents), two templates each, 200 texts a time: right in 19 % as it
+    is and in 39 % with it; divided by the label's length 20 % and 38 %; keeping only the choices
+    that tell labels apart 20 % and 36 %. So: not divided by length, which the difference cancels anyway.
+    """
+    import torch
+
+    branches = tree([model.tokenizer.encode(t) for t in options.texts])
+    queue = sorted(rows, key=lambda r: -len(r.ids))
+    start = opened(model, [*(list(p) for p in neutral), *(r.ids for r in queue)], stopped)
+    if start is None:
+        return
+    slots, shared, known = start
+    most = PASS[model.form.device]
+    length = len(branches.trunk) + max(len(p) for p in branches.paths)
+    try:
+        blank = [s for _, s in _passes(slots, [p[shared:] for p in neutral], branches, most, stopped) if s is not None]
+        prior = torch.stack(blank).mean(0) if blank else torch.zeros(len(options.texts))
+        for i, score in _passes(slots, [r.ids[shared:] for r in queue], branches, most, stopped):
+            row = queue[i]
+            begin(row)
+            row.known = shared if i else known
+            if score is None:
+                yield row, CannotFitError("Memory ran out", seen=f"{len(row.ids):,} tokens", todo="`%fm unload`, or shorten the prompt.")
+            else:
+                yield row, _chosen(row, options, score - prior, length)
+    except Stopped:
+        return
+
+
+def blanks(model: TorchModel, prompts: Sequence[list[int]]) -> list[list[int]]:
+    """Prompts with nothing in them, as far as the rows tell: what all begin with, a word for nothing, what all end with.
+
+    Nothing where there are so few rows that they may share more than their template.
+    """
+    if len(prompts) < MANY:
+        return []
+    begin, end = common_prefix(prompts), common_prefix([p[::-1] for p in prompts])
+    end = min(end, min(len(p) for p in prompts) - begin)
+    head, tail = prompts[0][:begin], prompts[0][len(prompts[0]) - end :]
+    return [[*head, *model.tokenizer.encode(word), *tail] for word in NOTHING if word or end]
+
+
+def _passes(
+    slots: Rows, tails: Sequence[list[int]], branches: Tree, most: int, stopped: Callable[[], bool]
+) -> Iterator[tuple[int, Tensor | None]]:
+    """The labels' scores behind each tail, [labels], as many tails a pass as `most` tokens allow; None where memory does not do for one."""
+    behind = [*branches.trunk, *branches.tokens]
+    at = 0
+    while at < len(tails):
+        longest = max(1, len(tails[at]) + len(behind))
+        end = at + max(1, most // longest)
+        batch = [[*t, *behind] for t in tails[at:end]]
+        try:
+            found: list[Tensor | None] = list(_scores(slots, batch, branches, most, stopped))
+        except (MemoryError, RuntimeError) as e:
+            if not is_memory(e):
+                raise
+            slots.clear()
+            if len(batch) > 1:
+                most = longest * (len(batch) // 2)
+                continue
+            found = [None]
+        yield from enumerate(found, at)
+        at += len(found)
+
+
+def _scores(slots: Rows, batch: list[list[int]], branches: Tree, most: int, stopped: Callable[[], bool]) -> list[Tensor]:
+    """One pass: for each row the log-probability of each label's text."""
+    import torch
+
+    slots.restart()
+    nodes = len(branches.tokens)
+    while len(batch[0]) - nodes > most:  # a long tail, alone: its begin goes first
+        slots.forward([Span(0, [batch[0][:most]])], stopped)
+        batch = [batch[0][most:]]
+    h = slots.forward([Span(0, batch, branches.parents)], stopped)
+    ends = list(itertools.accumulate(len(b) for b in batch))
+    label = torch.tensor([i for i, path in enumerate(branches.paths) for _ in path])
+    node = torch.tensor([n + 1 for path in branches.paths for n, _ in path])
+    token = torch.tensor([t for path in branches.paths for _, t in path])
+    out = []
+    for end in ends:
+        logits = slots.logits(h[end - nodes - 1 : end]).float().log_softmax(-1).cpu()
+        out.append(torch.zeros(len(branches.paths)).index_add_(0, label, logits[node, token]))
+    return out
+
+
+def _chosen(row: Row, options: Labels, score: Tensor, length: int) -> Answered:
+    """The likeliest label, or one drawn by its probability where the request has a temperature."""
+    p = score.log_softmax(0)
+    choice = int(p.argmax()) if row.choose is None else drawn(score.tolist(), row.request)
+    found = p.exp().tolist()
+    logprobs: tuple[dict[str, Any], ...] = ()
+    if row.request.logprobs is not None:
+        best = p.topk(min(max(1, row.request.logprobs), len(p)))
+        top = [[options.names[i], v] for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+        logprobs = ({"token": options.names[choice], "logprob": float(p[choice]), "top": top},)
+    usage = Usage(len(row.ids), length, row.known, cost=0.0)
+    return Answered(
+        options.texts[choice], "stop", usage, time.monotonic() - row.began, logprobs, dict(zip(options.names, found, strict=True))
+    )

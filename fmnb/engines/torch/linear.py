@@ -1,0 +1,143 @@
+"""A weight in the forms that are fast on this machine: packed for few rows, dense for many.
+
+A decoding step reads every weight once for one row, so the fewest bytes win: 4-bit blocks
+stay 4-bit, plain numbers are rounded to them, other blocks become 8-bit a row. A prompt's many rows win by arithmetic instead:
+they use dense 16-bit weights, made when first needed.
+
+Torch's CPU kernel for 4 bits takes blocks as they are in the file: it computes
+(q - 8) * scale + zero in groups of 32; only the scales are rounded to 16 bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..weights.gguf_tensors import FLOATS, FOUR_BIT, GROUP, floats, four_bit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MANY = 8  # rows from which on the dense form is the faster one
+LONG = 64  # tokens of a prompt that are worth making it for
+_PIECES = 8  # a 32-bit matrix times one row runs on one thread; as a batch of products it runs on all
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Rows of a matrix as bytes of some block format, and the bias that goes with it."""
+
+    raw: Tensor
+    kind: str
+    bias: Tensor | None
+
+
+class Linear:
+    """Matrices one below the other, applied to rows at once. `packed` says whether it has a narrow form."""
+
+    def __init__(self, parts: list[Matrix], dtype: Any, quant: str, device: str):
+        import torch
+
+        self._parts, self._dtype, self._device = parts, dtype, device
+        self._four: tuple[Tensor, Tensor] | None = None
+        self._eight: tuple[Tensor, Tensor] | None = None
+        self._dense: Tensor | None = None
+        some = [p.bias for p in parts if p.bias is not None]
+        self._bias = torch.cat(some) if some else None  # a family has all of them or none
+        packs = quant != "none" and all(columns_pack(floats(p.raw[:1], p.kind).shape[1]) for p in parts)
+        if packs and quant == "int4" and all(p.kind in FOUR_BIT or p.kind in FLOATS for p in parts):
+            self._four = _pack_four(parts)
+        if packs and self._four is None:
+            self._eight = _pack_eight(parts, dtype)
+        self.packed = packs
+        self._split: Tensor | None = None
+        if not self.packed:
+            rows, columns = self.dense.shape
+            if dtype == torch.float32 and device == "cpu" and rows % _PIECES == 0:
+                self._split = self.dense.view(_PIECES, -1, columns)
+            self._parts = []
+
+    @property
+    def dense(self) -> Tensor:
+        """All rows as numbers of the model's type, made once; of a file of plain numbers made anew, or packing saved no memory."""
+        import torch
+
+        if self._dense is not None:
+            return self._dense
+        made = torch.cat([floats(p.raw, p.kind, self._dtype) for p in self._parts]).to(self._device)
+        if not (self.packed and all(p.kind in FLOATS for p in self._parts)):
+            self._dense = made
+        return made
+
+    def __call__(self, x: Tensor, dense: bool = False) -> Tensor:
+        """Rows [n, k] to rows [n, all rows of the matrices]; with the dense form where the caller has many rows."""
+        import torch
+
+        if dense or not self.packed:
+            if x.shape[0] == 1 and self._split is not None:
+                y = torch.bmm(self._split, x.t().expand(_PIECES, -1, 1)).view(1, -1)
+                return y if self._bias is None else y.add_(self._bias)
+            return torch.nn.functional.linear(x, self.dense, self._bias)
+        if self._four is not None:
+            y = torch.ops.aten._weight_int4pack_mm_for_cpu(x, self._four[0], GROUP, self._four[1])
+        else:
+            assert self._eight is not None
+            y = torch.ops.aten._weight_int8pack_mm(x, *self._eight)
+        return y if self._bias is None else y.add_(self._bias)
+
+
+def columns_pack(columns: int) -> bool:
+    """Whether the kernels take rows of that many weights; a row they do not take makes them read beyond it."""
+    return columns % GROUP == 0
+
+
+def _pack_four(parts: list[Matrix]) -> tuple[Tensor, Tensor] | None:
+    import torch
+
+    q, scale, zero = (torch.cat(z) for z in zip(*(four_bit(p.raw, p.kind) for p in parts), strict=True))
+    return kernel_four(q, scale, zero)
+
+
+def kernel_four(q: Tensor, scale: Tensor, zero: Tensor) -> tuple[Tensor, Tensor] | None:
+    """4-bit weights, as `four_bit` gives them, in the kernel's form; None where its sizes do not allow it."""
+    import torch
+
+    if q.shape[0] % 16:
+        return None
+    packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q.to(torch.int32), 1)
+    return packed, torch.stack([scale, zero], -1).transpose(0, 1).contiguous().to(torch.bfloat16)
+
+
+def _pack_eight(parts: list[Matrix], dtype: Any) -> tuple[Tensor, Tensor]:
+    import torch
+
+    done = [
+        round_to_eight(floats(piece, p.kind), dtype)
+        for p in parts
+        for piece in torch.split(p.raw, 8192)  # a vocabulary's floats would take four times the file
+    ]
+    return torch.cat([q for q, _ in done]), torch.cat([scale for _, scale in done])
+
+
+def round_to_eight(w: Tensor, dtype: Any) -> tuple[Tensor, Tensor]:
+    """Rows of 32-bit floats as 8-bit numbers with one scale a row."""
+    import torch
+
+    scale = w.abs().amax(1).clamp_(min=1e-12) / 127
+    return (w / scale[:, None]).round_().to(torch.int8), scale.to(dtype)
+
+
+class Table:
+    """The embedding of tokens: rows of a dense matrix, or rows read from the file's blocks as they are needed."""
+
+    def __init__(self, matrix: Matrix, dtype: Any, device: str, dense: Tensor | None):
+        self._matrix, self._dtype, self._device, self._dense = matrix, dtype, device, dense
+
+    def __call__(self, ids: list[int]) -> Tensor:
+        """One row a token."""
+        import torch
+
+        index = torch.tensor(ids, dtype=torch.int64)
+        if self._dense is not None:
+            return self._dense[index.to(self._device)]
+        return floats(self._matrix.raw[index], self._matrix.kind).to(self._device, self._dtype)

@@ -1,0 +1,165 @@
+"""Which models our own network can be: their numbers, read from a GGUF head or from a folder's config.
+
+Llama (SmolLM), Mistral, Qwen2, Qwen3, Gemma and Gemma 3. What is not done here (experts, other
+position schemes, soft caps) gets no shape, and a word why.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ..weights import gguf
+from ..weights.gguf_tensors import READABLE
+
+# GGUF architecture -> whether its query and key rows are stored in pairs, as ggml's own rotation wants them
+_PAIRED = {"llama": True, "qwen2": False, "qwen3": False, "gemma3": False}
+FOLDERS = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text")
+_ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu", "gelu_new": "gelu"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Positions as angles: `base`, all divided by `stretch`; `bands` are Llama 3's (low, high, original context)."""
+
+    base: float
+    stretch: float = 1.0
+    bands: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The numbers that make a model of the family."""
+
+    layers: int
+    width: int
+    hidden: int
+    heads: int
+    groups: int  # key-value heads
+    head: int  # numbers a head
+    vocabulary: int
+    context: int
+    epsilon: float
+    rotation: Rotation
+    paired: bool = False
+    tied: bool | None = None  # None: where there is no matrix for the output
+    activation: str = "silu"
+    enlarge: float = 1.0  # embeddings are multiplied by this
+    scale: float | None = None  # of query times key; None: one over the root of `head`
+    window: int = 0  # tokens that a local layer sees
+    local: tuple[bool, ...] = ()  # which layers are local
+    local_rotation: Rotation | None = None
+
+
+def of_gguf(head: gguf.Gguf) -> Shape | None:
+    """The shape of a file's model, None where it is not of this family or needs what is not done here."""
+    family, heads, width = head.architecture, head.hyper("attention.head_count"), head.hyper("embedding_length")
+    layers, hidden = head.hyper("block_count"), head.hyper("feed_forward_length")
+    table = head.tensors.get("token_embd.weight")
+    if family not in _PAIRED or not (heads and width and layers and hidden and table) or len(table.shape) != 2:
+        return None
+    scaling = head.metadata.get(f"{family}.rope.scaling.type", "none")
+    size = head.hyper("attention.key_length") or width // heads
+    odd = (
+        head.hyper("expert_count")
+        or scaling not in ("none", "linear", "")
+        or head.hyper("rope.dimension_count") not in (None, size)
+        or head.hyper("attention.value_length") not in (None, size)
+        or any(t.kind not in READABLE for t in head.tensors.values())
+    )
+    if odd:
+        return None
+
+    def number(name: str, default: float) -> float:
+        value = head.metadata.get(f"{family}.{name}", default)
+        return float(value) if isinstance(value, (int, float)) else default
+
+    stretch = number("rope.scaling.factor", 1.0) if scaling == "linear" else 1.0
+    more: dict[str, Any] = {}
+    if family == "gemma3":
+        more = {
+            "activation": "gelu",
+            "enlarge": math.sqrt(width),
+            "scale": (width / heads if layers == 62 else size) ** -0.5,  # the 27B model differs, and its file does not say so
+            "window": int(number("attention.sliding_window", 0)),
+            "local": tuple((i + 1) % 6 != 0 for i in range(layers)),
+            "local_rotation": Rotation(number("rope.freq_base_swa", 10_000.0)),
+        }
+    return Shape(
+        layers=layers,
+        width=width,
+        hidden=hidden,
+        heads=heads,
+        groups=head.hyper("attention.head_count_kv") or heads,
+        head=size,
+        vocabulary=table.shape[0],
+        context=head.context or 4096,
+        epsilon=number("attention.layer_norm_rms_epsilon", 1e-5),
+        rotation=Rotation(number("rope.freq_base", 10_000.0), stretch),
+        paired=_PAIRED[family],
+        **more,
+    )
+
+
+def of_config(config: Any) -> Shape | str:
+    """The shape of a folder's model from the config that `transformers` made of its config.json; else why not."""
+    family = str(config.model_type)
+    if family not in FOLDERS:
+        return f"{family} runs on transformers"
+    if getattr(config, "quantization_config", None):
+        return "its weights are quantised already"
+    activation = _ACTIVATIONS.get(str(getattr(config, "hidden_activation", None) or config.hidden_act))
+    gemma = family.startswith("gemma")
+    if activation is None:
+        return "its activation is none of ours"
+    if getattr(config, "attn_logit_softcapping", None) or getattr(config, "final_logit_softcapping", None):
+        return "its scores are capped softly"
+    if getattr(config, "use_bidirectional_attention", None):
+        return "its attention looks ahead"
+    layers, heads, width = config.num_hidden_layers, config.num_attention_heads, config.hidden_size
+    size = getattr(config, "head_dim", None) or width // heads
+    kinds = getattr(config, "layer_types", None)
+    window = getattr(config, "sliding_window", None) or 0
+    local = tuple(k == "sliding_attention" for k in kinds) if kinds else (bool(window),) * layers
+    parameters = getattr(config, "rope_parameters", None) or {}
+    rotations = []
+    for name in ("full_attention", "sliding_attention"):
+        rotation = _rotation(parameters.get(name, parameters))
+        if rotation is None:
+            return "its positions are scaled in a way of their own"
+        rotations.append(rotation)
+    return Shape(
+        layers=layers,
+        width=width,
+        hidden=config.intermediate_size,
+        heads=heads,
+        groups=config.num_key_value_heads or heads,
+        head=size,
+        vocabulary=config.vocab_size,
+        context=config.max_position_embeddings,
+        epsilon=config.rms_norm_eps,
+        rotation=rotations[0],
+        tied=bool(config.tie_word_embeddings),
+        activation=activation,
+        enlarge=math.sqrt(width) if gemma else 1.0,
+        scale=config.query_pre_attn_scalar**-0.5 if family == "gemma3_text" else None,
+        window=window if any(local) else 0,
+        local=local,
+        local_rotation=rotations[1],
+    )
+
+
+def _rotation(rope: dict[str, Any]) -> Rotation | None:
+    """One set of rope parameters; None for a kind that is not done here."""
+    kind, base = rope.get("rope_type", "default"), rope.get("rope_theta")
+    if base is None or rope.get("partial_rotary_factor", 1.0) != 1.0:
+        return None
+    if kind == "default":
+        return Rotation(float(base))
+    if kind == "linear":
+        return Rotation(float(base), float(rope["factor"]))
+    if kind == "llama3":
+        bands = (rope["low_freq_factor"], rope["high_freq_factor"], rope["original_max_position_embeddings"])
+        return Rotation(float(base), float(rope["factor"]), bands)
+    return None

@@ -1,0 +1,292 @@
+"""One model loaded into torch: how it is loaded, how a prompt is read.
+
+Knows tokens and logits, nothing of Requests and Events but load progress. The network is our
+own fast path for the Llama family, from a GGUF file or a folder, or one of `transformers` for
+all other folders; all take tokens and give the last one's logits.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...core.errors import ModelError
+from ...core.events import Event, Progress
+from ...core.optional import require
+from ...core.types import Message
+from .. import host
+from ..chat_format import wire
+from ..weights import folder, gguf, gguf_tokenizer
+from ..weights.gguf_tensors import Weights
+from ..weights.safetensors import FolderWeights
+from . import llama as llama_torch
+from . import llama_config, transformers_model
+from .llama import Stopped
+from .precision import START_CONTEXT, Form, needs
+from .seq2seq_model import Seq2SeqModel
+from .vision_model import VisionModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class TextTokenizer(Protocol):
+    """Text to tokens and back, for one model."""
+
+    ends: frozenset[int]
+    template: str
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+    def token(self, id: int) -> str: ...
+
+    def prompt(self, messages: list[dict[str, Any]], extra: dict[str, Any]) -> list[int]: ...
+
+    def grammar_tokenizer(self, vocabulary: int) -> Any: ...
+
+
+class Net(Protocol):
+    """What computes: tokens in, the last one's logits out.
+
+    A `whole` one reads a prompt at once, with `begin`; the others in slices, with `forward`,
+    and use what they read again where they are `reusable`.
+    """
+
+    whole: bool
+    reusable: bool
+
+    def forward(self, ids: list[int], at: int) -> Tensor: ...
+
+
+class TorchModel:
+    """A loaded model, until `close`."""
+
+    def __init__(self, net: Any, tokenizer: TextTokenizer, vocabulary: int, context: int, how: Form, memory: int, why: tuple[str, str]):
+        """`why` is which path it takes, "fast" or "plain", and the reason in words."""
+        self.net = net
+        self.tokenizer = tokenizer
+        self.vocabulary = vocabulary
+        self.context = context
+        self.form = how
+        self.memory = memory
+        self.path, self.path_reason = why
+        self.seconds = 0.0
+        self.slice = _slice(memory)
+        self._read: list[list[int]] = []  # the slices of a prompt that are in the cache, from its begin
+        self._grammar: Any = None
+
+    @property
+    def apart(self) -> bool:
+        """Whether prompt and answer have places of their own, as with an encoder and a decoder."""
+        return isinstance(self.net, Seq2SeqModel)
+
+    @property
+    def base(self) -> bool:
+        """Whether it completes text and knows no conversations."""
+        return not self.tokenizer.template and not self.apart
+
+    def room(self, tokens: int) -> int:
+        """How many tokens may follow a prompt of so many; negative when the prompt is too long by itself."""
+        return self.context if self.apart and tokens <= self.context else self.context - tokens
+
+    def prompt(self, messages: Sequence[Message], extra: dict[str, Any]) -> tuple[list[int], dict[str, Any]]:
+        """A conversation as token ids, with the tensors of its pictures where the model sees.
+
+        `extra` are further variables of the chat template. Raises BadRequestError for pictures
+        that the model cannot see.
+        """
+        if isinstance(self.net, VisionModel):
+            return self.net.prepare(messages, extra)
+        return self.tokenizer.prompt([w for m in messages for w in wire(m)], extra), {}
+
+    def close(self) -> None:
+        """Free its memory at once, whoever still refers to it."""
+        self.net = self._grammar = None
+        self._read = []
+        gc.collect()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+        if trim is not None:  # else the C library keeps freed matrices of a few megabytes for itself
+            trim(0)
+
+    def grammar_tokenizer(self) -> Any:
+        """The tokenizer as llguidance wants it, made once: it takes a while."""
+        if self._grammar is None:
+            self._grammar = self.tokenizer.grammar_tokenizer(self.vocabulary)
+        return self._grammar
+
+    def read(
+        self, ids: list[int], stopped: Callable[[], bool], reuse: bool, on: Callable[[int], None], pixels: dict[str, Any] | None = None
+    ) -> tuple[Tensor | None, int]:
+        """Read a prompt: the logits after its last token (None when stopped), and how many tokens were known already.
+
+        A prompt is cut into slices by its length alone, and a slice is used again whole or not at
+        all. So the same prompt goes through the same arithmetic, whatever was asked before.
+        """
+        if self.net.whole:
+            return self.net.begin(ids, pixels or {}, stopped, reuse)
+        plan, start = list(_slices(len(ids), self.slice)), 0
+        if reuse and self.net.reusable:
+            same = (kept == ids[a:b] for kept, (a, b) in zip(self._read, plan[:-1], strict=False))
+            start = next((i for i, equal in enumerate(same) if not equal), min(len(self._read), len(plan) - 1))
+        del self._read[start:]
+        logits = None
+        for a, b in plan[start:]:
+            if stopped():
+                return None, plan[start][0]
+            logits = self.net.forward(ids[a:b], a)
+            self._read.append(ids[a:b])
+            on(b)
+        return logits, plan[start][0]
+
+    def step(self, token: int, at: int) -> Tensor:
+        """The logits after one more token at position `at`."""
+        return self.net.forward([token], at)
+
+
+class _Fast:
+    """Our own network with a cache of its own."""
+
+    whole = False
+    reusable = True
+
+    def __init__(self, model: llama_torch.Llama, name: str):
+        self.model, self._name = model, name
+        self.cache = llama_torch.Cache(model, min(model.shape.context, START_CONTEXT))
+
+    def forward(self, ids: list[int], at: int) -> Tensor:
+        """Read tokens; the last one's logits."""
+        more = at + len(ids) - self.cache.room
+        if more > 0:
+            width = self.cache.kv.element_size() * self.cache.kv.numel() // self.cache.room
+            host.check_fits(self._name, width * (at + len(ids)), "its context grows")
+        return self.model.forward(ids, self.cache, at)
+
+
+def load(path: Path, how: Form, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> TorchModel | None:
+    """Load a GGUF file or a folder; None when stopped on the way.
+
+    `wanted` is how many tokens it will hold at first. Raises CannotFitError before anything is
+    loaded, ModelError for a model that cannot run here.
+    """
+    began = time.monotonic()
+    size = path.stat().st_size if path.suffix == ".gguf" else sum(f.stat().st_size for f in folder.weight_files(path))
+    memory = needs(path, how, max(wanted, START_CONTEXT))
+    host.check_fits(path.name, memory, f"in {how}")
+    put(Progress(stage="loading", done=0, total=size, unit="bytes"))
+    require("torch", "torch", "to run models with torch")
+
+    def on_bytes(done: int) -> bool:
+        put(Progress(stage="loading", done=min(done, size), total=size, unit="bytes"))
+        return stopped()
+
+    try:
+        model = (_load_gguf if path.suffix == ".gguf" else _load_folder)(path, how, memory, on_bytes)
+    except Stopped:
+        return None
+    if stopped():
+        return None
+    put(Progress(stage="loading", done=size, total=size, unit="bytes"))
+    model.seconds = time.monotonic() - began
+    return model
+
+
+def _load_gguf(path: Path, how: Form, memory: int, on_bytes: Callable[[int], bool]) -> TorchModel:
+    head = gguf.read(path)
+    shape = llama_config.of_gguf(head)
+    if shape is None:
+        raise ModelError(
+            "The torch engine does not read this kind of GGUF file",
+            seen=f"{path.name}: {head.architecture or 'no architecture named'} {head.file_type}".rstrip(),
+            todo="Run it on llama.cpp (put gguf: before its name), or take the same model as a folder of safetensors.",
+        )
+    tokens = gguf_tokenizer.tokenizer(head)
+    return _fast(path, shape, Weights(path), tokens, how, memory, on_bytes, f"{head.architecture} from GGUF is our own code's")
+
+
+def _load_folder(path: Path, how: Form, memory: int, on_bytes: Callable[[int], bool]) -> TorchModel:
+    about = folder.config(path)
+    sort = folder.kind(about)
+    most = folder.longest(about) or 1 << 30
+    if sort == "causal":
+        with transformers_model.loading(path):
+            config = require("transformers", "torch", "to run models from a folder").AutoConfig.from_pretrained(path, local_files_only=True)
+        shape = llama_config.of_config(config)
+        weights = FolderWeights(path, str(config.model_type)) if not isinstance(shape, str) else None
+        if not isinstance(shape, str) and weights is not None and not weights.trouble:
+            tokens = transformers_model.tokenizer(path, config)
+            return _fast(path, shape, weights, tokens, how, memory, on_bytes, f"{config.model_type} is our own code's")
+        why = shape if isinstance(shape, str) else weights.trouble if weights is not None else ""
+        net: Any = transformers_model.FolderModel(path, how)
+    elif sort == "seq2seq":
+        net, why = Seq2SeqModel(path, how), "encoder-decoder models run on transformers"
+    else:
+        net, why = VisionModel(path, how), "seeing models run on transformers"
+    return TorchModel(net, net.tokenizer, net.vocabulary, most, how, net.memory, ("plain", why))
+
+
+def _fast(
+    path: Path,
+    shape: llama_config.Shape,
+    weights: Weights | FolderWeights,
+    tokens: TextTokenizer,
+    how: Form,
+    memory: int,
+    on_bytes: Callable[[int], bool],
+    why: str,
+) -> TorchModel:
+    import torch
+
+    try:
+        net = llama_torch.Llama(shape, weights, getattr(torch, how.dtype), how.quant, how.device, on_bytes)
+    except (RuntimeError, ValueError) as e:  # sizes that do not go together
+        raise ModelError("The model file is damaged", seen=f"{path.name}: {str(e)[:200]}", todo="Pull the model again.") from None
+    return TorchModel(_Fast(net, path.name), tokens, net.shape.vocabulary, net.shape.context, how, memory, ("fast", why))
+
+
+def is_memory(e: Exception) -> bool:
+    """Whether torch failed because memory ran out."""
+    return isinstance(e, MemoryError) or "memory" in str(e)
+
+
+def _slice(memory: int) -> int:
+    """Tokens of a prompt between two looks at the stop flag: a fraction of a second on a small machine."""
+    return 128 if memory < 4 << 30 else 64
+
+
+def _slices(tokens: int, most: int) -> Iterator[tuple[int, int]]:
+    """Where a prompt is cut: into slices of `most`, then smaller ones, so that little is read again when its end changes.
+
+    >>> list(_slices(300, 128))
+    [(0, 128), (128, 256), (256, 288), (288, 300)]
+    """
+    at = 0
+    for size in (most, most // 2, most // 4):
+        while tokens - at >= size:
+            yield at, at + size
+            at += size
+    if at < tokens:
+        yield at, tokens
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    """Compute with `n` threads and without gradients; the notebook's own setting comes back."""
+    import torch
+
+    before = torch.get_num_threads()
+    if n != before:
+        torch.set_num_threads(n)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        if n != before:
+            torch.set_num_threads(before)

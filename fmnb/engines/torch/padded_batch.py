@@ -1,0 +1,114 @@
+"""Many answers at once on `transformers`: prompts of about one length, padded, go through its `generate` together.
+
+The library knows how each of its families places padded rows; each token is still chosen by
+us, so sampling, schemas, stop texts and stopping are those of a single answer. Encoder-decoders
+too. Fewer rows go on together where memory runs out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...core.errors import CannotFitError, FmnbError
+from ...core.optional import require
+from .. import host
+from .llama import Stopped
+from .model import TorchModel, is_memory
+from .precision import needs
+from .seq2seq_model import Seq2SeqModel
+from .sequence import Answered, Row, answered, begin, prepared, take
+from .transformers_model import interruptible
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MOST = 16  # rows: beyond, padding costs more than sharing a pass saves
+_SHARE = 0.5  # of the memory that is free
+
+
+def generated(
+    model: TorchModel, path: Path, waiting: Sequence[Row], stopped: Callable[[], bool]
+) -> Iterator[tuple[Row, Answered | FmnbError]]:
+    """Answer all rows; each is given when its batch is done. Ends early when stopped."""
+    queue = deque(sorted(waiting, key=lambda r: -len(r.ids)))
+    wide = _wide(model, path, max(len(r.ids) + r.limit for r in queue))
+    while queue:
+        batch = [queue.popleft() for _ in range(min(wide, len(queue)))]
+        try:
+            _write(model, batch, stopped)
+        except Stopped:
+            return
+        except (MemoryError, RuntimeError) as e:
+            if not is_memory(e):
+                raise
+            if len(batch) == 1:
+                error = CannotFitError("Memory ran out", seen=str(e)[:200], todo="`%fm unload`, or shorten the prompt.")
+                yield batch[0], error
+                continue
+            wide = len(batch) // 2
+            queue.extendleft(prepared(model, r.number, r.request, r.variables) for r in reversed(batch))
+            continue
+        if stopped():
+            return
+        for row in batch:
+            yield row, answered(model, row)
+
+
+def _wide(model: TorchModel, path: Path, tokens: int) -> int:
+    """How many rows of so many tokens go on at once."""
+    one = needs(path, model.form, tokens) - needs(path, model.form, 0)
+    free = host.available_memory() if model.form.device == "cpu" else None
+    return MOST if free is None else max(1, min(MOST, int(free * _SHARE) // max(1, one)))
+
+
+def _write(model: TorchModel, batch: list[Row], stopped: Callable[[], bool]) -> None:
+    """Write the answers of a batch into its rows."""
+    import torch
+
+    library = require("transformers", "torch", "to run models from a folder")
+    net = model.net
+    inner = net.inner
+    both = isinstance(net, Seq2SeqModel)
+    longest = max(len(r.ids) for r in batch)
+    ids = torch.zeros(len(batch), longest, dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    for i, row in enumerate(batch):
+        begin(row)
+        where = slice(0, len(row.ids)) if both else slice(longest - len(row.ids), longest)  # an encoder counts from the left
+        ids[i, where], mask[i, where] = torch.tensor(row.ids), 1
+
+    def choose(_: Tensor, scores: Tensor) -> Tensor:
+        if stopped():
+            raise Stopped
+        only = torch.full_like(scores, -math.inf)
+        for i, row in enumerate(batch):
+            if not row.reason:
+                logits = scores[i].float()
+                if both:
+                    logits = net.allowed(logits, first=not row.made)
+                take(model, row, logits, int(logits.argmax()))
+            only[i, row.made[-1]] = 0
+        return only
+
+    def done(_: Tensor, scores: Any, **more: Any) -> Tensor:
+        return torch.tensor([bool(row.reason) for row in batch], device=ids.device)
+
+    more = {"decoder_start_token_id": net.start} if both else {}
+    own, inner.generation_config = inner.generation_config, library.GenerationConfig()  # a folder may ask for beams or penalties
+    try:
+        with interruptible(inner, stopped):
+            inner.generate(
+                input_ids=ids.to(model.form.device),
+                attention_mask=mask.to(model.form.device),
+                generation_config=library.GenerationConfig(
+                    max_new_tokens=max(r.limit for r in batch), do_sample=False, num_beams=1, pad_token_id=0, **more
+                ),
+                logits_processor=library.LogitsProcessorList([choose]),
+                stopping_criteria=library.StoppingCriteriaList([done]),
+            )
+    finally:
+        inner.generation_config = own

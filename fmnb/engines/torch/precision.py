@@ -1,0 +1,161 @@
+"""In which numbers a model is held on torch, and where: what may be asked, what is chosen, what it takes.
+
+Imports torch only to look at the machine; memory estimates need no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import BadRequestError
+from ...core.optional import require
+from ..weights import folder, gguf
+from ..weights.gguf_tensors import FLOATS, FOUR_BIT
+from . import llama_config
+
+DTYPES = ("float32", "bfloat16", "float16")
+QUANTS = ("int4", "int8", "none")
+START_CONTEXT = 1024
+_OWN = 64 << 20  # bytes beside the weights
+_LIBRARY = 128 << 20  # the same, with transformers
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`dtype` of DTYPES, `quant` of QUANTS, `device` cpu, cuda or mps; `chosen` says why, for people."""
+
+    dtype: str
+    quant: str
+    device: str
+    chosen: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"torch {self.device} {self.dtype}" + ("" if self.quant == "none" else f" {self.quant}")
+
+
+def form(path: Path, dtype: str = "", quant: str = "") -> Form:
+    """The form to load a model in; "" leaves the choice to the file and the machine.
+
+    On a CPU a file with 4-bit blocks keeps them, other quantised files run in 8 bits a weight,
+    the rest in 16 bits. On a GPU all run in 16 bits. Raises BadRequestError for what cannot be.
+    """
+    torch = require("torch", "torch", "to run models with torch")
+    if dtype not in ("", *DTYPES):
+        raise BadRequestError("There is no such dtype", seen=repr(dtype), todo=f"Take one of {', '.join(DTYPES)}.")
+    if quant not in ("", *QUANTS):
+        raise BadRequestError("There is no such quant", seen=repr(quant), todo=f"Take one of {', '.join(QUANTS)}.")
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kinds = _kinds(path)
+    packed = bool(kinds - FLOATS)
+    possible = _possible(torch, device, dtype, kinds)
+    best = next((q for q in possible if packed), "none")
+    if quant not in ("", "none") and quant not in possible:
+        raise BadRequestError(f"quant={quant} does not go here", seen=_why_not(torch, device, dtype, kinds), todo=_todo(device, dtype))
+    if quant not in ("", "none") and not packed and folder.config(path).get("quantization_config"):
+        raise BadRequestError(
+            f"quant={quant} does not go here", seen="the folder's weights are quantised already", todo="Leave --quant out."
+        )
+    numbers, reason = (dtype, "as asked") if dtype else _numbers(torch, device)
+    words = f"{numbers} on {_DEVICES[device]}: {reason}"
+    if (taken := quant or best) != "none":
+        words += f"; {taken}: {'as asked' if quant else 'the file is quantised'}"
+    return Form(numbers, taken, device, words)
+
+
+_DEVICES = {"cpu": "CPU", "cuda": "CUDA", "mps": "the Apple GPU"}
+
+
+def _numbers(torch: Any, device: str) -> tuple[str, str]:
+    """The number type that suits a device, and why."""
+    if device == "cuda" and not torch.cuda.is_bf16_supported():
+        return "float16", "this GPU has no bfloat16"
+    if device != "cpu":
+        return "bfloat16", "half the memory of float32"
+    fast = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return "bfloat16", "has AVX512-BF16" if fast is not None and fast() else "half the memory of float32"
+
+
+def _possible(torch: Any, device: str, dtype: str, kinds: set[str]) -> list[str]:
+    """The packed forms that work here, the narrowest that the file is good for first."""
+    if device != "cpu" or dtype not in ("", "bfloat16") or not hasattr(torch.ops.aten, "_weight_int8pack_mm"):
+        return []
+    exact = not kinds - FLOATS
+    four = hasattr(torch.ops.aten, "_weight_int4pack_mm_for_cpu") and (exact or bool(kinds & set(FOUR_BIT)))
+    return ["int4", "int8"] if four else ["int8"]
+
+
+def _why_not(torch: Any, device: str, dtype: str, kinds: set[str]) -> str:
+    if device != "cpu":
+        return f"packed weights run on a CPU alone, and this is {_DEVICES[device]}"
+    if dtype not in ("", "bfloat16"):
+        return f"packed weights compute in bfloat16, not in {dtype}"
+    if not hasattr(torch.ops.aten, "_weight_int8pack_mm"):
+        return f"torch {torch.__version__} has no kernel for it"
+    return f"the file holds {', '.join(sorted(kinds))}; packing them once more would lose too much"
+
+
+def _todo(device: str, dtype: str) -> str:
+    return "Leave --quant or --dtype out." if device == "cpu" and dtype else "Leave --quant out, or give none."
+
+
+def _kinds(path: Path) -> set[str]:
+    """The formats of a GGUF file's matrices; none for a folder."""
+    return {t.kind for t in gguf.read(path).tensors.values() if len(t.shape) > 1} if path.suffix == ".gguf" else set()
+
+
+def usual_memory(path: Path) -> int:
+    """Bytes the model takes on a CPU when nothing else is asked, with a short context; imports nothing."""
+    kinds = _kinds(path)
+    return needs(path, Form("bfloat16", "int4" if kinds - FLOATS else "none", "cpu"), START_CONTEXT)
+
+
+def needs(path: Path, how: Form, context: int) -> int:
+    """Bytes of memory the model takes in that form with `context` tokens; an estimate.
+
+    The dense matrices of a packed model are in it where they are there while it loads, or come
+    with the first long prompt.
+    """
+    width = 4 if how.dtype == "float32" else 2
+    if path.suffix != ".gguf":
+        return _folder_needs(path, how, width, context)
+    head = gguf.read(path)
+    known = llama_config.of_gguf(head)
+    cache = 0 if known is None else known.layers * 2 * known.groups * known.head * width * context
+    if how.quant == "none":
+        return head.parameters * width + cache + _OWN
+    packed = dense = 0
+    for name, t in head.tensors.items():
+        numbers = math.prod(t.shape)
+        packed += numbers * 5 // 8 if how.quant == "int4" and t.kind in (*FOUR_BIT, *FLOATS) else numbers
+        dense += 2 * numbers if name.startswith("blk.") and t.kind not in FLOATS else 0
+    return packed + dense + cache + _OWN
+
+
+def _folder_needs(path: Path, how: Form, width: int, context: int) -> int:
+    top = folder.config(path)
+    about = top.get("text_config") or top
+    layers, heads = (
+        _first(about, *names) for names in (("num_hidden_layers", "n_layer", "num_layers"), ("num_attention_heads", "n_head", "num_heads"))
+    )
+    size = _first(about, "head_dim", "d_kv") or _first(about, "hidden_size", "n_embd", "d_model") // max(heads, 1)
+    total = layers * 2 * (_first(about, "num_key_value_heads") or heads) * size * width * context + _LIBRARY
+    own = str(top.get("model_type")) in llama_config.FOLDERS  # reads from the file what it packs; the library loads all first
+    table, headed = 0, False
+    for name, rows, columns, packs in folder.matrices(path):
+        numbers = rows * columns
+        table = max(table, numbers)
+        if how.quant == "none" or not packs:
+            total += numbers * width
+            continue
+        head = name.startswith(("lm_head", "embed_out"))
+        headed |= head
+        total += numbers * 5 // 8 if how.quant == "int4" and not head else numbers
+        total += 0 if own else numbers * width
+    return total + (table if how.quant != "none" and not headed else 0)
+
+
+def _first(about: dict[str, Any], *names: str) -> int:
+    return next((int(about[n]) for n in names if isinstance(about.get(n), int)), 0)

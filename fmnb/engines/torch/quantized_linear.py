@@ -1,0 +1,90 @@
+"""Linear layers of a `transformers` model in 8 or 4 bits, on torch's own CPU kernels.
+
+Embeddings and norms stay as they are, and so does a layer whose sizes the kernels do not
+take. The output's matrix never gets fewer than 8 bits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..weights.gguf_tensors import GROUP, round_to_four
+from .linear import columns_pack, kernel_four, round_to_eight
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_MANY = 32  # rows from which on unpacking 8 bits first is the faster way
+_PIECE = 8192  # rows rounded at a time: a vocabulary's 32-bit floats would take much memory
+
+
+def pack(model: Any, quant: str) -> None:
+    """Put packed layers in the place of a model's dense ones; `quant` is "int8" or "int4"."""
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if type(layer) is nn.Linear:  # not its children: they may be read past their forward
+                weight = layer.weight
+            elif type(layer) is Conv1D:
+                weight = layer.weight.t()
+            else:
+                continue
+            if str(weight.dtype) == "torch.bfloat16" and columns_pack(weight.shape[1]):
+                setattr(parent, name, _packed_linear(weight, layer.bias, quant if layer is not head else "int8"))
+
+
+def _packed_linear(weight: Tensor, bias: Tensor | None, quant: str) -> nn.Module:
+    import torch
+
+    if quant == "int4" and weight.shape[0] % 16 == 0:
+        parts = [round_to_four(w.float()) for w in torch.split(weight, _PIECE)]
+        four = kernel_four(*(torch.cat(p) for p in zip(*parts, strict=True)))
+        assert four is not None
+        return _module()(*four, bias, weight.shape[0], weight.shape[1], 4)
+    eight = [round_to_eight(w.float(), weight.dtype) for w in torch.split(weight, _PIECE)]
+    return _module()(*(torch.cat(p) for p in zip(*eight, strict=True)), bias, weight.shape[0], weight.shape[1], 8)
+
+
+_class: Any = None
+
+
+def _module() -> Any:
+    """The module's class, made once torch is there."""
+    global _class
+    if _class is not None:
+        return _class
+    import torch
+    from torch import nn
+
+    class PackedLinear(nn.Module):
+        """Applies packed weights to the last dimension."""
+
+        numbers: Tensor
+        scales: Tensor
+
+        def __init__(self, numbers: Tensor, scales: Tensor, bias: Tensor | None, rows: int, columns: int, bits: int):
+            super().__init__()
+            self.register_buffer("numbers", numbers)
+            self.register_buffer("scales", scales)
+            self.register_buffer("bias", bias)
+            # some families look at a layer's weight to learn its type
+            self.register_buffer("weight", torch.empty(0, dtype=torch.bfloat16), persistent=False)
+            self.out_features, self.in_features, self.bits = rows, columns, bits
+
+        def forward(self, x: Tensor) -> Tensor:
+            flat = x.reshape(-1, self.in_features)
+            if self.bits == 4:
+                y = torch.ops.aten._weight_int4pack_mm_for_cpu(flat, self.numbers, GROUP, self.scales)
+            elif len(flat) < _MANY:
+                y = torch.ops.aten._weight_int8pack_mm(flat, self.numbers, self.scales)
+            else:
+                y = nn.functional.linear(flat, self.numbers.to(flat.dtype).mul_(self.scales[:, None]))
+            if self.bias is not None:
+                y = y + self.bias
+            return y.view(*x.shape[:-1], self.out_features)
+
+    _class = PackedLinear
+    return _class

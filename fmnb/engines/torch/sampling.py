@@ -1,0 +1,208 @@
+"""How the next token is chosen from the logits, and the grammar that keeps an answer to its schema."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...core.errors import BadRequestError
+from ...core.optional import require
+from ...core.types import Request
+from ..constrained.decoder import Following
+from ..constrained.expressions import as_regex
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .detokenize import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """`temperature` 0 takes the likeliest token; otherwise top_k, top_p and min_p narrow the choice, in this order.
+
+    `seed` None draws differently each time.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    seed: int | None = None
+
+
+def sampling(request: Request) -> Sampling:
+    """What a request asks for. Raises BadRequestError for a number that makes no sense.
+
+    >>> sampling(Request("m", (), temperature=0.7, extra={"top_k": 5}))
+    Sampling(temperature=0.7, top_k=5, top_p=1.0, min_p=0.0, seed=None)
+    """
+
+    def number(name: str, default: float, most: float) -> float:
+        value = request.extra.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+            raise BadRequestError(f"{name} is out of range", seen=repr(value), todo=f"Give a number from 0 to {most:g}.")
+        return value
+
+    if request.temperature is not None and not 0 <= request.temperature <= 100:
+        raise BadRequestError("The temperature is out of range", seen=repr(request.temperature), todo="Give 0 or a little more.")
+    return Sampling(
+        request.temperature or 0.0,
+        int(number("top_k", 0, 1e9)),
+        number("top_p", 1.0, 1.0),
+        number("min_p", 0.0, 1.0),
+        None if request.seed is None else request.seed + request.sample,
+    )
+
+
+def chooser(how: Sampling) -> Callable[[Tensor], int]:
+    """A function from logits [vocabulary] to a token, with a random state of its own."""
+    import torch
+
+    if how.temperature == 0:
+        return lambda logits: int(logits.argmax())
+    generator = torch.Generator()
+    if how.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(how.seed)
+
+    def choose(logits: Tensor) -> int:
+        # subtracting first keeps a tiny temperature from overflowing
+        p, order = _narrowed(((logits - logits.max()) / how.temperature).float().cpu(), how)
+        total = p.double().cumsum(0)
+        # one number decides: a number for each token would take longer than all the rest
+        at = int(torch.searchsorted(total, torch.rand(1, generator=generator, dtype=torch.float64) * total[-1], right=True))
+        at = min(at, len(p) - 1)
+        return at if order is None else int(order[at])
+
+    return choose
+
+
+_LIKELY = 1024  # tokens among which those of a top_p mostly are: all need not be sorted
+
+
+def _narrowed(scores: Tensor, how: Sampling) -> tuple[Tensor, Tensor | None]:
+    """Probabilities of what top_k, top_p and min_p leave, likeliest first with their tokens; with None they are in the tokens' order."""
+    order = None
+    if how.top_k and how.top_k < len(scores):
+        scores, order = scores.topk(how.top_k)
+    p = scores.softmax(0)
+    if how.top_p < 1:
+        best, places = p.topk(min(_LIKELY, len(p)))
+        if float(best.sum()) <= how.top_p:
+            best, places = p.sort(descending=True)
+        order = places if order is None else order[places]
+        p = best * (best.cumsum(0) - best < max(how.top_p, 1e-9))  # the token that passes the bound stays
+    if how.min_p:
+        p = p * (p >= how.min_p * p.max())
+    return p, order
+
+
+class Grammar:
+    """Holds an answer to a JSON schema while it is written: says before each token which may come.
+
+    The answer's text is `following`'s: where a list repeats itself, an item that was written is taken back.
+    """
+
+    def __init__(self, schema: dict[str, Any], tokenizer: Any, text: Text, limit: int, prefix: str = ""):
+        """`tokenizer` is llguidance's, `text` makes text of tokens, `limit` is how many there may be.
+
+        `prefix` is the part of the answer that is there already. Raises BadRequestError for a schema that cannot be followed.
+        """
+        self.following = Following(schema, limit, prefix, lambda text: len(tokenizer.tokenize_str(text)))
+        self._tokenizer = tokenizer
+        self._next: deque[int] = deque()  # tokens of text that is certain
+        self._tokens = text
+        self._left = limit
+        self._stops = text.stops
+        self._matcher = self._matching()
+
+    def _matching(self) -> Any:
+        library = require("llguidance", "torch", "to keep an answer to its schema")
+        try:
+            if self.following.rest is not None:
+                grammar = library.LLMatcher.grammar_from_regex(as_regex(self.following.rest))
+            else:
+                # one way to write white space, or a small model fills its answer with it
+                plain = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+                grammar = library.LLMatcher.grammar_from_json_schema(json.dumps(self.following.schema), defaults=plain)
+        except ValueError as e:
+            raise _refused(str(e)) from None
+        matcher = library.LLMatcher(self._tokenizer, grammar, log_level=0)
+        if matcher.is_error():
+            raise _refused(matcher.get_error())
+        return matcher
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing can follow."""
+        return self.following.done or self._tokens.stopped or bool(self._matcher.is_stopped())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer may end here."""
+        return not self.following.cut and (self.following.complete or self.done)
+
+    @property
+    def reason(self) -> str:
+        """Why the answer ends here: `length` where the limit has ended it, or something in it."""
+        return "stop" if self._tokens.stopped or (self.complete and not self.following.limited) else "length"
+
+    def mask(self, logits: Tensor) -> Tensor:
+        """The logits with -inf for each token that may not come."""
+        import torch
+
+        if (certain := self._certain()) is not None:
+            only = torch.full_like(logits, float("-inf"))
+            only[certain] = 0
+            return only
+        allowed = torch.frombuffer(bytearray(self._matcher.compute_logit_bias()), dtype=torch.uint8)
+        if self._matcher.is_error():
+            raise _refused(self._matcher.get_error())
+        n = min(len(allowed), len(logits))
+        masked = torch.full_like(logits, float("-inf"))
+        masked[:n] = logits[:n].masked_fill((allowed[:n] == 0).to(logits.device), float("-inf"))
+        return masked
+
+    def take(self, token: int) -> None:
+        """Go on with the chosen token."""
+        self._left -= 1
+        if self._next:
+            self._next.popleft()
+        new = self._tokens.add(token)
+        if new and self.following.add(new, self._left):
+            if not self.following.done:
+                self._matcher = self._matching()
+        else:
+            self._matcher.consume_token(token)
+
+    def _certain(self) -> int | None:
+        """The next token of text that must come: near the end the model may not choose a longer way to write it."""
+        if not self._next and (text := self.following.certain):
+            tokens = self._tokenizer.tokenize_str(text)
+            if self._matcher.validate_tokens(tokens) == len(tokens):
+                self._next.extend(tokens)
+        return self._next[0] if self._next else None
+
+    def finish(self) -> None:
+        """No token is left: end with what the schema still asks for."""
+        if not self._tokens.stopped:
+            self.following.finish()
+
+    def release(self) -> str:
+        """Text that is certain and was not given yet. With stop texts it comes at the end, as one may begin anywhere."""
+        return "" if self._stops else self.following.release()
+
+    def rest(self) -> str:
+        """What was held back, once no more tokens come."""
+        if tail := self._tokens.rest():
+            self.following.add(tail, self._left)
+        return self.following.release(everything=True)
+
+
+def _refused(words: str) -> BadRequestError:
+    return BadRequestError("The engine cannot follow this schema", seen=words[:300], todo="Simplify the schema.")

@@ -1,0 +1,85 @@
+"""Encoder-decoder models of `transformers` (T5, mT5, BART, ...): the prompt is read once by the encoder.
+
+They take the prompt as text, without a chat template. The decoder starts with a token of its
+own and is led by our token loop.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...core.optional import require
+from .llama import Stopped
+from .precision import Form
+from .transformers_model import cache_name, held, interruptible, opened, tokenizer, vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Seq2SeqModel:
+    """An encoder-decoder model and what its encoder read last."""
+
+    whole = True
+    reusable = True
+
+    def __init__(self, path: Path, how: Form):
+        """Load from a folder. Raises ModelError when the library cannot."""
+        self._library = require("transformers", "torch", "to run models from a folder")
+        self.inner, generation = opened(path, "AutoModelForSeq2SeqLM", how)
+        self.device = how.device
+        self.tokenizer = tokenizer(path, self.inner.config, plain=True)
+        self.memory = held(self.inner)
+        self.vocabulary = vocabulary(self.inner)
+        sources = (generation, self.inner.config)
+        found = (getattr(s, name, None) for name in ("decoder_start_token_id", "bos_token_id", "pad_token_id") for s in sources)
+        self.start = next((i for i in found if isinstance(i, int)), 0)
+        self._first = next((i for s in sources if isinstance(i := getattr(s, "forced_bos_token_id", None), int)), None)
+        self._never = [w[0] for w in getattr(generation, "bad_words_ids", None) or () if len(w) == 1]
+        self._cache_name = cache_name(self.inner)
+        self._ids: list[int] = []
+        self._encoded: Any = None
+        self._cache: Any = None
+
+    def begin(self, ids: list[int], more: dict[str, Any], stopped: Callable[[], bool], reuse: bool) -> tuple[Tensor | None, int]:
+        """Read a prompt: logits for the answer's first token (None when stopped), and how many tokens were known."""
+        import torch
+
+        known = len(ids) if reuse and self._encoded is not None and ids == self._ids else 0
+        if not known:
+            encoder = self.inner.get_encoder()
+            self._encoded = None
+            try:
+                with interruptible(encoder, stopped):
+                    self._encoded = encoder(input_ids=torch.tensor([ids], device=self.device), return_dict=True)
+            except Stopped:
+                return None, 0
+            self._ids = list(ids)
+        self._cache = self._library.EncoderDecoderCache(self._library.DynamicCache(), self._library.DynamicCache())
+        logits = self.forward([self.start], 0)
+        return self.allowed(logits, first=True), known
+
+    def forward(self, ids: list[int], at: int) -> Tensor:
+        """The decoder's next step; the last token's logits."""
+        import torch
+
+        out = self.inner(
+            encoder_outputs=self._encoded,
+            decoder_input_ids=torch.tensor([ids], device=self.device),
+            use_cache=True,
+            **{self._cache_name: self._cache},
+        )
+        return self.allowed(out.logits[0, -1].float())
+
+    def allowed(self, logits: Tensor, first: bool = False) -> Tensor:
+        """Logits without the tokens that the folder rules out; for the `first` token of an answer the one it demands, if any."""
+        if self._never:
+            logits[self._never] = -math.inf
+        if first and self._first is not None:  # multilingual models name the language, BART its begin
+            demanded = logits[self._first].clone()
+            logits.fill_(-math.inf)
+            logits[self._first] = demanded
+        return logits

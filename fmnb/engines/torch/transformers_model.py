@@ -1,0 +1,245 @@
+"""Models that `transformers` runs, from a folder: the plain path.
+
+The forward pass and its cache are the library's; the token loop is ours, so streaming,
+stopping, sampling and schemas work as with the fast path. `FolderModel` is any causal model;
+the encoder-decoder and the seeing ones have files of their own.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...core.errors import BadRequestError, MissingPackageError, ModelError
+from ...core.optional import require
+from ..chat_format import plain_text
+from .llama import Stopped
+from .precision import Form
+from .quantized_linear import pack
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_FAILURES = (OSError, ValueError, ImportError, KeyError, RuntimeError, AttributeError, TypeError, pickle.UnpicklingError)
+# How the library says that it lacks a package.
+_MISSING = re.compile(
+    r"requires the (\w+) library|package `?(\w+)`? is required|install `?(sentencepiece|tiktoken|protobuf|torchvision)\b", re.I
+)
+
+
+class FolderTokenizer:
+    """The folder's own tokenizer, with the interface of `gguf_tokenizer.Tokenizer`."""
+
+    def __init__(self, inner: Any, ends: Sequence[int], plain: bool = False):
+        """`plain` tokenizers belong to models that take text, whatever template lies beside them."""
+        self._inner = inner
+        self.ends = frozenset(ends)
+        found = None if plain else inner.chat_template
+        self.template = str(found or "") if not isinstance(found, dict) else "several"
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids, without a begin or an end."""
+        return list(self._inner(text, add_special_tokens=False, verbose=False).input_ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text without control tokens."""
+        return str(self._inner.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def token(self, id: int) -> str:
+        """The text of one token, control tokens included."""
+        return str(self._inner.decode([id], clean_up_tokenization_spaces=False))
+
+    def prompt(self, messages: list[dict[str, Any]], extra: dict[str, Any]) -> list[int]:
+        """Token ids of a conversation that waits for its answer; plain text where there is no template."""
+        if not self.template:
+            return list(self._inner(plain_text(messages), verbose=False).input_ids)
+        require("jinja2", "torch", "to fill a chat template")
+        from jinja2 import TemplateError
+
+        try:
+            text = self._inner.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, **extra)
+        except TemplateError as e:
+            raise BadRequestError(
+                "The model's chat template refused the conversation", seen=str(e), todo="Check the order and kinds of messages."
+            ) from None
+        return list(self._inner(text, add_special_tokens=False, verbose=False).input_ids)
+
+    def grammar_tokenizer(self, vocabulary: int) -> Any:
+        """The same as llguidance wants it, for `vocabulary` logits."""
+        library = require("llguidance", "torch", "to keep an answer to its schema")
+        core: Any = getattr(self._inner, "backend_tokenizer", None)
+        try:
+            return library.LLTokenizer(core.to_str(), n_vocab=vocabulary, eos_token=sorted(self.ends))
+        except (ValueError, AttributeError) as e:
+            raise BadRequestError(
+                "A schema cannot be kept with this model's kind of tokenizer", seen=str(e)[:200], todo="Leave the schema out."
+            ) from None
+
+
+def tokenizer(path: Path, config: Any, plain: bool = False) -> FolderTokenizer:
+    """The tokenizer of a folder, with the ends that its configs name."""
+    library = require("transformers", "torch", "to run models from a folder")
+    try:
+        with loading(path):
+            inner = library.AutoTokenizer.from_pretrained(path, local_files_only=True)
+            generation = _generation(library, path)
+    except ModelError:
+        pieces = [f.name for f in path.glob("*.model")]
+        if not pieces or (path / "tokenizer.json").is_file() or find_spec("sentencepiece"):
+            raise
+        raise _lacks(path, "sentencepiece") from None  # the library tries other readers and speaks of those
+    return FolderTokenizer(inner, ends(config, generation, inner), plain)
+
+
+def _generation(library: Any, path: Path) -> Any:
+    """The folder's generation_config.json, None where there is none."""
+    return library.GenerationConfig.from_pretrained(path, local_files_only=True) if (path / "generation_config.json").is_file() else None
+
+
+def ends(config: Any, generation: Any, inner: Any) -> list[int]:
+    """The tokens that end an answer, by all who may name them."""
+    text = config.get_text_config(decoder=True)
+    found = [getattr(text, "eos_token_id", None), getattr(generation, "eos_token_id", None), inner.eos_token_id]
+    return sorted({i for e in found for i in (e if isinstance(e, (list, tuple)) else [e]) if i is not None})
+
+
+@contextmanager
+def loading(path: Path) -> Iterator[None]:
+    """Keep the library's bars and notes out of the notebook, and put its failures into our words."""
+    library = require("transformers", "torch", "to run models from a folder")
+    words = library.utils.logging
+    bars, loud = words.is_progress_bar_enabled(), words.get_verbosity()
+    words.disable_progress_bar()
+    words.set_verbosity_error()
+    try:
+        yield
+    except _FAILURES as e:
+        raise _refused(path, e) from None
+    finally:
+        words.set_verbosity(loud)
+        if bars:
+            words.enable_progress_bar()
+
+
+def _refused(path: Path, e: Exception) -> Exception:
+    words = str(e)
+    if isinstance(e, pickle.UnpicklingError):
+        return ModelError(
+            "The weights are a pickle file that holds more than tensors",
+            seen=f"{path.name}: loading it would run code that came with it",
+            todo="Take the same model with safetensors.",
+        )
+    if isinstance(e, (ImportError, ValueError)) and (found := _MISSING.search(words)):
+        package = next(g for g in found.groups() if g).lower()
+        package = {"pil": "pillow"}.get(package, package)
+        return _lacks(path, package)
+    if len(words) > 300:
+        words = words[:300] + "…"
+    return ModelError("transformers cannot load this model", seen=f"{path.name}: {words}", todo="It may need a newer transformers.")
+
+
+def _lacks(path: Path, package: str) -> MissingPackageError:
+    return MissingPackageError(f"{path.name} needs the package {package}", todo=f"Run `%pip install {package}`, then try again.")
+
+
+def opened(path: Path, auto: str, how: Form) -> tuple[Any, Any]:
+    """A folder's model by that `Auto...` class, in its form, and its config for generation.
+
+    Code that lies in the folder is not run. Raises ModelError when the library cannot load it,
+    or when the folder lacks weights, which the library would fill with noise.
+    """
+    torch = require("torch", "torch", "to run models with torch")
+    library = require("transformers", "torch", "to run models from a folder")
+    with loading(path):
+        made, info = getattr(library, auto).from_pretrained(
+            path, dtype=getattr(torch, how.dtype), local_files_only=True, output_loading_info=True
+        )
+    lacking = sorted({*info["missing_keys"], *(str(k[0] if isinstance(k, tuple) else k) for k in info["mismatched_keys"])})
+    if lacking:
+        raise ModelError(
+            "The folder lacks weights of this model",
+            seen=f"{path.name}: {', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' if len(lacking) > 3 else ''}",
+            todo="Pull the model again, or take one that was made for writing text.",
+        )
+    made = made.to(how.device).eval()
+    if how.quant != "none":
+        pack(made, how.quant)
+    return made, made.generation_config
+
+
+def held(module: Any) -> int:
+    """Bytes of a module's numbers, those shared counted once."""
+    seen = {t.data_ptr(): t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers())}
+    return sum(seen.values())
+
+
+@contextmanager
+def interruptible(module: Any, stopped: Callable[[], bool]) -> Iterator[None]:
+    """Let a long pass through a module end between two of its layers: raises Stopped there."""
+    from torch import nn
+
+    def look(*_: Any) -> None:
+        if stopped():
+            raise Stopped
+
+    hooks = [layer.register_forward_pre_hook(look) for m in module.modules() if isinstance(m, nn.ModuleList) for layer in m]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def cache_name(model: Any) -> str:
+    """The argument that takes a cache: `cache` where the library is new enough to warn about the old name."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+
+
+class FolderModel:
+    """A causal model with a cache, read like `llama_torch.Llama`: tokens in, the last one's logits out."""
+
+    whole = False
+
+    def __init__(self, path: Path, how: Form):
+        """Load from a folder. Raises ModelError when the library cannot."""
+        library = require("transformers", "torch", "to run models from a folder")
+        self.inner, generation = opened(path, "AutoModelForCausalLM", how)
+        self.device = how.device
+        self.tokenizer = tokenizer(path, self.inner.config)
+        self.memory = held(self.inner)
+        text = self.inner.config.get_text_config()
+        # a cache that keeps a window or a state cannot be cut back to an earlier token
+        kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
+        self.reusable = kinds == {"full_attention"} and not getattr(text, "sliding_window", None)
+        self.vocabulary = vocabulary(self.inner)
+        self._library = library
+        self._cache_name = cache_name(self.inner)
+        self._cache: Any = None
+
+    def forward(self, ids: list[int], at: int) -> Tensor:
+        """Read tokens whose positions begin at `at`; those before it were read already. The last one's logits."""
+        import torch
+
+        if at == 0:
+            self._cache = self._library.DynamicCache(config=self.inner.config)
+        elif (over := self._cache.get_seq_length() - at) > 0:
+            self._cache.crop(-over)
+        out = self.inner(
+            input_ids=torch.tensor([ids], device=self.device),
+            use_cache=True,
+            logits_to_keep=1,
+            **{self._cache_name: self._cache},
+        )
+        return out.logits[0, -1].float()
+
+
+def vocabulary(model: Any) -> int:
+    """How many logits a model gives."""
+    head = model.get_output_embeddings()
+    return int(getattr(head, "out_features", 0) or head.weight.shape[0])

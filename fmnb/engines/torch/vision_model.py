@@ -1,0 +1,134 @@
+"""Models of `transformers` that read images beside text (LLaVA, Qwen2-VL, SmolVLM, ...).
+
+The family's own processor turns messages and pictures into tokens and pixels; a prompt is
+read in one pass, since pictures lie anywhere in it. Needs pillow.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...core.errors import BadRequestError, ModelError
+from ...core.optional import require
+from ...core.types import Image, Message, Text
+from ..chat_format import plain_text, wire
+from .llama import Stopped
+from .precision import Form
+from .transformers_model import FolderTokenizer, cache_name, ends, held, interruptible, loading, opened, vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class VisionModel:
+    """A seeing model with a cache of the prompt it read last."""
+
+    whole = True
+    reusable = False
+
+    def __init__(self, path: Path, how: Form):
+        """Load from a folder. Raises ModelError when the library cannot, MissingPackageError naming what a family needs."""
+        require("PIL", "attach", "to read images")
+        self._library = require("transformers", "torch", "to run models from a folder")
+        self._processor = _processor(self._library, path)
+        self._model, generation = opened(path, "AutoModelForImageTextToText", how)
+        self.device, self._dtype = how.device, self._model.dtype
+        inner = self._processor.tokenizer
+        self.tokenizer = FolderTokenizer(inner, ends(self._model.config, generation, inner))
+        self.tokenizer.template = str(self._processor.chat_template or inner.chat_template or "")
+        self.memory = held(self._model)
+        self.vocabulary = vocabulary(self._model)
+        self._cache_name = cache_name(self._model)
+        self._cache: Any = None
+
+    def prepare(self, messages: Sequence[Message], extra: dict[str, Any]) -> tuple[list[int], dict[str, Any]]:
+        """A conversation as token ids, and the pixels and other tensors that go with them."""
+        require("jinja2", "torch", "to fill a chat template")
+        from jinja2 import TemplateError
+
+        turns = [_with_pictures(w, m) for m in messages for w in wire(m, images=True)]
+        try:
+            if self.tokenizer.template:
+                made = self._processor.apply_chat_template(
+                    turns,
+                    chat_template=self.tokenizer.template,
+                    add_generation_prompt=True,
+                    tokenize=True,
+                    return_dict=True,
+                    return_tensors="pt",
+                    **extra,
+                )
+            else:
+                pictures = [p["image"] for t in turns for p in t["content"] if p["type"] == "image"]
+                mark = getattr(self._processor, "image_token", "<image>")
+                text = str(mark) * len(pictures) + plain_text([{"content": m.text} for m in messages])
+                made = self._processor(text=[text], images=pictures or None, return_tensors="pt")
+        except (TemplateError, ValueError, TypeError, IndexError) as e:
+            raise BadRequestError(
+                "The model's processor refused the conversation", seen=str(e)[:200], todo="Check the order of messages and images."
+            ) from None
+        more = {k: v for k, v in made.items() if k not in ("input_ids", "attention_mask", "labels")}
+        return made["input_ids"][0].tolist(), more
+
+    def begin(self, ids: list[int], more: dict[str, Any], stopped: Callable[[], bool], reuse: bool) -> tuple[Tensor | None, int]:
+        """Read a prompt with its pictures: the logits after it (None when stopped); nothing is known from before."""
+        self._cache = self._library.DynamicCache(config=self._model.config.get_text_config(decoder=True))
+        for part in self._model.modules():  # Qwen's kind keeps there how far the last prompt's pictures moved positions
+            if getattr(part, "rope_deltas", None) is not None:
+                part.rope_deltas = None
+        tensors = {k: v.to(self.device, self._dtype if v.is_floating_point() else None) for k, v in more.items()}
+        try:
+            with interruptible(self._model, stopped):
+                return self._pass(ids, **tensors), 0
+        except Stopped:
+            return None, 0
+
+    def forward(self, ids: list[int], at: int) -> Tensor:
+        """Read further tokens, of text alone; the last one's logits."""
+        return self._pass(ids)
+
+    def _pass(self, ids: list[int], **more: Any) -> Tensor:
+        import torch
+
+        given = torch.tensor([ids], device=self.device)
+        out = self._model(input_ids=given, use_cache=True, logits_to_keep=1, **more, **{self._cache_name: self._cache})
+        return out.logits[0, -1].float()
+
+
+def _processor(library: Any, path: Path) -> Any:
+    """The family's processor; without torchvision its slower image part, and no part for videos."""
+    with loading(path):
+        found = library.AutoProcessor.from_pretrained(path, local_files_only=True)
+    if not hasattr(found, "image_processor"):
+        raise ModelError(
+            "The folder lacks what prepares its images", seen=f"{path.name}: no preprocessor_config.json", todo="Pull it again."
+        )
+    return found
+
+
+def _with_pictures(turn: dict[str, Any], m: Message) -> dict[str, Any]:
+    """A turn whose content is a list, as templates of seeing models read it: pictures in their places."""
+    if m.role == "tool":
+        return turn
+    parts: list[dict[str, Any]] = []
+    for p in m.parts:
+        if isinstance(p, Image):
+            parts.append({"type": "image", "image": _picture(p)})
+        elif isinstance(p, Text) and p.text:
+            parts.append({"type": "text", "text": p.text})
+    return turn | {"content": parts}
+
+
+def _picture(image: Image) -> Any:
+    require("PIL", "attach", "to read images")
+    from PIL import Image as Pictures
+
+    try:
+        return Pictures.open(io.BytesIO(image.data)).convert("RGB")
+    except (OSError, ValueError, Pictures.DecompressionBombError) as e:
+        raise BadRequestError(
+            "An image cannot be read", seen=f"{image.media_type}: {str(e)[:100]}", todo="Attach it as PNG or JPEG."
+        ) from None

@@ -1,0 +1,157 @@
+"""A folder of weights as the hub lays it out: config.json, weights files, tokenizer.
+
+Reads JSON and the heads of safetensors files, and imports nothing. Weights in pickle files
+(pytorch_model.bin) count where a folder has nothing better; `transformers` reads them as
+plain tensors and runs no code of theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ...core.errors import DownloadError, ModelError
+
+Kind = Literal["causal", "seq2seq", "vision"]
+
+_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
+# Heads of models that label or fill gaps and write no text.
+_NO_WRITERS = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
+_ENCODERS = ("bert", "roberta", "distilbert", "mpnet", "albert", "electra", "deberta", "deberta-v2", "xlm-roberta", "modernbert")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tensor in a safetensors file: `kind` as the file calls it (F32, BF16, ...), its place in bytes."""
+
+    file: Path
+    kind: str
+    shape: tuple[int, ...]
+    offset: int
+    size: int
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; {} when there is none that can be read."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def config(folder: Path) -> dict[str, Any]:
+    """The folder's config.json."""
+    return read_json(folder / "config.json")
+
+
+def kind(about: dict[str, Any]) -> Kind:
+    """Which sort of model a config describes. Raises ModelError for one that writes no text.
+
+    >>> kind({"model_type": "t5", "is_encoder_decoder": True})
+    'seq2seq'
+    """
+    heads = [str(a) for a in about.get("architectures") or ()]
+    if isinstance(about.get("vision_config"), dict):
+        return "vision"
+    if about.get("is_encoder_decoder"):
+        return "seq2seq"
+    if any(h.endswith(_NO_WRITERS) for h in heads) or about.get("model_type") in _ENCODERS:
+        raise ModelError(
+            "This model writes no text",
+            seen=", ".join(heads) or str(about.get("model_type")),
+            todo="Take a causal or encoder-decoder model; for vectors, fm.embed.",
+        )
+    return "causal"
+
+
+def context(about: dict[str, Any]) -> int | None:
+    """Tokens a model holds by its config, whatever the family calls them; None if it does not say."""
+    for part in (about, about.get("text_config") or {}):
+        for name in ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "n_ctx"):
+            if isinstance(part.get(name), int):
+                return int(part[name])
+    return None
+
+
+def longest(about: dict[str, Any]) -> int | None:
+    """Tokens after which the model cannot go on; None for one whose positions are relative."""
+    return None if "relative_attention_num_buckets" in about else context(about)
+
+
+def has_template(folder: Path) -> bool:
+    """Whether the folder's model was trained on conversations."""
+    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+        return True
+    return bool(read_json(folder / "tokenizer_config.json").get("chat_template"))
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold the weights: those an index names, else safetensors, else pickles of plain tensors.
+
+    Raises DownloadError when one that the index names is not there.
+    """
+    for index in _INDEXES:
+        if names := sorted(set((read_json(folder / index).get("weight_map") or {}).values())):
+            files = [folder / str(n) for n in names]
+            if gone := [f.name for f in files if not f.is_file()]:
+                raise DownloadError("The model is incomplete", seen=f"{folder.name}: no {gone[0]}", todo="Pull the model again.")
+            return files
+        if (whole := folder / index.removesuffix(".index.json")).is_file():
+            return [whole]
+        if index == _INDEXES[0] and (odd := sorted(folder.glob("*.safetensors"))):
+            return odd
+    return sorted(folder.glob("pytorch_model*.bin"))
+
+
+def tensors(folder: Path) -> dict[str, Stored]:
+    """The tensors of a folder's safetensors files, by name; {} for pickles, whose heads say nothing."""
+    found: dict[str, Stored] = {}
+    for file in weight_files(folder):
+        if file.suffix == ".safetensors":
+            found |= _read_head(file)
+    return found
+
+
+def _read_head(file: Path) -> dict[str, Stored]:
+    """A safetensors file: eight bytes of length, JSON, then data that the JSON's offsets count from."""
+    whole = file.stat().st_size
+    try:
+        with open(file, "rb") as f:
+            (length,) = struct.unpack("<Q", f.read(8))
+            if length > min(whole, 100 << 20):
+                raise ValueError("no head")
+            head = json.loads(f.read(length))
+        found = {
+            name: Stored(
+                file, t["dtype"], tuple(t["shape"]), 8 + length + t["data_offsets"][0], t["data_offsets"][1] - t["data_offsets"][0]
+            )
+            for name, t in head.items()
+            if name != "__metadata__"
+        }
+    except (ValueError, KeyError, TypeError, struct.error):
+        raise ModelError("The file is not a safetensors file", seen=file.name, todo="Pull the model again.") from None
+    if any(t.offset + t.size > whole or t.size != math.prod(t.shape) * _BYTES.get(t.kind, 0) for t in found.values() if t.kind in _BYTES):
+        raise DownloadError("The weights file is cut short", seen=f"{file.name}: {whole:,} bytes", todo="Pull the model again.")
+    return found
+
+
+def matrices(folder: Path) -> Iterator[tuple[str, int, int, bool]]:
+    """Name, rows, columns of each tensor, and whether it is a matrix that may be packed (no embedding, no norm).
+
+    Of pickles one tensor of all their bytes comes out, as 16-bit numbers or what the config says.
+    """
+    found = tensors(folder)
+    if not found:
+        width = 4 if str(config(folder).get("dtype") or config(folder).get("torch_dtype") or "float32") == "float32" else 2
+        yield "all", 1, sum(f.stat().st_size for f in weight_files(folder)) // width, False
+    for name, t in found.items():
+        rows = t.shape[0] if len(t.shape) == 2 else 1
+        packs = len(t.shape) == 2 and not any(word in name for word in ("embed", "wte", "wpe", "shared", "relative_attention"))
+        yield name, rows, math.prod(t.shape) // max(rows, 1), packs

@@ -1,0 +1,209 @@
+"""The tokenizer and the chat template of a GGUF file, built from the file's own metadata.
+
+The `tokenizers` package does the work; nothing is converted and nothing looked up, so it
+takes a fraction of a second where a generic conversion takes many.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from ...core.errors import BadRequestError, ModelError
+from ...core.optional import require
+from ..chat_format import plain_text
+from . import gguf
+
+_NORMAL, _UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = range(1, 7)  # tokenizer.ggml.token_type
+
+_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_MODERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+# tokenizer.ggml.pre -> how text is cut before byte pairs are merged, one expression after the other
+_CUTS: dict[str, tuple[str, ...]] = {
+    "": (_GPT2,),
+    "default": (_GPT2,),
+    "gpt-2": (_GPT2,),
+    "olmo": (_GPT2,),
+    "smollm": (r"\p{N}", _GPT2),
+    "starcoder": (r"\p{N}", _GPT2),
+    "refact": (r"\p{N}", _GPT2),
+    "command-r": (r"\p{N}", _GPT2),
+    "llama-bpe": (_MODERN % "{1,3}",),
+    "llama3": (_MODERN % "{1,3}",),
+    "qwen2": (_MODERN % "",),
+    "deepseek-r1-qwen": (_MODERN % "",),
+    "stablelm2": (_MODERN % "",),
+}
+_WHOLE_WORDS_FIRST = ("llama-bpe", "llama3")  # a piece that is a token needs no merges
+_COMPOSED = ("qwen2", "deepseek-r1-qwen")  # trained on text in Unicode's composed form
+
+# Control tokens that end an answer, in whatever family; a file names only one or two of them.
+_ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "<|end_of_text|>", "</s>", "<EOT>")
+
+
+class Tokenizer:
+    """Text to token ids and back.
+
+    `core` is the `tokenizers` object, `ends` the ids that end an answer, `begin` the id put
+    before plain text (None if the model wants none).
+    """
+
+    def __init__(self, core: Any, ends: Sequence[int], begin: int | None, template: str, names: dict[str, str]):
+        self.core = core
+        self.ends = frozenset(ends)
+        self.begin = begin
+        self.template = template
+        self._names = names  # bos_token and eos_token, as templates call them
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids; names of control tokens in the text count as those tokens."""
+        return list(self.core.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text without control tokens; an unfinished character at the end reads as U+FFFD."""
+        return str(self.core.decode(ids, skip_special_tokens=True))
+
+    def token(self, id: int) -> str:
+        """The text of one token, control tokens included."""
+        return str(self.core.decode([id], skip_special_tokens=False))
+
+    def prompt(self, messages: list[dict[str, Any]], extra: dict[str, Any]) -> list[int]:
+        """Token ids of a conversation that waits for its answer; plain text where there is no template.
+
+        `extra` are further variables of the template.
+        """
+        if self.template:
+            ids = self.encode(render(self.template, messages, self._names | extra))
+            return ids[1:] if self.begin is not None and ids[:2] == [self.begin, self.begin] else ids
+        return ([] if self.begin is None else [self.begin]) + self.encode(plain_text(messages))
+
+    def grammar_tokenizer(self, vocabulary: int) -> Any:
+        """The same as llguidance wants it, for `vocabulary` logits."""
+        library = require("llguidance", "torch", "to keep an answer to its schema")
+        return library.LLTokenizer(self.core.to_str(), n_vocab=vocabulary, eos_token=sorted(self.ends))
+
+
+def tokenizer(head: gguf.Gguf) -> Tokenizer:
+    """The tokenizer of a GGUF file. Raises ModelError for a kind that is not known here."""
+    require("tokenizers", "torch", "to cut text into tokens")
+    kind = head.metadata.get("tokenizer.ggml.model")
+    tokens = [t.decode("utf-8", "replace") for t in head.tokens]
+    types = head.array("tokenizer.ggml.token_type") or [_NORMAL] * len(tokens)
+    cut = str(head.metadata.get("tokenizer.ggml.pre", ""))
+    if kind == "gpt2" and cut in _CUTS:
+        core = _byte_pairs(tokens, head.merges, cut)
+    elif kind == "llama":
+        core = _sentence_pieces(tokens, head.array("tokenizer.ggml.scores"), types, _flag(head, "add_space_prefix", True))
+    else:
+        raise ModelError(
+            "The torch engine does not know this model's tokenizer",
+            seen=f"{head.path.name}: {kind} {cut}".rstrip(),
+            todo="Run it on llama.cpp: put gguf: before its name.",
+        )
+    from tokenizers import AddedToken
+
+    core.add_special_tokens([AddedToken(t, special=True, normalized=False) for t, n in zip(tokens, types, strict=True) if n == _CONTROL])
+    core.add_tokens([AddedToken(t, normalized=False) for t, n in zip(tokens, types, strict=True) if n == _USER])
+
+    def special(name: str) -> int | None:
+        number = head.metadata.get(f"tokenizer.ggml.{name}_token_id")
+        return number if isinstance(number, int) and 0 <= number < len(tokens) else None
+
+    begin, end = special("bos"), special("eos")
+    place = {t: i for i, t in enumerate(tokens) if types[i] == _CONTROL}
+    ends = {i for i in (end, special("eot"), special("eom")) if i is not None} | {place[t] for t in _ENDS if t in place}
+    names = {"bos_token": "" if begin is None else tokens[begin], "eos_token": "" if end is None else tokens[end]}
+    wants_begin = _flag(head, "add_bos_token", kind == "llama" or cut in _WHOLE_WORDS_FIRST)
+    return Tokenizer(core, sorted(ends), begin if wants_begin else None, head.chat_template, names)
+
+
+def known(head: gguf.Gguf) -> bool:
+    """Whether `tokenizer` can make this file's."""
+    kind = head.metadata.get("tokenizer.ggml.model")
+    return kind == "llama" or (kind == "gpt2" and str(head.metadata.get("tokenizer.ggml.pre", "")) in _CUTS)
+
+
+def _flag(head: gguf.Gguf, name: str, default: bool) -> bool:
+    value = head.metadata.get(f"tokenizer.ggml.{name}")
+    return value if isinstance(value, bool) else default
+
+
+def _byte_pairs(tokens: list[str], merges: list[bytes], cut: str) -> Any:
+    from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
+    from tokenizers import Tokenizer as Core
+
+    pairs = [(a, b) for a, _, b in (m.decode("utf-8", "replace").partition(" ") for m in merges)]
+    core = Core(models.BPE(dict(zip(tokens, range(len(tokens)), strict=True)), pairs, ignore_merges=cut in _WHOLE_WORDS_FIRST))
+    if cut in _COMPOSED:
+        core.normalizer = normalizers.NFC()
+    cuts = [pre_tokenizers.Split(Regex(p), "isolated") for p in _CUTS[cut]]
+    core.pre_tokenizer = pre_tokenizers.Sequence([*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    core.decoder = decoders.ByteLevel()
+    return core
+
+
+def _sentence_pieces(tokens: list[str], scores: list[float], types: list[int], space_first: bool) -> Any:
+    """SentencePiece's merges, worked out from the pieces' scores: the best-scored join goes first."""
+    from tokenizers import Tokenizer as Core
+    from tokenizers import decoders, models, normalizers
+
+    place = dict(zip(tokens, range(len(tokens)), strict=True))
+    found = []
+    for piece, score, kind in zip(tokens, scores, types, strict=True):
+        if kind in (_NORMAL, _USER, _UNUSED):
+            found += [
+                (-score, place[piece[:i]], place[piece[i:]], piece[:i], piece[i:])
+                for i in range(1, len(piece))
+                if piece[:i] in place and piece[i:] in place
+            ]
+    unknown = next((t for t, n in zip(tokens, types, strict=True) if n == _UNKNOWN), None)
+    pairs = [(a, b) for _, _, _, a, b in sorted(found)]
+    core = Core(models.BPE(place, pairs, unk_token=unknown, fuse_unk=True, byte_fallback=True))
+    first = [normalizers.Prepend("▁")] if space_first else []
+    core.normalizer = normalizers.Sequence([*first, normalizers.Replace(" ", "▁")])
+    strip = [decoders.Strip(" ", 1, 0)] if space_first else []
+    core.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *strip])
+    return core
+
+
+def render(template: str, messages: list[dict[str, Any]], names: dict[str, Any]) -> str:
+    """A conversation as the model was trained to see it, ready for the answer.
+
+    The template comes with the weights and is untrusted: it runs in a sandbox that reads
+    values and changes nothing. Raises BadRequestError when it refuses the conversation.
+    """
+    require("jinja2", "torch", "to fill a chat template")
+    from jinja2 import TemplateError
+
+    try:
+        return str(_compiled(template).render(messages=messages, add_generation_prompt=True, **names))
+    except TemplateError as e:
+        raise BadRequestError(
+            "The model's chat template refused the conversation", seen=str(e), todo="Check the order and kinds of messages."
+        ) from None
+
+
+@functools.lru_cache(8)
+def _compiled(template: str) -> Any:
+    """The template ready to be filled, kept: a table's rows all fill the same one."""
+    from datetime import datetime
+
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def refuse(words: str) -> None:
+        raise TemplateError(words)
+
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = refuse
+    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    return environment.from_string(template)
+
+
+def _to_json(value: Any, indent: int | None = None) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False, indent=indent)

@@ -1,0 +1,153 @@
+"""Tables and test files as rows: frames of any kind, CSV, JSONL, Parquet, OpenAI-evals, inspect.
+
+Each reader gives plain dicts; what their columns mean is said in `columns_of`.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...batch.io.tables import missing, table_of
+from ...core.errors import UsageError
+from ...core.optional import require
+from .sample import Sample, content_id, plain
+
+Row = dict[str, Any]
+
+
+def rows_of(source: Any) -> list[Row]:
+    """The rows of a frame (pandas, polars, pyarrow, Hugging Face datasets), a list of dicts, or a file by its ending.
+
+    >>> rows_of([{"a": 1}])
+    [{'a': 1}]
+    """
+    if isinstance(source, (str, Path)):
+        return read(Path(source).expanduser())
+    if hasattr(source, "column_names") and hasattr(source, "to_list"):  # a data set of Hugging Face
+        source = source.to_list()
+    table = table_of(source)
+    return [dict(zip(table.columns, row, strict=True)) for row in table.take(table.columns)]
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a file: .csv, .tsv, .json, .jsonl, .parquet."""
+    readers: dict[str, Callable[[Path], list[Row]]] = {
+        ".csv": lambda p: _csv(p, ","),
+        ".tsv": lambda p: _csv(p, "\t"),
+        ".jsonl": _jsonl,
+        ".ndjson": _jsonl,
+        ".json": _json,
+        ".parquet": lambda p: require("pyarrow.parquet", "frames", "to read Parquet", package="pyarrow").read_table(p).to_pylist(),
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise UsageError("No such kind of table", seen=path.name, todo=f"One of {', '.join(readers)}.")
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else [], 1)
+        raise UsageError("No such file", seen=str(path), todo=f"Did you mean {near[0]}?" if near else "") from None
+    except UnicodeDecodeError as e:
+        raise UsageError("The file is not UTF-8 text", seen=f"{path.name}, byte {e.start}", todo="Save it as UTF-8.") from None
+
+
+def _csv(path: Path, between: str) -> list[Row]:
+    text = path.read_text(encoding="utf-8-sig")
+    csv.field_size_limit(10**9)
+    reader = csv.DictReader(io.StringIO(text), delimiter=between)
+    rows = []
+    for row in reader:
+        if None in row:
+            raise UsageError("A row has more cells than there are columns", seen=f"{path.name}, line {reader.line_num}")
+        rows.append({k: v for k, v in row.items() if v is not None})
+    return rows
+
+
+def _jsonl(path: Path) -> list[Row]:
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except ValueError as e:
+                raise UsageError("A line is not JSON", seen=f"{path.name}, line {number}: {e}") from None
+            if not isinstance(row, dict):
+                raise UsageError("A line is no JSON object", seen=f"{path.name}, line {number}: {line[:40]}")
+            rows.append(row)
+    return rows
+
+
+def _json(path: Path) -> list[Row]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as e:
+        raise UsageError("The file is not JSON", seen=f"{path.name}: {e}") from None
+    if isinstance(data, dict):
+        data = data.get("samples") or data.get("data") or data.get("rows")  # an inspect log, or rows under a name
+    if not isinstance(data, list) or not all(isinstance(r, dict) for r in data):
+        raise UsageError("The file holds no list of objects", seen=path.name)
+    return data
+
+
+def samples_from(
+    rows: Sequence[Mapping[str, Any]], *, target: str | None = None, id: str | None = None, group: str | None = None
+) -> tuple[list[Sample], str]:
+    """Samples of rows, and what a group is called: `target`, `id` and `group` name columns; by default those of these names, `group` also user or template.
+
+    Rows of our own files, of OpenAI-evals (`input`, `ideal`) and of inspect (`input`, `target`,
+    `choices`, `metadata`) are known by their columns. Raises UsageError for a column that is
+    not there and for two rows of one id.
+
+    >>> samples_from([{"q": "2+2", "target": 4}])[0][0].values
+    {'q': '2+2'}
+    """
+    names = list(dict.fromkeys(k for r in rows for k in r))
+    for column in (target, id, group):
+        if column is not None and column not in names:
+            near = difflib.get_close_matches(column, names, 1)
+            raise UsageError(
+                "No such column", seen=repr(column), todo=f"Did you mean {near[0]}?" if near else f"Columns: {', '.join(names)}."
+            )
+    if "values" in names and all(isinstance(r.get("values"), Mapping) for r in rows):
+        found = [Sample.from_dict(r) for r in rows]
+    else:
+        if target is None:
+            target = "ideal" if "ideal" in names and "input" in names else "target" if "target" in names else None
+        group = group or next((n for n in ("group", "user", "template") if n in names), None)
+        id = id or ("id" if "id" in names else None)
+        found = [_sample(r, target, id, group) for r in rows]
+    return _unique(found, named=id is not None or any("id" in r for r in rows)), group or ""
+
+
+def _sample(row: Mapping[str, Any], target: str | None, id: str | None, group: str | None) -> Sample:
+    values = {k: plain(v) for k, v in row.items() if k not in (target, id, "split") and not missing(v)}
+    if isinstance(values.get("input"), list):  # messages, as OpenAI-evals and inspect write them
+        values["input"] = "\n\n".join(str(m.get("content", "")) if isinstance(m, Mapping) else str(m) for m in values["input"])
+    goal = plain(row.get(target)) if target else None
+    name = row.get(id) if id else None
+    who = plain(row.get(group)) if group else None
+    return Sample(
+        str(name) if name not in (None, "") else content_id(values, goal),
+        values,
+        goal if goal != "" else None,
+        None if who in (None, "") else str(who),
+        str(row.get("split") or ""),
+    )
+
+
+def _unique(samples: list[Sample], named: bool) -> list[Sample]:
+    """Samples with ids of their own; equal rows without an id are numbered, two rows with one id are an error."""
+    seen: dict[str, int] = {}
+    out = []
+    for s in samples:
+        times = seen[s.id] = seen.get(s.id, 0) + 1
+        if times > 1 and named:
+            raise UsageError("Two rows have the same id", seen=s.id, todo="Give each row an id of its own, or leave the column out.")
+        out.append(s if times == 1 else Sample.from_dict({**s.to_dict(), "id": f"{s.id}-{times}"}))
+    return out

@@ -1,0 +1,63 @@
+"""Scores made elsewhere, as an evaluation: a table with a column of scores for each model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..batch.answers import Answer
+from ..core.errors import UsageError
+from .datasets.dataset import Dataset
+from .datasets.formats import rows_of, samples_from
+from .datasets.sample import plain
+from .evaluation import Evaluation
+from .scorers.base import Score
+
+
+def from_scores(
+    table: Any,
+    models: Sequence[str],
+    *,
+    texts: Mapping[str, str] | None = None,
+    target: str | None = None,
+    group: str | None = None,
+    id: str | None = None,
+    scorer: str = "score",
+) -> Evaluation:
+    """An evaluation of answers that were scored by somebody else; nothing is called and nothing logged.
+
+    `models` are the columns with each model's scores (numbers, or true and false; empty where
+    it failed), `texts` maps a model to the column of its answers. Rows are given by the other columns.
+    Raises UsageError for a missing column, or a score that is no number.
+
+    >>> e = from_scores([{"q": i, "a": 1, "b": i % 2} for i in range(40)], ["a", "b"])
+    >>> e.sentence
+    'a beats b by 50.0 points (95% 33.8 to 66.2, paired, 40 rows, score).'
+    """
+    rows = rows_of(table)
+    names = list(dict.fromkeys(k for r in rows for k in r))
+    told = dict(texts or {})
+    missing = [c for c in (*models, *told.values()) if c not in names]
+    if missing or not models:
+        raise UsageError("No such column of scores", seen=repr(missing[0] if missing else ""), todo=f"Columns: {', '.join(names)}.")
+    theirs = {*models, *told.values()}
+    found, by = samples_from([{k: v for k, v in r.items() if k not in theirs} for r in rows], target=target, group=group, id=id)
+    answers = [
+        Answer(i, m, text=str(r.get(told[m]) or "") if m in told else "", run=f"row-{i}", finish="stop")
+        for i, r in enumerate(rows)
+        for m in models
+    ]
+    scores = [_score(r.get(m), m, i) for i, r in enumerate(rows) for m in models]
+    return Evaluation("", "", Dataset(tuple(found), by=by), tuple(models), 1, answers, {scorer: scores})
+
+
+def _score(value: Any, model: str, row: int) -> Score:
+    value = plain(value)
+    if value is None or value == "":
+        return Score(None, error="no score")
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        value = value.strip().lower() == "true"
+    try:
+        return Score(float(value))
+    except (TypeError, ValueError):
+        raise UsageError("A score is a number", seen=f"{value!r} of {model} in row {row}") from None

@@ -1,0 +1,304 @@
+"""The report: one page that needs nothing else, with the findings, plots beside their tables, and every row behind every number.
+
+The same parts make the widget of a notebook; there, rows come from the kernel as one scrolls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ...core.inert_text import inert, literal
+from ...core.records import Rows
+from ...stats.calibration import calibration
+from .. import verdict
+from ..analysis import Analysis, Pair
+from ..results import Results
+from ..scoring import failure
+from . import plots
+from .plots import Mark, Point
+from .sentences import ordered
+from .tables import levels_table, slices_table
+
+HERE = Path(__file__).parent
+_MANY, _LONG, _SHORT = 2_000, 1_500, 240  # rows; letters of an answer in the page of few rows, and of many
+_WORST = 8  # slices
+
+
+def page(e: Results) -> str:
+    """The whole page as HTML. Model text goes in as data and is shown as text."""
+    data = json.dumps(rows_data(e), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+    title = literal(e.dataset.name or "Evaluation")
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<title>{title}: {literal(verdict.verdict(e))}</title>
+<style>{style()}</style>
+</head>
+<body class="fr-page">
+<main class="fmnb-report">
+<h1>{title}</h1>
+{findings(e)}
+<section class="fr-rows" aria-label="Rows"></section>
+<p class="fr-small">{inert(_made(e))}</p>
+</main>
+<script type="application/json" id="fr-data">{data}</script>
+<script>{script()}
+const data = JSON.parse(document.getElementById("fr-data").textContent);
+fmnbRows(document.querySelector(".fmnb-report"), fmnbLocal(data));
+</script>
+</body>
+</html>
+"""
+
+
+def style() -> str:
+    """The report's CSS."""
+    return (HERE / "report.css").read_text("utf-8")
+
+
+def script() -> str:
+    """The table of rows: draws what is in sight and nothing more."""
+    return (HERE / "report.js").read_text("utf-8")
+
+
+def findings(e: Results, prefix: str = "fr") -> str:
+    """Sentences, plots and their tables. `prefix` keeps ids apart where several reports are on a page."""
+    out = [f'<p class="fr-trouble">{inert(s)}</p>' for s in verdict.trouble(e)]
+    first, *more = verdict.findings(e) or [""]
+    out += [f'<p class="fr-first">{inert(first)}</p>'] if first else []
+    if more:
+        out.append(f"<ul>{''.join(f'<li>{inert(s)}</li>' for s in more)}</ul>")
+    compared = e.compared
+    for i, name in enumerate(e.scores):
+        if name in compared:
+            out += _scorer(e, compared[name], f"{prefix}-{i}")
+    return "\n".join(out)
+
+
+def _scorer(e: Results, a: Analysis, key: str) -> Iterator[str]:
+    heading = f"<h2>{inert(a.scorer)}</h2>" if len(e.scores) > 1 else ""
+    yield heading
+    marks = [
+        Mark(m, lv.value, lv.low, lv.high, note=f"group {a.letters[m]} of models not told apart")
+        for m in a.order
+        for lv in [a.levels[m].estimate]
+    ]
+    yield _figure(
+        plots.intervals(f"Score of each model by {a.scorer}", marks, percent=a.points, name=f"{key}-levels"),
+        "Each model's score, in points of a hundred, with its 95 % interval." if a.points else "Each model's score with its 95 % interval.",
+        _levels(e, a),
+    )
+    if a.pairs:
+        pairs = ordered(a)
+        gaps = [_gap(p) for p in pairs]
+        together = f" Intervals hold for all {len(pairs)} pairs together." if len(pairs) > 1 else ""
+        yield _figure(
+            plots.intervals("Gaps between models on the same rows", gaps, percent=a.points, zero=True, name=f"{key}-gaps"),
+            f"Paired gaps. Filled marks are real; hollow ones may be chance, however far from 0.{together}",
+            _pairs(a),
+        )
+    yield from _price(e, a, key)
+    yield from _slices(e, a, key)
+    yield from _calibration(e, a, key)
+
+
+def _gap(p: Pair) -> Mark:
+    """b less a, as in the table below it."""
+    low, high = p.interval or (None, None)
+    label = f"{plots.short(p.b, 11)} − {plots.short(p.a, 11)}"
+    return Mark(label, p.test.gap.value, low, high, p.real, "real" if p.real else "may be chance")
+
+
+def _price(e: Results, a: Analysis, key: str) -> Iterator[str]:
+    spent = {r["model"]: r for r in levels_table(e) if r["scorer"] == a.scorer}
+    if len(e.names) < 2:
+        return
+    for column, words in (("cost", "cost of the run, US dollars"), ("seconds", "median seconds an answer")):
+        known = [(m, float(spent[m][column]), a.levels[m].estimate) for m in a.order if spent[m][column] is not None]
+        if len(known) < 2 or not any(x for _, x, _ in known):
+            continue
+        best = plots.front([(m, x, lv.value) for m, x, lv in known])
+        points = [Point(m, x, lv.value, lv.low, lv.high, m in best) for m, x, lv in known]
+        table = Rows([{"model": p.label, words: p.x, "score": p.y, "on the front": "yes" if p.best else "no"} for p in points])
+        yield _figure(
+            plots.against(f"Quality over {words}", points, words, percent=a.points, name=f"{key}-{column}"),
+            f"Quality over {words}; round marks, joined, are those no other beats in one without losing in the other.",
+            table,
+        )
+        return
+
+
+def _slices(e: Results, a: Analysis, key: str) -> Iterator[str]:
+    worst = [r for r in slices_table(e, scorer=a.scorer) if r["score"] < r["elsewhere"]][:_WORST]
+    if not worst:
+        return
+    marks = [Mark(f"{r['model']}: {r['column']} {r['value']}", r["score"], r["low"], r["high"], tick=r["elsewhere"]) for r in worst]
+    rows = [{**r, "_behind": _slice_filters(a, r)} for r in worst]
+    yield _figure(
+        plots.intervals("Slices where a model does worse than elsewhere", marks, percent=a.points, name=f"{key}-slices"),
+        "Where a model does worse than on the other rows (dashed). Looked at one by one: of many slices some are low by chance.",
+        rows_html(rows, ("model", "column", "value", "rows", "score", "low", "high", "elsewhere")),
+    )
+
+
+def _calibration(e: Results, a: Analysis, key: str) -> Iterator[str]:
+    for model in e.names:
+        sure = [
+            (s.confidence, s.value)
+            for s, x in zip(e.scores[a.scorer], e.answers, strict=True)
+            if x.model == model and s.confidence is not None and s.value is not None
+        ]
+        if len(sure) < 20:
+            continue
+        c = calibration([p for p, _ in sure], [v for _, v in sure])
+        error = (
+            f"expected calibration error {c.error:.3f}" if c.error is not None else f"in one bin {c.one_bin:.3f} (ten bins need 300 rows)"
+        )
+        bins = [(b.confidence, b.right, b.n) for b in c.bins]
+        table = Rows([{"rows": n, "confidence": p, "right": r} for p, r, n in bins])
+        yield _figure(
+            plots.curve(f"Calibration of {model}", bins, name=f"{key}-sure-{e.names.index(model)}"),
+            f"{model}: how often it is right when it is so sure; {error}, Brier score {c.brier:.3f}.",
+            table,
+        )
+
+
+def _levels(e: Results, a: Analysis) -> str:
+    rows = []
+    for m in a.order:
+        lv = a.levels[m]
+        failed = sum(a.matrix.failed[m].values())
+        rows.append(
+            {
+                "model": m,
+                "score": lv.estimate.value,
+                "low": lv.estimate.low,
+                "high": lv.estimate.high,
+                "letters": a.letters[m],
+                "method": lv.method,
+                "rows": len(a.matrix.rows),
+                "failed": failed or None,
+                "judge": e.badges.get(a.scorer),
+                "_behind": {
+                    "score": {"scorer": a.scorer, "model": m, "below": 1},
+                    "rows": {"scorer": a.scorer},
+                    "failed": {"failed": m},
+                },
+            }
+        )
+    columns = ("model", "score", "low", "high", "letters", "method", "rows", "failed", "judge")
+    return rows_html(rows, columns)
+
+
+def _pairs(a: Analysis) -> str:
+    rows = []
+    for p in ordered(a):
+        gap = p.test.gap
+        rows.append(
+            {
+                "a": p.a,
+                "b": p.b,
+                "gap": gap.value,
+                "low": p.interval[0] if p.interval else None,
+                "high": p.interval[1] if p.interval else None,
+                "p": p.p,
+                "better": p.better if p.real else "not told apart",
+                "test": p.test.test,
+                "only a": p.test.only_a,
+                "only b": p.test.only_b,
+                "smallest gap": p.test.smallest,
+                "why": gap.why or None,
+                "_behind": {
+                    "gap": {"scorer": a.scorer, "differ": [p.a, p.b]},
+                    "only a": {"scorer": a.scorer, "more": [p.a, p.b]},
+                    "only b": {"scorer": a.scorer, "more": [p.b, p.a]},
+                },
+            }
+        )
+    columns = ("a", "b", "gap", "low", "high", "p", "better", "test", "only a", "only b", "smallest gap", "why")
+    return rows_html(rows, columns)
+
+
+def _slice_filters(a: Analysis, r: dict[str, Any]) -> dict[str, Any]:
+    here = {"scorer": a.scorer, "column": r["column"], "value": r["value"]}
+    return {"rows": here, "score": {**here, "model": r["model"], "below": 1}}
+
+
+def rows_html(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
+    """A table; numbers whose column `_behind` names are buttons that show the rows behind them."""
+    shown = [c for c in columns if any(r.get(c) is not None for r in rows)]
+    head = "".join(f'<th scope="col">{inert(c)}</th>' for c in shown)
+    body = []
+    for r in rows:
+        cells = []
+        for c in shown:
+            text = inert(_cell(r.get(c)))
+            if text and c in r.get("_behind", ()):
+                given = escape(json.dumps(r["_behind"][c], ensure_ascii=False), quote=True)
+                text = f'<button type="button" data-fr-filter="{given}" title="show the rows behind this number">{text}</button>'
+            cells.append(f"<td>{text}</td>")
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def _figure(svg: str, words: str, table: Rows | str) -> str:
+    inner = rows_html(table, table.columns) if isinstance(table, Rows) else table
+    scroll = '<div class="fr-scroll" tabindex="0" role="region" aria-label="The numbers of this plot">'
+    return f"<figure>{svg}<figcaption>{inert(words)}</figcaption><details open><summary>Numbers</summary>{scroll}{inner}</div></details></figure>"
+
+
+def rows_data(e: Results) -> dict[str, Any]:
+    """What the table of rows is drawn from: columns of values, and of each model its answers and scores."""
+    most = _LONG if len(e.dataset) <= _MANY else _SHORT
+    scorers = list(e.scores)
+    return {
+        "models": list(e.names),
+        "samples": e.samples,
+        "scorers": scorers,
+        "rows": [row_data(e, i, most) for i in range(len(e.dataset))],
+    }
+
+
+def row_data(e: Results, row: int, most: int = _LONG) -> list[Any]:
+    """Of one row: id, group, split, target, values, then of each answer its text, run, failure, and of each scorer [value, why]."""
+    s = e.dataset.samples[row]
+    each = len(e.names) * e.samples
+    answers = []
+    for i in range(row * each, (row + 1) * each):
+        a = e.answers[i]
+        scores = [[v.value if v.value is None else round(v.value, 4), v.why or v.error] for v in (e.scores[n][i] for n in e.scores)]
+        answers.append([_cut(a.text, most), a.run, failure(a), scores])
+    values = {k: _cut(v if isinstance(v, str) else json.dumps(v, ensure_ascii=False), most) for k, v in s.values.items()}
+    target = s.target if s.target is None or isinstance(s.target, str) else json.dumps(s.target, ensure_ascii=False)
+    return [s.id, s.group or "", s.split, None if target is None else _cut(target, most), values, answers]
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} … ({len(text):,} letters in all)"
+
+
+def _made(e: Results) -> str:
+    a = next(iter(e.compared.values()), None)
+    parts = [
+        f"{len(e.dataset):,} rows",
+        f"data set {e.dataset.version}",
+        f"{a.draws:,} bootstrap draws of seed {a.seed}" if a and a.draws and a.pairs else "",
+    ]
+    parts += [
+        f"run {e.run}" if e.run else "",
+        "p values (Holm) and intervals of gaps hold for all pairs together" if a and len(a.pairs) > 1 else "",
+    ]
+    return "; ".join(p for p in parts if p) + "."
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)

@@ -1,0 +1,213 @@
+"""The report's plots as SVG text: intervals, cost against quality, calibration. Each has a title, a description in words, and no script.
+
+Colours are the page's variables, so light and dark both work; marks differ in shape as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from ...core.inert_text import inert, literal
+
+_WIDTH, _LEFT, _RIGHT, _ROW = 640, 190, 60, 28
+_INK, _MUTED = "var(--fr-ink, currentColor)", "var(--fr-muted, #6e6e76)"
+_STRONG, _LINE = "var(--fr-accent, #0b63b0)", "var(--fr-line, #8886)"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One line of an interval plot: a label, a value, its interval unless there is none; `strong` marks what is real."""
+
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    strong: bool = True
+    note: str = ""
+    tick: float | None = None  # a second value to set it against
+
+
+def _marked(text: str) -> str:
+    """Text of a drawing, without marks that a page's typesetter acts on."""
+    return inert(text).replace("span>", "tspan>")
+
+
+def intervals(title: str, marks: Sequence[Mark], *, percent: bool = True, zero: bool = False, name: str = "") -> str:
+    """A dot with its interval for each mark; `zero` draws the line of no difference. `percent` tells numbers in points of a hundred.
+
+    >>> "<title" in intervals("Scores", [Mark("a", 0.5, 0.4, 0.6)])
+    True
+    """
+    known = [v for m in marks for v in (m.value, m.low, m.high, m.tick) if v is not None and math.isfinite(v)]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    pad = (high - low or 0.1) * 0.06
+    low, high = (max(0.0, low - pad) if low >= 0 and percent and not zero else low - pad), high + pad
+    if percent and not zero:
+        high = min(1.0 + pad / 4, high)
+    height = _ROW * len(marks) + 44
+    x = _scale(low, high, _LEFT, _WIDTH - _RIGHT)
+    parts = [_axis(low, high, x, 12, height - 32, percent)]
+    if zero:
+        parts.append(f'<line x1="{x(0):.1f}" x2="{x(0):.1f}" y1="8" y2="{height - 32}" stroke="{_INK}" stroke-width="1.2"/>')
+    for i, m in enumerate(marks):
+        y = 24 + i * _ROW
+        colour = _STRONG if m.strong else _MUTED
+        parts.append(f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end" fill="{_INK}">{_marked(short(m.label))}</text>')
+        if m.low is not None and m.high is not None:
+            parts.append(f'<line x1="{x(m.low):.1f}" x2="{x(m.high):.1f}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="2.5"/>')
+            parts += [
+                f'<line x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{y - 5}" y2="{y + 5}" stroke="{colour}" stroke-width="1.5"/>'
+                for v in (m.low, m.high)
+            ]
+        if m.tick is not None:
+            parts.append(
+                f'<line x1="{x(m.tick):.1f}" x2="{x(m.tick):.1f}" y1="{y - 8}" y2="{y + 8}" stroke="{_INK}" stroke-dasharray="2 2"/>'
+            )
+        fill = colour if m.strong else "var(--fr-paper, #fff)"
+        parts.append(f'<circle cx="{x(m.value):.1f}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" stroke-width="2"/>')
+        parts.append(f'<text x="{_WIDTH - _RIGHT + 8}" y="{y + 4}" fill="{_INK}">{_told(m.value, percent, zero)}</text>')
+    words = "; ".join(_words(m, percent, zero) for m in marks)
+    return _svg(title, words, height, parts, name)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model's price and quality; `best` says that no other is both cheaper and better."""
+
+    label: str
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+    best: bool = False
+
+
+def front(points: Sequence[tuple[str, float, float]]) -> set[str]:
+    """Labels of the Pareto front: of (label, price, quality) those that nothing else beats in one without losing in the other.
+
+    >>> sorted(front([("a", 1, 0.5), ("b", 2, 0.4), ("c", 3, 0.9)]))
+    ['a', 'c']
+    """
+    return {
+        label for label, x, y in points if not any((u <= x and v >= y) and (u < x or v > y) for other, u, v in points if other != label)
+    }
+
+
+def against(title: str, points: Sequence[Point], x_name: str, *, percent: bool = True, name: str = "") -> str:
+    """Quality over price, the front joined by a line."""
+    height, top, bottom = 300, 16, 252
+    xs, ys = [p.x for p in points], [v for p in points for v in (p.y, p.low, p.high) if v is not None]
+    pad_x, pad_y = (max(xs) - min(xs) or abs(max(xs)) or 1) * 0.12, (max(ys) - min(ys) or 0.1) * 0.1
+    x = _scale(max(0.0, min(xs) - pad_x), max(xs) + pad_x, 70, _WIDTH - 120)
+    low, high = min(ys) - pad_y, max(ys) + pad_y
+    y = _scale(low, high, bottom, top)
+    parts = []
+    for v in _ticks(low, high, 5):
+        parts.append(f'<line x1="70" x2="{_WIDTH - 120}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="{_LINE}"/>')
+        parts.append(f'<text x="62" y="{y(v) + 4:.1f}" text-anchor="end" fill="{_MUTED}">{_told(v, percent, False)}</text>')
+    for v in _ticks(max(0.0, min(xs) - pad_x), max(xs) + pad_x, 4):
+        parts.append(f'<text x="{x(v):.1f}" y="{bottom + 18}" text-anchor="middle" fill="{_MUTED}">{v:.3g}</text>')
+    parts.append(f'<text x="{(_WIDTH - 50) / 2:.0f}" y="{height - 8}" text-anchor="middle" fill="{_MUTED}">{_marked(x_name)}</text>')
+    best = sorted((p for p in points if p.best), key=lambda p: p.x)
+    if len(best) > 1:
+        path = " ".join(f"{x(p.x):.1f},{y(p.y):.1f}" for p in best)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{_STRONG}" stroke-width="1.5" stroke-dasharray="5 3"/>')
+    for p in points:
+        colour = _STRONG if p.best else _MUTED
+        if p.low is not None and p.high is not None:
+            parts.append(
+                f'<line x1="{x(p.x):.1f}" x2="{x(p.x):.1f}" y1="{y(p.low):.1f}" y2="{y(p.high):.1f}" stroke="{colour}" stroke-width="2"/>'
+            )
+        shape = (
+            f'<circle cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="6" fill="{colour}"/>'
+            if p.best
+            else f'<rect x="{x(p.x) - 5:.1f}" y="{y(p.y) - 5:.1f}" width="10" height="10" fill="{colour}"/>'
+        )
+        parts.append(shape)
+        parts.append(f'<text x="{x(p.x) + 10:.1f}" y="{y(p.y) - 8:.1f}" fill="{_INK}">{_marked(short(p.label))}</text>')
+    words = "; ".join(f"{p.label}: {x_name} {p.x:.3g}, {_told(p.y, percent, False)}{', on the front' if p.best else ''}" for p in points)
+    return _svg(title, words, height, parts, name)
+
+
+def curve(title: str, bins: Sequence[tuple[float, float, int]], name: str = "") -> str:
+    """Share right over confidence, beside the diagonal where both agree; bins are (confidence, share right, rows)."""
+    side = 260
+    x, y = _scale(0, 1, 60, 60 + side), _scale(0, 1, 16 + side, 16)
+    parts = [f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="{_MUTED}" stroke-dasharray="4 3"/>']
+    for v in (0, 0.25, 0.5, 0.75, 1):
+        parts.append(f'<line x1="{x(0)}" x2="{x(1)}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="{_LINE}"/>')
+        parts.append(f'<text x="{x(0) - 8}" y="{y(v) + 4:.1f}" text-anchor="end" fill="{_MUTED}">{v:.0%}</text>')
+        parts.append(f'<text x="{x(v):.1f}" y="{y(0) + 18}" text-anchor="middle" fill="{_MUTED}">{v:.0%}</text>')
+    path = " ".join(f"{x(c):.1f},{y(r):.1f}" for c, r, _ in bins)
+    parts.append(f'<polyline points="{path}" fill="none" stroke="{_STRONG}" stroke-width="2"/>')
+    parts += [f'<circle cx="{x(c):.1f}" cy="{y(r):.1f}" r="4" fill="{_STRONG}"/>' for c, r, _ in bins]
+    parts.append(f'<text x="{x(0.5)}" y="{y(0) + 36}" text-anchor="middle" fill="{_MUTED}">confidence of the model</text>')
+    words = "; ".join(f"of {n} rows with confidence {c:.0%}, {r:.0%} are right" for c, r, n in bins)
+    return _svg(title, words, side + 60, parts, name)
+
+
+def _svg(title: str, words: str, height: float, parts: Sequence[str], name: str) -> str:
+    """`name` makes the ids of title and description the page's only ones."""
+    key = escape(name or "plot", quote=True)
+    return (
+        f'<svg role="img" aria-labelledby="{key}-t {key}-d" viewBox="0 0 {_WIDTH} {height:.0f}" '
+        f'xmlns="http://www.w3.org/2000/svg" font-size="12.5" font-family="inherit">'
+        f'<title id="{key}-t">{literal(title)}</title><desc id="{key}-d">{literal(words)}</desc>{"".join(parts)}</svg>'
+    )
+
+
+def _axis(low: float, high: float, x: _Scale, top: float, bottom: float, percent: bool) -> str:
+    out = []
+    for v in _ticks(low, high, 6):
+        out.append(f'<line x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{top}" y2="{bottom}" stroke="{_LINE}"/>')
+        out.append(f'<text x="{x(v):.1f}" y="{bottom + 18}" text-anchor="middle" fill="{_MUTED}">{100 * v if percent else v:.4g}</text>')
+    return "".join(out)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, v: float) -> float:
+        return self.start + (self.end - self.start) * (v - self.low) / (self.high - self.low or 1)
+
+
+def _scale(low: float, high: float, start: float, end: float) -> _Scale:
+    return _Scale(low, high, start, end)
+
+
+def _ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers inside a range.
+
+    >>> _ticks(0, 1, 5)
+    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    """
+    step = 10 ** math.floor(math.log10((high - low) / most or 1))
+    step = next((s for s in (step, 2 * step, 5 * step, 10 * step) if (high - low) / s <= most), 10 * step)
+    first = math.ceil(low / step - 1e-9)
+    return [round((first + i) * step, 10) + 0.0 for i in range(int((high - first * step) / step + 1e-9) + 1)]
+
+
+def _told(v: float, percent: bool, signed: bool) -> str:
+    if percent:
+        return f"{100 * v:+.1f}" if signed else f"{100 * v:.1f}"
+    return f"{v:+.3g}" if signed else f"{v:.4g}"
+
+
+def _words(m: Mark, percent: bool, signed: bool) -> str:
+    out = f"{m.label}: {_told(m.value, percent, signed)}"
+    if m.low is not None and m.high is not None:
+        out += f", 95% {_told(m.low, percent, signed)} to {_told(m.high, percent, signed)}"
+    return f"{out}, {m.note}" if m.note else out
+
+
+def short(text: str, most: int = 25) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,204 @@
+"""An evaluation as tables: of models, of pairs, of answers, of slices."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from ...core.errors import UsageError
+from ...core.records import Rows
+from ...stats.level import level
+from ..results import Results
+from ..score_matrix import Matrix
+from ..scoring import failure
+from ..verdict import verdict
+
+MODELS = (
+    *("scorer", "model", "score", "low", "high", "letters", "rows", "groups", "failed", "method", "judge"),
+    *("seconds", "input_tokens", "output_tokens", "cost"),
+)
+PAIRS = (
+    *("scorer", "a", "b", "gap", "low", "high", "p", "low_all", "high_all", "p_all", "better", "test", "only_a", "only_b"),
+    *("smallest_gap", "rows", "groups", "worth", "largest", "gap_by_user", "low_by_user", "high_by_user"),
+    *("design_effect", "bootstrap_low", "bootstrap_high", "draws", "seed", "why"),
+)
+_FEW = 12  # values of a column that makes slices
+
+
+def levels_table(e: Results) -> Rows:
+    """A row a model and scorer."""
+    rows = []
+    spent = {m: _spent(e, m) for m in e.names}
+    compared = e.compared
+    for name in e.scores:
+        m = e.matrix(name)
+        if name not in compared:
+            rows += [_alone(name, model, m, spent[model]) for model in e.names]
+            continue
+        a = compared[name]
+        for model in a.order:
+            found = a.levels[model]
+            rows.append(
+                {
+                    "scorer": name,
+                    "model": model,
+                    "score": found.estimate.value,
+                    "low": found.estimate.low,
+                    "high": found.estimate.high,
+                    "letters": a.letters[model] if len(e.names) > 1 else None,
+                    "rows": len(a.matrix.rows),
+                    "groups": a.cluster_count,
+                    "failed": sum(a.matrix.failed[model].values()) or None,
+                    "method": found.method,
+                    "judge": e.badges.get(name),
+                    **spent[model],
+                }
+            )
+        rows += [_alone(name, model, m, spent[model]) for model in m.without]
+    return Rows(rows, MODELS, verdict(e))
+
+
+def _alone(scorer: str, model: str, m: Matrix, spent: dict[str, Any]) -> dict[str, Any]:
+    """The row of a model without a score or a verdict."""
+    empty: dict[str, Any] = dict.fromkeys(MODELS)
+    return {**empty, "scorer": scorer, "model": model, "rows": 0, "failed": m.failed[model].total() or None, **spent}
+
+
+def _spent(e: Results, model: str) -> dict[str, Any]:
+    mine = [a for a in e.answers if a.model == model]
+    seconds = [a.seconds for a in mine if a.seconds is not None and a.source == "live"]
+    costs = [a.cost for a in mine]
+
+    def mean(name: str) -> float | None:
+        known = [v for a in mine if (v := getattr(a, name)) is not None]
+        return round(sum(known) / len(known), 1) if known else None
+
+    return {
+        "seconds": float(np.median(seconds)) if seconds else None,
+        "input_tokens": mean("input_tokens"),
+        "output_tokens": mean("output_tokens"),
+        "cost": None if any(c is None for c in costs) or not costs else sum(c for c in costs if c is not None),
+    }
+
+
+def pairs_table(e: Results) -> Rows:
+    """A row a pair and scorer: low, high and p of the pair alone, then those that hold for all pairs together."""
+    rows = []
+    for name, a in e.compared.items():
+        for p in a.pairs:
+            gap, even = p.test.gap, p.test.equal_weight
+            rows.append(
+                {
+                    "scorer": name,
+                    "a": p.a,
+                    "b": p.b,
+                    "gap": gap.value,
+                    "low": gap.low,
+                    "high": gap.high,
+                    "p": p.test.p,
+                    "low_all": p.interval[0] if p.interval else None,
+                    "high_all": p.interval[1] if p.interval else None,
+                    "p_all": p.p,
+                    "better": p.better if p.real else None,
+                    "test": p.test.test,
+                    "only_a": p.test.only_a,
+                    "only_b": p.test.only_b,
+                    "smallest_gap": p.test.smallest,
+                    "rows": gap.n,
+                    "groups": gap.clusters,
+                    "worth": gap.df + 1 if gap.clusters is not None else None,
+                    "largest": gap.share,
+                    "gap_by_user": even.value if even else None,
+                    "low_by_user": even.low if even else None,
+                    "high_by_user": even.high if even else None,
+                    "design_effect": gap.design_effect,
+                    "bootstrap_low": p.bootstrap.low if p.bootstrap else None,
+                    "bootstrap_high": p.bootstrap.high if p.bootstrap else None,
+                    "draws": a.draws if p.bootstrap else None,
+                    "seed": a.seed if p.bootstrap else None,
+                    "why": gap.why or None,
+                }
+            )
+    return Rows(rows, PAIRS)
+
+
+def rows_table(e: Results) -> Rows:
+    """A row an answer."""
+    rows = []
+    for i, a in enumerate(e.answers):
+        s = e.dataset.samples[a.row]
+        found = {n: e.scores[n][i] for n in e.scores}
+        rows.append(
+            {
+                "id": s.id,
+                "group": s.group,
+                "target": s.target,
+                "model": a.model,
+                "sample": a.sample if e.samples > 1 else None,
+                "text": a.text,
+                **{n: v.value for n, v in found.items()},
+                "why": "; ".join(v.why for v in found.values() if v.why) or None,
+                "error": failure(a) or next((v.error for v in found.values() if v.error), None),
+                "seconds": a.seconds,
+                "cost": a.cost,
+                "run": a.run,
+            }
+        )
+    return Rows(rows, ("id", "group", "target", "model", "sample", "text", *e.scores, "why", "error", "seconds", "cost", "run"))
+
+
+def slices_table(e: Results, by: str = "", scorer: str = "", fewest: int = 5) -> Rows:
+    """Each slice's score against the rest of the rows, the worst first; p holds for one slice looked at alone."""
+    try:
+        a = e.analysis(scorer)
+    except UsageError as problem:
+        return Rows([], ("column", "value", "model", "rows", "score", "low", "high", "elsewhere"), str(problem))
+    values = {by: _column(e, by)} if by else _columns(e)
+    rows: list[dict[str, Any]] = []
+    for column, cells in values.items():
+        kept = [cells[i] for i in a.matrix.rows]
+        for value in dict.fromkeys(kept):
+            inside = np.array([c == value for c in kept])
+            if value is None or inside.sum() < fewest or inside.all():
+                continue
+            for model in a.matrix.models:
+                x = a.matrix.of(model)
+                mine = level(x[inside], a.row_groups.of(a.matrix.rows[inside].tolist())).estimate
+                rows.append(
+                    {
+                        "column": column,
+                        "value": value,
+                        "model": model,
+                        "rows": int(inside.sum()),
+                        "score": mine.value,
+                        "low": mine.low,
+                        "high": mine.high,
+                        "elsewhere": float(x[~inside].mean()),
+                    }
+                )
+    rows.sort(key=lambda r: r["score"] - r["elsewhere"])
+    note = f"each slice looked at alone; of {len(rows)} some are low by chance" if rows else "no column makes slices"
+    return Rows(rows, ("column", "value", "model", "rows", "score", "low", "high", "elsewhere"), note)
+
+
+def _column(e: Results, by: str) -> list[Hashable]:
+    if by not in ("target", "group", "split") and all(by not in s.values for s in e.dataset):
+        names = ", ".join(dict.fromkeys(["target", "group", "split", *(k for s in e.dataset for k in s.values)]))
+        raise UsageError("No such column to slice by", seen=repr(by), todo=f"One of {names}.")
+    return [_short(getattr(s, by) if by in ("target", "group", "split") else s.values.get(by)) for s in e.dataset]
+
+
+def _columns(e: Results) -> dict[str, list[Hashable]]:
+    names = ["target", "group", "split", *dict.fromkeys(k for s in e.dataset for k in s.values)]
+    found: dict[str, list[Hashable]] = {}
+    for name in names:
+        cells = _column(e, name)
+        if 1 < len({c for c in cells if c is not None}) <= _FEW and cells not in found.values():  # a user's column is the group's
+            found[name] = cells
+    return found
+
+
+def _short(value: Any) -> Hashable:
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)[:60]

@@ -1,0 +1,104 @@
+"""An evaluation as one JSON file, and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..batch.answers import Answer
+from ..core.errors import UsageError
+from ..core.version import __version__
+from .datasets.dataset import Dataset
+from .datasets.sample import Sample
+from .failures import MAX_FAILURES
+from .results import Results
+from .scorers.base import Score
+
+VERSION = 1
+_PLAIN = ("run", "prompt", "samples", "batch", "missing", "seed")
+
+
+def to_dict(e: Results) -> dict[str, Any]:
+    """JSON-able form."""
+    return {
+        "evaluation": VERSION,
+        "fmnb": __version__,
+        **{n: getattr(e, n) for n in _PLAIN},
+        "models": list(e.names),
+        "ways": list(e.ways),
+        "dataset": {"name": e.dataset.name, "version": e.dataset.version, "by": e.dataset.by},
+        "rows": [s.to_dict() for s in e.dataset],
+        "answers": [[a.text, a.run, a.seconds, a.input_tokens, a.output_tokens, a.cost, a.error, a.finish] for a in e.answers],
+        "scores": {n: [[s.value, s.why, s.error, s.confidence] for s in found] for n, found in e.scores.items()},
+        "max_failures": e.max_failures,
+        "begun": e.begun,
+        "asked": list(e.asked),
+        "sources": [a.source for a in e.answers],
+        "against": {n: [dict(s.against) for s in found] for n, found in e.scores.items() if any(s.against for s in found)},
+        "corpus": {n: dict(c) for n, c in e.corpus.items()},
+        "conduct": {n: str(c) for n, c in e.conduct.items()},
+        "badges": dict(e.badges),
+    }
+
+
+def fields(path: Path) -> dict[str, Any]:
+    """What an Evaluation is made of, from a file that `to_dict` filled. UsageError for any other."""
+    try:
+        d = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError("No such file", seen=str(path)) from None
+    except (OSError, ValueError) as e:
+        raise UsageError("The file is no saved evaluation", seen=f"{path.name}: {e}"[:200]) from None
+    if not isinstance(d, dict) or d.get("evaluation") != VERSION:
+        raise UsageError("The file is no saved evaluation", seen=path.name, todo="Write one with `evaluation.save(path)`.")
+    try:
+        return _fields(d)
+    except (KeyError, TypeError, ValueError) as e:
+        raise UsageError("The saved evaluation is damaged", seen=f"{path.name}: {type(e).__name__}: {e}"[:200]) from None
+
+
+def _fields(d: dict[str, Any]) -> dict[str, Any]:
+    names, samples = tuple(d["models"]), int(d["samples"])
+    each = len(names) * samples
+    answers = []
+    sources = d.get("sources") or ["live"] * len(d["answers"])
+    for i, (text, run, seconds, tokens_in, tokens_out, cost, error, finish) in enumerate(d["answers"]):
+        answers.append(
+            Answer(
+                i // each,
+                names[i % each // samples],
+                i % samples,
+                run=run,
+                text=text,
+                seconds=seconds,
+                input_tokens=tokens_in,
+                output_tokens=tokens_out,
+                cost=cost,
+                error=error,
+                finish=finish,
+                source=sources[i],
+            )
+        )
+    about = d["dataset"]
+    against = d.get("against") or {}
+    return {
+        **{n: d[n] for n in _PLAIN},
+        "names": names,
+        "ways": tuple(d.get("ways") or ("",)),
+        "dataset": Dataset(tuple(Sample.from_dict(r) for r in d["rows"]), about["name"], by=about.get("by", "")),
+        "answers": answers,
+        "scores": {
+            n: [
+                Score(v, "", why, error, sure, met)
+                for (v, why, error, sure), met in zip(found, against.get(n) or [{}] * len(found), strict=True)
+            ]
+            for n, found in d["scores"].items()
+        },
+        "begun": float(d.get("begun", 0.0)),
+        "asked": tuple(d.get("asked") or ()),
+        "max_failures": float(d.get("max_failures", MAX_FAILURES)),
+        "corpus": d["corpus"],
+        "conduct": d["conduct"],
+        "badges": d["badges"],
+    }

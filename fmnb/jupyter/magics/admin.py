@@ -1,0 +1,200 @@
+"""Verbs about this kernel and this user: key, log, tape, budget, trust, doctor, and `%fm` alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...calls.session import default_model, session
+from ...catalog.resolve import forget_backends, usable_profiles
+from ...comparison.comparison import reopen
+from ...config import keys, settings
+from ...config.confirm import confirm, secret
+from ...core.errors import UsageError
+from ...core.events import Started
+from ...core.inert_text import printable
+from ...core.records import Rows
+from ...limits import budget as budgets
+from ...providers import profiles
+from ...store import log as store
+from ...store import log_query, retention
+from ...store.tape import Tape
+from ...views.router import view_for
+from .arguments import flags_of, words_of
+from .cell import seen
+
+
+def key(rest: str, shell: Any) -> Any:
+    """Where keys are found; set one (typed unseen), or remove one."""
+    words = words_of(rest)
+    if not words or words[0] == "show":
+        rows = []
+        for p in [profiles.profile(n) for n in words[1:]] or usable_profiles():
+            if p.needs_key or words[1:]:
+                found = keys.status(p.key_env, p.name)
+                rows.append(
+                    {"provider": p.name, "key": found or "none", "goes to": ", ".join(p.key_hosts), "set with": " or ".join(p.key_env)}
+                )
+        return Rows(rows, ("provider", "key", "goes to", "set with"))
+    if len(words) != 2 or words[0] not in ("set", "rm"):
+        raise UsageError(
+            "A key is set or removed", seen=rest, todo="`%fm key set openai` asks for the value; it must never be typed into a cell."
+        )
+    p = profiles.profile(words[1])
+    if words[0] == "rm":
+        print("Removed." if keys.remove_key(p.name) else "There was no stored key.")
+    else:
+        variable = p.key_env[0] if p.key_env else "the provider's variable"
+        value = secret(
+            f"Key for {p.label} (goes to {p.usual_host}):",
+            f"Set {variable} in the environment before the kernel starts, or run `%fm key set {p.name}` in a live notebook.",
+        )
+        print(f"Kept in the {keys.set_key(p.name, value, p.usual_host)}.")
+    forget_backends()
+    return None
+
+
+def log(rest: str, shell: Any) -> Any:
+    """Search, reopen, switch, forget."""
+    words, flags = flags_of(rest, "--open", "--all", "--before", "--yes")
+    if len(words) == 1 and words[0] in ("on", "off"):
+        store.switch(words[0] == "on")
+        print(f"The log is {words[0]}.")
+        return None
+    if words and words[0] == "forget":
+        return _forget(words[1:], flags)
+    if odd := flags - {"--open"}:
+        raise UsageError(f"{sorted(odd)[0]} goes with forget", seen=f"%fm log {rest}", todo="`%fm log forget --before 2026-01-31`.")
+    if len(words) == 1 and len(words[0]) >= 8 and any(c.isdigit() for c in words[0]):
+        try:
+            return _reopened(words[0], shell)
+        except UsageError:
+            pass  # a word with digits, to search for
+    return log_query.log(" ".join(words), open="--open" in flags)
+
+
+def _reopened(run: str, shell: Any) -> Any:
+    """An answer as it was shown then, with its error, its partial text and its footer; or a comparison: that is then the last one, which `%fm vote` and `--undo` mean, also in a new kernel."""
+    found = log_query.reopen(run)
+    events = store.events_of(found.run)
+    start = events[0]
+    if isinstance(start, Started) and start.kind == "batch":
+        from ...batch.log_view import logged
+
+        return logged(found.run)
+    if isinstance(start, Started) and start.kind == "evaluate":
+        from ...evals.evaluate import reopen as reopen_evaluation
+
+        return reopen_evaluation(found.run)
+    if not isinstance(start, Started) or start.kind not in ("compare", "call"):
+        return found
+    if start.kind == "call":
+        view = view_for(shell, start.request.format if start.request is not None else "markdown")
+        for event in events:
+            view(event)
+        return seen(found, shell)
+    session.compared = reopen(found.run)
+    return session.compared
+
+
+def _forget(words: list[str], flags: set[str]) -> None:
+    if "--before" in flags:
+        if len(words) != 1:
+            raise UsageError("Forget before which date?", todo="`%fm log forget --before 2026-01-31`.")
+        gone = retention.forget(before=log_query.parse_date(words[0]))
+    elif "--all" in flags:
+        if "--yes" not in flags:
+            confirm("Forget everything that was ever asked?", "--yes")
+        gone = retention.forget(everything=True)
+    else:
+        one = words[0] if len(words) == 1 else ""
+        exact = one and any(r["run"] == one for r in store.search(limit=100_000))
+        gone = retention.forget(run=one) if exact else retention.forget(" ".join(words))
+    print(f"Forgot {gone} run{'' if gone == 1 else 's'}, with answers kept in the cache.")
+
+
+def tape(rest: str, shell: Any) -> None:
+    """Use a tape from here on; `off` stops, `prune` drops what no cell used; alone says which."""
+    words, flags = flags_of(rest, "--yes")
+    if flags and words != ["prune"]:
+        raise UsageError("--yes goes with prune", seen=f"%fm tape {rest}", todo="`%fm tape prune --yes`.")
+    if words == ["off"]:
+        session.tape = None
+    elif words == ["prune"]:
+        if session.tape is None:
+            raise UsageError("There is no tape to prune", todo="`%fm tape FILE`, run the notebook from top to bottom, then prune.")
+        unused, all_ = session.tape.unused(), len(session.tape)
+        if unused and unused == all_ and "--yes" not in flags:
+            confirm(f"Drop all {all_} answers of {session.tape.path.name}? No cell of this kernel has used one of them", "--yes")
+        dropped = session.tape.prune()
+        print(f"Dropped {dropped} answer{'' if dropped == 1 else 's'} that this kernel did not use.")
+    elif len(words) == 1:
+        session.tape = Tape(Path(words[0]))
+    elif words:
+        raise UsageError("One tape at a time", seen=rest, todo="Quote a name with spaces.")
+    print("No tape." if session.tape is None else printable(f"Tape {session.tape.path}: {len(session.tape)} answers."))
+
+
+def budget(rest: str, shell: Any) -> None:
+    """Set, lift or show the spending cap."""
+    words, flags = flags_of(rest, "--allow-unknown")
+    if words == ["off"]:
+        budgets.set_limit(None)
+    elif len(words) > 1:
+        raise UsageError("A budget is one number of dollars", seen=rest, todo="`%fm budget 5`, or `%fm budget off`.")
+    elif words:
+        try:
+            limit = float(words[0].lstrip("$"))
+        except ValueError:
+            raise UsageError("A budget is a number of dollars", seen=words[0], todo="`%fm budget 5`.") from None
+        if not limit >= 0 or limit == float("inf"):
+            raise UsageError("A budget is 0 or more", seen=words[0])
+        budgets.set_limit(limit, allow_unknown="--allow-unknown" in flags)
+    b = budgets.budget()
+    cap = "no cap" if b.limit is None else f"of ${b.limit:g}"
+    unknown = f"; {b.unknown_calls} calls of unknown price" if b.unknown_calls else ""
+    doubt = budgets.doubt_words(b.doubtful_calls, b.doubtful)
+    print(f"${b.spent:.4f} spent in this kernel{doubt}, {cap}{unknown}.")
+
+
+def trust(rest: str, shell: Any) -> None:
+    """Trust the project's fmnb.toml as it is now."""
+    file = settings.project_file()
+    if file is None:
+        raise UsageError("There is no fmnb.toml in this project")
+    said = settings.read_toml(file)
+    for name, row in said.get("provider", {}).items():
+        lines = [f"[provider.{name}]", *(f"  {k} = {v!r}" for k, v in (row.items() if isinstance(row, dict) else [(name, row)]))]
+        print(*map(printable, lines), sep="\n")
+    for table in sorted(set(said) - {"provider", "default", "alias"}):
+        print(printable(f"[{table}]: {said[table]}"))
+    if "--yes" not in rest.split():
+        confirm(f"Let {file} decide where these providers' requests and keys go?", "--yes")
+    settings.trust(file)
+    print("Trusted, as long as the file does not change.")
+
+
+def doctor(rest: str, shell: Any) -> Any:
+    """What works here and what to do for the rest."""
+    if rest:
+        raise UsageError("doctor takes nothing", seen=rest)
+    from ...calls.doctor import examine
+
+    return examine()
+
+
+def status(shell: Any) -> Any:
+    """Where things stand: `%fm` alone."""
+    model, who = default_model()
+    b = budgets.budget()
+    tape_is = "none" if session.tape is None else f"{session.tape.path.name} ({len(session.tape)} answers)"
+    rows = [
+        {"": "model", "now": f"{model or 'embedded'} ({who or 'nothing chosen'})"},
+        {
+            "": "spent",
+            "now": f"${b.spent:.4f}" + ("" if b.limit is None else f" of ${b.limit:g}") + budgets.doubt_words(b.doubtful_calls, b.doubtful),
+        },
+        {"": "tape", "now": tape_is},
+        {"": "log", "now": "on" if store.enabled() else "off"},
+    ]
+    return Rows(rows, ("", "now"), "`%fm help` lists the verbs, `%fm doctor` what works here.")

@@ -1,0 +1,28 @@
+"""The words and switches of a `%fm` line."""
+
+from __future__ import annotations
+
+import shlex
+
+from ...core.errors import UsageError
+
+
+def words_of(rest: str) -> list[str]:
+    """Words as a shell splits them; an unclosed quote is a UsageError."""
+    try:
+        return shlex.split(rest)
+    except ValueError as e:
+        raise UsageError("A quote is not closed on this line", seen=rest, todo=str(e)) from None
+
+
+def flags_of(rest: str, *known: str) -> tuple[list[str], set[str]]:
+    """Words, and the switches among them; a switch that is not `known` is a UsageError.
+
+    >>> flags_of("embedded --yes", "--yes")
+    (['embedded'], {'--yes'})
+    """
+    words = words_of(rest)
+    flags = {w for w in words if w.startswith("--")}
+    if odd := flags - set(known):
+        raise UsageError("No such option here", seen=sorted(odd)[0], todo=f"It takes {', '.join(known) or 'none'}.")
+    return [w for w in words if w not in flags], flags

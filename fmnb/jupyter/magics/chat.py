@@ -1,0 +1,166 @@
+"""Verbs that talk to a model: ask, retry, continue, fix, explain, chat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...calls import follow_up
+from ...calls.prepare import prepare
+from ...calls.session import session
+from ...catalog.resolve import resolve
+from ...chat import chat as chats
+from ...core.errors import FmnbError, UsageError
+from ...core.inert_text import printable
+from ...views.router import view_for
+from . import cell, insert_cell
+from .arguments import words_of
+from .options import Line, parse
+
+
+def ask(rest: str, shell: Any) -> Any:
+    """`%fm ask [MODEL] [options] "text"`: the last word that is no option is the prompt."""
+    line = parse(rest)
+    if not line.models:
+        raise UsageError("Nothing was asked", todo='Write `%fm ask "your question"`.')
+    *models, text = line.models
+    if len(models) > 1 or any(not _names_model(m, shell) for m in models):
+        raise UsageError(
+            "The question must be one quoted text", seen=" ".join(line.models), todo=f'Write `%fm ask "{" ".join(line.models)}"`.'
+        )
+    return cell.ask(replace(line, models=tuple(models)), text, shell)
+
+
+def _names_model(word: str, shell: Any) -> bool:
+    try:
+        resolve(word, shell.user_ns)
+    except FmnbError:
+        return ":" in word and " " not in word
+    return True
+
+
+def retry(rest: str, shell: Any) -> Any:
+    """The last question again, with what the line changes."""
+    line = parse(rest)
+    if len(line.models) > 1:
+        raise UsageError("A retry is with one model", seen=" ".join(line.models))
+    changes = {n: v for n, v in cell._changed(cell.options_of(line, shell)).items() if n not in ("values", "cache")}
+    last = session.last
+    asked = follow_up.retry(last, line.models[0] if line.models else None, **changes)
+    try:
+        answer = cell.show_and_perform([asked], shell, asked.options.format)
+    finally:
+        if asked.talk is not None and last is not None:
+            asked.talk.lengthen(last, asked)
+    return cell.keep(answer, line, shell)
+
+
+def go_on(rest: str, shell: Any) -> Any:
+    """Continue the last answer; the value is the whole text."""
+    line = parse(rest)
+    _only(line, "out", "format")
+    last = session.last
+    asked = follow_up.go_on(last)
+    assert last is not None
+    try:
+        more = cell.show_and_perform([asked], shell, asked.options.format)
+    finally:
+        session.last = last  # what a person asked: that is what `retry` asks again
+    whole = follow_up.whole(last, more)
+    session.last = replace(last, response=whole, error=None)
+    for talk in chats.chats().values():
+        talk.lengthen(last, session.last)
+    return cell.keep(whole, line, shell)
+
+
+_ONE_ANSWER = ("out", "system", "temperature", "max_tokens", "seed", "stop", "param", "no_cache", "replay_only")
+
+
+def _only(line: Line, *options: str, models: int = 0) -> None:
+    """Refuse what this verb does not act on."""
+    if len(line.models) > models:
+        raise UsageError("One model at a time" if models else "The model is the one that answered", seen=" ".join(line.models))
+    if odd := [n for n in line.values if n not in options]:
+        raise UsageError("No such option here", seen="--" + odd[0].replace("_", "-"))
+
+
+def _failed_cell(shell: Any) -> tuple[BaseException, str]:
+    last = shell._fmnb_ear.last
+    if last is None:
+        raise UsageError("No cell has failed in this kernel", todo="Run the failing cell again after `%load_ext fmnb`.")
+    return last[0], last[1]
+
+
+def fix(rest: str, shell: Any) -> Any:
+    """Ask for the mended cell and put it below. The prompt is the cell and its error, nothing else."""
+    error, source = _failed_cell(shell)
+    line = parse(rest)
+    _only(line, *_ONE_ANSWER, models=1)
+    options = replace(cell.options_of(line, shell), values=None, format="code")
+    asked = [prepare(follow_up.fix_prompt(error, source), m, options) for m in line.models or (None,)]
+    answer = cell.show_and_perform(asked, shell, "code")
+    insert_cell.offer(shell, follow_up.code_of(answer.text))
+    return cell.keep(answer, replace(line, values={**line.values, "format": "markdown"}), shell)
+
+
+def explain(rest: str, shell: Any) -> Any:
+    """Ask what went wrong in the last failed cell."""
+    error, source = _failed_cell(shell)
+    line = parse(rest)
+    _only(line, *_ONE_ANSWER, "format", models=1)
+    options = replace(cell.options_of(line, shell), values=None)
+    asked = [prepare(follow_up.explain_prompt(error, source), m, options) for m in line.models or (None,)]
+    return cell.keep(cell.show_and_perform(asked, shell), line, shell)
+
+
+def chat(rest: str, shell: Any) -> Any:
+    """`%fm chat`: list; `%fm chat NAME WHAT ...`: show, widget, fork, trim, compact, export, load, drop."""
+    words = words_of(rest)
+    if not words:
+        from ...core.records import Rows
+
+        rows = [
+            {"chat": n, "turns": c.turns, "model": str(c.model or ""), "last": c.messages[-1].text if c.messages else ""}
+            for n, c in chats.chats().items()
+        ]
+        return Rows(rows, ("chat", "turns", "model", "last"), "" if rows else "no conversations yet; `%%fm --chat NAME` begins one")
+    name, what, more = words[0], (words[1] if len(words) > 1 else "show"), words[2:]
+    if what == "load":
+        chats.chats()[name] = chats.Chat.load(_one(more, "a file"), name)
+        return None
+    talk = chats.named(name, create=False)
+    match what:
+        case "show":
+            print(printable(str(talk)))
+        case "widget":
+            return talk.widget()
+        case "fork":
+            other = _one(more, "a name for the copy")
+            if other in chats.chats():
+                raise UsageError("There is a conversation of that name", seen=other, todo="Drop it first, or take another name.")
+            chats.chats()[other] = talk.fork(other)
+        case "trim":
+            talk.trim(_number(_one(more, "how many turns to keep")))
+        case "compact":
+            talk.compact(sinks=[view_for(shell)])
+        case "export":
+            print(f"Written to {talk.export(_one(more, 'a file, .md or .json'))}")
+        case "drop":
+            del chats.chats()[name]
+        case _:
+            raise UsageError(
+                "A conversation cannot do that", seen=what, todo="One of show, widget, fork, trim, compact, export, load, drop."
+            )
+    return None
+
+
+def _one(words: list[str], what: str) -> str:
+    if len(words) != 1:
+        raise UsageError(f"This needs {what}", seen=" ".join(words) or "nothing")
+    return words[0]
+
+
+def _number(text: str) -> int:
+    if not text.isdigit():
+        raise UsageError("That is not a number", seen=text)
+    return int(text)

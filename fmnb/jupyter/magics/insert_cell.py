@@ -1,0 +1,33 @@
+"""Code for the cell below. Running the same cell again replaces what it proposed.
+
+JupyterLab and Notebook 7 with our extension do the replacing: they know which cell is which,
+and whether somebody has edited it. Elsewhere a kernel can only ask for one more cell below;
+for the same code that is done once a cell.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...calls.session import session
+from .. import comm
+
+
+def offer(shell: Any, code: str) -> None:
+    """Put `code` into the cell below the running one, in place of an earlier proposal."""
+    cell = cell_id(shell)
+    if cell and comm.send("propose", cell=cell, code=code):
+        return
+    if cell and session.proposals.get(cell) == code:
+        return
+    if cell:
+        session.proposals[cell] = code
+    shell.set_next_input(code, replace=False)
+
+
+def cell_id(shell: Any) -> str:
+    """The id of the running cell, where the front end tells it."""
+    try:
+        return str(shell.get_parent().get("metadata", {}).get("cellId", "") or "")
+    except AttributeError:
+        return ""

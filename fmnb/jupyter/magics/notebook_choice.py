@@ -1,0 +1,66 @@
+"""The notebook's own choice of a model, before the cell that needs it.
+
+JupyterLab and Notebook 7 with our extension send it with every cell (`metadata.fmnb.model` of the execute request): a message
+on a comm would wait behind the queue of Run All. Elsewhere the notebook's file is read, see `fmnb.calls.notebook_model`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ...calls.notebook_model import Place, own_model, started_with
+from ...calls.session import session
+
+_PATHS = ("__vsc_ipynb_file__",)  # where a front end leaves the notebook's path among its names
+
+
+def attach(shell: Any) -> None:
+    """Hear what each cell's request says, the running one's first; remember where the notebook may lie."""
+    paths = [str(shell.user_ns[name]) for name in _PATHS if name in shell.user_ns]
+    if name := os.environ.get("JPY_SESSION_NAME", ""):
+        paths.append(name)
+    session.place = Place(time.monotonic(), _executed(shell), tuple(paths), _folder(), started_with(os.getppid()))
+    shell.events.register("pre_run_cell", hear)
+    hear()
+
+
+def detach(shell: Any) -> None:
+    """Take it back."""
+    shell.events.unregister("pre_run_cell", hear)
+    session.place = None
+
+
+def hear(info: Any = None) -> None:
+    """Take the choice from the request of the running cell, where it has one."""
+    ours = _metadata().get("fmnb")
+    if isinstance(ours, dict) and "model" in ours:
+        session.tell(own_model(ours))
+        if isinstance(path := ours.get("notebook"), str) and path:
+            session.notebook = path
+
+
+def _metadata() -> dict[str, Any]:
+    from IPython.core.getipython import get_ipython
+
+    try:
+        found = get_ipython().get_parent().get("metadata", {})  # type: ignore[union-attr]
+    except AttributeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _executed(shell: Any) -> Any:
+    def cells() -> Sequence[str]:
+        return [str(c) for c in shell.history_manager.input_hist_raw[1:]]
+
+    return cells
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""

@@ -1,0 +1,299 @@
+"""The options of `%%fm`: one table makes the parser, the help text and the completions.
+
+Lines are split as a shell splits words. Models may stand before or after options; nothing
+may be abbreviated, and every option takes exactly the words its row says.
+"""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import shlex
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...batch.options import NOT_IN_BULK
+from ...core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Option:
+    """A row: long name, short name, what its value is called ("" for a switch), help, kind of value."""
+
+    long: str
+    short: str
+    value: str
+    help: str
+    kind: str = "text"  # text, float, int, switch, list, pair
+
+
+OPTIONS = (
+    Option("out", "o", "NAME", "keep the answer in a notebook variable; `NAME <<` before the models does the same"),
+    Option("system", "s", "TEXT", "system prompt"),
+    Option("chat", "c", "NAME", "continue the conversation of that name"),
+    Option("temperature", "t", "NUMBER", "0 repeats, 1 and more varies", "float"),
+    Option("max-tokens", "", "N", "the longest answer", "int"),
+    Option("seed", "", "N", "same seed, same answer, where the model can", "int"),
+    Option("stop", "", "TEXT", "stop before this text (may be repeated)", "list"),
+    Option("param", "p", "KEY=VALUE", "a raw wire parameter (may be repeated)", "pair"),
+    Option("format", "f", "FORMAT", "markdown, text, code, json, html, math or image"),
+    Option("schema", "", "TEXT|NAME", "structured answer: 'name, score float, mood good|bad?'"),
+    Option("attach", "", "PATH|NAME", "image, PDF, text or table (may be repeated)", "list"),
+    Option("api", "", "API", "the service's interface: chat, responses or native; the usual one without it"),
+    Option("quant", "", "BITS", "load weights that run here in int8 or int4 (none: as they are)"),
+    Option("dtype", "", "TYPE", "number type of weights that run here: float32, bfloat16 or float16"),
+    Option("samples", "", "K", "ask K times, each answer beside the others", "int"),
+    Option("vary", "", "OPTION=A,B", "one answer for each value of an option or raw parameter (may be repeated)", "values"),
+    Option(
+        "prompts",
+        "",
+        "NAME,NAME",
+        "one answer for each saved prompt or notebook name, put above the cell's text; over rows with --score",
+        "names",
+    ),
+    Option("blind", "", "", "hide which answer is whose, and shuffle them, until you have voted", "switch"),
+    Option(
+        "over",
+        "",
+        "DATA",
+        "ask about every row of a table: a frame of the notebook, or a Parquet, CSV or JSONL file; columns are names in the prompt",
+    ),
+    Option("head", "", "N", "with --over: only the first N rows", "int"),
+    Option("budget", "", "MONEY", "with --over: stop before so many dollars are passed", "float"),
+    Option("yes", "", "", "with --over: do not ask before much is spent", "switch"),
+    Option("rpm", "", "N", "with --over: at most N requests a minute", "float"),
+    Option("tpm", "", "N", "with --over: at most N tokens a minute", "float"),
+    Option("concurrency", "", "N", "with --over: at most N calls at once; found out without it", "int"),
+    Option("bulk", "", "", "with --over: as a batch job of the service, at half the price, collected later by the same cell", "switch"),
+    Option("retry-errors", "", "", "with --over: ask failed rows again", "switch"),
+    Option("fail-fast", "", "", "with --over: stop at the first row that fails", "switch"),
+    Option("on", "", "ray[://...]", "with --over: where it runs: on Ray, here or at an address"),
+    Option(
+        "score",
+        "",
+        "NAME,NAME",
+        "with --over: an evaluation, by scorers (exact, numeric, f1, judge, ...) or functions of the notebook",
+        "names",
+    ),
+    Option("target", "", "COLUMN", "with --score: the column of good answers; `target` without it"),
+    Option("group", "", "COLUMN", "with --score: the column of users or templates whose rows hang together"),
+    Option("save", "", "NAME", "keep the prompt under a name"),
+    Option("raw", "", "", "insert nothing, send the text as typed", "switch"),
+    Option("dry", "", "", "show what would be sent, to whom, tokens and price; send nothing", "switch"),
+    Option("no-cache", "", "", "ask again even if the answer is known", "switch"),
+    Option("replay-only", "", "", "answer from the tape or fail", "switch"),
+    Option("background", "", "", "go on with the notebook while it runs", "switch"),
+)
+BY_FLAG = {f"--{o.long}": o for o in OPTIONS} | {f"-{o.short}": o for o in OPTIONS if o.short}
+
+# Options that mean nothing without another.
+NEEDS = dict.fromkeys(("head", "budget", "yes", "rpm", "tpm", "concurrency", "bulk", "retry_errors", "fail_fast", "on", "score"), "over")
+NEEDS |= {"target": "score", "group": "score"}
+
+# What does not go together, and why. Any other pair works.
+CLASHES = (
+    ("over", "chat", "rows are asked side by side and know nothing of each other"),
+    ("over", "vary", "name several models or --samples; a table has rows enough"),
+    ("over", "raw", "the columns' values go in by {{ name }}"),
+    ("over", "background", "a batch shows how far it is; interrupt it, and the same cell goes on later"),
+    ("over", "format=code", "a table of answers is no cell"),
+    ("over", "format=image", "pictures are made one cell at a time"),
+    ("over", "format=html", "answers are columns of a table"),
+    ("over", "format=math", "answers are columns of a table"),
+    ("over", "format=json", "answers are columns of a table; --schema gives them fields"),
+    ("over", "blind", "the table's columns name their models; compare without --over"),
+    *(("bulk", name.replace("_", "-"), why) for name, why in NOT_IN_BULK.items()),
+    ("chat", "samples", "a conversation goes one way; fork it with `%fm chat NAME fork OTHER`"),
+    ("chat", "vary", "a conversation goes one way; fork it with `%fm chat NAME fork OTHER`"),
+    ("chat", "prompts", "a conversation's turns are what you type"),
+    ("save", "prompts", "the prompts have names already"),
+    ("format=code", "samples", "there is one cell below; compare first, then ask for code"),
+    ("format=code", "vary", "there is one cell below; compare first, then ask for code"),
+    ("format=code", "prompts", "there is one cell below; compare first, then ask for code"),
+    ("blind", "background", "a vote needs all answers; wait for them"),
+    ("blind", "chat", "a conversation is with one model, and you know which"),
+    ("blind", "format=code", "there is one cell below; compare first, then ask for code"),
+    ("background", "out", "the variable would still be empty when the next cell runs; look at Out or `%fm log` instead"),
+    ("background", "chat", "the next turn could start before this one ended"),
+    ("background", "format=code", "a new cell can only be added while this one runs"),
+    ("chat", "models>1", "a conversation is with one model; fork it with `%fm chat NAME fork OTHER`"),
+    ("chat", "schema", "a conversation is prose; ask the structured question in a cell of its own"),
+    ("format=code", "models>1", "there is one cell below; compare first, then ask one model for code"),
+    ("format=image", "schema", "an image has no fields"),
+    ("format=code", "schema", "a structured answer is data, not code"),
+    ("format=html", "schema", "a structured answer is data, not HTML"),
+    ("format=math", "schema", "a structured answer is data, not mathematics"),
+    ("raw", "save", "a saved prompt is filled when it is used; leave --raw to that cell"),
+    ("dry", "background", "--dry sends nothing, so there is nothing to wait for"),
+    ("no-cache", "replay-only", "--replay-only never asks a model"),
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A parsed `%%fm` line."""
+
+    models: tuple[str, ...] = ()
+    out: str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of an option by its long name, with `-` as `_`."""
+        return self.values.get(name, default)
+
+
+def parse(line: str) -> Line:
+    """Read the text after `%%fm`. UsageError says what cannot be and what was meant.
+
+    >>> parse("out << echo: -t 0.2 --stop END").models
+    ('echo:',)
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError as e:
+        raise UsageError("A quote is not closed on this line", seen=line.strip(), todo=str(e)) from None
+    out = None
+    if len(words) > 1 and words[1] == "<<":
+        out, words = words[0], words[2:]
+    elif words and words[0].endswith("<<"):
+        out, words = words[0][:-2], words[1:]
+    models: list[str] = []
+    values: dict[str, Any] = {}
+    at = 0
+    while at < len(words):
+        word = words[at]
+        at += 1
+        if not word.startswith("-") or word == "-":
+            models.append(word)
+            continue
+        flag, eq, inline = word.partition("=") if word.startswith("--") else (word, "", "")
+        option = BY_FLAG.get(flag) or _unknown(flag)
+        name = option.long.replace("-", "_")
+        if option.kind == "switch":
+            if eq:
+                raise UsageError(f"{flag} takes no value", seen=word)
+            values[name] = True
+            continue
+        if eq:
+            given = inline
+        elif at < len(words) and words[at] not in BY_FLAG:
+            given = words[at]
+            at += 1
+        else:
+            raise UsageError(f"{flag} needs a value", todo=f"{flag} {option.value}: {option.help}.")
+        _store(values, name, option, flag, given)
+    return _checked(models, out, values)
+
+
+def _unknown(flag: str) -> Option:
+    near = difflib.get_close_matches(flag, BY_FLAG, 1, 0.6)
+    later = {
+        "--with": "sources",
+        "--tools": "tools",
+    }
+    if flag in later:
+        raise UsageError(f"{flag} ({later[flag]}) is not part of this version yet", todo="`%fm help` lists what is.")
+    raise UsageError("No such option", seen=flag, todo=f"Did you mean {near[0]}?" if near else "`%%fm?` lists them.")
+
+
+def _store(values: dict[str, Any], name: str, option: Option, flag: str, given: str) -> None:
+    if option.kind == "list":
+        values[name] = (*values.get(name, ()), given)
+        return
+    if option.kind == "names":
+        given_names = tuple(n.strip() for n in given.split(","))
+        if not all(given_names) or len(set(given_names)) < len(given_names):
+            raise UsageError(f"{flag} takes different names with commas between them", seen=given)
+        values[name] = given_names
+        return
+    if option.kind == "values":
+        key, eq, listed = given.partition("=")
+        several = [_literal(v.strip()) for v in listed.split(",")]
+        if not eq or not key or len(several) < 2:
+            raise UsageError(f"{flag} needs an option and two values or more", seen=given, todo=f"{flag} temperature=0,0.7")
+        values[name] = {**values.get(name, {}), key.replace("-", "_"): several}
+        return
+    if option.kind == "pair":
+        key, eq, value = given.partition("=")
+        if not eq or not key:
+            raise UsageError(f"{flag} needs KEY=VALUE", seen=given)
+        values[name] = {**values.get(name, {}), key: _literal(value)}
+        return
+    if name in values:
+        raise UsageError(f"{flag} is given twice", seen=f"{values[name]!r} and {given!r}")
+    try:
+        values[name] = {"float": float, "int": int}.get(option.kind, str)(given)
+    except ValueError:
+        raise UsageError(f"{flag} needs a {'whole number' if option.kind == 'int' else 'number'}", seen=repr(given)) from None
+
+
+def _literal(text: str) -> Any:
+    """A parameter's value as JSON where it is JSON, else the text."""
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _checked(models: list[str], out: str | None, values: dict[str, Any]) -> Line:
+    if out is not None and "out" in values:
+        raise UsageError("The answer can have one name", seen=f"{out} << and -o {values['out']}", todo="Leave one of them out.")
+    out = values.pop("out", None) if out is None else out
+    if out is not None:
+        out = unicodedata.normalize("NFKC", out)  # as Python reads names: µ typed on a keyboard is the Greek letter
+        if not out.isidentifier() or keyword.iskeyword(out):
+            raise UsageError("That is not a variable name", seen=repr(out))
+    if out is not None:
+        values["out"] = out
+    has = {name: True for name, value in values.items() if value not in (None, False, (), {})}
+    if "format" in values:
+        has[f"format={values['format']}"] = True
+    if len(models) > 1:
+        has["models>1"] = True
+    if len(set(models)) < len(models):
+        twice = next(m for m in models if models.count(m) > 1)
+        raise UsageError("A model is named twice", seen=twice)
+    for name, needed in NEEDS.items():
+        if name in values and needed not in values:
+            raise UsageError(
+                f"--{name.replace('_', '-')} goes with --{needed}",
+                todo=f"--{needed} {BY_FLAG[f'--{needed}'].value}: {BY_FLAG[f'--{needed}'].help}.",
+            )
+    for a, b, why in CLASHES:
+        if has.get(a.replace("-", "_")) and has.get(b.replace("-", "_")):
+            raise UsageError(f"{_spoken(a)} and {_spoken(b)} do not go together", todo=f"{why[0].upper()}{why[1:]}.")
+    return Line(tuple(models), out, values)
+
+
+def _spoken(name: str) -> str:
+    if name == "models>1":
+        return "several models"
+    if name.startswith("format="):
+        return f"-f {name[7:]}"
+    return f"--{name}"
+
+
+def help_text() -> str:
+    """What `%%fm?` shows: usage, options, and what does not go together."""
+    rows = [f"  {(f'-{o.short}, ' if o.short else '    ') + f'--{o.long} {o.value}':<28} {o.help}" for o in OPTIONS]
+    clashes = [f"  {_spoken(a)} with {_spoken(b)}: {why}" for a, b, why in CLASHES]
+    return "\n".join(
+        [
+            "Ask a foundation model; the answer streams below the cell.",
+            "",
+            "    %%fm [NAME <<] [MODEL ...] [options]",
+            "    prompt text with {{ python expressions }}",
+            "",
+            "Without a model: `%fm use`, the notebook's choice, FMNB_MODEL, fmnb.toml, the embedded model.",
+            "Several models answer side by side, each on its own.",
+            "",
+            "Options",
+            *rows,
+            "",
+            "Everything goes together but for",
+            *clashes,
+        ]
+    )

@@ -1,0 +1,142 @@
+"""What `%load_ext fmnb` does: two magics, a completer, an ear for failed cells, a word to the front end. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from .interrupts import OneInterrupt
+
+_interrupts = OneInterrupt()
+
+
+class LazyMagic:
+    """A magic of two functions: what it does and its help. Each imports what it needs when it is called."""
+
+    def __init__(self, name: str, run: Callable[..., Any], doc: Callable[[], str]):
+        self.__name__ = name
+        self._run = run
+        self._doc = doc
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        return self._doc()
+
+    def __call__(self, *args: str) -> Any:
+        _interrupts.arm()
+        try:
+            return self._run(*args)
+        finally:
+            if not _interrupts.pressed:  # else further ones are ignored until IPython has shown the first
+                _interrupts.disarm()
+
+    # IPython must not expand `{x}` and `$x` on our line.
+    _ipython_magic_no_var_expand = True
+
+
+def _cell(line: str, text: str) -> Any:
+    from .cell import run
+
+    return run(line, text)
+
+
+def _cell_help() -> str:
+    from .options import help_text
+
+    return help_text()
+
+
+def _line(line: str) -> Any:
+    from .line import run
+
+    return run(line)
+
+
+def _line_help() -> str:
+    from .line import help_text
+
+    return help_text()
+
+
+def _complete(shell: Any, event: Any) -> list[str]:
+    from .complete import complete
+
+    return complete(shell, event)
+
+
+def _heed_again(shell: Any) -> str:
+    """From when on an interrupt is one again. A kernel still sends the cell's reply after it, and loses it to one that comes late."""
+    return "pre_run_cell" if hasattr(shell, "kernel") else "post_run_cell"
+
+
+def _disarm(info: Any = None) -> None:
+    _interrupts.disarm()
+
+
+class _ErrorEar:
+    """Remembers the last failed cell, for `%fm fix` and `%fm explain`."""
+
+    def __init__(self, shell: Any):
+        self.last: tuple[BaseException, str, int | None] | None = None
+        self.shell = shell
+
+    def __call__(self, result: Any = None) -> None:
+        error = getattr(result, "error_in_exec", None) or getattr(result, "error_before_exec", None)
+        source = getattr(getattr(result, "info", None), "raw_cell", "") or ""
+        ours = type(error).__module__.startswith("fmnb.") or source.lstrip().startswith(("%fm fix", "%fm explain"))
+        if error is not None and not ours and not isinstance(error, KeyboardInterrupt):
+            self.last = (error, source, getattr(result, "execution_count", None))
+
+
+def register(shell: Any) -> None:
+    """Give the shell the magics; twice is once."""
+    if getattr(shell, "_fmnb_ear", None) is not None:
+        return
+    shell.register_magic_function(LazyMagic("fm", _cell, _cell_help), "cell", "fm")
+    shell.register_magic_function(LazyMagic("fm", _line, _line_help), "line", "fm")
+    ear = shell._fmnb_ear = _ErrorEar(shell)
+    shell.events.register("post_run_cell", ear)
+    shell.events.register(_heed_again(shell), _disarm)
+    for key in ("%%fm", "%fm"):
+        shell.set_hook("complete_command", _complete, str_key=key)
+    if hasattr(shell, "kernel"):
+        from ..comm import hello
+        from .notebook_choice import attach
+
+        hello()
+        attach(shell)
+        # A kernel idles right after start: use that, not the user's first cell. A short delay
+        # keeps it out of the way of the cell that loads us.
+        timer = threading.Timer(0.3, _warm_up)
+        timer.daemon = True
+        timer.start()
+
+
+def _warm_up() -> None:
+    try:
+        from ...views import html  # noqa: F401
+        from . import cell  # noqa: F401
+    except Exception:  # whatever is wrong shows in the first cell, with its message
+        pass
+
+
+def unregister(shell: Any) -> None:
+    """Take everything back."""
+    ear = getattr(shell, "_fmnb_ear", None)
+    if ear is None:
+        return
+    shell.events.unregister("post_run_cell", ear)
+    shell.events.unregister(_heed_again(shell), _disarm)
+    for kind in ("cell", "line"):
+        shell.magics_manager.magics[kind].pop("fm", None)
+    for key in ("%%fm", "%fm"):
+        shell.strdispatchers["complete_command"].strs.pop(key, None)
+    shell._fmnb_ear = None
+    if hasattr(shell, "kernel"):
+        from .notebook_choice import detach
+
+        detach(shell)
+    from ..comm import goodbye
+
+    goodbye()

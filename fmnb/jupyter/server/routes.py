@@ -1,0 +1,31 @@
+"""Which address is whose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_server.utils import url_path_join
+
+from . import activity, catalog, local
+from . import keys as keeping
+
+ROUTES: tuple[tuple[str, type], ...] = (
+    ("about", catalog.AboutHandler),
+    ("models", catalog.ModelsHandler),
+    ("hub", catalog.HubHandler),
+    ("plan", catalog.PlanHandler),
+    ("default", catalog.DefaultHandler),
+    (r"pull(?:/([0-9a-z]{1,40}))?", local.PullHandler),
+    ("remove", local.RemoveHandler),
+    ("events", local.EventsHandler),
+    (r"keys(?:/([^/]+))?", keeping.KeysHandler),
+    (r"keys/([^/]+)/test", keeping.KeyTestHandler),
+    ("activity", activity.ActivityHandler),
+    (r"runs/([0-9a-z]{1,40})", activity.RunHandler),
+    (r"prompts(?:/([^/]+))?", activity.PromptsHandler),
+)
+
+
+def routes(base_url: str) -> list[tuple[str, Any]]:
+    """The handlers under a server's base URL."""
+    return [(url_path_join(base_url, "fmnb", path), handler) for path, handler in ROUTES]

@@ -1,0 +1,337 @@
+"""A comparison to look at and to vote on.
+
+While the answers stream it shows them in columns (`streaming.py` feeds it). At rest the
+answers stand in the notebook as plain HTML, and this keeps the buttons: vote, star, edit,
+comment, look at them raw or word by word, go on with one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import traitlets
+
+from ...calls.follow_up import code_of
+from ...calls.session import session
+from ...chat.chat import Chat, chats
+from ...comparison.comparison import Comparison
+from ...comparison.feedback import signal, unsay, unvote, vote
+from ...config.settings import set_user, settings
+from ...core.errors import UsageError
+from ...core.events import Event, Signal
+from ...core.inert_text import inert
+from ...core.markdown import neutral_markdown
+from ...views.bundle import media_html, unnamed
+from ...views.comparison import failure_html, text_html
+from ...views.diff import diff_html
+from ...views.footer import footer_html, plain
+from ...views.html import MONO, MUTED
+from ...views.live import display
+from ...views.sources import sources_html
+from . import base
+from .cell_source import cell_of
+
+BLOCK = 25  # rows that travel together
+VIEWS = ("rendered", "raw", "data", "diff")
+
+
+class Grid(base.Widget):
+    """The view of one Comparison.
+
+    `about` says what stands where and never who answered while names are hidden; `frame` is
+    what has streamed so far; `said` what was said of the answers. Positions are those on screen.
+    """
+
+    kind = "Grid"
+    _esm = base.files("grid")["_esm"]
+    _css = base.files("grid")["_css"]
+    about = traitlets.Dict().tag(sync=True)
+    frame: Any = traitlets.List().tag(sync=True)
+    said = traitlets.Dict().tag(sync=True)
+    single_keys = traitlets.Bool(True).tag(sync=True)
+
+    def __init__(self, comparison: Comparison | None = None, *, panel: str = "rendered", line_id: str = "", **traits: Any):
+        """`panel` is the view that is open at first, "" for none; `line_id` names this widget's own output, which a line takes in the end."""
+        super().__init__(single_keys=settings().get("widgets.keys", True) is not False, **traits)
+        self.comparison = comparison
+        self.stop: Callable[[int], None] = lambda at: None
+        self._line_id = line_id
+        self._is_line = False
+        self._panel = panel
+        if comparison is not None:
+            self.rest(comparison, panel)
+
+    # What it shows
+
+    def rest(self, comparison: Comparison, panel: str = "") -> None:
+        """Show a finished comparison."""
+        self.comparison = comparison
+        self._panel = panel
+        self.frame = []
+        self._tell()
+        if comparison.run:
+            _watch(self)
+
+    def _tell(self) -> None:
+        c = self._c
+        where = c.layout
+        order = list(c.shown)
+        names = c.labels
+        said = c.said
+        at = {i: p for p, i in enumerate(order)}
+        won = {where.places[i][0] if c.by_row else 0: at[i] for i, w in said.words.items() if w.startswith("✓")}
+        self.about = {
+            "phase": "rest",
+            "run": c.run,
+            "panel": self._panel,
+            "cells": [
+                {
+                    "title": plain(names[i]),
+                    "row": where.places[i][0],
+                    "column": where.places[i][1],
+                    "column_title": plain(names[i] if c.hidden or len(where.rows) == 1 else where.columns[where.places[i][1]]),
+                }
+                for i in order
+            ],
+            "rows": list(where.rows),
+            "columns": len(where.columns),
+            "hidden": c.hidden,
+            "blind": c.blind,
+            "logged": bool(c.run),
+            "data": any(r.data is not None for r in c.responses),
+            "line": bool(self._line_id),
+            "by_row": c.by_row,
+        }
+        self.said = {
+            "votes": self._votes(),
+            "won": {str(row): position for row, position in won.items()},
+            "stars": sorted(at[i] for i in said.stars),
+            "edits": {str(at[i]): text for i, text in said.edits.items()},
+            "comment": said.comment,
+        }
+
+    def _votes(self) -> dict[str, str]:
+        """What was voted, by row; of a comparison of one question under row 0."""
+        c = self._c
+        row_of = {r.run: at[0] for r, at in zip(c.responses, c.layout.places, strict=True)}
+        return {str(row_of[s.value["runs"][0]] if c.by_row else 0): s.value["said"] for s in c.votes if s.kind == "vote"}
+
+    def face(self) -> base.Bundle | None:
+        """The answers as they stand in the saved notebook, with what was said of them."""
+        return self.comparison.bundle() if self.comparison is not None else None
+
+    @property
+    def _c(self) -> Comparison:
+        if self.comparison is None:
+            raise UsageError("The answers are not there yet", todo="Wait until they have ended.")
+        return self.comparison
+
+    def _index(self, at: int) -> int:
+        try:
+            return self._c.shown[int(at)]
+        except (IndexError, TypeError, ValueError):
+            raise UsageError("No such answer", seen=repr(at)) from None
+
+    def heard(self, event: Signal) -> None:
+        """Something was said, here or elsewhere (`%fm vote` say): show it."""
+        if event.run not in (self._c.run, *(r.run for r in self._c.responses)):
+            return
+        if self._is_line:
+            display(line_bundle(self._c), self._line_id, True)
+        elif event.kind == "vote" and self._line_id and not self._c.by_row:
+            self.give_way()
+            return
+        else:
+            self._tell()
+        self.show_face()
+
+    # What the page asks for
+
+    def on_stop(self, at: int = -1) -> None:
+        """Stop one answer, or all."""
+        self.stop(at)
+
+    def on_vote(self, choice: str | int, row: int = 0) -> None:
+        """Vote; the widget then gives way to a line. Where rows are different questions, on one of them, and it stays."""
+        c = self._part(row)
+        if isinstance(choice, int):
+            chosen = self._c.responses[self._index(choice)]
+            choice = next((i for i, r in enumerate(c.responses) if r is chosen), -1)
+            if choice < 0:
+                raise UsageError("That answer stands in another row")
+        vote(c, choice)
+        self.send({"do": "say", "text": "Voted"})
+
+    def on_undo(self, row: int = 0) -> None:
+        """Take the vote back."""
+        unvote(self._part(row))
+
+    def _part(self, row: int) -> Comparison:
+        return self._c.row(row) if self._c.by_row else self._c
+
+    def on_star(self, at: int, on: bool = True) -> None:
+        """Star an answer, or take its star away."""
+        r = self._c.responses[self._index(at)]
+        unsay(r, "star")
+        if on:
+            signal(r, "star", True)
+
+    def on_edit(self, at: int, text: str = "") -> None:
+        """Keep an edited text as the reference for this answer; the answer's own text takes the edit back."""
+        r = self._c.responses[self._index(at)]
+        unsay(r, "edit")
+        if text.strip() and text != r.text:
+            signal(r, "edit", text)
+
+    def on_comment(self, text: str = "") -> None:
+        """Keep a word about the comparison; an empty one takes it back."""
+        unsay(self._c.run, "comment")
+        if text.strip():
+            signal(self._c.run, "comment", True, text=text.strip())
+
+    def on_rows(self, view: str = "rendered", start: int = 0, base_at: int = 0) -> None:
+        """The answers of some rows as HTML, in one of the VIEWS; `base_at` is the answer the others are compared with."""
+        c = self._c
+        where = c.layout
+        base_text = c.responses[self._index(base_at)].text
+        cells = {
+            str(p): self._html(i, view, base_text, i == self._index(base_at))
+            for p, i in enumerate(c.shown)
+            if start <= where.places[i][0] < start + BLOCK
+        }
+        self.send({"do": "rows", "view": view, "start": start, "base_at": base_at, "cells": cells})
+
+    def _html(self, i: int, view: str, base_text: str, is_base: bool) -> str:
+        r, hidden = self._c.responses[i], self._c.hidden
+        end = f"{failure_html(r, hidden)}{footer_html(r, hidden)}"
+        if view == "raw":
+            return f'<pre class="fm-raw" dir="auto">{inert(plain(r.text))}</pre>{end}'
+        if view == "data":
+            shown = json.dumps(_plain(r.data), ensure_ascii=False, indent=2, default=str) if r.data is not None else "no structured data"
+            return f'<pre class="fm-raw">{inert(shown)}</pre>{end}'
+        if view == "diff" and is_base:
+            head = f'<p style="font-size:12px;color:{MUTED};margin:0 0 .4em">the others are compared with this one</p>'
+            return f'{head}<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere">{inert(plain(r.text))}</div>{end}'
+        if view == "diff":
+            return diff_html(base_text, r.text) + end
+        media = media_html(unnamed(r)) if hidden else media_html(r) + sources_html(r)
+        return text_html(r, self._c.format) + media + end
+
+    def on_text(self, at: int, why: str = "copy") -> None:
+        """The answer's text, to copy or to edit."""
+        i = self._index(at)
+        edit = self._c.said.edits.get(i)
+        text = edit if why == "edit" and edit is not None else self._c.responses[i].text
+        self.send({"do": "text", "at": at, "why": why, "text": text})
+
+    def on_use(self, at: int) -> None:
+        """Make this answer's model the one that a cell without a name asks."""
+        model = self._named(at, "chosen")
+        session.choose(model)
+        self.send({"do": "use", "model": model})
+
+    def on_chat(self, at: int) -> None:
+        """Go on from this answer as a conversation of its own."""
+        model = self._named(at, "asked again")
+        r = self._c.responses[self._index(at)]
+        number = next(n for n in range(1, 10_000) if f"chat{n}" not in chats())
+        name = f"chat{number}"
+        chats()[name] = Chat(model, None, name, r.messages)
+        self.send({"do": "insert", "source": f"%%fm --chat {name}\n"})
+
+    def on_cell(self, at: int) -> None:
+        """The question to this answer's model as a cell."""
+        model = self._named(at, "written down")
+        request = self._c.responses[self._index(at)].request
+        if request is None:
+            raise UsageError("What was asked is not known any more")
+        self.send({"do": "insert", "source": cell_of(request, model)})
+
+    def on_answer(self, at: int) -> None:
+        """The answer as a cell: code as code, anything else as Markdown that shows it and cannot act."""
+        text = self._c.responses[self._index(at)].text
+        code = code_of(text) if self._c.format == "code" else ""
+        self.send({"do": "insert", "source": code or neutral_markdown(text), "cell": "code" if code else "markdown"})
+
+    def _named(self, at: int, verb: str) -> str:
+        if self._c.hidden:
+            raise UsageError(f"A model whose name is hidden cannot be {verb}", todo="Vote first.")
+        return self._c.responses[self._index(at)].asked
+
+    def on_keys(self, on: bool = True) -> None:
+        """Whether single keys act, for this user from here on."""
+        self.single_keys = on
+        set_user("widgets", "keys", None if on else False)
+
+    def on_close(self) -> None:
+        """Give way to a line without a vote."""
+        self.give_way()
+
+    def give_way(self) -> None:
+        """Leave a line in this widget's place, in the notebook and on the page; the line follows what is said later."""
+        self._is_line = bool(self._line_id)
+        line = line_bundle(self._c)
+        self.show_face()
+        if self._line_id:
+            display(line, self._line_id, True)
+        self.send({"do": "line", "data": line[0], "metadata": line[1]})
+
+
+def show(c: Comparison) -> None:
+    """A comparison as two outputs: its answers as plain HTML, and the buttons below."""
+    name = f"fmnb-{c.run or id(c)}-grid"
+    display(base.marked(c.bundle(), name), name, False)
+    grid = Grid(c, panel="", line_id=f"{name}-line", face_id=name, face_hidden=False)
+    display(grid._repr_mimebundle_(), f"{name}-line", False)
+
+
+_watched: list[Grid] = []  # shown widgets, and lines they have given way to
+_AT_MOST = 50  # of them that follow what is said elsewhere, the newest
+
+
+def _watch(grid: Grid) -> None:
+    if grid not in _watched:
+        _watched.append(grid)
+    del _watched[:-_AT_MOST]
+    if _ear not in session.ears:
+        session.ears.append(_ear)
+
+
+def _ear(event: Event) -> None:
+    if isinstance(event, Signal):
+        for grid in tuple(_watched):
+            grid.heard(event)
+
+
+def line_bundle(c: Comparison) -> base.Bundle:
+    """One line: what was voted, and how to come back."""
+    said = c.said
+    winner = next((c.labels[i] for i, w in said.words.items() if w.startswith("✓")), "")
+    others = [name for name in c.labels if name != winner]
+    if winner:
+        than = f" over {', '.join(others)}" if len(others) <= 3 else f" of {len(c)}"
+        words = f"You preferred {winner}{than}."
+    elif said.words:
+        words = "A tie." if next(iter(said.words.values())).startswith("=") else "None is good."
+    else:
+        words = "Not voted on."
+    back = "`%fm vote --undo` takes it back. " if said.words else "`%fm vote` votes. "
+    hint = (
+        f"{back}`%fm log {c.run}` opens it again, and `.widget()` of it has the buttons."
+        if c.run
+        else "The log is off: nothing could be kept."
+    )
+    text = f"{plain(words)} {hint}"
+    hint = re.sub("`([^`]+)`", rf'<code style="font-family:{MONO};font-size:.95em">\1</code>', inert(hint))
+    html = (
+        f'<p style="font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;color:{MUTED};margin:.3em 0">'
+        f"<strong>{inert(plain(words))}</strong> {hint}</p>\n"
+    )
+    return {"text/html": html, "text/markdown": text, "text/plain": text}, {"fmnb": {"run": c.run, "kind": "vote"}}
+
+
+def _plain(value: Any) -> Any:
+    return [getattr(v, "__dict__", v) for v in value] if isinstance(value, list) else getattr(value, "__dict__", value)

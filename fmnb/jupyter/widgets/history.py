@@ -1,0 +1,230 @@
+"""`fm.History()`: the log to search, to filter, and to open again. It shows; forgetting is `%fm log forget`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import traitlets
+
+from ...calls.session import session
+from ...comparison.comparison import reopen as reopen_comparison
+from ...core.errors import UsageError
+from ...core.events import ENDS, Event, Signal, Started
+from ...core.inert_text import inert
+from ...core.types import Message, Request
+from ...store import log
+from ...store.search import VOTES, Filter, count, find, kinds
+from ...views.footer import money, plain, seconds
+from ...views.html import BORDER, MUTED, SHADE
+from . import base
+from .answer_stream import still
+from .cell_source import cell_of
+from .grid import Grid
+
+BLOCK = 50  # rows that travel together
+_DAY = 86_400.0
+_AT_MOST = 10  # open at once; a cell that is run again leaves one behind each time
+_open: list[History] = []
+
+
+class History(base.Widget):
+    """What was asked on this machine: searched by words, filtered by model, kind, cost, vote and age; each run can be opened again or become a cell.
+
+    What it begins with may be given, as for `fm.log`. The list itself is not kept in the
+    notebook, since it tells of other notebooks too; the run that is open is.
+
+        fm.History("median", days=7)
+
+    >>> History().total >= 0
+    True
+    """
+
+    kind = "History"
+    _esm = base.files("answering", "history")["_esm"]
+    _css = base.files("answering", "history")["_css"]
+    about = traitlets.Dict().tag(sync=True)  # the filter, how many runs fit, what there is to choose from
+    opened = traitlets.Dict().tag(sync=True)  # the run that is open
+
+    def __init__(
+        self,
+        query: str = "",
+        *,
+        model: str = "",
+        kind: str = "",
+        vote: str = "",
+        cost: float | None = None,
+        days: float | None = None,
+        notebook: str = "",
+    ):
+        super().__init__()
+        self._grid: Grid | None = None
+        self._face: base.Bundle | None = None
+        self._kinds = kinds()
+        self.filter = Filter(query, model, kind, vote, cost, None if days is None else time.time() - days * _DAY, notebook)
+        self.days = days
+        self.total = 0
+        self._count()
+        _open.append(self)
+        session.ears.append(self._ear)
+        while len(_open) > _AT_MOST:
+            _open[0].close()
+
+    def on_show(self) -> None:
+        """A page has just drawn the widget: count again."""
+        self._count()
+
+    def on_filter(self, filter: Mapping[str, Any]) -> None:
+        """Look for something else."""
+        self.days = _number("days", filter.get("days"))
+        self.filter = Filter(
+            query=str(filter.get("query", "")),
+            model=str(filter.get("model", "")),
+            kind=str(filter.get("kind", "")),
+            vote=str(filter.get("vote", "")),
+            least=_number("cost", filter.get("cost")),
+            since=None if self.days is None else time.time() - self.days * _DAY,
+            notebook=session.notebook if filter.get("here") else "",
+        )
+        self._count()
+
+    def on_rows(self, start: int, version: int = 0) -> None:
+        """A block of rows from number `start`."""
+        rows = [_told(r) for r in find(self.filter, limit=BLOCK, offset=max(0, int(start)))]
+        self.send({"do": "rows", "start": start, "version": version, "rows": rows})
+
+    def on_open(self, run: str) -> None:
+        """Show a run again: its prompt and its answer, or a comparison with its buttons."""
+        start = next((e for e in log.events_of(run) if isinstance(e, Started)), None)
+        if start is None:
+            raise UsageError("No such run in the log", seen=repr(run)[:40])
+        if self._grid is not None:
+            self._grid.close()
+            self._grid = None
+        if start.kind == "compare":
+            comparison = reopen_comparison(run)
+            self._grid = Grid(comparison)
+            self._face = comparison.bundle()
+            self.opened = {"run": run, "grid": f"IPY_MODEL_{self._grid.model_id}", "html": self._face[0]["text/html"], "cell": False}
+        else:
+            self._face = run_bundle(run)
+            self.opened = {"run": run, "grid": "", "html": self._face[0]["text/html"], "cell": start.request is not None}
+        self.show_face()
+
+    def on_shut(self) -> None:
+        """Close what is open."""
+        if self._grid is not None:
+            self._grid.close()
+        self._grid, self._face, self.opened = None, None, {}
+        self.show_face()
+
+    def on_cell(self, run: str) -> None:
+        """The question of a run as a cell."""
+        r = log.reopen(run)
+        if r.request is None:
+            raise UsageError("That run asked nothing")
+        self.send({"do": "insert", "sources": [cell_of(r.request, r.asked)]})
+
+    def _count(self) -> None:
+        self.total = count(self.filter)
+        f = self.filter
+        shown = {
+            "query": f.query,
+            "model": f.model,
+            "kind": f.kind,
+            "vote": f.vote,
+            "cost": f.least,
+            "days": self.days,
+            "here": bool(f.notebook),
+        }
+        self.about = {
+            "filter": shown,
+            "total": self.total,
+            "kinds": self._kinds,
+            "votes": list(VOTES),
+            "here": bool(session.notebook),
+            "on": log.enabled(),
+            "version": self.about.get("version", 0) + 1,
+        }
+
+    def _ear(self, event: Event) -> None:
+        """Something has ended, or was said: the page may want to look again."""
+        if isinstance(event, (*ENDS, Signal)):
+            self.send({"do": "said" if isinstance(event, Signal) else "stale"})
+
+    def close(self) -> None:
+        """Listen no longer."""
+        if self in _open:
+            _open.remove(self)
+        if self._ear in session.ears:
+            session.ears.remove(self._ear)
+        super().close()
+
+    def face(self) -> base.Bundle | None:
+        """The run that is open; the list stays on this machine."""
+        if self._face is not None:
+            return self._face
+        words = "The log of this machine, to search: its list is not kept in the notebook."
+        return {"text/html": f'<p style="color:{MUTED}">{words}</p>\n', "text/plain": words}, {"fmnb": {"widget": self.kind}}
+
+
+def run_bundle(run: str) -> base.Bundle:
+    """A logged run as it stands in a notebook: what was said, then the answer."""
+    r = log.reopen(run)
+    before = said_html(r.request) if r.request is not None else ""
+    how = "json" if r.request is not None and r.request.schema is not None else r.request.format if r.request is not None else "markdown"
+    data, metadata = still(r, how)
+    words = "\n\n".join(f"{m.role}: {plain(m.text)}" for m in r.request.messages) if r.request is not None else ""
+    return {"text/html": before + data["text/html"], "text/plain": f"{words}\n\n{data['text/plain']}".strip()}, metadata
+
+
+def said_html(request: Request) -> str:
+    """The messages of a request, the earlier ones folded."""
+    *earlier, last = request.messages
+    folded = "".join(map(_message_html, earlier))
+    if folded:
+        turns = f"{len(earlier)} message{'s' if len(earlier) > 1 else ''} before"
+        folded = f'<details style="color:{MUTED};font-size:12px"><summary style="cursor:pointer">{turns}</summary>{folded}</details>\n'
+    return folded + _message_html(last)
+
+
+def _message_html(m: Message) -> str:
+    more = [type(p).__name__.lower() for p in m.parts if not hasattr(p, "text")]
+    note = f'<div style="font-size:11.5px;color:{MUTED}">with {inert(", ".join(more))}</div>' if more else ""
+    return (
+        f'<div style="font-size:11.5px;color:{MUTED};margin:.6em 0 .2em">{inert(m.role)}</div>\n'
+        f'<div dir="auto" style="background:{SHADE};border:1px solid {BORDER};border-radius:4px;padding:.4em .8em;white-space:pre-wrap;'
+        f'overflow-wrap:anywhere;max-height:16em;overflow:auto">{inert(plain(m.text))}</div>{note}\n'
+    )
+
+
+def _told(r: Mapping[str, Any]) -> dict[str, Any]:
+    state = _STATES.get(r["finish"], r["finish"])
+    answers = f"{r['answers']} answers" if r["kind"] == "compare" else ""
+    price = "" if r["cost"] is None else money(r["cost"]) if r["cost"] else "free"
+    return {
+        "run": r["run"],
+        "when": r["started"],
+        "kind": r["kind"],
+        "model": "names hidden" if r["hidden"] else plain(r["model"] or ""),
+        "prompt": plain(" ".join((r["prompt"] or "").split())),
+        "text": plain(" ".join((r["error"] or r["text"] or answers).split())),
+        "state": state,
+        "said": r["said"],
+        "facts": " · ".join(
+            filter(None, (seconds(r["seconds"]), price if r["source"] == "live" or not price else f"{price}, {r['source']}"))
+        ),
+    }
+
+
+_STATES = {"stop": "", "": "", "error": "✗ failed", "cancelled": "■ stopped", "length": "cut at the token limit"}
+
+
+def _number(name: str, given: Any) -> float | None:
+    if given in (None, ""):
+        return None
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise UsageError(f"{name} is a number", seen=repr(given)[:40]) from None

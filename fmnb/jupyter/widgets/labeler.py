@@ -1,0 +1,192 @@
+"""`fm.Labeller(dataset)`: rows one after the other, labelled by keyboard; every label is kept at once."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import traitlets
+
+from ...core.errors import UsageError
+from ...core.inert_text import inert
+from ...evals.datasets import labeling
+from ...evals.datasets.dataset import Dataset
+from ...evals.datasets.sample import Sample
+from ...evals.evaluation import Evaluation
+from ...store import feedback as signals
+from ...store import log
+from . import base
+
+_LONG = 20_000  # letters of a value that the page is sent
+
+
+class Labeller(base.Widget):
+    """Label the rows of a data set: accept, reject, edit, skip, or one of your choices. `dataset` is the result at any time.
+
+    `rater` names who labels (you, if nothing is said); a second rater opens the same file under
+    another name, and `agreement` says how far they agree. `evaluation` puts rows first on which
+    its models disagree. The file is written after every label: the data set's own name, or
+    `path`; without either nothing is written, and `labeller.dataset.save("name")` does it.
+    Where a row came from a run of the log, the label is an event of that run too.
+
+        fm.Labeller(dataset, choices=["account", "money", "other"], rater="ada")
+
+    >>> d = Dataset.from_rows([{"q": "2+2", "target": "4"}])
+    >>> labeller = Labeller(d, rater="ada")
+    >>> labeller.on_label("accept"); labeller.dataset[0].extra["labels"]
+    {'ada': 'accept'}
+    """
+
+    kind = "Labeller"
+    _esm = base.files("labeller")["_esm"]
+    _css = base.files("labeller")["_css"]
+    about = traitlets.Dict().tag(sync=True)
+    row = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        choices: Sequence[str] = (),
+        rater: str = "",
+        evaluation: Evaluation | None = None,
+        path: str | Path | None = None,
+    ):
+        if not isinstance(dataset, Dataset) or not len(dataset):
+            raise UsageError("A labeller needs a data set with rows", seen=type(dataset).__name__, todo="fm.Dataset.from_rows(frame)")
+        if len(set(choices)) < len(choices) or any(not str(c).strip() for c in choices):
+            raise UsageError("Choices are different words", seen=", ".join(map(repr, choices)))
+        super().__init__()
+        self.dataset = dataset
+        self.choices = tuple(map(str, choices))
+        self.rater = rater or _user()
+        self.path = Path(path) if path is not None else Path(f"{dataset.name}.jsonl") if dataset.name else None
+        self._order = labeling.order(dataset, self.rater, evaluation)
+        self._at = 0
+        self._past: list[tuple[int, Sample]] = []
+        self._tell()
+
+    @property
+    def agreement(self) -> str:
+        """How far the raters agree, in words; why not, where it cannot be said."""
+        try:
+            a = self.dataset.agreement()
+        except UsageError as e:
+            return e.what
+        raters = {r for s in self.dataset for r in s.extra.get("labels", {})}
+        name = "kappa" if len(raters) == 2 else "alpha"
+        interval = f" ({a.low:.2f} to {a.high:.2f})" if a.low is not None and a.high is not None else ""
+        value = f"{name} {a.value:.2f}{interval}" if a.value == a.value else f"{name} cannot be told: one label throughout"
+        return f"{len(raters)} raters agree on {a.agreed:.0%} of {a.n} rows, {value}"
+
+    def _tell(self) -> None:
+        done = sum(self.rater in s.extra.get("labels", {}) for s in self.dataset)
+        self.about = {
+            "rater": self.rater,
+            "choices": list(self.choices),
+            "count": len(self.dataset),
+            "done": done,
+            "agreement": self.agreement,
+            "file": str(self.path) if self.path is not None else "",
+            "undo": bool(self._past),
+        }
+        if self._at >= len(self._order):
+            self.row = {}
+            return
+        s: Sample = self.dataset[self._order[self._at]]
+        shown = s.target if s.target is not None else s.extra.get("answer")
+        self.row = {
+            "id": s.id,
+            "place": self._at + 1,
+            "values": [[k, _text(v)] for k, v in s.values.items()],
+            "target": "" if shown is None else _text(shown),
+            "known": s.target is not None,
+            "made": s.made,
+            "weak": s.weak,
+            "group": s.group or "",
+            "quote": _text(s.extra["quote"]) if "quote" in s.extra else "",
+            "mine": s.extra.get("labels", {}).get(self.rater, ""),
+        }
+
+    def face(self) -> base.Bundle | None:
+        """How far the labelling is."""
+        a = self.about
+        words = f"{a['done']:,} of {a['count']:,} rows labelled by {a['rater']}. {a['agreement']}."
+        return {"text/html": f"<p>{inert(words)}</p>\n", "text/plain": words}, {}
+
+    # What the page asks for
+
+    def on_label(self, label: str) -> None:
+        """Label the row that is shown, and go on."""
+        s = self._shown()
+        self._keep(s, labeling.label(self.dataset, s.id, self.rater, label, choices=self.choices), label)
+
+    def on_edit(self, text: str) -> None:
+        """Write the good answer anew, and go on."""
+        s = self._shown()
+        self._keep(s, labeling.edit(self.dataset, s.id, self.rater, text), "edit", text)
+
+    def on_skip(self) -> None:
+        """Go on without a label; the row comes again at the end."""
+        s = self._shown()
+        if self.rater not in s.extra.get("labels", {}) and len(self._order) < 3 * len(self.dataset):
+            self._order.append(s.id)
+        self._at += 1
+        self._tell()
+        self.show_face()
+
+    def on_undo(self) -> None:
+        """Take the last label back and show its row."""
+        if not self._past:
+            raise UsageError("There is no label to take back")
+        self._at, before = self._past.pop()
+        self.dataset = labeling.unlabel(self.dataset, before)
+        self._save()
+        self._tell()
+        self.show_face()
+
+    def _shown(self) -> Sample:
+        if self._at >= len(self._order):
+            raise UsageError("Every row has been seen", todo="Take one back, or open the labeller anew.")
+        found: Sample = self.dataset[self._order[self._at]]
+        return found
+
+    def _keep(self, before: Sample, after: Dataset, word: str, text: str = "") -> None:
+        earlier = self.dataset
+        self.dataset = after
+        try:
+            self._save()
+        except Exception:
+            self.dataset = earlier  # what is shown as kept is on disk
+            raise
+        self._past.append((self._at, before))
+        self._note(before, word, text)
+        self._at += 1
+        self._tell()
+        self.show_face()
+
+    def _save(self) -> None:
+        if self.path is not None:
+            self.dataset.save(self.path)
+
+    def _note(self, s: Sample, word: str, text: str) -> None:
+        """The label as an event of the runs the row came from."""
+        if not log.enabled():
+            return
+        for run in log.names_of([str(r) for r in s.extra.get("runs", ())]):
+            signals.add(run, "edit" if text else "label", text or word, user=self.rater)
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONG else f"{text[:_LONG]} … ({len(text):,} letters in all)"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "me"

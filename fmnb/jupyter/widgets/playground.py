@@ -1,0 +1,320 @@
+"""`fm.Playground`: a prompt, a model and its parameters to try, with what was tried before beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import traitlets
+
+from ...calls import run as performing
+from ...calls.call import Asked, Options
+from ...calls.draft import draft
+from ...calls.parameters import Parameter, parameters
+from ...calls.prepare import prepare, target_for
+from ...calls.session import default_model
+from ...comparison.comparison import looks
+from ...core.errors import FmnbError, UsageError
+from ...core.inert_text import inert
+from ...core.response import Response
+from ...views.comparison import columns_bundle, layout
+from ...views.diff import diff_html
+from ...views.footer import cost, plain, seconds
+from ...views.html import MUTED
+from . import base, model_picker
+from .answer_stream import still
+from .ask_mixin import Asking, names, weigh
+from .cell_source import cell_of
+
+_EMPTY = {"model": "", "system": "", "prompt": "", "params": {}, "raw": ""}
+
+
+@dataclass
+class Attempt:
+    """What was typed, and the call that was made of it. `number` counts from 1."""
+
+    number: int
+    form: Mapping[str, Any]
+    asked: Asked
+    state: str = "running"
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return self.asked.call.run
+
+    @property
+    def label(self) -> str:
+        """What tells it from the others."""
+        return f"{self.number} · {plain(self.asked.call.target.asked)}"
+
+
+class Playground(Asking):
+    """A prompt to try on models, with their parameters, tokens and price as one types, and every attempt kept at hand.
+
+    What it starts with may be given; all of it can be changed there. `responses` are the
+    answers so far, `response` the last one. `{{ }}` takes values of the notebook.
+
+        fm.Playground("embedded", "Explain {{ topic }} in one sentence.", temperature=0)
+
+    >>> play = Playground("echo:", "hello", temperature=0)
+    >>> play.run().text
+    'hello'
+    """
+
+    kind = "Playground"
+    _esm = base.files("answering", "choosing", "playground")["_esm"]
+    _css = base.files("answering", "choosing", "playground")["_css"]
+    form = traitlets.Dict().tag(sync=True)  # what stands in the fields; `v` grows when the kernel changes them
+    fields: Any = traitlets.List().tag(sync=True)  # the parameters the model takes
+    attempts: Any = traitlets.List().tag(sync=True)
+    shown = traitlets.Dict().tag(sync=True)  # the run that is shown, and the one that is pinned beside it
+
+    def __init__(self, model: str = "", prompt: str = "", *, system: str = "", **params: Any):
+        super().__init__()
+        known = {p.name for p in _EVERY}
+        if wrong := sorted(set(params) - known):
+            raise UsageError("A playground has no such field", seen=wrong[0], todo=f"Fields: {', '.join(sorted(known))}.")
+        given = {n: "\n".join(v) if isinstance(v, (list, tuple)) else str(v) for n, v in params.items() if v is not None}
+        self._attempts: list[Attempt] = []
+        self.form = {**_EMPTY, "model": model or default_model()[0], "system": system, "prompt": prompt, "params": given, "v": 1}
+        self._tell()
+        self._look()
+
+    # What a script does
+
+    @property
+    def responses(self) -> list[Response]:
+        """The answers so far, oldest first."""
+        return [a.asked.response for a in self._attempts if a.asked.response is not None]
+
+    @property
+    def response(self) -> Response | None:
+        """The last answer."""
+        return self.responses[-1] if self.responses else None
+
+    def prepare(self) -> Asked:
+        """The call that the fields stand for, ready to be performed. Raises what `prepare` raises."""
+        return prepare(self._prompt, self.form["model"] or None, self.options())
+
+    def run(self) -> Response:
+        """Ask and wait for the answer. Raises what `fm.ask` raises."""
+        attempt = self._add(self.prepare())
+        performing.perform([attempt.asked])
+        self._ended(attempt)
+        self.show_asked(attempt.asked)
+        if attempt.asked.error is not None:
+            raise attempt.asked.error
+        assert attempt.asked.response is not None
+        return attempt.asked.response
+
+    def options(self) -> Options:
+        """The options of a call, of the fields that the model takes. UsageError for one that cannot be read."""
+        taken = {p["name"]: p["kind"] for p in self.fields}
+        given = {n: _read(n, taken[n], v) for n, v in self.form["params"].items() if n in taken and str(v).strip()}
+        return Options(system=self.form["system"] or None, params=_raw(self.form["raw"]), values=names(), **given)
+
+    @property
+    def _prompt(self) -> str:
+        return self.form["prompt"].strip("\n")  # as a cell's text is
+
+    def source(self, run: str = "") -> str:
+        """The `%%fm` cell that asks the same: an attempt's, or that of the fields as they are."""
+        if run:
+            attempt = self._attempt(run)
+            form, asked = attempt.form, attempt.asked
+        else:
+            form, asked = self.form, draft(self._prompt, self.form["model"] or None, self.options())[0]
+        model = form["model"] or asked.call.target.asked
+        return cell_of(
+            asked.call.request,
+            model,
+            template=form["prompt"].strip("\n"),
+            system=form["system"],
+            schema=" ".join(form["params"].get("schema", "").split()) if asked.spec else "",
+        )
+
+    # What the page asks for
+
+    def on_show(self) -> None:
+        """A page has just drawn the widget: say what the model takes, and what the prompt weighs."""
+        self._look()
+        self._weigh()
+
+    def on_draft(self, form: Mapping[str, Any]) -> None:
+        """What stands in the fields now: keep it, and say what it weighs. Nothing is asked, nothing in `{{ }}` is called."""
+        self._keep(form)
+        self._weigh()
+
+    def on_preview(self, form: Mapping[str, Any]) -> None:
+        """Fill the prompt in, calls and all, and show what would be sent."""
+        self._keep(form)
+        asked = self.prepare()
+        text = "\n\n".join(f"{m.role}:\n{m.text}" for m in asked.call.request.messages)
+        self.send({"do": "preview", "text": plain(text)[:20_000]})
+        weigh(asked, (), lambda words: self.send({"do": "weight", **words}))
+
+    def on_models(self, query: str = "") -> None:
+        """Models that fit."""
+        model_picker.offer(query, self.send)
+
+    def on_run(self, form: Mapping[str, Any]) -> None:
+        """Ask; the answer is one more attempt."""
+        self._keep(form)
+        self._weigh()
+        attempt = self._add(self.prepare())
+        self.begin(attempt.asked, lambda: self._ended(attempt))
+
+    def on_restore(self, run: str) -> None:
+        """Put an attempt's fields back, and show its answer."""
+        attempt = self._attempt(run)
+        self.form = {**attempt.form, "v": self.form["v"] + 1}
+        self.shown = {**self.shown, "run": run}
+        self._look()
+        self._weigh()
+        self.show_face()
+
+    def on_pin(self, run: str = "") -> None:
+        """Keep an attempt in sight beside the others; "" lets it go."""
+        if run:
+            self._attempt(run)
+        self.shown = {**self.shown, "pinned": run}
+        self.show_face()
+
+    def on_diff(self) -> None:
+        """How the answer that is shown differs from the pinned one, word by word."""
+        one, other = (self._attempt(self.shown[k]).asked.response for k in ("pinned", "run"))
+        if one is None or other is None:
+            raise UsageError("The answer is not there yet", todo="Wait until it has ended.")
+        self.send({"do": "diff", "run": self.shown["run"], "html": diff_html(one.text, other.text)})
+
+    def on_cell(self, run: str = "", form: Mapping[str, Any] | None = None) -> None:
+        """The cell that asks the same."""
+        if form is not None:
+            self._keep(form)
+        self.send({"do": "insert", "sources": [self.source(run)]})
+
+    def _keep(self, form: Mapping[str, Any]) -> None:
+        """Take the fields over; what is no text where text belongs is left out."""
+        before = self.form["model"]
+        texts = {k: str(form.get(k, self.form[k])) for k in ("model", "system", "prompt", "raw")}
+        params = form.get("params")
+        given = {str(k): str(v) for k, v in params.items()} if isinstance(params, dict) else self.form["params"]
+        self.form = {**texts, "params": given, "v": self.form["v"]}
+        if texts["model"] != before:
+            self._look()
+
+    def _look(self) -> None:
+        """Which parameters the model takes."""
+        try:
+            found = parameters(target_for(self.form["model"] or None, names()))
+        except FmnbError:  # a name that is still being typed; `_weigh` says what is wrong with it
+            found = _EVERY[:5]
+        self.fields = [{"name": p.name, "kind": p.kind, "choices": p.choices, "least": p.least, "most": p.most} for p in found]
+
+    def _weigh(self) -> None:
+        try:
+            asked, waiting = draft(self._prompt, self.form["model"] or None, self.options())
+        except FmnbError as e:
+            self.send({"do": "weight", "problem": base.problem_of(e) if self._prompt.strip() else ""})
+            return
+        weigh(asked, waiting, lambda words: self.send({"do": "weight", **words}))
+
+    def _attempt(self, run: str) -> Attempt:
+        for a in self._attempts:
+            if a.run == run:
+                return a
+        raise UsageError("No such attempt", seen=repr(run)[:40])
+
+    def _add(self, asked: Asked) -> Attempt:
+        attempt = Attempt(len(self._attempts) + 1, self.form, asked)
+        self._attempts.append(attempt)
+        self._tell()
+        self.shown = {**self.shown, "run": attempt.run}
+        return attempt
+
+    def _ended(self, attempt: Attempt) -> None:
+        attempt.state = "failed" if attempt.asked.error else "finished"
+        self._tell()
+        self.show_face()
+
+    def _tell(self) -> None:
+        self.attempts = [_told(a) for a in self._attempts]
+        if not self.shown:
+            self.shown = {"run": "", "pinned": ""}
+
+    def face(self) -> base.Bundle | None:
+        """The attempt that is shown: its prompts and its answer; beside it the pinned one."""
+        found = [self._attempt(run) for run in dict.fromkeys((self.shown["pinned"], self.shown["run"])) if run]
+        done = [a for a in found if a.asked.response is not None]
+        if not done:
+            return {
+                "text/html": f'<p style="color:{MUTED}">A playground; nothing has been asked yet.</p>\n',
+                "text/plain": "Playground",
+            }, {}
+        form = done[-1].form
+        said = "\n\n".join(filter(None, (form["system"].strip(), form["prompt"].strip())))
+        head = f'<p style="white-space:pre-wrap;overflow-wrap:anywhere;color:{MUTED};margin:.2em 0" dir="auto">{inert(plain(said))}</p>\n'
+        if len(done) == 1:
+            r, how = done[0].asked.response, looks(done[0].asked)
+            assert r is not None
+            data, metadata = still(r, how)
+        else:
+            labels = [a.label for a in done]
+            responses = [a.asked.response for a in done if a.asked.response is not None]
+            data, metadata = columns_bundle(responses, labels, layout([{"model": n} for n in labels], labels), format=looks(done[0].asked))
+        return {"text/html": head + data["text/html"], "text/plain": f"{plain(said)}\n\n{data['text/plain']}"}, metadata
+
+    def __repr__(self) -> str:
+        return f"Playground({self.form['model'] or 'the model in force'!r}, {len(self._attempts)} attempts)"
+
+
+_EVERY: tuple[Parameter, ...] = parameters(target_for("echo:")) + tuple(Parameter(n, "choice") for n in ("api", "quant", "dtype"))
+
+
+def _told(a: Attempt) -> dict[str, Any]:
+    r = a.asked.response
+    note = "asking …" if r is None else " · ".join(filter(None, (_state(r), seconds(r.seconds), cost(r) if not r.error else "")))
+    said = " ".join(a.form["prompt"].split())
+    params = ", ".join(f"{n} {v}" for n, v in a.form["params"].items() if str(v).strip() and n in ("temperature", "max_tokens", "seed"))
+    return {
+        "run": a.run,
+        "label": a.label,
+        "prompt": said[:120],
+        "params": params,
+        "note": note,
+        "lost": list(r.not_applied) if r is not None else [],
+    }
+
+
+def _state(r: Response) -> str:
+    return "failed" if r.error else "stopped" if r.finish == "cancelled" else ""
+
+
+def _read(name: str, kind: str, text: Any) -> Any:
+    """A field's text as the option takes it."""
+    text = str(text).strip()
+    if kind == "texts":
+        return [line for line in text.split("\n") if line]
+    if kind in ("number", "whole"):
+        try:
+            return float(text) if kind == "number" else int(text)
+        except ValueError:
+            raise UsageError(f"{name} is a {'number' if kind == 'number' else 'whole number'}", seen=repr(text)) from None
+    return text
+
+
+def _raw(text: str) -> dict[str, Any]:
+    """Lines of name=value as raw parameters; a value is read as JSON where it is JSON."""
+    found: dict[str, Any] = {}
+    for line in filter(None, map(str.strip, text.split("\n"))):
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip():
+            raise UsageError("A raw parameter is name=value", seen=line[:80], todo="One a line, such as top_p=0.9.")
+        try:
+            found[name.strip()] = json.loads(value)
+        except ValueError:
+            found[name.strip()] = value.strip()
+    return found

@@ -1,0 +1,258 @@
+"""Prompts: a template and the notebook's names become the parts of a message; templates are kept as plain files.
+
+    Summarise {{ df.describe() }} in one sentence.
+    {% for claim in claims %}
+    - {{ claim }}
+    {% endfor %}
+
+`{{ }}` holds a Python expression, evaluated once; what it gives is inert, never scanned
+again. `for`, `if`, `elif`, `else`, `endfor`, `endif` are the only statements. Everything
+else stays as typed: single braces, LaTeX, JSON, f-strings, Handlebars blocks, and
+`${{ secrets.TOKEN }}` of a GitHub workflow. `{{{{` writes `{{`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import settings
+from ..core.errors import UsageError
+from ..core.types import Part, Text
+
+if TYPE_CHECKING:
+    from . import template
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """One value that went into a prompt: the expression, what kind of value, its size in tokens (an estimate)."""
+
+    expression: str
+    kind: str
+    tokens: int
+    line: int
+    column: int
+    left_out: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A filled prompt: text and image parts in order, and what was inserted (for `--dry`)."""
+
+    parts: tuple[Part, ...]
+    inserted: tuple[Inserted, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The text parts joined."""
+        return "".join(p.text for p in self.parts if isinstance(p, Text))
+
+    def _prompt_parts_(self) -> tuple[Part, ...]:
+        """What goes into another prompt in its place."""
+        return self.parts or (Text(""),)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: bool = False) -> Rendered:
+    """Fill a template from a namespace; `raw` sends the text as typed.
+
+    Raises PromptError for an undefined name (with the nearest ones), an expression that
+    fails, or one that is not Python; each names line and column.
+
+    >>> render("{{ a + 1 }} of {x}", {"a": 2}).text
+    '3 of {x}'
+    """
+    text = text.text if isinstance(text, Prompt) else text
+    if raw or ("{{" not in text and "{%" not in text):
+        return Rendered((Text(text),) if text else ())
+    from . import template  # a prompt without markers, and the first cell with it, does not wait for these
+    from .describe import describe, left_out, schema, tokens_of
+
+    scope: dict[str, Any] = {"schema": schema, **(namespace or {})}  # a copy: `:=` and loops leave no trace
+    parts: list[Part] = []
+    inserted: list[Inserted] = []
+
+    def out(piece: str) -> None:
+        if parts and isinstance(parts[-1], Text):
+            parts[-1] = Text(parts[-1].text + piece)
+        else:
+            parts.append(Text(piece))
+
+    def insert(at: template.Expression, value: Any) -> None:
+        new = value.parts if isinstance(value, Rendered) else describe(value, at.source)
+        for part in new:
+            if isinstance(part, Text):
+                out(part.text)
+            else:
+                parts.append(part)
+        cut = "" if isinstance(value, (str, Rendered)) else left_out(new)
+        inserted.append(Inserted(at.source, type(value).__name__, tokens_of(new), at.line, at.column, cut))
+
+    template.walk(template.parse(text), scope, out, insert)
+    return Rendered(tuple(p for p in parts if not (isinstance(p, Text) and not p.text)), tuple(inserted))
+
+
+def names(text: str | Prompt) -> set[str]:
+    """The free names a template uses; builtins too, since a column may well be called `id`.
+
+    >>> sorted(names("{{ title }} {% for t in tags %}{{ t + sep }}{% endfor %}"))
+    ['sep', 'tags', 'title']
+    """
+    from . import template
+
+    return template.names_in(template.parse(text.text if isinstance(text, Prompt) else text))
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A template with a name, kept as `prompts/NAME.md` beside the notebook or in the user's folder.
+
+    >>> Prompt("Translate: {{ line }}").render(line="bonjour").text
+    'Translate: bonjour'
+    """
+
+    text: str
+    name: str | None = None
+    version: int = 0
+    system: str = ""
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is not None:
+            check_name(self.name)
+
+    def _prompt_parts_(self) -> tuple[Part, ...]:
+        """What goes into another prompt in its place: the text, unfilled."""
+        return (Text(self.text),)
+
+    @property
+    def hash(self) -> str:
+        """The first 12 hex digits of the content's SHA-256: text and system prompt."""
+        return hashlib.sha256(f"{self.system}\0{self.text}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+    def render(self, **values: Any) -> Rendered:
+        """Fill the template with these values alone."""
+        return render(self.text, values)
+
+    def save(self, folder: str | Path | None = None, *, user: bool = False) -> Prompt:
+        """Keep this prompt; changed text becomes a new version and the old ones stay readable.
+
+        Goes to `prompts/` in the working folder, with `user=True` to the user's own folder.
+        Gives back the prompt with its version and path.
+        """
+        if self.name is None:
+            raise UsageError("This prompt has no name", todo='Name it: fm.Prompt(text, name="summary").save()')
+        base = Path(folder) if folder else settings.home() / "prompts" if user else _folders()[0]
+        try:
+            return self._save(base, self.name)
+        except OSError as e:
+            raise UsageError(
+                "The prompt could not be kept",
+                seen=f"{base}: {e.strerror}",
+                todo="Name another folder, or use fm.Prompt(...).save(user=True).",
+            ) from None
+
+    def _save(self, base: Path, name: str) -> Prompt:
+        path = base / f"{name}.md"
+        history = base / ".history"
+        history.mkdir(parents=True, exist_ok=True)
+        latest = max(_versions(history, name), default=0)
+        if path.is_file() and (not latest or _read(path) != _read(history / f"{name}.{latest}.md")):
+            latest += 1  # somebody edited the file by hand: that is a version too
+            _write(history / f"{name}.{latest}.md", *_read(path))
+        if not latest or not path.is_file() or _read(path) != (self.text, self.system):
+            latest += 1
+            _write(history / f"{name}.{latest}.md", self.text, self.system)
+            _write(path, self.text, self.system)
+        return replace(self, version=latest, path=path)
+
+    @classmethod
+    def load(cls, name: str, version: int | None = None) -> Prompt:
+        """The saved prompt of that name, the nearest folder first; an older one by its version number."""
+        check_name(name)
+        for base in _folders():
+            path = base / f"{name}.md"
+            if not path.is_file():
+                continue
+            known = _versions(base / ".history", name)
+            latest = max(known, default=0)
+            text, system = _read(path)
+            edited = not latest or (text, system) != _read(base / ".history" / f"{name}.{latest}.md")
+            current = latest + edited
+            if version is None or version == current:
+                return cls(text, name, current, system, path)
+            if version in known:
+                path = base / ".history" / f"{name}.{version}.md"
+                text, system = _read(path)
+                return cls(text, name, version, system, path)
+            raise UsageError(f"The prompt {name} has no version {version}", todo=f"It has 1 to {current}.")
+        near = get_close_matches(name, [p.name or "" for p in list_prompts()], n=3)
+        raise UsageError(
+            "No prompt of that name is saved",
+            seen=name,
+            todo=f"Did you mean {' or '.join(near)}?" if near else "Save one with `%%fm --save NAME` or fm.Prompt(text, name=...).save().",
+        )
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def list_prompts() -> list[Prompt]:
+    """All saved prompts by name; one beside the notebook hides one of the same name in the user's folder."""
+    found: dict[str, Prompt] = {}
+    for base in _folders():
+        for path in sorted(base.glob("*.md")):
+            if path.stem not in found and _NAME.fullmatch(path.stem) and path.is_file():
+                found[path.stem] = Prompt.load(path.stem)
+    return [found[n] for n in sorted(found)]
+
+
+_NAME = re.compile(r"(?!\.)[\w .-]{1,100}(?<![ .])")
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError for a name that could not be a file's, or would lead out of the folder."""
+    if not _NAME.fullmatch(name) or ".." in name or name != name.strip() or _RESERVED.fullmatch(name):
+        raise UsageError("A prompt cannot have that name", seen=repr(name), todo="Use letters, digits, spaces, '-', '_' and '.'.")
+
+
+def _folders() -> tuple[Path, Path]:
+    return (settings.working_folder() or settings.home()) / "prompts", settings.home() / "prompts"
+
+
+def _versions(history: Path, name: str) -> set[int]:
+    pattern = re.compile(re.escape(name) + r"\.(\d+)\.md")
+    return {int(m[1]) for p in history.glob("*.md") if (m := pattern.fullmatch(p.name))}
+
+
+def _write(path: Path, text: str, system: str) -> None:
+    """The text and one line end; a system prompt, or text that starts like one, puts three lines in front."""
+    if system or text.startswith("---\n"):
+        text = f"---\nsystem: {json.dumps(system, ensure_ascii=False)}\n---\n{text}"
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes((text + "\n").encode("utf-8", "surrogatepass"))
+    os.replace(temporary, path)
+
+
+def _read(path: Path) -> tuple[str, str]:
+    text = path.read_bytes().decode("utf-8", "replace").removesuffix("\n")
+    system = ""
+    head = re.match(r"---\nsystem: (.*)\n---\n", text + "\n")
+    if head:
+        try:
+            system = str(json.loads(head[1]))
+        except ValueError:
+            system = head[1]
+        text = text[head.end() :]
+    return text, system

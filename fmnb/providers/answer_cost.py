@@ -1,0 +1,65 @@
+"""What an answer costs: as its service says, else, for one that did not come to its end, an estimate from what came of it.
+
+A service charges for an answer that is cut, fails on the way or is stopped, but it says how
+much only at the end. So its own counts are taken as far as they came; text that came after
+them is counted here, and so is the prompt where nothing was said of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..core.backend import estimate_tokens, written_tokens
+from ..core.errors import FmnbError
+from ..core.events import Used
+from ..core.types import Request, Usage
+from . import prices
+from .profiles import Profile
+from .wire.sse import Answer
+
+
+async def used(p: Profile, model: str, answer: Answer, request: Request) -> Used | None:
+    """Usage of an answer that came to its end; None where its service does not say and nothing is to be paid."""
+    await _ready(p, answer.usage)
+    if answer.usage is None:
+        return None if p.local else Used(usage=so_far(p, model, answer, request))
+    paid = answer.billed or answer.usage
+    return Used(usage=dataclasses.replace(answer.usage, cost=_cost(p, model, answer, paid)))
+
+
+async def owed(p: Profile, model: str, answer: Answer, request: Request, error: FmnbError) -> Used | None:
+    """Usage of an answer that ended in an error; None where nothing of it is known: the budget then counts what it may have cost."""
+    read = getattr(error, "billed", None) is True
+    if answer.usage is None and not answer.seen and not read:
+        return None
+    await _ready(p, answer.usage)
+    return Used(usage=so_far(p, model, answer, request))
+
+
+def so_far(p: Profile, model: str, answer: Answer, request: Request) -> Usage:
+    """What an answer has used until now.
+
+    >>> answer = Answer()
+    >>> so_far(Profile("p", base_url="https://x.example/v1"), "m", answer, Request("m", ()))
+    Usage(input_tokens=0, output_tokens=0, cached_tokens=None, reasoning_tokens=None, cost=None, estimated=True)
+    """
+    heard = answer.usage or Usage()
+    more = written_tokens(answer.seen[answer.heard :])
+    if answer.usage is not None and not more and heard.input_tokens is not None and heard.output_tokens is not None:
+        return dataclasses.replace(heard, cost=_cost(p, model, answer, answer.billed or heard))
+    into = estimate_tokens(request).tokens if heard.input_tokens is None else heard.input_tokens
+    found = dataclasses.replace(heard, input_tokens=into, output_tokens=(heard.output_tokens or 0) + more, cost=None, estimated=True)
+    cost = _cost(p, model, answer, found)
+    return dataclasses.replace(found, cost=heard.cost if cost is None else max(cost, heard.cost or 0.0))
+
+
+def _cost(p: Profile, model: str, answer: Answer, paid: Usage) -> float | None:
+    cost = prices.cost(p, answer.model or model, paid, written=answer.written)
+    if cost is None:  # a service may answer under a name of its own
+        cost = prices.cost(p, model, paid, written=answer.written)
+    return cost
+
+
+async def _ready(p: Profile, usage: Usage | None) -> None:
+    if p.prices and not p.local and (usage is None or usage.cost is None):
+        await prices.load()

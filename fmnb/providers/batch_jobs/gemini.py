@@ -1,0 +1,133 @@
+"""Batch jobs of Gemini, on its own interface: requests in the call itself, results in the job."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ...core.errors import BadRequestError
+from ...core.types import Image, Request, Text
+from .base import Desk, Form, Result, State
+
+_OVER = {
+    "SUCCEEDED": "",
+    "FAILED": "the job failed",
+    "CANCELLED": "the job was cancelled",
+    "EXPIRED": "the job was not done within two days",
+}
+
+
+def body(request: Request) -> dict[str, Any]:
+    """A request as the service's own interface has it.
+
+    >>> from fmnb.core.types import message
+    >>> body(Request("m", (message("user", "hi"),), max_tokens=5))
+    {'contents': [{'role': 'user', 'parts': [{'text': 'hi'}]}], 'generationConfig': {'maxOutputTokens': 5}}
+    """
+    out: dict[str, Any] = {"contents": []}
+    for m in request.messages:
+        if m.role == "system":
+            out.setdefault("systemInstruction", {"parts": []})["parts"] += [{"text": m.text}]
+        else:
+            out["contents"].append({"role": "model" if m.role == "assistant" else "user", "parts": [_part(p) for p in m.parts]})
+    wanted = {
+        "temperature": request.temperature,
+        "maxOutputTokens": request.max_tokens,
+        "seed": request.seed,
+        "stopSequences": list(request.stop) or None,
+        "responseMimeType": "application/json" if request.schema is not None else None,
+        "responseJsonSchema": request.schema,
+    }
+    config = {k: v for k, v in wanted.items() if v is not None} | dict(request.extra)
+    return out | ({"generationConfig": config} if config else {})
+
+
+def _part(p: Any) -> dict[str, Any]:
+    if isinstance(p, Text):
+        return {"text": p.text}
+    if isinstance(p, Image):
+        return {"inlineData": {"mimeType": p.media_type, "data": base64.b64encode(p.data).decode()}}
+    raise BadRequestError(f"A {type(p).__name__.lower()} does not go into a batch job of Gemini", todo="Leave --bulk out.")
+
+
+def answer(body: dict[str, Any]) -> dict[str, Any]:
+    """An answer as the usual interface's document."""
+    if not body.get("candidates"):
+        reason = (body.get("promptFeedback") or {}).get("blockReason")
+        return {"error": {"message": f"content filter: {reason}" if reason else "no answer", "code": 400 if reason else 500}}
+    first, counts = body["candidates"][0], body.get("usageMetadata") or {}
+    parts = (first.get("content") or {}).get("parts") or []
+    said = {
+        "content": "".join(p.get("text", "") for p in parts if not p.get("thought")),
+        "reasoning": "".join(p.get("text", "") for p in parts if p.get("thought")),
+    }
+    thought = int(counts.get("thoughtsTokenCount") or 0)
+    usage = {
+        "prompt_tokens": counts.get("promptTokenCount"),
+        "completion_tokens": int(counts.get("candidatesTokenCount") or 0) + thought,
+        "prompt_tokens_details": {"cached_tokens": counts.get("cachedContentTokenCount")},
+        "completion_tokens_details": {"reasoning_tokens": thought or None},
+    }
+    reason = str(first.get("finishReason", "STOP")).lower()
+    return {"model": body.get("modelVersion", ""), "choices": [{"message": said, "finish_reason": reason}], "usage": usage}
+
+
+def _native(desk: Desk) -> str:
+    return desk.p.base_url.removesuffix("/openai").rstrip("/")
+
+
+async def submit(desk: Desk, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
+    """The job's name is its id."""
+    inline = [{"request": body, "metadata": {"key": i}} for i, body in requests]
+    wanted = {"batch": {"display_name": mark, "input_config": {"requests": {"requests": inline}}}}
+    return str((await _at(desk).post(f"/models/{desk.model.removeprefix('models/')}:batchGenerateContent", wanted))["name"])
+
+
+def _at(desk: Desk) -> Desk:
+    """The service's own interface beside its compatible one: another path, the key in a header of its own."""
+    from dataclasses import replace
+
+    return replace(desk, p=replace(desk.p, base_url=_native(desk), auth="x-goog-api-key"))
+
+
+async def _job(desk: Desk, job: str) -> dict[str, Any]:
+    return dict(json.loads(await _at(desk).get(f"/{job}")))
+
+
+async def state(desk: Desk, job: str) -> State:
+    """What the service says of the job."""
+    said = await _job(desk, job)
+    about = said.get("metadata") or {}
+    stats = about.get("batchStats") or {}
+    word = str(about.get("state", "")).rpartition("STATE_")[2]
+    total, left = int(stats.get("requestCount") or 0), int(stats.get("pendingRequestCount") or 0)
+    problem = _OVER.get(word, "")
+    if said.get("error"):
+        problem = str(said["error"].get("message") or problem or "the job failed")
+    return State(word in _OVER or bool(said.get("done")), total - left, total, word.lower(), problem)
+
+
+async def results(desk: Desk, job: str) -> list[Result]:
+    """Results as they stand in the job."""
+    inline = ((await _job(desk, job)).get("response") or {}).get("inlinedResponses") or {}
+    found = []
+    for row in inline.get("inlinedResponses", inline) if isinstance(inline, dict) else inline:
+        key = str((row.get("metadata") or {}).get("key"))
+        if row.get("error"):
+            code = int(row["error"].get("code") or 500)
+            found.append(Result(key, {"error": row["error"]}, code if code >= 400 else 500))
+        else:
+            found.append(Result(key, row.get("response") or {}))
+    return found
+
+
+async def find(desk: Desk, mark: str) -> str:
+    """Among the latest hundred jobs."""
+    said = json.loads(await _at(desk).get("/batches?pageSize=100"))
+    jobs = said.get("operations") or said.get("batches") or ()
+    return next((str(j["name"]) for j in jobs if (j.get("metadata") or {}).get("displayName") == mark), "")
+
+
+FORM = Form(most=10_000, bytes=15_000_000, submit=submit, state=state, results=results, find=find, body=body, answer=answer)

@@ -1,0 +1,26 @@
+"""The batch jobs of a service, in the form that its profile names; no other form is imported."""
+
+from __future__ import annotations
+
+from ..profiles import Profile
+from .base import Bulk, Form
+
+
+def bulk_of(p: Profile, model: str) -> Bulk | None:
+    """The batch jobs of a service, or None where it has none."""
+    return Bulk(p, model, _form(p.bulk)) if p.bulk else None
+
+
+def _form(name: str) -> Form:
+    match name:
+        case "openai":
+            from .openai import FORM
+        case "anthropic":
+            from .anthropic import FORM
+        case "mistral":
+            from .mistral import FORM
+        case "gemini":
+            from .gemini import FORM
+        case _:
+            raise LookupError(name)
+    return FORM

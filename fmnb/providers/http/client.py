@@ -1,0 +1,134 @@
+"""The `openai` client of an address and key: made once and kept. And the key that may go there.
+
+Carries transport, TLS, proxies and authentication; it does not retry and follows no
+redirect. A failure of the exchange becomes one of fmnb's errors here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import importlib
+import os
+import sys
+from typing import Any
+
+from ...config import keys
+from ...core.errors import FmnbError
+from ...core.event_loop import aside
+from ...core.optional import require
+from ..profiles import Profile, is_original
+from . import connection_errors
+from . import errors as faults
+
+_clients: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+# A user who mends one of these goes on in the same kernel, with a new client.
+_ENVIRONMENT = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
+# The client describes this machine in every request; no service needs that, and headers cost time.
+_TELEMETRY = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Version", "Async")
+
+
+def find_key(p: Profile) -> keys.Key | None:
+    """The key that may be sent to the profile's address, or None."""
+    if p.base_url.startswith("http://") and not p.loopback and is_original(p):
+        return None  # a key meant for https does not travel in the clear
+    return keys.find(p.key_env, p.name, p.host, own_hosts=p.key_hosts)
+
+
+async def secret(p: Profile) -> str:
+    """The key's value, "" where none is needed. Raises KeyMissingError."""
+    in_environment = any(os.environ.get(v) for v in p.key_env)
+    # a keyring may wait for a dialogue: never on the loop
+    key = find_key(p) if in_environment or keys.at_hand(p.name) else await aside(lambda: find_key(p))
+    if key is None and p.needs_key:
+        raise faults.missing_key(p, withheld=in_environment)
+    return key.value if key else ""
+
+
+async def connect(p: Profile, secret: str) -> tuple[Any, Any]:
+    """The client, and the options that go with each of its requests. Belongs to the running loop."""
+    around = surroundings()
+    headers = (*p.headers.items(), *from_environment(p))
+    ident = (id(asyncio.get_running_loop()), os.getpid(), p.base_url, p.auth, secret, headers, p.connect_timeout, p.read_timeout, around)
+    found = _clients.get(ident)
+    if found is None:
+        if "openai" not in sys.modules:  # half a second of work
+            await aside(lambda: importlib.import_module("openai"))
+        found = _clients[ident] = _new(p, secret, dict(headers))
+    return found
+
+
+def surroundings() -> tuple[str | None, ...]:
+    """What of the environment a connection is made with."""
+    return tuple(map(os.environ.get, _ENVIRONMENT))
+
+
+def from_environment(p: Profile) -> list[tuple[str, str]]:
+    """Headers whose values are secrets in the environment; they go where a key may go."""
+    if not p.header_env or not any(fnmatch.fnmatchcase(p.host, pattern) for pattern in p.key_hosts):
+        return []
+    if p.base_url.startswith("http://") and not p.loopback:
+        return []
+    return [(header, value) for header, variable in p.header_env.items() if (value := os.environ.get(variable, "").strip())]
+
+
+def _new(p: Profile, secret: str, own: dict[str, str]) -> tuple[Any, Any]:
+    openai = require("openai", "all", "to call hosted models")
+    import httpx2
+
+    bearer = bool(secret) and p.auth == "bearer"
+    headers: dict[str, Any] = {f"X-Stainless-{n}": openai.Omit() for n in _TELEMETRY}
+    headers["User-Agent"] = "fmnb"
+    if secret and not bearer:
+        headers[p.auth] = secret
+    if p.name != "openai" or p.host not in p.key_hosts:  # the client would send what these variables hold to any service
+        lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
+        named = [n for line in lines if (n := line.partition(":")[0].strip()) and n.lower() != "authorization"]
+        headers |= {n: openai.Omit() for n in ("OpenAI-Organization", "OpenAI-Project", *named)}
+        if bearer:
+            headers["Authorization"] = f"Bearer {secret}"
+    timeout = httpx2.Timeout(p.read_timeout, connect=p.connect_timeout, pool=None)
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=60)
+    client = openai.AsyncOpenAI(
+        api_key=secret or "none",
+        base_url=p.base_url,
+        max_retries=0,
+        timeout=timeout,
+        default_headers={**headers, **own},
+        http_client=httpx2.AsyncClient(
+            timeout=timeout,
+            limits=limits,
+            follow_redirects=False,  # a redirect must not carry a key to another host
+            transport=httpx2.AsyncHTTPTransport(limits=limits) if p.loopback else None,  # no proxy for this machine
+        ),
+    )
+    omitted = ["x-stainless-retry-count", "x-stainless-read-timeout", *([] if bearer else ["Authorization"])]
+    return client, {"headers": dict.fromkeys(omitted, openai.Omit())}
+
+
+def fault(p: Profile, model: str, e: Exception, secret: str, known: tuple[str, ...] = ()) -> FmnbError:
+    """The error that an exception of the client means; one that is no failure of the exchange is raised as it is."""
+    if isinstance(e, FmnbError):
+        return e
+    response = getattr(e, "response", None)
+    if response is not None:
+        return faults.from_status(p, model, response.status_code, body(response), response.headers, secret, known)
+    if not is_transport(e):
+        raise e
+    return connection_errors.from_exception(p, e, None, secret)
+
+
+def is_transport(e: BaseException) -> bool:
+    """Whether the exception is the HTTP stack's own, and no bug of ours."""
+    return type(e).__module__.split(".")[0] in ("httpx2", "httpcore2", "openai", "anyio", "aiohttp", "ssl") or isinstance(e, OSError)
+
+
+def body(response: Any) -> Any:
+    """A response's JSON, or its text."""
+    try:
+        return response.json()
+    except ValueError:
+        return response.text

@@ -1,0 +1,136 @@
+"""Connections that failed or were lost, as fmnb's errors: the same for every HTTP stack, whose exceptions are told by their names."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+
+from ...core.errors import CallTimeoutError, ConnectionFailedError, FmnbError, StreamCutError, StreamJunkError, TLSError, redact
+from ..profiles import Profile
+from .errors import short
+
+# What an HTTP stack says of bytes that are no HTTP; whatever else it calls an error of the protocol is a lost connection.
+_PROTOCOL = {
+    "RemoteProtocolError",
+    "LocalProtocolError",
+    "BadHttpMessage",
+    "BadStatusLine",
+    "ClientResponseError",
+    "InvalidHeader",
+    "LineTooLong",
+}
+_NOT_HTTP = re.compile(r"(?i)illegal|invalid|malformed|bad (?:status|http|request)|too (?:large|long|many|much)|expected http|unsupported")
+
+
+def from_exception(profile: Profile, error: BaseException, characters: int | None, secret: str) -> FmnbError:
+    """A connection that failed. `characters` of text had arrived, None when no answer had begun."""
+    chain = list(_chain(error))
+    names = {type(e).__name__ for e in chain}
+    who, host = profile.label, profile.host
+    began = characters is not None
+    if any("Timeout" in n for n in names):
+        return _timeout(profile, names, characters)
+    if tls := next((e for e in chain if isinstance(e, ssl.SSLError)), None):
+        if not began:
+            return TLSError(
+                f"The connection to {host} could not be secured",
+                seen=short(getattr(tls, "verify_message", "") or str(tls)),
+                todo="Behind a proxy that opens TLS, set SSL_CERT_FILE to its certificate, and HTTPS_PROXY to its address.",
+            )
+    if began:
+        return cut(profile, characters or 0)
+    if any(isinstance(e, socket.gaierror) for e in chain):
+        return ConnectionFailedError(f"The name {host} was not found", seen="DNS failure", todo="Check the address and the network.")
+    if names & {"ConnectError", "ConnectionRefusedError"}:
+        if any(isinstance(e, ConnectionRefusedError) for e in chain) or profile.loopback:
+            return ConnectionFailedError(
+                f"Nothing answers at {profile.base_url}",
+                seen="connection refused",
+                todo=profile.start_hint or "Check the address, and that the server is running.",
+                retryable=not profile.loopback,  # a server of one's own that is off does not come back by itself
+            )
+        return ConnectionFailedError(
+            f"No connection to {host}", seen=short(_cause(chain)), todo="Check the network and the proxy settings."
+        )
+    if names & {"ProxyError"}:
+        return ConnectionFailedError(
+            "The proxy did not let the request through", seen=short(redact(_cause(chain), secret)), todo="Check HTTPS_PROXY and NO_PROXY."
+        )
+    if names & _PROTOCOL and _NOT_HTTP.search(_cause(chain)):
+        return StreamJunkError(
+            f"{who} does not speak HTTP at that address",
+            seen=short(redact(_cause(chain), secret)),
+            todo="Check the base_url.",
+            billed=None,
+        )
+    return ConnectionFailedError(
+        f"{who} closed the connection without an answer", seen=short(redact(_cause(chain), secret)), todo="Try again.", billed=None
+    )
+
+
+def lost(profile: Profile, error: BaseException | None, secret: str, *, billed: bool | None = None) -> FmnbError:
+    """The connection was lost while an answer in one piece came: nothing of it can be used. `billed` where something tells what it used."""
+    chain = list(_chain(error))
+    what, seen = "lost the connection in the middle of the answer", short(redact(_cause(chain), secret)) if chain else ""
+    if any("Timeout" in type(e).__name__ for e in chain):
+        what, seen = "stopped in the middle of the answer", f"{profile.read_timeout:g} s of silence"
+        return CallTimeoutError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=billed)
+    return ConnectionFailedError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=billed)
+
+
+def cut(profile: Profile, characters: int) -> FmnbError:
+    """The connection ended before the answer did."""
+    return StreamCutError(
+        f"{profile.label} ended the connection in the middle of the answer",
+        seen=f"{characters} characters had arrived",
+        todo="`%fm continue` goes on from there." if characters else "Try again.",
+        billed=True if characters else None,
+        retryable=not characters,
+    )
+
+
+def _timeout(profile: Profile, names: set[str], characters: int | None) -> FmnbError:
+    if "ConnectTimeout" in names:
+        return CallTimeoutError(
+            f"No connection to {profile.host}",
+            seen=f"no reply in {profile.connect_timeout:g} s",
+            todo="Check the network and the proxy settings.",
+        )
+    if characters:
+        return CallTimeoutError(
+            f"{profile.label} stopped in the middle of the answer",
+            seen=f"{characters} characters, then {profile.read_timeout:g} s of silence",
+            todo="`%fm continue` goes on from there.",
+            billed=True,
+            retryable=False,
+        )
+    return CallTimeoutError(
+        f"{profile.label} did not begin to answer",
+        seen=f"{profile.read_timeout:g} s of silence",
+        todo=f"Try again; a long wait is read_timeout in a [provider.{profile.name}] table of fmnb.toml.",
+        billed=None,
+    )
+
+
+def silent(profile: Profile, seconds: float) -> FmnbError:
+    """No answer to a question about models within the time allowed."""
+    return CallTimeoutError(f"{profile.label} does not answer", seen=f"{seconds:g} s of silence", todo="Check the address, or try again.")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    todo = [error]
+    while todo:
+        e = todo.pop()
+        if e is None or id(e) in seen:
+            continue
+        seen.add(id(e))
+        yield e
+        todo += [e.__context__, e.__cause__, *getattr(e, "exceptions", ())]
+
+
+def _cause(chain: list[BaseException]) -> str:
+    """The innermost words."""
+    return next((str(e) for e in reversed(chain) if str(e)), type(chain[-1]).__name__)

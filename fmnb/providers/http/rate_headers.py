@@ -1,0 +1,61 @@
+"""What a service says of its limits in the headers of an answer.
+
+x-ratelimit-limit-requests, -remaining-requests, -reset-requests        OpenAI, Groq, Azure and most others
+anthropic-ratelimit-requests-limit, -remaining, -reset                  Anthropic (a reset is a moment)
+x-ratelimit-limit, -remaining, -reset; ratelimit-limit, ...             one limit, of requests
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from datetime import datetime
+
+from ...core.backend import Allowance
+
+_FORMS = (
+    ("requests", "x-ratelimit-{}-requests"),
+    ("tokens", "x-ratelimit-{}-tokens"),
+    ("requests", "anthropic-ratelimit-requests-{}"),
+    ("tokens", "anthropic-ratelimit-tokens-{}"),
+    ("requests", "x-ratelimit-{}"),
+    ("requests", "ratelimit-{}"),
+)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def read(headers: Mapping[str, str]) -> dict[str, Allowance]:
+    """What is left of "requests" and "tokens", as far as the headers say it in full.
+
+    >>> read({"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59", "x-ratelimit-reset-requests": "1s"})
+    {'requests': Allowance(left=59.0, limit=60.0, reset=1.0)}
+    """
+    found: dict[str, Allowance] = {}
+    for name, form in _FORMS:
+        if name in found or (left := headers.get(form.format("remaining"))) is None:
+            continue
+        limit, reset = headers.get(form.format("limit")), headers.get(form.format("reset"))
+        try:
+            if limit is not None and reset is not None:
+                found[name] = Allowance(float(left), float(limit), seconds(reset))
+        except ValueError:
+            pass  # said in a way we do not know
+    return found
+
+
+def seconds(text: str) -> float:
+    """A reset as seconds from now: `6m0s`, `20ms`, a number, a Unix time, or a moment in ISO form. ValueError for anything else.
+
+    >>> seconds("6m0.5s"), seconds("20ms"), seconds("3")
+    (360.5, 0.02, 3.0)
+    """
+    text = text.strip()
+    try:
+        number = float(text)
+        return max(0.0, number - time.time()) if number > 1e9 else max(0.0, number)
+    except ValueError:
+        pass
+    if re.fullmatch(r"(?:\d+(?:\.\d+)?(?:ms|[smhd]))+", text):
+        return sum(float(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", text))
+    return max(0.0, datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() - time.time())

@@ -1,0 +1,116 @@
+"""Google's image models, on the service's own interface: `generateContent` with pictures in and out.
+
+The OpenAI-compatible path gives pictures too, but takes none and tells no tokens.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import math
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ...core.errors import ContentFilterError
+from ...core.events import Event, Media, Progress, TextDelta
+from ...core.image_options import Wanted
+from ...core.types import Usage
+from ..http import client
+from ..http import errors as faults
+from ..profiles import Profile
+from .events import ending, media, not_acted_on
+from .request import post
+
+# The service takes shapes, not sizes.
+_SHAPES = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+_FILTERED = ("SAFETY", "PROHIBITED", "BLOCKLIST", "RECITATION", "SPII")
+
+
+async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
+    """One call for each picture; what the model says beside it is text of the answer."""
+    secret = await client.secret(p)
+    native = dataclasses.replace(p, auth="x-goog-api-key")
+    url = f"{p.base_url.removesuffix('/openai')}/models/{model.removeprefix('models/')}:generateContent"
+    body = _body(asked)
+    for notice in not_acted_on(asked, {"n", "size"}):
+        yield notice
+    made: list[Media] = []
+    usage, into, out = None, 0, 0
+    for number in range(asked.n or 1):
+        yield Progress(
+            stage=f"{p.label} is making the picture", done=number, total=asked.n if (asked.n or 1) > 1 else None, unit="pictures"
+        )
+        answer = await post(native, model, url, body, secret)
+        for part in _parts(p, answer):
+            if part.get("thought"):
+                continue
+            if isinstance(part.get("text"), str):
+                yield TextDelta(text=part["text"])
+            elif data := _picture(p, part, secret):
+                made.append(media(p, model, asked, data))
+                yield made[-1]
+        one, pictured = _usage(answer.get("usageMetadata"))
+        usage, into, out = one if usage is None else usage + one, into + pictured[0], out + pictured[1]
+    async for event in ending(p, model, asked, made, usage, (into, out)):
+        yield event
+
+
+def _body(asked: Wanted) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = [
+        {"inlineData": {"mimeType": i.media_type, "data": base64.b64encode(i.data).decode("ascii")}} for i in asked.images
+    ]
+    if asked.prompt:
+        parts.append({"text": asked.prompt})
+    config: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
+    if asked.size:
+        config["imageConfig"] = {"aspectRatio": _shape(*asked.size)}
+    return {"contents": [{"role": "user", "parts": parts}], "generationConfig": config | asked.raw}
+
+
+def _shape(width: int, height: int) -> str:
+    """The nearest shape the service has.
+
+    >>> _shape(1024, 1024), _shape(1920, 1080)
+    ('1:1', '16:9')
+    """
+    wanted = math.log(width / height)
+    return min(_SHAPES, key=lambda s: abs(math.log(int(s.split(":")[0]) / int(s.split(":")[1])) - wanted))
+
+
+def _parts(p: Profile, answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parts of the answer; raises ContentFilterError where there are none because of what was asked."""
+    candidates = [c for c in answer.get("candidates") or () if isinstance(c, dict)]
+    parts = [x for c in candidates for x in (c.get("content") or {}).get("parts") or () if isinstance(x, dict)]
+    blocked = str((answer.get("promptFeedback") or {}).get("blockReason") or "")
+    ends = [str(c.get("finishReason") or "") for c in candidates]
+    reason = blocked or next((e for e in ends if any(word in e for word in _FILTERED)), "")
+    if reason and not any("inlineData" in x for x in parts):
+        raise ContentFilterError(f"{p.label} made no picture of this", seen=reason, todo="Rephrase it, or use another model.", billed=False)
+    return parts
+
+
+def _picture(p: Profile, part: dict[str, Any], secret: str) -> bytes:
+    inline = part.get("inlineData")
+    if not isinstance(inline, dict) or not inline.get("data"):
+        return b""
+    try:
+        return base64.b64decode(inline["data"])
+    except (binascii.Error, ValueError, TypeError):
+        raise faults.junk(p, "a picture that is not base64", 1, secret) from None
+
+
+def _usage(given: Any) -> tuple[Usage, tuple[int, int]]:
+    """Tokens, and those of input and output that were pictures."""
+    if not isinstance(given, dict):
+        return Usage(), (0, 0)
+    thought = given.get("thoughtsTokenCount") or 0
+    out = given.get("candidatesTokenCount")
+    usage = Usage(given.get("promptTokenCount"), None if out is None else out + thought, reasoning_tokens=thought or None)
+    made = given.get("candidatesTokensDetails")
+    return usage, (_pictured(given.get("promptTokensDetails")), _pictured(made) if made else out or 0)
+
+
+def _pictured(details: Any) -> int:
+    rows = [d for d in details or () if isinstance(d, dict)]
+    return sum(int(d.get("tokenCount") or 0) for d in rows if d.get("modality") == "IMAGE")

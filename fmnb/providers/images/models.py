@@ -1,0 +1,41 @@
+"""Which models of a service make pictures or videos, and what is known of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+
+from ...core.types import ModelCard, Request
+from ..profiles import Profile
+from . import prices as picture_prices
+
+_SEEDED = ("huggingface",)  # ways on which a seed decides the picture, whatever the profile's fields say
+
+
+def makes(p: Profile, model: str) -> tuple[str, ...]:
+    """What that model of the service makes instead of text: ("image",), ("video",), or ().
+
+    >>> makes(Profile("p", image_api="openai", image_models=("gpt-image*",)), "gpt-image-2")
+    ('image',)
+    """
+    if not p.image_api:
+        return ()
+    name = model.lower().removeprefix("models/")
+    for kind, patterns in (("image", p.image_models), ("video", p.video_models)):
+        if any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in patterns):
+            return (kind,)
+    return ()
+
+
+def card(p: Profile, model: str, plain: ModelCard) -> ModelCard:
+    """The card of a model that makes pictures, from what its card says otherwise."""
+    out = makes(p, model)
+    if not out:
+        return plain
+    takes = ("text", "image") if p.image_edits or p.image_api in ("gemini", "runway", "huggingface") else ("text",)
+    return dataclasses.replace(plain, outputs=out, inputs=takes, price_out=picture_prices.per_million(p, model))
+
+
+def seeded(p: Profile, model: str, request: Request) -> bool:
+    """Whether the same request gives the same picture."""
+    return request.seed is not None and ("seed" in p.image_fields or p.image_api in _SEEDED)

@@ -1,0 +1,103 @@
+"""`/images/generations` and `/images/edits`, as OpenAI defined them and others took them over.
+
+What differs stands in the profile: `image_fields` (our option -> their field), `image_format`
+(what to ask so that the bytes come in the answer), `image_edits` (how pictures go in).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ...core.errors import BadRequestError
+from ...core.events import Event, Media, Notice, Progress
+from ...core.image_options import Wanted
+from ...core.types import Usage
+from ..http import client
+from ..http import errors as faults
+from ..profiles import Profile, endpoint
+from .events import ending, media, not_acted_on, uri
+from .request import Refused, fetch, post
+
+
+async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
+    """One call; an option that the service refuses by name is left out once."""
+    secret = await client.secret(p)
+    body, files, path = _request(p, model, asked)
+    for notice in not_acted_on(asked, set(p.image_fields)):
+        yield notice
+    yield Progress(stage=f"{p.label} is making the picture")
+    while True:
+        try:
+            answer = await post(p, model, endpoint(p, f"/{path}", model), body, secret, files=files, mend=True)
+            break
+        except Refused as e:
+            del body[e.option]
+            yield Notice(kind="not_applied", text=next((k for k, v in p.image_fields.items() if e.option in v.split()), e.option))
+    made: list[Media] = []
+    for item in answer.get("data") or ():
+        data = await _bytes(p, item, secret)
+        made.append(media(p, model, asked, data, claimed=str(answer.get("output_format", ""))))
+        yield made[-1]
+    usage, pictured = _usage(answer.get("usage"))
+    first = (answer.get("data") or [{}])[0]
+    more = {"quality": answer.get("quality"), "revised_prompt": first.get("revised_prompt") if isinstance(first, dict) else None}
+    async for event in ending(p, model, asked, made, usage, pictured, **more):
+        yield event
+
+
+def _request(p: Profile, model: str, asked: Wanted) -> tuple[dict[str, Any], list[Any] | None, str]:
+    """Body, files and path."""
+    body: dict[str, Any] = {"model": model, "prompt": asked.prompt}
+    if p.image_format:
+        body["response_format"] = p.image_format
+    for name, value in asked.said().items():
+        if field := p.image_fields.get(name):
+            fields = field.split()
+            values = [f"{value[0]}x{value[1]}"] if name == "size" and len(fields) == 1 else value if name == "size" else [value]
+            body |= dict(zip(fields, values, strict=True))
+    body |= asked.raw
+    if not asked.images:
+        return body, None, "images/generations"
+    uris = [uri(i) for i in asked.images]
+    match p.image_edits:
+        case "multipart":
+            body = {k: v if isinstance(v, str) else json.dumps(v) for k, v in body.items()}
+            return body, [("image[]", (f"picture{n}.png", i.data, i.media_type)) for n, i in enumerate(asked.images, 1)], "images/edits"
+        case "json":
+            links = [{"type": "image_url", "url": uri} for uri in uris]
+            return body | {"image": links[0] if len(links) == 1 else links}, None, "images/edits"
+        case "reference":
+            old = "kontext" in model.lower() and "flux.1" in model.lower()
+            return body | ({"image_url": uris[0]} if old else {"reference_images": uris}), None, "images/generations"
+    raise BadRequestError(
+        f"{p.label} makes pictures from words alone here",
+        seen=f"{len(asked.images)} attached",
+        todo="Describe the picture, or use another model.",
+    )
+
+
+async def _bytes(p: Profile, item: Any, secret: str) -> bytes:
+    if isinstance(item, dict):
+        try:
+            if item.get("b64_json"):
+                return base64.b64decode(item["b64_json"], validate=False)
+        except (binascii.Error, ValueError, TypeError):
+            raise faults.junk(p, "a picture that is not base64", 1, secret) from None
+        if isinstance(item.get("url"), str):
+            return await fetch(p, item["url"])
+    raise faults.junk(p, str(item), 1, secret)
+
+
+def _usage(given: Any) -> tuple[Usage | None, tuple[int, int] | None]:
+    """Tokens, and those of input and output that were pictures: all of the output where the service does not divide them."""
+    if not isinstance(given, dict):
+        return None, None
+    cost = given.get("cost")
+    out = given.get("output_tokens")
+    usage = Usage(given.get("input_tokens"), out, cost=cost if isinstance(cost, (int, float)) else None)
+    into, made = (d if isinstance(d := given.get(f"{k}_tokens_details"), dict) else {} for k in ("input", "output"))
+    return usage, (int(into.get("image_tokens") or 0), int(made.get("image_tokens", out) or 0))

@@ -1,0 +1,34 @@
+"""What a made picture costs, by the price table: its tokens have prices of their own. Unknown is None, never 0."""
+
+from __future__ import annotations
+
+from ...core.optional import require
+from ...core.types import Usage
+from .. import prices
+from ..profiles import Profile
+
+
+def cost(profile: Profile, model: str, usage: Usage, pictured: tuple[int, int] | None) -> float | None:
+    """US dollars of one call. `pictured` are the tokens of input and output that were pictures; None where the service does not tell.
+
+    >>> cost(Profile("mine", base_url="http://localhost:9/v1", runs_here=True), "m", Usage(), None)
+    0.0
+    """
+    if usage.cost is not None or profile.local:
+        return prices.cost(profile, model, usage)
+    if not profile.prices or pictured is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    table = require("genai_prices", "all", "to know prices")
+    tokens = table.Usage(
+        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, input_image_tokens=pictured[0], output_image_tokens=pictured[1]
+    )
+    try:
+        return float(table.calc_price(tokens, model, provider_id=profile.prices).total_price)
+    except (LookupError, ValueError):
+        return None
+
+
+def per_million(profile: Profile, model: str) -> float | None:
+    """US dollars per million tokens of pictures made, None where unknown."""
+    one = cost(profile, model, Usage(0, 1_000_000), (0, 1_000_000))
+    return one if one or profile.local else None

@@ -1,0 +1,98 @@
+"""Sending requests for pictures, and fetching those that come as an address: from the profile's `image_hosts` alone, without a key."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...core import media
+from ...core.errors import CallError, FmnbError
+from ..http import client, connection_errors, rejected_option
+from ..http import errors as faults
+from ..profiles import Profile
+from ..wire import base as wire
+
+LARGEST = 300_000_000  # bytes of one picture or video; more is no answer
+_NEEDED = ("prompt", "image", "image_url", "reference_images", "response_format")  # no request without them
+
+
+class Refused(Exception):
+    """The service names one option of the body that it does not take."""
+
+    def __init__(self, option: str):
+        self.option = option
+
+
+async def post(
+    p: Profile, model: str, url: str, body: dict[str, Any], secret: str, *, files: list[Any] | None = None, mend: bool = False
+) -> dict[str, Any]:
+    """The JSON object that the service answers with. Raises the errors of a call, and with `mend` Refused."""
+    sender, options = await client.connect(p, secret)
+    import httpx2
+
+    try:
+        if files:
+            form = options | {"headers": options["headers"] | {"Content-Type": "multipart/form-data"}}
+            response = await sender.post(url, cast_to=httpx2.Response, body=body, files=files, options=form)
+        else:
+            response = await sender.post(url, cast_to=httpx2.Response, content=wire.encode(body), options=options)
+    except Exception as e:
+        if mend and getattr(e, "status_code", None) in (400, 422):
+            option = rejected_option.refused_option(body, client.body(e.response))  # type: ignore[attr-defined]
+            if option and option not in _NEEDED:
+                raise Refused(option) from None
+        raise fault(p, model, e, secret) from None
+    document = client.body(response)
+    if not isinstance(document, dict):
+        raise faults.junk(p, response.text, 0, secret)
+    return document
+
+
+def fault(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
+    """A failed exchange about pictures, in words that fit."""
+    found = client.fault(p, model, e, secret, p.models if not p.local else ())
+    found.what = found.what.replace("Nothing answers chat requests", "Nothing answers requests for pictures")
+    return found
+
+
+async def fetch(p: Profile, url: str) -> bytes:
+    """The bytes behind an address that a service gave: from an allowed host, without a key, following nothing."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    secure = parts.scheme == "https" or (p.loopback and parts.scheme == "http" and host == p.host)
+    if not secure or not any(fnmatch.fnmatchcase(host, pattern) for pattern in (*p.image_hosts, p.host)):
+        raise CallError(
+            f"{p.label} put the picture where it is not fetched from",
+            seen=f"{parts.scheme}://{host}",
+            todo=f"If you trust that host, add it to image_hosts in a [provider.{p.name}] table of fmnb.toml.",
+            billed=True,
+        )
+    import httpx2
+
+    data = bytearray()
+    timeout = httpx2.Timeout(p.read_timeout, connect=p.connect_timeout)
+    try:
+        transport = httpx2.AsyncHTTPTransport() if p.loopback else None
+        async with (
+            httpx2.AsyncClient(timeout=timeout, follow_redirects=False, transport=transport, headers={"User-Agent": "fmnb"}) as plain,
+            plain.stream("GET", url) as response,
+        ):
+            if response.status_code != 200:
+                raise CallError(
+                    f"{p.label} made the picture and does not hand it out",
+                    seen=f"{response.status_code} from {host}",
+                    todo="Try again.",
+                    billed=True,
+                )
+            async for block in response.aiter_bytes():
+                data += block
+                if len(data) > LARGEST:
+                    raise CallError(f"{p.label} sent more than a picture or video", seen=f"over {media.amount(LARGEST)}", billed=True)
+    except Exception as e:
+        if isinstance(e, FmnbError) or not client.is_transport(e):
+            raise
+        error = connection_errors.from_exception(p, e, 0, "")
+        error.billed, error.retryable = True, False  # the picture is paid for; asking again would buy another
+        raise error from None
+    return bytes(data)

@@ -1,0 +1,147 @@
+"""Which models a service lists, and which model servers answer on this machine now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..core.errors import FmnbError
+from ..core.event_loop import wait
+from .http import connection_errors
+from .http import errors as faults
+from .http.client import body, connect, fault, secret
+from .profiles import Profile, names, profile
+from .wire.select import pick, through
+
+_SECONDS = 10.0
+_listed: dict[str, tuple[str, ...]] = {}  # address -> models it named when it was last asked
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model as its service lists it; what the service does not tell is None or empty. Prices are US dollars per million tokens."""
+
+    name: str
+    context: int | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    price_in: float | None = None
+    price_out: float | None = None
+
+
+async def models(p: Profile, timeout: float = _SECONDS) -> list[str]:
+    """Names of the models the service lists now, within `timeout` seconds; its curated ones where it lists none.
+
+    Raises the errors of a call: no key, no connection, ...
+    """
+    return [m.name for m in await listed(p, timeout)] or list(p.models)
+
+
+async def listed(p: Profile, timeout: float = _SECONDS) -> list[Listed]:
+    """The models the service lists now and what it tells of each; empty where it lists none. Raises the errors of a call."""
+    if p.models_shape == "none":
+        return []
+    p = through(p, pick(p, ""))
+    key = await secret(p)
+    try:
+        async with asyncio.timeout(timeout):
+            client, options = await connect(p, key)
+            import httpx2
+
+            response = await client.get(f"{p.base_url.rstrip('/')}/models", cast_to=httpx2.Response, options=options)
+    except TimeoutError:
+        raise connection_errors.silent(p, timeout) from None
+    except Exception as e:
+        raise fault(p, "", e, key) from None
+    document = body(response)
+    rows = (
+        document if isinstance(document, list) else document.get("data") or document.get("models") if isinstance(document, dict) else None
+    )
+    if rows is None:
+        if isinstance(document, dict) and ("data" in document or "models" in document):
+            return []  # a list, and nothing on it
+        raise faults.junk(p, response.text, 0, key)
+    found = [_listed_model(r) for r in rows if isinstance(r, dict) and (r.get("id") or r.get("name"))]
+    _listed[p.base_url] = tuple(m.name for m in found)
+    return found
+
+
+def _listed_model(row: dict[str, Any]) -> Listed:
+    """One entry of a list. The fields are those of OpenRouter, Together, Groq, vLLM and LM Studio; each service fills some."""
+    kinds: dict[str, Any] = found if isinstance(found := row.get("architecture"), dict) else {}
+    price: dict[str, Any] = found if isinstance(found := row.get("pricing"), dict) else {}
+    context = next((v for k in ("context_length", "context_window", "max_model_len", "max_context_length") if (v := row.get(k))), None)
+    per_token = 1e6 if "prompt" in price else 1.0  # OpenRouter counts a token, Together a million
+    return Listed(
+        name=str(row.get("id") or row.get("name")).removeprefix("models/"),
+        context=context if isinstance(context, int) else None,
+        inputs=_words(kinds.get("input_modalities")),
+        outputs=_words(kinds.get("output_modalities")),
+        price_in=_money(price.get("prompt", price.get("input")), per_token),
+        price_out=_money(price.get("completion", price.get("output")), per_token),
+    )
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
+
+
+def _money(value: Any, times: float) -> float | None:
+    """A price; a service writes -1 where it varies."""
+    try:
+        price = float(value) * times
+    except (TypeError, ValueError):
+        return None
+    return price if 0 <= price < float("inf") else None
+
+
+async def nearby(p: Profile) -> tuple[str, ...]:
+    """Models to name when one was not found: those listed before, a local server's own, else the curated ones."""
+    found = _listed.get(p.base_url, ())
+    if not found and p.loopback:
+        found = await _ask(p, 1.0) or ()
+    return found or p.models
+
+
+def find_local(timeout: float = 0.3) -> dict[str, tuple[str, ...]]:
+    """Model servers that answer on this machine now, with the models they name; all asked at once, `timeout` seconds each.
+
+    For ordinary code; on the background loop await `afind_local`.
+    """
+    return wait(afind_local(timeout))
+
+
+async def afind_local(timeout: float = 0.3) -> dict[str, tuple[str, ...]]:
+    """`find_local`, awaited."""
+    rows = [p for p in map(_with_port, names()) if p is not None]
+    found = await asyncio.gather(*(_ask(p, timeout) for p in rows))
+    return {p.name: listed for p, listed in zip(rows, found, strict=True) if listed is not None}
+
+
+def _with_port(name: str) -> Profile | None:
+    try:
+        p = profile(name)
+    except FmnbError:  # a row that cannot be used says so when it is used
+        return None
+    return p if p.local and urlsplit(p.base_url).port is not None else None
+
+
+async def _ask(p: Profile, timeout: float) -> tuple[str, ...] | None:
+    """Models a local server names, or None. By hand, so that looking around imports no client."""
+    url = urlsplit(p.base_url)
+    try:
+        async with asyncio.timeout(timeout):
+            reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
+            try:
+                writer.write(f"GET {url.path}/models HTTP/1.0\r\nHost: {url.netloc}\r\nAccept: application/json\r\n\r\n".encode())
+                answer = b""
+                while more := await reader.read(1 << 20):
+                    answer += more
+            finally:
+                writer.close()
+        return tuple(str(row["id"]) for row in json.loads(answer.partition(b"\r\n\r\n")[2])["data"])
+    except (OSError, ValueError, TypeError, KeyError):  # nothing there, or something else
+        return None

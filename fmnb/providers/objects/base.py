@@ -1,0 +1,225 @@
+"""A model can be any object of the notebook: a function, a LangChain runnable, a LlamaIndex engine.
+
+Neither library is imported here; an object whose class comes from one has brought it. The
+object runs in a thread of its own, since it may block. Where it sends a request is its own
+affair, so its price is unknown and nothing is said to "stay here".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from ...core.backend import estimate_tokens
+from ...core.errors import BadRequestError, EmptyAnswerError, FmnbError, ObjectFailedError, UsageError
+from ...core.event_loop import stepwise, worker
+from ...core.events import Event, Finished, Notice, TextDelta, Used
+from ...core.response import Response
+from ...core.types import Image, ModelCard, Request, TokenCount
+from ..profiles import Profile
+from ..wire.base import in_words, instruct
+from ..wire.chat_completions import messages as chat_messages
+from . import langchain as langchain_object
+from . import llamaindex as llamaindex_object
+
+Put = Callable[[Event], None]
+Speak = Callable[[Any, Request, Put, Callable[[], bool]], Finished]
+_MESSAGES = ("messages", "history", "conversation")  # what a function calls its first argument when it wants all turns
+
+
+def is_model_like(value: Any) -> bool:
+    """Whether an object can answer: a function, a LangChain runnable, a LlamaIndex engine, index or model.
+
+    >>> is_model_like(str.upper), is_model_like(str), is_model_like("text")
+    (True, False, False)
+    """
+    return _speak(value) is not None
+
+
+def backend(value: Any, name: str) -> ObjectBackend:
+    """The Backend of a notebook object that `is_model_like`."""
+    speak = _speak(value)
+    assert speak is not None
+    return ObjectBackend(value, name, speak)
+
+
+def _speak(value: Any) -> Speak | None:
+    if isinstance(value, type):
+        return None
+    homes = {c.__module__.split(".")[0] for c in type(value).__mro__}
+    if homes & {"langchain_core", "langgraph"} and hasattr(value, "stream"):
+        return langchain_object.speak
+    if "llama_index" in homes and llamaindex_object.can_speak(value):
+        return llamaindex_object.speak
+    return _call if callable(value) else None
+
+
+class ObjectBackend:
+    """A notebook object as a Backend."""
+
+    def __init__(self, value: Any, name: str, speak: Speak):
+        self._value = value
+        self._speak = speak
+        self._card = ModelCard(name=f"object:{name}", provider="object", where="a notebook object", inputs=("text", "image"))
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known: that it takes text."""
+        return self._card
+
+    def count(self, request: Request) -> TokenCount:
+        """An estimate: nobody knows which model is behind it."""
+        return estimate_tokens(request)
+
+    def deterministic(self, request: Request) -> bool:
+        """Never: a function may do something else each time."""
+        return False
+
+    def stream(self, request: Request) -> AsyncIterator[Event]:
+        """Ask it, in a thread; closing the stream stops at its next piece."""
+
+        def work(put: Put, stop: threading.Event) -> None:
+            silent = True
+
+            def told(event: Event) -> None:
+                nonlocal silent
+                silent = silent and not (isinstance(event, TextDelta) and event.text)
+                put(event)
+
+            for name in ("quant", "dtype"):
+                if getattr(request, name):
+                    put(Notice(kind="not_applied", text=name))
+            try:
+                end = self._speak(self._value, request, told, stop.is_set)
+            except FmnbError:
+                raise
+            except Exception as e:
+                seen = f"{type(e).__name__}: {e}"
+                raise ObjectFailedError(f"{self._card.name[7:]} failed", seen=seen[:300], todo="Its own lines follow.", billed=None) from e
+            if stop.is_set():
+                return
+            if silent:
+                raise EmptyAnswerError(
+                    f"{self._card.name[7:]} gave back no text", seen=type(self._value).__name__, todo="Return a text from it."
+                )
+            put(end)
+
+        return worker(work)
+
+
+def _call(function: Any, request: Request, put: Put, stopped: Callable[[], bool]) -> Finished:
+    """Call a function with the text, or with messages if that is what its first argument is called."""
+    argument, options, lost = arguments(function, request)
+    _check_takes(function, argument, options)
+    for name in lost:
+        put(Notice(kind="not_applied", text=name))
+    result = function(argument, **options)
+    data = None
+    for piece in pieces(result):
+        if stopped():
+            break
+        if isinstance(piece, Response):
+            put(Used(usage=piece.usage))
+            data = piece.data
+        put(TextDelta(text=text_of(piece)))
+    return Finished(data=data)
+
+
+def _check_takes(function: Any, argument: Any, options: dict[str, Any]) -> None:
+    """Raise UsageError for a function that cannot be called with one text."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some built-in functions have no signature
+        return
+    try:
+        signature.bind(argument, **options)
+    except TypeError as e:
+        raise UsageError(
+            "A function is called with the prompt alone",
+            seen=f"{signature}: {e}",
+            todo="Give the other arguments defaults, or a lambda that fills them in.",
+        ) from None
+
+
+def arguments(function: Any, request: Request) -> tuple[Any, dict[str, Any], list[str]]:
+    """What to call a function with: its first argument, the options it has a name for, and the names of those it has not.
+
+    Raises BadRequestError for an image, where the function takes text.
+    """
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some built-in functions have no signature
+        parameters = {}  # type: ignore[assignment]
+    first = next(iter(parameters.values()), None)
+    whole = first is not None and (first.name in _MESSAGES or "list[dict" in str(first.annotation))
+    names = ("temperature", "max_tokens", "seed", "stop", "schema", "logprobs")
+    given = {n: v for n in names if (v := getattr(request, n)) not in (None, ())}
+    given |= request.extra
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    rest = list(parameters)[1:]
+    options = {n: v for n, v in given.items() if n in rest or (anything and n in request.extra)}
+    lost = [n for n in given if n not in options and n != "schema"]
+    if whole:
+        messages = chat_messages(Profile("object"), request.messages)
+        if request.schema is not None and "schema" not in options:
+            instruct(messages, request.schema)
+        return messages, options, lost
+    text, system = last_text(request), next((m.text for m in request.messages if m.role == "system"), "")
+    if system and "system" in rest:
+        options["system"] = system
+    elif system:
+        text = f"{system}\n\n{text}"
+    if sum(m.role == "user" for m in request.messages) > 1:
+        lost.append("earlier turns")
+    if request.schema is not None and "schema" not in options:
+        text = f"{text}\n\n{in_words(request.schema)}"
+    return text, options, lost
+
+
+def last_text(request: Request) -> str:
+    """The last user turn as text. Raises BadRequestError when it shows an image."""
+    last = next(m for m in reversed(request.messages) if m.role == "user")
+    if any(isinstance(p, Image) for p in last.parts):
+        raise BadRequestError(
+            "This object takes text", seen="an image in the prompt", todo="Give a function whose first argument is called `messages`."
+        )
+    return last.text
+
+
+def pieces(result: Any) -> Iterator[Any]:
+    """What a function gave back, piece by piece: text, a generator, a coroutine, an async generator."""
+    if inspect.isawaitable(result):
+        result = asyncio.run(_awaited(result))
+    if isinstance(result, AsyncIterator):
+        yield from stepwise(result)
+    elif isinstance(result, Iterator):
+        yield from result
+    elif result is not None:
+        yield result
+
+
+async def _awaited(work: Any) -> Any:
+    return await work
+
+
+def text_of(piece: Any) -> str:
+    """The text of a piece: itself, its `text`, `content` or `delta`, a dict's, or JSON.
+
+    >>> text_of({"content": "hi"}), text_of(3), text_of(["a"])
+    ('hi', '3', '["a"]')
+    """
+    if isinstance(piece, str):
+        return piece
+    if isinstance(piece, Response):
+        return piece.text
+    for name in ("delta", "text", "content", "response"):
+        found = piece.get(name) if isinstance(piece, dict) else getattr(piece, name, None)
+        if isinstance(found, str):
+            return found
+    if isinstance(piece, (dict, list, tuple, int, float, bool)):
+        return json.dumps(piece, ensure_ascii=False, default=str)
+    return str(piece)

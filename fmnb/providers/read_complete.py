@@ -1,0 +1,121 @@
+"""An answer in one piece: sent, received and read, for rows that nobody watches."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from ..core.backend import Whole
+from ..core.errors import CallError, FmnbError, UnknownModelError
+from ..core.events import Event, Notice, Used
+from ..core.types import Request
+from . import answer_cost
+from .http import client, connection_errors, post, rate_headers
+from .http import errors as faults
+from .http.stream_errors import from_stream_error
+from .model_lists import nearby
+from .profiles import Profile
+from .read_stream import error_in, last_words, taken
+from .send import Outgoing
+from .wire.base import Wire, encode
+from .wire.finish import bad_end
+from .wire.sse import DONE, Frames
+
+
+async def whole(wire: Wire, p: Profile, model: str, request: Request, line: post.Line) -> Whole:
+    """One answer in one piece; a service that streams all the same is read as it does."""
+    secret = line.secret
+    out = Outgoing(wire, p, model, request, stream=False)
+    while True:
+        try:
+            status, headers, data = await post.post(p, line, out.url, encode(out.body))
+        except post.TornError as e:
+            raise await _torn(wire, p, model, request, secret, e) from None
+        except Exception as e:
+            raise client.fault(p, model, e, secret) from None
+        if status < 300:
+            break
+        error = _document(data)
+        if status in (400, 422) and out.mended(error):
+            continue
+        refusal = faults.from_status(p, model, status, error, headers, secret)
+        if isinstance(refusal, UnknownModelError):  # the list is asked for only then: thousands of rows may be refused
+            refusal = faults.from_status(p, model, status, error, headers, secret, await nearby(p))
+        refusal.allowed = rate_headers.read(headers)
+        raise refusal
+    out.accepted()
+    lost = [Notice(kind="not_applied", text=name) for name in out.lost]
+    try:
+        return Whole([*lost, *await read_whole(wire, p, model, request, data, secret)], rate_headers.read(headers))
+    except CallError as e:
+        e.events, e.allowed = [*lost, *e.events], rate_headers.read(headers)
+        raise
+
+
+async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data: bytes, secret: str, *, share: float = 1.0) -> list[Event]:
+    """Events of an answer that came in one piece; `share` of its price is paid. Raises when it is none."""
+    answer, frames = wire.answer(p, model, request), Frames()
+    document = _document(data)
+    events: list[Event] = []
+    error: FmnbError | None = None
+    whole = True
+    if isinstance(document, list) and len(document) == 1:
+        document = document[0]
+    if isinstance(document, dict) and (said := error_in(document)) is not None:
+        events += last_words(answer, document)
+        error = from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
+    elif isinstance(document, dict) and wire.is_whole(document):
+        events += taken(answer, document, frames)
+    elif data.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+        parts = [*frames.feed(data), *frames.end()]
+        whole = DONE in parts
+        for part in parts:
+            if part is not DONE and (said := error_in(part)) is not None:
+                events += last_words(answer, part)
+                error = from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
+                break
+            if part is not DONE:
+                events += taken(answer, part, frames)
+    else:
+        frames.junk = data.decode("utf-8", "replace").strip()[:2000] or "nothing"
+    held = answer.end()
+    answer.seen += held
+    events += held
+    if error is None and frames.junk and not answer.characters and not answer.tools:
+        error = faults.junk(p, frames.junk, answer.characters, secret)
+    if error is None and not (whole or answer.reason):
+        error = connection_errors.cut(p, answer.characters)
+    error = error or bad_end(p, model, answer, secret)
+    used = await (answer_cost.owed(p, model, answer, request, error) if error else answer_cost.used(p, model, answer, request))
+    if used is not None:
+        cost = used.usage.cost
+        events.append(used if share == 1.0 or cost is None else Used(usage=dataclasses.replace(used.usage, cost=cost * share)))
+    if error is not None:
+        error.events = events
+        raise error
+    end = answer.finished()
+    return [*events, dataclasses.replace(end, extra={**end.extra, "streamed": False})]
+
+
+async def _torn(wire: Wire, p: Profile, model: str, request: Request, secret: str, e: post.TornError) -> FmnbError:
+    """The error of an answer whose connection was lost on the way: it is paid as far as it can be told, and nobody knows where it cannot."""
+    answer, frames = wire.answer(p, model, request), Frames()
+    if e.status >= 300:
+        return client.fault(p, model, e.__cause__ or e, secret)  # type: ignore[arg-type]
+    for part in [p for p in frames.feed(e.data) if isinstance(p, dict) and error_in(p) is None]:
+        taken(answer, part, frames)
+    known = bool(answer.seen) or answer.usage is not None  # not the beginning of a document, which tells nothing of its length
+    error = connection_errors.lost(p, e.__cause__, secret, billed=True if known else None)
+    used = await answer_cost.owed(p, model, answer, request, error)
+    error.events = [used] if used is not None else []
+    error.allowed = rate_headers.read(e.headers)
+    return error
+
+
+def _document(data: bytes) -> Any:
+    """A body's JSON, or its text."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")

@@ -1,0 +1,121 @@
+"""The bytes of an answer that comes as a stream, into its events; what ends too early or is no answer is an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ..core.errors import FmnbError
+from ..core.events import Event
+from .http import client, connection_errors
+from .http import errors as faults
+from .http.stream_errors import from_stream_error
+from .profiles import Profile
+from .wire.base import Wire
+from .wire.sse import DONE, Answer, Frames
+
+
+async def events_of(wire: Wire, p: Profile, model: str, response: Any, answer: Answer, secret: str) -> AsyncIterator[Event]:
+    """Events of the body, then what was held back; raises when the body ended too early or was none."""
+    frames = Frames()
+    done = False
+    error: FmnbError | None = None
+    chunks = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
+    try:
+        if "event-stream" not in response.headers.get("content-type", ""):
+            chunks = await _sniffed(chunks, frames, wire)
+        async for data in chunks:
+            for document in frames.feed(data):
+                if document is DONE:
+                    done = True
+                elif (said := error_in(document)) is not None:
+                    for event in last_words(answer, document):
+                        yield event
+                    raise from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
+                else:
+                    for event in taken(answer, document, frames):
+                        yield event
+    except FmnbError as e:
+        error = e
+    except Exception as e:
+        if not client.is_transport(e):
+            raise
+        if not (done or answer.reason):  # a connection torn after the last word does no harm
+            error = connection_errors.from_exception(p, e, answer.characters, secret)
+    for document in frames.end():
+        done = done or document is DONE
+        if document is not DONE and (said := error_in(document)) is not None:
+            for event in last_words(answer, document):
+                yield event
+            error = error or from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
+        elif document is not DONE:
+            for event in taken(answer, document, frames):
+                yield event
+    held = answer.end()
+    answer.seen += held
+    for event in held:
+        yield event
+    if error is not None:
+        raise error
+    silent = not answer.characters and not answer.tools
+    if frames.junk and (silent or not (done or answer.reason)):
+        raise faults.junk(p, frames.junk, answer.characters, secret)
+    if not (done or answer.reason):
+        raise connection_errors.cut(p, answer.characters)
+
+
+def taken(answer: Answer, document: dict[str, Any], frames: Frames) -> list[Event]:
+    """Events of one document; one whose parts are not what the interface says is junk like any other."""
+    before = answer.usage
+    try:
+        events = answer.take(document)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        frames.junk = frames.junk or json.dumps(document)[:2000]
+        return []
+    answer.seen += events
+    if answer.usage is not before:
+        answer.heard = len(answer.seen)
+    return events
+
+
+def error_in(document: dict[str, Any]) -> Any:
+    """What a document says went wrong, None where it is no error: `{"error": ...}`, or one that calls itself an error."""
+    return document.get("error") or (document if document.get("object") == "error" else None)
+
+
+def last_words(answer: Answer, document: dict[str, Any]) -> list[Event]:
+    """Events of a document that holds an error: what it says beside that still counts, its usage most of all."""
+    before = answer.usage
+    events = taken(answer, {k: v for k, v in document.items() if k != "error"}, Frames())
+    if answer.usage is before:
+        for part in (document, document.get("error")):
+            if isinstance(part, dict) and isinstance(part.get("usage"), dict):
+                answer.count(part["usage"])
+                answer.heard = len(answer.seen)
+                break
+    return events
+
+
+async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames, wire: Wire) -> AsyncIterator[bytes]:
+    """A body that is not called an event stream: one after all, or a whole answer, which is then framed as one event."""
+    head = b""
+    async for data in chunks:
+        head += data
+        if head.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+            return _joined(head, chunks)
+    try:
+        document = json.loads(head)
+        head = b"data: " + json.dumps(document).encode() + b"\n\n"
+        if not isinstance(document, dict) or not (wire.is_whole(document) or error_in(document) is not None):
+            frames.junk = head.decode()[6:2000]
+    except ValueError:
+        frames.junk, head = head.decode("utf-8", "replace")[:2000], b""
+    return _joined(head, None)
+
+
+async def _joined(head: bytes, rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
+    yield head
+    if rest is not None:
+        async for data in rest:
+            yield data

@@ -1,0 +1,233 @@
+"""Cohere's own interface, chat version 2: documents that are cited, tool plans, thinking."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from ...core.events import Event, Logprobs, TextDelta, ToolCallDelta
+from ...core.types import TURN, File, Image, Message, Request, Text, ToolCall, ToolResult, Usage
+from ..profiles import Profile
+from .base import (
+    SCHEMA_OPTION,
+    Wire,
+    check_image,
+    data_uri,
+    functions,
+    instruct,
+    is_object,
+    no_documents,
+    spoken,
+    turn,
+    unsaid,
+)
+from .sse import Answer, finish_reason
+
+
+def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any], list[str]]:
+    """The body to send, and what it cannot say. Raises BadRequestError for a part the service cannot take.
+
+    >>> from fmnb.core.types import message
+    >>> body(Profile("p"), "m", Request("m", (message("user", "hi"),), stop=("END",)))[0]["stop_sequences"]
+    ['END']
+    """
+    documents: list[dict[str, Any]] = []
+    sent = [one for m in request.messages for one in _message(profile, f"{profile.name}:{model} cohere", m, documents)]
+    out: dict[str, Any] = {"model": model, "messages": sent, "stream": True}
+    lost = unsaid(profile, request)
+    if request.max_tokens is not None:
+        out["max_tokens"] = request.max_tokens
+    if request.temperature is not None:
+        out["temperature"] = request.temperature
+    if request.seed is not None:
+        out["seed"] = request.seed
+    if request.stop:
+        out["stop_sequences"] = list(request.stop)
+    if request.logprobs is not None:
+        out["logprobs"] = True
+        if request.logprobs:
+            lost.append("alternatives of logprobs")
+    if documents:
+        out["documents"] = documents
+    if request.tools:
+        out["tools"] = [{"type": "function", "function": f} if "type" not in f else f for f in functions(request.tools)]
+    out.update(request.extra)
+    if request.schema is not None:
+        # the service wants it in words as well, and enforces it beside neither tools nor documents
+        instruct(out["messages"], request.schema)
+        if is_object(request.schema) and "tools" not in out and "documents" not in out:
+            out["response_format"] = {"type": "json_object", "json_schema": request.schema}
+        else:
+            lost.append(SCHEMA_OPTION)
+    return out, lost
+
+
+def _message(profile: Profile, by: str, m: Message, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if (said := turn(by, m)) is not None:
+        return [said]
+    out = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
+    one: dict[str, Any] = {"role": m.role}
+    content: list[dict[str, Any]] = []
+    for p in spoken(m):
+        match p:
+            case Text(text=text):
+                content.append({"type": "text", "text": text})
+            case Image():
+                check_image(profile, p)
+                content.append({"type": "image_url", "image_url": {"url": data_uri(p.media_type, p.data)}})
+            case File(data=data, media_type=kind, name=name):
+                if not kind.startswith("text/"):
+                    raise no_documents(profile, p)
+                documents.append(
+                    {"id": f"document-{len(documents) + 1}", "data": {"title": name or "document", "text": data.decode("utf-8", "replace")}}
+                )
+            case ToolCall(id=i, name=name, arguments=arguments):
+                call = {"id": i, "type": "function", "function": {"name": name, "arguments": arguments or "{}"}}
+                one.setdefault("tool_calls", []).append(call)
+    if content:
+        plain = all(c["type"] == "text" for c in content)
+        one["content"] = "".join(c["text"] for c in content) if plain else content
+    return [*out, one] if len(one) > 1 else out
+
+
+def mend(body: dict[str, Any], option: str, request: Request) -> str | None:
+    """A form of answer that is refused was asked for in words already."""
+    if option == "response_format" and request.schema is not None:
+        del body[option]
+        return SCHEMA_OPTION
+    return None
+
+
+class CohereAnswer(Answer):
+    """What one stream of events has said so far."""
+
+    def __init__(self, by: str, model: str):
+        super().__init__()
+        self.model = model  # the service does not say which one answered
+        self._settled = True  # thinking has blocks of its own
+        self._by = by
+        self._calls: dict[Any, int] = {}
+        self._said: dict[str, list[str]] = {"thinking": [], "text": [], "tool_plan": []}
+        self._made: list[dict[str, Any]] = []  # calls as the service wants them back
+
+    def take(self, document: dict[str, Any]) -> list[Event]:
+        """Events of one event, or of one whole answer."""
+        out: list[Event] = []
+        kind = document.get("type")
+        delta = document.get("delta") or {}
+        message = delta.get("message") or {}
+        if kind == "content-delta":
+            content = message.get("content") or {}
+            text = content.get("text")
+            if text and self._plain and text[-1] < "\ud800":
+                self.characters += len(text)
+                self._said["text"].append(text)
+                out.append(TextDelta(text=text))
+            else:
+                self._content(content, out)
+            if document.get("logprobs"):
+                _logprobs(document["logprobs"], out)
+        elif kind == "content-start":
+            self._content(message.get("content") or {}, out)
+        elif kind == "tool-plan-delta":
+            self._said["tool_plan"].append(message.get("tool_plan") or "")
+            self._think(message.get("tool_plan") or "", out)
+        elif kind == "tool-call-start":
+            self._call(document.get("index"), message.get("tool_calls") or {}, out)
+        elif kind == "tool-call-delta":
+            number = self._calls.get(document.get("index"))
+            more = ((message.get("tool_calls") or {}).get("function") or {}).get("arguments") or ""
+            if number is not None:
+                self._made[number]["function"]["arguments"] += more
+                out.append(ToolCallDelta(index=number, arguments=more))
+        elif kind == "citation-start":
+            self._cite(message.get("citations"))
+        elif kind == "message-end":
+            self._ended(delta)
+        elif kind is None and "finish_reason" in document:
+            self._whole(document, out)
+        return out
+
+    def _content(self, content: dict[str, Any], out: list[Event]) -> None:
+        if content.get("thinking"):
+            self._said["thinking"].append(content["thinking"])
+            self._think(content["thinking"], out)
+        if content.get("text"):
+            self._said["text"].append(content["text"])
+            self._text(content["text"], out)
+
+    def _call(self, at: Any, call: dict[str, Any], out: list[Event]) -> None:
+        number = self._calls[at] = len(self._calls)
+        self.tools = len(self._calls)
+        function = call.get("function") or {}
+        name, arguments = function.get("name") or "", function.get("arguments") or ""
+        i = call.get("id") or f"call_{secrets.token_hex(6)}"
+        self._made.append({"id": i, "type": "function", "function": {"name": name, "arguments": arguments}})
+        out.append(ToolCallDelta(index=number, id=i, name=name, arguments=arguments))
+
+    def _cite(self, found: Any) -> None:
+        for c in found if isinstance(found, list) else [found]:
+            if isinstance(c, dict):
+                self.citations.append(c)
+
+    def _whole(self, document: dict[str, Any], out: list[Event]) -> None:
+        message = document.get("message") or {}
+        if message.get("tool_plan"):
+            self._said["tool_plan"].append(message["tool_plan"])
+            self._think(message["tool_plan"], out)
+        for part in message.get("content") or ():
+            self._content(part, out)
+        for at, call in enumerate(message.get("tool_calls") or ()):
+            self._call(at, call, out)
+        self._cite(message.get("citations") or [])
+        self._ended(document)
+
+    def _ended(self, delta: dict[str, Any]) -> None:
+        given = str(delta.get("finish_reason") or "COMPLETE")
+        self.reason = finish_reason(given)
+        if given in ("ERROR", "TIMEOUT") or delta.get("error"):
+            message = delta.get("error") or f"finish reason {given}"
+            self.reason = "error"
+            self.problem = {"message": str(message), "type": "timeout_error" if given == "TIMEOUT" else "server_error"}
+        if isinstance(counted := delta.get("usage"), dict):
+            self.count(counted)
+        if self._said["thinking"] or self._said["tool_plan"]:
+            self.extra[TURN] = {"by": self._by, "said": self._turn()}
+
+    def count(self, given: dict[str, Any]) -> None:
+        """Take in what the service says was used, and what of it is paid."""
+        tokens, paid = given.get("tokens") or {}, given.get("billed_units") or {}
+        self.usage = _usage(tokens or paid, _whole_number(given.get("cached_tokens")))
+        self.billed = _usage(paid, None) if paid else None
+
+    def _turn(self) -> dict[str, Any]:
+        said = {k: "".join(v) for k, v in self._said.items()}
+        content = [{"type": k, k: said[k]} for k in ("thinking", "text") if said[k]]
+        plan = {"tool_plan": said["tool_plan"]} if said["tool_plan"] else {}
+        calls = {"tool_calls": self._made} if self._made else {}
+        return {"role": "assistant", **plan, **calls, **({"content": content} if content else {})}
+
+
+def _usage(counted: dict[str, Any], cached: int | None) -> Usage:
+    return Usage(_whole_number(counted.get("input_tokens")), _whole_number(counted.get("output_tokens")), cached)
+
+
+def _whole_number(value: Any) -> int | None:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _logprobs(given: dict[str, Any], out: list[Event]) -> None:
+    """One entry a piece of text: the service gives the numbers of its tokens, not their texts."""
+    numbers = [n for n in given.get("logprobs") or () if isinstance(n, (int, float))]
+    if numbers:
+        out.append(Logprobs(tokens=({"token": given.get("text") or "", "logprob": sum(numbers), "top": []},)))
+
+
+WIRE = Wire(
+    name="cohere",
+    path="/chat",
+    body=body,
+    answer=lambda profile, model, request: CohereAnswer(f"{profile.name}:{model} cohere", model),
+    mend=mend,
+    whole="finish_reason",
+)

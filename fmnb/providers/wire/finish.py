@@ -1,0 +1,39 @@
+"""Answers that came to their end and are none: withheld, failed on the way, or without a word."""
+
+from __future__ import annotations
+
+from ...core.errors import BadRequestError, ContentFilterError, EmptyAnswerError, FmnbError, ServerError
+from ..http.stream_errors import from_stream_error
+from ..profiles import Profile
+from .sse import Answer
+
+
+def bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | None:
+    """Why an answer that came to its end is still none."""
+    if answer.problem:
+        return from_stream_error(p, model, answer.problem, answer.characters, secret, paid=answer.paid)
+    if answer.later and not answer.characters and not answer.tools:
+        return BadRequestError(
+            f"{p.label} has taken the request and answers later",
+            seen=f"status '{answer.later}'",
+            todo="Leave -p background out: the answer is waited for here in any case. A batch job (--bulk) is for answers that may take a day.",
+            billed=None,
+        )
+    if answer.reason == "content_filter" and not answer.refused:
+        what = f"{p.label} withheld {'the rest of ' if answer.characters else ''}the answer"
+        return ContentFilterError(what, seen="content filter", todo="Rephrase the prompt, or use another model.", billed=True)
+    if answer.reason == "error":
+        return ServerError(
+            f"{p.label} failed while answering",
+            seen="finish reason 'error'",
+            todo="Try again.",
+            billed=True,
+            retryable=not answer.characters,
+        )
+    if answer.characters or answer.tools:
+        return None
+    seen = "reasoning and no answer" if answer.thought else f"finish reason '{answer.reason or 'none'}'"
+    todo = "Ask again, or rephrase."
+    if answer.reason == "length":
+        todo = "The whole allowance went into reasoning: raise --max-tokens." if answer.thought else "Raise --max-tokens."
+    return EmptyAnswerError(f"{p.label} answered with no text", seen=seen, todo=todo, billed=True)

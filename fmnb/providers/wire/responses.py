@@ -1,0 +1,260 @@
+"""The Responses interface: a Request as its items, its events as ours.
+
+Nothing is kept at the service (`store` is false), so an answer that holds encrypted reasoning
+is sent back whole and unread when the conversation goes on.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from ...core.events import Event, Logprobs, TextDelta, ToolCallDelta
+from ...core.types import TURN, File, Image, Message, Request, Text, ToolCall, ToolResult
+from ..profiles import Profile
+from .base import (
+    SCHEMA_OPTION,
+    Wire,
+    check_image,
+    data_uri,
+    functions,
+    in_words,
+    is_object,
+    no_documents,
+    split_system,
+    spoken,
+    strict,
+    turn,
+    unsaid,
+    with_extra,
+)
+from .sse import Answer, finish_reason, usage
+
+_LACKS = ("seed", "stop")
+_LATER = ("queued", "in_progress")
+_ELSEWHERE = {"reasoning_effort": ("reasoning", "effort"), "verbosity": ("text", "verbosity")}  # their place in chat -> here
+
+
+def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any], list[str]]:
+    """The body to send, and what it cannot say. Raises BadRequestError for a part the service cannot take.
+
+    >>> from fmnb.core.types import message
+    >>> body(Profile("p"), "m", Request("m", (message("system", "Be brief."), message("user", "hi"))))[0]["instructions"]
+    'Be brief.'
+    """
+    system, rest = split_system(request.messages)
+    out: dict[str, Any] = {
+        "model": model,
+        "input": [item for m in rest for item in _items(profile, _by(profile, model), m)],
+        "stream": True,
+        "store": False,
+        "include": ["reasoning.encrypted_content"],
+    }
+    lost = unsaid(profile, request, _LACKS)
+    if system:
+        out["instructions"] = system
+    if request.max_tokens is not None:
+        out["max_output_tokens"] = request.max_tokens
+    if request.temperature is not None:
+        out["temperature"] = request.temperature
+    if request.logprobs is not None:
+        out["include"].append("message.output_text.logprobs")
+        out["top_logprobs"] = request.logprobs
+    if request.tools:
+        out["tools"] = [{"type": "function", "strict": False, **f} if "type" not in f else f for f in functions(request.tools)]
+    if request.schema is not None:
+        level = profile.schema if is_object(request.schema) else "none"
+        _ask_for_schema(out, request.schema, level)
+        if level != "json_schema":
+            lost.append(SCHEMA_OPTION)
+    extra = {k: v for k, v in request.extra.items() if k not in _LACKS}
+    for name in [n for n in _ELSEWHERE if n in extra]:
+        table, key = _ELSEWHERE[name]
+        with_extra(out, {table: {key: extra.pop(name)}})
+    with_extra(out, extra)
+    return out, lost
+
+
+def _by(profile: Profile, model: str) -> str:
+    return f"{profile.name}:{model} responses"
+
+
+def _items(profile: Profile, by: str, m: Message) -> list[dict[str, Any]]:
+    """The items of one message: its results, what it says, its calls."""
+    if (said := turn(by, m)) is not None:
+        return list(said)
+    out: list[dict[str, Any]] = []
+    content: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
+    for p in spoken(m):
+        match p:
+            case ToolResult(id=i, content=text):
+                out.append({"type": "function_call_output", "call_id": i, "output": text})
+            case Text(text=text):
+                content.append({"type": "input_text", "text": text})
+            case Image():
+                check_image(profile, p)
+                content.append({"type": "input_image", "detail": "auto", "image_url": data_uri(p.media_type, p.data)})
+            case File():
+                if not profile.files:
+                    raise no_documents(profile, p)
+                content.append({"type": "input_file", "filename": p.name or "document", "file_data": data_uri(p.media_type, p.data)})
+            case ToolCall(id=i, name=name, arguments=arguments):
+                calls.append({"type": "function_call", "call_id": i, "name": name, "arguments": arguments or "{}"})
+    if content:
+        plain = m.role == "assistant" or all(c["type"] == "input_text" for c in content)
+        out.append({"type": "message", "role": m.role, "content": "".join(c["text"] for c in content) if plain else content})
+    return out + calls
+
+
+def _ask_for_schema(out: dict[str, Any], schema: dict[str, Any], level: str) -> None:
+    if level == "json_schema":
+        form: dict[str, Any] = {"type": "json_schema", "name": "answer", "schema": schema, "strict": strict(schema)}
+        out["text"] = {**out.get("text", {}), "format": form}
+        return
+    if level == "json_object":
+        out["text"] = {**out.get("text", {}), "format": {"type": "json_object"}}
+    out["instructions"] = "\n\n".join(filter(None, (out.get("instructions", ""), in_words(schema))))
+
+
+def mend(body: dict[str, Any], option: str, request: Request) -> str | None:
+    """The next best way to ask for structure."""
+    asked = body[option].pop("format", None) if option == "text" and isinstance(body[option], dict) else None
+    if asked is None or request.schema is None:
+        return None
+    if not body[option]:
+        del body[option]
+    if asked.get("type") == "json_schema":
+        _ask_for_schema(body, request.schema, "json_object")
+    return SCHEMA_OPTION
+
+
+class ResponsesAnswer(Answer):
+    """What one stream of Responses events has said so far."""
+
+    def __init__(self, by: str):
+        super().__init__()
+        self._by = by
+        self._calls: dict[Any, int] = {}  # output index -> our number of the call
+        self._items: list[dict[str, Any]] = []
+
+    def take(self, document: dict[str, Any]) -> list[Event]:
+        """Events of one event, or of one whole response."""
+        out: list[Event] = []
+        kind = document.get("type")
+        if kind == "response.output_text.delta":
+            text = document.get("delta")
+            if text:
+                if self._plain and text[-1] < "\ud800":
+                    self.characters += len(text)
+                    out.append(TextDelta(text=text))
+                else:
+                    self._text(text, out)
+            if document.get("logprobs"):
+                _logprobs(document["logprobs"], out)
+        elif kind in ("response.reasoning_summary_text.delta", "response.reasoning_text.delta"):
+            self._think(document.get("delta") or "", out)
+        elif kind == "response.reasoning_summary_part.added":
+            if document.get("summary_index"):
+                self._think("\n\n", out)
+        elif kind == "response.refusal.delta":
+            self.refused = True
+            self._text(document.get("delta") or "", out)
+        elif kind == "response.function_call_arguments.delta":
+            index = self._calls.get(document.get("output_index"))
+            if index is not None:
+                out.append(ToolCallDelta(index=index, arguments=str(document.get("delta") or "")))
+        elif kind == "response.output_item.added":
+            item = document.get("item") or {}
+            if item.get("type") == "function_call":
+                self._call(document.get("output_index"), item, out)
+        elif kind == "response.output_item.done":
+            item = document.get("item") or {}
+            self._items.append(item)
+            if item.get("type") == "function_call" and document.get("output_index") not in self._calls:
+                self._call(document.get("output_index"), item, out)
+        elif kind == "response.output_text.annotation.added":
+            self._cite(document.get("annotation"))
+        elif kind in ("response.completed", "response.incomplete", "response.failed") or (kind is None and "output" in document):
+            self._ended(document.get("response") or document, out)
+        elif kind == "error":
+            self.problem, self.reason = document, "error"
+        elif kind in ("response.created", "response.in_progress"):
+            self.model = (document.get("response") or {}).get("model") or self.model
+        return out
+
+    def _call(self, at: Any, item: dict[str, Any], out: list[Event]) -> None:
+        index = self._calls[at] = len(self._calls)
+        self.tools = len(self._calls)
+        call = item.get("call_id") or f"call_{secrets.token_hex(6)}"
+        out.append(ToolCallDelta(index=index, id=call, name=str(item.get("name") or ""), arguments=str(item.get("arguments") or "")))
+
+    def _cite(self, found: Any) -> None:
+        if isinstance(found, dict) and found not in self.citations:
+            self.citations.append(found)
+
+    def _ended(self, response: dict[str, Any], out: list[Event]) -> None:
+        """The whole response as the service keeps it: what had no event of its own is taken from here."""
+        items = [i for i in response.get("output") or self._items if isinstance(i, dict)]
+        streamed = bool(self.characters or self._held or self._calls)
+        thought = self.thought
+        for at, item in enumerate(items):
+            kind, parts = item.get("type"), [p for p in item.get("content") or () if isinstance(p, dict)]
+            if kind == "function_call" and not streamed:
+                self._call(at, item, out)
+            elif kind == "reasoning" and not streamed and not thought:
+                words = "\n\n".join(str(p.get("text", "")) for p in (*(item.get("summary") or ()), *parts))
+                self._think("\n\n" + words if words and self.thought else words, out)
+            elif kind == "message":
+                for p in parts:
+                    if not streamed:
+                        self.refused = self.refused or bool(p.get("refusal"))
+                        self._text(p.get("text") or p.get("refusal") or "", out)
+                    for note in p.get("annotations") or ():
+                        self._cite(note)
+        self.model = response.get("model") or self.model
+        if isinstance(response.get("usage"), dict):
+            self.usage = usage(response["usage"])
+        status = str(response.get("status") or "completed")
+        self.reason = "stop"
+        if status == "incomplete":
+            self.reason = finish_reason((response.get("incomplete_details") or {}).get("reason") or "length")
+        elif status in ("failed", "cancelled"):
+            self.reason = "error"
+            self.problem = response.get("error") or {"message": f"the response {'failed' if status == 'failed' else 'was cancelled there'}"}
+        elif status in _LATER:
+            self.later = status
+        elif status != "completed":
+            self.notes.append(f"the service says '{_word(status)}' of this answer")
+        thoughts = [i for i in items if i.get("type") == "reasoning"]
+        if thoughts and all(i.get("encrypted_content") for i in thoughts):  # what is kept nowhere can only be sent back whole
+            said = [{k: v for k, v in i.items() if v is not None} for i in items]
+            self.extra[TURN] = {"by": self._by, "said": said}
+
+
+def _word(text: str) -> str:
+    """A service's word, short and plain."""
+    return "".join(c for c in text if c.isalnum() or c in " _-")[:40]
+
+
+def _logprobs(given: list[dict[str, Any]], out: list[Event]) -> None:
+    tokens = tuple(
+        {
+            "token": t.get("token", ""),
+            "logprob": t.get("logprob"),
+            "top": [[o.get("token"), o.get("logprob")] for o in t.get("top_logprobs") or ()],
+        }
+        for t in given
+    )
+    out.append(Logprobs(tokens=tokens))
+
+
+WIRE = Wire(
+    name="responses",
+    path="/responses",
+    body=body,
+    answer=lambda profile, model, request: ResponsesAnswer(_by(profile, model)),
+    mend=mend,
+    whole="output",
+    lacks=_LACKS,
+)

@@ -1,0 +1,267 @@
+"""Bytes of a stream into documents, and what an answer is while it comes.
+
+`Frames` finds the JSON documents in the bytes. `Answer` holds what the interfaces of services
+have in common (text with reasoning tags in it, how it ends, usage); what turns a document
+into events is each interface's own. Both hold the state of one stream and are made anew for
+each, with as few steps a chunk as possible.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ...core.events import Event, Finished, Notice, ReasoningDelta, TextDelta
+from ...core.types import Usage
+
+DONE = object()
+
+
+class Frames:
+    """Server-sent events cut out of a byte stream that may be split anywhere."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._event = b""
+        self.junk = ""  # the first thing that was no answer
+        self._first = True
+
+    def feed(self, data: bytes) -> list[Any]:
+        """The JSON documents completed by these bytes; DONE for the end mark."""
+        lines = (self._rest + data if self._rest else data).split(b"\n")
+        self._rest = lines.pop()
+        if self._first and lines:
+            self._first = False
+            lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+        out: list[Any] = []
+        for line in lines:
+            if line[-1:] == b"\r":
+                line = line[:-1]
+            if not line:
+                if self._data:
+                    self._close(out)
+                self._event = b""
+            elif line[:5] == b"data:":
+                self._data.append(line[5:])
+            elif line[:6] == b"event:":
+                self._event = line[6:].strip()
+            elif line[:1] != b":" and line[:3] != b"id:" and line[:6] != b"retry:":
+                self._junk(line)
+        return out
+
+    def end(self) -> list[Any]:
+        """What is left when the connection ends; the last event may lack its blank line."""
+        return self.feed(b"\n\n") if self._rest or self._data else []
+
+    def _close(self, out: list[Any]) -> None:
+        parts, self._data = self._data, []
+        if not self._parse(parts[0] if len(parts) == 1 else b"\n".join(parts), out):
+            # several events without blank lines between them, or junk
+            good = [self._parse(p, out) for p in parts] if len(parts) > 1 else [False]
+            if not all(good):
+                self._junk(b"\n".join(parts))
+
+    def _parse(self, payload: bytes, out: list[Any]) -> bool:
+        try:
+            document = json.loads(payload.decode("utf-8", "replace"))
+        except ValueError:
+            if payload.strip().startswith(b"[DONE]"):
+                out.append(DONE)
+                return True
+            return not payload.strip()
+        if isinstance(document, list) and len(document) == 1:  # some wrap an error so
+            document = document[0]
+        if not isinstance(document, dict):
+            return False
+        if self._event == b"error" and "error" not in document:
+            document = {"error": document}
+        out.append(document)
+        return True
+
+    def _junk(self, what: bytes) -> None:
+        self.junk = self.junk or what.decode("utf-8", "replace").strip()[:2000]
+
+
+_REASONS = {
+    "stop": "stop", "end_turn": "stop", "eos": "stop", "eos_token": "stop", "stop_sequence": "stop", "complete": "stop",
+    "length": "length", "max_tokens": "length", "model_length": "length", "max_output_tokens": "length", "error_limit": "length",
+    "model_context_window_exceeded": "length", "pause_turn": "length",
+    "tool_calls": "tool_calls", "tool_use": "tool_calls", "function_call": "tool_calls", "tool_call": "tool_calls",
+    "content_filter": "content_filter", "safety": "content_filter", "refusal": "content_filter", "error_toxic": "content_filter",
+}  # fmt: skip
+_OPEN = ("<think>", "<thinking>", "<thought>")
+
+
+def finish_reason(given: Any) -> str:
+    """Our word for a service's reason to stop.
+
+    >>> finish_reason("MAX_TOKENS")
+    'length'
+    """
+    word = str(given).lower()
+    return _REASONS.get(word, word)
+
+
+class Answer:
+    """What one stream has said so far. An interface adds `take`, which gives the events of one document.
+
+    `characters` of text were given out; `problem` is an error the service named in the stream, `later` its
+    word for an answer that it has not written yet;
+    `billed` counts tokens as they are paid where that differs from `usage`, `written` those
+    put into a prompt cache. `citations` say which part of the answer rests on what, `extra`
+    goes with the end of the answer. `seen` are its events so far, and `heard` how many of them
+    had come when the service last said what was used.
+    """
+
+    def __init__(self) -> None:
+        self.model = ""
+        self.reason = ""
+        self.usage: Usage | None = None
+        self.seen: list[Event] = []
+        self.heard = 0
+        self.billed: Usage | None = None
+        self.written = 0
+        self.characters = 0
+        self.thought = False
+        self.tools = 0
+        self.refused = False
+        self.problem: Any = None
+        self.later = ""
+        self.notes: list[str] = []
+        self.citations: list[dict[str, Any]] = []
+        self.extra: dict[str, Any] = {}
+        self._plain = False  # the short way: text goes through untouched
+        self._settled = False  # no reasoning tag is open, and none can open any more
+        self._held = ""
+        self._closing = ""
+        self._strip = False
+        self._half = ""  # half a surrogate pair, its other half comes with the next chunk
+
+    def take(self, document: dict[str, Any]) -> list[Event]:
+        """Events of one document."""
+        raise NotImplementedError
+
+    def count(self, given: dict[str, Any]) -> None:
+        """Take in what the service says was used."""
+        self.usage = usage(given)
+
+    @property
+    def paid(self) -> bool:
+        """Whether the service said that it wrote something; some count one token before they begin."""
+        return self.usage is not None and bool(self.usage.cost or (self.usage.output_tokens or 0) > 1)
+
+    def end(self) -> list[Event]:
+        """Events that were held back; the caller adds `Finished` or raises."""
+        out: list[Event] = []
+        if self._half:
+            self._text("", out, whole=True)
+        if self._held:
+            if self._closing:
+                self._think(self._held, out)
+            else:
+                self._say(self._held, out)
+            self._held = ""
+        if self.refused:
+            out.append(Notice(kind="note", text="the model declined to answer"))
+        return out + [Notice(kind="note", text=n) for n in self.notes]
+
+    def finished(self) -> Finished:
+        """The last event of a complete answer."""
+        reason = self.reason or "stop"
+        if self.tools and reason == "stop":  # some servers say stop after a tool call
+            reason = "tool_calls"
+        cited = {"citations": self.citations} if self.citations else {}
+        return Finished(reason=reason, model=self.model, extra={**cited, **self.extra})
+
+    def _text(self, text: str, out: list[Event], whole: bool = False) -> None:
+        if self._half:
+            text = (self._half + text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            self._half = ""
+        if not whole and "\ud800" <= text[-1:] <= "\udbff":
+            self._half, text = text[-1], text[:-1]
+        if text:
+            if self._settled:
+                self._say(text, out)
+            elif self._closing:
+                self._inside(self._held + text, out)
+            else:
+                self._opening(self._held + text, out)
+        self._plain = self._settled and not self._strip and not self._half
+
+    def _opening(self, text: str, out: list[Event]) -> None:
+        """Reasoning in tags counts only at the very start; later such a tag is part of what is said."""
+        start = text.lstrip()
+        self._held = ""
+        for tag in _OPEN:
+            if start.startswith(tag):
+                self._closing = "</" + tag[1:]
+                self._inside(start[len(tag) :], out)
+                return
+        if any(tag.startswith(start) for tag in _OPEN):  # also while nothing but space has come
+            self._held = text
+            return
+        self._settled = True
+        self._say(text, out)
+
+    def _inside(self, text: str, out: list[Event]) -> None:
+        thought, found, after = text.partition(self._closing)
+        if found:
+            self._think(thought, out)
+            self._held, self._closing, self._settled, self._strip = "", "", True, True
+            if after:
+                self._say(after, out)
+            return
+        keep = next((n for n in range(len(self._closing) - 1, 0, -1) if thought.endswith(self._closing[:n])), 0)
+        self._held = thought[len(thought) - keep :]
+        self._think(thought[: len(thought) - keep], out)
+
+    def _say(self, text: str, out: list[Event]) -> None:
+        if self._strip:  # the blank lines between the reasoning and the answer
+            text = text.lstrip()
+            self._strip = not text
+        if text:
+            self.characters += len(text)
+            out.append(TextDelta(text=text))
+
+    def _think(self, text: str, out: list[Event]) -> None:
+        if text:
+            self.thought = True
+            out.append(ReasoningDelta(text=text + ""))  # what is no text fails here, as it does among the answer's
+
+
+def usage(found: dict[str, Any]) -> Usage:
+    """Usage from the many places services put it.
+
+    >>> usage({"prompt_tokens": 9, "completion_tokens": 5, "prompt_cache_hit_tokens": 4})
+    Usage(input_tokens=9, output_tokens=5, cached_tokens=4, reasoning_tokens=None, cost=None, estimated=False)
+    """
+    get = found.get
+    into, out = _int(get("prompt_tokens", get("input_tokens"))), _int(get("completion_tokens", get("output_tokens")))
+    before, after = (
+        get("prompt_tokens_details") or get("input_tokens_details") or {},
+        get("completion_tokens_details") or get("output_tokens_details") or {},
+    )
+    cached = _first(
+        before.get("cached_tokens"),
+        get("prompt_cache_hit_tokens"),
+        get("num_cached_tokens"),
+        get("cached_tokens"),
+        get("cache_read_input_tokens"),
+    )
+    reasoning = _first(after.get("reasoning_tokens"), get("reasoning_tokens"))
+    total = _int(get("total_tokens"))
+    if reasoning and into is not None and out is not None and total == into + out + reasoning:
+        out += reasoning  # some services count the reasoning beside the answer; ours is inside it
+    price = get("cost")
+    if isinstance(price, dict):
+        price = price.get("total_cost")
+    return Usage(into, out, cached, reasoning, float(price) if isinstance(price, (int, float)) and not isinstance(price, bool) else None)
+
+
+def _int(value: Any) -> int | None:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _first(*values: Any) -> int | None:
+    return next((n for v in values if (n := _int(v)) is not None), None)

@@ -1,0 +1,219 @@
+"""An answer held to its schema: the JSON found in a text, checked by a small validator, built into objects.
+
+The validator knows what `schema_text` writes and what people's own JSON schemas mostly use;
+what it does not know it lets through, for a service enforces its own schemas.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing
+from collections.abc import Callable
+from datetime import date, datetime
+from difflib import get_close_matches
+from typing import Any
+
+from ..core.errors import SchemaError, SchemaMismatchError
+from .spec import ITEMS, Json, SchemaSpec
+
+
+def parse(text: str, spec: SchemaSpec) -> Any:
+    """The data in an answer, checked and built: a dict, a list, or the user's objects.
+
+    Tolerant of a code fence and of words around the JSON, of nothing else.
+    Raises SchemaMismatchError that says what is wrong and where.
+
+    >>> from fmnb.schemas.spec import to_schema
+    >>> parse('Sure!\\n```json\\n{"n": 3}\\n```', to_schema("n int"))
+    {'n': 3}
+    """
+    data = _read_json(text, lists=spec.wrapped)
+    if spec.wrapped and isinstance(data, list):
+        data = {ITEMS: data}
+    data = _filled(data, spec.schema)
+    problems = list(_problems(data, spec.schema, "", spec.schema))
+    if problems:
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise SchemaMismatchError("The answer does not match the schema", seen=shown, billed=True)
+    try:
+        return spec.build(data[ITEMS] if spec.wrapped else data)
+    except SchemaMismatchError:
+        raise
+    except Exception as e:  # the user's own __post_init__ or validator
+        raise SchemaMismatchError("The answer does not match the schema", seen=f"{type(e).__name__}: {e}", billed=True) from e
+
+
+def read_json(text: str) -> Any:
+    """The JSON in an answer that was asked for without a schema; None where there is none.
+
+    >>> read_json("Here:\\n```json\\n[1, 2]\\n```"), read_json("no")
+    ([1, 2], None)
+    """
+    try:
+        return _read_json(text, lists=True)
+    except SchemaMismatchError:
+        return None
+
+
+def repair_prompt(error: SchemaMismatchError) -> str:
+    """What to say to the model when asking once more."""
+    return f"That answer cannot be used: {error.seen or error.what}. Answer again with the corrected JSON alone, without any other text."
+
+
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)^[ \t]*\1[`~]*[ \t]*$", re.DOTALL | re.MULTILINE)
+
+
+def _read_json(text: str, lists: bool = False) -> Any:
+    """The JSON in an answer: the whole of it, the content of a fence, or the first value after some words."""
+    stripped = text.strip().removeprefix("\ufeff")
+    candidates = [stripped, *(m[2].strip() for m in _FENCE.finditer(text))]
+    first: json.JSONDecodeError | None = None
+    for candidate in candidates:
+        try:
+            return json.loads(candidate)
+        except json.JSONDecodeError as e:
+            first = first or e
+        except RecursionError:
+            raise SchemaMismatchError("The answer is not JSON", seen="nested too deeply", billed=True) from None
+    decoder = json.JSONDecoder()
+    for m in list(re.finditer(r"[{\[]", stripped))[:50]:
+        try:
+            data, _ = decoder.raw_decode(stripped, m.start())
+        except (json.JSONDecodeError, RecursionError):
+            continue
+        if isinstance(data, dict) or (isinstance(data, list) and (lists or not data or isinstance(data[0], dict))):
+            return data
+    if not stripped:
+        raise SchemaMismatchError("The answer is not JSON", seen="it is empty", billed=True)
+    assert first is not None
+    cut = stripped.startswith(("{", "[")) and first.pos >= len(stripped) - 1 and stripped[-1] not in "}]"
+    around = stripped[max(0, first.pos - 20) : first.pos + 20].replace("\n", " ")
+    raise SchemaMismatchError(
+        "The answer is not JSON",
+        seen="it ends in the middle" if cut else f"{first.msg} at line {first.lineno}, column {first.colno}, near {around!r}",
+        todo="Allow more tokens with --max-tokens." if cut else "",
+        billed=True,
+    )
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "string": lambda v: isinstance(v, str),
+    "integer": lambda v: (isinstance(v, int) and not isinstance(v, bool)) or (isinstance(v, float) and v.is_integer()),
+    "number": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
+    "boolean": lambda v: isinstance(v, bool),
+    "null": lambda v: v is None,
+    "array": lambda v: isinstance(v, list),
+    "object": lambda v: isinstance(v, dict),
+}
+
+
+def _problems(value: Any, schema: Any, at: str, root: Json, depth: int = 0) -> typing.Iterator[str]:
+    """What is wrong with a value, each with its place; the subset of JSON schema that models are sent."""
+    if schema is True or not isinstance(schema, dict) or depth > 200:
+        return
+    where = at or "the answer"
+    if ref := schema.get("$ref"):
+        yield from _problems(value, _resolve(ref, root), at, root, depth + 1)
+    for sub in schema.get("allOf", ()):
+        yield from _problems(value, sub, at, root, depth + 1)
+    if options := schema.get("anyOf") or schema.get("oneOf"):
+        found = [list(_problems(value, s, at, root, depth + 1)) for s in options]
+        if all(found):
+            yield min(found, key=len)[0] if len(options) > 1 and value is not None else f"{where} is null"
+            return
+    if "enum" in schema and value not in schema["enum"]:
+        near = get_close_matches(value, [c for c in schema["enum"] if isinstance(c, str)], n=1) if isinstance(value, str) else []
+        yield f"{where} is {_show(value)}, not one of {', '.join(map(_show, schema['enum']))}" + (f" (near: {near[0]})" if near else "")
+        return
+    if "const" in schema and value != schema["const"]:
+        yield f"{where} is {_show(value)}, not {_show(schema['const'])}"
+        return
+    kinds = schema.get("type")
+    if kinds:
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        if not any(_CHECKS.get(k, lambda v: True)(value) for k in kinds):
+            yield f"{where} is {_show(value)}, not {' or '.join(kinds)}"
+            return
+    if isinstance(value, str):
+        yield from _string_problems(value, schema, where)
+    elif isinstance(value, list):
+        for bound, wrong in (
+            ("minItems", len(value) < schema.get("minItems", 0)),
+            ("maxItems", len(value) > schema.get("maxItems", len(value))),
+        ):
+            if wrong:
+                yield f"{where} has {len(value)} items, {bound} is {schema[bound]}"
+        for i, item in enumerate(value):
+            yield from _problems(item, schema.get("items", True), f"{at}[{i}]", root, depth + 1)
+    elif isinstance(value, dict):
+        properties = schema.get("properties", {})
+        for name in schema.get("required", ()):
+            if name not in value:
+                yield f"{_join(at, name)} is missing"
+        more = schema.get("additionalProperties", True)
+        for name, item in value.items():
+            if name in properties:
+                yield from _problems(item, properties[name], _join(at, name), root, depth + 1)
+            elif more is False:
+                near = get_close_matches(name, [p for p in properties if p not in value], n=1)
+                yield f"{_join(at, name)} is not in the schema" + (f" (meant {near[0]}?)" if near else "")
+            elif isinstance(more, dict):
+                yield from _problems(item, more, _join(at, name), root, depth + 1)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        for bound, wrong in (
+            ("minimum", value < schema.get("minimum", value)),
+            ("maximum", value > schema.get("maximum", value)),
+            ("exclusiveMinimum", "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]),
+            ("exclusiveMaximum", "exclusiveMaximum" in schema and value >= schema["exclusiveMaximum"]),
+        ):
+            if wrong:
+                yield f"{where} is {value}, {bound} is {schema[bound]}"
+
+
+def _filled(value: Any, schema: Any) -> Any:
+    """The value with null for each nullable field that was left out, as small models do."""
+    if not isinstance(schema, dict):
+        return value
+    if isinstance(value, list):
+        return [_filled(v, schema.get("items")) for v in value]
+    if not isinstance(value, dict):
+        return value
+    properties = schema.get("properties", {})
+    out = {k: _filled(v, properties.get(k)) for k, v in value.items()}
+    for name in schema.get("required", ()):
+        if name not in out and {"type": "null"} in properties.get(name, {}).get("anyOf", ()):
+            out[name] = None
+    return out
+
+
+def _string_problems(value: str, schema: Json, where: str) -> typing.Iterator[str]:
+    read = {"date": date.fromisoformat, "date-time": datetime.fromisoformat}.get(schema.get("format", ""))
+    if read:
+        try:
+            read(value)
+        except ValueError:
+            yield f"{where} is {_show(value)}, not a {schema['format']} like {'2026-01-31' if schema['format'] == 'date' else '2026-01-31T12:00:00'}"
+    if len(value) < schema.get("minLength", 0) or len(value) > schema.get("maxLength", len(value)):
+        yield f"{where} has {len(value)} characters, outside minLength and maxLength"
+    if (pattern := schema.get("pattern")) and not re.search(pattern, value):
+        yield f"{where} is {_show(value)}, which does not match {pattern}"
+
+
+def _resolve(ref: str, root: Json) -> Any:
+    at: Any = root
+    for part in ref.removeprefix("#").strip("/").split("/") if ref != "#" else ():
+        part = part.replace("~1", "/").replace("~0", "~")
+        if not isinstance(at, dict) or part not in at:
+            raise SchemaError("The schema points to something it does not hold", seen=ref, todo="Put it under $defs.")
+        at = at[part]
+    return at
+
+
+def _join(at: str, name: str) -> str:
+    return f"{at}.{name}" if at else name
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,61 @@
+"""Stored events, read with care: what is no event is left out, with one warning that names where it stands."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+
+from ..core.events import Event
+from ..core.inert_text import printable
+from . import media
+
+_said: set[str] = set()
+_MOST = 1_000  # places that are remembered
+
+
+def event(stored: str, where: str) -> Event | None:
+    """The event of a stored line.
+
+    Args:
+        stored: The line, as JSON.
+        where: What the warning calls its place: the file, and the line or run.
+
+    Returns:
+        The event; None for one of a newer version, and for what is none.
+    """
+    try:
+        data = json.loads(stored)
+        return media.whole(data)
+    except (ValueError, RecursionError) as e:
+        skipped(where, e)
+        return None
+
+
+def skipped(where: str, why: Exception, what: str = "") -> None:
+    """Warn that what stands there was left out, once for each place, or for each `what` where lines move about."""
+    if (key := what or where) in _said:
+        return
+    if len(_said) >= _MOST:
+        _said.clear()
+    _said.add(key)
+    reason = "it is nested too deeply" if isinstance(why, RecursionError) else str(why)
+    warnings.warn(printable(f"fmnb: skipped {where}: {reason}"), stacklevel=4)
+
+
+def object_of(stored: Any) -> dict[str, Any]:
+    """A stored JSON object; an empty one where it is none.
+
+    >>> object_of('{"what": "x"}'), object_of('"text"'), object_of(None)
+    ({'what': 'x'}, {}, {})
+    """
+    try:
+        found = json.loads(stored) if stored else {}
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def what_failed(stored: Any) -> str | None:
+    """What happened, of a stored error: None where there is none."""
+    return str(object_of(stored).get("what") or "It failed; the stored reason cannot be read") if stored else None

@@ -1,0 +1,172 @@
+"""The log by page: runs that fit a filter, the newest first, each with what was said of it.
+
+A comparison is one entry, with its answers below it; they show as entries of their own where
+one searches for words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.errors import UsageError
+from ..core.events import Signal, Started
+from . import event_reader
+from . import feedback as signals
+from .inbox import log_database
+from .log import says
+
+VOTES = ("any", "won", "lost", "tie", "bad", "star", "edit", "accept")
+_PROMPT, _TEXT = 240, 300  # characters of an entry that one sees
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What to look for. `query` is full text over prompts and answers, `vote` one of VOTES, `least` US dollars, `since` seconds since the epoch."""
+
+    query: str = ""
+    model: str = ""
+    kind: str = ""
+    vote: str = ""
+    least: float | None = None
+    since: float | None = None
+    notebook: str = ""
+    open: bool = False
+
+
+def find(f: Filter, *, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
+    """One page of the runs that fit: run, parent, kind, started, model, prompt, text (their beginnings), finish, error, seconds, cost, source, notebook, answers, said and hidden.
+
+    `said` holds words such as "won" or "star"; `hidden` that the names of a blind comparison
+    are still to be guessed, so `model` is empty. Raises UsageError for a vote that is none.
+    """
+    where, values = _where(f)
+    rows = log_database().rows(
+        f"SELECT run, parent, kind, started, asked, model, substr(prompt, 1, {_PROMPT}) prompt, substr(text, 1, {_TEXT}) text, finish, error,"
+        f" seconds, {_COST} cost, source, notebook, (SELECT COUNT(*) FROM runs c WHERE c.parent = runs.run) answers"
+        f" FROM runs WHERE {where} ORDER BY started DESC, rowid DESC LIMIT ? OFFSET ?",
+        (*values, limit, offset),
+    )
+    found = [dict(r) for r in rows]
+    said, blind = _said(found), _blind(found)
+    for r in found:
+        over = r["run"] if r["kind"] == "compare" else r["parent"]
+        r["hidden"] = over in blind and not any(s.kind == "vote" for s in said.get(over, ()))
+        r["said"] = [] if r["hidden"] else words(said.get(r["run"], ()), said.get(over, ()), r["run"], r["kind"])
+        r["model"] = "" if r["hidden"] else r.pop("asked") or r["model"]
+        r.pop("asked", None)
+        r["error"] = None if r["hidden"] else event_reader.what_failed(r["error"])
+        r["finish"] = r["finish"] or "unfinished"
+        if r["hidden"]:
+            r["cost"] = r["seconds"] = None
+    return found
+
+
+def hidden(runs: Iterable[str]) -> set[str]:
+    """Those of these runs that are answers of a blind comparison which nobody has voted on."""
+    rows = log_database().rows(
+        "SELECT run, parent, kind FROM runs WHERE parent IS NOT NULL AND run IN (SELECT value FROM json_each(?))", (json.dumps(list(runs)),)
+    )
+    found = [dict(r) for r in rows]
+    said, blind = _said(found), _blind(found)
+    return {r["run"] for r in found if r["parent"] in blind and not any(s.kind == "vote" for s in said.get(r["parent"], ()))}
+
+
+def count(f: Filter) -> int:
+    """How many runs fit."""
+    where, values = _where(f)
+    return int(log_database().rows(f"SELECT COUNT(*) n FROM runs WHERE {where}", values)[0]["n"])
+
+
+def kinds() -> list[str]:
+    """The kinds of runs there are."""
+    return [r["kind"] for r in log_database().rows("SELECT DISTINCT kind FROM runs ORDER BY kind")]
+
+
+_COST = "COALESCE(cost, (SELECT SUM(c.cost) FROM runs c WHERE c.parent = runs.run))"
+_BELOW = "(parent IS NULL OR parent NOT IN (SELECT run FROM runs WHERE kind = 'compare'))"
+
+
+def _where(f: Filter) -> tuple[str, tuple[Any, ...]]:
+    where: list[str] = ["1"]
+    values: list[Any] = []
+    if f.query.strip():
+        said, words = says(f.query)
+        where.append(said)
+        values += words
+    if f.model.strip():
+        where.append("(model LIKE ? OR asked LIKE ?)")
+        values += [f"%{f.model.strip()}%"] * 2
+    if f.kind:
+        where.append("kind = ?")
+        values.append(f.kind)
+    elif not f.query.strip():
+        where.append("kind != 'row'")  # a batch's thousands of rows are found by their words
+    if not f.query.strip() and f.kind in ("", "compare") and not f.vote:
+        where.append(_BELOW)
+    if f.vote:
+        where.append("run IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(sorted(_voted(f.vote))))
+    if f.least is not None:
+        where.append(f"{_COST} >= ?")
+        values.append(f.least)
+    if f.since is not None:
+        where.append("started >= ?")
+        values.append(f.since)
+    if f.open:
+        where.append("ended IS NULL")
+    if f.notebook:
+        where.append("notebook = ?")
+        values.append(f.notebook)
+    return " AND ".join(where), tuple(values)
+
+
+def _voted(kind: str) -> set[str]:
+    """Runs of which that was said."""
+    if kind not in VOTES:
+        raise UsageError("No such vote to look for", seen=repr(kind), todo=f"One of {', '.join(VOTES)}.")
+    if kind in ("star", "edit", "accept"):
+        return {s.run for s in signals.every(kind)}
+    last = {s.run: s for s in signals.every("vote")}.values()
+    if kind == "any":
+        return {s.run for s in last} | {s.run for k in ("star", "edit", "accept") for s in signals.every(k)}
+    if kind in ("tie", "bad"):
+        return {run for s in last if s.value["said"] == kind for run in (s.run, *s.value["runs"])}
+    wins = [s.value for s in last if s.value["said"] == "win"]
+    return {run for v in wins for run in v["runs"] if (run == v["winner"]) == (kind == "won")}
+
+
+def words(own: Iterable[Signal], over: Iterable[Signal], run: str, kind: str) -> list[str]:
+    """What was said of a run, a word each: by a vote on it or on the comparison it belongs to, and of itself."""
+    vote = next((s.value for s in reversed(list(over)) if s.kind == "vote"), None)
+    found = []
+    if vote is not None and kind == "compare":
+        found.append("voted" if vote["said"] == "win" else vote["said"])
+    elif vote is not None and run in vote["runs"]:
+        found.append("won" if vote["winner"] == run else "lost" if vote["said"] == "win" else vote["said"])
+    return found + [k for k in ("star", "edit", "accept", "comment") if any(s.kind == k for s in own)]
+
+
+def _said(rows: list[dict[str, Any]]) -> dict[str, list[Signal]]:
+    """The signals that stand, by run, of these runs and of what they belong to."""
+    runs = dict.fromkeys(run for r in rows for run in (r["run"], r["parent"]) if run)
+    found: dict[str, list[Signal]] = {}
+    for s in signals.of(runs):
+        found.setdefault(s.run, []).append(s)
+    return found
+
+
+def _blind(rows: list[dict[str, Any]]) -> set[str]:
+    """Those comparisons among these runs, or above them, that are blind."""
+    over = sorted({r["run"] if r["kind"] == "compare" else r["parent"] or "" for r in rows} - {""})
+    first = log_database().rows(
+        "SELECT run, event FROM events WHERE n = 1 AND run IN (SELECT value FROM json_each(?))", (json.dumps(over),)
+    )
+    starts = {
+        r["run"]: event_reader.event(r["event"], f"the start of run {r['run']} in {log_database().path}")
+        for r in first
+        if '"blind":true' in r["event"].replace(" ", "")
+    }
+    return {run for run, e in starts.items() if isinstance(e, Started) and e.kind == "compare" and e.meta.get("blind")}

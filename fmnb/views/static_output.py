@@ -1,0 +1,54 @@
+"""Outputs that are shown once, in their last form, where a program runs the notebook.
+
+Nobody watches there, and what reads the outputs as they come (papermill's log) takes each when it
+first appears and hears of no update: of an answer that streams it would have the first word.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from ..core.errors import run_by_a_program
+from .bundle import Bundle
+
+Show: TypeAlias = Callable[[Bundle, str, bool], None]
+
+
+def watched(shell: Any = None) -> bool:
+    """Whether somebody may look at the outputs as they come: not where nbclient runs the cells, for nbconvert or papermill.
+
+    Its kernels cannot ask, as others cannot either, and keep no history on disk.
+    """
+    if not run_by_a_program(shell):
+        return True
+    if shell is None:
+        shell = importlib.import_module("IPython.core.getipython").get_ipython()
+    return getattr(getattr(shell, "history_manager", None), "hist_file", "") != ":memory:"
+
+
+class AtOnce:
+    """Takes a view's drawings in place of the display, and hands each output on when it is final.
+
+    >>> shown = []
+    >>> show = AtOnce(lambda bundle, id, update: shown.append((bundle[0]["text/plain"], id, update)))
+    >>> show(({"text/plain": "Hel"}, {}), "a", False); show(({"text/plain": "Hello"}, {}), "a", True); shown
+    []
+    >>> show.flush(); shown
+    [('Hello', 'a', False)]
+    """
+
+    def __init__(self, show: Show):
+        self._show = show
+        self._held: dict[str, Bundle] = {}
+
+    def __call__(self, bundle: Bundle, display_id: str, update: bool) -> None:
+        """Keep a drawing in the place of the one before."""
+        self._held[display_id] = bundle
+
+    def flush(self) -> None:
+        """Show what is kept, in the order in which the outputs began."""
+        held, self._held = self._held, {}
+        for display_id, bundle in held.items():
+            self._show(bundle, display_id, False)
