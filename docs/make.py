@@ -1,4 +1,4 @@
-"""Writes what the code knows into the documents: all of reference.md, and the tables of providers.md below its mark.
+"""Writes what the code knows into the documents: all of reference.md, the tables of providers.md, the rooms of CONTRIBUTING.md.
 
 `--check` fails when a page is not what the code says.
 """
@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import house
+
 from fmnb import catalog
 from fmnb.config.settings import read_toml
 from fmnb.core import errors
@@ -22,6 +24,7 @@ from fmnb.providers import profiles
 from fmnb.providers.profiles import Profile
 
 FOLDER = Path(__file__).parent
+ROOMS = ("<!-- The rooms, made from the import contract and the docstrings by `make docs`. -->", "<!-- End of the rooms. -->")
 MARK = "<!-- From here on made from the code by `make docs`. -->"
 
 
@@ -49,6 +52,8 @@ def reference() -> str:
     names = []
     for name in PUBLIC:
         value = load(PUBLIC[name])
+        if inspect.ismodule(value):
+            continue  # errors: they have a table of their own
         names.append(f"### `fm.{name}{_signature(value)}`\n\n{inspect.getdoc(value) or ''}")
         if inspect.isclass(value) and (members := list(_members(value))):
             names.append("\n".join(members))
@@ -67,7 +72,7 @@ def reference() -> str:
             "## Providers",
             "The services, their keys and interfaces, and how to add your own: [providers](providers.md).",
             "## Errors",
-            "Each can be caught as `fm.FmnbError`, or by its own name from `fmnb.core.errors`.",
+            "Each can be caught as `fm.FmnbError`, or by its own name: `fm.errors.RateLimitError`.",
             table(("error", "when"), kinds),
             "## Python",
             *names,
@@ -106,7 +111,7 @@ def providers() -> str:
     here = [p for p in living if p.local]
     own = [p for p in living if not p.host and p.slow]
     hosted = [p for p in living if p not in here and p not in own]
-    posts = read_toml(Path(catalog.__file__).with_name("signposts.toml"))
+    posts = read_toml(Path(catalog.__file__).with_name("suggestions.toml"))
     return "\n\n".join(
         [
             MARK,
@@ -161,11 +166,19 @@ def _own(p: Profile) -> tuple[str, ...]:
     return f"`{p.name}:`", p.label, code(p.base_url_env), code(p.key_env) or "none", headers, p.notes
 
 
+def contributing() -> str:
+    """CONTRIBUTING.md with its table of rooms; the rest is written by hand."""
+    before, _, rest = (FOLDER.parent / "CONTRIBUTING.md").read_text("utf-8").partition(ROOMS[0])
+    after = rest.partition(ROOMS[1])[2]
+    rooms = table(("floor", "room", "what lives there"), house.rows())
+    return f"{before}{ROOMS[0]}\n\n{rooms}\n\n{ROOMS[1]}{after}"
+
+
 def pages() -> dict[Path, str]:
     """Each page this file writes, as it should be. What stands above the mark of providers.md is written by hand."""
     page = FOLDER / "providers.md"
     head = page.read_text("utf-8").partition(MARK)[0] if page.exists() else ""
-    return {FOLDER / "reference.md": reference(), page: head + providers()}
+    return {FOLDER / "reference.md": reference(), page: head + providers(), FOLDER.parent / "CONTRIBUTING.md": contributing()}
 
 
 if __name__ == "__main__":
@@ -173,4 +186,4 @@ if __name__ == "__main__":
         if "--check" not in sys.argv:
             path.write_text(text, "utf-8")
         elif not path.exists() or path.read_text("utf-8") != text:
-            sys.exit(f"docs/{path.name} is not what the code says: run `make docs`.")
+            sys.exit(f"{path.name} is not what the code says: run `make docs`.")

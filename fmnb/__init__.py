@@ -10,6 +10,7 @@ from .core.version import __version__ as __version__
 __all__ = [*PUBLIC, "__version__"]  # noqa: PLE0604
 
 if TYPE_CHECKING:
+    from .core import errors as errors
     from .batch.map import map as map
     from .calls.embed import embed as embed
     from .calls.model import Model as Model

@@ -19,13 +19,13 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a suite started as a ba
 FULL = bool(os.environ.get("FMNB_FULL"))  # the counts that take long
 CORE = bool(os.environ.get("FMNB_CORE"))  # the part of the suite that needs no weights, no browser, no kernel of its own and no minute
 BEYOND_CORE = (
-    "browser", "contract", "engines", "faults", "server",
-    "batching/test_bulk.py", "batching/test_neutral.py", "batching/test_ray.py", "batching/test_ray_vllm.py", "batching/test_run.py",
-    "catalog/test_pipelines.py", "catalog/test_pull.py",
-    "cells/test_front.py", "cells/test_hostile.py", "cells/test_images.py", "cells/test_kernel.py",
-    "batching/test_claims.py", "batching/test_tables.py", "evals/test_code.py", "evals/test_heldout.py", "evals/test_paraphrases.py",
-    "evals/test_scorers.py", "evals/test_sql.py", "guard/test_pace.py", "stats/test_coverage.py", "stats/test_tests.py",
-    "store/test_reading.py", "test_exports.py", "test_notebook_model.py", "widgets/test_answering.py",
+    "browser", "contract", "engines", "faults", "jupyter/server",
+    "batch/test_batch_jobs.py", "batch/test_neutral.py", "batch/ray/test_job.py", "batch/ray/test_vllm.py", "batch/test_run.py",
+    "catalog/test_pipelines.py", "catalog/test_fetch.py",
+    "cells/test_comm.py", "cells/test_hostile.py", "cells/test_images.py", "cells/test_kernel.py",
+    "batch/test_claims.py", "batch/io/test_tables.py", "evals/scorers/test_code.py", "evals/datasets/test_heldout.py", "evals/datasets/test_paraphrases.py",
+    "evals/scorers/test_scorers.py", "evals/scorers/test_sql.py", "limits/test_rate_limit.py", "stats/test_coverage.py", "stats/test_tests.py",
+    "store/test_event_reader.py", "test_exports.py", "calls/test_notebook_model.py", "jupyter/widgets/test_answer_stream.py",
     "test_elsewhere.py", "test_labextension.py", "test_notebooks.py", "test_wheel.py",
 )  # fmt: skip
 MODELS = Path(__file__).parents[1] / ".models"

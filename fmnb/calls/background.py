@@ -146,7 +146,7 @@ def begin(asked: Sequence[Asked], sinks: Sequence[Sink] = (), then: Callable[[],
 
     Events reach the sinks on the kernel's main loop. Where there is none (a script) the calls
     run to their end first. What came of them is in `Asked.response` and `Asked.error`;
-    `performing.stop` stops one.
+    `run.stop` stops one.
     """
     main = main_loop()
     if main is not None:

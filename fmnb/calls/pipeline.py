@@ -3,7 +3,7 @@
     started → structure → tape → cache → budget → retry → host → backend
 
 A step takes the call and the next step's stream and yields events. `run` stamps what
-comes out. This file and `unwatched.py`, which does the same for rows, alone call a backend.
+comes out. This file and `row_pipeline.py`, which does the same for rows, alone call a backend.
 """
 
 from __future__ import annotations

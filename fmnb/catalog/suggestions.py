@@ -62,7 +62,7 @@ def plain(name: str) -> str:
 @functools.cache
 def _posts() -> dict[str, Signpost]:
     found = {}
-    for name, row in read_toml(Path(__file__).with_name("signposts.toml")).items():
+    for name, row in read_toml(Path(__file__).with_name("suggestions.toml")).items():
         post = Signpost(name, row["title"], row["todo"])
         for known in (name, *row.get("also", ())):
             found[plain(known)] = post

@@ -7,7 +7,7 @@
 The models folder has one readable folder a source; beside each weights file lies a small
 JSON record (source, hash, size, licence). Read-only shared folders of the same layout, an
 installed package and the hub's own cache are searched too, so nothing is fetched twice.
-Nothing here touches the network (`pull.py` does).
+Nothing here touches the network (`fetch.py` does).
 """
 
 from __future__ import annotations

@@ -362,7 +362,7 @@ def _replace(file: Path, text: str) -> None:
 
 
 def allowed(kind: str, value: str) -> bool:
-    """Whether the lock of that kind (`providers`, `models`, `urls`) lets `value` through; `_patterns` has their language."""
+    """Whether the lock of that kind (`providers`, `models`, `urls`) lets `value` through; `lock_patterns` has their language."""
     patterns = settings().lock(kind)
     return patterns is None or any(lock_patterns.matches(kind, value, p) for p in ([patterns] if isinstance(patterns, str) else patterns))
 

@@ -39,6 +39,7 @@ PUBLIC = {
     "Prompt": "fmnb.prompts.prompt:Prompt",
     "Response": "fmnb.core.response:Response",
     "FmnbError": "fmnb.core.errors:FmnbError",
+    "errors": "fmnb.core.errors",
     "schema": "fmnb.prompts.describe:schema",
     "Playground": "fmnb.jupyter.widgets.playground:Playground",
     "History": "fmnb.jupyter.widgets.history:History",
@@ -89,10 +90,11 @@ SCORERS = {
 
 
 def load(ref: str) -> Any:
-    """The object a row points to.
+    """The object a row points to, or the module where it names no object.
 
     >>> load("fmnb.core.types:Usage").__name__
     'Usage'
     """
     module, _, name = ref.partition(":")
-    return getattr(importlib.import_module(module), name)
+    found = importlib.import_module(module)
+    return getattr(found, name) if name else found

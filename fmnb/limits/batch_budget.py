@@ -11,7 +11,7 @@ and the service is told to write no more than that (`Aside.longest`), unless it 
 answer there may be. An answer that is cut there is asked for again with more, as long as there
 is more. Where the model's longest answer is not known, 32,000 tokens are taken for it and
 limits above 4,096 are not told. A prompt is paid as the model's last answers were billed for theirs
-(`counting`); while none has come, one call of the model goes alone unless there is plenty.
+(`billed_tokens`); while none has come, one call of the model goes alone unless there is plenty.
 Belongs to the one event loop.
 """
 

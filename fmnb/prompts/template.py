@@ -1,6 +1,6 @@
 """The template language: text with `{{ expression }}` and six statements, parsed to a tree and walked once.
 
-Knows nothing of what a value looks like in a prompt; `prompts.py` decides that. Where an
+Knows nothing of what a value looks like in a prompt; `prompt.py` decides that. Where an
 expression ends is asked of Python's own parser: the first `}}` before which the source
 compiles. Whatever cannot be ours (Handlebars blocks, LaTeX groups, GitHub expressions) is text.
 """

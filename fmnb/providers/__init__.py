@@ -1,5 +1,5 @@
 """Hosted models, model servers on this machine, and the echo backend.
 
-One adapter (`openai_compat`) speaks to every OpenAI-compatible service; what a service does
+One adapter (`hosted`) speaks to every OpenAI-compatible service; what a service does
 differently is a row of `profiles.toml`. Nothing here listens to events or knows a notebook.
 """

@@ -1,4 +1,4 @@
-"""Schemas as people write them, as JSON schemas. `schema_check` holds answers to them.
+"""Schemas as people write them, as JSON schemas. `validate` holds answers to them.
 
     sentiment positive|negative|mixed, topics list[str], score float?, quote: exact words from the text
 

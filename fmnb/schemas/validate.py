@@ -1,6 +1,6 @@
 """An answer held to its schema: the JSON found in a text, checked by a small validator, built into objects.
 
-The validator knows what `schema_text` writes and what people's own JSON schemas mostly use;
+The validator knows what `spec` writes and what people's own JSON schemas mostly use;
 what it does not know it lets through, for a service enforces its own schemas.
 """
 

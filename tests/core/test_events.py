@@ -35,7 +35,7 @@ from fmnb.core.events import (
 )
 from fmnb.core.types import Image, Message, Request, Text, ToolCall, Usage, message
 
-GOLDEN = Path(__file__).parent / "golden/events.jsonl"
+GOLDEN = Path(__file__).parents[1] / "golden/events.jsonl"
 STAMP = {"run": "1m878w32bmc57f", "at": 1750000000.25}
 
 

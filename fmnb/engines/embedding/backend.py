@@ -1,6 +1,6 @@
 """Vectors of texts, made here: an encoder in a folder (config.json, safetensors, tokenizer.json) as an Embedder.
 
-BERT's family runs on onnxruntime (`embed_graph`), every other on `transformers`. Texts are
+BERT's family runs on onnxruntime (`onnx_graph`), every other on `transformers`. Texts are
 sorted by length and read few at a time: on a processor small batches stay in its cache.
 """
 

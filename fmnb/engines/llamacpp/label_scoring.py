@@ -34,7 +34,7 @@ class Scorer:
     """Scores one set of labels, for all rows; from any thread.
 
     A label's score is the log-probability of its text, less what it has on average after the
-    `neutral` prompts: the same template with nothing in it (`torch_labels.scored` has what that
+    `neutral` prompts: the same template with nothing in it (`engines.torch.label_scoring.scored` has what that
     is worth). On the embedded model, 120 questions of BANKING77 and four topics, 29 % are right
     where labels are written, 68 % where they are scored, as on torch.
     """

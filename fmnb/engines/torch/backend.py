@@ -1,6 +1,6 @@
 """The torch engine as a Backend: a Request goes to a model in torch, Events come back.
 
-The Llama family runs on our own code (`llama_torch.py`), from GGUF files and from folders; any
+The Llama family runs on our own code (`llama.py`), from GGUF files and from folders; any
 other causal, encoder-decoder or seeing family from a folder on `transformers`. A worker thread
 runs the model: the caller goes on at once when it closes the stream, the model stops at its
 next token, slice of the prompt or layer.

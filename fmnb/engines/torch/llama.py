@@ -1,8 +1,8 @@
-"""The Llama family in our own torch code, from GGUF files and from folders (`llama_shapes.py` says which models).
+"""The Llama family in our own torch code, from GGUF files and from folders (`llama_config.py` says which models).
 
 Query, key and value are one matrix, gate and up another; keys and values are written in
 place; heads that share keys are folded into the query axis, so nothing is repeated. Weights
-come in forms (`torch_linear.py`): packed for the one row of a decoding step, dense for the
+come in forms (`linear.py`): packed for the one row of a decoding step, dense for the
 many rows of a prompt. Knows nothing of requests or text.
 
 In 32-bit floats it gives the tokens of `transformers`, which the tests hold it to.

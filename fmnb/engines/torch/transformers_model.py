@@ -202,7 +202,7 @@ def cache_name(model: Any) -> str:
 
 
 class FolderModel:
-    """A causal model with a cache, read like `llama_torch.Llama`: tokens in, the last one's logits out."""
+    """A causal model with a cache, read like `llama.Llama`: tokens in, the last one's logits out."""
 
     whole = False
 

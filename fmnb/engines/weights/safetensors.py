@@ -1,4 +1,4 @@
-"""A folder's safetensors in torch, under the names and with the methods of `gguf_weights.Weights`.
+"""A folder's safetensors in torch, under the names and with the methods of `gguf_tensors.Weights`.
 
 So our own network loads from a folder as it does from a GGUF file. The files are mapped, not
 read; a tensor's pages come when they are touched.

@@ -2,7 +2,7 @@
 
 How alike counts as resembling depends on the held-out texts themselves: rules grow stricter until
 few of these texts would be taken for another one of them. So customers of one bank who ask
-similar things are told apart, and a reworded text is still found. `meaning.py` has the rule for
+similar things are told apart, and a reworded text is still found. `paraphrases.py` has the rule for
 free paraphrases.
 """
 
@@ -66,7 +66,7 @@ class Likeness:
 
 @dataclass(frozen=True)
 class _Pair:
-    """A text beside a held-out one: the share of runs, of words, the cosine, and how far it stands above the limit (`meaning.py`)."""
+    """A text beside a held-out one: the share of runs, of words, the cosine, and how far it stands above the limit (`paraphrases.py`)."""
 
     held: int
     runs: float

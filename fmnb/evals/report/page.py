@@ -60,12 +60,12 @@ fmnbRows(document.querySelector(".fmnb-report"), fmnbLocal(data));
 
 def style() -> str:
     """The report's CSS."""
-    return (HERE / "report.css").read_text("utf-8")
+    return (HERE / "page.css").read_text("utf-8")
 
 
 def script() -> str:
     """The table of rows: draws what is in sight and nothing more."""
-    return (HERE / "report.js").read_text("utf-8")
+    return (HERE / "page.js").read_text("utf-8")
 
 
 def findings(e: Results, prefix: str = "fr") -> str:

@@ -13,7 +13,7 @@ from ..scoring import failure
 
 
 def rows_behind(e: Results, filter: Mapping[str, Any]) -> list[int]:
-    """Numbers of the rows that a filter is after; `report.js` says the same in the page.
+    """Numbers of the rows that a filter is after; `page.js` says the same in the page.
 
     `model` with `below`: it scores less; `differ` and `more` name two models; `failed` one;
     `column` with `value` a slice; `text` is looked for in rows and answers.

@@ -1,1 +1,1 @@
-"""How an answer is scored: one kind a file. `SCORERS` in `_names.py` says which name is made where."""
+"""How an answer is scored: one kind a file. `SCORERS` in `core/registry.py` says which name is made where."""

@@ -1,6 +1,6 @@
 """What every handler has: who may ask, in which protocol, how bodies are read, how errors are said, and how long they may take.
 
-A handler answers with a value of `shapes` or raises; blocking work goes through `aside`.
+A handler answers with a value of `schemas` or raises; blocking work goes through `aside`.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Handler(APIHandler):
         return value
 
     def answer(self, value: Any) -> None:
-        """Finish with a value of `shapes`."""
+        """Finish with a value of `schemas`."""
         self.finish(json.dumps(dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value))
 
 

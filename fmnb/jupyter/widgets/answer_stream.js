@@ -1,4 +1,4 @@
-// Answers that stream into a widget. Their other half is answering.py, which explains the messages.
+// Answers that stream into a widget. Their other half is answer_stream.py, which explains the messages.
 
 const ENDED = ["finished", "failed", "stopped"];
 

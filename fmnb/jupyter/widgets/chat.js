@@ -1,4 +1,4 @@
-// A conversation. Its other half is talk.py.
+// A conversation. Its other half is chat.py.
 
 const TYPING = 400; // milliseconds of rest after which the next turn is weighed
 

@@ -49,8 +49,8 @@ class Talk(Asking):
     """The view of one Chat."""
 
     kind = "Talk"
-    _esm = base.files("answering", "choosing", "talk")["_esm"]
-    _css = base.files("answering", "choosing", "talk")["_css"]
+    _esm = base.files("answer_stream", "model_picker", "chat")["_esm"]
+    _css = base.files("answer_stream", "model_picker", "chat")["_css"]
     about = traitlets.Dict().tag(sync=True)
     turns: Any = traitlets.List().tag(sync=True)
 

@@ -1,6 +1,6 @@
 """A comparison to look at and to vote on.
 
-While the answers stream it shows them in columns (`streaming.py` feeds it). At rest the
+While the answers stream it shows them in columns (`grid_stream.py` feeds it). At rest the
 answers stand in the notebook as plain HTML, and this keeps the buttons: vote, star, edit,
 comment, look at them raw or word by word, go on with one of them.
 """

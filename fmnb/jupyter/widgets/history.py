@@ -42,8 +42,8 @@ class History(base.Widget):
     """
 
     kind = "History"
-    _esm = base.files("answering", "history")["_esm"]
-    _css = base.files("answering", "history")["_css"]
+    _esm = base.files("answer_stream", "history")["_esm"]
+    _css = base.files("answer_stream", "history")["_css"]
     about = traitlets.Dict().tag(sync=True)  # the filter, how many runs fit, what there is to choose from
     opened = traitlets.Dict().tag(sync=True)  # the run that is open
 

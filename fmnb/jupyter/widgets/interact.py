@@ -115,8 +115,8 @@ class Interact(Asking):
     """
 
     kind = "Interact"
-    _esm = base.files("answering", "interact")["_esm"]
-    _css = base.files("answering", "interact")["_css"]
+    _esm = base.files("answer_stream", "interact")["_esm"]
+    _css = base.files("answer_stream", "interact")["_css"]
     about = traitlets.Dict().tag(sync=True)
     now = traitlets.Dict().tag(sync=True)  # the run that is shown, and what the controls stand at
 

@@ -1,4 +1,4 @@
-// Rows to label, one after the other, by keyboard. Its other half is labeller.py.
+// Rows to label, one after the other, by keyboard. Its other half is labeler.py.
 
 function render({ model, el }) {
   const ctl = new AbortController();

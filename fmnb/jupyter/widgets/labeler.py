@@ -41,8 +41,8 @@ class Labeller(base.Widget):
     """
 
     kind = "Labeller"
-    _esm = base.files("labeller")["_esm"]
-    _css = base.files("labeller")["_css"]
+    _esm = base.files("labeler")["_esm"]
+    _css = base.files("labeler")["_css"]
     about = traitlets.Dict().tag(sync=True)
     row = traitlets.Dict().tag(sync=True)
 

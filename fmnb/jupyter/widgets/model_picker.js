@@ -1,4 +1,4 @@
-// A field in which a model is chosen: type to search, arrows to move, Enter to take. Its other half is choosing.py.
+// A field in which a model is chosen: type to search, arrows to move, Enter to take. Its other half is model_picker.py.
 // The list opens below the field and pushes the rest down: a list that floats would be cut off by the notebook's output.
 
 let pickers = 0;

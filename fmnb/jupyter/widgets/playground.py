@@ -65,8 +65,8 @@ class Playground(Asking):
     """
 
     kind = "Playground"
-    _esm = base.files("answering", "choosing", "playground")["_esm"]
-    _css = base.files("answering", "choosing", "playground")["_css"]
+    _esm = base.files("answer_stream", "model_picker", "playground")["_esm"]
+    _css = base.files("answer_stream", "model_picker", "playground")["_css"]
     form = traitlets.Dict().tag(sync=True)  # what stands in the fields; `v` grows when the kernel changes them
     fields: Any = traitlets.List().tag(sync=True)  # the parameters the model takes
     attempts: Any = traitlets.List().tag(sync=True)

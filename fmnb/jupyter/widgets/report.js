@@ -1,4 +1,4 @@
-// An evaluation's report. Its other half is report.py; the table of rows is the page's own (evals/report.js).
+// An evaluation's report. Its other half is report.py; the table of rows is the page's own (evals/report/page.js).
 
 function render({ model, el }) {
   const ctl = new AbortController();

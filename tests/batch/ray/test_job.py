@@ -111,7 +111,7 @@ batch("Say {{ w }}", pd.DataFrame({"w": [f"word{i}" for i in range(400)]}), "vll
 """
     service.latency = 0.02
     with subprocess.Popen(
-        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}, stderr=subprocess.DEVNULL
     ) as process:
         while len(service.requests) < 60:
             time.sleep(0.005)

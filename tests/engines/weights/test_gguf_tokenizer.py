@@ -11,7 +11,7 @@ from fmnb.engines.weights.gguf_tokenizer import render, tokenizer
 
 pytest.importorskip("tokenizers")
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def texts() -> list[str]:

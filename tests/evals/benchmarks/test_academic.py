@@ -17,7 +17,7 @@ from fmnb.evals.import_scores import from_scores
 from fmnb.evals.scorers.base import Case, scorer
 from fmnb.evals.scorers.ifeval import follows, sentences
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from fmnb.evals.datasets.dataset import Dataset
 from fmnb.evals.datasets.sample import Sample, fingerprint
 from fmnb.evals.datasets.text_signatures import Signature, signature
 
-MODELS = Path(__file__).parents[2] / ".models"
-DATA = json.loads((Path(__file__).parent / "data" / "banking77_guard.json").read_text())
+MODELS = Path(__file__).parents[3] / ".models"
+DATA = json.loads((Path(__file__).parents[1] / "data" / "banking77_guard.json").read_text())
 THINGS = "kettle lamp chair tent bottle scarf radio clock basket mirror".split()
 OTHERS = [
     *DATA["others"],

@@ -20,7 +20,7 @@ from fmnb.evals.datasets.sample import Sample
 from tests.conftest import MODELS
 from tests.evals.datasets.test_heldout import DATA, OTHERS
 
-HERE = Path(__file__).parent / "data"
+HERE = Path(__file__).parents[1] / "data"
 ROWS = [json.loads(line) for line in (HERE / "rewordings.jsonl").read_text(encoding="utf-8").splitlines()]
 KEPT_BACK = [r for r in ROWS if r["part"] == "kept back"]
 TUNED = [r for r in ROWS if r["part"] != "kept back"]

@@ -13,7 +13,7 @@ import fmnb as fm
 from fmnb.core.errors import UsageError
 from fmnb.evals.scorers.judge import Duel, Judge, Verdict, conduct, decide, duels, read_verdict, settle, shares
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 ROWS = [{"q": f"question {i}", "target": f"good {i}"} for i in range(8)]
 
 
