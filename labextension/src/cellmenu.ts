@@ -5,7 +5,7 @@
  * is cut, and says so.
  */
 
-import { quoted } from './names';
+import { quoted } from './modelNames';
 
 const MOST = 6000; // characters of one quoted piece
 

@@ -7,7 +7,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import { live } from './fold';
 import { modelIcon } from './icons';
 import type { SidebarModel } from './model';
-import { cellOf, promptOf } from './names';
+import { cellOf, promptOf } from './modelNames';
 import { insertCell } from './notebooks';
 import type { SidebarPanel } from './panel';
 import { pick } from './picker';

@@ -11,14 +11,14 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Api } from './api';
 import { addCommands } from './commands';
-import { addDeskCommands } from './desk-commands';
+import { addDeskCommands } from './sidebarCommands';
 import { StatusItem, ToolbarItem } from './current';
 import { Kernels } from './kernels';
 import { SidebarModel } from './model';
 import { Notebooks } from './notebooks';
 import { SidebarPanel } from './panel';
 import { sendChoices } from './requests';
-import { addThumbs } from './thumbs';
+import { addThumbs } from './feedbackButtons';
 import { hearWidgets } from './widgets';
 
 const ID = 'fmnb:plugin';

@@ -6,17 +6,17 @@
  *     notebooks    the notebook in front and its choice                (notebooks.ts)
  *     kernels      what kernels with fmnb say                          (kernels.ts)
  *     runs         what goes on, folded from events                    (fold.ts)
- *     desk         what the other views show: keys, activity, prompts  (desk.ts)
+ *     data         what the other views show: keys, activity, prompts  (sidebarData.ts)
  */
 
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { NoServerSide, trouble, type Api } from './api';
 import { Catalogue } from './catalogue';
-import { Desk } from './desk';
+import { SidebarData } from './sidebarData';
 import { fold, live, lost, type Run } from './fold';
 import type { Kernels, KnownKernel, Stopped } from './kernels';
-import { known, quoted, type Known } from './names';
+import { known, quoted, type Known } from './modelNames';
 import { chosenIn, choose, type Notebooks } from './notebooks';
 import { PROTOCOL, type About, type Event, type Trouble } from './types';
 
@@ -34,7 +34,7 @@ export interface Standing extends Known {
 
 export class SidebarModel {
   readonly catalogue: Catalogue;
-  readonly desk: Desk;
+  readonly data: SidebarData;
 
   constructor(
     readonly api: Api,
@@ -42,8 +42,8 @@ export class SidebarModel {
     readonly kernels: Kernels
   ) {
     this.catalogue = new Catalogue(api);
-    this.desk = new Desk(api, work => this.attempt(work));
-    this.desk.changed.connect(() => this._changed.emit());
+    this.data = new SidebarData(api, work => this.attempt(work));
+    this.data.changed.connect(() => this._changed.emit());
     notebooks.told.connect((_, panel) => kernels.tell(panel));
     notebooks.changed.connect(() => this._changed.emit());
     kernels.changed.connect(() => this._changed.emit());

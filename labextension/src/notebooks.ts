@@ -3,7 +3,7 @@
 import { NotebookActions, type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import type { JSONValue } from '@lumino/coreutils';
 import { Signal, type ISignal } from '@lumino/signaling';
-import { oddity } from './names';
+import { oddity } from './modelNames';
 
 const KEY = 'fmnb';
 

@@ -3,8 +3,9 @@
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import React from 'react';
 import { modelIcon } from './icons';
-import { Notes } from './views/notes';
-import { TABS, type ViewProps } from './views/tabs';
+import { Notes } from './views/notices';
+import type { ViewProps } from './views/props';
+import { TABS } from './views/tabs';
 
 export class SidebarPanel extends ReactWidget {
   constructor(private props: ViewProps) {

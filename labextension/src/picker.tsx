@@ -7,7 +7,7 @@ import React, { useEffect, useRef, useState } from 'react';
 import { isReady, tests } from './filters';
 import type { SidebarModel } from './model';
 import type { Entry } from './types';
-import { costOf, Senses } from './views/facts';
+import { costOf, Senses } from './views/modelBadges';
 
 const MOST = 60; // shown at once; more words bring the rest
 

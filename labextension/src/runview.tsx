@@ -5,7 +5,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 import { modelIcon } from './icons';
 import type { Event, RunDetail } from './types';
-import { dollars } from './words';
+import { dollars } from './format';
 
 export class RunView extends ReactWidget {
   constructor(

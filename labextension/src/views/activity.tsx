@@ -4,28 +4,28 @@ import { UseSignal } from '@jupyterlab/ui-components';
 import React from 'react';
 import { later, live, ofRow, type Run } from '../fold';
 import type { RunRow, Spent } from '../types';
-import { ago, count, dollars } from '../words';
+import { ago, count, dollars } from '../format';
 import { RunLine } from './runs';
-import type { ViewProps } from './tabs';
+import type { ViewProps } from './props';
 
 export function Activity(props: ViewProps): JSX.Element {
   const { model, trans } = props;
   const path = model.notebook?.context.path ?? '';
   const ended = React.useRef('');
-  React.useEffect(() => void model.desk.open('activity', path), [path, model.about]);
+  React.useEffect(() => void model.data.open('activity', path), [path, model.about]);
   React.useEffect(() => {
     // A run that ended is in the log now.
     const look = () => {
       const now = [...model.runs.values()].filter(r => !live(r)).map(r => r.run).join();
       if (now !== ended.current) {
         ended.current = now;
-        void model.desk.open('activity', path);
+        void model.data.open('activity', path);
       }
     };
     model.runsChanged.connect(look);
     return () => void model.runsChanged.disconnect(look);
   }, [path]);
-  const activity = model.desk.activity;
+  const activity = model.data.activity;
   return (
     <div className="fmnb-Scroll">
       <UseSignal signal={model.runsChanged}>{() => <Live {...props} />}</UseSignal>
@@ -46,14 +46,14 @@ export function Activity(props: ViewProps): JSX.Element {
           <input
             className="jp-mod-styled"
             type="search"
-            value={model.desk.words}
+            value={model.data.words}
             placeholder={trans.__('Search questions and answers')}
             aria-label={trans.__('Search questions and answers')}
-            onChange={e => model.desk.search(e.target.value, path)}
+            onChange={e => model.data.search(e.target.value, path)}
           />
         </div>
         {activity && !activity.logging && <p className="fmnb-Warn">{trans.__('The log is off: nothing is written down. `%fm log on` turns it on.')}</p>}
-        {activity?.runs.length === 0 && <p className="fmnb-Quiet">{model.desk.words ? trans.__('Nothing fits.') : trans.__('Nothing was asked yet.')}</p>}
+        {activity?.runs.length === 0 && <p className="fmnb-Quiet">{model.data.words ? trans.__('Nothing fits.') : trans.__('Nothing was asked yet.')}</p>}
         <ul className="fmnb-Plain">
           {activity?.runs.filter(r => r.kind !== 'compare' && !live(heard(model, r))).map(r => (
             <Row key={r.run} {...props} row={r} />

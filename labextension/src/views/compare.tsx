@@ -1,7 +1,7 @@
 /** What can be done with the models that are ticked. */
 
 import React from 'react';
-import type { ViewProps } from './tabs';
+import type { ViewProps } from './props';
 
 export function Compare({ model, commands, trans }: ViewProps): JSX.Element | null {
   const { ticked } = model.catalogue;

@@ -3,8 +3,8 @@
 import React from 'react';
 import { isReady } from '../filters';
 import type { Entry, HubModel } from '../types';
-import { ago, bytes, dollars } from '../words';
-import type { ViewProps } from './tabs';
+import { ago, bytes, dollars } from '../format';
+import type { ViewProps } from './props';
 
 export function EntryDetails({ model, commands, trans, entry }: ViewProps & { entry: Entry }): JSX.Element {
   const now = Date.now() / 1000;
@@ -102,7 +102,7 @@ export function HubDetails({ model, trans, found }: ViewProps & { found: HubMode
 /** Size, licence and room are shown before anything comes: in Local, where the download then goes on. */
 function consider(model: ViewProps['model'], source: string): void {
   model.show('local');
-  void model.desk.ask(source);
+  void model.data.ask(source);
 }
 
 function Facts({ facts }: { facts: [string, string | false | null][] }): JSX.Element {

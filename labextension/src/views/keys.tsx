@@ -3,13 +3,13 @@
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import React from 'react';
 import type { KeyState } from '../types';
-import type { ViewProps } from './tabs';
+import type { ViewProps } from './props';
 
 export function Keys(props: ViewProps): JSX.Element {
   const { model, trans } = props;
   const [open, setOpen] = React.useState('');
-  React.useEffect(() => void model.desk.open('keys', ''), [model.about]);
-  const keys = model.desk.keys;
+  React.useEffect(() => void model.data.open('keys', ''), [model.about]);
+  const keys = model.data.keys;
   const state = model.kernels.of(model.notebook)?.state;
   const elsewhere = model.about && state?.host && state.host !== model.about.host;
   const found = keys?.filter(k => k.found) ?? [];
@@ -40,7 +40,7 @@ export function Keys(props: ViewProps): JSX.Element {
 
 function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyState; open: boolean; toggle: () => void }): JSX.Element {
   const input = React.useRef<HTMLInputElement>(null);
-  const test = model.desk.tests.get(state.provider);
+  const test = model.data.tests.get(state.provider);
   React.useEffect(() => (open ? input.current?.focus() : undefined), [open]);
   /** The value lives in the field alone, and there only until it is sent. */
   const send = (e: React.FormEvent) => {
@@ -48,7 +48,7 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
     const value = input.current!.value;
     input.current!.value = '';
     if (value.trim()) {
-      void model.desk.setKey(state.provider, value).then(() => model.say(trans.__('The key of %1 is kept', state.title)));
+      void model.data.setKey(state.provider, value).then(() => model.say(trans.__('The key of %1 is kept', state.title)));
       toggle();
     }
   };
@@ -68,7 +68,7 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
                 disabled={test === 'asking'}
                 title={trans.__('One very short call, which costs a tiny amount')}
                 aria-label={trans.__('Try the key of %1', state.title)}
-                onClick={() => void model.desk.testKey(state.provider)}
+                onClick={() => void model.data.testKey(state.provider)}
               >
                 {test === 'asking' ? trans.__('Trying…') : trans.__('Try')}
               </button>
@@ -131,6 +131,6 @@ async function remove(model: ViewProps['model'], trans: ViewProps['trans'], stat
     buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Remove') })]
   });
   if (button.accept) {
-    await model.desk.removeKey(state.provider);
+    await model.data.removeKey(state.provider);
   }
 }

@@ -7,9 +7,9 @@ import { live } from '../fold';
 import { isReady } from '../filters';
 import type { KnownKernel, Loaded } from '../kernels';
 import type { Entry } from '../types';
-import { ago, bytes } from '../words';
+import { ago, bytes } from '../format';
 import { RunLine } from './runs';
-import type { ViewProps } from './tabs';
+import type { ViewProps } from './props';
 
 const SCHEMES = ['hf', 'pypi', 'path'];
 
@@ -61,7 +61,7 @@ function Away({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Elemen
         <span className="fmnb-Name fmnb-Grow" title={entry.note}>
           {entry.model}
         </span>
-        <button className="fmnb-Small" aria-label={trans.__('Download %1…', entry.model)} onClick={() => void model.desk.ask(entry.model)}>
+        <button className="fmnb-Small" aria-label={trans.__('Download %1…', entry.model)} onClick={() => void model.data.ask(entry.model)}>
           {trans.__('Download…')}
         </button>
       </div>
@@ -122,7 +122,7 @@ function Downloads(props: ViewProps): JSX.Element | null {
 /** Name a source, see what it would bring, say yes. */
 function Fetch({ model, trans }: ViewProps): JSX.Element {
   const [source, setSource] = React.useState('');
-  const plan = model.desk.plan;
+  const plan = model.data.plan;
   const yes = React.useRef<HTMLButtonElement>(null);
   React.useEffect(() => yes.current?.focus(), [plan?.source]);
   return (
@@ -131,7 +131,7 @@ function Fetch({ model, trans }: ViewProps): JSX.Element {
         className="fmnb-Ask"
         onSubmit={e => {
           e.preventDefault();
-          source.trim() && void model.desk.ask(source.trim());
+          source.trim() && void model.data.ask(source.trim());
         }}
       >
         <input
@@ -146,10 +146,10 @@ function Fetch({ model, trans }: ViewProps): JSX.Element {
           {trans.__('Look')}
         </button>
       </form>
-      {model.desk.considered && (
+      {model.data.considered && (
         <p className="fmnb-Quiet" role="status">
-          {trans.__('Asking how large %1 is…', model.desk.considered)}{' '}
-          <button className="fmnb-Link" onClick={() => model.desk.drop()}>
+          {trans.__('Asking how large %1 is…', model.data.considered)}{' '}
+          <button className="fmnb-Link" onClick={() => model.data.drop()}>
             {trans.__('Never mind')}
           </button>
         </p>
@@ -169,14 +169,14 @@ function Fetch({ model, trans }: ViewProps): JSX.Element {
               ref={yes}
               className="jp-mod-styled jp-mod-accept"
               onClick={() => {
-                model.desk.drop();
+                model.data.drop();
                 setSource('');
                 void model.pull(plan.source);
               }}
             >
               {trans.__('Download')}
             </button>
-            <button className="jp-mod-styled" onClick={() => model.desk.drop()}>
+            <button className="jp-mod-styled" onClick={() => model.data.drop()}>
               {trans.__('Cancel')}
             </button>
           </div>
@@ -238,7 +238,7 @@ async function remove(model: ViewProps['model'], trans: ViewProps['trans'], entr
     buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Remove') })]
   });
   if (button.accept) {
-    const freed = await model.desk.remove(entry.model);
+    const freed = await model.data.remove(entry.model);
     freed && model.say(trans.__('Freed %1', bytes(freed)));
     await Promise.all([model.catalogue.refresh(false), model.meet()]);
   }

@@ -10,13 +10,13 @@ import { CHIPS } from '../catalogue';
 import { isReady } from '../filters';
 import { lockIcon } from '../icons';
 import type { Entry, HubModel } from '../types';
-import { bytes, count } from '../words';
+import { bytes, count } from '../format';
 import { Compare } from './compare';
 import { EntryDetails, HubDetails } from './details';
-import { Here } from './here';
-import { costOf, Senses, Sign, stateOf } from './facts';
-import type { ViewProps } from './tabs';
-import { Windowed } from './windowed';
+import { Here } from './currentNotebook';
+import { costOf, Senses, Sign, stateOf } from './modelBadges';
+import type { ViewProps } from './props';
+import { Windowed } from './virtualList';
 
 type GroupRow = { kind: 'group'; key: string; height: number; label: string; size: number; note: string };
 type ModelRow = { kind: 'model'; key: string; height: number; entry: Entry; at: number; of: number };

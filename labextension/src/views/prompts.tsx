@@ -2,14 +2,14 @@
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import React from 'react';
-import { promptOf } from '../names';
+import { promptOf } from '../modelNames';
 import type { PromptRow } from '../types';
-import type { ViewProps } from './tabs';
+import type { ViewProps } from './props';
 
 export function Prompts(props: ViewProps): JSX.Element {
   const { model, commands, trans } = props;
-  React.useEffect(() => void model.desk.open('prompts', ''), [model.about]);
-  const prompts = model.desk.prompts;
+  React.useEffect(() => void model.data.open('prompts', ''), [model.about]);
+  const prompts = model.data.prompts;
   const text = promptOf(model.notebook?.content.activeCell?.model.sharedModel.source ?? '')?.trim();
   return (
     <div className="fmnb-Scroll">
@@ -64,6 +64,6 @@ async function remove(model: ViewProps['model'], trans: ViewProps['trans'], name
     buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Delete') })]
   });
   if (button.accept) {
-    await model.desk.removePrompt(name);
+    await model.data.removePrompt(name);
   }
 }

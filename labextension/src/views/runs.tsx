@@ -2,8 +2,8 @@
 
 import React from 'react';
 import { live, type Run } from '../fold';
-import { bytes, dollars } from '../words';
-import type { ViewProps } from './tabs';
+import { bytes, dollars } from '../format';
+import type { ViewProps } from './props';
 
 /** What a run does now, in words. */
 export function doing(run: Run, trans: ViewProps['trans']): string {

@@ -5,16 +5,14 @@
  */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { CommandRegistry } from '@lumino/commands';
 import type { ComponentType } from 'react';
-import type { SidebarModel } from '../model';
 import { Activity } from './activity';
 import { Keys } from './keys';
 import { Local } from './local';
 import { Models } from './models';
 import { Prompts } from './prompts';
+import type { ViewProps } from './props';
 
-export type ViewProps = { model: SidebarModel; commands: CommandRegistry; trans: TranslationBundle };
 export type Tab = { id: string; label: (trans: TranslationBundle) => string; view: ComponentType<ViewProps> };
 
 export const TABS: readonly Tab[] = [

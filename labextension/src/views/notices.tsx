@@ -2,7 +2,7 @@
 
 import React from 'react';
 import type { Trouble } from '../types';
-import type { ViewProps } from './tabs';
+import type { ViewProps } from './props';
 
 export function Notes({ model, trans }: ViewProps): JSX.Element {
   const upgrade = model.kernels.of(model.notebook)?.upgrade;

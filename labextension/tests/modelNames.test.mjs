@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { cellOf, known, oddity, promptOf, quoted } from '../lib/names.js';
-import { ago, bytes, count, dollars } from '../lib/words.js';
+import { cellOf, known, oddity, promptOf, quoted } from '../lib/modelNames.js';
+import { ago, bytes, count, dollars } from '../lib/format.js';
 
 const entry = more => ({ model: 'm', provider: 'p', ready: 'yes', where: 'local', local: true, inputs: [], outputs: [], note: '', licence: '', ...more });
 const entries = (...all) => new Map(all.map(e => [e.model, e]));

@@ -2,7 +2,7 @@
 
 import React from 'react';
 import { chosenIn } from '../notebooks';
-import type { ViewProps } from './tabs';
+import type { ViewProps } from './props';
 
 export function Here({ model, commands, trans }: ViewProps): JSX.Element {
   const panel = model.notebook;

@@ -8,7 +8,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { aboutCell, explainOutput, fixError, promptCell, quote, type Quoted } from './cellmenu';
 import { modelIcon } from './icons';
 import type { SidebarModel } from './model';
-import { promptOf } from './names';
+import { promptOf } from './modelNames';
 import { insertCell } from './notebooks';
 import { RunView } from './runview';
 
@@ -29,7 +29,7 @@ export function addDeskCommands({ app, palette, launcher, model, trans, single }
       model.attempt(async () => {
         const id = `fmnb-main-${run}`;
         if (![...app.shell.widgets('main')].some(w => w.id === id)) {
-          const content = new RunView(await model.desk.run(String(run)), trans);
+          const content = new RunView(await model.data.run(String(run)), trans);
           if (single) {
             // A page of Notebook 7 has one place in its middle, and a notebook stands there.
             await showDialog({ title: content.title.label, body: content, buttons: [Dialog.okButton({ label: trans.__('Close') })] });
@@ -48,7 +48,7 @@ export function addDeskCommands({ app, palette, launcher, model, trans, single }
     isEnabled: notebook,
     execute: ({ run }) =>
       model.attempt(async () => {
-        const { model: name, text } = await model.desk.questionOf(String(run));
+        const { model: name, text } = await model.data.questionOf(String(run));
         await insertCell(model.notebook!, promptCell(text, name, '', true));
       })
   });
@@ -63,7 +63,7 @@ export function addDeskCommands({ app, palette, launcher, model, trans, single }
           ? name
           : (await InputDialog.getText({ title: trans.__('Save this prompt'), label: trans.__('Name'), okLabel: trans.__('Save') })).value;
       if (asked?.trim()) {
-        await model.desk.savePrompt(asked.trim(), text, '');
+        await model.data.savePrompt(asked.trim(), text, '');
         model.trouble || model.say(trans.__('%1 is saved', asked.trim()));
       }
     }
@@ -74,8 +74,8 @@ export function addDeskCommands({ app, palette, launcher, model, trans, single }
     describedBy: args({ name: 'The prompt’s name; without it you are asked' }),
     isEnabled: notebook,
     execute: async ({ name }) => {
-      await model.desk.open('prompts', '');
-      const rows = model.desk.prompts ?? [];
+      await model.data.open('prompts', '');
+      const rows = model.data.prompts ?? [];
       const asked =
         typeof name === 'string' || !rows.length
           ? name

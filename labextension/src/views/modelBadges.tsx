@@ -5,7 +5,7 @@ import type { LabIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 import { pictureIcon, seesIcon, soundIcon, vectorIcon, videoIcon } from '../icons';
 import type { Entry } from '../types';
-import { bytes, dollars } from '../words';
+import { bytes, dollars } from '../format';
 
 /** Icons for all that is not plainly text in, text out. */
 export function Senses({ entry, trans }: { entry: Entry; trans: TranslationBundle }): JSX.Element {

@@ -10,7 +10,7 @@ import type { Activity, KeyState, KeyTest, Plan, PromptRow, RunDetail } from './
 
 const PAUSE = 250; // ms of rest before a search is sent
 
-export class Desk {
+export class SidebarData {
   constructor(
     private api: Api,
     private attempt: (work: () => Promise<void>) => Promise<void>
