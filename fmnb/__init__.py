@@ -10,7 +10,6 @@ from .core.version import __version__ as __version__
 __all__ = [*PUBLIC, "__version__"]  # noqa: PLE0604
 
 if TYPE_CHECKING:
-    from .core import errors as errors
     from .batch.map import map as map
     from .calls.embed import embed as embed
     from .calls.model import Model as Model
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from .comparison.feedback import unvote as unvote
     from .comparison.feedback import vote as vote
     from .comparison.leaderboard import leaderboard as leaderboard
+    from .core import errors as errors
     from .core.errors import FmnbError as FmnbError
     from .core.response import Response as Response
     from .evals.datasets.dataset import Dataset as Dataset

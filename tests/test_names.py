@@ -15,7 +15,7 @@ from fmnb.core.registry import ENGINES, METHODS, PUBLIC, SCORERS, load
 from fmnb.jupyter.magics.line import VERBS
 
 PACKAGE = Path(fmnb.__file__).parent
-REGISTRIES = {"_names.py": {"PUBLIC", "METHODS", "ENGINES", "SCORERS"}, "magics/line.py": {"VERBS"}}
+REGISTRIES = {"core/registry.py": {"PUBLIC", "METHODS", "ENGINES", "SCORERS"}, "jupyter/magics/line.py": {"VERBS"}}
 # Jupyter Server imports its extension by a name that we hand over.
 HANDED_OVER = {("__init__.py", "fmnb.jupyter.server")}
 ROWS = {

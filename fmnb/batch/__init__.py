@@ -1,1 +1,29 @@
-"""A prompt over a table: rows to requests, durable answers, and the same table with columns added."""
+"""A prompt over a table: every row a call, written to disk before it is shown, resumable.
+
+- `map`: `fm.map`
+- `map_files`: `fm.map` over files
+- `run`: one batch from start to result
+- `options`: options of a batch, and which conflict
+- `estimate`: calls, tokens, cost and time before anything is sent
+- `duration`: how long a batch will take
+- `rows`: rows and a template to calls; cached rows
+- `model_identity`: identity of a function or object that is a model, for the cache
+- `stored_names`: names of fmnb's own classes in stored identities, independent of where they live
+- `code_names`: which names a function or class reads
+- `job`: a batch while it runs
+- `job_kinds`: which job runs a batch: here, on Ray, over files
+- `scheduler`: calls in flight
+- `claims`: rows this kernel has claimed
+- `shared_table`: several kernels over one table
+- `writer`: writes finished rows
+- `failures`: which errors are permanent, transient or fatal for a model
+- `progress`: the status text beside the bar
+- `answers`: an answer for each row, and the table with answer columns
+- `result`: the result of a batch, live or reopened
+- `summary`: counts, failures, cost and time in a few lines
+- `log_view`: a batch in the log
+- `small_table`: a few rows as a comparison
+- `batch_jobs`: `--bulk`: rows as a batch job of the service
+- `io`: tables in and out
+- `ray`: batches on Ray
+"""

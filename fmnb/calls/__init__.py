@@ -1,0 +1,19 @@
+"""One call from options to response: prepare, pipeline, run, session.
+
+- `call`: the data: options, a prepared call, its target
+- `prepare`: options, prompt and model name to a request
+- `pipeline`: the steps around a call: schema, tape, cache, budget, retry, rate limit
+- `row_pipeline`: the same steps for rows of a table
+- `run`: runs calls, sends events to listeners; interrupt and stop
+- `session`: what the kernel remembers: chosen model, last exchange, tape
+- `notebook_model`: the model that a notebook's metadata names
+- `model`: `fm.ask`, `fm.stream`, `fm.Model`
+- `embed`: `fm.embed`
+- `download`: `fm.pull`: a download as a run
+- `background`: calls that run while the notebook goes on
+- `preview`: `--dry`: what would be sent, and its cost
+- `draft`: a prompt while it is typed
+- `parameters`: which parameters have an effect on a model
+- `follow_up`: fix, explain, retry, continue
+- `doctor`: `%fm doctor`: what works here and how to repair the rest
+"""

@@ -1,1 +1,14 @@
-"""Which models exist and which are here: names, aliases, weights."""
+"""Which models exist and which are available: names, aliases, prices, weights, downloads. A sidebar row without its price is here.
+
+- `resolve`: a name as typed to a model: provider, alias, file, notebook object
+- `suggestions`: names that are no model, and what to use instead
+- `entries`: one entry for each known model: size, context, price, availability
+- `models`: `fm.models()`: the catalog as a table
+- `filters`: words that filter the catalog
+- `model_lists`: model lists of services, cached
+- `weights`: weight files on this machine
+- `fetch`: downloads from a package index or the hub
+- `hub`: the Hugging Face hub client
+- `hub_search`: search for weights on the hub
+- `pipelines`: folders of diffusers pipelines
+"""

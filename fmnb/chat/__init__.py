@@ -1,0 +1,5 @@
+"""Named conversations.
+
+- `chat`: `fm.Chat`: history, fork, trim, compact, export
+- `branches`: alternative continuations of a conversation
+"""

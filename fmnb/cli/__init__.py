@@ -1,0 +1,4 @@
+"""`python -m fmnb`.
+
+- `main`: the verbs of the command line
+"""

@@ -1,0 +1,27 @@
+"""Values, events, errors and protocols that every room uses. Knows nothing of Jupyter, HTTP, SQL or torch.
+
+- `types`: messages, requests, usage, model facts, and their JSON form
+- `response`: what a call returns: text, data, media, tokens, cost
+- `events`: everything that happens in a run, how events fold into a response, and who hears them
+- `errors`: every error fmnb raises, its three-part message and its traceback
+- `backend`: the protocol of everything that answers (model, provider, engine), and token estimates
+- `event_loop`: the one background event loop; threads, interrupts, sync access to async streams
+- `registry`: names to modules: public names, methods of higher rooms, engines, scorers
+- `optional`: imports of optional packages, with the extra to install
+- `version`: the version of fmnb
+- `run_ids`: ids of runs
+- `records`: a list of dicts that displays as a table and converts to a DataFrame
+- `media`: pictures and videos as bytes: format, size, thumbnail, file name, HTML
+- `image_options`: size, count, seed and other options of picture requests
+- `markdown`: model text made safe for a Markdown renderer that is not ours
+- `markdown_code`: where code spans and fenced blocks are in Markdown
+- `inert_text`: escaping of untrusted text for HTML, TeX typesetters and terminals
+- `tex`: which TeX from a model may be typeset
+- `confusables`: letters of other scripts that look like ASCII (generated)
+- `surrogates`: lone surrogates in text, which UTF-8 cannot encode
+- `field_types`: checks a value read from a file against its dataclass annotations
+- `cycles`: where a text or a row of items begins to repeat
+- `repetition`: whether an answer is stuck in a loop
+- `json_prefix`: whether an unfinished text can still become JSON
+- `atomic_write`: writes a text file completely or not at all
+"""

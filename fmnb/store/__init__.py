@@ -1,1 +1,21 @@
-"""What outlives a kernel: the log of runs, the cache of answers, tapes beside notebooks."""
+"""What outlives a kernel: the log, the cache, tapes, feedback, batch state. A key in a log, or a run that is missing, is here.
+
+- `db`: the SQLite file: opening, schema, migrations, transactions
+- `log_sink`: writes runs to the log
+- `run_rows`: a run as a row of the log: columns and SQL
+- `log`: reads runs; on and off, and why it is off
+- `log_query`: `fm.log`: filters, and opening a run again
+- `search`: the log page by page
+- `retention`: deletes runs by age or on request
+- `event_reader`: stored events, read defensively
+- `cache`: answers of deterministic calls
+- `tape`: JSONL recordings beside a notebook
+- `feedback`: votes, stars, edits and other feedback as events
+- `batches`: rows of batches, and what a resumed batch needs
+- `inbox`: finished rows, written before they become runs
+- `leases`: rows that a batch has claimed across kernels
+- `processes`: whether the process that owns something still runs
+- `jobs`: open batch jobs at services
+- `media`: large pictures and videos as files
+- `vectors`: cached embeddings
+"""

@@ -1,0 +1,19 @@
+"""How events look: text, safe HTML, live output in a notebook. What model text may do on the page is decided here.
+
+- `router`: which view a cell gets, and one view for each run
+- `live`: an answer in a notebook while it streams, updated in place
+- `text`: an answer in a terminal
+- `bundle`: a complete answer as a MIME bundle: HTML, Markdown, text, provenance
+- `footer`: the line under an answer: model, host, time, tokens, cost
+- `comparison`: answers side by side as static HTML
+- `batch`: a batch while it runs: progress bar, first rows, summary
+- `batch_preview`: the first rows of a batch as a table
+- `progress`: a progress bar for a long step outside a cell magic
+- `status_text`: waits, retries and progress in words
+- `sources`: citations and retrieved sources below an answer
+- `diff`: two texts compared word by word
+- `html`: model text as HTML that cannot run anything
+- `math`: TeX inside Markdown
+- `forged_footer`: lines of a model that imitate our footer
+- `static_output`: final output only, where a program runs the notebook
+"""

@@ -1,1 +1,17 @@
-"""The magics: `%%fm`, `%fm`. Each parses a line and calls public functions; no logic lives here."""
+"""The magics `%%fm` and `%fm`. Each parses a line and calls public functions; no logic lives here.
+
+- `register`: what `%load_ext fmnb` does
+- `cell`: `%%fm`
+- `batch`: `%%fm --over`
+- `options`: the options of `%%fm`: parser, help, completion
+- `line`: `%fm VERB`: the verbs
+- `arguments`: words and switches of a `%fm` line
+- `chat`: ask, retry, continue, fix, explain, chat
+- `models`: use, models, alias, pull, rm, unload
+- `feedback`: vote, leaderboard
+- `admin`: key, log, tape, budget, trust, doctor
+- `complete`: tab completion
+- `insert_cell`: code in a new cell below
+- `interrupts`: one interrupt for one cell
+- `notebook_choice`: the notebook's own model, before a cell runs
+"""

@@ -1,6 +1,14 @@
-"""The Jupyter Server side of the sidebar: the same catalogue, keys and log that cells use, asked over HTTP.
+"""The Jupyter Server side of the sidebar: catalog, keys and log over HTTP.
 
-Nothing of fmnb but this package is imported until the first question comes.
+Nothing of fmnb but this package is imported until the first request.
+
+- `routes`: addresses and handlers
+- `base`: access, protocol version, errors, time limits
+- `schemas`: the values that handlers return; TypeScript types are generated from them
+- `catalog`: models, the hub, the default model, download plans
+- `local`: downloads and removal of weights
+- `keys`: set, remove and test keys
+- `activity`: runs, tokens, cost, saved prompts
 """
 
 from __future__ import annotations

@@ -1,0 +1,11 @@
+"""The connection to a service: client, keys, errors, limits.
+
+- `client`: one client for each address and key; which key may go to which host
+- `post`: one request, one complete answer, for rows
+- `errors`: HTTP status and body to an fmnb error
+- `error_codes`: what the codes and words of service errors mean
+- `stream_errors`: errors that arrive inside a stream
+- `connection_errors`: connections that failed, timed out or broke
+- `rejected_option`: which option of a request was rejected
+- `rate_headers`: limits that a service reports in headers (`retry-after`, `x-ratelimit-*`)
+"""

@@ -1,0 +1,12 @@
+"""Pictures and videos from services.
+
+- `base`: pictures from a service, whatever its interface
+- `models`: which models make pictures or videos
+- `request`: sends requests for pictures, downloads pictures
+- `events`: the events of a picture request
+- `openai`: `/images/generations` and `/images/edits`
+- `gemini`: Google's image models
+- `huggingface`: inference providers of Hugging Face
+- `runway`: Runway's tasks
+- `prices`: what a picture costs
+"""

@@ -13,7 +13,7 @@ from fmnb.core.types import Request, message  # noqa: E402
 from fmnb.engines import loaded  # noqa: E402
 from fmnb.engines.labels import MOST, labels  # noqa: E402
 from fmnb.engines.torch import label_scoring  # noqa: E402
-from fmnb.engines.torch import scheduler as torch_rows
+from fmnb.engines.torch import scheduler as torch_rows  # noqa: E402
 from fmnb.engines.torch.backend import backend  # noqa: E402
 from fmnb.engines.torch.label_scoring import tree  # noqa: E402
 from fmnb.schemas.spec import to_schema  # noqa: E402

@@ -13,7 +13,7 @@ from fmnb.core.events import Failed, Finished, Logprobs, Notice, Progress, Used,
 from fmnb.core.types import Image, Message, Request, Text, message  # noqa: E402
 from fmnb.engines import loaded  # noqa: E402
 from fmnb.engines.torch import kv_cache  # noqa: E402
-from fmnb.engines.torch import scheduler as torch_rows
+from fmnb.engines.torch import scheduler as torch_rows  # noqa: E402
 from fmnb.engines.torch.backend import backend  # noqa: E402
 from fmnb.engines.torch.model import load  # noqa: E402
 from fmnb.engines.torch.precision import Form  # noqa: E402
