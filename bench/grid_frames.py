@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 MANY = """import random
-from fmnb.comparison import Comparison
+from fmnb.comparison.comparison import Comparison
 from fmnb.core.types import Response
 random.seed(1)
 words = "a grid of many answers that one reads by scrolling through it row by row and column by column".split()

@@ -64,7 +64,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
                 yield str(floor), f"`{name}/`", f"{PLANNED[name]} *No files yet.*"
             elif (PACKAGE / name).is_dir():
                 for r in rooms(PACKAGE / name):
-                    files = "; ".join(f"`{n}` {said}" for n, said in r.files.items())
+                    files = ", ".join(f"`{n}` ({said})" for n, said in r.files.items())
                     yield str(floor), f"`{r.path.relative_to(PACKAGE).as_posix()}/`", f"{r.summary} {files}".strip()
             else:
                 yield str(floor), f"`{name}.py`", room_of_file(PACKAGE / f"{name}.py")

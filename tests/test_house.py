@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import fmnb
+from docs.house import PLANNED, floors, room
 
 PACKAGE = Path(fmnb.__file__).parent
 
@@ -83,3 +84,35 @@ def test_a_circle_is_found_whatever_the_import(tmp_path, way):
     assert set(circle(imports(house))) == {"house.a", "house.b", "house.room.c"}
     (house / "room" / "c.py").write_text("import json\nfrom os import path")
     assert circle(imports(house)) == []
+
+
+ROOMS = [p.parent for p in sorted(PACKAGE.rglob("__init__.py")) if p.parent != PACKAGE]
+
+
+@pytest.mark.parametrize("folder", ROOMS, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_a_rooms_docstring_lists_its_files(folder):
+    """The table of rooms in CONTRIBUTING is made of these docstrings."""
+    files = {p.stem for p in folder.glob("*.py") if not p.stem.startswith("_")}
+    rooms = {p.name for p in folder.iterdir() if (p / "__init__.py").exists()}
+    assert set(room(folder).files) == files | rooms
+
+
+def test_only_rooms_and_the_front_door_stand_at_the_top():
+    assert {p.stem for p in PACKAGE.glob("*.py")} == {"__init__", "__main__"}
+    known = {name for floor in floors() for name in floor}
+    assert {p.parent.name for p in PACKAGE.glob("*/__init__.py")} <= known and set(PLANNED) <= known
+
+
+@pytest.mark.parametrize("top", [PACKAGE, PACKAGE.parent / "tests"], ids=lambda p: p.name)
+def test_every_folder_with_code_is_a_package(top):
+    """Folders have names such as `torch` and `io`: outside a package they would hide the modules of that name."""
+    folders = {p.parent for p in top.rglob("*.py")}
+    assert not [str(f) for f in sorted(folders) if not (f / "__init__.py").exists()]
+
+
+@pytest.mark.parametrize("folder", ROOMS, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_no_room_exports_a_function_named_like_one_of_its_files(folder):
+    tree = ast.parse((folder / "__init__.py").read_text("utf-8"))
+    names = {a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
+    names |= {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    assert not names & {p.stem for p in folder.iterdir()}

@@ -21,7 +21,7 @@ def vote(comparison: Comparison | None, choice: str | int | Response, *, comment
     None means the comparison of the last cell. A second vote replaces the first; `unvote` takes
     it back. Raises UsageError for a choice that is none.
 
-    >>> from fmnb.comparison import compare
+    >>> from fmnb.comparison.comparison import compare
     >>> c = compare("hi", ["echo:", "echo:think"])
     >>> vote(c, "left").value["winner"] == c[0].run
     True

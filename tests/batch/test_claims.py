@@ -29,7 +29,7 @@ KERNEL = """
 import sys
 import pandas as pd
 import fmnb as fm
-from fmnb.batching import parts
+from fmnb.batch.io import parts
 parts.ROWS = 100
 rows, concurrency, over, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 table = over or pd.DataFrame({"w": [f"word{i}" for i in range(rows)]})

@@ -124,7 +124,7 @@ def moved(thing, name, monkeypatch):
         thing.__module__, thing.__qualname__ = before
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.parametrize("name", [n for n, ref in PUBLIC.items() if ":" in ref])
 def test_every_public_name_has_a_stored_one(name):
     assert getattr(fm, name).__qualname__ in stored_names.STORED
 

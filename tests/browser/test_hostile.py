@@ -5,7 +5,7 @@ from tests.views.hostile import HOSTILE
 
 ALL = f"""import sys; sys.path.insert(0, {str(ROOT)!r})
 import fmnb as fm
-from fmnb.views import view_for
+from fmnb.views.router import view_for
 from tests.views.hostile import HOSTILE
 for text in HOSTILE[PART]:
     fm.ask(text, "echo:", sinks=[view_for(get_ipython(), FORMAT)])"""

@@ -149,7 +149,7 @@ def test_a_stop_is_heard_while_the_cell_runs_and_its_neighbour_goes_on(kernel):
     """As the stop comm's handler does it, from another thread; the comm itself is tried in a browser."""
     (comm,) = _comms(kernel)
     _say(kernel, comm, ready=True, protocol=PROTOCOL)
-    kernel("import threading, time\nfrom fmnb import performing\nfrom comm import get_comm_manager")
+    kernel("import threading, time\nfrom fmnb.calls import run as performing\nfrom comm import get_comm_manager")
     assert kernel("print('fmnb.stop' in get_comm_manager().targets)").stdout == "True\n"
     kernel(
         "def neighbour(prompt):\n"
@@ -166,7 +166,7 @@ def test_a_stop_is_heard_while_the_cell_runs_and_its_neighbour_goes_on(kernel):
 
 
 def test_a_thumb_is_kept_and_what_is_none_is_not_taken(kernel):
-    kernel("%load_ext fmnb\nimport fmnb as fm\nfrom fmnb.store import signals\nr = fm.ask('hi', 'echo:')")
+    kernel("%load_ext fmnb\nimport fmnb as fm\nfrom fmnb.store import feedback as signals\nr = fm.ask('hi', 'echo:')")
     (comm,) = _comms(kernel)
     _say(kernel, comm, protocol=PROTOCOL, ready=True)
     run = kernel("r.run").value.strip("'")

@@ -112,7 +112,7 @@ def test_interrupt_during_a_hanging_connection(kernel):
     with socket.create_server(("127.0.0.1", 0)) as hole:
         hole.setblocking(False)
         settings = f'[provider.hang]\nbase_url = "http://127.0.0.1:{hole.getsockname()[1]}/v1"\nneeds_key = false\n'
-        kernel(f"from fmnb.config import home\n(home() / 'fmnb.toml').write_text({settings!r})")
+        kernel(f"from fmnb.config.settings import home\n(home() / 'fmnb.toml').write_text({settings!r})")
         held = []
 
         def connected(r):

@@ -167,6 +167,6 @@ def test_a_keyring_that_hangs_holds_nobody_up(monkeypatch):
 def test_finding_a_key_in_the_environment_imports_no_keyring(monkeypatch, tmp_path):
     import subprocess
 
-    script = "import sys; from fmnb import keys; assert keys.find(['A_KEY'], 'p', 'h', own_hosts=['h']).value == 'x'; print('keyring' in sys.modules)"
+    script = "import sys; from fmnb.config import keys; assert keys.find(['A_KEY'], 'p', 'h', own_hosts=['h']).value == 'x'; print('keyring' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "A_KEY": "x"}, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

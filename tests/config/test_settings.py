@@ -183,7 +183,7 @@ def test_a_folder_that_cannot_be_written_is_said(monkeypatch, tmp_path):
 
 
 def test_two_kernels_that_write_at_once_lose_nothing(home):
-    code = "import sys\nfrom fmnb.config import set_user\nfor i in range(30): set_user('alias', f'{sys.argv[1]}{i}', 'echo:')"
+    code = "import sys\nfrom fmnb.config.settings import set_user\nfor i in range(30): set_user('alias', f'{sys.argv[1]}{i}', 'echo:')"
     kernels = [subprocess.Popen([sys.executable, "-c", code, name], env={**os.environ}) for name in "ab"]
     assert [k.wait(60) for k in kernels] == [0, 0]
     assert len(settings.settings().get("alias")) == 60

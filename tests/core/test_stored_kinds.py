@@ -34,10 +34,10 @@ WIDGETS = {
     "grid": "Grid",
     "history": "History",
     "interact": "Interact",
-    "labeller": "Labeller",
+    "labeler": "Labeller",
     "playground": "Playground",
     "report": "Report",
-    "talk": "Talk",
+    "chat": "Talk",
 }
 
 

@@ -183,7 +183,7 @@ def lines(data: bytes) -> list[dict[str, Any]]:
 def path_of(desk: Desk) -> str:
     """The path of the interface as jobs name it: from the version on.
 
-    >>> from .apis import pick
+    >>> from fmnb.providers.wire.select import pick
     >>> p = Profile("p", base_url="https://x.example/openai/v1")
     >>> path_of(Desk(p, pick(p, "m"), "m", ""))
     '/v1/chat/completions'

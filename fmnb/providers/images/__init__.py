@@ -1,7 +1,7 @@
 """Pictures and videos from services.
 
 - `base`: pictures from a service, whatever its interface
-- `models`: which models make pictures or videos
+- `models`: picture and video models of a service
 - `request`: sends requests for pictures, downloads pictures
 - `events`: the events of a picture request
 - `openai`: `/images/generations` and `/images/edits`
