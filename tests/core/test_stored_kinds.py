@@ -10,7 +10,7 @@ import pytest
 from fmnb.core import errors, events
 from fmnb.core.errors import CallError, FmnbError, error_from_dict
 from fmnb.core.events import KINDS, event_from_dict, event_to_dict
-from fmnb.core.types import File, Image, Message, Reasoning, Text, ToolCall, ToolResult, from_dict, to_dict
+from fmnb.core.types import File, Image, Message, Reasoning, Request, Text, ToolCall, ToolResult, from_dict, message, to_dict
 
 EVENTS = (
     "Started TextDelta ReasoningDelta Media ToolCallDelta Logprobs Progress Waiting Notice Restarted Used Signal Scored"
