@@ -85,7 +85,9 @@ def test_it_holds_the_jupyterlab_side_where_jupyterlab_looks(names):
 def test_it_holds_the_licence_and_nothing_that_is_not_fmnb(names):
     assert f"fmnb-{fmnb.__version__}.dist-info/licenses/LICENSE" in names
     assert {n.split("/")[0] for n in names} == {"fmnb", f"fmnb-{fmnb.__version__}.dist-info", f"fmnb-{fmnb.__version__}.data"}
-    assert not any(re.search(r"(^|_)tests?[_.]", Path(n).name) or "node_modules" in n or n.endswith((".ts", ".pyc", ".gguf")) for n in names)
+    assert not any(
+        re.search(r"(^|_)tests?[_.]", Path(n).name) or "node_modules" in n or n.endswith((".ts", ".pyc", ".gguf")) for n in names
+    )
 
 
 def test_without_the_jupyterlab_side_there_is_still_a_wheel(tmp_path):
