@@ -66,8 +66,12 @@ def rows() -> Iterator[tuple[str, str, str]]:
                 for r in rooms(PACKAGE / name):
                     files = ", ".join(f"`{n}` ({said})" for n, said in r.files.items())
                     yield str(floor), f"`{r.path.relative_to(PACKAGE).as_posix()}/`", f"{r.summary} {files}".strip()
-            else:
+            elif (PACKAGE / f"{name}.py").exists():
                 yield str(floor), f"`{name}.py`", room_of_file(PACKAGE / f"{name}.py")
+            else:
+                raise SystemExit(
+                    f"The contract in pyproject.toml names the room {name!r}, which has no files: describe it in PLANNED (docs/house.py)."
+                )
 
 
 def room_of_file(path: Path) -> str:

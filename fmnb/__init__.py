@@ -11,6 +11,7 @@ __all__ = [*PUBLIC, "__version__"]  # noqa: PLE0604
 
 if TYPE_CHECKING:
     from .batch.map import map as map
+    from .calls.download import pull as pull
     from .calls.embed import embed as embed
     from .calls.model import Model as Model
     from .calls.model import aask as aask

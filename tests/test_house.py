@@ -100,7 +100,8 @@ def test_a_rooms_docstring_lists_its_files(folder):
 def test_only_rooms_and_the_front_door_stand_at_the_top():
     assert {p.stem for p in PACKAGE.glob("*.py")} == {"__init__", "__main__"}
     known = {name for floor in floors() for name in floor}
-    assert {p.parent.name for p in PACKAGE.glob("*/__init__.py")} <= known and set(PLANNED) <= known
+    there = {p.parent.name for p in PACKAGE.glob("*/__init__.py")}
+    assert there <= known and known - there == {*PLANNED, "__main__"}  # what is planned is described until it has files
 
 
 @pytest.mark.parametrize("top", [PACKAGE, PACKAGE.parent / "tests"], ids=lambda p: p.name)

@@ -86,6 +86,42 @@ def test_only_the_registries_name_modules_by_strings():
     assert found == []
 
 
+def _dynamic(source: str) -> Iterator[tuple[int, str]]:
+    """Imports whose module is made of other names, and public names looked up from inside."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("import_module", "__import__"):
+            name = node.args[0] if node.args else None
+            known = isinstance(name, ast.Constant) and isinstance(name.value, str) and not name.value.startswith((".", "fmnb"))
+            if not known or len(node.args) > 1 or node.keywords:
+                yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.Name) and node.id == "PUBLIC":
+            yield node.lineno, "PUBLIC"
+
+
+# Where a module's name is a variable: the registry, the door for optional packages, and readers of tables by their library.
+VARIABLE = {"core/registry.py", "core/optional.py", "prompts/attachments.py", "__init__.py"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'import_module("..batch.map", __package__)',
+        'importlib.import_module(f"{__package__}.map")',
+        'import_module(".".join(["fmnb", "batch"]))',
+        '__import__(name, fromlist=["x"])',
+        'load(PUBLIC["map"])',
+    ],
+)
+def test_an_import_that_is_put_together_is_found(source):
+    assert len(list(_dynamic(source))) == 1 and not list(_dynamic('importlib.import_module("pyarrow.parquet")'))
+
+
+def test_no_import_is_put_together_from_names():
+    paths = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
+    found = {name: list(_dynamic(path.read_text("utf-8"))) for name, path in paths.items() if name not in VARIABLE}
+    assert {name: some for name, some in found.items() if some} == {}
+
+
 def test_what_is_handed_over_is_there():
     assert {text for _, text in HANDED_OVER} == {point["module"] for point in fmnb._jupyter_server_extension_points()}
     __import__("fmnb.jupyter.server")

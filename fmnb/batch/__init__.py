@@ -6,14 +6,14 @@
 - `options`: options of a batch, and which conflict
 - `estimate`: calls, tokens, cost and time before anything is sent
 - `duration`: how long a batch will take
-- `rows`: rows and a template to calls; cached rows
+- `rows`: rows and a template to calls, and their cache keys
 - `model_identity`: identity of a function or object that is a model, for the cache
 - `stored_names`: names of fmnb's own classes in stored identities, independent of where they live
 - `code_names`: which names a function or class reads
-- `job`: a batch while it runs
+- `job`: a batch while it runs: which rows are answered already, which are asked
 - `job_kinds`: which job runs a batch: here, on Ray, over files
 - `scheduler`: calls in flight
-- `claims`: rows this kernel has claimed
+- `claims`: rows this kernel has claimed, so that two kernels do not ask the same one
 - `shared_table`: several kernels over one table
 - `writer`: writes finished rows
 - `failures`: which errors are permanent, transient or fatal for a model

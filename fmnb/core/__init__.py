@@ -3,7 +3,7 @@
 - `types`: messages, requests, usage, model facts, and their JSON form
 - `response`: what a call returns: text, data, media, tokens, cost
 - `events`: everything that happens in a run, how events fold into a response, and who hears them
-- `errors`: every error fmnb raises, its three-part message and its traceback
+- `errors`: every error fmnb raises, its three-part message and its traceback; removes API keys from messages and logs
 - `backend`: the protocol of everything that answers (model, provider, engine), and token estimates
 - `event_loop`: the one background event loop; threads, interrupts, sync access to async streams
 - `registry`: names to modules: public names, methods of higher rooms, engines, scorers
@@ -15,7 +15,7 @@
 - `image_options`: size, count, seed and other options of picture requests
 - `markdown`: model text made safe for a Markdown renderer that is not ours
 - `markdown_code`: where code spans and fenced blocks are in Markdown
-- `inert_text`: escaping of untrusted text for HTML, TeX typesetters and terminals
+- `inert_text`: escaping of untrusted names and errors for HTML, TeX typesetters and terminals
 - `tex`: which TeX from a model may be typeset
 - `confusables`: letters of other scripts that look like ASCII (generated)
 - `surrogates`: lone surrogates in text, which UTF-8 cannot encode

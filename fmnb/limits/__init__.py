@@ -1,6 +1,6 @@
 """Rate limits, concurrency, budgets and cost.
 
-- `rate_limit`: how many calls a host gets at once; waiting after a 429
+- `rate_limit`: how many calls a host gets at once, and how a 429 slows them down
 - `send_rate`: how fast calls may be sent, learned from refusals
 - `quota`: what is left of a limit that a service reports
 - `budget`: the spending cap of this kernel

@@ -1,4 +1,4 @@
-"""What outlives a kernel: the log, the cache, tapes, feedback, batch state. A key in a log, or a run that is missing, is here.
+"""What outlives a kernel: the log, the cache, tapes, feedback, batch state. A run that is missing from the log is here.
 
 - `db`: the SQLite file: opening, schema, migrations, transactions
 - `log_sink`: writes runs to the log

@@ -14,6 +14,6 @@
 - `diff`: two texts compared word by word
 - `html`: model text as HTML that cannot run anything
 - `math`: TeX inside Markdown
-- `forged_footer`: lines of a model that imitate our footer
+- `forged_footer`: model text for plain output: terminal escapes, lines that imitate our footer
 - `static_output`: final output only, where a program runs the notebook
 """

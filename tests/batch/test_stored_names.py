@@ -137,3 +137,21 @@ def test_a_row_names_something_that_is_there(name):
 
 def test_stored_names_are_unique():
     assert len(set(stored_names.STORED.values())) == len(stored_names.STORED)
+
+
+# The identity of `functools.partial(fm.NAME, "x")`, as first stored.
+FUNCTIONS = {
+    "map": "72eb5afb19607172",
+    "evaluate": "ff327c2e31045203",
+    "vote": "399efe35a6add768",
+    "compare": "97ceb72f85db7d51",
+    "models": "8acb8a92cf37bfd1",
+    "log": "6e9a2c4ff7448906",
+    "signal": "19a880d27c8af521",
+    "leaderboard": "45c7771b40fb7385",
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_public_function_keeps_its_identity(name):
+    assert identity(functools.partial(getattr(fm, name), "x")) == FUNCTIONS[name]

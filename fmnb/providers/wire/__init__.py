@@ -6,6 +6,6 @@
 - `responses`: the Responses API
 - `anthropic_messages`: Anthropic's Messages
 - `cohere_chat`: Cohere's chat, version 2
-- `sse`: server-sent events: bytes to documents, and the state of an answer
+- `sse`: server-sent events: bytes to documents, the state of an answer, its token counts
 - `finish`: answers that end without content: filtered, failed, empty
 """
