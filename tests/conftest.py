@@ -88,10 +88,10 @@ def home(tmp_path_factory, monkeypatch):
 @pytest.fixture(autouse=True)
 def waits(monkeypatch):
     """A retry that no service timed waits 20 ms, not half a second; whoever stops waits for the socket however busy the machine is."""
-    from fmnb.calls import pipeline
+    from fmnb.calls.steps import retry
     from fmnb.core import event_loop
 
-    monkeypatch.setattr(pipeline, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.02)
     monkeypatch.setattr(event_loop, "_CLOSE", 60.0)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..calls import row_pipeline
+from ..calls import service_jobs
 from ..calls.call import Call
 from ..calls.session import session
 from ..core.errors import BudgetError, FmnbError, UsageError
@@ -67,7 +67,7 @@ def hand_over(job: Job, expected: Estimate, yes: bool) -> Batch:
 def planned(rows: Rows, expected: Estimate) -> Estimate:
     """What the rows would take as batch jobs; UsageError where a service has none."""
     for base in rows.bases:
-        row_pipeline.bulk(base.call)
+        service_jobs.bulk(base.call)
     return halved(expected)
 
 
@@ -84,7 +84,7 @@ def _model(job: Job, call: Call, items: list[Item], expected: Estimate, yes: boo
             known = _found(known, call)
             if not known.job:
                 continue
-        state = wait(row_pipeline.bulk(call).state(known.job))
+        state = wait(service_jobs.bulk(call).state(known.job))
         if state.over and not known.keys.isdisjoint(busy):
             waiting = {key: i for key, i in waiting.items() if key not in known.keys}
             continue
@@ -127,7 +127,7 @@ def _check(job: Job, expected: Estimate, calls: int, yes: bool) -> None:
 
 def _portions(call: Call, items: Sequence[Item]) -> list[list[Item]]:
     """As many jobs as the rows need."""
-    most, most_bytes = row_pipeline.bulk(call).most
+    most, most_bytes = service_jobs.bulk(call).most
     out: list[list[Item]] = [[]]
     size = 0
     for item in items:
@@ -150,7 +150,7 @@ def _submit(job: Job, call: Call, items: Sequence[Item]) -> str:
     assert isinstance(start, Started)
     jobs.begin(start, session.notebook)
     try:
-        name = wait(row_pipeline.submit(call, [(i.key, i.call.request) for i in items], run))
+        name = wait(service_jobs.submit(call, [(i.key, i.call.request) for i in items], run))
     except FmnbError as e:
         jobs.end(_second(run, Failed(error=e.to_dict())), "error")
         raise
@@ -166,7 +166,7 @@ def _second(run: str, event: Event) -> Event:
 
 def _found(known: OpenJob, call: Call) -> OpenJob:
     """A job that was handed in by a kernel which died then: looked for by its mark, and given up where it is not there."""
-    name = wait(row_pipeline.bulk(call).find(known.run))
+    name = wait(service_jobs.bulk(call).find(known.run))
     if name:
         jobs.name(known.start, name)
         return replace(known, job=name)
@@ -178,7 +178,7 @@ async def _collect(job: Job, known: OpenJob, call: Call, waiting: dict[str, Item
     """Write the results of a job that is over down, then close its run."""
     group: list[Ended] = []
     got = 0
-    async for key, events in row_pipeline.collect(known.job, call, {k: i.call for k, i in waiting.items()}):
+    async for key, events in service_jobs.collect(known.job, call, {k: i.call for k, i in waiting.items()}):
         item = waiting.get(key) or Item(key, 0, call, [])
         group.append(Ended(item, events))
         got += 1

@@ -9,7 +9,6 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
-from ..calls.row_pipeline import Caps
 from ..calls.run import patient, tick
 from ..calls.session import session
 from ..core.errors import BudgetError, FmnbError, Interrupted, PromptError, StoreError, error_from_dict
@@ -19,6 +18,7 @@ from ..core.run_ids import new_run
 from ..core.types import Request, message
 from ..limits import rate_limit
 from ..limits.batch_budget import Purse
+from ..limits.batch_limits import BatchLimits
 from ..store import batches, log, run_rows
 from ..store.log_sink import LogSink
 from ..store.retention import Sweeper
@@ -90,7 +90,7 @@ class Job(Sharing):
             self.claims.end()  # whatever a listener raised
 
     def _run(self) -> Batch:
-        caps = Caps(
+        caps = BatchLimits(
             rate_limit.Rate(self.limits.rpm) if self.limits.rpm else None,
             rate_limit.Rate(self.limits.tpm) if self.limits.tpm else None,
             None if self.limits.budget is None else Purse(self.limits.budget),

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..calls.call import Asked, Call, Options
-from ..calls.pipeline import key_of
 from ..calls.prepare import attached, cell_key, prepare, writable
+from ..calls.steps.cache import key_of
 from ..core.backend import NOTHING
 from ..core.errors import PromptError, UsageError
 from ..core.run_ids import new_run

@@ -16,14 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..calls import row_pipeline
+from ..calls import pipeline, rows_together
 from ..calls.call import Call
-from ..calls.row_pipeline import Caps
 from ..calls.run import stoppable
 from ..core.backend import Backend, RowBatcher, Unstreamed
 from ..core.event_loop import aclose, loop
 from ..core.events import ENDS, Event, Failed
 from ..limits import rate_limit
+from ..limits.batch_limits import BatchLimits
 from ..store.run_rows import Place
 
 FEW = 16  # calls at once to a backend that has no host
@@ -145,7 +145,7 @@ class Flow:
     """
 
     feeds: list[Feed]
-    caps: Caps
+    limits: BatchLimits
     hold: Hold = lambda ended: ended
     for_all: Callable[[dict[str, Any]], bool] = lambda error: False
     ended: deque[Ended] = field(default_factory=deque)
@@ -241,6 +241,7 @@ class Flow:
 
     async def _one_by_one(self, feed: Feed) -> None:
         under_way: set[asyncio.Task[None]] = set()
+        steps = pipeline.row_steps(self.limits)
 
         async def place(item: Item | None) -> None:
             while item is not None:
@@ -248,9 +249,9 @@ class Flow:
                     item = feed.next()
                     continue
                 try:
-                    events = await row_pipeline.whole(item.call, self.caps)
+                    events = await pipeline.run_row(item.call, steps)
                 except asyncio.CancelledError:
-                    if events := row_pipeline.stopped(item.call):
+                    if events := pipeline.stopped_row(item.call):
                         self.stopped.append(Ended(item, events))
                     raise
                 self._end(item, events)
@@ -274,7 +275,7 @@ class Flow:
             if not some:
                 continue
             events: dict[int, list[Event]] = {n: [] for n in range(len(some))}
-            stream = row_pipeline.rows([item.call for item in some])
+            stream = rows_together.rows([item.call for item in some])
             try:
                 async for n, event in stream:
                     if n < 0:
@@ -291,6 +292,6 @@ class Flow:
 def _opened(call: Call) -> Backend | None:
     try:
         backend = call.target.open()
-        return row_pipeline.for_rows(backend) if call.target.local else backend
+        return rows_together.for_rows(backend) if call.target.local else backend
     except Exception:  # said by the call itself, as its own error
         return None

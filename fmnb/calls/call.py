@@ -51,8 +51,14 @@ class Call:
     run: str = field(default_factory=new_run)
     meta: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what the reader of the answer should know before it
+    kind: str = "call"  # of its run: call, or row of a table
     neutral: tuple[Request, ...] = ()  # of a table's row: its template with nothing in it, see `backend.RowBatcher`
     meter: Meter = field(default_factory=Meter, compare=False, repr=False)
+
+    @property
+    def is_row(self) -> bool:
+        """Whether it is a row of a table: nobody sees its answer come."""
+        return self.kind == "row"
 
     def __post_init__(self) -> None:
         if self.meter.run != self.run:  # a copy for another run

@@ -24,8 +24,8 @@ from ..prompts.prompt import Prompt, Rendered, render
 from ..providers.reserved_params import check_routing
 from .call import Asked, Call, Options
 from .notebook_model import NOT_A_NAME
-from .pipeline import check_makes
 from .session import default_model, session
+from .steps.check_target import check_output_modality
 
 if TYPE_CHECKING:
     from ..schemas.spec import SchemaSpec
@@ -96,7 +96,7 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
         raise UsageError("The prompt is empty", todo="Write what you want to ask below the %%fm line.")
     target = target_for(model, options.values)
     if options.format == "image" and session.tape is None:  # a replay needs no model that could be looked at
-        check_makes("image", target.asked, target.open())
+        check_output_modality("image", target.asked, target.open())
     spec = _schema(options)
     rendered = fill(prompt, options)
     parts: list[Part] = [*attached(options, target.local), *rendered.parts]

@@ -230,3 +230,18 @@ class KernelPurse(Purse):
 
     def _passed(self, cost: float, request: Request, out: int) -> BudgetError:
         return budget.passed(cost)
+
+
+class CallPurse(Purse):
+    """The kernel's cap, for one call: it is refused rather than made to wait."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+    async def hold(self, card: ModelCard, request: Request, tokens: int) -> Aside:
+        """Reserve what the call may cost; BudgetError if it could pass the cap."""
+        return Aside(budget.hold(card, request, tokens), card.name)
+
+    def settle(self, held: Aside, cost: float, output_tokens: int, doubts: int = 0, doubtful: float = 0.0) -> None:
+        """Release what was reserved; the cost is counted by `budget.add`."""
+        budget.release(held.amount)

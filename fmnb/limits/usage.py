@@ -7,6 +7,7 @@ asks here, from whatever thread, and it is counted once.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -41,12 +42,22 @@ class Meter:
         self._open = False  # something may be owed that no event has said
         self._read = False  # the prompt is counted already
         self._stopped: Usage | None = None
+        self._counted: tuple[Request, int] | None = None
+        self.sent_at = 0.0  # seconds since the epoch
+        self.allowed: Any = None  # what the service said of its limits, by the answer or the error that came last
+
+    def prompt_tokens(self, backend: Backend, request: Request) -> int:
+        """Tokens of the prompt as they are counted here; a request that differs in its options alone is counted once."""
+        if self._counted is None or self._counted[0].messages is not request.messages:
+            self._counted = request, backend.count(request).tokens
+        return self._counted[1]
 
     def begin(self, backend: Backend, request: Request, stream: AsyncIterator[Any] | None = None) -> None:
         """The call is sent now, or sent again."""
         self._backend, self._request, self._stream = backend, request, stream
         self._texts, self._open, self._read, self._said = [], True, False, None
         self.tries += 1
+        self.sent_at, self.allowed = time.time(), None
 
     def take(self, event: Any) -> bool:
         """See an event go by; False for usage that was counted when the call was stopped."""

@@ -21,7 +21,6 @@ import fmnb as fm
 from fmnb.batch.run import batch, reopen
 from fmnb.batch.scheduler import Feed, Flow
 from fmnb.calls import run as performing
-from fmnb.calls.row_pipeline import Caps
 from fmnb.calls.session import session
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.errors import (
@@ -36,6 +35,7 @@ from fmnb.core.errors import (
 )
 from fmnb.core.events import Failed, Finished, Notice, Progress, Started, TextDelta, Used
 from fmnb.core.types import ModelCard, Usage
+from fmnb.limits.batch_limits import BatchLimits
 from fmnb.store import batches, log, retention, run_rows
 from fmnb.store.db import Database, database
 from fmnb.store.tape import Tape
@@ -322,7 +322,7 @@ def test_fail_fast_names_the_row(service):
 
 def test_a_stop_that_comes_with_an_answer_is_not_lost():
     async def stopped(steps):
-        flow = Flow([Feed(None)], Caps())
+        flow = Flow([Feed(None)], BatchLimits())
 
         async def read():
             async for _ in flow.run():

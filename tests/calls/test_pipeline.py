@@ -10,6 +10,7 @@ import pytest
 
 import fmnb as fm
 import fmnb.calls.pipeline as pipeline
+import fmnb.calls.steps.retry as retry
 from fmnb.calls.call import Options
 from fmnb.calls.prepare import prepare
 from fmnb.calls.session import session
@@ -17,7 +18,7 @@ from fmnb.catalog.resolve import Target
 from fmnb.core import event_loop
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.errors import BudgetError, NotPulledError, RateLimitError, ReplayMissError, ServerError, StreamCutError
-from fmnb.core.events import Cancelled, Finished, ReasoningDelta, Started, TextDelta, Used, Waiting, fold
+from fmnb.core.events import Cancelled, Failed, Finished, ReasoningDelta, Started, TextDelta, Used, Waiting, fold
 from fmnb.core.types import ModelCard, Usage
 from fmnb.limits import budget, rate_limit
 from fmnb.store import log
@@ -82,7 +83,7 @@ def test_events_are_numbered_from_one_without_gaps_and_begin_and_end_once():
         events, _ = run(model)
         assert [e.n for e in events] == list(range(1, len(events) + 1))
         assert len({e.run for e in events}) == 1 and isinstance(events[0], Started)
-        assert sum(isinstance(e, pipeline.Finished | pipeline.Failed | Cancelled) for e in events) == 1
+        assert sum(isinstance(e, Finished | Failed | Cancelled) for e in events) == 1
         assert all(a.at <= b.at for a, b in zip(events, events[1:], strict=False))
 
 
@@ -95,7 +96,7 @@ def test_a_passing_failure_is_tried_again_until_it_passes():
 def test_a_call_is_tried_four_times_and_no_more():
     paid = Paid([busy()])
     _, error = run(paid)
-    assert isinstance(error, RateLimitError) and paid.calls == pipeline.ATTEMPTS == 4
+    assert isinstance(error, RateLimitError) and paid.calls == retry.ATTEMPTS == 4
 
 
 @pytest.mark.parametrize("first", [TextDelta(text="some"), ReasoningDelta(text="hm")])
@@ -111,7 +112,7 @@ def test_what_will_not_pass_is_not_tried_again():
 
 
 def test_a_wait_that_is_too_long_is_an_error_that_says_how_long():
-    paid = Paid([busy(pipeline.LONGEST_WAIT + 1)])
+    paid = Paid([busy(retry.LONGEST_WAIT + 1)])
     _, error = run(paid)
     assert paid.calls == 1 and "asks to wait 121 s" in str(error)
 
@@ -123,8 +124,8 @@ def test_a_wait_is_told_once_a_second_with_what_is_left(monkeypatch):
         clock[0] += seconds
         await real(0)
 
-    monkeypatch.setattr(pipeline.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(pipeline.asyncio, "sleep", sleep)
+    monkeypatch.setattr(retry.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(retry.asyncio, "sleep", sleep)
     events, _ = run(Paid([busy(2.2)], []))
     waits = [e for e in events if isinstance(e, Waiting)]
     assert len(waits) == 3 and waits[0].seconds == 2.2 and waits[0].attempt == 2

@@ -10,7 +10,7 @@ from fmnb.batch.answers import Answer
 from fmnb.batch.summary import Tally
 from fmnb.calls.call import Options
 from fmnb.calls.prepare import prepare
-from fmnb.calls.row_pipeline import stamped
+from fmnb.calls.rows_together import stamped
 from fmnb.core.errors import SchemaMismatchError
 from fmnb.core.events import Failed, Finished, TextDelta
 from fmnb.core.types import UNFINISHED, Text

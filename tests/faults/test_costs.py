@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import fmnb as fm
-import fmnb.calls.pipeline
+import fmnb.calls.steps.retry
 from fmnb.batch.result import reopen
 from fmnb.batch.run import batch
 from fmnb.calls import run as performing
@@ -36,7 +36,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def shop(home, server, monkeypatch):
-    monkeypatch.setattr(fmnb.calls.pipeline, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(fmnb.calls.steps.retry, "FIRST_WAIT", 0.01)
     open_shop(home, server.url)
     return server
 
@@ -86,7 +86,7 @@ def test_rows_that_are_cut_cost_their_prompts_and_their_text(api, shop):
     done = batch(PROMPT + "{{ n }}", [{"n": ""}], f"shop-{api}:cut")
     (a,) = done.answers
     tries = len(shop.requests) - before
-    assert (a.error["kind"], a.estimated, tries) == ("ConnectionFailedError", True, fmnb.calls.pipeline.ATTEMPTS)
+    assert (a.error["kind"], a.estimated, tries) == ("ConnectionFailedError", True, fmnb.calls.steps.retry.ATTEMPTS)
     assert a.cost == pytest.approx(tries * price(*expected(api, "Hello"))) == budget.budget().spent
     assert done.summary.cost == pytest.approx(a.cost) and "about $" in str(done.summary)
     assert only_run("row")["estimated"] == 1
@@ -111,7 +111,7 @@ def test_of_a_whole_answer_that_is_torn_nobody_knows_what_it_cost(shop):
     before = len(shop.requests)
     (a,) = batch(PROMPT + "{{ n }}", [{"n": ""}], "shop-chat:torn-whole").answers
     tries = len(shop.requests) - before
-    assert (a.error["kind"], tries) == ("ConnectionFailedError", fmnb.calls.pipeline.ATTEMPTS)
+    assert (a.error["kind"], tries) == ("ConnectionFailedError", fmnb.calls.steps.retry.ATTEMPTS)
     b = budget.budget()
     assert a.cost is None and a.error.get("billed") is None and (b.spent, b.doubtful_calls) == (0, tries)
     assert b.doubtful == pytest.approx(tries * price(INTO, 1000), rel=0.05)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import fmnb as fm
-import fmnb.calls.pipeline
+import fmnb.calls.steps.retry
 from fmnb.batch.run import batch
 from fmnb.core.errors import BudgetError, CallError, FmnbError
 from fmnb.limits import budget
@@ -16,7 +16,7 @@ from tests.wire.server import Server
 from tests.wire.shop import WIRES, open_shop, price
 
 PROMPT = "Tell me everything that you know about the sea."
-TRIES = fmnb.calls.pipeline.ATTEMPTS
+TRIES = fmnb.calls.steps.retry.ATTEMPTS
 UNBILLED = {400: "bad value", 401: "bad key", 403: "not allowed", 404: "nothing here", 429: "too many"}
 
 
@@ -28,7 +28,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def shop(home, server, monkeypatch):
-    monkeypatch.setattr(fmnb.calls.pipeline, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(fmnb.calls.steps.retry, "FIRST_WAIT", 0.001)
     open_shop(home, server.url)
     return server
 

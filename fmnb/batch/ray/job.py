@@ -21,12 +21,13 @@ from itertools import chain
 from typing import Any
 
 from ...calls.call import Call
-from ...calls.row_pipeline import Caps, record
+from ...calls.rows_together import record
 from ...calls.run import patient, tick
 from ...core.errors import FmnbError, ModelError, StoreError
 from ...core.event_loop import drain
 from ...core.events import Notice, Progress
 from ...core.optional import require
+from ...limits.batch_limits import BatchLimits
 from ...providers.http.client import find_key
 from ...providers.profiles import Profile
 from ...store import batches
@@ -116,7 +117,7 @@ class OnRay:
         feeds = [Feed(None) for _ in self.models]
         for m, feed in enumerate(feeds):
             feed.put([i for i in items if i.model == m], closed=True)
-        flow = Flow(feeds, Caps(), self.keeper.hold)
+        flow = Flow(feeds, BatchLimits(), self.keeper.hold)
         for _ in drain(flow.run()):
             self.take(flow)
 

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ...calls import row_pipeline
+from ...calls import rows_together
 from ...calls.call import Call
 from ...core.backend import Backend
 from ...core.errors import FmnbError, ModelError
@@ -95,7 +95,7 @@ def _processor(ray: Any, weights: Path, first: Request, chat: bool) -> Any:
 
 
 def _ended(item: Item, events: list[Event]) -> Ended:
-    return Ended(item, row_pipeline.stamped(item.call, events))
+    return Ended(item, rows_together.stamped(item.call, events))
 
 
 def _there() -> bool:

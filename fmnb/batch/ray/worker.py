@@ -15,11 +15,11 @@ from typing import Any
 
 from ...calls.call import Call, Options
 from ...calls.prepare import prepare
-from ...calls.row_pipeline import Caps
 from ...core.event_loop import drain
 from ...core.types import Text
 from ...limits import rate_limit
 from ...limits.batch_budget import Purse
+from ...limits.batch_limits import BatchLimits
 from ...prompts.prompt import Rendered
 from ..failures import ends
 from ..options import Limits
@@ -140,7 +140,7 @@ class Worker:
         rate_limit.divide(told.workers)
         share = 1 / told.workers
         limits = told.limits
-        self.caps = Caps(
+        self.caps = BatchLimits(
             rate_limit.Rate(limits.rpm * share) if limits.rpm else None,
             rate_limit.Rate(limits.tpm * share) if limits.tpm else None,
             None if limits.budget is None else Purse(limits.budget * share),

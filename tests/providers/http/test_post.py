@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import fmnb.calls.pipeline
+import fmnb.calls.steps.retry
 from fmnb.batch.run import batch
 from fmnb.core import errors
 from fmnb.core.backend import Allowance
@@ -119,7 +119,7 @@ def test_a_connection_that_is_lost_is_one_error_by_either_way(ask, model, billed
 @pytest.mark.parametrize("model", ["lost-once", "torn-once"])
 @pytest.mark.parametrize("way", ["aiohttp", "client"])
 def test_a_row_whose_connection_is_lost_is_asked_again(server, monkeypatch, home, way, model):
-    monkeypatch.setattr(fmnb.calls.pipeline, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(fmnb.calls.steps.retry, "FIRST_WAIT", 0.01)
     if way == "client":
         monkeypatch.setattr(post, "_without", lambda: True)
     post._lines.clear()

@@ -1,0 +1,46 @@
+"""Batch jobs of a call's service: submitted, and their answers collected as runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..core.errors import UsageError
+from ..core.event_loop import aclose
+from ..core.events import Event, Failed, Used
+from ..core.run_ids import new_run
+from ..core.types import Request
+from ..limits import budget
+from .call import Call
+from .rows_together import stamped
+
+
+async def submit(call: Call, requests: Sequence[tuple[str, Request]], mark: str) -> str:
+    """Hand requests to the service of a call as a batch job; the job's name."""
+    return str(await bulk(call).submit(requests, mark))
+
+
+def bulk(call: Call) -> Any:
+    """The batch jobs of a call's service. UsageError where it has none."""
+    found = getattr(call.target.open(), "bulk", None)
+    if found is None:
+        raise UsageError(
+            f"{call.target.asked} has no batch jobs", todo="Leave --bulk out. OpenAI, Azure, Anthropic, Mistral, Gemini and Groq have them."
+        )
+    return found
+
+
+async def collect(job: str, call: Call, calls: Mapping[str, Call]) -> AsyncIterator[tuple[str, list[Event]]]:
+    """The answers of a batch job that is over, by their id, each as the stamped events of a run. `call` stands for rows that are not among `calls`."""
+    stream = bulk(call).collect(job, {i: c.request for i, c in calls.items()})
+    try:
+        async for i, found in stream:
+            mine = calls.get(i) or replace(call, run=new_run(), meta={"key": i})
+            events = found if isinstance(found, list) else [*found.events, Failed(error=found.to_dict())]
+            for event in events:
+                if isinstance(event, Used):
+                    budget.add(event.usage.cost)
+            yield i, stamped(mine, events, known=i in calls)
+    finally:
+        await aclose(stream)

@@ -1,0 +1,13 @@
+"""The steps of the pipeline, each one concern around a call: it takes the call and the rest of the pipeline, and yields events.
+
+- `base`: what a step is
+- `schema`: validates structured output, asks once more
+- `tape`: replays and records tapes
+- `cache`: answers of deterministic calls
+- `repetition`: cuts answers of rows that are stuck in a loop
+- `check_target`: what a model cannot do: pictures, interfaces
+- `retry`: transient failures, backoff, waiting after a 429
+- `budget`: reserves and counts money
+- `rate_limit`: places at a host, requests and tokens a minute
+- `send`: calls the backend, streamed or complete
+"""

@@ -1,0 +1,27 @@
+"""What a request asks that its model does not do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from ...core.backend import Backend
+from ...core.errors import UsageError
+from ...core.events import Event, Notice
+from ..call import Call
+from .base import Proceed
+
+
+async def check_target(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+    """Refuse a picture from a model that makes none; say when the interface that was named does not apply."""
+    backend = call.target.open()
+    check_output_modality(call.request.format, call.target.asked, backend)
+    if call.request.api and not getattr(backend, "interfaces", False):
+        yield Notice(kind="not_applied", text="api")
+    async for event in proceed(call):
+        yield event
+
+
+def check_output_modality(format: str, asked: str, backend: Backend) -> None:
+    """Raise UsageError when a picture is asked of a model that makes none."""
+    if format == "image" and not {"image", "video"} & set(backend.card.outputs):
+        raise UsageError(f"{asked} writes text and makes no images", todo="Leave -f image out, or name a model that makes images.")

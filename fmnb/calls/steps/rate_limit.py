@@ -1,0 +1,74 @@
+"""Through the host's limiter: so many calls at once, so many a minute. Engines on this machine queue by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from ...core.errors import CallError, RateLimitError
+from ...core.event_loop import aclose
+from ...core.events import Event, Finished, Used, Waiting
+from ...limits import rate_limit
+from ...limits.batch_limits import BatchLimits
+from ..call import Call
+from .base import Proceed, Step
+
+
+async def rate_limited(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+    """Wait for a place at the host, and say so."""
+    card = call.target.open().card
+    stream = proceed(call)
+    try:
+        async for event in stream if card.local else limited(card.where, stream):
+            yield event
+    finally:
+        await aclose(stream)
+
+
+async def limited(host: str, stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    """A stream that begins when its host has a place for it."""
+    gate = rate_limit.gate(host)
+    if gate.full():
+        yield Waiting(reason=f"{gate.flying} calls to {host} are under way")
+    ticket = await gate.enter()
+    answered = False
+    try:
+        async for event in stream:
+            answered = answered or isinstance(event, Finished)
+            yield event
+    finally:
+        gate.leave(ticket, answered=answered)
+
+
+def rate_limited_rows(limits: BatchLimits) -> Step:
+    """The step for rows: also within the user's own limits, and the host's limiter learns from every answer and refusal."""
+
+    async def wait(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+        backend = call.target.open()
+        if not hasattr(backend, "whole"):
+            async for event in rate_limited(call, proceed):
+                yield event
+            return
+        tokens = call.meter.prompt_tokens(backend, call.request)
+        if limits.requests:
+            await limits.requests.enter()
+        if limits.tokens:
+            await limits.tokens.enter(tokens)
+        gate = rate_limit.gate(backend.host)  # type: ignore[attr-defined]
+        ticket = await gate.enter(tokens)
+        answered = False
+        stream = proceed(call)
+        try:
+            async for event in stream:
+                answered = answered or isinstance(event, Finished)
+                if limits.tokens and isinstance(event, Used) and event.usage.input_tokens is not None:
+                    limits.tokens.correct(event.usage.input_tokens + (event.usage.output_tokens or 0) - tokens)
+                yield event
+        except CallError as e:
+            if e.retryable and (isinstance(e, RateLimitError) or e.retry_after):
+                gate.slow_down(e.retry_after, published=bool(e.allowed))
+            raise
+        finally:
+            gate.leave(ticket, answered=answered, allowed=call.meter.allowed)
+            await aclose(stream)
+
+    return wait

@@ -1,0 +1,44 @@
+"""Answers of rows without a schema are cut where they get stuck in a loop: they come in one piece, so nothing has stopped them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from ...core.events import Event, TextDelta
+from ...core.repetition import cut_whole
+from ...store import log
+from ..call import Call
+from .base import Proceed
+
+
+async def cut_repetition(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+    """The answer, cut where it repeats itself."""
+    if call.spec is not None:
+        async for event in proceed(call):
+            yield event
+        return
+    events: list[Event] = []
+    try:
+        async for event in proceed(call):
+            events.append(event)
+    except Exception:
+        for event in events:
+            yield event
+        raise
+    for event in without_repetition(call, events):
+        yield event
+
+
+def without_repetition(call: Call, events: list[Event]) -> list[Event]:
+    """The events of an answer without a schema, cut where it repeats itself.
+
+    It stays whole where the log would not keep the rest, and where it is the JSON that was wanted.
+    """
+    if not log.enabled():
+        return events
+    if call.request.format == "json":
+        from ...schemas.validate import read_json
+
+        if read_json("".join(e.text for e in events if isinstance(e, TextDelta))) is not None:
+            return events
+    return cut_whole(events)

@@ -1,0 +1,95 @@
+"""Tapes: an answer is replayed from the tape, or recorded on it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...core.errors import ConnectionFailedError, KeyMissingError, ModelError, ReplayMissError, StoreError
+from ...core.events import ENDS, Event, Finished, Notice, Stamper, TextDelta, Used
+from ..call import Call
+from .base import Proceed
+
+if TYPE_CHECKING:
+    from ...store.tape import Tape
+
+_REPLAY = 1.5  # seconds a replay takes at most
+
+
+async def use_tape(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+    """Replay from the tape, or go on and record. Rows of a table are replayed at once."""
+    if call.tape is None:
+        if call.tape_only:
+            raise no_tape_error()
+        async for event in proceed(call):
+            yield event
+        return
+    key = call.request.key()
+    entry = call.tape.get(key)
+    if entry is not None:
+        async for event in replay(entry.replay(), "replayed", paced=not call.is_row):
+            yield event
+        return
+    if call.tape_only:
+        raise tape_miss_error(call.tape, call.cell)
+    stamp, events = Stamper(call.run), []
+    end: Finished | None = None  # held back until the answer is on the tape, or the footer says that it is not
+    try:
+        async for event in proceed(call):
+            events.append(stamp(event))
+            if isinstance(event, Finished):
+                end = event
+            else:
+                yield event
+    except (ModelError, KeyMissingError, ConnectionFailedError) as e:
+        stale = call.tape.earlier(call.cell) if not call.is_row else None  # a row would get the answer of another one
+        if stale is None or any(isinstance(x, TextDelta) for x in events):
+            raise
+        call.tape.used.add(stale.key)  # what a cell shows is not pruned
+        yield Notice(kind="warning", text=f"stale: recorded for other values of this prompt, because {e.what[0].lower()}{e.what[1:]}")
+        async for event in replay(stale.replay(), "stale"):
+            yield event
+        return
+    try:
+        call.tape.record(call.request, key, call.cell, events)
+    except StoreError as e:  # the answer is here and paid for: the cell goes on
+        yield Notice(kind="warning", text=f"not recorded: {e}")
+    if end is not None:
+        yield end
+
+
+def no_tape_error() -> ReplayMissError:
+    """The error of a replay without a tape."""
+    return ReplayMissError("There is no tape to replay from", todo="`%fm tape FILE` first.")
+
+
+def tape_miss_error(tape: Tape, cell: str) -> ReplayMissError:
+    """The error of a request that the tape does not hold."""
+    return ReplayMissError(
+        f"The tape {tape.path.name} does not hold this request",
+        seen=f"{len(tape)} answers recorded; "
+        + ("this cell was recorded with other values" if tape.earlier(cell) else "this cell was never recorded"),
+        todo="Run it without --replay-only to record it.",
+    )
+
+
+async def replay(items: list[tuple[float, Event]], source: str, *, paced: bool = True) -> AsyncIterator[Event]:
+    """Stored events, with `paced` as fast as they came, within a second or two."""
+    whole = max((t for t, _ in items), default=0.0) if paced else 0.0
+    scale = min(1.0, _REPLAY / whole) if whole else 0.0
+    began = time.monotonic()
+    for t, event in items:
+        delay = began + t * scale - time.monotonic()
+        if delay > 0.005:
+            await asyncio.sleep(delay)
+        yield replayed(event, source)
+
+
+def replayed(event: Event, source: str) -> Event:
+    """A stored event as it is given again: it costs nothing now."""
+    if isinstance(event, Used):
+        return Used(usage=replace(event.usage, cost=0.0 if event.usage.cost is not None else None))
+    return replace(event, source=source) if isinstance(event, ENDS) else event
