@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import hashlib
 import keyword
 import re
 from collections.abc import Mapping, Sequence
@@ -67,13 +68,16 @@ class Rows:
             asked = base.call.request
             lead = self._attached(scope, base.call.target.local) if self.options.attach else asked.messages[-1].parts[:-1]
             messages = (*before, *asked.messages[:-1], writable(Message("user", (*lead, *parts))))
+            cell = base.call.cell if base.call.tape is None else f"{base.call.cell}:{_row_key(scope, self.columns)}"
             for sample in range(self.samples):
                 request = replace(asked, messages=messages, sample=sample)
                 key = request.key()
                 meta = {"row": number, "key": key + suffix}
                 neutral = self._neutral if base.call.target.local and self.spec is not None else ()
                 blank = tuple(replace(request, messages=(*before, *asked.messages[:-1], m)) for before, m in neutral)
-                made.append((key + suffix, replace(base.call, request=request, parent=parent, meta=meta, run=new_run(), neutral=blank)))
+                place = f"{cell}:{sample}" if sample else cell
+                call = replace(base.call, request=request, parent=parent, meta=meta, run=new_run(), neutral=blank, cell=place, kind="row")
+                made.append((key + suffix, call))
         return made
 
     def _attached(self, scope: dict[str, Any], local: bool) -> list[Part]:
@@ -113,6 +117,12 @@ class Rows:
         if self.whole:
             found[self.whole] = _Whole(found)
         return found
+
+
+def _row_key(scope: Mapping[str, Any], columns: Sequence[str]) -> str:
+    """Identifies a row on a tape by its own values: where the notebook's have changed, its earlier answer may stand in for a new one."""
+    values = repr([scope[c] for c in columns])
+    return hashlib.sha256(values.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class _Whole(dict[str, Any]):

@@ -2,8 +2,10 @@
 
 - `call`: the data: options, a prepared call, its target
 - `prepare`: options, prompt and model name to a request
-- `pipeline`: the steps around a call: schema, tape, cache, budget, retry, rate limit
-- `row_pipeline`: the same steps for rows of a table
+- `pipeline`: the list of steps around a call or a row
+- `steps`: the steps: schema, tape, cache, budget, retry, rate limit
+- `rows_together`: rows that an engine answers together
+- `service_jobs`: batch jobs at a call's service
 - `run`: runs calls, sends events to listeners; interrupt and stop
 - `session`: what the kernel remembers: chosen model, last exchange, tape
 - `notebook_model`: the model that a notebook's metadata names

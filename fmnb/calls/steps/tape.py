@@ -45,12 +45,12 @@ async def use_tape(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
             else:
                 yield event
     except (ModelError, KeyMissingError, ConnectionFailedError) as e:
-        stale = call.tape.earlier(call.cell) if not call.is_row else None  # a row would get the answer of another one
+        stale = call.tape.earlier(call.cell)
         if stale is None or any(isinstance(x, TextDelta) for x in events):
             raise
         call.tape.used.add(stale.key)  # what a cell shows is not pruned
         yield Notice(kind="warning", text=f"stale: recorded for other values of this prompt, because {e.what[0].lower()}{e.what[1:]}")
-        async for event in replay(stale.replay(), "stale"):
+        async for event in replay(stale.replay(), "stale", paced=not call.is_row):
             yield event
         return
     try:
