@@ -35,6 +35,7 @@ class Session:
     place: Place | None = None  # what is known of the notebook's file, where nobody tells its choice
     unfound: str = notebook_model.UNKNOWN  # why the choice is not known
     told: bool = False  # whether the notebook's own choice is known, be it none
+    displayed: tuple[Any, int] = (None, -1)  # the last value of a cell that is on screen, and the number of that cell
     error: Any = None  # the last exception of a cell and the cell's text, as a magic saw it
     proposals: dict[str, str] = field(default_factory=dict)
     ears: list[Sink] = field(default_factory=list)  # who hears every run of this kernel: the sidebar

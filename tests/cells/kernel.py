@@ -24,6 +24,7 @@ class Result:
     comms: list[dict[str, Any]] = field(default_factory=list)
     updates: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     value: str = ""
+    bundle: dict[str, str] = field(default_factory=dict)  # the value in all its forms
     payload: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -105,6 +106,7 @@ class Kernel:
             case "comm_msg":
                 result.comms.append(content)
             case "execute_result":
+                result.bundle = content["data"]
                 result.value = content["data"].get("text/plain", "")
             case "error":
                 result.error = f"{content['ename']}: {content['evalue']}"

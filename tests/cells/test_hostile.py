@@ -64,7 +64,9 @@ def test_a_name_is_the_one_python_reads(kernel):
 def test_a_kept_answer_shows_itself_in_the_next_cell_and_not_twice_in_its_own(kernel):
     first = kernel('x = %fm ask echo: "kept"\nx')
     assert first.final().count("kept") == 1 and not first.value
-    assert "kept" in kernel("x").final()
+    again = kernel("x")
+    assert "kept" in again.bundle["text/markdown"] and not again.displays
+    assert kernel("type(x) is __import__('fmnb').Response").value == "True"
 
 
 def test_the_magic_works_inside_a_function(kernel):

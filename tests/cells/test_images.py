@@ -72,7 +72,7 @@ def test_a_notebook_shows_the_picture_once_and_again_when_asked(folder, tmp_path
         assert 'alt="Made by path:' in r.final("text/html") and "seed 7" in r.final("text/html")
         kernel("made = _")
         shown = kernel("made")
-        assert shown.displays and "<img" in str(shown.displays)
+        assert "<img" in shown.bundle["text/html"]
         shown = kernel(f"%fm log {r.metadata[0]['run']}")
         assert "<img" in shown.final("text/html")
     finally:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 from typing import Any
 
 from ...calls.call import Asked, Options
@@ -177,27 +175,16 @@ def keep(result: Any, line: Line, shell: Any) -> Any:
 def seen(result: Any, shell: Any) -> Any:
     """A result that is on screen already: a notebook does not show it a second time under the same cell."""
     kind = type(result)
-    if not hasattr(shell, "kernel") or not dataclasses.is_dataclass(kind) or not hasattr(kind, "run"):
-        return result
-    quiet = _quiet(kind)(**{f.name: getattr(result, f.name) for f in dataclasses.fields(kind)})
-    object.__setattr__(quiet, "_cell", shell.execution_count)
-    return quiet
+    if hasattr(shell, "kernel") and hasattr(kind, "run"):
+        formatter = shell.display_formatter.ipython_display_formatter
+        if kind not in formatter.type_printers:
+            formatter.for_type(kind, lambda value: _show_once(value, shell))
+        session.displayed = result, shell.execution_count
+    return result
 
 
-@functools.cache
-def _quiet(kind: Any) -> Any:
-    """A class of values that the cell under which they came does not display; any later cell shows them."""
-
-    def show(self: Any) -> None:
-        if getattr(_shell(), "execution_count", None) == self._cell:
-            return
-        from IPython.display import display
-
-        if isinstance(self, Response):
-            data: dict[str, Any] = {"text/html": self._repr_html_(), "text/markdown": self._repr_markdown_(), "text/plain": str(self)}
-            display({k: v for k, v in data.items() if v}, raw=True)  # type: ignore[no-untyped-call]
-        else:
-            data, metadata = self._repr_mimebundle_()
-            display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
-
-    return type(kind.__name__, (kind,), {"_cell": -1, "_ipython_display_": show, "__module__": kind.__module__})
+def _show_once(value: Any, shell: Any) -> None:
+    """Show nothing for the value that the running cell has shown already; any other goes the usual way."""
+    shown, cell = session.displayed
+    if value is not shown or cell != shell.execution_count:
+        raise NotImplementedError  # which asks IPython to go on with its other formatters
