@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
-from ..calls.run import patient, tick
+from ..calls.run_handle import flush, ignore_sigint
 from ..calls.session import session
 from ..core.errors import BudgetError, FmnbError, Interrupted, PromptError, StoreError, error_from_dict
 from ..core.event_loop import drain, loop
@@ -117,7 +117,7 @@ class Job(Sharing):
                     self.say()
                 self.take(flow)
         except (KeyboardInterrupt, CancelledError):
-            with patient():
+            with ignore_sigint():
                 if items is not None and flow is not None:
                     items.close()  # type: ignore[attr-defined]
                     self.take(flow)
@@ -155,7 +155,7 @@ class Job(Sharing):
                 },
             )
         )
-        tick(self.listeners)  # a batch is in the log before its first row is: a killed one can be found
+        flush(self.listeners)  # a batch is in the log before its first row is: a killed one can be found
         if not self.durable:
             if log.failed():
                 raise StoreError(
@@ -344,7 +344,7 @@ class Job(Sharing):
             emit(event, [ear])
 
     def _idle(self, source: Iterator[list[Item]]) -> None:
-        tick(self.listeners)
+        flush(self.listeners)
         self._look_elsewhere()
         self._fill(source)
         if self.fatal is not None:

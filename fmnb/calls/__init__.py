@@ -6,7 +6,8 @@
 - `steps`: the steps: schema, tape, cache, budget, retry, rate limit
 - `rows_together`: rows that an engine answers together
 - `service_jobs`: batch jobs at a call's service
-- `run`: runs calls, sends events to listeners; interrupt and stop
+- `run`: runs calls side by side; stops one
+- `run_handle`: what everything that runs has in common: listeners, folds, interrupts, the end
 - `session`: what the kernel remembers: chosen model, last exchange, tape
 - `notebook_model`: the model that a notebook's metadata names
 - `model`: `fm.ask`, `fm.stream`, `fm.Model`

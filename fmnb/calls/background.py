@@ -15,12 +15,11 @@ from typing import Any, TypeVar
 
 from ..core import event_loop
 from ..core.errors import FmnbError, Interrupted, UsageError, run_by_a_program
-from ..core.events import Event, Fold, Sink, emit
+from ..core.events import Sink
 from ..core.response import Response
 from ..views.router import view_for
 from .call import Asked
-from .run import ends_of, events_of, finish, perform, tick
-from .session import session
+from .run import handle_of, perform
 
 T = TypeVar("T")
 _TICK = 0.1  # seconds between two chances of a sink to draw what it holds back
@@ -31,9 +30,7 @@ class Running:
 
     def __init__(self, asked: Sequence[Asked], sinks: Sequence[Sink], emit_here: Any, then: Callable[[], object] | None = None):
         self._asked = list(asked)
-        self._listeners = session.listeners(*sinks)
-        self._folds = {a.call.run: Fold() for a in asked}
-        self._errors: dict[str, BaseException] = {}
+        self._handle = handle_of(self._asked, sinks)
         self._context = contextvars.copy_context()
         self._emit_here = emit_here
         self._then = then
@@ -43,11 +40,11 @@ class Running:
         self._future = asyncio.run_coroutine_threadsafe(self._run(), event_loop.loop())
 
     async def _run(self) -> None:
-        stream = events_of([a.call for a in self._asked], self._errors)
+        stream = self._handle.stream
         ticks = asyncio.ensure_future(self._tick_now_and_then())
         try:
             async for event in stream:
-                self._emit_here(self._context.run, self._take, event)
+                self._emit_here(self._context.run, self._handle.take, event)
         finally:
             ticks.cancel()
             await event_loop.aclose(stream)
@@ -63,20 +60,11 @@ class Running:
 
     def _tick(self) -> None:
         self._ticking = False
-        tick(self._listeners)
-
-    def _take(self, event: Event) -> None:
-        self._folds[event.run].add(event)
-        emit(event, self._listeners)
+        self._handle.tick()
 
     def _end(self) -> None:
-        for a in self._asked:
-            fold = self._folds[a.call.run]
-            if fold.end is None:
-                for event in ends_of(a.call, fold.n, "stopped"):
-                    self._take(event)
         try:
-            finish(self._asked, self._folds, self._errors)
+            self._handle.end()
         except Exception as e:
             self._bug = e
         self.done = True

@@ -12,11 +12,11 @@ from ..catalog.fetch import pull as bring
 from ..catalog.hub import offer
 from ..config.settings import models_dir
 from ..core.errors import FmnbError, Interrupted
-from ..core.event_loop import aclose, drain
-from ..core.events import Cancelled, Event, Failed, Finished, Sink, Stamper, Started, emit
+from ..core.event_loop import aclose
+from ..core.events import Cancelled, Event, Failed, Finished, Sink, Stamper, Started
 from ..core.records import Bytes
 from ..core.run_ids import new_run
-from .session import session
+from .run_handle import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +66,16 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
     or has no room, ModelError where a licence must be accepted first.
     """
     stamp = Stamper(new_run())
-    listeners = session.listeners(*sinks)
-    found: Path | None = None
-    items = drain(events(source, stamp))
+    run = Run(events(source, stamp), sinks, runs=[stamp.run], ends=lambda *_: [stamp(Cancelled())])
     try:
-        for event in items:
-            emit(event, listeners)
-            if isinstance(event, Finished):
-                found = Path(event.extra["path"])
+        run.drive()
     except KeyboardInterrupt:
-        emit(stamp(Cancelled()), listeners)
         raise Interrupted(
             None, stamp.run, kept="what came from the hub is kept for the next pull" if source.startswith("hf:") else ""
         ) from None
-    finally:
-        items.close()  # type: ignore[attr-defined]
-    assert found is not None
-    return found
+    end = run.folds[stamp.run].end
+    assert isinstance(end, Finished)
+    return Path(end.extra["path"])
 
 
 async def events(source: str, stamp: Stamper) -> AsyncIterator[Event]:

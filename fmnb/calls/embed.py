@@ -16,14 +16,14 @@ from ..catalog.resolve import Target, resolve
 from ..config.settings import held, settings
 from ..core.backend import Vectors
 from ..core.errors import BadRequestError, ContextTooLongError, FmnbError, Interrupted, StoreError, UsageError
-from ..core.event_loop import aclose, drain, merge
-from ..core.events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started, emit
+from ..core.event_loop import aclose, merge
+from ..core.events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started
 from ..core.run_ids import new_run
 from ..core.surrogates import whole_text
 from ..store import log, vectors
 from ..views.progress import ProgressView
 from . import pipeline
-from .session import session
+from .run_handle import Run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,19 +73,13 @@ def embed(
     rows = _texts(texts)
     target = resolve(model or settings().get("default.embed") or DEFAULT)
     job = _Job(target, list(dict.fromkeys(rows)), quant, dimensions, cache)
-    listeners = session.listeners(*([ProgressView()] if sinks is None else sinks))
-    items = drain(_events(job))
+    shown = [ProgressView()] if sinks is None else sinks
+    run = Run(_events(job), shown, runs=[job.stamp.run], ends=lambda *_: [job.stamp(Cancelled())], finish=lambda _: job.keep())
     try:
-        for event in items:
-            emit(event, listeners)
+        run.drive()
     except KeyboardInterrupt:
-        items.close()  # type: ignore[attr-defined]
-        emit(job.stamp(Cancelled()), listeners)
         left = f"{len(job.found)} of {len(job.texts)} vectors are kept for the next time"
         raise Interrupted(None, job.stamp.run, kept=left if job.cache and log.enabled() else "") from None
-    finally:
-        items.close()  # type: ignore[attr-defined]
-        job.keep()
     return job.array(rows, single=isinstance(texts, str))
 
 

@@ -1,22 +1,21 @@
 """Ask a model: the public calls.
 
-ask(prompt, model) ─ preparing.prepare ─► performing.perform ─► Response
+ask(prompt, model) ─ prepare ─► run.perform ─► Response
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 from ..catalog.resolve import resolve
-from ..core.event_loop import drain
-from ..core.events import Fold, Sink, TextDelta, emit
+from ..core.events import Sink, TextDelta
 from ..core.registry import METHODS, load
 from ..core.response import Response
 from .call import Asked
 from .prepare import options_from, prepare
-from .run import aperform, cancel, events_of, finish, perform
-from .session import session
+from .run import aperform, handle_of, perform
 
 
 def ask(prompt: Any, model: Any = None, *, sinks: Sequence[Sink] = (), **options: Any) -> Response:
@@ -66,22 +65,12 @@ class Stream:
 
     def __iter__(self) -> Iterator[str]:
         a = self._asked
-        listeners = session.listeners()
-        folds = {a.call.run: Fold()}
-        errors: dict[str, BaseException] = {}
-        items = drain(events_of([a.call], errors))
         try:
-            for event in items:
-                folds[a.call.run].add(event)
-                emit(event, listeners)
-                if isinstance(event, TextDelta) and event.text:
-                    yield event.text
-        except (KeyboardInterrupt, GeneratorExit):
-            cancel([a], folds, listeners)
-            raise
+            with closing(iter(handle_of([a]))) as events:
+                for event in events:
+                    if isinstance(event, TextDelta) and event.text:
+                        yield event.text
         finally:
-            items.close()  # type: ignore[attr-defined]
-            finish([a], folds, errors)
             self.response = a.response
         if a.error is not None:
             raise a.error

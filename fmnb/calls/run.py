@@ -6,19 +6,18 @@ Asked ─ perform ─► pipeline ─► events ─► sinks, then Asked.respons
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from ..config.settings import held
 from ..core.errors import FmnbError, Interrupted
-from ..core.event_loop import adrain, drain, merge
-from ..core.events import Cancelled, Event, Fold, Sink, Stamper, Used, drop, emit
+from ..core.event_loop import merge
+from ..core.events import Cancelled, Event, Fold, Sink, Stamper, Used
 from . import pipeline
 from .call import Asked, Call
+from .run_handle import Run
 from .session import session
 
 
@@ -28,58 +27,31 @@ def perform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
     Events reach the sinks in this thread. An interrupt stops all, keeps what had arrived
     and raises Interrupted. Failures are left in `Asked.error`; a bug is raised.
     """
-    listeners = session.listeners(*sinks, ticks=True)
-    folds = {a.call.run: Fold() for a in asked}
-    errors: dict[str, BaseException] = {}
-    items = drain(events_of([a.call for a in asked], errors), lambda: tick(listeners))
-    with held():
-        try:
-            for event in items:
-                folds[event.run].add(event)
-                emit(event, listeners)
-        except KeyboardInterrupt:
-            with patient():
-                cancel(asked, folds, listeners)
-                items.close()  # type: ignore[attr-defined]
-                finish(asked, folds, errors)
-            raise Interrupted(asked[0].response, asked[0].call.run) from None
-        finally:
-            items.close()  # type: ignore[attr-defined]
-    finish(asked, folds, errors)
-
-
-def tick(sinks: list[Sink]) -> None:
-    """Let the sinks draw or write down what they hold back; one that fails is switched off with one warning."""
-    for sink in tuple(sinks):
-        try:
-            if hasattr(sink, "tick"):
-                sink.tick()
-        except Exception as e:
-            drop(sink, sinks, e)
-
-
-@contextmanager
-def patient() -> Iterator[None]:
-    """A second press of stop is the same stop: it must not cut off the writing down of the first."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is None:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run = handle_of(asked, sinks, ticks=True)
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        with held():
+            run.drive()
+    except KeyboardInterrupt:
+        raise Interrupted(asked[0].response, asked[0].call.run) from None
 
 
-def cancel(asked: Sequence[Asked], folds: dict[str, Fold], listeners: list[Sink]) -> None:
-    """Record that the calls without an end were stopped, and what they had used."""
-    for a in asked:
-        fold = folds[a.call.run]
-        if fold.end is None:
-            for event in ends_of(a.call, fold.n):
-                fold.add(event)
-                emit(event, listeners)
+async def aperform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
+    """`perform` in the caller's own event loop; cancelling it stops the calls and keeps what came."""
+    await handle_of(asked, sinks).adrive()
+
+
+def handle_of(asked: Sequence[Asked], sinks: Sequence[Sink] = (), *, ticks: bool = False) -> Run:
+    """The handle of calls that run side by side; at its end they have their responses and errors."""
+    calls = {a.call.run: a.call for a in asked}
+    errors: dict[str, BaseException] = {}
+    return Run(
+        events_of(list(calls.values()), errors),
+        sinks,
+        runs=calls,
+        ends=lambda run, last, reason: ends_of(calls[run], last, reason),
+        finish=lambda folds: finish(asked, folds, errors),
+        ticks=ticks,
+    )
 
 
 def ends_of(call: Call, last: int, reason: str = "interrupt") -> Iterator[Event]:
@@ -91,7 +63,7 @@ def ends_of(call: Call, last: int, reason: str = "interrupt") -> Iterator[Event]
     yield stamp(Cancelled(reason=reason))
 
 
-def finish(asked: Sequence[Asked], folds: dict[str, Fold], errors: dict[str, BaseException]) -> None:
+def finish(asked: Sequence[Asked], folds: Mapping[str, Fold], errors: dict[str, BaseException]) -> None:
     """Put each call's response and error where its caller finds them; a bug is raised."""
     for a in asked:
         response = folds[a.call.run].response()
@@ -177,21 +149,3 @@ async def _isolated(call: Call, errors: dict[str, BaseException]) -> AsyncIterat
         _running.pop(call.run, None)
         _stopped.discard(call.run)
         await stream.aclose()  # type: ignore[attr-defined]
-
-
-async def aperform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
-    """`perform` in the caller's own event loop; cancelling it stops the calls and keeps what came."""
-    listeners = session.listeners(*sinks)
-    folds = {a.call.run: Fold() for a in asked}
-    errors: dict[str, BaseException] = {}
-    items = adrain(events_of([a.call for a in asked], errors))
-    try:
-        async for event in items:
-            folds[event.run].add(event)
-            emit(event, listeners)
-    except asyncio.CancelledError:
-        cancel(asked, folds, listeners)
-        raise
-    finally:
-        await items.aclose()  # type: ignore[attr-defined]
-        finish(asked, folds, errors)

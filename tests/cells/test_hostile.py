@@ -145,11 +145,13 @@ def test_a_storm_of_interrupts_is_one_interrupt(kernel, server):
     assert server.wait_for_abort()
 
 
-def test_run_all_stops_at_a_failed_cell(kernel):
+def test_run_all_stops_at_a_failed_cell(kernel, tmp_path):
+    kernel.client.execute(f"import os, time\nwhile not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)")  # until all are queued
     failing = kernel.client.execute("%%fm lab:key-refused\nhi")
     after = kernel.client.execute("never = 1")
+    (tmp_path / "go").touch()
     answers = {}
-    while len(answers) < 2:
+    while len(answers) < 3:
         m = kernel.client.get_shell_msg(timeout=30)
         answers[m["parent_header"]["msg_id"]] = m["content"]["status"]
     assert answers[failing] == "error" and answers[after] == "aborted"

@@ -22,7 +22,7 @@ from typing import Any
 
 from ...calls.call import Call
 from ...calls.rows_together import record
-from ...calls.run import patient, tick
+from ...calls.run_handle import flush, ignore_sigint
 from ...core.errors import FmnbError, ModelError, StoreError
 from ...core.event_loop import drain
 from ...core.events import Notice, Progress
@@ -76,7 +76,7 @@ class OnRay:
                 if self.fatal is not None:
                     break
         except KeyboardInterrupt:
-            with patient():
+            with ignore_sigint():
                 self._found()
                 self.claims.end()
                 stop = self.stopped()
@@ -97,7 +97,7 @@ class OnRay:
             if free:
                 yield free
             else:
-                tick(self.listeners)
+                flush(self.listeners)
                 self.say()
                 time.sleep(_PAUSE)
 

@@ -1,0 +1,127 @@
+"""The handle of whatever runs: who listens, what has come, what an interrupt does, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from ..core.event_loop import adrain, drain
+from ..core.events import Event, Fold, Sink, drop, emit
+from .session import session
+
+Ends = Callable[[str, int, str], Iterable[Event]]
+
+
+class Run:
+    """Events of one run or of several side by side: folded once, given to the listeners in the caller's thread.
+
+    `runs` are their ids. `ends(run, last, reason)` gives the events of a run that is stopped after
+    its event number `last`. `finish` is given the folds when all has ended, however it ended.
+    """
+
+    def __init__(
+        self,
+        stream: AsyncIterator[Event],
+        sinks: Sequence[Sink] = (),
+        *,
+        runs: Iterable[str],
+        ends: Ends,
+        finish: Callable[[Mapping[str, Fold]], object] = lambda folds: None,
+        ticks: bool = False,
+    ):
+        self.stream = stream
+        self.listeners = session.listeners(*sinks, ticks=ticks)
+        self.folds = {run: Fold() for run in runs}
+        self._ends, self._finish = ends, finish
+
+    def take(self, event: Event) -> None:
+        """Fold an event and give it to the listeners."""
+        self.folds[event.run].add(event)
+        emit(event, self.listeners)
+
+    def tick(self) -> None:
+        """Let the listeners draw or write what they hold back."""
+        flush(self.listeners)
+
+    def cancel(self, reason: str = "interrupt") -> None:
+        """Record that the runs without an end were stopped, and what they had used."""
+        for run, fold in self.folds.items():
+            if fold.end is None:
+                for event in self._ends(run, fold.n, reason):
+                    self.take(event)
+
+    def drive(self) -> None:
+        """Run to the end in this thread. An interrupt stops all, keeps what has come, and is raised again."""
+        with self._driven() as items:
+            for event in items:
+                self.take(event)
+
+    def __iter__(self) -> Generator[Event, None, None]:
+        """The events as they come, for who takes them one by one; leaving the loop stops the rest."""
+        with self._driven() as items:
+            for event in items:
+                self.take(event)
+                yield event
+
+    def end(self) -> None:
+        """For who drives it himself: stop what is open, and finish."""
+        self.cancel("stopped")
+        self._finish(self.folds)
+
+    async def adrive(self) -> None:
+        """Run to the end in the caller's own event loop; cancelling it stops all and keeps what has come."""
+        items = adrain(self.stream)
+        try:
+            async for event in items:
+                self.take(event)
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        finally:
+            await items.aclose()  # type: ignore[attr-defined]
+            self._finish(self.folds)
+
+    @contextmanager
+    def _driven(self) -> Iterator[Iterator[Event]]:
+        items = drain(self.stream, self.tick)
+        try:
+            yield items
+        except (KeyboardInterrupt, GeneratorExit):
+            with ignore_sigint():
+                self.cancel()
+                items.close()  # type: ignore[attr-defined]
+                self._finish(self.folds)
+            raise
+        except BaseException:
+            items.close()  # type: ignore[attr-defined]
+            self._finish(self.folds)
+            raise
+        items.close()  # type: ignore[attr-defined]
+        self._finish(self.folds)
+
+
+def flush(sinks: list[Sink]) -> None:
+    """Let the sinks draw or write down what they hold back; one that fails is switched off with one warning."""
+    for sink in tuple(sinks):
+        try:
+            if hasattr(sink, "tick"):
+                sink.tick()
+        except Exception as e:
+            drop(sink, sinks, e)
+
+
+@contextmanager
+def ignore_sigint() -> Iterator[None]:
+    """A second press of stop is the same stop: it must not cut off the writing down of the first."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
