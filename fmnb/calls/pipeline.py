@@ -8,7 +8,6 @@ for a call are left out of its list. `run` stamps what comes out.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -66,27 +65,32 @@ def row_steps(limits: BatchLimits) -> tuple[Step, ...]:
     )
 
 
-def chain(steps: Sequence[Step], last: Proceed) -> Proceed:
-    """Steps as one function of a call: each is given the rest of the chain."""
+def chain(steps: Sequence[Step], last: Proceed, opened: list[AsyncIterator[Event]]) -> Proceed:
+    """Steps as one function of a call: each is given the rest of the chain. What they open is noted, the outer before the inner."""
+
+    def after(step: Step, proceed: Proceed) -> Proceed:
+        def go(call: Call) -> AsyncIterator[Event]:
+            stream = step(call, proceed)
+            opened.append(stream)
+            return stream
+
+        return go
+
     for step in reversed(steps):
-        last = functools.partial(_step, step, last)
+        last = after(step, last)
     return last
-
-
-def _step(step: Step, proceed: Proceed, call: Call) -> AsyncIterator[Event]:
-    return step(call, proceed)
 
 
 async def run(call: Call, steps: Sequence[Step] | None = None, last: Proceed = stream_answer) -> AsyncIterator[Event]:
     """The stamped events of one call. A failure is a `Failed` event, then the error is raised."""
     stamp = Stamper(call.run)
-    stream = chain(steps_of(call) if steps is None else steps, last)(call)
+    opened: list[AsyncIterator[Event]] = []
     ended = False
     try:
         yield stamp(started(call))
         for note in call.notes:
             yield stamp(Notice(kind="warning", text=note))
-        async for event in stream:
+        async for event in chain(steps_of(call) if steps is None else steps, last, opened)(call):
             yield stamp(event)
             if isinstance(event, Failed):  # of a recording
                 ended = True
@@ -100,7 +104,8 @@ async def run(call: Call, steps: Sequence[Step] | None = None, last: Proceed = s
         yield stamp(Failed(error=bug(call, e)))
         raise
     finally:
-        await aclose(stream)
+        for stream in opened:  # a step that is left in the middle does not close what it has opened
+            await aclose(stream)
 
 
 def started(call: Call, *, request: bool = True) -> Started:

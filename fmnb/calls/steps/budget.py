@@ -27,7 +27,10 @@ def kernel_budget() -> list[Purse]:
 def within_budget(purses: Callable[[], Sequence[Purse]]) -> Step:
     """The step that pays each attempt from all of `purses`. An answer that is longer than was reserved for it is asked for again."""
 
-    async def pay(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+    def pay(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+        return rows(call, proceed) if call.is_row else _Attempt(call, purses()).run(proceed)
+
+    async def rows(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
         attempt = None
         while attempt is None or attempt.too_long:
             attempt = _Attempt(call, purses(), again=attempt is not None)

@@ -13,12 +13,12 @@ from .base import Proceed
 from .tape import replay
 
 
-async def use_cache(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+def use_cache(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     """Answer from the cache, or go on and keep the answer."""
-    if not call.target.open().deterministic(call.request):
-        async for event in proceed(call):
-            yield event
-        return
+    return _cached(call, proceed) if call.target.open().deterministic(call.request) else proceed(call)
+
+
+async def _cached(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     key = key_of(call)
     try:
         found = cache.get(key) if log.enabled() else None

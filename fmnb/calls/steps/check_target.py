@@ -11,13 +11,17 @@ from ..call import Call
 from .base import Proceed
 
 
-async def check_target(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+def check_target(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     """Refuse a picture from a model that makes none; say when the interface that was named does not apply."""
     backend = call.target.open()
     check_output_modality(call.request.format, call.target.asked, backend)
-    if call.request.api and not getattr(backend, "interfaces", False):
-        yield Notice(kind="not_applied", text="api")
-    async for event in proceed(call):
+    ignored = call.request.api and not getattr(backend, "interfaces", False)
+    return _ignored_api(proceed(call)) if ignored else proceed(call)
+
+
+async def _ignored_api(stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    yield Notice(kind="not_applied", text="api")
+    async for event in stream:
         yield event
 
 

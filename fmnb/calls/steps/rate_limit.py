@@ -13,30 +13,28 @@ from ..call import Call
 from .base import Proceed, Step
 
 
-async def rate_limited(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+def rate_limited(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     """Wait for a place at the host, and say so."""
     card = call.target.open().card
-    stream = proceed(call)
-    try:
-        async for event in stream if card.local else limited(card.where, stream):
-            yield event
-    finally:
-        await aclose(stream)
+    return proceed(call) if card.local else limited(card.where, proceed(call))
 
 
 async def limited(host: str, stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
     """A stream that begins when its host has a place for it."""
     gate = rate_limit.gate(host)
-    if gate.full():
-        yield Waiting(reason=f"{gate.flying} calls to {host} are under way")
-    ticket = await gate.enter()
-    answered = False
     try:
-        async for event in stream:
-            answered = answered or isinstance(event, Finished)
-            yield event
+        if gate.full():
+            yield Waiting(reason=f"{gate.flying} calls to {host} are under way")
+        ticket = await gate.enter()
+        answered = False
+        try:
+            async for event in stream:
+                answered = answered or isinstance(event, Finished)
+                yield event
+        finally:
+            gate.leave(ticket, answered=answered)
     finally:
-        gate.leave(ticket, answered=answered)
+        await aclose(stream)
 
 
 def rate_limited_rows(limits: BatchLimits) -> Step:

@@ -11,12 +11,12 @@ from ..call import Call
 from .base import Proceed
 
 
-async def cut_repetition(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+def cut_repetition(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     """The answer, cut where it repeats itself."""
-    if call.spec is not None:
-        async for event in proceed(call):
-            yield event
-        return
+    return proceed(call) if call.spec is not None else _cut(call, proceed)
+
+
+async def _cut(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     events: list[Event] = []
     try:
         async for event in proceed(call):

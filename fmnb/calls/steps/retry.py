@@ -25,25 +25,16 @@ _MOST_WAIT = 8.0
 _CONTENT = (TextDelta, ReasoningDelta, ToolCallDelta, Media, Vectors)
 
 
-async def retry_call(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+def retry_call(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     """Retry the rest of the pipeline; say at the end which attempts may have been billed."""
-    try:
-        async for event in retry(lambda: proceed(call), rows=call.is_row):
-            if isinstance(event, Finished):
-                for doubt in _doubts(call.meter):
-                    yield doubt
-            yield event
-    except FmnbError as e:
-        if call.meter.doubts and e.billed is False:
-            e.billed = None  # refused in the end, but an attempt before may have been billed
-        raise
+    return retry(lambda: proceed(call), rows=call.is_row, meter=call.meter)
 
 
-async def retry(open_stream: Callable[[], AsyncIterator[Any]], *, rows: bool = False) -> AsyncIterator[Any]:
+async def retry(open_stream: Callable[[], AsyncIterator[Any]], *, rows: bool = False, meter: Meter | None = None) -> AsyncIterator[Any]:
     """Open a stream, and open it again after a transient failure.
 
     What a reader has begun to see is not retried. Rows are restarted, since nobody sees them come, and their
-    rate-limited attempts do not count as failures.
+    rate-limited attempts do not count as failures. `meter` knows which attempts may have been billed.
     """
     failed = limited = 0
     while True:
@@ -52,13 +43,20 @@ async def retry(open_stream: Callable[[], AsyncIterator[Any]], *, rows: bool = F
         try:
             async for event in stream:
                 began = began or isinstance(event, _CONTENT)
+                if meter is not None and meter.doubts and isinstance(event, Finished):
+                    for doubt in _doubts(meter.doubts):
+                        yield doubt
                 yield event
             return
-        except CallError as e:
+        except FmnbError as e:
+            if meter is not None and meter.doubts and e.billed is False:
+                e.billed = None  # refused in the end, but an attempt before may have been billed
+            if not isinstance(e, CallError) or isinstance(e, BudgetError):
+                raise
             for_speed = rows and isinstance(e, RateLimitError) and e.retryable
             limited, failed = limited + for_speed, failed + (not for_speed)
             given_up = failed == ATTEMPTS or limited == MAX_RATE_LIMITED
-            if (began and not rows) or not e.retryable or given_up or isinstance(e, BudgetError):
+            if (began and not rows) or not e.retryable or given_up:
                 raise
             if (e.retry_after or 0.0) > LONGEST_WAIT:
                 e.todo = f"The service asks to wait {e.retry_after:.0f} s. Run the cell again then, or name another model."
@@ -81,9 +79,7 @@ def _delay(retry_after: float | None, attempt: int, *, spread: bool) -> float:
     return min(_MOST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25)
 
 
-def _doubts(meter: Meter) -> list[Event]:
+def _doubts(n: int) -> list[Event]:
     """What an answer says of attempts before it that may have been billed: its cost is not the whole for certain."""
-    if not (n := meter.doubts):
-        return []
     text = f"{n} {'try' if n == 1 else 'tries'} before it failed and may have been billed, too"
     return [Used(usage=Usage(estimated=True)), Notice(kind="note", text=text)]

@@ -17,12 +17,14 @@ from .base import Proceed
 _REPAIRED = "asked again: the first answer did not match the schema"
 
 
-async def validate_schema(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+def validate_schema(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     """Validate a structured answer; without a schema, read what was asked for as JSON."""
-    if call.spec is None:
-        async for event in _read_json(call, proceed):
-            yield event
-        return
+    if call.spec is not None:
+        return _validated(call, proceed)
+    return _read_json(call, proceed) if call.request.format == "json" else proceed(call)
+
+
+async def _validated(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     for attempt in (1, 2):
         text: list[str] = []
         end: Finished | None = None
@@ -60,7 +62,7 @@ async def _read_json(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
             text.append(event.text)
         elif isinstance(event, Restarted):
             text.clear()
-        if isinstance(event, Finished) and event.data is None and call.request.format == "json":
+        if isinstance(event, Finished) and event.data is None:
             from ...schemas.validate import read_json
 
             event = replace(event, data=read_json("".join(text)))

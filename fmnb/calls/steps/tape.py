@@ -19,22 +19,24 @@ if TYPE_CHECKING:
 _REPLAY = 1.5  # seconds a replay takes at most
 
 
-async def use_tape(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+def use_tape(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     """Replay from the tape, or go on and record. Rows of a table are replayed at once."""
-    if call.tape is None:
-        if call.tape_only:
-            raise no_tape_error()
-        async for event in proceed(call):
-            yield event
-        return
+    if call.tape is not None:
+        return _taped(call, call.tape, proceed)
+    if call.tape_only:
+        raise no_tape_error()
+    return proceed(call)
+
+
+async def _taped(call: Call, tape: Tape, proceed: Proceed) -> AsyncIterator[Event]:
     key = call.request.key()
-    entry = call.tape.get(key)
+    entry = tape.get(key)
     if entry is not None:
         async for event in replay(entry.replay(), "replayed", paced=not call.is_row):
             yield event
         return
     if call.tape_only:
-        raise tape_miss_error(call.tape, call.cell)
+        raise tape_miss_error(tape, call.cell)
     stamp, events = Stamper(call.run), []
     end: Finished | None = None  # held back until the answer is on the tape, or the footer says that it is not
     try:
@@ -45,16 +47,16 @@ async def use_tape(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
             else:
                 yield event
     except (ModelError, KeyMissingError, ConnectionFailedError) as e:
-        stale = call.tape.earlier(call.cell)
+        stale = tape.earlier(call.cell)
         if stale is None or any(isinstance(x, TextDelta) for x in events):
             raise
-        call.tape.used.add(stale.key)  # what a cell shows is not pruned
+        tape.used.add(stale.key)  # what a cell shows is not pruned
         yield Notice(kind="warning", text=f"stale: recorded for other values of this prompt, because {e.what[0].lower()}{e.what[1:]}")
         async for event in replay(stale.replay(), "stale", paced=not call.is_row):
             yield event
         return
     try:
-        call.tape.record(call.request, key, call.cell, events)
+        tape.record(call.request, key, call.cell, events)
     except StoreError as e:  # the answer is here and paid for: the cell goes on
         yield Notice(kind="warning", text=f"not recorded: {e}")
     if end is not None:
