@@ -5,45 +5,112 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from ..core.errors import FmnbError, Interrupted, UsageError
 from ..core.events import Sink
+from ..core.typing import FrameT, ModelLike, Record, TableLike
+from ..prompts.prompt import PromptLike
 from .io.files import is_path
+from .options import BatchOptions
 from .rows import check_prompt
 from .run import batch
 
+if TYPE_CHECKING:
+    from .io.parts import Parts
+
+
+@overload
+def map(  # type: ignore[overload-overlap]  # a path is a text, and a text a sequence of texts
+    prompt: PromptLike,
+    over: str | Path,
+    model: ModelLike | None = None,
+    *,
+    models: Sequence[ModelLike] | None = None,
+    out: str | Path | None = None,
+    sinks: Sequence[Sink] = (),
+    **options: Unpack[BatchOptions],
+) -> Parts: ...
+
+
+@overload
+def map(
+    prompt: PromptLike,
+    over: Sequence[str] | Sequence[Mapping[str, object]],
+    model: ModelLike | None = None,
+    *,
+    models: Sequence[ModelLike] | None = None,
+    sinks: Sequence[Sink] = (),
+    **options: Unpack[BatchOptions],
+) -> list[Record]: ...
+
+
+@overload
+def map(
+    prompt: PromptLike,
+    over: FrameT,
+    model: ModelLike | None = None,
+    *,
+    models: Sequence[ModelLike] | None = None,
+    sinks: Sequence[Sink] = (),
+    **options: Unpack[BatchOptions],
+) -> FrameT: ...
+
+
+@overload
+def map(
+    prompt: PromptLike,
+    over: TableLike,
+    model: ModelLike | None = None,
+    *,
+    models: Sequence[ModelLike] | None = None,
+    out: str | Path | None = None,
+    sinks: Sequence[Sink] = (),
+    **options: Unpack[BatchOptions],
+) -> object: ...
+
 
 def map(
-    prompt: Any,
-    over: Any,
-    model: Any = None,
+    prompt: PromptLike,
+    over: TableLike,
+    model: ModelLike | None = None,
     *,
-    models: Sequence[Any] | None = None,
-    out: Any = None,
+    models: Sequence[ModelLike] | None = None,
+    out: str | Path | None = None,
     sinks: Sequence[Sink] = (),
-    **options: Any,
-) -> Any:
-    """Ask about every row of a table; gives the table back with columns added, of the kind that went in.
+    **options: Unpack[BatchOptions],
+) -> object:
+    """Ask about every row of a table, and return the table with the answers as columns.
 
-    A column's name in the prompt stands for that row's value: `"Summarise: {{ text }}"`. `over`
-    is a pandas or polars DataFrame, an Arrow table, a DuckDB relation, a list of dicts or of
-    texts. `schema` adds a typed column for each of its fields; then come `model`, `text`,
-    `error`, `cost`, `run` and the other usual columns. A name that the table has already gets
-    the suffix `_fm`. With several `models`, or `samples`, each has columns of its own.
+    A column's name in the prompt stands for that row's value: `"Summarize: {{ text }}"`. What
+    was answered is kept: the same call again goes on where it stopped and pays for nothing
+    twice, unless `cache=False`. A notebook shows the progress.
 
-    `head` tries the first rows alone; `budget` stops before so many dollars are passed;
-    `concurrency`, `rpm`, `tpm` cap the calls at once and the requests and tokens a minute. A
-    notebook shows how far it is; `sinks` hear the same events. A row that fails has its error in
-    `error`, and a script is warned. What was answered is kept: the same call again
-    goes on where it stopped and pays for nothing twice, unless `cache=False`;
-    `retry_errors=True` asks failed rows again, `fail_fast=True` stops at the first.
-    Other options are those of `fm.ask`.
+    Args:
+        prompt: A template with columns in `{{ }}`, or an `fm.Prompt`.
+        over: A pandas or polars DataFrame, an Arrow table, a DuckDB relation, a list of dicts or
+            of texts, a dict of columns; or the path of a Parquet, CSV or JSONL file (or a pattern
+            of several), which is read in chunks and need not fit into memory.
+        model: The model, as in `fm.ask`.
+        models: Several models, in place of `model`; each has columns of its own.
+        out: Folder for the parts of a table in files; beside the input without it.
+        sinks: Functions that hear every event of the batch.
+        **options: Options of the batch and its calls: see `BatchOptions`.
 
-    `over` may also be the path of a Parquet, CSV or JSONL file, or a pattern of several, that
-    never fits into memory: then rows are read as they are needed and written in parts, as
-    Parquet, into the folder `out` (beside the input without it), and `Parts` come back.
+    Returns:
+        A table of the kind that went in, same rows and order, with columns added: one for each
+        field of `schema`, then `model`, `text`, `error`, `seconds`, tokens, `cost` (US dollars),
+        `run`. A name that the table has already gets the suffix `_fm`. For texts, a list of
+        dicts; for files, `Parts`: the folder of Parquet files.
+
+    Raises:
+        UsageError: No table, a prompt that names no column, options that do not go together.
+        BudgetError: The next row would pass `budget`.
+        Interrupted: It was stopped.
+        FmnbError: No row could be asked. A row that fails has its error in the column `error`
+            instead, and a script is warned.
 
     >>> map("Say {{ word }}", [{"word": "hi"}], "echo:")[0]["text"]
     'Say hi'
@@ -51,7 +118,8 @@ def map(
     if model is not None and models is not None:
         raise UsageError("Name the model as model=, or several as models=", seen="both")
     check_prompt(prompt)
-    asked = models if models is not None else model
+    result: Any
+    asked: Any = models if models is not None else model
     if out is not None and not is_path(over):
         raise UsageError(
             "out is a folder for the parts of a table in files", seen=repr(out)[:60], todo="Leave it out: the table comes back."

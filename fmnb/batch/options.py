@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
+from ..calls.options import CallOptions
 from ..core.errors import UsageError
 
 _LEAST = {"head": 1, "concurrency": 1, "budget": 0, "rpm": 0, "tpm": 0}  # from 1 on they are whole numbers
@@ -19,6 +20,43 @@ NOT_IN_BULK = {
     "tpm": "the service decides how fast it goes",
     "replay_only": "--replay-only never asks a model",
 }
+
+
+class BatchOptions(CallOptions, total=False):
+    """Options of `fm.map`: how a batch runs and what it may cost, and options of its calls."""
+
+    samples: int
+    """Ask each row K times; every sample has columns of its own."""
+
+    head: int | None
+    """Only the first N rows."""
+
+    budget: float | None
+    """Stop before so many US dollars are passed."""
+
+    yes: bool
+    """Do not ask before much is spent."""
+
+    rpm: float | None
+    """At most N requests a minute."""
+
+    tpm: float | None
+    """At most N tokens a minute."""
+
+    concurrency: int | None
+    """At most N calls at once; found out without it."""
+
+    bulk: bool
+    """As a batch job of the service, at half the price, collected later by the same call."""
+
+    on: str | None
+    """Where it runs: `ray` on Ray here, `ray://...` on Ray at an address."""
+
+    retry_errors: bool
+    """Ask failed rows again."""
+
+    fail_fast: bool
+    """Stop at the first row that fails."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from ..core.backend import Backend
 from ..core.response import Response
 from ..core.run_ids import new_run
 from ..core.types import Message, Request
+from ..core.typing import Api, Dtype, Format, Quant, SchemaLike
 from ..limits.usage import Meter
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Options:
-    """What may be said about a call, by the names users know.
+    """Options of a call with their defaults: those of `CallOptions`, and what fmnb itself sets.
 
-    `values` fills `{{ }}` in the prompt; without it the text is sent as it is.
+    fmnb sets `history` (the turns before), `sample` (which of several) and `parent` (the run above).
     """
 
     system: str | None = None
@@ -78,17 +79,17 @@ class Options:
     seed: int | None = None
     stop: Sequence[str] | str = ()
     params: Mapping[str, Any] = field(default_factory=dict)
-    format: str = "markdown"
-    schema: Any = None
-    attach: Any = ()
+    format: Format = "markdown"
+    schema: SchemaLike | SchemaSpec | None = None
+    attach: object = ()
     values: Mapping[str, Any] | None = None
     history: tuple[Message, ...] = ()
     cache: bool = True
     replay_only: bool = False
     logprobs: int | None = None
-    api: str = ""
-    quant: str = ""
-    dtype: str = ""
+    api: Api = ""
+    quant: Quant = ""
+    dtype: Dtype = ""
     sample: int = 0
     parent: str = ""
 

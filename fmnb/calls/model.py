@@ -7,27 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 from ..catalog.resolve import resolve
 from ..core.events import Sink, TextDelta
 from ..core.registry import METHODS, load
 from ..core.response import Response
+from ..core.typing import ModelLike
+from ..prompts.prompt import PromptLike
 from .call import Asked
+from .options import CallOptions
 from .prepare import options_from, prepare
 from .run import aperform, handle_of, perform
 
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from llama_index.core.llms import CustomLLM
 
-def ask(prompt: Any, model: Any = None, *, sinks: Sequence[Sink] = (), **options: Any) -> Response:
+
+def ask(prompt: PromptLike, model: ModelLike | None = None, *, sinks: Sequence[Sink] = (), **options: Unpack[CallOptions]) -> Response:
     """Ask one model and return its answer.
 
-    `prompt` is text, sent as it is, or an `fm.Prompt`, whose `{{ }}` are filled from
-    `values=`. `model` is a name (`"openai:gpt-5-mini"`), an alias, an `fm.Model`, a function
-    or another object that answers, or None for the model in force. Options are those of
-    `%%fm`: system, temperature, max_tokens, seed, stop, params (a dict for `-p`), format,
-    schema, attach, api, quant, dtype, cache, replay_only.
+    Args:
+        prompt: Text, sent as it is, or an `fm.Prompt`, whose `{{ }}` are filled from `values=`.
+        model: A name (`"openai:gpt-5-mini"`), an alias, an `fm.Model`, a function or another
+            object that answers; None for the model in force.
+        sinks: Functions that hear every event of the call.
+        **options: Options of the call, as in `%%fm`: see `CallOptions`.
 
-    Raises a FmnbError leaf when the call fails; its `response` holds partial text.
+    Returns:
+        The answer: its text, data, tokens, cost in US dollars, time in seconds.
+
+    Raises:
+        UsageError: An option that is none, or has an impossible value.
+        FmnbError: The call failed, by the kind of failure; its `response` holds partial text.
 
     >>> ask("hello", "echo:").text
     'hello'
@@ -37,8 +50,22 @@ def ask(prompt: Any, model: Any = None, *, sinks: Sequence[Sink] = (), **options
     return _one(asked)
 
 
-async def aask(prompt: Any, model: Any = None, *, sinks: Sequence[Sink] = (), **options: Any) -> Response:
-    """`ask` for code that awaits; many may run at once.
+async def aask(
+    prompt: PromptLike, model: ModelLike | None = None, *, sinks: Sequence[Sink] = (), **options: Unpack[CallOptions]
+) -> Response:
+    """Ask one model and return its answer, for code that awaits; many calls may run at once.
+
+    Args:
+        prompt: Text or an `fm.Prompt`, as in `fm.ask`.
+        model: The model, as in `fm.ask`.
+        sinks: Functions that hear every event of the call.
+        **options: Options of the call: see `CallOptions`.
+
+    Returns:
+        The answer.
+
+    Raises:
+        FmnbError: As `fm.ask` does.
 
     >>> import asyncio
     >>> asyncio.run(aask("hello", "echo:")).text
@@ -57,7 +84,7 @@ def _one(asked: Asked) -> Response:
 
 
 class Stream:
-    """An answer as it comes: iterate for pieces of text; `response` is the whole afterwards."""
+    """An answer while it comes: iterate for pieces of text; `response` is the whole afterwards."""
 
     def __init__(self, asked: Asked):
         self._asked = asked
@@ -76,8 +103,20 @@ class Stream:
             raise a.error
 
 
-def stream(prompt: Any, model: Any = None, **options: Any) -> Stream:
-    """Ask one model and iterate over the answer as it comes. Options as in `ask`.
+def stream(prompt: PromptLike, model: ModelLike | None = None, **options: Unpack[CallOptions]) -> Stream:
+    """Ask one model and iterate over the answer while it comes.
+
+    Args:
+        prompt: Text or an `fm.Prompt`, as in `fm.ask`.
+        model: The model, as in `fm.ask`.
+        **options: Options of the call: see `CallOptions`.
+
+    Returns:
+        An iterator over pieces of text; its `response` is the whole answer afterwards.
+
+    Raises:
+        UsageError: An option that is none, or has an impossible value. Other errors of `fm.ask`
+            are raised by the iteration.
 
     >>> "".join(stream("hello there", "echo:"))
     'hello there'
@@ -88,53 +127,118 @@ def stream(prompt: Any, model: Any = None, **options: Any) -> Stream:
 class Model:
     """A model with options of its own, to ask again and again.
 
-    `name` is what `%%fm` takes, or an object that answers; `defaults` are options of `fm.ask`,
-    and a call's own options beat them. Nothing is loaded or sent before the first question.
+    Nothing is loaded or sent before the first question.
+
+    Args:
+        name: What `%%fm` takes as a model, or an object that answers.
+        **defaults: Options of every call (see `CallOptions`); a call's own options override them.
+
+    Raises:
+        UnknownModelError: No model has that name; the message lists the nearest ones.
+        UsageError: An option that is none.
 
     >>> Model("echo:", temperature=0).ask("hello").text
     'hello'
     """
 
-    def __init__(self, name: str, **defaults: Any):
+    def __init__(self, name: ModelLike, **defaults: Unpack[CallOptions]):
         self.target = resolve(name)
         self.defaults = defaults
         options_from(defaults)
 
     @property
     def name(self) -> str:
-        """The full `provider:name`."""
+        """The full name, `provider:name`."""
         return self.target.name
 
-    def ask(self, prompt: Any, **options: Any) -> Response:
-        """As `fm.ask`, with this model."""
-        return ask(prompt, self, **{**self.defaults, **options})
+    def ask(self, prompt: PromptLike, **options: Unpack[CallOptions]) -> Response:
+        """Ask this model and return its answer.
 
-    async def aask(self, prompt: Any, **options: Any) -> Response:
-        """As `fm.aask`, with this model."""
-        return await aask(prompt, self, **{**self.defaults, **options})
+        Args:
+            prompt: Text or an `fm.Prompt`, as in `fm.ask`.
+            **options: Options of this call; they override the model's defaults.
 
-    def stream(self, prompt: Any, **options: Any) -> Stream:
-        """As `fm.stream`, with this model."""
-        return stream(prompt, self, **{**self.defaults, **options})
+        Returns:
+            The answer.
 
-    def as_langchain(self) -> Any:
-        """This model as a LangChain chat model, for chains of yours. Needs langchain-core.
+        Raises:
+            FmnbError: As `fm.ask` does.
+
+        >>> Model("echo:").ask("hello").text
+        'hello'
+        """
+        return ask(prompt, self, **self._merged(options))
+
+    async def aask(self, prompt: PromptLike, **options: Unpack[CallOptions]) -> Response:
+        """Ask this model and return its answer, for code that awaits.
+
+        Args:
+            prompt: Text or an `fm.Prompt`, as in `fm.ask`.
+            **options: Options of this call; they override the model's defaults.
+
+        Returns:
+            The answer.
+
+        Raises:
+            FmnbError: As `fm.ask` does.
+
+        >>> import asyncio
+        >>> asyncio.run(Model("echo:").aask("hello")).text
+        'hello'
+        """
+        return await aask(prompt, self, **self._merged(options))
+
+    def stream(self, prompt: PromptLike, **options: Unpack[CallOptions]) -> Stream:
+        """Ask this model and iterate over the answer while it comes.
+
+        Args:
+            prompt: Text or an `fm.Prompt`, as in `fm.ask`.
+            **options: Options of this call; they override the model's defaults.
+
+        Returns:
+            An iterator over pieces of text; its `response` is the whole answer afterwards.
+
+        Raises:
+            FmnbError: As `fm.stream` does.
+
+        >>> "".join(Model("echo:").stream("hello there"))
+        'hello there'
+        """
+        return stream(prompt, self, **self._merged(options))
+
+    def as_langchain(self) -> BaseChatModel:
+        """This model as a LangChain chat model, to use in chains.
 
             chain = prompt | fm.Model("openai:gpt-5-mini", temperature=0).as_langchain()
 
         It streams and counts tokens; its calls are in fmnb's log, cache, budget and tape.
-        Messages may hold text and pictures; tools are not carried.
+        Messages may hold text and pictures; tools are not passed on.
+
+        Returns:
+            A `langchain_core` chat model with this model's default options.
+
+        Raises:
+            MissingPackageError: langchain-core is not installed.
         """
         return load(METHODS["Model.as_langchain"])(self)
 
-    def as_llamaindex(self) -> Any:
-        """This model as a LlamaIndex LLM, for engines of yours. Needs llama-index-core.
+    def as_llamaindex(self) -> CustomLLM:
+        """This model as a LlamaIndex LLM, to use in query engines.
 
             engine = index.as_query_engine(llm=fm.Model("openai:gpt-5-mini").as_llamaindex())
 
-        The rest is as with `as_langchain`.
+        It streams and counts tokens; its calls are in fmnb's log, cache, budget and tape.
+
+        Returns:
+            A `llama_index` LLM with this model's default options.
+
+        Raises:
+            MissingPackageError: llama-index-core is not installed.
         """
         return load(METHODS["Model.as_llamaindex"])(self)
+
+    def _merged(self, options: CallOptions) -> CallOptions:
+        return {**self.defaults, **options}
 
     def __repr__(self) -> str:
         return f"Model({self.name!r})"

@@ -13,17 +13,19 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from ..catalog.resolve import Target, resolve
 from ..config.settings import held, settings
 from ..core.errors import SettingsError, UsageError
 from ..core.surrogates import whole_text
 from ..core.types import Message, Part, Request, Text, TokenCount, message
+from ..core.typing import Api, Dtype, Format, Quant
 from ..prompts.prompt import Prompt, Rendered, render
 from ..providers.reserved_params import check_routing
 from .call import Asked, Call, Options
 from .notebook_model import NOT_A_NAME
+from .options import CallOptions
 from .session import default_model, session
 from .steps.check_target import check_output_modality
 
@@ -50,10 +52,7 @@ OWN = {
         "`%fm key set PROVIDER`, and never a key in a cell",
     ),
 }
-APIS = ("", "chat", "responses", "native")
-QUANTS = ("", "none", "int8", "int4")
-DTYPES = ("", "float32", "bfloat16", "float16")
-FORMATS = ("markdown", "text", "code", "json", "html", "math", "image")
+APIS, QUANTS, DTYPES, FORMATS = map(get_args, (Api, Quant, Dtype, Format))
 
 
 def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Target:
@@ -236,9 +235,9 @@ def count(asked: Asked) -> TokenCount:
     return asked.call.target.open().count(asked.call.request)
 
 
-def options_from(given: dict[str, Any], also: Sequence[str] = ()) -> Options:
+def options_from(given: Mapping[str, object], also: Sequence[str] = ()) -> Options:
     """The options of these names. `also` are other names that may have been meant."""
-    known = (*also, *Options.__dataclass_fields__)
+    known = (*also, *CallOptions.__annotations__)
     unknown = set(given) - set(Options.__dataclass_fields__)
     if unknown:
         name = sorted(unknown)[0]
@@ -248,4 +247,5 @@ def options_from(given: dict[str, Any], also: Sequence[str] = ()) -> Options:
             seen=repr(name),
             todo=f"Did you mean {near[0]}?" if near else f"Options: {', '.join(known)}.",
         )
-    return Options(**given)
+    values: dict[str, Any] = dict(given)  # each is looked at in `prepare`
+    return Options(**values)

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..calls.call import Asked, Options
 from ..calls.prepare import options_from, prepare
@@ -21,10 +21,12 @@ from ..core.optional import require
 from ..core.registry import METHODS, load
 from ..core.response import Response
 from ..core.run_ids import new_run
-from ..prompts.prompt import Prompt
+from ..core.typing import ModelLike, Record
+from ..prompts.prompt import Prompt, PromptLike
 from ..store import feedback as signals
 from ..store import log
 from ..views.comparison import Layout, Said, columns_bundle, layout, letter
+from .options import CompareOptions
 
 if TYPE_CHECKING:
     import pandas
@@ -49,11 +51,19 @@ MOST = 100  # answers of one comparison; more are a batch
 
 @dataclass(frozen=True)
 class Comparison:
-    """Answers to one question, in the order they were asked for.
+    """Answers to one question, in the order in which they were asked for.
 
-    `axes` says of each answer what was varied (model, temperature, prompt, sample, ...),
-    `shown` is the order on screen, `run` the id under which votes are kept. Of a `blind` one
-    the names are hidden until somebody has voted: it then calls its answers A, B, ...
+    Attributes:
+        responses: The answers.
+        run: Id under which votes are kept; "" where the log is off.
+        axes: What varied, for each answer: model, temperature, prompt, sample, ...
+        shown: The order on screen, as positions in `responses`.
+        blind: Whether names are hidden until somebody has voted; the answers are then A, B, ...
+        format: How the answers are shown: markdown, text, json, ...
+
+    >>> c = compare("hi", ["echo:", "echo:slow=500"])
+    >>> len(c), c.labels
+    (2, ('echo:', 'echo:slow=500'))
     """
 
     responses: tuple[Response, ...]
@@ -74,7 +84,7 @@ class Comparison:
         return iter(self.responses)
 
     def __getitem__(self, at: int | str) -> Response:
-        """By position, by label, or by the model's name as it was typed."""
+        """The answer at a position, with a label, or of a model's name as it was typed."""
         if isinstance(at, int):
             return self.responses[at]
         for label, r in zip(self.labels, self.responses, strict=True):
@@ -84,35 +94,51 @@ class Comparison:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What tells each answer from the others: its model, and what else differs; a letter while names are hidden."""
+        """What tells each answer from the others: its model, and what else differs.
+
+        Letters stand for the answers while names are hidden.
+        """
         if self.hidden:
             return tuple(letter(self.shown.index(i)) for i in range(len(self)))
         return tuple(labels(self.axes) if self.axes else [r.asked for r in self.responses])
 
     @property
     def hidden(self) -> bool:
-        """Whether the names are still to be guessed: a blind comparison that nobody has voted on, though there is something to vote on and a log to keep it."""
+        """Whether names are hidden: the comparison is blind and nobody has voted yet.
+
+        Never where all answers failed, or where no log could keep a vote.
+        """
         return self.blind and bool(self.run) and not all(r.error for r in self.responses) and not any(s.kind == "vote" for s in self.votes)
 
     @property
     def layout(self) -> Layout:
-        """Rows and columns in which the answers stand."""
+        """Rows and columns in which the answers are shown."""
         return layout(self.axes or [{"model": r.asked} for r in self.responses], self.labels)
 
     @property
     def votes(self) -> list[Signal]:
-        """The votes, stars, edits and comments that stand, as events, oldest first."""
+        """The votes, stars, edits and comments that are valid, as events, oldest first."""
         runs = {r.run for r in self.responses}
         found = signals.of([self.run, *runs]) if self.run else []
         return [s for s in found if s.kind != "vote" or runs.issuperset(s.value["runs"])]
 
     @property
     def by_row(self) -> bool:
-        """Whether the rows are different questions, so that each row has a vote of its own."""
+        """Whether the rows are different questions, each with a vote of its own."""
         return any("row" in a for a in self.axes)
 
     def row(self, number: int) -> Comparison:
-        """One row of the layout alone: a comparison of the answers to one question."""
+        """One row of the layout: a comparison of the answers to one question.
+
+        Args:
+            number: The row, from 0.
+
+        Returns:
+            A comparison with the same votes.
+
+        Raises:
+            UsageError: There is no such row.
+        """
         at = [i for i, (r, _) in enumerate(self.layout.places) if r == number] if len(self.layout.rows) > 1 else list(range(len(self)))
         if not at:
             raise UsageError("There is no such row", seen=repr(number), todo=f"0 to {len(self.layout.rows) - 1}.")
@@ -122,7 +148,7 @@ class Comparison:
 
     @property
     def said(self) -> Said:
-        """The same as it is shown with each answer."""
+        """The votes, stars, edits and comment as they are shown with each answer."""
         votes = self.votes
         at = {r.run: i for i, r in enumerate(self.responses)}
         words: dict[int, str] = {}
@@ -135,13 +161,17 @@ class Comparison:
 
     @property
     def best(self) -> Response | None:
-        """The answer that was voted for, by the last vote; None without one, or where it said tie or bad."""
+        """The answer that the last vote chose; None without a vote, or where it was a tie or "bad"."""
         winner = next((s.value["winner"] for s in reversed(self.votes) if s.kind == "vote"), None)
         return next((r for r in self.responses if r.run == winner), None)
 
     @property
     def df(self) -> pandas.DataFrame:
-        """One row an answer, a pandas DataFrame; a column for each further thing that was varied."""
+        """A pandas DataFrame with one row an answer and a column for each thing that varied.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
         pandas = require("pandas", "frames", "to make a DataFrame")
         last = [s.value for s in self.votes if s.kind == "vote"]
         more = [n for n in dict.fromkeys(n for a in self.axes for n in a) if n != "model"]
@@ -154,8 +184,8 @@ class Comparison:
             return pandas.DataFrame([rows[i] for i in self.shown], columns=["model", "text", "run"])
         return pandas.DataFrame(rows, columns=["model", *more, *COLUMNS[1:]])
 
-    def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """How it looks in a notebook with no kernel: (data, metadata) with HTML, Markdown and plain text."""
+    def bundle(self) -> tuple[Record, Record]:
+        """How it looks in a notebook without a kernel: data by MIME type, and its metadata."""
         return columns_bundle(
             self.responses,
             self.labels,
@@ -168,7 +198,7 @@ class Comparison:
         )
 
     def widget(self) -> Any:
-        """The answers with buttons to vote, edit, compare word by word, and go on with one of them. Needs a notebook."""
+        """A widget with buttons to vote, edit, compare word by word and go on; it needs a notebook."""
         return load(METHODS["Comparison.widget"])(self)
 
     def __repr__(self) -> str:
@@ -334,26 +364,32 @@ def labels(axes: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def compare(
-    prompt: Any,
-    models: Sequence[Any],
-    *,
-    samples: int = 1,
-    vary: Mapping[str, Sequence[Any]] | None = None,
-    prompts: Sequence[Any] | Mapping[str, Any] = (),
-    blind: bool = False,
-    sinks: Sequence[Sink] = (),
-    **options: Any,
+    prompt: PromptLike, models: Sequence[ModelLike], *, sinks: Sequence[Sink] = (), **options: Unpack[CompareOptions]
 ) -> Comparison:
-    """Ask several models the same thing at once; or one model with other parameters, prompts, or again and again.
+    """Ask several models the same, or one model with varied parameters, prompts or samples.
 
-    A model that fails has its error in its row; when all fail, the first error is raised.
-    Options as in `ask`; `samples`, `vary` and `prompts` as in `spread`. `blind` hides which
-    answer is whose, and shuffles them, until you have voted.
+    Args:
+        prompt: Text or an `fm.Prompt`, as in `fm.ask`.
+        models: Models as in `fm.ask`; one will do where something else varies.
+        sinks: Functions that hear every event of the comparison.
+        **options: What varies (`samples`, `vary`, `prompts`), `blind`, and options of the calls:
+            see `CompareOptions`.
+
+    Returns:
+        The answers, models innermost. A model that failed has its error in its answer.
+
+    Raises:
+        UsageError: Fewer than two answers, or more than 100, would come of it.
+        FmnbError: Every call failed: the first error.
 
     >>> [r.text for r in compare("hi", ["echo:", "echo:slow=500"])]
     ['hi', 'hi']
     """
-    cells = spread(prompt, models, options_from(options), samples=samples, vary=vary, prompts=prompts)
+    samples, vary, prompts = options.pop("samples", 1), options.pop("vary", None), options.pop("prompts", ())
+    blind = options.pop("blind", False)
+    cells = spread(
+        prompt, models, options_from(options, tuple(CompareOptions.__annotations__)), samples=samples, vary=vary, prompts=prompts
+    )
     if len(cells) < 2:
         raise UsageError(
             "A comparison needs two answers or more", seen=str(list(models)), todo="Name two models, vary something, or use fm.ask."

@@ -1,6 +1,7 @@
 """Values, events, errors and protocols that every room uses. Knows nothing of Jupyter, HTTP, SQL or torch.
 
 - `types`: messages, requests, usage, model facts, and their JSON form
+- `typing`: types of what public functions accept: models, tables, schemas
 - `response`: what a call returns: text, data, media, tokens, cost
 - `events`: everything that happens in a run, how events fold into a response, and who hears them
 - `errors`: every error fmnb raises, its three-part message and its traceback; removes API keys from messages and logs

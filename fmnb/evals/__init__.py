@@ -1,5 +1,6 @@
 """Which model is better on one's own cases.
 
+- `options`: options of `fm.evaluate`
 - `evaluate`: `fm.evaluate`: runs a test set and scores it
 - `evaluation`: the result: tables, sentences, report, rescoring
 - `results`: the data of an evaluation

@@ -7,69 +7,61 @@ The calls are a batch: resumed, cached, held to a budget like any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Unpack
 
 from ..core.events import Sink
+from ..core.typing import ModelLike, TableLike
+from ..prompts.prompt import PromptLike
 from .datasets.dataset import Dataset
 from .evaluation import Evaluation
-from .failures import MAX_FAILURES
+from .options import EvaluateOptions
 from .scored_run import ask_and_score
+from .scoring import ScorerLike
 
 
 def evaluate(
-    prompt: Any,
-    over: Any,
-    models: Any = None,
-    score: Any = "exact",
+    prompt: PromptLike,
+    over: TableLike | Dataset,
+    models: ModelLike | Sequence[ModelLike] | None = None,
+    score: ScorerLike | Sequence[ScorerLike] = "exact",
     *,
-    prompts: Sequence[Any] | Mapping[str, Any] = (),
-    samples: int = 1,
-    target: str | None = None,
-    group: str | None = None,
-    id: str | None = None,
-    missing: str = "drop",
-    max_failures: float = MAX_FAILURES,
-    fresh: bool = False,
     sinks: Sequence[Sink] = (),
-    **options: Any,
+    **options: Unpack[EvaluateOptions],
 ) -> Evaluation:
-    """Ask models about every row of a test set, score the answers, and say which model is better and whether that is real.
+    """Ask models about every row of a test set, score the answers, and say which model is better.
 
-    `over` is an `fm.Dataset`, a frame, a list of dicts or a path; `target` names its column of
-    good answers, `group` the column of users or templates whose rows hang together. `score`
-    is a scorer or a list of them: names (exact, contains, numeric, f1, judge, ...), functions
-    of (answer, target), or `fm.Judge(...)`. `prompts` are several ways to ask (texts, `fm.Prompt`s,
-    names of saved ones), each put above `prompt`: they are evaluated like models. A dict gives
-    each the name that the report shows.
-    `samples` asks each row several times and averages.
-    `missing` says what an answer that failed does: its row is left out for all ("drop"), or it
-    counts as 0 ("failure"). A model of which more than `max_failures` failed (5 % of its
-    answers unless said otherwise) gets no verdict, and one that answered nothing no score,
-    whatever `missing` says. Answers that are known are not asked for again, and the report says
-    how many and how old they are; `fresh` asks again. Other options are those of `fm.map`: schema, temperature, budget, head, ...
+    Answers that are known are not asked for again; the report says how many, and how old they
+    are. `fresh=True` asks again.
 
-    Raises what `fm.map` raises; what was answered until then is kept, and the same call goes on.
+    Args:
+        prompt: A template with columns in `{{ }}`, or an `fm.Prompt`.
+        over: An `fm.Dataset`, or a table or path as in `fm.map`. `target=`, `group=` and `id=` name
+            its columns of good answers, of rows that hang together, and of ids.
+        models: One model or several, as in `fm.ask`.
+        score: A scorer or several: names (exact, contains, numeric, f1, judge, ...), functions of
+            (answer, target), `fm.Judge(...)`. Several names may be joined by commas.
+        sinks: Functions that hear every event of the batches.
+        **options: Options of the evaluation, the batch and its calls: see `EvaluateOptions`. With
+            `samples`, the scores of a row's samples are averaged. A model of which more than
+            `max_failures` of the answers failed gets no verdict.
+
+    Returns:
+        The evaluation: sentences, tables, intervals and tests, and a report.
+
+    Raises:
+        UsageError: No rows, no scorer, a scorer that needs targets which are not there.
+        FmnbError: What `fm.map` raises; what was answered until then is kept, and the same call
+            goes on.
 
     >>> rows = [{"q": "a", "target": "a"}, {"q": "b", "target": "c"}]
     >>> e = evaluate("{{ q }}", rows, ["echo:"], "exact")
     >>> e.sentence
     'echo: scores 50.0% (95% 9.5% to 90.5%, Wilson, 2 rows).'
     """
-    found = ask_and_score(
-        prompt,
-        Dataset.from_rows(over, target=target, id=id, group=group),
-        models,
-        score,
-        prompts=prompts,
-        samples=samples,
-        missing=missing,
-        max_failures=max_failures,
-        fresh=fresh,
-        sinks=sinks,
-        **options,
-    )
-    return Evaluation.of_results(found)
+    target, id, group = options.pop("target", None), options.pop("id", None), options.pop("group", None)
+    dataset = Dataset.from_rows(over, target=target, id=id, group=group)
+    return Evaluation.of_results(ask_and_score(prompt, dataset, models, score, sinks=sinks, **options))
 
 
 def reopen(run: str) -> Evaluation:

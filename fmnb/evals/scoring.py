@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..batch.answers import Answer
 from ..calls.session import session
@@ -22,6 +22,9 @@ from .score_matrix import NO_TARGET, NO_VERDICT
 from .scorers import judge as judging
 from .scorers.base import Case, Score, Scorer, judged, scorer
 from .scorers.judge import Conduct, Judge
+
+# A scorer's name ("exact", "numeric:0.01"), a Scorer, an `fm.Judge`, or a function of (answer), (answer, target), (answer, target, row).
+ScorerLike: TypeAlias = str | Scorer | Judge | Callable[..., object]
 
 
 @dataclass(frozen=True)

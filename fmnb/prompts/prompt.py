@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..config import settings
 from ..core.errors import UsageError
@@ -140,7 +140,7 @@ class Prompt:
         """The first 12 hex digits of the content's SHA-256: text and system prompt."""
         return hashlib.sha256(f"{self.system}\0{self.text}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
-    def render(self, **values: Any) -> Rendered:
+    def render(self, **values: object) -> Rendered:
         """Fill the template with these values alone."""
         return render(self.text, values)
 
@@ -205,6 +205,9 @@ class Prompt:
 
     def __str__(self) -> str:
         return self.text
+
+
+PromptLike: TypeAlias = str | Prompt | Rendered  # text, sent as it is; a prompt to fill; a prompt that was filled
 
 
 def list_prompts() -> list[Prompt]:

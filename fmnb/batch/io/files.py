@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ...core.errors import UsageError
 from .formats import KINDS, LOOK, READ, arrow_library, common, fitted
@@ -50,7 +50,7 @@ class Files:
         return next(self.chunks(rows), None) or table_of(self.schema.empty_table())
 
 
-def is_path(value: Any) -> bool:
+def is_path(value: object) -> TypeGuard[str | Path]:
     """Whether a value names files rather than being a table."""
     return isinstance(value, (str, Path))
 

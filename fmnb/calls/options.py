@@ -1,0 +1,117 @@
+"""The options of a call, with their types and what they mean. `%%fm?`, completion and the reference are made from this table.
+
+An editor shows the text below a key; `key_docs` reads the same text.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TypedDict, get_type_hints
+
+from ..core.typing import Api, Dtype, Format, Quant, SchemaLike
+
+
+class CallOptions(TypedDict, total=False):
+    """Options of `fm.ask`, and of every function that calls a model."""
+
+    system: str | None
+    """System prompt."""
+
+    temperature: float | None
+    """Randomness of sampling, 0 to 2: 0 repeats the same answer, 1 and more varies it."""
+
+    max_tokens: int | None
+    """Longest answer, in tokens."""
+
+    seed: int | None
+    """Seed of sampling: same seed, same answer, where the model can."""
+
+    stop: Sequence[str] | str
+    """Stop before this text.
+
+    Several texts are a list; the first that appears ends the answer.
+    """
+
+    params: Mapping[str, object]
+    """A raw wire parameter, sent to the service as it is.
+
+    Several are keys of one dict. A value must have a JSON form.
+    """
+
+    format: Format
+    """How the answer is used: markdown, text, code, json, html, math or image."""
+
+    schema: SchemaLike | None
+    """Structured answer: `name, score float, mood good|bad?`.
+
+    Schema text, a JSON schema, a dataclass, a TypedDict, a pydantic model, or `list[...]` of
+    one. The answer's `data` then holds what the schema says.
+    """
+
+    attach: object
+    """Image, PDF, text or table to send along.
+
+    A path or a value of the notebook (a figure, a frame, bytes), or a list of them.
+    """
+
+    values: Mapping[str, object] | None
+    """Values for `{{ }}` in the prompt; without them the text is sent as it is."""
+
+    cache: bool
+    """Answer from the cache where the answer is known; True by default."""
+
+    replay_only: bool
+    """Answer from the tape or fail."""
+
+    logprobs: int | None
+    """Log probabilities of so many alternatives of each token, where the model gives them."""
+
+    api: Api
+    """Interface of the service: chat, responses or native; the usual one without it."""
+
+    quant: Quant
+    """Load weights that run here in int8 or int4 (none: as they are)."""
+
+    dtype: Dtype
+    """Number type of weights that run here: float32, bfloat16 or float16."""
+
+
+@functools.cache
+def key_docs(table: type) -> dict[str, str]:
+    """What the keys of a TypedDict mean: the text below each, in the order of the keys.
+
+    Args:
+        table: A TypedDict. Keys it inherits come first.
+
+    Returns:
+        The text of each key, with its indentation removed. A key without a text is left out.
+
+    >>> key_docs(CallOptions)["system"]
+    'System prompt.'
+    """
+    module = sys.modules[table.__module__]
+    body = next(n for n in ast.parse(inspect.getsource(module)).body if isinstance(n, ast.ClassDef) and n.name == table.__name__)
+    found: dict[str, str] = {}
+    for base in body.bases:
+        if isinstance(base, ast.Name) and base.id != "TypedDict":
+            found |= key_docs(getattr(module, base.id))
+    for key, text in pairwise(body.body):
+        if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name) and isinstance(text, ast.Expr):
+            if isinstance(text.value, ast.Constant) and isinstance(text.value.value, str):
+                found[key.target.id] = inspect.cleandoc(text.value.value)
+    return found
+
+
+@functools.cache
+def key_types(table: type) -> dict[str, object]:
+    """The types of the keys of a TypedDict, inherited ones too.
+
+    >>> key_types(CallOptions)["cache"]
+    <class 'bool'>
+    """
+    return get_type_hints(table)

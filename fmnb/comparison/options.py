@@ -1,0 +1,30 @@
+"""The options of a comparison, beside those of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..calls.options import CallOptions
+from ..prompts.prompt import PromptLike
+
+
+class CompareOptions(CallOptions, total=False):
+    """Options of `fm.compare`: what varies from answer to answer, and options of the calls."""
+
+    samples: int
+    """Ask K times, each answer beside the others."""
+
+    vary: Mapping[str, Sequence[object]]
+    """One answer for each value of an option or raw parameter.
+
+    A dict of names and values: `{"temperature": [0, 0.7]}`.
+    """
+
+    prompts: Sequence[PromptLike] | Mapping[str, PromptLike]
+    """One answer for each prompt of a list, put above the prompt's own text.
+
+    Texts, `fm.Prompt`s, or names of saved ones; a dict gives each the name that results show.
+    """
+
+    blind: bool
+    """Hide which answer is whose, and shuffle them, until you have voted."""
