@@ -16,13 +16,13 @@ from .io.files import files_of, is_path, rows_in, whole
 from .io.tables import Table, table_of
 from .job import Job
 from .job_kinds import job_of
-from .options import Limits, check_together
+from .options import BatchOptions, Limits, check_together
 from .result import Batch, reopen
 from .rows import rows_of
 
 __all__ = ["Batch", "batch", "planned", "reopen"]
 
-OWN = ("samples", *Limits.__dataclass_fields__, "yes", "bulk", "on")  # options of a batch beside those of a call
+OWN = tuple(BatchOptions.__annotations__)  # names that a misspelled one may have meant
 
 
 def batch(

@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -237,15 +237,19 @@ def count(asked: Asked) -> TokenCount:
 
 def options_from(given: Mapping[str, object], also: Sequence[str] = ()) -> Options:
     """The options of these names. `also` are other names that may have been meant."""
-    known = (*also, *CallOptions.__annotations__)
-    unknown = set(given) - set(Options.__dataclass_fields__)
-    if unknown:
-        name = sorted(unknown)[0]
-        near = difflib.get_close_matches(name, known, 1)
-        raise UsageError(
-            "No such option",
-            seen=repr(name),
-            todo=f"Did you mean {near[0]}?" if near else f"Options: {', '.join(known)}.",
-        )
+    check_names(given, (*also, *CallOptions.__annotations__), Options.__dataclass_fields__)
     values: dict[str, Any] = dict(given)  # each is looked at in `prepare`
     return Options(**values)
+
+
+def check_names(given: Iterable[str], known: Sequence[str], allowed: Iterable[str] = ()) -> None:
+    """Raise UsageError, with the nearest of the `known` names, for an option that is not `allowed` (by default: not known)."""
+    known = list(dict.fromkeys(known))
+    unknown = sorted(set(given) - set(allowed or known))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, 1)
+        raise UsageError(
+            "No such option",
+            seen=repr(unknown[0]),
+            todo=f"Did you mean {near[0]}?" if near else f"Options: {', '.join(known)}.",
+        )

@@ -21,7 +21,7 @@ class CompareOptions(CallOptions, total=False):
     """
 
     prompts: Sequence[PromptLike] | Mapping[str, PromptLike]
-    """One answer for each prompt of a list, put above the prompt's own text.
+    """One answer for each prompt, a saved one or a text, put above the prompt's own text.
 
     Texts, `fm.Prompt`s, or names of saved ones; a dict gives each the name that results show.
     """

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
+from ..calls.prepare import check_names
 from ..core.events import Sink
 from ..core.typing import ModelLike, TableLike
 from ..prompts.prompt import PromptLike
@@ -59,6 +60,7 @@ def evaluate(
     >>> e.sentence
     'echo: scores 50.0% (95% 9.5% to 90.5%, Wilson, 2 rows).'
     """
+    check_names(options, tuple(EvaluateOptions.__annotations__))
     target, id, group = options.pop("target", None), options.pop("id", None), options.pop("group", None)
     dataset = Dataset.from_rows(over, target=target, id=id, group=group)
     return Evaluation.of_results(ask_and_score(prompt, dataset, models, score, sinks=sinks, **options))

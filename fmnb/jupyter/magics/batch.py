@@ -7,10 +7,12 @@ import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...batch.options import BatchOptions
 from ...calls.call import Options
 from ...core.errors import FmnbError, Interrupted, UsageError
 from ...core.events import Event, Started
 from ...core.records import Rows
+from ...evals.options import EvaluateOptions
 from ...prompts.dataframes import table_of
 from ...views.batch import BatchView
 from ...views.router import in_notebook
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from ...batch.result import Batch
 
 _ROWS = 10  # of a table, shown
-OPTIONS = ("head", "budget", "yes", "rpm", "tpm", "concurrency", "bulk", "retry_errors", "fail_fast", "on")
 
 
 def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
@@ -29,7 +30,7 @@ def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
         raise UsageError("--over and --prompts go together with --score alone", todo="Score the answers, or try the prompts one cell each.")
     plain = Options()
     given = {n: getattr(options, n) for n in Options.__dataclass_fields__ if getattr(options, n) != getattr(plain, n)}
-    given |= {n: line.get(n) for n in OPTIONS if line.get(n) is not None}
+    given |= line.given(BatchOptions)
     if line.get("samples") is not None:
         given["samples"] = line.get("samples")
     models = [options.values[m] if options.values and m in options.values and ":" not in m else m for m in line.models]
@@ -118,7 +119,7 @@ def _rows(over: Any) -> int | None:
 def evaluate(line: Line, prompt: Any, models: list[Any], given: dict[str, Any], shell: Any) -> Any:
     """Ask about every row and score the answers; gives what `fm.evaluate` gives."""
     score = [shell.user_ns[n] if n in shell.user_ns else n for n in line.get("score")]
-    columns = {n: line.get(n) for n in ("target", "group") if line.get(n)}
+    columns = line.given(EvaluateOptions)
     if line.get("prompts"):
         from ...comparison.comparison import prompts_named
 

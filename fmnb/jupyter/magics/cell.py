@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...calls.call import Asked, Options
-from ...calls.prepare import prepare
+from ...calls.options import CallOptions
+from ...calls.prepare import options_from, prepare
 from ...calls.run import perform
 from ...calls.session import default_model, session
 from ...config.settings import held
@@ -76,24 +77,7 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
 
 def options_of(line: Line, shell: Any) -> Options:
     """The options of a line, with the notebook's names to fill the prompt from."""
-    get = line.get
-    return Options(
-        system=get("system"),
-        temperature=get("temperature"),
-        max_tokens=get("max_tokens"),
-        seed=get("seed"),
-        stop=get("stop", ()),
-        params=get("param", {}),
-        format=get("format", "markdown"),
-        schema=get("schema"),
-        attach=get("attach", ()),
-        api=get("api", ""),
-        quant=get("quant", ""),
-        dtype=get("dtype", ""),
-        values=None if get("raw") else names_of(shell),
-        cache=not get("no_cache", False),
-        replay_only=bool(get("replay_only", False)),
-    )
+    return options_from({**line.given(CallOptions), "values": None if line.get("raw") else names_of(shell)})
 
 
 def looks(options: Options) -> str:

@@ -1,5 +1,8 @@
 """The options of `%%fm`: one table makes the parser, the help text and the completions.
 
+An option that Python has too takes its type and its meaning from the TypedDicts of the public
+functions (`CallOptions` and those that extend it); a row adds what only a line knows.
+
 Lines are split as a shell splits words. Models may stand before or after options; nothing
 may be abbreviated, and every option takes exactly the words its row says.
 """
@@ -11,78 +14,128 @@ import keyword
 import shlex
 import unicodedata
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
-from ...batch.options import NOT_IN_BULK
+from ...batch.options import NOT_IN_BULK, BatchOptions
+from ...calls.options import CallOptions, key_docs, key_types
+from ...comparison.options import CompareOptions
 from ...core.errors import UsageError
+from ...evals.options import EvaluateOptions
+
+Kind: TypeAlias = Literal["text", "float", "int", "switch", "list", "pair", "values", "names"]
+
+
+_KINDS: dict[object, Kind] = {bool: "switch", int: "int", float: "float"}
 
 
 @dataclass(frozen=True)
 class Option:
-    """A row: long name, short name, what its value is called ("" for a switch), help, kind of value."""
+    """A row: long name, short name, what its value is called ("" for a switch), and what it means.
+
+    An option of a Python function too has `key`, its name in `table`: help and type come from
+    there. One of the line alone has its own `own_help`. `kind` says how the words are read,
+    where the type does not; `off` marks a switch that sets its key to False.
+    """
 
     long: str
     short: str
     value: str
-    help: str
-    kind: str = "text"  # text, float, int, switch, list, pair
+    own_help: str = ""
+    own_kind: Kind | None = None
+    table: type | None = None
+    key: str = ""
+    off: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name among a line's values."""
+        return self.long.replace("-", "_")
+
+    @property
+    def kind(self) -> Kind:
+        """How its words are read: by the type of its key, unless the row says otherwise."""
+        if self.own_kind is not None or self.table is None:
+            return self.own_kind or "text"
+        given = key_types(self.table)[self.key]
+        return next((_KINDS[t] for t in (given, *get_args(given)) if t in _KINDS), "text")
+
+    @property
+    def help(self) -> str:
+        """What it means, without a period: the first line of its key's text, or the row's own."""
+        text = self.own_help
+        if not text and self.table is not None:
+            text = key_docs(self.table)[self.key].split("\n")[0].rstrip(".")
+        text = text[:1].lower() + text[1:]
+        if self.own_kind in ("list", "pair", "values"):
+            text += " (may be repeated)"
+        return f"with --{NEEDS[self.name]}: {text}" if self.name in NEEDS else text
+
+
+def _call(long: str, short: str = "", value: str = "", kind: Kind | None = None, key: str = "") -> Option:
+    return Option(long, short, value, "", kind, CallOptions, key or long.replace("-", "_"))
+
+
+def _compare(long: str, value: str = "", kind: Kind | None = None) -> Option:
+    return Option(long, "", value, "", kind, CompareOptions, long)
+
+
+def _batch(long: str, value: str = "") -> Option:
+    return Option(long, "", value, "", None, BatchOptions, long.replace("-", "_"))
+
+
+def _evaluate(long: str, value: str) -> Option:
+    return Option(long, "", value, "", None, EvaluateOptions, long)
 
 
 OPTIONS = (
     Option("out", "o", "NAME", "keep the answer in a notebook variable; `NAME <<` before the models does the same"),
-    Option("system", "s", "TEXT", "system prompt"),
+    _call("system", "s", "TEXT"),
     Option("chat", "c", "NAME", "continue the conversation of that name"),
-    Option("temperature", "t", "NUMBER", "0 repeats, 1 and more varies", "float"),
-    Option("max-tokens", "", "N", "the longest answer", "int"),
-    Option("seed", "", "N", "same seed, same answer, where the model can", "int"),
-    Option("stop", "", "TEXT", "stop before this text (may be repeated)", "list"),
-    Option("param", "p", "KEY=VALUE", "a raw wire parameter (may be repeated)", "pair"),
-    Option("format", "f", "FORMAT", "markdown, text, code, json, html, math or image"),
-    Option("schema", "", "TEXT|NAME", "structured answer: 'name, score float, mood good|bad?'"),
-    Option("attach", "", "PATH|NAME", "image, PDF, text or table (may be repeated)", "list"),
-    Option("api", "", "API", "the service's interface: chat, responses or native; the usual one without it"),
-    Option("quant", "", "BITS", "load weights that run here in int8 or int4 (none: as they are)"),
-    Option("dtype", "", "TYPE", "number type of weights that run here: float32, bfloat16 or float16"),
-    Option("samples", "", "K", "ask K times, each answer beside the others", "int"),
-    Option("vary", "", "OPTION=A,B", "one answer for each value of an option or raw parameter (may be repeated)", "values"),
-    Option(
-        "prompts",
-        "",
-        "NAME,NAME",
-        "one answer for each saved prompt or notebook name, put above the cell's text; over rows with --score",
-        "names",
-    ),
-    Option("blind", "", "", "hide which answer is whose, and shuffle them, until you have voted", "switch"),
+    _call("temperature", "t", "NUMBER"),
+    _call("max-tokens", "", "N"),
+    _call("seed", "", "N"),
+    _call("stop", "", "TEXT", "list"),
+    _call("param", "p", "KEY=VALUE", "pair", key="params"),
+    _call("format", "f", "FORMAT"),
+    _call("schema", "", "TEXT|NAME"),
+    _call("attach", "", "PATH|NAME", "list"),
+    _call("api", "", "API"),
+    _call("quant", "", "BITS"),
+    _call("dtype", "", "TYPE"),
+    _compare("samples", "K"),
+    _compare("vary", "OPTION=A,B", "values"),
+    _compare("prompts", "NAME,NAME", "names"),
+    _compare("blind"),
     Option(
         "over",
         "",
         "DATA",
         "ask about every row of a table: a frame of the notebook, or a Parquet, CSV or JSONL file; columns are names in the prompt",
     ),
-    Option("head", "", "N", "with --over: only the first N rows", "int"),
-    Option("budget", "", "MONEY", "with --over: stop before so many dollars are passed", "float"),
-    Option("yes", "", "", "with --over: do not ask before much is spent", "switch"),
-    Option("rpm", "", "N", "with --over: at most N requests a minute", "float"),
-    Option("tpm", "", "N", "with --over: at most N tokens a minute", "float"),
-    Option("concurrency", "", "N", "with --over: at most N calls at once; found out without it", "int"),
-    Option("bulk", "", "", "with --over: as a batch job of the service, at half the price, collected later by the same cell", "switch"),
-    Option("retry-errors", "", "", "with --over: ask failed rows again", "switch"),
-    Option("fail-fast", "", "", "with --over: stop at the first row that fails", "switch"),
-    Option("on", "", "ray[://...]", "with --over: where it runs: on Ray, here or at an address"),
+    _batch("head", "N"),
+    _batch("budget", "MONEY"),
+    _batch("yes"),
+    _batch("rpm", "N"),
+    _batch("tpm", "N"),
+    _batch("concurrency", "N"),
+    _batch("bulk"),
+    _batch("retry-errors"),
+    _batch("fail-fast"),
+    _batch("on", "ray[://...]"),
     Option(
         "score",
         "",
         "NAME,NAME",
-        "with --over: an evaluation, by scorers (exact, numeric, f1, judge, ...) or functions of the notebook",
+        "an evaluation, by scorers (exact, numeric, f1, judge, ...) or functions of the notebook",
         "names",
     ),
-    Option("target", "", "COLUMN", "with --score: the column of good answers; `target` without it"),
-    Option("group", "", "COLUMN", "with --score: the column of users or templates whose rows hang together"),
+    _evaluate("target", "COLUMN"),
+    _evaluate("group", "COLUMN"),
     Option("save", "", "NAME", "keep the prompt under a name"),
     Option("raw", "", "", "insert nothing, send the text as typed", "switch"),
     Option("dry", "", "", "show what would be sent, to whom, tokens and price; send nothing", "switch"),
-    Option("no-cache", "", "", "ask again even if the answer is known", "switch"),
-    Option("replay-only", "", "", "answer from the tape or fail", "switch"),
+    Option("no-cache", "", "", "ask again even if the answer is known", "switch", CallOptions, "cache", off=True),
+    _call("replay-only"),
     Option("background", "", "", "go on with the notebook while it runs", "switch"),
 )
 BY_FLAG = {f"--{o.long}": o for o in OPTIONS} | {f"-{o.short}": o for o in OPTIONS if o.short}
@@ -142,6 +195,18 @@ class Line:
         """The value of an option by its long name, with `-` as `_`."""
         return self.values.get(name, default)
 
+    def given(self, table: type) -> dict[str, Any]:
+        """What the line says of the keys of a TypedDict, its own keys and not those it inherits from.
+
+        >>> parse("echo: -t 0.2 --no-cache -p top_p=0.9").given(CallOptions)
+        {'temperature': 0.2, 'params': {'top_p': 0.9}, 'cache': False}
+        """
+        return {
+            o.key: o.off is not self.values[o.name] if o.kind == "switch" else self.values[o.name]
+            for o in OPTIONS
+            if o.table is table and o.name in self.values
+        }
+
 
 def parse(line: str) -> Line:
     """Read the text after `%%fm`. UsageError says what cannot be and what was meant.
@@ -169,7 +234,7 @@ def parse(line: str) -> Line:
             continue
         flag, eq, inline = word.partition("=") if word.startswith("--") else (word, "", "")
         option = BY_FLAG.get(flag) or _unknown(flag)
-        name = option.long.replace("-", "_")
+        name = option.name
         if option.kind == "switch":
             if eq:
                 raise UsageError(f"{flag} takes no value", seen=word)
