@@ -5,21 +5,30 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import house
 
 from fmnb import catalog
+from fmnb.batch.options import BatchOptions
+from fmnb.calls.options import CallOptions, key_docs
+from fmnb.comparison.options import CompareOptions
 from fmnb.config.settings import read_toml
-from fmnb.core import errors
+from fmnb.core import errors, typing
 from fmnb.core.registry import PUBLIC, load
+from fmnb.evals import scoring
+from fmnb.evals.options import EvaluateOptions
 from fmnb.jupyter.magics.line import VERBS
 from fmnb.jupyter.magics.options import CLASHES, OPTIONS, _spoken
+from fmnb.prompts import prompt
 from fmnb.providers import profiles
 from fmnb.providers.profiles import Profile
 
@@ -54,7 +63,7 @@ def reference() -> str:
         value = load(PUBLIC[name])
         if inspect.ismodule(value):
             continue  # errors: they have a table of their own
-        names.append(f"### `fm.{name}{_signature(value)}`\n\n{inspect.getdoc(value) or ''}")
+        names.append(f"### `fm.{name}{_signature(value)}`\n\n{in_markdown(inspect.getdoc(value) or '')}")
         if inspect.isclass(value) and (members := list(_members(value))):
             names.append("\n".join(members))
     return "\n\n".join(
@@ -76,23 +85,79 @@ def reference() -> str:
             table(("error", "when"), kinds),
             "## Python",
             *names,
+            "## Options of Python functions",
+            *(_option_table(t) for t in (CallOptions, CompareOptions, BatchOptions, EvaluateOptions)),
+            "## What functions accept",
+            table(("name", "type", "meaning"), _accepted()),
             "",
         ]
     )
 
 
+def _option_table(options: type) -> str:
+    """The keys that a TypedDict of options adds to those it extends, with types and meanings."""
+    body = next(n for n in ast.parse(inspect.getsource(options)).body if isinstance(n, ast.ClassDef)).body
+    types = {n.target.id: ast.unparse(n.annotation) for n in body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+    rows = [(f"`{key}`", f"`{kind}`", " ".join(key_docs(options)[key].split())) for key, kind in types.items()]
+    return f"### `{options.__name__}`\n\n{inspect.getdoc(options)}\n\n" + table(("option", "type", "meaning"), rows)
+
+
+def _accepted() -> Iterator[tuple[str, ...]]:
+    """Type aliases that stand in public signatures: name, type, and the text below each."""
+    for module in (prompt, typing, scoring):
+        for alias, text in pairwise(ast.parse(inspect.getsource(module)).body):
+            if isinstance(alias, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                assert alias.value is not None
+                yield f"`{ast.unparse(alias.target)}`", f"`{ast.unparse(alias.value)}`", str(text.value.value)
+
+
+_SECTION = re.compile(r"^(Args|Attributes|Returns|Raises):\n((?:    .*\n?|\n(?=    ))+)", re.M)
+_ENTRY = re.compile(r"^(\*{0,2}\w+): (.*(?:\n +.*)*)", re.M)
+
+
+def in_markdown(said: str, indent: str = "") -> str:
+    r"""A docstring as Markdown: sections become lists, examples code.
+
+    >>> print(in_markdown("Do it.\n\nArgs:\n    how: In which\n        way.\n\nReturns:\n    What came."))
+    Do it.
+    <BLANKLINE>
+    **Args**
+    <BLANKLINE>
+    - `how`: In which way.
+    <BLANKLINE>
+    **Returns**
+    <BLANKLINE>
+    What came.
+    """
+    text = _SECTION.sub(lambda m: f"**{m[1]}**\n\n{_listed(m[1], textwrap.dedent(m[2]))}\n", said + "\n")
+    return re.sub(r"^>>> (?:.+\n?)+", lambda m: f"```python\n{m[0].rstrip()}\n```\n", text, flags=re.M).strip()
+
+
+def _listed(section: str, body: str) -> str:
+    """The entries of a section as a list; what comes back is a paragraph."""
+    if section == "Returns":
+        return " ".join(body.split())
+    return "\n".join(f"- `{name}`: {' '.join(text.split())}" for name, text in _ENTRY.findall(body))
+
+
 def _signature(value: object) -> str:
-    """How it is called; short, or not at all."""
-    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(value))) if callable(value) else ""
-    return text if len(text) < 160 and "Exception" not in text else "(...)"
+    """How it is called: with types, without them where that would be long, or not at all."""
+    if not callable(value):
+        return ""
+    signature = inspect.signature(value)
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature)).replace("Unpack[", "").replace("Options]", "Options")
+    if len(text) >= 160 or "<factory>" in text or "Exception" in text:
+        bare = [p.replace(annotation=p.empty) for p in signature.parameters.values() if not p.name.startswith("_")]
+        text = str(signature.replace(parameters=bare, return_annotation=signature.empty)).replace("=<factory>", "=...")
+    return text if len(text) < 160 else "(...)"
 
 
 def _members(kind: type) -> Iterator[str]:
-    """A line for each method and property that a class describes; what a widget's page asks of it is its own affair."""
+    """A line for each method and property that a class describes, with a list of what it takes; what a widget's page asks of it is its own affair."""
     data = [k for k in reversed(kind.__mro__) if k is kind or dataclasses.is_dataclass(k)]
     for name, member in {name: member for k in data for name, member in vars(k).items()}.items():
         plain = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
-        said = (inspect.getdoc(plain) or "").split("\n\n")[0].replace("\n", " ")
+        said = inspect.getdoc(plain) or ""
         if (
             name.startswith(("_", "on_"))
             or name in ("face", "close")
@@ -101,7 +166,11 @@ def _members(kind: type) -> Iterator[str]:
         ):
             continue
         call = re.sub(r"^\((self|cls)(, )?", "(", _signature(plain)) if inspect.isfunction(plain) else ""
-        yield f"- `.{name}{call}` {said}"
+        yield f"- `.{name}{call}` {said.split(chr(10) * 2)[0].replace(chr(10), ' ')}"
+        for section, body in _SECTION.findall(said):
+            lines = _listed(section, textwrap.dedent(body)).split("\n")
+            word = {"Returns": "returns ", "Raises": "raises "}.get(section, "")
+            yield from (f"  - {word}{line.removeprefix('- ')}" for line in lines)
 
 
 def providers() -> str:

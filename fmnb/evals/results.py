@@ -19,6 +19,7 @@ from .datasets.dataset import Dataset
 from .failures import MAX_FAILURES
 from .score_matrix import Matrix, matrix
 from .scorers.base import Score
+from .scorers.judge import Conduct
 from .scoring import Answers, Scores, failure
 
 
@@ -35,7 +36,7 @@ class Results:
     scores: Mapping[str, Sequence[Score]]
     batch: str = ""
     corpus: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    conduct: Mapping[str, Any] = field(default_factory=dict)  # of a judge, by scorer: how it behaved
+    conduct: Mapping[str, Conduct] = field(default_factory=dict)  # of a judge, by scorer: how it behaved
     badges: Mapping[str, str] = field(default_factory=dict)  # of a judge: "uncalibrated", or how far it agrees with people
     missing: str = "drop"
     max_failures: float = MAX_FAILURES

@@ -23,8 +23,8 @@ from .scorers import judge as judging
 from .scorers.base import Case, Score, Scorer, judged, scorer
 from .scorers.judge import Conduct, Judge
 
-# A scorer's name ("exact", "numeric:0.01"), a Scorer, an `fm.Judge`, or a function of (answer), (answer, target), (answer, target, row).
 ScorerLike: TypeAlias = str | Scorer | Judge | Callable[..., object]
+"""A scorer: its name ("exact", "numeric:0.01"), an `fm.Judge`, or a function of (answer), (answer, target) or (answer, target, row)."""
 
 
 @dataclass(frozen=True)

@@ -86,10 +86,19 @@ def describe(value: Any, name: str = "") -> tuple[Part, ...]:
     return (Text(_object(value, name)),)
 
 
-def schema(value: Any) -> str:
-    """Names and types of a table's columns, and no row: `{{ schema(df) }}`.
+def schema(value: object) -> str:
+    """Describe a table to a model by the names and types of its columns, without any row.
 
-    Raises UsageError for a value that is not a table.
+    In a prompt: `{{ schema(df) }}`.
+
+    Args:
+        value: A DataFrame, an array or a list of dicts.
+
+    Returns:
+        A line for each column: `name: type`.
+
+    Raises:
+        UsageError: The value is no table.
 
     >>> schema([{"city": "Oslo", "people": 709037}])
     'city: str\\npeople: int'

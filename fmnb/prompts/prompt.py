@@ -117,6 +117,16 @@ def names(text: str | Prompt) -> set[str]:
 class Prompt:
     """A template with a name, kept as `prompts/NAME.md` beside the notebook or in the user's folder.
 
+    Args:
+        text: The template: text with Python expressions in `{{ }}`.
+        name: The name under which it is saved.
+        version: Its number, from 1; 0 for one that was not saved.
+        system: System prompt that goes with it.
+        path: Its file, once it was saved.
+
+    Raises:
+        UsageError: The name could not be a file's.
+
     >>> Prompt("Translate: {{ line }}").render(line="bonjour").text
     'Translate: bonjour'
     """
@@ -137,18 +147,40 @@ class Prompt:
 
     @property
     def hash(self) -> str:
-        """The first 12 hex digits of the content's SHA-256: text and system prompt."""
+        """The first 12 hex digits of the SHA-256 of text and system prompt."""
         return hashlib.sha256(f"{self.system}\0{self.text}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     def render(self, **values: object) -> Rendered:
-        """Fill the template with these values alone."""
+        """Fill the template with these values alone.
+
+        Args:
+            **values: A value for each name in `{{ }}`, of any type.
+
+        Returns:
+            The filled prompt: text and images in order, and what was inserted.
+
+        Raises:
+            PromptError: A name has no value, or an expression fails; it names line and column.
+
+        >>> Prompt("{{ a }} + {{ a * 2 }}").render(a=1).text
+        '1 + 2'
+        """
         return render(self.text, values)
 
     def save(self, folder: str | Path | None = None, *, user: bool = False) -> Prompt:
-        """Keep this prompt; changed text becomes a new version and the old ones stay readable.
+        """Keep this prompt as a file; changed text becomes a new version.
 
-        Goes to `prompts/` in the working folder, with `user=True` to the user's own folder.
-        Gives back the prompt with its version and path.
+        Old versions stay readable with `fm.Prompt.load(name, version)`.
+
+        Args:
+            folder: Where to keep it; `prompts/` in the working folder if None.
+            user: Whether to keep it in the user's own folder.
+
+        Returns:
+            The prompt with its version and path.
+
+        Raises:
+            UsageError: It has no name, or the file cannot be written.
         """
         if self.name is None:
             raise UsageError("This prompt has no name", todo='Name it: fm.Prompt(text, name="summary").save()')
@@ -178,7 +210,18 @@ class Prompt:
 
     @classmethod
     def load(cls, name: str, version: int | None = None) -> Prompt:
-        """The saved prompt of that name, the nearest folder first; an older one by its version number."""
+        """Read a saved prompt, from the nearest folder that has it.
+
+        Args:
+            name: The name under which it was saved.
+            version: Number of an older version; the current one if None.
+
+        Returns:
+            The prompt.
+
+        Raises:
+            UsageError: There is no such prompt or version; the message lists the nearest names.
+        """
         check_name(name)
         for base in _folders():
             path = base / f"{name}.md"
@@ -207,7 +250,8 @@ class Prompt:
         return self.text
 
 
-PromptLike: TypeAlias = str | Prompt | Rendered  # text, sent as it is; a prompt to fill; a prompt that was filled
+PromptLike: TypeAlias = str | Prompt | Rendered
+"""A prompt: text, sent as it is; an `fm.Prompt`, whose `{{ }}` are filled from `values`; or one that was filled."""
 
 
 def list_prompts() -> list[Prompt]:

@@ -36,11 +36,29 @@ def log(
     vote: str = "",
     cost: float | None = None,
 ) -> Rows:
-    """What was asked and answered, newest first; full text over prompts and answers.
+    """List what was asked and answered, newest first.
 
-    Answers of a blind comparison are without a name until somebody votes. `days` looks back that far, `open` shows runs that have not ended. `kind` is call, row,
-    compare, download, ...; `vote` any, won, lost, tie, bad, star, edit or accept; `cost` what
-    a run cost at least, in US dollars. `fm.History()` is the same to look at.
+    Answers of a blind comparison are without a name until somebody votes. `fm.History()` is
+    the same as a widget.
+
+    Args:
+        query: Words to search in prompts and answers.
+        limit: The most rows.
+        model: Name of a model.
+        days: How many days to look back.
+        open: Only runs that have not ended.
+        kind: call, row, compare, download, ...
+        vote: any, won, lost, tie, bad, star, edit or accept.
+        cost: The least that a run cost, in US dollars.
+
+    Returns:
+        A table, a row a run; `run` opens it again.
+
+    Raises:
+        StoreError: The log cannot be read.
+
+    >>> log().columns[:3]
+    ('run', 'when', 'model')
     """
     if kind or vote or cost is not None:
         return _filtered(query, limit, model, days, kind, vote, cost, open)

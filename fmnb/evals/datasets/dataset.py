@@ -13,13 +13,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, overload
 
+from ...batch.options import BatchOptions
 from ...comparison.leaderboard import scope
 from ...core.atomic_write import write_whole
 from ...core.errors import UsageError
+from ...core.events import Sink
 from ...core.optional import require
 from ...core.records import Rows
+from ...core.typing import HubDataset, ModelLike, TableLike
 from ...core.version import __version__
 from ...prompts.prompt import Prompt
 from ...stats.agreement import Agreement, alpha, kappa
@@ -33,10 +36,21 @@ from .splits import split
 if TYPE_CHECKING:
     import pandas
 
+Split: TypeAlias = Literal["train", "dev", "heldout"]
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows to evaluate on or to train with. Make one with `fm.Dataset.from_...`; `notes` say what was done to it.
+    """Rows to evaluate on or to train with; make one with `fm.Dataset.from_...`.
+
+    Args:
+        samples: The rows.
+        name: Its name, and that of its file.
+        notes: What was done to it.
+        by: What a group is: user, template, ...
+
+    Raises:
+        UsageError: Two rows have the same id.
 
     >>> d = Dataset.from_rows([{"ticket": "I cannot log in", "target": "account"}, {"ticket": "Refund?", "target": "money"}])
     >>> len(d), d[0].target, d.version
@@ -56,11 +70,35 @@ class Dataset:
     # ---- where rows come from
 
     @classmethod
-    def from_rows(cls, over: Any, *, target: str | None = None, id: str | None = None, group: str | None = None, name: str = "") -> Dataset:
-        """From a frame of any kind, a list of dicts, a dict of columns, a Hugging Face data set, or a path.
+    def from_rows(
+        cls,
+        over: TableLike | HubDataset | Dataset,
+        *,
+        target: str | None = None,
+        id: str | None = None,
+        group: str | None = None,
+        name: str = "",
+    ) -> Dataset:
+        """Make a data set of the rows of a table or file.
 
-        `target`, `id` and `group` name columns; a column called target, id, group, user or
-        template is taken as such. Files of OpenAI-evals and of inspect are known by their columns.
+        Files of OpenAI evals and of inspect are recognized by their columns.
+
+        Args:
+            over: A frame of any kind, a list of dicts, a dict of columns, a Hugging Face data set, or
+                the path of a .csv, .tsv, .json, .jsonl or .parquet file.
+            target: Name of the column of good answers; by default `target`.
+            id: Name of the column of ids; by default `id`.
+            group: Name of the column of users or templates; by default `group`, `user` or `template`.
+            name: Name of the data set.
+
+        Returns:
+            The data set.
+
+        Raises:
+            UsageError: No such file, column or kind of table, or two rows with one id.
+
+        >>> Dataset.from_rows([{"q": "2+2", "target": "4"}])[0].target
+        '4'
         """
         if isinstance(over, Dataset):
             return over
@@ -74,36 +112,104 @@ class Dataset:
 
     @classmethod
     def from_votes(cls, *, since: float | None = None, name: str = "", notebook: str | None = None) -> Dataset:
-        """From what people said of answers: votes, stars, edits, acceptance. The better answer is the target, the others are `rejected`.
+        """Make a data set of what people said of answers: votes, stars, edits, acceptance.
 
-        What was said in this notebook counts; `notebook="all"` takes all notebooks, a path that one.
+        The better answer is the target, the others are `extra["rejected"]`.
+
+        Args:
+            since: Only what was said after this time, in seconds since the epoch.
+            name: Name of the data set.
+            notebook: Where it was said: in this notebook if None, "all", or a notebook's path.
+
+        Returns:
+            The data set, a row a prompt, grouped by user.
         """
         which, note = scope(notebook)
         return cls(tuple(from_log.from_signals(from_log.EXPLICIT, since=since, notebook=which)), name, (note,) if note else (), by="user")
 
     @classmethod
     def from_signals(cls, *kinds: str, since: float | None = None, name: str = "", notebook: str | None = None) -> Dataset:
-        """From signals of any kind, behaviour too; rows that rest on behaviour alone are weak and grouped by user. Notebooks as in `from_votes`."""
+        """Make a data set of signals of any kind, user behavior too.
+
+        Rows that rest on behavior alone are weak, and grouped by user.
+
+        Args:
+            *kinds: Kinds of signals: star, edit, copied, ...; all if none is named.
+            since: Only signals after this time, in seconds since the epoch.
+            name: Name of the data set.
+            notebook: Whose signals: this notebook's if None, "all", or a notebook's path.
+
+        Returns:
+            The data set, a row a prompt.
+        """
         which, note = scope(notebook)
         return cls(tuple(from_log.from_signals(kinds, since=since, notebook=which)), name, (note,) if note else (), by="user")
 
     @classmethod
     def from_log(cls, query: str = "", *, model: str = "", since: float | None = None, limit: int = 1000, name: str = "") -> Dataset:
-        """From prompts of the log, as `fm.log` finds them; the targets are still to be given (see `fm.Labeller`)."""
+        """Make a data set of prompts of the log; their targets are still to be given.
+
+        `fm.Labeller` is where people give them.
+
+        Args:
+            query: Words to search in prompts and answers, as in `fm.log`.
+            model: Name of a model.
+            since: Only runs after this time, in seconds since the epoch.
+            limit: The most rows.
+            name: Name of the data set.
+
+        Returns:
+            The data set; the logged answer is in `extra["answer"]`.
+        """
         return cls(tuple(from_log.from_log(query, model=model, since=since, limit=limit)), name)
 
     @classmethod
-    def from_documents(cls, texts: Any, model: Any = None, *, each: int = 1, name: str = "", **options: Any) -> Dataset:
-        """Question and answer rows that a model proposes from texts or text files, marked machine-made until confirmed in `fm.Labeller`.
+    def from_documents(
+        cls,
+        texts: str | Path | Sequence[str | Path] | Mapping[str, str],
+        model: ModelLike | None = None,
+        *,
+        each: int = 1,
+        name: str = "",
+        sinks: Sequence[Sink] = (),
+        **options: Unpack[BatchOptions],
+    ) -> Dataset:
+        """Have a model propose question and answer rows from texts.
 
-        Proposals that quote words the text does not hold are left out; a note says how many.
+        Rows are marked machine-made until a person confirms them in `fm.Labeller`. Proposals that
+        quote words the text does not hold are left out; a note says how many.
+
+        Args:
+            texts: Texts, paths of text files, or a dict of names to texts.
+            model: The model, as in `fm.ask`.
+            each: Rows for each piece of about 2,000 characters.
+            name: Name of the data set.
+            sinks: Functions that hear every event of the batch.
+            **options: Options of the batch and its calls: see `BatchOptions`.
+
+        Returns:
+            The data set, grouped by document.
+
+        Raises:
+            UsageError: There is no text.
+            FmnbError: What `fm.map` raises.
         """
-        found, note = proposed(texts, model, each=each, **options)
+        found, note = proposed(texts, model, each=each, sinks=sinks, **options)
         return cls(tuple(found), name, (note,), by="document")
 
     @classmethod
     def load(cls, path: str | Path) -> Dataset:
-        """A data set that `save` wrote; one that was edited by hand since says so in its notes."""
+        """Read a data set that `save` wrote; one that was edited by hand since says so in its notes.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The data set.
+
+        Raises:
+            UsageError: No such file, or one that `save` did not write.
+        """
         where = _path(path)
         rows = read(where)
         if not rows or "dataset" not in rows[0]:
@@ -118,7 +224,7 @@ class Dataset:
 
     @property
     def version(self) -> str:
-        """The first 12 hex digits of the content's SHA-256: the same rows in any order have the same."""
+        """The first 12 hex digits of the content's SHA-256; the order of rows does not matter."""
         rows = sorted(_line(s.to_dict()) for s in self.samples)
         return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
@@ -128,7 +234,16 @@ class Dataset:
     def __iter__(self) -> Iterator[Sample]:
         return iter(self.samples)
 
-    def __getitem__(self, at: int | str) -> Any:
+    @overload
+    def __getitem__(self, at: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, at: Split) -> Dataset: ...  # type: ignore[overload-overlap]  # no row has such an id
+
+    @overload
+    def __getitem__(self, at: str) -> Sample: ...
+
+    def __getitem__(self, at: int | str) -> Sample | Dataset:
         """A sample by position or id, or a data set of one split by its name."""
         if isinstance(at, int):
             return self.samples[at]
@@ -141,14 +256,18 @@ class Dataset:
 
     @property
     def df(self) -> pandas.DataFrame:
-        """A pandas DataFrame: the values as columns, then id, target, group, split, weak, made."""
+        """A pandas DataFrame: the values as columns, then id, target, group, split, weak, made.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
         pandas = require("pandas", "frames", "to make a DataFrame")
         return pandas.DataFrame(
             [{**s.values, "id": s.id, "target": s.target, "group": s.group, "split": s.split, "weak": s.weak, "made": s.made} for s in self]
         )
 
     def summary(self) -> Rows:
-        """Rows, targets, groups, weak and machine-made ones, by split."""
+        """A table by split: rows, targets, groups, weak and machine-made rows."""
         names = [n for n in (*SPLITS, "") if any(s.split == n for s in self)] or [""]
         rows = []
         for name in names:
@@ -174,18 +293,42 @@ class Dataset:
     # ---- making it better
 
     def where(self, keep: Callable[[Sample], bool]) -> Dataset:
-        """The rows for which `keep(sample)` is true."""
+        """Keep the rows that a function chooses.
+
+        Args:
+            keep: Function of a `Sample` that is true for the rows to keep.
+
+        Returns:
+            A data set of these rows.
+
+        >>> d = Dataset.from_rows([{"q": "a"}, {"q": "b"}])
+        >>> len(d.where(lambda s: s.values["q"] == "a"))
+        1
+        """
         return replace(self, samples=tuple(s for s in self.samples if keep(s)))
 
     def without_heldout(self) -> Dataset:
-        """The rows that may be trained on: none that is held out here, and none that resembles what was held out anywhere."""
+        """Keep the rows that may be trained on.
+
+        Returns:
+            A data set without rows that are held out here, and without rows that resemble what was
+            held out from any data set.
+        """
         held = {m.row for m in heldout.matches(self.samples, [export.target_text(s) for s in self.samples])}
         return self.where(lambda s: s.id not in held)
 
     def dedupe(self, alike: float | None = None) -> Dataset:
-        """Without rows whose content another row has (case, spacing, users and ids aside), or nearly has: `alike` 0.8 is close, 1 the same words.
+        """Drop rows whose content another row has; case, spacing, users and ids do not matter.
 
-        The first of each is kept. A note says how many went.
+        Args:
+            alike: Also drop near duplicates from this similarity on, 0 to 1: 0.8 is close, 1 has the
+                same words.
+
+        Returns:
+            A data set with the first row of each; a note says how many were dropped.
+
+        >>> Dataset.from_rows([{"q": "a", "id": "1"}, {"q": "A ", "id": "2"}]).dedupe().notes
+        ('1 duplicates dropped',)
         """
         drop = {later for later, _ in duplicates.exact(self.samples)}
         same = len(drop)
@@ -195,10 +338,22 @@ class Dataset:
         return replace(self, samples=tuple(s for i, s in enumerate(self.samples) if i not in drop), notes=(*self.notes, note))
 
     def split(self, *, heldout: float = 0.0, dev: float = 0.0, stratify: str | None = "target", seed: int = 0) -> Dataset:
-        """Rows divided into train, dev and held-out; groups (users, templates) stay whole. Held-out rows are remembered.
+        """Divide the rows into train, dev and held-out; groups stay whole.
 
-        What was held out can be evaluated on and never exported for training, not from another
-        data set either, nor after a later split: their content is what is remembered.
+        The content of held-out rows is remembered: they can be evaluated on and never exported for
+        training, not from another data set either, nor after a later split.
+
+        Args:
+            heldout: Share of held-out rows, 0 to 1.
+            dev: Share of dev rows, 0 to 1.
+            stratify: Column whose values have equal shares in every split; None for none.
+            seed: Seed of the random choice.
+
+        Returns:
+            A data set whose rows have a `split`.
+
+        Raises:
+            UsageError: The shares are impossible.
         """
         return replace(self, samples=tuple(split(self.samples, {"heldout": heldout, "dev": dev}, stratify=stratify, seed=seed)))._held()
 
@@ -208,7 +363,15 @@ class Dataset:
         return self
 
     def leaks(self, prompt: str | Prompt = "", alike: float = 0.8) -> Rows:
-        """Rows of one split that are (nearly) in another, and dev or held-out rows that a prompt's examples give away."""
+        """Find rows of one split in another, and rows that a prompt's examples give away.
+
+        Args:
+            prompt: A prompt; dev and held-out rows are searched for in its text.
+            alike: Similarity from which two rows count as the same, 0 to 1.
+
+        Returns:
+            A table, a row a leak.
+        """
         rows: list[dict[str, Any]] = []
         for later, earlier, likeness in duplicates.near(duplicates.contents(self.samples), alike):
             a, b = self.samples[earlier], self.samples[later]
@@ -225,20 +388,54 @@ class Dataset:
 
     # ---- labels
 
-    def labelled(self, id: str, rater: str, label: Any, **changes: Any) -> Dataset:
-        """With one rater's label of one row; `changes` set other fields, such as `target`."""
+    def labelled(self, id: str, rater: str, label: object, **changes: object) -> Dataset:
+        """Add one rater's label to a row.
+
+        Args:
+            id: Id of the row.
+            rater: Who labels.
+            label: The label, of any type that has a JSON form.
+            **changes: Other fields of the `Sample` to set, such as `target`.
+
+        Returns:
+            A data set with this label.
+
+        Raises:
+            KeyError: There is no such row.
+
+        >>> Dataset.from_rows([{"q": "a", "id": "1"}]).labelled("1", "ada", "good")["1"].extra["labels"]
+        {'ada': 'good'}
+        """
         s = self[id]
         labels = {**s.extra.get("labels", {}), rater: label}
-        return self.replaced(replace(s, extra={**s.extra, "labels": labels}, **changes))
+        fields: dict[str, Any] = {"extra": {**s.extra, "labels": labels}, **changes}
+        return self.replaced(replace(s, **fields))
 
     def replaced(self, sample: Sample) -> Dataset:
-        """With the row of that id exchanged."""
+        """Exchange the row that has the sample's id.
+
+        Args:
+            sample: The new row.
+
+        Returns:
+            A data set with this row.
+        """
         return replace(self, samples=tuple(sample if s.id == sample.id else s for s in self.samples))
 
     def agreement(self, level: str = "nominal") -> Agreement:
-        """How far the raters agree: Cohen's kappa where the same two labelled every row, else Krippendorff's alpha.
+        """Measure how far the raters agree.
 
-        Raises UsageError where nothing was labelled twice.
+        Source: Cohen (1960), A coefficient of agreement for nominal scales; Krippendorff (2004), Content analysis.
+
+        Args:
+            level: Level of measurement of the labels: nominal, ordinal or interval.
+
+        Returns:
+            Cohen's kappa where the same two raters labeled every row, else Krippendorff's alpha, with
+            its interval.
+
+        Raises:
+            UsageError: No row has labels of two raters.
         """
         ratings = [dict(s.extra.get("labels", {})) for s in self.samples]
         twice = [{k: _hashable(v) for k, v in r.items()} for r in ratings if len(r) > 1]
@@ -252,7 +449,17 @@ class Dataset:
     # ---- files
 
     def save(self, path: str | Path | None = None) -> Path:
-        """Write NAME.jsonl (by default beside the notebook): a line that says what it is, then a line a row, by id. Gives the path."""
+        """Write the data set as JSONL: a first line that describes it, then a line a row, by id.
+
+        Args:
+            path: The file; NAME.jsonl in the working folder if None.
+
+        Returns:
+            Path of the file.
+
+        Raises:
+            UsageError: It has no name and no path is given.
+        """
         if path is None and not self.name:
             raise UsageError("The data set needs a name", todo='`dataset.save("tickets")`.')
         where = _path(path if path is not None else self.name)
@@ -267,7 +474,14 @@ class Dataset:
         return where
 
     def diff(self, other: Dataset) -> Rows:
-        """What `other` has more, less, and otherwise, by id."""
+        """Compare with another data set, row by row.
+
+        Args:
+            other: The other data set.
+
+        Returns:
+            A table of the ids that `other` has more, has less, or has changed.
+        """
         mine, theirs = {s.id: s for s in self}, {s.id: s for s in other}
         rows: list[dict[str, Any]] = [{"id": i, "change": "added"} for i in theirs if i not in mine]
         rows += [{"id": i, "change": "removed"} for i in mine if i not in theirs]
@@ -278,7 +492,23 @@ class Dataset:
         return Rows(rows, ("id", "change"), f"{self.version} to {other.version}: {len(rows)} differ")
 
     def export(self, path: str | Path, kind: str, *, prompt: str | Prompt | None = None, system: str = "") -> Path:
-        """Write training data as JSONL: "sft", "dpo" or "chat" (OpenAI's fine-tuning). Held-out rows are refused; weak and unconfirmed targets are left out."""
+        """Write training data as JSONL.
+
+        Weak and unconfirmed targets are left out.
+
+        Args:
+            path: The file.
+            kind: "sft" (prompt and answer), "dpo" (chosen and rejected answer) or "chat" (OpenAI's
+                fine-tuning).
+            prompt: A template that makes each row's prompt.
+            system: System prompt of each row.
+
+        Returns:
+            Path of the file.
+
+        Raises:
+            UsageError: A row is held out, or no row has what `kind` needs.
+        """
         return export.write(path, self.samples, kind, prompt, system)
 
 

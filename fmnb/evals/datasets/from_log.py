@@ -13,6 +13,7 @@ from typing import Any
 from ...core.errors import UsageError
 from ...core.events import Signal
 from ...core.response import Response
+from ...core.typing import TableLike
 from ...store import feedback as signals
 from ...store import log
 from ...store.run_rows import prompt_text
@@ -50,12 +51,28 @@ def from_log(query: str = "", *, model: str = "", since: float | None = None, li
     return list(seen.values())
 
 
-def import_signals(source: Any, *, kind: str = "kind", value: str = "value", run: str = "run", user: str = "user") -> int:
-    """Write a table of behaviour (CSV, JSONL, a frame) into the log as signals; the words name its columns.
+def import_signals(source: TableLike, *, kind: str = "kind", value: str = "value", run: str = "run", user: str = "user") -> int:
+    """Write a table of user behavior into the log as signals.
 
-    Kinds are yours: copied, dwell, turns, ... What rests on them alone is weak, and told by user.
-    Each row is about a run of the log; gives how many were kept. Raises UsageError, and keeps
-    none, where a column is missing or a run is not in the log.
+    Kinds are yours: copied, dwell, turns, ... Test sets whose rows rest on behavior alone are
+    weak, and grouped by user.
+
+    Args:
+        source: A CSV or JSONL file, a frame, or a list of dicts; each row is about a run of the log.
+        kind: Name of the column with the kind of signal.
+        value: Name of the column with its value.
+        run: Name of the column with the run's id.
+        user: Name of the column with the user.
+
+    Returns:
+        How many signals were kept.
+
+    Raises:
+        UsageError: A column is missing, or a run is not in the log; then none is kept.
+
+    >>> from fmnb.calls.model import ask
+    >>> import_signals([{"run": ask("hi", "echo:").run, "kind": "dwell", "value": 12, "user": "ada"}])
+    1
     """
     rows = rows_of(source)
     for column in (kind, run):

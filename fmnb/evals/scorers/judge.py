@@ -17,10 +17,12 @@ from typing import Any
 
 from ...batch.answers import Answer
 from ...batch.run import batch
+from ...calls.options import CallOptions
 from ...calls.prepare import target_for
 from ...catalog.resolve import resolve
 from ...comparison.leaderboard import ballots
 from ...core.errors import FmnbError, UsageError
+from ...core.typing import ModelLike
 from ...stats.agreement import kappa
 from ...stats.proportions import Interval, sign_test, wilson
 from ...store import feedback as signals
@@ -59,18 +61,30 @@ _SCHEMA = "verdict A|B|tie"
 
 @dataclass(frozen=True)
 class Judge:
-    """Who judges, and by what: a scorer that compares the models with each other, or one model with the targets.
+    """A model as judge: a scorer that compares models with each other, or one model with targets.
 
-    `options` go to the judge's calls (temperature is 0 unless given). Its score of an answer is
-    the share of comparisons won, ties as halves; two of several models are compared by their
-    own duels. A failed answer takes part in none, and an unusable verdict counts for nobody.
+    Both orders of two answers are judged, and a tie is counted unless they agree. An answer's
+    score is the share of its comparisons that it won, ties as halves; two of several models are
+    compared by their own duels. A failed answer takes part in none, and an unusable verdict
+    counts for nobody.
+
+    Source: Zheng et al. (2023), Judging LLM-as-a-judge with MT-Bench and Chatbot Arena.
 
         fm.evaluate(prompt, rows, models=["a", "b"], score=[fm.Judge("openai:gpt-5", rubric="Prefer the politer one.")])
+
+    Args:
+        model: The judge, as in `fm.ask`.
+        rubric: What makes an answer better.
+        options: Options of the judge's calls (see `CallOptions`); temperature is 0 unless given.
+        name: Name of the scorer in tables.
+
+    >>> Judge("echo:", name="polite").name
+    'polite'
     """
 
-    model: Any = None
+    model: ModelLike | None = None
     rubric: str = RUBRIC
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: CallOptions = field(default_factory=CallOptions)
     name: str = "judge"
 
 
@@ -133,7 +147,7 @@ def decide(by: Judge, duels: Sequence[Duel], sinks: Sequence[Any] = ()) -> tuple
     words: list[tuple[str, str]] = []
     run = ""
     if table:
-        options = {"temperature": 0, "values": {}, "schema": _SCHEMA, **by.options}
+        options: CallOptions = {"temperature": 0, "values": {}, "schema": _SCHEMA, **by.options}
         made = batch(_PROMPT, table, [by.model], sinks=sinks, **options)
         words, run = [_read(a) for a in made.answers], made.run
     out, at = [], 0

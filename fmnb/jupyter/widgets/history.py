@@ -30,12 +30,21 @@ _open: list[History] = []
 
 
 class History(base.Widget):
-    """What was asked on this machine: searched by words, filtered by model, kind, cost, vote and age; each run can be opened again or become a cell.
+    """A widget to search the log, and to open its runs again or make cells of them.
 
-    What it begins with may be given, as for `fm.log`. The list itself is not kept in the
-    notebook, since it tells of other notebooks too; the run that is open is.
+    The list itself is not kept in the notebook, since it tells of other notebooks too; the run
+    that is open is.
 
         fm.History("median", days=7)
+
+    Args:
+        query: Words to search in prompts and answers.
+        model: Name of a model.
+        kind: call, row, compare, download, ...
+        vote: any, won, lost, tie, bad, star, edit or accept.
+        cost: The least that a run cost, in US dollars.
+        days: How many days to look back.
+        notebook: Path of a notebook; all if empty.
 
     >>> History().total >= 0
     True
@@ -72,11 +81,11 @@ class History(base.Widget):
             _open[0].close()
 
     def on_show(self) -> None:
-        """A page has just drawn the widget: count again."""
+        """A page has drawn the widget: count again."""
         self._count()
 
-    def on_filter(self, filter: Mapping[str, Any]) -> None:
-        """Look for something else."""
+    def on_filter(self, filter: Mapping[str, object]) -> None:
+        """Search for something else."""
         self.days = _number("days", filter.get("days"))
         self.filter = Filter(
             query=str(filter.get("query", "")),
@@ -90,12 +99,12 @@ class History(base.Widget):
         self._count()
 
     def on_rows(self, start: int, version: int = 0) -> None:
-        """A block of rows from number `start`."""
+        """Send a block of rows from number `start`."""
         rows = [_told(r) for r in find(self.filter, limit=BLOCK, offset=max(0, int(start)))]
         self.send({"do": "rows", "start": start, "version": version, "rows": rows})
 
     def on_open(self, run: str) -> None:
-        """Show a run again: its prompt and its answer, or a comparison with its buttons."""
+        """Show a run again: its prompt and answer, or a comparison with its buttons."""
         start = next((e for e in log.events_of(run) if isinstance(e, Started)), None)
         if start is None:
             raise UsageError("No such run in the log", seen=repr(run)[:40])
@@ -113,14 +122,14 @@ class History(base.Widget):
         self.show_face()
 
     def on_shut(self) -> None:
-        """Close what is open."""
+        """Close the run that is open."""
         if self._grid is not None:
             self._grid.close()
         self._grid, self._face, self.opened = None, None, {}
         self.show_face()
 
     def on_cell(self, run: str) -> None:
-        """The question of a run as a cell."""
+        """Send the question of a run as a cell."""
         r = log.reopen(run)
         if r.request is None:
             raise UsageError("That run asked nothing")
@@ -154,7 +163,7 @@ class History(base.Widget):
             self.send({"do": "said" if isinstance(event, Signal) else "stale"})
 
     def close(self) -> None:
-        """Listen no longer."""
+        """Close the widget; it hears no more events."""
         if self in _open:
             _open.remove(self)
         if self._ear in session.ears:
@@ -162,7 +171,7 @@ class History(base.Widget):
         super().close()
 
     def face(self) -> base.Bundle | None:
-        """The run that is open; the list stays on this machine."""
+        """The run that is open; the list is not kept in the notebook."""
         if self._face is not None:
             return self._face
         words = "The log of this machine, to search: its list is not kept in the notebook."

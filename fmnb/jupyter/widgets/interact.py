@@ -19,6 +19,7 @@ from ...comparison.comparison import looks
 from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import inert
 from ...core.response import Response
+from ...core.typing import ModelLike
 from ...prompts.prompt import Prompt
 from ...views.footer import plain
 from ...views.html import MUTED
@@ -99,15 +100,22 @@ def _slider(name: str, given: tuple[Any, ...]) -> Control:
 
 
 class Interact(Asking):
-    """A prompt whose parts are driven by controls. Shown in a notebook it is a widget; called it asks with values of your own.
+    """A prompt with controls for its values: a widget in a notebook, and a function in a script.
 
-    `controls` belong to names in the prompt, or to options of `fm.ask`: a list or a dict is a
-    menu, (least, most) or (least, most, step) a slider, True or False a box, a text a field, a
-    number a number field; anything else goes in as it is. Names without a control come from
-    the notebook. `auto` asks again whenever a control has changed; answers that are in the
-    cache are there at once.
+    Names in the prompt without a control come from the notebook.
 
         fm.Interact("Explain {{ topic }} to a {{ reader }}", reader=["child", "expert"], temperature=(0, 1.0))
+
+    Args:
+        prompt: A template, or an `fm.Prompt`.
+        model: The model, as in `fm.ask`.
+        auto: Whether to ask again whenever a control has changed.
+        **controls: What a name in the prompt, or an option of `fm.ask`, can be: a list or dict is a
+            menu, (least, most) or (least, most, step) a slider, True or False a box, a text a text
+            field, a number a number field; any other value goes in as it is.
+
+    Raises:
+        UsageError: There is no prompt, or a control is impossible.
 
     >>> ask = Interact("Say {{ what }}", "echo:", what=["yes", "no"])
     >>> ask().text, ask(what="maybe").text
@@ -120,7 +128,7 @@ class Interact(Asking):
     about = traitlets.Dict().tag(sync=True)
     now = traitlets.Dict().tag(sync=True)  # the run that is shown, and what the controls stand at
 
-    def __init__(self, prompt: str | Prompt, model: Any = None, /, *, auto: bool = False, **controls: Any):
+    def __init__(self, prompt: str | Prompt, model: ModelLike | None = None, /, *, auto: bool = False, **controls: object):
         super().__init__()
         if not isinstance(prompt, (str, Prompt)) or not str(prompt).strip():
             raise UsageError("Interact needs a prompt", seen=repr(prompt)[:80], todo='fm.Interact("Explain {{ topic }}", topic=["a", "b"])')
@@ -148,8 +156,8 @@ class Interact(Asking):
 
     # What a script does
 
-    def __call__(self, **values: Any) -> Response:
-        """Ask with these values, the rest as the controls stand, and wait for the answer. Raises what `fm.ask` raises."""
+    def __call__(self, **values: object) -> Response:
+        """Ask with these values, the rest as the controls are; raises what `fm.ask` raises."""
         asked = self.prepare(values)
         performing.perform([asked])
         self._asked = asked
@@ -161,25 +169,42 @@ class Interact(Asking):
         assert asked.response is not None
         return asked.response
 
-    def options(self, values: Mapping[str, Any]) -> tuple[Any, Options]:
-        """Model and options of a call with these values."""
-        given = {**self.fixed, **self.values, **values}
+    def options(self, values: Mapping[str, object]) -> tuple[ModelLike | None, Options]:
+        """Model and options of a call.
+
+        Args:
+            values: Values that replace those of the controls.
+
+        Returns:
+            The model, None for the model in force, and the options.
+        """
+        given: dict[str, Any] = {**self.fixed, **self.values, **values}
         driven = {n: given.pop(n) for n in _DRIVEN if n in given}
         model = driven.pop("model", self.model)
         return model, options_from({**driven, "values": {**names(), **given}})
 
-    def prepare(self, values: Mapping[str, Any] = {}) -> Asked:
-        """The call with these values, ready to be performed."""
+    def prepare(self, values: Mapping[str, object] = {}) -> Asked:
+        """Prepare a call, without sending it.
+
+        Args:
+            values: Values that replace those of the controls.
+
+        Returns:
+            The call, ready to be performed.
+
+        Raises:
+            FmnbError: The values describe no possible call.
+        """
         return prepare(self.prompt, *self.options(values))
 
     # What the page asks for
 
     def on_show(self) -> None:
-        """A page has just drawn the widget: say what asking would take."""
+        """A page has drawn the widget: send the prompt, its tokens and price."""
         self.on_draft({})
 
-    def on_draft(self, values: Mapping[str, Any]) -> None:
-        """The controls have been moved: keep that, and say what the prompt then is and weighs. Nothing is asked."""
+    def on_draft(self, values: Mapping[str, object]) -> None:
+        """The controls have moved: keep that, and send prompt, tokens and price; nothing is asked."""
         self._set(values)
         try:
             model, options = self.options({})
@@ -192,8 +217,8 @@ class Interact(Asking):
         text = plain(asked.call.request.messages[-1].text)
         weigh(asked, waiting, lambda words: self.send({"do": "draft", "text": text[:4_000], **words}))
 
-    def on_ask(self, values: Mapping[str, Any]) -> None:
-        """Ask with the controls as they stand; an answer still under way is stopped."""
+    def on_ask(self, values: Mapping[str, object]) -> None:
+        """Ask with the controls as they are; an answer under way is stopped."""
         self._set(values)
         asked = self.prepare()
         if self._asked is not None and self._asked.response is None and self._asked.error is None:
@@ -203,10 +228,10 @@ class Interact(Asking):
         self.begin(asked, lambda: self._take(asked, shown))
 
     def on_auto(self, on: bool) -> None:
-        """Ask by itself when a control has changed, or not."""
+        """Ask whenever a control has changed, or not."""
         self.about = {**self.about, "auto": bool(on)}
 
-    def _set(self, values: Mapping[str, Any]) -> None:
+    def _set(self, values: Mapping[str, object]) -> None:
         taken = {n: self.controls[n].take(v) for n, v in values.items() if n in self.controls}
         self.values |= taken
         self._tell()
@@ -223,7 +248,7 @@ class Interact(Asking):
         self.show_face()
 
     def face(self) -> base.Bundle | None:
-        """The prompt, what the controls stood at, and the answer."""
+        """The prompt, the values of the controls, and the answer."""
         said = ", ".join(f"{n} = {v}" for n, v in (self._shown or self.values).items())
         head = f"{plain(str(self.prompt))}\n{plain(said)}".strip()
         html = f'<p style="white-space:pre-wrap;color:{MUTED};margin:.2em 0;overflow-wrap:anywhere" dir="auto">{inert(head)}</p>\n'

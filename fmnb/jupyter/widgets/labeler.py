@@ -24,15 +24,23 @@ _LONG = 20_000  # letters of a value that the page is sent
 
 
 class Labeller(base.Widget):
-    """Label the rows of a data set: accept, reject, edit, skip, or one of your choices. `dataset` is the result at any time.
+    """A widget to label the rows of a data set: accept, reject, edit, skip, or your own choices.
 
-    `rater` names who labels (you, if nothing is said); a second rater opens the same file under
-    another name, and `agreement` says how far they agree. `evaluation` puts rows first on which
-    its models disagree. The file is written after every label: the data set's own name, or
-    `path`; without either nothing is written, and `labeller.dataset.save("name")` does it.
-    Where a row came from a run of the log, the label is an event of that run too.
+    Every label is kept at once, in `labeller.dataset` and in the file. Where a row came from a
+    run of the log, the label is an event of that run too.
 
         fm.Labeller(dataset, choices=["account", "money", "other"], rater="ada")
+
+    Args:
+        dataset: The rows.
+        choices: The labels to choose from, besides accept and reject.
+        rater: Who labels; the user of this machine if empty. A second rater opens the same file
+            under another name.
+        evaluation: An evaluation whose models' disagreements come first.
+        path: The file; the data set's own name if None. Without either nothing is written.
+
+    Raises:
+        UsageError: There are no rows, or two choices are the same.
 
     >>> d = Dataset.from_rows([{"q": "2+2", "target": "4"}])
     >>> labeller = Labeller(d, rater="ada")
@@ -71,7 +79,7 @@ class Labeller(base.Widget):
 
     @property
     def agreement(self) -> str:
-        """How far the raters agree, in words; why not, where it cannot be said."""
+        """How far the raters agree, in words; or why that cannot be said."""
         try:
             a = self.dataset.agreement()
         except UsageError as e:
@@ -112,7 +120,7 @@ class Labeller(base.Widget):
         }
 
     def face(self) -> base.Bundle | None:
-        """How far the labelling is."""
+        """How many rows are labeled."""
         a = self.about
         words = f"{a['done']:,} of {a['count']:,} rows labelled by {a['rater']}. {a['agreement']}."
         return {"text/html": f"<p>{inert(words)}</p>\n", "text/plain": words}, {}
@@ -120,12 +128,12 @@ class Labeller(base.Widget):
     # What the page asks for
 
     def on_label(self, label: str) -> None:
-        """Label the row that is shown, and go on."""
+        """Label the shown row, and go on."""
         s = self._shown()
         self._keep(s, labeling.label(self.dataset, s.id, self.rater, label, choices=self.choices), label)
 
     def on_edit(self, text: str) -> None:
-        """Write the good answer anew, and go on."""
+        """Replace the shown row's good answer, and go on."""
         s = self._shown()
         self._keep(s, labeling.edit(self.dataset, s.id, self.rater, text), "edit", text)
 
@@ -139,7 +147,7 @@ class Labeller(base.Widget):
         self.show_face()
 
     def on_undo(self) -> None:
-        """Take the last label back and show its row."""
+        """Take the last label back, and show its row."""
         if not self._past:
             raise UsageError("There is no label to take back")
         self._at, before = self._past.pop()

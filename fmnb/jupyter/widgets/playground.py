@@ -52,12 +52,20 @@ class Attempt:
 
 
 class Playground(Asking):
-    """A prompt to try on models, with their parameters, tokens and price as one types, and every attempt kept at hand.
+    """A widget to try a prompt on models, with parameters, tokens, price and earlier attempts.
 
-    What it starts with may be given; all of it can be changed there. `responses` are the
-    answers so far, `response` the last one. `{{ }}` takes values of the notebook.
+    `{{ }}` takes values of the notebook. `responses` are the answers so far, `response` the last.
 
         fm.Playground("embedded", "Explain {{ topic }} in one sentence.", temperature=0)
+
+    Args:
+        model: Name of the model to start with; the model in force if empty.
+        prompt: Text to start with.
+        system: System prompt to start with.
+        **params: Values of the fields for parameters, such as `temperature`; each is shown as text.
+
+    Raises:
+        UsageError: There is no such field.
 
     >>> play = Playground("echo:", "hello", temperature=0)
     >>> play.run().text
@@ -72,7 +80,7 @@ class Playground(Asking):
     attempts: Any = traitlets.List().tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)  # the run that is shown, and the one that is pinned beside it
 
-    def __init__(self, model: str = "", prompt: str = "", *, system: str = "", **params: Any):
+    def __init__(self, model: str = "", prompt: str = "", *, system: str = "", **params: object):
         super().__init__()
         known = {p.name for p in _EVERY}
         if wrong := sorted(set(params) - known):
@@ -96,11 +104,25 @@ class Playground(Asking):
         return self.responses[-1] if self.responses else None
 
     def prepare(self) -> Asked:
-        """The call that the fields stand for, ready to be performed. Raises what `prepare` raises."""
+        """Prepare the call that the fields describe, without sending it.
+
+        Returns:
+            The call, ready to be performed.
+
+        Raises:
+            FmnbError: The fields describe no possible call.
+        """
         return prepare(self._prompt, self.form["model"] or None, self.options())
 
     def run(self) -> Response:
-        """Ask and wait for the answer. Raises what `fm.ask` raises."""
+        """Ask, and wait for the answer.
+
+        Returns:
+            The answer; it is one more attempt.
+
+        Raises:
+            FmnbError: As `fm.ask` does.
+        """
         attempt = self._add(self.prepare())
         performing.perform([attempt.asked])
         self._ended(attempt)
@@ -111,7 +133,14 @@ class Playground(Asking):
         return attempt.asked.response
 
     def options(self) -> Options:
-        """The options of a call, of the fields that the model takes. UsageError for one that cannot be read."""
+        """The options that the fields describe, those that the model takes.
+
+        Returns:
+            Options of a call.
+
+        Raises:
+            UsageError: A field cannot be read.
+        """
         taken = {p["name"]: p["kind"] for p in self.fields}
         given = {n: _read(n, taken[n], v) for n, v in self.form["params"].items() if n in taken and str(v).strip()}
         return Options(system=self.form["system"] or None, params=_raw(self.form["raw"]), values=names(), **given)
@@ -121,7 +150,14 @@ class Playground(Asking):
         return self.form["prompt"].strip("\n")  # as a cell's text is
 
     def source(self, run: str = "") -> str:
-        """The `%%fm` cell that asks the same: an attempt's, or that of the fields as they are."""
+        """The `%%fm` cell that asks the same.
+
+        Args:
+            run: Id of an attempt's run; the fields as they are if empty.
+
+        Returns:
+            The text of the cell.
+        """
         if run:
             attempt = self._attempt(run)
             form, asked = attempt.form, attempt.asked
@@ -139,17 +175,17 @@ class Playground(Asking):
     # What the page asks for
 
     def on_show(self) -> None:
-        """A page has just drawn the widget: say what the model takes, and what the prompt weighs."""
+        """A page has drawn the widget: send what the model takes, and the tokens of the prompt."""
         self._look()
         self._weigh()
 
-    def on_draft(self, form: Mapping[str, Any]) -> None:
-        """What stands in the fields now: keep it, and say what it weighs. Nothing is asked, nothing in `{{ }}` is called."""
+    def on_draft(self, form: Mapping[str, object]) -> None:
+        """The fields have changed: keep them and send tokens and price; nothing is asked or called."""
         self._keep(form)
         self._weigh()
 
-    def on_preview(self, form: Mapping[str, Any]) -> None:
-        """Fill the prompt in, calls and all, and show what would be sent."""
+    def on_preview(self, form: Mapping[str, object]) -> None:
+        """Fill the prompt, calls in `{{ }}` too, and show what would be sent."""
         self._keep(form)
         asked = self.prepare()
         text = "\n\n".join(f"{m.role}:\n{m.text}" for m in asked.call.request.messages)
@@ -157,10 +193,10 @@ class Playground(Asking):
         weigh(asked, (), lambda words: self.send({"do": "weight", **words}))
 
     def on_models(self, query: str = "") -> None:
-        """Models that fit."""
+        """Send the models that fit a query."""
         model_picker.offer(query, self.send)
 
-    def on_run(self, form: Mapping[str, Any]) -> None:
+    def on_run(self, form: Mapping[str, object]) -> None:
         """Ask; the answer is one more attempt."""
         self._keep(form)
         self._weigh()
@@ -177,26 +213,26 @@ class Playground(Asking):
         self.show_face()
 
     def on_pin(self, run: str = "") -> None:
-        """Keep an attempt in sight beside the others; "" lets it go."""
+        """Keep an attempt in sight beside the others; an empty run ends that."""
         if run:
             self._attempt(run)
         self.shown = {**self.shown, "pinned": run}
         self.show_face()
 
     def on_diff(self) -> None:
-        """How the answer that is shown differs from the pinned one, word by word."""
+        """Send how the shown answer differs from the pinned one, word by word."""
         one, other = (self._attempt(self.shown[k]).asked.response for k in ("pinned", "run"))
         if one is None or other is None:
             raise UsageError("The answer is not there yet", todo="Wait until it has ended.")
         self.send({"do": "diff", "run": self.shown["run"], "html": diff_html(one.text, other.text)})
 
-    def on_cell(self, run: str = "", form: Mapping[str, Any] | None = None) -> None:
-        """The cell that asks the same."""
+    def on_cell(self, run: str = "", form: Mapping[str, object] | None = None) -> None:
+        """Send the cell that asks the same."""
         if form is not None:
             self._keep(form)
         self.send({"do": "insert", "sources": [self.source(run)]})
 
-    def _keep(self, form: Mapping[str, Any]) -> None:
+    def _keep(self, form: Mapping[str, object]) -> None:
         """Take the fields over; what is no text where text belongs is left out."""
         before = self.form["model"]
         texts = {k: str(form.get(k, self.form[k])) for k in ("model", "system", "prompt", "raw")}
@@ -246,7 +282,7 @@ class Playground(Asking):
             self.shown = {"run": "", "pinned": ""}
 
     def face(self) -> base.Bundle | None:
-        """The attempt that is shown: its prompts and its answer; beside it the pinned one."""
+        """The shown attempt with its prompts and its answer; beside it the pinned one."""
         found = [self._attempt(run) for run in dict.fromkeys((self.shown["pinned"], self.shown["run"])) if run]
         done = [a for a in found if a.asked.response is not None]
         if not done:
