@@ -145,6 +145,8 @@ def _signature(value: object) -> str:
     if not callable(value):
         return ""
     signature = inspect.signature(value)
+    if inspect.isclass(value):
+        signature = signature.replace(return_annotation=signature.empty)
     text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature)).replace("Unpack[", "").replace("Options]", "Options")
     if len(text) >= 160 or "<factory>" in text or "Exception" in text:
         bare = [p.replace(annotation=p.empty) for p in signature.parameters.values() if not p.name.startswith("_")]
@@ -155,6 +157,7 @@ def _signature(value: object) -> str:
 def _members(kind: type) -> Iterator[str]:
     """A line for each method and property that a class describes, with a list of what it takes; what a widget's page asks of it is its own affair."""
     data = [k for k in reversed(kind.__mro__) if k is kind or dataclasses.is_dataclass(k)]
+    described: dict[object, str] = {}
     for name, member in {name: member for k in data for name, member in vars(k).items()}.items():
         plain = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
         said = inspect.getdoc(plain) or ""
@@ -166,11 +169,20 @@ def _members(kind: type) -> Iterator[str]:
         ):
             continue
         call = re.sub(r"^\((self|cls)(, )?", "(", _signature(plain)) if inspect.isfunction(plain) else ""
-        yield f"- `.{name}{call}` {said.split(chr(10) * 2)[0].replace(chr(10), ' ')}"
+        if (first := described.get(plain)) is not None:
+            yield f"- `.{name}{call}` The same as `.{first}`, under the name of what goes in."
+            continue
+        described[plain] = name
+        yield f"- `.{name}{call}` {_prose(said)}"
         for section, body in _SECTION.findall(said):
-            lines = _listed(section, textwrap.dedent(body)).split("\n")
-            word = {"Returns": "returns ", "Raises": "raises "}.get(section, "")
-            yield from (f"  - {word}{line.removeprefix('- ')}" for line in lines)
+            word = {"Returns": "Returns: ", "Raises": "Raises "}.get(section, "")
+            yield from (f"  - {word}{line.removeprefix('- ')}" for line in _listed(section, textwrap.dedent(body)).split("\n"))
+
+
+def _prose(said: str) -> str:
+    """The paragraphs before the first section, without code."""
+    paragraphs = re.split(r"^(?:Args|Attributes|Returns|Raises):$|^>>> ", said, maxsplit=1, flags=re.M)[0].split("\n\n")
+    return " ".join(" ".join(p.split()) for p in paragraphs if not p.startswith("    "))
 
 
 def providers() -> str:

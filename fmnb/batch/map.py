@@ -106,7 +106,7 @@ def map(
         dicts; for files, `Parts`: the folder of Parquet files.
 
     Raises:
-        UsageError: No table, a prompt that names no column, options that do not go together.
+        UsageError: There is no table or no prompt, or options do not go together.
         BudgetError: The next row would pass `budget`.
         Interrupted: It was stopped.
         FmnbError: No row could be asked. A row that fails has its error in the column `error`

@@ -38,7 +38,7 @@ def evaluate(
     Args:
         prompt: A template with columns in `{{ }}`, or an `fm.Prompt`.
         over: An `fm.Dataset`, or a table or path as in `fm.map`. `target=`, `group=` and `id=` name
-            its columns of good answers, of rows that hang together, and of ids.
+            its columns of good answers, of rows that belong together, and of ids.
         models: One model or several, as in `fm.ask`.
         score: A scorer or several: names (exact, contains, numeric, f1, judge, ...), functions of
             (answer, target), `fm.Judge(...)`. Several names may be joined by commas.

@@ -22,10 +22,10 @@ class EvaluateOptions(BatchOptions, total=False):
     """Column of good answers; `target` without it."""
 
     group: str | None
-    """Column of users or templates whose rows hang together."""
+    """Column of users or templates whose rows belong together; `group`, `user` or `template` without it."""
 
     id: str | None
-    """Column of the rows' ids; numbers without it."""
+    """Column of the rows' ids; `id` without it, or ids made from the content."""
 
     missing: Literal["drop", "failure"]
     """What a failed answer does: "drop" leaves its row out for all models, "failure" counts 0."""

@@ -436,6 +436,7 @@ class Dataset:
 
         Raises:
             UsageError: No row has labels of two raters.
+            ValueError: There is no such level.
         """
         ratings = [dict(s.extra.get("labels", {})) for s in self.samples]
         twice = [{k: _hashable(v) for k, v in r.items()} for r in ratings if len(r) > 1]
