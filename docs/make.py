@@ -19,7 +19,7 @@ import house
 
 from fmnb import catalog
 from fmnb.batch.options import BatchOptions
-from fmnb.calls.options import CallOptions, key_docs
+from fmnb.calls.options import CallOptions, key_docs, short_signature
 from fmnb.comparison.options import CompareOptions
 from fmnb.config.settings import read_toml
 from fmnb.core import errors, typing
@@ -144,10 +144,10 @@ def _signature(value: object) -> str:
     """How it is called: with types, without them where that would be long, or not at all."""
     if not callable(value):
         return ""
-    signature = inspect.signature(value)
+    signature = short_signature(value)
     if inspect.isclass(value):
         signature = signature.replace(return_annotation=signature.empty)
-    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature)).replace("Unpack[", "").replace("Options]", "Options")
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature))
     if len(text) >= 160 or "<factory>" in text or "Exception" in text:
         bare = [p.replace(annotation=p.empty) for p in signature.parameters.values() if not p.name.startswith("_")]
         text = str(signature.replace(parameters=bare, return_annotation=signature.empty)).replace("=<factory>", "=...")

@@ -13,7 +13,7 @@ import pytest
 
 import fmnb
 from fmnb.calls.call import Options
-from fmnb.calls.options import CallOptions, key_docs, key_types
+from fmnb.calls.options import CallOptions, key_docs, key_types, short_signature
 from fmnb.comparison.options import CompareOptions
 from fmnb.core.registry import PUBLIC, load
 from fmnb.evals.options import EvaluateOptions
@@ -114,7 +114,7 @@ def test_a_docstring_describes_every_parameter_and_no_other(name):
     _, _, listed = said.partition("\nAttributes:\n" if "\nAttributes:\n" in said else "\nArgs:\n")
     named = re.findall(r"^    (\*{0,2}\w+): ", listed.split("\n\n")[0], re.M)
     stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
-    given = [stars.get(p.kind, "") + p.name for p in inspect.signature(value).parameters.values()]
+    given = [stars.get(p.kind, "") + p.name for p in short_signature(value).parameters.values()]
     taken = [n for n in given if n not in ("self", "cls") and not n.startswith("_")]
     assert named == taken or name == "Evaluation"  # fm.evaluate makes one, and nobody else
 
@@ -122,7 +122,7 @@ def test_a_docstring_describes_every_parameter_and_no_other(name):
 @pytest.mark.parametrize("name", [n for n, f in CALLABLE.items() if not inspect.isclass(f) and ".on_" not in n])
 def test_a_docstring_says_what_comes_back(name):
     value = CALLABLE[name]
-    takes = [n for n in inspect.signature(value).parameters if n not in ("self", "cls")]
+    takes = [n for n in short_signature(value).parameters if n not in ("self", "cls")]
     if takes and inspect.signature(value).return_annotation != "None":
         assert "\nReturns:\n" in (inspect.getdoc(value) or "")
 
@@ -133,6 +133,12 @@ def test_an_editor_knows_every_public_name():
     block = next(n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
     names = {a.asname for n in block.body if isinstance(n, ast.ImportFrom) for a in n.names}
     assert names == set(PUBLIC)
+
+
+@pytest.mark.parametrize("name", CALLABLE)
+def test_options_are_named_where_a_notebook_completes_them(name):
+    """`inspect.signature` knows nothing of TypedDicts: a function with `**options` of a table needs `spelled_out`."""
+    assert not [p for p in inspect.signature(CALLABLE[name]).parameters.values() if "Unpack" in str(p.annotation)]
 
 
 # ---- options

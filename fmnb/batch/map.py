@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
+from ..calls.options import spelled_out
 from ..core.errors import FmnbError, Interrupted, UsageError
 from ..core.events import Sink
 from ..core.typing import FrameT, ModelLike, Record, TableLike
@@ -72,6 +73,7 @@ def map(
 ) -> object: ...
 
 
+@spelled_out(BatchOptions)
 def map(
     prompt: PromptLike,
     over: TableLike,

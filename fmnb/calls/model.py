@@ -16,7 +16,7 @@ from ..core.response import Response
 from ..core.typing import ModelLike
 from ..prompts.prompt import PromptLike
 from .call import Asked
-from .options import CallOptions
+from .options import CallOptions, spelled_out
 from .prepare import options_from, prepare
 from .run import aperform, handle_of, perform
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from llama_index.core.llms import CustomLLM
 
 
+@spelled_out(CallOptions)
 def ask(prompt: PromptLike, model: ModelLike | None = None, *, sinks: Sequence[Sink] = (), **options: Unpack[CallOptions]) -> Response:
     """Ask one model and return its answer.
 
@@ -50,6 +51,7 @@ def ask(prompt: PromptLike, model: ModelLike | None = None, *, sinks: Sequence[S
     return _one(asked)
 
 
+@spelled_out(CallOptions)
 async def aask(
     prompt: PromptLike, model: ModelLike | None = None, *, sinks: Sequence[Sink] = (), **options: Unpack[CallOptions]
 ) -> Response:
@@ -103,6 +105,7 @@ class Stream:
             raise a.error
 
 
+@spelled_out(CallOptions)
 def stream(prompt: PromptLike, model: ModelLike | None = None, **options: Unpack[CallOptions]) -> Stream:
     """Ask one model and iterate over the answer while it comes.
 
@@ -141,6 +144,7 @@ class Model:
     'hello'
     """
 
+    @spelled_out(CallOptions)
     def __init__(self, name: ModelLike, **defaults: Unpack[CallOptions]):
         self.target = resolve(name)
         self.defaults = defaults
@@ -151,6 +155,7 @@ class Model:
         """The full name, `provider:name`."""
         return self.target.name
 
+    @spelled_out(CallOptions)
     def ask(self, prompt: PromptLike, **options: Unpack[CallOptions]) -> Response:
         """Ask this model and return its answer.
 
@@ -169,6 +174,7 @@ class Model:
         """
         return ask(prompt, self, **self._merged(options))
 
+    @spelled_out(CallOptions)
     async def aask(self, prompt: PromptLike, **options: Unpack[CallOptions]) -> Response:
         """Ask this model and return its answer, for code that awaits.
 
@@ -188,6 +194,7 @@ class Model:
         """
         return await aask(prompt, self, **self._merged(options))
 
+    @spelled_out(CallOptions)
     def stream(self, prompt: PromptLike, **options: Unpack[CallOptions]) -> Stream:
         """Ask this model and iterate over the answer while it comes.
 

@@ -1,6 +1,7 @@
 """The options of a call, with their types and what they mean. `%%fm?`, completion and the reference are made from this table.
 
-An editor shows the text below a key; `key_docs` reads the same text.
+An editor shows the text below a key; `key_docs` reads the same text. A notebook completes what
+`inspect.signature` names, which knows nothing of TypedDicts: `spelled_out` tells it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ import ast
 import functools
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import TypedDict, get_type_hints
+from typing import Any, TypedDict, TypeVar, get_type_hints
 
 from ..core.typing import Api, Dtype, Format, Quant, SchemaLike
 
@@ -115,3 +116,63 @@ def key_types(table: type) -> dict[str, object]:
     <class 'bool'>
     """
     return get_type_hints(table)
+
+
+class NotGiven:
+    """Stands for the default of an option in a signature: what the function does without it."""
+
+    def __init__(self, table: type, name: str):
+        self.table = table
+        self.name = name  # of the parameter that takes all options
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def spelled_out(table: type) -> Callable[[Function], Function]:
+    """Name the options in a function's signature, for `help`, `?` and completion in notebooks.
+
+    Args:
+        table: The TypedDict of the function's `**options`.
+
+    Returns:
+        A decorator. The function stays the same object; only what `inspect.signature` says changes.
+
+    >>> @spelled_out(CallOptions)
+    ... def answer(prompt, **options): ...
+    >>> str(inspect.signature(answer))[:58]
+    "(prompt, *, system: 'str | None' = ..., temperature: 'floa"
+    """
+
+    def spell(function: Function) -> Function:
+        signature = inspect.signature(function)
+        *own, options = signature.parameters.values()
+        unset = NotGiven(table, options.name)
+        keys = [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=unset, annotation=getattr(kind, "__forward_arg__", kind))
+            for key, kind in table.__annotations__.items()
+        ]
+        function.__signature__ = signature.replace(parameters=[*own, *keys])  # type: ignore[attr-defined]
+        return function
+
+    return spell
+
+
+def short_signature(function: Callable[..., object]) -> inspect.Signature:
+    """A signature with `**options` in place of options that are spelled out.
+
+    >>> @spelled_out(CallOptions)
+    ... def answer(prompt, **options): ...
+    >>> str(short_signature(answer))
+    "(prompt, **options: 'CallOptions')"
+    """
+    signature = inspect.signature(function)
+    own = [p for p in signature.parameters.values() if not isinstance(p.default, NotGiven)]
+    unset = next((p.default for p in signature.parameters.values() if isinstance(p.default, NotGiven)), None)
+    if unset is None:
+        return signature
+    options = inspect.Parameter(unset.name, inspect.Parameter.VAR_KEYWORD, annotation=unset.table.__name__)
+    return signature.replace(parameters=[*own, options])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..calls.call import Asked
-from ..calls.options import CallOptions
+from ..calls.options import CallOptions, spelled_out
 from ..calls.prepare import options_from, prepare
 from ..calls.run import perform
 from ..core.errors import Interrupted, UsageError
@@ -69,6 +69,7 @@ class Chat:
     watchers: list[Callable[[], object]] = field(default_factory=list, repr=False, compare=False)  # called when it has changed
     _taken: list[tuple[Message, Turn]] = field(default_factory=list, repr=False, compare=False)
 
+    @spelled_out(CallOptions)
     def prepare(
         self, prompt: PromptLike, *, turn: int | None = None, model: ModelLike | None = None, **options: Unpack[CallOptions]
     ) -> Asked:
@@ -148,6 +149,7 @@ class Chat:
                 self.messages = before.call.request.messages  # the first part alone is no branch
             self.take(after)
 
+    @spelled_out(CallOptions)
     def edit(
         self,
         turn: int,
@@ -255,6 +257,7 @@ class Chat:
         for watcher in tuple(self.watchers):
             watcher()
 
+    @spelled_out(CallOptions)
     def ask(
         self, prompt: PromptLike, *, model: ModelLike | None = None, sinks: Sequence[Sink] = (), **options: Unpack[CallOptions]
     ) -> Response:

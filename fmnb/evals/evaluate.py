@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
+from ..calls.options import spelled_out
 from ..calls.prepare import check_names
 from ..core.events import Sink
 from ..core.typing import HubDataset, ModelLike, TableLike
@@ -21,6 +22,7 @@ from .scored_run import ask_and_score
 from .scoring import ScorerLike
 
 
+@spelled_out(EvaluateOptions)
 def evaluate(
     prompt: PromptLike,
     over: TableLike | HubDataset | Dataset,

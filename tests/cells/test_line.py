@@ -384,3 +384,30 @@ def test_a_continued_turn_is_whole_in_its_conversation(cells, embedded_path):
     assert [m.role for m in talk.messages] == ["user", "assistant"] and talk.messages[-1].text == more.text
     sent = cells(f"%%fm {model} --max-tokens 4 -c sea\nAnd the wind?").request.messages
     assert [m.text for m in sent] == ["Tell me about the sea.", more.text, "And the wind?"]
+
+
+@pytest.mark.parametrize("jedi", [True, False])
+@pytest.mark.parametrize(
+    ("typed", "option"),
+    [
+        ('fm.ask("x", tem', "temperature="),
+        ('fm.compare("x", [], bli', "blind="),
+        ('fm.map("x", [], conc', "concurrency="),
+        ('fm.evaluate("x", [], max_f', "max_failures="),
+        ('model.ask("x", see', "seed="),
+        ('chat.ask("x", max_t', "max_tokens="),
+    ],
+)
+def test_options_of_python_functions_are_completed(cells, typed, option, jedi):
+    from IPython.core.completer import provisionalcompleter
+
+    import fmnb
+
+    cells.shell.user_ns |= {"fm": fmnb, "model": fmnb.Model("echo:"), "chat": fmnb.Chat("echo:")}
+    completer = cells.shell.Completer
+    before, completer.use_jedi = completer.use_jedi, jedi
+    try:
+        with provisionalcompleter():
+            assert option in [c.text for c in completer.completions(typed, len(typed))]
+    finally:
+        completer.use_jedi = before
