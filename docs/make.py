@@ -88,7 +88,7 @@ def reference() -> str:
             "## Options of Python functions",
             *(_option_table(t) for t in (CallOptions, CompareOptions, BatchOptions, EvaluateOptions)),
             "## What functions accept",
-            table(("name", "type", "meaning"), _accepted()),
+            table(("name", "type", "meaning"), _type_aliases()),
             "",
         ]
     )
@@ -102,7 +102,7 @@ def _option_table(options: type) -> str:
     return f"### `{options.__name__}`\n\n{inspect.getdoc(options)}\n\n" + table(("option", "type", "meaning"), rows)
 
 
-def _accepted() -> Iterator[tuple[str, ...]]:
+def _type_aliases() -> Iterator[tuple[str, ...]]:
     """Type aliases that stand in public signatures: name, type, and the text below each."""
     for module in (prompt, typing, scoring):
         for alias, text in pairwise(ast.parse(inspect.getsource(module)).body):
@@ -129,11 +129,11 @@ def in_markdown(said: str, indent: str = "") -> str:
     <BLANKLINE>
     What came.
     """
-    text = _SECTION.sub(lambda m: f"**{m[1]}**\n\n{_listed(m[1], textwrap.dedent(m[2]))}\n", said + "\n")
+    text = _SECTION.sub(lambda m: f"**{m[1]}**\n\n{_entries(m[1], textwrap.dedent(m[2]))}\n", said + "\n")
     return re.sub(r"^>>> (?:.+\n?)+", lambda m: f"```python\n{m[0].rstrip()}\n```\n", text, flags=re.M).strip()
 
 
-def _listed(section: str, body: str) -> str:
+def _entries(section: str, body: str) -> str:
     """The entries of a section as a list; what comes back is a paragraph."""
     if section == "Returns":
         return " ".join(body.split())
@@ -176,7 +176,7 @@ def _members(kind: type) -> Iterator[str]:
         yield f"- `.{name}{call}` {_prose(said)}"
         for section, body in _SECTION.findall(said):
             word = {"Returns": "Returns: ", "Raises": "Raises "}.get(section, "")
-            yield from (f"  - {word}{line.removeprefix('- ')}" for line in _listed(section, textwrap.dedent(body)).split("\n"))
+            yield from (f"  - {word}{line.removeprefix('- ')}" for line in _entries(section, textwrap.dedent(body)).split("\n"))
 
 
 def _prose(said: str) -> str:

@@ -137,7 +137,7 @@ def test_an_editor_knows_every_public_name():
 
 @pytest.mark.parametrize("name", CALLABLE)
 def test_options_are_named_where_a_notebook_completes_them(name):
-    """`inspect.signature` knows nothing of TypedDicts: a function with `**options` of a table needs `spelled_out`."""
+    """`inspect.signature` knows nothing of TypedDicts: a function with `**options` of a table needs `with_options`."""
     assert not [p for p in inspect.signature(CALLABLE[name]).parameters.values() if "Unpack" in str(p.annotation)]
 
 
@@ -198,4 +198,4 @@ def test_an_option_of_the_line_is_named_and_read_as_its_key_is(option):
     ],
 )
 def test_a_line_gives_the_keys_of_a_call(line, given):
-    assert parse(f"echo: {line}").given(CallOptions) == given
+    assert parse(f"echo: {line}").options(CallOptions) == given

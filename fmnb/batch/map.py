@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from ..calls.options import spelled_out
+from ..calls.options import with_options
 from ..core.errors import FmnbError, Interrupted, UsageError
 from ..core.events import Sink
 from ..core.typing import FrameT, ModelLike, Record, TableLike
@@ -73,7 +73,7 @@ def map(
 ) -> object: ...
 
 
-@spelled_out(BatchOptions)
+@with_options(BatchOptions)
 def map(
     prompt: PromptLike,
     over: TableLike,

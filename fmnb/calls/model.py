@@ -16,7 +16,7 @@ from ..core.response import Response
 from ..core.typing import ModelLike
 from ..prompts.prompt import PromptLike
 from .call import Asked
-from .options import CallOptions, spelled_out
+from .options import CallOptions, with_options
 from .prepare import options_from, prepare
 from .run import aperform, handle_of, perform
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from llama_index.core.llms import CustomLLM
 
 
-@spelled_out(CallOptions)
+@with_options(CallOptions)
 def ask(prompt: PromptLike, model: ModelLike | None = None, *, sinks: Sequence[Sink] = (), **options: Unpack[CallOptions]) -> Response:
     """Ask one model and return its answer.
 
@@ -51,7 +51,7 @@ def ask(prompt: PromptLike, model: ModelLike | None = None, *, sinks: Sequence[S
     return _one(asked)
 
 
-@spelled_out(CallOptions)
+@with_options(CallOptions)
 async def aask(
     prompt: PromptLike, model: ModelLike | None = None, *, sinks: Sequence[Sink] = (), **options: Unpack[CallOptions]
 ) -> Response:
@@ -105,7 +105,7 @@ class Stream:
             raise a.error
 
 
-@spelled_out(CallOptions)
+@with_options(CallOptions)
 def stream(prompt: PromptLike, model: ModelLike | None = None, **options: Unpack[CallOptions]) -> Stream:
     """Ask one model and iterate over the answer while it comes.
 
@@ -144,7 +144,7 @@ class Model:
     'hello'
     """
 
-    @spelled_out(CallOptions)
+    @with_options(CallOptions)
     def __init__(self, name: ModelLike, **defaults: Unpack[CallOptions]):
         self.target = resolve(name)
         self.defaults = defaults
@@ -155,7 +155,7 @@ class Model:
         """The full name, `provider:name`."""
         return self.target.name
 
-    @spelled_out(CallOptions)
+    @with_options(CallOptions)
     def ask(self, prompt: PromptLike, **options: Unpack[CallOptions]) -> Response:
         """Ask this model and return its answer.
 
@@ -172,9 +172,9 @@ class Model:
         >>> Model("echo:").ask("hello").text
         'hello'
         """
-        return ask(prompt, self, **self._merged(options))
+        return ask(prompt, self, **self._with_defaults(options))
 
-    @spelled_out(CallOptions)
+    @with_options(CallOptions)
     async def aask(self, prompt: PromptLike, **options: Unpack[CallOptions]) -> Response:
         """Ask this model and return its answer, for code that awaits.
 
@@ -192,9 +192,9 @@ class Model:
         >>> asyncio.run(Model("echo:").aask("hello")).text
         'hello'
         """
-        return await aask(prompt, self, **self._merged(options))
+        return await aask(prompt, self, **self._with_defaults(options))
 
-    @spelled_out(CallOptions)
+    @with_options(CallOptions)
     def stream(self, prompt: PromptLike, **options: Unpack[CallOptions]) -> Stream:
         """Ask this model and iterate over the answer while it comes.
 
@@ -211,7 +211,7 @@ class Model:
         >>> "".join(Model("echo:").stream("hello there"))
         'hello there'
         """
-        return stream(prompt, self, **self._merged(options))
+        return stream(prompt, self, **self._with_defaults(options))
 
     def as_langchain(self) -> BaseChatModel:
         """This model as a LangChain chat model, to use in chains.
@@ -244,7 +244,7 @@ class Model:
         """
         return load(METHODS["Model.as_llamaindex"])(self)
 
-    def _merged(self, options: CallOptions) -> CallOptions:
+    def _with_defaults(self, options: CallOptions) -> CallOptions:
         return {**self.defaults, **options}
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
 """The options of a call, with their types and what they mean. `%%fm?`, completion and the reference are made from this table.
 
 An editor shows the text below a key; `key_docs` reads the same text. A notebook completes what
-`inspect.signature` names, which knows nothing of TypedDicts: `spelled_out` tells it.
+`inspect.signature` names, which knows nothing of TypedDicts: `with_options` tells it.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class NotGiven:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def spelled_out(table: type) -> Callable[[Function], Function]:
+def with_options(table: type) -> Callable[[Function], Function]:
     """Name the options in a function's signature, for `help`, `?` and completion in notebooks.
 
     Args:
@@ -141,7 +141,7 @@ def spelled_out(table: type) -> Callable[[Function], Function]:
     Returns:
         A decorator. The function stays the same object; only what `inspect.signature` says changes.
 
-    >>> @spelled_out(CallOptions)
+    >>> @with_options(CallOptions)
     ... def answer(prompt, **options): ...
     >>> str(inspect.signature(answer))[:58]
     "(prompt, *, system: 'str | None' = ..., temperature: 'floa"
@@ -164,7 +164,7 @@ def spelled_out(table: type) -> Callable[[Function], Function]:
 def short_signature(function: Callable[..., object]) -> inspect.Signature:
     """A signature with `**options` in place of options that are spelled out.
 
-    >>> @spelled_out(CallOptions)
+    >>> @with_options(CallOptions)
     ... def answer(prompt, **options): ...
     >>> str(short_signature(answer))
     "(prompt, **options: 'CallOptions')"

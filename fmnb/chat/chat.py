@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..calls.call import Asked
-from ..calls.options import CallOptions, spelled_out
+from ..calls.options import CallOptions, with_options
 from ..calls.prepare import options_from, prepare
 from ..calls.run import perform
 from ..core.errors import Interrupted, UsageError
@@ -69,7 +69,7 @@ class Chat:
     watchers: list[Callable[[], object]] = field(default_factory=list, repr=False, compare=False)  # called when it has changed
     _taken: list[tuple[Message, Turn]] = field(default_factory=list, repr=False, compare=False)
 
-    @spelled_out(CallOptions)
+    @with_options(CallOptions)
     def prepare(
         self, prompt: PromptLike, *, turn: int | None = None, model: ModelLike | None = None, **options: Unpack[CallOptions]
     ) -> Asked:
@@ -149,7 +149,7 @@ class Chat:
                 self.messages = before.call.request.messages  # the first part alone is no branch
             self.take(after)
 
-    @spelled_out(CallOptions)
+    @with_options(CallOptions)
     def edit(
         self,
         turn: int,
@@ -257,7 +257,7 @@ class Chat:
         for watcher in tuple(self.watchers):
             watcher()
 
-    @spelled_out(CallOptions)
+    @with_options(CallOptions)
     def ask(
         self, prompt: PromptLike, *, model: ModelLike | None = None, sinks: Sequence[Sink] = (), **options: Unpack[CallOptions]
     ) -> Response:

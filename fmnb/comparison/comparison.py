@@ -12,7 +12,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..calls.call import Asked, Options
-from ..calls.options import spelled_out
+from ..calls.options import with_options
 from ..calls.prepare import options_from, prepare
 from ..calls.run import perform
 from ..calls.session import session
@@ -365,7 +365,7 @@ def labels(axes: Sequence[Mapping[str, Any]]) -> list[str]:
     return [", ".join([str(a["model"]), *(str(a[n]) if n in ("prompt", "row") else f"{n} {a[n]}" for n in differ if n in a)]) for a in axes]
 
 
-@spelled_out(CompareOptions)
+@with_options(CompareOptions)
 def compare(
     prompt: PromptLike, models: Sequence[ModelLike], *, sinks: Sequence[Sink] = (), **options: Unpack[CompareOptions]
 ) -> Comparison:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
-from ..calls.options import spelled_out
+from ..calls.options import with_options
 from ..calls.prepare import check_names
 from ..core.events import Sink
 from ..core.typing import HubDataset, ModelLike, TableLike
@@ -22,7 +22,7 @@ from .scored_run import ask_and_score
 from .scoring import ScorerLike
 
 
-@spelled_out(EvaluateOptions)
+@with_options(EvaluateOptions)
 def evaluate(
     prompt: PromptLike,
     over: TableLike | HubDataset | Dataset,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from ..calls.options import spelled_out
+from ..calls.options import with_options
 from ..core.atomic_write import write_whole
 from ..core.errors import UsageError
 from ..core.events import Sink
@@ -254,7 +254,7 @@ class Evaluation(Results):
             [r for r in rows if r[name] is None or r[name] < 1][:limit], ("id", "model", "text", "target", name, "why", "error", "run")
         )
 
-    @spelled_out(EvaluateOptions)
+    @with_options(EvaluateOptions)
     def groups(
         self,
         model: str = "",

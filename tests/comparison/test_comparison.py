@@ -149,3 +149,8 @@ def test_after_a_comparison_that_failed_whole_a_vote_does_not_fall_to_the_one_be
 def test_what_is_no_list_is_not_taken_letter_by_letter(given):
     with pytest.raises(UsageError):
         compare("hi", **given)
+
+
+def test_a_misspelled_option_of_a_comparison_names_the_nearest_of_its_own():
+    with pytest.raises(UsageError, match="sampels.*Did you mean samples"):
+        fm.compare("hi", ["echo:"], sampels=2)

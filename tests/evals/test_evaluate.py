@@ -283,3 +283,8 @@ def test_groups_are_called_by_their_column_in_the_plural():
     rows = [{"q": i, "category": f"c{i % 12}", "a": i % 2, "b": int(i % 3 > 0)} for i in range(120)]
     e = from_scores(rows, ["a", "b"], group="category")
     assert "12 categories" in str(e) and "categorys" not in str(e) + e.to_html()
+
+
+def test_a_misspelled_option_of_an_evaluation_names_the_nearest_of_its_own():
+    with pytest.raises(UsageError, match="taget.*Did you mean target"):
+        fm.evaluate("{{ q }}", [{"q": "a", "target": "a"}], "echo:", taget="target")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, overload
 
 from ...batch.options import BatchOptions
-from ...calls.options import spelled_out
+from ...calls.options import with_options
 from ...comparison.leaderboard import scope
 from ...core.atomic_write import write_whole
 from ...core.errors import UsageError
@@ -165,7 +165,7 @@ class Dataset:
         return cls(tuple(from_log.from_log(query, model=model, since=since, limit=limit)), name)
 
     @classmethod
-    @spelled_out(BatchOptions)
+    @with_options(BatchOptions)
     def from_documents(
         cls,
         texts: str | Path | Sequence[str | Path] | Mapping[str, str],

@@ -30,7 +30,7 @@ def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
         raise UsageError("--over and --prompts go together with --score alone", todo="Score the answers, or try the prompts one cell each.")
     plain = Options()
     given = {n: getattr(options, n) for n in Options.__dataclass_fields__ if getattr(options, n) != getattr(plain, n)}
-    given |= line.given(BatchOptions)
+    given |= line.options(BatchOptions)
     if line.get("samples") is not None:
         given["samples"] = line.get("samples")
     models = [options.values[m] if options.values and m in options.values and ":" not in m else m for m in line.models]
@@ -119,7 +119,7 @@ def _rows(over: Any) -> int | None:
 def evaluate(line: Line, prompt: Any, models: list[Any], given: dict[str, Any], shell: Any) -> Any:
     """Ask about every row and score the answers; gives what `fm.evaluate` gives."""
     score = [shell.user_ns[n] if n in shell.user_ns else n for n in line.get("score")]
-    columns = line.given(EvaluateOptions)
+    columns = line.options(EvaluateOptions)
     if line.get("prompts"):
         from ...comparison.comparison import prompts_named
 

@@ -77,7 +77,7 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
 
 def options_of(line: Line, shell: Any) -> Options:
     """The options of a line, with the notebook's names to fill the prompt from."""
-    return options_from({**line.given(CallOptions), "values": None if line.get("raw") else names_of(shell)})
+    return options_from({**line.options(CallOptions), "values": None if line.get("raw") else names_of(shell)})
 
 
 def looks(options: Options) -> str:

@@ -195,10 +195,10 @@ class Line:
         """The value of an option by its long name, with `-` as `_`."""
         return self.values.get(name, default)
 
-    def given(self, table: type) -> dict[str, Any]:
+    def options(self, table: type) -> dict[str, Any]:
         """What the line says of the keys of a TypedDict, its own keys and not those it inherits from.
 
-        >>> parse("echo: -t 0.2 --no-cache -p top_p=0.9").given(CallOptions)
+        >>> parse("echo: -t 0.2 --no-cache -p top_p=0.9").options(CallOptions)
         {'temperature': 0.2, 'params': {'top_p': 0.9}, 'cache': False}
         """
         return {

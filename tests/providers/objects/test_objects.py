@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 import fmnb as fm
@@ -271,3 +273,15 @@ def test_the_library_is_not_imported_for_objects_that_are_none_of_its_own():
         "import sys, fmnb; fmnb.ask('x', lambda text: text); print([m for m in sys.modules if m.startswith(('langchain', 'llama_index'))])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_ask_itself_as_a_model_passes_the_options_on():
+    heard = {}
+
+    def model(text, system=None, temperature=None, seed=None):
+        heard.update(text=text, system=system, temperature=temperature, seed=seed)
+        return "yes"
+
+    r = fm.ask("Well?", functools.partial(fm.ask, model=model), system="Be brief.", temperature=0.5, seed=3, params={"top_p": 0.9})
+    assert heard == {"text": "Well?", "system": "Be brief.", "temperature": 0.5, "seed": 3}
+    assert r.text == "yes" and r.not_applied == ("top_p",)
