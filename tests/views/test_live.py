@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 from html.parser import HTMLParser
 
@@ -281,6 +282,8 @@ def test_the_real_display_gets_one_output_and_updates_of_it():
         sent = shell.display_pub.outputs
     finally:
         shell.display_pub = before
+        InteractiveShell.clear_instance()  # a later test of the same worker may be a script's
+        atexit.unregister(shell.atexit_operations)
     assert [o["update"] for o in sent] == [False, True]
     assert len({o["transient"]["display_id"] for o in sent}) == 1
     assert list(sent[0]["data"]) == ["text/html", "text/plain"]
