@@ -1,6 +1,6 @@
-"""Writes what the code knows into the documents: all of reference.md, the tables of providers.md, the rooms of CONTRIBUTING.md.
+"""Generates documents from the code: all of reference.md, the tables of providers.md, the rooms of CONTRIBUTING.md.
 
-`--check` fails when a page is not what the code says.
+`--check` fails if a page is out of date.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from fmnb.providers import profiles
 from fmnb.providers.profiles import Profile
 
 FOLDER = Path(__file__).parent
-ROOMS = ("<!-- The rooms, made from the import contract and the docstrings by `make docs`. -->", "<!-- End of the rooms. -->")
-MARK = "<!-- From here on made from the code by `make docs`. -->"
+ROOMS = ("<!-- The rooms, generated from the import contract and the docstrings by `make docs`. -->", "<!-- End of the rooms. -->")
+MARK = "<!-- Generated from the code by `make docs` from here on. -->"
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -49,7 +49,7 @@ def code(words: Iterable[str], between: str = ", ") -> str:
 
 
 def reference() -> str:
-    """The whole of reference.md."""
+    """All of reference.md."""
     options = [(f"`{f'-{o.short}, ' if o.short else ''}--{o.long}{f' {o.value}' if o.value else ''}`", o.help) for o in OPTIONS]
     clashes = [(f"`{_spoken(a)}`" if "--" in _spoken(a) else _spoken(a), _spoken(b), why) for a, b, why in CLASHES]
     verbs = [(f"`%fm {name}{f' {v.usage}' if v.usage else ''}`", v.help) for name, v in VERBS.items()]
@@ -69,19 +69,19 @@ def reference() -> str:
     return "\n\n".join(
         [
             "# Reference",
-            "Made from the code by `make docs`.",
+            "Generated from the code by `make docs`.",
             "## `%%fm`: options",
             "    %%fm [NAME <<] [MODEL ...] [options]\n    prompt text with {{ python expressions }}",
             table(("option", "meaning"), options),
-            "### What does not go together",
-            "Any pair not listed here works.",
-            table(("this", "with this", "because"), clashes),
+            "### Options that conflict",
+            "All other pairs can be combined.",
+            table(("option", "with", "reason"), clashes),
             "## `%fm`: verbs",
             table(("verb", "what it does"), verbs),
             "## Providers",
-            "The services, their keys and interfaces, and how to add your own: [providers](providers.md).",
+            "[Providers](providers.md) lists services, their keys and interfaces, and shows how to add your own.",
             "## Errors",
-            "Each can be caught as `fm.FmnbError`, or by its own name: `fm.errors.RateLimitError`.",
+            "Catch any of them as `fm.FmnbError`, or one by its name: `fm.errors.RateLimitError`.",
             table(("error", "when"), kinds),
             "## Python",
             *names,
@@ -103,7 +103,7 @@ def _option_table(options: type) -> str:
 
 
 def _type_aliases() -> Iterator[tuple[str, ...]]:
-    """Type aliases that stand in public signatures: name, type, and the text below each."""
+    """Type aliases in public signatures: name, type, and the text below each."""
     for module in (prompt, typing, scoring):
         for alias, text in pairwise(ast.parse(inspect.getsource(module)).body):
             if isinstance(alias, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
@@ -116,7 +116,7 @@ _ENTRY = re.compile(r"^(\*{0,2}\w+): (.*(?:\n +.*)*)", re.M)
 
 
 def in_markdown(said: str, indent: str = "") -> str:
-    r"""A docstring as Markdown: sections become lists, examples code.
+    r"""A docstring as Markdown: sections become lists, examples become code blocks.
 
     >>> print(in_markdown("Do it.\n\nArgs:\n    how: In which\n        way.\n\nReturns:\n    What came."))
     Do it.
@@ -134,14 +134,14 @@ def in_markdown(said: str, indent: str = "") -> str:
 
 
 def _entries(section: str, body: str) -> str:
-    """The entries of a section as a list; what comes back is a paragraph."""
+    """The entries of a section as a list; the Returns section as a paragraph."""
     if section == "Returns":
         return " ".join(body.split())
     return "\n".join(f"- `{name}`: {' '.join(text.split())}" for name, text in _ENTRY.findall(body))
 
 
 def _signature(value: object) -> str:
-    """How it is called: with types, without them where that would be long, or not at all."""
+    """Its signature: with types, or without them if that would be too long, or empty."""
     if not callable(value):
         return ""
     signature = short_signature(value)
@@ -155,7 +155,7 @@ def _signature(value: object) -> str:
 
 
 def _members(kind: type) -> Iterator[str]:
-    """A line for each method and property that a class describes, with a list of what it takes; what a widget's page asks of it is its own affair."""
+    """A line for each documented method and property of a class, with its arguments; handlers of a widget's page are omitted."""
     data = [k for k in reversed(kind.__mro__) if k is kind or dataclasses.is_dataclass(k)]
     described: dict[object, str] = {}
     for name, member in {name: member for k in data for name, member in vars(k).items()}.items():
@@ -170,7 +170,7 @@ def _members(kind: type) -> Iterator[str]:
             continue
         call = re.sub(r"^\((self|cls)(, )?", "(", _signature(plain)) if inspect.isfunction(plain) else ""
         if (first := described.get(plain)) is not None:
-            yield f"- `.{name}{call}` The same as `.{first}`, under the name of what goes in."
+            yield f"- `.{name}{call}` The same as `.{first}`, named after its input."
             continue
         described[plain] = name
         yield f"- `.{name}{call}` {_prose(said)}"
@@ -197,26 +197,26 @@ def providers() -> str:
         [
             MARK,
             "## Hosted services",
-            "*Keys* are looked for in this order, then where `%fm key set` put them. *Interfaces*: the usual one first. "
-            '*Sees*: "some" has models that are known to read images, "no" has none; where nothing stands the model decides. '
-            "`%fm models vision NAME` lists those that are known.",
-            table(("name", "service", "where", "keys", "interfaces", "also makes", "sees", "notes"), map(_hosted, hosted)),
+            "*Keys*: variables in order of precedence, before keys from `%fm key set`. *Interfaces*: the default first. "
+            '*Vision*: "some" models are known to read images, "no" models do; if empty, it depends on the model. '
+            "`%fm models vision NAME` lists the known ones.",
+            table(("name", "service", "host", "keys", "interfaces", "also makes", "vision", "notes"), map(_hosted, hosted)),
             "## Servers on this machine",
-            "Found on their usual ports, without a key. A variable names another address; the key is for a server that was started with one.",
-            table(("name", "server", "usual address", "another address", "key", "interfaces", "start it"), map(_here, here)),
+            "fmnb finds these on their default ports, without a key. A variable sets another address; the key is for servers started with one.",
+            table(("name", "server", "default address", "address variable", "key", "interfaces", "start it"), map(_here, here)),
             "## Endpoints that you host",
             "Set the first variable to your endpoint's address (the part before `/chat/completions`; `/v1` is added to a bare one). "
-            "Keys and headers go to that address alone. A first answer may wait for a container, and the cell says so.",
-            table(("name", "platform", "address", "keys", "further headers", "notes"), map(_own, own)),
-            "## Services that ended",
+            "Keys and headers are sent only to that address. A first answer may wait for a container to start; the cell shows this.",
+            table(("name", "platform", "address variable", "keys", "further headers", "notes"), map(_own, own)),
+            "## Discontinued services",
             table(
                 ("name", "what happened", "instead"),
                 [(f"`{n}`", f"{p.title}: {p.ended}.", p.successor) for n, p in sorted(known.items()) if p.ended],
             ),
-            "## Names that are no model",
-            "Typed as a model, they say what they are and where the way goes on.",
+            "## Names that are not models",
+            "Used as a model, each raises an error that explains what it is and what to use.",
             table(
-                ("name", "also", "what it is", "here"),
+                ("name", "also", "what it is", "in fmnb"),
                 [(f"`{n}`", code(r.get("also", ())), f"{r['title']}.", r["todo"]) for n, r in posts.items()],
             ),
             "",
@@ -227,7 +227,7 @@ def providers() -> str:
 def _hosted(p: Profile) -> tuple[str, ...]:
     own = code(p.base_url_env, " or ")
     where = ", or ".join(filter(None, (f"`{p.usual_host}`", own))) if p.usual_host else f"your own: {own}"
-    makes = [w for w, has in (("vectors", p.embeds), ("pictures", p.image_models), ("videos", p.video_models)) if has]
+    makes = [w for w, has in (("embeddings", p.embeds), ("images", p.image_models), ("videos", p.video_models)) if has]
     sees = "no" if not p.images else "some" if p.vision_models else ""
     return f"`{p.name}:`", p.label, where, code(p.key_env), _interfaces(p), ", ".join(makes), sees, p.notes
 
@@ -248,7 +248,7 @@ def _own(p: Profile) -> tuple[str, ...]:
 
 
 def contributing() -> str:
-    """CONTRIBUTING.md with its table of rooms; the rest is written by hand."""
+    """CONTRIBUTING.md with its table of rooms generated; the rest is written by hand."""
     before, _, rest = (FOLDER.parent / "CONTRIBUTING.md").read_text("utf-8").partition(ROOMS[0])
     after = rest.partition(ROOMS[1])[2]
     rooms = table(("floor", "room", "what lives there"), house.rows())
@@ -256,7 +256,7 @@ def contributing() -> str:
 
 
 def pages() -> dict[Path, str]:
-    """Each page this file writes, as it should be. What stands above the mark of providers.md is written by hand."""
+    """The up-to-date text of each page. The part above the mark in providers.md is written by hand."""
     page = FOLDER / "providers.md"
     head = page.read_text("utf-8").partition(MARK)[0] if page.exists() else ""
     return {FOLDER / "reference.md": reference(), page: head + providers(), FOLDER.parent / "CONTRIBUTING.md": contributing()}
@@ -267,4 +267,4 @@ if __name__ == "__main__":
         if "--check" not in sys.argv:
             path.write_text(text, "utf-8")
         elif not path.exists() or path.read_text("utf-8") != text:
-            sys.exit(f"{path.name} is not what the code says: run `make docs`.")
+            sys.exit(f"{path.name} is out of date: run `make docs`.")

@@ -21,43 +21,43 @@ class Verb:
 
 
 VERBS = {
-    "ask": Verb('[MODEL] [options] "text"', "ask one thing; `x = %fm ask ...` keeps the answer", "fmnb.jupyter.magics.chat:ask"),
-    "use": Verb(
-        "MODEL", "the model of this kernel from here on; `%fm use` shows it, `--none` takes it back", "fmnb.jupyter.magics.models:use"
-    ),
+    "ask": Verb('[MODEL] [options] "text"', "send a one-line prompt; `x = %fm ask ...` stores the answer", "fmnb.jupyter.magics.chat:ask"),
+    "use": Verb("MODEL", "set the model of this kernel; `%fm use` shows it, `--none` removes it", "fmnb.jupyter.magics.models:use"),
     "models": Verb(
         "[words]",
-        "which models there are and what each needs; words filter: local, ready, ollama, ...",
+        "list models and what each needs; words filter: local, ready, ollama, ...",
         "fmnb.jupyter.magics.models:models",
     ),
-    "alias": Verb("[NAME MODEL]", "a short name for a model, kept for this user; `--remove NAME`", "fmnb.jupyter.magics.models:alias"),
-    "pull": Verb("MODEL [--yes]", "bring a model's weights to this machine", "fmnb.jupyter.magics.models:pull"),
+    "alias": Verb("[NAME MODEL]", "give a model a short name, stored for this user; `--remove NAME`", "fmnb.jupyter.magics.models:alias"),
+    "pull": Verb("MODEL [--yes]", "download a model's weights", "fmnb.jupyter.magics.models:pull"),
     "rm": Verb("MODEL [--yes]", "delete a model's weights", "fmnb.jupyter.magics.models:rm"),
-    "unload": Verb("[MODEL]", "free the memory of a loaded model, or of all", "fmnb.jupyter.magics.models:unload"),
+    "unload": Verb("[MODEL]", "free the memory of a loaded model, or of all models", "fmnb.jupyter.magics.models:unload"),
     "key": Verb(
-        "[set|rm|show PROVIDER]", "keys: where they are found; set asks for the value and never shows it", "fmnb.jupyter.magics.admin:key"
+        "[set|rm|show PROVIDER]", "show where keys come from; `set` asks for a key and never shows it", "fmnb.jupyter.magics.admin:key"
     ),
-    "chat": Verb("[NAME [show|widget|fork|trim|compact|export|load|drop] ...]", "named conversations", "fmnb.jupyter.magics.chat:chat"),
-    "log": Verb("[words | RUN | on | off | forget ...]", "search what was asked; a run id reopens it", "fmnb.jupyter.magics.admin:log"),
-    "retry": Verb("[MODEL] [options]", "the last question again, asked anew", "fmnb.jupyter.magics.chat:retry"),
-    "continue": Verb("", "go on with an answer that was cut or stopped", "fmnb.jupyter.magics.chat:go_on"),
-    "fix": Verb("[MODEL]", "offer a mended version of the last failed cell", "fmnb.jupyter.magics.chat:fix"),
-    "explain": Verb("[MODEL]", "say what went wrong in the last failed cell", "fmnb.jupyter.magics.chat:explain"),
+    "chat": Verb(
+        "[NAME [show|widget|fork|trim|compact|export|load|drop] ...]", "list or manage named conversations", "fmnb.jupyter.magics.chat:chat"
+    ),
+    "log": Verb("[words | RUN | on | off | forget ...]", "search the log; a run id reopens that run", "fmnb.jupyter.magics.admin:log"),
+    "retry": Verb("[MODEL] [options]", "send the last prompt again", "fmnb.jupyter.magics.chat:retry"),
+    "continue": Verb("", "continue an answer that was truncated, interrupted or stopped", "fmnb.jupyter.magics.chat:go_on"),
+    "fix": Verb("[MODEL]", "insert a corrected version of the last failed cell", "fmnb.jupyter.magics.chat:fix"),
+    "explain": Verb("[MODEL]", "explain the error of the last failed cell", "fmnb.jupyter.magics.chat:explain"),
     "vote": Verb(
         "[left|right|tie|bad|N|MODEL] [comment]",
-        "say which answer of the last comparison is best; `--undo` takes it back",
+        "vote for an answer of the last comparison; `--undo` retracts the vote",
         "fmnb.jupyter.magics.feedback:vote",
     ),
     "leaderboard": Verb(
         "[MODEL ...] [--all]",
-        "which model your votes in this notebook prefer (`--all`: in all), and whether that is more than chance",
+        "rank models by the votes in this notebook (`--all`: in all), with significance",
         "fmnb.jupyter.magics.feedback:leaderboard",
     ),
     "tape": Verb("[FILE | prune | off]", "record answers to a file and replay them from it", "fmnb.jupyter.magics.admin:tape"),
     "budget": Verb("[DOLLARS | off] [--allow-unknown]", "cap what this kernel may spend", "fmnb.jupyter.magics.admin:budget"),
-    "trust": Verb("", "let this project's fmnb.toml add providers", "fmnb.jupyter.magics.admin:trust"),
-    "doctor": Verb("", "what works here, and what to install or set for the rest", "fmnb.jupyter.magics.admin:doctor"),
-    "help": Verb("[VERB]", "this list", "fmnb.jupyter.magics.line:help"),
+    "trust": Verb("", "trust this project's fmnb.toml, so that it may add providers", "fmnb.jupyter.magics.admin:trust"),
+    "doctor": Verb("", "show what works here, and how to set up the rest", "fmnb.jupyter.magics.admin:doctor"),
+    "help": Verb("[VERB]", "show this list, or one verb", "fmnb.jupyter.magics.line:help"),
 }
 
 
@@ -93,4 +93,4 @@ def _row(name: str) -> str:
 
 def help_text() -> str:
     """What `%fm?` and `%fm help` show."""
-    return "\n".join(["Foundation models, one line at a time. `%%fm?` tells about cells.", "", *map(_row, VERBS)])
+    return "\n".join(["Foundation models, one line at a time. For cells, see `%%fm?`.", "", *map(_row, VERBS)])
