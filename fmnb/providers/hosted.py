@@ -22,7 +22,7 @@ from ..core.errors import FmnbError
 from ..core.events import Event, Notice, Waiting
 from ..core.types import ModelCard, Request, TokenCount, Usage
 from . import answer_cost, embeddings, prices
-from .http import client, post
+from .http import client, transport
 from .http.client import find_key
 from .images import base as images
 from .images import models as images_models
@@ -131,29 +131,29 @@ class OpenAICompatible:
             return
         wire, p = self._reached.get(request.api) or self._reach(request.api)
         secret = await client.secret(p)
-        sending = send(wire, p, model, request, secret)
+        sending = send(wire, p, model, request, transport.connect(p, secret))
         if p.slow:
             sent = asyncio.ensure_future(sending)
             try:
                 async for wait in _patience(p, sent):
                     yield wait
-                response, lost = sent.result()
+                reply, lost = sent.result()
             finally:
                 sent.cancel()
         else:
-            response, lost = await sending
+            reply, lost = await sending
         answer = wire.answer(p, model, request)
         stream.reads(p, answer)
         error: FmnbError | None = None
         try:
             for name in lost:
                 yield Notice(kind="not_applied", text=name)
-            async for event in events_of(wire, p, model, response, answer, secret):
+            async for event in events_of(wire, p, model, reply, answer, secret):
                 yield event
         except FmnbError as e:
             error = e
         finally:
-            await response.aclose()
+            await reply.aclose()
         error = error or bad_end(p, model, answer, secret)
         used = await (answer_cost.owed(p, model, answer, request, error) if error else answer_cost.used(p, model, answer, request))
         if used is not None:
@@ -178,7 +178,7 @@ class OpenAICompatible:
         if self._makes_images:
             return Whole([event async for event in self.stream(request)], {})
         wire, p = self._reached.get(request.api) or self._reach(request.api)
-        return await whole(wire, p, self.model, request, await post.line(p))
+        return await whole(wire, p, self.model, request, await transport.cached_connection(p))
 
 
 class Stream:

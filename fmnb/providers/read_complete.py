@@ -3,60 +3,46 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
 from ..core.backend import Whole
-from ..core.errors import CallError, FmnbError, UnknownModelError
+from ..core.errors import CallError, FmnbError
 from ..core.events import Event, Notice, Used
 from ..core.types import Request
 from . import answer_cost
-from .http import client, connection_errors, post, rate_headers
+from .http import connection_errors, rate_headers
 from .http import errors as faults
 from .http.stream_errors import from_stream_error
-from .model_lists import nearby
+from .http.transport import BodyInterruptedError, Connection, read
 from .profiles import Profile
 from .read_stream import error_in, last_words, taken
-from .send import Outgoing
-from .wire.base import Wire, encode
+from .send import json_or_text, send
+from .wire.base import Wire
 from .wire.finish import bad_end
 from .wire.sse import DONE, Frames
 
 
-async def whole(wire: Wire, p: Profile, model: str, request: Request, line: post.Line) -> Whole:
+async def whole(wire: Wire, p: Profile, model: str, request: Request, connection: Connection) -> Whole:
     """One answer in one piece; a service that streams all the same is read as it does."""
-    secret = line.secret
-    out = Outgoing(wire, p, model, request, stream=False)
-    while True:
-        try:
-            status, headers, data = await post.post(p, line, out.url, encode(out.body))
-        except post.TornError as e:
-            raise await _torn(wire, p, model, request, secret, e) from None
-        except Exception as e:
-            raise client.fault(p, model, e, secret) from None
-        if status < 300:
-            break
-        error = _document(data)
-        if status in (400, 422) and out.mended(error):
-            continue
-        refusal = faults.from_status(p, model, status, error, headers, secret)
-        if isinstance(refusal, UnknownModelError):  # the list is asked for only then: thousands of rows may be refused
-            refusal = faults.from_status(p, model, status, error, headers, secret, await nearby(p))
-        refusal.allowed = rate_headers.read(headers)
-        raise refusal
-    out.accepted()
-    lost = [Notice(kind="not_applied", text=name) for name in out.lost]
+    reply, lost = await send(wire, p, model, request, connection, stream=False)
+    secret = connection.secret
     try:
-        return Whole([*lost, *await read_whole(wire, p, model, request, data, secret)], rate_headers.read(headers))
+        data = await read(reply)
+    except BodyInterruptedError as e:
+        raise await _interrupted(wire, p, model, request, secret, e) from None
+    notices = [Notice(kind="not_applied", text=name) for name in lost]
+    allowed = rate_headers.read(reply.headers)
+    try:
+        return Whole([*notices, *await read_whole(wire, p, model, request, data, secret)], allowed)
     except CallError as e:
-        e.events, e.allowed = [*lost, *e.events], rate_headers.read(headers)
+        e.events, e.allowed = [*notices, *e.events], allowed
         raise
 
 
 async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data: bytes, secret: str, *, share: float = 1.0) -> list[Event]:
     """Events of an answer that came in one piece; `share` of its price is paid. Raises when it is none."""
     answer, frames = wire.answer(p, model, request), Frames()
-    document = _document(data)
+    document = json_or_text(data)
     events: list[Event] = []
     error: FmnbError | None = None
     whole = True
@@ -98,11 +84,9 @@ async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data:
     return [*events, dataclasses.replace(end, extra={**end.extra, "streamed": False})]
 
 
-async def _torn(wire: Wire, p: Profile, model: str, request: Request, secret: str, e: post.TornError) -> FmnbError:
-    """The error of an answer whose connection was lost on the way: it is paid as far as it can be told, and nobody knows where it cannot."""
+async def _interrupted(wire: Wire, p: Profile, model: str, request: Request, secret: str, e: BodyInterruptedError) -> FmnbError:
+    """The error of an answer whose connection was lost on the way. It is billed as far as its usage is known."""
     answer, frames = wire.answer(p, model, request), Frames()
-    if e.status >= 300:
-        return client.fault(p, model, e.__cause__ or e, secret)  # type: ignore[arg-type]
     for part in [p for p in frames.feed(e.data) if isinstance(p, dict) and error_in(p) is None]:
         taken(answer, part, frames)
     known = bool(answer.seen) or answer.usage is not None  # not the beginning of a document, which tells nothing of its length
@@ -111,11 +95,3 @@ async def _torn(wire: Wire, p: Profile, model: str, request: Request, secret: st
     error.events = [used] if used is not None else []
     error.allowed = rate_headers.read(e.headers)
     return error
-
-
-def _document(data: bytes) -> Any:
-    """A body's JSON, or its text."""
-    try:
-        return json.loads(data)
-    except ValueError:
-        return data.decode("utf-8", "replace")

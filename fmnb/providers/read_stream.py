@@ -11,19 +11,20 @@ from ..core.events import Event
 from .http import client, connection_errors
 from .http import errors as faults
 from .http.stream_errors import from_stream_error
+from .http.transport import Reply
 from .profiles import Profile
 from .wire.base import Wire
 from .wire.sse import DONE, Answer, Frames
 
 
-async def events_of(wire: Wire, p: Profile, model: str, response: Any, answer: Answer, secret: str) -> AsyncIterator[Event]:
+async def events_of(wire: Wire, p: Profile, model: str, reply: Reply, answer: Answer, secret: str) -> AsyncIterator[Event]:
     """Events of the body, then what was held back; raises when the body ended too early or was none."""
     frames = Frames()
     done = False
     error: FmnbError | None = None
-    chunks = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
+    chunks = reply.chunks
     try:
-        if "event-stream" not in response.headers.get("content-type", ""):
+        if "event-stream" not in reply.headers.get("content-type", ""):
             chunks = await _sniffed(chunks, frames, wire)
         async for data in chunks:
             for document in frames.feed(data):

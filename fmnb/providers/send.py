@@ -10,9 +10,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from ..core.errors import UnknownModelError
 from ..core.types import Request
-from .http import client
+from .http import client, rate_headers
+from .http.errors import from_status
 from .http.rejected_option import refused_option
+from .http.transport import BodyInterruptedError, Connection, Reply, post, read
 from .model_lists import nearby
 from .profiles import Profile, endpoint
 from .reserved_params import check_routing
@@ -69,27 +72,43 @@ def forget() -> None:
     _refused.clear()
 
 
-async def send(wire: Wire, p: Profile, model: str, request: Request, secret: str) -> tuple[Any, list[str]]:
-    """The response, its body unread, and what of the request is not applied. An option that the service refuses is left out."""
-    out = Outgoing(wire, p, model, request)
-    sender, options = await client.connect(p, secret)
-    import httpx2
-    from openai import AsyncStream
+async def send(wire: Wire, p: Profile, model: str, request: Request, connection: Connection, *, stream: bool = True) -> tuple[Reply, list[str]]:
+    """Send a request; an option that the service refuses is left out and the request is sent again.
 
+    Returns:
+        The response, its body unread, and the options that are not applied.
+
+    Raises:
+        FmnbError: The service refused the request, or was not reached. Its `allowed` has the service's limits.
+    """
+    out = Outgoing(wire, p, model, request, stream=stream)
     while True:
         try:
-            response = await sender.post(
-                out.url,
-                cast_to=httpx2.Response,
-                content=encode(out.body),
-                options=options,
-                stream=True,
-                stream_cls=AsyncStream,
-            )
+            reply = await post(p, connection, out.url, encode(out.body))
+            if reply.status < 300:
+                out.accepted()
+                return reply, out.lost
+            error = json_or_text(await read(reply))
         except Exception as e:
-            status = getattr(e, "status_code", None)
-            if status not in (400, 422) or not out.mended(client.body(e.response)):  # type: ignore[attr-defined]
-                raise client.fault(p, model, e, secret, await nearby(p) if status in (400, 404) else ()) from None
-        else:
-            out.accepted()
-            return response, out.lost
+            raise client.fault(p, model, cause_of(e), connection.secret) from None
+        if reply.status in (400, 422) and out.mended(error):
+            continue
+        refusal = from_status(p, model, reply.status, error, reply.headers, connection.secret)
+        if isinstance(refusal, UnknownModelError):  # the list of models is requested only then: thousands of rows may be refused
+            refusal = from_status(p, model, reply.status, error, reply.headers, connection.secret, await nearby(p))
+        refusal.allowed = rate_headers.read(reply.headers)
+        raise refusal
+
+
+def cause_of(error: Exception) -> Exception:
+    """The HTTP stack's own exception."""
+    cause = error.__cause__ if isinstance(error, BodyInterruptedError) else None
+    return cause if isinstance(cause, Exception) else error
+
+
+def json_or_text(data: bytes) -> Any:
+    """A body's JSON, or its text."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")

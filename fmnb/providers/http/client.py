@@ -50,8 +50,8 @@ async def secret(p: Profile) -> str:
 
 async def connect(p: Profile, secret: str) -> tuple[Any, Any]:
     """The client, and the options that go with each of its requests. Belongs to the running loop."""
-    around = surroundings()
-    headers = (*p.headers.items(), *from_environment(p))
+    around = network_environment()
+    headers = (*p.headers.items(), *headers_from_environment(p))
     ident = (id(asyncio.get_running_loop()), os.getpid(), p.base_url, p.auth, secret, headers, p.connect_timeout, p.read_timeout, around)
     found = _clients.get(ident)
     if found is None:
@@ -61,12 +61,12 @@ async def connect(p: Profile, secret: str) -> tuple[Any, Any]:
     return found
 
 
-def surroundings() -> tuple[str | None, ...]:
+def network_environment() -> tuple[str | None, ...]:
     """What of the environment a connection is made with."""
     return tuple(map(os.environ.get, _ENVIRONMENT))
 
 
-def from_environment(p: Profile) -> list[tuple[str, str]]:
+def headers_from_environment(p: Profile) -> list[tuple[str, str]]:
     """Headers whose values are secrets in the environment; they go where a key may go."""
     if not p.header_env or not any(fnmatch.fnmatchcase(p.host, pattern) for pattern in p.key_hosts):
         return []

@@ -92,7 +92,7 @@ def cut(profile: Profile, characters: int) -> FmnbError:
 
 
 def _timeout(profile: Profile, names: set[str], characters: int | None) -> FmnbError:
-    if "ConnectTimeout" in names:
+    if names & {"ConnectTimeout", "ConnectionTimeoutError"}:
         return CallTimeoutError(
             f"No connection to {profile.host}",
             seen=f"no reply in {profile.connect_timeout:g} s",

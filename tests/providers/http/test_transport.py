@@ -12,7 +12,7 @@ from fmnb.core.event_loop import wait
 from fmnb.core.events import Finished, Notice, TextDelta, Used
 from fmnb.core.types import Request, message
 from fmnb.providers.hosted import backend
-from fmnb.providers.http import post, rate_headers
+from fmnb.providers.http import rate_headers, transport
 from fmnb.providers.profiles import Profile
 from tests.wire import server as wire
 from tests.wire.server import Server, self_signed
@@ -43,14 +43,14 @@ def ask(request, server, monkeypatch):
     monkeypatch.setenv("LAB_KEY", KEY)
     if request.param == "client":
         monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")  # aiohttp cannot heed that; what stays here takes no proxy
-    post._lines.clear()
+    transport.clear()
     profile = Profile("lab", title="Lab", base_url=server.url, key_env=("LAB_KEY",), key_hosts=("127.0.0.1",))
 
     def go(model, **more):
         return wait(backend(profile, model).whole(Request(f"lab:{model}", (message("user", "hi"),), **more)))
 
     yield go
-    post._lines.clear()
+    transport.clear()
 
 
 def text(found):
@@ -121,12 +121,12 @@ def test_a_connection_that_is_lost_is_one_error_by_either_way(ask, model, billed
 def test_a_row_whose_connection_is_lost_is_asked_again(server, monkeypatch, home, way, model):
     monkeypatch.setattr(fmnb.calls.steps.retry, "FIRST_WAIT", 0.01)
     if way == "client":
-        monkeypatch.setattr(post, "_without", lambda: True)
-    post._lines.clear()
+        monkeypatch.setattr(transport, "_has_aiohttp", lambda: False)
+    transport.clear()
     (home / "fmnb.toml").write_text(f'[provider.lab]\nbase_url = "{server.url}"\nneeds_key = false\n')
     (a,) = batch("Say {{ w }}", [{"w": 1}], f"lab:{model}").answers
     assert a.text == "Hello" and a.error is None and len(server.requests) == 2
-    post._lines.clear()
+    transport.clear()
 
 
 def test_a_refusal_for_speed_tells_the_limits(ask):
