@@ -86,7 +86,7 @@ class Run:
 
     @contextmanager
     def _driven(self) -> Iterator[Iterator[Event]]:
-        items = drain(self.stream, self.tick)
+        items = drain(self.stream, self.tick, lambda: flush(self.listeners, "caught_up"))
         try:
             yield items
         except (KeyboardInterrupt, GeneratorExit):
@@ -103,12 +103,12 @@ class Run:
         self._finish(self.folds)
 
 
-def flush(sinks: list[Sink]) -> None:
+def flush(sinks: list[Sink], method: str = "tick") -> None:
     """Let the sinks draw or write down what they hold back; one that fails is switched off with one warning."""
     for sink in tuple(sinks):
         try:
-            if hasattr(sink, "tick"):
-                sink.tick()
+            if hasattr(sink, method):
+                getattr(sink, method)()
         except Exception as e:
             drop(sink, sinks, e)
 

@@ -43,11 +43,11 @@ def thread(name: str, target: Callable[[], Any]) -> threading.Thread:
     return t
 
 
-def drain(stream: AsyncIterator[T], idle: Callable[[], object] | None = None) -> Iterator[T]:
+def drain(stream: AsyncIterator[T], idle: Callable[[], object] | None = None, caught_up: Callable[[], object] | None = None) -> Iterator[T]:
     """Iterate an async stream from ordinary code, in the caller's thread.
 
-    `idle` is called now and then while nothing comes. Closing the iterator, or an interrupt
-    while it waits, closes the stream.
+    `idle` is called now and then while nothing comes, `caught_up` each time everything that came
+    was taken and more is awaited. Closing the iterator, or an interrupt while it waits, closes the stream.
     """
     buffer: deque[T] = deque()
     ready = threading.Event()
@@ -62,6 +62,8 @@ def drain(stream: AsyncIterator[T], idle: Callable[[], object] | None = None) ->
             if done:
                 future.result()
                 return
+            if caught_up is not None and not ready.is_set():
+                caught_up()
             if not ready.wait(_POLL) and idle is not None:
                 idle()
             ready.clear()

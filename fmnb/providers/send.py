@@ -72,7 +72,9 @@ def forget() -> None:
     _refused.clear()
 
 
-async def send(wire: Wire, p: Profile, model: str, request: Request, connection: Connection, *, stream: bool = True) -> tuple[Reply, list[str]]:
+async def send(
+    wire: Wire, p: Profile, model: str, request: Request, connection: Connection, *, stream: bool = True
+) -> tuple[Reply, list[str]]:
     """Send a request; an option that the service refuses is left out and the request is sent again.
 
     Returns:

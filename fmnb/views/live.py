@@ -80,6 +80,7 @@ class NotebookView:
         self._drawn_at = -1e9
         self._cost = 0.0  # seconds the last drawing took
         self._held = False  # something has come that is not drawn
+        self._undrawn = False  # the first text, or the first after a wait, is not drawn
 
     def __call__(self, event: Event) -> None:
         """Take one event; events of a run below ours (a download, a load) show as progress only."""
@@ -99,7 +100,10 @@ class NotebookView:
                 self._close_thought(event.at)
                 first = not self._answer or self._status
                 self._status = ""
-                self._draw(now=bool(first))
+                if first and not self._undrawn:
+                    self._undrawn = True  # a short answer arrives whole: one drawing is enough for it
+                else:
+                    self._draw(now=bool(first))
             case ToolCallDelta() | Media():
                 self._close_thought(event.at)
             case Restarted(reason=reason):
@@ -114,6 +118,12 @@ class NotebookView:
         """Draw what is held back, if its time has come."""
         if self._held:
             self._draw()
+        self.caught_up()
+
+    def caught_up(self) -> None:
+        """Draw the first text: every event that arrived was handled, and more are awaited."""
+        if self._undrawn:
+            self._draw(now=self._at_once is None)
 
     def _line(self, event: Progress | Waiting) -> None:
         before = self._status
@@ -170,7 +180,7 @@ class NotebookView:
         if isinstance(event, Cancelled):
             data["text/plain"] += f"\n{stopped_text(len(response.text), len(response.media))}"
         self._put((data, metadata))
-        self._held = False
+        self._held = self._undrawn = False
         if self._at_once is not None:
             self._at_once.flush()
 
@@ -198,7 +208,7 @@ class NotebookView:
         work()
         self._drawn_at = self._clock()
         self._cost = self._drawn_at - start
-        self._held = False
+        self._held = self._undrawn = False
 
 
 def display(bundle: Bundle, display_id: str, update: bool) -> None:

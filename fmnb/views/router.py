@@ -35,6 +35,11 @@ class Views:
         for view in self._views.values():
             view.tick()
 
+    def caught_up(self) -> None:
+        """Draw what the views wait to draw until everything that came was taken."""
+        for view in self._views.values():
+            view.caught_up()
+
 
 class Turns(Views):
     """The same for a terminal, where answers that come at once are written one after the other, in the order in which they began."""

@@ -73,6 +73,9 @@ class TextView:
     def tick(self) -> None:
         """Nothing is held back for long here."""
 
+    def caught_up(self) -> None:
+        """Nothing is held back here."""
+
     def _status(self, event: Progress | Waiting) -> None:
         if not self.blind:  # its words name who is asked
             self._transient(waiting_line(event) if isinstance(event, Waiting) else progress_line(event))

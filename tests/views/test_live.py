@@ -57,6 +57,7 @@ def run(events, screen=None, step=0.0, **options):
         stamped.append(event)
         view(event)
         screen.now += step
+    screen.view = view
     return screen, fold(stamped)
 
 
@@ -71,9 +72,16 @@ def test_the_last_drawing_is_the_fold():
     assert bundle == answer_bundle(response)
 
 
-def test_the_first_text_is_drawn_at_once():
+def test_the_first_text_is_drawn_as_soon_as_more_is_awaited():
     screen, _ = run([START, TextDelta(text="a")])
+    assert not screen.updates
+    screen.view.caught_up()
     assert "a" in screen.html()
+
+
+def test_an_answer_that_arrives_whole_is_drawn_once():
+    screen, _ = run([START, TextDelta(text="a"), Finished()])
+    assert len(screen.updates) == 1 and "a" in screen.html()
 
 
 def test_there_are_never_more_than_twenty_drawings_a_second():
@@ -92,7 +100,9 @@ def test_held_back_text_is_drawn_by_a_tick():
     screen = Screen()
     view = NotebookView("r", show=screen.show, clock=screen.clock)
     view(TextDelta(text="a", run="r"))
+    view.caught_up()
     view(TextDelta(text="b", run="r"))
+    view.caught_up()
     assert "ab" not in screen.html()
     screen.now += 1
     view.tick()
@@ -103,6 +113,7 @@ def test_a_wait_is_a_visible_countdown_that_gives_way_to_text():
     screen, _ = run([START, Waiting(reason="Too many requests", seconds=12, attempt=2)])
     assert "Too many requests: next try in 12 s (attempt 2)" in screen.html()
     screen, _ = run([START, Waiting(reason="Too many requests", seconds=12, attempt=2), TextDelta(text="hello")])
+    screen.view.caught_up()
     assert "Too many requests" not in screen.html() and "hello" in screen.html()
 
 
@@ -279,6 +290,7 @@ def test_the_real_display_gets_one_output_and_updates_of_it():
         view = NotebookView()
         for event in (Started(run="r", model="echo:", at=1.0), TextDelta(run="r", text="hello"), Finished(run="r")):
             view(event)
+            view.caught_up()
         sent = shell.display_pub.outputs
     finally:
         shell.display_pub = before
