@@ -45,6 +45,7 @@ class Row:
     wire: bool = False
     engine: bool = False
     api: str = ""
+    aiohttp: bool = True  # whether requests go through aiohttp, or through the `openai` client
 
     @property
     def brief(self) -> dict[str, int]:
@@ -57,7 +58,7 @@ def loopback(name: str, url: str) -> Profile:
     return dataclasses.replace(profile(name), base_url=url, native_url="", key_hosts=("127.0.0.1",))
 
 
-def _hosted(name: str, api: str = "") -> Row:
+def _hosted(name: str, api: str = "", *, aiohttp: bool = True) -> Row:
     def at(model: str) -> Callable[[Any], Backend]:
         def backend(server: Any) -> Backend:
             p = loopback(name, server.url)
@@ -65,7 +66,7 @@ def _hosted(name: str, api: str = "") -> Row:
 
         return backend
 
-    return Row(name, "fmnb.providers.hosted", at("repeat"), at("obey"), at("slow"), at("rate-limit"), wire=True, api=api)
+    return Row(name, "fmnb.providers.hosted", at("repeat"), at("obey"), at("slow"), at("rate-limit"), wire=True, api=api, aiohttp=aiohttp)
 
 
 def _engine(name: str) -> Row:
@@ -92,5 +93,6 @@ ROWS = [
     *(
         _hosted(name) for name in sorted({*names(), *OWN_ADDRESS} - {"runway"})
     ),  # which writes no text: tests/providers/images/test_images.py
+    _hosted("vllm", aiohttp=False),
     *(_hosted(name, api) for name, api in (("openai", "responses"), ("anthropic", "chat"), ("cohere", "chat"))),
 ]

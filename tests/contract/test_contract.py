@@ -14,6 +14,7 @@ from fmnb.core.backend import Backend
 from fmnb.core.errors import RateLimitError
 from fmnb.core.events import Finished, TextDelta, Used, fold
 from fmnb.core.types import Request, message
+from fmnb.providers.http import transport
 from fmnb.providers.profiles import profile
 from tests.conftest import MODELS
 from tests.contract.backends import OWN_ADDRESS, ROWS
@@ -37,7 +38,7 @@ def server():
         yield running
 
 
-@pytest.fixture(params=ROWS, ids=lambda row: f"{row.name}-{row.api}" if row.api else row.name)
+@pytest.fixture(params=ROWS, ids=lambda row: "-".join(filter(None, (row.name, row.api, "" if row.aiohttp else "openai-client"))))
 def row(request, monkeypatch):
     row = request.param
     if row.engine:
@@ -47,6 +48,8 @@ def row(request, monkeypatch):
     if row.wire:
         if row.name in OWN_ADDRESS:
             monkeypatch.setenv(OWN_ADDRESS[row.name], "https://loopback.invalid/v1")
+        if not row.aiohttp:
+            monkeypatch.setattr(transport, "_has_aiohttp", lambda: False)
         for variable in profile(row.name).key_env:
             monkeypatch.setenv(variable, "loopback-test-key")
     return row
