@@ -50,10 +50,10 @@ async def embed(
             break
         except Exception as e:
             status = getattr(e, "status_code", None)
-            if status not in (400, 422) or refused_option(body, client.body(e.response)) != "encoding_format":  # type: ignore[attr-defined]
-                raise client.fault(p, model, e, secret) from None
+            if status not in (400, 422) or refused_option(body, client.body_of(e.response)) != "encoding_format":  # type: ignore[attr-defined]
+                raise client.error_from(p, model, e, secret) from None
             del body["encoding_format"]  # plain numbers are what it sends then
-    document = client.body(response)
+    document = client.body_of(response)
     if isinstance(document, dict) and document.get("error"):  # some send it with a 200
         raise from_stream_error(p, model, document["error"], 0, secret)
     values = _vectors(p, document, len(texts), response.text, secret)
@@ -76,7 +76,7 @@ def _vectors(p: Profile, document: Any, wanted: int, text: str, secret: str) -> 
 
     rows = document.get("data") if isinstance(document, dict) else None
     if not isinstance(rows, list) or not all(isinstance(r, dict) and "embedding" in r for r in rows):
-        raise faults.junk(p, text, 0, secret)
+        raise faults.unexpected_response(p, text, 0, secret)
     places = [r.get("index", i) for i, r in enumerate(rows)]
     try:
         rows = [

@@ -12,7 +12,7 @@ from ..core.errors import FmnbError
 from ..core.event_loop import wait
 from .http import connection_errors
 from .http import errors as faults
-from .http.client import body, connect, fault, secret
+from .http.client import body_of, connect, error_from, secret
 from .profiles import Profile, names, profile
 from .wire.select import pick, through
 
@@ -53,17 +53,17 @@ async def listed(p: Profile, timeout: float = _SECONDS) -> list[Listed]:
 
             response = await client.get(f"{p.base_url.rstrip('/')}/models", cast_to=httpx2.Response, options=options)
     except TimeoutError:
-        raise connection_errors.silent(p, timeout) from None
+        raise connection_errors.no_answer(p, timeout) from None
     except Exception as e:
-        raise fault(p, "", e, key) from None
-    document = body(response)
+        raise error_from(p, "", e, key) from None
+    document = body_of(response)
     rows = (
         document if isinstance(document, list) else document.get("data") or document.get("models") if isinstance(document, dict) else None
     )
     if rows is None:
         if isinstance(document, dict) and ("data" in document or "models" in document):
             return []  # a list, and nothing on it
-        raise faults.junk(p, response.text, 0, key)
+        raise faults.unexpected_response(p, response.text, 0, key)
     found = [_listed_model(r) for r in rows if isinstance(r, dict) and (r.get("id") or r.get("name"))]
     _listed[p.base_url] = tuple(m.name for m in found)
     return found

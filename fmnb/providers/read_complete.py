@@ -1,4 +1,4 @@
-"""An answer in one piece: sent, received and read, for rows that nobody watches."""
+"""Complete (non-streamed) responses: sent, received and turned into events, for rows of a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..core.events import Event, Notice, Used
 from ..core.types import Request
 from . import answer_cost
 from .http import connection_errors, rate_headers
-from .http import errors as faults
+from .http.errors import unexpected_response
 from .http.stream_errors import from_stream_error
 from .http.transport import BodyInterruptedError, Connection, read
 from .profiles import Profile
@@ -21,8 +21,8 @@ from .wire.finish import bad_end
 from .wire.sse import DONE, Frames
 
 
-async def whole(wire: Wire, p: Profile, model: str, request: Request, connection: Connection) -> Whole:
-    """One answer in one piece; a service that streams all the same is read as it does."""
+async def complete(wire: Wire, p: Profile, model: str, request: Request, connection: Connection) -> Whole:
+    """Send a request and read the complete answer; a service that streams all the same is read as a stream."""
     reply, lost = await send(wire, p, model, request, connection, stream=False)
     secret = connection.secret
     try:
@@ -32,45 +32,47 @@ async def whole(wire: Wire, p: Profile, model: str, request: Request, connection
     notices = [Notice(kind="not_applied", text=name) for name in lost]
     allowed = rate_headers.read(reply.headers)
     try:
-        return Whole([*notices, *await read_whole(wire, p, model, request, data, secret)], allowed)
+        return Whole([*notices, *await read_complete(wire, p, model, request, data, secret)], allowed)
     except CallError as e:
         e.events, e.allowed = [*notices, *e.events], allowed
         raise
 
 
-async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data: bytes, secret: str, *, share: float = 1.0) -> list[Event]:
-    """Events of an answer that came in one piece; `share` of its price is paid. Raises when it is none."""
+async def read_complete(
+    wire: Wire, p: Profile, model: str, request: Request, data: bytes, secret: str, *, share: float = 1.0
+) -> list[Event]:
+    """Events of a complete response; its cost is `share` of the price. Raises when it is no answer."""
     answer, frames = wire.answer(p, model, request), Frames()
     document = json_or_text(data)
     events: list[Event] = []
     error: FmnbError | None = None
-    whole = True
+    finished = True
     if isinstance(document, list) and len(document) == 1:
         document = document[0]
-    if isinstance(document, dict) and (said := error_in(document)) is not None:
+    if isinstance(document, dict) and (problem := error_in(document)) is not None:
         events += last_words(answer, document)
-        error = from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
+        error = from_stream_error(p, model, problem, answer.characters, secret, paid=answer.paid)
     elif isinstance(document, dict) and wire.is_whole(document):
         events += taken(answer, document, frames)
     elif data.lstrip().startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
         parts = [*frames.feed(data), *frames.end()]
-        whole = DONE in parts
+        finished = DONE in parts
         for part in parts:
-            if part is not DONE and (said := error_in(part)) is not None:
+            if part is not DONE and (problem := error_in(part)) is not None:
                 events += last_words(answer, part)
-                error = from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
+                error = from_stream_error(p, model, problem, answer.characters, secret, paid=answer.paid)
                 break
             if part is not DONE:
                 events += taken(answer, part, frames)
     else:
         frames.junk = data.decode("utf-8", "replace").strip()[:2000] or "nothing"
-    held = answer.end()
-    answer.seen += held
-    events += held
+    rest = answer.end()
+    answer.seen += rest
+    events += rest
     if error is None and frames.junk and not answer.characters and not answer.tools:
-        error = faults.junk(p, frames.junk, answer.characters, secret)
-    if error is None and not (whole or answer.reason):
-        error = connection_errors.cut(p, answer.characters)
+        error = unexpected_response(p, frames.junk, answer.characters, secret)
+    if error is None and not (finished or answer.reason):
+        error = connection_errors.stream_interrupted(p, answer.characters)
     error = error or bad_end(p, model, answer, secret)
     used = await (answer_cost.owed(p, model, answer, request, error) if error else answer_cost.used(p, model, answer, request))
     if used is not None:
@@ -84,12 +86,12 @@ async def read_whole(wire: Wire, p: Profile, model: str, request: Request, data:
 
 
 async def _interrupted(wire: Wire, p: Profile, model: str, request: Request, secret: str, e: BodyInterruptedError) -> FmnbError:
-    """The error of an answer whose connection was lost on the way. It is billed as far as its usage is known."""
+    """The error of a response whose connection was lost; it is billed as far as its usage is known."""
     answer, frames = wire.answer(p, model, request), Frames()
     for part in [p for p in frames.feed(e.data) if isinstance(p, dict) and error_in(p) is None]:
         taken(answer, part, frames)
-    known = bool(answer.seen) or answer.usage is not None  # not the beginning of a document, which tells nothing of its length
-    error = connection_errors.lost(p, e.__cause__, secret, billed=True if known else None)
+    known = bool(answer.seen) or answer.usage is not None  # the beginning of a document says nothing of its length
+    error = connection_errors.interrupted(p, e.__cause__, secret, billed=True if known else None)
     used = await answer_cost.owed(p, model, answer, request, error)
     error.events = [used] if used is not None else []
     error.allowed = rate_headers.read(e.headers)

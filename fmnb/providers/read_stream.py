@@ -1,4 +1,4 @@
-"""The bytes of an answer that comes as a stream, into its events; what ends too early or is no answer is an error."""
+"""The bytes of a streamed response to events. A stream that ends early, or is no answer, is an error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from ..core.errors import FmnbError
 from ..core.events import Event
 from .http import client, connection_errors
-from .http import errors as faults
+from .http.errors import unexpected_response
 from .http.stream_errors import from_stream_error
 from .http.transport import Reply
 from .profiles import Profile
@@ -18,7 +18,7 @@ from .wire.sse import DONE, Answer, Frames
 
 
 async def events_of(wire: Wire, p: Profile, model: str, reply: Reply, answer: Answer, secret: str) -> AsyncIterator[Event]:
-    """Events of the body, then what was held back; raises when the body ended too early or was none."""
+    """Events of the body, then the events that were held back. Raises when the body ended early or is no answer."""
     frames = Frames()
     done = False
     error: FmnbError | None = None
@@ -30,10 +30,10 @@ async def events_of(wire: Wire, p: Profile, model: str, reply: Reply, answer: An
             for document in frames.feed(data):
                 if document is DONE:
                     done = True
-                elif (said := error_in(document)) is not None:
+                elif (problem := error_in(document)) is not None:
                     for event in last_words(answer, document):
                         yield event
-                    raise from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
+                    raise from_stream_error(p, model, problem, answer.characters, secret, paid=answer.paid)
                 else:
                     for event in taken(answer, document, frames):
                         yield event
@@ -42,32 +42,32 @@ async def events_of(wire: Wire, p: Profile, model: str, reply: Reply, answer: An
     except Exception as e:
         if not client.is_transport(e):
             raise
-        if not (done or answer.reason):  # a connection torn after the last word does no harm
+        if not (done or answer.reason):  # a connection lost after the last event does no harm
             error = connection_errors.from_exception(p, e, answer.characters, secret)
     for document in frames.end():
         done = done or document is DONE
-        if document is not DONE and (said := error_in(document)) is not None:
+        if document is not DONE and (problem := error_in(document)) is not None:
             for event in last_words(answer, document):
                 yield event
-            error = error or from_stream_error(p, model, said, answer.characters, secret, paid=answer.paid)
+            error = error or from_stream_error(p, model, problem, answer.characters, secret, paid=answer.paid)
         elif document is not DONE:
             for event in taken(answer, document, frames):
                 yield event
-    held = answer.end()
-    answer.seen += held
-    for event in held:
+    rest = answer.end()
+    answer.seen += rest
+    for event in rest:
         yield event
     if error is not None:
         raise error
-    silent = not answer.characters and not answer.tools
-    if frames.junk and (silent or not (done or answer.reason)):
-        raise faults.junk(p, frames.junk, answer.characters, secret)
+    empty = not answer.characters and not answer.tools
+    if frames.junk and (empty or not (done or answer.reason)):
+        raise unexpected_response(p, frames.junk, answer.characters, secret)
     if not (done or answer.reason):
-        raise connection_errors.cut(p, answer.characters)
+        raise connection_errors.stream_interrupted(p, answer.characters)
 
 
 def taken(answer: Answer, document: dict[str, Any], frames: Frames) -> list[Event]:
-    """Events of one document; one whose parts are not what the interface says is junk like any other."""
+    """Events of one document; a document of another form counts as unexpected."""
     before = answer.usage
     try:
         events = answer.take(document)
@@ -81,12 +81,12 @@ def taken(answer: Answer, document: dict[str, Any], frames: Frames) -> list[Even
 
 
 def error_in(document: dict[str, Any]) -> Any:
-    """What a document says went wrong, None where it is no error: `{"error": ...}`, or one that calls itself an error."""
+    """The error in a document, `{"error": ...}` or `{"object": "error"}`; None if there is none."""
     return document.get("error") or (document if document.get("object") == "error" else None)
 
 
 def last_words(answer: Answer, document: dict[str, Any]) -> list[Event]:
-    """Events of a document that holds an error: what it says beside that still counts, its usage most of all."""
+    """Events of a document with an error: its other fields still count, its usage above all."""
     before = answer.usage
     events = taken(answer, {k: v for k, v in document.items() if k != "error"}, Frames())
     if answer.usage is before:
@@ -99,7 +99,7 @@ def last_words(answer: Answer, document: dict[str, Any]) -> list[Event]:
 
 
 async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames, wire: Wire) -> AsyncIterator[bytes]:
-    """A body that is not called an event stream: one after all, or a whole answer, which is then framed as one event."""
+    """A body whose content type is not an event stream: it may be one all the same, or a complete answer, which becomes one event."""
     head = b""
     async for data in chunks:
         head += data

@@ -290,14 +290,14 @@ def test_no_parameter_reaches_past_a_lock(files, params, lock):
     import fmnb as fm
     from fmnb.core.types import Request, message
     from fmnb.providers.profiles import profile
-    from fmnb.providers.send import Outgoing
+    from fmnb.providers.send import OutgoingRequest
     from fmnb.providers.wire.chat_completions import WIRE
 
     files("admin", f"[lock]\n{lock}\n")
     with pytest.raises(LockedError, match="leave it out"):
         fm.ask("hi", "echo:", params=params)
     with pytest.raises(LockedError, match="leave it out"):
-        Outgoing(WIRE, profile("openai"), "m", Request("m", (message("user", "hi"),), extra=params))
+        OutgoingRequest(WIRE, profile("openai"), "m", Request("m", (message("user", "hi"),), extra=params))
 
 
 def test_other_parameters_pass_a_lock(files):

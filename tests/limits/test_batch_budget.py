@@ -178,7 +178,7 @@ def sold(monkeypatch):
     with Service(latency=0.01) as running:
         monkeypatch.setenv("VLLM_BASE_URL", running.url)
         card = ModelCard("vllm:m", "vllm", running.url, price_in=0.0, price_out=10.0, max_output=64_000)
-        monkeypatch.setattr("fmnb.providers.hosted.OpenAICompatible.card", card)
+        monkeypatch.setattr("fmnb.providers.hosted.HostedModel.card", card)
         yield running
 
 

@@ -14,8 +14,7 @@ from fmnb.core.errors import BadRequestError, LockedError, UsageError
 from fmnb.core.events import Notice, Waiting, fold
 from fmnb.core.response import Response
 from fmnb.core.types import File, Image, Message, Request, Text, ToolCall, ToolResult, message
-from fmnb.providers import hosted as openai_compat
-from fmnb.providers import send
+from fmnb.providers import hosted, send
 from fmnb.providers.profiles import Profile, profile
 from fmnb.providers.wire import base as wire
 from fmnb.providers.wire import chat_completions
@@ -31,11 +30,11 @@ def server():
 
 @pytest.fixture(autouse=True)
 def forget_refusals():
-    send.forget()
+    send.forget_refused_options()
 
 
 def answer(server, model, *, name="vllm", messages=None, **options):
-    backend = openai_compat.backend(loopback(name, server.url), model)
+    backend = hosted.backend(loopback(name, server.url), model)
     return fold(event_loop.drain(backend.stream(Request(model, messages or (message("user", "hello"),), **options))))
 
 
@@ -173,7 +172,7 @@ def test_azures_dated_address_reaches_the_deployment(server, monkeypatch):
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url.removesuffix("/v1"))
     monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "loopback-test-key")
-    got = fold(event_loop.drain(openai_compat.backend(profile("azure"), "plain").stream(Request("m", (message("user", "hi"),)))))
+    got = fold(event_loop.drain(hosted.backend(profile("azure"), "plain").stream(Request("m", (message("user", "hi"),)))))
     assert got.text == "Hello world!"
     assert server.requests[-1].path == "/openai/deployments/plain/chat/completions?api-version=2024-10-21"
     assert server.requests[-1].headers["api-key"] == "loopback-test-key"
@@ -194,7 +193,7 @@ def test_a_local_server_without_a_key_gets_no_authorization(server, monkeypatch)
     answer(server, "plain")
     assert server.requests[-1].headers["authorization"] == "Bearer vllm-key"
     monkeypatch.delenv("VLLM_API_KEY")
-    openai_compat.client._clients.clear()
+    hosted.client._clients.clear()
     answer(server, "plain")
     headers = server.requests[-1].headers
     assert "authorization" not in headers
@@ -234,7 +233,7 @@ def test_what_was_refused_once_is_not_asked_again_but_said_again(server):
 
 
 def test_a_temperature_that_was_refused_makes_nothing_certain(server):
-    backend = openai_compat.backend(loopback("vllm", server.url), "no-temperature")
+    backend = hosted.backend(loopback("vllm", server.url), "no-temperature")
     assert backend.deterministic(Request("m", (), temperature=0))
     answer(server, "no-temperature", temperature=0.0)
     assert not backend.deterministic(Request("m", (), temperature=0)) and backend.deterministic(Request("m", (), temperature=0, seed=1))
@@ -322,73 +321,73 @@ def test_half_a_surrogate_pair_in_the_prompt_does_no_harm(server):
 
 
 def test_the_server_lists_its_models(server):
-    assert event_loop.wait(openai_compat.models(loopback("vllm", server.url))) == ["plain", "gpt-loopback", "gpt-loopback-mini"]
+    assert event_loop.wait(hosted.models(loopback("vllm", server.url))) == ["plain", "gpt-loopback", "gpt-loopback-mini"]
 
 
 def test_a_service_that_lists_nothing_has_its_curated_models():
-    assert "command-a-03-2025" in event_loop.wait(openai_compat.models(profile("cohere")))
+    assert "command-a-03-2025" in event_loop.wait(hosted.models(profile("cohere")))
 
 
 def test_local_servers_are_found_on_their_addresses(server, monkeypatch):
     for variable in ("OLLAMA_BASE_URL", "LM_STUDIO_BASE_URL", "LLAMACPP_BASE_URL"):
         monkeypatch.setenv(variable, "http://127.0.0.1:1/v1")
     monkeypatch.setenv("VLLM_BASE_URL", server.url)
-    assert openai_compat.find_local(2.0) == {"vllm": ("plain", "gpt-loopback", "gpt-loopback-mini")}
+    assert hosted.find_local(2.0) == {"vllm": ("plain", "gpt-loopback", "gpt-loopback-mini")}
 
 
 def test_the_card_says_who_sees_the_request_and_what_it_costs(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    card = openai_compat.backend(profile("openai"), "gpt-5-mini").card
+    card = hosted.backend(profile("openai"), "gpt-5-mini").card
     assert (card.where, card.local) == ("api.openai.com", False) and card.price_in > 0 and card.context > 0
     assert "%fm key set openai" in card.missing
     monkeypatch.setenv("OPENAI_API_KEY", "loopback-test-key")
-    assert openai_compat.backend(profile("openai"), "gpt-5-mini").card.missing == ""
+    assert hosted.backend(profile("openai"), "gpt-5-mini").card.missing == ""
 
 
 def test_an_unknown_price_is_unknown_and_a_local_one_is_nothing():
-    assert openai_compat.backend(profile("openai"), "no-such-model").card.price_in is None
-    assert openai_compat.backend(profile("ollama"), "m").card.price_in == 0.0
+    assert hosted.backend(profile("openai"), "no-such-model").card.price_in is None
+    assert hosted.backend(profile("ollama"), "m").card.price_in == 0.0
 
 
 def test_no_secret_is_in_a_repr(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real-key-of-the-user")
-    backend = openai_compat.backend(profile("openai"), "m")
-    assert "sk-real" not in repr(backend) + repr(openai_compat.find_key(profile("openai"))) + str(vars(backend))
+    backend = hosted.backend(profile("openai"), "m")
+    assert "sk-real" not in repr(backend) + repr(hosted.find_key(profile("openai"))) + str(vars(backend))
 
 
 def test_an_administrators_lock_on_addresses_holds(tmp_path, monkeypatch):
     (tmp_path / "fmnb.toml").write_text('[lock]\nurls = ["https://gateway.example/*"]\n')
     monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
     with pytest.raises(LockedError):
-        openai_compat.backend(profile("openai"), "m")
+        hosted.backend(profile("openai"), "m")
 
 
 def test_not_applied_comes_before_the_first_text(server):
-    backend = openai_compat.backend(loopback("vllm", server.url), "no-temperature")
+    backend = hosted.backend(loopback("vllm", server.url), "no-temperature")
     events = list(event_loop.drain(backend.stream(Request("m", (message("user", "hi"),), temperature=0.0))))
     assert isinstance(events[0], Notice)
 
 
 def test_an_address_may_end_in_a_slash(server):
     p = dataclasses.replace(loopback("vllm", server.url), base_url=server.url + "/")
-    assert fold(event_loop.drain(openai_compat.backend(p, "plain").stream(Request("m", (message("user", "hi"),))))).text == "Hello world!"
+    assert fold(event_loop.drain(hosted.backend(p, "plain").stream(Request("m", (message("user", "hi"),))))).text == "Hello world!"
 
 
 def test_a_hosted_answer_through_a_proxy_has_its_price(server, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", server.url.removesuffix("/v1"))
     monkeypatch.setenv("NO_PROXY", "")
-    hosted = Profile("mine", base_url="http://models.invalid/v1", needs_key=False, prices="openai")
-    got = fold(event_loop.drain(openai_compat.backend(hosted, "gpt-5-mini").stream(Request("m", (message("user", "hi"),)))))
+    service = Profile("mine", base_url="http://models.invalid/v1", needs_key=False, prices="openai")
+    got = fold(event_loop.drain(hosted.backend(service, "gpt-5-mini").stream(Request("m", (message("user", "hi"),)))))
     assert server.requests[-1].path == "http://models.invalid/v1/chat/completions"
     assert got.text == "Hello" and 0 < got.cost < 0.001 and got.model == "gpt-5-mini-2025-08-07"
 
 
 def test_a_container_that_starts_is_a_wait_with_its_reason(server, monkeypatch):
     """Modal, Beam and the like: minutes may pass before the first byte, and the cell says why."""
-    monkeypatch.setattr(openai_compat, "_PATIENCE", 0.05)
+    monkeypatch.setattr(hosted, "_EXPLAIN_AFTER", 0.05)
     monkeypatch.setenv("MODAL_BASE_URL", server.url)
     events = list(
-        event_loop.drain(openai_compat.backend(loopback("modal", server.url), "slow-headers").stream(Request("m", (message("user", "x"),))))
+        event_loop.drain(hosted.backend(loopback("modal", server.url), "slow-headers").stream(Request("m", (message("user", "x"),))))
     )
     waits = [e.reason for e in events if isinstance(e, Waiting)]
     assert len(waits) > 1 and all(w.startswith("Modal starts a container for the first request") for w in waits)
@@ -396,10 +395,10 @@ def test_a_container_that_starts_is_a_wait_with_its_reason(server, monkeypatch):
 
 
 def test_stopping_a_call_that_waits_for_a_container_closes_its_socket(server, monkeypatch):
-    monkeypatch.setattr(openai_compat, "_PATIENCE", 0.05)
+    monkeypatch.setattr(hosted, "_EXPLAIN_AFTER", 0.05)
     monkeypatch.setenv("MODAL_BASE_URL", server.url)
     before = server.aborted
-    items = event_loop.drain(openai_compat.backend(loopback("modal", server.url), "silent").stream(Request("m", (message("user", "x"),))))
+    items = event_loop.drain(hosted.backend(loopback("modal", server.url), "silent").stream(Request("m", (message("user", "x"),))))
     assert isinstance(next(items), Waiting)
     items.close()
     assert server.wait_for_abort(before + 1)
@@ -410,15 +409,15 @@ def test_secret_headers_go_where_a_key_may_go_and_nowhere_else(server, monkeypat
     monkeypatch.setenv("MODAL_PROXY_TOKEN_SECRET", "ws-2")
     monkeypatch.setenv("MODAL_BASE_URL", server.url)
     at = loopback("modal", server.url)
-    fold(event_loop.drain(openai_compat.backend(at, "plain").stream(Request("m", (message("user", "x"),)))))
+    fold(event_loop.drain(hosted.backend(at, "plain").stream(Request("m", (message("user", "x"),)))))
     assert (server.requests[-1].headers["modal-key"], server.requests[-1].headers["modal-secret"]) == ("wk-1", "ws-2")
     elsewhere = dataclasses.replace(at, key_hosts=("*.modal.run",))
-    fold(event_loop.drain(openai_compat.backend(elsewhere, "plain").stream(Request("m", (message("user", "x"),)))))
+    fold(event_loop.drain(hosted.backend(elsewhere, "plain").stream(Request("m", (message("user", "x"),)))))
     assert "modal-key" not in server.requests[-1].headers and "ws-2" not in str(server.requests[-1].headers)
 
 
 def whole(server, model, **options):
-    backend = openai_compat.backend(loopback("vllm", server.url), model)
+    backend = hosted.backend(loopback("vllm", server.url), model)
     return fold(event_loop.wait(backend.whole(Request(model, (message("user", "hello"),), **options))).events)
 
 

@@ -18,7 +18,7 @@ from ...core.types import Request
 from ..http import client
 from ..http import errors as faults
 from ..profiles import Profile, endpoint
-from ..read_complete import read_whole
+from ..read_complete import read_complete
 from ..reserved_params import check_routing
 from ..wire.base import Wire, drop_ignored
 from ..wire.select import pick, through
@@ -91,7 +91,7 @@ class Desk:
             url = self.p.base_url.rstrip("/") + path
             response = await getattr(sender, method)(url, cast_to=httpx2.Response, options=options, **more)
         except Exception as e:
-            raise client.fault(self.p, self.model, e, self.secret) from None
+            raise client.error_from(self.p, self.model, e, self.secret) from None
         return bytes(response.content)
 
 
@@ -143,11 +143,11 @@ class Bulk:
             try:
                 document = self.form.answer(r.body) if self.form.answer else r.body
                 data = json.dumps(document).encode()
-                yield r.id, await read_whole(self.wire, self.p, self.model, request, data, desk.secret, share=HALF)
+                yield r.id, await read_complete(self.wire, self.p, self.model, request, data, desk.secret, share=HALF)
             except CallError as e:
                 yield r.id, e
             except (AttributeError, LookupError, TypeError, ValueError):
-                yield r.id, faults.junk(self.p, json.dumps(r.body)[:2000], 0, desk.secret)
+                yield r.id, faults.unexpected_response(self.p, json.dumps(r.body)[:2000], 0, desk.secret)
 
     async def _desk(self) -> Desk:
         return Desk(self.p, self.wire, self.model, await client.secret(self.p))

@@ -1,7 +1,7 @@
 """The connection to a service: client, keys, errors, limits.
 
-- `client`: one client for each address and key; which key may go to which host
-- `post`: one request, one complete answer, for rows
+- `client`: the `openai` client for each address and key; which key may be sent to which host
+- `transport`: one POST and its response, on aiohttp or the `openai` client
 - `errors`: HTTP status and body to an fmnb error
 - `error_codes`: what the codes and words of service errors mean
 - `stream_errors`: errors that arrive inside a stream

@@ -1,7 +1,7 @@
-"""The `openai` client of an address and key: made once and kept. And the key that may go there.
+"""The `openai` client for an address and key, cached, and the key that may be sent there.
 
-Carries transport, TLS, proxies and authentication; it does not retry and follows no
-redirect. A failure of the exchange becomes one of fmnb's errors here.
+The client handles transport, TLS, proxies and authentication. It does not retry and follows no
+redirect. Exceptions of the HTTP stack become fmnb's errors here.
 """
 
 from __future__ import annotations
@@ -18,56 +18,65 @@ from ...core.errors import FmnbError
 from ...core.event_loop import aside
 from ...core.optional import require
 from ..profiles import Profile, is_original
-from . import connection_errors
-from . import errors as faults
+from . import connection_errors, errors
 
 _clients: dict[tuple[Any, ...], tuple[Any, Any]] = {}
-# A user who mends one of these goes on in the same kernel, with a new client.
+# A change of one of these takes effect in the same kernel: it makes a new client.
 _ENVIRONMENT = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
-# The client describes this machine in every request; no service needs that, and headers cost time.
+# The client describes this machine in headers of every request; no service needs them, and they cost time.
 _TELEMETRY = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Version", "Async")
 
 
 def find_key(p: Profile) -> keys.Key | None:
     """The key that may be sent to the profile's address, or None."""
     if p.base_url.startswith("http://") and not p.loopback and is_original(p):
-        return None  # a key meant for https does not travel in the clear
+        return None  # a key meant for https is not sent unencrypted
     return keys.find(p.key_env, p.name, p.host, own_hosts=p.key_hosts)
 
 
 async def secret(p: Profile) -> str:
-    """The key's value, "" where none is needed. Raises KeyMissingError."""
+    """The key, or "" where none is needed. Raises KeyMissingError."""
     in_environment = any(os.environ.get(v) for v in p.key_env)
-    # a keyring may wait for a dialogue: never on the loop
+    # a keyring may open a dialog: never on the event loop
     key = find_key(p) if in_environment or keys.at_hand(p.name) else await aside(lambda: find_key(p))
     if key is None and p.needs_key:
-        raise faults.missing_key(p, withheld=in_environment)
+        raise errors.missing_key(p, withheld=in_environment)
     return key.value if key else ""
 
 
 async def connect(p: Profile, secret: str) -> tuple[Any, Any]:
-    """The client, and the options that go with each of its requests. Belongs to the running loop."""
-    around = network_environment()
+    """The client and the options of each of its requests. It belongs to the running event loop."""
+    environment = network_environment()
     headers = (*p.headers.items(), *headers_from_environment(p))
-    ident = (id(asyncio.get_running_loop()), os.getpid(), p.base_url, p.auth, secret, headers, p.connect_timeout, p.read_timeout, around)
-    found = _clients.get(ident)
-    if found is None:
-        if "openai" not in sys.modules:  # half a second of work
+    ident = (
+        id(asyncio.get_running_loop()),
+        os.getpid(),
+        p.base_url,
+        p.auth,
+        secret,
+        headers,
+        p.connect_timeout,
+        p.read_timeout,
+        environment,
+    )
+    cached = _clients.get(ident)
+    if cached is None:
+        if "openai" not in sys.modules:  # takes half a second
             await aside(lambda: importlib.import_module("openai"))
-        found = _clients[ident] = _new(p, secret, dict(headers))
-    return found
+        cached = _clients[ident] = _new(p, secret, dict(headers))
+    return cached
 
 
 def network_environment() -> tuple[str | None, ...]:
-    """What of the environment a connection is made with."""
+    """The environment variables that a connection depends on."""
     return tuple(map(os.environ.get, _ENVIRONMENT))
 
 
 def headers_from_environment(p: Profile) -> list[tuple[str, str]]:
-    """Headers whose values are secrets in the environment; they go where a key may go."""
+    """Headers whose values are secrets from the environment; they are sent only to hosts that may have the key."""
     if not p.header_env or not any(fnmatch.fnmatchcase(p.host, pattern) for pattern in p.key_hosts):
         return []
     if p.base_url.startswith("http://") and not p.loopback:
@@ -84,7 +93,7 @@ def _new(p: Profile, secret: str, own: dict[str, str]) -> tuple[Any, Any]:
     headers["User-Agent"] = "fmnb"
     if secret and not bearer:
         headers[p.auth] = secret
-    if p.name != "openai" or p.host not in p.key_hosts:  # the client would send what these variables hold to any service
+    if p.name != "openai" or p.host not in p.key_hosts:  # the client would send the values of these variables to any service
         lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
         named = [n for line in lines if (n := line.partition(":")[0].strip()) and n.lower() != "authorization"]
         headers |= {n: openai.Omit() for n in ("OpenAI-Organization", "OpenAI-Project", *named)}
@@ -109,24 +118,24 @@ def _new(p: Profile, secret: str, own: dict[str, str]) -> tuple[Any, Any]:
     return client, {"headers": dict.fromkeys(omitted, openai.Omit())}
 
 
-def fault(p: Profile, model: str, e: Exception, secret: str, known: tuple[str, ...] = ()) -> FmnbError:
-    """The error that an exception of the client means; one that is no failure of the exchange is raised as it is."""
+def error_from(p: Profile, model: str, e: Exception, secret: str, known: tuple[str, ...] = ()) -> FmnbError:
+    """fmnb's error for an exception of the HTTP stack; any other exception is raised unchanged."""
     if isinstance(e, FmnbError):
         return e
     response = getattr(e, "response", None)
     if response is not None:
-        return faults.from_status(p, model, response.status_code, body(response), response.headers, secret, known)
+        return errors.from_status(p, model, response.status_code, body_of(response), response.headers, secret, known)
     if not is_transport(e):
         raise e
     return connection_errors.from_exception(p, e, None, secret)
 
 
 def is_transport(e: BaseException) -> bool:
-    """Whether the exception is the HTTP stack's own, and no bug of ours."""
+    """Whether the exception comes from the HTTP stack rather than from a bug in fmnb."""
     return type(e).__module__.split(".")[0] in ("httpx2", "httpcore2", "openai", "anyio", "aiohttp", "ssl") or isinstance(e, OSError)
 
 
-def body(response: Any) -> Any:
+def body_of(response: Any) -> Any:
     """A response's JSON, or its text."""
     try:
         return response.json()

@@ -40,7 +40,7 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
                 todo="Behind a proxy that opens TLS, set SSL_CERT_FILE to its certificate, and HTTPS_PROXY to its address.",
             )
     if began:
-        return cut(profile, characters or 0)
+        return stream_interrupted(profile, characters or 0)
     if any(isinstance(e, socket.gaierror) for e in chain):
         return ConnectionFailedError(f"The name {host} was not found", seen="DNS failure", todo="Check the address and the network.")
     if names & {"ConnectError", "ConnectionRefusedError"}:
@@ -70,7 +70,7 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
     )
 
 
-def lost(profile: Profile, error: BaseException | None, secret: str, *, billed: bool | None = None) -> FmnbError:
+def interrupted(profile: Profile, error: BaseException | None, secret: str, *, billed: bool | None = None) -> FmnbError:
     """The connection was lost while an answer in one piece came: nothing of it can be used. `billed` where something tells what it used."""
     chain = list(_chain(error))
     what, seen = "lost the connection in the middle of the answer", short(redact(_cause(chain), secret)) if chain else ""
@@ -80,7 +80,7 @@ def lost(profile: Profile, error: BaseException | None, secret: str, *, billed: 
     return ConnectionFailedError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=billed)
 
 
-def cut(profile: Profile, characters: int) -> FmnbError:
+def stream_interrupted(profile: Profile, characters: int) -> FmnbError:
     """The connection ended before the answer did."""
     return StreamCutError(
         f"{profile.label} ended the connection in the middle of the answer",
@@ -114,7 +114,7 @@ def _timeout(profile: Profile, names: set[str], characters: int | None) -> FmnbE
     )
 
 
-def silent(profile: Profile, seconds: float) -> FmnbError:
+def no_answer(profile: Profile, seconds: float) -> FmnbError:
     """No answer to a question about models within the time allowed."""
     return CallTimeoutError(f"{profile.label} does not answer", seen=f"{seconds:g} s of silence", todo="Check the address, or try again.")
 

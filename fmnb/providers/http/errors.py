@@ -174,7 +174,7 @@ def unknown_model(profile: Profile, model: str, seen: str, known: tuple[str, ...
     return UnknownModelError(f"{profile.label} has no model '{model}'", seen=seen, todo=todo)
 
 
-def junk(profile: Profile, what: str, characters: int, secret: str) -> FmnbError:
+def unexpected_response(profile: Profile, what: str, characters: int, secret: str) -> FmnbError:
     """Something that is not an answer."""
     what = redact(what, secret)
     if looks_html(what):

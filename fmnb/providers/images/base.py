@@ -42,7 +42,7 @@ async def stream(p: Profile, model: str, request: Request) -> AsyncGenerator[Eve
             e.billed = False
         raise
     except (AttributeError, LookupError, TypeError, ValueError) as e:  # fields of other kinds than the interface has
-        raise faults.junk(p, f"an answer of another form: {type(e).__name__}: {e}", 1, "") from e
+        raise faults.unexpected_response(p, f"an answer of another form: {type(e).__name__}: {e}", 1, "") from e
     finally:
         await aclose(events)
 

@@ -25,7 +25,7 @@ def media(p: Profile, model: str, asked: Wanted, data: bytes, *, claimed: str = 
     if not kind and claimed == "svg":
         kind = "image/svg+xml"  # can be saved; is never shown, since it can act
     if not kind:
-        raise faults.junk(p, f"{_media.amount(len(data))} that are neither a picture nor a video", 1, "")
+        raise faults.unexpected_response(p, f"{_media.amount(len(data))} that are neither a picture nor a video", 1, "")
     name = f"{model.rpartition('/')[2]}{_media.suffix(kind)}"
     return Media(data=data, media_type=kind, alt=_media.alt_text(f"{p.name}:{model}", asked.prompt), name=name)
 

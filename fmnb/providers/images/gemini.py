@@ -97,7 +97,7 @@ def _picture(p: Profile, part: dict[str, Any], secret: str) -> bytes:
     try:
         return base64.b64decode(inline["data"])
     except (binascii.Error, ValueError, TypeError):
-        raise faults.junk(p, "a picture that is not base64", 1, secret) from None
+        raise faults.unexpected_response(p, "a picture that is not base64", 1, secret) from None
 
 
 def _usage(given: Any) -> tuple[Usage, tuple[int, int]]:

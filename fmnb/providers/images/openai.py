@@ -86,10 +86,10 @@ async def _bytes(p: Profile, item: Any, secret: str) -> bytes:
             if item.get("b64_json"):
                 return base64.b64decode(item["b64_json"], validate=False)
         except (binascii.Error, ValueError, TypeError):
-            raise faults.junk(p, "a picture that is not base64", 1, secret) from None
+            raise faults.unexpected_response(p, "a picture that is not base64", 1, secret) from None
         if isinstance(item.get("url"), str):
             return await fetch(p, item["url"])
-    raise faults.junk(p, str(item), 1, secret)
+    raise faults.unexpected_response(p, str(item), 1, secret)
 
 
 def _usage(given: Any) -> tuple[Usage | None, tuple[int, int] | None]:

@@ -39,19 +39,19 @@ async def post(
             response = await sender.post(url, cast_to=httpx2.Response, content=wire.encode(body), options=options)
     except Exception as e:
         if mend and getattr(e, "status_code", None) in (400, 422):
-            option = rejected_option.refused_option(body, client.body(e.response))  # type: ignore[attr-defined]
+            option = rejected_option.refused_option(body, client.body_of(e.response))  # type: ignore[attr-defined]
             if option and option not in _NEEDED:
                 raise Refused(option) from None
         raise fault(p, model, e, secret) from None
-    document = client.body(response)
+    document = client.body_of(response)
     if not isinstance(document, dict):
-        raise faults.junk(p, response.text, 0, secret)
+        raise faults.unexpected_response(p, response.text, 0, secret)
     return document
 
 
 def fault(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
     """A failed exchange about pictures, in words that fit."""
-    found = client.fault(p, model, e, secret, p.models if not p.local else ())
+    found = client.error_from(p, model, e, secret, p.models if not p.local else ())
     found.what = found.what.replace("Nothing answers chat requests", "Nothing answers requests for pictures")
     return found
 

@@ -38,7 +38,7 @@ async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
     created = await post(p, model, f"{p.base_url}/{path}", body, secret)
     task = str(created.get("id") or "")
     if not re.fullmatch(r"[\w.:-]{1,200}", task):  # it becomes a part of addresses and messages
-        raise faults.junk(p, str(created), 1, secret)
+        raise faults.unexpected_response(p, str(created), 1, secret)
     made: list[Media] = []
     over = False
     try:
@@ -121,9 +121,9 @@ async def _ask(p: Profile, model: str, task: str, secret: str) -> dict[str, Any]
         response = await sender.get(f"{p.base_url}/tasks/{task}", cast_to=httpx2.Response, options=options)
     except Exception as e:
         raise fault(p, model, e, secret) from None
-    state = client.body(response)
+    state = client.body_of(response)
     if not isinstance(state, dict) or not state.get("status"):
-        raise faults.junk(p, response.text, 1, secret)
+        raise faults.unexpected_response(p, response.text, 1, secret)
     return state
 
 

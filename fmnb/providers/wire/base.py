@@ -219,7 +219,7 @@ _OUR_NAME = {
 _UNASKED = ("stream", "stream_options", "include")  # ours, not the user's: nothing is lost without them
 
 
-def mend(wire: Wire, body: dict[str, Any], option: str, request: Request) -> str:
+def drop_option(wire: Wire, body: dict[str, Any], option: str, request: Request) -> str:
     """Take a refused option out of the body. Returns our name of what is not applied, "" when nothing is lost."""
     if (name := wire.mend(body, option, request)) is not None:
         return name

@@ -84,7 +84,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def fresh():
-    send.forget()
+    send.forget_refused_options()
 
 
 def ask(server, model, text="hello", whole=False):

@@ -30,7 +30,7 @@ def server():
 @pytest.fixture(autouse=True)
 def key(monkeypatch):
     monkeypatch.setenv("COHERE_API_KEY", "loopback-test-key")
-    send.forget()
+    send.forget_refused_options()
 
 
 def answer(server, model, *, messages=None, **options):

@@ -31,7 +31,7 @@ def server():
 @pytest.fixture(autouse=True)
 def key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "loopback-test-key")
-    send.forget()
+    send.forget_refused_options()
 
 
 def answer(server, model, *, name="openai", messages=None, api="responses", **options):
