@@ -14,11 +14,11 @@ _LEAST = {"head": 1, "concurrency": 1, "budget": 0, "rpm": 0, "tpm": 0}  # from 
 # What a batch job of a service does not go with, and why.
 NOT_IN_BULK = {
     "on": "the service runs the job itself",
-    "fail_fast": "a job that is under way is not stopped by one row",
+    "fail_fast": "one row cannot stop a submitted job",
     "concurrency": "the service decides how fast it goes",
     "rpm": "the service decides how fast it goes",
     "tpm": "the service decides how fast it goes",
-    "replay_only": "--replay-only never asks a model",
+    "replay_only": "--replay-only never calls a model",
 }
 
 
@@ -26,37 +26,37 @@ class BatchOptions(CallOptions, total=False):
     """Options of `fm.map`: how a batch runs and what it may cost, and options of its calls."""
 
     samples: int
-    """Ask each row K times; every sample has columns of its own."""
+    """Number of answers per row; each sample gets its own columns."""
 
     head: int | None
     """Only the first N rows."""
 
     budget: float | None
-    """Stop before so many US dollars are passed."""
+    """Stop before spending more than this many US dollars."""
 
     yes: bool
-    """Do not ask before much is spent."""
+    """Skip the confirmation before an expensive batch."""
 
     rpm: float | None
-    """At most N requests a minute."""
+    """Maximum requests per minute."""
 
     tpm: float | None
-    """At most N tokens a minute."""
+    """Maximum tokens per minute."""
 
     concurrency: int | None
-    """At most N calls at once; found out without it."""
+    """Maximum calls in flight; by default it adapts to the host."""
 
     bulk: bool
     """As a batch job of the service, at half the price, collected later by the same call."""
 
     on: str | None
-    """Where it runs: `ray` on Ray here, `ray://...` on Ray at an address."""
+    """Run on Ray: `ray` on this machine, or the address of a cluster (`ray://...`)."""
 
     retry_errors: bool
-    """Ask failed rows again."""
+    """Send rows with permanent errors again."""
 
     fail_fast: bool
-    """Stop at the first row that fails."""
+    """Stop at the first failed row."""
 
 
 @dataclass(frozen=True)

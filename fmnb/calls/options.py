@@ -1,7 +1,7 @@
-"""The options of a call, with their types and what they mean. `%%fm?`, completion and the reference are made from this table.
+"""The options of a call, with types and descriptions. `%%fm?`, completion and the reference are generated from this table.
 
-An editor shows the text below a key; `key_docs` reads the same text. A notebook completes what
-`inspect.signature` names, which knows nothing of TypedDicts: `with_options` tells it.
+An editor shows the text below a key; `key_docs` reads the same text. A notebook completes the
+names in `inspect.signature`, which ignores TypedDicts: `with_options` adds them.
 """
 
 from __future__ import annotations
@@ -18,73 +18,73 @@ from ..core.typing import Api, Dtype, Format, Quant, SchemaLike
 
 
 class CallOptions(TypedDict, total=False):
-    """Options of `fm.ask`, and of every function that calls a model."""
+    """Options of `fm.ask` and of every other function that calls a model."""
 
     system: str | None
     """System prompt."""
 
     temperature: float | None
-    """Randomness of sampling, 0 to 2: 0 repeats the same answer, 1 and more varies it."""
+    """Sampling temperature, 0 to 2 (0 = deterministic)."""
 
     max_tokens: int | None
-    """Longest answer, in tokens."""
+    """Maximum number of output tokens."""
 
     seed: int | None
-    """Seed of sampling: same seed, same answer, where the model can."""
+    """Sampling seed: the same seed gives the same answer, if the model supports it."""
 
     stop: Sequence[str] | str
     """Stop before this text.
 
-    Several texts are a list; the first that appears ends the answer.
+    A list of several texts: the first that appears ends the answer.
     """
 
     params: Mapping[str, object]
-    """A raw wire parameter, sent to the service as it is.
+    """Raw wire parameter, sent to the service unchanged.
 
-    Several are keys of one dict. A value must have a JSON form.
+    A dict of names and values. Each value must have a JSON form.
     """
 
     format: Format
     """How the answer is used: markdown, text, code, json, html, math or image."""
 
     schema: SchemaLike | None
-    """Structured answer: `name, score float, mood good|bad?`.
+    """Structured output: `name, score float, mood good|bad?`.
 
     Schema text, a JSON schema, a dataclass, a TypedDict, a pydantic model, or `list[...]` of
-    one. The answer's `data` then holds what the schema says.
+    one. The answer's `data` holds the parsed value.
     """
 
     attach: object
-    """Image, PDF, text or table to send along.
+    """Image, PDF, text or table to send with the prompt.
 
     A path or a value of the notebook (a figure, a frame, bytes), or a list of them.
     """
 
     values: Mapping[str, object] | None
-    """Values for `{{ }}` in the prompt; without them the text is sent as it is."""
+    """Values for `{{ }}` in the prompt; without them, the text is sent unchanged."""
 
     cache: bool
-    """Answer from the cache where the answer is known; True by default."""
+    """Use cached answers (default: True)."""
 
     replay_only: bool
-    """Answer from the tape or fail."""
+    """Answer from the tape, or fail."""
 
     logprobs: int | None
-    """Log probabilities of so many alternatives of each token, where the model gives them."""
+    """Log probabilities of this many alternatives per token, if the model returns them."""
 
     api: Api
-    """Interface of the service: chat, responses or native; the usual one without it."""
+    """Interface of the service: chat, responses or native (default: the service's usual one)."""
 
     quant: Quant
-    """Load weights that run here in int8 or int4 (none: as they are)."""
+    """Quantization of local weights: int8, int4 or none."""
 
     dtype: Dtype
-    """Number type of weights that run here: float32, bfloat16 or float16."""
+    """Number type of local weights: float32, bfloat16 or float16."""
 
 
 @functools.cache
 def key_docs(table: type) -> dict[str, str]:
-    """What the keys of a TypedDict mean: the text below each, in the order of the keys.
+    """The description of each key of a TypedDict: the text below it, in the order of the keys.
 
     Args:
         table: A TypedDict. Keys it inherits come first.
@@ -110,7 +110,7 @@ def key_docs(table: type) -> dict[str, str]:
 
 @functools.cache
 def key_types(table: type) -> dict[str, object]:
-    """The types of the keys of a TypedDict, inherited ones too.
+    """The types of the keys of a TypedDict, including inherited ones.
 
     >>> key_types(CallOptions)["cache"]
     <class 'bool'>
@@ -119,7 +119,7 @@ def key_types(table: type) -> dict[str, object]:
 
 
 class NotGiven:
-    """Stands for the default of an option in a signature: what the function does without it."""
+    """Placeholder for the default of an option in a signature: the function's own default."""
 
     def __init__(self, table: type, name: str):
         self.table = table
@@ -133,13 +133,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def with_options(table: type) -> Callable[[Function], Function]:
-    """Name the options in a function's signature, for `help`, `?` and completion in notebooks.
+    """Add the options to a function's signature, for `help`, `?` and completion in notebooks.
 
     Args:
         table: The TypedDict of the function's `**options`.
 
     Returns:
-        A decorator. The function stays the same object; only what `inspect.signature` says changes.
+        A decorator. The function stays the same object; only its `inspect.signature` changes.
 
     >>> @with_options(CallOptions)
     ... def answer(prompt, **options): ...
@@ -162,7 +162,7 @@ def with_options(table: type) -> Callable[[Function], Function]:
 
 
 def short_signature(function: Callable[..., object]) -> inspect.Signature:
-    """A signature with `**options` in place of options that are spelled out.
+    """A signature with `**options` in place of the individual options.
 
     >>> @with_options(CallOptions)
     ... def answer(prompt, **options): ...

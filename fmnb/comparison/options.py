@@ -1,4 +1,4 @@
-"""The options of a comparison, beside those of a call."""
+"""The options of a comparison, in addition to those of a call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class CompareOptions(CallOptions, total=False):
     """Options of `fm.compare`: what varies from answer to answer, and options of the calls."""
 
     samples: int
-    """Ask K times, each answer beside the others."""
+    """Number of answers per model, shown side by side."""
 
     vary: Mapping[str, Sequence[object]]
     """One answer for each value of an option or raw parameter.
@@ -21,10 +21,10 @@ class CompareOptions(CallOptions, total=False):
     """
 
     prompts: Sequence[PromptLike] | Mapping[str, PromptLike]
-    """One answer for each prompt, a saved one or a text, put above the prompt's own text.
+    """One answer for each prompt, placed before the prompt's own text.
 
-    Texts, `fm.Prompt`s, or names of saved ones; a dict gives each the name that results show.
+    Texts, `fm.Prompt`s, or names of saved prompts; a dict gives each the name that results show.
     """
 
     blind: bool
-    """Hide which answer is whose, and shuffle them, until you have voted."""
+    """Hide model names and shuffle answers until you vote."""

@@ -1,4 +1,4 @@
-"""The options of an evaluation, beside those of a batch."""
+"""The options of an evaluation, in addition to those of a batch."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ class EvaluateOptions(BatchOptions, total=False):
     """Options of `fm.evaluate`: how the test set is read and scored, and options of the batch."""
 
     prompts: Sequence[PromptLike] | Mapping[str, PromptLike]
-    """Prompts to evaluate like models, each put above the prompt's own text.
+    """Prompts to evaluate like models, each placed before the prompt's own text.
 
-    Texts, `fm.Prompt`s, or names of saved ones; a dict gives each the name that the report shows.
+    Texts, `fm.Prompt`s, or names of saved prompts; a dict gives each the name that the report shows.
     """
 
     target: str | None
-    """Column of good answers; `target` without it."""
+    """Column with the correct answers (default: `target`)."""
 
     group: str | None
-    """Column of users or templates whose rows belong together; `group`, `user` or `template` without it."""
+    """Column whose equal values mark dependent rows (default: `group`, `user` or `template`)."""
 
     id: str | None
-    """Column of the rows' ids; `id` without it, or ids made from the content."""
+    """Column with row ids (default: `id`, or ids computed from the content)."""
 
     missing: Literal["drop", "failure"]
-    """What a failed answer does: "drop" leaves its row out for all models, "failure" counts 0."""
+    """How to treat failed answers: "drop" excludes the row for all models, "failure" counts 0."""
 
     max_failures: float
-    """Share of failed answers, 0 to 1, above which a model gets no verdict; 0.05 by default."""
+    """Share of failed answers, 0 to 1, above which a model gets no verdict (default: 0.05)."""
 
     fresh: bool
-    """Ask again for answers that are known."""
+    """Send requests again instead of using cached answers."""

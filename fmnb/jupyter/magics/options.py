@@ -1,10 +1,10 @@
-"""The options of `%%fm`: one table makes the parser, the help text and the completions.
+"""The options of `%%fm`: parser, help text and completion come from one table.
 
-An option that Python has too takes its type and its meaning from the TypedDicts of the public
-functions (`CallOptions` and those that extend it); a row adds what only a line knows.
+Options that Python has too take type and description from the TypedDicts of the public
+functions (`CallOptions` and those that extend it); a row adds what only the line needs.
 
-Lines are split as a shell splits words. Models may stand before or after options; nothing
-may be abbreviated, and every option takes exactly the words its row says.
+Lines are split like shell words. Models may come before or after options; there are no
+abbreviations, and an option takes exactly one value or none.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Option:
 
     @property
     def kind(self) -> Kind:
-        """How its words are read: by the type of its key, unless the row says otherwise."""
+        """How its value is parsed: by the type of its key, unless the row sets a kind."""
         if self.own_kind is not None or self.table is None:
             return self.own_kind or "text"
         given = key_types(self.table)[self.key]
@@ -61,7 +61,7 @@ class Option:
 
     @property
     def help(self) -> str:
-        """What it means, without a period: the first line of its key's text, or the row's own."""
+        """Its description without a period: the first line of its key's text, or the row's own."""
         text = self.own_help
         if not text and self.table is not None:
             text = key_docs(self.table)[self.key].split("\n")[0].rstrip(".")
@@ -88,9 +88,9 @@ def _evaluate(long: str, value: str) -> Option:
 
 
 OPTIONS = (
-    Option("out", "o", "NAME", "keep the answer in a notebook variable; `NAME <<` before the models does the same"),
+    Option("out", "o", "NAME", "store the answer in a notebook variable; `NAME <<` before the models does the same"),
     _call("system", "s", "TEXT"),
-    Option("chat", "c", "NAME", "continue the conversation of that name"),
+    Option("chat", "c", "NAME", "continue the conversation with this name"),
     _call("temperature", "t", "NUMBER"),
     _call("max-tokens", "", "N"),
     _call("seed", "", "N"),
@@ -110,7 +110,7 @@ OPTIONS = (
         "over",
         "",
         "DATA",
-        "ask about every row of a table: a frame of the notebook, or a Parquet, CSV or JSONL file; columns are names in the prompt",
+        "run the prompt for every row of a table: a frame in the notebook, or a Parquet, CSV or JSONL file; columns are names in the prompt",
     ),
     _batch("head", "N"),
     _batch("budget", "MONEY"),
@@ -126,60 +126,60 @@ OPTIONS = (
         "score",
         "",
         "NAME,NAME",
-        "an evaluation, by scorers (exact, numeric, f1, judge, ...) or functions of the notebook",
+        "evaluate answers with scorers (exact, numeric, f1, judge, ...) or functions in the notebook",
         "names",
     ),
     _evaluate("target", "COLUMN"),
     _evaluate("group", "COLUMN"),
-    Option("save", "", "NAME", "keep the prompt under a name"),
-    Option("raw", "", "", "insert nothing, send the text as typed", "switch"),
+    Option("save", "", "NAME", "save the prompt under a name"),
+    Option("raw", "", "", "send the text as typed, without inserting values", "switch"),
     Option("dry", "", "", "show what would be sent, to whom, tokens and price; send nothing", "switch"),
-    Option("no-cache", "", "", "ask again even if the answer is known", "switch", CallOptions, "cache", off=True),
+    Option("no-cache", "", "", "send the request again even if the answer is cached", "switch", CallOptions, "cache", off=True),
     _call("replay-only"),
-    Option("background", "", "", "go on with the notebook while it runs", "switch"),
+    Option("background", "", "", "run in the background while the notebook continues", "switch"),
 )
 BY_FLAG = {f"--{o.long}": o for o in OPTIONS} | {f"-{o.short}": o for o in OPTIONS if o.short}
 
-# Options that mean nothing without another.
+# Options that require another.
 NEEDS = dict.fromkeys(("head", "budget", "yes", "rpm", "tpm", "concurrency", "bulk", "retry_errors", "fail_fast", "on", "score"), "over")
 NEEDS |= {"target": "score", "group": "score"}
 
-# What does not go together, and why. Any other pair works.
+# Pairs that conflict, and why. Any other pair works.
 CLASHES = (
-    ("over", "chat", "rows are asked side by side and know nothing of each other"),
-    ("over", "vary", "name several models or --samples; a table has rows enough"),
-    ("over", "raw", "the columns' values go in by {{ name }}"),
-    ("over", "background", "a batch shows how far it is; interrupt it, and the same cell goes on later"),
-    ("over", "format=code", "a table of answers is no cell"),
-    ("over", "format=image", "pictures are made one cell at a time"),
+    ("over", "chat", "rows run in parallel and share no conversation"),
+    ("over", "vary", "with --over, compare models or use --samples"),
+    ("over", "raw", "column values are inserted with {{ name }}"),
+    ("over", "background", "a batch shows its progress; interrupt it, and run the same cell later to resume"),
+    ("over", "format=code", "a table of answers is not a cell"),
+    ("over", "format=image", "images are generated one cell at a time"),
     ("over", "format=html", "answers are columns of a table"),
     ("over", "format=math", "answers are columns of a table"),
     ("over", "format=json", "answers are columns of a table; --schema gives them fields"),
-    ("over", "blind", "the table's columns name their models; compare without --over"),
+    ("over", "blind", "the table's columns show the model names; compare without --over"),
     *(("bulk", name.replace("_", "-"), why) for name, why in NOT_IN_BULK.items()),
-    ("chat", "samples", "a conversation goes one way; fork it with `%fm chat NAME fork OTHER`"),
-    ("chat", "vary", "a conversation goes one way; fork it with `%fm chat NAME fork OTHER`"),
-    ("chat", "prompts", "a conversation's turns are what you type"),
-    ("save", "prompts", "the prompts have names already"),
-    ("format=code", "samples", "there is one cell below; compare first, then ask for code"),
-    ("format=code", "vary", "there is one cell below; compare first, then ask for code"),
-    ("format=code", "prompts", "there is one cell below; compare first, then ask for code"),
+    ("chat", "samples", "a conversation has one answer per turn; fork it with `%fm chat NAME fork OTHER`"),
+    ("chat", "vary", "a conversation has one answer per turn; fork it with `%fm chat NAME fork OTHER`"),
+    ("chat", "prompts", "the turns of a conversation are what you type"),
+    ("save", "prompts", "the prompts already have names"),
+    ("format=code", "samples", "only one cell is inserted below; compare first, then ask for code"),
+    ("format=code", "vary", "only one cell is inserted below; compare first, then ask for code"),
+    ("format=code", "prompts", "only one cell is inserted below; compare first, then ask for code"),
     ("blind", "background", "a vote needs all answers; wait for them"),
-    ("blind", "chat", "a conversation is with one model, and you know which"),
-    ("blind", "format=code", "there is one cell below; compare first, then ask for code"),
-    ("background", "out", "the variable would still be empty when the next cell runs; look at Out or `%fm log` instead"),
-    ("background", "chat", "the next turn could start before this one ended"),
-    ("background", "format=code", "a new cell can only be added while this one runs"),
-    ("chat", "models>1", "a conversation is with one model; fork it with `%fm chat NAME fork OTHER`"),
-    ("chat", "schema", "a conversation is prose; ask the structured question in a cell of its own"),
-    ("format=code", "models>1", "there is one cell below; compare first, then ask one model for code"),
+    ("blind", "chat", "a conversation has one model, and you know which"),
+    ("blind", "format=code", "only one cell is inserted below; compare first, then ask for code"),
+    ("background", "out", "the variable would still be empty when the next cell runs; use Out or `%fm log` instead"),
+    ("background", "chat", "the next turn could start before this one ends"),
+    ("background", "format=code", "a cell can only be inserted while this one runs"),
+    ("chat", "models>1", "a conversation has one model; fork it with `%fm chat NAME fork OTHER`"),
+    ("chat", "schema", "a conversation is text; use a separate cell for structured output"),
+    ("format=code", "models>1", "only one cell is inserted below; compare first, then ask one model for code"),
     ("format=image", "schema", "an image has no fields"),
-    ("format=code", "schema", "a structured answer is data, not code"),
-    ("format=html", "schema", "a structured answer is data, not HTML"),
-    ("format=math", "schema", "a structured answer is data, not mathematics"),
-    ("raw", "save", "a saved prompt is filled when it is used; leave --raw to that cell"),
+    ("format=code", "schema", "structured output is data, not code"),
+    ("format=html", "schema", "structured output is data, not HTML"),
+    ("format=math", "schema", "structured output is data, not mathematics"),
+    ("raw", "save", "a saved prompt is rendered when it is used; add --raw there"),
     ("dry", "background", "--dry sends nothing, so there is nothing to wait for"),
-    ("no-cache", "replay-only", "--replay-only never asks a model"),
+    ("no-cache", "replay-only", "--replay-only never calls a model"),
 )
 
 
@@ -196,7 +196,7 @@ class Line:
         return self.values.get(name, default)
 
     def options(self, table: type) -> dict[str, Any]:
-        """What the line says of the keys of a TypedDict, its own keys and not those it inherits from.
+        """The line's values for the keys of a TypedDict, without inherited keys.
 
         >>> parse("echo: -t 0.2 --no-cache -p top_p=0.9").options(CallOptions)
         {'temperature': 0.2, 'params': {'top_p': 0.9}, 'cache': False}
@@ -209,7 +209,7 @@ class Line:
 
 
 def parse(line: str) -> Line:
-    """Read the text after `%%fm`. UsageError says what cannot be and what was meant.
+    """Parse the text after `%%fm`. Raises UsageError with a suggestion.
 
     >>> parse("out << echo: -t 0.2 --stop END").models
     ('echo:',)
@@ -342,23 +342,23 @@ def _spoken(name: str) -> str:
 
 
 def help_text() -> str:
-    """What `%%fm?` shows: usage, options, and what does not go together."""
+    """The text of `%%fm?`: usage, options, and options that conflict."""
     rows = [f"  {(f'-{o.short}, ' if o.short else '    ') + f'--{o.long} {o.value}':<28} {o.help}" for o in OPTIONS]
     clashes = [f"  {_spoken(a)} with {_spoken(b)}: {why}" for a, b, why in CLASHES]
     return "\n".join(
         [
-            "Ask a foundation model; the answer streams below the cell.",
+            "Send a prompt to a foundation model; the answer streams below the cell.",
             "",
             "    %%fm [NAME <<] [MODEL ...] [options]",
             "    prompt text with {{ python expressions }}",
             "",
-            "Without a model: `%fm use`, the notebook's choice, FMNB_MODEL, fmnb.toml, the embedded model.",
-            "Several models answer side by side, each on its own.",
+            "Without a model, the first of these: `%fm use`, the notebook's choice, FMNB_MODEL, fmnb.toml, the embedded model.",
+            "Several models answer side by side, each with its own request.",
             "",
             "Options",
             *rows,
             "",
-            "Everything goes together but for",
+            "All options can be combined, except",
             *clashes,
         ]
     )
