@@ -18,7 +18,6 @@ PLANNED = {
     "documents": "Readers of files: PDF, Word, HTML, spreadsheets.",
     "guard": "Redaction, policy, moderation, audit.",
     "optimize": "Quantize, compile, plan, improve.",
-    "serving": "An OpenAI-compatible server, the MCP server, deployment files.",
     "tables": "Verbs over data frames, lazy query plans, guarantees.",
     "tools": "Functions and MCP servers as tools, approval, the tool loop.",
     "tracing": "OpenTelemetry spans.",
