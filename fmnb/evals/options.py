@@ -22,7 +22,7 @@ class EvaluateOptions(BatchOptions, total=False):
     """Column with the correct answers (default: `target`)."""
 
     group: str | None
-    """Column whose equal values mark dependent rows (default: `group`, `user` or `template`)."""
+    """Column of users or templates whose rows form clusters (default: `group`, `user`, `template`)."""
 
     id: str | None
     """Column with row ids (default: `id`, or ids computed from the content)."""
