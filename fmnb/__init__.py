@@ -1,4 +1,4 @@
-"""Foundation models inside the notebook: call, compare and run them with one cell magic."""
+"""Foundation models in Jupyter notebooks: ask, compare and run them with one cell magic."""
 
 from __future__ import annotations
 
