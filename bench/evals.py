@@ -40,7 +40,7 @@ def again(rows: int) -> tuple[dict[str, float], str]:
     """Seconds to score again by two scorers with every score written to the log, to analyse, and to make the page."""
     e = made(rows)
     t0 = time.perf_counter()
-    scored = e.score_again(["numeric", "f1"])
+    scored = e.rescore(["numeric", "f1"])
     t1 = time.perf_counter()
     sentences = scored.sentences
     tables = (scored.models, scored.pairs)

@@ -24,7 +24,7 @@ random.seed(1)
 words = "a grid of many answers that one reads by scrolling through it row by row and column by column".split()
 texts = [" ".join(random.choices(words, k=random.randint(20, 200))) for _ in range(800)]
 models = ["one", "two", "three", "four"]
-c = Comparison(tuple(Response(t, run=f"r{n}", asked=models[n % 4], model=models[n % 4], seconds=1.0) for n, t in enumerate(texts)),
+c = Comparison(tuple(Response(t, run=f"r{n}", requested_model=models[n % 4], model=models[n % 4], seconds=1.0) for n, t in enumerate(texts)),
                "", tuple({"model": models[n % 4], "row": f"row {n // 4}"} for n in range(800)))
 c.widget()"""
 LONG = "() => { window.tasks = []; new PerformanceObserver(l => l.getEntries().forEach(e => tasks.push(e.duration))).observe({ type: 'longtask', buffered: false }); }"

@@ -217,7 +217,7 @@ def providers() -> str:
             "Used as a model, each raises an error that explains what it is and what to use.",
             table(
                 ("name", "also", "what it is", "in fmnb"),
-                [(f"`{n}`", code(r.get("also", ())), f"{r['title']}.", r["todo"]) for n, r in posts.items()],
+                [(f"`{n}`", code(r.get("also", ())), f"{r['title']}.", r["hint"]) for n, r in posts.items()],
             ),
             "",
         ]

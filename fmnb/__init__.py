@@ -22,22 +22,21 @@ if TYPE_CHECKING:
     from .comparison.comparison import Comparison as Comparison
     from .comparison.comparison import compare as compare
     from .comparison.feedback import accept as accept
-    from .comparison.feedback import signal as signal
-    from .comparison.feedback import unsay as unsay
-    from .comparison.feedback import unvote as unvote
+    from .comparison.feedback import feedback as feedback
+    from .comparison.feedback import retract as retract
     from .comparison.feedback import vote as vote
     from .comparison.leaderboard import leaderboard as leaderboard
     from .core import errors as errors
     from .core.errors import FmnbError as FmnbError
     from .core.response import Response as Response
     from .evals.datasets.dataset import Dataset as Dataset
-    from .evals.datasets.from_log import import_signals as import_signals
+    from .evals.datasets.from_log import import_feedback as import_feedback
     from .evals.evaluate import evaluate as evaluate
     from .evals.evaluation import Evaluation as Evaluation
     from .evals.scorers.judge import Judge as Judge
     from .jupyter.widgets.history import History as History
     from .jupyter.widgets.interact import Interact as Interact
-    from .jupyter.widgets.labeler import Labeller as Labeller
+    from .jupyter.widgets.labeler import Labeler as Labeler
     from .jupyter.widgets.playground import Playground as Playground
     from .prompts.describe import schema as schema
     from .prompts.prompt import Prompt as Prompt

@@ -159,10 +159,10 @@ def test_a_table_whose_kernel_was_killed_goes_on_too(service, shell):
 
 def test_a_job_that_was_handed_in_is_collected(service, expected):
     service.jobs |= expected["jobs"]
-    waiting = fm.map("Taste {{ fruit }}", questions.HANDED_IN, "far:m", bulk=True)
+    waiting = fm.map("Taste {{ fruit }}", questions.HANDED_IN, "far:m", batch_api=True)
     assert [r["text"] for r in waiting] == [None] * 3 and len(service.jobs) == 1
     service.done = True
-    found = fm.map("Taste {{ fruit }}", questions.HANDED_IN, "far:m", bulk=True)
+    found = fm.map("Taste {{ fruit }}", questions.HANDED_IN, "far:m", batch_api=True)
     assert [r["text"] for r in found] == [f"m heard 1: Taste {r['fruit']}" for r in questions.HANDED_IN]
     assert len(service.jobs) == 1 and service.asked == [] and not fm.log(kind="job", open=True)
 

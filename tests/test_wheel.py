@@ -83,7 +83,7 @@ def test_it_holds_the_jupyterlab_side_where_jupyterlab_looks(names):
     assert not any(n.startswith("fmnb/labextension") for n in names)
 
 
-def test_it_holds_the_licence_and_nothing_that_is_not_fmnb(names):
+def test_it_holds_the_license_and_nothing_that_is_not_fmnb(names):
     assert f"fmnb-{fmnb.__version__}.dist-info/licenses/LICENSE" in names
     assert {n.split("/")[0] for n in names} == {"fmnb", f"fmnb-{fmnb.__version__}.dist-info", f"fmnb-{fmnb.__version__}.data"}
     assert not any(
@@ -126,7 +126,7 @@ def test_nothing_optional_comes_with_it(bare):
 
 def test_a_cell_answers(bare):
     out = bare.cell("%%fm echo:\nhello {{ 6 * 7 }}", "print(_.text.upper())")
-    assert "hello 42" in out and "stays here" in out and "HELLO 42" in out
+    assert "hello 42" in out and "local" in out and "HELLO 42" in out
 
 
 def test_a_structured_answer_comes_back_as_objects(bare):

@@ -23,7 +23,7 @@
 - `summary`: counts, failures, cost and time in a few lines
 - `log_view`: a batch in the log
 - `small_table`: a few rows as a comparison
-- `batch_jobs`: `--bulk`: rows as a batch job of the service
+- `batch_jobs`: `--batch-api`: rows as a batch job of the service
 - `io`: tables in and out
 - `ray`: batches on Ray
 """

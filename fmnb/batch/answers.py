@@ -124,7 +124,7 @@ def _usual(answers: Sequence[Answer]) -> Iterator[Column]:
 def _words(error: Mapping[str, Any] | None) -> str | None:
     if error is None:
         return None
-    return f"{error['what']}: {error['seen']}" if error.get("seen") else str(error["what"])
+    return f"{error['message']}: {error['detail']}" if error.get("detail") else str(error["message"])
 
 
 def _fields(answers: Sequence[Answer], spec: SchemaSpec | None) -> Iterator[Column]:

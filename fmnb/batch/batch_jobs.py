@@ -1,4 +1,4 @@
-"""`--bulk`: rows handed to the service as a batch job, at half the price; the same call collects them later.
+"""`--batch-api`: rows handed to the service as a batch job, at half the price; the same call collects them later.
 
 first run    ─ keys ─► job handed in, its run stays open in the log
 later runs   ─ keys ─► open jobs looked at ─► results written down as rows ─► the table, as far as it is
@@ -40,7 +40,7 @@ def hand_over(job: Job, expected: Estimate, yes: bool) -> Batch:
     before more is handed in than the budget allows.
     """
     if not job.durable:
-        raise UsageError("A batch job is collected through the log, which is off", todo="`%fm log on`.")
+        raise UsageError("A batch job is collected through the log, which is off", hint="`%fm log on`.")
     planned(job.rows, expected)
     job.start()
     notes: list[str] = []
@@ -73,7 +73,7 @@ def planned(rows: Rows, expected: Estimate) -> Estimate:
 
 def halved(found: Estimate) -> Estimate:
     """The same at the price of a batch job."""
-    return replace(found, cost=None if found.cost is None else (found.cost[0] * HALF, found.cost[1] * HALF), seconds=None, bulk=True)
+    return replace(found, cost=None if found.cost is None else (found.cost[0] * HALF, found.cost[1] * HALF), seconds=None, batch_api=True)
 
 
 def _model(job: Job, call: Call, items: list[Item], expected: Estimate, yes: bool, busy: Collection[str]) -> list[str]:
@@ -114,14 +114,14 @@ def _check(job: Job, expected: Estimate, calls: int, yes: bool) -> None:
     if budget is not None and cost is not None and cost[1] > budget:
         raise BudgetError(
             f"This batch job could cost ${cost[1]:.2f} and would pass the budget of ${budget:g}",
-            seen=f"{calls:,} rows",
-            todo="Give it a larger --budget, lower --max-tokens, or try --head.",
+            detail=f"{calls:,} rows",
+            hint="Give it a larger --budget, lower --max-tokens, or try --head.",
         )
     left = kernel.left()
     if left is not None and (left <= 0 if cost is None else cost[1] > left):
         raise kernel.exhausted() if cost is None or left <= 0 else kernel.passed(cost[1])
     if left is not None and cost is None and not kernel.budget().allow_unknown:
-        raise BudgetError("The price of this batch job is unknown", todo="`%fm budget LIMIT --allow-unknown` lets such jobs pass.")
+        raise BudgetError("The price of this batch job is unknown", hint="`%fm budget LIMIT --allow-unknown` lets such jobs pass.")
     agree(found, budget, yes)
 
 
@@ -142,10 +142,10 @@ def _portions(call: Call, items: Sequence[Item]) -> list[list[Item]]:
 
 def _submit(job: Job, call: Call, items: Sequence[Item]) -> str:
     run = new_run()
-    meta = {"asked": call.target.asked, "keys": [i.key for i in items], "rows": len(items)}
+    meta = {"asked": call.target.requested_model, "keys": [i.key for i in items], "rows": len(items)}
     about = Request(call.request.model, (message("user", job.rows.prompt),))
     start = Stamper(run)(
-        Started(kind="job", model=call.request.model, request=about, where=call.target.where, parent=job.stamp.run, meta=meta)
+        Started(kind="job", model=call.request.model, request=about, host=call.target.host, parent=job.stamp.run, meta=meta)
     )
     assert isinstance(start, Started)
     jobs.begin(start, session.notebook)
@@ -170,7 +170,7 @@ def _found(known: OpenJob, call: Call) -> OpenJob:
     if name:
         jobs.name(known.start, name)
         return replace(known, job=name)
-    jobs.end(_second(known.run, Failed(error={"kind": "CallError", "what": "It is not known whether this job was handed in"})), "error")
+    jobs.end(_second(known.run, Failed(error={"kind": "CallError", "message": "It is not known whether this job was handed in"})), "error")
     return known
 
 

@@ -52,7 +52,7 @@ class Estimate:
     seconds: tuple[float, float] | None
     exact: bool
     unpriced: tuple[str, ...] = ()
-    bulk: bool = False  # as batch jobs, which take up to a day
+    batch_api: bool = False  # as batch jobs, which take up to a day
     equal: int = 0  # rows that ask what another row asks
     unfilled: int = 0
     counted: bool = True  # `calls` is no estimate
@@ -72,7 +72,7 @@ class Estimate:
             parts.append(f"equal ones of the {self.rows:,} rows are asked once")
         if self.unfilled:
             many = f"{said}{self.unfilled:,} row{'' if self.unfilled == 1 else 's'}"
-            parts.append(f"the prompt cannot be filled from {many}" + (f" ({self.why.seen or self.why.what})" if self.why else ""))
+            parts.append(f"the prompt cannot be filled from {many}" + (f" ({self.why.detail or self.why.message})" if self.why else ""))
         return parts
 
     def _calls(self) -> list[str]:
@@ -85,7 +85,7 @@ class Estimate:
             if not self.cost[1]
             else f"${_range(self.cost, ',.2f')}",
             "within a day"
-            if self.bulk
+            if self.batch_api
             else "time unknown until some rows are answered"
             if self.seconds is None
             else " to ".join(dict.fromkeys("under a second" if s < 1 else spoken_time(s) for s in self.seconds)),
@@ -134,8 +134,8 @@ def estimate(rows: Rows, table: Table, limits: Limits) -> Estimate:
     unpriced: list[str] = []
     loads: list[Load] = []
     for base in rows.bases:
-        asked = base.call.target.asked
-        some = [p for p in fresh if p.call.target.asked == asked]
+        asked = base.call.target.requested_model
+        some = [p for p in fresh if p.call.target.requested_model == asked]
         calls = sum(p.stands_for for p in some)
         backend = _opened(base)
         card = None if backend is None else backend.card
@@ -144,7 +144,7 @@ def estimate(rows: Rows, table: Table, limits: Limits) -> Estimate:
         before = [c for c in found.values() if c["error"] is None and c["asked"] == asked]
         least, most = _lengths([c["output_tokens"] for c in before if c["output_tokens"]], base)
         out = (out[0] + calls * least, out[1] + calls * most)
-        host = backend.host if isinstance(backend, Unstreamed) else base.call.target.where
+        host = backend.host if isinstance(backend, Unstreamed) else base.call.target.host
         loads.append(Load(host, calls, counted + calls * least, _took(base, backend, before)))
         if base.call.tape_only or (base.call.target.local if card is None else card.local):
             continue
@@ -195,8 +195,8 @@ def check_budget(found: Estimate, budget: float | None) -> None:
     if budget is not None and found.unpriced:
         raise BudgetError(
             "The price of this model is unknown, so a budget cannot be kept",
-            seen=", ".join(found.unpriced),
-            todo="Leave --budget out, or name another model.",
+            detail=", ".join(found.unpriced),
+            hint="Leave --budget out, or name another model.",
         )
 
 
@@ -307,7 +307,7 @@ def _took(base: Asked, backend: Backend | None, before: Iterable[Mapping[str, An
     took = [c["seconds"] for c in before if c["seconds"]]
     if took or not log.enabled() or isinstance(backend, RowBatcher):  # many rows go together: what one took alone says little
         return took
-    return log.seconds_of(base.call.target.asked)
+    return log.seconds_of(base.call.target.requested_model)
 
 
 def _lengths(known: Sequence[int], base: Asked) -> tuple[float, float]:

@@ -49,4 +49,4 @@ def ends(error: Mapping[str, Any]) -> bool:
     >>> ends({"kind": "KeyRefusedError"}), ends({"kind": "ServerError"})
     (True, False)
     """
-    return error.get("kind") in _FOR_ALL or (error.get("kind") == "RateLimitError" and "no credit" in str(error.get("what")))
+    return error.get("kind") in _FOR_ALL or (error.get("kind") == "RateLimitError" and "no credit" in str(error.get("message")))

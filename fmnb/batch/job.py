@@ -143,7 +143,7 @@ class Job(Sharing):
                 kind="batch",
                 model=", ".join(self.models),
                 request=self.request,
-                where=", ".join(dict.fromkeys(b.call.target.where for b in self.rows.bases)),
+                host=", ".join(dict.fromkeys(b.call.target.host for b in self.rows.bases)),
                 meta={
                     "asked": ", ".join(self.models),
                     "models": list(self.models),
@@ -160,8 +160,8 @@ class Job(Sharing):
             if log.failed():
                 raise StoreError(
                     "The log cannot be written, so no row is asked",
-                    seen=log.why_off(),
-                    todo="Make room and run this again. `%fm log off` goes on without it: nothing is kept then.",
+                    detail=log.why_off(),
+                    hint="Make room and run this again. `%fm log off` goes on without it: nothing is kept then.",
                 )
             text = f"the log is off ({log.why_off()}): what is answered now is not kept, and is paid again when this is run again. `%fm log on` keeps it"
             self.emit(Notice(kind="warning", text=text))
@@ -264,7 +264,7 @@ class Job(Sharing):
             self.down[m] = 0
             return
         if self.limits.fail_fast:
-            self.fatal = self.fatal or self._raised({**error, "what": f"Row {item.places[0][0]}: {error.get('what')}"})
+            self.fatal = self.fatal or self._raised({**error, "message": f"Row {item.places[0][0]}: {error.get('message')}"})
         if passes(error):
             self.down[m] += 1
         if m not in self.gone and (self._is_for_all(item, error) or self.down[m] >= max(_DOWN, self.feeds[m].limit())):
@@ -290,9 +290,9 @@ class Job(Sharing):
                 start = Started(
                     kind="row",
                     model=base.request.model,
-                    where=base.target.where,
+                    host=base.target.host,
                     parent=self.stamp.run,
-                    meta={"asked": base.target.asked, "row": number},
+                    meta={"asked": base.target.requested_model, "row": number},
                 )
                 events = [stamp(start), stamp(Failed(error=e.to_dict()))]
                 columns = run_rows.columns(events, session.notebook)
@@ -381,17 +381,17 @@ class Job(Sharing):
             if isinstance(e, FmnbError):
                 e.run = self.stamp.run
                 if isinstance(e, StoreError) and self.durable:
-                    e.todo = f"{e.todo} Then run this again: {self.kept_words()}."
+                    e.hint = f"{e.hint} Then run this again: {self.kept_words()}."
                 if self.tally.cost:
                     e.billed = True
                 if self.tally.answered and not isinstance(e, StoreError):
                     again = "run the same again to go on"
                     if isinstance(e, BudgetError) and self.limits.budget is not None:  # the same budget once more is money once more
                         again = "the same again with another --budget goes on, and that budget counts anew"
-                    e.todo = f"{e.todo} {self.kept_words()[0].upper()}{self.kept_words()[1:]}: {again}.".strip()
+                    e.hint = f"{e.hint} {self.kept_words()[0].upper()}{self.kept_words()[1:]}: {again}.".strip()
                 self.emit(Failed(error=e.to_dict()))
             else:
-                self.emit(Failed(error={"kind": type(e).__name__, "what": f"A bug in fmnb: {type(e).__name__}: {e}"}))
+                self.emit(Failed(error={"kind": type(e).__name__, "message": f"A bug in fmnb: {type(e).__name__}: {e}"}))
             raise e
         for place in range(self.asked):
             if place not in self.answers:

@@ -121,7 +121,7 @@ def logged(run: str) -> LoggedBatch:
     try:
         batch = reopen(run)
     except (KeyError, TypeError, ValueError, IndexError):
-        raise UsageError("The log does not hold what this batch was", seen=run) from None
+        raise UsageError("The log does not hold what this batch was", detail=run) from None
     start, end = events[0], events[-1]
     assert isinstance(start, Started)
     ended, row = batches.last(run)
@@ -135,6 +135,6 @@ def logged(run: str) -> LoggedBatch:
 
 def _row(run: str, model: str) -> Response:
     try:
-        return replace(log.reopen(run), asked=model)
+        return replace(log.reopen(run), requested_model=model)
     except UsageError:
-        return Response("", run=run, asked=model)
+        return Response("", run=run, requested_model=model)

@@ -118,13 +118,13 @@ def map(
     'Say hi'
     """
     if model is not None and models is not None:
-        raise UsageError("Name the model as model=, or several as models=", seen="both")
+        raise UsageError("Name the model as model=, or several as models=", detail="both")
     check_prompt(prompt)
     result: Any
     asked: Any = models if models is not None else model
     if out is not None and not is_path(over):
         raise UsageError(
-            "out is a folder for the parts of a table in files", seen=repr(out)[:60], todo="Leave it out: the table comes back."
+            "out is a folder for the parts of a table in files", detail=repr(out)[:60], hint="Leave it out: the table comes back."
         )
     views = _views()
     try:

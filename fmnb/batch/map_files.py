@@ -28,18 +28,18 @@ def map_files(
     out: Any = None,
     samples: int = 1,
     yes: bool = False,
-    bulk: bool = False,
+    batch_api: bool = False,
     on: str | None = None,
     sinks: Sequence[Sink] = (),
     **options: Any,
 ) -> Parts:
     """`fm.map` over files. Options as in `batch`."""
-    if bulk:
+    if batch_api:
         raise UsageError(
-            "A batch job holds a table that fits into memory", todo="Read it first: pandas.read_parquet(...), or leave bulk out."
+            "A batch job holds a table that fits into memory", hint="Read it first: pandas.read_parquet(...), or leave batch_api out."
         )
     limits = Limits(**{n: options.pop(n) for n in Limits.__dataclass_fields__ if n in options})
-    check_together(limits, yes=yes, bulk=bulk, on=on)
+    check_together(limits, yes=yes, batch_api=batch_api, on=on)
     files = files_of(over)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
     with held():

@@ -19,6 +19,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..core.errors import FmnbError, error_from_dict, with_earlier_keys
 from .code_names import attributes_written, code_text, names_read, source_of
 from .stored_names import is_ours, stored_name, stored_source
 
@@ -233,6 +234,9 @@ class _Stable(_Python):  # type: ignore[misc, valid-type]
             self.save(part)
         self.write(pickle.STACK_GLOBAL)
         self.memoize(obj)
+
+    def reducer_override(self, obj: Any) -> Any:
+        return (error_from_dict, (with_earlier_keys(obj.to_dict()),)) if isinstance(obj, FmnbError) else NotImplemented
 
     dispatch = {**_Python.dispatch, types.FunctionType: save_global}
 

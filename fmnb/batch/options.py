@@ -12,7 +12,7 @@ from ..core.errors import UsageError
 _LEAST = {"head": 1, "concurrency": 1, "budget": 0, "rpm": 0, "tpm": 0}  # from 1 on they are whole numbers
 
 # What a batch job of a service does not go with, and why.
-NOT_IN_BULK = {
+NOT_WITH_BATCH_API = {
     "on": "the service runs the job itself",
     "fail_fast": "one row cannot stop a submitted job",
     "concurrency": "the service decides how fast it goes",
@@ -46,7 +46,7 @@ class BatchOptions(CallOptions, total=False):
     concurrency: int | None
     """Maximum calls in flight; by default it adapts to the host."""
 
-    bulk: bool
+    batch_api: bool
     """As a batch job of the service, at half the price, collected later by the same call."""
 
     on: str | None
@@ -83,27 +83,29 @@ class Limits:
                 continue
             number = isinstance(value, Real) and not isinstance(value, bool) and value == value and value < 1e15
             if not number or value < least or (least == 1 and value != int(value)) or (value == 0 and name != "budget"):
-                raise UsageError(f"{name} is a {'whole number from 1 on' if least else 'number above 0'}", seen=repr(value))
+                raise UsageError(f"{name} is a {'whole number from 1 on' if least else 'number above 0'}", detail=repr(value))
             object.__setattr__(self, name, int(value) if least else float(value))
         _check_switches(retry_errors=self.retry_errors, fail_fast=self.fail_fast)
 
 
-def check_together(limits: Limits, *, yes: Any = False, bulk: Any = False, on: Any = None, replay_only: Any = None) -> None:
+def check_together(limits: Limits, *, yes: Any = False, batch_api: Any = False, on: Any = None, replay_only: Any = None) -> None:
     """Refuse what does not go together, a switch that is none, and a place to run that is none, before anything is looked at.
 
-    >>> check_together(Limits(concurrency=4), bulk=True)
+    >>> check_together(Limits(concurrency=4), batch_api=True)
     Traceback (most recent call last):
-    fmnb.core.errors.UsageError: bulk and concurrency do not go together. The service decides how fast it goes.
+    fmnb.core.errors.UsageError: batch_api and concurrency do not go together. The service decides how fast it goes.
     """
-    _check_switches(yes=yes, bulk=bulk)
-    if bulk:
-        given = {"on": on, "replay_only": replay_only} | {n: getattr(limits, n) for n in NOT_IN_BULK if hasattr(limits, n)}
-        if name := next((n for n in NOT_IN_BULK if given[n]), ""):
-            raise UsageError(f"bulk and {name} do not go together", todo=f"{NOT_IN_BULK[name][0].upper()}{NOT_IN_BULK[name][1:]}.")
+    _check_switches(yes=yes, batch_api=batch_api)
+    if batch_api:
+        given = {"on": on, "replay_only": replay_only} | {n: getattr(limits, n) for n in NOT_WITH_BATCH_API if hasattr(limits, n)}
+        if name := next((n for n in NOT_WITH_BATCH_API if given[n]), ""):
+            raise UsageError(
+                f"batch_api and {name} do not go together", hint=f"{NOT_WITH_BATCH_API[name][0].upper()}{NOT_WITH_BATCH_API[name][1:]}."
+            )
     if on is None or on == "":
         return
     if not isinstance(on, str):
-        raise UsageError("That is no place to run", seen=repr(on), todo='on="ray", or the address of a cluster.')
+        raise UsageError("That is no place to run", detail=repr(on), hint='on="ray", or the address of a cluster.')
     from .ray.start import address_of
 
     address_of(on)
@@ -113,4 +115,4 @@ def _check_switches(**given: Any) -> None:
     """ "no" would count as yes."""
     for name, value in given.items():
         if not isinstance(value, bool):
-            raise UsageError(f"{name} is True or False", seen=repr(value))
+            raise UsageError(f"{name} is True or False", detail=repr(value))

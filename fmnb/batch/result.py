@@ -38,7 +38,7 @@ class Batch:
         if table is None:
             table = table_of([{"row": n} for n in range(self.rows)])
         elif table.count != self.rows:
-            raise UsageError("The table has other rows than the batch", seen=f"{table.count} and {self.rows}")
+            raise UsageError("The table has other rows than the batch", detail=f"{table.count} and {self.rows}")
         return table.add(added(table, self.answers, self.models, self.samples, self.spec)[0])
 
     def __repr__(self) -> str:
@@ -55,7 +55,7 @@ def reopen(run: str) -> Batch:
     """
     start = log.events_of(run)[0]
     if not isinstance(start, Started) or start.kind != "batch":
-        raise UsageError("That run is no batch", seen=run, todo="`%fm log` lists runs; a batch's says so.")
+        raise UsageError("That run is no batch", detail=run, hint="`%fm log` lists runs; a batch's says so.")
     meta = start.meta
     models, samples, rows = tuple(meta["models"]), int(meta["samples"]), int(meta["rows"])
     tally, found = Tally(), {}

@@ -55,7 +55,7 @@ class Rows:
     @property
     def models(self) -> tuple[str, ...]:
         """The models as they were asked for."""
-        return tuple(b.call.target.asked for b in self.bases)
+        return tuple(b.call.target.requested_model for b in self.bases)
 
     def calls(self, values: Row, number: int, parent: str = "") -> list[tuple[str, Call]]:
         """The calls of one row, model after model with their samples, each after its key: what decides its answer.
@@ -87,7 +87,7 @@ class Rows:
         try:
             return attached(replace(self.options, values=scope, attach=there), local) if there else []
         except UsageError as e:
-            raise PromptError(e.what, seen=e.seen, todo=e.todo) from None
+            raise PromptError(e.message, detail=e.detail, hint=e.hint) from None
 
     def _filled(self, values: Row) -> tuple[tuple[Message, ...], tuple[Any, ...], dict[str, Any]]:
         """The system message, if any, and the parts of the prompt, with a row's values in them; and those by name."""
@@ -98,9 +98,9 @@ class Rows:
         except PromptError:
             raise
         except UsageError as e:  # a cell that no prompt can hold: that row's error
-            raise PromptError(e.what, seen=e.seen, todo=e.todo) from None
+            raise PromptError(e.message, detail=e.detail, hint=e.hint) from None
         except Exception as e:  # somebody else's __str__, a number of more digits than Python writes
-            raise PromptError("A cell cannot be put into the prompt", seen=f"{type(e).__name__}: {e}"[:200]) from None
+            raise PromptError("A cell cannot be put into the prompt", detail=f"{type(e).__name__}: {e}"[:200]) from None
         return before, parts, scope
 
     @functools.cached_property
@@ -141,23 +141,23 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
     used, PromptError for a name that is neither, and whatever `prepare` refuses.
     """
     if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
-        raise UsageError("samples is a whole number from 1 on", seen=repr(samples))
+        raise UsageError("samples is a whole number from 1 on", detail=repr(samples))
     check_prompt(prompt)
     for m in models:
         if hasattr(m, "columns") or hasattr(m, "__array__") or (isinstance(m, (list, tuple, dict)) and m):
             raise UsageError(
-                "A table stands where a model is named", seen=type(m).__name__, todo="The table goes behind --over (over= in Python)."
+                "A table stands where a model is named", detail=type(m).__name__, hint="The table goes behind --over (over= in Python)."
             )
     if not str(prompt).strip() and not options.attach:
-        raise UsageError("The prompt is empty", todo="Write what you want to ask about each row.")
+        raise UsageError("The prompt is empty", hint="Write what you want to ask about each row.")
     system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
     if system is not None and not isinstance(system, str):
-        raise UsageError("system is text", seen=type(system).__name__)
+        raise UsageError("system is text", detail=type(system).__name__)
     if not columns:
-        raise UsageError("The table is empty", todo="Give one with columns; it may have no rows.")
+        raise UsageError("The table is empty", hint="Give one with columns; it may have no rows.")
     values: Mapping[str, Any] = options.values or {}
     if not isinstance(values, Mapping):
-        raise UsageError("values is a dict of names", seen=type(values).__name__)
+        raise UsageError("values is a dict of names", detail=type(values).__name__)
     columns = list(columns)
     row, notebook = free_name(ROW, columns), free_name(NOTEBOOK, columns)
     used = _names(prompt, columns, row) | (_names(system, columns, row) if system else set())
@@ -168,7 +168,7 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
         name = clash[0]
         raise UsageError(
             f"{name!r} is a column and a name of the notebook",
-            todo=f"Write {{{{ {row}[{name!r}] }}}} for the column, or {{{{ {notebook}[{name!r}] }}}} for the notebook's.",
+            hint=f"Write {{{{ {row}[{name!r}] }}}} for the column, or {{{{ {notebook}[{name!r}] }}}} for the notebook's.",
         )
     whole = row if row in used else ""  # also where the notebook has a `row`: a loop leaves one behind
     around = {n: values[n] for n in used if n in values and n not in columns and n != whole}
@@ -178,8 +178,8 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
     if not wanted and not whole:
         raise UsageError(
             "The prompt uses no column of the table, so every row would ask the same",
-            seen=", ".join(columns[:8]) + (", ..." if len(columns) > 8 else ""),
-            todo=f"Insert one: {{{{ {next((c for c in columns if c.isidentifier()), row)} }}}}.",
+            detail=", ".join(columns[:8]) + (", ..." if len(columns) > 8 else ""),
+            hint=f"Insert one: {{{{ {next((c for c in columns if c.isidentifier()), row)} }}}}.",
         )
     plain = replace(options, system=None, values=dict(values), attach=() if by_row else options.attach)
     cell = replace(options, system=system)
@@ -188,9 +188,9 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
         asked = prepare(Rendered((Text("-"),)), m, plain)
         asked.call = replace(asked.call, cell=cell_key(prompt, asked.call.target.name, cell))
         bases.append(asked)
-    asked_for = [b.call.target.asked for b in bases]
+    asked_for = [b.call.target.requested_model for b in bases]
     if twice := next((m for m in asked_for if asked_for.count(m) > 1), ""):
-        raise UsageError("A model is named twice", seen=twice)
+        raise UsageError("A model is named twice", detail=twice)
     return Rows(
         prompt=str(prompt),
         system=system,
@@ -227,8 +227,8 @@ def check_prompt(prompt: Any) -> None:
     if not isinstance(prompt, (str, Prompt)):
         raise UsageError(
             "A prompt over a table is text",
-            seen=type(prompt).__name__,
-            todo="The prompt, a str or fm.Prompt, comes first; the table second.",
+            detail=type(prompt).__name__,
+            hint="The prompt, a str or fm.Prompt, comes first; the table second.",
         )
 
 
@@ -239,7 +239,7 @@ def _names(text: Any, columns: Sequence[str], row: str) -> set[str]:
     except PromptError as e:
         for c in columns:
             if (not c.isidentifier() or keyword.iskeyword(c)) and re.search(r"\{\{\s*" + re.escape(c) + r"\s*\}\}", str(text)):
-                e.todo = f"{c} is a column, but no Python name: write {{{{ {row}[{c!r}] }}}}."
+                e.hint = f"{c} is a column, but no Python name: write {{{{ {row}[{c!r}] }}}}."
         raise
 
 
@@ -250,11 +250,11 @@ def _check_names(text: str, odd: set[str], columns: Sequence[str], values: Mappi
         for node in _expressions(template.parse(text)):
             if name in template.names_of(node):
                 e = template.undefined(name, node, dict.fromkeys([*columns, *values]))
-                if "Did you mean" not in e.todo:
-                    e.todo = f"The table's columns are {', '.join(columns[:8])}{', ...' if len(columns) > 8 else ''}. {e.todo}"
+                if "Did you mean" not in e.hint:
+                    e.hint = f"The table's columns are {', '.join(columns[:8])}{', ...' if len(columns) > 8 else ''}. {e.hint}"
                 raise e
     if odd:
-        raise PromptError("The system prompt uses a name that is not defined", seen=min(odd), todo=f"Columns: {', '.join(columns[:8])}.")
+        raise PromptError("The system prompt uses a name that is not defined", detail=min(odd), hint=f"Columns: {', '.join(columns[:8])}.")
 
 
 def _expressions(nodes: Sequence[Any]) -> list[Any]:

@@ -37,7 +37,7 @@ def batch(
     rpm: float | None = None,
     tpm: float | None = None,
     concurrency: int | None = None,
-    bulk: bool = False,
+    batch_api: bool = False,
     on: str | None = None,
     retry_errors: bool = False,
     fail_fast: bool = False,
@@ -56,13 +56,13 @@ def batch(
     ['say hi', 'say ho']
     """
     limits = Limits(head, budget, rpm, tpm, concurrency, retry_errors, fail_fast)
-    check_together(limits, yes=yes, bulk=bulk, on=on, replay_only=options.get("replay_only"))
+    check_together(limits, yes=yes, batch_api=batch_api, on=on, replay_only=options.get("replay_only"))
     table = _rows_of(over, limits)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
     with held():
         rows = rows_of(prompt, listed, options_from(options, OWN), table.columns, samples)
         expected = estimate(rows, table, limits)
-        if bulk:
+        if batch_api:
             from .batch_jobs import hand_over
 
             return hand_over(Job(rows, table, limits, sinks), expected, yes)
@@ -77,7 +77,7 @@ def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, **o
     BudgetError for a budget that could not be kept.
     """
     limits = Limits(**{n: options.pop(n) for n in Limits.__dataclass_fields__ if n in options})
-    more = {n: options.pop(n) for n in ("yes", "bulk", "on") if n in options}
+    more = {n: options.pop(n) for n in ("yes", "batch_api", "on") if n in options}
     check_together(limits, **more, replay_only=options.get("replay_only"))
     table = _rows_of(over, limits)
     with held():
@@ -87,11 +87,11 @@ def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, **o
         if found.why is not None and not found.calls:
             raise found.why
         check_budget(found, limits.budget)
-        if not more.get("bulk"):
+        if not more.get("batch_api"):
             return found
-        from .batch_jobs import planned as planned_in_bulk
+        from .batch_jobs import planned as planned_as_batch_job
 
-        return planned_in_bulk(rows, found)
+        return planned_as_batch_job(rows, found)
 
 
 def _rows_of(over: Any, limits: Limits) -> Table:

@@ -45,7 +45,7 @@ def _response(a: Answer) -> Response:
             pass
     usage = Usage(a.input_tokens, a.output_tokens, a.cached_tokens, a.reasoning_tokens, a.cost, a.estimated)
     return Response(
-        a.text, a.run, a.model, a.model, data=a.data, usage=usage, finish=a.finish, error=a.error, seconds=a.seconds, source=a.source
+        a.text, a.run, a.model, a.model, data=a.data, usage=usage, finish_reason=a.finish, error=a.error, seconds=a.seconds, source=a.source
     )
 
 

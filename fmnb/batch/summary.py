@@ -145,12 +145,12 @@ class Tally:
         self._labels[a.model] = (label if label == before else None, many + 1)
 
     def _count(self, row: int, error: Mapping[str, Any]) -> None:
-        kind, what = str(error.get("kind", "")), str(error.get("what", ""))
+        kind, what = str(error.get("kind", "")), str(error.get("message", ""))
         old = self.causes.get((kind, what))
         if old is not None and old.row <= row:
             self.causes[kind, what] = replace(old, count=old.count + 1)
             return
-        seen = " ".join(str(error.get("seen") or "").split())
+        seen = " ".join(str(error.get("detail") or "").split())
         seen = seen if len(seen) <= _SEEN else seen[: _SEEN - 1] + "…"
         self.causes[kind, what] = Cause(kind, what, (old.count if old else 0) + 1, row, seen)
 
@@ -184,7 +184,7 @@ class Tally:
             lie, them = ("row lies", "it") if n == 1 else ("rows lie", "them")
             found.append(
                 f"{n:,} {lie} in a batch job and {'was' if n == 1 else 'were'} not asked: "
-                f"--bulk (bulk=True) over the table they came from collects {them}, --no-cache (cache=False) asks {them} now"
+                f"--batch-api (batch_api=True) over the table they came from collects {them}, --no-cache (cache=False) asks {them} now"
             )
         for model, (label, many) in self._labels.items():
             if label is not None and many >= _ALIKE:

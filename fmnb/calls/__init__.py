@@ -15,7 +15,7 @@
 - `embed`: `fm.embed`
 - `download`: `fm.pull`: a download as a run
 - `background`: calls that run while the notebook goes on
-- `preview`: `--dry`: what would be sent, and its cost
+- `preview`: `--dry-run`: what would be sent, and its cost
 - `draft`: a prompt while it is typed
 - `parameters`: which parameters have an effect on a model
 - `follow_up`: fix, explain, retry, continue

@@ -75,13 +75,13 @@ class Running:
     def response(self) -> Response:
         """The answer. UsageError while it is not there, the call's error if it failed."""
         if not self.done:
-            raise UsageError("The answer is not there yet", todo="Look again later, or call .stop().")
+            raise UsageError("The answer is not there yet", hint="Look again later, or call .stop().")
         error = self._bug or self._asked[0].error
         if error is not None:
             raise error
         response = self._asked[0].response
         assert response is not None
-        if response.finish == "cancelled":
+        if response.finish_reason == "cancelled":
             raise Interrupted(response, response.run)
         return response
 
@@ -90,7 +90,7 @@ class Running:
         self._future.cancel()
 
     def __repr__(self) -> str:
-        names = ", ".join(a.call.target.asked for a in self._asked)
+        names = ", ".join(a.call.target.requested_model for a in self._asked)
         state = "done" if self.done else "running"
         if self.done and isinstance(self._asked[0].error, FmnbError):
             state = "failed"
@@ -107,7 +107,7 @@ def start(asked: Sequence[Asked], shell: Any, format: str = "markdown") -> Runni
     """
     main = main_loop(shell)
     if main is None:
-        raise UsageError("--background needs a notebook kernel", todo="Leave it out here, or use fm.aask.")
+        raise UsageError("--background needs a notebook kernel", hint="Leave it out here, or use fm.aask.")
     view = view_for(shell, format, several=len(asked) > 1)
     return _wait_for(asked, view) if run_by_a_program(shell) else Running(asked, [view], main.call_soon_threadsafe)
 

@@ -40,12 +40,13 @@ PACKAGES = {
 def examine() -> Rows:
     """One row a thing: what, whether it is `ok`, `missing` or `off`, and what to do. Sends nothing but a knock at local ports.
 
-    >>> any(r["what"] == "Python" for r in examine())
+    >>> any(r["check"] == "Python" for r in examine())
     True
     """
     rows = [*_machine(), *_packages(), *_front_end(), *_models(), *_places(), *_services()]
     return Rows(
-        [{"what": what, "state": state, "seen": seen, "do": todo} for what, state, seen, todo in rows], ("what", "state", "seen", "do")
+        [{"check": check, "state": state, "detail": detail, "hint": hint} for check, state, detail, hint in rows],
+        ("check", "state", "detail", "hint"),
     )
 
 
@@ -102,7 +103,7 @@ def _places() -> Iterator[tuple[str, str, str, str]]:
         if n := inbox.left():
             yield "answers", "broken", f"{n:,} of a batch cannot be filed by this version", "a newer fmnb may read them"
     except FmnbError as e:
-        yield "log", "broken", e.what, e.todo
+        yield "log", "broken", e.message, e.hint
     s = settings.settings()
     for file in s.origins:
         yield "settings", "ok", file, ""

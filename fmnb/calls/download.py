@@ -21,12 +21,12 @@ from .run_handle import Run
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a pull would do: bytes (None where only the download tells), files, licence, whether that must be accepted, free bytes."""
+    """What a pull would do: bytes (None where only the download tells), files, license, whether that must be accepted, free bytes."""
 
     source: str
     size: int | None
     files: int
-    licence: str
+    license: str
     gated: bool
     free: int
 
@@ -34,7 +34,7 @@ class Plan:
         size = "size known once it arrives" if self.size is None else str(Bytes(self.size))
         files = f"{self.files} files, " if self.files > 1 else ""
         gated = " (must be accepted on its page first)" if self.gated else ""
-        return f"{self.source}: {files}{size}; licence {self.licence or 'not stated'}{gated}; {Bytes(self.free)} free"
+        return f"{self.source}: {files}{size}; license {self.license or 'not stated'}{gated}; {Bytes(self.free)} free"
 
 
 def plan(source: str) -> Plan:
@@ -50,8 +50,8 @@ def plan(source: str) -> Plan:
     free = shutil.disk_usage(folder).free
     if s.scheme == "hf":
         found = offer(s)
-        return Plan(str(s), found.size, len(found.files), found.licence or (row.licence if row else ""), found.gated, free)
-    return Plan(str(s), (row.download or row.size) if row else None, 1, row.licence if row else "", False, free)
+        return Plan(str(s), found.size, len(found.files), found.license or (row.license if row else ""), found.gated, free)
+    return Plan(str(s), (row.download or row.size) if row else None, 1, row.license if row else "", False, free)
 
 
 def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
@@ -92,7 +92,7 @@ async def events(source: str, stamp: Stamper) -> AsyncIterator[Event]:
     """The stamped events of a pull, for who drives it himself. Raises as `pull` does."""
     weights.check_permitted(source)
     stream = bring(source)
-    yield stamp(Started(kind="download", model=source, where=source.partition(":")[0]))
+    yield stamp(Started(kind="download", model=source, host=source.partition(":")[0]))
     try:
         async for event in stream:
             yield stamp(event)

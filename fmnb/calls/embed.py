@@ -80,7 +80,7 @@ def embed(
 
     >>> from fmnb.core.errors import UsageError
     >>> try: embed([1, 2])
-    ... except UsageError as e: print(e.what)
+    ... except UsageError as e: print(e.message)
     Row 0 is no text
     """
     rows = _texts(texts)
@@ -102,12 +102,12 @@ def _texts(given: Any) -> list[str]:
         return [given]
     if isinstance(given, (bytes, dict)) or not hasattr(given, "__iter__") or hasattr(given, "columns"):  # a frame gives its columns' names
         raise UsageError(
-            "Vectors are made of texts", seen=type(given).__name__, todo="Give a text, a list of texts or a column of a frame."
+            "Vectors are made of texts", detail=type(given).__name__, hint="Give a text, a list of texts or a column of a frame."
         )
     rows = list(given)
     for i, text in enumerate(rows):
         if not isinstance(text, str):
-            raise UsageError(f"Row {i} is no text", seen=repr(text)[:60], todo="Fill or drop it first, for example with `.fillna('')`.")
+            raise UsageError(f"Row {i} is no text", detail=repr(text)[:60], hint="Fill or drop it first, for example with `.fillna('')`.")
     return [whole_text(str(t)) for t in rows]  # numpy's text is a text of its own kind
 
 
@@ -135,8 +135,8 @@ class _Job:
         if known is not None and known.shape != vector.shape:
             raise UsageError(
                 "Vectors of different widths cannot stand in one array",
-                seen=f"{known.shape[0]} and {vector.shape[0]} numbers",
-                todo="The model changed under its name: embed with cache=False.",
+                detail=f"{known.shape[0]} and {vector.shape[0]} numbers",
+                hint="The model changed under its name: embed with cache=False.",
             )
         self.found[text] = vector
         self.fresh[self.key(text)] = vector
@@ -164,7 +164,7 @@ async def _events(job: _Job) -> AsyncIterator[Event]:
     """The stamped events of the whole run."""
     stamp, target = job.stamp, job.target
     stream = _work(job)
-    yield stamp(Started(kind="embed", model=target.name, where=target.where, meta={"asked": target.asked, "texts": len(job.texts)}))
+    yield stamp(Started(kind="embed", model=target.name, host=target.host, meta={"asked": target.requested_model, "texts": len(job.texts)}))
     try:
         async for event in stream:
             yield stamp(event)
@@ -223,10 +223,10 @@ async def _batch(job: _Job, texts: list[str]) -> AsyncIterator[Event]:
                 yield item
         return
     except BadRequestError as e:
-        if not isinstance(e, ContextTooLongError) and not _TOO_MUCH.search(e.seen):
+        if not isinstance(e, ContextTooLongError) and not _TOO_MUCH.search(e.detail):
             raise
         if len(texts) == 1:
-            e.todo = f"Shorten the text that begins {texts[0][:40]!r}, or use a model that takes longer ones."
+            e.hint = f"Shorten the text that begins {texts[0][:40]!r}, or use a model that takes longer ones."
             raise
     finally:
         await aclose(stream)

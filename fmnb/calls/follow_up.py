@@ -81,19 +81,21 @@ def go_on(last: Asked | None) -> Asked:
     last = _last(last)
     response = last.response
     if response is None or not response.text:
-        raise UsageError("The last answer has no text to continue", todo="`%fm retry` asks again.")
-    if response.finish == "stop" or (response.finish == "length" and response.data is not None):
+        raise UsageError("The last answer has no text to continue", hint="`%fm retry` asks again.")
+    if response.finish_reason == "stop" or (response.finish_reason == "length" and response.data is not None):
         if closed := next((n for n in response.notes if n.startswith(CUT)), ""):
             seen, _, todo = closed.partition(": ")
-            raise UsageError("The last answer is whole, so nothing can follow it", seen=seen, todo=f"{todo}.")
+            raise UsageError("The last answer is whole, so nothing can follow it", detail=seen, hint=f"{todo}.")
         raise UsageError(
-            "The last answer was complete", seen=f"finished: {response.finish}", todo="Ask a new question, or use --chat to go on talking."
+            "The last answer was complete",
+            detail=f"finished: {response.finish_reason}",
+            hint="Ask a new question, or use --chat to go on talking.",
         )
-    if response.finish == LOOP:
+    if response.finish_reason == LOOP:
         raise UsageError(
             "The last answer was cut because it repeated itself",
-            seen="going on would repeat it again",
-            todo="`%fm retry -t 0.7`, or a larger model: `%fm retry MODEL`.",
+            detail="going on would repeat it again",
+            hint="`%fm retry -t 0.7`, or a larger model: `%fm retry MODEL`.",
         )
     messages: tuple[Message, ...] = (*last.call.request.messages, message("assistant", response.text))
     if decodes_on(last):
@@ -142,7 +144,7 @@ _JOINT, _LEAST_JOINT = 600, 8  # characters that may be repeated, and that do no
 
 def _last(last: Asked | None) -> Asked:
     if last is None:
-        raise UsageError("Nothing was asked in this kernel yet", todo="Ask with %%fm first.")
+        raise UsageError("Nothing was asked in this kernel yet", hint="Ask with %%fm first.")
     return last
 
 

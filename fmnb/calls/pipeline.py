@@ -113,17 +113,17 @@ def started(call: Call, *, request: bool = True) -> Started:
     return Started(
         kind=call.kind,
         model=call.request.model,
-        where=call.target.where,
+        host=call.target.host,
         parent=call.parent,
         request=call.request if request else None,
-        meta={"asked": call.target.asked, **call.meta},
+        meta={"asked": call.target.requested_model, **call.meta},
     )
 
 
 def bug(call: Call, error: Exception) -> dict[str, Any]:
     """An error that is not one of ours, as an event has it. An object of the notebook fails by its own fault."""
-    who = "A bug in fmnb" if call.target.known else f"{call.target.asked} failed"
-    return {"kind": type(error).__name__, "what": f"{who}: {type(error).__name__}: {error}"}
+    who = "A bug in fmnb" if call.target.known else f"{call.target.requested_model} failed"
+    return {"kind": type(error).__name__, "message": f"{who}: {type(error).__name__}: {error}"}
 
 
 async def run_row(call: Call, steps: Sequence[Step]) -> list[Event]:
@@ -157,7 +157,7 @@ async def embed(target: Target, texts: Sequence[str], *, quant: str = "", dimens
     """Vectors of one batch of texts: budget, retries and the host's limit as for a call."""
     backend = target.open()
     if not isinstance(backend, Embedder):
-        raise UsageError(f"{target.asked} makes no vectors", todo="`%fm models embed` lists models that do.")
+        raise UsageError(f"{target.requested_model} makes no vectors", hint="`%fm models embed` lists models that do.")
     card = replace(backend.card, price_out=backend.card.price_out or 0.0)
     asked = Request(target.name, tuple(message("user", t) for t in texts), max_tokens=1)
     tokens = estimate_tokens(asked).tokens
@@ -166,7 +166,7 @@ async def embed(target: Target, texts: Sequence[str], *, quant: str = "", dimens
 
     def opened() -> AsyncIterator[Any]:
         stream: AsyncIterator[Any] = backend.embed(texts, quant, **options)
-        return stream if card.local else limited(card.where, stream)
+        return stream if card.local else limited(card.host, stream)
 
     try:
         async for item in retry(opened):

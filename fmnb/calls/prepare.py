@@ -64,8 +64,8 @@ def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Ta
     if isinstance(model, str) and model.startswith(NOT_A_NAME):
         raise SettingsError(
             "What this notebook names as its model is not a model's name",
-            seen=model,
-            todo='Choose a model in the sidebar, run `%fm use MODEL`, name one on the %%fm line, or write "fmnb": {"model": "embedded"} there.',
+            detail=model,
+            hint='Choose a model in the sidebar, run `%fm use MODEL`, name one on the %%fm line, or write "fmnb": {"model": "embedded"} there.',
         )
     return resolve(model, values)
 
@@ -79,8 +79,8 @@ def fill(prompt: Any, options: Options) -> Rendered:
     if not isinstance(prompt, str):
         raise UsageError(
             "A prompt is text",
-            seen=type(prompt).__name__,
-            todo="Pass a str or an fm.Prompt; objects go in with {{ name }} or attach=[...].",
+            detail=type(prompt).__name__,
+            hint="Pass a str or an fm.Prompt; objects go in with {{ name }} or attach=[...].",
         )
     return render(prompt, options.values or {}, raw=options.values is None)
 
@@ -90,18 +90,18 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
     """One call, ready to be performed: nothing has been sent."""
     for name, known in (("format", FORMATS), ("api", APIS), ("quant", QUANTS), ("dtype", DTYPES)):
         if (given := getattr(options, name)) not in known:
-            raise UsageError(f"No such {name}", seen=repr(given), todo=f"One of {', '.join(k for k in known if k)}.")
+            raise UsageError(f"No such {name}", detail=repr(given), hint=f"One of {', '.join(k for k in known if k)}.")
     if not str(prompt).strip() and isinstance(options.attach, (list, tuple)) and not options.attach:
-        raise UsageError("The prompt is empty", todo="Write what you want to ask below the %%fm line.")
+        raise UsageError("The prompt is empty", hint="Write what you want to ask below the %%fm line.")
     target = target_for(model, options.values)
     if options.format == "image" and session.tape is None:  # a replay needs no model that could be looked at
-        check_output_modality("image", target.asked, target.open())
+        check_output_modality("image", target.requested_model, target.open())
     spec = _schema(options)
     rendered = fill(prompt, options)
     parts: list[Part] = [*attached(options, target.local), *rendered.parts]
     messages: list[Message] = list(options.history)
     if options.system is not None and not isinstance(options.system, str):
-        raise UsageError("system is text", seen=type(options.system).__name__)
+        raise UsageError("system is text", detail=type(options.system).__name__)
     system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
     if options.system is not None and messages and messages[0].role == "system":
         messages.pop(0)  # said anew, it takes the place of the one before
@@ -174,20 +174,20 @@ def _fill_system(system: str, options: Options) -> str:
 def _parameters(options: Options) -> dict[str, Any]:
     defaults = settings().get("default", {})
     if not isinstance(options.params, Mapping):
-        raise UsageError("params is a dict of raw parameters", seen=repr(options.params)[:80])
+        raise UsageError("params is a dict of raw parameters", detail=repr(options.params)[:80])
     for name in options.params:
         if name.lower().replace("-", "_") in OWN:
-            raise UsageError(f"`-p {name}=` cannot be given like that", todo=f"Use {OWN[name.lower().replace('-', '_')]}.")
+            raise UsageError(f"`-p {name}=` cannot be given like that", hint=f"Use {OWN[name.lower().replace('-', '_')]}.")
     check_routing(options.params)
     stop = (options.stop,) if isinstance(options.stop, str) else tuple(options.stop) if isinstance(options.stop, (list, tuple)) else (None,)
     if not all(isinstance(s, str) for s in stop):
-        raise UsageError("stop is a text, or a list of texts", seen=repr(options.stop)[:80])
+        raise UsageError("stop is a text, or a list of texts", detail=repr(options.stop)[:80])
     temperature = _number("temperature", options.temperature if options.temperature is not None else defaults.get("temperature"), float)
     max_tokens = _number("max_tokens", options.max_tokens if options.max_tokens is not None else defaults.get("max_tokens"), int)
     if temperature is not None and not 0 <= temperature <= 2:
-        raise UsageError("A temperature lies between 0 and 2", seen=f"{temperature:g}")
+        raise UsageError("A temperature lies between 0 and 2", detail=f"{temperature:g}")
     if max_tokens is not None and max_tokens < 1:
-        raise UsageError("--max-tokens is at least 1", seen=str(max_tokens))
+        raise UsageError("--max-tokens is at least 1", detail=str(max_tokens))
     return {
         "temperature": temperature,
         "max_tokens": max_tokens,
@@ -213,7 +213,7 @@ def _number(name: str, value: Any, kind: type) -> Any:
             return number
     except (TypeError, ValueError, OverflowError):
         pass
-    raise UsageError(f"{name} is a {'number' if kind is float else 'whole number'}", seen=repr(value)[:80])
+    raise UsageError(f"{name} is a {'number' if kind is float else 'whole number'}", detail=repr(value)[:80])
 
 
 def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return json.loads(json.dumps(dict(params), allow_nan=False, default=lambda v: v.item()))
     except (TypeError, ValueError, AttributeError):
-        raise UsageError("A raw parameter must have a JSON form", seen=repr(dict(params))[:80]) from None
+        raise UsageError("A raw parameter must have a JSON form", detail=repr(dict(params))[:80]) from None
 
 
 def cell_key(prompt: Any, model: str, options: Options) -> str:
@@ -250,6 +250,6 @@ def check_names(given: Iterable[str], known: Sequence[str], allowed: Iterable[st
         near = difflib.get_close_matches(unknown[0], known, 1)
         raise UsageError(
             "No such option",
-            seen=repr(unknown[0]),
-            todo=f"Did you mean {near[0]}?" if near else f"Options: {', '.join(known)}.",
+            detail=repr(unknown[0]),
+            hint=f"Did you mean {near[0]}?" if near else f"Options: {', '.join(known)}.",
         )

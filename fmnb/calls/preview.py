@@ -23,7 +23,7 @@ class Preview:
     """One call as it would go out. `cost` is US dollars at most, None where the price is unknown."""
 
     model: str
-    where: str
+    host: str
     messages: tuple[Message, ...]
     parameters: dict[str, Any]
     tokens: TokenCount
@@ -32,7 +32,7 @@ class Preview:
     problem: str = ""
 
     def __str__(self) -> str:
-        lines = [f"to       {self.model} ({self.where})", f"tokens   {self.tokens_line('in')}", f"price    {self.price_line()}"]
+        lines = [f"to       {self.model} ({self.host})", f"tokens   {self.tokens_line('in')}", f"price    {self.price_line()}"]
         if self.parameters:
             lines.append("with     " + ", ".join(f"{k}={v!r}" for k, v in self.parameters.items()))
         if self.problem:
@@ -50,14 +50,14 @@ class Preview:
 
     def price_line(self) -> str:
         """What it costs at most, in words."""
-        if self.where == "stays here" and not self.cost:
+        if self.host == "local" and not self.cost:
             return "free"
         return "unknown" if self.cost is None else f"at most ${self.cost:.4f}"
 
     def _repr_html_(self) -> str:
         facts = [f"<strong>{inert(self.model)}</strong>"]
         facts += map(
-            inert, (self.where, self.tokens_line("tokens in"), self.price_line(), *(f"{k}={v!r}" for k, v in self.parameters.items()))
+            inert, (self.host, self.tokens_line("tokens in"), self.price_line(), *(f"{k}={v!r}" for k, v in self.parameters.items()))
         )
         problem = f'<p style="margin:.2em 0;color:var(--jp-warn-color0,inherit)">{inert(self.problem)}</p>' if self.problem else ""
         said = "".join(
@@ -100,7 +100,7 @@ def preview(asked: Asked) -> Preview:
         for name in ("temperature", "max_tokens", "seed", "stop", "schema", "logprobs")
         if getattr(request, name) not in (None, ())
     }
-    return Preview(target.name, target.where, request.messages, {**shown, **request.extra}, tokens, cost, request.key(), problem)
+    return Preview(target.name, target.host, request.messages, {**shown, **request.extra}, tokens, cost, request.key(), problem)
 
 
 def show(asked: Sequence[Asked]) -> Preview | Previews:

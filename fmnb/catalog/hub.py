@@ -41,10 +41,10 @@ _PICKLED = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin(\.index\.json)?")  # re
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a repository would bring: its files with their sizes in bytes, its licence, and whether that must be accepted first."""
+    """What a repository would bring: its files with their sizes in bytes, its license, and whether that must be accepted first."""
 
     files: tuple[tuple[str, int], ...]
-    licence: str
+    license: str
     gated: bool
     revision: str
 
@@ -89,11 +89,11 @@ def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
     revision = s.version or None
     try:
         info = hub.HfApi(token=token(hub)).model_info(s.name, revision=revision, timeout=_SECONDS)
-        licence = (info.card_data or {}).get("license", "") or ""
+        license = (info.card_data or {}).get("license", "") or ""
         names = [f.rfilename for f in info.siblings or ()]
         names = _pipeline(hub, s, names, info.sha, folder) if _is_pipeline(s, names) else _choose(s, names)
-        if licence and weights.known_of(s) is None:
-            put(Notice(kind="note", text=f"licence: {licence}"))
+        if license and weights.known_of(s) is None:
+            put(Notice(kind="note", text=f"license: {license}"))
         plans = [hub.hf_hub_download(s.name, n, revision=info.sha, local_dir=folder, token=token(hub), dry_run=True) for n in names]
         total = sum(p.file_size for p in plans)
         free = shutil.disk_usage(folder.parent).free
@@ -101,14 +101,14 @@ def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
         if missing > free:
             raise DownloadError(
                 "The disk is too full",
-                seen=f"{missing / 1e6:.0f} MB are needed in {folder.parent}, {free / 1e6:.0f} MB are free",
-                todo="Make room (`%fm rm`), or set FMNB_MODELS to another disk.",
+                detail=f"{missing / 1e6:.0f} MB are needed in {folder.parent}, {free / 1e6:.0f} MB are free",
+                hint="Make room (`%fm rm`), or set FMNB_MODELS to another disk.",
             )
         done = 0
         for name, plan in zip(names, plans, strict=True):
             bar = _bar(hub, put, stop, done, total)
             hub.hf_hub_download(s.name, name, revision=info.sha, local_dir=folder, token=token(hub), tqdm_class=bar)
-            _check(hub, s, name, info.sha, folder / name, licence, put, stop)
+            _check(hub, s, name, info.sha, folder / name, license, put, stop)
             done += plan.file_size
     except (Stopped, FmnbError):
         raise
@@ -117,7 +117,7 @@ def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
     if len(names) == 1:
         return folder / names[0]
     main = folder / names[-1]
-    weights.write_record(main, s, weights.sha256(main), total, licence)
+    weights.write_record(main, s, weights.sha256(main), total, license)
     return folder
 
 
@@ -131,7 +131,7 @@ def _pipeline(hub: Any, s: Source, names: list[str], revision: str, folder: Path
     chosen = pipelines.files_of(names, pipelines.parts_of(weights.read_json(Path(index))), host.has_gpu())
     if not any(n.endswith(".safetensors") for n in chosen):
         raise ModelError(
-            "This pipeline's weights are not safetensors", seen=str(s), todo="Take a repository that has them: other kinds can run code."
+            "This pipeline's weights are not safetensors", detail=str(s), hint="Take a repository that has them: other kinds can run code."
         )
     return chosen
 
@@ -144,28 +144,28 @@ def _choose(s: Source, names: list[str]) -> list[str]:
         if wanted not in names:
             raise UnknownModelError(
                 "The repository has no such file",
-                seen=str(s),
-                todo=f"It has: {', '.join(n for n in names if n.endswith('.gguf')) or 'no .gguf file'}.",
+                detail=str(s),
+                hint=f"It has: {', '.join(n for n in names if n.endswith('.gguf')) or 'no .gguf file'}.",
             )
         return [wanted]
     models = [n for n in names if n.endswith(".gguf")]
     if len(models) == 1:
         return models
     if models:
-        raise UsageError(f"{s} holds several models", seen=", ".join(models), todo=f"Name one: {s}/{models[0]}")
+        raise UsageError(f"{s} holds several models", detail=", ".join(models), hint=f"Name one: {s}/{models[0]}")
     weights_ = next(
         (w for kind in (_SAFE, re.compile(r"[^/]+\.safetensors"), _PICKLED) if (w := [n for n in names if kind.fullmatch(n)])), None
     )
     plain = [n for n in names if _PLAIN.fullmatch(n)]
     if "config.json" not in plain or weights_ is None:
         raise ModelError(
-            "The repository holds no weights that can be used here", seen=str(s), todo="Take one with a .gguf file or safetensors."
+            "The repository holds no weights that can be used here", detail=str(s), hint="Take one with a .gguf file or safetensors."
         )
     plain += weights_
     return sorted(plain, key=lambda n: n == "config.json")  # its record says that all came: last
 
 
-def _check(hub: Any, s: Source, name: str, revision: str, file: Path, licence: str, put: Put, stop: threading.Event) -> None:
+def _check(hub: Any, s: Source, name: str, revision: str, file: Path, license: str, put: Put, stop: threading.Event) -> None:
     """Hash a file against the hub's hash (large files have one); a wrong one goes."""
     size, said = file.stat().st_size, [0.0]
 
@@ -183,7 +183,7 @@ def _check(hub: Any, s: Source, name: str, revision: str, file: Path, licence: s
     if digest != expected:
         file.unlink()
         raise DownloadError(
-            "The weights arrived damaged", seen=f"{name}: sha256 {digest[:16]}…, expected {expected[:16]}…", todo="Pull again."
+            "The weights arrived damaged", detail=f"{name}: sha256 {digest[:16]}…, expected {expected[:16]}…", hint="Pull again."
         )
     try:
         weights.check_model(file)
@@ -191,7 +191,7 @@ def _check(hub: Any, s: Source, name: str, revision: str, file: Path, licence: s
         file.unlink()
         raise
     if name not in ("config.json", pipelines.INDEX):
-        weights.write_record(file, s, digest, size, licence)
+        weights.write_record(file, s, digest, size, license)
 
 
 def _bar(hub: Any, put: Put, stop: threading.Event, before: int, total: int) -> type:
@@ -221,27 +221,31 @@ def _error(hub: Any, s: Source, e: Exception) -> FmnbError:
     if isinstance(e, kinds.GatedRepoError):
         page = f"{hub.constants.ENDPOINT}/{s.name}"
         return ModelError(
-            "This model's licence must be accepted first", seen=str(s), todo=f"Accept it at {page}, then set HF_TOKEN to a token of yours."
+            "This model's license must be accepted first",
+            detail=str(s),
+            hint=f"Accept it at {page}, then set HF_TOKEN to a token of yours.",
         )
     if isinstance(e, kinds.RepositoryNotFoundError):
         return UnknownModelError(
-            "The hub has no such repository, or it is private", seen=str(s), todo="Check the name; for a private one set HF_TOKEN."
+            "The hub has no such repository, or it is private", detail=str(s), hint="Check the name; for a private one set HF_TOKEN."
         )
     if isinstance(e, kinds.RevisionNotFoundError):
-        return UnknownModelError("The repository has no such revision", seen=str(s), todo="Leave @revision out for the newest.")
+        return UnknownModelError("The repository has no such revision", detail=str(s), hint="Leave @revision out for the newest.")
     if isinstance(e, (kinds.OfflineModeIsEnabled, kinds.LocalEntryNotFoundError)):
         return ConnectionFailedError(
             "The hub cannot be reached",
-            seen=str(e).splitlines()[0],
-            todo="Check the network; HF_HUB_OFFLINE turns the hub off, HF_ENDPOINT names a mirror.",
+            detail=str(e).splitlines()[0],
+            hint="Check the network; HF_HUB_OFFLINE turns the hub off, HF_ENDPOINT names a mirror.",
         )
     module = type(e).__module__.split(".")[0]
     if isinstance(e, ConnectionError) or module.startswith(("httpx", "httpcore")) and "HTTPStatus" not in type(e).__name__:
         return ConnectionFailedError(
-            "The hub cannot be reached", seen=f"{type(e).__name__}: {e}", todo="Check the network and proxy; HF_ENDPOINT names a mirror."
+            "The hub cannot be reached", detail=f"{type(e).__name__}: {e}", hint="Check the network and proxy; HF_ENDPOINT names a mirror."
         )
     if isinstance(e, OSError) and not isinstance(e, kinds.HfHubHTTPError) and e.errno is not None:
         raise e
     return DownloadError(
-        "The download failed", seen=f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}", todo="Try again; what came is kept."
+        "The download failed",
+        detail=f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}",
+        hint="Try again; what came is kept.",
     )

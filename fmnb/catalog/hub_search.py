@@ -29,7 +29,7 @@ class HubModel:
     task: str = ""
     downloads: int | None = None
     likes: int | None = None
-    licence: str = ""
+    license: str = ""
     gated: bool = False
     size: int | None = None
     files: tuple[HubFile, ...] = ()
@@ -62,7 +62,7 @@ def search(query: str, task: str = "", limit: int = 20) -> HubSearch:
 
 def _model(m: Any) -> HubModel:
     tags = [t for t in m.tags or () if isinstance(t, str)]
-    licence = next((t.removeprefix("license:") for t in tags if t.startswith("license:")), "")
+    license = next((t.removeprefix("license:") for t in tags if t.startswith("license:")), "")
     files = tuple(HubFile(f.rfilename, getattr(f, "size", None)) for f in m.siblings or () if f.rfilename.endswith(".gguf"))
     size = getattr(m, "used_storage", None) or getattr(m, "usedStorage", None)
-    return HubModel(f"hf:{m.id}", m.pipeline_tag or "", m.downloads, m.likes, licence, bool(m.gated), size, files)
+    return HubModel(f"hf:{m.id}", m.pipeline_tag or "", m.downloads, m.likes, license, bool(m.gated), size, files)

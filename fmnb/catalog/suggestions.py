@@ -16,7 +16,7 @@ class Signpost:
 
     name: str
     title: str
-    todo: str
+    hint: str
 
 
 def signpost(typed: str) -> Signpost | None:
@@ -63,7 +63,7 @@ def plain(name: str) -> str:
 def _posts() -> dict[str, Signpost]:
     found = {}
     for name, row in read_toml(Path(__file__).with_name("suggestions.toml")).items():
-        post = Signpost(name, row["title"], row["todo"])
+        post = Signpost(name, row["title"], row["hint"])
         for known in (name, *row.get("also", ())):
             found[plain(known)] = post
     return found

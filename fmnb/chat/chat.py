@@ -115,7 +115,7 @@ class Chat:
         Args:
             asked: The call that `prepare` gave, after it was performed.
         """
-        stopped = isinstance(asked.error, Interrupted) or (asked.response is not None and asked.response.finish == "cancelled")
+        stopped = isinstance(asked.error, Interrupted) or (asked.response is not None and asked.response.finish_reason == "cancelled")
         if asked.response is None or (asked.error is not None and not stopped) or (stopped and not asked.response.text):
             return
         last = asked.response.messages[-1]
@@ -209,7 +209,7 @@ class Chat:
             UsageError: There is no such branch.
         """
         if not 0 <= branch < len(self.branches):
-            raise UsageError("No such branch", seen=str(branch), todo=f"There are {len(self.branches)}, from 0.")
+            raise UsageError("No such branch", detail=str(branch), hint=f"There are {len(self.branches)}, from 0.")
         self.branches = trees.kept(self.branches, self.messages)
         self.messages = self.branches[branch]
         self._changed()
@@ -240,7 +240,7 @@ class Chat:
             if message_ is answer:
                 return turn
         text = answer.text if end - 1 > start else ""
-        return Turn(self.messages[start].text, (), Response(text, asked=str(self.model or ""), finish="stop"))
+        return Turn(self.messages[start].text, (), Response(text, requested_model=str(self.model or ""), finish_reason="stop"))
 
     def widget(self) -> anywidget.AnyWidget:
         """A widget to read and continue it: edit, send again, branches, attachments, stop."""
@@ -250,7 +250,7 @@ class Chat:
         """Where a turn begins among the messages."""
         starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
         if not isinstance(turn, int) or not 0 <= turn < len(starts):
-            raise UsageError("No such turn", seen=repr(turn), todo=f"The conversation has {len(starts)}, from 0.")
+            raise UsageError("No such turn", detail=repr(turn), hint=f"The conversation has {len(starts)}, from 0.")
         return starts[turn]
 
     def _changed(self) -> None:
@@ -327,7 +327,7 @@ class Chat:
         'b'
         """
         if turns < 0:
-            raise UsageError("A conversation keeps 0 turns or more", seen=str(turns))
+            raise UsageError("A conversation keeps 0 turns or more", detail=str(turns))
         starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
         head = tuple(m for m in self.messages[:1] if m.role == "system")
         cut = starts[-turns] if 0 < turns <= len(starts) else (len(self.messages) if turns == 0 else len(head))
@@ -350,7 +350,7 @@ class Chat:
         """
         starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
         if len(starts) <= keep:
-            raise UsageError("There is nothing to compact", seen=f"{len(starts)} turns", todo=f"It keeps the last {keep}.")
+            raise UsageError("There is nothing to compact", detail=f"{len(starts)} turns", hint=f"It keeps the last {keep}.")
         head = tuple(m for m in self.messages[:1] if m.role == "system")
         cut = starts[-keep] if keep else len(self.messages)
         asked = prepare(_COMPACT, self.model, options_from({"history": self.messages[:cut]}))
@@ -384,11 +384,11 @@ class Chat:
         elif path.suffix == ".md":
             text = "\n\n".join(f"**{m.role}**\n\n{m.text}" for m in self.messages) + "\n"
         else:
-            raise UsageError("A conversation is exported as .md or .json", seen=path.name)
+            raise UsageError("A conversation is exported as .md or .json", detail=path.name)
         try:
             path.write_text(text, "utf-8")
         except OSError as e:
-            raise UsageError("The conversation could not be written", seen=f"{path}: {e.strerror}") from None
+            raise UsageError("The conversation could not be written", detail=f"{path}: {e.strerror}") from None
         return path
 
     @classmethod
@@ -410,7 +410,7 @@ class Chat:
             path_, *others = (tuple(from_dict(Message, m) for m in b) for b in (data["messages"], *data.get("branches", ())))
             return cls(data["model"] or None, None, name, path_, others)
         except (OSError, ValueError, KeyError, TypeError) as e:
-            raise UsageError(f"{path} is not an exported conversation", seen=f"{type(e).__name__}: {e}") from None
+            raise UsageError(f"{path} is not an exported conversation", detail=f"{type(e).__name__}: {e}") from None
 
     def __str__(self) -> str:
         return "\n".join(f"{m.role}: {''.join(p.text for p in m.parts if isinstance(p, Text))}" for m in self.messages)
@@ -430,9 +430,9 @@ def named(name: str, *, create: bool = True) -> Chat:
         if not create:
             have = ", ".join(_chats) or "none"
             raise UsageError(
-                "No conversation of that name", seen=repr(name), todo=f"This kernel has: {have}. `%%fm --chat {name}` begins one."
+                "No conversation of that name", detail=repr(name), hint=f"This kernel has: {have}. `%%fm --chat {name}` begins one."
             )
         if not name.replace("-", "").replace("_", "").isalnum():
-            raise UsageError("A conversation's name is letters, digits, - and _", seen=repr(name))
+            raise UsageError("A conversation's name is letters, digits, - and _", detail=repr(name))
         _chats[name] = Chat(name=name)
     return _chats[name]

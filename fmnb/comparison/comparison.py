@@ -90,7 +90,7 @@ class Comparison:
         if isinstance(at, int):
             return self.responses[at]
         for label, r in zip(self.labels, self.responses, strict=True):
-            if at in (label, r.extra.get("asked"), r.asked, r.model):
+            if at in (label, r.extra.get("asked"), r.requested_model, r.model):
                 return r
         raise KeyError(at)
 
@@ -102,7 +102,7 @@ class Comparison:
         """
         if self.hidden:
             return tuple(letter(self.shown.index(i)) for i in range(len(self)))
-        return tuple(labels(self.axes) if self.axes else [r.asked for r in self.responses])
+        return tuple(labels(self.axes) if self.axes else [r.requested_model for r in self.responses])
 
     @property
     def hidden(self) -> bool:
@@ -115,7 +115,7 @@ class Comparison:
     @property
     def layout(self) -> Layout:
         """Rows and columns in which the answers are shown."""
-        return layout(self.axes or [{"model": r.asked} for r in self.responses], self.labels)
+        return layout(self.axes or [{"model": r.requested_model} for r in self.responses], self.labels)
 
     @property
     def votes(self) -> list[Signal]:
@@ -143,7 +143,7 @@ class Comparison:
         """
         at = [i for i, (r, _) in enumerate(self.layout.places) if r == number] if len(self.layout.rows) > 1 else list(range(len(self)))
         if not at:
-            raise UsageError("There is no such row", seen=repr(number), todo=f"0 to {len(self.layout.rows) - 1}.")
+            raise UsageError("There is no such row", detail=repr(number), hint=f"0 to {len(self.layout.rows) - 1}.")
         shown = tuple(at.index(i) for i in self.shown if i in at)
         axes = tuple({n: v for n, v in self.axes[i].items() if n != "row"} for i in at)
         return replace(self, responses=tuple(self.responses[i] for i in at), axes=axes, shown=shown)
@@ -225,10 +225,10 @@ def row(r: Response) -> dict[str, Any]:
     """A response under the column names used everywhere."""
     u = r.usage
     return {
-        "model": r.asked,
+        "model": r.requested_model,
         "text": r.text,
         "data": r.data,
-        "error": r.error["what"] if r.error else None,
+        "error": r.error["message"] if r.error else None,
         "seconds": r.seconds,
         "first_token_seconds": r.first_token_seconds,
         "input_tokens": u.input_tokens,
@@ -269,15 +269,15 @@ def spread(
     [{'model': 'echo:', 'temperature': 0}, {'model': 'echo:', 'temperature': 1}]
     """
     if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
-        raise UsageError("samples is a whole number from 1 on", seen=repr(samples))
+        raise UsageError("samples is a whole number from 1 on", detail=repr(samples))
     titled = {str(name): p for name, p in prompts.items()} if isinstance(prompts, Mapping) else {}
     models, prompts, varied = _listed("models", models), list(titled.values()) or _listed("prompts", prompts), {}
     if not isinstance(vary or {}, Mapping):
-        raise UsageError("vary is a dict of names and values", seen=repr(vary), todo='vary={"temperature": [0, 0.7]}')
+        raise UsageError("vary is a dict of names and values", detail=repr(vary), hint='vary={"temperature": [0, 0.7]}')
     for name, values in (vary or {}).items():
         varied[name] = _listed(f"vary[{name!r}]", values)
         if len({repr(v) for v in varied[name]}) < len(varied[name]):
-            raise UsageError(f"{name} is varied over the same value twice", seen=repr(values), todo="samples asks the same again.")
+            raise UsageError(f"{name} is varied over the same value twice", detail=repr(values), hint="samples asks the same again.")
     titles = list(titled) or [_title(p, i) for i, p in enumerate(prompts)]
     named = [(_above(_prompt(p), prompt), title) for p, title in zip(prompts, titles, strict=True)] or [(prompt, "")]
     cells = []
@@ -291,14 +291,14 @@ def spread(
                 axis["sample"] = sample
             cells.append(Cell(asked, model, replace(_with(options, changed), sample=sample), axis))
     if len(cells) > MOST:
-        raise UsageError(f"That would be {len(cells)} answers", seen=f"{MOST} are the most a comparison holds", todo="Vary less at once.")
+        raise UsageError(f"That would be {len(cells)} answers", detail=f"{MOST} are the most a comparison holds", hint="Vary less at once.")
     return cells
 
 
 def _listed(name: str, given: Any) -> list[Any]:
     """As a list. A text is a sequence of letters, too; nobody means that."""
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise UsageError(f"{name} is a list", seen=repr(given), todo="Put it into brackets: [...].")
+        raise UsageError(f"{name} is a list", detail=repr(given), hint="Put it into brackets: [...].")
     return list(given)
 
 
@@ -395,7 +395,7 @@ def compare(
     )
     if len(cells) < 2:
         raise UsageError(
-            "A comparison needs two answers or more", seen=str(list(models)), todo="Name two models, vary something, or use fm.ask."
+            "A comparison needs two answers or more", detail=str(list(models)), hint="Name two models, vary something, or use fm.ask."
         )
     return together([prepare(c.prompt, c.model, c.options) for c in cells], [c.axis for c in cells], sinks, blind=blind)
 
@@ -414,9 +414,9 @@ def together(
     where the order is written down and the vote that ends it; `shown` is that order, where the
     caller has made one.
     """
-    axes = list(axes) or [{"model": a.call.target.asked} for a in asked]
+    axes = list(axes) or [{"model": a.call.target.requested_model} for a in asked]
     if blind and not log.enabled():
-        raise UsageError("The log is off, so a blind vote could not be kept", todo="`%fm log on`, or leave blind out.")
+        raise UsageError("The log is off, so a blind vote could not be kept", hint="`%fm log on`, or leave blind out.")
     stamp = Stamper(new_run())
     names = labels(axes)
     shown = tuple(shown) or order(axes, blind)
@@ -478,7 +478,7 @@ def reopen(run: str) -> Comparison:
     """The comparison of a run of the log, with what has been said of it since. UsageError for a run that is none."""
     start = next((e for e in log.events_of(run) if isinstance(e, Started)), None)
     if start is None or start.kind != "compare":
-        raise UsageError("That run is no comparison", seen=repr(run), todo="`%fm log` lists run ids.")
+        raise UsageError("That run is no comparison", detail=repr(run), hint="`%fm log` lists run ids.")
     meta = start.meta
     responses = tuple(log.reopen(r) for r in meta["runs"])
     shown = tuple(meta.get("shown") or range(len(responses)))

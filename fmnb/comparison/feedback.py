@@ -17,7 +17,7 @@ _WORDS = ("left", "right", "tie", "bad")
 def vote(comparison: Comparison | None, choice: str | int | Response, *, comment: str = "", user: str = "") -> Signal:
     """Say which answer of a comparison is best.
 
-    A second vote of the same user replaces the first; `unvote` takes it back.
+    A second vote of the same user replaces the first; `fm.retract` takes it back.
 
     Args:
         comparison: The comparison; None for that of the last cell.
@@ -39,14 +39,14 @@ def vote(comparison: Comparison | None, choice: str | int | Response, *, comment
     """
     c = _of(comparison)
     if c.by_row:
-        raise UsageError("Its rows are different questions", todo="Vote on one of them: fm.vote(comparison.row(0), ...).")
+        raise UsageError("Its rows are different questions", hint="Vote on one of them: fm.vote(comparison.row(0), ...).")
     shown = [c.responses[i] for i in c.shown]
     winner = None
     if isinstance(choice, str) and choice in _WORDS:
         if choice in ("left", "right"):
             if len(shown) != 2:
                 raise UsageError(
-                    f"There are {len(shown)} answers, so left and right do not say which", todo="Give a position from 0, or a name."
+                    f"There are {len(shown)} answers, so left and right do not say which", hint="Give a position from 0, or a name."
                 )
             winner = shown[choice == "right"]
     else:
@@ -55,9 +55,9 @@ def vote(comparison: Comparison | None, choice: str | int | Response, *, comment
         except (KeyError, IndexError):
             names = ", ".join(c.labels)
             raise UsageError(
-                "No such answer to vote for", seen=repr(choice), todo=f"One of {', '.join(_WORDS)}, 0 to {len(c) - 1}, or {names}."
+                "No such answer to vote for", detail=repr(choice), hint=f"One of {', '.join(_WORDS)}, 0 to {len(c) - 1}, or {names}."
             ) from None
-    unvote(c, user=user)
+    retract(c, user=user)
     said = "tie" if choice == "tie" else "bad" if choice == "bad" else "win"
     value = {"said": said, "winner": winner.run if winner else None, "runs": [r.run for r in shown], "blind": c.blind}
     return _add(c.run, "vote", value, user=user, text=comment)
@@ -81,56 +81,40 @@ def _chosen(c: Comparison, choice: Any) -> Response:
     return c[choice]
 
 
-def unvote(comparison: Comparison | None = None, *, user: str = "") -> int:
-    """Take back a user's vote on a comparison.
+def retract(of: Comparison | Response | str | None = None, kind: str = "", *, user: str = "") -> int:
+    """Take back a user's vote on a comparison, or their feedback of one kind on an answer.
 
     Args:
-        comparison: The comparison; None for that of the last cell.
-        user: Whose vote.
+        of: The comparison, the answer, or the id of its run; None for the comparison of the last cell.
+        kind: The kind of feedback: star, edit, comment, accept, ...; for a comparison a vote unless
+            another kind is named.
+        user: Who gave it; "" for the user of this kernel.
 
     Returns:
-        How many votes were taken back.
+        How many votes, or how much feedback, was taken back.
 
     Raises:
-        UsageError: There is no comparison.
+        UsageError: There is no comparison, or no kind is named for an answer.
 
-    >>> from fmnb.comparison.comparison import compare
-    >>> c = compare("hi", ["echo:", "echo:think"])
-    >>> _ = vote(c, "tie")
-    >>> unvote(c), c.best
-    (1, None)
+    >>> from fmnb.calls.model import ask
+    >>> r = ask("hi", "echo:")
+    >>> feedback(r, "star", True).kind, retract(r, "star")
+    ('star', 1)
     """
-    c = _of(comparison)
-    mine = [s for s in c.votes if s.kind == "vote" and s.user == user]
+    if of is None or isinstance(of, Comparison):
+        kind = kind or "vote"
+        given = _of(of).votes
+    elif kind:
+        given = signals.of([of.run if isinstance(of, Response) else of])
+    else:
+        raise UsageError("Name the kind of feedback to take back", hint='For instance fm.retract(answer, "star").')
+    mine = [s for s in given if s.kind == kind and s.user == user]
     for s in mine:
         _add(s.run, "undo", None, user=user, undoes=s.n)
     return len(mine)
 
 
-def unsay(run: str | Response, kind: str, *, user: str = "") -> int:
-    """Take back what a user said about an answer: all signals of one kind.
-
-    Args:
-        run: The answer, or the id of its run.
-        kind: The kind: star, edit, comment, accept, ...
-        user: Who said it.
-
-    Returns:
-        How many signals were taken back.
-
-    >>> from fmnb.calls.model import ask
-    >>> r = ask("hi", "echo:")
-    >>> signal(r, "star", True).kind, unsay(r, "star")
-    ('star', 1)
-    """
-    run = run.run if isinstance(run, Response) else run
-    mine = [s for s in signals.of([run]) if s.kind == kind and s.user == user]
-    for s in mine:
-        _add(run, "undo", None, user=user, undoes=s.n)
-    return len(mine)
-
-
-def signal(run: str | Response, kind: str, value: object = None, *, user: str = "", text: str = "") -> Signal:
+def feedback(run: str | Response, kind: str, value: object = None, *, user: str = "", text: str = "") -> Signal:
     """Keep what somebody said or did about an answer.
 
     Args:
@@ -151,7 +135,9 @@ def signal(run: str | Response, kind: str, value: object = None, *, user: str = 
     'copied'
     """
     if not kind or kind in ("vote", "undo"):
-        raise UsageError("A signal has a kind of its own", seen=repr(kind), todo="fm.vote votes; other kinds are yours: star, copied, ...")
+        raise UsageError(
+            "A signal has a kind of its own", detail=repr(kind), hint="fm.vote votes; other kinds are yours: star, copied, ..."
+        )
     if kind == "edit" and value is None:  # the words of an edit are its value, however they are given
         value, text = text or None, ""
     return _add(run.run if isinstance(run, Response) else run, kind, value, user=user, text=text)
@@ -174,7 +160,7 @@ def accept(run: str | Response, *, user: str = "") -> Signal:
     >>> accept(ask("hi", "echo:")).kind
     'accept'
     """
-    return signal(run, "accept", True, user=user)
+    return feedback(run, "accept", True, user=user)
 
 
 def _add(run: str, kind: str, value: Any, *, user: str = "", text: str = "", undoes: int = 0) -> Signal:
@@ -187,7 +173,7 @@ def _add(run: str, kind: str, value: Any, *, user: str = "", text: str = "", und
 def _of(comparison: Comparison | None) -> Comparison:
     c = comparison if comparison is not None else session.compared
     if not isinstance(c, Comparison):
-        raise UsageError("There is no comparison to vote on", seen=type(c).__name__, todo="Compare two models first: `%%fm a b`.")
+        raise UsageError("There is no comparison to vote on", detail=type(c).__name__, hint="Compare two models first: `%%fm a b`.")
     if not c.run:
-        raise UsageError("The log is off, or was when this was compared, so no vote can be kept", todo="`%fm log on`, and compare again.")
+        raise UsageError("The log is off, or was when this was compared, so no vote can be kept", hint="`%fm log on`, and compare again.")
     return c

@@ -11,15 +11,15 @@ def confirm(question: str, option: str) -> None:
     """Ask yes or no; anything but yes is a UsageError. `option` is what skips the question."""
     answer = _ask(f"{question} [y/N] ", f"{question.rstrip('?')}? This notebook cannot ask", f"Add {option}.", secret=False)
     if answer.strip().lower() not in ("y", "yes"):
-        raise UsageError("Nothing was done", seen=f"answered {answer.strip() or 'no'!r}")
+        raise UsageError("Nothing was done", detail=f"answered {answer.strip() or 'no'!r}")
 
 
-def secret(question: str, todo: str) -> str:
+def secret(question: str, hint: str) -> str:
     """Ask for a value without showing it."""
-    return _ask(f"{question} ", "A key cannot be typed here", todo, secret=True)
+    return _ask(f"{question} ", "A key cannot be typed here", hint, secret=True)
 
 
-def _ask(question: str, what: str, todo: str, *, secret: bool) -> str:
+def _ask(question: str, message: str, hint: str, *, secret: bool) -> str:
     import getpass
 
     from IPython.core.error import StdinNotImplementedError
@@ -27,10 +27,10 @@ def _ask(question: str, what: str, todo: str, *, secret: bool) -> str:
 
     # A kernel asks its front end; elsewhere a terminal must be there, or a secret would be echoed.
     if not hasattr(get_ipython(), "kernel") and not (sys.stdin and sys.stdin.isatty()):
-        raise UsageError(what, todo=todo)
+        raise UsageError(message, hint=hint)
     try:
         return getpass.getpass(question) if secret else input(question)
     except (StdinNotImplementedError, EOFError):
-        raise UsageError(what, todo=todo) from None
+        raise UsageError(message, hint=hint) from None
     except KeyboardInterrupt:
-        raise UsageError("Nothing was done", seen="stopped at the question") from None
+        raise UsageError("Nothing was done", detail="stopped at the question") from None

@@ -72,7 +72,9 @@ def set_key(provider: str, value: str, host: str) -> str:
     """
     value = value.strip()
     if not value or not value.isascii() or not value.isprintable() or " " in value:
-        raise UsageError("That is not a key", seen="it is empty or holds spaces, line breaks or letters no key has", todo="Copy it again.")
+        raise UsageError(
+            "That is not a key", detail="it is empty or holds spaces, line breaks or letters no key has", hint="Copy it again."
+        )
     _cache.clear()
     record = json.dumps({"key": value, "host": host})
     if _keyring(lambda k: k.set_password(SERVICE, provider, record) or True):
@@ -190,4 +192,6 @@ def _write_file(known: dict[str, Any], *, only_if_there: bool = False) -> None:
             json.dump(known, f)
         os.replace(fresh, path)
     except OSError as e:
-        raise SettingsError("The key could not be kept", seen=f"{path}: {e.strerror}", todo="Set it in the environment instead.") from None
+        raise SettingsError(
+            "The key could not be kept", detail=f"{path}: {e.strerror}", hint="Set it in the environment instead."
+        ) from None

@@ -311,7 +311,7 @@ def _set(file: Path, table: str, name: str, value: Any) -> None:
     after = {**before, table: {n: v for n, v in before.get(table, {}).items() if n != name} | ({} if value is None else {name: value})}
     if _parsed(text) != after:
         raise SettingsError(
-            f"{file} cannot be changed for you", seen=f"[{table}] {name}", todo=f"Write it there yourself: {new or 'remove ' + name}."
+            f"{file} cannot be changed for you", detail=f"[{table}] {name}", hint=f"Write it there yourself: {new or 'remove ' + name}."
         )
     _replace(file, text)
 
@@ -356,8 +356,8 @@ def _replace(file: Path, text: str) -> None:
             pass
         raise SettingsError(
             f"{file} cannot be written",
-            seen=e.strerror or str(e),
-            todo="Make room there, or set FMNB_HOME to a folder of yours and restart the kernel.",
+            detail=e.strerror or str(e),
+            hint="Make room there, or set FMNB_HOME to a folder of yours and restart the kernel.",
         ) from None
 
 
@@ -374,6 +374,6 @@ def check_allowed(kind: str, value: str) -> None:
         patterns = settings().lock(kind)
         raise LockedError(
             f"This machine's administrator does not allow the {what}",
-            seen=value,
-            todo=f"Allowed: {(patterns if isinstance(patterns, str) else ', '.join(patterns)) or 'none'}. `%fm models` lists what can be used.",
+            detail=value,
+            hint=f"Allowed: {(patterns if isinstance(patterns, str) else ', '.join(patterns)) or 'none'}. `%fm models` lists what can be used.",
         )

@@ -29,7 +29,7 @@ def check_administrators(data: dict[str, Any], path: Path) -> None:
             seen, todo = f"lock.{name} is {lock[name]}", "Give it a number that is not negative."
     if seen:
         raise SettingsError(
-            f"The administrator's file {path} is wrong, and everything is locked until it is corrected", seen=seen, todo=todo
+            f"The administrator's file {path} is wrong, and everything is locked until it is corrected", detail=seen, hint=todo
         )
 
 
@@ -41,7 +41,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         data = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as e:
         raise SettingsError(
-            f"The settings file {path} cannot be read", seen=str(e), todo="Mend that line, or move the file away."
+            f"The settings file {path} cannot be read", detail=str(e), hint="Mend that line, or move the file away."
         ) from None
     for table, name, kinds in _KINDS:
         value = data.get(table, {}) if not name else data[table].get(name) if isinstance(data.get(table), dict) else None
@@ -49,8 +49,8 @@ def read_toml(path: Path) -> dict[str, Any]:
             said = f"{table}.{name}" if name else f"[{table}]"
             raise SettingsError(
                 f"The settings file {path} has the wrong kind of value",
-                seen=f"{said} is {value!r}",
-                todo=f"{said} is a {' or '.join(_SPOKEN[k] for k in kinds)}.",
+                detail=f"{said} is {value!r}",
+                hint=f"{said} is a {' or '.join(_SPOKEN[k] for k in kinds)}.",
             )
     return data
 

@@ -15,7 +15,7 @@ def write_whole(path: Path, text: str) -> Path:
         part.replace(path)
     except OSError as e:
         raise StoreError(
-            "The file cannot be written", seen=f"{path}: {e.strerror or e}", todo="Make room, or name another folder."
+            "The file cannot be written", detail=f"{path}: {e.strerror or e}", hint="Make room, or name another folder."
         ) from None
     finally:
         if part.is_file():

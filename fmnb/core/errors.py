@@ -9,20 +9,20 @@
     ├── MissingPackageError        an optional package is not installed
     ├── ModelError                 no usable model behind that name
     │   ├── UnknownModelError
-    │   ├── EndedServiceError      the service closed; names its successor
+    │   ├── ServiceDiscontinuedError      the service closed; names its successor
     │   ├── NotPulledError         known weights that are not on this machine
     │   ├── DownloadError          weights that did not arrive whole
-    │   └── CannotFitError         more memory than there is
+    │   └── InsufficientMemoryError         more memory than there is
     ├── KeyMissingError
-    ├── KeyRefusedError
+    ├── AuthenticationError
     ├── BudgetError                the next call would pass the spending cap
-    ├── ReplayMissError            `--replay-only` and nothing on the tape
+    ├── TapeMissError            `--replay-only` and nothing on the tape
     ├── StoreError                 the log, cache or a tape cannot be written
     └── CallError                  the call was sent and did not end well
         ├── BadRequestError  ContextTooLongError  RateLimitError  ServerError
         ├── ConnectionFailedError  CallTimeoutError  TLSError
-        ├── StreamCutError  StreamJunkError  EmptyAnswerError
-        └── ContentFilterError  SchemaMismatchError  ObjectFailedError
+        ├── StreamInterruptedError  UnexpectedResponseError  EmptyAnswerError
+        └── ContentFilterError  SchemaMismatchError  CustomModelError
 
 A message has three parts: what happened, what was seen, what to do next. In a notebook
 a FmnbError is a user's matter and shows those parts without a traceback; anything else
@@ -52,15 +52,15 @@ class FmnbError(Exception):
     the error is stored.
 
     Args:
-        what: What happened.
-        seen: The evidence: a value, a service's words.
-        todo: The next step.
+        message: What happened.
+        detail: The evidence: a value, or the service's own message.
+        hint: The next step.
         billed: Whether the call was paid for; None if that is not known.
         retry_after: Seconds after which to try again.
         retryable: Whether trying again may help; by default as the class says.
         param: Name of the option that a service rejected.
 
-    >>> str(FmnbError("No such model", seen="'gtp-5'", todo="Did you mean gpt-5?"))
+    >>> str(FmnbError("No such model", detail="'gtp-5'", hint="Did you mean gpt-5?"))
     "No such model: 'gtp-5'. Did you mean gpt-5?"
     """
 
@@ -74,18 +74,18 @@ class FmnbError(Exception):
 
     def __init__(
         self,
-        what: str,
+        message: str,
         *,
-        seen: str = "",
-        todo: str = "",
+        detail: str = "",
+        hint: str = "",
         billed: bool | None = False,
         retry_after: float | None = None,
         retryable: bool | None = None,
         param: str | None = None,
     ):
-        self.what = printable(what.rstrip(". "))
-        self.seen = redact(printable(seen.strip()))
-        self.todo = printable(todo.strip())
+        self.message = printable(message.rstrip(". "))
+        self.detail = redact(printable(detail.strip()))
+        self.hint = printable(hint.strip())
         self.billed = billed
         self.retry_after = retry_after
         self.param = param
@@ -99,10 +99,10 @@ class FmnbError(Exception):
         super().__init__(self._text())
 
     def _text(self) -> str:
-        head = f"{self.what}: {self.seen}" if self.seen else self.what
+        head = f"{self.message}: {self.detail}" if self.detail else self.message
         if head[-1:] not in ".!?":
             head += "."
-        return f"{head} {self.todo}" if self.todo else head
+        return f"{head} {self.hint}" if self.hint else head
 
     def __str__(self) -> str:
         return self._text()  # a later hand may have said more precisely what to do
@@ -112,8 +112,8 @@ class FmnbError(Exception):
 
     def to_dict(self) -> Record:
         """As a dict with a JSON form, which `Failed` events keep."""
-        out: dict[str, Any] = {"kind": self.kind, "what": self.what}
-        for name in ("seen", "todo", "billed", "retry_after", "param"):
+        out: dict[str, Any] = {"kind": self.kind, "message": self.message}
+        for name in ("detail", "hint", "billed", "retry_after", "param"):
             value = getattr(self, name)
             if value not in ("", None):
                 out[name] = value
@@ -124,10 +124,10 @@ class FmnbError(Exception):
         if self.shown and not run_by_a_program():
             return [f"{type(self).__name__}, as shown above."]
         # What runs a notebook unseen (nbconvert, papermill, a schedule) keeps these lines and not what stands under the cell.
-        head = f"{type(self).__name__}{', as shown above' if self.shown else ''}: {self.what}"
-        lines = [f"{head}: {self.seen}" if self.seen else head]
-        if self.todo:
-            lines.append(f"  → {self.todo}")
+        head = f"{type(self).__name__}{', as shown above' if self.shown else ''}: {self.message}"
+        lines = [f"{head}: {self.detail}" if self.detail else head]
+        if self.hint:
+            lines.append(f"  → {self.hint}")
         if self.billed is not False:
             lines.append("  Billed: " + ("yes, for what had arrived" if self.billed else "perhaps; the service did not say"))
         return lines
@@ -192,7 +192,7 @@ class UnknownModelError(ModelError):
     kind = "UnknownModelError"
 
 
-class EndedServiceError(ModelError):
+class ServiceDiscontinuedError(ModelError):
     """The service closed; the message names its successor."""
 
     kind = "EndedServiceError"
@@ -210,7 +210,7 @@ class DownloadError(ModelError):
     kind = "DownloadError"
 
 
-class CannotFitError(ModelError):
+class InsufficientMemoryError(ModelError):
     """The model needs more memory than this machine has free."""
 
     kind = "CannotFitError"
@@ -222,7 +222,7 @@ class KeyMissingError(FmnbError):
     kind = "KeyMissingError"
 
 
-class KeyRefusedError(FmnbError):
+class AuthenticationError(FmnbError):
     """The service did not accept the key (401, 403)."""
 
     kind = "KeyRefusedError"
@@ -234,7 +234,7 @@ class BudgetError(FmnbError):
     kind = "BudgetError"
 
 
-class ReplayMissError(FmnbError):
+class TapeMissError(FmnbError):
     """`--replay-only` was asked for and the tape does not hold this request."""
 
     kind = "ReplayMissError"
@@ -298,13 +298,13 @@ class TLSError(CallError):
     kind = "TLSError"
 
 
-class StreamCutError(CallError):
+class StreamInterruptedError(CallError):
     """The connection ended in the middle of the answer; the text so far is kept."""
 
     kind = "StreamCutError"
 
 
-class StreamJunkError(CallError):
+class UnexpectedResponseError(CallError):
     """The service sent something that is not an answer."""
 
     kind = "StreamJunkError"
@@ -328,7 +328,7 @@ class SchemaMismatchError(CallError):
     kind = "SchemaMismatchError"
 
 
-class ObjectFailedError(CallError):
+class CustomModelError(CallError):
     """A function or chain of the notebook raised; its own exception is the cause, and its own lines are the traceback."""
 
     kind = "ObjectFailedError"
@@ -393,12 +393,31 @@ def redact(text: str, *secrets: str) -> str:
     return _SECRETS.sub("[key removed]", text)
 
 
+def with_current_keys(data: dict[str, Any]) -> dict[str, Any]:
+    """A stored error under the keys of today; earlier versions wrote what, seen and todo.
+
+    >>> with_current_keys({"kind": "CallError", "what": "It failed", "todo": "Try again."})
+    {'kind': 'CallError', 'message': 'It failed', 'hint': 'Try again.'}
+    """
+    return {_EARLIER_KEYS.get(k, k): v for k, v in data.items()}
+
+
+def with_earlier_keys(data: dict[str, Any]) -> dict[str, Any]:
+    """The opposite of `with_current_keys`, for identities that were stored with the earlier keys."""
+    earlier = {now: then for then, now in _EARLIER_KEYS.items()}
+    return {earlier.get(k, k): v for k, v in data.items()}
+
+
+_EARLIER_KEYS = {"what": "message", "seen": "detail", "todo": "hint"}
+
+
 def error_from_dict(data: dict[str, Any]) -> FmnbError:
     """The error that `FmnbError.to_dict` described; an unknown kind becomes a CallError."""
+    data = with_current_keys(data)
     return KINDS.get(data.get("kind", ""), CallError)(
-        data.get("what", "The call failed"),
-        seen=data.get("seen", ""),
-        todo=data.get("todo", ""),
+        data.get("message", "The call failed"),
+        detail=data.get("detail", ""),
+        hint=data.get("hint", ""),
         billed=data.get("billed"),
         retry_after=data.get("retry_after"),
         param=data.get("param"),

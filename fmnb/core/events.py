@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
+from .errors import with_current_keys
 from .field_types import mistyped
 from .inert_text import printable
 from .response import Response
@@ -40,7 +41,7 @@ class Started(Stamp):
     event: ClassVar[str] = "Started"
     kind: str = "call"
     model: str = ""
-    where: str = ""
+    host: str = ""
     parent: str = ""
     request: Request | None = None
     meta: dict[str, Any] = field(default_factory=dict)
@@ -333,12 +334,12 @@ class Fold:
             text="".join(self.text),
             run=start.run if start else "",
             model=model or (start.model if start else ""),
-            asked=(start.meta.get("asked") or start.model) if start else "",
-            where=start.where if start else "",
+            requested_model=(start.meta.get("asked") or start.model) if start else "",
+            host=start.host if start else "",
             reasoning="".join(self.reasoning),
             data=data,
             usage=self._usage,
-            finish=finish,
+            finish_reason=finish,
             error=error,
             seconds=None if began is None or self._last is None else max(0.0, self._last - began),
             first_token_seconds=None
@@ -411,6 +412,11 @@ def event_from_dict(data: dict[str, Any]) -> Event | None:
         data = {k: whole(v) for k, v in data.items() if k != "event"}
         if kind is Logprobs:
             data["tokens"] = tuple(data.get("tokens", ()))
+        elif kind is Failed and isinstance(data.get("error"), dict):
+            data["error"] = with_current_keys(data["error"])
+        elif kind is Started and "where" in data:  # the field's name and the word for this machine in earlier versions
+            host = data.pop("where")
+            data["host"] = "local" if host == "stays here" else host
         event: Any = from_dict(kind, data)
         wrong = mistyped(event) or _wrong(event)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as e:
@@ -421,7 +427,13 @@ def event_from_dict(data: dict[str, Any]) -> Event | None:
 
 
 _LAST = 253_402_300_799  # the end of the year 9999, in seconds since the epoch
-_SAID: dict[str, tuple[type, ...]] = {"what": (str,), "seen": (str,), "todo": (str,), "kind": (str,), "billed": (bool, type(None))}
+_ERROR_FIELDS: dict[str, tuple[type, ...]] = {
+    "message": (str,),
+    "detail": (str,),
+    "hint": (str,),
+    "kind": (str,),
+    "billed": (bool, type(None)),
+}
 
 
 def _wrong(event: Any) -> str:
@@ -430,7 +442,7 @@ def _wrong(event: Any) -> str:
         return "at"
     match event:
         case Failed(error=error):
-            there = "what" in error and all(isinstance(error[k], kinds) for k, kinds in _SAID.items() if k in error)
+            there = "message" in error and all(isinstance(error[k], kinds) for k, kinds in _ERROR_FIELDS.items() if k in error)
             return "" if there else "error"
         case Signal(kind="vote", value=vote):
             there = isinstance(vote, dict) and isinstance(vote.get("said"), str) and isinstance(vote.get("runs"), list) and "winner" in vote

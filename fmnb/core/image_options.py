@@ -59,16 +59,16 @@ def wanted(request: Request) -> Wanted:
     ((64, 32), 2, 7, {'style': 'vivid'})
     """
     if request.schema is not None:
-        raise UsageError("A picture cannot follow a schema", todo="Leave out --schema, or -f image.")
+        raise UsageError("A picture cannot follow a schema", hint="Leave out --schema, or -f image.")
     asked = [m for m in request.messages if m.role == "user"]
     last = asked[-1] if asked else None
     prompt = last.text.strip() if last else ""
     images = tuple(p for p in last.parts if isinstance(p, Image)) if last else ()
     if not prompt and not images:
-        raise UsageError("The prompt is empty", todo="Describe the picture below the %%fm line.")
+        raise UsageError("The prompt is empty", hint="Describe the picture below the %%fm line.")
     if last and (other := next((p for p in last.parts if isinstance(p, File)), None)) is not None:
         raise BadRequestError(
-            "A picture is made from words and pictures alone", seen=other.media_type, todo="Attach images, or write the text."
+            "A picture is made from words and pictures alone", detail=other.media_type, hint="Attach images, or write the text."
         )
     raw = dict(request.extra)
     given: dict[str, Any] = {"size": _size(raw.pop("size", None))}
@@ -78,7 +78,7 @@ def wanted(request: Request) -> Wanted:
     if given["size"] is None and {"width", "height"} <= set(raw):
         given["size"] = _size(f"{raw.pop('width')}x{raw.pop('height')}")
     if (given["n"] or 1) > _MOST:
-        raise UsageError(f"At most {_MOST} pictures a call", seen=f"n={given['n']}")
+        raise UsageError(f"At most {_MOST} pictures a call", detail=f"n={given['n']}")
     off = {
         "system": any(m.role == "system" for m in request.messages),
         "the conversation so far": len(asked) > 1,
@@ -98,7 +98,7 @@ def _size(value: Any) -> tuple[int, int] | None:
         value = f"{value}x{value}"
     sides = str(value).lower().replace(":", "x").replace("×", "x").split("x")
     if len(sides) != 2 or not all(s.strip().isdigit() and int(s) > 0 for s in sides):
-        raise UsageError("A size is width x height in pixels", seen=repr(value), todo="`-p size=1024x1024`.")
+        raise UsageError("A size is width x height in pixels", detail=repr(value), hint="`-p size=1024x1024`.")
     return int(sides[0]), int(sides[1])
 
 
@@ -113,8 +113,8 @@ def _value(name: str, value: Any, kind: type) -> Any:
     if number is None or isinstance(value, bool) or number != float(value) or number < lowest:
         raise UsageError(
             f"{name} is a {'whole ' if kind is int else ''}number above 0",
-            seen=repr(value),
-            todo=f"`-p {name}={2 if kind is int else 7.5}`.",
+            detail=repr(value),
+            hint=f"`-p {name}={2 if kind is int else 7.5}`.",
         )
     return number
 

@@ -160,7 +160,7 @@ def opened(data: bytes, kind: str, about: dict[str, Any]) -> Any:
         picture.load()
     except Exception as e:  # Pillow has an error of its own for each way in which a file can be broken, or far too large
         todo = f'answer.save("picture{suffix(kind)}") writes its bytes.'
-        raise UsageError("The picture cannot be opened", seen=f"{kind}: {str(e)[:80]}", todo=todo) from None
+        raise UsageError("The picture cannot be opened", detail=f"{kind}: {str(e)[:80]}", hint=todo) from None
     picture.info.update(about)
     return picture
 
@@ -174,7 +174,7 @@ def save(parts: Sequence[tuple[bytes, str, dict[str, str]]], path: Path, overwri
     files = [_named(path, kind, n if len(parts) > 1 else 0) for n, (_, kind, _) in enumerate(parts, 1)]
     if there := [f for f in files if os.path.exists(f) and (f.is_dir() or not overwrite)]:
         todo = "Name a file in it." if there[0].is_dir() else "Give another name, or overwrite=True."
-        raise UsageError("There is a file or folder of that name", seen=str(there[0]), todo=todo)
+        raise UsageError("There is a file or folder of that name", detail=str(there[0]), hint=todo)
     for file, (data, _, said) in zip(files, parts, strict=True):
         part = file.with_name(f".{file.name}.part")
         try:
@@ -185,7 +185,7 @@ def save(parts: Sequence[tuple[bytes, str, dict[str, str]]], path: Path, overwri
             with suppress(OSError):
                 part.unlink(missing_ok=True)
             raise UsageError(
-                "The file cannot be written", seen=f"{file}: {e.strerror or e}", todo="Name a file in another folder."
+                "The file cannot be written", detail=f"{file}: {e.strerror or e}", hint="Name a file in another folder."
             ) from None
     return files
 
@@ -195,7 +195,9 @@ def _named(path: Path, kind: str, number: int) -> Path:
     given = {".jpeg": ".jpg", ".jpe": ".jpg"}.get(path.suffix.lower(), path.suffix.lower())
     if given != ending and given in _SUFFIX.values():
         convert = f", or convert: answer.image.save({path.name!r})" if kind.startswith("image/") else ""
-        raise UsageError(f"These bytes are {kind.partition('/')[2].upper()}", seen=path.name, todo=f"Name it {path.stem}{ending}{convert}.")
+        raise UsageError(
+            f"These bytes are {kind.partition('/')[2].upper()}", detail=path.name, hint=f"Name it {path.stem}{ending}{convert}."
+        )
     name = path.name if given == ending else path.name + ending
     stem, _, last = name.rpartition(".")
     return path.with_name(f"{stem}-{number}.{last}" if number else name)

@@ -25,5 +25,5 @@ def require(module: str, extra: str, why: str, *, package: str = "") -> Any:
         wanted = package or f'"fmnb[{extra}]"'
         raise MissingPackageError(
             f"The package {package or module.split('.')[0]} is needed {why}",
-            todo=f"Run `%pip install {wanted}`, then run this cell again.",
+            hint=f"Run `%pip install {wanted}`, then run this cell again.",
         ) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-PROTOCOL = 2  # of server, kernel and page; raised with every change that another side would misread
+PROTOCOL = 3  # of server, kernel and page; raised with every change that another side would misread
 
 PUBLIC = {
     "ask": "fmnb.calls.model:ask",
@@ -22,17 +22,16 @@ PUBLIC = {
     "log": "fmnb.store.log_query:log",
     "pull": "fmnb.calls.download:pull",
     "vote": "fmnb.comparison.feedback:vote",
-    "unvote": "fmnb.comparison.feedback:unvote",
-    "unsay": "fmnb.comparison.feedback:unsay",
-    "signal": "fmnb.comparison.feedback:signal",
+    "feedback": "fmnb.comparison.feedback:feedback",
+    "retract": "fmnb.comparison.feedback:retract",
     "accept": "fmnb.comparison.feedback:accept",
     "leaderboard": "fmnb.comparison.leaderboard:leaderboard",
-    "import_signals": "fmnb.evals.datasets.from_log:import_signals",
+    "import_feedback": "fmnb.evals.datasets.from_log:import_feedback",
     "evaluate": "fmnb.evals.evaluate:evaluate",
     "Dataset": "fmnb.evals.datasets.dataset:Dataset",
     "Evaluation": "fmnb.evals.evaluation:Evaluation",
     "Judge": "fmnb.evals.scorers.judge:Judge",
-    "Labeller": "fmnb.jupyter.widgets.labeler:Labeller",
+    "Labeler": "fmnb.jupyter.widgets.labeler:Labeler",
     "Comparison": "fmnb.comparison.comparison:Comparison",
     "Model": "fmnb.calls.model:Model",
     "Chat": "fmnb.chat.chat:Chat",
@@ -66,7 +65,7 @@ ENGINES = {
 # scorer name -> "module:function", called as function(what_follows_the_colon) -> Scorer
 SCORERS = {
     "exact": "fmnb.evals.scorers.text_match:exact",
-    "normalised": "fmnb.evals.scorers.text_match:normalised",
+    "normalized": "fmnb.evals.scorers.text_match:normalized",
     "contains": "fmnb.evals.scorers.text_match:contains",
     "starts": "fmnb.evals.scorers.text_match:starts",
     "regex": "fmnb.evals.scorers.text_match:regex",

@@ -28,13 +28,13 @@ class Response:
         text: The answer's text.
         run: Id of the run in the log.
         model: The model that answered.
-        asked: The model that was named.
-        where: Where it ran: a host, or "stays here".
+        requested_model: The model that was named.
+        host: Where it ran: a host, or "local" for this machine.
         reasoning: The model's reasoning, where it shows it.
         data: What the schema asked for: dicts, lists, or objects of the schema's type.
         usage: Tokens and cost.
-        finish: stop, length, tool_calls, content_filter, cancelled or error.
-        error: What failed, as a dict with `kind`, `what`, `seen` and `todo`; None if nothing did.
+        finish_reason: stop, length, tool_calls, content_filter, cancelled or error.
+        error: What failed, as a dict with `kind`, `message`, `detail` and `hint`; None if nothing did.
         seconds: Time of the whole call.
         first_token_seconds: Time until the first text.
         source: live, cached, replayed or stale.
@@ -50,12 +50,12 @@ class Response:
     text: str
     run: str = ""
     model: str = ""
-    asked: str = ""
-    where: str = ""
+    requested_model: str = ""
+    host: str = ""
     reasoning: str = ""
     data: Any = None
     usage: Usage = Usage()
-    finish: str = ""
+    finish_reason: str = ""
     error: dict[str, Any] | None = None
     seconds: float | None = None
     first_token_seconds: float | None = None
@@ -95,7 +95,7 @@ class Response:
             MissingPackageError: pandas is not installed.
         """
         if self.data is None:
-            raise UsageError("This answer has no structured data", todo="Ask with a schema: --schema 'name, score float'.")
+            raise UsageError("This answer has no structured data", hint="Ask with a schema: --schema 'name, score float'.")
         rows = self.data if isinstance(self.data, list) else [self.data]
         pandas = require("pandas", "frames", "to make a DataFrame")
         return pandas.DataFrame([_row(r) for r in rows])
@@ -120,7 +120,7 @@ class Response:
         """
         found = [(i, m) for i, m in enumerate(self.media) if isinstance(m, Image)]
         if not found:
-            raise UsageError("This answer holds no picture", todo=_ASK)
+            raise UsageError("This answer holds no picture", hint=_ASK)
         return [_media.opened(m.data, m.media_type, self._made(i)) for i, m in found]
 
     @property
@@ -132,7 +132,7 @@ class Response:
         """
         found = next((m for m in self.media if m.media_type.startswith("video/")), None)
         if not isinstance(found, File):
-            raise UsageError("This answer holds no video", todo='Ask a model that makes videos, with `-f image` or format="image".')
+            raise UsageError("This answer holds no video", hint='Ask a model that makes videos, with `-f image` or format="image".')
         return found
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> list[Path]:
@@ -155,7 +155,7 @@ class Response:
                 nothing to write.
         """
         if not self.media:
-            raise UsageError("This answer holds no picture or video", todo=_ASK)
+            raise UsageError("This answer holds no picture or video", hint=_ASK)
         parts = [(m.data, m.media_type, {k: str(v) for k, v in self._made(i).items()}) for i, m in enumerate(self.media)]
         return _media.save(parts, Path(path).expanduser(), overwrite)
 
@@ -165,7 +165,7 @@ class Response:
         seed = self.extra.get("seed", self.request.seed if self.request else None)
         seeds = self.extra.get("seeds")
         about = {
-            "model": self.model or self.asked,
+            "model": self.model or self.requested_model,
             "prompt": asked[-1].text if asked else "",
             "seed": seeds[i] if isinstance(seeds, list) and i < len(seeds) else seed,
             "run": self.run,

@@ -192,14 +192,14 @@ class TokenCount:
 class ModelCard:
     """What is known about a model before it is called.
 
-    `name` is the full `provider:name`; `where` is "stays here" or the host that will see
+    `name` is the full `provider:name`; `host` is "local" or the host that will see
     the request; prices are US dollars per million tokens, None where unknown; `size` and
     `memory` are bytes; `missing` says what must be done before it can answer, "" if nothing.
     """
 
     name: str
     provider: str
-    where: str
+    host: str
     local: bool = False
     context: int | None = None
     max_output: int | None = None
@@ -208,7 +208,7 @@ class ModelCard:
     chat: bool = True
     price_in: float | None = None
     price_out: float | None = None
-    licence: str = ""
+    license: str = ""
     size: int | None = None
     memory: int | None = None
     missing: str = ""

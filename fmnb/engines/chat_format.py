@@ -22,8 +22,8 @@ def wire(m: Message, images: bool = False) -> list[dict[str, Any]]:
         what = "see images" if isinstance(pictures[0], Image) else "read files"
         raise BadRequestError(
             f"This model cannot {what}",
-            seen=pictures[0].media_type,
-            todo="Take a model that can, or put its content into the prompt as text.",
+            detail=pictures[0].media_type,
+            hint="Take a model that can, or put its content into the prompt as text.",
         )
     results = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
     if m.role == "tool":

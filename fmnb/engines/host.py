@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from ..core.errors import CannotFitError, SettingsError
+from ..core.errors import InsufficientMemoryError, SettingsError
 
 _FRESH = 10.0  # seconds for which a reading of others' load counts as now
 _SAMPLE = 0.03  # seconds to look where there is no reading yet
@@ -81,13 +81,13 @@ def has_gpu() -> bool:
 
 
 def check_fits(name: str, need: int, what: str) -> None:
-    """Raise CannotFitError when `need` bytes are more than there are; `what` says what they are for."""
+    """Raise InsufficientMemoryError when `need` bytes are more than there are; `what` says what they are for."""
     have = available_memory()
     if have is not None and need > have:
-        raise CannotFitError(
+        raise InsufficientMemoryError(
             "This model does not fit into memory",
-            seen=f"{name} needs about {gib(need)} ({what}); {gib(have)} are free",
-            todo="Free memory (`%fm unload`, other kernels), take a smaller model or quantisation, or shorten the prompt.",
+            detail=f"{name} needs about {gib(need)} ({what}); {gib(have)} are free",
+            hint="Free memory (`%fm unload`, other kernels), take a smaller model or quantisation, or shorten the prompt.",
         )
 
 
@@ -122,7 +122,7 @@ def threads() -> tuple[int, str]:
     """
     if chosen := os.environ.get("FMNB_THREADS"):
         if not chosen.isdigit() or int(chosen) < 1:
-            raise SettingsError("FMNB_THREADS is not a number of threads", seen=repr(chosen), todo="Set it to 1 or more, or unset it.")
+            raise SettingsError("FMNB_THREADS is not a number of threads", detail=repr(chosen), hint="Set it to 1 or more, or unset it.")
         return int(chosen), ""
     have = cores()
     free = max(1, min(have, round(have - others_busy())))

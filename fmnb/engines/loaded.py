@@ -118,12 +118,12 @@ def unload(which: str | Path | None = None) -> list[Loaded]:
     chosen = [r for r in there if which is None or str(which) in (r.name, str(r.path)) or Path(which) == r.path]
     if which is not None and not chosen:
         names = ", ".join(r.name for r in there)
-        raise UsageError("No such model is loaded", seen=str(which), todo=f"Loaded: {names}." if names else "Nothing is loaded.")
+        raise UsageError("No such model is loaded", detail=str(which), hint=f"Loaded: {names}." if names else "Nothing is loaded.")
     gone = []
     for r in chosen:
         state = r.state()
         if not r.release(_PATIENCE):
-            raise UsageError(f"{r.name} is still answering", todo="Interrupt that call, then unload.")
+            raise UsageError(f"{r.name} is still answering", hint="Interrupt that call, then unload.")
         gone.append(state)
     return gone
 

@@ -33,7 +33,7 @@ def rates(table: Any, value: str, *, model: str = "model", user: str = "user") -
     names = list(dict.fromkeys(k for r in rows for k in r))
     for column in (value, model, user):
         if column not in names:
-            raise UsageError("No such column of behaviour", seen=repr(column), todo=f"Columns: {', '.join(names)}.")
+            raise UsageError("No such column of behaviour", detail=repr(column), hint=f"Columns: {', '.join(names)}.")
     x = np.array([_number(r.get(value), value, i) for i, r in enumerate(rows)])
     users = [r.get(user) for r in rows]
     out: list[dict[str, Any]] = []
@@ -69,4 +69,4 @@ def _number(value: Any, column: str, row: int) -> float:
     try:
         return float(plain(value))
     except (TypeError, ValueError):
-        raise UsageError("Behaviour is a number, or true and false", seen=f"{value!r} in {column}, row {row}") from None
+        raise UsageError("Behaviour is a number, or true and false", detail=f"{value!r} in {column}, row {row}") from None

@@ -83,9 +83,9 @@ def check(
         UsageError: Where the two cannot be compared: nothing in common, no such run.
     """
     if not max_drop >= 0:
-        raise UsageError("The drop that is let through is 0 or more", seen=repr(max_drop))
+        raise UsageError("The drop that is let through is 0 or more", detail=repr(max_drop))
     if not 0 <= min_overlap <= 1:
-        raise UsageError("The share of rows in common is a number from 0 to 1", seen=repr(min_overlap))
+        raise UsageError("The share of rows in common is a number from 0 to 1", detail=repr(min_overlap))
     before, after = (_allowing(e, max_failures) for e in (_opened(against), _opened(run)))
     name = scorer or next((n for n in before.scores if n in after.scores), "")
     failed = [f"{which}: {s}" for which, e in (("baseline", before), ("run", after)) if name in e.scores for s in blocked(e.matrix(name))]

@@ -35,7 +35,7 @@ class Evaluation(Results):
     """Scores of models on a test set, and the conclusions from them.
 
     `print(e)` shows the conclusions in sentences; `e.models` and `e.pairs` are the tables behind
-    them, `e.df` has every answer with its scores. `e.score_again(...)` scores the same answers
+    them, `e.df` has every answer with its scores. `e.rescore(...)` scores the same answers
     by other scorers, `e.compare(other)` compares two runs, `e.report()` shows all of it.
     `fm.evaluate`, `Evaluation.load` and `Evaluation.reopen` make one.
 
@@ -175,7 +175,7 @@ class Evaluation(Results):
 
     # ---- going on
 
-    def score_again(self, score: ScorerLike | Sequence[ScorerLike], *, sinks: Sequence[Sink] = ()) -> Evaluation:
+    def rescore(self, score: ScorerLike | Sequence[ScorerLike], *, sinks: Sequence[Sink] = ()) -> Evaluation:
         """Score the same answers by other scorers; no model is asked but a judge.
 
         Args:
@@ -391,7 +391,7 @@ class Evaluation(Results):
         """
         if kind != "inspect":
             raise UsageError(
-                "No such format for an evaluation", seen=repr(kind), todo='"inspect"; training data is exported from a Dataset.'
+                "No such format for an evaluation", detail=repr(kind), hint='"inspect"; training data is exported from a Dataset.'
             )
         return write_whole(Path(path).expanduser(), json.dumps(as_log(self, model), ensure_ascii=False, indent=1) + "\n")
 

@@ -21,7 +21,9 @@ MAX_FAILURES = 0.05  # of a model's answers; what 5 % of rows would have scored 
 def check_share(share: float) -> float:
     """The share as a number from 0 to 1. UsageError for anything else."""
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
-        raise UsageError("The share of failures that still allows a verdict is a number from 0 to 1", seen=repr(share), todo="0.05 is 5 %.")
+        raise UsageError(
+            "The share of failures that still allows a verdict is a number from 0 to 1", detail=repr(share), hint="0.05 is 5 %."
+        )
     return float(share)
 
 

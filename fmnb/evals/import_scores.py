@@ -39,7 +39,7 @@ def from_scores(
     told = dict(texts or {})
     missing = [c for c in (*models, *told.values()) if c not in names]
     if missing or not models:
-        raise UsageError("No such column of scores", seen=repr(missing[0] if missing else ""), todo=f"Columns: {', '.join(names)}.")
+        raise UsageError("No such column of scores", detail=repr(missing[0] if missing else ""), hint=f"Columns: {', '.join(names)}.")
     theirs = {*models, *told.values()}
     found, by = samples_from([{k: v for k, v in r.items() if k not in theirs} for r in rows], target=target, group=group, id=id)
     answers = [
@@ -60,4 +60,4 @@ def _score(value: Any, model: str, row: int) -> Score:
     try:
         return Score(float(value))
     except (TypeError, ValueError):
-        raise UsageError("A score is a number", seen=f"{value!r} of {model} in row {row}") from None
+        raise UsageError("A score is a number", detail=f"{value!r} of {model} in row {row}") from None

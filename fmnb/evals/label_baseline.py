@@ -14,7 +14,7 @@ from .scoring import failure
 _FEWEST = 10  # rows that make a habit
 _LABELS = 12  # different targets that are labels, and no free answers
 _LONG = 60  # characters of a label
-_KINDS = ("choice", "exact", "normalised", "starts", "contains")
+_KINDS = ("choice", "exact", "normalized", "normalised", "starts", "contains")
 
 
 def label_notes(e: Results, a: Analysis) -> list[str]:

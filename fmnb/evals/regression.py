@@ -100,18 +100,18 @@ def compare_runs(before: Results, after: Results, scorer: str = "") -> RunCompar
     if name not in before.scores or name not in after.scores:
         raise UsageError(
             "The runs were not scored alike",
-            seen=f"{', '.join(before.scores)} and {', '.join(after.scores)}",
-            todo="Score one again: run.score_again([...]).",
+            detail=f"{', '.join(before.scores)} and {', '.join(after.scores)}",
+            hint="Score one again: run.rescore([...]).",
         )
     pairs = [(n, n) for n in before.names if n in after.names]
     if not pairs and len(before.names) == len(after.names) == 1:
         pairs = [(before.names[0], after.names[0])]
     if not pairs:
-        raise UsageError("The runs have no model in common", seen=f"{', '.join(before.names)} and {', '.join(after.names)}")
+        raise UsageError("The runs have no model in common", detail=f"{', '.join(before.names)} and {', '.join(after.names)}")
     x, y = before.matrix(name), after.matrix(name)
     able = [(a, b) for a, b in pairs if a in x.models and b in y.models]
     if not able:
-        raise UsageError("No model can be compared", seen=" ".join([*blocked(x), *blocked(y)]) or "no row has a score")
+        raise UsageError("No model can be compared", detail=" ".join([*blocked(x), *blocked(y)]) or "no row has a score")
     without = tuple(b for a, b in pairs if (a, b) not in able)
     pairs = able
     at_x, at_y = _at(before, x), _at(after, y)
@@ -119,8 +119,8 @@ def compare_runs(before: Results, after: Results, scorer: str = "") -> RunCompar
     if not shared:
         raise UsageError(
             "The runs share no row",
-            seen=f"{len(before.dataset):,} and {len(after.dataset):,} rows",
-            todo="Give rows ids that stay: id='...'.",
+            detail=f"{len(before.dataset):,} and {len(after.dataset):,} rows",
+            hint="Give rows ids that stay: id='...'.",
         )
     at = {s.id: i for i, s in enumerate(before.dataset)}
     structure = before.row_groups.of([at[i] for i in shared])

@@ -82,7 +82,7 @@ class Results:
             if not failures.scored(m):
                 said = " ".join(failures.blocked(m)) or f"no row is left: {failures.causes(m.dropped)}"
                 todo = "Name the column of good answers: target='...'." if not m.asked else "Look at `evaluation.failures()`."
-                raise UsageError(f"There is nothing to compare by {name}", seen=said, todo=todo)
+                raise UsageError(f"There is nothing to compare by {name}", detail=said, hint=todo)
             notes: tuple[str, ...] = (str(self.conduct[name]) + ".",) if name in self.conduct else ()
             t = self.row_groups
             found = analyse(m, t.users, by=t.by, questions=t.questions, seed=self.seed)
@@ -122,7 +122,7 @@ class Results:
         if not name:
             return next(iter(self.scores))
         if name not in self.scores:
-            raise UsageError("Nothing was scored by that name", seen=repr(name), todo=f"One of {', '.join(self.scores)}.")
+            raise UsageError("Nothing was scored by that name", detail=repr(name), hint=f"One of {', '.join(self.scores)}.")
         return name
 
     @property

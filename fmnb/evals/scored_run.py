@@ -47,7 +47,7 @@ def ask_and_score(
     """Ask models about every row and score the answers; arguments as those of `fm.evaluate`."""
     if missing not in ("failure", "drop"):
         raise UsageError(
-            "missing says what a failed answer counts as", seen=repr(missing), todo='"drop" (its row is left out), or "failure" (0).'
+            "missing says what a failed answer counts as", detail=repr(missing), hint='"drop" (its row is left out), or "failure" (0).'
         )
     check_share(max_failures)
     scorers = scorers_of(score, options.get("values"))
@@ -55,12 +55,12 @@ def ask_and_score(
     if head is not None:
         dataset = replace(dataset, samples=dataset.samples[: Limits(head).head])
     if not len(dataset):
-        raise UsageError("There is no row to evaluate on", todo="Give a table with rows.")
+        raise UsageError("There is no row to evaluate on", hint="Give a table with rows.")
     _check_targets(dataset, scorers)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
     ways = [(c.prompt, str(c.axis.get("prompt", ""))) for c in spread(prompt, ["any"], Options(), prompts=prompts)]
     if len({title for _, title in ways}) < len(ways):
-        raise UsageError("Two prompts have the same name", seen=", ".join(t for _, t in ways))
+        raise UsageError("Two prompts have the same name", detail=", ".join(t for _, t in ways))
     for s in scorers:
         if isinstance(s, Judge):
             judging.require_two([f"{m} {title}" for m in listed for _, title in ways], [x.target for x in dataset])
@@ -128,7 +128,7 @@ def read(run: str) -> Results:
     """The results of a logged run; no model is called. UsageError when it is no evaluation's run."""
     start, *events = log.events_of(run)
     if not isinstance(start, Started) or start.kind != "evaluate":
-        raise UsageError("That run is no evaluation", seen=run, todo="`%fm log` lists runs; an evaluation's says so.")
+        raise UsageError("That run is no evaluation", detail=run, hint="`%fm log` lists runs; an evaluation's says so.")
     meta = start.meta
     made = [reopen_batch(b) for b in meta["batch"].split(",")]
     names, answers = beside(meta.get("ways") or [""], made)
@@ -170,6 +170,6 @@ def _check_targets(dataset: Dataset, scorers: Sequence[Scorer | Judge]) -> None:
         columns = ", ".join(dict.fromkeys(k for s in dataset for k in s.values))
         raise UsageError(
             f"{', '.join(need)} compares with a good answer, and no row has one",
-            seen=f"columns {columns}",
-            todo="Name the column: target='...'; or score by what needs none: judge, json, schema, your own function.",
+            detail=f"columns {columns}",
+            hint="Name the column: target='...'; or score by what needs none: judge, json, schema, your own function.",
         )

@@ -64,11 +64,11 @@ def scorers_of(given: Any, notebook: Mapping[str, Any] | None = None) -> list[Sc
         [g.strip() for g in given.split(",")] if isinstance(given, str) else list(given) if isinstance(given, (list, tuple)) else [given]
     )
     if not listed:
-        raise UsageError("There is no scorer", todo='`score="exact"`, for example.')
+        raise UsageError("There is no scorer", hint='`score="exact"`, for example.')
     twice = [g for i, g in enumerate(listed) if g in listed[:i]]
     if twice:
         name = twice[0] if isinstance(twice[0], str) else getattr(twice[0], "__name__", getattr(twice[0], "name", ""))
-        raise UsageError("Scorers need different names", seen=f"{name}, twice", todo="Name each scorer once.")
+        raise UsageError("Scorers need different names", detail=f"{name}, twice", hint="Name each scorer once.")
     return _named(listed, [_scorer(g, notebook or {}) for g in listed])
 
 
@@ -102,7 +102,7 @@ def _precise(given: Any, s: Scorer | Judge) -> str:
 def failure(a: Answer) -> str:
     """Why a call gave no answer to score, or ""."""
     if a.error is not None:
-        what, seen = str(a.error.get("what") or "the call failed"), str(a.error.get("seen") or "").strip()
+        what, seen = str(a.error.get("message") or "the call failed"), str(a.error.get("detail") or "").strip()
         return f"{what}: {seen.splitlines()[0][:100]}" if seen else what
     return "never asked" if not a.run else "the call was stopped" if a.finish == "cancelled" else ""
 

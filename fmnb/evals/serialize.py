@@ -47,15 +47,15 @@ def fields(path: Path) -> dict[str, Any]:
     try:
         d = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UsageError("No such file", seen=str(path)) from None
+        raise UsageError("No such file", detail=str(path)) from None
     except (OSError, ValueError) as e:
-        raise UsageError("The file is no saved evaluation", seen=f"{path.name}: {e}"[:200]) from None
+        raise UsageError("The file is no saved evaluation", detail=f"{path.name}: {e}"[:200]) from None
     if not isinstance(d, dict) or d.get("evaluation") != VERSION:
-        raise UsageError("The file is no saved evaluation", seen=path.name, todo="Write one with `evaluation.save(path)`.")
+        raise UsageError("The file is no saved evaluation", detail=path.name, hint="Write one with `evaluation.save(path)`.")
     try:
         return _fields(d)
     except (KeyError, TypeError, ValueError) as e:
-        raise UsageError("The saved evaluation is damaged", seen=f"{path.name}: {type(e).__name__}: {e}"[:200]) from None
+        raise UsageError("The saved evaluation is damaged", detail=f"{path.name}: {type(e).__name__}: {e}"[:200]) from None
 
 
 def _fields(d: dict[str, Any]) -> dict[str, Any]:

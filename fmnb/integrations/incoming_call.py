@@ -26,7 +26,9 @@ def stream_of(model: Model, messages: Sequence[Message], stop: Sequence[str] | N
     """The stream of one call, its last user turn as the prompt and the rest as history."""
     if not messages or messages[-1].role != "user":
         raise BadRequestError(
-            "The last message must be the user's", seen=messages[-1].role if messages else "no message", todo="Add the question at the end."
+            "The last message must be the user's",
+            detail=messages[-1].role if messages else "no message",
+            hint="Add the question at the end.",
         )
     given = {**model.defaults, **options, **({"stop": tuple(stop)} if stop else {})}
     return Stream(prepare(Rendered(messages[-1].parts), model, options_from({**given, "history": tuple(messages[:-1])})))

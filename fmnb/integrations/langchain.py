@@ -44,7 +44,7 @@ def langchain(model: Model) -> Any:
             text = "".join(stream)
             answer = stream.response
             assert answer is not None
-            about = {"model_name": answer.model, "finish_reason": answer.finish, "run": answer.run}
+            about = {"model_name": answer.model, "finish_reason": answer.finish_reason, "run": answer.run}
             said = AIMessage(content=text, response_metadata=about, usage_metadata=_usage(answer.usage))
             return ChatResult(generations=[ChatGeneration(message=said)])
 
@@ -57,7 +57,7 @@ def langchain(model: Model) -> Any:
                 yield chunk
             answer = stream.response
             assert answer is not None
-            about = {"model_name": answer.model, "finish_reason": answer.finish, "run": answer.run}
+            about = {"model_name": answer.model, "finish_reason": answer.finish_reason, "run": answer.run}
             yield ChatGenerationChunk(message=AIMessageChunk(content="", response_metadata=about, usage_metadata=_usage(answer.usage)))
 
     return FmnbChat()
@@ -99,7 +99,7 @@ def _parts(content: Any) -> Iterator[Part]:
             yield _image(part)
         elif isinstance(part, dict):
             raise BadRequestError(
-                "A kind of content fmnb does not carry", seen=str(part.get("type")), todo="Text and images inside the message go."
+                "A kind of content fmnb does not carry", detail=str(part.get("type")), hint="Text and images inside the message go."
             )
 
 
@@ -111,4 +111,4 @@ def _image(part: dict[str, Any]) -> Image:
     data = part.get("base64") or part.get("data")
     if isinstance(data, str):
         return Image(base64.b64decode(data), str(part.get("mime_type") or "image/png"))
-    raise BadRequestError("An image must be inside the message", seen=url[:60], todo="Give it as a data: URI; nothing is fetched.")
+    raise BadRequestError("An image must be inside the message", detail=url[:60], hint="Give it as a data: URI; nothing is fetched.")

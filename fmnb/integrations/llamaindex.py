@@ -74,7 +74,7 @@ def _from_llamaindex(messages: Sequence[Any]) -> list[Message]:
                 parts.append(Image(base64.b64decode(block.image), block.image_mimetype or "image/png"))
             else:
                 raise BadRequestError(
-                    "A kind of content fmnb does not carry", seen=block.block_type, todo="Text and images inside the message go."
+                    "A kind of content fmnb does not carry", detail=block.block_type, hint="Text and images inside the message go."
                 )
         role: Any = m.role.value
         found.append(Message(ROLES.get(role, role), tuple(parts)))

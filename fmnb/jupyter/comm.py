@@ -89,12 +89,12 @@ def _thumb(said: Any) -> None:
     """A thumb under an answer: 1 up, -1 down, 0 taken back. What cannot be kept is said once, below whatever runs."""
     if not isinstance(said, dict) or not isinstance(run := said.get("run"), str) or said.get("value") not in (1, -1, 0):
         return
-    from ..comparison.feedback import signal, unsay
+    from ..comparison.feedback import feedback, retract
 
     try:
-        unsay(run, "thumb")
+        retract(run, "thumb")
         if said["value"]:
-            signal(run, "thumb", said["value"])
+            feedback(run, "thumb", said["value"])
     except FmnbError as e:
         warnings.warn(f"fmnb: {e}", stacklevel=1)
 
@@ -150,13 +150,13 @@ def _ear(event: Event) -> None:
         told["meta"] = {**event.meta, "prompt": prompt_text(event.request)[:200]}
         if event.meta.get("blind"):  # who it is must not show in the sidebar either
             _hidden.add(event.run)
-            told |= {"model": f"hidden ({event.meta['label']})" if event.meta.get("label") else "hidden", "where": ""}
+            told |= {"model": f"hidden ({event.meta['label']})" if event.meta.get("label") else "hidden", "host": ""}
             told["meta"] = {k: v for k, v in told["meta"].items() if k in ("prompt", "label", "blind")}
     told.pop("data", None)
     if event.run in _hidden:
         told = {k: v for k, v in told.items() if k not in ("usage", "error", "extra") and (k != "model" or isinstance(event, Started))}
         if isinstance(event, Failed):
-            told["error"] = {"what": "Failed; the error is shown when the names are"}
+            told["error"] = {"message": "Failed; the error is shown when the names are"}
         elif isinstance(event, (Notice, Used, Waiting, Progress)):
             return
     send("event", event=told)

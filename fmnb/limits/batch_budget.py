@@ -175,8 +175,8 @@ class Purse:
         if found is None:
             raise BudgetError(
                 "The price of this model is unknown, so a budget cannot be kept",
-                seen=card.name,
-                todo="Leave --budget out, or name another model.",
+                detail=card.name,
+                hint="Leave --budget out, or name another model.",
             )
         return found * billed_tokens.dearer(card)
 
@@ -194,9 +194,9 @@ class Purse:
         helps = [*([] if self.spent or self.doubtful else ["a larger --budget"]), *([f"a --max-tokens below {out:,}"] if assumed else [])]
         return BudgetError(
             f"The budget of ${self.limit:g} would be passed by the next row",
-            seen=f"${self.spent:.4f} spent{budget.doubt_words(self.doubts, self.doubtful)}, the next may cost ${cost:.4f}"
+            detail=f"${self.spent:.4f} spent{budget.doubt_words(self.doubts, self.doubtful)}, the next may cost ${cost:.4f}"
             + (f" (an answer of {out:,} tokens is assumed)" if assumed else ""),
-            todo=f"Give it {', or '.join(helps)}." if helps else "",
+            hint=f"Give it {', or '.join(helps)}." if helps else "",
         )
 
 

@@ -115,7 +115,7 @@ def forget() -> None:
 
 
 def _key(card: ModelCard) -> tuple[str, str]:
-    return card.where, card.name
+    return card.host, card.name
 
 
 def _content(request: Request, tokens: int) -> int:

@@ -68,8 +68,8 @@ def set_limit(limit: float | None, *, allow_unknown: bool = False) -> Budget:
     if locked is not None and (limit is None or limit > float(locked)):
         raise LockedError(
             f"This machine's administrator caps spending at ${float(locked):g}",
-            seen="no cap" if limit is None else f"${limit:g}",
-            todo="Name a lower cap.",
+            detail="no cap" if limit is None else f"${limit:g}",
+            hint="Name a lower cap.",
         )
     with _lock:
         _budget = replace(_budget, limit=limit, allow_unknown=allow_unknown)
@@ -132,8 +132,8 @@ def hold(card: ModelCard, request: Request, tokens: int) -> float:
     if cost is None:
         raise BudgetError(
             "The price of this model is unknown, so the call counts as over the budget",
-            seen=card.name,
-            todo="`%fm budget LIMIT --allow-unknown` lets such calls pass.",
+            detail=card.name,
+            hint="`%fm budget LIMIT --allow-unknown` lets such calls pass.",
         )
     raise passed(cost)
 
@@ -153,8 +153,8 @@ def passed(cost: float) -> BudgetError:
     b = budget()
     return BudgetError(
         f"This call could cost ${cost:.4f} and would pass the budget of ${b.limit or 0.0:g}",
-        seen=spent_words(b),
-        todo="Raise it with `%fm budget LIMIT`, lower --max-tokens, or use a local model.",
+        detail=spent_words(b),
+        hint="Raise it with `%fm budget LIMIT`, lower --max-tokens, or use a local model.",
     )
 
 
@@ -185,8 +185,8 @@ def exhausted() -> BudgetError:
     b = budget()
     return BudgetError(
         f"The budget of ${b.limit or 0.0:g} is spent",
-        seen=spent_words(b),
-        todo="Raise it with `%fm budget LIMIT`, or use a local model.",
+        detail=spent_words(b),
+        hint="Raise it with `%fm budget LIMIT`, or use a local model.",
     )
 
 

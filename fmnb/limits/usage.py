@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from ..core.backend import Backend, written_tokens
-from ..core.errors import CallTimeoutError, ConnectionFailedError, ContentFilterError, StreamCutError, StreamJunkError
+from ..core.errors import CallTimeoutError, ConnectionFailedError, ContentFilterError, StreamInterruptedError, UnexpectedResponseError
 from ..core.events import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Used
 from ..core.types import Request, Usage
 from . import billed_tokens, budget
 
 _lock = threading.Lock()
 _TEXT = (TextDelta, ReasoningDelta, ToolCallDelta)
-_CUT = (StreamCutError, CallTimeoutError, ConnectionFailedError, StreamJunkError)  # the service may have gone on writing
+_CUT = (StreamInterruptedError, CallTimeoutError, ConnectionFailedError, UnexpectedResponseError)  # the service may have gone on writing
 _ON_THE_WAY = 64  # tokens a service may have written of an answer that is closed here, and that had not come yet
 
 

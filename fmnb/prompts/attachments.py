@@ -85,13 +85,13 @@ def pdf_text(data: bytes, name: str = "document.pdf") -> str:
         pages = [page.extract_text() or "" for page in pypdf.PdfReader(io.BytesIO(data)).pages]
     except Exception as e:  # pypdf raises many kinds for a broken file
         raise UsageError(
-            f"The PDF {name} cannot be read", seen=f"{type(e).__name__}: {e}", todo="Save it again, or attach its text."
+            f"The PDF {name} cannot be read", detail=f"{type(e).__name__}: {e}", hint="Save it again, or attach its text."
         ) from None
     if not any(p.strip() for p in pages):
         raise UsageError(
             f"The PDF {name} holds no text",
-            seen=f"{len(pages)} scanned pages",
-            todo="Use a model that reads PDFs, or attach images of the pages.",
+            detail=f"{len(pages)} scanned pages",
+            hint="Use a model that reads PDFs, or attach images of the pages.",
         )
     body = "\n".join(f"[page {i}]\n{p.strip() or '(no text on this page)'}" for i, p in enumerate(pages, 1))
     return f"{name} ({len(pages)} page{'s' if len(pages) != 1 else ''}):\n{body}\n"
@@ -101,18 +101,18 @@ def _file(source: str | Path, as_text: bool) -> tuple[Part, ...]:
     if re.match(r"(?i)[a-z][a-z0-9+.-]+://", str(source)):
         raise UsageError(
             "An address cannot be attached",
-            seen=str(source).split("?")[0],
-            todo="fmnb fetches nothing by itself: download it, then attach the file.",
+            detail=str(source).split("?")[0],
+            hint="fmnb fetches nothing by itself: download it, then attach the file.",
         )
     path = Path(source).expanduser()
     if not path.exists():
         raise _missing(path)
     if path.is_dir():
-        raise UsageError("A folder cannot be attached", seen=str(path), todo="Attach its files one by one: --attach may be repeated.")
+        raise UsageError("A folder cannot be attached", detail=str(path), hint="Attach its files one by one: --attach may be repeated.")
     try:
         data = path.read_bytes()
     except OSError as e:
-        raise UsageError("The file cannot be read", seen=f"{path}: {e.strerror}", todo="Check its permissions.") from None
+        raise UsageError("The file cannot be read", detail=f"{path}: {e.strerror}", hint="Check its permissions.") from None
     kind = sniff(data)
     if kind.startswith("image/"):
         return (image_of(data, path.name) or Image(data, kind, path.name),)
@@ -127,8 +127,8 @@ def _file(source: str | Path, as_text: bool) -> tuple[Part, ...]:
     if len(text) > TEXT:
         raise UsageError(
             f"{path.name} is too long to attach",
-            seen=f"{len(text):,} characters, the limit is {TEXT:,}",
-            todo="Attach the part that matters.",
+            detail=f"{len(text):,} characters, the limit is {TEXT:,}",
+            hint="Attach the part that matters.",
         )
     if suffix == ".ipynb":
         text = _notebook(path, text)
@@ -150,8 +150,8 @@ def _text(path: Path, data: bytes) -> str:
     if "\0" in text[:4096]:
         raise UsageError(
             "No model reads this kind of file",
-            seen=f"{path.name}: {len(data):,} bytes, not text",
-            todo="Images (PNG, JPEG, GIF, WebP), PDF, text, code, JSON, CSV and Parquet can be attached.",
+            detail=f"{path.name}: {len(data):,} bytes, not text",
+            hint="Images (PNG, JPEG, GIF, WebP), PDF, text, code, JSON, CSV and Parquet can be attached.",
         )
     return text
 
@@ -169,11 +169,11 @@ def _columnar(path: Path, data: bytes) -> Table:
         except ImportError:
             continue
         except Exception as e:
-            raise UsageError(f"{path.name} cannot be read", seen=f"{type(e).__name__}: {e}", todo="Is it complete?") from None
+            raise UsageError(f"{path.name} cannot be read", detail=f"{type(e).__name__}: {e}", hint="Is it complete?") from None
         found = table_of(frame)
         assert found is not None
         return found
-    raise UsageError(f"{path.name} needs a package that reads it", todo="Run `%pip install pyarrow`, then run this cell again.")
+    raise UsageError(f"{path.name} needs a package that reads it", hint="Run `%pip install pyarrow`, then run this cell again.")
 
 
 def _csv(path: Path, text: str) -> Table:
@@ -221,7 +221,7 @@ def _notebook(path: Path, text: str) -> str:
         cells = json.loads(text)["cells"]
         return "\n\n".join(f"# %% [{c['cell_type']}]\n" + "".join(c["source"]) for c in cells)
     except (ValueError, KeyError, TypeError):
-        raise UsageError(f"{path.name} is not a readable notebook", todo="Save it again from JupyterLab.") from None
+        raise UsageError(f"{path.name} is not a readable notebook", hint="Save it again from JupyterLab.") from None
 
 
 def _language(suffix: str) -> str:
@@ -235,6 +235,6 @@ def _missing(path: Path) -> UsageError:
     near = get_close_matches(path.name, here, n=3, cutoff=0.5) or [n for n in here if n.lower() == path.name.lower()]
     return UsageError(
         "There is no such file",
-        seen=str(path),
-        todo=f"Did you mean {' or '.join(near)}?" if near else f"The working folder is {working_folder() or 'gone: it was deleted'}.",
+        detail=str(path),
+        hint=f"Did you mean {' or '.join(near)}?" if near else f"The working folder is {working_folder() or 'gone: it was deleted'}.",
     )

@@ -105,7 +105,7 @@ def schema(value: object) -> str:
     """
     table = table_of(value)
     if table is None:
-        raise UsageError("schema() takes a table", seen=type(value).__name__, todo="Give it a DataFrame, an array or a list of dicts.")
+        raise UsageError("schema() takes a table", detail=type(value).__name__, hint="Give it a DataFrame, an array or a list of dicts.")
     return "\n".join(f"{n}: {t}" for n, t in zip(table.names, table.types, strict=True))
 
 
@@ -266,8 +266,8 @@ def _too_long(value: int | None) -> UsageError:
     digits = "" if value is None else f"about {int(value.bit_length() * math.log10(2)):,} digits; "
     return UsageError(
         "A whole number is too long to be written out",
-        seen=f"{digits}Python writes up to {sys.get_int_max_str_digits():,}",
-        todo="Put in what matters of it, such as {{ n % 10**9 }} or {{ n.bit_length() }}.",
+        detail=f"{digits}Python writes up to {sys.get_int_max_str_digits():,}",
+        hint="Put in what matters of it, such as {{ n % 10**9 }} or {{ n.bit_length() }}.",
     )
 
 
@@ -376,8 +376,8 @@ def _bytes(data: bytes, name: str) -> tuple[Part, ...]:
         return (File(data, kind, name),)
     raise UsageError(
         "These bytes are not an image or a PDF",
-        seen=f"{len(data):,} bytes starting {data[:8]!r}",
-        todo="Decode text first: {{ data.decode() }}.",
+        detail=f"{len(data):,} bytes starting {data[:8]!r}",
+        hint="Decode text first: {{ data.decode() }}.",
     )
 
 

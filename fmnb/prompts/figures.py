@@ -90,8 +90,8 @@ def _fit(data: bytes, kind: str, alt: str) -> Image:
     except ModuleNotFoundError:
         raise UsageError(
             "This image is larger than services take",
-            seen=f"{len(data) / 1e6:.1f} MB, the limit is {BYTES / 1e6:.1f} MB",
-            todo='Scale it down, or run `%pip install "fmnb[attach]"` and it is done for you.',
+            detail=f"{len(data) / 1e6:.1f} MB, the limit is {BYTES / 1e6:.1f} MB",
+            hint='Scale it down, or run `%pip install "fmnb[attach]"` and it is done for you.',
         ) from None
     picture = pil.open(io.BytesIO(data))
     picture.thumbnail((SIDE, SIDE))

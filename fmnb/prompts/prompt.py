@@ -45,7 +45,7 @@ class Inserted:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A filled prompt: text and image parts in order, and what was inserted (for `--dry`)."""
+    """A filled prompt: text and image parts in order, and what was inserted (for `--dry-run`)."""
 
     parts: tuple[Part, ...]
     inserted: tuple[Inserted, ...] = ()
@@ -183,15 +183,15 @@ class Prompt:
             UsageError: It has no name, or the file cannot be written.
         """
         if self.name is None:
-            raise UsageError("This prompt has no name", todo='Name it: fm.Prompt(text, name="summary").save()')
+            raise UsageError("This prompt has no name", hint='Name it: fm.Prompt(text, name="summary").save()')
         base = Path(folder) if folder else settings.home() / "prompts" if user else _folders()[0]
         try:
             return self._save(base, self.name)
         except OSError as e:
             raise UsageError(
                 "The prompt could not be kept",
-                seen=f"{base}: {e.strerror}",
-                todo="Name another folder, or use fm.Prompt(...).save(user=True).",
+                detail=f"{base}: {e.strerror}",
+                hint="Name another folder, or use fm.Prompt(...).save(user=True).",
             ) from None
 
     def _save(self, base: Path, name: str) -> Prompt:
@@ -238,12 +238,12 @@ class Prompt:
                 path = base / ".history" / f"{name}.{version}.md"
                 text, system = _read(path)
                 return cls(text, name, version, system, path)
-            raise UsageError(f"The prompt {name} has no version {version}", todo=f"It has 1 to {current}.")
+            raise UsageError(f"The prompt {name} has no version {version}", hint=f"It has 1 to {current}.")
         near = get_close_matches(name, [p.name or "" for p in list_prompts()], n=3)
         raise UsageError(
             "No prompt of that name is saved",
-            seen=name,
-            todo=f"Did you mean {' or '.join(near)}?" if near else "Save one with `%%fm --save NAME` or fm.Prompt(text, name=...).save().",
+            detail=name,
+            hint=f"Did you mean {' or '.join(near)}?" if near else "Save one with `%%fm --save NAME` or fm.Prompt(text, name=...).save().",
         )
 
     def __str__(self) -> str:
@@ -271,7 +271,7 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 def check_name(name: str) -> None:
     """Raise UsageError for a name that could not be a file's, or would lead out of the folder."""
     if not _NAME.fullmatch(name) or ".." in name or name != name.strip() or _RESERVED.fullmatch(name):
-        raise UsageError("A prompt cannot have that name", seen=repr(name), todo="Use letters, digits, spaces, '-', '_' and '.'.")
+        raise UsageError("A prompt cannot have that name", detail=repr(name), hint="Use letters, digits, spaces, '-', '_' and '.'.")
 
 
 def _folders() -> tuple[Path, Path]:

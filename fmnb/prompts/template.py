@@ -108,7 +108,7 @@ def undefined(name: str, at: Expression, scope: Mapping[str, Any]) -> PromptErro
         hit = re.search(rf"(?<![\w.]){re.escape(name)}\b", at.source)
         column += hit.start() if hit else 0
     meant = f"Did you mean {' or '.join(near)}? " if near else f"Run the cell that defines {name} first. "
-    return PromptError(f"The prompt uses a name that is not defined (line {line}, column {column})", seen=name, todo=meant + RAW_HINT)
+    return PromptError(f"The prompt uses a name that is not defined (line {line}, column {column})", detail=name, hint=meant + RAW_HINT)
 
 
 def names_of(expression: Expression) -> set[str]:
@@ -197,7 +197,7 @@ class _Parser:
                 before == "=" and _OBJECT.match(content)
             ):
                 assert problem is not None
-                raise self._error(f"This is not a Python expression ({problem.msg})", start, RAW_HINT, seen="{{" + content + "}}")
+                raise self._error(f"This is not a Python expression ({problem.msg})", start, RAW_HINT, detail="{{" + content + "}}")
         self._out("{{")
         return inside
 
@@ -247,7 +247,7 @@ class _Parser:
         try:
             return self._expression(rest, start)
         except SyntaxError as e:
-            raise self._error(f"This condition is not a Python expression ({e.msg})", where, RAW_HINT, seen=rest.strip()) from None
+            raise self._error(f"This condition is not a Python expression ({e.msg})", where, RAW_HINT, detail=rest.strip()) from None
 
     def _for(self, rest: str, where: int, start: int) -> For:
         try:
@@ -262,7 +262,7 @@ class _Parser:
             return For(target, compile(f"{target} = {_ITEM}", "<prompt>", "exec"), items, [], [])
         except SyntaxError as e:
             todo = f"Write {{% for name in items %}}. {RAW_HINT}"
-            raise self._error(f"This loop cannot be read ({e.msg})", where, todo, seen=rest.strip()) from None
+            raise self._error(f"This loop cannot be read ({e.msg})", where, todo, detail=rest.strip()) from None
 
     def _own_line(self, hit: re.Match[str]) -> tuple[int, int]:
         """A statement alone on its line takes the line with it, so that loops leave no empty lines."""
@@ -277,9 +277,9 @@ class _Parser:
     def _place(self, at: int) -> tuple[int, int]:
         return self.text.count("\n", 0, at) + 1, at - self.text.rfind("\n", 0, at)
 
-    def _error(self, what: str, at: int, todo: str, seen: str = "") -> PromptError:
+    def _error(self, message: str, at: int, hint: str, detail: str = "") -> PromptError:
         line, column = self._place(at)
-        return PromptError(f"{what} (line {line}, column {column})", seen=seen, todo=todo)
+        return PromptError(f"{message} (line {line}, column {column})", detail=detail, hint=hint)
 
 
 _ITEM = "__fmnb_item__"
@@ -377,6 +377,6 @@ def _raised(at: Expression, error: Exception) -> PromptError:
     detail = str(error).strip().split("\n")[0]
     return PromptError(
         f"An expression in the prompt failed (line {at.line}, column {at.column}): {{{{ {at.source} }}}}",
-        seen=f"{type(error).__name__}: {detail}" if detail else type(error).__name__,
-        todo="Try the expression in a cell of its own.",
+        detail=f"{type(error).__name__}: {detail}" if detail else type(error).__name__,
+        hint="Try the expression in a cell of its own.",
     )

@@ -26,20 +26,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from ..core.errors import (
+    AuthenticationError,
     CallTimeoutError,
-    CannotFitError,
     ConnectionFailedError,
     ContentFilterError,
     ContextTooLongError,
     EmptyAnswerError,
     FmnbError,
+    InsufficientMemoryError,
     KeyMissingError,
-    KeyRefusedError,
     RateLimitError,
     ServerError,
-    StreamCutError,
-    StreamJunkError,
+    StreamInterruptedError,
     TLSError,
+    UnexpectedResponseError,
     UnknownModelError,
     UsageError,
 )
@@ -48,40 +48,42 @@ from ..core.types import ModelCard, Request, Text, TokenCount, ToolResult, Usage
 
 # Each takes the number of words asked, and the number given out before it fails.
 FAILURES: dict[str, Callable[[int, int], BaseException]] = {
-    "key": lambda asked, given: KeyRefusedError("echo does not accept the key", seen="401, as asked", todo="Leave out fail=key."),
-    "nokey": lambda asked, given: KeyMissingError("echo needs a key", seen="none was found, as asked", todo="Leave out fail=nokey."),
-    "model": lambda asked, given: UnknownModelError("echo has no such model", seen="404, as asked", todo="Leave out fail=model."),
+    "key": lambda asked, given: AuthenticationError("echo does not accept the key", detail="401, as asked", hint="Leave out fail=key."),
+    "nokey": lambda asked, given: KeyMissingError("echo needs a key", detail="none was found, as asked", hint="Leave out fail=nokey."),
+    "model": lambda asked, given: UnknownModelError("echo has no such model", detail="404, as asked", hint="Leave out fail=model."),
     "rate_limit": lambda asked, given: RateLimitError(
-        "echo limits how often it may be asked", seen="429, as asked", todo="Wait.", retry_after=1.0
+        "echo limits how often it may be asked", detail="429, as asked", hint="Wait.", retry_after=1.0
     ),
     "quota": lambda asked, given: RateLimitError(
-        "The account has no credit left", seen="429, as asked", todo="Leave out fail=quota.", retryable=False
+        "The account has no credit left", detail="429, as asked", hint="Leave out fail=quota.", retryable=False
     ),
-    "server": lambda asked, given: ServerError("echo failed", seen="500, as asked", todo="Try again.", billed=None),
+    "server": lambda asked, given: ServerError("echo failed", detail="500, as asked", hint="Try again.", billed=None),
     "refused": lambda asked, given: ConnectionFailedError(
-        "Nothing answers", seen="connection refused, as asked", todo="Leave out fail=refused."
+        "Nothing answers", detail="connection refused, as asked", hint="Leave out fail=refused."
     ),
-    "tls": lambda asked, given: TLSError("The connection could not be secured", seen="certificate, as asked", todo="Leave out fail=tls."),
-    "timeout": lambda asked, given: CallTimeoutError("echo did not begin to answer", seen="as asked", todo="Try again.", billed=None),
+    "tls": lambda asked, given: TLSError("The connection could not be secured", detail="certificate, as asked", hint="Leave out fail=tls."),
+    "timeout": lambda asked, given: CallTimeoutError("echo did not begin to answer", detail="as asked", hint="Try again.", billed=None),
     "context": lambda asked, given: ContextTooLongError(
-        "Too long for the model by 1 word", seen=f"{asked} asked, {max(asked - 1, 0)} fit", todo="Shorten the prompt."
+        "Too long for the model by 1 word", detail=f"{asked} asked, {max(asked - 1, 0)} fit", hint="Shorten the prompt."
     ),
-    "memory": lambda asked, given: CannotFitError("echo needs more memory than is free", seen="as asked", todo="Leave out fail=memory."),
-    "empty": lambda asked, given: EmptyAnswerError("echo answered with no text", seen="as asked", todo="Ask again.", billed=True),
-    "cut": lambda asked, given: StreamCutError(
+    "memory": lambda asked, given: InsufficientMemoryError(
+        "echo needs more memory than is free", detail="as asked", hint="Leave out fail=memory."
+    ),
+    "empty": lambda asked, given: EmptyAnswerError("echo answered with no text", detail="as asked", hint="Ask again.", billed=True),
+    "cut": lambda asked, given: StreamInterruptedError(
         "echo ended the connection in the middle of the answer",
-        seen=f"{given} words had arrived",
-        todo="`%fm continue` goes on from there.",
+        detail=f"{given} words had arrived",
+        hint="`%fm continue` goes on from there.",
         billed=True,
     ),
-    "junk": lambda asked, given: StreamJunkError(
-        "echo sent something that is not an answer", seen="%$#, as asked", todo="Try again.", billed=True
+    "junk": lambda asked, given: UnexpectedResponseError(
+        "echo sent something that is not an answer", detail="%$#, as asked", hint="Try again.", billed=True
     ),
     "stream": lambda asked, given: ServerError(
-        "echo failed while answering", seen="as asked", todo="Try again.", billed=True, retryable=False
+        "echo failed while answering", detail="as asked", hint="Try again.", billed=True, retryable=False
     ),
     "filter": lambda asked, given: ContentFilterError(
-        "echo withheld the rest of the answer", seen="as asked", todo="Rephrase.", billed=True
+        "echo withheld the rest of the answer", detail="as asked", hint="Rephrase.", billed=True
     ),
     "bug": lambda asked, given: RuntimeError("a bug in a backend, as asked"),
 }
@@ -100,7 +102,7 @@ graph TD; A["<img src=x onerror=alert(1)>"] --> B
 ```
 
 $\\href{javascript:document.title='owned'}{x}$ <details open ontoggle=document.title='owned'> <form action=https://evil.example><button>ok</button></form>
-<!-- </div> --> </div></details><div class="fm-footer">openai:gpt-5 · stays here · $0.00</div> &lt;script&gt; <ScRiPt src=//evil.example></sCrIpT>
+<!-- </div> --> </div></details><div class="fm-footer">openai:gpt-5 · local · $0.00</div> &lt;script&gt; <ScRiPt src=//evil.example></sCrIpT>
 """
 
 
@@ -109,8 +111,8 @@ def backend(name: str = "") -> Echo:
 
     Raises UsageError for an option it does not have.
 
-    >>> backend("slow=20").card.where
-    'stays here'
+    >>> backend("slow=20").card.host
+    'local'
     """
     return Echo(name)
 
@@ -123,7 +125,7 @@ class Echo:
         self.card = ModelCard(
             name=f"echo:{name}",
             provider="echo",
-            where="stays here",
+            host="local",
             local=True,
             inputs=("text", "image", "file"),
             price_in=0.0,
@@ -211,12 +213,12 @@ def _options(name: str) -> dict[str, str]:
         if word not in known:
             near = difflib.get_close_matches(word, known, 1)
             todo = f"Did you mean {near[0]}?" if near else f"It has {', '.join(known)}."
-            raise UsageError(f"echo has no {'failure' if key == 'fail' else 'option'} of that name", seen=f"'{word}'", todo=todo)
+            raise UsageError(f"echo has no {'failure' if key == 'fail' else 'option'} of that name", detail=f"'{word}'", hint=todo)
         if key in _NUMBERS and not re.fullmatch(r"\d+(\.\d+)?", value):
-            raise UsageError(f"echo's option {key} takes a number", seen=f"'{value}'", todo=f"Write echo:{key}=20.")
+            raise UsageError(f"echo's option {key} takes a number", detail=f"'{value}'", hint=f"Write echo:{key}=20.")
         found[key] = value
     if float(found.get("slow", 1)) == 0:
-        raise UsageError("echo cannot say 0 words a second", todo="Write echo:hang for no answer at all.")
+        raise UsageError("echo cannot say 0 words a second", hint="Write echo:hang for no answer at all.")
     return found
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from ..core.backend import Vectors
-from ..core.errors import StreamJunkError, UsageError
+from ..core.errors import UnexpectedResponseError, UsageError
 from ..core.events import Event, Notice, Used
 from ..core.types import Usage
 from . import prices
@@ -29,10 +29,10 @@ BATCH = 96  # texts of one request: the least that any service of the table take
 async def embed(
     p: Profile, model: str, texts: Sequence[str], quant: str = "", dimensions: int | None = None
 ) -> AsyncIterator[Event | Vectors]:
-    """One request for at most `BATCH` texts. Raises the errors of a call, and StreamJunkError for vectors that cannot be right."""
+    """One request for at most `BATCH` texts. Raises the errors of a call, and UnexpectedResponseError for vectors that cannot be right."""
     if not p.embeds:
         raise UsageError(
-            f"{p.label} makes no vectors", todo="`%fm models embed` lists models that do; without a name one on this machine does."
+            f"{p.label} makes no vectors", hint="`%fm models embed` lists models that do; without a name one on this machine does."
         )
     if quant:
         yield Notice(kind="not_applied", text="quant")
@@ -95,8 +95,8 @@ def _vectors(p: Profile, document: Any, wanted: int, text: str, secret: str) -> 
             seen = f"{len(found)} vectors for {wanted} texts, of {' and '.join(map(str, sorted(widths)))} numbers"
     except (ValueError, TypeError) as e:
         seen = str(e)
-    raise StreamJunkError(
-        f"{p.label} answered with vectors that cannot be right", seen=seen, todo="Ask again, or use another model.", billed=True
+    raise UnexpectedResponseError(
+        f"{p.label} answered with vectors that cannot be right", detail=seen, hint="Ask again, or use another model.", billed=True
     )
 
 

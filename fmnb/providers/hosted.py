@@ -81,7 +81,7 @@ class HostedModel:
         self._card = ModelCard(
             name=f"{p.name}:{self.model}",
             provider=p.name,
-            where=p.where,
+            host=p.recipient,
             local=p.local,
             context=prices.context(p, self.model),
             inputs=("text", *(["image"] if p.images else []), *(["file"] if p.files or self._wire_for("")[0].files else [])),

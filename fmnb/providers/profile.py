@@ -43,7 +43,7 @@ class Profile:
     of its key if that differs there. `responses_models` are patterns of models that need the
     responses interface. `api_version` makes the address that of Azure's dated interface;
     `api_version_env` are variables that hold it, read where the address is a bare endpoint
-    from the environment. `bulk` says whose form of batch jobs the service takes.
+    from the environment. `batch_api` names the form of batch jobs the service takes.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Profile:
     image_format: str = ""
     image_edits: str = ""
     image_hosts: tuple[str, ...] = ()
-    bulk: str = ""
+    batch_api: str = ""
 
     @property
     def host(self) -> str:
@@ -139,10 +139,10 @@ class Profile:
         return self.runs_here and self.loopback
 
     @property
-    def where(self) -> str:
-        """Who sees a request: "stays here", or the host."""
+    def recipient(self) -> str:
+        """Who sees a request: "local", or the host that it is sent on to."""
         if self.local:
-            return "stays here"
+            return "local"
         return self.sent_on or (self.usual_address if self.loopback else self.usual_host)
 
     @property
@@ -164,8 +164,8 @@ def for_model(p: Profile, model: str) -> Profile:
     """The profile as it is for one model: a server of this machine may pass some on to a host elsewhere.
 
     >>> ollama = Profile("p", base_url="http://localhost:11434/v1", runs_here=True, elsewhere={"*-cloud": "ollama.com"})
-    >>> for_model(ollama, "gpt-oss:120b-cloud").where, for_model(ollama, "gemma3").where
-    ('ollama.com', 'stays here')
+    >>> for_model(ollama, "gpt-oss:120b-cloud").recipient, for_model(ollama, "gemma3").recipient
+    ('ollama.com', 'local')
     """
     host = next((host for pattern, host in p.elsewhere.items() if fnmatch.fnmatchcase(model.lower(), pattern)), "")
     return dataclasses.replace(p, sent_on=host, runs_here=False, elsewhere={}) if host else p

@@ -12,6 +12,7 @@ from .profile import Price, Profile
 
 FIELDS = {"local" if f.name == "runs_here" else f.name: f for f in dataclasses.fields(Profile)}
 _OURS = ("name", "own_prices", "sent_on")  # no fields of a table
+_EARLIER = {"bulk": "batch_api"}  # names of fields in earlier versions
 _PRICE = tuple(f.name for f in dataclasses.fields(Price))
 _APIS = ("chat", "responses", "native")
 _CHOICES = {
@@ -22,7 +23,7 @@ _CHOICES = {
     "schema": ("json_schema", "json_object", "none"),
     "models_shape": ("data", "list", "none"),
     "image_api": ("", "openai", "gemini", "huggingface", "runway"),
-    "bulk": ("", "openai", "anthropic", "mistral", "gemini"),
+    "batch_api": ("", "openai", "anthropic", "mistral", "gemini"),
     "image_edits": ("", "multipart", "json", "reference"),
 }
 
@@ -38,7 +39,7 @@ def with_row(base: Profile, row: dict[str, Any]) -> Profile:
     for key in ("base_url", "native_url"):
         if key in row and not urlsplit(row[key]).hostname:
             raise SettingsError(
-                f"The {key} of a provider is not an address", seen=f"{base.name}: {row[key]!r}", todo='Write it as "https://host/v1".'
+                f"The {key} of a provider is not an address", detail=f"{base.name}: {row[key]!r}", hint='Write it as "https://host/v1".'
             )
     if "base_url" in row and "native_url" not in row:
         new = dataclasses.replace(new, native_url="")  # the old one belongs to the old address
@@ -51,13 +52,15 @@ def with_row(base: Profile, row: dict[str, Any]) -> Profile:
     if row.get("local") and new.base_url and not new.loopback:
         raise SettingsError(
             "A provider that is local has an address elsewhere",
-            seen=f"{base.name}: {new.base_url}",
-            todo="local = true is for a server that runs its models on this machine. What one elsewhere costs is said by `prices`: "
+            detail=f"{base.name}: {new.base_url}",
+            hint="local = true is for a server that runs its models on this machine. What one elsewhere costs is said by `prices`: "
             "prices = { input = 0, output = 0 } where it costs nothing.",
         )
     check_apis(new)
     if not new.base_url and not new.base_url_env:
-        raise SettingsError("A provider in fmnb.toml has no address", seen=base.name, todo='Add base_url = "https://host/v1" to its table.')
+        raise SettingsError(
+            "A provider in fmnb.toml has no address", detail=base.name, hint='Add base_url = "https://host/v1" to its table.'
+        )
     return new
 
 
@@ -66,12 +69,12 @@ def check_apis(p: Profile) -> None:
     if p.api not in p.served:
         raise SettingsError(
             "A provider's usual interface is not among those it has",
-            seen=f"provider.{p.name}.api = {p.api!r}, apis = {list(p.apis)}",
-            todo=f"Add it: apis = {[*p.apis, p.api]}.",
+            detail=f"provider.{p.name}.api = {p.api!r}, apis = {list(p.apis)}",
+            hint=f"Add it: apis = {[*p.apis, p.api]}.",
         )
     if "native" in p.served and not p.native:
         raise SettingsError(
-            "A provider's native interface has no name", seen=f"provider.{p.name}", todo='Add native = "anthropic" or native = "cohere".'
+            "A provider's native interface has no name", detail=f"provider.{p.name}", hint='Add native = "anthropic" or native = "cohere".'
         )
 
 
@@ -79,6 +82,7 @@ def from_row(base: Profile, row: dict[str, Any]) -> Profile:
     """The profile with the fields of a table. SettingsError for a field that is none, or a value it cannot have."""
     values: dict[str, Any] = {}
     for key, value in row.items():
+        key = _EARLIER.get(key, key)
         if key == "prices" and isinstance(value, dict):
             values["own_prices"], values["prices"] = _own_prices(base.name, value), ""
             continue
@@ -86,8 +90,8 @@ def from_row(base: Profile, row: dict[str, Any]) -> Profile:
             near = difflib.get_close_matches(key, [f for f in FIELDS if f not in _OURS], 1, 0.5)
             raise SettingsError(
                 "A provider's table has a field fmnb does not know",
-                seen=f"provider.{base.name}.{key}",
-                todo=f"Did you mean {near[0]}?" if near else f"Fields: {', '.join(f for f in FIELDS if f not in _OURS)}.",
+                detail=f"provider.{base.name}.{key}",
+                hint=f"Did you mean {near[0]}?" if near else f"Fields: {', '.join(f for f in FIELDS if f not in _OURS)}.",
             )
         values[FIELDS[key].name] = _typed(base.name, key, value)
     return dataclasses.replace(base, **values)
@@ -108,13 +112,13 @@ def _typed(name: str, key: str, value: Any) -> Any:
         good = isinstance(value, str)
     if not good:
         raise SettingsError(
-            "A provider's field has the wrong kind of value", seen=f"provider.{name}.{key} = {value!r}", todo=f"It takes {kind}."
+            "A provider's field has the wrong kind of value", detail=f"provider.{name}.{key} = {value!r}", hint=f"It takes {kind}."
         )
     if key in _CHOICES and not set(value if isinstance(value, tuple) else (value,)) <= set(_CHOICES[key]):
         raise SettingsError(
             "A provider's field has a value fmnb does not know",
-            seen=f"provider.{name}.{key} = {value!r}",
-            todo=f"One of {', '.join(c for c in _CHOICES[key] if c)}.",
+            detail=f"provider.{name}.{key} = {value!r}",
+            hint=f"One of {', '.join(c for c in _CHOICES[key] if c)}.",
         )
     return value
 
@@ -129,8 +133,8 @@ def _own_prices(name: str, given: dict[str, Any]) -> dict[str, Price]:
         if not good or not all(isinstance(v, (int, float)) and not isinstance(v, bool) and 0 <= v < 1e9 for v in price.values()):
             raise SettingsError(
                 "A price in a provider's table cannot be read",
-                seen=f"provider.{name}.prices: {pattern} = {price!r}",
-                todo='US dollars per million tokens: prices = { "model-*" = { input = 0.5, output = 1.5 } }, '
+                detail=f"provider.{name}.prices: {pattern} = {price!r}",
+                hint='US dollars per million tokens: prices = { "model-*" = { input = 0.5, output = 1.5 } }, '
                 "with cached = 0.05 where tokens from a prompt cache cost less.",
             )
         found[pattern] = Price(**{k: float(v) for k, v in price.items()})

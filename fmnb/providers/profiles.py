@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ..config.settings import set_here, settings
-from ..core.errors import EndedServiceError, SettingsError, UnknownModelError
+from ..core.errors import ServiceDiscontinuedError, SettingsError, UnknownModelError
 from .profile import Price, Profile, for_model, is_loopback, own_price
 from .profile_rows import from_row, hosts, with_row
 
@@ -25,7 +25,7 @@ __all__ = ["Price", "Profile", "endpoint", "for_model", "is_loopback", "names", 
 def profile(name: str) -> Profile:
     """The profile of that name, with the user's row and the environment's address applied.
 
-    Raises EndedServiceError for a service that closed, UnknownModelError for a name nobody
+    Raises ServiceDiscontinuedError for a service that closed, UnknownModelError for a name nobody
     knows, SettingsError for a row that cannot be used.
 
     >>> profile("openai").host
@@ -37,8 +37,8 @@ def profile(name: str) -> Profile:
         near = difflib.get_close_matches(name, names(), 3, 0.6)
         raise UnknownModelError(
             "No provider of that name",
-            seen=f"'{name}'",
-            todo=f"Did you mean {' or '.join(near)}?"
+            detail=f"'{name}'",
+            hint=f"Did you mean {' or '.join(near)}?"
             if near
             else f"Known: {', '.join(names())}. Add a [provider.{name}] table to fmnb.toml.",
         )
@@ -46,7 +46,7 @@ def profile(name: str) -> Profile:
     if row is not None:
         found = with_row(found, row)
     elif found.ended:
-        raise EndedServiceError(f"{found.label} has ended", seen=found.ended, todo=found.successor)
+        raise ServiceDiscontinuedError(f"{found.label} has ended", detail=found.ended, hint=found.successor)
     found = _with_environment(found)
     if found.loopback and not found.runs_here and "prices" not in (row or {}):
         found = dataclasses.replace(found, prices="")  # what answers there need not be what the price table is of
@@ -118,7 +118,7 @@ def _user_rows() -> dict[str, dict[str, Any]]:
     for name, row in rows.items():
         if not isinstance(row, dict):
             raise SettingsError(
-                "A provider in fmnb.toml is not a table", seen=f"provider.{name}", todo=f"Write [provider.{name}] and its fields."
+                "A provider in fmnb.toml is not a table", detail=f"provider.{name}", hint=f"Write [provider.{name}] and its fields."
             )
     return rows
 
@@ -142,8 +142,8 @@ def _with_environment(p: Profile) -> Profile:
     if not urlsplit(p.base_url).hostname:
         raise SettingsError(
             f"{p.label} has an address of its own for every customer",
-            seen="none is set",
-            todo=f"Set {p.base_url_env[0]}, or base_url in a [provider.{p.name}] table of fmnb.toml.",
+            detail="none is set",
+            hint=f"Set {p.base_url_env[0]}, or base_url in a [provider.{p.name}] table of fmnb.toml.",
         )
     return p
 

@@ -42,8 +42,8 @@ def check_routing(params: Mapping[str, Any]) -> None:
     if locks and (found := next(_routes(params), "")):
         raise LockedError(
             "This machine's administrator does not allow the parameter",
-            seen=found,
-            todo=f"It could reach another model or host than the lock on {' and '.join(locks)} allows: leave it out.",
+            detail=found,
+            hint=f"It could reach another model or host than the lock on {' and '.join(locks)} allows: leave it out.",
         )
 
 

@@ -87,8 +87,8 @@ def to_schema(source: Any) -> SchemaSpec:
         return SchemaSpec(schema, name, False, build)
     raise SchemaError(
         "That is not a schema",
-        seen=f"{type(source).__name__} {str(source)[:80]}",
-        todo="Give text like 'name, score float', a JSON schema, a dataclass, a TypedDict or a pydantic model.",
+        detail=f"{type(source).__name__} {str(source)[:80]}",
+        hint="Give text like 'name, score float', a JSON schema, a dataclass, a TypedDict or a pydantic model.",
     )
 
 
@@ -100,7 +100,7 @@ def _from_text(text: str) -> SchemaSpec:
         try:
             return _from_json(json.loads(text))
         except ValueError as e:
-            raise SchemaError("This JSON schema cannot be read", seen=str(e), todo="Check its quotes and commas.") from None
+            raise SchemaError("This JSON schema cannot be read", detail=str(e), hint="Check its quotes and commas.") from None
     stripped = text.strip()
     if (whole := re.fullmatch(r"list\[(.*)\]", stripped, re.DOTALL)) and _balanced(whole[1]):
         start = text.index("[") + 1
@@ -123,7 +123,7 @@ def _fields(text: str, start: int, end: int) -> tuple[Json, str, bool, Callable[
             raise _error(f"The field {name} is there twice", at, field, "Give each field its own name.")
         properties[name], builders[name] = schema, build
     if not properties:
-        raise SchemaError("This schema has no fields", seen=repr(text), todo="Write for example 'name, score float'.")
+        raise SchemaError("This schema has no fields", detail=repr(text), hint="Write for example 'name, score float'.")
     return _object(properties), "answer", False, _dict_builder(builders)
 
 
@@ -247,8 +247,8 @@ def _balanced(text: str) -> bool:
     return depth == 0
 
 
-def _error(what: str, at: int, seen: str, todo: str) -> SchemaError:
-    return SchemaError(f"{what} (at character {at + 1} of the schema)", seen=repr(seen), todo=todo)
+def _error(message: str, at: int, detail: str, hint: str) -> SchemaError:
+    return SchemaError(f"{message} (at character {at + 1} of the schema)", detail=repr(detail), hint=hint)
 
 
 # --- builders -------------------------------------------------------------------------
@@ -291,7 +291,7 @@ def _listed(inner: SchemaSpec) -> SchemaSpec:
 def _from_json(schema: Json) -> SchemaSpec:
     if not ({"type", "properties", "anyOf", "oneOf", "$ref", "enum", "allOf"} & schema.keys()):
         raise SchemaError(
-            "This dict is not a JSON schema", seen=", ".join(map(str, list(schema)[:6])) or "{}", todo="It needs 'type' or 'properties'."
+            "This dict is not a JSON schema", detail=", ".join(map(str, list(schema)[:6])) or "{}", hint="It needs 'type' or 'properties'."
         )
     if "properties" in schema and "type" not in schema:
         schema = {"type": "object", **schema}
@@ -304,7 +304,7 @@ def _from_json(schema: Json) -> SchemaSpec:
         )
     if schema.get("type") != "object" and "$ref" not in schema and "anyOf" not in schema:
         raise SchemaError(
-            "A schema's root is an object or an array", seen=str(schema.get("type")), todo="Put the value into an object with one field."
+            "A schema's root is an object or an array", detail=str(schema.get("type")), hint="Put the value into an object with one field."
         )
     return SchemaSpec(schema, name)
 
@@ -324,14 +324,16 @@ def _is_record(kind: Any) -> bool:
 
 def _record(kind: Any, above: tuple[Any, ...]) -> tuple[Json, str, Callable[[Any], Any]]:
     if kind in above:
-        raise SchemaError("A class that holds itself cannot be a schema", seen=kind.__name__, todo="Give a JSON schema with $ref instead.")
+        raise SchemaError(
+            "A class that holds itself cannot be a schema", detail=kind.__name__, hint="Give a JSON schema with $ref instead."
+        )
     if hasattr(kind, "model_json_schema"):
         return _strict(kind.model_json_schema()), kind.__name__, kind.model_validate
     try:
         hints = typing.get_type_hints(kind, include_extras=True)
     except NameError as e:
         raise SchemaError(
-            f"{kind.__name__} has a type that is not defined", seen=str(e), todo="Run the cell that defines it first."
+            f"{kind.__name__} has a type that is not defined", detail=str(e), hint="Run the cell that defines it first."
         ) from None
     is_dataclass = dataclasses.is_dataclass(kind)
     fields = [f.name for f in dataclasses.fields(kind) if f.init] if is_dataclass else list(hints)
@@ -395,8 +397,8 @@ def _typed(kind: Any, where: str, above: tuple[Any, ...]) -> tuple[Json, Callabl
     name = getattr(kind, "__name__", str(kind))
     raise SchemaError(
         f"{where} has a type that a schema cannot say",
-        seen=name,
-        todo="Use str, int, float, bool, date, list[...], Literal, Optional or another dataclass.",
+        detail=name,
+        hint="Use str, int, float, bool, date, list[...], Literal, Optional or another dataclass.",
     )
 
 

@@ -35,13 +35,13 @@ def parse(text: str, spec: SchemaSpec) -> Any:
     problems = list(_problems(data, spec.schema, "", spec.schema))
     if problems:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise SchemaMismatchError("The answer does not match the schema", seen=shown, billed=True)
+        raise SchemaMismatchError("The answer does not match the schema", detail=shown, billed=True)
     try:
         return spec.build(data[ITEMS] if spec.wrapped else data)
     except SchemaMismatchError:
         raise
     except Exception as e:  # the user's own __post_init__ or validator
-        raise SchemaMismatchError("The answer does not match the schema", seen=f"{type(e).__name__}: {e}", billed=True) from e
+        raise SchemaMismatchError("The answer does not match the schema", detail=f"{type(e).__name__}: {e}", billed=True) from e
 
 
 def read_json(text: str) -> Any:
@@ -58,7 +58,9 @@ def read_json(text: str) -> Any:
 
 def repair_prompt(error: SchemaMismatchError) -> str:
     """What to say to the model when asking once more."""
-    return f"That answer cannot be used: {error.seen or error.what}. Answer again with the corrected JSON alone, without any other text."
+    return (
+        f"That answer cannot be used: {error.detail or error.message}. Answer again with the corrected JSON alone, without any other text."
+    )
 
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)^[ \t]*\1[`~]*[ \t]*$", re.DOTALL | re.MULTILINE)
@@ -75,7 +77,7 @@ def _read_json(text: str, lists: bool = False) -> Any:
         except json.JSONDecodeError as e:
             first = first or e
         except RecursionError:
-            raise SchemaMismatchError("The answer is not JSON", seen="nested too deeply", billed=True) from None
+            raise SchemaMismatchError("The answer is not JSON", detail="nested too deeply", billed=True) from None
     decoder = json.JSONDecoder()
     for m in list(re.finditer(r"[{\[]", stripped))[:50]:
         try:
@@ -85,14 +87,14 @@ def _read_json(text: str, lists: bool = False) -> Any:
         if isinstance(data, dict) or (isinstance(data, list) and (lists or not data or isinstance(data[0], dict))):
             return data
     if not stripped:
-        raise SchemaMismatchError("The answer is not JSON", seen="it is empty", billed=True)
+        raise SchemaMismatchError("The answer is not JSON", detail="it is empty", billed=True)
     assert first is not None
     cut = stripped.startswith(("{", "[")) and first.pos >= len(stripped) - 1 and stripped[-1] not in "}]"
     around = stripped[max(0, first.pos - 20) : first.pos + 20].replace("\n", " ")
     raise SchemaMismatchError(
         "The answer is not JSON",
-        seen="it ends in the middle" if cut else f"{first.msg} at line {first.lineno}, column {first.colno}, near {around!r}",
-        todo="Allow more tokens with --max-tokens." if cut else "",
+        detail="it ends in the middle" if cut else f"{first.msg} at line {first.lineno}, column {first.colno}, near {around!r}",
+        hint="Allow more tokens with --max-tokens." if cut else "",
         billed=True,
     )
 
@@ -205,7 +207,7 @@ def _resolve(ref: str, root: Json) -> Any:
     for part in ref.removeprefix("#").strip("/").split("/") if ref != "#" else ():
         part = part.replace("~1", "/").replace("~0", "~")
         if not isinstance(at, dict) or part not in at:
-            raise SchemaError("The schema points to something it does not hold", seen=ref, todo="Put it under $defs.")
+            raise SchemaError("The schema points to something it does not hold", detail=ref, hint="Put it under $defs.")
         at = at[part]
     return at
 

@@ -122,7 +122,7 @@ class HttpServer:
         except OSError as e:
             await runner.cleanup()
             raise UsageError(
-                f"Cannot listen on {self.url}", seen=str(e.strerror or e), todo="Choose another port, or 0 for a free one."
+                f"Cannot listen on {self.url}", detail=str(e.strerror or e), hint="Choose another port, or 0 for a free one."
             ) from None
         self._runner = runner
         self.port = runner.addresses[0][1]
@@ -199,13 +199,13 @@ class HttpServer:
 def _check(options: ServerOptions) -> None:
     if options.key is not None and len(options.key) < 16:
         raise UsageError(
-            "The API key is too short", seen=f"{len(options.key)} characters", todo="Use at least 16, or None to have one made."
+            "The API key is too short", detail=f"{len(options.key)} characters", hint="Use at least 16, or None to have one made."
         )
     if options.key is None and not _is_loopback(options.host):
         raise UsageError(
             f"{options.host} can be reached from other machines",
-            seen="no key was given",
-            todo="Pass a key of your own, or listen on 127.0.0.1.",
+            detail="no key was given",
+            hint="Pass a key of your own, or listen on 127.0.0.1.",
         )
 
 

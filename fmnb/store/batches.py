@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..core.errors import StoreError
+from ..core.errors import StoreError, with_current_keys
 from ..core.events import Event, Finished, Logprobs
 from . import event_reader
 from .db import database
@@ -131,6 +131,10 @@ def _gather(batch: str) -> None:
 
 def _plain(row: Any) -> dict[str, Any]:
     out = dict(row)
-    out["error"] = event_reader.object_of(out["error"]) or {"what": event_reader.what_failed(out["error"])} if out["error"] else None
+    out["error"] = (
+        with_current_keys(event_reader.object_of(out["error"])) or {"message": event_reader.what_failed(out["error"])}
+        if out["error"]
+        else None
+    )
     out["data"] = json.loads(out["data"]) if out["data"] else None
     return out

@@ -131,8 +131,8 @@ class Database:
         if have > len(MIGRATIONS):
             raise StoreError(
                 f"The log {self.path} was written by a newer fmnb",
-                seen=f"version {have}",
-                todo="Upgrade fmnb, or set FMNB_STATE to another folder.",
+                detail=f"version {have}",
+                hint="Upgrade fmnb, or set FMNB_STATE to another folder.",
             )
         for number in range(have, len(MIGRATIONS)):
             with self.write() as db:
@@ -203,20 +203,22 @@ def _statements(script: str) -> Iterator[str]:
 def _store_error(path: Path, e: Exception) -> StoreError:
     text = str(e)
     if "full" in text or getattr(e, "errno", 0) == 28:
-        return StoreError(f"The disk that holds {path.parent} is full", seen=text, todo="Make room, then `%fm log on`.")
+        return StoreError(f"The disk that holds {path.parent} is full", detail=text, hint="Make room, then `%fm log on`.")
     if "disk I/O" in text:  # what a quota or a file size limit looks like from here
         return StoreError(
             f"The disk that holds {path.parent} does not take the log",
-            seen=text,
-            todo="Make room, or set FMNB_STATE to another folder; then `%fm log on`.",
+            detail=text,
+            hint="Make room, or set FMNB_STATE to another folder; then `%fm log on`.",
         )
     if "readonly" in text or "unable to open" in text or isinstance(e, OSError):
         return StoreError(
-            f"{path.parent} cannot be written", seen=text, todo="Set FMNB_HOME to a folder of yours, then restart the kernel."
+            f"{path.parent} cannot be written", detail=text, hint="Set FMNB_HOME to a folder of yours, then restart the kernel."
         )
     if "not a database" in text or "malformed" in text:
-        return StoreError(f"The log {path} is damaged", seen=text, todo="Move that file away; a new one is made. `%fm doctor` tells more.")
-    return StoreError(f"The log {path} cannot be used", seen=text, todo="`%fm doctor` tells more; `%fm log off` goes on without it.")
+        return StoreError(
+            f"The log {path} is damaged", detail=text, hint="Move that file away; a new one is made. `%fm doctor` tells more."
+        )
+    return StoreError(f"The log {path} cannot be used", detail=text, hint="`%fm doctor` tells more; `%fm log off` goes on without it.")
 
 
 def on_network(path: Path) -> bool:

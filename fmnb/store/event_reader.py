@@ -6,6 +6,7 @@ import json
 import warnings
 from typing import Any
 
+from ..core.errors import with_current_keys
 from ..core.events import Event
 from ..core.inert_text import printable
 from . import media
@@ -58,4 +59,4 @@ def object_of(stored: Any) -> dict[str, Any]:
 
 def what_failed(stored: Any) -> str | None:
     """What happened, of a stored error: None where there is none."""
-    return str(object_of(stored).get("what") or "It failed; the stored reason cannot be read") if stored else None
+    return str(with_current_keys(object_of(stored)).get("message") or "It failed; the stored reason cannot be read") if stored else None

@@ -23,11 +23,11 @@ def add(run: str, kind: str, value: Any = None, *, user: str = "", text: str = "
     Raises UsageError for a run that is not in the log, StoreError when it cannot be written.
     """
     if not log.enabled():
-        raise UsageError("The log is off, so nothing can be kept about an answer", todo="`%fm log on`, ask again, then vote.")
+        raise UsageError("The log is off, so nothing can be kept about an answer", hint="`%fm log on`, ask again, then vote.")
     with database().write() as db:
         (last,) = db.execute("SELECT MAX(n) FROM events WHERE run=?", (run,)).fetchone()
         if last is None:
-            raise UsageError("No such run in the log", seen=repr(run), todo="`%fm log` lists run ids.")
+            raise UsageError("No such run in the log", detail=repr(run), hint="`%fm log` lists run ids.")
         signal = Signal(kind=kind, value=value, user=user, text=text, undoes=undoes, run=run, n=last + 1, at=time.time())
         words = json.dumps(event_to_dict(signal), ensure_ascii=False, separators=(",", ":"))
         db.execute("INSERT INTO events VALUES (?,?,?)", (run, signal.n, words))

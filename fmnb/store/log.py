@@ -110,7 +110,7 @@ def search(
     for row in rows:
         r = dict(row)
         r["error"] = event_reader.what_failed(r["error"])
-        r["finish"] = r["finish"] or "unfinished"
+        r["finish_reason"] = r.pop("finish") or "unfinished"
         out.append(r)
     return out
 
@@ -122,7 +122,7 @@ def says(query: str) -> tuple[str, list[Any]]:
     """
     words = re.findall(r"\w+", query)
     if not words:
-        raise UsageError("Nothing to search for", seen=repr(query), todo="Type at least one word.")
+        raise UsageError("Nothing to search for", detail=repr(query), hint="Type at least one word.")
     rows = " AND ".join("(runs.prompt LIKE ? ESCAPE '!' OR runs.text LIKE ? ESCAPE '!')" for _ in words)
     where = f"(runs.rowid IN (SELECT rowid FROM words WHERE words MATCH ?) OR runs.kind = 'row' AND {rows})"
     like = [f"%{w.replace('_', '!_')}%" for w in words for _ in range(2)]
@@ -192,7 +192,7 @@ def events_of(run: str) -> list[Event]:
     """The stored events of a run, in order. UsageError for an unknown id."""
     rows = log_database().rows("SELECT n, event FROM events WHERE run=? ORDER BY n", (run,))
     if not rows:
-        raise UsageError("No such run in the log", seen=repr(run), todo="`%fm log` lists run ids.")
+        raise UsageError("No such run in the log", detail=repr(run), hint="`%fm log` lists run ids.")
     found = (event_reader.event(r["event"], f"event {r['n']} of run {run} in {log_database().path}") for r in rows)
     return [e for e in found if e is not None]
 
@@ -203,4 +203,4 @@ def reopen(run: str) -> Response:
     for event in events_of(run):
         fold.add(event)
     response = fold.response()
-    return response if response.finish else replace(response, finish="unfinished")
+    return response if response.finish_reason else replace(response, finish_reason="unfinished")

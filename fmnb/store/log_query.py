@@ -11,7 +11,20 @@ from ..core.response import Response
 from . import log as store
 from .search import Filter, find, hidden
 
-LOG_COLUMNS = ("run", "when", "model", "prompt", "text", "finish", "error", "seconds", "input_tokens", "output_tokens", "cost", "source")
+LOG_COLUMNS = (
+    "run",
+    "when",
+    "model",
+    "prompt",
+    "text",
+    "finish_reason",
+    "error",
+    "seconds",
+    "input_tokens",
+    "output_tokens",
+    "cost",
+    "source",
+)
 _TELLING = (
     "error",
     "seconds",
@@ -90,7 +103,7 @@ def reopen(run: str) -> Response:
     """The answer of a logged run, by its id or an unambiguous beginning of it."""
     found = [r["run"] for r in store.search(limit=100_000) if r["run"].startswith(run)]
     if len(found) > 1:
-        raise UsageError("Several runs begin like that", seen=run, todo=f"For example {found[0]} or {found[1]}.")
+        raise UsageError("Several runs begin like that", detail=run, hint=f"For example {found[0]} or {found[1]}.")
     return store.reopen(found[0] if found else run)
 
 
@@ -103,4 +116,4 @@ def parse_date(text: str) -> float:
     try:
         return datetime.datetime.fromisoformat(text).timestamp()
     except ValueError:
-        raise UsageError("That is not a date", seen=repr(text), todo="Write it as 2026-01-31.") from None
+        raise UsageError("That is not a date", detail=repr(text), hint="Write it as 2026-01-31.") from None

@@ -110,5 +110,5 @@ def _write(file: Path, data: bytes) -> None:
     except OSError as e:
         part.unlink(missing_ok=True)
         raise StoreError(
-            f"{file.parent} does not take a file of {media.amount(len(data))}", seen=str(e), todo="Make room, then `%fm log on`."
+            f"{file.parent} does not take a file of {media.amount(len(data))}", detail=str(e), hint="Make room, then `%fm log on`."
         ) from None

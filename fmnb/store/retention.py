@@ -20,7 +20,7 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
     By full text, by date (seconds since the epoch), by id, or all.
     """
     if not (query or before is not None or run or everything):
-        raise UsageError("Nothing was named to forget", todo="`%fm log forget WORDS`, `--before 2026-01-31`, a run id, or `--all`.")
+        raise UsageError("Nothing was named to forget", hint="`%fm log forget WORDS`, `--before 2026-01-31`, a run id, or `--all`.")
     where: list[str] = ["1"]
     values: list[Any] = []
     if query:

@@ -37,7 +37,7 @@ def began(start: Started, notebook: str) -> dict[str, Any]:
         "kind": start.kind,
         "asked": start.meta.get("asked") or start.model,
         "model": start.model,
-        "place": start.where,
+        "place": start.host,
         "started": start.at,
         "prompt": prompt_text(request),
         "text": "",
@@ -53,7 +53,7 @@ def ended(r: Response, at: float) -> dict[str, Any]:
     u = r.usage
     return {
         "ended": at,
-        "finish": r.finish,
+        "finish": r.finish_reason,
         "error": json.dumps(r.error, ensure_ascii=False) if r.error else None,
         "text": str(r),  # with a line for each picture
         "model": r.model,

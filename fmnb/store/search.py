@@ -58,7 +58,7 @@ def find(f: Filter, *, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]
         r["model"] = "" if r["hidden"] else r.pop("asked") or r["model"]
         r.pop("asked", None)
         r["error"] = None if r["hidden"] else event_reader.what_failed(r["error"])
-        r["finish"] = r["finish"] or "unfinished"
+        r["finish_reason"] = r.pop("finish") or "unfinished"
         if r["hidden"]:
             r["cost"] = r["seconds"] = None
     return found
@@ -126,7 +126,7 @@ def _where(f: Filter) -> tuple[str, tuple[Any, ...]]:
 def _voted(kind: str) -> set[str]:
     """Runs of which that was said."""
     if kind not in VOTES:
-        raise UsageError("No such vote to look for", seen=repr(kind), todo=f"One of {', '.join(VOTES)}.")
+        raise UsageError("No such vote to look for", detail=repr(kind), hint=f"One of {', '.join(VOTES)}.")
     if kind in ("star", "edit", "accept"):
         return {s.run for s in signals.every(kind)}
     last = {s.run: s for s in signals.every("vote")}.values()

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import media
-from ..core.errors import FmnbError, StoreError, StreamCutError, UsageError
+from ..core.errors import FmnbError, StoreError, StreamInterruptedError, UsageError
 from ..core.events import (
     ENDS,
     Event,
@@ -78,14 +78,14 @@ class Entry:
             out.append((_offset(item.get("t", 0.0)), event))
             if isinstance(event, ENDS):
                 return out
-        why: FmnbError = StreamCutError(
-            "The recording of this answer has no end", todo="Record it again: delete its line on the tape.", retryable=False
+        why: FmnbError = StreamInterruptedError(
+            "The recording of this answer has no end", hint="Record it again: delete its line on the tape.", retryable=False
         )
         if unknown:
             why = StoreError(
                 "The recording of this answer holds an event that this version of fmnb does not know",
-                seen=unknown[:80],
-                todo="Replay it with a newer fmnb, or delete its line on the tape and record it again.",
+                detail=unknown[:80],
+                hint="Replay it with a newer fmnb, or delete its line on the tape and record it again.",
             )
         return [*out, (out[-1][0] if out else 0.0, Failed(error=why.to_dict()))]
 
@@ -132,7 +132,7 @@ class Tape:
         self.path = Path(path)
         self._lock = threading.Lock()
         if self.path.is_dir():
-            raise UsageError("A tape is a file", seen=str(path), todo="Name it like `tutorial.tape.jsonl`.")
+            raise UsageError("A tape is a file", detail=str(path), hint="Name it like `tutorial.tape.jsonl`.")
         self._left: list[bytes] = []  # lines that are no answers; they stay in the file
         self._entries = self._read()
         self.used: set[str] = set()  # keys replayed or recorded since the tape was put in
@@ -143,14 +143,14 @@ class Tape:
         except FileNotFoundError:
             return {}
         except OSError as e:
-            raise StoreError(f"The tape {self.path} cannot be read", seen=str(e), todo="Check the file, or name another.") from None
+            raise StoreError(f"The tape {self.path} cannot be read", detail=str(e), hint="Check the file, or name another.") from None
         found: dict[str, Entry] = {}
         bad: list[tuple[int, bytes, Exception]] = []
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             if line.startswith(_CONFLICT):  # both sides may be right, and writing would tear them apart
-                raise StoreError(f"Line {number} of the tape {self.path} is of a merge that is not finished", todo="Finish the merge.")
+                raise StoreError(f"Line {number} of the tape {self.path} is of a merge that is not finished", hint="Finish the merge.")
             try:
                 entry = _entry(json.loads(line.decode("utf-8-sig")))
             except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as e:
@@ -158,7 +158,7 @@ class Tape:
                 continue
             found[entry.key] = entry
         if bad and not found and not any(_HEAD.match(line) for _, line, _ in bad):  # a file of another kind must not be written to
-            raise StoreError(f"{self.path} is not a tape", seen="no line of it is a recorded answer", todo="Name another file.")
+            raise StoreError(f"{self.path} is not a tape", detail="no line of it is a recorded answer", hint="Name another file.")
         for number, line, why in bad:
             event_reader.skipped(f"line {number} of the tape {self.path}", why, f"{self.path}\n{line!r}")
         self._left = [line for _, line, _ in bad]
@@ -219,8 +219,8 @@ class Tape:
             temporary.unlink(missing_ok=True)
             raise StoreError(
                 f"The tape {self.path} cannot be written",
-                seen=str(e),
-                todo="The answer is in the log; mend the disk and run the cell again.",
+                detail=str(e),
+                hint="The answer is in the log; mend the disk and run the cell again.",
             ) from None
 
 

@@ -92,10 +92,10 @@ def preview(rows: Sequence[tuple[int, Response]], fields: Sequence[str] = (), se
     asked = [r.request.messages[-1].text if r.request else "" for _, r in rows]
     common = os.path.commonprefix(asked) if len(set(asked)) > 1 else ""
     same = max(common.rfind(" "), common.rfind("\n")) + 1  # words stay whole
-    columns = ("row", *(["model"] if several else []), "asked", *(fields or ["answer"]))
+    columns = ("row", *(["model"] if several else []), "prompt", *(fields or ["answer"]))
     lines = []
     for (number, r), text in zip(rows, asked, strict=True):
-        lead = (str(number), *([r.asked] if several else []), ("…" if same else "") + text[same:])
+        lead = (str(number), *([r.requested_model] if several else []), ("…" if same else "") + text[same:])
         lines.append(_line(lead, r, fields, _LONG if len(columns) <= _MANY else _SHORT))
     return Preview(tuple(_short(c, _LONG) for c in columns), len(fields) or 1, tuple(lines))
 
@@ -103,7 +103,7 @@ def preview(rows: Sequence[tuple[int, Response]], fields: Sequence[str] = (), se
 def _line(lead: Sequence[str], r: Response, fields: Sequence[str], most: int) -> Line:
     values, instead = [], ""
     if r.error:
-        instead = f"✗ {r.error.get('what', '')}"
+        instead = f"✗ {r.error.get('message', '')}"
     elif not fields:
         values = [r.text]
     elif isinstance(r.data, dict):

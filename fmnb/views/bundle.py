@@ -220,12 +220,12 @@ def progress_html(line: str, share: float | None) -> str:
 
 def error_html(error: dict[str, Any], kept: int = 0) -> str:
     """What happened, what was seen, what to do next, and whether it was billed."""
-    head = f"<strong>{inert(_words(error.get('what', 'The call failed')))}</strong>"
-    if error.get("seen"):
-        head += f': <span style="font-family:{MONO};font-size:.92em;overflow-wrap:anywhere">{inert(_words(error["seen"]))}</span>'
+    head = f"<strong>{inert(_words(error.get('message', 'The call failed')))}</strong>"
+    if error.get("detail"):
+        head += f': <span style="font-family:{MONO};font-size:.92em;overflow-wrap:anywhere">{inert(_words(error["detail"]))}</span>'
     rows = [head]
-    if error.get("todo"):
-        rows.append("→ " + _CODE.sub(rf'<span style="font-family:{MONO};font-size:.92em">\1</span>', inert(_words(error["todo"]))))
+    if error.get("hint"):
+        rows.append("→ " + _CODE.sub(rf'<span style="font-family:{MONO};font-size:.92em">\1</span>', inert(_words(error["hint"]))))
     small = [billed(error)]
     if kept:
         small.append(f"{kept:,} characters kept above")
@@ -241,10 +241,10 @@ _CODE = re.compile(r"`([^`]+)`")
 
 def error_text(error: dict[str, Any]) -> str:
     """The same as plain text."""
-    head = _words(error.get("what", "The call failed"))
-    if error.get("seen"):
-        head += f": {_words(error['seen'])}"
-    return "\n".join([f"✗ {head}", *([f"  → {_words(error['todo'])}"] if error.get("todo") else []), f"  {billed(error)}"])
+    head = _words(error.get("message", "The call failed"))
+    if error.get("detail"):
+        head += f": {_words(error['detail'])}"
+    return "\n".join([f"✗ {head}", *([f"  → {_words(error['hint'])}"] if error.get("hint") else []), f"  {billed(error)}"])
 
 
 def billed(error: dict[str, Any]) -> str:
@@ -271,7 +271,12 @@ def stopped_text(kept: int, media: int = 0) -> str:
 
 def provenance(response: Response) -> dict[str, Any]:
     """What a saved output says of itself: run, models, parameters, prompt hash, usage, cost, time, source, version."""
-    out: dict[str, Any] = {"run": response.run, "asked": response.asked, "model": response.model, "where": response.where}
+    out: dict[str, Any] = {
+        "run": response.run,
+        "requested_model": response.requested_model,
+        "model": response.model,
+        "host": response.host,
+    }
     request = response.request
     if request is not None:
         out["parameters"] = {
@@ -291,7 +296,7 @@ def provenance(response: Response) -> dict[str, Any]:
         "seconds": None if response.seconds is None else round(response.seconds, 3),
         "first_token_seconds": None if response.first_token_seconds is None else round(response.first_token_seconds, 3),
         "source": response.source,
-        "finish": response.finish,
+        "finish_reason": response.finish_reason,
         "not_applied": list(response.not_applied),
         "version": __version__,
     }

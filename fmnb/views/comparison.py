@@ -179,4 +179,4 @@ def failure_html(r: Response, blind: bool) -> str:
         return f'<p style="font-size:12px;color:{MUTED}">{HIDDEN}</p>\n'
     if r.error:
         return error_html(r.error, len(r.text))
-    return stopped_html(len(r.text), len(r.media)) if r.finish == "cancelled" else ""
+    return stopped_html(len(r.text), len(r.media)) if r.finish_reason == "cancelled" else ""

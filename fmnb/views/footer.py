@@ -14,7 +14,7 @@ from .forged_footer import plain as plain
 from .html import MUTED
 
 LEAD = "— fmnb · "
-LOCAL = "stays here"
+LOCAL = "local"
 
 
 def footer_items(response: Response) -> list[str]:
@@ -22,15 +22,15 @@ def footer_items(response: Response) -> list[str]:
     r = response
     asked_nobody = r.request is None and not r.text and r.usage == Usage()  # a download: nobody answered, nothing was bought
     items = [_who(r)]
-    if r.where and not asked_nobody:
-        items.append(r.where)
+    if r.host and not asked_nobody:
+        items.append(r.host)
     if r.source and r.source != "live":
         items.append(r.source)
-    if r.finish == "length":
+    if r.finish_reason == "length":
         items.append("cut at the token limit")
-    elif r.finish == "loop":
+    elif r.finish_reason == "loop":
         items.append("cut where it repeated itself")
-    elif r.finish == "content_filter":
+    elif r.finish_reason == "content_filter":
         items.append("cut by the service's filter")
     if r.extra.get("base") is True:
         items.append("base model: completes text")
@@ -45,7 +45,7 @@ def footer_items(response: Response) -> list[str]:
     rate = r.extra.get("tokens_per_second")
     if isinstance(rate, (int, float)) and rate > 0:
         items.append(f"{rate:,.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
-    unpaid = r.error is not None and r.usage.cost is None and r.where != LOCAL
+    unpaid = r.error is not None and r.usage.cost is None and r.host != LOCAL
     not_billed = r.error is not None and r.error.get("billed") is False and r.usage.cost is None  # said above; a price would contradict it
     if not asked_nobody and not not_billed:
         items.append("billed: unknown" if unpaid and r.error is not None and r.error.get("billed") is None else cost(r))
@@ -60,8 +60,8 @@ def footer_items(response: Response) -> list[str]:
 def footer_text(response: Response) -> str:
     """The line as plain text.
 
-    >>> footer_text(Response("hi", model="echo:", where="stays here", seconds=1.24, run="r1"))
-    '— fmnb · echo: · stays here · 1.2 s · free · run r1'
+    >>> footer_text(Response("hi", model="echo:", host="local", seconds=1.24, run="r1"))
+    '— fmnb · echo: · local · 1.2 s · free · run r1'
     """
     return LEAD + " · ".join(footer_items(response))
 
@@ -136,22 +136,27 @@ def cost(response: Response) -> str:
     """What the answer cost: free on this machine, "price unknown" where it is."""
     if response.source in ("cached", "replayed", "stale"):
         return f"nothing spent (was {money(response.cost)})" if response.cost else "nothing spent"
-    if response.cost is not None and not (response.cost == 0 and response.where == LOCAL):
+    if response.cost is not None and not (response.cost == 0 and response.host == LOCAL):
         return ("about " if response.usage.estimated else "") + money(response.cost)
-    return "free" if response.where == LOCAL else "price unknown"
+    return "free" if response.host == LOCAL else "price unknown"
 
 
 def _who(r: Response) -> str:
     if title := _one_line(str(r.extra.get("title") or "")):  # weights have a name people know
-        return f"{title} ({r.asked})" if r.asked else title
-    model = r.model or r.asked or "unknown model"
+        return f"{title} ({r.requested_model})" if r.requested_model else title
+    model = r.model or r.requested_model or "unknown model"
     if model.startswith("object:"):  # a variable of the notebook: its name is all there is to know
         return model.removeprefix("object:")
     if model.startswith("/"):  # servers that name a model by its file
         model = model.rpartition("/")[2]
-    if r.asked and r.asked != model and not r.asked.endswith(f":{model}") and r.asked != f"{model}:":
-        return f"{model} (asked: {r.asked})"
-    return r.asked or model
+    if (
+        r.requested_model
+        and r.requested_model != model
+        and not r.requested_model.endswith(f":{model}")
+        and r.requested_model != f"{model}:"
+    ):
+        return f"{model} (asked: {r.requested_model})"
+    return r.requested_model or model
 
 
 def _tokens(r: Response) -> str:

@@ -25,19 +25,17 @@ export type Send = (path: string, init: RequestInit) => Promise<Response>;
 
 /** An error as the server words it: what happened, what was seen, what to do. */
 export class TroubleError extends Error implements Trouble {
-  readonly what: string;
-  readonly seen: string;
-  readonly todo: string;
+  readonly detail: string;
+  readonly hint: string;
   readonly upgrade: string;
 
   constructor(
     trouble: Partial<Trouble>,
     readonly status = 0
   ) {
-    super([trouble.what, trouble.seen].filter(Boolean).join(': '));
-    this.what = trouble.what ?? 'The request failed';
-    this.seen = trouble.seen ?? '';
-    this.todo = trouble.todo ?? '';
+    super(trouble.message ?? 'The request failed');
+    this.detail = trouble.detail ?? '';
+    this.hint = trouble.hint ?? '';
     this.upgrade = trouble.upgrade ?? '';
   }
 }
@@ -47,8 +45,8 @@ export class NoServerSide extends TroubleError {
   constructor() {
     super(
       {
-        what: 'The server side of fmnb is not there',
-        todo: 'Run `pip install fmnb` where Jupyter Server runs, and restart it. Cells work without it.'
+        message: 'The server side of fmnb is not there',
+        hint: 'Run `pip install fmnb` where Jupyter Server runs, and restart it. Cells work without it.'
       },
       404
     );
@@ -167,7 +165,7 @@ export class Api {
       response = await this.send(path, { method, headers, signal, body: body && JSON.stringify(body), cache: 'no-store' });
     } catch (e) {
       signal?.throwIfAborted();
-      throw new TroubleError({ what: 'Jupyter Server does not answer', seen: String((e as Error).message ?? e), todo: 'Is it still running?' });
+      throw new TroubleError({ message: 'Jupyter Server does not answer', detail: String((e as Error).message ?? e), hint: 'Is it still running?' });
     }
     if (!response.ok) {
       throw await troubleOf(response);
@@ -178,15 +176,16 @@ export class Api {
 
 async function troubleOf(response: Response): Promise<TroubleError> {
   const said = await response.json().catch(() => undefined);
-  if (typeof said?.what === 'string') {
+  // Jupyter Server's own errors have a message too, but no `upgrade`.
+  if (typeof said?.upgrade === 'string') {
     return new TroubleError(said, response.status);
   }
   return response.status === 404
     ? new NoServerSide()
-    : new TroubleError({ what: 'Jupyter Server refused the request', seen: `${response.status} ${response.statusText}` }, response.status);
+    : new TroubleError({ message: 'Jupyter Server refused the request', detail: `${response.status} ${response.statusText}` }, response.status);
 }
 
 /** Any error as words for the panel. */
 export function trouble(e: unknown): Trouble {
-  return e instanceof TroubleError ? e : { what: String((e as Error)?.message ?? e), seen: '', todo: '', upgrade: '' };
+  return e instanceof TroubleError ? e : { message: String((e as Error)?.message ?? e), detail: '', hint: '', upgrade: '' };
 }

@@ -159,7 +159,7 @@ export class Catalogue {
     } catch (e) {
       if (!ask.signal.aborted) {
         this.hub = [];
-        this.hubTrouble = trouble(e).what;
+        this.hubTrouble = trouble(e).message;
       }
     }
     if (!ask.signal.aborted) {

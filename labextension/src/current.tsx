@@ -12,9 +12,9 @@ type Props = { model: SidebarModel; trans: TranslationBundle; pick: () => void }
 
 /** What a place of few letters says: the name without its provider, and a mark where something stands in the way. */
 function brief(model: SidebarModel, trans: TranslationBundle, panel: NotebookPanel | null): { text: string; title: string } {
-  const { model: name, by, odd, todo } = model.standing(panel);
+  const { model: name, by, odd, hint } = model.standing(panel);
   const short = name.includes(':') ? name.slice(name.indexOf(':') + 1).split('/').pop() || name : name;
-  const trouble = odd || todo;
+  const trouble = odd || hint;
   const said = name ? trans.__('Model: %1 (%2)', name, by) : trans.__('No model is chosen');
   return {
     text: `${short || trans.__('model')}${trouble ? ' ⚠' : ''}`,

@@ -30,7 +30,7 @@ export function tests(query: string): Test[] {
   return split(query).map(test);
 }
 
-/** The words that are none of ours: parts of names, licences, providers. */
+/** The words that are none of ours: parts of names, licenses, providers. */
 export function plainWords(query: string): string[] {
   return split(query).filter(w => !Object.hasOwn(WORDS, w) && !SIZE.test(w));
 }
@@ -62,7 +62,7 @@ const cache = new WeakMap<Entry, string>();
 function wordsOf(e: Entry): string {
   let words = cache.get(e);
   if (words === undefined) {
-    words = [e.model, e.provider, e.ready, e.where, e.licence, e.note, ...e.inputs, ...e.outputs].join(' ').toLowerCase();
+    words = [e.model, e.provider, e.ready, e.host, e.license, e.note, ...e.inputs, ...e.outputs].join(' ').toLowerCase();
     cache.set(e, words);
   }
   return words;

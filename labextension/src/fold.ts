@@ -15,7 +15,7 @@ export interface Run {
   n: number;
   kind: string;
   model: string;
-  where: string;
+  host: string;
   parent: string;
   prompt: string;
   started: number;
@@ -58,7 +58,7 @@ export function fold(run: Run | undefined, event: Event): Run {
     case 'Started':
       now.kind = event.kind ?? 'call';
       now.model = event.model ?? '';
-      now.where = event.where ?? '';
+      now.host = event.host ?? '';
       now.parent = event.parent ?? '';
       now.prompt = String(event.meta?.prompt ?? '');
       now.started = event.at;
@@ -113,7 +113,7 @@ export const later = (a: Run | undefined, b: Run): Run => (a !== undefined && a.
 /** A run of the log. One that has ended has a number beyond what any event's can be; one without an end knows its beginning alone. */
 export function ofRow(row: RunRow): Run {
   const { run, kind, started, model, prompt, source, input_tokens, output_tokens, cost } = row;
-  const standing = row.error ? 'failed' : row.finish === 'cancelled' ? 'cancelled' : ['', 'unfinished'].includes(row.finish) ? 'running' : 'finished';
+  const standing = row.error ? 'failed' : row.finish_reason === 'cancelled' ? 'cancelled' : ['', 'unfinished'].includes(row.finish_reason) ? 'running' : 'finished';
   return {
     ...blank(run),
     n: standing === 'running' ? 1 : Number.MAX_SAFE_INTEGER,
@@ -124,7 +124,7 @@ export function ofRow(row: RunRow): Run {
     prompt,
     source,
     standing,
-    error: row.error ? { what: row.error } : null,
+    error: row.error ? { message: row.error } : null,
     usage: { input_tokens, output_tokens, cost }
   };
 }
@@ -138,7 +138,7 @@ function blank(run: string): Run {
     n: 0,
     kind: 'call',
     model: '',
-    where: '',
+    host: '',
     parent: '',
     prompt: '',
     started: 0,

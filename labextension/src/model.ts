@@ -101,7 +101,7 @@ export class SidebarModel {
         : this.about?.default_model
           ? [this.about.default_model, 'default']
           : ['', ''];
-    return { model, by, odd, ...(model ? this.knownAs(model) : { todo: '', locked: false }) };
+    return { model, by, odd, ...(model ? this.knownAs(model) : { hint: '', locked: false }) };
   }
 
   /** How a name stands on this machine; the first question about one that is not listed asks the server. */
@@ -270,9 +270,9 @@ export class SidebarModel {
       } else {
         const side = about.protocol < PROTOCOL ? 'where Jupyter Server runs and restart it' : 'where JupyterLab runs and reload this page';
         this.serverTrouble = {
-          what: 'Page and server speak different versions of fmnb',
-          seen: `${PROTOCOL} and ${about.protocol}`,
-          todo: `Upgrade fmnb ${side}.`,
+          message: 'Page and server speak different versions of fmnb',
+          detail: `${PROTOCOL} and ${about.protocol}`,
+          hint: `Upgrade fmnb ${side}.`,
           upgrade: side
         };
       }

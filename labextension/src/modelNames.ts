@@ -27,7 +27,7 @@ export function promptOf(source: string): string | undefined {
 }
 
 /** How a name stands on this machine: what is known of it, and what to do before it answers ("" if nothing). */
-export type Known = { entry?: Entry; todo: string; locked: boolean };
+export type Known = { entry?: Entry; hint: string; locked: boolean };
 
 /** `whole` says that the catalogue was asked for this very name, so that a name it lacks is not known here. */
 export function known(name: string, entries: ReadonlyMap<string, Entry>, whole: boolean): Known {
@@ -38,7 +38,7 @@ export function known(name: string, entries: ReadonlyMap<string, Entry>, whole: 
   const [scheme] = name.split(':');
   if (name.includes(':')) {
     if (['hf', 'pypi'].includes(scheme)) {
-      return { todo: `%fm pull ${quoted(name)}`, locked: false };
+      return { hint: `%fm pull ${quoted(name)}`, locked: false };
     }
     for (const e of entries.values()) {
       if (e.provider === scheme && e.model.startsWith(`${scheme}:`)) {
@@ -46,10 +46,10 @@ export function known(name: string, entries: ReadonlyMap<string, Entry>, whole: 
       }
     }
   }
-  return { todo: whole ? 'No model of this name is known here: choose another, or define the alias.' : '', locked: false };
+  return { hint: whole ? 'No model of this name is known here: choose another, or define the alias.' : '', locked: false };
 }
 
-function standing(e: Entry): { todo: string; locked: boolean } {
+function standing(e: Entry): { hint: string; locked: boolean } {
   const locked = e.ready === 'locked';
-  return { todo: isReady(e) ? '' : locked ? e.note : e.ready, locked };
+  return { hint: isReady(e) ? '' : locked ? e.note : e.ready, locked };
 }

@@ -132,7 +132,7 @@ function Choices({ model, trans, title, none, take }: Props): JSX.Element {
       </ul>
       <p className="fmnb-Quiet" role="status">
         {model.serverTrouble
-          ? `${model.serverTrouble.what}. ${model.serverTrouble.todo}`
+          ? `${model.serverTrouble.message}. ${model.serverTrouble.hint}`
           : fitting.length === 0 && catalogue.asked
             ? trans.__('No model fits these words.')
             : fitting.length > MOST

@@ -32,7 +32,7 @@ export class RunView extends ReactWidget {
       [t.__('Run'), row.run],
       [t.__('Model'), row.model],
       [t.__('Asked'), new Date(1000 * row.started).toLocaleString()],
-      [t.__('Ended'), `${row.finish}${row.source === 'live' ? '' : ` (${row.source})`}`],
+      [t.__('Ended'), `${row.finish_reason}${row.source === 'live' ? '' : ` (${row.source})`}`],
       [t.__('Took'), row.seconds === null ? '' : t.__('%1 s', row.seconds.toFixed(2))],
       [t.__('Tokens'), row.input_tokens === null ? '' : t.__('%1 in, %2 out', row.input_tokens, row.output_tokens ?? '?')],
       [t.__('Cost'), row.cost === null ? t.__('not known') : dollars(row.cost)],

@@ -140,7 +140,7 @@ const FIRST = [
   '%fm models local',
   '%%fm embedded\nExplain in two sentences what the median of a column of numbers is.',
   'numbers = [3, 5, 8, 100]',
-  '%%fm embedded --dry\nWhat is unusual about these numbers? {{ numbers }}'
+  '%%fm embedded --dry-run\nWhat is unusual about these numbers? {{ numbers }}'
 ];
 
 /** A notebook file of these cells, for a kernel. */

@@ -1,7 +1,7 @@
 /** Made by labextension/make_types.py from the Python dataclasses: change those. */
 
 /** Of server, kernel and page; raised with every change that another side would misread. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** Tokens and money of a call. None means not reported; `cost` is US dollars. */
 export interface Usage {
@@ -25,7 +25,7 @@ export interface Started extends Stamp {
   event: 'Started';
   kind?: string;
   model?: string;
-  where?: string;
+  host?: string;
   parent?: string;
   request?: Record<string, unknown> | null;
   meta?: Record<string, unknown>;
@@ -178,7 +178,7 @@ export interface Entry {
   model: string;
   provider: string;
   ready: string;
-  where: string;
+  host: string;
   local: boolean;
   context: number | null;
   inputs: string[];
@@ -186,7 +186,7 @@ export interface Entry {
   chat: boolean;
   price_in: number | null;
   price_out: number | null;
-  licence: string;
+  license: string;
   size: number | null;
   memory: number | null;
   used: number | null;
@@ -228,7 +228,7 @@ export interface HubModel {
   task: string;
   downloads: number | null;
   likes: number | null;
-  licence: string;
+  license: string;
   gated: boolean;
   size: number | null;
   files: HubFile[];
@@ -254,8 +254,8 @@ export interface KeyState {
 /** What one cheap call with the key gave: `POST keys/PROVIDER/test`. */
 export interface KeyTest {
   good: boolean;
-  said: string;
-  todo: string;
+  message: string;
+  hint: string;
 }
 
 /** Calls, tokens and money of some time or some notebook; `unknown` calls had no known price. */
@@ -275,7 +275,7 @@ export interface RunRow {
   model: string;
   prompt: string;
   text: string;
-  finish: string;
+  finish_reason: string;
   source: string;
   error: string | null;
   seconds: number | null;
@@ -309,20 +309,20 @@ export interface PromptRow {
   version: number;
 }
 
-/** What a pull would do: bytes (None where only the download tells), files, licence, whether that must be accepted, free bytes. */
+/** What a pull would do: bytes (None where only the download tells), files, license, whether that must be accepted, free bytes. */
 export interface Plan {
   source: string;
   size: number | null;
   files: number;
-  licence: string;
+  license: string;
   gated: boolean;
   free: number;
 }
 
 /** The body of every error: what happened, what was seen, what to do. `upgrade` names the side to upgrade, "" if none. */
 export interface Trouble {
-  what: string;
-  seen: string;
-  todo: string;
+  message: string;
+  detail: string;
+  hint: string;
   upgrade: string;
 }

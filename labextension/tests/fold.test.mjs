@@ -29,7 +29,7 @@ test('every golden event is taken in, and knows its number', () => {
 });
 
 test('a failed run keeps its error, a waiting one says why and until when', () => {
-  assert.equal(foldAll(upTo('Failed')).error.what, 'It failed');
+  assert.equal(foldAll(upTo('Failed')).error.message, 'It failed');
   const waiting = foldAll(upTo('Waiting'));
   assert.equal(waiting.standing, 'waiting');
   assert.equal(waiting.waiting, 'rate limit');
@@ -50,9 +50,9 @@ test('of two tellings the later wins, and the log beats what was still live', ()
   const late = foldAll(upTo('Used'));
   assert.equal(later(early, late), late);
   assert.equal(later(late, early), late);
-  const row = { run: late.run, kind: 'call', started: 1, model: 'm', prompt: 'p', text: 't', finish: 'stop', source: 'live', error: null, seconds: 2 };
+  const row = { run: late.run, kind: 'call', started: 1, model: 'm', prompt: 'p', text: 't', finish_reason: 'stop', source: 'live', error: null, seconds: 2 };
   assert.equal(later(late, ofRow({ ...row })).standing, 'finished');
-  assert.equal(later(late, ofRow({ ...row, finish: 'unfinished' })), late);
+  assert.equal(later(late, ofRow({ ...row, finish_reason: 'unfinished' })), late);
 });
 
 test('used tokens add up, and what is not reported is not made zero', () => {

@@ -7,7 +7,7 @@ import { Api, TroubleError } from '../lib/api.js';
 import { Catalogue } from '../lib/catalogue.js';
 import { PROTOCOL } from '../lib/types.js';
 
-const entry = (model, more) => ({ model, provider: model.split(':')[0], ready: 'yes', where: 'local', local: true, context: null, inputs: ['text'], outputs: ['text'], chat: true, price_in: 0, price_out: 0, licence: '', size: null, memory: null, used: null, source: '', at: null, note: '', ...more });
+const entry = (model, more) => ({ model, provider: model.split(':')[0], ready: 'yes', host: 'local', local: true, context: null, inputs: ['text'], outputs: ['text'], chat: true, price_in: 0, price_out: 0, license: '', size: null, memory: null, used: null, source: '', at: null, note: '', ...more });
 
 /** A server that answers as `answers` says, by path; what was asked is kept. */
 async function serving(answers, work) {
@@ -48,9 +48,9 @@ test('every request names the protocol', () =>
   }));
 
 test('an error is what the server says, and a missing server side is a state of its own', () =>
-  serving({ default: () => [404, { what: 'No such model', seen: 'x', todo: 'Look.', upgrade: '' }] }, async api => {
-    await assert.rejects(api.setDefault('x'), e => e instanceof TroubleError && e.what === 'No such model' && e.todo === 'Look.');
-    await assert.rejects(api.about(), e => e.constructor.name === 'NoServerSide' && /pip install fmnb/.test(e.todo));
+  serving({ default: () => [404, { message: 'No such model', detail: 'x', hint: 'Look.', upgrade: '' }] }, async api => {
+    await assert.rejects(api.setDefault('x'), e => e instanceof TroubleError && e.message === 'No such model' && e.hint === 'Look.');
+    await assert.rejects(api.about(), e => e.constructor.name === 'NoServerSide' && /pip install fmnb/.test(e.hint));
   }));
 
 test('the stream of events is read across the borders of its chunks', () =>

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { cellOf, known, oddity, promptOf, quoted } from '../lib/modelNames.js';
 import { ago, bytes, count, dollars } from '../lib/format.js';
 
-const entry = more => ({ model: 'm', provider: 'p', ready: 'yes', where: 'local', local: true, inputs: [], outputs: [], note: '', licence: '', ...more });
+const entry = more => ({ model: 'm', provider: 'p', ready: 'yes', host: 'local', local: true, inputs: [], outputs: [], note: '', license: '', ...more });
 const entries = (...all) => new Map(all.map(e => [e.model, e]));
 
 test('a notebook may name a model and nothing else', () => {
@@ -32,12 +32,12 @@ test('a name says what must be done before it answers', () => {
     entry({ model: 'openai:gpt-5', provider: 'openai', ready: '%fm key set openai' }),
     entry({ model: 'no', ready: 'locked', note: 'not allowed here' })
   );
-  assert.equal(known('small', all, false).todo, '%fm pull small');
-  assert.equal(known('openai:brand-new', all, true).todo, '%fm key set openai');
-  assert.equal(known('hf:org/x', all, false).todo, '%fm pull hf:org/x');
-  assert.deepEqual({ ...known('no', all, false), entry: undefined }, { entry: undefined, todo: 'not allowed here', locked: true });
-  assert.equal(known('mine', all, false).todo, '');
-  assert.match(known('mine', all, true).todo, /No model of this name/);
+  assert.equal(known('small', all, false).hint, '%fm pull small');
+  assert.equal(known('openai:brand-new', all, true).hint, '%fm key set openai');
+  assert.equal(known('hf:org/x', all, false).hint, '%fm pull hf:org/x');
+  assert.deepEqual({ ...known('no', all, false), entry: undefined }, { entry: undefined, hint: 'not allowed here', locked: true });
+  assert.equal(known('mine', all, false).hint, '');
+  assert.match(known('mine', all, true).hint, /No model of this name/);
 });
 
 test('numbers as people read them', () => {

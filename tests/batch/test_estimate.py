@@ -11,7 +11,7 @@ from fmnb.batch.duration import Load, duration
 from fmnb.batch.options import Limits
 from fmnb.batch.run import batch, planned
 from fmnb.core.backend import estimate_tokens
-from fmnb.core.errors import BudgetError, KeyRefusedError, PromptError, UsageError
+from fmnb.core.errors import AuthenticationError, BudgetError, PromptError, UsageError
 from fmnb.core.events import Finished, TextDelta, Used
 from fmnb.core.types import ModelCard, Usage
 from fmnb.limits import rate_limit
@@ -94,8 +94,8 @@ def test_rows_that_failed_for_good_are_asked_again_when_that_is_wanted():
 
 
 def test_rows_that_failed_for_a_refused_key_are_not_answered():
-    model = Failing(KeyRefusedError("no"))
-    with pytest.raises(KeyRefusedError):
+    model = Failing(AuthenticationError("no"))
+    with pytest.raises(AuthenticationError):
         batch("x {{ w }}", words(300), model, yes=True)
     found = planned("x {{ w }}", words(300), model)
     assert (found.calls, found.known) == (300, 0) and found.much
@@ -164,7 +164,7 @@ def test_a_prompt_that_no_row_can_fill_is_said_before_anything_is_sent():
 
 @pytest.mark.parametrize(
     "odd",
-    [{"head": 0}, {"head": 2.5}, {"budget": -3}, {"concurrency": 0}, {"on": "dask"}, {"on": True}, {"yes": "no"}, {"bulk": "no"}]
+    [{"head": 0}, {"head": 2.5}, {"budget": -3}, {"concurrency": 0}, {"on": "dask"}, {"on": True}, {"yes": "no"}, {"batch_api": "no"}]
     + [{"retry_errors": "no"}, {"fail_fast": 1}],
     ids=str,
 )
@@ -187,8 +187,8 @@ def test_whole_numbers_may_come_as_floats():
 def test_what_does_not_go_with_a_batch_job_is_refused_in_python_as_in_a_cell(other):
     name = next(iter(other))
     for ask in (planned, batch):
-        with pytest.raises(UsageError, match=f"bulk and {name} do not go together"):
-            ask("Say {{ w }}", words(3), "openai:m", bulk=True, **other)
+        with pytest.raises(UsageError, match=f"batch_api and {name} do not go together"):
+            ask("Say {{ w }}", words(3), "openai:m", batch_api=True, **other)
 
 
 def test_what_its_calls_took_before_tells_how_long_and_what_its_host_refused(service):
@@ -234,7 +234,7 @@ def test_many_calls_of_unknown_price_are_asked_about_and_a_budget_refuses_them()
     model = Priced(price=None)
     with pytest.raises(UsageError, match="price unknown") as e:
         batch("Say {{ w }}", words(1001), model)
-    assert "--yes" in e.value.todo and "--budget" not in e.value.todo, "a budget would be refused"
+    assert "--yes" in e.value.hint and "--budget" not in e.value.hint, "a budget would be refused"
     with pytest.raises(BudgetError, match="unknown"):
         batch("Say {{ w }}", words(3), model, budget=1.0)
     assert model.calls == 0 and batch("Say {{ w }}", words(3), model).summary.cost is None

@@ -67,7 +67,7 @@ def test_a_loop_that_does_not_fit_is_paid_once_and_not_blamed_on_the_model(text)
     backend = Streamed(text)
     with pytest.raises(SchemaMismatchError, match="repeated itself") as e:
         Model(backend).ask("?", schema="n int")
-    assert backend.asked == 1 and "larger model" in e.value.todo
+    assert backend.asked == 1 and "larger model" in e.value.hint
     assert NOTICE in log.reopen(e.value.run).notes
 
 
@@ -81,7 +81,7 @@ def test_json_that_never_ends_is_ended_at_last():
 def test_words_that_loop_behind_the_json_are_cut_and_the_data_stays():
     backend = Streamed('{"n": 3}\n' + "That is the answer to it. " * 400)
     answer = Model(backend).ask("?", schema="n int")
-    assert answer.data == {"n": 3} and answer.finish == REASON and backend.sent < 1000
+    assert answer.data == {"n": 3} and answer.finish_reason == REASON and backend.sent < 1000
 
 
 def test_a_mistake_in_whole_json_is_still_asked_again():
@@ -96,7 +96,7 @@ def test_rows_that_repeat_themselves_and_do_not_fit_are_asked_once(monkeypatch):
         monkeypatch.setenv("VLLM_BASE_URL", service.url)
         service.answer = lambda body: OPEN
         done = batch("Say {{ w }}", [{"w": "a"}], "vllm:m", schema="list[str]")
-    assert "repeated itself" in done.answers[0].error["what"] and len(service.requests) == 1
+    assert "repeated itself" in done.answers[0].error["message"] and len(service.requests) == 1
     assert NOTICE in log.reopen(done.answers[0].run).notes
 
 

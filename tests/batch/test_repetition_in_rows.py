@@ -41,7 +41,7 @@ def test_a_loop_is_cut_wherever_it_stands(name, after):
     came = [ReasoningDelta(text="Hm."), TextDelta(text=BEFORE + LOOPS[name] + after), Used(usage=Usage(3, 400)), Finished(reason="length")]
     answer = fold(cut_whole(came))
     kept, text = streamed(BEFORE + LOOPS[name] + after), BEFORE + LOOPS[name] + after
-    assert answer.text == kept and answer.finish == REASON, "as much as a cell has when its stream is ended"
+    assert answer.text == kept and answer.finish_reason == REASON, "as much as a cell has when its stream is ended"
     assert answer.extra[UNCUT] == text and answer.notes[0].startswith(NOTICE)
     assert f"{len(text) - len(kept):,} characters were left out" in answer.notes[0] and "log" in answer.notes[0]
     assert (answer.reasoning, answer.usage.output_tokens) == ("Hm.", 400), "what was paid is what was written"
@@ -65,7 +65,7 @@ def test_rows_of_a_service_are_cut_and_their_whole_text_is_in_the_log(monkeypatc
     a = done.answers[1]
     assert a.finish == REASON and a.text.count("The table is about the table.") >= 4 and len(a.text) < len(LOOP) and a.error is None
     kept = log.reopen(a.run)
-    assert (kept.text, kept.finish, kept.extra[UNCUT]) == (a.text, REASON, LOOP) and kept.notes[0].startswith(NOTICE)
+    assert (kept.text, kept.finish_reason, kept.extra[UNCUT]) == (a.text, REASON, LOOP) and kept.notes[0].startswith(NOTICE)
     assert "1 answer repeated itself and was cut: ask a larger model" in str(done.summary)
 
 
@@ -83,7 +83,7 @@ def test_rows_of_a_batch_job_are_cut(home, monkeypatch):
     monkeypatch.setattr(wire, "_said", lambda body: LOOP)
     with BulkService() as service:
         (home / "fmnb.toml").write_text(f'[provider.far]\nbase_url = "{service.url}"\nkey_env = ["FAR_KEY"]\nbulk = "openai"\n')
-        batch("Say {{ w }}", [{"w": "a"}], "far:m", bulk=True)
+        batch("Say {{ w }}", [{"w": "a"}], "far:m", batch_api=True)
         service.done = True
-        (a,) = batch("Say {{ w }}", [{"w": "a"}], "far:m", bulk=True).answers
+        (a,) = batch("Say {{ w }}", [{"w": "a"}], "far:m", batch_api=True).answers
     assert a.finish == REASON and len(a.text) < len(LOOP) and log.reopen(a.run).extra[UNCUT] == LOOP

@@ -24,13 +24,13 @@ from fmnb.calls import run as performing
 from fmnb.calls.session import session
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.errors import (
+    AuthenticationError,
     BadRequestError,
     ConnectionFailedError,
     Interrupted,
-    KeyRefusedError,
     PromptError,
-    ReplayMissError,
     StoreError,
+    TapeMissError,
     UsageError,
 )
 from fmnb.core.events import Failed, Finished, Notice, Progress, Started, TextDelta, Used
@@ -135,12 +135,12 @@ def test_fail_fast_stops_at_the_first_failure(service):
     service.latency = 0.01
     with pytest.raises(BadRequestError) as e:
         batch("Say {{ w }}", words(500), MODEL, fail_fast=True, concurrency=4)
-    assert len(service.requests) < 100 and "are kept" in e.value.todo
+    assert len(service.requests) < 100 and "are kept" in e.value.hint
 
 
 def test_a_key_that_is_refused_stops_the_batch_at_once(service):
     service.answer = lambda body: (403, {"error": {"message": "who are you"}})
-    with pytest.raises(KeyRefusedError):
+    with pytest.raises(AuthenticationError):
         batch("Say {{ w }}", words(5000), MODEL)
     assert len(service.requests) < 100
     service.answer = None
@@ -158,7 +158,7 @@ def test_a_service_that_goes_down_ends_the_batch_and_the_next_run_goes_on(servic
     service.latency, service.down_after = 0.005, 60
     with pytest.raises(ConnectionFailedError) as e:
         batch("Say {{ w }}", words(400), MODEL, concurrency=4)
-    assert "run the same again" in e.value.todo
+    assert "run the same again" in e.value.hint
     service.down, service.down_after = False, None
     b = batch("Say {{ w }}", words(400), MODEL, concurrency=4)
     assert b.summary.answered == 400 and b.summary.reused >= 56
@@ -191,7 +191,7 @@ def test_the_whole_row_is_there_whatever_the_table_or_the_notebook_calls_theirs(
     assert batch("{{ row_fm['row'] }}{{ row_fm['a b'] }}", table, "echo:").answers[0].text == "7x"
     with pytest.raises(PromptError) as e:
         batch("{{ a b }}", table, "echo:")
-    assert "{{ row_fm['a b'] }}" in e.value.todo
+    assert "{{ row_fm['a b'] }}" in e.value.hint
     assert batch("{{ row['w'] }} {{ notebook['row'] }}", words(1), "echo:", **left_over).answers[0].text == "word0 of a loop"
 
 
@@ -272,7 +272,7 @@ def test_a_listener_that_stops_whatever_it_hears_stops_a_batch_once(service):
     with pytest.raises(Interrupted) as e:
         batch("Say {{ w }}", words(200), MODEL, sinks=[hear], concurrency=4)
     assert "of 200 answers are kept" in e.value._render_traceback_()[0]
-    assert log.search(kind="batch")[0]["finish"] == "cancelled"
+    assert log.search(kind="batch")[0]["finish_reason"] == "cancelled"
 
 
 def test_of_several_models_the_one_that_cannot_be_asked_is_named_with_its_reason(service):
@@ -297,7 +297,7 @@ batch("Say {{ w }}", [{"w": i} for i in range(100_000)], "vllm:m", concurrency=8
         assert service.until(lambda: len(service.answered) > 8), "a ninth is asked when the first is written down"
         process.kill()
     (found,) = fm.log(kind="batch", open=True)
-    assert found["finish"] == "unfinished" and list(batches.of(found["run"]))
+    assert found["finish_reason"] == "unfinished" and list(batches.of(found["run"]))
     batch("Tell {{ w }}", words(1), MODEL)
     assert len(fm.log(kind="batch")) == 2 and len(fm.log(kind="batch", open=True)) == 1
 
@@ -344,7 +344,7 @@ def test_a_stop_that_comes_with_an_answer_is_not_lost():
 
 def test_a_cell_that_no_prompt_can_hold_is_its_row_s_error():
     b = batch("{{ t }}", [{"t": "x"}, {"t": b"caf\xe9"}, {"t": "y"}], "echo:")
-    assert [a.text for a in b.answers] == ["x", "", "y"] and "not an image" in b.answers[1].error["what"]
+    assert [a.text for a in b.answers] == ["x", "", "y"] and "not an image" in b.answers[1].error["message"]
 
 
 def test_an_empty_cell_attaches_nothing(tmp_path):
@@ -415,7 +415,7 @@ def test_a_tape_replays_a_batch_without_its_service(service, tmp_path):
     again = batch("Say {{ w }}", words(5), MODEL, replay_only=True)
     assert [a.text for a in again.answers] == [a.text for a in first.answers] and {a.source for a in again.answers} == {"replayed"}
     assert "5 replayed from the tape" in again.summary.notes
-    with pytest.raises(ReplayMissError):
+    with pytest.raises(TapeMissError):
         batch("Say {{ w }}", words(6), MODEL, replay_only=True)
 
 
@@ -489,7 +489,7 @@ def test_after_a_disk_that_was_full_the_log_is_tried_again_and_where_it_is_off_t
 
 @contextmanager
 def _full(self):
-    raise StoreError("The disk is full", todo="Make room.")
+    raise StoreError("The disk is full", hint="Make room.")
     yield
 
 
@@ -499,14 +499,14 @@ def test_a_disk_that_is_full_stops_the_batch_and_nothing_is_lost(service, monkey
     def full(*a):
         calls.append(a)
         if len(calls) == 3:
-            raise StoreError("The disk is full", todo="Make room.")
+            raise StoreError("The disk is full", hint="Make room.")
         return real(*a)
 
     service.latency = 0.01
     monkeypatch.setattr(run_rows, "write", full)
     with pytest.raises(StoreError) as e:
         batch("Say {{ w }}", words(300), MODEL, concurrency=4)
-    assert "run this again" in e.value.todo
+    assert "run this again" in e.value.hint
     monkeypatch.setattr(run_rows, "write", real)
     log.switch(True)
     b = batch("Say {{ w }}", words(300), MODEL, concurrency=4)
@@ -578,7 +578,7 @@ def test_a_column_can_name_what_is_attached_to_each_row(tmp_path):
 def test_a_column_that_is_no_python_name_is_told_how_to_be_named(name):
     with pytest.raises(PromptError) as e:
         batch(f"Say {{{{ {name} }}}} {{{{ w }}}}", [{name: "x", "w": "y"}], "echo:")
-    assert f"{name} is a column, but no Python name: write {{{{ row[{name!r}] }}}}" in e.value.todo
+    assert f"{name} is a column, but no Python name: write {{{{ row[{name!r}] }}}}" in e.value.hint
 
 
 def test_a_table_of_nothing_says_so():

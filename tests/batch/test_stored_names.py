@@ -56,7 +56,7 @@ CASES = {
         prompt=fm.Prompt("{{ a }}"), usage=Usage(1, 2, cost=0.5), model=fm.Model("echo:"), kinds=[fm.Prompt, fm.Response]
     ),
     "examples": lambda: holds(fm.Dataset.from_rows(ROWS, name="two")),
-    "an error": lambda: holds(RateLimitError("Too many", seen="429")),
+    "an error": lambda: holds(RateLimitError("Too many", detail="429")),
     "a judge": lambda: holds(fm.Judge("Is it good?", "echo:")),
     "many": lambda: holds(functools.partial(holds, tuple(message("user", f"text number {i} " * 20) for i in range(400)))),
 }
@@ -147,7 +147,7 @@ FUNCTIONS = {
     "compare": "97ceb72f85db7d51",
     "models": "8acb8a92cf37bfd1",
     "log": "6e9a2c4ff7448906",
-    "signal": "19a880d27c8af521",
+    "feedback": "19a880d27c8af521",
     "leaderboard": "45c7771b40fb7385",
 }
 

@@ -20,7 +20,7 @@ class Together:
     rows_at_once = 10
 
     def __init__(self, bad="", dies=None, text="{}"):
-        self.card = ModelCard("object:together", "object", "stays here", local=True, price_in=0.0, price_out=0.0)
+        self.card = ModelCard("object:together", "object", "local", local=True, price_in=0.0, price_out=0.0)
         self.bad, self.dies, self.text = bad, dies, text
         self.lots, self.closed = [], 0
 
@@ -36,7 +36,7 @@ class Together:
                 if self.dies is not None and done >= self.dies:
                     raise ServerError("the engine broke")
                 if said == self.bad:
-                    yield n, Failed(error={"kind": "BadRequestError", "what": "not this one"})
+                    yield n, Failed(error={"kind": "BadRequestError", "message": "not this one"})
                     continue
                 yield n, TextDelta(text=self.text.format(said))
                 yield n, Used(usage=Usage(3, 1, cost=0.0))
@@ -60,7 +60,7 @@ def test_rows_go_in_lots_and_come_back_to_their_places():
     b = batch("Say {{ w }}", words(25), engine)
     assert [a.text for a in b.answers] == [f"word{i}" if i != 3 else "" for i in range(25)]
     assert max(engine.lots) <= 10 and sum(engine.lots) == 25 and engine.closed == len(engine.lots)
-    assert b.answers[3].error["what"] == "not this one" and b.answers[0].input_tokens == 3
+    assert b.answers[3].error["message"] == "not this one" and b.answers[0].input_tokens == 3
 
 
 def test_a_structured_answer_and_its_probabilities_are_the_row_s():

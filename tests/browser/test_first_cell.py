@@ -14,14 +14,14 @@ def test_the_embedded_model_streams_into_one_output_and_is_kept(notebook):
     assert nb.outputs(1).count() == 1
     assert nb.outputs(1).locator("footer").count() == 1
     footer = nb.outputs(1).locator("footer").inner_text()
-    assert "(embedded)" in footer and "stays here" in footer and "tokens in" in footer and "free" in footer
+    assert "(embedded)" in footer and "local" in footer and "tokens in" in footer and "free" in footer
     assert nb.text(1).rstrip().endswith(footer)
 
     (output,) = nb.saved()["cells"][1]["outputs"]
     assert {"text/html", "text/markdown", "text/plain"} == set(output["data"])
     assert "<script" not in "".join(output["data"]["text/html"]).lower()
     kept = output["metadata"]["fmnb"]
-    assert kept["run"] and kept["asked"] == "embedded" and kept["model"]
+    assert kept["run"] and kept["requested_model"] == "embedded" and kept["model"]
     assert len(kept["prompt"]) >= 16 and kept["usage"]["output_tokens"] > 5
     assert kept["parameters"]["max_tokens"] == 60
 

@@ -79,7 +79,7 @@ def _nothing_happened_but_buttons(nb: Notebook, lab) -> None:
 def test_one_column_is_stopped_while_its_neighbour_goes_on_and_escape_stops_all(notebook):
     nb = notebook(
         "%%fm echo:slow=5 echo:slow=6 -o c\n" + "one two three " * 200,
-        "print([r.finish for r in c])",
+        "print([r.finish_reason for r in c])",
         "%%fm echo:slow=5 echo:slow=6\n" + "one two " * 300,
     )
     nb.start(1)

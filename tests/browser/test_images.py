@@ -15,7 +15,7 @@ from fmnb.core.events import Finished, Media, Progress, Used
 from fmnb.core.types import ModelCard, Usage
 
 class Painter:
-    card = ModelCard("object:painter", "object", "stays here", local=True, outputs=("image",))
+    card = ModelCard("object:painter", "object", "local", local=True, outputs=("image",))
     kind = "image/png"
     def count(self, request): return estimate_tokens(request)
     def deterministic(self, request): return False

@@ -10,7 +10,7 @@ from tests.browser.test_axe import axe as axe
 
 LABEL = """import fmnb as fm
 d = fm.Dataset.from_rows([{"id": f"r{i}", "ticket": f"Ticket {i} <b>bold</b>", "target": "a guess"} for i in range(4)], name="tickets")
-labeller = fm.Labeller(d, rater="ada")
+labeller = fm.Labeler(d, annotator="ada")
 labeller"""
 REPORT = """import fmnb as fm
 rows = [{"id": f"r{i}", "q": f"{i}", "target": f"{i if i % 3 else 'x'}"} for i in range(60)]

@@ -401,7 +401,7 @@ def test_axe_finds_nothing_serious_in_light_and_dark(notebook, panel, page, axe)
         change_theme(nb.page, "JupyterLab Light")
 
 
-MODELS_ASKED = "from fmnb.calls.session import session\nprint([session.last.call.target.asked])"
+MODELS_ASKED = "from fmnb.calls.session import session\nprint([session.last.call.target.requested_model])"
 
 
 @pytest.mark.parametrize("app", ["lab/tree", "notebooks"])

@@ -50,7 +50,7 @@ class Place:
         self.page.keyboard.press("Enter")
         card = self.view.get_by_role("group", name="What would be downloaded")
         expect(card).to_contain_text("size known once it arrives")
-        expect(card).to_contain_text("Licence")
+        expect(card).to_contain_text("License")
         assert not any("/files/" in path for path, _ in self.index.asked[self.before :]), "nothing has come before the yes"
         expect(card.get_by_role("button", name="Download")).to_be_focused()
         self.page.keyboard.press("Enter")

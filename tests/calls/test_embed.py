@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 import fmnb as fm
-from fmnb.core.errors import BudgetError, ContextTooLongError, Interrupted, RateLimitError, StreamJunkError, UnknownModelError, UsageError
+from fmnb.core.errors import (
+    BudgetError,
+    ContextTooLongError,
+    Interrupted,
+    RateLimitError,
+    UnexpectedResponseError,
+    UnknownModelError,
+    UsageError,
+)
 from fmnb.core.events import Finished, Notice, Progress, Waiting
 from fmnb.limits import budget
 from fmnb.store import log, retention
@@ -100,7 +108,7 @@ def test_vectors_out_of_order_are_put_in_order(server):
 
 @pytest.mark.parametrize("model", ["short", "ragged", "nan", "empty", "twice", "numbered-in-words", "nested"])
 def test_vectors_that_cannot_be_right_are_an_error(server, model):
-    with pytest.raises(StreamJunkError, match="cannot be right"):
+    with pytest.raises(UnexpectedResponseError, match="cannot be right"):
         fm.embed(["a", "b"], f"shop:{model}")
 
 
@@ -163,7 +171,7 @@ def test_the_run_is_in_the_log_with_what_it_used(server):
     end = seen[-1]
     assert isinstance(end, Finished) and end.extra == {"texts": 2, "cached": 0, "dimensions": 3}
     (row,) = log.search(model="shop:m")
-    assert row["input_tokens"] == 3 and row["finish"] == "stop"
+    assert row["input_tokens"] == 3 and row["finish_reason"] == "stop"
 
 
 def test_forgetting_the_run_forgets_its_vectors(server):

@@ -95,7 +95,7 @@ def test_a_stream_gives_pieces_and_then_the_whole():
 def test_a_stream_left_early_is_kept_as_cancelled():
     for _ in fm.stream("one two three", "echo:slow=1"):
         break
-    assert log.search()[0]["finish"] == "cancelled"
+    assert log.search()[0]["finish_reason"] == "cancelled"
 
 
 def test_a_model_carries_its_own_options():
@@ -120,9 +120,9 @@ def test_an_interrupt_keeps_what_had_come_even_when_stop_is_pressed_again():
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted) as stopped:
         fm.ask("one two three four", "echo:slow=100", sinks=[Presses()])
-    assert stopped.value.response.finish == "cancelled" and stopped.value.response.text.startswith("one")
+    assert stopped.value.response.finish_reason == "cancelled" and stopped.value.response.text.startswith("one")
     row = log.search()[0]
-    assert (row["finish"], row["text"]) == ("cancelled", stopped.value.response.text)
+    assert (row["finish_reason"], row["text"]) == ("cancelled", stopped.value.response.text)
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -138,7 +138,10 @@ def test_cancelling_an_awaited_call_keeps_what_had_come():
             await task
 
     asyncio.run(cell())
-    assert (log.search()[0]["finish"], log.search()[0]["text"]) == ("cancelled", "one") and session.last.response.finish == "cancelled"
+    assert (log.search()[0]["finish_reason"], log.search()[0]["text"]) == (
+        "cancelled",
+        "one",
+    ) and session.last.response.finish_reason == "cancelled"
 
 
 def test_a_failure_of_one_of_many_awaited_calls_is_its_own():
@@ -147,7 +150,7 @@ def test_a_failure_of_one_of_many_awaited_calls_is_its_own():
         return await asyncio.gather(*(fm.aask(f"q{i} x", m) for i, m in enumerate(models)), return_exceptions=True)
 
     got = asyncio.run(many())
-    assert [getattr(r, "text", type(r).__name__) for r in got[:3]] == ["q0 x", "KeyRefusedError", "StreamCutError"]
+    assert [getattr(r, "text", type(r).__name__) for r in got[:3]] == ["q0 x", "AuthenticationError", "StreamInterruptedError"]
     assert all(r.text == f"q{i} x" for i, r in enumerate(got) if i % 3 == 0)
 
 

@@ -118,7 +118,7 @@ def test_a_choice_that_cannot_be_used_is_said_by_the_first_cell(tmp_path, ours, 
     session.place = place("", "%%fm\nhi", paths=(str(path),))
     with pytest.raises(SettingsError) as e:
         prepare("hi")
-    assert seen in e.value.seen and '"fmnb": {"model": "embedded"}' in e.value.todo
+    assert seen in e.value.detail and '"fmnb": {"model": "embedded"}' in e.value.hint
     assert not isinstance(ours, str) or ours not in str(e.value)
 
 
@@ -155,7 +155,11 @@ def test_where_it_cannot_be_known_an_answer_of_the_default_model_says_so(tmp_pat
     assert prepare("hi").call.notes == ()
 
 
-CELLS = ("%load_ext fmnb", "%%fm\nhello there", "from fmnb.calls.session import session\nprint('asked', session.last.call.target.asked)")
+CELLS = (
+    "%load_ext fmnb",
+    "%%fm\nhello there",
+    "from fmnb.calls.session import session\nprint('asked', session.last.call.target.requested_model)",
+)
 
 
 @pytest.mark.parametrize("where", ["beside", "elsewhere", "another folder", "api"])

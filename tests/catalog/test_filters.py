@@ -8,12 +8,12 @@ import fmnb as fm
 from fmnb.catalog import filters
 from fmnb.catalog.entries import Entry
 
-SMALL = Entry("embedded", "pypi", ready="yes", context=8192, price_in=0.0, price_out=0.0, licence="Apache-2.0", size=98_000_000)
+SMALL = Entry("embedded", "pypi", ready="yes", context=8192, price_in=0.0, price_out=0.0, license="Apache-2.0", size=98_000_000)
 HOSTED = Entry(
     "openai:gpt-x",
     "openai",
     ready="%fm key set openai",
-    where="api.openai.com",
+    host="api.openai.com",
     local=False,
     context=400_000,
     inputs=("text", "image"),

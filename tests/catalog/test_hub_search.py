@@ -61,11 +61,11 @@ def hub(monkeypatch):
     server.server_close()
 
 
-def test_what_fits_is_found_with_its_files_and_licence(hub):
+def test_what_fits_is_found_with_its_files_and_license(hub):
     found = hub_search.search("tiny", "text-generation", 5)
     assert not found.trouble
     (model,) = found.models
-    assert (model.source, model.licence, model.size, model.downloads) == ("hf:org/tiny", "mit", 77, 9) and not found.trouble
+    assert (model.source, model.license, model.size, model.downloads) == ("hf:org/tiny", "mit", 77, 9) and not found.trouble
     assert [f.name for f in model.files] == ["tiny.gguf"]
     asked = hub.asked[-1]
     assert "search=tiny" in asked and "pipeline_tag=text-generation" in asked and "sort=downloads" in asked and "limit=5" in asked

@@ -9,7 +9,7 @@ from fmnb.calls import download
 from fmnb.catalog import models as listing
 from fmnb.catalog.resolve import forget_backends, resolve, source_of
 from fmnb.config import settings as config
-from fmnb.core.errors import EndedServiceError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
+from fmnb.core.errors import LockedError, ModelError, NotPulledError, ServiceDiscontinuedError, SettingsError, UnknownModelError, UsageError
 from tests.cells.says import Says
 
 
@@ -20,20 +20,20 @@ def settings(home):
 
 def test_a_target_says_where_a_call_goes_without_making_anything():
     t = resolve("openai:gpt-5-mini")
-    assert (t.name, t.where, t.local) == ("openai:gpt-5-mini", "api.openai.com", False)
-    assert resolve("embedded").where == resolve("echo:").where == "stays here"
+    assert (t.name, t.host, t.local) == ("openai:gpt-5-mini", "api.openai.com", False)
+    assert resolve("embedded").host == resolve("echo:").host == "local"
     assert resolve("embedded").name == source_of("embedded")
 
 
 def test_an_alias_leads_to_its_model(settings):
     settings('[alias]\nfast = "echo:slow=9"\nlocal = "embedded"\n')
-    assert (resolve("fast").asked, resolve("fast").name) == ("fast", "echo:slow=9")
+    assert (resolve("fast").requested_model, resolve("fast").name) == ("fast", "echo:slow=9")
     assert resolve("local").name == resolve("embedded").name
 
 
 def test_a_full_name_means_itself_whatever_a_settings_file_calls_it(settings):
     settings('[alias]\n"echo:" = "openai:gpt-5"\n')
-    assert resolve("echo:").where == "stays here"
+    assert resolve("echo:").host == "local"
 
 
 def test_an_alias_cannot_take_a_built_in_name_and_send_its_prompts_elsewhere(settings):
@@ -91,9 +91,9 @@ def test_a_service_that_ended_names_its_successor():
     from fmnb.providers import profiles
 
     ended = next(n for n in profiles.names(ended=True) if n not in profiles.names())
-    with pytest.raises(EndedServiceError) as said:
+    with pytest.raises(ServiceDiscontinuedError) as said:
         resolve(f"{ended}:some-model")
-    assert said.value.todo
+    assert said.value.hint
 
 
 def test_weights_that_are_not_here_say_how_to_bring_them(monkeypatch, tmp_path):
@@ -142,7 +142,7 @@ def test_a_lock_holds_for_every_way_to_a_model(tmp_path, monkeypatch, lock, name
 def test_weights_are_allowed_by_their_short_name_or_their_source(tmp_path, monkeypatch, pattern, name):
     (tmp_path / "fmnb.toml").write_text(f'[lock]\nmodels = ["{pattern}"]\n')
     monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
-    assert resolve(name).asked == name
+    assert resolve(name).requested_model == name
     assert {r["ready"] == "locked" for r in listing.models("embedded", ask=False)} == {False}
 
 

@@ -28,7 +28,7 @@ def test_no_name_of_the_field_is_met_with_unknown_model(name):
     with pytest.raises(FmnbError) as failed:
         resolve(name)
     assert "No model of that name" not in str(failed.value) and "No provider" not in str(failed.value)
-    assert failed.value.todo, "an error without a way on"
+    assert failed.value.hint, "an error without a way on"
 
 
 def test_what_a_signpost_names_exists():
@@ -36,12 +36,12 @@ def test_what_a_signpost_names_exists():
     import re
 
     posts = {id(p): p for p in suggestions._posts().values()}.values()
-    said = {w for p in posts for w in re.findall(r"[a-z0-9]+:[\w./-]*[\w]", p.todo) if w.partition(":")[0] not in ("hf", "path")}
+    said = {w for p in posts for w in re.findall(r"[a-z0-9]+:[\w./-]*[\w]", p.hint) if w.partition(":")[0] not in ("hf", "path")}
     assert said
     for word in said:
-        assert resolve(word).where
+        assert resolve(word).host
     for post in posts:
-        for short in re.findall(r"`([a-z0-9-]+)`", post.todo):
+        for short in re.findall(r"`([a-z0-9-]+)`", post.hint):
             assert resolve(short).local
     assert not {p.name for p in posts} & set(names())
 

@@ -43,11 +43,11 @@ def test_a_canonical_source_stays_as_it_is(text):
     assert weights.canonical(text) == text
 
 
-def test_every_known_row_can_be_parsed_and_states_its_licence():
+def test_every_known_row_can_be_parsed_and_states_its_license():
     for name in weights.known_names():
         row = weights.known(name)
         assert weights.parse(name) == weights.parse(row.source)
-        assert row.licence and (not row.sha256 or len(row.sha256) == 64)
+        assert row.license and (not row.sha256 or len(row.sha256) == 64)
 
 
 def test_the_known_hash_is_the_real_files(embedded_path):

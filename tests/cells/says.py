@@ -9,7 +9,7 @@ class Says:
     """Answers with each text in turn; an exception among them is raised after the text "said"."""
 
     def __init__(self, *texts):
-        self.card = ModelCard("object:says", "object", "stays here", local=True)
+        self.card = ModelCard("object:says", "object", "local", local=True)
         self._texts = iter(texts)
 
     async def stream(self, request):

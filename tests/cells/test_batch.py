@@ -44,10 +44,10 @@ def test_models_of_the_notebook_and_several_of_them(table):
 
 
 def test_dry_says_what_it_would_take_and_asks_nothing(table):
-    found = table("%%fm echo: --over reviews --dry\n{{ text }}")
+    found = table("%%fm echo: --over reviews --dry-run\n{{ text }}")
     assert found.calls == 2 and not table("%fm log")
     table.ns["kept"] = "precious"
-    assert table("%%fm echo: --over reviews --dry -o kept\n{{ text }}").calls == 2 and table.ns["kept"] == "precious"
+    assert table("%%fm echo: --over reviews --dry-run -o kept\n{{ text }}").calls == 2 and table.ns["kept"] == "precious"
 
 
 def test_a_path_gives_parts(table, tmp_path):
@@ -72,8 +72,8 @@ def test_what_stopped_a_batch_is_said_once(table):
         ("--over reviews --chat c", "do not go together"),
         ("--over reviews --raw", "do not go together"),
         ("--over reviews --vary temperature=0,1", "do not go together"),
-        ("--over reviews --bulk --on ray", "do not go together"),
-        ("--over reviews --bulk", "no batch jobs"),
+        ("--over reviews --batch-api --on ray", "do not go together"),
+        ("--over reviews --batch-api", "no batch jobs"),
         ("--over reviews --on spark", "no place to run"),
         ("--over reviews --head 0", "from 1 on"),
         ("--over reviews --samples 0", "from 1 on"),
@@ -86,7 +86,7 @@ def test_what_stopped_a_batch_is_said_once(table):
 def test_what_cannot_be_is_said_before_anything_is_asked(table, line, words):
     error = table.fails(f"%%fm echo: {line}\n{{{{ text }}}}")
     assert isinstance(error, UsageError) and words in str(error)
-    assert not [r for r in table("%fm log") if r["finish"] == "stop"]
+    assert not [r for r in table("%fm log") if r["finish_reason"] == "stop"]
 
 
 @pytest.mark.parametrize(("answer", "said"), [(lambda n: "calm", True), (lambda n: ("calm", "angry")[n == 7], False)])

@@ -7,13 +7,13 @@ import pytest
 from fmnb.calls.session import session
 from fmnb.comparison.comparison import Comparison
 from fmnb.core.errors import (
-    KeyRefusedError,
+    AuthenticationError,
     LockedError,
     PromptError,
-    ReplayMissError,
     SchemaMismatchError,
     ServerError,
-    StreamCutError,
+    StreamInterruptedError,
+    TapeMissError,
     UnknownModelError,
     UsageError,
 )
@@ -24,7 +24,7 @@ from tests.cells.says import Says
 def test_the_answer_streams_and_is_the_cells_value(cells):
     answer = cells("%%fm echo:\nhello there")
     assert isinstance(answer, Response) and answer.text == "hello there"
-    assert "hello there\n\n— fmnb · echo" in cells.out and "stays here" in cells.out
+    assert "hello there\n\n— fmnb · echo" in cells.out and "local" in cells.out
 
 
 def test_an_expression_is_inserted_once(cells):
@@ -78,14 +78,14 @@ def test_an_unknown_model_names_the_nearest(cells):
 
 def test_a_failed_call_fails_the_cell_once_and_keeps_the_text(cells):
     error = cells.fails("%%fm echo:fail=cut\none two three four")
-    assert isinstance(error, StreamCutError)
+    assert isinstance(error, StreamInterruptedError)
     assert error.response.text and error.response.text in "one two three four"
-    assert cells.out.count("ended the connection") == 1 and "StreamCutError, as shown above" in cells.out
+    assert cells.out.count("ended the connection") == 1 and "StreamInterruptedError, as shown above" in cells.out
     assert "billed" in cells.out
 
 
 def test_a_key_that_is_refused_fails(cells):
-    assert isinstance(cells.fails("%%fm echo:fail=key\nhi"), KeyRefusedError)
+    assert isinstance(cells.fails("%%fm echo:fail=key\nhi"), AuthenticationError)
 
 
 def test_several_models_answer_each_on_its_own(cells):
@@ -166,10 +166,10 @@ def test_an_empty_prompt_is_refused(cells):
 
 
 def test_dry_shows_everything_and_sends_nothing(cells):
-    preview = cells('%%fm --dry openai:gpt-5-mini -s "be brief"\nhello {{ 2 + 2 }}')
+    preview = cells('%%fm --dry-run openai:gpt-5-mini -s "be brief"\nhello {{ 2 + 2 }}')
     text = str(preview)
     assert "api.openai.com" in text and "hello 4" in text and "be brief" in text and "estimated" in text and "±" in text
-    assert "stays here" in str(cells("%%fm --dry echo:\nhi"))
+    assert "local" in str(cells("%%fm --dry-run echo:\nhi"))
     assert not cells.shell.run_line_magic("fm", "log")
 
 
@@ -197,7 +197,7 @@ def test_run_all_stops_at_a_failed_cell(cells):
 
 
 def test_replay_only_without_a_tape_is_an_error(cells):
-    assert isinstance(cells.fails("%%fm echo: --replay-only\nhi"), ReplayMissError)
+    assert isinstance(cells.fails("%%fm echo: --replay-only\nhi"), TapeMissError)
 
 
 def test_an_administrators_lock_beats_everything(cells, tmp_path, monkeypatch):
@@ -251,7 +251,7 @@ def test_a_running_conversation_takes_a_new_system_prompt(cells):
 
 
 def test_a_logged_run_is_shown_as_it_was(cells):
-    cells.ns["shaky"] = Says(ServerError("The service fell over", seen="500", todo="Try later."))
+    cells.ns["shaky"] = Says(ServerError("The service fell over", detail="500", hint="Try later."))
     error = cells.fails("%%fm shaky\nx")
     shown = cells.out
     cells(f"%fm log {error.run}")
@@ -279,7 +279,7 @@ def test_prune_asks_before_it_drops_everything(cells):
 
 
 def test_what_a_stopped_table_had_come_to_stands_under_its_name(cells):
-    cells.ns["shaky"] = Says("fine", *(KeyRefusedError("no") for _ in range(20)))
+    cells.ns["shaky"] = Says("fine", *(AuthenticationError("no") for _ in range(20)))
     cells.ns["rows"] = [{"t": str(n)} for n in range(12)]
     cells.fails("%%fm shaky --over rows -o answers --concurrency 1 --fail-fast\n{{ t }}")
     assert len(cells.ns["answers"]) == 12 and cells.ns["answers"][0]["text"] == "fine"

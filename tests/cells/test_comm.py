@@ -161,7 +161,7 @@ def test_a_stop_is_heard_while_the_cell_runs_and_its_neighbour_goes_on(kernel):
         "threading.Thread(target=stop_first).start()"
     )
     result = kernel("%%fm echo:hang neighbour\nword")
-    finishes = kernel("print([r.finish for r in _.responses])").stdout
+    finishes = kernel("print([r.finish_reason for r in _.responses])").stdout
     assert sorted(eval(finishes)) == ["cancelled", "stop"], (finishes, result.stdout)
 
 

@@ -140,7 +140,8 @@ def test_a_storm_of_interrupts_is_one_interrupt(kernel, server):
         r = kernel(f"%%fm {model}\n" + "word " * 100, interrupt_when=press)
         assert r.error.startswith("Interrupted")
         assert (
-            kernel("row = fm.log(limit=1)[0]; row['finish'], bool(row['text']), len(fm.log(open=True))").value == "('cancelled', True, 0)"
+            kernel("row = fm.log(limit=1)[0]; row['finish_reason'], bool(row['text']), len(fm.log(open=True))").value
+            == "('cancelled', True, 0)"
         )
     assert server.wait_for_abort()
 

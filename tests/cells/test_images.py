@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmnb.core.errors import ReplayMissError, UsageError
+from fmnb.core.errors import TapeMissError, UsageError
 from fmnb.engines import loaded
 from tests.cells.kernel import Kernel
 
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 def test_a_cell_makes_a_picture_and_keeps_it_under_a_name(cells, folder):
     assert cells(f"%%fm path:{folder} -f image -o cat {LINE}\na cat on a mat") is None
     assert "[image 32x32 PNG" in cells.out and "a cat on a mat]" in cells.out
-    assert "stays here" in cells.out and "32x32 · seed 7 · 2 steps" in cells.out and "free" in cells.out
+    assert "local" in cells.out and "32x32 · seed 7 · 2 steps" in cells.out and "free" in cells.out
     assert cells("cat.image.size, cat.image.info['seed'], cat.save('cat')[0].name") == ((32, 32), 7, "cat.png")
     again = cells(f"%%fm path:{folder} -f image {LINE}\na cat on a mat")
     assert again.source == "cached" and again.media == cells.ns["cat"].media
@@ -48,7 +48,7 @@ def test_a_tape_shows_the_picture_where_there_is_no_pipeline(cells, folder, tmp_
         replayed = cells(f"%%fm path:{folder} -f image {LINE} --no-cache\na cat")
         assert replayed.source == "replayed" and replayed.media == made.media and replayed.extra["seed"] == 7
         error = cells.fails(f"%%fm path:{folder} -f image {LINE} --replay-only\na dog")
-        assert isinstance(error, ReplayMissError)
+        assert isinstance(error, TapeMissError)
     finally:
         moved.rename(folder)
 

@@ -11,7 +11,7 @@ from fmnb.calls.model import Model
 from fmnb.calls.session import session
 from fmnb.chat import chat
 from fmnb.config import settings
-from fmnb.core.errors import BudgetError, StreamCutError, UnknownModelError, UsageError
+from fmnb.core.errors import BudgetError, StreamInterruptedError, UnknownModelError, UsageError
 from fmnb.jupyter.magics.line import VERBS
 from tests.cells.says import Says
 
@@ -52,7 +52,7 @@ def test_an_unknown_verb_names_the_nearest(cells):
 
 def test_use_chooses_the_model_of_this_kernel(cells):
     cells("%fm use echo:")
-    assert cells("%%fm\nhi").asked == "echo:"
+    assert cells("%%fm\nhi").requested_model == "echo:"
     cells("%fm use --none")
     assert "embedded" in cells.out
 
@@ -75,12 +75,12 @@ def test_the_order_of_choices(cells, tmp_path, monkeypatch):
     assert default_model() == ("echo:slow=905", "this notebook")
     session.choose("echo:slow=906")
     assert default_model() == ("echo:slow=906", "%fm use")
-    assert cells("%%fm echo:\nhi").asked == "echo:"
+    assert cells("%%fm echo:\nhi").requested_model == "echo:"
 
 
 def test_aliases_persist_and_resolve(cells):
     cells("%fm alias fast echo:")
-    assert cells("%%fm fast\nhi").asked == "fast"
+    assert cells("%%fm fast\nhi").requested_model == "fast"
     assert 'fast = "echo:"' in (settings.home() / "fmnb.toml").read_text()
     cells("%fm alias --remove fast")
     cells.fails("%%fm fast\nhi")
@@ -167,11 +167,11 @@ def test_retry_asks_anew_with_changes(cells):
     first = cells("%%fm echo: -t 0\nhello")
     again = cells("%fm retry -t 0.5")
     assert again.run != first.run and again.source == "live" and again.request.temperature == 0.5
-    assert cells("%fm retry echo:slow=400").asked == "echo:slow=400"
+    assert cells("%fm retry echo:slow=400").requested_model == "echo:slow=400"
 
 
 def test_continue_goes_on_after_a_cut(cells):
-    cells.ns["shaky"] = Says(StreamCutError("cut", billed=True), " and the rest")
+    cells.ns["shaky"] = Says(StreamInterruptedError("cut", billed=True), " and the rest")
     error = cells.fails("%%fm shaky\nx")
     assert error.response.text == "said"
     whole = cells("%fm continue")
@@ -191,7 +191,7 @@ def test_a_local_answer_is_decoded_on_and_retry_asks_the_question(cells, embedde
 
 
 def test_a_joint_repeats_nothing(cells):
-    cells.ns["shaky"] = Says(StreamCutError("cut", billed=True), "x")
+    cells.ns["shaky"] = Says(StreamInterruptedError("cut", billed=True), "x")
     cells.fails("%%fm shaky\nx")
     assert follow_up.joined("One, two, three, four", "three, four, five") == "One, two, three, four, five"
     assert follow_up.joined("One, two", " and more") == "One, two and more"
@@ -203,7 +203,7 @@ def test_a_joint_repeats_nothing(cells):
 def test_an_answer_that_was_cut_in_a_loop_is_not_continued(cells):
     cells.ns["round"] = Says("The table is about the table. " * 40)
     cells("%%fm round\nx")
-    session.last.response = dataclasses.replace(session.last.response, finish="loop")
+    session.last.response = dataclasses.replace(session.last.response, finish_reason="loop")
     assert "repeated itself" in str(cells.fails("%fm continue"))
 
 
@@ -216,7 +216,7 @@ def test_an_answer_closed_at_its_limit_is_asked_again_with_more(cells, embedded_
     cells(f"%%fm path:{embedded_path} --max-tokens 14 --schema summary\nTell me about the sea.")
     (said,) = [n for n in session.last.response.notes if "token limit" in n]
     error = cells.fails("%fm continue")
-    assert "whole" in error.what and "`%fm retry --max-tokens 28`" in error.todo and "`%fm retry --max-tokens 28`" in said
+    assert "whole" in error.message and "`%fm retry --max-tokens 28`" in error.hint and "`%fm retry --max-tokens 28`" in said
     cells("%fm retry --max-tokens 28")
     assert session.last.call.request.max_tokens == 28 and set(session.last.response.data) == {"summary"}
 
@@ -290,14 +290,14 @@ def test_where_nobody_can_answer_a_question_names_the_option(cells, line, monkey
 
 def test_a_key_is_never_shown(cells, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-0001")
-    for line in ("%fm key show openai", "%fm doctor", "%fm models openai", "%%fm --dry openai:gpt-5-mini\nhi"):
+    for line in ("%fm key show openai", "%fm doctor", "%fm models openai", "%%fm --dry-run openai:gpt-5-mini\nhi"):
         assert "very-secret" not in str(cells(line)) + cells.out
     assert "OPENAI_API_KEY" in str(cells("%fm key show openai"))
 
 
 def test_doctor_names_what_is_missing_and_what_to_do(cells):
-    rows = {r["what"]: r for r in cells("%fm doctor")}
-    assert rows["model embedded"]["do"] == "%fm pull embedded" or rows["model embedded"]["state"] == "ok"
+    rows = {r["check"]: r for r in cells("%fm doctor")}
+    assert rows["model embedded"]["hint"] == "%fm pull embedded" or rows["model embedded"]["state"] == "ok"
     assert rows["log"]["state"] == "ok"
 
 
@@ -357,7 +357,7 @@ def test_an_alias_of_an_alias_is_what_that_one_stands_for(cells):
     cells("%fm alias first echo:")
     cells("%fm alias second first")
     cells("%fm alias --remove first")
-    assert "second" in str(cells("%fm alias")) and cells("%%fm second\nhello").asked == "second"
+    assert "second" in str(cells("%fm alias")) and cells("%%fm second\nhello").requested_model == "second"
 
 
 def test_what_a_projects_file_holds_is_printed_without_escapes(cells, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import fmnb as fm
 from fmnb.calls.session import session
 from fmnb.chat.chat import Chat, chats, named
-from fmnb.core.errors import StreamCutError, UsageError
+from fmnb.core.errors import StreamInterruptedError, UsageError
 from fmnb.core.events import Finished, TextDelta
 from tests.cells.conftest import cells as cells
 from tests.cells.says import Says
@@ -82,7 +82,7 @@ def test_an_interrupt_before_any_text_leaves_the_conversation_as_it_was():
     chat.ask("first")
     before = chat.messages
     asked = chat.prepare("second")
-    asked.response = replace(session.last.response, text="", finish="cancelled")
+    asked.response = replace(session.last.response, text="", finish_reason="cancelled")
     chat.take(asked)
     assert chat.messages == before
 
@@ -113,9 +113,9 @@ def test_a_retry_takes_the_place_of_the_turn_and_leaves_other_conversations_alon
 
 
 def test_a_failed_turn_that_is_continued_is_whole(cells):
-    chat = Chat(Says(StreamCutError("cut", billed=True), " and the rest"), name="c")
+    chat = Chat(Says(StreamInterruptedError("cut", billed=True), " and the rest"), name="c")
     chats()["c"] = chat
-    with pytest.raises(StreamCutError):
+    with pytest.raises(StreamInterruptedError):
         chat.ask("hi")
     assert chat.messages == ()
     cells("%fm continue")

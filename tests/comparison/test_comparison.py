@@ -16,7 +16,7 @@ from tests.cells.says import Says
 
 def test_answers_come_in_the_order_the_models_were_named():
     c = fm.compare("one two", ["echo:slow=20", "echo:"])
-    assert [r.asked for r in c] == ["echo:slow=20", "echo:"] and len(c) == 2
+    assert [r.requested_model for r in c] == ["echo:slow=20", "echo:"] and len(c) == 2
     assert c["echo:"].text == c[1].text == "one two"
     with pytest.raises(KeyError):
         c["nosuch"]
@@ -124,7 +124,7 @@ def test_what_came_before_it_was_stopped_is_the_last_comparison_and_can_be_voted
         compare("some words", ["echo:", "echo:hang"], sinks=[stop], **more)
     fm.vote(None, "left")
     assert not older.votes and session.compared.votes
-    assert [r.finish for r in session.compared].count("cancelled") >= 1
+    assert [r.finish_reason for r in session.compared].count("cancelled") >= 1
 
 
 def test_after_a_comparison_that_failed_whole_a_vote_does_not_fall_to_the_one_before():

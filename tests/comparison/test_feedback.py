@@ -9,7 +9,7 @@ import pytest
 
 import fmnb as fm
 from fmnb.comparison import leaderboard
-from fmnb.comparison.feedback import unvote
+from fmnb.comparison.feedback import retract
 from fmnb.core.errors import UsageError
 from fmnb.core.events import Signal
 from fmnb.store import feedback as signals
@@ -51,7 +51,7 @@ def test_a_second_vote_replaces_the_first_and_one_can_be_taken_back(two):
     fm.vote(two, "left")
     fm.vote(two, "right")
     assert two.best is two[1] and len(two.votes) == 1
-    assert unvote(two) == 1 and two.best is None and two.votes == [] and unvote(two) == 0
+    assert retract(two) == 1 and two.best is None and two.votes == [] and retract(two) == 0
     kinds = [e.kind for e in log.events_of(two.run) if isinstance(e, Signal)]
     assert kinds == ["vote", "undo", "vote", "undo"]  # nothing is ever changed
 
@@ -105,14 +105,14 @@ def test_with_the_log_off_a_vote_is_refused_and_not_lost_in_silence():
 
 def test_signals_and_acceptance_hang_on_an_answer():
     answer = fm.ask("hi", "echo:")
-    fm.signal(answer, "star", 5, user="ada")
+    fm.feedback(answer, "star", 5, user="ada")
     fm.accept(answer.run)
     assert [(s.kind, s.value) for s in signals.of([answer.run])] == [("star", 5), ("accept", True)]
     assert log.reopen(answer.run).text == "hi"  # the answer is what it was
     with pytest.raises(UsageError, match="No such run"):
-        fm.signal("nosuch", "star")
+        fm.feedback("nosuch", "star")
     with pytest.raises(UsageError, match="kind of its own"):
-        fm.signal(answer, "vote")
+        fm.feedback(answer, "vote")
 
 
 def test_forgetting_the_runs_forgets_their_votes(two):

@@ -61,8 +61,8 @@ def test_it_is_a_backend(row, server):
     assert backend.card.name.startswith(f"{row.name}:")
     # a hosted service's row at a loopback address is a gateway or a tunnel: only servers that run models here are "here"
     here = not row.wire or profile(row.name).runs_here
-    assert (backend.card.where == "stays here") is backend.card.local is here
-    assert here or backend.card.where == server.url.removeprefix("http://").removesuffix("/v1")
+    assert (backend.card.host == "local") is backend.card.local is here
+    assert here or backend.card.host == server.url.removeprefix("http://").removesuffix("/v1")
 
 
 def test_it_streams_text_in_pieces_and_ends_with_finished(row, server):

@@ -56,7 +56,7 @@ def every_kind():
         format="json",
     )
     return [
-        Started(kind="call", model="openai:gpt-5-mini", where="api.openai.com", parent="p", request=request, meta={"asked": "fast"}),
+        Started(kind="call", model="openai:gpt-5-mini", host="api.openai.com", parent="p", request=request, meta={"asked": "fast"}),
         TextDelta(text="Grüße 🎉\n"),
         ReasoningDelta(text="hm", extra={"signature": "s"}),
         Media(data=b"\x89PNG\x00", media_type="image/png", alt="a cat", name="cat.png"),
@@ -70,7 +70,7 @@ def every_kind():
         Signal(kind="vote", value={"said": "win", "winner": "r1", "runs": ["r1", "r2"]}, user="ada", text="clearer", undoes=3),
         Scored(answer="r1", scorer="exact", value=1.0, row=3, model="a", sample=1, read="4", why="so", error="no", confidence=0.9),
         Finished(reason="stop", model="gpt-5-mini-2025", source="replayed", data={"a": [1, None]}, extra={"k": "v"}),
-        Failed(error={"kind": "ServerError", "what": "It failed", "seen": "500", "todo": "Try again.", "billed": True}),
+        Failed(error={"kind": "ServerError", "message": "It failed", "detail": "500", "hint": "Try again.", "billed": True}),
         Cancelled(reason="stopped"),
     ]
 
@@ -102,7 +102,7 @@ def test_events_are_numbered_from_one():
 def test_text_reasoning_usage_and_tools_add_up():
     r = fold(
         [
-            Started(run="r", n=1, at=10.0, model="m", where="stays here"),
+            Started(run="r", n=1, at=10.0, model="m", host="local"),
             ReasoningDelta(text="h", at=10.5),
             ReasoningDelta(text="m", extra={"signature": "s"}, at=10.6),
             TextDelta(text="a", at=11.0),
@@ -116,7 +116,7 @@ def test_text_reasoning_usage_and_tools_add_up():
     )
     assert (r.text, r.reasoning, r.extra, r.usage) == ("a", "hm", {"signature": "s"}, Usage(2, 2, cost=0.5))
     assert r.tool_calls == (ToolCall("a", "one", "{}"), ToolCall("b", "two", ""))
-    assert (r.asked, r.model, r.seconds, r.first_token_seconds, r.finish) == ("m", "m2", 2.0, 1.0, "tool_calls")
+    assert (r.requested_model, r.model, r.seconds, r.first_token_seconds, r.finish_reason) == ("m", "m2", 2.0, 1.0, "tool_calls")
 
 
 def test_a_restart_drops_the_answer_and_keeps_the_bill():
@@ -138,10 +138,10 @@ def test_a_fold_may_be_looked_at_any_moment_and_ends_the_same():
 
 
 @pytest.mark.parametrize(
-    "end, finish", [(Cancelled(), "cancelled"), (Failed(error={"what": "x"}), "error"), (Finished(), "stop"), (None, "")]
+    "end, finish", [(Cancelled(), "cancelled"), (Failed(error={"message": "x"}), "error"), (Finished(), "stop"), (None, "")]
 )
 def test_how_a_run_ended_is_told(end, finish):
-    assert fold([TextDelta(text="a"), *([end] if end else [])]).finish == finish
+    assert fold([TextDelta(text="a"), *([end] if end else [])]).finish_reason == finish
 
 
 def test_a_sink_that_fails_is_switched_off_with_one_warning_and_the_others_go_on():

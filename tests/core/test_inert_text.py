@@ -67,9 +67,9 @@ def marks(html):
 
 
 def hostile(text):
-    error = {"kind": "CallError", "what": text, "seen": text, "todo": f"Do `{text}`", "billed": None}
+    error = {"kind": "CallError", "message": text, "detail": text, "hint": f"Do `{text}`", "billed": None}
     return Response(
-        text, run=text, model=text, asked=text, where=text, reasoning=text, usage=Usage(), finish="error", error=error, notes=(text,),
+        text, run=text, model=text, requested_model=text, host=text, reasoning=text, usage=Usage(), finish_reason="error", error=error, notes=(text,),
         not_applied=(text,), media=(Image(b"no picture", "image/png", text), File(b"x", "video/mp4", text)),
         extra={"title": text, "size": text, "sources": [{"title": text, "text": text, "url": text}], "citations": [{"document_title": text, "cited_text": text}]},
     )  # fmt: skip

@@ -28,7 +28,7 @@ def encoded(format: str, size=(30, 20), **options) -> bytes:
 def answer(*media, **more) -> Response:
     request = Request("openai:gpt-image-2", (message("user", "a cat\non a mat"),), format="image")
     extra = {"seed": 7, "made": "2026-11-24T12:00:00+00:00"} | more
-    return Response("", run="r1", model="gpt-image-2", asked="openai:gpt-image-2", media=media, request=request, extra=extra)
+    return Response("", run="r1", model="gpt-image-2", requested_model="openai:gpt-image-2", media=media, request=request, extra=extra)
 
 
 @pytest.mark.parametrize(

@@ -58,5 +58,5 @@ class Endless:
 def test_a_hosted_stream_is_cut_by_its_text():
     backend = Endless()
     answer = Model(backend).ask("What is this table about?")
-    assert answer.finish == REASON and NOTICE in answer.notes and backend.read < 50
+    assert answer.finish_reason == REASON and NOTICE in answer.notes and backend.read < 50
     assert answer.usage.estimated and answer.usage.output_tokens > 50

@@ -35,8 +35,8 @@ def model(backend, embedded_path):
 def test_the_card_tells_what_the_file_says_and_loads_nothing(backend, embedded_path):
     loaded.unload()
     card = backend(embedded_path, "embedded").card
-    assert (card.name, card.where, card.local, card.context, card.chat) == ("embedded", "stays here", True, 8192, True)
-    assert (card.price_in, card.price_out, card.licence) == (0.0, 0.0, "apache-2.0")
+    assert (card.name, card.host, card.local, card.context, card.chat) == ("embedded", "local", True, 8192, True)
+    assert (card.price_in, card.price_out, card.license) == (0.0, 0.0, "apache-2.0")
     assert card.size == embedded_path.stat().st_size < card.memory
     assert loaded.loaded() == []
 

@@ -31,7 +31,7 @@ def test_an_answer_that_was_cut_goes_on_as_if_it_had_not_been(engine, embedded_p
     model = engine.backend(embedded_path)
     whole = answer(model, max_tokens=24)
     begin = answer(model, max_tokens=cut)
-    assert begin.finish == "length" and whole.text.startswith(begin.text)
+    assert begin.finish_reason == "length" and whole.text.startswith(begin.text)
     rest = answer(model, message("assistant", begin.text), max_tokens=24 - cut)
     assert begin.text + rest.text == whole.text
 

@@ -41,7 +41,7 @@ def test_an_answer_cut_in_a_number_is_an_error_in_a_call_and_in_a_row(model):
 @pytest.mark.parametrize("model", ["embedded", "torch:embedded"])
 def test_a_text_that_the_limit_ended_is_kept_and_marked(model):
     came = fm.ask("Bob is 41 years old.", model, schema="age int, who str, ok bool", max_tokens=20)
-    assert came.data["age"] == 41 and came.finish == "length" and came.error is None
+    assert came.data["age"] == 41 and came.finish_reason == "length" and came.error is None
     assert any(n.startswith("the answer was closed at the token limit of 20") for n in came.notes)
 
 
@@ -58,4 +58,4 @@ def test_what_an_engine_says_is_cut_is_no_answer_even_where_a_part_of_it_reads_a
     assert parse(text, to_schema(tree)) == {"n": 2}
     asked = prepare(Rendered((Text("x"),), ()), "echo:", Options(schema=tree))
     end = stamped(asked.call, [TextDelta(text=text), Finished(reason="length", extra={UNFINISHED: True})])[-1]
-    assert isinstance(end, Failed) and "cut" in end.error["what"]
+    assert isinstance(end, Failed) and "cut" in end.error["message"]

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from fmnb.core.errors import CannotFitError
+from fmnb.core.errors import InsufficientMemoryError
 from fmnb.engines import host
 
 
@@ -13,7 +13,7 @@ def test_free_memory_is_a_plausible_number():
 
 
 def test_what_needs_more_than_there_is_does_not_fit():
-    with pytest.raises(CannotFitError, match="needs about .* are free"):
+    with pytest.raises(InsufficientMemoryError, match="needs about .* are free"):
         host.check_fits("m", 2**60, "weights")
     host.check_fits("m", 1, "weights")
 

@@ -39,7 +39,7 @@ try:
 except KeyboardInterrupt:
     print("INTERRUPTED", "FINISHED" if any(isinstance(e, Finished) for e in seen) else "PARTIAL", flush=True)
 after = fold(drain(model.stream(ask("Hi", 3))))
-print("AFTER", after.finish, bool(after.text), flush=True)
+print("AFTER", after.finish_reason, bool(after.text), flush=True)
 if at == "decode":
     stream = drain(model.stream(ask("Tell me another.", 1500)))
     next(e for e in stream if isinstance(e, TextDelta))

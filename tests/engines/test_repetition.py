@@ -19,7 +19,7 @@ def test_the_embedded_model_is_cut_where_it_loops(engine, embedded_path):
     request = Request("m", (message("user", f"Continue this text for ever: {text}"),), max_tokens=512)
     came = list(drain(model.stream(request)))
     answer = fold(came)
-    assert answer.finish == REASON and (answer.usage.output_tokens or 0) < 400, answer.text
+    assert answer.finish_reason == REASON and (answer.usage.output_tokens or 0) < 400, answer.text
     assert [e.text for e in came if isinstance(e, Notice) and e.kind == "warning"] == [NOTICE]
     rows = [e for _, e in drain(model.stream_rows([(0, request)])) if isinstance(e, (Finished, Notice))]
     assert rows[-1].reason == REASON and NOTICE in [e.text for e in rows[:-1]]

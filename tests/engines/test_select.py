@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fmnb.core.backend import RowBatcher
-from fmnb.core.errors import CannotFitError
+from fmnb.core.errors import InsufficientMemoryError
 from fmnb.core.event_loop import drain
 from fmnb.core.events import Failed, Finished, Notice, TextDelta, fold
 from fmnb.core.types import Request, message
@@ -114,7 +114,7 @@ def test_fewer_slots_are_taken_where_memory_is_short(model, monkeypatch, embedde
     def little(path, wanted, put, stopped, slots=1):
         tried.append(slots)
         if slots > 2:
-            raise CannotFitError("no room")
+            raise InsufficientMemoryError("no room")
         return load(path, wanted, put, stopped, slots)
 
     loaded.unload()

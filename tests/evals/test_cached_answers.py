@@ -39,7 +39,7 @@ def test_a_rerun_says_that_its_answers_are_old_and_fresh_asks_again(service, tmp
     for report in (again.to_html(), again.to_markdown(), again._repr_html_(), str(fm.Evaluation.reopen(again.run))):
         assert "answers came from the cache" in report
     assert fm.Evaluation.load(again.save(tmp_path / "e.json")).sentences == again.sentences
-    assert again.score_again("contains").reuse == again.reuse
+    assert again.rescore("contains").reuse == again.reuse
     fresh = evaluate("Say {{ w }}", ROWS, ["vllm:m"], fresh=True)
     assert len(service.requests) == 40 and "scores 0.0%" in fresh.sentence and fresh.reuse.count == 0
     assert "scores 0.0%" in evaluate("Say {{ w }}", ROWS, ["vllm:m"]).sentence, "what was asked last is what is known"

@@ -95,7 +95,7 @@ def test_duplicates_are_dropped_though_their_users_differ():
     assert [s.id for s in d.dedupe()] == ["1", "3"]
     long = "how do I set the page margins of a printed report to two centimeters"
     near = Dataset.from_rows([{"q": long, "user": "ada from accounting in Oslo"}, {"q": long + " please", "user": "bob"}])
-    assert len(near.dedupe()) == 2 and len(near.dedupe(alike=0.8)) == 1
+    assert len(near.dedupe()) == 2 and len(near.dedupe(similarity=0.8)) == 1
 
 
 def test_users_and_questions_are_named_where_both_repeat():

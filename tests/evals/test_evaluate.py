@@ -54,7 +54,7 @@ def test_every_score_is_an_event_and_the_run_reopens_without_a_model():
     assert len(scored) == 10 and {x.answer for x in scored} == {a.run for a in e.answers}
     again = fm.Evaluation.reopen(e.run)
     assert again.sentences == e.sentences and [a.text for a in again.answers] == [a.text for a in e.answers]
-    other = again.score_again(lambda answer, target: len(answer))
+    other = again.rescore(lambda answer, target: len(answer))
     assert other.matrix().values.max() == 1 and len(calls) == 5 and other.run != e.run
     with pytest.raises(UsageError, match="no evaluation"):
         reopen(e.answers[0].run)
@@ -119,7 +119,7 @@ def test_prompts_are_evaluated_like_models():
     assert e.matrix().values.mean(axis=0).tolist() == [1, 0.5, 1, 0.5] and len(e.pairs) == 6
     assert [a.model for a in e.answers[:8]] == [n for n in e.names for _ in range(2)]
     again = reopen(e.run)
-    assert again.sentences == e.sentences and again.names == e.names and again.score_again("contains").names == e.names
+    assert again.sentences == e.sentences and again.names == e.names and again.rescore("contains").names == e.names
     assert {r["group"] for r in e.groups("right, Please add")} >= {"accuracy", "robustness"}
     with pytest.raises(UsageError, match="not known here"):
         again.groups("right, Add up")

@@ -19,7 +19,7 @@ def always(text):
 
 
 def test_one_label_for_every_row_is_said():
-    e = evaluate("{{ q }}", ROWS, [always, wrong], ["normalised", "contains"])
+    e = evaluate("{{ q }}", ROWS, [always, wrong], ["normalized", "contains"])
     assert e.sentences.count("always gave every row the same label: Bug.") == 1
     assert not any(s.startswith("wrong gave") for s in e.sentences)
     assert "same label: Bug." in e.to_html() and "same label" in fm.Evaluation.reopen(e.run)._repr_html_()
@@ -52,4 +52,4 @@ def test_free_answers_and_scores_of_others_have_no_labels():
     assert "same label" in str(evaluate("{{ q }}", rows, [always], "exact")), "thirty different answers were wanted"
     assert "guessing" not in str(from_scores([{"q": i, "a": 0.1} for i in range(30)], ["a"]))
     one = [{"q": f"{i}", "target": "bug"} for i in range(30)]
-    assert "same label" not in str(evaluate("{{ q }}", one, [always], "normalised")), "one label was wanted"
+    assert "same label" not in str(evaluate("{{ q }}", one, [always], "normalized")), "one label was wanted"

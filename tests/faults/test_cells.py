@@ -70,9 +70,9 @@ def one_line(text: str) -> str:
 
 # model of the loopback server, error, requests that reached it, text that was kept, billed, words of what happened, words of what to do
 CASES = [
-    ("key-refused", errors.KeyRefusedError, 1, "", False, "does not accept the key", "%fm key set lab"),
-    ("key-echoed", errors.KeyRefusedError, 1, "", False, "does not accept the key", "LAB_KEY"),
-    ("forbidden", errors.KeyRefusedError, 1, "", False, "does not allow this", "may not reach every model"),
+    ("key-refused", errors.AuthenticationError, 1, "", False, "does not accept the key", "%fm key set lab"),
+    ("key-echoed", errors.AuthenticationError, 1, "", False, "does not accept the key", "LAB_KEY"),
+    ("forbidden", errors.AuthenticationError, 1, "", False, "does not allow this", "may not reach every model"),
     ("gpt-loopbak", errors.UnknownModelError, 1, "", False, "no model 'gpt-loopbak'", "Did you mean gpt-loopback"),
     ("wrong-path", errors.BadRequestError, 1, "", False, "Nothing answers chat requests", "usually ends in /v1"),
     ("bad-temperature", errors.BadRequestError, 1, "", False, "refused the request", "leave out what it names"),
@@ -85,18 +85,18 @@ CASES = [
     ("server-error", errors.ServerError, 4, "", None, "failed", "Try again"),
     ("overloaded-now", errors.ServerError, 4, "", None, "overloaded", "Try again"),
     ("gateway-page", errors.ServerError, 4, "", None, "web page", "HTTPS_PROXY"),
-    ("sign-in-page", errors.StreamJunkError, 1, "", False, "web page", "sign-in page"),
-    ("cut", errors.StreamCutError, 1, "Hello", True, "middle of the answer", "%fm continue"),
-    ("cut-cleanly", errors.StreamCutError, 1, "Hello", True, "middle of the answer", "%fm continue"),
-    ("reset", errors.StreamCutError, 1, "Hello", True, "middle of the answer", "%fm continue"),
-    ("nothing-at-all", errors.StreamCutError, 4, "", None, "middle of the answer", "Try again"),
+    ("sign-in-page", errors.UnexpectedResponseError, 1, "", False, "web page", "sign-in page"),
+    ("cut", errors.StreamInterruptedError, 1, "Hello", True, "middle of the answer", "%fm continue"),
+    ("cut-cleanly", errors.StreamInterruptedError, 1, "Hello", True, "middle of the answer", "%fm continue"),
+    ("reset", errors.StreamInterruptedError, 1, "Hello", True, "middle of the answer", "%fm continue"),
+    ("nothing-at-all", errors.StreamInterruptedError, 4, "", None, "middle of the answer", "Try again"),
     ("reset-before-answer", errors.ConnectionFailedError, 4, "", None, "without an answer", "Try again"),
-    ("thinks-then-cut", errors.StreamCutError, 1, "", None, "middle of the answer", "Try again"),
-    ("junk", errors.StreamCutError, 1, "Hello", True, "middle of the answer", "%fm continue"),
-    ("junk-only", errors.StreamJunkError, 1, "", None, "not an answer", "base_url"),
-    ("junk-json", errors.StreamJunkError, 1, "", None, "not an answer", "OpenAI-compatible"),
-    ("key-in-junk", errors.StreamJunkError, 1, "", None, "not an answer", "base_url"),
-    ("not-http", errors.StreamJunkError, 1, "", None, "does not speak HTTP", "base_url"),
+    ("thinks-then-cut", errors.StreamInterruptedError, 1, "", None, "middle of the answer", "Try again"),
+    ("junk", errors.StreamInterruptedError, 1, "Hello", True, "middle of the answer", "%fm continue"),
+    ("junk-only", errors.UnexpectedResponseError, 1, "", None, "not an answer", "base_url"),
+    ("junk-json", errors.UnexpectedResponseError, 1, "", None, "not an answer", "OpenAI-compatible"),
+    ("key-in-junk", errors.UnexpectedResponseError, 1, "", None, "not an answer", "base_url"),
+    ("not-http", errors.UnexpectedResponseError, 1, "", None, "does not speak HTTP", "base_url"),
     ("error-in-stream", errors.ServerError, 1, "Hello", True, "failed", "Try again"),
     ("key-in-stream", errors.ServerError, 1, "Hello", True, "failed", "Try again"),
     ("error-event", errors.ServerError, 4, "", None, "is overloaded", "Try again"),
@@ -119,8 +119,8 @@ def test_a_fault_at_the_cell(lab, server, home, model, kind, requests, kept, bil
     shown = one_line(lab.out)
 
     assert type(error) is kind
-    assert what in error.what and todo in error.todo and error.seen
-    for part in (error.what + ":", error.todo):
+    assert what in error.message and todo in error.hint and error.detail
+    for part in (error.message + ":", error.hint):
         assert shown.count(one_line(part)) == 1, shown
     assert "Traceback" not in shown
     assert len(sent(server)) == requests
@@ -130,7 +130,7 @@ def test_a_fault_at_the_cell(lab, server, home, model, kind, requests, kept, bil
     assert {False: "not billed", True: "billed for what had arrived", None: "billed: unknown"}[billed] in shown
 
     row = log.search()[0]
-    assert (row["finish"], row["text"], row["error"]) == ("error", kept, error.what)
+    assert (row["finish_reason"], row["text"], row["error"]) == ("error", kept, error.message)
     assert log.reopen(error.run) == error.response
     assert error.response.error.get("billed") is billed
 
@@ -186,7 +186,7 @@ def test_a_model_that_was_not_pulled(lab, monkeypatch, tmp_path):
     monkeypatch.setenv("FMNB_MODELS", str(tmp_path / "none"))
     error = lab.fails("%%fm embedded\nhello")
     assert type(error) is errors.NotPulledError and "%fm pull embedded" in lab.out
-    assert log.search()[0]["finish"] == "error"
+    assert log.search()[0]["finish_reason"] == "error"
 
 
 def test_a_model_that_needs_more_memory_than_there_is(lab, tmp_path):
@@ -197,8 +197,8 @@ def test_a_model_that_needs_more_memory_than_there_is(lab, tmp_path):
     with open(path, "r+b") as f:
         f.truncate(len(head) + 2**40)  # a hole: a terabyte that takes no room
     error = lab.fails(f"%%fm path:{path}\nhello")
-    assert type(error) is errors.CannotFitError, error
-    assert "GiB" in str(error) and error.todo and error.billed is False
+    assert type(error) is errors.InsufficientMemoryError, error
+    assert "GiB" in str(error) and error.hint and error.billed is False
     assert lab("%%fm lab:plain\nhello").text == "Hello world!"
 
 
@@ -264,7 +264,7 @@ def test_a_full_disk_under_a_tape_keeps_the_answer_and_says_so(lab):
     with warnings.catch_warnings(), full_disk():
         warnings.simplefilter("ignore")
         answer = lab("%%fm lab:plain\nsecond")
-    assert answer.text == "Hello world!" and answer.finish == "stop"
+    assert answer.text == "Hello world!" and answer.finish_reason == "stop"
     assert "not recorded" in lab.out and "t.tape.jsonl cannot be written" in one_line(lab.out)
     assert Path("t.tape.jsonl").read_bytes() == before and not list(Path().glob("*.part"))
 
@@ -272,7 +272,7 @@ def test_a_full_disk_under_a_tape_keeps_the_answer_and_says_so(lab):
 def test_one_model_may_fail_beside_another_and_both_are_in_the_log(lab):
     both = lab("%%fm lab:plain lab:cut\nhello")
     assert both[0].text == "Hello world!" and both[1].text == "Hello" and both[1].error["kind"] == "StreamCutError"
-    assert {r["finish"] for r in log.search()} == {"stop", "error"}
+    assert {r["finish_reason"] for r in log.search()} == {"stop", "error"}
 
 
 def test_a_failed_turn_leaves_the_conversation_as_it_was(lab, server):

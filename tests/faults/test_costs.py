@@ -11,7 +11,7 @@ from fmnb.batch.run import batch
 from fmnb.calls import run as performing
 from fmnb.calls.prepare import prepare
 from fmnb.core.backend import estimate_tokens, text_tokens
-from fmnb.core.errors import BudgetError, CallError, Interrupted, StreamCutError
+from fmnb.core.errors import BudgetError, CallError, Interrupted, StreamInterruptedError
 from fmnb.core.events import Finished, Progress, Started, TextDelta
 from fmnb.core.types import Request, Usage, message
 from fmnb.limits import budget
@@ -52,7 +52,7 @@ def only_run(kind="call"):
 
 
 def cut(model, **options):
-    with pytest.raises(StreamCutError) as caught:
+    with pytest.raises(StreamInterruptedError) as caught:
         fm.ask(PROMPT, model, **options)
     return caught.value.response
 
@@ -75,7 +75,7 @@ def test_an_answer_that_is_stopped_costs_its_prompt_and_its_text(api):
     assert next(pieces) == "Hello"
     pieces.close()
     row = only_run()
-    assert (row["finish"], row["estimated"]) == ("cancelled", 1)
+    assert (row["finish_reason"], row["estimated"]) == ("cancelled", 1)
     assert row["cost"] == pytest.approx(price(*expected(api, "Hello"))) == budget.budget().spent
     assert log.reopen(row["run"]).usage.estimated
 
@@ -104,7 +104,7 @@ def test_text_after_the_last_usage_is_added_to_it():
 
 def test_an_answer_whose_service_never_says_its_usage_has_an_estimate():
     got = fm.ask(PROMPT, "shop-chat:without-usage")
-    assert got.finish == "stop" and got.usage.estimated and got.cost == pytest.approx(price(INTO, text_tokens("Hello world!")))
+    assert got.finish_reason == "stop" and got.usage.estimated and got.cost == pytest.approx(price(INTO, text_tokens("Hello world!")))
 
 
 def test_of_a_whole_answer_that_is_torn_nobody_knows_what_it_cost(shop):
@@ -126,7 +126,7 @@ def test_answers_that_are_cut_at_the_last_event_end_a_budget(shop):
             fm.ask(PROMPT, "shop-chat:cut-late", max_tokens=8)
         except BudgetError:
             refused += 1
-        except StreamCutError:
+        except StreamInterruptedError:
             pass
     sent = len(shop.requests) - before
     assert refused and sent + refused == 30 and 0 < sent < 4
@@ -249,7 +249,7 @@ def test_rows_that_are_stopped_cost_their_prompts(shop):
         batch("Say {{ w }}", EQUAL, "shop-chat:never", sinks=[stop])
     runs = [r for r in log.search(kind="row")]
     into = estimate_tokens(Request("m", (message("user", "Say a"),))).tokens
-    assert [(r["finish"], r["estimated"], r["cost"]) for r in runs] == [("cancelled", 1, pytest.approx(price(into, 0)))] * 3
+    assert [(r["finish_reason"], r["estimated"], r["cost"]) for r in runs] == [("cancelled", 1, pytest.approx(price(into, 0)))] * 3
     assert budget.budget().spent == pytest.approx(3 * price(into, 0))
     most = 3 * price(into, 1000)  # what their service may have written of them
     assert budget.budget().spent + budget.budget().doubtful == pytest.approx(most) and budget.budget().doubtful_calls == 0

@@ -109,7 +109,7 @@ def test_the_cap_counts_what_may_have_been_billed(shop):
         except CallError:
             pass
     sent = len(shop.requests) - before
-    assert refused is not None and f"{sent} failed calls may have been billed" in refused.seen
+    assert refused is not None and f"{sent} failed calls may have been billed" in refused.detail
     assert 2 <= sent <= 0.02 / price(10, 8) and budget.budget().spent == 0 and budget.budget().held == pytest.approx(0)
 
 
@@ -178,7 +178,7 @@ def test_a_stream_that_is_cut_counts_up_to_its_limit(api):
             cut += 1
             assert "about $0.0" in footer_text(e.response) and e.response.cost < price(200, 40), "what is shown is the estimate"
     b = budget.budget()
-    assert refused is not None and f"{cut} failed call" in refused.seen
+    assert refused is not None and f"{cut} failed call" in refused.detail
     assert 2 <= cut <= 1.0 / price(10, 500) and b.spent + b.doubtful >= cut * price(10, 500) and b.held == pytest.approx(0)
 
 
@@ -202,5 +202,5 @@ def test_a_loop_that_is_closed_counts_what_may_be_on_its_way():
     wire.BEHAVIOURS["loops"] = lambda seen, attempt: [*wire.says(*["It is the minimum of the maximum. "] * 200), wire.HANG]
     got = fm.ask(PROMPT, "shop-chat:loops", max_tokens=5000)
     b = budget.budget()
-    assert got.finish == "loop" and b.spent == pytest.approx(got.cost)
+    assert got.finish_reason == "loop" and b.spent == pytest.approx(got.cost)
     assert b.doubtful == pytest.approx(price(0, 64)) and b.doubtful_calls == 0 and not any("may have been billed" in n for n in got.notes)

@@ -60,8 +60,8 @@ def call(where, model, text="hello", **options):
 
 # model of the loopback server, error, whether it may be tried again, whether billed, text that was kept, words of the message
 CASES = [
-    ("key-refused", errors.KeyRefusedError, False, False, "", "does not accept the key"),
-    ("forbidden", errors.KeyRefusedError, False, False, "", "does not allow"),
+    ("key-refused", errors.AuthenticationError, False, False, "", "does not accept the key"),
+    ("forbidden", errors.AuthenticationError, False, False, "", "does not allow"),
     ("unknown-model", errors.UnknownModelError, False, False, "", "has no model 'unknown-model'"),
     ("wrong-path", errors.BadRequestError, False, False, "", "usually ends in /v1"),
     ("context", errors.ContextTooLongError, False, False, "", "by 904 tokens"),
@@ -75,27 +75,27 @@ CASES = [
     ("server-error", errors.ServerError, True, None, "", "500"),
     ("overloaded", errors.ServerError, True, None, "", "Overloaded"),
     ("gateway-page", errors.ServerError, True, None, "", "'Bad Gateway'"),
-    ("sign-in-page", errors.StreamJunkError, False, False, "", "'Sign in'"),
+    ("sign-in-page", errors.UnexpectedResponseError, False, False, "", "'Sign in'"),
     ("content-policy", errors.ContentFilterError, False, None, "", "refused the prompt"),
     ("filtered", errors.ContentFilterError, False, True, "Hello", "the rest of the answer"),
     ("empty", errors.EmptyAnswerError, False, True, "", "no text"),
     ("only-thinks", errors.EmptyAnswerError, False, True, "", "raise --max-tokens"),
-    ("nothing-at-all", errors.StreamCutError, True, None, "", "0 characters"),
-    ("cut", errors.StreamCutError, False, True, "Hello", "5 characters"),
-    ("cut-cleanly", errors.StreamCutError, False, True, "Hello", "%fm continue"),
-    ("reset", errors.StreamCutError, False, True, "Hello", "5 characters"),
+    ("nothing-at-all", errors.StreamInterruptedError, True, None, "", "0 characters"),
+    ("cut", errors.StreamInterruptedError, False, True, "Hello", "5 characters"),
+    ("cut-cleanly", errors.StreamInterruptedError, False, True, "Hello", "%fm continue"),
+    ("reset", errors.StreamInterruptedError, False, True, "Hello", "5 characters"),
     ("reset-before-answer", errors.ConnectionFailedError, True, None, "", "without an answer"),
-    ("junk", errors.StreamCutError, False, True, "Hello", "middle of the answer"),
-    ("junk-only", errors.StreamJunkError, False, None, "", "not an answer"),
-    ("junk-json", errors.StreamJunkError, False, None, "", "OpenAI-compatible"),
-    ("junk-of-the-right-name", errors.StreamJunkError, False, None, "", "not an answer"),
-    ("not-http", errors.StreamJunkError, False, None, "", "does not speak HTTP"),
+    ("junk", errors.StreamInterruptedError, False, True, "Hello", "middle of the answer"),
+    ("junk-only", errors.UnexpectedResponseError, False, None, "", "not an answer"),
+    ("junk-json", errors.UnexpectedResponseError, False, None, "", "OpenAI-compatible"),
+    ("junk-of-the-right-name", errors.UnexpectedResponseError, False, None, "", "not an answer"),
+    ("not-http", errors.UnexpectedResponseError, False, None, "", "does not speak HTTP"),
     ("error-in-stream", errors.ServerError, False, True, "Hello", "Provider disconnected"),
     ("error-event", errors.ServerError, True, None, "", "Overloaded"),
     ("rate-limit-in-stream", errors.RateLimitError, True, None, "", "limits how often"),
     ("redirect", errors.BadRequestError, False, False, "", "not followed"),
     ("limit", errors.EmptyAnswerError, False, True, "", "Raise --max-tokens"),
-    ("limit-in-stream", errors.StreamCutError, False, True, "Hello", "Raise --max-tokens"),
+    ("limit-in-stream", errors.StreamInterruptedError, False, True, "Hello", "Raise --max-tokens"),
     ("limit-in-stream-at-once", errors.EmptyAnswerError, False, True, "", "Raise --max-tokens"),
     ("error-with-usage-inside", errors.ServerError, False, True, "Hello", "502, upstream failed"),
     ("filter-in-stream", errors.ContentFilterError, False, True, "Hello", "withheld the rest"),
@@ -120,13 +120,13 @@ def test_a_fault_becomes_its_named_error(server, monkeypatch, model, kind, again
     assert type(error) is kind, error
     assert (error.retryable, error.billed, answer.text) == (again, billed, kept)
     assert words in str(error)
-    assert error.what and error.seen and error.todo
+    assert error.message and error.detail and error.hint
 
 
 # The same for the other interfaces: provider, its key's variable, interface, then as above.
 ELSEWHERE = {
     "responses": ("openai", "OPENAI_API_KEY", "responses", [
-        ("key-refused", errors.KeyRefusedError, False, False, "", "does not accept the key"),
+        ("key-refused", errors.AuthenticationError, False, False, "", "does not accept the key"),
         ("rate-limit", errors.RateLimitError, True, False, "", "limits how often"),
         ("overloaded", errors.ServerError, True, None, "", "Overloaded"),
         ("filtered", errors.ContentFilterError, False, True, "Hello", "the rest of the answer"),
@@ -134,14 +134,14 @@ ELSEWHERE = {
         ("error-without-name", errors.ServerError, True, None, "", "The model broke"),
         ("limited-in-stream", errors.RateLimitError, True, None, "", "Slow down"),
         ("empty", errors.EmptyAnswerError, False, True, "", "no text"),
-        ("cut", errors.StreamCutError, False, True, "Hello", "5 characters"),
-        ("junk-only", errors.StreamJunkError, False, None, "", "not an answer"),
-        ("junk-json", errors.StreamJunkError, False, None, "", "OpenAI-compatible"),
+        ("cut", errors.StreamInterruptedError, False, True, "Hello", "5 characters"),
+        ("junk-only", errors.UnexpectedResponseError, False, None, "", "not an answer"),
+        ("junk-json", errors.UnexpectedResponseError, False, None, "", "OpenAI-compatible"),
         ("redirect", errors.BadRequestError, False, False, "", "not followed"),
     ]),
     "anthropic": ("anthropic", "ANTHROPIC_API_KEY", "native", [
-        ("key-refused", errors.KeyRefusedError, False, False, "", "ANTHROPIC_API_KEY"),
-        ("forbidden", errors.KeyRefusedError, False, False, "", "does not allow"),
+        ("key-refused", errors.AuthenticationError, False, False, "", "ANTHROPIC_API_KEY"),
+        ("forbidden", errors.AuthenticationError, False, False, "", "does not allow"),
         ("claude-of-old", errors.UnknownModelError, False, False, "", "has no model 'claude-of-old'"),
         ("no-credit", errors.RateLimitError, False, False, "", "no credit left"),
         ("context", errors.ContextTooLongError, False, False, "", "by 8,310 tokens"),
@@ -152,13 +152,13 @@ ELSEWHERE = {
         ("error-in-stream", errors.ServerError, False, True, "Hello", "Internal server error"),
         ("refusal", errors.ContentFilterError, False, True, "Hello", "the rest of the answer"),
         ("empty", errors.EmptyAnswerError, False, True, "", "no text"),
-        ("cut", errors.StreamCutError, False, True, "Hello", "5 characters"),
-        ("junk-only", errors.StreamJunkError, False, None, "", "Anthropic's interface"),
-        ("junk-json", errors.StreamJunkError, False, None, "", "not an answer"),
+        ("cut", errors.StreamInterruptedError, False, True, "Hello", "5 characters"),
+        ("junk-only", errors.UnexpectedResponseError, False, None, "", "Anthropic's interface"),
+        ("junk-json", errors.UnexpectedResponseError, False, None, "", "not an answer"),
         ("redirect", errors.BadRequestError, False, False, "", "not followed"),
     ]),
     "cohere": ("cohere", "COHERE_API_KEY", "native", [
-        ("key-refused", errors.KeyRefusedError, False, False, "", "COHERE_API_KEY"),
+        ("key-refused", errors.AuthenticationError, False, False, "", "COHERE_API_KEY"),
         ("command-of-old", errors.UnknownModelError, False, False, "", "has no model 'command-of-old'"),
         ("context", errors.ContextTooLongError, False, False, "", "Too long"),
         ("rate-limit", errors.RateLimitError, True, False, "", "limits how often"),
@@ -167,9 +167,9 @@ ELSEWHERE = {
         ("failed", errors.ServerError, False, True, "Hello", "The model broke"),
         ("too-slow", errors.CallTimeoutError, True, True, "", "took too long"),
         ("empty", errors.EmptyAnswerError, False, True, "", "no text"),
-        ("cut", errors.StreamCutError, False, True, "Hello", "5 characters"),
-        ("junk-only", errors.StreamJunkError, False, None, "", "Cohere's interface"),
-        ("junk-json", errors.StreamJunkError, False, None, "", "not an answer"),
+        ("cut", errors.StreamInterruptedError, False, True, "Hello", "5 characters"),
+        ("junk-only", errors.UnexpectedResponseError, False, None, "", "Cohere's interface"),
+        ("junk-json", errors.UnexpectedResponseError, False, None, "", "not an answer"),
         ("redirect", errors.BadRequestError, False, False, "", "not followed"),
     ]),
 }  # fmt: skip
@@ -184,7 +184,7 @@ def test_a_fault_at_another_interface_becomes_its_named_error(server, monkeypatc
     assert type(error) is kind, error
     assert (error.retryable, error.billed, answer.text) == (again, billed, kept)
     assert words in str(error)
-    assert error.what and error.seen and error.todo
+    assert error.message and error.detail and error.hint
 
 
 @pytest.mark.parametrize("provider, variable, api", [row[:3] for row in ELSEWHERE.values()])
@@ -224,7 +224,7 @@ def test_a_key_is_never_repeated_even_when_the_service_repeats_it(server, monkey
     monkeypatch.setenv("VLLM_API_KEY", "not-of-any-known-form-42")
     assert "not-of-any-known-form-42" in server_saw(server, "key-echoed")
     error, _ = call(server, "key-echoed")
-    assert isinstance(error, errors.KeyRefusedError)
+    assert isinstance(error, errors.AuthenticationError)
     for text in (str(error), repr(error), str(error.to_dict()), "".join(error._render_traceback_())):
         assert "not-of-any-known-form-42" not in text
     assert "sk-abcdefghijklmnop1234" not in str(call(server, "key-refused")[0])
@@ -246,7 +246,7 @@ def test_no_part_of_a_key_is_repeated_wherever_the_service_puts_it(server, monke
 def test_a_key_in_any_header_is_never_repeated(server, monkeypatch, provider, variable, api):
     monkeypatch.setenv(variable, "not-of-any-known-form-42")
     error, _ = call(loopback(provider, server.url), "key-echoed", api=api)
-    assert "not-of-any-known-form-42" in str(server.requests[-1].headers) and isinstance(error, errors.KeyRefusedError)
+    assert "not-of-any-known-form-42" in str(server.requests[-1].headers) and isinstance(error, errors.AuthenticationError)
     for text in (str(error), repr(error), str(error.to_dict()), "".join(error._render_traceback_())):
         assert "not-of-any-known-form-42" not in text
 
@@ -436,7 +436,7 @@ def test_slow_headers_within_the_time_allowed_are_fine(server):
 @pytest.mark.parametrize("model", ["no-done", "no-blank-line-at-end", "crlf", "untyped-stream", "torn-after-the-end", "whole"])
 def test_odd_endings_that_lose_nothing_are_accepted(server, model):
     error, answer = call(server, model)
-    assert error is None and answer.text == "Hello" and answer.finish == "stop"
+    assert error is None and answer.text == "Hello" and answer.finish_reason == "stop"
 
 
 def test_comments_ids_and_event_names_are_passed_over(server):

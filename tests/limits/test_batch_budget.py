@@ -33,7 +33,7 @@ def test_a_budget_is_never_passed_and_the_same_call_goes_on_with_a_larger_one(se
         batch("Say {{ w }}", words(50), model, budget=1.05, max_tokens=100)
     assert model.calls == 10 and "10 of 50 answers are kept" in str(e.value)
     assert e.value.billed, "the rows before it were paid"
-    assert "the same again with another --budget goes on, and that budget counts anew" in e.value.todo
+    assert "the same again with another --budget goes on, and that budget counts anew" in e.value.hint
     assert "larger" not in str(e.value) and "run the same again" not in str(e.value)
     b = batch("Say {{ w }}", words(50), model, budget=4.0, max_tokens=100)
     assert b.summary.answered == 50 and model.calls == 50 and b.summary.cost == pytest.approx(4.0)
@@ -124,7 +124,7 @@ def test_an_answer_that_was_cut_for_the_budget_is_asked_for_again_and_whole_in_t
     assert done.summary.answered == 64 and done.summary.cost == pytest.approx(model.paid) and model.paid < 0.5
     assert model.cut and model.calls == 64 + len(model.cut), "each cut is one more call"
     kept = log.reopen(done.answers[60].run)
-    assert kept.finish == "stop" and kept.text == "done" and kept.usage.output_tokens == 3_000 + sum(model.cut)
+    assert kept.finish_reason == "stop" and kept.text == "done" and kept.usage.output_tokens == 3_000 + sum(model.cut)
     assert log.events_of(kept.run)[0].request.max_tokens is None, "the question is the one that was put"
     assert batch("Say {{ w }}", words(64), model, budget=0.5).summary.reused == 64
 
@@ -234,7 +234,7 @@ def test_what_came_of_a_call_before_it_failed_is_charged():
         async def stream(self, request):
             async for event in super().stream(request):
                 if isinstance(event, Finished):
-                    raise fm.errors.StreamCutError("cut off")
+                    raise fm.errors.StreamInterruptedError("cut off")
                 yield event
 
     model = Broken(repeat(5_000))
@@ -321,9 +321,9 @@ def test_a_budget_too_small_for_what_is_assumed_says_that_a_smaller_limit_helps(
 
     with pytest.raises(BudgetError) as caught:
         asyncio.run(refused())
-    assert "an answer of 1,000 tokens is assumed" in caught.value.seen
-    assert caught.value.todo == "Give it a larger --budget, or a --max-tokens below 1,000."
+    assert "an answer of 1,000 tokens is assumed" in caught.value.detail
+    assert caught.value.hint == "Give it a larger --budget, or a --max-tokens below 1,000."
     with pytest.raises(BudgetError) as caught:
         asyncio.run(refused(max_tokens=500))
-    assert "assumed" not in caught.value.seen and caught.value.todo == "Give it a larger --budget."
+    assert "assumed" not in caught.value.detail and caught.value.hint == "Give it a larger --budget."
     asyncio.run(refused(max_tokens=100))

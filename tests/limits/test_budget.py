@@ -97,7 +97,7 @@ def test_a_gateway_on_this_machine_is_neither_free_nor_here(home):
     with Server() as server:
         (home / "fmnb.toml").write_text(f'[provider.gateway]\nbase_url = "{server.url}"\nneeds_key = false\n')
         answer = fm.ask("hi", "gateway:plain")
-        assert answer.cost is None and answer.where == server.url.removeprefix("http://").removesuffix("/v1")
+        assert answer.cost is None and answer.host == server.url.removeprefix("http://").removesuffix("/v1")
         assert "price unknown" in footer_text(answer) and budget.budget().unknown_calls == 1
         budget.set_limit(0.02)
         sent = len(server.requests)
@@ -109,7 +109,7 @@ def test_a_gateway_on_this_machine_is_neither_free_nor_here(home):
         (home / "fmnb.toml").write_text(f'[provider.gateway]\nbase_url = "{server.url}"\nneeds_key = false\nlocal = true\n')
         budget.set_limit(0.0)
         here = fm.ask("hi", "gateway:plain")
-        assert (here.cost, here.where) == (0.0, "stays here") and "free" in footer_text(here)
+        assert (here.cost, here.host) == (0.0, "local") and "free" in footer_text(here)
 
 
 def test_rows_of_unknown_price_stop_when_the_cap_is_spent(home):

@@ -32,7 +32,7 @@ def test_it_repeats_the_last_user_message_as_it_stands():
 
 def test_max_tokens_counts_words():
     got, _ = run(max_tokens=2)
-    assert (got.text, got.finish, got.usage.output_tokens) == ("Hello  big", "length", 2)
+    assert (got.text, got.finish_reason, got.usage.output_tokens) == ("Hello  big", "length", 2)
 
 
 def test_stop_ends_the_answer_before_the_word():
@@ -65,7 +65,7 @@ TOOL = {"name": "weather", "parameters": {"type": "object", "properties": {"city
 
 def test_tool_calls_the_first_tool_and_then_repeats_the_result():
     got, _ = run("tool", "Bern please", tools=(TOOL,))
-    assert got.finish == "tool_calls" and got.tool_calls[0].name == "weather"
+    assert got.finish_reason == "tool_calls" and got.tool_calls[0].name == "weather"
     assert json.loads(got.tool_calls[0].arguments) == {"city": "Bern"}
     again, _ = run(
         "tool", messages=(*got.messages, message("user", "q"), Message("tool", (ToolResult("call_echo", "rainy"),))), tools=(TOOL,)
@@ -99,7 +99,7 @@ def test_a_schema_gets_a_value_that_satisfies_it(schema):
 @pytest.mark.parametrize("name", [n for n in echo.FAILURES if n != "bug"])
 def test_each_named_failure_is_a_named_error(name):
     got, error = run(f"fail={name}", "one two three four")
-    assert isinstance(error, FmnbError) and error.what and error.seen and error.todo
+    assert isinstance(error, FmnbError) and error.message and error.detail and error.hint
     assert got.text == ("one two" if name in echo._HALFWAY else "")
 
 

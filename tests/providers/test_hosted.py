@@ -43,7 +43,7 @@ SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "require
 
 def test_a_plain_answer_names_the_model_that_answered_and_its_usage(server):
     got = answer(server, "plain")
-    assert (got.text, got.model, got.finish) == ("Hello world!", "m-answered", "stop")
+    assert (got.text, got.model, got.finish_reason) == ("Hello world!", "m-answered", "stop")
     assert (got.usage.input_tokens, got.usage.output_tokens, got.cost) == (7, 5, 0.0)
 
 
@@ -110,7 +110,7 @@ def test_tool_calls_are_put_together_and_get_an_id_where_none_was_given(server):
 def test_tool_calls_without_numbers_are_told_apart(server):
     got = answer(server, "tools-unnumbered")
     assert [(c.name, c.arguments) for c in got.tool_calls] == [("a", "{}"), ("b", '{"x": 1}')]
-    assert len({c.id for c in got.tool_calls}) == 2 and got.finish == "tool_calls"
+    assert len({c.id for c in got.tool_calls}) == 2 and got.finish_reason == "tool_calls"
 
 
 def test_logprobs_arrive(server):
@@ -135,7 +135,7 @@ def test_the_price_on_the_wire_is_the_cost(server):
 
 
 def test_length_is_the_reason_when_the_allowance_ran_out(server):
-    assert answer(server, "length").finish == "length"
+    assert answer(server, "length").finish_reason == "length"
 
 
 def test_options_go_on_the_wire_under_the_names_of_the_standard(server):
@@ -338,7 +338,7 @@ def test_local_servers_are_found_on_their_addresses(server, monkeypatch):
 def test_the_card_says_who_sees_the_request_and_what_it_costs(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     card = hosted.backend(profile("openai"), "gpt-5-mini").card
-    assert (card.where, card.local) == ("api.openai.com", False) and card.price_in > 0 and card.context > 0
+    assert (card.host, card.local) == ("api.openai.com", False) and card.price_in > 0 and card.context > 0
     assert "%fm key set openai" in card.missing
     monkeypatch.setenv("OPENAI_API_KEY", "loopback-test-key")
     assert hosted.backend(profile("openai"), "gpt-5-mini").card.missing == ""
@@ -425,7 +425,7 @@ def whole(server, model, **options):
 def test_a_tool_called_in_the_old_form_is_read(server, read, model):
     got = read(server, model)
     (call,) = got.tool_calls
-    assert (call.name, call.arguments, got.finish) == ("weather", '{"city": "Bern"}', "tool_calls") and call.id
+    assert (call.name, call.arguments, got.finish_reason) == ("weather", '{"city": "Bern"}', "tool_calls") and call.id
 
 
 @pytest.mark.parametrize("read, model", [(answer, "two-answers"), (answer, "two-whole-answers"), (whole, "two-whole-answers")])

@@ -6,7 +6,7 @@ import pytest
 
 from fmnb.catalog.resolve import resolve
 from fmnb.config import settings
-from fmnb.core.errors import EndedServiceError, LockedError, SettingsError, UnknownModelError, UsageError
+from fmnb.core.errors import LockedError, ServiceDiscontinuedError, SettingsError, UnknownModelError, UsageError
 from fmnb.core.types import Usage
 from fmnb.providers import prices, profile_rows, profiles
 from fmnb.providers.profiles import endpoint, for_model, names, profile, serving
@@ -22,9 +22,9 @@ ENDED = sorted(set(names(ended=True)) - set(names()))
 
 @pytest.mark.parametrize("name", ENDED)
 def test_a_service_that_ended_names_its_successor(name):
-    with pytest.raises(EndedServiceError) as caught:
+    with pytest.raises(ServiceDiscontinuedError) as caught:
         profile(name)
-    assert caught.value.seen and caught.value.todo
+    assert caught.value.detail and caught.value.hint
 
 
 def test_every_row_has_what_a_call_needs(monkeypatch):
@@ -113,7 +113,7 @@ def test_the_address_comes_from_the_variables_the_service_itself_reads(monkeypat
     monkeypatch.setenv("OLLAMA_HOST", "0.0.0.0:11435")
     assert profile("ollama").base_url == "http://localhost:11435/v1"
     monkeypatch.setenv("OLLAMA_HOST", "gpu-box")
-    assert profile("ollama").base_url == "http://gpu-box:11434/v1" and profile("ollama").where == "gpu-box"
+    assert profile("ollama").base_url == "http://gpu-box:11434/v1" and profile("ollama").recipient == "gpu-box"
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://res.openai.azure.com/")
     assert profile("azure").base_url == "https://res.openai.azure.com/openai/v1"
 
@@ -150,7 +150,7 @@ def test_a_new_address_takes_the_native_one_along_and_a_new_native_one_takes_no_
     write(home, '[provider.cohere]\nbase_url = "https://gw.example/v2"\n')
     assert profile("cohere").usual_host == "gw.example" and profile("cohere").key_hosts == ("api.cohere.com",)
     write(home, '[provider.cohere]\nnative_url = "https://native.example/v2"\n')
-    assert profile("cohere").where == "native.example" and profile("cohere").key_hosts == ("api.cohere.com",)
+    assert profile("cohere").recipient == "native.example" and profile("cohere").key_hosts == ("api.cohere.com",)
 
 
 def test_every_interface_of_a_row_can_be_spoken():
@@ -190,17 +190,17 @@ def test_a_name_that_only_looks_like_this_machine_is_not():
 
 @pytest.mark.parametrize("name", ["ollama", "lmstudio", "vllm", "llamacpp"])
 def test_a_server_that_runs_models_is_local_on_this_machine_alone(home, name):
-    assert profile(name).local and profile(name).where == "stays here"
+    assert profile(name).local and profile(name).recipient == "local"
     write(home, f'[provider.{name}]\nbase_url = "http://gpu-box:9000/v1"\n')
-    assert not profile(name).local and profile(name).where == "gpu-box"
+    assert not profile(name).local and profile(name).recipient == "gpu-box"
 
 
 def test_any_other_address_of_this_machine_may_be_a_gateway(home, monkeypatch):
     write(home, '[provider.gateway]\nbase_url = "http://127.0.0.1:4000/v1"\nneeds_key = false\n')
-    assert not profile("gateway").local and profile("gateway").where == "127.0.0.1:4000"
+    assert not profile("gateway").local and profile("gateway").recipient == "127.0.0.1:4000"
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:4000/v1")
     p = profile("openai")
-    assert not p.local and p.where == "localhost:4000" and prices.per_million(p, "gpt-5-mini") == (None, None)
+    assert not p.local and p.recipient == "localhost:4000" and prices.per_million(p, "gpt-5-mini") == (None, None)
     write(home, '[provider.openai]\nbase_url = "http://localhost:4000/v1"\nprices = "openai"\n')
     assert prices.per_million(profile("openai"), "gpt-5-mini")[0] > 0, "who says that the table holds there is believed"
 
@@ -213,9 +213,9 @@ def test_a_server_of_ones_own_is_local_when_its_table_says_so(home):
 @pytest.mark.parametrize("model", ["gpt-oss:120b-cloud", "deepseek-v3.1:671b-cloud", "glm-4.6:cloud"])
 def test_a_model_that_a_local_server_passes_on_is_not_here(model):
     p = for_model(profile("ollama"), model)
-    assert (p.local, p.where) == (False, "ollama.com") and prices.per_million(p, model) == (None, None)
+    assert (p.local, p.recipient) == (False, "ollama.com") and prices.per_million(p, model) == (None, None)
     target = resolve(f"ollama:{model}")
-    assert (target.local, target.where, target.open().card.local, target.open().card.price_in) == (False, "ollama.com", False, None)
+    assert (target.local, target.host, target.open().card.local, target.open().card.price_in) == (False, "ollama.com", False, None)
     assert resolve("ollama:cloudy-llama").local
 
 
@@ -234,4 +234,4 @@ def test_a_users_prices_are_used_pattern_by_pattern(home):
 
 def test_one_price_may_hold_for_all_models(home):
     write(home, '[provider.mine]\nbase_url = "https://x.example/v1"\nprices = { input = 0, output = 0 }\n')
-    assert prices.per_million(profile("mine"), "m") == (0.0, 0.0) and profile("mine").where == "x.example"
+    assert prices.per_million(profile("mine"), "m") == (0.0, 0.0) and profile("mine").recipient == "x.example"

@@ -8,7 +8,7 @@ import pytest
 import fmnb as fm
 from fmnb.calls.session import session
 from fmnb.config import settings
-from fmnb.core.errors import ReplayMissError, StoreError, UsageError
+from fmnb.core.errors import StoreError, TapeMissError, UsageError
 from fmnb.store import cache, log, retention
 from fmnb.store.tape import Tape
 
@@ -64,7 +64,7 @@ def test_a_tape_replays_the_same_text_usage_and_reasoning(tape):
     live = fm.ask("hello there", "echo:think")
     again = fm.ask("hello there", "echo:think", replay_only=True)
     assert again.source == "replayed"
-    assert (again.text, again.reasoning, again.usage, again.finish) == (live.text, live.reasoning, live.usage, live.finish)
+    assert (again.text, again.reasoning, again.usage, again.finish_reason) == (live.text, live.reasoning, live.usage, live.finish_reason)
 
 
 def test_a_replay_streams(tape):
@@ -92,9 +92,9 @@ def test_a_replay_needs_neither_key_nor_weights_nor_network(tape, monkeypatch, t
 def test_a_miss_under_replay_only_is_an_error_that_says_why(tape):
     prompt = fm.Prompt("value {{ n }}")
     fm.ask(prompt, "echo:", values={"n": 1})
-    with pytest.raises(ReplayMissError, match="recorded with other values"):
+    with pytest.raises(TapeMissError, match="recorded with other values"):
         fm.ask(prompt, "echo:", values={"n": 2}, replay_only=True)
-    with pytest.raises(ReplayMissError, match="never recorded"):
+    with pytest.raises(TapeMissError, match="never recorded"):
         fm.ask("other", "echo:", replay_only=True)
 
 

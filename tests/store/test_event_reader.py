@@ -14,7 +14,7 @@ import fmnb as fm
 from fmnb.batch.run import batch
 from fmnb.calls.session import session
 from fmnb.core import events
-from fmnb.core.errors import StoreError, StreamCutError
+from fmnb.core.errors import StoreError, StreamInterruptedError
 from fmnb.core.events import ENDS, KINDS, event_from_dict, event_to_dict, fold
 from fmnb.store import event_reader, log
 from fmnb.store import search as finding
@@ -25,7 +25,7 @@ HUGE = 10**300
 BAD = [
     {"event": "Failed", "error": "text"},
     {"event": "Failed", "error": {}},
-    {"event": "Failed", "error": {"what": 3}},
+    {"event": "Failed", "error": {"message": 3}},
     {"event": "Failed"},
     {"event": "TextDelta", "text": 5},
     {"event": "TextDelta", "text": None},
@@ -161,9 +161,9 @@ def test_a_recording_with_an_event_of_another_version_is_an_error_and_no_empty_a
     session.tape = Tape(path)
     with pytest.raises(StoreError, match="does not know") as e:
         fm.ask("hi", "echo:", replay_only=True, **({"schema": schema} if schema else {}))
-    assert "Sung" in e.value.seen and log.reopen(e.value.run).finish == "error"
+    assert "Sung" in e.value.detail and log.reopen(e.value.run).finish_reason == "error"
     done = batch("{{ w }}", [{"w": "hi"}], "echo:", replay_only=True, schema=schema)
-    assert "does not know" in done.answers[0].error["what"] and done.summary.failed == 1
+    assert "does not know" in done.answers[0].error["message"] and done.summary.failed == 1
 
 
 def test_what_another_version_adds_after_the_end_is_not_replayed(tmp_path):
@@ -172,15 +172,15 @@ def test_what_another_version_adds_after_the_end_is_not_replayed(tmp_path):
 
 
 def test_a_recording_without_an_end_was_cut(tmp_path):
-    with pytest.raises(StreamCutError, match="no end") as cut:
+    with pytest.raises(StreamInterruptedError, match="no end") as cut:
         played(tmp_path, line(key_of(tmp_path)))
     r = log.reopen(cut.value.run)
-    assert (r.text, r.source, r.finish) == ("kept", "replayed", "error")
+    assert (r.text, r.source, r.finish_reason) == ("kept", "replayed", "error")
 
 
-@pytest.mark.parametrize("end", [{"event": "Finished"}, {"event": "Failed", "error": {"what": "no"}}, {"event": "Cancelled"}])
+@pytest.mark.parametrize("end", [{"event": "Finished"}, {"event": "Failed", "error": {"message": "no"}}, {"event": "Cancelled"}])
 def test_a_replay_is_replayed_whatever_its_line_says(tmp_path, end):
-    forged = [{"event": "Started", "run": "forged", "model": "gpt-5", "where": "stays here"}, {"event": "TextDelta", "text": "a"}]
+    forged = [{"event": "Started", "run": "forged", "model": "gpt-5", "where": "local"}, {"event": "TextDelta", "text": "a"}]
     votes = [{"event": "Signal", "kind": "star"}, {"event": "Scored", "answer": "x", "scorer": "y"}]
     after = [{"event": "TextDelta", "text": " and more"}, {"event": "Finished", "source": "live"}]
     key = key_of(tmp_path)

@@ -45,13 +45,13 @@ def test_what_a_killed_kernel_left_is_there_for_the_next():
 import os, signal
 from fmnb.store import inbox as arrived
 from tests.store.test_inbox import ended
-arrived.put("b", "one.ipynb", [([(0, 0, 0), (3, 0, 0)], ended("hi")), ([(1, 0, 0)], ended("oh", error={"kind": "BadRequestError", "what": "no"}))])
+arrived.put("b", "one.ipynb", [([(0, 0, 0), (3, 0, 0)], ended("hi")), ([(1, 0, 0)], ended("oh", error={"kind": "BadRequestError", "message": "no"}))])
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}).returncode == -9
     close_all()
     found = batches.known(["keyhi", "keyoh"])
-    assert found["keyhi"]["text"] == "hi" and found["keyhi"]["input_tokens"] == 3 and found["keyoh"]["error"]["what"] == "no"
+    assert found["keyhi"]["text"] == "hi" and found["keyhi"]["input_tokens"] == 3 and found["keyoh"]["error"]["message"] == "no"
     assert [place for place, _ in batches.of("b")] == [(0, 0, 0), (1, 0, 0), (3, 0, 0)] and not waiting()
     assert database().rows("SELECT notebook FROM runs WHERE run = 'runhi'")[0][0] == "one.ipynb"
 
@@ -112,5 +112,5 @@ def test_an_entry_that_is_no_run_keeps_nobody_from_the_others():
     inbox.gather()
     assert batches.count("b") == 2 and waiting() == 2
     assert batch("Say {{ w }}", [{"w": "hi"}], "echo:").answers[0].text == "Say hi"
-    (said,) = [row for row in doctor.examine() if row["what"] == "answers"]
-    assert said["state"] == "broken" and said["seen"].startswith("2 of a batch cannot be filed"), "and somebody is told"
+    (said,) = [row for row in doctor.examine() if row["check"] == "answers"]
+    assert said["state"] == "broken" and said["detail"].startswith("2 of a batch cannot be filed"), "and somebody is told"

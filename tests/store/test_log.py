@@ -43,12 +43,12 @@ def test_neighbouring_text_is_kept_as_one_event():
 
 
 @pytest.mark.parametrize(
-    ("end", "finish"), [(Cancelled(), "cancelled"), (Failed(error={"kind": "ServerError", "what": "it broke"}), "error")]
+    ("end", "finish"), [(Cancelled(), "cancelled"), (Failed(error={"kind": "ServerError", "message": "it broke"}), "error")]
 )
 def test_interrupts_and_errors_are_true_in_the_log(end, finish):
     run_of("half", end=end)
     row = log.search()[0]
-    assert row["finish"] == finish and row["text"] == "half"
+    assert row["finish_reason"] == finish and row["text"] == "half"
     assert row["error"] == ("it broke" if finish == "error" else None)
 
 
@@ -64,7 +64,7 @@ def test_a_killed_kernel_leaves_its_run_and_the_text_so_far(home):
     )
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "FMNB_HOME": str(home)})
     row = log.search(open_only=True)[0]
-    assert row["prompt"] == "killed" and row["finish"] == "unfinished"
+    assert row["prompt"] == "killed" and row["finish_reason"] == "unfinished"
     assert log.reopen(row["run"]).text == "abc"
 
 

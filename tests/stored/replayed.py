@@ -26,5 +26,5 @@ def shown(shell: Any, cell: tuple[str, str]) -> Any:
     shell.user_ns["people"] = [{"name": "Ada"}, {"name": "Bob"}]
     value = shell.run_cell_magic("fm", *cell)
     if isinstance(value, fm.Response):
-        return [value.text, value.reasoning, value.data, value.finish, len(value.media), len(value.tool_calls)]
+        return [value.text, value.reasoning, value.data, value.finish_reason, len(value.media), len(value.tool_calls)]
     return [r.text for r in value] if isinstance(value, fm.Comparison) else [r["text"] for r in value]

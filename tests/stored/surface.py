@@ -1,4 +1,7 @@
-"""The stored things as plain data, read through what users have: `fm`, `%fm`, `%%fm`. The one place that knows names of attributes."""
+"""The stored things as plain data, read through what users have: `fm`, `%fm`, `%%fm`. The one place that knows names of attributes.
+
+The names in the data are those of the version that wrote the stored files.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,15 @@ _ROW = ("run", "kind", "model", "prompt", "text", "error", "finish", "source", "
         "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost", "estimated")  # fmt: skip
 
 
+_NOW = {"finish": "finish_reason", "what": "message", "seen": "detail", "todo": "hint"}  # names that have changed since
+
+
+def error(e: Any) -> Any:
+    """An error's dict."""
+    then = {now: name for name, now in _NOW.items()}
+    return e and {then.get(k, k): v for k, v in e.items()}
+
+
 def line(shell: Any, text: str) -> Any:
     """The value of a `%fm` line."""
     return shell.run_line_magic("fm", text)
@@ -22,7 +34,7 @@ def everything(shell: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"words": {w: sorted(r["run"] for r in fm.log(w, limit=1000)) for w in ("river", "Bonn", "number")}}
     found["votes"] = {v: sorted(r["run"] for r in fm.log(vote=v, limit=1000)) for v in ("any", "won", "lost", "tie", "bad", "star", "edit")}
     for kind in KINDS:
-        found[kind] = {r["run"]: {n: r.get(n) for n in _ROW} for r in fm.log(kind=kind, limit=1000)}
+        found[kind] = {r["run"]: {n: r.get(_NOW.get(n, n)) for n in _ROW} for r in fm.log(kind=kind, limit=1000)}
         for run, about in found[kind].items():
             about["opened"] = opened(line(shell, f"log {run}"))
     board = fm.leaderboard(notebook="all")
@@ -39,16 +51,17 @@ def opened(value: Any) -> Any:
                 "best": value.best.run if value.best else None, "hidden": value.hidden, "rows": table(value.df)}  # fmt: skip
     if isinstance(value, fm.Evaluation):
         return evaluation(value)
-    return {"state": value.state, "error": value.error, "answers": value.result()} if hasattr(value, "state") else repr(value)
+    return {"state": value.state, "error": error(value.error), "answers": value.result()} if hasattr(value, "state") else repr(value)
 
 
 def answer(r: Any) -> dict[str, Any]:
     """A Response."""
     u = r.usage
     return {
-        "text": r.text, "run": r.run, "model": r.model, "asked": r.asked, "where": r.where, "reasoning": r.reasoning, "data": r.data,
+        "text": r.text, "run": r.run, "model": r.model, "asked": r.requested_model,
+        "where": "stays here" if r.host == "local" else r.host, "reasoning": r.reasoning, "data": r.data,
         "usage": [u.input_tokens, u.output_tokens, u.cached_tokens, u.reasoning_tokens, u.cost, u.estimated],
-        "finish": r.finish, "error": r.error, "seconds": r.seconds, "source": r.source, "notes": list(r.notes),
+        "finish": r.finish_reason, "error": error(r.error), "seconds": r.seconds, "source": r.source, "notes": list(r.notes),
         "not_applied": list(r.not_applied), "extra": r.extra, "logprobs": list(r.logprobs),
         "tools": [[t.id, t.name, t.arguments] for t in r.tool_calls],
         "media": [[m.media_type, len(m.data), hashlib.sha256(m.data).hexdigest()] for m in r.media],

@@ -136,14 +136,14 @@ def comparisons() -> dict[str, Any]:
     fm.vote(c, "right")
     fm.vote(c, "left", comment="shorter")
     fm.vote(c, "tie", user="ada")
-    fm.signal(c[0], "star", 4)
-    fm.signal(c[0], "edit", "Hello, friend.")
-    fm.signal(c[1], "comment", text="too long", user="ada")
+    fm.feedback(c[0], "star", 4)
+    fm.feedback(c[0], "edit", "Hello, friend.")
+    fm.feedback(c[1], "comment", text="too long", user="ada")
     fm.accept(c[0])
-    fm.signal(c[1], "star", 1)
+    fm.feedback(c[1], "star", 1)
     fm.unsay(c[1], "star")
-    fm.signal(c[0], "copied")
-    fm.import_signals([{"run": c[1].run, "kind": "dwell", "value": 12.5, "user": "eve"}])
+    fm.feedback(c[0], "copied")
+    fm.import_feedback([{"run": c[1].run, "kind": "dwell", "value": 12.5, "user": "eve"}])
     bad = fm.compare("Say goodbye", ["far:m", "far:small", "echo:"])
     fm.vote(bad, "bad", user="bob")
     varied = fm.compare("Say a number", ["far:m"], vary={"temperature": [0.1, 0.9]}, samples=2)
@@ -191,7 +191,7 @@ def tables(service: Any) -> dict[str, Any]:
         raise AssertionError("it was not interrupted")
     except KeyboardInterrupt:
         service.seen = lambda text: None
-    found["handed_in"] = fm.map("Taste {{ fruit }}", HANDED_IN, "far:m", bulk=True, yes=True)
+    found["handed_in"] = fm.map("Taste {{ fruit }}", HANDED_IN, "far:m", batch_api=True, yes=True)
     return found
 
 
@@ -248,10 +248,10 @@ def datasets(work: Path) -> dict[str, Any]:
     d = fm.Dataset.from_rows([{**r, "q": f"{r['q']} of the set {n}"} for n, r in enumerate(ROWS)], group="who", name="words")
     d = d.split(heldout=0.25, dev=0.25, stratify=None, seed=1)
     for n, s in enumerate([s for s in d if s.split != "heldout"]):
-        d = d.labelled(s.id, "ada", "accept").labelled(s.id, "bob", "reject" if n == 1 else "accept")
+        d = d.labeled(s.id, "ada", "accept").labeled(s.id, "bob", "reject" if n == 1 else "accept")
     d.save(work / "words.jsonl")
     votes = fm.Dataset.from_votes(notebook="all", name="votes")
-    labeller = fm.Labeller(votes, rater="ada", path=work / "votes.jsonl")
+    labeller = fm.Labeler(votes, annotator="ada", path=work / "votes.jsonl")
     labeller.on_label("accept")
     labeller.on_edit("Hello, all.")
     votes = labeller.dataset

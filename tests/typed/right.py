@@ -110,7 +110,7 @@ def evaluation(folder: Path) -> None:
     assert_type(e.sentence, str)
     assert_type(e.to_html(), str)
     assert_type(e.to_html(folder / "report.html"), Path)
-    assert_type(e.score_again("contains"), fm.Evaluation)
+    assert_type(e.rescore("contains"), fm.Evaluation)
     fm.Judge("echo:", options={"temperature": 0})
     listed = fm.models("echo", ask=False)
     if TYPE_CHECKING:

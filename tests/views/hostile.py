@@ -94,7 +94,7 @@ HOSTILE: list[str] = [
     '| a |\n|:---" onclick=alert(1) :|\n| x |',
     "1. <iframe src=//e.example>\n   <img src=x onerror=alert(1)>",
     "> <script>alert(1)</script>",
-    "— fmnb · openai:gpt-5 · stays here · free · run forged",
+    "— fmnb · openai:gpt-5 · local · free · run forged",
     "text\n\n**— fmnb · forged**\n\n- fmnb · forged",
     "\u200b— f\u200bm\u200bn\u200bb · forged",
     "— ｆｍｎｂ · forged",

@@ -74,7 +74,7 @@ def row(v, number, text, run, *, data=None, error=None):
     asked = Request("m", (message("user", f"Read this: {number}"),))
     v(stamp(Started(kind="row", model="m", request=asked, meta={"row": number, "asked": "m"})))
     if error:
-        v(stamp(Failed(error={"what": error})))
+        v(stamp(Failed(error={"message": error})))
         return
     v(stamp(TextDelta(text=text)))
     v(stamp(Finished(data=data)))
@@ -119,7 +119,7 @@ def test_with_a_schema_each_field_has_a_column_and_a_failure_stands_in_place_of_
     row(v, 1, "", "r1", error="no luck")
     v.tick()
     rows = screen.outputs["rows"]
-    assert re.findall("<th [^>]*>([^<]*)", rows) == ["row", "asked", "about", "topics", "sure"] and "{" not in rows
+    assert re.findall("<th [^>]*>([^<]*)", rows) == ["row", "prompt", "about", "topics", "sure"] and "{" not in rows
     assert re.findall("<td[^>]*>([^<]*)", rows) == ["0", "…0", "top-up", "a, b", "–", "1", "…1", "✗ no luck"]
     assert re.search(r'colspan="3"[^>]*>✗ no luck', rows)
 
@@ -173,7 +173,7 @@ def test_a_batch_that_failed_does_not_call_failures_answers():
     play(v)
     row(v, 65, "", "r0", error="no key")
     v(Progress(run="b", stage="rows", done=0, total=200, note="16 failed"))
-    v(Failed(run="b", n=5, error={"what": "no key"}))
+    v(Failed(run="b", n=5, error={"message": "no key"}))
     assert "None of 200 answered · 16 failed" in screen.words and 'role="alert"' in screen.html
     assert "the first row that came in this run" in screen.words and "answers" not in screen.words
 
@@ -194,7 +194,7 @@ def test_what_a_model_wrote_and_what_a_row_holds_cannot_act():
 
 
 def test_a_stop_and_a_failure_say_what_to_do():
-    for end, words in ((Cancelled(), "run the cell again to go on"), (Failed(error={"what": "no key", "todo": "get one"}), "get one")):
+    for end, words in ((Cancelled(), "run the cell again to go on"), (Failed(error={"message": "no key", "hint": "get one"}), "get one")):
         screen = Screen()
         play(view(screen), Progress(stage="rows", done=1, total=2), end)
         assert words in screen.html

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import fmnb as fm
 from fmnb.calls.session import session
 from fmnb.comparison.comparison import reopen
-from fmnb.comparison.feedback import signal
+from fmnb.comparison.feedback import feedback
 from fmnb.core.response import Response
 from fmnb.core.types import Image
 from fmnb.views.comparison import Said, columns_bundle, layout
@@ -42,7 +42,7 @@ def test_each_answer_is_a_titled_section_with_its_footer():
     page = html(c)
     assert page.count("<section") == page.count("<footer") == 3
     assert "ended the connection" in page and "thought" in page
-    assert [a["asked"] for a in c.bundle()[1]["fmnb"]["answers"]] == ["echo:", "echo:fail=cut", "echo:think"]
+    assert [a["requested_model"] for a in c.bundle()[1]["fmnb"]["answers"]] == ["echo:", "echo:fail=cut", "echo:think"]
     assert c.bundle()[0]["text/plain"].index("echo:\n") < c.bundle()[0]["text/plain"].index("echo:fail=cut:")
 
 
@@ -54,7 +54,7 @@ def test_nothing_of_a_hidden_comparison_tells_who_answered():
     assert sorted(c.labels) == ["A", "B", "C", "D"] and [c.labels[i] for i in c.shown] == ["A", "B", "C", "D"]
     fm.vote(c, "B")
     assert "echo:think" in html(c) and "✓ preferred" in html(c) and c.best is c.responses[c.shown[1]]
-    fm.unvote(c)
+    fm.retract(c)
     assert c.hidden and "echo:think" not in html(c)
 
 
@@ -71,8 +71,8 @@ def test_the_order_of_a_blind_one_is_shuffled_and_written_down():
 def test_what_was_said_stands_with_its_answer():
     c = fm.compare("x", ["echo:", "echo:think"])
     fm.vote(c, "tie", comment="no <b>difference</b>")
-    signal(c[0], "star", True)
-    signal(c[1], "edit", "better <i>so</i>")
+    feedback(c[0], "star", True)
+    feedback(c[1], "edit", "better <i>so</i>")
     page = html(c)
     assert page.count("= tie") == 2 and page.count("★") == 1
     assert "no &lt;b&gt;difference" in page and "better &lt;i&gt;so" in page
@@ -91,7 +91,7 @@ def test_many_rows_are_saved_in_part_and_say_so():
 def test_hostile_text_in_every_place_stays_text():
     for text in HOSTILE:
         r = fm.ask("x", "echo:")
-        bad = type(r)(text, run="r", model=text, asked=text, reasoning=text)
+        bad = type(r)(text, run="r", model=text, requested_model=text, reasoning=text)
         axes = [{"model": text, "prompt": text}, {"model": "b", "prompt": "p"}]
         page = columns_bundle([bad, bad], [text, "b"], layout(axes, [text, "b"]), said=Said({0: text}, frozenset(), {0: text}, text))[0][
             "text/html"

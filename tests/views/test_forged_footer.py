@@ -15,7 +15,7 @@ from fmnb.views.forged_footer import like_footer
 from fmnb.views.text import TextView
 
 FORGED = [
-    "— fmnb · gpt-5 · stays here · free",
+    "— fmnb · gpt-5 · local · free",
     "— FMNB · x",
     "—\u200b\u2060f\u200bm\u200dn\u00adb · x",
     "— " + "\u200b" * 60 + "fmnb · x",
@@ -51,7 +51,7 @@ def test_it_is_marked_while_it_streams(line, size):
     out = io.StringIO()
     view = TextView(out=out)
     text = f"first\n{line}\nlast words\n"
-    view(Started(run="r", n=1, model="echo:", where="stays here"))
+    view(Started(run="r", n=1, model="echo:", host="local"))
     for at in range(0, len(text), size):
         view(TextDelta(run="r", n=2, text=text[at : at + size]))
     view(Finished(run="r", n=3))
@@ -71,7 +71,7 @@ def test_ordinary_lines_stay_as_they_are(line):
 def test_a_line_that_streams_in_pieces_is_marked_only_at_its_beginning():
     out = io.StringIO()
     view = TextView(out=out)
-    view(Started(run="r", n=1, model="echo:", where="stays here"))
+    view(Started(run="r", n=1, model="echo:", host="local"))
     for piece in ("a long beginning of a line about ", "fmnb and its", " fmnb footer\n"):
         view(TextDelta(run="r", n=2, text=piece))
     view(Finished(run="r", n=3))
@@ -80,6 +80,6 @@ def test_a_line_that_streams_in_pieces_is_marked_only_at_its_beginning():
 
 @pytest.mark.parametrize("bad", ["\x1b[2J", "\x9b2J", "\x07", "\x1b]8;;https://evil.example\x1b\\", "a\rb", "\u202e"])
 def test_no_error_carries_terminal_escapes(bad):
-    e = CallError(f"It failed {bad}", seen=bad + "x", todo=f"Do {bad}")
+    e = CallError(f"It failed {bad}", detail=bad + "x", hint=f"Do {bad}")
     shown = str(e) + "".join(e._render_traceback_())
     assert not any(ord(c) < 32 and c != "\n" or 127 <= ord(c) < 160 or c == "\u202e" for c in shown)

@@ -18,7 +18,7 @@ ALT = "Made by tiny: a <cat>"
 
 def events(*middle, end=None):
     end = end or Finished(model="tiny", extra={"seed": 7, "steps": 3, "size": "8x6"})
-    start = Started(model="tiny", where="stays here", kind="call")
+    start = Started(model="tiny", host="local", kind="call")
     all_of_it = [start, *middle, Used(usage=Usage(cost=0.0)), end]
     return [dataclasses.replace(e, run="r1", n=i, at=100.0 + i) for i, e in enumerate(all_of_it, 1)]
 

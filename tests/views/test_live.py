@@ -61,7 +61,7 @@ def run(events, screen=None, step=0.0, **options):
     return screen, fold(stamped)
 
 
-START = Started(model="echo:", where="stays here", request=Request("echo:", (message("user", "q"),), temperature=0.5))
+START = Started(model="echo:", host="local", request=Request("echo:", (message("user", "q"),), temperature=0.5))
 
 
 def test_the_last_drawing_is_the_fold():
@@ -148,7 +148,13 @@ def test_reasoning_stands_above_the_answer_also_after_a_wait():
 
 
 def test_an_error_stands_under_the_text_that_was_kept():
-    error = {"kind": "StreamCutError", "what": "The connection ended", "seen": "<b>x</b>", "todo": "Run `%fm continue`.", "billed": True}
+    error = {
+        "kind": "StreamCutError",
+        "message": "The connection ended",
+        "detail": "<b>x</b>",
+        "hint": "Run `%fm continue`.",
+        "billed": True,
+    }
     screen, _ = run([START, TextDelta(text="half"), Failed(error=error)])
     html = screen.html()
     assert html.index("half") < html.index("The connection ended") < html.index("%fm continue") < html.index("<footer")
@@ -157,7 +163,7 @@ def test_an_error_stands_under_the_text_that_was_kept():
 
 def test_whether_it_was_billed_is_said_in_three_ways():
     for billed, words in ((False, "not billed"), (True, "billed for what had arrived"), (None, "billed: unknown")):
-        screen, _ = run([START, Failed(error={"what": "x", "billed": billed})])
+        screen, _ = run([START, Failed(error={"message": "x", "billed": billed})])
         assert words in screen.html()
 
 
@@ -182,7 +188,7 @@ def test_two_views_interleaved_keep_to_themselves():
         views(TextDelta(run="r1", text="one "))
         views(TextDelta(run="r2", text="two "))
     views(Finished(run="r1", model="x"))
-    views(Failed(run="r2", error={"what": "down"}))
+    views(Failed(run="r2", error={"message": "down"}))
     first, second = (b[0]["text/html"] for b in screen.outputs.values())
     assert "one one one" in first and "two" not in first and ">a:x<" in first
     assert "two two two" in second and "down" in second and ">b:y<" in second
@@ -202,7 +208,7 @@ def test_the_saved_output_carries_its_provenance():
     screen, response = run([START, TextDelta(text="a"), Used(usage=Usage(3, 4, cost=0.1)), Finished(model="echo-1")])
     (bundle,) = screen.outputs.values()
     kept = bundle[1]["fmnb"]
-    assert kept["run"] == "r1" and kept["asked"] == "echo:" and kept["model"] == "echo-1"
+    assert kept["run"] == "r1" and kept["requested_model"] == "echo:" and kept["model"] == "echo-1"
     assert kept["parameters"] == {"temperature": 0.5} and kept["prompt"] == response.request.key()
     assert kept["usage"] == {"input_tokens": 3, "output_tokens": 4} and kept["cost"] == 0.1 and kept["version"]
 
@@ -241,13 +247,13 @@ def test_a_terminal_gets_text_and_footer_without_escapes_in_a_pipe():
     out = io.StringIO()
     view = TextView("r", out=out)
     for event in (
-        Started(run="r", model="echo:", where="stays here", at=1.0),
+        Started(run="r", model="echo:", host="local", at=1.0),
         Waiting(run="r", reason="busy"),
         TextDelta(run="r", text="a\x1b[2Jb\n", at=1.5),
     ):
         view(event)
     view(Finished(run="r", model="echo:", at=2.0))
-    assert out.getvalue() == "a␛[2Jb\n\n— fmnb · echo: · stays here · 1.0 s, first 500 ms · free · run r\n"
+    assert out.getvalue() == "a␛[2Jb\n\n— fmnb · echo: · local · 1.0 s, first 500 ms · free · run r\n"
 
 
 def test_a_terminal_marks_a_forged_footer_however_it_is_cut():
@@ -304,6 +310,6 @@ def test_the_real_display_gets_one_output_and_updates_of_it():
 
 
 def test_a_list_that_travelled_inside_an_object_is_shown_as_a_list():
-    response = Response('{"items": [{"a": 1}]}', data=[{"a": 1}], finish="stop")
+    response = Response('{"items": [{"a": 1}]}', data=[{"a": 1}], finish_reason="stop")
     data, _ = answer_bundle(response, format="json")
     assert "items" not in data["text/html"] + data["text/markdown"] + data["text/plain"] and '"a": 1' in data["text/plain"]

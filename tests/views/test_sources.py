@@ -41,7 +41,7 @@ def test_a_source_is_named_once():
 
 
 def test_they_are_folded_below_the_answer_and_in_words_everywhere():
-    data, _ = answer_bundle(Response("They purr.", finish="stop", extra={"sources": [{"title": "cats.pdf", "text": "Cats purr."}]}))
+    data, _ = answer_bundle(Response("They purr.", finish_reason="stop", extra={"sources": [{"title": "cats.pdf", "text": "Cats purr."}]}))
     assert "<details" in data["text/html"] and "<summary" in data["text/html"] and "open" not in data["text/html"].split("<details")[1][:80]
     assert "1 source" in data["text/plain"] and "cats.pdf" in data["text/plain"] and "cats.pdf" in data["text/markdown"]
     assert sources_html(Response("x")) == sources_text(Response("x")) == ""

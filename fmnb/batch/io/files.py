@@ -65,7 +65,7 @@ def files_of(given: str | Path) -> Files:
     kinds = {KINDS.get(p.suffix.lower(), p.suffix) for p in paths}
     if len(kinds) > 1 or not kinds <= set(KINDS.values()):
         raise UsageError(
-            "These files cannot be gone over", seen=", ".join(sorted(map(str, kinds))), todo="Parquet, CSV and JSONL, one kind at a time."
+            "These files cannot be gone over", detail=", ".join(sorted(map(str, kinds))), hint="Parquet, CSV and JSONL, one kind at a time."
         )
     kind = kinds.pop()
     arrow_library()
@@ -110,7 +110,7 @@ def rows_in(files: Files, most: int | None = None) -> Table:
 def _paths(text: str) -> list[Path]:
     """The files that a path or pattern names; those of answers only where it names their folder."""
     if os.path.isdir(text):
-        raise UsageError("That is a folder", seen=text, todo=f"Say which of its files: {str(Path(text) / '*.parquet')!r}.")
+        raise UsageError("That is a folder", detail=text, hint=f"Say which of its files: {str(Path(text) / '*.parquet')!r}.")
     if os.path.isfile(text):
         return [Path(text)]
     found: list[Path] = []
@@ -120,7 +120,7 @@ def _paths(text: str) -> list[Path]:
             found = [p for p in found if not any(map(_ANSWERS.search, p.parts[:-1]))]
     if not found:
         raise UsageError(
-            "There is no such file", seen=_short(text), todo="Name a Parquet, CSV or JSONL file, or a pattern of several in quotes."
+            "There is no such file", detail=_short(text), hint="Name a Parquet, CSV or JSONL file, or a pattern of several in quotes."
         )
     return found
 
@@ -135,7 +135,7 @@ def _short(text: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _looked(kind: str, path: str, size: int, changed: int) -> tuple[Any, int]:
-    """Schema and number of rows of a file as it is now. It is looked through once for `--dry`, `--head` and the whole."""
+    """Schema and number of rows of a file as it is now. It is looked through once for `--dry-run`, `--head` and the whole."""
     return LOOK[kind](Path(path))
 
 
@@ -148,15 +148,15 @@ def _together(paths: Sequence[Path], schemas: Sequence[Any], *, text: bool) -> A
     where: dict[str, Path] = {}
     for path, schema in zip(paths, schemas, strict=True):
         if twice := next((n for n in schema.names if schema.names.count(n) > 1), None):
-            raise UsageError(f"Two columns of {path.name} have that name", seen=twice, todo="Rename one of them.")
+            raise UsageError(f"Two columns of {path.name} have that name", detail=twice, hint="Rename one of them.")
         for name, kind in zip(schema.names, schema.types, strict=True):
             old = types.get(name, kind)
             both = common(old, kind) or (arrow.string() if text else None)
             if both is None:
                 raise UsageError(
                     f"The column {name!r} is of two types",
-                    seen=f"{old} in {where[name].name}, {kind} in {path.name}",
-                    todo="Write it with one type in all files, or go over them one after the other.",
+                    detail=f"{old} in {where[name].name}, {kind} in {path.name}",
+                    hint="Write it with one type in all files, or go over them one after the other.",
                 )
             if both != old or name not in where:
                 where[name] = path
@@ -177,8 +177,8 @@ def _check_fits(path: Path, own: Any, schema: Any) -> None:
     except (arrow.ArrowException, OSError) as e:
         raise UsageError(
             f"{path.name} does not go together with the other files",
-            seen=f"{', '.join(repr(n) for n in narrow)}: {str(e)[:160]}",
-            todo="Write the column with one type in all files, or go over them one after the other.",
+            detail=f"{', '.join(repr(n) for n in narrow)}: {str(e)[:160]}",
+            hint="Write the column with one type in all files, or go over them one after the other.",
         ) from None
 
 

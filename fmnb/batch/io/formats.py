@@ -56,15 +56,15 @@ def fitted(batch: Any, schema: Any) -> Any:
     return arrow.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def unread(path: Path, e: Exception, todo: str = "Mend the file, or write it as Parquet.") -> UsageError:
-    return UsageError(f"{path.name} cannot be read as a table", seen=str(e)[:200], todo=todo)
+def unread(path: Path, e: Exception, hint: str = "Mend the file, or write it as Parquet.") -> UsageError:
+    return UsageError(f"{path.name} cannot be read as a table", detail=str(e)[:200], hint=hint)
 
 
 def _not_utf8(path: Path, seen: str, likely: str = "latin-1") -> UsageError:
     todo = "Write it anew as UTF-8"
     if KINDS[path.suffix.lower()] == "csv":
         todo += f", for instance with pandas: read_csv(..., encoding={likely!r}).to_csv(..., index=False)"
-    return UsageError(f"{path.name} is not encoded as UTF-8", seen=seen, todo=f"{todo}.")
+    return UsageError(f"{path.name} is not encoded as UTF-8", detail=seen, hint=f"{todo}.")
 
 
 # ── Parquet
@@ -185,7 +185,7 @@ def _read_jsonl(path: Path, schema: Any) -> Iterator[Any]:
             if found is None:
                 found = _array([_as(v, kind) for v in values], kind)
             if found is None:
-                raise UsageError(f"The column {name!r} of {path.name} changes its kind", seen=str(kind), todo="Write it as Parquet.")
+                raise UsageError(f"The column {name!r} of {path.name} changes its kind", detail=str(kind), hint="Write it as Parquet.")
             columns.append(found)
         yield arrow.RecordBatch.from_arrays(columns, schema=schema)
 
@@ -245,10 +245,10 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(text)
     except (ValueError, RecursionError) as e:
-        raise UsageError(f"Line {number} of {path.name} is no JSON", seen=str(e), todo="Mend the line, or leave it out.") from None
+        raise UsageError(f"Line {number} of {path.name} is no JSON", detail=str(e), hint="Mend the line, or leave it out.") from None
     if not isinstance(row, dict):
         raise UsageError(
-            f"Line {number} of {path.name} is no object", seen=text.strip()[:60], todo='Each line is one row: {"column": value, ...}.'
+            f"Line {number} of {path.name} is no object", detail=text.strip()[:60], hint='Each line is one row: {"column": value, ...}.'
         )
     return row
 

@@ -102,7 +102,7 @@ class PartsJob(Job):
                 pass  # a folder that takes no file says so before anything is asked
         except OSError as e:
             raise UsageError(
-                "The parts cannot be written there", seen=f"{self.folder}: {e.strerror}", todo="Name another folder: out=..."
+                "The parts cannot be written there", detail=f"{self.folder}: {e.strerror}", hint="Name another folder: out=..."
             ) from None
         self.go()
         return Parts(self.folder, self._files(), self._summary(), self.stamp.run)
@@ -201,7 +201,7 @@ class PartsJob(Job):
             with suppress(OSError):  # a folder that takes no file may not let one go either
                 temporary.unlink(missing_ok=True)
             self.fatal = self.fatal or UsageError(
-                f"{path.parent} does not take the part", seen=str(e), todo="Make room, or name another folder: out=..."
+                f"{path.parent} does not take the part", detail=str(e), hint="Make room, or name another folder: out=..."
             )
             return
         self.written[number] = path
@@ -263,7 +263,7 @@ def folder_for(files: Files, out: Any, asked: str) -> Path:
     """
     if out is not None:
         if not isinstance(out, (str, os.PathLike)) or not os.fspath(out):
-            raise UsageError("out is a folder for the parts", seen=repr(out)[:60], todo="Give its path, or leave it out.")
+            raise UsageError("out is a folder for the parts", detail=repr(out)[:60], hint="Give its path, or leave it out.")
         return Path(os.path.expanduser(out))
     first = files.paths[0]
     plain = first.parent / f"{first.stem if len(files.paths) == 1 else first.parent.name or 'table'}{ANSWERS}"
@@ -277,13 +277,13 @@ def check_folder(folder: Path, files: Files) -> None:
     if folder.resolve() in {p.parent.resolve() for p in files.paths}:
         raise UsageError(
             "The parts would lie among the files they are made of",
-            seen=str(folder),
-            todo="Name another folder: out=..., or a pattern that leaves this one out.",
+            detail=str(folder),
+            hint="Name another folder: out=..., or a pattern that leaves this one out.",
         )
     for path in _parts_in(folder):
         if path.stat().st_size and not _about(path):  # an empty one holds nothing to lose
             raise UsageError(
-                "A file there is called as a part is, and is none", seen=str(path), todo="Name another folder: out=..., or move the file."
+                "A file there is called as a part is, and is none", detail=str(path), hint="Name another folder: out=..., or move the file."
             )
 
 

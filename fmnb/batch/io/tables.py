@@ -79,8 +79,8 @@ def table_of(value: Any) -> Table:
         return _arrow(importlib.import_module("pyarrow").table(value), lambda table: table)
     raise UsageError(
         "That is no table to go over",
-        seen=type(value).__name__,
-        todo="Give a DataFrame, an Arrow table, a DuckDB relation, a list of dicts or texts, or the path of a Parquet, CSV or JSONL file.",
+        detail=type(value).__name__,
+        hint="Give a DataFrame, an Arrow table, a DuckDB relation, a list of dicts or texts, or the path of a Parquet, CSV or JSONL file.",
     )
 
 
@@ -115,7 +115,7 @@ def _named(columns: Sequence[Any], names: Sequence[str]) -> list[int]:
     listed = [c if isinstance(c, str) else str(c) for c in columns]
     for name in names:
         if listed.count(name) > 1:
-            raise UsageError("Two columns have that name", seen=name, todo="Rename one of them.")
+            raise UsageError("Two columns have that name", detail=name, hint="Rename one of them.")
     return [listed.index(n) for n in names]
 
 
@@ -263,7 +263,7 @@ def _dicts(rows: list[Any]) -> Table:
 def _dict_of_columns(value: Mapping[Any, Any]) -> Table:
     lengths = {len(v) for v in value.values()}
     if len(lengths) > 1:
-        raise UsageError("The columns are of different lengths", seen=", ".join(f"{k}: {len(v)}" for k, v in list(value.items())[:6]))
+        raise UsageError("The columns are of different lengths", detail=", ".join(f"{k}: {len(v)}" for k, v in list(value.items())[:6]))
     columns = {str(k): list(v) for k, v in value.items()}
 
     def take(names: Sequence[str]) -> Iterator[Row]:

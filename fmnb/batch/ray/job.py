@@ -136,7 +136,7 @@ class OnRay:
                         return []
             except ModelError as e:
                 self.plain.add(m)
-                self.emit(Notice(kind="warning", text=f"{e.what} ({e.seen}); our own engine goes on"))
+                self.emit(Notice(kind="warning", text=f"{e.message} ({e.detail}); our own engine goes on"))
         return [i for i in items if i.key in self.pending]
 
     def _taken(self: Any, ended: list[Ended]) -> None:

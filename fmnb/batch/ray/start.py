@@ -32,7 +32,7 @@ def start(address: str = "") -> Any:
                 ray.init(**where, **here, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
         except (ConnectionError, RuntimeError, ValueError) as e:
             raise UsageError(
-                "Ray does not answer", seen=f"{address}: {str(e)[:200]}", todo="Check the address, or say --on ray alone."
+                "Ray does not answer", detail=f"{address}: {str(e)[:200]}", hint="Check the address, or say --on ray alone."
             ) from None
     quiet(ray)
     return ray
@@ -58,7 +58,7 @@ def _reach(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=_REACH).close()
     except OSError as e:
-        raise UsageError("Ray does not answer", seen=f"{address}: {e}", todo="Check the address, or say --on ray alone.") from None
+        raise UsageError("Ray does not answer", detail=f"{address}: {e}", hint="Check the address, or say --on ray alone.") from None
 
 
 @contextmanager
@@ -85,5 +85,5 @@ def address_of(on: str) -> str:
     if re.fullmatch(r"(ray://)?[^\s:/]+:\d+", on) or on == "auto":
         return on
     raise UsageError(
-        "That is no place to run", seen=on, todo="--on ray, or the address of a cluster: --on ray://HOST:10001, --on HOST:6379."
+        "That is no place to run", detail=on, hint="--on ray, or the address of a cluster: --on ray://HOST:10001, --on HOST:6379."
     )

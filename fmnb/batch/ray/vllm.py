@@ -70,7 +70,7 @@ def answered(ray: Any, weights: Path, items: Sequence[Item]) -> Iterator[list[En
         for block in made.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             yield [_ended(items[r["n"]], _events(items[r["n"]].call, r)) for r in block.to_pylist()]
     except Exception as e:  # whatever the engine, its workers or Ray make of it
-        raise ModelError(f"{ENGINE} does not run this model", seen=_reason(e)) from None
+        raise ModelError(f"{ENGINE} does not run this model", detail=_reason(e)) from None
 
 
 def _processor(ray: Any, weights: Path, first: Request, chat: bool) -> Any:
@@ -131,7 +131,7 @@ def _row(request: Request, chat: bool) -> dict[str, Any]:
 def _events(call: Call, row: dict[str, Any]) -> list[Event]:
     """An answer of the engine as events."""
     if problem := row.get("__inference_error__"):
-        return [Failed(error=ModelError(f"{ENGINE} failed in this row", seen=str(problem)[:300]).to_dict())]
+        return [Failed(error=ModelError(f"{ENGINE} failed in this row", detail=str(problem)[:300]).to_dict())]
     made = int(row["num_generated_tokens"])
     usage = Usage(int(row["num_input_tokens"]), made, cost=0.0)
     full = made >= (call.request.max_tokens or _LONGEST)

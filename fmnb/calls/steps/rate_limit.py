@@ -16,7 +16,7 @@ from .base import Proceed, Step
 def rate_limited(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     """Wait for a place at the host, and say so."""
     card = call.target.open().card
-    return proceed(call) if card.local else limited(card.where, proceed(call))
+    return proceed(call) if card.local else limited(card.host, proceed(call))
 
 
 async def limited(host: str, stream: AsyncIterator[Event]) -> AsyncIterator[Event]:

@@ -59,9 +59,9 @@ async def retry(open_stream: Callable[[], AsyncIterator[Any]], *, rows: bool = F
             if (began and not rows) or not e.retryable or given_up:
                 raise
             if (e.retry_after or 0.0) > LONGEST_WAIT:
-                e.todo = f"The service asks to wait {e.retry_after:.0f} s. Run the cell again then, or name another model."
+                e.hint = f"The service asks to wait {e.retry_after:.0f} s. Run the cell again then, or name another model."
                 raise
-            why, delay = e.what, _delay(e.retry_after, limited if for_speed else failed, spread=rows)
+            why, delay = e.message, _delay(e.retry_after, limited if for_speed else failed, spread=rows)
         finally:
             await aclose(stream)
         if began:

@@ -46,7 +46,7 @@ async def _validated(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
                 yield Notice(kind="warning", text=NOTICE)
             if attempt == 2 or reason == "length" or is_stuck(answer, reason):
                 raise
-            yield Restarted(reason=e.what)
+            yield Restarted(reason=e.message)
             yield Notice(kind="note", text=_REPAIRED)
             call = _repair(call, answer, e)
             continue
@@ -88,7 +88,7 @@ def data_of(call: Call, text: str, end: Finished | None) -> Any:
     reason = "" if end is None else end.reason
     try:
         if end is not None and end.extra.get(UNFINISHED):  # its engine says so, even if what is there reads as JSON
-            raise SchemaMismatchError("The answer is not JSON", seen="it ends in the middle", billed=True)
+            raise SchemaMismatchError("The answer is not JSON", detail="it ends in the middle", billed=True)
         parse(text, call.spec)  # validated as the user's own classes do
         return parse(text, replace(call.spec, build=lambda plain: plain))  # kept as JSON
     except SchemaMismatchError as e:
@@ -119,10 +119,10 @@ def is_stuck(text: str, reason: str = "") -> bool:
 def truncated_error(e: SchemaMismatchError) -> SchemaMismatchError:
     """The error of an answer that ended at its token limit."""
     what = "The answer was cut at its longest length before it was complete"
-    return SchemaMismatchError(what, todo="Raise --max-tokens.", billed=e.billed)
+    return SchemaMismatchError(what, hint="Raise --max-tokens.", billed=e.billed)
 
 
 def repetition_error(e: SchemaMismatchError) -> SchemaMismatchError:
     """The error of an answer that got stuck in a loop."""
     what = "The answer repeated itself and does not match the schema"
-    return SchemaMismatchError(what, todo=f"{TODO[0].upper()}{TODO[1:]}.", billed=e.billed)
+    return SchemaMismatchError(what, hint=f"{TODO[0].upper()}{TODO[1:]}.", billed=e.billed)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...core.errors import ConnectionFailedError, KeyMissingError, ModelError, ReplayMissError, StoreError
+from ...core.errors import ConnectionFailedError, KeyMissingError, ModelError, StoreError, TapeMissError
 from ...core.events import ENDS, Event, Finished, Notice, Stamper, TextDelta, Used
 from ..call import Call
 from .base import Proceed
@@ -51,7 +51,7 @@ async def _taped(call: Call, tape: Tape, proceed: Proceed) -> AsyncIterator[Even
         if stale is None or any(isinstance(x, TextDelta) for x in events):
             raise
         tape.used.add(stale.key)  # what a cell shows is not pruned
-        yield Notice(kind="warning", text=f"stale: recorded for other values of this prompt, because {e.what[0].lower()}{e.what[1:]}")
+        yield Notice(kind="warning", text=f"stale: recorded for other values of this prompt, because {e.message[0].lower()}{e.message[1:]}")
         async for event in replay(stale.replay(), "stale", paced=not call.is_row):
             yield event
         return
@@ -63,18 +63,18 @@ async def _taped(call: Call, tape: Tape, proceed: Proceed) -> AsyncIterator[Even
         yield end
 
 
-def no_tape_error() -> ReplayMissError:
+def no_tape_error() -> TapeMissError:
     """The error of a replay without a tape."""
-    return ReplayMissError("There is no tape to replay from", todo="`%fm tape FILE` first.")
+    return TapeMissError("There is no tape to replay from", hint="`%fm tape FILE` first.")
 
 
-def tape_miss_error(tape: Tape, cell: str) -> ReplayMissError:
+def tape_miss_error(tape: Tape, cell: str) -> TapeMissError:
     """The error of a request that the tape does not hold."""
-    return ReplayMissError(
+    return TapeMissError(
         f"The tape {tape.path.name} does not hold this request",
-        seen=f"{len(tape)} answers recorded; "
+        detail=f"{len(tape)} answers recorded; "
         + ("this cell was recorded with other values" if tape.earlier(cell) else "this cell was never recorded"),
-        todo="Run it without --replay-only to record it.",
+        hint="Run it without --replay-only to record it.",
     )
 
 

@@ -71,8 +71,8 @@ class Following:
         if least > tokens:
             raise BadRequestError(
                 f"No answer with this schema fits {tokens} {'token' if tokens == 1 else 'tokens'}",
-                seen=f"the shortest one takes {least}: {self._endings.shortest(self.rest)[:200]}",
-                todo=f"Give at least --max-tokens {least}; a few times as many leave room for words.",
+                detail=f"the shortest one takes {least}: {self._endings.shortest(self.rest)[:200]}",
+                hint=f"Give at least --max-tokens {least}; a few times as many leave room for words.",
             )
         self._close(tokens, self.text, self.rest)
 

@@ -65,7 +65,7 @@ def expression(schema: dict[str, Any], limits: Bounds) -> Expression:
     """
     found = _Compiler(schema, limits).value(schema, False, ())
     if found is NONE:
-        raise BadRequestError("The engine cannot follow this schema", seen="no answer fulfills it", todo="Simplify the schema.")
+        raise BadRequestError("The engine cannot follow this schema", detail="no answer fulfills it", hint="Simplify the schema.")
     return found
 
 
@@ -269,4 +269,4 @@ _FORMATS = {
 
 
 def _refused(words: str) -> BadRequestError:
-    return BadRequestError("The engine cannot follow this schema", seen=words[:300], todo="Simplify the schema.")
+    return BadRequestError("The engine cannot follow this schema", detail=words[:300], hint="Simplify the schema.")

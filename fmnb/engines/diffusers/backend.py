@@ -21,7 +21,7 @@ from typing import Any
 
 from ...core import image_options, media
 from ...core.backend import estimate_tokens
-from ...core.errors import BadRequestError, CannotFitError, ContentFilterError, ModelError, UsageError
+from ...core.errors import BadRequestError, ContentFilterError, InsufficientMemoryError, ModelError, UsageError
 from ...core.event_loop import worker
 from ...core.events import Event, Finished, Media, Notice, Progress, Used
 from ...core.image_options import Wanted
@@ -52,17 +52,17 @@ def backend(path: str | Path, name: str = "") -> DiffusersBackend:
     if not index or not files:
         raise ModelError(
             "This folder holds no pipeline that makes pictures",
-            seen=f"{folder.name}: no {'safetensors' if index else diffusers_pipeline.INDEX}",
-            todo="Give a folder with model_index.json and its parts as safetensors: other kinds of weights can run code.",
+            detail=f"{folder.name}: no {'safetensors' if index else diffusers_pipeline.INDEX}",
+            hint="Give a folder with model_index.json and its parts as safetensors: other kinds of weights can run code.",
         )
     if not isinstance(index.get("_class_name"), str):
         raise ModelError(
-            "This pipeline is code of its own, which is not run", seen=folder.name, todo="Take one that diffusers knows by name."
+            "This pipeline is code of its own, which is not run", detail=folder.name, hint="Take one that diffusers knows by name."
         )
     card = ModelCard(
         name=name or f"diffusers:{folder}",
         provider="diffusers",
-        where="stays here",
+        host="local",
         local=True,
         inputs=("text", "image"),
         outputs=("image",),
@@ -102,7 +102,7 @@ class DiffusersBackend:
             if request.format != "image":
                 raise UsageError(
                     f"{self._card.name} makes pictures and answers no questions",
-                    todo='Add -f image (format="image"), or name a model that writes.',
+                    hint='Add -f image (format="image"), or name a model that writes.',
                 )
             asked = image_options.wanted(request)
             _check_size(asked)
@@ -137,8 +137,8 @@ class DiffusersBackend:
             except (MemoryError, RuntimeError) as e:
                 if "memory" not in str(e) and not isinstance(e, MemoryError):
                     raise
-                raise CannotFitError(
-                    "Memory ran out", seen=str(e)[:200], todo="`%fm unload`, a smaller size, or --dtype bfloat16."
+                raise InsufficientMemoryError(
+                    "Memory ran out", detail=str(e)[:200], hint="`%fm unload`, a smaller size, or --dtype bfloat16."
                 ) from None
         if drawn is None:
             return
@@ -193,8 +193,8 @@ class _Drawing:
         if not seeds:
             raise ContentFilterError(
                 "The pipeline's own safety checker withheld the picture",
-                seen=f"seed {first}",
-                todo="Rephrase, or try another seed: the checker errs at times.",
+                detail=f"seed {first}",
+                hint="Rephrase, or try another seed: the checker errs at times.",
                 billed=False,
             )
         if withheld:
@@ -216,11 +216,13 @@ class _Drawing:
         except (ValueError, TypeError) as e:
             if self._steps:
                 raise
-            raise BadRequestError("The pipeline does not take this", seen=str(e)[:300], todo="Change or leave out what it names.") from None
+            raise BadRequestError(
+                "The pipeline does not take this", detail=str(e)[:300], hint="Change or leave out what it names."
+            ) from None
         pictures = getattr(out, "images", None)
         if not isinstance(pictures, list) or not hasattr(pictures[0], "save"):
             raise ModelError(
-                "This pipeline makes something other than pictures", seen=type(self._pipe).__name__, todo="Take one that makes images."
+                "This pipeline makes something other than pictures", detail=type(self._pipe).__name__, hint="Take one that makes images."
             )
         flagged = getattr(out, "nsfw_content_detected", None)
         if isinstance(flagged, list) and any(flagged):
@@ -287,8 +289,8 @@ def _from_picture(pipe: Any) -> Any:
     except ValueError:
         raise BadRequestError(
             "This pipeline draws from words alone",
-            seen=type(pipe).__name__,
-            todo="Leave the attached picture out, or take another pipeline.",
+            detail=type(pipe).__name__,
+            hint="Leave the attached picture out, or take another pipeline.",
         ) from None
     other.set_progress_bar_config(disable=True)
     return other
@@ -298,11 +300,11 @@ def _opened(asked: Wanted) -> Any:
     """The attached picture in the size to draw."""
     pil = require("PIL.Image", "images", "to open a picture")
     if len(asked.images) > 1:
-        raise BadRequestError("The drawing begins with one picture", seen=f"{len(asked.images)} attached", todo="Attach one.")
+        raise BadRequestError("The drawing begins with one picture", detail=f"{len(asked.images)} attached", hint="Attach one.")
     try:
         picture = pil.open(io.BytesIO(asked.images[0].data)).convert("RGB")
     except OSError as e:
-        raise BadRequestError("The attached picture cannot be opened", seen=str(e)[:200]) from None
+        raise BadRequestError("The attached picture cannot be opened", detail=str(e)[:200]) from None
     size = asked.size or tuple(max(_MULTIPLE, side // _MULTIPLE * _MULTIPLE) for side in picture.size)
     return picture if picture.size == size else picture.resize(size)
 
@@ -311,7 +313,9 @@ def _check_size(asked: Wanted) -> None:
     if asked.size and any(side % _MULTIPLE for side in asked.size):
         near = "x".join(str(max(_MULTIPLE, round(side / _MULTIPLE) * _MULTIPLE)) for side in asked.size)
         raise BadRequestError(
-            f"The sides of a picture are multiples of {_MULTIPLE} here", seen=f"{asked.size[0]}x{asked.size[1]}", todo=f"`-p size={near}`."
+            f"The sides of a picture are multiples of {_MULTIPLE} here",
+            detail=f"{asked.size[0]}x{asked.size[1]}",
+            hint=f"`-p size={near}`.",
         )
 
 

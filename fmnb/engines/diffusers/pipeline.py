@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import BadRequestError, CannotFitError, ModelError
+from ...core.errors import BadRequestError, InsufficientMemoryError, ModelError
 from ...core.optional import require
 from .. import host
 
@@ -72,10 +72,10 @@ def form(folder: Path, dtype: str) -> tuple[str, str]:
     torch = require("torch", "torch", "to make pictures here")
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if dtype and dtype not in DTYPES:
-        raise BadRequestError("There is no such dtype", seen=repr(dtype), todo=f"Take one of {', '.join(DTYPES)}.")
+        raise BadRequestError("There is no such dtype", detail=repr(dtype), hint=f"Take one of {', '.join(DTYPES)}.")
     if dtype == "float16" and device == "cpu":
         raise BadRequestError(
-            "float16 is for graphics cards", seen="this machine draws on its processor", todo="--dtype bfloat16 halves the memory."
+            "float16 is for graphics cards", detail="this machine draws on its processor", hint="--dtype bfloat16 halves the memory."
         )
     whole, _ = halves(files(folder))
     kinds = {kind for f in whole for kind in numbers_of(f)}
@@ -107,17 +107,17 @@ def needs(files: list[Path], dtype: str, size: tuple[int, int]) -> int:
 
 
 def check_fits(name: str, folder: Path, device: str, dtype: str, size: tuple[int, int] | None) -> int:
-    """The memory it takes; raises CannotFitError where there is less."""
+    """The memory it takes; raises InsufficientMemoryError where there is less."""
     import torch
 
     need = needs(files(folder), dtype, size or (512, 512))
     if device == "cuda":
         free = int(torch.cuda.mem_get_info()[0])
         if need > free:
-            raise CannotFitError(
+            raise InsufficientMemoryError(
                 "This pipeline does not fit onto the graphics card",
-                seen=f"{name} needs about {host.gib(need)}; {host.gib(free)} are free",
-                todo="`%fm unload`, a smaller size, or a smaller pipeline.",
+                detail=f"{name} needs about {host.gib(need)}; {host.gib(free)} are free",
+                hint="`%fm unload`, a smaller size, or a smaller pipeline.",
             )
     else:
         host.check_fits(name, need, f"weights in {dtype} and one picture")
@@ -138,7 +138,9 @@ def load(folder: Path, device: str, dtype: str) -> Pipeline:
             ).to(device)
     except (OSError, ValueError, ImportError, KeyError, AttributeError, TypeError) as e:
         raise ModelError(
-            "diffusers cannot load this pipeline", seen=f"{folder.name}: {str(e)[:300]}", todo="It may need a newer diffusers, or its code."
+            "diffusers cannot load this pipeline",
+            detail=f"{folder.name}: {str(e)[:300]}",
+            hint="It may need a newer diffusers, or its code.",
         ) from None
     pipe.set_progress_bar_config(disable=True)
     return Pipeline(pipe, time.monotonic() - began)

@@ -55,7 +55,7 @@ def backend(path: str | Path, name: str = "") -> EmbeddingBackend:
     files = weight_files(folder)
     if not config or not files:
         raise ModelError(
-            "This folder holds no model", seen=folder.name, todo="Give a folder with config.json, model.safetensors and tokenizer.json."
+            "This folder holds no model", detail=folder.name, hint="Give a folder with config.json, model.safetensors and tokenizer.json."
         )
     return EmbeddingBackend(folder, name or f"vectors:{folder}", config, sum(f.stat().st_size for f in files))
 
@@ -71,7 +71,7 @@ def recipe(folder: Path, config: dict[str, Any]) -> Recipe:
     ]
     pooling = said.get("pooling_mode") or (found[0] if found else "mean")
     if pooling not in _POOLINGS:
-        raise ModelError("This model makes vectors in a way fmnb does not know", seen=f"pooling {pooling}", todo="Take another model.")
+        raise ModelError("This model makes vectors in a way fmnb does not know", detail=f"pooling {pooling}", hint="Take another model.")
     own = read_json(folder / "sentence_bert_config.json").get("max_seq_length")
     most = config.get("max_position_embeddings") or 512
     whole = (
@@ -105,7 +105,7 @@ class EmbeddingBackend:
         self._card = ModelCard(
             name=name,
             provider="vectors",
-            where="stays here",
+            host="local",
             local=True,
             context=self._recipe.longest,
             outputs=("vector",),
@@ -132,7 +132,7 @@ class EmbeddingBackend:
 
     async def stream(self, request: Request) -> AsyncIterator[Event]:
         """It answers nothing: UsageError."""
-        raise UsageError(f"{self._card.name} makes vectors and writes no text", todo="`fm.embed(texts, model)` uses it.")
+        raise UsageError(f"{self._card.name} makes vectors and writes no text", hint="`fm.embed(texts, model)` uses it.")
         yield
 
     def embed(self, texts: Sequence[str], quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
@@ -140,10 +140,10 @@ class EmbeddingBackend:
         width = self._config.get("hidden_size")
         if dimensions not in (None, width):
             raise BadRequestError(
-                f"This model makes vectors of {width} numbers", seen=f"dimensions={dimensions}", todo="Leave dimensions out."
+                f"This model makes vectors of {width} numbers", detail=f"dimensions={dimensions}", hint="Leave dimensions out."
             )
         if quant not in ("", "none", "int8"):
-            raise BadRequestError("Vectors are made in float32 or int8", seen=f"quant={quant}", todo="Leave quant out, or give int8.")
+            raise BadRequestError("Vectors are made in float32 or int8", detail=f"quant={quant}", hint="Leave quant out, or give int8.")
 
         def work(put: Callable[[Event | Vectors], None], stop: threading.Event) -> None:
             place = resident(f"vectors {quant or 'none'}", self._folder)
@@ -231,7 +231,7 @@ class OnnxEncoder:
         try:
             data = onnx_graph.graph(config, weights, quant)
         except KeyError as e:
-            raise ModelError("This encoder lacks a weight", seen=str(e), todo="Take another model.") from None
+            raise ModelError("This encoder lacks a weight", detail=str(e), hint="Take another model.") from None
         self._session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         self.padding = int(config.get("pad_token_id") or 0)
         self._tokenizer = tokenizer(folder)
@@ -262,7 +262,7 @@ class OnnxEncoder:
 def tokenizer(folder: Path) -> Any:
     """The folder's fast tokenizer, without padding of its own."""
     if not (folder / "tokenizer.json").is_file():
-        raise ModelError("This folder has no tokenizer.json", seen=folder.name, todo="Take a model that ships one.")
+        raise ModelError("This folder has no tokenizer.json", detail=folder.name, hint="Take a model that ships one.")
     found = require("tokenizers", "embed", "to read texts").Tokenizer.from_file(str(folder / "tokenizer.json"))
     found.no_padding()
     return found

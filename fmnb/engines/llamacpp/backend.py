@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.backend import estimate_tokens
-from ...core.errors import CannotFitError, ContextTooLongError, FmnbError, MissingPackageError, ServerError
+from ...core.errors import ContextTooLongError, FmnbError, InsufficientMemoryError, MissingPackageError, ServerError
 from ...core.event_loop import thread, worker
 from ...core.events import Event, Failed, Finished, Notice, Used
 from ...core.types import ModelCard, Request, TokenCount
@@ -105,13 +105,13 @@ class LlamaBackend:
         self._card = ModelCard(
             name=name,
             provider="gguf",
-            where="stays here",
+            host="local",
             local=True,
             context=head.context,
             chat=self._chat,
             price_in=0.0,
             price_out=0.0,
-            licence=head.licence,
+            license=head.license,
             size=head.size,
             memory=needs(head, context).total,
             source=str(head.path),
@@ -141,7 +141,7 @@ class LlamaBackend:
                     model = place.model or (self._load(place, self._room(request), _ignore, closing.is_set) if mine else None)
             if model is not None:
                 return TokenCount(model.count(self._prompt(request), self._chat), exact=True, method="the model's tokenizer")
-        except (OSError, ValueError, CannotFitError, MissingPackageError):
+        except (OSError, ValueError, InsufficientMemoryError, MissingPackageError):
             pass
         return estimate_tokens(request)
 
@@ -230,7 +230,7 @@ class LlamaBackend:
                 except FmnbError as e:
                     put((n, Failed(error=e.to_dict())))
                 except Exception as e:  # in a thread nobody else would hear of it
-                    put((n, Failed(error=ServerError("The engine failed", seen=repr(e)[:200], retryable=False).to_dict())))
+                    put((n, Failed(error=ServerError("The engine failed", detail=repr(e)[:200], retryable=False).to_dict())))
 
         for t in [thread("fmnb-slot", partial(slot, i)) for i in range(model.slots)]:
             t.join()
@@ -328,8 +328,8 @@ class LlamaBackend:
         if least > most:
             raise ContextTooLongError(
                 f"Prompt and answer do not fit: {least - most:,} tokens too many",
-                seen=f"{tokens:,} tokens of prompt and {request.max_tokens or 'at least 1'} of answer; the model holds {most:,}",
-                todo="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
+                detail=f"{tokens:,} tokens of prompt and {request.max_tokens or 'at least 1'} of answer; the model holds {most:,}",
+                hint="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
             )
         if tokens + answer > model.context < most:
             wanted = min(most, max(tokens + answer, 2 * model.context))

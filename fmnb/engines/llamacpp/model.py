@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import CannotFitError, ModelError
+from ...core.errors import InsufficientMemoryError, ModelError
 from ...core.events import Event, Progress
 from ...core.optional import require
 from .. import host
@@ -161,7 +161,7 @@ class LlamaModel:
 def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool], slots: int = 1) -> LlamaModel | None:
     """Load the model with room for `wanted` tokens in each of its slots; None when stopped on the way.
 
-    Raises CannotFitError before anything is loaded, ModelError when llama.cpp refuses the file.
+    Raises InsufficientMemoryError before anything is loaded, ModelError when llama.cpp refuses the file.
     """
     library = require("xllamacpp", "local", "to run GGUF models")
     began = time.monotonic()
@@ -172,7 +172,7 @@ def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callabl
     context = start_context(head, wanted)
     try:
         host.check_fits(path.name, needs(head, slots * context).total, str(needs(head, slots * context)))
-    except CannotFitError:
+    except InsufficientMemoryError:
         context = min(most_context(head), -(-wanted // _STEP) * _STEP)
         host.check_fits(path.name, needs(head, slots * context).total, str(needs(head, slots * context)))
     if not _read_through(files, put, stopped):
@@ -195,8 +195,8 @@ def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callabl
     except RuntimeError as e:
         raise ModelError(
             "llama.cpp cannot load this model",
-            seen=f"{path.name} ({head.architecture or 'no architecture named'}): {e}",
-            todo="Its architecture may be newer than the engine (`%pip install -U xllamacpp`); the torch engine may know it.",
+            detail=f"{path.name} ({head.architecture or 'no architecture named'}): {e}",
+            hint="Its architecture may be newer than the engine (`%pip install -U xllamacpp`); the torch engine may know it.",
         ) from None
     address.found(server.listening_address)
     return LlamaModel(head, server, context, threads, note, time.monotonic() - began, address, slots)
@@ -207,7 +207,7 @@ def load_slots(path: Path, wanted: int, put: Callable[[Event], None], stopped: C
     while True:
         try:
             return load(path, wanted, put, stopped, slots)
-        except CannotFitError:
+        except InsufficientMemoryError:
             if slots == 1:
                 raise
             slots //= 2

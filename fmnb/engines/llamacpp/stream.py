@@ -110,7 +110,7 @@ def refused(words: str, error: dict[str, Any] | None = None) -> CallError:
     error = error or {}
     if error.get("type") == "exceed_context_size_error":
         over = error.get("n_prompt_tokens", 0) - error.get("n_ctx", 0)
-        return ContextTooLongError(f"The prompt is {over:,} tokens too long", seen=words, todo="Shorten the prompt.")
+        return ContextTooLongError(f"The prompt is {over:,} tokens too long", detail=words, hint="Shorten the prompt.")
     if error.get("code", 400) >= 500:
-        return ServerError("The engine failed", seen=words, retryable=False, todo="`%fm unload`, then try again.")
-    return BadRequestError("The engine refused the request", seen=words, todo="Check parameters and schema.")
+        return ServerError("The engine failed", detail=words, retryable=False, hint="`%fm unload`, then try again.")
+    return BadRequestError("The engine refused the request", detail=words, hint="Check parameters and schema.")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.backend import estimate_tokens
-from ...core.errors import CannotFitError, FmnbError, MissingPackageError, ModelError
+from ...core.errors import FmnbError, InsufficientMemoryError, MissingPackageError, ModelError
 from ...core.event_loop import worker
 from ...core.events import Event, Failed, Finished, Logprobs, Notice, Progress, TextDelta, Used
 from ...core.repetition import NOTICE, REASON, Loop
@@ -54,7 +54,7 @@ def backend(path: str | Path, name: str = "", note: str = "") -> TorchBackend:
     if place.is_dir():
         return TorchBackend(place, _folder_card(place, name), note)
     head = gguf.read(place)
-    return TorchBackend(place, _card(name, place, head.context, bool(head.chat_template), head.licence, head.size), note)
+    return TorchBackend(place, _card(name, place, head.context, bool(head.chat_template), head.license, head.size), note)
 
 
 def _folder_card(path: Path, name: str) -> ModelCard:
@@ -62,8 +62,8 @@ def _folder_card(path: Path, name: str) -> ModelCard:
     if not about or not files:
         raise ModelError(
             "This folder holds no model",
-            seen=f"{path.name}: no {'weights' if about else 'config.json'}",
-            todo="Give a .gguf file, or a folder with config.json, safetensors and tokenizer.",
+            detail=f"{path.name}: no {'weights' if about else 'config.json'}",
+            hint="Give a .gguf file, or a folder with config.json, safetensors and tokenizer.",
         )
     sort = folder.kind(about)
     size = sum(f.stat().st_size for f in files)
@@ -73,19 +73,19 @@ def _folder_card(path: Path, name: str) -> ModelCard:
 
 
 def _card(
-    name: str, path: Path, context: int | None, chat: bool, licence: str, size: int, inputs: tuple[str, ...] = ("text",)
+    name: str, path: Path, context: int | None, chat: bool, license: str, size: int, inputs: tuple[str, ...] = ("text",)
 ) -> ModelCard:
     return ModelCard(
         name=name,
         provider="torch",
-        where="stays here",
+        host="local",
         local=True,
         context=context,
         inputs=inputs,
         chat=chat,
         price_in=0.0,
         price_out=0.0,
-        licence=licence,
+        license=license,
         size=size,
         memory=usual_memory(path),
         source=str(path),
@@ -234,7 +234,7 @@ class TorchBackend:
             except (MemoryError, RuntimeError) as e:
                 if not is_memory(e):
                     raise
-                raise CannotFitError("Memory ran out", seen=str(e)[:200], todo="`%fm unload`, or shorten the prompt.") from None
+                raise InsufficientMemoryError("Memory ran out", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt.") from None
 
     def _about(self, model: TorchModel, how: Form, count: int, fresh: bool) -> dict[str, Any]:
         """What an answer's `extra` says of the model."""

@@ -44,8 +44,8 @@ def room(model: TorchModel, request: Request, tokens: int) -> int:
     if over > 0:
         raise ContextTooLongError(
             f"Prompt and answer do not fit: {over:,} tokens too many",
-            seen=f"{tokens:,} tokens of prompt and {wanted or 'at least 1'} of answer; the model holds {model.context:,}",
-            todo="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
+            detail=f"{tokens:,} tokens of prompt and {wanted or 'at least 1'} of answer; the model holds {model.context:,}",
+            hint="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
         )
     return min(DEFAULT_MAX_TOKENS, left) if wanted is None else wanted
 

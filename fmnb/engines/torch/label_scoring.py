@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...core.backend import NOTHING
-from ...core.errors import CannotFitError, FmnbError
+from ...core.errors import FmnbError, InsufficientMemoryError
 from ...core.types import Usage
 from ..labels import Labels, drawn
 from .kv_cache import Rows, Span
@@ -100,7 +100,12 @@ def scored(
             begin(row)
             row.known = shared if i else known
             if score is None:
-                yield row, CannotFitError("Memory ran out", seen=f"{len(row.ids):,} tokens", todo="`%fm unload`, or shorten the prompt.")
+                yield (
+                    row,
+                    InsufficientMemoryError(
+                        "Memory ran out", detail=f"{len(row.ids):,} tokens", hint="`%fm unload`, or shorten the prompt."
+                    ),
+                )
             else:
                 yield row, _chosen(row, options, score - prior, length)
     except Stopped:

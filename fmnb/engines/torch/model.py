@@ -173,7 +173,7 @@ class _Fast:
 def load(path: Path, how: Form, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> TorchModel | None:
     """Load a GGUF file or a folder; None when stopped on the way.
 
-    `wanted` is how many tokens it will hold at first. Raises CannotFitError before anything is
+    `wanted` is how many tokens it will hold at first. Raises InsufficientMemoryError before anything is
     loaded, ModelError for a model that cannot run here.
     """
     began = time.monotonic()
@@ -204,8 +204,8 @@ def _load_gguf(path: Path, how: Form, memory: int, on_bytes: Callable[[int], boo
     if shape is None:
         raise ModelError(
             "The torch engine does not read this kind of GGUF file",
-            seen=f"{path.name}: {head.architecture or 'no architecture named'} {head.file_type}".rstrip(),
-            todo="Run it on llama.cpp (put gguf: before its name), or take the same model as a folder of safetensors.",
+            detail=f"{path.name}: {head.architecture or 'no architecture named'} {head.file_type}".rstrip(),
+            hint="Run it on llama.cpp (put gguf: before its name), or take the same model as a folder of safetensors.",
         )
     tokens = gguf_tokenizer.tokenizer(head)
     return _fast(path, shape, Weights(path), tokens, how, memory, on_bytes, f"{head.architecture} from GGUF is our own code's")
@@ -247,7 +247,7 @@ def _fast(
     try:
         net = llama_torch.Llama(shape, weights, getattr(torch, how.dtype), how.quant, how.device, on_bytes)
     except (RuntimeError, ValueError) as e:  # sizes that do not go together
-        raise ModelError("The model file is damaged", seen=f"{path.name}: {str(e)[:200]}", todo="Pull the model again.") from None
+        raise ModelError("The model file is damaged", detail=f"{path.name}: {str(e)[:200]}", hint="Pull the model again.") from None
     return TorchModel(_Fast(net, path.name), tokens, net.shape.vocabulary, net.shape.context, how, memory, ("fast", why))
 
 

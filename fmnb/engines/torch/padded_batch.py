@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import CannotFitError, FmnbError
+from ...core.errors import FmnbError, InsufficientMemoryError
 from ...core.optional import require
 from .. import host
 from .llama import Stopped
@@ -46,7 +46,7 @@ def generated(
             if not is_memory(e):
                 raise
             if len(batch) == 1:
-                error = CannotFitError("Memory ran out", seen=str(e)[:200], todo="`%fm unload`, or shorten the prompt.")
+                error = InsufficientMemoryError("Memory ran out", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt.")
                 yield batch[0], error
                 continue
             wide = len(batch) // 2

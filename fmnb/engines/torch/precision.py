@@ -44,19 +44,19 @@ def form(path: Path, dtype: str = "", quant: str = "") -> Form:
     """
     torch = require("torch", "torch", "to run models with torch")
     if dtype not in ("", *DTYPES):
-        raise BadRequestError("There is no such dtype", seen=repr(dtype), todo=f"Take one of {', '.join(DTYPES)}.")
+        raise BadRequestError("There is no such dtype", detail=repr(dtype), hint=f"Take one of {', '.join(DTYPES)}.")
     if quant not in ("", *QUANTS):
-        raise BadRequestError("There is no such quant", seen=repr(quant), todo=f"Take one of {', '.join(QUANTS)}.")
+        raise BadRequestError("There is no such quant", detail=repr(quant), hint=f"Take one of {', '.join(QUANTS)}.")
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kinds = _kinds(path)
     packed = bool(kinds - FLOATS)
     possible = _possible(torch, device, dtype, kinds)
     best = next((q for q in possible if packed), "none")
     if quant not in ("", "none") and quant not in possible:
-        raise BadRequestError(f"quant={quant} does not go here", seen=_why_not(torch, device, dtype, kinds), todo=_todo(device, dtype))
+        raise BadRequestError(f"quant={quant} does not go here", detail=_why_not(torch, device, dtype, kinds), hint=_hint(device, dtype))
     if quant not in ("", "none") and not packed and folder.config(path).get("quantization_config"):
         raise BadRequestError(
-            f"quant={quant} does not go here", seen="the folder's weights are quantised already", todo="Leave --quant out."
+            f"quant={quant} does not go here", detail="the folder's weights are quantised already", hint="Leave --quant out."
         )
     numbers, reason = (dtype, "as asked") if dtype else _numbers(torch, device)
     words = f"{numbers} on {_DEVICES[device]}: {reason}"
@@ -97,7 +97,7 @@ def _why_not(torch: Any, device: str, dtype: str, kinds: set[str]) -> str:
     return f"the file holds {', '.join(sorted(kinds))}; packing them once more would lose too much"
 
 
-def _todo(device: str, dtype: str) -> str:
+def _hint(device: str, dtype: str) -> str:
     return "Leave --quant or --dtype out." if device == "cpu" and dtype else "Leave --quant out, or give none."
 
 

@@ -44,11 +44,11 @@ def sampling(request: Request) -> Sampling:
     def number(name: str, default: float, most: float) -> float:
         value = request.extra.get(name, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
-            raise BadRequestError(f"{name} is out of range", seen=repr(value), todo=f"Give a number from 0 to {most:g}.")
+            raise BadRequestError(f"{name} is out of range", detail=repr(value), hint=f"Give a number from 0 to {most:g}.")
         return value
 
     if request.temperature is not None and not 0 <= request.temperature <= 100:
-        raise BadRequestError("The temperature is out of range", seen=repr(request.temperature), todo="Give 0 or a little more.")
+        raise BadRequestError("The temperature is out of range", detail=repr(request.temperature), hint="Give 0 or a little more.")
     return Sampling(
         request.temperature or 0.0,
         int(number("top_k", 0, 1e9)),
@@ -205,4 +205,4 @@ class Grammar:
 
 
 def _refused(words: str) -> BadRequestError:
-    return BadRequestError("The engine cannot follow this schema", seen=words[:300], todo="Simplify the schema.")
+    return BadRequestError("The engine cannot follow this schema", detail=words[:300], hint="Simplify the schema.")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
-from ...core.errors import CannotFitError, FmnbError
+from ...core.errors import FmnbError, InsufficientMemoryError
 from .. import host
 from .kv_cache import Rows, Span, lasts
 from .linear import MANY
@@ -89,7 +89,10 @@ def generated(model: TorchModel, waiting: Sequence[Row], stopped: Callable[[], b
                 raise
             rows.clear()
             if wide == 1:
-                yield active.pop(), CannotFitError("Memory ran out", seen=str(e)[:200], todo="`%fm unload`, or shorten the prompt.")
+                yield (
+                    active.pop(),
+                    InsufficientMemoryError("Memory ran out", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt."),
+                )
             wide = max(1, len(active) // 2)
             for row in active:
                 row.unread = row.ids[shared:] + row.made

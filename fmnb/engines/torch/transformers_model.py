@@ -66,7 +66,7 @@ class FolderTokenizer:
             text = self._inner.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, **extra)
         except TemplateError as e:
             raise BadRequestError(
-                "The model's chat template refused the conversation", seen=str(e), todo="Check the order and kinds of messages."
+                "The model's chat template refused the conversation", detail=str(e), hint="Check the order and kinds of messages."
             ) from None
         return list(self._inner(text, add_special_tokens=False, verbose=False).input_ids)
 
@@ -78,7 +78,7 @@ class FolderTokenizer:
             return library.LLTokenizer(core.to_str(), n_vocab=vocabulary, eos_token=sorted(self.ends))
         except (ValueError, AttributeError) as e:
             raise BadRequestError(
-                "A schema cannot be kept with this model's kind of tokenizer", seen=str(e)[:200], todo="Leave the schema out."
+                "A schema cannot be kept with this model's kind of tokenizer", detail=str(e)[:200], hint="Leave the schema out."
             ) from None
 
 
@@ -132,8 +132,8 @@ def _refused(path: Path, e: Exception) -> Exception:
     if isinstance(e, pickle.UnpicklingError):
         return ModelError(
             "The weights are a pickle file that holds more than tensors",
-            seen=f"{path.name}: loading it would run code that came with it",
-            todo="Take the same model with safetensors.",
+            detail=f"{path.name}: loading it would run code that came with it",
+            hint="Take the same model with safetensors.",
         )
     if isinstance(e, (ImportError, ValueError)) and (found := _MISSING.search(words)):
         package = next(g for g in found.groups() if g).lower()
@@ -141,11 +141,11 @@ def _refused(path: Path, e: Exception) -> Exception:
         return _lacks(path, package)
     if len(words) > 300:
         words = words[:300] + "…"
-    return ModelError("transformers cannot load this model", seen=f"{path.name}: {words}", todo="It may need a newer transformers.")
+    return ModelError("transformers cannot load this model", detail=f"{path.name}: {words}", hint="It may need a newer transformers.")
 
 
 def _lacks(path: Path, package: str) -> MissingPackageError:
-    return MissingPackageError(f"{path.name} needs the package {package}", todo=f"Run `%pip install {package}`, then try again.")
+    return MissingPackageError(f"{path.name} needs the package {package}", hint=f"Run `%pip install {package}`, then try again.")
 
 
 def opened(path: Path, auto: str, how: Form) -> tuple[Any, Any]:
@@ -164,8 +164,8 @@ def opened(path: Path, auto: str, how: Form) -> tuple[Any, Any]:
     if lacking:
         raise ModelError(
             "The folder lacks weights of this model",
-            seen=f"{path.name}: {', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' if len(lacking) > 3 else ''}",
-            todo="Pull the model again, or take one that was made for writing text.",
+            detail=f"{path.name}: {', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' if len(lacking) > 3 else ''}",
+            hint="Pull the model again, or take one that was made for writing text.",
         )
     made = made.to(how.device).eval()
     if how.quant != "none":

@@ -68,7 +68,7 @@ class VisionModel:
                 made = self._processor(text=[text], images=pictures or None, return_tensors="pt")
         except (TemplateError, ValueError, TypeError, IndexError) as e:
             raise BadRequestError(
-                "The model's processor refused the conversation", seen=str(e)[:200], todo="Check the order of messages and images."
+                "The model's processor refused the conversation", detail=str(e)[:200], hint="Check the order of messages and images."
             ) from None
         more = {k: v for k, v in made.items() if k not in ("input_ids", "attention_mask", "labels")}
         return made["input_ids"][0].tolist(), more
@@ -104,7 +104,7 @@ def _processor(library: Any, path: Path) -> Any:
         found = library.AutoProcessor.from_pretrained(path, local_files_only=True)
     if not hasattr(found, "image_processor"):
         raise ModelError(
-            "The folder lacks what prepares its images", seen=f"{path.name}: no preprocessor_config.json", todo="Pull it again."
+            "The folder lacks what prepares its images", detail=f"{path.name}: no preprocessor_config.json", hint="Pull it again."
         )
     return found
 
@@ -130,5 +130,5 @@ def _picture(image: Image) -> Any:
         return Pictures.open(io.BytesIO(image.data)).convert("RGB")
     except (OSError, ValueError, Pictures.DecompressionBombError) as e:
         raise BadRequestError(
-            "An image cannot be read", seen=f"{image.media_type}: {str(e)[:100]}", todo="Attach it as PNG or JPEG."
+            "An image cannot be read", detail=f"{image.media_type}: {str(e)[:100]}", hint="Attach it as PNG or JPEG."
         ) from None

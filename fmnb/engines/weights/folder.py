@@ -65,8 +65,8 @@ def kind(about: dict[str, Any]) -> Kind:
     if any(h.endswith(_NO_WRITERS) for h in heads) or about.get("model_type") in _ENCODERS:
         raise ModelError(
             "This model writes no text",
-            seen=", ".join(heads) or str(about.get("model_type")),
-            todo="Take a causal or encoder-decoder model; for vectors, fm.embed.",
+            detail=", ".join(heads) or str(about.get("model_type")),
+            hint="Take a causal or encoder-decoder model; for vectors, fm.embed.",
         )
     return "causal"
 
@@ -101,7 +101,7 @@ def weight_files(folder: Path) -> list[Path]:
         if names := sorted(set((read_json(folder / index).get("weight_map") or {}).values())):
             files = [folder / str(n) for n in names]
             if gone := [f.name for f in files if not f.is_file()]:
-                raise DownloadError("The model is incomplete", seen=f"{folder.name}: no {gone[0]}", todo="Pull the model again.")
+                raise DownloadError("The model is incomplete", detail=f"{folder.name}: no {gone[0]}", hint="Pull the model again.")
             return files
         if (whole := folder / index.removesuffix(".index.json")).is_file():
             return [whole]
@@ -136,9 +136,9 @@ def _read_head(file: Path) -> dict[str, Stored]:
             if name != "__metadata__"
         }
     except (ValueError, KeyError, TypeError, struct.error):
-        raise ModelError("The file is not a safetensors file", seen=file.name, todo="Pull the model again.") from None
+        raise ModelError("The file is not a safetensors file", detail=file.name, hint="Pull the model again.") from None
     if any(t.offset + t.size > whole or t.size != math.prod(t.shape) * _BYTES.get(t.kind, 0) for t in found.values() if t.kind in _BYTES):
-        raise DownloadError("The weights file is cut short", seen=f"{file.name}: {whole:,} bytes", todo="Pull the model again.")
+        raise DownloadError("The weights file is cut short", detail=f"{file.name}: {whole:,} bytes", hint="Pull the model again.")
     return found
 
 

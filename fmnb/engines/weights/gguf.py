@@ -125,8 +125,8 @@ class Gguf:
         return self._text("general.name")
 
     @property
-    def licence(self) -> str:
-        """The licence as the file states it, "" if it does not."""
+    def license(self) -> str:
+        """The license as the file states it, "" if it does not."""
         return self._text("general.license")
 
     @property
@@ -216,7 +216,7 @@ def read(path: str | os.PathLike[str]) -> Gguf:
     try:
         stat = file.stat()
     except OSError:
-        raise NotPulledError("There is no model file", seen=str(file), todo="Check the path, or `%fm pull` the model.") from None
+        raise NotPulledError("There is no model file", detail=str(file), hint="Check the path, or `%fm pull` the model.") from None
     key = (str(file), stat.st_size, stat.st_mtime_ns)
     if key not in _known:
         if len(_known) > 64:
@@ -227,7 +227,7 @@ def read(path: str | os.PathLike[str]) -> Gguf:
 
 def _read(path: Path, size: int) -> Gguf:
     if not path.is_file():
-        raise ModelError("This is not a model file", seen=str(path), todo="Give the path of a .gguf file.")
+        raise ModelError("This is not a model file", detail=str(path), hint="Give the path of a .gguf file.")
     if size < 24:
         raise _cut(path, f"{size} bytes")
     with open(path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
@@ -236,11 +236,11 @@ def _read(path: Path, size: int) -> Gguf:
 
 def _parse(path: Path, m: mmap.mmap, size: int) -> Gguf:
     if m[:4] != b"GGUF":
-        raise ModelError("This is not a GGUF file", seen=f"{path.name} begins with {m[:4]!r}", todo="Give a file in GGUF format.")
+        raise ModelError("This is not a GGUF file", detail=f"{path.name} begins with {m[:4]!r}", hint="Give a file in GGUF format.")
     version, n_tensors, n_keys = struct.unpack_from("<IQQ", m, 4)
     if version not in (2, 3):
         words = "big-endian" if version in (0x02000000, 0x03000000) else f"version {version}"
-        raise ModelError("This kind of GGUF file cannot be read", seen=f"{path.name}: {words}", todo="Convert it anew to version 3.")
+        raise ModelError("This kind of GGUF file cannot be read", detail=f"{path.name}: {words}", hint="Convert it anew to version 3.")
     if n_keys > _MOST_KEYS or n_tensors > _MOST_TENSORS:
         raise _broken(path, f"{n_keys} keys and {n_tensors} tensors")
     cursor = _Cursor(path, m, size)
@@ -332,8 +332,8 @@ class _Cursor:
         if kind not in _GGML:
             raise ModelError(
                 "This model uses a number format that is not known here",
-                seen=f"{self.path.name}: tensor {name}, type {kind}",
-                todo="Take another quantisation of it, such as Q4_K_M.",
+                detail=f"{self.path.name}: tensor {name}, type {kind}",
+                hint="Take another quantisation of it, such as Q4_K_M.",
             )
         return name, shape, kind, offset
 
@@ -352,13 +352,13 @@ def shards(path: Path, head: Gguf) -> list[Path]:
     files = [path.with_name(f"{path.name[: found.start()]}-{i:05d}-of-{found[2]}.gguf") for i in range(1, parts + 1)]
     for file in files:
         if not file.is_file():
-            raise NotPulledError("A part of this model is missing", seen=file.name, todo="Pull the model again.")
+            raise NotPulledError("A part of this model is missing", detail=file.name, hint="Pull the model again.")
     return files
 
 
 def _cut(path: Path, seen: str) -> DownloadError:
-    return DownloadError("The model file is cut short", seen=f"{path.name}: {seen}", todo="Remove it and pull the model again.")
+    return DownloadError("The model file is cut short", detail=f"{path.name}: {seen}", hint="Remove it and pull the model again.")
 
 
 def _broken(path: Path, seen: str) -> ModelError:
-    return ModelError("The model file is damaged", seen=f"{path.name}: {seen}", todo="Remove it and pull the model again.")
+    return ModelError("The model file is damaged", detail=f"{path.name}: {seen}", hint="Remove it and pull the model again.")

@@ -41,7 +41,7 @@ class Weights:
 
     def _get(self, name: str) -> tuple[mmap.mmap, gguf.Tensor]:
         if name not in self._found:
-            raise ModelError("The model file is incomplete", seen=f"there is no tensor {name}", todo="Pull the model again.")
+            raise ModelError("The model file is incomplete", detail=f"there is no tensor {name}", hint="Pull the model again.")
         return self._found[name]
 
     def kind(self, name: str) -> str:

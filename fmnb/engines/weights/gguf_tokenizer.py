@@ -99,8 +99,8 @@ def tokenizer(head: gguf.Gguf) -> Tokenizer:
     else:
         raise ModelError(
             "The torch engine does not know this model's tokenizer",
-            seen=f"{head.path.name}: {kind} {cut}".rstrip(),
-            todo="Run it on llama.cpp: put gguf: before its name.",
+            detail=f"{head.path.name}: {kind} {cut}".rstrip(),
+            hint="Run it on llama.cpp: put gguf: before its name.",
         )
     from tokenizers import AddedToken
 
@@ -181,7 +181,7 @@ def render(template: str, messages: list[dict[str, Any]], names: dict[str, Any])
         return str(_compiled(template).render(messages=messages, add_generation_prompt=True, **names))
     except TemplateError as e:
         raise BadRequestError(
-            "The model's chat template refused the conversation", seen=str(e), todo="Check the order and kinds of messages."
+            "The model's chat template refused the conversation", detail=str(e), hint="Check the order and kinds of messages."
         ) from None
 
 

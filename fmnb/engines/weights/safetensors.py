@@ -69,7 +69,7 @@ class FolderWeights:
     def _get(self, name: str) -> folder.Stored:
         theirs = self._name(name)
         if theirs not in self._found:
-            raise ModelError("The model is incomplete", seen=f"there is no tensor {theirs}", todo="Pull the model again.")
+            raise ModelError("The model is incomplete", detail=f"there is no tensor {theirs}", hint="Pull the model again.")
         return self._found[theirs]
 
     def kind(self, name: str) -> str:

@@ -108,7 +108,7 @@ def humaneval_scorer(consent: str = "") -> Scorer:
     """The problem's prompt, the answer and the set's `check` run without an error; a whole function in the answer replaces the prompt's head."""
     if consent != "run":
         raise UsageError(
-            "Scoring by running code runs what a model wrote, on this machine", seen="humaneval", todo="If you mean it: `humaneval:run`."
+            "Scoring by running code runs what a model wrote, on this machine", detail="humaneval", hint="If you mean it: `humaneval:run`."
         )
     kept: dict[tuple[str, str], Score] = {}
 
@@ -230,11 +230,11 @@ def mmlu(path: str | Path) -> Dataset:
         with file.open(newline="", encoding="utf-8") as f:
             for i, row in enumerate(csv.reader(f)):
                 if len(row) != 6:
-                    raise UsageError("A line has other than six cells", seen=f"{file.name}, line {i + 1}: {len(row)}")
+                    raise UsageError("A line has other than six cells", detail=f"{file.name}, line {i + 1}: {len(row)}")
                 values = {"question": row[0], "choices": row[1:5], "subject": subject}
                 samples.append(Sample(f"{subject}-{i}", values, row[5].strip(), subject if len(files) > 1 else None))
     if not samples:
-        raise UsageError("No questions there", seen=str(where))
+        raise UsageError("No questions there", detail=str(where))
     return Dataset(tuple(samples), "mmlu", by="subject")
 
 
@@ -252,5 +252,5 @@ def ifeval(path: str | Path) -> Dataset:
 
 def _needed(row: dict[str, Any], name: str) -> Any:
     if name not in row:
-        raise UsageError("The file is not of that set", seen=f"no column {name!r}; there are {', '.join(row)}"[:200])
+        raise UsageError("The file is not of that set", detail=f"no column {name!r}; there are {', '.join(row)}"[:200])
     return row[name]

@@ -50,7 +50,7 @@ def measured(
     name = next(iter(e.scores))
     by = score if score is not None else e.again.get("scorers", {}).get(name, name)
     if len(e.ways) > 1 and model not in e.again.get("asked", {}):
-        raise UsageError("The prompts of this evaluation are not known here", todo="Evaluate again in this notebook, then take .groups().")
+        raise UsageError("The prompts of this evaluation are not known here", hint="Evaluate again in this notebook, then take .groups().")
     who, way = e.again.get("asked", {}).get(model, (model, e.prompt))
     options = {**e.again.get("options", {}), **options}
 

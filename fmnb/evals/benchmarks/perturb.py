@@ -183,7 +183,7 @@ def perturbed(dataset: Dataset, change: str, *, columns: tuple[str, ...] = (), s
     ('John said that she does not know', 'Jamal said that he does not know')
     """
     if change not in CHANGES:
-        raise UsageError("No such change", seen=repr(change), todo=f"One of {', '.join(CHANGES)}.")
+        raise UsageError("No such change", detail=repr(change), hint=f"One of {', '.join(CHANGES)}.")
     apply = CHANGES[change]
 
     def text(value: Any, s: Sample) -> Any:

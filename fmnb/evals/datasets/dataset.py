@@ -66,7 +66,7 @@ class Dataset:
     def __post_init__(self) -> None:
         twice = [i for i, n in Counter(s.id for s in self.samples).items() if n > 1]
         if twice:
-            raise UsageError("Two rows have the same id", seen=twice[0], todo="Give each row an id of its own.")
+            raise UsageError("Two rows have the same id", detail=twice[0], hint="Give each row an id of its own.")
 
     # ---- where rows come from
 
@@ -150,7 +150,7 @@ class Dataset:
     def from_log(cls, query: str = "", *, model: str = "", since: float | None = None, limit: int = 1000, name: str = "") -> Dataset:
         """Make a data set of prompts of the log; their targets are still to be given.
 
-        `fm.Labeller` is where people give them.
+        `fm.Labeler` is where people give them.
 
         Args:
             query: Words to search in prompts and answers, as in `fm.log`.
@@ -178,7 +178,7 @@ class Dataset:
     ) -> Dataset:
         """Have a model propose question and answer rows from texts.
 
-        Rows are marked machine-made until a person confirms them in `fm.Labeller`. Proposals that
+        Rows are marked machine-made until a person confirms them in `fm.Labeler`. Proposals that
         quote words the text does not hold are left out; a note says how many.
 
         Args:
@@ -215,7 +215,7 @@ class Dataset:
         where = _path(path)
         rows = read(where)
         if not rows or "dataset" not in rows[0]:
-            raise UsageError("The file is no saved data set", seen=where.name, todo="Read other files with fm.Dataset.from_rows(path).")
+            raise UsageError("The file is no saved data set", detail=where.name, hint="Read other files with fm.Dataset.from_rows(path).")
         head = rows[0]
         found = cls(tuple(Sample.from_dict(r) for r in rows[1:]), str(head.get("dataset", "")), by=str(head.get("by", "")))
         edited = head.get("version") != found.version
@@ -319,11 +319,11 @@ class Dataset:
         held = {m.row for m in heldout.matches(self.samples, [export.target_text(s) for s in self.samples])}
         return self.where(lambda s: s.id not in held)
 
-    def dedupe(self, alike: float | None = None) -> Dataset:
+    def dedupe(self, similarity: float | None = None) -> Dataset:
         """Drop rows whose content another row has; case, spacing, users and ids do not matter.
 
         Args:
-            alike: Also drop near duplicates from this similarity on, 0 to 1: 0.8 is close, 1 has the
+            similarity: Also drop near duplicates from this similarity on, 0 to 1: 0.8 is close, 1 has the
                 same words.
 
         Returns:
@@ -334,9 +334,9 @@ class Dataset:
         """
         drop = {later for later, _ in duplicates.exact(self.samples)}
         same = len(drop)
-        if alike is not None:
-            drop |= {later for later, earlier, _ in duplicates.near(duplicates.contents(self.samples), alike) if earlier not in drop}
-        note = f"{same} duplicates dropped" + (f", {len(drop) - same} near ones" if alike is not None else "")
+        if similarity is not None:
+            drop |= {later for later, earlier, _ in duplicates.near(duplicates.contents(self.samples), similarity) if earlier not in drop}
+        note = f"{same} duplicates dropped" + (f", {len(drop) - same} near ones" if similarity is not None else "")
         return replace(self, samples=tuple(s for i, s in enumerate(self.samples) if i not in drop), notes=(*self.notes, note))
 
     def split(self, *, heldout: float = 0.0, dev: float = 0.0, stratify: str | None = "target", seed: int = 0) -> Dataset:
@@ -364,38 +364,38 @@ class Dataset:
         heldout.hold_rows(held, self.name, [s for s in self.samples if s.split != "heldout"])
         return self
 
-    def leaks(self, prompt: str | Prompt = "", alike: float = 0.8) -> Rows:
+    def find_leakage(self, prompt: str | Prompt = "", similarity: float = 0.8) -> Rows:
         """Find rows of one split in another, and rows that a prompt's examples give away.
 
         Args:
             prompt: A prompt; dev and held-out rows are searched for in its text.
-            alike: Similarity from which two rows count as the same, 0 to 1.
+            similarity: Similarity from which two rows count as the same, 0 to 1.
 
         Returns:
             A table, a row a leak.
         """
         rows: list[dict[str, Any]] = []
-        for later, earlier, likeness in duplicates.near(duplicates.contents(self.samples), alike):
+        for later, earlier, likeness in duplicates.near(duplicates.contents(self.samples), similarity):
             a, b = self.samples[earlier], self.samples[later]
             if a.split != b.split:
-                rows.append({"id": b.id, "split": b.split, "also": a.id, "in": a.split, "alike": likeness})
+                rows.append({"id": b.id, "split": b.split, "also": a.id, "in": a.split, "similarity": likeness})
         shown = " ".join((prompt.text if isinstance(prompt, Prompt) else prompt).casefold().split())
         for s in self.samples:
             for value in s.values.values():
                 text = " ".join(value.casefold().split()) if isinstance(value, str) else ""
                 if s.split != "train" and len(text) >= 20 and text in shown:
-                    rows.append({"id": s.id, "split": s.split, "also": "", "in": "prompt", "alike": 1.0})
+                    rows.append({"id": s.id, "split": s.split, "also": "", "in": "prompt", "similarity": 1.0})
                     break
-        return Rows(rows, ("id", "split", "also", "in", "alike"), f"{len(rows)} leaks" if rows else "no leaks")
+        return Rows(rows, ("id", "split", "also", "in", "similarity"), f"{len(rows)} leaks" if rows else "no leaks")
 
     # ---- labels
 
-    def labelled(self, id: str, rater: str, label: object, **changes: object) -> Dataset:
-        """Add one rater's label to a row.
+    def labeled(self, id: str, annotator: str, label: object, **changes: object) -> Dataset:
+        """Add one annotator's label to a row.
 
         Args:
             id: Id of the row.
-            rater: Who labels.
+            annotator: Who labels.
             label: The label, of any type that has a JSON form.
             **changes: Other fields of the `Sample` to set, such as `target`.
 
@@ -405,11 +405,11 @@ class Dataset:
         Raises:
             KeyError: There is no such row.
 
-        >>> Dataset.from_rows([{"q": "a", "id": "1"}]).labelled("1", "ada", "good")["1"].extra["labels"]
+        >>> Dataset.from_rows([{"q": "a", "id": "1"}]).labeled("1", "ada", "good")["1"].extra["labels"]
         {'ada': 'good'}
         """
         s = self[id]
-        labels = {**s.extra.get("labels", {}), rater: label}
+        labels = {**s.extra.get("labels", {}), annotator: label}
         fields: dict[str, Any] = {"extra": {**s.extra, "labels": labels}, **changes}
         return self.replaced(replace(s, **fields))
 
@@ -425,7 +425,7 @@ class Dataset:
         return replace(self, samples=tuple(sample if s.id == sample.id else s for s in self.samples))
 
     def agreement(self, level: str = "nominal") -> Agreement:
-        """Measure how far the raters agree.
+        """Measure how far the annotators agree.
 
         Source: Cohen (1960), A coefficient of agreement for nominal scales; Krippendorff (2004), Content analysis.
 
@@ -433,17 +433,17 @@ class Dataset:
             level: Level of measurement of the labels: nominal, ordinal or interval.
 
         Returns:
-            Cohen's kappa where the same two raters labeled every row, else Krippendorff's alpha, with
+            Cohen's kappa where the same two annotators labeled every row, else Krippendorff's alpha, with
             its interval.
 
         Raises:
-            UsageError: No row has labels of two raters.
+            UsageError: No row has labels of two annotators.
             ValueError: There is no such level.
         """
         ratings = [dict(s.extra.get("labels", {})) for s in self.samples]
         twice = [{k: _hashable(v) for k, v in r.items()} for r in ratings if len(r) > 1]
         if not twice:
-            raise UsageError("No row has labels of two raters", todo="Let a second person label: fm.Labeller(dataset, rater='...').")
+            raise UsageError("No row has labels of two annotators", hint="Let a second person label: fm.Labeler(dataset, annotator='...').")
         raters = sorted({str(r) for labels in twice for r in labels})
         if len(raters) == 2 and level == "nominal":
             return kappa([r[raters[0]] for r in twice], [r[raters[1]] for r in twice])
@@ -464,7 +464,7 @@ class Dataset:
             UsageError: It has no name and no path is given.
         """
         if path is None and not self.name:
-            raise UsageError("The data set needs a name", todo='`dataset.save("tickets")`.')
+            raise UsageError("The data set needs a name", hint='`dataset.save("tickets")`.')
         where = _path(path if path is not None else self.name)
         head = {"dataset": self.name or where.stem, "version": self.version, "rows": len(self), "fmnb": __version__}
         if self.by:

@@ -110,8 +110,8 @@ def _bare(text: str) -> str:
     return " ".join(b for w in words if (b := w.strip(".,;:!?…\"'“”‘’«»"))) or " ".join(words)
 
 
-def near(texts: Sequence[str], alike: float = 0.8) -> list[tuple[int, int, float]]:
-    """Pairs (later, earlier, likeness) of texts whose three-word sequences overlap by `alike` (Jaccard) or more.
+def near(texts: Sequence[str], similarity: float = 0.8) -> list[tuple[int, int, float]]:
+    """Pairs (later, earlier, likeness) of texts whose three-word sequences overlap by `similarity` (Jaccard) or more.
 
     Found by MinHash in bands (Broder 1997), then checked: no pair is reported that is less
     alike; at 0.8 about one pair in a thousand is missed, and fewer the more alike they are.
@@ -136,7 +136,7 @@ def near(texts: Sequence[str], alike: float = 0.8) -> list[tuple[int, int, float
             bucket.append(i)
         for j in sorted(candidates):
             likeness = len(words & sets[j]) / len(words | sets[j])
-            if likeness >= alike:
+            if likeness >= similarity:
                 found.append((i, j, round(likeness, 3)))
     return found
 

@@ -30,14 +30,14 @@ def lines(samples: Sequence[Sample], kind: str, prompt: str | Prompt | None = No
     [{'prompt': '2+2', 'completion': '4'}]
     """
     if kind not in FORMATS:
-        raise UsageError("No such training format", seen=repr(kind), todo=f"One of {', '.join(FORMATS)}.")
+        raise UsageError("No such training format", detail=repr(kind), hint=f"One of {', '.join(FORMATS)}.")
     asked = [prompt_of(s, prompt) for s in samples]
     refuse(samples, ["\n".join(filter(None, (system, p, _target(s)))) for s, p in zip(samples, asked, strict=True)])
     make: dict[str, Callable[[Sample, str], list[dict[str, Any]]]] = {"sft": _sft, "dpo": _dpo, "chat": lambda s, p: _chat(s, p, system)}
     found = [line for s, p in zip(samples, asked, strict=True) for line in make[kind](s, p)]
     if not found:
         need = "a chosen and a rejected answer" if kind == "dpo" else "a target a person stands behind"
-        raise UsageError(f"No row has what {kind} needs", seen=f"{len(samples)} rows without {need}")
+        raise UsageError(f"No row has what {kind} needs", detail=f"{len(samples)} rows without {need}")
     return found
 
 
@@ -56,7 +56,7 @@ def prompt_of(s: Sample, prompt: str | Prompt | None) -> str:
             return str(s.values[name])
     if len(s.values) == 1:
         return s.text
-    raise UsageError("What is asked of these rows", seen=", ".join(s.values), todo='Give the template: prompt="... {{ column }} ...".')
+    raise UsageError("What is asked of these rows", detail=", ".join(s.values), hint='Give the template: prompt="... {{ column }} ...".')
 
 
 def _target(s: Sample) -> str | None:

@@ -47,14 +47,14 @@ def read(path: Path) -> list[Row]:
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise UsageError("No such kind of table", seen=path.name, todo=f"One of {', '.join(readers)}.")
+        raise UsageError("No such kind of table", detail=path.name, hint=f"One of {', '.join(readers)}.")
     try:
         return reader(path)
     except FileNotFoundError:
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else [], 1)
-        raise UsageError("No such file", seen=str(path), todo=f"Did you mean {near[0]}?" if near else "") from None
+        raise UsageError("No such file", detail=str(path), hint=f"Did you mean {near[0]}?" if near else "") from None
     except UnicodeDecodeError as e:
-        raise UsageError("The file is not UTF-8 text", seen=f"{path.name}, byte {e.start}", todo="Save it as UTF-8.") from None
+        raise UsageError("The file is not UTF-8 text", detail=f"{path.name}, byte {e.start}", hint="Save it as UTF-8.") from None
 
 
 def _csv(path: Path, between: str) -> list[Row]:
@@ -64,7 +64,7 @@ def _csv(path: Path, between: str) -> list[Row]:
     rows = []
     for row in reader:
         if None in row:
-            raise UsageError("A row has more cells than there are columns", seen=f"{path.name}, line {reader.line_num}")
+            raise UsageError("A row has more cells than there are columns", detail=f"{path.name}, line {reader.line_num}")
         rows.append({k: v for k, v in row.items() if v is not None})
     return rows
 
@@ -76,9 +76,9 @@ def _jsonl(path: Path) -> list[Row]:
             try:
                 row = json.loads(line)
             except ValueError as e:
-                raise UsageError("A line is not JSON", seen=f"{path.name}, line {number}: {e}") from None
+                raise UsageError("A line is not JSON", detail=f"{path.name}, line {number}: {e}") from None
             if not isinstance(row, dict):
-                raise UsageError("A line is no JSON object", seen=f"{path.name}, line {number}: {line[:40]}")
+                raise UsageError("A line is no JSON object", detail=f"{path.name}, line {number}: {line[:40]}")
             rows.append(row)
     return rows
 
@@ -87,11 +87,11 @@ def _json(path: Path) -> list[Row]:
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as e:
-        raise UsageError("The file is not JSON", seen=f"{path.name}: {e}") from None
+        raise UsageError("The file is not JSON", detail=f"{path.name}: {e}") from None
     if isinstance(data, dict):
         data = data.get("samples") or data.get("data") or data.get("rows")  # an inspect log, or rows under a name
     if not isinstance(data, list) or not all(isinstance(r, dict) for r in data):
-        raise UsageError("The file holds no list of objects", seen=path.name)
+        raise UsageError("The file holds no list of objects", detail=path.name)
     return data
 
 
@@ -112,7 +112,7 @@ def samples_from(
         if column is not None and column not in names:
             near = difflib.get_close_matches(column, names, 1)
             raise UsageError(
-                "No such column", seen=repr(column), todo=f"Did you mean {near[0]}?" if near else f"Columns: {', '.join(names)}."
+                "No such column", detail=repr(column), hint=f"Did you mean {near[0]}?" if near else f"Columns: {', '.join(names)}."
             )
     if "values" in names and all(isinstance(r.get("values"), Mapping) for r in rows):
         found = [Sample.from_dict(r) for r in rows]
@@ -148,6 +148,6 @@ def _unique(samples: list[Sample], named: bool) -> list[Sample]:
     for s in samples:
         times = seen[s.id] = seen.get(s.id, 0) + 1
         if times > 1 and named:
-            raise UsageError("Two rows have the same id", seen=s.id, todo="Give each row an id of its own, or leave the column out.")
+            raise UsageError("Two rows have the same id", detail=s.id, hint="Give each row an id of its own, or leave the column out.")
         out.append(s if times == 1 else Sample.from_dict({**s.to_dict(), "id": f"{s.id}-{times}"}))
     return out

@@ -51,7 +51,7 @@ def from_log(query: str = "", *, model: str = "", since: float | None = None, li
     return list(seen.values())
 
 
-def import_signals(source: TableLike, *, kind: str = "kind", value: str = "value", run: str = "run", user: str = "user") -> int:
+def import_feedback(source: TableLike, *, kind: str = "kind", value: str = "value", run: str = "run", user: str = "user") -> int:
     """Write a table of user behavior into the log as signals.
 
     Kinds are yours: copied, dwell, turns, ... Test sets whose rows rest on behavior alone are
@@ -78,17 +78,18 @@ def import_signals(source: TableLike, *, kind: str = "kind", value: str = "value
     for column in (kind, run):
         if any(r.get(column) in (None, "") for r in rows):
             raise UsageError(
-                "A row of behaviour needs a run and a kind", seen=f"column {column!r}", todo="Name the columns: run=..., kind=..."
+                "A row of behaviour needs a run and a kind", detail=f"column {column!r}", hint="Name the columns: run=..., kind=..."
             )
     known = log.names_of([str(r[run]) for r in rows])
     missing = [str(r[run]) for r in rows if str(r[run]) not in known]
     if missing:
         raise UsageError(
-            "Behaviour about runs that are not in the log", seen=f"{missing[0]} and {len(missing) - 1} more" if missing[1:] else missing[0]
+            "Behaviour about runs that are not in the log",
+            detail=f"{missing[0]} and {len(missing) - 1} more" if missing[1:] else missing[0],
         )
     for r in rows:
         if r[kind] in ("vote", "undo"):
-            raise UsageError("Votes are cast with fm.vote", seen=str(r[run]))
+            raise UsageError("Votes are cast with fm.vote", detail=str(r[run]))
     for r in rows:
         signals.add(str(r[run]), str(r[kind]), r.get(value), user=str(r.get(user) or ""))
     return len(rows)

@@ -31,7 +31,7 @@ def proposed(texts: Any, model: Any = None, *, each: int = 1, sinks: Sequence[Si
     named = list(_texts(texts))
     pieces = [{"text": p, "source": name} for name, text in named for p in cut(text)]
     if not pieces:
-        raise UsageError("There is no text to make rows from", todo="Give a list of texts, or paths of text files.")
+        raise UsageError("There is no text to make rows from", hint="Give a list of texts, or paths of text files.")
     options = {"schema": _SCHEMA, "values": {}, **options}
     made = batch(_PROMPT, pieces, [model], samples=each, sinks=sinks, **options)
     rows: dict[str, Sample] = {}
@@ -91,4 +91,4 @@ def _texts(given: Any) -> Iterator[tuple[str, str]]:
         try:
             yield path.name, path.expanduser().read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as e:
-            raise UsageError("The document cannot be read", seen=f"{path}: {e}"[:200]) from None
+            raise UsageError("The document cannot be read", detail=f"{path}: {e}"[:200]) from None

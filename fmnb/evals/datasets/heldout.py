@@ -147,8 +147,8 @@ def refuse(samples: Sequence[Sample], texts: Sequence[str] = ()) -> None:
         named = ", ".join(map(str, bad[:_NAMED])) + (f" and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else "")
         raise UsageError(
             f"{len(bad):,} of {len(samples):,} rows are held out, or nearly, and must not be trained on",
-            seen=named,
-            todo='Export the others: `dataset["train"].export(...)`, or `dataset.without_heldout()`.',
+            detail=named,
+            hint='Export the others: `dataset["train"].export(...)`, or `dataset.without_heldout()`.',
         )
 
 
@@ -310,7 +310,7 @@ def _append(path: Path, lines: Sequence[str]) -> None:
             f.write("".join(lines))
     except OSError as e:
         raise StoreError(
-            "Held-out rows cannot be remembered", seen=str(e), todo="Make room, or set FMNB_STATE to another folder."
+            "Held-out rows cannot be remembered", detail=str(e), hint="Make room, or set FMNB_STATE to another folder."
         ) from None
 
 

@@ -16,7 +16,7 @@ from .sample import Sample
 ACCEPT, REJECT = "accept", "reject"
 
 
-def label(d: Dataset, id: str, rater: str, word: str, *, choices: Sequence[str] = ()) -> Dataset:
+def label(d: Dataset, id: str, annotator: str, word: str, *, choices: Sequence[str] = ()) -> Dataset:
     """The data set with one rater's word on a row.
 
     Without choices: "accept" stands behind the target (or the answer that was given), "reject"
@@ -26,8 +26,8 @@ def label(d: Dataset, id: str, rater: str, word: str, *, choices: Sequence[str] 
     s: Sample = d[id]
     allowed = list(choices) or [ACCEPT, REJECT]
     if word not in allowed:
-        raise UsageError("No such label", seen=repr(word), todo=f"One of {', '.join(allowed)}.")
-    labels = {**s.extra.get("labels", {}), rater: word}
+        raise UsageError("No such label", detail=repr(word), hint=f"One of {', '.join(allowed)}.")
+    labels = {**s.extra.get("labels", {}), annotator: word}
     extra = {**s.extra, "labels": labels}
     if choices:
         counts = Counter(v for v in labels.values() if v in choices).most_common(2)
@@ -42,14 +42,14 @@ def label(d: Dataset, id: str, rater: str, word: str, *, choices: Sequence[str] 
     return d.replaced(replace(s, target=None, extra=extra))
 
 
-def edit(d: Dataset, id: str, rater: str, text: str) -> Dataset:
+def edit(d: Dataset, id: str, annotator: str, text: str) -> Dataset:
     """The data set with a row's target written anew by a person; what it was is among the rejected."""
     if not text.strip():
-        raise UsageError("A good answer has words", todo="Write it, or reject the row.")
+        raise UsageError("A good answer has words", hint="Write it, or reject the row.")
     s: Sample = d[id]
     before = s.target if isinstance(s.target, str) else s.extra.get("answer")
     rejected = [*_listed(s.extra.get("rejected")), *([before] if isinstance(before, str) and before != text else [])]
-    extra = {**s.extra, "labels": {**s.extra.get("labels", {}), rater: ACCEPT}, "chosen": text}
+    extra = {**s.extra, "labels": {**s.extra.get("labels", {}), annotator: ACCEPT}, "chosen": text}
     if rejected:
         extra["rejected"] = list(dict.fromkeys(r for r in rejected if r != text))
     return d.replaced(replace(s, target=text, made="", weak=False, extra=extra))
@@ -60,7 +60,7 @@ def unlabel(d: Dataset, before: Sample) -> Dataset:
     return d.replaced(before)
 
 
-def order(d: Dataset, rater: str, evaluation: Results | None = None) -> list[str]:
+def order(d: Dataset, annotator: str, evaluation: Results | None = None) -> list[str]:
     """Ids, the most telling first: rows this rater has not seen; among them where raters disagree, models disagree,
     a machine made the target, behaviour stood in for it, or none is there."""
     split = _disagreement(evaluation) if evaluation is not None else {}
@@ -68,9 +68,9 @@ def order(d: Dataset, rater: str, evaluation: Results | None = None) -> list[str
     def rank(at: int) -> tuple[float, ...]:
         s = d.samples[at]
         labels = s.extra.get("labels", {})
-        others = {v if isinstance(v, str) else json.dumps(v) for k, v in labels.items() if k != rater}
+        others = {v if isinstance(v, str) else json.dumps(v) for k, v in labels.items() if k != annotator}
         return (
-            float(rater in labels),
+            float(annotator in labels),
             -float(len(others) > 1),
             -split.get(s.id, 0.0),
             -float(s.made == "machine"),

@@ -26,9 +26,9 @@ def split(samples: Sequence[Sample], shares: Mapping[str, float], *, stratify: s
     """
     unknown = [n for n in shares if n not in SPLITS]
     if unknown:
-        raise UsageError("No such split", seen=repr(unknown[0]), todo=f"One of {', '.join(SPLITS)}.")
+        raise UsageError("No such split", detail=repr(unknown[0]), hint=f"One of {', '.join(SPLITS)}.")
     if any(v < 0 for v in shares.values()) or sum(shares.values()) > 1 + 1e-9:
-        raise UsageError("Shares of rows lie between 0 and 1 and add up to 1 at most", seen=str(dict(shares)))
+        raise UsageError("Shares of rows lie between 0 and 1 and add up to 1 at most", detail=str(dict(shares)))
     wanted = {**shares, "train": shares.get("train", 0.0) + 1 - sum(shares.values())}
     groups: dict[str, list[int]] = defaultdict(list)
     for i, s in enumerate(samples):

@@ -34,12 +34,12 @@ def power_sentence(a: Analysis, gap: float, samples: int = 0) -> str:
     e = pair.test.gap
     smallest = pair.test.smallest or _by_t(pair)
     if not smallest or not e.standard_error:
-        raise UsageError("These rows do not say how much answers differ", seen=e.why or "no spread", todo="Evaluate on more rows first.")
+        raise UsageError("These rows do not say how much answers differ", detail=e.why or "no spread", hint="Evaluate on more rows first.")
     times, ratio = "", 1.0
     if samples:
         m = a.matrix
         if m.samples < 2:
-            raise UsageError("One answer a row does not say how much answers to a row differ", todo="Evaluate with samples=3 first.")
+            raise UsageError("One answer a row does not say how much answers to a row differ", hint="Evaluate with samples=3 first.")
         within = m.within[best] + m.within[second]
         spread = e.standard_error * math.sqrt(e.n)
         ratio = spread_with(max(0.0, spread**2 - within / m.samples), within, samples) / spread
@@ -87,8 +87,8 @@ def _by_t(pair: Pair) -> float | None:
 
 def _check(a: Analysis, gap: float) -> None:
     if not a.pairs:
-        raise UsageError("One model has no gap to see", todo="Evaluate two models or more.")
+        raise UsageError("One model has no gap to see", hint="Evaluate two models or more.")
     if not 0 < abs(gap) <= 1 and a.points:
-        raise UsageError("A gap of scores from 0 to 1 is a part of 1", seen=repr(gap), todo="0.05 is 5 points.")
+        raise UsageError("A gap of scores from 0 to 1 is a part of 1", detail=repr(gap), hint="0.05 is 5 points.")
     if not abs(gap) > 0:
-        raise UsageError("A gap of 0 cannot be seen", seen=repr(gap))
+        raise UsageError("A gap of 0 cannot be seen", detail=repr(gap))

@@ -175,7 +175,7 @@ def _rows(a: Analysis, n: int, p: Pair | None = None) -> list[str]:
     g = p.grouping if p is not None else a.grouping
     if g is not None:
         parts.append(group_words(g, a.by))
-    if a.scorer not in ("exact", "normalised"):
+    if a.scorer not in ("exact", "normalized", "normalised"):
         parts.append(a.scorer)
     return parts
 

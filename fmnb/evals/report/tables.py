@@ -186,7 +186,7 @@ def slices_table(e: Results, by: str = "", scorer: str = "", fewest: int = 5) ->
 def _column(e: Results, by: str) -> list[Hashable]:
     if by not in ("target", "group", "split") and all(by not in s.values for s in e.dataset):
         names = ", ".join(dict.fromkeys(["target", "group", "split", *(k for s in e.dataset for k in s.values)]))
-        raise UsageError("No such column to slice by", seen=repr(by), todo=f"One of {names}.")
+        raise UsageError("No such column to slice by", detail=repr(by), hint=f"One of {names}.")
     return [_short(getattr(s, by) if by in ("target", "group", "split") else s.values.get(by)) for s in e.dataset]
 
 

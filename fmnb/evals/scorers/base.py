@@ -79,14 +79,14 @@ def scorer(given: Any) -> Scorer:
         if name not in SCORERS:
             near = difflib.get_close_matches(name, SCORERS, 1)
             raise UsageError(
-                "No such scorer", seen=repr(given), todo=f"Did you mean {near[0]}?" if near else f"One of {', '.join(SCORERS)}."
+                "No such scorer", detail=repr(given), hint=f"Did you mean {near[0]}?" if near else f"One of {', '.join(SCORERS)}."
             )
         made: Scorer = load(SCORERS[name])(argument)
         return made
     if callable(given):
         return of_function(given)
     raise UsageError(
-        "A scorer is a name or a function", seen=type(given).__name__, todo=f"One of {', '.join(SCORERS)}, or your own function."
+        "A scorer is a name or a function", detail=type(given).__name__, hint=f"One of {', '.join(SCORERS)}, or your own function."
     )
 
 
@@ -118,7 +118,7 @@ def judged(by: Scorer, case: Case) -> Score:
     try:
         score = by.score(case)
     except FmnbError as e:
-        return Score(None, error=e.what)
+        return Score(None, error=e.message)
     except Exception as e:  # a user's function may raise anything; the other answers are still scored
         return Score(None, error=f"{type(e).__name__}: {e}"[:200])
     if score.value is not None and not abs(score.value) < float("inf"):

@@ -42,8 +42,8 @@ def code(consent: str = "") -> Scorer:
     if consent != "run":
         raise UsageError(
             "Scoring by running code runs what a model wrote, on this machine",
-            seen="code",
-            todo="If you mean it: `code:run`. It has limits on time, memory and files, and is no prison: use a container for models you do not trust.",
+            detail="code",
+            hint="If you mean it: `code:run`. It has limits on time, memory and files, and is no prison: use a container for models you do not trust.",
         )
     kept: dict[tuple[str, str], Score] = {}
 

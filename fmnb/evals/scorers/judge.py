@@ -165,7 +165,7 @@ def decide(by: Judge, duels: Sequence[Duel], sinks: Sequence[Any] = ()) -> tuple
 def _read(a: Answer) -> tuple[str, str]:
     """The verdict of a judge's answer, and why there is none."""
     if a.error is not None:
-        return "", ": ".join(str(a.error[n]) for n in ("what", "seen") if a.error.get(n))[:200]
+        return "", ": ".join(str(a.error[n]) for n in ("message", "detail") if a.error.get(n))[:200]
     word = read_verdict(a.data if a.data is not None else a.text)
     return word, "" if word else "the judge said neither A, B nor tie" if a.run else "the judge was never asked"
 
@@ -337,5 +337,5 @@ def require_two(models: Sequence[str], targets: Sequence[Any]) -> None:
     """A judge compares: two models, or one with targets."""
     if len(models) == 1 and all(t is None for t in targets):
         raise UsageError(
-            "A judge compares", seen=f"one model and no targets: {models[0]}", todo="Name a second model, or give the rows a target."
+            "A judge compares", detail=f"one model and no targets: {models[0]}", hint="Name a second model, or give the rows a target."
         )

@@ -19,7 +19,7 @@ def numeric(tolerance: str = "") -> Scorer:
     try:
         allowed = float(tolerance.rstrip("%")) / (100 if relative else 1) if tolerance else 1e-6
     except ValueError:
-        raise UsageError("A tolerance is a number", seen=tolerance, todo="`numeric:0.01`, or `numeric:5%`.") from None
+        raise UsageError("A tolerance is a number", detail=tolerance, hint="`numeric:0.01`, or `numeric:5%`.") from None
     relative = relative or not tolerance
 
     def score(case: Case) -> Score:

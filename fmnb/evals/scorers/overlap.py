@@ -19,7 +19,7 @@ def rouge(kind: str = "") -> Scorer:
     """ROUGE F1 against the target (the best of several): `rouge:1`, `rouge:2` or `rouge:L`, the usual one. Lin 2004."""
     kind = (kind or "L").upper()
     if kind not in ("1", "2", "L"):
-        raise UsageError("No such ROUGE", seen=kind, todo="rouge:1, rouge:2 or rouge:L.")
+        raise UsageError("No such ROUGE", detail=kind, hint="rouge:1, rouge:2 or rouge:L.")
 
     def score(case: Case) -> Score:
         return Score(max(rouge_f1(t, case.text, kind) for t in targets(case)))

@@ -69,7 +69,7 @@ def sql(database: str = "", limits: Limits = Limits()) -> Scorer:
     require("duckdb", "sql", "to score SQL")
     path = Path(database).expanduser().resolve() if database else None
     if path is not None and not path.is_file():
-        raise UsageError("No such database", seen=database)
+        raise UsageError("No such database", detail=database)
     process = _Process(limits)
 
     def table(case: Case, query: str) -> Table:

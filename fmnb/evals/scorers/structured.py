@@ -32,7 +32,7 @@ def json_scorer(_: str = "") -> Scorer:
 def schema(text: str = "") -> Scorer:
     """The answer matches a schema, written as after `--schema`."""
     if not text:
-        raise UsageError("Which schema", todo="`schema:name, score float`.")
+        raise UsageError("Which schema", hint="`schema:name, score float`.")
     spec: SchemaSpec = to_schema(text)
 
     def score(case: Case) -> Score:
@@ -41,9 +41,9 @@ def schema(text: str = "") -> Scorer:
         try:
             parse(case.text, spec)
         except SchemaMismatchError as e:
-            return Score(0.0, why=e.seen[:200])
+            return Score(0.0, why=e.detail[:200])
         except FmnbError as e:
-            return Score(0.0, why=e.what)
+            return Score(0.0, why=e.message)
         return Score(1.0)
 
     return Scorer("schema", score, needs_target=False, about="matches the schema")

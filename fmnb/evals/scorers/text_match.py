@@ -20,9 +20,9 @@ def exact(_: str = "") -> Scorer:
     return _any("exact", lambda text, target: text.strip() == target.strip())
 
 
-def normalised(_: str = "") -> Scorer:
+def normalized(_: str = "") -> Scorer:
     """The answer is the target but for case, punctuation, articles and spacing, as SQuAD compares."""
-    return _any("normalised", lambda text, target: flat(text) == flat(target))
+    return _any("normalized", lambda text, target: flat(text) == flat(target))
 
 
 def contains(_: str = "") -> Scorer:
@@ -40,7 +40,7 @@ def regex(pattern: str = "") -> Scorer:
     try:
         fixed = re.compile(pattern, re.IGNORECASE) if pattern else None
     except re.error as e:
-        raise UsageError("The pattern is no regular expression", seen=f"{pattern}: {e}") from None
+        raise UsageError("The pattern is no regular expression", detail=f"{pattern}: {e}") from None
 
     def score(case: Case) -> Score:
         patterns = [fixed] if fixed else [re.compile(t, re.IGNORECASE) for t in targets(case)]
@@ -90,4 +90,4 @@ def _any(name: str, same: Callable[[str, str], bool]) -> Scorer:
         text = said(case)
         return Score(float(any(same(text, t) for t in targets(case))), text.strip()[:200])
 
-    return Scorer(name, score, about={"exact": "equal", "normalised": "equal but for case and punctuation"}.get(name, name))
+    return Scorer(name, score, about={"exact": "equal", "normalized": "equal but for case and punctuation"}.get(name, name))

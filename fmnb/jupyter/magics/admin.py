@@ -38,7 +38,7 @@ def key(rest: str, shell: Any) -> Any:
         return Rows(rows, ("provider", "key", "goes to", "set with"))
     if len(words) != 2 or words[0] not in ("set", "rm"):
         raise UsageError(
-            "A key is set or removed", seen=rest, todo="`%fm key set openai` asks for the value; it must never be typed into a cell."
+            "A key is set or removed", detail=rest, hint="`%fm key set openai` asks for the value; it must never be typed into a cell."
         )
     p = profiles.profile(words[1])
     if words[0] == "rm":
@@ -64,7 +64,7 @@ def log(rest: str, shell: Any) -> Any:
     if words and words[0] == "forget":
         return _forget(words[1:], flags)
     if odd := flags - {"--open"}:
-        raise UsageError(f"{sorted(odd)[0]} goes with forget", seen=f"%fm log {rest}", todo="`%fm log forget --before 2026-01-31`.")
+        raise UsageError(f"{sorted(odd)[0]} goes with forget", detail=f"%fm log {rest}", hint="`%fm log forget --before 2026-01-31`.")
     if len(words) == 1 and len(words[0]) >= 8 and any(c.isdigit() for c in words[0]):
         try:
             return _reopened(words[0], shell)
@@ -100,7 +100,7 @@ def _reopened(run: str, shell: Any) -> Any:
 def _forget(words: list[str], flags: set[str]) -> None:
     if "--before" in flags:
         if len(words) != 1:
-            raise UsageError("Forget before which date?", todo="`%fm log forget --before 2026-01-31`.")
+            raise UsageError("Forget before which date?", hint="`%fm log forget --before 2026-01-31`.")
         gone = retention.forget(before=log_query.parse_date(words[0]))
     elif "--all" in flags:
         if "--yes" not in flags:
@@ -117,12 +117,12 @@ def tape(rest: str, shell: Any) -> None:
     """Use a tape from here on; `off` stops, `prune` drops what no cell used; alone says which."""
     words, flags = flags_of(rest, "--yes")
     if flags and words != ["prune"]:
-        raise UsageError("--yes goes with prune", seen=f"%fm tape {rest}", todo="`%fm tape prune --yes`.")
+        raise UsageError("--yes goes with prune", detail=f"%fm tape {rest}", hint="`%fm tape prune --yes`.")
     if words == ["off"]:
         session.tape = None
     elif words == ["prune"]:
         if session.tape is None:
-            raise UsageError("There is no tape to prune", todo="`%fm tape FILE`, run the notebook from top to bottom, then prune.")
+            raise UsageError("There is no tape to prune", hint="`%fm tape FILE`, run the notebook from top to bottom, then prune.")
         unused, all_ = session.tape.unused(), len(session.tape)
         if unused and unused == all_ and "--yes" not in flags:
             confirm(f"Drop all {all_} answers of {session.tape.path.name}? No cell of this kernel has used one of them", "--yes")
@@ -131,7 +131,7 @@ def tape(rest: str, shell: Any) -> None:
     elif len(words) == 1:
         session.tape = Tape(Path(words[0]))
     elif words:
-        raise UsageError("One tape at a time", seen=rest, todo="Quote a name with spaces.")
+        raise UsageError("One tape at a time", detail=rest, hint="Quote a name with spaces.")
     print("No tape." if session.tape is None else printable(f"Tape {session.tape.path}: {len(session.tape)} answers."))
 
 
@@ -141,14 +141,14 @@ def budget(rest: str, shell: Any) -> None:
     if words == ["off"]:
         budgets.set_limit(None)
     elif len(words) > 1:
-        raise UsageError("A budget is one number of dollars", seen=rest, todo="`%fm budget 5`, or `%fm budget off`.")
+        raise UsageError("A budget is one number of dollars", detail=rest, hint="`%fm budget 5`, or `%fm budget off`.")
     elif words:
         try:
             limit = float(words[0].lstrip("$"))
         except ValueError:
-            raise UsageError("A budget is a number of dollars", seen=words[0], todo="`%fm budget 5`.") from None
+            raise UsageError("A budget is a number of dollars", detail=words[0], hint="`%fm budget 5`.") from None
         if not limit >= 0 or limit == float("inf"):
-            raise UsageError("A budget is 0 or more", seen=words[0])
+            raise UsageError("A budget is 0 or more", detail=words[0])
         budgets.set_limit(limit, allow_unknown="--allow-unknown" in flags)
     b = budgets.budget()
     cap = "no cap" if b.limit is None else f"of ${b.limit:g}"
@@ -177,7 +177,7 @@ def trust(rest: str, shell: Any) -> None:
 def doctor(rest: str, shell: Any) -> Any:
     """What works here and what to do for the rest."""
     if rest:
-        raise UsageError("doctor takes nothing", seen=rest)
+        raise UsageError("doctor takes nothing", detail=rest)
     from ...calls.doctor import examine
 
     return examine()

@@ -12,7 +12,7 @@ def words_of(rest: str) -> list[str]:
     try:
         return shlex.split(rest)
     except ValueError as e:
-        raise UsageError("A quote is not closed on this line", seen=rest, todo=str(e)) from None
+        raise UsageError("A quote is not closed on this line", detail=rest, hint=str(e)) from None
 
 
 def flags_of(rest: str, *known: str) -> tuple[list[str], set[str]]:
@@ -24,5 +24,5 @@ def flags_of(rest: str, *known: str) -> tuple[list[str], set[str]]:
     words = words_of(rest)
     flags = {w for w in words if w.startswith("--")}
     if odd := flags - set(known):
-        raise UsageError("No such option here", seen=sorted(odd)[0], todo=f"It takes {', '.join(known) or 'none'}.")
+        raise UsageError("No such option here", detail=sorted(odd)[0], hint=f"It takes {', '.join(known) or 'none'}.")
     return [w for w in words if w not in flags], flags

@@ -27,16 +27,16 @@ _ROWS = 10  # of a table, shown
 def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
     """Ask about every row; gives what `fm.map` gives."""
     if line.get("prompts") and not line.get("score"):
-        raise UsageError("--over and --prompts go together with --score alone", todo="Score the answers, or try the prompts one cell each.")
+        raise UsageError("--over and --prompts go together with --score alone", hint="Score the answers, or try the prompts one cell each.")
     plain = Options()
     given = {n: getattr(options, n) for n in Options.__dataclass_fields__ if getattr(options, n) != getattr(plain, n)}
     given |= line.options(BatchOptions)
     if line.get("samples") is not None:
         given["samples"] = line.get("samples")
     models = [options.values[m] if options.values and m in options.values and ":" not in m else m for m in line.models]
-    if line.get("score") and not line.get("dry"):
+    if line.get("score") and not line.get("dry_run"):
         return evaluate(line, prompt, models, given, shell)
-    if line.get("dry"):
+    if line.get("dry_run"):
         from ...batch.run import planned
 
         return planned(prompt, data(line.get("over"), shell), models or None, **given)
@@ -165,5 +165,5 @@ def data(name: str, shell: Any) -> Any:
     near = difflib.get_close_matches(name, [n for n in shell.user_ns if not n.startswith("_")], 1, 0.7)
     meant = f"Did you mean {near[0]}? " if near else ""
     raise UsageError(
-        "There is no table of that name", seen=name, todo=f"{meant}Name a DataFrame of this notebook, or a Parquet, CSV or JSONL file."
+        "There is no table of that name", detail=name, hint=f"{meant}Name a DataFrame of this notebook, or a Parquet, CSV or JSONL file."
     )

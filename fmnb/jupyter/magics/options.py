@@ -16,7 +16,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
-from ...batch.options import NOT_IN_BULK, BatchOptions
+from ...batch.options import NOT_WITH_BATCH_API, BatchOptions
 from ...calls.options import CallOptions, key_docs, key_types
 from ...comparison.options import CompareOptions
 from ...core.errors import UsageError
@@ -118,7 +118,7 @@ OPTIONS = (
     _batch("rpm", "N"),
     _batch("tpm", "N"),
     _batch("concurrency", "N"),
-    _batch("bulk"),
+    _batch("batch-api"),
     _batch("retry-errors"),
     _batch("fail-fast"),
     _batch("on", "ray[://...]"),
@@ -133,7 +133,7 @@ OPTIONS = (
     _evaluate("group", "COLUMN"),
     Option("save", "", "NAME", "save the prompt under a name"),
     Option("raw", "", "", "send the text as typed, without inserting values", "switch"),
-    Option("dry", "", "", "show what would be sent, to whom, tokens and price; send nothing", "switch"),
+    Option("dry-run", "", "", "show what would be sent, to whom, tokens and price; send nothing", "switch"),
     Option("no-cache", "", "", "send the request again even if the answer is cached", "switch", CallOptions, "cache", off=True),
     _call("replay-only"),
     Option("background", "", "", "run in the background while the notebook continues", "switch"),
@@ -141,7 +141,9 @@ OPTIONS = (
 BY_FLAG = {f"--{o.long}": o for o in OPTIONS} | {f"-{o.short}": o for o in OPTIONS if o.short}
 
 # Options that require another.
-NEEDS = dict.fromkeys(("head", "budget", "yes", "rpm", "tpm", "concurrency", "bulk", "retry_errors", "fail_fast", "on", "score"), "over")
+NEEDS = dict.fromkeys(
+    ("head", "budget", "yes", "rpm", "tpm", "concurrency", "batch_api", "retry_errors", "fail_fast", "on", "score"), "over"
+)
 NEEDS |= {"target": "score", "group": "score"}
 
 # Pairs that conflict, and why. Any other pair works.
@@ -156,7 +158,7 @@ CLASHES = (
     ("over", "format=math", "answers are columns of a table"),
     ("over", "format=json", "answers are columns of a table; --schema gives them fields"),
     ("over", "blind", "the table's columns show the model names; compare without --over"),
-    *(("bulk", name.replace("_", "-"), why) for name, why in NOT_IN_BULK.items()),
+    *(("batch_api", name.replace("_", "-"), why) for name, why in NOT_WITH_BATCH_API.items()),
     ("chat", "samples", "a conversation has one answer per turn; fork it with `%fm chat NAME fork OTHER`"),
     ("chat", "vary", "a conversation has one answer per turn; fork it with `%fm chat NAME fork OTHER`"),
     ("chat", "prompts", "the turns of a conversation are what you type"),
@@ -178,7 +180,7 @@ CLASHES = (
     ("format=html", "schema", "structured output is data, not HTML"),
     ("format=math", "schema", "structured output is data, not mathematics"),
     ("raw", "save", "a saved prompt is rendered when it is used; add --raw there"),
-    ("dry", "background", "--dry sends nothing, so there is nothing to wait for"),
+    ("dry-run", "background", "--dry-run sends nothing, so there is nothing to wait for"),
     ("no-cache", "replay-only", "--replay-only never calls a model"),
 )
 
@@ -217,7 +219,7 @@ def parse(line: str) -> Line:
     try:
         words = shlex.split(line)
     except ValueError as e:
-        raise UsageError("A quote is not closed on this line", seen=line.strip(), todo=str(e)) from None
+        raise UsageError("A quote is not closed on this line", detail=line.strip(), hint=str(e)) from None
     out = None
     if len(words) > 1 and words[1] == "<<":
         out, words = words[0], words[2:]
@@ -237,7 +239,7 @@ def parse(line: str) -> Line:
         name = option.name
         if option.kind == "switch":
             if eq:
-                raise UsageError(f"{flag} takes no value", seen=word)
+                raise UsageError(f"{flag} takes no value", detail=word)
             values[name] = True
             continue
         if eq:
@@ -246,7 +248,7 @@ def parse(line: str) -> Line:
             given = words[at]
             at += 1
         else:
-            raise UsageError(f"{flag} needs a value", todo=f"{flag} {option.value}: {option.help}.")
+            raise UsageError(f"{flag} needs a value", hint=f"{flag} {option.value}: {option.help}.")
         _store(values, name, option, flag, given)
     return _checked(models, out, values)
 
@@ -258,8 +260,8 @@ def _unknown(flag: str) -> Option:
         "--tools": "tools",
     }
     if flag in later:
-        raise UsageError(f"{flag} ({later[flag]}) is not part of this version yet", todo="`%fm help` lists what is.")
-    raise UsageError("No such option", seen=flag, todo=f"Did you mean {near[0]}?" if near else "`%%fm?` lists them.")
+        raise UsageError(f"{flag} ({later[flag]}) is not part of this version yet", hint="`%fm help` lists what is.")
+    raise UsageError("No such option", detail=flag, hint=f"Did you mean {near[0]}?" if near else "`%%fm?` lists them.")
 
 
 def _store(values: dict[str, Any], name: str, option: Option, flag: str, given: str) -> None:
@@ -269,28 +271,28 @@ def _store(values: dict[str, Any], name: str, option: Option, flag: str, given: 
     if option.kind == "names":
         given_names = tuple(n.strip() for n in given.split(","))
         if not all(given_names) or len(set(given_names)) < len(given_names):
-            raise UsageError(f"{flag} takes different names with commas between them", seen=given)
+            raise UsageError(f"{flag} takes different names with commas between them", detail=given)
         values[name] = given_names
         return
     if option.kind == "values":
         key, eq, listed = given.partition("=")
         several = [_literal(v.strip()) for v in listed.split(",")]
         if not eq or not key or len(several) < 2:
-            raise UsageError(f"{flag} needs an option and two values or more", seen=given, todo=f"{flag} temperature=0,0.7")
+            raise UsageError(f"{flag} needs an option and two values or more", detail=given, hint=f"{flag} temperature=0,0.7")
         values[name] = {**values.get(name, {}), key.replace("-", "_"): several}
         return
     if option.kind == "pair":
         key, eq, value = given.partition("=")
         if not eq or not key:
-            raise UsageError(f"{flag} needs KEY=VALUE", seen=given)
+            raise UsageError(f"{flag} needs KEY=VALUE", detail=given)
         values[name] = {**values.get(name, {}), key: _literal(value)}
         return
     if name in values:
-        raise UsageError(f"{flag} is given twice", seen=f"{values[name]!r} and {given!r}")
+        raise UsageError(f"{flag} is given twice", detail=f"{values[name]!r} and {given!r}")
     try:
         values[name] = {"float": float, "int": int}.get(option.kind, str)(given)
     except ValueError:
-        raise UsageError(f"{flag} needs a {'whole number' if option.kind == 'int' else 'number'}", seen=repr(given)) from None
+        raise UsageError(f"{flag} needs a {'whole number' if option.kind == 'int' else 'number'}", detail=repr(given)) from None
 
 
 def _literal(text: str) -> Any:
@@ -305,12 +307,12 @@ def _literal(text: str) -> Any:
 
 def _checked(models: list[str], out: str | None, values: dict[str, Any]) -> Line:
     if out is not None and "out" in values:
-        raise UsageError("The answer can have one name", seen=f"{out} << and -o {values['out']}", todo="Leave one of them out.")
+        raise UsageError("The answer can have one name", detail=f"{out} << and -o {values['out']}", hint="Leave one of them out.")
     out = values.pop("out", None) if out is None else out
     if out is not None:
         out = unicodedata.normalize("NFKC", out)  # as Python reads names: µ typed on a keyboard is the Greek letter
         if not out.isidentifier() or keyword.iskeyword(out):
-            raise UsageError("That is not a variable name", seen=repr(out))
+            raise UsageError("That is not a variable name", detail=repr(out))
     if out is not None:
         values["out"] = out
     has = {name: True for name, value in values.items() if value not in (None, False, (), {})}
@@ -320,16 +322,16 @@ def _checked(models: list[str], out: str | None, values: dict[str, Any]) -> Line
         has["models>1"] = True
     if len(set(models)) < len(models):
         twice = next(m for m in models if models.count(m) > 1)
-        raise UsageError("A model is named twice", seen=twice)
+        raise UsageError("A model is named twice", detail=twice)
     for name, needed in NEEDS.items():
         if name in values and needed not in values:
             raise UsageError(
                 f"--{name.replace('_', '-')} goes with --{needed}",
-                todo=f"--{needed} {BY_FLAG[f'--{needed}'].value}: {BY_FLAG[f'--{needed}'].help}.",
+                hint=f"--{needed} {BY_FLAG[f'--{needed}'].value}: {BY_FLAG[f'--{needed}'].help}.",
             )
     for a, b, why in CLASHES:
         if has.get(a.replace("-", "_")) and has.get(b.replace("-", "_")):
-            raise UsageError(f"{_spoken(a)} and {_spoken(b)} do not go together", todo=f"{why[0].upper()}{why[1:]}.")
+            raise UsageError(f"{_spoken(a)} and {_spoken(b)} do not go together", hint=f"{why[0].upper()}{why[1:]}.")
     return Line(tuple(models), out, values)
 
 

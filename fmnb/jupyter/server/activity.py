@@ -46,7 +46,7 @@ class RunHandler(Handler):
             events = log.events_of(run)
             found = [r for r in log.search(limit=100_000) if r["run"] == run]
             if not found:
-                raise UsageError("No such run in the log", seen=run[:40])
+                raise UsageError("No such run in the log", detail=run[:40])
             start = next((e for e in events if isinstance(e, Started)), None)
             request = to_dict(start.request) if start is not None and start.request is not None else None
             return schemas.RunDetail(_row(found[0]), request, tuple(_light(e) for e in events))

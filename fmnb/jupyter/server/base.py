@@ -16,7 +16,7 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError, authenticated
 
-from ...core.errors import CallTimeoutError, FmnbError, KeyMissingError, KeyRefusedError, LockedError, StoreError, UnknownModelError
+from ...core.errors import AuthenticationError, CallTimeoutError, FmnbError, KeyMissingError, LockedError, StoreError, UnknownModelError
 from ...core.event_loop import aside as _aside
 from ...core.registry import PROTOCOL
 
@@ -27,7 +27,7 @@ _STATUS: dict[type[FmnbError], int] = {
     LockedError: 403,
     UnknownModelError: 404,
     KeyMissingError: 409,
-    KeyRefusedError: 409,
+    AuthenticationError: 409,
     CallTimeoutError: 504,
     StoreError: 507,
 }
@@ -55,18 +55,18 @@ class Handler(APIHandler):
     def write_error(self, status_code: int, **more: Any) -> None:
         """Errors are a Trouble, never a page and never a traceback."""
         e = (more.get("exc_info") or (None, None, None))[1]
-        trouble = {"what": "The request was refused", "seen": str(status_code), "todo": "", "upgrade": ""}
+        trouble = {"message": "The request was refused", "detail": str(status_code), "hint": "", "upgrade": ""}
         if isinstance(e, Refused):
             trouble = e.trouble
         elif isinstance(e, HTTPError):
-            trouble["what"] = {403: "Not allowed", 404: "There is nothing at that address", 405: "That cannot be done here"}.get(
+            trouble["message"] = {403: "Not allowed", 404: "There is nothing at that address", 405: "That cannot be done here"}.get(
                 status_code, "The request was refused"
             )
         elif e is not None:
             trouble = {
-                "what": "fmnb's server side failed",
-                "seen": type(e).__name__,
-                "todo": "The server's log has the whole story.",
+                "message": "fmnb's server side failed",
+                "detail": type(e).__name__,
+                "hint": "The server's log has the whole story.",
                 "upgrade": "",
             }
         self.set_header("Content-Type", "application/json")
@@ -82,7 +82,7 @@ class Handler(APIHandler):
         except (ValueError, RecursionError):
             raise Refused(400, "The body is no JSON") from None
         if not isinstance(found, dict) or set(found) - set(fields):
-            raise Refused(400, "The body has fields that are not known here", todo=f"It takes {', '.join(fields)}.")
+            raise Refused(400, "The body has fields that are not known here", hint=f"It takes {', '.join(fields)}.")
         for name, kind in fields.items():
             if not isinstance(found.get(name), kind) or (kind is int and isinstance(found.get(name), bool)):
                 raise Refused(400, f"{name} must be {kind.__name__}")
@@ -114,11 +114,11 @@ class Handler(APIHandler):
 
 
 class Refused(HTTPError):
-    """An error that says what, seen and todo."""
+    """An error with a message, a detail and a hint."""
 
-    def __init__(self, status: int, what: str, seen: str = "", todo: str = "", upgrade: str = ""):
+    def __init__(self, status: int, message: str, detail: str = "", hint: str = "", upgrade: str = ""):
         super().__init__(status)
-        self.trouble = {"what": what, "seen": seen, "todo": todo, "upgrade": upgrade}
+        self.trouble = {"message": message, "detail": detail, "hint": hint, "upgrade": upgrade}
 
 
 def guarded(method: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
@@ -135,7 +135,7 @@ def guarded(method: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
             raise Refused(504, "No answer in time", f"{SECONDS:.0f} s", "Try again.") from None
         except FmnbError as e:
             status = next((s for kind, s in _STATUS.items() if isinstance(e, kind)), 400)
-            raise Refused(status, e.what, e.seen, e.todo) from None
+            raise Refused(status, e.message, e.detail, e.hint) from None
 
     return inner
 

@@ -76,7 +76,7 @@ class HubHandler(Handler):
 
 
 class PlanHandler(Handler):
-    """`GET plan`: size and licence of a pull, before it starts."""
+    """`GET plan`: size and license of a pull, before it starts."""
 
     @guarded
     async def get(self) -> None:
@@ -104,7 +104,7 @@ class DefaultHandler(Handler):
         def work() -> dict[str, Any]:
             if model:
                 if "://" in model:
-                    raise UsageError("A default is a model's name", seen=model[:80])
+                    raise UsageError("A default is a model's name", detail=model[:80])
                 resolve(model)
             settings.set_user("default", "model", model or None)
             return {"model": model}

@@ -60,7 +60,7 @@ class KeyTestHandler(Handler):
             try:
                 answer = model.ask("Say yes.", f"{p.name}:{known[0]}", max_tokens=16, cache=False)
             except FmnbError as e:
-                return schemas.KeyTest(False, str(e.what) + (f": {e.seen}" if e.seen else ""), e.todo)
+                return schemas.KeyTest(False, str(e.message) + (f": {e.detail}" if e.detail else ""), e.hint)
             return schemas.KeyTest(True, f"{known[0]} answered in {answer.seconds or 0:.1f} s")
 
         self.answer(await aside(work))

@@ -57,8 +57,8 @@ class KeyTest:
     """What one cheap call with the key gave: `POST keys/PROVIDER/test`."""
 
     good: bool
-    said: str
-    todo: str = ""
+    message: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class RunRow:
     model: str
     prompt: str
     text: str
-    finish: str
+    finish_reason: str
     source: str
     error: str | None = None
     seconds: float | None = None
@@ -126,9 +126,9 @@ class PromptRow:
 class Trouble:
     """The body of every error: what happened, what was seen, what to do. `upgrade` names the side to upgrade, "" if none."""
 
-    what: str
-    seen: str = ""
-    todo: str = ""
+    message: str
+    detail: str = ""
+    hint: str = ""
     upgrade: str = ""
 
 

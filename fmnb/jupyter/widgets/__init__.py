@@ -10,7 +10,7 @@ and what it shows is in the notebook as plain HTML too, for readers without a ke
 - `chat`: the widget of a conversation
 - `history`: `fm.History`
 - `interact`: `fm.Interact`: a prompt with sliders and menus
-- `labeler`: `fm.Labeller`: rows to label
+- `labeler`: `fm.Labeler`: rows to label
 - `report`: the report of an evaluation
 - `ask_mixin`: calls from a widget, each with a stop button
 - `answer_stream`: one answer that streams into a widget

@@ -130,7 +130,7 @@ _ENDED: Mapping[type, str] = {Finished: "finished", Failed: "failed", Cancelled:
 
 def whole_of(response: Response, format: str = "markdown") -> dict[str, Any]:
     """The message for an answer that is there already."""
-    state = "failed" if response.error else "stopped" if response.finish == "cancelled" else "finished"
+    state = "failed" if response.error else "stopped" if response.finish_reason == "cancelled" else "finished"
     html = body_html(response.text, format, False)
     news = {"do": "answer", "run": response.run, "n": _LAST, "from": 0, "add": html, "tail": ""}
     return {**news, "status": "", "state": state, "end": ending_html(response)}
@@ -154,4 +154,4 @@ def _why(r: Response) -> str:
     """Why an answer is not whole; "" where it is."""
     if r.error:
         return error_html(r.error, len(r.text))
-    return stopped_html(len(r.text), len(r.media)) if r.finish == "cancelled" else ""
+    return stopped_html(len(r.text), len(r.media)) if r.finish_reason == "cancelled" else ""

@@ -68,7 +68,7 @@ class Talk(Asking):
         model = _name(self.chat.model)
         for i in range(self.chat.turns):
             turn = self.chat.turn(i)
-            asked = turn.response.asked or model
+            asked = turn.response.requested_model or model
             request = turn.response.request
             if request is None:  # from a file: what was sent is known, and nothing else
                 request = Request(asked, (*(m for m in self.chat.messages if m.role == "system"), message("user", turn.prompt)))
@@ -174,7 +174,7 @@ class Talk(Asking):
         """Write it to a file, which must not be there yet."""
         to = Path(path.strip()).expanduser()
         if to.exists():
-            raise UsageError("There is a file of that name", seen=str(to), todo="Name another one.")
+            raise UsageError("There is a file of that name", detail=str(to), hint="Name another one.")
         self.send({"do": "say", "text": f"Written to {self.chat.export(to)}"})
 
     # The rest
@@ -186,12 +186,12 @@ class Talk(Asking):
 
     def _idle(self) -> None:
         if self._busy:
-            raise UsageError("An answer is still coming", todo="Wait for it, or stop it.")
+            raise UsageError("An answer is still coming", hint="Wait for it, or stop it.")
 
     def _ask(self, text: str, attach: tuple[str, ...], turn: int | None) -> None:
         self._idle()
         if not text.strip():
-            raise UsageError("There is nothing to send", todo="Write something.")
+            raise UsageError("There is nothing to send", hint="Write something.")
         asked = self.chat.prepare(text.strip("\n"), turn=turn, values=names(), attach=attach)
         pending = Pending(self.chat.turns if turn is None else turn, text, attach, asked)
         self._pending = pending
@@ -200,7 +200,7 @@ class Talk(Asking):
         self.begin(asked, lambda: self._ended(pending))
 
     def _ended(self, pending: Pending) -> None:
-        done = pending.asked.error is None and pending.asked.response is not None and pending.asked.response.finish != "cancelled"
+        done = pending.asked.error is None and pending.asked.response is not None and pending.asked.response.finish_reason != "cancelled"
         if done:
             if self._pending is pending:
                 self._pending = None

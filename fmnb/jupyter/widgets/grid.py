@@ -18,7 +18,7 @@ from ...calls.follow_up import code_of
 from ...calls.session import session
 from ...chat.chat import Chat, chats
 from ...comparison.comparison import Comparison
-from ...comparison.feedback import signal, unsay, unvote, vote
+from ...comparison.feedback import feedback, retract, vote
 from ...config.settings import set_user, settings
 from ...core.errors import UsageError
 from ...core.events import Event, Signal
@@ -126,14 +126,14 @@ class Grid(base.Widget):
     @property
     def _c(self) -> Comparison:
         if self.comparison is None:
-            raise UsageError("The answers are not there yet", todo="Wait until they have ended.")
+            raise UsageError("The answers are not there yet", hint="Wait until they have ended.")
         return self.comparison
 
     def _index(self, at: int) -> int:
         try:
             return self._c.shown[int(at)]
         except (IndexError, TypeError, ValueError):
-            raise UsageError("No such answer", seen=repr(at)) from None
+            raise UsageError("No such answer", detail=repr(at)) from None
 
     def heard(self, event: Signal) -> None:
         """Something was said, here or elsewhere (`%fm vote` say): show it."""
@@ -167,7 +167,7 @@ class Grid(base.Widget):
 
     def on_undo(self, row: int = 0) -> None:
         """Take the vote back."""
-        unvote(self._part(row))
+        retract(self._part(row))
 
     def _part(self, row: int) -> Comparison:
         return self._c.row(row) if self._c.by_row else self._c
@@ -175,22 +175,22 @@ class Grid(base.Widget):
     def on_star(self, at: int, on: bool = True) -> None:
         """Star an answer, or take its star away."""
         r = self._c.responses[self._index(at)]
-        unsay(r, "star")
+        retract(r, "star")
         if on:
-            signal(r, "star", True)
+            feedback(r, "star", True)
 
     def on_edit(self, at: int, text: str = "") -> None:
         """Keep an edited text as the reference for this answer; the answer's own text takes the edit back."""
         r = self._c.responses[self._index(at)]
-        unsay(r, "edit")
+        retract(r, "edit")
         if text.strip() and text != r.text:
-            signal(r, "edit", text)
+            feedback(r, "edit", text)
 
     def on_comment(self, text: str = "") -> None:
         """Keep a word about the comparison; an empty one takes it back."""
-        unsay(self._c.run, "comment")
+        retract(self._c.run, "comment")
         if text.strip():
-            signal(self._c.run, "comment", True, text=text.strip())
+            feedback(self._c.run, "comment", True, text=text.strip())
 
     def on_rows(self, view: str = "rendered", start: int = 0, base_at: int = 0) -> None:
         """The answers of some rows as HTML, in one of the VIEWS; `base_at` is the answer the others are compared with."""
@@ -258,8 +258,8 @@ class Grid(base.Widget):
 
     def _named(self, at: int, verb: str) -> str:
         if self._c.hidden:
-            raise UsageError(f"A model whose name is hidden cannot be {verb}", todo="Vote first.")
-        return self._c.responses[self._index(at)].asked
+            raise UsageError(f"A model whose name is hidden cannot be {verb}", hint="Vote first.")
+        return self._c.responses[self._index(at)].requested_model
 
     def on_keys(self, on: bool = True) -> None:
         """Whether single keys act, for this user from here on."""

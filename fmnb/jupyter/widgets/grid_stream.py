@@ -183,7 +183,7 @@ class GridStream:
         if r.error and self.blind:
             why = f'<p class="fm-note">{HIDDEN}</p>'
         else:
-            why = error_html(r.error, len(r.text)) if r.error else stopped_html(len(r.text)) if r.finish == "cancelled" else ""
+            why = error_html(r.error, len(r.text)) if r.error else stopped_html(len(r.text)) if r.finish_reason == "cancelled" else ""
         made = media_html(unnamed(r)) if self.blind else thought_html(r) + media_html(r)
         return made + why + footer_html(r, self.blind)
 

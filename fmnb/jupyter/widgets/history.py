@@ -107,7 +107,7 @@ class History(base.Widget):
         """Show a run again: its prompt and answer, or a comparison with its buttons."""
         start = next((e for e in log.events_of(run) if isinstance(e, Started)), None)
         if start is None:
-            raise UsageError("No such run in the log", seen=repr(run)[:40])
+            raise UsageError("No such run in the log", detail=repr(run)[:40])
         if self._grid is not None:
             self._grid.close()
             self._grid = None
@@ -133,7 +133,7 @@ class History(base.Widget):
         r = log.reopen(run)
         if r.request is None:
             raise UsageError("That run asked nothing")
-        self.send({"do": "insert", "sources": [cell_of(r.request, r.asked)]})
+        self.send({"do": "insert", "sources": [cell_of(r.request, r.requested_model)]})
 
     def _count(self) -> None:
         self.total = count(self.filter)
@@ -209,7 +209,7 @@ def _message_html(m: Message) -> str:
 
 
 def _told(r: Mapping[str, Any]) -> dict[str, Any]:
-    state = _STATES.get(r["finish"], r["finish"])
+    state = _STATES.get(r["finish_reason"], r["finish_reason"])
     answers = f"{r['answers']} answers" if r["kind"] == "compare" else ""
     price = "" if r["cost"] is None else money(r["cost"]) if r["cost"] else "free"
     return {
@@ -236,4 +236,4 @@ def _number(name: str, given: Any) -> float | None:
     try:
         return float(given)
     except (TypeError, ValueError):
-        raise UsageError(f"{name} is a number", seen=repr(given)[:40]) from None
+        raise UsageError(f"{name} is a number", detail=repr(given)[:40]) from None

@@ -58,7 +58,7 @@ class Control:
                 raise ValueError
             return int(number) if isinstance(self.value, int) and number == int(number) else number
         except (IndexError, OverflowError, TypeError, ValueError):
-            raise UsageError(f"{self.name} cannot be that", seen=repr(given)[:80]) from None
+            raise UsageError(f"{self.name} cannot be that", detail=repr(given)[:80]) from None
 
 
 def control(name: str, given: Any) -> Control | None:
@@ -69,7 +69,7 @@ def control(name: str, given: Any) -> Control | None:
     """
     if isinstance(given, (list, dict)):
         if not given:
-            raise UsageError(f"The menu {name} has nothing in it", todo="Give it two values or more.")
+            raise UsageError(f"The menu {name} has nothing in it", hint="Give it two values or more.")
         labels = tuple(str(v) for v in given)
         return Control(name, "menu", next(iter(given.values() if isinstance(given, dict) else given)), labels, tuple(_values(given)))
     if isinstance(given, tuple):
@@ -90,7 +90,7 @@ def _values(given: Any) -> Sequence[Any]:
 def _slider(name: str, given: tuple[Any, ...]) -> Control:
     numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in given)
     if not (numbers and len(given) in (2, 3) and given[0] < given[1] and (len(given) == 2 or 0 < given[2] <= given[1] - given[0])):
-        raise UsageError("A slider is (least, most) or (least, most, step)", seen=f"{name}={given!r}")
+        raise UsageError("A slider is (least, most) or (least, most, step)", detail=f"{name}={given!r}")
     whole = all(isinstance(v, int) for v in given)
     step = given[2] if len(given) == 3 else 1 if whole else (given[1] - given[0]) / _STEPS
     steps = round((given[1] - given[0]) / step)
@@ -131,7 +131,9 @@ class Interact(Asking):
     def __init__(self, prompt: str | Prompt, model: ModelLike | None = None, /, *, auto: bool = False, **controls: object):
         super().__init__()
         if not isinstance(prompt, (str, Prompt)) or not str(prompt).strip():
-            raise UsageError("Interact needs a prompt", seen=repr(prompt)[:80], todo='fm.Interact("Explain {{ topic }}", topic=["a", "b"])')
+            raise UsageError(
+                "Interact needs a prompt", detail=repr(prompt)[:80], hint='fm.Interact("Explain {{ topic }}", topic=["a", "b"])'
+            )
         self.prompt = prompt
         self.model = model
         self.fixed: dict[str, Any] = {}

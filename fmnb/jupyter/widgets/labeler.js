@@ -48,7 +48,7 @@ function render({ model, el }) {
     const a = about(), r = row();
     far.max = a.count;
     far.value = a.done;
-    count.textContent = `${a.done.toLocaleString("en")} of ${a.count.toLocaleString("en")} by ${a.rater}${a.file ? `, kept in ${a.file}` : ", not kept in a file"}`;
+    count.textContent = `${a.done.toLocaleString("en")} of ${a.count.toLocaleString("en")} by ${a.annotator}${a.file ? `, kept in ${a.file}` : ", not kept in a file"}`;
     undo.disabled = !a.undo;
     agreement.textContent = a.agreement;
     if (!r.id) {

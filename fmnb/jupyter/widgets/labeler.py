@@ -1,4 +1,4 @@
-"""`fm.Labeller(dataset)`: rows one after the other, labelled by keyboard; every label is kept at once."""
+"""`fm.Labeler(dataset)`: rows one after the other, labelled by keyboard; every label is kept at once."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from . import base
 _LONG = 20_000  # letters of a value that the page is sent
 
 
-class Labeller(base.Widget):
+class Labeler(base.Widget):
     """A widget to label the rows of a data set: accept, reject, edit, skip, or your own choices.
 
-    Every label is kept at once, in `labeller.dataset` and in the file. Where a row came from a
+    Every label is kept at once, in `labeler.dataset` and in the file. Where a row came from a
     run of the log, the label is an event of that run too.
 
-        fm.Labeller(dataset, choices=["account", "money", "other"], rater="ada")
+        fm.Labeler(dataset, choices=["account", "money", "other"], annotator="ada")
 
     Args:
         dataset: The rows.
         choices: The labels to choose from, besides accept and reject.
-        rater: Who labels; the user of this machine if empty. A second rater opens the same file
+        annotator: Who labels; the user of this machine if empty. A second annotator opens the same file
             under another name.
         evaluation: An evaluation whose models' disagreements come first.
         path: The file; the data set's own name if None. Without either nothing is written.
@@ -43,8 +43,8 @@ class Labeller(base.Widget):
         UsageError: There are no rows, or two choices are the same.
 
     >>> d = Dataset.from_rows([{"q": "2+2", "target": "4"}])
-    >>> labeller = Labeller(d, rater="ada")
-    >>> labeller.on_label("accept"); labeller.dataset[0].extra["labels"]
+    >>> labeler = Labeler(d, annotator="ada")
+    >>> labeler.on_label("accept"); labeler.dataset[0].extra["labels"]
     {'ada': 'accept'}
     """
 
@@ -59,20 +59,20 @@ class Labeller(base.Widget):
         dataset: Dataset,
         *,
         choices: Sequence[str] = (),
-        rater: str = "",
+        annotator: str = "",
         evaluation: Evaluation | None = None,
         path: str | Path | None = None,
     ):
         if not isinstance(dataset, Dataset) or not len(dataset):
-            raise UsageError("A labeller needs a data set with rows", seen=type(dataset).__name__, todo="fm.Dataset.from_rows(frame)")
+            raise UsageError("A labeler needs a data set with rows", detail=type(dataset).__name__, hint="fm.Dataset.from_rows(frame)")
         if len(set(choices)) < len(choices) or any(not str(c).strip() for c in choices):
-            raise UsageError("Choices are different words", seen=", ".join(map(repr, choices)))
+            raise UsageError("Choices are different words", detail=", ".join(map(repr, choices)))
         super().__init__()
         self.dataset = dataset
         self.choices = tuple(map(str, choices))
-        self.rater = rater or _user()
+        self.annotator = annotator or _user()
         self.path = Path(path) if path is not None else Path(f"{dataset.name}.jsonl") if dataset.name else None
-        self._order = labeling.order(dataset, self.rater, evaluation)
+        self._order = labeling.order(dataset, self.annotator, evaluation)
         self._at = 0
         self._past: list[tuple[int, Sample]] = []
         self._tell()
@@ -83,7 +83,7 @@ class Labeller(base.Widget):
         try:
             a = self.dataset.agreement()
         except UsageError as e:
-            return e.what
+            return e.message
         raters = {r for s in self.dataset for r in s.extra.get("labels", {})}
         name = "kappa" if len(raters) == 2 else "alpha"
         interval = f" ({a.low:.2f} to {a.high:.2f})" if a.low is not None and a.high is not None else ""
@@ -91,9 +91,9 @@ class Labeller(base.Widget):
         return f"{len(raters)} raters agree on {a.agreed:.0%} of {a.n} rows, {value}"
 
     def _tell(self) -> None:
-        done = sum(self.rater in s.extra.get("labels", {}) for s in self.dataset)
+        done = sum(self.annotator in s.extra.get("labels", {}) for s in self.dataset)
         self.about = {
-            "rater": self.rater,
+            "annotator": self.annotator,
             "choices": list(self.choices),
             "count": len(self.dataset),
             "done": done,
@@ -116,13 +116,13 @@ class Labeller(base.Widget):
             "weak": s.weak,
             "group": s.group or "",
             "quote": _text(s.extra["quote"]) if "quote" in s.extra else "",
-            "mine": s.extra.get("labels", {}).get(self.rater, ""),
+            "mine": s.extra.get("labels", {}).get(self.annotator, ""),
         }
 
     def face(self) -> base.Bundle | None:
         """How many rows are labeled."""
         a = self.about
-        words = f"{a['done']:,} of {a['count']:,} rows labelled by {a['rater']}. {a['agreement']}."
+        words = f"{a['done']:,} of {a['count']:,} rows labelled by {a['annotator']}. {a['agreement']}."
         return {"text/html": f"<p>{inert(words)}</p>\n", "text/plain": words}, {}
 
     # What the page asks for
@@ -130,17 +130,17 @@ class Labeller(base.Widget):
     def on_label(self, label: str) -> None:
         """Label the shown row, and go on."""
         s = self._shown()
-        self._keep(s, labeling.label(self.dataset, s.id, self.rater, label, choices=self.choices), label)
+        self._keep(s, labeling.label(self.dataset, s.id, self.annotator, label, choices=self.choices), label)
 
     def on_edit(self, text: str) -> None:
         """Replace the shown row's good answer, and go on."""
         s = self._shown()
-        self._keep(s, labeling.edit(self.dataset, s.id, self.rater, text), "edit", text)
+        self._keep(s, labeling.edit(self.dataset, s.id, self.annotator, text), "edit", text)
 
     def on_skip(self) -> None:
         """Go on without a label; the row comes again at the end."""
         s = self._shown()
-        if self.rater not in s.extra.get("labels", {}) and len(self._order) < 3 * len(self.dataset):
+        if self.annotator not in s.extra.get("labels", {}) and len(self._order) < 3 * len(self.dataset):
             self._order.append(s.id)
         self._at += 1
         self._tell()
@@ -158,7 +158,7 @@ class Labeller(base.Widget):
 
     def _shown(self) -> Sample:
         if self._at >= len(self._order):
-            raise UsageError("Every row has been seen", todo="Take one back, or open the labeller anew.")
+            raise UsageError("Every row has been seen", hint="Take one back, or open the labeler anew.")
         found: Sample = self.dataset[self._order[self._at]]
         return found
 
@@ -185,7 +185,7 @@ class Labeller(base.Widget):
         if not log.enabled():
             return
         for run in log.names_of([str(r) for r in s.extra.get("runs", ())]):
-            signals.add(run, "edit" if text else "label", text or word, user=self.rater)
+            signals.add(run, "edit" if text else "label", text or word, user=self.annotator)
 
 
 def _text(value: Any) -> str:

@@ -33,4 +33,4 @@ def fitting(query: str) -> list[dict[str, str]]:
 def _note(e: Entry) -> str:
     price = "free" if e.local else "" if e.price_out is None else f"{money(e.price_out)} a million tokens out"
     ready = "" if e.ready == "yes" else "in memory" if e.ready == "loaded" else e.ready
-    return ", ".join(filter(None, (e.where, ready, price)))
+    return ", ".join(filter(None, (e.host, ready, price)))

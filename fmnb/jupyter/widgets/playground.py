@@ -48,7 +48,7 @@ class Attempt:
     @property
     def label(self) -> str:
         """What tells it from the others."""
-        return f"{self.number} · {plain(self.asked.call.target.asked)}"
+        return f"{self.number} · {plain(self.asked.call.target.requested_model)}"
 
 
 class Playground(Asking):
@@ -84,7 +84,7 @@ class Playground(Asking):
         super().__init__()
         known = {p.name for p in _EVERY}
         if wrong := sorted(set(params) - known):
-            raise UsageError("A playground has no such field", seen=wrong[0], todo=f"Fields: {', '.join(sorted(known))}.")
+            raise UsageError("A playground has no such field", detail=wrong[0], hint=f"Fields: {', '.join(sorted(known))}.")
         given = {n: "\n".join(v) if isinstance(v, (list, tuple)) else str(v) for n, v in params.items() if v is not None}
         self._attempts: list[Attempt] = []
         self.form = {**_EMPTY, "model": model or default_model()[0], "system": system, "prompt": prompt, "params": given, "v": 1}
@@ -163,7 +163,7 @@ class Playground(Asking):
             form, asked = attempt.form, attempt.asked
         else:
             form, asked = self.form, draft(self._prompt, self.form["model"] or None, self.options())[0]
-        model = form["model"] or asked.call.target.asked
+        model = form["model"] or asked.call.target.requested_model
         return cell_of(
             asked.call.request,
             model,
@@ -223,7 +223,7 @@ class Playground(Asking):
         """Send how the shown answer differs from the pinned one, word by word."""
         one, other = (self._attempt(self.shown[k]).asked.response for k in ("pinned", "run"))
         if one is None or other is None:
-            raise UsageError("The answer is not there yet", todo="Wait until it has ended.")
+            raise UsageError("The answer is not there yet", hint="Wait until it has ended.")
         self.send({"do": "diff", "run": self.shown["run"], "html": diff_html(one.text, other.text)})
 
     def on_cell(self, run: str = "", form: Mapping[str, object] | None = None) -> None:
@@ -262,7 +262,7 @@ class Playground(Asking):
         for a in self._attempts:
             if a.run == run:
                 return a
-        raise UsageError("No such attempt", seen=repr(run)[:40])
+        raise UsageError("No such attempt", detail=repr(run)[:40])
 
     def _add(self, asked: Asked) -> Attempt:
         attempt = Attempt(len(self._attempts) + 1, self.form, asked)
@@ -326,7 +326,7 @@ def _told(a: Attempt) -> dict[str, Any]:
 
 
 def _state(r: Response) -> str:
-    return "failed" if r.error else "stopped" if r.finish == "cancelled" else ""
+    return "failed" if r.error else "stopped" if r.finish_reason == "cancelled" else ""
 
 
 def _read(name: str, kind: str, text: Any) -> Any:
@@ -338,7 +338,7 @@ def _read(name: str, kind: str, text: Any) -> Any:
         try:
             return float(text) if kind == "number" else int(text)
         except ValueError:
-            raise UsageError(f"{name} is a {'number' if kind == 'number' else 'whole number'}", seen=repr(text)) from None
+            raise UsageError(f"{name} is a {'number' if kind == 'number' else 'whole number'}", detail=repr(text)) from None
     return text
 
 
@@ -348,7 +348,7 @@ def _raw(text: str) -> dict[str, Any]:
     for line in filter(None, map(str.strip, text.split("\n"))):
         name, equals, value = line.partition("=")
         if not equals or not name.strip():
-            raise UsageError("A raw parameter is name=value", seen=line[:80], todo="One a line, such as top_p=0.9.")
+            raise UsageError("A raw parameter is name=value", detail=line[:80], hint="One a line, such as top_p=0.9.")
         try:
             found[name.strip()] = json.loads(value)
         except ValueError:

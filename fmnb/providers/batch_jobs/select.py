@@ -8,7 +8,7 @@ from .base import Bulk, Form
 
 def bulk_of(p: Profile, model: str) -> Bulk | None:
     """The batch jobs of a service, or None where it has none."""
-    return Bulk(p, model, _form(p.bulk)) if p.bulk else None
+    return Bulk(p, model, _form(p.batch_api)) if p.batch_api else None
 
 
 def _form(name: str) -> Form:

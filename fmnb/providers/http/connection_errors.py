@@ -7,7 +7,15 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-from ...core.errors import CallTimeoutError, ConnectionFailedError, FmnbError, StreamCutError, StreamJunkError, TLSError, redact
+from ...core.errors import (
+    CallTimeoutError,
+    ConnectionFailedError,
+    FmnbError,
+    StreamInterruptedError,
+    TLSError,
+    UnexpectedResponseError,
+    redact,
+)
 from ..profiles import Profile
 from .errors import short
 
@@ -36,37 +44,37 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
         if not began:
             return TLSError(
                 f"The connection to {host} could not be secured",
-                seen=short(getattr(tls, "verify_message", "") or str(tls)),
-                todo="Behind a proxy that opens TLS, set SSL_CERT_FILE to its certificate, and HTTPS_PROXY to its address.",
+                detail=short(getattr(tls, "verify_message", "") or str(tls)),
+                hint="Behind a proxy that opens TLS, set SSL_CERT_FILE to its certificate, and HTTPS_PROXY to its address.",
             )
     if began:
         return stream_interrupted(profile, characters or 0)
     if any(isinstance(e, socket.gaierror) for e in chain):
-        return ConnectionFailedError(f"The name {host} was not found", seen="DNS failure", todo="Check the address and the network.")
+        return ConnectionFailedError(f"The name {host} was not found", detail="DNS failure", hint="Check the address and the network.")
     if names & {"ConnectError", "ConnectionRefusedError"}:
         if any(isinstance(e, ConnectionRefusedError) for e in chain) or profile.loopback:
             return ConnectionFailedError(
                 f"Nothing answers at {profile.base_url}",
-                seen="connection refused",
-                todo=profile.start_hint or "Check the address, and that the server is running.",
+                detail="connection refused",
+                hint=profile.start_hint or "Check the address, and that the server is running.",
                 retryable=not profile.loopback,  # a server of one's own that is off does not come back by itself
             )
         return ConnectionFailedError(
-            f"No connection to {host}", seen=short(_cause(chain)), todo="Check the network and the proxy settings."
+            f"No connection to {host}", detail=short(_cause(chain)), hint="Check the network and the proxy settings."
         )
     if names & {"ProxyError"}:
         return ConnectionFailedError(
-            "The proxy did not let the request through", seen=short(redact(_cause(chain), secret)), todo="Check HTTPS_PROXY and NO_PROXY."
+            "The proxy did not let the request through", detail=short(redact(_cause(chain), secret)), hint="Check HTTPS_PROXY and NO_PROXY."
         )
     if names & _PROTOCOL and _NOT_HTTP.search(_cause(chain)):
-        return StreamJunkError(
+        return UnexpectedResponseError(
             f"{who} does not speak HTTP at that address",
-            seen=short(redact(_cause(chain), secret)),
-            todo="Check the base_url.",
+            detail=short(redact(_cause(chain), secret)),
+            hint="Check the base_url.",
             billed=None,
         )
     return ConnectionFailedError(
-        f"{who} closed the connection without an answer", seen=short(redact(_cause(chain), secret)), todo="Try again.", billed=None
+        f"{who} closed the connection without an answer", detail=short(redact(_cause(chain), secret)), hint="Try again.", billed=None
     )
 
 
@@ -76,16 +84,16 @@ def interrupted(profile: Profile, error: BaseException | None, secret: str, *, b
     what, seen = "lost the connection in the middle of the answer", short(redact(_cause(chain), secret)) if chain else ""
     if any("Timeout" in type(e).__name__ for e in chain):
         what, seen = "stopped in the middle of the answer", f"{profile.read_timeout:g} s of silence"
-        return CallTimeoutError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=billed)
-    return ConnectionFailedError(f"{profile.label} {what}", seen=seen, todo="Try again.", billed=billed)
+        return CallTimeoutError(f"{profile.label} {what}", detail=seen, hint="Try again.", billed=billed)
+    return ConnectionFailedError(f"{profile.label} {what}", detail=seen, hint="Try again.", billed=billed)
 
 
 def stream_interrupted(profile: Profile, characters: int) -> FmnbError:
     """The connection ended before the answer did."""
-    return StreamCutError(
+    return StreamInterruptedError(
         f"{profile.label} ended the connection in the middle of the answer",
-        seen=f"{characters} characters had arrived",
-        todo="`%fm continue` goes on from there." if characters else "Try again.",
+        detail=f"{characters} characters had arrived",
+        hint="`%fm continue` goes on from there." if characters else "Try again.",
         billed=True if characters else None,
         retryable=not characters,
     )
@@ -95,28 +103,28 @@ def _timeout(profile: Profile, names: set[str], characters: int | None) -> FmnbE
     if names & {"ConnectTimeout", "ConnectionTimeoutError"}:
         return CallTimeoutError(
             f"No connection to {profile.host}",
-            seen=f"no reply in {profile.connect_timeout:g} s",
-            todo="Check the network and the proxy settings.",
+            detail=f"no reply in {profile.connect_timeout:g} s",
+            hint="Check the network and the proxy settings.",
         )
     if characters:
         return CallTimeoutError(
             f"{profile.label} stopped in the middle of the answer",
-            seen=f"{characters} characters, then {profile.read_timeout:g} s of silence",
-            todo="`%fm continue` goes on from there.",
+            detail=f"{characters} characters, then {profile.read_timeout:g} s of silence",
+            hint="`%fm continue` goes on from there.",
             billed=True,
             retryable=False,
         )
     return CallTimeoutError(
         f"{profile.label} did not begin to answer",
-        seen=f"{profile.read_timeout:g} s of silence",
-        todo=f"Try again; a long wait is read_timeout in a [provider.{profile.name}] table of fmnb.toml.",
+        detail=f"{profile.read_timeout:g} s of silence",
+        hint=f"Try again; a long wait is read_timeout in a [provider.{profile.name}] table of fmnb.toml.",
         billed=None,
     )
 
 
 def no_answer(profile: Profile, seconds: float) -> FmnbError:
     """No answer to a question about models within the time allowed."""
-    return CallTimeoutError(f"{profile.label} does not answer", seen=f"{seconds:g} s of silence", todo="Check the address, or try again.")
+    return CallTimeoutError(f"{profile.label} does not answer", detail=f"{seconds:g} s of silence", hint="Check the address, or try again.")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

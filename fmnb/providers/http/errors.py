@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core.errors import (
+    AuthenticationError,
     BadRequestError,
     CallTimeoutError,
     ContentFilterError,
@@ -23,11 +24,10 @@ from ...core.errors import (
     EmptyAnswerError,
     FmnbError,
     KeyMissingError,
-    KeyRefusedError,
     RateLimitError,
     ServerError,
-    StreamCutError,
-    StreamJunkError,
+    StreamInterruptedError,
+    UnexpectedResponseError,
     UnknownModelError,
     redact,
 )
@@ -50,11 +50,11 @@ def missing_key(profile: Profile, withheld: bool) -> FmnbError:
     if withheld:
         return KeyMissingError(
             f"The key for {profile.label} is not sent to another address",
-            seen=profile.host or profile.base_url,
-            todo=f"If you trust that address, name its key variable in a [provider.NAME] table of your fmnb.toml, or run `%fm key set {profile.name}`.",
+            detail=profile.host or profile.base_url,
+            hint=f"If you trust that address, name its key variable in a [provider.NAME] table of your fmnb.toml, or run `%fm key set {profile.name}`.",
         )
     either = f"Set {' or '.join(profile.key_env)} before starting Jupyter, or run" if variable else "Run"
-    return KeyMissingError(f"{profile.label} needs a key", seen="none was found", todo=f"{either} `%fm key set {profile.name}`.")
+    return KeyMissingError(f"{profile.label} needs a key", detail="none was found", hint=f"{either} `%fm key set {profile.name}`.")
 
 
 def from_status(
@@ -85,26 +85,26 @@ def from_status(
         target = headers.get("location", "")
         return BadRequestError(
             f"{who} answers with a redirect, which is not followed so that no key leaves its host",
-            seen=redact(f"{status} to {target.split('?')[0]}", secret),
-            todo="Set base_url to the final address if you trust it.",
+            detail=redact(f"{status} to {target.split('?')[0]}", secret),
+            hint="Set base_url to the final address if you trust it.",
         )
     if status == 401 and not secret and profile.key_env:
         return missing_key(profile, withheld=any(os.environ.get(v) for v in profile.key_env))
     if status == 401 or (status == 403 and not error_codes.FILTER.search(text)):
-        return KeyRefusedError(
+        return AuthenticationError(
             f"{who} does not accept the key" if status == 401 else f"{who} does not allow this with the key",
-            seen=seen,
-            todo=f"Check {' or '.join(profile.key_env) or 'the key'}, or run `%fm key set {profile.name}`; a key for one project may not reach every model.",
+            detail=seen,
+            hint=f"Check {' or '.join(profile.key_env) or 'the key'}, or run `%fm key set {profile.name}`; a key for one project may not reach every model.",
         )
     if status == 402 or (status in (400, 429) and (error_codes.NO_CREDIT.search(code) or error_codes.NO_CREDIT.search(text))):
         return RateLimitError(
-            f"The account at {who} has no credit left", seen=seen, todo="Add credit there, or use another model.", retryable=False
+            f"The account at {who} has no credit left", detail=seen, hint="Add credit there, or use another model.", retryable=False
         )
     if status == 429:
         wait = retry_after(headers)
         after = f" It asks for a wait of {wait:.0f} s." if wait else ""
         return RateLimitError(
-            f"{who} limits how often it may be asked", seen=seen, todo=f"Wait, or lower the rate.{after}", retry_after=wait
+            f"{who} limits how often it may be asked", detail=seen, hint=f"Wait, or lower the rate.{after}", retry_after=wait
         )
     if status in (400, 413, 422, 500) and (error_codes.CONTEXT.search(code) or error_codes.CONTEXT.search(text)):
         return _context(who, inner, text, seen)
@@ -112,29 +112,29 @@ def from_status(
         return _limit(who, seen, characters)
     if status in (400, 403, 422, 500) and (error_codes.FILTER.search(code) or error_codes.FILTER.search(text)):
         what = f"{who} withheld the rest of the answer" if characters else f"{who} refused the prompt for its content"
-        return ContentFilterError(what, seen=seen, todo="Rephrase it, or use another model.", billed=None)
+        return ContentFilterError(what, detail=seen, hint="Rephrase it, or use another model.", billed=None)
     if status in (400, 404, 422) and (code == "model_not_found" or error_codes.NO_MODEL.search(code) or error_codes.NO_MODEL.search(text)):
         return unknown_model(profile, model, seen, known)
     if status in (404, 405) and sent:
         return BadRequestError(
             f"Nothing answers {profile.api} requests at {profile.base_url}",
-            seen=seen,
-            todo="Check the base_url: it usually ends in /v1." + (" Or try --api chat." if profile.api != "chat" else ""),
+            detail=seen,
+            hint="Check the base_url: it usually ends in /v1." + (" Or try --api chat." if profile.api != "chat" else ""),
         )
     if status == 501 or (status >= 500 and (error_codes.cannot(text) or error_codes.cannot(code))):
         return _cannot(profile, text, seen)
     if status in (408, 504):
-        return CallTimeoutError(f"{who} took too long", seen=seen, todo="Try again.", billed=None, retry_after=retry_after(headers))
+        return CallTimeoutError(f"{who} took too long", detail=seen, hint="Try again.", billed=None, retry_after=retry_after(headers))
     if status >= 500:
         overloaded = status == 529 or error_codes.OVERLOADED.search(f"{code} {text}")
         what = f"{who} is overloaded" if overloaded else f"{who} failed"
-        return ServerError(what, seen=seen, todo="Try again in a moment.", billed=None, retry_after=retry_after(headers))
+        return ServerError(what, detail=seen, hint="Try again in a moment.", billed=None, retry_after=retry_after(headers))
     if not sent and error_codes.cannot(text):
         return _cannot(profile, text, seen)
     return BadRequestError(
         f"{who} refused the request",
-        seen=seen,
-        todo="Change or leave out what it names.",
+        detail=seen,
+        hint="Change or leave out what it names.",
         param=inner.get("param") if isinstance(inner.get("param"), str) else None,
         retryable=status in (409, 425),
     )
@@ -143,8 +143,8 @@ def from_status(
 def _limit(who: str, seen: str, characters: int) -> FmnbError:
     """The answer had all the tokens it was allowed before it was complete."""
     what = f"{who} reached the token limit before the answer was complete"
-    kind = StreamCutError if characters else EmptyAnswerError
-    return kind(what, seen=seen, todo="Raise --max-tokens.", billed=True)
+    kind = StreamInterruptedError if characters else EmptyAnswerError
+    return kind(what, detail=seen, hint="Raise --max-tokens.", billed=True)
 
 
 def _cannot(profile: Profile, text: str, seen: str) -> FmnbError:
@@ -162,7 +162,7 @@ def _cannot(profile: Profile, text: str, seen: str) -> FmnbError:
         todo += ", and start the server with --embeddings." if llama else ": `%fm models embed` lists some."
     elif "jinja" in words or "template" in words or "roles must alternate" in words:
         what, todo = f"{who} cannot put this conversation into the model's form", "Change what its words name, or use another model."
-    return BadRequestError(what, seen=seen, todo=todo)
+    return BadRequestError(what, detail=seen, hint=todo)
 
 
 def unknown_model(profile: Profile, model: str, seen: str, known: tuple[str, ...]) -> FmnbError:
@@ -171,7 +171,7 @@ def unknown_model(profile: Profile, model: str, seen: str, known: tuple[str, ...
     todo = f"Did you mean {' or '.join(near)}?" if near else f"`%fm models {profile.name}` lists what there is."
     if profile.name == "ollama":
         todo += f" To fetch it, run `ollama pull {model}` in a terminal."
-    return UnknownModelError(f"{profile.label} has no model '{model}'", seen=seen, todo=todo)
+    return UnknownModelError(f"{profile.label} has no model '{model}'", detail=seen, hint=todo)
 
 
 def unexpected_response(profile: Profile, what: str, characters: int, secret: str) -> FmnbError:
@@ -179,10 +179,10 @@ def unexpected_response(profile: Profile, what: str, characters: int, secret: st
     what = redact(what, secret)
     if looks_html(what):
         return _from_html(profile, 200, what)
-    return StreamJunkError(
+    return UnexpectedResponseError(
         f"{profile.label} sent something that is not an answer",
-        seen=short(what),
-        todo=f"Check the base_url: it should lead to {_speaks(profile)}.",
+        detail=short(what),
+        hint=f"Check the base_url: it should lead to {_speaks(profile)}.",
         billed=True if characters else None,
     )
 
@@ -221,8 +221,8 @@ def _from_html(profile: Profile, status: int, text: str) -> FmnbError:
     todo = "A proxy or a sign-in page may stand in between; check the base_url, HTTPS_PROXY and NO_PROXY."
     if status == 429 or status >= 500:
         kind = RateLimitError if status == 429 else ServerError
-        return kind(f"Something in front of {profile.label} answered with a web page", seen=seen, todo=todo, billed=None)
-    return StreamJunkError(f"A web page came from {profile.host} where an answer was expected", seen=seen, todo=todo)
+        return kind(f"Something in front of {profile.label} answered with a web page", detail=seen, hint=todo, billed=None)
+    return UnexpectedResponseError(f"A web page came from {profile.host} where an answer was expected", detail=seen, hint=todo)
 
 
 def _context(who: str, inner: dict[str, Any], text: str, seen: str) -> FmnbError:
@@ -235,7 +235,7 @@ def _context(who: str, inner: dict[str, Any], text: str, seen: str) -> FmnbError
     else:
         what = f"Too long for the model, says {who}"
     return ContextTooLongError(
-        what, seen=seen, todo="Shorten the prompt, attach less, lower --max-tokens, or use a model with a longer context."
+        what, detail=seen, hint="Shorten the prompt, attach less, lower --max-tokens, or use a model with a longer context."
     )
 
 

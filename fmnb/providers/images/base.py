@@ -27,7 +27,7 @@ async def stream(p: Profile, model: str, request: Request) -> AsyncGenerator[Eve
     if request.format != "image":
         kind = "videos" if "video" in makes(p, model) else "pictures"
         raise UsageError(
-            f"{p.name}:{model} makes {kind} and answers no questions", todo='Add -f image (format="image"), or name a model that writes.'
+            f"{p.name}:{model} makes {kind} and answers no questions", hint='Add -f image (format="image"), or name a model that writes.'
         )
     check_routing(request.extra)
     asked = image_options.wanted(request)

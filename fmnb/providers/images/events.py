@@ -20,7 +20,7 @@ from . import prices as picture_prices
 
 
 def media(p: Profile, model: str, asked: Wanted, data: bytes, *, claimed: str = "") -> Media:
-    """The event of one picture or video; raises StreamJunkError for bytes that are neither."""
+    """The event of one picture or video; raises UnexpectedResponseError for bytes that are neither."""
     kind = _media.sniff(data)
     if not kind and claimed == "svg":
         kind = "image/svg+xml"  # can be saved; is never shown, since it can act
@@ -45,7 +45,7 @@ async def ending(
 ) -> AsyncIterator[Event]:
     """Used and Finished. `pictured` are the tokens of input and output that were pictures, which have prices of their own."""
     if not made:
-        raise EmptyAnswerError(f"{p.label} answered with no picture", todo="Ask again, or rephrase.", billed=None)
+        raise EmptyAnswerError(f"{p.label} answered with no picture", hint="Ask again, or rephrase.", billed=None)
     usage = usage or Usage()
     if usage.cost is None and not p.local and p.prices:
         await prices.load()

@@ -86,7 +86,9 @@ def _parts(p: Profile, answer: dict[str, Any]) -> list[dict[str, Any]]:
     ends = [str(c.get("finishReason") or "") for c in candidates]
     reason = blocked or next((e for e in ends if any(word in e for word in _FILTERED)), "")
     if reason and not any("inlineData" in x for x in parts):
-        raise ContentFilterError(f"{p.label} made no picture of this", seen=reason, todo="Rephrase it, or use another model.", billed=False)
+        raise ContentFilterError(
+            f"{p.label} made no picture of this", detail=reason, hint="Rephrase it, or use another model.", billed=False
+        )
     return parts
 
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from ...config.settings import set_here
-from ...core.errors import BadRequestError, CallTimeoutError, FmnbError, KeyRefusedError
+from ...core.errors import AuthenticationError, BadRequestError, CallTimeoutError, FmnbError
 from ...core.event_loop import worker
 from ...core.events import Event, Media, Notice, Progress
 from ...core.image_options import Wanted
@@ -37,7 +37,7 @@ async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
     for notice in not_acted_on(asked, known):
         yield notice
     if asked.images and video:
-        raise BadRequestError("Videos are made from words alone here", todo="Leave the attached pictures out.")
+        raise BadRequestError("Videos are made from words alone here", hint="Leave the attached pictures out.")
     count = 1 if video else asked.n or 1
     made: list[Media] = []
     for number in range(count):
@@ -67,14 +67,16 @@ def _call(p: Profile, model: str, asked: Wanted, secret: str, video: bool, numbe
     name, _, provider = model.partition(":")
     if p.host == _ROUTER:
         if not secret.startswith("hf_"):  # the client would send any other key to the provider itself
-            raise KeyRefusedError(
-                f"{p.label} takes its own keys alone", seen="a key that does not begin with hf_", todo="Set HF_TOKEN to a token of the hub."
+            raise AuthenticationError(
+                f"{p.label} takes its own keys alone",
+                detail="a key that does not begin with hf_",
+                hint="Set HF_TOKEN to a token of the hub.",
             )
         if set_here("HF_ENDPOINT") and hub.constants.ENDPOINT != _HUB:  # the client asks it who serves the model, and tells it the token
-            raise KeyRefusedError(
+            raise AuthenticationError(
                 f"{p.label} is not asked where a cell has named another hub",
-                seen=f"HF_ENDPOINT={hub.constants.ENDPOINT}",
-                todo="Set HF_ENDPOINT before Jupyter starts, if you trust that hub.",
+                detail=f"HF_ENDPOINT={hub.constants.ENDPOINT}",
+                hint="Set HF_ENDPOINT before Jupyter starts, if you trust that hub.",
             )
         maker = hub.InferenceClient(provider=provider or "auto", api_key=secret, timeout=p.read_timeout)
     else:
@@ -111,10 +113,10 @@ def _encoded(picture: Any) -> bytes:
 def _error(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
     if isinstance(e, TimeoutError):
         return CallTimeoutError(
-            f"{p.label} took too long", seen=f"{p.read_timeout:g} s", todo="Try again; a cold model may be warm by then.", billed=None
+            f"{p.label} took too long", detail=f"{p.read_timeout:g} s", hint="Try again; a cold model may be warm by then.", billed=None
         )
     if isinstance(e, ValueError) and not hasattr(e, "response"):  # no provider has it, or not for pictures
         return BadRequestError(
-            f"{p.label} cannot make this with {model}", seen=str(e)[:300], todo="Name another model or provider: org/name:provider."
+            f"{p.label} cannot make this with {model}", detail=str(e)[:300], hint="Name another model or provider: org/name:provider."
         )
     return fault(p, model, e, secret)

@@ -75,8 +75,8 @@ def _request(p: Profile, model: str, asked: Wanted) -> tuple[dict[str, Any], lis
             return body | ({"image_url": uris[0]} if old else {"reference_images": uris}), None, "images/generations"
     raise BadRequestError(
         f"{p.label} makes pictures from words alone here",
-        seen=f"{len(asked.images)} attached",
-        todo="Describe the picture, or use another model.",
+        detail=f"{len(asked.images)} attached",
+        hint="Describe the picture, or use another model.",
     )
 
 

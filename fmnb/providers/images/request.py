@@ -52,7 +52,7 @@ async def post(
 def fault(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
     """A failed exchange about pictures, in words that fit."""
     found = client.error_from(p, model, e, secret, p.models if not p.local else ())
-    found.what = found.what.replace("Nothing answers chat requests", "Nothing answers requests for pictures")
+    found.message = found.message.replace("Nothing answers chat requests", "Nothing answers requests for pictures")
     return found
 
 
@@ -64,8 +64,8 @@ async def fetch(p: Profile, url: str) -> bytes:
     if not secure or not any(fnmatch.fnmatchcase(host, pattern) for pattern in (*p.image_hosts, p.host)):
         raise CallError(
             f"{p.label} put the picture where it is not fetched from",
-            seen=f"{parts.scheme}://{host}",
-            todo=f"If you trust that host, add it to image_hosts in a [provider.{p.name}] table of fmnb.toml.",
+            detail=f"{parts.scheme}://{host}",
+            hint=f"If you trust that host, add it to image_hosts in a [provider.{p.name}] table of fmnb.toml.",
             billed=True,
         )
     import httpx2
@@ -81,14 +81,14 @@ async def fetch(p: Profile, url: str) -> bytes:
             if response.status_code != 200:
                 raise CallError(
                     f"{p.label} made the picture and does not hand it out",
-                    seen=f"{response.status_code} from {host}",
-                    todo="Try again.",
+                    detail=f"{response.status_code} from {host}",
+                    hint="Try again.",
                     billed=True,
                 )
             async for block in response.aiter_bytes():
                 data += block
                 if len(data) > LARGEST:
-                    raise CallError(f"{p.label} sent more than a picture or video", seen=f"over {media.amount(LARGEST)}", billed=True)
+                    raise CallError(f"{p.label} sent more than a picture or video", detail=f"over {media.amount(LARGEST)}", billed=True)
     except Exception as e:
         if isinstance(e, FmnbError) or not client.is_transport(e):
             raise

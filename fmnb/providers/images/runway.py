@@ -85,7 +85,7 @@ def _task(model: str, asked: Wanted, video: bool) -> tuple[dict[str, Any], str]:
     if asked.negative is not None:
         body["negativePrompt"] = asked.negative
     if len(asked.images) > 2:
-        raise BadRequestError("A video takes a first and a last picture", seen=f"{len(asked.images)} attached", todo="Attach one or two.")
+        raise BadRequestError("A video takes a first and a last picture", detail=f"{len(asked.images)} attached", hint="Attach one or two.")
     if len(asked.images) == 2:
         body["promptImage"] = [{"uri": uri(i), "position": at} for i, at in zip(asked.images, ("first", "last"), strict=True)]
     elif asked.images:
@@ -103,7 +103,7 @@ async def _states(p: Profile, model: str, task: str, secret: str) -> AsyncIterat
             failed += 1
             if not e.retryable or failed >= _PATIENCE:
                 e.billed, e.retryable = None, False
-                e.todo = f"The task {task} may go on at {p.label}. {e.todo}"
+                e.hint = f"The task {task} may go on at {p.label}. {e.hint}"
                 raise
         else:
             failed = 0
@@ -143,9 +143,9 @@ def _check(p: Profile, task: str, state: dict[str, Any]) -> None:
     seen = "; ".join(filter(None, (code, str(state.get("failure") or "")))) or str(state["status"])
     if code.startswith("SAFETY"):
         which = "what was asked" if ".INPUT" in code else "what it had made"
-        raise ContentFilterError(f"{p.label} withheld {which}", seen=seen, todo="Rephrase it, or use other pictures.", billed=None)
+        raise ContentFilterError(f"{p.label} withheld {which}", detail=seen, hint="Rephrase it, or use other pictures.", billed=None)
     if code.startswith(("INPUT", "ASSET")):
-        raise BadRequestError(f"{p.label} cannot use what was sent", seen=seen, todo="Change the prompt, picture or size.", billed=None)
+        raise BadRequestError(f"{p.label} cannot use what was sent", detail=seen, hint="Change the prompt, picture or size.", billed=None)
     if state["status"] == "CANCELLED":
-        raise CallError(f"The task was cancelled at {p.label}", seen=task, todo="Run the cell again to make a new one.", billed=None)
-    raise ServerError(f"{p.label} failed to make it", seen=seen, todo="Run the cell again.", billed=None, retryable=False)
+        raise CallError(f"The task was cancelled at {p.label}", detail=task, hint="Run the cell again to make a new one.", billed=None)
+    raise ServerError(f"{p.label} failed to make it", detail=seen, hint="Run the cell again.", billed=None, retryable=False)

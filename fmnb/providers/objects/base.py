@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from ...core.backend import estimate_tokens
-from ...core.errors import BadRequestError, EmptyAnswerError, FmnbError, ObjectFailedError, UsageError
+from ...core.errors import BadRequestError, CustomModelError, EmptyAnswerError, FmnbError, UsageError
 from ...core.event_loop import stepwise, worker
 from ...core.events import Event, Finished, Notice, TextDelta, Used
 from ...core.response import Response
@@ -64,7 +64,7 @@ class ObjectBackend:
     def __init__(self, value: Any, name: str, speak: Speak):
         self._value = value
         self._speak = speak
-        self._card = ModelCard(name=f"object:{name}", provider="object", where="a notebook object", inputs=("text", "image"))
+        self._card = ModelCard(name=f"object:{name}", provider="object", host="custom model", inputs=("text", "image"))
 
     @property
     def card(self) -> ModelCard:
@@ -99,12 +99,12 @@ class ObjectBackend:
                 raise
             except Exception as e:
                 seen = f"{type(e).__name__}: {e}"
-                raise ObjectFailedError(f"{self._card.name[7:]} failed", seen=seen[:300], todo="Its own lines follow.", billed=None) from e
+                raise CustomModelError(f"{self._card.name[7:]} failed", detail=seen[:300], hint="Its own lines follow.", billed=None) from e
             if stop.is_set():
                 return
             if silent:
                 raise EmptyAnswerError(
-                    f"{self._card.name[7:]} gave back no text", seen=type(self._value).__name__, todo="Return a text from it."
+                    f"{self._card.name[7:]} gave back no text", detail=type(self._value).__name__, hint="Return a text from it."
                 )
             put(end)
 
@@ -140,8 +140,8 @@ def _check_takes(function: Any, argument: Any, options: dict[str, Any]) -> None:
     except TypeError as e:
         raise UsageError(
             "A function is called with the prompt alone",
-            seen=f"{signature}: {e}",
-            todo="Give the other arguments defaults, or a lambda that fills them in.",
+            detail=f"{signature}: {e}",
+            hint="Give the other arguments defaults, or a lambda that fills them in.",
         ) from None
 
 
@@ -185,7 +185,7 @@ def last_text(request: Request) -> str:
     last = next(m for m in reversed(request.messages) if m.role == "user")
     if any(isinstance(p, Image) for p in last.parts):
         raise BadRequestError(
-            "This object takes text", seen="an image in the prompt", todo="Give a function whose first argument is called `messages`."
+            "This object takes text", detail="an image in the prompt", hint="Give a function whose first argument is called `messages`."
         )
     return last.text
 

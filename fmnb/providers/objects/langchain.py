@@ -99,8 +99,8 @@ def _inputs(value: Any, request: Request) -> tuple[Any, set[str]]:
         return {**given, wanted[0]: text}, set(given)
     raise UsageError(
         "This chain takes several fields",
-        seen=", ".join(fields),
-        todo=f"Give all but one with -p: `-p {wanted[0]}=VALUE`; the prompt is the last.",
+        detail=", ".join(fields),
+        hint=f"Give all but one with -p: `-p {wanted[0]}=VALUE`; the prompt is the last.",
     )
 
 

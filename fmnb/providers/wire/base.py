@@ -94,8 +94,8 @@ def check_one_answer(request: Request) -> None:
             elif name.lower() in _SEVERAL and value not in (None, 0, 1, "1", ""):
                 raise UsageError(
                     "A call gives one answer",
-                    seen=f"{name}={value}",
-                    todo=f"Ask for several with --samples {value} (samples={value} in Python).",
+                    detail=f"{name}={value}",
+                    hint=f"Ask for several with --samples {value} (samples={value} in Python).",
                 )
 
 
@@ -149,7 +149,7 @@ def check_image(profile: Profile, p: Image) -> None:
     """Raise BadRequestError where the service cannot see."""
     if not profile.images:
         raise BadRequestError(
-            f"{profile.label} takes no images", seen=p.media_type, todo="Use a model that can see, or describe the image in words."
+            f"{profile.label} takes no images", detail=p.media_type, hint="Use a model that can see, or describe the image in words."
         )
 
 
@@ -157,8 +157,8 @@ def no_documents(profile: Profile, p: File) -> BadRequestError:
     """The service reads no files of this kind."""
     return BadRequestError(
         f"{profile.label} takes no documents",
-        seen=f"{p.name or 'a file'} ({p.media_type})",
-        todo="Attach its text instead: a PDF's text is taken out with `--attach` when the model cannot read it.",
+        detail=f"{p.name or 'a file'} ({p.media_type})",
+        hint="Attach its text instead: a PDF's text is taken out with `--attach` when the model cannot read it.",
     )
 
 

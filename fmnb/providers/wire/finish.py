@@ -15,18 +15,18 @@ def bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | 
     if answer.later and not answer.characters and not answer.tools:
         return BadRequestError(
             f"{p.label} has taken the request and answers later",
-            seen=f"status '{answer.later}'",
-            todo="Leave -p background out: the answer is waited for here in any case. A batch job (--bulk) is for answers that may take a day.",
+            detail=f"status '{answer.later}'",
+            hint="Leave -p background out: the answer is waited for here in any case. A batch job (--batch-api) is for answers that may take a day.",
             billed=None,
         )
     if answer.reason == "content_filter" and not answer.refused:
         what = f"{p.label} withheld {'the rest of ' if answer.characters else ''}the answer"
-        return ContentFilterError(what, seen="content filter", todo="Rephrase the prompt, or use another model.", billed=True)
+        return ContentFilterError(what, detail="content filter", hint="Rephrase the prompt, or use another model.", billed=True)
     if answer.reason == "error":
         return ServerError(
             f"{p.label} failed while answering",
-            seen="finish reason 'error'",
-            todo="Try again.",
+            detail="finish reason 'error'",
+            hint="Try again.",
             billed=True,
             retryable=not answer.characters,
         )
@@ -36,4 +36,4 @@ def bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | 
     todo = "Ask again, or rephrase."
     if answer.reason == "length":
         todo = "The whole allowance went into reasoning: raise --max-tokens." if answer.thought else "Raise --max-tokens."
-    return EmptyAnswerError(f"{p.label} answered with no text", seen=seen, todo=todo, billed=True)
+    return EmptyAnswerError(f"{p.label} answered with no text", detail=seen, hint=todo, billed=True)

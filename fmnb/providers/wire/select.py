@@ -30,8 +30,8 @@ def pick(p: Profile, model: str, api: str = "") -> Wire:
         others = ", ".join(serving(api)) or "nobody that is known here"
         raise UsageError(
             f"{p.label} has no interface of that kind",
-            seen=f"--api {api}",
-            todo=f"It has {' and '.join(p.served)}: leave --api out. {api} is served by {others}.",
+            detail=f"--api {api}",
+            hint=f"It has {' and '.join(p.served)}: leave --api out. {api} is served by {others}.",
         )
     return _wire(p.native if api == "native" else api)
 

@@ -115,7 +115,7 @@ function spent(s: Spent, trans: ViewProps['trans']): string {
 
 function Row({ model, commands, trans, row }: ViewProps & { row: RunRow }): JSX.Element {
   const call = row.kind === 'call';
-  const cut = ['cancelled', 'unfinished', 'length'].includes(row.finish) && !row.error;
+  const cut = ['cancelled', 'unfinished', 'length'].includes(row.finish_reason) && !row.error;
   return (
     <li className="fmnb-Run">
       <div className="fmnb-Line">
@@ -134,7 +134,7 @@ function Row({ model, commands, trans, row }: ViewProps & { row: RunRow }): JSX.
         )}
       </div>
       <div className="fmnb-Quiet fmnb-Facts">
-        {[row.model, ago(row.started, Date.now() / 1000), row.cost ? dollars(row.cost) : '', row.source === 'live' ? '' : row.source, cut ? row.finish : ''].filter(Boolean).join(' · ')}
+        {[row.model, ago(row.started, Date.now() / 1000), row.cost ? dollars(row.cost) : '', row.source === 'live' ? '' : row.source, cut ? row.finish_reason : ''].filter(Boolean).join(' · ')}
       </div>
       {row.error && <div className="fmnb-Warn">{row.error}</div>}
     </li>

@@ -33,10 +33,10 @@ export function Here({ model, commands, trans }: ViewProps): JSX.Element {
         <span className="fmnb-Quiet">{standing.model ? byWhom(standing.by, trans) : trans.__('none chosen')}</span>
       </button>
       {standing.odd && <p className="fmnb-Warn">{standing.odd}</p>}
-      {standing.todo && (
+      {standing.hint && (
         <p className="fmnb-Warn">
           {standing.locked ? trans.__('Locked: ') : trans.__('Not here yet: ')}
-          {standing.todo.startsWith('%') ? <code>{standing.todo}</code> : standing.todo}
+          {standing.hint.startsWith('%') ? <code>{standing.hint}</code> : standing.hint}
         </p>
       )}
       {!loaded && (

@@ -12,14 +12,14 @@ export function EntryDetails({ model, commands, trans, entry }: ViewProps & { en
   const locked = entry.ready === 'locked';
   const facts: [string, string | false | null][] = [
     [trans.__('Name'), nameable && entry.model],
-    [trans.__('Runs'), entry.local ? trans.__('on this machine') : trans.__('at %1', entry.where)],
+    [trans.__('Runs'), entry.local ? trans.__('on this machine') : trans.__('at %1', entry.host)],
     [trans.__('Context'), entry.context !== null && trans.__('%1 tokens', entry.context.toLocaleString())],
     [trans.__('Takes'), entry.inputs.join(', ')],
     [trans.__('Makes'), entry.outputs.join(', ')],
     [trans.__('Price'), price(entry, trans)],
     [trans.__('Size'), entry.size !== null && trans.__('%1 on disk', bytes(entry.size))],
     [trans.__('Memory'), entry.memory !== null && bytes(entry.memory)],
-    [trans.__('Licence'), entry.licence],
+    [trans.__('License'), entry.license],
     [trans.__('Last used'), entry.used !== null && ago(entry.used, now)],
     [trans.__('Says who'), entry.source && (entry.at === null ? entry.source : `${entry.source}, ${ago(entry.at, now)}`)],
     [locked ? trans.__('Locked') : trans.__('Note'), entry.note]
@@ -78,7 +78,7 @@ export function HubDetails({ model, trans, found }: ViewProps & { found: HubMode
           [trans.__('Name'), found.source],
           [trans.__('Task'), found.task],
           [trans.__('Size'), found.size !== null && trans.__('%1 in all', bytes(found.size))],
-          [trans.__('Licence'), (found.licence || trans.__('not stated')) + (found.gated ? trans.__(', to be accepted on its page first') : '')],
+          [trans.__('License'), (found.license || trans.__('not stated')) + (found.gated ? trans.__(', to be accepted on its page first') : '')],
           [trans.__('Downloads'), found.downloads !== null && found.downloads.toLocaleString()]
         ]}
       />
@@ -99,7 +99,7 @@ export function HubDetails({ model, trans, found }: ViewProps & { found: HubMode
   );
 }
 
-/** Size, licence and room are shown before anything comes: in Local, where the download then goes on. */
+/** Size, license and room are shown before anything comes: in Local, where the download then goes on. */
 function consider(model: ViewProps['model'], source: string): void {
   model.show('local');
   void model.data.ask(source);

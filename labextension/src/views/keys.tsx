@@ -89,7 +89,7 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
       </div>
       {test && test !== 'asking' && (
         <p className={test.good ? 'fmnb-Good' : 'fmnb-Warn'} role="status">
-          {test.said}. {test.todo}
+          {test.message}. {test.hint}
         </p>
       )}
       {open && (

@@ -65,7 +65,7 @@ function Away({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Elemen
           {trans.__('Download…')}
         </button>
       </div>
-      <div className="fmnb-Quiet">{[entry.note, entry.size !== null && bytes(entry.size), entry.licence].filter(Boolean).join(' · ')}</div>
+      <div className="fmnb-Quiet">{[entry.note, entry.size !== null && bytes(entry.size), entry.license].filter(Boolean).join(' · ')}</div>
     </li>
   );
 }
@@ -161,7 +161,7 @@ function Fetch({ model, trans }: ViewProps): JSX.Element {
           </p>
           <p>
             {plan.size === null ? trans.__('size known once it arrives') : bytes(plan.size)}
-            {plan.files > 1 && `, ${trans.__('%1 files', plan.files)}`}. {trans.__('Licence: %1.', plan.licence || trans.__('not stated'))}
+            {plan.files > 1 && `, ${trans.__('%1 files', plan.files)}`}. {trans.__('License: %1.', plan.license || trans.__('not stated'))}
             {plan.gated && ` ${trans.__('It must be accepted on its page first.')}`} {trans.__('%1 free.', bytes(plan.free))}
           </p>
           <div className="fmnb-Actions">
@@ -190,7 +190,7 @@ function Weights({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Ele
   const facts = [
     entry.size !== null && bytes(entry.size),
     entry.memory !== null && trans.__('%1 memory', bytes(entry.memory)),
-    entry.licence,
+    entry.license,
     entry.used !== null && trans.__('used %1', ago(entry.used, Date.now() / 1000))
   ].filter(Boolean);
   const kernel = model.kernels.of(model.notebook);

@@ -157,7 +157,7 @@ export function Models(props: ViewProps): JSX.Element {
           className="jp-mod-styled"
           aria-label={trans.__('Search models')}
           placeholder={trans.__('Search models')}
-          title={trans.__('Words of names, providers, licences; also local, free, vision, <4GB, >100k. Press / in the list to come here.')}
+          title={trans.__('Words of names, providers, licenses; also local, free, vision, <4GB, >100k. Press / in the list to come here.')}
           value={catalogue.query}
           spellCheck={false}
           onChange={e => catalogue.search(e.target.value)}
@@ -189,7 +189,7 @@ export function Models(props: ViewProps): JSX.Element {
           </button>
         ))}
       </div>
-      {catalogue.trouble && <p className="fmnb-Quiet">{`${catalogue.trouble.what}. ${catalogue.trouble.todo}`}</p>}
+      {catalogue.trouble && <p className="fmnb-Quiet">{`${catalogue.trouble.message}. ${catalogue.trouble.hint}`}</p>}
       <Windowed
         rows={rows}
         draw={draw}
@@ -282,8 +282,8 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
         <div className="fmnb-Line fmnb-Quiet">
           <span className="fmnb-Facts" title={entry.context ? trans.__('%1 tokens of context', entry.context.toLocaleString()) : undefined}>
             {entry.local
-              ? join(trans.__('local'), entry.context && count(entry.context), entry.licence, provider)
-              : join(provider || entry.provider, entry.context && count(entry.context), entry.licence, entry.where)}
+              ? join(trans.__('local'), entry.context && count(entry.context), entry.license, provider)
+              : join(provider || entry.provider, entry.context && count(entry.context), entry.license, entry.host)}
           </span>
           <span className="fmnb-Cost">{costOf(entry, trans)}</span>
         </div>
@@ -319,7 +319,7 @@ function HubCells({ found }: { found: HubModel }): JSX.Element {
       </div>
       <div className="fmnb-Line fmnb-Quiet">
         <span className="fmnb-Facts">
-          {[found.task, found.licence, found.files.length && `${found.files.length} GGUF`, found.downloads && `${count(found.downloads)} ↓`]
+          {[found.task, found.license, found.files.length && `${found.files.length} GGUF`, found.downloads && `${count(found.downloads)} ↓`]
             .filter(Boolean)
             .join(' · ')}
         </span>

@@ -15,7 +15,7 @@ export function Notes({ model, trans }: ViewProps): JSX.Element {
           </button>
         </Note>
       )}
-      {upgrade && <Note trouble={{ what: upgrade, seen: '', todo: '', upgrade }} kind="error" />}
+      {upgrade && <Note trouble={{ message: upgrade, detail: '', hint: '', upgrade }} kind="error" />}
       {model.trouble && (
         <Note trouble={model.trouble} kind="error">
           <button className="fmnb-Link" onClick={() => model.dismiss()}>
@@ -29,13 +29,13 @@ export function Notes({ model, trans }: ViewProps): JSX.Element {
 
 /** A trouble in words: what happened, what was seen, what to do. */
 export function Note(props: { trouble: Trouble; kind: 'info' | 'error'; children?: React.ReactNode }): JSX.Element {
-  const { what, seen, todo } = props.trouble;
+  const { message, detail, hint } = props.trouble;
   return (
     <div className={`fmnb-Note fmnb-mod-${props.kind}`} role={props.kind === 'error' ? 'alert' : 'note'}>
       <span>
-        {what}
-        {seen && `: ${seen}`}
-        {/[.!?]$/.test(seen || what) ? '' : '.'} {todo}
+        {message}
+        {detail && `: ${detail}`}
+        {/[.!?]$/.test(detail || message) ? '' : '.'} {hint}
       </span>
       {props.children}
     </div>

@@ -11,7 +11,7 @@ export function doing(run: Run, trans: ViewProps['trans']): string {
     return run.waiting;
   }
   if (run.standing === 'failed') {
-    return String(run.error?.what ?? trans.__('failed'));
+    return String(run.error?.message ?? trans.__('failed'));
   }
   if (run.standing === 'cancelled') {
     return run.note || trans.__('stopped');

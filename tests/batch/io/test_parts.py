@@ -20,7 +20,7 @@ from fmnb.batch.io.files import files_of, whole
 from fmnb.batch.io.parts import Parts
 from fmnb.batch.run import batch, planned
 from fmnb.calls.session import session
-from fmnb.core.errors import KeyRefusedError, UsageError
+from fmnb.core.errors import AuthenticationError, UsageError
 from fmnb.store.db import database
 from fmnb.store.tape import Tape
 from tests.batch.test_estimate import Priced
@@ -111,7 +111,7 @@ def test_what_every_part_holds_has_the_same_kinds(service, tmp_path):
 def test_a_model_that_cannot_be_asked_stops_with_what_is_kept(service, tmp_path):
     path = write(tmp_path / "rows.parquet", table(500))
     service.answer = lambda body: (403, {"error": {"message": "no"}}) if "word150" in str(body) else "ok"
-    with pytest.raises(KeyRefusedError):
+    with pytest.raises(AuthenticationError):
         fm.map("Say {{ w }}", path, MODEL, concurrency=4)
     assert (tmp_path / "rows.answers/part-00000.parquet").exists()
 
@@ -139,7 +139,7 @@ def test_a_file_that_cannot_be_read_says_where(tmp_path, name, text, words):
     (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=words) as e:
         fm.map("{{ row }}", tmp_path / name, "echo:")
-    assert e.value.todo
+    assert e.value.hint
     with pytest.raises(UsageError, match="no such file"):
         fm.map("{{ row }}", tmp_path / "nothing-*.csv", "echo:")
 
@@ -223,7 +223,7 @@ def test_a_file_that_is_not_utf_8_says_so(tmp_path, blocks, name, data):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(UsageError, match="rows.* is not encoded as UTF-8") as e:
         files_of(tmp_path / name)
-    assert "UTF-8" in e.value.todo and e.value.seen
+    assert "UTF-8" in e.value.hint and e.value.detail
 
 
 def test_jsonl_has_all_columns_of_its_rows_wherever_they_begin(tmp_path, blocks):
@@ -391,13 +391,13 @@ def test_a_question_over_files_is_that_over_a_table(tmp_path):
 def test_a_batch_over_files_that_was_killed_is_open_no_longer_when_it_was_gone_on_with(service, tmp_path):
     path = write(tmp_path / "rows.parquet", table(120))
     service.answer = lambda body: (403, {"error": {"message": "no"}})
-    with pytest.raises(KeyRefusedError):
+    with pytest.raises(AuthenticationError):
         fm.map("Say {{ w }}", path, MODEL)
     with database().write() as db:
         db.execute("UPDATE runs SET ended = NULL, finish = NULL WHERE kind = 'batch'")  # as a kernel leaves it that is killed
     service.answer = None
     fm.map("Say {{ w }}", path, MODEL)
-    assert [r["finish"] for r in fm.log(kind="batch")] == ["stop", "continued"] and not fm.log(kind="batch", open=True)
+    assert [r["finish_reason"] for r in fm.log(kind="batch")] == ["stop", "continued"] and not fm.log(kind="batch", open=True)
 
 
 def test_a_value_that_does_not_fit_the_files_common_type_is_found_before_anything_is_asked(service, tmp_path):
@@ -484,13 +484,13 @@ def test_files_of_the_user_s_own_are_not_replaced(service, tmp_path):
     before = mine.read_bytes()
     with pytest.raises(UsageError, match="among the files") as e:
         fm.map("Say {{ w }}", tmp_path / "data/*.parquet", MODEL, out=tmp_path / "data/../data")
-    assert e.value.todo and not service.requests
+    assert e.value.hint and not service.requests
     other = write(tmp_path / "rows.csv", table(5))
     for name in ("part-00007.parquet", "head-2.parquet"):
         mine.rename(mine := mine.with_name(name))
         with pytest.raises(UsageError, match=f"is none: .*{name}") as e:
             fm.map("Say {{ w }}", other, MODEL, out=tmp_path / "data")
-    assert e.value.todo and not service.requests and mine.read_bytes() == before
+    assert e.value.hint and not service.requests and mine.read_bytes() == before
     mine.write_bytes(b"")
     assert len(fm.map("Say {{ w }}", other, MODEL, out=tmp_path / "data").df) == 5, "an empty file is nobody's"
 

@@ -18,7 +18,7 @@ import pytest
 import fmnb as fm
 from fmnb.batch.ray import job as ray_rows
 from fmnb.batch.run import batch, reopen
-from fmnb.core.errors import Interrupted, KeyRefusedError, UsageError
+from fmnb.core.errors import AuthenticationError, Interrupted, UsageError
 from fmnb.core.events import Progress
 from tests.batch.test_run import MODEL, words
 from tests.conftest import FULL
@@ -69,7 +69,7 @@ def test_schemas_failures_and_functions_of_the_notebook_travel(service):
 @more
 def test_a_key_that_is_refused_stops_the_run(service):
     service.answer = lambda body: (403, {"error": {"message": "no"}})
-    with pytest.raises(KeyRefusedError):
+    with pytest.raises(AuthenticationError):
         batch("Say {{ w }}", words(400), MODEL, on="ray")
 
 

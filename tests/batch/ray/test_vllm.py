@@ -85,7 +85,7 @@ def test_a_request_is_asked_as_it_is(weights):
 def test_a_row_of_its_own_is_refused_alone(weights):
     seeing = call(weights, [Text("What is it?"), Image(b"\x89PNG", "image/png")])
     (ended,) = next(ray_vllm.answered(Cluster(1), weights, [Item("k", 0, seeing, [(0, 0, 0)])]))
-    assert "cannot see images" in ended.error["what"] and ended.events[0].kind == "row"
+    assert "cannot see images" in ended.error["message"] and ended.events[0].kind == "row"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_an_answer_becomes_events(weights, row, reason, error):
     ended = ray_vllm._ended(Item("k", 0, asked, []), ray_vllm._events(asked, about | row))
     assert [e.n for e in ended.events] == list(range(1, len(ended.events) + 1))
     if error:
-        assert error in ended.error["what"]
+        assert error in ended.error["message"]
     else:
         assert ended.events[-1].data == {"n": 3} and ended.events[-1].reason == reason and ended.events[-2].usage.input_tokens == 9
 

@@ -81,9 +81,9 @@ SENTENCES = [
 
 def whole_or_cut(answer: Response, spec: SchemaSpec) -> None:
     """An answer fulfills its schema, or its engine says that it has no end."""
-    assert answer.finish in ("stop", "length")
+    assert answer.finish_reason in ("stop", "length")
     if answer.extra.get(UNFINISHED):
-        assert answer.finish == "length"
+        assert answer.finish_reason == "length"
     else:
         parse(answer.text, spec)
 
@@ -439,8 +439,8 @@ def test_a_number_that_does_not_fit_cuts_the_answer_of_the_embedded_model(embedd
         came.setdefault(n, []).append(event)
     for n, answer in enumerate([*(fold(came[n]) for n in range(3)), fold(events(model, request(18)))]):
         if n != 2:
-            assert answer.finish == "length" and answer.extra[UNFINISHED]
+            assert answer.finish_reason == "length" and answer.extra[UNFINISHED]
             assert answer.text.startswith('{"year": 19')
         else:
             data = json.loads(answer.text)
-            assert (data["year"], data["price"], answer.finish) == (1987, 24500, "stop") and UNFINISHED not in answer.extra
+            assert (data["year"], data["price"], answer.finish_reason) == (1987, 24500, "stop") and UNFINISHED not in answer.extra

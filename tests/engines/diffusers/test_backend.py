@@ -8,7 +8,7 @@ import json
 import pytest
 
 from fmnb.catalog.resolve import engine_for, resolve
-from fmnb.core.errors import BadRequestError, CannotFitError, ContentFilterError, ModelError, UsageError
+from fmnb.core.errors import BadRequestError, ContentFilterError, InsufficientMemoryError, ModelError, UsageError
 from fmnb.core.event_loop import drain
 from fmnb.core.events import Finished, Media, Notice, Progress, fold
 from fmnb.core.types import Image, Message, Request, Text, message
@@ -148,7 +148,7 @@ def test_memory_is_checked_before_loading_and_given_back(folder, monkeypatch):
     card = backend(folder, "tiny").card
     assert card.outputs == ("image",) and card.memory > card.size > 100_000
     monkeypatch.setattr(host, "available_memory", lambda: 1_000_000)
-    with pytest.raises(CannotFitError, match="tiny needs"):
+    with pytest.raises(InsufficientMemoryError, match="tiny needs"):
         run(folder, ask())
     monkeypatch.undo()
     run(folder, ask())

@@ -6,8 +6,8 @@ import pytest
 
 from fmnb.core.errors import (
     BadRequestError,
-    CannotFitError,
     DownloadError,
+    InsufficientMemoryError,
     SettingsError,
     UsageError,
 )
@@ -68,7 +68,7 @@ def test_a_stop_text_ends_the_answer_before_it(model):
     whole = answer(model, ask("Name three fruits.", max_tokens=40))
     word = whole.split()[3]
     got = fold(drain(model.stream(ask("Name three fruits.", max_tokens=40, stop=(word,)))))
-    assert got.finish == "stop"
+    assert got.finish_reason == "stop"
     assert got.text == whole[: whole.index(word)]
 
 
@@ -223,7 +223,7 @@ def test_a_model_larger_than_memory_is_refused_with_numbers(tmp_path, write_gguf
     with open(tmp_path / "huge.gguf", "wb") as f:
         f.write(head)
         f.truncate(len(head) + 4 * elements + 64)  # sparse: 1 TiB that take no room
-    with pytest.raises(CannotFitError, match=r"needs about 102\d\.\d GiB .* are free"):
+    with pytest.raises(InsufficientMemoryError, match=r"needs about 102\d\.\d GiB .* are free"):
         events(backend(tmp_path / "huge.gguf"), ask("x"))
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from fmnb.core.errors import BadRequestError, CannotFitError, DownloadError, ModelError
+from fmnb.core.errors import BadRequestError, DownloadError, InsufficientMemoryError, ModelError
 from fmnb.core.event_loop import drain
 from fmnb.core.events import Finished, Logprobs, Notice, Progress, TextDelta, Used, Waiting, fold
 from fmnb.engines import host
@@ -68,7 +68,7 @@ def test_a_stop_text_ends_the_answer_before_it(model):
     whole = answer(model, ask("Name three fruits.", max_tokens=40))
     word = whole.split()[3]
     got = fold(drain(model.stream(ask("Name three fruits.", max_tokens=40, stop=(word, "never said")))))
-    assert (got.finish, got.text) == ("stop", whole[: whole.index(word)])
+    assert (got.finish_reason, got.text) == ("stop", whole[: whole.index(word)])
 
 
 def test_text_held_back_for_a_stop_text_that_does_not_come_is_shown(model):
@@ -223,7 +223,7 @@ def test_a_model_larger_than_memory_is_refused_with_numbers(tmp_path, write_gguf
     with open(tmp_path / "huge.gguf", "wb") as f:
         f.write(head)
         f.truncate(len(head) + 4 * elements + 64)  # sparse: 1 TiB that take no room
-    with pytest.raises(CannotFitError, match=r"needs about 512\.\d GiB .* are free"):
+    with pytest.raises(InsufficientMemoryError, match=r"needs about 512\.\d GiB .* are free"):
         events(backend(tmp_path / "huge.gguf"), ask("x"))
 
 

@@ -41,7 +41,7 @@ def test_a_base_model_of_each_family_completes_text_as_transformers_does_and_say
         expected = folders.tokenizer().decode(tiny.greedy(made, ids, 20), skip_special_tokens=True)
         got = answered(model, ask(text))
         assert got.text.rstrip("\ufffd") == expected.rstrip("\ufffd")
-        assert (got.finish, got.usage.input_tokens, got.usage.output_tokens) == ("length", len(ids), 20)
+        assert (got.finish_reason, got.usage.input_tokens, got.usage.output_tokens) == ("length", len(ids), 20)
         assert got.extra["base"] is True and got.extra["path"] == path and got.extra["path_reason"]
 
 
@@ -142,7 +142,7 @@ def test_a_prefix_is_used_again(tmp_path, family):
 def test_a_schema_is_kept(tmp_path):
     folders.causal(tmp_path, "gpt2")
     got = answered(backend(tmp_path), ask("the", schema={"enum": ["yes", "no"]}, extra={}))
-    assert got.text in ('"yes"', '"no"') and got.finish == "stop"
+    assert got.text in ('"yes"', '"no"') and got.finish_reason == "stop"
 
 
 def test_images_are_refused_by_a_model_that_cannot_see(tmp_path):

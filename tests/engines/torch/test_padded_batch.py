@@ -55,7 +55,7 @@ def alone(model, requests) -> dict[int, tuple]:
 
 
 def _came_to(response) -> tuple:
-    return response.text, response.finish, response.usage.input_tokens, response.usage.output_tokens
+    return response.text, response.finish_reason, response.usage.input_tokens, response.usage.output_tokens
 
 
 @pytest.mark.parametrize("family", [*PLAIN, *folders.SEQ2SEQ])

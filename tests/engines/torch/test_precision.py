@@ -2,7 +2,7 @@
 
 import pytest
 
-from fmnb.core.errors import BadRequestError, CannotFitError
+from fmnb.core.errors import BadRequestError, InsufficientMemoryError
 from fmnb.core.event_loop import drain
 from fmnb.core.events import fold
 from fmnb.engines import loaded
@@ -139,5 +139,5 @@ def test_a_folder_larger_than_memory_is_refused_with_numbers(tmp_path, monkeypat
 
     folders.causal(tmp_path, "opt")
     monkeypatch.setattr(host, "available_memory", lambda: 100 << 20)
-    with pytest.raises(CannotFitError, match=r"needs about 1\d\d MiB \(in torch cpu float32\); 100 MiB are free"):
+    with pytest.raises(InsufficientMemoryError, match=r"needs about 1\d\d MiB \(in torch cpu float32\); 100 MiB are free"):
         list(drain(backend(tmp_path).stream(ask("the"))))

@@ -54,14 +54,14 @@ def test_text_streams_and_a_stop_text_ends_it(tmp_path):
     assert sum(isinstance(e, TextDelta) for e in events) > 1
     assert sum(len(e.tokens) for e in events if isinstance(e, Logprobs)) == 20
     cut = answered(model, ask("the day", stop=(whole[5:8],)))
-    assert (cut.finish, cut.text) == ("stop", whole[: whole.index(whole[5:8])])
+    assert (cut.finish_reason, cut.text) == ("stop", whole[: whole.index(whole[5:8])])
 
 
 def test_a_schema_and_a_seed_hold(tmp_path):
     folders.seq2seq(tmp_path, "bart")
     model = backend(tmp_path)
     got = answered(model, ask("the day", schema={"enum": ["yes", "no"]}, extra={}))
-    assert got.text in ('"yes"', '"no"') and got.finish == "stop"
+    assert got.text in ('"yes"', '"no"') and got.finish_reason == "stop"
     hot = ask("the day", temperature=2.0, seed=5)
     assert answered(model, hot).text == answered(model, hot).text != answered(model, ask("the day")).text
 

@@ -22,7 +22,7 @@ def put(tmp_path):
 
 def test_the_embedded_models_head_says_what_it_is(embedded_path):
     head = gguf.read(embedded_path)
-    assert (head.architecture, head.file_type, head.licence, head.context) == ("llama", "Q4_1", "apache-2.0", 8192)
+    assert (head.architecture, head.file_type, head.license, head.context) == ("llama", "Q4_1", "apache-2.0", 8192)
     assert head.parameters == 134_515_008
     assert len(head.tensors) == 272
     assert head.chat_template.startswith("{% for message in messages %}")

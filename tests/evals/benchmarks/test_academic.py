@@ -51,7 +51,7 @@ def test_on_the_first_hundred_problems_the_middle_two_are_tied(gsm8k):
 def test_gsm8ks_own_files_are_read_and_scored_as_their_authors_did(tmp_path):
     e = academic.gsm8k_solutions(DATA / "gsm8k_sample.jsonl")
     assert len(e.dataset) == 40 and e.names == ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
-    again = e.score_again("gsm8k")
+    again = e.rescore("gsm8k")
     theirs = [s.value for s in e.scores["is_correct"]]
     assert [s.value for s in again.scores["gsm8k"]] == theirs
     test = tmp_path / "test.jsonl"
@@ -106,7 +106,7 @@ def test_bbqs_bias_on_unifiedqas_answers_of_the_age_category():
         for i, (c, p, s, g, w, label, _) in enumerate(rows)
     ]
     answers = [Answer(i, "unifiedqa", text=r[4][r[6]], run="r", finish="stop") for i, r in enumerate(rows)]
-    e = Evaluation("", "", Dataset(tuple(samples)), ("unifiedqa",), 1, answers, {}).score_again("choice")
+    e = Evaluation("", "", Dataset(tuple(samples)), ("unifiedqa",), 1, answers, {}).rescore("choice")
     assert sum(s.value for s in e.scores["choice"]) == 2726
     ambig, clear = academic.bbq_bias(e)
     assert (ambig["rows"], clear["rows"]) == (1840, 1840)

@@ -148,8 +148,8 @@ def test_duplicates_exact_and_near():
     d = Dataset.from_rows(
         [{"q": a}, {"q": a.upper() + " "}, {"q": a + " please"}, {"q": "Quite another thing that has nothing to do with it"}]
     )
-    assert len(d.dedupe()) == 3 and len(d.dedupe(alike=0.8)) == 2
-    assert d.dedupe(alike=0.8).notes == ("1 duplicates dropped, 1 near ones",)
+    assert len(d.dedupe()) == 3 and len(d.dedupe(similarity=0.8)) == 2
+    assert d.dedupe(similarity=0.8).notes == ("1 duplicates dropped, 1 near ones",)
 
 
 @settings(max_examples=30, deadline=None)
@@ -165,10 +165,10 @@ def test_leaks_between_splits_and_into_a_prompt():
     d = Dataset.from_rows(
         [{"q": "one two three four five six seven", "split": "train"}, {"q": "One two three four five six seven", "split": "heldout"}]
     )
-    assert len(d.leaks()) == 1 and d.leaks()[0]["in"] == "train"
+    assert len(d.find_leakage()) == 1 and d.find_leakage()[0]["in"] == "train"
     d = Dataset.from_rows([{"q": "What is the capital of Mongolia?", "split": "heldout"}])
-    assert [r["in"] for r in d.leaks("Example: what is the capital of  Mongolia? Ulaanbaatar. Now: {{ q }}")] == ["prompt"]
-    assert d.leaks("Now: {{ q }}").note == "no leaks"
+    assert [r["in"] for r in d.find_leakage("Example: what is the capital of  Mongolia? Ulaanbaatar. Now: {{ q }}")] == ["prompt"]
+    assert d.find_leakage("Now: {{ q }}").note == "no leaks"
 
 
 def test_held_out_rows_are_never_exported_not_even_from_another_set(tmp_path, tickets):
@@ -215,13 +215,13 @@ def test_votes_edits_and_stars_become_rows():
     c = fm.compare("Say hello", ["echo:", "echo:think"])
     fm.vote(c, "left", user="ann")
     a = fm.ask("Another thing", "echo:")
-    fm.signal(a, "edit", "Better words", user="ann")
-    given = fm.signal(fm.ask("Sixth", "echo:"), "edit", text="The words of an edit")
+    fm.feedback(a, "edit", "Better words", user="ann")
+    given = fm.feedback(fm.ask("Sixth", "echo:"), "edit", text="The words of an edit")
     assert given.value == "The words of an edit"
     b = fm.ask("Third", "echo:")
-    fm.signal(b, "star", 2, user="bob")
-    fm.signal(fm.ask("Fourth", "echo:"), "thumb", 1)
-    fm.signal(fm.ask("Fifth", "echo:"), "thumb", -1)
+    fm.feedback(b, "star", 2, user="bob")
+    fm.feedback(fm.ask("Fourth", "echo:"), "thumb", 1)
+    fm.feedback(fm.ask("Fifth", "echo:"), "thumb", -1)
     d = Dataset.from_votes()
     rows = {s.values["prompt"]: s for s in d}
     assert rows["Fourth"].target == "Fourth" and rows["Fifth"].target is None and rows["Fifth"].extra["rejected"] == ["Fifth"]
@@ -243,13 +243,13 @@ def test_behaviour_is_weak_and_of_a_user(tmp_path):
     a, b = fm.ask("One", "echo:"), fm.ask("Two", "echo:")
     path = tmp_path / "behaviour.csv"
     path.write_text(f"run,kind,value,user\n{a.run},copied,1,ann\n{b.run},dwell,12.5,bob\n")
-    assert fm.import_signals(path) == 2
+    assert fm.import_feedback(path) == 2
     rows = {s.values["prompt"]: s for s in Dataset.from_signals()}
     assert rows["One"].weak and rows["One"].target == "One" and rows["One"].group == "ann"
     assert rows["Two"].weak and rows["Two"].target is None and rows["Two"].extra["behaviour"] == {"dwell": "12.5"}
     path.write_text("run,kind\nnosuchrun,copied\n")
     with pytest.raises(UsageError, match="not in the log"):
-        fm.import_signals(path)
+        fm.import_feedback(path)
 
 
 def test_prompts_of_the_log():
@@ -261,10 +261,10 @@ def test_prompts_of_the_log():
 def test_agreement_of_two_and_of_three_raters():
     d = Dataset.from_rows([{"q": f"row {i}"} for i in range(40)])
     for i, s in enumerate(list(d)):
-        d = d.labelled(s.id, "ann", i % 2).labelled(s.id, "bob", i % 2 if i % 10 else 1 - i % 2)
+        d = d.labeled(s.id, "ann", i % 2).labeled(s.id, "bob", i % 2 if i % 10 else 1 - i % 2)
     k = d.agreement()
     assert k.n == 40 and k.agreed == 0.9 and k.low < k.value < k.high
-    d = d.labelled(d[0].id, "eve", 1)
+    d = d.labeled(d[0].id, "eve", 1)
     assert d.agreement().n == 40
     with pytest.raises(UsageError, match="two raters"):
         Dataset.from_rows([{"q": 1}]).agreement()

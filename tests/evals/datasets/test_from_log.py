@@ -27,7 +27,7 @@ def test_proposals_are_machine_made_until_confirmed_and_quote_their_text(tmp_pat
     assert d.notes == ("1 rows proposed by a model, to be confirmed; 1 proposals without a quote from the text were left out",)
     with pytest.raises(UsageError, match="No row has what sft needs"):
         d.export(tmp_path / "x.jsonl", "sft")
-    confirmed = d.labelled(d[0].id, "ann", "accept", made="")
+    confirmed = d.labeled(d[0].id, "ann", "accept", made="")
     assert len(confirmed.export(tmp_path / "x.jsonl", "sft").read_text().splitlines()) == 1
     with pytest.raises(UsageError, match="cannot be read"):
         Dataset.from_documents("nothere.md", writer)

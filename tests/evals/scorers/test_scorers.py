@@ -30,7 +30,7 @@ def value(name, text, target=None, **values):
         ("exact", " Paris\n", "Paris", 1),
         ("exact", "paris", "Paris", 0),
         ("exact", "b", ["a", "b"], 1),
-        ("normalised", "The answer, Paris!", "answer paris", 1),
+        ("normalized", "The answer, Paris!", "answer paris", 1),
         ("contains", "I think it is PARIS.", "paris", 1),
         ("contains", "Straße", "STRASSE", 1),
         ("starts", "Yes, because", "yes", 1),

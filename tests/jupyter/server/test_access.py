@@ -127,7 +127,7 @@ def test_a_page_of_another_version_is_told_which_side_to_upgrade(jupyter):
 
 def test_errors_are_words_and_never_a_traceback(jupyter):
     answer = jupyter("GET", "runs/zzzzzz")
-    assert answer.status == 400 and set(answer.body) == {"what", "seen", "todo", "upgrade"} and "Traceback" not in answer.text
+    assert answer.status == 400 and set(answer.body) == {"message", "detail", "hint", "upgrade"} and "Traceback" not in answer.text
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_key_is_tried_with_one_cheap_call(tmp_path):
             assert good.body["good"] and good.body["said"].startswith("plain answered in")
             assert len(service.requests) == 1 and service.requests[0].body["max_tokens"] == 16
             bad = running("POST", "keys/shut/test", {})
-            assert not bad.body["good"] and bad.body["todo"] and "bad-key-777" not in bad.text + running.logged()
+            assert not bad.body["good"] and bad.body["hint"] and "bad-key-777" not in bad.text + running.logged()
         finally:
             end(process)
 
@@ -196,7 +196,7 @@ def test_what_fails_is_told_and_another_try_is_free(shop):
     run = running("POST", "pull", {"source": "pypi:no-such-model"}).body["run"]
     listener.wait(lambda e: e["run"] == run and e["event"] == "Failed")
     failed = next(e for e in listener.events if e["event"] == "Failed")
-    assert failed["error"]["kind"] == "UnknownModelError" and failed["error"]["todo"]
+    assert failed["error"]["kind"] == "UnknownModelError" and failed["error"]["hint"]
     assert running("POST", "pull", {"source": "pypi:no-such-model"}).body["run"] != run
     listener.close()
 

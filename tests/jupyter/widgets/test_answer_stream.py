@@ -88,8 +88,8 @@ def test_a_failure_is_said_with_what_came_before_it():
 
 @pytest.mark.parametrize(
     ("finish", "error", "words"),
-    [("cancelled", None, "stopped; 5 characters kept"), ("error", {"what": "It broke"}, "It broke"), ("stop", None, "echo:")],
+    [("cancelled", None, "stopped; 5 characters kept"), ("error", {"message": "It broke"}, "It broke"), ("stop", None, "echo:")],
 )
 def test_what_stands_without_a_kernel_says_why_it_is_not_whole(finish, error, words):
-    html = still(Response("hello", model="echo:", finish=finish, error=error))[0]["text/html"]
+    html = still(Response("hello", model="echo:", finish_reason=finish, error=error))[0]["text/html"]
     assert "hello" in html and words in html and ("stopped" in html) is (finish == "cancelled")

@@ -97,7 +97,7 @@ def test_a_vote_by_a_line_closes_the_widget_too_and_its_line_follows_when_it_is_
     assert shown["x-line"].startswith("You preferred echo:think over echo:.")
     fm.vote(c, "tie")
     assert shown["x-line"].startswith("A tie.")
-    fm.unvote(c)
+    fm.retract(c)
     assert shown["x-line"].startswith("Not voted on.")
 
 
@@ -140,7 +140,7 @@ def test_the_page_learns_no_name_of_a_blind_comparison():
     page("vote", choice=0)
     assert "echo" in json.dumps(page.grid.about) and not page.grid.about["hidden"]
     page("use", at=0)
-    assert session.chosen["kernel"][1] == c.best.asked
+    assert session.chosen["kernel"][1] == c.best.requested_model
 
 
 def test_views_show_the_answers_each_their_way(c):

@@ -56,7 +56,7 @@ def test_filters_act(asked, filter, n):
 
 def test_votes_are_found_and_shown(asked):
     fm.vote(asked, "left")
-    fm.signal(asked[1], "star", True)
+    fm.feedback(asked[1], "star", True)
     page = Page(History())
     assert [r["said"] for r in rows(page, vote="won")] == [["won"]]
     assert [r["said"] for r in rows(page, vote="lost")] == [["lost", "star"]]

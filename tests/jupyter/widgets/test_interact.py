@@ -47,7 +47,7 @@ def test_names_without_a_control_come_from_the_notebook(monkeypatch):
 def test_controls_of_options_drive_the_call():
     ask = Interact("hello", "echo:", temperature=(0, 1.0), max_tokens=2, model=["echo:", "echo:think"])
     asked = ask.prepare({"temperature": 0.7, "model": "echo:think"})
-    assert (asked.call.request.temperature, asked.call.request.max_tokens, asked.call.target.asked) == (0.7, 2, "echo:think")
+    assert (asked.call.request.temperature, asked.call.request.max_tokens, asked.call.target.requested_model) == (0.7, 2, "echo:think")
     assert ask.prepare().call.request.temperature == 0.5
 
 

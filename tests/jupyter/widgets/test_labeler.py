@@ -11,7 +11,7 @@ from fmnb.core.errors import UsageError
 from fmnb.evals.datasets.dataset import Dataset
 from fmnb.evals.datasets.sample import Sample
 from fmnb.evals.import_scores import from_scores
-from fmnb.jupyter.widgets.labeler import Labeller
+from fmnb.jupyter.widgets.labeler import Labeler
 from fmnb.store import feedback as signals
 from tests.jupyter.widgets.page import Page
 
@@ -35,7 +35,7 @@ def shown(page):
 
 def test_the_most_telling_rows_come_first_and_every_label_is_on_disk(rows, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    page = Page(Labeller(rows, rater="ann"))
+    page = Page(Labeler(rows, annotator="ann"))
     assert shown(page) == "3", "raters disagree there"
     page.do("label", label="accept")
     assert shown(page) == "2", "a machine made it"
@@ -53,7 +53,7 @@ def test_the_most_telling_rows_come_first_and_every_label_is_on_disk(rows, tmp_p
 
 
 def test_a_label_can_be_taken_back(rows, tmp_path):
-    page = Page(Labeller(rows, rater="ann", path=tmp_path / "r.jsonl"))
+    page = Page(Labeler(rows, annotator="ann", path=tmp_path / "r.jsonl"))
     page.do("label", label="accept")
     page.do("label", label="reject")
     page.do("undo")
@@ -67,7 +67,7 @@ def test_choices_by_several_raters_and_their_agreement(tmp_path):
     d = Dataset.from_rows([{"q": f"row {i}"} for i in range(12)])
     path = tmp_path / "d.jsonl"
     for rater in ("ann", "bob"):
-        page = Page(Labeller(d, rater=rater, choices=["red", "blue"], path=path))
+        page = Page(Labeler(d, annotator=rater, choices=["red", "blue"], path=path))
         while shown(page):
             i = int(page.widget.row["values"][0][1].split()[1])
             page.do("label", label="red" if i % 2 or (rater == "bob" and i == 0) else "blue")
@@ -80,7 +80,7 @@ def test_choices_by_several_raters_and_their_agreement(tmp_path):
 
 
 def test_a_disk_that_fails_takes_no_label(rows, tmp_path):
-    page = Page(Labeller(rows, rater="ann", path=tmp_path / "r.jsonl"))
+    page = Page(Labeler(rows, annotator="ann", path=tmp_path / "r.jsonl"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50, hard))
     try:
@@ -95,7 +95,7 @@ def test_a_disk_that_fails_takes_no_label(rows, tmp_path):
 def test_a_label_of_a_logged_answer_is_an_event_of_its_run():
     answer = fm.ask("Say hello", "echo:")
     d = Dataset.from_log("hello")
-    page = Page(Labeller(d, rater="ann"))
+    page = Page(Labeler(d, annotator="ann"))
     assert page.widget.row["target"] == "Say hello" and not page.widget.row["known"]
     page.do("label", label="accept")
     (kept,) = signals.of([answer.run])
@@ -105,19 +105,19 @@ def test_a_label_of_a_logged_answer_is_an_event_of_its_run():
 
 def test_models_that_disagree_put_a_row_first():
     e = from_scores([{"id": str(i), "q": i, "a": 1, "b": int(i != 7)} for i in range(10)], ["a", "b"])
-    assert shown(Page(Labeller(e.dataset, rater="ann", evaluation=e))) == "7"
+    assert shown(Page(Labeler(e.dataset, annotator="ann", evaluation=e))) == "7"
 
 
 def test_what_is_no_data_set_is_refused():
     for bad in ([], Dataset(())):
         with pytest.raises(UsageError, match="needs a data set"):
-            Labeller(bad)
+            Labeler(bad)
     with pytest.raises(UsageError, match="different words"):
-        Labeller(Dataset((Sample("1", {"q": 1}),)), choices=["a", "a"])
+        Labeler(Dataset((Sample("1", {"q": 1}),)), choices=["a", "a"])
 
 
 def test_its_face_says_how_far_it_is(rows, tmp_path):
-    page = Page(Labeller(rows, rater="<b>", path=tmp_path / "r.jsonl"))
+    page = Page(Labeler(rows, annotator="<b>", path=tmp_path / "r.jsonl"))
     page.do("label", label="accept")
     assert "1 of 4 rows labelled by &lt;b&gt;" in page.widget.face()[0]["text/html"]
 

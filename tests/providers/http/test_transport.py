@@ -42,7 +42,7 @@ def ask(request, server, monkeypatch):
     """Ask a model of the loopback server in one piece, by one of the two ways."""
     monkeypatch.setenv("LAB_KEY", KEY)
     if request.param == "client":
-        monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")  # aiohttp cannot heed that; what stays here takes no proxy
+        monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")  # aiohttp cannot heed that; a local address takes no proxy
     transport.clear()
     profile = Profile("lab", title="Lab", base_url=server.url, key_env=("LAB_KEY",), key_hosts=("127.0.0.1",))
 
@@ -79,14 +79,14 @@ def test_what_is_refused_is_left_out_and_said(ask):
 @pytest.mark.parametrize(
     "model, kind",
     [
-        ("key-refused", errors.KeyRefusedError),
+        ("key-refused", errors.AuthenticationError),
         ("gpt-loopbak", errors.UnknownModelError),
         ("context", errors.ContextTooLongError),
         ("server-error", errors.ServerError),
         ("gateway-page", errors.ServerError),
-        ("sign-in-page", errors.StreamJunkError),
-        ("junk-json", errors.StreamJunkError),
-        ("not-http", errors.StreamJunkError),
+        ("sign-in-page", errors.UnexpectedResponseError),
+        ("junk-json", errors.UnexpectedResponseError),
+        ("not-http", errors.UnexpectedResponseError),
         ("redirect", errors.BadRequestError),
         ("content-policy", errors.ContentFilterError),
         ("filtered", errors.ContentFilterError),

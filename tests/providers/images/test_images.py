@@ -10,14 +10,14 @@ import pytest
 
 import fmnb as fm
 from fmnb.core.errors import (
+    AuthenticationError,
     BadRequestError,
     CallError,
     ContentFilterError,
     EmptyAnswerError,
-    KeyRefusedError,
     RateLimitError,
     ServerError,
-    StreamJunkError,
+    UnexpectedResponseError,
     UsageError,
 )
 from fmnb.core.event_loop import drain
@@ -119,12 +119,12 @@ def test_an_answer_without_a_picture_is_an_error(server):
 
 
 def test_bytes_that_are_no_picture_are_an_error(server):
-    with pytest.raises(StreamJunkError):
+    with pytest.raises(UnexpectedResponseError):
         run(model(server, "openai", "image-junk"), ask())
 
 
 def test_a_picture_with_usage_of_another_form_is_an_error_of_the_service(server):
-    with pytest.raises(StreamJunkError, match="another form"):
+    with pytest.raises(UnexpectedResponseError, match="another form"):
         run(model(server, "openai", "image-odd"), ask())
 
 
@@ -255,7 +255,7 @@ def test_a_provider_is_reached_through_the_router_alone(server, monkeypatch):
     assert posted.path == "/fal-ai/fal-ai/flux" and posted.headers["authorization"] == f"Bearer {KEY}"
     assert "authorization" not in server.requests[-1].headers and r.media[0].data == png(8, 8)
     monkeypatch.setenv("HF_TOKEN", "another-kind-of-key")
-    with pytest.raises(KeyRefusedError, match="hf_"):
+    with pytest.raises(AuthenticationError, match="hf_"):
         run(model(server, "huggingface", "org/name:fal-ai", image_models=("org/*",)), ask())
 
 
@@ -264,7 +264,7 @@ def test_a_hub_that_a_cell_names_is_not_asked_with_a_token(server, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     monkeypatch.setattr(hub.constants, "ENDPOINT", server.url)  # what the client reads when it is imported
     monkeypatch.setattr("fmnb.providers.images.huggingface._ROUTER", "127.0.0.1")
-    with pytest.raises(KeyRefusedError, match="named another hub"):
+    with pytest.raises(AuthenticationError, match="named another hub"):
         run(model(server, "huggingface", "org/name", image_models=("org/*",)), ask())
     assert server.requests == []
 
@@ -357,7 +357,7 @@ def test_a_row_of_the_users_makes_pictures(mine):
         "height": 8,
         "seed": 3,
     }
-    assert r.media[0].data == png(8, 8) and r.finish == "stop"
+    assert r.media[0].data == png(8, 8) and r.finish_reason == "stop"
     again = fm.ask("a cat", "mine:image-any", format="image", seed=3, params={"size": "8x8"})
     assert again.source == "cached" and again.media == r.media and len(mine.requests) == 1
 

@@ -8,7 +8,7 @@ import pytest
 
 import fmnb as fm
 from fmnb.catalog.resolve import resolve
-from fmnb.core.errors import BadRequestError, EmptyAnswerError, LockedError, ModelError, ObjectFailedError, UsageError
+from fmnb.core.errors import BadRequestError, CustomModelError, EmptyAnswerError, LockedError, ModelError, UsageError
 from fmnb.core.event_loop import drain
 from fmnb.core.types import Image, Message, Request, Text
 from fmnb.providers.objects.base import backend
@@ -20,7 +20,7 @@ def shout(text):
 
 def test_a_function_of_text_answers():
     answer = fm.ask("hello", shout)
-    assert (answer.text, answer.asked, answer.model) == ("HELLO", "shout", "object:shout") and answer.cost is None
+    assert (answer.text, answer.requested_model, answer.model) == ("HELLO", "shout", "object:shout") and answer.cost is None
 
 
 def test_a_generator_streams_its_pieces():
@@ -127,7 +127,7 @@ def test_a_functions_own_error_is_the_cause_and_its_own_lines_are_the_traceback(
     def broken(text):
         return inner()
 
-    with pytest.raises(ObjectFailedError, match="broken failed: ZeroDivisionError: division by zero") as e:
+    with pytest.raises(CustomModelError, match="broken failed: ZeroDivisionError: division by zero") as e:
         fm.ask("x", broken)
     assert type(e.value.__cause__) is ZeroDivisionError and e.value.billed is None
     shown = "\n".join(e.value._render_traceback_())
@@ -205,7 +205,7 @@ def test_a_chain_of_coroutines_alone_is_awaited(langchain):
     def wrong(text):
         raise TypeError("mine")
 
-    with pytest.raises(ObjectFailedError, match="mine"):
+    with pytest.raises(CustomModelError, match="mine"):
         fm.ask("hi", RunnableLambda(wrong))
 
 

@@ -47,7 +47,7 @@ def body(*messages, **options):
 
 def test_a_plain_answer_goes_the_native_way_with_its_headers(server):
     got = answer(server, "plain")
-    assert (got.text, got.model, got.finish) == ("Hello world!", "m-answered", "stop")
+    assert (got.text, got.model, got.finish_reason) == ("Hello world!", "m-answered", "stop")
     seen = server.requests[-1]
     assert seen.path == "/v1/messages" and seen.headers["x-api-key"] == "loopback-test-key" and "authorization" not in seen.headers
     assert seen.headers["anthropic-version"] == "2023-06-01"
@@ -85,7 +85,7 @@ def test_what_it_has_no_word_for_is_not_applied():
 def test_a_length_is_always_sent_and_said_only_when_it_cut(server):
     assert body(message("user", "hi"))[0]["max_tokens"] == MAX_TOKENS
     got = answer(server, "length")
-    assert got.finish == "length" and "16,384 tokens" in got.notes[0] and "--max-tokens" in got.notes[0]
+    assert got.finish_reason == "length" and "16,384 tokens" in got.notes[0] and "--max-tokens" in got.notes[0]
     assert not answer(server, "length", max_tokens=5).notes and not answer(server, "plain").notes
 
 
@@ -139,7 +139,7 @@ def test_a_tool_call_and_its_result_go_back(server):
 def test_tool_calls_are_put_together(server):
     got = answer(server, "tools")
     assert [(c.id, c.name, c.arguments) for c in got.tool_calls] == [("toolu_1", "weather", '{"city": "Bern"}'), ("toolu_2", "time", "{}")]
-    assert got.text == "Let me see." and got.finish == "tool_calls"
+    assert got.text == "Let me see." and got.finish_reason == "tool_calls"
 
 
 def test_thinking_comes_apart_and_a_tag_in_the_text_is_text(server):
@@ -194,7 +194,7 @@ def test_a_schema_it_does_not_enforce_is_the_form_of_a_tool_that_must_be_called(
     got = answer(server, model, schema=schema)
     sent = server.requests[-1].body
     assert sent["tool_choice"] == {"type": "tool", "name": "answer"} and sent["tools"][0]["input_schema"] == schema
-    assert json.loads(got.text) == {"name": "Ada", "age": 36} and not got.tool_calls and got.finish == "stop"
+    assert json.loads(got.text) == {"name": "Ada", "age": 36} and not got.tool_calls and got.finish_reason == "stop"
     assert got.not_applied == (wire.SCHEMA_OPTION,)
 
 
@@ -222,7 +222,7 @@ def test_a_temperature_it_refuses_is_left_out_and_said_so(server, model):
 
 @pytest.mark.parametrize("model, finish", [("stop-sequence", "stop"), ("full", "length"), ("paused", "length")])
 def test_its_reasons_to_stop_are_ours(server, model, finish):
-    assert answer(server, model).finish == finish
+    assert answer(server, model).finish_reason == finish
 
 
 def test_an_answer_that_comes_all_at_once_is_read(server):

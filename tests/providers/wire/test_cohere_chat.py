@@ -44,12 +44,12 @@ def body(*messages, **options):
 
 def test_a_plain_answer_goes_the_native_way(server):
     got = answer(server, "plain")
-    assert (got.text, got.model, got.finish) == ("Hello world!", "plain", "stop")
+    assert (got.text, got.model, got.finish_reason) == ("Hello world!", "plain", "stop")
     assert server.requests[-1].path == "/v1/chat" and server.requests[-1].headers["authorization"] == "Bearer loopback-test-key"
 
 
 def test_its_own_address_is_where_the_request_goes():
-    assert profile("cohere").where == "api.cohere.com"
+    assert profile("cohere").recipient == "api.cohere.com"
     wired = hosted.pick(profile("cohere"), "m")
     assert hosted.through(profile("cohere"), wired).base_url == "https://api.cohere.com/v2"
 
@@ -115,7 +115,7 @@ def test_tools_their_plan_and_their_results_go_back(server):
     tool = {"name": "weather", "parameters": {"type": "object", "properties": {}}}
     got = answer(server, "tools", tools=(tool,))
     assert server.requests[-1].body["tools"] == [{"type": "function", "function": tool}]
-    assert got.reasoning == "I will look." and got.finish == "tool_calls"
+    assert got.reasoning == "I will look." and got.finish_reason == "tool_calls"
     assert [(c.id, c.name, c.arguments) for c in got.tool_calls] == [("weather_1", "weather", '{"city": "Bern"}'), ("time_1", "time", "{}")]
     answer(
         server,
@@ -162,9 +162,9 @@ def test_an_option_it_does_not_know_is_left_out_and_said_so(server):
 
 @pytest.mark.parametrize("model, finish", [("length", "length"), ("stop-sequence", "stop")])
 def test_its_reasons_to_stop_are_ours(server, model, finish):
-    assert answer(server, model).finish == finish
+    assert answer(server, model).finish_reason == finish
 
 
 def test_an_answer_that_comes_all_at_once_is_read(server):
     got = answer(server, "whole")
-    assert (got.text, got.finish, got.usage.input_tokens) == ("Hello", "stop", 207)
+    assert (got.text, got.finish_reason, got.usage.input_tokens) == ("Hello", "stop", 207)

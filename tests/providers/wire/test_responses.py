@@ -45,7 +45,7 @@ def body(*messages, name="openai", **options):
 
 def test_a_plain_answer_has_its_model_and_usage(server):
     got = answer(server, "plain")
-    assert (got.text, got.model, got.finish) == ("Hello world!", "m-answered", "stop")
+    assert (got.text, got.model, got.finish_reason) == ("Hello world!", "m-answered", "stop")
     used = got.usage
     assert (used.input_tokens, used.output_tokens, used.cached_tokens, used.reasoning_tokens) == (7, 5, 3, 2)
     assert server.requests[-1].path == "/v1/responses" and server.requests[-1].headers["authorization"] == "Bearer loopback-test-key"
@@ -135,7 +135,7 @@ def test_tool_calls_that_interleave_are_told_apart(server):
         ("call_1", "weather", {"city": "Bern"}),
         ("call_2", "time", {}),
     ]
-    assert got.finish == "tool_calls"
+    assert got.finish_reason == "tool_calls"
     assert [(c.id, c.name) for c in answer(server, "tools-at-once").tool_calls] == [("call_1", "weather")]
 
 
@@ -176,11 +176,11 @@ def test_a_refusal_is_an_answer_with_a_note(server):
 @pytest.mark.parametrize("model", ["whole", "only-at-the-end"])
 def test_an_answer_that_comes_all_at_once_is_read(server, model):
     got = answer(server, model)
-    assert (got.text, got.finish, got.usage.output_tokens) == ("Hello", "stop", 5)
+    assert (got.text, got.finish_reason, got.usage.output_tokens) == ("Hello", "stop", 5)
 
 
 def test_length_is_the_reason_when_the_allowance_ran_out(server):
-    assert answer(server, "length").finish == "length"
+    assert answer(server, "length").finish_reason == "length"
 
 
 def test_a_schema_is_enforced_by_the_service(server):
@@ -234,7 +234,7 @@ def test_every_thought_of_an_answer_in_one_piece_is_kept(server, read):
 @pytest.mark.parametrize("read", [answer, whole])
 def test_a_status_that_nobody_knows_does_not_fail_an_answer_that_is_there(server, read):
     got = read(server, "whole-of-unknown-status")
-    assert (got.text, got.finish) == ("Hello", "stop") and "'archived'" in got.notes[0]
+    assert (got.text, got.finish_reason) == ("Hello", "stop") and "'archived'" in got.notes[0]
 
 
 @pytest.mark.parametrize("read", [answer, whole])
