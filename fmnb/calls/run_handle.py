@@ -20,6 +20,7 @@ class Run:
 
     `runs` are their ids. `ends(run, last, reason)` gives the events of a run that is stopped after
     its event number `last`. `finish` is given the folds when all has ended, however it ended.
+    `logged` is False where the log has the events already.
     """
 
     def __init__(
@@ -31,9 +32,10 @@ class Run:
         ends: Ends,
         finish: Callable[[Mapping[str, Fold]], object] = lambda folds: None,
         ticks: bool = False,
+        logged: bool = True,
     ):
         self.stream = stream
-        self.listeners = session.listeners(*sinks, ticks=ticks)
+        self.listeners = session.listeners(*sinks, ticks=ticks) if logged else list(sinks)
         self.folds = {run: Fold() for run in runs}
         self._ends, self._finish = ends, finish
 

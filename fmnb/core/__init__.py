@@ -7,6 +7,7 @@
 - `errors`: every error fmnb raises, its three-part message and its traceback; removes API keys from messages and logs
 - `backend`: the protocol of everything that answers (model, provider, engine), and token estimates
 - `event_loop`: the one background event loop; threads, interrupts, sync access to async streams
+- `runtime`: what a process remembers between calls, in one object that can be replaced
 - `registry`: names to modules: public names, methods of higher rooms, engines, scorers
 - `optional`: imports of optional packages, with the extra to install
 - `version`: the version of fmnb

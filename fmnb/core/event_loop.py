@@ -8,6 +8,7 @@ thread, `worker` turns a blocking engine into an async stream, `merge` runs seve
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import threading
 from collections import deque
@@ -31,14 +32,14 @@ def loop() -> asyncio.AbstractEventLoop:
     with _lock:
         if _loop is None or _pid != os.getpid():
             fresh = asyncio.new_event_loop()
-            thread("fmnb-loop", fresh.run_forever)
+            contextvars.Context().run(thread, "fmnb-loop", fresh.run_forever)  # it outlives its first caller
             _loop, _pid = fresh, os.getpid()
         return _loop
 
 
 def thread(name: str, target: Callable[[], Any]) -> threading.Thread:
-    """Start a daemon thread: an engine that hangs must not keep the kernel from ending."""
-    t = threading.Thread(target=target, name=name, daemon=True)
+    """Start a daemon thread in the caller's context: an engine that hangs must not keep the kernel from ending."""
+    t = threading.Thread(target=contextvars.copy_context().run, args=(target,), name=name, daemon=True)
     t.start()
     return t
 

@@ -190,11 +190,17 @@ def totals(*, since: float | None = None, notebook: str = "") -> dict[str, Any]:
 
 def events_of(run: str) -> list[Event]:
     """The stored events of a run, in order. UsageError for an unknown id."""
-    rows = log_database().rows("SELECT n, event FROM events WHERE run=? ORDER BY n", (run,))
-    if not rows:
+    events = events_after(run, 0)
+    if not events:
         raise UsageError("No such run in the log", detail=repr(run), hint="`%fm log` lists run ids.")
-    found = (event_reader.event(r["event"], f"event {r['n']} of run {run} in {log_database().path}") for r in rows)
-    return [e for e in found if e is not None]
+    return events
+
+
+def events_after(run: str, n: int) -> list[Event]:
+    """The stored events of a run after its event number `n`, in order; none for an unknown run."""
+    rows = log_database().rows("SELECT n, event FROM events WHERE run=? AND n>? ORDER BY n", (run, n))
+    events = (event_reader.event(r["event"], f"event {r['n']} of run {run} in {log_database().path}") for r in rows)
+    return [e for e in events if e is not None]
 
 
 def reopen(run: str) -> Response:
