@@ -45,7 +45,7 @@ class Routes:
         return web.json_response({"done": True})
 
     async def limited(self, request):
-        raise RateLimitError("Too many calls", todo="Wait a minute.")
+        raise RateLimitError("Too many calls", hint="Wait a minute.")
 
     async def bug(self, request):
         raise ZeroDivisionError("the secret of a row")
