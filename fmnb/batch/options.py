@@ -15,9 +15,9 @@ _LEAST = {"head": 1, "concurrency": 1, "budget": 0, "rpm": 0, "tpm": 0}  # from 
 NOT_WITH_BATCH_API = {
     "on": "the service runs the job itself",
     "fail_fast": "one row cannot stop a submitted job",
-    "concurrency": "the service decides how fast it goes",
-    "rpm": "the service decides how fast it goes",
-    "tpm": "the service decides how fast it goes",
+    "concurrency": "the service decides the speed",
+    "rpm": "the service decides the speed",
+    "tpm": "the service decides the speed",
     "replay_only": "--replay-only never calls a model",
 }
 
@@ -47,7 +47,7 @@ class BatchOptions(CallOptions, total=False):
     """Maximum calls in flight; by default it adapts to the host."""
 
     batch_api: bool
-    """As a batch job of the service, at half the price, collected later by the same call."""
+    """Submit a batch job, at half the price; the same call collects its answers later."""
 
     on: str | None
     """Run on Ray: `ray` on this machine, or the address of a cluster (`ray://...`)."""
@@ -93,7 +93,7 @@ def check_together(limits: Limits, *, yes: Any = False, batch_api: Any = False, 
 
     >>> check_together(Limits(concurrency=4), batch_api=True)
     Traceback (most recent call last):
-    fmnb.core.errors.UsageError: batch_api and concurrency do not go together. The service decides how fast it goes.
+    fmnb.core.errors.UsageError: batch_api and concurrency do not go together. The service decides the speed.
     """
     _check_switches(yes=yes, batch_api=batch_api)
     if batch_api:

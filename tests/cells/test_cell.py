@@ -42,6 +42,11 @@ def test_ipython_leaves_braces_and_dollars_on_the_line_alone(cells):
     assert cells('%%fm echo: -s "{x} $x"\nhi').messages[0].text == "{x} $x"
 
 
+def test_backslashes_and_number_signs_on_the_line_are_themselves(cells):
+    assert cells("%%fm echo: -s C:\\temp\\new#1\nhi").messages[0].text == r"C:\temp\new#1"
+    assert cells("%%fm echo: -s 'a\\b'\nhi").messages[0].text == r"a\b"
+
+
 @pytest.mark.parametrize("line", ["-o name echo:", "name << echo:", "echo: -o name", "echo: --out name"])
 def test_an_answer_can_be_kept_under_a_name(cells, line):
     assert cells(f"%%fm {line}\nhi") is None

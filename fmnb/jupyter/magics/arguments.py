@@ -8,9 +8,17 @@ from ...core.errors import UsageError
 
 
 def words_of(rest: str) -> list[str]:
-    """Words as a shell splits them; an unclosed quote is a UsageError."""
+    r"""The words of a line: split at spaces, grouped by quotes; every other character is itself.
+
+    An unclosed quote is a UsageError.
+
+    >>> print(*words_of(r"echo: --attach C:\temp\a.png -s 'be brief' # not a comment"), sep=" | ")
+    echo: | --attach | C:\temp\a.png | -s | be brief | # | not | a | comment
+    """
+    lexer = shlex.shlex(rest, posix=True, punctuation_chars=False)
+    lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
     try:
-        return shlex.split(rest)
+        return list(lexer)
     except ValueError as e:
         raise UsageError("A quote is not closed on this line", detail=rest, hint=str(e)) from None
 

@@ -3,7 +3,7 @@
 Options that Python has too take type and description from the TypedDicts of the public
 functions (`CallOptions` and those that extend it); a row adds what only the line needs.
 
-Lines are split like shell words. Models may come before or after options; there are no
+Lines are split at spaces and grouped by quotes. Models may come before or after options; there are no
 abbreviations, and an option takes exactly one value or none.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import difflib
 import keyword
-import shlex
 import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
@@ -21,6 +20,7 @@ from ...calls.options import CallOptions, key_docs, key_types
 from ...comparison.options import CompareOptions
 from ...core.errors import UsageError
 from ...evals.options import EvaluateOptions
+from .arguments import words_of
 
 Kind: TypeAlias = Literal["text", "float", "int", "switch", "list", "pair", "values", "names"]
 
@@ -133,7 +133,7 @@ OPTIONS = (
     _evaluate("group", "COLUMN"),
     Option("save", "", "NAME", "save the prompt under a name"),
     Option("raw", "", "", "send the text as typed, without inserting values", "switch"),
-    Option("dry-run", "", "", "show what would be sent, to whom, tokens and price; send nothing", "switch"),
+    Option("dry-run", "", "", "show requests, hosts, tokens and price; send nothing", "switch"),
     Option("no-cache", "", "", "send the request again even if the answer is cached", "switch", CallOptions, "cache", off=True),
     _call("replay-only"),
     Option("background", "", "", "run in the background while the notebook continues", "switch"),
@@ -158,7 +158,7 @@ CLASHES = (
     ("over", "format=math", "answers are columns of a table"),
     ("over", "format=json", "answers are columns of a table; --schema gives them fields"),
     ("over", "blind", "the table's columns show the model names; compare without --over"),
-    *(("batch_api", name.replace("_", "-"), why) for name, why in NOT_WITH_BATCH_API.items()),
+    *(("batch-api", name.replace("_", "-"), why) for name, why in NOT_WITH_BATCH_API.items()),
     ("chat", "samples", "a conversation has one answer per turn; fork it with `%fm chat NAME fork OTHER`"),
     ("chat", "vary", "a conversation has one answer per turn; fork it with `%fm chat NAME fork OTHER`"),
     ("chat", "prompts", "the turns of a conversation are what you type"),
@@ -216,10 +216,7 @@ def parse(line: str) -> Line:
     >>> parse("out << echo: -t 0.2 --stop END").models
     ('echo:',)
     """
-    try:
-        words = shlex.split(line)
-    except ValueError as e:
-        raise UsageError("A quote is not closed on this line", detail=line.strip(), hint=str(e)) from None
+    words = words_of(line)
     out = None
     if len(words) > 1 and words[1] == "<<":
         out, words = words[0], words[2:]
