@@ -15,22 +15,22 @@ _WORDS = ("left", "right", "tie", "bad")
 
 
 def vote(comparison: Comparison | None, choice: str | int | Response, *, comment: str = "", user: str = "") -> Signal:
-    """Say which answer of a comparison is best.
+    """Vote for the best answer of a comparison.
 
-    A second vote of the same user replaces the first; `fm.retract` takes it back.
+    A second vote by the same user replaces the first; `fm.retract` retracts it.
 
     Args:
         comparison: The comparison; None for that of the last cell.
         choice: "left" or "right" as shown, "tie", "bad" (none is good), a position from 0 in
             `comparison.responses`, a model's name, or the answer itself.
-        comment: A remark that is kept with the vote.
+        comment: A comment, stored with the vote.
         user: Who votes; "" for the user of this kernel.
 
     Returns:
         The vote, as an event of the log.
 
     Raises:
-        UsageError: There is no such answer, no comparison, or no log to keep the vote.
+        UsageError: There is no such answer, no comparison, or no log to store the vote.
 
     >>> from fmnb.comparison.comparison import compare
     >>> c = compare("hi", ["echo:", "echo:think"])
@@ -82,7 +82,7 @@ def _chosen(c: Comparison, choice: Any) -> Response:
 
 
 def retract(of: Comparison | Response | str | None = None, kind: str = "", *, user: str = "") -> int:
-    """Take back a user's vote on a comparison, or their feedback of one kind on an answer.
+    """Retract a user's vote on a comparison, or their feedback of one kind on an answer.
 
     Args:
         of: The comparison, the answer, or the id of its run; None for the comparison of the last cell.
@@ -91,7 +91,7 @@ def retract(of: Comparison | Response | str | None = None, kind: str = "", *, us
         user: Who gave it; "" for the user of this kernel.
 
     Returns:
-        How many votes, or how much feedback, was taken back.
+        How many votes or feedback events were retracted.
 
     Raises:
         UsageError: There is no comparison, or no kind is named for an answer.
@@ -107,7 +107,7 @@ def retract(of: Comparison | Response | str | None = None, kind: str = "", *, us
     elif kind:
         given = signals.of([of.run if isinstance(of, Response) else of])
     else:
-        raise UsageError("Name the kind of feedback to take back", hint='For instance fm.retract(answer, "star").')
+        raise UsageError("Name the kind of feedback to retract", hint='For instance fm.retract(answer, "star").')
     mine = [s for s in given if s.kind == kind and s.user == user]
     for s in mine:
         _add(s.run, "undo", None, user=user, undoes=s.n)
@@ -115,28 +115,28 @@ def retract(of: Comparison | Response | str | None = None, kind: str = "", *, us
 
 
 def feedback(run: str | Response, kind: str, value: object = None, *, user: str = "", text: str = "") -> Signal:
-    """Keep what somebody said or did about an answer.
+    """Record feedback on an answer: an opinion or behavior of a user.
 
     Args:
         run: The answer, or the id of its run.
-        kind: What kind of signal: star, edit, comment, copied, dwell, or a kind of your own.
+        kind: The kind of feedback: star, edit, comment, copied, dwell, or your own kind.
         value: Its value, of any type that has a JSON form. The value of an edit is the new text.
-        user: Who said or did it.
-        text: A remark; the new text of an edit that has no `value`.
+        user: Whose feedback it is; "" for the user of this kernel.
+        text: A comment; the new text of an edit that has no `value`.
 
     Returns:
-        The signal, as an event of the log.
+        The feedback, as an event of the log.
 
     Raises:
         UsageError: The run is not in the log, or the kind is "vote" or "undo".
 
     >>> from fmnb.calls.model import ask
-    >>> signal(ask("hi", "echo:"), "copied").kind
+    >>> feedback(ask("hi", "echo:"), "copied").kind
     'copied'
     """
     if not kind or kind in ("vote", "undo"):
         raise UsageError(
-            "A signal has a kind of its own", detail=repr(kind), hint="fm.vote votes; other kinds are yours: star, copied, ..."
+            "Feedback needs another kind", detail=repr(kind), hint="To vote, use fm.vote. Other kinds: star, copied, or your own."
         )
     if kind == "edit" and value is None:  # the words of an edit are its value, however they are given
         value, text = text or None, ""
@@ -144,14 +144,14 @@ def feedback(run: str | Response, kind: str, value: object = None, *, user: str 
 
 
 def accept(run: str | Response, *, user: str = "") -> Signal:
-    """Say that an answer was good enough to use.
+    """Record that an answer was good enough to use.
 
     Args:
         run: The answer, or the id of its run.
-        user: Who says so.
+        user: Who accepted it; "" for the user of this kernel.
 
     Returns:
-        The signal, as an event of the log.
+        The feedback, as an event of the log.
 
     Raises:
         UsageError: The run is not in the log.
@@ -164,7 +164,7 @@ def accept(run: str | Response, *, user: str = "") -> Signal:
 
 
 def _add(run: str, kind: str, value: Any, *, user: str = "", text: str = "", undoes: int = 0) -> Signal:
-    """Write a signal down; it is on disk when whoever shows it hears of it."""
+    """Write feedback to the log, then emit it: listeners may rely on the log."""
     said = signals.add(run, kind, value, user=user, text=text, undoes=undoes)
     emit(said, session.ears)
     return said

@@ -113,38 +113,38 @@ class Dataset:
 
     @classmethod
     def from_votes(cls, *, since: float | None = None, name: str = "", notebook: str | None = None) -> Dataset:
-        """Make a data set of what people said of answers: votes, stars, edits, acceptance.
+        """Make a data set from people's feedback on answers: votes, stars, edits, acceptance.
 
         The better answer is the target, the others are `extra["rejected"]`.
 
         Args:
-            since: Only what was said after this time, in seconds since the epoch.
+            since: Only feedback after this time, in seconds since the epoch.
             name: Name of the data set.
-            notebook: Where it was said: in this notebook if None, "all", or a notebook's path.
+            notebook: Whose feedback: this notebook's if None, "all", or a notebook's path.
 
         Returns:
             The data set, a row a prompt, grouped by user.
         """
         which, note = scope(notebook)
-        return cls(tuple(from_log.from_signals(from_log.EXPLICIT, since=since, notebook=which)), name, (note,) if note else (), by="user")
+        return cls(tuple(from_log.from_feedback(from_log.EXPLICIT, since=since, notebook=which)), name, (note,) if note else (), by="user")
 
     @classmethod
-    def from_signals(cls, *kinds: str, since: float | None = None, name: str = "", notebook: str | None = None) -> Dataset:
-        """Make a data set of signals of any kind, user behavior too.
+    def from_feedback(cls, *kinds: str, since: float | None = None, name: str = "", notebook: str | None = None) -> Dataset:
+        """Make a data set from feedback of any kind, including user behavior.
 
-        Rows that rest on behavior alone are weak, and grouped by user.
+        Rows based on behavior alone are weak, and grouped by user.
 
         Args:
-            *kinds: Kinds of signals: star, edit, copied, ...; all if none is named.
-            since: Only signals after this time, in seconds since the epoch.
+            *kinds: Kinds of feedback: star, edit, copied, ...; all if none is named.
+            since: Only feedback after this time, in seconds since the epoch.
             name: Name of the data set.
-            notebook: Whose signals: this notebook's if None, "all", or a notebook's path.
+            notebook: Whose feedback: this notebook's if None, "all", or a notebook's path.
 
         Returns:
             The data set, a row a prompt.
         """
         which, note = scope(notebook)
-        return cls(tuple(from_log.from_signals(kinds, since=since, notebook=which)), name, (note,) if note else (), by="user")
+        return cls(tuple(from_log.from_feedback(kinds, since=since, notebook=which)), name, (note,) if note else (), by="user")
 
     @classmethod
     def from_log(cls, query: str = "", *, model: str = "", since: float | None = None, limit: int = 1000, name: str = "") -> Dataset:

@@ -25,7 +25,7 @@ JUDGE = "You compare two answers to the same request."  # how a judge's prompt b
 EXPLICIT = ("vote", "edit", "star", "accept", "thumb")
 
 
-def from_signals(kinds: Sequence[str] = (), *, since: float | None = None, notebook: str = "") -> list[Sample]:
+def from_feedback(kinds: Sequence[str] = (), *, since: float | None = None, notebook: str = "") -> list[Sample]:
     """A row for each prompt that something was said about, newest word last: `values` are {"prompt": text}.
 
     The target is what was voted for, edited or accepted; `extra` holds chosen, rejected, runs
@@ -52,39 +52,39 @@ def from_log(query: str = "", *, model: str = "", since: float | None = None, li
 
 
 def import_feedback(source: TableLike, *, kind: str = "kind", value: str = "value", run: str = "run", user: str = "user") -> int:
-    """Write a table of user behavior into the log as signals.
+    """Write a table of user behavior into the log as feedback.
 
-    Kinds are yours: copied, dwell, turns, ... Test sets whose rows rest on behavior alone are
+    Choose your own kinds: copied, dwell, turns, ... Test rows based on behavior alone are
     weak, and grouped by user.
 
     Args:
         source: A CSV or JSONL file, a frame, or a list of dicts; each row is about a run of the log.
-        kind: Name of the column with the kind of signal.
+        kind: Name of the column with the kind of feedback.
         value: Name of the column with its value.
         run: Name of the column with the run's id.
         user: Name of the column with the user.
 
     Returns:
-        How many signals were kept.
+        How many feedback events were stored.
 
     Raises:
-        UsageError: A column is missing, or a run is not in the log; then none is kept.
+        UsageError: A column is missing, or a run is not in the log; then none is stored.
 
     >>> from fmnb.calls.model import ask
-    >>> import_signals([{"run": ask("hi", "echo:").run, "kind": "dwell", "value": 12, "user": "ada"}])
+    >>> import_feedback([{"run": ask("hi", "echo:").run, "kind": "dwell", "value": 12, "user": "ada"}])
     1
     """
     rows = rows_of(source)
     for column in (kind, run):
         if any(r.get(column) in (None, "") for r in rows):
             raise UsageError(
-                "A row of behaviour needs a run and a kind", detail=f"column {column!r}", hint="Name the columns: run=..., kind=..."
+                "A row of behavior needs a run and a kind", detail=f"column {column!r}", hint="Name the columns: run=..., kind=..."
             )
     known = log.names_of([str(r[run]) for r in rows])
     missing = [str(r[run]) for r in rows if str(r[run]) not in known]
     if missing:
         raise UsageError(
-            "Behaviour about runs that are not in the log",
+            "Feedback on runs that are not in the log",
             detail=f"{missing[0]} and {len(missing) - 1} more" if missing[1:] else missing[0],
         )
     for r in rows:

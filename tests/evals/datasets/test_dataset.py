@@ -244,7 +244,7 @@ def test_behaviour_is_weak_and_of_a_user(tmp_path):
     path = tmp_path / "behaviour.csv"
     path.write_text(f"run,kind,value,user\n{a.run},copied,1,ann\n{b.run},dwell,12.5,bob\n")
     assert fm.import_feedback(path) == 2
-    rows = {s.values["prompt"]: s for s in Dataset.from_signals()}
+    rows = {s.values["prompt"]: s for s in Dataset.from_feedback()}
     assert rows["One"].weak and rows["One"].target == "One" and rows["One"].group == "ann"
     assert rows["Two"].weak and rows["Two"].target is None and rows["Two"].extra["behaviour"] == {"dwell": "12.5"}
     path.write_text("run,kind\nnosuchrun,copied\n")
@@ -258,7 +258,7 @@ def test_prompts_of_the_log():
     assert d[0].values == {"prompt": "Find me later"} and d[0].target is None and d[0].extra["answer"] == "Find me later"
 
 
-def test_agreement_of_two_and_of_three_raters():
+def test_agreement_of_two_and_of_three_annotators():
     d = Dataset.from_rows([{"q": f"row {i}"} for i in range(40)])
     for i, s in enumerate(list(d)):
         d = d.labeled(s.id, "ann", i % 2).labeled(s.id, "bob", i % 2 if i % 10 else 1 - i % 2)
@@ -266,7 +266,7 @@ def test_agreement_of_two_and_of_three_raters():
     assert k.n == 40 and k.agreed == 0.9 and k.low < k.value < k.high
     d = d.labeled(d[0].id, "eve", 1)
     assert d.agreement().n == 40
-    with pytest.raises(UsageError, match="two raters"):
+    with pytest.raises(UsageError, match="two annotators"):
         Dataset.from_rows([{"q": 1}]).agreement()
 
 
@@ -277,7 +277,7 @@ def test_votes_of_this_notebook_count_unless_all_are_asked_for(monkeypatch):
         monkeypatch.setattr(session, "notebook", notebook)
         fm.vote(fm.compare(question, ["echo:", "echo:think"]), choice)
     assert [s.values["prompt"] for s in Dataset.from_votes()] == ["Second"]
-    assert [s.values["prompt"] for s in Dataset.from_signals("vote", notebook="a.ipynb")] == ["First"]
+    assert [s.values["prompt"] for s in Dataset.from_feedback("vote", notebook="a.ipynb")] == ["First"]
     assert len(Dataset.from_votes(notebook="all")) == 2
     assert [r["votes"] for r in fm.leaderboard()] == [1, 1] and [r["votes"] for r in fm.leaderboard(notebook="all")] == [2, 2]
     monkeypatch.setattr(session, "notebook", "c.ipynb")
