@@ -87,7 +87,7 @@ def preview(rows: Sequence[tuple[int, Response]], fields: Sequence[str] = (), se
     """Rows with their numbers as a table. `fields` are the schema's; `several` models have a column that names them.
 
     >>> preview([(3, Response('{"about": "ink"}', data={"about": "ink"}))], ["about"]).text()
-    'row | asked | about\\n3 |  | ink'
+    'row | prompt | about\\n3 |  | ink'
     """
     asked = [r.request.messages[-1].text if r.request else "" for _, r in rows]
     common = os.path.commonprefix(asked) if len(set(asked)) > 1 else ""
