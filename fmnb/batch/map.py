@@ -84,11 +84,11 @@ def map(
     sinks: Sequence[Sink] = (),
     **options: Unpack[BatchOptions],
 ) -> object:
-    """Ask about every row of a table, and return the table with the answers as columns.
+    """Run a prompt for every row of a table, and return the table with answer columns.
 
-    A column's name in the prompt stands for that row's value: `"Summarize: {{ text }}"`. What
-    was answered is kept: the same call again goes on where it stopped and pays for nothing
-    twice, unless `cache=False`. A notebook shows the progress.
+    A column's name in the prompt inserts the row's value: `"Summarize: {{ text }}"`. Finished
+    rows are stored: the same call again resumes and pays for no row twice, unless
+    `cache=False`. A notebook shows the progress.
 
     Args:
         prompt: A template with columns in `{{ }}`, or an `fm.Prompt`.
@@ -96,9 +96,9 @@ def map(
             of texts, a dict of columns; or the path of a Parquet, CSV or JSONL file (or a pattern
             of several), which is read in chunks and need not fit into memory.
         model: The model, as in `fm.ask`.
-        models: Several models, in place of `model`; each has columns of its own.
-        out: Folder for the parts of a table in files; beside the input without it.
-        sinks: Functions that hear every event of the batch.
+        models: Several models instead of `model`; each gets its own columns.
+        out: Folder for the parts of a table in files (default: beside the input).
+        sinks: Functions that receive every event of the batch.
         **options: Options of the batch and its calls: see `BatchOptions`.
 
     Returns:
@@ -108,9 +108,9 @@ def map(
         dicts; for files, `Parts`: the folder of Parquet files.
 
     Raises:
-        UsageError: There is no table or no prompt, or options do not go together.
-        BudgetError: The next row would pass `budget`.
-        Interrupted: It was stopped.
+        UsageError: There is no table or no prompt, or options conflict.
+        BudgetError: The next row would exceed `budget`.
+        Interrupted: The user stopped it.
         FmnbError: No row could be asked. A row that fails has its error in the column `error`
             instead, and a script is warned.
 

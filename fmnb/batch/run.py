@@ -46,7 +46,7 @@ def batch(
 ) -> Batch:
     """Ask the models about every row of a table.
 
-    `models` is a name, a list of names or objects, or None for the model in force. Raises
+    `models` is a name, a list of names or objects, or None for the default model. Raises
     Interrupted when stopped, BudgetError at the budget, the error of a model that cannot be
     asked at all; what was answered until then is in the log, and the same call goes on from
     there. A row that fails has its error in its Answer.

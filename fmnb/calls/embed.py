@@ -51,10 +51,10 @@ def embed(
     cache: bool = True,
     sinks: Sequence[Sink] | None = None,
 ) -> NDArray[np.float32]:
-    """Make vectors (embeddings) of texts.
+    """Compute embeddings (vectors) of texts.
 
-    The same text is never made twice, nor paid for twice, unless `cache=False`. What was made
-    before an interrupt or an error is kept for the next time.
+    Embeddings are cached, including those finished before an interrupt or an error: the same
+    text is never computed or paid for twice, unless `cache=False`.
 
         v = fm.embed(["a small dog", "a puppy", "the price of oil"])
         v.shape      # (3, 384)
@@ -63,18 +63,18 @@ def embed(
     Args:
         texts: A text, or a list, Series or array of texts.
         model: A name (`"openai:text-embedding-3-small"`, `"hf:org/name"`); without one it is
-            `embed` of the settings' `[default]`, else `minilm` on this machine (`%fm pull minilm`
-            brings it once).
+            `embed` of the settings' `[default]`, else `minilm` on this machine (download it with
+            `%fm pull minilm`).
         quant: "int8" for about twice the speed on this machine, at a small loss.
-        dimensions: Length of the vectors, where a service offers shorter ones.
-        cache: Whether to use vectors that were made before.
-        sinks: Functions that hear every event; a progress bar if None.
+        dimensions: Length of the vectors, if the service supports shorter ones.
+        cache: Whether to use cached vectors.
+        sinks: Functions that receive every event; a progress bar if None.
 
     Returns:
         A float32 array of shape (texts, dimensions); of a single text, of shape (dimensions,).
 
     Raises:
-        UsageError: A row is no text.
+        UsageError: A row is not a string.
         NotPulledError: The weights are not on this machine.
         CallError: The service failed.
 

@@ -30,17 +30,17 @@ def ask(prompt: PromptLike, model: ModelLike | None = None, *, sinks: Sequence[S
     """Ask one model and return its answer.
 
     Args:
-        prompt: Text, sent as it is, or an `fm.Prompt`, whose `{{ }}` are filled from `values=`.
+        prompt: Text, sent unchanged, or an `fm.Prompt`, rendered with `values=`.
         model: A name (`"openai:gpt-5-mini"`), an alias, an `fm.Model`, a function or another
-            object that answers; None for the model in force.
-        sinks: Functions that hear every event of the call.
+            custom model; None for the default model.
+        sinks: Functions that receive every event of the call.
         **options: Options of the call, as in `%%fm`: see `CallOptions`.
 
     Returns:
         The answer: its text, data, tokens, cost in US dollars, time in seconds.
 
     Raises:
-        UsageError: An option that is none, or has an impossible value.
+        UsageError: An unknown option, or an invalid value.
         FmnbError: The call failed, by the kind of failure; its `response` holds partial text.
 
     >>> ask("hello", "echo:").text
@@ -55,12 +55,12 @@ def ask(prompt: PromptLike, model: ModelLike | None = None, *, sinks: Sequence[S
 async def aask(
     prompt: PromptLike, model: ModelLike | None = None, *, sinks: Sequence[Sink] = (), **options: Unpack[CallOptions]
 ) -> Response:
-    """Ask one model and return its answer, for code that awaits; many calls may run at once.
+    """Ask one model and return its answer, in async code; many calls may run at once.
 
     Args:
         prompt: Text or an `fm.Prompt`, as in `fm.ask`.
         model: The model, as in `fm.ask`.
-        sinks: Functions that hear every event of the call.
+        sinks: Functions that receive every event of the call.
         **options: Options of the call: see `CallOptions`.
 
     Returns:
@@ -107,7 +107,7 @@ class Stream:
 
 @with_options(CallOptions)
 def stream(prompt: PromptLike, model: ModelLike | None = None, **options: Unpack[CallOptions]) -> Stream:
-    """Ask one model and iterate over the answer while it comes.
+    """Ask one model and iterate over the answer as it streams.
 
     Args:
         prompt: Text or an `fm.Prompt`, as in `fm.ask`.
@@ -115,10 +115,10 @@ def stream(prompt: PromptLike, model: ModelLike | None = None, **options: Unpack
         **options: Options of the call: see `CallOptions`.
 
     Returns:
-        An iterator over pieces of text; its `response` is the whole answer afterwards.
+        An iterator over pieces of text; its `response` is the complete answer afterwards.
 
     Raises:
-        UsageError: An option that is none, or has an impossible value. Other errors of `fm.ask`
+        UsageError: An unknown option, or an invalid value. Other errors of `fm.ask`
             are raised by the iteration.
 
     >>> "".join(stream("hello there", "echo:"))
@@ -128,9 +128,9 @@ def stream(prompt: PromptLike, model: ModelLike | None = None, **options: Unpack
 
 
 class Model:
-    """A model with options of its own, to ask again and again.
+    """A model with default options, for repeated calls.
 
-    Nothing is loaded or sent before the first question.
+    Nothing is loaded or sent before the first call.
 
     Args:
         name: What `%%fm` takes as a model, or an object that answers.
@@ -138,7 +138,7 @@ class Model:
 
     Raises:
         UnknownModelError: No model has that name; the message lists the nearest ones.
-        UsageError: An option that is none.
+        UsageError: An unknown option.
 
     >>> Model("echo:", temperature=0).ask("hello").text
     'hello'
@@ -176,7 +176,7 @@ class Model:
 
     @with_options(CallOptions)
     async def aask(self, prompt: PromptLike, **options: Unpack[CallOptions]) -> Response:
-        """Ask this model and return its answer, for code that awaits.
+        """Ask this model and return its answer, in async code.
 
         Args:
             prompt: Text or an `fm.Prompt`, as in `fm.ask`.
@@ -196,14 +196,14 @@ class Model:
 
     @with_options(CallOptions)
     def stream(self, prompt: PromptLike, **options: Unpack[CallOptions]) -> Stream:
-        """Ask this model and iterate over the answer while it comes.
+        """Ask this model and iterate over the answer as it streams.
 
         Args:
             prompt: Text or an `fm.Prompt`, as in `fm.ask`.
             **options: Options of this call; they override the model's defaults.
 
         Returns:
-            An iterator over pieces of text; its `response` is the whole answer afterwards.
+            An iterator over pieces of text; its `response` is the complete answer afterwards.
 
         Raises:
             FmnbError: As `fm.stream` does.
@@ -219,7 +219,7 @@ class Model:
             chain = prompt | fm.Model("openai:gpt-5-mini", temperature=0).as_langchain()
 
         It streams and counts tokens; its calls are in fmnb's log, cache, budget and tape.
-        Messages may hold text and pictures; tools are not passed on.
+        Messages may hold text and images; tools are not supported.
 
         Returns:
             A `langchain_core` chat model with this model's default options.

@@ -18,20 +18,20 @@ LOCAL_COLUMNS = ("model", "ready", "size", "memory", "context", "license", "used
 
 
 def models(query: str = "", *, ask: bool = True) -> Rows:
-    """List the models that can be named, and what each needs.
+    """List models, and what each needs.
 
     Without words the best known models of each service are listed; with words all that the
     service's own list or the price table has.
 
     Args:
-        query: Words that must all fit: `local`, `hosted`, `ready`, `loaded`, `free`, `vision`,
+        query: Words that must all match: `local`, `hosted`, `ready`, `loaded`, `free`, `vision`,
             `image`, `video`, `embed`, `chat`, `base`, `<4GB` (on disk), `>100k` (context), or any
             part of a name, license or provider.
         ask: Whether servers on this machine, and services with a key, are asked for their lists,
-            within a second in all. What could not be asked is in the note.
+            within a second in all. The note names services that did not answer.
 
     Returns:
-        A table, a row a model. `ready` is yes, loaded, locked or what to do first; prices are US
+        A table, one row per model. `ready` is yes, loaded, locked or what to do first; prices are US
         dollars per million tokens, sizes bytes; `source` says where the facts come from.
 
     >>> [r["model"] for r in models("echo", ask=False)]

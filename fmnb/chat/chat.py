@@ -44,15 +44,15 @@ class Turn:
 
 @dataclass
 class Chat:
-    """A conversation with one model, which is sent all earlier turns.
+    """A conversation with one model, which receives all earlier turns.
 
     Args:
-        model: The model, as in `fm.ask`; None for the model in force.
+        model: The model, as in `fm.ask`; None for the default model.
         system: System prompt.
         name: Name under which `%%fm --chat` continues it.
-        messages: The messages so far, of the branch that is current.
+        messages: The messages of the current branch.
         branches: All branches, each a tuple of messages.
-        watchers: Functions that are called when it has changed.
+        watchers: Functions called after each change.
 
     >>> chat = Chat("echo:")
     >>> chat.ask("hello").text, len(chat.messages)
@@ -80,14 +80,14 @@ class Chat:
         Args:
             prompt: Text or an `fm.Prompt`.
             turn: Number of the turn to ask again, from 0; None for a new one.
-            model: A model for this turn alone.
+            model: A model for this turn only.
             **options: Options of the call: see `CallOptions`.
 
         Returns:
             The call, ready to be performed.
 
         Raises:
-            UsageError: There is no such turn, or an option is none.
+            UsageError: There is no such turn, or an unknown option.
         """
         history = self.before(turn)
         begun = any(m.role == "system" for m in history)  # it stands there already, filled with the values of its time
@@ -159,13 +159,13 @@ class Chat:
         sinks: Sequence[Sink] = (),
         **options: Unpack[CallOptions],
     ) -> Response:
-        """Ask an earlier turn again in other words; what followed it stays as a branch.
+        """Reword an earlier turn and send it; the turns after it stay as a branch.
 
         Args:
             turn: Number of the turn, from 0.
             prompt: The new text.
-            model: A model for this turn alone.
-            sinks: Functions that hear every event of the call.
+            model: A model for this turn only.
+            sinks: Functions that receive every event of the call.
             **options: Options of the call: see `CallOptions`.
 
         Returns:
@@ -183,7 +183,7 @@ class Chat:
         return self._perform(self.prepare(prompt, turn=turn, model=model, **options), sinks)
 
     def ways(self, turn: int) -> tuple[list[int], int]:
-        """Find the branches that go different ways at a turn.
+        """Find the alternative branches at a turn.
 
         Args:
             turn: Number of the turn, from 0.
@@ -243,7 +243,7 @@ class Chat:
         return Turn(self.messages[start].text, (), Response(text, requested_model=str(self.model or ""), finish_reason="stop"))
 
     def widget(self) -> anywidget.AnyWidget:
-        """A widget to read and continue it: edit, send again, branches, attachments, stop."""
+        """A widget to read and continue it: edit, resend, branches, attachments, stop."""
         return load(METHODS["Chat.widget"])(self)
 
     def _start(self, turn: int) -> int:
@@ -261,12 +261,12 @@ class Chat:
     def ask(
         self, prompt: PromptLike, *, model: ModelLike | None = None, sinks: Sequence[Sink] = (), **options: Unpack[CallOptions]
     ) -> Response:
-        """Ask the next turn and return the answer; a turn that failed is not kept.
+        """Send the next turn and return the answer; failed turns are not stored.
 
         Args:
             prompt: Text or an `fm.Prompt`, as in `fm.ask`.
-            model: A model for this turn alone.
-            sinks: Functions that hear every event of the call.
+            model: A model for this turn only.
+            sinks: Functions that receive every event of the call.
             **options: Options of the call: see `CallOptions`.
 
         Returns:
@@ -339,7 +339,7 @@ class Chat:
 
         Args:
             keep: How many turns to keep as they are.
-            sinks: Functions that hear every event of the call.
+            sinks: Functions that receive every event of the call.
 
         Returns:
             The answer with the summary.
@@ -373,7 +373,7 @@ class Chat:
             Path of the file.
 
         Raises:
-            UsageError: Another ending, or a file that cannot be written.
+            UsageError: Another file extension, or a file that cannot be written.
         """
         path = Path(path)
         if path.suffix == ".json":
@@ -403,7 +403,7 @@ class Chat:
             The conversation.
 
         Raises:
-            UsageError: The file is no exported conversation.
+            UsageError: The file is not an exported conversation.
         """
         try:
             data = json.loads(Path(path).read_text("utf-8"))

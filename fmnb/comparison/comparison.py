@@ -53,14 +53,14 @@ MOST = 100  # answers of one comparison; more are a batch
 
 @dataclass(frozen=True)
 class Comparison:
-    """Answers to one question, in the order in which they were asked for.
+    """Answers to one question, in the order of the requests.
 
     Attributes:
         responses: The answers.
-        run: Id under which votes are kept; "" where the log is off.
+        run: Id under which votes are stored; "" if the log is off.
         axes: What varied, for each answer: model, temperature, prompt, sample, ...
         shown: The order on screen, as positions in `responses`.
-        blind: Whether names are hidden until somebody has voted; the answers are then A, B, ...
+        blind: Whether names are hidden until somebody votes; the answers are then A, B, ...
         format: How the answers are shown: markdown, text, json, ...
 
     >>> c = compare("hi", ["echo:", "echo:slow=500"])
@@ -108,7 +108,7 @@ class Comparison:
     def hidden(self) -> bool:
         """Whether names are hidden: the comparison is blind and nobody has voted yet.
 
-        Never where all answers failed, or where no log could keep a vote.
+        Always False if all answers failed, or if no log could store a vote.
         """
         return self.blind and bool(self.run) and not all(r.error for r in self.responses) and not any(s.kind == "vote" for s in self.votes)
 
@@ -119,7 +119,7 @@ class Comparison:
 
     @property
     def votes(self) -> list[Signal]:
-        """The votes, stars, edits and comments that are valid, as events, oldest first."""
+        """The current votes, stars, edits and comments, without retracted ones, as events, oldest first."""
         runs = {r.run for r in self.responses}
         found = signals.of([self.run, *runs]) if self.run else []
         return [s for s in found if s.kind != "vote" or runs.issuperset(s.value["runs"])]
@@ -163,13 +163,13 @@ class Comparison:
 
     @property
     def best(self) -> Response | None:
-        """The answer that the last vote chose; None without a vote, or where it was a tie or "bad"."""
+        """The answer that the last vote chose; None without a vote, or after a tie or "bad"."""
         winner = next((s.value["winner"] for s in reversed(self.votes) if s.kind == "vote"), None)
         return next((r for r in self.responses if r.run == winner), None)
 
     @property
     def df(self) -> pandas.DataFrame:
-        """A pandas DataFrame with one row an answer and a column for each thing that varied.
+        """A pandas DataFrame with one row per answer and a column for each thing that varies.
 
         Raises:
             MissingPackageError: pandas is not installed.
@@ -200,7 +200,7 @@ class Comparison:
         )
 
     def widget(self) -> anywidget.AnyWidget:
-        """A widget with buttons to vote, edit, compare word by word and go on; it needs a notebook."""
+        """A widget with buttons to vote, edit, compare word by word and continue; it needs a notebook."""
         return load(METHODS["Comparison.widget"])(self)
 
     def __repr__(self) -> str:
@@ -369,21 +369,21 @@ def labels(axes: Sequence[Mapping[str, Any]]) -> list[str]:
 def compare(
     prompt: PromptLike, models: Sequence[ModelLike], *, sinks: Sequence[Sink] = (), **options: Unpack[CompareOptions]
 ) -> Comparison:
-    """Ask several models the same, or one model with varied parameters, prompts or samples.
+    """Compare the answers of several models, or of one model with different parameters, prompts or samples.
 
     Args:
         prompt: Text or an `fm.Prompt`, as in `fm.ask`.
-        models: Models as in `fm.ask`; one will do where something else varies.
-        sinks: Functions that hear every event of the comparison.
+        models: Models as in `fm.ask`; one is enough if something else varies.
+        sinks: Functions that receive every event of the comparison.
         **options: What varies (`samples`, `vary`, `prompts`), `blind`, and options of the calls:
             see `CompareOptions`.
 
     Returns:
-        The answers, models innermost. A model that failed has its error in its answer.
+        The answers, models innermost. If a model failed, its answer holds the error.
 
     Raises:
-        UsageError: Fewer than two answers, or more than 100, would come of it.
-        FmnbError: Every call failed: the first error.
+        UsageError: The options give fewer than two answers, or more than 100.
+        FmnbError: Every call failed; this is the first error.
 
     >>> [r.text for r in compare("hi", ["echo:", "echo:slow=500"])]
     ['hi', 'hi']

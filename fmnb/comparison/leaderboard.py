@@ -80,13 +80,13 @@ def scope(notebook: str | None) -> tuple[str, str]:
 
 
 def leaderboard(models: Sequence[str] = (), *, since: float | None = None, notebook: str | None = None) -> Rows:
-    """Rank the models that were voted on, best first.
+    """Rank models by votes, best first.
 
-    `win_rate` counts ties as halves, with a 95% interval that leaves out one half exactly where
-    the test does; votes "both bad" are counted and decide nothing. From three models on,
-    `strength` is Bradley and Terry's (log odds, sum 0), with a bootstrap interval that draws
-    whole voters, or the prompts of a single one. Models are in the order of the lower end of the
-    interval; those with fewer than six decisive votes come last.
+    `win_rate` counts a tie as half a win. Its 95% interval excludes one half exactly when the
+    test is significant. "Both bad" votes are counted and do not affect the ranking. With three
+    or more models, `strength` is the Bradley-Terry strength (log odds, sum 0), with a bootstrap
+    interval that resamples whole voters, or prompts if there is one voter. Models are ordered by
+    the lower end of the interval; those with fewer than six decisive votes come last.
 
     Source: Bradley and Terry (1952), Rank analysis of incomplete block designs, Biometrika 39.
 
@@ -96,7 +96,7 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None, noteb
         notebook: Whose votes count: those of this notebook if None, "all", or a notebook's path.
 
     Returns:
-        A table, a row a model; its note says in a sentence what can be concluded.
+        A table, one row per model; its note is a sentence with the conclusion.
 
     >>> leaderboard().columns[0]
     'model'

@@ -45,9 +45,9 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 class FmnbError(Exception):
-    """Base of all errors that fmnb raises.
+    """Base class of all fmnb errors.
 
-    Its message says what happened, what was seen and what to do next. `response` is the partial
+    Its message says what happened, with the evidence and the next step. `response` is the partial
     answer, if there is one, `run` the id of the run that failed, and `kind` the name under which
     the error is stored.
 
@@ -55,9 +55,9 @@ class FmnbError(Exception):
         message: What happened.
         detail: The evidence: a value, or the service's own message.
         hint: The next step.
-        billed: Whether the call was paid for; None if that is not known.
+        billed: Whether the call was billed; None if unknown.
         retry_after: Seconds after which to try again.
-        retryable: Whether trying again may help; by default as the class says.
+        retryable: Whether a retry may help (default: that of the class).
         param: Name of the option that a service rejected.
 
     >>> str(FmnbError("No such model", detail="'gtp-5'", hint="Did you mean gpt-5?"))
@@ -145,67 +145,67 @@ def run_by_a_program(shell: Any = None) -> bool:
 
 
 class UsageError(FmnbError):
-    """What was typed cannot work."""
+    """Invalid input: an option, a name, a combination."""
 
     kind = "UsageError"
 
 
 class PromptError(UsageError):
-    """A template that cannot be filled: an undefined name, an expression that raised."""
+    """A template that cannot be rendered: an undefined name, an expression that raised."""
 
     kind = "PromptError"
 
 
 class SchemaError(UsageError):
-    """A schema text or object that cannot be read."""
+    """An invalid schema."""
 
     kind = "SchemaError"
 
 
 class SettingsError(FmnbError):
-    """A settings file or value that cannot be used."""
+    """An invalid settings file or value."""
 
     kind = "SettingsError"
 
 
 class LockedError(SettingsError):
-    """An administrator's lock stands in the way."""
+    """An administrator's lock forbids it."""
 
     kind = "LockedError"
 
 
 class MissingPackageError(FmnbError):
-    """An optional package is not installed; the message has the pip line."""
+    """An optional package is not installed; the message has the pip command."""
 
     kind = "MissingPackageError"
 
 
 class ModelError(FmnbError):
-    """No usable model behind that name."""
+    """No usable model has that name."""
 
     kind = "ModelError"
 
 
 class UnknownModelError(ModelError):
-    """No provider, alias or object of that name."""
+    """No provider, alias or custom model has that name."""
 
     kind = "UnknownModelError"
 
 
 class ServiceDiscontinuedError(ModelError):
-    """The service closed; the message names its successor."""
+    """The service was discontinued; the message names its successor."""
 
     kind = "EndedServiceError"
 
 
 class NotPulledError(ModelError):
-    """Known weights that are not on this machine yet."""
+    """The weights are not on this machine yet."""
 
     kind = "NotPulledError"
 
 
 class DownloadError(ModelError):
-    """Weights that did not arrive whole; nothing broken is kept."""
+    """The download is incomplete; no broken file is left."""
 
     kind = "DownloadError"
 
@@ -217,7 +217,7 @@ class InsufficientMemoryError(ModelError):
 
 
 class KeyMissingError(FmnbError):
-    """The provider needs a key and none was found."""
+    """The provider needs a key, and none is set."""
 
     kind = "KeyMissingError"
 
@@ -229,13 +229,13 @@ class AuthenticationError(FmnbError):
 
 
 class BudgetError(FmnbError):
-    """The next call would pass the spending cap."""
+    """The next call would exceed the budget."""
 
     kind = "BudgetError"
 
 
 class TapeMissError(FmnbError):
-    """`--replay-only` was asked for and the tape does not hold this request."""
+    """With `--replay-only`, the tape has no recording of this request."""
 
     kind = "ReplayMissError"
 
@@ -247,7 +247,7 @@ class StoreError(FmnbError):
 
 
 class CallError(FmnbError):
-    """The call was sent, or tried, and did not end well."""
+    """The call failed."""
 
     kind = "CallError"
 
@@ -259,13 +259,13 @@ class BadRequestError(CallError):
 
 
 class ContextTooLongError(BadRequestError):
-    """Prompt and answer do not fit the model's context; says by how much where known."""
+    """Prompt and answer exceed the context window; the message says by how much, if known."""
 
     kind = "ContextTooLongError"
 
 
 class RateLimitError(CallError):
-    """Too many requests (429), after the waits that were allowed."""
+    """Rate limit reached (HTTP 429), also after retries."""
 
     kind = "RateLimitError"
     retryable = True
@@ -279,39 +279,39 @@ class ServerError(CallError):
 
 
 class ConnectionFailedError(CallError):
-    """Nothing answered at that address."""
+    """No connection to the host."""
 
     kind = "ConnectionFailedError"
     retryable = True
 
 
 class CallTimeoutError(CallError):
-    """No answer within the time allowed."""
+    """Timeout: no answer in time."""
 
     kind = "CallTimeoutError"
     retryable = True
 
 
 class TLSError(CallError):
-    """The connection could not be secured: usually a proxy's certificate."""
+    """The TLS connection failed: usually a proxy's certificate."""
 
     kind = "TLSError"
 
 
 class StreamInterruptedError(CallError):
-    """The connection ended in the middle of the answer; the text so far is kept."""
+    """The connection ended during the answer; the partial text is kept."""
 
     kind = "StreamCutError"
 
 
 class UnexpectedResponseError(CallError):
-    """The service sent something that is not an answer."""
+    """The service sent an invalid response."""
 
     kind = "StreamJunkError"
 
 
 class EmptyAnswerError(CallError):
-    """The call succeeded and held no text."""
+    """The call succeeded, but the answer is empty."""
 
     kind = "EmptyAnswerError"
 
@@ -323,13 +323,13 @@ class ContentFilterError(CallError):
 
 
 class SchemaMismatchError(CallError):
-    """The answer does not match the schema, also after asking once more."""
+    """The answer does not match the schema, also after the repair request."""
 
     kind = "SchemaMismatchError"
 
 
 class CustomModelError(CallError):
-    """A function or chain of the notebook raised; its own exception is the cause, and its own lines are the traceback."""
+    """A custom model raised an exception, which is the cause; the traceback shows its own frames."""
 
     kind = "ObjectFailedError"
 
@@ -344,7 +344,7 @@ class CustomModelError(CallError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user stopped a run; `response` holds what had arrived.
+    """The user stopped a run; `response` holds the partial answer.
 
     A KeyboardInterrupt, so that Run All stops and `except Exception` does not swallow it.
     """

@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer, live, cached, replayed or partial alike.
+    """One answer, whether live, cached, replayed or partial.
 
     Attributes:
         text: The answer's text.
         run: Id of the run in the log.
         model: The model that answered.
-        requested_model: The model that was named.
+        requested_model: The model that the call named.
         host: Where it ran: a host, or "local" for this machine.
-        reasoning: The model's reasoning, where it shows it.
-        data: What the schema asked for: dicts, lists, or objects of the schema's type.
+        reasoning: The model's reasoning, if it returns it.
+        data: Structured output: dicts, lists, or objects of the schema's type.
         usage: Tokens and cost.
         finish_reason: stop, length, tool_calls, content_filter, cancelled or error.
-        error: What failed, as a dict with `kind`, `message`, `detail` and `hint`; None if nothing did.
+        error: What failed, as a dict with `kind`, `message`, `detail` and `hint`; None if the call succeeded.
         seconds: Time of the whole call.
         first_token_seconds: Time until the first text.
         source: live, cached, replayed or stale.
-        notes: What a reader should know.
+        notes: Notes for the reader.
         not_applied: Options that had no effect.
         tool_calls: Calls of tools that the model asks for.
-        media: Pictures (Image) and videos (File) that the model made.
-        logprobs: Log probabilities of tokens, where they were asked for.
-        request: What was sent.
+        media: Images (Image) and videos (File) from the model.
+        logprobs: Log probabilities of tokens, if requested.
+        request: The request that was sent.
         extra: Further facts from the service.
     """
 
@@ -70,7 +70,7 @@ class Response:
 
     @property
     def cost(self) -> float | None:
-        """Cost in US dollars, or None where the price is unknown."""
+        """Cost in US dollars, or None if the price is unknown."""
         return self.usage.cost
 
     @property
@@ -102,20 +102,20 @@ class Response:
 
     @property
     def image(self) -> PIL.Image.Image:
-        """The first picture as a PIL image; its dict `info` says how it was made.
+        """The first image as a PIL image; its dict `info` holds its provenance.
 
         Raises:
-            UsageError: The answer holds no picture; ask with `format="image"`.
+            UsageError: The answer has no image; ask with `format="image"`.
             MissingPackageError: pillow is not installed.
         """
         return self.images[0]
 
     @property
     def images(self) -> list[PIL.Image.Image]:
-        """The pictures as PIL images, each with `info`: model, prompt, seed, run, date, fmnb.
+        """The images as PIL images, each with `info`: model, prompt, seed, run, date, fmnb.
 
         Raises:
-            UsageError: The answer holds no picture.
+            UsageError: The answer has no image.
             MissingPackageError: pillow is not installed.
         """
         found = [(i, m) for i, m in enumerate(self.media) if isinstance(m, Image)]
@@ -128,7 +128,7 @@ class Response:
         """The first video: encoded bytes in `data`, their kind in `media_type`.
 
         Raises:
-            UsageError: The answer holds no video.
+            UsageError: The answer has no video.
         """
         found = next((m for m in self.media if m.media_type.startswith("video/")), None)
         if not isinstance(found, File):
@@ -136,7 +136,7 @@ class Response:
         return found
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> list[Path]:
-        """Write the pictures and videos to files, as they came.
+        """Write the images and videos to files, unchanged.
 
             answer.save("cat.png")
 
@@ -145,7 +145,7 @@ class Response:
         Args:
             path: Name of the file. Several become cat-1.png, cat-2.png, ...; a name without an ending
                 gets the right one.
-            overwrite: Whether a file that is there may be replaced.
+            overwrite: Whether an existing file may be replaced.
 
         Returns:
             The files that were written.

@@ -32,10 +32,10 @@ def evaluate(
     sinks: Sequence[Sink] = (),
     **options: Unpack[EvaluateOptions],
 ) -> Evaluation:
-    """Ask models about every row of a test set, score the answers, and say which model is better.
+    """Evaluate models on a test set: score their answers and test which model is better.
 
-    Answers that are known are not asked for again; the report says how many, and how old they
-    are. `fresh=True` asks again.
+    Cached answers are reused; the report shows how many, and their age. `fresh=True` sends the
+    requests again.
 
     Args:
         prompt: A template with columns in `{{ }}`, or an `fm.Prompt`.
@@ -44,7 +44,7 @@ def evaluate(
         models: One model or several, as in `fm.ask`.
         score: A scorer or several: names (exact, contains, numeric, f1, judge, ...), functions of
             (answer, target), `fm.Judge(...)`. Several names may be joined by commas.
-        sinks: Functions that hear every event of the batches.
+        sinks: Functions that receive every event of the batches.
         **options: Options of the evaluation, the batch and its calls: see `EvaluateOptions`. With
             `samples`, the scores of a row's samples are averaged. A model of which more than
             `max_failures` of the answers failed gets no verdict.
@@ -53,7 +53,7 @@ def evaluate(
         The evaluation: sentences, tables, intervals and tests, and a report.
 
     Raises:
-        UsageError: No rows, no scorer, a scorer that needs targets which are not there.
+        UsageError: No rows, no scorer, or a scorer that needs missing targets.
         FmnbError: What `fm.map` raises; what was answered until then is kept, and the same call
             goes on.
 

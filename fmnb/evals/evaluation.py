@@ -139,10 +139,10 @@ class Evaluation(Results):
             by: What divides the rows: a column of few values, "target", "group" or "split"; all of
                 them if empty.
             scorer: Name of the scorer; the first if empty.
-            fewest: The fewest rows of a slice.
+            fewest: Minimum number of rows of a slice.
 
         Returns:
-            A table, a row a model and slice.
+            A table, one row per model and slice.
         """
         return slices_table(self, by, scorer, fewest)
 
@@ -180,13 +180,13 @@ class Evaluation(Results):
 
         Args:
             score: A scorer or several, as in `fm.evaluate`.
-            sinks: Functions that hear every event.
+            sinks: Functions that receive every event.
 
         Returns:
             A new evaluation, with a run of its own.
 
         Raises:
-            UsageError: No such scorer, or a scorer that needs targets which are not there.
+            UsageError: No such scorer, or a scorer that needs missing targets.
         """
         values = self.again.get("options", {}).get("values", {})
         given = Answers(
@@ -242,7 +242,7 @@ class Evaluation(Results):
         Args:
             model: Name of a model; all if empty.
             scorer: Name of the scorer; the first if empty.
-            limit: The most rows.
+            limit: Maximum number of rows.
 
         Returns:
             A table with answer, target, score and why.
@@ -276,12 +276,12 @@ class Evaluation(Results):
             score: The scorer, for an evaluation that was reopened; that of its own call otherwise.
             toxicity: Function from a text to its toxicity, 0 to 1.
             columns: Columns whose texts are changed; all if empty.
-            sinks: Functions that hear every event.
+            sinks: Functions that receive every event.
             **options: Options of the calls, for an evaluation that was reopened. `seed` is the seed of
                 the changes, 0 by default.
 
         Returns:
-            A table, a row a measure, which says what was not measured and why.
+            A table, one row per measure, with the reason for measures that could not be computed.
 
         Raises:
             UsageError: Prompts or models of a reopened evaluation are not known here.
@@ -301,7 +301,7 @@ class Evaluation(Results):
         Args:
             gap: The gap: 0.05 is 5 points.
             scorer: Name of the scorer; the first if empty.
-            samples: Answers a row; as many as there are if 0.
+            samples: Answers per row; the current number if 0.
 
         Returns:
             A sentence.
@@ -309,7 +309,7 @@ class Evaluation(Results):
         return power_sentence(self.analysis(scorer), gap, samples)
 
     def same_within(self, margin: float, scorer: str = "") -> str:
-        """Say whether models are the same within a margin (an equivalence test), a sentence a pair.
+        """Say whether models are the same within a margin (an equivalence test), one sentence per pair.
 
         Models that are not told apart may still differ. They are the same within the margin where
         the 95% interval of their gap, as it is shown, lies inside it.
@@ -319,7 +319,7 @@ class Evaluation(Results):
             scorer: Name of the scorer; the first if empty.
 
         Returns:
-            Sentences, one a line.
+            Sentences, one per line.
 
         >>> from fmnb.evals.import_scores import from_scores
         >>> e = from_scores([{"q": i, "a": i % 2, "b": int(i % 2 or i % 80 == 0)} for i in range(800)], ["a", "b"])
@@ -354,7 +354,7 @@ class Evaluation(Results):
             The evaluation.
 
         Raises:
-            UsageError: The run is no evaluation.
+            UsageError: The run is not an evaluation.
         """
         from .scored_run import read
 
@@ -371,7 +371,7 @@ class Evaluation(Results):
             The evaluation.
 
         Raises:
-            UsageError: The file is no evaluation.
+            UsageError: The file is not an evaluation.
         """
         return cls(**serialize.fields(Path(path).expanduser()))
 

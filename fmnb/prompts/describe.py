@@ -95,10 +95,10 @@ def schema(value: object) -> str:
         value: A DataFrame, an array or a list of dicts.
 
     Returns:
-        A line for each column: `name: type`.
+        One line per column: `name: type`.
 
     Raises:
-        UsageError: The value is no table.
+        UsageError: The value is not a table.
 
     >>> schema([{"city": "Oslo", "people": 709037}])
     'city: str\\npeople: int'

@@ -115,17 +115,17 @@ def names(text: str | Prompt) -> set[str]:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A template with a name, kept as `prompts/NAME.md` beside the notebook or in the user's folder.
+    """A named template, saved as `prompts/NAME.md` beside the notebook or in the user's folder.
 
     Args:
         text: The template: text with Python expressions in `{{ }}`.
         name: The name under which it is saved.
-        version: Its number, from 1; 0 for one that was not saved.
+        version: Its version, from 1; 0 if unsaved.
         system: System prompt that goes with it.
         path: Its file, once it was saved.
 
     Raises:
-        UsageError: The name could not be a file's.
+        UsageError: The name is not valid as a file name.
 
     >>> Prompt("Translate: {{ line }}").render(line="bonjour").text
     'Translate: bonjour'
@@ -151,13 +151,13 @@ class Prompt:
         return hashlib.sha256(f"{self.system}\0{self.text}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     def render(self, **values: object) -> Rendered:
-        """Fill the template with these values alone.
+        """Render the template with only these values.
 
         Args:
             **values: A value for each name in `{{ }}`, of any type.
 
         Returns:
-            The filled prompt: text and images in order, and what was inserted.
+            The rendered prompt: text and images in order, and the inserted values.
 
         Raises:
             PromptError: A name has no value, or an expression fails; it names line and column.
@@ -168,13 +168,13 @@ class Prompt:
         return render(self.text, values)
 
     def save(self, folder: str | Path | None = None, *, user: bool = False) -> Prompt:
-        """Keep this prompt as a file; changed text becomes a new version.
+        """Save this prompt as a file; changed text becomes a new version.
 
         Old versions stay readable with `fm.Prompt.load(name, version)`.
 
         Args:
-            folder: Where to keep it; `prompts/` in the working folder if None.
-            user: Whether to keep it in the user's own folder.
+            folder: Where to save it; `prompts/` in the working folder if None.
+            user: Whether to save it in the user's own folder.
 
         Returns:
             The prompt with its version and path.

@@ -49,23 +49,23 @@ def log(
     vote: str = "",
     cost: float | None = None,
 ) -> Rows:
-    """List what was asked and answered, newest first.
+    """List runs of the log, newest first.
 
-    Answers of a blind comparison are without a name until somebody votes. `fm.History()` is
+    Answers of a blind comparison have no model name until somebody votes. `fm.History()` is
     the same as a widget.
 
     Args:
         query: Words to search in prompts and answers.
-        limit: The most rows.
+        limit: Maximum number of rows.
         model: Name of a model.
         days: How many days to look back.
-        open: Only runs that have not ended.
+        open: Only unfinished runs.
         kind: call, row, compare, download, ...
         vote: any, won, lost, tie, bad, star, edit or accept.
-        cost: The least that a run cost, in US dollars.
+        cost: Minimum cost of a run, in US dollars.
 
     Returns:
-        A table, a row a run; `run` opens it again.
+        A table, one row per run; `run` opens it again.
 
     Raises:
         StoreError: The log cannot be read.

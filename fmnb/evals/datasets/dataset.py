@@ -123,7 +123,7 @@ class Dataset:
             notebook: Whose feedback: this notebook's if None, "all", or a notebook's path.
 
         Returns:
-            The data set, a row a prompt, grouped by user.
+            The data set, one row per prompt, grouped by user.
         """
         which, note = scope(notebook)
         return cls(tuple(from_log.from_feedback(from_log.EXPLICIT, since=since, notebook=which)), name, (note,) if note else (), by="user")
@@ -141,14 +141,14 @@ class Dataset:
             notebook: Whose feedback: this notebook's if None, "all", or a notebook's path.
 
         Returns:
-            The data set, a row a prompt.
+            The data set, one row per prompt.
         """
         which, note = scope(notebook)
         return cls(tuple(from_log.from_feedback(kinds, since=since, notebook=which)), name, (note,) if note else (), by="user")
 
     @classmethod
     def from_log(cls, query: str = "", *, model: str = "", since: float | None = None, limit: int = 1000, name: str = "") -> Dataset:
-        """Make a data set of prompts of the log; their targets are still to be given.
+        """Make a data set from prompts in the log, without targets.
 
         `fm.Labeler` is where people give them.
 
@@ -156,7 +156,7 @@ class Dataset:
             query: Words to search in prompts and answers, as in `fm.log`.
             model: Name of a model.
             since: Only runs after this time, in seconds since the epoch.
-            limit: The most rows.
+            limit: Maximum number of rows.
             name: Name of the data set.
 
         Returns:
@@ -186,7 +186,7 @@ class Dataset:
             model: The model, as in `fm.ask`.
             each: Rows for each piece of about 2,000 characters.
             name: Name of the data set.
-            sinks: Functions that hear every event of the batch.
+            sinks: Functions that receive every event of the batch.
             **options: Options of the batch and its calls: see `BatchOptions`.
 
         Returns:
@@ -201,7 +201,7 @@ class Dataset:
 
     @classmethod
     def load(cls, path: str | Path) -> Dataset:
-        """Read a data set that `save` wrote; one that was edited by hand since says so in its notes.
+        """Read a data set that `save` wrote; a note reports later edits by hand.
 
         Args:
             path: The file.
@@ -372,7 +372,7 @@ class Dataset:
             similarity: Similarity from which two rows count as the same, 0 to 1.
 
         Returns:
-            A table, a row a leak.
+            A table, one row per leak.
         """
         rows: list[dict[str, Any]] = []
         for later, earlier, likeness in duplicates.near(duplicates.contents(self.samples), similarity):
@@ -414,7 +414,7 @@ class Dataset:
         return self.replaced(replace(s, **fields))
 
     def replaced(self, sample: Sample) -> Dataset:
-        """Exchange the row that has the sample's id.
+        """Replace the row with the sample's id.
 
         Args:
             sample: The new row.
@@ -425,7 +425,7 @@ class Dataset:
         return replace(self, samples=tuple(sample if s.id == sample.id else s for s in self.samples))
 
     def agreement(self, level: str = "nominal") -> Agreement:
-        """Measure how far the annotators agree.
+        """Measure the agreement of annotators.
 
         Source: Cohen (1960), A coefficient of agreement for nominal scales; Krippendorff (2004), Content analysis.
 
@@ -452,7 +452,7 @@ class Dataset:
     # ---- files
 
     def save(self, path: str | Path | None = None) -> Path:
-        """Write the data set as JSONL: a first line that describes it, then a line a row, by id.
+        """Write the data set as JSONL: a header line, then one line per row, sorted by id.
 
         Args:
             path: The file; NAME.jsonl in the working folder if None.

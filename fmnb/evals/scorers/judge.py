@@ -63,10 +63,9 @@ _SCHEMA = "verdict A|B|tie"
 class Judge:
     """A model as judge: a scorer that compares models with each other, or one model with targets.
 
-    Both orders of two answers are judged, and a tie is counted unless they agree. An answer's
-    score is the share of its comparisons that it won, ties as halves; two of several models are
-    compared by their own duels. A failed answer takes part in none, and an unusable verdict
-    counts for nobody.
+    Two answers are judged in both orders; if the verdicts disagree, it is a tie. An answer's score
+    is the share of its comparisons that it won, with ties as halves; of several models, two are
+    compared by their own duels. Failed answers are not judged, and unusable verdicts are ignored.
 
     Source: Zheng et al. (2023), Judging LLM-as-a-judge with MT-Bench and Chatbot Arena.
 

@@ -30,10 +30,9 @@ _open: list[History] = []
 
 
 class History(base.Widget):
-    """A widget to search the log, and to open its runs again or make cells of them.
+    """A widget to search the log, reopen runs and insert them as cells.
 
-    The list itself is not kept in the notebook, since it tells of other notebooks too; the run
-    that is open is.
+    The notebook stores the open run, but not the list, which contains runs of other notebooks.
 
         fm.History("median", days=7)
 
@@ -42,7 +41,7 @@ class History(base.Widget):
         model: Name of a model.
         kind: call, row, compare, download, ...
         vote: any, won, lost, tie, bad, star, edit or accept.
-        cost: The least that a run cost, in US dollars.
+        cost: Minimum cost of a run, in US dollars.
         days: How many days to look back.
         notebook: Path of a notebook; all if empty.
 

@@ -109,13 +109,13 @@ class Interact(Asking):
     Args:
         prompt: A template, or an `fm.Prompt`.
         model: The model, as in `fm.ask`.
-        auto: Whether to ask again whenever a control has changed.
+        auto: Whether to send the request again after each change of a control.
         **controls: What a name in the prompt, or an option of `fm.ask`, can be: a list or dict is a
             menu, (least, most) or (least, most, step) a slider, True or False a box, a text a text
             field, a number a number field; any other value goes in as it is.
 
     Raises:
-        UsageError: There is no prompt, or a control is impossible.
+        UsageError: There is no prompt, or a control is invalid.
 
     >>> ask = Interact("Say {{ what }}", "echo:", what=["yes", "no"])
     >>> ask().text, ask(what="maybe").text
@@ -178,7 +178,7 @@ class Interact(Asking):
             values: Values that replace those of the controls.
 
         Returns:
-            The model, None for the model in force, and the options.
+            The model, None for the default model, and the options.
         """
         given: dict[str, Any] = {**self.fixed, **self.values, **values}
         driven = {n: given.pop(n) for n in _DRIVEN if n in given}
@@ -195,7 +195,7 @@ class Interact(Asking):
             The call, ready to be performed.
 
         Raises:
-            FmnbError: The values describe no possible call.
+            FmnbError: The values do not describe a valid call.
         """
         return prepare(self.prompt, *self.options(values))
 

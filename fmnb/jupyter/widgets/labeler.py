@@ -26,7 +26,7 @@ _LONG = 20_000  # letters of a value that the page is sent
 class Labeler(base.Widget):
     """A widget to label the rows of a data set: accept, reject, edit, skip, or your own choices.
 
-    Every label is kept at once, in `labeler.dataset` and in the file. Where a row came from a
+    Every label is stored at once, in `labeler.dataset` and in the file. Where a row came from a
     run of the log, the label is an event of that run too.
 
         fm.Labeler(dataset, choices=["account", "money", "other"], annotator="ada")
@@ -34,10 +34,10 @@ class Labeler(base.Widget):
     Args:
         dataset: The rows.
         choices: The labels to choose from, besides accept and reject.
-        annotator: Who labels; the user of this machine if empty. A second annotator opens the same file
+        annotator: Name of the annotator; the user of this machine if empty. A second annotator opens the same file
             under another name.
         evaluation: An evaluation whose models' disagreements come first.
-        path: The file; the data set's own name if None. Without either nothing is written.
+        path: The file; named after the data set if None. Without either, nothing is written.
 
     Raises:
         UsageError: There are no rows, or two choices are the same.
@@ -79,7 +79,7 @@ class Labeler(base.Widget):
 
     @property
     def agreement(self) -> str:
-        """How far the raters agree, in words; or why that cannot be said."""
+        """The agreement of the annotators in words, or why there is none."""
         try:
             a = self.dataset.agreement()
         except UsageError as e:

@@ -59,7 +59,7 @@ class Playground(Asking):
         fm.Playground("embedded", "Explain {{ topic }} in one sentence.", temperature=0)
 
     Args:
-        model: Name of the model to start with; the model in force if empty.
+        model: Name of the model to start with; the default model if empty.
         prompt: Text to start with.
         system: System prompt to start with.
         **params: Values of the fields for parameters, such as `temperature`; each is shown as text.
@@ -110,7 +110,7 @@ class Playground(Asking):
             The call, ready to be performed.
 
         Raises:
-            FmnbError: The fields describe no possible call.
+            FmnbError: The fields do not describe a valid call.
         """
         return prepare(self._prompt, self.form["model"] or None, self.options())
 
@@ -150,7 +150,7 @@ class Playground(Asking):
         return self.form["prompt"].strip("\n")  # as a cell's text is
 
     def source(self, run: str = "") -> str:
-        """The `%%fm` cell that asks the same.
+        """The `%%fm` cell that sends the same request.
 
         Args:
             run: Id of an attempt's run; the fields as they are if empty.
