@@ -369,7 +369,7 @@ def labels(axes: Sequence[Mapping[str, Any]]) -> list[str]:
 def compare(
     prompt: PromptLike, models: Sequence[ModelLike], *, sinks: Sequence[Sink] = (), **options: Unpack[CompareOptions]
 ) -> Comparison:
-    """Compare the answers of several models, or of one model with different parameters, prompts or samples.
+    """Compare answers of several models, or of one model with varied parameters, prompts or samples.
 
     Args:
         prompt: Text or an `fm.Prompt`, as in `fm.ask`.
