@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 from fmnb.catalog.weights import locate
-from fmnb.core.event_loop import drain
-from fmnb.core.events import TextDelta, Used
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import TextDelta, UsageReported
 from fmnb.core.types import Request, message
 from fmnb.engines import host, loaded
 from fmnb.engines.llamacpp.backend import backend
@@ -37,7 +37,7 @@ def decode(path: Path, pairs: int, tokens: int) -> None:
     import xllamacpp
 
     ours = backend(path)
-    list(drain(ours.stream(ask(PROMPT, 2))))
+    list(iterate_sync(ours.stream(ask(PROMPT, 2))))
     model = loaded.resident("gguf", path).model
     p = xllamacpp.CommonParams()
     p.model.path, p.n_ctx, p.n_parallel, p.n_batch, p.n_ubatch = str(path), model.context, 1, 256, 256
@@ -67,10 +67,10 @@ def decode(path: Path, pairs: int, tokens: int) -> None:
     def our_rate() -> float:
         times: list[float] = []
         made = 0
-        for e in drain(ours.stream(ask(PROMPT, tokens))):
+        for e in iterate_sync(ours.stream(ask(PROMPT, tokens))):
             if isinstance(e, TextDelta):
                 times.append(time.perf_counter())
-            elif isinstance(e, Used):
+            elif isinstance(e, UsageReported):
                 made = e.usage.output_tokens or 0
         return (made - 1) / (times[-1] - times[0])
 
@@ -128,7 +128,7 @@ def prefix(path: Path, runs: int) -> None:
 
     def first_token(text: str) -> float:
         t0 = time.perf_counter()
-        stream = drain(ours.stream(ask(text, 8)))
+        stream = iterate_sync(ours.stream(ask(text, 8)))
         at = next(time.perf_counter() - t0 for e in stream if isinstance(e, TextDelta))
         for _ in stream:
             pass

@@ -78,7 +78,7 @@ def prompts(path: Path, rows: int) -> list[list[int]]:
 
 def ours(path: Path, rows: int, new: int, **options: Any) -> Callable[[], Any]:
     """The torch engine's rows."""
-    from fmnb.core.event_loop import drain
+    from fmnb.core.event_loop import iterate_sync
     from fmnb.core.events import Failed, Finished
     from fmnb.core.types import Request, message
     from fmnb.engines.torch.backend import backend
@@ -88,7 +88,7 @@ def ours(path: Path, rows: int, new: int, **options: Any) -> Callable[[], Any]:
     requests = [(i, Request("m", (message("user", t),), **more)) for i, t in enumerate(texts(rows))]
 
     def once() -> None:
-        events = [e for _, e in drain(model.stream_rows(requests))]
+        events = [e for _, e in iterate_sync(model.stream_rows(requests))]
         assert sum(isinstance(e, Finished) for e in events) == rows and not any(isinstance(e, Failed) for e in events)
 
     return once
@@ -241,7 +241,7 @@ class Side:
 
 def exact(path: Path, rows: int, new: int) -> dict[str, Any]:
     """Tokens of rows together against one after the other, in 32-bit floats."""
-    from fmnb.core.event_loop import drain
+    from fmnb.core.event_loop import iterate_sync
     from fmnb.core.events import Logprobs
     from fmnb.core.types import Request, message
     from fmnb.engines import loaded
@@ -251,12 +251,12 @@ def exact(path: Path, rows: int, new: int) -> dict[str, Any]:
     more: dict[str, Any] = {"max_tokens": new, "dtype": "float32", "logprobs": 1, "extra": {"ignore_eos": True}}
     requests = [(i, Request("m", (message("user", t),), **more)) for i, t in enumerate(texts(rows))]
     found: dict[int, list[str]] = {}
-    for n, e in drain(model.stream_rows(requests)):
+    for n, e in iterate_sync(model.stream_rows(requests)):
         if isinstance(e, Logprobs):
             found.setdefault(n, []).extend(t["token"] for t in e.tokens)
     same = 0
     for n, request in requests:
-        alone = [t["token"] for e in drain(model.stream(request)) if isinstance(e, Logprobs) for t in e.tokens]
+        alone = [t["token"] for e in iterate_sync(model.stream(request)) if isinstance(e, Logprobs) for t in e.tokens]
         same += sum(a == b for a, b in zip(alone, found[n], strict=True))
     loaded.unload()
     return {"rows": rows, "tokens": rows * new, "equal": same}

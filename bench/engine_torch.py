@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from fmnb.catalog.weights import locate
-from fmnb.core.event_loop import drain
+from fmnb.core.event_loop import iterate_sync
 from fmnb.core.events import TextDelta
 from fmnb.core.types import Request, message
 from fmnb.engines import host, loaded
@@ -199,7 +199,7 @@ def prefix(path: Path, runs: int) -> None:
 
     def first_token(text: str) -> float:
         t0 = time.perf_counter()
-        stream = drain(ours.stream(ask(text, 8)))
+        stream = iterate_sync(ours.stream(ask(text, 8)))
         at = next(time.perf_counter() - t0 for e in stream if isinstance(e, TextDelta))
         for _ in stream:
             pass

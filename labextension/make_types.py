@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from fmnb.core.backend import Vectors  # noqa: F401 - so that hints of the modules below resolve
-from fmnb.core.events import KINDS, Stamp
+from fmnb.core.events import KINDS, EventHeader
 from fmnb.core.registry import PROTOCOL
 from fmnb.core.types import Usage
 from fmnb.jupyter.server import schemas
@@ -53,7 +53,7 @@ def interface(kind: type, name: str, lead: str = "", leave_out: tuple[str, ...] 
 
 def page() -> str:
     """The whole file."""
-    stamp = tuple(f.name for f in dataclasses.fields(Stamp))
+    stamp = tuple(f.name for f in dataclasses.fields(EventHeader))
     parts = [
         "/** Made by labextension/make_types.py from the Python dataclasses: change those. */",
         f"/** Of server, kernel and page; raised with every change that another side would misread. */\nexport const PROTOCOL = {PROTOCOL};",

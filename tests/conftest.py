@@ -141,11 +141,11 @@ def embedded_path() -> Path:
     """The embedded model's file, brought once into the repository's ignored models folder."""
     from fmnb.catalog import weights
     from fmnb.catalog.fetch import pull
-    from fmnb.core.event_loop import drain
+    from fmnb.core.event_loop import iterate_sync
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FMNB_MODELS", str(MODELS))
-        for _ in drain(pull("embedded")):
+        for _ in iterate_sync(pull("embedded")):
             pass
         path = weights.locate("embedded")
     assert path is not None
@@ -157,11 +157,11 @@ def minilm_path() -> Path:
     """The folder of the embedding model, brought once into the repository's ignored models folder."""
     from fmnb.catalog import weights
     from fmnb.catalog.fetch import pull
-    from fmnb.core.event_loop import drain
+    from fmnb.core.event_loop import iterate_sync
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FMNB_MODELS", str(MODELS))
-        for _ in drain(pull("minilm")):
+        for _ in iterate_sync(pull("minilm")):
             pass
         path = weights.locate("minilm")
     assert path is not None

@@ -102,7 +102,7 @@ console.log(JSON.stringify(queries.map(q => entries.map(e => tests(q).every(t =>
 @pytest.mark.browser
 def test_words_of_a_search_mean_the_same_in_page_and_catalogue(packages):
     assert _npm("compile").returncode == 0
-    found = entries.catalogue("", ask=False).entries
+    found = entries.catalog("", ask=False).entries
     found += (Entry("a:b", "a", context=8192, size=3_000_000_000, inputs=("text", "image"), outputs=("vector",), local=False, host="h"),)
     queries = ["", "local", "free vision", "<4GB", ">=100k", "<=8192k", "embeddings", "base", "chat hosted", "Apache qwen", "ready", "<3b"]
     queries += ["constructor", "toString"]  # words that every object of the page's language has

@@ -15,8 +15,8 @@ from ..calls import service_jobs
 from ..calls.call import Call
 from ..calls.session import session
 from ..core.errors import BudgetError, FmnbError, UsageError
-from ..core.event_loop import wait
-from ..core.events import Event, Failed, Finished, Stamper, Started
+from ..core.event_loop import run_sync
+from ..core.events import Event, EventStamper, Failed, Finished, Started
 from ..core.run_ids import new_run
 from ..core.types import Request, message
 from ..limits import budget as kernel
@@ -84,12 +84,12 @@ def _model(job: Job, call: Call, items: list[Item], expected: Estimate, yes: boo
             known = _found(known, call)
             if not known.job:
                 continue
-        state = wait(service_jobs.bulk(call).state(known.job))
+        state = run_sync(service_jobs.bulk(call).state(known.job))
         if state.over and not known.keys.isdisjoint(busy):
             waiting = {key: i for key, i in waiting.items() if key not in known.keys}
             continue
         if state.over:
-            notes += wait(_collect(job, known, call, waiting, state))
+            notes += run_sync(_collect(job, known, call, waiting, state))
             waiting = {key: i for key, i in waiting.items() if key in job.pending}
             continue
         mine = [key for key in waiting if key in known.keys]
@@ -117,9 +117,9 @@ def _check(job: Job, expected: Estimate, calls: int, yes: bool) -> None:
             detail=f"{calls:,} rows",
             hint="Give it a larger --budget, lower --max-tokens, or try --head.",
         )
-    left = kernel.left()
+    left = kernel.remaining()
     if left is not None and (left <= 0 if cost is None else cost[1] > left):
-        raise kernel.exhausted() if cost is None or left <= 0 else kernel.passed(cost[1])
+        raise kernel.exhausted() if cost is None or left <= 0 else kernel.exceeded(cost[1])
     if left is not None and cost is None and not kernel.budget().allow_unknown:
         raise BudgetError("The price of this batch job is unknown", hint="`%fm budget LIMIT --allow-unknown` lets such jobs pass.")
     agree(found, budget, yes)
@@ -144,13 +144,13 @@ def _submit(job: Job, call: Call, items: Sequence[Item]) -> str:
     run = new_run()
     meta = {"asked": call.target.requested_model, "keys": [i.key for i in items], "rows": len(items)}
     about = Request(call.request.model, (message("user", job.rows.prompt),))
-    start = Stamper(run)(
+    start = EventStamper(run)(
         Started(kind="job", model=call.request.model, request=about, host=call.target.host, parent=job.stamp.run, meta=meta)
     )
     assert isinstance(start, Started)
     jobs.begin(start, session.notebook)
     try:
-        name = wait(service_jobs.submit(call, [(i.key, i.call.request) for i in items], run))
+        name = run_sync(service_jobs.submit(call, [(i.key, i.call.request) for i in items], run))
     except FmnbError as e:
         jobs.end(_second(run, Failed(error=e.to_dict())), "error")
         raise
@@ -159,14 +159,14 @@ def _submit(job: Job, call: Call, items: Sequence[Item]) -> str:
 
 
 def _second(run: str, event: Event) -> Event:
-    stamp = Stamper(run)
+    stamp = EventStamper(run)
     stamp.n = 1
     return stamp(event)
 
 
 def _found(known: OpenJob, call: Call) -> OpenJob:
     """A job that was handed in by a kernel which died then: looked for by its mark, and given up where it is not there."""
-    name = wait(service_jobs.bulk(call).find(known.run))
+    name = run_sync(service_jobs.bulk(call).find(known.run))
     if name:
         jobs.name(known.start, name)
         return replace(known, job=name)

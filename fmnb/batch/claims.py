@@ -14,10 +14,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ..core.errors import StoreError
-from ..core.event_loop import thread
+from ..core.event_loop import start_thread
 from ..store import inbox, leases
 from ..store.leases import Lease
-from ..store.processes import alive, this
+from ..store.processes import is_alive, this_process
 from .scheduler import Item
 
 LEASE = 30.0  # seconds after which a lease that nobody renewed is over
@@ -32,7 +32,7 @@ class Claims:
 
     def __init__(self, batch: str, *, visible: bool = True):
         self.batch = batch
-        self._process = this() if visible else replace(this(), pid=0)
+        self._process = this_process() if visible else replace(this_process(), pid=0)
         self._held: set[str] = set()
         self._renewed = (0.0, 0.0)
         self._over: threading.Event | None = None
@@ -40,7 +40,7 @@ class Claims:
 
     def sweep(self) -> None:
         """End what kernels that died have left, as far as that can be seen from here; what they had written down is filed first."""
-        self._end(leases.held())
+        self._end(leases.active_leases())
 
     def claim(self, items: Sequence[Item]) -> list[Item]:
         """Those of these calls that this batch may make; the others are another's, or were answered meanwhile."""
@@ -68,7 +68,7 @@ class Claims:
         """Those of these keys that no other batch has claimed any more. What batches left that are over is filed first."""
         owners = leases.owners(keys, self.batch)
         others = set(owners.values())
-        if others and self._end([lease for lease in leases.held() if lease.batch in others]):
+        if others and self._end([lease for lease in leases.active_leases() if lease.batch in others]):
             owners = leases.owners(keys, self.batch)
         return [k for k in keys if k not in owners]
 
@@ -96,7 +96,7 @@ class Claims:
         """End those of these leases that are over; whether there were any."""
         over = self._watch.over(held)
         if over:
-            inbox.gather()
+            inbox.ingest()
             leases.end(over)
         return bool(over)
 
@@ -111,7 +111,7 @@ class Claims:
                 with suppress(StoreError):  # the next time, or `still` says so
                     self._renew()
 
-        thread("fmnb-lease", renew)
+        start_thread("fmnb-lease", renew)
 
     def _renew(self) -> None:
         if not leases.renew(self.batch):
@@ -133,11 +133,11 @@ class Watch:
         return [lease for lease in held if self._is_over(lease)]
 
     def _is_over(self, lease: Lease) -> bool:
-        mine = this()
+        mine = this_process()
         if lease.process.machine == mine.machine and lease.process.pid == mine.pid and lease.process.born == mine.born:
             if lease.batch not in _here:
                 return True
-        elif alive(lease.process) is False:
+        elif is_alive(lease.process) is False:
             return True
         now = time.monotonic()
         beat, stood, looked = self._seen.get(lease.batch, (lease.beat, 0.0, now))

@@ -47,13 +47,13 @@ def duration(loads: Sequence[Load], rpm: float | None, tpm: float | None, concur
 
 def _alone(x: Load, concurrency: int | None) -> tuple[float, float]:
     """Seconds of one model's calls, were they alone at their host."""
-    known = rate_limit.known(x.host)
-    few = concurrency or known.at_once
+    known = rate_limit.host_limits(x.host)
+    few = concurrency or known.concurrency
     many = concurrency or (few if known.refused else few * _MORE)
     ordered = sorted(x.took)
     quick, slow = (ordered[len(ordered) * n // 4] for n in (1, 3)) if len(ordered) > 3 else (min(ordered), max(ordered))
     allowed = max(
-        [(max(0.0, (x.tokens if s.name == "tokens" else x.calls) - s.left) / s.per_second) for s in known.supplies],
+        [(max(0.0, (x.tokens if s.name == "tokens" else x.calls) - s.remaining) / s.per_second) for s in known.quotas],
         default=0.0,
     )
     if known.per_second:  # learned from refusals: it is kept to, however many go at once

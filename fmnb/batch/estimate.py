@@ -14,7 +14,7 @@ from typing import Any
 
 from ..calls.call import Asked, Call
 from ..config.confirm import confirm
-from ..core.backend import Backend, RowBatcher, Unstreamed, estimate_tokens
+from ..core.backend import Backend, BatchBackend, NonStreamingBackend, estimate_tokens
 from ..core.errors import BudgetError, FmnbError, PromptError
 from ..core.types import Request
 from ..store import batches, log
@@ -127,7 +127,7 @@ def estimate(rows: Rows, table: Table, limits: Limits) -> Estimate:
     """What a batch will take. Sends nothing. Rows from which the prompt cannot be filled are counted, and the first says why."""
     looked, different = _looked(table, rows.columns)
     made, unfilled, why = _made(rows, looked)
-    found = batches.known([p.key for p in made]) if log.enabled() and made else {}
+    found = batches.last_answers([p.key for p in made]) if log.enabled() and made else {}
     fresh = [p for p in made if not _before(p, found, limits.retry_errors)]
     out = (0.0, 0.0)
     tokens, low, high, exact = 0.0, 0.0, 0.0, len(looked) == different
@@ -138,21 +138,21 @@ def estimate(rows: Rows, table: Table, limits: Limits) -> Estimate:
         some = [p for p in fresh if p.call.target.requested_model == asked]
         calls = sum(p.stands_for for p in some)
         backend = _opened(base)
-        card = None if backend is None else backend.card
+        info = None if backend is None else backend.info
         counted, sure = _counted(backend, some)
         tokens, exact = tokens + counted, exact and sure
         before = [c for c in found.values() if c["error"] is None and c["asked"] == asked]
         least, most = _lengths([c["output_tokens"] for c in before if c["output_tokens"]], base)
         out = (out[0] + calls * least, out[1] + calls * most)
-        host = backend.host if isinstance(backend, Unstreamed) else base.call.target.host
+        host = backend.host if isinstance(backend, NonStreamingBackend) else base.call.target.host
         loads.append(Load(host, calls, counted + calls * least, _took(base, backend, before)))
-        if base.call.tape_only or (base.call.target.local if card is None else card.local):
+        if base.call.tape_only or (base.call.target.local if info is None else info.local):
             continue
-        if card is None or card.price_in is None or card.price_out is None:
+        if info is None or info.price_in is None or info.price_out is None:
             unpriced.append(asked)
             continue
-        low += (counted * card.price_in + calls * least * card.price_out) / 1e6
-        high += (counted * card.price_in + calls * most * card.price_out) / 1e6
+        low += (counted * info.price_in + calls * least * info.price_out) / 1e6
+        high += (counted * info.price_in + calls * most * info.price_out) / 1e6
     each = len(rows.models) * rows.samples
     total = sum(p.stands_for for p in made)
     return Estimate(
@@ -276,7 +276,7 @@ def _before(planned: _Planned, found: Mapping[str, Mapping[str, Any]], retry_err
     if call.tape_only:
         return True
     if call.tape is not None:
-        return call.tape.get(call.request.key()) is not None
+        return call.tape.get(call.request.fingerprint()) is not None
     return columns is not None and stands(columns, call, retry_errors)
 
 
@@ -305,9 +305,9 @@ def _count(backend: Backend | None, request: Request) -> tuple[int, bool]:
 def _took(base: Asked, backend: Backend | None, before: Iterable[Mapping[str, Any]]) -> list[float]:
     """Seconds of calls like these: of this batch's rows, else the model's last ones."""
     took = [c["seconds"] for c in before if c["seconds"]]
-    if took or not log.enabled() or isinstance(backend, RowBatcher):  # many rows go together: what one took alone says little
+    if took or not log.enabled() or isinstance(backend, BatchBackend):  # many rows go together: what one took alone says little
         return took
-    return log.seconds_of(base.call.target.requested_model)
+    return log.recent_seconds(base.call.target.requested_model)
 
 
 def _lengths(known: Sequence[int], base: Asked) -> tuple[float, float]:

@@ -12,12 +12,12 @@ from typing import Any
 from ..calls.run_handle import flush, ignore_sigint
 from ..calls.session import session
 from ..core.errors import BudgetError, FmnbError, Interrupted, PromptError, StoreError, error_from_dict
-from ..core.event_loop import drain, loop
-from ..core.events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started, emit
+from ..core.event_loop import background_loop, iterate_sync
+from ..core.events import Cancelled, Event, EventStamper, Failed, Finished, Notice, Progress, Sink, Started, emit
 from ..core.run_ids import new_run
 from ..core.types import Request, message
 from ..limits import rate_limit
-from ..limits.batch_budget import Purse
+from ..limits.batch_budget import BatchBudget
 from ..limits.batch_limits import BatchLimits
 from ..store import batches, log, run_rows
 from ..store.log_sink import LogSink
@@ -54,7 +54,7 @@ class Job(Sharing):
         self.asked = self.count * len(self.models) * self.samples
         self.answers: dict[int, Answer] = {}
         self.tally = Tally()
-        self.stamp = Stamper(new_run())
+        self.stamp = EventStamper(new_run())
         self.listeners = session.listeners(*sinks, ticks=True)
         self.feeds = [Feed(limits.concurrency) for _ in self.models]
         self.more = True  # rows that were not looked at
@@ -91,9 +91,9 @@ class Job(Sharing):
 
     def _run(self) -> Batch:
         caps = BatchLimits(
-            rate_limit.Rate(self.limits.rpm) if self.limits.rpm else None,
-            rate_limit.Rate(self.limits.tpm) if self.limits.tpm else None,
-            None if self.limits.budget is None else Purse(self.limits.budget),
+            rate_limit.RateCap(self.limits.rpm) if self.limits.rpm else None,
+            rate_limit.RateCap(self.limits.tpm) if self.limits.tpm else None,
+            None if self.limits.budget is None else BatchBudget(self.limits.budget),
         )
         source = self.source()
         flow = items = None
@@ -107,7 +107,7 @@ class Job(Sharing):
                     self.feeds = [Feed(self.limits.concurrency) for _ in self.models]
                 flow = Flow(self.feeds, caps, self.keeper.hold, ends, still=self.claims.still, run_id=self.stamp.run)
                 self._fill(source)
-                items = drain(flow.run(), lambda: self._idle(source))
+                items = iterate_sync(flow.run(), lambda: self._idle(source))
                 for _ in items:
                     self.take(flow)
                     if self.fatal is not None:
@@ -160,10 +160,10 @@ class Job(Sharing):
             if log.failed():
                 raise StoreError(
                     "The log cannot be written, so no row is asked",
-                    detail=log.why_off(),
+                    detail=log.disabled_reason(),
                     hint="Make room and run this again. `%fm log off` goes on without it: nothing is kept then.",
                 )
-            text = f"the log is off ({log.why_off()}): what is answered now is not kept, and is paid again when this is run again. `%fm log on` keeps it"
+            text = f"the log is off ({log.disabled_reason()}): what is answered now is not kept, and is paid again when this is run again. `%fm log on` keeps it"
             self.emit(Notice(kind="warning", text=text))
 
     # ── what is to be asked
@@ -188,13 +188,13 @@ class Job(Sharing):
         """The calls among these that nobody has made; the others are answered from the log."""
         known: dict[str, dict[str, Any]] = {}
         if self.durable:
-            known = batches.known([key for key, _, _ in chunk])
+            known = batches.last_answers([key for key, _, _ in chunk])
             if self.detailed:
-                batches.detail(known.values())
+                batches.add_details(known.values())
         items, places = [], []
         for key, place, call in chunk:
             found = known.get(key) or self.kept.get(key)
-            if found is not None and call.tape is not None and call.tape.get(call.request.key()) is None:
+            if found is not None and call.tape is not None and call.tape.get(call.request.fingerprint()) is None:
                 found = None  # it is to be on the tape, too
             ours = found is not None and found.get("parent") == self.stamp.run
             if found is not None and (ours or stands(found, call, self.limits.retry_errors)):
@@ -272,7 +272,7 @@ class Job(Sharing):
             self.backlog[m].clear()
             self.elsewhere = {key: i for key, i in self.elsewhere.items() if i.model != m}
             self.claims.release([key for key, i in self.pending.items() if i.model == m])
-            loop().call_soon_threadsafe(self.feeds[m].stop)
+            background_loop().call_soon_threadsafe(self.feeds[m].stop)
             if len(self.gone) == len(self.models):
                 self.fatal = self.fatal or self.gone[m]
 
@@ -286,7 +286,7 @@ class Job(Sharing):
         for m in range(len(self.models)):
             base = self.rows.bases[m].call
             for s in range(self.samples):
-                stamp = Stamper(new_run())
+                stamp = EventStamper(new_run())
                 start = Started(
                     kind="row",
                     model=base.request.model,
@@ -414,7 +414,7 @@ class Job(Sharing):
 
     def _close_earlier(self) -> None:
         try:
-            batches.supersede(self.stamp.run, self.request.key(), time.time())
+            batches.supersede(self.stamp.run, self.request.fingerprint(), time.time())
         except StoreError:
             pass  # what is asked and answered is written down already
 

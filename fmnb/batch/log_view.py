@@ -12,10 +12,10 @@ from ..core.inert_text import inert
 from ..core.markdown import neutral_markdown
 from ..core.response import Response
 from ..store import batches, log
-from ..views.batch import End, summary_lines
+from ..views.batch import BatchEnd, summary_lines
 from ..views.batch_preview import Preview, preview
 from ..views.bundle import error_html, error_text
-from ..views.footer import plain
+from ..views.footer import escape_terminal
 from ..views.html import MUTED
 from .result import Batch, reopen
 
@@ -50,12 +50,12 @@ class LoggedBatch:
             [f"batch of {self.batch.rows:,} rows{samples}", ", ".join(self.batch.models), self.state, when, f"run {self.run}"]
         )
 
-    def _end(self) -> End:
+    def _end(self) -> BatchEnd:
         s = self.batch.summary
         lines = summary_lines(s.to_dict())
         if self.state == "open":
             lines[0] = lines[0].replace(" not asked", " waiting")
-        return End(lines[0], tuple(lines[1:]), self._next(), bad=s.failed > s.answered)
+        return BatchEnd(lines[0], tuple(lines[1:]), self._next(), bad=s.failed > s.answered)
 
     def _next(self) -> str:
         """How the batch goes on."""
@@ -91,7 +91,7 @@ class LoggedBatch:
             parts.insert(1, f"prompt: {' '.join(self.prompt.split())[:300]}")
         if table is not None:
             parts += [f"{table[0]}:", table[1].text()]
-        return plain("\n".join([*parts, *self.batch.summary.notes]))
+        return escape_terminal("\n".join([*parts, *self.batch.summary.notes]))
 
     __repr__ = __str__
 
@@ -100,10 +100,10 @@ class LoggedBatch:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         small = f'<p style="margin:.15em 0;color:{MUTED}">'
-        html = f"{small}{inert(plain(self._head()))}</p>"
-        html += f"{small}{inert(plain(' '.join(self.prompt.split())[:300]))}</p>" if self.prompt else ""
+        html = f"{small}{inert(escape_terminal(self._head()))}</p>"
+        html += f"{small}{inert(escape_terminal(' '.join(self.prompt.split())[:300]))}</p>" if self.prompt else ""
         html += self._end().html() + (error_html(self.error) if self.error else "")
-        html += "".join(f"{small}{inert(plain(n))}</p>" for n in self.batch.summary.notes)
+        html += "".join(f"{small}{inert(escape_terminal(n))}</p>" for n in self.batch.summary.notes)
         if (table := self._preview()) is not None:
             html += table[1].html(table[0])
         text = str(self)

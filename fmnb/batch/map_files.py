@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..calls.prepare import options_from
-from ..config.settings import held
+from ..config.settings import frozen
 from ..core.errors import UsageError
 from ..core.events import Sink
 from .estimate import Estimate, agree, estimate, scaled
@@ -42,7 +42,7 @@ def map_files(
     check_together(limits, yes=yes, batch_api=batch_api, on=on)
     files = files_of(over)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
-    with held():
+    with frozen():
         rows = rows_of(prompt, listed, options_from(options), files.columns, samples)
         folder = folder_for(files, out, identity_of(rows, files.head(1)))
         check_folder(folder, files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from ..views.footer import doubtful_words, money
+from ..views.footer import money, uncertain_calls_text
 from .summary import Tally
 
 _ROWS, _SECONDS = 8, 3.0  # a rate of less is chance
@@ -82,7 +82,7 @@ class SoFar:
             parts += [f"{_long(left / rate)} left"] if left > 0 else []
         parts += [f"{t.failed:,} failed"] if t.failed else []
         parts += [("about " if t.estimated else "") + money(t.cost)] if t.cost else ["price unknown"] if t.unpriced else []
-        parts += [doubtful_words(t.doubtful)] if t.doubtful and last else []
+        parts += [uncertain_calls_text(t.doubtful)] if t.doubtful and last else []
         parts += [f"{at_once} at once"] if at_once and not last else []
         parts += [f"{elsewhere:,} asked by another kernel"] if elsewhere and not last else []
         parts += [f"{t.reused:,} from before"] if t.reused else []

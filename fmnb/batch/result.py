@@ -60,7 +60,7 @@ def reopen(run: str) -> Batch:
     models, samples, rows = tuple(meta["models"]), int(meta["samples"]), int(meta["rows"])
     tally, found = Tally(), {}
     seen: set[str] = set()
-    for (row, m, s), columns in batches.of(run, detailed=bool(meta.get("detailed"))):
+    for (row, m, s), columns in batches.rows_of(run, detailed=bool(meta.get("detailed"))):
         reused = columns["parent"] != run
         a = answer(row, models[m], s, columns)
         a = from_before(a) if reused else a

@@ -19,7 +19,7 @@ from typing import Any
 from ..calls.call import Asked, Call, Options
 from ..calls.prepare import attached, cell_key, prepare, writable
 from ..calls.steps.cache import key_of
-from ..core.backend import NOTHING
+from ..core.backend import CONTENT_FREE
 from ..core.errors import PromptError, UsageError
 from ..core.run_ids import new_run
 from ..core.types import Message, Part, Text, message
@@ -71,7 +71,7 @@ class Rows:
             cell = base.call.cell if base.call.tape is None else f"{base.call.cell}:{_row_key(scope, self.columns)}"
             for sample in range(self.samples):
                 request = replace(asked, messages=messages, sample=sample)
-                key = request.key()
+                key = request.fingerprint()
                 meta = {"row": number, "key": key + suffix}
                 neutral = self._neutral if base.call.target.local and self.spec is not None else ()
                 blank = tuple(replace(request, messages=(*before, *asked.messages[:-1], m)) for before, m in neutral)
@@ -107,7 +107,7 @@ class Rows:
     def _neutral(self) -> tuple[tuple[tuple[Message, ...], Message], ...]:
         """The template with nothing in it, system and prompt; none where it cannot be filled with words."""
         try:
-            filled = [self._filled((nothing,) * len(self.columns)) for nothing in NOTHING]
+            filled = [self._filled((nothing,) * len(self.columns)) for nothing in CONTENT_FREE]
         except Exception:  # an expression in the template that wants a number, a date, ...
             return ()
         return tuple((before, writable(Message("user", parts))) for before, parts, _ in filled)
@@ -219,7 +219,7 @@ def _suffix(call: Call, model: Any, values: Mapping[str, Any]) -> str:
         return f":{identity(thing)}"
     if call.tape is not None or call.tape_only:
         return ""  # a replay needs no model
-    return key_of(call)[len(call.request.key()) :]
+    return key_of(call)[len(call.request.fingerprint()) :]
 
 
 def check_prompt(prompt: Any) -> None:
@@ -249,7 +249,7 @@ def _check_names(text: str, odd: set[str], columns: Sequence[str], values: Mappi
     for name in sorted(odd):
         for node in _expressions(template.parse(text)):
             if name in template.names_of(node):
-                e = template.undefined(name, node, dict.fromkeys([*columns, *values]))
+                e = template.undefined_error(name, node, dict.fromkeys([*columns, *values]))
                 if "Did you mean" not in e.hint:
                     e.hint = f"The table's columns are {', '.join(columns[:8])}{', ...' if len(columns) > 8 else ''}. {e.hint}"
                 raise e

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..calls.prepare import options_from
-from ..config.settings import held
+from ..config.settings import frozen
 from ..core.events import Sink
 from .estimate import Estimate, agree, check_budget, estimate
 from .io.files import files_of, is_path, rows_in, whole
@@ -59,7 +59,7 @@ def batch(
     check_together(limits, yes=yes, batch_api=batch_api, on=on, replay_only=options.get("replay_only"))
     table = _rows_of(over, limits)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
-    with held():
+    with frozen():
         rows = rows_of(prompt, listed, options_from(options, OWN), table.columns, samples)
         expected = estimate(rows, table, limits)
         if batch_api:
@@ -80,7 +80,7 @@ def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, **o
     more = {n: options.pop(n) for n in ("yes", "batch_api", "on") if n in options}
     check_together(limits, **more, replay_only=options.get("replay_only"))
     table = _rows_of(over, limits)
-    with held():
+    with frozen():
         listed = list(models) if isinstance(models, (list, tuple)) else [models]
         rows = rows_of(prompt, listed, options_from(options), table.columns, samples)
         found = estimate(rows, table, limits)

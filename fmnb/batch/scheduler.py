@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 from ..calls import pipeline, rows_together
 from ..calls.call import Call
 from ..calls.run import stoppable
-from ..core.backend import Backend, RowBatcher, Unstreamed
-from ..core.event_loop import aclose, loop
+from ..core.backend import Backend, BatchBackend, NonStreamingBackend
+from ..core.event_loop import aclose, background_loop
 from ..core.events import ENDS, Event, Failed
 from ..limits import rate_limit
 from ..limits.batch_limits import BatchLimits
@@ -81,7 +81,7 @@ class Feed:
         """From the caller's thread: more calls, and whether that was all."""
         self.given += len(items)
         self.sealed = self.sealed or closed
-        loop().call_soon_threadsafe(self._put, items, closed)
+        background_loop().call_soon_threadsafe(self._put, items, closed)
 
     def _put(self, items: Sequence[Item], closed: bool) -> None:
         self.waiting.extend(items)
@@ -230,13 +230,13 @@ class Flow:
         feed.back(first)
         call = first[0].call
         backend = None if call.tape_only else _opened(call)
-        if isinstance(backend, RowBatcher):
+        if isinstance(backend, BatchBackend):
             await self._together(feed, backend)
             return
-        if isinstance(backend, Unstreamed):
-            gate = rate_limit.gate(backend.host)
-            gate.trust(feed.concurrency or 0)
-            feed.limit = lambda: feed.concurrency or gate.places()
+        if isinstance(backend, NonStreamingBackend):
+            gate = rate_limit.limiter_for(backend.host)
+            gate.set_known_limit(feed.concurrency or 0)
+            feed.limit = lambda: feed.concurrency or gate.capacity()
         await self._one_by_one(feed)
 
     async def _one_by_one(self, feed: Feed) -> None:
@@ -269,8 +269,8 @@ class Flow:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def _together(self, feed: Feed, backend: RowBatcher) -> None:
-        while some := await feed.take(max(2, backend.rows_at_once)):
+    async def _together(self, feed: Feed, backend: BatchBackend) -> None:
+        while some := await feed.take(max(2, backend.preferred_batch_size)):
             some = self._mine(some)
             if not some:
                 continue

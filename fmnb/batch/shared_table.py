@@ -97,9 +97,9 @@ class Sharing:
         began = time.monotonic()
         if not self.elsewhere or began < self.look_at:
             return
-        known = batches.known(list(self.elsewhere))
+        known = batches.last_answers(list(self.elsewhere))
         if self.detailed:
-            batches.detail(known.values())
+            batches.add_details(known.values())
         places: list[tuple[Place, str]] = []
         for key, found in known.items():
             item = self.elsewhere[key]

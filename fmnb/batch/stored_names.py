@@ -123,7 +123,7 @@ STORED = {
     "File": "types.File",
     "Image": "types.Image",
     "Message": "types.Message",
-    "ModelCard": "types.ModelCard",
+    "ModelInfo": "types.ModelCard",
     "Reasoning": "types.Reasoning",
     "Request": "types.Request",
     "Response": "types.Response",

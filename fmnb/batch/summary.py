@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..core.repetition import REASON, TODO
-from ..views.footer import doubtful_words
+from ..core.repetition import HINT, REASON
+from ..views.footer import uncertain_calls_text
 from .answers import Answer
 
 _SEEN = 120  # characters of what was seen in the first row that failed
@@ -58,7 +58,7 @@ class Summary:
             f"{spoken_time(self.seconds)}",
             "price unknown" if self.cost is None else f"{about}${self.cost:.4f}" if self.cost else "$0.00",
         ]
-        tail += [doubtful_words(self.doubtful)] if self.doubtful else []
+        tail += [uncertain_calls_text(self.doubtful)] if self.doubtful else []
         lines = [
             ", ".join(
                 [head, *([f"{self.failed:,} failed"] if self.failed else []), *([f"{self.missing:,} not asked"] if self.missing else [])]
@@ -167,7 +167,7 @@ class Tally:
         found = [f"{self.replayed:,} replayed from the tape"] if self.replayed else []
         if n := self.looped:
             found.append(
-                f"{n:,} answer{'' if n == 1 else 's'} repeated {'itself' if n == 1 else 'themselves'} and {'was' if n == 1 else 'were'} cut: {TODO};"
+                f"{n:,} answer{'' if n == 1 else 's'} repeated {'itself' if n == 1 else 'themselves'} and {'was' if n == 1 else 'were'} cut: {HINT};"
                 ' what was left out of a hosted answer is in the log, as extra["uncut"] of its run'
             )
         if n := self.closed:

@@ -82,4 +82,4 @@ def write_again() -> None:
     while _unwritten:
         run_rows.write(*_unwritten[0])
         _unwritten.popleft()
-    inbox.gather()
+    inbox.ingest()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ..core import event_loop
-from ..core.errors import FmnbError, Interrupted, UsageError, run_by_a_program
+from ..core.errors import FmnbError, Interrupted, UsageError, is_run_by_program
 from ..core.events import Sink
 from ..core.response import Response
 from ..views.router import view_for
@@ -37,7 +37,7 @@ class Running:
         self._ticking = False
         self._bug: BaseException | None = None
         self.done = False
-        self._future = asyncio.run_coroutine_threadsafe(self._run(), event_loop.loop())
+        self._future = asyncio.run_coroutine_threadsafe(self._run(), event_loop.background_loop())
 
     async def _run(self) -> None:
         stream = self._handle.stream
@@ -109,7 +109,7 @@ def start(asked: Sequence[Asked], shell: Any, format: str = "markdown") -> Runni
     if main is None:
         raise UsageError("--background needs a notebook kernel", hint="Leave it out here, or use fm.aask.")
     view = view_for(shell, format, several=len(asked) > 1)
-    return _wait_for(asked, view) if run_by_a_program(shell) else Running(asked, [view], main.call_soon_threadsafe)
+    return _wait_for(asked, view) if is_run_by_program(shell) else Running(asked, [view], main.call_soon_threadsafe)
 
 
 def _wait_for(asked: Sequence[Asked], view: Sink) -> Running:
@@ -158,9 +158,9 @@ def aside(work: Callable[[], T], then: Callable[[T | Exception], object]) -> Non
     context = contextvars.copy_context()
 
     async def run() -> None:
-        main.call_soon_threadsafe(context.run, then, await event_loop.aside(lambda: _tried(work)))
+        main.call_soon_threadsafe(context.run, then, await event_loop.to_thread(lambda: _tried(work)))
 
-    asyncio.run_coroutine_threadsafe(run(), event_loop.loop())
+    asyncio.run_coroutine_threadsafe(run(), event_loop.background_loop())
 
 
 def _tried(work: Callable[[], T]) -> T | Exception:

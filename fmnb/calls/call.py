@@ -11,7 +11,7 @@ from ..core.response import Response
 from ..core.run_ids import new_run
 from ..core.types import Message, Request
 from ..core.typing import Api, Dtype, Format, Quant, SchemaLike
-from ..limits.usage import Meter
+from ..limits.usage import UsageMeter
 
 if TYPE_CHECKING:
     from ..schemas.spec import SchemaSpec
@@ -53,8 +53,8 @@ class Call:
     meta: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what the reader of the answer should know before it
     kind: str = "call"  # of its run: call, or row of a table
-    neutral: tuple[Request, ...] = ()  # of a table's row: its template with nothing in it, see `backend.RowBatcher`
-    meter: Meter = field(default_factory=Meter, compare=False, repr=False)
+    neutral: tuple[Request, ...] = ()  # of a table's row: its template with nothing in it, see `backend.BatchBackend`
+    meter: UsageMeter = field(default_factory=UsageMeter, compare=False, repr=False)
 
     @property
     def is_row(self) -> bool:
@@ -63,7 +63,7 @@ class Call:
 
     def __post_init__(self) -> None:
         if self.meter.run != self.run:  # a copy for another run
-            object.__setattr__(self, "meter", Meter(self.run))
+            object.__setattr__(self, "meter", UsageMeter(self.run))
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ from typing import Any
 
 from ..config.settings import home
 from ..core.errors import CallError, FmnbError, StoreError, UsageError, error_from_dict, redact
-from ..core.events import ENDS, Cancelled, Event, Failed, Sink, Stamper, Started
+from ..core.events import ENDS, Cancelled, Event, EventStamper, Failed, Sink, Started
 from ..core.response import Response
 from ..core.run_ids import new_run
 from ..store import log, run_rows
-from ..store.processes import Process, alive, this
+from ..store.processes import Process, is_alive, this_process
 from .run_handle import Run
 
 Work = Callable[..., AsyncIterator[Event]]
@@ -58,7 +58,7 @@ def start(work: Work, arguments: Mapping[str, Any], *, kind: str, model: str = "
     if not inspect.isasyncgenfunction(work) or work.__module__ == "__main__" or "." in work.__qualname__:
         raise UsageError(f"{work.__qualname__} cannot run in another process", hint="Use an async generator function of a module.")
     if not log.enabled():
-        raise StoreError("A job reports through the log, which is off", detail=log.why_off(), hint="`%fm log on` first.")
+        raise StoreError("A job reports through the log, which is off", detail=log.disabled_reason(), hint="`%fm log on` first.")
     run = new_run()
     try:
         json.dumps(dict(arguments))
@@ -145,7 +145,7 @@ def stop(run: str) -> None:
         if child.poll() is None:
             child.kill()
             child.wait()
-    elif process is not None and alive(process):
+    elif process is not None and is_alive(process):
         os.kill(process.pid, signal.SIGTERM)
 
 
@@ -153,8 +153,8 @@ def main() -> None:
     """The child: run the work and write its events to the log. Reads what to do from standard input."""
     work, arguments, run, kind, model, parent = pickle.load(sys.stdin.buffer)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    stamp = Stamper(run)
-    started = Started(kind=kind, model=model, host="local", parent=parent, meta={"asked": model, "process": asdict(this())})
+    stamp = EventStamper(run)
+    started = Started(kind=kind, model=model, host="local", parent=parent, meta={"asked": model, "process": asdict(this_process())})
     handle = Run(_events(work(**arguments), stamp), runs=[run], ends=lambda *_: [stamp(Cancelled())])
     handle.take(stamp(started))
     handle.tick()  # the start is in the log
@@ -165,7 +165,7 @@ def main() -> None:
         handle.drive()
 
 
-async def _events(work: AsyncIterator[Event], stamp: Stamper) -> AsyncIterator[Event]:
+async def _events(work: AsyncIterator[Event], stamp: EventStamper) -> AsyncIterator[Event]:
     try:
         async for event in work:
             yield stamp(event)
@@ -179,7 +179,7 @@ async def _events(work: AsyncIterator[Event], stamp: Stamper) -> AsyncIterator[E
 
 def _is_dead(run: str, process: Process) -> bool:
     child = _children.get(run)
-    return child.poll() is not None if child is not None else alive(process) is False
+    return child.poll() is not None if child is not None else is_alive(process) is False
 
 
 def _record_death(run: str) -> Event:

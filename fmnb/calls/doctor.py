@@ -12,7 +12,7 @@ from ..catalog import weights
 from ..catalog.resolve import usable_profiles
 from ..config import keys, settings
 from ..core.errors import FmnbError
-from ..core.event_loop import wait
+from ..core.event_loop import run_sync
 from ..core.records import Rows
 from ..core.version import __version__
 from ..engines import host
@@ -100,7 +100,7 @@ def _places() -> Iterator[tuple[str, str, str, str]]:
     try:
         db = database()
         yield "log", "ok", f"{db.path} ({db.journal})", ""
-        if n := inbox.left():
+        if n := inbox.pending():
             yield "answers", "broken", f"{n:,} of a batch cannot be filed by this version", "a newer fmnb may read them"
     except FmnbError as e:
         yield "log", "broken", e.message, e.hint
@@ -114,7 +114,7 @@ def _places() -> Iterator[tuple[str, str, str, str]]:
 
 
 def _services() -> Iterator[tuple[str, str, str, str]]:
-    for name, models in wait(hosted.afind_local(0.3)).items():
+    for name, models in run_sync(hosted.afind_local(0.3)).items():
         yield f"local server {name}", "ok", ", ".join(models[:4]) or "no models", ""
     for p in usable_profiles():
         if p.needs_key and (found := keys.status(p.key_env, p.name)):

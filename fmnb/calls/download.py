@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ..catalog import weights
 from ..catalog.fetch import pull as bring
-from ..catalog.hub import offer
+from ..catalog.hub import hub_listing
 from ..config.settings import models_dir
 from ..core.errors import FmnbError, Interrupted
 from ..core.event_loop import aclose
-from ..core.events import Cancelled, Event, Failed, Finished, Sink, Stamper, Started
+from ..core.events import Cancelled, Event, EventStamper, Failed, Finished, Sink, Started
 from ..core.records import Bytes
 from ..core.run_ids import new_run
 from .run_handle import Run
@@ -49,7 +49,7 @@ def plan(source: str) -> Plan:
     folder = next(p for p in (models_dir(), *models_dir().parents) if p.exists())
     free = shutil.disk_usage(folder).free
     if s.scheme == "hf":
-        found = offer(s)
+        found = hub_listing(s)
         return Plan(str(s), found.size, len(found.files), found.license or (row.license if row else ""), found.gated, free)
     return Plan(str(s), (row.download or row.size) if row else None, 1, row.license if row else "", False, free)
 
@@ -75,7 +75,7 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
         ModelError: A license must be accepted on the model's page first.
         Interrupted: The user stopped it.
     """
-    stamp = Stamper(new_run())
+    stamp = EventStamper(new_run())
     run = Run(events(source, stamp), sinks, runs=[stamp.run], ends=lambda *_: [stamp(Cancelled())])
     try:
         run.drive()
@@ -88,7 +88,7 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
     return Path(end.extra["path"])
 
 
-async def events(source: str, stamp: Stamper) -> AsyncIterator[Event]:
+async def events(source: str, stamp: EventStamper) -> AsyncIterator[Event]:
     """The stamped events of a pull, for who drives it himself. Raises as `pull` does."""
     weights.check_permitted(source)
     stream = bring(source)

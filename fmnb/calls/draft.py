@@ -84,4 +84,4 @@ def _check_names(text: str, names: Any) -> None:
     known = {*names, "schema", *dir(builtins)}
     for name in sorted(template.names_in(nodes) - known):
         at = next(e for e in _expressions(nodes) if name in template.names_of(e))
-        raise template.undefined(name, at, names)
+        raise template.undefined_error(name, at, names)

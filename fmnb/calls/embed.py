@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..catalog.resolve import Target, resolve
-from ..config.settings import held, settings
+from ..config.settings import frozen, settings
 from ..core.backend import Vectors
 from ..core.errors import BadRequestError, ContextTooLongError, FmnbError, Interrupted, StoreError, UsageError
 from ..core.event_loop import aclose, merge
-from ..core.events import Cancelled, Event, Failed, Finished, Notice, Progress, Sink, Stamper, Started
+from ..core.events import Cancelled, Event, EventStamper, Failed, Finished, Notice, Progress, Sink, Started
 from ..core.run_ids import new_run
-from ..core.surrogates import whole_text
+from ..core.surrogates import replace_surrogates_in_text
 from ..core.typing import HasTarget
 from ..store import log, vectors
 from ..views.progress import ProgressView
@@ -41,7 +41,7 @@ _TOO_MUCH = re.compile(
 )
 
 
-@held()
+@frozen()
 def embed(
     texts: str | Iterable[str],
     model: str | HasTarget | None = None,
@@ -108,7 +108,7 @@ def _texts(given: Any) -> list[str]:
     for i, text in enumerate(rows):
         if not isinstance(text, str):
             raise UsageError(f"Row {i} is no text", detail=repr(text)[:60], hint="Fill or drop it first, for example with `.fillna('')`.")
-    return [whole_text(str(t)) for t in rows]  # numpy's text is a text of its own kind
+    return [replace_surrogates_in_text(str(t)) for t in rows]  # numpy's text is a text of its own kind
 
 
 @dataclass
@@ -120,7 +120,7 @@ class _Job:
     quant: str
     dimensions: int | None
     cache: bool
-    stamp: Stamper = field(default_factory=lambda: Stamper(new_run()))
+    stamp: EventStamper = field(default_factory=lambda: EventStamper(new_run()))
     found: dict[str, Array] = field(default_factory=dict)
     fresh: dict[bytes, Array] = field(default_factory=dict)
     prefix: bytes = b""
@@ -178,7 +178,7 @@ async def _events(job: _Job) -> AsyncIterator[Event]:
 
 async def _work(job: _Job) -> AsyncIterator[Event]:
     backend = job.target.open()
-    job.prefix = _prefix(job, backend.card.source if backend.card.local else "")
+    job.prefix = _prefix(job, backend.info.source if backend.info.local else "")
     if job.cache and log.enabled():
         try:
             kept = vectors.get([job.key(t) for t in job.texts])

@@ -59,7 +59,7 @@ def parameters(target: Target) -> tuple[Parameter, ...]:
 
 def _made(target: Target) -> tuple[str, ...]:
     try:
-        return target.open().card.outputs
+        return target.open().info.outputs
     except FmnbError:  # its weights or its engine's package are not here: said when it is asked
         return ("text",)
 
@@ -70,7 +70,7 @@ def _without(target: Target) -> set[str]:
         from ..providers.wire.select import pick
 
         wire = pick(target.profile, target.name.partition(":")[2])
-        return {*target.profile.ignores, *wire.lacks, "quant", "dtype"}
+        return {*target.profile.ignores, *wire.unsupported, "quant", "dtype"}
     if not target.known:
         return {*_unheard(target), "quant", "dtype", "api"}
     return {"api"} if _engine(target.name) in ("torch", "") else {"api", "quant", "dtype"}

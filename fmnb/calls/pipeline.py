@@ -15,7 +15,7 @@ from typing import Any
 from ..core.backend import Embedder, Vectors, estimate_tokens
 from ..core.errors import FmnbError, UsageError, error_from_dict
 from ..core.event_loop import aclose
-from ..core.events import ENDS, Cancelled, Event, Failed, Notice, Stamper, Started, Used
+from ..core.events import ENDS, Cancelled, Event, EventStamper, Failed, Notice, Started, UsageReported
 from ..core.types import Request, message
 from ..limits import billed_tokens, budget
 from ..limits.batch_limits import BatchLimits
@@ -60,7 +60,7 @@ def row_steps(limits: BatchLimits) -> tuple[Step, ...]:
         use_tape,
         check_target,
         retry_call,
-        within_budget(limits.purses),
+        within_budget(limits.budgets),
         rate_limited_rows(limits),
     )
 
@@ -83,7 +83,7 @@ def chain(steps: Sequence[Step], last: Proceed, opened: list[AsyncIterator[Event
 
 async def run(call: Call, steps: Sequence[Step] | None = None, last: Proceed = stream_answer) -> AsyncIterator[Event]:
     """The stamped events of one call. A failure is a `Failed` event, then the error is raised."""
-    stamp = Stamper(call.run)
+    stamp = EventStamper(call.run)
     opened: list[AsyncIterator[Event]] = []
     ended = False
     try:
@@ -149,8 +149,8 @@ def stopped_row(call: Call) -> list[Event]:
     """The stamped events of a row that was stopped once it was sent: what it had used, and the end. None where that is nothing."""
     if (used := call.meter.stopped()) is None:
         return []
-    stamp = Stamper(call.run)
-    return [stamp(e) for e in (started(replace(call, kind="row")), Used(usage=used), Cancelled())]
+    stamp = EventStamper(call.run)
+    return [stamp(e) for e in (started(replace(call, kind="row")), UsageReported(usage=used), Cancelled())]
 
 
 async def embed(target: Target, texts: Sequence[str], *, quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
@@ -158,22 +158,22 @@ async def embed(target: Target, texts: Sequence[str], *, quant: str = "", dimens
     backend = target.open()
     if not isinstance(backend, Embedder):
         raise UsageError(f"{target.requested_model} makes no vectors", hint="`%fm models embed` lists models that do.")
-    card = replace(backend.card, price_out=backend.card.price_out or 0.0)
+    info = replace(backend.info, price_out=backend.info.price_out or 0.0)
     asked = Request(target.name, tuple(message("user", t) for t in texts), max_tokens=1)
     tokens = estimate_tokens(asked).tokens
-    reserved = budget.hold(card, asked, tokens) if budget.budget().limit is not None else 0.0
+    reserved = budget.reserve(info, asked, tokens) if budget.budget().limit is not None else 0.0
     options: dict[str, Any] = {} if dimensions is None else {"dimensions": dimensions}
 
     def opened() -> AsyncIterator[Any]:
         stream: AsyncIterator[Any] = backend.embed(texts, quant, **options)
-        return stream if card.local else limited(card.host, stream)
+        return stream if info.local else limited(info.host, stream)
 
     try:
         async for item in retry(opened):
             yield item
-            if isinstance(item, Used):
-                billed_tokens.learn(card, asked, tokens, item.usage)
-            if isinstance(item, Used) and (warning := budget.add(item.usage.cost, local=card.local)):
+            if isinstance(item, UsageReported):
+                billed_tokens.learn(info, asked, tokens, item.usage)
+            if isinstance(item, UsageReported) and (warning := budget.add(item.usage.cost, local=info.local)):
                 yield Notice(kind="warning", text=warning)
     finally:
         budget.release(reserved)

@@ -16,9 +16,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from ..catalog.resolve import Target, resolve
-from ..config.settings import held, settings
+from ..config.settings import frozen, settings
 from ..core.errors import SettingsError, UsageError
-from ..core.surrogates import whole_text
+from ..core.surrogates import replace_surrogates_in_text
 from ..core.types import Message, Part, Request, Text, TokenCount, message
 from ..core.typing import Api, Dtype, Format, Quant
 from ..prompts.prompt import Prompt, Rendered, render
@@ -85,7 +85,7 @@ def fill(prompt: Any, options: Options) -> Rendered:
     return render(prompt, options.values or {}, raw=options.values is None)
 
 
-@held()
+@frozen()
 def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Asked:  # noqa: B008  it is frozen
     """One call, ready to be performed: nothing has been sent."""
     for name, known in (("format", FORMATS), ("api", APIS), ("quant", QUANTS), ("dtype", DTYPES)):
@@ -131,14 +131,14 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
 
 def writable(m: Message) -> Message:
     """Half of a surrogate pair has no UTF-8 form, so neither log, tape nor wire could carry it: it becomes U+FFFD."""
-    if all(not isinstance(p, Text) or whole_text(p.text) is p.text for p in m.parts):
+    if all(not isinstance(p, Text) or replace_surrogates_in_text(p.text) is p.text for p in m.parts):
         return m  # the same: who attached a part finds it again
-    return replace(m, parts=tuple(Text(whole_text(p.text)) if isinstance(p, Text) else p for p in m.parts))
+    return replace(m, parts=tuple(Text(replace_surrogates_in_text(p.text)) if isinstance(p, Text) else p for p in m.parts))
 
 
 def _cut(rendered: Rendered) -> list[str]:
     """What the prompt leaves out of the values in it, for the person: the model reads the true size in the prompt."""
-    return list(dict.fromkeys(f"{i.expression} in the prompt: {i.left_out}" for i in rendered.inserted if i.left_out))
+    return list(dict.fromkeys(f"{i.expression} in the prompt: {i.omitted}" for i in rendered.inserted if i.omitted))
 
 
 def _schema(options: Options) -> SchemaSpec | None:

@@ -89,8 +89,8 @@ def preview(asked: Asked) -> Preview:
     try:
         backend = target.open()
         tokens = count(asked)
-        problem = backend.card.missing
-        cost = estimate(backend.card, request, tokens.tokens)
+        problem = backend.info.missing
+        cost = estimate(backend.info, request, tokens.tokens)
     except FmnbError as e:
         from ..core.backend import estimate_tokens
 
@@ -100,7 +100,7 @@ def preview(asked: Asked) -> Preview:
         for name in ("temperature", "max_tokens", "seed", "stop", "schema", "logprobs")
         if getattr(request, name) not in (None, ())
     }
-    return Preview(target.name, target.host, request.messages, {**shown, **request.extra}, tokens, cost, request.key(), problem)
+    return Preview(target.name, target.host, request.messages, {**shown, **request.extra}, tokens, cost, request.fingerprint(), problem)
 
 
 def show(asked: Sequence[Asked]) -> Preview | Previews:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from ..core.backend import Backend, RowBatcher
+from ..core.backend import Backend, BatchBackend
 from ..core.errors import CallError, FmnbError, StoreError
 from ..core.event_loop import aclose
-from ..core.events import ENDS, Event, Failed, Finished, Restarted, Stamper, TextDelta
+from ..core.events import ENDS, Event, EventStamper, Failed, Finished, Restarted, TextDelta
 from .call import Call
 from .pipeline import started
 from .steps.repetition import without_repetition
@@ -26,7 +26,7 @@ async def rows(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
     for n, c in enumerate(calls):
         row = _Row(replace(c, kind="row"))
         yield n, row.stamp(started(row.call))
-        entry = c.tape.get(c.request.key()) if c.tape is not None else None
+        entry = c.tape.get(c.request.fingerprint()) if c.tape is not None else None
         if entry is None:
             left[n] = row
         for _, event in entry.replay() if entry is not None else ():
@@ -34,7 +34,7 @@ async def rows(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
     if not left:
         return
     backend = for_rows(calls[0].target.open())
-    assert isinstance(backend, RowBatcher)
+    assert isinstance(backend, BatchBackend)
     stream = backend.stream_rows([(n, row.call.request) for n, row in left.items()], calls[0].neutral)
     why: FmnbError = CallError("The engine ended without an answer")
     try:
@@ -58,7 +58,7 @@ class _Row:
 
     def __init__(self, call: Call):
         self.call = call
-        self.stamp = Stamper(call.run)
+        self.stamp = EventStamper(call.run)
         self.text: list[str] = []
         self.events: list[Event] = []
 
@@ -84,7 +84,7 @@ def record(call: Call, events: Sequence[Event]) -> None:
     """Put an answer that came without the pipeline onto its call's tape."""
     if call.tape is not None:
         try:
-            call.tape.record(call.request, call.request.key(), call.cell, list(events))
+            call.tape.record(call.request, call.request.fingerprint(), call.cell, list(events))
         except StoreError:
             pass  # said by the next call that goes over the tape
 
@@ -92,7 +92,7 @@ def record(call: Call, events: Sequence[Event]) -> None:
 def stamped(call: Call, events: Sequence[Event], *, known: bool = True) -> list[Event]:
     """An answer that came without the pipeline, as the stamped events of a run; data where it fits its schema. Whose request is not known has none."""
     call = replace(call, kind="row")
-    stamp = Stamper(call.run)
+    stamp = EventStamper(call.run)
     events = list(events)
     if call.spec is None:
         events = without_repetition(call, events)

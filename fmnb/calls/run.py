@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from ..config.settings import held
+from ..config.settings import frozen
 from ..core.errors import FmnbError, Interrupted
 from ..core.event_loop import merge
-from ..core.events import Cancelled, Event, Fold, Sink, Stamper, Used
+from ..core.events import Cancelled, Event, EventStamper, ResponseBuilder, Sink, UsageReported
 from . import pipeline
 from .call import Asked, Call
 from .run_handle import Run
@@ -29,7 +29,7 @@ def perform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
     """
     run = handle_of(asked, sinks, ticks=True)
     try:
-        with held():
+        with frozen():
             run.drive()
     except KeyboardInterrupt:
         raise Interrupted(asked[0].response, asked[0].call.run) from None
@@ -56,14 +56,14 @@ def handle_of(asked: Sequence[Asked], sinks: Sequence[Sink] = (), *, ticks: bool
 
 def ends_of(call: Call, last: int, reason: str = "interrupt") -> Iterator[Event]:
     """The events of a call that is stopped after its event number `last`: what it had used, and the end."""
-    stamp = Stamper(call.run)
+    stamp = EventStamper(call.run)
     stamp.n = last
     if (used := call.meter.stopped()) is not None:
-        yield stamp(Used(usage=used))
+        yield stamp(UsageReported(usage=used))
     yield stamp(Cancelled(reason=reason))
 
 
-def finish(asked: Sequence[Asked], folds: Mapping[str, Fold], errors: dict[str, BaseException]) -> None:
+def finish(asked: Sequence[Asked], folds: Mapping[str, ResponseBuilder], errors: dict[str, BaseException]) -> None:
     """Put each call's response and error where its caller finds them; a bug is raised."""
     for a in asked:
         response = folds[a.call.run].response()

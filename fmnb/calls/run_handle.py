@@ -8,8 +8,8 @@ import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from ..core.event_loop import adrain, drain
-from ..core.events import Event, Fold, Sink, drop, emit
+from ..core.event_loop import iterate_async, iterate_sync
+from ..core.events import Event, ResponseBuilder, Sink, detach, emit
 from .session import session
 
 Ends = Callable[[str, int, str], Iterable[Event]]
@@ -30,13 +30,13 @@ class Run:
         *,
         runs: Iterable[str],
         ends: Ends,
-        finish: Callable[[Mapping[str, Fold]], object] = lambda folds: None,
+        finish: Callable[[Mapping[str, ResponseBuilder]], object] = lambda folds: None,
         ticks: bool = False,
         logged: bool = True,
     ):
         self.stream = stream
         self.listeners = session.listeners(*sinks, ticks=ticks) if logged else list(sinks)
-        self.folds = {run: Fold() for run in runs}
+        self.folds = {run: ResponseBuilder() for run in runs}
         self._ends, self._finish = ends, finish
 
     def take(self, event: Event) -> None:
@@ -75,7 +75,7 @@ class Run:
 
     async def adrive(self) -> None:
         """Run to the end in the caller's own event loop; cancelling it stops all and keeps what has come."""
-        items = adrain(self.stream)
+        items = iterate_async(self.stream)
         try:
             async for event in items:
                 self.take(event)
@@ -88,7 +88,7 @@ class Run:
 
     @contextmanager
     def _driven(self) -> Iterator[Iterator[Event]]:
-        items = drain(self.stream, self.tick, lambda: flush(self.listeners, "caught_up"))
+        items = iterate_sync(self.stream, self.tick, lambda: flush(self.listeners, "caught_up"))
         try:
             yield items
         except (KeyboardInterrupt, GeneratorExit):
@@ -112,7 +112,7 @@ def flush(sinks: list[Sink], method: str = "tick") -> None:
             if hasattr(sink, method):
                 getattr(sink, method)()
         except Exception as e:
-            drop(sink, sinks, e)
+            detach(sink, sinks, e)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.event_loop import aclose
-from ..core.events import Event, Failed, Used
+from ..core.events import Event, Failed, UsageReported
 from ..core.run_ids import new_run
 from ..core.types import Request
 from ..limits import budget
@@ -40,7 +40,7 @@ async def collect(job: str, call: Call, calls: Mapping[str, Call]) -> AsyncItera
             mine = calls.get(i) or replace(call, run=new_run(), meta={"key": i})
             events = found if isinstance(found, list) else [*found.events, Failed(error=found.to_dict())]
             for event in events:
-                if isinstance(event, Used):
+                if isinstance(event, UsageReported):
                     budget.add(event.usage.cost)
             yield i, stamped(mine, events, known=i in calls)
     finally:

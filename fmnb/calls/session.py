@@ -107,5 +107,5 @@ def default_model() -> tuple[str, str]:
         return model, "FMNB_MODEL"
     s = settings()
     if model := s.get("default.model", ""):
-        return str(model), f"{s.where('default.model')} fmnb.toml"
+        return str(model), f"{s.origin_of('default.model')} fmnb.toml"
     return "", ""

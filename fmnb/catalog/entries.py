@@ -13,9 +13,9 @@ from pathlib import Path
 from ..config import keys
 from ..config.settings import allowed
 from ..core.errors import FmnbError
-from ..core.event_loop import wait
+from ..core.event_loop import run_sync
 from ..core.registry import ENGINES, load
-from ..core.types import ModelCard
+from ..core.types import ModelInfo
 from ..engines import loaded as residents
 from ..providers import hosted, prices
 from ..providers.model_lists import Listed
@@ -30,9 +30,9 @@ _PACKAGES = {
     "vectors": (("tokenizers", "embed"), ("safetensors", "embed")),
     "diffusers": (("torch", "torch"), ("diffusers", "images")),
 }
-_NO_EYES = ("tts", "audio", "realtime", "transcribe", "live", "search")  # relatives of a seeing model that hear, speak or look things up
-_NO_TEXT = (
-    *_NO_EYES[:-1],
+_NON_VISION = ("tts", "audio", "realtime", "transcribe", "live", "search")  # relatives of a seeing model that hear, speak or look things up
+_NON_TEXT = (
+    *_NON_VISION[:-1],
     "image",
     "video",
     "voice",
@@ -74,13 +74,13 @@ class Entry:
     note: str = ""
 
     @property
-    def words(self) -> str:
+    def search_text(self) -> str:
         """Everything in it that one may search for."""
         return " ".join((self.model, self.provider, self.ready, self.host, self.license, self.note, *self.inputs, *self.outputs)).lower()
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalog:
     """The entries, how many more there are for a provider that was not named, and why each silent one is silent."""
 
     entries: tuple[Entry, ...]
@@ -88,7 +88,7 @@ class Catalogue:
     silent: dict[str, str]
 
 
-def catalogue(query: str = "", *, ask: bool = True) -> Catalogue:
+def catalog(query: str = "", *, ask: bool = True) -> Catalog:
     """The models that fit `query` (see `filters`). With `ask`, servers here and services with a key are asked, within a second in all."""
     began = time.monotonic()
     tests = filters.tests(query)
@@ -97,8 +97,8 @@ def catalogue(query: str = "", *, ask: bool = True) -> Catalogue:
     profiles = usable_profiles()
     if ask:
         prices.ready()  # what the table needs afterwards takes no time of the asking
-        served = wait(hosted.afind_local(ASK / 3))
-        silent = model_lists.ask([p for p in profiles if _worth_asking(p, query)], ASK - (time.monotonic() - began))
+        served = run_sync(hosted.afind_local(ASK / 3))
+        silent = model_lists.refresh([p for p in profiles if _should_query(p, query)], ASK - (time.monotonic() - began))
     more: dict[str, int] = {}
     found = list(_local())
     for p in profiles:
@@ -110,14 +110,14 @@ def catalogue(query: str = "", *, ask: bool = True) -> Catalogue:
         meant = by_name.get(model) or _locked(Entry(model, model.partition(":")[0], host="", local=False, inputs=(), outputs=()))
         if all(t(meant) or t(replace(meant, model=name)) for t in tests):
             kept.append(replace(meant, model=name, note=f"alias of {model}"))
-    return Catalogue(tuple(kept), more, silent)
+    return Catalog(tuple(kept), more, silent)
 
 
-def _worth_asking(p: Profile, query: str) -> bool:
+def _should_query(p: Profile, query: str) -> bool:
     words = query.lower().split()
     if p.local or "local" in words or p.models_shape == "none" or (p.needs_key and not keys.status(p.key_env, p.name)):
         return False
-    known = model_lists.remembered(p)
+    known = model_lists.cached_list(p)
     return known is None or p.name in words or time.time() - known.at > model_lists.FRESH
 
 
@@ -173,21 +173,21 @@ def _located(source: str) -> Path | None:
         return None
 
 
-def _with_file(e: Entry, path: Path | None, here: dict[str, weights.Pulled], in_memory: dict[str, residents.Loaded]) -> Entry:
+def _with_file(e: Entry, path: Path | None, here: dict[str, weights.DownloadedModel], in_memory: dict[str, residents.Loaded]) -> Entry:
     """What the file itself tells of a model that is here."""
     if path is None:
         return e
-    pulled, loaded, card = here.get(str(path)), in_memory.get(str(path)), _card(path, e.model)
-    if card is not None:
+    pulled, loaded, info = here.get(str(path)), in_memory.get(str(path)), _info(path, e.model)
+    if info is not None:
         e = replace(
             e,
-            context=card.context,
-            inputs=card.inputs,
-            outputs=card.outputs,
-            chat=card.chat,
-            license=e.license or card.license,
-            size=card.size or e.size,
-            memory=card.memory,
+            context=info.context,
+            inputs=info.inputs,
+            outputs=info.outputs,
+            chat=info.chat,
+            license=e.license or info.license,
+            size=info.size or e.size,
+            memory=info.memory,
             source="the file",
         )
     missing = next((extra for package, extra in _PACKAGES[engine_for(path)] if not find_spec(package)), "")
@@ -198,10 +198,10 @@ def _with_file(e: Entry, path: Path | None, here: dict[str, weights.Pulled], in_
     return replace(e, used=pulled.used) if pulled else e
 
 
-def _card(path: Path, name: str) -> ModelCard | None:
+def _info(path: Path, name: str) -> ModelInfo | None:
     try:
-        card: ModelCard = load(ENGINES[engine_for(path)])(path, name).card
-        return card
+        info: ModelInfo = load(ENGINES[engine_for(path)])(path, name).info
+        return info
     except (FmnbError, ImportError, OSError):  # its engine's packages are not installed, or the file is damaged
         return None
 
@@ -226,7 +226,7 @@ def _served(p: Profile, names: tuple[str, ...]) -> Iterator[Entry]:
 
 def _hosted(p: Profile, all_of_them: bool, more: dict[str, int]) -> Iterator[Entry]:
     """The curated models of a service; with `all_of_them` also those of its list, or of the price table where no list is known."""
-    known = model_lists.remembered(p)
+    known = model_lists.cached_list(p)
     theirs = {m.name: m for m in (known.models if known else prices.table(p))}
     source, at = (f"{p.label}'s list", known.at) if known else (prices.edition(), None)
     names = [*p.models, *(m for m in theirs if m not in p.models)]
@@ -268,10 +268,10 @@ def _hosted_entry(p: Profile, name: str, told: Listed, blank: Entry, source: str
         outputs = (made,)
     elif "embed" in name.lower():
         outputs = ("vector",)
-    elif not outputs and (name in p.models or (price_out and not any(word in name.lower() for word in _NO_TEXT))):
+    elif not outputs and (name in p.models or (price_out and not any(word in name.lower() for word in _NON_TEXT))):
         outputs = ("text",)
     if not inputs:
-        sees = _fits(name, p.vision_models) and "vector" not in outputs and not any(word in name for word in _NO_EYES)
+        sees = _fits(name, p.vision_models) and "vector" not in outputs and not any(word in name for word in _NON_VISION)
         inputs = ("text", "image") if sees else ("text",) if name in p.models else ()
     facts = "fmnb.toml" if own else source or (prices.edition() if price_in is not None else "table of fmnb")
     return dataclasses.replace(

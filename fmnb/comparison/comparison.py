@@ -17,7 +17,7 @@ from ..calls.prepare import options_from, prepare
 from ..calls.run import perform
 from ..calls.session import session
 from ..core.errors import Interrupted, UsageError
-from ..core.events import Cancelled, Finished, Signal, Sink, Stamper, Started, emit
+from ..core.events import Cancelled, EventStamper, Feedback, Finished, Sink, Started, emit
 from ..core.optional import require
 from ..core.registry import METHODS, load
 from ..core.response import Response
@@ -26,7 +26,7 @@ from ..core.typing import ModelLike, Record
 from ..prompts.prompt import Prompt, PromptLike
 from ..store import feedback as signals
 from ..store import log
-from ..views.comparison import Layout, Said, columns_bundle, layout, letter
+from ..views.comparison import AnswerFeedback, Layout, columns_bundle, layout, letter
 from .options import CompareOptions
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ class Comparison:
         return layout(self.axes or [{"model": r.requested_model} for r in self.responses], self.labels)
 
     @property
-    def votes(self) -> list[Signal]:
+    def votes(self) -> list[Feedback]:
         """The current votes, stars, edits and comments, without retracted ones, as events, oldest first."""
         runs = {r.run for r in self.responses}
-        found = signals.of([self.run, *runs]) if self.run else []
+        found = signals.feedback_on([self.run, *runs]) if self.run else []
         return [s for s in found if s.kind != "vote" or runs.issuperset(s.value["runs"])]
 
     @property
@@ -149,7 +149,7 @@ class Comparison:
         return replace(self, responses=tuple(self.responses[i] for i in at), axes=axes, shown=shown)
 
     @property
-    def said(self) -> Said:
+    def said(self) -> AnswerFeedback:
         """The votes, stars, edits and comment as they are shown with each answer."""
         votes = self.votes
         at = {r.run: i for i, r in enumerate(self.responses)}
@@ -159,7 +159,7 @@ class Comparison:
         stars = frozenset(at[s.run] for s in votes if s.kind == "star" and s.run in at and s.value)
         edits = {at[s.run]: str(s.value) for s in votes if s.kind == "edit" and s.run in at}
         comment = next((s.text for s in reversed(votes) if s.text and s.kind in ("vote", "comment")), "")
-        return Said(words, stars, edits, comment)
+        return AnswerFeedback(words, stars, edits, comment)
 
     @property
     def best(self) -> Response | None:
@@ -417,7 +417,7 @@ def together(
     axes = list(axes) or [{"model": a.call.target.requested_model} for a in asked]
     if blind and not log.enabled():
         raise UsageError("The log is off, so a blind vote could not be kept", hint="`%fm log on`, or leave blind out.")
-    stamp = Stamper(new_run())
+    stamp = EventStamper(new_run())
     names = labels(axes)
     shown = tuple(shown) or order(axes, blind)
     for i, (a, name) in enumerate(zip(asked, names, strict=True)):

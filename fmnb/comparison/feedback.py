@@ -6,7 +6,7 @@ from typing import Any
 
 from ..calls.session import session
 from ..core.errors import UsageError
-from ..core.events import Signal, emit
+from ..core.events import Feedback, emit
 from ..core.response import Response
 from ..store import feedback as signals
 from .comparison import Comparison
@@ -14,7 +14,7 @@ from .comparison import Comparison
 _WORDS = ("left", "right", "tie", "bad")
 
 
-def vote(comparison: Comparison | None, choice: str | int | Response, *, comment: str = "", user: str = "") -> Signal:
+def vote(comparison: Comparison | None, choice: str | int | Response, *, comment: str = "", user: str = "") -> Feedback:
     """Vote for the best answer of a comparison.
 
     A second vote by the same user replaces the first; `fm.retract` retracts it.
@@ -105,7 +105,7 @@ def retract(of: Comparison | Response | str | None = None, kind: str = "", *, us
         kind = kind or "vote"
         given = _of(of).votes
     elif kind:
-        given = signals.of([of.run if isinstance(of, Response) else of])
+        given = signals.feedback_on([of.run if isinstance(of, Response) else of])
     else:
         raise UsageError("Name the kind of feedback to retract", hint='For instance fm.retract(answer, "star").')
     mine = [s for s in given if s.kind == kind and s.user == user]
@@ -114,7 +114,7 @@ def retract(of: Comparison | Response | str | None = None, kind: str = "", *, us
     return len(mine)
 
 
-def feedback(run: str | Response, kind: str, value: object = None, *, user: str = "", text: str = "") -> Signal:
+def feedback(run: str | Response, kind: str, value: object = None, *, user: str = "", text: str = "") -> Feedback:
     """Record feedback on an answer: an opinion or behavior of a user.
 
     Args:
@@ -143,7 +143,7 @@ def feedback(run: str | Response, kind: str, value: object = None, *, user: str 
     return _add(run.run if isinstance(run, Response) else run, kind, value, user=user, text=text)
 
 
-def accept(run: str | Response, *, user: str = "") -> Signal:
+def accept(run: str | Response, *, user: str = "") -> Feedback:
     """Record that an answer was good enough to use.
 
     Args:
@@ -163,7 +163,7 @@ def accept(run: str | Response, *, user: str = "") -> Signal:
     return feedback(run, "accept", True, user=user)
 
 
-def _add(run: str, kind: str, value: Any, *, user: str = "", text: str = "", undoes: int = 0) -> Signal:
+def _add(run: str, kind: str, value: Any, *, user: str = "", text: str = "", undoes: int = 0) -> Feedback:
     """Write feedback to the log, then emit it: listeners may rely on the log."""
     said = signals.add(run, kind, value, user=user, text=text, undoes=undoes)
     emit(said, session.ears)

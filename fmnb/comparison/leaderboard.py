@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from ..calls.session import session
-from ..core.events import Signal, Started
+from ..core.events import Feedback, Started
 from ..core.records import Rows
 from ..stats.bradley_terry import bootstrap, bradley_terry
 from ..store import feedback as signals
@@ -42,7 +42,7 @@ class Ballot:
     voter: str = ""
 
 
-def ballots(votes: Sequence[Signal]) -> list[Ballot]:
+def ballots(votes: Sequence[Feedback]) -> list[Ballot]:
     """Votes with the models behind their runs. A vote whose runs are no longer in the log is left out.
 
     Where one model was asked in several ways, a contestant is the model and what was varied
@@ -104,12 +104,12 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None, noteb
     which, scoped = scope(notebook)
     cast = [
         b
-        for b in ballots(signals.every("vote", since, which))
+        for b in ballots(signals.all_feedback("vote", since, which))
         if not models or all(n in models or n.partition(", ")[0] in models for n in b.shown)
     ]
     names = sorted({n for b in cast for n in b.shown})
     if len(names) < 2:
-        others = len(signals.every("vote", since)) if which else 0
+        others = len(signals.all_feedback("vote", since)) if which else 0
         elsewhere = f'; {others:,} of other notebooks: fm.leaderboard(notebook="all"), `%fm leaderboard --all`' if others else ""
         return Rows([], COLUMNS, f"no votes yet: compare two models with `%%fm a b`, then `%fm vote left`{elsewhere}")
     wins, by_unit = _wins(cast)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import SettingsError, UsageError
-from ..core.event_loop import thread
+from ..core.event_loop import start_thread
 from . import settings
 
 SERVICE = "fmnb"
@@ -59,7 +59,7 @@ def find(key_env: Sequence[str], provider: str, host: str, *, own_hosts: Sequenc
     return None
 
 
-def at_hand(provider: str) -> bool:
+def is_cached(provider: str) -> bool:
     """Whether `find` answers for this provider without asking a keyring or reading a file."""
     at = _cache.get((str(settings.home()), provider))
     return at is not None and time.monotonic() - at[0] < _CACHE_SECONDS
@@ -116,7 +116,7 @@ def file() -> Path:
 def _stored(provider: str) -> tuple[str, str, str]:
     """Value, host it is bound to, and source; empty strings when nothing is kept."""
     at = (str(settings.home()), provider)
-    if at_hand(provider):
+    if is_cached(provider):
         return _cache[at][1]
     found = ("", "", "")
     if text := _keyring(lambda k: k.get_password(SERVICE, provider)):
@@ -155,7 +155,7 @@ def _keyring(ask: Any) -> Any:
         except Exception:  # no backend, locked, refused: the file is next
             answer.append(None)
 
-    worker = thread("fmnb-keyring", body)
+    worker = start_thread("fmnb-keyring", body)
     worker.join(_KEYRING_SECONDS)
     if not answer:
         _keyring_hangs = True

@@ -61,10 +61,10 @@ def matches(kind: str, value: str, pattern: str) -> bool:
     return bool(_glob(pattern, "@" if scheme == "hf" else "").fullmatch(value))
 
 
-def wrong(kind: str, pattern: str) -> str:
+def pattern_error(kind: str, pattern: str) -> str:
     """What is wrong with a pattern, in words; "" where it can be used.
 
-    >>> wrong("urls", "example.com")
+    >>> pattern_error("urls", "example.com")
     'an address begins with https:// or http://'
     """
     if not pattern.strip():
@@ -173,7 +173,7 @@ def _url(value: str, pattern: str) -> bool:
     if pattern in _WHOLE:
         return True
     v, p = _split(value), _split(pattern)
-    if v is None or p is None or wrong("urls", pattern) or re.search(r"[\x00-\x20\x7f\\]", value):
+    if v is None or p is None or pattern_error("urls", pattern) or re.search(r"[\x00-\x20\x7f\\]", value):
         return False
     host = v.hostname or ""
     if v.scheme != p.scheme or "@" in v.netloc or v.fragment or not _HOST.fullmatch(host):

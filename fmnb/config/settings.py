@@ -79,10 +79,10 @@ def shared_models_dirs() -> list[Path]:
 
 def set_here(variable: str) -> bool:
     """Whether this process gave an environment variable its value, as a notebook's cell can, and not whoever started it."""
-    return os.environ.get(variable) != _BEGAN_WITH.get(variable)
+    return os.environ.get(variable) != _INITIAL_ENVIRONMENT.get(variable)
 
 
-def _began_with() -> dict[str, str]:
+def _initial_environment() -> dict[str, str]:
     """The environment this process was started with; where the system does not keep it, that of now."""
     try:
         pairs = Path("/proc/self/environ").read_bytes().split(b"\0")
@@ -99,8 +99,8 @@ def working_folder() -> Path | None:
         return None
 
 
-_BEGAN_WITH = _began_with()
-_BEGAN_IN, _BEGAN_AT = working_folder() or Path("/"), sys.prefix
+_INITIAL_ENVIRONMENT = _initial_environment()
+_INITIAL_FOLDER, _INITIAL_PREFIX = working_folder() or Path("/"), sys.prefix
 
 
 def _admin_files() -> list[Path]:
@@ -109,11 +109,11 @@ def _admin_files() -> list[Path]:
     They are those the kernel began with, so that no cell lifts a lock; one that began with
     no FMNB_ADMIN_CONFIG may still be given one, which can only lock more.
     """
-    extra = _BEGAN_WITH.get("FMNB_ADMIN_CONFIG") or os.environ.get("FMNB_ADMIN_CONFIG")
-    roots = [_BEGAN_IN / extra] if extra else []
-    roots += [Path(prefix) / "etc/jupyter" for prefix in dict.fromkeys((sys.prefix, _BEGAN_AT))]
+    extra = _INITIAL_ENVIRONMENT.get("FMNB_ADMIN_CONFIG") or os.environ.get("FMNB_ADMIN_CONFIG")
+    roots = [_INITIAL_FOLDER / extra] if extra else []
+    roots += [Path(prefix) / "etc/jupyter" for prefix in dict.fromkeys((sys.prefix, _INITIAL_PREFIX))]
     if sys.platform == "win32":
-        roots.append(Path(_BEGAN_WITH.get("PROGRAMDATA", r"C:\ProgramData")) / "jupyter")
+        roots.append(Path(_INITIAL_ENVIRONMENT.get("PROGRAMDATA", r"C:\ProgramData")) / "jupyter")
     else:
         roots += [Path("/usr/local/etc/jupyter"), Path("/etc/jupyter")]
     return [r / FILE for r in roots]
@@ -161,7 +161,7 @@ class Settings:
         """An administrator's lock, or None."""
         return self.locks.get(name)
 
-    def where(self, dotted: str) -> str:
+    def origin_of(self, dotted: str) -> str:
         """Which layer decided a value: administrator, user, project, or ""."""
         table, _, name = dotted.partition(".")
         found = ""
@@ -172,18 +172,18 @@ class Settings:
 
 
 _cache: tuple[Any, Settings] | None = None
-_held: Settings | None = None
+_frozen: Settings | None = None
 _holders = 0
-_hold = threading.Lock()
-_PLACES = ("FMNB_HOME", "FMNB_ADMIN_CONFIG", "XDG_DATA_HOME", "HOME", "LOCALAPPDATA", "USERPROFILE", "PROGRAMDATA")
+_frozen_lock = threading.Lock()
+_PATH_VARIABLES = ("FMNB_HOME", "FMNB_ADMIN_CONFIG", "XDG_DATA_HOME", "HOME", "LOCALAPPDATA", "USERPROFILE", "PROGRAMDATA")
 
 
 def settings() -> Settings:
     """The settings in force now; files are read again when they change. Asked several times a call, so it only looks at dates."""
     global _cache
-    if (held_now := _held) is not None:
+    if (held_now := _frozen) is not None:
         return held_now
-    places = (str(working_folder() or ""), *map(os.environ.get, _PLACES))
+    places = (str(working_folder() or ""), *map(os.environ.get, _PATH_VARIABLES))
     stamp = (places, tuple(map(_mtime, _candidates(places))))
     if _cache is None or _cache[0] != stamp:
         project = project_file()
@@ -193,20 +193,20 @@ def settings() -> Settings:
 
 
 @contextlib.contextmanager
-def held() -> Iterator[None]:
+def frozen() -> Iterator[None]:
     """The settings as they are now, for the length of one call: a dozen questions, one look at the files."""
-    global _held, _holders
+    global _frozen, _holders
     now = settings()
-    with _hold:
+    with _frozen_lock:
         _holders += 1
-        _held = now
+        _frozen = now
     try:
         yield
     finally:
-        with _hold:
+        with _frozen_lock:
             _holders -= 1
             if not _holders:
-                _held = None
+                _frozen = None
 
 
 @functools.lru_cache(maxsize=16)
@@ -229,7 +229,7 @@ def _read(files: list[tuple[str, Path]]) -> Settings:
     layers: list[tuple[str, dict[str, Any]]] = []
     untrusted = None
     for origin, path in files:
-        if not (_there(path) if origin == "administrator" else path.is_file()):
+        if not (_exists(path) if origin == "administrator" else path.is_file()):
             continue
         data = read_toml(path)
         if origin == "administrator":
@@ -249,7 +249,7 @@ def _read(files: list[tuple[str, Path]]) -> Settings:
     return Settings(values, locks, tuple(str(p) for o, p in files if p.is_file()), untrusted, tuple(layers))
 
 
-def _there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     """Whether an administrator's file is there; one that may not be looked at counts as there, and then cannot be read."""
     try:
         return path.lstat() is not None
@@ -342,8 +342,8 @@ def _parsed(text: str) -> Any:
 
 def _replace(file: Path, text: str) -> None:
     """Write a file whole or not at all, also beside another kernel that does the same."""
-    global _held
-    _held = None  # what a running call holds is no longer so
+    global _frozen
+    _frozen = None  # what a running call holds is no longer so
     temporary = file.with_name(f"{file.name}.{os.getpid()}.new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ def check_administrators(data: dict[str, Any], path: Path) -> None:
     for name in ("providers", "models", "urls"):
         patterns = lock.get(name, ())
         for pattern in [patterns] if isinstance(patterns, str) else patterns:
-            if why := "it is not a text" if not isinstance(pattern, str) else lock_patterns.wrong(name, pattern):
+            if why := "it is not a text" if not isinstance(pattern, str) else lock_patterns.pattern_error(name, pattern):
                 seen, todo = f"lock.{name} holds {pattern!r}: {why}", "Correct the pattern."
     for name in ("budget", "keep_days"):
         if name in lock and not 0 <= lock[name] < float("inf"):
@@ -50,13 +50,13 @@ def read_toml(path: Path) -> dict[str, Any]:
             raise SettingsError(
                 f"The settings file {path} has the wrong kind of value",
                 detail=f"{said} is {value!r}",
-                hint=f"{said} is a {' or '.join(_SPOKEN[k] for k in kinds)}.",
+                hint=f"{said} is a {' or '.join(_TYPE_NAMES[k] for k in kinds)}.",
             )
     return data
 
 
 _LOCKS = ("providers", "models", "urls", "budget", "models_dir", "keep_days")
-_SPOKEN = {dict: "table", str: "text", int: "number", float: "number with a point", bool: "true or false", list: "list"}
+_TYPE_NAMES = {dict: "table", str: "text", int: "number", float: "number with a point", bool: "true or false", list: "list"}
 _KINDS: tuple[tuple[str, str, tuple[type, ...]], ...] = (
     *((table, "", (dict,)) for table in TABLES),
     ("default", "model", (str,)),

@@ -7,7 +7,7 @@ from pathlib import Path
 from .errors import StoreError
 
 
-def write_whole(path: Path, text: str) -> Path:
+def write_atomic(path: Path, text: str) -> Path:
     """Write beside, then rename: a full disk or an interrupt leaves what was there. Raises StoreError."""
     part = path.with_name(path.name + ".part")
     try:

@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from .events import Event, ReasoningDelta, TextDelta, ToolCallDelta
-from .types import ModelCard, Request, TokenCount
+from .types import ModelInfo, Request, TokenCount
 
 
 @runtime_checkable
 class Backend(Protocol):
     """What a provider's or an engine's model offers.
 
-    One that can be asked through several interfaces of its service says `interfaces = True`,
+    One that can be asked through several interfaces of its service says `supports_api_choice = True`,
     and heeds `request.api`; for all others the pipeline says that it was not applied.
     """
 
     @property
-    def card(self) -> ModelCard:
+    def info(self) -> ModelInfo:
         """What is known about the model."""
         ...
 
@@ -61,7 +61,7 @@ class Embedder(Protocol):
     batch: int
 
     @property
-    def card(self) -> ModelCard:
+    def info(self) -> ModelInfo:
         """What is known about the model; its `outputs` hold "vector"."""
         ...
 
@@ -71,24 +71,24 @@ class Embedder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RateLimitState:
     """What a service says may still be asked of it: how many are left, of how many, and seconds until all are there again."""
 
-    left: float
+    remaining: float
     limit: float
     reset: float
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class CompleteResponse:
     """The events of an answer that came in one piece, and what its service said of its limits ("requests", "tokens")."""
 
     events: list[Event]
-    allowed: dict[str, Allowance]
+    rate_limits: dict[str, RateLimitState]
 
 
 @runtime_checkable
-class Unstreamed(Protocol):
+class NonStreamingBackend(Protocol):
     """A Backend that can give an answer in one piece, which costs less where nobody watches it come. `host` is whose limits it counts against."""
 
     @property
@@ -96,28 +96,30 @@ class Unstreamed(Protocol):
         """The host, or the server on this machine."""
         ...
 
-    async def whole(self, request: Request) -> Whole:
-        """Answer one request; what `stream` yields, as a list. An error may hold `allowed` too."""
+    async def complete(self, request: Request) -> CompleteResponse:
+        """Answer one request; what `stream` yields, as a list. An error may hold `rate_limits` too."""
         ...
 
 
 @runtime_checkable
-class RowBatcher(Protocol):
-    """A Backend that answers many requests faster together than one by one. `rows_at_once` is how many it wants in hand."""
+class BatchBackend(Protocol):
+    """A Backend that answers many requests faster together than one by one. `preferred_batch_size` is how many it wants in hand."""
 
-    rows_at_once: int
+    preferred_batch_size: int
 
-    def stream_rows(self, requests: Sequence[tuple[int, Request]], neutral: Sequence[Request] = ()) -> AsyncIterator[tuple[int, Event]]:
+    def stream_rows(
+        self, requests: Sequence[tuple[int, Request]], content_free: Sequence[Request] = ()
+    ) -> AsyncIterator[tuple[int, Event]]:
         """Events of many requests, each with the caller's number; -1 for events of the whole, such as loading.
 
         A request that fails is a `Failed` of its number, and the others go on. Closing the
-        iterator stops at the next step. `neutral` are the same prompt with words of `NOTHING` in
+        iterator stops at the next step. `content_free` are the same prompt with words of `CONTENT_FREE` in
         it: what a model says to them is its own leaning, which a choice of labels is freed of.
         """
         ...
 
 
-NOTHING = ("N/A", "", "[MASK]")  # what stands for no content, by Zhao et al. 2021, "Calibrate Before Use"
+CONTENT_FREE = ("N/A", "", "[MASK]")  # what stands for no content, by Zhao et al. 2021, "Calibrate Before Use"
 
 
 def estimate_tokens(request: Request) -> TokenCount:
@@ -131,26 +133,26 @@ def estimate_tokens(request: Request) -> TokenCount:
     >>> estimate_tokens(Request("m", (message("user", "x" * 40),))).tokens
     14
     """
-    total = sum(4 + sum(map(part_tokens, m.parts)) for m in request.messages)
+    total = sum(4 + sum(map(estimate_part_tokens, m.parts)) for m in request.messages)
     return TokenCount(total, exact=False, method="UTF-8 bytes / 4", error="±20 % for English prose, more elsewhere")
 
 
-def part_tokens(part: object) -> int:
+def estimate_part_tokens(part: object) -> int:
     """About how many tokens a part of a message has: its text's, or a flat 800 for an image or a file."""
     text = next((t for n in ("text", "content", "arguments") if isinstance(t := getattr(part, n, None), str)), None)
-    return 800 if text is None else text_tokens(text)
+    return 800 if text is None else estimate_text_tokens(text)
 
 
-def text_tokens(*texts: str) -> int:
+def estimate_text_tokens(*texts: str) -> int:
     """About how many tokens some text has: its UTF-8 bytes / 4.
 
-    >>> text_tokens("Hello", " world")
+    >>> estimate_text_tokens("Hello", " world")
     3
     """
     return -(-sum(len(t.encode("utf-8", "surrogatepass")) for t in texts) // 4)
 
 
-def written_tokens(events: Iterable[Event]) -> int:
+def estimate_output_tokens(events: Iterable[Event]) -> int:
     """About how many tokens of text, reasoning and tool arguments a model wrote in these events."""
     kinds = (TextDelta, ReasoningDelta, ToolCallDelta)
-    return text_tokens(*(e.arguments if isinstance(e, ToolCallDelta) else e.text for e in events if isinstance(e, kinds)))
+    return estimate_text_tokens(*(e.arguments if isinstance(e, ToolCallDelta) else e.text for e in events if isinstance(e, kinds)))

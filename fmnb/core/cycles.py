@@ -23,10 +23,10 @@ class Cycle:
         return self.length / self.period
 
 
-def cycles(text: str, tail: int, longest: int) -> Iterator[Cycle]:
+def find_cycles(text: str, tail: int, longest: int) -> Iterator[Cycle]:
     """The cycles that a text ends in, shortest period first. `tail` characters must come again, `longest` is the longest period.
 
-    >>> next(cycles("well: ab ab ab ab ab ", 6, 20))
+    >>> next(find_cycles("well: ab ab ab ab ab ", 6, 20))
     Cycle(start=5, period=3, length=16)
     """
     size = len(text)

@@ -93,7 +93,7 @@ class FmnbError(Exception):
             self.retryable = retryable
         self.run = ""
         self.response: Any = None
-        self.allowed: Any = None  # what the service said of its limits beside the refusal
+        self.rate_limits: Any = None  # what the service said of its limits beside the refusal
         self.events: list[Any] = []  # of an answer in one piece that is none: what it cost, what was thought
         self.shown = False  # a view has already put it under the cell
         super().__init__(self._text())
@@ -121,7 +121,7 @@ class FmnbError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """IPython asks for this instead of building a traceback."""
-        if self.shown and not run_by_a_program():
+        if self.shown and not is_run_by_program():
             return [f"{type(self).__name__}, as shown above."]
         # What runs a notebook unseen (nbconvert, papermill, a schedule) keeps these lines and not what stands under the cell.
         head = f"{type(self).__name__}{', as shown above' if self.shown else ''}: {self.message}"
@@ -133,7 +133,7 @@ class FmnbError(Exception):
         return lines
 
 
-def run_by_a_program(shell: Any = None) -> bool:
+def is_run_by_program(shell: Any = None) -> bool:
     """Whether a program runs the cells of this kernel (nbconvert, papermill), as their requests tell: nobody could answer a question."""
     if shell is None:
         module = sys.modules.get("IPython.core.getipython")
@@ -364,13 +364,13 @@ class Interrupted(KeyboardInterrupt):
         return [f"Interrupted: {tail}."]
 
 
-def _family(kind: type[FmnbError]) -> Iterator[type[FmnbError]]:
+def _subclasses(kind: type[FmnbError]) -> Iterator[type[FmnbError]]:
     yield kind
     for below in kind.__subclasses__():
-        yield from _family(below)
+        yield from _subclasses(below)
 
 
-KINDS: dict[str, type[FmnbError]] = {c.kind: c for c in _family(FmnbError)}  # what a stored error says of its kind
+KINDS: dict[str, type[FmnbError]] = {c.kind: c for c in _subclasses(FmnbError)}  # what a stored error says of its kind
 
 _SECRETS = re.compile(
     r"(?i)(?:\b(?:sk|pk|rk|gsk|xai|hf|pplx|nvapi|tgp_v1|glpat|ghp|gho|AIza)[-_]?(?![A-Z_]+\b)[A-Za-z0-9*_\-]{8,}"

@@ -1,8 +1,8 @@
 """The one background event loop, and the only place that starts threads.
 
-Streams are written once, async. `drain` turns one into ordinary iteration in the caller's
-thread, `worker` turns a blocking engine into an async stream, `merge` runs several at once,
-`wait` gives the result of a coroutine. Stopping always means: the stream is closed.
+Streams are written once, async. `iterate_sync` turns one into ordinary iteration in the caller's
+thread, `thread_stream` turns a blocking engine into an async stream, `merge` runs several at once,
+`run_sync` gives the result of a coroutine. Stopping always means: the stream is closed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _POLL = 0.2  # a lock without a time-out cannot be interrupted on Windows
 _CLOSE = 1.0  # how long an interrupted caller waits for the socket to be closed
 
 
-def loop() -> asyncio.AbstractEventLoop:
+def background_loop() -> asyncio.AbstractEventLoop:
     """The background loop, started on first use and anew after a fork."""
     global _loop, _pid
     if _loop is not None and _pid == os.getpid():
@@ -32,28 +32,30 @@ def loop() -> asyncio.AbstractEventLoop:
     with _lock:
         if _loop is None or _pid != os.getpid():
             fresh = asyncio.new_event_loop()
-            contextvars.Context().run(thread, "fmnb-loop", fresh.run_forever)  # it outlives its first caller
+            contextvars.Context().run(start_thread, "fmnb-loop", fresh.run_forever)  # it outlives its first caller
             _loop, _pid = fresh, os.getpid()
         return _loop
 
 
-def thread(name: str, target: Callable[[], Any]) -> threading.Thread:
+def start_thread(name: str, target: Callable[[], Any]) -> threading.Thread:
     """Start a daemon thread in the caller's context: an engine that hangs must not keep the kernel from ending."""
     t = threading.Thread(target=contextvars.copy_context().run, args=(target,), name=name, daemon=True)
     t.start()
     return t
 
 
-def drain(stream: AsyncIterator[T], idle: Callable[[], object] | None = None, caught_up: Callable[[], object] | None = None) -> Iterator[T]:
+def iterate_sync(
+    stream: AsyncIterator[T], on_idle: Callable[[], object] | None = None, on_caught_up: Callable[[], object] | None = None
+) -> Iterator[T]:
     """Iterate an async stream from ordinary code, in the caller's thread.
 
-    `idle` is called now and then while nothing comes, `caught_up` each time everything that came
+    `on_idle` is called now and then while nothing comes, `on_caught_up` each time everything that came
     was taken and more is awaited. Closing the iterator, or an interrupt while it waits, closes the stream.
     """
     buffer: deque[T] = deque()
     ready = threading.Event()
     closed = threading.Event()
-    future = asyncio.run_coroutine_threadsafe(_pump(stream, buffer, ready, closed), loop())
+    future = asyncio.run_coroutine_threadsafe(_pump(stream, buffer, ready, closed), background_loop())
     future.add_done_callback(lambda _: ready.set())
     try:
         while True:
@@ -63,10 +65,10 @@ def drain(stream: AsyncIterator[T], idle: Callable[[], object] | None = None, ca
             if done:
                 future.result()
                 return
-            if caught_up is not None and not ready.is_set():
-                caught_up()
-            if not ready.wait(_POLL) and idle is not None:
-                idle()
+            if on_caught_up is not None and not ready.is_set():
+                on_caught_up()
+            if not ready.wait(_POLL) and on_idle is not None:
+                on_idle()
             ready.clear()
     finally:
         if not future.done():
@@ -95,9 +97,9 @@ async def aclose(stream: Any) -> None:
         await close()
 
 
-def wait(work: Coroutine[Any, Any, T]) -> T:
+def run_sync(work: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine, waited for in the caller's thread; an interrupt cancels it."""
-    future = asyncio.run_coroutine_threadsafe(work, loop())
+    future = asyncio.run_coroutine_threadsafe(work, background_loop())
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
     try:
@@ -108,7 +110,7 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
         future.cancel()
 
 
-async def worker(work: Callable[[Callable[[T], None], threading.Event], object]) -> AsyncIterator[T]:
+async def thread_stream(work: Callable[[Callable[[T], None], threading.Event], object]) -> AsyncIterator[T]:
     """Run a blocking function in a thread and yield what it puts.
 
     `work(put, stop)` calls `put(item)` from its thread and looks at `stop` as often as it
@@ -131,7 +133,7 @@ async def worker(work: Callable[[Callable[[T], None], threading.Event], object])
         except BaseException as e:
             put(_Raise(e))
 
-    thread("fmnb-worker", body)
+    start_thread("fmnb-worker", body)
     try:
         while True:
             await wake.wait()
@@ -147,13 +149,13 @@ async def worker(work: Callable[[Callable[[T], None], threading.Event], object])
         stop.set()
 
 
-async def aside(work: Callable[[], T]) -> T:
+async def to_thread(work: Callable[[], T]) -> T:
     """The result of a blocking call, off the loop. Who is cancelled meanwhile goes on at once; the call runs out."""
 
     def body(put: Callable[[T], None], stop: threading.Event) -> None:
         put(work())
 
-    results = [result async for result in worker(body)]
+    results = [result async for result in thread_stream(body)]
     return results[0]
 
 
@@ -199,7 +201,7 @@ async def merge(streams: Mapping[str, AsyncIterator[T]]) -> AsyncIterator[tuple[
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def adrain(stream: AsyncIterator[T]) -> AsyncIterator[T]:
+async def iterate_async(stream: AsyncIterator[T]) -> AsyncIterator[T]:
     """Iterate a stream of the background loop from a coroutine of the caller's own loop."""
     here = asyncio.get_running_loop()
     buffer: deque[T] = deque()
@@ -209,7 +211,7 @@ async def adrain(stream: AsyncIterator[T]) -> AsyncIterator[T]:
         def set(self) -> None:
             here.call_soon_threadsafe(wake.set)
 
-    future = asyncio.run_coroutine_threadsafe(_pump(stream, buffer, Bell()), loop())
+    future = asyncio.run_coroutine_threadsafe(_pump(stream, buffer, Bell()), background_loop())
     future.add_done_callback(lambda _: here.call_soon_threadsafe(wake.set))
     try:
         while True:
@@ -225,7 +227,7 @@ async def adrain(stream: AsyncIterator[T]) -> AsyncIterator[T]:
         future.cancel()
 
 
-def stepwise(stream: AsyncIterator[T]) -> Iterator[T]:
+def iterate_inline(stream: AsyncIterator[T]) -> Iterator[T]:
     """The items of an async iterator that belongs to no loop yet, for a thread that has none: each is awaited when it is asked for."""
 
     async def following() -> T:

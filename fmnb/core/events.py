@@ -1,4 +1,4 @@
-"""Everything that happens in a run, as values; `fold` makes an answer of them, `emit` tells the listeners.
+"""Everything that happens in a run, as values; `build_response` makes an answer of them, `emit` tells the listeners.
 
 A backend yields bare events. The pipeline stamps them with the run's id, a number that
 grows by one, and the time; only stamped events reach sinks. Every running thing speaks
@@ -18,15 +18,15 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
 from .errors import with_current_keys
-from .field_types import mistyped
+from .field_types import find_mistyped
 from .inert_text import printable
 from .response import Response
-from .surrogates import whole
+from .surrogates import replace_surrogates
 from .types import File, Image, Request, ToolCall, Usage, from_dict, to_dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
+class EventHeader:
     """What the pipeline adds: run id, event number from 1, seconds since the epoch."""
 
     run: str = ""
@@ -35,7 +35,7 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Started(Stamp):
+class Started(EventHeader):
     """A run begins. `kind` is call, download, load, ...; `parent` the run it belongs to."""
 
     event: ClassVar[str] = "Started"
@@ -48,7 +48,7 @@ class Started(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextDelta(Stamp):
+class TextDelta(EventHeader):
     """More of the answer."""
 
     event: ClassVar[str] = "TextDelta"
@@ -56,7 +56,7 @@ class TextDelta(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReasoningDelta(Stamp):
+class ReasoningDelta(EventHeader):
     """More of the model's reasoning; `extra` is what must be sent back with it."""
 
     event: ClassVar[str] = "ReasoningDelta"
@@ -65,7 +65,7 @@ class ReasoningDelta(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Media(Stamp):
+class Media(EventHeader):
     """A picture or video of the answer, whole: encoded bytes, their MIME type, and words for who cannot see it."""
 
     event: ClassVar[str] = "Media"
@@ -76,7 +76,7 @@ class Media(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCallDelta(Stamp):
+class ToolCallDelta(EventHeader):
     """A fragment of a tool call: `index` says which call, `arguments` is partial JSON."""
 
     event: ClassVar[str] = "ToolCallDelta"
@@ -88,7 +88,7 @@ class ToolCallDelta(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Logprobs(Stamp):
+class Logprobs(EventHeader):
     """Per-token log probabilities: dicts of `token`, `logprob` and `top` [[token, logprob], ...]."""
 
     event: ClassVar[str] = "Logprobs"
@@ -96,7 +96,7 @@ class Logprobs(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress(Stamp):
+class Progress(EventHeader):
     """How far a long step is. `unit` is bytes, tokens, rows or steps; `total` None if unknown."""
 
     event: ClassVar[str] = "Progress"
@@ -108,7 +108,7 @@ class Progress(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting(Stamp):
+class Waiting(EventHeader):
     """Nothing moves, for a reason: a rate limit, a retry, a busy engine. `seconds` None if unknown."""
 
     event: ClassVar[str] = "Waiting"
@@ -118,7 +118,7 @@ class Waiting(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice(Stamp):
+class Notice(EventHeader):
     """Something the user should know. `kind` is note, warning or not_applied (then `text` names the option)."""
 
     event: ClassVar[str] = "Notice"
@@ -127,7 +127,7 @@ class Notice(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Restarted(Stamp):
+class Restarted(EventHeader):
     """The answer so far is dropped and a new one follows: a structured answer asked for again."""
 
     event: ClassVar[str] = "Restarted"
@@ -135,7 +135,7 @@ class Restarted(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Used(Stamp):
+class UsageReported(EventHeader):
     """Tokens and money of one exchange; several in a run add up."""
 
     event: ClassVar[str] = "Used"
@@ -143,19 +143,19 @@ class Used(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signal(Stamp):
-    """What a person or their behaviour said of a finished run: vote, star, edit, accept, copied, ... `undoes` is the number of one taken back."""
+class Feedback(EventHeader):
+    """What a person or their behaviour said of a finished run: vote, star, edit, accept, copied, ... `retracts` is the number of one taken back."""
 
     event: ClassVar[str] = "Signal"
     kind: str
     value: Any = None
     user: str = ""
     text: str = ""
-    undoes: int = 0
+    retracts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored(Stamp):
+class Scored(EventHeader):
     """How good an answer is, of an evaluation's run. `answer` is the run it came from; `value` is None where `error` says why there is none."""
 
     event: ClassVar[str] = "Scored"
@@ -165,14 +165,14 @@ class Scored(Stamp):
     row: int = 0
     model: str = ""
     sample: int = 0
-    read: str = ""
-    why: str = ""
+    parsed: str = ""
+    explanation: str = ""
     error: str = ""
     confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished(Stamp):
+class Finished(EventHeader):
     """The answer is complete. `model` is the one that answered, as the service names it."""
 
     event: ClassVar[str] = "Finished"
@@ -184,7 +184,7 @@ class Finished(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed(Stamp):
+class Failed(EventHeader):
     """The run ended in an error, described as `FmnbError.to_dict` does."""
 
     event: ClassVar[str] = "Failed"
@@ -193,7 +193,7 @@ class Failed(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cancelled(Stamp):
+class Cancelled(EventHeader):
     """The user stopped the run; what had arrived stands."""
 
     event: ClassVar[str] = "Cancelled"
@@ -212,8 +212,8 @@ Event: TypeAlias = (
     | Waiting
     | Notice
     | Restarted
-    | Used
-    | Signal
+    | UsageReported
+    | Feedback
     | Scored
     | Finished
     | Failed
@@ -229,7 +229,7 @@ def _fields(kind: type) -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(kind) if f.name not in ("run", "n", "at"))
 
 
-class Stamper:
+class EventStamper:
     """Numbers and dates the events of one run. What has no UTF-8 form is replaced: every answer passes here."""
 
     def __init__(self, run: str):
@@ -243,14 +243,14 @@ class Stamper:
         put = object.__setattr__
         for name in _fields(kind):  # type: ignore[arg-type]
             value = getattr(event, name)
-            put(stamped, name, value if value is None or isinstance(value, (int, float)) else whole(value))
+            put(stamped, name, value if value is None or isinstance(value, (int, float)) else replace_surrogates(value))
         put(stamped, "run", self.run)
         put(stamped, "n", self.n)
         put(stamped, "at", time.time())
         return stamped
 
 
-class Fold:
+class ResponseBuilder:
     """Builds a Response from events, one at a time; `response()` may be asked at any moment."""
 
     def __init__(self) -> None:
@@ -313,7 +313,7 @@ class Fold:
                 self._media.clear()
                 self._logprobs.clear()
                 self._extra = {}
-            case Used(usage=u):
+            case UsageReported(usage=u):
                 self._usage = self._usage + u
             case Finished() | Failed() | Cancelled():
                 self.end = event
@@ -356,13 +356,13 @@ class Fold:
         )
 
 
-def fold(events: Iterable[Event]) -> Response:
+def build_response(events: Iterable[Event]) -> Response:
     """The Response that a run's events add up to.
 
-    >>> fold([Started(run="r", n=1, model="echo:"), TextDelta(text="a"), TextDelta(text="b"), Finished()]).text
+    >>> build_response([Started(run="r", n=1, model="echo:"), TextDelta(text="a"), TextDelta(text="b"), Finished()]).text
     'ab'
     """
-    f = Fold()
+    f = ResponseBuilder()
     for event in events:
         f.add(event)
     return f.response()
@@ -374,10 +374,10 @@ def emit(event: Event, sinks: list[Sink]) -> None:
         try:
             sink(event)
         except Exception as e:
-            drop(sink, sinks, e)
+            detach(sink, sinks, e)
 
 
-def drop(sink: Sink, sinks: list[Sink], error: Exception) -> None:
+def detach(sink: Sink, sinks: list[Sink], error: Exception) -> None:
     """Switch a sink off, with one warning; the run goes on."""
     sinks.remove(sink)
     warnings.warn(printable(f"fmnb: {getattr(sink, 'name', sink)} stopped listening: {type(error).__name__}: {error}"), stacklevel=3)
@@ -409,16 +409,18 @@ def event_from_dict(data: dict[str, Any]) -> Event | None:
     if kind is None:
         return None
     try:
-        data = {k: whole(v) for k, v in data.items() if k != "event"}
+        data = {k: replace_surrogates(v) for k, v in data.items() if k != "event"}
         if kind is Logprobs:
             data["tokens"] = tuple(data.get("tokens", ()))
         elif kind is Failed and isinstance(data.get("error"), dict):
             data["error"] = with_current_keys(data["error"])
-        elif kind is Started and "where" in data:  # the field's name and the word for this machine in earlier versions
-            host = data.pop("where")
-            data["host"] = "local" if host == "stays here" else host
+        for then, now in _EARLIER_FIELDS.get(name, {}).items():
+            if then in data:
+                data.setdefault(now, data.pop(then))
+        if kind is Started and data.get("host") == "stays here":  # the name of this machine in earlier versions
+            data["host"] = "local"
         event: Any = from_dict(kind, data)
-        wrong = mistyped(event) or _wrong(event)
+        wrong = find_mistyped(event) or _invalid_field(event)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as e:
         raise ValueError(f"{name} cannot be read: {type(e).__name__}") from None
     if wrong:
@@ -426,7 +428,13 @@ def event_from_dict(data: dict[str, Any]) -> Event | None:
     return event
 
 
-_LAST = 253_402_300_799  # the end of the year 9999, in seconds since the epoch
+# Names that fields had in earlier versions.
+_EARLIER_FIELDS = {
+    "Started": {"where": "host"},
+    "Signal": {"undoes": "retracts"},
+    "Scored": {"read": "parsed", "why": "explanation"},
+}
+_LATEST = 253_402_300_799  # the end of the year 9999, in seconds since the epoch
 _ERROR_FIELDS: dict[str, tuple[type, ...]] = {
     "message": (str,),
     "detail": (str,),
@@ -436,15 +444,15 @@ _ERROR_FIELDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def _wrong(event: Any) -> str:
+def _invalid_field(event: Any) -> str:
     """A field whose value means nothing, though its type is right."""
-    if not 0 <= event.at <= _LAST:
+    if not 0 <= event.at <= _LATEST:
         return "at"
     match event:
         case Failed(error=error):
             there = "message" in error and all(isinstance(error[k], kinds) for k, kinds in _ERROR_FIELDS.items() if k in error)
             return "" if there else "error"
-        case Signal(kind="vote", value=vote):
+        case Feedback(kind="vote", value=vote):
             there = isinstance(vote, dict) and isinstance(vote.get("said"), str) and isinstance(vote.get("runs"), list) and "winner" in vote
             return "" if there else "value"
         case Started(meta=meta):

@@ -16,14 +16,14 @@ DEPTH = 60
 Check = Callable[[Any], bool]
 
 
-def mistyped(value: Any) -> str:
+def find_mistyped(value: Any) -> str:
     """The first field of a dataclass value that is not what it is declared to be, "" where all are.
 
     >>> import dataclasses
     >>> @dataclasses.dataclass
     ... class Point:
     ...     x: float = 0.0
-    >>> mistyped(Point("a")), mistyped(Point(2)), mistyped(Point(float("nan")))
+    >>> find_mistyped(Point("a")), find_mistyped(Point(2)), find_mistyped(Point(float("nan")))
     ('x', '', 'x')
     """
     for name, check in _checks(value.__class__):
@@ -59,16 +59,16 @@ def _check(hint: Any) -> Check:
     if hint in (str, bytes, bool):
         return lambda v: isinstance(v, hint)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return lambda v: isinstance(v, hint) and not mistyped(v)
+        return lambda v: isinstance(v, hint) and not find_mistyped(v)
     if hint is dict or isinstance(hint, type) and issubclass(hint, typing.Mapping):  # type: ignore[arg-type]
-        return lambda v: isinstance(v, dict) and sound(v)
-    return sound
+        return lambda v: isinstance(v, dict) and is_json_value(v)
+    return is_json_value
 
 
-def sound(value: Any, depth: int = DEPTH) -> bool:
+def is_json_value(value: Any, depth: int = DEPTH) -> bool:
     """Whether a JSON value can be shown and stored again: numbers that are small enough, tables that are not too deep.
 
-    >>> sound({"a": [1, None]}), sound(10**400)
+    >>> is_json_value({"a": [1, None]}), is_json_value(10**400)
     (True, False)
     """
     if isinstance(value, bool):
@@ -78,7 +78,7 @@ def sound(value: Any, depth: int = DEPTH) -> bool:
     if isinstance(value, float):
         return not math.isnan(value) and (abs(value) <= MOST or value == -math.inf)  # the logarithm of a chance of none
     if isinstance(value, dict):
-        return depth > 0 and all(isinstance(k, str) and sound(v, depth - 1) for k, v in value.items())
+        return depth > 0 and all(isinstance(k, str) and is_json_value(v, depth - 1) for k, v in value.items())
     if isinstance(value, (list, tuple)):
-        return depth > 0 and all(sound(v, depth - 1) for v in value)
+        return depth > 0 and all(is_json_value(v, depth - 1) for v in value)
     return True

@@ -27,8 +27,8 @@ _MOST = 10  # pictures of one call; what more cost is seen too late
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A picture as asked for. None is not said; `raw` are further raw parameters, `lost` what no maker of pictures acts on."""
+class ImageOptions:
+    """A picture as asked for. None is not said; `raw` are further raw parameters, `ignored` what no maker of pictures acts on."""
 
     prompt: str
     images: tuple[Image, ...] = ()
@@ -40,21 +40,21 @@ class Wanted:
     seconds: float | None = None
     seed: int | None = None
     raw: dict[str, Any] = field(default_factory=dict)
-    lost: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
-    def said(self) -> dict[str, Any]:
+    def given(self) -> dict[str, Any]:
         """The shared options that were said, by name."""
         names = ("size", "n", "steps", "guidance", "negative", "seconds", "seed")
         return {name: v for name in names if (v := getattr(self, name)) is not None}
 
 
-def wanted(request: Request) -> Wanted:
+def image_options(request: Request) -> ImageOptions:
     """What the request asks of a maker of pictures.
 
     Raises UsageError for a value that cannot be meant, BadRequestError for a part that is neither text nor picture.
 
     >>> from fmnb.core.types import Request, message
-    >>> w = wanted(Request("m", (message("user", "a cat"),), extra={"size": "64x32", "steps": 2, "style": "vivid"}, seed=7))
+    >>> w = image_options(Request("m", (message("user", "a cat"),), extra={"size": "64x32", "steps": 2, "style": "vivid"}, seed=7))
     >>> w.size, w.steps, w.seed, w.raw
     ((64, 32), 2, 7, {'style': 'vivid'})
     """
@@ -88,7 +88,7 @@ def wanted(request: Request) -> Wanted:
         "logprobs": request.logprobs is not None,
         "tools": bool(request.tools),
     }
-    return Wanted(prompt, images, seed=request.seed, raw=raw, lost=tuple(k for k, v in off.items() if v), **given)
+    return ImageOptions(prompt, images, seed=request.seed, raw=raw, ignored=tuple(k for k, v in off.items() if v), **given)
 
 
 def _size(value: Any) -> tuple[int, int] | None:
@@ -119,7 +119,7 @@ def _value(name: str, value: Any, kind: type) -> Any:
     return number
 
 
-def made(*, data: bytes, **known: Any) -> dict[str, Any]:
+def provenance(*, data: bytes, **known: Any) -> dict[str, Any]:
     """What is kept beside a picture so that it can be made again: the day, its size, and what is `known` (seed, steps, ...)."""
     size = media.pixels(data)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

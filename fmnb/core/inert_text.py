@@ -17,7 +17,7 @@ _LITERAL = re.compile(r"[`~$\\]|\[(?!U\+[0-9A-F]{4}\])")
 _PRICE = re.compile(r"\$\d")
 _ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
-_HALF = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def inert(text: object) -> str:
@@ -57,7 +57,7 @@ def printable(text: str) -> str:
     text = text.replace("\r\n", "\n")
     text = _ESCAPES.sub(lambda m: "\n" if m[0] in "\r\x0b\x0c\x85" else "␛" if m[0] == "\x1b" else "\ufffd", text)
     text = _TURNING.sub(lambda m: f"[U+{ord(m[0]):04X}]", text)
-    return _HALF.sub("\ufffd", text).replace("\u2028", "\n").replace("\u2029", "\n")
+    return _SURROGATE.sub("\ufffd", text).replace("\u2028", "\n").replace("\u2029", "\n")
 
 
 def undirected(text: str) -> str:

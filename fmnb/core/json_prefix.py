@@ -9,10 +9,10 @@ _BEGINS = 50  # brackets that are tried: words before the JSON may hold some
 _CUT_OFF = re.compile(r"t(r(ue?)?)?|f(a(l(se?)?)?)?|n(u(ll?)?)?|-|\.|[eE][+-]?")
 
 
-def is_open(text: str) -> bool:
+def is_json_prefix(text: str) -> bool:
     """Whether a text holds JSON, perhaps after some words, that is not closed yet and has no mistake so far.
 
-    >>> is_open('Sure: {"items": ["no", "n'), is_open('{"a": 1} and'), is_open('{"a" 1'), is_open("no")
+    >>> is_json_prefix('Sure: {"items": ["no", "n'), is_json_prefix('{"a": 1} and'), is_json_prefix('{"a" 1'), is_json_prefix("no")
     (True, False, False, False)
     """
     decoder = json.JSONDecoder()

@@ -13,7 +13,7 @@ import re
 
 from .inert_text import undirected
 from .markdown_code import code_parts
-from .tex import BREAK, broken, harmless
+from .tex import BREAK, break_formula, safe_formula
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _IMAGE = re.compile(r"!(?=\[)")
@@ -50,7 +50,7 @@ def neutral_markdown(text: str) -> str:
 def _outside(text: str) -> str:
     parts, at = [], 0
     for m in _MATH.finditer(text):
-        if harmless(m[0]):
+        if safe_formula(m[0]):
             parts += [_neutral(text[at : m.start()]), _TAG.sub("<" + BREAK, m[0])]
             at = m.end()
     return "".join([*parts, _neutral(text[at:])])
@@ -72,4 +72,4 @@ def _neutral(text: str) -> str:
     text = _RST.sub(".." + BREAK, text)
     text = _ASCIIDOC.sub(lambda m: m[1] + BREAK, text)
     text = _PASS.sub("++" + BREAK, text)
-    return _DIAGRAM.sub(lambda m: f"{m[1]}text", broken(text))
+    return _DIAGRAM.sub(lambda m: f"{m[1]}text", break_formula(text))

@@ -109,25 +109,25 @@ def _webp(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def amount(size: int) -> str:
+def format_size(size: int) -> str:
     """Bytes as people read them.
 
-    >>> amount(812), amount(48_200), amount(4_200_000)
+    >>> format_size(812), format_size(48_200), format_size(4_200_000)
     ('812 bytes', '48 kB', '4.2 MB')
     """
     return f"{size} bytes" if size < 1_000 else f"{size / 1e3:.0f} kB" if size < 999_500 else f"{size / 1e6:.1f} MB"
 
 
-def words(data: bytes, kind: str, alt: str) -> str:
+def describe(data: bytes, kind: str, alt: str) -> str:
     """A picture or video in words, for where it cannot be seen.
 
-    >>> words(b"GIF89a" + struct.pack("<HH", 3, 2), "image/gif", "a cat")
+    >>> describe(b"GIF89a" + struct.pack("<HH", 3, 2), "image/gif", "a cat")
     '[image 3x2 GIF, 10 bytes: a cat]'
     """
     group, _, name = kind.partition("/")
     size = pixels(data)
     about = f"{group} {size[0]}x{size[1]} {name.upper()}" if size else f"{group} {name.upper()}"
-    line = " ".join(f"{about}, {amount(len(data))}: {alt}".split()) if alt else f"{about}, {amount(len(data))}"
+    line = " ".join(f"{about}, {format_size(len(data))}: {alt}".split()) if alt else f"{about}, {format_size(len(data))}"
     return f"[{line}]"
 
 
@@ -141,7 +141,7 @@ def alt_text(model: str, prompt: str) -> str:
     return f"Made by {model}: {flat if len(flat) <= 160 else flat[:157] + '...'}"
 
 
-def with_words(png: bytes, said: dict[str, str]) -> bytes:
+def with_metadata(png: bytes, said: dict[str, str]) -> bytes:
     """A PNG with texts in it, each under a keyword; anything else comes back as it is."""
     if sniff(png) != "image/png" or len(png) < 33:
         return png
@@ -152,7 +152,7 @@ def with_words(png: bytes, said: dict[str, str]) -> bytes:
     return png[:33] + chunks + png[33:]  # after the header, which is always 33 bytes
 
 
-def opened(data: bytes, kind: str, about: dict[str, Any]) -> Any:
+def open_image(data: bytes, kind: str, about: dict[str, Any]) -> Any:
     """A picture as a PIL image with `about` in its info; UsageError for what Pillow cannot open."""
     pil = require("PIL.Image", "attach", "to open a picture")
     try:
@@ -179,7 +179,7 @@ def save(parts: Sequence[tuple[bytes, str, dict[str, str]]], path: Path, overwri
         part = file.with_name(f".{file.name}.part")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(with_words(data, said))
+            part.write_bytes(with_metadata(data, said))
             os.replace(part, file)
         except OSError as e:
             with suppress(OSError):
@@ -239,21 +239,21 @@ def figure_html(data: bytes, alt: str) -> str:
     kind = sniff(data)
     name = f'<code>answer.save("{(kind or "image/?").partition("/")[0]}{suffix(kind)}")</code>'
     if not kind:
-        return _note(f"not shown: this is no picture or video that can be shown safely ({amount(len(data))})")
+        return _note(f"not shown: this is no picture or video that can be shown safely ({format_size(len(data))})")
     if kind.startswith("video/"):
         if len(data) > INLINE_VIDEO:
-            return _note(f"{inert(words(data, kind, alt))} too large to show here; {name} writes it")
+            return _note(f"{inert(describe(data, kind, alt))} too large to show here; {name} writes it")
         source = _uri(kind, data)
         return f'<video controls preload="metadata" aria-label="{escape(alt)}" src="{source}" style="{_FRAME}"></video>\n'
     shown = _shown(data)
     if shown is None:
         return _note(
-            f"{inert(words(data, kind, alt))} too large to show here; {name} writes it, and with Pillow installed a preview is shown"
+            f"{inert(describe(data, kind, alt))} too large to show here; {name} writes it, and with Pillow installed a preview is shown"
         )
     size = pixels(data)
     width = f' width="{size[0]}"' if size and size[0] else ""
     html = f'<img src="{_uri(sniff(shown), shown)}" alt="{escape(alt)}"{width} style="{_FRAME}">\n'
-    return html if len(data) <= INLINE else html + _note(f"preview; {name} writes the original, {amount(len(data))}")
+    return html if len(data) <= INLINE else html + _note(f"preview; {name} writes the original, {format_size(len(data))}")
 
 
 _FRAME = "display:block;max-width:100%;height:auto;margin:.3em 0"

@@ -13,14 +13,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .cycles import ORDINAL, Cycle, cycles, without_ordinals
-from .events import Event, Finished, Notice, ReasoningDelta, Restarted, TextDelta, ToolCallDelta, Used
-from .json_prefix import is_open
+from .cycles import ORDINAL, Cycle, find_cycles, without_ordinals
+from .events import Event, Finished, Notice, ReasoningDelta, Restarted, TextDelta, ToolCallDelta, UsageReported
+from .json_prefix import is_json_prefix
 from .types import Usage
 
 REASON = "loop"
-TODO = "ask a larger model, raise --temperature, or set -p repeat_penalty=1.3 (llama.cpp)"
-NOTICE = f"the answer had begun to repeat itself and was cut: {TODO}"
+HINT = "ask a larger model, raise --temperature, or set -p repeat_penalty=1.3 (llama.cpp)"
+NOTICE = f"the answer had begun to repeat itself and was cut: {HINT}"
 _LONGEST = 3000  # characters of one period
 _KEPT = 16_000  # characters that are looked at
 _COUNTED = 12_000  # those of them where ordinals and the case of letters may change
@@ -39,7 +39,7 @@ _CODE_LIKE = re.compile(r"[{}<>=;|]|\":|\w\(|\t")
 
 
 @dataclass(frozen=True, slots=True)
-class Least:
+class Thresholds:
     """How often a period must come, and how many characters a cycle must have, by what it holds."""
 
     step: int  # characters between two looks
@@ -60,15 +60,15 @@ class Least:
     numbered: int  # times, where the items are labels
 
 
-ANSWER = Least(24, 24, 100, 4, 10, 320, 700, 1500, 3000, 12_000, 2000, 2000, 15, 200, 1500, 300)
+ANSWER = Thresholds(24, 24, 100, 4, 10, 320, 700, 1500, 3000, 12_000, 2000, 2000, 15, 200, 1500, 300)
 # One string of an answer with a schema: never long, seldom code.
-FIELD = Least(4, 12, 20, 3, 4, 60, 40, 120, 200, 100, 100, 200, 8, 12, 200, 30)
+FIELD = Thresholds(4, 12, 20, 3, 4, 60, 40, 120, 200, 100, 100, 200, 8, 12, 200, 30)
 
 
-class Loop:
+class LoopDetector:
     """Watches one text. Once there is a repetition, `cut` is where it begins, after its first time, and `found` where it was seen."""
 
-    def __init__(self, least: Least = ANSWER) -> None:
+    def __init__(self, least: Thresholds = ANSWER) -> None:
         self._least = least
         self._text = ""
         self._dropped = 0  # characters that are no longer looked at
@@ -79,7 +79,7 @@ class Loop:
     def add(self, new: str) -> bool:
         """Take more of the text; True from when it is in a loop.
 
-        >>> Loop().add("0, " * 300), Loop().add("ha " * 50), Loop().add("It is the minimum of the maximum. " * 12)
+        >>> LoopDetector().add("0, " * 300), LoopDetector().add("ha " * 50), LoopDetector().add("It is the minimum of the maximum. " * 12)
         (False, False, True)
         """
         self._text += new
@@ -98,13 +98,13 @@ class Loop:
     def certain(self) -> int:
         """Up to where the text stays, whatever comes: what may be the begin of a repetition is not certain."""
         end = max(0, len(self._text) - self._least.tail - self._least.step)
-        if (found := next(cycles(self._text, self._least.tail, _LONGEST), None)) is not None:
+        if (found := next(find_cycles(self._text, self._least.tail, _LONGEST), None)) is not None:
             end = min(end, found.start + found.period)
         return self._dropped + _boundary(self._text, max(0, end - _SENTENCE), end)
 
     def _look(self) -> None:
         text = self._text
-        for found in cycles(text, self._least.tail, _LONGEST):
+        for found in find_cycles(text, self._least.tail, _LONGEST):
             if self._exact(found):
                 self.cut = self._dropped + _boundary(text, found.start, found.start + found.period)
                 return
@@ -114,7 +114,7 @@ class Loop:
         base = max(0, len(text) - _COUNTED)
         plain, places = without_ordinals(text[base:])
         lower = plain.lower()
-        for found in cycles(lower if len(lower) == len(plain) else plain, self._least.tail, _COUNTED):
+        for found in find_cycles(lower if len(lower) == len(plain) else plain, self._least.tail, _COUNTED):
             if self._is_counted(plain[found.start :], found):
                 start, end = places[found.start], places[found.start + found.period]
                 self.cut = self._dropped + _boundary(text, base + start, base + end)
@@ -208,12 +208,14 @@ def _wide(period: str) -> int:
     return sum(ord(c) > 0x2E80 for c in period)
 
 
-async def cut_off(stream: AsyncIterator[Any], owed: Callable[[list[Event]], Usage | None], *, json: bool = False) -> AsyncIterator[Any]:
+async def stop_on_loop(
+    stream: AsyncIterator[Any], owed: Callable[[list[Event]], Usage | None], *, json: bool = False
+) -> AsyncIterator[Any]:
     """A stream that ends where its text comes into a loop. `owed` says what has been used until then, from what came.
 
     An answer that should be JSON goes on while it can still become that: a list may hold the same value many times.
     """
-    loop = Loop()
+    loop = LoopDetector()
     came: list[Event] = []
     text, since = "", -1
     async for event in stream:
@@ -225,34 +227,34 @@ async def cut_off(stream: AsyncIterator[Any], owed: Callable[[list[Event]], Usag
         text += event.text if json else ""
         if not loop.add(event.text):
             continue
-        if json and is_open(text):
+        if json and is_json_prefix(text):
             since = len(text) if since < 0 else since
             if len(text) - since < _MOST_JSON:
-                loop = Loop()
+                loop = LoopDetector()
                 continue
         yield Notice(kind="warning", text=NOTICE)
         if (usage := owed(came)) is not None:
-            yield Used(usage=usage)
+            yield UsageReported(usage=usage)
         yield Finished(reason=REASON)
         return
 
 
 _MOST_JSON = 100_000  # characters that JSON may go on for, once it repeats itself
-UNCUT = "uncut"  # under which an answer's extra keeps the text that came, where it came whole
+NOT_TRUNCATED = "uncut"  # under which an answer's extra keeps the text that came, where it came whole
 
 
-def cut_whole(events: Sequence[Event]) -> list[Event]:
+def truncate_loop(events: Sequence[Event]) -> list[Event]:
     """The events of an answer that came in one piece, cut where a stream would have ended; the whole text stays in the end's `extra`.
 
     >>> came = [TextDelta(text="Yes. " + "It is the minimum of the maximum. " * 100), Finished()]
-    >>> len(cut_whole(came)[0].text), cut_whole(came)[-1].reason
+    >>> len(truncate_loop(came)[0].text), truncate_loop(came)[-1].reason
     (384, 'loop')
     """
     events = list(events)
     end = events[-1] if events else None
     begin = max((n + 1 for n, e in enumerate(events) if isinstance(e, Restarted)), default=0)
     text = "".join(e.text for e in events[begin:] if isinstance(e, TextDelta))
-    if not isinstance(end, Finished) or not 0 <= (kept := _found(text)) < len(text):
+    if not isinstance(end, Finished) or not 0 <= (kept := _find_loop(text)) < len(text):
         return events
     left, out = kept, events[:begin]
     for event in events[begin:-1]:
@@ -262,20 +264,20 @@ def cut_whole(events: Sequence[Event]) -> list[Event]:
             if not event.text:
                 continue
         out.append(event)
-    said = f"{NOTICE}; {len(text) - kept:,} characters were left out: the log has the whole text, as extra[{UNCUT!r}] of this run"
-    return [*out, Notice(kind="warning", text=said), replace(end, reason=REASON, extra={**end.extra, UNCUT: text})]
+    said = f"{NOTICE}; {len(text) - kept:,} characters were left out: the log has the whole text, as extra[{NOT_TRUNCATED!r}] of this run"
+    return [*out, Notice(kind="warning", text=said), replace(end, reason=REASON, extra={**end.extra, NOT_TRUNCATED: text})]
 
 
-def repeats(text: str) -> bool:
+def is_looping(text: str) -> bool:
     """Whether a text came into a loop."""
-    return _found(text) >= 0
+    return _find_loop(text) >= 0
 
 
-def _found(text: str) -> int:
+def _find_loop(text: str) -> int:
     """Where the text's first loop would have been found while it streamed; -1 where there is none."""
     if len(text) < ANSWER.prose:
         return -1
-    loop = Loop()
+    loop = LoopDetector()
     for at in range(0, len(text), _PIECE):
         if loop.add(text[at : at + _PIECE]):
             break

@@ -12,7 +12,7 @@ from .errors import UsageError
 from .inert_text import literal
 from .markdown import neutral_markdown
 from .optional import require
-from .types import TURN, File, Image, Message, Part, Reasoning, Request, Text, ToolCall, Usage
+from .types import PROVIDER_STATE, File, Image, Message, Part, Reasoning, Request, Text, ToolCall, Usage
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ class Response:
         """The conversation up to and including this answer."""
         before = self.request.messages if self.request else ()
         parts: list[Part] = []
-        if TURN in self.extra:
-            parts.append(Reasoning(self.reasoning, {TURN: self.extra[TURN]}))
+        if PROVIDER_STATE in self.extra:
+            parts.append(Reasoning(self.reasoning, {PROVIDER_STATE: self.extra[PROVIDER_STATE]}))
         if self.text:
             parts.append(Text(self.text))
         parts.extend(self.media)
@@ -98,7 +98,7 @@ class Response:
             raise UsageError("This answer has no structured data", hint="Ask with a schema: --schema 'name, score float'.")
         rows = self.data if isinstance(self.data, list) else [self.data]
         pandas = require("pandas", "frames", "to make a DataFrame")
-        return pandas.DataFrame([_row(r) for r in rows])
+        return pandas.DataFrame([_as_row(r) for r in rows])
 
     @property
     def image(self) -> PIL.Image.Image:
@@ -120,8 +120,8 @@ class Response:
         """
         found = [(i, m) for i, m in enumerate(self.media) if isinstance(m, Image)]
         if not found:
-            raise UsageError("This answer holds no picture", hint=_ASK)
-        return [_media.opened(m.data, m.media_type, self._made(i)) for i, m in found]
+            raise UsageError("This answer holds no picture", hint=_IMAGE_HINT)
+        return [_media.open_image(m.data, m.media_type, self._provenance(i)) for i, m in found]
 
     @property
     def video(self) -> File:
@@ -155,11 +155,11 @@ class Response:
                 nothing to write.
         """
         if not self.media:
-            raise UsageError("This answer holds no picture or video", hint=_ASK)
-        parts = [(m.data, m.media_type, {k: str(v) for k, v in self._made(i).items()}) for i, m in enumerate(self.media)]
+            raise UsageError("This answer holds no picture or video", hint=_IMAGE_HINT)
+        parts = [(m.data, m.media_type, {k: str(v) for k, v in self._provenance(i).items()}) for i, m in enumerate(self.media)]
         return _media.save(parts, Path(path).expanduser(), overwrite)
 
-    def _made(self, i: int) -> dict[str, Any]:
+    def _provenance(self, i: int) -> dict[str, Any]:
         """How picture number `i` was made: what is known of model, prompt, seed, run, date and fmnb's version."""
         asked = [m for m in self.request.messages if m.role == "user"] if self.request else []
         seed = self.extra.get("seed", self.request.seed if self.request else None)
@@ -175,7 +175,7 @@ class Response:
         return {k: v for k, v in about.items() if v not in (None, "")}
 
     def __str__(self) -> str:
-        return "\n".join(filter(None, (self.text, self._media_words())))
+        return "\n".join(filter(None, (self.text, self._media_text())))
 
     def __repr__(self) -> str:
         text = str(self)
@@ -192,14 +192,14 @@ class Response:
         text = f'<pre dir="auto" style="font-family:inherit;white-space:pre-wrap">{literal(self.text)}</pre>\n' if self.text else ""
         return text + "".join(_media.figure_html(m.data, m.alt if isinstance(m, Image) else m.name) for m in self.media)
 
-    def _media_words(self) -> str:
-        return "\n".join(_media.words(m.data, m.media_type, m.alt if isinstance(m, Image) else m.name) for m in self.media)
+    def _media_text(self) -> str:
+        return "\n".join(_media.describe(m.data, m.media_type, m.alt if isinstance(m, Image) else m.name) for m in self.media)
 
 
-_ASK = 'Ask for one: `%%fm MODEL -f image`, or format="image".'
+_IMAGE_HINT = 'Ask for one: `%%fm MODEL -f image`, or format="image".'
 
 
-def _row(value: Any) -> dict[str, Any]:
+def _as_row(value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -62,10 +62,10 @@ ENVIRONMENTS = frozenset(
 )
 
 
-def harmless(formula: str) -> bool:
+def safe_formula(formula: str) -> bool:
     r"""Whether a formula, with its marks, is mathematics and nothing else.
 
-    >>> harmless(r"$\frac{a}{b}$"), harmless(r"$\href{https://example.org}{x}$"), harmless(r"$^^5cinput{x}$")
+    >>> safe_formula(r"$\frac{a}{b}$"), safe_formula(r"$\href{https://example.org}{x}$"), safe_formula(r"$^^5cinput{x}$")
     (True, False, False)
     """
     inner = _bare(formula)
@@ -85,10 +85,10 @@ def _bare(formula: str) -> str | None:
     return None
 
 
-def broken(text: str) -> str:
+def break_formula(text: str) -> str:
     r"""The text with no command and no notation that TeX could act on; it looks as before.
 
-    >>> broken(r"\input{x} ^^5c").replace("\u200b", "|")
+    >>> break_formula(r"\input{x} ^^5c").replace("\u200b", "|")
     '\\|input{x} ^|^5c'
     """
     return _COMMAND.sub("\\\\" + BREAK, text).replace("^^", f"^{BREAK}^")

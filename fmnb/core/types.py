@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
 T = TypeVar("T")
-_sorted = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
-TURN = "turn"  # in an answer's `extra`: what its service wants to see again, unread
+_canonical_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+PROVIDER_STATE = "turn"  # in an answer's `extra`: what its service wants to see again, unread
 UNFINISHED = "unfinished"  # in an answer's `extra`: its schema asks for more than the limit let through
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -133,12 +133,12 @@ class Request:
     quant: str = ""
     dtype: str = ""
 
-    def key(self) -> str:
+    def fingerprint(self) -> str:
         """Hex digest of what decides the answer: the same in cache, tape and provenance."""
         wire = to_dict(self)
         if self.format != "image":  # the others only say how the same answer is shown
             wire.pop("format", None)
-        text = _sorted(wire)
+        text = _canonical_json(wire)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -161,7 +161,7 @@ class Usage:
     def __post_init__(self) -> None:
         for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost"):
             value = getattr(self, name)
-            if value is not None and not _counts(value, money=name == "cost"):  # services report what they like
+            if value is not None and not _is_count(value, money=name == "cost"):  # services report what they like
                 object.__setattr__(self, name, None)
 
     def __add__(self, other: Usage) -> Usage:
@@ -172,7 +172,7 @@ class Usage:
         return Usage(**{**numbers, "estimated": self.estimated or other.estimated})
 
 
-def _counts(value: Any, *, money: bool) -> bool:
+def _is_count(value: Any, *, money: bool) -> bool:
     """Whether it may be a number of tokens, or US dollars."""
     known = isinstance(value, (int, float)) if money else isinstance(value, int)
     return known and not isinstance(value, bool) and 0 <= value < 1e15
@@ -189,7 +189,7 @@ class TokenCount:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelCard:
+class ModelInfo:
     """What is known about a model before it is called.
 
     `name` is the full `provider:name`; `host` is "local" or the host that will see
@@ -217,8 +217,8 @@ class ModelCard:
 
 _TAGGED = {c.kind: c for c in (Text, Image, File, Reasoning, ToolCall, ToolResult)}
 _TAGS = frozenset(_TAGGED.values())
-_PLAIN = frozenset((str, int, float, bool, type(None)))
-_BY_FIELD = {"usage": Usage, "request": Request}
+_JSON_TYPES = frozenset((str, int, float, bool, type(None)))
+_NESTED = {"usage": Usage, "request": Request}
 
 
 def to_dict(value: Any) -> dict[str, Any]:
@@ -232,7 +232,7 @@ def to_dict(value: Any) -> dict[str, Any]:
     for name, default in _defaults(kind):  # type: ignore[arg-type]
         v = getattr(value, name)
         if v != default:
-            out[name] = v if type(v) in _PLAIN else _plain(v)
+            out[name] = v if type(v) in _JSON_TYPES else _encode(v)
     return out
 
 
@@ -248,7 +248,7 @@ def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
     )
 
 
-def _plain(v: Any) -> Any:
+def _encode(v: Any) -> Any:
     if v is None or isinstance(v, (str, int, float)):
         return v
     if isinstance(v, bytes):
@@ -256,9 +256,9 @@ def _plain(v: Any) -> Any:
     if hasattr(v, "__dataclass_fields__") and not isinstance(v, type):
         return to_dict(v)
     if isinstance(v, (list, tuple)):
-        return [x if type(x) in _PLAIN else _plain(x) for x in v]
+        return [x if type(x) in _JSON_TYPES else _encode(x) for x in v]
     if isinstance(v, dict):
-        return {k: x if type(x) in _PLAIN else _plain(x) for k, x in v.items()}
+        return {k: x if type(x) in _JSON_TYPES else _encode(x) for k, x in v.items()}
     return v
 
 
@@ -269,16 +269,16 @@ def from_dict(kind: type[T], data: dict[str, Any]) -> T:
     'hi'
     """
     known = {f.name: f.type for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**{k: base64.b64decode(v, validate=True) if known[k] == "bytes" else _rich(k, v) for k, v in data.items() if k in known})
+    return kind(**{k: base64.b64decode(v, validate=True) if known[k] == "bytes" else _decode(k, v) for k, v in data.items() if k in known})
 
 
-def _rich(name: str, v: Any) -> Any:
+def _decode(name: str, v: Any) -> Any:
     if name == "messages":
         return tuple(from_dict(Message, m) for m in v)
     if name in ("parts", "tool_calls", "media"):
         return tuple(from_dict(_TAGGED[p["type"]], p) for p in v if p.get("type") in _TAGGED)
-    if name in _BY_FIELD and isinstance(v, dict):
-        return from_dict(_BY_FIELD[name], v)
+    if name in _NESTED and isinstance(v, dict):
+        return from_dict(_NESTED[name], v)
     if name in ("stop", "tools", "notes", "not_applied", "logprobs") and isinstance(v, list):
         return tuple(v)
     return v

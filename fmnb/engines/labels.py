@@ -75,6 +75,6 @@ def normed(scores: Sequence[float]) -> list[float]:
 
 def drawn(scores: Sequence[float], request: Request) -> int:
     """The label that a request with a temperature draws. A seed draws the same for the same request, and for each row anew."""
-    draw = random.Random(None if request.seed is None else f"{request.seed} {request.sample} {request.key()}")
+    draw = random.Random(None if request.seed is None else f"{request.seed} {request.sample} {request.fingerprint()}")
     warm = normed([s / max(request.temperature or 0.0, 1e-3) for s in scores])
     return draw.choices(range(len(scores)), [math.exp(s) for s in warm])[0]

@@ -22,11 +22,11 @@ def for_rows(backend: Backend) -> Backend:
     unless the user named the engine (`gguf:...`). It is several times faster there: the shared
     prefix is read once, and labels are scored.
     """
-    if not isinstance(backend, LlamaBackend) or backend.card.name.startswith("gguf:"):
+    if not isinstance(backend, LlamaBackend) or backend.info.name.startswith("gguf:"):
         return backend
     head = backend.head
     able = find_spec("torch") and find_spec("tokenizers") and gguf_tokenizer.known(head) and llama_config.of_gguf(head)
     free = host.available_memory()
     if not able or (free is not None and usual_memory(head.path) > free):
         return backend
-    return torch_backend(head.path, backend.card.name, NOTE)
+    return torch_backend(head.path, backend.info.name, NOTE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from ..calls.options import with_options
-from ..core.atomic_write import write_whole
+from ..core.atomic_write import write_atomic
 from ..core.errors import UsageError
 from ..core.events import Sink
 from ..core.inert_text import inert
@@ -171,7 +171,7 @@ class Evaluation(Results):
         from .report.page import page
 
         text = page(self)
-        return text if path is None else write_whole(Path(path).expanduser(), text)
+        return text if path is None else write_atomic(Path(path).expanduser(), text)
 
     # ---- going on
 
@@ -341,7 +341,7 @@ class Evaluation(Results):
         Returns:
             Path of the file.
         """
-        return write_whole(Path(path).expanduser(), json.dumps(serialize.to_dict(self), ensure_ascii=False) + "\n")
+        return write_atomic(Path(path).expanduser(), json.dumps(serialize.to_dict(self), ensure_ascii=False) + "\n")
 
     @classmethod
     def reopen(cls, run: str) -> Evaluation:
@@ -393,7 +393,7 @@ class Evaluation(Results):
             raise UsageError(
                 "No such format for an evaluation", detail=repr(kind), hint='"inspect"; training data is exported from a Dataset.'
             )
-        return write_whole(Path(path).expanduser(), json.dumps(as_log(self, model), ensure_ascii=False, indent=1) + "\n")
+        return write_atomic(Path(path).expanduser(), json.dumps(as_log(self, model), ensure_ascii=False, indent=1) + "\n")
 
 
 def _markdown(rows: Rows) -> str:

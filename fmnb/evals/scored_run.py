@@ -118,7 +118,7 @@ def beside(titles: Sequence[str], made: Sequence[Batch]) -> tuple[tuple[str, ...
 def times(answers: Sequence[Answer]) -> tuple[float | None, ...]:
     """When each answer was asked for, as far as the log knows."""
     try:
-        known = log.asked_at([a.run for a in answers if a.run])
+        known = log.request_times([a.run for a in answers if a.run])
     except StoreError:
         known = {}
     return tuple(known.get(a.run) for a in answers)
@@ -138,7 +138,7 @@ def read(run: str) -> Results:
     scores: dict[str, list[Score]] = {n: [nothing] * len(answers) for n in meta["scorers"]}
     for e in events:
         if isinstance(e, Scored) and e.scorer in scores:
-            scores[e.scorer][places[e.row, e.model, e.sample]] = Score(e.value, e.read, e.why, e.error, e.confidence)
+            scores[e.scorer][places[e.row, e.model, e.sample]] = Score(e.value, e.parsed, e.explanation, e.error, e.confidence)
     end = events[-1] if events and isinstance(events[-1], Finished) else None
     for n, met in ((end.extra if end else {}).get("against") or {}).items():
         scores[n] = [replace(s, against=m) for s, m in zip(scores[n], met, strict=True)]

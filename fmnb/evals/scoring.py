@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from ..batch.answers import Answer
 from ..calls.session import session
 from ..core.errors import FmnbError, Interrupted, StoreError, UsageError
-from ..core.events import Cancelled, Failed, Finished, Scored, Sink, Stamper, Started, emit
+from ..core.events import Cancelled, EventStamper, Failed, Finished, Scored, Sink, Started, emit
 from ..core.run_ids import new_run
 from ..prompts.prompt import render
 from ..store.log_sink import LogSink
@@ -109,7 +109,7 @@ def failure(a: Answer) -> str:
 
 def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence[Sink] = ()) -> Scores:
     """Score every answer; the scores are written down as they are made."""
-    stamp = Stamper(new_run())
+    stamp = EventStamper(new_run())
     listeners = session.listeners(*sinks)
     writers: list[Sink] = [s for s in listeners if isinstance(s, LogSink)]  # a view or a sidebar does not want thousands of scores
     meta: dict[str, Any] = {
@@ -149,7 +149,7 @@ def score_all(given: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence
 
 
 def _score_by(
-    s: Scorer | Judge, given: Answers, cases: Sequence[Case], out: Scores, stamp: Stamper, writers: list[Sink], sinks: Sequence[Sink]
+    s: Scorer | Judge, given: Answers, cases: Sequence[Case], out: Scores, stamp: EventStamper, writers: list[Sink], sinks: Sequence[Sink]
 ) -> None:
     """All answers by one scorer, put into `out` and written down."""
     if isinstance(s, Judge):
@@ -170,8 +170,8 @@ def _score_by(
             row=a.row,
             model=a.model,
             sample=a.sample,
-            read=plain(one.read),
-            why=plain(one.why),
+            parsed=plain(one.read),
+            explanation=plain(one.why),
             error=plain(one.error),
             confidence=one.confidence,
         )

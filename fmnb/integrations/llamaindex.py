@@ -20,16 +20,16 @@ def llamaindex(model: Model) -> Any:
     from llama_index.core.llms import CustomLLM
     from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 
-    card = model.target.open().card
+    info = model.target.open().info
 
     class FmnbLLM(CustomLLM):  # type: ignore[misc]
         """A model of fmnb."""
 
         @property
         def metadata(self) -> Any:
-            known = {"context_window": card.context, "num_output": model.defaults.get("max_tokens")}
+            known = {"context_window": info.context, "num_output": model.defaults.get("max_tokens")}
             facts: dict[str, Any] = {k: v for k, v in known.items() if v}  # what is not known keeps the library's default
-            return LLMMetadata(model_name=model.name, is_chat_model=card.chat, **facts)
+            return LLMMetadata(model_name=model.name, is_chat_model=info.chat, **facts)
 
         @llm_completion_callback()  # type: ignore[untyped-decorator]
         def complete(self, prompt: str, formatted: bool = False, **options: Any) -> Any:

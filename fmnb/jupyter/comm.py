@@ -23,7 +23,20 @@ from typing import Any
 from ..calls.notebook_model import own_model
 from ..calls.session import default_model, session
 from ..core.errors import FmnbError
-from ..core.events import ENDS, Event, Failed, Notice, Progress, ReasoningDelta, Signal, Started, TextDelta, Used, Waiting, event_to_dict
+from ..core.events import (
+    ENDS,
+    Event,
+    Failed,
+    Feedback,
+    Notice,
+    Progress,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    UsageReported,
+    Waiting,
+    event_to_dict,
+)
 from ..core.registry import PROTOCOL
 
 TARGET = "fmnb.front"
@@ -103,14 +116,14 @@ def tell() -> None:
     """Report how this kernel stands: its model and who chose it, what it spent, what is in memory."""
     if not _ready:
         return
-    from ..catalog.weights import short
+    from ..catalog.weights import display_name
     from ..engines.host import process_memory
     from ..engines.loaded import loaded
     from ..limits.budget import budget
 
     model, by = default_model()
     b = budget()
-    models = [{"name": short(m.name), "engine": m.engine, "memory": m.memory, "path": str(m.path), "busy": m.busy} for m in loaded()]
+    models = [{"name": display_name(m.name), "engine": m.engine, "memory": m.memory, "path": str(m.path), "busy": m.busy} for m in loaded()]
     send(
         "state",
         model=model,
@@ -130,7 +143,7 @@ _said: dict[str, tuple[float, int]] = {}  # run -> when it was last reported, ch
 
 def _ear(event: Event) -> None:
     """Tell the page what runs. Of the words only how many came: they are under the cell."""
-    if not _ready or isinstance(event, Signal):
+    if not _ready or isinstance(event, Feedback):
         return
     at, characters = _said.get(event.run, (0.0, 0))
     if isinstance(event, (TextDelta, ReasoningDelta)):
@@ -157,7 +170,7 @@ def _ear(event: Event) -> None:
         told = {k: v for k, v in told.items() if k not in ("usage", "error", "extra") and (k != "model" or isinstance(event, Started))}
         if isinstance(event, Failed):
             told["error"] = {"message": "Failed; the error is shown when the names are"}
-        elif isinstance(event, (Notice, Used, Waiting, Progress)):
+        elif isinstance(event, (Notice, UsageReported, Waiting, Progress)):
             return
     send("event", event=told)
     if isinstance(event, ENDS):

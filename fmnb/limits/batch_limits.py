@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from . import budget, rate_limit
-from .batch_budget import KernelPurse, Purse
+from .batch_budget import BatchBudget, SessionBudget
 
 
 @dataclass(frozen=True)
 class BatchLimits:
     """Requests and tokens a minute, the batch's own budget, and its part of the kernel's."""
 
-    requests: rate_limit.Rate | None = None
-    tokens: rate_limit.Rate | None = None
-    purse: Purse | None = None
-    kernel: KernelPurse = field(default_factory=KernelPurse)
+    requests: rate_limit.RateCap | None = None
+    tokens: rate_limit.RateCap | None = None
+    budget: BatchBudget | None = None
+    session_budget: SessionBudget = field(default_factory=SessionBudget)
 
-    def purses(self) -> list[Purse]:
+    def budgets(self) -> list[BatchBudget]:
         """What each call must be paid from: the batch's own budget and the kernel's, where there are any."""
-        own: list[Purse] = [] if self.purse is None else [self.purse]
-        return own if budget.budget().limit is None else [*own, self.kernel]
+        own: list[BatchBudget] = [] if self.budget is None else [self.budget]
+        return own if budget.budget().limit is None else [*own, self.session_budget]

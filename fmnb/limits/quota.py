@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..core.backend import Allowance
+from ..core.backend import RateLimitState
 
 SHARE = 0.97  # of an allowance that is used: clocks and counts differ a little
 _ROUNDED = 1.0  # seconds by which a moment told in whole seconds may be early
 _LONG = 5.0  # seconds of a limit for which that matters little
 
 
-class Left:
+class Quota:
     """What is left of one allowance, counted on from what the service says of it.
 
     The service counts a call when it comes in, so what it says is as old as its answer took.
@@ -19,37 +19,37 @@ class Left:
 
     def __init__(self, tokens: bool):
         self.tokens = tokens
-        self.left = float("inf")
+        self.remaining = float("inf")
         self.limit = 0.0
-        self.at = 0.0
-        self.until = 0.0
-        self.moving = 0.0  # above 0 while the moment moves: it fills up steadily
+        self.updated = 0.0
+        self.reset_at = 0.0
+        self.rolling = 0.0  # above 0 while the moment moves: it fills up steadily
         self._used = self._resets = 0.0
-        self._heard = 0.0
-        self._whole = True  # resets are told in whole seconds
-        self._longest = 0.0
+        self._updated_at = 0.0
+        self._whole_seconds = True  # resets are told in whole seconds
+        self._longest_reset = 0.0
 
-    def hear(self, said: Allowance, asked: float, after: float, now: float) -> None:
+    def update(self, said: RateLimitState, asked: float, after: float, now: float) -> None:
         """What the service said of a call that was let in at `asked`; that much was sent `after` it."""
-        if asked < self._heard:
+        if asked < self._updated_at:
             return  # a slow answer tells what is known better
-        self._heard = asked
-        self._whole = self._whole and said.reset == int(said.reset)
-        self._longest = max(self._longest, said.reset)
-        until = asked + said.reset + (_ROUNDED if self._whole and self._longest >= _LONG else 0.0)
-        used = max(0.0, said.limit - said.left)
-        if self.at and said.left < self._last_left:
-            moves = until - self.until > 0.002 + 0.2 * (self._last_left - said.left) * self._each()
-            self.moving = max(-3.0, min(3.0, self.moving + (1 if moves else -1)))
-        self._last_left = said.left
+        self._updated_at = asked
+        self._whole_seconds = self._whole_seconds and said.reset == int(said.reset)
+        self._longest_reset = max(self._longest_reset, said.reset)
+        until = asked + said.reset + (_ROUNDED if self._whole_seconds and self._longest_reset >= _LONG else 0.0)
+        used = max(0.0, said.limit - said.remaining)
+        if self.updated and said.remaining < self._last_remaining:
+            moves = until - self.reset_at > 0.002 + 0.2 * (self._last_remaining - said.remaining) * self._seconds_per_unit()
+            self.rolling = max(-3.0, min(3.0, self.rolling + (1 if moves else -1)))
+        self._last_remaining = said.remaining
         self._used = 0.95 * self._used + max(0.0, used - 0.5)  # services round what is left down
         self._resets = 0.95 * self._resets + said.reset
-        self.limit, self.until, self.at = said.limit, until, now
-        self.left = said.left - after + (self.rate * (now - asked) if self.moving >= 0 else 0.0)
+        self.limit, self.reset_at, self.updated = said.limit, until, now
+        self.remaining = said.remaining - after + (self.rate * (now - asked) if self.rolling >= 0 else 0.0)
 
-    _last_left = float("inf")
+    _last_remaining = float("inf")
 
-    def _each(self) -> float:
+    def _seconds_per_unit(self) -> float:
         """Seconds that one more moves the moment by, were it moving."""
         return 1 / self.rate if self.rate else 0.0
 
@@ -59,23 +59,23 @@ class Left:
         return SHARE * self._used / self._resets if self._resets else 0.0
 
     def take(self, amount: float) -> None:
-        self.left -= amount
+        self.remaining -= amount
 
-    def overdrawn(self) -> None:
+    def mark_exhausted(self) -> None:
         """A call was refused although some seemed left; where many did, it was refused for something else."""
-        if self.left <= max(2.0, 0.1 * self.limit):
-            self.left = min(self.left, 0.0)
+        if self.remaining <= max(2.0, 0.1 * self.limit):
+            self.remaining = min(self.remaining, 0.0)
 
     def wait(self, now: float, amount: float = 1) -> float:
         """Seconds until that much is there."""
-        if not self.at:
+        if not self.updated:
             return 0.0
         spare = min(1.0, 0.02 * self.limit)
         missing = min(amount + spare, self.limit * SHARE)
-        if self.moving >= 0:
-            missing -= min(self.limit, self.left + (now - self.at) * self.rate)
-            return 0.0 if missing <= 0 else missing / self.rate if self.rate else max(0.0, self.until - now)
-        if now >= self.until:  # filled up; what was sent since is counted from here
-            self.left, self.at, self.until = self.limit - amount, now, now + 1e9
+        if self.rolling >= 0:
+            missing -= min(self.limit, self.remaining + (now - self.updated) * self.rate)
+            return 0.0 if missing <= 0 else missing / self.rate if self.rate else max(0.0, self.reset_at - now)
+        if now >= self.reset_at:  # filled up; what was sent since is counted from here
+            self.remaining, self.updated, self.reset_at = self.limit - amount, now, now + 1e9
             return 0.0
-        return 0.0 if missing <= self.left else self.until + 0.02 - now
+        return 0.0 if missing <= self.remaining else self.reset_at + 0.02 - now

@@ -43,17 +43,17 @@ def attach(source: Any, *, as_text: bool = False) -> tuple[Part, ...]:
     return parts
 
 
-def suitable(names: Mapping[str, Any]) -> dict[str, str]:
+def attachable(names: Mapping[str, Any]) -> dict[str, str]:
     """Of a notebook's names those whose values are worth attaching, each with what it is: tables, figures, images, documents. Looked at, not computed.
 
-    >>> suitable({"rows": [{"a": 1}, {"a": 2}], "n": 3, "_hidden": [{"a": 1}]})
+    >>> attachable({"rows": [{"a": 1}, {"a": 2}], "n": 3, "_hidden": [{"a": 1}]})
     {'rows': 'list of 2 dicts'}
     """
-    found = {n: _words(v) for n, v in names.items() if not n.startswith("_") and n not in ("In", "Out")}
+    found = {n: _describe(v) for n, v in names.items() if not n.startswith("_") and n not in ("In", "Out")}
     return {n: words for n, words in found.items() if words}
 
 
-_WORTH = {
+_ATTACHABLE = {
     "pandas": ("DataFrame", "Series"),
     "polars": ("DataFrame", "LazyFrame", "Series"),
     "pyarrow": ("Table", "RecordBatch"),
@@ -63,9 +63,9 @@ _WORTH = {
 }
 
 
-def _words(value: Any) -> str:
+def _describe(value: Any) -> str:
     for base in type(value).__mro__:
-        if base.__name__ in _WORTH.get(base.__module__.split(".")[0], ()):
+        if base.__name__ in _ATTACHABLE.get(base.__module__.split(".")[0], ()):
             shape = getattr(value, "shape", None) or getattr(value, "size", None)
             size = " × ".join(f"{n:,}" for n in shape) if isinstance(shape, tuple) and all(isinstance(n, int) for n in shape) else ""
             return f"{base.__name__} {size}".strip()

@@ -26,7 +26,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..core.backend import part_tokens
+from ..core.backend import estimate_part_tokens
 from ..core.errors import UsageError
 from ..core.response import Response
 from ..core.types import File, Image, Part, Text
@@ -58,7 +58,7 @@ def describe(value: Any, name: str = "") -> tuple[Part, ...]:
     if isinstance(value, str):
         return (Text(str(value)),)
     if isinstance(value, int) and not isinstance(value, (bool, Enum)):
-        return (Text(_whole(value)),)
+        return (Text(_is_whole(value)),)
     if value is None or isinstance(value, (bool, int, float, complex, date, datetime, time, timedelta, Decimal, Fraction)):
         return (Text(str(value)),)
     if isinstance(value, Enum):
@@ -111,27 +111,27 @@ def schema(value: object) -> str:
 
 def tokens_of(parts: tuple[Part, ...]) -> int:
     """About how many tokens these parts have; the same estimate as for a whole request."""
-    return sum(map(part_tokens, parts))
+    return sum(map(estimate_part_tokens, parts))
 
 
-def left_out(parts: tuple[Part, ...]) -> str:
+def without_omitted(parts: tuple[Part, ...]) -> str:
     """What of a table or a long value these parts leave out, in words for a person; "" where they hold all of it.
 
-    >>> left_out(describe([{"a": n} for n in range(1000)], "rows"))
+    >>> without_omitted(describe([{"a": n} for n in range(1000)], "rows"))
     '8 of 1,000 rows'
     """
     for part in parts:
-        if isinstance(part, Text) and (m := _LEFT_OUT.search(part.text)):
+        if isinstance(part, Text) and (m := _OMITTED.search(part.text)):
             return f"{m[1]} of {m[2]} rows" if m[1] else f"{m[3]} characters left out"
     return ""
 
 
-_LEFT_OUT = re.compile(r"^([\d,]+) rows? of ([\d,]+), evenly spread, row number first|^… ([\d,]+) characters left out …$", re.M)
+_OMITTED = re.compile(r"^([\d,]+) rows? of ([\d,]+), evenly spread, row number first|^… ([\d,]+) characters left out …$", re.M)
 
 
 def table_text(table: Table, name: str = "") -> str:
     """A table in words: true size, columns, nulls, sample."""
-    lines = [f"{name + ': ' if name else ''}{table.kind}, {_many(table.rows, 'row')} × {_many(table.columns, 'column')}"]
+    lines = [f"{name + ': ' if name else ''}{table.kind}, {_count_text(table.rows, 'row')} × {_count_text(table.columns, 'column')}"]
     shown = min(table.columns, COLUMNS)
     if table.columns:
         lines.append("Columns:")
@@ -143,7 +143,7 @@ def table_text(table: Table, name: str = "") -> str:
         for t in table.types[shown:]:
             kinds[t] = kinds.get(t, 0) + 1
         what = ", ".join(f"{n:,} {t}" for t, n in sorted(kinds.items(), key=lambda kv: (-kv[1], kv[0]))[:6])
-        lines.append(f"- … {_many(table.columns - shown, 'column')} left out ({what})")
+        lines.append(f"- … {_count_text(table.columns - shown, 'column')} left out ({what})")
     if table.rows is None:
         lines.append("No rows are shown: this table has not been computed.")
     elif table.rows and table.columns:
@@ -155,19 +155,19 @@ def _sample(table: Table, shown: int) -> list[str]:
     rows = table.rows or 0
     at = list(range(rows)) if rows <= ROWS_WHOLE else _spread(rows, ROWS_SAMPLE)
     lines = [_row(values) for values in table.take(at, shown)]
-    fit = _fitting(lines)
+    fit = _fit_columns(lines)
     if fit < len(lines):
         at = _spread(rows, fit)
         lines = [_row(values) for values in table.take(at, shown)]
     of = f" of the first {shown} columns" if table.columns > shown else ""
     if len(at) == rows:
-        head = f"All {_many(rows, 'row')}{of}, values in the order of the columns:" if rows > 1 else f"The row{of}:"
+        head = f"All {_count_text(rows, 'row')}{of}, values in the order of the columns:" if rows > 1 else f"The row{of}:"
         return [head, *lines]
     numbered = [f"{i}: {line}" for i, line in zip(at, lines, strict=True)]
-    return [f"{_many(len(at), 'row')} of {rows:,}, evenly spread, row number first, values in the order of the columns:", *numbered]
+    return [f"{_count_text(len(at), 'row')} of {rows:,}, evenly spread, row number first, values in the order of the columns:", *numbered]
 
 
-def _fitting(lines: list[str]) -> int:
+def _fit_columns(lines: list[str]) -> int:
     """How many rows of about this length keep the sample within its limit; at least two."""
     total = sum(map(len, lines))
     return len(lines) if total <= SAMPLE else max(min(2, len(lines)), len(lines) * SAMPLE // total)
@@ -201,7 +201,7 @@ def literal(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, (int, float)):
-        return _shortened(_whole(value) if isinstance(value, int) else repr(value), CELL)
+        return _truncate(_is_whole(value) if isinstance(value, int) else repr(value), CELL)
     if isinstance(value, str):
         if len(value) <= CELL:
             return json.dumps(value, ensure_ascii=False)
@@ -211,16 +211,16 @@ def literal(value: Any) -> str:
     if isinstance(value, (bytes, bytearray)):
         return f"<{len(value):,} bytes>"
     if isinstance(value, (dict, list, tuple, set, frozenset)):
-        return _shortened(_json(value), CELL)
-    return _shortened(str(value) if str(value) in ("NaT", "<NA>") else json.dumps(str(value), ensure_ascii=False), CELL)
+        return _truncate(_json(value), CELL)
+    return _truncate(str(value) if str(value) in ("NaT", "<NA>") else json.dumps(str(value), ensure_ascii=False), CELL)
 
 
 def short(text: str, limit: int = 80) -> str:
     """A name on one line; a very long one is shortened visibly."""
-    return _shortened(" ".join(str(text).split()) or repr(str(text)), limit)
+    return _truncate(" ".join(str(text).split()) or repr(str(text)), limit)
 
 
-def _shortened(text: str, limit: int) -> str:
+def _truncate(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} characters more)"
 
 
@@ -255,7 +255,7 @@ def _json(value: Any, indent: int | None = None) -> str:
             raise _too_long(None) from None
 
 
-def _whole(value: int) -> str:
+def _is_whole(value: int) -> str:
     try:
         return str(value)
     except ValueError:
@@ -271,7 +271,7 @@ def _too_long(value: int | None) -> UsageError:
     )
 
 
-def _many(n: int | None, noun: str) -> str:
+def _count_text(n: int | None, noun: str) -> str:
     return f"unknown {noun}s" if n is None else f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
@@ -292,10 +292,10 @@ def _object(value: Any, name: str) -> str:
             return _long(text, f"{name or 'value'}: {type(value).__name__}")
     if hasattr(type(value), "item") and type(value).__module__ == "numpy":
         return str(_scalar(value))
-    return _long(_steady(repr(value)), f"{name or 'value'}: {type(value).__name__}")
+    return _long(_stable_repr(repr(value)), f"{name or 'value'}: {type(value).__name__}")
 
 
-def _steady(text: str) -> str:
+def _stable_repr(text: str) -> str:
     """A repr without memory addresses, which change with every kernel and would defeat the cache."""
     return re.sub(r" at 0x[0-9a-fA-F]{6,}", "", text)
 
@@ -326,7 +326,7 @@ def _source(value: Any) -> str:
     except (TypeError, ValueError):
         pass
     doc = inspect.getdoc(value) or ""
-    return f"{label}\n(its source is not available: built in, or made at run time)" + (f"\n{_shortened(doc, 2_000)}" if doc else "")
+    return f"{label}\n(its source is not available: built in, or made at run time)" + (f"\n{_truncate(doc, 2_000)}" if doc else "")
 
 
 def _class_source(kind: type) -> str:

@@ -40,7 +40,7 @@ class Inserted:
     tokens: int
     line: int
     column: int
-    left_out: str = ""
+    omitted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: 
     if raw or ("{{" not in text and "{%" not in text):
         return Rendered((Text(text),) if text else ())
     from . import template  # a prompt without markers, and the first cell with it, does not wait for these
-    from .describe import describe, left_out, schema, tokens_of
+    from .describe import describe, schema, tokens_of, without_omitted
 
     scope: dict[str, Any] = {"schema": schema, **(namespace or {})}  # a copy: `:=` and loops leave no trace
     parts: list[Part] = []
@@ -95,7 +95,7 @@ def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: 
                 out(part.text)
             else:
                 parts.append(part)
-        cut = "" if isinstance(value, (str, Rendered)) else left_out(new)
+        cut = "" if isinstance(value, (str, Rendered)) else without_omitted(new)
         inserted.append(Inserted(at.source, type(value).__name__, tokens_of(new), at.line, at.column, cut))
 
     template.walk(template.parse(text), scope, out, insert)

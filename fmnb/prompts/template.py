@@ -78,7 +78,7 @@ def walk(nodes: list[Node], scope: dict[str, Any], out: Callable[[str], None], i
             insert(node, evaluate(node, scope))
         elif isinstance(node, If):
             for test, body in node.branches:
-                if test is None or _true(test, scope):
+                if test is None or _is_true(test, scope):
                     walk(body, scope, out, insert)
                     break
         else:
@@ -91,13 +91,13 @@ def evaluate(expression: Expression, scope: dict[str, Any]) -> Any:
         return eval(expression.code, scope)  # the user's own code in the user's own notebook
     except NameError as e:
         if e.name and e.name in names_of(expression) and e.name not in scope and not hasattr(builtins, e.name):
-            raise undefined(e.name, expression, scope) from None
-        raise _raised(expression, e) from e
+            raise undefined_error(e.name, expression, scope) from None
+        raise _evaluation_error(expression, e) from e
     except Exception as e:
-        raise _raised(expression, e) from e
+        raise _evaluation_error(expression, e) from e
 
 
-def undefined(name: str, at: Expression, scope: Mapping[str, Any]) -> PromptError:
+def undefined_error(name: str, at: Expression, scope: Mapping[str, Any]) -> PromptError:
     """The error for a name the notebook does not have, with those that look like it."""
     known = [n for n in scope if isinstance(n, str) and (not n.startswith("_") or name.startswith("_"))]
     near = get_close_matches(name, known, n=3, cutoff=0.6)
@@ -343,12 +343,12 @@ def _targets(target: str) -> set[str]:
     return {n.id for n in ast.walk(ast.parse(target)) if isinstance(n, ast.Name)}
 
 
-def _true(test: Expression, scope: dict[str, Any]) -> bool:
+def _is_true(test: Expression, scope: dict[str, Any]) -> bool:
     value = evaluate(test, scope)
     try:
         return bool(value)
     except Exception as e:  # a DataFrame's truth, say
-        raise _raised(test, e) from e
+        raise _evaluation_error(test, e) from e
 
 
 def _loop(node: For, scope: dict[str, Any], out: Callable[[str], None], insert: Callable[[Expression, Any], None]) -> None:
@@ -364,7 +364,7 @@ def _loop(node: For, scope: dict[str, Any], out: Callable[[str], None], insert: 
     except PromptError:
         raise
     except Exception as e:
-        raise _raised(node.items, e) from e
+        raise _evaluation_error(node.items, e) from e
     finally:
         for name in (_ITEM, *_targets(node.target)):
             scope.pop(name, None)
@@ -373,7 +373,7 @@ def _loop(node: For, scope: dict[str, Any], out: Callable[[str], None], insert: 
         walk(node.otherwise, scope, out, insert)
 
 
-def _raised(at: Expression, error: Exception) -> PromptError:
+def _evaluation_error(at: Expression, error: Exception) -> PromptError:
     detail = str(error).strip().split("\n")[0]
     return PromptError(
         f"An expression in the prompt failed (line {at.line}, column {at.column}): {{{{ {at.source} }}}}",

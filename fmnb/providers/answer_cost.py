@@ -9,42 +9,42 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..core.backend import estimate_tokens, written_tokens
+from ..core.backend import estimate_output_tokens, estimate_tokens
 from ..core.errors import FmnbError
-from ..core.events import Used
+from ..core.events import UsageReported
 from ..core.types import Request, Usage
 from . import prices
 from .profiles import Profile
 from .wire.sse import Answer
 
 
-async def used(p: Profile, model: str, answer: Answer, request: Request) -> Used | None:
+async def usage_of(p: Profile, model: str, answer: Answer, request: Request) -> UsageReported | None:
     """Usage of an answer that came to its end; None where its service does not say and nothing is to be paid."""
     await _ready(p, answer.usage)
     if answer.usage is None:
-        return None if p.local else Used(usage=so_far(p, model, answer, request))
+        return None if p.local else UsageReported(usage=usage_so_far(p, model, answer, request))
     paid = answer.billed or answer.usage
-    return Used(usage=dataclasses.replace(answer.usage, cost=_cost(p, model, answer, paid)))
+    return UsageReported(usage=dataclasses.replace(answer.usage, cost=_cost(p, model, answer, paid)))
 
 
-async def owed(p: Profile, model: str, answer: Answer, request: Request, error: FmnbError) -> Used | None:
+async def usage_of_failed(p: Profile, model: str, answer: Answer, request: Request, error: FmnbError) -> UsageReported | None:
     """Usage of an answer that ended in an error; None where nothing of it is known: the budget then counts what it may have cost."""
     read = getattr(error, "billed", None) is True
-    if answer.usage is None and not answer.seen and not read:
+    if answer.usage is None and not answer.events and not read:
         return None
     await _ready(p, answer.usage)
-    return Used(usage=so_far(p, model, answer, request))
+    return UsageReported(usage=usage_so_far(p, model, answer, request))
 
 
-def so_far(p: Profile, model: str, answer: Answer, request: Request) -> Usage:
+def usage_so_far(p: Profile, model: str, answer: Answer, request: Request) -> Usage:
     """What an answer has used until now.
 
     >>> answer = Answer()
-    >>> so_far(Profile("p", base_url="https://x.example/v1"), "m", answer, Request("m", ()))
+    >>> usage_so_far(Profile("p", base_url="https://x.example/v1"), "m", answer, Request("m", ()))
     Usage(input_tokens=0, output_tokens=0, cached_tokens=None, reasoning_tokens=None, cost=None, estimated=True)
     """
     heard = answer.usage or Usage()
-    more = written_tokens(answer.seen[answer.heard :])
+    more = estimate_output_tokens(answer.events[answer.reported_events :])
     if answer.usage is not None and not more and heard.input_tokens is not None and heard.output_tokens is not None:
         return dataclasses.replace(heard, cost=_cost(p, model, answer, answer.billed or heard))
     into = estimate_tokens(request).tokens if heard.input_tokens is None else heard.input_tokens
@@ -54,9 +54,9 @@ def so_far(p: Profile, model: str, answer: Answer, request: Request) -> Usage:
 
 
 def _cost(p: Profile, model: str, answer: Answer, paid: Usage) -> float | None:
-    cost = prices.cost(p, answer.model or model, paid, written=answer.written)
+    cost = prices.cost(p, answer.model or model, paid, written=answer.cache_write_tokens)
     if cost is None:  # a service may answer under a name of its own
-        cost = prices.cost(p, model, paid, written=answer.written)
+        cost = prices.cost(p, model, paid, written=answer.cache_write_tokens)
     return cost
 
 

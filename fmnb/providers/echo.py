@@ -43,8 +43,8 @@ from ..core.errors import (
     UnknownModelError,
     UsageError,
 )
-from ..core.events import Event, Finished, Logprobs, Notice, ReasoningDelta, TextDelta, ToolCallDelta, Used
-from ..core.types import ModelCard, Request, Text, TokenCount, ToolResult, Usage
+from ..core.events import Event, Finished, Logprobs, Notice, ReasoningDelta, TextDelta, ToolCallDelta, UsageReported
+from ..core.types import ModelInfo, Request, Text, TokenCount, ToolResult, Usage
 
 # Each takes the number of words asked, and the number given out before it fails.
 FAILURES: dict[str, Callable[[int, int], BaseException]] = {
@@ -111,7 +111,7 @@ def backend(name: str = "") -> Echo:
 
     Raises UsageError for an option it does not have.
 
-    >>> backend("slow=20").card.host
+    >>> backend("slow=20").info.host
     'local'
     """
     return Echo(name)
@@ -122,7 +122,7 @@ class Echo:
 
     def __init__(self, name: str = ""):
         self.options = _options(name)
-        self.card = ModelCard(
+        self.info = ModelInfo(
             name=f"echo:{name}",
             provider="echo",
             host="local",
@@ -156,7 +156,7 @@ class Echo:
             if getattr(request, name):
                 yield Notice(kind="not_applied", text=name)
         pause = 1 / float(options["slow"]) if "slow" in options else 0.0
-        text = _said(request)
+        text = _last_text(request)
         thoughts = 0
         if "think" in options:
             for word in _words(f"I was asked: {text}"):
@@ -167,7 +167,7 @@ class Echo:
         if "tool" in options and request.tools and not _has_result(request):
             for event in _tool_call(request.tools[0], text):
                 yield event
-            yield Used(usage=Usage(asked, thoughts + 1, 0, thoughts, 0.0))
+            yield UsageReported(usage=Usage(asked, thoughts + 1, 0, thoughts, 0.0))
             yield Finished(reason="tool_calls", model="echo")
             return
         words, reason = _answer(options, request, text)
@@ -179,7 +179,7 @@ class Echo:
                 yield Logprobs(tokens=({"token": word, "logprob": 0.0, "top": [[word, 0.0]]},))
             if pause:
                 await asyncio.sleep(pause)
-        yield Used(usage=Usage(asked, thoughts + len(words), 0, thoughts, 0.0))
+        yield UsageReported(usage=Usage(asked, thoughts + len(words), 0, thoughts, 0.0))
         if fail:
             raise self._error(fail, asked, len(words))
         if not words:
@@ -229,7 +229,7 @@ def _words(text: str) -> list[str]:
     return [*words[:-1], words[-1] + end] if words else []
 
 
-def _said(request: Request) -> str:
+def _last_text(request: Request) -> str:
     """What is repeated: the last user message, or a tool's result that came after it."""
     for m in reversed(request.messages):
         results = [p.content for p in m.parts if isinstance(p, ToolResult)]

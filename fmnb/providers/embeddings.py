@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core.backend import Vectors
 from ..core.errors import UnexpectedResponseError, UsageError
-from ..core.events import Event, Notice, Used
+from ..core.events import Event, Notice, UsageReported
 from ..core.types import Usage
 from . import prices
 from .http import client
@@ -62,7 +62,7 @@ async def embed(
     if p.prices and not p.local:
         await prices.load()
     counted = Usage(input_tokens=tokens if isinstance(tokens, int) else None, output_tokens=0)
-    yield Used(
+    yield UsageReported(
         usage=Usage(
             counted.input_tokens, 0, cost=usage["cost"] if isinstance(usage.get("cost"), (int, float)) else prices.cost(p, model, counted)
         )

@@ -16,10 +16,10 @@ from contextlib import aclosing
 from typing import Any
 
 from ..config.settings import check_allowed
-from ..core.backend import Vectors, Whole, estimate_tokens
+from ..core.backend import CompleteResponse, Vectors, estimate_tokens
 from ..core.errors import FmnbError
 from ..core.events import Event, Notice, Waiting
-from ..core.types import ModelCard, Request, TokenCount, Usage
+from ..core.types import ModelInfo, Request, TokenCount, Usage
 from . import answer_cost, embeddings, prices
 from .http import client, transport
 from .http.client import find_key
@@ -54,13 +54,13 @@ def backend(profile: Profile, model: str) -> HostedModel:
 class HostedModel:
     """A Backend for one model of one service. It keeps no state of a stream."""
 
-    interfaces = True
+    supports_api_choice = True
     batch = embeddings.BATCH
 
     def __init__(self, profile: Profile, model: str):
         self.profile = profile
         self.model = model
-        self._card: ModelCard | None = None
+        self._info: ModelInfo | None = None
         self._wires: dict[str, tuple[Wire, Profile]] = {}
 
     @functools.cached_property
@@ -72,13 +72,13 @@ class HostedModel:
         return f"HostedModel({self.profile.name}:{self.model} at {self.profile.usual_host})"
 
     @property
-    def card(self) -> ModelCard:
+    def info(self) -> ModelInfo:
         """Facts about the model. The first use reads the price table; a missing key is looked up each time."""
         p = self.profile
-        if self._card is not None and not self._card.missing:
-            return self._card
+        if self._info is not None and not self._info.missing:
+            return self._info
         into, out = prices.per_million(p, self.model)
-        self._card = ModelCard(
+        self._info = ModelInfo(
             name=f"{p.name}:{self.model}",
             provider=p.name,
             host=p.recipient,
@@ -90,8 +90,8 @@ class HostedModel:
             missing=f"a key: `%fm key set {p.name}`" if p.needs_key and find_key(self._wire_for("")[1]) is None else "",
             source="profile" if into is None or p.local else "fmnb.toml" if p.own_prices else "price table",
         )
-        self._card = images_models.card(p, self.model, self._card)
-        return self._card
+        self._info = images_models.info(p, self.model, self._info)
+        return self._info
 
     def count(self, request: Request) -> TokenCount:
         """Estimated tokens of a request: the service's tokenizer is not available here."""
@@ -104,7 +104,7 @@ class HostedModel:
         if request.temperature != 0 and request.seed is None:
             return False
         wire, p = self._wire_for(request.api)
-        ignored = {*p.ignores, *wire.lacks, *refused_options(endpoint(p, wire.path, self.model), self.model)}
+        ignored = {*p.ignores, *wire.unsupported, *refused_options(endpoint(p, wire.path, self.model), self.model)}
         return (request.temperature == 0 and "temperature" not in ignored) or (request.seed is not None and "seed" not in ignored)
 
     def _wire_for(self, api: str) -> tuple[Wire, Profile]:
@@ -154,7 +154,9 @@ class HostedModel:
         finally:
             await reply.aclose()
         error = error or bad_end(p, model, answer, secret)
-        used = await (answer_cost.owed(p, model, answer, request, error) if error else answer_cost.used(p, model, answer, request))
+        used = await (
+            answer_cost.usage_of_failed(p, model, answer, request, error) if error else answer_cost.usage_of(p, model, answer, request)
+        )
         if used is not None:
             yield used
         if error is not None:
@@ -168,14 +170,14 @@ class HostedModel:
     @functools.cached_property
     def bulk(self) -> Any:
         """The service's batch jobs, or None where it has none."""
-        from .batch_jobs.select import bulk_of
+        from .batch_jobs.select import batch_jobs_of
 
-        return bulk_of(self.profile, self.model)
+        return batch_jobs_of(self.profile, self.model)
 
-    async def whole(self, request: Request) -> Whole:
+    async def complete(self, request: Request) -> CompleteResponse:
         """Answer one request with a complete response, not a stream."""
         if self._makes_images:
-            return Whole([event async for event in self.stream(request)], {})
+            return CompleteResponse([event async for event in self.stream(request)], {})
         wire, p = self._wires.get(request.api) or self._wire_for(request.api)
         return await complete(wire, p, self.model, request, await transport.cached_connection(p))
 
@@ -204,7 +206,7 @@ class HostedStream:
 
     def so_far(self) -> Usage | None:
         """Usage so far; None before the response began."""
-        return answer_cost.so_far(self._read[0], self._model, self._read[1], self._request) if self._read else None
+        return answer_cost.usage_so_far(self._read[0], self._model, self._read[1], self._request) if self._read else None
 
 
 async def _explain_wait(p: Profile, sent: asyncio.Future[Any]) -> AsyncIterator[Waiting]:

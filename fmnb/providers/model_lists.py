@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..core.errors import FmnbError
-from ..core.event_loop import wait
+from ..core.event_loop import run_sync
 from .http import connection_errors
 from .http import errors as faults
 from .http.client import body_of, connect, error_from, secret
@@ -111,7 +111,7 @@ def find_local(timeout: float = 0.3) -> dict[str, tuple[str, ...]]:
 
     For ordinary code; on the background loop await `afind_local`.
     """
-    return wait(afind_local(timeout))
+    return run_sync(afind_local(timeout))
 
 
 async def afind_local(timeout: float = 0.3) -> dict[str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ import importlib
 import sys
 from typing import Any
 
-from ..core.event_loop import worker
+from ..core.event_loop import thread_stream
 from ..core.optional import require
 from ..core.types import Usage
 from .model_lists import Listed
@@ -114,7 +114,7 @@ def ready() -> None:
 async def load() -> None:
     """Import the table outside the event loop, so that the first answer's cost holds nobody up."""
     if "genai_prices" not in sys.modules:
-        async for _ in worker(lambda put, stop: importlib.import_module("genai_prices") and None):
+        async for _ in thread_stream(lambda put, stop: importlib.import_module("genai_prices") and None):
             pass
 
 

@@ -136,7 +136,7 @@ def _with_environment(p: Profile) -> Profile:
                 p,
                 base_url=url,
                 native_url="",
-                key_hosts=own if _lured(variable, p) else (*own, host),
+                key_hosts=own if _address_set_by_notebook(variable, p) else (*own, host),
                 api_version=p.api_version or dated,
             )
     if not urlsplit(p.base_url).hostname:
@@ -148,7 +148,7 @@ def _with_environment(p: Profile) -> Profile:
     return p
 
 
-def _lured(variable: str, p: Profile) -> bool:
+def _address_set_by_notebook(variable: str, p: Profile) -> bool:
     """Whether a notebook set the address and somebody else the keys. Whoever sets both may send one to the other."""
     secrets = [n for n in (*p.key_env, *p.header_env.values()) if os.environ.get(n)]
     return set_here(variable) and not all(map(set_here, secrets))

@@ -31,11 +31,11 @@ async def events_of(wire: Wire, p: Profile, model: str, reply: Reply, answer: An
                 if document is DONE:
                     done = True
                 elif (problem := error_in(document)) is not None:
-                    for event in last_words(answer, document):
+                    for event in end_events(answer, document):
                         yield event
                     raise from_stream_error(p, model, problem, answer.characters, secret, paid=answer.paid)
                 else:
-                    for event in taken(answer, document, frames):
+                    for event in events_of_document(answer, document, frames):
                         yield event
     except FmnbError as e:
         error = e
@@ -47,36 +47,36 @@ async def events_of(wire: Wire, p: Profile, model: str, reply: Reply, answer: An
     for document in frames.end():
         done = done or document is DONE
         if document is not DONE and (problem := error_in(document)) is not None:
-            for event in last_words(answer, document):
+            for event in end_events(answer, document):
                 yield event
             error = error or from_stream_error(p, model, problem, answer.characters, secret, paid=answer.paid)
         elif document is not DONE:
-            for event in taken(answer, document, frames):
+            for event in events_of_document(answer, document, frames):
                 yield event
     rest = answer.end()
-    answer.seen += rest
+    answer.events += rest
     for event in rest:
         yield event
     if error is not None:
         raise error
     empty = not answer.characters and not answer.tools
-    if frames.junk and (empty or not (done or answer.reason)):
-        raise unexpected_response(p, frames.junk, answer.characters, secret)
+    if frames.unexpected and (empty or not (done or answer.reason)):
+        raise unexpected_response(p, frames.unexpected, answer.characters, secret)
     if not (done or answer.reason):
         raise connection_errors.stream_interrupted(p, answer.characters)
 
 
-def taken(answer: Answer, document: dict[str, Any], frames: Frames) -> list[Event]:
+def events_of_document(answer: Answer, document: dict[str, Any], frames: Frames) -> list[Event]:
     """Events of one document; a document of another form counts as unexpected."""
     before = answer.usage
     try:
         events = answer.take(document)
     except (AttributeError, LookupError, TypeError, ValueError):
-        frames.junk = frames.junk or json.dumps(document)[:2000]
+        frames.unexpected = frames.unexpected or json.dumps(document)[:2000]
         return []
-    answer.seen += events
+    answer.events += events
     if answer.usage is not before:
-        answer.heard = len(answer.seen)
+        answer.reported_events = len(answer.events)
     return events
 
 
@@ -85,15 +85,15 @@ def error_in(document: dict[str, Any]) -> Any:
     return document.get("error") or (document if document.get("object") == "error" else None)
 
 
-def last_words(answer: Answer, document: dict[str, Any]) -> list[Event]:
+def end_events(answer: Answer, document: dict[str, Any]) -> list[Event]:
     """Events of a document with an error: its other fields still count, its usage above all."""
     before = answer.usage
-    events = taken(answer, {k: v for k, v in document.items() if k != "error"}, Frames())
+    events = events_of_document(answer, {k: v for k, v in document.items() if k != "error"}, Frames())
     if answer.usage is before:
         for part in (document, document.get("error")):
             if isinstance(part, dict) and isinstance(part.get("usage"), dict):
                 answer.count(part["usage"])
-                answer.heard = len(answer.seen)
+                answer.reported_events = len(answer.events)
                 break
     return events
 
@@ -108,10 +108,10 @@ async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames, wire: Wire) -> 
     try:
         document = json.loads(head)
         head = b"data: " + json.dumps(document).encode() + b"\n\n"
-        if not isinstance(document, dict) or not (wire.is_whole(document) or error_in(document) is not None):
-            frames.junk = head.decode()[6:2000]
+        if not isinstance(document, dict) or not (wire.is_complete(document) or error_in(document) is not None):
+            frames.unexpected = head.decode()[6:2000]
     except ValueError:
-        frames.junk, head = head.decode("utf-8", "replace")[:2000], b""
+        frames.unexpected, head = head.decode("utf-8", "replace")[:2000], b""
     return _joined(head, None)
 
 

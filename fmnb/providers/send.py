@@ -98,7 +98,7 @@ async def send(
         refusal = from_status(p, model, reply.status, error, reply.headers, connection.secret)
         if isinstance(refusal, UnknownModelError):  # the list of models is requested only then: thousands of rows may be refused
             refusal = from_status(p, model, reply.status, error, reply.headers, connection.secret, await nearby(p))
-        refusal.allowed = rate_headers.read(reply.headers)
+        refusal.rate_limits = rate_headers.read(reply.headers)
         raise refusal
 
 

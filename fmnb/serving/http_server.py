@@ -29,7 +29,7 @@ from ..core.errors import (
     UnknownModelError,
     UsageError,
 )
-from ..core.event_loop import wait
+from ..core.event_loop import run_sync
 from ..core.optional import require
 
 if TYPE_CHECKING:
@@ -135,11 +135,11 @@ class HttpServer:
 
     def __enter__(self) -> HttpServer:
         """Start on the background event loop."""
-        wait(self.start())
+        run_sync(self.start())
         return self
 
     def __exit__(self, *_: object) -> None:
-        wait(self.stop())
+        run_sync(self.stop())
 
     @property
     def _guard(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:

@@ -16,21 +16,21 @@ from ..core.errors import StoreError, with_current_keys
 from ..core.events import Event, Finished, Logprobs
 from . import event_reader
 from .db import database
-from .inbox import gather, log_database
+from .inbox import ingest, log_database
 from .run_rows import Place
 
-_AT_ONCE = 500
+_PAGE = 500
 _COLUMNS = (
     "run, parent, key, asked, model, text, data, error, finish, seconds, first_token_seconds,"
     " input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, estimated, source, ended"
 )
 
 
-def known(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+def last_answers(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Of each of these keys that a row was asked with before: the last such run that ended, as a dict of columns."""
     found: dict[str, dict[str, Any]] = {}
-    for at in range(0, len(keys), _AT_ONCE):
-        some = tuple(keys[at : at + _AT_ONCE])
+    for at in range(0, len(keys), _PAGE):
+        some = tuple(keys[at : at + _PAGE])
         rows = log_database().rows(
             f"SELECT {_COLUMNS} FROM runs WHERE key IN ({','.join('?' * len(some))}) AND kind = 'row' AND ended IS NOT NULL"
             " AND finish != 'cancelled' ORDER BY started",
@@ -44,8 +44,8 @@ def known(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def runs_of(keys: Sequence[str]) -> dict[str, str]:
-    """The runs that `known` would find for these keys."""
-    return {key: columns["run"] for key, columns in known(keys).items()}
+    """The runs that `last_answers` would find for these keys."""
+    return {key: columns["run"] for key, columns in last_answers(keys).items()}
 
 
 def details(events: Iterable[Event]) -> dict[str, Any]:
@@ -59,12 +59,12 @@ def details(events: Iterable[Event]) -> dict[str, Any]:
     return found
 
 
-def detail(found: Iterable[dict[str, Any]]) -> None:
+def add_details(found: Iterable[dict[str, Any]]) -> None:
     """Add these details to columns that were read from the log."""
     runs = {c["run"]: c for c in found}
     names = list(runs)
-    for at in range(0, len(names), _AT_ONCE):
-        some = tuple(names[at : at + _AT_ONCE])
+    for at in range(0, len(names), _PAGE):
+        some = tuple(names[at : at + _PAGE])
         rows = log_database().rows(
             f"SELECT run, event FROM events WHERE run IN ({','.join('?' * len(some))})"
             """ AND (event LIKE '{"event":"Logprobs"%' OR event LIKE '{"event":"Finished"%') ORDER BY run, n""",
@@ -72,15 +72,15 @@ def detail(found: Iterable[dict[str, Any]]) -> None:
         )
         events: dict[str, list[Event]] = {}
         for row in rows:
-            if (event := event_reader.event(row["event"], f"an event of run {row['run']} in {database().path}")) is not None:
+            if (event := event_reader.read_event(row["event"], f"an event of run {row['run']} in {database().path}")) is not None:
                 events.setdefault(row["run"], []).append(event)
         for run in some:
             runs[run] |= details(events.get(run, ()))
 
 
-def of(batch: str, *, detailed: bool = False) -> Iterator[tuple[Place, dict[str, Any]]]:
+def rows_of(batch: str, *, detailed: bool = False) -> Iterator[tuple[Place, dict[str, Any]]]:
     """The answered places of a batch in order, with the columns of the run that answers each."""
-    _gather(batch)
+    _ingest_batch(batch)
     after: Place = (-1, -1, -1)
     while True:
         rows = log_database().rows(
@@ -93,7 +93,7 @@ def of(batch: str, *, detailed: bool = False) -> Iterator[tuple[Place, dict[str,
             return
         found = [((row["row"], row["place"], row["sample"]), _plain(row)) for row in rows]
         if detailed:
-            detail(columns for _, columns in found)
+            add_details(columns for _, columns in found)
         yield from found
         after = found[-1][0]
 
@@ -114,7 +114,7 @@ def count(batch: str) -> int:
 
 def last(batch: str) -> tuple[float | None, float | None]:
     """When a batch ended, and when the last of its rows did; None where it has not, or has none."""
-    _gather(batch)
+    _ingest_batch(batch)
     rows = log_database().rows(
         "SELECT ended, (SELECT MAX(r.ended) FROM runs r WHERE r.parent = b.run AND r.kind = 'row') row FROM runs b WHERE b.run = ?",
         (batch,),
@@ -122,17 +122,17 @@ def last(batch: str) -> tuple[float | None, float | None]:
     return (rows[0]["ended"], rows[0]["row"]) if rows else (None, None)
 
 
-def _gather(batch: str) -> None:
+def _ingest_batch(batch: str) -> None:
     """Make runs of what a batch wrote down and, if its kernel was killed, nobody has filed."""
     if log_database().rows("SELECT 1 FROM arrived WHERE batch = ? LIMIT 1", (batch,)):
         with suppress(StoreError):  # a full disk: they are there the next time, too
-            gather()
+            ingest()
 
 
 def _plain(row: Any) -> dict[str, Any]:
     out = dict(row)
     out["error"] = (
-        with_current_keys(event_reader.object_of(out["error"])) or {"message": event_reader.what_failed(out["error"])}
+        with_current_keys(event_reader.json_object(out["error"])) or {"message": event_reader.error_message(out["error"])}
         if out["error"]
         else None
     )

@@ -17,9 +17,9 @@ def get(key: str) -> list[Event] | None:
         return None
     try:
         kept = json.loads(rows[0]["events"])
-        if not all(map(media.there, kept)):
+        if not all(map(media.is_available, kept)):
             return None
-        found = [media.whole(d) for d in kept]
+        found = [media.restore_media(d) for d in kept]
     except (AttributeError, TypeError, ValueError, RecursionError):
         return None  # what cannot be read is asked for again
     known = [e for e in found if e is not None]
@@ -29,7 +29,7 @@ def get(key: str) -> list[Event] | None:
 
 def put(key: str, run: str, events: list[Event]) -> None:
     """Keep an answer; a later one under the same key replaces it."""
-    text = json.dumps([media.light(e) for e in events], ensure_ascii=False)
+    text = json.dumps([media.strip_media(e) for e in events], ensure_ascii=False)
     with database().write() as db:
-        media.keep(db, run, events)
+        media.save(db, run, events)
         db.execute("INSERT OR REPLACE INTO cache VALUES (?,?,?,?)", (key, run, time.time(), text))

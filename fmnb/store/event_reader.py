@@ -11,11 +11,11 @@ from ..core.events import Event
 from ..core.inert_text import printable
 from . import media
 
-_said: set[str] = set()
-_MOST = 1_000  # places that are remembered
+_warned: set[str] = set()
+_MAX_WARNED = 1_000  # places that are remembered
 
 
-def event(stored: str, where: str) -> Event | None:
+def read_event(stored: str, where: str) -> Event | None:
     """The event of a stored line.
 
     Args:
@@ -27,27 +27,27 @@ def event(stored: str, where: str) -> Event | None:
     """
     try:
         data = json.loads(stored)
-        return media.whole(data)
+        return media.restore_media(data)
     except (ValueError, RecursionError) as e:
-        skipped(where, e)
+        warn_skipped(where, e)
         return None
 
 
-def skipped(where: str, why: Exception, what: str = "") -> None:
+def warn_skipped(where: str, why: Exception, what: str = "") -> None:
     """Warn that what stands there was left out, once for each place, or for each `what` where lines move about."""
-    if (key := what or where) in _said:
+    if (key := what or where) in _warned:
         return
-    if len(_said) >= _MOST:
-        _said.clear()
-    _said.add(key)
+    if len(_warned) >= _MAX_WARNED:
+        _warned.clear()
+    _warned.add(key)
     reason = "it is nested too deeply" if isinstance(why, RecursionError) else str(why)
     warnings.warn(printable(f"fmnb: skipped {where}: {reason}"), stacklevel=4)
 
 
-def object_of(stored: Any) -> dict[str, Any]:
+def json_object(stored: Any) -> dict[str, Any]:
     """A stored JSON object; an empty one where it is none.
 
-    >>> object_of('{"what": "x"}'), object_of('"text"'), object_of(None)
+    >>> json_object('{"what": "x"}'), json_object('"text"'), json_object(None)
     ({'what': 'x'}, {}, {})
     """
     try:
@@ -57,6 +57,6 @@ def object_of(stored: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def what_failed(stored: Any) -> str | None:
+def error_message(stored: Any) -> str | None:
     """What happened, of a stored error: None where there is none."""
-    return str(with_current_keys(object_of(stored)).get("message") or "It failed; the stored reason cannot be read") if stored else None
+    return str(with_current_keys(json_object(stored)).get("message") or "It failed; the stored reason cannot be read") if stored else None

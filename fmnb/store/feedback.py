@@ -8,16 +8,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..core.errors import UsageError
-from ..core.events import Signal, event_to_dict
+from ..core.events import Feedback, event_to_dict
 from . import event_reader, log
 from .db import database
 from .inbox import log_database
 
 _KIND = '{"event":"Signal"%'  # how such an event's JSON begins: the index of the migration has the same words
-_AT_ONCE = 500
+_PAGE = 500
 
 
-def add(run: str, kind: str, value: Any = None, *, user: str = "", text: str = "", undoes: int = 0) -> Signal:
+def add(run: str, kind: str, value: Any = None, *, user: str = "", text: str = "", undoes: int = 0) -> Feedback:
     """Write one signal about a run down; it is on disk when this returns.
 
     Raises UsageError for a run that is not in the log, StoreError when it cannot be written.
@@ -28,39 +28,41 @@ def add(run: str, kind: str, value: Any = None, *, user: str = "", text: str = "
         (last,) = db.execute("SELECT MAX(n) FROM events WHERE run=?", (run,)).fetchone()
         if last is None:
             raise UsageError("No such run in the log", detail=repr(run), hint="`%fm log` lists run ids.")
-        signal = Signal(kind=kind, value=value, user=user, text=text, undoes=undoes, run=run, n=last + 1, at=time.time())
+        signal = Feedback(kind=kind, value=value, user=user, text=text, retracts=undoes, run=run, n=last + 1, at=time.time())
         words = json.dumps(event_to_dict(signal), ensure_ascii=False, separators=(",", ":"))
         db.execute("INSERT INTO events VALUES (?,?,?)", (run, signal.n, words))
     return signal
 
 
-def of(runs: Iterable[str]) -> list[Signal]:
+def feedback_on(runs: Iterable[str]) -> list[Feedback]:
     """The signals about these runs that stand, in the order in which they came."""
     wanted, found = list(runs), []
-    for at in range(0, len(wanted), _AT_ONCE):
-        some = tuple(wanted[at : at + _AT_ONCE])
+    for at in range(0, len(wanted), _PAGE):
+        some = tuple(wanted[at : at + _PAGE])
         marks = ",".join("?" * len(some))
         found += log_database().rows(f"SELECT run, event FROM events WHERE event LIKE '{_KIND}' AND run IN ({marks})", some)
-    return standing(_signals(found))
+    return without_retracted(_feedback_of_rows(found))
 
 
-def every(kind: str = "", since: float | None = None, notebook: str = "") -> list[Signal]:
+def all_feedback(kind: str = "", since: float | None = None, notebook: str = "") -> list[Feedback]:
     """All signals of the log that stand, of one kind or any, oldest first; `since` is seconds since the epoch.
 
     `notebook` keeps those about runs of one notebook.
     """
     here = " AND run IN (SELECT run FROM runs WHERE notebook = ?)" if notebook else ""
     values = (notebook,) if notebook else ()
-    found = standing(_signals(log_database().rows(f"SELECT run, event FROM events WHERE event LIKE '{_KIND}'{here}", values)))
+    found = without_retracted(
+        _feedback_of_rows(log_database().rows(f"SELECT run, event FROM events WHERE event LIKE '{_KIND}'{here}", values))
+    )
     return [s for s in found if (not kind or s.kind == kind) and (since is None or s.at >= since)]
 
 
-def standing(signals: Sequence[Signal]) -> list[Signal]:
+def without_retracted(signals: Sequence[Feedback]) -> list[Feedback]:
     """Those that were not taken back, by time."""
-    back = {(s.run, s.undoes) for s in signals if s.undoes}
-    return sorted((s for s in signals if not s.undoes and (s.run, s.n) not in back), key=lambda s: (s.at, s.n))
+    back = {(s.run, s.retracts) for s in signals if s.retracts}
+    return sorted((s for s in signals if not s.retracts and (s.run, s.n) not in back), key=lambda s: (s.at, s.n))
 
 
-def _signals(rows: Iterable[Any]) -> list[Signal]:
-    found = (event_reader.event(r["event"], f"a signal about run {r['run']} in {log_database().path}") for r in rows)
-    return [s for s in found if isinstance(s, Signal)]
+def _feedback_of_rows(rows: Iterable[Any]) -> list[Feedback]:
+    found = (event_reader.read_event(r["event"], f"a signal about run {r['run']} in {log_database().path}") for r in rows)
+    return [s for s in found if isinstance(s, Feedback)]

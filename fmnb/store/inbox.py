@@ -19,11 +19,11 @@ from . import media, run_rows
 from .db import Database, database
 from .run_rows import Place
 
-_TOGETHER = 500
+_PAGE = 500
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-_gathered: WeakSet[Database] = WeakSet()
+_ingested: WeakSet[Database] = WeakSet()
 
 
 def log_database() -> Database:
@@ -32,55 +32,55 @@ def log_database() -> Database:
     `database()` alone makes runs of nothing.
     """
     db = database()
-    if db not in _gathered:
-        _gathered.add(db)
+    if db not in _ingested:
+        _ingested.add(db)
         if db.rows("SELECT 1 FROM arrived LIMIT 1"):
             with suppress(StoreError):  # a full disk: they are there the next time, too
-                gather()
+                ingest()
     return db
 
 
 def put(batch: str, notebook: str, ended: Sequence[tuple[Sequence[Place], Sequence[Event]]]) -> list[int]:
     """Write entries down, each as the places it answers and its events; their numbers. On disk when this returns."""
-    entries = [_encode([notebook, places, [media.light(e) for e in events]]) for places, events in ended]
+    entries = [_encode([notebook, places, [media.strip_media(e) for e in events]]) for places, events in ended]
     with log_database().write() as db:
         for _, events in ended:
-            media.keep(db, events[0].run, events)
+            media.save(db, events[0].run, events)
         return [db.execute("INSERT INTO arrived(batch, entry) VALUES (?,?)", (batch, e)).lastrowid or 0 for e in entries]
 
 
-def gather() -> None:
+def ingest() -> None:
     """Make runs of the entries that are there. One that cannot be made into a run stays, and keeps nobody from the others."""
     after = 0
-    while some := database().rows("SELECT n, batch, entry FROM arrived WHERE n > ? ORDER BY n LIMIT ?", (after, _TOGETHER)):
+    while some := database().rows("SELECT n, batch, entry FROM arrived WHERE n > ? ORDER BY n LIMIT ?", (after, _PAGE)):
         after = some[-1]["n"]
         for batch in dict.fromkeys(row["batch"] for row in some):
             mine = [row for row in some if row["batch"] == batch]
             try:
-                _file(batch, mine)
+                _ingest_entries(batch, mine)
             except StoreError:
                 raise
             except Exception:  # which of them?
                 for row in mine:
                     try:
-                        _file(batch, [row])
+                        _ingest_entries(batch, [row])
                     except StoreError:
                         raise
                     except Exception:  # that one: it stays, for a version that can read it
                         continue
 
 
-def left() -> int:
+def pending() -> int:
     """How many entries cannot be made into runs; what a kernel that runs has just written may be among them."""
-    gather()
+    ingest()
     return int(database().rows("SELECT COUNT(*) FROM arrived")[0][0])
 
 
-def _file(batch: str, entries: Sequence[Any]) -> None:
+def _ingest_entries(batch: str, entries: Sequence[Any]) -> None:
     runs, places = [], []
     for row in entries:
         notebook, answers, written = json.loads(row["entry"])
-        events = [e for e in map(media.whole, written) if e is not None]
+        events = [e for e in map(media.restore_media, written) if e is not None]
         columns = run_rows.columns(events, notebook)
         runs.append((columns, events))
         places += [(tuple(place), columns["run"]) for place in answers]

@@ -14,7 +14,7 @@ from typing import Any
 from ..core.events import Event, Started, event_to_dict
 from . import event_reader
 from .db import database
-from .run_rows import began
+from .run_rows import start_columns
 
 _OPEN = (
     "SELECT event, started FROM runs JOIN events USING (run) WHERE kind = 'job' AND ended IS NULL AND n = 1 AND model = ? ORDER BY started"
@@ -34,7 +34,7 @@ class OpenJob:
 
 def begin(start: Started, notebook: str = "") -> None:
     """Write down that a job is about to be handed in."""
-    values = began(start, notebook)
+    values = start_columns(start, notebook)
     with database().write() as db:
         db.execute(f"INSERT INTO runs({', '.join(values)}) VALUES ({','.join('?' * len(values))})", tuple(values.values()))
         db.execute("INSERT INTO events VALUES (?,?,?)", (start.run, start.n, _json(start)))
@@ -59,7 +59,7 @@ def open_jobs(model: str) -> list[OpenJob]:
     rows = database().rows(_OPEN, (model,))
     found = []
     for row in rows:
-        start = event_reader.event(row["event"], f"the start of a job in {database().path}")
+        start = event_reader.read_event(row["event"], f"the start of a job in {database().path}")
         if isinstance(start, Started):
             found.append(OpenJob(start.run, str(start.meta.get("job", "")), frozenset(start.meta.get("keys", ())), row["started"], start))
     return found

@@ -14,7 +14,7 @@ from . import batches
 from .db import database
 from .processes import Process
 
-_AT_ONCE = 500
+_PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def claim(batch: str, process: Process, wanted: Mapping[str, str]) -> tuple[set[
 def owners(keys: Sequence[str], batch: str) -> dict[str, str]:
     """Of each of these keys that a batch other than this one has claimed: that batch."""
     found: dict[str, str] = {}
-    for at in range(0, len(keys), _AT_ONCE):
-        some = tuple(keys[at : at + _AT_ONCE])
+    for at in range(0, len(keys), _PAGE):
+        some = tuple(keys[at : at + _PAGE])
         rows = database().rows(
             f"SELECT key, batch FROM claims JOIN leases USING (batch) WHERE key IN ({','.join('?' * len(some))}) AND batch != ?",
             (*some, batch),
@@ -68,7 +68,7 @@ def renew(batch: str) -> bool:
         return db.execute("UPDATE leases SET beat = beat + 1 WHERE batch = ?", (batch,)).rowcount > 0
 
 
-def held() -> list[Lease]:
+def active_leases() -> list[Lease]:
     """All leases that there are."""
     rows = database().rows("SELECT * FROM leases")
     return [Lease(r["batch"], Process(r["machine"], r["pid"], r["born"]), r["beat"]) for r in rows]

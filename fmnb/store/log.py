@@ -9,13 +9,13 @@ from typing import Any
 
 from ..config.settings import set_user, settings
 from ..core.errors import StoreError, UsageError
-from ..core.events import Event, Fold
+from ..core.events import Event, ResponseBuilder
 from ..core.response import Response
 from . import event_reader
 from .db import database
 from .inbox import log_database
 
-_SWITCHED = "switched off"
+_SWITCHED_OFF = "switched off"
 _off_reason: str | None = None
 
 
@@ -24,10 +24,10 @@ def enabled() -> bool:
     return _off_reason is None and settings().get("log.enabled", True) is not False
 
 
-def switch(on: bool) -> None:
+def set_enabled(on: bool) -> None:
     """Turn the log on or off for this user; on also tries a failed disk again."""
     global _off_reason
-    _off_reason = None if on else _SWITCHED  # holds in this kernel even where the setting cannot be kept
+    _off_reason = None if on else _SWITCHED_OFF  # holds in this kernel even where the setting cannot be kept
     set_user("log", "enabled", None if on else False)
 
 
@@ -47,15 +47,15 @@ def recover() -> bool:
 
 def failed() -> bool:
     """Whether the log is off because its disk failed."""
-    return _off_reason not in (None, _SWITCHED)
+    return _off_reason not in (None, _SWITCHED_OFF)
 
 
-def why_off() -> str:
+def disabled_reason() -> str:
     """Why runs are not written down; "" where they are."""
-    return "" if enabled() else _off_reason or _SWITCHED
+    return "" if enabled() else _off_reason or _SWITCHED_OFF
 
 
-def switch_off(why: str) -> bool:
+def disable(why: str) -> bool:
     """The disk failed: nothing is written down until `recover`. False where that is known."""
     global _off_reason
     if _off_reason is not None:
@@ -82,7 +82,7 @@ def search(
     where: list[str] = ["1"]
     values: list[Any] = []
     if query.strip():
-        said, words = says(query)
+        said, words = fts_condition(query)
         where.append(said)
         values += words
     if model:
@@ -109,13 +109,13 @@ def search(
     out = []
     for row in rows:
         r = dict(row)
-        r["error"] = event_reader.what_failed(r["error"])
+        r["error"] = event_reader.error_message(r["error"])
         r["finish_reason"] = r.pop("finish") or "unfinished"
         out.append(r)
     return out
 
 
-def says(query: str) -> tuple[str, list[Any]]:
+def fts_condition(query: str) -> tuple[str, list[Any]]:
     """A condition on `runs`, with its values: the run's prompt or answer has all these words, or words that begin so.
 
     A batch's rows are not in the full-text index, which would cost more than writing them: they are read through.
@@ -140,7 +140,7 @@ def names_of(runs: Sequence[str]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def asked_at(runs: Sequence[str]) -> dict[str, float]:
+def request_times(runs: Sequence[str]) -> dict[str, float]:
     """When the model was asked for each of these runs' answers: of a cached one, when the call was made that it comes from.
 
     Runs whose call is no longer in the log are left out.
@@ -159,7 +159,7 @@ def asked_at(runs: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def seconds_of(asked: str) -> list[float]:
+def recent_seconds(asked: str) -> list[float]:
     """How long the last answered calls of a model, as it is asked for, took: up to fifty of the last two thousand runs."""
     rows = log_database().rows(
         "SELECT seconds FROM (SELECT asked, kind, source, error, seconds FROM runs ORDER BY started DESC LIMIT 2000)"
@@ -199,13 +199,13 @@ def events_of(run: str) -> list[Event]:
 def events_after(run: str, n: int) -> list[Event]:
     """The stored events of a run after its event number `n`, in order; none for an unknown run."""
     rows = log_database().rows("SELECT n, event FROM events WHERE run=? AND n>? ORDER BY n", (run, n))
-    events = (event_reader.event(r["event"], f"event {r['n']} of run {run} in {log_database().path}") for r in rows)
+    events = (event_reader.read_event(r["event"], f"event {r['n']} of run {run} in {log_database().path}") for r in rows)
     return [e for e in events if e is not None]
 
 
 def reopen(run: str) -> Response:
     """The Response of a logged run; a run whose kernel died shows what it had."""
-    fold = Fold()
+    fold = ResponseBuilder()
     for event in events_of(run):
         fold.add(event)
     response = fold.response()

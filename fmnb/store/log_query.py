@@ -25,7 +25,7 @@ LOG_COLUMNS = (
     "cost",
     "source",
 )
-_TELLING = (
+_WITH_FEEDBACK = (
     "error",
     "seconds",
     "first_token_seconds",
@@ -83,7 +83,7 @@ def log(
     for r in found:
         r["when"] = datetime.datetime.fromtimestamp(r.pop("started"))
         if r["run"] in unnamed:
-            r |= {"model": "hidden", **{n: None for n in _TELLING}}
+            r |= {"model": "hidden", **{n: None for n in _WITH_FEEDBACK}}
     note = "" if found else ("nothing in the log" if not query else f"nothing in the log for {query!r}")
     if not store.enabled():
         note = f"{note}  (the log is off: `%fm log on`)".strip()

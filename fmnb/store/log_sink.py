@@ -15,10 +15,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.errors import StoreError
-from ..core.events import ENDS, Event, Fold, ReasoningDelta, Started, TextDelta
+from ..core.events import ENDS, Event, ReasoningDelta, ResponseBuilder, Started, TextDelta
 from . import log, media
 from .inbox import log_database
-from .run_rows import began, ended
+from .run_rows import end_columns, start_columns
 
 _FLUSH = 1.0  # seconds of text that a kill may cost
 _LATE = 0.05  # seconds after which a run is not a short one, and its row is written
@@ -31,7 +31,7 @@ class LogSink:
 
     def __init__(self, notebook: str = "", *, ticks: bool = False):
         """`ticks` promises that `tick` is called while nothing comes; without it a run's row is written at once."""
-        self._runs: dict[str, _Open] = {}
+        self._runs: dict[str, _OpenRun] = {}
         self._notebook = notebook
         self._ticks = ticks
 
@@ -53,31 +53,31 @@ class LogSink:
         try:
             work()
         except StoreError as e:
-            if log.switch_off(str(e)):
+            if log.disable(str(e)):
                 raise  # `emit` says it once and drops this sink
             self._runs.clear()
 
     def _take(self, event: Event) -> None:
         run = self._runs.get(event.run)
         if run is None:
-            run = self._runs[event.run] = _Open(event.run, self._notebook)
+            run = self._runs[event.run] = _OpenRun(event.run, self._notebook)
         run.take(event)
         if isinstance(event, ENDS):
             run.write_end(event)
             del self._runs[event.run]
-        elif time.monotonic() - run.written > (_FLUSH if run.begun else _LATE if self._ticks else 0):
+        elif time.monotonic() - run.written > (_FLUSH if run.has_row else _LATE if self._ticks else 0):
             run.write_pending()
 
 
-class _Open:
+class _OpenRun:
     """One run that has not ended."""
 
     def __init__(self, run: str, notebook: str):
         self.run = run
         self.notebook = notebook
         self.start: Started | None = None
-        self.begun = False  # its row is written
-        self.fold = Fold()
+        self.has_row = False  # its row is written
+        self.fold = ResponseBuilder()
         self.pending: list[Event] = []
         self.texts: list[str] = []  # of the last pending event, joined only when written
         self.written = time.monotonic()
@@ -106,11 +106,11 @@ class _Open:
 
     def _rows(self) -> list[tuple[str, int, str]]:
         self._join()
-        return [(self.run, e.n, json.dumps(media.light(e), ensure_ascii=False, separators=(",", ":"))) for e in self.pending]
+        return [(self.run, e.n, json.dumps(media.strip_media(e), ensure_ascii=False, separators=(",", ":"))) for e in self.pending]
 
-    def _kept(self) -> None:
+    def _mark_written(self) -> None:
         """What was pending is in the database. Said after the transaction: one that was interrupted is written again."""
-        self.begun = self.start is not None
+        self.has_row = self.start is not None
         self.pending, self.texts = [], []
         self.written = time.monotonic()
 
@@ -119,26 +119,26 @@ class _Open:
         rows = self._rows()
         with log_database().write() as db:
             self._begin(db, {})
-            media.keep(db, self.run, self.pending)
+            media.save(db, self.run, self.pending)
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", rows)
-        self._kept()
+        self._mark_written()
 
     def _begin(self, db: sqlite3.Connection, end: dict[str, Any]) -> None:
         """Insert the run's row, with what is known of its end."""
-        if self.begun or self.start is None:
+        if self.has_row or self.start is None:
             return
-        values = {**began(self.start, self.notebook), **end}
+        values = {**start_columns(self.start, self.notebook), **end}
         marks = ",".join("?" * len(values))
         db.execute(f"INSERT OR REPLACE INTO runs({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
 
     def write_end(self, event: Event) -> None:
         """The row complete, with the remaining events."""
-        end = ended(self.fold.response(), event.at)
+        end = end_columns(self.fold.response(), event.at)
         rows = self._rows()
         with log_database().write() as db:
-            media.keep(db, self.run, self.pending)
+            media.save(db, self.run, self.pending)
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", rows)
-            if self.begun:
+            if self.has_row:
                 db.execute(f"UPDATE runs SET {', '.join(f'{n}=?' for n in end)} WHERE run=?", (*end.values(), self.run))
             else:
                 self._begin(db, end)

@@ -32,26 +32,26 @@ def folder() -> Path:
     return state_dir() / "media"
 
 
-def light(event: Event) -> dict[str, Any]:
+def strip_media(event: Event) -> dict[str, Any]:
     """The event's JSON form, with large bytes as their hash."""
-    if not _large(event):
+    if not _is_large(event):
         return event_to_dict(event)
     out = event_to_dict(event)
     out["data"] = ""
     return out | {"sha256": _hash(event.data), "size": len(event.data)}  # type: ignore[union-attr]
 
 
-def keep(db: sqlite3.Connection, run: str, events: Iterable[Event]) -> None:
+def save(db: sqlite3.Connection, run: str, events: Iterable[Event]) -> None:
     """Write the large bytes among the events down, and that the run shows them. Inside a write transaction."""
     for event in events:
-        if _large(event):
+        if _is_large(event):
             name = _hash(event.data)  # type: ignore[union-attr]
             _write(folder() / name, event.data)  # type: ignore[union-attr]
             db.execute("INSERT OR IGNORE INTO media VALUES (?,?)", (name, run))
 
 
-def whole(data: dict[str, Any]) -> Event | None:
-    """The event that `light` described; a notice in place of bytes that are gone, None for a kind this version does not know."""
+def restore_media(data: dict[str, Any]) -> Event | None:
+    """The event that `strip_media` described; a notice in place of bytes that are gone, None for a kind this version does not know."""
     if not isinstance(data, dict) or not (name := str(data.get("sha256", ""))):
         return event_from_dict(data)
     try:
@@ -60,13 +60,13 @@ def whole(data: dict[str, Any]) -> Event | None:
         found = b""
     if _hash(found) != name:
         kind = str(data.get("media_type", "picture")).partition("/")[0]
-        lost = f"the {kind} of {media.amount(int(data.get('size', 0)))} is no longer in the log's folder"
+        lost = f"the {kind} of {media.format_size(int(data.get('size', 0)))} is no longer in the log's folder"
         return Notice(kind="warning", text=lost, run=data.get("run", ""), n=data.get("n", 0), at=data.get("at", 0.0))
     event = event_from_dict({k: v for k, v in data.items() if k not in ("sha256", "size")})
     return replace(event, data=found) if isinstance(event, Media) else event
 
 
-def there(data: dict[str, Any]) -> bool:
+def is_available(data: dict[str, Any]) -> bool:
     """Whether the event's bytes are in it, or in their file."""
     name = str(data.get("sha256", ""))
     return not name or (folder() / Path(name).name).is_file()
@@ -83,7 +83,7 @@ def drop(db: sqlite3.Connection, runs: Iterable[str]) -> None:
             file.unlink(missing_ok=True)
 
 
-def _large(event: Event) -> bool:
+def _is_large(event: Event) -> bool:
     return isinstance(event, Media) and len(event.data) > LIMIT
 
 
@@ -110,5 +110,5 @@ def _write(file: Path, data: bytes) -> None:
     except OSError as e:
         part.unlink(missing_ok=True)
         raise StoreError(
-            f"{file.parent} does not take a file of {media.amount(len(data))}", detail=str(e), hint="Make room, then `%fm log on`."
+            f"{file.parent} does not take a file of {media.format_size(len(data))}", detail=str(e), hint="Make room, then `%fm log on`."
         ) from None

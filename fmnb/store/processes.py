@@ -26,15 +26,15 @@ class Process:
     born: str = ""
 
 
-def this() -> Process:
+def this_process() -> Process:
     """The process that asks."""
     return Process(_machine(), os.getpid(), _stat(os.getpid())[1])
 
 
-def alive(process: Process) -> bool | None:
+def is_alive(process: Process) -> bool | None:
     """Whether a process lives; None where that cannot be seen from here, as of another machine.
 
-    >>> alive(this()), alive(Process("elsewhere", 1))
+    >>> is_alive(this_process()), is_alive(Process("elsewhere", 1))
     (True, None)
     """
     if not process.machine or process.machine != _machine() or process.pid <= 0:

@@ -11,7 +11,7 @@ from ..core.errors import StoreError, UsageError
 from ..core.events import ENDS, Event
 from . import log, media
 from .db import database
-from .inbox import gather
+from .inbox import ingest
 
 
 def forget(query: str = "", *, before: float | None = None, run: str = "", everything: bool = False) -> int:
@@ -24,7 +24,7 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
     where: list[str] = ["1"]
     values: list[Any] = []
     if query:
-        said, words = log.says(query)
+        said, words = log.fts_condition(query)
         where.append(said)
         values += words
     if before is not None:
@@ -37,7 +37,7 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
 
 
 def _delete(where: str, values: tuple) -> int:
-    gather()  # what is not a run yet would not be found
+    ingest()  # what is not a run yet would not be found
     db = database()
     with db.write() as w:
         runs = [r["run"] for r in w.execute(f"SELECT run FROM runs WHERE {where}", values).fetchall()]
@@ -88,5 +88,5 @@ class Sweeper:
         try:
             sweep()
         except StoreError as e:
-            if log.switch_off(str(e)):
+            if log.disable(str(e)):
                 raise  # `emit` says it once and drops this sink

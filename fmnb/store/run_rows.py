@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..core.events import Event, Fold, Started
+from ..core.events import Event, ResponseBuilder, Started
 from ..core.response import Response
 from ..core.types import Request, to_dict
 from . import media
@@ -19,16 +19,16 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 def columns(run: Sequence[Event], notebook: str = "") -> dict[str, Any]:
     """A finished run as the columns of its row in the log, error and data as they are."""
-    fold = Fold()
+    fold = ResponseBuilder()
     for e in run:
         fold.add(e)
     start, r = run[0], fold.response()
     assert isinstance(start, Started)
-    row = {**began(start, notebook), **ended(r, run[-1].at)}
+    row = {**start_columns(start, notebook), **end_columns(r, run[-1].at)}
     return row | {"request": None, "error": r.error, "data": r.data}  # the request is in the first event
 
 
-def began(start: Started, notebook: str) -> dict[str, Any]:
+def start_columns(start: Started, notebook: str) -> dict[str, Any]:
     """A run's row as far as it is known at its start."""
     request = start.request
     return {
@@ -42,13 +42,13 @@ def began(start: Started, notebook: str) -> dict[str, Any]:
         "prompt": prompt_text(request),
         "text": "",
         "request": json.dumps(to_dict(request), ensure_ascii=False) if request and start.kind != "row" else None,
-        "key": start.meta.get("key") or (request.key() if request else None),
+        "key": start.meta.get("key") or (request.fingerprint() if request else None),
         "notebook": notebook,
         "kernel": str(os.getpid()),
     }
 
 
-def ended(r: Response, at: float) -> dict[str, Any]:
+def end_columns(r: Response, at: float) -> dict[str, Any]:
     """What a run's end adds to its row."""
     u = r.usage
     return {
@@ -80,24 +80,24 @@ def write(
     batch: str,
     runs: Sequence[tuple[dict[str, Any], Sequence[Event]]],
     places: Iterable[tuple[Place, str]],
-    arrived: Iterable[int] = (),
+    inbox_entries: Iterable[int] = (),
 ) -> None:
     """Write finished runs, each as its columns and events, and the places they answer. On disk when this returns.
 
-    Entries of `arrived` go, and so do the batch's claims of these rows.
+    Entries of `inbox_entries` go, and so do the batch's claims of these rows.
     """
     rows = [tuple({**c, "error": _json(c["error"]), "data": _json(c["data"])}.values()) for c, _ in runs]
-    events = [(e.run, e.n, _encode(media.light(e))) for _, run in runs for e in run]
+    events = [(e.run, e.n, _encode(media.strip_media(e))) for _, run in runs for e in run]
     with database().write() as db:
         if rows:
             names = tuple(runs[0][0])
             db.executemany(f"INSERT OR REPLACE INTO runs({', '.join(names)}) VALUES ({','.join('?' * len(names))})", rows)
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", events)
             for c, run in runs:
-                media.keep(db, c["run"], run)
+                media.save(db, c["run"], run)
             db.executemany("DELETE FROM claims WHERE key = ? AND batch = ?", [(c["key"], batch) for c, _ in runs])
         db.executemany("INSERT OR REPLACE INTO batch_rows VALUES (?,?,?,?,?)", [(batch, *place, run) for place, run in places])
-        db.executemany("DELETE FROM arrived WHERE n = ?", [(n,) for n in arrived])
+        db.executemany("DELETE FROM arrived WHERE n = ?", [(n,) for n in inbox_entries])
 
 
 def _json(value: Any) -> str | None:

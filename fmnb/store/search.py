@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import UsageError
-from ..core.events import Signal, Started
+from ..core.events import Feedback, Started
 from . import event_reader
 from . import feedback as signals
 from .inbox import log_database
-from .log import says
+from .log import fts_condition
 
 VOTES = ("any", "won", "lost", "tie", "bad", "star", "edit", "accept")
 _PROMPT, _TEXT = 240, 300  # characters of an entry that one sees
@@ -24,13 +24,13 @@ _PROMPT, _TEXT = 240, 300  # characters of an entry that one sees
 
 @dataclass(frozen=True)
 class Filter:
-    """What to look for. `query` is full text over prompts and answers, `vote` one of VOTES, `least` US dollars, `since` seconds since the epoch."""
+    """What to look for. `query` is full text over prompts and answers, `vote` one of VOTES, `min_cost` US dollars, `since` seconds since the epoch."""
 
     query: str = ""
     model: str = ""
     kind: str = ""
     vote: str = ""
-    least: float | None = None
+    min_cost: float | None = None
     since: float | None = None
     notebook: str = ""
     open: bool = False
@@ -50,14 +50,14 @@ def find(f: Filter, *, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]
         (*values, limit, offset),
     )
     found = [dict(r) for r in rows]
-    said, blind = _said(found), _blind(found)
+    said, blind = _feedback_by_run(found), _blind_runs(found)
     for r in found:
         over = r["run"] if r["kind"] == "compare" else r["parent"]
         r["hidden"] = over in blind and not any(s.kind == "vote" for s in said.get(over, ()))
-        r["said"] = [] if r["hidden"] else words(said.get(r["run"], ()), said.get(over, ()), r["run"], r["kind"])
+        r["said"] = [] if r["hidden"] else feedback_labels(said.get(r["run"], ()), said.get(over, ()), r["run"], r["kind"])
         r["model"] = "" if r["hidden"] else r.pop("asked") or r["model"]
         r.pop("asked", None)
-        r["error"] = None if r["hidden"] else event_reader.what_failed(r["error"])
+        r["error"] = None if r["hidden"] else event_reader.error_message(r["error"])
         r["finish_reason"] = r.pop("finish") or "unfinished"
         if r["hidden"]:
             r["cost"] = r["seconds"] = None
@@ -70,7 +70,7 @@ def hidden(runs: Iterable[str]) -> set[str]:
         "SELECT run, parent, kind FROM runs WHERE parent IS NOT NULL AND run IN (SELECT value FROM json_each(?))", (json.dumps(list(runs)),)
     )
     found = [dict(r) for r in rows]
-    said, blind = _said(found), _blind(found)
+    said, blind = _feedback_by_run(found), _blind_runs(found)
     return {r["run"] for r in found if r["parent"] in blind and not any(s.kind == "vote" for s in said.get(r["parent"], ()))}
 
 
@@ -93,7 +93,7 @@ def _where(f: Filter) -> tuple[str, tuple[Any, ...]]:
     where: list[str] = ["1"]
     values: list[Any] = []
     if f.query.strip():
-        said, words = says(f.query)
+        said, words = fts_condition(f.query)
         where.append(said)
         values += words
     if f.model.strip():
@@ -109,9 +109,9 @@ def _where(f: Filter) -> tuple[str, tuple[Any, ...]]:
     if f.vote:
         where.append("run IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(sorted(_voted(f.vote))))
-    if f.least is not None:
+    if f.min_cost is not None:
         where.append(f"{_COST} >= ?")
-        values.append(f.least)
+        values.append(f.min_cost)
     if f.since is not None:
         where.append("started >= ?")
         values.append(f.since)
@@ -128,17 +128,17 @@ def _voted(kind: str) -> set[str]:
     if kind not in VOTES:
         raise UsageError("No such vote to look for", detail=repr(kind), hint=f"One of {', '.join(VOTES)}.")
     if kind in ("star", "edit", "accept"):
-        return {s.run for s in signals.every(kind)}
-    last = {s.run: s for s in signals.every("vote")}.values()
+        return {s.run for s in signals.all_feedback(kind)}
+    last = {s.run: s for s in signals.all_feedback("vote")}.values()
     if kind == "any":
-        return {s.run for s in last} | {s.run for k in ("star", "edit", "accept") for s in signals.every(k)}
+        return {s.run for s in last} | {s.run for k in ("star", "edit", "accept") for s in signals.all_feedback(k)}
     if kind in ("tie", "bad"):
         return {run for s in last if s.value["said"] == kind for run in (s.run, *s.value["runs"])}
     wins = [s.value for s in last if s.value["said"] == "win"]
     return {run for v in wins for run in v["runs"] if (run == v["winner"]) == (kind == "won")}
 
 
-def words(own: Iterable[Signal], over: Iterable[Signal], run: str, kind: str) -> list[str]:
+def feedback_labels(own: Iterable[Feedback], over: Iterable[Feedback], run: str, kind: str) -> list[str]:
     """What was said of a run, a word each: by a vote on it or on the comparison it belongs to, and of itself."""
     vote = next((s.value for s in reversed(list(over)) if s.kind == "vote"), None)
     found = []
@@ -149,23 +149,23 @@ def words(own: Iterable[Signal], over: Iterable[Signal], run: str, kind: str) ->
     return found + [k for k in ("star", "edit", "accept", "comment") if any(s.kind == k for s in own)]
 
 
-def _said(rows: list[dict[str, Any]]) -> dict[str, list[Signal]]:
+def _feedback_by_run(rows: list[dict[str, Any]]) -> dict[str, list[Feedback]]:
     """The signals that stand, by run, of these runs and of what they belong to."""
     runs = dict.fromkeys(run for r in rows for run in (r["run"], r["parent"]) if run)
-    found: dict[str, list[Signal]] = {}
-    for s in signals.of(runs):
+    found: dict[str, list[Feedback]] = {}
+    for s in signals.feedback_on(runs):
         found.setdefault(s.run, []).append(s)
     return found
 
 
-def _blind(rows: list[dict[str, Any]]) -> set[str]:
+def _blind_runs(rows: list[dict[str, Any]]) -> set[str]:
     """Those comparisons among these runs, or above them, that are blind."""
     over = sorted({r["run"] if r["kind"] == "compare" else r["parent"] or "" for r in rows} - {""})
     first = log_database().rows(
         "SELECT run, event FROM events WHERE n = 1 AND run IN (SELECT value FROM json_each(?))", (json.dumps(over),)
     )
     starts = {
-        r["run"]: event_reader.event(r["event"], f"the start of run {r['run']} in {log_database().path}")
+        r["run"]: event_reader.read_event(r["event"], f"the start of run {r['run']} in {log_database().path}")
         for r in first
         if '"blind":true' in r["event"].replace(" ", "")
     }

@@ -36,7 +36,7 @@ from ..core.events import (
     Started,
     TextDelta,
     ToolCallDelta,
-    Used,
+    UsageReported,
     Waiting,
     event_from_dict,
     event_to_dict,
@@ -91,14 +91,14 @@ class Entry:
 
 
 # What an answer consists of. Starts, votes and scores are of a run, and a tape has none.
-_REPLAYED = (TextDelta, ReasoningDelta, Media, ToolCallDelta, Logprobs, Notice, Progress, Restarted, Used, *ENDS)
+_REPLAYED = (TextDelta, ReasoningDelta, Media, ToolCallDelta, Logprobs, Notice, Progress, Restarted, UsageReported, *ENDS)
 _HEAD = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*\{\s*\"key\"")  # how a line of a tape begins, also a torn one
 _CONFLICT = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")  # how version control marks two sides of a file
-_LONGEST = 86_400.0  # seconds that a recorded answer may take
+_MAX_SECONDS = 86_400.0  # seconds that a recorded answer may take
 
 
 def _offset(t: Any) -> float:
-    if type(t) not in (int, float) or not 0 <= t <= _LONGEST:
+    if type(t) not in (int, float) or not 0 <= t <= _MAX_SECONDS:
         raise ValueError("t is not a number of seconds")
     return float(t)
 
@@ -133,7 +133,7 @@ class Tape:
         self._lock = threading.Lock()
         if self.path.is_dir():
             raise UsageError("A tape is a file", detail=str(path), hint="Name it like `tutorial.tape.jsonl`.")
-        self._left: list[bytes] = []  # lines that are no answers; they stay in the file
+        self._unreadable: list[bytes] = []  # lines that are no answers; they stay in the file
         self._entries = self._read()
         self.used: set[str] = set()  # keys replayed or recorded since the tape was put in
 
@@ -160,8 +160,8 @@ class Tape:
         if bad and not found and not any(_HEAD.match(line) for _, line, _ in bad):  # a file of another kind must not be written to
             raise StoreError(f"{self.path} is not a tape", detail="no line of it is a recorded answer", hint="Name another file.")
         for number, line, why in bad:
-            event_reader.skipped(f"line {number} of the tape {self.path}", why, f"{self.path}\n{line!r}")
-        self._left = [line for _, line, _ in bad]
+            event_reader.warn_skipped(f"line {number} of the tape {self.path}", why, f"{self.path}\n{line!r}")
+        self._unreadable = [line for _, line, _ in bad]
         return found
 
     def __len__(self) -> int:
@@ -173,7 +173,7 @@ class Tape:
             self.used.add(key)
         return self._entries.get(key)
 
-    def earlier(self, cell: str) -> Entry | None:
+    def stale_entry(self, cell: str) -> Entry | None:
         """An answer recorded for the same cell with other inserted values."""
         return next((e for e in self._entries.values() if cell and e.cell == cell), None)
 
@@ -182,7 +182,7 @@ class Tape:
         with self._lock:
             self._entries = self._read()  # another kernel may have recorded meanwhile
             self.used.add(key)
-            self._entries[key] = Entry(key, cell, request.model, prompt_text(request)[:300], tuple(_slim(events)))
+            self._entries[key] = Entry(key, cell, request.model, prompt_text(request)[:300], tuple(_entry_events(events)))
             self._write()
 
     def unused(self) -> int:
@@ -211,7 +211,7 @@ class Tape:
                     e = self._entries[key]
                     line = {"key": e.key, "cell": e.cell, "model": e.model, "prompt": e.prompt, "events": list(e.events)}
                     f.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-                f.writelines(line + b"\n" for line in self._left)
+                f.writelines(line + b"\n" for line in self._unreadable)
                 f.flush()
                 os.fsync(f.fileno())
             os.replace(temporary, self.path)
@@ -224,11 +224,11 @@ class Tape:
             ) from None
 
 
-def _slim(events: list[Event]) -> list[dict[str, Any]]:
+def _entry_events(events: list[Event]) -> list[dict[str, Any]]:
     """Events without run ids and dates: the offset in seconds is kept, text joined per tick."""
     start = next((e.at for e in events if e.at), 0.0)
     out: list[dict[str, Any]] = []
-    for event in _small(events):
+    for event in _with_previews(events):
         if isinstance(event, (Started, Waiting, Restarted)):
             continue
         t = round(max(0.0, event.at - start), 2)
@@ -242,13 +242,13 @@ def _slim(events: list[Event]) -> list[dict[str, Any]]:
     return out
 
 
-def _small(events: list[Event]) -> Iterator[Event]:
+def _with_previews(events: list[Event]) -> Iterator[Event]:
     """Large pictures as previews, large videos as a notice."""
     for event in events:
         if not isinstance(event, Media) or len(event.data) <= MEDIA:
             yield event
             continue
-        kind, size = event.media_type.partition("/")[0], media.amount(len(event.data))
+        kind, size = event.media_type.partition("/")[0], media.format_size(len(event.data))
         small = media.preview(event.data) if kind == "image" else None
         if small is None:
             yield Notice(kind="warning", text=f"the {kind} of {size} was too large for the tape", at=event.at)

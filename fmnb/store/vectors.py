@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-_AT_ONCE = 500  # keys of one question
+_PAGE = 500  # keys of one question
 
 
 def get(keys: Sequence[bytes]) -> dict[bytes, Array]:
@@ -20,8 +20,8 @@ def get(keys: Sequence[bytes]) -> dict[bytes, Array]:
     import numpy as np
 
     found: dict[bytes, Array] = {}
-    for at in range(0, len(keys), _AT_ONCE):
-        some = tuple(keys[at : at + _AT_ONCE])
+    for at in range(0, len(keys), _PAGE):
+        some = tuple(keys[at : at + _PAGE])
         marks = ",".join("?" * len(some))
         for row in database().rows(f"SELECT key, data FROM vectors WHERE key IN ({marks})", some):
             found[bytes(row["key"])] = np.frombuffer(row["data"], "<f4")

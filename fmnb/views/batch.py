@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from html import escape
 from typing import IO, Any
 
-from ..core.events import Cancelled, Event, Failed, Finished, Fold, Notice, Progress, Started, Waiting
+from ..core.events import Cancelled, Event, Failed, Finished, Notice, Progress, ResponseBuilder, Started, Waiting
 from ..core.inert_text import inert
 from ..core.markdown import neutral_markdown
 from ..core.version import __version__
 from .batch_preview import ERROR, Preview, preview
 from .bundle import Bundle, error_html, error_text
-from .footer import doubtful_words, money, plain, seconds
+from .footer import escape_terminal, money, seconds, uncertain_calls_text
 from .html import MUTED
 from .live import display
 from .router import in_notebook
-from .static_output import AtOnce, watched
+from .static_output import DeferredOutput, output_function
 from .status_text import progress_line, share, waiting_line
 
 INTERVAL = 0.25  # seconds between drawings
@@ -61,10 +61,10 @@ class BatchView:
         self.reached: Progress | None = None
         self.notes: list[str] = []
         self.warned = False
-        self.rows: dict[str, Fold] = {}
+        self.rows: dict[str, ResponseBuilder] = {}
         self.numbers: dict[str, int] = {}
         self._notebook = show is not None or in_notebook(shell)
-        self._at_once = AtOnce(show or display) if in_notebook(shell) and not watched(shell) else None
+        self._at_once = DeferredOutput(show or display) if in_notebook(shell) and not output_function(shell) else None
         self._show = self._at_once or show or display
         self._out = out or sys.stderr
         self._clock = clock
@@ -107,7 +107,7 @@ class BatchView:
             self.fields = list((event.meta.get("schema") or {}).get("properties", ()))
             self.line = f"{event.meta.get('calls', 0):,} calls to {event.meta.get('asked', '')}"
         elif event.kind == "row" and len(self.rows) < ROWS:
-            self.rows[event.run] = fold = Fold()
+            self.rows[event.run] = fold = ResponseBuilder()
             self.numbers[event.run] = int(event.meta.get("row", 0))
             fold.add(event)
 
@@ -130,13 +130,13 @@ class BatchView:
         self._drawn, self._held = at, False
         line = _joined(self.line, self.step)
         if self._notebook:
-            self._put("batch", {"text/html": self._running(line), "text/plain": plain(line)})
+            self._put("batch", {"text/html": self._running(line), "text/plain": escape_terminal(line)})
             if self._new_rows:
                 self._new_rows = False
                 table, caption = self._table(), self._caption()
                 self._put("rows", {"text/html": f'<div style="{_UI}">{table.html(caption)}</div>\n', "text/plain": table.text()})
         elif self._out.isatty():
-            self._out.write(f"\r\x1b[2K{plain(line)[:110]}")
+            self._out.write(f"\r\x1b[2K{escape_terminal(line)[:110]}")
             self._out.flush()
             self._shown.add("batch")
 
@@ -145,21 +145,21 @@ class BatchView:
         when = f"as of {time.strftime('%Y-%m-%d %H:%M:%S')}"
         # a warning may be that nothing is kept
         words = [*self.notes, when] if self.warned else [*self.notes, f"{when}; after a kernel restart, run the cell again: it goes on"]
-        small = "".join(f'<p style="{_SMALL}">{inert(plain(w))}</p>' for w in words)
+        small = "".join(f'<p style="{_SMALL}">{inert(escape_terminal(w))}</p>' for w in words)
         return f'<div style="{_UI}"><p style="{_LINE}">{_parts(line)}</p>{bar_html(line, share(self.reached) if self.reached else 0.0)}{small}</div>\n'
 
     # ── the end
 
     def _end(self, event: Finished | Failed | Cancelled) -> None:
         self._held = False
-        end = self._said(event)
+        end = self._feedback(event)
         failure = event.error if isinstance(event, Failed) else None
-        text = plain("\n".join([*end.lines(), *self.notes, *([error_text(failure)] if failure else [])]))
+        text = escape_terminal("\n".join([*end.lines(), *self.notes, *([error_text(failure)] if failure else [])]))
         if not self._notebook:
             self._out.write(("\r\x1b[2K" if self._shown else "") + text + "\n")
             self._out.flush()
             return
-        notes = "".join(f'<p style="{_LINE};color:{MUTED}">{inert(plain(n))}</p>' for n in self.notes)
+        notes = "".join(f'<p style="{_LINE};color:{MUTED}">{inert(escape_terminal(n))}</p>' for n in self.notes)
         html = f'<div style="{_UI}">{end.html()}{notes}{error_html(failure) if failure else ""}</div>\n'
         about = {"fmnb": {"run": self.run, "kind": "batch", "version": __version__}}
         self._put("batch", {"text/html": html, "text/markdown": neutral_markdown(text), "text/plain": text}, about)
@@ -171,16 +171,16 @@ class BatchView:
         if self._at_once is not None:
             self._at_once.flush()
 
-    def _said(self, event: Finished | Failed | Cancelled) -> End:
+    def _feedback(self, event: Finished | Failed | Cancelled) -> BatchEnd:
         if isinstance(event, Finished):
             head, *causes = summary_lines(event.extra)
-            return End(head, tuple(causes), bad=event.extra.get("failed", 0) > event.extra.get("answered", 0))
+            return BatchEnd(head, tuple(causes), bad=event.extra.get("failed", 0) > event.extra.get("answered", 0))
         p = self.reached
-        line = _joined(_answered(int(p.done), int(p.total or 0)), p.note) if p else self.line
+        line = _joined(_answered_text(int(p.done), int(p.total or 0)), p.note) if p else self.line
         if isinstance(event, Failed):
-            return End(line[:1].upper() + line[1:])
+            return BatchEnd(line[:1].upper() + line[1:])
         kept = "what has come is kept; " if p and p.done and not self.warned else ""
-        return End(f"■ Stopped: {line}", hint=f"{kept}run the cell again to go on")
+        return BatchEnd(f"■ Stopped: {line}", hint=f"{kept}run the cell again to go on")
 
     def _put(self, slot: str, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         self._show((data, metadata or {}), f"fmnb-{self.run or id(self)}-{slot}", slot in self._shown)
@@ -206,7 +206,7 @@ def bar_html(line: str, share: float | None) -> str:
     percent = round(100 * min(1.0, max(0.0, share)))
     return (
         f'<div role="progressbar" aria-label="Progress of the batch" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}" '
-        f'aria-valuetext="{escape(plain(line))}" style="{_BAR};max-width:28em;background:rgba(128,128,128,.28);overflow:hidden;margin:.3em 0">'
+        f'aria-valuetext="{escape(escape_terminal(line))}" style="{_BAR};max-width:28em;background:rgba(128,128,128,.28);overflow:hidden;margin:.3em 0">'
         f'<div style="{_BAR};width:{percent}%;background:var(--jp-brand-color1,var(--vscode-progressBar-background,#1976d2))"></div></div>\n'
     )
 
@@ -215,7 +215,7 @@ _BAR = "height:5px;border-radius:3px;forced-color-adjust:none"
 
 
 @dataclass(frozen=True)
-class End:
+class BatchEnd:
     """What is said at the end: how far it came, why some failed, what to do. `bad`: more failed than was answered."""
 
     head: str
@@ -231,7 +231,7 @@ class End:
         """As HTML; what went badly is an alert and does not look like a success."""
         colour, weight = ("inherit", ";font-weight:600") if self.bad else (ERROR, "")
         html = f'<p style="{_LINE}{weight}">{_parts(self.head, colour)}</p>'
-        html += "".join(f'<p style="{_LINE};color:{colour};overflow-wrap:anywhere">{inert(plain(c))}</p>' for c in self.causes)
+        html += "".join(f'<p style="{_LINE};color:{colour};overflow-wrap:anywhere">{inert(escape_terminal(c))}</p>' for c in self.causes)
         html += f'<p style="{_LINE};color:{MUTED}">{inert(self.hint)}</p>' if self.hint else ""
         return f'<div role="alert" style="{_ALERT}">{html}</div>' if self.bad else f'<div role="status">{html}</div>'
 
@@ -250,7 +250,7 @@ def batch_line(event: Progress) -> str:
 def summary_lines(said: Mapping[str, Any]) -> list[str]:
     """The end of a batch in lines: how many, from where, money, time; then a line for each cause of failures."""
     cost, answered, reused = said.get("cost"), said.get("answered", 0), said.get("reused", 0)
-    head = _answered(answered, said.get("asked", 0))
+    head = _answered_text(answered, said.get("asked", 0))
     head += f", {reused:,} of them before and not paid again" if reused else ""
     parts = [head[:1].upper() + head[1:]]
     parts += [f"{said['failed']:,} failed"] if said.get("failed") else []
@@ -264,14 +264,14 @@ def summary_lines(said: Mapping[str, Any]) -> list[str]:
         if answered > reused
         else []
     )
-    parts += [doubtful_words(n)] if (n := said.get("doubtful", 0)) else []
+    parts += [uncertain_calls_text(n)] if (n := said.get("doubtful", 0)) else []
     parts.append(seconds(said.get("seconds", 0.0)))
     causes = list(said.get("causes", ()))
     more = [f"{len(causes) - _CAUSES:,} more causes"] if len(causes) > _CAUSES else []
     return [" · ".join(parts), *(_cause(*c) for c in causes[:_CAUSES]), *more]
 
 
-def _answered(n: int, of: int) -> str:
+def _answered_text(n: int, of: int) -> str:
     return f"{n:,} of {of:,} answered" if n or not of else f"none of {of:,} answered"
 
 
@@ -288,5 +288,5 @@ def _parts(line: str, colour: str = ERROR) -> str:
     out = []
     for part in line.split(" · "):
         style = ";".join([*(["white-space:nowrap"] if len(part) < 40 else []), *([f"color:{colour}"] if part.endswith(" failed") else [])])
-        out.append(f'<span style="{style}">{inert(plain(part))}</span>')
+        out.append(f'<span style="{style}">{inert(escape_terminal(part))}</span>')
     return " · ".join(out)

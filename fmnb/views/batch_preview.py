@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.inert_text import inert
 from ..core.response import Response
-from .footer import plain
+from .footer import escape_terminal
 from .html import BORDER, MUTED
 
 ERROR = "var(--jp-error-color1,var(--vscode-errorForeground,#d9453c))"
@@ -25,7 +25,7 @@ _LINE = 14  # characters; a longer text may be wrapped
 
 
 @dataclass(frozen=True)
-class Line:
+class PreviewRow:
     """A row of the table: its cells, and what stands in place of the answer's cells where there is no answer."""
 
     cells: tuple[str, ...]
@@ -39,7 +39,7 @@ class Preview:
 
     columns: tuple[str, ...]
     answers: int
-    lines: tuple[Line, ...]
+    lines: tuple[PreviewRow, ...]
 
     def html(self, caption: str, quiet: bool = False) -> str:
         """As a table that scrolls where it is too wide; a `quiet` caption is there for screen readers alone."""
@@ -59,9 +59,9 @@ class Preview:
     def text(self) -> str:
         """As lines of text."""
         rows = [self.columns, *((*line.cells, line.instead) if line.instead else line.cells for line in self.lines)]
-        return "\n".join(" | ".join(plain(c) for c in row) for row in rows)
+        return "\n".join(" | ".join(escape_terminal(c) for c in row) for row in rows)
 
-    def _row(self, line: Line, styles: Sequence[str]) -> str:
+    def _row(self, line: PreviewRow, styles: Sequence[str]) -> str:
         cells = "".join(f'<td dir="auto" style="{style}">{inert(c)}</td>' for style, c in zip(styles, line.cells, strict=False))
         if not line.instead:
             return cells
@@ -100,7 +100,7 @@ def preview(rows: Sequence[tuple[int, Response]], fields: Sequence[str] = (), se
     return Preview(tuple(_short(c, _LONG) for c in columns), len(fields) or 1, tuple(lines))
 
 
-def _line(lead: Sequence[str], r: Response, fields: Sequence[str], most: int) -> Line:
+def _line(lead: Sequence[str], r: Response, fields: Sequence[str], most: int) -> PreviewRow:
     values, instead = [], ""
     if r.error:
         instead = f"✗ {r.error.get('message', '')}"
@@ -112,7 +112,7 @@ def _line(lead: Sequence[str], r: Response, fields: Sequence[str], most: int) ->
         values = [_value(r.data)]
     else:
         instead = r.text or "–"
-    return Line(tuple(_short(c, most) for c in (*lead, *values)), _short(instead, most), failed=bool(r.error))
+    return PreviewRow(tuple(_short(c, most) for c in (*lead, *values)), _short(instead, most), failed=bool(r.error))
 
 
 def _value(value: Any) -> str:
@@ -135,5 +135,5 @@ def _least(text: str) -> int:
 
 
 def _short(text: str, most: int) -> str:
-    text = " ".join(plain(text).split())
+    text = " ".join(escape_terminal(text).split())
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -14,10 +14,10 @@ from ..core.markdown import neutral_markdown
 from ..core.response import Response
 from ..core.types import Image
 from ..core.version import __version__
-from .footer import blind_text, footer_html, footer_text, plain, seconds
+from .footer import anonymous_footer_text, escape_terminal, footer_html, footer_text, seconds
 from .html import BORDER, MONO, MUTED, Rendering, code, render
 from .sources import sources_html, sources_text
-from .status_text import headline
+from .status_text import run_label
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 
@@ -45,18 +45,18 @@ def answer_bundle(
     several answer. `rendering` carries what is already rendered from one call to the next.
     `blind`: nothing tells which model it is, but the run's id.
     """
-    response = unnamed(response) if blind else response
+    response = anonymized(response) if blind else response
     text = response.text
     if format == "json" and isinstance(response.data, list):  # a list travels inside an object, and is shown as the list it is
         text = json.dumps(response.data, ensure_ascii=False, indent=2)
     body = body_html(text, format, streaming, rendering)
     end = "" if streaming else footer_html(response, blind)
     html = f'<div style="{_WRAP}">\n{body}</div>\n' if body else ""
-    words = plain(text)
+    words = escape_terminal(text)
     if not streaming:  # a picture is drawn once, not with every step of the next one
         html += media_html(response) + sources_html(response)
         words = "\n".join(filter(None, (words, *media_lines(response), sources_text(response))))
-        line = blind_text(response) if blind else footer_text(response)
+        line = anonymous_footer_text(response) if blind else footer_text(response)
         words = f"{words}\n\n{line}" if words else line
         if response.error:
             why = HIDDEN if blind else error_text(response.error)
@@ -65,13 +65,15 @@ def answer_bundle(
     data = {"text/html": one_block(header_html(header) + html + status + failure + end)}
     if not streaming:  # a drawing that is soon replaced need not be sent three times over
         shown = _for_markdown(text, format)
-        data["text/markdown"] = neutral_markdown("\n\n".join(filter(None, (plain(shown), *media_lines(response), sources_text(response)))))
-    data["text/plain"] = headline(header) + words if header else words
+        data["text/markdown"] = neutral_markdown(
+            "\n\n".join(filter(None, (escape_terminal(shown), *media_lines(response), sources_text(response))))
+        )
+    data["text/plain"] = run_label(header) + words if header else words
     known = {"run": response.run, "version": __version__} if blind else provenance(response)
     return data, ({} if streaming else {"fmnb": known})
 
 
-def unnamed(response: Response) -> Response:
+def anonymized(response: Response) -> Response:
     """An answer without what its pictures and sources say of the model that made or found them."""
     media = tuple(replace(m, alt="A picture") if isinstance(m, Image) else replace(m, name="") for m in response.media)
     return replace(response, media=media, extra={k: v for k, v in response.extra.items() if k not in ("sources", "citations")})
@@ -84,7 +86,7 @@ def media_html(response: Response) -> str:
 
 def media_lines(response: Response) -> list[str]:
     """The same in words, a line each."""
-    return [plain(_media.words(m.data, m.media_type, m.alt if isinstance(m, Image) else m.name)) for m in response.media]
+    return [escape_terminal(_media.describe(m.data, m.media_type, m.alt if isinstance(m, Image) else m.name)) for m in response.media]
 
 
 def body_html(text: str, format: str, streaming: bool, rendering: Rendering | None = None) -> str:
@@ -220,12 +222,12 @@ def progress_html(line: str, share: float | None) -> str:
 
 def error_html(error: dict[str, Any], kept: int = 0) -> str:
     """What happened, what was seen, what to do next, and whether it was billed."""
-    head = f"<strong>{inert(_words(error.get('message', 'The call failed')))}</strong>"
+    head = f"<strong>{inert(_one_line(error.get('message', 'The call failed')))}</strong>"
     if error.get("detail"):
-        head += f': <span style="font-family:{MONO};font-size:.92em;overflow-wrap:anywhere">{inert(_words(error["detail"]))}</span>'
+        head += f': <span style="font-family:{MONO};font-size:.92em;overflow-wrap:anywhere">{inert(_one_line(error["detail"]))}</span>'
     rows = [head]
     if error.get("hint"):
-        rows.append("→ " + _CODE.sub(rf'<span style="font-family:{MONO};font-size:.92em">\1</span>', inert(_words(error["hint"]))))
+        rows.append("→ " + _CODE.sub(rf'<span style="font-family:{MONO};font-size:.92em">\1</span>', inert(_one_line(error["hint"]))))
     small = [billed(error)]
     if kept:
         small.append(f"{kept:,} characters kept above")
@@ -241,10 +243,10 @@ _CODE = re.compile(r"`([^`]+)`")
 
 def error_text(error: dict[str, Any]) -> str:
     """The same as plain text."""
-    head = _words(error.get("message", "The call failed"))
+    head = _one_line(error.get("message", "The call failed"))
     if error.get("detail"):
-        head += f": {_words(error['detail'])}"
-    return "\n".join([f"✗ {head}", *([f"  → {_words(error['hint'])}"] if error.get("hint") else []), f"  {billed(error)}"])
+        head += f": {_one_line(error['detail'])}"
+    return "\n".join([f"✗ {head}", *([f"  → {_one_line(error['hint'])}"] if error.get("hint") else []), f"  {billed(error)}"])
 
 
 def billed(error: dict[str, Any]) -> str:
@@ -253,8 +255,8 @@ def billed(error: dict[str, Any]) -> str:
     return "not billed" if value is False else "billed for what had arrived" if value else "billed: unknown"
 
 
-def _words(text: Any) -> str:
-    return plain(str(text)).replace("\n", " ").strip()
+def _one_line(text: Any) -> str:
+    return escape_terminal(str(text)).replace("\n", " ").strip()
 
 
 def stopped_html(kept: int, media: int = 0) -> str:
@@ -284,7 +286,7 @@ def provenance(response: Response) -> dict[str, Any]:
             for k in ("temperature", "max_tokens", "seed", "stop", "extra")
             if (v := getattr(request, k)) not in (None, (), {})
         }
-        out["prompt"] = request.key()
+        out["prompt"] = request.fingerprint()
     usage = {
         k: v
         for k in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")

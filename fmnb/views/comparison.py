@@ -16,8 +16,8 @@ from ..core.inert_text import inert, one_block
 from ..core.markdown import neutral_markdown
 from ..core.response import Response
 from ..core.version import __version__
-from .bundle import HIDDEN, Bundle, answer_bundle, body_html, error_html, media_html, provenance, reasoning_bundle, stopped_html, unnamed
-from .footer import footer_html, plain
+from .bundle import HIDDEN, Bundle, anonymized, answer_bundle, body_html, error_html, media_html, provenance, reasoning_bundle, stopped_html
+from .footer import escape_terminal, footer_html
 from .html import BORDER, MUTED, SHADE
 from .sources import sources_html
 
@@ -39,10 +39,10 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class AnswerFeedback:
     """What was said of the answers, by index: a word under the name, stars, edited texts."""
 
-    words: Mapping[int, str] = field(default_factory=dict)
+    labels: Mapping[int, str] = field(default_factory=dict)
     stars: frozenset[int] = frozenset()
     edits: Mapping[int, str] = field(default_factory=dict)
     comment: str = ""
@@ -85,10 +85,10 @@ def columns_bundle(
     shown: Sequence[int] = (),
     blind: bool = False,
     format: str = "markdown",
-    said: Said | None = None,
+    said: AnswerFeedback | None = None,
 ) -> Bundle:
     """(data, metadata) of a finished comparison. `blind`: nothing in it says which model an answer is of, but its run's id."""
-    said = said or Said()
+    said = said or AnswerFeedback()
     order = list(shown) or list(range(len(responses)))
     by_row: dict[int, list[int]] = {}
     for i in order:
@@ -98,7 +98,7 @@ def columns_bundle(
     for row in rows[:MOST_ROWS]:
         title = where.rows[row]
         if title:
-            parts.append(f'<p style="{_UI};font-size:12px;color:{MUTED};margin:.9em 0 .3em">{inert(plain(title))}</p>\n')
+            parts.append(f'<p style="{_UI};font-size:12px;color:{MUTED};margin:.9em 0 .3em">{inert(escape_terminal(title))}</p>\n')
         cells = []
         for i in by_row[row]:
             name = labels[i] if len(where.rows) == 1 else (labels[i] if blind else where.columns[where.places[i][1]])
@@ -113,7 +113,7 @@ def columns_bundle(
         words.append(more)
         marks.append(more)
     if said.comment:
-        parts.append(f'<p dir="auto" style="{_UI};font-size:12px;margin:.5em 0">“{inert(plain(said.comment))}”</p>\n')
+        parts.append(f'<p dir="auto" style="{_UI};font-size:12px;margin:.5em 0">“{inert(escape_terminal(said.comment))}”</p>\n')
     html = f'<div data-fmnb-grid="{escape(run)}" role="group" aria-label="{len(responses)} answers">\n{"".join(parts)}</div>\n'
     answers = [{"run": r.run} if blind else provenance(r) for r in (responses[i] for i in order)]
     about = {"run": run, "kind": "compare", "answers": answers, "blind": blind, "version": __version__}
@@ -123,8 +123,8 @@ def columns_bundle(
 _GRID = "display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,19em),1fr));gap:10px;align-items:start;margin:.3em 0"
 
 
-def _column(r: Response, name: str, blind: bool, format: str, said: Said, i: int, tall: bool) -> str:
-    badge = said.words.get(i, "")
+def _column(r: Response, name: str, blind: bool, format: str, said: AnswerFeedback, i: int, tall: bool) -> str:
+    badge = said.labels.get(i, "")
     star = '<span title="starred" aria-label="starred" style="margin-left:.4em">★</span>' if i in said.stars else ""
     chip = (
         f'<span style="margin-left:.6em;font-weight:400;border:1px solid {BORDER};border-radius:9px;padding:0 .55em;font-size:11px">'
@@ -133,7 +133,7 @@ def _column(r: Response, name: str, blind: bool, format: str, said: Said, i: int
         else ""
     )
     edge = "2px solid var(--jp-brand-color1,#1976d2)" if badge.startswith("✓") else f"1px solid {BORDER}"
-    body = text_html(r, format) + media_html(unnamed(r) if blind else r)
+    body = text_html(r, format) + media_html(anonymized(r) if blind else r)
     if not blind:
         body = thought_html(r) + body + sources_html(r)
     body += failure_html(r, blind)
@@ -144,9 +144,9 @@ def _column(r: Response, name: str, blind: bool, format: str, said: Said, i: int
         )
     height = "38em" if tall else "18em"
     return (
-        f'<section aria-label="{escape(plain(name))}" style="border:{edge};border-radius:4px;min-width:0;overflow:hidden">\n'
-        f'<p style="{_UI};font-size:12px;font-weight:600;margin:0;padding:.45em .8em;background:{SHADE};overflow-wrap:anywhere">{inert(plain(name))}{star}{chip}</p>\n'
-        f'<div tabindex="0" role="region" aria-label="Answer of {escape(plain(name))}" style="max-height:{height};overflow:auto;padding:.3em .8em .2em;unicode-bidi:plaintext">\n{body}</div>\n'
+        f'<section aria-label="{escape(escape_terminal(name))}" style="border:{edge};border-radius:4px;min-width:0;overflow:hidden">\n'
+        f'<p style="{_UI};font-size:12px;font-weight:600;margin:0;padding:.45em .8em;background:{SHADE};overflow-wrap:anywhere">{inert(escape_terminal(name))}{star}{chip}</p>\n'
+        f'<div tabindex="0" role="region" aria-label="Answer of {escape(escape_terminal(name))}" style="max-height:{height};overflow:auto;padding:.3em .8em .2em;unicode-bidi:plaintext">\n{body}</div>\n'
         f'<div style="padding:0 .8em .3em">{footer_html(r, blind)}</div></section>\n'
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from ..core.inert_text import inert
-from .footer import plain
+from .footer import escape_terminal
 from .html import MUTED
 
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
@@ -97,7 +97,7 @@ def diff_html(base: str, other: str) -> str:
 
 
 def _marked(c: Change) -> str:
-    text = inert(plain(c.text))
+    text = inert(escape_terminal(c.text))
     if c.kind == "added":
         return f'<ins style="text-decoration:underline;text-decoration-thickness:2px;background:rgba(46,160,67,.16)">{text}</ins>'
     if c.kind == "removed":

@@ -10,10 +10,10 @@ from __future__ import annotations
 from ..core.inert_text import inert
 from ..core.response import Response
 from ..core.types import Usage
-from .forged_footer import plain as plain
+from .forged_footer import escape_terminal as escape_terminal
 from .html import MUTED
 
-LEAD = "— fmnb · "
+FOOTER_PREFIX = "— fmnb · "
 LOCAL = "local"
 
 
@@ -21,7 +21,7 @@ def footer_items(response: Response) -> list[str]:
     """The parts of the line in reading order."""
     r = response
     asked_nobody = r.request is None and not r.text and r.usage == Usage()  # a download: nobody answered, nothing was bought
-    items = [_who(r)]
+    items = [_model_name(r)]
     if r.host and not asked_nobody:
         items.append(r.host)
     if r.source and r.source != "live":
@@ -39,7 +39,7 @@ def footer_items(response: Response) -> list[str]:
         told = r.first_token_seconds is not None and r.seconds >= 0.1 and not whole
         first = f", first {seconds(r.first_token_seconds)}" if told else ""
         items.append(seconds(r.seconds) + first)
-    items += _picture(r)
+    items += _image_items(r)
     if tokens := _tokens(r):
         items.append(tokens)
     rate = r.extra.get("tokens_per_second")
@@ -63,16 +63,16 @@ def footer_text(response: Response) -> str:
     >>> footer_text(Response("hi", model="echo:", host="local", seconds=1.24, run="r1"))
     '— fmnb · echo: · local · 1.2 s · free · run r1'
     """
-    return LEAD + " · ".join(footer_items(response))
+    return FOOTER_PREFIX + " · ".join(footer_items(response))
 
 
-def blind_text(response: Response) -> str:
+def anonymous_footer_text(response: Response) -> str:
     """The line under an answer whose model is hidden: time, tokens and price could tell who it is.
 
-    >>> blind_text(Response("hi", model="echo:", run="r1"))
+    >>> anonymous_footer_text(Response("hi", model="echo:", run="r1"))
     '— fmnb · run r1'
     """
-    return f"{LEAD}run {response.run}"
+    return f"{FOOTER_PREFIX}run {response.run}"
 
 
 def footer_html(response: Response, blind: bool = False) -> str:
@@ -123,10 +123,10 @@ def money(value: float) -> str:
     return f"${value:.{places}f}"
 
 
-def doubtful_words(n: int) -> str:
+def uncertain_calls_text(n: int) -> str:
     """What is said of failed calls that may have been billed.
 
-    >>> doubtful_words(1), doubtful_words(1200)
+    >>> uncertain_calls_text(1), uncertain_calls_text(1200)
     ('1 failed call billed: unknown', '1,200 failed calls billed: unknown')
     """
     return f"{n:,} failed call{'' if n == 1 else 's'} billed: unknown"
@@ -141,7 +141,7 @@ def cost(response: Response) -> str:
     return "free" if response.host == LOCAL else "price unknown"
 
 
-def _who(r: Response) -> str:
+def _model_name(r: Response) -> str:
     if title := _one_line(str(r.extra.get("title") or "")):  # weights have a name people know
         return f"{title} ({r.requested_model})" if r.requested_model else title
     model = r.model or r.requested_model or "unknown model"
@@ -172,7 +172,7 @@ def _tokens(r: Response) -> str:
     return f"{'about ' if u.estimated else ''}{into} tokens in, {out} out"
 
 
-def _picture(r: Response) -> list[str]:
+def _image_items(r: Response) -> list[str]:
     """Size, seed and steps of what was made: with them it can be made again."""
     if not r.media:
         return []

@@ -26,18 +26,18 @@ _SHAPES = {
 _TABLE = TABLE | str.maketrans({c: name for name, others in _SHAPES.items() for c in others})
 
 
-def plain(text: str) -> str:
+def escape_terminal(text: str) -> str:
     """Model text for a plain display: no terminal escapes, and no line that could pass for our footer."""
-    text = shown(text)
+    text = visible_text(text)
     if not _MAYBE.search(text):
         return text
     return "\n".join(f"> {line}" if like_footer(line) else line for line in text.split("\n"))
 
 
-def shown(text: str) -> str:
+def visible_text(text: str) -> str:
     """The text as it can be written out: escapes and marks that reverse what follows are seen and do nothing.
 
-    >>> shown("a\\x1b[2J\\u202eb")
+    >>> visible_text("a\\x1b[2J\\u202eb")
     'a␛[2J[U+202E]b'
     """
     text = text.replace("\r\n", "\n")
@@ -60,7 +60,7 @@ def like_footer(line: str) -> bool:
     return letters.startswith(_NAME) or reversed_
 
 
-def decided(line: str) -> bool:
+def is_resolved(line: str) -> bool:
     """Whether enough of a line is there to tell that it is not, or is, one that could pass for ours."""
     if len(line) > _LONGEST:
         return True

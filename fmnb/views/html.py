@@ -214,7 +214,7 @@ def code(source: str, language: str = "") -> str:
 _BARE = "background:none;border:0;padding:0;font:inherit;color:inherit;white-space:inherit;word-break:normal;overflow-wrap:normal"  # a front end's own style for code is not ours
 
 # Theme variable and a colour that reads on white and on near-black, for front ends without the variable.
-_COLOURS = {
+_COLORS = {
     "Keyword": ("keyword", "#8250c4"),
     "Name.Builtin": ("builtin", "#0a7ea4"),
     "Name.Function": ("def", "#3778c2"),
@@ -252,8 +252,8 @@ def _highlighted(source: str, language: str) -> str:
 
 def _style(kind: str) -> str:
     while kind:
-        if kind in _COLOURS:
-            name, colour = _COLOURS[kind]
+        if kind in _COLORS:
+            name, colour = _COLORS[kind]
             italic = ";font-style:italic" if name == "comment" else ""
             return f"color:var(--jp-mirror-editor-{name}-color,{colour}){italic}"
         kind = kind.rpartition(".")[0]

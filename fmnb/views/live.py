@@ -19,10 +19,10 @@ from ..core.events import (
     Event,
     Failed,
     Finished,
-    Fold,
     Media,
     Progress,
     ReasoningDelta,
+    ResponseBuilder,
     Restarted,
     TextDelta,
     ToolCallDelta,
@@ -39,7 +39,7 @@ from .bundle import (
     waiting_html,
 )
 from .html import Rendering
-from .static_output import AtOnce
+from .static_output import DeferredOutput
 from .status_text import progress_line, share, waiting_line
 
 INTERVAL = 0.1  # seconds between drawings
@@ -65,9 +65,9 @@ class NotebookView:
         self.header = header
         self.blind = blind
         self.name = "the notebook's display"
-        self.fold = Fold()
+        self.fold = ResponseBuilder()
         self._show: Callable[[Bundle, str, bool], None] = show or display
-        self._at_once = None if watched else AtOnce(self._show)
+        self._at_once = None if watched else DeferredOutput(self._show)
         self._show = self._at_once or self._show
         self._clock = clock
         self._rendering = Rendering()

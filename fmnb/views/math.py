@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from ..core.inert_text import literal, undirected
-from ..core.tex import harmless
+from ..core.tex import safe_formula
 
 _LINES = 100  # of display math; without a limit thousands of openings would each be followed to the end
 
@@ -27,7 +27,7 @@ def install_math(md: Any) -> None:
 
 
 def _show(source: str) -> str:
-    return f"<span>{escape(undirected(source))}</span>" if harmless(source) else f"<code>{literal(undirected(source))}</code>"
+    return f"<span>{escape(undirected(source))}</span>" if safe_formula(source) else f"<code>{literal(undirected(source))}</code>"
 
 
 def _inline(state: Any, silent: bool) -> bool:

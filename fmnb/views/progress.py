@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.events import Cancelled, Event, Failed, Finished, Notice, Progress, Waiting
 from .bundle import progress_html, waiting_html
-from .footer import plain
+from .footer import escape_terminal
 from .live import display
 from .router import in_notebook
 from .status_text import progress_line, share, waiting_line
@@ -44,17 +44,17 @@ class ProgressView:
         line = waiting_line(event) if isinstance(event, Waiting) else progress_line(event)
         if self._notebook:
             html = waiting_html(line) if isinstance(event, Waiting) else progress_html(line, share(event))
-            data: dict[str, Any] = {"text/html": html, "text/plain": plain(line)}
+            data: dict[str, Any] = {"text/html": html, "text/plain": escape_terminal(line)}
             update, self._id = bool(self._id), self._id or f"fmnb-progress-{id(self)}-{event.run}"
             display((data, {}), self._id, update)
         elif sys.stderr.isatty():
             self._id = "line"
-            sys.stderr.write(f"\r\x1b[2K{plain(line)[:100]}")
+            sys.stderr.write(f"\r\x1b[2K{escape_terminal(line)[:100]}")
             sys.stderr.flush()
 
     def _say(self, text: str) -> None:
         self._clear()
-        sys.stderr.write(f"fmnb: {plain(text)}\n")
+        sys.stderr.write(f"fmnb: {escape_terminal(text)}\n")
 
     def _clear(self) -> None:
         if self._id and self._notebook:

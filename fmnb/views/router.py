@@ -11,7 +11,7 @@ from typing import Any
 from ..core.events import ENDS, Event, Started
 
 
-class Views:
+class RunRouter:
     """One sink for a cell: events go to the view of their run, made when the run starts.
 
     A run below another (a load inside a call) is shown in its parent's view.
@@ -41,7 +41,7 @@ class Views:
             view.caught_up()
 
 
-class Turns(Views):
+class SequentialTextSink(RunRouter):
     """The same for a terminal, where answers that come at once are written one after the other, in the order in which they began."""
 
     def __init__(self, make: Callable[[Started], Any]):
@@ -68,7 +68,7 @@ class Turns(Views):
         return ended
 
 
-def view_for(shell: Any, format: str = "markdown", *, several: bool = False) -> Views:
+def view_for(shell: Any, format: str = "markdown", *, several: bool = False) -> RunRouter:
     """The sink for a cell in this shell: notebook outputs where there is a kernel, else text.
 
     `several` says that more than one model answers: each answer then has its name above it.
@@ -78,12 +78,12 @@ def view_for(shell: Any, format: str = "markdown", *, several: bool = False) -> 
     how: dict[str, Any] = {}
     if live:
         from .live import NotebookView as kind
-        from .static_output import watched
+        from .static_output import output_function
 
-        how = {"watched": watched(shell)}
+        how = {"watched": output_function(shell)}
     else:
         from .text import TextView as kind
-    return (Turns if several and not live else Views)(
+    return (SequentialTextSink if several and not live else RunRouter)(
         lambda started: kind(
             started.run,
             format,

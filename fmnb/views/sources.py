@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.inert_text import inert
 from ..core.response import Response
-from .footer import plain
+from .footer import escape_terminal
 from .html import BORDER, MUTED
 
 _QUOTE = 300  # characters of a source that are shown
@@ -85,14 +85,17 @@ def _count(found: list[Source]) -> str:
 
 def _row(s: Source) -> str:
     quote = s.text if len(s.text) <= _QUOTE else s.text[: _QUOTE - 1] + "…"
-    parts = [f"<b>{inert(plain(s.title))}</b>" if s.title else "", f"<code>{inert(plain(s.url))}</code>" if s.url else ""]
+    parts = [
+        f"<b>{inert(escape_terminal(s.title))}</b>" if s.title else "",
+        f"<code>{inert(escape_terminal(s.url))}</code>" if s.url else "",
+    ]
     head = " ".join(filter(None, parts))
-    said = f'<div style="color:{MUTED}">{inert(plain(quote))}</div>' if quote else ""
+    said = f'<div style="color:{MUTED}">{inert(escape_terminal(quote))}</div>' if quote else ""
     return head + said
 
 
 def sources_text(response: Response) -> str:
     """The same in words, a line each."""
     found = sources(response)
-    lines = [f"  {i}. {plain(' '.join(filter(None, (s.title, s.url))) or s.text[:80])}" for i, s in enumerate(found, 1)]
+    lines = [f"  {i}. {escape_terminal(' '.join(filter(None, (s.title, s.url))) or s.text[:80])}" for i, s in enumerate(found, 1)]
     return "\n".join([f"{_count(found)}:", *lines]) if found else ""

@@ -10,29 +10,29 @@ import importlib
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from ..core.errors import run_by_a_program
+from ..core.errors import is_run_by_program
 from .bundle import Bundle
 
 Show: TypeAlias = Callable[[Bundle, str, bool], None]
 
 
-def watched(shell: Any = None) -> bool:
+def output_function(shell: Any = None) -> bool:
     """Whether somebody may look at the outputs as they come: not where nbclient runs the cells, for nbconvert or papermill.
 
     Its kernels cannot ask, as others cannot either, and keep no history on disk.
     """
-    if not run_by_a_program(shell):
+    if not is_run_by_program(shell):
         return True
     if shell is None:
         shell = importlib.import_module("IPython.core.getipython").get_ipython()
     return getattr(getattr(shell, "history_manager", None), "hist_file", "") != ":memory:"
 
 
-class AtOnce:
+class DeferredOutput:
     """Takes a view's drawings in place of the display, and hands each output on when it is final.
 
     >>> shown = []
-    >>> show = AtOnce(lambda bundle, id, update: shown.append((bundle[0]["text/plain"], id, update)))
+    >>> show = DeferredOutput(lambda bundle, id, update: shown.append((bundle[0]["text/plain"], id, update)))
     >>> show(({"text/plain": "Hel"}, {}), "a", False); show(({"text/plain": "Hello"}, {}), "a", True); shown
     []
     >>> show.flush(); shown

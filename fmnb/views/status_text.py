@@ -5,10 +5,10 @@ from __future__ import annotations
 from ..core.events import Progress, Waiting
 
 
-def headline(name: str) -> str:
+def run_label(name: str) -> str:
     """The line above what is of that name.
 
-    >>> headline("openai:gpt-5-mini"), headline("echo:")
+    >>> run_label("openai:gpt-5-mini"), run_label("echo:")
     ('openai:gpt-5-mini:\\n', 'echo:\\n')
     """
     return f"{name.removesuffix(':')}:\n"

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from typing import IO
 
-from ..core.events import Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, TextDelta, Waiting
-from .bundle import HIDDEN, error_text, media_lines, stopped_text, unnamed
-from .footer import blind_text, footer_text, plain
-from .forged_footer import decided, shown
+from ..core.events import Cancelled, Event, Failed, Finished, Progress, ReasoningDelta, ResponseBuilder, Restarted, TextDelta, Waiting
+from .bundle import HIDDEN, anonymized, error_text, media_lines, stopped_text
+from .footer import anonymous_footer_text, escape_terminal, footer_text
+from .forged_footer import is_resolved, visible_text
 from .sources import sources_text
-from .status_text import headline, progress_line, thinking_line, waiting_line
+from .status_text import progress_line, run_label, thinking_line, waiting_line
 
 INTERVAL = 0.1
 
@@ -37,7 +37,7 @@ class TextView:
         self.header = header
         self.blind = blind
         self.name = "the terminal's display"
-        self.fold = Fold()
+        self.fold = ResponseBuilder()
         self._out = out or sys.stdout
         self._tty = bool(getattr(self._out, "isatty", lambda: False)())
         self._clock = clock
@@ -66,7 +66,7 @@ class TextView:
                 self._text(text)
             case Restarted(reason=reason):
                 self._flush()
-                self._write(f"\n[asking again{'' if self.blind else f': {plain(reason)}'}]\n")
+                self._write(f"\n[asking again{'' if self.blind else f': {escape_terminal(reason)}'}]\n")
             case Finished() | Failed() | Cancelled():
                 self._end(event)
 
@@ -83,7 +83,7 @@ class TextView:
     def _transient(self, line: str) -> None:
         if self._tty and not self._begun and self._clock() - self._line_at >= INTERVAL:
             self._line_at = self._clock()
-            self._line = plain(line)[:100]
+            self._line = escape_terminal(line)[:100]
             self._out.write(f"\r\x1b[2K\x1b[2m{self._line}\x1b[0m")
             self._out.flush()
 
@@ -92,10 +92,10 @@ class TextView:
         if self._returned:  # a line end of two characters may come in two pieces
             text = text.removeprefix("\n")
         self._returned = text.endswith("\r")
-        self._rest += shown(text)
+        self._rest += visible_text(text)
         head, newline, tail = self._rest.rpartition("\n")
         ready = head + newline
-        if self._within or decided(tail):
+        if self._within or is_resolved(tail):
             ready, tail = self._rest, ""
         if ready:
             self._say(ready)
@@ -104,7 +104,7 @@ class TextView:
     def _say(self, text: str) -> None:
         """Write text that has come; only where a line begins could it pass for ours."""
         first, newline, rest = text.partition("\n") if self._within else ("", "", text)
-        self._write(first + newline + plain(rest))
+        self._write(first + newline + escape_terminal(rest))
         self._within = not text.endswith("\n")
 
     def _flush(self) -> None:
@@ -117,14 +117,14 @@ class TextView:
             self._out.write("\r\x1b[2K")
             self._line = ""
         if not self._begun and self.header:
-            self._out.write(headline(self.header))
+            self._out.write(run_label(self.header))
         self._begun = True
         self._out.write(text)
         self._out.flush()
 
     def _end(self, event: Event) -> None:
         self._flush()
-        response = unnamed(self.fold.response()) if self.blind else self.fold.response()
+        response = anonymized(self.fold.response()) if self.blind else self.fold.response()
         lines = [*media_lines(response), *filter(None, [sources_text(response)])]
         dim, bright = ("\x1b[2m", "\x1b[0m") if self._tty else ("", "")
         start = "" if not response.text else "\n" if response.text.endswith("\n") else "\n\n"
@@ -133,4 +133,4 @@ class TextView:
             start += (HIDDEN if self.blind else error_text(event.error)) + "\n"
         elif isinstance(event, Cancelled):
             start += f"{stopped_text(len(response.text), len(lines))}\n"
-        self._write(f"{start}{dim}{blind_text(response) if self.blind else footer_text(response)}{bright}\n")
+        self._write(f"{start}{dim}{anonymous_footer_text(response) if self.blind else footer_text(response)}{bright}\n")

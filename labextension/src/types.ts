@@ -106,14 +106,14 @@ export interface Used extends Stamp {
   usage: Usage;
 }
 
-/** What a person or their behaviour said of a finished run: vote, star, edit, accept, copied, ... `undoes` is the number of one taken back. */
+/** What a person or their behaviour said of a finished run: vote, star, edit, accept, copied, ... `retracts` is the number of one taken back. */
 export interface Signal extends Stamp {
   event: 'Signal';
   kind: string;
   value?: unknown;
   user?: string;
   text?: string;
-  undoes?: number;
+  retracts?: number;
 }
 
 /** How good an answer is, of an evaluation's run. `answer` is the run it came from; `value` is None where `error` says why there is none. */
@@ -125,8 +125,8 @@ export interface Scored extends Stamp {
   row?: number;
   model?: string;
   sample?: number;
-  read?: string;
-  why?: string;
+  parsed?: string;
+  explanation?: string;
   error?: string;
   confidence?: number | null;
 }

@@ -173,7 +173,7 @@ def test_without_batch_jobs_or_a_log_there_is_no_bulk(bulk):
         batch("Say {{ w }}", words(2), "echo:", batch_api=True)
     with pytest.raises(UsageError, match="no batch jobs"):
         planned("Say {{ w }}", words(2), "echo:", batch_api=True)
-    log.switch(False)
+    log.set_enabled(False)
     with pytest.raises(UsageError, match="log"):
         batch("Say {{ w }}", words(2), "echo:", batch_api=True)
 
@@ -194,4 +194,4 @@ def test_rows_that_another_kernel_asks_are_not_handed_in(bulk, model):
     leases.claim("other", Process("another machine", 1), dict.fromkeys(keys, ""))
     b = batch("Say {{ w }}", words(5), model, batch_api=True)
     assert len(bulk.lines) == 3 and "2 rows are asked by another kernel right now and left to it" in b.summary.notes[0]
-    assert [lease.batch for lease in leases.held()] == ["other"]
+    assert [lease.batch for lease in leases.active_leases()] == ["other"]

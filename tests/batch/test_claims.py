@@ -17,11 +17,11 @@ from fmnb.batch.rows import rows_of
 from fmnb.batch.run import batch
 from fmnb.calls.call import Options
 from fmnb.core.errors import Interrupted
-from fmnb.core.events import Progress, Stamper, Started
+from fmnb.core.events import EventStamper, Progress, Started
 from fmnb.core.run_ids import new_run
 from fmnb.store import batches, jobs, leases, log
 from fmnb.store.leases import Lease
-from fmnb.store.processes import Process, alive, this
+from fmnb.store.processes import Process, is_alive, this_process
 from tests.batch.test_run import MODEL, words
 
 CONCURRENCY = 8
@@ -88,14 +88,14 @@ def sleeper():
     code = "from fmnb.store.processes import this; p = this(); print(p.pid, p.born, flush=True); input()"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     pid, born = process.stdout.readline().split()
-    return process, Process(this().machine, int(pid), born)
+    return process, Process(this_process().machine, int(pid), born)
 
 
 def left():
     """Leases and claims that are there."""
     from fmnb.store.db import database
 
-    return leases.held(), [r["key"] for r in database().rows("SELECT key FROM claims")]
+    return leases.active_leases(), [r["key"] for r in database().rows("SELECT key FROM claims")]
 
 
 def test_three_kernels_pay_for_each_row_once_and_all_tables_are_whole(service, kernel):
@@ -168,7 +168,7 @@ def test_an_answer_of_another_kernel_costs_nothing_here_and_a_failure_stands(ser
     assert did and sum(service.asked.values()) == 2, "the failure that another kernel got meanwhile is not asked for again"
     assert (b.answers[0].text, b.answers[0].source) == ("fine", "cached") and b.answers[1].error["kind"] == "BadRequestError"
     assert b.summary.reused == 1 and "2 were answered by another kernel meanwhile" in b.summary.notes
-    assert len(list(batches.of(b.run))) == 2
+    assert len(list(batches.rows_of(b.run))) == 2
 
 
 def test_an_interrupt_gives_rows_back(service):
@@ -184,10 +184,10 @@ def test_an_interrupt_gives_rows_back(service):
 
 
 def test_without_the_cache_or_the_log_nothing_is_claimed(service):
-    leases.claim("other", this(), dict.fromkeys(keys(words(3)), ""))
+    leases.claim("other", this_process(), dict.fromkeys(keys(words(3)), ""))
     assert batch("Say {{ w }}", words(3), MODEL, cache=False).summary.answered == 3
-    leases.claim("other", this(), dict.fromkeys(keys(words(3)), ""))
-    log.switch(False)
+    leases.claim("other", this_process(), dict.fromkeys(keys(words(3)), ""))
+    log.set_enabled(False)
     assert batch("Say {{ w }}", words(3), MODEL).summary.answered == 3
 
 
@@ -244,46 +244,46 @@ def test_a_lease_ends_when_its_beat_stands_still_while_somebody_looks(monkeypatc
 
 def test_a_clock_that_jumps_costs_a_look_and_no_claim(service, monkeypatch):
     mine = Claims("mine")
-    leases.claim("mine", this(), {"k": ""})
+    leases.claim("mine", this_process(), {"k": ""})
     mine._held = {"k"}
     (item,) = [claims.Item("k", 0, None, [], shared=True)]
     mine._fresh()
     real = claims.time.time
     monkeypatch.setattr(claims.time, "time", lambda: real() + 1e6)
-    before = leases.held()[0].beat
-    assert mine.still([item]) == [item] and leases.held()[0].beat == before + 1
-    assert mine.still([item]) == [item] and leases.held()[0].beat == before + 1
-    leases.end(leases.held())
+    before = leases.active_leases()[0].beat
+    assert mine.still([item]) == [item] and leases.active_leases()[0].beat == before + 1
+    assert mine.still([item]) == [item] and leases.active_leases()[0].beat == before + 1
+    leases.end(leases.active_leases())
     monkeypatch.setattr(claims.time, "time", lambda: real() + 2e6)
     assert mine.still([item]) == []
 
 
 def test_a_lease_that_was_renewed_since_is_not_ended():
-    leases.claim("b", this(), {"k": ""})
-    (seen,) = leases.held()
+    leases.claim("b", this_process(), {"k": ""})
+    (seen,) = leases.active_leases()
     leases.renew("b")
     leases.end([seen])
     assert leases.owners(["k"], "me") == {"k": "b"}
-    leases.end(leases.held())
+    leases.end(leases.active_leases())
     assert leases.owners(["k"], "me") == {} and not leases.renew("b")
 
 
 def test_who_is_alive():
     process, there = sleeper()
-    assert alive(there) is True and alive(this()) is True
-    assert alive(Process("another machine", there.pid, there.born)) is None and alive(Process("", there.pid)) is None
-    assert alive(Process(there.machine, there.pid, "1")) is False, "the id is another process's now"
+    assert is_alive(there) is True and is_alive(this_process()) is True
+    assert is_alive(Process("another machine", there.pid, there.born)) is None and is_alive(Process("", there.pid)) is None
+    assert is_alive(Process(there.machine, there.pid, "1")) is False, "the id is another process's now"
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert alive(there) is False, "dead, though its parent has not looked"
+    assert is_alive(there) is False, "dead, though its parent has not looked"
     process.communicate()
-    assert alive(there) is False
+    assert is_alive(there) is False
 
 
 def test_a_batch_of_this_process_that_ended_without_a_word_is_over():
-    assert Watch().over([Lease("gone", this(), 0)])
+    assert Watch().over([Lease("gone", this_process(), 0)])
     claims._here.add("here")
-    assert not Watch().over([Lease("here", this(), 0)])
+    assert not Watch().over([Lease("here", this_process(), 0)])
     claims._here.discard("here")
 
 
@@ -313,7 +313,7 @@ def test_rows_that_are_handed_in_as_a_job_while_a_run_is_under_way_are_left_out_
     def hear(event):
         if isinstance(event, Progress) and event.done >= 10 and not handed:
             handed.append(event)
-            jobs.begin(Stamper(new_run())(Started(kind="job", model=MODEL, meta={"keys": keys(words(400))[-20:]})))
+            jobs.begin(EventStamper(new_run())(Started(kind="job", model=MODEL, meta={"keys": keys(words(400))[-20:]})))
 
     service.latency = 0.01
     b = batch("Say {{ w }}", words(400), MODEL, concurrency=1, sinks=[hear])

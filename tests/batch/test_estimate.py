@@ -12,8 +12,8 @@ from fmnb.batch.options import Limits
 from fmnb.batch.run import batch, planned
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.errors import AuthenticationError, BudgetError, PromptError, UsageError
-from fmnb.core.events import Finished, TextDelta, Used
-from fmnb.core.types import ModelCard, Usage
+from fmnb.core.events import Finished, TextDelta, UsageReported
+from fmnb.core.types import ModelInfo, Usage
 from fmnb.limits import rate_limit
 from fmnb.store import log
 from tests.batch.test_run import MODEL, words
@@ -23,7 +23,7 @@ class Priced:
     """A hosted model with a price; every answer has `out` tokens and costs what they cost."""
 
     def __init__(self, price=1000.0, out=100, seconds=0.0):
-        self.card = ModelCard("object:priced", "object", "far.example", price_in=0.0, price_out=price)
+        self.info = ModelInfo("object:priced", "object", "far.example", price_in=0.0, price_out=price)
         self.price, self.out, self.seconds = price, out, seconds
         self.calls = 0
 
@@ -34,7 +34,7 @@ class Priced:
         self.calls += 1
         await asyncio.sleep(self.seconds)
         yield TextDelta(text="done")
-        yield Used(usage=Usage(10, self.out, cost=None if self.price is None else self.out * self.price / 1e6))
+        yield UsageReported(usage=Usage(10, self.out, cost=None if self.price is None else self.out * self.price / 1e6))
         yield Finished()
 
     def count(self, request):
@@ -194,7 +194,7 @@ def test_what_does_not_go_with_a_batch_job_is_refused_in_python_as_in_a_cell(oth
 def test_what_its_calls_took_before_tells_how_long_and_what_its_host_refused(service):
     service.answer = None
     batch("Say {{ w }}", words(8), MODEL)
-    took = sorted(log.seconds_of(MODEL))
+    took = sorted(log.recent_seconds(MODEL))
     found = planned("Do say {{ w }}", words(640), MODEL)
     assert (
         len(took) == 8 and found.seconds[0] == pytest.approx(640 * took[2] / 64) and found.seconds[1] == pytest.approx(640 * took[6] / 16)
@@ -207,8 +207,10 @@ def test_hosts_are_asked_side_by_side_and_one_host_s_models_after_each_other(mon
     a, b = (Load(host, 160, 0, [1.0]) for host in ("a.example", "b.example"))
     assert duration([a, b], None, None, None) == duration([a], None, None, None) == (2.5, 10.0)
     assert duration([a, a], None, None, None) == (5.0, 20.0)
-    slow = rate_limit.Known(at_once=4, refused=True, supplies=(rate_limit.Supply("requests", 10, 0.5), rate_limit.Supply("tokens", 0, 1e9)))
-    monkeypatch.setattr(rate_limit, "known", lambda host: slow)
+    slow = rate_limit.HostLimits(
+        concurrency=4, refused=True, quotas=(rate_limit.QuotaRate("requests", 10, 0.5), rate_limit.QuotaRate("tokens", 0, 1e9))
+    )
+    monkeypatch.setattr(rate_limit, "host_limits", lambda host: slow)
     assert duration([a], None, None, None) == (300.0, 300.0), "what it allows"
     assert duration([Load("a.example", 12, 0, [1.0])], None, None, None) == (4.0, 4.0)
     assert duration([], None, None, None) == (0.0, 0.0)

@@ -11,9 +11,9 @@ from fmnb.calls.model import Model
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.errors import SchemaMismatchError
 from fmnb.core.events import Finished, TextDelta
-from fmnb.core.json_prefix import is_open
+from fmnb.core.json_prefix import is_json_prefix
 from fmnb.core.repetition import NOTICE, REASON
-from fmnb.core.types import ModelCard
+from fmnb.core.types import ModelInfo
 from fmnb.store import log
 from tests.batch.service import Service
 from tests.repetitions import LOOPS
@@ -30,7 +30,7 @@ OPEN = '{"items": [' + '"no, it is not so", ' * 120
 class Streamed:
     """A hosted model that says a text in small pieces and counts what it is asked."""
 
-    card = ModelCard("object:streamed", "object", "far.example", local=False)
+    info = ModelInfo("object:streamed", "object", "far.example", local=False)
 
     def __init__(self, text, piece=7):
         self.text, self.piece, self.asked, self.sent = text, piece, 0, 0
@@ -121,6 +121,6 @@ def test_a_row_is_whole_where_no_log_would_keep_the_rest(monkeypatch):
 
 @pytest.mark.parametrize("text", ['{"a": [1, {"b": "é\\u00e9 \\" x"}, true, null, -1.5e3, "x"], "c": {}}', '[[], [false, "]"]]'])
 def test_every_prefix_of_json_is_open_and_nothing_else(text):
-    assert all(is_open(text[:n]) for n in range(1, len(text)))
-    assert not is_open(text) and not is_open(text + " x") and not is_open(text[:-1] + "}]")
-    assert not is_open("") and not is_open("words alone") and not is_open('{"a": "b\n') and not is_open("[1 2")
+    assert all(is_json_prefix(text[:n]) for n in range(1, len(text)))
+    assert not is_json_prefix(text) and not is_json_prefix(text + " x") and not is_json_prefix(text[:-1] + "}]")
+    assert not is_json_prefix("") and not is_json_prefix("words alone") and not is_json_prefix('{"a": "b\n') and not is_json_prefix("[1 2")

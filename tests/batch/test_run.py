@@ -33,8 +33,8 @@ from fmnb.core.errors import (
     TapeMissError,
     UsageError,
 )
-from fmnb.core.events import Failed, Finished, Notice, Progress, Started, TextDelta, Used
-from fmnb.core.types import ModelCard, Usage
+from fmnb.core.events import Failed, Finished, Notice, Progress, Started, TextDelta, UsageReported
+from fmnb.core.types import ModelInfo, Usage
 from fmnb.limits.batch_limits import BatchLimits
 from fmnb.store import batches, log, retention, run_rows
 from fmnb.store.db import Database, database
@@ -297,7 +297,7 @@ batch("Say {{ w }}", [{"w": i} for i in range(100_000)], "vllm:m", concurrency=8
         assert service.until(lambda: len(service.answered) > 8), "a ninth is asked when the first is written down"
         process.kill()
     (found,) = fm.log(kind="batch", open=True)
-    assert found["finish_reason"] == "unfinished" and list(batches.of(found["run"]))
+    assert found["finish_reason"] == "unfinished" and list(batches.rows_of(found["run"]))
     batch("Tell {{ w }}", words(1), MODEL)
     assert len(fm.log(kind="batch")) == 2 and len(fm.log(kind="batch", open=True)) == 1
 
@@ -402,7 +402,7 @@ def test_a_sidebar_hears_of_the_batch_and_not_of_every_row(service):
 
 
 def test_with_the_log_off_rows_are_still_answered_and_equal_ones_asked_once(service):
-    log.switch(False)
+    log.set_enabled(False)
     b = batch("Say {{ w }}", pd.DataFrame({"w": ["a", "b"] * 400}), MODEL)
     assert [a.text for a in b.answers] == ["a", "b"] * 400 and len(service.requests) == 2
 
@@ -450,11 +450,11 @@ def test_half_a_character_and_tokens_beyond_counting_are_mended(service):
 
     async def many(messages):
         yield TextDelta(text="ok \ud83d")
-        yield Used(usage=Usage(10**20, -3, cost=float("nan")))
+        yield UsageReported(usage=Usage(10**20, -3, cost=float("nan")))
         yield Finished()
 
     class Model:
-        card = ModelCard("object:many", "object", "far.example")
+        info = ModelInfo("object:many", "object", "far.example")
 
         def stream(self, request):
             return many(request.messages)
@@ -475,9 +475,9 @@ def test_after_a_disk_that_was_full_the_log_is_tried_again_and_where_it_is_off_t
     batch("Say {{ w }}", words(3), MODEL, sinks=[heard.append])
     assert log.enabled() and not any("log is off" in getattr(e, "text", "") for e in heard)
     assert batch("Say {{ w }}", words(3), MODEL).summary.reused == 3
-    log.switch(False)
+    log.set_enabled(False)
     batch("Say {{ w }}", words(1), MODEL, sinks=[heard.append], cache=False)
-    log.switch(True)
+    log.set_enabled(True)
     assert any("switched off" in getattr(e, "text", "") and "paid again" in e.text for e in heard)
     monkeypatch.setattr(log, "_off_reason", "The disk is full")
     monkeypatch.setattr(Database, "write", _full)
@@ -508,7 +508,7 @@ def test_a_disk_that_is_full_stops_the_batch_and_nothing_is_lost(service, monkey
         batch("Say {{ w }}", words(300), MODEL, concurrency=4)
     assert "run this again" in e.value.hint
     monkeypatch.setattr(run_rows, "write", real)
-    log.switch(True)
+    log.set_enabled(True)
     b = batch("Say {{ w }}", words(300), MODEL, concurrency=4)
     assert [a.text for a in b.answers] == words(300)["w"].tolist()
     assert len(service.asked) == 300 and sum(service.asked.values()) - 300 <= 4  # those that were under way

@@ -8,8 +8,8 @@ from fmnb.batch.run import batch
 from fmnb.calls.session import session
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.errors import ServerError
-from fmnb.core.events import Failed, Finished, Progress, TextDelta, Used
-from fmnb.core.types import ModelCard, Usage
+from fmnb.core.events import Failed, Finished, Progress, TextDelta, UsageReported
+from fmnb.core.types import ModelInfo, Usage
 from fmnb.store.tape import Tape
 from tests.batch.test_run import words
 
@@ -17,17 +17,17 @@ from tests.batch.test_run import words
 class Together:
     """An engine that answers the last row of each lot first. `bad` rows fail, `dies` after so many."""
 
-    rows_at_once = 10
+    preferred_batch_size = 10
 
     def __init__(self, bad="", dies=None, text="{}"):
-        self.card = ModelCard("object:together", "object", "local", local=True, price_in=0.0, price_out=0.0)
+        self.info = ModelInfo("object:together", "object", "local", local=True, price_in=0.0, price_out=0.0)
         self.bad, self.dies, self.text = bad, dies, text
         self.lots, self.closed = [], 0
 
     def __repr__(self):
         return "Together()"
 
-    async def stream_rows(self, requests, neutral=()):
+    async def stream_rows(self, requests, content_free=()):
         self.lots.append(len(requests))
         try:
             yield -1, Progress(stage="loading", done=1, total=1)
@@ -39,7 +39,7 @@ class Together:
                     yield n, Failed(error={"kind": "BadRequestError", "message": "not this one"})
                     continue
                 yield n, TextDelta(text=self.text.format(said))
-                yield n, Used(usage=Usage(3, 1, cost=0.0))
+                yield n, UsageReported(usage=Usage(3, 1, cost=0.0))
                 yield n, Finished(extra={"labels": {"a": 0.75, "b": 0.25}})
         finally:
             self.closed += 1

@@ -12,10 +12,10 @@ MAKER = """import base64, io
 from PIL import Image as Pictures, ImageDraw
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.events import Finished, Media, Progress, Used
-from fmnb.core.types import ModelCard, Usage
+from fmnb.core.types import ModelInfo, Usage
 
 class Painter:
-    card = ModelCard("object:painter", "object", "local", local=True, outputs=("image",))
+    info = ModelInfo("object:painter", "object", "local", local=True, outputs=("image",))
     kind = "image/png"
     def count(self, request): return estimate_tokens(request)
     def deterministic(self, request): return False

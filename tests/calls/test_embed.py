@@ -182,12 +182,12 @@ def test_forgetting_the_run_forgets_its_vectors(server):
 
 
 def test_with_the_log_off_nothing_is_kept(server):
-    log.switch(False)
+    log.set_enabled(False)
     try:
         fm.embed(["a"], "shop:m")
         fm.embed(["a"], "shop:m")
     finally:
-        log.switch(True)
+        log.set_enabled(True)
     assert len(server.requests) == 2
 
 

@@ -18,8 +18,8 @@ from fmnb.catalog.resolve import Target
 from fmnb.core import event_loop
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.errors import BudgetError, NotPulledError, RateLimitError, ServerError, StreamInterruptedError, TapeMissError
-from fmnb.core.events import Cancelled, Failed, Finished, ReasoningDelta, Started, TextDelta, Used, Waiting, fold
-from fmnb.core.types import ModelCard, Usage
+from fmnb.core.events import Cancelled, Failed, Finished, ReasoningDelta, Started, TextDelta, UsageReported, Waiting, build_response
+from fmnb.core.types import ModelInfo, Usage
 from fmnb.limits import budget, rate_limit
 from fmnb.store import log
 from fmnb.store.tape import Tape
@@ -30,7 +30,7 @@ class Paid:
     """A hosted model that is a notebook object: it counts its calls, and each script is one call's events or error."""
 
     def __init__(self, *scripts, where="far.example", price=1.0):
-        self.card = ModelCard("object:paid", "object", where, price_in=price, price_out=price)
+        self.info = ModelInfo("object:paid", "object", where, price_in=price, price_out=price)
         self.scripts = list(scripts)
         self.calls = 0
         self.closed = 0
@@ -67,7 +67,7 @@ def run(backend, **options):
     call = prepare("hello", backend, Options(**options)).call
     events, error = [], None
     try:
-        for event in event_loop.drain(pipeline.run(call)):
+        for event in event_loop.iterate_sync(pipeline.run(call)):
             events.append(event)
     except Exception as e:
         error = e
@@ -90,7 +90,7 @@ def test_events_are_numbered_from_one_without_gaps_and_begin_and_end_once():
 def test_a_passing_failure_is_tried_again_until_it_passes():
     paid = Paid([busy()], [ServerError("down", retry_after=0)], [])
     events, error = run(paid)
-    assert error is None and fold(events).text == "done" and paid.calls == 3
+    assert error is None and build_response(events).text == "done" and paid.calls == 3
 
 
 def test_a_call_is_tried_four_times_and_no_more():
@@ -157,18 +157,18 @@ class Held(Paid):
 
 
 def test_one_host_is_asked_so_many_things_at_once_and_no_more():
-    paid = Held(rate_limit.FIRST, where="limited.example")
+    paid = Held(rate_limit.INITIAL_CONCURRENCY, where="limited.example")
 
     async def many():
         return await asyncio.gather(*(fm.aask("hello", paid) for _ in range(40)))
 
     assert len(asyncio.run(many())) == 40 and paid.calls == 40
-    assert paid.most == rate_limit.FIRST
+    assert paid.most == rate_limit.INITIAL_CONCURRENCY
 
 
 def test_who_waits_for_a_host_says_so():
     heard = []
-    paid = Held(rate_limit.FIRST, lambda: any(isinstance(e, Waiting) for e in heard), where="queue.example")
+    paid = Held(rate_limit.INITIAL_CONCURRENCY, lambda: any(isinstance(e, Waiting) for e in heard), where="queue.example")
 
     async def many():
         return await asyncio.gather(*(fm.aask("hello", paid, sinks=[heard.append]) for _ in range(17)))
@@ -178,21 +178,21 @@ def test_who_waits_for_a_host_says_so():
 
 
 def test_the_tape_answers_before_the_cache_and_the_cache_before_the_budget(tmp_path):
-    paid = Paid([Used(usage=Usage(1, 1, cost=0.5))])
+    paid = Paid([UsageReported(usage=Usage(1, 1, cost=0.5))])
     named = Target("paid", "paid:m", "far.example", False, lambda: paid)
     session.tape = Tape(tmp_path / "t.jsonl")
     run(named, temperature=0)
     budget.set_limit(0.0)
-    assert fold(run(named, temperature=0)[0]).source == "replayed"
+    assert build_response(run(named, temperature=0)[0]).source == "replayed"
     session.tape = None
-    assert fold(run(named, temperature=0)[0]).source == "cached"
+    assert build_response(run(named, temperature=0)[0]).source == "cached"
     assert isinstance(run(named, temperature=0, cache=False)[1], BudgetError)
     assert paid.calls == 1
 
 
 def test_an_answer_of_a_notebook_object_is_never_cached():
     one, other = Paid([TextDelta(text="one ")]), Paid([TextDelta(text="other ")])
-    assert [fold(run(m, temperature=0)[0]).text for m in (one, other, one)] == ["one done", "other done", "one done"]
+    assert [build_response(run(m, temperature=0)[0]).text for m in (one, other, one)] == ["one done", "other done", "one done"]
     assert (one.calls, other.calls) == (2, 1)
 
 
@@ -201,20 +201,20 @@ def test_live_replayed_and_cached_answers_are_equal(tmp_path):
         return replace(r, run="", source="", seconds=None, first_token_seconds=None, usage=replace(r.usage, cost=None))
 
     session.tape = Tape(tmp_path / "t.jsonl")
-    live = fold(run("echo:think", temperature=0)[0])
-    replayed = fold(run("echo:think", temperature=0)[0])
+    live = build_response(run("echo:think", temperature=0)[0])
+    replayed = build_response(run("echo:think", temperature=0)[0])
     session.tape = None
-    cached = fold(run("echo:think", temperature=0)[0])
+    cached = build_response(run("echo:think", temperature=0)[0])
     assert (live.source, replayed.source, cached.source) == ("live", "replayed", "cached")
     assert plain(live) == plain(replayed) == plain(cached)
     assert log.reopen(fm.ask("hello", "echo:think").run).text == live.text
 
 
 def test_a_replay_costs_nothing():
-    paid = Paid([Used(usage=Usage(1, 1, cost=0.5))])
+    paid = Paid([UsageReported(usage=Usage(1, 1, cost=0.5))])
     named = Target("paid", "paid:m", "far.example", False, lambda: paid)
     run(named, temperature=0)
-    again = fold(run(named, temperature=0)[0])
+    again = build_response(run(named, temperature=0)[0])
     assert again.source == "cached" and again.cost == 0 and budget.budget().spent == 0.5
 
 
@@ -225,7 +225,7 @@ def test_replay_only_never_opens_the_model():
 
 def test_stopping_closes_the_backends_stream():
     paid = Paid([TextDelta(text="a"), 60.0])
-    stream = event_loop.drain(pipeline.run(prepare("hello", paid).call))
+    stream = event_loop.iterate_sync(pipeline.run(prepare("hello", paid).call))
     while not isinstance(next(stream), TextDelta):
         pass
     stream.close()

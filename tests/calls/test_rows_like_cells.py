@@ -8,8 +8,8 @@ import fmnb as fm
 from fmnb.batch.run import batch
 from fmnb.calls.session import session
 from fmnb.core.errors import ConnectionFailedError
-from fmnb.core.events import Finished, Notice, TextDelta, fold
-from fmnb.core.types import ModelCard
+from fmnb.core.events import Finished, Notice, TextDelta, build_response
+from fmnb.core.types import ModelInfo
 from fmnb.store import log
 from fmnb.store.tape import Tape
 from tests.wire.server import Server
@@ -57,7 +57,7 @@ def test_json_without_a_schema_is_read(asked):
 class Pieces:
     """A model whose answer comes in many pieces."""
 
-    card = ModelCard("object:pieces", "object", "far.example")
+    info = ModelInfo("object:pieces", "object", "far.example")
 
     async def stream(self, request):
         for letter in "moss":
@@ -77,7 +77,7 @@ class Pieces:
 def test_a_rows_text_is_stored_in_one_event_with_its_notes():
     answer = as_row(fm.Prompt("Say {{ w }}"), Pieces())
     kept = log.events_of(answer.run)
-    assert [e.text for e in kept if isinstance(e, TextDelta)] == ["moss"] and fold(kept).notes == ("said",)
+    assert [e.text for e in kept if isinstance(e, TextDelta)] == ["moss"] and build_response(kept).notes == ("said",)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from fmnb.calls import run as performing
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.errors import Interrupted
 from fmnb.core.events import Event, Finished, Started, TextDelta
-from fmnb.core.types import ModelCard
+from fmnb.core.types import ModelInfo
 from fmnb.store import log
 
 SLOW = "word " * 200
@@ -42,7 +42,7 @@ def test_its_neighbours_go_on():
     class Neighbour:
         """Answers in one piece when the other run has been stopped."""
 
-        card = ModelCard("object:neighbour", "object", "here", price_in=0.0, price_out=0.0)
+        info = ModelInfo("object:neighbour", "object", "here", price_in=0.0, price_out=0.0)
 
         async def stream(self, request):
             while len(performing.running()) > 1 or not stopper.runs:

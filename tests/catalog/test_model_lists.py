@@ -9,7 +9,7 @@ import pytest
 
 import fmnb as fm
 from fmnb.catalog import model_lists
-from fmnb.catalog.entries import catalogue
+from fmnb.catalog.entries import catalog
 from fmnb.providers.profiles import profile
 from tests.wire.lists import ListServer
 
@@ -29,8 +29,8 @@ def provider(home, monkeypatch):
 def test_a_list_is_remembered_with_what_it_tells(provider):
     with ListServer() as server:
         provider("shop", server.url)
-        assert model_lists.ask([profile("shop")], 10) == {}
-    known = model_lists.remembered(profile("shop"))
+        assert model_lists.refresh([profile("shop")], 10) == {}
+    known = model_lists.cached_list(profile("shop"))
     assert [m.name for m in known.models] == ["house/small", "house/free"]
     small = known.models[0]
     assert (small.context, small.inputs, small.outputs) == (128000, ("text", "image"), ("text",))
@@ -41,19 +41,19 @@ def test_a_list_is_remembered_with_what_it_tells(provider):
 def test_a_list_of_another_address_is_not_taken(provider, home):
     with ListServer() as server:
         provider("shop", server.url)
-        model_lists.ask([profile("shop")], 10)
+        model_lists.refresh([profile("shop")], 10)
     (home / "fmnb.toml").write_text('[provider.shop]\nbase_url = "http://127.0.0.1:9/v1"\nkey_env = ["LIST_KEY"]\n')
-    assert model_lists.remembered(profile("shop")) is None
+    assert model_lists.cached_list(profile("shop")) is None
 
 
 def test_a_service_that_is_silent_is_named_and_its_late_list_is_there_the_next_time(provider):
     with ListServer(held=True) as server:
         provider("shop", server.url)
-        assert model_lists.ask([profile("shop")], 0.2) == {"shop": "no answer yet"}
-        assert model_lists.remembered(profile("shop")) is None
-        assert model_lists.ask([profile("shop")], 0.05) == {"shop": "no answer yet"}  # the same question, still under way
+        assert model_lists.refresh([profile("shop")], 0.2) == {"shop": "no answer yet"}
+        assert model_lists.cached_list(profile("shop")) is None
+        assert model_lists.refresh([profile("shop")], 0.05) == {"shop": "no answer yet"}  # the same question, still under way
         server.go.set()
-        while not model_lists.remembered(profile("shop")):
+        while not model_lists.cached_list(profile("shop")):
             time.sleep(0.001)
         assert len(server.requests) == 1
 
@@ -64,25 +64,25 @@ def test_one_that_fails_says_why_and_the_others_go_on(provider):
         provider("gone", f"http://127.0.0.1:{s.getsockname()[1]}/v1")
     with ListServer() as server:
         provider("shop", server.url)
-        assert list(model_lists.ask([profile("gone"), profile("shop")], 10)) == ["gone"]
-    assert model_lists.remembered(profile("shop"))
+        assert list(model_lists.refresh([profile("gone"), profile("shop")], 10)) == ["gone"]
+    assert model_lists.cached_list(profile("shop"))
 
 
 def test_an_empty_list_leaves_the_curated_names(provider):
     with ListServer(models=[]) as server:
         provider("shop", server.url)
-        assert model_lists.ask([profile("shop")], 10) == {}
-    assert model_lists.remembered(profile("shop")).models == ()
+        assert model_lists.refresh([profile("shop")], 10) == {}
+    assert model_lists.cached_list(profile("shop")).models == ()
 
 
 def test_a_broken_memory_is_an_empty_one(provider, home):
     (home / "listed.json").write_text("{")
     provider("shop", "http://127.0.0.1:9/v1")
-    assert model_lists.remembered(profile("shop")) is None
+    assert model_lists.cached_list(profile("shop")) is None
     with ListServer() as server:
         provider("other", server.url)
-        model_lists.ask([profile("other")], 10)
-    assert model_lists.remembered(profile("other"))
+        model_lists.refresh([profile("other")], 10)
+    assert model_lists.cached_list(profile("other"))
 
 
 @pytest.mark.parametrize(
@@ -100,14 +100,14 @@ def test_a_damaged_row_of_the_memory_is_passed_over(provider, home, damaged):
     provider("shop", "http://127.0.0.1:9/v1")
     url = "http://127.0.0.1:9/v1"
     (home / "listed.json").write_text(f'{{"shop": {{"url": "{url}", "at": 1, "models": [{{"name": "good"}}, {damaged}]}}}}')
-    assert [m.name for m in model_lists.remembered(profile("shop")).models] == ["good"]
+    assert [m.name for m in model_lists.cached_list(profile("shop")).models] == ["good"]
 
 
 def test_a_question_about_this_machine_asks_no_service(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("GROQ_API_KEY", "list-key")
-    assert catalogue("local").silent == {}
-    assert list(catalogue("free").silent) == ["groq"]
+    assert catalog("local").silent == {}
+    assert list(catalog("free").silent) == ["groq"]
 
 
 def test_the_table_is_there_when_nobody_can_be_asked_and_says_who_could_not(monkeypatch):
@@ -117,7 +117,7 @@ def test_the_table_is_there_when_nobody_can_be_asked_and_says_who_could_not(monk
         hole.listen(1)
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{hole.getsockname()[1]}")
         monkeypatch.setenv("GROQ_API_KEY", "list-key")
-        found = catalogue()
+        found = catalog()
         assert found.silent == {"groq": "no answer yet"}
         assert any(e.model.startswith("groq:") and e.ready == "yes" for e in found.entries)
         assert "not asked: groq (no answer yet)" in fm.models().note

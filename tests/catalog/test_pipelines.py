@@ -8,8 +8,8 @@ import pytest
 
 from fmnb.catalog import pipelines, weights
 from fmnb.catalog.resolve import forget_backends, resolve
-from fmnb.core.event_loop import drain
-from fmnb.core.events import fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import build_response
 from fmnb.core.types import Request, message
 from fmnb.engines import loaded
 from tests.catalog.test_fetch import hub, server  # noqa: F401  (fixtures)
@@ -78,6 +78,6 @@ def test_a_pipeline_is_pulled_from_the_hub_and_draws(hub, server, tmp_path):  # 
     forget_backends()
     backend = resolve("hf:org/tiny").open()
     request = Request("m", (message("user", "a cat"),), seed=1, format="image", extra={"steps": 1, "size": "32x32"})
-    assert fold(drain(backend.stream(request))).image.size == (32, 32)
+    assert build_response(iterate_sync(backend.stream(request))).image.size == (32, 32)
     loaded.unload()
     assert weights.remove("hf:org/tiny") > 100_000 and weights.locate("hf:org/tiny") is None

@@ -35,7 +35,7 @@ def test_what_a_signpost_names_exists():
     """Every `provider:model` and known name in a signpost can be resolved."""
     import re
 
-    posts = {id(p): p for p in suggestions._posts().values()}.values()
+    posts = {id(p): p for p in suggestions._suggestions().values()}.values()
     said = {w for p in posts for w in re.findall(r"[a-z0-9]+:[\w./-]*[\w]", p.hint) if w.partition(":")[0] not in ("hf", "path")}
     assert said
     for word in said:

@@ -2,14 +2,14 @@
 
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.events import Finished, TextDelta
-from fmnb.core.types import ModelCard
+from fmnb.core.types import ModelInfo
 
 
 class Says:
     """Answers with each text in turn; an exception among them is raised after the text "said"."""
 
     def __init__(self, *texts):
-        self.card = ModelCard("object:says", "object", "local", local=True)
+        self.info = ModelInfo("object:says", "object", "local", local=True)
         self._texts = iter(texts)
 
     async def stream(self, request):

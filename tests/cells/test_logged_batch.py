@@ -10,7 +10,7 @@ import pytest
 
 from fmnb.batch.run import batch
 from fmnb.core.errors import BudgetError, ContentFilterError, Interrupted
-from fmnb.core.events import Cancelled, Failed, Finished, Progress, TextDelta, Used
+from fmnb.core.events import Cancelled, Failed, Finished, Progress, TextDelta, UsageReported
 from fmnb.core.types import Usage
 from fmnb.store import log
 from fmnb.store.db import database
@@ -34,7 +34,7 @@ class Picky(Priced):
         if text.endswith("7"):
             raise ContentFilterError("It was refused", billed=False)
         yield TextDelta(text=f"said {text}")
-        yield Used(usage=Usage(10, self.out, cost=0.1))
+        yield UsageReported(usage=Usage(10, self.out, cost=0.1))
         yield Finished()
 
 

@@ -66,7 +66,7 @@ def test_parameters_prompts_and_samples_are_axes_too():
 
 def test_samples_are_asked_for_each_and_not_taken_from_the_cache():
     c = fm.compare("hi", ["echo:"], samples=3, temperature=0)
-    assert len({r.request.key() for r in c}) == 3 and [r.source for r in c] == ["live"] * 3
+    assert len({r.request.fingerprint() for r in c}) == 3 and [r.source for r in c] == ["live"] * 3
     assert [r.source for r in fm.compare("hi", ["echo:"], samples=3, temperature=0)] == ["cached"] * 3
 
 

@@ -11,7 +11,7 @@ import fmnb as fm
 from fmnb.comparison import leaderboard
 from fmnb.comparison.feedback import retract
 from fmnb.core.errors import UsageError
-from fmnb.core.events import Signal
+from fmnb.core.events import Feedback
 from fmnb.store import feedback as signals
 from fmnb.store import log, retention
 
@@ -52,7 +52,7 @@ def test_a_second_vote_replaces_the_first_and_one_can_be_taken_back(two):
     fm.vote(two, "right")
     assert two.best is two[1] and len(two.votes) == 1
     assert retract(two) == 1 and two.best is None and two.votes == [] and retract(two) == 0
-    kinds = [e.kind for e in log.events_of(two.run) if isinstance(e, Signal)]
+    kinds = [e.kind for e in log.events_of(two.run) if isinstance(e, Feedback)]
     assert kinds == ["vote", "undo", "vote", "undo"]  # nothing is ever changed
 
 
@@ -94,20 +94,20 @@ def test_what_cannot_be_voted_on_says_why(two):
 
 
 def test_with_the_log_off_a_vote_is_refused_and_not_lost_in_silence():
-    log.switch(False)
+    log.set_enabled(False)
     try:
         c = fm.compare("x", ["echo:", "echo:think"])
         with pytest.raises(UsageError, match="log is off"):
             fm.vote(c, "left")
     finally:
-        log.switch(True)
+        log.set_enabled(True)
 
 
 def test_signals_and_acceptance_hang_on_an_answer():
     answer = fm.ask("hi", "echo:")
     fm.feedback(answer, "star", 5, user="ada")
     fm.accept(answer.run)
-    assert [(s.kind, s.value) for s in signals.of([answer.run])] == [("star", 5), ("accept", True)]
+    assert [(s.kind, s.value) for s in signals.feedback_on([answer.run])] == [("star", 5), ("accept", True)]
     assert log.reopen(answer.run).text == "hi"  # the answer is what it was
     with pytest.raises(UsageError, match="No such run"):
         fm.feedback("nosuch", "star")
@@ -118,7 +118,7 @@ def test_signals_and_acceptance_hang_on_an_answer():
 def test_forgetting_the_runs_forgets_their_votes(two):
     fm.vote(two, "left")
     retention.forget(everything=True)
-    assert signals.every() == []
+    assert signals.all_feedback() == []
 
 
 # The leaderboard
@@ -217,7 +217,7 @@ def test_models_that_never_met_are_not_ranked_together():
 def test_a_vote_among_several_beats_every_other_shown():
     c = fm.compare("x", ["echo:", "echo:think", "echo:slow=900"])
     fm.vote(c, 2)
-    wins, _ = leaderboard._wins(leaderboard.ballots(signals.every("vote")))
+    wins, _ = leaderboard._wins(leaderboard.ballots(signals.all_feedback("vote")))
     assert wins == {("echo:slow=900", "echo:"): 1.0, ("echo:slow=900", "echo:think"): 1.0}
 
 

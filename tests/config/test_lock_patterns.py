@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fmnb.config.lock_patterns import matches, wrong
+from fmnb.config.lock_patterns import matches, pattern_error
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from fmnb.config.lock_patterns import matches, wrong
     ],
 )
 def test_a_model_that_is_meant_is_let_through(pattern, value):
-    assert not wrong("models", pattern) and matches("models", value, pattern)
+    assert not pattern_error("models", pattern) and matches("models", value, pattern)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_model_that_only_looks_like_it_is_not(pattern, value):
     ],
 )
 def test_an_address_that_is_meant_is_let_through(pattern, value):
-    assert not wrong("urls", pattern) and matches("urls", value, pattern)
+    assert not pattern_error("urls", pattern) and matches("urls", value, pattern)
 
 
 @pytest.mark.parametrize(

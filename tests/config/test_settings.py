@@ -39,7 +39,7 @@ def test_the_nearer_layer_wins_value_by_value(files):
     files("project", '[default]\nmodel = "echo:p"\n')
     s = settings.settings()
     assert s.get("default") == {"model": "echo:p", "temperature": 0.2, "max_tokens": 5}
-    assert s.where("default.model") == "project" and s.where("default.max_tokens") == "administrator"
+    assert s.origin_of("default.model") == "project" and s.origin_of("default.max_tokens") == "administrator"
 
 
 def test_the_order_of_who_names_the_model(files, monkeypatch):
@@ -178,7 +178,7 @@ def test_a_folder_that_cannot_be_written_is_said(monkeypatch, tmp_path):
     with pytest.raises(SettingsError, match="cannot be written"):
         settings.set_user("alias", "a", "echo:")
     with pytest.raises(SettingsError):
-        log.switch(False)
+        log.set_enabled(False)
     assert not log.enabled()  # in this kernel it is off all the same
 
 

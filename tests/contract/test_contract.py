@@ -12,7 +12,7 @@ import pytest
 from fmnb.core import event_loop
 from fmnb.core.backend import Backend
 from fmnb.core.errors import RateLimitError
-from fmnb.core.events import Finished, TextDelta, Used, fold
+from fmnb.core.events import Finished, TextDelta, UsageReported, build_response
 from fmnb.core.types import Request, message
 from fmnb.providers.http import transport
 from fmnb.providers.profiles import profile
@@ -58,24 +58,24 @@ def row(request, monkeypatch):
 def test_it_is_a_backend(row, server):
     backend = row.answers(server)
     assert isinstance(backend, Backend)
-    assert backend.card.name.startswith(f"{row.name}:")
+    assert backend.info.name.startswith(f"{row.name}:")
     # a hosted service's row at a loopback address is a gateway or a tunnel: only servers that run models here are "here"
     here = not row.wire or profile(row.name).runs_here
-    assert (backend.card.host == "local") is backend.card.local is here
-    assert here or backend.card.host == server.url.removeprefix("http://").removesuffix("/v1")
+    assert (backend.info.host == "local") is backend.info.local is here
+    assert here or backend.info.host == server.url.removeprefix("http://").removesuffix("/v1")
 
 
 def test_it_streams_text_in_pieces_and_ends_with_finished(row, server):
-    events = list(event_loop.drain(row.answers(server).stream(ask(**row.brief))))
-    assert row.engine or fold(events).text == "Hello big world"
+    events = list(event_loop.iterate_sync(row.answers(server).stream(ask(**row.brief))))
+    assert row.engine or build_response(events).text == "Hello big world"
     assert sum(isinstance(e, TextDelta) for e in events) > 1
     assert isinstance(events[-1], Finished) and events[-1].model
     assert events[-1].reason == "stop" or (row.engine and events[-1].reason == "length")  # a small model may not find its end
 
 
 def test_it_reports_usage_once_before_the_end(row, server):
-    events = list(event_loop.drain(row.answers(server).stream(ask(**row.brief))))
-    used = [e for e in events if isinstance(e, Used)]
+    events = list(event_loop.iterate_sync(row.answers(server).stream(ask(**row.brief))))
+    used = [e for e in events if isinstance(e, UsageReported)]
     assert len(used) == 1 and events.index(used[0]) < len(events) - 1
     assert used[0].usage.input_tokens > 0 and used[0].usage.output_tokens > 0
 
@@ -84,15 +84,19 @@ def test_two_streams_at_once_do_not_mix(row, server):
     backend = row.answers(server)
     texts = {"a": "alpha beta gamma " * 3, "b": "one two three " * 3}
     got = {name: [] for name in texts}
-    for name, event in event_loop.drain(event_loop.merge({n: backend.stream(ask(t, **row.brief)) for n, t in texts.items()})):
+    for name, event in event_loop.iterate_sync(event_loop.merge({n: backend.stream(ask(t, **row.brief)) for n, t in texts.items()})):
         got[name].append(event)
-    expected = {n: fold(event_loop.drain(backend.stream(ask(t, **row.brief)))).text for n, t in texts.items()} if row.engine else texts
-    assert {n: fold(events).text.strip() for n, events in got.items()} == {n: t.strip() for n, t in expected.items()}
+    expected = (
+        {n: build_response(event_loop.iterate_sync(backend.stream(ask(t, **row.brief)))).text for n, t in texts.items()}
+        if row.engine
+        else texts
+    )
+    assert {n: build_response(events).text.strip() for n, events in got.items()} == {n: t.strip() for n, t in expected.items()}
 
 
 def test_closing_the_stream_stops_it(row, server):
     before = server.aborted
-    stream = event_loop.drain(row.slow(server).stream(ask()))
+    stream = event_loop.iterate_sync(row.slow(server).stream(ask()))
     first = next(e for e in stream if isinstance(e, TextDelta))
     stream.close()
     assert first.text
@@ -117,13 +121,15 @@ def test_cancelling_its_task_stops_it(row, server):
         await asyncio.gather(task, return_exceptions=True)
         return task.cancelled()
 
-    assert event_loop.wait(first_then_cancel())
+    assert event_loop.run_sync(first_then_cancel())
     if row.wire:
         assert server.wait_for_abort(before + 1)
 
 
 def test_a_schema_gives_an_object_of_that_form(row, server):
-    answer = fold(event_loop.drain(row.obeys(server).stream(ask(schema=SCHEMA, **({"max_tokens": 80} if row.engine else {})))))
+    answer = build_response(
+        event_loop.iterate_sync(row.obeys(server).stream(ask(schema=SCHEMA, **({"max_tokens": 80} if row.engine else {}))))
+    )
     data = json.loads(answer.text)
     assert isinstance(data["name"], str) and isinstance(data["age"], int)
 
@@ -132,7 +138,7 @@ def test_a_rate_limit_is_a_named_error_that_may_be_tried_again(row, server):
     if row.fails is None:
         pytest.skip("an engine has no rate limit")
     with pytest.raises(RateLimitError) as caught:
-        list(event_loop.drain(row.fails(server).stream(ask())))
+        list(event_loop.iterate_sync(row.fails(server).stream(ask())))
     assert caught.value.retryable and caught.value.retry_after and caught.value.billed is False
 
 

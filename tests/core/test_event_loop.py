@@ -22,7 +22,7 @@ async def count(n, pause=0.0, seen=None):
 
 
 def test_a_stream_is_drained_in_order_in_the_callers_thread():
-    assert list(event_loop.drain(count(100))) == list(range(100))
+    assert list(event_loop.iterate_sync(count(100))) == list(range(100))
 
 
 def test_an_error_comes_after_what_came_before_it():
@@ -32,7 +32,7 @@ def test_an_error_comes_after_what_came_before_it():
 
     got = []
     with pytest.raises(ValueError):
-        for item in event_loop.drain(fails()):
+        for item in event_loop.iterate_sync(fails()):
             got.append(item)
     assert got == [1]
 
@@ -45,12 +45,12 @@ def test_the_caller_may_do_something_while_nothing_comes():
             await asyncio.sleep(0.01)
         yield "after"
 
-    assert list(event_loop.drain(waits(), idle.set)) == ["after"]
+    assert list(event_loop.iterate_sync(waits(), idle.set)) == ["after"]
 
 
 def test_leaving_early_closes_the_stream_before_going_on():
     seen = []
-    items = event_loop.drain(count(1000, 0.01, seen))
+    items = event_loop.iterate_sync(count(1000, 0.01, seen))
     assert next(items) == 0
     items.close()
     assert seen == ["closed"]
@@ -68,7 +68,7 @@ def test_a_stream_that_does_not_close_does_not_hold_the_caller(monkeypatch):
             while not release.is_set():
                 await asyncio.sleep(0.01)
 
-    items = event_loop.drain(stubborn())
+    items = event_loop.iterate_sync(stubborn())
     next(items)
     items.close()
     release.set()
@@ -76,14 +76,14 @@ def test_a_stream_that_does_not_close_does_not_hold_the_caller(monkeypatch):
 
 def test_it_works_below_a_running_loop():
     async def cell():
-        return list(event_loop.drain(count(3)))
+        return list(event_loop.iterate_sync(count(3)))
 
     assert asyncio.run(cell()) == [0, 1, 2]
 
 
 def test_a_stream_of_the_background_loop_is_awaited_in_ones_own():
     async def cell():
-        return [i async for i in event_loop.adrain(count(50))]
+        return [i async for i in event_loop.iterate_async(count(50))]
 
     assert asyncio.run(cell()) == list(range(50))
 
@@ -93,7 +93,7 @@ def test_a_worker_gives_what_a_blocking_thread_puts():
         for i in range(1000):
             put(i)
 
-    assert list(event_loop.drain(event_loop.worker(body))) == list(range(1000))
+    assert list(event_loop.iterate_sync(event_loop.thread_stream(body))) == list(range(1000))
 
 
 def test_a_worker_is_told_to_stop():
@@ -104,7 +104,7 @@ def test_a_worker_is_told_to_stop():
         if stop.wait(10):
             stopped.set()
 
-    items = event_loop.drain(event_loop.worker(body))
+    items = event_loop.iterate_sync(event_loop.thread_stream(body))
     next(items)
     items.close()
     assert stopped.wait(5)
@@ -115,20 +115,20 @@ def test_a_workers_error_is_raised_where_it_is_read():
         put(1)
         raise KeyError("x")
 
-    items = event_loop.drain(event_loop.worker(body))
+    items = event_loop.iterate_sync(event_loop.thread_stream(body))
     assert next(items) == 1
     with pytest.raises(KeyError):
         next(items)
 
 
 def test_merged_streams_keep_their_own_order_and_lose_nothing():
-    got = list(event_loop.drain(event_loop.merge({"a": count(50, 0.001), "b": count(50)})))
+    got = list(event_loop.iterate_sync(event_loop.merge({"a": count(50, 0.001), "b": count(50)})))
     assert [i for n, i in got if n == "a"] == [i for n, i in got if n == "b"] == list(range(50))
 
 
 def test_leaving_a_merge_closes_all_its_streams():
     seen = []
-    items = event_loop.drain(event_loop.merge({"a": count(1000, 0.01, seen), "b": count(1000, 0.01, seen)}))
+    items = event_loop.iterate_sync(event_loop.merge({"a": count(1000, 0.01, seen), "b": count(1000, 0.01, seen)}))
     next(items)
     items.close()
     assert seen == ["closed"] * 2
@@ -141,17 +141,17 @@ def test_wait_gives_the_result_or_the_error():
     async def none():
         raise ValueError
 
-    assert event_loop.wait(one()) == 1
+    assert event_loop.run_sync(one()) == 1
     with pytest.raises(ValueError):
-        event_loop.wait(none())
+        event_loop.run_sync(none())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_forked_child_has_a_loop_of_its_own():
-    assert list(event_loop.drain(count(2))) == [0, 1]
+    assert list(event_loop.iterate_sync(count(2))) == [0, 1]
     pid = os.fork()
     if pid == 0:
-        os._exit(0 if list(event_loop.drain(count(3))) == [0, 1, 2] else 1)
+        os._exit(0 if list(event_loop.iterate_sync(count(3))) == [0, 1, 2] else 1)
     assert os.waitpid(pid, 0)[1] == 0
-    assert list(event_loop.drain(count(2))) == [0, 1]
+    assert list(event_loop.iterate_sync(count(2))) == [0, 1]

@@ -11,10 +11,10 @@ from fmnb.core.inert_text import inert, one_block
 from fmnb.core.markdown import neutral_markdown
 from fmnb.core.records import Rows
 from fmnb.core.response import Response
-from fmnb.core.tex import harmless
+from fmnb.core.tex import safe_formula
 from fmnb.core.types import File, Image, TokenCount, Usage, message
 from fmnb.views.bundle import FORMATS, answer_bundle, error_html, progress_html, reasoning_bundle, waiting_html
-from fmnb.views.comparison import Said, columns_bundle, layout
+from fmnb.views.comparison import AnswerFeedback, columns_bundle, layout
 from fmnb.views.html import render
 
 EVIL = [
@@ -59,7 +59,7 @@ def marks(html):
     found = []
     for node in Nodes(html).nodes:
         text = node.strip()
-        if text in ("$", "\\") or harmless(text):
+        if text in ("$", "\\") or safe_formula(text):
             continue
         if text.count("$") > 1 or "\\" in text:
             found.append(node)
@@ -83,7 +83,7 @@ def views(text):
     yield answer_bundle(r, streaming=True, header=text, status=waiting_html(text))[0]["text/html"]
     yield progress_html(text, 0.5)
     yield reasoning_bundle(text, 1.0, False)[0]["text/html"]
-    said = Said({0: text}, frozenset({0}), {1: text}, text)
+    said = AnswerFeedback({0: text}, frozenset({0}), {1: text}, text)
     axes = [{"model": m, "prompt": p} for m in (text, "b") for p in (text, "q")]
     labels = [f"{text}{i}" for i in range(4)]
     yield columns_bundle([r] * 4, labels, layout(axes, labels), run="r", said=said)[0]["text/html"]
@@ -117,7 +117,7 @@ def test_no_view_has_a_mark_of_tex_in_any_slot(text):
 )
 def test_mathematics_is_left_to_the_typesetter_and_to_exports(formula):
     html = render(f"So {formula} holds.")
-    assert [n for n in Nodes(html).nodes if harmless(n.strip())] == [formula]
+    assert [n for n in Nodes(html).nodes if safe_formula(n.strip())] == [formula]
     assert formula in neutral_markdown(f"So {formula} holds.")
 
 
@@ -138,7 +138,7 @@ def test_mathematics_is_left_to_the_typesetter_and_to_exports(formula):
     ],
 )
 def test_what_is_not_only_mathematics_is_shown_as_it_was_typed(formula):
-    assert not harmless(formula) and marks(render(f"a {formula} b")) == []
+    assert not safe_formula(formula) and marks(render(f"a {formula} b")) == []
 
 
 def test_prices_are_no_mathematics():

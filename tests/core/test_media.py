@@ -11,7 +11,7 @@ import pytest
 
 from fmnb.core import media as _media
 from fmnb.core.errors import BadRequestError, UsageError
-from fmnb.core.image_options import wanted
+from fmnb.core.image_options import image_options
 from fmnb.core.response import Response
 from fmnb.core.types import File, Image, Message, Request, Text, message
 from tests.wire.images import MP4, png
@@ -67,11 +67,11 @@ def test_a_header_that_is_cut_has_no_size():
 def test_a_png_with_texts_is_still_the_same_picture():
     data = encoded("PNG")
     said = {"prompt": "eine Katze 🐈", "seed": "7"}
-    opened = PIL.open(io.BytesIO(_media.with_words(data, said)))
+    opened = PIL.open(io.BytesIO(_media.with_metadata(data, said)))
     opened.load()
     assert opened.tobytes() == PIL.open(io.BytesIO(data)).tobytes()
     assert {k: opened.info[k] for k in said} == said
-    assert _media.with_words(b"no png", said) == b"no png"
+    assert _media.with_metadata(b"no png", said) == b"no png"
 
 
 def test_a_large_picture_has_a_preview_and_a_small_one_is_itself():
@@ -233,11 +233,11 @@ def test_an_answer_of_pictures_shows_itself():
 )
 def test_an_option_that_cannot_be_meant_is_refused(extra, match):
     with pytest.raises(UsageError, match=match):
-        wanted(Request("m", (message("user", "a cat"),), extra=extra))
+        image_options(Request("m", (message("user", "a cat"),), extra=extra))
 
 
 def test_options_have_the_names_of_services_too():
-    w = wanted(
+    w = image_options(
         Request("m", (message("user", "a cat"),), extra={"num_inference_steps": 4, "width": 64, "height": 32, "negative_prompt": "dogs"})
     )
     assert (w.steps, w.size, w.negative, w.raw) == (4, (64, 32), "dogs", {})
@@ -247,10 +247,13 @@ def test_what_no_maker_of_pictures_acts_on_is_named():
     request = Request(
         "m", (message("system", "Be brief."), message("user", "one"), message("user", "a cat")), temperature=0.5, max_tokens=9
     )
-    assert wanted(request).lost == ("system", "the conversation so far", "temperature", "max_tokens") and wanted(request).prompt == "a cat"
+    assert (
+        image_options(request).ignored == ("system", "the conversation so far", "temperature", "max_tokens")
+        and image_options(request).prompt == "a cat"
+    )
     with pytest.raises(UsageError, match="schema"):
-        wanted(Request("m", (message("user", "a cat"),), schema={"type": "object"}))
+        image_options(Request("m", (message("user", "a cat"),), schema={"type": "object"}))
     with pytest.raises(BadRequestError):
-        wanted(Request("m", (Message("user", (Text("x"), File(b"%PDF", "application/pdf"))),)))
+        image_options(Request("m", (Message("user", (Text("x"), File(b"%PDF", "application/pdf"))),)))
     with pytest.raises(UsageError, match="empty"):
-        wanted(Request("m", (message("user", " "),)))
+        image_options(Request("m", (message("user", " "),)))

@@ -7,13 +7,13 @@ import pytest
 from fmnb.calls.model import Model
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.events import TextDelta
-from fmnb.core.repetition import NOTICE, REASON, Loop
-from fmnb.core.types import ModelCard
+from fmnb.core.repetition import NOTICE, REASON, LoopDetector
+from fmnb.core.types import ModelInfo
 from tests.repetitions import LOOPS, MEANT
 
 
-def fed(text: str, size: int) -> Loop:
-    loop = Loop()
+def fed(text: str, size: int) -> LoopDetector:
+    loop = LoopDetector()
     for i in range(0, len(text), size):
         if loop.add(text[i : i + size]):
             break
@@ -38,7 +38,7 @@ def test_a_loop_is_found_and_cut_after_its_first_time(name, size):
 class Endless:
     """A hosted model that repeats itself for as long as it is read."""
 
-    card = ModelCard("object:endless", "object", "far.example", local=False)
+    info = ModelInfo("object:endless", "object", "far.example", local=False)
 
     def __init__(self):
         self.read = 0

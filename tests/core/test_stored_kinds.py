@@ -132,7 +132,7 @@ def test_an_error_comes_back_whole_from_another_process(kind):
 def test_events_and_requests_come_back_whole_from_another_process():
     request = Request("echo:", (message("user", "hi"), Message("assistant", tuple(p for _, p in PARTS))), schema={"type": "object"})
     sent = [events.Started(request=request, run="r", n=1), events.Media(data=b"ab", media_type="image/png", run="r", n=2)]
-    assert pickle.loads(pickle.dumps(sent)) == sent and pickle.loads(pickle.dumps(request)).key() == request.key()
+    assert pickle.loads(pickle.dumps(sent)) == sent and pickle.loads(pickle.dumps(request)).fingerprint() == request.fingerprint()
 
 
 def test_the_keys_of_requests_are_the_stored_ones():
@@ -141,5 +141,5 @@ def test_the_keys_of_requests_are_the_stored_ones():
     thoughts = Message("assistant", (Reasoning("r", {"k": 1}), ToolCall("1", "f", "{}", {"e": 2})), {"q": 1})
     messages = (message("system", "s"), Message("user", parts), thoughts, Message("tool", (ToolResult("1", "c", True),)))
     full = (0.5, 9, 3, ("END",), {"type": "object"}, ({"name": "f"},), 2, {"top_k": 5}, 1, "image", "chat", "int8", "float16")
-    assert Request("far:m", messages, *full).key() == "94fe2f7cb0a3fbf425afabfd27a25ed13bd7301bd255b7ebb76c807c00ee569d"
-    assert Request("far:m", (message("user", "hi"),)).key() == "f9800d8ce2432c0f1394a43fe5febee49b8f5410de247a350c3fbd115a763672"
+    assert Request("far:m", messages, *full).fingerprint() == "94fe2f7cb0a3fbf425afabfd27a25ed13bd7301bd255b7ebb76c807c00ee569d"
+    assert Request("far:m", (message("user", "hi"),)).fingerprint() == "f9800d8ce2432c0f1394a43fe5febee49b8f5410de247a350c3fbd115a763672"

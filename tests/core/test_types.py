@@ -40,7 +40,7 @@ def test_a_part_of_a_newer_version_is_passed_over():
 def test_a_request_survives_json_with_its_key():
     request = Request("m", (EVERYTHING,), 0.5, 10, 1, ("a", "b"), {"type": "object"}, ({"name": "t"},), 2, {"k": 1}, 3, "json")
     again = from_dict(Request, json.loads(json.dumps(to_dict(request))))
-    assert again == request and again.key() == request.key()
+    assert again == request and again.fingerprint() == request.fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_a_request_survives_json_with_its_key():
 )
 def test_whatever_decides_the_answer_changes_the_key(change):
     base = {"model": "m", "messages": (message("user", "hi"),)}
-    assert Request(**{**base, **change}).key() != Request(**base).key()
+    assert Request(**{**base, **change}).fingerprint() != Request(**base).fingerprint()
 
 
 def test_how_an_answer_is_shown_does_not_change_the_key():
-    assert Request("m", (message("user", "hi"),), format="html").key() == Request("m", (message("user", "hi"),)).key()
+    assert Request("m", (message("user", "hi"),), format="html").fingerprint() == Request("m", (message("user", "hi"),)).fingerprint()
 
 
 def test_usage_adds_what_is_known():

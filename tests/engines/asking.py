@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fmnb.core.event_loop import drain
-from fmnb.core.events import fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import build_response
 from fmnb.core.types import Request, message
 
 PERSON = {
@@ -19,8 +19,8 @@ def ask(text: str, **options) -> Request:
 
 
 def events(model, request: Request) -> list:
-    return list(drain(model.stream(request)))
+    return list(iterate_sync(model.stream(request)))
 
 
 def answer(model, request: Request) -> str:
-    return fold(drain(model.stream(request))).text
+    return build_response(iterate_sync(model.stream(request))).text

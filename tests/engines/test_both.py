@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from fmnb.core.errors import BadRequestError, ContextTooLongError, NotPulledError
-from fmnb.core.event_loop import loop
-from fmnb.core.events import fold
+from fmnb.core.event_loop import background_loop
+from fmnb.core.events import build_response
 from fmnb.core.registry import ENGINES, load
 from fmnb.core.types import Image, Message, Request, message
 from fmnb.engines import host, loaded
@@ -34,10 +34,10 @@ def model(backend, embedded_path):
 
 def test_the_card_tells_what_the_file_says_and_loads_nothing(backend, embedded_path):
     loaded.unload()
-    card = backend(embedded_path, "embedded").card
-    assert (card.name, card.host, card.local, card.context, card.chat) == ("embedded", "local", True, 8192, True)
-    assert (card.price_in, card.price_out, card.license) == (0.0, 0.0, "apache-2.0")
-    assert card.size == embedded_path.stat().st_size < card.memory
+    info = backend(embedded_path, "embedded").info
+    assert (info.name, info.host, info.local, info.context, info.chat) == ("embedded", "local", True, 8192, True)
+    assert (info.price_in, info.price_out, info.license) == (0.0, 0.0, "apache-2.0")
+    assert info.size == embedded_path.stat().st_size < info.memory
     assert loaded.loaded() == []
 
 
@@ -94,8 +94,8 @@ def test_streams_of_one_model_asked_at_once_do_not_mix(model):
 
     async def both():
         async def one(q):
-            return fold([e async for e in model.stream(ask(q, max_tokens=20))]).text
+            return build_response([e async for e in model.stream(ask(q, max_tokens=20))]).text
 
         return await asyncio.gather(one("Name three fruits."), one("What is rain?"))
 
-    assert asyncio.run_coroutine_threadsafe(both(), loop()).result(60) == alone
+    assert asyncio.run_coroutine_threadsafe(both(), background_loop()).result(60) == alone

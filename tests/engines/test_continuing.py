@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fmnb.core.event_loop import drain
-from fmnb.core.events import fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import build_response
 from fmnb.core.types import Request, message
 from fmnb.engines import host
 from fmnb.engines.llamacpp import backend as llamacpp
@@ -22,7 +22,7 @@ def engine(request):
 
 def answer(model, *more, **options):
     options = {"dtype": "float32"} | options if isinstance(model, torch_engine.TorchBackend) else options
-    return fold(drain(model.stream(Request("m", (QUESTION, *more), **options))))
+    return build_response(iterate_sync(model.stream(Request("m", (QUESTION, *more), **options))))
 
 
 @pytest.mark.parametrize("cut", [1, 5, 12])
@@ -50,8 +50,8 @@ def test_rows_go_on_too(engine, embedded_path):
     model = engine.backend(embedded_path)
     begin = "The sea is blue because"
     request = Request("m", (QUESTION, message("assistant", begin)), max_tokens=6)
-    alone = fold(drain(model.stream(request))).text
-    rows = fold([e for _, e in drain(model.stream_rows([(0, request)]))]).text
+    alone = build_response(iterate_sync(model.stream(request))).text
+    rows = build_response([e for _, e in iterate_sync(model.stream_rows([(0, request)]))]).text
     assert alone.startswith(" ") and rows.startswith(" ")
 
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from fmnb.core.backend import RowBatcher
+from fmnb.core.backend import BatchBackend
 from fmnb.core.errors import InsufficientMemoryError
-from fmnb.core.event_loop import drain
-from fmnb.core.events import Failed, Finished, Notice, TextDelta, fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import Failed, Finished, Notice, TextDelta, build_response
 from fmnb.core.types import Request, message
 from fmnb.engines import host, loaded
 from fmnb.engines import select as rows_engine
@@ -39,7 +39,7 @@ def asked(count: int, **options) -> list[tuple[int, Request]]:
 
 def together(model, requests) -> dict[int, list]:
     found: dict[int, list] = {}
-    for n, event in drain(model.stream_rows(requests)):
+    for n, event in iterate_sync(model.stream_rows(requests)):
         found.setdefault(n, []).append(event)
     return found
 
@@ -47,7 +47,7 @@ def together(model, requests) -> dict[int, list]:
 def test_rows_of_a_gguf_file_go_to_torch_and_say_so(model):
     pytest.importorskip("torch")
     other = for_rows(model)
-    assert isinstance(other, RowBatcher) and type(other).__name__ == "TorchBackend" and other.card.name == "embedded"
+    assert isinstance(other, BatchBackend) and type(other).__name__ == "TorchBackend" and other.info.name == "embedded"
     found = together(other, asked(2, dtype="float32"))
     assert rows_engine.NOTE in [e.text for e in found[-1] if isinstance(e, Notice)]
     assert found[2][-1].extra["path"] == "fast"
@@ -84,7 +84,7 @@ def test_slots_answer_all_rows(model):
     found = together(model, requests)
     assert {n for n, _ in requests} == set(found) - {-1}
     for n, _ in requests:
-        got = fold(found[n])
+        got = build_response(found[n])
         assert got.text and got.usage.output_tokens <= 6 and isinstance(found[n][-1], Finished)
 
 
@@ -98,11 +98,11 @@ def test_a_row_that_slots_cannot_answer_fails_alone(model):
 def test_slots_keep_schemas(model):
     found = together(model, asked(3, schema=PERSON, max_tokens=60))
     for n in (0, 2, 4):
-        assert set(json.loads(fold(found[n]).text)) == {"name", "age"}
+        assert set(json.loads(build_response(found[n]).text)) == {"name", "age"}
 
 
 def test_closing_the_stream_stops_all_slots(model):
-    stream = drain(model.stream_rows(asked(10, max_tokens=2000, extra={"ignore_eos": True})))
+    stream = iterate_sync(model.stream_rows(asked(10, max_tokens=2000, extra={"ignore_eos": True})))
     next(e for n, e in stream if isinstance(e, TextDelta))
     stream.close()
     assert isinstance(together(model, asked(1))[0][-1], Finished)  # comes once the others let go

@@ -256,12 +256,12 @@ def test_stopped_while_scoring_the_answers_are_kept():
 
 
 def test_with_the_log_off_it_still_evaluates():
-    log.switch(False)
+    log.set_enabled(False)
     try:
         e = evaluate("Add {{ q }}", ROWS[:6], [right])
         assert e.matrix().values.sum() == 6
     finally:
-        log.switch(True)
+        log.set_enabled(True)
 
 
 def test_a_budget_is_one_for_all_prompts():

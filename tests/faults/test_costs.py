@@ -10,7 +10,7 @@ from fmnb.batch.result import reopen
 from fmnb.batch.run import batch
 from fmnb.calls import run as performing
 from fmnb.calls.prepare import prepare
-from fmnb.core.backend import estimate_tokens, text_tokens
+from fmnb.core.backend import estimate_text_tokens, estimate_tokens
 from fmnb.core.errors import BudgetError, CallError, Interrupted, StreamInterruptedError
 from fmnb.core.events import Finished, Progress, Started, TextDelta
 from fmnb.core.types import Request, Usage, message
@@ -43,7 +43,7 @@ def shop(home, server, monkeypatch):
 
 def expected(api, text):
     into, out = SAID_FIRST.get(api, (INTO, 0))
-    return into, out + text_tokens(text)
+    return into, out + estimate_text_tokens(text)
 
 
 def only_run(kind="call"):
@@ -99,12 +99,14 @@ def test_usage_that_had_come_is_taken_as_it_is():
 
 def test_text_after_the_last_usage_is_added_to_it():
     got = cut("shop-chat:cut-within-usage")
-    assert got.usage.estimated and got.usage.output_tokens == 2 + text_tokens(" to all") and got.usage.input_tokens == 7
+    assert got.usage.estimated and got.usage.output_tokens == 2 + estimate_text_tokens(" to all") and got.usage.input_tokens == 7
 
 
 def test_an_answer_whose_service_never_says_its_usage_has_an_estimate():
     got = fm.ask(PROMPT, "shop-chat:without-usage")
-    assert got.finish_reason == "stop" and got.usage.estimated and got.cost == pytest.approx(price(INTO, text_tokens("Hello world!")))
+    assert (
+        got.finish_reason == "stop" and got.usage.estimated and got.cost == pytest.approx(price(INTO, estimate_text_tokens("Hello world!")))
+    )
 
 
 def test_of_a_whole_answer_that_is_torn_nobody_knows_what_it_cost(shop):
@@ -113,8 +115,8 @@ def test_of_a_whole_answer_that_is_torn_nobody_knows_what_it_cost(shop):
     tries = len(shop.requests) - before
     assert (a.error["kind"], tries) == ("ConnectionFailedError", fmnb.calls.steps.retry.ATTEMPTS)
     b = budget.budget()
-    assert a.cost is None and a.error.get("billed") is None and (b.spent, b.doubtful_calls) == (0, tries)
-    assert b.doubtful == pytest.approx(tries * price(INTO, 1000), rel=0.05)
+    assert a.cost is None and a.error.get("billed") is None and (b.spent, b.uncertain_calls) == (0, tries)
+    assert b.uncertain_cost == pytest.approx(tries * price(INTO, 1000), rel=0.05)
 
 
 def test_answers_that_are_cut_at_the_last_event_end_a_budget(shop):
@@ -252,4 +254,4 @@ def test_rows_that_are_stopped_cost_their_prompts(shop):
     assert [(r["finish_reason"], r["estimated"], r["cost"]) for r in runs] == [("cancelled", 1, pytest.approx(price(into, 0)))] * 3
     assert budget.budget().spent == pytest.approx(3 * price(into, 0))
     most = 3 * price(into, 1000)  # what their service may have written of them
-    assert budget.budget().spent + budget.budget().doubtful == pytest.approx(most) and budget.budget().doubtful_calls == 0
+    assert budget.budget().spent + budget.budget().uncertain_cost == pytest.approx(most) and budget.budget().uncertain_calls == 0

@@ -59,7 +59,7 @@ def failed(model):
 def test_a_refusal_before_any_answer_is_not_billed(api, status, words):
     refuses(status, words)
     e = failed(f"shop-{api}:refuses")
-    assert e.billed is False and (budget.budget().spent, budget.budget().doubtful_calls) == (0, 0)
+    assert e.billed is False and (budget.budget().spent, budget.budget().uncertain_calls) == (0, 0)
     assert "billed: unknown" not in footer_text(e.response) and "$" not in footer_text(e.response)
     assert log.totals()["unknown"] == 0
     if status == 400:  # the others end a batch
@@ -77,7 +77,7 @@ def test_a_failure_that_may_be_billed_is_said_to_be_one(api, status, words):
     assert log.totals()["unknown"] == 1 and log.search()[0]["cost"] is None
     b = budget.budget()
     tries = 1 if status == 400 else TRIES
-    assert b.spent == 0 and b.doubtful_calls == tries and b.doubtful >= tries * price(10, 1)
+    assert b.spent == 0 and b.uncertain_calls == tries and b.uncertain_cost >= tries * price(10, 1)
     done = batch(PROMPT + "{{ n }}", [{"n": ""}], f"shop-{api}:refuses")
     assert done.summary.doubtful == 1 and "1 failed call billed: unknown" in str(done.summary)
     assert done.answers[0].cost is None
@@ -94,7 +94,7 @@ def test_an_answer_after_tries_that_failed_costs_about_what_it_says():
 def test_a_call_that_is_refused_after_a_try_that_failed_is_not_called_unbilled():
     failing_then("refuses-then", [wire.reply(400, {"error": {"message": "bad value"}})], 1)
     e = failed("shop-chat:refuses-then")
-    assert e.billed is None and budget.budget().doubtful_calls == 1
+    assert e.billed is None and budget.budget().uncertain_calls == 1
 
 
 def test_the_cap_counts_what_may_have_been_billed(shop):
@@ -110,7 +110,7 @@ def test_the_cap_counts_what_may_have_been_billed(shop):
             pass
     sent = len(shop.requests) - before
     assert refused is not None and f"{sent} failed calls may have been billed" in refused.detail
-    assert 2 <= sent <= 0.02 / price(10, 8) and budget.budget().spent == 0 and budget.budget().held == pytest.approx(0)
+    assert 2 <= sent <= 0.02 / price(10, 8) and budget.budget().spent == 0 and budget.budget().reserved == pytest.approx(0)
 
 
 def test_a_batch_s_budget_counts_it_too(shop):
@@ -124,7 +124,7 @@ def test_a_batch_s_budget_counts_it_too(shop):
 def test_models_on_this_machine_are_in_no_doubt():
     with pytest.raises(CallError):
         fm.ask("hi", "echo:fail=server")
-    assert budget.budget().doubtful_calls == 0
+    assert budget.budget().uncertain_calls == 0
 
 
 def torn(body=b'{"id": "x", "choices": ['):
@@ -145,7 +145,7 @@ def test_a_body_that_is_cut_counts_as_what_it_may_have_cost(shop, body):
     with pytest.raises(BudgetError, match="failed calls may have been billed"):
         batch(PROMPT + "{{ n }}", [{"n": n} for n in range(30)], "shop-chat:torn", max_tokens=500, budget=0.8, concurrency=4)
     sent = len(shop.requests) - before
-    assert 2 <= sent <= 0.8 / price(10, 500) and budget.budget().doubtful >= sent * price(10, 500)
+    assert 2 <= sent <= 0.8 / price(10, 500) and budget.budget().uncertain_cost >= sent * price(10, 500)
     row = log.search(kind="row")[0]
     assert row["cost"] is None
     done = batch(PROMPT + "{{ n }}", [{"n": ""}], "shop-chat:torn", max_tokens=8)
@@ -158,7 +158,7 @@ def test_a_stream_that_is_cut_before_its_text_counts_as_what_it_may_have_cost():
         fm.ask(PROMPT, "shop-chat:headers", max_tokens=100)
     b = budget.budget()
     assert caught.value.billed is None and "billed: unknown" in footer_text(caught.value.response)
-    assert (b.spent, b.doubtful_calls) == (0, TRIES) and b.doubtful >= TRIES * price(10, 100)
+    assert (b.spent, b.uncertain_calls) == (0, TRIES) and b.uncertain_cost >= TRIES * price(10, 100)
 
 
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
@@ -179,7 +179,7 @@ def test_a_stream_that_is_cut_counts_up_to_its_limit(api):
             assert "about $0.0" in footer_text(e.response) and e.response.cost < price(200, 40), "what is shown is the estimate"
     b = budget.budget()
     assert refused is not None and f"{cut} failed call" in refused.detail
-    assert 2 <= cut <= 1.0 / price(10, 500) and b.spent + b.doubtful >= cut * price(10, 500) and b.held == pytest.approx(0)
+    assert 2 <= cut <= 1.0 / price(10, 500) and b.spent + b.uncertain_cost >= cut * price(10, 500) and b.reserved == pytest.approx(0)
 
 
 def test_rows_that_are_cut_in_a_stream_count_up_to_their_limit_too(shop):
@@ -194,8 +194,8 @@ def test_a_stop_counts_what_may_be_on_its_way_and_no_more():
     assert next(pieces) == "Hello"
     pieces.close()
     b = budget.budget()
-    assert b.spent == pytest.approx(log.search()[0]["cost"]) and b.doubtful == pytest.approx(price(0, 64)) and b.doubtful_calls == 0
-    assert "stopped calls may have been billed" in budget.spent_words(b)
+    assert b.spent == pytest.approx(log.search()[0]["cost"]) and b.uncertain_cost == pytest.approx(price(0, 64)) and b.uncertain_calls == 0
+    assert "stopped calls may have been billed" in budget.spent_text(b)
 
 
 def test_a_loop_that_is_closed_counts_what_may_be_on_its_way():
@@ -203,4 +203,8 @@ def test_a_loop_that_is_closed_counts_what_may_be_on_its_way():
     got = fm.ask(PROMPT, "shop-chat:loops", max_tokens=5000)
     b = budget.budget()
     assert got.finish_reason == "loop" and b.spent == pytest.approx(got.cost)
-    assert b.doubtful == pytest.approx(price(0, 64)) and b.doubtful_calls == 0 and not any("may have been billed" in n for n in got.notes)
+    assert (
+        b.uncertain_cost == pytest.approx(price(0, 64))
+        and b.uncertain_calls == 0
+        and not any("may have been billed" in n for n in got.notes)
+    )

@@ -13,7 +13,7 @@ import pytest
 
 from fmnb.core import errors, event_loop
 from fmnb.core.errors import FmnbError
-from fmnb.core.events import fold
+from fmnb.core.events import build_response
 from fmnb.core.types import Request, message
 from fmnb.providers import hosted
 from fmnb.providers.http import transport
@@ -51,11 +51,11 @@ def call(where, model, text="hello", **options):
     p = loopback("vllm", where.url) if isinstance(where, Server) else where
     events, error = [], None
     try:
-        for event in event_loop.drain(hosted.backend(p, model).stream(Request(model, (message("user", text),), **options))):
+        for event in event_loop.iterate_sync(hosted.backend(p, model).stream(Request(model, (message("user", text),), **options))):
             events.append(event)
     except FmnbError as e:
         error = e
-    return error, fold(events)
+    return error, build_response(events)
 
 
 # model of the loopback server, error, whether it may be tried again, whether billed, text that was kept, words of the message

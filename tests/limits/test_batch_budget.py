@@ -15,10 +15,10 @@ import fmnb as fm
 from fmnb.batch.run import batch
 from fmnb.batch.scheduler import FEW
 from fmnb.core.errors import BudgetError
-from fmnb.core.events import Finished, TextDelta, Used
-from fmnb.core.types import ModelCard, Request, Usage, message
+from fmnb.core.events import Finished, TextDelta, UsageReported
+from fmnb.core.types import ModelInfo, Request, Usage, message
 from fmnb.limits import budget
-from fmnb.limits.batch_budget import Purse
+from fmnb.limits.batch_budget import BatchBudget
 from fmnb.store import log
 from tests.batch.service import Service, completion
 from tests.batch.test_estimate import Failing, Priced
@@ -54,20 +54,20 @@ class Thinking(Priced):
 
     def __init__(self, lengths, usage=True, longest=None):
         super().__init__(price=10.0, seconds=0.01)
-        self.card = replace(self.card, max_output=longest)
+        self.info = replace(self.info, max_output=longest)
         self.lengths, self.usage = lengths if callable(lengths) else lambda request: next(lengths), usage
         self.paid, self.now, self.peak, self.cut = 0.0, 0, 0, []
 
     async def stream(self, request):
         length = self.lengths(request)
-        out = min(length, request.max_tokens or self.card.max_output or length)
+        out = min(length, request.max_tokens or self.info.max_output or length)
         self.calls, self.now = self.calls + 1, self.now + 1
         self.peak = max(self.peak, self.now)
         await asyncio.sleep(self.seconds)
         self.now, self.paid = self.now - 1, self.paid + out * self.price / 1e6
         yield TextDelta(text="done" if self.usage else "word" * out)
         if self.usage:
-            yield Used(usage=Usage(10, out, cost=out * self.price / 1e6))
+            yield UsageReported(usage=Usage(10, out, cost=out * self.price / 1e6))
         if out < length:
             self.cut.append(out)
         yield Finished(reason="length" if out < length else "stop")
@@ -115,7 +115,7 @@ def test_whatever_the_answers_the_budget_and_the_kernel_s_are_not_passed(lengths
         )
         assert done.summary.answered == len(lengths)
     assert model.paid <= limit + 1e-9
-    assert budget.budget().spent == pytest.approx(model.paid) and budget.budget().held == pytest.approx(0.0)
+    assert budget.budget().spent == pytest.approx(model.paid) and budget.budget().reserved == pytest.approx(0.0)
 
 
 def test_an_answer_that_was_cut_for_the_budget_is_asked_for_again_and_whole_in_the_end():
@@ -177,8 +177,8 @@ def sold(monkeypatch):
     """The loopback service as `vllm`, at ten dollars a million tokens, whose longest answer has 64,000."""
     with Service(latency=0.01) as running:
         monkeypatch.setenv("VLLM_BASE_URL", running.url)
-        card = ModelCard("vllm:m", "vllm", running.url, price_in=0.0, price_out=10.0, max_output=64_000)
-        monkeypatch.setattr("fmnb.providers.hosted.HostedModel.card", card)
+        info = ModelInfo("vllm:m", "vllm", running.url, price_in=0.0, price_out=10.0, max_output=64_000)
+        monkeypatch.setattr("fmnb.providers.hosted.HostedModel.info", info)
         yield running
 
 
@@ -249,14 +249,14 @@ def test_calls_that_send_nothing_cost_nothing():
 
 
 def test_each_model_s_answers_are_thought_as_long_as_its_own():
-    card = Priced(price=10.0).card
-    other, request = replace(card, name="object:other"), Request("m", (message("user", "x"),))
+    info = Priced(price=10.0).info
+    other, request = replace(info, name="object:other"), Request("m", (message("user", "x"),))
 
     async def go():
-        purse = Purse(1.0)
-        purse.settle(await purse.hold(card, request, 0), 0.0, 10)
-        held = [(await purse.hold(c, request, 0)).amount for c in (card, other)]
-        known = await purse.hold(replace(card, max_output=2_000), replace(request, model="n"), 0)
+        purse = BatchBudget(1.0)
+        purse.settle(await purse.reserve(info, request, 0), 0.0, 10)
+        held = [(await purse.reserve(c, request, 0)).amount for c in (info, other)]
+        known = await purse.reserve(replace(info, max_output=2_000), replace(request, model="n"), 0)
         return held, known.amount
 
     held, known = asyncio.run(go())
@@ -268,7 +268,7 @@ def test_the_kernel_s_own_budget_is_not_passed_by_long_answers_together():
     model = Thinking(repeat(20_000))
     with pytest.raises(BudgetError, match="%fm budget LIMIT"):
         batch("Say {{ w }}", words(400), model, yes=True)
-    assert model.paid == pytest.approx(1.0) and budget.budget().held == pytest.approx(0.0)
+    assert model.paid == pytest.approx(1.0) and budget.budget().reserved == pytest.approx(0.0)
     b = budget.budget()
     budget.set_limit(b.spent + 100)
     assert batch("Do {{ w }}", words(40), Thinking(repeat(100)), yes=True).summary.answered == 40
@@ -288,19 +288,19 @@ def test_a_small_budget_is_for_all_models():
             return "Other()"
 
     a, b = Priced(seconds=0.002), Other(seconds=0.002)
-    b.card = ModelCard("object:other", "object", "other.example", price_in=0.0, price_out=1000.0)
+    b.info = ModelInfo("object:other", "object", "other.example", price_in=0.0, price_out=1000.0)
     with pytest.raises(BudgetError):
         batch("Say {{ w }}", words(400), [a, b], budget=20.0)
     assert a.calls + b.calls <= 200 and min(a.calls, b.calls) > 5
 
 
 def test_a_purse_waits_for_calls_under_way_before_it_says_no():
-    card, request = Priced(out=0).card, Request("m", (message("user", "x"),), max_tokens=1000)
+    info, request = Priced(out=0).info, Request("m", (message("user", "x"),), max_tokens=1000)
 
     async def go():
-        purse = Purse(1.5)
-        first = await purse.hold(card, request, 0)
-        second = asyncio.ensure_future(purse.hold(card, request, 0))
+        purse = BatchBudget(1.5)
+        first = await purse.reserve(info, request, 0)
+        second = asyncio.ensure_future(purse.reserve(info, request, 0))
         for _ in range(20):  # as many turns of the loop as it may want
             await asyncio.sleep(0)
         waits = not second.done()
@@ -308,7 +308,7 @@ def test_a_purse_waits_for_calls_under_way_before_it_says_no():
         held = await second
         purse.settle(held, 1.0, 1000)
         with pytest.raises(BudgetError):
-            await purse.hold(card, request, 0)
+            await purse.reserve(info, request, 0)
         return waits, purse.spent
 
     assert asyncio.run(go()) == (True, 1.1)
@@ -317,7 +317,7 @@ def test_a_purse_waits_for_calls_under_way_before_it_says_no():
 def test_a_budget_too_small_for_what_is_assumed_says_that_a_smaller_limit_helps():
     async def refused(**said):
         asked = Request("m", (message("user", "Hi"),), **said)
-        await Purse(0.05).hold(ModelCard("x:m", "x", "there", price_in=100.0, price_out=200.0), asked, 5)
+        await BatchBudget(0.05).reserve(ModelInfo("x:m", "x", "there", price_in=100.0, price_out=200.0), asked, 5)
 
     with pytest.raises(BudgetError) as caught:
         asyncio.run(refused())

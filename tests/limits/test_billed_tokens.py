@@ -10,7 +10,7 @@ import pytest
 import fmnb as fm
 from fmnb.batch.run import batch
 from fmnb.core.errors import BudgetError
-from fmnb.core.types import ModelCard, Request, Usage, message
+from fmnb.core.types import ModelInfo, Request, Usage, message
 from fmnb.limits import billed_tokens, budget
 from tests.batch.service import Service, completion
 from tests.batch.test_run import words
@@ -65,7 +65,7 @@ def test_a_budget_is_not_passed_whatever_the_service_counts(till, bills, whose):
     with pytest.raises(BudgetError):
         batch("Say {{ w }}", rows, "till:m", max_tokens=2, yes=True, **({"budget": limit} if whose == "batch" else {}))
     assert till.paid <= limit + 1e-9 and till.calls >= 8
-    assert budget.budget().spent == pytest.approx(till.paid) and budget.budget().held == pytest.approx(0.0)
+    assert budget.budget().spent == pytest.approx(till.paid) and budget.budget().reserved == pytest.approx(0.0)
     assert till.service.peak > 1, "once the first answer has come, calls go side by side"
 
 
@@ -118,11 +118,11 @@ def test_a_service_that_charges_more_than_the_table_is_expected_to(till):
 
 
 def expects(samples, content):
-    card, request = ModelCard("x:m", "x", "there", price_in=1.0, price_out=1.0), Request("m", (message("user", "?"),))
+    info, request = ModelInfo("x:m", "x", "there", price_in=1.0, price_out=1.0), Request("m", (message("user", "?"),))
     billed_tokens.forget()
     for counted, billed in samples:
-        billed_tokens.learn(card, request, counted + 4, Usage(billed, 1))
-    return billed_tokens.expected(card, request, content + 4)
+        billed_tokens.learn(info, request, counted + 4, Usage(billed, 1))
+    return billed_tokens.expected(info, request, content + 4)
 
 
 @pytest.mark.parametrize(
@@ -131,12 +131,12 @@ def expects(samples, content):
 def test_what_prompts_of_about_the_length_were_billed_is_enough_for_the_next(bills):
     for content in (1, 10, 40, 90, 400):
         found = expects([(n, bills(n)) for n in (max(1, content // 2), content, content * 2)], content)
-        assert found.sure and bills(content) <= found.tokens <= max(2 * bills(content) + 64, content + 4)
+        assert found.learned and bills(content) <= found.tokens <= max(2 * bills(content) + 64, content + 4)
 
 
 def test_prompts_of_another_length_tell_little():
     found = expects([(1, 20)], 2_000)
-    assert not found.sure and found.least == 2_004 and found.tokens >= 8_000
+    assert not found.learned and found.counted == 2_004 and found.tokens >= 8_000
     assert expects([(1, 20), (1_500, 1_600)], 2_000).tokens <= 2_150
 
 
@@ -146,9 +146,9 @@ def test_a_worse_answer_counts_until_many_others_have_come():
 
 
 def test_estimates_and_local_models_teach_nothing():
-    card, request = ModelCard("x:m", "x", "there", price_in=1.0, price_out=1.0), Request("m", (message("user", "?"),))
+    info, request = ModelInfo("x:m", "x", "there", price_in=1.0, price_out=1.0), Request("m", (message("user", "?"),))
     billed_tokens.forget()
-    billed_tokens.learn(card, request, 10, Usage(500, 1, estimated=True))
-    assert not billed_tokens.expected(card, request, 10).sure
-    billed_tokens.learn(card, request, 10, None)
-    assert billed_tokens.expected(card, request, 10).tokens == 10, "whose service says nothing is charged what is counted here"
+    billed_tokens.learn(info, request, 10, Usage(500, 1, estimated=True))
+    assert not billed_tokens.expected(info, request, 10).learned
+    billed_tokens.learn(info, request, 10, None)
+    assert billed_tokens.expected(info, request, 10).tokens == 10, "whose service says nothing is charged what is counted here"

@@ -10,8 +10,8 @@ import pytest
 import fmnb as fm
 from fmnb.batch.run import batch
 from fmnb.core.errors import BudgetError, LockedError
-from fmnb.core.events import Used
-from fmnb.core.types import ModelCard, Request, Usage, message
+from fmnb.core.events import UsageReported
+from fmnb.core.types import ModelInfo, Request, Usage, message
 from fmnb.limits import budget
 from fmnb.views.footer import footer_text
 from tests.calls.test_pipeline import Paid
@@ -19,7 +19,7 @@ from tests.wire.server import Server
 
 
 def costs(dollars, **more):
-    return Paid([0.02, Used(usage=Usage(1, 1, cost=dollars))], **more)
+    return Paid([0.02, UsageReported(usage=Usage(1, 1, cost=dollars))], **more)
 
 
 @pytest.fixture
@@ -56,14 +56,14 @@ def test_calls_side_by_side_cannot_pass_the_cap_together():
 
     refused = [r for r in asyncio.run(many()) if isinstance(r, BudgetError)]
     assert 0 < paid.calls <= 5 and len(refused) == 20 - paid.calls
-    assert budget.budget().spent <= 0.005 and budget.budget().held == pytest.approx(0)
+    assert budget.budget().spent <= 0.005 and budget.budget().reserved == pytest.approx(0)
 
 
 def test_what_was_set_aside_is_given_back_when_a_call_fails():
     budget.set_limit(1.0)
     with pytest.raises(fm.FmnbError):
         fm.ask("hi", Paid([fm.FmnbError("no")]))
-    assert budget.budget().held == 0 and budget.budget().spent == 0
+    assert budget.budget().reserved == 0 and budget.budget().spent == 0
 
 
 def test_a_warning_comes_once_at_four_fifths():
@@ -74,7 +74,7 @@ def test_a_warning_comes_once_at_four_fifths():
 
 def test_an_unknown_price_counts_as_over_the_cap_unless_allowed():
     budget.set_limit(5.0)
-    unknown = Paid([Used(usage=Usage(1, 1))], price=None)
+    unknown = Paid([UsageReported(usage=Usage(1, 1))], price=None)
     with pytest.raises(BudgetError, match="unknown"):
         fm.ask("hi", unknown)
     budget.set_limit(5.0, allow_unknown=True)
@@ -84,7 +84,7 @@ def test_an_unknown_price_counts_as_over_the_cap_unless_allowed():
 def test_a_cap_that_is_spent_holds_for_unknown_prices_too_however_they_are_allowed():
     budget.set_limit(0.02, allow_unknown=True)
     fm.ask("hi", costs(0.0246), max_tokens=1)
-    unknown = Paid([Used(usage=Usage(1, 1))], price=None)
+    unknown = Paid([UsageReported(usage=Usage(1, 1))], price=None)
     with pytest.raises(BudgetError, match=r"budget of \$0.02 is spent: \$0.0246 spent"):
         fm.ask("hi", unknown)
     assert unknown.calls == 0
@@ -149,15 +149,15 @@ def test_an_administrators_cap_lets_no_unknown_price_pass(admin):
 
 
 def test_a_picture_is_expected_to_cost_what_a_large_one_does():
-    card = ModelCard("p:m", "p", "host", price_in=5.0, price_out=30.0)
+    info = ModelInfo("p:m", "p", "host", price_in=5.0, price_out=30.0)
     picture = Request("m", (message("user", "a cat"),), format="image")
-    one = budget.estimate(card, picture, 10)
+    one = budget.estimate(info, picture, 10)
     assert one is not None and 0.1 < one < 0.5
-    assert budget.estimate(card, replace(picture, extra={"n": 2}), 10) == pytest.approx(2 * one, rel=0.01)
+    assert budget.estimate(info, replace(picture, extra={"n": 2}), 10) == pytest.approx(2 * one, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["n", "num_images"])
 def test_several_pictures_are_expected_to_cost_as_many_times(name):
-    card = ModelCard("m", "p", "far.example", price_in=1.0, price_out=10.0)
+    info = ModelInfo("m", "p", "far.example", price_in=1.0, price_out=10.0)
     one = Request("m", (message("user", "a cat"),), format="image")
-    assert budget.estimate(card, replace(one, extra={name: 5}), 0) == 5 * budget.estimate(card, one, 0)
+    assert budget.estimate(info, replace(one, extra={name: 5}), 0) == 5 * budget.estimate(info, one, 0)

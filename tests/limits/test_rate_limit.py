@@ -8,9 +8,9 @@ import random
 import pytest
 
 from fmnb.batch.duration import Load, duration
-from fmnb.core.backend import Allowance
+from fmnb.core.backend import RateLimitState
 from fmnb.limits import rate_limit
-from fmnb.limits.rate_limit import FIRST, Gate, Rate
+from fmnb.limits.rate_limit import INITIAL_CONCURRENCY, ConcurrencyLimiter, RateCap
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -78,7 +78,7 @@ def bucket(per_minute, burst, publish=True, wait=True, name="requests"):
         state["at"] = now
         allowed = state["level"] >= amount
         state["level"] -= amount if allowed else 0
-        said = {name: Allowance(int(state["level"]), burst, (burst - state["level"]) / rate)} if publish else {}
+        said = {name: RateLimitState(int(state["level"]), burst, (burst - state["level"]) / rate)} if publish else {}
         return allowed, said, amount / rate if wait else None
 
     return rule
@@ -92,15 +92,15 @@ def window(limit, seconds):
             state["left"], state["until"] = limit, now - now % seconds + seconds
         allowed = state["left"] >= 1
         state["left"] -= allowed
-        return allowed, {"requests": Allowance(state["left"], limit, state["until"] - now)}, state["until"] - now
+        return allowed, {"requests": RateLimitState(state["left"], limit, state["until"] - now)}, state["until"] - now
 
     return rule
 
 
 WRONG = {
-    "minute": lambda taken, now: Allowance(600 - taken, 600, 60 - now % 60),  # what a minute allows, where each second is looked at
-    "plenty": lambda taken, now: Allowance(9_999, 10_000, 0.006),
-    "always full": lambda taken, now: Allowance(599, 600, 0.1),
+    "minute": lambda taken, now: RateLimitState(600 - taken, 600, 60 - now % 60),  # what a minute allows, where each second is looked at
+    "plenty": lambda taken, now: RateLimitState(9_999, 10_000, 0.006),
+    "always full": lambda taken, now: RateLimitState(599, 600, 0.1),
 }
 
 
@@ -125,7 +125,7 @@ def ten_a_second(by, said="none", wait=True):
         if now // 60 != state["minute"]:
             state["minute"], state["taken"] = now // 60, 0
         state["taken"] += allowed
-        headers = {"true": Allowance(left, limit, reset), "rounded": Allowance(float(int(left)), limit, float(int(reset + 1)))}
+        headers = {"true": RateLimitState(left, limit, reset), "rounded": RateLimitState(float(int(left)), limit, float(int(reset + 1)))}
         headers |= {name: of(state["taken"], now) for name, of in WRONG.items()}
         return allowed, {"requests": headers[said]} if said in headers else {}, (0.1 if by == "bucket" else reset) if wait else None
 
@@ -138,19 +138,19 @@ def traffic(seconds=60.0, tokens=0, workers=400, **service):
     rng = random.Random(3)
 
     async def main():
-        gate, far = Gate(loop.time), Far(loop, **service)
+        gate, far = ConcurrencyLimiter(loop.time), Far(loop, **service)
 
         async def worker():
             while loop.time() < seconds:
                 while True:
-                    ticket = await gate.enter(tokens)
+                    ticket = await gate.acquire(tokens)
                     try:
                         headers = await far.call(tokens)
-                        gate.leave(ticket, answered=True, allowed=headers)
+                        gate.release(ticket, answered=True, rate_limits=headers)
                         break
                     except Refused as e:
-                        gate.slow_down(e.wait, published=bool(e.allowed))
-                        gate.leave(ticket, answered=False, allowed=e.allowed)
+                        gate.on_rate_limited(e.wait, published=bool(e.allowed))
+                        gate.release(ticket, answered=False, rate_limits=e.allowed)
                         await asyncio.sleep((e.wait or 0.5) * rng.uniform(1.0, 1.25))
 
         tasks = [asyncio.ensure_future(worker()) for _ in range(workers)]
@@ -185,14 +185,14 @@ def test_calls_that_ended_together_leave_some_time_apart():
     loop = Loop()
 
     async def main():
-        gate, left = Gate(loop.time), []
-        gate.trust(32)
+        gate, left = ConcurrencyLimiter(loop.time), []
+        gate.set_known_limit(32)
 
         async def one(n):
-            ticket = await gate.enter()
+            ticket = await gate.acquire()
             left.append(loop.time())
             await asyncio.sleep(1.0)
-            gate.leave(ticket, answered=True)
+            gate.release(ticket, answered=True)
 
         await asyncio.gather(*(one(n) for n in range(128)))
         return left
@@ -274,15 +274,15 @@ def test_a_host_that_refuses_everything_for_a_while_is_asked_seldom():
 
 def test_a_place_that_is_given_up_goes_to_the_next():
     async def go():
-        gate = Gate()
-        ticket = [await gate.enter() for _ in range(FIRST)][0]
-        first, second = (asyncio.ensure_future(gate.enter()) for _ in range(2))
+        gate = ConcurrencyLimiter()
+        ticket = [await gate.acquire() for _ in range(INITIAL_CONCURRENCY)][0]
+        first, second = (asyncio.ensure_future(gate.acquire()) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
-        gate.leave(ticket, answered=True)
+        gate.release(ticket, answered=True)
         await asyncio.wait_for(second, 1)
-        assert gate.flying == FIRST
+        assert gate.in_flight == INITIAL_CONCURRENCY
 
     asyncio.run(go())
 
@@ -291,9 +291,9 @@ def test_a_cap_of_so_many_a_minute_spreads_them():
     loop = Loop()
 
     async def go():
-        cap, at = Rate(600, loop.time), []
+        cap, at = RateCap(600, loop.time), []
         for _ in range(100):
-            await cap.enter()
+            await cap.acquire()
             at.append(loop.time())
         return at
 
@@ -305,10 +305,10 @@ def test_a_cap_of_so_many_a_minute_spreads_them():
 def trusted(monkeypatch, at_once):
     """Gates that somebody said take so many at once."""
 
-    class Trusting(Gate):
+    class Trusting(ConcurrencyLimiter):
         def __init__(self, clock):
             super().__init__(clock)
-            self.trust(at_once)
+            self.set_known_limit(at_once)
 
     monkeypatch.setitem(globals(), "Gate", Trusting)
 
@@ -343,10 +343,10 @@ def test_growing_beyond_a_slow_speed_is_tried_seldom():
 
 
 def test_what_was_learned_of_a_host_s_speed_is_known(monkeypatch):
-    monkeypatch.setattr("fmnb.limits.rate_limit._gates", {})
+    monkeypatch.setattr("fmnb.limits.rate_limit._limiters", {})
     gate, far = traffic(60, workers=40, rule=ten_a_second("second"))
-    rate_limit._gates[0, "far.example"] = gate
-    found = rate_limit.known("far.example")
+    rate_limit._limiters[0, "far.example"] = gate
+    found = rate_limit.host_limits("far.example")
     assert found.per_second == pytest.approx(10, rel=0.25) and found.refused
     low, high = duration([Load("far.example", 600, 0, [0.2])], None, None, None)
     assert low >= 600 / 11 and high >= low

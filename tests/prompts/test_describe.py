@@ -27,7 +27,7 @@ from fmnb.core.errors import UsageError
 from fmnb.core.response import Response
 from fmnb.core.types import File, Image, Text
 from fmnb.prompts.attachments import attach
-from fmnb.prompts.describe import describe, left_out, literal, schema
+from fmnb.prompts.describe import describe, literal, schema, without_omitted
 from fmnb.prompts.prompt import Prompt, render
 
 
@@ -66,9 +66,9 @@ def test_a_long_frame_shows_an_even_spread_and_the_true_count():
 
 def test_notes_for_people_are_not_in_the_text():
     frame = pd.DataFrame({"a": ["some words"] * 50, "b": range(50)})
-    assert "token" not in text_of(frame) and left_out(describe(frame)) == "8 of 50 rows"
-    assert left_out(describe(frame.head(3))) == "" and left_out(describe("8 of 50 rows")) == ""
-    assert left_out(describe(list(range(20_000)))).endswith(" characters left out")
+    assert "token" not in text_of(frame) and without_omitted(describe(frame)) == "8 of 50 rows"
+    assert without_omitted(describe(frame.head(3))) == "" and without_omitted(describe("8 of 50 rows")) == ""
+    assert without_omitted(describe(list(range(20_000)))).endswith(" characters left out")
 
 
 def test_a_value_is_counted_as_the_request_is():

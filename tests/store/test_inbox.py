@@ -12,7 +12,7 @@ import pytest
 import fmnb as fm
 from fmnb.batch.run import batch
 from fmnb.calls import doctor
-from fmnb.core.events import Failed, Finished, Stamper, Started, TextDelta, Used
+from fmnb.core.events import EventStamper, Failed, Finished, Started, TextDelta, UsageReported
 from fmnb.core.types import Request, Usage, message
 from fmnb.store import batches, inbox, log, retention, run_rows
 from fmnb.store import feedback as signals
@@ -21,10 +21,10 @@ from fmnb.store.db import close_all, database
 
 
 def ended(text, *, error=None, row=0):
-    stamp = Stamper(f"run{text}")
+    stamp = EventStamper(f"run{text}")
     request = Request("m", (message("user", f"Say {text}"),))
     start = Started(kind="row", model="m", parent="b", request=request, meta={"row": row, "key": f"key{text}"})
-    rest = [Failed(error=error)] if error else [TextDelta(text=text), Used(usage=Usage(3, 1)), Finished()]
+    rest = [Failed(error=error)] if error else [TextDelta(text=text), UsageReported(usage=Usage(3, 1)), Finished()]
     return [stamp(e) for e in [start, *rest]]
 
 
@@ -50,9 +50,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}).returncode == -9
     close_all()
-    found = batches.known(["keyhi", "keyoh"])
+    found = batches.last_answers(["keyhi", "keyoh"])
     assert found["keyhi"]["text"] == "hi" and found["keyhi"]["input_tokens"] == 3 and found["keyoh"]["error"]["message"] == "no"
-    assert [place for place, _ in batches.of("b")] == [(0, 0, 0), (1, 0, 0), (3, 0, 0)] and not waiting()
+    assert [place for place, _ in batches.rows_of("b")] == [(0, 0, 0), (1, 0, 0), (3, 0, 0)] and not waiting()
     assert database().rows("SELECT notebook FROM runs WHERE run = 'runhi'")[0][0] == "one.ipynb"
 
 
@@ -61,17 +61,17 @@ DOORS = [
     lambda: log.totals(),
     lambda: log.events_of("runhi"),
     lambda: log.names_of(["runhi"]),
-    lambda: log.asked_at(["runhi"]),
-    lambda: log.seconds_of("m"),
+    lambda: log.request_times(["runhi"]),
+    lambda: log.recent_seconds("m"),
     lambda: finding.find(finding.Filter()),
     lambda: finding.count(finding.Filter()),
     lambda: finding.kinds(),
-    lambda: signals.of(["runhi"]),
-    lambda: signals.every(),
-    lambda: batches.known(["keyhi"]),
+    lambda: signals.feedback_on(["runhi"]),
+    lambda: signals.all_feedback(),
+    lambda: batches.last_answers(["keyhi"]),
     lambda: batches.count("b"),
     lambda: batches.last("b"),
-    lambda: list(batches.of("b")),
+    lambda: list(batches.rows_of("b")),
     lambda: retention.forget("nothing says this"),
     lambda: fm.ask("hello", "echo:"),
 ]
@@ -88,7 +88,7 @@ def test_opening_the_database_files_nothing_and_the_first_use_of_the_log_does(do
 
 def test_gathering_twice_changes_nothing():
     numbers = inbox.put("b", "", [([(0, 0, 0)], ended("hi"))])
-    inbox.gather()
+    inbox.ingest()
     one = ended("hi")
     run_rows.write("b", [(run_rows.columns(one), one)], [((0, 0, 0), "runhi")], numbers)  # its own kernel, a moment later
     assert batches.count("b") == 1 and len(database().rows("SELECT 1 FROM events WHERE run = 'runhi'")) == 4
@@ -109,7 +109,7 @@ def test_an_entry_that_is_no_run_keeps_nobody_from_the_others():
     inbox.put("b", "", [([(0, 0, 0)], ended("hi")), ([(1, 0, 0)], ended("ho"))])
     with database().write() as db:
         db.execute("INSERT INTO arrived(batch, entry) VALUES ('b', '[\"\", [], [{\"event\": \"junk\"}]]'), ('b', 'junk')")
-    inbox.gather()
+    inbox.ingest()
     assert batches.count("b") == 2 and waiting() == 2
     assert batch("Say {{ w }}", [{"w": "hi"}], "echo:").answers[0].text == "Say hi"
     (said,) = [row for row in doctor.examine() if row["check"] == "answers"]

@@ -13,7 +13,7 @@ import pytest
 import fmnb as fm
 from fmnb.config import settings
 from fmnb.core.errors import StoreError
-from fmnb.core.events import Cancelled, Failed, Finished, Stamper, Started, TextDelta, Used, emit, fold
+from fmnb.core.events import Cancelled, EventStamper, Failed, Finished, Started, TextDelta, UsageReported, build_response, emit
 from fmnb.core.run_ids import new_run
 from fmnb.core.types import Request, Usage, message
 from fmnb.store import db, log, retention
@@ -22,10 +22,10 @@ from fmnb.store.log_sink import LogSink
 
 def run_of(text="answer", prompt="question", end=None):
     """A whole run through a sink; returns its events."""
-    stamp = Stamper(new_run())
+    stamp = EventStamper(new_run())
     events = [stamp(Started(model="echo:", request=Request("echo:", (message("user", prompt),))))]
     events += [stamp(TextDelta(text=c)) for c in text]
-    events += [stamp(Used(usage=Usage(3, 4, cost=0.25))), stamp(end or Finished())]
+    events += [stamp(UsageReported(usage=Usage(3, 4, cost=0.25))), stamp(end or Finished())]
     sink = LogSink()
     for e in events:
         sink(e)
@@ -34,7 +34,7 @@ def run_of(text="answer", prompt="question", end=None):
 
 def test_a_run_reopens_as_it_was():
     events = run_of("some text")
-    assert log.reopen(events[0].run) == fold(events)
+    assert log.reopen(events[0].run) == build_response(events)
 
 
 def test_neighbouring_text_is_kept_as_one_event():
@@ -56,7 +56,7 @@ def test_a_killed_kernel_leaves_its_run_and_the_text_so_far(home):
     code = (
         "import os, time\n"
         "from fmnb.core.run_ids import new_run\nfrom fmnb.store import log_sink\nfrom fmnb.store.log_sink import LogSink\nfrom fmnb.core.events import *\nfrom fmnb.core.types import *\n"
-        "s, st = LogSink(), Stamper(new_run())\n"
+        "s, st = LogSink(), EventStamper(new_run())\n"
         "s(st(Started(model='echo:', request=Request('echo:', (message('user', 'killed'),)))))\n"
         "log_sink._FLUSH = 0\n"
         "for c in 'abc': s(st(TextDelta(text=c)))\n"
@@ -105,7 +105,7 @@ def test_what_cannot_be_written_turns_the_log_off_with_one_warning(monkeypatch, 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         for _ in range(3):
-            stamp = Stamper(new_run())
+            stamp = EventStamper(new_run())
             for e in (Started(), TextDelta(text="x"), Finished()):
                 emit(stamp(e), sinks)
             sinks = [LogSink()]
@@ -120,11 +120,11 @@ def test_a_full_disk_never_fails_a_call(home):
     sinks = [LogSink()]
     with pytest.warns(UserWarning, match="full"):
         for _ in range(40):
-            stamp = Stamper(new_run())
+            stamp = EventStamper(new_run())
             for e in (Started(request=Request("m", (message("user", "y" * 5000),))), TextDelta(text="x"), Finished()):
                 emit(stamp(e), sinks or [LogSink()])
     assert not log.enabled()
-    log.switch(True)
+    log.set_enabled(True)
     assert log.enabled()
 
 

@@ -94,8 +94,8 @@ def test_a_full_disk_leaves_nothing_half_written(home, monkeypatch):
 
 def replayed(path, *events):
     one = tape.Tape(path)
-    one.record(REQUEST, REQUEST.key(), "cell", [dataclasses.replace(e, at=float(n)) for n, e in enumerate(events)])
-    entry = tape.Tape(path).get(REQUEST.key())
+    one.record(REQUEST, REQUEST.fingerprint(), "cell", [dataclasses.replace(e, at=float(n)) for n, e in enumerate(events)])
+    entry = tape.Tape(path).get(REQUEST.fingerprint())
     return [e for _, e in entry.replay()]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fmnb.batch.run import batch
 from fmnb.core.errors import FmnbError
-from fmnb.core.events import Cancelled, Failed, Finished, Notice, Progress, Stamper, Started, TextDelta
+from fmnb.core.events import Cancelled, EventStamper, Failed, Finished, Notice, Progress, Started, TextDelta
 from fmnb.core.response import Response
 from fmnb.core.types import Request, message
 from fmnb.views.batch import BatchView, summary_lines
@@ -63,14 +63,14 @@ def view(screen):
 
 
 def play(v, *events, run="b", kind="batch", **meta):
-    stamp = Stamper(run)
+    stamp = EventStamper(run)
     v(stamp(Started(kind=kind, model="m", meta={"asked": "m", "models": ["m"], "calls": 100, **meta}, request=meta.get("request"))))
     for e in events:
         v(stamp(e))
 
 
 def row(v, number, text, run, *, data=None, error=None):
-    stamp = Stamper(run)
+    stamp = EventStamper(run)
     asked = Request("m", (message("user", f"Read this: {number}"),))
     v(stamp(Started(kind="row", model="m", request=asked, meta={"row": number, "asked": "m"})))
     if error:
@@ -182,7 +182,7 @@ def test_what_a_model_wrote_and_what_a_row_holds_cannot_act():
     screen = Screen()
     v = view(screen)
     play(v)
-    stamp = Stamper("r")
+    stamp = EventStamper("r")
     bad = "<script>alert(1)</script><img src=x onerror=alert(1)>"
     v(stamp(Started(kind="row", model=bad, request=Request("m", (message("user", bad),)), meta={"row": 0, "asked": bad})))
     v(stamp(TextDelta(text=bad)))

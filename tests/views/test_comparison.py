@@ -16,7 +16,7 @@ from fmnb.comparison.comparison import reopen
 from fmnb.comparison.feedback import feedback
 from fmnb.core.response import Response
 from fmnb.core.types import Image
-from fmnb.views.comparison import Said, columns_bundle, layout
+from fmnb.views.comparison import AnswerFeedback, columns_bundle, layout
 from fmnb.views.diff import changes, diff_html
 from tests.views.hostile import HOSTILE
 
@@ -93,9 +93,9 @@ def test_hostile_text_in_every_place_stays_text():
         r = fm.ask("x", "echo:")
         bad = type(r)(text, run="r", model=text, requested_model=text, reasoning=text)
         axes = [{"model": text, "prompt": text}, {"model": "b", "prompt": "p"}]
-        page = columns_bundle([bad, bad], [text, "b"], layout(axes, [text, "b"]), said=Said({0: text}, frozenset(), {0: text}, text))[0][
-            "text/html"
-        ]
+        page = columns_bundle(
+            [bad, bad], [text, "b"], layout(axes, [text, "b"]), said=AnswerFeedback({0: text}, frozenset(), {0: text}, text)
+        )[0]["text/html"]
         assert not re.search(r"<(script|img|iframe|form|style|svg|object|base|meta|link|input|button)\b", page, re.I)
         assert not re.search(r"<[^>]*\son\w+\s*=", re.sub(r'"[^"]*"', '""', page))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fmnb.core.response import Response
 from fmnb.core.types import Usage
 from fmnb.views.bundle import answer_bundle
-from fmnb.views.footer import LEAD, footer_text, plain
+from fmnb.views.footer import FOOTER_PREFIX, escape_terminal, footer_text
 from fmnb.views.html import render
 from tests.views.hostile import HOSTILE
 
@@ -69,8 +69,8 @@ def test_no_model_text_makes_a_footer(text):
     data, _ = answer_bundle(Response(text, model="real", host="local"))
     assert data["text/html"].count("<footer") == 1
     assert "<footer" not in render(text)
-    lines = [line for line in data["text/plain"].split("\n") if line.startswith(LEAD)]
-    assert lines == [f"{LEAD}real · local · free"]
+    lines = [line for line in data["text/plain"].split("\n") if line.startswith(FOOTER_PREFIX)]
+    assert lines == [f"{FOOTER_PREFIX}real · local · free"]
     assert not any(c in data["text/plain"] for c in "\x1b\r\x08\x00")
 
 
@@ -78,7 +78,7 @@ def test_no_model_text_makes_a_footer(text):
 def test_ordinary_text_is_not_altered_in_plain_display(text):
     clean = "".join(c for c in text if c.isprintable() or c in "\n\t")
     if "f" not in clean.casefold():
-        assert plain("a" + clean.replace("\n", "\nb")) == "a" + clean.replace("\n", "\nb")
+        assert escape_terminal("a" + clean.replace("\n", "\nb")) == "a" + clean.replace("\n", "\nb")
 
 
 def test_the_response_itself_keeps_the_exact_text():

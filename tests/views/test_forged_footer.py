@@ -10,7 +10,7 @@ from fmnb.core.errors import CallError
 from fmnb.core.events import Finished, Started, TextDelta
 from fmnb.core.response import Response
 from fmnb.views.bundle import answer_bundle
-from fmnb.views.footer import LEAD, plain
+from fmnb.views.footer import FOOTER_PREFIX, escape_terminal
 from fmnb.views.forged_footer import like_footer
 from fmnb.views.text import TextView
 
@@ -40,7 +40,7 @@ FORGED = [
 
 @pytest.mark.parametrize("line", FORGED)
 def test_a_forged_line_is_marked_as_the_models(line):
-    for shown in (plain(f"a\n{line}\nb"), answer_bundle(Response(f"a\n\n{line}\n\nb", model="m"))[0]["text/markdown"]):
+    for shown in (escape_terminal(f"a\n{line}\nb"), answer_bundle(Response(f"a\n\n{line}\n\nb", model="m"))[0]["text/markdown"]):
         assert "\n> " in shown and "\u202e" not in shown
         assert not [x for x in shown.split("\n") if like_footer(x) and not x.startswith("> ")]
 
@@ -57,7 +57,7 @@ def test_it_is_marked_while_it_streams(line, size):
     view(Finished(run="r", n=3))
     *answer, ours = [x for x in out.getvalue().split("\n") if x]
     assert (
-        ours.startswith(LEAD)
+        ours.startswith(FOOTER_PREFIX)
         and not [x for x in answer if like_footer(x) and not x.startswith("> ")]
         and [x for x in answer if x.startswith("> ")]
     )
@@ -65,7 +65,7 @@ def test_it_is_marked_while_it_streams(line, size):
 
 @pytest.mark.parametrize("line", ["we use fmnb here", "Привет, мир", "from numbers", "שלום עולם", "naïve café", "mnb f"])
 def test_ordinary_lines_stay_as_they_are(line):
-    assert plain(line) == line
+    assert escape_terminal(line) == line
 
 
 def test_a_line_that_streams_in_pieces_is_marked_only_at_its_beginning():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 
-from fmnb.core.events import Cancelled, Finished, Media, Progress, Started, TextDelta, Used
+from fmnb.core.events import Cancelled, Finished, Media, Progress, Started, TextDelta, UsageReported
 from fmnb.core.types import Usage
 from fmnb.views.bundle import answer_bundle
 from fmnb.views.footer import footer_text
@@ -19,7 +19,7 @@ ALT = "Made by tiny: a <cat>"
 def events(*middle, end=None):
     end = end or Finished(model="tiny", extra={"seed": 7, "steps": 3, "size": "8x6"})
     start = Started(model="tiny", host="local", kind="call")
-    all_of_it = [start, *middle, Used(usage=Usage(cost=0.0)), end]
+    all_of_it = [start, *middle, UsageReported(usage=Usage(cost=0.0)), end]
     return [dataclasses.replace(e, run="r1", n=i, at=100.0 + i) for i, e in enumerate(all_of_it, 1)]
 
 

@@ -16,15 +16,15 @@ from fmnb.core.events import (
     Restarted,
     Started,
     TextDelta,
-    Used,
+    UsageReported,
     Waiting,
-    fold,
+    build_response,
 )
 from fmnb.core.response import Response
 from fmnb.core.types import Request, Usage, message
 from fmnb.views.bundle import answer_bundle
 from fmnb.views.live import NotebookView
-from fmnb.views.router import Views, view_for
+from fmnb.views.router import RunRouter, view_for
 from fmnb.views.text import TextView
 
 
@@ -58,14 +58,14 @@ def run(events, screen=None, step=0.0, **options):
         view(event)
         screen.now += step
     screen.view = view
-    return screen, fold(stamped)
+    return screen, build_response(stamped)
 
 
 START = Started(model="echo:", host="local", request=Request("echo:", (message("user", "q"),), temperature=0.5))
 
 
 def test_the_last_drawing_is_the_fold():
-    events = [START, *(TextDelta(text=f"w{i} ") for i in range(200)), Used(usage=Usage(1, 2)), Finished(model="echo:")]
+    events = [START, *(TextDelta(text=f"w{i} ") for i in range(200)), UsageReported(usage=Usage(1, 2)), Finished(model="echo:")]
     screen, response = run(events, step=0.003)
     assert len(screen.outputs) == 1
     (bundle,) = screen.outputs.values()
@@ -181,7 +181,7 @@ def test_an_answer_asked_for_again_starts_afresh():
 
 def test_two_views_interleaved_keep_to_themselves():
     screen = Screen()
-    views = Views(lambda s: NotebookView(s.run, header=s.model, show=screen.show, clock=screen.clock))
+    views = RunRouter(lambda s: NotebookView(s.run, header=s.model, show=screen.show, clock=screen.clock))
     for run_, model in (("r1", "a:x"), ("r2", "b:y")):
         views(Started(run=run_, model=model))
     for _ in range(3):
@@ -196,7 +196,7 @@ def test_two_views_interleaved_keep_to_themselves():
 
 def test_a_load_inside_a_call_is_shown_in_its_view():
     screen = Screen()
-    views = Views(lambda s: NotebookView(s.run, show=screen.show, clock=screen.clock))
+    views = RunRouter(lambda s: NotebookView(s.run, show=screen.show, clock=screen.clock))
     views(Started(run="r1", model="m"))
     views(Started(run="r2", kind="load", parent="r1"))
     views(Progress(run="r2", stage="loading", done=1, total=2))
@@ -205,11 +205,11 @@ def test_a_load_inside_a_call_is_shown_in_its_view():
 
 
 def test_the_saved_output_carries_its_provenance():
-    screen, response = run([START, TextDelta(text="a"), Used(usage=Usage(3, 4, cost=0.1)), Finished(model="echo-1")])
+    screen, response = run([START, TextDelta(text="a"), UsageReported(usage=Usage(3, 4, cost=0.1)), Finished(model="echo-1")])
     (bundle,) = screen.outputs.values()
     kept = bundle[1]["fmnb"]
     assert kept["run"] == "r1" and kept["requested_model"] == "echo:" and kept["model"] == "echo-1"
-    assert kept["parameters"] == {"temperature": 0.5} and kept["prompt"] == response.request.key()
+    assert kept["parameters"] == {"temperature": 0.5} and kept["prompt"] == response.request.fingerprint()
     assert kept["usage"] == {"input_tokens": 3, "output_tokens": 4} and kept["cost"] == 0.1 and kept["version"]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...core.errors import UsageError
 from ...core.optional import require
-from ...core.surrogates import whole_text
+from ...core.surrogates import replace_surrogates_in_text
 
 KINDS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _BLOCK = 8 << 20  # bytes of a file read at a time
@@ -204,7 +204,7 @@ def _as(value: Any, kind: Any) -> Any:
     if value is None:
         return None
     if kind == arrow.string():
-        return whole_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        return replace_surrogates_in_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return float(value) if kind == arrow.float64() and isinstance(value, int) else value
 
 

@@ -297,7 +297,7 @@ def identity_of(rows: Rows, table: Table) -> str:
 
     In what a row asks are the values of the notebook that the prompt uses.
     """
-    asked = [b.call.request.key() for b in rows.bases]
+    asked = [b.call.request.fingerprint() for b in rows.bases]
     first = next(table.take(rows.columns), None)
     keys = "" if first is None else _words(*_made(rows, first, 0)).decode()
     return _digest(json.dumps([rows.prompt, rows.system, asked, list(rows.suffixes), rows.samples, ROWS, keys]))

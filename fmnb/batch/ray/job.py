@@ -24,7 +24,7 @@ from ...calls.call import Call
 from ...calls.rows_together import record
 from ...calls.run_handle import flush, ignore_sigint
 from ...core.errors import FmnbError, ModelError, StoreError
-from ...core.event_loop import drain
+from ...core.event_loop import iterate_sync
 from ...core.events import Notice, Progress
 from ...core.optional import require
 from ...limits.batch_limits import BatchLimits
@@ -107,7 +107,7 @@ class OnRay:
             return
         with suppress(StoreError):
             write_again()
-            for key, columns in batches.known(list(self.pending)).items():
+            for key, columns in batches.last_answers(list(self.pending)).items():
                 if columns["parent"] == self.stamp.run:
                     for n, place in enumerate(self.pending.pop(key).places):
                         self.answered(place, columns, reused=False, first=n == 0)
@@ -118,7 +118,7 @@ class OnRay:
         for m, feed in enumerate(feeds):
             feed.put([i for i in items if i.model == m], closed=True)
         flow = Flow(feeds, BatchLimits(), self.keeper.hold)
-        for _ in drain(flow.run()):
+        for _ in iterate_sync(flow.run()):
             self.take(flow)
 
     def _on_vllm(self: Any, ray: Any, items: list[Item]) -> list[Item]:
@@ -173,7 +173,7 @@ class RayPartsJob(OnRay, PartsJob):
 
 
 def _taped(call: Call) -> bool:
-    return call.tape_only or (call.tape is not None and call.tape.get(call.request.key()) is not None)
+    return call.tape_only or (call.tape is not None and call.tape.get(call.request.fingerprint()) is not None)
 
 
 def _workers(ray: Any, local: bool, calls: int) -> int:

@@ -17,7 +17,7 @@ from ...calls import rows_together
 from ...calls.call import Call
 from ...core.backend import Backend
 from ...core.errors import FmnbError, ModelError
-from ...core.events import Event, Failed, Finished, TextDelta, Used
+from ...core.events import Event, Failed, Finished, TextDelta, UsageReported
 from ...core.optional import require
 from ...core.types import Request, Usage
 from ...engines.chat_format import plain_text, wire
@@ -103,9 +103,9 @@ def _there() -> bool:
 
 
 def _folder(backend: Backend | None) -> Path | None:
-    if backend is None or backend.card.provider != "torch":
+    if backend is None or backend.info.provider != "torch":
         return None
-    place = Path(backend.card.source)
+    place = Path(backend.info.source)
     return place if place.is_dir() else None
 
 
@@ -137,7 +137,7 @@ def _events(call: Call, row: dict[str, Any]) -> list[Event]:
     full = made >= (call.request.max_tokens or _LONGEST)
     text = [TextDelta(text=row["generated_text"])] if row["generated_text"] else []
     end = Finished(reason="length" if full else "stop", model=call.target.name, extra={"engine": ENGINE, "seconds": row["time_taken_llm"]})
-    return [*text, Used(usage=usage), end]
+    return [*text, UsageReported(usage=usage), end]
 
 
 def _reason(e: BaseException) -> str:

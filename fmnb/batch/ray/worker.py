@@ -15,10 +15,10 @@ from typing import Any
 
 from ...calls.call import Call, Options
 from ...calls.prepare import prepare
-from ...core.event_loop import drain
+from ...core.event_loop import iterate_sync
 from ...core.types import Text
 from ...limits import rate_limit
-from ...limits.batch_budget import Purse
+from ...limits.batch_budget import BatchBudget
 from ...limits.batch_limits import BatchLimits
 from ...prompts.prompt import Rendered
 from ..failures import ends
@@ -137,13 +137,13 @@ class Worker:
 
         told: Setup = cloudpickle.loads(setup)
         os.environ.update(told.environment)
-        rate_limit.divide(told.workers)
+        rate_limit.set_process_count(told.workers)
         share = 1 / told.workers
         limits = told.limits
         self.caps = BatchLimits(
-            rate_limit.Rate(limits.rpm * share) if limits.rpm else None,
-            rate_limit.Rate(limits.tpm * share) if limits.tpm else None,
-            None if limits.budget is None else Purse(limits.budget * share),
+            rate_limit.RateCap(limits.rpm * share) if limits.rpm else None,
+            rate_limit.RateCap(limits.tpm * share) if limits.tpm else None,
+            None if limits.budget is None else BatchBudget(limits.budget * share),
         )
         self.batch = told.batch
         self.concurrency = max(1, limits.concurrency // told.workers) if limits.concurrency else None
@@ -170,7 +170,7 @@ class Worker:
         flow = Flow(feeds, self.caps, self.keeper.hold) if self.keeper else Flow(feeds, self.caps)
         done: list[bytes] = []
         since = time.monotonic()
-        with closing(drain(flow.run(), self._look)) as ends:  # type: ignore[type-var]
+        with closing(iterate_sync(flow.run(), self._look)) as ends:  # type: ignore[type-var]
             for _ in ends:
                 self._look()
                 while flow.ended:

@@ -9,22 +9,22 @@ from dataclasses import dataclass, field, replace
 from ...core.backend import Backend
 from ...core.errors import EmptyAnswerError
 from ...core.event_loop import aclose
-from ...core.events import Event, Finished, Notice, Restarted, Used
+from ...core.events import Event, Finished, Notice, Restarted, UsageReported
 from ...limits import billed_tokens, budget
 from ...limits import cost as costs
-from ...limits.batch_budget import Aside, CallPurse, Purse
+from ...limits.batch_budget import BatchBudget, CallBudget, Reservation
 from ..call import Call
 from .base import Proceed, Step
 
 _TOO_LONG = "the answer was longer than the budget had set aside for it"
 
 
-def kernel_budget() -> list[Purse]:
+def kernel_budget() -> list[BatchBudget]:
     """What an interactive call is paid from: the kernel's budget, where there is one. It is refused rather than made to wait."""
-    return [CallPurse()] if budget.budget().limit is not None else []
+    return [CallBudget()] if budget.budget().limit is not None else []
 
 
-def within_budget(purses: Callable[[], Sequence[Purse]]) -> Step:
+def within_budget(purses: Callable[[], Sequence[BatchBudget]]) -> Step:
     """The step that pays each attempt from all of `purses`. An answer that is longer than was reserved for it is asked for again."""
 
     def pay(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
@@ -49,11 +49,11 @@ class _Attempt:
     """One attempt while it is paid: what is reserved for it, and what has come of it."""
 
     call: Call
-    purses: Sequence[Purse]
+    purses: Sequence[BatchBudget]
     again: bool = False  # the attempt before was too long for its reserve
     too_long: bool = False
     _events: list[Event] = field(default_factory=list)
-    _asides: list[tuple[Purse, Aside]] = field(default_factory=list)
+    _asides: list[tuple[BatchBudget, Reservation]] = field(default_factory=list)
     _most: int | None = None  # tokens of answer that the reserve pays for
     _settled: bool = False
     _warning: Notice | None = None
@@ -62,14 +62,14 @@ class _Attempt:
         """The events of the attempt; the end is left out when it is too long for its reserve."""
         call, meter = self.call, self.call.meter
         backend = call.target.open()
-        tokens = meter.prompt_tokens(backend, call.request) if self.purses or not backend.card.local else 0
-        before = meter.doubts, meter.doubtful
+        tokens = meter.prompt_tokens(backend, call.request) if self.purses or not backend.info.local else 0
+        before = meter.uncertain_calls, meter.uncertain_cost
         end: Finished | None = None
         stream: AsyncIterator[Event] | None = None
         try:
             for purse in self.purses:
-                self._asides.append((purse, await purse.hold(backend.card, call.request, tokens)))
-            self._most = min((a.longest for _, a in self._asides if a.longest is not None), default=None)
+                self._asides.append((purse, await purse.reserve(backend.info, call.request, tokens)))
+            self._most = min((a.max_tokens for _, a in self._asides if a.max_tokens is not None), default=None)
             if self.again:  # only now: where no money is left, what has come stands
                 yield Restarted(reason=_TOO_LONG)
             stream = proceed(call if self._most is None else replace(call, request=replace(call.request, max_tokens=self._most)))
@@ -77,22 +77,22 @@ class _Attempt:
                 self._events.append(event)
                 if isinstance(event, Finished):
                     end = event
-                elif not (self._most and costs.unlimited(event)):
+                elif not (self._most and costs.ignores_max_tokens(event)):
                     yield event
-            self.too_long = costs.cut(self._events, self._most)
+            self.too_long = costs.is_truncated(self._events, self._most)
         except EmptyAnswerError:  # nothing but reasoning up to there
-            self.too_long = costs.cut(self._events, self._most)
+            self.too_long = costs.is_truncated(self._events, self._most)
             if not self.too_long:
                 if warning := self._settle(backend, tokens, before):
                     yield warning
                 raise
         except (GeneratorExit, asyncio.CancelledError):
             if (owed := meter.stopped()) is not None:  # counted there
-                self._events.append(Used(usage=owed))
+                self._events.append(UsageReported(usage=owed))
             raise
         except Exception as e:
             if (owed := meter.failed(e)) is not None:
-                self._events.append(Used(usage=owed))
+                self._events.append(UsageReported(usage=owed))
                 yield self._events[-1]
             if warning := self._settle(backend, tokens, before):
                 yield warning
@@ -112,21 +112,21 @@ class _Attempt:
             return None
         self._settled = True
         events, meter = self._events, self.call.meter
-        used = any(isinstance(e, Used) for e in events)
-        cost, out = costs.of(backend.card, self.call.request, tokens, events)
+        used = any(isinstance(e, UsageReported) for e in events)
+        cost, out = costs.cost_and_tokens(backend.info, self.call.request, tokens, events)
         if (used or self.purses) and events and not meter.is_stopped:
-            text = budget.add(cost, local=backend.card.local)
+            text = budget.add(cost, local=backend.info.local)
             self._warning = Notice(kind="warning", text=text) if text else None
         self._learn(backend, tokens)
         out = max(out, self._most) if self.too_long and self._most else out
         for purse, aside in self._asides:  # which lets others go that want to know what was learned
-            purse.settle(aside, cost or 0.0, out, meter.doubts - before[0], meter.doubtful - before[1])
+            purse.settle(aside, cost or 0.0, out, meter.uncertain_calls - before[0], meter.uncertain_cost - before[1])
         return self._warning
 
     def _learn(self, backend: Backend, tokens: int) -> None:
         """Remember what the prompt was billed for, where an answer or its service tells."""
-        said = [e.usage for e in self._events if isinstance(e, Used) and not e.usage.estimated]
+        said = [e.usage for e in self._events if isinstance(e, UsageReported) and not e.usage.estimated]
         for usage in said:
-            billed_tokens.learn(backend.card, self.call.request, tokens, usage, self._most)
+            billed_tokens.learn(backend.info, self.call.request, tokens, usage, self._most)
         if not said and self._events and isinstance(self._events[-1], Finished):
-            billed_tokens.learn(backend.card, self.call.request, tokens, None)
+            billed_tokens.learn(backend.info, self.call.request, tokens, None)

@@ -46,10 +46,10 @@ async def _cached(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
 
 def key_of(call: Call) -> str:
     """The request's key; for weights on this machine also the file itself, which may change under its name."""
-    card = call.target.open().card
-    path = Path(card.source)
+    info = call.target.open().info
+    path = Path(info.source)
     try:
-        stat = path.stat() if card.local and path.is_absolute() else None
+        stat = path.stat() if info.local and path.is_absolute() else None
     except OSError:
         stat = None
-    return call.request.key() + (f":{path}:{stat.st_size}:{stat.st_mtime_ns}" if stat else "")
+    return call.request.fingerprint() + (f":{path}:{stat.st_size}:{stat.st_mtime_ns}" if stat else "")

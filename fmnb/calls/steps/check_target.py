@@ -15,7 +15,7 @@ def check_target(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     """Refuse a picture from a model that makes none; say when the interface that was named does not apply."""
     backend = call.target.open()
     check_output_modality(call.request.format, call.target.requested_model, backend)
-    ignored = call.request.api and not getattr(backend, "interfaces", False)
+    ignored = call.request.api and not getattr(backend, "supports_api_choice", False)
     return _ignored_api(proceed(call)) if ignored else proceed(call)
 
 
@@ -27,5 +27,5 @@ async def _ignored_api(stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
 
 def check_output_modality(format: str, asked: str, backend: Backend) -> None:
     """Raise UsageError when a picture is asked of a model that makes none."""
-    if format == "image" and not {"image", "video"} & set(backend.card.outputs):
+    if format == "image" and not {"image", "video"} & set(backend.info.outputs):
         raise UsageError(f"{asked} writes text and makes no images", hint="Leave -f image out, or name a model that makes images.")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from ...core.errors import CallError, RateLimitError
 from ...core.event_loop import aclose
-from ...core.events import Event, Finished, Used, Waiting
+from ...core.events import Event, Finished, UsageReported, Waiting
 from ...limits import rate_limit
 from ...limits.batch_limits import BatchLimits
 from ..call import Call
@@ -15,24 +15,24 @@ from .base import Proceed, Step
 
 def rate_limited(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     """Wait for a place at the host, and say so."""
-    card = call.target.open().card
-    return proceed(call) if card.local else limited(card.host, proceed(call))
+    info = call.target.open().info
+    return proceed(call) if info.local else limited(info.host, proceed(call))
 
 
 async def limited(host: str, stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
     """A stream that begins when its host has a place for it."""
-    gate = rate_limit.gate(host)
+    gate = rate_limit.limiter_for(host)
     try:
-        if gate.full():
-            yield Waiting(reason=f"{gate.flying} calls to {host} are under way")
-        ticket = await gate.enter()
+        if gate.is_full():
+            yield Waiting(reason=f"{gate.in_flight} calls to {host} are under way")
+        ticket = await gate.acquire()
         answered = False
         try:
             async for event in stream:
                 answered = answered or isinstance(event, Finished)
                 yield event
         finally:
-            gate.leave(ticket, answered=answered)
+            gate.release(ticket, answered=answered)
     finally:
         await aclose(stream)
 
@@ -42,31 +42,31 @@ def rate_limited_rows(limits: BatchLimits) -> Step:
 
     async def wait(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
         backend = call.target.open()
-        if not hasattr(backend, "whole"):
+        if not hasattr(backend, "complete"):
             async for event in rate_limited(call, proceed):
                 yield event
             return
         tokens = call.meter.prompt_tokens(backend, call.request)
         if limits.requests:
-            await limits.requests.enter()
+            await limits.requests.acquire()
         if limits.tokens:
-            await limits.tokens.enter(tokens)
-        gate = rate_limit.gate(backend.host)  # type: ignore[attr-defined]
-        ticket = await gate.enter(tokens)
+            await limits.tokens.acquire(tokens)
+        gate = rate_limit.limiter_for(backend.host)  # type: ignore[attr-defined]
+        ticket = await gate.acquire(tokens)
         answered = False
         stream = proceed(call)
         try:
             async for event in stream:
                 answered = answered or isinstance(event, Finished)
-                if limits.tokens and isinstance(event, Used) and event.usage.input_tokens is not None:
+                if limits.tokens and isinstance(event, UsageReported) and event.usage.input_tokens is not None:
                     limits.tokens.correct(event.usage.input_tokens + (event.usage.output_tokens or 0) - tokens)
                 yield event
         except CallError as e:
             if e.retryable and (isinstance(e, RateLimitError) or e.retry_after):
-                gate.slow_down(e.retry_after, published=bool(e.allowed))
+                gate.on_rate_limited(e.retry_after, published=bool(e.rate_limits))
             raise
         finally:
-            gate.leave(ticket, answered=answered, allowed=call.meter.allowed)
+            gate.release(ticket, answered=answered, rate_limits=call.meter.rate_limits)
             await aclose(stream)
 
     return wait

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from ...core.events import Event, TextDelta
-from ...core.repetition import cut_whole
+from ...core.repetition import truncate_loop
 from ...store import log
 from ..call import Call
 from .base import Proceed
@@ -41,4 +41,4 @@ def without_repetition(call: Call, events: list[Event]) -> list[Event]:
 
         if read_json("".join(e.text for e in events if isinstance(e, TextDelta))) is not None:
             return events
-    return cut_whole(events)
+    return truncate_loop(events)

@@ -11,9 +11,9 @@ from typing import Any
 from ...core.backend import Vectors
 from ...core.errors import BudgetError, CallError, FmnbError, RateLimitError
 from ...core.event_loop import aclose
-from ...core.events import Event, Finished, Media, Notice, ReasoningDelta, Restarted, TextDelta, ToolCallDelta, Used, Waiting
+from ...core.events import Event, Finished, Media, Notice, ReasoningDelta, Restarted, TextDelta, ToolCallDelta, UsageReported, Waiting
 from ...core.types import Usage
-from ...limits.usage import Meter
+from ...limits.usage import UsageMeter
 from ..call import Call
 from .base import Proceed
 
@@ -30,7 +30,9 @@ def retry_call(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     return retry(lambda: proceed(call), rows=call.is_row, meter=call.meter)
 
 
-async def retry(open_stream: Callable[[], AsyncIterator[Any]], *, rows: bool = False, meter: Meter | None = None) -> AsyncIterator[Any]:
+async def retry(
+    open_stream: Callable[[], AsyncIterator[Any]], *, rows: bool = False, meter: UsageMeter | None = None
+) -> AsyncIterator[Any]:
     """Open a stream, and open it again after a transient failure.
 
     What a reader has begun to see is not retried. Rows are restarted, since nobody sees them come, and their
@@ -43,13 +45,13 @@ async def retry(open_stream: Callable[[], AsyncIterator[Any]], *, rows: bool = F
         try:
             async for event in stream:
                 began = began or isinstance(event, _CONTENT)
-                if meter is not None and meter.doubts and isinstance(event, Finished):
-                    for doubt in _doubts(meter.doubts):
+                if meter is not None and meter.uncertain_calls and isinstance(event, Finished):
+                    for doubt in _doubts(meter.uncertain_calls):
                         yield doubt
                 yield event
             return
         except FmnbError as e:
-            if meter is not None and meter.doubts and e.billed is False:
+            if meter is not None and meter.uncertain_calls and e.billed is False:
                 e.billed = None  # refused in the end, but an attempt before may have been billed
             if not isinstance(e, CallError) or isinstance(e, BudgetError):
                 raise
@@ -82,4 +84,4 @@ def _delay(retry_after: float | None, attempt: int, *, spread: bool) -> float:
 def _doubts(n: int) -> list[Event]:
     """What an answer says of attempts before it that may have been billed: its cost is not the whole for certain."""
     text = f"{n} {'try' if n == 1 else 'tries'} before it failed and may have been billed, too"
-    return [Used(usage=Usage(estimated=True)), Notice(kind="note", text=text)]
+    return [UsageReported(usage=Usage(estimated=True)), Notice(kind="note", text=text)]

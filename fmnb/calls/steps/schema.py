@@ -8,8 +8,8 @@ from typing import Any
 
 from ...core.errors import SchemaMismatchError
 from ...core.events import Event, Failed, Finished, Notice, Restarted, TextDelta
-from ...core.json_prefix import is_open
-from ...core.repetition import NOTICE, REASON, TODO, repeats
+from ...core.json_prefix import is_json_prefix
+from ...core.repetition import HINT, NOTICE, REASON, is_looping
 from ...core.types import UNFINISHED, message
 from ..call import Call
 from .base import Proceed
@@ -113,7 +113,7 @@ def is_stuck(text: str, reason: str = "") -> bool:
     """Whether a text that does not fit its schema repeats itself and is no JSON: asking again would bring the same."""
     from ...schemas.validate import read_json
 
-    return reason == REASON or (repeats(text) and (is_open(text) or read_json(text) is None))
+    return reason == REASON or (is_looping(text) and (is_json_prefix(text) or read_json(text) is None))
 
 
 def truncated_error(e: SchemaMismatchError) -> SchemaMismatchError:
@@ -125,4 +125,4 @@ def truncated_error(e: SchemaMismatchError) -> SchemaMismatchError:
 def repetition_error(e: SchemaMismatchError) -> SchemaMismatchError:
     """The error of an answer that got stuck in a loop."""
     what = "The answer repeated itself and does not match the schema"
-    return SchemaMismatchError(what, hint=f"{TODO[0].upper()}{TODO[1:]}.", billed=e.billed)
+    return SchemaMismatchError(what, hint=f"{HINT[0].upper()}{HINT[1:]}.", billed=e.billed)

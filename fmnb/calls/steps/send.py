@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Sequence
 
-from ...core.backend import Backend, written_tokens
+from ...core.backend import Backend, estimate_output_tokens
 from ...core.errors import CallError
 from ...core.event_loop import aclose
 from ...core.events import Event, Progress, TextDelta, Waiting
-from ...core.repetition import cut_off
+from ...core.repetition import stop_on_loop
 from ...core.types import Usage
 from ...limits import budget
 from ..call import Call
@@ -19,19 +19,19 @@ async def stream_answer(call: Call) -> AsyncIterator[Event]:
     """The answer as it comes. A service's answer ends where it gets stuck in a loop; engines look after theirs."""
     backend, meter = call.target.open(), call.meter
     stream: AsyncIterator[Event] = backend.stream(call.request)
-    if backend.card.local:
+    if backend.info.local:
         meter.sent_at = time.time()
     else:
         meter.begin(backend, call.request, stream)
     json = call.spec is not None or call.request.schema is not None or call.request.format == "json"
-    watched = stream if backend.card.local else cut_off(stream, lambda came: _closed(call, backend, came), json=json)
+    watched = stream if backend.info.local else stop_on_loop(stream, lambda came: _closed(call, backend, came), json=json)
     try:
         async for event in watched:
             meter.take(event)
             yield event
     except CallError as e:
-        if not backend.card.local:
-            meter.doubt(e)
+        if not backend.info.local:
+            meter.add_uncertain(e)
         raise
     finally:
         await aclose(watched)
@@ -41,20 +41,20 @@ async def stream_answer(call: Call) -> AsyncIterator[Event]:
 async def complete_answer(call: Call) -> AsyncIterator[Event]:
     """The answer in one piece, for rows: nobody watches it come. Of a backend that can only stream, what came, put together."""
     backend, meter = call.target.open(), call.meter
-    if not hasattr(backend, "whole"):
+    if not hasattr(backend, "complete"):
         async for event in _merged(stream_answer(call)):
             yield event
         return
     meter.begin(backend, call.request)
     try:
-        answer = await backend.whole(call.request)
-        meter.allowed = answer.allowed
+        answer = await backend.complete(call.request)
+        meter.rate_limits = answer.rate_limits
     except CallError as e:
-        meter.allowed = e.allowed
+        meter.rate_limits = e.rate_limits
         for event in e.events:
             meter.take(event)
             yield event
-        meter.doubt(e)
+        meter.add_uncertain(e)
         meter.end()
         raise
     meter.end()
@@ -86,7 +86,7 @@ async def _merged(stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
 
 def _closed(call: Call, backend: Backend, came: Sequence[Event]) -> Usage:
     """What an answer has used that is closed here: an estimate, for the service says it at its own end. The budget counts what may be on its way, too."""
-    into, out = backend.count(call.request).tokens, written_tokens(came)
-    owed = Usage(into, out, cost=budget.price(backend.card, into, out), estimated=True)
+    into, out = backend.count(call.request).tokens, estimate_output_tokens(came)
+    owed = Usage(into, out, cost=budget.price(backend.info, into, out), estimated=True)
     call.meter.closed(owed)
     return owed

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...core.errors import ConnectionFailedError, KeyMissingError, ModelError, StoreError, TapeMissError
-from ...core.events import ENDS, Event, Finished, Notice, Stamper, TextDelta, Used
+from ...core.events import ENDS, Event, EventStamper, Finished, Notice, TextDelta, UsageReported
 from ..call import Call
 from .base import Proceed
 
@@ -29,7 +29,7 @@ def use_tape(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
 
 
 async def _taped(call: Call, tape: Tape, proceed: Proceed) -> AsyncIterator[Event]:
-    key = call.request.key()
+    key = call.request.fingerprint()
     entry = tape.get(key)
     if entry is not None:
         async for event in replay(entry.replay(), "replayed", paced=not call.is_row):
@@ -37,7 +37,7 @@ async def _taped(call: Call, tape: Tape, proceed: Proceed) -> AsyncIterator[Even
         return
     if call.tape_only:
         raise tape_miss_error(tape, call.cell)
-    stamp, events = Stamper(call.run), []
+    stamp, events = EventStamper(call.run), []
     end: Finished | None = None  # held back until the answer is on the tape, or the footer says that it is not
     try:
         async for event in proceed(call):
@@ -47,7 +47,7 @@ async def _taped(call: Call, tape: Tape, proceed: Proceed) -> AsyncIterator[Even
             else:
                 yield event
     except (ModelError, KeyMissingError, ConnectionFailedError) as e:
-        stale = tape.earlier(call.cell)
+        stale = tape.stale_entry(call.cell)
         if stale is None or any(isinstance(x, TextDelta) for x in events):
             raise
         tape.used.add(stale.key)  # what a cell shows is not pruned
@@ -73,7 +73,7 @@ def tape_miss_error(tape: Tape, cell: str) -> TapeMissError:
     return TapeMissError(
         f"The tape {tape.path.name} does not hold this request",
         detail=f"{len(tape)} answers recorded; "
-        + ("this cell was recorded with other values" if tape.earlier(cell) else "this cell was never recorded"),
+        + ("this cell was recorded with other values" if tape.stale_entry(cell) else "this cell was never recorded"),
         hint="Run it without --replay-only to record it.",
     )
 
@@ -92,6 +92,6 @@ async def replay(items: list[tuple[float, Event]], source: str, *, paced: bool =
 
 def replayed(event: Event, source: str) -> Event:
     """A stored event as it is given again: it costs nothing now."""
-    if isinstance(event, Used):
-        return Used(usage=replace(event.usage, cost=0.0 if event.usage.cost is not None else None))
+    if isinstance(event, UsageReported):
+        return UsageReported(usage=replace(event.usage, cost=0.0 if event.usage.cost is not None else None))
     return replace(event, source=source) if isinstance(event, ENDS) else event

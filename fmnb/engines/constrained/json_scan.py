@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.cycles import tail_of
-from ...core.repetition import FIELD, Loop
+from ...core.repetition import FIELD, LoopDetector
 
 _SAME = 10  # values of a list in a cycle that are enough to end it
 _TAIL = 5  # values in a cycle that are left out where a limit ends the list
@@ -52,7 +52,7 @@ class Scan:
         self._text: list[str] = []
         self._string = -1  # where the open string begins
         self._escaped = False
-        self._loop: Loop | None = None  # of an open string that is a value
+        self._loop: LoopDetector | None = None  # of an open string that is a value
         self._characters = 0  # of the open string
         self.most_items = self.most_characters = 0  # of the longest list and the longest string so far
 
@@ -88,7 +88,7 @@ class Scan:
         if c == '"':
             self._string, self._characters = i, 0
             if top is None or top.is_list or top.key:
-                self._loop = Loop(FIELD)
+                self._loop = LoopDetector(FIELD)
         elif c in "{[":
             schemas = self._below(top)
             new = _Open(schemas, c == "[", separator=i + 1, start=i + 1)

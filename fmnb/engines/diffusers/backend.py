@@ -22,11 +22,11 @@ from typing import Any
 from ...core import image_options, media
 from ...core.backend import estimate_tokens
 from ...core.errors import BadRequestError, ContentFilterError, InsufficientMemoryError, ModelError, UsageError
-from ...core.event_loop import worker
-from ...core.events import Event, Finished, Media, Notice, Progress, Used
-from ...core.image_options import Wanted
+from ...core.event_loop import thread_stream
+from ...core.events import Event, Finished, Media, Notice, Progress, UsageReported
+from ...core.image_options import ImageOptions
 from ...core.optional import require
-from ...core.types import ModelCard, Request, TokenCount, Usage
+from ...core.types import ModelInfo, Request, TokenCount, Usage
 from .. import host
 from ..loaded import Resident, closing, resident
 from . import pipeline as diffusers_pipeline
@@ -59,7 +59,7 @@ def backend(path: str | Path, name: str = "") -> DiffusersBackend:
         raise ModelError(
             "This pipeline is code of its own, which is not run", detail=folder.name, hint="Take one that diffusers knows by name."
         )
-    card = ModelCard(
+    info = ModelInfo(
         name=name or f"diffusers:{folder}",
         provider="diffusers",
         host="local",
@@ -72,20 +72,20 @@ def backend(path: str | Path, name: str = "") -> DiffusersBackend:
         memory=diffusers_pipeline.needs(files, "float32", (512, 512)),
         source=str(folder),
     )
-    return DiffusersBackend(folder, card)
+    return DiffusersBackend(folder, info)
 
 
 class DiffusersBackend:
     """A pipeline in a folder. What is loaded is shared by all backends of the same folder, device and dtype."""
 
-    def __init__(self, folder: Path, card: ModelCard):
+    def __init__(self, folder: Path, info: ModelInfo):
         self._folder = folder
-        self._card = card
+        self._info = info
 
     @property
-    def card(self) -> ModelCard:
+    def info(self) -> ModelInfo:
         """What the folder says; `memory` is the estimate for a CPU and 512 x 512 pixels."""
-        return self._card
+        return self._info
 
     def deterministic(self, request: Request) -> bool:
         """With a seed the same request draws the same picture, on the same kind of machine."""
@@ -101,24 +101,24 @@ class DiffusersBackend:
         def work(put: Callable[[Event], None], stop: threading.Event) -> None:
             if request.format != "image":
                 raise UsageError(
-                    f"{self._card.name} makes pictures and answers no questions",
+                    f"{self._info.name} makes pictures and answers no questions",
                     hint='Add -f image (format="image"), or name a model that writes.',
                 )
-            asked = image_options.wanted(request)
+            asked = image_options.image_options(request)
             _check_size(asked)
             device, dtype = diffusers_pipeline.form(self._folder, request.dtype)
-            for name in (*asked.lost, *(("quant",) if request.quant not in ("", "none") else ())):
+            for name in (*asked.ignored, *(("quant",) if request.quant not in ("", "none") else ())):
                 put(Notice(kind="not_applied", text=name))
             place = resident(f"diffusers {device} {dtype}", self._folder)
-            place.name = self._card.name
+            place.name = self._info.name
             with place.hold(put, stop) as mine:
                 if mine:
                     self._draw(place, asked, device, dtype, put, lambda: stop.is_set() or closing.is_set())
 
-        return worker(work)
+        return thread_stream(work)
 
     def _draw(
-        self, place: Resident, asked: Wanted, device: str, dtype: str, put: Callable[[Event], None], stopped: Callable[[], bool]
+        self, place: Resident, asked: ImageOptions, device: str, dtype: str, put: Callable[[Event], None], stopped: Callable[[], bool]
     ) -> None:
         count, word = host.threads()
         if word and device == "cpu":
@@ -126,14 +126,14 @@ class DiffusersBackend:
         with diffusers_pipeline.computing(count):
             fresh = place.model is None
             if fresh:
-                place.memory = diffusers_pipeline.check_fits(self._card.name, self._folder, device, dtype, asked.size)
+                place.memory = diffusers_pipeline.check_fits(self._info.name, self._folder, device, dtype, asked.size)
                 put(Progress(stage="loading the pipeline"))
                 place.model = diffusers_pipeline.load(self._folder, device, dtype)
             if stopped():
                 return
             pipeline: Pipeline = place.model
             try:
-                drawn = _Drawing(pipeline, self._card.name, asked, put, stopped).run()
+                drawn = _Drawing(pipeline, self._info.name, asked, put, stopped).run()
             except (MemoryError, RuntimeError) as e:
                 if "memory" not in str(e) and not isinstance(e, MemoryError):
                     raise
@@ -150,8 +150,8 @@ class DiffusersBackend:
         }
         if fresh:
             about["load_seconds"] = round(pipeline.seconds, 3)
-        put(Used(usage=Usage(cost=0.0)))
-        put(Finished(model=self._card.name, extra=about))
+        put(UsageReported(usage=Usage(cost=0.0)))
+        put(Finished(model=self._info.name, extra=about))
 
 
 class _Stopped(Exception):
@@ -161,7 +161,7 @@ class _Stopped(Exception):
 class _Drawing:
     """The pictures of one request as they are made."""
 
-    def __init__(self, pipeline: Pipeline, name: str, asked: Wanted, put: Callable[[Event], None], stopped: Callable[[], bool]):
+    def __init__(self, pipeline: Pipeline, name: str, asked: ImageOptions, put: Callable[[Event], None], stopped: Callable[[], bool]):
         self._pipe = pipeline.pipe
         self._name, self._asked, self._put, self._stopped = name, asked, put, stopped
         self._steps = 0
@@ -199,7 +199,7 @@ class _Drawing:
             )
         if withheld:
             self._put(Notice(kind="warning", text=f"{withheld} of {count} pictures withheld by the pipeline's safety checker"))
-        return image_options.made(data=last, seed=seeds[0], seeds=seeds if len(seeds) > 1 else None, steps=self._steps or None)
+        return image_options.provenance(data=last, seed=seeds[0], seeds=seeds if len(seeds) > 1 else None, steps=self._steps or None)
 
     def _one(self, options: dict[str, Any], seed: int) -> bytes | None:
         """One picture as PNG; b"" when it was withheld, None when stopped."""
@@ -240,7 +240,7 @@ class _Drawing:
             options["image"] = _opened(asked)
         takes = inspect.signature(pipe.__call__).parameters
         names = {"steps": "num_inference_steps", "guidance": "guidance_scale", "negative": "negative_prompt"}
-        for ours, value in asked.said().items():
+        for ours, value in asked.given().items():
             if ours in ("seed", "n") or (ours == "size" and "width" not in takes and asked.images):
                 continue
             if ours == "size" and {"width", "height"} <= set(takes):
@@ -296,7 +296,7 @@ def _from_picture(pipe: Any) -> Any:
     return other
 
 
-def _opened(asked: Wanted) -> Any:
+def _opened(asked: ImageOptions) -> Any:
     """The attached picture in the size to draw."""
     pil = require("PIL.Image", "images", "to open a picture")
     if len(asked.images) > 1:
@@ -309,7 +309,7 @@ def _opened(asked: Wanted) -> Any:
     return picture if picture.size == size else picture.resize(size)
 
 
-def _check_size(asked: Wanted) -> None:
+def _check_size(asked: ImageOptions) -> None:
     if asked.size and any(side % _MULTIPLE for side in asked.size):
         near = "x".join(str(max(_MULTIPLE, round(side / _MULTIPLE) * _MULTIPLE)) for side in asked.size)
         raise BadRequestError(

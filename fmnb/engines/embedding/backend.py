@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.backend import Vectors, estimate_tokens
 from ...core.errors import BadRequestError, ModelError, UsageError
-from ...core.event_loop import worker
+from ...core.event_loop import thread_stream
 from ...core.events import Event, Notice, Progress
 from ...core.optional import require
-from ...core.types import ModelCard, Request, TokenCount
+from ...core.types import ModelInfo, Request, TokenCount
 from .. import host
 from ..loaded import closing, resident
 from ..weights.folder import read_json, weight_files
@@ -102,7 +102,7 @@ class EmbeddingBackend:
     def __init__(self, folder: Path, name: str, config: dict[str, Any], size: int):
         self._folder, self._config = folder, config
         self._recipe = recipe(folder, config)
-        self._card = ModelCard(
+        self._info = ModelInfo(
             name=name,
             provider="vectors",
             host="local",
@@ -118,9 +118,9 @@ class EmbeddingBackend:
         )
 
     @property
-    def card(self) -> ModelCard:
+    def info(self) -> ModelInfo:
         """What the folder says."""
-        return self._card
+        return self._info
 
     def count(self, request: Request) -> TokenCount:
         """An estimate."""
@@ -132,7 +132,7 @@ class EmbeddingBackend:
 
     async def stream(self, request: Request) -> AsyncIterator[Event]:
         """It answers nothing: UsageError."""
-        raise UsageError(f"{self._card.name} makes vectors and writes no text", hint="`fm.embed(texts, model)` uses it.")
+        raise UsageError(f"{self._info.name} makes vectors and writes no text", hint="`fm.embed(texts, model)` uses it.")
         yield
 
     def embed(self, texts: Sequence[str], quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
@@ -147,16 +147,16 @@ class EmbeddingBackend:
 
         def work(put: Callable[[Event | Vectors], None], stop: threading.Event) -> None:
             place = resident(f"vectors {quant or 'none'}", self._folder)
-            place.name = self._card.name
+            place.name = self._info.name
             with place.hold(put, stop) as mine:
                 if not mine:
                     return
                 if place.model is None:
-                    host.check_fits(self._folder.name, self._card.memory or 0, "its weights")
-                    place.model, place.memory = self._load(quant or "none", put), self._card.memory or 0
+                    host.check_fits(self._folder.name, self._info.memory or 0, "its weights")
+                    place.model, place.memory = self._load(quant or "none", put), self._info.memory or 0
                 self._run(place.model, texts, put, lambda: stop.is_set() or closing.is_set())
 
-        return worker(work)
+        return thread_stream(work)
 
     def _load(self, quant: str, put: Callable[[Event], None]) -> Any:
         put(Progress(stage="loading", note=self._folder.name))

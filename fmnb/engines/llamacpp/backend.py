@@ -20,9 +20,9 @@ from typing import Any
 
 from ...core.backend import estimate_tokens
 from ...core.errors import ContextTooLongError, FmnbError, InsufficientMemoryError, MissingPackageError, ServerError
-from ...core.event_loop import thread, worker
-from ...core.events import Event, Failed, Finished, Notice, Used
-from ...core.types import ModelCard, Request, TokenCount
+from ...core.event_loop import start_thread, thread_stream
+from ...core.events import Event, Failed, Finished, Notice, UsageReported
+from ...core.types import ModelInfo, Request, TokenCount
 from .. import host
 from ..chat_format import begun, plain_text, wire
 from ..constrained.schema_expression import bounded, bounds
@@ -95,14 +95,14 @@ def backend(path: str | Path, name: str = "") -> LlamaBackend:
 class LlamaBackend:
     """A GGUF model on llama.cpp. The weights are shared by all backends of the same file."""
 
-    rows_at_once = 64
+    preferred_batch_size = 64
     continues = True  # goes on with an answer that the last message begins
 
     def __init__(self, head: gguf.Gguf, name: str):
         self._head = head
         self._chat = bool(head.chat_template)
         context = start_context(head, 0)
-        self._card = ModelCard(
+        self._info = ModelInfo(
             name=name,
             provider="gguf",
             host="local",
@@ -123,9 +123,9 @@ class LlamaBackend:
         return self._head
 
     @property
-    def card(self) -> ModelCard:
+    def info(self) -> ModelInfo:
         """What the file's head says; `memory` is the estimate for the context it starts with."""
-        return self._card
+        return self._info
 
     def deterministic(self, request: Request) -> bool:
         """Greedy, or with a seed; not when a time limit may cut the answer."""
@@ -154,9 +154,11 @@ class LlamaBackend:
                 if mine:
                     self._answer(place, request, put, lambda: stop.is_set() or closing.is_set())
 
-        return worker(work)
+        return thread_stream(work)
 
-    def stream_rows(self, requests: Sequence[tuple[int, Request]], neutral: Sequence[Request] = ()) -> AsyncIterator[tuple[int, Event]]:
+    def stream_rows(
+        self, requests: Sequence[tuple[int, Request]], content_free: Sequence[Request] = ()
+    ) -> AsyncIterator[tuple[int, Event]]:
         """Answer many requests, as many at a time as the engine gets slots; of a few labels one is chosen by scoring."""
 
         def work(put: Callable[[tuple[int, Event]], None], stop: threading.Event) -> None:
@@ -167,18 +169,18 @@ class LlamaBackend:
                 return stop.is_set() or closing.is_set()
 
             place = resident("gguf rows", self._head.path)
-            place.name = self._card.name
+            place.name = self._info.name
             with place.hold(whole, stop) as mine:
                 if mine and requests:
-                    self._rows(place, deque(requests), neutral, put, whole, stopped)
+                    self._rows(place, deque(requests), content_free, put, whole, stopped)
 
-        return worker(work)
+        return thread_stream(work)
 
     def _rows(
         self,
         place: Resident,
         waiting: deque[tuple[int, Request]],
-        neutral: Sequence[Request],
+        content_free: Sequence[Request],
         put: Callable[[tuple[int, Event]], None],
         whole: Callable[[Event], None],
         stopped: Callable[[], bool],
@@ -210,7 +212,7 @@ class LlamaBackend:
             try:
                 with first:
                     if options not in scorers:
-                        scorers[options] = Scorer(model, options, [self._text(model, r) for r in neutral])
+                        scorers[options] = Scorer(model, options, [self._text(model, r) for r in content_free])
                 return scorers[options].answer(self._text(model, request), request, slot, stopped)
             except (OSError, ValueError, RuntimeError):  # a prompt that is too long: writing says so in words
                 return None
@@ -232,12 +234,12 @@ class LlamaBackend:
                 except Exception as e:  # in a thread nobody else would hear of it
                     put((n, Failed(error=ServerError("The engine failed", detail=repr(e)[:200], retryable=False).to_dict())))
 
-        for t in [thread("fmnb-slot", partial(slot, i)) for i in range(model.slots)]:
+        for t in [start_thread("fmnb-slot", partial(slot, i)) for i in range(model.slots)]:
             t.join()
 
     def _place(self) -> Resident:
         place = resident("gguf", self._head.path)
-        place.name = self._card.name
+        place.name = self._info.name
         return place
 
     def _answer(self, place: Resident, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
@@ -280,7 +282,7 @@ class LlamaBackend:
         if answer.error is not None:
             raise answer.error
         if not stopped():
-            put(Used(usage=answer.usage))
+            put(UsageReported(usage=answer.usage))
             put(self._about(Finished(reason=answer.reason, extra=answer.extra), model, fresh))
 
     def _about(self, event: Event, model: LlamaModel, fresh: bool) -> Event:
@@ -299,7 +301,7 @@ class LlamaBackend:
             about["process_memory"] = held
         if fresh:
             about["load_seconds"] = round(model.seconds, 3)
-        return replace(event, model=self._card.name, extra=event.extra | about)
+        return replace(event, model=self._info.name, extra=event.extra | about)
 
     def _ready(
         self, place: Resident, request: Request, body: dict[str, Any], put: Callable[[Event], None], stopped: Callable[[], bool]

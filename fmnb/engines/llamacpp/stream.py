@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.errors import BadRequestError, CallError, ContextTooLongError, ServerError
 from ...core.events import Event, Logprobs, Notice, Progress, ReasoningDelta, TextDelta, ToolCallDelta
-from ...core.repetition import NOTICE, REASON, Loop
+from ...core.repetition import NOTICE, REASON, LoopDetector
 from ...core.types import Usage
 from ..constrained.decoder import Following
 
@@ -25,7 +25,7 @@ class Answer:
         self._stopped = stopped
         self._following = following
         self._limit = limit
-        self._loop = Loop() if following is None else None
+        self._loop = LoopDetector() if following is None else None
         self.redirected = False
         self.written = 0  # tokens, where the engine counts along
         self.error: Exception | None = None

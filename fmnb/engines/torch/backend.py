@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.backend import estimate_tokens
 from ...core.errors import FmnbError, InsufficientMemoryError, MissingPackageError, ModelError
-from ...core.event_loop import worker
-from ...core.events import Event, Failed, Finished, Logprobs, Notice, Progress, TextDelta, Used
-from ...core.repetition import NOTICE, REASON, Loop
-from ...core.types import UNFINISHED, ModelCard, Request, TokenCount, Usage
+from ...core.event_loop import thread_stream
+from ...core.events import Event, Failed, Finished, Logprobs, Notice, Progress, TextDelta, UsageReported
+from ...core.repetition import NOTICE, REASON, LoopDetector
+from ...core.types import UNFINISHED, ModelInfo, Request, TokenCount, Usage
 from .. import host
 from ..chat_format import wire
 from ..loaded import Resident, closing, resident
@@ -54,10 +54,10 @@ def backend(path: str | Path, name: str = "", note: str = "") -> TorchBackend:
     if place.is_dir():
         return TorchBackend(place, _folder_card(place, name), note)
     head = gguf.read(place)
-    return TorchBackend(place, _card(name, place, head.context, bool(head.chat_template), head.license, head.size), note)
+    return TorchBackend(place, _info(name, place, head.context, bool(head.chat_template), head.license, head.size), note)
 
 
-def _folder_card(path: Path, name: str) -> ModelCard:
+def _folder_card(path: Path, name: str) -> ModelInfo:
     about, files = folder.config(path), folder.weight_files(path)
     if not about or not files:
         raise ModelError(
@@ -69,13 +69,13 @@ def _folder_card(path: Path, name: str) -> ModelCard:
     size = sum(f.stat().st_size for f in files)
     chat = sort != "seq2seq" and folder.has_template(path)
     inputs = ("text", "image") if sort == "vision" else ("text",)
-    return _card(name, path, folder.context(about), chat, "", size, inputs)
+    return _info(name, path, folder.context(about), chat, "", size, inputs)
 
 
-def _card(
+def _info(
     name: str, path: Path, context: int | None, chat: bool, license: str, size: int, inputs: tuple[str, ...] = ("text",)
-) -> ModelCard:
-    return ModelCard(
+) -> ModelInfo:
+    return ModelInfo(
         name=name,
         provider="torch",
         host="local",
@@ -95,12 +95,12 @@ def _card(
 class TorchBackend:
     """A model on torch. The weights are shared by all backends of the same file and form."""
 
-    rows_at_once = 512
+    preferred_batch_size = 512
 
-    def __init__(self, path: Path, card: ModelCard, note: str = ""):
+    def __init__(self, path: Path, info: ModelInfo, note: str = ""):
         """`note` is a word for the user that comes with rows."""
         self._path = path
-        self._card = card
+        self._info = info
         self._note = note
 
     @property
@@ -109,9 +109,9 @@ class TorchBackend:
         return self._path.suffix == ".gguf" or folder.kind(folder.config(self._path)) == "causal"
 
     @property
-    def card(self) -> ModelCard:
+    def info(self) -> ModelInfo:
         """What the file says; `memory` is the estimate for a CPU and a short context."""
-        return self._card
+        return self._info
 
     def deterministic(self, request: Request) -> bool:
         """Greedy, or with a seed."""
@@ -141,24 +141,26 @@ class TorchBackend:
                 if mine:
                     self._answer(place, how, request, put, lambda: stop.is_set() or closing.is_set())
 
-        return worker(work)
+        return thread_stream(work)
 
-    def stream_rows(self, requests: Sequence[tuple[int, Request]], neutral: Sequence[Request] = ()) -> AsyncIterator[tuple[int, Event]]:
-        """Answer many requests together. `neutral` are the same prompts with nothing in them, to weigh labels against."""
+    def stream_rows(
+        self, requests: Sequence[tuple[int, Request]], content_free: Sequence[Request] = ()
+    ) -> AsyncIterator[tuple[int, Event]]:
+        """Answer many requests together. `content_free` are the same prompts with nothing in them, to weigh labels against."""
 
         def work(put: Callable[[tuple[int, Event]], None], stop: threading.Event) -> None:
             forms: dict[tuple[str, str], list[tuple[int, Request]]] = {}
             for n, request in requests:
                 forms.setdefault((request.dtype, request.quant), []).append((n, request))
             for some in forms.values():
-                self._rows(some, neutral, put, stop)
+                self._rows(some, content_free, put, stop)
 
-        return worker(work)
+        return thread_stream(work)
 
     def _rows(
         self,
         requests: Sequence[tuple[int, Request]],
-        neutral: Sequence[Request],
+        content_free: Sequence[Request],
         put: Callable[[tuple[int, Event]], None],
         stop: threading.Event,
     ) -> None:
@@ -182,7 +184,7 @@ class TorchBackend:
             wanted = max(request.max_tokens or DEFAULT_MAX_TOKENS for _, request in requests)
             with self._loaded(place, how, wanted, whole, stopped) as (model, about):
                 if model is not None and not one_by_one(model):
-                    batch(model, self._path, requests, neutral, put, stopped, about | {"model": self._card.name})
+                    batch(model, self._path, requests, content_free, put, stopped, about | {"model": self._info.name})
                     return
             for n, request in requests if model is not None else ():
                 try:
@@ -195,7 +197,7 @@ class TorchBackend:
 
     def _place(self, how: Form) -> Resident:
         place = resident(str(how), self._path)
-        place.name = self._card.name
+        place.name = self._info.name
         return place
 
     def _answer(self, place: Resident, how: Form, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
@@ -207,8 +209,8 @@ class TorchBackend:
                 return
             answer = _Answer(model, request, put, stopped)
             if answer.run(choose):
-                put(Used(usage=answer.usage))
-                put(Finished(reason=answer.reason, model=self._card.name, extra=answer.extra | about))
+                put(UsageReported(usage=answer.usage))
+                put(Finished(reason=answer.reason, model=self._info.name, extra=answer.extra | about))
 
     @contextmanager
     def _loaded(
@@ -294,7 +296,7 @@ class _Answer:
         self._endless = bool(request.extra.get("ignore_eos"))
         self._text = Text(model.tokenizer, request.stop)
         self._grammar: Grammar | None = None
-        self._loop = Loop()
+        self._loop = LoopDetector()
         self._held: list[str] = []
         self._whole: list[str] = []
         self._sent = 0.0

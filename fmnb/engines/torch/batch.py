@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import FmnbError
-from ...core.events import Event, Failed, Finished, Logprobs, Notice, TextDelta, Used
+from ...core.events import Event, Failed, Finished, Logprobs, Notice, TextDelta, UsageReported
 from ...core.repetition import REASON
 from ...core.types import UNFINISHED, Request
 from ..labels import Labels, labels
@@ -34,12 +34,12 @@ def batch(
     model: TorchModel,
     path: Path,
     requests: Sequence[tuple[int, Request]],
-    neutral: Sequence[Request],
+    content_free: Sequence[Request],
     put: Put,
     stopped: Callable[[], bool],
     about: dict[str, Any],
 ) -> None:
-    """Answer requests together. `neutral` are prompts without content, `about` goes into each answer's `extra`."""
+    """Answer requests together. `content_free` are prompts without content, `about` goes into each answer's `extra`."""
     written: list[Row] = []
     chosen: dict[Labels, list[Row]] = {}
     for number, request in requests:
@@ -53,7 +53,7 @@ def batch(
             continue
         (written if options is None else chosen.setdefault(options, [])).append(row)
     for options, rows in chosen.items():
-        blanks = [model.prompt(r.messages, _variables(r))[0] for r in neutral] or label_scoring.blanks(model, [r.ids for r in rows])
+        blanks = [model.prompt(r.messages, _variables(r))[0] for r in content_free] or label_scoring.blanks(model, [r.ids for r in rows])
         _tell(label_scoring.scored(model, rows, options, blanks, stopped), put, about)
     if written:
         fast = model.path == "fast"
@@ -85,7 +85,7 @@ def _tell(found: Iterator[tuple[Row, Answered | FmnbError]], put: Put, about: di
             put((n, Logprobs(tokens=answer.logprobs)))
         for note in answer.notes:
             put((n, Notice(kind="warning" if answer.reason == REASON else "note", text=note)))
-        put((n, Used(usage=answer.usage)))
+        put((n, UsageReported(usage=answer.usage)))
         extra = dict(about)
         if answer.unfinished:
             extra[UNFINISHED] = True

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...core.backend import NOTHING
+from ...core.backend import CONTENT_FREE
 from ...core.errors import FmnbError, InsufficientMemoryError
 from ...core.types import Usage
 from ..labels import Labels, drawn
@@ -71,11 +71,11 @@ def tree(sequences: Sequence[list[int]]) -> Tree:
 
 
 def scored(
-    model: TorchModel, rows: Sequence[Row], options: Labels, neutral: Sequence[list[int]], stopped: Callable[[], bool]
+    model: TorchModel, rows: Sequence[Row], options: Labels, content_free: Sequence[list[int]], stopped: Callable[[], bool]
 ) -> Iterator[tuple[Row, Answered | FmnbError]]:
     """Choose a label for each row; each is given when its pass is done. Ends early when stopped.
 
-    A label's score is the log-probability of its whole text, less what it has after `neutral`
+    A label's score is the log-probability of its whole text, less what it has after `content_free`
     prompts: the same template with nothing in it. Without that a small model answers with the
     label it finds likeliest in any case. Measured on the embedded model over BBC news (5 sections)
     and BANKING77 (3, 7 and 15 intents), two templates each, 200 texts a time: right in 19 % as it
@@ -86,14 +86,14 @@ def scored(
 
     branches = tree([model.tokenizer.encode(t) for t in options.texts])
     queue = sorted(rows, key=lambda r: -len(r.ids))
-    start = opened(model, [*(list(p) for p in neutral), *(r.ids for r in queue)], stopped)
+    start = opened(model, [*(list(p) for p in content_free), *(r.ids for r in queue)], stopped)
     if start is None:
         return
     slots, shared, known = start
     most = PASS[model.form.device]
     length = len(branches.trunk) + max(len(p) for p in branches.paths)
     try:
-        blank = [s for _, s in _passes(slots, [p[shared:] for p in neutral], branches, most, stopped) if s is not None]
+        blank = [s for _, s in _passes(slots, [p[shared:] for p in content_free], branches, most, stopped) if s is not None]
         prior = torch.stack(blank).mean(0) if blank else torch.zeros(len(options.texts))
         for i, score in _passes(slots, [r.ids[shared:] for r in queue], branches, most, stopped):
             row = queue[i]
@@ -122,7 +122,7 @@ def blanks(model: TorchModel, prompts: Sequence[list[int]]) -> list[list[int]]:
     begin, end = common_prefix(prompts), common_prefix([p[::-1] for p in prompts])
     end = min(end, min(len(p) for p in prompts) - begin)
     head, tail = prompts[0][:begin], prompts[0][len(prompts[0]) - end :]
-    return [[*head, *model.tokenizer.encode(word), *tail] for word in NOTHING if word or end]
+    return [[*head, *model.tokenizer.encode(word), *tail] for word in CONTENT_FREE if word or end]
 
 
 def _passes(

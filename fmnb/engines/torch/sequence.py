@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ...core.repetition import NOTICE, REASON, Loop
+from ...core.repetition import NOTICE, REASON, LoopDetector
 from ...core.types import Request, Usage
 from .detokenize import Text, logprob, prompt, room
 from .model import TorchModel
@@ -53,7 +53,7 @@ class Row:
     reason: str = ""
     began: float = 0.0
     known: int = 0
-    loop: Loop = field(default_factory=Loop)
+    loop: LoopDetector = field(default_factory=LoopDetector)
     looked: int = 0  # tokens whose text the loop has seen
 
 

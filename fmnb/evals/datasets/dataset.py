@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, overload
 from ...batch.options import BatchOptions
 from ...calls.options import with_options
 from ...comparison.leaderboard import scope
-from ...core.atomic_write import write_whole
+from ...core.atomic_write import write_atomic
 from ...core.errors import UsageError
 from ...core.events import Sink
 from ...core.optional import require
@@ -472,7 +472,7 @@ class Dataset:
         if self.notes:
             head["notes"] = list(self.notes)
         text = "\n".join([_line(head), *(_line(s.to_dict()) for s in sorted(self.samples, key=lambda s: s.id))]) + "\n"
-        write_whole(where, text)
+        write_atomic(where, text)
         self._held()
         return where
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...core.atomic_write import write_whole
+from ...core.atomic_write import write_atomic
 from ...core.errors import UsageError
 from ...prompts.prompt import Prompt, render
 from .heldout import refuse
@@ -44,7 +44,7 @@ def lines(samples: Sequence[Sample], kind: str, prompt: str | Prompt | None = No
 def write(path: str | Path, samples: Sequence[Sample], kind: str, prompt: str | Prompt | None = None, system: str = "") -> Path:
     """Write the training examples as JSONL; gives the path."""
     found = lines(samples, kind, prompt, system)
-    return write_whole(Path(path).expanduser(), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in found))
+    return write_atomic(Path(path).expanduser(), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in found))
 
 
 def prompt_of(s: Sample, prompt: str | Prompt | None) -> str:

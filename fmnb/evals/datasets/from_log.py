@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...core.errors import UsageError
-from ...core.events import Signal
+from ...core.events import Feedback
 from ...core.response import Response
 from ...core.typing import TableLike
 from ...store import feedback as signals
@@ -31,9 +31,9 @@ def from_feedback(kinds: Sequence[str] = (), *, since: float | None = None, note
     The target is what was voted for, edited or accepted; `extra` holds chosen, rejected, runs
     and what was said. `kinds` keeps some kinds of signals, `since` (seconds since the epoch) the newer ones, `notebook` those about runs of one notebook.
     """
-    said = [s for s in signals.every(since=since, notebook=notebook) if not kinds or s.kind in kinds]
+    said = [s for s in signals.all_feedback(since=since, notebook=notebook) if not kinds or s.kind in kinds]
     answers = _answers({r for s in said for r in _runs(s)})
-    by_prompt: dict[tuple[str, str], list[Signal]] = defaultdict(list)
+    by_prompt: dict[tuple[str, str], list[Feedback]] = defaultdict(list)
     for s in said:
         if prompt := shared([_prompt(answers[r]) for r in _runs(s) if r in answers]):
             by_prompt[prompt, s.user].append(s)
@@ -108,7 +108,7 @@ def shared(prompts: Sequence[str]) -> str:
     return "\n\n".join(paragraphs[0][-same:]) if same else ""
 
 
-def _runs(s: Signal) -> list[str]:
+def _runs(s: Feedback) -> list[str]:
     return list(s.value["runs"]) if s.kind == "vote" else [s.run]
 
 
@@ -126,7 +126,7 @@ def _prompt(r: Response) -> str:
     return prompt_text(r.request)
 
 
-def _sample(prompt: str, user: str, said: Sequence[Signal], answers: Mapping[str, Response]) -> Sample:
+def _sample(prompt: str, user: str, said: Sequence[Feedback], answers: Mapping[str, Response]) -> Sample:
     """What one person's signals about one prompt add up to; a later word replaces an earlier one."""
     target = chosen = None
     rejected: list[str] = []

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...core.surrogates import whole_text
+from ...core.surrogates import replace_surrogates_in_text
 
 SPLITS = ("train", "dev", "heldout")
 
@@ -83,7 +83,7 @@ def plain(value: Any) -> Any:
     {'a': [1, None]}
     """
     if isinstance(value, str):
-        return whole_text(value)
+        return replace_surrogates_in_text(value)
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):

@@ -279,7 +279,7 @@ def conduct(verdicts: Sequence[Verdict], humans: Mapping[tuple[str, frozenset[st
 def human_labels() -> dict[tuple[str, frozenset[str]], str | None]:
     """The votes of the log about pairs of models: (prompt, names) to the winner's name, None for a tie; the last vote counts."""
     found: dict[tuple[str, frozenset[str]], str | None] = {}
-    for b in ballots(signals.every("vote")):
+    for b in ballots(signals.all_feedback("vote")):
         if len(b.shown) == 2 and not b.bad:
             found[b.prompt, frozenset(b.shown)] = b.winner
     return found

@@ -58,7 +58,7 @@ def log(rest: str, shell: Any) -> Any:
     """Search, reopen, switch, forget."""
     words, flags = flags_of(rest, "--open", "--all", "--before", "--yes")
     if len(words) == 1 and words[0] in ("on", "off"):
-        store.switch(words[0] == "on")
+        store.set_enabled(words[0] == "on")
         print(f"The log is {words[0]}.")
         return None
     if words and words[0] == "forget":
@@ -153,7 +153,7 @@ def budget(rest: str, shell: Any) -> None:
     b = budgets.budget()
     cap = "no cap" if b.limit is None else f"of ${b.limit:g}"
     unknown = f"; {b.unknown_calls} calls of unknown price" if b.unknown_calls else ""
-    doubt = budgets.doubt_words(b.doubtful_calls, b.doubtful)
+    doubt = budgets.uncertain_text(b.uncertain_calls, b.uncertain_cost)
     print(f"${b.spent:.4f} spent in this kernel{doubt}, {cap}{unknown}.")
 
 
@@ -192,7 +192,9 @@ def status(shell: Any) -> Any:
         {"": "model", "now": f"{model or 'embedded'} ({who or 'nothing chosen'})"},
         {
             "": "spent",
-            "now": f"${b.spent:.4f}" + ("" if b.limit is None else f" of ${b.limit:g}") + budgets.doubt_words(b.doubtful_calls, b.doubtful),
+            "now": f"${b.spent:.4f}"
+            + ("" if b.limit is None else f" of ${b.limit:g}")
+            + budgets.uncertain_text(b.uncertain_calls, b.uncertain_cost),
         },
         {"": "tape", "now": tape_is},
         {"": "log", "now": "on" if store.enabled() else "off"},

@@ -9,16 +9,16 @@ from ...calls.options import CallOptions
 from ...calls.prepare import options_from, prepare
 from ...calls.run import perform
 from ...calls.session import default_model, session
-from ...config.settings import held
+from ...config.settings import frozen
 from ...core.errors import FmnbError, Interrupted, UsageError
 from ...core.response import Response
 from ...prompts.prompt import Prompt
 from ...views.router import in_notebook, view_for
-from ...views.static_output import watched
+from ...views.static_output import output_function
 from .options import Line, parse
 
 
-@held()
+@frozen()
 def run(line: str, text: str) -> Any:
     """Do what a `%%fm` cell says; the value becomes the cell's value."""
     return ask(parse(line), text.strip("\n"), _shell())
@@ -130,7 +130,7 @@ def _compare(asked: list[Asked], shell: Any, format: str, axes: Any, blind: bool
         return together(asked, axes, [view_for(shell, format, several=True)], blind=blind, shown=shown)
     from ..widgets.grid_stream import GridStream
 
-    view = GridStream([a.call.run for a in asked], axes, shown, blind=blind, format=format, watched=watched(shell))
+    view = GridStream([a.call.run for a in asked], axes, shown, blind=blind, format=format, watched=output_function(shell))
     try:
         made = together(asked, axes, [view], blind=blind, shown=shown)
     except Interrupted:  # what had come can be voted on, too

@@ -17,7 +17,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError, authenticated
 
 from ...core.errors import AuthenticationError, CallTimeoutError, FmnbError, KeyMissingError, LockedError, StoreError, UnknownModelError
-from ...core.event_loop import aside as _aside
+from ...core.event_loop import to_thread as _aside
 from ...core.registry import PROTOCOL
 
 T = TypeVar("T")

@@ -58,7 +58,7 @@ class ModelsHandler(Handler):
     async def get(self) -> None:
         """The entries that fit `q`."""
         query, ask = self.words("q", 200), self.words("ask") == "1"
-        found = await aside(lambda: entries.catalogue(query, ask=ask))
+        found = await aside(lambda: entries.catalog(query, ask=ask))
         self.answer(schemas.Models(found.entries, found.more, found.silent))
 
 

@@ -18,7 +18,7 @@ from ...calls.download import events as pull_events
 from ...calls.session import session
 from ...catalog import weights
 from ...catalog.resolve import forget_backends, source_of
-from ...core.events import ENDS, Cancelled, Event, Progress, Stamper, Started, emit, event_to_dict
+from ...core.events import ENDS, Cancelled, Event, EventStamper, Progress, Started, emit, event_to_dict
 from ...core.run_ids import new_run
 from .base import Handler, Refused, aside, guarded
 from .catalog import _source
@@ -63,7 +63,7 @@ class Downloads:
         return True
 
     async def _pull(self, d: Download) -> None:
-        stamp = Stamper(d.run)
+        stamp = EventStamper(d.run)
         sinks = session.listeners()
         stream = pull_events(d.source, stamp)
         try:

@@ -13,7 +13,20 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...core.events import ENDS, Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, Started, TextDelta, Waiting
+from ...core.events import (
+    ENDS,
+    Cancelled,
+    Event,
+    Failed,
+    Finished,
+    Progress,
+    ReasoningDelta,
+    ResponseBuilder,
+    Restarted,
+    Started,
+    TextDelta,
+    Waiting,
+)
 from ...core.response import Response
 from ...views.bundle import (
     Bundle,
@@ -26,7 +39,7 @@ from ...views.bundle import (
     stopped_html,
     waiting_html,
 )
-from ...views.footer import footer_html, plain
+from ...views.footer import escape_terminal, footer_html
 from ...views.html import Rendering
 from ...views.live import INTERVAL, SHARE
 from ...views.sources import sources_html
@@ -45,7 +58,7 @@ class Answer:
         self.format = format
         self.state = "waiting"
         self._send, self._clock = send, clock
-        self._fold = Fold()
+        self._fold = ResponseBuilder()
         self._rendering = Rendering()
         self._family = {run}  # ours, and what runs below it: a load, a download
         self._n = 0
@@ -68,9 +81,9 @@ class Answer:
             return
         own = event.run == self.run
         if isinstance(event, Waiting):
-            self._status = waiting_html(plain(waiting_line(event)))
+            self._status = waiting_html(escape_terminal(waiting_line(event)))
         elif isinstance(event, Progress):
-            self._status = "" if share(event) == 1.0 else progress_html(plain(progress_line(event)), share(event))
+            self._status = "" if share(event) == 1.0 else progress_html(escape_terminal(progress_line(event)), share(event))
         if own:
             self._take(event)
         self._draw(now=own and isinstance(event, (Started, *ENDS)))
@@ -86,7 +99,7 @@ class Answer:
                 self._status = ""
             case Restarted(reason=reason):
                 self._rendering, self._done = Rendering(), ""
-                self._status = waiting_html(plain(f"asking again: {reason}"))
+                self._status = waiting_html(escape_terminal(f"asking again: {reason}"))
             case Finished() | Failed() | Cancelled():
                 self.state = _ENDED[type(event)]
                 self._status = ""

@@ -23,7 +23,7 @@ from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import inert
 from ...core.types import Image, Request, message
 from ...prompts import attachments
-from ...views.footer import plain
+from ...views.footer import escape_terminal
 from ...views.html import BORDER, MUTED, SHADE
 from . import base, model_picker
 from .answer_stream import still, whole_of
@@ -144,7 +144,7 @@ class Talk(Asking):
         """What can be attached: values of the notebook, files of its folder."""
         folder = working_folder()
         files = sorted(p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")) if folder else []
-        values = [{"name": n, "what": what} for n, what in attachments.suitable(names()).items()]
+        values = [{"name": n, "what": what} for n, what in attachments.attachable(names()).items()]
         self.send({"do": "attachables", "values": values, "files": files[:_FILES]})
 
     def on_attach(self, item: str) -> None:
@@ -153,7 +153,7 @@ class Talk(Asking):
         parts = attachments.attach(known[item] if item.isidentifier() and item in known else item)
         texts = [p.text.split("\n", 1)[0] for p in parts if hasattr(p, "text")]
         what = texts[0][:80] if texts else "image" if isinstance(parts[0], Image) else "file"
-        self.send({"do": "attached", "item": item, "what": plain(what)})
+        self.send({"do": "attached", "item": item, "what": escape_terminal(what)})
 
     def on_models(self, query: str = "") -> None:
         """Models that fit."""
@@ -221,15 +221,24 @@ class Talk(Asking):
             turn = self.chat.turn(i)
             order, here = self.chat.ways(i)
             told.append(
-                {"run": _run(turn), "text": plain(turn.prompt), "attach": turn.attach, "ways": order, "way": here, "pending": False}
+                {
+                    "run": _run(turn),
+                    "text": escape_terminal(turn.prompt),
+                    "attach": turn.attach,
+                    "ways": order,
+                    "way": here,
+                    "pending": False,
+                }
             )
         if p is not None:
-            told.append({"run": p.asked.call.run, "text": plain(p.prompt), "attach": p.attach, "ways": [], "way": 0, "pending": True})
+            told.append(
+                {"run": p.asked.call.run, "text": escape_terminal(p.prompt), "attach": p.attach, "ways": [], "way": 0, "pending": True}
+            )
         self.turns = told
         self.about = {
             "name": self.chat.name,
             "model": _name(self.chat.model),
-            "system": plain(self.chat.system or next((m.text for m in self.chat.messages if m.role == "system"), "")),
+            "system": escape_terminal(self.chat.system or next((m.text for m in self.chat.messages if m.role == "system"), "")),
         }
 
     def face(self) -> base.Bundle | None:
@@ -240,7 +249,7 @@ class Talk(Asking):
             html += said_html(turn)
             data, _ = still(turn.response, _format(turn))
             html += data["text/html"]
-            text += f"you: {plain(turn.prompt)}\n\n{data['text/plain']}\n\n"
+            text += f"you: {escape_terminal(turn.prompt)}\n\n{data['text/plain']}\n\n"
             runs.append(turn.response.run)
         p = self._pending
         if p is not None and p.asked.response is not None:  # stopped or failed: what came is kept
@@ -263,7 +272,7 @@ def said_html(turn: Turn) -> str:
     attached = f'<div style="font-size:11.5px;color:{MUTED}">attached: {inert(", ".join(turn.attach))}</div>' if turn.attach else ""
     return (
         f'<div style="background:{SHADE};border:1px solid {BORDER};border-radius:4px;padding:.4em .8em;margin:.9em 0 .5em" aria-label="You">'
-        f'<div style="white-space:pre-wrap;overflow-wrap:anywhere" dir="auto">{inert(plain(turn.prompt))}</div>{attached}</div>\n'
+        f'<div style="white-space:pre-wrap;overflow-wrap:anywhere" dir="auto">{inert(escape_terminal(turn.prompt))}</div>{attached}</div>\n'
     )
 
 

@@ -21,13 +21,13 @@ from ...comparison.comparison import Comparison
 from ...comparison.feedback import feedback, retract, vote
 from ...config.settings import set_user, settings
 from ...core.errors import UsageError
-from ...core.events import Event, Signal
+from ...core.events import Event, Feedback
 from ...core.inert_text import inert
 from ...core.markdown import neutral_markdown
-from ...views.bundle import media_html, unnamed
+from ...views.bundle import anonymized, media_html
 from ...views.comparison import failure_html, text_html
 from ...views.diff import diff_html
-from ...views.footer import footer_html, plain
+from ...views.footer import escape_terminal, footer_html
 from ...views.html import MONO, MUTED
 from ...views.live import display
 from ...views.sources import sources_html
@@ -82,17 +82,17 @@ class Grid(base.Widget):
         names = c.labels
         said = c.said
         at = {i: p for p, i in enumerate(order)}
-        won = {where.places[i][0] if c.by_row else 0: at[i] for i, w in said.words.items() if w.startswith("✓")}
+        won = {where.places[i][0] if c.by_row else 0: at[i] for i, w in said.labels.items() if w.startswith("✓")}
         self.about = {
             "phase": "rest",
             "run": c.run,
             "panel": self._panel,
             "cells": [
                 {
-                    "title": plain(names[i]),
+                    "title": escape_terminal(names[i]),
                     "row": where.places[i][0],
                     "column": where.places[i][1],
-                    "column_title": plain(names[i] if c.hidden or len(where.rows) == 1 else where.columns[where.places[i][1]]),
+                    "column_title": escape_terminal(names[i] if c.hidden or len(where.rows) == 1 else where.columns[where.places[i][1]]),
                 }
                 for i in order
             ],
@@ -135,7 +135,7 @@ class Grid(base.Widget):
         except (IndexError, TypeError, ValueError):
             raise UsageError("No such answer", detail=repr(at)) from None
 
-    def heard(self, event: Signal) -> None:
+    def heard(self, event: Feedback) -> None:
         """Something was said, here or elsewhere (`%fm vote` say): show it."""
         if event.run not in (self._c.run, *(r.run for r in self._c.responses)):
             return
@@ -208,16 +208,16 @@ class Grid(base.Widget):
         r, hidden = self._c.responses[i], self._c.hidden
         end = f"{failure_html(r, hidden)}{footer_html(r, hidden)}"
         if view == "raw":
-            return f'<pre class="fm-raw" dir="auto">{inert(plain(r.text))}</pre>{end}'
+            return f'<pre class="fm-raw" dir="auto">{inert(escape_terminal(r.text))}</pre>{end}'
         if view == "data":
             shown = json.dumps(_plain(r.data), ensure_ascii=False, indent=2, default=str) if r.data is not None else "no structured data"
             return f'<pre class="fm-raw">{inert(shown)}</pre>{end}'
         if view == "diff" and is_base:
             head = f'<p style="font-size:12px;color:{MUTED};margin:0 0 .4em">the others are compared with this one</p>'
-            return f'{head}<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere">{inert(plain(r.text))}</div>{end}'
+            return f'{head}<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere">{inert(escape_terminal(r.text))}</div>{end}'
         if view == "diff":
             return diff_html(base_text, r.text) + end
-        media = media_html(unnamed(r)) if hidden else media_html(r) + sources_html(r)
+        media = media_html(anonymized(r)) if hidden else media_html(r) + sources_html(r)
         return text_html(r, self._c.format) + media + end
 
     def on_text(self, at: int, why: str = "copy") -> None:
@@ -301,7 +301,7 @@ def _watch(grid: Grid) -> None:
 
 
 def _ear(event: Event) -> None:
-    if isinstance(event, Signal):
+    if isinstance(event, Feedback):
         for grid in tuple(_watched):
             grid.heard(event)
 
@@ -309,26 +309,26 @@ def _ear(event: Event) -> None:
 def line_bundle(c: Comparison) -> base.Bundle:
     """One line: what was voted, and how to come back."""
     said = c.said
-    winner = next((c.labels[i] for i, w in said.words.items() if w.startswith("✓")), "")
+    winner = next((c.labels[i] for i, w in said.labels.items() if w.startswith("✓")), "")
     others = [name for name in c.labels if name != winner]
     if winner:
         than = f" over {', '.join(others)}" if len(others) <= 3 else f" of {len(c)}"
         words = f"You preferred {winner}{than}."
-    elif said.words:
-        words = "A tie." if next(iter(said.words.values())).startswith("=") else "None is good."
+    elif said.labels:
+        words = "A tie." if next(iter(said.labels.values())).startswith("=") else "None is good."
     else:
         words = "Not voted on."
-    back = "`%fm vote --undo` takes it back. " if said.words else "`%fm vote` votes. "
+    back = "`%fm vote --undo` takes it back. " if said.labels else "`%fm vote` votes. "
     hint = (
         f"{back}`%fm log {c.run}` opens it again, and `.widget()` of it has the buttons."
         if c.run
         else "The log is off: nothing could be kept."
     )
-    text = f"{plain(words)} {hint}"
+    text = f"{escape_terminal(words)} {hint}"
     hint = re.sub("`([^`]+)`", rf'<code style="font-family:{MONO};font-size:.95em">\1</code>', inert(hint))
     html = (
         f'<p style="font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;color:{MUTED};margin:.3em 0">'
-        f"<strong>{inert(plain(words))}</strong> {hint}</p>\n"
+        f"<strong>{inert(escape_terminal(words))}</strong> {hint}</p>\n"
     )
     return {"text/html": html, "text/markdown": text, "text/plain": text}, {"fmnb": {"run": c.run, "kind": "vote"}}
 

@@ -13,12 +13,25 @@ from typing import Any
 
 from ...calls.run import stop
 from ...comparison.comparison import Comparison, labels
-from ...core.events import ENDS, Cancelled, Event, Failed, Finished, Fold, Progress, ReasoningDelta, Restarted, Started, TextDelta, Waiting
+from ...core.events import (
+    ENDS,
+    Cancelled,
+    Event,
+    Failed,
+    Finished,
+    Progress,
+    ReasoningDelta,
+    ResponseBuilder,
+    Restarted,
+    Started,
+    TextDelta,
+    Waiting,
+)
 from ...core.inert_text import inert
 from ...core.response import Response
-from ...views.bundle import HIDDEN, body_html, error_html, media_html, progress_html, stopped_html, unnamed, waiting_html
+from ...views.bundle import HIDDEN, anonymized, body_html, error_html, media_html, progress_html, stopped_html, waiting_html
 from ...views.comparison import columns_bundle, layout, letter, thought_html
-from ...views.footer import footer_html, plain
+from ...views.footer import escape_terminal, footer_html
 from ...views.html import Rendering
 from ...views.live import INTERVAL, SHARE, display
 from ...views.status_text import progress_line, share, thinking_line, waiting_line
@@ -32,7 +45,7 @@ _WHOLE = 1.0  # seconds between two sendings of everything; each takes twice as 
 class _Cell:
     """One answer that streams."""
 
-    fold: Fold = field(default_factory=Fold)
+    fold: ResponseBuilder = field(default_factory=ResponseBuilder)
     rendering: Rendering = field(default_factory=Rendering)
     n: int = 0  # drawings so far
     done: str = ""  # HTML that was sent and can no longer change
@@ -101,9 +114,9 @@ class GridStream:
     def _take(self, cell: _Cell, event: Event, own: bool) -> None:
         cell.changed = True
         if isinstance(event, Waiting):
-            cell.status = waiting_html("waiting" if self.blind else plain(waiting_line(event)))
+            cell.status = waiting_html("waiting" if self.blind else escape_terminal(waiting_line(event)))
         elif isinstance(event, Progress) and not self.blind:
-            cell.status = "" if share(event) == 1.0 else progress_html(plain(progress_line(event)), share(event))
+            cell.status = "" if share(event) == 1.0 else progress_html(escape_terminal(progress_line(event)), share(event))
         if not own:
             return
         cell.fold.add(event)
@@ -116,7 +129,7 @@ class GridStream:
                 cell.status = ""
             case Restarted(reason=reason):
                 cell.rendering, cell.done = Rendering(), ""
-                cell.status = waiting_html("asking again" if self.blind else plain(f"asking again: {reason}"))
+                cell.status = waiting_html("asking again" if self.blind else escape_terminal(f"asking again: {reason}"))
                 cell.last = {}
             case Finished():
                 cell.state, cell.status = "finished", ""
@@ -129,7 +142,12 @@ class GridStream:
         about = {
             "phase": "streaming",
             "cells": [
-                {"title": plain(self.names[i]), "row": self.where.places[i][0], "column": self.where.places[i][1], "run": self.runs[i]}
+                {
+                    "title": escape_terminal(self.names[i]),
+                    "row": self.where.places[i][0],
+                    "column": self.where.places[i][1],
+                    "run": self.runs[i],
+                }
                 for i in self.shown
             ],
             "rows": list(self.where.rows),
@@ -139,7 +157,7 @@ class GridStream:
         self.grid.stop = self._stop
         data, metadata = self.grid._repr_mimebundle_()
         waiting = f"Asking {', '.join(self.names)}: the answers had not all come when this was saved; `%fm log` has what came."
-        plain_html = f'<p class="fmnb-face">{inert(plain(waiting))}</p>\n'
+        plain_html = f'<p class="fmnb-face">{inert(escape_terminal(waiting))}</p>\n'
         self._show(({**data, "text/html": plain_html, "text/plain": waiting}, metadata), self.id, False)
 
     def _stop(self, at: int) -> None:
@@ -184,7 +202,7 @@ class GridStream:
             why = f'<p class="fm-note">{HIDDEN}</p>'
         else:
             why = error_html(r.error, len(r.text)) if r.error else stopped_html(len(r.text)) if r.finish_reason == "cancelled" else ""
-        made = media_html(unnamed(r)) if self.blind else thought_html(r) + media_html(r)
+        made = media_html(anonymized(r)) if self.blind else thought_html(r) + media_html(r)
         return made + why + footer_html(r, self.blind)
 
     def _close(self) -> None:

@@ -11,12 +11,12 @@ import traitlets
 from ...calls.session import session
 from ...comparison.comparison import reopen as reopen_comparison
 from ...core.errors import UsageError
-from ...core.events import ENDS, Event, Signal, Started
+from ...core.events import ENDS, Event, Feedback, Started
 from ...core.inert_text import inert
 from ...core.types import Message, Request
 from ...store import log
 from ...store.search import VOTES, Filter, count, find, kinds
-from ...views.footer import money, plain, seconds
+from ...views.footer import escape_terminal, money, seconds
 from ...views.html import BORDER, MUTED, SHADE
 from . import base
 from .answer_stream import still
@@ -91,7 +91,7 @@ class History(base.Widget):
             model=str(filter.get("model", "")),
             kind=str(filter.get("kind", "")),
             vote=str(filter.get("vote", "")),
-            least=_number("cost", filter.get("cost")),
+            min_cost=_number("cost", filter.get("cost")),
             since=None if self.days is None else time.time() - self.days * _DAY,
             notebook=session.notebook if filter.get("here") else "",
         )
@@ -142,7 +142,7 @@ class History(base.Widget):
             "model": f.model,
             "kind": f.kind,
             "vote": f.vote,
-            "cost": f.least,
+            "cost": f.min_cost,
             "days": self.days,
             "here": bool(f.notebook),
         }
@@ -158,8 +158,8 @@ class History(base.Widget):
 
     def _ear(self, event: Event) -> None:
         """Something has ended, or was said: the page may want to look again."""
-        if isinstance(event, (*ENDS, Signal)):
-            self.send({"do": "said" if isinstance(event, Signal) else "stale"})
+        if isinstance(event, (*ENDS, Feedback)):
+            self.send({"do": "said" if isinstance(event, Feedback) else "stale"})
 
     def close(self) -> None:
         """Close the widget; it hears no more events."""
@@ -183,7 +183,7 @@ def run_bundle(run: str) -> base.Bundle:
     before = said_html(r.request) if r.request is not None else ""
     how = "json" if r.request is not None and r.request.schema is not None else r.request.format if r.request is not None else "markdown"
     data, metadata = still(r, how)
-    words = "\n\n".join(f"{m.role}: {plain(m.text)}" for m in r.request.messages) if r.request is not None else ""
+    words = "\n\n".join(f"{m.role}: {escape_terminal(m.text)}" for m in r.request.messages) if r.request is not None else ""
     return {"text/html": before + data["text/html"], "text/plain": f"{words}\n\n{data['text/plain']}".strip()}, metadata
 
 
@@ -203,7 +203,7 @@ def _message_html(m: Message) -> str:
     return (
         f'<div style="font-size:11.5px;color:{MUTED};margin:.6em 0 .2em">{inert(m.role)}</div>\n'
         f'<div dir="auto" style="background:{SHADE};border:1px solid {BORDER};border-radius:4px;padding:.4em .8em;white-space:pre-wrap;'
-        f'overflow-wrap:anywhere;max-height:16em;overflow:auto">{inert(plain(m.text))}</div>{note}\n'
+        f'overflow-wrap:anywhere;max-height:16em;overflow:auto">{inert(escape_terminal(m.text))}</div>{note}\n'
     )
 
 
@@ -215,9 +215,9 @@ def _told(r: Mapping[str, Any]) -> dict[str, Any]:
         "run": r["run"],
         "when": r["started"],
         "kind": r["kind"],
-        "model": "names hidden" if r["hidden"] else plain(r["model"] or ""),
-        "prompt": plain(" ".join((r["prompt"] or "").split())),
-        "text": plain(" ".join((r["error"] or r["text"] or answers).split())),
+        "model": "names hidden" if r["hidden"] else escape_terminal(r["model"] or ""),
+        "prompt": escape_terminal(" ".join((r["prompt"] or "").split())),
+        "text": escape_terminal(" ".join((r["error"] or r["text"] or answers).split())),
         "state": state,
         "said": r["said"],
         "facts": " · ".join(

@@ -21,7 +21,7 @@ from ...core.inert_text import inert
 from ...core.response import Response
 from ...core.typing import ModelLike
 from ...prompts.prompt import Prompt
-from ...views.footer import plain
+from ...views.footer import escape_terminal
 from ...views.html import MUTED
 from . import base
 from .answer_stream import still
@@ -216,7 +216,7 @@ class Interact(Asking):
         except FmnbError as e:
             self.send({"do": "draft", "problem": base.problem_of(e)})
             return
-        text = plain(asked.call.request.messages[-1].text)
+        text = escape_terminal(asked.call.request.messages[-1].text)
         weigh(asked, waiting, lambda words: self.send({"do": "draft", "text": text[:4_000], **words}))
 
     def on_ask(self, values: Mapping[str, object]) -> None:
@@ -252,7 +252,7 @@ class Interact(Asking):
     def face(self) -> base.Bundle | None:
         """The prompt, the values of the controls, and the answer."""
         said = ", ".join(f"{n} = {v}" for n, v in (self._shown or self.values).items())
-        head = f"{plain(str(self.prompt))}\n{plain(said)}".strip()
+        head = f"{escape_terminal(str(self.prompt))}\n{escape_terminal(said)}".strip()
         html = f'<p style="white-space:pre-wrap;color:{MUTED};margin:.2em 0;overflow-wrap:anywhere" dir="auto">{inert(head)}</p>\n'
         if self.response is None:
             return {"text/html": html, "text/plain": head}, {"fmnb": {"widget": self.kind}}

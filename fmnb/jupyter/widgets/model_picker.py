@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...calls import background
-from ...catalog.entries import Entry, catalogue
+from ...catalog.entries import Entry, catalog
 from ...views.footer import money
 from .answer_stream import Send
 
@@ -25,7 +25,7 @@ def fitting(query: str) -> list[dict[str, str]]:
     >>> fitting("echo")[0]
     {'model': 'echo:', 'note': 'local, free'}
     """
-    found = [e for e in catalogue(query, ask=False).entries if {"text", "image", "video"} & {*e.outputs} and not e.model.endswith("…")]
+    found = [e for e in catalog(query, ask=False).entries if {"text", "image", "video"} & {*e.outputs} and not e.model.endswith("…")]
     found.sort(key=lambda e: e.ready not in ("yes", "loaded"))
     return [{"model": e.model, "note": _note(e)} for e in found[:MOST]]
 

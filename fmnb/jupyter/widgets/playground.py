@@ -21,7 +21,7 @@ from ...core.inert_text import inert
 from ...core.response import Response
 from ...views.comparison import columns_bundle, layout
 from ...views.diff import diff_html
-from ...views.footer import cost, plain, seconds
+from ...views.footer import cost, escape_terminal, seconds
 from ...views.html import MUTED
 from . import base, model_picker
 from .answer_stream import still
@@ -48,7 +48,7 @@ class Attempt:
     @property
     def label(self) -> str:
         """What tells it from the others."""
-        return f"{self.number} · {plain(self.asked.call.target.requested_model)}"
+        return f"{self.number} · {escape_terminal(self.asked.call.target.requested_model)}"
 
 
 class Playground(Asking):
@@ -189,7 +189,7 @@ class Playground(Asking):
         self._keep(form)
         asked = self.prepare()
         text = "\n\n".join(f"{m.role}:\n{m.text}" for m in asked.call.request.messages)
-        self.send({"do": "preview", "text": plain(text)[:20_000]})
+        self.send({"do": "preview", "text": escape_terminal(text)[:20_000]})
         weigh(asked, (), lambda words: self.send({"do": "weight", **words}))
 
     def on_models(self, query: str = "") -> None:
@@ -292,7 +292,7 @@ class Playground(Asking):
             }, {}
         form = done[-1].form
         said = "\n\n".join(filter(None, (form["system"].strip(), form["prompt"].strip())))
-        head = f'<p style="white-space:pre-wrap;overflow-wrap:anywhere;color:{MUTED};margin:.2em 0" dir="auto">{inert(plain(said))}</p>\n'
+        head = f'<p style="white-space:pre-wrap;overflow-wrap:anywhere;color:{MUTED};margin:.2em 0" dir="auto">{inert(escape_terminal(said))}</p>\n'
         if len(done) == 1:
             r, how = done[0].asked.response, looks(done[0].asked)
             assert r is not None
@@ -301,7 +301,7 @@ class Playground(Asking):
             labels = [a.label for a in done]
             responses = [a.asked.response for a in done if a.asked.response is not None]
             data, metadata = columns_bundle(responses, labels, layout([{"model": n} for n in labels], labels), format=looks(done[0].asked))
-        return {"text/html": head + data["text/html"], "text/plain": f"{plain(said)}\n\n{data['text/plain']}"}, metadata
+        return {"text/html": head + data["text/html"], "text/plain": f"{escape_terminal(said)}\n\n{data['text/plain']}"}, metadata
 
     def __repr__(self) -> str:
         return f"Playground({self.form['model'] or 'the model in force'!r}, {len(self._attempts)} attempts)"

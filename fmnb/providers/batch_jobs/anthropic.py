@@ -6,18 +6,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .base import Desk, Form, Result, State, lines
+from .base import BatchJobClient, Form, Result, State, lines
 
 _STATUS = {"errored": 400, "canceled": 504, "expired": 504}  # the last two may be asked again
 
 
-async def submit(desk: Desk, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
+async def submit(desk: BatchJobClient, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
     """The service keeps no mark, and takes ids of 64 characters at most: ours have just that."""
     wanted = {"requests": [{"custom_id": i[:64], "params": body} for i, body in requests]}
     return str((await desk.post("/messages/batches", wanted))["id"])
 
 
-async def state(desk: Desk, job: str) -> State:
+async def state(desk: BatchJobClient, job: str) -> State:
     """What the service says of the job."""
     said = json.loads(await desk.get(f"/messages/batches/{job}"))
     counts = said.get("request_counts") or {}
@@ -27,7 +27,7 @@ async def state(desk: Desk, job: str) -> State:
     )
 
 
-async def results(desk: Desk, job: str) -> list[Result]:
+async def results(desk: BatchJobClient, job: str) -> list[Result]:
     """The results, from the address below ours: the one the service names is not trusted with the key."""
     found = []
     for row in lines(await desk.get(f"/messages/batches/{job}/results")):

@@ -52,16 +52,16 @@ class Form:
 
     most: int
     bytes: int
-    submit: Callable[[Desk, Sequence[tuple[str, dict[str, Any]]], str], Awaitable[str]]
-    state: Callable[[Desk, str], Awaitable[State]]
-    results: Callable[[Desk, str], Awaitable[list[Result]]]
-    find: Callable[[Desk, str], Awaitable[str]] | None = None
+    submit: Callable[[BatchJobClient, Sequence[tuple[str, dict[str, Any]]], str], Awaitable[str]]
+    state: Callable[[BatchJobClient, str], Awaitable[State]]
+    results: Callable[[BatchJobClient, str], Awaitable[list[Result]]]
+    find: Callable[[BatchJobClient, str], Awaitable[str]] | None = None
     body: Callable[[Request], dict[str, Any]] | None = None  # where it is not that of the interface
     answer: Callable[[Any], Any] | None = None  # a result's body as the interface's own document
 
 
 @dataclass(frozen=True)
-class Desk:
+class BatchJobClient:
     """Where jobs are handed in: a service's address, its key, and the model."""
 
     p: Profile
@@ -95,7 +95,7 @@ class Desk:
         return bytes(response.content)
 
 
-class Bulk:
+class BatchJobs:
     """Batch jobs of one model at one service."""
 
     def __init__(self, p: Profile, model: str, form: Form):
@@ -149,11 +149,11 @@ class Bulk:
             except (AttributeError, LookupError, TypeError, ValueError):
                 yield r.id, faults.unexpected_response(self.p, json.dumps(r.body)[:2000], 0, desk.secret)
 
-    async def _desk(self) -> Desk:
-        return Desk(self.p, self.wire, self.model, await client.secret(self.p))
+    async def _desk(self) -> BatchJobClient:
+        return BatchJobClient(self.p, self.wire, self.model, await client.secret(self.p))
 
 
-async def in_file(desk: Desk, file: str) -> list[Result]:
+async def in_file(desk: BatchJobClient, file: str) -> list[Result]:
     """The outcomes in a file of a job, as OpenAI writes them and others after it."""
     found = []
     for row in lines(await desk.get(f"/files/{file}/content")):
@@ -180,12 +180,12 @@ def lines(data: bytes) -> list[dict[str, Any]]:
     return found
 
 
-def path_of(desk: Desk) -> str:
+def path_of(desk: BatchJobClient) -> str:
     """The path of the interface as jobs name it: from the version on.
 
     >>> from fmnb.providers.wire.select import pick
     >>> p = Profile("p", base_url="https://x.example/openai/v1")
-    >>> path_of(Desk(p, pick(p, "m"), "m", ""))
+    >>> path_of(BatchJobClient(p, pick(p, "m"), "m", ""))
     '/v1/chat/completions'
     """
     whole = endpoint(desk.p, desk.wire.path, desk.model).partition("?")[0]

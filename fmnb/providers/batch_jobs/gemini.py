@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.errors import BadRequestError
 from ...core.types import Image, Request, Text
-from .base import Desk, Form, Result, State
+from .base import BatchJobClient, Form, Result, State
 
 _OVER = {
     "SUCCEEDED": "",
@@ -74,29 +74,29 @@ def answer(body: dict[str, Any]) -> dict[str, Any]:
     return {"model": body.get("modelVersion", ""), "choices": [{"message": said, "finish_reason": reason}], "usage": usage}
 
 
-def _native(desk: Desk) -> str:
+def _native(desk: BatchJobClient) -> str:
     return desk.p.base_url.removesuffix("/openai").rstrip("/")
 
 
-async def submit(desk: Desk, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
+async def submit(desk: BatchJobClient, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
     """The job's name is its id."""
     inline = [{"request": body, "metadata": {"key": i}} for i, body in requests]
     wanted = {"batch": {"display_name": mark, "input_config": {"requests": {"requests": inline}}}}
     return str((await _at(desk).post(f"/models/{desk.model.removeprefix('models/')}:batchGenerateContent", wanted))["name"])
 
 
-def _at(desk: Desk) -> Desk:
+def _at(desk: BatchJobClient) -> BatchJobClient:
     """The service's own interface beside its compatible one: another path, the key in a header of its own."""
     from dataclasses import replace
 
     return replace(desk, p=replace(desk.p, base_url=_native(desk), auth="x-goog-api-key"))
 
 
-async def _job(desk: Desk, job: str) -> dict[str, Any]:
+async def _job(desk: BatchJobClient, job: str) -> dict[str, Any]:
     return dict(json.loads(await _at(desk).get(f"/{job}")))
 
 
-async def state(desk: Desk, job: str) -> State:
+async def state(desk: BatchJobClient, job: str) -> State:
     """What the service says of the job."""
     said = await _job(desk, job)
     about = said.get("metadata") or {}
@@ -109,7 +109,7 @@ async def state(desk: Desk, job: str) -> State:
     return State(word in _OVER or bool(said.get("done")), total - left, total, word.lower(), problem)
 
 
-async def results(desk: Desk, job: str) -> list[Result]:
+async def results(desk: BatchJobClient, job: str) -> list[Result]:
     """Results as they stand in the job."""
     inline = ((await _job(desk, job)).get("response") or {}).get("inlinedResponses") or {}
     found = []
@@ -123,7 +123,7 @@ async def results(desk: Desk, job: str) -> list[Result]:
     return found
 
 
-async def find(desk: Desk, mark: str) -> str:
+async def find(desk: BatchJobClient, mark: str) -> str:
     """Among the latest hundred jobs."""
     said = json.loads(await _at(desk).get("/batches?pageSize=100"))
     jobs = said.get("operations") or said.get("batches") or ()

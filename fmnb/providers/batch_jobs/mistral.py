@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .base import Desk, Form, Result, State, in_file, path_of
+from .base import BatchJobClient, Form, Result, State, in_file, path_of
 
 _OVER = {"SUCCESS": "", "FAILED": "the job failed", "TIMEOUT_EXCEEDED": "", "CANCELLED": ""}
 
 
-async def submit(desk: Desk, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
+async def submit(desk: BatchJobClient, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
     """The model stands in the job alone."""
     rows = ({"custom_id": i, "body": {k: v for k, v in body.items() if k != "model"}} for i, body in requests)
     content = "\n".join(json.dumps(r) for r in rows).encode()
@@ -20,7 +20,7 @@ async def submit(desk: Desk, requests: Sequence[tuple[str, dict[str, Any]]], mar
     return str((await desk.post("/batch/jobs", wanted))["id"])
 
 
-async def state(desk: Desk, job: str) -> State:
+async def state(desk: BatchJobClient, job: str) -> State:
     """What the service says of the job."""
     said = json.loads(await desk.get(f"/batch/jobs/{job}"))
     done = int(said.get("succeeded_requests") or 0) + int(said.get("failed_requests") or 0)
@@ -31,13 +31,13 @@ async def state(desk: Desk, job: str) -> State:
     return State(status in _OVER, done, int(said.get("total_requests") or 0), status.lower(), problem)
 
 
-async def results(desk: Desk, job: str) -> list[Result]:
+async def results(desk: BatchJobClient, job: str) -> list[Result]:
     """Answers and errors, each in a file of its own."""
     said = json.loads(await desk.get(f"/batch/jobs/{job}"))
     return [r for name in ("output_file", "error_file") if said.get(name) for r in await in_file(desk, said[name])]
 
 
-async def find(desk: Desk, mark: str) -> str:
+async def find(desk: BatchJobClient, mark: str) -> str:
     """Among the latest hundred jobs."""
     said = json.loads(await desk.get("/batch/jobs?page_size=100"))
     return next((str(j["id"]) for j in said.get("data") or () if (j.get("metadata") or {}).get("fmnb") == mark), "")

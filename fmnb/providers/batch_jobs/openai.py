@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .base import Desk, Form, Result, State, in_file, path_of
+from .base import BatchJobClient, Form, Result, State, in_file, path_of
 
 _OVER = {"completed": "", "failed": "the job failed", "expired": "", "cancelled": ""}
 
 
-async def submit(desk: Desk, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
+async def submit(desk: BatchJobClient, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
     """The file, then the job that reads it."""
     path = path_of(desk) if "azure" not in desk.p.name else desk.wire.path
     rows = ({"custom_id": i, "method": "POST", "url": path, "body": body} for i, body in requests)
@@ -21,7 +21,7 @@ async def submit(desk: Desk, requests: Sequence[tuple[str, dict[str, Any]]], mar
     return str((await desk.post("/batches", wanted))["id"])
 
 
-async def state(desk: Desk, job: str) -> State:
+async def state(desk: BatchJobClient, job: str) -> State:
     """What the service says of the job."""
     said = json.loads(await desk.get(f"/batches/{job}"))
     counts = said.get("request_counts") or {}
@@ -33,13 +33,13 @@ async def state(desk: Desk, job: str) -> State:
     return State(status in _OVER, done, int(counts.get("total") or 0), status, problem)
 
 
-async def results(desk: Desk, job: str) -> list[Result]:
+async def results(desk: BatchJobClient, job: str) -> list[Result]:
     """Answers and errors, each in a file of its own. What an expired job has answered is there too."""
     said = json.loads(await desk.get(f"/batches/{job}"))
     return [r for name in ("output_file_id", "error_file_id") if said.get(name) for r in await in_file(desk, said[name])]
 
 
-async def find(desk: Desk, mark: str) -> str:
+async def find(desk: BatchJobClient, mark: str) -> str:
     """Among the latest hundred jobs."""
     said = json.loads(await desk.get("/batches?limit=100"))
     return next((str(j["id"]) for j in said.get("data", ()) if (j.get("metadata") or {}).get("fmnb") == mark), "")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ..profiles import Profile
-from .base import Bulk, Form
+from .base import BatchJobs, Form
 
 
-def bulk_of(p: Profile, model: str) -> Bulk | None:
+def batch_jobs_of(p: Profile, model: str) -> BatchJobs | None:
     """The batch jobs of a service, or None where it has none."""
-    return Bulk(p, model, _form(p.batch_api)) if p.batch_api else None
+    return BatchJobs(p, model, _form(p.batch_api)) if p.batch_api else None
 
 
 def _form(name: str) -> Form:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...config import keys
 from ...core.errors import FmnbError
-from ...core.event_loop import aside
+from ...core.event_loop import to_thread
 from ...core.optional import require
 from ..profiles import Profile, is_original
 from . import connection_errors, errors
@@ -41,7 +41,7 @@ async def secret(p: Profile) -> str:
     """The key, or "" where none is needed. Raises KeyMissingError."""
     in_environment = any(os.environ.get(v) for v in p.key_env)
     # a keyring may open a dialog: never on the event loop
-    key = find_key(p) if in_environment or keys.at_hand(p.name) else await aside(lambda: find_key(p))
+    key = find_key(p) if in_environment or keys.is_cached(p.name) else await to_thread(lambda: find_key(p))
     if key is None and p.needs_key:
         raise errors.missing_key(p, withheld=in_environment)
     return key.value if key else ""
@@ -65,7 +65,7 @@ async def connect(p: Profile, secret: str) -> tuple[Any, Any]:
     cached = _clients.get(ident)
     if cached is None:
         if "openai" not in sys.modules:  # takes half a second
-            await aside(lambda: importlib.import_module("openai"))
+            await to_thread(lambda: importlib.import_module("openai"))
         cached = _clients[ident] = _new(p, secret, dict(headers))
     return cached
 

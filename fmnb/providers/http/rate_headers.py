@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 
-from ...core.backend import Allowance
+from ...core.backend import RateLimitState
 
 _FORMS = (
     ("requests", "x-ratelimit-{}-requests"),
@@ -25,20 +25,20 @@ _FORMS = (
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def read(headers: Mapping[str, str]) -> dict[str, Allowance]:
+def read(headers: Mapping[str, str]) -> dict[str, RateLimitState]:
     """What is left of "requests" and "tokens", as far as the headers say it in full.
 
     >>> read({"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59", "x-ratelimit-reset-requests": "1s"})
-    {'requests': Allowance(left=59.0, limit=60.0, reset=1.0)}
+    {'requests': RateLimitState(remaining=59.0, limit=60.0, reset=1.0)}
     """
-    found: dict[str, Allowance] = {}
+    found: dict[str, RateLimitState] = {}
     for name, form in _FORMS:
         if name in found or (left := headers.get(form.format("remaining"))) is None:
             continue
         limit, reset = headers.get(form.format("limit")), headers.get(form.format("reset"))
         try:
             if limit is not None and reset is not None:
-                found[name] = Allowance(float(left), float(limit), seconds(reset))
+                found[name] = RateLimitState(float(left), float(limit), seconds(reset))
         except ValueError:
             pass  # said in a way we do not know
     return found

@@ -14,7 +14,7 @@ from ...core import image_options
 from ...core.errors import ContentFilterError, UsageError
 from ...core.event_loop import aclose
 from ...core.events import Event, Notice
-from ...core.image_options import Wanted
+from ...core.image_options import ImageOptions
 from ...core.types import Request
 from ..http import errors as faults
 from ..profiles import Profile
@@ -30,8 +30,8 @@ async def stream(p: Profile, model: str, request: Request) -> AsyncGenerator[Eve
             f"{p.name}:{model} makes {kind} and answers no questions", hint='Add -f image (format="image"), or name a model that writes.'
         )
     check_routing(request.extra)
-    asked = image_options.wanted(request)
-    for name in (*asked.lost, *(n for n in ("api", "quant", "dtype") if getattr(request, n))):
+    asked = image_options.image_options(request)
+    for name in (*asked.ignored, *(n for n in ("api", "quant", "dtype") if getattr(request, n))):
         yield Notice(kind="not_applied", text=name)
     events = _way(p.image_api)(p, model, asked)
     try:
@@ -47,7 +47,7 @@ async def stream(p: Profile, model: str, request: Request) -> AsyncGenerator[Eve
         await aclose(events)
 
 
-def _way(name: str) -> Callable[[Profile, str, Wanted], AsyncIterator[Event]]:
+def _way(name: str) -> Callable[[Profile, str, ImageOptions], AsyncIterator[Event]]:
     """How a service is spoken to; no other way is imported."""
     match name:
         case "openai":

@@ -10,8 +10,8 @@ from typing import Any
 from ...core import image_options
 from ...core import media as _media
 from ...core.errors import EmptyAnswerError
-from ...core.events import Event, Finished, Media, Notice, Used
-from ...core.image_options import Wanted
+from ...core.events import Event, Finished, Media, Notice, UsageReported
+from ...core.image_options import ImageOptions
 from ...core.types import Image, Usage
 from .. import prices
 from ..http import errors as faults
@@ -19,13 +19,13 @@ from ..profiles import Profile
 from . import prices as picture_prices
 
 
-def media(p: Profile, model: str, asked: Wanted, data: bytes, *, claimed: str = "") -> Media:
+def media(p: Profile, model: str, asked: ImageOptions, data: bytes, *, claimed: str = "") -> Media:
     """The event of one picture or video; raises UnexpectedResponseError for bytes that are neither."""
     kind = _media.sniff(data)
     if not kind and claimed == "svg":
         kind = "image/svg+xml"  # can be saved; is never shown, since it can act
     if not kind:
-        raise faults.unexpected_response(p, f"{_media.amount(len(data))} that are neither a picture nor a video", 1, "")
+        raise faults.unexpected_response(p, f"{_media.format_size(len(data))} that are neither a picture nor a video", 1, "")
     name = f"{model.rpartition('/')[2]}{_media.suffix(kind)}"
     return Media(data=data, media_type=kind, alt=_media.alt_text(f"{p.name}:{model}", asked.prompt), name=name)
 
@@ -35,13 +35,19 @@ def uri(image: Image) -> str:
     return f"data:{image.media_type};base64,{base64.b64encode(image.data).decode('ascii')}"
 
 
-def not_acted_on(asked: Wanted, known: set[str]) -> list[Notice]:
+def ignored_options(asked: ImageOptions, known: set[str]) -> list[Notice]:
     """A notice for each shared option that was said and is not among the `known`."""
-    return [Notice(kind="not_applied", text=name) for name in asked.said() if name not in known]
+    return [Notice(kind="not_applied", text=name) for name in asked.given() if name not in known]
 
 
-async def ending(
-    p: Profile, model: str, asked: Wanted, made: list[Media], usage: Usage | None, pictured: tuple[int, int] | None = None, **extra: Any
+async def end_events(
+    p: Profile,
+    model: str,
+    asked: ImageOptions,
+    made: list[Media],
+    usage: Usage | None,
+    pictured: tuple[int, int] | None = None,
+    **extra: Any,
 ) -> AsyncIterator[Event]:
     """Used and Finished. `pictured` are the tokens of input and output that were pictures, which have prices of their own."""
     if not made:
@@ -50,6 +56,6 @@ async def ending(
     if usage.cost is None and not p.local and p.prices:
         await prices.load()
     usage = dataclasses.replace(usage, cost=picture_prices.cost(p, model, usage, pictured))
-    yield Used(usage=usage)
+    yield UsageReported(usage=usage)
     seed = {} if asked.seed is None else {"seed": asked.seed}
-    yield Finished(model=model, extra=image_options.made(data=made[0].data, **seed, **extra))
+    yield Finished(model=model, extra=image_options.provenance(data=made[0].data, **seed, **extra))

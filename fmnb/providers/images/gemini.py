@@ -14,12 +14,12 @@ from typing import Any
 
 from ...core.errors import ContentFilterError
 from ...core.events import Event, Media, Progress, TextDelta
-from ...core.image_options import Wanted
+from ...core.image_options import ImageOptions
 from ...core.types import Usage
 from ..http import client
 from ..http import errors as faults
 from ..profiles import Profile
-from .events import ending, media, not_acted_on
+from .events import end_events, ignored_options, media
 from .request import post
 
 # The service takes shapes, not sizes.
@@ -27,13 +27,13 @@ _SHAPES = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:
 _FILTERED = ("SAFETY", "PROHIBITED", "BLOCKLIST", "RECITATION", "SPII")
 
 
-async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
+async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[Event]:
     """One call for each picture; what the model says beside it is text of the answer."""
     secret = await client.secret(p)
     native = dataclasses.replace(p, auth="x-goog-api-key")
     url = f"{p.base_url.removesuffix('/openai')}/models/{model.removeprefix('models/')}:generateContent"
     body = _body(asked)
-    for notice in not_acted_on(asked, {"n", "size"}):
+    for notice in ignored_options(asked, {"n", "size"}):
         yield notice
     made: list[Media] = []
     usage, into, out = None, 0, 0
@@ -52,11 +52,11 @@ async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
                 yield made[-1]
         one, pictured = _usage(answer.get("usageMetadata"))
         usage, into, out = one if usage is None else usage + one, into + pictured[0], out + pictured[1]
-    async for event in ending(p, model, asked, made, usage, (into, out)):
+    async for event in end_events(p, model, asked, made, usage, (into, out)):
         yield event
 
 
-def _body(asked: Wanted) -> dict[str, Any]:
+def _body(asked: ImageOptions) -> dict[str, Any]:
     parts: list[dict[str, Any]] = [
         {"inlineData": {"mimeType": i.media_type, "data": base64.b64encode(i.data).decode("ascii")}} for i in asked.images
     ]

@@ -14,27 +14,27 @@ from typing import Any
 
 from ...config.settings import set_here
 from ...core.errors import AuthenticationError, BadRequestError, CallTimeoutError, FmnbError
-from ...core.event_loop import worker
+from ...core.event_loop import thread_stream
 from ...core.events import Event, Media, Notice, Progress
-from ...core.image_options import Wanted
+from ...core.image_options import ImageOptions
 from ...core.optional import require
 from ..http import client
 from ..profiles import Profile
-from .events import ending, media, not_acted_on
+from .events import end_events, ignored_options, media
 from .models import makes
-from .request import fault
+from .request import error_from
 
 _ROUTER = "router.huggingface.co"
 _HUB = "https://huggingface.co"
 _KNOWN = {"size", "steps", "guidance", "negative", "seed", "n"}
 
 
-async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
+async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[Event]:
     """One call for each picture, with seeds that count up."""
     secret = await client.secret(p)
     video = "video" in makes(p, model)
     known = {"steps", "guidance", "negative", "seed"} if video else {"steps", "guidance", "negative", "n"} if asked.images else _KNOWN
-    for notice in not_acted_on(asked, known):
+    for notice in ignored_options(asked, known):
         yield notice
     if asked.images and video:
         raise BadRequestError("Videos are made from words alone here", hint="Leave the attached pictures out.")
@@ -51,17 +51,17 @@ async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
         def work(put: Callable[[bytes], None], stop: threading.Event, number: int = number) -> None:
             put(_call(p, model, asked, secret, video, number))
 
-        async for data in worker(work):
+        async for data in thread_stream(work):
             made.append(media(p, model, asked, data))
             yield made[-1]
     more: dict[str, Any] = {"seeds": [asked.seed + i for i in range(count)]} if asked.seed is not None and count > 1 else {}
     if len(asked.images) > 1:
         yield Notice(kind="not_applied", text="all attached pictures but the first")
-    async for event in ending(p, model, asked, made, None, steps=asked.steps, **more):
+    async for event in end_events(p, model, asked, made, None, steps=asked.steps, **more):
         yield event
 
 
-def _call(p: Profile, model: str, asked: Wanted, secret: str, video: bool, number: int) -> bytes:
+def _call(p: Profile, model: str, asked: ImageOptions, secret: str, video: bool, number: int) -> bytes:
     hub = require("huggingface_hub", "all", "to reach Hugging Face")
     require("PIL.Image", "attach", "to open pictures from Hugging Face")
     name, _, provider = model.partition(":")
@@ -119,4 +119,4 @@ def _error(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
         return BadRequestError(
             f"{p.label} cannot make this with {model}", detail=str(e)[:300], hint="Name another model or provider: org/name:provider."
         )
-    return fault(p, model, e, secret)
+    return error_from(p, model, e, secret)

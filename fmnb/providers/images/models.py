@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 
-from ...core.types import ModelCard, Request
+from ...core.types import ModelInfo, Request
 from ..profiles import Profile
 from . import prices as picture_prices
 
@@ -27,7 +27,7 @@ def makes(p: Profile, model: str) -> tuple[str, ...]:
     return ()
 
 
-def card(p: Profile, model: str, plain: ModelCard) -> ModelCard:
+def info(p: Profile, model: str, plain: ModelInfo) -> ModelInfo:
     """The card of a model that makes pictures, from what its card says otherwise."""
     out = makes(p, model)
     if not out:

@@ -14,27 +14,27 @@ from typing import Any
 
 from ...core.errors import BadRequestError
 from ...core.events import Event, Media, Notice, Progress
-from ...core.image_options import Wanted
+from ...core.image_options import ImageOptions
 from ...core.types import Usage
 from ..http import client
 from ..http import errors as faults
 from ..profiles import Profile, endpoint
-from .events import ending, media, not_acted_on, uri
-from .request import Refused, fetch, post
+from .events import end_events, ignored_options, media, uri
+from .request import OptionRefused, fetch, post
 
 
-async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
+async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[Event]:
     """One call; an option that the service refuses by name is left out once."""
     secret = await client.secret(p)
     body, files, path = _request(p, model, asked)
-    for notice in not_acted_on(asked, set(p.image_fields)):
+    for notice in ignored_options(asked, set(p.image_fields)):
         yield notice
     yield Progress(stage=f"{p.label} is making the picture")
     while True:
         try:
-            answer = await post(p, model, endpoint(p, f"/{path}", model), body, secret, files=files, mend=True)
+            answer = await post(p, model, endpoint(p, f"/{path}", model), body, secret, files=files, drop_option=True)
             break
-        except Refused as e:
+        except OptionRefused as e:
             del body[e.option]
             yield Notice(kind="not_applied", text=next((k for k, v in p.image_fields.items() if e.option in v.split()), e.option))
     made: list[Media] = []
@@ -45,16 +45,16 @@ async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
     usage, pictured = _usage(answer.get("usage"))
     first = (answer.get("data") or [{}])[0]
     more = {"quality": answer.get("quality"), "revised_prompt": first.get("revised_prompt") if isinstance(first, dict) else None}
-    async for event in ending(p, model, asked, made, usage, pictured, **more):
+    async for event in end_events(p, model, asked, made, usage, pictured, **more):
         yield event
 
 
-def _request(p: Profile, model: str, asked: Wanted) -> tuple[dict[str, Any], list[Any] | None, str]:
+def _request(p: Profile, model: str, asked: ImageOptions) -> tuple[dict[str, Any], list[Any] | None, str]:
     """Body, files and path."""
     body: dict[str, Any] = {"model": model, "prompt": asked.prompt}
     if p.image_format:
         body["response_format"] = p.image_format
-    for name, value in asked.said().items():
+    for name, value in asked.given().items():
         if field := p.image_fields.get(name):
             fields = field.split()
             values = [f"{value[0]}x{value[1]}"] if name == "size" and len(fields) == 1 else value if name == "size" else [value]

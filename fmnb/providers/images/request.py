@@ -17,7 +17,7 @@ LARGEST = 300_000_000  # bytes of one picture or video; more is no answer
 _NEEDED = ("prompt", "image", "image_url", "reference_images", "response_format")  # no request without them
 
 
-class Refused(Exception):
+class OptionRefused(Exception):
     """The service names one option of the body that it does not take."""
 
     def __init__(self, option: str):
@@ -25,9 +25,9 @@ class Refused(Exception):
 
 
 async def post(
-    p: Profile, model: str, url: str, body: dict[str, Any], secret: str, *, files: list[Any] | None = None, mend: bool = False
+    p: Profile, model: str, url: str, body: dict[str, Any], secret: str, *, files: list[Any] | None = None, drop_option: bool = False
 ) -> dict[str, Any]:
-    """The JSON object that the service answers with. Raises the errors of a call, and with `mend` Refused."""
+    """The JSON object that the service answers with. Raises the errors of a call, and with `drop_option` Refused."""
     sender, options = await client.connect(p, secret)
     import httpx2
 
@@ -38,18 +38,18 @@ async def post(
         else:
             response = await sender.post(url, cast_to=httpx2.Response, content=wire.encode(body), options=options)
     except Exception as e:
-        if mend and getattr(e, "status_code", None) in (400, 422):
+        if drop_option and getattr(e, "status_code", None) in (400, 422):
             option = rejected_option.refused_option(body, client.body_of(e.response))  # type: ignore[attr-defined]
             if option and option not in _NEEDED:
-                raise Refused(option) from None
-        raise fault(p, model, e, secret) from None
+                raise OptionRefused(option) from None
+        raise error_from(p, model, e, secret) from None
     document = client.body_of(response)
     if not isinstance(document, dict):
         raise faults.unexpected_response(p, response.text, 0, secret)
     return document
 
 
-def fault(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
+def error_from(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
     """A failed exchange about pictures, in words that fit."""
     found = client.error_from(p, model, e, secret, p.models if not p.local else ())
     found.message = found.message.replace("Nothing answers chat requests", "Nothing answers requests for pictures")
@@ -88,7 +88,9 @@ async def fetch(p: Profile, url: str) -> bytes:
             async for block in response.aiter_bytes():
                 data += block
                 if len(data) > LARGEST:
-                    raise CallError(f"{p.label} sent more than a picture or video", detail=f"over {media.amount(LARGEST)}", billed=True)
+                    raise CallError(
+                        f"{p.label} sent more than a picture or video", detail=f"over {media.format_size(LARGEST)}", billed=True
+                    )
     except Exception as e:
         if isinstance(e, FmnbError) or not client.is_transport(e):
             raise

@@ -14,13 +14,13 @@ from typing import Any
 
 from ...core.errors import BadRequestError, CallError, ContentFilterError, FmnbError, ServerError
 from ...core.events import Event, Media, Progress, Waiting
-from ...core.image_options import Wanted
+from ...core.image_options import ImageOptions
 from ..http import client
 from ..http import errors as faults
 from ..profiles import Profile
-from .events import ending, media, not_acted_on, uri
+from .events import end_events, ignored_options, media, uri
 from .models import makes
-from .request import fault, fetch, post
+from .request import error_from, fetch, post
 
 POLL = 5.0  # seconds between two questions after a task: no oftener, says the service
 _PATIENCE = 6  # failed questions in a row before the task is given up
@@ -28,12 +28,12 @@ _IMAGE, _VIDEO = "1024:1024", "1280:720"  # the service insists on a shape
 _SECONDS = 5
 
 
-async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
+async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[Event]:
     """Create the task, wait with its progress, fetch what it made."""
     secret = await client.secret(p)
     video = "video" in makes(p, model)
     body, path = _task(model, asked, video)
-    for notice in not_acted_on(asked, {"size", "seed", "negative", "seconds"} if video else {"size", "seed", "n"}):
+    for notice in ignored_options(asked, {"size", "seed", "negative", "seconds"} if video else {"size", "seed", "n"}):
         yield notice
     created = await post(p, model, f"{p.base_url}/{path}", body, secret)
     task = str(created.get("id") or "")
@@ -62,11 +62,11 @@ async def stream(p: Profile, model: str, asked: Wanted) -> AsyncIterator[Event]:
         if not over:
             with suppress(Exception):
                 await _delete(p, task, secret)
-    async for event in ending(p, model, asked, made, None, task=task, seconds=body.get("duration")):
+    async for event in end_events(p, model, asked, made, None, task=task, seconds=body.get("duration")):
         yield event
 
 
-def _task(model: str, asked: Wanted, video: bool) -> tuple[dict[str, Any], str]:
+def _task(model: str, asked: ImageOptions, video: bool) -> tuple[dict[str, Any], str]:
     """Body and path of the task."""
     shape = f"{asked.size[0]}:{asked.size[1]}" if asked.size else _VIDEO if video else _IMAGE
     body: dict[str, Any] = {"model": model, "ratio": shape}
@@ -120,7 +120,7 @@ async def _ask(p: Profile, model: str, task: str, secret: str) -> dict[str, Any]
     try:
         response = await sender.get(f"{p.base_url}/tasks/{task}", cast_to=httpx2.Response, options=options)
     except Exception as e:
-        raise fault(p, model, e, secret) from None
+        raise error_from(p, model, e, secret) from None
     state = client.body_of(response)
     if not isinstance(state, dict) or not state.get("status"):
         raise faults.unexpected_response(p, response.text, 1, secret)

@@ -16,12 +16,12 @@ from typing import Any
 
 from ...core.backend import estimate_tokens
 from ...core.errors import BadRequestError, CustomModelError, EmptyAnswerError, FmnbError, UsageError
-from ...core.event_loop import stepwise, worker
-from ...core.events import Event, Finished, Notice, TextDelta, Used
+from ...core.event_loop import iterate_inline, thread_stream
+from ...core.events import Event, Finished, Notice, TextDelta, UsageReported
 from ...core.response import Response
-from ...core.types import Image, ModelCard, Request, TokenCount
+from ...core.types import Image, ModelInfo, Request, TokenCount
 from ..profiles import Profile
-from ..wire.base import in_words, instruct
+from ..wire.base import instruct, schema_instruction
 from ..wire.chat_completions import messages as chat_messages
 from . import langchain as langchain_object
 from . import llamaindex as llamaindex_object
@@ -64,12 +64,12 @@ class ObjectBackend:
     def __init__(self, value: Any, name: str, speak: Speak):
         self._value = value
         self._speak = speak
-        self._card = ModelCard(name=f"object:{name}", provider="object", host="custom model", inputs=("text", "image"))
+        self._info = ModelInfo(name=f"object:{name}", provider="object", host="custom model", inputs=("text", "image"))
 
     @property
-    def card(self) -> ModelCard:
+    def info(self) -> ModelInfo:
         """What is known: that it takes text."""
-        return self._card
+        return self._info
 
     def count(self, request: Request) -> TokenCount:
         """An estimate: nobody knows which model is behind it."""
@@ -99,16 +99,16 @@ class ObjectBackend:
                 raise
             except Exception as e:
                 seen = f"{type(e).__name__}: {e}"
-                raise CustomModelError(f"{self._card.name[7:]} failed", detail=seen[:300], hint="Its own lines follow.", billed=None) from e
+                raise CustomModelError(f"{self._info.name[7:]} failed", detail=seen[:300], hint="Its own lines follow.", billed=None) from e
             if stop.is_set():
                 return
             if silent:
                 raise EmptyAnswerError(
-                    f"{self._card.name[7:]} gave back no text", detail=type(self._value).__name__, hint="Return a text from it."
+                    f"{self._info.name[7:]} gave back no text", detail=type(self._value).__name__, hint="Return a text from it."
                 )
             put(end)
 
-        return worker(work)
+        return thread_stream(work)
 
 
 def _call(function: Any, request: Request, put: Put, stopped: Callable[[], bool]) -> Finished:
@@ -123,7 +123,7 @@ def _call(function: Any, request: Request, put: Put, stopped: Callable[[], bool]
         if stopped():
             break
         if isinstance(piece, Response):
-            put(Used(usage=piece.usage))
+            put(UsageReported(usage=piece.usage))
             data = piece.data
         put(TextDelta(text=text_of(piece)))
     return Finished(data=data)
@@ -176,7 +176,7 @@ def arguments(function: Any, request: Request) -> tuple[Any, dict[str, Any], lis
     if sum(m.role == "user" for m in request.messages) > 1:
         lost.append("earlier turns")
     if request.schema is not None and "schema" not in options:
-        text = f"{text}\n\n{in_words(request.schema)}"
+        text = f"{text}\n\n{schema_instruction(request.schema)}"
     return text, options, lost
 
 
@@ -195,7 +195,7 @@ def pieces(result: Any) -> Iterator[Any]:
     if inspect.isawaitable(result):
         result = asyncio.run(_awaited(result))
     if isinstance(result, AsyncIterator):
-        yield from stepwise(result)
+        yield from iterate_inline(result)
     elif isinstance(result, Iterator):
         yield from result
     elif result is not None:

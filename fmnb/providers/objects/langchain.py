@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...core.errors import UsageError
-from ...core.event_loop import stepwise
-from ...core.events import Event, Finished, Notice, ReasoningDelta, TextDelta, Used
+from ...core.event_loop import iterate_inline
+from ...core.events import Event, Finished, Notice, ReasoningDelta, TextDelta, UsageReported
 from ...core.types import Request, Usage
 from ..profiles import Profile
 from ..wire.base import instruct
@@ -49,7 +49,7 @@ def speak(value: Any, request: Request, put: Callable[[Event], None], stopped: C
         model = (getattr(chunk, "response_metadata", None) or {}).get("model_name", "") or model
     usage = _usage(meter)
     if usage is not None:
-        put(Used(usage=usage))
+        put(UsageReported(usage=usage))
     names = list(meter.usage_metadata) if meter else []
     extra = {"sources": sources} if sources else {}
     return Finished(model=model or (names[0] if len(names) == 1 else ""), extra=extra)
@@ -65,7 +65,7 @@ def _chunks(value: Any, inputs: Any, options: dict[str, Any]) -> Iterator[Any]:
     except (TypeError, NotImplementedError) as e:
         if not re.search(r"synchronous|coroutine|astream|ainvoke|async", str(e)):
             raise
-        yield from stepwise(value.astream(inputs, **options))
+        yield from iterate_inline(value.astream(inputs, **options))
         return
     yield first
     yield from stream

@@ -10,26 +10,26 @@ import json
 from typing import Any
 
 from ...core.events import Event, TextDelta, ToolCallDelta
-from ...core.types import TURN, File, Image, Message, Request, Text, ToolCall, ToolResult, Usage
+from ...core.types import PROVIDER_STATE, File, Image, Message, Request, Text, ToolCall, ToolResult, Usage
 from ..profiles import Profile
 from .base import (
     SCHEMA_OPTION,
     Wire,
     check_image,
     closed,
-    functions,
-    in_words,
     is_object,
     no_documents,
-    spoken,
-    turn,
-    unsaid,
+    provider_state,
+    schema_instruction,
+    sendable_parts,
+    tool_schemas,
+    unsupported_options,
     with_extra,
 )
 from .sse import Answer, finish_reason
 
 MAX_TOKENS = 16_384  # the interface wants a number: half of what the smallest living model can write, and never reached by most answers
-_LACKS = ("seed", "logprobs")
+_UNSUPPORTED = ("seed", "logprobs")
 _FORM = "answer"  # the tool a model is made to call where its answer cannot be held to a schema
 _WORTH_CACHING = 4_096  # characters, about 1,024 tokens: the service caches nothing shorter
 _CACHE = {"type": "ephemeral"}
@@ -52,7 +52,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
         "messages": [m for m in sent if m["content"]],
         "stream": True,
     }
-    lost = unsaid(profile, request, _LACKS)
+    lost = unsupported_options(profile, request, _UNSUPPORTED)
     if system:
         out["system"] = system
     if request.temperature is not None:
@@ -62,13 +62,13 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
     if request.stop:
         out["stop_sequences"] = list(request.stop)
     if request.tools:
-        out["tools"] = [_tool(f) for f in functions(request.tools)]
+        out["tools"] = [_tool(f) for f in tool_schemas(request.tools)]
     if request.schema is not None:
         level = "format" if closed(request.schema) else "tool"
         _ask_for_schema(out, request, level)
         if level != "format" or not is_object(request.schema):
             lost.append(SCHEMA_OPTION)
-    with_extra(out, {k: v for k, v in request.extra.items() if k not in _LACKS})
+    with_extra(out, {k: v for k, v in request.extra.items() if k not in _UNSUPPORTED})
     if "cache_control" not in request.extra:
         _cache(out)
     return out, lost
@@ -82,11 +82,11 @@ def _length(request: Request) -> int:
 
 
 def _message(profile: Profile, by: str, m: Message, cite: bool) -> dict[str, Any]:
-    if (said := turn(by, m)) is not None:
+    if (said := provider_state(by, m)) is not None:
         return {"role": "assistant", "content": list(said)}
     results: list[dict[str, Any]] = []
     content: list[dict[str, Any]] = []
-    for p in spoken(m):
+    for p in sendable_parts(m):
         match p:
             case Text(text=text):
                 if text.strip():  # the service refuses blocks without words
@@ -144,7 +144,7 @@ def _ask_for_schema(out: dict[str, Any], request: Request, level: str) -> None:
     if level == "tool" and (request.tools or request.extra.get("thinking")):  # neither goes with a tool that must be called
         level = "words"
     if not is_object(schema) or level == "words":
-        out["system"] = "\n\n".join(filter(None, (_text_of(out.get("system")), in_words(schema))))
+        out["system"] = "\n\n".join(filter(None, (_text_of(out.get("system")), schema_instruction(schema))))
     elif level == "format":
         out["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     else:
@@ -156,7 +156,7 @@ def _text_of(system: Any) -> str:
     return "".join(str(b.get("text", "")) for b in system) if isinstance(system, list) else system or ""
 
 
-def mend(body: dict[str, Any], option: str, request: Request) -> str | None:
+def drop_option(body: dict[str, Any], option: str, request: Request) -> str | None:
     """The next best way to ask for structure."""
     if option == "output_config" and request.schema is not None and body[option].pop("format", None) is not None:
         if not body[option]:
@@ -190,7 +190,7 @@ class AnthropicAnswer(Answer):
 
     def __init__(self, by: str, request: Request):
         super().__init__()
-        self._settled = True  # thinking has blocks of its own here, so no tag in the text opens any
+        self._no_reasoning_tag = True  # thinking has blocks of its own here, so no tag in the text opens any
         self._by = by
         self._form = request.schema is not None and not request.tools
         self._length = None if request.max_tokens else _length(request)
@@ -229,7 +229,7 @@ class AnthropicAnswer(Answer):
         if kind == "text_delta":
             text = delta.get("text") or ""
             block["text"] = block.get("text", "") + text
-            if text and self._plain and text[-1] < "\ud800":
+            if text and self._plain_text and text[-1] < "\ud800":
                 self.characters += len(text)
                 out.append(TextDelta(text=text))
             else:
@@ -257,7 +257,7 @@ class AnthropicAnswer(Answer):
         elif kind == "thinking" and block.get("thinking"):
             self._think(block["thinking"], out)
         elif kind == "redacted_thinking":
-            self.thought = True
+            self.saw_reasoning = True
         elif kind == "tool_use" and not (self._form and block.get("name") == _FORM):
             number = self._calls[index] = len(self._calls)
             self.tools = len(self._calls)
@@ -297,7 +297,7 @@ class AnthropicAnswer(Answer):
             self.notes.append(str(details["explanation"]))
         kept = [self._blocks[i] for i in sorted(self._blocks)]
         if any(b.get("type") not in ("text", "tool_use") for b in kept):
-            self.extra[TURN] = {"by": self._by, "said": [b for b in kept if b.get("type") != "text" or b.get("text")]}
+            self.extra[PROVIDER_STATE] = {"by": self._by, "said": [b for b in kept if b.get("type") != "text" or b.get("text")]}
 
     def count(self, given: dict[str, Any]) -> None:
         """Take in what the service says was used, as it says it."""
@@ -309,9 +309,9 @@ class AnthropicAnswer(Answer):
             return
         self._counted |= {k: v for k, v in given.items() if v is not None}
         get = self._counted.get
-        cached, self.written = get("cache_read_input_tokens") or 0, get("cache_creation_input_tokens") or 0
+        cached, self.cache_write_tokens = get("cache_read_input_tokens") or 0, get("cache_creation_input_tokens") or 0
         self.usage = Usage(
-            input_tokens=(get("input_tokens") or 0) + cached + self.written,
+            input_tokens=(get("input_tokens") or 0) + cached + self.cache_write_tokens,
             output_tokens=get("output_tokens"),
             cached_tokens=cached if "cache_read_input_tokens" in self._counted else None,
             reasoning_tokens=(get("output_tokens_details") or {}).get("thinking_tokens"),
@@ -323,9 +323,9 @@ WIRE = Wire(
     path="/messages",
     body=body,
     answer=lambda profile, model, request: AnthropicAnswer(f"{profile.name}:{model} anthropic", request),
-    mend=mend,
-    whole="content",
-    lacks=_LACKS,
+    drop_option=drop_option,
+    complete_key="content",
+    unsupported=_UNSUPPORTED,
     auth="x-api-key",
     headers={"anthropic-version": "2023-06-01"},
     files=True,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.errors import BadRequestError, UsageError
-from ...core.types import TURN, File, Image, Message, Part, Reasoning, Request, Text
+from ...core.types import PROVIDER_STATE, File, Image, Message, Part, Reasoning, Request, Text
 from ..profiles import Profile
 from .sse import Answer
 
@@ -24,10 +24,10 @@ SCHEMA_OPTION = "schema enforced by the service"
 class Wire:
     """How one interface is spoken: the body it takes and how its documents are read.
 
-    `body` returns the JSON body and the names of what it cannot say; `lacks` are options the
-    interface has no word for. `mend` takes an option that the service refused out of the body
+    `body` returns the JSON body and the names of what it cannot say; `unsupported` are options the
+    interface has no word for. `drop_option` takes an option that the service refused out of the body
     and returns our name of what is lost ("" for nothing), or None where the option is simply
-    to be left out. `whole` is the key that a complete answer has when it does not come as a
+    to be left out. `complete_key` is the key that a complete answer has when it does not come as a
     stream; `auth` the header of the key, where it has one of its own; `files` says that
     documents can be sent, whatever the profile says of its other interfaces.
     """
@@ -36,19 +36,19 @@ class Wire:
     path: str
     body: Callable[[Profile, str, Request], tuple[dict[str, Any], list[str]]]
     answer: Callable[[Profile, str, Request], Answer]
-    mend: Callable[[dict[str, Any], str, Request], str | None]
-    whole: str
-    lacks: tuple[str, ...] = ()
+    drop_option: Callable[[dict[str, Any], str, Request], str | None]
+    complete_key: str
+    unsupported: tuple[str, ...] = ()
     auth: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     files: bool = False
 
-    def is_whole(self, document: dict[str, Any]) -> bool:
+    def is_complete(self, document: dict[str, Any]) -> bool:
         """Whether this is an answer in one piece; one that says its status may hold nothing yet."""
-        return bool(document.get(self.whole)) or (self.whole in document and isinstance(document.get("status"), str))
+        return bool(document.get(self.complete_key)) or (self.complete_key in document and isinstance(document.get("status"), str))
 
 
-def unsaid(profile: Profile, request: Request, lacks: tuple[str, ...] = ()) -> list[str]:
+def unsupported_options(profile: Profile, request: Request, lacks: tuple[str, ...] = ()) -> list[str]:
     """Options of the request that the interface has no word for or the service does not act on."""
     asked = {
         "temperature": request.temperature is not None,
@@ -71,7 +71,7 @@ def drop_ignored(profile: Profile, body: dict[str, Any]) -> None:
 
 
 # Raw parameters that ask for several answers at once, as services and servers call them, and tables they may stand in.
-_SEVERAL = frozenset(
+_COUNT_PARAMS = frozenset(
     ("n", "best_of", "num_generations", "candidate_count", "candidatecount", "num_return_sequences", "num_completions", "num_outputs")
 )
 _TABLES = frozenset(("extra_body", "extra", "generation_config", "generationconfig", "parameters", "sampling_params", "options"))
@@ -91,7 +91,7 @@ def check_one_answer(request: Request) -> None:
         for name, value in table.items():
             if isinstance(value, dict) and name.lower() in _TABLES:
                 tables.append(value)
-            elif name.lower() in _SEVERAL and value not in (None, 0, 1, "1", ""):
+            elif name.lower() in _COUNT_PARAMS and value not in (None, 0, 1, "1", ""):
                 raise UsageError(
                     "A call gives one answer",
                     detail=f"{name}={value}",
@@ -106,7 +106,7 @@ def with_extra(out: dict[str, Any], extra: dict[str, Any]) -> None:
         out[key] = {**out[key], **value} if both else value
 
 
-def functions(tools: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
+def tool_schemas(tools: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
     """Each tool with its description bare: name, description, parameters. A service's own tools stay as they are."""
     return [t["function"] if t.get("type") == "function" and isinstance(t.get("function"), dict) else t for t in tools]
 
@@ -119,7 +119,7 @@ def split_system(given: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
     return "\n\n".join(m.text for m in given[:head]), given[head:]
 
 
-def spoken(m: Message) -> list[Part]:
+def sendable_parts(m: Message) -> list[Part]:
     """The parts as they can be sent: a picture that a model made goes back as words, since no service takes one in an answer."""
     if m.role != "assistant":
         return list(m.parts)
@@ -128,10 +128,10 @@ def spoken(m: Message) -> list[Part]:
     ]
 
 
-def turn(by: str, m: Message) -> Any:
+def provider_state(by: str, m: Message) -> Any:
     """What the same interface and model wants to see again of its answer, or None: what one service understands goes to no other."""
     for p in m.parts:
-        if isinstance(p, Reasoning) and isinstance(kept := p.extra.get(TURN), dict) and kept.get("by") == by:
+        if isinstance(p, Reasoning) and isinstance(kept := p.extra.get(PROVIDER_STATE), dict) and kept.get("by") == by:
             return kept.get("said")
     return None
 
@@ -162,14 +162,14 @@ def no_documents(profile: Profile, p: File) -> BadRequestError:
     )
 
 
-def in_words(schema: dict[str, Any]) -> str:
+def schema_instruction(schema: dict[str, Any]) -> str:
     """The sentence that asks for an answer of that form."""
     return "Answer with one JSON value that satisfies this JSON schema, and with nothing else:\n" + json.dumps(schema, ensure_ascii=False)
 
 
 def instruct(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None:
     """Ask for the schema in the system message, which is added where there is none."""
-    text = in_words(schema)
+    text = schema_instruction(schema)
     if messages and messages[0]["role"] == "system":
         messages[0] = {**messages[0], "content": f"{messages[0]['content']}\n\n{text}"}
     else:
@@ -216,12 +216,12 @@ _OUR_NAME = {
     **{"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens", "top_logprobs": "logprobs"},
     **{"stop_sequences": "stop", "store": "store=false"},
 }
-_UNASKED = ("stream", "stream_options", "include")  # ours, not the user's: nothing is lost without them
+_OWN_OPTIONS = ("stream", "stream_options", "include")  # ours, not the user's: nothing is lost without them
 
 
 def drop_option(wire: Wire, body: dict[str, Any], option: str, request: Request) -> str:
     """Take a refused option out of the body. Returns our name of what is not applied, "" when nothing is lost."""
-    if (name := wire.mend(body, option, request)) is not None:
+    if (name := wire.drop_option(body, option, request)) is not None:
         return name
     body.pop(option)
     if option == "stream":
@@ -229,7 +229,7 @@ def drop_option(wire: Wire, body: dict[str, Any], option: str, request: Request)
     if option in ("logprobs", "top_logprobs"):
         body.pop("logprobs", None)
         body.pop("top_logprobs", None)
-    return "" if option in _UNASKED and option not in request.extra else _OUR_NAME.get(option, option)
+    return "" if option in _OWN_OPTIONS and option not in request.extra else _OUR_NAME.get(option, option)
 
 
 def encode(body: dict[str, Any]) -> bytes:

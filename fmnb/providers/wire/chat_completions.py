@@ -10,22 +10,22 @@ import secrets
 from typing import Any
 
 from ...core.events import Event, Logprobs, TextDelta, ToolCallDelta
-from ...core.types import TURN, File, Image, Message, Request, Text, ToolCall, ToolResult
+from ...core.types import PROVIDER_STATE, File, Image, Message, Request, Text, ToolCall, ToolResult
 from ..profiles import Profile
 from .base import (
     SCHEMA_OPTION,
     Wire,
     check_image,
     data_uri,
-    functions,
     instruct,
     is_object,
     no_documents,
+    provider_state,
+    sendable_parts,
     split_system,
-    spoken,
     strict,
-    turn,
-    unsaid,
+    tool_schemas,
+    unsupported_options,
 )
 from .sse import Answer, finish_reason, usage
 
@@ -40,7 +40,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
     [{'role': 'user', 'content': 'hi'}]
     """
     out: dict[str, Any] = {"model": model, "messages": messages(profile, request.messages), "stream": True}
-    lost = unsaid(profile, request)
+    lost = unsupported_options(profile, request)
     if profile.stream_options:
         out["stream_options"] = {"include_usage": True}
     if request.max_tokens is not None:
@@ -56,7 +56,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
         if request.logprobs:
             out["top_logprobs"] = request.logprobs
     if request.tools:
-        out["tools"] = [{"type": "function", "function": f} if "type" not in f else f for f in functions(request.tools)]
+        out["tools"] = [{"type": "function", "function": f} if "type" not in f else f for f in tool_schemas(request.tools)]
     if request.schema is not None:
         _ask_for_schema(out, request.schema, profile.schema)
         if profile.schema != "json_schema" or not is_object(request.schema):
@@ -76,10 +76,10 @@ def messages(profile: Profile, given: tuple[Message, ...]) -> list[dict[str, Any
 
 def _message(profile: Profile, m: Message) -> list[dict[str, Any]]:
     results = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
-    rest = [p for p in spoken(m) if not isinstance(p, ToolResult)]
+    rest = [p for p in sendable_parts(m) if not isinstance(p, ToolResult)]
     if results and not rest:
         return results
-    one: dict[str, Any] = {"role": m.role, **(turn(_by(profile), m) or {})}
+    one: dict[str, Any] = {"role": m.role, **(provider_state(_by(profile), m) or {})}
     content: list[dict[str, Any]] = []
     for p in rest:
         match p:
@@ -120,7 +120,7 @@ def _ask_for_schema(out: dict[str, Any], schema: dict[str, Any], level: str) -> 
     instruct(out["messages"], schema)
 
 
-def mend(body: dict[str, Any], option: str, request: Request) -> str | None:
+def drop_option(body: dict[str, Any], option: str, request: Request) -> str | None:
     """The other name for the length, and the next best way to ask for structure."""
     if option in ("max_tokens", "max_completion_tokens") and "_swapped" not in body:
         body["max_completion_tokens" if option == "max_tokens" else "max_tokens"] = body.pop(option)
@@ -158,7 +158,7 @@ class ChatAnswer(Answer):
             if delta:
                 content = delta.get("content")
                 if content:
-                    if self._plain and content.__class__ is str and content[-1] < "\ud800":
+                    if self._plain_text and content.__class__ is str and content[-1] < "\ud800":
                         self.characters += len(content)
                         out.append(TextDelta(text=content))
                     else:
@@ -210,7 +210,7 @@ class ChatAnswer(Answer):
         for name in _RETURNED:
             given = delta.get(name)
             if given and (name != "extra_content" or "thought_signature" in str(given)):
-                said = self.extra.setdefault(TURN, {"by": self._by, "said": {}})["said"]
+                said = self.extra.setdefault(PROVIDER_STATE, {"by": self._by, "said": {}})["said"]
                 said[name] = [*said.get(name, ()), *given] if isinstance(given, list) else given
 
     def _tool(self, call: dict[str, Any], out: list[Event]) -> None:
@@ -244,6 +244,6 @@ WIRE = Wire(
     path="/chat/completions",
     body=body,
     answer=lambda profile, model, request: ChatAnswer(profile.reasoning_fields, _by(profile)),
-    mend=mend,
-    whole="choices",
+    drop_option=drop_option,
+    complete_key="choices",
 )

@@ -6,20 +6,20 @@ import secrets
 from typing import Any
 
 from ...core.events import Event, Logprobs, TextDelta, ToolCallDelta
-from ...core.types import TURN, File, Image, Message, Request, Text, ToolCall, ToolResult, Usage
+from ...core.types import PROVIDER_STATE, File, Image, Message, Request, Text, ToolCall, ToolResult, Usage
 from ..profiles import Profile
 from .base import (
     SCHEMA_OPTION,
     Wire,
     check_image,
     data_uri,
-    functions,
     instruct,
     is_object,
     no_documents,
-    spoken,
-    turn,
-    unsaid,
+    provider_state,
+    sendable_parts,
+    tool_schemas,
+    unsupported_options,
 )
 from .sse import Answer, finish_reason
 
@@ -34,7 +34,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
     documents: list[dict[str, Any]] = []
     sent = [one for m in request.messages for one in _message(profile, f"{profile.name}:{model} cohere", m, documents)]
     out: dict[str, Any] = {"model": model, "messages": sent, "stream": True}
-    lost = unsaid(profile, request)
+    lost = unsupported_options(profile, request)
     if request.max_tokens is not None:
         out["max_tokens"] = request.max_tokens
     if request.temperature is not None:
@@ -50,7 +50,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
     if documents:
         out["documents"] = documents
     if request.tools:
-        out["tools"] = [{"type": "function", "function": f} if "type" not in f else f for f in functions(request.tools)]
+        out["tools"] = [{"type": "function", "function": f} if "type" not in f else f for f in tool_schemas(request.tools)]
     out.update(request.extra)
     if request.schema is not None:
         # the service wants it in words as well, and enforces it beside neither tools nor documents
@@ -63,12 +63,12 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
 
 
 def _message(profile: Profile, by: str, m: Message, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if (said := turn(by, m)) is not None:
+    if (said := provider_state(by, m)) is not None:
         return [said]
     out = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
     one: dict[str, Any] = {"role": m.role}
     content: list[dict[str, Any]] = []
-    for p in spoken(m):
+    for p in sendable_parts(m):
         match p:
             case Text(text=text):
                 content.append({"type": "text", "text": text})
@@ -90,7 +90,7 @@ def _message(profile: Profile, by: str, m: Message, documents: list[dict[str, An
     return [*out, one] if len(one) > 1 else out
 
 
-def mend(body: dict[str, Any], option: str, request: Request) -> str | None:
+def drop_option(body: dict[str, Any], option: str, request: Request) -> str | None:
     """A form of answer that is refused was asked for in words already."""
     if option == "response_format" and request.schema is not None:
         del body[option]
@@ -104,7 +104,7 @@ class CohereAnswer(Answer):
     def __init__(self, by: str, model: str):
         super().__init__()
         self.model = model  # the service does not say which one answered
-        self._settled = True  # thinking has blocks of its own
+        self._no_reasoning_tag = True  # thinking has blocks of its own
         self._by = by
         self._calls: dict[Any, int] = {}
         self._said: dict[str, list[str]] = {"thinking": [], "text": [], "tool_plan": []}
@@ -119,7 +119,7 @@ class CohereAnswer(Answer):
         if kind == "content-delta":
             content = message.get("content") or {}
             text = content.get("text")
-            if text and self._plain and text[-1] < "\ud800":
+            if text and self._plain_text and text[-1] < "\ud800":
                 self.characters += len(text)
                 self._said["text"].append(text)
                 out.append(TextDelta(text=text))
@@ -188,11 +188,11 @@ class CohereAnswer(Answer):
         if given in ("ERROR", "TIMEOUT") or delta.get("error"):
             message = delta.get("error") or f"finish reason {given}"
             self.reason = "error"
-            self.problem = {"message": str(message), "type": "timeout_error" if given == "TIMEOUT" else "server_error"}
+            self.stream_error = {"message": str(message), "type": "timeout_error" if given == "TIMEOUT" else "server_error"}
         if isinstance(counted := delta.get("usage"), dict):
             self.count(counted)
         if self._said["thinking"] or self._said["tool_plan"]:
-            self.extra[TURN] = {"by": self._by, "said": self._turn()}
+            self.extra[PROVIDER_STATE] = {"by": self._by, "said": self._turn()}
 
     def count(self, given: dict[str, Any]) -> None:
         """Take in what the service says was used, and what of it is paid."""
@@ -228,6 +228,6 @@ WIRE = Wire(
     path="/chat",
     body=body,
     answer=lambda profile, model, request: CohereAnswer(f"{profile.name}:{model} cohere", model),
-    mend=mend,
-    whole="finish_reason",
+    drop_option=drop_option,
+    complete_key="finish_reason",
 )

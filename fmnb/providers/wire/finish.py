@@ -10,12 +10,12 @@ from .sse import Answer
 
 def bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | None:
     """Why an answer that came to its end is still none."""
-    if answer.problem:
-        return from_stream_error(p, model, answer.problem, answer.characters, secret, paid=answer.paid)
-    if answer.later and not answer.characters and not answer.tools:
+    if answer.stream_error:
+        return from_stream_error(p, model, answer.stream_error, answer.characters, secret, paid=answer.paid)
+    if answer.pending_status and not answer.characters and not answer.tools:
         return BadRequestError(
             f"{p.label} has taken the request and answers later",
-            detail=f"status '{answer.later}'",
+            detail=f"status '{answer.pending_status}'",
             hint="Leave -p background out: the answer is waited for here in any case. A batch job (--batch-api) is for answers that may take a day.",
             billed=None,
         )
@@ -32,8 +32,8 @@ def bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | 
         )
     if answer.characters or answer.tools:
         return None
-    seen = "reasoning and no answer" if answer.thought else f"finish reason '{answer.reason or 'none'}'"
+    seen = "reasoning and no answer" if answer.saw_reasoning else f"finish reason '{answer.reason or 'none'}'"
     todo = "Ask again, or rephrase."
     if answer.reason == "length":
-        todo = "The whole allowance went into reasoning: raise --max-tokens." if answer.thought else "Raise --max-tokens."
+        todo = "The whole allowance went into reasoning: raise --max-tokens." if answer.saw_reasoning else "Raise --max-tokens."
     return EmptyAnswerError(f"{p.label} answered with no text", detail=seen, hint=todo, billed=True)

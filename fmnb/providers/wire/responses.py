@@ -10,27 +10,27 @@ import secrets
 from typing import Any
 
 from ...core.events import Event, Logprobs, TextDelta, ToolCallDelta
-from ...core.types import TURN, File, Image, Message, Request, Text, ToolCall, ToolResult
+from ...core.types import PROVIDER_STATE, File, Image, Message, Request, Text, ToolCall, ToolResult
 from ..profiles import Profile
 from .base import (
     SCHEMA_OPTION,
     Wire,
     check_image,
     data_uri,
-    functions,
-    in_words,
     is_object,
     no_documents,
+    provider_state,
+    schema_instruction,
+    sendable_parts,
     split_system,
-    spoken,
     strict,
-    turn,
-    unsaid,
+    tool_schemas,
+    unsupported_options,
     with_extra,
 )
 from .sse import Answer, finish_reason, usage
 
-_LACKS = ("seed", "stop")
+_UNSUPPORTED = ("seed", "stop")
 _LATER = ("queued", "in_progress")
 _ELSEWHERE = {"reasoning_effort": ("reasoning", "effort"), "verbosity": ("text", "verbosity")}  # their place in chat -> here
 
@@ -50,7 +50,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
         "store": False,
         "include": ["reasoning.encrypted_content"],
     }
-    lost = unsaid(profile, request, _LACKS)
+    lost = unsupported_options(profile, request, _UNSUPPORTED)
     if system:
         out["instructions"] = system
     if request.max_tokens is not None:
@@ -61,13 +61,13 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
         out["include"].append("message.output_text.logprobs")
         out["top_logprobs"] = request.logprobs
     if request.tools:
-        out["tools"] = [{"type": "function", "strict": False, **f} if "type" not in f else f for f in functions(request.tools)]
+        out["tools"] = [{"type": "function", "strict": False, **f} if "type" not in f else f for f in tool_schemas(request.tools)]
     if request.schema is not None:
         level = profile.schema if is_object(request.schema) else "none"
         _ask_for_schema(out, request.schema, level)
         if level != "json_schema":
             lost.append(SCHEMA_OPTION)
-    extra = {k: v for k, v in request.extra.items() if k not in _LACKS}
+    extra = {k: v for k, v in request.extra.items() if k not in _UNSUPPORTED}
     for name in [n for n in _ELSEWHERE if n in extra]:
         table, key = _ELSEWHERE[name]
         with_extra(out, {table: {key: extra.pop(name)}})
@@ -81,12 +81,12 @@ def _by(profile: Profile, model: str) -> str:
 
 def _items(profile: Profile, by: str, m: Message) -> list[dict[str, Any]]:
     """The items of one message: its results, what it says, its calls."""
-    if (said := turn(by, m)) is not None:
+    if (said := provider_state(by, m)) is not None:
         return list(said)
     out: list[dict[str, Any]] = []
     content: list[dict[str, Any]] = []
     calls: list[dict[str, Any]] = []
-    for p in spoken(m):
+    for p in sendable_parts(m):
         match p:
             case ToolResult(id=i, content=text):
                 out.append({"type": "function_call_output", "call_id": i, "output": text})
@@ -114,10 +114,10 @@ def _ask_for_schema(out: dict[str, Any], schema: dict[str, Any], level: str) -> 
         return
     if level == "json_object":
         out["text"] = {**out.get("text", {}), "format": {"type": "json_object"}}
-    out["instructions"] = "\n\n".join(filter(None, (out.get("instructions", ""), in_words(schema))))
+    out["instructions"] = "\n\n".join(filter(None, (out.get("instructions", ""), schema_instruction(schema))))
 
 
-def mend(body: dict[str, Any], option: str, request: Request) -> str | None:
+def drop_option(body: dict[str, Any], option: str, request: Request) -> str | None:
     """The next best way to ask for structure."""
     asked = body[option].pop("format", None) if option == "text" and isinstance(body[option], dict) else None
     if asked is None or request.schema is None:
@@ -145,7 +145,7 @@ class ResponsesAnswer(Answer):
         if kind == "response.output_text.delta":
             text = document.get("delta")
             if text:
-                if self._plain and text[-1] < "\ud800":
+                if self._plain_text and text[-1] < "\ud800":
                     self.characters += len(text)
                     out.append(TextDelta(text=text))
                 else:
@@ -178,7 +178,7 @@ class ResponsesAnswer(Answer):
         elif kind in ("response.completed", "response.incomplete", "response.failed") or (kind is None and "output" in document):
             self._ended(document.get("response") or document, out)
         elif kind == "error":
-            self.problem, self.reason = document, "error"
+            self.stream_error, self.reason = document, "error"
         elif kind in ("response.created", "response.in_progress"):
             self.model = (document.get("response") or {}).get("model") or self.model
         return out
@@ -197,14 +197,14 @@ class ResponsesAnswer(Answer):
         """The whole response as the service keeps it: what had no event of its own is taken from here."""
         items = [i for i in response.get("output") or self._items if isinstance(i, dict)]
         streamed = bool(self.characters or self._held or self._calls)
-        thought = self.thought
+        thought = self.saw_reasoning
         for at, item in enumerate(items):
             kind, parts = item.get("type"), [p for p in item.get("content") or () if isinstance(p, dict)]
             if kind == "function_call" and not streamed:
                 self._call(at, item, out)
             elif kind == "reasoning" and not streamed and not thought:
                 words = "\n\n".join(str(p.get("text", "")) for p in (*(item.get("summary") or ()), *parts))
-                self._think("\n\n" + words if words and self.thought else words, out)
+                self._think("\n\n" + words if words and self.saw_reasoning else words, out)
             elif kind == "message":
                 for p in parts:
                     if not streamed:
@@ -221,15 +221,17 @@ class ResponsesAnswer(Answer):
             self.reason = finish_reason((response.get("incomplete_details") or {}).get("reason") or "length")
         elif status in ("failed", "cancelled"):
             self.reason = "error"
-            self.problem = response.get("error") or {"message": f"the response {'failed' if status == 'failed' else 'was cancelled there'}"}
+            self.stream_error = response.get("error") or {
+                "message": f"the response {'failed' if status == 'failed' else 'was cancelled there'}"
+            }
         elif status in _LATER:
-            self.later = status
+            self.pending_status = status
         elif status != "completed":
             self.notes.append(f"the service says '{_word(status)}' of this answer")
         thoughts = [i for i in items if i.get("type") == "reasoning"]
         if thoughts and all(i.get("encrypted_content") for i in thoughts):  # what is kept nowhere can only be sent back whole
             said = [{k: v for k, v in i.items() if v is not None} for i in items]
-            self.extra[TURN] = {"by": self._by, "said": said}
+            self.extra[PROVIDER_STATE] = {"by": self._by, "said": said}
 
 
 def _word(text: str) -> str:
@@ -254,7 +256,7 @@ WIRE = Wire(
     path="/responses",
     body=body,
     answer=lambda profile, model, request: ResponsesAnswer(_by(profile, model)),
-    mend=mend,
-    whole="output",
-    lacks=_LACKS,
+    drop_option=drop_option,
+    complete_key="output",
+    unsupported=_UNSUPPORTED,
 )

@@ -24,7 +24,7 @@ class Frames:
         self._rest = b""
         self._data: list[bytes] = []
         self._event = b""
-        self.junk = ""  # the first thing that was no answer
+        self.unexpected = ""  # the first thing that was no answer
         self._first = True
 
     def feed(self, data: bytes) -> list[Any]:
@@ -47,7 +47,7 @@ class Frames:
             elif line[:6] == b"event:":
                 self._event = line[6:].strip()
             elif line[:1] != b":" and line[:3] != b"id:" and line[:6] != b"retry:":
-                self._junk(line)
+                self._note_unexpected(line)
         return out
 
     def end(self) -> list[Any]:
@@ -60,7 +60,7 @@ class Frames:
             # several events without blank lines between them, or junk
             good = [self._parse(p, out) for p in parts] if len(parts) > 1 else [False]
             if not all(good):
-                self._junk(b"\n".join(parts))
+                self._note_unexpected(b"\n".join(parts))
 
     def _parse(self, payload: bytes, out: list[Any]) -> bool:
         try:
@@ -79,8 +79,8 @@ class Frames:
         out.append(document)
         return True
 
-    def _junk(self, what: bytes) -> None:
-        self.junk = self.junk or what.decode("utf-8", "replace").strip()[:2000]
+    def _note_unexpected(self, what: bytes) -> None:
+        self.unexpected = self.unexpected or what.decode("utf-8", "replace").strip()[:2000]
 
 
 _REASONS = {
@@ -106,11 +106,11 @@ def finish_reason(given: Any) -> str:
 class Answer:
     """What one stream has said so far. An interface adds `take`, which gives the events of one document.
 
-    `characters` of text were given out; `problem` is an error the service named in the stream, `later` its
+    `characters` of text were given out; `stream_error` is an error the service named in the stream, `pending_status` its
     word for an answer that it has not written yet;
-    `billed` counts tokens as they are paid where that differs from `usage`, `written` those
+    `billed` counts tokens as they are paid where that differs from `usage`, `cache_write_tokens` those
     put into a prompt cache. `citations` say which part of the answer rests on what, `extra`
-    goes with the end of the answer. `seen` are its events so far, and `heard` how many of them
+    goes with the end of the answer. `events` are its events so far, and `reported_events` how many of them
     had come when the service last said what was used.
     """
 
@@ -118,25 +118,25 @@ class Answer:
         self.model = ""
         self.reason = ""
         self.usage: Usage | None = None
-        self.seen: list[Event] = []
-        self.heard = 0
+        self.events: list[Event] = []
+        self.reported_events = 0
         self.billed: Usage | None = None
-        self.written = 0
+        self.cache_write_tokens = 0
         self.characters = 0
-        self.thought = False
+        self.saw_reasoning = False
         self.tools = 0
         self.refused = False
-        self.problem: Any = None
-        self.later = ""
+        self.stream_error: Any = None
+        self.pending_status = ""
         self.notes: list[str] = []
         self.citations: list[dict[str, Any]] = []
         self.extra: dict[str, Any] = {}
-        self._plain = False  # the short way: text goes through untouched
-        self._settled = False  # no reasoning tag is open, and none can open any more
+        self._plain_text = False  # the short way: text goes through untouched
+        self._no_reasoning_tag = False  # no reasoning tag is open, and none can open any more
         self._held = ""
         self._closing = ""
         self._strip = False
-        self._half = ""  # half a surrogate pair, its other half comes with the next chunk
+        self._surrogate = ""  # half a surrogate pair, its other half comes with the next chunk
 
     def take(self, document: dict[str, Any]) -> list[Event]:
         """Events of one document."""
@@ -154,7 +154,7 @@ class Answer:
     def end(self) -> list[Event]:
         """Events that were held back; the caller adds `Finished` or raises."""
         out: list[Event] = []
-        if self._half:
+        if self._surrogate:
             self._text("", out, whole=True)
         if self._held:
             if self._closing:
@@ -175,19 +175,19 @@ class Answer:
         return Finished(reason=reason, model=self.model, extra={**cited, **self.extra})
 
     def _text(self, text: str, out: list[Event], whole: bool = False) -> None:
-        if self._half:
-            text = (self._half + text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            self._half = ""
+        if self._surrogate:
+            text = (self._surrogate + text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            self._surrogate = ""
         if not whole and "\ud800" <= text[-1:] <= "\udbff":
-            self._half, text = text[-1], text[:-1]
+            self._surrogate, text = text[-1], text[:-1]
         if text:
-            if self._settled:
+            if self._no_reasoning_tag:
                 self._say(text, out)
             elif self._closing:
                 self._inside(self._held + text, out)
             else:
                 self._opening(self._held + text, out)
-        self._plain = self._settled and not self._strip and not self._half
+        self._plain_text = self._no_reasoning_tag and not self._strip and not self._surrogate
 
     def _opening(self, text: str, out: list[Event]) -> None:
         """Reasoning in tags counts only at the very start; later such a tag is part of what is said."""
@@ -201,14 +201,14 @@ class Answer:
         if any(tag.startswith(start) for tag in _OPEN):  # also while nothing but space has come
             self._held = text
             return
-        self._settled = True
+        self._no_reasoning_tag = True
         self._say(text, out)
 
     def _inside(self, text: str, out: list[Event]) -> None:
         thought, found, after = text.partition(self._closing)
         if found:
             self._think(thought, out)
-            self._held, self._closing, self._settled, self._strip = "", "", True, True
+            self._held, self._closing, self._no_reasoning_tag, self._strip = "", "", True, True
             if after:
                 self._say(after, out)
             return
@@ -226,7 +226,7 @@ class Answer:
 
     def _think(self, text: str, out: list[Event]) -> None:
         if text:
-            self.thought = True
+            self.saw_reasoning = True
             out.append(ReasoningDelta(text=text + ""))  # what is no text fails here, as it does among the answer's
 
 

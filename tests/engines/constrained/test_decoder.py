@@ -10,8 +10,8 @@ import string
 import pytest
 
 from fmnb.core.errors import BadRequestError
-from fmnb.core.event_loop import drain
-from fmnb.core.events import Notice, fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import Notice, build_response
 from fmnb.core.response import Response
 from fmnb.core.types import UNFINISHED, Request, message
 from fmnb.engines.constrained.decoder import CUT, REPEATED, REPEATED_TEXT, Following
@@ -206,7 +206,7 @@ def test_the_smallest_limit_is_named_and_no_larger_one_gives_what_does_not_fit(r
     spec, model = to_schema(source), engine.backend(random_weights)
 
     def answer(limit, temperature=0.0):
-        return fold(events(model, ask("x", schema=spec.schema, max_tokens=limit, temperature=temperature, seed=3)))
+        return build_response(events(model, ask("x", schema=spec.schema, max_tokens=limit, temperature=temperature, seed=3)))
 
     with pytest.raises(BadRequestError) as refused:
         answer(2)
@@ -226,10 +226,10 @@ def test_the_embedded_model_does_not_run_away_in_scalars(embedded_path, engine):
     question = "The delivery was two days late and the box was damaged. Rate each aspect."
     requests = [(n, Request("m", (message("user", question),), schema=to_schema(s).schema, max_tokens=160)) for n, s in enumerate(sources)]
     came: dict[int, list] = {}
-    for n, event in drain(engine.backend(embedded_path).stream_rows(requests)):
+    for n, event in iterate_sync(engine.backend(embedded_path).stream_rows(requests)):
         came.setdefault(n, []).append(event)
     for n, source in enumerate(sources):
-        data = parse(fold(came[n]).text, to_schema(source))
+        data = parse(build_response(came[n]).text, to_schema(source))
         items = data if isinstance(data, list) else data["b"].split(". ")
         assert all(items[i : i + 10] != [items[i]] * 10 for i in range(len(items)))
         assert len(set(items)) > 2 or len(items) < 12
@@ -266,7 +266,7 @@ def test_any_weights_give_a_valid_answer(random_weights, engine, source, tempera
     spec = to_schema(source)
     model = engine.backend(random_weights)
     request = ask("x", schema=spec.schema, max_tokens=200, temperature=temperature, seed=3)
-    answer = fold(events(model, request))
+    answer = build_response(events(model, request))
     assert (answer.usage.output_tokens or 0) <= 200
     whole_or_cut(answer, spec)
 
@@ -276,10 +276,10 @@ def test_rows_of_any_weights_are_valid_too(random_weights, engine):
     spec = to_schema("list[name, n int]")
     requests = [(n, ask(f"row {n}", schema=spec.schema, max_tokens=120)) for n in range(6)]
     texts: dict[int, list] = {}
-    for n, event in drain(engine.backend(random_weights).stream_rows(requests)):
+    for n, event in iterate_sync(engine.backend(random_weights).stream_rows(requests)):
         texts.setdefault(n, []).append(event)
     for n, _ in requests:
-        whole_or_cut(fold(texts[n]), spec)
+        whole_or_cut(build_response(texts[n]), spec)
 
 
 def test_a_closed_answer_says_so(random_weights):
@@ -297,10 +297,10 @@ def test_eight_sentences_on_the_embedded_model(embedded_path, engine, source):
         for n, s in enumerate(SENTENCES)
     ]
     came: dict[int, list] = {}
-    for n, event in drain(engine.backend(embedded_path).stream_rows(requests)):
+    for n, event in iterate_sync(engine.backend(embedded_path).stream_rows(requests)):
         came.setdefault(n, []).append(event)
     for n, _ in requests:
-        whole_or_cut(fold(came[n]), spec)
+        whole_or_cut(build_response(came[n]), spec)
 
 
 KNOWN = {
@@ -435,9 +435,9 @@ def test_a_number_that_does_not_fit_cuts_the_answer_of_the_embedded_model(embedd
     model = engine.backend(embedded_path)
     sources = [(14, "year int, price int"), (18, "year int, price int"), (40, "year int, price int")]
     came: dict[int, list] = {}
-    for n, event in drain(model.stream_rows([(n, request(*s)) for n, s in enumerate(sources)])):
+    for n, event in iterate_sync(model.stream_rows([(n, request(*s)) for n, s in enumerate(sources)])):
         came.setdefault(n, []).append(event)
-    for n, answer in enumerate([*(fold(came[n]) for n in range(3)), fold(events(model, request(18)))]):
+    for n, answer in enumerate([*(build_response(came[n]) for n in range(3)), build_response(events(model, request(18)))]):
         if n != 2:
             assert answer.finish_reason == "length" and answer.extra[UNFINISHED]
             assert answer.text.startswith('{"year": 19')

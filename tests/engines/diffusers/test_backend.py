@@ -9,8 +9,8 @@ import pytest
 
 from fmnb.catalog.resolve import engine_for, resolve
 from fmnb.core.errors import BadRequestError, ContentFilterError, InsufficientMemoryError, ModelError, UsageError
-from fmnb.core.event_loop import drain
-from fmnb.core.events import Finished, Media, Notice, Progress, fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import Finished, Media, Notice, Progress, build_response
 from fmnb.core.types import Image, Message, Request, Text, message
 from fmnb.engines import host, loaded
 from fmnb.engines.diffusers import pipeline as diffusers_pipeline
@@ -43,8 +43,8 @@ def ask(text="a cat", *images, size=f"{tiny_pipeline.SIZE}x{tiny_pipeline.SIZE}"
 
 
 def run(path, request):
-    events = list(drain(backend(path, "tiny").stream(request)))
-    return events, fold(events)
+    events = list(iterate_sync(backend(path, "tiny").stream(request)))
+    return events, build_response(events)
 
 
 def lost(events):
@@ -74,7 +74,7 @@ def test_each_step_is_told(folder):
 
 def test_stopping_ends_the_drawing_within_a_step(folder):
     run(folder, ask())  # loaded
-    events = drain(backend(folder, "tiny").stream(ask(steps=500)))
+    events = iterate_sync(backend(folder, "tiny").stream(ask(steps=500)))
     seen = []
     for event in events:
         seen.append(event)
@@ -145,8 +145,8 @@ def test_what_the_safety_checker_flags_is_withheld(tmp_path):
 
 def test_memory_is_checked_before_loading_and_given_back(folder, monkeypatch):
     loaded.unload()
-    card = backend(folder, "tiny").card
-    assert card.outputs == ("image",) and card.memory > card.size > 100_000
+    info = backend(folder, "tiny").info
+    assert info.outputs == ("image",) and info.memory > info.size > 100_000
     monkeypatch.setattr(host, "available_memory", lambda: 1_000_000)
     with pytest.raises(InsufficientMemoryError, match="tiny needs"):
         run(folder, ask())
@@ -194,7 +194,7 @@ def test_a_broken_pipeline_is_refused_in_words(tmp_path):
 def test_a_folder_with_an_index_runs_on_this_engine_by_its_name_alone(folder):
     assert engine_for(folder) == "diffusers"
     target = resolve(f"path:{folder}")
-    assert target.open().card.outputs == ("image",) and target.open().card.name == f"path:{folder}"
+    assert target.open().info.outputs == ("image",) and target.open().info.name == f"path:{folder}"
 
 
 def test_the_estimate_follows_the_numbers_and_not_the_file(folder):

@@ -12,7 +12,7 @@ from fmnb.catalog import weights
 from fmnb.catalog.resolve import engine_for
 from fmnb.core.backend import Embedder, Vectors
 from fmnb.core.errors import BadRequestError, ModelError, UsageError
-from fmnb.core.event_loop import drain
+from fmnb.core.event_loop import iterate_sync
 from fmnb.core.events import Notice
 from fmnb.core.types import Request, message
 from fmnb.engines import loaded
@@ -109,14 +109,14 @@ def test_a_prompt_of_the_folder_stands_before_each_text(tmp_path):
     folder, _ = folder_of(tmp_path, "bert", "mean_tokens")
     plain = fm.embed(["the cat sat"], f"path:{folder}")
     (folder / "config_sentence_transformers.json").write_text('{"prompts": {"q": "the "}, "default_prompt_name": "q"}')
-    asked = list(drain(backend(folder).embed(["cat sat"])))
+    asked = list(iterate_sync(backend(folder).embed(["cat sat"])))
     np.testing.assert_allclose(next(e for e in asked if isinstance(e, Vectors)).values, plain, atol=1e-5)
 
 
 def test_a_text_that_is_too_long_is_cut_and_said_so(tmp_path):
     folder, _ = folder_of(tmp_path, "bert", "mean_tokens")
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 8}')
-    events = list(drain(backend(folder).embed(["cat " * 50, "the cat"])))
+    events = list(iterate_sync(backend(folder).embed(["cat " * 50, "the cat"])))
     assert [e.text for e in events if isinstance(e, Notice)] == ["1 of 2 texts are longer than 8 tokens: only their beginning counts"]
 
 
@@ -132,9 +132,9 @@ def test_int8_stays_close_and_is_another_model_in_memory(tmp_path):
 def test_it_makes_vectors_and_writes_no_text(tmp_path):
     folder, _ = folder_of(tmp_path, "bert", "mean_tokens")
     b = backend(folder, "mine")
-    assert isinstance(b, Embedder) and b.card.outputs == ("vector",) and not b.card.chat
+    assert isinstance(b, Embedder) and b.info.outputs == ("vector",) and not b.info.chat
     with pytest.raises(UsageError, match="makes vectors and writes no text"):
-        list(drain(b.stream(Request("m", (message("user", "hi"),)))))
+        list(iterate_sync(b.stream(Request("m", (message("user", "hi"),)))))
     with pytest.raises(BadRequestError, match="32 numbers"):
         fm.embed(TEXTS, f"path:{folder}", dimensions=8)
 
@@ -142,17 +142,17 @@ def test_it_makes_vectors_and_writes_no_text(tmp_path):
 def test_stopping_stops_and_leaves_the_model_usable(tmp_path):
     folder, _ = folder_of(tmp_path, "bert", "mean_tokens")
     b = backend(folder)
-    items = drain(b.embed(["the cat sat"] * 5000))
+    items = iterate_sync(b.embed(["the cat sat"] * 5000))
     assert next(e for e in items if isinstance(e, Vectors))
     items.close()
-    assert len(list(drain(b.embed(["the cat"])))) > 0
+    assert len(list(iterate_sync(b.embed(["the cat"])))) > 0
 
 
 def test_a_folder_without_a_tokenizer_says_so(tmp_path):
     folder, _ = folder_of(tmp_path, "bert", "mean_tokens")
     (folder / "tokenizer.json").unlink()
     with pytest.raises(ModelError, match=r"no tokenizer\.json"):
-        list(drain(backend(folder).embed(["a"])))
+        list(iterate_sync(backend(folder).embed(["a"])))
 
 
 @pytest.mark.weights

@@ -11,8 +11,8 @@ from fmnb.core.errors import (
     SettingsError,
     UsageError,
 )
-from fmnb.core.event_loop import drain
-from fmnb.core.events import Finished, Logprobs, Notice, Progress, TextDelta, Used, Waiting, fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import Finished, Logprobs, Notice, Progress, TextDelta, UsageReported, Waiting, build_response
 from fmnb.core.types import Request, message
 from fmnb.engines import host, loaded
 from fmnb.engines.llamacpp.backend import backend
@@ -36,13 +36,13 @@ def test_a_first_call_reports_loading_then_streams_then_says_what_it_used(model)
     loaded.unload()
     got = events(model, ask("Why is the sky blue?"))
     loading = [e for e in got if isinstance(e, Progress) and e.stage == "loading"]
-    assert loading[-1].done == loading[-1].total == model.card.size
+    assert loading[-1].done == loading[-1].total == model.info.size
     assert sum(isinstance(e, TextDelta) for e in got) > 1
     used, end = got[-2:]
-    assert isinstance(used, Used) and isinstance(end, Finished)
+    assert isinstance(used, UsageReported) and isinstance(end, Finished)
     assert (used.usage.input_tokens, used.usage.output_tokens, used.usage.cached_tokens, used.usage.cost) == (36, 12, 0, 0.0)
     assert (end.reason, end.model) == ("length", "embedded")
-    assert end.extra["tokens_per_second"] > 0 and end.extra["load_seconds"] > 0 and end.extra["memory"] > model.card.size
+    assert end.extra["tokens_per_second"] > 0 and end.extra["load_seconds"] > 0 and end.extra["memory"] > model.info.size
 
 
 def test_the_same_question_gets_the_same_answer_with_and_without_the_prompts_cache(model):
@@ -67,7 +67,7 @@ def test_deterministic_is_greedy_or_seeded(model):
 def test_a_stop_text_ends_the_answer_before_it(model):
     whole = answer(model, ask("Name three fruits.", max_tokens=40))
     word = whole.split()[3]
-    got = fold(drain(model.stream(ask("Name three fruits.", max_tokens=40, stop=(word,)))))
+    got = build_response(iterate_sync(model.stream(ask("Name three fruits.", max_tokens=40, stop=(word,)))))
     assert got.finish_reason == "stop"
     assert got.text == whole[: whole.index(word)]
 
@@ -122,9 +122,9 @@ def test_a_base_model_completes_text(embedded_path, tmp_path):
     data = embedded_path.read_bytes().replace(b"tokenizer.chat_template", b"tokenizer.none_template", 1)
     (tmp_path / "base.gguf").write_bytes(data)
     base = backend(tmp_path / "base.gguf")
-    assert not base.card.chat
+    assert not base.info.chat
     assert base.count(ask("The capital of France is")).tokens == 5
-    got = fold(drain(base.stream(ask("The capital of France is", max_tokens=3, logprobs=1))))
+    got = build_response(iterate_sync(base.stream(ask("The capital of France is", max_tokens=3, logprobs=1))))
     assert got.extra["base"] is True
     assert got.text.startswith(" Paris") and len(got.logprobs) == 3
     assert json.loads(answer(base, ask("A person:", schema=PERSON, max_tokens=60)))["name"]
@@ -132,7 +132,7 @@ def test_a_base_model_completes_text(embedded_path, tmp_path):
 
 
 def test_a_second_call_says_that_it_waits_and_then_answers(model):
-    first = drain(model.stream(ask("Tell me a long story.", max_tokens=150)))
+    first = iterate_sync(model.stream(ask("Tell me a long story.", max_tokens=150)))
     for e in first:
         if isinstance(e, TextDelta):
             break
@@ -148,7 +148,7 @@ def test_closing_a_stream_stops_the_model_at_its_next_token(model):
     after = Request("m", (*story.messages, message("assistant", text), message("user", "Go on.")), max_tokens=1)
     whole = events(model, after)[-2].usage.cached_tokens  # what the slot holds of a story told to its end
     events(model, ask("Something else.", max_tokens=1))
-    stream = drain(model.stream(story))
+    stream = iterate_sync(model.stream(story))
     next(e for e in stream if isinstance(e, TextDelta))
     stream.close()
     kept = events(model, after)[-2].usage.cached_tokens
@@ -157,7 +157,7 @@ def test_closing_a_stream_stops_the_model_at_its_next_token(model):
 
 def test_closing_a_stream_while_it_reads_a_long_prompt_leaves_most_unread(model):
     text = "The tide came in and went out again. " * 250
-    stream = drain(model.stream(ask(text, max_tokens=2)))
+    stream = iterate_sync(model.stream(ask(text, max_tokens=2)))
     read = next(e for e in stream if isinstance(e, Progress) and e.stage == "reading the prompt")
     stream.close()
     again = events(model, ask(text, max_tokens=2))
@@ -166,12 +166,12 @@ def test_closing_a_stream_while_it_reads_a_long_prompt_leaves_most_unread(model)
 
 
 def test_a_call_that_is_closed_while_it_waits_never_runs(model):
-    first = drain(model.stream(ask("Tell me a long story.", max_tokens=60, extra={"ignore_eos": True})))
+    first = iterate_sync(model.stream(ask("Tell me a long story.", max_tokens=60, extra={"ignore_eos": True})))
     next(e for e in first if isinstance(e, TextDelta))
-    second = drain(model.stream(ask("never", max_tokens=2)))
+    second = iterate_sync(model.stream(ask("never", max_tokens=2)))
     assert isinstance(next(second), Waiting)
     second.close()
-    assert next(e for e in first if isinstance(e, Used)).usage.output_tokens == 60
+    assert next(e for e in first if isinstance(e, UsageReported)).usage.output_tokens == 60
 
 
 def test_two_backends_of_one_file_share_one_model(embedded_path, monkeypatch):
@@ -187,7 +187,7 @@ def test_unload_gives_the_memory_back_and_the_next_call_loads_again(model):
     with_model = host.process_memory()
     gone = loaded.unload("embedded")
     assert [g.name for g in gone] == ["embedded"] and loaded.loaded() == []
-    assert with_model - host.process_memory() > 0.5 * model.card.memory
+    assert with_model - host.process_memory() > 0.5 * model.info.memory
     assert "load_seconds" in events(model, ask("Hi", max_tokens=2))[-1].extra
 
 

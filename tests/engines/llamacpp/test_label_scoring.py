@@ -7,9 +7,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from fmnb.core.backend import NOTHING
-from fmnb.core.event_loop import drain
-from fmnb.core.events import Failed, Finished, Logprobs, TextDelta, Used
+from fmnb.core.backend import CONTENT_FREE
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import Failed, Finished, Logprobs, TextDelta, UsageReported
 from fmnb.engines import loaded
 from fmnb.engines.llamacpp.backend import backend
 from fmnb.engines.llamacpp.label_scoring import MOST, scorable
@@ -18,7 +18,7 @@ from fmnb.schemas.spec import to_schema
 from tests.engines.news import NEWS, about
 
 pytest.importorskip("xllamacpp")
-BLANK = [about(x) for x in NOTHING]
+BLANK = [about(x) for x in CONTENT_FREE]
 
 
 @pytest.fixture(scope="module")
@@ -27,22 +27,22 @@ def model(embedded_path):
     loaded.unload()
 
 
-def rows(model, requests, neutral=()):
+def rows(model, requests, content_free=()):
     found = {}
-    for n, event in drain(model.stream_rows(list(enumerate(requests)), neutral=neutral)):
+    for n, event in iterate_sync(model.stream_rows(list(enumerate(requests)), content_free=content_free)):
         if n >= 0:
             found.setdefault(n, []).append(event)
     return [found[n] for n in sorted(found)]
 
 
-def shares(model, requests, neutral=()):
-    return [run[-1].extra["labels"] for run in rows(model, requests, neutral)]
+def shares(model, requests, content_free=()):
+    return [run[-1].extra["labels"] for run in rows(model, requests, content_free)]
 
 
 def test_a_row_s_events_hold_the_likeliest_label_and_all_their_shares(model):
     for run in rows(model, [about(t) for t, _ in NEWS[:3]], BLANK):
         text, used, end = run
-        assert isinstance(text, TextDelta) and isinstance(used, Used) and isinstance(end, Finished)
+        assert isinstance(text, TextDelta) and isinstance(used, UsageReported) and isinstance(end, Finished)
         labels = end.extra["labels"]
         assert set(labels) == {"sport", "business"} and sum(labels.values()) == pytest.approx(1)
         assert json.loads(text.text) == {"section": max(labels, key=labels.get)}
@@ -61,7 +61,7 @@ def test_shares_are_those_of_torch(model, embedded_path):
     apart = []
     for options in ("section sport|business", "section 'local news'|'local weather'|other", "n 1|12|123", "ok bool"):
         schema = to_schema(options).schema
-        asked, blank = ([about(text, schema=schema) for text in some] for some in ([text for text, _ in NEWS[:4]], NOTHING))
+        asked, blank = ([about(text, schema=schema) for text in some] for some in ([text for text, _ in NEWS[:4]], CONTENT_FREE))
         for ours, theirs in zip(shares(model, asked, blank), shares(torch_engine.backend(embedded_path, "x"), asked, blank), strict=True):
             apart += [abs(ours[label] - theirs[label]) for label in theirs]
     assert max(apart) < 0.25 and sum(apart) / len(apart) < 0.05  # other arithmetic on the same four-bit weights
@@ -83,7 +83,9 @@ def test_a_seed_draws_for_each_row_anew(model):
 
 def test_labels_of_other_scripts_are_scored_too(model):
     schema = to_schema("m 中文|日本語|été").schema
-    for labels in shares(model, [about("Bonjour", schema=schema), about("x", schema=schema)], [about(x, schema=schema) for x in NOTHING]):
+    for labels in shares(
+        model, [about("Bonjour", schema=schema), about("x", schema=schema)], [about(x, schema=schema) for x in CONTENT_FREE]
+    ):
         assert set(labels) == {"中文", "日本語", "été"} and sum(labels.values()) == pytest.approx(1)
 
 
@@ -107,7 +109,7 @@ def test_a_prompt_that_is_too_long_is_that_row_s_error(model):
 
 
 def test_a_stop_ends_rows_in_the_middle(model):
-    stream = drain(model.stream_rows([(n, about(t)) for n, (t, _) in enumerate(NEWS * 5)]))
+    stream = iterate_sync(model.stream_rows([(n, about(t)) for n, (t, _) in enumerate(NEWS * 5)]))
     seen = next(n for n, e in stream if isinstance(e, Finished))
     stream.close()
     assert seen >= 0 and shares(model, [about(NEWS[0][0])])

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from fmnb.core.errors import BadRequestError, DownloadError, InsufficientMemoryError, ModelError
-from fmnb.core.event_loop import drain
-from fmnb.core.events import Finished, Logprobs, Notice, Progress, TextDelta, Used, Waiting, fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import Finished, Logprobs, Notice, Progress, TextDelta, UsageReported, Waiting, build_response
 from fmnb.engines import host
 from fmnb.engines import loaded as residents
 from fmnb.engines.torch.backend import backend
@@ -34,21 +34,21 @@ def test_a_first_call_reports_loading_then_streams_then_says_what_it_used(model)
     residents.unload()
     got = events(model, ask("Why is the sky blue?", max_tokens=40))
     loading = [e for e in got if isinstance(e, Progress) and e.stage == "loading"]
-    assert len(loading) > 10 and loading[-1].done == loading[-1].total == model.card.size
+    assert len(loading) > 10 and loading[-1].done == loading[-1].total == model.info.size
     assert sum(isinstance(e, TextDelta) for e in got) > 1
     used, end = got[-2:]
-    assert isinstance(used, Used) and isinstance(end, Finished)
+    assert isinstance(used, UsageReported) and isinstance(end, Finished)
     assert (used.usage.input_tokens, used.usage.output_tokens, used.usage.cached_tokens, used.usage.cost) == (36, 40, 0, 0.0)
     assert (end.reason, end.model) == ("length", "embedded")
-    assert end.extra["tokens_per_second"] > 0 and end.extra["load_seconds"] > 0 and end.extra["memory"] > model.card.size
+    assert end.extra["tokens_per_second"] > 0 and end.extra["load_seconds"] > 0 and end.extra["memory"] > model.info.size
     assert (end.extra["device"], end.extra["dtype"], end.extra["quant"]) == ("cpu", "bfloat16", "int4")
 
 
 def test_a_prefix_just_used_is_not_read_again_and_gives_the_same_answer(model):
     text = "The tide came in. " * 60
-    first = fold(drain(model.stream(ask(text + "Who came in?", extra={"cache_prompt": False}))))
+    first = build_response(iterate_sync(model.stream(ask(text + "Who came in?", extra={"cache_prompt": False}))))
     events(model, ask(text + "What came in?"))
-    again = fold(drain(model.stream(ask(text + "Who came in?"))))
+    again = build_response(iterate_sync(model.stream(ask(text + "Who came in?"))))
     assert first.usage.cached_tokens == 0 and again.usage.cached_tokens > 0.6 * again.usage.input_tokens
     assert again.text == first.text
 
@@ -67,7 +67,7 @@ def test_deterministic_is_greedy_or_seeded(model):
 def test_a_stop_text_ends_the_answer_before_it(model):
     whole = answer(model, ask("Name three fruits.", max_tokens=40))
     word = whole.split()[3]
-    got = fold(drain(model.stream(ask("Name three fruits.", max_tokens=40, stop=(word, "never said")))))
+    got = build_response(iterate_sync(model.stream(ask("Name three fruits.", max_tokens=40, stop=(word, "never said")))))
     assert (got.finish_reason, got.text) == ("stop", whole[: whole.index(word)])
 
 
@@ -135,15 +135,15 @@ def test_a_base_model_completes_text(embedded_path, tmp_path):
     data = embedded_path.read_bytes().replace(b"tokenizer.chat_template", b"tokenizer.none_template", 1)
     (tmp_path / "base.gguf").write_bytes(data)
     base = backend(tmp_path / "base.gguf")
-    assert not base.card.chat
+    assert not base.info.chat
     assert base.count(ask("The capital of France is")).tokens == 5
-    got = fold(drain(base.stream(ask("The capital of France is", max_tokens=3))))
+    got = build_response(iterate_sync(base.stream(ask("The capital of France is", max_tokens=3))))
     assert got.text.startswith(" Paris") and got.extra["base"] is True
     residents.unload(tmp_path / "base.gguf")
 
 
 def test_a_second_call_says_that_it_waits_and_then_answers(model):
-    first = drain(model.stream(ask("Tell me a long story.", max_tokens=150)))
+    first = iterate_sync(model.stream(ask("Tell me a long story.", max_tokens=150)))
     next(e for e in first if isinstance(e, TextDelta))
     second = events(model, ask("Hi", max_tokens=2))
     assert isinstance(second[0], Waiting) and "another call" in second[0].reason
@@ -164,7 +164,7 @@ def test_closing_a_stream_stops_the_model_at_its_next_token(model, monkeypatch):
         return step(token, at)
 
     monkeypatch.setattr(net, "step", held)
-    stream = drain(model.stream(ask("Tell me a long story.", max_tokens=2000, extra={"ignore_eos": True})))
+    stream = iterate_sync(model.stream(ask("Tell me a long story.", max_tokens=2000, extra={"ignore_eos": True})))
     next(e for e in stream if isinstance(e, TextDelta))
     stream.close()
     before = len(made)
@@ -175,7 +175,7 @@ def test_closing_a_stream_stops_the_model_at_its_next_token(model, monkeypatch):
 
 def test_closing_a_stream_while_it_reads_a_long_prompt_leaves_most_unread(model):
     text = "The tide came in and went out again. " * 250
-    stream = drain(model.stream(ask(text, max_tokens=2)))
+    stream = iterate_sync(model.stream(ask(text, max_tokens=2)))
     read = next(e for e in stream if isinstance(e, Progress) and e.stage == "reading the prompt")
     stream.close()
     again = events(model, ask(text, max_tokens=2))

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from fmnb.core.errors import BadRequestError, DownloadError, ModelError
-from fmnb.core.event_loop import drain
-from fmnb.core.events import Finished, Progress, fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import Finished, Progress, build_response
 from fmnb.core.types import Image, Message, Request, message
 from fmnb.engines import loaded
 from fmnb.engines.torch.backend import backend
@@ -28,14 +28,14 @@ def nothing_left():
 
 
 def answered(model, request):
-    return fold(drain(model.stream(request)))
+    return build_response(iterate_sync(model.stream(request)))
 
 
 @pytest.mark.parametrize("family", folders.CAUSAL)
 def test_a_base_model_of_each_family_completes_text_as_transformers_does_and_says_on_which_path(tmp_path, family):
     made, path = folders.causal(tmp_path, family), folders.CAUSAL[family][2]
     model = backend(tmp_path, "tiny")
-    assert not model.card.chat and model.card.context in (256, 2048, None)
+    assert not model.info.chat and model.info.context in (256, 2048, None)
     for text in ("the other day the", "the " * 60 + "end"):  # one slice, then two with a window that is passed
         ids = folders.tokenizer()(text).input_ids
         expected = folders.tokenizer().decode(tiny.greedy(made, ids, 20), skip_special_tokens=True)
@@ -113,8 +113,8 @@ def test_a_pickle_file_that_would_run_code_is_refused(tmp_path):
 def test_a_folders_chat_template_is_used(tmp_path):
     folders.causal(tmp_path, "pythia", tiny.TEMPLATE)
     model = backend(tmp_path, "tiny")
-    assert model.card.chat
-    events = list(drain(model.stream(ask("the", max_tokens=2))))
+    assert model.info.chat
+    events = list(iterate_sync(model.stream(ask("the", max_tokens=2))))
     assert any(isinstance(e, Progress) for e in events) and isinstance(events[-1], Finished) and "base" not in events[-1].extra
     rendered = "<|im_start|>user\nthe<|im_end|>\n<|im_start|>assistant"  # Jinja drops a template's last line end
     assert events[-2].usage.input_tokens == len(folders.tokenizer()(rendered).input_ids) == model.count(ask("the")).tokens
@@ -148,7 +148,7 @@ def test_a_schema_is_kept(tmp_path):
 def test_images_are_refused_by_a_model_that_cannot_see(tmp_path):
     folders.causal(tmp_path, "opt")
     model = backend(tmp_path)
-    assert model.card.inputs == ("text",)
+    assert model.info.inputs == ("text",)
     with pytest.raises(BadRequestError, match="cannot see images"):
         answered(model, Request("m", (Message("user", (Image(b"x"),)),)))
 

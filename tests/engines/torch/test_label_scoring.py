@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from fmnb.core.event_loop import drain  # noqa: E402
-from fmnb.core.events import Finished, Logprobs, TextDelta, Used  # noqa: E402
+from fmnb.core.event_loop import iterate_sync  # noqa: E402
+from fmnb.core.events import Finished, Logprobs, TextDelta, UsageReported  # noqa: E402
 from fmnb.core.types import Request, message  # noqa: E402
 from fmnb.engines import loaded  # noqa: E402
 from fmnb.engines.labels import MOST, labels  # noqa: E402
@@ -42,7 +42,7 @@ def asked(count: int, **options) -> list[tuple[int, Request]]:
 
 
 def chosen(model, requests, **more) -> dict[int, Finished]:
-    return {n: e for n, e in drain(model.stream_rows(requests, **more)) if isinstance(e, Finished)}
+    return {n: e for n, e in iterate_sync(model.stream_rows(requests, **more)) if isinstance(e, Finished)}
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_labels_that_begin_alike_share_what_they_begin_with():
 def test_scores_are_the_log_probabilities_of_each_text_read_by_itself(small, monkeypatch):
     """The tree against plain passes over prompt and text, blank prompts and all."""
     requests = asked(9)
-    neutral = [message("user", "Mood of: N/A."), message("user", "Mood of: .")]
-    neutral = [Request("m", (m,), dtype="float32") for m in neutral]
+    content_free = [message("user", "Mood of: N/A."), message("user", "Mood of: .")]
+    content_free = [Request("m", (m,), dtype="float32") for m in content_free]
     monkeypatch.setitem(torch_rows.PASS, "cpu", 200)
-    ends = chosen(small, requests, neutral=neutral)
+    ends = chosen(small, requests, content_free=content_free)
     model = loaded.resident(str(small._form(requests[0][1])), small._path).model
     texts = [json.dumps({"mood": m}) for m in MOODS]
 
@@ -112,7 +112,7 @@ def test_scores_are_the_log_probabilities_of_each_text_read_by_itself(small, mon
                 out.append(total)
         return torch.tensor(out)
 
-    prior = sum(plain(r) for r in neutral) / 2
+    prior = sum(plain(r) for r in content_free) / 2
     for n, request in requests[::4]:
         expected = dict(zip(MOODS, (plain(request) - prior).softmax(0).tolist(), strict=True))
         assert ends[n].extra["labels"] == pytest.approx(expected, abs=2e-3)
@@ -121,11 +121,13 @@ def test_scores_are_the_log_probabilities_of_each_text_read_by_itself(small, mon
 def test_the_likeliest_label_is_the_answer_and_all_probabilities_come_with_it(small):
     requests = asked(10, logprobs=2)
     events: dict[int, list] = {}
-    for n, e in drain(small.stream_rows(requests)):
+    for n, e in iterate_sync(small.stream_rows(requests)):
         events.setdefault(n, []).append(e)
     for n, _ in requests:
         text, logprobs, used, end = events[n]
-        assert isinstance(text, TextDelta) and isinstance(used, Used) and isinstance(logprobs, Logprobs) and isinstance(end, Finished)
+        assert (
+            isinstance(text, TextDelta) and isinstance(used, UsageReported) and isinstance(logprobs, Logprobs) and isinstance(end, Finished)
+        )
         found = end.extra["labels"]
         assert set(found) == set(MOODS) and sum(found.values()) == pytest.approx(1, abs=1e-5)
         assert json.loads(text.text) == {"mood": max(found, key=found.get)} and end.reason == "stop"
@@ -146,13 +148,13 @@ def test_a_temperature_draws_labels_by_their_probability(small):
 
 
 def labelled(model, requests) -> dict[int, str]:
-    return {n: e.text for n, e in drain(model.stream_rows(requests)) if isinstance(e, TextDelta)}
+    return {n: e.text for n, e in iterate_sync(model.stream_rows(requests)) if isinstance(e, TextDelta)}
 
 
 def test_a_rows_label_does_not_depend_on_its_neighbours(small):
-    requests, neutral = asked(12), [Request("m", (message("user", "Mood of: N/A."),), dtype="float32")]
-    whole = chosen(small, requests, neutral=neutral)
-    for n, end in chosen(small, requests[3:5], neutral=neutral).items():
+    requests, content_free = asked(12), [Request("m", (message("user", "Mood of: N/A."),), dtype="float32")]
+    whole = chosen(small, requests, content_free=content_free)
+    for n, end in chosen(small, requests[3:5], content_free=content_free).items():
         assert end.extra["labels"] == pytest.approx(whole[n].extra["labels"], abs=1e-4)
 
 
@@ -161,7 +163,7 @@ def test_blank_prompts_are_found_where_the_rows_have_a_template_in_common(small)
     model = loaded.resident(str(small._form(asked(1)[0][1])), small._path).model
     prompts = [model.prompt(r.messages, {})[0] for _, r in asked(9)]
     found = label_scoring.blanks(model, prompts)
-    expected = [model.prompt((message("user", f"Mood of: {t}."),), {})[0] for t in label_scoring.NOTHING]
+    expected = [model.prompt((message("user", f"Mood of: {t}."),), {})[0] for t in label_scoring.CONTENT_FREE]
     assert [model.tokenizer.decode(f).replace(" ", "") for f in found] == [model.tokenizer.decode(e).replace(" ", "") for e in expected]
     assert label_scoring.blanks(model, prompts[:3]) == []
 
@@ -201,9 +203,9 @@ def test_a_long_tail_is_read_in_pieces(small, monkeypatch):
 def test_the_embedded_model_tells_sports_from_business_news(embedded_path):
     """A coin would get six."""
     ends = {}
-    for n, e in drain(
+    for n, e in iterate_sync(
         backend(embedded_path, "embedded").stream_rows(
-            [(i, about(t)) for i, (t, _) in enumerate(NEWS)], neutral=[about(x) for x in label_scoring.NOTHING]
+            [(i, about(t)) for i, (t, _) in enumerate(NEWS)], content_free=[about(x) for x in label_scoring.CONTENT_FREE]
         )
     ):
         if isinstance(e, TextDelta):

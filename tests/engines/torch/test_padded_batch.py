@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from fmnb.core.event_loop import drain  # noqa: E402
-from fmnb.core.events import Failed, Finished, fold  # noqa: E402
+from fmnb.core.event_loop import iterate_sync  # noqa: E402
+from fmnb.core.events import Failed, Finished, build_response  # noqa: E402
 from fmnb.core.types import Image, Message, Request, Text, message  # noqa: E402
 from fmnb.engines import loaded  # noqa: E402
 from fmnb.engines.torch import padded_batch  # noqa: E402
@@ -41,17 +41,17 @@ def asked(count: int, **options) -> list[tuple[int, Request]]:
 
 def together(model, requests) -> dict[int, list]:
     found: dict[int, list] = {}
-    for n, event in drain(model.stream_rows(requests)):
+    for n, event in iterate_sync(model.stream_rows(requests)):
         found.setdefault(n, []).append(event)
     return found
 
 
 def answers(model, requests) -> dict[int, tuple]:
-    return {n: _came_to(fold(events)) for n, events in together(model, requests).items() if n >= 0}
+    return {n: _came_to(build_response(events)) for n, events in together(model, requests).items() if n >= 0}
 
 
 def alone(model, requests) -> dict[int, tuple]:
-    return {n: _came_to(fold(drain(model.stream(r)))) for n, r in requests}
+    return {n: _came_to(build_response(iterate_sync(model.stream(r)))) for n, r in requests}
 
 
 def _came_to(response) -> tuple:
@@ -126,7 +126,7 @@ def test_closing_the_stream_stops_within_a_pass(tmp_path, monkeypatch):
         return take(*a)
 
     monkeypatch.setattr(padded_batch, "take", held)
-    stream = drain(model.stream_rows(requests))
+    stream = iterate_sync(model.stream_rows(requests))
     next(e for _, e in stream if isinstance(e, Finished))
     stream.close()
     before = len(taken)
@@ -152,4 +152,4 @@ def test_a_model_that_sees_answers_its_rows_one_by_one(tmp_path, family):
     model = backend(tmp_path)
     found = together(model, rows)
     assert isinstance(found[2][0], Failed)
-    assert {n: _came_to(fold(found[n])) for n in (0, 1)} == alone(model, rows[:2])
+    assert {n: _came_to(build_response(found[n])) for n in (0, 1)} == alone(model, rows[:2])

@@ -3,8 +3,8 @@
 import pytest
 
 from fmnb.core.errors import BadRequestError, InsufficientMemoryError
-from fmnb.core.event_loop import drain
-from fmnb.core.events import fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import build_response
 from fmnb.engines import loaded
 from fmnb.engines.torch import precision
 from fmnb.engines.torch.backend import backend
@@ -99,10 +99,10 @@ def test_sizes_the_kernels_do_not_take_stay_dense_and_answer(tmp_path):
     odd = dict(hidden_size=72, num_attention_heads=4, ffn_dim=100, word_embed_proj_dim=72)
     folders.causal(tmp_path, "opt", **odd)
     for quant in ("int8", "int4"):
-        got = fold(drain(backend(tmp_path).stream(ask("the day", dtype="", quant=quant))))
+        got = build_response(iterate_sync(backend(tmp_path).stream(ask("the day", dtype="", quant=quant))))
         assert got.usage.output_tokens == 20
     folders.causal(tmp_path / "fast", "smollm", hidden_size=72, intermediate_size=100)
-    got = fold(drain(backend(tmp_path / "fast").stream(ask("the day " * 40, dtype="", quant="int8"))))
+    got = build_response(iterate_sync(backend(tmp_path / "fast").stream(ask("the day " * 40, dtype="", quant="int8"))))
     assert got.usage.output_tokens == 20 and got.extra["path"] == "fast"
 
 
@@ -110,7 +110,7 @@ def test_each_form_is_a_model_of_its_own_in_memory(tmp_path):
     folders.causal(tmp_path, "opt")
     model = backend(tmp_path, "tiny")
     for options in ({}, {"dtype": "bfloat16"}, {"dtype": "bfloat16", "quant": "int8"}):
-        drain_all = list(drain(model.stream(ask("the", max_tokens=1, **options))))
+        drain_all = list(iterate_sync(model.stream(ask("the", max_tokens=1, **options))))
         assert drain_all
     assert sorted(r.engine for r in loaded.loaded()) == ["torch cpu bfloat16", "torch cpu bfloat16 int8", "torch cpu float32"]
 
@@ -123,7 +123,7 @@ def test_the_estimate_for_a_folder_is_its_weights_in_the_chosen_numbers(tmp_path
     weights = sum(p.numel() for p in made.parameters()) * width  # shared ones once
     estimate = needs(tmp_path, Form(dtype, "none", "cpu"), 0) - precision._LIBRARY
     assert weights <= estimate <= 1.02 * weights
-    assert backend(tmp_path).card.memory >= sum(p.numel() for p in made.parameters()) * 2  # for the usual form
+    assert backend(tmp_path).info.memory >= sum(p.numel() for p in made.parameters()) * 2  # for the usual form
 
 
 def test_a_packed_model_holds_less_and_says_how_much(tmp_path):
@@ -140,4 +140,4 @@ def test_a_folder_larger_than_memory_is_refused_with_numbers(tmp_path, monkeypat
     folders.causal(tmp_path, "opt")
     monkeypatch.setattr(host, "available_memory", lambda: 100 << 20)
     with pytest.raises(InsufficientMemoryError, match=r"needs about 1\d\d MiB \(in torch cpu float32\); 100 MiB are free"):
-        list(drain(backend(tmp_path).stream(ask("the"))))
+        list(iterate_sync(backend(tmp_path).stream(ask("the"))))

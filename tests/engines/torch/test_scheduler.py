@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from fmnb.core.event_loop import drain  # noqa: E402
-from fmnb.core.events import Failed, Finished, Logprobs, Notice, Progress, Used, fold  # noqa: E402
+from fmnb.core.event_loop import iterate_sync  # noqa: E402
+from fmnb.core.events import Failed, Finished, Logprobs, Notice, Progress, UsageReported, build_response  # noqa: E402
 from fmnb.core.types import Image, Message, Request, Text, message  # noqa: E402
 from fmnb.engines import loaded  # noqa: E402
 from fmnb.engines.torch import kv_cache  # noqa: E402
@@ -60,19 +60,19 @@ def asked(count: int, longest: int = 30, seed: int = 0, **options) -> list[tuple
 def together(model, requests, **more) -> dict[int, list]:
     """The events of each row; those of the whole under -1."""
     found: dict[int, list] = {}
-    for n, event in drain(model.stream_rows(requests, **more)):
+    for n, event in iterate_sync(model.stream_rows(requests, **more)):
         found.setdefault(n, []).append(event)
     return found
 
 
 def answers(model, requests) -> dict[int, tuple]:
     """What each row came to, all together."""
-    return {n: _came_to(fold(events)) for n, events in together(model, requests).items() if n >= 0}
+    return {n: _came_to(build_response(events)) for n, events in together(model, requests).items() if n >= 0}
 
 
 def alone(model, requests) -> dict[int, tuple]:
     """The same, one call a row."""
-    return {n: _came_to(fold(drain(model.stream(r)))) for n, r in requests}
+    return {n: _came_to(build_response(iterate_sync(model.stream(r)))) for n, r in requests}
 
 
 def _came_to(response) -> tuple:
@@ -150,7 +150,7 @@ def test_log_probabilities_are_those_of_a_single_answer(small):
     found = together(small, requests)
     for n, request in requests:
         got = [t for e in found[n] if isinstance(e, Logprobs) for t in e.tokens]
-        expected = [t for e in drain(small.stream(request)) if isinstance(e, Logprobs) for t in e.tokens]
+        expected = [t for e in iterate_sync(small.stream(request)) if isinstance(e, Logprobs) for t in e.tokens]
         assert [t["token"] for t in got] == [t["token"] for t in expected]
         assert [t["logprob"] for t in got] == pytest.approx([t["logprob"] for t in expected], abs=1e-4)
 
@@ -180,7 +180,7 @@ def test_the_shared_prefix_counts_as_known_for_all_rows_but_the_first(small):
     found = together(
         small, [(i, Request("m", (message("user", "the same beginning " * 4 + "abc"[i]),), max_tokens=2, **PLAIN)) for i in range(3)]
     )
-    cached = sorted(e.usage.cached_tokens for i in range(3) for e in found[i] if isinstance(e, Used))
+    cached = sorted(e.usage.cached_tokens for i in range(3) for e in found[i] if isinstance(e, UsageReported))
     assert cached[0] == 0 and cached[1] == cached[2] > 70
 
 
@@ -241,7 +241,7 @@ def test_closing_the_stream_stops_within_a_pass(small, monkeypatch):
 
     monkeypatch.setattr(kv_cache.Rows, "forward", held)
     long = [(n, Request("m", r.messages, max_tokens=10 if n == 100 else 400, extra={"ignore_eos": True}, **PLAIN)) for n, r in requests]
-    stream = drain(small.stream_rows(long))
+    stream = iterate_sync(small.stream_rows(long))
     assert next(n for n, e in stream if isinstance(e, Finished)) == 100
     stream.close()
     before = len(passes)
@@ -309,7 +309,7 @@ def test_rounded_rows_agree_with_the_exact_model_at_almost_every_token(real, exa
 
 def _tokens(model, request: Request) -> list[int]:
     place = loaded.resident(str(model._form(request)), model._path)
-    fold(drain(model.stream(Request(**{**_fields(request), "max_tokens": 1}))))
+    build_response(iterate_sync(model.stream(Request(**{**_fields(request), "max_tokens": 1}))))
     net, out = place.model, []
     ids = net.prompt(request.messages, {})[0]
     with torch.inference_mode():
@@ -325,5 +325,5 @@ def test_rows_in_the_usual_form_write_sense(real):
     found = together(real, labelled(8))
     end = found[0][-1]
     assert isinstance(end, Finished) and end.extra["path"] == "fast" and end.extra["tokens_per_second"] > 0
-    assert sum(bool(fold(found[i]).text) for i in range(8)) == 8
+    assert sum(bool(build_response(found[i]).text) for i in range(8)) == 8
     assert not any(isinstance(e, Failed) for events in found.values() for e in events)

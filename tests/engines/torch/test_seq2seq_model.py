@@ -6,8 +6,8 @@ from importlib.util import find_spec
 import pytest
 
 from fmnb.core.errors import BadRequestError, ContextTooLongError, MissingPackageError
-from fmnb.core.event_loop import drain
-from fmnb.core.events import Logprobs, TextDelta, fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import Logprobs, TextDelta, build_response
 from fmnb.core.types import Request, message
 from fmnb.engines import loaded
 from fmnb.engines.torch.backend import backend
@@ -28,14 +28,14 @@ def nothing_left():
 
 
 def answered(model, request):
-    return fold(drain(model.stream(request)))
+    return build_response(iterate_sync(model.stream(request)))
 
 
 @pytest.mark.parametrize("family", folders.SEQ2SEQ)
 def test_each_family_answers_as_transformers_does(tmp_path, family):
     made = folders.seq2seq(tmp_path, family)
     model = backend(tmp_path, "tiny")
-    assert not model.card.chat and model.card.context in (128, None)
+    assert not model.info.chat and model.info.context in (128, None)
     for text in ("the other day", "the " * 90 + "end"):
         ids = folders.tokenizer()(text).input_ids
         x = torch.tensor([ids])
@@ -49,8 +49,8 @@ def test_each_family_answers_as_transformers_does(tmp_path, family):
 def test_text_streams_and_a_stop_text_ends_it(tmp_path):
     folders.seq2seq(tmp_path, "t5")
     model = backend(tmp_path)
-    events = list(drain(model.stream(ask("the day", logprobs=2))))
-    whole = fold(events).text
+    events = list(iterate_sync(model.stream(ask("the day", logprobs=2))))
+    whole = build_response(events).text
     assert sum(isinstance(e, TextDelta) for e in events) > 1
     assert sum(len(e.tokens) for e in events if isinstance(e, Logprobs)) == 20
     cut = answered(model, ask("the day", stop=(whole[5:8],)))
@@ -121,7 +121,7 @@ def test_a_stop_while_the_encoder_reads_ends_it_between_two_layers(tmp_path):
 def test_closing_a_stream_leaves_the_model_usable(tmp_path):
     folders.seq2seq(tmp_path, "t5")
     model = backend(tmp_path)
-    stream = drain(model.stream(ask("the day", max_tokens=5000)))
+    stream = iterate_sync(model.stream(ask("the day", max_tokens=5000)))
     next(e for e in stream if isinstance(e, TextDelta))
     stream.close()
     assert answered(model, ask("the day")).usage.output_tokens == 20

@@ -6,8 +6,8 @@ from importlib.util import find_spec
 import pytest
 
 from fmnb.core.errors import BadRequestError, MissingPackageError
-from fmnb.core.event_loop import drain
-from fmnb.core.events import TextDelta, fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import TextDelta, build_response
 from fmnb.core.types import File, Image, Message, Request, Text, message
 from fmnb.engines import loaded
 from fmnb.engines.torch import vision_model
@@ -42,7 +42,7 @@ def see(*parts, **options) -> Request:
 
 
 def answered(model, request):
-    return fold(drain(model.stream(request)))
+    return build_response(iterate_sync(model.stream(request)))
 
 
 def generated(made, words, inputs, n=12) -> str:
@@ -57,10 +57,10 @@ def test_each_family_answers_about_pictures_as_transformers_does(tmp_path, famil
     made = folders.seeing(tmp_path, family)
     processor = transformers.AutoProcessor.from_pretrained(tmp_path)
     model = backend(tmp_path, "tiny")
-    assert model.card.inputs == ("text", "image") and model.card.context == 2048
+    assert model.info.inputs == ("text", "image") and model.info.context == 2048
     said = set()
     for shown in ([noise(1)], [noise(2)], [noise(1), noise(2)]):
-        if model.card.chat:
+        if model.info.chat:
             turn = {"role": "user", "content": [*({"type": "image"} for _ in shown), {"type": "text", "text": "the day"}]}
             text = processor.apply_chat_template([turn], add_generation_prompt=True)
         else:
@@ -146,7 +146,7 @@ def test_packed_weights_see_as_well(tmp_path, quant):
 def test_a_schema_is_kept_and_closing_a_stream_leaves_the_model_usable(tmp_path):
     folders.seeing(tmp_path, "idefics3")
     model = backend(tmp_path)
-    stream = drain(model.stream(see(png(noise(1)), Text("the day"), max_tokens=1500)))
+    stream = iterate_sync(model.stream(see(png(noise(1)), Text("the day"), max_tokens=1500)))
     next(e for e in stream if isinstance(e, TextDelta))
     stream.close()
     got = answered(model, see(png(noise(1)), Text("the day"), schema={"enum": ["yes", "no"]}, extra={}))

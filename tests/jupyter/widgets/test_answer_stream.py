@@ -5,7 +5,7 @@ import pytest
 from fmnb.calls import run as performing
 from fmnb.calls.call import Options
 from fmnb.calls.prepare import prepare
-from fmnb.core.events import Finished, Stamper, Started, TextDelta
+from fmnb.core.events import EventStamper, Finished, Started, TextDelta
 from fmnb.core.response import Response
 from fmnb.jupyter.widgets.answer_stream import Answer, still, whole_of
 from fmnb.views.html import render
@@ -22,7 +22,7 @@ class Clock:
 def streamed(text, size=7):
     said, clock = [], Clock()
     answer = Answer("r", said.append, clock=clock)
-    stamp = Stamper("r")
+    stamp = EventStamper("r")
     answer(stamp(Started(model="echo:")))
     for i in range(0, len(text), size):
         clock.now += 1.0  # each piece finds that it is time to draw
@@ -55,7 +55,7 @@ def test_a_block_that_is_closed_travels_once():
 def test_a_page_that_came_late_gets_everything():
     said, clock = [], Clock()
     answer = Answer("r", said.append, clock=clock)
-    stamp = Stamper("r")
+    stamp = EventStamper("r")
     assert answer.whole() == {}
     answer(stamp(Started(model="echo:")))
     clock.now += 1.0
@@ -68,7 +68,7 @@ def test_a_page_that_came_late_gets_everything():
 def test_what_is_held_back_is_drawn_by_a_tick():
     said, clock = [], Clock()
     answer = Answer("r", said.append, clock=clock)
-    stamp = Stamper("r")
+    stamp = EventStamper("r")
     answer(stamp(Started(model="echo:")))
     answer(stamp(TextDelta(text="held")))
     answer.tick()

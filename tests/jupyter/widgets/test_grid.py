@@ -49,7 +49,7 @@ def test_a_vote_is_an_event_at_once_and_the_widget_says_so(c):
     page("vote", choice=1)
     assert page.grid.said["won"] == {"0": 1} and c.best is c[1]
     page("vote", choice="tie")
-    assert [s.value["said"] for s in signals.of([c.run])] == ["tie"] and page.grid.said["votes"] == {"0": "tie"}
+    assert [s.value["said"] for s in signals.feedback_on([c.run])] == ["tie"] and page.grid.said["votes"] == {"0": "tie"}
     page("undo")
     assert not page.grid.said["votes"] and c.best is None
 
@@ -190,7 +190,7 @@ def test_unknown_orders_and_private_names_do_nothing(c):
 
 
 def test_with_the_log_off_the_views_work_and_a_vote_says_why():
-    log.switch(False)
+    log.set_enabled(False)
     try:
         page = open_page(fm.compare("x", ["echo:", "echo:think"]))
         assert not page.grid.about["logged"]
@@ -198,7 +198,7 @@ def test_with_the_log_off_the_views_work_and_a_vote_says_why():
         assert "log is off" in page.fails("vote", choice=0)
         assert "nothing could be kept" in line_bundle(page.grid.comparison)[0]["text/plain"]
     finally:
-        log.switch(True)
+        log.set_enabled(True)
 
 
 def test_single_keys_can_be_turned_off_for_good(c):

@@ -142,7 +142,7 @@ def test_forgetting_is_not_there():
 
 
 def test_the_log_switched_off_is_said():
-    log.switch(False)
+    log.set_enabled(False)
     assert History().about["on"] is False
 
 

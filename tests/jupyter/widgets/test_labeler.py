@@ -98,7 +98,7 @@ def test_a_label_of_a_logged_answer_is_an_event_of_its_run():
     page = Page(Labeler(d, annotator="ann"))
     assert page.widget.row["target"] == "Say hello" and not page.widget.row["known"]
     page.do("label", label="accept")
-    (kept,) = signals.of([answer.run])
+    (kept,) = signals.feedback_on([answer.run])
     assert (kept.kind, kept.value, kept.user) == ("label", "accept", "ann")
     assert page.widget.dataset[0].target == "Say hello"
 

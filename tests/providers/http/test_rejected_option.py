@@ -6,7 +6,7 @@ import pytest
 
 from fmnb.core import event_loop
 from fmnb.core.errors import BadRequestError
-from fmnb.core.events import fold
+from fmnb.core.events import build_response
 from fmnb.core.types import Request, message
 from fmnb.providers import hosted, send
 from fmnb.providers.http.rejected_option import refused_option
@@ -90,7 +90,9 @@ def fresh():
 def ask(server, model, text="hello", whole=False):
     request = Request("m", (message("user", text),), temperature=0.0, seed=1)
     backend = hosted.backend(loopback("vllm", server.url), model)
-    return fold(event_loop.wait(backend.whole(request)).events if whole else event_loop.drain(backend.stream(request)))
+    return build_response(
+        event_loop.run_sync(backend.complete(request)).events if whole else event_loop.iterate_sync(backend.stream(request))
+    )
 
 
 wire.BEHAVIOURS["blames-the-seed"] = lambda s, n: [wire.error(400, "Unsupported parameter: 'seed'", "unsupported_parameter", "seed")] if "seed" in s.body else [wire.error(400, "The prompt is malformed")]  # fmt: skip

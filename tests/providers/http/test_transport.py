@@ -7,9 +7,9 @@ import pytest
 import fmnb.calls.steps.retry
 from fmnb.batch.run import batch
 from fmnb.core import errors
-from fmnb.core.backend import Allowance
-from fmnb.core.event_loop import wait
-from fmnb.core.events import Finished, Notice, TextDelta, Used
+from fmnb.core.backend import RateLimitState
+from fmnb.core.event_loop import run_sync
+from fmnb.core.events import Finished, Notice, TextDelta, UsageReported
 from fmnb.core.types import Request, message
 from fmnb.providers.hosted import backend
 from fmnb.providers.http import rate_headers, transport
@@ -47,7 +47,7 @@ def ask(request, server, monkeypatch):
     profile = Profile("lab", title="Lab", base_url=server.url, key_env=("LAB_KEY",), key_hosts=("127.0.0.1",))
 
     def go(model, **more):
-        return wait(backend(profile, model).whole(Request(f"lab:{model}", (message("user", "hi"),), **more)))
+        return run_sync(backend(profile, model).complete(Request(f"lab:{model}", (message("user", "hi"),), **more)))
 
     yield go
     transport.clear()
@@ -60,8 +60,8 @@ def text(found):
 def test_an_answer_comes_as_events_with_what_is_left_of_the_limits(ask, server):
     found = ask("in-one-piece")
     assert text(found) == "yes" and found.events[-1] == Finished(model="m-answered", extra={"streamed": False})
-    assert [e.usage.input_tokens for e in found.events if isinstance(e, Used)] == [7]
-    assert found.allowed == {"requests": Allowance(59.0, 60.0, 1.0)}
+    assert [e.usage.input_tokens for e in found.events if isinstance(e, UsageReported)] == [7]
+    assert found.rate_limits == {"requests": RateLimitState(59.0, 60.0, 1.0)}
     sent = server.requests[-1]
     assert "stream" not in sent.body and sent.headers["authorization"] == f"Bearer {KEY}"
     assert sent.headers["user-agent"] == "fmnb" and not [h for h in sent.headers if h.startswith("x-stainless")]
@@ -132,20 +132,20 @@ def test_a_row_whose_connection_is_lost_is_asked_again(server, monkeypatch, home
 def test_a_refusal_for_speed_tells_the_limits(ask):
     with pytest.raises(errors.RateLimitError) as e:
         ask("whole-busy")
-    assert e.value.retry_after == 2.0 and e.value.allowed["requests"].left == 59
+    assert e.value.retry_after == 2.0 and e.value.rate_limits["requests"].remaining == 59
 
 
 def test_a_server_that_is_off_is_said_to_be(monkeypatch):
     off = Profile("lab", base_url="http://127.0.0.1:9/v1", needs_key=False)
     with pytest.raises(errors.ConnectionFailedError, match="Nothing answers"):
-        wait(backend(off, "m").whole(Request("lab:m", (message("user", "hi"),))))
+        run_sync(backend(off, "m").complete(Request("lab:m", (message("user", "hi"),))))
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path):
     with Server(tls=self_signed(tmp_path)) as server:
         p = Profile("lab", base_url=server.url, needs_key=False)
         with pytest.raises(errors.TLSError):
-            wait(backend(p, "in-one-piece").whole(Request("lab:in-one-piece", (message("user", "hi"),))))
+            run_sync(backend(p, "in-one-piece").complete(Request("lab:in-one-piece", (message("user", "hi"),))))
         assert not server.requests
 
 
@@ -158,9 +158,9 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path):
                 "anthropic-ratelimit-tokens-remaining": "40",
                 "anthropic-ratelimit-tokens-reset": "2001-01-01T00:00:00Z",
             },
-            {"tokens": Allowance(40.0, 100.0, 0.0)},
+            {"tokens": RateLimitState(40.0, 100.0, 0.0)},
         ),
-        ({"ratelimit-limit": "10", "ratelimit-remaining": "3", "ratelimit-reset": "7"}, {"requests": Allowance(3.0, 10.0, 7.0)}),
+        ({"ratelimit-limit": "10", "ratelimit-remaining": "3", "ratelimit-reset": "7"}, {"requests": RateLimitState(3.0, 10.0, 7.0)}),
         ({"x-ratelimit-limit-requests": "10", "x-ratelimit-remaining-requests": "three", "x-ratelimit-reset-requests": "soon"}, {}),
         ({"x-ratelimit-remaining-requests": "3"}, {}),
     ],

@@ -20,8 +20,8 @@ from fmnb.core.errors import (
     UnexpectedResponseError,
     UsageError,
 )
-from fmnb.core.event_loop import drain
-from fmnb.core.events import Finished, Notice, Progress, Waiting, fold
+from fmnb.core.event_loop import iterate_sync
+from fmnb.core.events import Finished, Notice, Progress, Waiting, build_response
 from fmnb.core.types import File, Image, Message, Request, Text, message
 from fmnb.providers import hosted
 from fmnb.providers.images import models as images_models
@@ -64,8 +64,8 @@ def ask(text="a cat", *images, **options):
 
 
 def run(backend, request):
-    events = list(drain(backend.stream(request)))
-    return events, fold(events)
+    events = list(iterate_sync(backend.stream(request)))
+    return events, build_response(events)
 
 
 def lost(events):
@@ -320,7 +320,7 @@ def test_a_question_that_fails_is_asked_again_and_no_second_task_is_made(server,
 
 
 def test_stopping_deletes_the_task(server, fast):
-    events = drain(model(server, "runway", "video-endless").stream(ask()))
+    events = iterate_sync(model(server, "runway", "video-endless").stream(ask()))
     for event in events:
         if isinstance(event, Progress):
             break
@@ -333,8 +333,8 @@ def test_only_what_a_profile_says_makes_pictures():
     assert images_models.makes(profile("runway"), "gen4.5") == ("video",) and images_models.makes(profile("runway"), "gen4_image") == (
         "image",
     )
-    card = hosted.backend(profile("gemini"), "gemini-2.5-flash-image").card
-    assert card.outputs == ("image",) and card.price_out == 30.0
+    info = hosted.backend(profile("gemini"), "gemini-2.5-flash-image").info
+    assert info.outputs == ("image",) and info.price_out == 30.0
 
 
 # From a user's own row to the answer.

@@ -9,7 +9,7 @@ import pytest
 import fmnb as fm
 from fmnb.catalog.resolve import resolve
 from fmnb.core.errors import BadRequestError, CustomModelError, EmptyAnswerError, LockedError, ModelError, UsageError
-from fmnb.core.event_loop import drain
+from fmnb.core.event_loop import iterate_sync
 from fmnb.core.types import Image, Message, Request, Text
 from fmnb.providers.objects.base import backend
 
@@ -112,7 +112,7 @@ def test_an_answer_of_fmnb_passed_on_keeps_its_usage():
 def test_an_image_is_refused_by_a_function_of_text():
     request = Request("object:shout", (Message("user", (Text("what"), Image(b"\x89PNG"))),))
     with pytest.raises(BadRequestError, match="takes text"):
-        list(drain(backend(shout, "shout").stream(request)))
+        list(iterate_sync(backend(shout, "shout").stream(request)))
 
 
 def test_nothing_is_no_answer():

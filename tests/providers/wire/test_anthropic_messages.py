@@ -8,7 +8,7 @@ import pytest
 
 from fmnb.core import event_loop
 from fmnb.core.errors import BadRequestError
-from fmnb.core.events import fold
+from fmnb.core.events import build_response
 from fmnb.core.types import File, Image, Message, Request, Text, ToolCall, ToolResult, Usage, message
 from fmnb.providers import hosted, prices, send
 from fmnb.providers.http import rejected_option
@@ -38,7 +38,7 @@ def key(monkeypatch):
 
 def answer(server, model, *, messages=None, **options):
     backend = hosted.backend(loopback("anthropic", server.url), model)
-    return fold(event_loop.drain(backend.stream(Request(model, messages or (message("user", "hello"),), **options))))
+    return build_response(event_loop.iterate_sync(backend.stream(Request(model, messages or (message("user", "hello"),), **options))))
 
 
 def body(*messages, **options):
@@ -114,7 +114,7 @@ def test_images_and_documents_travel_inside_the_request():
 
 
 def test_the_card_says_that_documents_are_read():
-    assert "file" in hosted.backend(profile("anthropic"), "m").card.inputs
+    assert "file" in hosted.backend(profile("anthropic"), "m").info.inputs
 
 
 def test_a_tool_call_and_its_result_go_back(server):
@@ -236,5 +236,5 @@ def test_text_and_numbers_cut_anywhere_come_out_whole(server):
 
 
 def test_its_models_are_listed_with_its_own_headers(server):
-    assert "plain" in event_loop.wait(hosted.models(loopback("anthropic", server.url)))
+    assert "plain" in event_loop.run_sync(hosted.models(loopback("anthropic", server.url)))
     assert server.requests[-1].headers["x-api-key"] == "loopback-test-key" and "anthropic-version" in server.requests[-1].headers

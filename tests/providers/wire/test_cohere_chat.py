@@ -8,7 +8,7 @@ import pytest
 
 from fmnb.core import event_loop
 from fmnb.core.errors import BadRequestError
-from fmnb.core.events import fold
+from fmnb.core.events import build_response
 from fmnb.core.types import File, Image, Message, Request, Text, ToolCall, ToolResult, Usage, message
 from fmnb.providers import hosted, prices, send
 from fmnb.providers.profiles import profile
@@ -35,7 +35,7 @@ def key(monkeypatch):
 
 def answer(server, model, *, messages=None, **options):
     backend = hosted.backend(loopback("cohere", server.url), model)
-    return fold(event_loop.drain(backend.stream(Request(model, messages or (message("user", "hello"),), **options))))
+    return build_response(event_loop.iterate_sync(backend.stream(Request(model, messages or (message("user", "hello"),), **options))))
 
 
 def body(*messages, **options):
@@ -59,7 +59,7 @@ def test_tokens_are_those_of_the_model_and_the_cost_is_of_what_is_billed(server,
     monkeypatch.setenv("NO_PROXY", "")
     p = loopback("cohere", "http://models.invalid/v2")
     backend = hosted.backend(hosted.dataclasses.replace(p, key_env=(), needs_key=False), "command-a-03-2025")
-    got = fold(event_loop.drain(backend.stream(Request("m", (message("user", "hi"),)))))
+    got = build_response(event_loop.iterate_sync(backend.stream(Request("m", (message("user", "hi"),)))))
     assert (got.usage.input_tokens, got.usage.output_tokens, got.usage.cached_tokens) == (207, 9, 64)
     assert got.cost == prices.cost(profile("cohere"), "command-a-03-2025", Usage(7, 5))
 

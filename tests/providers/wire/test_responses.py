@@ -8,7 +8,7 @@ import pytest
 
 from fmnb.core import event_loop
 from fmnb.core.errors import BadRequestError, EmptyAnswerError, RateLimitError, ServerError
-from fmnb.core.events import fold
+from fmnb.core.events import build_response
 from fmnb.core.types import File, Image, Message, Request, Text, ToolCall, ToolResult, message
 from fmnb.providers import hosted, send
 from fmnb.providers.profiles import Profile, profile
@@ -36,7 +36,9 @@ def key(monkeypatch):
 
 def answer(server, model, *, name="openai", messages=None, api="responses", **options):
     backend = hosted.backend(loopback(name, server.url), model)
-    return fold(event_loop.drain(backend.stream(Request(model, messages or (message("user", "hello"),), api=api, **options))))
+    return build_response(
+        event_loop.iterate_sync(backend.stream(Request(model, messages or (message("user", "hello"),), api=api, **options)))
+    )
 
 
 def body(*messages, name="openai", **options):
@@ -222,7 +224,7 @@ def test_a_seed_makes_nothing_certain_here():
 
 def whole(server, model):
     backend = hosted.backend(loopback("openai", server.url), model)
-    return fold(event_loop.wait(backend.whole(Request(model, (message("user", "hello"),), api="responses"))).events)
+    return build_response(event_loop.run_sync(backend.complete(Request(model, (message("user", "hello"),), api="responses"))).events)
 
 
 @pytest.mark.parametrize("read", [answer, whole])

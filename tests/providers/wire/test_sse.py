@@ -32,7 +32,7 @@ def read(pieces):
     events += answer.end()
     text = "".join(e.text for e in events if isinstance(e, TextDelta))
     thought = "".join(e.text for e in events if isinstance(e, ReasoningDelta))
-    return text, thought, answer.reason, answer.usage, done, frames.junk
+    return text, thought, answer.reason, answer.usage, done, frames.unexpected
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
@@ -69,7 +69,7 @@ def test_events_without_blank_lines_between_are_read_one_by_one():
 def test_what_is_no_document_is_remembered_as_junk():
     frames = Frames()
     assert frames.feed(b"data: [1, 2]\n\nHTTP 500\n") == []
-    assert frames.junk == "[1, 2]"
+    assert frames.unexpected == "[1, 2]"
 
 
 def test_reasoning_that_never_closes_stays_reasoning():
