@@ -56,14 +56,14 @@ warnings.filterwarnings("ignore")
 which, path, dtype, quant = sys.argv[1:]
 prompt = "The keeper of the lighthouse wrote down the height of the tide. " * 2
 if which == "ours":
-    from fmnb.core.event_loop import drain
+    from fmnb.core.event_loop import iterate_sync
     from fmnb.engines.torch.backend import backend
     from fmnb.core.types import Request, message
     model, took = backend(path), ""
     def one(n):
         global took
         request = Request("m", (message("user", prompt),), max_tokens=n, dtype=dtype, quant=quant, extra={"ignore_eos": True})
-        took = list(drain(model.stream(request)))[-1].extra["path"]
+        took = list(iterate_sync(model.stream(request)))[-1].extra["path"]
 else:
     import torch, transformers
     torch.set_num_threads(int(os.environ["FMNB_THREADS"]))

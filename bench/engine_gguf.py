@@ -99,14 +99,14 @@ def decode(path: Path, pairs: int, tokens: int) -> None:
 _COLD = """
 import time; t0 = time.perf_counter()
 import json, sys
-from fmnb.core.event_loop import drain
+from fmnb.core.event_loop import iterate_sync
 from fmnb.engines import host
 from fmnb.engines.llamacpp import backend
 from fmnb.core.events import TextDelta
 from fmnb.core.types import Request, message
 r = Request("embedded", (message("user", "Why is the sky blue?"),), max_tokens=64)
 first = None
-for e in drain(backend(sys.argv[1]).stream(r)):
+for e in iterate_sync(backend(sys.argv[1]).stream(r)):
     if first is None and isinstance(e, TextDelta): first = time.perf_counter() - t0
 print(json.dumps([first, host.process_memory()]))
 """

@@ -58,14 +58,14 @@ def ask(text: str, tokens: int, **extra: Any) -> Request:
 _OURS = """
 import time; t0 = time.perf_counter()
 import json, sys
-from fmnb.core.event_loop import drain
+from fmnb.core.event_loop import iterate_sync
 from fmnb.engines import host
 from fmnb.engines.torch.backend import backend
 from fmnb.core.events import TextDelta
 from fmnb.core.types import Request, message
 r = Request("embedded", (message("user", "Why is the sky blue?"),), max_tokens=64)
 first = None
-for e in drain(backend(sys.argv[1]).stream(r)):
+for e in iterate_sync(backend(sys.argv[1]).stream(r)):
     if first is None and isinstance(e, TextDelta): first = time.perf_counter() - t0
 print(json.dumps([first, host.process_memory()]))
 """
@@ -110,12 +110,12 @@ import json, os, sys, time, warnings
 warnings.filterwarnings("ignore")
 which, path, dtype, quant, prompt = sys.argv[1:]
 if which == "ours":
-    from fmnb.core.event_loop import drain
+    from fmnb.core.event_loop import iterate_sync
     from fmnb.engines.torch.backend import backend
     from fmnb.core.types import Request, message
     model = backend(path)
     how = {"dtype": dtype, "quant": quant, "extra": {"ignore_eos": True}}
-    def one(n): list(drain(model.stream(Request("m", (message("user", prompt),), max_tokens=n, **how))))
+    def one(n): list(iterate_sync(model.stream(Request("m", (message("user", prompt),), max_tokens=n, **how))))
 else:
     os.environ["HF_HUB_OFFLINE"] = "1"
     import torch

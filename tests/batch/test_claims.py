@@ -85,7 +85,7 @@ def keys(df):
 
 def sleeper():
     """A process that does nothing, as a kernel that holds a lease."""
-    code = "from fmnb.store.processes import this; p = this(); print(p.pid, p.born, flush=True); input()"
+    code = "from fmnb.store.processes import this_process; p = this_process(); print(p.pid, p.born, flush=True); input()"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     pid, born = process.stdout.readline().split()
     return process, Process(this_process().machine, int(pid), born)

@@ -101,7 +101,7 @@ def test_keys_vote_only_while_the_grid_has_the_focus_and_never_reach_the_noteboo
     nb = notebook(
         "%%fm echo: echo:think\nhello",
         "x = 1",
-        "from fmnb.store import feedback as signals\nprint([s.value['said'] for s in signals.every('vote')][-1:])",
+        "from fmnb.store import feedback as signals\nprint([s.value['said'] for s in signals.all_feedback('vote')][-1:])",
     )
     nb.run(1)
     before = nb.sources()
@@ -271,7 +271,7 @@ def test_a_handful_of_rows_opens_the_grid_with_a_vote_for_each_row(notebook):
     nb = notebook(
         words,
         "%%fm echo: echo:think --over words -o table\nSay {{ word }}",
-        "from fmnb.store import feedback as signals\nprint([s.value['said'] for s in signals.every('vote')][-2:], len(table))",
+        "from fmnb.store import feedback as signals\nprint([s.value['said'] for s in signals.all_feedback('vote')][-2:], len(table))",
     )
     nb.run(1, 2)
     group = nb.cell(2).locator(".fmnb-w")

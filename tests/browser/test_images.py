@@ -11,7 +11,7 @@ from tests.browser.conftest import new_page, open_at, write
 MAKER = """import base64, io
 from PIL import Image as Pictures, ImageDraw
 from fmnb.core.backend import estimate_tokens
-from fmnb.core.events import Finished, Media, Progress, Used
+from fmnb.core.events import Finished, Media, Progress, UsageReported
 from fmnb.core.types import ModelInfo, Usage
 
 class Painter:
@@ -29,7 +29,7 @@ class Painter:
         for n in range(20): yield Progress(stage="drawing", done=n, total=20, unit="steps")
         data = out.getvalue() if self.kind == "image/png" else bytes.fromhex("0000001866747970") + b"isom" + bytes(80)
         yield Media(data=data, media_type=self.kind, alt="Made by painter: two hills and a sun", name="hills")
-        yield Used(usage=Usage(cost=0.0))
+        yield UsageReported(usage=Usage(cost=0.0))
         yield Finished(model="painter", extra={"seed": 7, "steps": 20, "size": "640x360"})
 
 painter = Painter()

@@ -8,7 +8,7 @@ from tests.browser.conftest import settle
 
 
 def test_a_click_is_a_signal_and_another_takes_it_back(notebook):
-    show = "from fmnb.store import feedback as signals\nprint([(s.kind, s.value) for s in signals.of([r.run])])"
+    show = "from fmnb.store import feedback as signals\nprint([(s.kind, s.value) for s in signals.feedback_on([r.run])])"
     nb = notebook("%%fm echo: -o r\nhello", show)
     nb.run(1)
     group = nb.cell(1).get_by_role("group", name="Was this answer good?")

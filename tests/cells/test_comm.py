@@ -172,11 +172,11 @@ def test_a_thumb_is_kept_and_what_is_none_is_not_taken(kernel):
     run = kernel("r.run").value.strip("'")
     for value in (1, -1):
         _say(kernel, comm, protocol=PROTOCOL, signal={"run": run, "value": value})
-        assert kernel("[s.value for s in signals.of([r.run])]").value == f"[{value}]"
+        assert kernel("[s.value for s in signals.feedback_on([r.run])]").value == f"[{value}]"
     for odd in ({"run": run, "value": 5}, {"run": 7, "value": 1}, "x", {"run": "nosuch", "value": 1}, {"value": 1}):
         _say(kernel, comm, protocol=PROTOCOL, signal=odd)
     _say(kernel, comm, protocol=PROTOCOL, signal={"run": run, "value": 0})
-    assert kernel("[s.value for s in signals.of([r.run])]").value == "[]"
+    assert kernel("[s.value for s in signals.feedback_on([r.run])]").value == "[]"
 
 
 def _run_all(kernel, *cells: str, model: str | None) -> None:

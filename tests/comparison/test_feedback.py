@@ -23,7 +23,7 @@ def two():
 
 def test_a_vote_is_on_disk_at_once_and_names_the_winners_run(two):
     fm.vote(two, "right", comment="clearer")
-    code = "from fmnb.store import feedback as signals; import sys; (s,) = signals.every('vote'); print(s.value['winner'], s.text)"
+    code = "from fmnb.store import feedback as signals; import sys; (s,) = signals.all_feedback('vote'); print(s.value['winner'], s.text)"
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert seen == [two[1].run, "clearer"]
     assert two.best is two[1] and [s.kind for s in two.votes] == ["vote"]

@@ -41,19 +41,19 @@ def test_a_failure_inside_ends_it_too():
 def test_it_follows_a_call_into_the_event_loop_and_its_threads():
     async def in_the_loop():
         inner = await asyncio.create_task(in_a_task())
-        return runtime(), inner, await event_loop.aside(runtime)
+        return runtime(), inner, await event_loop.to_thread(runtime)
 
     async def in_a_task():
         return runtime()
 
     async def stream():
-        async for item in event_loop.worker(lambda put, stop: put(runtime())):
+        async for item in event_loop.thread_stream(lambda put, stop: put(runtime())):
             yield item
 
     with Runtime() as own:
-        assert event_loop.wait(in_the_loop()) == (own, own, own)
-        assert list(event_loop.drain(stream())) == [own]
-    assert event_loop.wait(in_the_loop())[0] is runtime() is not own
+        assert event_loop.run_sync(in_the_loop()) == (own, own, own)
+        assert list(event_loop.iterate_sync(stream())) == [own]
+    assert event_loop.run_sync(in_the_loop())[0] is runtime() is not own
 
 
 def test_two_runtimes_in_two_threads_do_not_mix():
@@ -64,7 +64,7 @@ def test_two_runtimes_in_two_threads_do_not_mix():
         with Runtime():
             state(Counter).n = name
             meet.wait(30)
-            seen[name] = event_loop.wait(read())
+            seen[name] = event_loop.run_sync(read())
 
     async def read():
         return state(Counter).n

@@ -10,9 +10,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 
 SCRIPT = """
 import sys, time
-from fmnb.core.event_loop import drain
+from fmnb.core.event_loop import iterate_sync
 from fmnb.core.registry import ENGINES, load
-from fmnb.core.events import Finished, Progress, TextDelta, fold
+from fmnb.core.events import Finished, Progress, TextDelta, build_response
 from fmnb.core.types import Request, message
 
 engine, path, at = sys.argv[1:]
@@ -31,17 +31,17 @@ def reached(e):
 long = {"prefill": ask("The tide came in and went out again. " * 420, 50)}.get(at) or ask("Tell me a long story.", 1500)
 seen, said = [], False
 try:
-    for e in drain(model.stream(long)):
+    for e in iterate_sync(model.stream(long)):
         seen.append(e)
         if not said and reached(e):
             said = True
             print("NOW", flush=True)
 except KeyboardInterrupt:
     print("INTERRUPTED", "FINISHED" if any(isinstance(e, Finished) for e in seen) else "PARTIAL", flush=True)
-after = fold(drain(model.stream(ask("Hi", 3))))
+after = build_response(iterate_sync(model.stream(ask("Hi", 3))))
 print("AFTER", after.finish_reason, bool(after.text), flush=True)
 if at == "decode":
-    stream = drain(model.stream(ask("Tell me another.", 1500)))
+    stream = iterate_sync(model.stream(ask("Tell me another.", 1500)))
     next(e for e in stream if isinstance(e, TextDelta))
     print("LEAVING", flush=True)
 """
