@@ -1,8 +1,8 @@
 """What public functions accept, as types: models, tables, schemas, paths, and a schema's data.
 
-Protocols describe objects of other libraries, so that none of them is imported. `Any` stands
-in this file alone, and each time for one of two reasons: a method of another library whose
-parameters are its own affair, or data that only its user knows the shape of.
+Protocols describe objects of other libraries, so that none of them is imported. `Any` is used
+only in this file, for two reasons: the parameters of another library's method, or data whose
+shape only its user knows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 
 class HasTarget(Protocol):
-    """An `fm.Model`: it knows which model it stands for."""
+    """An `fm.Model`: it knows which model it calls."""
 
     @property
     def target(self) -> object:
@@ -69,7 +69,7 @@ class Series(Protocol):
     """A column with a name: of pandas or polars."""
 
     def to_frame(self, *args: Any, **kwargs: Any) -> Any:
-        """The table with this column alone."""
+        """The table with only this column."""
 
 
 class ArrowStream(Protocol):
@@ -95,15 +95,15 @@ class HubDataset(Protocol):
 FrameT = TypeVar("FrameT", bound=DataFrame)
 
 Record: TypeAlias = dict[str, Any]
-"""One row of a table, or one object of JSON, by the names of its fields."""
+"""One row of a table, or one JSON object, as a dict of its fields."""
 
 ModelLike: TypeAlias = str | HasTarget | Callable[..., object] | Runnable | QueryEngine | ChatEngine | QueryIndex
-"""A model: a name (`"openai:gpt-5-mini"`), an alias, an `fm.Model`, a function from text to text, or an object of LangChain or LlamaIndex."""
+"""A model: a name (`"openai:gpt-5-mini"`), an alias, an `fm.Model`, a function from string to string, or an object of LangChain or LlamaIndex."""
 
 TableLike: TypeAlias = (
     str | Path | Sequence[str] | Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]] | DataFrame | Series | ArrowStream
 )
-"""A table in memory, or the path of one; a list of texts is a table with the column `text`."""
+"""A table in memory, or its path; a list of texts is a table with the column `text`."""
 
 SchemaLike: TypeAlias = str | Mapping[str, object] | type
 """Schema text (`"name, age int"`), a JSON schema, or a type: a dataclass, TypedDict, pydantic model, or `list[...]` of one."""
@@ -112,10 +112,10 @@ Format: TypeAlias = Literal["markdown", "text", "code", "json", "html", "math", 
 """How an answer is used."""
 
 Api: TypeAlias = Literal["", "chat", "responses", "native"]
-"""The interface of a service; "" is the usual one."""
+"""The interface of a service; "" is the default."""
 
 Quant: TypeAlias = Literal["", "none", "int8", "int4"]
-"""How weights that run here are quantized; "" is the usual way of the model."""
+"""The quantization of local weights; "" is the model's default."""
 
 Dtype: TypeAlias = Literal["", "float32", "bfloat16", "float16"]
-"""Number type of weights that run here; "" is the usual one of the model."""
+"""The number type of local weights; "" is the model's default."""

@@ -251,7 +251,7 @@ class Prompt:
 
 
 PromptLike: TypeAlias = str | Prompt | Rendered
-"""A prompt: text, sent as it is; an `fm.Prompt`, whose `{{ }}` are filled from `values`; or one that was filled."""
+"""A prompt: text, sent unchanged; an `fm.Prompt`, rendered with `values`; or a rendered prompt."""
 
 
 def list_prompts() -> list[Prompt]:
