@@ -73,7 +73,7 @@ class Chat:
     def prepare(
         self, prompt: PromptLike, *, turn: int | None = None, model: ModelLike | None = None, **options: Unpack[CallOptions]
     ) -> Asked:
-        """Prepare the next turn, or another wording of an earlier one, without sending it.
+        """Prepare the next turn, or a new version of an earlier one, without sending it.
 
         `take` keeps the turn once it was performed.
 
@@ -84,7 +84,7 @@ class Chat:
             **options: Options of the call: see `CallOptions`.
 
         Returns:
-            The call, ready to be performed.
+            The call, ready to run.
 
         Raises:
             UsageError: There is no such turn, or an unknown option.
@@ -108,7 +108,7 @@ class Chat:
         return self.messages if turn is None else self.messages[: self._start(turn)]
 
     def take(self, asked: Asked) -> None:
-        """Keep a turn that was performed, and what came of one that was interrupted.
+        """Store a finished turn, or the partial answer of an interrupted one.
 
         Reasoning is not sent again unless its model needs it.
 
@@ -134,9 +134,9 @@ class Chat:
         self._changed()
 
     def lengthen(self, before: Asked, after: Asked) -> None:
-        """Replace the last turn by its answer continued, or asked for again.
+        """Replace the last turn with its continued or repeated answer.
 
-        Nothing changes where the conversation has gone on, or has another history.
+        Nothing changes if the conversation has continued, or has another history.
 
         Args:
             before: The call whose answer is here, or failed.
@@ -217,7 +217,7 @@ class Chat:
     def turn(self, number: int) -> Turn:
         """Read one exchange.
 
-        The text as it was typed is known for turns of this kernel; for others, what was sent.
+        Turns of this kernel have the text as typed; others have the text that was sent.
 
         Args:
             number: Number of the turn, from 0.
@@ -335,7 +335,7 @@ class Chat:
         self._changed()
 
     def compact(self, *, keep: int = 2, sinks: Sequence[Sink] = ()) -> Response:
-        """Replace all but the last turns by a summary that the model writes.
+        """Replace all but the last turns with a summary written by the model.
 
         Args:
             keep: How many turns to keep as they are.

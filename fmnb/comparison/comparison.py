@@ -96,7 +96,7 @@ class Comparison:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What tells each answer from the others: its model, and what else differs.
+        """A label for each answer: its model, and what else differs.
 
         Letters stand for the answers while names are hidden.
         """
@@ -187,7 +187,7 @@ class Comparison:
         return pandas.DataFrame(rows, columns=["model", *more, *COLUMNS[1:]])
 
     def bundle(self) -> tuple[Record, Record]:
-        """How it looks in a notebook without a kernel: data by MIME type, and its metadata."""
+        """Its static form for a notebook: data by MIME type, and metadata."""
         return columns_bundle(
             self.responses,
             self.labels,

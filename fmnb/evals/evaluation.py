@@ -47,7 +47,7 @@ class Evaluation(Results):
 
     @classmethod
     def of_results(cls, results: Results) -> Evaluation:
-        """Make an evaluation of its data.
+        """Make an evaluation from its data.
 
         Args:
             results: Answers and scores.
@@ -61,7 +61,7 @@ class Evaluation(Results):
 
     @property
     def sentence(self) -> str:
-        """The conclusion about the best model, by the first scorer; or why there is none."""
+        """The conclusion about the best model by the first scorer, or why there is none."""
         return verdict.verdict(self)
 
     @property
@@ -133,10 +133,10 @@ class Evaluation(Results):
         return require("pandas", "frames", "to make a DataFrame").DataFrame(list(rows), columns=list(rows.columns))
 
     def slices(self, by: str = "", scorer: str = "", fewest: int = 5) -> Rows:
-        """Find the rows on which a model does worse than elsewhere.
+        """Find slices of the rows on which a model does worse than elsewhere.
 
         Args:
-            by: What divides the rows: a column of few values, "target", "group" or "split"; all of
+            by: What defines the slices: a column with few values, "target", "group" or "split"; all of
                 them if empty.
             scorer: Name of the scorer; the first if empty.
             fewest: Minimum number of rows of a slice.
@@ -160,7 +160,7 @@ class Evaluation(Results):
     def to_html(self, path: str | Path) -> Path: ...
 
     def to_html(self, path: str | Path | None = None) -> str | Path:
-        """Make the report, as one HTML page that needs nothing else.
+        """Make the report as one self-contained HTML page.
 
         Args:
             path: The file to write.
@@ -176,14 +176,14 @@ class Evaluation(Results):
     # ---- going on
 
     def rescore(self, score: ScorerLike | Sequence[ScorerLike], *, sinks: Sequence[Sink] = ()) -> Evaluation:
-        """Score the same answers by other scorers; no model is asked but a judge.
+        """Score the same answers with other scorers; only a judge calls a model.
 
         Args:
             score: A scorer or several, as in `fm.evaluate`.
             sinks: Functions that receive every event.
 
         Returns:
-            A new evaluation, with a run of its own.
+            A new evaluation with its own run.
 
         Raises:
             UsageError: No such scorer, or a scorer that needs missing targets.
@@ -208,7 +208,7 @@ class Evaluation(Results):
         return replace(self.of(given, score_all(given, scorers, sinks), again), seed=self.seed)
 
     def allowing(self, max_failures: float) -> Evaluation:
-        """Allow another share of failed answers; nothing is asked or scored again.
+        """Change the allowed share of failed answers, without new calls or scores.
 
         Args:
             max_failures: Share of failed answers, 0 to 1, above which a model gets no verdict.
@@ -265,7 +265,7 @@ class Evaluation(Results):
         sinks: Sequence[Sink] = (),
         **options: Unpack[EvaluateOptions],
     ) -> Rows:
-        """Measure the seven groups of HELM for one model, which asks the model again with changed rows.
+        """Measure HELM's seven groups for one model; this sends changed rows to the model.
 
         Accuracy, calibration, robustness, fairness, bias, toxicity, efficiency.
 
@@ -274,8 +274,8 @@ class Evaluation(Results):
         Args:
             model: Name of the model; the first if empty.
             score: The scorer, for an evaluation that was reopened; that of its own call otherwise.
-            toxicity: Function from a text to its toxicity, 0 to 1.
-            columns: Columns whose texts are changed; all if empty.
+            toxicity: Function that returns the toxicity of a text, 0 to 1.
+            columns: Columns to change; all if empty.
             sinks: Functions that receive every event.
             **options: Options of the calls, for an evaluation that was reopened. `seed` is the seed of
                 the changes, 0 by default.
@@ -284,7 +284,7 @@ class Evaluation(Results):
             A table, one row per measure, with the reason for measures that could not be computed.
 
         Raises:
-            UsageError: Prompts or models of a reopened evaluation are not known here.
+            UsageError: Prompts or models of a reopened evaluation are unknown in this kernel.
         """
         from .benchmarks.helm import measured
 
@@ -296,7 +296,7 @@ class Evaluation(Results):
         return load(METHODS["Evaluation.report"])(self)
 
     def power(self, gap: float, scorer: str = "", samples: int = 0) -> str:
-        """Say how many rows would show a gap between the best two models.
+        """Estimate how many rows are needed to detect a gap between the best two models.
 
         Args:
             gap: The gap: 0.05 is 5 points.
@@ -309,10 +309,10 @@ class Evaluation(Results):
         return power_sentence(self.analysis(scorer), gap, samples)
 
     def same_within(self, margin: float, scorer: str = "") -> str:
-        """Say whether models are the same within a margin (an equivalence test), one sentence per pair.
+        """Test whether models are equivalent within a margin, with one sentence per pair.
 
-        Models that are not told apart may still differ. They are the same within the margin where
-        the 95% interval of their gap, as it is shown, lies inside it.
+        Models that are not told apart may still differ. They are equivalent if the displayed 95% interval of
+        their gap lies inside the margin.
 
         Args:
             margin: The margin: 0.05 is 5 points.
@@ -345,7 +345,7 @@ class Evaluation(Results):
 
     @classmethod
     def reopen(cls, run: str) -> Evaluation:
-        """Read an evaluation from the log; no model is asked.
+        """Read an evaluation from the log, without calling a model.
 
         Args:
             run: Id of its run.

@@ -48,7 +48,7 @@ class Results:
 
     @classmethod
     def of(cls, given: Answers, found: Scores, again: Mapping[str, Any] | None = None) -> Self:
-        """Answers with their scores."""
+        """Combine answers and scores into an evaluation."""
         prompt = str(getattr(given.prompt, "text", given.prompt))
         return cls(
             found.run,
@@ -75,7 +75,7 @@ class Results:
         return {}
 
     def analysis(self, scorer: str = "") -> Analysis:
-        """The statistics of one scorer, the first if none is named. UsageError where nothing was scored, or too little for a verdict."""
+        """The statistics of one scorer (default: the first). UsageError if nothing was scored, or too little for a verdict."""
         name = self._scorer(scorer)
         if name not in self._analyses:
             m = self.matrix(name)

@@ -47,8 +47,8 @@ class Dataset:
     Args:
         samples: The rows.
         name: Its name, and that of its file.
-        notes: What was done to it.
-        by: What a group is: user, template, ...
+        notes: Notes on how it was made.
+        by: What a group stands for: user, template, ...
 
     Raises:
         UsageError: Two rows have the same id.
@@ -80,16 +80,16 @@ class Dataset:
         group: str | None = None,
         name: str = "",
     ) -> Dataset:
-        """Make a data set of the rows of a table or file.
+        """Make a data set from the rows of a table or file.
 
         Files of OpenAI evals and of inspect are recognized by their columns.
 
         Args:
             over: A frame of any kind, a list of dicts, a dict of columns, a Hugging Face data set, or
                 the path of a .csv, .tsv, .json, .jsonl or .parquet file.
-            target: Name of the column of good answers; by default `target`.
-            id: Name of the column of ids; by default `id`.
-            group: Name of the column of users or templates; by default `group`, `user` or `template`.
+            target: Name of the column with correct answers (default: `target`).
+            id: Name of the column with ids (default: `id`).
+            group: Name of the column with users or templates (default: `group`, `user` or `template`).
             name: Name of the data set.
 
         Returns:
@@ -176,10 +176,10 @@ class Dataset:
         sinks: Sequence[Sink] = (),
         **options: Unpack[BatchOptions],
     ) -> Dataset:
-        """Have a model propose question and answer rows from texts.
+        """Generate question and answer rows from texts with a model.
 
-        Rows are marked machine-made until a person confirms them in `fm.Labeler`. Proposals that
-        quote words the text does not hold are left out; a note says how many.
+        Rows are marked machine-made until a person confirms them in `fm.Labeler`. Proposals whose
+        quote is not in the text are dropped; a note counts them.
 
         Args:
             texts: Texts, paths of text files, or a dict of names to texts.
@@ -295,10 +295,10 @@ class Dataset:
     # ---- making it better
 
     def where(self, keep: Callable[[Sample], bool]) -> Dataset:
-        """Keep the rows that a function chooses.
+        """Keep the rows that a function selects.
 
         Args:
-            keep: Function of a `Sample` that is true for the rows to keep.
+            keep: Function of a `Sample` that returns True for rows to keep.
 
         Returns:
             A data set of these rows.
@@ -313,21 +313,21 @@ class Dataset:
         """Keep the rows that may be trained on.
 
         Returns:
-            A data set without rows that are held out here, and without rows that resemble what was
-            held out from any data set.
+            A data set without held-out rows, and without rows that resemble a held-out row of any
+            data set.
         """
         held = {m.row for m in heldout.matches(self.samples, [export.target_text(s) for s in self.samples])}
         return self.where(lambda s: s.id not in held)
 
     def dedupe(self, similarity: float | None = None) -> Dataset:
-        """Drop rows whose content another row has; case, spacing, users and ids do not matter.
+        """Drop duplicate rows, ignoring case, spacing, users and ids.
 
         Args:
             similarity: Also drop near duplicates from this similarity on, 0 to 1: 0.8 is close, 1 has the
                 same words.
 
         Returns:
-            A data set with the first row of each; a note says how many were dropped.
+            A data set with the first row of each; a note counts the dropped rows.
 
         >>> Dataset.from_rows([{"q": "a", "id": "1"}, {"q": "A ", "id": "2"}]).dedupe().notes
         ('1 duplicates dropped',)
@@ -340,7 +340,7 @@ class Dataset:
         return replace(self, samples=tuple(s for i, s in enumerate(self.samples) if i not in drop), notes=(*self.notes, note))
 
     def split(self, *, heldout: float = 0.0, dev: float = 0.0, stratify: str | None = "target", seed: int = 0) -> Dataset:
-        """Divide the rows into train, dev and held-out; groups stay whole.
+        """Split the rows into train, dev and held-out; groups stay together.
 
         The content of held-out rows is remembered: they can be evaluated on and never exported for
         training, not from another data set either, nor after a later split.
@@ -348,14 +348,14 @@ class Dataset:
         Args:
             heldout: Share of held-out rows, 0 to 1.
             dev: Share of dev rows, 0 to 1.
-            stratify: Column whose values have equal shares in every split; None for none.
+            stratify: Column whose values get equal shares in each split; None to turn this off.
             seed: Seed of the random choice.
 
         Returns:
             A data set whose rows have a `split`.
 
         Raises:
-            UsageError: The shares are impossible.
+            UsageError: The shares are invalid.
         """
         return replace(self, samples=tuple(split(self.samples, {"heldout": heldout, "dev": dev}, stratify=stratify, seed=seed)))._held()
 
@@ -365,7 +365,7 @@ class Dataset:
         return self
 
     def find_leakage(self, prompt: str | Prompt = "", similarity: float = 0.8) -> Rows:
-        """Find rows of one split in another, and rows that a prompt's examples give away.
+        """Find rows of one split in another split, or in a prompt's examples.
 
         Args:
             prompt: A prompt; dev and held-out rows are searched for in its text.

@@ -192,7 +192,7 @@ class Interact(Asking):
             values: Values that replace those of the controls.
 
         Returns:
-            The call, ready to be performed.
+            The call, ready to run.
 
         Raises:
             FmnbError: The values do not describe a valid call.

@@ -107,7 +107,7 @@ class Playground(Asking):
         """Prepare the call that the fields describe, without sending it.
 
         Returns:
-            The call, ready to be performed.
+            The call, ready to run.
 
         Raises:
             FmnbError: The fields do not describe a valid call.
@@ -115,10 +115,10 @@ class Playground(Asking):
         return prepare(self._prompt, self.form["model"] or None, self.options())
 
     def run(self) -> Response:
-        """Ask, and wait for the answer.
+        """Send the request and wait for the answer.
 
         Returns:
-            The answer; it is one more attempt.
+            The answer, which is stored as an attempt.
 
         Raises:
             FmnbError: As `fm.ask` does.
@@ -133,7 +133,7 @@ class Playground(Asking):
         return attempt.asked.response
 
     def options(self) -> Options:
-        """The options that the fields describe, those that the model takes.
+        """The options in the fields that the model supports.
 
         Returns:
             Options of a call.
