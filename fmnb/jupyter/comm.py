@@ -90,16 +90,16 @@ def _hear(message: dict[str, Any]) -> None:
         return
     if isinstance(path := said.get("notebook"), str) and path:
         session.notebook = path
-    if "signal" in said:
-        _thumb(said["signal"])
+    if "feedback" in said:
+        _save_feedback(said["feedback"])
         return
     if "model" in said:
         session.tell(own_model(said))
     tell()
 
 
-def _thumb(said: Any) -> None:
-    """A thumb under an answer: 1 up, -1 down, 0 taken back. What cannot be kept is said once, below whatever runs."""
+def _save_feedback(said: Any) -> None:
+    """Log a thumb under an answer: 1 up, -1 down, 0 retracts. An error is a warning."""
     if not isinstance(said, dict) or not isinstance(run := said.get("run"), str) or said.get("value") not in (1, -1, 0):
         return
     from ..comparison.feedback import feedback, retract

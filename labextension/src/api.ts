@@ -1,5 +1,5 @@
 /**
- * Every question to the server side of fmnb, typed. Knows nothing of the page.
+ * Typed client of the server extension. Knows nothing of the page.
  *
  * `send` is what reaches the server: in JupyterLab `ServerConnection.makeRequest`, which adds
  * token and XSRF header and keeps the base URL (see `index.ts`); in tests a plain fetch.
@@ -23,29 +23,29 @@ import {
 /** Sends one request to `fmnb/PATH` of the server. */
 export type Send = (path: string, init: RequestInit) => Promise<Response>;
 
-/** An error as the server words it: what happened, what was seen, what to do. */
-export class TroubleError extends Error implements Trouble {
+/** An error in three parts: what happened, the evidence, the next step. */
+export class ApiError extends Error implements Trouble {
   readonly detail: string;
   readonly hint: string;
   readonly upgrade: string;
 
   constructor(
-    trouble: Partial<Trouble>,
+    info: Partial<Trouble>,
     readonly status = 0
   ) {
-    super(trouble.message ?? 'The request failed');
-    this.detail = trouble.detail ?? '';
-    this.hint = trouble.hint ?? '';
-    this.upgrade = trouble.upgrade ?? '';
+    super(info.message ?? 'The request failed');
+    this.detail = info.detail ?? '';
+    this.hint = info.hint ?? '';
+    this.upgrade = info.upgrade ?? '';
   }
 }
 
-/** There is no server extension: a state of the panel, not a failure. */
-export class NoServerSide extends TroubleError {
+/** The server extension is not installed; the panel shows a notice, not an error. */
+export class ServerExtensionMissing extends ApiError {
   constructor() {
     super(
       {
-        message: 'The server side of fmnb is not there',
+        message: 'The server extension of fmnb is not installed',
         hint: 'Run `pip install fmnb` where Jupyter Server runs, and restart it. Cells work without it.'
       },
       404
@@ -60,58 +60,58 @@ export class Api {
     return this.get('about');
   }
 
-  /** The catalogue; `ask` lets servers on that machine and services with a key be asked anew. */
-  models(words = '', ask = false, signal?: AbortSignal): Promise<Models> {
-    return this.get('models', { q: words, ask: ask ? '1' : '' }, signal);
+  /** The catalog; `ask` also queries local servers and services with a key. */
+  models(query = '', ask = false, signal?: AbortSignal): Promise<Models> {
+    return this.get('models', { q: query, ask: ask ? '1' : '' }, signal);
   }
 
-  hub(words: string, task = '', signal?: AbortSignal): Promise<HubSearch> {
-    return this.get('hub', { q: words, task }, signal);
+  hub(query: string, task = '', signal?: AbortSignal): Promise<HubSearch> {
+    return this.get('hub', { q: query, task }, signal);
   }
 
-  /** What pulling a source would bring. */
+  /** Size, license and free disk space of a download, before it starts. */
   plan(source: string, signal?: AbortSignal): Promise<Plan> {
     return this.get('plan', { source }, signal);
   }
 
-  /** The user's default model; "" takes it back. */
+  /** Set the user's default model; "" clears it. */
   setDefault(model: string): Promise<{ model: string }> {
-    return this.ask('PUT', 'default', { model });
+    return this.request('PUT', 'default', { model });
   }
 
-  /** Begin a download; its progress comes through `events`. */
+  /** Start a download; `events` reports its progress. */
   pull(source: string): Promise<{ run: string }> {
-    return this.ask('POST', 'pull', { source });
+    return this.request('POST', 'pull', { source });
   }
 
   stopPull(run: string): Promise<{ run: string }> {
-    return this.ask('DELETE', `pull/${encodeURIComponent(run)}`);
+    return this.request('DELETE', `pull/${encodeURIComponent(run)}`);
   }
 
-  /** Delete weights of that machine's models folder. */
+  /** Delete weights from the models folder of the server's machine. */
   remove(source: string): Promise<{ freed: number }> {
-    return this.ask('POST', 'remove', { source });
+    return this.request('POST', 'remove', { source });
   }
 
   keys(): Promise<KeyState[]> {
     return this.get('keys');
   }
 
-  /** The value goes out and never comes back. */
+  /** The server never returns the value. */
   setKey(provider: string, key: string): Promise<KeyState> {
-    return this.ask('PUT', `keys/${encodeURIComponent(provider)}`, { key });
+    return this.request('PUT', `keys/${encodeURIComponent(provider)}`, { key });
   }
 
   removeKey(provider: string): Promise<KeyState> {
-    return this.ask('DELETE', `keys/${encodeURIComponent(provider)}`);
+    return this.request('DELETE', `keys/${encodeURIComponent(provider)}`);
   }
 
   testKey(provider: string): Promise<KeyTest> {
-    return this.ask('POST', `keys/${encodeURIComponent(provider)}/test`);
+    return this.request('POST', `keys/${encodeURIComponent(provider)}/test`);
   }
 
-  activity(words = '', notebook = '', limit = 50, signal?: AbortSignal): Promise<Activity> {
-    return this.get('activity', { q: words, notebook, limit: String(limit) }, signal);
+  activity(query = '', notebook = '', limit = 50, signal?: AbortSignal): Promise<Activity> {
+    return this.get('activity', { q: query, notebook, limit: String(limit) }, signal);
   }
 
   run(run: string): Promise<RunDetail> {
@@ -123,15 +123,15 @@ export class Api {
   }
 
   savePrompt(name: string, text: string, system = ''): Promise<PromptRow> {
-    return this.ask('PUT', `prompts/${encodeURIComponent(name)}`, { text, system });
+    return this.request('PUT', `prompts/${encodeURIComponent(name)}`, { text, system });
   }
 
   removePrompt(name: string): Promise<{ name: string }> {
-    return this.ask('DELETE', `prompts/${encodeURIComponent(name)}`);
+    return this.request('DELETE', `prompts/${encodeURIComponent(name)}`);
   }
 
-  /** The events of downloads, as long as the connection lasts; `heard` with every sign of life, also on a silent one. */
-  async *events(signal: AbortSignal, heard = () => {}): AsyncGenerator<Event> {
+  /** The events of downloads while the connection lasts. `onActivity` is called for every chunk, also for keep-alives. */
+  async *events(signal: AbortSignal, onActivity = () => {}): AsyncGenerator<Event> {
     const response = await this.fetch('GET', 'events', undefined, signal);
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
@@ -140,7 +140,7 @@ export class Api {
       if (done) {
         return;
       }
-      heard();
+      onActivity();
       const parts = (rest + value).split('\n\n');
       rest = parts.pop()!;
       for (const part of parts.filter(p => p.startsWith('data: '))) {
@@ -149,12 +149,12 @@ export class Api {
     }
   }
 
-  private get<T>(path: string, words: Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
-    const query = new URLSearchParams(Object.entries(words).filter(([, v]) => v)).toString();
-    return this.ask('GET', query ? `${path}?${query}` : path, undefined, signal);
+  private get<T>(path: string, params: Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
+    const query = new URLSearchParams(Object.entries(params).filter(([, v]) => v)).toString();
+    return this.request('GET', query ? `${path}?${query}` : path, undefined, signal);
   }
 
-  private async ask<T>(method: string, path: string, body?: object, signal?: AbortSignal): Promise<T> {
+  private async request<T>(method: string, path: string, body?: object, signal?: AbortSignal): Promise<T> {
     return (await this.fetch(method, path, body, signal)).json() as Promise<T>;
   }
 
@@ -165,27 +165,27 @@ export class Api {
       response = await this.send(path, { method, headers, signal, body: body && JSON.stringify(body), cache: 'no-store' });
     } catch (e) {
       signal?.throwIfAborted();
-      throw new TroubleError({ message: 'Jupyter Server does not answer', detail: String((e as Error).message ?? e), hint: 'Is it still running?' });
+      throw new ApiError({ message: 'Jupyter Server does not respond', detail: String((e as Error).message ?? e), hint: 'Is it still running?' });
     }
     if (!response.ok) {
-      throw await troubleOf(response);
+      throw await errorFrom(response);
     }
     return response;
   }
 }
 
-async function troubleOf(response: Response): Promise<TroubleError> {
-  const said = await response.json().catch(() => undefined);
+async function errorFrom(response: Response): Promise<ApiError> {
+  const body = await response.json().catch(() => undefined);
   // Jupyter Server's own errors have a message too, but no `upgrade`.
-  if (typeof said?.upgrade === 'string') {
-    return new TroubleError(said, response.status);
+  if (typeof body?.upgrade === 'string') {
+    return new ApiError(body, response.status);
   }
   return response.status === 404
-    ? new NoServerSide()
-    : new TroubleError({ message: 'Jupyter Server refused the request', detail: `${response.status} ${response.statusText}` }, response.status);
+    ? new ServerExtensionMissing()
+    : new ApiError({ message: 'Jupyter Server refused the request', detail: `${response.status} ${response.statusText}` }, response.status);
 }
 
-/** Any error as words for the panel. */
-export function trouble(e: unknown): Trouble {
-  return e instanceof TroubleError ? e : { message: String((e as Error)?.message ?? e), detail: '', hint: '', upgrade: '' };
+/** Any error in the form that the panel shows. */
+export function toErrorInfo(e: unknown): Trouble {
+  return e instanceof ApiError ? e : { message: String((e as Error)?.message ?? e), detail: '', hint: '', upgrade: '' };
 }

@@ -1,37 +1,37 @@
 /**
- * Code that the kernel proposes, put into the cell below the one that asked.
+ * Code that the kernel proposes, in the cell below the one that asked.
  *
- * A proposed cell says in its metadata whose proposal it is, with a fingerprint of the code:
- * the next proposal of the same cell takes its place, also after a reload or a restart. A
- * proposal that was edited is the user's; it stays, without the mark.
+ * A proposed cell stores in its metadata which cell proposed it, and a fingerprint of the code:
+ * the next proposal of the same cell replaces it, also after a reload or a restart. A proposal
+ * that the user has edited stays and loses this metadata.
  */
 
 import type { ISharedCell, ISharedCodeCell, ISharedNotebook } from '@jupyter/ydoc';
 
 const KEY = 'fmnb';
 
-type Mark = { proposal_of?: string; proposal?: string };
+type ProposalMetadata = { proposal_of?: string; proposal?: string };
 
 /** Put `code` below `cell`, in place of an earlier proposal of that cell that nobody has edited. One step to undo. */
 export function propose(notebook: ISharedNotebook, cell: string, code: string): void {
   const at = notebook.cells.findIndex(c => c.id === cell) + 1;
   const below = notebook.cells[at];
-  const mark: Mark = { proposal_of: cell, proposal: fingerprint(code) };
+  const metadata: ProposalMetadata = { proposal_of: cell, proposal: fingerprint(code) };
   notebook.transact(() => {
-    if (isCode(below) && markOf(below).proposal_of === cell) {
-      if (markOf(below).proposal === fingerprint(below.source)) {
+    if (isCode(below) && proposalMetadata(below).proposal_of === cell) {
+      if (proposalMetadata(below).proposal === fingerprint(below.source)) {
         if (below.source !== code) {
           below.setSource(code);
           below.setOutputs([]);
           below.execution_count = null;
-          below.setMetadata(KEY, mark);
+          below.setMetadata(KEY, metadata);
         }
         return;
       }
       below.deleteMetadata(KEY);
     }
     // As JupyterLab does with cells that a kernel asks for: not trusted until somebody runs it.
-    notebook.insertCell(at, { cell_type: 'code', source: code, metadata: { trusted: false, [KEY]: mark } });
+    notebook.insertCell(at, { cell_type: 'code', source: code, metadata: { trusted: false, [KEY]: metadata } });
   });
 }
 
@@ -39,8 +39,8 @@ function isCode(cell: ISharedCell | undefined): cell is ISharedCodeCell {
   return cell?.cell_type === 'code';
 }
 
-function markOf(cell: ISharedCodeCell): Mark {
-  return (cell.getMetadata(KEY) as Mark | undefined) ?? {};
+function proposalMetadata(cell: ISharedCodeCell): ProposalMetadata {
+  return (cell.getMetadata(KEY) as ProposalMetadata | undefined) ?? {};
 }
 
 /** Tells an edited proposal from one left alone (FNV-1a; nothing depends on its strength). */

@@ -1,10 +1,10 @@
-/** Everything the panel does, as commands of the palette. */
+/** The commands of the panel, also in the command palette. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { ICommandPalette } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
-import { live } from './fold';
+import { isActive } from './fold';
 import { modelIcon } from './icons';
 import type { SidebarModel } from './model';
 import { cellOf, promptOf } from './modelNames';
@@ -14,16 +14,16 @@ import { pick } from './picker';
 import { TABS } from './views/tabs';
 
 type Parts = { app: JupyterFrontEnd; palette: ICommandPalette | null; model: SidebarModel; panel: SidebarPanel; trans: TranslationBundle };
-type Options = Omit<CommandRegistry.ICommandOptions, 'execute'> & { takes?: Record<string, string> };
+type Options = Omit<CommandRegistry.ICommandOptions, 'execute'> & { argDescriptions?: Record<string, string> };
 
 export function addCommands({ app, palette, model, panel, trans }: Parts): void {
   const { commands } = app;
   const category = 'fmnb';
   const conditional: string[] = [];
 
-  /** `takes` names the arguments, with what each is for. */
+  /** `argDescriptions` has a description for each argument. */
   const add = (id: string, label: string, execute: (args: Record<string, unknown>) => unknown, options: Options = {}) => {
-    const { takes = {}, ...others } = options;
+    const { argDescriptions: takes = {}, ...others } = options;
     const properties = Object.fromEntries(Object.entries(takes).map(([name, description]) => [name, { type: 'string', description }]));
     commands.addCommand(id, { label, describedBy: { args: { type: 'object', properties } }, ...others, execute: args => execute(args) });
     palette?.addItem({ command: id, category });
@@ -34,7 +34,7 @@ export function addCommands({ app, palette, model, panel, trans }: Parts): void 
     app.shell.activateById(panel.id);
   };
   const notebook = () => model.notebook !== null;
-  const ticked = () => model.catalogue.ticked;
+  const selected = () => model.catalog.selected;
   const prompt = () => promptOf(model.notebook?.content.activeCell?.model.sharedModel.source ?? '');
 
   add('fmnb:show', trans.__('Show Foundation Models'), () => show(), { icon: args => (args.toolbar ? modelIcon : undefined) });
@@ -46,8 +46,8 @@ export function addCommands({ app, palette, model, panel, trans }: Parts): void 
     'fmnb:choose-model',
     trans.__('Choose the Model of This Notebook…'),
     async () => {
-      const found = await pick(model, trans, trans.__('Model of this notebook'), trans.__('None of its own: the default'));
-      found !== null && model.use(found);
+      const choice = await pick(model, trans, trans.__('Model of this notebook'), trans.__('No model of its own (use the default)'));
+      choice !== null && model.use(choice);
     },
     { isEnabled: notebook }
   );
@@ -55,34 +55,34 @@ export function addCommands({ app, palette, model, panel, trans }: Parts): void 
     'fmnb:use-model',
     trans.__('Use a Model in This Notebook'),
     ({ model: name }) => (typeof name === 'string' ? model.use(name) : commands.execute('fmnb:choose-model')),
-    { isEnabled: notebook, takes: { model: 'A model’s name; without it you are asked' } }
+    { isEnabled: notebook, argDescriptions: { model: 'Name of a model; without it, the picker opens' } }
   );
-  add('fmnb:clear-model', trans.__('Let This Notebook Name No Model'), () => model.use(''), { isEnabled: notebook });
+  add('fmnb:clear-model', trans.__('Clear the Model of This Notebook'), () => model.use(''), { isEnabled: notebook });
   add(
     'fmnb:set-default',
     trans.__('Choose the Default Model…'),
     async ({ model: name }) => {
-      const found =
+      const choice =
         typeof name === 'string' ? name : await pick(model, trans, trans.__('Default model everywhere'), trans.__('No default'));
-      found !== null && (await model.setDefault(found));
+      choice !== null && (await model.setDefault(choice));
     },
-    { takes: { model: 'A model’s name; without it you are asked' } }
+    { argDescriptions: { model: 'Name of a model; without it, the picker opens' } }
   );
-  add('fmnb:insert-compare', trans.__('Insert a Cell That Asks the Ticked Models'), () => insertCell(model.notebook!, cellOf(ticked())), {
-    isEnabled: () => notebook() && ticked().length > 0,
+  add('fmnb:insert-compare', trans.__('Insert a Cell for the Selected Models'), () => insertCell(model.notebook!, cellOf(selected())), {
+    isEnabled: () => notebook() && selected().length > 0,
     caption: trans.__('A %%fm cell with these models, below the active cell')
   });
   add(
     'fmnb:run-compare',
-    trans.__('Ask the Ticked Models What the Active Cell Asks'),
-    () => insertCell(model.notebook!, cellOf(ticked(), prompt()), true),
+    trans.__('Run the Active Prompt With the Selected Models'),
+    () => insertCell(model.notebook!, cellOf(selected(), prompt()), true),
     {
-      isEnabled: () => notebook() && ticked().length > 0 && Boolean(prompt()?.trim()),
-      caption: trans.__('Asks these models what the active %%fm cell asks, in a new cell below it')
+      isEnabled: () => notebook() && selected().length > 0 && Boolean(prompt()?.trim()),
+      caption: trans.__('Sends the prompt of the active %%fm cell to these models, in a new cell below it')
     }
   );
-  add('fmnb:clear-compare', trans.__('Untick All Models'), () => model.catalogue.clearTicks(), { isEnabled: () => ticked().length > 0 });
-  add('fmnb:refresh', trans.__('Ask for Foundation Models Anew'), () => model.refresh());
+  add('fmnb:clear-compare', trans.__('Clear Model Selection'), () => model.catalog.clearSelection(), { isEnabled: () => selected().length > 0 });
+  add('fmnb:refresh', trans.__('Refresh Foundation Models'), () => model.refresh());
   add(
     'fmnb:load',
     trans.__('Load fmnb in This Notebook'),
@@ -97,11 +97,11 @@ export function addCommands({ app, palette, model, panel, trans }: Parts): void 
     trans.__('Stop Foundation Model Runs of This Notebook'),
     ({ run }) => {
       const kernel = model.kernels.of(model.notebook)?.kernel.id;
-      const runs = typeof run === 'string' ? [run] : [...model.runs.values()].filter(r => live(r) && model.homeOf(r.run) === kernel).map(r => r.run);
+      const runs = typeof run === 'string' ? [run] : [...model.runs.values()].filter(r => isActive(r) && model.kernelOf(r.run) === kernel).map(r => r.run);
       return Promise.all(runs.map(r => model.stop(r)));
     },
-    { takes: { run: 'A run’s id; without it all that this notebook’s kernel runs' } }
+    { argDescriptions: { run: 'Id of a run; without it, all runs of this notebook’s kernel' } }
   );
-  // Ours alone: toolbars and menus ask every command of a word without a name.
+  // By id: without one, toolbars and menus check every command.
   model.changed.connect(() => conditional.forEach(id => commands.notifyCommandChanged(id)));
 }

@@ -1,18 +1,18 @@
 /**
- * Comms that kernels open to us.
+ * Comms that kernels open.
  *
- * The kernel opens, the front end answers: a front end that opened the comm would leave an
- * error in the log of every kernel without fmnb. After a page reload the comm still lives in
- * the kernel, and is found by asking for it.
+ * The kernel opens them: a comm opened by the page would leave an error in the log of every
+ * kernel without fmnb. After a page reload the comm still exists in the kernel and is found
+ * with comm_info.
  */
 
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
 
-export type Adopt = (comm: Kernel.IComm, kernel: Kernel.IKernelConnection) => void;
+export type OnComm = (comm: Kernel.IComm, kernel: Kernel.IKernelConnection) => void;
 
-/** Hands `adopt` each comm of `target` that a notebook's kernel holds, now or later. */
-export function followComms(tracker: INotebookTracker, target: string, adopt: Adopt): void {
+/** Call `onComm` with each comm of `target` that a notebook's kernel holds, now or later. */
+export function watchComms(tracker: INotebookTracker, target: string, onComm: OnComm): void {
   const follow = ({ sessionContext }: NotebookPanel) => {
     sessionContext.kernelChanged.connect((_, { newValue }) => attach(newValue));
     attach(sessionContext.session?.kernel);
@@ -22,14 +22,14 @@ export function followComms(tracker: INotebookTracker, target: string, adopt: Ad
     if (!kernel?.handleComms) {
       return;
     }
-    kernel.registerCommTarget(target, comm => adopt(comm, kernel));
-    findAgain(kernel).catch(reason => console.debug(`fmnb: no answer about open comms: ${reason}`));
+    kernel.registerCommTarget(target, comm => onComm(comm, kernel));
+    reconnect(kernel).catch(reason => console.debug(`fmnb: comm_info failed: ${reason}`));
   };
-  const findAgain = async (kernel: Kernel.IKernelConnection) => {
+  const reconnect = async (kernel: Kernel.IKernelConnection) => {
     const { content } = await kernel.requestCommInfo({ target_name: target });
     const ids = content.status === 'ok' ? Object.keys(content.comms) : [];
     for (const id of ids.filter(id => !kernel.hasComm(id))) {
-      adopt(kernel.createComm(target, id), kernel);
+      onComm(kernel.createComm(target, id), kernel);
     }
   };
   tracker.forEach(follow);

@@ -1,4 +1,4 @@
-/** The current model, in a notebook's toolbar and in the status bar: a press opens the quick picker. */
+/** The current model in the notebook toolbar and the status bar; a click opens the quick picker. */
 
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { TextItem } from '@jupyterlab/statusbar';
@@ -10,15 +10,15 @@ import type { SidebarModel } from './model';
 
 type Props = { model: SidebarModel; trans: TranslationBundle; pick: () => void };
 
-/** What a place of few letters says: the name without its provider, and a mark where something stands in the way. */
-function brief(model: SidebarModel, trans: TranslationBundle, panel: NotebookPanel | null): { text: string; title: string } {
-  const { model: name, by, odd, hint } = model.standing(panel);
+/** A short label: the name without its provider, and a warning sign if the model cannot be used. */
+function summary(model: SidebarModel, trans: TranslationBundle, panel: NotebookPanel | null): { text: string; title: string } {
+  const { model: name, by, invalidReason, hint } = model.currentModel(panel);
   const short = name.includes(':') ? name.slice(name.indexOf(':') + 1).split('/').pop() || name : name;
-  const trouble = odd || hint;
-  const said = name ? trans.__('Model: %1 (%2)', name, by) : trans.__('No model is chosen');
+  const problem = invalidReason || hint;
+  const tooltip = name ? trans.__('Model: %1 (%2)', name, by) : trans.__('No model is chosen');
   return {
-    text: `${short || trans.__('model')}${trouble ? ' ⚠' : ''}`,
-    title: `${said}${trouble ? `\n${trouble}` : ''}\n${trans.__('Press to choose.')}`
+    text: `${short || trans.__('model')}${problem ? ' ⚠' : ''}`,
+    title: `${tooltip}${problem ? `\n${problem}` : ''}\n${trans.__('Click to choose.')}`
   };
 }
 
@@ -36,7 +36,7 @@ export class ToolbarItem extends ReactWidget {
     return (
       <UseSignal signal={model.changed}>
         {() => {
-          const { text, title } = brief(model, trans, this.panel);
+          const { text, title } = summary(model, trans, this.panel);
           return <ToolbarButtonComponent icon={modelIcon} label={text} tooltip={title} onClick={pick} />;
         }}
       </UseSignal>
@@ -55,7 +55,7 @@ export class StatusItem extends ReactWidget {
     return (
       <UseSignal signal={model.changed}>
         {() => {
-          const { text, title } = brief(model, trans, model.notebook);
+          const { text, title } = summary(model, trans, model.notebook);
           return (
             <TextItem
               role="button"

@@ -1,10 +1,10 @@
-/** The words of a search: local, free, vision, <4GB, >100k, or any text. The twin of fmnb/catalog/filters.py; a test holds the two together. */
+/** Search filters: local, free, vision, <4GB, >100k, or any text. Same as fmnb/catalog/filters.py; a test compares the two. */
 
 import type { Entry } from './types';
 
-export type Test = (entry: Entry) => boolean;
+export type Matcher = (entry: Entry) => boolean;
 
-const WORDS: Record<string, Test> = {
+const NAMED_FILTERS: Record<string, Matcher> = {
   local: e => e.local,
   hosted: e => !e.local,
   ready: e => isReady(e),
@@ -17,40 +17,40 @@ const WORDS: Record<string, Test> = {
   chat: e => e.outputs.includes('text') && e.chat,
   base: e => e.outputs.includes('text') && !e.chat
 };
-WORDS.images = WORDS.image;
-WORDS.embedding = WORDS.embeddings = WORDS.embed;
+NAMED_FILTERS.images = NAMED_FILTERS.image;
+NAMED_FILTERS.embedding = NAMED_FILTERS.embeddings = NAMED_FILTERS.embed;
 
 const SIZE = /^([<>]=?)(\d+(?:\.\d+)?)([kmg])(b?)$/;
-const TIMES: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9 };
+const MULTIPLIERS: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9 };
 
 export const isReady = (e: Entry) => e.ready === 'yes' || e.ready === 'loaded';
 
-/** One question a word; an entry is kept when all are answered with yes. */
-export function tests(query: string): Test[] {
-  return split(query).map(test);
+/** One matcher per term; an entry must satisfy all. */
+export function matchers(query: string): Matcher[] {
+  return split(query).map(matcherFor);
 }
 
-/** The words that are none of ours: parts of names, licenses, providers. */
-export function plainWords(query: string): string[] {
-  return split(query).filter(w => !Object.hasOwn(WORDS, w) && !SIZE.test(w));
+/** The terms that are not filters: parts of names, licenses, providers. */
+export function searchTerms(query: string): string[] {
+  return split(query).filter(w => !Object.hasOwn(NAMED_FILTERS, w) && !SIZE.test(w));
 }
 
 const split = (query: string) => query.toLowerCase().split(/\s+/).filter(Boolean);
 
-function test(word: string): Test {
-  if (Object.hasOwn(WORDS, word)) {
-    return WORDS[word];
+function matcherFor(term: string): Matcher {
+  if (Object.hasOwn(NAMED_FILTERS, term)) {
+    return NAMED_FILTERS[term];
   }
-  const size = SIZE.exec(word);
+  const size = SIZE.exec(term);
   if (!size) {
-    return e => wordsOf(e).includes(word);
+    return e => searchText(e).includes(term);
   }
   const [, sign, number, unit, bytes] = size;
-  const bound = Number(number) * TIMES[unit];
+  const bound = Number(number) * MULTIPLIERS[unit];
   return e => {
     const value = bytes ? e.size : e.context;
     if (value === null) {
-      return false; // not known is not small
+      return false; // unknown does not match
     }
     return sign === '<' ? value < bound : sign === '<=' ? value <= bound : sign === '>' ? value > bound : value >= bound;
   };
@@ -58,12 +58,12 @@ function test(word: string): Test {
 
 const cache = new WeakMap<Entry, string>();
 
-/** Everything in an entry that one may search for. */
-function wordsOf(e: Entry): string {
-  let words = cache.get(e);
-  if (words === undefined) {
-    words = [e.model, e.provider, e.ready, e.host, e.license, e.note, ...e.inputs, ...e.outputs].join(' ').toLowerCase();
-    cache.set(e, words);
+/** The searchable text of an entry. */
+function searchText(e: Entry): string {
+  let text = cache.get(e);
+  if (text === undefined) {
+    text = [e.model, e.provider, e.ready, e.host, e.license, e.note, ...e.inputs, ...e.outputs].join(' ').toLowerCase();
+    cache.set(e, text);
   }
-  return words;
+  return text;
 }

@@ -1,17 +1,17 @@
 /**
  * Runs, folded from their events. Pure: no page, no clock.
  *
- * Events of one run may come from a kernel, from the server and from the log, late or twice:
- * the higher event number wins, whoever tells it.
+ * Events of one run may come from a kernel, the server and the log, late or twice: the higher
+ * event number wins.
  */
 
 import type { Event, RunRow, Usage } from './types';
 
-export type Standing = 'running' | 'waiting' | 'finished' | 'failed' | 'cancelled';
+export type RunState = 'running' | 'waiting' | 'finished' | 'failed' | 'cancelled';
 
 export interface Run {
   run: string;
-  /** Number of the last event that was taken in. */
+  /** Number of the last event that was applied. */
   n: number;
   kind: string;
   model: string;
@@ -19,31 +19,31 @@ export interface Run {
   parent: string;
   prompt: string;
   started: number;
-  /** When the last event came. */
+  /** Time of the last event. */
   at: number;
-  standing: Standing;
+  state: RunState;
   stage: string;
   done: number;
   total: number | null;
   unit: string;
   note: string;
-  /** Units a second of this stage, smoothed; null until there are two reports. */
+  /** Units per second of this stage, smoothed; null until there are two reports. */
   speed: number | null;
-  /** Why nothing moves, and until when it will not (null is not known). */
-  waiting: string;
-  until: number | null;
+  /** Why the run waits, and until when (null if unknown). */
+  waitReason: string;
+  waitUntil: number | null;
   usage: Usage;
   notices: string[];
   error: Record<string, unknown> | null;
   source: string;
 }
 
-/** Whether a run is still under way. */
-export const live = (run: Run) => run.standing === 'running' || run.standing === 'waiting';
+/** Whether a run has not ended. */
+export const isActive = (run: Run) => run.state === 'running' || run.state === 'waiting';
 
-/** The run after one more event; the same object for an event that tells nothing new. */
+/** The run after one more event; the same object if the event is not newer. */
 export function fold(run: Run | undefined, event: Event): Run {
-  const before = run ?? blank(event.run);
+  const before = run ?? emptyRun(event.run);
   if (event.n <= before.n) {
     return before;
   }
@@ -51,8 +51,8 @@ export function fold(run: Run | undefined, event: Event): Run {
   if (before.started === 0) {
     now.started = event.at;
   }
-  if (live(before) && before.standing === 'waiting' && event.event !== 'Waiting') {
-    Object.assign(now, { standing: 'running', waiting: '', until: null });
+  if (isActive(before) && before.state === 'waiting' && event.event !== 'Waiting') {
+    Object.assign(now, { state: 'running', waiting: '', until: null });
   }
   switch (event.event) {
     case 'Started':
@@ -72,9 +72,9 @@ export function fold(run: Run | undefined, event: Event): Run {
       now.note = event.note ?? '';
       break;
     case 'Waiting':
-      now.standing = 'waiting';
-      now.waiting = event.reason;
-      now.until = event.seconds == null ? null : event.at + event.seconds;
+      now.state = 'waiting';
+      now.waitReason = event.reason;
+      now.waitUntil = event.seconds == null ? null : event.at + event.seconds;
       break;
     case 'Notice':
       now.notices = [...before.notices, event.kind === 'not_applied' ? `not applied by this model: ${event.text}` : event.text];
@@ -87,52 +87,52 @@ export function fold(run: Run | undefined, event: Event): Run {
       now.usage = add(before.usage, event.usage);
       break;
     case 'Finished':
-      now.standing = 'finished';
+      now.state = 'finished';
       now.model = event.model || before.model;
       now.source = event.source ?? 'live';
       break;
     case 'Failed':
-      now.standing = 'failed';
+      now.state = 'failed';
       now.error = event.error;
       break;
     case 'Cancelled':
-      now.standing = 'cancelled';
+      now.state = 'cancelled';
       break;
   }
   return now;
 }
 
-/** A run whole, from all its events in any order. */
+/** A run from all its events, in any order. */
 export function foldAll(events: readonly Event[]): Run | undefined {
   return [...events].sort((a, b) => a.n - b.n).reduce<Run | undefined>(fold, undefined);
 }
 
-/** Of two tellings of one run, the one that knows more. */
-export const later = (a: Run | undefined, b: Run): Run => (a !== undefined && a.n >= b.n ? a : b);
+/** The newer of two states of one run. */
+export const newer = (a: Run | undefined, b: Run): Run => (a !== undefined && a.n >= b.n ? a : b);
 
-/** A run of the log. One that has ended has a number beyond what any event's can be; one without an end knows its beginning alone. */
-export function ofRow(row: RunRow): Run {
+/** A run from a row of the log. An ended run gets a number above any event's; one without an end counts as just started. */
+export function fromRow(row: RunRow): Run {
   const { run, kind, started, model, prompt, source, input_tokens, output_tokens, cost } = row;
-  const standing = row.error ? 'failed' : row.finish_reason === 'cancelled' ? 'cancelled' : ['', 'unfinished'].includes(row.finish_reason) ? 'running' : 'finished';
+  const state = row.error ? 'failed' : row.finish_reason === 'cancelled' ? 'cancelled' : ['', 'unfinished'].includes(row.finish_reason) ? 'running' : 'finished';
   return {
-    ...blank(run),
-    n: standing === 'running' ? 1 : Number.MAX_SAFE_INTEGER,
+    ...emptyRun(run),
+    n: state === 'running' ? 1 : Number.MAX_SAFE_INTEGER,
     kind,
     started,
     at: started + (row.seconds ?? 0),
     model,
     prompt,
     source,
-    standing,
+    state,
     error: row.error ? { message: row.error } : null,
     usage: { input_tokens, output_tokens, cost }
   };
 }
 
-/** A run that nobody will tell the end of: its kernel is gone. */
-export const lost = (run: Run, why: string): Run => ({ ...run, standing: 'cancelled', note: why });
+/** A run without further events, because its kernel has ended. */
+export const markLost = (run: Run, why: string): Run => ({ ...run, state: 'cancelled', note: why });
 
-function blank(run: string): Run {
+function emptyRun(run: string): Run {
   return {
     run,
     n: 0,
@@ -143,15 +143,15 @@ function blank(run: string): Run {
     prompt: '',
     started: 0,
     at: 0,
-    standing: 'running',
+    state: 'running',
     stage: '',
     done: 0,
     total: null,
     unit: '',
     note: '',
     speed: null,
-    waiting: '',
-    until: null,
+    waitReason: '',
+    waitUntil: null,
     usage: {},
     notices: [],
     error: null,
@@ -169,7 +169,7 @@ function advance(now: Run, before: Run, stage: string, done: number, total: numb
   }
 }
 
-/** Not reported stays not reported; what is known adds up. */
+/** Sum of usage; a count that was never reported stays null. */
 function add(a: Usage, b: Usage): Usage {
   const { estimated, ...counts } = b;
   const sum: Usage = { ...a, ...(estimated ? { estimated } : {}) };

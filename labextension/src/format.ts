@@ -1,6 +1,6 @@
-/** Numbers as people read them. Pure. */
+/** Numbers and times as text. Pure. */
 
-const TIMES = ['', 'k', 'M', 'G', 'T'];
+const SUFFIXES = ['', 'k', 'M', 'G', 'T'];
 
 /** 98_362_432 -> "98 MB". */
 export const bytes = (n: number) => `${short(n)}B`.replace(/k?[A-Z]+$/, unit => `\u00a0${unit}`);
@@ -10,14 +10,14 @@ export const count = (n: number) => short(n);
 
 function short(n: number): string {
   let at = 0;
-  while (n >= 999.5 && at < TIMES.length - 1) {
+  while (n >= 999.5 && at < SUFFIXES.length - 1) {
     n /= 1000;
     at++;
   }
-  return `${n < 9.95 && at ? n.toFixed(1).replace(/\.0$/, '') : Math.round(n)}${TIMES[at]}`;
+  return `${n < 9.95 && at ? n.toFixed(1).replace(/\.0$/, '') : Math.round(n)}${SUFFIXES[at]}`;
 }
 
-/** Dollars: as many places as say something. */
+/** Dollars with a sensible number of decimals. */
 export function dollars(n: number): string {
   if (n !== 0 && n < 0.01) {
     return `$${Number(n.toPrecision(2))}`;
@@ -25,7 +25,7 @@ export function dollars(n: number): string {
   return `$${Number.isInteger(n) || n >= 100 ? Math.round(n) : n.toFixed(2)}`;
 }
 
-/** A moment, as how long ago it was; `now` and `then` in seconds. */
+/** How long ago a moment was; `now` and `then` in seconds. */
 export function ago(then: number, now: number): string {
   const seconds = Math.max(0, now - then);
   for (const [size, name] of [

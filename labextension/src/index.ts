@@ -1,4 +1,4 @@
-/** Wiring only: which services of JupyterLab or Notebook 7 each part is given. */
+/** Wiring only: connects the parts to services of JupyterLab or Notebook 7. */
 
 import { ILabShell, ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, IToolbarWidgetRegistry } from '@jupyterlab/apputils';
@@ -11,21 +11,21 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Api } from './api';
 import { addCommands } from './commands';
-import { addDeskCommands } from './sidebarCommands';
+import { addSidebarCommands } from './sidebarCommands';
 import { StatusItem, ToolbarItem } from './current';
 import { Kernels } from './kernels';
 import { SidebarModel } from './model';
 import { Notebooks } from './notebooks';
 import { SidebarPanel } from './panel';
-import { sendChoices } from './requests';
-import { addThumbs } from './feedbackButtons';
-import { hearWidgets } from './widgets';
+import { attachModelChoice } from './requests';
+import { addFeedbackButtons } from './feedbackButtons';
+import { handleWidgetRequests } from './widgets';
 
 const ID = 'fmnb:plugin';
 
 const plugin: JupyterFrontEndPlugin<void> = {
   id: ID,
-  description: 'The sidebar of foundation models, the choice of a notebook, and code that a model proposed.',
+  description: 'The sidebar of foundation models, the model of each notebook, and code that a model proposed.',
   autoStart: true,
   requires: [INotebookTracker],
   optional: [ILabShell, ILayoutRestorer, ICommandPalette, ISettingRegistry, IStatusBar, IToolbarWidgetRegistry, ITranslator, ILauncher],
@@ -48,13 +48,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
     );
     const kernels = new Kernels(tracker);
     const model = new SidebarModel(api, new Notebooks(tracker), kernels);
-    sendChoices(tracker);
-    hearWidgets(tracker, kernels);
-    addThumbs(tracker, kernels, trans);
+    attachModelChoice(tracker);
+    handleWidgetRequests(tracker, kernels);
+    addFeedbackButtons(tracker, kernels, trans);
     const panel = new SidebarPanel({ model, commands: app.commands, trans });
     const pick = () => void app.commands.execute('fmnb:choose-model');
     addCommands({ app, palette, model, panel, trans });
-    addDeskCommands({ app, palette, launcher, model, trans, single: labShell === null });
+    addSidebarCommands({ app, palette, launcher, model, trans, single: labShell === null });
     toolbar?.addFactory<NotebookPanel>('Notebook', 'fmnb-model', notebook => new ToolbarItem({ model, trans, pick }, notebook));
     statusBar?.registerStatusItem('fmnb:status', {
       item: new StatusItem({ model, trans, pick }),
@@ -71,8 +71,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     read();
     app.shell.add(panel, settings?.get('side').composite === 'left' ? 'left' : 'right', { rank: 900, type: 'fmnb' });
     restorer?.add(panel, panel.id);
-    // Button and status item are in sight from the start: they want to know the default, once there is time.
-    void app.restored.then(() => model.meet());
+    // Toolbar button and status item show the default model once the application has loaded.
+    void app.restored.then(() => model.loadServerInfo());
   }
 };
 

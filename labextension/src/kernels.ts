@@ -1,20 +1,20 @@
 /**
- * The kernels that have loaded fmnb: what they tell, what they are told, and how a run is stopped.
+ * The kernels that have loaded fmnb: messages in both directions, and stopping runs.
  *
- *     fmnb.front   opened by the kernel. Up: ready, protocol, the notebook's choice and path, thumbs.
- *                  Down: propose (code for a cell), event (a run goes on), state (how it stands).
+ *     fmnb.front   opened by the kernel. Up: ready, protocol, the notebook's model and path, feedback.
+ *                  Down: propose (code for a cell), event (of a run), state (of the kernel).
  *     fmnb.stop    opened here, once a kernel, and only where fmnb is known to be: nothing is
  *                  ever published on it, so that it is heard while a cell runs.
  *
- * Its twin is fmnb/jupyter/comm.py.
+ * The other side is fmnb/jupyter/comm.py.
  */
 
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { propose } from './cells';
-import { followComms } from './comms';
-import { heldIn } from './notebooks';
+import { watchComms } from './comms';
+import { metadataModel } from './notebooks';
 import { PROTOCOL, type Event } from './types';
 
 const TARGET = 'fmnb.front';
@@ -23,12 +23,12 @@ const STOP = 'fmnb.stop';
 /** A model in a kernel's memory. */
 export type Loaded = { name: string; engine: string; memory: number | null; path: string; busy: boolean };
 
-/** How a kernel stands, as it said last. */
+/** The last reported state of a kernel. */
 export interface KernelState {
-  /** The model that a cell without a name asks, and who says so. */
+  /** The model that a cell without a model name uses, and where the choice comes from. */
   model: string;
   by: string;
-  /** US dollars since the kernel began, and the most it may spend. */
+  /** US dollars spent since the kernel started, and the budget. */
   spent: number;
   budget: number | null;
   loaded: Loaded[];
@@ -37,129 +37,129 @@ export interface KernelState {
   memory: number | null;
 }
 
-/** A kernel with fmnb in it. `upgrade` says which side to upgrade when the two do not understand each other. */
-export interface KnownKernel {
+/** A kernel with fmnb loaded. `upgrade` says which side to upgrade if the protocol versions differ. */
+export interface FmnbKernel {
   kernel: Kernel.IKernelConnection;
   comm: Kernel.IComm;
   state: KernelState | null;
   upgrade: string;
 }
 
-type Told = { protocol: number; do?: string; cell?: string; code?: string; event?: Event } & Partial<KernelState>;
-export type Stopped = 'asked' | 'interrupted' | 'gone';
+type KernelMessage = { protocol: number; do?: string; cell?: string; code?: string; event?: Event } & Partial<KernelState>;
+export type StopResult = 'sent' | 'interrupted' | 'no kernel';
 
 export class Kernels {
   constructor(private tracker: INotebookTracker) {
-    followComms(tracker, TARGET, (comm, kernel) => this.adopt(comm, kernel));
+    watchComms(tracker, TARGET, (comm, kernel) => this.addKernel(comm, kernel));
   }
 
-  /** A kernel came, went or said how it stands. */
+  /** A kernel was added or removed, or its state changed. */
   get changed(): ISignal<this, void> {
     return this._changed;
   }
 
-  /** A run of a kernel goes on. */
+  /** An event of a run in a kernel. */
   get event(): ISignal<this, { kernel: string; event: Event }> {
     return this._event;
   }
 
-  /** A kernel was restarted or died: its runs are told no further. */
-  get lost(): ISignal<this, string> {
+  /** A kernel was restarted or died: no more events of its runs. */
+  get disconnected(): ISignal<this, string> {
     return this._lost;
   }
 
-  of(panel: NotebookPanel | null): KnownKernel | undefined {
+  of(panel: NotebookPanel | null): FmnbKernel | undefined {
     const id = panel?.sessionContext.session?.kernel?.id;
-    return id === undefined ? undefined : this.known.get(id);
+    return id === undefined ? undefined : this.kernels.get(id);
   }
 
-  get all(): KnownKernel[] {
-    return [...this.known.values()];
+  get all(): FmnbKernel[] {
+    return [...this.kernels.values()];
   }
 
-  /** Tell a notebook's kernel its choice; nothing where fmnb is not loaded: it asks when it is. */
-  tell(panel: NotebookPanel): void {
-    const found = this.of(panel);
-    if (found && !found.upgrade) {
-      found.comm.send({ protocol: PROTOCOL, ...about(panel) });
+  /** Send a notebook's model to its kernel, if fmnb is loaded there; otherwise the kernel gets it when it loads fmnb. */
+  sendChoice(panel: NotebookPanel): void {
+    const known = this.of(panel);
+    if (known && !known.upgrade) {
+      known.comm.send({ protocol: PROTOCOL, ...notebookInfo(panel) });
     }
   }
 
-  /** Tell a notebook's kernel what somebody thinks of an answer: 1 good, -1 bad, 0 takes it back. False where nobody would hear. */
-  signal(panel: NotebookPanel, run: string, value: number): boolean {
-    const found = this.of(panel);
-    if (!found || found.upgrade) {
+  /** Send feedback on an answer to a notebook's kernel: 1 good, -1 bad, 0 retracts. False if no kernel is connected. */
+  sendFeedback(panel: NotebookPanel, run: string, value: number): boolean {
+    const known = this.of(panel);
+    if (!known || known.upgrade) {
       return false;
     }
-    found.comm.send({ protocol: PROTOCOL, signal: { run, value } });
+    known.comm.send({ protocol: PROTOCOL, feedback: { run, value } });
     return true;
   }
 
   /** Stop runs of a kernel: alone where that is heard while a cell runs, else by interrupting the kernel, as with no run at all. */
-  async stop(id: string, runs: readonly string[]): Promise<Stopped> {
-    const found = this.known.get(id);
-    if (!found) {
-      return 'gone';
+  async stop(id: string, runs: readonly string[]): Promise<StopResult> {
+    const known = this.kernels.get(id);
+    if (!known) {
+      return 'no kernel';
     }
-    const { kernel } = found;
-    if (!runs.length || !hearsWhileBusy(kernel) || found.upgrade) {
+    const { kernel } = known;
+    if (!runs.length || !supportsBusyComms(kernel) || known.upgrade) {
       await kernel.interrupt();
       return 'interrupted';
     }
     const comm = await this.stopComm(kernel);
     runs.forEach(run => comm.send({ protocol: PROTOCOL, run }));
-    return 'asked';
+    return 'sent';
   }
 
-  private adopt(comm: Kernel.IComm, kernel: Kernel.IKernelConnection): void {
-    const found: KnownKernel = { kernel, comm, state: null, upgrade: '' };
-    this.known.set(kernel.id, found);
-    comm.onMsg = ({ content }) => this.hear(found, content.data as unknown as Told);
-    comm.onClose = () => this.forget(found);
+  private addKernel(comm: Kernel.IComm, kernel: Kernel.IKernelConnection): void {
+    const known: FmnbKernel = { kernel, comm, state: null, upgrade: '' };
+    this.kernels.set(kernel.id, known);
+    comm.onMsg = ({ content }) => this.onMessage(known, content.data as unknown as KernelMessage);
+    comm.onClose = () => this.removeKernel(known);
     if (!this.watched.has(kernel)) {
       this.watched.add(kernel);
       kernel.statusChanged.connect((_, status) => {
         if (['restarting', 'autorestarting', 'terminating', 'dead'].includes(status)) {
-          const now = this.known.get(kernel.id);
-          now && this.forget(now);
+          const now = this.kernels.get(kernel.id);
+          now && this.removeKernel(now);
         }
       });
     }
-    void this.greet(found);
+    void this.sendReady(known);
     this._changed.emit();
   }
 
-  /** The notebook's metadata is there when its file has been read, which a kernel found again does not wait for. */
-  private async greet({ comm, kernel }: KnownKernel): Promise<void> {
+  /** Wait for the notebook's metadata, which is loaded with its file. */
+  private async sendReady({ comm, kernel }: FmnbKernel): Promise<void> {
     const panel = this.panelOf(kernel);
     await panel?.context.ready;
     if (!comm.isDisposed) {
-      comm.send({ ready: true, protocol: PROTOCOL, ...(panel ? about(panel) : {}) });
+      comm.send({ ready: true, protocol: PROTOCOL, ...(panel ? notebookInfo(panel) : {}) });
     }
   }
 
-  private hear(found: KnownKernel, told: Told): void {
-    if (told.protocol !== PROTOCOL) {
-      const older = told.protocol < PROTOCOL ? 'where the kernel runs, and restart the kernel' : 'where JupyterLab runs, and reload the page';
-      found.upgrade = `The kernel speaks protocol ${told.protocol} of fmnb, this page ${PROTOCOL}. Upgrade fmnb ${older}.`;
+  private onMessage(known: FmnbKernel, message: KernelMessage): void {
+    if (message.protocol !== PROTOCOL) {
+      const older = message.protocol < PROTOCOL ? 'where the kernel runs, and restart the kernel' : 'where JupyterLab runs, and reload the page';
+      known.upgrade = `The kernel uses protocol ${message.protocol} of fmnb, this page ${PROTOCOL}. Upgrade fmnb ${older}.`;
       this._changed.emit();
-    } else if (told.do === 'propose' && told.cell && told.code !== undefined) {
-      const notebook = this.panelOf(found.kernel, told.cell)?.context.model.sharedModel;
-      notebook && propose(notebook, told.cell, told.code);
-    } else if (told.do === 'event' && told.event) {
-      this._event.emit({ kernel: found.kernel.id, event: told.event });
-    } else if (told.do === 'state') {
-      const { model = '', by = '', spent = 0, budget = null, loaded = [], host = '', pid = 0, memory = null } = told;
-      found.state = { model, by, spent, budget, loaded, host, pid, memory };
+    } else if (message.do === 'propose' && message.cell && message.code !== undefined) {
+      const notebook = this.panelOf(known.kernel, message.cell)?.context.model.sharedModel;
+      notebook && propose(notebook, message.cell, message.code);
+    } else if (message.do === 'event' && message.event) {
+      this._event.emit({ kernel: known.kernel.id, event: message.event });
+    } else if (message.do === 'state') {
+      const { model = '', by = '', spent = 0, budget = null, loaded = [], host = '', pid = 0, memory = null } = message;
+      known.state = { model, by, spent, budget, loaded, host, pid, memory };
       this._changed.emit();
     }
   }
 
-  private forget(found: KnownKernel): void {
-    const { id } = found.kernel;
+  private removeKernel(known: FmnbKernel): void {
+    const { id } = known.kernel;
     this.stops.delete(id);
-    if (this.known.get(id) === found) {
-      this.known.delete(id);
+    if (this.kernels.get(id) === known) {
+      this.kernels.delete(id);
       this._lost.emit(id);
       this._changed.emit();
     }
@@ -173,12 +173,12 @@ export class Kernels {
       comm.open();
       return comm;
     };
-    const found = this.stops.get(kernel.id) ?? open();
-    this.stops.set(kernel.id, found);
-    return found;
+    const known = this.stops.get(kernel.id) ?? open();
+    this.stops.set(kernel.id, known);
+    return known;
   }
 
-  /** The open notebook on a kernel: the current one if it is one of several; with `cell`, the one that holds that cell. */
+  /** An open notebook of a kernel, the current one if there are several; with `cell`, the one that contains that cell. */
   private panelOf(kernel: Kernel.IKernelConnection, cell?: string): NotebookPanel | undefined {
     const fits = (panel: NotebookPanel) =>
       panel.sessionContext.session?.kernel?.id === kernel.id &&
@@ -187,7 +187,7 @@ export class Kernels {
     return current && fits(current) ? current : this.tracker.find(fits);
   }
 
-  private known = new Map<string, KnownKernel>();
+  private kernels = new Map<string, FmnbKernel>();
   private stops = new Map<string, Promise<Kernel.IComm>>();
   private watched = new WeakSet<Kernel.IKernelConnection>();
   private _changed = new Signal<this, void>(this);
@@ -196,6 +196,6 @@ export class Kernels {
 }
 
 /** Comms over subshells: JupyterLab 4.4 and ipykernel 7, unless a reader switched them off. */
-const hearsWhileBusy = (kernel: Kernel.IKernelConnection) => Boolean(kernel.supportsSubshells) && kernel.commsOverSubshells !== 'disabled';
+const supportsBusyComms = (kernel: Kernel.IKernelConnection) => Boolean(kernel.supportsSubshells) && kernel.commsOverSubshells !== 'disabled';
 
-const about = (panel: NotebookPanel) => ({ model: heldIn(panel), notebook: panel.context.path });
+const notebookInfo = (panel: NotebookPanel) => ({ model: metadataModel(panel), notebook: panel.context.path });

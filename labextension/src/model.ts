@@ -1,39 +1,39 @@
 /**
- * The one state of the panel, button, status item and picker. Views read it and call it; it asks
- * the server and the kernels. Knows nothing of React.
+ * The state of panel, toolbar button, status item and picker. Views read it and call it; it talks
+ * to the server and the kernels. Knows nothing of React.
  *
- *     catalogue    which models there are, searched and ticked         (catalogue.ts)
- *     notebooks    the notebook in front and its choice                (notebooks.ts)
- *     kernels      what kernels with fmnb say                          (kernels.ts)
- *     runs         what goes on, folded from events                    (fold.ts)
- *     data         what the other views show: keys, activity, prompts  (sidebarData.ts)
+ *     catalog      the list of models, its search and selection         (catalog.ts)
+ *     notebooks    the current notebook and its model                   (notebooks.ts)
+ *     kernels      the kernels that have loaded fmnb                    (kernels.ts)
+ *     runs         runs in progress, folded from events                 (fold.ts)
+ *     data         data of the other views: keys, activity, prompts     (sidebarData.ts)
  */
 
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { Signal, type ISignal } from '@lumino/signaling';
-import { NoServerSide, trouble, type Api } from './api';
-import { Catalogue } from './catalogue';
+import { ServerExtensionMissing, toErrorInfo, type Api } from './api';
+import { Catalog } from './catalog';
 import { SidebarData } from './sidebarData';
-import { fold, live, lost, type Run } from './fold';
-import type { Kernels, KnownKernel, Stopped } from './kernels';
-import { known, quoted, type Known } from './modelNames';
-import { chosenIn, choose, type Notebooks } from './notebooks';
+import { fold, isActive, markLost, type Run } from './fold';
+import type { Kernels, FmnbKernel, StopResult } from './kernels';
+import { availabilityOf, shellQuoted, type Availability } from './modelNames';
+import { notebookModel, setNotebookModel, type Notebooks } from './notebooks';
 import { PROTOCOL, type About, type Event, type Trouble } from './types';
 
-const STALE = 60_000; // ms after which the catalogue is asked again when the panel comes to the front
-const KEEP = 200; // runs that are remembered once they have ended
-const SILENCE = 45_000; // ms without a sign of life after which a connection is taken for broken: the server gives one every 15 s
-const SETTLE = 2000; // ms in which the server has told of all downloads that are under way
+const STALE_AFTER = 60_000; // ms after which the catalog is fetched again when the panel is shown
+const MAX_ENDED_RUNS = 200; // ended runs to keep
+const SILENCE_TIMEOUT = 45_000; // ms without data after which a connection counts as broken; the server sends a keep-alive every 15 s
+const SETTLE_TIME = 2000; // ms within which the server reports all running downloads
 
-/** Which model a cell without a name asks, who says so, and what must be done before it answers. */
-export interface Standing extends Known {
+/** The model that a cell without a model name uses, where the choice comes from, and the next step if it cannot answer yet. */
+export interface CurrentModel extends Availability {
   model: string;
   by: string;
-  odd: string;
+  invalidReason: string;
 }
 
 export class SidebarModel {
-  readonly catalogue: Catalogue;
+  readonly catalog: Catalog;
   readonly data: SidebarData;
 
   constructor(
@@ -41,28 +41,28 @@ export class SidebarModel {
     readonly notebooks: Notebooks,
     readonly kernels: Kernels
   ) {
-    this.catalogue = new Catalogue(api);
+    this.catalog = new Catalog(api);
     this.data = new SidebarData(api, work => this.attempt(work));
     this.data.changed.connect(() => this._changed.emit());
-    notebooks.told.connect((_, panel) => kernels.tell(panel));
+    notebooks.choiceChanged.connect((_, panel) => kernels.sendChoice(panel));
     notebooks.changed.connect(() => this._changed.emit());
     kernels.changed.connect(() => this._changed.emit());
-    kernels.event.connect((_, { kernel, event }) => this.take(event, kernel));
-    kernels.lost.connect((_, kernel) => this.lose(kernel));
-    this.catalogue.changed.connect(() => this._changed.emit());
+    kernels.event.connect((_, { kernel, event }) => this.addEvent(event, kernel));
+    kernels.disconnected.connect((_, kernel) => this.markRunsLost(kernel));
+    this.catalog.changed.connect(() => this._changed.emit());
   }
 
-  /** The server side: what it says of itself, or why it is not there. */
+  /** What the server reports about itself, or why it is missing. */
   about: About | null = null;
-  absent = false;
-  serverTrouble: Trouble | null = null;
+  serverMissing = false;
+  serverError: Trouble | null = null;
 
-  /** What could not be done last; shown until it is dismissed or something else is done. */
-  trouble: Trouble | null = null;
-  /** What was done last, for who cannot see it. */
-  said = '';
+  /** The last error; shown until it is dismissed or the next action starts. */
+  error: Trouble | null = null;
+  /** The last action, for screen readers. */
+  status = '';
 
-  /** Which view is in front, an id of `views/tabs.ts`. */
+  /** The selected view, an id of `views/tabs.ts`. */
   tab = 'models';
   compact = false;
   askOnOpen = true;
@@ -71,7 +71,7 @@ export class SidebarModel {
     return this._changed;
   }
 
-  /** Runs came or went on. Apart from `changed`, since it is heard several times a second. */
+  /** Runs were added or changed. Separate from `changed`, since it is emitted several times a second. */
   get runsChanged(): ISignal<this, void> {
     return this._runsChanged;
   }
@@ -81,18 +81,18 @@ export class SidebarModel {
     return this._runs;
   }
 
-  /** The kernel that runs it, "" for the server. */
-  homeOf(run: string): string {
-    return this.homes.get(run) ?? '';
+  /** The kernel of a run, "" for the server. */
+  kernelOf(run: string): string {
+    return this.kernelByRun.get(run) ?? '';
   }
 
   get notebook(): NotebookPanel | null {
     return this.notebooks.current;
   }
 
-  /** How things stand for a notebook, in the order of the grammar: what the kernel says, else what its metadata says, else the default. */
-  standing(panel = this.notebook): Standing {
-    const { model: chosen, odd } = panel ? chosenIn(panel) : { model: '', odd: '' };
+  /** The current model of a notebook: the kernel's, else the one in its metadata, else the default. */
+  currentModel(panel = this.notebook): CurrentModel {
+    const { model: chosen, invalidReason } = panel ? notebookModel(panel) : { model: '', invalidReason: '' };
     const kernel = this.kernels.of(panel)?.state;
     const [model, by] = kernel?.model
       ? [kernel.model, kernel.by]
@@ -101,38 +101,38 @@ export class SidebarModel {
         : this.about?.default_model
           ? [this.about.default_model, 'default']
           : ['', ''];
-    return { model, by, odd, ...(model ? this.knownAs(model) : { hint: '', locked: false }) };
+    return { model, by, invalidReason, ...(model ? this.availability(model) : { hint: '', locked: false }) };
   }
 
-  /** How a name stands on this machine; the first question about one that is not listed asks the server. */
-  knownAs(name: string): Known {
-    const entries = this.catalogue.known;
-    if (!entries.has(name) && this.catalogue.asked && !this.lookedFor.has(name)) {
-      this.lookedFor.set(name, false);
-      void this.catalogue.lookFor(name).then(
-        () => (this.lookedFor.set(name, true), this._changed.emit()),
-        () => this.lookedFor.delete(name)
+  /** Whether a model can be used here. The first call for a name that is not listed searches the server. */
+  availability(name: string): Availability {
+    const entries = this.catalog.entries;
+    if (!entries.has(name) && this.catalog.fetchedAt && !this.searchedNames.has(name)) {
+      this.searchedNames.set(name, false);
+      void this.catalog.searchName(name).then(
+        () => (this.searchedNames.set(name, true), this._changed.emit()),
+        () => this.searchedNames.delete(name)
       );
     }
-    return known(name, entries, this.lookedFor.get(name) === true);
+    return availabilityOf(name, entries, this.searchedNames.get(name) === true);
   }
 
-  /** The panel came to the front: who is the server, and is the list still fresh? */
+  /** The panel was shown: load the server info, and refresh a stale list. */
   async open(): Promise<void> {
     if (!this.about) {
-      await this.meet();
+      await this.loadServerInfo();
     }
-    if (this.about && Date.now() - this.catalogue.asked > STALE) {
-      await this.catalogue.refresh(this.askOnOpen);
+    if (this.about && Date.now() - this.catalog.fetchedAt > STALE_AFTER) {
+      await this.catalog.refresh(this.askOnOpen);
     }
   }
 
-  /** Ask everything anew. */
+  /** Fetch everything again. */
   async refresh(): Promise<void> {
-    await this.meet();
+    await this.loadServerInfo();
     if (this.about) {
-      this.lookedFor.clear();
-      await this.catalogue.refresh(true);
+      this.searchedNames.clear();
+      await this.catalog.refresh(true);
     }
   }
 
@@ -148,207 +148,207 @@ export class SidebarModel {
     this._changed.emit();
   }
 
-  /** "Use in this notebook": its metadata holds the name, its kernel obeys at the next cell. "" takes it back. */
+  /** "Use in this notebook": writes the name to the notebook metadata; its kernel applies it from the next cell. "" clears it. */
   use(model: string): void {
     if (this.notebook) {
-      choose(this.notebook, model);
-      this.say(model ? `${model} is this notebook’s model` : 'This notebook names no model now');
+      setNotebookModel(this.notebook, model);
+      this.announce(model ? `${model} is this notebook’s model` : 'The model of this notebook was cleared');
     }
   }
 
-  /** "Default everywhere": the user's settings hold the name. "" takes it back. */
+  /** "Default everywhere": writes the name to the user's settings. "" clears it. */
   setDefault(model: string): Promise<void> {
     return this.attempt(async () => {
       await this.api.setDefault(model);
       this.about = this.about && { ...this.about, default_model: model };
-      this.say(model ? `${model} is the default everywhere` : 'There is no default model now');
+      this.announce(model ? `${model} is the default everywhere` : 'The default model was cleared');
     });
   }
 
-  /** Bring weights to the server's machine; its run shows among the others. */
+  /** Download weights to the server's machine; the download is a run. */
   pull(source: string): Promise<void> {
     return this.attempt(async () => {
-      this.listen();
-      await Promise.race([this.hearing, new Promise(done => setTimeout(done, SETTLE))]);
+      this.followDownloads();
+      await Promise.race([this.eventsConnected, new Promise(done => setTimeout(done, SETTLE_TIME))]);
       await this.api.pull(source);
-      this.say(`Downloading ${source}`);
+      this.announce(`Downloading ${source}`);
     });
   }
 
-  /** Load weights into a kernel's memory: the shortest call there is, in the kernel itself. */
-  load(found: KnownKernel, name: string): Promise<void> {
+  /** Load weights into a kernel's memory, with a call of one token in the kernel. */
+  load(found: FmnbKernel, name: string): Promise<void> {
     return this.inKernel(found, name, `__import__("fmnb").ask("Hi", ${JSON.stringify(name)}, max_tokens=1, cache=False)`);
   }
 
-  /** Take a model out of a kernel's memory. */
-  unload(found: KnownKernel, name: string): Promise<void> {
-    return this.inKernel(found, name, `get_ipython().run_line_magic("fm", ${JSON.stringify(`unload ${quoted(name)}`)})`);
+  /** Unload a model from a kernel's memory. */
+  unload(found: FmnbKernel, name: string): Promise<void> {
+    return this.inKernel(found, name, `get_ipython().run_line_magic("fm", ${JSON.stringify(`unload ${shellQuoted(name)}`)})`);
   }
 
-  /** Whether a kernel is loading or unloading a model for us, or will once its cell has ended. */
-  moving({ kernel }: KnownKernel, name: string): boolean {
-    return this._moving.has(`${kernel.id} ${name}`);
+  /** Whether a kernel loads or unloads a model for the panel, or will when its cell has ended. */
+  isLoading({ kernel }: FmnbKernel, name: string): boolean {
+    return this._loadingModels.has(`${kernel.id} ${name}`);
   }
 
   /** Stop a run: a download of the server, or a call of a kernel. */
-  async stop(run: string): Promise<Stopped | undefined> {
-    const kernel = this.homeOf(run);
-    let how: Stopped | undefined;
+  async stop(run: string): Promise<StopResult | undefined> {
+    const kernel = this.kernelOf(run);
+    let how: StopResult | undefined;
     await this.attempt(async () => {
       if (!kernel) {
         await this.api.stopPull(run);
         return;
       }
-      how = await this.kernels.stop(kernel, this.partsOf(run));
+      how = await this.kernels.stop(kernel, this.stoppableRuns(run));
       if (how === 'interrupted') {
-        this.say('This kernel cannot stop one run alone: the whole cell was interrupted');
+        this.announce('This kernel cannot stop a single run: the whole cell was interrupted');
       }
     });
     return how;
   }
 
-  /** Hear of downloads for as long as the page lives; twice is once. */
-  listen(): void {
-    if (!this.ear) {
-      this.ear = new AbortController();
-      this.hearing = new Promise(connected => void this.hear(connected));
+  /** Follow downloads for as long as the page lives. Calling it twice has no effect. */
+  followDownloads(): void {
+    if (!this.eventsAbort) {
+      this.eventsAbort = new AbortController();
+      this.eventsConnected = new Promise(connected => void this.followEvents(connected));
     }
   }
 
-  /** Do something that may fail; its failure is shown in the panel, never thrown. */
+  /** Run something that may fail; its error is shown in the panel, never thrown. */
   async attempt(work: () => Promise<void>): Promise<void> {
-    this.trouble = null;
+    this.error = null;
     try {
       await work();
     } catch (e) {
-      this.trouble = trouble(e);
+      this.error = toErrorInfo(e);
     }
     this._changed.emit();
   }
 
   dismiss(): void {
-    this.trouble = null;
+    this.error = null;
     this._changed.emit();
   }
 
-  say(what: string): void {
-    this.said = what;
+  announce(message: string): void {
+    this.status = message;
     this._changed.emit();
   }
 
-  /** Take in one event of a run; `kernel` is "" for the server's. */
-  take(event: Event, kernel = ''): void {
+  /** Apply one event of a run; `kernel` is "" for the server. */
+  addEvent(event: Event, kernel = ''): void {
     const before = this._runs.get(event.run);
     const now = fold(before, event);
     if (now === before) {
       return;
     }
     this._runs.set(event.run, now);
-    this.homes.set(event.run, kernel);
+    this.kernelByRun.set(event.run, kernel);
     this.prune();
     this._runsChanged.emit();
-    if (!live(now) && now.kind === 'download' && now.standing === 'finished') {
-      void this.catalogue.refresh(false);
+    if (!isActive(now) && now.kind === 'download' && now.state === 'finished') {
+      void this.catalog.refresh(false);
     }
   }
 
   dispose(): void {
-    this.ear?.abort();
-    this.ear = undefined;
-    this.catalogue.dispose();
+    this.eventsAbort?.abort();
+    this.eventsAbort = undefined;
+    this.catalog.dispose();
     Signal.clearData(this);
   }
 
-  /** Ask who the server is. */
-  async meet(): Promise<void> {
-    this.absent = false;
-    this.serverTrouble = null;
+  /** Load the version, machine and settings of the server. */
+  async loadServerInfo(): Promise<void> {
+    this.serverMissing = false;
+    this.serverError = null;
     try {
       const about = await this.api.about();
       if (about.protocol === PROTOCOL) {
         this.about = about;
       } else {
         const side = about.protocol < PROTOCOL ? 'where Jupyter Server runs and restart it' : 'where JupyterLab runs and reload this page';
-        this.serverTrouble = {
-          message: 'Page and server speak different versions of fmnb',
+        this.serverError = {
+          message: 'The page and the server use different protocol versions of fmnb',
           detail: `${PROTOCOL} and ${about.protocol}`,
           hint: `Upgrade fmnb ${side}.`,
           upgrade: side
         };
       }
     } catch (e) {
-      this.absent = e instanceof NoServerSide;
-      this.serverTrouble = trouble(e);
+      this.serverMissing = e instanceof ServerExtensionMissing;
+      this.serverError = toErrorInfo(e);
     }
-    if (this.serverTrouble) {
+    if (this.serverError) {
       this.about = null;
     }
     this._changed.emit();
   }
 
-  /** One connection, opened again when it breaks or falls silent, more slowly each time. */
-  private async hear(connected: () => void): Promise<void> {
-    for (let pause = 1000; this.ear; pause = Math.min(2 * pause, 60_000)) {
-      const ear = (this.ear = new AbortController());
-      let silence: ReturnType<typeof setTimeout> | undefined;
-      let awaited: Set<string> | undefined;
-      const heard = () => {
-        clearTimeout(silence);
-        silence = setTimeout(() => ear.abort(), SILENCE);
-        if (!awaited) {
+  /** One connection, reopened with backoff when it breaks or times out. */
+  private async followEvents(connected: () => void): Promise<void> {
+    for (let pause = 1000; this.eventsAbort; pause = Math.min(2 * pause, 60_000)) {
+      const abort = (this.eventsAbort = new AbortController());
+      let timeout: ReturnType<typeof setTimeout> | undefined;
+      let pending: Set<string> | undefined;
+      const onActivity = () => {
+        clearTimeout(timeout);
+        timeout = setTimeout(() => abort.abort(), SILENCE_TIMEOUT);
+        if (!pending) {
           pause = 1000;
           connected();
-          awaited = this.catchUp();
+          pending = this.catchUp();
         }
       };
       try {
-        for await (const event of this.api.events(ear.signal, heard)) {
-          awaited?.delete(event.run);
-          this.take(event);
+        for await (const event of this.api.events(abort.signal, onActivity)) {
+          pending?.delete(event.run);
+          this.addEvent(event);
         }
       } catch (e) {
-        if (e instanceof NoServerSide) {
-          this.ear = undefined;
+        if (e instanceof ServerExtensionMissing) {
+          this.eventsAbort = undefined;
         }
       }
-      clearTimeout(silence);
-      if (this.ear) {
+      clearTimeout(timeout);
+      if (this.eventsAbort) {
         await new Promise(done => setTimeout(done, pause));
       }
     }
   }
 
-  /** Connected anew: the server tells what is under way. How the other downloads ended, if they did, stands in the log. */
+  /** Reconnected: the server reports running downloads; the log has the end of the others. */
   private catchUp(): Set<string> {
-    const awaited = new Set([...this._runs.values()].filter(r => live(r) && !this.homes.get(r.run)).map(r => r.run));
-    if (this.serverTrouble) {
-      void this.meet();
+    const awaited = new Set([...this._runs.values()].filter(r => isActive(r) && !this.kernelByRun.get(r.run)).map(r => r.run));
+    if (this.serverError) {
+      void this.loadServerInfo();
     }
     setTimeout(async () => {
       for (const run of awaited) {
         const events = await this.api.run(run).then(found => found.events, () => []);
-        events.forEach(e => this.take(e as unknown as Event));
+        events.forEach(e => this.addEvent(e as unknown as Event));
         const now = this._runs.get(run);
-        if (now && live(now)) {
-          this._runs.set(run, lost(now, 'the server was restarted; what has come stays for the next download'));
+        if (now && isActive(now)) {
+          this._runs.set(run, markLost(now, 'the server was restarted; the next download resumes'));
           this._runsChanged.emit();
         }
       }
-    }, SETTLE);
+    }, SETTLE_TIME);
     return awaited;
   }
 
-  /** What a kernel can stop alone: a call, or the calls of a comparison. Nothing for what only an interrupt reaches. */
-  private partsOf(run: string): string[] {
+  /** The runs that a kernel can stop by themselves: a call, or the calls of a comparison. Empty if only an interrupt works. */
+  private stoppableRuns(run: string): string[] {
     const kind = this._runs.get(run)?.kind ?? 'call';
-    return kind === 'call' ? [run] : [...this._runs.values()].filter(r => r.parent === run && live(r)).map(r => r.run);
+    return kind === 'call' ? [run] : [...this._runs.values()].filter(r => r.parent === run && isActive(r)).map(r => r.run);
   }
 
-  /** Run code that leaves no trace in the notebook: the kernel says afterwards how it stands, the server how much memory is left. */
-  private inKernel(found: KnownKernel, name: string, code: string): Promise<void> {
+  /** Run code silently in a kernel. Afterwards the kernel reports its state, and the server its free memory. */
+  private inKernel(found: FmnbKernel, name: string, code: string): Promise<void> {
     const { kernel, comm } = found;
     const key = `${kernel.id} ${name}`;
-    this._moving.add(key);
+    this._loadingModels.add(key);
     return this.attempt(async () => {
       this._changed.emit();
       try {
@@ -357,43 +357,43 @@ export class SidebarModel {
           throw new Error(`${content.ename}: ${content.evalue}`);
         }
       } finally {
-        this._moving.delete(key);
+        this._loadingModels.delete(key);
         this._changed.emit();
       }
       comm.send({ protocol: PROTOCOL });
-      await this.meet();
+      await this.loadServerInfo();
     });
   }
 
-  private lose(kernel: string): void {
+  private markRunsLost(kernel: string): void {
     for (const [id, run] of this._runs) {
-      if (this.homes.get(id) === kernel && live(run)) {
-        this._runs.set(id, lost(run, 'its kernel was restarted'));
+      if (this.kernelByRun.get(id) === kernel && isActive(run)) {
+        this._runs.set(id, markLost(run, 'the kernel was restarted'));
       }
     }
     this._runsChanged.emit();
   }
 
   private prune(): void {
-    let ended = [...this._runs.values()].filter(r => !live(r)).length;
+    let ended = [...this._runs.values()].filter(r => !isActive(r)).length;
     for (const [id, run] of this._runs) {
-      if (ended <= KEEP) {
+      if (ended <= MAX_ENDED_RUNS) {
         return;
       }
-      if (!live(run)) {
+      if (!isActive(run)) {
         this._runs.delete(id);
-        this.homes.delete(id);
+        this.kernelByRun.delete(id);
         ended--;
       }
     }
   }
 
   private _runs = new Map<string, Run>();
-  private homes = new Map<string, string>();
-  private lookedFor = new Map<string, boolean>();
-  private _moving = new Set<string>();
-  private ear?: AbortController;
-  private hearing?: Promise<void>;
+  private kernelByRun = new Map<string, string>();
+  private searchedNames = new Map<string, boolean>();
+  private _loadingModels = new Set<string>();
+  private eventsAbort?: AbortController;
+  private eventsConnected?: Promise<void>;
   private _changed = new Signal<this, void>(this);
   private _runsChanged = new Signal<this, void>(this);
 }

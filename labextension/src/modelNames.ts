@@ -1,24 +1,24 @@
-/** Names of models: what may stand in a notebook's metadata, what stands on a cell's line, and whether a name can be used here. Pure. */
+/** Names of models: validation of notebook metadata, the first line of cells, and whether a model can be used here. Pure. */
 
 import { isReady } from './filters';
 import type { Entry } from './types';
 
-/** Why a value of a notebook's metadata is no model's name; "" if it may be one. Addresses and keys are never taken from a notebook. */
-export function oddity(value: unknown): string {
+/** Why a value in a notebook's metadata is not a valid model name; "" if it is valid. URLs and keys are never read from a notebook. */
+export function invalidReason(value: unknown): string {
   if (value === undefined || value === '') {
     return '';
   }
-  const odd = typeof value !== 'string' || value.length > 300 || value.includes('://') || value.trim() !== value || /[\u0000-\u001f\u007f]/.test(value);
-  return odd ? 'The notebook holds something that is not a model’s name. Choose a model to replace it.' : '';
+  const invalid = typeof value !== 'string' || value.length > 300 || value.includes('://') || value.trim() !== value || /[\u0000-\u001f\u007f]/.test(value);
+  return invalid ? 'The notebook metadata has an invalid model name. Choose a model to replace it.' : '';
 }
 
-/** A word of a cell's line, quoted as a shell does where it must be. */
-export function quoted(name: string): string {
+/** An argument for the first line of a cell, with shell quotes if it needs them. */
+export function shellQuoted(name: string): string {
   return /^[\w@%+=:,./\[\]~^-]+$/.test(name) ? name : `'${name.replaceAll("'", `'"'"'`)}'`;
 }
 
-/** The first line of a cell that asks these models. */
-export const cellOf = (names: readonly string[], prompt = '') => `%%fm ${names.map(quoted).join(' ')}\n${prompt}`;
+/** A cell for these models. */
+export const cellOf = (names: readonly string[], prompt = '') => `%%fm ${names.map(shellQuoted).join(' ')}\n${prompt}`;
 
 /** The prompt of a `%%fm` cell; undefined for any other cell. */
 export function promptOf(source: string): string | undefined {
@@ -26,30 +26,30 @@ export function promptOf(source: string): string | undefined {
   return /^%%fm(\s|$)/.test(first) ? rest.join('\n') : undefined;
 }
 
-/** How a name stands on this machine: what is known of it, and what to do before it answers ("" if nothing). */
-export type Known = { entry?: Entry; hint: string; locked: boolean };
+/** Whether a model can be used here: its entry, and the next step before it can answer ("" if none). */
+export type Availability = { entry?: Entry; hint: string; locked: boolean };
 
-/** `whole` says that the catalogue was asked for this very name, so that a name it lacks is not known here. */
-export function known(name: string, entries: ReadonlyMap<string, Entry>, whole: boolean): Known {
+/** `searched`: the server was searched for this name, so a name without an entry is unknown. */
+export function availabilityOf(name: string, entries: ReadonlyMap<string, Entry>, searched: boolean): Availability {
   const entry = entries.get(name);
   if (entry) {
-    return { entry, ...standing(entry) };
+    return { entry, ...readiness(entry) };
   }
   const [scheme] = name.split(':');
   if (name.includes(':')) {
     if (['hf', 'pypi'].includes(scheme)) {
-      return { hint: `%fm pull ${quoted(name)}`, locked: false };
+      return { hint: `%fm pull ${shellQuoted(name)}`, locked: false };
     }
     for (const e of entries.values()) {
       if (e.provider === scheme && e.model.startsWith(`${scheme}:`)) {
-        return standing(e); // a service may have models that no list names
+        return readiness(e); // a service may have models that it does not list
       }
     }
   }
-  return { hint: whole ? 'No model of this name is known here: choose another, or define the alias.' : '', locked: false };
+  return { hint: searched ? 'This model is unknown here. Choose another one, or define the alias.' : '', locked: false };
 }
 
-function standing(e: Entry): { hint: string; locked: boolean } {
+function readiness(e: Entry): { hint: string; locked: boolean } {
   const locked = e.ready === 'locked';
   return { hint: isReady(e) ? '' : locked ? e.note : e.ready, locked };
 }

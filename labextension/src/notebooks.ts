@@ -1,38 +1,38 @@
-/** Notebooks: the choice in their metadata, and cells put into them where everybody sees them. */
+/** Notebooks: the model in their metadata, and visible cells inserted into them. */
 
 import { NotebookActions, type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import type { JSONValue } from '@lumino/coreutils';
 import { Signal, type ISignal } from '@lumino/signaling';
-import { oddity } from './modelNames';
+import { invalidReason } from './modelNames';
 
 const KEY = 'fmnb';
 
-/** What a notebook's metadata says: a model's name ("" for none), or why what is there is none. */
-export type Chosen = { model: string; odd: string };
+/** The model in a notebook's metadata ("" for none), or why the value is invalid. */
+export type NotebookModel = { model: string; invalidReason: string };
 
-export function chosenIn(panel: NotebookPanel): Chosen {
-  const ours = panel.model?.getMetadata(KEY) as { model?: unknown } | undefined;
-  const odd = oddity(ours?.model);
-  return { model: odd ? '' : ((ours?.model as string | undefined) ?? ''), odd };
+export function notebookModel(panel: NotebookPanel): NotebookModel {
+  const metadata = panel.model?.getMetadata(KEY) as { model?: unknown } | undefined;
+  const reason = invalidReason(metadata?.model);
+  return { model: reason ? '' : ((metadata?.model as string | undefined) ?? ''), invalidReason: reason };
 }
 
-/** What a notebook's metadata holds in a model's place, for its kernel, which refuses what is not a name. */
-export function heldIn(panel: NotebookPanel): JSONValue {
-  const held = panel.model?.getMetadata(KEY) as JSONValue | undefined;
-  if (held === undefined) {
+/** The raw metadata value in place of the model name. The kernel rejects a value that is not a name. */
+export function metadataModel(panel: NotebookPanel): JSONValue {
+  const value = panel.model?.getMetadata(KEY) as JSONValue | undefined;
+  if (value === undefined) {
     return '';
   }
-  return isTable(held) ? (held.model ?? '') : [held]; // no name: the kernel says so where one is needed
+  return isObject(value) ? (value.model ?? '') : [value]; // not a name: the kernel raises an error if it needs one
 }
 
-/** Whether an entry of the metadata is one of ours, and not something written by hand in its place. */
-const isTable = (held: JSONValue | undefined): held is { [name: string]: JSONValue } =>
+/** Whether a metadata value has the form that we write. */
+const isObject = (held: JSONValue | undefined): held is { [name: string]: JSONValue } =>
   typeof held === 'object' && held !== null && !Array.isArray(held);
 
-/** Write a choice into a notebook; "" takes it back. What else stands under our key stays. */
-export function choose(panel: NotebookPanel, model: string): void {
+/** Write a model name to a notebook's metadata; "" clears it. Other values under our key stay. */
+export function setNotebookModel(panel: NotebookPanel, model: string): void {
   const held = panel.model?.getMetadata(KEY) as JSONValue | undefined;
-  const { model: _, ...others } = isTable(held) ? held : {};
+  const { model: _, ...others } = isObject(held) ? held : {};
   const now = model ? { ...others, model } : others;
   if (Object.keys(now).length) {
     panel.model?.setMetadata(KEY, now);
@@ -41,7 +41,7 @@ export function choose(panel: NotebookPanel, model: string): void {
   }
 }
 
-/** Put a cell below the active one and go there; with `run`, run it. */
+/** Insert a cell below the active one and select it; with `run`, run it. */
 export async function insertCell(panel: NotebookPanel, source: string, run = false, kind: 'code' | 'markdown' = 'code'): Promise<void> {
   const notebook = panel.content;
   const at = notebook.activeCellIndex + 1;
@@ -53,7 +53,7 @@ export async function insertCell(panel: NotebookPanel, source: string, run = fal
     return;
   }
   notebook.mode = 'edit';
-  const cell = notebook.activeCell; // another one may be active when this one is ready
+  const cell = notebook.activeCell; // another cell may be active by then
   await cell?.ready;
   const editor = cell?.editor;
   if (editor && notebook.activeCell === cell) {
@@ -62,7 +62,7 @@ export async function insertCell(panel: NotebookPanel, source: string, run = fal
   }
 }
 
-/** The notebook in front, and a word when it, its choice, its name or its active cell changes. */
+/** The current notebook, with signals when it, its model, its path or its active cell changes. */
 export class Notebooks {
   constructor(private tracker: INotebookTracker) {
     tracker.forEach(panel => this.follow(panel));
@@ -79,24 +79,24 @@ export class Notebooks {
     return this._changed;
   }
 
-  /** A notebook's choice or path is another one: its kernel wants to know. */
-  get told(): ISignal<this, NotebookPanel> {
-    return this._told;
+  /** The model or the path of a notebook changed; its kernel must be told. */
+  get choiceChanged(): ISignal<this, NotebookPanel> {
+    return this._choiceChanged;
   }
 
   private follow(panel: NotebookPanel): void {
-    const tell = () => {
-      this._told.emit(panel);
+    const notify = () => {
+      this._choiceChanged.emit(panel);
       this._changed.emit();
     };
-    panel.context.pathChanged.connect(tell);
+    panel.context.pathChanged.connect(notify);
     panel.sessionContext.kernelChanged.connect(() => this._changed.emit());
     void panel.context.ready.then(() => {
-      panel.model?.metadataChanged.connect((_, { key }) => key === KEY && tell());
+      panel.model?.metadataChanged.connect((_, { key }) => key === KEY && notify());
       this._changed.emit();
     });
   }
 
   private _changed = new Signal<this, void>(this);
-  private _told = new Signal<this, NotebookPanel>(this);
+  private _choiceChanged = new Signal<this, NotebookPanel>(this);
 }

@@ -1,9 +1,9 @@
-/** The place in the side bar: tabs, what is wrong with the whole, and the view in front. */
+/** The sidebar panel: tabs, notices and the selected view. */
 
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import React from 'react';
 import { modelIcon } from './icons';
-import { Notes } from './views/notices';
+import { Notices } from './views/notices';
 import type { ViewProps } from './views/props';
 import { TABS } from './views/tabs';
 
@@ -22,22 +22,22 @@ export class SidebarPanel extends ReactWidget {
     void this.props.model.open();
   }
 
-  /** The side bar gives the focus to who is activated: the view's first control takes it. */
+  /** On activation, focus the first control of the view. */
   protected onActivateRequest(): void {
     void this.renderPromise?.then(() => this.node.querySelector<HTMLElement>('[role=tabpanel] input, [role=tab][tabindex="0"]')?.focus());
   }
 
   protected render(): JSX.Element {
-    return <UseSignal signal={this.props.model.changed}>{() => <Whole {...this.props} />}</UseSignal>;
+    return <UseSignal signal={this.props.model.changed}>{() => <PanelBody {...this.props} />}</UseSignal>;
   }
 }
 
-function Whole(props: ViewProps): JSX.Element {
+function PanelBody(props: ViewProps): JSX.Element {
   const { model, trans } = props;
   const { id, view: View } = TABS.find(t => t.id === model.tab) ?? TABS[0];
   return (
     <>
-      <div className="fmnb-Tabs" role="tablist" aria-label={trans.__('Views of fmnb')} onKeyDown={e => step(e, props, id)}>
+      <div className="fmnb-Tabs" role="tablist" aria-label={trans.__('Views of fmnb')} onKeyDown={e => onTabKey(e, props, id)}>
         {TABS.map(t => (
           <button
             key={t.id}
@@ -53,18 +53,18 @@ function Whole(props: ViewProps): JSX.Element {
           </button>
         ))}
       </div>
-      <Notes {...props} />
+      <Notices {...props} />
       <div className="fmnb-View" key={id} id={`fmnb-view-${id}`} role="tabpanel" aria-labelledby={`fmnb-tab-${id}`}>
         <View {...props} />
       </div>
-      <div className="fmnb-Unseen" role="status">
-        {model.said}
+      <div className="fmnb-VisuallyHidden" role="status">
+        {model.status}
       </div>
     </>
   );
 }
 
-function step(e: React.KeyboardEvent, { model }: ViewProps, id: string): void {
+function onTabKey(e: React.KeyboardEvent, { model }: ViewProps, id: string): void {
   const at = TABS.findIndex(t => t.id === id);
   const to = { ArrowRight: at + 1, ArrowLeft: at - 1 + TABS.length, Home: 0, End: TABS.length - 1 }[e.key];
   if (to !== undefined) {

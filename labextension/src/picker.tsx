@@ -1,41 +1,41 @@
-/** The quick picker: a name is typed, arrows choose, Enter takes, Escape leaves all as it was. */
+/** The quick picker: type to search, arrows to move, Enter to choose, Escape to cancel. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import { Widget } from '@lumino/widgets';
 import React, { useEffect, useRef, useState } from 'react';
-import { isReady, tests } from './filters';
+import { isReady, matchers } from './filters';
 import type { SidebarModel } from './model';
 import type { Entry } from './types';
-import { costOf, Senses } from './views/modelBadges';
+import { costLabel, Modalities } from './views/modelBadges';
 
-const MOST = 60; // shown at once; more words bring the rest
+const MAX_SHOWN = 60; // rows shown at once
 
-/** Ask for a model; null if none was taken. The name "" stands for no choice of one's own. */
-export function pick(model: SidebarModel, trans: TranslationBundle, title: string, none: string): Promise<string | null> {
+/** Let the user choose a model. Null if canceled; "" clears the choice. */
+export function pick(model: SidebarModel, trans: TranslationBundle, title: string, clearLabel: string): Promise<string | null> {
   const dialog = document.createElement('dialog');
   dialog.className = 'fmnb-Picker';
   dialog.setAttribute('aria-label', title);
   document.body.append(dialog);
   return new Promise(done => {
-    let taken: string | null = null;
-    const take = (name: string) => {
-      taken = name;
+    let chosen: string | null = null;
+    const choose = (name: string) => {
+      chosen = name;
       dialog.close();
     };
     const choices = ReactWidget.create(
-      <UseSignal signal={model.changed}>{() => <Choices {...{ model, trans, title, none, take }} />}</UseSignal>
+      <UseSignal signal={model.changed}>{() => <Choices {...{ model, trans, title, clearLabel, choose }} />}</UseSignal>
     );
     choices.addClass('fmnb-Picker-body');
     dialog.addEventListener('close', () => {
       choices.dispose();
       dialog.remove();
-      done(taken);
+      done(chosen);
     });
-    // A press on the shade, which belongs to the dialog itself, leaves.
+    // A click on the backdrop, which is part of the dialog element, cancels.
     dialog.addEventListener('mousedown', e => e.target === dialog && dialog.close());
     Widget.attach(choices, dialog);
-    dialog.showModal(); // the browser keeps the focus inside, and gives it back
+    dialog.showModal(); // the browser traps the focus and restores it
     void model.open();
   });
 }
@@ -44,25 +44,25 @@ type Props = {
   model: SidebarModel;
   trans: TranslationBundle;
   title: string;
-  /** What the row that takes the choice back is called. */
-  none: string;
-  take: (name: string) => void;
+  /** Label of the row that clears the choice. */
+  clearLabel: string;
+  choose: (name: string) => void;
 };
 
 type Choice = { name: string; entry?: Entry };
 
-function Choices({ model, trans, title, none, take }: Props): JSX.Element {
+function Choices({ model, trans, title, clearLabel, choose }: Props): JSX.Element {
   const [query, setQuery] = useState('');
   const [at, setAt] = useState(0);
-  const { catalogue } = model;
-  const current = model.standing().model;
-  const all = tests(query);
-  const fitting = [...catalogue.known.values()]
+  const { catalog } = model;
+  const current = model.currentModel().model;
+  const all = matchers(query);
+  const fitting = [...catalog.entries.values()]
     .filter(e => e.ready !== 'locked' && !e.model.endsWith('…') && all.every(test => test(e)))
     .sort((a, b) => Number(isReady(b)) - Number(isReady(a)) || Number(b.model === current) - Number(a.model === current));
-  const choices: Choice[] = fitting.slice(0, MOST).map(entry => ({ name: entry.model, entry }));
+  const choices: Choice[] = fitting.slice(0, MAX_SHOWN).map(entry => ({ name: entry.model, entry }));
   if (!query) {
-    choices.splice(fitting.slice(0, MOST).filter(isReady).length, 0, { name: '' }); // after what can answer now
+    choices.splice(fitting.slice(0, MAX_SHOWN).filter(isReady).length, 0, { name: '' }); // below the models that are ready
   }
   const active = Math.min(at, choices.length - 1);
   const box = useRef<HTMLInputElement>(null);
@@ -76,7 +76,7 @@ function Choices({ model, trans, title, none, take }: Props): JSX.Element {
     document.getElementById(`fmnb-pick-${active}`)?.scrollIntoView({ block: 'nearest' });
   }, [active]);
   useEffect(() => {
-    const timer = query ? setTimeout(() => void catalogue.lookFor(query).catch(() => undefined), 250) : undefined;
+    const timer = query ? setTimeout(() => void catalog.searchName(query).catch(() => undefined), 250) : undefined;
     return () => clearTimeout(timer);
   }, [query]);
   const onKey = (e: React.KeyboardEvent) => {
@@ -84,7 +84,7 @@ function Choices({ model, trans, title, none, take }: Props): JSX.Element {
     if (to !== undefined && choices.length) {
       setAt(e.key.startsWith('Page') ? Math.max(0, Math.min(choices.length - 1, to)) : to % choices.length);
     } else if (e.key === 'Enter' && choices[active]) {
-      take(choices[active].name);
+      choose(choices[active].name);
     } else {
       return;
     }
@@ -103,7 +103,7 @@ function Choices({ model, trans, title, none, take }: Props): JSX.Element {
         aria-expanded="true"
         aria-controls="fmnb-pick"
         aria-activedescendant={choices.length ? `fmnb-pick-${active}` : undefined}
-        placeholder={trans.__('A name, or words like local, free, vision')}
+        placeholder={trans.__('A name, or filters such as local, free, vision')}
         value={query}
         spellCheck={false}
         autoComplete="off"
@@ -117,26 +117,26 @@ function Choices({ model, trans, title, none, take }: Props): JSX.Element {
             id={`fmnb-pick-${i}`}
             role="option"
             aria-selected={i === active}
-            className="fmnb-Pick"
+            className="fmnb-PickerRow"
             onMouseMove={() => setAt(i)}
-            onClick={() => take(name)}
+            onClick={() => choose(name)}
           >
             <span className="fmnb-Line">
-              <span className="fmnb-Name">{name || none}</span>
+              <span className="fmnb-Name">{name || clearLabel}</span>
               {name !== '' && name === current && <span className="fmnb-Badge">{trans.__('in use')}</span>}
-              {entry && <Senses entry={entry} trans={trans} />}
+              {entry && <Modalities entry={entry} trans={trans} />}
             </span>
-            {entry && <span className="fmnb-Quiet">{isReady(entry) ? costOf(entry, trans) : trans.__('first: %1', entry.ready)}</span>}
+            {entry && <span className="fmnb-Secondary">{isReady(entry) ? costLabel(entry, trans) : trans.__('run first: %1', entry.ready)}</span>}
           </li>
         ))}
       </ul>
-      <p className="fmnb-Quiet" role="status">
-        {model.serverTrouble
-          ? `${model.serverTrouble.message}. ${model.serverTrouble.hint}`
-          : fitting.length === 0 && catalogue.asked
-            ? trans.__('No model fits these words.')
-            : fitting.length > MOST
-              ? trans.__('%1 more: type to narrow them down', fitting.length - MOST)
+      <p className="fmnb-Secondary" role="status">
+        {model.serverError
+          ? `${model.serverError.message}. ${model.serverError.hint}`
+          : fitting.length === 0 && catalog.fetchedAt
+            ? trans.__('No model matches.')
+            : fitting.length > MAX_SHOWN
+              ? trans.__('%1 more; type to narrow the list', fitting.length - MAX_SHOWN)
               : ''}
       </p>
     </>

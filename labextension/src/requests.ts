@@ -1,15 +1,15 @@
 /**
- * The notebook's own choice goes with every cell that is run: in the metadata of its request, as `fmnb.model`, with the notebook's path.
+ * Every execute request carries the notebook's model and path in its metadata, as `fmnb.model` and `fmnb.notebook`.
  *
- * A message on a comm would wait in the kernel behind the queue of Run All. Its twin is fmnb/jupyter/magics/notebook_choice.py.
+ * A comm message would wait in the kernel behind the queue of Run All. The other side is fmnb/jupyter/magics/notebook_choice.py.
  */
 
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
-import { heldIn } from './notebooks';
+import { metadataModel } from './notebooks';
 
-/** Add the choice of each notebook to what its page asks the kernel to run. */
-export function sendChoices(tracker: INotebookTracker): void {
+/** Add the model of each notebook to its execute requests. */
+export function attachModelChoice(tracker: INotebookTracker): void {
   const follow = (panel: NotebookPanel) => {
     panel.sessionContext.kernelChanged.connect((_, { newValue }) => wrap(panel, newValue));
     wrap(panel, panel.sessionContext.session?.kernel);
@@ -27,5 +27,5 @@ function wrap(panel: NotebookPanel, kernel: Kernel.IKernelConnection | null | un
   wrapped.add(kernel);
   const request = kernel.requestExecute.bind(kernel);
   kernel.requestExecute = (content, disposeOnDone, metadata) =>
-    request(content, disposeOnDone, panel.context.isReady ? { ...metadata, fmnb: { model: heldIn(panel), notebook: panel.context.path } } : metadata);
+    request(content, disposeOnDone, panel.context.isReady ? { ...metadata, fmnb: { model: metadataModel(panel), notebook: panel.context.path } } : metadata);
 }

@@ -1,4 +1,4 @@
-/** One run of the log whole, in the main area: what was asked, every event, what it cost. Text only: nothing of a model is rendered. */
+/** One run of the log in the main area: prompt, events, cost. Text only: model output is never rendered. */
 
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -28,14 +28,14 @@ export class RunView extends ReactWidget {
     const start = row.started;
     const [first] = row.prompt.trim().split('\n');
     const title = first.length > 120 ? `${first.slice(0, 119)}…` : first || row.run;
-    const facts: [string, string][] = [
+    const properties: [string, string][] = [
       [t.__('Run'), row.run],
       [t.__('Model'), row.model],
-      [t.__('Asked'), new Date(1000 * row.started).toLocaleString()],
+      [t.__('Started'), new Date(1000 * row.started).toLocaleString()],
       [t.__('Ended'), `${row.finish_reason}${row.source === 'live' ? '' : ` (${row.source})`}`],
-      [t.__('Took'), row.seconds === null ? '' : t.__('%1 s', row.seconds.toFixed(2))],
+      [t.__('Duration'), row.seconds === null ? '' : t.__('%1 s', row.seconds.toFixed(2))],
       [t.__('Tokens'), row.input_tokens === null ? '' : t.__('%1 in, %2 out', row.input_tokens, row.output_tokens ?? '?')],
-      [t.__('Cost'), row.cost === null ? t.__('not known') : dollars(row.cost)],
+      [t.__('Cost'), row.cost === null ? t.__('unknown') : dollars(row.cost)],
       [t.__('Notebook'), row.notebook],
       [t.__('Error'), row.error ?? '']
     ];
@@ -45,7 +45,7 @@ export class RunView extends ReactWidget {
       <main aria-label={t.__('A run of a foundation model')}>
         <h2>{title}</h2>
         <dl className="fmnb-Table">
-          {facts.map(
+          {properties.map(
             ([name, value]) =>
               value && (
                 <React.Fragment key={name}>
@@ -78,18 +78,18 @@ export class RunView extends ReactWidget {
               <tr>
                 <th scope="col">{t.__('s')}</th>
                 <th scope="col">{t.__('event')}</th>
-                <th scope="col">{t.__('what')}</th>
+                <th scope="col">{t.__('details')}</th>
               </tr>
             </thead>
             <tbody>
-              {told(events).map((e, i) => (
+              {eventLines(events).map((e, i) => (
                 <tr key={i}>
                   <td>{(e.at - start).toFixed(2)}</td>
                   <td>
                     {e.event}
-                    {e.times > 1 && ` × ${e.times}`}
+                    {e.count > 1 && ` × ${e.count}`}
                   </td>
-                  <td>{e.what}</td>
+                  <td>{e.details}</td>
                 </tr>
               ))}
             </tbody>
@@ -106,30 +106,30 @@ const textOf = (events: readonly Record<string, unknown>[]) =>
     .map(e => (e as unknown as Extract<Event, { event: 'TextDelta' }>).text)
     .join('');
 
-type Told = { at: number; event: string; times: number; what: string };
+type EventLine = { at: number; event: string; count: number; details: string };
 
-/** Every event as a line; pieces of one text that came one after the other are one. */
-function told(events: readonly Record<string, unknown>[]): Told[] {
-  const lines: Told[] = [];
+/** Events as lines; consecutive deltas of one text are merged. */
+function eventLines(events: readonly Record<string, unknown>[]): EventLine[] {
+  const lines: EventLine[] = [];
   for (const e of events) {
     const [at, event] = [Number(e.at), String(e.event)];
     const last = lines[lines.length - 1];
     const text = event.endsWith('Delta') && typeof e.text === 'string' ? e.text : undefined;
     if (text === undefined) {
-      lines.push({ at, event, times: 1, what: whatOf(e) });
+      lines.push({ at, event, count: 1, details: fieldsText(e) });
     } else if (last?.event === event) {
-      last.times++;
-      last.what += text;
+      last.count++;
+      last.details += text;
     } else {
-      lines.push({ at, event, times: 1, what: text });
+      lines.push({ at, event, count: 1, details: text });
     }
   }
   return lines;
 }
 
-/** An event's own fields, short. */
-function whatOf(e: Record<string, unknown>): string {
+/** The fields of an event, shortened. */
+function fieldsText(e: Record<string, unknown>): string {
   const { event: _e, run: _r, n: _n, at: _a, ...own } = e;
-  const words = JSON.stringify(own);
-  return words === '{}' ? '' : words.length > 300 ? `${words.slice(0, 299)}…` : words;
+  const text = JSON.stringify(own);
+  return text === '{}' ? '' : text.length > 300 ? `${text.slice(0, 299)}…` : text;
 }

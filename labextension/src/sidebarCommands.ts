@@ -1,21 +1,21 @@
-/** Commands about runs, prompts and cells, their places in menus, and the card of the launcher. */
+/** Commands for runs, prompts and cells, their menu entries, and the launcher card. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Dialog, InputDialog, MainAreaWidget, showDialog, type ICommandPalette } from '@jupyterlab/apputils';
 import type { ILauncher } from '@jupyterlab/launcher';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { aboutCell, explainOutput, fixError, promptCell, quote, type Quoted } from './cellmenu';
+import { aboutCell, explainOutput, fixError, promptCell, cellContents, type CellContents } from './cellmenu';
 import { modelIcon } from './icons';
 import type { SidebarModel } from './model';
 import { promptOf } from './modelNames';
 import { insertCell } from './notebooks';
 import { RunView } from './runview';
 
-/** `single`: an application that shows one document a page, as Notebook 7. */
+/** `single`: the application shows one document per page, as Notebook 7. */
 type Parts = { app: JupyterFrontEnd; palette: ICommandPalette | null; launcher: ILauncher | null; model: SidebarModel; trans: TranslationBundle; single: boolean };
 
-export function addDeskCommands({ app, palette, launcher, model, trans, single }: Parts): void {
+export function addSidebarCommands({ app, palette, launcher, model, trans, single }: Parts): void {
   const { commands } = app;
   const notebook = () => model.notebook !== null;
   const args = (names: Record<string, string>) => ({
@@ -24,14 +24,14 @@ export function addDeskCommands({ app, palette, launcher, model, trans, single }
 
   commands.addCommand('fmnb:open-run', {
     label: trans.__('Open a Run of a Foundation Model'),
-    describedBy: args({ run: 'A run’s id' }),
+    describedBy: args({ run: 'Id of a run' }),
     execute: ({ run }) =>
       model.attempt(async () => {
         const id = `fmnb-main-${run}`;
         if (![...app.shell.widgets('main')].some(w => w.id === id)) {
           const content = new RunView(await model.data.run(String(run)), trans);
           if (single) {
-            // A page of Notebook 7 has one place in its middle, and a notebook stands there.
+            // The main area of Notebook 7 holds only the notebook.
             await showDialog({ title: content.title.label, body: content, buttons: [Dialog.okButton({ label: trans.__('Close') })] });
             return;
           }
@@ -43,62 +43,62 @@ export function addDeskCommands({ app, palette, launcher, model, trans, single }
       })
   });
   commands.addCommand('fmnb:insert-run', {
-    label: trans.__('Insert the Question of a Run as a Cell'),
-    describedBy: args({ run: 'A run’s id' }),
+    label: trans.__('Insert the Prompt of a Run as a Cell'),
+    describedBy: args({ run: 'Id of a run' }),
     isEnabled: notebook,
     execute: ({ run }) =>
       model.attempt(async () => {
-        const { model: name, text } = await model.data.questionOf(String(run));
+        const { model: name, text } = await model.data.promptOfRun(String(run));
         await insertCell(model.notebook!, promptCell(text, name, '', true));
       })
   });
   commands.addCommand('fmnb:save-prompt', {
     label: trans.__('Save the Prompt of the Active Cell…'),
-    describedBy: args({ name: 'The prompt’s name; without it you are asked' }),
+    describedBy: args({ name: 'Name of the prompt; without it, a dialog asks' }),
     isEnabled: () => Boolean(activePrompt(model)) && model.about !== null,
     execute: async ({ name }) => {
       const text = activePrompt(model)!;
-      const asked =
+      const chosen =
         typeof name === 'string'
           ? name
           : (await InputDialog.getText({ title: trans.__('Save this prompt'), label: trans.__('Name'), okLabel: trans.__('Save') })).value;
-      if (asked?.trim()) {
-        await model.data.savePrompt(asked.trim(), text, '');
-        model.trouble || model.say(trans.__('%1 is saved', asked.trim()));
+      if (chosen?.trim()) {
+        await model.data.savePrompt(chosen.trim(), text, '');
+        model.error || model.announce(trans.__('%1 is saved', chosen.trim()));
       }
     }
   });
   palette?.addItem({ command: 'fmnb:save-prompt', category: 'fmnb' });
   commands.addCommand('fmnb:insert-saved', {
     label: trans.__('Insert a Saved Prompt…'),
-    describedBy: args({ name: 'The prompt’s name; without it you are asked' }),
+    describedBy: args({ name: 'Name of the prompt; without it, a dialog asks' }),
     isEnabled: notebook,
     execute: async ({ name }) => {
       await model.data.open('prompts', '');
       const rows = model.data.prompts ?? [];
-      const asked =
+      const chosen =
         typeof name === 'string' || !rows.length
           ? name
           : (await InputDialog.getItem({ title: trans.__('Insert a saved prompt'), items: rows.map(p => p.name), okLabel: trans.__('Insert') })).value;
-      const found = rows.find(p => p.name === asked);
+      const found = rows.find(p => p.name === chosen);
       if (found) {
         await commands.execute('fmnb:insert-prompt', { text: found.text, system: found.system });
       } else if (!rows.length) {
-        model.show('prompts'); // which says how one is saved
+        model.show('prompts'); // the view explains how to save one
         await commands.execute('fmnb:show');
       }
     }
   });
   palette?.addItem({ command: 'fmnb:insert-saved', category: 'fmnb' });
   commands.addCommand('fmnb:insert-prompt', {
-    label: trans.__('Insert a Question as a Cell'),
-    describedBy: args({ text: 'The question', model: 'A model’s name', system: 'A system prompt' }),
+    label: trans.__('Insert a Prompt as a Cell'),
+    describedBy: args({ text: 'The prompt', model: 'Name of a model', system: 'A system prompt' }),
     isEnabled: notebook,
     execute: ({ text, model: name, system }) =>
       insertCell(model.notebook!, promptCell(String(text ?? ''), String(name ?? ''), String(system ?? '')))
   });
 
-  const cells: [string, string, (q: Quoted) => string, (q: Quoted) => boolean][] = [
+  const cells: [string, string, (q: CellContents) => string, (q: CellContents) => boolean][] = [
     ['fmnb:ask-about-cell', trans.__('Ask About This Cell'), aboutCell, q => Boolean(q.source.trim())],
     ['fmnb:explain-output', trans.__('Explain This Output'), explainOutput, q => Boolean(q.output)],
     ['fmnb:fix-error', trans.__('Fix This Error'), fixError, q => Boolean(q.error)]
@@ -106,7 +106,7 @@ export function addDeskCommands({ app, palette, launcher, model, trans, single }
   for (const [at, [id, label, ask, fits]] of cells.entries()) {
     commands.addCommand(id, {
       label,
-      caption: trans.__('Inserts a %%fm cell that shows what would be sent; nothing is sent until you run it'),
+      caption: trans.__('Inserts a %%fm cell with the full prompt; nothing is sent until you run it'),
       icon: modelIcon,
       describedBy: args({}),
       isEnabled: () => notebook() && fits(quotedCell(model.notebook!)),
@@ -134,8 +134,8 @@ export function addDeskCommands({ app, palette, launcher, model, trans, single }
   launcher?.add({ command: 'fmnb:first-steps', args: { isLauncher: true }, category: trans.__('Foundation models'), rank: 1 });
 }
 
-const FIRST = [
-  '# Foundation models in a notebook\n\nRun the cells from top to bottom. The first model needs no key, no graphics card and no internet.',
+const FIRST_STEPS = [
+  '# Foundation models in a notebook\n\nRun the cells from top to bottom. The first model needs no API key, no GPU and no internet connection.',
   '%load_ext fmnb',
   '%fm models local',
   '%%fm embedded\nExplain in two sentences what the median of a column of numbers is.',
@@ -143,21 +143,21 @@ const FIRST = [
   '%%fm embedded --dry-run\nWhat is unusual about these numbers? {{ numbers }}'
 ];
 
-/** A notebook file of these cells, for a kernel. */
+/** A notebook file with the first steps, for a kernel. */
 function firstSteps(kernel: string, title: string): object {
-  const cells = FIRST.map((source, i) => {
+  const cells = FIRST_STEPS.map((source, i) => {
     const cell = { id: `first-step-${i}`, metadata: {}, source };
     return source.startsWith('#') ? { cell_type: 'markdown', ...cell } : { cell_type: 'code', ...cell, outputs: [], execution_count: null };
   });
   return { cells, metadata: { kernelspec: { name: kernel, display_name: title } }, nbformat: 4, nbformat_minor: 5 };
 }
 
-/** The prompt of the active cell, "" where it asks nothing. */
+/** The prompt of the active cell, "" if it is not a `%%fm` cell. */
 const activePrompt = (model: SidebarModel) => promptOf(model.notebook?.content.activeCell?.model.sharedModel.source ?? '')?.trim() ?? '';
 
 /** The active cell's source, output and error as text. */
-function quotedCell(panel: NotebookPanel): Quoted {
+function quotedCell(panel: NotebookPanel): CellContents {
   const shared = panel.content.activeCell?.model.sharedModel;
-  const outputs = shared && 'outputs' in shared ? (shared as unknown as { outputs: Parameters<typeof quote>[1] }).outputs : [];
-  return quote(shared?.source ?? '', outputs);
+  const outputs = shared && 'outputs' in shared ? (shared as unknown as { outputs: Parameters<typeof cellContents>[1] }).outputs : [];
+  return cellContents(shared?.source ?? '', outputs);
 }

@@ -1,14 +1,14 @@
 /**
- * What the views Local, Keys, Activity and Prompts know: asked of the server when a view comes to
- * the front, kept until it is asked again. Knows nothing of React. A key passes through `setKey`
- * and stays nowhere.
+ * Data of the views Local, Keys, Activity and Prompts: fetched from the server when a view is
+ * shown, kept until the next fetch. Knows nothing of React. `setKey` passes a key on and stores
+ * it nowhere.
  */
 
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { Api } from './api';
 import type { Activity, KeyState, KeyTest, Plan, PromptRow, RunDetail } from './types';
 
-const PAUSE = 250; // ms of rest before a search is sent
+const PAUSE = 250; // ms without typing before a search is sent
 
 export class SidebarData {
   constructor(
@@ -17,27 +17,27 @@ export class SidebarData {
   ) {}
 
   keys: KeyState[] | null = null;
-  readonly tests = new Map<string, KeyTest | 'asking'>();
+  readonly tests = new Map<string, KeyTest | 'testing'>();
   activity: Activity | null = null;
-  words = '';
+  query = '';
   prompts: PromptRow[] | null = null;
-  /** A download that waits for a yes. */
+  /** A download that waits for confirmation. */
   plan: Plan | null = null;
-  /** What the server is being asked about, for a plan. */
-  considered = '';
+  /** The source whose plan is being fetched. */
+  planSource = '';
 
   get changed(): ISignal<this, void> {
     return this._changed;
   }
 
-  /** Ask for what a view shows. */
+  /** Fetch the data of a view. */
   async open(view: string, notebook: string): Promise<void> {
     if (view === 'keys') {
       await this.get(async () => void (this.keys = await this.api.keys()));
     } else if (view === 'prompts') {
       await this.get(async () => void (this.prompts = await this.api.prompts()));
     } else if (view === 'activity') {
-      await this.look(notebook);
+      await this.loadActivity(notebook);
     }
   }
 
@@ -51,41 +51,41 @@ export class SidebarData {
 
   /** One cheap call with the key. */
   async testKey(provider: string): Promise<void> {
-    this.tests.set(provider, 'asking');
+    this.tests.set(provider, 'testing');
     this._changed.emit();
     await this.get(async () => void this.tests.set(provider, await this.api.testKey(provider)));
-    if (this.tests.get(provider) === 'asking') {
+    if (this.tests.get(provider) === 'testing') {
       this.tests.delete(provider);
     }
     this._changed.emit();
   }
 
-  /** Recent runs that hold these words, and what was spent. The last question wins. */
-  search(words: string, notebook: string): void {
-    this.words = words;
+  /** Search recent runs and their cost. The last search wins. */
+  search(query: string, notebook: string): void {
+    this.query = query;
     this._changed.emit();
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.look(notebook), PAUSE);
+    this.timer = setTimeout(() => void this.loadActivity(notebook), PAUSE);
   }
 
   run(run: string): Promise<RunDetail> {
     return this.api.run(run);
   }
 
-  /** The whole question of a run: the log's list has its beginning only. */
-  async questionOf(run: string): Promise<{ model: string; text: string }> {
+  /** The full prompt of a run; the list of runs has only its beginning. */
+  async promptOfRun(run: string): Promise<{ model: string; text: string }> {
     const { row, request, events } = await this.api.run(run);
     const messages = (request?.messages ?? []) as { role: string; parts: { text?: string }[] }[];
     const last = messages.filter(m => m.role === 'user').pop();
-    const begun = (events.find(e => e.event === 'Started')?.meta ?? {}) as { asked?: string };
-    return { model: begun.asked || row.model, text: last?.parts.map(p => p.text ?? '').join('') || row.prompt };
+    const meta = (events.find(e => e.event === 'Started')?.meta ?? {}) as { asked?: string };
+    return { model: meta.asked || row.model, text: last?.parts.map(p => p.text ?? '').join('') || row.prompt };
   }
 
-  /** What a download would bring, shown before it begins. The last question wins. */
-  async ask(source: string): Promise<void> {
-    this.drop();
-    const { signal } = (this.considering = new AbortController());
-    this.considered = source;
+  /** Fetch the plan of a download, shown before it starts. The last request wins. */
+  async requestPlan(source: string): Promise<void> {
+    this.dismissPlan();
+    const { signal } = (this.planRequest = new AbortController());
+    this.planSource = source;
     await this.get(async () => {
       try {
         this.plan = await this.api.plan(source, signal);
@@ -95,15 +95,15 @@ export class SidebarData {
         }
       } finally {
         if (!signal.aborted) {
-          this.considered = '';
+          this.planSource = '';
         }
       }
     });
   }
 
-  drop(): void {
-    this.considering?.abort();
-    this.considered = '';
+  dismissPlan(): void {
+    this.planRequest?.abort();
+    this.planSource = '';
     this.plan = null;
     this._changed.emit();
   }
@@ -128,12 +128,12 @@ export class SidebarData {
     });
   }
 
-  private async look(notebook: string): Promise<void> {
-    this.asking?.abort();
-    const { signal } = (this.asking = new AbortController());
+  private async loadActivity(notebook: string): Promise<void> {
+    this.activityRequest?.abort();
+    const { signal } = (this.activityRequest = new AbortController());
     await this.get(async () => {
       try {
-        this.activity = await this.api.activity(this.words, notebook, 50, signal);
+        this.activity = await this.api.activity(this.query, notebook, 50, signal);
       } catch (e) {
         if (!signal.aborted) {
           throw e;
@@ -153,7 +153,7 @@ export class SidebarData {
   }
 
   private timer?: ReturnType<typeof setTimeout>;
-  private asking?: AbortController;
-  private considering?: AbortController;
+  private activityRequest?: AbortController;
+  private planRequest?: AbortController;
   private _changed = new Signal<this, void>(this);
 }

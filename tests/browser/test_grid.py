@@ -112,12 +112,12 @@ def test_keys_vote_only_while_the_grid_has_the_focus_and_never_reach_the_noteboo
         nb.page.keyboard.press(key)
     settle(nb.page)
     assert nb.sources() == before and group.locator(".fm-panel").is_hidden()
-    group.get_by_label("single keys").uncheck()
+    group.get_by_label("keyboard shortcuts").uncheck()
     group.focus()
     nb.page.keyboard.press("2")
     settle(nb.page)
     assert group.is_visible()
-    group.get_by_label("single keys").check()
+    group.get_by_label("keyboard shortcuts").check()
     group.focus()
     nb.page.keyboard.press("2")
     nb.cell(1).get_by_text("You preferred echo:think over echo:").wait_for()
@@ -152,9 +152,9 @@ def test_answers_are_compared_word_by_word_and_scroll_as_one(notebook):
     assert group.locator("del").first.evaluate("e => getComputedStyle(e).textDecorationLine") == "line-through"
     group.get_by_label("Compare with").select_option("1")
     group.get_by_text("compared with this one").wait_for()
-    bodies = group.locator(".fm-look")
+    bodies = group.locator(".fm-view")
     bodies.nth(0).evaluate("e => { e.scrollTop = e.scrollHeight; }")
-    nb.page.wait_for_function("() => { const b = document.querySelectorAll('.fmnb-w .fm-look'); return b[1].scrollTop > 100; }")
+    nb.page.wait_for_function("() => { const b = document.querySelectorAll('.fmnb-w .fm-view'); return b[1].scrollTop > 100; }")
     face = nb.cell(2).locator("[data-fmnb-face]")
     assert face.count() == 1 and not face.is_visible(), "the plain HTML is there, and hidden while the widget lives"
 
@@ -168,12 +168,12 @@ def test_an_answer_is_edited_starred_copied_and_gone_on_with(notebook):
     group.get_by_role("button", name="Starred").wait_for()
     group.get_by_role("button", name="Edit").click()
     group.get_by_role("textbox", name="Edited answer").fill("hello, edited")
-    group.get_by_role("button", name="Keep the edit").click()
+    group.get_by_role("button", name="Save the edit").click()
     nb.outputs(1).first.get_by_text("hello, edited").wait_for()
     group.get_by_role("button", name="Continue as a chat").click()
     nb.page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.widgets.length === 4")
     assert nb.sources()[2] == "%%fm --chat chat1\n"
-    group.get_by_role("button", name="Question as a cell").click()
+    group.get_by_role("button", name="Prompt as a cell").click()
     nb.page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.widgets.length === 5")
     assert nb.sources()[2] == "%%fm echo:think\nhello"
     group.get_by_role("button", name="Insert as a cell").click()
@@ -254,7 +254,7 @@ def test_axe_finds_nothing_serious_in_the_grid_and_in_its_plain_html(notebook, a
     nb = notebook("%%fm echo: echo:fail=cut --vary temperature=0,1 -o c\nhello **there**", "c.widget()", "c")
     nb.run(1, 2, 3)
     nb.cell(2).get_by_role("button", name="Differences").click()
-    nb.cell(2).locator(".fm-look").first.wait_for()
+    nb.cell(2).locator(".fm-view").first.wait_for()
     nb.page.evaluate(axe)
     try:
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
@@ -277,7 +277,7 @@ def test_a_handful_of_rows_opens_the_grid_with_a_vote_for_each_row(notebook):
     group = nb.cell(2).locator(".fmnb-w")
     group.get_by_label("Vote on which row").select_option("1")
     group.get_by_role("button", name="echo:think").click()
-    group.get_by_role("button", name="Undo the vote").wait_for()
+    group.get_by_role("button", name="Retract the vote").wait_for()
     group.get_by_label("Vote on which row").select_option("0")
     group.get_by_role("button", name="Tie").click()
     nb.cell(2).get_by_text("= tie").nth(1).wait_for()

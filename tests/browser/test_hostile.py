@@ -12,7 +12,7 @@ for text in HOSTILE[PART]:
 
 # What an output may not hold. A frame is ours (`-f html`) and can run nothing.
 FORBIDDEN = "script, style, link, meta, base, form, input, button, object, embed, video, audio, img, iframe:not([sandbox=''])"
-ODD = f"""nodes => nodes.flatMap(n => [...n.querySelectorAll('*')].filter(e => !e.closest('.fmnb-Thumbs')).filter(e =>
+ODD = f"""nodes => nodes.flatMap(n => [...n.querySelectorAll('*')].filter(e => !e.closest('.fmnb-Feedback')).filter(e =>
     e.matches("{FORBIDDEN}")
     || [...e.attributes].some(a => /^on/i.test(a.name) || /javascript:|vbscript:/i.test(a.name === 'href' ? a.value : ''))
     || (e.matches('a') && !(/^(https?:|mailto:)/.test(e.href) && e.target === '_blank' && /noopener/.test(e.rel)))

@@ -34,7 +34,7 @@ def test_rows_are_labelled_by_keyboard_and_kept_in_the_file(notebook):
     cell.get_by_text("Ticket 3 <b>bold</b>").wait_for()
     keys.press("u")
     cell.get_by_text("Ticket 2 <b>bold</b>").wait_for()
-    cell.get_by_text("2 of 4 by ada, kept in tickets.jsonl").wait_for()
+    cell.get_by_text("2 of 4 by ada, saved in tickets.jsonl").wait_for()
     assert len(nb.sources()) == 2, "no key reached the notebook"
     (kept,) = nb.file.parent.glob("tickets.jsonl")
     rows = {r["id"]: r for r in map(json.loads, kept.read_text().splitlines()[1:])}

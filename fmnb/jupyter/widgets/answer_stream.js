@@ -1,9 +1,9 @@
-// Answers that stream into a widget. Their other half is answer_stream.py, which explains the messages.
+// Answers that stream into a widget. The Python side is answer_stream.py, which explains the messages.
 
 const ENDED = ["finished", "failed", "stopped"];
 
-/** Answers by run. `box(run, label)` gives an element that shows one and follows it; `state(run)` how it stands. */
-function openAnswers(model, signal, say, changed = () => {}) {
+/** Answers by run. `box(run, label)` returns an element that shows one and follows it; `state(run)` is its state. */
+function openAnswers(model, signal, announce, changed = () => {}) {
   const answers = new Map();
   const of = run => {
     if (!answers.has(run)) answers.set(run, { n: 0, done: "", adds: [], tail: "", status: "", state: "", end: "", boxes: new Set(), frame: 0 });
@@ -12,16 +12,16 @@ function openAnswers(model, signal, say, changed = () => {}) {
   const take = m => {
     if (m.do !== "answer") return;
     const a = of(m.run);
-    if (m.n <= a.n && m.from) return; // drawn already
-    if (m.from && m.from !== a.n) return void model.send({ do: "whole", run: m.run }); // one was missed
+    if (m.n <= a.n && m.from) return; // already drawn
+    if (m.from && m.from !== a.n) return void model.send({ do: "whole", run: m.run }); // a message was missed
     if (!m.from && m.n < a.n) return;
     a.done = m.from ? a.done + m.add : m.add;
     a.adds.push(m.from ? m.add : null);
     const before = a.state;
     Object.assign(a, { n: m.n, tail: m.tail, status: m.status, state: m.state, end: m.end });
     if (before !== a.state) {
-      const quiet = !before && ENDED.includes(a.state); // it was over when we came
-      a.label && !quiet && a.state !== "waiting" && say(`${a.label}: ${a.state === "running" ? "started" : a.state}`);
+      const quiet = !before && ENDED.includes(a.state); // it had ended before
+      a.label && !quiet && a.state !== "waiting" && announce(`${a.label}: ${a.state === "running" ? "started" : a.state}`);
       changed(m.run, a.state);
     }
     a.frame ||= requestAnimationFrame(() => paint(a));
@@ -61,33 +61,33 @@ function openAnswers(model, signal, say, changed = () => {}) {
   return { box, state: run => answers.get(run)?.state ?? "", busy: run => Boolean(run) && !ENDED.includes(answers.get(run)?.state ?? "") };
 }
 
-/** A stop button's work: through the page, which is heard while a cell runs, else through the kernel. */
+/** Stop a run: through the page, which works while a cell runs, else through the kernel. */
 function stopRun(el, model, run) {
-  if (!askPage(el, { do: "stop", runs: [run] })) model.send({ do: "stop", run });
+  if (!requestPage(el, { do: "stop", runs: [run] })) model.send({ do: "stop", run });
 }
 
-/** Put cells below ours, in this order; where the page cannot, copy them and show them in `place`. */
-async function insertCells(el, sources, say, place) {
-  let heard = true;
+/** Insert cells below ours, in this order; if the page cannot, copy them and show them in `place`. */
+async function insertCells(el, sources, announce, place) {
+  let handled = true;
   for (const source of [...sources].reverse()) {
-    heard = askPage(el, { do: "insert", source }) && heard;
-    if (!heard) break;
-    sources.length > 1 && (await new Promise(done => setTimeout(done, 100))); // each is selected before the next comes
+    handled = requestPage(el, { do: "insert", source }) && handled;
+    if (!handled) break;
+    sources.length > 1 && (await new Promise(done => setTimeout(done, 100))); // each must be selected before the next one
   }
-  if (heard) return say(sources.length === 1 ? "A cell was inserted below" : `${sources.length} cells were inserted below`);
+  if (handled) return announce(sources.length === 1 ? "A cell was inserted below" : `${sources.length} cells were inserted below`);
   const text = sources.join("\n\n");
   const copied = await copyText(text);
-  say(copied ? "Copied" : "The cell is shown below");
+  announce(copied ? "Copied" : "The cell is shown below");
   place.hidden = false;
   place.replaceChildren(
-    h("p.fm-note", {}, copied ? "Copied: paste this into a cell." : "Put this into a cell:"),
+    h("p.fm-note", {}, copied ? "Copied: paste this into a cell." : "Paste this into a cell:"),
     h("pre.fm-raw", { tabindex: "0", role: "region", "aria-label": "Cell source" }, text),
     h("button", { onclick: () => (place.hidden = true) }, "Close")
   );
 }
 
-/** Call `work` once nothing has happened for a while. `now()` calls it at once if it waits. */
-function later(work, ms) {
+/** Debounce `work`. `now()` calls it at once if it is pending. */
+function debounce(work, ms) {
   let timer = 0;
   const run = () => {
     clearTimeout(timer);

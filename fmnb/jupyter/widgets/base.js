@@ -1,5 +1,5 @@
-// What all our widgets share. No framework: plain DOM; text goes in as text. HTML goes in only where
-// the kernel made it with fmnb.views, which lets nothing in that could act.
+// Shared code of our widgets. No framework, plain DOM; text is inserted as text. HTML is inserted only
+// if the kernel made it with fmnb.views, which allows nothing active.
 
 /** An element: h("button.fm-quiet", { onclick, "aria-label": "…" }, "text", child, …). */
 function h(kind, attributes = {}, ...children) {
@@ -17,23 +17,23 @@ function h(kind, attributes = {}, ...children) {
   return node;
 }
 
-/** Ask the page around us (JupyterLab or Notebook with our extension) to do something; false where nobody hears. */
-function askPage(el, detail) {
+/** Send a request to the page (JupyterLab or Notebook with our extension); false if nothing handles it. */
+function requestPage(el, detail) {
   return !el.dispatchEvent(new CustomEvent("fmnb:do", { bubbles: true, cancelable: true, detail }));
 }
 
 /**
- * The root of a widget: keys stay in it, faces hide while it lives, and it says when its kernel is gone.
- * `label` is its name for who cannot see it. Gives { root, say, gone }: say("text") is read aloud, gone() tells.
+ * The root of a widget: it keeps key events, hides the static HTML, and shows when its kernel has ended.
+ * `label` is its accessible name. Returns { root, announce, disconnected }: announce("text") is for screen readers.
  */
 function openRoot({ model, el }, label, signal) {
   const status = h("div.fm-hidden", { role: "status", "aria-live": "polite" });
-  const lost = h("p.fm-lost", {}, "The kernel of this widget is gone. What it shows stays; run its cell again to go on.");
-  const wrong = h("p.fm-trouble", { role: "alert" });
+  const notice = h("p.fm-kernel-notice", {}, "The kernel of this widget has ended. Its content stays; run its cell again to continue.");
+  const errorBox = h("p.fm-error", { role: "alert" });
   const root = h("div.fmnb-w", { role: "group", "aria-label": label, "data-lm-suppress-shortcuts": "true" });
-  const box = h("div.fm-box", { "data-lm-suppress-shortcuts": "true" }, lost, root, wrong, status);
+  const box = h("div.fm-box", { "data-lm-suppress-shortcuts": "true" }, notice, root, errorBox, status);
   el.append(box);
-  box.addEventListener("keydown", e => e.stopPropagation(), { signal }); // never the notebook's command mode
+  box.addEventListener("keydown", e => e.stopPropagation(), { signal }); // keep keys from the notebook's command mode
   const hide = () => {
     const id = model.get("face_id");
     style.textContent = id && model.get("face_hidden") ? `[data-fmnb-face="${CSS.escape(id)}"]{display:none}` : "";
@@ -42,54 +42,54 @@ function openRoot({ model, el }, label, signal) {
   box.append(style);
   hide();
   model.on("change:face_id", hide);
-  const trouble = () => {
-    wrong.textContent = model.get("trouble");
-    wrong.hidden = !wrong.textContent;
+  const showError = () => {
+    errorBox.textContent = model.get("error");
+    errorBox.hidden = !errorBox.textContent;
   };
-  trouble();
-  model.on("change:trouble", trouble);
+  showError();
+  model.on("change:error", showError);
   const host = el.closest(".jupyter-widgets") ?? el;
-  const session = model.widget_manager?.context?.sessionContext; // of JupyterLab and Notebook, which tell us of their kernel nowhere else
+  const session = model.widget_manager?.context?.sessionContext; // the only source of kernel changes in JupyterLab and Notebook
   const kernel = session?.session?.kernel?.id;
   let ended = false;
-  const gone = () => ended || host.classList.contains("jupyter-widgets-disconnected");
-  const look = () => {
+  const disconnected = () => ended || host.classList.contains("jupyter-widgets-disconnected");
+  const checkKernel = () => {
     ended ||= session?.session?.kernel?.id !== kernel || ENDINGS.includes(session?.session?.kernel?.status);
-    const is = gone();
-    if (is === box.classList.contains("fm-gone")) return;
-    box.classList.toggle("fm-gone", is);
-    root.inert = is && !root.dataset.readable;
-    is && say(lost.textContent);
+    const isDisconnected = disconnected();
+    if (isDisconnected === box.classList.contains("fm-disconnected")) return;
+    box.classList.toggle("fm-disconnected", isDisconnected);
+    root.inert = isDisconnected && !root.dataset.readable;
+    isDisconnected && announce(notice.textContent);
   };
-  // What would be sent has nobody to hear it; reading, scrolling and unfolding go on.
-  const idle = e => box.classList.contains("fm-gone") && (e.type !== "click" || e.target.closest("button, [role=option], [role=row]")) && e.stopImmediatePropagation();
-  for (const kind of ["click", "pointerdown", "input", "change", "keydown"]) box.addEventListener(kind, idle, { capture: true, signal });
-  const watch = new MutationObserver(look);
-  watch.observe(host, { attributes: true, attributeFilter: ["class"] });
-  session?.kernelChanged?.connect(look);
-  session?.statusChanged?.connect(look);
+  // Block input, since no kernel would get it; reading, scrolling and expanding still work.
+  const blockInput = e => box.classList.contains("fm-disconnected") && (e.type !== "click" || e.target.closest("button, [role=option], [role=row]")) && e.stopImmediatePropagation();
+  for (const kind of ["click", "pointerdown", "input", "change", "keydown"]) box.addEventListener(kind, blockInput, { capture: true, signal });
+  const observer = new MutationObserver(checkKernel);
+  observer.observe(host, { attributes: true, attributeFilter: ["class"] });
+  session?.kernelChanged?.connect(checkKernel);
+  session?.statusChanged?.connect(checkKernel);
   signal.addEventListener("abort", () => {
-    watch.disconnect();
-    session?.kernelChanged?.disconnect(look);
-    session?.statusChanged?.disconnect(look);
+    observer.disconnect();
+    session?.kernelChanged?.disconnect(checkKernel);
+    session?.statusChanged?.disconnect(checkKernel);
     model.off("change:face_id", hide);
-    model.off("change:trouble", trouble);
+    model.off("change:error", showError);
   });
-  const onFace = m => m.do === "face" && askPage(el, m);
+  const onFace = m => m.do === "face" && requestPage(el, m);
   model.on("msg:custom", onFace);
   signal.addEventListener("abort", () => model.off("msg:custom", onFace));
   let clear = 0;
-  const say = text => {
+  const announce = text => {
     status.textContent = text;
     clearTimeout(clear);
     clear = setTimeout(() => (status.textContent = ""), 5000);
   };
-  return { root, say, gone };
+  return { root, announce, disconnected };
 }
 
 const ENDINGS = ["restarting", "autorestarting", "terminating", "dead"];
 
-/** Copy text; true where the page may. */
+/** Copy text; true if the page has permission. */
 async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -43,7 +43,7 @@ class Widget(anywidget.AnyWidget):
 
     kind: ClassVar[str]
     face_hidden = traitlets.Bool(True).tag(sync=True)
-    trouble = traitlets.Unicode("").tag(sync=True)
+    error = traitlets.Unicode("").tag(sync=True)
     face_id = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, **traits: Any):
@@ -64,16 +64,16 @@ class Widget(anywidget.AnyWidget):
 
     def attempt(self, work: Any) -> Any:
         """Do it; a user's mistake is said in the widget, a bug is said there and written to the kernel's log whole."""
-        self.trouble = ""
+        self.error = ""
         try:
             return work()
         except Interrupted:
             return None
         except FmnbError as e:
-            self.trouble = problem_of(e)
+            self.error = problem_of(e)
         except Exception as e:
             traceback.print_exc(file=sys.__stderr__)
-            self.trouble = f"A bug in fmnb: {type(e).__name__}: {e}"
+            self.error = f"A bug in fmnb: {type(e).__name__}: {e}"
         return None
 
     def show_face(self) -> None:

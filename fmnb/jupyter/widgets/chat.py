@@ -175,7 +175,7 @@ class Talk(Asking):
         to = Path(path.strip()).expanduser()
         if to.exists():
             raise UsageError("There is a file of that name", detail=str(to), hint="Name another one.")
-        self.send({"do": "say", "text": f"Written to {self.chat.export(to)}"})
+        self.send({"do": "announce", "text": f"Written to {self.chat.export(to)}"})
 
     # The rest
 
@@ -225,14 +225,14 @@ class Talk(Asking):
                     "run": _run(turn),
                     "text": escape_terminal(turn.prompt),
                     "attach": turn.attach,
-                    "ways": order,
-                    "way": here,
+                    "branches": order,
+                    "branch": here,
                     "pending": False,
                 }
             )
         if p is not None:
             told.append(
-                {"run": p.asked.call.run, "text": escape_terminal(p.prompt), "attach": p.attach, "ways": [], "way": 0, "pending": True}
+                {"run": p.asked.call.run, "text": escape_terminal(p.prompt), "attach": p.attach, "branches": [], "branch": 0, "pending": True}
             )
         self.turns = told
         self.about = {

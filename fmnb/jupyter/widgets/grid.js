@@ -1,17 +1,17 @@
-// A comparison: columns that stream, then buttons to vote and to look closer. Its other half is grid.py.
+// A comparison: columns that stream, then buttons to vote and to inspect. The Python side is grid.py.
 
-const BLOCK = 25; // rows that travel together
-const TALL = 12; // more rows than this are drawn only where one looks
-const ROW = 220; // pixels of a row of many
+const BLOCK = 25; // rows per message
+const TALL = 12; // with more rows, only visible ones are rendered
+const ROW = 220; // height of a row in a long list, in pixels
 
-/** What streams is kept with the model, since it may come before there is anything to draw it on. */
+/** Streamed messages are stored with the model, since they may arrive before a view exists. */
 function initialize({ model }) {
   if (model.get("about").phase !== "streaming") return;
   const state = { cells: [], views: new Set() };
   streams.set(keyOf(model.get("about")), state);
   const take = (at, news) => {
     const cell = (state.cells[at] ??= { n: 0, done: "" });
-    if (news.n <= cell.n || (news.from && news.from !== cell.n)) return; // old, or one was missed: the whole comes soon
+    if (news.n <= cell.n || (news.from && news.from !== cell.n)) return; // old, or a message was missed: the full state follows
     const fresh = news.from === 0;
     cell.done = fresh ? news.add : cell.done + news.add;
     Object.assign(cell, { n: news.n, tail: news.tail, status: news.status, state: news.state, end: news.end });
@@ -27,13 +27,13 @@ const keyOf = about => about.cells[0].run;
 
 function render({ model, el }) {
   const ctl = new AbortController();
-  const { root, say } = openRoot({ model, el }, "Comparison of answers", ctl.signal);
+  const { root, announce } = openRoot({ model, el }, "Comparison of answers", ctl.signal);
   let close = () => {};
   const draw = () => {
     close();
     const about = model.get("about");
     if (!about.cells) return;
-    close = about.phase === "streaming" ? drawStream({ model, root, say, about }) : drawRest({ model, el, root, say, about });
+    close = about.phase === "streaming" ? drawStream({ model, root, announce, about }) : drawRest({ model, el, root, announce, about });
   };
   draw();
   model.on("change:about", draw);
@@ -44,14 +44,14 @@ function render({ model, el }) {
   };
 }
 
-// ---------------------------------------------------------------- while it streams
+// While answers stream
 
-function drawStream({ model, root, say, about }) {
+function drawStream({ model, root, announce, about }) {
   const state = streams.get(keyOf(about)) ?? { cells: [], views: new Set() };
   const stop = at => {
     const runs = (at < 0 ? about.cells : [about.cells[at]]).map(c => c.run);
-    if (!askPage(root, { do: "stop", runs })) model.send({ do: "stop", at });
-    say(at < 0 ? "Stopping all" : `Stopping ${about.cells[at].title}`);
+    if (!requestPage(root, { do: "stop", runs })) model.send({ do: "stop", at });
+    announce(at < 0 ? "Stopping all" : `Stopping ${about.cells[at].title}`);
   };
   const parts = about.cells.map((cell, at) => {
     const done = h("div"), tail = h("div"), status = h("div.fm-status"), end = h("div");
@@ -89,12 +89,12 @@ function drawStream({ model, root, say, about }) {
         const ended = ["finished", "failed", "stopped"].includes(cell.state);
         p.box.setAttribute("aria-busy", String(!ended));
         p.button.hidden = ended;
-        cell.state !== "waiting" && say(`${about.cells[at].title}: ${cell.state === "running" ? "started" : cell.state}`);
+        cell.state !== "waiting" && announce(`${about.cells[at].title}: ${cell.state === "running" ? "started" : cell.state}`);
       }
     }
     pending.clear();
     const ended = parts.filter(p => ["finished", "failed", "stopped"].includes(p.state)).length;
-    count.textContent = `${ended} of ${parts.length} answers are there`;
+    count.textContent = `${ended} of ${parts.length} answers finished`;
   };
   const view = (at, add) => {
     const before = pending.get(at);
@@ -111,28 +111,28 @@ function drawStream({ model, root, say, about }) {
   };
 }
 
-// ---------------------------------------------------------------- at rest
+// After the last answer
 
-const LOOKS = [["rendered", "Rendered"], ["raw", "Raw"], ["data", "Data"], ["diff", "Differences"]];
+const VIEWS = [["rendered", "Rendered"], ["raw", "Raw"], ["data", "Data"], ["diff", "Differences"]];
 
-function drawRest({ model, el, root, say, about }) {
-  const kept = (root.fmKept ??= { view: about.panel, base: 0, at: 0, together: true });
+function drawRest({ model, el, root, announce, about }) {
+  const viewState = (root.fmViewState ??= { view: about.panel, base: 0, at: 0, together: true });
   const send = (what, more = {}) => model.send({ do: what, ...more });
   const names = about.cells.map(c => c.title);
   const option = (name, at) => h("option", { value: String(at) }, name);
 
   // Voting
-  const row = h("select", { "aria-label": "Vote on which row", onchange: () => ((kept.row = Number(row.value)), drawVoting()) }, ...about.rows.map(option));
-  kept.row ??= 0;
-  row.value = String(kept.row);
-  const voters = () => about.cells.map((c, at) => [c, at]).filter(([c]) => !about.by_row || c.row === kept.row);
-  const vote = choice => send("vote", { choice, row: kept.row });
+  const row = h("select", { "aria-label": "Vote on which row", onchange: () => ((viewState.row = Number(row.value)), drawVoting()) }, ...about.rows.map(option));
+  viewState.row ??= 0;
+  row.value = String(viewState.row);
+  const voters = () => about.cells.map((c, at) => [c, at]).filter(([c]) => !about.by_row || c.row === viewState.row);
+  const vote = choice => send("vote", { choice, row: viewState.row });
   const hint = key => model.get("single_keys") && h("kbd", { "aria-hidden": "true" }, key);
   const buttons = [];
   const voting = h("div.fm-row", { role: "group", "aria-label": "Which answer is best?" }, h("span.fm-label", {}, "Which is best?"));
   const drawVoting = () => {
-    const { won = {}, votes = {} } = model.get("said");
-    const [winner, voted, some] = [won[kept.row], votes[kept.row], voters()];
+    const { won = {}, votes = {} } = model.get("feedback");
+    const [winner, voted, some] = [won[viewState.row], votes[viewState.row], voters()];
     buttons.length = 0;
     about.by_row && buttons.push(row);
     if (some.length <= 9) {
@@ -141,47 +141,47 @@ function drawRest({ model, el, root, say, about }) {
       );
     } else {
       const which = h("select", { "aria-label": "Best answer" }, ...some.map(([c, at]) => option(c.title, at)));
-      buttons.push(which, h("button", { onclick: () => vote(Number(which.value)) }, "This one"));
+      buttons.push(which, h("button", { onclick: () => vote(Number(which.value)) }, "Vote"));
     }
     buttons.push(
       h("button", { "aria-pressed": String(voted === "tie"), onclick: () => vote("tie") }, "Tie", hint("0")),
-      h("button", { "aria-pressed": String(voted === "bad"), onclick: () => vote("bad") }, some.length === 2 ? "Both bad" : "None is good", hint("b"))
+      h("button", { "aria-pressed": String(voted === "bad"), onclick: () => vote("bad") }, some.length === 2 ? "Both bad" : "All bad", hint("b"))
     );
-    voted && buttons.push(h("button.fm-quiet", { onclick: () => send("undo", { row: kept.row }) }, "Undo the vote"));
+    voted && buttons.push(h("button.fm-quiet", { onclick: () => send("undo", { row: viewState.row }) }, "Retract the vote"));
     const focused = [...voting.children].indexOf(document.activeElement);
     voting.replaceChildren(voting.firstChild, ...buttons);
-    focused > 0 && (voting.children[focused] ?? root).focus(); // who went there by keyboard stays there
+    focused > 0 && (voting.children[focused] ?? root).focus(); // keep the keyboard focus
     voting.hidden = !about.logged;
   };
 
   // One answer
-  const which = h("select", { "aria-label": "About which answer", onchange: () => ((kept.at = Number(which.value)), drawAbout()) }, ...names.map(option));
-  which.value = String(Math.min(kept.at, names.length - 1));
-  const star = h("button.fm-quiet", { onclick: () => send("star", { at: kept.at, on: !starred() }) });
-  const starred = () => model.get("said").stars?.includes(kept.at);
+  const which = h("select", { "aria-label": "Answer", onchange: () => ((viewState.at = Number(which.value)), drawAbout()) }, ...names.map(option));
+  which.value = String(Math.min(viewState.at, names.length - 1));
+  const star = h("button.fm-quiet", { onclick: () => send("star", { at: viewState.at, on: !starred() }) });
+  const starred = () => model.get("feedback").stars?.includes(viewState.at);
   const editor = h("div.fm-edit", { hidden: true });
-  const edit = h("button.fm-quiet", { title: "Your text is kept as the reference for this answer", onclick: () => send("text", { at: kept.at, why: "edit" }) }, "✎ Edit");
+  const edit = h("button.fm-quiet", { title: "Your text is stored as the reference for this answer", onclick: () => send("text", { at: viewState.at, why: "edit" }) }, "✎ Edit");
   const drawAbout = () => {
     const on = starred();
     star.setAttribute("aria-pressed", String(Boolean(on)));
     star.textContent = on ? "★ Starred" : "☆ Star";
     star.hidden = edit.hidden = !about.logged;
-    edit.textContent = model.get("said").edits?.[kept.at] ? "✎ Edited" : "✎ Edit";
+    edit.textContent = model.get("feedback").edits?.[viewState.at] ? "✎ Edited" : "✎ Edit";
   };
-  const going = [
-    ["use", "Use this model", "Cells without a name ask it from here on"],
-    ["chat", "Continue as a chat", "A conversation that begins with this answer"],
-    ["cell", "Question as a cell", "The question to this model, in a cell below"]
+  const nextSteps = [
+    ["use", "Use this model", "Cells without a model name use it from now on"],
+    ["chat", "Continue as a chat", "Start a conversation with this answer"],
+    ["cell", "Prompt as a cell", "Insert this prompt with this model in a cell below"]
   ].map(([what, label, title]) =>
-    h("button.fm-quiet", { title: about.hidden ? "Vote first: the name is hidden" : title, disabled: about.hidden, onclick: () => send(what, { at: kept.at }) }, label)
+    h("button.fm-quiet", { title: about.hidden ? "Vote first: the name is hidden" : title, disabled: about.hidden, onclick: () => send(what, { at: viewState.at }) }, label)
   );
-  const one = h("div.fm-row", { role: "group", "aria-label": "About one answer" }, which, star, edit,
-    h("button.fm-quiet", { onclick: () => send("text", { at: kept.at, why: "copy" }) }, "Copy"),
-    h("button.fm-quiet", { title: "The answer, in a cell below", onclick: () => send("answer", { at: kept.at }) }, "Insert as a cell"), ...going);
+  const answerActions = h("div.fm-row", { role: "group", "aria-label": "Actions for one answer" }, which, star, edit,
+    h("button.fm-quiet", { onclick: () => send("text", { at: viewState.at, why: "copy" }) }, "Copy"),
+    h("button.fm-quiet", { title: "Insert the answer in a cell below", onclick: () => send("answer", { at: viewState.at }) }, "Insert as a cell"), ...nextSteps);
   const showEditor = text => {
-    const area = h("textarea", { rows: 6, "aria-label": `Edited answer of ${names[kept.at]}`, dir: "auto" });
+    const area = h("textarea", { rows: 6, "aria-label": `Edited answer of ${names[viewState.at]}`, dir: "auto" });
     area.value = text;
-    const at = kept.at;
+    const at = viewState.at;
     const end = save => {
       save && send("edit", { at, text: area.value });
       editor.hidden = true;
@@ -191,54 +191,54 @@ function drawRest({ model, el, root, say, about }) {
       if (e.key === "Escape") end(false);
       if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) end(true);
     });
-    editor.replaceChildren(area, h("div.fm-row", {}, h("button.fm-main", { onclick: () => end(true) }, "Keep the edit"), h("button", { onclick: () => end(false) }, "Cancel")));
+    editor.replaceChildren(area, h("div.fm-row", {}, h("button.fm-main", { onclick: () => end(true) }, "Save the edit"), h("button", { onclick: () => end(false) }, "Cancel")));
     editor.hidden = false;
     area.focus();
   };
 
-  // Looking closer
-  const panel = openPanel({ model, about, names, kept });
-  const looks = LOOKS.filter(([view]) => view !== "data" || about.data).map(([view, label]) => {
-    const b = h("button.fm-quiet", { onclick: () => look(kept.view === view ? "" : view) }, label);
+  // Views
+  const panel = openPanel({ model, about, names, viewState });
+  const viewButtons = VIEWS.filter(([view]) => view !== "data" || about.data).map(([view, label]) => {
+    const b = h("button.fm-quiet", { onclick: () => showView(viewState.view === view ? "" : view) }, label);
     b.dataset.view = view;
     return b;
   });
-  const base = h("select", { "aria-label": "Compare with", onchange: () => ((kept.base = Number(base.value)), look("diff")) }, ...names.map(option));
-  base.value = String(Math.min(kept.base, names.length - 1));
+  const base = h("select", { "aria-label": "Compare with", onchange: () => ((viewState.base = Number(base.value)), showView("diff")) }, ...names.map(option));
+  base.value = String(Math.min(viewState.base, names.length - 1));
   const from = h("label.fm-note", {}, "against ", base);
-  const together = h("input", { type: "checkbox", onchange: () => (kept.together = together.checked) });
-  together.checked = kept.together;
-  const look = view => {
-    kept.view = view;
-    looks.forEach(b => b.setAttribute("aria-pressed", String(b.dataset.view === view)));
+  const together = h("input", { type: "checkbox", onchange: () => (viewState.together = together.checked) });
+  together.checked = viewState.together;
+  const showView = view => {
+    viewState.view = view;
+    viewButtons.forEach(b => b.setAttribute("aria-pressed", String(b.dataset.view === view)));
     from.hidden = view !== "diff";
     panel.show(view);
   };
   const comment = h("input", { type: "text", size: 24, placeholder: "Comment", "aria-label": "Comment on the comparison", dir: "auto",
-    onchange: () => (send("comment", { text: comment.value }), say("Comment kept")) });
+    onchange: () => (send("comment", { text: comment.value }), announce("Comment saved")) });
   const keys = h("input", { type: "checkbox", onchange: () => (model.set("single_keys", keys.checked), send("keys", { on: keys.checked })) });
   const drawSmall = () => {
-    comment.value = model.get("said").comment ?? "";
+    comment.value = model.get("feedback").comment ?? "";
     comment.hidden = !about.logged;
     keys.checked = model.get("single_keys");
   };
-  const closer = h("div.fm-row", { role: "group", "aria-label": "Look closer" }, ...looks, from,
+  const viewRow = h("div.fm-row", { role: "group", "aria-label": "Views" }, ...viewButtons, from,
     h("label.fm-note", {}, together, "scroll together"), comment,
-    h("label.fm-note.fm-push", { title: "1 to 9, 0, b: vote; s: star; e: edit; d: differences; Esc: close. Only while this has the focus." }, keys, "single keys"),
-    about.line && h("button.fm-quiet", { onclick: () => send("close"), title: "Leave a line in this place" }, "Close"));
+    h("label.fm-note.fm-push", { title: "1 to 9, 0, b: vote; s: star; e: edit; d: differences; Esc: close. Only while this widget has the focus." }, keys, "keyboard shortcuts"),
+    about.line && h("button.fm-quiet", { onclick: () => send("close"), title: "Replace with a one-line summary" }, "Close"));
 
-  root.replaceChildren(voting, one, editor, closer, panel.node);
+  root.replaceChildren(voting, answerActions, editor, viewRow, panel.node);
   root.tabIndex = 0;
-  const drawSaid = () => (drawVoting(), drawAbout(), drawSmall());
-  drawSaid();
-  look(kept.view);
+  const drawFeedback = () => (drawVoting(), drawAbout(), drawSmall());
+  drawFeedback();
+  showView(viewState.view);
 
   const onKey = e => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.target.matches("textarea, select, input:not([type=checkbox])")) return;
     if (!model.get("single_keys") && e.key !== "Escape") return;
     const key = e.key.toLowerCase();
-    const acts = { 0: () => vote("tie"), b: () => vote("bad"), s: () => star.click(), e: () => edit.click(), d: () => look(kept.view === "diff" ? "" : "diff"),
-      escape: () => (kept.view && about.panel !== kept.view ? look(about.panel) : about.line && send("close")) };
+    const acts = { 0: () => vote("tie"), b: () => vote("bad"), s: () => star.click(), e: () => edit.click(), d: () => showView(viewState.view === "diff" ? "" : "diff"),
+      escape: () => (viewState.view && about.panel !== viewState.view ? showView(about.panel) : about.line && send("close")) };
     const nth = /^[1-9]$/.test(key) ? voters()[Number(key) - 1] : undefined;
     const act = nth ? () => vote(nth[1]) : acts[key];
     if (!act || (!about.logged && ["0", "b", "s", "e"].includes(key))) return;
@@ -247,35 +247,35 @@ function drawRest({ model, el, root, say, about }) {
   };
   root.addEventListener("keydown", onKey);
   const insert = async ({ source, cell }) => {
-    if (askPage(el, { do: "insert", source, cell })) return say("A cell was inserted below");
+    if (requestPage(el, { do: "insert", source, cell })) return announce("A cell was inserted below");
     const copied = await copyText(source);
     editor.hidden = false;
-    editor.replaceChildren(h("p.fm-note", {}, copied ? "Copied: paste this into a cell." : "Put this into a cell:"), h("pre.fm-raw", { tabindex: "0" }, source));
+    editor.replaceChildren(h("p.fm-note", {}, copied ? "Copied: paste this into a cell." : "Paste this into a cell:"), h("pre.fm-raw", { tabindex: "0" }, source));
   };
   const onMessage = async m => {
     if (m.do === "text" && m.why === "edit") showEditor(m.text);
-    else if (m.do === "text") say((await copyText(m.text)) ? "Copied" : "This page may not copy; select the text instead");
+    else if (m.do === "text") announce((await copyText(m.text)) ? "Copied" : "Copying is not permitted; select the text instead");
     else if (m.do === "rows") panel.take(m);
-    else if (m.do === "say") say(m.text);
+    else if (m.do === "announce") announce(m.text);
     else if (m.do === "insert") await insert(m);
-    else if (m.do === "use") (askPage(el, { do: "use", model: m.model }), say(`${m.model} is the model in force`));
-    else if (m.do === "line") askPage(el, m);
+    else if (m.do === "use") (requestPage(el, { do: "use", model: m.model }), announce(`${m.model} is the current model`));
+    else if (m.do === "line") requestPage(el, m);
   };
   model.on("msg:custom", onMessage);
-  model.on("change:said", drawSaid);
-  model.on("change:single_keys", drawSaid);
-  const unlink = linkAnswers(el, kept);
+  model.on("change:feedback", drawFeedback);
+  model.on("change:single_keys", drawFeedback);
+  const unlink = linkAnswers(el, viewState);
   return () => {
     root.removeEventListener("keydown", onKey);
     model.off("msg:custom", onMessage);
-    model.off("change:said", drawSaid);
-    model.off("change:single_keys", drawSaid);
+    model.off("change:feedback", drawFeedback);
+    model.off("change:single_keys", drawFeedback);
     unlink();
   };
 }
 
-/** The answers in one of the views; of many rows only those in sight are in the page. */
-function openPanel({ model, about, names, kept }) {
+/** The answers in one of the views; a long list renders only visible rows. */
+function openPanel({ model, about, names, viewState }) {
   const node = h("div.fm-panel", { hidden: true });
   const many = about.rows.length > TALL;
   let html = {}, asked = new Set(), parts = {}, drawn = "";
@@ -283,7 +283,7 @@ function openPanel({ model, about, names, kept }) {
     const start = row - (row % BLOCK);
     if (asked.has(start)) return;
     asked.add(start);
-    model.send({ do: "rows", view: kept.view, start, base_at: kept.base });
+    model.send({ do: "rows", view: viewState.view, start, base_at: viewState.base });
   };
   const fill = at => {
     const part = parts[at];
@@ -293,9 +293,9 @@ function openPanel({ model, about, names, kept }) {
     }
   };
   const cell = at => {
-    const body = h("div.fm-answer.fm-look", { tabindex: "0", role: "region", "aria-label": `Answer of ${names[at]}`, "aria-busy": "true" }, h("span.fm-note", {}, "…"));
+    const body = h("div.fm-answer.fm-view", { tabindex: "0", role: "region", "aria-label": `Answer of ${names[at]}`, "aria-busy": "true" }, h("span.fm-note", {}, "…"));
     parts[at] = body;
-    body.addEventListener("scroll", () => scrollAll(Object.values(parts).filter(p => p.closest(".fm-cols") === body.closest(".fm-cols")), body, kept));
+    body.addEventListener("scroll", () => scrollAll(Object.values(parts).filter(p => p.closest(".fm-cols") === body.closest(".fm-cols")), body, viewState));
     fill(at);
     return h("section.fm-card", many ? { role: "cell" } : { "aria-label": names[at] }, h("header", {}, h("strong", {}, names[at])), body);
   };
@@ -308,14 +308,14 @@ function openPanel({ model, about, names, kept }) {
       ? h("div.fm-line", { role: "row", "aria-rowindex": String(row + 1), style: `top:${row * ROW}px;height:${ROW}px` }, title && h("p.fm-note", { role: "rowheader" }, title), cols)
       : h("div", {}, title && h("p.fm-note", {}, title), cols);
   };
-  const few = () => node.replaceChildren(...about.rows.map((_, row) => rowOf(row)));
-  const window_ = () => {
+  const renderAll = () => node.replaceChildren(...about.rows.map((_, row) => rowOf(row)));
+  const renderWindow = () => {
     const list = h("div.fm-window", { role: "table", tabindex: "0", "aria-label": "Answers", "aria-rowcount": String(about.rows.length) });
     const space = h("div", { role: "rowgroup", style: `position:relative;height:${about.rows.length * ROW}px` });
     list.append(space);
     const rows = new Map();
     let frame = 0;
-    const see = () => {
+    const renderVisible = () => {
       frame = 0;
       const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 2);
       const last = Math.min(about.rows.length - 1, Math.ceil((list.scrollTop + (list.clientHeight || 600)) / ROW) + 2);
@@ -331,25 +331,25 @@ function openPanel({ model, about, names, kept }) {
         const line = rowOf(row);
         rows.set(row, line);
         const next = [...rows.keys()].filter(r => r > row).sort((a, b) => a - b)[0];
-        space.insertBefore(line, next === undefined ? null : rows.get(next)); // reading order is the order in the page
+        space.insertBefore(line, next === undefined ? null : rows.get(next)); // DOM order is reading order
       }
     };
-    list.addEventListener("scroll", () => (frame ||= requestAnimationFrame(see)), { passive: true });
+    list.addEventListener("scroll", () => (frame ||= requestAnimationFrame(renderVisible)), { passive: true });
     node.replaceChildren(list);
-    see();
+    renderVisible();
   };
   const show = view => {
     node.hidden = !view;
-    const now = `${view} ${kept.base}`;
+    const now = `${view} ${viewState.base}`;
     if (!view || now === drawn) return;
     drawn = now;
     html = {};
     asked = new Set();
     parts = {};
-    many ? window_() : few();
+    many ? renderWindow() : renderAll();
   };
   const take = m => {
-    if (m.view !== kept.view || m.base_at !== kept.base) return;
+    if (m.view !== viewState.view || m.base_at !== viewState.base) return;
     for (const [at, text] of Object.entries(m.cells)) {
       html[at] = text;
       fill(at);
@@ -358,26 +358,26 @@ function openPanel({ model, about, names, kept }) {
   return { node, show, take };
 }
 
-/** Bodies of one row scroll as one, each to the same share of its length. */
-function scrollAll(bodies, from, kept) {
-  if (!kept.together || from.fmFollows) return void (from.fmFollows = false);
+/** Bodies of one row scroll together, each to the same fraction of its height. */
+function scrollAll(bodies, from, viewState) {
+  if (!viewState.together || from.fmScrolling) return void (from.fmScrolling = false);
   const share = from.scrollTop / Math.max(1, from.scrollHeight - from.clientHeight);
   for (const body of bodies) {
     const to = share * (body.scrollHeight - body.clientHeight);
     if (body !== from && Math.abs(body.scrollTop - to) > 1) {
-      body.fmFollows = true;
+      body.fmScrolling = true;
       body.scrollTop = to;
     }
   }
 }
 
-/** The answers above us, which are plain HTML, scroll as one too. */
-function linkAnswers(el, kept) {
+/** The answers above, which are static HTML, also scroll together. */
+function linkAnswers(el, viewState) {
   const area = el.closest(".jp-OutputArea, .output_area, .cell-output") ?? document;
   const listener = e => {
     const body = e.target;
     if (!(body instanceof HTMLElement) || !body.matches("[data-fmnb-grid] [tabindex]")) return;
-    scrollAll([...body.closest("section").parentElement.querySelectorAll(":scope > section > [tabindex]")], body, kept);
+    scrollAll([...body.closest("section").parentElement.querySelectorAll(":scope > section > [tabindex]")], body, viewState);
   };
   area.addEventListener("scroll", listener, { capture: true, passive: true });
   return () => area.removeEventListener("scroll", listener, { capture: true });

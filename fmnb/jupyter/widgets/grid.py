@@ -50,7 +50,7 @@ class Grid(base.Widget):
     _css = base.files("grid")["_css"]
     about = traitlets.Dict().tag(sync=True)
     frame: Any = traitlets.List().tag(sync=True)
-    said = traitlets.Dict().tag(sync=True)
+    feedback = traitlets.Dict().tag(sync=True)
     single_keys = traitlets.Bool(True).tag(sync=True)
 
     def __init__(self, comparison: Comparison | None = None, *, panel: str = "rendered", line_id: str = "", **traits: Any):
@@ -105,7 +105,7 @@ class Grid(base.Widget):
             "line": bool(self._line_id),
             "by_row": c.by_row,
         }
-        self.said = {
+        self.feedback = {
             "votes": self._votes(),
             "won": {str(row): position for row, position in won.items()},
             "stars": sorted(at[i] for i in said.stars),
@@ -163,7 +163,7 @@ class Grid(base.Widget):
             if choice < 0:
                 raise UsageError("That answer stands in another row")
         vote(c, choice)
-        self.send({"do": "say", "text": "Voted"})
+        self.send({"do": "announce", "text": "Voted"})
 
     def on_undo(self, row: int = 0) -> None:
         """Take the vote back."""

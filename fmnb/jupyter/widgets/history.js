@@ -1,45 +1,45 @@
-// The log: a long list of which only what one sees is in the page. Its other half is history.py.
+// The log: a long list that renders only visible rows. The Python side is history.py.
 
-const BLOCK = 50; // rows that travel together
+const BLOCK = 50; // rows per message
 const ROW = 58; // pixels
 const TYPING = 250;
-const SAID = { won: "✓ won", lost: "lost", tie: "= tie", bad: "✗ not good", voted: "voted", star: "★", edit: "✎ edited", accept: "accepted", comment: "comment" };
-const VOTED = { any: "anything", won: "✓ won", lost: "lost", tie: "= a tie", bad: "✗ none good", star: "★ starred", edit: "✎ edited", accept: "accepted" };
+const FEEDBACK = { won: "✓ won", lost: "lost", tie: "= tie", bad: "✗ bad", voted: "voted", star: "★", edit: "✎ edited", accept: "accepted", comment: "comment" };
+const VOTE_FILTERS = { any: "any feedback", won: "✓ won", lost: "lost", tie: "= tie", bad: "✗ all bad", star: "★ starred", edit: "✎ edited", accept: "accepted" };
 
 function render({ model, el }) {
   const ctl = new AbortController();
-  const { root, say } = openRoot({ model, el }, "History", ctl.signal);
+  const { root, announce } = openRoot({ model, el }, "History", ctl.signal);
   root.dataset.readable = "yes";
   const about = () => model.get("about");
 
-  // What to look for
+  // Filters
   const filter = about().filter;
-  const tell = () => (look.off(), model.send({ do: "filter", filter: { query: query.value, model: by.value, kind: kind.value, vote: vote.value, cost: cost.value, days: days.value, here: here.checked } }));
-  const look = later(tell, TYPING);
+  const sendFilter = () => (searchLater.off(), model.send({ do: "filter", filter: { query: query.value, model: by.value, kind: kind.value, vote: vote.value, cost: cost.value, days: days.value, here: here.checked } }));
+  const searchLater = debounce(sendFilter, TYPING);
   const field = (label, input) => h("label.fm-field", {}, h("span.fm-label", {}, label), input);
   const choice = (now, options) => {
-    const s = h("select", { onchange: tell }, ...options.map(([value, text]) => h("option", { value }, text)));
+    const s = h("select", { onchange: sendFilter }, ...options.map(([value, text]) => h("option", { value }, text)));
     s.value = now ?? "";
     return s;
   };
   const text = (now, more) => {
-    const input = h("input", { type: "text", oninput: look, ...more });
+    const input = h("input", { type: "text", oninput: searchLater, ...more });
     input.value = now ?? "";
     return input;
   };
-  const query = text(filter.query, { type: "search", placeholder: "words of prompts and answers", dir: "auto" });
+  const query = text(filter.query, { type: "search", placeholder: "text of prompts and answers", dir: "auto" });
   const by = text(filter.model, { placeholder: "any", spellcheck: false });
   const kind = choice(filter.kind, [["", "any"], ...about().kinds.map(k => [k, k])]);
-  const vote = choice(filter.vote, [["", "any or none"], ...about().votes.map(v => [v, VOTED[v] ?? v])]);
+  const vote = choice(filter.vote, [["", "any"], ...about().votes.map(v => [v, VOTE_FILTERS[v] ?? v])]);
   const cost = text(filter.cost, { inputmode: "decimal", placeholder: "0.01" });
-  const days = choice(filter.days ? String(filter.days) : "", [["", "ever"], ["1", "a day"], ["7", "a week"], ["30", "a month"], ...(filter.days && ![1, 7, 30].includes(filter.days) ? [[String(filter.days), `${filter.days} days`]] : [])]);
-  const here = h("input", { type: "checkbox", checked: filter.here, onchange: tell });
-  const search = h("div.fm-search", { role: "search", "aria-label": "Look in the log" }, field("Search", query), field("Model", by), field("Kind", kind), field("Vote", vote),
-    field("Cost from $", cost), field("Within", days), about().here && h("label.fm-tick", {}, here, h("span.fm-label", {}, "this notebook")));
+  const days = choice(filter.days ? String(filter.days) : "", [["", "any time"], ["1", "1 day"], ["7", "1 week"], ["30", "1 month"], ...(filter.days && ![1, 7, 30].includes(filter.days) ? [[String(filter.days), `${filter.days} days`]] : [])]);
+  const here = h("input", { type: "checkbox", checked: filter.here, onchange: sendFilter });
+  const search = h("div.fm-search", { role: "search", "aria-label": "Search the log" }, field("Search", query), field("Model", by), field("Kind", kind), field("Vote", vote),
+    field("Minimum cost ($)", cost), field("Within", days), about().here && h("label.fm-tick", {}, here, h("span.fm-label", {}, "this notebook")));
 
   // The list
   const total = h("span.fm-note", { role: "status" });
-  const fresh = h("button.fm-quiet", { hidden: true, onclick: () => ((fresh.hidden = true), tell()) }, "There is more now: look again");
+  const fresh = h("button.fm-quiet", { hidden: true, onclick: () => ((fresh.hidden = true), sendFilter()) }, "New runs: refresh");
   const space = h("div.fm-space", { role: "rowgroup" });
   const list = h("div.fm-log", { role: "grid", tabindex: "0", "aria-label": "Runs, the newest first", "aria-readonly": "true" }, space);
   const nothing = h("p.fm-note", { hidden: true }, "");
@@ -65,13 +65,13 @@ function render({ model, el }) {
       h("div.fm-entry-head", {},
         h("time.fm-note", { role: "gridcell", datetime: date.toISOString(), title: date.toLocaleString() }, when(r.when)),
         h("strong", { role: "gridcell" }, r.model || "no model", r.kind !== "call" && h("span.fm-kind", {}, r.kind)),
-        r.said.length > 0 && h("span.fm-said", { role: "gridcell" }, r.said.map(s => SAID[s] ?? s).join(", ")),
+        r.feedback.length > 0 && h("span.fm-feedback", { role: "gridcell" }, r.feedback.map(s => FEEDBACK[s] ?? s).join(", ")),
         r.state && h("span.fm-bad", { role: "gridcell" }, r.state),
         h("span.fm-note.fm-end", { role: "gridcell" }, r.facts)),
       h("div.fm-clip", { role: "gridcell", dir: "auto" }, r.prompt, r.text && h("span.fm-note", {}, ` → ${r.text}`)));
     return node;
   };
-  const see = () => {
+  const renderVisible = () => {
     frame = 0;
     const n = about().total;
     const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 4);
@@ -82,7 +82,7 @@ function render({ model, el }) {
       want(i);
       const node = rowNode(i);
       const next = [...drawn.keys()].filter(k => k > i).sort((a, b) => a - b)[0];
-      space.insertBefore(node, next === undefined ? null : drawn.get(next)); // reading order is the order in the page
+      space.insertBefore(node, next === undefined ? null : drawn.get(next)); // DOM order is reading order
       drawn.set(i, node);
     }
     rows[at] && list.setAttribute("aria-activedescendant", `${ident}-${at}`);
@@ -100,12 +100,12 @@ function render({ model, el }) {
     redraw(before);
     if (at * ROW < list.scrollTop) list.scrollTop = at * ROW;
     if ((at + 1) * ROW > list.scrollTop + list.clientHeight) list.scrollTop = (at + 1) * ROW - list.clientHeight;
-    see();
+    renderVisible();
     redraw(at);
     list.setAttribute("aria-activedescendant", `${ident}-${at}`);
   };
   const open = i => rows[i] && model.send({ do: "open", run: rows[i].run });
-  list.addEventListener("scroll", () => (frame ||= requestAnimationFrame(see)), { passive: true });
+  list.addEventListener("scroll", () => (frame ||= requestAnimationFrame(renderVisible)), { passive: true });
   list.addEventListener("keydown", e => {
     const page = Math.max(1, Math.floor(list.clientHeight / ROW) - 1);
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: about().total - 1 }[e.key];
@@ -132,7 +132,7 @@ function render({ model, el }) {
     total.textContent = a.total === 1 ? "1 run" : `${a.total.toLocaleString()} runs`;
     nothing.hidden = a.total > 0;
     nothing.textContent = a.on ? "Nothing in the log fits." : "The log is off: %fm log on.";
-    a.total && see();
+    a.total && renderVisible();
   };
 
   // The run that is open
@@ -153,7 +153,7 @@ function render({ model, el }) {
     name.textContent = `run ${o.run}`;
     cell.hidden = !o.cell;
     body.innerHTML = o.html; // made by fmnb.views
-    say("The run is shown below the list");
+    announce("The run is shown below the list");
     if (!o.grid) return;
     try {
       const child = await model.widget_manager.get_model(o.grid.slice("IPY_MODEL_".length));
@@ -163,7 +163,7 @@ function render({ model, el }) {
       body.replaceChildren(made.el);
       made.trigger?.("displayed");
     } catch {
-      // the answers stand there as plain HTML
+      // the answers are shown as static HTML
     }
   };
 
@@ -173,11 +173,11 @@ function render({ model, el }) {
       m.rows.forEach((r, i) => (rows[m.start + i] = r));
       for (const i of drawn.keys()) if (i >= m.start && i < m.start + BLOCK) redraw(i);
       rows[at] && list.setAttribute("aria-activedescendant", `${ident}-${at}`);
-    } else if (m.do === "said") {
-      asked = new Set(); // the same rows, and something was said of one
+    } else if (m.do === "feedback") {
+      asked = new Set(); // the same rows, with new feedback on one
       for (const i of drawn.keys()) want(i);
-    } else if (m.do === "stale") list.scrollTop < ROW && !model.get("opened").run && !list.contains(root.ownerDocument.activeElement) ? look() : (fresh.hidden = false);
-    else if (m.do === "insert") await insertCells(el, m.sources, say, place);
+    } else if (m.do === "stale") list.scrollTop < ROW && !model.get("opened").run && !list.contains(root.ownerDocument.activeElement) ? searchLater() : (fresh.hidden = false);
+    else if (m.do === "insert") await insertCells(el, m.sources, announce, place);
   };
   const events = [["msg:custom", onMessage], ["change:about", drawList], ["change:opened", drawOpened]];
   events.forEach(([event, act]) => model.on(event, act));
@@ -185,7 +185,7 @@ function render({ model, el }) {
   drawOpened();
   return () => {
     events.forEach(([event, act]) => model.off(event, act));
-    look.off();
+    searchLater.off();
     view?.remove?.();
     ctl.abort();
   };

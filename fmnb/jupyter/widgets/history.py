@@ -159,7 +159,7 @@ class History(base.Widget):
     def _ear(self, event: Event) -> None:
         """Something has ended, or was said: the page may want to look again."""
         if isinstance(event, (*ENDS, Feedback)):
-            self.send({"do": "said" if isinstance(event, Feedback) else "stale"})
+            self.send({"do": "feedback" if isinstance(event, Feedback) else "stale"})
 
     def close(self) -> None:
         """Close the widget; it hears no more events."""
@@ -219,7 +219,7 @@ def _told(r: Mapping[str, Any]) -> dict[str, Any]:
         "prompt": escape_terminal(" ".join((r["prompt"] or "").split())),
         "text": escape_terminal(" ".join((r["error"] or r["text"] or answers).split())),
         "state": state,
-        "said": r["said"],
+        "feedback": r["said"],
         "facts": " · ".join(
             filter(None, (seconds(r["seconds"]), price if r["source"] == "live" or not price else f"{price}, {r['source']}"))
         ),

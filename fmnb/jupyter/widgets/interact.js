@@ -1,40 +1,40 @@
-// A prompt with controls. Its other half is interact.py.
+// A prompt with controls. The Python side is interact.py.
 
-const PAUSE = 500; // milliseconds without a change before auto mode asks
-const GLANCE = 150; // and before the prompt is filled in anew
+const PAUSE = 500; // milliseconds without a change before auto mode runs
+const PREVIEW_PAUSE = 150; // and before the prompt is rendered again
 
 function render({ model, el }) {
   const ctl = new AbortController();
-  const { root, say } = openRoot({ model, el }, "Prompt with controls", ctl.signal);
+  const { root, announce } = openRoot({ model, el }, "Prompt with controls", ctl.signal);
   root.dataset.readable = "yes";
   const about = model.get("about");
   const fields = {};
-  const answers = openAnswers(model, ctl.signal, say, () => drawBusy());
+  const answers = openAnswers(model, ctl.signal, announce, () => drawBusy());
 
-  const moved = () => (glance(), auto.checked && soon());
+  const moved = () => (preview(), auto.checked && autoRun());
   const controls = about.controls.map(c => {
     const { node, input, get } = control(c, model.get("now").values[c.name], moved);
     fields[c.name] = { get, input };
     return node;
   });
   const values = () => Object.fromEntries(Object.entries(fields).map(([name, f]) => [name, f.get()]));
-  const ask = () => (soon.off(), glance.off(), model.send({ do: "ask", values: values() }));
-  const glance = later(() => model.send({ do: "draft", values: values() }), GLANCE);
-  const soon = later(ask, PAUSE);
-  ctl.signal.addEventListener("abort", () => (glance.off(), soon.off()));
+  const ask = () => (autoRun.off(), preview.off(), model.send({ do: "ask", values: values() }));
+  const preview = debounce(() => model.send({ do: "draft", values: values() }), PREVIEW_PAUSE);
+  const autoRun = debounce(ask, PAUSE);
+  ctl.signal.addEventListener("abort", () => (preview.off(), autoRun.off()));
 
-  const button = h("button.fm-main", { onclick: ask }, "Ask");
-  const stop = h("button", { onclick: () => (stopRun(el, model, model.get("now").run), say("Stopping")), hidden: true }, "■ Stop");
+  const button = h("button.fm-main", { onclick: ask }, "Run");
+  const stop = h("button", { onclick: () => (stopRun(el, model, model.get("now").run), announce("Stopping")), hidden: true }, "■ Stop");
   const auto = h("input", { type: "checkbox", checked: about.auto, onchange: () => (model.send({ do: "auto", on: auto.checked }), auto.checked && ask()) });
-  const weight = h("span.fm-note");
+  const estimate = h("span.fm-note");
   const filled = h("div.fm-quote.fm-filled", { dir: "auto" }, about.prompt);
-  const bad = h("p.fm-trouble", { hidden: true, role: "alert" });
+  const bad = h("p.fm-error", { hidden: true, role: "alert" });
   const out = h("div");
 
   const drawBusy = () => {
     const busy = answers.busy(model.get("now").run);
     stop.hidden = !busy;
-    button.textContent = busy ? "Ask again" : "Ask";
+    button.textContent = busy ? "Run again" : "Run";
   };
   const drawAnswer = () => {
     const { run } = model.get("now");
@@ -48,7 +48,7 @@ function render({ model, el }) {
     controls.length ? h("div.fm-controls", {}, ...controls) : "",
     filled,
     bad,
-    h("div.fm-row", {}, button, stop, h("label.fm-note", { title: "Ask by itself when a control has changed" }, auto, "auto"), weight),
+    h("div.fm-row", {}, button, stop, h("label.fm-note", { title: "Run automatically when a control changes" }, auto, "auto"), estimate),
     h("div.fm-card.fm-out", {}, out)
   );
   root.addEventListener("keydown", e => {
@@ -60,8 +60,8 @@ function render({ model, el }) {
     bad.textContent = m.problem ?? "";
     bad.hidden = !m.problem;
     if (m.text !== undefined) filled.textContent = m.text;
-    weight.textContent = [m.tokens, m.price, m.waiting && `${m.waiting}: called when you ask`].filter(Boolean).join(" · ");
-    weight.title = m.how ?? "";
+    estimate.textContent = [m.tokens, m.price, m.waiting && `${m.waiting}: called when you run it`].filter(Boolean).join(" · ");
+    estimate.title = m.how ?? "";
   };
   model.on("msg:custom", onMessage);
   model.on("change:now", drawAnswer);
@@ -74,7 +74,7 @@ function render({ model, el }) {
   };
 }
 
-/** One control: its node, its input, and what it stands at. */
+/** One control: its node, its input, and its value. */
 function control(c, value, moved) {
   const field = (input, ...more) => h("label.fm-field", {}, h("span.fm-label", {}, c.name, ...more), input);
   if (c.kind === "menu") {

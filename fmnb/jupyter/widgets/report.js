@@ -1,4 +1,4 @@
-// An evaluation's report. Its other half is report.py; the table of rows is the page's own (evals/report/page.js).
+// An evaluation's report. The Python side is report.py; the table of rows is the page's own (evals/report/page.js).
 
 function render({ model, el }) {
   const ctl = new AbortController();
@@ -8,7 +8,7 @@ function render({ model, el }) {
   const report = h("div.fmnb-report", {}, h("div", { html: about.html }), h("section.fr-rows", { "aria-label": "Rows" }));
   root.append(report);
 
-  // A question to the kernel and its answer, by number.
+  // Requests to the kernel and their responses, by number.
   let last = 0;
   const open = new Map();
   const ask = message =>

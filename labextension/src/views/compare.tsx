@@ -1,21 +1,21 @@
-/** What can be done with the models that are ticked. */
+/** Actions for the selected models. */
 
 import React from 'react';
 import type { ViewProps } from './props';
 
 export function Compare({ model, commands, trans }: ViewProps): JSX.Element | null {
-  const { ticked } = model.catalogue;
-  if (!ticked.length) {
+  const { selected } = model.catalog;
+  if (!selected.length) {
     return null;
   }
   const [insert, run] = ['fmnb:insert-compare', 'fmnb:run-compare'];
   return (
     <div className="fmnb-Compare" role="group" aria-label={trans.__('Compare')}>
       <div className="fmnb-Line">
-        <span className="fmnb-Facts" title={ticked.join('\n')}>
-          {trans._n('%1 model ticked', '%1 models ticked', ticked.length)}
+        <span className="fmnb-Meta" title={selected.join('\n')}>
+          {trans._n('%1 model selected', '%1 models selected', selected.length)}
         </span>
-        <button className="fmnb-Link" onClick={() => model.catalogue.clearTicks()}>
+        <button className="fmnb-Link" onClick={() => model.catalog.clearSelection()}>
           {trans.__('Clear')}
         </button>
       </div>

@@ -1,46 +1,46 @@
-/** The notebook in front: which model its cells ask, who says so, and what stands in the way. */
+/** The current notebook: its model, where the choice comes from, and the next step if it cannot answer yet. */
 
 import React from 'react';
-import { chosenIn } from '../notebooks';
+import { notebookModel } from '../notebooks';
 import type { ViewProps } from './props';
 
-export function Here({ model, commands, trans }: ViewProps): JSX.Element {
+export function CurrentNotebook({ model, commands, trans }: ViewProps): JSX.Element {
   const panel = model.notebook;
   if (!panel) {
-    return <p className="fmnb-Here fmnb-Quiet">{trans.__('Open a notebook to choose its model.')}</p>;
+    return <p className="fmnb-CurrentNotebook fmnb-Secondary">{trans.__('Open a notebook to choose its model.')}</p>;
   }
-  const standing = model.standing();
+  const current = model.currentModel();
   const loaded = model.kernels.of(panel);
-  const chosen = chosenIn(panel).model;
+  const chosen = notebookModel(panel).model;
   return (
-    <div className="fmnb-Here">
+    <div className="fmnb-CurrentNotebook">
       <div className="fmnb-Line">
-        <span className="fmnb-Quiet fmnb-File" title={panel.context.path}>
+        <span className="fmnb-Secondary fmnb-File" title={panel.context.path}>
           {panel.title.label}
         </span>
         {chosen && (
-          <button className="fmnb-Link" title={trans.__('Let this notebook name no model')} onClick={() => model.use('')}>
+          <button className="fmnb-Link" title={trans.__('Clear the model of this notebook')} onClick={() => model.use('')}>
             {trans.__('Clear')}
           </button>
         )}
       </div>
       <button
-        className="fmnb-Current"
+        className="fmnb-ModelButton"
         title={trans.__('Choose a model for this notebook')}
         onClick={() => void commands.execute('fmnb:choose-model')}
       >
-        <span className="fmnb-Name">{standing.model || trans.__('Choose a model')}</span>
-        <span className="fmnb-Quiet">{standing.model ? byWhom(standing.by, trans) : trans.__('none chosen')}</span>
+        <span className="fmnb-Name">{current.model || trans.__('Choose a model')}</span>
+        <span className="fmnb-Secondary">{current.model ? sourceLabel(current.by, trans) : trans.__('none selected')}</span>
       </button>
-      {standing.odd && <p className="fmnb-Warn">{standing.odd}</p>}
-      {standing.hint && (
-        <p className="fmnb-Warn">
-          {standing.locked ? trans.__('Locked: ') : trans.__('Not here yet: ')}
-          {standing.hint.startsWith('%') ? <code>{standing.hint}</code> : standing.hint}
+      {current.invalidReason && <p className="fmnb-Warning">{current.invalidReason}</p>}
+      {current.hint && (
+        <p className="fmnb-Warning">
+          {current.locked ? trans.__('Locked: ') : trans.__('Not available yet: ')}
+          {current.hint.startsWith('%') ? <code>{current.hint}</code> : current.hint}
         </p>
       )}
       {!loaded && (
-        <p className="fmnb-Quiet">
+        <p className="fmnb-Secondary">
           {trans.__('fmnb is not loaded in this notebook’s kernel.')}{' '}
           <button className="fmnb-Link" onClick={() => void commands.execute('fmnb:load')}>
             {trans.__('Load it')}
@@ -51,6 +51,6 @@ export function Here({ model, commands, trans }: ViewProps): JSX.Element {
   );
 }
 
-function byWhom(by: string, trans: ViewProps['trans']): string {
-  return by === 'this notebook' ? trans.__('chosen here') : by === 'default' ? trans.__('default') : trans.__('by %1', by);
+function sourceLabel(by: string, trans: ViewProps['trans']): string {
+  return by === 'this notebook' ? trans.__('set in this notebook') : by === 'default' ? trans.__('default') : trans.__('set by %1', by);
 }

@@ -1,4 +1,4 @@
-/** What is known of one model, and what can be done with it. */
+/** Properties and actions of one model. */
 
 import React from 'react';
 import { isReady } from '../filters';
@@ -10,28 +10,28 @@ export function EntryDetails({ model, commands, trans, entry }: ViewProps & { en
   const now = Date.now() / 1000;
   const nameable = !entry.model.endsWith('…');
   const locked = entry.ready === 'locked';
-  const facts: [string, string | false | null][] = [
+  const properties: [string, string | false | null][] = [
     [trans.__('Name'), nameable && entry.model],
     [trans.__('Runs'), entry.local ? trans.__('on this machine') : trans.__('at %1', entry.host)],
     [trans.__('Context'), entry.context !== null && trans.__('%1 tokens', entry.context.toLocaleString())],
-    [trans.__('Takes'), entry.inputs.join(', ')],
-    [trans.__('Makes'), entry.outputs.join(', ')],
+    [trans.__('Input'), entry.inputs.join(', ')],
+    [trans.__('Output'), entry.outputs.join(', ')],
     [trans.__('Price'), price(entry, trans)],
     [trans.__('Size'), entry.size !== null && trans.__('%1 on disk', bytes(entry.size))],
     [trans.__('Memory'), entry.memory !== null && bytes(entry.memory)],
     [trans.__('License'), entry.license],
     [trans.__('Last used'), entry.used !== null && ago(entry.used, now)],
-    [trans.__('Says who'), entry.source && (entry.at === null ? entry.source : `${entry.source}, ${ago(entry.at, now)}`)],
+    [trans.__('Source'), entry.source && (entry.at === null ? entry.source : `${entry.source}, ${ago(entry.at, now)}`)],
     [locked ? trans.__('Locked') : trans.__('Note'), entry.note]
   ];
   const pull = /^%fm pull (.+)$/.exec(entry.ready)?.[1];
   const key = /^%fm key set (.+)$/.exec(entry.ready)?.[1];
   return (
     <>
-      <Facts facts={facts} />
+      <PropertyList properties={properties} />
       {!isReady(entry) && !locked && (
-        <p className="fmnb-Todo">
-          {trans.__('First:')} <code>{entry.ready}</code>
+        <p className="fmnb-NextStep">
+          {trans.__('Run first:')} <code>{entry.ready}</code>
         </p>
       )}
       <div className="fmnb-Actions">
@@ -50,12 +50,12 @@ export function EntryDetails({ model, commands, trans, entry }: ViewProps & { en
               disabled={model.about?.default_model === entry.model}
               onClick={() => void commands.execute('fmnb:set-default', { model: entry.model })}
             >
-              {model.about?.default_model === entry.model ? trans.__('Is the default') : trans.__('Default everywhere')}
+              {model.about?.default_model === entry.model ? trans.__('Default') : trans.__('Default everywhere')}
             </button>
           </>
         )}
         {pull && (
-          <button className="jp-mod-styled" onClick={() => consider(model, pull)}>
+          <button className="jp-mod-styled" onClick={() => planDownload(model, pull)}>
             {trans.__('Download…')}
           </button>
         )}
@@ -73,24 +73,24 @@ export function HubDetails({ model, trans, found }: ViewProps & { found: HubMode
   const files = [...found.files].sort((a, b) => (a.size ?? 0) - (b.size ?? 0));
   return (
     <>
-      <Facts
-        facts={[
+      <PropertyList
+        properties={[
           [trans.__('Name'), found.source],
           [trans.__('Task'), found.task],
-          [trans.__('Size'), found.size !== null && trans.__('%1 in all', bytes(found.size))],
-          [trans.__('License'), (found.license || trans.__('not stated')) + (found.gated ? trans.__(', to be accepted on its page first') : '')],
+          [trans.__('Size'), found.size !== null && trans.__('%1 in total', bytes(found.size))],
+          [trans.__('License'), (found.license || trans.__('not stated')) + (found.gated ? trans.__(', must be accepted on the model page first') : '')],
           [trans.__('Downloads'), found.downloads !== null && found.downloads.toLocaleString()]
         ]}
       />
       <div className="fmnb-Actions">
         {files.length === 0 ? (
-          <button className="jp-mod-styled" onClick={() => consider(model, found.source)}>
+          <button className="jp-mod-styled" onClick={() => planDownload(model, found.source)}>
             {trans.__('Download…')}
           </button>
         ) : (
           files.map(f => (
-            <button key={f.name} className="jp-mod-styled fmnb-File" onClick={() => consider(model, `${found.source}/${f.name}`)}>
-              {trans.__('Download %1…', f.name)} {f.size !== null && <span className="fmnb-Quiet">{bytes(f.size)}</span>}
+            <button key={f.name} className="jp-mod-styled fmnb-File" onClick={() => planDownload(model, `${found.source}/${f.name}`)}>
+              {trans.__('Download %1…', f.name)} {f.size !== null && <span className="fmnb-Secondary">{bytes(f.size)}</span>}
             </button>
           ))
         )}
@@ -99,16 +99,16 @@ export function HubDetails({ model, trans, found }: ViewProps & { found: HubMode
   );
 }
 
-/** Size, license and room are shown before anything comes: in Local, where the download then goes on. */
-function consider(model: ViewProps['model'], source: string): void {
+/** Show size, license and free disk space in Local, before the download starts there. */
+function planDownload(model: ViewProps['model'], source: string): void {
   model.show('local');
-  void model.data.ask(source);
+  void model.data.requestPlan(source);
 }
 
-function Facts({ facts }: { facts: [string, string | false | null][] }): JSX.Element {
+function PropertyList({ properties }: { properties: [string, string | false | null][] }): JSX.Element {
   return (
     <dl className="fmnb-Table">
-      {facts.map(
+      {properties.map(
         ([name, value]) =>
           value && (
             <React.Fragment key={name}>
@@ -126,6 +126,6 @@ function price({ local, price_in, price_out }: Entry, trans: ViewProps['trans'])
     return '';
   }
   return price_in === null || price_out === null
-    ? trans.__('not known')
-    : trans.__('%1 in, %2 out a million tokens', dollars(price_in), dollars(price_out));
+    ? trans.__('unknown')
+    : trans.__('%1 in, %2 out per million tokens', dollars(price_in), dollars(price_out));
 }

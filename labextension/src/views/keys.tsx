@@ -1,4 +1,4 @@
-/** Keys of services: set, try, remove. A key is typed here once, sent, and forgotten by the page. */
+/** API keys of services: set, test, remove. The page sends a key once and does not store it. */
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import React from 'react';
@@ -11,25 +11,25 @@ export function Keys(props: ViewProps): JSX.Element {
   React.useEffect(() => void model.data.open('keys', ''), [model.about]);
   const keys = model.data.keys;
   const state = model.kernels.of(model.notebook)?.state;
-  const elsewhere = model.about && state?.host && state.host !== model.about.host;
+  const otherHost = model.about && state?.host && state.host !== model.about.host;
   const found = keys?.filter(k => k.found) ?? [];
   const others = keys?.filter(k => !k.found) ?? [];
   return (
     <div className="fmnb-Scroll">
-      <p className="fmnb-Quiet fmnb-Lead">
-        {trans.__('Keys are kept on %1, where all your kernels read them, and never come back to this page.', model.about?.host ?? trans.__('the machine where Jupyter Server runs'))}{' '}
-        {trans.__('A key in a variable is Jupyter Server’s own: a kernel that was started otherwise may lack it.')}
+      <p className="fmnb-Secondary fmnb-Intro">
+        {trans.__('Keys are stored on %1, where all your kernels read them. They are never sent back to this page.', model.about?.host ?? trans.__('the machine where Jupyter Server runs'))}{' '}
+        {trans.__('A key in an environment variable belongs to Jupyter Server; a kernel started in another way may not have it.')}
       </p>
-      {elsewhere && (
-        <p className="fmnb-Warn fmnb-Lead">
+      {otherHost && (
+        <p className="fmnb-Warning fmnb-Intro">
           {trans.__('This notebook’s kernel runs on %1. It reads the keys of that machine: set them there with `%fm key set PROVIDER`.', state.host)}
         </p>
       )}
-      {keys === null && <p className="fmnb-Quiet fmnb-Lead">{model.about ? trans.__('Asking…') : trans.__('The server side is not there.')}</p>}
-      {found.length > 0 && <h3 className="fmnb-Lead">{trans.__('There')}</h3>}
-      <ul className="fmnb-Plain">{found.map(k => row(k))}</ul>
-      {others.length > 0 && <h3 className="fmnb-Lead">{trans.__('Without a key')}</h3>}
-      <ul className="fmnb-Plain">{others.map(k => row(k))}</ul>
+      {keys === null && <p className="fmnb-Secondary fmnb-Intro">{model.about ? trans.__('Loading…') : trans.__('The server extension is not installed.')}</p>}
+      {found.length > 0 && <h3 className="fmnb-Intro">{trans.__('With a key')}</h3>}
+      <ul className="fmnb-PlainList">{found.map(k => row(k))}</ul>
+      {others.length > 0 && <h3 className="fmnb-Intro">{trans.__('Without a key')}</h3>}
+      <ul className="fmnb-PlainList">{others.map(k => row(k))}</ul>
     </div>
   );
 
@@ -42,20 +42,20 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
   const input = React.useRef<HTMLInputElement>(null);
   const test = model.data.tests.get(state.provider);
   React.useEffect(() => (open ? input.current?.focus() : undefined), [open]);
-  /** The value lives in the field alone, and there only until it is sent. */
+  /** The value is only in the field, and only until it is sent. */
   const send = (e: React.FormEvent) => {
     e.preventDefault();
     const value = input.current!.value;
     input.current!.value = '';
     if (value.trim()) {
-      void model.data.setKey(state.provider, value).then(() => model.say(trans.__('The key of %1 is kept', state.title)));
+      void model.data.setKey(state.provider, value).then(() => model.announce(trans.__('The key of %1 is stored', state.title)));
       toggle();
     }
   };
   return (
     <li className="fmnb-Run">
       <div className="fmnb-Line">
-        <span className="fmnb-Name fmnb-Grow">{state.title}</span>
+        <span className="fmnb-Name fmnb-Flex">{state.title}</span>
         {state.locked ? (
           <span className="fmnb-Badge" title={state.locked}>
             {trans.__('locked')}
@@ -65,12 +65,12 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
             {state.found && (
               <button
                 className="fmnb-Small"
-                disabled={test === 'asking'}
-                title={trans.__('One very short call, which costs a tiny amount')}
-                aria-label={trans.__('Try the key of %1', state.title)}
+                disabled={test === 'testing'}
+                title={trans.__('Sends one very short request, which may cost a tiny amount')}
+                aria-label={trans.__('Test the key of %1', state.title)}
                 onClick={() => void model.data.testKey(state.provider)}
               >
-                {test === 'asking' ? trans.__('Trying…') : trans.__('Try')}
+                {test === 'testing' ? trans.__('Testing…') : trans.__('Test')}
               </button>
             )}
             <button className="fmnb-Small" aria-expanded={open} aria-label={trans.__('Set the key of %1', state.title)} onClick={toggle}>
@@ -84,16 +84,16 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
           </>
         )}
       </div>
-      <div className="fmnb-Quiet" title={trans.__('Variables that are read: %1', state.variables.join(', '))}>
-        {state.locked || whence(state, trans)}
+      <div className="fmnb-Secondary" title={trans.__('Environment variables: %1', state.variables.join(', '))}>
+        {state.locked || keySource(state, trans)}
       </div>
-      {test && test !== 'asking' && (
-        <p className={test.good ? 'fmnb-Good' : 'fmnb-Warn'} role="status">
+      {test && test !== 'testing' && (
+        <p className={test.good ? 'fmnb-Success' : 'fmnb-Warning'} role="status">
           {test.message}. {test.hint}
         </p>
       )}
       {open && (
-        <form className="fmnb-Ask" onSubmit={send} autoComplete="off">
+        <form className="fmnb-InputRow" onSubmit={send} autoComplete="off">
           <input
             ref={input}
             className="jp-mod-styled"
@@ -102,11 +102,11 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
             spellCheck={false}
             data-lpignore="true"
             data-1p-ignore="true"
-            aria-label={trans.__('Key for %1, goes to %2', state.title, state.hosts.join(', '))}
+            aria-label={trans.__('API key for %1, sent to %2', state.title, state.hosts.join(', '))}
             onKeyDown={e => e.key === 'Escape' && toggle()}
           />
           <button className="jp-mod-styled jp-mod-accept" type="submit">
-            {trans.__('Keep')}
+            {trans.__('Save')}
           </button>
         </form>
       )}
@@ -114,14 +114,14 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
   );
 }
 
-/** Where a key was found and where it goes; where none is, which variables would be read. */
-function whence(state: KeyState, trans: ViewProps['trans']): string {
+/** Where the key comes from and which hosts get it; without a key, the variables that are read. */
+function keySource(state: KeyState, trans: ViewProps['trans']): string {
   const hosts = state.hosts.join(', ');
   if (!state.found) {
     return trans.__('reads %1', state.variables.join(trans.__(' or ')));
   }
-  const found = state.variables.includes(state.found) ? trans.__('the variable %1', state.found) : state.found;
-  return trans.__('from %1, goes to %2', found, hosts) + (state.stored && found !== state.found ? trans.__('; another one is stored') : '');
+  const found = state.variables.includes(state.found) ? trans.__('environment variable %1', state.found) : state.found;
+  return trans.__('from %1, sent to %2', found, hosts) + (state.stored && found !== state.found ? trans.__('; another key is stored') : '');
 }
 
 async function remove(model: ViewProps['model'], trans: ViewProps['trans'], state: KeyState): Promise<void> {

@@ -1,11 +1,11 @@
-/** What lies on the server's machine and what kernels hold in memory: download, load, unload, remove. */
+/** Weights on the server's machine and models in kernels' memory: download, load, unload, remove. */
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { UseSignal } from '@jupyterlab/ui-components';
 import React from 'react';
-import { live } from '../fold';
+import { isActive } from '../fold';
 import { isReady } from '../filters';
-import type { KnownKernel, Loaded } from '../kernels';
+import type { FmnbKernel, Loaded } from '../kernels';
 import type { Entry } from '../types';
 import { ago, bytes } from '../format';
 import { RunLine } from './runs';
@@ -16,22 +16,22 @@ const SCHEMES = ['hf', 'pypi', 'path'];
 export function Local(props: ViewProps): JSX.Element {
   const { model, trans } = props;
   React.useEffect(() => {
-    model.listen();
-    void model.meet(); // how much memory and disk are free now
+    model.followDownloads();
+    void model.loadServerInfo(); // free memory and disk space
   }, []);
-  const weights = [...model.catalogue.known.values()].filter(e => SCHEMES.includes(e.provider) && !e.note.startsWith('alias of '));
-  const here = weights.filter(e => isReady(e) || e.used !== null || e.ready.startsWith('%pip '));
-  const away = weights.filter(e => e.ready.startsWith('%fm pull '));
+  const weights = [...model.catalog.entries.values()].filter(e => SCHEMES.includes(e.provider) && !e.note.startsWith('alias of '));
+  const onDisk = weights.filter(e => isReady(e) || e.used !== null || e.ready.startsWith('%pip '));
+  const downloadable = weights.filter(e => e.ready.startsWith('%fm pull '));
   return (
     <div className="fmnb-Scroll">
       <Machine {...props} />
       <UseSignal signal={model.runsChanged}>{() => <Downloads {...props} />}</UseSignal>
-      <Fetch {...props} />
+      <DownloadForm {...props} />
       <section aria-label={trans.__('On this machine')}>
         <h3>{trans.__('On this machine')}</h3>
-        {here.length === 0 && <p className="fmnb-Quiet">{model.about ? trans.__('No weights yet.') : trans.__('The server side does not say.')}</p>}
-        <ul className="fmnb-Plain">
-          {here.map(e => (
+        {onDisk.length === 0 && <p className="fmnb-Secondary">{model.about ? trans.__('No weights downloaded yet.') : trans.__('The server extension is not installed.')}</p>}
+        <ul className="fmnb-PlainList">
+          {onDisk.map(e => (
             <Weights key={e.model} {...props} entry={e} />
           ))}
         </ul>
@@ -39,12 +39,12 @@ export function Local(props: ViewProps): JSX.Element {
       {model.kernels.all.map(k => (
         <Memory key={k.kernel.id} {...props} found={k} />
       ))}
-      {away.length > 0 && (
+      {downloadable.length > 0 && (
         <section aria-label={trans.__('Can be downloaded')}>
           <h3>{trans.__('Can be downloaded')}</h3>
-          <ul className="fmnb-Plain">
-            {away.map(e => (
-              <Away key={e.model} {...props} entry={e} />
+          <ul className="fmnb-PlainList">
+            {downloadable.map(e => (
+              <NotDownloaded key={e.model} {...props} entry={e} />
             ))}
           </ul>
         </section>
@@ -53,24 +53,24 @@ export function Local(props: ViewProps): JSX.Element {
   );
 }
 
-/** Weights that fmnb knows by a short name and that are not here yet. */
-function Away({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Element {
+/** Weights with a short name that are not downloaded yet. */
+function NotDownloaded({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Element {
   return (
     <li className="fmnb-Run">
       <div className="fmnb-Line">
-        <span className="fmnb-Name fmnb-Grow" title={entry.note}>
+        <span className="fmnb-Name fmnb-Flex" title={entry.note}>
           {entry.model}
         </span>
-        <button className="fmnb-Small" aria-label={trans.__('Download %1…', entry.model)} onClick={() => void model.data.ask(entry.model)}>
+        <button className="fmnb-Small" aria-label={trans.__('Download %1…', entry.model)} onClick={() => void model.data.requestPlan(entry.model)}>
           {trans.__('Download…')}
         </button>
       </div>
-      <div className="fmnb-Quiet">{[entry.note, entry.size !== null && bytes(entry.size), entry.license].filter(Boolean).join(' · ')}</div>
+      <div className="fmnb-Secondary">{[entry.note, entry.size !== null && bytes(entry.size), entry.license].filter(Boolean).join(' · ')}</div>
     </li>
   );
 }
 
-/** How much room there is. */
+/** Free memory and disk space. */
 function Machine({ model, trans }: ViewProps): JSX.Element | null {
   const about = model.about;
   if (!about?.memory_total || about.memory_free === null) {
@@ -78,30 +78,30 @@ function Machine({ model, trans }: ViewProps): JSX.Element | null {
   }
   const used = about.memory_total - about.memory_free;
   return (
-    <section aria-label={trans.__('Room')}>
-      <Meter label={trans.__('Memory')} used={used} of={about.memory_total} words={trans.__('%1 free of %2', bytes(about.memory_free), bytes(about.memory_total))} />
+    <section aria-label={trans.__('Memory and disk')}>
+      <Meter label={trans.__('Memory')} used={used} of={about.memory_total} text={trans.__('%1 free of %2', bytes(about.memory_free), bytes(about.memory_total))} />
       {about.disk_free !== null && (
-        <p className="fmnb-Quiet" title={about.models_dir}>
-          {trans.__('%1 free on the disk of the models', bytes(about.disk_free))}
+        <p className="fmnb-Secondary" title={about.models_dir}>
+          {trans.__('%1 free on the disk with the models', bytes(about.disk_free))}
         </p>
       )}
     </section>
   );
 }
 
-function Meter(props: { label: string; used: number; of: number; words: string }): JSX.Element {
+function Meter(props: { label: string; used: number; of: number; text: string }): JSX.Element {
   return (
     <div>
       <div className="fmnb-Line">
         <span>{props.label}</span>
-        <span className="fmnb-State">{props.words}</span>
+        <span className="fmnb-State">{props.text}</span>
       </div>
-      <meter className="fmnb-Bar" min={0} max={props.of} value={props.used} aria-label={`${props.label}: ${props.words}`} />
+      <meter className="fmnb-Bar" min={0} max={props.of} value={props.used} aria-label={`${props.label}: ${props.text}`} />
     </div>
   );
 }
 
-/** Downloads that run or have just ended. */
+/** Downloads in progress or just ended. */
 function Downloads(props: ViewProps): JSX.Element | null {
   const runs = [...props.model.runs.values()].filter(r => r.kind === 'download').slice(-5);
   if (!runs.length) {
@@ -110,7 +110,7 @@ function Downloads(props: ViewProps): JSX.Element | null {
   return (
     <section aria-label={props.trans.__('Downloads')}>
       <h3>{props.trans.__('Downloads')}</h3>
-      <ul className="fmnb-Plain">
+      <ul className="fmnb-PlainList">
         {runs.reverse().map(r => (
           <RunLine key={r.run} {...props} run={r} />
         ))}
@@ -119,19 +119,19 @@ function Downloads(props: ViewProps): JSX.Element | null {
   );
 }
 
-/** Name a source, see what it would bring, say yes. */
-function Fetch({ model, trans }: ViewProps): JSX.Element {
+/** Enter a source, review the plan, confirm. */
+function DownloadForm({ model, trans }: ViewProps): JSX.Element {
   const [source, setSource] = React.useState('');
   const plan = model.data.plan;
-  const yes = React.useRef<HTMLButtonElement>(null);
-  React.useEffect(() => yes.current?.focus(), [plan?.source]);
+  const confirm = React.useRef<HTMLButtonElement>(null);
+  React.useEffect(() => confirm.current?.focus(), [plan?.source]);
   return (
     <section aria-label={trans.__('Download')}>
       <form
-        className="fmnb-Ask"
+        className="fmnb-InputRow"
         onSubmit={e => {
           e.preventDefault();
-          source.trim() && void model.data.ask(source.trim());
+          source.trim() && void model.data.requestPlan(source.trim());
         }}
       >
         <input
@@ -143,40 +143,40 @@ function Fetch({ model, trans }: ViewProps): JSX.Element {
           onChange={e => setSource(e.target.value)}
         />
         <button className="jp-mod-styled" type="submit" disabled={!source.trim() || !model.about}>
-          {trans.__('Look')}
+          {trans.__('Check')}
         </button>
       </form>
-      {model.data.considered && (
-        <p className="fmnb-Quiet" role="status">
-          {trans.__('Asking how large %1 is…', model.data.considered)}{' '}
-          <button className="fmnb-Link" onClick={() => model.data.drop()}>
-            {trans.__('Never mind')}
+      {model.data.planSource && (
+        <p className="fmnb-Secondary" role="status">
+          {trans.__('Checking the size of %1…', model.data.planSource)}{' '}
+          <button className="fmnb-Link" onClick={() => model.data.dismissPlan()}>
+            {trans.__('Cancel')}
           </button>
         </p>
       )}
       {plan && (
-        <div className="fmnb-Card" role="group" aria-label={trans.__('What would be downloaded')}>
+        <div className="fmnb-Card" role="group" aria-label={trans.__('Download plan')}>
           <p>
             <b>{plan.source}</b>
           </p>
           <p>
-            {plan.size === null ? trans.__('size known once it arrives') : bytes(plan.size)}
+            {plan.size === null ? trans.__('size unknown until the download starts') : bytes(plan.size)}
             {plan.files > 1 && `, ${trans.__('%1 files', plan.files)}`}. {trans.__('License: %1.', plan.license || trans.__('not stated'))}
-            {plan.gated && ` ${trans.__('It must be accepted on its page first.')}`} {trans.__('%1 free.', bytes(plan.free))}
+            {plan.gated && ` ${trans.__('It must be accepted on the model page first.')}`} {trans.__('%1 free.', bytes(plan.free))}
           </p>
           <div className="fmnb-Actions">
             <button
-              ref={yes}
+              ref={confirm}
               className="jp-mod-styled jp-mod-accept"
               onClick={() => {
-                model.data.drop();
+                model.data.dismissPlan();
                 setSource('');
                 void model.pull(plan.source);
               }}
             >
               {trans.__('Download')}
             </button>
-            <button className="jp-mod-styled" onClick={() => model.data.drop()}>
+            <button className="jp-mod-styled" onClick={() => model.data.dismissPlan()}>
               {trans.__('Cancel')}
             </button>
           </div>
@@ -187,7 +187,7 @@ function Fetch({ model, trans }: ViewProps): JSX.Element {
 }
 
 function Weights({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Element {
-  const facts = [
+  const properties = [
     entry.size !== null && bytes(entry.size),
     entry.memory !== null && trans.__('%1 memory', bytes(entry.memory)),
     entry.license,
@@ -195,12 +195,12 @@ function Weights({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Ele
   ].filter(Boolean);
   const kernel = model.kernels.of(model.notebook);
   const loaded = kernel?.state?.loaded.some(l => l.name === entry.model);
-  const moving = kernel !== undefined && model.moving(kernel, entry.model);
+  const moving = kernel !== undefined && model.isLoading(kernel, entry.model);
   const missing = entry.ready.startsWith('%pip ');
   return (
     <li className="fmnb-Run">
       <div className="fmnb-Line">
-        <span className="fmnb-Name fmnb-Grow" title={entry.note}>
+        <span className="fmnb-Name fmnb-Flex" title={entry.note}>
           {entry.model}
         </span>
         {loaded && <span className="fmnb-Badge">{trans.__('in memory')}</span>}
@@ -209,7 +209,7 @@ function Weights({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Ele
             className="fmnb-Small"
             disabled={moving}
             aria-label={trans.__('Load %1 into this notebook’s kernel', entry.model)}
-            title={trans.__('Takes it into memory with a question of one token, once the running cell has ended')}
+            title={trans.__('Loads the model with a request of one token, after the running cell has ended')}
             onClick={() => void model.load(kernel, entry.model)}
           >
             {moving ? trans.__('Loading…') : trans.__('Load')}
@@ -219,10 +219,10 @@ function Weights({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Ele
           {trans.__('Remove')}
         </button>
       </div>
-      <div className="fmnb-Quiet">{facts.join(' · ')}</div>
+      <div className="fmnb-Secondary">{properties.join(' · ')}</div>
       {missing && (
-        <p className="fmnb-Warn">
-          {trans.__('First:')} <code>{entry.ready}</code>
+        <p className="fmnb-Warning">
+          {trans.__('Run first:')} <code>{entry.ready}</code>
         </p>
       )}
     </li>
@@ -230,8 +230,8 @@ function Weights({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Ele
 }
 
 async function remove(model: ViewProps['model'], trans: ViewProps['trans'], entry: Entry): Promise<void> {
-  const holders = model.kernels.all.filter(k => k.state?.loaded.some(l => l.name === entry.model)).length;
-  const warning = holders ? ` ${trans.__('A kernel has it in memory and keeps it until it is unloaded.')}` : '';
+  const kernels = model.kernels.all.filter(k => k.state?.loaded.some(l => l.name === entry.model)).length;
+  const warning = kernels ? ` ${trans.__('A kernel has it in memory and keeps it until you unload it.')}` : '';
   const { button } = await showDialog({
     title: trans.__('Remove %1?', entry.model),
     body: trans.__('Its weights are deleted from the models folder%1.', entry.size === null ? '' : ` (${bytes(entry.size)})`) + warning,
@@ -239,39 +239,39 @@ async function remove(model: ViewProps['model'], trans: ViewProps['trans'], entr
   });
   if (button.accept) {
     const freed = await model.data.remove(entry.model);
-    freed && model.say(trans.__('Freed %1', bytes(freed)));
-    await Promise.all([model.catalogue.refresh(false), model.meet()]);
+    freed && model.announce(trans.__('Freed %1', bytes(freed)));
+    await Promise.all([model.catalog.refresh(false), model.loadServerInfo()]);
   }
 }
 
-/** What one kernel holds in memory. */
-function Memory({ model, trans, found }: ViewProps & { found: KnownKernel }): JSX.Element | null {
+/** Models in one kernel's memory. */
+function Memory({ model, trans, found }: ViewProps & { found: FmnbKernel }): JSX.Element | null {
   const state = found.state;
   if (!state) {
     return null;
   }
-  const elsewhere = model.about && state.host && state.host !== model.about.host;
+  const otherHost = model.about && state.host && state.host !== model.about.host;
   const total = model.about?.memory_total ?? null;
-  const mine = model.kernels.of(model.notebook) === found;
-  const name = mine ? trans.__('This notebook’s kernel') : trans.__('Kernel %1', state.pid);
+  const isCurrent = model.kernels.of(model.notebook) === found;
+  const name = isCurrent ? trans.__('This notebook’s kernel') : trans.__('Kernel %1', state.pid);
   return (
     <section aria-label={name}>
       <h3>{name}</h3>
-      {elsewhere && <p className="fmnb-Warn">{trans.__('It runs on %1, not where Jupyter Server runs (%2): it has its own weights and keys.', state.host, model.about!.host)}</p>}
-      {state.memory !== null && total !== null && !elsewhere && (
-        <Meter label={trans.__('Holds')} used={state.memory} of={total} words={bytes(state.memory)} />
+      {otherHost && <p className="fmnb-Warning">{trans.__('It runs on %1, Jupyter Server on %2. It has its own weights and keys.', state.host, model.about!.host)}</p>}
+      {state.memory !== null && total !== null && !otherHost && (
+        <Meter label={trans.__('Uses')} used={state.memory} of={total} text={bytes(state.memory)} />
       )}
-      {state.loaded.length === 0 && <p className="fmnb-Quiet">{trans.__('No model is loaded.')}</p>}
-      <ul className="fmnb-Plain">
+      {state.loaded.length === 0 && <p className="fmnb-Secondary">{trans.__('No model is loaded.')}</p>}
+      <ul className="fmnb-PlainList">
         {state.loaded.map((l: Loaded) => (
           <li key={l.path + l.engine} className="fmnb-Line">
-            <span className="fmnb-Name fmnb-Grow" title={`${l.engine}: ${l.path}`}>
+            <span className="fmnb-Name fmnb-Flex" title={`${l.engine}: ${l.path}`}>
               {l.name}
             </span>
-            <span className="fmnb-Quiet">{l.memory === null ? '' : bytes(l.memory)}</span>
+            <span className="fmnb-Secondary">{l.memory === null ? '' : bytes(l.memory)}</span>
             <button
               className="fmnb-Small"
-              disabled={l.busy || model.moving(found, l.name) || [...model.runs.values()].some(r => live(r) && model.homeOf(r.run) === found.kernel.id)}
+              disabled={l.busy || model.isLoading(found, l.name) || [...model.runs.values()].some(r => isActive(r) && model.kernelOf(r.run) === found.kernel.id)}
               aria-label={trans.__('Unload %1', l.name)}
               onClick={() => void model.unload(found, l.name)}
             >

@@ -1,41 +1,41 @@
-/** The facts of a model that a row has room for: what it takes and makes, what it costs. */
+/** Labels of a model in a row: modalities, cost, state. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { LabIcon } from '@jupyterlab/ui-components';
 import React from 'react';
-import { pictureIcon, seesIcon, soundIcon, vectorIcon, videoIcon } from '../icons';
+import { imageOutputIcon, imageInputIcon, audioIcon, vectorIcon, videoIcon } from '../icons';
 import type { Entry } from '../types';
 import { bytes, dollars } from '../format';
 
-/** Icons for all that is not plainly text in, text out. */
-export function Senses({ entry, trans }: { entry: Entry; trans: TranslationBundle }): JSX.Element {
+/** Icons for every modality except text. */
+export function Modalities({ entry, trans }: { entry: Entry; trans: TranslationBundle }): JSX.Element {
   const shown: [LabIcon, string][] = [];
   const add = (there: boolean, icon: LabIcon, label: string) => there && shown.push([icon, label]);
-  add(entry.inputs.includes('image'), seesIcon, trans.__('sees images'));
-  add(entry.inputs.includes('audio') || entry.outputs.includes('audio'), soundIcon, trans.__('hears or speaks'));
-  add(entry.outputs.includes('image'), pictureIcon, trans.__('makes images'));
-  add(entry.outputs.includes('video'), videoIcon, trans.__('makes videos'));
-  add(entry.outputs.includes('vector'), vectorIcon, trans.__('makes vectors of texts'));
+  add(entry.inputs.includes('image'), imageInputIcon, trans.__('image input'));
+  add(entry.inputs.includes('audio') || entry.outputs.includes('audio'), audioIcon, trans.__('audio'));
+  add(entry.outputs.includes('image'), imageOutputIcon, trans.__('image output'));
+  add(entry.outputs.includes('video'), videoIcon, trans.__('video output'));
+  add(entry.outputs.includes('vector'), vectorIcon, trans.__('embeddings'));
   return (
     <>
       {shown.map(([icon, label]) => (
-        <Sign key={label} icon={icon} label={label} />
+        <LabeledIcon key={label} icon={icon} label={label} />
       ))}
     </>
   );
 }
 
-/** An icon that means something by itself. */
-export function Sign({ icon, label }: { icon: LabIcon; label: string }): JSX.Element {
+/** An icon with a label. */
+export function LabeledIcon({ icon, label }: { icon: LabIcon; label: string }): JSX.Element {
   return (
-    <span className="fmnb-Sense" role="img" aria-label={label} title={label}>
+    <span className="fmnb-Modality" role="img" aria-label={label} title={label}>
       <icon.react tag={null} />
     </span>
   );
 }
 
-/** Memory or size for what runs here, price per million tokens in and out for the rest. */
-export function costOf(entry: Entry, trans: TranslationBundle): string {
+/** Memory or size of a local model, price per million tokens of a hosted one. */
+export function costLabel(entry: Entry, trans: TranslationBundle): string {
   if (entry.local) {
     const size = entry.memory ?? entry.size;
     return size === null ? '' : bytes(size);
@@ -46,10 +46,10 @@ export function costOf(entry: Entry, trans: TranslationBundle): string {
   return entry.price_in === 0 && entry.price_out === 0 ? trans.__('free') : `${dollars(entry.price_in)} / ${dollars(entry.price_out)}`;
 }
 
-/** What stands between a model and its first answer, in a word. */
-export function stateOf({ ready }: Entry, trans: TranslationBundle): string {
+/** Why a model is not ready, in a few words. */
+export function stateLabel({ ready }: Entry, trans: TranslationBundle): string {
   if (ready.startsWith('%fm pull')) {
-    return trans.__('not here');
+    return trans.__('not downloaded');
   }
   if (ready.startsWith('%fm key')) {
     return trans.__('no key');

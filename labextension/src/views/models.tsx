@@ -1,22 +1,22 @@
 /**
- * Every model that can be named, to search, look at and choose. A tree grid: groups, models, and
- * the details of one. The focus stays on the list; arrows, Home and End move in it, Enter or →
- * opens the details, Space ticks a model, Ctrl+Enter takes it for the notebook, / goes to the search.
+ * All models, to search, inspect and choose. A tree grid: groups, models, and the details of one.
+ * The focus stays on the list; arrows, Home and End move in it, Enter or → opens the details,
+ * Space selects a model, Ctrl+Enter uses it in the notebook, / focuses the search.
  */
 
 import { refreshIcon } from '@jupyterlab/ui-components';
 import React, { useEffect, useRef, useState } from 'react';
-import { CHIPS } from '../catalogue';
+import { CHIPS } from '../catalog';
 import { isReady } from '../filters';
 import { lockIcon } from '../icons';
 import type { Entry, HubModel } from '../types';
 import { bytes, count } from '../format';
 import { Compare } from './compare';
 import { EntryDetails, HubDetails } from './details';
-import { Here } from './currentNotebook';
-import { costOf, Senses, Sign, stateOf } from './modelBadges';
+import { CurrentNotebook } from './currentNotebook';
+import { costLabel, Modalities, LabeledIcon, stateLabel } from './modelBadges';
 import type { ViewProps } from './props';
-import { Windowed } from './virtualList';
+import { VirtualList } from './virtualList';
 
 type GroupRow = { kind: 'group'; key: string; height: number; label: string; size: number; note: string };
 type ModelRow = { kind: 'model'; key: string; height: number; entry: Entry; at: number; of: number };
@@ -27,22 +27,22 @@ type AnyRow = GroupRow | ModelRow | HubRow | DetailsRow | NoteRow;
 
 export function Models(props: ViewProps): JSX.Element {
   const { model, commands, trans } = props;
-  const { catalogue } = model;
+  const { catalog } = model;
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
   const [opened, setOpened] = useState('');
   const [active, setActive] = useState('');
   const search = useRef<HTMLInputElement>(null);
   const root = useRef<HTMLDivElement>(null);
-  const [line, setLine] = useState(18);
+  const [lineHeight, setLine] = useState(18);
   useEffect(() => {
-    // A reader may have made the font of the interface larger: rows grow with it.
+    // Rows grow with the font size of the interface.
     const size = parseFloat(getComputedStyle(root.current!).fontSize);
     setLine(Math.round(size * 1.4));
   });
 
-  const rows = rowsOf(props, closed, opened, line);
+  const rows = rowsOf(props, closed, opened, lineHeight);
   const stops = rows.filter(r => r.kind !== 'details' && r.kind !== 'note');
-  const here = stops.find(r => r.key === active);
+  const activeRow = stops.find(r => r.key === active);
 
   const toggle = (row: AnyRow) => {
     if (row.kind === 'group') {
@@ -59,7 +59,7 @@ export function Models(props: ViewProps): JSX.Element {
     }
     const at = stops.findIndex(r => r.key === active);
     const go = (to: number) => setActive(stops[Math.max(0, Math.min(stops.length - 1, to))]?.key ?? '');
-    const isOpen = here && (here.kind === 'group' ? !closed.has(here.key) : opened === here.key);
+    const isOpen = activeRow && (activeRow.kind === 'group' ? !closed.has(activeRow.key) : opened === activeRow.key);
     if (e.key === 'ArrowDown') {
       go(at + 1);
     } else if (e.key === 'ArrowUp') {
@@ -70,18 +70,18 @@ export function Models(props: ViewProps): JSX.Element {
       go(0);
     } else if (e.key === 'End') {
       go(stops.length - 1);
-    } else if (e.key === 'Enter' && here?.kind === 'model' && (e.ctrlKey || e.metaKey)) {
-      void commands.execute('fmnb:use-model', { model: here.entry.model });
-    } else if (e.key === 'Enter' && here) {
-      toggle(here);
-    } else if (e.key === 'ArrowRight' && here && !isOpen) {
-      toggle(here);
-    } else if (e.key === 'ArrowLeft' && here && isOpen) {
-      toggle(here);
-    } else if (e.key === 'ArrowLeft' && here && here.kind !== 'group') {
+    } else if (e.key === 'Enter' && activeRow?.kind === 'model' && (e.ctrlKey || e.metaKey)) {
+      void commands.execute('fmnb:use-model', { model: activeRow.entry.model });
+    } else if (e.key === 'Enter' && activeRow) {
+      toggle(activeRow);
+    } else if (e.key === 'ArrowRight' && activeRow && !isOpen) {
+      toggle(activeRow);
+    } else if (e.key === 'ArrowLeft' && activeRow && isOpen) {
+      toggle(activeRow);
+    } else if (e.key === 'ArrowLeft' && activeRow && activeRow.kind !== 'group') {
       go(at - 1 - stops.slice(0, at).reverse().findIndex(r => r.kind === 'group'));
-    } else if (e.key === ' ' && here?.kind === 'model') {
-      catalogue.tick(here.entry.model);
+    } else if (e.key === ' ' && activeRow?.kind === 'model') {
+      catalog.toggleSelected(activeRow.entry.model);
     } else if (e.key === 'Escape') {
       root.current!.querySelector<HTMLElement>('[role=treegrid]')!.focus();
     } else if (e.key === '/') {
@@ -107,14 +107,14 @@ export function Models(props: ViewProps): JSX.Element {
             onClick={() => (setActive(row.key), toggle(row))}
           >
             <div role="gridcell">
-              <span className="fmnb-Twist" aria-hidden="true" />
-              {row.label} <span className="fmnb-Quiet">{row.note || row.size}</span>
+              <span className="fmnb-Caret" aria-hidden="true" />
+              {row.label} <span className="fmnb-Secondary">{row.note || row.size}</span>
             </div>
           </div>
         );
       case 'note':
         return (
-          <div className="fmnb-Row fmnb-Quiet" role="row" aria-level={2}>
+          <div className="fmnb-Row fmnb-Secondary" role="row" aria-level={2}>
             <div role="gridcell">{row.text}</div>
           </div>
         );
@@ -136,7 +136,7 @@ export function Models(props: ViewProps): JSX.Element {
             aria-posinset={row.at}
             aria-setsize={row.of}
             aria-expanded={opened === row.key}
-            aria-selected={row.kind === 'model' ? catalogue.ticked.includes(row.entry.model) : undefined}
+            aria-selected={row.kind === 'model' ? catalog.selected.includes(row.entry.model) : undefined}
             data-active={row.key === active || undefined}
             onClick={() => (setActive(row.key), toggle(row))}
           >
@@ -146,10 +146,10 @@ export function Models(props: ViewProps): JSX.Element {
     }
   };
 
-  const none = catalogue.asked > 0 && !rows.some(r => r.kind === 'model' || r.kind === 'hub');
+  const none = catalog.fetchedAt > 0 && !rows.some(r => r.kind === 'model' || r.kind === 'hub');
   return (
     <div className="fmnb-Models" ref={root} data-compact={model.compact || undefined}>
-      <Here {...props} />
+      <CurrentNotebook {...props} />
       <div className="fmnb-Search">
         <input
           ref={search}
@@ -157,26 +157,26 @@ export function Models(props: ViewProps): JSX.Element {
           className="jp-mod-styled"
           aria-label={trans.__('Search models')}
           placeholder={trans.__('Search models')}
-          title={trans.__('Words of names, providers, licenses; also local, free, vision, <4GB, >100k. Press / in the list to come here.')}
-          value={catalogue.query}
+          title={trans.__('Names, providers, licenses; also local, free, vision, <4GB, >100k. Press / in the list to search.')}
+          value={catalog.query}
           spellCheck={false}
-          onChange={e => catalogue.search(e.target.value)}
+          onChange={e => catalog.search(e.target.value)}
           onKeyDown={e => {
             if (e.key === 'ArrowDown' || e.key === 'Enter') {
               e.preventDefault();
               setActive(stops.find(r => r.kind === 'model' || r.kind === 'hub')?.key ?? stops[0]?.key ?? '');
               root.current!.querySelector<HTMLElement>('[role=treegrid]')!.focus();
-            } else if (e.key === 'Escape' && catalogue.query) {
+            } else if (e.key === 'Escape' && catalog.query) {
               e.stopPropagation();
-              catalogue.search('');
+              catalog.search('');
             }
           }}
         />
         <button
           className="fmnb-Icon"
-          title={trans.__('Refresh: ask servers and services anew')}
+          title={trans.__('Refresh: query servers and services again')}
           aria-label={trans.__('Refresh')}
-          aria-busy={catalogue.busy}
+          aria-busy={catalog.loading}
           onClick={() => void commands.execute('fmnb:refresh')}
         >
           <refreshIcon.react tag="span" />
@@ -184,13 +184,13 @@ export function Models(props: ViewProps): JSX.Element {
       </div>
       <div className="fmnb-Chips" role="group" aria-label={trans.__('Filters')}>
         {CHIPS.map(word => (
-          <button key={word} className="fmnb-Chip" aria-pressed={catalogue.chips.has(word)} onClick={() => catalogue.toggleChip(word)}>
+          <button key={word} className="fmnb-Chip" aria-pressed={catalog.chips.has(word)} onClick={() => catalog.toggleChip(word)}>
             {word}
           </button>
         ))}
       </div>
-      {catalogue.trouble && <p className="fmnb-Quiet">{`${catalogue.trouble.message}. ${catalogue.trouble.hint}`}</p>}
-      <Windowed
+      {catalog.error && <p className="fmnb-Secondary">{`${catalog.error.message}. ${catalog.error.hint}`}</p>}
+      <VirtualList
         rows={rows}
         draw={draw}
         active={active}
@@ -201,20 +201,20 @@ export function Models(props: ViewProps): JSX.Element {
           'aria-label': trans.__('Models'),
           'aria-multiselectable': true,
           'aria-rowcount': rows.length,
-          'aria-activedescendant': here ? idOf(here.key) : undefined,
+          'aria-activedescendant': activeRow ? idOf(activeRow.key) : undefined,
           onKeyDown: onKey,
-          onFocus: e => e.target === e.currentTarget && !here && setActive(stops[0]?.key ?? '')
+          onFocus: e => e.target === e.currentTarget && !activeRow && setActive(stops[0]?.key ?? '')
         }}
       />
-      {none && <p className="fmnb-Empty">{trans.__('No model fits these words.')}</p>}
-      {!catalogue.asked && catalogue.busy && <p className="fmnb-Empty">{trans.__('Asking which models there are…')}</p>}
+      {none && <p className="fmnb-Empty">{trans.__('No model matches.')}</p>}
+      {!catalog.fetchedAt && catalog.loading && <p className="fmnb-Empty">{trans.__('Loading models…')}</p>}
       <Compare {...props} />
     </div>
   );
 }
 
 function rowsOf({ model, trans }: ViewProps, closed: ReadonlySet<string>, opened: string, line: number): AnyRow[] {
-  const { catalogue } = model;
+  const { catalog } = model;
   const rows: AnyRow[] = [];
   const short = line + 8;
   const tall = model.compact ? short : 2 * line + 9;
@@ -230,17 +230,17 @@ function rowsOf({ model, trans }: ViewProps, closed: ReadonlySet<string>, opened
   };
   const titles = {
     ready: trans.__('Ready'),
-    needs: trans.__('Needs a key or a download'),
+    needs: trans.__('Needs an API key or a download'),
     locked: trans.__('Locked by the administrator')
   };
-  for (const [name, entries] of Object.entries(catalogue.shown) as [keyof typeof titles, Entry[]][]) {
+  for (const [name, entries] of Object.entries(catalog.groups) as [keyof typeof titles, Entry[]][]) {
     if (entries.length && group(name, titles[name], entries.length)) {
       entries.forEach((entry, i) => add({ kind: 'model', key: entry.model, height: tall, entry, at: i + 1, of: entries.length }));
     }
   }
-  const { hub, hubBusy, hubTrouble, query } = catalogue;
+  const { hub, hubLoading: hubBusy, hubError: hubTrouble, query } = catalog;
   if (query.trim() && model.about) {
-    const note = hubBusy ? trans.__('searching…') : hubTrouble ? trans.__('no answer') : '';
+    const note = hubBusy ? trans.__('searching…') : hubTrouble ? trans.__('no response') : '';
     if (group('hub', trans.__('Hugging Face hub'), hub.length, note)) {
       if (hubTrouble && !hubBusy) {
         rows.push({ kind: 'note', key: 'hub note', height: tall, text: hubTrouble });
@@ -254,38 +254,38 @@ function rowsOf({ model, trans }: ViewProps, closed: ReadonlySet<string>, opened
 const idOf = (key: string) => `fmnb-row-${key.replace(/[^\w-]/g, c => `_${c.codePointAt(0)!.toString(16)}`)}`;
 
 function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entry }): JSX.Element {
-  const ticked = model.catalogue.ticked.includes(entry.model);
-  const current = model.standing().model === entry.model;
-  const [provider, name] = entry.model.includes(':') ? split(entry.model) : ['', entry.model];
+  const selected = model.catalog.selected.includes(entry.model);
+  const current = model.currentModel().model === entry.model;
+  const [provider, name] = entry.model.includes(':') ? splitName(entry.model) : ['', entry.model];
   return (
     <>
-      <div role="gridcell" className="fmnb-Tick">
+      <div role="gridcell" className="fmnb-SelectCell">
         <span
-          className="fmnb-Box"
+          className="fmnb-Checkbox"
           aria-hidden="true"
-          data-on={ticked || undefined}
-          title={trans.__('Compare (Space)')}
-          onClick={e => (e.stopPropagation(), model.catalogue.tick(entry.model))}
+          data-on={selected || undefined}
+          title={trans.__('Select for comparison (Space)')}
+          onClick={e => (e.stopPropagation(), model.catalog.toggleSelected(entry.model))}
         />
       </div>
-      <div role="gridcell" className="fmnb-What">
+      <div role="gridcell" className="fmnb-Main">
         <div className="fmnb-Line">
           <span className="fmnb-Name" title={entry.model}>
             {name || entry.model}
           </span>
           {current && <span className="fmnb-Badge">{trans.__('in use')}</span>}
           {entry.ready === 'loaded' && <span className="fmnb-Badge">{trans.__('in memory')}</span>}
-          {entry.ready === 'locked' && <Sign icon={lockIcon} label={entry.note} />}
-          <Senses entry={entry} trans={trans} />
-          <span className="fmnb-State">{stateOf(entry, trans)}</span>
+          {entry.ready === 'locked' && <LabeledIcon icon={lockIcon} label={entry.note} />}
+          <Modalities entry={entry} trans={trans} />
+          <span className="fmnb-State">{stateLabel(entry, trans)}</span>
         </div>
-        <div className="fmnb-Line fmnb-Quiet">
-          <span className="fmnb-Facts" title={entry.context ? trans.__('%1 tokens of context', entry.context.toLocaleString()) : undefined}>
+        <div className="fmnb-Line fmnb-Secondary">
+          <span className="fmnb-Meta" title={entry.context ? trans.__('%1 tokens of context', entry.context.toLocaleString()) : undefined}>
             {entry.local
               ? join(trans.__('local'), entry.context && count(entry.context), entry.license, provider)
               : join(provider || entry.provider, entry.context && count(entry.context), entry.license, entry.host)}
           </span>
-          <span className="fmnb-Cost">{costOf(entry, trans)}</span>
+          <span className="fmnb-Cost">{costLabel(entry, trans)}</span>
         </div>
       </div>
       <div role="gridcell" className="fmnb-Use">
@@ -306,19 +306,19 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
 }
 
 const join = (...facts: (string | number | null | 0)[]) => facts.filter(Boolean).join(' · ');
-const split = (model: string) => [model.slice(0, model.indexOf(':')), model.slice(model.indexOf(':') + 1)];
+const splitName = (model: string) => [model.slice(0, model.indexOf(':')), model.slice(model.indexOf(':') + 1)];
 
 function HubCells({ found }: { found: HubModel }): JSX.Element {
   const name = found.source.replace(/^hf:/, '');
   return (
-    <div role="gridcell" className="fmnb-What fmnb-Hub">
+    <div role="gridcell" className="fmnb-Main fmnb-Hub">
       <div className="fmnb-Line">
         <span className="fmnb-Name" title={found.source}>
           {name}
         </span>
       </div>
-      <div className="fmnb-Line fmnb-Quiet">
-        <span className="fmnb-Facts">
+      <div className="fmnb-Line fmnb-Secondary">
+        <span className="fmnb-Meta">
           {[found.task, found.license, found.files.length && `${found.files.length} GGUF`, found.downloads && `${count(found.downloads)} ↓`]
             .filter(Boolean)
             .join(' · ')}

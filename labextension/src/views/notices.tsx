@@ -1,37 +1,37 @@
-/** What is wrong with the whole: no server side, versions apart, the last thing that failed. */
+/** Notices about the panel: no server extension, version mismatch, the last error. */
 
 import React from 'react';
 import type { Trouble } from '../types';
 import type { ViewProps } from './props';
 
-export function Notes({ model, trans }: ViewProps): JSX.Element {
+export function Notices({ model, trans }: ViewProps): JSX.Element {
   const upgrade = model.kernels.of(model.notebook)?.upgrade;
   return (
     <>
-      {model.serverTrouble && (
-        <Note trouble={model.serverTrouble} kind={model.absent ? 'info' : 'error'}>
+      {model.serverError && (
+        <Notice error={model.serverError} kind={model.serverMissing ? 'info' : 'error'}>
           <button className="fmnb-Link" onClick={() => void model.refresh()}>
-            {trans.__('Ask again')}
+            {trans.__('Retry')}
           </button>
-        </Note>
+        </Notice>
       )}
-      {upgrade && <Note trouble={{ message: upgrade, detail: '', hint: '', upgrade }} kind="error" />}
-      {model.trouble && (
-        <Note trouble={model.trouble} kind="error">
+      {upgrade && <Notice error={{ message: upgrade, detail: '', hint: '', upgrade }} kind="error" />}
+      {model.error && (
+        <Notice error={model.error} kind="error">
           <button className="fmnb-Link" onClick={() => model.dismiss()}>
             {trans.__('Dismiss')}
           </button>
-        </Note>
+        </Notice>
       )}
     </>
   );
 }
 
-/** A trouble in words: what happened, what was seen, what to do. */
-export function Note(props: { trouble: Trouble; kind: 'info' | 'error'; children?: React.ReactNode }): JSX.Element {
-  const { message, detail, hint } = props.trouble;
+/** An error as text: what happened, the evidence, the next step. */
+export function Notice(props: { error: Trouble; kind: 'info' | 'error'; children?: React.ReactNode }): JSX.Element {
+  const { message, detail, hint } = props.error;
   return (
-    <div className={`fmnb-Note fmnb-mod-${props.kind}`} role={props.kind === 'error' ? 'alert' : 'note'}>
+    <div className={`fmnb-Notice fmnb-mod-${props.kind}`} role={props.kind === 'error' ? 'alert' : 'note'}>
       <span>
         {message}
         {detail && `: ${detail}`}

@@ -1,4 +1,4 @@
-/** The user's saved prompts: insert one as a cell, save the active cell's, delete. */
+/** Saved prompts: insert one as a cell, save that of the active cell, delete. */
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import React from 'react';
@@ -17,15 +17,15 @@ export function Prompts(props: ViewProps): JSX.Element {
         <button
           className="jp-mod-styled"
           disabled={!text || !model.about}
-          title={text ? undefined : trans.__('The active cell is no %%fm cell with a prompt')}
+          title={text ? undefined : trans.__('The active cell is not a %%fm cell with a prompt')}
           onClick={() => void commands.execute('fmnb:save-prompt')}
         >
           {trans.__('Save this cell’s prompt…')}
         </button>
       </section>
-      {prompts?.length === 0 && <p className="fmnb-Quiet fmnb-Lead">{trans.__('No prompts are saved yet. `%%fm --save NAME` saves one, too.')}</p>}
-      {prompts === null && <p className="fmnb-Quiet fmnb-Lead">{model.about ? trans.__('Asking…') : trans.__('The server side is not there.')}</p>}
-      <ul className="fmnb-Plain">
+      {prompts?.length === 0 && <p className="fmnb-Secondary fmnb-Intro">{trans.__('No saved prompts yet. `%%fm --save NAME` also saves one.')}</p>}
+      {prompts === null && <p className="fmnb-Secondary fmnb-Intro">{model.about ? trans.__('Loading…') : trans.__('The server extension is not installed.')}</p>}
+      <ul className="fmnb-PlainList">
         {prompts?.map(p => (
           <Row key={p.name} {...props} prompt={p} />
         ))}
@@ -38,8 +38,8 @@ function Row({ model, commands, trans, prompt }: ViewProps & { prompt: PromptRow
   return (
     <li className="fmnb-Run">
       <div className="fmnb-Line">
-        <span className="fmnb-Name fmnb-Grow">{prompt.name}</span>
-        <span className="fmnb-Quiet">{prompt.version > 1 ? trans.__('version %1', prompt.version) : ''}</span>
+        <span className="fmnb-Name fmnb-Flex">{prompt.name}</span>
+        <span className="fmnb-Secondary">{prompt.version > 1 ? trans.__('version %1', prompt.version) : ''}</span>
         <button
           className="fmnb-Small"
           disabled={!model.notebook}
@@ -52,7 +52,7 @@ function Row({ model, commands, trans, prompt }: ViewProps & { prompt: PromptRow
           {trans.__('Delete')}
         </button>
       </div>
-      <div className="fmnb-Quiet fmnb-Quote">{prompt.text}</div>
+      <div className="fmnb-Secondary fmnb-PromptText">{prompt.text}</div>
     </li>
   );
 }
@@ -60,7 +60,7 @@ function Row({ model, commands, trans, prompt }: ViewProps & { prompt: PromptRow
 async function remove(model: ViewProps['model'], trans: ViewProps['trans'], name: string): Promise<void> {
   const { button } = await showDialog({
     title: trans.__('Delete the prompt %1?', name),
-    body: trans.__('Its older versions stay readable in the folder’s history.'),
+    body: trans.__('Older versions stay in the history of the prompts folder.'),
     buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Delete') })]
   });
   if (button.accept) {

@@ -1,4 +1,4 @@
-/** What every view of the panel gets. */
+/** Props of every view of the panel. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';

@@ -1,35 +1,35 @@
-/** A run in one line: what it does, how far it is, how it ended. Used by Local and Activity. */
+/** A run as a row: state, progress, result. Used by Local and Activity. */
 
 import React from 'react';
-import { live, type Run } from '../fold';
+import { isActive, type Run } from '../fold';
 import { bytes, dollars } from '../format';
 import type { ViewProps } from './props';
 
-/** What a run does now, in words. */
-export function doing(run: Run, trans: ViewProps['trans']): string {
-  if (run.standing === 'waiting') {
-    return run.waiting;
+/** State and progress of a run as text. */
+export function progressText(run: Run, trans: ViewProps['trans']): string {
+  if (run.state === 'waiting') {
+    return run.waitReason;
   }
-  if (run.standing === 'failed') {
+  if (run.state === 'failed') {
     return String(run.error?.message ?? trans.__('failed'));
   }
-  if (run.standing === 'cancelled') {
+  if (run.state === 'cancelled') {
     return run.note || trans.__('stopped');
   }
-  if (run.standing === 'finished') {
+  if (run.state === 'finished') {
     return trans.__('done');
   }
   if (run.unit === 'bytes') {
-    const so = run.total ? trans.__('%1 of %2', bytes(run.done), bytes(run.total)) : bytes(run.done);
-    return run.speed ? trans.__('%1, %2 a second', so, bytes(run.speed)) : so;
+    const progress = run.total ? trans.__('%1 of %2', bytes(run.done), bytes(run.total)) : bytes(run.done);
+    return run.speed ? trans.__('%1, %2/s', progress, bytes(run.speed)) : progress;
   }
-  const much = run.done ? `${Math.round(run.done).toLocaleString()}${run.total ? ` / ${Math.round(run.total).toLocaleString()}` : ''} ${run.unit}` : '';
-  return [run.stage || trans.__('started'), much].filter(Boolean).join(': ');
+  const amount = run.done ? `${Math.round(run.done).toLocaleString()}${run.total ? ` / ${Math.round(run.total).toLocaleString()}` : ''} ${run.unit}` : '';
+  return [run.stage || trans.__('started'), amount].filter(Boolean).join(': ');
 }
 
 export function RunLine({ model, trans, run }: ViewProps & { run: Run }): JSX.Element {
   const [now, setNow] = React.useState(Date.now() / 1000);
-  const running = live(run);
+  const running = isActive(run);
   React.useEffect(() => {
     if (running) {
       const timer = setInterval(() => setNow(Date.now() / 1000), 1000);
@@ -51,9 +51,9 @@ export function RunLine({ model, trans, run }: ViewProps & { run: Run }): JSX.El
           </button>
         )}
       </div>
-      {run.prompt && <div className="fmnb-Facts fmnb-Quiet">{run.prompt}</div>}
-      <div className={run.standing === 'failed' ? 'fmnb-Warn' : 'fmnb-Quiet'}>
-        {doing(run, trans)}
+      {run.prompt && <div className="fmnb-Meta fmnb-Secondary">{run.prompt}</div>}
+      <div className={run.state === 'failed' ? 'fmnb-Warning' : 'fmnb-Secondary'}>
+        {progressText(run, trans)}
         {run.usage.cost ? `, ${run.usage.estimated ? '~' : ''}${dollars(run.usage.cost)}` : ''}
       </div>
       {running && run.total ? <progress className="fmnb-Bar" max={run.total} value={run.done} aria-label={run.stage || run.model} /> : null}

@@ -1,7 +1,7 @@
 /**
- * The views of the panel: one file each, in this folder. A view paints the model and calls it;
- * it fetches nothing. What a view needs that the model lacks belongs into `model.ts`, or into a
- * part of its own that `SidebarModel` holds, as `catalogue.ts` is.
+ * The views of the panel: one file each, in this folder. A view renders the model and calls it;
+ * it fetches nothing. Data that a view needs belongs in `model.ts` or in a part of `SidebarModel`
+ * such as `catalog.ts`.
  */
 
 import type { TranslationBundle } from '@jupyterlab/translation';

@@ -1,23 +1,23 @@
 /**
- * A long list of which only what is in sight is in the page. Rows have the height that the caller
- * says; one row at most is measured instead (its height is 0), as tall as it turns out to be.
+ * A long list that renders only visible rows. The caller sets row heights; at most one row has
+ * height 0 and is measured.
  */
 
 import React, { useEffect, useLayoutEffect, useRef, useState } from 'react';
 
 export type Row = { key: string; height: number };
 
-const BEYOND = 300; // pixels above and below that are drawn too, so that a fast wheel meets no gaps
+const OVERSCAN = 300; // extra pixels rendered above and below, against gaps while scrolling fast
 
 type Props<T extends Row> = {
   rows: readonly T[];
   draw: (row: T, at: number) => React.ReactNode;
-  /** The row to keep in sight whenever it changes. */
+  /** The row to scroll into view when it changes. */
   active: string;
   attributes: React.HTMLAttributes<HTMLDivElement>;
 };
 
-export function Windowed<T extends Row>({ rows, draw, active, attributes }: Props<T>): JSX.Element {
+export function VirtualList<T extends Row>({ rows, draw, active, attributes }: Props<T>): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const measured = useRef<HTMLDivElement>(null);
   const [open, setOpen] = useState(120);
@@ -26,14 +26,14 @@ export function Windowed<T extends Row>({ rows, draw, active, attributes }: Prop
   for (const row of rows) {
     tops.push(tops[tops.length - 1] + (row.height || open));
   }
-  const step = 100; // drawn anew every so many pixels, not at every one
-  const look = () => {
+  const step = 100; // pixels between two renders while scrolling
+  const updateView = () => {
     const { scrollTop, clientHeight } = box.current!;
     const top = Math.floor(scrollTop / step) * step;
     setView(now => (now.top === top && now.height === clientHeight ? now : { top, height: clientHeight }));
   };
   useEffect(() => {
-    const watcher = new ResizeObserver(look);
+    const watcher = new ResizeObserver(updateView);
     watcher.observe(box.current!);
     return () => watcher.disconnect();
   }, []);
@@ -53,19 +53,19 @@ export function Windowed<T extends Row>({ rows, draw, active, attributes }: Prop
       } else if (end > scrollTop + clientHeight) {
         box.current!.scrollTop = end - clientHeight;
       }
-      look(); // who is told of the active row finds it in the page at once
+      updateView(); // the active row is in the page at once
     }
   }, [active, open]);
-  const from = Math.max(0, below(tops, view.top - BEYOND) - 1);
-  const to = below(tops, view.top + step + view.height + BEYOND);
+  const from = Math.max(0, countBelow(tops, view.top - OVERSCAN) - 1);
+  const to = countBelow(tops, view.top + step + view.height + OVERSCAN);
   return (
-    <div ref={box} {...attributes} onScroll={look}>
-      <div className="fmnb-Tall" role="presentation" style={{ height: tops[rows.length] }}>
+    <div ref={box} {...attributes} onScroll={updateView}>
+      <div className="fmnb-VirtualSpace" role="presentation" style={{ height: tops[rows.length] }}>
         {rows.slice(from, to).map((row, i) => (
           <div
             key={row.key}
             role="presentation"
-            className="fmnb-Place"
+            className="fmnb-VirtualRow"
             ref={row.height ? undefined : measured}
             style={{ transform: `translateY(${tops[from + i]}px)`, height: row.height || undefined }}
           >
@@ -77,8 +77,8 @@ export function Windowed<T extends Row>({ rows, draw, active, attributes }: Prop
   );
 }
 
-/** How many of the rising numbers lie below a bound. */
-function below(tops: readonly number[], bound: number): number {
+/** How many of the ascending numbers are below a bound. */
+function countBelow(tops: readonly number[], bound: number): number {
   let [low, high] = [0, tops.length];
   while (low < high) {
     const middle = (low + high) >> 1;

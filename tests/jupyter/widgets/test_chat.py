@@ -37,12 +37,12 @@ def test_a_turn_in_other_words_is_a_branch_and_the_first_stays(talk):
     talk.do("send", text="one")
     talk.do("send", text="two")
     talk.do("edit", turn=0, text="uno")
-    assert texts(talk) == ["uno"] and talk.widget.turns[0]["ways"] == [0, 1] and talk.widget.turns[0]["way"] == 1
+    assert texts(talk) == ["uno"] and talk.widget.turns[0]["branches"] == [0, 1] and talk.widget.turns[0]["branch"] == 1
     talk.do("switch", branch=0)
-    assert texts(talk) == ["one", "two"] and talk.widget.turns[0]["way"] == 0
+    assert texts(talk) == ["one", "two"] and talk.widget.turns[0]["branch"] == 0
     talk.do("edit", turn=1, text="due")
     assert texts(talk) == ["one", "due"] and len(talk.widget.chat.branches) == 3
-    assert talk.widget.turns[1]["ways"] == [0, 2]
+    assert talk.widget.turns[1]["branches"] == [0, 2]
 
 
 def test_asking_again_what_has_another_answer_is_a_branch():
@@ -50,7 +50,7 @@ def test_asking_again_what_has_another_answer_is_a_branch():
     talk = Page(Chat(lambda text: next(answers)).widget())
     talk.do("send", text="hello")
     talk.do("again", turn=0)
-    assert talk.widget.turns[0]["ways"] == [0, 1]
+    assert talk.widget.turns[0]["branches"] == [0, 1]
     talk.do("switch", branch=0)
     assert talk.widget.chat.messages[-1].text == "first"
 
@@ -88,8 +88,8 @@ def test_a_file_is_attached_by_its_path_and_a_missing_one_is_said(talk, tmp_path
     assert talk.do("attachables")[0]["files"] == ["notes.txt"]
     (said,) = talk.do("attach", item="notes.txt")
     assert said["what"].startswith("notes.txt")
-    assert talk.do("attach", item="note.txt") == [] and "Did you mean notes.txt" in talk.widget.trouble
-    assert talk.do("attach", item="https://x.example/a.txt") == [] and "address" in talk.widget.trouble
+    assert talk.do("attach", item="note.txt") == [] and "Did you mean notes.txt" in talk.widget.error
+    assert talk.do("attach", item="https://x.example/a.txt") == [] and "address" in talk.widget.error
     talk.do("send", text="read", attach=["notes.txt"])
     assert "the plan" in talk.widget.chat.messages[-2].text
 
@@ -135,13 +135,13 @@ def test_a_conversation_is_written_with_its_branches_and_read_again(talk, tmp_pa
     talk.do("export", path=str(tmp_path / "talk.json"))
     assert len(json.loads((tmp_path / "talk.json").read_text())["branches"]) == 2
     again = Page(Talk(Chat.load(tmp_path / "talk.json")))
-    assert texts(again) == ["uno"] and again.widget.turns[0]["ways"] == [0, 1]
+    assert texts(again) == ["uno"] and again.widget.turns[0]["branches"] == [0, 1]
     assert "uno" in again.do("whole", run=again.widget.turns[0]["run"])[0]["add"]
     again.do("switch", branch=0)
     assert texts(again) == ["one"]
     assert "-s 'Be kind.'" in again.widget.sources()[0] or "Be kind." in again.widget.sources()[0]
     talk.do("export", path=str(tmp_path / "talk.json"))
-    assert "file of that name" in talk.widget.trouble
+    assert "file of that name" in talk.widget.error
 
 
 @pytest.mark.parametrize(
@@ -156,12 +156,12 @@ def test_a_conversation_is_written_with_its_branches_and_read_again(talk, tmp_pa
 def test_what_cannot_be_is_said_and_nothing_is_lost(talk, what):
     talk.do("send", text="kept")
     talk.widget._hear(None, what, [])
-    assert talk.widget.trouble and texts(talk) == ["kept"]
+    assert talk.widget.error and texts(talk) == ["kept"]
 
 
 def test_what_was_typed_is_taken_only_when_it_can_be_sent(talk):
     assert not [m for m in talk.do("send", text="hi {{ nope }}") or () if m.get("do") == "taken"]
-    assert "nope" in talk.widget.trouble and texts(talk) == []
+    assert "nope" in talk.widget.error and texts(talk) == []
     assert {"do": "taken", "text": "hi", "turn": None} in talk.do("send", text="hi")
     assert not [m for m in talk.do("edit", turn=0, text="{{ nope }}") or () if m.get("do") == "taken"]
     assert {"do": "taken", "text": "other", "turn": 0} in talk.do("edit", turn=0, text="other")

@@ -30,11 +30,11 @@ class Page:
 
     def __call__(self, do, **what):
         self.grid._hear(None, {"do": do, **what}, [])
-        assert not self.grid.trouble, self.grid.trouble
+        assert not self.grid.error, self.grid.error
 
     def fails(self, do, **what) -> str:
         self.grid._hear(None, {"do": do, **what}, [])
-        return self.grid.trouble
+        return self.grid.error
 
     def last(self, do):
         return next(m for m in reversed(self.sent) if m["do"] == do)
@@ -47,11 +47,11 @@ def open_page(c, **more):
 def test_a_vote_is_an_event_at_once_and_the_widget_says_so(c):
     page = open_page(c)
     page("vote", choice=1)
-    assert page.grid.said["won"] == {"0": 1} and c.best is c[1]
+    assert page.grid.feedback["won"] == {"0": 1} and c.best is c[1]
     page("vote", choice="tie")
-    assert [s.value["said"] for s in signals.feedback_on([c.run])] == ["tie"] and page.grid.said["votes"] == {"0": "tie"}
+    assert [s.value["said"] for s in signals.feedback_on([c.run])] == ["tie"] and page.grid.feedback["votes"] == {"0": "tie"}
     page("undo")
-    assert not page.grid.said["votes"] and c.best is None
+    assert not page.grid.feedback["votes"] and c.best is None
 
 
 def test_in_a_cell_the_widget_gives_way_to_one_line_once_voted(c):
@@ -67,7 +67,7 @@ def test_stars_edits_and_comments_are_kept_and_taken_back(c):
     page("star", at=0)
     page("edit", at=1, text="hello, there!")
     page("comment", text="close")
-    assert page.grid.said == {"votes": {}, "won": {}, "stars": [0], "edits": {"1": "hello, there!"}, "comment": "close"}
+    assert page.grid.feedback == {"votes": {}, "won": {}, "stars": [0], "edits": {"1": "hello, there!"}, "comment": "close"}
     page("text", at=1, why="edit")
     assert page.last("text")["text"] == "hello, there!"
     page("star", at=0, on=False)
@@ -79,13 +79,13 @@ def test_stars_edits_and_comments_are_kept_and_taken_back(c):
 def test_a_vote_from_elsewhere_shows_too(c):
     page = open_page(c)
     fm.vote(c, "right")
-    assert page.grid.said["won"] == {"0": 1}
+    assert page.grid.feedback["won"] == {"0": 1}
 
 
 def test_every_widget_of_a_comparison_follows_its_votes(c):
     first, second = open_page(c), open_page(c)
     second("vote", choice=1)
-    assert first.grid.said["won"] == second.grid.said["won"] == {"0": 1}
+    assert first.grid.feedback["won"] == second.grid.feedback["won"] == {"0": 1}
     assert "✓ preferred" in first.grid.face()[0]["text/html"]
 
 
@@ -133,7 +133,7 @@ def test_the_page_learns_no_name_of_a_blind_comparison():
     page = open_page(c)
     for view in ("rendered", "raw", "data", "diff"):
         page("rows", view=view)
-    told = json.dumps([page.grid.about, page.grid.said, page.sent, page.grid.face()])
+    told = json.dumps([page.grid.about, page.grid.feedback, page.sent, page.grid.face()])
     assert "echo" not in told and page.grid.about["hidden"]
     for what in ("use", "chat", "cell"):
         assert "Vote first" in page.fails(what, at=0)
@@ -186,7 +186,7 @@ def test_unknown_orders_and_private_names_do_nothing(c):
     page = open_page(c)
     for do in ("", "_hear", "close_all", "__init__", None):
         page.grid._hear(None, {"do": do}, [])
-    assert page.sent == [] and page.grid.trouble == ""
+    assert page.sent == [] and page.grid.error == ""
 
 
 def test_with_the_log_off_the_views_work_and_a_vote_says_why():
@@ -220,10 +220,10 @@ def test_rows_of_a_table_are_different_questions_with_a_vote_each():
     assert page.grid.about["by_row"] and [x["row"] for x in page.grid.about["cells"]] == [0, 0, 1, 1]
     page("vote", choice=1, row=0)
     page("vote", choice=2, row=1)
-    assert page.grid.said["won"] == {"0": 1, "1": 2} and len([s for s in c.votes if s.kind == "vote"]) == 2
+    assert page.grid.feedback["won"] == {"0": 1, "1": 2} and len([s for s in c.votes if s.kind == "vote"]) == 2
     assert list(c.df["vote"]) == ["lost", "won", "won", "lost"]
     page("undo", row=0)
-    assert page.grid.said["won"] == {"1": 2} and list(c.df["vote"].isna()) == [True, True, False, False]
+    assert page.grid.feedback["won"] == {"1": 2} and list(c.df["vote"].isna()) == [True, True, False, False]
     assert "another row" in page.fails("vote", choice=3, row=0)
     with pytest.raises(fm.FmnbError, match="different questions"):
         fm.vote(c, "left")

@@ -58,14 +58,14 @@ def test_votes_are_found_and_shown(asked):
     fm.vote(asked, "left")
     fm.feedback(asked[1], "star", True)
     page = Page(History())
-    assert [r["said"] for r in rows(page, vote="won")] == [["won"]]
-    assert [r["said"] for r in rows(page, vote="lost")] == [["lost", "star"]]
+    assert [r["feedback"] for r in rows(page, vote="won")] == [["won"]]
+    assert [r["feedback"] for r in rows(page, vote="lost")] == [["lost", "star"]]
     assert [r["run"] for r in rows(page, vote="star")] == [asked[1].run]
     assert {r["run"] for r in rows(page, vote="any")} == {asked.run, asked[1].run}
     fm.vote(asked, "tie")
     assert len(rows(page, vote="won")) == 0 and len(rows(page, vote="tie")) == 3
     page.do("filter", filter={"vote": "nonsense"})
-    assert "No such vote" in page.widget.trouble
+    assert "No such vote" in page.widget.error
 
 
 def test_a_blind_comparison_keeps_its_secret_until_the_vote():
@@ -103,7 +103,7 @@ def test_a_comparison_opens_with_its_buttons(asked):
 def test_a_run_that_is_not_there_is_said():
     page = Page(History())
     page.do("open", run="nothing")
-    assert "No such run" in page.widget.trouble and page.widget.opened == {}
+    assert "No such run" in page.widget.error and page.widget.opened == {}
 
 
 def test_the_notebook_keeps_no_list_of_what_other_notebooks_asked(asked):

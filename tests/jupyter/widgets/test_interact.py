@@ -54,7 +54,7 @@ def test_controls_of_options_drive_the_call():
 def test_a_mistyped_schema_is_said_when_it_is_asked_and_not_before():
     ask = Page(Interact("x", "echo:", schema="a nonsense[type"))
     ask.do("ask", values={})
-    assert "nonsense" in ask.widget.trouble and ask.widget.response is None
+    assert "nonsense" in ask.widget.error and ask.widget.response is None
 
 
 def test_asking_streams_the_answer_and_keeps_it(monkeypatch):
@@ -87,7 +87,7 @@ def test_a_name_that_is_not_there_is_said_before_anything_is_asked():
 def test_a_page_cannot_set_what_a_control_does_not_offer(values):
     ask = Page(Interact("{{ what }} {{ n }}", "echo:", what=["a", "b"], n=(0, 3)))
     ask.do("ask", values=values)
-    assert "cannot be that" in ask.widget.trouble and ask.widget.response is None
+    assert "cannot be that" in ask.widget.error and ask.widget.response is None
 
 
 def test_an_answer_in_the_cache_is_there_at_once():
@@ -107,4 +107,4 @@ def test_a_call_that_fails_raises_in_a_script_and_is_shown_on_a_page():
 
 def test_a_word_the_widget_does_not_know_does_nothing():
     ask = Page(Interact("x", "echo:"))
-    assert ask.do("__init__") == [] and ask.do("begin", asked=1) == [] and ask.widget.trouble == ""
+    assert ask.do("__init__") == [] and ask.do("begin", asked=1) == [] and ask.widget.error == ""

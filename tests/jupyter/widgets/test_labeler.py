@@ -49,7 +49,7 @@ def test_the_most_telling_rows_come_first_and_every_label_is_on_disk(rows, tmp_p
     page.do("label", label="accept")
     assert page.widget.row == {} and page.widget.about["done"] == 4
     page.do("label", label="accept")
-    assert "Every row has been seen" in page.widget.trouble
+    assert "Every row has been seen" in page.widget.error
 
 
 def test_a_label_can_be_taken_back(rows, tmp_path):
@@ -60,7 +60,7 @@ def test_a_label_can_be_taken_back(rows, tmp_path):
     assert shown(page) == "2" and Dataset.load(tmp_path / "r.jsonl")["2"].target == "perhaps"
     page.do("undo")
     page.do("undo")
-    assert "no label to take back" in page.widget.trouble and page.widget.dataset.version == rows.version
+    assert "no label to take back" in page.widget.error and page.widget.dataset.version == rows.version
 
 
 def test_choices_by_several_raters_and_their_agreement(tmp_path):
@@ -76,7 +76,7 @@ def test_choices_by_several_raters_and_their_agreement(tmp_path):
     assert (targets["row 1"], targets["row 2"], targets["row 0"]) == ("red", "blue", "blue"), "one against one leaves it as it was"
     assert page.widget.about["agreement"].startswith("2 raters agree on 92% of 12 rows, kappa 0.8")
     page.do("label", label="green")
-    assert page.widget.trouble
+    assert page.widget.error
 
 
 def test_a_disk_that_fails_takes_no_label(rows, tmp_path):
@@ -87,9 +87,9 @@ def test_a_disk_that_fails_takes_no_label(rows, tmp_path):
         page.do("label", label="accept")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "cannot be written" in page.widget.trouble and shown(page) == "3" and page.widget.about["done"] == 0
+    assert "cannot be written" in page.widget.error and shown(page) == "3" and page.widget.about["done"] == 0
     page.do("label", label="accept")
-    assert page.widget.trouble == "" and shown(page) == "2"
+    assert page.widget.error == "" and shown(page) == "2"
 
 
 def test_a_label_of_a_logged_answer_is_an_event_of_its_run():

@@ -98,7 +98,7 @@ def test_a_pinned_attempt_stands_beside_the_shown_one_with_its_differences(play)
     html = play.widget.face()[0]["text/html"]
     assert html.index("a fast car") < html.index("<section") or html.count("<section") == 2
     play.do("pin", run="nothing")
-    assert "No such attempt" in play.widget.trouble and play.widget.shown["pinned"] == one
+    assert "No such attempt" in play.widget.error and play.widget.shown["pinned"] == one
 
 
 def test_the_cell_asks_the_same_again(play, cells_names):

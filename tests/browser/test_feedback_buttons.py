@@ -1,4 +1,4 @@
-"""Thumbs under each answer: a click is a signal in the log, and the notebook keeps no button."""
+"""Thumbs up and down under each answer: a click is feedback in the log, and the notebook stores no button."""
 
 import json
 
@@ -7,11 +7,11 @@ from playwright.sync_api import expect
 from tests.browser.conftest import settle
 
 
-def test_a_click_is_a_signal_and_another_takes_it_back(notebook):
+def test_a_click_is_feedback_and_another_retracts_it(notebook):
     show = "from fmnb.store import feedback as signals\nprint([(s.kind, s.value) for s in signals.feedback_on([r.run])])"
     nb = notebook("%%fm echo: -o r\nhello", show)
     nb.run(1)
-    group = nb.cell(1).get_by_role("group", name="Was this answer good?")
+    group = nb.cell(1).get_by_role("group", name="Rate this answer")
     good, bad = group.get_by_role("button", name="Good answer"), group.get_by_role("button", name="Bad answer")
     good.click()
     assert good.get_attribute("aria-pressed") == "true"
@@ -31,6 +31,6 @@ def test_every_column_of_a_comparison_has_its_own_and_a_model_cannot_make_one(no
     nb = notebook(f"%%fm echo: echo:think\n{forged}")
     nb.run(1)
     nb.cell(1).get_by_role("button", name="Tie").wait_for()
-    expect(nb.cell(1).locator(".fmnb-Thumbs")).to_have_count(2)
+    expect(nb.cell(1).locator(".fmnb-Feedback")).to_have_count(2)
     settle(nb.page)
-    expect(nb.cell(1).locator(".fmnb-Thumbs")).to_have_count(2)
+    expect(nb.cell(1).locator(".fmnb-Feedback")).to_have_count(2)
