@@ -37,7 +37,7 @@ def test_its_types_are_made_from_this_code():
 
 def test_both_sides_name_the_same_comms():
     sources = "".join(f.read_text() for f in (SOURCE / "src").rglob("*.ts"))
-    assert f"'{comm.TARGET}'" in sources and f"'{comm.STOP}'" in sources
+    assert f"'{comm.TARGET}'" in sources and f"'{comm.CONTROL}'" in sources
 
 
 def test_where_there_is_no_npm_the_build_says_so_and_raises_nothing(monkeypatch, tmp_path):
@@ -93,9 +93,9 @@ def test_its_own_tests_pass(packages):
 
 
 FILTER = """
-import { tests } from '%s';
+import { matchers } from '%s';
 const { entries, queries } = JSON.parse(process.argv[1]);
-console.log(JSON.stringify(queries.map(q => entries.map(e => tests(q).every(t => t(e))))));
+console.log(JSON.stringify(queries.map(q => entries.map(e => matchers(q).every(t => t(e))))));
 """
 
 

@@ -219,7 +219,7 @@ def test_without_its_kernel_a_widget_says_so_and_stays_readable(notebook, end):
     cell = nb.cell(1)
     cell.locator(REPLIES).get_by_text("Explain medians now.").wait_for()
     nb.page.evaluate(SHUTDOWN if end == "shutdown" else RESTART)
-    cell.get_by_text("The kernel of this widget is gone").first.wait_for()
+    cell.get_by_text("The kernel of this widget has ended").first.wait_for()
     cell.get_by_label("Prompt", exact=True).fill("to nobody")
     cell.get_by_role("button", name="Run").click()
     nb.page.evaluate(DRAWN)

@@ -34,7 +34,7 @@ function render({ model, el }) {
   const cost = text(filter.cost, { inputmode: "decimal", placeholder: "0.01" });
   const days = choice(filter.days ? String(filter.days) : "", [["", "any time"], ["1", "1 day"], ["7", "1 week"], ["30", "1 month"], ...(filter.days && ![1, 7, 30].includes(filter.days) ? [[String(filter.days), `${filter.days} days`]] : [])]);
   const here = h("input", { type: "checkbox", checked: filter.here, onchange: sendFilter });
-  const search = h("div.fm-search", { role: "search", "aria-label": "Search the log" }, field("Search", query), field("Model", by), field("Kind", kind), field("Vote", vote),
+  const search = h("div.fm-search", { role: "search", "aria-label": "Log filters" }, field("Search", query), field("Model", by), field("Kind", kind), field("Vote", vote),
     field("Minimum cost ($)", cost), field("Within", days), about().here && h("label.fm-tick", {}, here, h("span.fm-label", {}, "this notebook")));
 
   // The list
