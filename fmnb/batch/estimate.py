@@ -335,4 +335,5 @@ def agree(found: Estimate, budget: float | None, yes: bool) -> None:
     """Ask before much is spent; a budget says already how much may be."""
     check_budget(found, budget)
     if found.much and not yes and budget is None:
-        confirm(f"This is {found}. Go on?", "--yes (yes=True in Python)" + ("" if found.unpriced else " or a --budget"))
+        option = "--yes (yes=True in Python)" + ("" if found.unpriced else " or a --budget")
+        confirm("Run this batch?", option, yes="Run", details=str(found))

@@ -4,5 +4,6 @@
 - `settings_file`: parsing and checking one settings file
 - `lock_patterns`: patterns of an administrator's locks on models, providers and addresses
 - `keys`: API keys: environment, keyring, private file
-- `confirm`: questions to the person at the keyboard
+- `question`: questions to the person who runs the cell: a form on the page, a line of text, or an error
+- `confirm`: yes or no, and secrets
 """

@@ -1,36 +1,28 @@
-"""Questions to the person at the keyboard; where there is none, an error that names the option instead."""
+"""Yes or no, and secrets, from the person who runs the cell; an error with the next step where nobody can answer."""
 
 from __future__ import annotations
 
-import sys
-
-from ..core.errors import UsageError
-
-
-def confirm(question: str, option: str) -> None:
-    """Ask yes or no; anything but yes is a UsageError. `option` is what skips the question."""
-    answer = _ask(f"{question} [y/N] ", f"{question.rstrip('?')}? This notebook cannot ask", f"Add {option}.", secret=False)
-    if answer.strip().lower() not in ("y", "yes"):
-        raise UsageError("Nothing was done", detail=f"answered {answer.strip() or 'no'!r}")
+from ..core.errors import NotInteractiveError, UsageError
+from .question import ask, can_type
 
 
-def secret(question: str, hint: str) -> str:
+def confirm(text: str, option: str, *, yes: str = "Yes", details: str = "") -> None:
+    """Ask yes or no; anything but yes is a UsageError. `option` skips the question, `yes` is the label of the button."""
+    choice = ask(text, {"yes": yes, "no": "No" if yes == "Yes" else "Cancel"}, default="no", details=details, hint=f"Add {option}.")
+    if choice != "yes":
+        raise UsageError("Nothing was done", detail="answered no")
+
+
+def secret(text: str, hint: str) -> str:
     """Ask for a value without showing it."""
-    return _ask(f"{question} ", "A key cannot be typed here", hint, secret=True)
-
-
-def _ask(question: str, message: str, hint: str, *, secret: bool) -> str:
     import getpass
 
     from IPython.core.error import StdinNotImplementedError
-    from IPython.core.getipython import get_ipython
 
-    # A kernel asks its front end; elsewhere a terminal must be there, or a secret would be echoed.
-    if not hasattr(get_ipython(), "kernel") and not (sys.stdin and sys.stdin.isatty()):
-        raise UsageError(message, hint=hint)
+    refusal = NotInteractiveError("A key cannot be typed here", hint=hint)
+    if not can_type():
+        raise refusal
     try:
-        return getpass.getpass(question) if secret else input(question)
+        return getpass.getpass(f"{text} ")
     except (StdinNotImplementedError, EOFError):
-        raise UsageError(message, hint=hint) from None
-    except KeyboardInterrupt:
-        raise UsageError("Nothing was done", detail="stopped at the question") from None
+        raise refusal from None

@@ -3,7 +3,8 @@
     FmnbError
     ├── UsageError                 what was typed cannot work: options, names, files
     │   ├── PromptError            a template that cannot be filled
-    │   └── SchemaError            a schema that cannot be read
+    │   ├── SchemaError            a schema that cannot be read
+    │   └── NotInteractiveError    nobody can answer a question
     ├── SettingsError              a settings file or value that cannot be used
     │   └── LockedError            an administrator's lock stands in the way
     ├── MissingPackageError        an optional package is not installed
@@ -160,6 +161,12 @@ class SchemaError(UsageError):
     """An invalid schema."""
 
     kind = "SchemaError"
+
+
+class NotInteractiveError(UsageError):
+    """Nobody can answer a question: nbconvert, papermill, a script without a terminal."""
+
+    kind = "NotInteractiveError"
 
 
 class SettingsError(FmnbError):

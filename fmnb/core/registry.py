@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-PROTOCOL = 3  # of server, kernel and page; raised with every change that another side would misread
+PROTOCOL = 4  # of server, kernel and page; raised with every change that another side would misread
 
 PUBLIC = {
     "ask": "fmnb.calls.model:ask",

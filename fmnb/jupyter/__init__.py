@@ -1,6 +1,7 @@
 """Magics, widgets, the sidebar's server side, and the comm to the page.
 
 - `comm`: kernel and page: model choice, runs, stop button, feedback buttons
+- `questions`: questions as a form under the running cell
 - `magics`: `%%fm` and `%fm`
 - `widgets`: playground, chat, comparison grid and others
 - `server`: handlers of Jupyter Server

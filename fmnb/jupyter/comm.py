@@ -1,23 +1,26 @@
-"""The page's side of this kernel: JupyterLab or Notebook 7 with our extension, where one listens.
+"""The kernel's connection to the page: JupyterLab or Notebook 7 with our extension.
 
-Two comms, since a kernel hears a comm it publishes on only between cells:
+Two comms, since a kernel that publishes on a comm gets its messages only between cells:
 
-    fmnb.front   opened by the kernel when it loads fmnb; answered by the page. Down: what
-                 runs, what stands, code for a cell. Up: the notebook's choice,
-                 thumbs under answers.
-    fmnb.stop    opened by the page, never published on here, so that it is heard while a
-                 cell runs. Up: a run to stop.
+    fmnb.front     opened by the kernel when it loads fmnb. Down: events of runs, the kernel's
+                   state, code for a cell, questions. Up: the notebook's model, feedback.
+    fmnb.control   opened by the page on a subshell of its own; the kernel never publishes on
+                   it, so its messages arrive while a cell runs, in the subshell's thread.
+                   Up: hello (a new page), stop (a run), answer (to a question).
 
-Anywhere else the first is closed or left unanswered, and the second never comes. Their twins
-are labextension/src/comms.ts and kernels.ts; `labextension/src/types.ts` has the protocol.
+Without our extension the first comm is closed or gets no reply, and the second is never opened.
+The other side is labextension/src/comms.ts, controlComm.ts and kernels.ts;
+`labextension/src/types.ts` has the protocol.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from ..calls.notebook_model import own_model
@@ -40,20 +43,23 @@ from ..core.events import (
 from ..core.registry import PROTOCOL
 
 TARGET = "fmnb.front"
-STOP = "fmnb.stop"
+CONTROL = "fmnb.control"
 _TICK = 0.2  # seconds between two reports of one run that goes on
 
 _comm: Any = None
 _ready = False
+_pages = 0  # how many times a page has said hello
+_connected = threading.Event()  # a page has a control comm
+_handlers: dict[str, Callable[[dict[str, Any]], None]] = {}
 
 
 def hello() -> None:
-    """Open the comm of this kernel and listen for stops; twice is once."""
+    """Open the comm of this kernel, and accept control comms. Calling it twice has no effect."""
     global _comm
     if _comm is None:
         from comm import create_comm, get_comm_manager  # every kernel has imported it
 
-        get_comm_manager().register_target(STOP, _stopper)
+        get_comm_manager().register_target(CONTROL, _open_control)
         _comm = create_comm(target_name=TARGET, data={"protocol": PROTOCOL})
         _comm.on_msg(_hear)
         _comm.on_close(lambda message: _set_ready(False))
@@ -61,24 +67,40 @@ def hello() -> None:
 
 
 def goodbye() -> None:
-    """Close it."""
+    """Close the comm."""
     global _comm
     if _comm is not None:
         from comm import get_comm_manager
 
-        get_comm_manager().unregister_target(STOP, _stopper)
+        get_comm_manager().unregister_target(CONTROL, _open_control)
         _comm.close()
         session.ears.remove(_ear)
     _comm = None
+    _connected.clear()
     _set_ready(False)
 
 
 def send(do: str, **what: Any) -> bool:
-    """Give an order or a report if somebody listens; False otherwise."""
+    """Send a message to the pages; False if there is none."""
     if not _ready:
         return False
     _comm.send({"protocol": PROTOCOL, "do": do, **what})
     return True
+
+
+def on_control(do: str, handler: Callable[[dict[str, Any]], None]) -> None:
+    """Handle one kind of control message. The handler runs in the thread of a subshell and must not send."""
+    _handlers[do] = handler
+
+
+def wait_for_control(seconds: float) -> bool:
+    """Whether a page has a control comm, or opens one within `seconds`."""
+    return _comm is not None and _connected.wait(seconds)
+
+
+def pages() -> int:
+    """Grows with every page that opens a control comm: a new page knows nothing of what the others were sent."""
+    return _pages
 
 
 def _hear(message: dict[str, Any]) -> None:
@@ -139,12 +161,19 @@ def tell() -> None:
 
 _hidden: set[str] = set()  # runs of blind comparisons that are under way
 _said: dict[str, tuple[float, int]] = {}  # run -> when it was last reported, characters that came
+_started: dict[str, dict[str, Any]] = {}  # run -> its first event as it was sent, for pages that come later
+_told_pages = 0  # how many pages know of them
 
 
 def _ear(event: Event) -> None:
     """Tell the page what runs. Of the words only how many came: they are under the cell."""
     if not _ready or isinstance(event, Feedback):
         return
+    global _told_pages
+    if _told_pages != _pages:
+        _told_pages = _pages
+        for started in tuple(_started.values()):
+            send("event", event=started)
     at, characters = _said.get(event.run, (0.0, 0))
     if isinstance(event, (TextDelta, ReasoningDelta)):
         characters += len(event.text)
@@ -172,26 +201,46 @@ def _ear(event: Event) -> None:
             told["error"] = {"message": "Failed; the error is shown when the names are"}
         elif isinstance(event, (Notice, UsageReported, Waiting, Progress)):
             return
+    if isinstance(event, Started):
+        _started[event.run] = told
     send("event", event=told)
     if isinstance(event, ENDS):
         _said.pop(event.run, None)
+        _started.pop(event.run, None)
         _hidden.discard(event.run)
         tell()
 
 
-def _stopper(comm: Any, message: dict[str, Any]) -> None:
-    """A page opened the stop comm: heed it, and never answer on it."""
+def _open_control(comm: Any, message: dict[str, Any]) -> None:
+    """A page opened a control comm. Never send on it: ipykernel would then deliver its messages between cells."""
 
-    def heed(message: dict[str, Any]) -> None:
-        said = message["content"]["data"]
-        if said.get("protocol") == PROTOCOL and isinstance(said.get("run"), str):
-            from ..calls.run import stop
+    def handle(message: dict[str, Any]) -> None:
+        data = message["content"]["data"]
+        if isinstance(data, dict) and data.get("protocol") == PROTOCOL and isinstance(do := data.get("do"), str) and do in _handlers:
+            _handlers[do](data)
 
-            stop(said["run"])
+    comm.on_msg(handle)
+    handle(message)
 
-    comm.on_msg(heed)
+
+def _hello(data: dict[str, Any]) -> None:
+    global _pages
+    _pages += 1
+    _set_ready(True)
+    _connected.set()
+
+
+def _stop(data: dict[str, Any]) -> None:
+    if isinstance(run := data.get("run"), str):
+        from ..calls.run import stop
+
+        stop(run)
 
 
 def _set_ready(ready: bool) -> None:
     global _ready
     _ready = ready
+
+
+on_control("hello", _hello)
+on_control("stop", _stop)

@@ -3,11 +3,12 @@
  *
  * The kernel opens them: a comm opened by the page would leave an error in the log of every
  * kernel without fmnb. After a page reload the comm still exists in the kernel and is found
- * with comm_info.
+ * with comm_info, on the control channel, which replies while a cell runs.
  */
 
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
+import { openComms } from './controlComm';
 
 export type OnComm = (comm: Kernel.IComm, kernel: Kernel.IKernelConnection) => void;
 
@@ -26,8 +27,8 @@ export function watchComms(tracker: INotebookTracker, target: string, onComm: On
     reconnect(kernel).catch(reason => console.debug(`fmnb: comm_info failed: ${reason}`));
   };
   const reconnect = async (kernel: Kernel.IKernelConnection) => {
-    const { content } = await kernel.requestCommInfo({ target_name: target });
-    const ids = content.status === 'ok' ? Object.keys(content.comms) : [];
+    const spec = await kernel.spec;
+    const ids = spec && spec.language !== 'python' ? [] : await openComms(kernel, target);
     for (const id of ids.filter(id => !kernel.hasComm(id))) {
       onComm(kernel.createComm(target, id), kernel);
     }

@@ -17,6 +17,7 @@ import { Kernels } from './kernels';
 import { SidebarModel } from './model';
 import { Notebooks } from './notebooks';
 import { SidebarPanel } from './panel';
+import { showQuestions } from './questions';
 import { attachModelChoice } from './requests';
 import { addFeedbackButtons } from './feedbackButtons';
 import { handleWidgetRequests } from './widgets';
@@ -51,6 +52,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     attachModelChoice(tracker);
     handleWidgetRequests(tracker, kernels);
     addFeedbackButtons(tracker, kernels, trans);
+    showQuestions(tracker, kernels, trans);
     const panel = new SidebarPanel({ model, commands: app.commands, trans });
     const pick = () => void app.commands.execute('fmnb:choose-model');
     addCommands({ app, palette, model, panel, trans });

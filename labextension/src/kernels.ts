@@ -1,10 +1,11 @@
 /**
- * The kernels that have loaded fmnb: messages in both directions, and stopping runs.
+ * The kernels that have loaded fmnb: messages in both directions, stopping runs, questions.
  *
- *     fmnb.front   opened by the kernel. Up: ready, protocol, the notebook's model and path, feedback.
- *                  Down: propose (code for a cell), event (of a run), state (of the kernel).
- *     fmnb.stop    opened here, once a kernel, and only where fmnb is known to be: nothing is
- *                  ever published on it, so that it is heard while a cell runs.
+ *     fmnb.front     opened by the kernel. Up: ready, protocol, the notebook's model and path, feedback.
+ *                    Down: propose (code for a cell), event (of a run), state (of the kernel),
+ *                    ask (a question of a running cell), answered.
+ *     fmnb.control   opened here for each kernel with fmnb; its messages arrive while a cell runs.
+ *                    Up: hello (send open questions), stop (a run), answer (to a question).
  *
  * The other side is fmnb/jupyter/comm.py.
  */
@@ -14,11 +15,13 @@ import type { Kernel } from '@jupyterlab/services';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { propose } from './cells';
 import { watchComms } from './comms';
+import { ControlComm } from './controlComm';
 import { metadataModel } from './notebooks';
 import { PROTOCOL, type Event } from './types';
 
 const TARGET = 'fmnb.front';
-const STOP = 'fmnb.stop';
+const CONTROL = 'fmnb.control';
+const CONTROL_TIMEOUT = 3000; // ms to wait for the control comm before a stop interrupts the kernel
 
 /** A model in a kernel's memory. */
 export type Loaded = { name: string; engine: string; memory: number | null; path: string; busy: boolean };
@@ -41,11 +44,24 @@ export interface KernelState {
 export interface FmnbKernel {
   kernel: Kernel.IKernelConnection;
   comm: Kernel.IComm;
+  /** Null if the kernel cannot receive messages while a cell runs. */
+  control: Promise<ControlComm | null>;
   state: KernelState | null;
   upgrade: string;
 }
 
-type KernelMessage = { protocol: number; do?: string; cell?: string; code?: string; event?: Event } & Partial<KernelState>;
+/** A question of a running cell. `via` is "input" if the kernel waits in `input()`. */
+export interface Question {
+  id: string;
+  cell: string;
+  via: 'control' | 'input';
+  text: string;
+  details: string;
+  choices: { name: string; label: string }[];
+  default: string;
+}
+
+type Message = { protocol: number; do?: string; cell?: string; code?: string; event?: Event } & Partial<KernelState> & Partial<Question>;
 export type StopResult = 'sent' | 'interrupted' | 'no kernel';
 
 export class Kernels {
@@ -65,7 +81,17 @@ export class Kernels {
 
   /** A kernel was restarted or died: no more events of its runs. */
   get disconnected(): ISignal<this, string> {
-    return this._lost;
+    return this._disconnected;
+  }
+
+  /** A running cell asks. The same question comes again when another page says hello. */
+  get question(): ISignal<this, { kernel: string; question: Question }> {
+    return this._question;
+  }
+
+  /** A question was answered in some page, or its cell was interrupted. */
+  get answered(): ISignal<this, string> {
+    return this._answered;
   }
 
   of(panel: NotebookPanel | null): FmnbKernel | undefined {
@@ -101,20 +127,30 @@ export class Kernels {
     if (!known) {
       return 'no kernel';
     }
-    const { kernel } = known;
-    if (!runs.length || !supportsBusyComms(kernel) || known.upgrade) {
-      await kernel.interrupt();
+    const control = runs.length && !known.upgrade ? await this.controlOf(known) : null;
+    if (!control) {
+      await known.kernel.interrupt();
       return 'interrupted';
     }
-    const comm = await this.stopComm(kernel);
-    runs.forEach(run => comm.send({ protocol: PROTOCOL, run }));
+    runs.forEach(run => control.send({ protocol: PROTOCOL, do: 'stop', run }));
     return 'sent';
   }
 
+  /** Answer a question of a running cell. */
+  async answer(id: string, question: string, choice: string): Promise<void> {
+    const known = this.kernels.get(id);
+    const control = known && (await this.controlOf(known));
+    control?.send({ protocol: PROTOCOL, do: 'answer', question, choice });
+  }
+
+  private controlOf({ control }: FmnbKernel): Promise<ControlComm | null> {
+    return Promise.race([control, new Promise<null>(done => setTimeout(() => done(null), CONTROL_TIMEOUT))]);
+  }
+
   private addKernel(comm: Kernel.IComm, kernel: Kernel.IKernelConnection): void {
-    const known: FmnbKernel = { kernel, comm, state: null, upgrade: '' };
+    const known: FmnbKernel = { kernel, comm, control: this.openControl(kernel), state: null, upgrade: '' };
     this.kernels.set(kernel.id, known);
-    comm.onMsg = ({ content }) => this.onMessage(known, content.data as unknown as KernelMessage);
+    comm.onMsg = ({ content }) => this.onMessage(known, content.data as unknown as Message);
     comm.onClose = () => this.removeKernel(known);
     if (!this.watched.has(kernel)) {
       this.watched.add(kernel);
@@ -138,7 +174,7 @@ export class Kernels {
     }
   }
 
-  private onMessage(known: FmnbKernel, message: KernelMessage): void {
+  private onMessage(known: FmnbKernel, message: Message): void {
     if (message.protocol !== PROTOCOL) {
       const older = message.protocol < PROTOCOL ? 'where the kernel runs, and restart the kernel' : 'where JupyterLab runs, and reload the page';
       known.upgrade = `The kernel uses protocol ${message.protocol} of fmnb, this page ${PROTOCOL}. Upgrade fmnb ${older}.`;
@@ -148,6 +184,10 @@ export class Kernels {
       notebook && propose(notebook, message.cell, message.code);
     } else if (message.do === 'event' && message.event) {
       this._event.emit({ kernel: known.kernel.id, event: message.event });
+    } else if (message.do === 'ask' && message.id) {
+      this._question.emit({ kernel: known.kernel.id, question: message as Question });
+    } else if (message.do === 'answered' && message.id) {
+      this._answered.emit(message.id);
     } else if (message.do === 'state') {
       const { model = '', by = '', spent = 0, budget = null, loaded = [], host = '', pid = 0, memory = null } = message;
       known.state = { model, by, spent, budget, loaded, host, pid, memory };
@@ -157,25 +197,20 @@ export class Kernels {
 
   private removeKernel(known: FmnbKernel): void {
     const { id } = known.kernel;
-    this.stops.delete(id);
     if (this.kernels.get(id) === known) {
       this.kernels.delete(id);
-      this._lost.emit(id);
+      this._disconnected.emit(id);
       this._changed.emit();
     }
   }
 
-  private stopComm(kernel: Kernel.IKernelConnection): Promise<Kernel.IComm> {
-    const open = async () => {
-      const comm = kernel.createComm(STOP);
-      comm.onClose = () => void this.stops.delete(kernel.id);
-      await (comm as { subshellStarted?: Promise<void> }).subshellStarted; // of the class, not of its interface
-      comm.open();
-      return comm;
-    };
-    const known = this.stops.get(kernel.id) ?? open();
-    this.stops.set(kernel.id, known);
-    return known;
+  /** Says hello once the notebook's cells exist, so that an open question finds its cell. */
+  private async openControl(kernel: Kernel.IKernelConnection): Promise<ControlComm | null> {
+    await this.panelOf(kernel)?.context.ready;
+    return ControlComm.open(kernel, CONTROL, { protocol: PROTOCOL, do: 'hello' }).catch(reason => {
+      console.debug(`fmnb: no control comm: ${reason}`);
+      return null;
+    });
   }
 
   /** An open notebook of a kernel, the current one if there are several; with `cell`, the one that contains that cell. */
@@ -188,14 +223,12 @@ export class Kernels {
   }
 
   private kernels = new Map<string, FmnbKernel>();
-  private stops = new Map<string, Promise<Kernel.IComm>>();
   private watched = new WeakSet<Kernel.IKernelConnection>();
   private _changed = new Signal<this, void>(this);
   private _event = new Signal<this, { kernel: string; event: Event }>(this);
-  private _lost = new Signal<this, string>(this);
+  private _question = new Signal<this, { kernel: string; question: Question }>(this);
+  private _answered = new Signal<this, string>(this);
+  private _disconnected = new Signal<this, string>(this);
 }
-
-/** Comms over subshells: JupyterLab 4.4 and ipykernel 7, unless a reader switched them off. */
-const supportsBusyComms = (kernel: Kernel.IKernelConnection) => Boolean(kernel.supportsSubshells) && kernel.commsOverSubshells !== 'disabled';
 
 const notebookInfo = (panel: NotebookPanel) => ({ model: metadataModel(panel), notebook: panel.context.path });

@@ -1,7 +1,7 @@
 /** Made by labextension/make_types.py from the Python dataclasses: change those. */
 
 /** Of server, kernel and page; raised with every change that another side would misread. */
-export const PROTOCOL = 3;
+export const PROTOCOL = 4;
 
 /** Tokens and money of a call. None means not reported; `cost` is US dollars. */
 export interface Usage {

@@ -227,9 +227,9 @@ def test_much_is_asked_about_and_where_nobody_can_be_asked_the_error_names_the_o
 
 def test_the_answer_at_the_keyboard_decides(monkeypatch):
     asked = []
-    monkeypatch.setattr("fmnb.batch.estimate.confirm", lambda question, option: asked.append(question))
+    monkeypatch.setattr("fmnb.batch.estimate.confirm", lambda question, option, yes, details: asked.append(details))
     batch("Say {{ w }}", words(100), Priced())
-    assert "$" in asked[0] and "Go on?" in asked[0]
+    assert "$" in asked[0] and "100 calls" in asked[0]
 
 
 def test_many_calls_of_unknown_price_are_asked_about_and_a_budget_refuses_them():

@@ -56,8 +56,10 @@ class Kernel:
     that is interrupted before its code begins (about one in thirty where the signal comes within 6 ms), whatever the cell holds.
     """
 
-    def __init__(self, env: dict[str, str], load: bool = True):
+    def __init__(self, env: dict[str, str], load: bool = True, python: str = sys.executable):
         self.manager = KernelManager()
+        if python != sys.executable:
+            self.manager.kernel_spec.argv = [python, *self.manager.kernel_spec.argv[1:]]
         self.manager.start_kernel(env={**os.environ, **env}, extra_arguments=["--HistoryManager.enabled=False"], stderr=sys.stderr)
         self.client = self.manager.client()
         self.client.start_channels()

@@ -146,11 +146,11 @@ def test_after_a_run_the_kernel_says_how_it_stands(kernel):
 
 
 def test_a_stop_is_heard_while_the_cell_runs_and_its_neighbour_goes_on(kernel):
-    """As the stop comm's handler does it, from another thread; the comm itself is tried in a browser."""
+    """From another thread, as the handler of the control comm does it."""
     (comm,) = _comms(kernel)
     _say(kernel, comm, ready=True, protocol=PROTOCOL)
     kernel("import threading, time\nfrom fmnb.calls import run as performing\nfrom comm import get_comm_manager")
-    assert kernel("print('fmnb.stop' in get_comm_manager().targets)").stdout == "True\n"
+    assert kernel("print('fmnb.control' in get_comm_manager().targets)").stdout == "True\n"
     kernel(
         "def neighbour(prompt):\n"
         "    while len(performing.running()) > 1: time.sleep(0.01)\n"
@@ -171,11 +171,11 @@ def test_a_thumb_is_kept_and_what_is_none_is_not_taken(kernel):
     _say(kernel, comm, protocol=PROTOCOL, ready=True)
     run = kernel("r.run").value.strip("'")
     for value in (1, -1):
-        _say(kernel, comm, protocol=PROTOCOL, signal={"run": run, "value": value})
+        _say(kernel, comm, protocol=PROTOCOL, feedback={"run": run, "value": value})
         assert kernel("[s.value for s in signals.feedback_on([r.run])]").value == f"[{value}]"
     for odd in ({"run": run, "value": 5}, {"run": 7, "value": 1}, "x", {"run": "nosuch", "value": 1}, {"value": 1}):
-        _say(kernel, comm, protocol=PROTOCOL, signal=odd)
-    _say(kernel, comm, protocol=PROTOCOL, signal={"run": run, "value": 0})
+        _say(kernel, comm, protocol=PROTOCOL, feedback=odd)
+    _say(kernel, comm, protocol=PROTOCOL, feedback={"run": run, "value": 0})
     assert kernel("[s.value for s in signals.feedback_on([r.run])]").value == "[]"
 
 

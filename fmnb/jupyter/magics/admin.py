@@ -104,7 +104,7 @@ def _forget(words: list[str], flags: set[str]) -> None:
         gone = retention.forget(before=log_query.parse_date(words[0]))
     elif "--all" in flags:
         if "--yes" not in flags:
-            confirm("Forget everything that was ever asked?", "--yes")
+            confirm("Delete the whole log?", "--yes", yes="Delete")
         gone = retention.forget(everything=True)
     else:
         one = words[0] if len(words) == 1 else ""

@@ -80,7 +80,7 @@ def pull(rest: str, shell: Any) -> None:
     what = plan(source)
     print(what)
     if what.size and what.size > _ASK_ABOVE and not flags:
-        confirm(f"Download {what.size / 1e9:.1f} GB?", "--yes")
+        confirm(f"Download {what.size / 1e9:.1f} GB?", "--yes", yes="Download")
     try:
         path = pull_weights(source, sinks=[view_for(shell)])
     except FmnbError as e:
@@ -96,7 +96,7 @@ def rm(rest: str, shell: Any) -> None:
         raise UsageError("Which model?", detail=rest, hint="`%fm models local` lists what is here.")
     source = source_of(words[0])
     if not flags:
-        confirm(f"Delete the weights of {words[0]}?", "--yes")
+        confirm(f"Delete the weights of {words[0]}?", "--yes", yes="Delete")
     path = weights.locate(source)
     if path is not None and any(m.path == path for m in loaded.loaded()):
         loaded.unload(path)

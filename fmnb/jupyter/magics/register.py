@@ -101,10 +101,11 @@ def register(shell: Any) -> None:
     for key in ("%%fm", "%fm"):
         shell.set_hook("complete_command", _complete, str_key=key)
     if hasattr(shell, "kernel"):
-        from ..comm import hello
+        from .. import comm, questions
         from .notebook_choice import attach
 
-        hello()
+        comm.hello()
+        questions.attach()
         attach(shell)
         # A kernel idles right after start: use that, not the user's first cell. A short delay
         # keeps it out of the way of the cell that loads us.
@@ -137,6 +138,7 @@ def unregister(shell: Any) -> None:
         from .notebook_choice import detach
 
         detach(shell)
-    from ..comm import goodbye
+    from .. import comm, questions
 
-    goodbye()
+    questions.detach()
+    comm.goodbye()

@@ -232,7 +232,14 @@ class Talk(Asking):
             )
         if p is not None:
             told.append(
-                {"run": p.asked.call.run, "text": escape_terminal(p.prompt), "attach": p.attach, "branches": [], "branch": 0, "pending": True}
+                {
+                    "run": p.asked.call.run,
+                    "text": escape_terminal(p.prompt),
+                    "attach": p.attach,
+                    "branches": [],
+                    "branch": 0,
+                    "pending": True,
+                }
             )
         self.turns = told
         self.about = {
