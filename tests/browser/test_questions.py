@@ -22,6 +22,7 @@ DOWN = """() => {
   content.activeCellIndex = 5;
   content.node.querySelector('.jp-WindowedPanel-outer').scrollTop = 1e6;
 }"""
+LEAVE = "addEventListener('beforeunload', e => e.stopImmediatePropagation(), true)"  # no question about unsaved changes
 SLOW = "%%fm echo:slow=20 -o r\n" + "word " * 4000
 
 
@@ -51,6 +52,7 @@ def own(browser, lab, request):
             write(file, "%load_ext fmnb", IMPORT, *cells)
         page = new_page(browser)
         pages.append(page)
+        page.add_init_script(LEAVE)
         page.goto(f"{lab.url}/lab/workspaces/q{len(pages)}/tree/{file.name}?token={lab.token}&reset")
         page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
         nb = Notebook(page, file)
@@ -185,7 +187,7 @@ def test_a_question_out_of_sight_is_a_notification_that_leads_to_it(notebook, pa
 
 
 def test_stop_works_after_a_reload_while_the_cell_runs(own):
-    nb = own(SLOW, "print(r.finish)")
+    nb = own(SLOW, "print(r.finish_reason)")
     nb.start(2)
     nb.outputs(2).get_by_text("word").first.wait_for()
     reload(nb)

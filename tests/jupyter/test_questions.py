@@ -210,7 +210,7 @@ def test_a_question_in_the_first_cells_of_run_all_waits_for_the_page(kernel):
 
 
 def test_a_stop_arrives_while_the_cell_runs(page):
-    page.run("import fmnb as fm\nr = fm.compare('hi', ['echo:', 'echo:hang'])\nprint([x.finish for x in r.responses])")
+    page.run("import fmnb as fm\nr = fm.compare('hi', ['echo:', 'echo:hang'])\nprint([x.finish_reason for x in r.responses])")
     page.pump(lambda: any(m["event"].get("model") == "echo:hang" for m in page.all("event")))
     hanging = next(m["event"]["run"] for m in page.all("event") if m["event"].get("model") == "echo:hang")
     page.stop(hanging)
@@ -238,7 +238,7 @@ def test_where_nobody_can_answer_the_question_is_refused(kernel, ours):
     page.end()
     page.run(ASK, stdin=False, ours=ours)
     page.end()
-    assert page.error == "NotInteractiveError: Continue? Nobody can answer here. Pass go=True."
+    assert page.error == "NotInteractiveError: Continue? Nobody can answer here: ten calls. Pass go=True."
     assert "got" not in page.stdout and page.all("ask") == []
 
 
