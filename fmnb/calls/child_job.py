@@ -80,7 +80,9 @@ def start(work: Work, arguments: Mapping[str, Any], *, kind: str, model: str = "
         child.stdin.close()
     if child.stdout.readline() != b"started\n":
         child.wait()
+        child.stdout.close()
         raise CallError("The job's process ended before it began", detail=_last_words(run), billed=False)
+    child.stdout.close()
     return run
 
 
@@ -127,6 +129,8 @@ def wait_for(run: str, sinks: Sequence[Sink] = ()) -> Response:
     except KeyboardInterrupt:
         stop(run)
         raise
+    if run in _children:
+        _children.pop(run).wait()
     response = handle.folds[run].response()
     if response.error is not None:
         raise error_from_dict(response.error)

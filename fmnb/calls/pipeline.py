@@ -1,6 +1,6 @@
 """One list of steps around every call, interactive or a row of a table. Only this file and `rows_together.py` lead to a backend.
 
-    run ─ validate_schema ─ use_tape ─ use_cache ─ check_target ─ retry ─ within_budget ─ rate limit ─ backend
+    run ─ guards ─ validate_schema ─ use_tape ─ use_cache ─ check_target ─ retry ─ within_budget ─ rate limit ─ backend
 
 A step takes the call and the rest of the pipeline, and yields events; steps that have nothing to do
 for a call are left out of its list. `run` stamps what comes out.
@@ -24,6 +24,7 @@ from .steps.base import Proceed, Step
 from .steps.budget import kernel_budget, within_budget
 from .steps.cache import use_cache
 from .steps.check_target import check_target
+from .steps.guard import guard_steps
 from .steps.rate_limit import limited, rate_limited, rate_limited_rows
 from .steps.repetition import cut_repetition
 from .steps.retry import retry, retry_call
@@ -42,6 +43,7 @@ def steps_of(call: Call) -> tuple[Step, ...]:
     ['use_cache', 'check_target', 'retry_call', 'pay', 'rate_limited']
     """
     return (
+        *guard_steps(),
         *([validate_schema] if call.spec is not None or call.request.format == "json" else []),
         *([use_tape] if call.tape is not None or call.tape_only else []),
         *([use_cache] if call.use_cache and call.target.known else []),
@@ -55,6 +57,7 @@ def steps_of(call: Call) -> tuple[Step, ...]:
 def row_steps(limits: BatchLimits) -> tuple[Step, ...]:
     """The steps of a batch's rows: their cache is the log, and the batch has budgets and limits of its own."""
     return (
+        *guard_steps(),
         cut_repetition,
         validate_schema,
         use_tape,

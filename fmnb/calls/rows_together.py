@@ -2,82 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..core.backend import Backend, BatchBackend
-from ..core.errors import CallError, FmnbError, StoreError
-from ..core.event_loop import aclose
-from ..core.events import ENDS, Event, EventStamper, Failed, Finished, Restarted, TextDelta
+from ..core.errors import CallError, FmnbError, StoreError, error_from_dict
+from ..core.event_loop import aclose, merge
+from ..core.events import ENDS, Event, EventStamper, Failed, Finished, TextDelta
+from ..core.types import Request
 from .call import Call
-from .pipeline import started
+from .pipeline import run, started
+from .steps.base import Step
+from .steps.check_target import check_target
+from .steps.guard import guard_steps
 from .steps.repetition import without_repetition
-from .steps.schema import with_data
-from .steps.tape import replayed
+from .steps.schema import read_data, with_data
+from .steps.tape import use_tape
+
+
+def together_steps() -> tuple[Step, ...]:
+    """The steps of rows that an engine answers together: no retry and no money, and what does not fit its schema is not sent again."""
+    return (*guard_steps(), read_data, use_tape, check_target)
 
 
 async def rows(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
     """Events of many calls to one backend that answers them together, each with the call's number; -1 is the whole.
 
-    Stamped, from Started to an end for each. The iterator's end leaves no call without one.
-    What a tape holds is replayed from it, and the rest is recorded.
+    Stamped, from Started to an end for each: a failure is the last event of its call.
     """
-    left: dict[int, _Row] = {}
-    for n, c in enumerate(calls):
-        row = _Row(replace(c, kind="row"))
-        yield n, row.stamp(started(row.call))
-        entry = c.tape.get(c.request.fingerprint()) if c.tape is not None else None
-        if entry is None:
-            left[n] = row
-        for _, event in entry.replay() if entry is not None else ():
-            yield n, row.stamp(replayed(event, "replayed"))
-    if not left:
-        return
-    backend = for_rows(calls[0].target.open())
-    assert isinstance(backend, BatchBackend)
-    stream = backend.stream_rows([(n, row.call.request) for n, row in left.items()], calls[0].neutral)
-    why: FmnbError = CallError("The engine ended without an answer")
-    try:
-        async for n, event in stream:
-            if n < 0:
-                yield n, event
-                continue
-            yield n, left[n].take(event)
+    batch = _Batch(calls)
+    streams = {str(n): batch.row(n, replace(call, kind="row")) for n, call in enumerate(calls)}
+    async for name, event in merge({"-1": batch.run(), **streams}):
+        yield int(name), event
+
+
+class _Batch:
+    """Calls whose last step waits until all of them have got there, so that the backend is given their requests together."""
+
+    def __init__(self, calls: Sequence[Call]):
+        self._calls = calls
+        self._active = set(range(len(calls)))  # calls that have not ended
+        self._requests: dict[int, Request] = {}  # not yet given to the backend
+        self._answers: dict[int, asyncio.Queue[Event | Exception]] = {}
+        self._changed = asyncio.Event()
+
+    async def row(self, n: int, call: Call) -> AsyncIterator[Event]:
+        """The stamped events of one call."""
+        stream = run(call, together_steps(), lambda call: self._answer(n, call))
+        try:
+            async for event in stream:
+                yield event
+        except FmnbError:  # its last event says so
+            pass
+        finally:
+            await aclose(stream)
+            self._active.discard(n)
+            self._requests.pop(n, None)
+            self._changed.set()
+
+    async def run(self) -> AsyncIterator[Event]:
+        """Give the backend the requests as soon as every call has one or has ended; events of the whole, such as loading."""
+        while self._active:
+            await self._changed.wait()
+            self._changed.clear()
+            if self._requests and self._requests.keys() == self._active:
+                requests, self._requests = self._requests, {}
+                async for event in self._send(requests):
+                    yield event
+
+    async def _answer(self, n: int, call: Call) -> AsyncIterator[Event]:
+        """The last step of a call: what the backend says to it."""
+        answer = self._answers[n] = asyncio.Queue()
+        self._requests[n] = call.request
+        self._changed.set()
+        while True:
+            event = await answer.get()
+            if isinstance(event, Exception):
+                raise event
+            if isinstance(event, Failed):
+                raise error_from_dict(event.error)
+            yield event
             if isinstance(event, ENDS):
-                left.pop(n).record()
-    except FmnbError as e:
-        why = e
-    finally:
-        await aclose(stream)
-    for n, row in left.items():
-        yield n, row.stamp(Failed(error=why.to_dict()))
+                return
 
-
-class _Row:
-    """One of many calls that are answered together."""
-
-    def __init__(self, call: Call):
-        self.call = call
-        self.stamp = EventStamper(call.run)
-        self.text: list[str] = []
-        self.events: list[Event] = []
-
-    def take(self, event: Event) -> Event:
-        """The event stamped; an answer's end holds its data, where it fits its schema."""
-        if isinstance(event, TextDelta):
-            self.text.append(event.text)
-        elif isinstance(event, Restarted):
-            self.text.clear()
-        elif isinstance(event, Finished) and self.call.spec is not None:
-            event = with_data(self.call, "".join(self.text), event)
-        event = self.stamp(event)
-        self.events.append(event)
-        return event
-
-    def record(self) -> None:
-        """Onto the tape, if there is one; the answer stands without it, too."""
-        if isinstance(self.events[-1], Finished):
-            record(self.call, self.events)
+    async def _send(self, requests: Mapping[int, Request]) -> AsyncIterator[Event]:
+        backend = for_rows(self._calls[0].target.open())
+        assert isinstance(backend, BatchBackend)
+        stream = backend.stream_rows(list(requests.items()), self._calls[0].neutral)
+        unanswered = set(requests)
+        why: FmnbError = CallError("The engine ended without an answer")
+        try:
+            async for n, event in stream:
+                if n < 0:
+                    yield event
+                else:
+                    self._answers[n].put_nowait(event)
+                    unanswered -= {n} if isinstance(event, ENDS) else set()
+        except FmnbError as e:
+            why = e
+        finally:
+            await aclose(stream)
+        for n in unanswered:
+            self._answers[n].put_nowait(error_from_dict(why.to_dict()))  # an error of its own for each
 
 
 def record(call: Call, events: Sequence[Event]) -> None:

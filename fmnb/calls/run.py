@@ -15,6 +15,7 @@ from ..config.settings import frozen
 from ..core.errors import FmnbError, Interrupted
 from ..core.event_loop import merge
 from ..core.events import Cancelled, Event, EventStamper, ResponseBuilder, Sink, UsageReported
+from ..core.runtime import state
 from . import pipeline
 from .call import Asked, Call
 from .run_handle import Run
@@ -92,16 +93,20 @@ async def events_of(calls: Sequence[Call], errors: dict[str, BaseException]) -> 
         yield event
 
 
-_running: dict[str, asyncio.Task[Any]] = {}  # run -> the task that drives it
-_stopped: set[str] = set()
+class _Running:
+    """Runs under way: the task that drives each, and which of them `stop` has stopped."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, asyncio.Task[Any]] = {}
+        self.stopped: set[str] = set()
 
 
 def stop(run: str) -> bool:
     """Stop one run from any thread, its neighbours go on; False when it is not under way here."""
-    task = _running.get(run)
+    task = state(_Running).tasks.get(run)
     if task is None:
         return False
-    _stopped.add(run)
+    state(_Running).stopped.add(run)
     task.get_loop().call_soon_threadsafe(task.cancel)
     return True
 
@@ -111,25 +116,26 @@ def stoppable(run: str) -> Iterator[None]:
     """For a task that drives a run of many calls: `stop` cancels it."""
     task = asyncio.current_task()
     if task is not None:
-        _running[run] = task
+        state(_Running).tasks[run] = task
     try:
         yield
     finally:
-        _running.pop(run, None)
-        _stopped.discard(run)
+        state(_Running).tasks.pop(run, None)
+        state(_Running).stopped.discard(run)
 
 
 def running() -> list[str]:
     """The runs under way here."""
-    return list(_running)
+    return list(state(_Running).tasks)
 
 
 async def _isolated(call: Call, errors: dict[str, BaseException]) -> AsyncIterator[Event]:
     """A call whose failure is kept aside, so that its neighbours go on, and that can be stopped alone."""
     stream = pipeline.run(call)
+    runs = state(_Running)
     task = asyncio.current_task()
     if task is not None:
-        _running[call.run] = task
+        runs.tasks[call.run] = task
     last = 0
     try:
         async for event in stream:
@@ -138,7 +144,7 @@ async def _isolated(call: Call, errors: dict[str, BaseException]) -> AsyncIterat
     except Exception as e:
         errors[call.run] = e
     except asyncio.CancelledError:
-        if call.run not in _stopped or task is None:
+        if call.run not in runs.stopped or task is None:
             raise
         task.uncancel()
         await stream.aclose()  # type: ignore[attr-defined]
@@ -146,6 +152,6 @@ async def _isolated(call: Call, errors: dict[str, BaseException]) -> AsyncIterat
         for event in ends_of(call, last, "stopped"):
             yield event
     finally:
-        _running.pop(call.run, None)
-        _stopped.discard(call.run)
+        runs.tasks.pop(call.run, None)
+        runs.stopped.discard(call.run)
         await stream.aclose()  # type: ignore[attr-defined]

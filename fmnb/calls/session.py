@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.settings import settings
 from ..core.events import Sink
+from ..core.runtime import current
 from ..store.log_sink import LogSink
 from ..store.retention import Sweeper
 from . import notebook_model
@@ -90,7 +91,7 @@ class Session:
         return "" if self.told or self.place is None or self.chosen else self.unfound
 
 
-session = Session()
+session = current(Session)
 
 
 def default_model() -> tuple[str, str]:

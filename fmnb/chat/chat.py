@@ -22,6 +22,7 @@ from ..core.errors import Interrupted, UsageError
 from ..core.events import Sink
 from ..core.registry import METHODS, load
 from ..core.response import Response
+from ..core.runtime import state
 from ..core.types import Message, Reasoning, Text, ToolCall, from_dict, message, to_dict
 from ..core.typing import ModelLike
 from ..prompts.prompt import PromptLike
@@ -416,23 +417,26 @@ class Chat:
         return "\n".join(f"{m.role}: {''.join(p.text for p in m.parts if isinstance(p, Text))}" for m in self.messages)
 
 
-_chats: dict[str, Chat] = {}
+class _Chats:
+    def __init__(self) -> None:
+        self.by_name: dict[str, Chat] = {}
 
 
 def chats() -> dict[str, Chat]:
     """The named conversations of this kernel."""
-    return _chats
+    return state(_Chats).by_name
 
 
 def named(name: str, *, create: bool = True) -> Chat:
     """The conversation of that name, begun if it is new. UsageError if `create` is False and it is not there."""
-    if name not in _chats:
+    have = chats()
+    if name not in have:
         if not create:
-            have = ", ".join(_chats) or "none"
+            names = ", ".join(have) or "none"
             raise UsageError(
-                "No conversation of that name", detail=repr(name), hint=f"This kernel has: {have}. `%%fm --chat {name}` begins one."
+                "No conversation of that name", detail=repr(name), hint=f"This kernel has: {names}. `%%fm --chat {name}` begins one."
             )
         if not name.replace("-", "").replace("_", "").isalnum():
             raise UsageError("A conversation's name is letters, digits, - and _", detail=repr(name))
-        _chats[name] = Chat(name=name)
-    return _chats[name]
+        have[name] = Chat(name=name)
+    return have[name]

@@ -6,6 +6,7 @@
 - `events`: everything that happens in a run, how events fold into a response, and who hears them
 - `errors`: every error fmnb raises, its three-part message and its traceback; removes API keys from messages and logs
 - `backend`: the protocol of everything that answers (model, provider, engine), and token estimates
+- `guard`: the protocols of guards and classifiers, and those of the Runtime
 - `event_loop`: the one background event loop; threads, interrupts, sync access to async streams
 - `runtime`: what a process remembers between calls, in one object that can be replaced
 - `registry`: names to modules: public names, methods of higher rooms, engines, scorers

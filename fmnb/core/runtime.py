@@ -80,3 +80,39 @@ def runtime() -> Runtime:
 def state(kind: type[T]) -> T:
     """The current Runtime's one object of this class."""
     return _current.get().state(kind)
+
+
+def current(kind: type[T]) -> T:
+    """Something that stands for the current Runtime's object of this class, whichever Runtime is current when it is used.
+
+    >>> class Settings:
+    ...     color = "blue"
+    >>> settings = current(Settings)
+    >>> settings.color = "red"
+    >>> state(Settings).color
+    'red'
+    """
+    return cast(T, _Current(kind))
+
+
+class _Current:
+    """Passes every attribute on to the current Runtime's object."""
+
+    __slots__ = ("_kind",)
+
+    _kind: type[object]
+
+    def __init__(self, kind: type[object]):
+        object.__setattr__(self, "_kind", kind)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(state(self._kind), name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(state(self._kind), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(state(self._kind), name)
+
+    def __repr__(self) -> str:
+        return repr(state(self._kind))

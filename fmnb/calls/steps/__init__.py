@@ -1,6 +1,7 @@
 """The steps of the pipeline, each one concern around a call: it takes the call and the rest of the pipeline, and yields events.
 
 - `base`: what a step is
+- `guard`: policy, redaction, moderation, as the Runtime has them
 - `schema`: validates structured output, asks once more
 - `tape`: replays and records tapes
 - `cache`: answers of deterministic calls

@@ -101,6 +101,21 @@ def data_of(call: Call, text: str, end: Finished | None) -> Any:
         raise
 
 
+def read_data(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+    """The answer with its data, where there is a schema; one that does not fit fails and is not repaired."""
+    return proceed(call) if call.spec is None else _read_data(call, proceed)
+
+
+async def _read_data(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
+    text: list[str] = []
+    async for event in proceed(call):
+        if isinstance(event, TextDelta):
+            text.append(event.text)
+        elif isinstance(event, Restarted):
+            text.clear()
+        yield replace(event, data=data_of(call, "".join(text), event)) if isinstance(event, Finished) else event
+
+
 def with_data(call: Call, text: str, end: Finished) -> Event:
     """The end of an answer that came without the pipeline: with its data, or the failure to fit its schema."""
     try:
