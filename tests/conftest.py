@@ -99,14 +99,15 @@ def waits(monkeypatch):
 def fresh_kernel_state():
     """What a kernel remembers is forgotten between tests."""
     yield
-    from fmnb.calls import session
+    from fmnb.calls.session import Session
     from fmnb.catalog import resolve
     from fmnb.chat import chat
     from fmnb.config import settings as config
+    from fmnb.core.runtime import runtime
     from fmnb.limits import budget, rate_limit
     from fmnb.store import db, log
 
-    session.session.__init__()
+    runtime().put(Session())
     chat.chats().clear()
     resolve.forget_backends()
     budget.reset()

@@ -14,6 +14,7 @@
 - `model`: `fm.ask`, `fm.stream`, `fm.Model`
 - `embed`: `fm.embed`
 - `download`: `fm.pull`: a download as a run
+- `classify`: a classifier made of a model, for guards
 - `child_job`: long work in a process of its own, which reports through the log
 - `background`: calls that run while the notebook goes on
 - `preview`: `--dry-run`: what would be sent, and its cost

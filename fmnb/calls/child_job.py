@@ -24,6 +24,7 @@ from typing import Any
 
 from ..config.settings import home
 from ..core.errors import CallError, FmnbError, StoreError, UsageError, error_from_dict, redact
+from ..core.event_loop import to_thread
 from ..core.events import ENDS, Cancelled, Event, EventStamper, Failed, Sink, Started
 from ..core.response import Response
 from ..core.run_ids import new_run
@@ -101,6 +102,8 @@ async def follow(run: str) -> AsyncIterator[Event]:
                 process = Process(**event.meta["process"])
             yield event
             if isinstance(event, ENDS):
+                if run in _children:
+                    await to_thread(_children[run].wait)  # it ends with its last event
                 return
         if not seen:
             raise UsageError("No such job in the log", detail=repr(run))

@@ -35,15 +35,15 @@ from .steps.tape import use_tape
 _within_kernel_budget = within_budget(kernel_budget)
 
 
-def steps_of(call: Call) -> tuple[Step, ...]:
-    """The steps of an interactive call.
+def steps_of(call: Call, *, guarded: bool = True) -> tuple[Step, ...]:
+    """The steps of an interactive call; without guards for the calls that guards themselves make.
 
     >>> from .prepare import prepare
     >>> [step.__name__ for step in steps_of(prepare("hello", "echo:").call)]
     ['use_cache', 'check_target', 'retry_call', 'pay', 'rate_limited']
     """
     return (
-        *guard_steps(),
+        *(guard_steps() if guarded else []),
         *([validate_schema] if call.spec is not None or call.request.format == "json" else []),
         *([use_tape] if call.tape is not None or call.tape_only else []),
         *([use_cache] if call.use_cache and call.target.known else []),
