@@ -107,7 +107,7 @@ def test_several_models_samples_and_a_schema(cells):
     done = batch("About {{ w }}", ROWS[:2], ["echo:", "echo:think"], samples=2, schema="mood good|bad, words int")
     _, text, _ = shown(cells, done.run)
     assert "2 rows × 2 samples · echo:, echo:think" in text and "8 of 8 answered" in text
-    assert "row | model | asked | mood | words" in text and text.count("good") == 8 and "the first 8 calls" in text
+    assert "row | model | prompt | mood | words" in text and text.count("good") == 8 and "the first 8 calls" in text
 
 
 def test_no_words_of_a_model_or_a_table_act(cells):
