@@ -113,7 +113,7 @@ def _check(job: Job, expected: Estimate, calls: int, yes: bool) -> None:
     budget = job.limits.budget
     if budget is not None and cost is not None and cost[1] > budget:
         raise BudgetError(
-            f"This batch job could cost ${cost[1]:.2f} and would pass the budget of ${budget:g}",
+            f"This batch job could cost ${cost[1]:.2f} and would exceed the budget of ${budget:g}",
             detail=f"{calls:,} rows",
             hint="Give it a larger --budget, lower --max-tokens, or try --head.",
         )

@@ -1,4 +1,4 @@
-"""What a batch's user allows: requests and tokens a minute, money in all."""
+"""The limits of a batch: requests and tokens per minute, and its budgets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .batch_budget import BatchBudget, SessionBudget
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """Requests and tokens a minute, the batch's own budget, and its part of the kernel's."""
+    """Requests and tokens per minute, the batch's own budget, and its share of the kernel's."""
 
     requests: rate_limit.RateCap | None = None
     tokens: rate_limit.RateCap | None = None
@@ -18,6 +18,6 @@ class BatchLimits:
     session_budget: SessionBudget = field(default_factory=SessionBudget)
 
     def budgets(self) -> list[BatchBudget]:
-        """What each call must be paid from: the batch's own budget and the kernel's, where there are any."""
+        """The budgets each call is paid from: the batch's own and the kernel's, where set."""
         own: list[BatchBudget] = [] if self.budget is None else [self.budget]
         return own if budget.budget().limit is None else [*own, self.session_budget]

@@ -1,9 +1,9 @@
-"""What a service bills for a prompt, learned from its answers: often more than is counted here.
+"""Prompt tokens that services bill, learned from their answers: often more than fmnb counts.
 
-A service may add a system prompt of its own, have another tokenizer, count a message's frame or
-bill thoughts beyond the limit of an answer. Nobody knows before the first answer. The last
-answers of each model are remembered while the kernel runs, and the next call of it is taken to
-cost as much as the worst of those whose prompts were of about its length.
+A service may add a system prompt of its own, use another tokenizer, count the frame of each
+message, or bill reasoning beyond the limit of an answer. None of this is known before the first
+answer. The last answers of each model are remembered while the kernel runs, and the next call is
+assumed to cost as much as the worst of those whose prompts had about its length.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from dataclasses import dataclass
 
 from ..core.types import ModelInfo, Request, Usage
 
-_TOKENS_PER_MESSAGE = 4  # tokens that our own count adds for each message
-_REMEMBERED = 64  # answers of a model
-_MAX_FACTOR = 4  # billed tokens for each one counted here, which stands for four bytes: no tokenizer has more than a token for a byte
-_DEFAULT_OVERHEAD = 500  # tokens that a service is taken to add where nothing is known
-_SIMILAR = 2  # times as long or as short are prompts that tell about each other
-_SHORT = 16  # tokens: prompts below that are alike
+_TOKENS_PER_MESSAGE = 4  # tokens that fmnb's own count adds for each message
+_REMEMBERED = 64  # answers remembered per model
+_MAX_FACTOR = 4  # billed tokens per counted token, which is four bytes: no tokenizer produces more than one token per byte
+_DEFAULT_OVERHEAD = 500  # tokens a service is assumed to add while no answer is known
+_SIMILAR = 2  # prompts within this factor in length are compared
+_SHORT = 16  # tokens; shorter prompts count as similar
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTokens:
-    """Tokens a prompt will be billed for, at most. Where it is not `learned`, no answer has told, and `counted` is what is counted here."""
+    """Most tokens a prompt may be billed for.
+
+    `learned` is False while no answer is known; `counted` is fmnb's own count.
+    """
 
     tokens: int
     counted: int
@@ -33,7 +36,7 @@ class ExpectedTokens:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """One answer: tokens of its prompt as counted here (without frames) and as billed, of its own, its limit, and its price by the table's."""
+    """One answer: prompt tokens counted (without frames) and billed, output tokens, limit, and cost factor."""
 
     counted: int
     billed: int
@@ -47,14 +50,14 @@ _lock = threading.Lock()
 
 
 def learn(info: ModelInfo, request: Request, tokens: int, usage: Usage | None, limit: int | None = None) -> None:
-    """Remember what an answer was billed for.
+    """Record what an answer was billed for.
 
     Args:
         card: The model.
-        request: What was asked.
-        tokens: The prompt's, as they were counted before it was sent.
-        usage: What the service said; None where it said nothing, so that our own count is what is billed.
-        limit: The longest answer it was told to give, where that is not the request's.
+        request: The request.
+        tokens: Prompt tokens as counted before the request was sent.
+        usage: The reported usage; None where there is no report, so that fmnb's count is billed.
+        limit: The max_tokens that was sent, where it differs from the request's.
     """
     if info.local or (usage is not None and (usage.estimated or usage.input_tokens is None)):
         return
@@ -62,15 +65,15 @@ def learn(info: ModelInfo, request: Request, tokens: int, usage: Usage | None, l
     billed, out = (tokens, 0) if usage is None else (usage.input_tokens or 0, usage.output_tokens or 0)
     dearer = 1.0
     if usage is not None and usage.cost is not None and info.price_in is not None and info.price_out is not None:
-        by_table = (billed * info.price_in + out * info.price_out) / 1e6
-        dearer = min(float(_MAX_FACTOR), max(1.0, usage.cost / by_table)) if by_table > 0 else 1.0
+        table_cost = (billed * info.price_in + out * info.price_out) / 1e6
+        dearer = min(float(_MAX_FACTOR), max(1.0, usage.cost / table_cost)) if table_cost > 0 else 1.0
     with _lock:
         answers = _answers.setdefault(_key(info), deque(maxlen=_REMEMBERED))
         answers.append(_Answer(counted, billed, out, request.max_tokens if limit is None else limit, dearer))
 
 
 def expected(info: ModelInfo, request: Request, tokens: int) -> ExpectedTokens:
-    """What a prompt of so many tokens, as counted here, will be billed for.
+    """Estimate what a prompt of `tokens` tokens, as counted by fmnb, will be billed for.
 
     >>> from fmnb.core.types import message
     >>> info, asked = ModelInfo("x:m", "x", "there", price_in=1.0, price_out=1.0), Request("m", (message("user", "Hi"),))
@@ -86,15 +89,15 @@ def expected(info: ModelInfo, request: Request, tokens: int) -> ExpectedTokens:
     content = _content(request, tokens)
     with _lock:
         answers = list(_answers.get(_key(info), ()))
-    told = [_billed(a, content) for a in answers if _similar_length(a.counted, content)]
-    if told:
-        return ExpectedTokens(max(tokens, *told), tokens, True)
-    added = max([_DEFAULT_OVERHEAD, *(a.billed - _MAX_FACTOR * a.counted for a in answers)])
-    return ExpectedTokens(_MAX_FACTOR * tokens + added, tokens, False)
+    estimates = [_billed(a, content) for a in answers if _similar_length(a.counted, content)]
+    if estimates:
+        return ExpectedTokens(max(tokens, *estimates), tokens, True)
+    overhead = max([_DEFAULT_OVERHEAD, *(a.billed - _MAX_FACTOR * a.counted for a in answers)])
+    return ExpectedTokens(_MAX_FACTOR * tokens + overhead, tokens, False)
 
 
 def tokens_beyond_limit(info: ModelInfo, limited: bool) -> int:
-    """Tokens of answer that the last ones were billed for beyond their limit, such as thoughts; of those without a limit the longest."""
+    """Output tokens billed beyond the limit, such as reasoning; without a limit, the longest answer."""
     with _lock:
         answers = list(_answers.get(_key(info), ()))
     if limited:
@@ -103,13 +106,13 @@ def tokens_beyond_limit(info: ModelInfo, limited: bool) -> int:
 
 
 def cost_factor(info: ModelInfo) -> float:
-    """How many times the table's price the last answers cost at most: what a service writes into its cache may cost more."""
+    """Highest ratio of billed cost to the price table in the last answers; cache writes may cost more."""
     with _lock:
         return max((a.cost_factor for a in _answers.get(_key(info), ())), default=1.0)
 
 
 def forget() -> None:
-    """Forget what every model billed."""
+    """Forget what was learned about all models."""
     with _lock:
         _answers.clear()
 
@@ -127,7 +130,7 @@ def _similar_length(a: int, b: int) -> bool:
 
 
 def _billed(a: _Answer, content: int) -> int:
-    """What this answer lets one fear of a prompt of that many tokens, whether it was billed a multiple or something in addition."""
+    """The most a prompt of that length may be billed, judging by this answer: a multiple, or a surcharge."""
     times = min(float(_MAX_FACTOR), a.billed / a.counted)
     by_times = content * times + max(0.0, a.billed - times * a.counted)
     return -int(-max(by_times, content + a.billed - a.counted) // 1)

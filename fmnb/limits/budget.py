@@ -1,9 +1,10 @@
-"""The spending cap of this kernel.
+"""The budget of this kernel: how much may be spent.
 
-Before a call is sent, its prompt's price (as the model's last answers were billed for theirs) plus
-its longest answer, where a limit is known, is set aside; when it ends that is given back and what it really cost is added. So calls that
-run side by side cannot pass the cap together. A call whose price is unknown
-counts as over a cap, unless that was allowed; a cap that is spent lets no call pass that could cost something.
+Before a call is sent, its maximum cost is reserved: the price of the prompt (as the model's last
+answers were billed for theirs) plus that of its longest answer, where a limit is known. When the
+call ends, the reservation is released and the actual cost is added, so concurrent calls cannot
+exceed the limit together. A call with an unknown price counts as over the limit unless that was
+allowed. Once the limit is reached, no call that could cost something is sent.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from ..core.errors import BudgetError, LockedError
 from ..core.types import ModelInfo, Request
 from . import billed_tokens
 
-_ANSWER = 1000  # tokens an answer is assumed to have when no limit was given
-_PICTURE = 6_500  # tokens of one large picture in high quality
+_ANSWER = 1000  # output tokens assumed without a limit
+_PICTURE = 6_500  # tokens of one large high-quality image
 WARN = 0.8
 
 
 @dataclass(frozen=True)
 class Budget:
-    """US dollars: the cap (None is none), what was spent, what calls under way may cost, and whether unknown prices pass.
+    """The limit in US dollars (None for none), what was spent and reserved, and whether unknown prices are allowed.
 
-    `uncertain_cost` is what calls that failed or were stopped may have been billed, of which their services said nothing: the cap counts
-    it as spent. `uncertain_calls` are those that failed.
+    `uncertain_cost` is what failed or stopped calls may have been billed without a report of usage;
+    it counts as spent. `uncertain_calls` is the number of failed ones.
     """
 
     limit: float | None = None
@@ -39,7 +40,7 @@ class Budget:
 
     @property
     def committed(self) -> float:
-        """What is spent, may have been, or is set aside."""
+        """What is spent, may have been spent, or is reserved."""
         return self.spent + self.uncertain_cost + self.reserved
 
     @property
@@ -53,23 +54,23 @@ _lock = threading.Lock()
 
 
 def budget() -> Budget:
-    """The cap in force: the kernel's, or an administrator's if that is lower."""
+    """The current budget: the kernel's, or an administrator's if that is lower."""
     locked = settings().lock("budget")
-    mine = _budget
+    own = _budget
     if locked is None:
-        return mine
-    return replace(mine, limit=float(locked) if mine.limit is None else min(mine.limit, float(locked)), allow_unknown=False)
+        return own
+    return replace(own, limit=float(locked) if own.limit is None else min(own.limit, float(locked)), allow_unknown=False)
 
 
 def set_limit(limit: float | None, *, allow_unknown: bool = False) -> Budget:
-    """Set the kernel's cap in US dollars; None lifts it. An administrator's cap cannot be raised."""
+    """Set the kernel's limit in US dollars; None removes it. An administrator's limit cannot be raised."""
     global _budget
     locked = settings().lock("budget")
     if locked is not None and (limit is None or limit > float(locked)):
         raise LockedError(
-            f"This machine's administrator caps spending at ${float(locked):g}",
-            detail="no cap" if limit is None else f"${limit:g}",
-            hint="Name a lower cap.",
+            f"This machine's administrator limits spending to ${float(locked):g}",
+            detail="no limit" if limit is None else f"${limit:g}",
+            hint="Set a lower limit.",
         )
     with _lock:
         _budget = replace(_budget, limit=limit, allow_unknown=allow_unknown)
@@ -77,19 +78,19 @@ def set_limit(limit: float | None, *, allow_unknown: bool = False) -> Budget:
 
 
 def reset() -> None:
-    """Start counting from zero, without a cap."""
+    """Reset the spending to zero and remove the limit."""
     global _budget
     _budget = Budget()
     billed_tokens.forget()
 
 
 def estimate(info: ModelInfo, request: Request, tokens: int) -> float | None:
-    """US dollars the call may cost at most, or None where the price is unknown. Local models cost 0."""
+    """Maximum cost of the call in US dollars, or None where the price is unknown. Local models cost 0."""
     return price(info, tokens, assumed_output_tokens(info, request))
 
 
 def price(info: ModelInfo, tokens: int, out: float) -> float | None:
-    """US dollars for so many tokens in and out, or None where the price is unknown. Local models cost 0."""
+    """Price of input and output tokens in US dollars, or None where it is unknown. Local models cost 0."""
     if info.local:
         return 0.0
     if info.price_in is None or info.price_out is None:
@@ -98,7 +99,7 @@ def price(info: ModelInfo, tokens: int, out: float) -> float | None:
 
 
 def assumed_output_tokens(info: ModelInfo, request: Request) -> int:
-    """Tokens an answer is taken to have at most: as many as were asked for, else what most answers stay below."""
+    """Output tokens assumed for an answer: the requested limit, or what most answers stay below."""
     if request.format == "image":
         n = request.extra.get("n", request.extra.get("num_images"))
         return _PICTURE * (n if isinstance(n, int) and n > 0 else 1)
@@ -106,77 +107,77 @@ def assumed_output_tokens(info: ModelInfo, request: Request) -> int:
 
 
 def reserve(info: ModelInfo, request: Request, tokens: int) -> float:
-    """Set aside what this call may cost, for `release`; BudgetError if it could pass the cap.
+    """Reserve what this call may cost, for `release`; BudgetError if it could exceed the limit.
 
-    The prompt's `tokens` are taken as the model's last answers were billed for theirs. Where none has told yet, a call
-    that is alone needs no more than is counted here.
+    The prompt's `tokens` are scaled to what the model's last answers were billed. Before the first
+    answer, a call that runs alone needs no more than fmnb's own count.
     """
     global _budget
     prompt = billed_tokens.expected(info, request, tokens)
-    cost, alone = _max_cost(info, request, prompt.tokens), _max_cost(info, request, prompt.counted)
+    cost, cost_alone = _max_cost(info, request, prompt.tokens), _max_cost(info, request, prompt.counted)
     if not cost and cost is not None:
         return 0.0
     with _lock:
         b = budget()
         if (
             cost is not None
-            and alone is not None
+            and cost_alone is not None
             and not prompt.learned
             and not b.reserved
             and b.limit is not None
             and b.committed + cost > b.limit
         ):
-            cost = alone
+            cost = cost_alone
         if cost is not None and (b.limit is None or b.committed + cost <= b.limit):
             _budget = replace(_budget, reserved=_budget.reserved + cost)
             return cost
     if b.limit is None:
         return 0.0
-    if cost is None and b.committed >= b.limit:  # allowing unknown prices does not lift the cap on what is known
+    if cost is None and b.committed >= b.limit:  # allowing unknown prices does not lift the limit on known ones
         raise exhausted()
     if cost is None and b.allow_unknown:
         return 0.0
     if cost is None:
         raise BudgetError(
-            "The price of this model is unknown, so the call counts as over the budget",
+            "The price of this model is unknown, so the call counts as over budget",
             detail=info.name,
-            hint="`%fm budget LIMIT --allow-unknown` lets such calls pass.",
+            hint="`%fm budget LIMIT --allow-unknown` allows such calls.",
         )
     raise exceeded(cost)
 
 
 def _max_cost(info: ModelInfo, request: Request, tokens: int) -> float | None:
-    """US dollars of a call, with an answer as long as the last ones were, if that is longer than is assumed."""
+    """Maximum cost of a call; its answer is taken to be as long as the last ones, if those were longer."""
     limited = request.max_tokens is not None
     out, known = assumed_output_tokens(info, request), billed_tokens.tokens_beyond_limit(info, limited)
     if request.format != "image":
         out = out + known if limited else max(out, known)
-    found = price(info, tokens, out)
-    return None if found is None else found * billed_tokens.cost_factor(info)
+    cost = price(info, tokens, out)
+    return None if cost is None else cost * billed_tokens.cost_factor(info)
 
 
 def exceeded(cost: float) -> BudgetError:
-    """The error of a call that could pass the cap."""
+    """The error for a call that could exceed the limit."""
     b = budget()
     return BudgetError(
-        f"This call could cost ${cost:.4f} and would pass the budget of ${b.limit or 0.0:g}",
+        f"This call could cost ${cost:.4f} and exceed the budget of ${b.limit or 0.0:g}",
         detail=spent_text(b),
         hint="Raise it with `%fm budget LIMIT`, lower --max-tokens, or use a local model.",
     )
 
 
 def spent_text(b: Budget) -> str:
-    """What is gone of a cap, in words.
+    """What is spent and reserved, as text.
 
     >>> spent_text(Budget(5.0, 0.02)), spent_text(Budget(5.0, 0.02, uncertain_cost=0.01, uncertain_calls=1))
     ('$0.0200 spent', '$0.0200 spent, 1 failed call may have been billed $0.0100 more')
     """
-    held = f", ${b.reserved:.4f} set aside for calls under way" if b.reserved else ""
+    held = f", ${b.reserved:.4f} reserved for calls in flight" if b.reserved else ""
     return f"${b.spent:.4f} spent" + uncertain_text(b.uncertain_calls, b.uncertain_cost) + held
 
 
 def uncertain_text(calls: int, amount: float) -> str:
-    """What failed and stopped calls may have cost of which nobody knows; "" where there are none.
+    """What failed and stopped calls may have cost in addition; "" where there are none.
 
     >>> uncertain_text(2, 0.01), uncertain_text(0, 0.01), uncertain_text(0, 0.0)
     (', 2 failed calls may have been billed $0.0100 more', ', stopped calls may have been billed $0.0100 more', '')
@@ -188,7 +189,7 @@ def uncertain_text(calls: int, amount: float) -> str:
 
 
 def exhausted() -> BudgetError:
-    """The error of a call that could cost something when nothing is left."""
+    """The error for a call that could cost something when the budget is spent."""
     b = budget()
     return BudgetError(
         f"The budget of ${b.limit or 0.0:g} is spent",
@@ -198,40 +199,40 @@ def exhausted() -> BudgetError:
 
 
 def remaining() -> float | None:
-    """What neither is spent nor set aside; None without a cap."""
+    """What is neither spent nor reserved; None without a limit."""
     b = budget()
     return None if b.limit is None else b.limit - b.committed
 
 
 def reserve_amount(cost: float) -> None:
-    """Set aside what is known to be left, for `release`."""
+    """Reserve an amount that is known to remain, for `release`."""
     global _budget
     with _lock:
         _budget = replace(_budget, reserved=_budget.reserved + cost)
 
 
 def release(cost: float) -> None:
-    """Give back what `reserve` set aside."""
+    """Release what `reserve` reserved."""
     global _budget
     with _lock:
         _budget = replace(_budget, reserved=max(0.0, _budget.reserved - cost))
 
 
 def add_uncertain(amount: float, *, failed: bool = True) -> None:
-    """Count a call that failed or was stopped, and of which nobody knows whether it was billed that much more than was counted."""
+    """Count what a failed or stopped call may have been billed beyond what was counted."""
     global _budget
     with _lock:
         _budget = replace(_budget, uncertain_cost=_budget.uncertain_cost + amount, uncertain_calls=_budget.uncertain_calls + failed)
 
 
 def max_cost(info: ModelInfo, request: Request, tokens: int) -> float | None:
-    """What a call may be billed at most as far as is known, or None where the price is unknown; `tokens` as they are counted here."""
+    """The most a call may be billed, or None where the price is unknown; `tokens` as counted by fmnb."""
     prompt = billed_tokens.expected(info, request, tokens)
     return _max_cost(info, request, prompt.tokens if prompt.learned else prompt.counted)
 
 
 def add(cost: float | None, *, local: bool = False) -> str:
-    """Count a finished exchange; returns a warning the first time 80 % is passed, else ""."""
+    """Count a finished call; returns a warning the first time spending exceeds 80 %, else ""."""
     global _budget
     with _lock:
         before = budget()

@@ -1,4 +1,4 @@
-"""What one call came to: its price, its answer's length, and whether that was cut where the money set aside for it ended."""
+"""Cost of one call, length of its answer, and whether the answer was truncated at its reservation."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from ..core.events import Event, Finished, Notice, UsageReported
 from ..core.types import ModelInfo, Request, Usage
 from . import budget
 
-_NEAR = 0.9  # of a limit: services count the tokens at it differently
+_NEAR = 0.9  # of a limit: services count tokens near it differently
 
 
 def cost_and_tokens(info: ModelInfo, request: Request, tokens: int, events: Sequence[Event]) -> tuple[float | None, int]:
-    """US dollars, and tokens of the answer: as its service says, else as they are counted here. None where the price is unknown.
+    """Cost in US dollars and output tokens, as reported by the service or else counted by fmnb.
 
-    `tokens` are the prompt's, as counted before it was sent.
+    The cost is None where the price is unknown. `tokens` are those of the prompt, counted before it was sent.
     """
     used = total_usage(events)
     out = used.output_tokens or estimate_output_tokens(events)
     if not out and events and isinstance(events[-1], Finished):
-        out = budget.assumed_output_tokens(info, request)  # a picture, or thoughts that are not shown
+        out = budget.assumed_output_tokens(info, request)  # an image, or hidden reasoning
     if used.cost is None and not out:
-        return 0.0, 0  # it failed before anything came
+        return 0.0, 0  # it failed before any output
     return (budget.price(info, used.input_tokens or tokens, out) if used.cost is None else used.cost), out
 
 
 def total_usage(events: Sequence[Event]) -> Usage:
-    """What was used, of all its tries together."""
+    """Usage of all attempts together."""
     return sum((e.usage for e in events if isinstance(e, UsageReported)), Usage())
 
 
 def is_truncated(events: Sequence[Event], most: int | None) -> bool:
-    """Whether the answer ended because it had `most` tokens; not where its service does not know that limit, or has a lower one."""
+    """Whether the answer was truncated at `most` tokens, and not at a lower limit of the service."""
     if most is None or any(ignores_max_tokens(e) for e in events):
         return False
     out = total_usage(events).output_tokens
@@ -43,5 +43,5 @@ def is_truncated(events: Sequence[Event], most: int | None) -> bool:
 
 
 def ignores_max_tokens(event: Event) -> bool:
-    """Whether it says that the service does not know a longest length."""
+    """Whether the event reports that the service ignored max_tokens."""
     return isinstance(event, Notice) and (event.kind, event.text) == ("not_applied", "max_tokens")

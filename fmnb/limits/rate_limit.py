@@ -1,13 +1,13 @@
-"""How many calls a host gets at a time, found out as it answers, and how fast.
+"""Adaptive concurrency and rate limits per host, learned from its responses.
 
-One `ConcurrencyLimiter` a host, shared by all runs of this kernel. It starts with a few calls and doubles
-them while more calls bring more answers. A refusal for speed lowers it, a wait the service
-asks for closes it, and what the service says is left of its allowance is not overdrawn. Of one
-that says nothing it is found out whether it is for how many there are at once (a call more than
-were taken is refused again) or for how many in some time (it is taken, or fewer are refused, too).
-Calls leave some time apart: those that leave together wait for each other, there and here,
-and go on doing so, since they end together. `RateCap` is a user's own cap. Seconds are those of
-`time.monotonic`; everything belongs to the one event loop.
+One `ConcurrencyLimiter` per host is shared by all runs of this kernel. It starts with a few
+concurrent calls and doubles them while throughput improves. A rate-limit refusal (HTTP 429) lowers
+the concurrency, a requested wait closes the limiter, and reported quotas are not exceeded. Where a
+refusal reports nothing, probes find out whether it limits concurrency (one call more than before
+is refused again) or the rate (it is accepted, or fewer calls are refused, too). Calls are spaced:
+calls sent together queue together, at the host and here, and stay together, since they end
+together. `RateCap` is a limit the user sets. Seconds are those of `time.monotonic`; everything
+runs on the background event loop.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from ..core.backend import RateLimitState
 from .quota import Quota
 from .send_rate import SendRate
 
-INITIAL_CONCURRENCY = 16  # calls to a host nobody has asked yet
+INITIAL_CONCURRENCY = 16  # concurrent calls to a new host
 MAX_CONCURRENCY = 512
-_MIN_GAIN = 1.15  # times the answers a second that a step up must bring, or it is taken back
-_CLIMB_FACTOR = 1.6  # a step up while nothing has been refused
-_PROBE_FACTOR = 1.1  # a step up later on
+_MIN_GAIN = 1.15  # factor of throughput that a step up must bring, or it is undone
+_CLIMB_FACTOR = 1.6  # factor of a step up before the first refusal
+_PROBE_FACTOR = 1.1  # factor of a step up later on
 _ROUNDS_BETWEEN_PROBES = 8  # rounds between two probes
-_DECREASE = 0.7  # what a refusal leaves
-_FEWER_FACTOR = 0.85  # of the calls at once that were refused: if these are refused too, it is not for how many they are
-_PROBE_DELAY = 1.0  # seconds after such a refusal until one more than the limit is sent; twice as long each time that it is refused
+_DECREASE = 0.7  # factor after a refusal
+_FEWER_FACTOR = 0.85  # of the refused concurrency: a refusal below it does not limit concurrency
+_PROBE_DELAY = 1.0  # seconds after an unexplained refusal until a probe is sent; doubles with each refused probe
 _MAX_PROBE_DELAY = 60.0
-_MIN_ANSWER_SECONDS = 0.5  # seconds of an answer, from which that is done
-_PROBES_TO_CONFIRM = 3  # of them taken in a row: it is no limit of how many at once
-_CAPACITY_MARGIN = 1.2  # times the places that a known speed needs on average
-_SPACING = 0.7  # of the time between two calls, were they spread evenly, that must be between them
-_TIMER_LATENESS = 0.001  # seconds that timers are late, which may be made up
+_MIN_ANSWER_SECONDS = 0.5  # probes are used where answers take at least this many seconds
+_PROBES_TO_CONFIRM = 3  # accepted probes in a row after which concurrency is not the limit
+_CAPACITY_MARGIN = 1.2  # factor over the concurrency that a known rate needs on average
+_SPACING = 0.7  # share of the even spacing between two calls
+_TIMER_LATENESS = 0.001  # seconds of timer lateness that may be made up
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """When a call was let in, and how many requests and tokens had been by then, its own among them."""
+    """When a call was admitted, and the requests and tokens sent by then, including its own."""
 
     at: float
     sent: int
@@ -49,12 +49,12 @@ class Permit:
 
 
 class ConcurrencyLimiter:
-    """How many calls are under way to one host, and how many may be."""
+    """Limits the calls in flight to one host."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self.limit = max(1.0, INITIAL_CONCURRENCY / _process_count)
         self.in_flight = 0
-        self.refused = 0  # for speed, so far
+        self.refused = 0  # rate-limit refusals so far
         self.closed_until = 0.0
         self.quotas: dict[str, Quota] = {}
         self._clock = clock
@@ -63,35 +63,35 @@ class ConcurrencyLimiter:
         self._climbing = True
         self._rest = 0
         self._round = _Round(clock())
-        self._previous_rate = 0.0  # answers a second of the round before the last step up
+        self._previous_rate = 0.0  # answers per second in the round before the last step up
         self._stepped_from = 0.0
-        self._lowered_at = -1.0  # when the limit was, for refusals that said nothing
+        self._lowered_at = -1.0  # when an unexplained refusal last lowered the limit
         self._busy = _BusyPeriod()
-        self._mean_seconds = 0.0  # seconds an answer took, the last ones most
-        self._next_at = 0.0  # when the next may leave
+        self._mean_seconds = 0.0  # moving average of the seconds per answer
+        self._next_at = 0.0  # when the next call may be sent
         self._timer: asyncio.TimerHandle | None = None
         self._send_rate = SendRate(clock())
-        self._reported_wait: tuple[float | None] | None = None  # the wait of a refusal whose call has not left yet
-        self._probe_at = float("inf")  # when one more than the limit may go, to see whether it is one
+        self._reported_wait: tuple[float | None] | None = None  # wait requested by a refusal whose call has not been released yet
+        self._probe_at = float("inf")  # when a probe, one call above the limit, may be sent
         self._probe_delay = _PROBE_DELAY
-        self._probe_sent_at = -1.0  # when that one left
-        self._probes_accepted = 0  # of them taken in a row
-        self._accepted = float("inf")  # calls at once that were left when others were refused
-        self._unexplained = False  # such a refusal said nothing of why
-        self._limited_by_rate = False  # such refusals are for speed, for fewer calls at once were refused too
+        self._probe_sent_at = -1.0  # when the probe was sent
+        self._probes_accepted = 0  # in a row
+        self._accepted = float("inf")  # calls in flight that were accepted when another was refused
+        self._unexplained = False  # the last refusal gave no reason
+        self._limited_by_rate = False  # unexplained refusals limit the rate: lower concurrency was refused, too
 
     async def acquire(self, tokens: int = 0) -> Permit:
-        """Wait for a place; the ticket goes to `release`."""
+        """Wait until a call may be sent; pass the permit to `release`."""
         if not self._waiting and self._can_admit(tokens):
             return self._admit(tokens)
-        turn: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        self._waiting.append((turn, tokens))
+        future: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
+        self._waiting.append((future, tokens))
         self._admit_waiting()
         try:
-            return await turn
+            return await future
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # the place was ours already
-                self.release(turn.result(), answered=False)
+            if future.done() and not future.cancelled():  # the permit was granted already
+                self.release(future.result(), answered=False)
             raise
 
     def _admit(self, tokens: int) -> Permit:
@@ -106,17 +106,17 @@ class ConcurrencyLimiter:
         self._send_rate.on_sent(now)
         self._sent += 1
         self._sent_tokens += tokens
-        for left in self.quotas.values():
-            left.take(tokens if left.tokens else 1)
+        for quota in self.quotas.values():
+            quota.take(tokens if quota.tokens else 1)
         return Permit(now, self._sent, self._sent_tokens)
 
     def _gap(self) -> float:
-        """Seconds to the next call; none while there are not yet as many as there will be: they wait for no answer."""
+        """Seconds until the next call; 0 until the busy period has seen as many answers as its peak."""
         spell = self._busy
         return _SPACING * self._mean_seconds / spell.peak if spell.answers >= spell.peak else 0.0
 
     def capacity(self) -> int:
-        """Calls at once: as many as were found, and as many as the speed that was found needs."""
+        """Concurrency: the learned limit, or what the learned rate needs if that is more."""
         rate = self._send_rate.rate
         return int(
             self.limit
@@ -126,63 +126,68 @@ class ConcurrencyLimiter:
 
     @property
     def per_second(self) -> float | None:
-        """Calls a second as learned from what was refused; None where nothing was refused for speed."""
+        """Calls per second learned from refusals; None without any."""
         return self._send_rate.rate
 
     def set_known_limit(self, calls: int) -> None:
-        """Somebody who knows the host says that it takes so many; held to be so until it refuses."""
+        """Start from a concurrency that the host is known to support, until it refuses a call."""
         if not self.refused:
             self.limit = max(self.limit, min(float(calls), MAX_CONCURRENCY / _process_count))
 
     def is_full(self) -> bool:
-        """Whether who comes now must wait."""
+        """Whether a new call would have to wait."""
         return bool(self._waiting) or not self._can_admit(0)
 
-    def release(self, ticket: Permit, *, answered: bool, rate_limits: Mapping[str, RateLimitState] | None = None) -> None:
-        """A call has ended; `answered` unless it failed."""
+    def release(self, permit: Permit, *, answered: bool, rate_limits: Mapping[str, RateLimitState] | None = None) -> None:
+        """Release the permit of a call that has ended; `answered` is False if it failed."""
         self.in_flight -= 1
         now = self._clock()
-        for name, said in (rate_limits or {}).items():
-            left = self.quotas.setdefault(name, Quota(name == "tokens"))
-            after = self._sent_tokens - ticket.tokens if left.tokens else self._sent - ticket.sent
+        for name, report in (rate_limits or {}).items():
+            quota = self.quotas.setdefault(name, Quota(name == "tokens"))
+            sent_since = self._sent_tokens - permit.tokens if quota.tokens else self._sent - permit.sent
             if _process_count > 1:
-                said = RateLimitState(said.remaining / _process_count, said.limit / _process_count, said.reset)
-            left.update(said, ticket.at, after, now)
-        told, self._reported_wait = self._reported_wait, None
-        unsaid, self._unexplained = self._unexplained, False
-        if ticket.at == self._probe_sent_at:
+                report = RateLimitState(report.remaining / _process_count, report.limit / _process_count, report.reset)
+            quota.update(report, permit.at, sent_since, now)
+        reported_wait, self._reported_wait = self._reported_wait, None
+        unexplained, self._unexplained = self._unexplained, False
+        if permit.at == self._probe_sent_at:
             self._on_probe_ended(now, answered)
-        elif unsaid:
-            self._on_unexplained_refusal(ticket.at, now)
-        if told is not None:
-            self._send_rate.on_refused(ticket.at, now, told[0])
+        elif unexplained:
+            self._on_unexplained_refusal(permit.at, now)
+        if reported_wait is not None:
+            self._send_rate.on_refused(permit.at, now, reported_wait[0])
         elif answered:
-            self._send_rate.on_answered(ticket.at, now)
-        elif not unsaid or not self._limited_by_rate:  # else the tempo has heard of it
-            self._send_rate.on_failed(ticket.at)
+            self._send_rate.on_answered(permit.at, now)
+        elif not unexplained or not self._limited_by_rate:  # else the send rate was told already
+            self._send_rate.on_failed(permit.at)
         if answered:
-            took = now - ticket.at
-            self._mean_seconds += (took - self._mean_seconds) * (0.1 if self._mean_seconds else 1.0)
+            seconds_taken = now - permit.at
+            self._mean_seconds += (seconds_taken - self._mean_seconds) * (0.1 if self._mean_seconds else 1.0)
             self._busy.answers += 1
             self._count_answer()
         self._admit_waiting()
 
     def on_rate_limited(self, seconds: float | None, *, published: bool = False) -> None:
-        """The service refused a call for speed, which leaves next, and asks for a wait, if it does; `published` when it says what is left."""
+        """Handle a rate-limit refusal of the call that is released next.
+
+        Args:
+            seconds: The wait that the service requests, if any.
+            published: Whether the service reports its quotas.
+        """
         now = self._clock()
         self.refused += 1
         if seconds:
             self.closed_until = max(self.closed_until, now + seconds)
-        for left in self.quotas.values():
-            left.mark_exhausted()
+        for quota in self.quotas.values():
+            quota.mark_exhausted()
         if seconds or published or self.quotas or self._limited_by_rate:
-            self._reported_wait = (seconds,)  # it is how many in some time, and not how many at once
+            self._reported_wait = (seconds,)  # the limit is on the rate, not on concurrency
         else:
             self._unexplained = True
 
     def _on_unexplained_refusal(self, at: float, now: float) -> None:
-        """The call that was sent at that time was refused without a word on why: so many as are left were taken."""
-        if at > self._lowered_at:  # those that were under way are refused together: that is one refusal
+        """Lower the limit after a refusal without a reason; the calls still in flight were accepted."""
+        if at > self._lowered_at:  # calls in flight are refused together and count as one refusal
             self._lowered_at = now
             if self.in_flight < _FEWER_FACTOR * self._accepted < float("inf"):
                 self._limited_by_rate = True
@@ -193,16 +198,16 @@ class ConcurrencyLimiter:
         self.limit = max(1.0, min(self.limit, _DECREASE * self.in_flight))
 
     def _on_probe_ended(self, now: float, taken: bool) -> None:
-        """The one call beyond the limit has ended. Where that is taken again and again, it was not for how many there were that others were refused."""
+        """Handle the end of a probe. If probes are accepted repeatedly, concurrency is not the limit."""
         self._probe_sent_at, self._probe_at = -1.0, now
         if not taken:
             self._probes_accepted, self._probe_delay = 0, min(_MAX_PROBE_DELAY, 2 * self._probe_delay)
             self._probe_at = now + self._probe_delay
             return
-        if self._mean_seconds < _MIN_ANSWER_SECONDS:  # a refusal takes about as long as an answer: that one was taken says nothing
+        if self._mean_seconds < _MIN_ANSWER_SECONDS:  # answers are about as fast as refusals, so an accepted probe proves nothing
             self._probe_at = float("inf")
             return
-        if self.limit < self._accepted:  # so many were taken before
+        if self.limit < self._accepted:  # that many were accepted before
             self.limit = min(self._accepted, _CLIMB_FACTOR * self.limit + 1)
             return
         self._probes_accepted += 1
@@ -212,7 +217,7 @@ class ConcurrencyLimiter:
             self._climbing = True
 
     def wait(self) -> float:
-        """Seconds until the gate may open again; 0 where it is open."""
+        """Seconds until calls may be sent again; 0 if they may now."""
         return self._wait(0)
 
     def _wait(self, tokens: int) -> float:
@@ -222,7 +227,7 @@ class ConcurrencyLimiter:
                 0.0,
                 self.closed_until - now,
                 self._send_rate.wait(now),
-                *(left.wait(now, tokens if left.tokens else 1) for left in self.quotas.values()),
+                *(quota.wait(now, tokens if quota.tokens else 1) for quota in self.quotas.values()),
             ]
         )
 
@@ -233,13 +238,13 @@ class ConcurrencyLimiter:
         return self.in_flight < self.capacity() or self._clock() >= self._probe_at
 
     def _admit_waiting(self) -> None:
-        """Let in who waits, as far as there is place; look again when there may be more."""
+        """Admit waiting calls while there is capacity; set a timer for the rest."""
         while self._waiting:
-            turn, tokens = self._waiting[0]
-            if not turn.done():
+            future, tokens = self._waiting[0]
+            if not future.done():
                 if not self._can_admit(tokens):
                     break
-                turn.set_result(self._admit(tokens))
+                future.set_result(self._admit(tokens))
             self._waiting.popleft()
         if self._timer is not None:
             self._timer.cancel()
@@ -251,7 +256,7 @@ class ConcurrencyLimiter:
             self._timer = asyncio.get_running_loop().call_later(min(seconds, 1.0), self._admit_waiting)
 
     def _count_answer(self) -> None:
-        """One more answer; after a round of them the limit is looked at."""
+        """Count an answer; adjust the limit after a round of answers."""
         r = self._round
         r.answers += 1
         r.busiest = max(r.busiest, self.in_flight + 1)
@@ -259,14 +264,14 @@ class ConcurrencyLimiter:
         if r.answers < max(8, 2 * self.limit) or now - r.began < 0.02:
             return
         rate = r.answers / (now - r.began)
-        full = r.busiest >= int(self.limit) * 0.9  # a limit that is not used says nothing
+        limit_used = r.busiest >= int(self.limit) * 0.9  # an unused limit proves nothing
         self._round = _Round(now)
-        if not full:
+        if not limit_used:
             return
         if self._stepped_from:
             stepped_from, self._stepped_from = self._stepped_from, 0.0
             gain = self.limit / stepped_from
-            if rate < self._previous_rate * (1 + (gain - 1) * 0.4):  # more calls, hardly more answers: they queue there
+            if rate < self._previous_rate * (1 + (gain - 1) * 0.4):  # more calls, hardly more answers: they queue at the host
                 self.limit = stepped_from
                 self._stop_climbing()
                 return
@@ -287,7 +292,7 @@ class ConcurrencyLimiter:
 
 
 class _BusyPeriod:
-    """The time since there was no call under way."""
+    """The time since no call was in flight."""
 
     def __init__(self) -> None:
         self.peak = 0
@@ -295,7 +300,7 @@ class _BusyPeriod:
 
 
 class _Round:
-    """Some answers in a row at one limit."""
+    """Consecutive answers at one limit."""
 
     def __init__(self, now: float):
         self.began = now
@@ -304,7 +309,7 @@ class _Round:
 
 
 class RateCap:
-    """A cap of so many a minute, spread evenly after a small first burst."""
+    """A cap per minute, spread evenly after a small initial burst."""
 
     def __init__(self, per_minute: float, clock: Callable[[], float] = time.monotonic):
         self.per_second = per_minute / 60
@@ -312,23 +317,23 @@ class RateCap:
         self._next = clock()
 
     async def acquire(self, amount: float = 1) -> None:
-        """Wait until this much may go."""
+        """Wait until this amount may be sent."""
         now = self._clock()
-        at = max(self._next, now - 1.0)  # what was not used in the last second may be made up
+        at = max(self._next, now - 1.0)  # capacity unused in the last second may be made up
         self._next = at + amount / self.per_second
         if at > now:
             await asyncio.sleep(at - now)
 
     def correct(self, amount: float) -> None:
-        """It was that much more, or less, than was thought."""
+        """Correct an earlier amount by a difference."""
         self._next += amount / self.per_second
 
 
-_process_count = 1  # of how many processes that share a host this is one
+_process_count = 1  # number of processes that share each host
 
 
 def set_process_count(parts: int) -> None:
-    """From now on this process has one of so many parts of every host's limits."""
+    """Set the number of processes among which every host's limits are divided."""
     global _process_count
     _process_count = max(1, parts)
 
@@ -337,13 +342,13 @@ _limiters: dict[tuple[int, str], ConcurrencyLimiter] = {}
 
 
 def limiter_for(host: str) -> ConcurrencyLimiter:
-    """The gate of a host, for the running loop."""
+    """The limiter of a host on the running loop."""
     return _limiters.setdefault((id(asyncio.get_running_loop()), host), ConcurrencyLimiter())
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaRate:
-    """An allowance that comes back steadily: "requests" or "tokens", how many there are now, how many more a second."""
+    """A rolling quota ("requests" or "tokens"): what remains, and the units it regains per second."""
 
     name: str
     remaining: float
@@ -352,7 +357,7 @@ class QuotaRate:
 
 @dataclass(frozen=True, slots=True)
 class HostLimits:
-    """What was found out about a host: how many calls at once, whether it has refused more, what it says it allows, and calls a second that it took."""
+    """What was learned about a host: concurrency, refusals, quotas, and calls per second."""
 
     concurrency: float = INITIAL_CONCURRENCY
     refused: bool = False
@@ -361,19 +366,19 @@ class HostLimits:
 
 
 def host_limits(host: str) -> HostLimits:
-    """What was found out about a host so far; from any thread.
+    """What was learned about a host so far. Safe from any thread.
 
     >>> host_limits("nobody.example").concurrency
     16
     """
-    gates = [g for (_, name), g in list(_limiters.items()) if name == host]
-    if not gates:
+    limiters = [limiter for (_, name), limiter in list(_limiters.items()) if name == host]
+    if not limiters:
         return HostLimits()
-    g = gates[-1]
-    supplies = tuple(QuotaRate(n, max(0.0, s.remaining), s.rate) for n, s in list(g.quotas.items()) if s.rolling >= 0 and s.rate)
-    return HostLimits(max(1.0, float(g.capacity())), bool(g.refused), supplies, g.per_second)
+    limiter = limiters[-1]
+    supplies = tuple(QuotaRate(n, max(0.0, s.remaining), s.rate) for n, s in list(limiter.quotas.items()) if s.rolling >= 0 and s.rate)
+    return HostLimits(max(1.0, float(limiter.capacity())), bool(limiter.refused), supplies, limiter.per_second)
 
 
 def forget() -> None:
-    """Forget what was found out about every host."""
+    """Forget what was learned about all hosts."""
     _limiters.clear()

@@ -74,7 +74,7 @@ def test_one_that_ran_into_its_budget_says_why_and_how_it_goes_on(cells):
     s = found.batch.summary
     assert found.state == "failed" and s.answered == 5 and "5 of 20 answered" in text and "$0.50" in text
     assert s.missing == 15 - s.failed and f"{s.missing} not asked" in text
-    assert "would be passed by the next row" in text and "would be passed by the next row" in html
+    assert "would exceed the budget" in text and "would exceed the budget" in html
     assert f"run the same cell again to go on: {s.missing} are left to ask" in text
 
 

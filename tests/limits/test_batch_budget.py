@@ -29,7 +29,7 @@ from tests.conftest import FULL
 @pytest.mark.parametrize("seconds", [0.0, 0.005])
 def test_a_budget_is_never_passed_and_the_same_call_goes_on_with_a_larger_one(seconds):
     model = Priced(out=100, seconds=seconds)  # ten cents a row
-    with pytest.raises(BudgetError, match="would be passed") as e:
+    with pytest.raises(BudgetError, match="would exceed the budget") as e:
         batch("Say {{ w }}", words(50), model, budget=1.05, max_tokens=100)
     assert model.calls == 10 and "10 of 50 answers are kept" in str(e.value)
     assert e.value.billed, "the rows before it were paid"

@@ -41,7 +41,7 @@ def test_a_call_that_could_pass_the_cap_is_refused_before_it_is_sent():
     budget.set_limit(0.002)
     paid = costs(0.001, price=1.0)  # a thousand tokens of answer are a tenth of a cent
     fm.ask("hi", paid)
-    with pytest.raises(BudgetError, match="would pass the budget") as refused:
+    with pytest.raises(BudgetError, match="exceed the budget") as refused:
         fm.ask("hi", paid)
     assert paid.calls == 1 and refused.value.billed is False
     assert fm.ask("hi", paid, max_tokens=10).text == "done"
