@@ -3,8 +3,8 @@
 - `types`: messages, requests, usage, model facts, and their JSON form
 - `typing`: types of what public functions accept: models, tables, schemas
 - `response`: what a call returns: text, data, media, tokens, cost
-- `events`: everything that happens in a run, how events fold into a response, and who hears them
-- `errors`: every error fmnb raises, its three-part message and its traceback; removes API keys from messages and logs
+- `events`: everything that happens in a run, and how events fold into a response
+- `errors`: all errors with message, detail and hint, and their traceback; removes API keys from messages and logs
 - `backend`: the protocol of everything that answers (model, provider, engine), and token estimates
 - `guard`: the protocols of guards and classifiers, and those of the Runtime
 - `event_loop`: the one background event loop; threads, interrupts, sync access to async streams
@@ -14,9 +14,9 @@
 - `version`: the version of fmnb
 - `run_ids`: ids of runs
 - `records`: a list of dicts that displays as a table and converts to a DataFrame
-- `media`: pictures and videos as bytes: format, size, thumbnail, file name, HTML
-- `image_options`: size, count, seed and other options of picture requests
-- `markdown`: model text made safe for a Markdown renderer that is not ours
+- `media`: images and videos as bytes: format, size, preview, file name, HTML
+- `image_options`: size, count, seed and other options of image requests
+- `markdown`: model text made safe for other Markdown renderers
 - `markdown_code`: where code spans and fenced blocks are in Markdown
 - `inert_text`: escaping of untrusted names and errors for HTML, TeX typesetters and terminals
 - `tex`: which TeX from a model may be typeset

@@ -1,9 +1,9 @@
-"""The one seam: whatever answers takes a Request and yields Events.
+"""The protocol of everything that answers: it takes a Request and yields Events.
 
-Providers and engines implement `Backend`. They yield and never emit, keep no state of a
-stream on themselves, and stop when their generator is closed: a socket is closed, an
-engine stops at its next token. They need not send `Started`; the pipeline does. They end
-with `Finished`, or raise a FmnbError.
+Providers and engines implement `Backend`. They yield events and never emit them, keep no state of a
+stream on themselves, and stop when their generator is closed: a socket is closed, an engine stops
+at its next token. They need not send `Started`; the pipeline does. They end with `Finished`, or
+raise a FmnbError.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from .types import ModelInfo, Request, TokenCount
 
 @runtime_checkable
 class Backend(Protocol):
-    """What a provider's or an engine's model offers.
+    """A model of a provider or engine.
 
-    One that can be asked through several interfaces of its service says `supports_api_choice = True`,
-    and heeds `request.api`; for all others the pipeline says that it was not applied.
+    A backend that supports several interfaces of its service sets `supports_api_choice = True` and
+    reads `request.api`; for all others the pipeline reports `api` as not applied.
     """
 
     @property
     def info(self) -> ModelInfo:
-        """What is known about the model."""
+        """Facts about the model."""
         ...
 
     def stream(self, request: Request) -> AsyncIterator[Event]:
         """Answer one request. Close the iterator to stop.
 
-        An iterator that has a method `so_far() -> Usage | None` says by it what the call has
-        used until now, for a call that is stopped.
+        An iterator may have a method `so_far() -> Usage | None` that returns the usage so far, for
+        a call that is stopped.
         """
         ...
 
     def count(self, request: Request) -> TokenCount:
-        """Tokens of the prompt as this model counts them; never touches the network."""
+        """Prompt tokens as this model counts them; never uses the network."""
         ...
 
     def deterministic(self, request: Request) -> bool:
-        """Whether the same request gives the same answer, so that it may be cached."""
+        """Whether the same request gives the same answer, so that it can be cached."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Vectors of some texts: which rows of the given list they are, and a float32 array of one vector a row."""
+    """Vectors of some texts: their indexes in the input, and a float32 array with one vector per row."""
 
     rows: tuple[int, ...]
     values: Any
@@ -56,13 +56,13 @@ class Vectors:
 
 @runtime_checkable
 class Embedder(Protocol):
-    """A Backend whose model makes vectors. `batch` is how many texts one call may hold."""
+    """A Backend whose model makes vectors. `batch` is the maximum number of texts per call."""
 
     batch: int
 
     @property
     def info(self) -> ModelInfo:
-        """What is known about the model; its `outputs` hold "vector"."""
+        """Facts about the model; its `outputs` contain "vector"."""
         ...
 
     def embed(self, texts: Sequence[str], quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
@@ -72,7 +72,7 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RateLimitState:
-    """What a service says may still be asked of it: how many are left, of how many, and seconds until all are there again."""
+    """A rate limit as reported by a service; `reset` is the seconds until it is fully available again."""
 
     remaining: float
     limit: float
@@ -81,7 +81,7 @@ class RateLimitState:
 
 @dataclass(frozen=True, slots=True)
 class CompleteResponse:
-    """The events of an answer that came in one piece, and what its service said of its limits ("requests", "tokens")."""
+    """The events of a non-streamed answer, and the reported rate limits ("requests", "tokens")."""
 
     events: list[Event]
     rate_limits: dict[str, RateLimitState]
@@ -89,7 +89,10 @@ class CompleteResponse:
 
 @runtime_checkable
 class NonStreamingBackend(Protocol):
-    """A Backend that can give an answer in one piece, which costs less where nobody watches it come. `host` is whose limits it counts against."""
+    """A Backend that can answer without streaming, which is cheaper for rows.
+
+    `host` is the host whose limits apply.
+    """
 
     @property
     def host(self) -> str:
@@ -97,33 +100,33 @@ class NonStreamingBackend(Protocol):
         ...
 
     async def complete(self, request: Request) -> CompleteResponse:
-        """Answer one request; what `stream` yields, as a list. An error may hold `rate_limits` too."""
+        """Answer one request; the events of `stream` as a list. An error may have `rate_limits`, too."""
         ...
 
 
 @runtime_checkable
 class BatchBackend(Protocol):
-    """A Backend that answers many requests faster together than one by one. `preferred_batch_size` is how many it wants in hand."""
+    """A Backend that answers many requests faster together than one by one."""
 
     preferred_batch_size: int
 
     def stream_rows(
         self, requests: Sequence[tuple[int, Request]], content_free: Sequence[Request] = ()
     ) -> AsyncIterator[tuple[int, Event]]:
-        """Events of many requests, each with the caller's number; -1 for events of the whole, such as loading.
+        """Events of many requests, each with the caller's number; -1 for shared events, such as loading.
 
-        A request that fails is a `Failed` of its number, and the others go on. Closing the
-        iterator stops at the next step. `content_free` are the same prompt with words of `CONTENT_FREE` in
-        it: what a model says to them is its own leaning, which a choice of labels is freed of.
+        A failed request yields `Failed` with its number, and the others continue. Closing the
+        iterator stops at the next step. `content_free` are the same prompts with the words of
+        `CONTENT_FREE` inserted: the answers show the model's bias, which label scores are corrected for.
         """
         ...
 
 
-CONTENT_FREE = ("N/A", "", "[MASK]")  # what stands for no content, by Zhao et al. 2021, "Calibrate Before Use"
+CONTENT_FREE = ("N/A", "", "[MASK]")  # content-free inputs after Zhao et al. 2021, "Calibrate Before Use"
 
 
 def estimate_tokens(request: Request) -> TokenCount:
-    """Token count for a model whose tokenizer is not at hand.
+    """Estimate the tokens of a request for a model without an available tokenizer.
 
     UTF-8 bytes / 4, plus 4 a message, plus 800 an image. For English prose under BPE
     vocabularies of 50-200 thousand entries the error is mostly within 20 %; code, digits
@@ -138,13 +141,13 @@ def estimate_tokens(request: Request) -> TokenCount:
 
 
 def estimate_part_tokens(part: object) -> int:
-    """About how many tokens a part of a message has: its text's, or a flat 800 for an image or a file."""
+    """Estimated tokens of a message part: those of its text, or 800 for an image or a file."""
     text = next((t for n in ("text", "content", "arguments") if isinstance(t := getattr(part, n, None), str)), None)
     return 800 if text is None else estimate_text_tokens(text)
 
 
 def estimate_text_tokens(*texts: str) -> int:
-    """About how many tokens some text has: its UTF-8 bytes / 4.
+    """Estimated tokens of text: UTF-8 bytes / 4.
 
     >>> estimate_text_tokens("Hello", " world")
     3
@@ -153,6 +156,6 @@ def estimate_text_tokens(*texts: str) -> int:
 
 
 def estimate_output_tokens(events: Iterable[Event]) -> int:
-    """About how many tokens of text, reasoning and tool arguments a model wrote in these events."""
+    """Estimated output tokens of text, reasoning and tool arguments in these events."""
     kinds = (TextDelta, ReasoningDelta, ToolCallDelta)
     return estimate_text_tokens(*(e.arguments if isinstance(e, ToolCallDelta) else e.text for e in events if isinstance(e, kinds)))

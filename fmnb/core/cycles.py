@@ -1,4 +1,4 @@
-"""Where a text, or a row of items, has come into a cycle: the same again and again, up to its end."""
+"""Detects text, or a sequence of items, that repeats up to its end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
-_TRIES = 8  # earlier places of the tail that are looked at: a period may hold its own end twice
+_TRIES = 8  # earlier occurrences of the tail that are tried: a period may contain its own end twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,12 @@ class Cycle:
 
     @property
     def times(self) -> float:
-        """How often the period is there."""
+        """Number of repetitions."""
         return self.length / self.period
 
 
 def find_cycles(text: str, tail: int, longest: int) -> Iterator[Cycle]:
-    """The cycles that a text ends in, shortest period first. `tail` characters must come again, `longest` is the longest period.
+    """The cycles at the end of a text, shortest period first; `tail` characters must repeat within `longest`.
 
     >>> next(find_cycles("well: ab ab ab ab ab ", 6, 20))
     Cycle(start=5, period=3, length=16)
@@ -43,19 +43,19 @@ def find_cycles(text: str, tail: int, longest: int) -> Iterator[Cycle]:
         while at > 0 and text[at - 1] == text[at - 1 + period]:
             at -= 1
         yield Cycle(at, period, size - at)
-        until = min(before, at) + tail - 1  # in the cycle the tail comes again at multiples of the period alone
+        until = min(before, at) + tail - 1  # within the cycle the tail recurs only at multiples of the period
 
 
-ORDINAL = "\0"  # what stands for the number in front of an item
+ORDINAL = "\0"  # placeholder for the number of an item
 _ORDINAL = re.compile(r"(?<![^\s(*_])(?:(step|schritt|étape|paso|passo|шаг)[ \t]+)?(\d{1,3})([.):])(?=[\s*_])", re.IGNORECASE)
-_OPENS = " \t#>*_(-+•"  # what may stand between the begin of an item and its number
+_OPENS = " \t#>*_(-+•"  # what may precede the number of an item
 _CLOSES = ("\n", ".", "!", "?", ":", ";", "。", "！", "？")
 
 
 def without_ordinals(text: str) -> tuple[str, list[int]]:
-    """The text with `ORDINAL` for each number that counts items, and where each of its characters stands in the text.
+    """Replace item numbers with `ORDINAL`; also returns the original position of each character.
 
-    Such numbers stand in front of items ("1. ", "2) ", "Step 3:") and follow each other. Any other number, and a year, is data: it stays.
+    Item numbers precede items ("1. ", "2) ", "Step 3:") and are consecutive. Other numbers, such as years, are data and stay.
 
     >>> without_ordinals("9. a 10. a")
     ('\\x00. a \\x00. a', [0, 1, 2, 3, 4, 5, 7, 8, 9])
@@ -66,7 +66,7 @@ def without_ordinals(text: str) -> tuple[str, list[int]]:
     last, number, kind = (0, 0), -2, ("", "")
     for m in _ORDINAL.finditer(text):
         if not m[1] and m[3] == ":":
-            continue  # "1: positive" says which row is meant
+            continue  # "1: positive" names a row
         mine = ((m[1] or "").casefold(), m[3])
         follows = mine == kind and int(m[2]) == number + 1
         before = text[: m.start()].rstrip(_OPENS) if not follows else ""
@@ -88,7 +88,7 @@ def without_ordinals(text: str) -> tuple[str, list[int]]:
 
 
 def tail_of(items: Sequence[Hashable], most: int = 28) -> Iterator[tuple[int, int]]:
-    """The periods in which the last items repeat: each as period and number of items, where at least one item came again.
+    """Periods in which the last items repeat, each with the number of items; at least one item must repeat.
 
     >>> list(tail_of([5, 1, 2, 1, 2, 1]))
     [(2, 5), (4, 5)]

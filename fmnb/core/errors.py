@@ -1,34 +1,33 @@
-"""Every error fmnb raises, and the tree they hang on.
+"""All errors that fmnb raises.
 
     FmnbError
-    ├── UsageError                 what was typed cannot work: options, names, files
-    │   ├── PromptError            a template that cannot be filled
-    │   ├── SchemaError            a schema that cannot be read
-    │   └── NotInteractiveError    nobody can answer a question
-    ├── SettingsError              a settings file or value that cannot be used
-    │   └── LockedError            an administrator's lock stands in the way
-    ├── MissingPackageError        an optional package is not installed
-    ├── ModelError                 no usable model behind that name
+    ├── UsageError                     invalid input: options, names, files
+    │   ├── PromptError                a template that cannot be rendered
+    │   ├── SchemaError                an invalid schema
+    │   └── NotInteractiveError        a question that nobody can answer
+    ├── SettingsError                  an invalid settings file or value
+    │   └── LockedError                an administrator's lock forbids it
+    ├── MissingPackageError            an optional package is not installed
+    ├── ModelError                     no usable model has that name
     │   ├── UnknownModelError
-    │   ├── ServiceDiscontinuedError      the service closed; names its successor
-    │   ├── NotPulledError         known weights that are not on this machine
-    │   ├── DownloadError          weights that did not arrive whole
-    │   └── InsufficientMemoryError         more memory than there is
+    │   ├── ServiceDiscontinuedError   the message names the successor
+    │   ├── NotPulledError             known weights that are not on this machine
+    │   ├── DownloadError              an incomplete download
+    │   └── InsufficientMemoryError    the model needs more memory than is free
     ├── KeyMissingError
     ├── AuthenticationError
-    ├── BudgetError                the next call would pass the spending cap
-    ├── TapeMissError            `--replay-only` and nothing on the tape
-    ├── StoreError                 the log, cache or a tape cannot be written
-    └── CallError                  the call was sent and did not end well
+    ├── BudgetError                    the next call would exceed the budget
+    ├── TapeMissError                  `--replay-only`, and the tape has no recording
+    ├── StoreError                     the log, cache or a tape cannot be written
+    └── CallError                      the call failed
         ├── BadRequestError  ContextTooLongError  RateLimitError  ServerError
         ├── ConnectionFailedError  CallTimeoutError  TLSError
         ├── StreamInterruptedError  UnexpectedResponseError  EmptyAnswerError
         └── ContentFilterError  SchemaMismatchError  CustomModelError
 
-A message has three parts: what happened, what was seen, what to do next. In a notebook
-a FmnbError is a user's matter and shows those parts without a traceback; anything else
-is a bug and shows everything. Nothing secret may enter a message: `redact` is applied to
-text that came from a service.
+An error has three parts: message, detail and hint. In a notebook a FmnbError concerns the user and
+shows these parts without a traceback; any other exception is a bug and shows its traceback. No
+secret may enter a message: `redact` is applied to text from services.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class FmnbError(Exception):
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        if "kind" not in vars(cls):  # somebody else's error: not of the kind it inherits from
+        if "kind" not in vars(cls):  # a subclass outside fmnb: it does not inherit the kind
             cls.kind = cls.__name__
 
     def __init__(
@@ -94,9 +93,9 @@ class FmnbError(Exception):
             self.retryable = retryable
         self.run = ""
         self.response: Any = None
-        self.rate_limits: Any = None  # what the service said of its limits beside the refusal
-        self.events: list[Any] = []  # of an answer in one piece that is none: what it cost, what was thought
-        self.shown = False  # a view has already put it under the cell
+        self.rate_limits: Any = None  # rate limits reported with the error
+        self.events: list[Any] = []  # events of a failed non-streamed answer: usage, reasoning
+        self.shown = False  # a view has shown it already
         super().__init__(self._text())
 
     def _text(self) -> str:
@@ -106,13 +105,13 @@ class FmnbError(Exception):
         return f"{head} {self.hint}" if self.hint else head
 
     def __str__(self) -> str:
-        return self._text()  # a later hand may have said more precisely what to do
+        return self._text()  # the hint may have been changed since
 
     def __reduce__(self) -> Any:
         return (error_from_dict, (self.to_dict(),))
 
     def to_dict(self) -> Record:
-        """As a dict with a JSON form, which `Failed` events keep."""
+        """The error as a JSON-able dict, as stored in `Failed` events."""
         out: dict[str, Any] = {"kind": self.kind, "message": self.message}
         for name in ("detail", "hint", "billed", "retry_after", "param"):
             value = getattr(self, name)
@@ -121,21 +120,21 @@ class FmnbError(Exception):
         return out
 
     def _render_traceback_(self) -> list[str]:
-        """IPython asks for this instead of building a traceback."""
+        """Called by IPython instead of formatting a traceback."""
         if self.shown and not is_run_by_program():
             return [f"{type(self).__name__}, as shown above."]
-        # What runs a notebook unseen (nbconvert, papermill, a schedule) keeps these lines and not what stands under the cell.
+        # Programs that run notebooks (nbconvert, papermill) keep these lines and not the output of the cell.
         head = f"{type(self).__name__}{', as shown above' if self.shown else ''}: {self.message}"
         lines = [f"{head}: {self.detail}" if self.detail else head]
         if self.hint:
             lines.append(f"  → {self.hint}")
         if self.billed is not False:
-            lines.append("  Billed: " + ("yes, for what had arrived" if self.billed else "perhaps; the service did not say"))
+            lines.append("  Billed: " + ("yes, for the partial answer" if self.billed else "unknown; the service does not report it"))
         return lines
 
 
 def is_run_by_program(shell: Any = None) -> bool:
-    """Whether a program runs the cells of this kernel (nbconvert, papermill), as their requests tell: nobody could answer a question."""
+    """Whether a program (nbconvert, papermill) runs the cells, so that nobody can answer a question."""
     if shell is None:
         module = sys.modules.get("IPython.core.getipython")
         shell = module.get_ipython() if module else None
@@ -360,14 +359,14 @@ class Interrupted(KeyboardInterrupt):
         super().__init__("interrupted")
         self.response = response
         self.run = run
-        self.kept = kept  # what is left of it, in words, where that is no text
+        self.kept = kept  # describes the partial result, if it is not text
         self.shown = False  # as for FmnbError
 
     def _render_traceback_(self) -> list[str]:
         if self.shown:
             return ["Stopped, as shown above."]
         kept = getattr(self.response, "text", "")
-        tail = f"{len(kept)} characters kept; `%fm continue` goes on from there" if kept else self.kept or "nothing had arrived"
+        tail = f"{len(kept)} characters kept; `%fm continue` continues from there" if kept else self.kept or "no output yet"
         return [f"Interrupted: {tail}."]
 
 
@@ -377,7 +376,7 @@ def _subclasses(kind: type[FmnbError]) -> Iterator[type[FmnbError]]:
         yield from _subclasses(below)
 
 
-KINDS: dict[str, type[FmnbError]] = {c.kind: c for c in _subclasses(FmnbError)}  # what a stored error says of its kind
+KINDS: dict[str, type[FmnbError]] = {c.kind: c for c in _subclasses(FmnbError)}  # by the kind in a stored error
 
 _SECRETS = re.compile(
     r"(?i)(?:\b(?:sk|pk|rk|gsk|xai|hf|pplx|nvapi|tgp_v1|glpat|ghp|gho|AIza)[-_]?(?![A-Z_]+\b)[A-Za-z0-9*_\-]{8,}"
@@ -387,9 +386,9 @@ _SECRETS = re.compile(
 
 
 def redact(text: str, *secrets: str) -> str:
-    """Take keys out of text that came from elsewhere.
+    """Remove API keys from external text.
 
-    `secrets` are values known to be secret (the key just used); patterns of common keys go too.
+    `secrets` are known secrets (the key just used); patterns of common keys are removed, too.
 
     >>> redact("Incorrect API key provided: sk-abcdefgh12345678.")
     'Incorrect API key provided: [key removed].'
@@ -401,7 +400,7 @@ def redact(text: str, *secrets: str) -> str:
 
 
 def with_current_keys(data: dict[str, Any]) -> dict[str, Any]:
-    """A stored error under the keys of today; earlier versions wrote what, seen and todo.
+    """A stored error with the current keys; earlier versions wrote what, seen and todo.
 
     >>> with_current_keys({"kind": "CallError", "what": "It failed", "todo": "Try again."})
     {'kind': 'CallError', 'message': 'It failed', 'hint': 'Try again.'}

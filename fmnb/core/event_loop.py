@@ -1,8 +1,8 @@
 """The one background event loop, and the only place that starts threads.
 
-Streams are written once, async. `iterate_sync` turns one into ordinary iteration in the caller's
-thread, `thread_stream` turns a blocking engine into an async stream, `merge` runs several at once,
-`run_sync` gives the result of a coroutine. Stopping always means: the stream is closed.
+Streams are async. `iterate_sync` turns one into ordinary iteration in the caller's thread,
+`thread_stream` turns a blocking engine into an async stream, `merge` runs several at once,
+`run_sync` returns the result of a coroutine. To stop, close the stream.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ T = TypeVar("T")
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _pid = 0
-_POLL = 0.2  # a lock without a time-out cannot be interrupted on Windows
-_CLOSE = 1.0  # how long an interrupted caller waits for the socket to be closed
+_POLL = 0.2  # on Windows, waiting for a lock without a timeout cannot be interrupted
+_CLOSE = 1.0  # seconds an interrupted caller waits for the socket to close
 
 
 def background_loop() -> asyncio.AbstractEventLoop:
-    """The background loop, started on first use and anew after a fork."""
+    """The background loop, started on first use and again after a fork."""
     global _loop, _pid
     if _loop is not None and _pid == os.getpid():
         return _loop
@@ -49,8 +49,8 @@ def iterate_sync(
 ) -> Iterator[T]:
     """Iterate an async stream from ordinary code, in the caller's thread.
 
-    `on_idle` is called now and then while nothing comes, `on_caught_up` each time everything that came
-    was taken and more is awaited. Closing the iterator, or an interrupt while it waits, closes the stream.
+    `on_idle` is called regularly while no item arrives, `on_caught_up` each time all items were
+    consumed and more are awaited. Closing the iterator, or an interrupt while it waits, closes the stream.
     """
     buffer: deque[T] = deque()
     ready = threading.Event()
@@ -72,7 +72,7 @@ def iterate_sync(
             ready.clear()
     finally:
         if not future.done():
-            future.cancel()  # done at once for us, not yet for the stream
+            future.cancel()  # the future ends at once, the stream later
             closed.wait(_CLOSE)
 
 
@@ -98,7 +98,7 @@ async def aclose(stream: Any) -> None:
 
 
 def run_sync(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine, waited for in the caller's thread; an interrupt cancels it."""
+    """Run a coroutine from the caller's thread and return its result; an interrupt cancels it."""
     future = asyncio.run_coroutine_threadsafe(work, background_loop())
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
@@ -113,8 +113,8 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
 async def thread_stream(work: Callable[[Callable[[T], None], threading.Event], object]) -> AsyncIterator[T]:
     """Run a blocking function in a thread and yield what it puts.
 
-    `work(put, stop)` calls `put(item)` from its thread and looks at `stop` as often as it
-    can. Closing this stream sets `stop` and returns at once; the thread ends by itself.
+    `work(put, stop)` calls `put(item)` from its thread and checks `stop` as often as it can.
+    Closing this stream sets `stop` and returns at once; the thread ends by itself.
     """
     here = asyncio.get_running_loop()
     items: deque[Any] = deque()
@@ -123,7 +123,7 @@ async def thread_stream(work: Callable[[Callable[[T], None], threading.Event], o
 
     def put(item: Any) -> None:
         items.append(item)
-        if not wake.is_set():  # the reader clears before it takes, so nothing is missed
+        if not wake.is_set():  # the reader clears before it reads, so no item is missed
             here.call_soon_threadsafe(wake.set)
 
     def body() -> None:
@@ -150,7 +150,7 @@ async def thread_stream(work: Callable[[Callable[[T], None], threading.Event], o
 
 
 async def to_thread(work: Callable[[], T]) -> T:
-    """The result of a blocking call, off the loop. Who is cancelled meanwhile goes on at once; the call runs out."""
+    """Run a blocking call in a thread. Cancellation returns at once; the call runs to its end."""
 
     def body(put: Callable[[T], None], stop: threading.Event) -> None:
         put(work())
@@ -168,7 +168,7 @@ class _Raise:
 
 
 async def merge(streams: Mapping[str, AsyncIterator[T]]) -> AsyncIterator[tuple[str, T]]:
-    """Items of several streams as they come, each with its stream's name; closing closes all."""
+    """Items of several streams as they arrive, each with the name of its stream; closing closes all."""
     items: deque[tuple[str, T]] = deque()
     wake = asyncio.Event()
 
@@ -202,7 +202,7 @@ async def merge(streams: Mapping[str, AsyncIterator[T]]) -> AsyncIterator[tuple[
 
 
 async def iterate_async(stream: AsyncIterator[T]) -> AsyncIterator[T]:
-    """Iterate a stream of the background loop from a coroutine of the caller's own loop."""
+    """Iterate a stream of the background loop from a coroutine on the caller's loop."""
     here = asyncio.get_running_loop()
     buffer: deque[T] = deque()
     wake = asyncio.Event()
@@ -228,7 +228,7 @@ async def iterate_async(stream: AsyncIterator[T]) -> AsyncIterator[T]:
 
 
 def iterate_inline(stream: AsyncIterator[T]) -> Iterator[T]:
-    """The items of an async iterator that belongs to no loop yet, for a thread that has none: each is awaited when it is asked for."""
+    """Iterate an async iterator in a thread without a loop; each item is awaited on demand."""
 
     async def following() -> T:
         return await anext(stream)

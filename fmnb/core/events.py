@@ -1,9 +1,9 @@
-"""Everything that happens in a run, as values; `build_response` makes an answer of them, `emit` tells the listeners.
+"""Everything that happens in a run, as values; `build_response` folds them, `emit` passes them to listeners.
 
-A backend yields bare events. The pipeline stamps them with the run's id, a number that
-grows by one, and the time; only stamped events reach sinks. Every running thing speaks
-these kinds: a call, a download, a load, a conversation turn, later a batch or a tuning job.
-`event` is the kind's name in the log, on tapes and on the wire; the class may be called otherwise.
+A backend yields bare events. The pipeline stamps them with the run's id, an increasing number, and
+the time; only stamped events reach sinks. All runs use these kinds: calls, downloads, loads,
+batches, jobs. `event` is the name of the kind in the log, on tapes and on the wire, independent of
+the class name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .types import File, Image, Request, ToolCall, Usage, from_dict, to_dict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventHeader:
-    """What the pipeline adds: run id, event number from 1, seconds since the epoch."""
+    """The fields that the pipeline adds: run id, event number from 1, seconds since the epoch."""
 
     run: str = ""
     n: int = 0
@@ -36,7 +36,7 @@ class EventHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started(EventHeader):
-    """A run begins. `kind` is call, download, load, ...; `parent` the run it belongs to."""
+    """A run starts. `kind` is call, download, load, ...; `parent` the run it belongs to."""
 
     event: ClassVar[str] = "Started"
     kind: str = "call"
@@ -49,7 +49,7 @@ class Started(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextDelta(EventHeader):
-    """More of the answer."""
+    """More text of the answer."""
 
     event: ClassVar[str] = "TextDelta"
     text: str
@@ -57,7 +57,7 @@ class TextDelta(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasoningDelta(EventHeader):
-    """More of the model's reasoning; `extra` is what must be sent back with it."""
+    """More of the model's reasoning; `extra` is sent back with it."""
 
     event: ClassVar[str] = "ReasoningDelta"
     text: str
@@ -66,7 +66,7 @@ class ReasoningDelta(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media(EventHeader):
-    """A picture or video of the answer, whole: encoded bytes, their MIME type, and words for who cannot see it."""
+    """A complete image or video of the answer: encoded bytes, media type, alternative text."""
 
     event: ClassVar[str] = "Media"
     data: bytes
@@ -97,7 +97,7 @@ class Logprobs(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(EventHeader):
-    """How far a long step is. `unit` is bytes, tokens, rows or steps; `total` None if unknown."""
+    """Progress of a long step. `unit` is bytes, tokens, rows or steps; `total` None if unknown."""
 
     event: ClassVar[str] = "Progress"
     stage: str
@@ -109,7 +109,7 @@ class Progress(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting(EventHeader):
-    """Nothing moves, for a reason: a rate limit, a retry, a busy engine. `seconds` None if unknown."""
+    """The run waits: for a rate limit, a retry, a busy engine. `seconds` is None if unknown."""
 
     event: ClassVar[str] = "Waiting"
     reason: str
@@ -119,7 +119,7 @@ class Waiting(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(EventHeader):
-    """Something the user should know. `kind` is note, warning or not_applied (then `text` names the option)."""
+    """A notice for the user. `kind` is note, warning or not_applied (then `text` names the option)."""
 
     event: ClassVar[str] = "Notice"
     kind: str
@@ -128,7 +128,7 @@ class Notice(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restarted(EventHeader):
-    """The answer so far is dropped and a new one follows: a structured answer asked for again."""
+    """The answer so far is discarded and a new one follows: the repair of a structured answer."""
 
     event: ClassVar[str] = "Restarted"
     reason: str
@@ -136,7 +136,7 @@ class Restarted(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageReported(EventHeader):
-    """Tokens and money of one exchange; several in a run add up."""
+    """Tokens and cost of one request; several in a run add up."""
 
     event: ClassVar[str] = "Used"
     usage: Usage
@@ -144,7 +144,7 @@ class UsageReported(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback(EventHeader):
-    """What a person or their behaviour said of a finished run: vote, star, edit, accept, copied, ... `retracts` is the number of one taken back."""
+    """Feedback on a finished run: vote, star, edit, accept, copied, ... `retracts` is the number of a retracted one."""
 
     event: ClassVar[str] = "Signal"
     kind: str
@@ -156,7 +156,7 @@ class Feedback(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored(EventHeader):
-    """How good an answer is, of an evaluation's run. `answer` is the run it came from; `value` is None where `error` says why there is none."""
+    """The score of an answer in an evaluation. `answer` is its run; `value` is None if `error` says why."""
 
     event: ClassVar[str] = "Scored"
     answer: str
@@ -173,7 +173,7 @@ class Scored(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(EventHeader):
-    """The answer is complete. `model` is the one that answered, as the service names it."""
+    """The answer is complete. `model` is the one that answered, as reported by the service."""
 
     event: ClassVar[str] = "Finished"
     reason: str = "stop"
@@ -194,7 +194,7 @@ class Failed(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled(EventHeader):
-    """The user stopped the run; what had arrived stands."""
+    """The user stopped the run; the partial answer is kept."""
 
     event: ClassVar[str] = "Cancelled"
     reason: str = "interrupt"
@@ -230,7 +230,7 @@ def _fields(kind: type) -> tuple[str, ...]:
 
 
 class EventStamper:
-    """Numbers and dates the events of one run. What has no UTF-8 form is replaced: every answer passes here."""
+    """Adds run id, number and time to the events of one run, and replaces lone surrogates."""
 
     def __init__(self, run: str):
         self.run = run
@@ -239,7 +239,7 @@ class EventStamper:
     def __call__(self, event: Event) -> Event:
         self.n += 1
         kind = type(event)
-        stamped = object.__new__(kind)  # a batch stamps four events a row: dataclasses.replace takes four times as long
+        stamped = object.__new__(kind)  # a batch stamps four events per row; dataclasses.replace takes four times as long
         put = object.__setattr__
         for name in _fields(kind):  # type: ignore[arg-type]
             value = getattr(event, name)
@@ -251,7 +251,7 @@ class EventStamper:
 
 
 class ResponseBuilder:
-    """Builds a Response from events, one at a time; `response()` may be asked at any moment."""
+    """Builds a Response from events, one at a time; `response()` may be called at any time."""
 
     def __init__(self) -> None:
         self.text: list[str] = []
@@ -270,7 +270,7 @@ class ResponseBuilder:
         self._last: float | None = None
 
     def add(self, event: Event) -> None:
-        """Take one event in."""
+        """Add one event."""
         self._last = event.at
         self.n = event.n
         match event:
@@ -279,7 +279,7 @@ class ResponseBuilder:
                     self._first = event.at
                 self.text.append(t)
             case Scored():
-                return  # of an evaluation's run, which has no answer of its own
+                return  # belongs to an evaluation, which has no answer of its own
             case ReasoningDelta(text=t, extra=extra):
                 self.reasoning.append(t)
                 self._extra.update(extra)
@@ -319,7 +319,7 @@ class ResponseBuilder:
                 self.end = event
 
     def response(self) -> Response:
-        """The answer as far as it has come."""
+        """The answer so far."""
         start, end = self._started, self.end
         finish, error, data, source, model, extra = "", None, None, "live", "", dict(self._extra)
         if isinstance(end, Finished):
@@ -357,7 +357,7 @@ class ResponseBuilder:
 
 
 def build_response(events: Iterable[Event]) -> Response:
-    """The Response that a run's events add up to.
+    """Fold the events of a run into a Response.
 
     >>> build_response([Started(run="r", n=1, model="echo:"), TextDelta(text="a"), TextDelta(text="b"), Finished()]).text
     'ab'
@@ -369,7 +369,7 @@ def build_response(events: Iterable[Event]) -> Response:
 
 
 def emit(event: Event, sinks: list[Sink]) -> None:
-    """Give the event to each sink; one that fails is switched off with one warning."""
+    """Pass an event to all sinks; a sink that fails is detached with one warning."""
     for sink in tuple(sinks):
         try:
             sink(event)
@@ -378,7 +378,7 @@ def emit(event: Event, sinks: list[Sink]) -> None:
 
 
 def detach(sink: Sink, sinks: list[Sink], error: Exception) -> None:
-    """Switch a sink off, with one warning; the run goes on."""
+    """Detach a sink with one warning; the run continues."""
     sinks.remove(sink)
     warnings.warn(printable(f"fmnb: {getattr(sink, 'name', sink)} stopped listening: {type(error).__name__}: {error}"), stacklevel=3)
 
@@ -393,10 +393,10 @@ def event_to_dict(event: Event) -> dict[str, Any]:
 
 
 def event_from_dict(data: dict[str, Any]) -> Event | None:
-    """The event described, or None for a kind this version does not know.
+    """The event of a dict, or None for a kind unknown to this version.
 
     Raises:
-        ValueError: It is no event: a field is missing, of another type, or beyond what can be stored again.
+        ValueError: Not an event: a field is missing, has another type, or cannot be stored again.
 
     >>> event_from_dict({"event": "Failed", "error": "text"})
     Traceback (most recent call last):
@@ -445,7 +445,7 @@ _ERROR_FIELDS: dict[str, tuple[type, ...]] = {
 
 
 def _invalid_field(event: Any) -> str:
-    """A field whose value means nothing, though its type is right."""
+    """Name of a field whose value is invalid although its type is right; "" if there is none."""
     if not 0 <= event.at <= _LATEST:
         return "at"
     match event:
@@ -461,5 +461,5 @@ def _invalid_field(event: Any) -> str:
 
 
 def event_to_json(event: Event) -> str:
-    """One line of JSON, keys in a fixed order."""
+    """The event as one line of JSON, with a fixed order of keys."""
     return json.dumps(event_to_dict(event), ensure_ascii=False, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Whether a value that was read from a file is what its annotations say: types, finite numbers, and no more depth than anybody writes."""
+"""Checks values read from files against dataclass annotations: types, finite numbers, limited depth."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-MOST = 2**63 - 1  # what a database and a browser's 64 bits hold
+MOST = 2**63 - 1  # largest integer of a database and a 64-bit float
 DEPTH = 60
 
 Check = Callable[[Any], bool]
 
 
 def find_mistyped(value: Any) -> str:
-    """The first field of a dataclass value that is not what it is declared to be, "" where all are.
+    """Name of the first field whose value does not match its annotation; "" if all match.
 
     >>> import dataclasses
     >>> @dataclasses.dataclass
@@ -66,7 +66,7 @@ def _check(hint: Any) -> Check:
 
 
 def is_json_value(value: Any, depth: int = DEPTH) -> bool:
-    """Whether a JSON value can be shown and stored again: numbers that are small enough, tables that are not too deep.
+    """Whether a JSON value can be stored again: numbers in range, nesting not too deep.
 
     >>> is_json_value({"a": [1, None]}), is_json_value(10**400)
     (True, False)
@@ -76,7 +76,7 @@ def is_json_value(value: Any, depth: int = DEPTH) -> bool:
     if isinstance(value, int):
         return abs(value) <= MOST
     if isinstance(value, float):
-        return not math.isnan(value) and (abs(value) <= MOST or value == -math.inf)  # the logarithm of a chance of none
+        return not math.isnan(value) and (abs(value) <= MOST or value == -math.inf)  # the logarithm of probability 0
     if isinstance(value, dict):
         return depth > 0 and all(isinstance(k, str) and is_json_value(v, depth - 1) for k, v in value.items())
     if isinstance(value, (list, tuple)):

@@ -1,8 +1,8 @@
-"""What a request for a picture or video asks, in numbers: the options that every maker of pictures shares.
+"""Options that all image and video models share.
 
     size=1024x1024  n=2  steps=20  guidance=7.5  negative="..."  seconds=5     (`-p`), and --seed
 
-Each service and engine takes what it can act on; the rest is named as not applied.
+Each service and engine applies what it supports; the rest is reported as not applied.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from . import media
 from .errors import BadRequestError, UsageError
 from .types import File, Image, Request
 
-# Their other names, as services and libraries spell them.
+# Other names of these options in services and libraries.
 _NAMES = {
     "steps": ("num_inference_steps",),
     "guidance": ("guidance_scale",),
@@ -23,12 +23,12 @@ _NAMES = {
     "seconds": ("duration",),
     "n": ("num_images",),
 }
-_MOST = 10  # pictures of one call; what more cost is seen too late
+_MOST = 10  # images per call; the cost of more would be seen too late
 
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """A picture as asked for. None is not said; `raw` are further raw parameters, `ignored` what no maker of pictures acts on."""
+    """A requested image. None means not given; `raw` are other raw parameters, `ignored` options without effect."""
 
     prompt: str
     images: tuple[Image, ...] = ()
@@ -43,15 +43,15 @@ class ImageOptions:
     ignored: tuple[str, ...] = ()
 
     def given(self) -> dict[str, Any]:
-        """The shared options that were said, by name."""
+        """The shared options that were given, by name."""
         names = ("size", "n", "steps", "guidance", "negative", "seconds", "seed")
         return {name: v for name in names if (v := getattr(self, name)) is not None}
 
 
 def image_options(request: Request) -> ImageOptions:
-    """What the request asks of a maker of pictures.
+    """Read the image options of a request.
 
-    Raises UsageError for a value that cannot be meant, BadRequestError for a part that is neither text nor picture.
+    Raises UsageError for an invalid value, BadRequestError for a part that is neither text nor image.
 
     >>> from fmnb.core.types import Request, message
     >>> w = image_options(Request("m", (message("user", "a cat"),), extra={"size": "64x32", "steps": 2, "style": "vivid"}, seed=7))
@@ -59,16 +59,16 @@ def image_options(request: Request) -> ImageOptions:
     ((64, 32), 2, 7, {'style': 'vivid'})
     """
     if request.schema is not None:
-        raise UsageError("A picture cannot follow a schema", hint="Leave out --schema, or -f image.")
+        raise UsageError("An image cannot follow a schema", hint="Omit --schema or -f image.")
     asked = [m for m in request.messages if m.role == "user"]
     last = asked[-1] if asked else None
     prompt = last.text.strip() if last else ""
     images = tuple(p for p in last.parts if isinstance(p, Image)) if last else ()
     if not prompt and not images:
-        raise UsageError("The prompt is empty", hint="Describe the picture below the %%fm line.")
+        raise UsageError("The prompt is empty", hint="Describe the image below the %%fm line.")
     if last and (other := next((p for p in last.parts if isinstance(p, File)), None)) is not None:
         raise BadRequestError(
-            "A picture is made from words and pictures alone", detail=other.media_type, hint="Attach images, or write the text."
+            "An image can only be made from text and images", detail=other.media_type, hint="Attach images, or write the text."
         )
     raw = dict(request.extra)
     given: dict[str, Any] = {"size": _size(raw.pop("size", None))}
@@ -78,7 +78,7 @@ def image_options(request: Request) -> ImageOptions:
     if given["size"] is None and {"width", "height"} <= set(raw):
         given["size"] = _size(f"{raw.pop('width')}x{raw.pop('height')}")
     if (given["n"] or 1) > _MOST:
-        raise UsageError(f"At most {_MOST} pictures a call", detail=f"n={given['n']}")
+        raise UsageError(f"At most {_MOST} images per call", detail=f"n={given['n']}")
     off = {
         "system": any(m.role == "system" for m in request.messages),
         "the conversation so far": len(asked) > 1,
@@ -120,7 +120,7 @@ def _value(name: str, value: Any, kind: type) -> Any:
 
 
 def provenance(*, data: bytes, **known: Any) -> dict[str, Any]:
-    """What is kept beside a picture so that it can be made again: the day, its size, and what is `known` (seed, steps, ...)."""
+    """Data for making the same image again: the date, its size, and what is `known` (seed, steps, ...)."""
     size = media.pixels(data)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     about = {"made": now, "size": f"{size[0]}x{size[1]}" if size else ""} | known

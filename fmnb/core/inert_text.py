@@ -1,9 +1,9 @@
-r"""Text that is not ours as it is shown: in HTML without marks that a page's typesetter acts on, in a terminal without its escapes.
+r"""Escaping of untrusted text for HTML, TeX typesetters, Markdown and terminals.
 
 JupyterLab and exported pages typeset the text of every output, so a `$`, a `\(` or a
 `\begin` in a path, a label or an error would be read as mathematics, and mathematics may
-hold links whose target nobody sees. A mark in an element of its own is none: a typesetter
-joins no text across elements.
+contain links with hidden targets. A mark in an element of its own is harmless: typesetters do
+not join text across elements.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def inert(text: object) -> str:
-    r"""Any text as HTML that shows it and nothing else, for a text node or an attribute's value it is not meant for.
+    r"""Escape any text for an HTML text node or attribute; it is shown as it is and has no effect.
 
     >>> inert(r"costs $n <b> \(x\)")
     'costs <span>&#36;</span>n &lt;b&gt; <span>&#92;</span>(x<span>&#92;</span>)'
     """
     plain = undirected(printable(str(text)))
     if "\\" not in plain and plain.count("$") == 1 and _PRICE.search(plain):
-        return _MARKDOWN.sub(_entity, escape(plain))  # one price pairs with nothing
+        return _MARKDOWN.sub(_entity, escape(plain))  # a single price pairs with nothing
     return _MARK.sub(lambda m: f"<span>{m[0]}</span>", literal(plain))
 
 
 def literal(text: str) -> str:
-    r"""Text as HTML for code and the like, which typesetters leave alone, with nothing that a reader of Markdown acts on.
+    r"""Escape text for code elements, which typesetters skip, so that Markdown readers do not interpret it.
 
-    Pandoc reads the HTML in a Markdown document as Markdown: mathematics, raw TeX, links. An entity is none of these,
-    and who copies from the page copies the character.
+    Pandoc reads the HTML in a Markdown document as Markdown: mathematics, raw TeX, links. Entities
+    prevent that, and copying from the page still copies the character.
 
     >>> literal(r"`\input{x}`")
     '&#96;&#92;input{x}&#96;'
@@ -49,7 +49,7 @@ def _entity(m: re.Match[str]) -> str:
 
 
 def printable(text: str) -> str:
-    r"""The text without what a terminal or a reader's eye would be led by: escapes, overwriting, reversed directions.
+    r"""Make terminal escapes, overwriting and reversed directions visible.
 
     >>> printable("a\x1b[2Jb\rc\u202ed")
     'a␛[2Jb\nc[U+202E]d'
@@ -61,7 +61,7 @@ def printable(text: str) -> str:
 
 
 def undirected(text: str) -> str:
-    r"""The text without lines that AsciiDoc obeys even in a listing, or that end one: nbconvert puts what we show there.
+    r"""Defuse lines that AsciiDoc interprets even in a listing, or that end one; nbconvert writes such listings.
 
     >>> undirected("include::/etc/passwd[]").replace("\u200b", "|")
     'include|::/etc/passwd[]'
@@ -73,7 +73,7 @@ _DIRECTIVE = re.compile(r"(?m)\b(?:include|ifn?def|ifeval|endif)(?=::\S)|^[ \t]*
 
 
 def one_block(html: str) -> str:
-    """HTML without blank lines: a Markdown document that holds it would end the block there and read on as Markdown.
+    """Remove blank lines from HTML: inside Markdown, a blank line would end the HTML block.
 
     >>> one_block("<pre>a\\n\\nb</pre>")
     '<pre>a\\n&#10;b</pre>'

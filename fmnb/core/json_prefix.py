@@ -1,16 +1,16 @@
-"""Whether a text that is not whole yet can still become JSON."""
+"""Whether an unfinished text can still become JSON."""
 
 from __future__ import annotations
 
 import json
 import re
 
-_BEGINS = 50  # brackets that are tried: words before the JSON may hold some
+_BEGINS = 50  # brackets that are tried: text before the JSON may contain some
 _CUT_OFF = re.compile(r"t(r(ue?)?)?|f(a(l(se?)?)?)?|n(u(ll?)?)?|-|\.|[eE][+-]?")
 
 
 def is_json_prefix(text: str) -> bool:
-    """Whether a text holds JSON, perhaps after some words, that is not closed yet and has no mistake so far.
+    """Whether a text contains unclosed JSON without an error so far, possibly after other text.
 
     >>> is_json_prefix('Sure: {"items": ["no", "n'), is_json_prefix('{"a": 1} and'), is_json_prefix('{"a" 1'), is_json_prefix("no")
     (True, False, False, False)
@@ -29,12 +29,12 @@ def is_json_prefix(text: str) -> bool:
 
 
 def _ends_there(text: str, e: json.JSONDecodeError) -> bool:
-    """Whether the one mistake is that the text ends."""
+    """Whether the only error is that the text ends."""
     if e.msg.startswith("Unterminated string"):
         return True
     rest = text[e.pos :]
     if e.msg.startswith("Invalid control"):
         return False
     if e.msg.startswith("Invalid \\"):
-        return len(rest) < 6  # of an escape's four digits
+        return len(rest) < 6  # in the four digits of an escape
     return not rest.strip(" \t\r\n,") or _CUT_OFF.fullmatch(rest.strip()) is not None

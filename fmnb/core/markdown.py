@@ -1,10 +1,9 @@
-"""Model text made harmless for a Markdown renderer that is not ours.
+"""Model text made safe for Markdown renderers other than fmnb's.
 
-A notebook front end may render Markdown with raw HTML, scripts and remote images, and
-their parsers differ, so nothing here depends on where a parser thinks code begins. The
-exact text is kept in the Response; this is for display alone, and for what is made of it: nbconvert
-gives it to pandoc, which takes TeX, attributes and metadata out of Markdown and writes LaTeX, PDF,
-reStructuredText and AsciiDoc.
+A notebook front end may render Markdown with raw HTML, scripts and remote images, and parsers
+differ, so nothing here depends on where a parser thinks code begins. The Response keeps the exact
+text; this form is for display and for exports: nbconvert passes it to pandoc, which reads TeX,
+attributes and metadata in Markdown and writes LaTeX, PDF, reStructuredText and AsciiDoc.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ _PASS = re.compile(r"\+\+(?=\+)")
 
 
 def neutral_markdown(text: str) -> str:
-    r"""Markdown that shows `text` and cannot act: no tags, no images, no script links, no TeX but mathematics.
+    r"""Markdown that shows `text` without effects: no tags, images, script links, or TeX except mathematics.
 
     >>> neutral_markdown("a <b>c</b> ![x](http://e/t.png) \\input{x} $\\pi$").replace("\u200b", "|")
     'a <|b>c<|/b> !|[x](http://e/t.png) \\|input{x} $\\pi$'
     """
-    text = re.sub("\r\n|[\r\x0b\x0c\x85\u2028\u2029]", "\n", text)  # lines to other programs, so lines here
+    text = re.sub("\r\n|[\r\x0b\x0c\x85\u2028\u2029]", "\n", text)  # other programs treat these as line ends
     parts, at = [], 0
     for start, end in code_parts(text):
         parts += [_outside(text[at:start]), _in_code(text[start:end])]
@@ -57,7 +56,7 @@ def _outside(text: str) -> str:
 
 
 def _in_code(text: str) -> str:
-    """Code is copied and run, so it stays as it is, but for the directives that AsciiDoc obeys even in a listing."""
+    """Leave code unchanged, because users run it, except for directives that AsciiDoc obeys in listings."""
     return undirected(text)
 
 

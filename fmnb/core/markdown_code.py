@@ -1,7 +1,8 @@
-"""Where code stands in Markdown: only what each reader of Markdown takes for code, so that it can be left as it was written.
+"""Where code is in Markdown. Only what every Markdown reader treats as code counts and is left unchanged.
 
-Fences at the margin around whole blocks, and single backticks that pair in one way. Whatever readers could see in
-two ways is not counted, and nor is anything in a text that holds a fence of another kind.
+These are fences at the margin around whole blocks, and single backticks that pair in only one way.
+Whatever readers could interpret in two ways does not count, nor does anything in a text that
+contains a fence of another kind.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import re
 
 _FENCE = re.compile(r"^[^\S\n]*(?:(?:[>*+-]|\d+[.)])[^\S\n]*)*(`{3,}|~{3,})([^\n]*)$", re.M)
-_LAZY = re.compile(r"(?m)^[^\S\n]*[>|:+=]|^\[\^")  # blocks that some readers let go on in the lines below
-_DEFINES = re.compile(r"(?m)^[^\S\n]*(?:\[[^\n]*\]:|[:~](?:\s|\Z))")  # notes, targets and terms, whose text may go on below
+_LAZY = re.compile(r"(?m)^[^\S\n]*[>|:+=]|^\[\^")  # blocks that some readers continue on the following lines
+_DEFINES = re.compile(r"(?m)^[^\S\n]*(?:\[[^\n]*\]:|[:~](?:\s|\Z))")  # notes, targets and terms, whose text may continue below
 _WORD = re.compile(r"[^\S\n]*[\w+#.-]*[^\S\n]*")
 _BLANK = re.compile(r"\n[^\S\n]*\n")
 _RUN = re.compile(r"`+")
@@ -19,7 +20,7 @@ _OWN_WAYS = re.compile(r"[$<\\]|\^\[|&#|\]\(|\]:|^[ ]{0,3}\[", re.M)  # what a r
 
 
 def code_parts(text: str) -> list[tuple[int, int]]:
-    r"""Where code begins and ends, without its marks.
+    r"""Start and end of each piece of code, without its marks.
 
     >>> text = "Use `\\n`:\n\n```python\nprint('\\n')\n```\n"
     >>> [text[a:b] for a, b in code_parts(text)]
@@ -37,7 +38,7 @@ def code_parts(text: str) -> list[tuple[int, int]]:
 
 
 def _blocks(text: str) -> list[tuple[int, int, int, int]] | None:
-    """Fenced blocks: where the opening line, the code, the closing line and the rest begin; None where a fence can be read in two ways."""
+    """Fenced blocks: start of the opening line, code, closing line and rest; None if a fence is ambiguous."""
     fences = list(_FENCE.finditer(text))
     if len(fences) % 2:
         return None
@@ -53,7 +54,7 @@ def _blocks(text: str) -> list[tuple[int, int, int, int]] | None:
 
 
 def _others(text: str, blocks: list[tuple[int, int, int, int]]) -> bool:
-    """Whether something beside the blocks may reach into them."""
+    """Whether something outside the blocks may extend into them."""
     at = 0
     for begin, _, _, close in [*blocks, (len(text), 0, 0, 0)]:
         between = text[at:begin]
@@ -64,7 +65,7 @@ def _others(text: str, blocks: list[tuple[int, int, int, int]]) -> bool:
 
 
 def _spans(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """Code within lines, of the paragraphs in which backticks pair in one way."""
+    """Inline code, in paragraphs whose backticks pair in only one way."""
     found = []
     while start < end:
         gap = _BLANK.search(text, start, end)

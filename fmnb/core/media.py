@@ -1,8 +1,8 @@
-"""Encoded pictures and videos as bytes: what they are, how large, how they are shown.
+"""Encoded images and videos: format, size, and how they are shown.
 
-Knows nothing of models. What a model made is untrusted: its kind is told from its bytes, and
-only kinds that cannot act are shown (no SVG). Pillow is used where it is installed, for the
-smaller copy of a picture that is too large for a notebook.
+Knows nothing of models. Model output is untrusted: its type is read from its bytes, and only types
+without active content are shown (no SVG). Pillow, if installed, makes previews of images that are
+too large for a notebook.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from .errors import UsageError
 from .inert_text import inert
 from .optional import require
 
-INLINE = 1_000_000  # bytes of a picture that go into a notebook as they are; a larger one goes as a preview
-INLINE_VIDEO = 4_000_000  # bytes of a video that go into a notebook; there is no smaller copy of one
-PREVIEW = 400_000  # bytes a preview has at most
-_SIDE = 1_600  # pixels of a preview's longer side
+INLINE = 1_000_000  # bytes of an image that a notebook holds unchanged; larger ones become previews
+INLINE_VIDEO = 4_000_000  # bytes of a video that a notebook holds; there are no previews
+PREVIEW = 400_000  # maximum bytes of a preview
+_SIDE = 1_600  # pixels of the longer side of a preview
 
 _SUFFIX = {
     "image/png": ".png",
     "image/jpeg": ".jpg",
     "image/gif": ".gif",
     "image/webp": ".webp",
-    "image/svg+xml": ".svg",  # to be saved, never shown
+    "image/svg+xml": ".svg",  # saved, never shown
     "video/mp4": ".mp4",
     "video/webm": ".webm",
 }
@@ -43,7 +43,7 @@ _MP4 = (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", 
 
 
 def sniff(data: bytes) -> str:
-    """The media type of a picture or video that can be shown, by its first bytes; "" for anything else.
+    """The media type of an image or video that can be shown, from its first bytes; "" for anything else.
 
     >>> sniff(b"\\xff\\xd8\\xff\\xe0"), sniff(b"<svg>")
     ('image/jpeg', '')
@@ -64,12 +64,12 @@ def sniff(data: bytes) -> str:
 
 
 def suffix(kind: str) -> str:
-    """How a file of that media type is called; "" for one that is not known."""
+    """File suffix of a media type; "" if unknown."""
     return _SUFFIX.get(kind, "")
 
 
 def pixels(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a picture, read from its header; None for a video or where the header is cut."""
+    """Width and height of an image, from its header; None for a video or a truncated header."""
     try:
         match sniff(data):
             case "image/png":
@@ -110,7 +110,7 @@ def _webp(data: bytes) -> tuple[int, int] | None:
 
 
 def format_size(size: int) -> str:
-    """Bytes as people read them.
+    """Format a number of bytes.
 
     >>> format_size(812), format_size(48_200), format_size(4_200_000)
     ('812 bytes', '48 kB', '4.2 MB')
@@ -119,7 +119,7 @@ def format_size(size: int) -> str:
 
 
 def describe(data: bytes, kind: str, alt: str) -> str:
-    """A picture or video in words, for where it cannot be seen.
+    """Describe an image or video in text.
 
     >>> describe(b"GIF89a" + struct.pack("<HH", 3, 2), "image/gif", "a cat")
     '[image 3x2 GIF, 10 bytes: a cat]'
@@ -132,7 +132,7 @@ def describe(data: bytes, kind: str, alt: str) -> str:
 
 
 def alt_text(model: str, prompt: str) -> str:
-    """What stands for a made picture where it cannot be seen.
+    """Alternative text of a generated image.
 
     >>> alt_text("openai:gpt-image-2", "a cat")
     'Made by openai:gpt-image-2: a cat'
@@ -142,7 +142,7 @@ def alt_text(model: str, prompt: str) -> str:
 
 
 def with_metadata(png: bytes, said: dict[str, str]) -> bytes:
-    """A PNG with texts in it, each under a keyword; anything else comes back as it is."""
+    """A PNG with the given texts as metadata; other formats are returned unchanged."""
     if sniff(png) != "image/png" or len(png) < 33:
         return png
     chunks = b""
@@ -153,28 +153,28 @@ def with_metadata(png: bytes, said: dict[str, str]) -> bytes:
 
 
 def open_image(data: bytes, kind: str, about: dict[str, Any]) -> Any:
-    """A picture as a PIL image with `about` in its info; UsageError for what Pillow cannot open."""
-    pil = require("PIL.Image", "attach", "to open a picture")
+    """A PIL image with `about` in its info; UsageError if Pillow cannot open it."""
+    pil = require("PIL.Image", "attach", "to open an image")
     try:
         picture = pil.open(io.BytesIO(data))
         picture.load()
-    except Exception as e:  # Pillow has an error of its own for each way in which a file can be broken, or far too large
+    except Exception as e:  # Pillow raises many kinds of errors for broken and oversized files
         todo = f'answer.save("picture{suffix(kind)}") writes its bytes.'
-        raise UsageError("The picture cannot be opened", detail=f"{kind}: {str(e)[:80]}", hint=todo) from None
+        raise UsageError("The image cannot be opened", detail=f"{kind}: {str(e)[:80]}", hint=todo) from None
     picture.info.update(about)
     return picture
 
 
 def save(parts: Sequence[tuple[bytes, str, dict[str, str]]], path: Path, overwrite: bool) -> list[Path]:
-    """Write bytes of given kinds, each with texts for a PNG, to files named after `path`; gives their names.
+    """Write media to files named after `path`, each with its PNG metadata; returns the paths.
 
-    Nothing is written when a file is there already and may not be overwritten, or when the name says another kind.
-    A file comes whole or not at all; one that is to be overwritten stays as it is when the disk is full.
+    Nothing is written if a file exists and may not be overwritten, or if the suffix is of another
+    type. Writes are atomic: a file to be overwritten is kept when the disk is full.
     """
     files = [_named(path, kind, n if len(parts) > 1 else 0) for n, (_, kind, _) in enumerate(parts, 1)]
     if there := [f for f in files if os.path.exists(f) and (f.is_dir() or not overwrite)]:
-        todo = "Name a file in it." if there[0].is_dir() else "Give another name, or overwrite=True."
-        raise UsageError("There is a file or folder of that name", detail=str(there[0]), hint=todo)
+        todo = "Name a file in that folder." if there[0].is_dir() else "Give another name, or overwrite=True."
+        raise UsageError("A file or folder of that name exists", detail=str(there[0]), hint=todo)
     for file, (data, _, said) in zip(files, parts, strict=True):
         part = file.with_name(f".{file.name}.part")
         try:
@@ -204,7 +204,7 @@ def _named(path: Path, kind: str, number: int) -> Path:
 
 
 def preview(data: bytes, most: int = PREVIEW) -> bytes | None:
-    """A smaller copy of a picture, at most `most` bytes as WebP or JPEG; None without Pillow or where it cannot be read."""
+    """A smaller copy of an image, at most `most` bytes of WebP or JPEG; None without Pillow or if unreadable."""
     try:
         pil: Any = importlib.import_module("PIL.Image")
     except ModuleNotFoundError:
@@ -218,28 +218,28 @@ def preview(data: bytes, most: int = PREVIEW) -> bytes | None:
             out = io.BytesIO()
             try:
                 picture.save(out, "WEBP", quality=quality)
-            except (OSError, KeyError):  # a Pillow built without WebP
+            except (OSError, KeyError):  # Pillow without WebP
                 out = io.BytesIO()
                 picture.convert("RGB").save(out, "JPEG", quality=quality)
             if out.tell() <= most:
                 return out.getvalue()
-    except Exception:  # Pillow has an error of its own for each way in which a file can be broken
+    except Exception:  # Pillow raises many kinds of errors for broken files
         return None
     return None
 
 
 @functools.lru_cache(maxsize=4)
 def _shown(data: bytes) -> bytes | None:
-    """What of a picture goes into a notebook: itself, its preview, or nothing."""
+    """The bytes for a notebook: the image, its preview, or None."""
     return data if len(data) <= INLINE else preview(data)
 
 
 def figure_html(data: bytes, alt: str) -> str:
-    """A picture or video for a notebook's output; a line that says how to save it where it is too large or not to be trusted."""
+    """HTML of an image or video; a note on how to save it where it is too large or untrusted."""
     kind = sniff(data)
     name = f'<code>answer.save("{(kind or "image/?").partition("/")[0]}{suffix(kind)}")</code>'
     if not kind:
-        return _note(f"not shown: this is no picture or video that can be shown safely ({format_size(len(data))})")
+        return _note(f"not shown: this is not an image or video that can be shown safely ({format_size(len(data))})")
     if kind.startswith("video/"):
         if len(data) > INLINE_VIDEO:
             return _note(f"{inert(describe(data, kind, alt))} too large to show here; {name} writes it")

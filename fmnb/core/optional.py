@@ -1,4 +1,4 @@
-"""The one door for optional packages: imports late, and names the extra when it is missing."""
+"""Imports of optional packages; the error for a missing one names the extra to install."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .errors import MissingPackageError
 
 
 def require(module: str, extra: str, why: str, *, package: str = "") -> Any:
-    """Import `module`, or say which pip line brings it.
+    """Import `module`; MissingPackageError with the pip command if it is not installed.
 
-    `extra` is the fmnb extra that holds it, `package` its own name where none does; `why`
+    `extra` is the fmnb extra that installs it, `package` its own name if there is no extra; `why`
     completes "is needed ...".
 
     >>> require("json", "lab", "to read JSON").__name__
@@ -21,7 +21,7 @@ def require(module: str, extra: str, why: str, *, package: str = "") -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as e:
         if e.name and e.name.split(".")[0] != module.split(".")[0]:
-            raise  # the package is there and broken inside: a bug, shown whole
+            raise  # the package is installed but broken: show the full traceback
         wanted = package or f'"fmnb[{extra}]"'
         raise MissingPackageError(
             f"The package {package or module.split('.')[0]} is needed {why}",

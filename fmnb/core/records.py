@@ -1,4 +1,4 @@
-"""A small table of results: a list of dicts that shows itself well and becomes a DataFrame on request."""
+"""A small table: a list of dicts that displays as a table and converts to a DataFrame."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 _WIDE = 60
 _SHORT = 24  # letters
-_LONG = 200  # rows shown; the rest is there
+_LONG = 200  # rows shown
 
 
 class Bytes(int):
-    """A number of bytes that shows itself as people read it.
+    """A number of bytes that displays in readable form.
 
     >>> str(Bytes(98_362_432)), Bytes(3) + 1
     ('98 MB', 4)
@@ -43,11 +43,11 @@ class Rows(list[dict[str, Any]]):
 
     @property
     def df(self) -> pandas.DataFrame:
-        """The same as a pandas DataFrame."""
+        """The rows as a pandas DataFrame."""
         return require("pandas", "frames", "to make a DataFrame").DataFrame(list(self), columns=list(self.columns))
 
     def _shown(self) -> list[str]:
-        """Columns that hold something."""
+        """Columns with at least one value."""
         return [c for c in self.columns if any(not _empty(r.get(c)) for r in self)] or list(self.columns)
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class Rows(list[dict[str, Any]]):
         return "\n".join([*lines, *map(printable, self._notes())])
 
     def _numbers(self, column: str) -> bool:
-        """Whether a column holds numbers alone."""
+        """Whether all values of a column are numbers."""
         return all(isinstance(r.get(column), (int, float)) or _missing(r.get(column)) for r in self)
 
     def _notes(self) -> list[str]:
@@ -89,7 +89,7 @@ class Rows(list[dict[str, Any]]):
 
 
 def _missing(value: Any) -> bool:
-    """Whether a value is none: pandas has marks of its own for that, which cannot be compared."""
+    """Whether a value is missing, including pandas' own markers, which cannot be compared."""
     return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
@@ -98,7 +98,7 @@ def _empty(value: Any) -> bool:
 
 
 def _html(text: str, style: str) -> str:
-    """A cell of the table; a short one stays on one line."""
+    """A cell of the table; short values stay on one line."""
     whole = ";white-space:nowrap" if len(text) <= _SHORT else ""
     return f'<td style="{style}{whole}">{inert(text)}</td>'
 

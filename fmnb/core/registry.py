@@ -1,7 +1,7 @@
-"""Which name lives where: public names, late methods, engines, scorers. The verbs have their own table, in `magics/line.py`.
+"""Names to modules: public names, methods of higher rooms, engines, scorers. Verbs are in `jupyter/magics/line.py`.
 
-Text alone, so that looking a name up imports nothing. Deleting a row and its file deletes
-the feature.
+Strings only, so that looking up a name imports nothing. Deleting a row and its file removes the
+feature.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-PROTOCOL = 4  # of server, kernel and page; raised with every change that another side would misread
+PROTOCOL = 4  # between server, kernel and page; raised with every incompatible change
 
 PUBLIC = {
     "ask": "fmnb.calls.model:ask",
@@ -45,7 +45,7 @@ PUBLIC = {
     "Interact": "fmnb.jupyter.widgets.interact:Interact",
 }
 
-# Methods of public classes whose code stands on these classes, on a higher floor.
+# Methods of public classes that are implemented on a higher floor.
 METHODS = {
     "Chat.widget": "fmnb.jupyter.widgets.chat:Talk",
     "Comparison.widget": "fmnb.jupyter.widgets.grid:Grid",
@@ -54,7 +54,7 @@ METHODS = {
     "Model.as_llamaindex": "fmnb.integrations.llamaindex:llamaindex",
 }
 
-# engine name -> "module:function", called as function(path_of_the_weights, full_name) -> Backend
+# engine name -> "module:function", called as function(path, full_name) -> Backend
 ENGINES = {
     "gguf": "fmnb.engines.llamacpp.backend:backend",
     "torch": "fmnb.engines.torch.backend:backend",
@@ -62,7 +62,7 @@ ENGINES = {
     "diffusers": "fmnb.engines.diffusers.backend:backend",
 }
 
-# scorer name -> "module:function", called as function(what_follows_the_colon) -> Scorer
+# scorer name -> "module:function", called as function(text_after_the_colon) -> Scorer
 SCORERS = {
     "exact": "fmnb.evals.scorers.text_match:exact",
     "normalized": "fmnb.evals.scorers.text_match:normalized",
@@ -89,7 +89,7 @@ SCORERS = {
 
 
 def load(ref: str) -> Any:
-    """The object a row points to, or the module where it names no object.
+    """Import the object that a row names, or the module if it names no object.
 
     >>> load("fmnb.core.types:Usage").__name__
     'Usage'

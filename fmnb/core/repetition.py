@@ -1,9 +1,9 @@
-"""Whether a text has come into a loop: small models sometimes write the same words until their limit.
+"""Detects answers that are stuck in a loop: small models may repeat the same words up to their limit.
 
-Only a long cycle of equal parts counts. Parts that differ, be it by a number alone, are data: lists of links, records,
-sentences about one year after another. The number that counts the items of a list is no such difference. What people
-mean to repeat is let through, too: rows of zeros, lines of dashes, labels, sequences, a laugh. Code and rows of tables
-may repeat for longer than sentences.
+Only a long cycle of equal parts counts. Parts that differ, even in a single number, are data: lists
+of links, records, sentences about one year after another. A number that only counts list items is
+no difference. Intended repetition is allowed, too: rows of zeros, lines of dashes, labels,
+sequences, laughter. Code and table rows may repeat for longer than sentences.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from .types import Usage
 
 REASON = "loop"
 HINT = "ask a larger model, raise --temperature, or set -p repeat_penalty=1.3 (llama.cpp)"
-NOTICE = f"the answer had begun to repeat itself and was cut: {HINT}"
+NOTICE = f"the answer was truncated because it repeated itself: {HINT}"
 _LONGEST = 3000  # characters of one period
-_KEPT = 16_000  # characters that are looked at
-_COUNTED = 12_000  # those of them where ordinals and the case of letters may change
+_KEPT = 16_000  # characters that are examined
+_COUNTED = 12_000  # of these, where ordinals and letter case may differ
 _LETTER = re.compile(r"[^\W\d_]")
-_SENTENCE = 240  # characters that a sentence seldom has more of
+_SENTENCE = 240  # characters; sentences are rarely longer
 _MARKS = 2
 _ENDS = re.compile(r"[.!?…][\"')*]*(?=\s)|[。！？]|(?=\n|\\n)")
 _VALUE = re.compile(r"\b(true|false|null|none|nan)\b", re.IGNORECASE)
 _SEQUENCE = re.compile(
     r"[ACGTUN\s]+|[acgt\s]+|(?=.*\d)[0-9A-Fa-fxX,:\s]+|[fF\s]+|[A=/+\s]+|[0-9A-Fa-f]{8,}|[A-Za-z0-9+/=]*(?:\s[A-Za-z0-9+/=]{40,})+\s?[A-Za-z0-9+/=]*",
     re.DOTALL,
-)  # DNA, hexadecimal numbers, padding and lines of base64
+)  # DNA, hexadecimal numbers, padding, base64
 _NUMBERED = re.compile(rf"^\W*(?:\w+ )?{ORDINAL}\S*\s*")
 _LABEL, _LABEL_WORDS = 24, 3  # characters and words of a label
 _CODE_LIKE = re.compile(r"[{}<>=;|]|\":|\w\(|\t")
@@ -40,44 +40,44 @@ _CODE_LIKE = re.compile(r"[{}<>=;|]|\":|\w\(|\t")
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """How often a period must come, and how many characters a cycle must have, by what it holds."""
+    """Minimum repetitions of a period and characters of a cycle, by kind of content."""
 
-    step: int  # characters between two looks
-    tail: int  # characters that must come again at all
-    long: int  # characters of a period that need come `few` times only
+    step: int  # characters between two checks
+    tail: int  # characters that must repeat
+    long: int  # characters of a period for which `few` repetitions are enough
     few: int
     times: int
-    prose: int  # of several words
-    word: int  # of one word
-    glued: int  # short and without a space: codes, sequences, laughs
-    code: int  # lines of code or rows of tables, which repeat by nature
-    plain: int  # without a letter: zeros, dashes, dots; and sequences
-    blank: int  # spaces and empty lines
-    labels: int  # lines of one label
-    counted: int  # times, where ordinals or the case of letters change
-    recount: int  # characters between two looks for that
-    lines: int  # numbered lines
-    numbered: int  # times, where the items are labels
+    prose: int  # for several words
+    word: int  # for one word
+    glued: int  # for short text without spaces: codes, sequences, laughter
+    code: int  # for lines of code or table rows, which often repeat
+    plain: int  # for text without letters (zeros, dashes, dots) and sequences
+    blank: int  # for spaces and empty lines
+    labels: int  # for lines of one label
+    counted: int  # repetitions, where ordinals or letter case differ
+    recount: int  # characters between two such checks
+    lines: int  # for numbered lines
+    numbered: int  # repetitions, where the items are labels
 
 
 ANSWER = Thresholds(24, 24, 100, 4, 10, 320, 700, 1500, 3000, 12_000, 2000, 2000, 15, 200, 1500, 300)
-# One string of an answer with a schema: never long, seldom code.
+# For one string of an answer with a schema: never long, rarely code.
 FIELD = Thresholds(4, 12, 20, 3, 4, 60, 40, 120, 200, 100, 100, 200, 8, 12, 200, 30)
 
 
 class LoopDetector:
-    """Watches one text. Once there is a repetition, `cut` is where it begins, after its first time, and `found` where it was seen."""
+    """Watches one text. After a detection, `cut` is the position after the first period, `found` that of the detection."""
 
     def __init__(self, least: Thresholds = ANSWER) -> None:
         self._least = least
         self._text = ""
-        self._dropped = 0  # characters that are no longer looked at
+        self._dropped = 0  # characters that are no longer examined
         self._looked = self._counted_at = 0
         self._fences = 0
         self.cut = self.found = -1
 
     def add(self, new: str) -> bool:
-        """Take more of the text; True from when it is in a loop.
+        """Add text; True once it is in a loop.
 
         >>> LoopDetector().add("0, " * 300), LoopDetector().add("ha " * 50), LoopDetector().add("It is the minimum of the maximum. " * 12)
         (False, False, True)
@@ -96,7 +96,7 @@ class LoopDetector:
 
     @property
     def certain(self) -> int:
-        """Up to where the text stays, whatever comes: what may be the begin of a repetition is not certain."""
+        """Length of the text that is kept in any case; what may begin a repetition is not certain."""
         end = max(0, len(self._text) - self._least.tail - self._least.step)
         if (found := next(find_cycles(self._text, self._least.tail, _LONGEST), None)) is not None:
             end = min(end, found.start + found.period)
@@ -127,7 +127,7 @@ class LoopDetector:
         return found.times >= times and found.length >= self._characters(period, self._text[found.start :])
 
     def _is_counted(self, cycle: str, found: Cycle) -> bool:
-        """Whether a cycle in which ordinals and the case of letters alone change is a loop."""
+        """Whether a cycle that differs only in ordinals and letter case is a loop."""
         period = cycle[: found.period]
         items = max(1, period.count(ORDINAL))
         if found.times < 4 or found.times * items < self._least.counted or not _has_letters(period) or self._is_code(period, cycle):
@@ -141,7 +141,7 @@ class LoopDetector:
         return found.length >= (2 * self._least.prose if _words(period) >= 3 else self._least.lines)
 
     def _characters(self, period: str, cycle: str) -> int:
-        """How long a cycle of such a period must be."""
+        """Minimum length of a cycle with this period."""
         least = self._least
         if period.isspace():
             return least.blank
@@ -162,8 +162,8 @@ class LoopDetector:
 
 
 def _boundary(text: str, start: int, end: int) -> int:
-    """Where the last sentence ends, or else the last word, in a period that begins at `start`; `end` where none does."""
-    after, until = start + _MARKS, end + _MARKS  # the marks that end a sentence may stand just behind
+    """End of the last sentence, or else word, in a period that begins at `start`; `end` if there is none."""
+    after, until = start + _MARKS, end + _MARKS  # punctuation may follow directly
     sentences = [m.end() for m in _ENDS.finditer(text, start, until + 2) if after < m.end() <= until]
     if sentences:
         return sentences[-1]
@@ -172,17 +172,17 @@ def _boundary(text: str, start: int, end: int) -> int:
 
 
 def _is_sequence(period: str) -> bool:
-    """Whether a period is of a sequence of codes, in lines or not; it may begin anywhere in it."""
+    """Whether a period is part of a sequence of codes; it may begin anywhere in it."""
     return _SEQUENCE.fullmatch(3 * period) is not None
 
 
 def _is_code_word(period: str) -> bool:
-    """Whether a short period without spaces is no word but a piece of base64 and the like."""
+    """Whether a short period without spaces is a piece of base64 or similar, not a word."""
     return len(period) > 2 and period.isascii() and period.isalnum() and not period.islower()
 
 
 def _are_labels(period: str, between: str) -> bool:
-    """Whether each line of a period, or what stands between its ordinals, is a few words that are no sentence."""
+    """Whether each line of a period, or item between ordinals, is a label and not a sentence."""
     parts = [_NUMBERED.sub("", p) if between == "\n" else p.lstrip(".):*_ ") for p in (3 * period).split(between)[1:-1]]
     return all(
         len(p) <= _LABEL and len(re.findall(r"\w+", p)) <= _LABEL_WORDS and not re.search(r"[.!?:。！？]\s*$|^[-*+•]\s", p)
@@ -191,29 +191,29 @@ def _are_labels(period: str, between: str) -> bool:
 
 
 def _has_letters(period: str) -> bool:
-    """Whether a period says more than `true`, `null` and numbers."""
-    around = 3 * period  # a word may begin anywhere in it
+    """Whether a period holds more than `true`, `null` and numbers."""
+    around = 3 * period  # the period may begin inside a word
     if _VALUE.search(around):
         around = _VALUE.sub("", re.sub(r"^\w+|\w+$", "", around))
     return bool(_LETTER.search(around))
 
 
 def _words(period: str) -> int:
-    """How many words a period holds; one may begin anywhere in it."""
+    """Number of words in a period, which may begin inside a word."""
     return len(re.findall(r"[^\W\d]+", 2 * period)) // 2 + _wide(period)
 
 
 def _wide(period: str) -> int:
-    """Characters of scripts without spaces."""
+    """Number of characters of scripts without spaces."""
     return sum(ord(c) > 0x2E80 for c in period)
 
 
 async def stop_on_loop(
     stream: AsyncIterator[Any], owed: Callable[[list[Event]], Usage | None], *, json: bool = False
 ) -> AsyncIterator[Any]:
-    """A stream that ends where its text comes into a loop. `owed` says what has been used until then, from what came.
+    """End a stream when its text is stuck in a loop. `owed` returns the usage so far.
 
-    An answer that should be JSON goes on while it can still become that: a list may hold the same value many times.
+    An answer that should be JSON continues while it can still become JSON: a list may repeat a value.
     """
     loop = LoopDetector()
     came: list[Event] = []
@@ -239,12 +239,12 @@ async def stop_on_loop(
         return
 
 
-_MOST_JSON = 100_000  # characters that JSON may go on for, once it repeats itself
-NOT_TRUNCATED = "uncut"  # under which an answer's extra keeps the text that came, where it came whole
+_MOST_JSON = 100_000  # characters that repeating JSON may continue for
+NOT_TRUNCATED = "uncut"  # key in an answer's `extra` for the complete text of a truncated answer
 
 
 def truncate_loop(events: Sequence[Event]) -> list[Event]:
-    """The events of an answer that came in one piece, cut where a stream would have ended; the whole text stays in the end's `extra`.
+    """Truncate a non-streamed answer where a stream would have ended; `extra` keeps the complete text.
 
     >>> came = [TextDelta(text="Yes. " + "It is the minimum of the maximum. " * 100), Finished()]
     >>> len(truncate_loop(came)[0].text), truncate_loop(came)[-1].reason
@@ -264,17 +264,17 @@ def truncate_loop(events: Sequence[Event]) -> list[Event]:
             if not event.text:
                 continue
         out.append(event)
-    said = f"{NOTICE}; {len(text) - kept:,} characters were left out: the log has the whole text, as extra[{NOT_TRUNCATED!r}] of this run"
+    said = f"{NOTICE}; {len(text) - kept:,} characters were removed: the log has the complete text, as extra[{NOT_TRUNCATED!r}] of this run"
     return [*out, Notice(kind="warning", text=said), replace(end, reason=REASON, extra={**end.extra, NOT_TRUNCATED: text})]
 
 
 def is_looping(text: str) -> bool:
-    """Whether a text came into a loop."""
+    """Whether a text is stuck in a loop."""
     return _find_loop(text) >= 0
 
 
 def _find_loop(text: str) -> int:
-    """Where the text's first loop would have been found while it streamed; -1 where there is none."""
+    """Position at which a stream of the text would have been stopped; -1 if it has no loop."""
     if len(text) < ANSWER.prose:
         return -1
     loop = LoopDetector()

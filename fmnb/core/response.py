@@ -1,4 +1,4 @@
-"""What a call gave: its text, data, media, tokens and cost, and how it shows itself."""
+"""What a call returns: text, data, media, tokens and cost."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Response:
         """
         found = [(i, m) for i, m in enumerate(self.media) if isinstance(m, Image)]
         if not found:
-            raise UsageError("This answer holds no picture", hint=_IMAGE_HINT)
+            raise UsageError("This answer has no image", hint=_IMAGE_HINT)
         return [_media.open_image(m.data, m.media_type, self._provenance(i)) for i, m in found]
 
     @property
@@ -132,7 +132,7 @@ class Response:
         """
         found = next((m for m in self.media if m.media_type.startswith("video/")), None)
         if not isinstance(found, File):
-            raise UsageError("This answer holds no video", hint='Ask a model that makes videos, with `-f image` or format="image".')
+            raise UsageError("This answer has no video", hint='Ask a model that makes videos, with `-f image` or format="image".')
         return found
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> list[Path]:
@@ -155,12 +155,12 @@ class Response:
                 nothing to write.
         """
         if not self.media:
-            raise UsageError("This answer holds no picture or video", hint=_IMAGE_HINT)
+            raise UsageError("This answer has no image or video", hint=_IMAGE_HINT)
         parts = [(m.data, m.media_type, {k: str(v) for k, v in self._provenance(i).items()}) for i, m in enumerate(self.media)]
         return _media.save(parts, Path(path).expanduser(), overwrite)
 
     def _provenance(self, i: int) -> dict[str, Any]:
-        """How picture number `i` was made: what is known of model, prompt, seed, run, date and fmnb's version."""
+        """How image number `i` was made: model, prompt, seed, run, date and version, as far as known."""
         asked = [m for m in self.request.messages if m.role == "user"] if self.request else []
         seed = self.extra.get("seed", self.request.seed if self.request else None)
         seeds = self.extra.get("seeds")
@@ -186,7 +186,7 @@ class Response:
         return neutral_markdown(str(self))
 
     def _repr_html_(self) -> str | None:
-        """Pictures and videos; an answer of text alone is Markdown."""
+        """Images and videos; a text answer is shown as Markdown."""
         if not self.media:
             return None
         text = f'<pre dir="auto" style="font-family:inherit;white-space:pre-wrap">{literal(self.text)}</pre>\n' if self.text else ""

@@ -1,4 +1,4 @@
-"""The ids of runs."""
+"""Ids of runs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import threading
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_newest = 0  # the last id made here, as a number
+_newest = 0  # the last id made in this process, as a number
 _newest_held = threading.Lock()
 
 
 def new_run() -> str:
     """A run id: 16 characters that sort by time, the last 7 random.
 
-    A batch makes hundreds in one millisecond, where random digits alone repeat sooner than one thinks, and two runs
-    of one id would be one run in the log. So those of one millisecond count up from its first.
+    A batch makes hundreds of ids per millisecond. Random digits alone would collide, and two runs
+    with one id would be one run in the log. So ids of one millisecond count up from its first.
 
     >>> len(new_run())
     16

@@ -1,4 +1,4 @@
-"""Half of a surrogate pair has no UTF-8 form, so neither disk nor wire can carry it: it becomes U+FFFD where text comes in."""
+"""Lone surrogates have no UTF-8 form, so disk and network cannot hold them; they become U+FFFD on input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def replace_surrogates_in_text(text: str) -> str:
-    """The text; two halves that stand together become the one character they are.
+    """Replace lone surrogates in a text; surrogate pairs become their character.
 
     >>> replace_surrogates_in_text("a\\ud83d b") == "a\\ufffd b", replace_surrogates_in_text("\\ud83d\\ude00") == "\\U0001f600"
     (True, True)
@@ -20,7 +20,7 @@ def replace_surrogates_in_text(text: str) -> str:
 
 
 def replace_surrogates(value: Any) -> Any:
-    """The same for every text within dicts, lists and tuples."""
+    """Replace lone surrogates in all strings within dicts, lists and tuples."""
     if isinstance(value, str):
         return replace_surrogates_in_text(value)
     if isinstance(value, dict):

@@ -1,15 +1,15 @@
-r"""Which TeX of a model's is mathematics and nothing else, by a list of what may stand in it.
+r"""Which TeX from a model may be typeset: only mathematics, by an allow list.
 
-Every command and every environment has to be known. Links, styles, ids, boxes that move,
-definitions, files and TeX's own notation for characters (`^^5c`) are not on the list, so
-neither a page's typesetter nor a TeX program that makes a PDF is given them.
+Every command and environment must be known. Links, styles, ids, moving boxes, definitions, files
+and TeX's notation for characters (`^^5c`) are not on the list, so they reach neither the
+typesetter of a page nor a TeX program that makes a PDF.
 """
 
 from __future__ import annotations
 
 import re
 
-BREAK = "\u200b"  # zero-width space: `\` followed by it begins no command
+BREAK = "\u200b"  # zero-width space: after it, `\` begins no command
 _LONGEST = 20_000  # characters of one formula
 _TOKEN = re.compile(r"\\([A-Za-z]+\*?|.|$)", re.S)
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{([A-Za-z]+\*?)\}")
@@ -63,7 +63,7 @@ ENVIRONMENTS = frozenset(
 
 
 def safe_formula(formula: str) -> bool:
-    r"""Whether a formula, with its marks, is mathematics and nothing else.
+    r"""Whether a formula, including its delimiters, contains only allowed mathematics.
 
     >>> safe_formula(r"$\frac{a}{b}$"), safe_formula(r"$\href{https://example.org}{x}$"), safe_formula(r"$^^5cinput{x}$")
     (True, False, False)
@@ -78,7 +78,7 @@ def safe_formula(formula: str) -> bool:
 
 
 def _bare(formula: str) -> str | None:
-    """What stands between a formula's marks; None where they do not pair."""
+    """The formula without its delimiters; None if they do not pair."""
     for opening, closing in (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$")):
         if formula.startswith(opening) and formula.endswith(closing) and len(formula) > len(opening) + len(closing):
             return formula[len(opening) : -len(closing)]
@@ -86,7 +86,7 @@ def _bare(formula: str) -> str | None:
 
 
 def break_formula(text: str) -> str:
-    r"""The text with no command and no notation that TeX could act on; it looks as before.
+    r"""Defuse TeX commands and notation in a text; it looks unchanged.
 
     >>> break_formula(r"\input{x} ^^5c").replace("\u200b", "|")
     '\\|input{x} ^|^5c'

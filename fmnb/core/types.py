@@ -1,8 +1,8 @@
-"""The values that travel: messages, requests, usage. `response.py` has what comes back.
+"""Values that travel: messages, requests, usage. `response.py` has the result of a call.
 
-Frozen dataclasses without ids, clients or I/O. Everything has a JSON form through
-`to_dict` / `from_dict`; binary content is base64 there, and a part's `kind` is its `type`. What only one provider
-understands sits in `extra` and is sent back unread.
+Frozen dataclasses without ids, clients or I/O. All have a JSON form through `to_dict` /
+`from_dict`; binary content is base64 there, and a part's `kind` is its `type`. What only one
+provider understands is in `extra` and is sent back unchanged.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 T = TypeVar("T")
 _canonical_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
-PROVIDER_STATE = "turn"  # in an answer's `extra`: what its service wants to see again, unread
-UNFINISHED = "unfinished"  # in an answer's `extra`: its schema asks for more than the limit let through
+PROVIDER_STATE = "turn"  # key in an answer's `extra` for state that is sent back to the service unchanged
+UNFINISHED = "unfinished"  # key in an answer's `extra`: the schema requires more than max_tokens allowed
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -32,7 +32,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image as encoded bytes (`image/png`, `image/jpeg`, ...); `alt` says what it shows."""
+    """An image as encoded bytes (`image/png`, `image/jpeg`, ...) with alternative text."""
 
     kind: ClassVar[str] = "Image"
     data: bytes
@@ -42,7 +42,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A document sent as it is, such as a PDF to a service that reads them."""
+    """A document that is sent unchanged, such as a PDF."""
 
     kind: ClassVar[str] = "File"
     data: bytes
@@ -52,7 +52,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """What the model thought aloud; `extra` holds signatures to send back."""
+    """Reasoning of the model; `extra` holds signatures to send back."""
 
     kind: ClassVar[str] = "Reasoning"
     text: str
@@ -61,7 +61,7 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The model asks for a tool; `arguments` is the JSON text as received."""
+    """A tool call by the model; `arguments` is the JSON text as received."""
 
     kind: ClassVar[str] = "ToolCall"
     id: str
@@ -72,7 +72,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool gave back to the call with that id."""
+    """The result of the tool call with that id."""
 
     kind: ClassVar[str] = "ToolResult"
     id: str
@@ -85,7 +85,7 @@ Part = Text | Image | File | Reasoning | ToolCall | ToolResult
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation: who speaks and the parts of what is said."""
+    """One message of a conversation: its role and parts."""
 
     role: Role
     parts: tuple[Part, ...]
@@ -108,13 +108,12 @@ def message(role: Role, text: str) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Everything that decides an answer, for one call to one model.
+    """Everything that determines an answer, for one call to one model.
 
-    `schema` is a JSON schema the answer must satisfy, `extra` raw wire parameters (`-p`),
-    `logprobs` how many alternatives per token to ask for, `sample` the index among
-    repeated calls, `format` how the answer will be used. `api` names the service's interface
-    to use (chat, responses, native; "" the usual one), `quant` and `dtype` how weights that
-    run here are loaded.
+    `schema` is a JSON schema that the answer must match, `extra` raw wire parameters (`-p`),
+    `logprobs` the number of alternatives per token, `sample` the index among repeated calls,
+    `format` how the answer is used. `api` names the interface of the service (chat, responses,
+    native; "" for the default), `quant` and `dtype` how local weights are loaded.
     """
 
     model: str
@@ -134,9 +133,9 @@ class Request:
     dtype: str = ""
 
     def fingerprint(self) -> str:
-        """Hex digest of what decides the answer: the same in cache, tape and provenance."""
+        """Hex digest of what determines the answer; the key in cache, tape and provenance."""
         wire = to_dict(self)
-        if self.format != "image":  # the others only say how the same answer is shown
+        if self.format != "image":  # the other formats only change how the same answer is shown
             wire.pop("format", None)
         text = _canonical_json(wire)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -144,11 +143,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens and money of a call. None means not reported; `cost` is US dollars.
+    """Tokens and cost of a call. None means not reported; `cost` is in US dollars.
 
     `cached_tokens` are part of `input_tokens`, `reasoning_tokens` of `output_tokens`.
-    `estimated` says that the service did not report all of it, as for an answer that was cut:
-    then part of the tokens, and their price, are an estimate from the text.
+    With `estimated`, the service did not report all of it, as for an interrupted answer: part of
+    the tokens, and their price, are estimated from the text.
     """
 
     input_tokens: int | None = None
@@ -161,7 +160,7 @@ class Usage:
     def __post_init__(self) -> None:
         for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost"):
             value = getattr(self, name)
-            if value is not None and not _is_count(value, money=name == "cost"):  # services report what they like
+            if value is not None and not _is_count(value, money=name == "cost"):  # services report invalid values
                 object.__setattr__(self, name, None)
 
     def __add__(self, other: Usage) -> Usage:
@@ -173,14 +172,14 @@ class Usage:
 
 
 def _is_count(value: Any, *, money: bool) -> bool:
-    """Whether it may be a number of tokens, or US dollars."""
+    """Whether a value is a valid number of tokens, or of US dollars."""
     known = isinstance(value, (int, float)) if money else isinstance(value, int)
     return known and not isinstance(value, bool) and 0 <= value < 1e15
 
 
 @dataclass(frozen=True, slots=True)
 class TokenCount:
-    """How many tokens a request has; an estimate names its method and usual error."""
+    """Number of tokens of a request; an estimate names its method and typical error."""
 
     tokens: int
     exact: bool
@@ -190,11 +189,11 @@ class TokenCount:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What is known about a model before it is called.
+    """What is known about a model before a call.
 
-    `name` is the full `provider:name`; `host` is "local" or the host that will see
-    the request; prices are US dollars per million tokens, None where unknown; `size` and
-    `memory` are bytes; `missing` says what must be done before it can answer, "" if nothing.
+    `name` is the full `provider:name`; `host` is "local" or the host that receives the request;
+    prices are US dollars per million tokens, None if unknown; `size` and `memory` are bytes;
+    `missing` is what has to be done before it can answer, "" if nothing.
     """
 
     name: str
@@ -238,7 +237,7 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 @functools.cache
 def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
-    """Each field's name and default (an empty container where a factory makes it; `...` where there is none)."""
+    """Name and default of each field (an empty container for a factory; `...` without a default)."""
     return tuple(
         (
             f.name,
@@ -263,7 +262,7 @@ def _encode(v: Any) -> Any:
 
 
 def from_dict(kind: type[T], data: dict[str, Any]) -> T:
-    """The value that `to_dict` described; unknown fields are ignored, so newer logs stay readable.
+    """The inverse of `to_dict`; unknown fields are ignored, so newer logs stay readable.
 
     >>> from_dict(Message, {"role": "user", "parts": [{"type": "Text", "text": "hi"}]}).text
     'hi'

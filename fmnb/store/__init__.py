@@ -3,7 +3,7 @@
 - `db`: the SQLite file: opening, schema, migrations, transactions
 - `log_sink`: writes runs to the log
 - `run_rows`: a run as a row of the log: columns and SQL
-- `log`: reads runs; on and off, and why it is off
+- `log`: reads runs; enables and disables the log
 - `log_query`: `fm.log`: filters, and opening a run again
 - `search`: the log page by page
 - `retention`: deletes runs by age or on request
@@ -14,8 +14,8 @@
 - `batches`: rows of batches, and what a resumed batch needs
 - `inbox`: finished rows, written before they become runs
 - `leases`: rows that a batch has claimed across kernels
-- `processes`: whether the process that owns something still runs
+- `processes`: which process owns something, and whether it is alive
 - `jobs`: open batch jobs at services
-- `media`: large pictures and videos as files
+- `media`: large images and videos as files
 - `vectors`: cached embeddings
 """

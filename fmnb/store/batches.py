@@ -1,8 +1,8 @@
-"""Rows of batches in the log: the questions a batch asks when it goes on.
+"""Rows of batches in the log: what a resumed batch needs.
 
-Each answered row is a run like any other, of kind "row", below its batch's run. The table
-`batch_rows` says which run answers which row of which batch: a row that an earlier batch
-answered is not asked again, and several rows that ask the same have one run.
+Each answered row is a run of kind "row", below the run of its batch. The table `batch_rows` maps
+rows of a batch to runs: a row that an earlier batch answered is not sent again, and rows with the
+same request share one run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COLUMNS = (
 
 
 def last_answers(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Of each of these keys that a row was asked with before: the last such run that ended, as a dict of columns."""
+    """The last finished row for each of these keys, as a dict of columns."""
     found: dict[str, dict[str, Any]] = {}
     for at in range(0, len(keys), _PAGE):
         some = tuple(keys[at : at + _PAGE])
@@ -38,18 +38,18 @@ def last_answers(keys: Sequence[str]) -> dict[str, dict[str, Any]]:
         )
         for row in rows:
             before = found.get(row["key"])
-            if before is None or row["error"] is None or before["error"] is not None:  # a later failure does not hide an answer
+            if before is None or row["error"] is None or before["error"] is not None:  # a later failure does not replace an answer
                 found[row["key"]] = _plain(row)
     return found
 
 
 def runs_of(keys: Sequence[str]) -> dict[str, str]:
-    """The runs that `last_answers` would find for these keys."""
+    """The runs that `last_answers` returns for these keys."""
     return {key: columns["run"] for key, columns in last_answers(keys).items()}
 
 
 def details(events: Iterable[Event]) -> dict[str, Any]:
-    """What of a run is in its events alone: log probabilities, and those of a closed set of labels."""
+    """What only the events of a run hold: log probabilities, and those of labels."""
     found: dict[str, Any] = {"logprobs": (), "labels": {}}
     for e in events:
         if isinstance(e, Logprobs):
@@ -60,7 +60,7 @@ def details(events: Iterable[Event]) -> dict[str, Any]:
 
 
 def add_details(found: Iterable[dict[str, Any]]) -> None:
-    """Add these details to columns that were read from the log."""
+    """Add details to columns that were read from the log."""
     runs = {c["run"]: c for c in found}
     names = list(runs)
     for at in range(0, len(names), _PAGE):
@@ -79,7 +79,7 @@ def add_details(found: Iterable[dict[str, Any]]) -> None:
 
 
 def rows_of(batch: str, *, detailed: bool = False) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """The answered places of a batch in order, with the columns of the run that answers each."""
+    """The answered cells of a batch in order, each with the columns of its run."""
     _ingest_batch(batch)
     after: Place = (-1, -1, -1)
     while True:
@@ -99,7 +99,7 @@ def rows_of(batch: str, *, detailed: bool = False) -> Iterator[tuple[Place, dict
 
 
 def supersede(batch: str, key: str, at: float) -> None:
-    """A batch came to its end: what a kernel left of earlier runs of the same (it was killed) is open no longer."""
+    """Close earlier runs of the same batch that a killed kernel left open."""
     with database().write() as db:
         db.execute(
             "UPDATE runs SET ended = ?, finish = 'continued' WHERE kind = 'batch' AND ended IS NULL AND run != ? AND key = ?",
@@ -108,12 +108,12 @@ def supersede(batch: str, key: str, at: float) -> None:
 
 
 def count(batch: str) -> int:
-    """How many places of a batch are answered."""
+    """Number of answered cells of a batch."""
     return int(log_database().rows("SELECT COUNT(*) FROM batch_rows WHERE batch = ?", (batch,))[0][0])
 
 
 def last(batch: str) -> tuple[float | None, float | None]:
-    """When a batch ended, and when the last of its rows did; None where it has not, or has none."""
+    """End times of a batch and of its last row; None if not ended, or without rows."""
     _ingest_batch(batch)
     rows = log_database().rows(
         "SELECT ended, (SELECT MAX(r.ended) FROM runs r WHERE r.parent = b.run AND r.kind = 'row') row FROM runs b WHERE b.run = ?",
@@ -123,9 +123,9 @@ def last(batch: str) -> tuple[float | None, float | None]:
 
 
 def _ingest_batch(batch: str) -> None:
-    """Make runs of what a batch wrote down and, if its kernel was killed, nobody has filed."""
+    """Ingest inbox entries of a batch, which a killed kernel may have left."""
     if log_database().rows("SELECT 1 FROM arrived WHERE batch = ? LIMIT 1", (batch,)):
-        with suppress(StoreError):  # a full disk: they are there the next time, too
+        with suppress(StoreError):  # the disk is full; try again next time
             ingest()
 
 

@@ -1,4 +1,4 @@
-"""The cache: answers of deterministic calls, by the hash of what decides them."""
+"""The cache: answers of deterministic calls, by request fingerprint."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def get(key: str) -> list[Event] | None:
             return None
         found = [media.restore_media(d) for d in kept]
     except (AttributeError, TypeError, ValueError, RecursionError):
-        return None  # what cannot be read is asked for again
+        return None  # unreadable entries are treated as missing
     known = [e for e in found if e is not None]
-    whole = len(known) == len(found) and any(isinstance(e, ENDS) for e in known)  # an event of a newer version may be of the answer
+    whole = len(known) == len(found) and any(isinstance(e, ENDS) for e in known)  # an event of a newer version may belong to the answer
     return known if whole else None
 
 
 def put(key: str, run: str, events: list[Event]) -> None:
-    """Keep an answer; a later one under the same key replaces it."""
+    """Store an answer; it replaces an earlier one under the same key."""
     text = json.dumps([media.strip_media(e) for e in events], ensure_ascii=False)
     with database().write() as db:
         media.save(db, run, events)

@@ -1,7 +1,7 @@
-"""The one SQLite file: opened here, migrated here, and nowhere else.
+"""The SQLite database: the only place where it is opened and migrated.
 
-WAL mode, so that several kernels write at once. Network file systems cannot do WAL: there
-a rollback journal is used, with one warning that names `FMNB_STATE`. The file is 0600.
+WAL mode, so that several kernels can write. Network file systems do not support WAL: there a
+rollback journal is used, with one warning that names `FMNB_STATE`. The file has mode 0600.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from ..config.settings import state_dir
 from ..core.errors import StoreError
 
-# Append only: a step that was released never changes. Each runs once, in its own transaction.
+# Append only: released steps never change. Each runs once, in its own transaction.
 MIGRATIONS = [
     """
     CREATE TABLE runs (
@@ -105,7 +105,7 @@ class Database:
             self._connection.row_factory = sqlite3.Row
             self.journal = self._set_journal()
             self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.execute("PRAGMA secure_delete=ON")  # a forgotten answer leaves no bytes behind
+            self._connection.execute("PRAGMA secure_delete=ON")  # deleted answers are overwritten on disk
             self._migrate()
         except (sqlite3.Error, OSError) as e:
             raise _store_error(path, e) from None
@@ -136,7 +136,7 @@ class Database:
             )
         for number in range(have, len(MIGRATIONS)):
             with self.write() as db:
-                # Another kernel may have done this step while we waited for the lock.
+                # Another kernel may have run this step while this one waited for the lock.
                 if db.execute("PRAGMA user_version").fetchone()[0] > number:
                     continue
                 for statement in _statements(MIGRATIONS[number]):
@@ -145,9 +145,9 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it, or none. Errors of the disk become StoreError."""
+        """A write transaction. Disk errors become StoreError."""
         with self._lock:
-            self._undo()  # an interrupt may fall between any two steps here, also while another one is undone
+            self._undo()  # an interrupt may occur between any two steps, also during a rollback
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
@@ -164,7 +164,7 @@ class Database:
             try:
                 self._connection.execute("ROLLBACK")
             except sqlite3.Error:
-                pass  # a full disk may roll back by itself
+                pass  # a full disk may already have rolled back
 
     def rows(self, sql: str, values: tuple | dict = ()) -> list[sqlite3.Row]:
         """All rows of a query."""
@@ -175,7 +175,7 @@ class Database:
                 raise _store_error(self.path, e) from None
 
     def vacuum(self) -> None:
-        """Give freed space back and empty the write-ahead log, so that deleted text is gone from disk."""
+        """Free space and truncate the write-ahead log, so that deleted text is removed from disk."""
         with self._lock:
             try:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -191,7 +191,7 @@ class Database:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """Split a script; executescript would commit half-way."""
+    """Split a script into statements; executescript would commit in between."""
     part = ""
     for piece in script.split(";"):
         part += piece + ";"
@@ -203,26 +203,26 @@ def _statements(script: str) -> Iterator[str]:
 def _store_error(path: Path, e: Exception) -> StoreError:
     text = str(e)
     if "full" in text or getattr(e, "errno", 0) == 28:
-        return StoreError(f"The disk that holds {path.parent} is full", detail=text, hint="Make room, then `%fm log on`.")
-    if "disk I/O" in text:  # what a quota or a file size limit looks like from here
+        return StoreError(f"The disk that holds {path.parent} is full", detail=text, hint="Free some disk space, then `%fm log on`.")
+    if "disk I/O" in text:  # the error of a quota or a file size limit
         return StoreError(
-            f"The disk that holds {path.parent} does not take the log",
+            f"The log cannot be written to {path.parent}",
             detail=text,
-            hint="Make room, or set FMNB_STATE to another folder; then `%fm log on`.",
+            hint="Free some disk space, or set FMNB_STATE to another folder; then `%fm log on`.",
         )
     if "readonly" in text or "unable to open" in text or isinstance(e, OSError):
         return StoreError(
-            f"{path.parent} cannot be written", detail=text, hint="Set FMNB_HOME to a folder of yours, then restart the kernel."
+            f"{path.parent} cannot be written", detail=text, hint="Set FMNB_HOME to a writable folder, then restart the kernel."
         )
     if "not a database" in text or "malformed" in text:
         return StoreError(
-            f"The log {path} is damaged", detail=text, hint="Move that file away; a new one is made. `%fm doctor` tells more."
+            f"The log {path} is damaged", detail=text, hint="Move that file away; fmnb creates a new one. `%fm doctor` has details."
         )
-    return StoreError(f"The log {path} cannot be used", detail=text, hint="`%fm doctor` tells more; `%fm log off` goes on without it.")
+    return StoreError(f"The log {path} cannot be used", detail=text, hint="`%fm doctor` has details; `%fm log off` works without a log.")
 
 
 def on_network(path: Path) -> bool:
-    """Whether a path lies on a network file system, as far as the system tells."""
+    """Whether a path is on a network file system, if the system can tell."""
     if not sys.platform.startswith("linux"):
         return False
     try:
@@ -250,7 +250,7 @@ def database() -> Database:
 
 
 def close_all() -> None:
-    """Close what this process holds open (at kernel end, and between tests)."""
+    """Close all connections of this process (at kernel exit, and between tests)."""
     with _opening:
         for db in _open.values():
             db.close()

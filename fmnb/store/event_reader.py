@@ -1,4 +1,4 @@
-"""Stored events, read with care: what is no event is left out, with one warning that names where it stands."""
+"""Reads stored events defensively: invalid ones are skipped with one warning that names their location."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ..core.inert_text import printable
 from . import media
 
 _warned: set[str] = set()
-_MAX_WARNED = 1_000  # places that are remembered
+_MAX_WARNED = 1_000  # remembered locations
 
 
 def read_event(stored: str, where: str) -> Event | None:
-    """The event of a stored line.
+    """Read one stored event.
 
     Args:
         stored: The line, as JSON.
-        where: What the warning calls its place: the file, and the line or run.
+        where: The location for the warning: the file, and the line or run.
 
     Returns:
-        The event; None for one of a newer version, and for what is none.
+        The event; None for one of a newer version or an invalid one.
     """
     try:
         data = json.loads(stored)
@@ -34,7 +34,7 @@ def read_event(stored: str, where: str) -> Event | None:
 
 
 def warn_skipped(where: str, why: Exception, what: str = "") -> None:
-    """Warn that what stands there was left out, once for each place, or for each `what` where lines move about."""
+    """Warn once that an event was skipped, per location, or per `what` where line numbers change."""
     if (key := what or where) in _warned:
         return
     if len(_warned) >= _MAX_WARNED:
@@ -45,7 +45,7 @@ def warn_skipped(where: str, why: Exception, what: str = "") -> None:
 
 
 def json_object(stored: Any) -> dict[str, Any]:
-    """A stored JSON object; an empty one where it is none.
+    """A stored JSON object; an empty dict if it is not an object.
 
     >>> json_object('{"what": "x"}'), json_object('"text"'), json_object(None)
     ({'what': 'x'}, {}, {})
@@ -58,5 +58,5 @@ def json_object(stored: Any) -> dict[str, Any]:
 
 
 def error_message(stored: Any) -> str | None:
-    """What happened, of a stored error: None where there is none."""
-    return str(with_current_keys(json_object(stored)).get("message") or "It failed; the stored reason cannot be read") if stored else None
+    """The message of a stored error; None without an error."""
+    return str(with_current_keys(json_object(stored)).get("message") or "It failed; the stored error cannot be read") if stored else None

@@ -1,4 +1,4 @@
-"""What people said of answers, as events of the log: written at once, never changed, taken back by another event."""
+"""Feedback on answers as events of the log: written at once, never changed, retracted by another event."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from . import event_reader, log
 from .db import database
 from .inbox import log_database
 
-_KIND = '{"event":"Signal"%'  # how such an event's JSON begins: the index of the migration has the same words
+_KIND = '{"event":"Signal"%'  # the beginning of such an event's JSON; the index in the migrations uses the same text
 _PAGE = 500
 
 
 def add(run: str, kind: str, value: Any = None, *, user: str = "", text: str = "", undoes: int = 0) -> Feedback:
-    """Write one signal about a run down; it is on disk when this returns.
+    """Write feedback on a run; it is on disk when this returns.
 
     Raises UsageError for a run that is not in the log, StoreError when it cannot be written.
     """
     if not log.enabled():
-        raise UsageError("The log is off, so nothing can be kept about an answer", hint="`%fm log on`, ask again, then vote.")
+        raise UsageError("The log is off, so feedback cannot be stored", hint="`%fm log on`, ask again, then vote.")
     with database().write() as db:
         (last,) = db.execute("SELECT MAX(n) FROM events WHERE run=?", (run,)).fetchone()
         if last is None:
@@ -35,7 +35,7 @@ def add(run: str, kind: str, value: Any = None, *, user: str = "", text: str = "
 
 
 def feedback_on(runs: Iterable[str]) -> list[Feedback]:
-    """The signals about these runs that stand, in the order in which they came."""
+    """The feedback on these runs, without retracted items, oldest first."""
     wanted, found = list(runs), []
     for at in range(0, len(wanted), _PAGE):
         some = tuple(wanted[at : at + _PAGE])
@@ -45,9 +45,10 @@ def feedback_on(runs: Iterable[str]) -> list[Feedback]:
 
 
 def all_feedback(kind: str = "", since: float | None = None, notebook: str = "") -> list[Feedback]:
-    """All signals of the log that stand, of one kind or any, oldest first; `since` is seconds since the epoch.
+    """All feedback in the log without retracted items, oldest first.
 
-    `notebook` keeps those about runs of one notebook.
+    `kind` selects one kind, `since` (seconds since the epoch) recent feedback, `notebook` the runs
+    of one notebook.
     """
     here = " AND run IN (SELECT run FROM runs WHERE notebook = ?)" if notebook else ""
     values = (notebook,) if notebook else ()
@@ -58,11 +59,11 @@ def all_feedback(kind: str = "", since: float | None = None, notebook: str = "")
 
 
 def without_retracted(signals: Sequence[Feedback]) -> list[Feedback]:
-    """Those that were not taken back, by time."""
+    """Feedback that was not retracted, by time."""
     back = {(s.run, s.retracts) for s in signals if s.retracts}
     return sorted((s for s in signals if not s.retracts and (s.run, s.n) not in back), key=lambda s: (s.at, s.n))
 
 
 def _feedback_of_rows(rows: Iterable[Any]) -> list[Feedback]:
-    found = (event_reader.read_event(r["event"], f"a signal about run {r['run']} in {log_database().path}") for r in rows)
+    found = (event_reader.read_event(r["event"], f"feedback on run {r['run']} in {log_database().path}") for r in rows)
     return [s for s in found if isinstance(s, Feedback)]

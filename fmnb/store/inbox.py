@@ -1,8 +1,9 @@
-"""Answers that have just come: one small write each, so that their calls' places are free; soon after they are runs like any other.
+"""Write-ahead inbox for finished batch rows: one small INSERT frees the concurrency slot.
 
-An entry is the events of a run, and the places of a batch that it answers. `run_rows.write`
-takes the entries away whose runs it writes. What a kernel that died left here is gathered up by
-whoever looks next; to write a run twice changes nothing.
+A background step converts the entries to full runs soon afterwards. An entry holds the events of a
+run and the cells of a batch that it answers. `run_rows.write` deletes the entries whose runs it
+writes. Entries left by a killed kernel are ingested by the next reader; writing a run twice changes
+nothing.
 """
 
 from __future__ import annotations
@@ -27,21 +28,21 @@ _ingested: WeakSet[Database] = WeakSet()
 
 
 def log_database() -> Database:
-    """The database, to write runs to and to ask about them: on its first use here, what a kernel that died left becomes runs.
+    """The database for reading and writing runs; its first use ingests entries left by killed kernels.
 
-    `database()` alone makes runs of nothing.
+    `database()` alone ingests nothing.
     """
     db = database()
     if db not in _ingested:
         _ingested.add(db)
         if db.rows("SELECT 1 FROM arrived LIMIT 1"):
-            with suppress(StoreError):  # a full disk: they are there the next time, too
+            with suppress(StoreError):  # the disk is full; try again next time
                 ingest()
     return db
 
 
 def put(batch: str, notebook: str, ended: Sequence[tuple[Sequence[Place], Sequence[Event]]]) -> list[int]:
-    """Write entries down, each as the places it answers and its events; their numbers. On disk when this returns."""
+    """Write entries, each the cells it answers and its events; returns their numbers. On disk on return."""
     entries = [_encode([notebook, places, [media.strip_media(e) for e in events]]) for places, events in ended]
     with log_database().write() as db:
         for _, events in ended:
@@ -50,7 +51,7 @@ def put(batch: str, notebook: str, ended: Sequence[tuple[Sequence[Place], Sequen
 
 
 def ingest() -> None:
-    """Make runs of the entries that are there. One that cannot be made into a run stays, and keeps nobody from the others."""
+    """Convert all entries to runs. An entry that cannot be converted stays and does not block others."""
     after = 0
     while some := database().rows("SELECT n, batch, entry FROM arrived WHERE n > ? ORDER BY n LIMIT ?", (after, _PAGE)):
         after = some[-1]["n"]
@@ -60,18 +61,18 @@ def ingest() -> None:
                 _ingest_entries(batch, mine)
             except StoreError:
                 raise
-            except Exception:  # which of them?
+            except Exception:  # find out which one
                 for row in mine:
                     try:
                         _ingest_entries(batch, [row])
                     except StoreError:
                         raise
-                    except Exception:  # that one: it stays, for a version that can read it
+                    except Exception:  # it stays, for a version that can read it
                         continue
 
 
 def pending() -> int:
-    """How many entries cannot be made into runs; what a kernel that runs has just written may be among them."""
+    """Number of entries that could not be converted; may include ones just written by another kernel."""
     ingest()
     return int(database().rows("SELECT COUNT(*) FROM arrived")[0][0])
 

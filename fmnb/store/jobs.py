@@ -1,7 +1,7 @@
-"""Batch jobs at services, as runs of kind "job" that stay open until their results are here.
+"""Batch jobs at services: runs of kind "job" that stay open until their results are collected.
 
-The run is written before the job is handed in and gets its name afterwards, so that one that
-was handed in by a kernel which died then can be found by its mark: the run's id.
+The run is written before the job is submitted and gets the job's name afterwards. If the kernel is
+killed in between, the job can be found at the service by its mark, the id of the run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OPEN = (
 
 @dataclass(frozen=True)
 class OpenJob:
-    """A job whose results are not here: its run, its name at the service ("" where that is not known), and the keys of its rows."""
+    """An open job: its run, its name at the service ("" if unknown), and the keys of its rows."""
 
     run: str
     job: str
@@ -33,7 +33,7 @@ class OpenJob:
 
 
 def begin(start: Started, notebook: str = "") -> None:
-    """Write down that a job is about to be handed in."""
+    """Record that a job is about to be submitted."""
     values = start_columns(start, notebook)
     with database().write() as db:
         db.execute(f"INSERT INTO runs({', '.join(values)}) VALUES ({','.join('?' * len(values))})", tuple(values.values()))
@@ -41,21 +41,21 @@ def begin(start: Started, notebook: str = "") -> None:
 
 
 def name(start: Started, job: str) -> None:
-    """Write down what the service calls it."""
+    """Record the name of the job at the service."""
     named = replace(start, meta={**start.meta, "job": job})
     with database().write() as db:
         db.execute("UPDATE events SET event=? WHERE run=? AND n=?", (_json(named), start.run, start.n))
 
 
 def end(event: Event, finish: str) -> None:
-    """The job is over: collected, or lost."""
+    """Close a job: collected or lost."""
     with database().write() as db:
         db.execute("INSERT OR REPLACE INTO events VALUES (?,?,?)", (event.run, event.n, _json(event)))
         db.execute("UPDATE runs SET ended=?, finish=? WHERE run=?", (event.at, finish, event.run))
 
 
 def open_jobs(model: str) -> list[OpenJob]:
-    """The jobs of a model, by its full name, that are not over, oldest first."""
+    """The open jobs of a model, by its full name, oldest first."""
     rows = database().rows(_OPEN, (model,))
     found = []
     for row in rows:
@@ -66,12 +66,12 @@ def open_jobs(model: str) -> list[OpenJob]:
 
 
 def open_runs() -> frozenset[str]:
-    """The runs of all jobs that are not over."""
+    """The runs of all open jobs."""
     return frozenset(r["run"] for r in database().rows("SELECT run FROM runs WHERE kind = 'job' AND ended IS NULL"))
 
 
 def open_keys(models: Iterable[str]) -> frozenset[str]:
-    """The keys of all rows that lie in a job of these models which is not over."""
+    """The keys of all rows in open jobs of these models."""
     return frozenset().union(*(j.keys for m in models for j in open_jobs(m)))
 
 

@@ -1,8 +1,8 @@
-"""Rows that a batch is asking right now are claimed here, so that two kernels over one table pay for each row once.
+"""Claims on rows that a batch is sending, so that two kernels over one table pay for each row once.
 
-A batch has one lease, whose `beat` its holder counts up every few seconds, and claims of rows
-under it, by their keys. The lease of a process that died ends when somebody sees it; any other
-ends when its beat stands still. No clock is compared between processes.
+A batch has one lease, whose `beat` its holder increments every few seconds, and claims on rows
+by key. The lease of a dead process ends when another process notices; any other lease ends when its
+beat stops. Clocks of different processes are never compared.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PAGE = 500
 
 @dataclass(frozen=True)
 class Lease:
-    """One batch's lease: who holds it, and how often it was renewed."""
+    """The lease of a batch: its holder, and how often it was renewed."""
 
     batch: str
     process: Process
@@ -27,16 +27,16 @@ class Lease:
 
 
 def claim(batch: str, process: Process, wanted: Mapping[str, str]) -> tuple[set[str], bool]:
-    """Claim rows for a batch, and take a lease where it has none.
+    """Claim rows for a batch, and create its lease if it has none.
 
     Args:
         batch: The run of the batch.
-        process: The process that holds the lease.
-        wanted: Keys of rows, each with the run that was known to answer it, "" for none.
+        process: The holder of the lease.
+        wanted: Keys of rows, each with the run known to answer it, or "".
 
     Returns:
-        The keys that are claimed now: those that no other batch has, and that nobody answered
-        since they were looked up; and whether the lease is a new one.
+        The claimed keys, which no other batch has and which were not answered since the lookup; and
+        whether the lease is new.
     """
     keys = list(wanted)
     with database().write() as db:
@@ -50,7 +50,7 @@ def claim(batch: str, process: Process, wanted: Mapping[str, str]) -> tuple[set[
 
 
 def owners(keys: Sequence[str], batch: str) -> dict[str, str]:
-    """Of each of these keys that a batch other than this one has claimed: that batch."""
+    """The batch that claimed each of these keys, for keys claimed by another batch."""
     found: dict[str, str] = {}
     for at in range(0, len(keys), _PAGE):
         some = tuple(keys[at : at + _PAGE])
@@ -63,19 +63,19 @@ def owners(keys: Sequence[str], batch: str) -> dict[str, str]:
 
 
 def renew(batch: str) -> bool:
-    """Count a lease's beat up; False where the batch has lost it."""
+    """Renew a lease; False if the batch has lost it."""
     with database().write() as db:
         return db.execute("UPDATE leases SET beat = beat + 1 WHERE batch = ?", (batch,)).rowcount > 0
 
 
 def active_leases() -> list[Lease]:
-    """All leases that there are."""
+    """All leases."""
     rows = database().rows("SELECT * FROM leases")
     return [Lease(r["batch"], Process(r["machine"], r["pid"], r["born"]), r["beat"]) for r in rows]
 
 
 def end(lost: Collection[Lease]) -> None:
-    """End leases with their claims, unless their holders have renewed them since."""
+    """End leases and their claims, unless they were renewed meanwhile."""
     with database().write() as db:
         for lease in lost:
             if db.execute("DELETE FROM leases WHERE batch = ? AND beat = ?", (lease.batch, lease.beat)).rowcount:
@@ -83,7 +83,7 @@ def end(lost: Collection[Lease]) -> None:
 
 
 def release(batch: str, keys: Collection[str] | None = None) -> None:
-    """Give claims of a batch back; without keys all of them, and its lease."""
+    """Release claims of a batch; without keys, all claims and the lease."""
     with database().write() as db:
         if keys is None:
             db.execute("DELETE FROM leases WHERE batch = ?", (batch,))

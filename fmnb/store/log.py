@@ -1,4 +1,4 @@
-"""The log: whether runs are written down, and the questions one can ask of it. `log_sink` writes it."""
+"""Reads the log, and turns it on and off. `log_sink` writes it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _off_reason: str | None = None
 
 
 def enabled() -> bool:
-    """Whether runs are written down: not switched off by the user, nor by a disk that failed."""
+    """Whether runs are logged: neither the user nor a disk error has disabled the log."""
     return _off_reason is None and settings().get("log.enabled", True) is not False
 
 
 def set_enabled(on: bool) -> None:
-    """Turn the log on or off for this user; on also tries a failed disk again."""
+    """Turn the log on or off for this user; on also retries after a disk error."""
     global _off_reason
-    _off_reason = None if on else _SWITCHED_OFF  # holds in this kernel even where the setting cannot be kept
+    _off_reason = None if on else _SWITCHED_OFF  # applies to this kernel even if the setting cannot be saved
     set_user("log", "enabled", None if on else False)
 
 
 def recover() -> bool:
-    """Try a disk again that failed in this kernel; whether runs are written down now."""
+    """Retry after a disk error in this kernel; returns whether runs are logged now."""
     global _off_reason
     if failed():
         try:
@@ -46,17 +46,17 @@ def recover() -> bool:
 
 
 def failed() -> bool:
-    """Whether the log is off because its disk failed."""
+    """Whether a disk error disabled the log."""
     return _off_reason not in (None, _SWITCHED_OFF)
 
 
 def disabled_reason() -> str:
-    """Why runs are not written down; "" where they are."""
+    """Why runs are not logged; "" if they are."""
     return "" if enabled() else _off_reason or _SWITCHED_OFF
 
 
 def disable(why: str) -> bool:
-    """The disk failed: nothing is written down until `recover`. False where that is known."""
+    """Disable the log after a disk error, until `recover`. False if it was disabled already."""
     global _off_reason
     if _off_reason is not None:
         return False
@@ -74,16 +74,16 @@ def search(
     open_only: bool = False,
     notebook: str = "",
 ) -> list[dict[str, Any]]:
-    """Runs, newest first, as dicts with the columns users know.
+    """Runs, newest first, as dicts with the public columns.
 
-    `query` is full text over prompts and answers: all its words, in any order; `since` is
+    `query` is a full-text search in prompts and answers: all words, in any order; `since` is
     seconds since the epoch.
     """
     where: list[str] = ["1"]
     values: list[Any] = []
     if query.strip():
-        said, words = fts_condition(query)
-        where.append(said)
+        condition, words = fts_condition(query)
+        where.append(condition)
         values += words
     if model:
         where.append("(model LIKE ? OR asked LIKE ?)")
@@ -92,7 +92,7 @@ def search(
         where.append("kind = ?")
         values.append(kind)
     elif not query.strip():
-        where.append("kind != 'row'")  # a batch's thousands of rows are found by their words
+        where.append("kind != 'row'")  # rows of a batch are only found by a search for words
     if since is not None:
         where.append("started >= ?")
         values.append(since)
@@ -116,9 +116,9 @@ def search(
 
 
 def fts_condition(query: str) -> tuple[str, list[Any]]:
-    """A condition on `runs`, with its values: the run's prompt or answer has all these words, or words that begin so.
+    """An SQL condition on `runs` with its values: prompt or answer has all words, or words with these prefixes.
 
-    A batch's rows are not in the full-text index, which would cost more than writing them: they are read through.
+    Rows of batches are not in the full-text index, which would cost more than writing them; they are scanned.
     """
     words = re.findall(r"\w+", query)
     if not words:
@@ -130,7 +130,7 @@ def fts_condition(query: str) -> tuple[str, list[Any]]:
 
 
 def names_of(runs: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Of each run that is in the log: the model as it was asked for, and its prompt's text."""
+    """The requested model and the prompt text of each run that is in the log."""
     found: dict[str, tuple[str, str]] = {}
     wanted = list(dict.fromkeys(runs))
     for at in range(0, len(wanted), 500):
@@ -141,9 +141,9 @@ def names_of(runs: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 
 def request_times(runs: Sequence[str]) -> dict[str, float]:
-    """When the model was asked for each of these runs' answers: of a cached one, when the call was made that it comes from.
+    """When the request for each of these runs was sent; for a cached answer, that of the original call.
 
-    Runs whose call is no longer in the log are left out.
+    Runs whose call is no longer in the log are omitted.
     """
     found: dict[str, float] = {}
     wanted = list(dict.fromkeys(runs))
@@ -160,7 +160,7 @@ def request_times(runs: Sequence[str]) -> dict[str, float]:
 
 
 def recent_seconds(asked: str) -> list[float]:
-    """How long the last answered calls of a model, as it is asked for, took: up to fifty of the last two thousand runs."""
+    """Seconds of recent calls of a requested model: up to 50 of the last 2,000 runs."""
     rows = log_database().rows(
         "SELECT seconds FROM (SELECT asked, kind, source, error, seconds FROM runs ORDER BY started DESC LIMIT 2000)"
         " WHERE asked = ? AND kind IN ('call', 'row') AND source = 'live' AND error IS NULL AND seconds > 0 LIMIT 50",
@@ -170,8 +170,8 @@ def recent_seconds(asked: str) -> list[float]:
 
 
 def totals(*, since: float | None = None, notebook: str = "") -> dict[str, Any]:
-    """Calls, tokens and money of answered runs since a moment, or of one notebook; `unknown` counts calls of which nobody knows what they cost."""
-    unbilled = "json_valid(error) AND json_extract(error, '$.billed') = 0"  # a call that was refused and is not billed
+    """Calls, tokens and cost since a time, or of one notebook; `unknown` counts calls of unknown cost."""
+    unbilled = "json_valid(error) AND json_extract(error, '$.billed') = 0"  # refused calls that are not billed
     where = ["kind IN ('call', 'row')", "source = 'live'"]  # replayed and cached answers cost nothing
     values: list[Any] = []
     if since is not None:
@@ -204,7 +204,7 @@ def events_after(run: str, n: int) -> list[Event]:
 
 
 def reopen(run: str) -> Response:
-    """The Response of a logged run; a run whose kernel died shows what it had."""
+    """The Response of a logged run; partial if its kernel was killed."""
     fold = ResponseBuilder()
     for event in events_of(run):
         fold.add(event)

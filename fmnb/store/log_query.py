@@ -1,4 +1,4 @@
-"""`fm.log`: what was asked and answered, as a table; a logged run is opened again by its id."""
+"""`fm.log`: the log as a table; a run can be opened again by its id."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def log(
         return _filtered(query, limit, model, days, kind, vote, cost, open)
     since = None if days is None else time.time() - days * 86400
     found = store.search(query, limit=limit, model=model, since=since, open_only=open)
-    found = [r for r in found if r["kind"] != "compare"]  # its answers are there
+    found = [r for r in found if r["kind"] != "compare"]  # its answers are listed instead
     unnamed = hidden(r["run"] for r in found)
-    found = [r for r in found if not (model and r["run"] in unnamed)]  # to be found by its name would name it
+    found = [r for r in found if not (model and r["run"] in unnamed)]  # a search by model name would reveal it
     for r in found:
         r["when"] = datetime.datetime.fromtimestamp(r.pop("started"))
         if r["run"] in unnamed:
@@ -96,14 +96,14 @@ def _filtered(query: str, limit: int, model: str, days: float | None, kind: str,
     for r in found:
         r["when"] = datetime.datetime.fromtimestamp(r["started"])
         r["vote"] = ", ".join(r["said"])
-    return Rows(found, (*LOG_COLUMNS[:6], "vote", "error", "seconds", "cost"), "" if found else "nothing in the log fits")
+    return Rows(found, (*LOG_COLUMNS[:6], "vote", "error", "seconds", "cost"), "" if found else "no matching runs in the log")
 
 
 def reopen(run: str) -> Response:
     """The answer of a logged run, by its id or an unambiguous beginning of it."""
     found = [r["run"] for r in store.search(limit=100_000) if r["run"].startswith(run)]
     if len(found) > 1:
-        raise UsageError("Several runs begin like that", detail=run, hint=f"For example {found[0]} or {found[1]}.")
+        raise UsageError("Several run ids start like that", detail=run, hint=f"For example {found[0]} or {found[1]}.")
     return store.reopen(found[0] if found else run)
 
 

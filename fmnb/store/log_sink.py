@@ -1,8 +1,8 @@
-"""Writes runs down, as a sink of their events.
+"""Writes runs to the log, as a sink of their events.
 
-A run's row is there within a fifth of a second of its start and its text at least every
-second, so a killed kernel leaves a trace; a run that ends sooner is one transaction.
-Neighbouring text events are kept as one; their fold is the same.
+The row of a run is written within a fifth of a second of its start, and its text at least every
+second, so a killed kernel leaves a trace; a shorter run is one transaction. Adjacent text events
+are merged; the response they fold to is the same.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from . import log, media
 from .inbox import log_database
 from .run_rows import end_columns, start_columns
 
-_FLUSH = 1.0  # seconds of text that a kill may cost
-_LATE = 0.05  # seconds after which a run is not a short one, and its row is written
+_FLUSH = 1.0  # seconds of text that may be lost in a crash
+_LATE = 0.05  # seconds after which the row of a run is written
 
 
 class LogSink:
-    """Writes the events of any number of runs. One per caller; the database is shared."""
+    """Writes the events of any number of runs. Each caller has its own; the database is shared."""
 
     name = "the log"
 
     def __init__(self, notebook: str = "", *, ticks: bool = False):
-        """`ticks` promises that `tick` is called while nothing comes; without it a run's row is written at once."""
+        """With `ticks`, the caller calls `tick` while no event arrives; otherwise rows are written at once."""
         self._runs: dict[str, _OpenRun] = {}
         self._notebook = notebook
         self._ticks = ticks
 
     def __call__(self, event: Event) -> None:
         if event.run not in self._runs and not (isinstance(event, Started) and log.enabled()):
-            return  # off, or switched off before this run began
+            return  # the log is off, or was disabled before this run began
         self._guarded(lambda: self._take(event))
 
     def tick(self) -> None:
-        """Write down what has waited."""
+        """Write pending events."""
         if self._runs:
             self._guarded(self._write_all)
 
@@ -54,7 +54,7 @@ class LogSink:
             work()
         except StoreError as e:
             if log.disable(str(e)):
-                raise  # `emit` says it once and drops this sink
+                raise  # `emit` warns once and detaches this sink
             self._runs.clear()
 
     def _take(self, event: Event) -> None:
@@ -70,16 +70,16 @@ class LogSink:
 
 
 class _OpenRun:
-    """One run that has not ended."""
+    """An unfinished run."""
 
     def __init__(self, run: str, notebook: str):
         self.run = run
         self.notebook = notebook
         self.start: Started | None = None
-        self.has_row = False  # its row is written
+        self.has_row = False  # whether its row is written
         self.fold = ResponseBuilder()
         self.pending: list[Event] = []
-        self.texts: list[str] = []  # of the last pending event, joined only when written
+        self.texts: list[str] = []  # texts of the last pending event, joined when written
         self.written = time.monotonic()
 
     def take(self, event: Event) -> None:
@@ -109,13 +109,13 @@ class _OpenRun:
         return [(self.run, e.n, json.dumps(media.strip_media(e), ensure_ascii=False, separators=(",", ":"))) for e in self.pending]
 
     def _mark_written(self) -> None:
-        """What was pending is in the database. Said after the transaction: one that was interrupted is written again."""
+        """Clear what was pending. Called after the transaction: an interrupted one is written again."""
         self.has_row = self.start is not None
         self.pending, self.texts = [], []
         self.written = time.monotonic()
 
     def write_pending(self) -> None:
-        """The row, if it is not there, and the events since."""
+        """Write the row if it is missing, and the pending events."""
         rows = self._rows()
         with log_database().write() as db:
             self._begin(db, {})
@@ -124,7 +124,7 @@ class _OpenRun:
         self._mark_written()
 
     def _begin(self, db: sqlite3.Connection, end: dict[str, Any]) -> None:
-        """Insert the run's row, with what is known of its end."""
+        """Insert the row of the run, with the columns of its end if known."""
         if self.has_row or self.start is None:
             return
         values = {**start_columns(self.start, self.notebook), **end}
@@ -132,7 +132,7 @@ class _OpenRun:
         db.execute(f"INSERT OR REPLACE INTO runs({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
 
     def write_end(self, event: Event) -> None:
-        """The row complete, with the remaining events."""
+        """Complete the row and write the remaining events."""
         end = end_columns(self.fold.response(), event.at)
         rows = self._rows()
         with log_database().write() as db:

@@ -1,9 +1,9 @@
-"""Large pictures and videos of the log and the cache: files by their hash, beside the database.
+"""Large images and videos of the log and the cache: files named by hash, beside the database.
 
-Up to a megabyte an event keeps its bytes itself. A larger one keeps their SHA-256, and the
-bytes are one file in `media/` of the state folder, however many runs show them. The table
-`media` says which runs do; with the last of them the file goes. Files come and go inside
-the database's write transactions, so that two kernels cannot cross.
+Events of up to a megabyte keep their bytes. A larger one keeps their SHA-256, and the bytes are one
+file in `media/` of the state folder, shared by all runs that show them. The table `media` lists
+these runs; the file is deleted with the last of them. Files are written and deleted inside write
+transactions of the database, so that two kernels cannot conflict.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from ..core import media
 from ..core.errors import StoreError
 from ..core.events import Event, Media, Notice, event_from_dict, event_to_dict
 
-LIMIT = media.INLINE  # bytes an event keeps itself
-_ORPHAN = 3600.0  # seconds after which a file that no run shows was left by a kernel that died
+LIMIT = media.INLINE  # maximum bytes stored in the event
+_ORPHAN = 3600.0  # seconds after which a file without a run is considered abandoned
 _STRAY = ".part"
 
 
 def folder() -> Path:
-    """Where the files lie."""
+    """The folder of the files."""
     return state_dir() / "media"
 
 
 def strip_media(event: Event) -> dict[str, Any]:
-    """The event's JSON form, with large bytes as their hash."""
+    """The JSON form of an event, with large bytes replaced by their hash."""
     if not _is_large(event):
         return event_to_dict(event)
     out = event_to_dict(event)
@@ -42,7 +42,7 @@ def strip_media(event: Event) -> dict[str, Any]:
 
 
 def save(db: sqlite3.Connection, run: str, events: Iterable[Event]) -> None:
-    """Write the large bytes among the events down, and that the run shows them. Inside a write transaction."""
+    """Write large media of the events to files and record their run. Inside a write transaction."""
     for event in events:
         if _is_large(event):
             name = _hash(event.data)  # type: ignore[union-attr]
@@ -51,7 +51,7 @@ def save(db: sqlite3.Connection, run: str, events: Iterable[Event]) -> None:
 
 
 def restore_media(data: dict[str, Any]) -> Event | None:
-    """The event that `strip_media` described; a notice in place of bytes that are gone, None for a kind this version does not know."""
+    """The inverse of `strip_media`: a notice replaces missing bytes; None for an unknown kind."""
     if not isinstance(data, dict) or not (name := str(data.get("sha256", ""))):
         return event_from_dict(data)
     try:
@@ -67,13 +67,13 @@ def restore_media(data: dict[str, Any]) -> Event | None:
 
 
 def is_available(data: dict[str, Any]) -> bool:
-    """Whether the event's bytes are in it, or in their file."""
+    """Whether the bytes of an event are available, inline or in their file."""
     name = str(data.get("sha256", ""))
     return not name or (folder() / Path(name).name).is_file()
 
 
 def drop(db: sqlite3.Connection, runs: Iterable[str]) -> None:
-    """Forget what these runs showed; a file that no run shows any more goes. Inside a write transaction."""
+    """Remove the media of these runs; files without a run are deleted. Inside a write transaction."""
     db.executemany("DELETE FROM media WHERE run=?", [(r,) for r in runs])
     if not folder().is_dir():
         return
@@ -110,5 +110,7 @@ def _write(file: Path, data: bytes) -> None:
     except OSError as e:
         part.unlink(missing_ok=True)
         raise StoreError(
-            f"{file.parent} does not take a file of {media.format_size(len(data))}", detail=str(e), hint="Make room, then `%fm log on`."
+            f"A file of {media.format_size(len(data))} cannot be written to {file.parent}",
+            detail=str(e),
+            hint="Free some disk space, then `%fm log on`.",
         ) from None

@@ -1,7 +1,7 @@
-"""Which process on which machine something belongs to, and whether that process is still alive.
+"""Which process on which machine owns something, and whether it is still alive.
 
-A process id says nothing by itself: another machine, a container or a later boot may use the
-same one. So it is compared together with the boot, the container and the process's start time.
+A process id alone is ambiguous: another machine, a container or a later boot may reuse it. So it is
+compared together with the boot, the container and the start time of the process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Process:
-    """A process: its machine ("" where machines cannot be told apart), its id, when it started ("" where that is unknown)."""
+    """A process: its machine ("" if not identifiable), its id, and its start time ("" if unknown)."""
 
     machine: str
     pid: int
@@ -27,12 +27,12 @@ class Process:
 
 
 def this_process() -> Process:
-    """The process that asks."""
+    """The current process."""
     return Process(_machine(), os.getpid(), _stat(os.getpid())[1])
 
 
 def is_alive(process: Process) -> bool | None:
-    """Whether a process lives; None where that cannot be seen from here, as of another machine.
+    """Whether a process is alive; None if unknown, for instance on another machine.
 
     >>> is_alive(this_process()), is_alive(Process("elsewhere", 1))
     (True, None)
@@ -44,12 +44,12 @@ def is_alive(process: Process) -> bool | None:
     except ProcessLookupError:
         return False
     except OSError:
-        pass  # it is somebody else's, but it is there
+        pass  # it exists, and belongs to another user
     state, born = _stat(process.pid)
     if state in ("Z", "X"):
         return False
     if not born or not process.born:
-        return None  # an id may be used again
+        return None  # the id may have been reused
     return born == process.born
 
 
@@ -62,13 +62,13 @@ def _machine() -> str:
         except OSError:
             return ""
     if os.name != "posix":
-        return ""  # Windows: os.kill ends a process there instead of looking for it
+        return ""  # on Windows os.kill would end the process
     node = uuid.getnode()
     return "" if node >> 40 & 1 else f"{socket.gethostname()}:{node}"  # that bit: a number made up for this process
 
 
 def _stat(pid: int) -> tuple[str, str]:
-    """A process's state and start time as Linux tells them; empty elsewhere."""
+    """State and start time of a process on Linux; empty elsewhere."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
         return fields[0], fields[19]

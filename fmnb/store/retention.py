@@ -1,4 +1,4 @@
-"""How long runs are kept: deleted for good when a user says so, and when they are older than `log.keep_days`."""
+"""Deletes runs for good: on request, and when they are older than `log.keep_days`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
     By full text, by date (seconds since the epoch), by id, or all.
     """
     if not (query or before is not None or run or everything):
-        raise UsageError("Nothing was named to forget", hint="`%fm log forget WORDS`, `--before 2026-01-31`, a run id, or `--all`.")
+        raise UsageError("Name what to forget", hint="`%fm log forget WORDS`, `--before 2026-01-31`, a run id, or `--all`.")
     where: list[str] = ["1"]
     values: list[Any] = []
     if query:
@@ -31,13 +31,13 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
         where.append("started < ?")
         values.append(before)
     if run:
-        where.append("(run = ? OR parent = ? AND kind = 'row')")  # a batch with its rows
+        where.append("(run = ? OR parent = ? AND kind = 'row')")  # a batch together with its rows
         values += [run, run]
     return _delete(" AND ".join(where), tuple(values))
 
 
 def _delete(where: str, values: tuple) -> int:
-    ingest()  # what is not a run yet would not be found
+    ingest()  # entries that are not runs yet would not be found
     db = database()
     with db.write() as w:
         runs = [r["run"] for r in w.execute(f"SELECT run FROM runs WHERE {where}", values).fetchall()]
@@ -56,7 +56,7 @@ def _delete(where: str, values: tuple) -> int:
 
 
 def keep_days() -> float | None:
-    """How long runs are kept: an administrator's lock, else the setting; None is for ever."""
+    """Days to keep runs: an administrator's lock, else the setting; None for no limit."""
     s = settings()
     days = s.lock("keep_days")
     return days if days is not None else s.get("log.keep_days")
@@ -67,7 +67,7 @@ _sweeping = threading.Lock()
 
 
 def sweep() -> int:
-    """Delete what is older than `log.keep_days`; at most once an hour per process."""
+    """Delete runs older than `log.keep_days`; at most once an hour per process."""
     global _swept
     days = keep_days()
     with _sweeping:
@@ -78,7 +78,7 @@ def sweep() -> int:
 
 
 class Sweeper:
-    """A sink that sweeps when a run has ended and is written down."""
+    """A sink that deletes old runs when a run has ended and is logged."""
 
     name = "the log"
 
@@ -89,4 +89,4 @@ class Sweeper:
             sweep()
         except StoreError as e:
             if log.disable(str(e)):
-                raise  # `emit` says it once and drops this sink
+                raise  # `emit` warns once and detaches this sink

@@ -1,4 +1,4 @@
-"""Finished runs as rows of the log: their columns, and many written in one transaction with the places of a batch they answer."""
+"""A finished run as a row of the log: its columns, and writing many with the batch cells they answer."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def columns(run: Sequence[Event], notebook: str = "") -> dict[str, Any]:
-    """A finished run as the columns of its row in the log, error and data as they are."""
+    """The columns of a finished run; error and data are not serialized yet."""
     fold = ResponseBuilder()
     for e in run:
         fold.add(e)
     start, r = run[0], fold.response()
     assert isinstance(start, Started)
     row = {**start_columns(start, notebook), **end_columns(r, run[-1].at)}
-    return row | {"request": None, "error": r.error, "data": r.data}  # the request is in the first event
+    return row | {"request": None, "error": r.error, "data": r.data}  # the request is stored in the first event
 
 
 def start_columns(start: Started, notebook: str) -> dict[str, Any]:
-    """A run's row as far as it is known at its start."""
+    """The columns that are known at the start of a run."""
     request = start.request
     return {
         "run": start.run,
@@ -49,13 +49,13 @@ def start_columns(start: Started, notebook: str) -> dict[str, Any]:
 
 
 def end_columns(r: Response, at: float) -> dict[str, Any]:
-    """What a run's end adds to its row."""
+    """The columns that the end of a run adds."""
     u = r.usage
     return {
         "ended": at,
         "finish": r.finish_reason,
         "error": json.dumps(r.error, ensure_ascii=False) if r.error else None,
-        "text": str(r),  # with a line for each picture
+        "text": str(r),  # with one line per image
         "model": r.model,
         "input_tokens": u.input_tokens,
         "output_tokens": u.output_tokens,
@@ -70,7 +70,7 @@ def end_columns(r: Response, at: float) -> dict[str, Any]:
 
 
 def prompt_text(request: Request | None) -> str:
-    """The last thing the user said, as one searches for it."""
+    """The text of the last user message, for search."""
     if request is None:
         return ""
     return next((m.text for m in reversed(request.messages) if m.role == "user"), "")
@@ -82,9 +82,9 @@ def write(
     places: Iterable[tuple[Place, str]],
     inbox_entries: Iterable[int] = (),
 ) -> None:
-    """Write finished runs, each as its columns and events, and the places they answer. On disk when this returns.
+    """Write finished runs, each as columns and events, and the cells they answer. On disk on return.
 
-    Entries of `inbox_entries` go, and so do the batch's claims of these rows.
+    Deletes `inbox_entries` and the batch's claims on these rows.
     """
     rows = [tuple({**c, "error": _json(c["error"]), "data": _json(c["data"])}.values()) for c, _ in runs]
     events = [(e.run, e.n, _encode(media.strip_media(e))) for _, run in runs for e in run]

@@ -1,7 +1,7 @@
-"""The log by page: runs that fit a filter, the newest first, each with what was said of it.
+"""The log in pages: runs that match a filter, newest first, with their feedback.
 
-A comparison is one entry, with its answers below it; they show as entries of their own where
-one searches for words.
+A comparison is one entry with its answers below; a search for words lists the answers as entries of
+their own.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from .inbox import log_database
 from .log import fts_condition
 
 VOTES = ("any", "won", "lost", "tie", "bad", "star", "edit", "accept")
-_PROMPT, _TEXT = 240, 300  # characters of an entry that one sees
+_PROMPT, _TEXT = 240, 300  # characters shown of an entry
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What to look for. `query` is full text over prompts and answers, `vote` one of VOTES, `min_cost` US dollars, `since` seconds since the epoch."""
+    """A filter. `query` searches prompts and answers, `vote` is one of VOTES, `min_cost` is in US dollars."""
 
     query: str = ""
     model: str = ""
@@ -37,10 +37,12 @@ class Filter:
 
 
 def find(f: Filter, *, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]:
-    """One page of the runs that fit: run, parent, kind, started, model, prompt, text (their beginnings), finish, error, seconds, cost, source, notebook, answers, said and hidden.
+    """One page of matching runs, as dicts.
 
-    `said` holds words such as "won" or "star"; `hidden` that the names of a blind comparison
-    are still to be guessed, so `model` is empty. Raises UsageError for a vote that is none.
+    Keys: run, parent, kind, started, model, prompt and text (shortened), finish_reason, error,
+    seconds, cost, source, notebook, answers, said and hidden. `said` has labels of feedback such as
+    "won" or "star"; with `hidden`, a blind comparison has no vote yet, and `model` is empty.
+    Raises UsageError for an unknown vote.
     """
     where, values = _where(f)
     rows = log_database().rows(
@@ -65,7 +67,7 @@ def find(f: Filter, *, limit: int = 50, offset: int = 0) -> list[dict[str, Any]]
 
 
 def hidden(runs: Iterable[str]) -> set[str]:
-    """Those of these runs that are answers of a blind comparison which nobody has voted on."""
+    """The runs among these that are answers of a blind comparison without a vote."""
     rows = log_database().rows(
         "SELECT run, parent, kind FROM runs WHERE parent IS NOT NULL AND run IN (SELECT value FROM json_each(?))", (json.dumps(list(runs)),)
     )
@@ -75,13 +77,13 @@ def hidden(runs: Iterable[str]) -> set[str]:
 
 
 def count(f: Filter) -> int:
-    """How many runs fit."""
+    """Number of matching runs."""
     where, values = _where(f)
     return int(log_database().rows(f"SELECT COUNT(*) n FROM runs WHERE {where}", values)[0]["n"])
 
 
 def kinds() -> list[str]:
-    """The kinds of runs there are."""
+    """The kinds of runs in the log."""
     return [r["kind"] for r in log_database().rows("SELECT DISTINCT kind FROM runs ORDER BY kind")]
 
 
@@ -103,7 +105,7 @@ def _where(f: Filter) -> tuple[str, tuple[Any, ...]]:
         where.append("kind = ?")
         values.append(f.kind)
     elif not f.query.strip():
-        where.append("kind != 'row'")  # a batch's thousands of rows are found by their words
+        where.append("kind != 'row'")  # rows of a batch are only found by a search for words
     if not f.query.strip() and f.kind in ("", "compare") and not f.vote:
         where.append(_BELOW)
     if f.vote:
@@ -124,9 +126,9 @@ def _where(f: Filter) -> tuple[str, tuple[Any, ...]]:
 
 
 def _voted(kind: str) -> set[str]:
-    """Runs of which that was said."""
+    """Runs with this feedback."""
     if kind not in VOTES:
-        raise UsageError("No such vote to look for", detail=repr(kind), hint=f"One of {', '.join(VOTES)}.")
+        raise UsageError("Unknown vote", detail=repr(kind), hint=f"One of {', '.join(VOTES)}.")
     if kind in ("star", "edit", "accept"):
         return {s.run for s in signals.all_feedback(kind)}
     last = {s.run: s for s in signals.all_feedback("vote")}.values()
@@ -139,7 +141,7 @@ def _voted(kind: str) -> set[str]:
 
 
 def feedback_labels(own: Iterable[Feedback], over: Iterable[Feedback], run: str, kind: str) -> list[str]:
-    """What was said of a run, a word each: by a vote on it or on the comparison it belongs to, and of itself."""
+    """Labels for the feedback on a run: votes on it or its comparison, and its own feedback."""
     vote = next((s.value for s in reversed(list(over)) if s.kind == "vote"), None)
     found = []
     if vote is not None and kind == "compare":
@@ -150,7 +152,7 @@ def feedback_labels(own: Iterable[Feedback], over: Iterable[Feedback], run: str,
 
 
 def _feedback_by_run(rows: list[dict[str, Any]]) -> dict[str, list[Feedback]]:
-    """The signals that stand, by run, of these runs and of what they belong to."""
+    """Feedback by run, for these runs and their parents, without retracted items."""
     runs = dict.fromkeys(run for r in rows for run in (r["run"], r["parent"]) if run)
     found: dict[str, list[Feedback]] = {}
     for s in signals.feedback_on(runs):
@@ -159,7 +161,7 @@ def _feedback_by_run(rows: list[dict[str, Any]]) -> dict[str, list[Feedback]]:
 
 
 def _blind_runs(rows: list[dict[str, Any]]) -> set[str]:
-    """Those comparisons among these runs, or above them, that are blind."""
+    """Blind comparisons among these runs and their parents."""
     over = sorted({r["run"] if r["kind"] == "compare" else r["parent"] or "" for r in rows} - {""})
     first = log_database().rows(
         "SELECT run, event FROM events WHERE n = 1 AND run IN (SELECT value FROM json_each(?))", (json.dumps(over),)

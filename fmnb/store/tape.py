@@ -1,13 +1,12 @@
-"""Tapes: a JSONL file beside a notebook that lets it run again with no key and no network.
+"""Tapes: recordings of a notebook's calls in a JSONL file, replayed without a key or network.
 
-One line an answer, sorted by request hash, so that two branches that record different
-cells merge without conflict and a re-recorded cell is one changed line. A line holds the
-request's hash, the model, the prompt for readers, and the answer's events with their times.
-It never holds a key: requests carry none.
+One line per answer, sorted by request fingerprint, so that two branches that record different cells
+merge without conflict and a re-recorded cell changes one line. A line holds the fingerprint, the
+model, the prompt (for readers), and the events of the answer with their times. It never holds an
+API key: requests have none.
 
-A picture or video of more than 2 MB does not go onto a tape, which lies beside the notebook
-and may be under version control: of a picture a preview does, of a video its description,
-and the replay says so.
+An image or video of more than 2 MB is not stored, since a tape may be under version control. It is
+replaced by a preview, or by a description of the video, and the replay reports that.
 """
 
 from __future__ import annotations
@@ -45,13 +44,13 @@ from ..core.types import Request
 from . import event_reader
 from .run_rows import prompt_text
 
-MEDIA = 2_000_000  # bytes of a picture or video that go onto a tape
-_TICK = 0.1  # text that came within this many seconds is one event on the tape
+MEDIA = 2_000_000  # maximum bytes of an image or video on a tape
+_TICK = 0.1  # seconds within which text is merged into one event
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One recorded answer. `cell` is the hash of the unfilled template, model and options."""
+    """One recorded answer. `cell` is the hash of the template, model and options."""
 
     key: str
     cell: str
@@ -62,8 +61,8 @@ class Entry:
     def replay(self) -> list[tuple[float, Event]]:
         """(seconds since the start, event) pairs; the last is an end.
 
-        A recording without an end was cut, and one with a kind of event that this version does not know cannot be
-        replayed whole: both end in a failure. Raises ValueError where one of them is no event.
+        A recording without an end is truncated, and one with an unknown kind of event cannot be
+        replayed completely: both end in a failure. Raises ValueError for an invalid event.
         """
         out: list[tuple[float, Event]] = []
         unknown = ""
@@ -90,11 +89,11 @@ class Entry:
         return [*out, (out[-1][0] if out else 0.0, Failed(error=why.to_dict()))]
 
 
-# What an answer consists of. Starts, votes and scores are of a run, and a tape has none.
+# The events of an answer. Starts, votes and scores belong to runs, which a tape does not have.
 _REPLAYED = (TextDelta, ReasoningDelta, Media, ToolCallDelta, Logprobs, Notice, Progress, Restarted, UsageReported, *ENDS)
-_HEAD = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*\{\s*\"key\"")  # how a line of a tape begins, also a torn one
-_CONFLICT = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")  # how version control marks two sides of a file
-_MAX_SECONDS = 86_400.0  # seconds that a recorded answer may take
+_HEAD = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*\{\s*\"key\"")  # the beginning of a line of a tape, even of a truncated one
+_CONFLICT = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")  # conflict markers of version control
+_MAX_SECONDS = 86_400.0  # maximum seconds of a recorded answer
 
 
 def _offset(t: Any) -> float:
@@ -104,38 +103,38 @@ def _offset(t: Any) -> float:
 
 
 def _reason(e: Exception) -> Exception:
-    """What the warning says of a line that cannot be read: not where in it a parser stopped."""
+    """The reason for the warning about an unreadable line, without the position in it."""
     if isinstance(e, json.JSONDecodeError):
-        return ValueError("it is not JSON, or was cut")
+        return ValueError("it is not JSON, or is truncated")
     if isinstance(e, UnicodeDecodeError):
         return ValueError("it is not UTF-8")
     return ValueError(f"{e} is missing") if isinstance(e, KeyError) else e
 
 
 def _entry(d: Any) -> Entry:
-    """An answer of a parsed line. Raises ValueError where it cannot be replayed."""
+    """The entry of a parsed line. Raises ValueError if it cannot be replayed."""
     if not isinstance(d["events"], list):
-        raise ValueError("events are a list")
+        raise ValueError("events must be a list")
     entry = Entry(d["key"], d.get("cell", ""), d.get("model", ""), d.get("prompt", ""), tuple(d["events"]))
     if not all(isinstance(text, str) for text in (entry.key, entry.cell, entry.model, entry.prompt)):
-        raise ValueError("key, cell, model and prompt are texts")
+        raise ValueError("key, cell, model and prompt must be strings")
     if not all(isinstance(item, dict) for item in entry.events):
-        raise ValueError("events are objects")
+        raise ValueError("events must be objects")
     entry.replay()
     return entry
 
 
 class Tape:
-    """A tape file. Reading is lazy; every recorded answer is on disk before `record` returns."""
+    """A tape file. Every recorded answer is on disk before `record` returns."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self._lock = threading.Lock()
         if self.path.is_dir():
-            raise UsageError("A tape is a file", detail=str(path), hint="Name it like `tutorial.tape.jsonl`.")
-        self._unreadable: list[bytes] = []  # lines that are no answers; they stay in the file
+            raise UsageError("A tape must be a file", detail=str(path), hint="Name it like `tutorial.tape.jsonl`.")
+        self._unreadable: list[bytes] = []  # unreadable lines, which stay in the file
         self._entries = self._read()
-        self.used: set[str] = set()  # keys replayed or recorded since the tape was put in
+        self.used: set[str] = set()  # keys replayed or recorded since the tape was opened
 
     def _read(self) -> dict[str, Entry]:
         try:
@@ -149,16 +148,16 @@ class Tape:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
-            if line.startswith(_CONFLICT):  # both sides may be right, and writing would tear them apart
-                raise StoreError(f"Line {number} of the tape {self.path} is of a merge that is not finished", hint="Finish the merge.")
+            if line.startswith(_CONFLICT):  # both sides may be valid, and writing would mix them up
+                raise StoreError(f"Line {number} of the tape {self.path} belongs to an unfinished merge", hint="Finish the merge.")
             try:
                 entry = _entry(json.loads(line.decode("utf-8-sig")))
             except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as e:
                 bad.append((number, line, _reason(e)))
                 continue
             found[entry.key] = entry
-        if bad and not found and not any(_HEAD.match(line) for _, line, _ in bad):  # a file of another kind must not be written to
-            raise StoreError(f"{self.path} is not a tape", detail="no line of it is a recorded answer", hint="Name another file.")
+        if bad and not found and not any(_HEAD.match(line) for _, line, _ in bad):  # do not overwrite another kind of file
+            raise StoreError(f"{self.path} is not a tape", detail="it has no recorded answer", hint="Name another file.")
         for number, line, why in bad:
             event_reader.warn_skipped(f"line {number} of the tape {self.path}", why, f"{self.path}\n{line!r}")
         self._unreadable = [line for _, line, _ in bad]
@@ -168,17 +167,17 @@ class Tape:
         return len(self._entries)
 
     def get(self, key: str) -> Entry | None:
-        """The answer recorded for exactly this request."""
+        """The recording of exactly this request."""
         if key in self._entries:
             self.used.add(key)
         return self._entries.get(key)
 
     def stale_entry(self, cell: str) -> Entry | None:
-        """An answer recorded for the same cell with other inserted values."""
+        """A recording of the same cell with other inserted values."""
         return next((e for e in self._entries.values() if cell and e.cell == cell), None)
 
     def record(self, request: Request, key: str, cell: str, events: list[Event]) -> None:
-        """Keep an answer. Nothing is ever dropped here: what was paid for stays until `prune`."""
+        """Record an answer. Recordings, which were paid for, stay until `prune`."""
         with self._lock:
             self._entries = self._read()  # another kernel may have recorded meanwhile
             self.used.add(key)
@@ -186,13 +185,13 @@ class Tape:
             self._write()
 
     def unused(self) -> int:
-        """How many answers `prune` would drop."""
+        """Number of recordings that `prune` would delete."""
         with self._lock:
             self._entries = self._read()
             return len(self._entries.keys() - self.used)
 
     def prune(self) -> int:
-        """Drop what was neither replayed nor recorded since the tape was put in; returns how many.
+        """Delete recordings that were not replayed or recorded since the tape was opened; returns the number.
 
         Run the notebook from top to bottom first.
         """
@@ -220,12 +219,12 @@ class Tape:
             raise StoreError(
                 f"The tape {self.path} cannot be written",
                 detail=str(e),
-                hint="The answer is in the log; mend the disk and run the cell again.",
+                hint="The answer is in the log; fix the disk and run the cell again.",
             ) from None
 
 
 def _entry_events(events: list[Event]) -> list[dict[str, Any]]:
-    """Events without run ids and dates: the offset in seconds is kept, text joined per tick."""
+    """Events without run ids and dates, with offsets in seconds; adjacent text is merged."""
     start = next((e.at for e in events if e.at), 0.0)
     out: list[dict[str, Any]] = []
     for event in _with_previews(events):
@@ -243,7 +242,7 @@ def _entry_events(events: list[Event]) -> list[dict[str, Any]]:
 
 
 def _with_previews(events: list[Event]) -> Iterator[Event]:
-    """Large pictures as previews, large videos as a notice."""
+    """Replace large images with previews and large videos with a notice."""
     for event in events:
         if not isinstance(event, Media) or len(event.data) <= MEDIA:
             yield event

@@ -1,4 +1,4 @@
-"""Vectors that were made once: by the hash of model and text, as 32-bit floats, in the store's one file."""
+"""Cached embeddings, by hash of model and text, as 32-bit floats in the database."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-_PAGE = 500  # keys of one question
+_PAGE = 500  # keys per query
 
 
 def get(keys: Sequence[bytes]) -> dict[bytes, Array]:
-    """Those of the vectors that are there."""
+    """The cached vectors for these keys."""
     import numpy as np
 
     found: dict[bytes, Array] = {}
@@ -29,6 +29,6 @@ def get(keys: Sequence[bytes]) -> dict[bytes, Array]:
 
 
 def put(vectors: Mapping[bytes, Array], run: str) -> None:
-    """Keep vectors; forgetting the run forgets them."""
+    """Store vectors; deleting the run deletes them."""
     with database().write() as db:
         db.executemany("INSERT OR REPLACE INTO vectors VALUES (?,?,?)", [(k, run, v.astype("<f4").tobytes()) for k, v in vectors.items()])
