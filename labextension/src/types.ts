@@ -3,7 +3,7 @@
 /** Of server, kernel and page; raised with every change that another side would misread. */
 export const PROTOCOL = 4;
 
-/** Tokens and money of a call. None means not reported; `cost` is US dollars. */
+/** Tokens and cost of a call. None means not reported; `cost` is in US dollars. */
 export interface Usage {
   input_tokens?: number | null;
   output_tokens?: number | null;
@@ -20,7 +20,7 @@ export interface Stamp {
   at: number;
 }
 
-/** A run begins. `kind` is call, download, load, ...; `parent` the run it belongs to. */
+/** A run starts. `kind` is call, download, load, ...; `parent` the run it belongs to. */
 export interface Started extends Stamp {
   event: 'Started';
   kind?: string;
@@ -31,20 +31,20 @@ export interface Started extends Stamp {
   meta?: Record<string, unknown>;
 }
 
-/** More of the answer. */
+/** More text of the answer. */
 export interface TextDelta extends Stamp {
   event: 'TextDelta';
   text: string;
 }
 
-/** More of the model's reasoning; `extra` is what must be sent back with it. */
+/** More of the model's reasoning; `extra` is sent back with it. */
 export interface ReasoningDelta extends Stamp {
   event: 'ReasoningDelta';
   text: string;
   extra?: Record<string, unknown>;
 }
 
-/** A picture or video of the answer, whole: encoded bytes, their MIME type, and words for who cannot see it. */
+/** A complete image or video of the answer: encoded bytes, media type, alternative text. */
 export interface Media extends Stamp {
   event: 'Media';
   data: string;
@@ -69,7 +69,7 @@ export interface Logprobs extends Stamp {
   tokens: Record<string, unknown>[];
 }
 
-/** How far a long step is. `unit` is bytes, tokens, rows or steps; `total` None if unknown. */
+/** Progress of a long step. `unit` is bytes, tokens, rows or steps; `total` None if unknown. */
 export interface Progress extends Stamp {
   event: 'Progress';
   stage: string;
@@ -79,7 +79,7 @@ export interface Progress extends Stamp {
   note?: string;
 }
 
-/** Nothing moves, for a reason: a rate limit, a retry, a busy engine. `seconds` None if unknown. */
+/** The run waits: for a rate limit, a retry, a busy engine. `seconds` is None if unknown. */
 export interface Waiting extends Stamp {
   event: 'Waiting';
   reason: string;
@@ -87,26 +87,26 @@ export interface Waiting extends Stamp {
   attempt?: number;
 }
 
-/** Something the user should know. `kind` is note, warning or not_applied (then `text` names the option). */
+/** A notice for the user. `kind` is note, warning or not_applied (then `text` names the option). */
 export interface Notice extends Stamp {
   event: 'Notice';
   kind: string;
   text: string;
 }
 
-/** The answer so far is dropped and a new one follows: a structured answer asked for again. */
+/** The answer so far is discarded and a new one follows: the repair of a structured answer. */
 export interface Restarted extends Stamp {
   event: 'Restarted';
   reason: string;
 }
 
-/** Tokens and money of one exchange; several in a run add up. */
+/** Tokens and cost of one request; several in a run add up. */
 export interface Used extends Stamp {
   event: 'Used';
   usage: Usage;
 }
 
-/** What a person or their behaviour said of a finished run: vote, star, edit, accept, copied, ... `retracts` is the number of one taken back. */
+/** Feedback on a finished run: vote, star, edit, accept, copied, ... `retracts` is the number of a retracted one. */
 export interface Signal extends Stamp {
   event: 'Signal';
   kind: string;
@@ -116,7 +116,7 @@ export interface Signal extends Stamp {
   retracts?: number;
 }
 
-/** How good an answer is, of an evaluation's run. `answer` is the run it came from; `value` is None where `error` says why there is none. */
+/** The score of an answer in an evaluation. `answer` is its run; `value` is None if `error` says why. */
 export interface Scored extends Stamp {
   event: 'Scored';
   answer: string;
@@ -131,7 +131,7 @@ export interface Scored extends Stamp {
   confidence?: number | null;
 }
 
-/** The answer is complete. `model` is the one that answered, as the service names it. */
+/** The answer is complete. `model` is the one that answered, as reported by the service. */
 export interface Finished extends Stamp {
   event: 'Finished';
   reason?: string;
@@ -148,7 +148,7 @@ export interface Failed extends Stamp {
   source?: string;
 }
 
-/** The user stopped the run; what had arrived stands. */
+/** The user stopped the run; the partial answer is kept. */
 export interface Cancelled extends Stamp {
   event: 'Cancelled';
   reason?: string;

@@ -65,7 +65,7 @@ def test_votes_are_found_and_shown(asked):
     fm.vote(asked, "tie")
     assert len(rows(page, vote="won")) == 0 and len(rows(page, vote="tie")) == 3
     page.do("filter", filter={"vote": "nonsense"})
-    assert "No such vote" in page.widget.error
+    assert "Unknown vote" in page.widget.error
 
 
 def test_a_blind_comparison_keeps_its_secret_until_the_vote():

@@ -149,7 +149,7 @@ def test_pictures_of_the_prompt_go_to_edits(server):
 
 def test_a_document_in_the_prompt_is_refused(server):
     request = Request("m", (Message("user", (Text("draw this"), File(b"%PDF-", "application/pdf"))),), format="image")
-    with pytest.raises(BadRequestError, match="words and pictures"):
+    with pytest.raises(BadRequestError, match="text and images"):
         run(model(server, "openai"), request)
 
 
