@@ -45,7 +45,7 @@ export const isActive = (run: Run) => run.state === 'running' || run.state === '
 export function fold(run: Run | undefined, event: Event): Run {
   const before = run ?? emptyRun(event.run);
   if (event.n <= before.n) {
-    return before;
+    return event.event === 'Started' && !before.model ? { ...before, ...beginning(event) } : before; // a page that came later gets it again
   }
   const now: Run = { ...before, n: event.n, at: event.at };
   if (before.started === 0) {
@@ -56,12 +56,7 @@ export function fold(run: Run | undefined, event: Event): Run {
   }
   switch (event.event) {
     case 'Started':
-      now.kind = event.kind ?? 'call';
-      now.model = event.model ?? '';
-      now.host = event.host ?? '';
-      now.parent = event.parent ?? '';
-      now.prompt = String(event.meta?.prompt ?? '');
-      now.started = event.at;
+      Object.assign(now, beginning(event));
       break;
     case 'TextDelta':
     case 'ReasoningDelta':
@@ -101,6 +96,15 @@ export function fold(run: Run | undefined, event: Event): Run {
   }
   return now;
 }
+
+const beginning = (event: Extract<Event, { event: 'Started' }>) => ({
+  kind: event.kind ?? 'call',
+  model: event.model ?? '',
+  host: event.host ?? '',
+  parent: event.parent ?? '',
+  prompt: String(event.meta?.prompt ?? ''),
+  started: event.at
+});
 
 /** A run from all its events, in any order. */
 export function foldAll(events: readonly Event[]): Run | undefined {

@@ -52,7 +52,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     attachModelChoice(tracker);
     handleWidgetRequests(tracker, kernels);
     addFeedbackButtons(tracker, kernels, trans);
-    showQuestions(tracker, kernels, trans);
+    showQuestions(tracker, kernels, trans, id => app.shell.activateById(id));
     const panel = new SidebarPanel({ model, commands: app.commands, trans });
     const pick = () => void app.commands.execute('fmnb:choose-model');
     addCommands({ app, palette, model, panel, trans });

@@ -121,7 +121,7 @@ export class Kernels {
     return true;
   }
 
-  /** Stop runs of a kernel: alone where that is heard while a cell runs, else by interrupting the kernel, as with no run at all. */
+  /** Stop these runs of a kernel; interrupt the kernel if there are none, or if it cannot receive messages while a cell runs. */
   async stop(id: string, runs: readonly string[]): Promise<StopResult> {
     const known = this.kernels.get(id);
     if (!known) {

@@ -79,7 +79,7 @@ export class Notebooks {
     return this._changed;
   }
 
-  /** The model or the path of a notebook changed; its kernel must be told. */
+  /** The model or the path of a notebook changed; its kernel needs the new value. */
   get choiceChanged(): ISignal<this, NotebookPanel> {
     return this._choiceChanged;
   }

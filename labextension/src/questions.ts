@@ -19,8 +19,8 @@ const FIELD_TIMEOUT = 2000; // ms to wait for JupyterLab's input field, which co
 
 type OpenForm = { kernel: string; form: QuestionForm; cell: Cell; notification: string };
 
-/** Show the questions of kernels in their cells. */
-export function showQuestions(tracker: INotebookTracker, kernels: Kernels, trans: TranslationBundle): void {
+/** Show the questions of kernels in their cells. `activate` brings a notebook to the front. */
+export function showQuestions(tracker: INotebookTracker, kernels: Kernels, trans: TranslationBundle, activate: (id: string) => void): void {
   const open = new Map<string, OpenForm>();
   const close = (id: string) => {
     const found = open.get(id);
@@ -39,7 +39,7 @@ export function showQuestions(tracker: INotebookTracker, kernels: Kernels, trans
     });
     return place;
   };
-  const show = async (kernel: string, question: Question) => {
+  const show = (kernel: string, question: Question) => {
     close(question.id);
     const found = place(kernel, question);
     if (!found) {
@@ -49,13 +49,13 @@ export function showQuestions(tracker: INotebookTracker, kernels: Kernels, trans
     const form = new QuestionForm(question, trans, choice => {
       question.via === 'control' ? kernels.answer(kernel, question.id, choice) : void fillInput(cell, choice);
     });
-    const notification = isVisible(panel, cell) ? '' : notify(question, panel, cell, trans);
+    const notification = isVisible(panel, cell) ? '' : notify(question, panel, cell, trans, activate);
     open.set(question.id, { kernel, form, cell, notification });
     question.via === 'input' && cell.addClass('fmnb-hasQuestion');
     insert(cell, form);
     takesFocus(panel) && form.node.focus({ preventScroll: true });
   };
-  kernels.question.connect((_, { kernel, question }) => void show(kernel, question));
+  kernels.question.connect((_, { kernel, question }) => show(kernel, question));
   kernels.answered.connect((_, id) => close(id));
   kernels.disconnected.connect((_, kernel) => open.forEach((found, id) => found.kernel === kernel && close(id)));
 }
@@ -80,9 +80,10 @@ function isVisible(panel: NotebookPanel, cell: Cell): boolean {
   return panel.isVisible && cell.node.isConnected && box.bottom > view.top && box.bottom < view.bottom;
 }
 
-function notify(question: Question, panel: NotebookPanel, cell: Cell, trans: TranslationBundle): string {
+/** A notification that leads to a question out of sight. */
+function notify(question: Question, panel: NotebookPanel, cell: Cell, trans: TranslationBundle, activate: (id: string) => void): string {
   const callback = () => {
-    panel.parent && panel.activate();
+    activate(panel.id);
     void panel.content.scrollToItem(panel.content.widgets.indexOf(cell)).then(() => cell.node.querySelector<HTMLElement>('.fmnb-Question')?.focus());
   };
   return Notification.info(trans.__('A running cell asks: %1', question.text), { autoClose: false, actions: [{ label: trans.__('Show'), callback }] });

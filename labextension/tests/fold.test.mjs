@@ -55,6 +55,13 @@ test('the newer of two states wins, and the log beats a run in progress', () => 
   assert.equal(newer(late, fromRow({ ...row, finish_reason: 'unfinished' })), late);
 });
 
+test('a beginning that comes late still names the run', () => {
+  const [started, ...rest] = upTo('Progress');
+  const run = fold(rest.reduce(fold, undefined), started);
+  assert.equal(run.model, foldAll(upTo('Progress')).model);
+  assert.equal(run.n, rest.at(-1).n);
+});
+
 test('usage adds up, and a count that is not reported is not zero', () => {
   const used = (n, usage) => ({ event: 'Used', run: 'r', n, at: n, usage });
   const run = foldAll([used(1, { input_tokens: 10, cost: null }), used(2, { input_tokens: 5, cost: 0.5 })]);
