@@ -44,16 +44,16 @@ from ..core.registry import PROTOCOL
 
 TARGET = "fmnb.front"
 CONTROL = "fmnb.control"
-_TICK = 0.2  # seconds between two reports of one run that goes on
+_TICK = 0.2  # seconds between two reports of a run in progress
 
 _comm: Any = None
 _ready = False
-_pages = 0  # how many times a page has said hello
+_pages = 0  # how many times a page has opened a control comm
 _connected = threading.Event()  # a page has a control comm
 _handlers: dict[str, Callable[[dict[str, Any]], None]] = {}
 
 
-def hello() -> None:
+def open_comm() -> None:
     """Open the comm of this kernel, and accept control comms. Calling it twice has no effect."""
     global _comm
     if _comm is None:
@@ -61,12 +61,12 @@ def hello() -> None:
 
         get_comm_manager().register_target(CONTROL, _open_control)
         _comm = create_comm(target_name=TARGET, data={"protocol": PROTOCOL})
-        _comm.on_msg(_hear)
+        _comm.on_msg(_on_message)
         _comm.on_close(lambda message: _set_ready(False))
-        session.ears.append(_ear)
+        session.ears.append(_on_event)
 
 
-def goodbye() -> None:
+def close_comm() -> None:
     """Close the comm."""
     global _comm
     if _comm is not None:
@@ -74,7 +74,7 @@ def goodbye() -> None:
 
         get_comm_manager().unregister_target(CONTROL, _open_control)
         _comm.close()
-        session.ears.remove(_ear)
+        session.ears.remove(_on_event)
     _comm = None
     _connected.clear()
     _set_ready(False)
@@ -103,39 +103,39 @@ def pages() -> int:
     return _pages
 
 
-def _hear(message: dict[str, Any]) -> None:
-    said = message["content"]["data"]
-    _set_ready(said.get("protocol") == PROTOCOL and (_ready or bool(said.get("ready"))))
+def _on_message(message: dict[str, Any]) -> None:
+    data = message["content"]["data"]
+    _set_ready(data.get("protocol") == PROTOCOL and (_ready or bool(data.get("ready"))))
     if not _ready:
         if _comm is not None:
-            _comm.send({"protocol": PROTOCOL})  # the page tells its reader which side to upgrade
+            _comm.send({"protocol": PROTOCOL})  # the page shows which side to upgrade
         return
-    if isinstance(path := said.get("notebook"), str) and path:
+    if isinstance(path := data.get("notebook"), str) and path:
         session.notebook = path
-    if "feedback" in said:
-        _save_feedback(said["feedback"])
+    if "feedback" in data:
+        _save_feedback(data["feedback"])
         return
-    if "model" in said:
-        session.tell(own_model(said))
-    tell()
+    if "model" in data:
+        session.tell(own_model(data))
+    send_state()
 
 
-def _save_feedback(said: Any) -> None:
+def _save_feedback(data: Any) -> None:
     """Log a thumb under an answer: 1 up, -1 down, 0 retracts. An error is a warning."""
-    if not isinstance(said, dict) or not isinstance(run := said.get("run"), str) or said.get("value") not in (1, -1, 0):
+    if not isinstance(data, dict) or not isinstance(run := data.get("run"), str) or data.get("value") not in (1, -1, 0):
         return
     from ..comparison.feedback import feedback, retract
 
     try:
         retract(run, "thumb")
-        if said["value"]:
-            feedback(run, "thumb", said["value"])
+        if data["value"]:
+            feedback(run, "thumb", data["value"])
     except FmnbError as e:
         warnings.warn(f"fmnb: {e}", stacklevel=1)
 
 
-def tell() -> None:
-    """Report how this kernel stands: its model and who chose it, what it spent, what is in memory."""
+def send_state() -> None:
+    """Send the state of this kernel: its model and where that comes from, spending, models in memory."""
     if not _ready:
         return
     from ..catalog.weights import display_name
@@ -159,56 +159,56 @@ def tell() -> None:
     )
 
 
-_hidden: set[str] = set()  # runs of blind comparisons that are under way
-_said: dict[str, tuple[float, int]] = {}  # run -> when it was last reported, characters that came
-_started: dict[str, dict[str, Any]] = {}  # run -> its first event as it was sent, for pages that come later
-_told_pages = 0  # how many pages know of them
+_hidden: set[str] = set()  # runs of blind comparisons in progress
+_last_report: dict[str, tuple[float, int]] = {}  # run -> time of its last report, characters so far
+_started: dict[str, dict[str, Any]] = {}  # run -> its first event as sent, for later pages
+_updated_pages = 0  # pages that have received them
 
 
-def _ear(event: Event) -> None:
-    """Tell the page what runs. Of the words only how many came: they are under the cell."""
+def _on_event(event: Event) -> None:
+    """Send an event to the pages. Of an answer's text only its length: the text is under the cell."""
     if not _ready or isinstance(event, Feedback):
         return
-    global _told_pages
-    if _told_pages != _pages:
-        _told_pages = _pages
+    global _updated_pages
+    if _updated_pages != _pages:
+        _updated_pages = _pages
         for started in tuple(_started.values()):
             send("event", event=started)
-    at, characters = _said.get(event.run, (0.0, 0))
+    at, characters = _last_report.get(event.run, (0.0, 0))
     if isinstance(event, (TextDelta, ReasoningDelta)):
         characters += len(event.text)
         if time.monotonic() - at < _TICK:
-            _said[event.run] = (at, characters)
+            _last_report[event.run] = (at, characters)
             return
         event = Progress(stage="answering", done=characters, unit="characters", run=event.run, n=event.n, at=event.at)
     elif isinstance(event, Progress) and time.monotonic() - at < _TICK:
         return
-    _said[event.run] = (time.monotonic(), characters)
-    told = event_to_dict(event)
+    _last_report[event.run] = (time.monotonic(), characters)
+    report = event_to_dict(event)
     if isinstance(event, Started):
         from ..store.run_rows import prompt_text
 
-        told.pop("request", None)
-        told["meta"] = {**event.meta, "prompt": prompt_text(event.request)[:200]}
-        if event.meta.get("blind"):  # who it is must not show in the sidebar either
+        report.pop("request", None)
+        report["meta"] = {**event.meta, "prompt": prompt_text(event.request)[:200]}
+        if event.meta.get("blind"):  # hide the model in the sidebar too
             _hidden.add(event.run)
-            told |= {"model": f"hidden ({event.meta['label']})" if event.meta.get("label") else "hidden", "host": ""}
-            told["meta"] = {k: v for k, v in told["meta"].items() if k in ("prompt", "label", "blind")}
-    told.pop("data", None)
+            report |= {"model": f"hidden ({event.meta['label']})" if event.meta.get("label") else "hidden", "host": ""}
+            report["meta"] = {k: v for k, v in report["meta"].items() if k in ("prompt", "label", "blind")}
+    report.pop("data", None)
     if event.run in _hidden:
-        told = {k: v for k, v in told.items() if k not in ("usage", "error", "extra") and (k != "model" or isinstance(event, Started))}
+        report = {k: v for k, v in report.items() if k not in ("usage", "error", "extra") and (k != "model" or isinstance(event, Started))}
         if isinstance(event, Failed):
-            told["error"] = {"message": "Failed; the error is shown when the names are"}
+            report["error"] = {"message": "Failed; the error is shown when the names are"}
         elif isinstance(event, (Notice, UsageReported, Waiting, Progress)):
             return
     if isinstance(event, Started):
-        _started[event.run] = told
-    send("event", event=told)
+        _started[event.run] = report
+    send("event", event=report)
     if isinstance(event, ENDS):
-        _said.pop(event.run, None)
+        _last_report.pop(event.run, None)
         _started.pop(event.run, None)
         _hidden.discard(event.run)
-        tell()
+        send_state()
 
 
 def _open_control(comm: Any, message: dict[str, Any]) -> None:

@@ -104,7 +104,7 @@ def register(shell: Any) -> None:
         from .. import comm, questions
         from .notebook_choice import attach
 
-        comm.hello()
+        comm.open_comm()
         questions.attach()
         attach(shell)
         # A kernel idles right after start: use that, not the user's first cell. A short delay
@@ -141,4 +141,4 @@ def unregister(shell: Any) -> None:
     from .. import comm, questions
 
     questions.detach()
-    comm.goodbye()
+    comm.close_comm()
