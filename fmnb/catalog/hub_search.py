@@ -1,4 +1,4 @@
-"""Searching the hub for weights that run here. Off the main path: a hub may take seconds to answer."""
+"""Searches the hub for weights that run locally. The hub may take seconds to answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KNOCK = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class HubFile:
-    """A quantised file of a repository."""
+    """A quantized file of a repository."""
 
     name: str
     size: int | None = None
@@ -23,7 +23,7 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class HubModel:
-    """A repository of the hub; `source` is what `%fm pull` takes, `size` its bytes in all."""
+    """A repository of the hub; `source` is the name for `%fm pull`, `size` its total bytes."""
 
     source: str
     task: str = ""
@@ -37,24 +37,24 @@ class HubModel:
 
 @dataclass(frozen=True, slots=True)
 class HubSearch:
-    """What the hub found. `trouble` says why there is nothing ("" if all is well)."""
+    """The result of a search; `trouble` is the reason for a failure, or ""."""
 
     models: tuple[HubModel, ...] = ()
     trouble: str = ""
 
 
 def search(query: str, task: str = "", limit: int = 20) -> HubSearch:
-    """Repositories whose name fits, most downloaded first. Blocks; never raises for a hub that cannot be reached."""
+    """Repositories with matching names, most downloads first. Blocks; does not raise if the hub is unreachable."""
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         return HubSearch(trouble="offline: HF_HUB_OFFLINE is set")
     hub = require("huggingface_hub", "all", "to search the hub")
     try:
         api = hub.HfApi(token=token(hub))
-        # The client tries half a minute long where nobody answers, and a person waits for this.
+        # The client retries for half a minute, which is too long for a waiting user.
         hub.get_session().head(api.endpoint, timeout=_KNOCK)
         found = api.list_models(search=query or None, pipeline_tag=task or None, sort="downloads", limit=limit, expand=_EXPAND)
         return HubSearch(tuple(_model(m) for m in found))
-    except Exception as e:  # the client raises its own, httpx's and the system's; a search is a convenience
+    except Exception as e:  # the client raises its own errors and those of httpx and the system; a search may fail
         if type(e).__name__.endswith("Timeout"):
             return HubSearch(trouble=f"the hub did not answer within {_KNOCK:.0f} s")
         return HubSearch(trouble=f"the hub cannot be reached: {type(e).__name__}")

@@ -1,6 +1,6 @@
-"""What services list, asked within a deadline and remembered: a list that was read once is there without the network.
+"""Model lists of services, queried with a deadline and cached: a cached list needs no network.
 
-Asking goes on behind a caller who does not wait; what arrives late is there the next time.
+Queries continue after the deadline; a late list is available the next time.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from ..providers import model_lists
 from ..providers.model_lists import Listed
 from ..providers.profiles import Profile
 
-FRESH = 24 * 3600.0  # seconds for which a list is not asked for again unless its provider is named
-SECONDS = 10.0  # a question that nobody waits for any more ends after so long
-_asking: dict[str, asyncio.Task[Any]] = {}  # address -> the question under way
+FRESH = 24 * 3600.0  # seconds for which a list is not refreshed unless its provider is named
+SECONDS = 10.0  # seconds after which an abandoned query ends
+_asking: dict[str, asyncio.Task[Any]] = {}  # address -> the query in progress
 
 
 @dataclass(frozen=True, slots=True)
 class ModelList:
-    """A provider's list and when it was read, in seconds since the epoch."""
+    """The model list of a provider, and its time in seconds since the epoch."""
 
     models: tuple[Listed, ...]
     at: float
 
 
 def cached_list(p: Profile) -> ModelList | None:
-    """The list this provider gave at this address, or None."""
+    """The cached list of this provider at this address, or None."""
     row = _read().get(p.name)
     if not isinstance(row, dict) or row.get("url") != p.base_url:
         return None
@@ -47,9 +47,9 @@ def cached_list(p: Profile) -> ModelList | None:
 
 
 def refresh(profiles: Sequence[Profile], seconds: float) -> dict[str, str]:
-    """Ask these providers for their lists, all at once, waiting `seconds` at most. Gives why for each that did not answer.
+    """Query these providers concurrently, for at most `seconds`; returns why others did not answer.
 
-    For ordinary code. What answers later is remembered then.
+    For synchronous code. Late answers are cached when they arrive.
     """
     return run_sync(_ask(profiles, seconds)) if profiles else {}
 
@@ -66,12 +66,12 @@ async def _ask(profiles: Sequence[Profile], seconds: float) -> dict[str, str]:
 
 
 async def _keep(p: Profile) -> str:
-    """Ask one, remember what it says; "" or why not."""
+    """Query one provider and cache its list; returns "" or the reason of a failure."""
     try:
         found = await model_lists.listed(p, SECONDS)
     except FmnbError as e:
         return e.message
-    except Exception as e:  # a list is a convenience: whatever is wrong with it, the table goes on
+    except Exception as e:  # the catalog works without a list, whatever the error
         return type(e).__name__
     finally:
         _asking.pop(p.base_url, None)
@@ -88,7 +88,7 @@ _cache: tuple[Any, dict[str, Any]] | None = None
 
 
 def _read() -> dict[str, Any]:
-    """The file as it is now; read again when it changes."""
+    """The cached lists; the file is read again when it changes."""
     global _cache
     try:
         stat = _file().stat()
@@ -112,12 +112,12 @@ def _write(p: Profile, found: Sequence[Listed]) -> None:
         temporary.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(data), "utf-8")
         os.replace(temporary, _file())
-    except OSError:  # a disk that is full costs a question the next time, nothing else
+    except OSError:  # a full disk only costs another query
         temporary.unlink(missing_ok=True)
 
 
 def _model(row: Any) -> Listed | None:
-    """A kept row; None for one that somebody damaged."""
+    """A cached row; None if it is damaged."""
     try:
         prices = {k: float(row[k]) for k in ("price_in", "price_out") if k in row}
         found = Listed(row["name"], row.get("context"), tuple(row.get("inputs", ())), tuple(row.get("outputs", ())), **prices)

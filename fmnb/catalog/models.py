@@ -1,4 +1,4 @@
-"""`fm.models`: which models there are, as a table."""
+"""`fm.models`: the catalog as a table."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _row(e: Entry) -> dict[str, Any]:
 
 
 def _ago(seconds: float) -> str:
-    """How long ago, roughly.
+    """A rough age.
 
     >>> _ago(30), _ago(7200), _ago(200_000)
     ('now', '2 h ago', '2 d ago')

@@ -1,7 +1,7 @@
-"""Folders of a picture-making pipeline: a `model_index.json` that names parts, each in a folder of its own.
+"""Folders of diffusers pipelines: a `model_index.json` names parts, each in a folder of its own.
 
-Says which files of a repository make the pipeline in one set of weights, and whether they
-are all there. Only safetensors count: other kinds of weights can run code when they are read.
+Finds the files of a repository that form a pipeline with one set of weights, and whether they are
+complete. Only safetensors are accepted: other formats can run code when they are read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _VARIANT = re.compile(r"\.(fp16|bf16|fp8|non_ema|ema)(?=[.-]|$)")
 
 
 def parts_of(index: dict[str, Any]) -> list[str]:
-    """The folders of a pipeline's parts; a part that is empty has none.
+    """The folders of the parts of a pipeline; an empty part has none.
 
     >>> parts_of({"_class_name": "P", "unet": ["diffusers", "U"], "safety_checker": [None, None], "flag": False})
     ['unet']
@@ -27,9 +27,9 @@ def parts_of(index: dict[str, Any]) -> list[str]:
 
 
 def files_of(names: Iterable[str], parts: Iterable[str], half: bool) -> list[str]:
-    """The files of a repository that make its pipeline; of weights in several widths one set, 16-bit where `half`.
+    """The files that form a pipeline, with one set of weights: 16-bit if `half`.
 
-    The index comes last: its record says that all came.
+    The index is last, since its record marks the download as complete.
 
     >>> files_of(["model_index.json", "unet/config.json", "unet/m.safetensors", "unet/m.fp16.safetensors", "unet/m.bin", "big.safetensors"],
     ...          ["unet"], True)
@@ -45,7 +45,7 @@ def files_of(names: Iterable[str], parts: Iterable[str], half: bool) -> list[str
 
 
 def _weights(names: list[str], half: bool) -> list[str]:
-    """One set of weights among a part's files, with its index where it is split."""
+    """One set of weights of a part, with its index if it is sharded."""
     found = {n: m[1] if (m := _VARIANT.search(n)) else "" for n in names if n.endswith(".safetensors") or ".safetensors.index" in n}
     kinds = {kind for n, kind in found.items() if n.endswith(".safetensors")}
     order = ("fp16", "bf16", "", "non_ema") if half else ("", "bf16", "fp16", "non_ema")
@@ -54,7 +54,7 @@ def _weights(names: list[str], half: bool) -> list[str]:
 
 
 def complete(folder: Path) -> bool:
-    """Whether every part of the pipeline in a folder is there, with the weights it names."""
+    """Whether a folder has all parts of its pipeline, with their weights."""
     try:
         parts = parts_of(json.loads((folder / INDEX).read_text("utf-8")))
     except (OSError, ValueError, AttributeError):

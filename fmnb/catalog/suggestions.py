@@ -1,4 +1,4 @@
-"""Names people know that are no model: libraries, families of weights, services under another name. Each says where the way goes on."""
+"""Well-known names that are not models (libraries, model families, former services), with advice for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..config.settings import read_toml
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """What a name stands for, and what to type instead."""
+    """What a name means, and what to type instead."""
 
     name: str
     title: str
@@ -20,7 +20,7 @@ class Suggestion:
 
 
 def suggestion_for(typed: str) -> Suggestion | None:
-    """The signpost of a name, whatever its case and punctuation; of `family/model` that of the family.
+    """The suggestion for a name, ignoring case and punctuation; for `family/model` that of the family.
 
     >>> suggestion_for("GPT-Index").name, suggestion_for("nobody") is None
     ('llamaindex', True)
@@ -31,7 +31,7 @@ def suggestion_for(typed: str) -> Suggestion | None:
 
 
 def family(typed: str) -> Suggestion | None:
-    """The signpost of the family that a name with a version belongs to.
+    """The suggestion for the family of a versioned name.
 
     >>> family("llama3.2").name, family("mpt-7b").name, family("nobody-7b") is None
     ('llama', 'openweights', True)
@@ -41,7 +41,7 @@ def family(typed: str) -> Suggestion | None:
 
 
 def spellings(typed: str) -> set[str]:
-    """What the name of a service may be among ours: as it stands, and without what stands behind it.
+    """Possible provider names for a service: as typed, and without suffixes.
 
     >>> sorted(spellings("Together AI"))
     ['together', 'togetherai']
@@ -51,7 +51,7 @@ def spellings(typed: str) -> set[str]:
 
 
 def plain(name: str) -> str:
-    """Letters and digits alone, in lower case.
+    """Only letters and digits, in lower case.
 
     >>> plain("co:here")
     'cohere'

