@@ -317,4 +317,4 @@ def _unknown(name: str) -> FmnbError:
     if ":" in name and not near:
         near = [f"{p}:" for p in difflib.get_close_matches(head, [*profiles.names(), "echo", *ENGINES, *SCHEMES], 2)]
     todo = f"Did you mean {' or '.join(near)}?" if near else "Names look like provider:name. `%fm models` lists what is known."
-    return UnknownModelError("There is no model of that name", detail=repr(name), hint=todo)
+    return UnknownModelError("No model of that name", detail=repr(name), hint=todo)

@@ -137,7 +137,7 @@ def known_names() -> list[str]:
 def known(name: str) -> KnownModel:
     """The known weights with that short name; raises UnknownModelError."""
     if name not in _table():
-        raise UnknownModelError("There are no known weights of that name", detail=repr(name), hint=f"Known: {', '.join(_table())}.")
+        raise UnknownModelError("No known weights of that name", detail=repr(name), hint=f"Known: {', '.join(_table())}.")
     return _table()[name]
 
 

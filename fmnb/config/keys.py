@@ -1,7 +1,7 @@
-"""Where keys are found and kept: environment, then the system's keyring, then a file only the user can read.
+"""API keys: from the environment, the system's keyring, or a file that only the user can read.
 
-A key belongs to its provider's hosts and is handed out for no other. A Key shows its source
-and never its value.
+A key belongs to the hosts of its provider and is given to no other. A Key shows its source and
+never its value.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from ..core.event_loop import start_thread
 from . import settings
 
 SERVICE = "fmnb"
-_KEYRING_SECONDS = 3.0  # a locked keyring may wait for a dialogue nobody sees
+_KEYRING_SECONDS = 3.0  # a locked keyring may wait for a dialog that nobody sees
 _keyring_hangs = False
-_CACHE_SECONDS = 10.0  # another kernel may set a key; asking a keyring at each call costs more than the call
+_CACHE_SECONDS = 10.0  # short, since another kernel may set a key; querying a keyring takes longer than a call
 _cache: dict[tuple[str, str], tuple[float, tuple[str, str, str]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key and where it was found: a variable's name, "keyring" or "file"."""
+    """A key and its source: a variable's name, "keyring" or "file"."""
 
     value: str = field(repr=False)
     source: str
@@ -42,9 +42,8 @@ class Key:
 def find(key_env: Sequence[str], provider: str, host: str, *, own_hosts: Sequence[str]) -> Key | None:
     """The key for `provider` that may be sent to `host`, or None.
 
-    `key_env` are variables in the order the provider's own tools use; `own_hosts` are the
-    hosts those variables belong to, patterns as in a shell. A stored key goes to the host it
-    was stored for.
+    `key_env` are variables in the order of the provider's own tools; `own_hosts` are patterns of
+    the hosts that these variables belong to. A stored key is only sent to the host it was stored for.
 
     >>> find(["NO_SUCH_KEY"], "openai", "evil.example", own_hosts=["api.openai.com"]) is None
     True
@@ -60,20 +59,20 @@ def find(key_env: Sequence[str], provider: str, host: str, *, own_hosts: Sequenc
 
 
 def is_cached(provider: str) -> bool:
-    """Whether `find` answers for this provider without asking a keyring or reading a file."""
+    """Whether `find` answers for this provider without a keyring or file access."""
     at = _cache.get((str(settings.home()), provider))
     return at is not None and time.monotonic() - at[0] < _CACHE_SECONDS
 
 
 def set_key(provider: str, value: str, host: str) -> str:
-    """Keep a key for one provider, to be sent to `host` (a pattern) only. Returns "keyring" or "file".
+    """Store a key for one provider, for `host` (a pattern) only. Returns "keyring" or "file".
 
-    Raises UsageError for something that cannot be a key, SettingsError when neither place can be written.
+    Raises UsageError for an impossible key, SettingsError if it cannot be stored.
     """
     value = value.strip()
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise UsageError(
-            "That is not a key", detail="it is empty or holds spaces, line breaks or letters no key has", hint="Copy it again."
+            "That is not a key", detail="it is empty or contains spaces, line breaks or unusual characters", hint="Copy it again."
         )
     _cache.clear()
     record = json.dumps({"key": value, "host": host})
@@ -85,7 +84,7 @@ def set_key(provider: str, value: str, host: str) -> str:
 
 
 def remove_key(provider: str) -> bool:
-    """Forget a stored key, in both places. True when there was one. The environment is left alone."""
+    """Remove a stored key, in both places; True if there was one. The environment is unchanged."""
     _cache.clear()
     gone = bool(_keyring(lambda k: k.get_password(SERVICE, provider) and (k.delete_password(SERVICE, provider) or True)))
     known = _read_file()
@@ -96,7 +95,7 @@ def remove_key(provider: str) -> bool:
 
 
 def status(key_env: Sequence[str], provider: str) -> str:
-    """Where the key would come from: "environment (NAME)", "keyring", "file", or "" for nowhere. Never its value."""
+    """The source of the key: "environment (NAME)", "keyring", "file", or "". Never its value."""
     for name in key_env:
         if os.environ.get(name, "").strip():
             return f"environment ({name})"
@@ -104,17 +103,17 @@ def status(key_env: Sequence[str], provider: str) -> str:
 
 
 def stored(provider: str) -> bool:
-    """Whether a key is kept for this provider, in the keyring or the file."""
+    """Whether a key is stored for this provider, in the keyring or the file."""
     return bool(_stored(provider)[0])
 
 
 def file() -> Path:
-    """The file of last resort."""
+    """The key file, used without a keyring."""
     return settings.home() / "keys.json"
 
 
 def _stored(provider: str) -> tuple[str, str, str]:
-    """Value, host it is bound to, and source; empty strings when nothing is kept."""
+    """Value, host and source of the stored key; empty strings without one."""
     at = (str(settings.home()), provider)
     if is_cached(provider):
         return _cache[at][1]
@@ -141,7 +140,7 @@ def _record(value: Any) -> tuple[str, str]:
 
 
 def _keyring(ask: Any) -> Any:
-    """What the keyring says, or None when there is none, it refuses, or it does not answer in time."""
+    """The value in the keyring; None if there is no keyring, it refuses, or it times out."""
     global _keyring_hangs
     if _keyring_hangs:
         return None
@@ -152,7 +151,7 @@ def _keyring(ask: Any) -> Any:
             import keyring
 
             answer.append(ask(keyring))
-        except Exception:  # no backend, locked, refused: the file is next
+        except Exception:  # no backend, locked, refused: use the file
             answer.append(None)
 
     worker = start_thread("fmnb-keyring", body)
@@ -170,12 +169,12 @@ def _read_file() -> dict[str, Any]:
         mode = path.stat().st_mode
         if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
             path.chmod(0o600)
-            warnings.warn(f"fmnb: {path} could be read by others; it is closed now. Renew the keys in it.", stacklevel=3)
+            warnings.warn(f"fmnb: {path} was readable by other users; its mode is corrected. Renew the keys in it.", stacklevel=3)
         known = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError):
-        warnings.warn(f"fmnb: the key file {path} cannot be read; it is passed over", stacklevel=3)
+        warnings.warn(f"fmnb: the key file {path} cannot be read and is ignored", stacklevel=3)
         return {}
     return known if isinstance(known, dict) else {}
 
@@ -193,5 +192,5 @@ def _write_file(known: dict[str, Any], *, only_if_there: bool = False) -> None:
         os.replace(fresh, path)
     except OSError as e:
         raise SettingsError(
-            "The key could not be kept", detail=f"{path}: {e.strerror}", hint="Set it in the environment instead."
+            "The key could not be stored", detail=f"{path}: {e.strerror}", hint="Set it in the environment instead."
         ) from None

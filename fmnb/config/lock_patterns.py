@@ -1,13 +1,13 @@
-"""The patterns of an administrator's locks: which model, provider or address one of them lets through.
+"""Patterns of an administrator's locks on models, providers and addresses.
 
 A name is matched part by part. `*` and `?` stay within one part: they never match `/`, `:`
 or `@`, nor the dots of a host. `**` matches any number of parts. A lone `*` allows everything.
-What cannot be understood, in a pattern or in a name, does not match.
+Patterns and names that cannot be parsed do not match.
 
     gateway:small        that model                 gateway:*     its models with a plain name
     gateway:**           every model of a provider  embedded      weights, by their short name
     hf:org/*             repositories of one owner, at their usual revision; hf:org/** their files, too
-    pypi:name, pypi:name*, pypi:name==1.2           a package in any version, or in one; the name is matched whole
+    pypi:name, pypi:name*, pypi:name==1.2           a package in any version, or in one; the whole name must match
     path:/opt/models/**  files below a folder, after links and `..` are resolved
     https://*.example.com/v1                        scheme, host, port and path, each apart
 """
@@ -23,14 +23,14 @@ from urllib.parse import SplitResult, urlsplit
 
 _WHOLE = ("*", "**")
 _WILD = re.compile(r"[*?\[]")
-_UNSAFE = re.compile(r"[\x00-\x20\x7f\\%#]|(?:^|[/:])\.\.?(?:[/:@]|$)")  # escapes and steps that a service may resolve into another name
+_UNSAFE = re.compile(r"[\x00-\x20\x7f\\%#]|(?:^|[/:])\.\.?(?:[/:@]|$)")  # escapes and path steps that a service may resolve to another name
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|[0-9a-f:]+")
 _PORTS = {"http": 80, "https": 443}
 _PACKAGE = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(\*|==(?P<version>[A-Za-z0-9.!+_*?-]+))?(?:/(?P<file>.+))?")
 
 
 def matches(kind: str, value: str, pattern: str) -> bool:
-    """Whether a pattern of that lock lets a value through.
+    """Whether a pattern of a lock allows a value.
 
     Args:
         kind: The lock: `providers`, `models` or `urls`.
@@ -38,7 +38,7 @@ def matches(kind: str, value: str, pattern: str) -> bool:
         pattern: One pattern of the lock.
 
     Returns:
-        True where it matches as a whole.
+        True if the whole value matches.
 
     >>> matches("models", "hf:org/name", "hf:org/*"), matches("models", "hf:org/name@pr", "hf:org/*")
     (True, False)
@@ -62,7 +62,7 @@ def matches(kind: str, value: str, pattern: str) -> bool:
 
 
 def pattern_error(kind: str, pattern: str) -> str:
-    """What is wrong with a pattern, in words; "" where it can be used.
+    """The error in a pattern, as text; "" if it is valid.
 
     >>> pattern_error("urls", "example.com")
     'an address begins with https:// or http://'
@@ -80,7 +80,7 @@ def pattern_error(kind: str, pattern: str) -> str:
         return "" if parts.netloc and "@" not in parts.netloc else "the host is missing, or has a user's name before it"
     scheme, _, rest = pattern.partition(":")
     if kind == "models" and scheme == "pypi" and rest not in _WHOLE and not _PACKAGE.fullmatch(rest):
-        return "a package is named whole, as in pypi:name or pypi:name==1.2"
+        return "a package name must be complete, as in pypi:name or pypi:name==1.2"
     if kind == "models" and scheme == "path" and not os.path.isabs(rest):
         return "a path begins at the root, as in path:/opt/models/**"
     return ""
@@ -88,7 +88,7 @@ def pattern_error(kind: str, pattern: str) -> str:
 
 @functools.lru_cache(256)
 def _glob(pattern: str, never: str = "", apart: str = "/:@") -> re.Pattern[str]:
-    """A pattern as an expression. `never` are characters that `**` does not match either."""
+    """A pattern as a regular expression. `never` are characters that even `**` does not match."""
     one, out, i = f"[^{re.escape(apart)}]", "", 0
     while i < len(pattern):
         if pattern.startswith("**", i):
@@ -117,7 +117,7 @@ def _glob(pattern: str, never: str = "", apart: str = "/:@") -> re.Pattern[str]:
 
 
 def _package(value: str, pattern: str) -> bool:
-    """A package's name is matched whole: anybody may register another that begins like it."""
+    """Match a package; the whole name must match, since anybody may register a similar name."""
     scheme, _, rest = pattern.partition(":")
     if scheme != "pypi":
         return False
@@ -137,7 +137,7 @@ def _plain(package: str) -> str:
 
 
 def _path(value: str, pattern: str) -> bool:
-    """Where a path leads after links and `..`, against where the pattern's fixed folders lead."""
+    """Match a resolved path against the resolved fixed folders of the pattern."""
     scheme, _, rest = pattern.partition(":")
     if scheme != "path" or not os.path.isabs(rest):
         return False
@@ -164,7 +164,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _port(netloc: str, scheme: str) -> str:
-    """The port as written, else the scheme's own."""
+    """The port, or the default port of the scheme."""
     said = re.search(r":([^:\]]*)$", netloc)
     return said[1] if said and said[1] else str(_PORTS.get(scheme, ""))
 

@@ -1,10 +1,9 @@
 """Settings, locks and folders.
 
-Order, later beats earlier: administrator's defaults, user's `fmnb.toml`, project's
-`fmnb.toml`, environment. An administrator's `[lock]` table beats all. A project file may
-name models and parameters (`[default]`, `[alias]`); everything else in it (URLs, headers,
-key variables, folders, what becomes of the log) counts only after the user trusted that
-exact file.
+In order of increasing precedence: administrator's defaults, user's `fmnb.toml`, project's
+`fmnb.toml`, environment. An administrator's `[lock]` table overrides all. A project file may
+name models and parameters (`[default]`, `[alias]`); everything else in it (URLs, headers, key
+variables, folders, log settings) only applies after the user trusted that exact file.
 
     [default]            model = "embedded"   temperature = 0.2
     [alias]              fast = "openai:gpt-5-mini"
@@ -33,14 +32,14 @@ from typing import Any
 from ..core.errors import LockedError, SettingsError
 from . import lock_patterns
 from .settings_file import check_administrators
-from .settings_file import read_toml as read_toml  # for those above, who read tables of their own
+from .settings_file import read_toml as read_toml  # for other rooms, which read tables of their own
 
 FILE = "fmnb.toml"
-_UNTRUSTED = ("default", "alias")  # what a project file may say before it is trusted
+_UNTRUSTED = ("default", "alias")  # tables that apply in an untrusted project file
 
 
 def home() -> Path:
-    """Where the user's things live: `FMNB_HOME`, else the platform's data folder. Not created here."""
+    """The user's folder: `FMNB_HOME`, else the platform's data folder. Not created here."""
     if set_ := os.environ.get("FMNB_HOME"):
         return _path(set_)
     if sys.platform == "win32":
@@ -53,37 +52,37 @@ def home() -> Path:
 
 
 def state_dir() -> Path:
-    """Where the log and cache live: `FMNB_STATE` (local disk, for network homes), else `home()`."""
+    """The folder of log and cache: `FMNB_STATE` (for network homes), else `home()`."""
     set_ = os.environ.get("FMNB_STATE")
     return _path(set_) if set_ else home()
 
 
 @functools.lru_cache(8)
 def _path(named: str) -> Path:
-    """Asked for at every write: the log looks whether its place has changed."""
+    """A path from a variable; cached, since the log checks it with every write."""
     return Path(named).expanduser()
 
 
 def models_dir() -> Path:
-    """Where pulled weights go: a lock, `FMNB_MODELS`, the setting `models.dir`, else `home()/models`."""
+    """The folder for downloaded weights: a lock, `FMNB_MODELS`, the setting `models.dir`, else `home()/models`."""
     s = settings()
     chosen = s.lock("models_dir") or os.environ.get("FMNB_MODELS") or s.get("models.dir")
     return Path(chosen).expanduser() if chosen else home() / "models"
 
 
 def shared_models_dirs() -> list[Path]:
-    """Read-only folders searched before anything is downloaded: `FMNB_MODELS_SHARED` (path list), `models.shared`."""
+    """Read-only folders that are searched before a download: `FMNB_MODELS_SHARED` (path list), `models.shared`."""
     env = [p for p in os.environ.get("FMNB_MODELS_SHARED", "").split(os.pathsep) if p]
     return [Path(p).expanduser() for p in [*env, *settings().get("models.shared", [])]]
 
 
 def set_here(variable: str) -> bool:
-    """Whether this process gave an environment variable its value, as a notebook's cell can, and not whoever started it."""
+    """Whether this process set an environment variable, as a cell can, and not its parent."""
     return os.environ.get(variable) != _INITIAL_ENVIRONMENT.get(variable)
 
 
 def _initial_environment() -> dict[str, str]:
-    """The environment this process was started with; where the system does not keep it, that of now."""
+    """The environment at process start; the current one if the system does not keep it."""
     try:
         pairs = Path("/proc/self/environ").read_bytes().split(b"\0")
     except OSError:
@@ -92,7 +91,7 @@ def _initial_environment() -> dict[str, str]:
 
 
 def working_folder() -> Path | None:
-    """Where the kernel stands; None when that folder was deleted under it."""
+    """The working folder; None if it was deleted."""
     try:
         return Path.cwd()
     except OSError:
@@ -104,10 +103,10 @@ _INITIAL_FOLDER, _INITIAL_PREFIX = working_folder() or Path("/"), sys.prefix
 
 
 def _admin_files() -> list[Path]:
-    """Jupyter's system config folders, the strongest last: what only root can write beats what a user may set up.
+    """Jupyter's system config folders, highest precedence last: those that only root can write.
 
-    They are those the kernel began with, so that no cell lifts a lock; one that began with
-    no FMNB_ADMIN_CONFIG may still be given one, which can only lock more.
+    They are fixed at kernel start, so that no cell can lift a lock. Without FMNB_ADMIN_CONFIG at
+    start it may be set later, which can only add locks.
     """
     extra = _INITIAL_ENVIRONMENT.get("FMNB_ADMIN_CONFIG") or os.environ.get("FMNB_ADMIN_CONFIG")
     roots = [_INITIAL_FOLDER / extra] if extra else []
@@ -140,7 +139,7 @@ def project_file(start: Path | None = None) -> Path | None:
 
 @dataclass(frozen=True)
 class Settings:
-    """All layers merged. `origins` says which files spoke; `untrusted` a project file of which only models and parameters count."""
+    """All layers merged. `origins` are the files read; `untrusted` is a project file that applies in part."""
 
     values: dict[str, Any] = field(default_factory=dict)
     locks: dict[str, Any] = field(default_factory=dict)
@@ -162,7 +161,7 @@ class Settings:
         return self.locks.get(name)
 
     def origin_of(self, dotted: str) -> str:
-        """Which layer decided a value: administrator, user, project, or ""."""
+        """The layer that set a value: administrator, user, project, or ""."""
         table, _, name = dotted.partition(".")
         found = ""
         for origin, values in self.layers:
@@ -179,7 +178,7 @@ _PATH_VARIABLES = ("FMNB_HOME", "FMNB_ADMIN_CONFIG", "XDG_DATA_HOME", "HOME", "L
 
 
 def settings() -> Settings:
-    """The settings in force now; files are read again when they change. Asked several times a call, so it only looks at dates."""
+    """The current settings. Files are read again when their modification times change."""
     global _cache
     if (held_now := _frozen) is not None:
         return held_now
@@ -194,7 +193,7 @@ def settings() -> Settings:
 
 @contextlib.contextmanager
 def frozen() -> Iterator[None]:
-    """The settings as they are now, for the length of one call: a dozen questions, one look at the files."""
+    """Freeze the settings for the duration of a call, which reads them a dozen times."""
     global _frozen, _holders
     now = settings()
     with _frozen_lock:
@@ -211,7 +210,7 @@ def frozen() -> Iterator[None]:
 
 @functools.lru_cache(maxsize=16)
 def _candidates(places: tuple[str | None, ...]) -> tuple[str, ...]:
-    """Every file whose coming, going or change can change the settings, for one working folder and environment."""
+    """All files that can affect the settings, for one working folder and environment."""
     above = (here, *here.parents) if places[0] and (here := Path(places[0])) else ()
     return tuple(map(str, (*_admin_files(), user_file(), home() / "trusted.json", *(folder / FILE for folder in above))))
 
@@ -250,7 +249,7 @@ def _read(files: list[tuple[str, Path]]) -> Settings:
 
 
 def _exists(path: Path) -> bool:
-    """Whether an administrator's file is there; one that may not be looked at counts as there, and then cannot be read."""
+    """Whether an administrator's file exists; an inaccessible one counts, and then fails to be read."""
     try:
         return path.lstat() is not None
     except (FileNotFoundError, NotADirectoryError):
@@ -260,7 +259,7 @@ def _exists(path: Path) -> bool:
 
 
 def trusted(path: Path) -> bool:
-    """Whether the user trusted this exact content of a project file."""
+    """Whether the user trusts the exact content of a project file."""
     try:
         known = json.loads((home() / "trusted.json").read_text("utf-8"))
         return known.get(str(path.resolve())) == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -269,7 +268,7 @@ def trusted(path: Path) -> bool:
 
 
 def trust(path: Path) -> None:
-    """Trust a project file as it is now: its providers' URLs, headers and key variables count from here on."""
+    """Trust a project file in its current content: URLs, headers and key variables in it apply."""
     file = home() / "trusted.json"
     try:
         known = json.loads(file.read_text("utf-8"))
@@ -280,9 +279,9 @@ def trust(path: Path) -> None:
 
 
 def set_user(table: str, name: str, value: Any) -> None:
-    """Write one value into the user's settings file; None removes it. The rest of the file stays as it is.
+    """Write one value to the user's settings file; None removes it. The rest of the file is unchanged.
 
-    Raises SettingsError when the file cannot be read or written, or holds the table in a form that cannot be edited line by line.
+    Raises SettingsError if the file cannot be read or written, or edited line by line.
     """
     file = user_file()
     with _alone_with(file):
@@ -311,14 +310,14 @@ def _set(file: Path, table: str, name: str, value: Any) -> None:
     after = {**before, table: {n: v for n, v in before.get(table, {}).items() if n != name} | ({} if value is None else {name: value})}
     if _parsed(text) != after:
         raise SettingsError(
-            f"{file} cannot be changed for you", detail=f"[{table}] {name}", hint=f"Write it there yourself: {new or 'remove ' + name}."
+            f"{file} cannot be edited automatically", detail=f"[{table}] {name}", hint=f"Edit it by hand: {new or 'remove ' + name}."
         )
     _replace(file, text)
 
 
 @contextlib.contextmanager
 def _alone_with(file: Path) -> Iterator[None]:
-    """Other kernels wait while this one changes a file; where the system has no such lock, they do not."""
+    """Lock a file against other kernels, where the system supports it."""
     try:
         fcntl: Any = importlib.import_module("fcntl")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -341,9 +340,9 @@ def _parsed(text: str) -> Any:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Write a file whole or not at all, also beside another kernel that does the same."""
+    """Write a file atomically, also while another kernel does."""
     global _frozen
-    _frozen = None  # what a running call holds is no longer so
+    _frozen = None  # frozen settings are outdated now
     temporary = file.with_name(f"{file.name}.{os.getpid()}.new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -357,18 +356,18 @@ def _replace(file: Path, text: str) -> None:
         raise SettingsError(
             f"{file} cannot be written",
             detail=e.strerror or str(e),
-            hint="Make room there, or set FMNB_HOME to a folder of yours and restart the kernel.",
+            hint="Free some disk space, or set FMNB_HOME to a writable folder and restart the kernel.",
         ) from None
 
 
 def allowed(kind: str, value: str) -> bool:
-    """Whether the lock of that kind (`providers`, `models`, `urls`) lets `value` through; `lock_patterns` has their language."""
+    """Whether a lock (`providers`, `models`, `urls`) allows `value`; see `lock_patterns`."""
     patterns = settings().lock(kind)
     return patterns is None or any(lock_patterns.matches(kind, value, p) for p in ([patterns] if isinstance(patterns, str) else patterns))
 
 
 def check_allowed(kind: str, value: str) -> None:
-    """Raise LockedError when an administrator's lock forbids `value`."""
+    """Raise LockedError if an administrator's lock forbids `value`."""
     if not allowed(kind, value):
         what = {"providers": "provider", "models": "model", "urls": "address"}[kind]
         patterns = settings().lock(kind)

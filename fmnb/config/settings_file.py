@@ -1,4 +1,4 @@
-"""A settings file as it is read: its tables, the kinds of their values, and how strictly an administrator's is taken."""
+"""Reads and checks one settings file: tables, types of values, and strictly an administrator's locks."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ TABLES = ("default", "alias", "provider", "log", "models", "lock")
 
 
 def check_administrators(data: dict[str, Any], path: Path) -> None:
-    """Raise SettingsError for what would be taken for a lock and is none: nothing can be used until the file is right."""
+    """Raise SettingsError for invalid locks; nothing can be used until the file is corrected."""
     lock = data.get("lock", {})
     seen, todo = "", ""
     if unknown := sorted(set(data) - set(TABLES)):
-        seen, todo = f"{unknown[0]!r} is no table of it", f"The tables are {', '.join(f'[{t}]' for t in TABLES)}."
+        seen, todo = f"{unknown[0]!r} is not a known table", f"The tables are {', '.join(f'[{t}]' for t in TABLES)}."
     elif unknown := sorted(set(lock) - set(_LOCKS)):
-        seen, todo = f"lock.{unknown[0]} is no lock", f"The locks are {', '.join(_LOCKS)}."
+        seen, todo = f"lock.{unknown[0]} is not a known lock", f"The locks are {', '.join(_LOCKS)}."
     for name in ("providers", "models", "urls"):
         patterns = lock.get(name, ())
         for pattern in [patterns] if isinstance(patterns, str) else patterns:
-            if why := "it is not a text" if not isinstance(pattern, str) else lock_patterns.pattern_error(name, pattern):
+            if why := "it is not a string" if not isinstance(pattern, str) else lock_patterns.pattern_error(name, pattern):
                 seen, todo = f"lock.{name} holds {pattern!r}: {why}", "Correct the pattern."
     for name in ("budget", "keep_days"):
         if name in lock and not 0 <= lock[name] < float("inf"):
             seen, todo = f"lock.{name} is {lock[name]}", "Give it a number that is not negative."
     if seen:
         raise SettingsError(
-            f"The administrator's file {path} is wrong, and everything is locked until it is corrected", detail=seen, hint=todo
+            f"The administrator's file {path} is invalid, and everything is locked until it is corrected", detail=seen, hint=todo
         )
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as a dict; a broken one is a SettingsError that names file and line."""
+    """A TOML file as a dict. Raises SettingsError with file and line for a broken one."""
     import tomllib
 
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as e:
         raise SettingsError(
-            f"The settings file {path} cannot be read", detail=str(e), hint="Mend that line, or move the file away."
+            f"The settings file {path} cannot be read", detail=str(e), hint="Fix that line, or move the file away."
         ) from None
     for table, name, kinds in _KINDS:
         value = data.get(table, {}) if not name else data[table].get(name) if isinstance(data.get(table), dict) else None

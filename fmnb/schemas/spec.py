@@ -1,15 +1,16 @@
-"""Schemas as people write them, as JSON schemas. `validate` holds answers to them.
+"""Converts schema texts, types and models to JSON schemas. `validate` checks answers against them.
 
     sentiment positive|negative|mixed, topics list[str], score float?, quote: exact words from the text
 
 A field is `name [type | a|b|c][?][: description]`; fields are separated by commas. Types:
 str (when none is given), int, float, bool, date, `list[...]` of those, choices. Labels with
 spaces, commas, `|`, `:` or `?` are quoted: `team 'pay, refund'|tech`. Around the whole text,
-`list[ ... ]` asks for a list: of values for a type (`list[str]`, `list[a|b]`), of objects
-for fields (`list[name, age int]`). A JSON schema, dataclass, TypedDict, pydantic model, or `list[...]` of one of these does the same.
+`list[ ... ]` requests a list: of values for a type (`list[str]`, `list[a|b]`), of objects
+for fields (`list[name, age int]`). A JSON schema,
+dataclass, TypedDict, pydantic model, or `list[...]` of one of these works, too.
 
-What goes to a service suits strict modes: every field required, an optional one nullable,
-nothing additional, the root an object (a list travels inside `{"items": [...]}`).
+The generated schema is valid in strict modes of services: every field required, optional ones
+nullable, no additional properties, an object as root (a list is wrapped in `{"items": [...]}`).
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ _OTHER_WORDS = {
 
 @dataclass(frozen=True)
 class SchemaSpec:
-    """A schema ready to send, and the way back to objects.
+    """A JSON schema to send, and how to build objects from answers.
 
-    `schema` is the JSON schema of what is sent; `wrapped` says that a list travels inside
-    `items`; `build` turns checked JSON data into the user's objects.
+    `schema` is the JSON schema; with `wrapped`, a list is wrapped in `items`; `build` converts
+    validated JSON data to the user's objects.
     """
 
     schema: Json
@@ -66,9 +67,9 @@ class SchemaSpec:
 
 
 def to_schema(source: Any) -> SchemaSpec:
-    """The schema that a text, JSON schema, dataclass, TypedDict, pydantic model or `list[...]` of one stands for.
+    """The schema of a text, JSON schema, dataclass, TypedDict, pydantic model, or `list[...]` of one.
 
-    Raises SchemaError with position and nearest type.
+    Raises SchemaError with the position and the nearest type.
 
     >>> to_schema("topic, score float?").schema["properties"]["score"]
     {'anyOf': [{'type': 'number'}, {'type': 'null'}]}
@@ -120,7 +121,7 @@ def _fields(text: str, start: int, end: int) -> tuple[Json, str, bool, Callable[
     for at, field in _split(text, start, end):
         name, schema, build = _field(field, at)
         if name in properties:
-            raise _error(f"The field {name} is there twice", at, field, "Give each field its own name.")
+            raise _error(f"The field {name} appears twice", at, field, "Give each field its own name.")
         properties[name], builders[name] = schema, build
     if not properties:
         raise SchemaError("This schema has no fields", detail=repr(text), hint="Write for example 'name, score float'.")
@@ -128,10 +129,10 @@ def _fields(text: str, start: int, end: int) -> tuple[Json, str, bool, Callable[
 
 
 def _split(text: str, start: int, end: int) -> typing.Iterator[tuple[int, str]]:
-    """Fields and their offsets: commas inside brackets do not split, nor one that a description goes on after.
+    """Fields and their offsets. Commas inside brackets or a continued description do not split.
 
-    `quote: exact words, no more` has a comma inside its description; what follows it reads
-    as a field of two plain words, so descriptions with commas are put in double quotes.
+    In `quote: exact words, no more` the part after the comma would be a field of two plain words,
+    so descriptions with commas are put in double quotes.
     """
     depth, at, described = 0, start, False
     quote = ""
@@ -152,18 +153,18 @@ def _split(text: str, start: int, end: int) -> typing.Iterator[tuple[int, str]]:
             if field.strip():
                 yield at + len(field) - len(field.lstrip()), field.strip()
             elif c == "," and i < end and at > start:
-                raise _error("There is nothing between two commas", i, ",", "Take one of them out.")
+                raise _error("There is nothing between two commas", i, ",", "Remove one of them.")
             at, described = i + 1, False
 
 
 def _opens(text: str, i: int, end: int) -> bool:
-    """Whether the quotation mark at `i` begins a quoted text: it stands where a label may begin, and another one closes it."""
+    """Whether the quotation mark at `i` opens a quoted text: a label may begin there, and it is closed."""
     before = text[i - 1] if i else " "
     return (before.isspace() or before in "|[(:,") and text.find(text[i], i + 1, end) > 0
 
 
 def _parts(text: str, at: str, most: int = -1) -> list[str]:
-    """The text split at a character, quoted parts left whole.
+    """Split a text at a character, but not inside quotes.
 
     >>> _parts("'a|b'|c", "|")
     ["'a|b'", 'c']
@@ -186,7 +187,7 @@ def _is_quoted(text: str) -> bool:
 
 
 def _is_kind(text: str) -> bool:
-    """Whether this is a type or choices, and no field: `str`, `list[int]`, `a|b`, but not `name` or `name str`."""
+    """Whether a text is a type or choices, not a field: `str`, `list[int]`, `a|b`, but not `name str`."""
     listed = re.fullmatch(r"list\[(.*)\]", text, re.DOTALL)
     if listed and _balanced(listed[1]):
         return _is_kind(listed[1].strip().removesuffix("?").rstrip())
@@ -227,9 +228,9 @@ def _kind(kind: str, at: int) -> tuple[Json, Callable[[Any], Any]]:
         written = [c.strip() for c in _parts(kind, "|")]
         choices = [c[1:-1].strip() if _is_quoted(c) else c.strip("\"'") for c in written]
         if not all(choices) or len(set(choices)) != len(choices):
-            raise _error("A choice is empty or there twice", at, kind, "Write each choice once: positive|negative|mixed.")
+            raise _error("A choice is empty or appears twice", at, kind, "Write each choice once: positive|negative|mixed.")
         if all(c in _TYPES for c in written):
-            raise _error("A field has one type", at, kind, "Take the wider type, or str.")
+            raise _error("A field has one type", at, kind, "Use the wider type, or str.")
         return {"type": "string", "enum": choices}, _same
     near = _OTHER_WORDS.get(kind.lower()) or next(iter(get_close_matches(kind, [*_TYPES, "list[str]"], n=1, cutoff=0.5)), "")
     words = " A description comes after a colon." if " " in kind else ""
@@ -304,7 +305,9 @@ def _from_json(schema: Json) -> SchemaSpec:
         )
     if schema.get("type") != "object" and "$ref" not in schema and "anyOf" not in schema:
         raise SchemaError(
-            "A schema's root is an object or an array", detail=str(schema.get("type")), hint="Put the value into an object with one field."
+            "The root of a schema must be an object or an array",
+            detail=str(schema.get("type")),
+            hint="Put the value into an object with one field.",
         )
     return SchemaSpec(schema, name)
 
@@ -324,9 +327,7 @@ def _is_record(kind: Any) -> bool:
 
 def _record(kind: Any, above: tuple[Any, ...]) -> tuple[Json, str, Callable[[Any], Any]]:
     if kind in above:
-        raise SchemaError(
-            "A class that holds itself cannot be a schema", detail=kind.__name__, hint="Give a JSON schema with $ref instead."
-        )
+        raise SchemaError("A recursive class cannot be a schema", detail=kind.__name__, hint="Give a JSON schema with $ref instead.")
     if hasattr(kind, "model_json_schema"):
         return _strict(kind.model_json_schema()), kind.__name__, kind.model_validate
     try:
@@ -341,7 +342,7 @@ def _record(kind: Any, above: tuple[Any, ...]) -> tuple[Json, str, Callable[[Any
     properties, builders = {}, {}
     for name in fields:
         schema, _, _, build = _of_type(hints[name], f"{kind.__name__}.{name}", (*above, kind))
-        # __optional_keys__ misses NotRequired where annotations are strings, so the hint itself is asked too
+        # __optional_keys__ misses NotRequired in string annotations, so check the hint, too
         left_out = typing.get_origin(hints[name]) is typing.NotRequired or name in getattr(kind, "__optional_keys__", ())
         if not is_dataclass and left_out and "anyOf" not in schema:
             schema, build = _nullable(schema), _optional(build)
@@ -396,14 +397,14 @@ def _typed(kind: Any, where: str, above: tuple[Any, ...]) -> tuple[Json, Callabl
         return schema, build
     name = getattr(kind, "__name__", str(kind))
     raise SchemaError(
-        f"{where} has a type that a schema cannot say",
+        f"{where} has a type that a schema cannot express",
         detail=name,
         hint="Use str, int, float, bool, date, list[...], Literal, Optional or another dataclass.",
     )
 
 
 def _strict(schema: Any) -> Any:
-    """A pydantic schema as strict modes want it: all fields required, nothing additional, no defaults."""
+    """A pydantic schema for strict modes: all fields required, no additional properties, no defaults."""
     if isinstance(schema, list):
         return [_strict(s) for s in schema]
     if not isinstance(schema, dict):

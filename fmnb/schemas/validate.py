@@ -1,7 +1,7 @@
-"""An answer held to its schema: the JSON found in a text, checked by a small validator, built into objects.
+"""Validates answers against their schema: finds the JSON in a text, checks it, builds objects.
 
-The validator knows what `spec` writes and what people's own JSON schemas mostly use;
-what it does not know it lets through, for a service enforces its own schemas.
+The validator supports what `spec` generates and the common parts of JSON Schema. It accepts what it
+does not support, since services enforce their own schemas.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .spec import ITEMS, Json, SchemaSpec
 
 
 def parse(text: str, spec: SchemaSpec) -> Any:
-    """The data in an answer, checked and built: a dict, a list, or the user's objects.
+    """Parse the data of an answer: a dict, a list, or the user's objects.
 
-    Tolerant of a code fence and of words around the JSON, of nothing else.
-    Raises SchemaMismatchError that says what is wrong and where.
+    Accepts a code fence and text around the JSON, and nothing else. Raises SchemaMismatchError with
+    the problem and its location.
 
     >>> from fmnb.schemas.spec import to_schema
     >>> parse('Sure!\\n```json\\n{"n": 3}\\n```', to_schema("n int"))
@@ -40,12 +40,12 @@ def parse(text: str, spec: SchemaSpec) -> Any:
         return spec.build(data[ITEMS] if spec.wrapped else data)
     except SchemaMismatchError:
         raise
-    except Exception as e:  # the user's own __post_init__ or validator
+    except Exception as e:  # raised by the user's __post_init__ or validator
         raise SchemaMismatchError("The answer does not match the schema", detail=f"{type(e).__name__}: {e}", billed=True) from e
 
 
 def read_json(text: str) -> Any:
-    """The JSON in an answer that was asked for without a schema; None where there is none.
+    """The JSON in an answer without a schema; None if there is none.
 
     >>> read_json("Here:\\n```json\\n[1, 2]\\n```"), read_json("no")
     ([1, 2], None)
@@ -57,7 +57,7 @@ def read_json(text: str) -> Any:
 
 
 def repair_prompt(error: SchemaMismatchError) -> str:
-    """What to say to the model when asking once more."""
+    """The prompt of the repair request."""
     return (
         f"That answer cannot be used: {error.detail or error.message}. Answer again with the corrected JSON alone, without any other text."
     )
@@ -67,7 +67,7 @@ _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)^[ \t]*\1[`~]*[ \t]*$", 
 
 
 def _read_json(text: str, lists: bool = False) -> Any:
-    """The JSON in an answer: the whole of it, the content of a fence, or the first value after some words."""
+    """The JSON in an answer: all of it, the content of a fence, or the first value after other text."""
     stripped = text.strip().removeprefix("\ufeff")
     candidates = [stripped, *(m[2].strip() for m in _FENCE.finditer(text))]
     first: json.JSONDecodeError | None = None
@@ -93,7 +93,7 @@ def _read_json(text: str, lists: bool = False) -> Any:
     around = stripped[max(0, first.pos - 20) : first.pos + 20].replace("\n", " ")
     raise SchemaMismatchError(
         "The answer is not JSON",
-        detail="it ends in the middle" if cut else f"{first.msg} at line {first.lineno}, column {first.colno}, near {around!r}",
+        detail="it is truncated" if cut else f"{first.msg} at line {first.lineno}, column {first.colno}, near {around!r}",
         hint="Allow more tokens with --max-tokens." if cut else "",
         billed=True,
     )
@@ -111,7 +111,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
 
 
 def _problems(value: Any, schema: Any, at: str, root: Json, depth: int = 0) -> typing.Iterator[str]:
-    """What is wrong with a value, each with its place; the subset of JSON schema that models are sent."""
+    """Problems of a value with their locations, for the supported subset of JSON Schema."""
     if schema is True or not isinstance(schema, dict) or depth > 200:
         return
     where = at or "the answer"
@@ -174,7 +174,7 @@ def _problems(value: Any, schema: Any, at: str, root: Json, depth: int = 0) -> t
 
 
 def _filled(value: Any, schema: Any) -> Any:
-    """The value with null for each nullable field that was left out, as small models do."""
+    """Add null for omitted nullable fields, which small models tend to leave out."""
     if not isinstance(schema, dict):
         return value
     if isinstance(value, list):
@@ -207,7 +207,7 @@ def _resolve(ref: str, root: Json) -> Any:
     for part in ref.removeprefix("#").strip("/").split("/") if ref != "#" else ():
         part = part.replace("~1", "/").replace("~0", "~")
         if not isinstance(at, dict) or part not in at:
-            raise SchemaError("The schema points to something it does not hold", detail=ref, hint="Put it under $defs.")
+            raise SchemaError("The schema has a reference to a missing definition", detail=ref, hint="Put it under $defs.")
         at = at[part]
     return at
 
