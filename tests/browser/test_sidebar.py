@@ -180,7 +180,7 @@ def test_the_list_works_by_keyboard_alone(notebook, panel, page):
     page.keyboard.press("Space")
     assert _row(panel, "echo:").get_attribute("aria-selected") == "true"
     page.keyboard.press("Enter")
-    panel.get_by_text("repeats what it is told").wait_for()
+    panel.get_by_text("repeats its input").wait_for()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Use in this notebook"
     page.keyboard.press("Escape")

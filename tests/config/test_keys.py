@@ -86,7 +86,7 @@ def test_without_a_keyring_a_file_only_the_user_can_read_holds_it():
 def test_a_file_others_can_read_is_closed_with_a_warning():
     keys.set_key("openai", "stored-key", HOST)
     keys.file().chmod(0o644)
-    with pytest.warns(UserWarning, match="could be read by others"):
+    with pytest.warns(UserWarning, match="was readable by other users"):
         assert find().value == "stored-key"
     assert keys.file().stat().st_mode & 0o777 == 0o600
 

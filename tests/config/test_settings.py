@@ -167,7 +167,7 @@ def test_writing_one_value_keeps_the_rest_as_it_was(files):
 
 def test_what_cannot_be_edited_line_by_line_is_left_alone(files):
     path = files("user", 'alias = { a = "echo:" }\n')
-    with pytest.raises(SettingsError, match="Write it there yourself"):
+    with pytest.raises(SettingsError, match="Edit it by hand"):
         settings.set_user("alias", "b", "echo:")
     assert path.read_text() == 'alias = { a = "echo:" }\n'
 
@@ -207,9 +207,9 @@ def test_a_working_folder_that_is_gone_is_no_error(tmp_path, monkeypatch):
         ('[lock]\nModels = ["echo:*"]', "lock.Models is no lock"),
         ('[locks]\nproviders = ["echo"]', "'locks' is no table"),
         ('providers = ["echo"]', "'providers' is no table"),
-        ("[lock]\nproviders = [1]", "not a text"),
+        ("[lock]\nproviders = [1]", "not a string"),
         ('[lock]\nmodels = [""]', "empty"),
-        ('[lock]\nmodels = ["pypi:llm-*"]', "named whole"),
+        ('[lock]\nmodels = ["pypi:llm-*"]', "must be complete"),
         ('[lock]\nmodels = ["path:models/*"]', "at the root"),
         ('[lock]\nurls = ["gateway.example"]', "https://"),
         ('[lock]\nurls = ["https://me@gateway.example"]', "user's name"),

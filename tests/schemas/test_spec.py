@@ -189,7 +189,7 @@ def test_an_answer_is_read_through_fences_and_words(answer):
         ("", "it is empty"),
         ("no idea", "not JSON"),
         ('{"n": 3,}', "line 1, column"),
-        ('{"n": ', "ends in the middle"),
+        ('{"n": ', "is truncated"),
         ('{"n": "3"}', 'n is "3", not integer'),
         ('{"n": true}', "n is true, not integer"),
         ("{}", "n is missing"),

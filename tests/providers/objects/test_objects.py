@@ -157,7 +157,7 @@ def test_what_is_no_model_stays_none():
 def test_an_administrators_list_of_providers_locks_objects_out(tmp_path, monkeypatch):
     (tmp_path / "fmnb.toml").write_text('[lock]\nproviders = ["openai"]\n')
     monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
-    with pytest.raises(LockedError, match="notebook object"):
+    with pytest.raises(LockedError, match="custom model"):
         fm.ask("x", shout)
 
 
