@@ -73,7 +73,7 @@ FAILURES: dict[str, Callable[[int, int], BaseException]] = {
     "cut": lambda asked, given: StreamInterruptedError(
         "echo ended the connection in the middle of the answer",
         detail=f"{given} words had arrived",
-        hint="`%fm continue` goes on from there.",
+        hint="`%fm continue` continues from there.",
         billed=True,
     ),
     "junk": lambda asked, given: UnexpectedResponseError(

@@ -1,8 +1,8 @@
-"""A batch as it happens: a bar with what one wants to know, the first rows as they come, a summary at the end.
+"""A batch while it runs: a progress bar, the first rows, and a summary at the end.
 
-In a notebook two outputs, updated in place: the bar a few times a second, the rows below it only
-when they change, so that they can be read and copied. On a terminal one line that is written
-over. All of it is plain HTML in which nothing a model wrote can act.
+In a notebook there are two outputs, updated in place: the bar several times a second, and the rows
+below it only when they change, so that they can be read and copied. A terminal has one line that is
+overwritten. All HTML is inert: model text in it has no effect.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from .router import in_notebook
 from .static_output import DeferredOutput, output_function
 from .status_text import progress_line, share, waiting_line
 
-INTERVAL = 0.25  # seconds between drawings
+INTERVAL = 0.25  # seconds between updates
 ROWS = 8  # rows in the preview
-_CAUSES = 8  # causes of failures that are said
+_CAUSES = 8  # causes of failures that are listed
 _UI = "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12.5px;line-height:1.5"
 _LINE = "margin:.15em 0;font-variant-numeric:tabular-nums"
 _SMALL = f"margin:.15em 0;font-size:11.5px;color:{MUTED};font-variant-numeric:tabular-nums"
@@ -40,7 +40,7 @@ _ALERT = (
 
 
 class BatchView:
-    """The sink of one batch: hears the batch's own events, and those of its first rows."""
+    """The sink of one batch: takes its own events and those of its first rows."""
 
     name = "the batch's display"
 
@@ -57,7 +57,7 @@ class BatchView:
         self.noun = "row"
         self.fields: list[str] = []
         self.line = ""
-        self.step = ""  # what goes on before rows come, such as loading
+        self.step = ""  # steps before the first row, such as loading
         self.reached: Progress | None = None
         self.notes: list[str] = []
         self.warned = False
@@ -69,12 +69,12 @@ class BatchView:
         self._out = out or sys.stderr
         self._clock = clock
         self._drawn = -1e9
-        self._shown: set[str] = set()  # outputs there are
+        self._shown: set[str] = set()  # existing outputs
         self._held = False
         self._new_rows = False
 
     def __call__(self, event: Event) -> None:
-        """Take one event."""
+        """Handle one event."""
         if isinstance(event, Started):
             self._start(event)
         elif event.run in self.rows:
@@ -95,7 +95,7 @@ class BatchView:
                 self._end(event)
 
     def tick(self) -> None:
-        """Draw what is held back, if its time has come."""
+        """Draw pending changes, if due."""
         if self._held:
             self._draw()
 
@@ -114,7 +114,7 @@ class BatchView:
     # ── while it runs
 
     def _progress(self, event: Progress) -> None:
-        """How many rows there are, or how far a step before them is: the bar is that of the rows."""
+        """Update the number of rows, or the progress of a step before them; the bar shows rows."""
         if event.stage != "rows":
             self.step = "" if share(event) == 1.0 else progress_line(event)
             return
@@ -141,10 +141,10 @@ class BatchView:
             self._shown.add("batch")
 
     def _running(self, line: str) -> str:
-        """The line, its bar, and what is true of this output when nothing updates it any more."""
+        """The line, its bar, and a note for the case that the output is no longer updated."""
         when = f"as of {time.strftime('%Y-%m-%d %H:%M:%S')}"
-        # a warning may be that nothing is kept
-        words = [*self.notes, when] if self.warned else [*self.notes, f"{when}; after a kernel restart, run the cell again: it goes on"]
+        # a warning may say that nothing is stored
+        words = [*self.notes, when] if self.warned else [*self.notes, f"{when}; after a kernel restart, run the cell again to resume"]
         small = "".join(f'<p style="{_SMALL}">{inert(escape_terminal(w))}</p>' for w in words)
         return f'<div style="{_UI}"><p style="{_LINE}">{_parts(line)}</p>{bar_html(line, share(self.reached) if self.reached else 0.0)}{small}</div>\n'
 
@@ -179,8 +179,8 @@ class BatchView:
         line = _joined(_answered_text(int(p.done), int(p.total or 0)), p.note) if p else self.line
         if isinstance(event, Failed):
             return BatchEnd(line[:1].upper() + line[1:])
-        kept = "what has come is kept; " if p and p.done and not self.warned else ""
-        return BatchEnd(f"■ Stopped: {line}", hint=f"{kept}run the cell again to go on")
+        kept = "finished rows are kept; " if p and p.done and not self.warned else ""
+        return BatchEnd(f"■ Stopped: {line}", hint=f"{kept}run the cell again to resume")
 
     def _put(self, slot: str, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         self._show((data, metadata or {}), f"fmnb-{self.run or id(self)}-{slot}", slot in self._shown)
@@ -189,18 +189,18 @@ class BatchView:
     # ── the first rows
 
     def _table(self) -> Preview:
-        """The first rows that came, by number."""
+        """The first finished rows, by number."""
         found = sorted(((self.numbers[run], fold.response()) for run, fold in self.rows.items()), key=lambda x: x[0])
         return preview(found, self.fields, self.several)
 
     def _caption(self) -> str:
-        """Of a batch that goes on they are the first of now, not of the table."""
+        """The caption; a resumed batch shows the first rows of this run, not of the table."""
         n = len(self.rows)
-        return f"the first {n} {self.noun}s that came in this run" if n > 1 else f"the first {self.noun} that came in this run"
+        return f"the first {n} {self.noun}s of this run" if n > 1 else f"the first {self.noun} of this run"
 
 
 def bar_html(line: str, share: float | None) -> str:
-    """A thin bar; nothing without a known total. What is not done yet is grey in every theme."""
+    """A thin bar; empty without a known total. The remaining part is gray in every theme."""
     if share is None:
         return ""
     percent = round(100 * min(1.0, max(0.0, share)))
@@ -216,7 +216,7 @@ _BAR = "height:5px;border-radius:3px;forced-color-adjust:none"
 
 @dataclass(frozen=True)
 class BatchEnd:
-    """What is said at the end: how far it came, why some failed, what to do. `bad`: more failed than was answered."""
+    """The summary at the end: counts, causes of failures, a hint. `bad`: more failures than answers."""
 
     head: str
     causes: tuple[str, ...] = ()
@@ -228,7 +228,7 @@ class BatchEnd:
         return [self.head, *self.causes, *([self.hint] if self.hint else [])]
 
     def html(self) -> str:
-        """As HTML; what went badly is an alert and does not look like a success."""
+        """As HTML; a bad result is shown as an alert."""
         colour, weight = ("inherit", ";font-weight:600") if self.bad else (ERROR, "")
         html = f'<p style="{_LINE}{weight}">{_parts(self.head, colour)}</p>'
         html += "".join(f'<p style="{_LINE};color:{colour};overflow-wrap:anywhere">{inert(escape_terminal(c))}</p>' for c in self.causes)
@@ -237,7 +237,7 @@ class BatchEnd:
 
 
 def batch_line(event: Progress) -> str:
-    """How far a batch is: `rows: 120 of 5,000 rows (...)` without saying rows twice.
+    """Progress of a batch: `rows: 120 of 5,000 rows (...)` without the repetition.
 
     >>> batch_line(Progress(stage="rows", done=120, total=5000, unit="rows", note="32/s"))
     '120 of 5,000 · 32/s'
@@ -248,7 +248,7 @@ def batch_line(event: Progress) -> str:
 
 
 def summary_lines(said: Mapping[str, Any]) -> list[str]:
-    """The end of a batch in lines: how many, from where, money, time; then a line for each cause of failures."""
+    """The summary in lines: counts, cost, time; then one line for each cause of failures."""
     cost, answered, reused = said.get("cost"), said.get("answered", 0), said.get("reused", 0)
     head = _answered_text(answered, said.get("asked", 0))
     head += f", {reused:,} of them before and not paid again" if reused else ""
@@ -284,7 +284,7 @@ def _cause(kind: str, what: str, count: int, row: int, seen: str = "") -> str:
 
 
 def _parts(line: str, colour: str = ERROR) -> str:
-    """A line of ours as HTML that wraps between its parts; how many failed has the colour."""
+    """A line as HTML that wraps between its parts; the number of failures is colored."""
     out = []
     for part in line.split(" · "):
         style = ";".join([*(["white-space:nowrap"] if len(part) < 40 else []), *([f"color:{colour}"] if part.endswith(" failed") else [])])

@@ -1,7 +1,7 @@
-"""The first rows of a batch as a table: what was asked and what came back, with a column for each field of a schema.
+"""The first rows of a batch as a table: prompt and answer, with a column for each field of a schema.
 
-A column is not narrower than its longest word, so that words stay whole; where the page is too
-narrow for all columns, the table scrolls.
+A column is at least as wide as its longest word. If the page is too narrow for all columns, the
+table scrolls.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from .footer import escape_terminal
 from .html import BORDER, MUTED
 
 ERROR = "var(--jp-error-color1,var(--vscode-errorForeground,#d9453c))"
-_LONG, _MANY, _SHORT = 140, 4, 80  # characters of a cell; of one in a table of more than so many columns
+_LONG, _MANY, _SHORT = 140, 4, 80  # characters of a cell, and of one in a table with many columns
 _WORD = 22  # characters; a longer word, such as an address, is broken
 _LINE = 14  # characters; a longer text may be wrapped
 
 
 @dataclass(frozen=True)
 class PreviewRow:
-    """A row of the table: its cells, and what stands in place of the answer's cells where there is no answer."""
+    """A row: its cells, and the text that replaces the cells of a missing answer."""
 
     cells: tuple[str, ...]
     instead: str = ""
@@ -35,14 +35,14 @@ class PreviewRow:
 
 @dataclass(frozen=True)
 class Preview:
-    """The table: `columns` are its head, the last `answers` of them are the answer's."""
+    """The table; the last `answers` of its `columns` belong to the answer."""
 
     columns: tuple[str, ...]
     answers: int
     lines: tuple[PreviewRow, ...]
 
     def html(self, caption: str, quiet: bool = False) -> str:
-        """As a table that scrolls where it is too wide; a `quiet` caption is there for screen readers alone."""
+        """As a table that scrolls if it is too wide; a `quiet` caption is only for screen readers."""
         styles = [f"{_CELL};min-width:{n}ch" for n in self._widths()]
         head = "".join(
             f'<th scope="col" style="{style};font-weight:600">{inert(name)}</th>' for style, name in zip(styles, self.columns, strict=True)
@@ -69,7 +69,7 @@ class Preview:
         return f'{cells}<td dir="auto" colspan="{self.answers}" style="{style}">{inert(line.instead)}</td>'
 
     def _widths(self) -> list[int]:
-        """The least width of each column, in characters."""
+        """Minimum width of each column, in characters."""
         columns = [[name] for name in self.columns]
         for line in self.lines:
             for column, cell in zip(columns, line.cells, strict=False):
@@ -84,14 +84,14 @@ _UNSEEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inse
 
 
 def preview(rows: Sequence[tuple[int, Response]], fields: Sequence[str] = (), several: bool = False) -> Preview:
-    """Rows with their numbers as a table. `fields` are the schema's; `several` models have a column that names them.
+    """Rows with their numbers as a table; with `several` models, a column names them.
 
     >>> preview([(3, Response('{"about": "ink"}', data={"about": "ink"}))], ["about"]).text()
     'row | prompt | about\\n3 |  | ink'
     """
     asked = [r.request.messages[-1].text if r.request else "" for _, r in rows]
     common = os.path.commonprefix(asked) if len(set(asked)) > 1 else ""
-    same = max(common.rfind(" "), common.rfind("\n")) + 1  # words stay whole
+    same = max(common.rfind(" "), common.rfind("\n")) + 1  # do not break words
     columns = ("row", *(["model"] if several else []), "prompt", *(fields or ["answer"]))
     lines = []
     for (number, r), text in zip(rows, asked, strict=True):
@@ -116,7 +116,7 @@ def _line(lead: Sequence[str], r: Response, fields: Sequence[str], most: int) ->
 
 
 def _value(value: Any) -> str:
-    """A field as it is read in a table.
+    """The value of a field as text.
 
     >>> _value(["a", "b"]), _value(None), _value({"a": 1}), _value(True)
     ('a, b', '–', '{"a": 1}', 'True')
@@ -129,7 +129,7 @@ def _value(value: Any) -> str:
 
 
 def _least(text: str) -> int:
-    """How many characters wide a text's column is at least."""
+    """Minimum width of the column of a text, in characters."""
     words = [len(w) for w in text.split() if len(w) <= _WORD]
     return max(*words, min(len(text), _LINE), 0) + 1
 

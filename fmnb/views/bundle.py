@@ -1,4 +1,4 @@
-"""A whole answer as a MIME bundle: HTML, Markdown and plain text, with its provenance beside it."""
+"""A complete answer as a MIME bundle: HTML, Markdown and plain text, with provenance metadata."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .status_text import run_label
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 
-HIDDEN = "This one failed; its error is shown when the names are."
+HIDDEN = "This answer failed; the error is shown together with the names."
 FORMATS = ("markdown", "text", "code", "json", "html", "math", "image")
-_FOLD = 3_000  # characters of JSON shown open
+_FOLD = 3_000  # characters of JSON that are shown unfolded
 _WRAP = "overflow-x:auto;max-width:100%;unicode-bidi:plaintext"
 
 
@@ -40,20 +40,20 @@ def answer_bundle(
 ) -> Bundle:
     """(data, metadata) for a display: text/html, text/markdown, text/plain.
 
-    While `streaming` there is no footer and `status` (HTML of ours: a wait, a progress bar)
-    stands below the text. `failure` is HTML of ours too. `header` names the model when
-    several answer. `rendering` carries what is already rendered from one call to the next.
-    `blind`: nothing tells which model it is, but the run's id.
+    While `streaming` there is no footer, and `status` (trusted HTML: a wait, a progress bar) is below
+    the text. `failure` is trusted HTML, too. `header` names the model if several answer.
+    `rendering` keeps rendered blocks between calls. With `blind`, only the run id identifies the
+    answer.
     """
     response = anonymized(response) if blind else response
     text = response.text
-    if format == "json" and isinstance(response.data, list):  # a list travels inside an object, and is shown as the list it is
+    if format == "json" and isinstance(response.data, list):  # a list is wrapped in an object; show the list
         text = json.dumps(response.data, ensure_ascii=False, indent=2)
     body = body_html(text, format, streaming, rendering)
     end = "" if streaming else footer_html(response, blind)
     html = f'<div style="{_WRAP}">\n{body}</div>\n' if body else ""
     words = escape_terminal(text)
-    if not streaming:  # a picture is drawn once, not with every step of the next one
+    if not streaming:  # an image is drawn once, not with each update
         html += media_html(response) + sources_html(response)
         words = "\n".join(filter(None, (words, *media_lines(response), sources_text(response))))
         line = anonymous_footer_text(response) if blind else footer_text(response)
@@ -63,7 +63,7 @@ def answer_bundle(
             words = f"{why}\n{words}" if not (response.text or response.media) else f"{words}\n{why}"
             failure = f'<p role="status" style="{_QUIET}">{HIDDEN}</p>\n' if blind else failure
     data = {"text/html": one_block(header_html(header) + html + status + failure + end)}
-    if not streaming:  # a drawing that is soon replaced need not be sent three times over
+    if not streaming:  # an output that is soon replaced needs one format only
         shown = _for_markdown(text, format)
         data["text/markdown"] = neutral_markdown(
             "\n\n".join(filter(None, (escape_terminal(shown), *media_lines(response), sources_text(response))))
@@ -74,23 +74,23 @@ def answer_bundle(
 
 
 def anonymized(response: Response) -> Response:
-    """An answer without what its pictures and sources say of the model that made or found them."""
+    """An answer without hints to its model in images and sources."""
     media = tuple(replace(m, alt="A picture") if isinstance(m, Image) else replace(m, name="") for m in response.media)
     return replace(response, media=media, extra={k: v for k, v in response.extra.items() if k not in ("sources", "citations")})
 
 
 def media_html(response: Response) -> str:
-    """The pictures and videos of an answer, with what stands for them where they cannot be seen."""
+    """HTML of the images and videos of an answer, with alternative text."""
     return "".join(_media.figure_html(m.data, m.alt if isinstance(m, Image) else m.name) for m in response.media)
 
 
 def media_lines(response: Response) -> list[str]:
-    """The same in words, a line each."""
+    """One line of text for each image or video."""
     return [escape_terminal(_media.describe(m.data, m.media_type, m.alt if isinstance(m, Image) else m.name)) for m in response.media]
 
 
 def body_html(text: str, format: str, streaming: bool, rendering: Rendering | None = None) -> str:
-    """An answer's text as HTML, by how it is used."""
+    """The text of an answer as HTML, by format."""
     if not text:
         return ""
     match format:
@@ -109,9 +109,9 @@ def body_html(text: str, format: str, streaming: bool, rendering: Rendering | No
 
 
 def fenced(text: str) -> tuple[str, str]:
-    """Language and content of an answer that is one code fence, or holds one; ("", text) where there is none.
+    """Language and content of the code fences in an answer; ("", text) without any.
 
-    Of several fences the contents are joined. A fence that is still open counts.
+    Several fences are joined. An unclosed fence counts.
 
     >>> fenced("Here:\\n```python\\nx = 1\\n```\\nDone.")
     ('python', 'x = 1')
@@ -136,8 +136,8 @@ def fenced(text: str) -> tuple[str, str]:
 
 
 def frame(source: str) -> str:
-    """A model's HTML inside a frame that can run nothing, load nothing and reach nothing around it."""
-    source = _HINTS.sub(r"\1x-\2", undirected(source))  # a hint to look up or reach a host is no load, so no policy stops it
+    """Model HTML in a sandboxed frame without scripts, remote content, or access to the page."""
+    source = _HINTS.sub(r"\1x-\2", undirected(source))  # prefetch and DNS hints are not blocked by a content policy
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
     page = (
         f'<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}"><base target="_blank">{source}'
@@ -145,7 +145,7 @@ def frame(source: str) -> str:
     return (
         f'<iframe sandbox="" referrerpolicy="no-referrer" loading="lazy" title="The model\'s HTML, shown without scripts" srcdoc="{escape(page, quote=True)}" '
         f'style="box-sizing:border-box;width:100%;height:24em;border:1px solid {BORDER};border-radius:4px;background:#fff"></iframe>\n'
-        f'<p style="color:{MUTED};font-size:11.5px;margin:.2em 0">HTML from the model, shown without scripts or anything remote.</p>\n'
+        f'<p style="color:{MUTED};font-size:11.5px;margin:.2em 0">HTML from the model, without scripts or remote content.</p>\n'
     )
 
 
@@ -176,7 +176,7 @@ def _clean(text: str) -> str:
 
 
 def header_html(name: str) -> str:
-    """The name above an answer when several models answer in one cell."""
+    """The name above an answer, for several models in one cell."""
     if not name:
         return ""
     return (
@@ -186,7 +186,7 @@ def header_html(name: str) -> str:
 
 
 def reasoning_bundle(text: str, seconds_: float | None, running: bool) -> Bundle:
-    """Reasoning as one line with a count while it lasts, then as a closed fold."""
+    """Reasoning: a line with a count while it streams, then a closed fold."""
     count = f"{len(text.split()):,} words"
     if running:
         line = f"thinking… {count}"
@@ -203,12 +203,12 @@ _QUIET = f"font-size:12px;color:{MUTED};margin:.2em 0 .4em"
 
 
 def waiting_html(line: str) -> str:
-    """One line that says why nothing moves."""
+    """A line that explains a wait."""
     return f'<p role="status" style="{_QUIET}">{inert(line)}</p>\n'
 
 
 def progress_html(line: str, share: float | None) -> str:
-    """A thin bar under one line; without a known total the bar is left out."""
+    """A line with a thin bar below; no bar without a known total."""
     bar = ""
     if share is not None:
         percent = round(100 * min(1.0, max(0.0, share)))
@@ -221,7 +221,7 @@ def progress_html(line: str, share: float | None) -> str:
 
 
 def error_html(error: dict[str, Any], kept: int = 0) -> str:
-    """What happened, what was seen, what to do next, and whether it was billed."""
+    """An error as HTML: message, detail, hint, and whether it was billed."""
     head = f"<strong>{inert(_one_line(error.get('message', 'The call failed')))}</strong>"
     if error.get("detail"):
         head += f': <span style="font-family:{MONO};font-size:.92em;overflow-wrap:anywhere">{inert(_one_line(error["detail"]))}</span>'
@@ -242,7 +242,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 
 def error_text(error: dict[str, Any]) -> str:
-    """The same as plain text."""
+    """An error as plain text."""
     head = _one_line(error.get("message", "The call failed"))
     if error.get("detail"):
         head += f": {_one_line(error['detail'])}"
@@ -250,9 +250,9 @@ def error_text(error: dict[str, Any]) -> str:
 
 
 def billed(error: dict[str, Any]) -> str:
-    """Whether a failed call costs money; False is left out of a stored error, and so is None."""
+    """Whether a failed call was billed, as text; stored errors omit False and None."""
     value = error.get("billed", None)
-    return "not billed" if value is False else "billed for what had arrived" if value else "billed: unknown"
+    return "not billed" if value is False else "billed for the partial answer" if value else "billed: unknown"
 
 
 def _one_line(text: Any) -> str:
@@ -260,19 +260,19 @@ def _one_line(text: Any) -> str:
 
 
 def stopped_html(kept: int, media: int = 0) -> str:
-    """The line under an answer that the user stopped."""
+    """The line under a stopped answer, as HTML."""
     return f'<p role="status" style="{_QUIET}">■ {escape(stopped_text(kept, media))}</p>\n'
 
 
 def stopped_text(kept: int, media: int = 0) -> str:
-    """What an interrupted answer says."""
+    """The line under a stopped answer."""
     if media:
         return f"stopped; {media} finished picture{'s' if media > 1 else ''} kept"
-    return f"stopped; {kept:,} characters kept; %fm continue goes on from there" if kept else "stopped before anything had arrived"
+    return f"stopped; {kept:,} characters kept; %fm continue continues from there" if kept else "stopped before any output"
 
 
 def provenance(response: Response) -> dict[str, Any]:
-    """What a saved output says of itself: run, models, parameters, prompt hash, usage, cost, time, source, version."""
+    """Provenance of a saved output: run, models, parameters, fingerprint, usage, cost, time, version."""
     out: dict[str, Any] = {
         "run": response.run,
         "requested_model": response.requested_model,

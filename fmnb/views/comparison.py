@@ -1,7 +1,7 @@
-"""Answers side by side as HTML that needs nothing: what a comparison leaves in the notebook when it has run.
+"""Answers side by side as static HTML: the output of a comparison in the notebook.
 
-Columns stand beside each other where there is room and below each other where there is not,
-by CSS grid alone. Where a viewer drops styles, each answer is still a titled section.
+Columns are laid out by CSS grid alone, side by side or below each other depending on the width. In
+viewers without styles, each answer is still a titled section.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .footer import escape_terminal, footer_html
 from .html import BORDER, MUTED, SHADE
 from .sources import sources_html
 
-MOST_ROWS = 10  # rows of a comparison that are shown whole; `.widget()` and `.df` have the rest
-_WHOLE = 30_000  # characters of one answer that are saved with the notebook
+MOST_ROWS = 10  # rows that are shown; `.widget()` and `.df` have all
+_WHOLE = 30_000  # characters of an answer that are saved with the notebook
 _UI = "font-family:var(--jp-ui-font-family,system-ui,sans-serif)"
 
 
@@ -40,7 +40,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class AnswerFeedback:
-    """What was said of the answers, by index: a word under the name, stars, edited texts."""
+    """Feedback by index of the answer: labels under the name, stars, edited texts."""
 
     labels: Mapping[int, str] = field(default_factory=dict)
     stars: frozenset[int] = frozenset()
@@ -49,7 +49,7 @@ class AnswerFeedback:
 
 
 def layout(axes: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> Layout:
-    """Models are columns and everything else that was varied makes rows; where only one thing differs, all stand in one row.
+    """Lay out models as columns and other variations as rows; a single variation is one row.
 
     >>> layout([{"model": "a", "sample": 0}, {"model": "b", "sample": 0}, {"model": "a", "sample": 1}, {"model": "b", "sample": 1}], list("abcd"))
     Layout(rows=('sample 0', 'sample 1'), columns=('a', 'b'), places=((0, 0), (0, 1), (1, 0), (1, 1)))
@@ -68,7 +68,7 @@ def _rest(axis: Mapping[str, Any]) -> str:
 
 
 def letter(position: int) -> str:
-    """The name of an answer whose model is hidden.
+    """The label of an answer with a hidden model.
 
     >>> letter(0), letter(27)
     ('A', 'AB')
@@ -87,7 +87,7 @@ def columns_bundle(
     format: str = "markdown",
     said: AnswerFeedback | None = None,
 ) -> Bundle:
-    """(data, metadata) of a finished comparison. `blind`: nothing in it says which model an answer is of, but its run's id."""
+    """(data, metadata) of a finished comparison; with `blind`, only run ids identify models."""
     said = said or AnswerFeedback()
     order = list(shown) or list(range(len(responses)))
     by_row: dict[int, list[int]] = {}
@@ -152,20 +152,20 @@ def _column(r: Response, name: str, blind: bool, format: str, said: AnswerFeedba
 
 
 def _shortened(r: Response) -> Response:
-    """The same with no more text than is saved."""
+    """The answer with its text shortened to the saved length."""
     more = len(r.text) - _WHOLE
     return replace(r, text=f"{r.text[:_WHOLE]}\n\n({more:,} more characters)") if more > 0 else r
 
 
 def thought_html(r: Response) -> str:
-    """What the model thought aloud, as a closed fold."""
+    """Reasoning as a closed fold."""
     return reasoning_bundle(r.reasoning[:_WHOLE], None, False)[0]["text/html"] if r.reasoning else ""
 
 
 def text_html(r: Response, format: str) -> str:
-    """The answer's text as it is shown; of a very long one the beginning, and a word about the rest."""
+    """The text of an answer as HTML; long text is shortened with a note."""
     text = r.text
-    if format == "json" and isinstance(r.data, list):  # a list travels inside an object, and is shown as the list it is
+    if format == "json" and isinstance(r.data, list):  # a list is wrapped in an object; show the list
         text = json.dumps(r.data, ensure_ascii=False, indent=2, default=lambda v: getattr(v, "__dict__", str(v)))
     body = body_html(text[:_WHOLE], format, False)
     if len(text) > _WHOLE:
@@ -174,7 +174,7 @@ def text_html(r: Response, format: str) -> str:
 
 
 def failure_html(r: Response, blind: bool) -> str:
-    """Why an answer is not whole. Of a hidden model not even that: its words could tell who it is."""
+    """Why an answer is incomplete; not shown for a hidden model, since it could identify the model."""
     if r.error and blind:
         return f'<p style="font-size:12px;color:{MUTED}">{HIDDEN}</p>\n'
     if r.error:

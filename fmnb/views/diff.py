@@ -1,4 +1,4 @@
-"""Two texts word by word: what the second has and the first has not, and the other way round. Told by marks, not by colour alone."""
+"""Word-by-word diff of two texts, marked by more than color."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from .footer import escape_terminal
 from .html import MUTED
 
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
-_MOST = 4_000  # words of both together; longer texts are compared line by line, so that nobody waits
-_MUCH = 100_000  # pairs of equal pieces; a model that repeats itself makes millions, and the search takes all of them up for each match
+_MOST = 4_000  # words in total; longer texts are compared by line, for speed
+_MUCH = 100_000  # pairs of equal pieces; repetitive text has millions, which makes the search slow
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A stretch of text: `kind` is same, added or removed."""
+    """A piece of text: `kind` is same, added or removed."""
 
     kind: str
     text: str
 
 
 def changes(base: str, other: str) -> list[Change]:
-    """How `base` becomes `other`, in reading order; neighbours differ in kind.
+    """Changes from `base` to `other`, in reading order; adjacent changes differ in kind.
 
     >>> changes("a fast car", "a very fast car")
     [Change(kind='same', text='a '), Change(kind='added', text='very '), Change(kind='same', text='fast car')]
@@ -38,7 +38,7 @@ def changes(base: str, other: str) -> list[Change]:
 
 
 def _pieces(text: str) -> list[str]:
-    """Words with the space behind them, so that a changed sentence is one change and not one a word."""
+    """Words with trailing space, so that a changed sentence is one change."""
     found: list[str] = []
     for piece in _WORDS.findall(text):
         if piece.isspace() and "\n" not in piece and found:
@@ -65,7 +65,7 @@ def _merged(a: list[str], b: list[str]) -> Iterator[Change]:
 
 
 def _alike(a: list[str], b: list[str]) -> int:
-    """How many pieces both begin with."""
+    """Number of equal pieces at the start."""
     return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
@@ -75,9 +75,9 @@ def _same(pieces: list[str]) -> Iterator[Change]:
 
 
 def _search(a: list[str], b: list[str]) -> Sequence[tuple[str, int, int, int, int]]:
-    """How `a` becomes `b`; where nearly all pieces are alike, without taking them for marks, and in the end as one change."""
+    """Changes from `a` to `b`; falls back to fewer matches, and finally one change, for repetitive text."""
     mine, theirs = Counter(a), Counter(b)
-    rare = len(b) // 100 + 1 if len(b) >= 200 else len(b)  # difflib's own idea of what is too frequent to tell anything
+    rare = len(b) // 100 + 1 if len(b) >= 200 else len(b)  # difflib's threshold for pieces that are too frequent
     for often in (len(b), rare):
         if sum(mine[piece] * n for piece, n in theirs.items() if n <= often) <= _MUCH:
             return SequenceMatcher(None, a, b, autojunk=often < len(b)).get_opcodes()
@@ -85,7 +85,7 @@ def _search(a: list[str], b: list[str]) -> Sequence[tuple[str, int, int, int, in
 
 
 def diff_html(base: str, other: str) -> str:
-    """The second text with its changes marked: added underlined, removed struck through, each with its count above."""
+    """The second text with changes marked: additions underlined, removals struck through, with counts."""
     found = changes(base, other)
     added, removed = (sum(len(c.text.split()) for c in found if c.kind == kind) for kind in ("added", "removed"))
     head = f"{added:,} word{'s' * (added != 1)} added, {removed:,} removed" if added or removed else "the same words"

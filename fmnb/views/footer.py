@@ -1,8 +1,7 @@
-"""The line under an answer: who answered and where, how long it took, what it cost.
+"""The line under an answer: model, host, time, tokens, cost.
 
-As text and as HTML. Unknown is said, never shown as zero. Model text cannot produce the
-HTML (Markdown has no footer element), and in plain text a line of the model's that reads
-like ours is marked as the model's.
+As text and as HTML. Unknown values are named, never shown as zero. Model text cannot produce the
+HTML (Markdown has no footer element), and in plain text a line that imitates the footer is marked.
 """
 
 from __future__ import annotations
@@ -18,24 +17,24 @@ LOCAL = "local"
 
 
 def footer_items(response: Response) -> list[str]:
-    """The parts of the line in reading order."""
+    """The parts of the line, in order."""
     r = response
-    asked_nobody = r.request is None and not r.text and r.usage == Usage()  # a download: nobody answered, nothing was bought
+    asked_nobody = r.request is None and not r.text and r.usage == Usage()  # a download: no answer and no cost
     items = [_model_name(r)]
     if r.host and not asked_nobody:
         items.append(r.host)
     if r.source and r.source != "live":
         items.append(r.source)
     if r.finish_reason == "length":
-        items.append("cut at the token limit")
+        items.append("truncated at max_tokens")
     elif r.finish_reason == "loop":
-        items.append("cut where it repeated itself")
+        items.append("truncated where it repeated itself")
     elif r.finish_reason == "content_filter":
-        items.append("cut by the service's filter")
+        items.append("truncated by the service's filter")
     if r.extra.get("base") is True:
         items.append("base model: completes text")
     if r.seconds is not None:
-        whole = len(r.media) == 1 and not r.text  # a picture comes in one piece
+        whole = len(r.media) == 1 and not r.text  # an image is not streamed
         told = r.first_token_seconds is not None and r.seconds >= 0.1 and not whole
         first = f", first {seconds(r.first_token_seconds)}" if told else ""
         items.append(seconds(r.seconds) + first)
@@ -46,7 +45,7 @@ def footer_items(response: Response) -> list[str]:
     if isinstance(rate, (int, float)) and rate > 0:
         items.append(f"{rate:,.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
     unpaid = r.error is not None and r.usage.cost is None and r.host != LOCAL
-    not_billed = r.error is not None and r.error.get("billed") is False and r.usage.cost is None  # said above; a price would contradict it
+    not_billed = r.error is not None and r.error.get("billed") is False and r.usage.cost is None  # shown above; a price would contradict it
     if not asked_nobody and not not_billed:
         items.append("billed: unknown" if unpaid and r.error is not None and r.error.get("billed") is None else cost(r))
     if r.not_applied:
@@ -67,7 +66,7 @@ def footer_text(response: Response) -> str:
 
 
 def anonymous_footer_text(response: Response) -> str:
-    """The line under an answer whose model is hidden: time, tokens and price could tell who it is.
+    """The line under an answer with a hidden model: without time, tokens and price, which could identify it.
 
     >>> anonymous_footer_text(Response("hi", model="echo:", run="r1"))
     '— fmnb · run r1'
@@ -81,7 +80,7 @@ def footer_html(response: Response, blind: bool = False) -> str:
     spans = [f'<span style="white-space:nowrap;font-weight:600">{inert(items[0])}</span>']
     for item in items[1:]:
         wrap = "normal" if len(item) > 40 else "nowrap"
-        strong = f";color:var(--jp-warn-color0,{MUTED})" if item.startswith(("not applied", "stale", "cut ")) else ""
+        strong = f";color:var(--jp-warn-color0,{MUTED})" if item.startswith(("not applied", "stale", "truncated ")) else ""
         spans.append(f'<span style="white-space:{wrap}{strong}">{inert(item)}</span>')
     return (
         f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.15em 0 .2em;font-family:var(--jp-ui-font-family,system-ui,sans-serif);'
@@ -90,7 +89,7 @@ def footer_html(response: Response, blind: bool = False) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A duration as people read it.
+    """Format a duration.
 
     >>> seconds(0.0312), seconds(1.24), seconds(75.2)
     ('31 ms', '1.2 s', '1 min 15 s')
@@ -106,7 +105,7 @@ def seconds(value: float | None) -> str:
 
 
 def money(value: float) -> str:
-    """US dollars with two telling digits.
+    """Format US dollars with two significant digits.
 
     >>> money(0.00123), money(1.5), money(0.0), money(2e-7)
     ('$0.0012', '$1.50', '$0', 'under $0.000001')
@@ -124,7 +123,7 @@ def money(value: float) -> str:
 
 
 def uncertain_calls_text(n: int) -> str:
-    """What is said of failed calls that may have been billed.
+    """A note on failed calls that may have been billed.
 
     >>> uncertain_calls_text(1), uncertain_calls_text(1200)
     ('1 failed call billed: unknown', '1,200 failed calls billed: unknown')
@@ -133,7 +132,7 @@ def uncertain_calls_text(n: int) -> str:
 
 
 def cost(response: Response) -> str:
-    """What the answer cost: free on this machine, "price unknown" where it is."""
+    """The cost of an answer: "free" for local models, "price unknown" if unknown."""
     if response.source in ("cached", "replayed", "stale"):
         return f"nothing spent (was {money(response.cost)})" if response.cost else "nothing spent"
     if response.cost is not None and not (response.cost == 0 and response.host == LOCAL):
@@ -142,12 +141,12 @@ def cost(response: Response) -> str:
 
 
 def _model_name(r: Response) -> str:
-    if title := _one_line(str(r.extra.get("title") or "")):  # weights have a name people know
+    if title := _one_line(str(r.extra.get("title") or "")):  # local weights have a title
         return f"{title} ({r.requested_model})" if r.requested_model else title
     model = r.model or r.requested_model or "unknown model"
-    if model.startswith("object:"):  # a variable of the notebook: its name is all there is to know
+    if model.startswith("object:"):  # a custom model only has its variable name
         return model.removeprefix("object:")
-    if model.startswith("/"):  # servers that name a model by its file
+    if model.startswith("/"):  # some servers report a file path
         model = model.rpartition("/")[2]
     if (
         r.requested_model
@@ -155,7 +154,7 @@ def _model_name(r: Response) -> str:
         and not r.requested_model.endswith(f":{model}")
         and r.requested_model != f"{model}:"
     ):
-        return f"{model} (asked: {r.requested_model})"
+        return f"{model} (requested: {r.requested_model})"
     return r.requested_model or model
 
 
@@ -173,7 +172,7 @@ def _tokens(r: Response) -> str:
 
 
 def _image_items(r: Response) -> list[str]:
-    """Size, seed and steps of what was made: with them it can be made again."""
+    """Size, seed and steps of an image, to make it again."""
     if not r.media:
         return []
     size, seed, seeds, steps = (r.extra.get(k) for k in ("size", "seed", "seeds", "steps"))
@@ -186,5 +185,5 @@ def _image_items(r: Response) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    """A service's own words (a model's name, a notice) on one line and without a separator of ours."""
+    """External text (a model name, a notice) on one line and without the separator."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).replace("·", "-").split())

@@ -1,8 +1,8 @@
-"""Lines of a model's that could pass for ours: found by how they look, not by their characters.
+"""Detects lines of model text that imitate the footer, by their shape and not by their characters.
 
-Marks that reverse the order of what is read are made visible, so that the stored order is the
-visible one. Letters are compared by their shape, through Unicode's table of confusable characters
-and a few more that look like the four letters of our name.
+Marks that reverse the reading direction are made visible, so that the stored order is the visible
+order. Letters are compared by shape, through Unicode's table of confusable characters and a few
+more that look like the four letters of fmnb.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _MAYBE = re.compile(r"[^\x00-\x7f]|(?i:f\W*(?:m|r\W*n)\W*n\W*b)")
-_ENOUGH, _LONGEST = 6, 2_000  # letters, and characters, after which a line's beginning is decided
+_ENOUGH, _LONGEST = 6, 2_000  # letters, and characters, after which the start of a line is resolved
 _SHAPES = {
     "f": "ſƒϝꞙꞘẝꬵꓝᖴꜰք𐊇𐊥𐔥Ϝ𝈓ḟ",
     "m": "мᴍΜМϺᎷᗰᛖꓟ𐊰𐌑ꮇɱⱮ𑜀𑣣ӎӍᶆ",
@@ -27,7 +27,7 @@ _TABLE = TABLE | str.maketrans({c: name for name, others in _SHAPES.items() for 
 
 
 def escape_terminal(text: str) -> str:
-    """Model text for a plain display: no terminal escapes, and no line that could pass for our footer."""
+    """Model text for plain display, without terminal escapes or lines that imitate the footer."""
     text = visible_text(text)
     if not _MAYBE.search(text):
         return text
@@ -35,7 +35,7 @@ def escape_terminal(text: str) -> str:
 
 
 def visible_text(text: str) -> str:
-    """The text as it can be written out: escapes and marks that reverse what follows are seen and do nothing.
+    """Make escapes and direction marks in a text visible.
 
     >>> visible_text("a\\x1b[2J\\u202eb")
     'a␛[2J[U+202E]b'
@@ -46,7 +46,7 @@ def visible_text(text: str) -> str:
 
 
 def like_footer(line: str) -> bool:
-    """Whether a line begins with our name as one sees it; where it is written from right to left, whether it holds it.
+    """Whether a line appears to start with "fmnb"; right-to-left lines only need to contain it.
 
     >>> like_footer("— ｆｍｎｂ · x"), like_footer("— frnnb · x"), like_footer("about fmnb")
     (True, True, False)
@@ -61,14 +61,14 @@ def like_footer(line: str) -> bool:
 
 
 def is_resolved(line: str) -> bool:
-    """Whether enough of a line is there to tell that it is not, or is, one that could pass for ours."""
+    """Whether the start of a line is long enough to tell whether it imitates the footer."""
     if len(line) > _LONGEST:
         return True
     return not _RIGHT_TO_LEFT.search(line) and "[U+20" not in line and len(skeleton(line)) >= _ENOUGH
 
 
 def skeleton(text: str) -> str:
-    """The letters and digits of a text by their shape."""
+    """Letters and digits of a text, normalized by shape."""
     folded = unicodedata.normalize("NFKD", text.translate(_TABLE)).translate(_TABLE).casefold().translate(_TABLE)
     letters = "".join(c for c in folded if c.isalnum())
     return letters.replace("m", "rn")

@@ -1,10 +1,9 @@
-"""Model text as HTML that shows it and cannot act, in JupyterLab, exports and web viewers alike.
+"""Renders model text as inert HTML, for JupyterLab, exports and web viewers.
 
-What comes out has inline styles alone: no script, no event attribute, no class, no id, no
-form, no remote load. Raw HTML stays visible text; an image becomes a note; a link shows
-where it leads. Mathematics is left to the front end's typesetter, without the commands
-that could act or change other cells. Colours are the theme's variables, so light and dark
-both work.
+The output only has inline styles: no scripts, event attributes, classes, ids, forms, or remote
+loads. Raw HTML is shown as text, an image becomes a note, and a link shows its target.
+Mathematics is left to the front end's typesetter, without commands that have effects or change
+other cells. Colors are variables of the theme, for light and dark.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from .math import install_math
 MONO = "var(--jp-code-font-family,ui-monospace,SFMono-Regular,Menlo,Consolas,monospace)"
 BORDER = "var(--jp-border-color2,rgba(128,128,128,.35))"
 SHADE = "var(--jp-layout-color2,rgba(128,128,128,.12))"
-PAPER = "var(--jp-cell-editor-background,rgba(128,128,128,.1))"  # where the theme's code colours are meant to stand
+PAPER = "var(--jp-cell-editor-background,rgba(128,128,128,.1))"  # background for the theme's code colors
 MUTED = "var(--jp-ui-font-color2,inherit)"
 _HEAVY = 4_000  # markers in one paragraph; Markdown's rules are slow beyond that, and nobody writes so
 _LONG_CODE = 60_000  # characters; longer code is shown plain
@@ -39,10 +38,10 @@ def render(text: str) -> str:
 
 
 class Rendering:
-    """Renders a growing text: blocks that can no longer change are kept, only the rest is done again.
+    """Renders a growing text incrementally: closed blocks are kept, only the rest is rendered again.
 
-    A block is closed when a blank line ends it and another block has begun. A text with
-    reference links is rendered whole each time, since a late definition reaches back.
+    A block is closed when a blank line ends it and another block has begun. A text with reference
+    links is rendered completely each time, since a later definition affects earlier text.
 
     >>> r = Rendering(); r.html("a") == render("a"), r.html("a\\n\\nb") == render("a\\n\\nb")
     (True, True)
@@ -53,11 +52,11 @@ class Rendering:
         self.done = ""  # and their HTML
 
     def html(self, text: str) -> str:
-        """The same as `render(text)`."""
+        """The result of `render(text)`."""
         if not self.kept and (plain := _plain(text)):
             return plain
         text = _clean(text)
-        if not text.startswith(self.kept):  # the answer was begun anew
+        if not text.startswith(self.kept):  # the answer was restarted
             self.kept = self.done = ""
         md = _markdown()
         if _DEFINITION.search(text):
@@ -65,7 +64,7 @@ class Rendering:
         tail = text[len(self.kept) :]
         lines = tail.split("\n")
         tokens = md.parse(tail)
-        # The last block may go on, and so may anything on the last, unfinished line.
+        # The last block may continue, and so may the last, unfinished line.
         starts = [t.map[0] for t in tokens if t.level == 0 and t.map and t.nesting >= 0]
         cut = next((s for s in reversed(starts) if 0 < s < len(lines) - 1 and not lines[s - 1].strip()), 0)
         if not cut:
@@ -77,21 +76,21 @@ class Rendering:
 
 
 _DEFINITION = re.compile(r"\]:")
-_SIMPLE = re.compile(r"[A-Za-z][A-Za-z0-9\u00c0-\u024f ,.;()?%/]*(?<! )")  # nothing in it means anything to Markdown or HTML
+_SIMPLE = re.compile(r"[A-Za-z][A-Za-z0-9\u00c0-\u024f ,.;()?%/]*(?<! )")  # no characters with a meaning in Markdown or HTML
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def _plain(text: str) -> str:
-    """One simple line without loading a Markdown parser: what short answers are."""
+    """Render one simple line, without loading a Markdown parser."""
     return f'<p dir="auto">{text}</p>\n' if len(text) < 2_000 and _SIMPLE.fullmatch(text) else ""
 
 
 def _clean(text: str) -> str:
     """Control characters become visible or vanish; line ends become `\\n`."""
     text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-    text = text.replace("\u2028", "\n").replace("\u2029", "\n")  # lines to other programs, so lines here
+    text = text.replace("\u2028", "\n").replace("\u2029", "\n")  # other programs treat these as line ends
     return _CONTROL.sub("\ufffd", text)
 
 
@@ -155,7 +154,7 @@ def _opener(style: str) -> Any:
             css += ";font-weight:600" if token.tag == "th" else ""
             css += (
                 ";min-width:11em" if len(tokens[i + 1].content) > 22 else ""
-            )  # in a narrow window the table scrolls rather than break each word
+            )  # in a narrow window the table scrolls instead of breaking words
         elif token.tag in _HEADINGS:
             css = f"font-size:{_HEADINGS[token.tag]};font-weight:600;line-height:1.3;margin:.9em 0 .4em"
         if token.tag in ("p", *_HEADINGS) and _RIGHT_TO_LEFT.search(tokens[i + 1].content):
@@ -171,7 +170,7 @@ def _opener(style: str) -> Any:
 
 
 def _inline(state: Any) -> None:
-    """Markdown's own step, except that a paragraph of thousands of markers is taken as plain text."""
+    """Parse inline Markdown; a paragraph with thousands of markers is plain text."""
     for token in state.tokens:
         if token.type != "inline":
             continue
@@ -185,12 +184,12 @@ def _inline(state: Any) -> None:
 
 
 def _visible(text: str) -> str:
-    """Characters that reverse what follows are shown, since they can make code and links read as they are not."""
+    """Make direction marks visible, since they can disguise code and links."""
     return _BIDI.sub(lambda m: f"[U+{ord(m[0]):04X}]", text)
 
 
 def _text(content: str) -> str:
-    """Text between markers; none of it is mathematics, so no mark of TeX's is left in it."""
+    """Text outside mathematics, with TeX marks escaped."""
     return inert(_COMMAND.sub("\\\\\u200b", content))
 
 
@@ -202,7 +201,7 @@ def _code_inline(content: str) -> str:
 
 
 def code(source: str, language: str = "") -> str:
-    """A block of code, coloured where the language is known."""
+    """A block of code, highlighted if the language is known."""
     source = undirected(_visible(_clean(source)))
     body = _highlighted(source, language) if language and len(source) <= _LONG_CODE else ""
     return (
@@ -211,9 +210,9 @@ def code(source: str, language: str = "") -> str:
     )
 
 
-_BARE = "background:none;border:0;padding:0;font:inherit;color:inherit;white-space:inherit;word-break:normal;overflow-wrap:normal"  # a front end's own style for code is not ours
+_BARE = "background:none;border:0;padding:0;font:inherit;color:inherit;white-space:inherit;word-break:normal;overflow-wrap:normal"  # override the front end's style for code
 
-# Theme variable and a colour that reads on white and on near-black, for front ends without the variable.
+# Theme variable, and a color readable on light and dark for front ends without it.
 _COLORS = {
     "Keyword": ("keyword", "#8250c4"),
     "Name.Builtin": ("builtin", "#0a7ea4"),
@@ -268,7 +267,7 @@ _TARGET = re.compile(r"(?i)(https?)://([^/?#]+)[^\x00-\x20]*|mailto:[^\x00-\x20<
 
 
 def _allowed(url: str) -> bool:
-    """http, https and mailto, absolute, without a user name before the host and without anything odd in the host."""
+    """Whether a URL is allowed: absolute http, https or mailto, without a user name, with a plain host."""
     m = _TARGET.fullmatch(url.strip())
     if not m:
         return False
@@ -276,7 +275,7 @@ def _allowed(url: str) -> bool:
 
 
 def _host(url: str) -> str:
-    """Where a link leads: host, or the address of a mail."""
+    """The target of a link: host or mail address."""
     if url.lower().startswith("mailto:"):
         return unquote(url[7:].partition("?")[0])
     try:
@@ -291,7 +290,7 @@ def _link_open(tokens: Any, i: int, options: Any, env: Any) -> str:
 
 
 def _link_close(tokens: Any, i: int, options: Any, env: Any) -> str:
-    """Where the link leads stands behind it unless its text says exactly that."""
+    """Append the target of a link, unless its text is the target."""
     depth, start = 0, i
     while start > 0:
         start -= 1
@@ -310,7 +309,7 @@ def _link_close(tokens: Any, i: int, options: Any, env: Any) -> str:
 
 
 def _image(tokens: Any, i: int, options: Any, env: Any) -> str:
-    """A remote image would tell its host what was asked: its place is kept, it is not loaded."""
+    """Replace a remote image with a note: loading it could leak data to its host."""
     token = tokens[i]
     url = str(token.attrGet("src") or "")
     where = _host(url) + (urlsplit(url).path[:40] if "://" in url else "")

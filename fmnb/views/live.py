@@ -1,10 +1,10 @@
-"""A run as it happens, in a notebook: one output for the answer, updated in place.
+"""A run in a notebook while it streams: one output for the answer, updated in place.
 
-The answer's output is redrawn at most ten times a second, and less often when drawing is
-slow, so that drawing never takes more than a fifth of the time; the last drawing is the
-fold. Reasoning has an output of its own: one line while it lasts, then a closed fold that
-is not touched again. A view draws when an event comes; `tick()` lets whoever waits for
-events draw what is still held back. Where a program runs the notebook all of it is shown once, at the end.
+The output is redrawn at most ten times a second, and less often if drawing is slow, so that drawing
+takes at most a fifth of the time; the last drawing is the complete response. Reasoning has an
+output of its own: a line while it streams, then a closed fold. A view draws when an event arrives;
+`tick()` draws pending changes in between. Where a program runs the notebook, everything is shown
+once, at the end.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from .html import Rendering
 from .static_output import DeferredOutput
 from .status_text import progress_line, share, waiting_line
 
-INTERVAL = 0.1  # seconds between drawings
+INTERVAL = 0.1  # seconds between updates
 SHARE = 5  # a drawing that took t is followed by at least (SHARE - 1) * t of rest
 
 
@@ -78,12 +78,12 @@ class NotebookView:
         self._thought_open = False
         self._status = ""
         self._drawn_at = -1e9
-        self._cost = 0.0  # seconds the last drawing took
-        self._held = False  # something has come that is not drawn
+        self._cost = 0.0  # seconds the last update took
+        self._held = False  # there are changes to draw
         self._undrawn = False  # the first text, or the first after a wait, is not drawn
 
     def __call__(self, event: Event) -> None:
-        """Take one event; events of a run below ours (a download, a load) show as progress only."""
+        """Handle one event; child runs (a download, a load) only show as progress."""
         if not self.run:
             self.run = event.run
         if event.run and event.run != self.run:
@@ -101,27 +101,27 @@ class NotebookView:
                 first = not self._answer or self._status
                 self._status = ""
                 if first and not self._undrawn:
-                    self._undrawn = True  # a short answer arrives whole: one drawing is enough for it
+                    self._undrawn = True  # a short answer arrives at once: draw it once
                 else:
                     self._draw(now=bool(first))
             case ToolCallDelta() | Media():
                 self._close_thought(event.at)
             case Restarted(reason=reason):
                 self._rendering = Rendering()
-                self._status = waiting_html(f"asking again: {reason}")
+                self._status = waiting_html(f"retrying: {reason}")
                 self._draw(now=True)
             case Finished() | Failed() | Cancelled():
                 self._close_thought(event.at)
                 self._finish(event)
 
     def tick(self) -> None:
-        """Draw what is held back, if its time has come."""
+        """Draw pending changes, if due."""
         if self._held:
             self._draw()
         self.caught_up()
 
     def caught_up(self) -> None:
-        """Draw the first text: every event that arrived was handled, and more are awaited."""
+        """Draw the first text, when all available events are handled."""
         if self._undrawn:
             self._draw(now=self._at_once is None)
 
@@ -129,7 +129,7 @@ class NotebookView:
         before = self._status
         if isinstance(event, Waiting):
             self._status = waiting_html(waiting_line(event))
-        else:  # a full bar is taken away
+        else:  # remove a full bar
             self._status = "" if share(event) == 1.0 else progress_html(progress_line(event), share(event))
         if self._status != before:
             self._draw(now=isinstance(event, Waiting))
@@ -138,7 +138,7 @@ class NotebookView:
         if not event.text:
             return
         if self._thought and not self._thought_open:
-            return  # its fold stands and is left alone
+            return  # its fold is complete
         if self._thought_from is None:
             self._thought_from = event.at
         if not self._thought:
@@ -212,7 +212,7 @@ class NotebookView:
 
 
 def display(bundle: Bundle, display_id: str, update: bool) -> None:
-    """Through IPython's own display, so that every front end and export keeps it."""
+    """Publish through IPython's display, so that every front end and export keeps it."""
     publish: Any = importlib.import_module("IPython.display").publish_display_data
     data, metadata = bundle
     publish(data, metadata, transient={"display_id": display_id}, update=update)

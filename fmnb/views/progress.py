@@ -1,4 +1,4 @@
-"""A long step outside a cell magic: one line with a bar while it lasts, nothing when it was quick, its warnings when it is over."""
+"""A long step outside a cell magic: a line with a bar while it runs, and its warnings at the end."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .live import display
 from .router import in_notebook
 from .status_text import progress_line, share, waiting_line
 
-_QUICK = 0.7  # seconds; what is over sooner shows no bar
+_QUICK = 0.7  # seconds; shorter steps show no bar
 _TICK = 0.1
 
 
 class ProgressView:
-    """The sink of one run: in a notebook an output that goes away at the end, on a terminal a line that is written over."""
+    """The sink of one run: a temporary output in a notebook, an overwritten line on a terminal."""
 
     name = "the progress bar"
 
@@ -30,7 +30,7 @@ class ProgressView:
         self._id = ""
 
     def __call__(self, event: Event) -> None:
-        """Take one event."""
+        """Handle one event."""
         now = time.monotonic()
         if isinstance(event, (Progress, Waiting)) and now - self._began > _QUICK and now - self._drawn > _TICK:
             self._drawn = now

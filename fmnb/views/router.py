@@ -1,6 +1,6 @@
-"""How events look: text, safe HTML, a notebook's live output.
+"""Selects the view for a cell, and sends events to one view per run.
 
-`view_for(shell)` gives the sink that fits where the user is.
+`view_for(shell)` returns the sink for the environment: notebook or terminal.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from ..core.events import ENDS, Event, Started
 
 
 class RunRouter:
-    """One sink for a cell: events go to the view of their run, made when the run starts.
+    """The sink of a cell: passes events to the view of their run, made when the run starts.
 
-    A run below another (a load inside a call) is shown in its parent's view.
+    A child run (a load inside a call) is shown in the view of its parent.
     """
 
     def __init__(self, make: Callable[[Started], Any]):
@@ -23,7 +23,7 @@ class RunRouter:
         self._views: dict[str, Any] = {}
 
     def __call__(self, event: Event) -> None:
-        """Take one event."""
+        """Handle one event."""
         if isinstance(event, Started) and event.run not in self._views:
             self._views[event.run] = self._views.get(event.parent) or self._make(event)
         view = self._views.get(event.run)
@@ -31,26 +31,26 @@ class RunRouter:
             view(event)
 
     def tick(self) -> None:
-        """Draw what the views hold back, if its time has come."""
+        """Draw pending changes of all views, if due."""
         for view in self._views.values():
             view.tick()
 
     def caught_up(self) -> None:
-        """Draw what the views wait to draw until everything that came was taken."""
+        """Draw what the views defer until all available events are handled."""
         for view in self._views.values():
             view.caught_up()
 
 
 class SequentialTextSink(RunRouter):
-    """The same for a terminal, where answers that come at once are written one after the other, in the order in which they began."""
+    """A router for terminals: concurrent answers are written one after the other, in start order."""
 
     def __init__(self, make: Callable[[Started], Any]):
         super().__init__(make)
         self._roots: dict[str, str] = {}  # a load below a call waits with the call
-        self._waiting: dict[str, list[Event]] = {}  # by call; the first is the one that is written
+        self._waiting: dict[str, list[Event]] = {}  # by call; the first is being written
 
     def __call__(self, event: Event) -> None:
-        """Take one event, now or when its answer's turn has come."""
+        """Handle one event, at once or when earlier answers are complete."""
         above = event.parent if isinstance(event, Started) else ""
         root = self._roots.setdefault(event.run, self._roots.get(above, event.run))
         self._waiting.setdefault(root, []).append(event)
@@ -58,7 +58,7 @@ class SequentialTextSink(RunRouter):
             pass
 
     def _write(self, root: str) -> bool:
-        """Write what waits of one answer; whether it has ended and the next one's turn has come."""
+        """Write the pending events of an answer; returns whether it has ended."""
         events = self._waiting[root]
         ended = any(e.run == root and isinstance(e, ENDS) for e in events)
         while events:
@@ -69,9 +69,9 @@ class SequentialTextSink(RunRouter):
 
 
 def view_for(shell: Any, format: str = "markdown", *, several: bool = False) -> RunRouter:
-    """The sink for a cell in this shell: notebook outputs where there is a kernel, else text.
+    """The sink for a cell in this shell: notebook outputs if there is a kernel, else text.
 
-    `several` says that more than one model answers: each answer then has its name above it.
+    With `several` models, each answer has its name above it.
     """
     live = in_notebook(shell)
     kind: Any

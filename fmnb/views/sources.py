@@ -1,4 +1,4 @@
-"""What an answer rests on: the sources a chain read, the places a service cites. Folded, below the answer."""
+"""Citations and retrieved sources, in a closed fold below the answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _QUOTE = 300  # characters of a source that are shown
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source: what it is called, words from it, where it is."""
+    """One source: title, excerpt, address."""
 
     title: str
     text: str = ""
@@ -24,7 +24,7 @@ class Source:
 
 
 def sources(response: Response) -> list[Source]:
-    """The sources of an answer, each once, in the order in which they are named.
+    """The distinct sources of an answer, in order of appearance.
 
     >>> sources(Response("", extra={"sources": [{"title": "a.pdf, page 3", "text": "Cats purr."}]}))
     [Source(title='a.pdf, page 3', text='Cats purr.', url='')]
@@ -45,7 +45,7 @@ def _source(s: Mapping[str, Any]) -> Source:
 
 
 def _cited(c: Mapping[str, Any]) -> Iterator[Source]:
-    """The sources of one citation, in the forms that Anthropic, Cohere and OpenAI give it."""
+    """The sources of one citation, in the formats of Anthropic, Cohere and OpenAI."""
     inner = [s for s in _list(c.get("sources")) if isinstance(s, Mapping)]
     for s in inner:
         document: Mapping[str, Any] = d if isinstance(d := s.get("document"), Mapping) else {}
@@ -57,7 +57,7 @@ def _cited(c: Mapping[str, Any]) -> Iterator[Source]:
 
 
 def _pages(first: Any, after: Any) -> str:
-    """Where in a document; `after` is the page behind the last."""
+    """Pages of a document; `after` is the page after the last."""
     if not isinstance(first, int):
         return ""
     return f", page {first}" if not isinstance(after, int) or after <= first + 1 else f", pages {first}-{after - 1}"
@@ -68,7 +68,7 @@ def _text(s: Mapping[str, Any], *names: str) -> str:
 
 
 def sources_html(response: Response) -> str:
-    """A closed fold with the sources; "" where there are none. Addresses are text: nothing is fetched, nothing can be clicked by mistake."""
+    """A closed fold with the sources, or "". Addresses are plain text: nothing is loaded or clickable."""
     found = sources(response)
     if not found:
         return ""
@@ -95,7 +95,7 @@ def _row(s: Source) -> str:
 
 
 def sources_text(response: Response) -> str:
-    """The same in words, a line each."""
+    """One line of text for each source."""
     found = sources(response)
     lines = [f"  {i}. {escape_terminal(' '.join(filter(None, (s.title, s.url))) or s.text[:80])}" for i, s in enumerate(found, 1)]
     return "\n".join([f"{_count(found)}:", *lines]) if found else ""

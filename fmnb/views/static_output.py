@@ -1,7 +1,7 @@
-"""Outputs that are shown once, in their last form, where a program runs the notebook.
+"""Final outputs only, where a program runs the notebook.
 
-Nobody watches there, and what reads the outputs as they come (papermill's log) takes each when it
-first appears and hears of no update: of an answer that streams it would have the first word.
+Programs that read outputs while a cell runs (papermill's log) take each output when it first
+appears and ignore updates: of a streamed answer they would keep the first word.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def output_function(shell: Any = None) -> bool:
 
 
 class DeferredOutput:
-    """Takes a view's drawings in place of the display, and hands each output on when it is final.
+    """Collects the updates of a view, and shows each output when it is final.
 
     >>> shown = []
     >>> show = DeferredOutput(lambda bundle, id, update: shown.append((bundle[0]["text/plain"], id, update)))
@@ -44,11 +44,11 @@ class DeferredOutput:
         self._held: dict[str, Bundle] = {}
 
     def __call__(self, bundle: Bundle, display_id: str, update: bool) -> None:
-        """Keep a drawing in the place of the one before."""
+        """Store an update in place of the previous one."""
         self._held[display_id] = bundle
 
     def flush(self) -> None:
-        """Show what is kept, in the order in which the outputs began."""
+        """Show the stored outputs, in order of their first update."""
         held, self._held = self._held, {}
         for display_id, bundle in held.items():
             self._show(bundle, display_id, False)

@@ -1,4 +1,4 @@
-"""Waits and progress in words, the same for every view."""
+"""Waits, retries and progress as text, the same in every view."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..core.events import Progress, Waiting
 
 
 def run_label(name: str) -> str:
-    """The line above what is of that name.
+    """The header line for a name.
 
     >>> run_label("openai:gpt-5-mini"), run_label("echo:")
     ('openai:gpt-5-mini:\\n', 'echo:\\n')
@@ -15,7 +15,7 @@ def run_label(name: str) -> str:
 
 
 def waiting_line(event: Waiting) -> str:
-    """Why nothing moves, and for how long.
+    """The reason and duration of a wait.
 
     >>> waiting_line(Waiting(reason="Too many requests", seconds=11.6, attempt=2))
     'Too many requests: next try in 12 s (attempt 2)'
@@ -29,7 +29,7 @@ def waiting_line(event: Waiting) -> str:
 
 
 def progress_line(event: Progress) -> str:
-    """How far a step is.
+    """The progress of a step.
 
     >>> progress_line(Progress(stage="downloading", done=12_000_000, total=98_000_000, unit="bytes"))
     'downloading: 12.0 of 98.0 MB'
@@ -45,10 +45,10 @@ def progress_line(event: Progress) -> str:
 
 
 def share(event: Progress) -> float | None:
-    """The part done, from 0 to 1, or None where the total is unknown."""
+    """The completed share, from 0 to 1, or None if the total is unknown."""
     return min(1.0, event.done / event.total) if event.total else None
 
 
 def thinking_line(words: int) -> str:
-    """Reasoning while it lasts."""
+    """The line for reasoning while it streams."""
     return f"thinking… {words:,} words"

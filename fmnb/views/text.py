@@ -1,6 +1,6 @@
-"""A run as it happens, in a terminal: text as it comes, then the footer.
+"""A run in a terminal: the streamed text, then the footer.
 
-Into a pipe or file nothing but the text and the footer is written, without escapes.
+A pipe or file only gets the text and the footer, without escapes.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ class TextView:
         self._out = out or sys.stdout
         self._tty = bool(getattr(self._out, "isatty", lambda: False)())
         self._clock = clock
-        self._line = ""  # a status line that the next output replaces
+        self._line = ""  # a status line that the next output overwrites
         self._line_at = -1e9
-        self._rest = ""  # text not written: an unfinished line that may turn out to read like our footer
+        self._rest = ""  # pending text: an unfinished line that may imitate the footer
         self._returned = False
-        self._within = False  # what was written last ended within a line
+        self._within = False  # the last output ended within a line
         self._begun = False
 
     def __call__(self, event: Event) -> None:
-        """Take one event."""
+        """Handle one event."""
         if not self.run:
             self.run = event.run
         if event.run and event.run != self.run:
@@ -66,7 +66,7 @@ class TextView:
                 self._text(text)
             case Restarted(reason=reason):
                 self._flush()
-                self._write(f"\n[asking again{'' if self.blind else f': {escape_terminal(reason)}'}]\n")
+                self._write(f"\n[retrying{'' if self.blind else f': {escape_terminal(reason)}'}]\n")
             case Finished() | Failed() | Cancelled():
                 self._end(event)
 
@@ -88,8 +88,8 @@ class TextView:
             self._out.flush()
 
     def _text(self, text: str) -> None:
-        """Write what has come; the start of a line waits until it cannot be a forged footer."""
-        if self._returned:  # a line end of two characters may come in two pieces
+        """Write text; the start of a line is held back until it cannot be a forged footer."""
+        if self._returned:  # a two-character line end may be split
             text = text.removeprefix("\n")
         self._returned = text.endswith("\r")
         self._rest += visible_text(text)

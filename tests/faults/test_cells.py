@@ -127,7 +127,7 @@ def test_a_fault_at_the_cell(lab, server, home, model, kind, requests, kept, bil
 
     assert error.response.text == kept and kept in shown
     assert error.billed is billed
-    assert {False: "not billed", True: "billed for what had arrived", None: "billed: unknown"}[billed] in shown
+    assert {False: "not billed", True: "billed for the partial answer", None: "billed: unknown"}[billed] in shown
 
     row = log.search()[0]
     assert (row["finish_reason"], row["text"], row["error"]) == ("error", kept, error.message)

@@ -149,7 +149,7 @@ def test_what_is_seen_of_a_dead_run_says_when_it_was_true_and_what_to_do():
     screen = Screen()
     v = view(screen)
     play(v, Progress(stage="rows", done=20, total=100))
-    assert re.search(r"as of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d; after a kernel restart, run the cell again: it goes on", screen.words)
+    assert re.search(r"as of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d; after a kernel restart, run the cell again to resume", screen.words)
     v(Notice(run="b", n=3, kind="warning", text="the log is off"))
     v(Progress(run="b", stage="rows", done=21, total=100))
     assert "the log is off" in screen.words and "goes on" not in screen.words
@@ -175,7 +175,7 @@ def test_a_batch_that_failed_does_not_call_failures_answers():
     v(Progress(run="b", stage="rows", done=0, total=200, note="16 failed"))
     v(Failed(run="b", n=5, error={"message": "no key"}))
     assert "None of 200 answered · 16 failed" in screen.words and 'role="alert"' in screen.html
-    assert "the first row that came in this run" in screen.words and "answers" not in screen.words
+    assert "the first row of this run" in screen.words and "answers" not in screen.words
 
 
 def test_what_a_model_wrote_and_what_a_row_holds_cannot_act():
@@ -194,7 +194,7 @@ def test_what_a_model_wrote_and_what_a_row_holds_cannot_act():
 
 
 def test_a_stop_and_a_failure_say_what_to_do():
-    for end, words in ((Cancelled(), "run the cell again to go on"), (Failed(error={"message": "no key", "hint": "get one"}), "get one")):
+    for end, words in ((Cancelled(), "run the cell again to resume"), (Failed(error={"message": "no key", "hint": "get one"}), "get one")):
         screen = Screen()
         play(view(screen), Progress(stage="rows", done=1, total=2), end)
         assert words in screen.html
@@ -220,7 +220,7 @@ def test_it_is_drawn_a_few_times_a_second_at_most():
 def test_a_real_batch_tells_all_of_it():
     screen = Screen()
     batch("say {{ w }}", [{"w": str(i)} for i in range(30)], ["echo:", "echo:slow=5000"], sinks=[view(screen)])
-    assert "60 of 60 answered" in screen.words and "the first 8 calls that came in this run" in screen.words
+    assert "60 of 60 answered" in screen.words and "the first 8 calls of this run" in screen.words
     assert ">echo:slow=5000<" in screen.html or ">echo:<" in screen.html
 
 

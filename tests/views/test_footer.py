@@ -27,7 +27,7 @@ def test_a_hosted_answer():
         not_applied=("seed",),
     )
     assert footer_text(r) == (
-        "— fmnb · gpt-5-mini-2026-01-12 (asked: openai:gpt-5-mini) · api.openai.com · 3.4 s, first 410 ms · "
+        "— fmnb · gpt-5-mini-2026-01-12 (requested: openai:gpt-5-mini) · api.openai.com · 3.4 s, first 410 ms · "
         "1,204 (1,024 cached) tokens in, 356 (128 reasoning) out · $0.0012 · not applied: seed · run 01hv"
     )
 
@@ -36,7 +36,7 @@ def test_a_local_answer_is_free_and_says_its_speed():
     r = Response(
         "x", model="SmolLM2", requested_model="embedded", host="local", usage=Usage(38, 2), seconds=75.2, extra={"tokens_per_second": 61.2}
     )
-    assert footer_text(r) == "— fmnb · SmolLM2 (asked: embedded) · local · 1 min 15 s · 38 tokens in, 2 out · 61 tokens/s · free"
+    assert footer_text(r) == "— fmnb · SmolLM2 (requested: embedded) · local · 1 min 15 s · 38 tokens in, 2 out · 61 tokens/s · free"
 
 
 def test_a_base_model_is_called_one():
@@ -57,7 +57,7 @@ def test_where_an_answer_came_from_is_said(source):
 
 
 def test_an_answer_cut_at_its_limit_says_so():
-    assert "cut at the token limit" in footer_text(Response("x", model="m", finish_reason="length"))
+    assert "truncated at max_tokens" in footer_text(Response("x", model="m", finish_reason="length"))
 
 
 def test_a_services_own_words_cannot_add_items_or_lines():

@@ -158,11 +158,11 @@ def test_an_error_stands_under_the_text_that_was_kept():
     screen, _ = run([START, TextDelta(text="half"), Failed(error=error)])
     html = screen.html()
     assert html.index("half") < html.index("The connection ended") < html.index("%fm continue") < html.index("<footer")
-    assert "&lt;b&gt;x&lt;/b&gt;" in html and "billed for what had arrived" in html and "4 characters kept" in html
+    assert "&lt;b&gt;x&lt;/b&gt;" in html and "billed for the partial answer" in html and "4 characters kept" in html
 
 
 def test_whether_it_was_billed_is_said_in_three_ways():
-    for billed, words in ((False, "not billed"), (True, "billed for what had arrived"), (None, "billed: unknown")):
+    for billed, words in ((False, "not billed"), (True, "billed for the partial answer"), (None, "billed: unknown")):
         screen, _ = run([START, Failed(error={"message": "x", "billed": billed})])
         assert words in screen.html()
 

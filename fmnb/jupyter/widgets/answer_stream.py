@@ -99,7 +99,7 @@ class Answer:
                 self._status = ""
             case Restarted(reason=reason):
                 self._rendering, self._done = Rendering(), ""
-                self._status = waiting_html(escape_terminal(f"asking again: {reason}"))
+                self._status = waiting_html(escape_terminal(f"retrying: {reason}"))
             case Finished() | Failed() | Cancelled():
                 self.state = _ENDED[type(event)]
                 self._status = ""

@@ -129,7 +129,7 @@ class GridStream:
                 cell.status = ""
             case Restarted(reason=reason):
                 cell.rendering, cell.done = Rendering(), ""
-                cell.status = waiting_html("asking again" if self.blind else escape_terminal(f"asking again: {reason}"))
+                cell.status = waiting_html("retrying" if self.blind else escape_terminal(f"retrying: {reason}"))
                 cell.last = {}
             case Finished():
                 cell.state, cell.status = "finished", ""

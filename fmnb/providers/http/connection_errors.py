@@ -93,7 +93,7 @@ def stream_interrupted(profile: Profile, characters: int) -> FmnbError:
     return StreamInterruptedError(
         f"{profile.label} ended the connection in the middle of the answer",
         detail=f"{characters} characters had arrived",
-        hint="`%fm continue` goes on from there." if characters else "Try again.",
+        hint="`%fm continue` continues from there." if characters else "Try again.",
         billed=True if characters else None,
         retryable=not characters,
     )
@@ -110,7 +110,7 @@ def _timeout(profile: Profile, names: set[str], characters: int | None) -> FmnbE
         return CallTimeoutError(
             f"{profile.label} stopped in the middle of the answer",
             detail=f"{characters} characters, then {profile.read_timeout:g} s of silence",
-            hint="`%fm continue` goes on from there.",
+            hint="`%fm continue` continues from there.",
             billed=True,
             retryable=False,
         )

@@ -124,7 +124,7 @@ def test_while_names_are_hidden_waits_and_thoughts_do_not_tell_who_is_asked():
         view._drawn = -1e9
         view(event)
     told = json.dumps([sent, shown, view.grid.about])
-    assert "waiting" in told and "asking again" in told
+    assert "waiting" in told and "retrying" in told
     assert "echo" not in told and "think" not in told
 
 
