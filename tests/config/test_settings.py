@@ -203,10 +203,10 @@ def test_a_working_folder_that_is_gone_is_no_error(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[lock]\nprovider = ["echo"]', "lock.provider is no lock"),
-        ('[lock]\nModels = ["echo:*"]', "lock.Models is no lock"),
-        ('[locks]\nproviders = ["echo"]', "'locks' is no table"),
-        ('providers = ["echo"]', "'providers' is no table"),
+        ('[lock]\nprovider = ["echo"]', "lock.provider is not a known lock"),
+        ('[lock]\nModels = ["echo:*"]', "lock.Models is not a known lock"),
+        ('[locks]\nproviders = ["echo"]', "'locks' is not a known table"),
+        ('providers = ["echo"]', "'providers' is not a known table"),
         ("[lock]\nproviders = [1]", "not a string"),
         ('[lock]\nmodels = [""]', "empty"),
         ('[lock]\nmodels = ["pypi:llm-*"]', "must be complete"),
