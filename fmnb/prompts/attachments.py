@@ -1,7 +1,7 @@
-"""`--attach`: a file or a notebook value as parts of a message.
+"""`--attach`: a file or a variable as parts of a message.
 
-Images and PDFs go as they are (or, for a model that reads no files, a PDF's text), tables
-are described as frames, text goes whole under its name. Nothing is fetched: an address is
+Images and PDFs are sent unchanged (or as text, for a model that reads no PDFs), tables are described
+like data frames, text is sent completely under its file name. Nothing is downloaded: URLs are
 refused.
 """
 
@@ -25,15 +25,15 @@ from .dataframes import Table, table_of
 from .describe import describe, table_text
 from .figures import image_of, sniff
 
-TEXT = 400_000  # characters of one file; more does not fit a usual context and is refused, not cut
+TEXT = 400_000  # characters of one file; longer files are refused, not truncated
 
 
 def attach(source: Any, *, as_text: bool = False) -> tuple[Part, ...]:
-    """The parts for a path or a notebook value.
+    """The message parts for a path or a variable.
 
-    `as_text=True` is for a model that reads no files: a PDF becomes its text (needs pypdf).
-    Raises UsageError for an address, a missing file (with the nearest names), a folder, or
-    a kind of file no model reads.
+    With `as_text=True`, for a model that reads no files, a PDF becomes its text (needs pypdf).
+    Raises UsageError for a URL, a missing file (with the nearest names), a folder, or an
+    unsupported file type.
     """
     if isinstance(source, (str, Path)):
         return _file(source, as_text)
@@ -44,7 +44,7 @@ def attach(source: Any, *, as_text: bool = False) -> tuple[Part, ...]:
 
 
 def attachable(names: Mapping[str, Any]) -> dict[str, str]:
-    """Of a notebook's names those whose values are worth attaching, each with what it is: tables, figures, images, documents. Looked at, not computed.
+    """Variables worth attaching (tables, figures, images, documents), each with a description.
 
     >>> attachable({"rows": [{"a": 1}, {"a": 2}], "n": 3, "_hidden": [{"a": 1}]})
     {'rows': 'list of 2 dicts'}
@@ -79,17 +79,17 @@ def _describe(value: Any) -> str:
 
 
 def pdf_text(data: bytes, name: str = "document.pdf") -> str:
-    """The text of a PDF page by page, under a line that names it; says so where a page holds none (a scan)."""
+    """The text of a PDF by page, under a line with its name; pages without text are marked."""
     pypdf = require("pypdf", "attach", "to read the text of a PDF")
     try:
         pages = [page.extract_text() or "" for page in pypdf.PdfReader(io.BytesIO(data)).pages]
-    except Exception as e:  # pypdf raises many kinds for a broken file
+    except Exception as e:  # pypdf raises many kinds of errors for a broken file
         raise UsageError(
             f"The PDF {name} cannot be read", detail=f"{type(e).__name__}: {e}", hint="Save it again, or attach its text."
         ) from None
     if not any(p.strip() for p in pages):
         raise UsageError(
-            f"The PDF {name} holds no text",
+            f"The PDF {name} has no text",
             detail=f"{len(pages)} scanned pages",
             hint="Use a model that reads PDFs, or attach images of the pages.",
         )
@@ -100,9 +100,9 @@ def pdf_text(data: bytes, name: str = "document.pdf") -> str:
 def _file(source: str | Path, as_text: bool) -> tuple[Part, ...]:
     if re.match(r"(?i)[a-z][a-z0-9+.-]+://", str(source)):
         raise UsageError(
-            "An address cannot be attached",
+            "A URL cannot be attached",
             detail=str(source).split("?")[0],
-            hint="fmnb fetches nothing by itself: download it, then attach the file.",
+            hint="fmnb does not download attachments: download it, then attach the file.",
         )
     path = Path(source).expanduser()
     if not path.exists():
@@ -128,7 +128,7 @@ def _file(source: str | Path, as_text: bool) -> tuple[Part, ...]:
         raise UsageError(
             f"{path.name} is too long to attach",
             detail=f"{len(text):,} characters, the limit is {TEXT:,}",
-            hint="Attach the part that matters.",
+            hint="Attach only the relevant part.",
         )
     if suffix == ".ipynb":
         text = _notebook(path, text)
@@ -177,7 +177,7 @@ def _columnar(path: Path, data: bytes) -> Table:
 
 
 def _csv(path: Path, text: str) -> Table:
-    """By the standard library: all cells, types told from the cells, whatever the notebook has installed."""
+    """Read a CSV with the standard library; types are inferred from all cells."""
     sample = text[:20_000]
     try:
         dialect: Any = csv.excel_tab if path.suffix.lower() == ".tsv" else csv.Sniffer().sniff(sample, delimiters=",;\t|")
@@ -200,7 +200,7 @@ def _csv(path: Path, text: str) -> Table:
 
 
 def _typed(cells: list[str]) -> list[Any]:
-    """All cells as int, or all as float, or all as text; empty is null. `007` stays text."""
+    """All cells as int, float or text; empty cells are null, and `007` stays text."""
     for convert, pattern in ((int, r"[+-]?(0|[1-9]\d{0,17})"), (float, r"[+-]?(0|[1-9]\d*)?(\.\d+)?([eE][+-]?\d+)?|nan|NaN|inf")):
         shape = re.compile(pattern)
         if any(cells) and all(not c or shape.fullmatch(c) for c in cells):
@@ -216,7 +216,7 @@ def _kind(cells: list[Any]) -> str:
 
 
 def _notebook(path: Path, text: str) -> str:
-    """The sources of a notebook's cells; outputs and metadata stay behind."""
+    """The cell sources of a notebook, without outputs and metadata."""
     try:
         cells = json.loads(text)["cells"]
         return "\n\n".join(f"# %% [{c['cell_type']}]\n" + "".join(c["source"]) for c in cells)

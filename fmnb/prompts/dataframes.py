@@ -1,6 +1,6 @@
-"""One face for everything that is a table: names, types, null counts and rows by number.
+"""One interface to all kinds of tables: names, types, null counts, and rows by number.
 
-Recognised by the class's module, so that no table library is imported here.
+Tables are recognized by the module of their class, so no table library is imported here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Table:
-    """`nulls(k)` counts nulls in the first k columns; `take(rows, k)` gives those rows' first k values.
+    """`nulls(k)` counts nulls in the first k columns; `take(rows, k)` returns the first k values of rows.
 
-    `rows` is None for a table that would have to be computed first.
+    `rows` is None for a lazy table.
     """
 
     kind: str
@@ -28,12 +28,12 @@ class Table:
 
     @property
     def columns(self) -> int:
-        """How many columns there are."""
+        """Number of columns."""
         return len(self.names)
 
 
 def table_of(value: Any) -> Table | None:
-    """The table a value is, or None."""
+    """The value as a table, or None."""
     root = type(value).__module__.split(".")[0]
     kind = type(value).__name__
     for base in type(value).__mro__:  # a GeoDataFrame is a DataFrame
@@ -94,7 +94,7 @@ def _pandas(frame: Any, kind: str) -> Table:
 
 
 def _pandas_type(dtype: Any, cells: Any) -> str:
-    """What the column holds, said the same by every pandas: versions name text and times differently."""
+    """The type of a column, named the same in all pandas versions."""
     text = str(dtype)
     if text.startswith("datetime64["):
         zone = text[11:-1].partition(", ")[2]
@@ -107,7 +107,7 @@ def _pandas_type(dtype: Any, cells: Any) -> str:
 
 
 def _values(column: Any) -> list[Any]:
-    """A pandas column's cells as Python objects; a missing whole number stays `<NA>`, a missing time NaT."""
+    """Cells of a pandas column as Python objects; missing integers stay `<NA>`, missing times NaT."""
     return list(column.astype(object)) if str(column.dtype) == "category" else column.tolist()
 
 
@@ -158,13 +158,13 @@ def _numpy(array: Any) -> Table | None:
 
     def nulls(k: int) -> list[int]:
         part = grid[:, :k]
-        return [int(n) for n in (part != part).sum(axis=0)] if array.dtype.kind in "fcmM" else [0] * k  # NaN is not itself
+        return [int(n) for n in (part != part).sum(axis=0)] if array.dtype.kind in "fcmM" else [0] * k  # NaN differs from itself
 
     return Table(shape, grid.shape[0], names, [str(array.dtype)] * len(names), nulls, lambda rows, k: grid[rows, :k].tolist())
 
 
 def _dict_of_columns(value: dict[Any, Any]) -> Table | None:
-    """A dict is a table when its values are lists of one length, of plain cells."""
+    """A dict is a table if its values are lists of plain cells with the same length."""
     columns = list(value.values())
     if not columns or not all(isinstance(c, (list, tuple)) for c in columns) or len({len(c) for c in columns}) != 1 or len(columns[0]) < 2:
         return None

@@ -1,10 +1,10 @@
-"""A notebook value as the parts of a message: what a prompt says when it says `{{ df }}`.
+"""Converts a value to message parts: what `{{ df }}` inserts into a prompt.
 
-Strings go whole. Tables (pandas, polars, numpy, pyarrow, dicts, lists of dicts, whatever
-speaks Arrow) become their true size, columns with types and null counts, and a typed
-sample; figures and images become images; functions and classes their source; exceptions
-their traceback with the cell. Whatever is shortened says by how much. None of those
-libraries is imported: a value of theirs has imported it already.
+Strings are inserted completely. Tables (pandas, polars, numpy, pyarrow, dicts, lists of dicts, Arrow
+objects) become their size, columns with types and null counts, and a typed sample; figures and
+images become images; functions and classes their source; exceptions their traceback with the cell.
+Truncated text states how much is missing. None of these libraries is imported: a value implies that
+its library is loaded.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from ..core.types import File, Image, Part, Text
 from .dataframes import Table, table_of
 from .figures import image_of, sniff
 
-ROWS_WHOLE = 20  # a table this short goes in whole
+ROWS_WHOLE = 20  # rows; shorter tables are inserted completely
 ROWS_SAMPLE = 8
 COLUMNS = 60
 CELL = 200  # characters of one cell
-SAMPLE = 6_000  # characters of a sample: wide tables show fewer rows
+SAMPLE = 6_000  # characters of a sample; wide tables show fewer rows
 OBJECT = 20_000  # characters of JSON or of a repr
 
 
 def describe(value: Any, name: str = "") -> tuple[Part, ...]:
-    """The parts that stand for `value` in a prompt; `name` is how the notebook calls it.
+    """The message parts for a value; `name` is its variable name.
 
     >>> describe(3.5)
     (Text(text='3.5'),)
@@ -69,7 +69,7 @@ def describe(value: Any, name: str = "") -> tuple[Part, ...]:
         return (value,)
     if isinstance(value, Response):
         return (Text(value.text),)
-    if (own := getattr(type(value), "_prompt_parts_", None)) is not None:  # a Prompt or a Rendered says itself what goes in
+    if (own := getattr(type(value), "_prompt_parts_", None)) is not None:  # Prompt and Rendered define their own parts
         return own(value)
     if isinstance(value, BaseException):
         return (Text(_exception(value)),)
@@ -110,12 +110,12 @@ def schema(value: object) -> str:
 
 
 def tokens_of(parts: tuple[Part, ...]) -> int:
-    """About how many tokens these parts have; the same estimate as for a whole request."""
+    """Estimated tokens of these parts, as for a request."""
     return sum(map(estimate_part_tokens, parts))
 
 
 def without_omitted(parts: tuple[Part, ...]) -> str:
-    """What of a table or a long value these parts leave out, in words for a person; "" where they hold all of it.
+    """What these parts omit of a table or long value, as text for the user; "" if nothing.
 
     >>> without_omitted(describe([{"a": n} for n in range(1000)], "rows"))
     '8 of 1,000 rows'
@@ -130,7 +130,7 @@ _OMITTED = re.compile(r"^([\d,]+) rows? of ([\d,]+), evenly spread, row number f
 
 
 def table_text(table: Table, name: str = "") -> str:
-    """A table in words: true size, columns, nulls, sample."""
+    """A table as text: size, columns, nulls, sample."""
     lines = [f"{name + ': ' if name else ''}{table.kind}, {_count_text(table.rows, 'row')} × {_count_text(table.columns, 'column')}"]
     shown = min(table.columns, COLUMNS)
     if table.columns:
@@ -168,13 +168,13 @@ def _sample(table: Table, shown: int) -> list[str]:
 
 
 def _fit_columns(lines: list[str]) -> int:
-    """How many rows of about this length keep the sample within its limit; at least two."""
+    """Number of rows of about this length that fit into the sample; at least two."""
     total = sum(map(len, lines))
     return len(lines) if total <= SAMPLE else max(min(2, len(lines)), len(lines) * SAMPLE // total)
 
 
 def _spread(rows: int, k: int) -> list[int]:
-    """`k` row numbers from the first to the last.
+    """`k` evenly spread row numbers, from first to last.
 
     >>> _spread(100, 4)
     [0, 33, 66, 99]
@@ -188,7 +188,7 @@ def _row(values: list[Any]) -> str:
 
 
 def literal(value: Any) -> str:
-    """A cell as a literal that shows its type; a long one is shortened and says by how much.
+    """A cell as a literal that shows its type; a long one is truncated with a note.
 
     >>> literal("x" * 300)[-30:]
     'xxxxxx…" (100 characters more)'
@@ -216,7 +216,7 @@ def literal(value: Any) -> str:
 
 
 def short(text: str, limit: int = 80) -> str:
-    """A name on one line; a very long one is shortened visibly."""
+    """A name on one line; a very long one is visibly truncated."""
     return _truncate(" ".join(str(text).split()) or repr(str(text)), limit)
 
 
@@ -248,10 +248,10 @@ def _json(value: Any, indent: int | None = None) -> str:
 
     try:
         return json.dumps(value, ensure_ascii=False, default=other, indent=indent)
-    except (TypeError, ValueError, RecursionError):  # odd keys, a value that holds itself
+    except (TypeError, ValueError, RecursionError):  # unusual keys, a recursive value
         try:
             return repr(value)
-        except ValueError:  # Python writes no whole number of more digits
+        except ValueError:  # Python does not convert larger integers to text
             raise _too_long(None) from None
 
 
@@ -265,9 +265,9 @@ def _is_whole(value: int) -> str:
 def _too_long(value: int | None) -> UsageError:
     digits = "" if value is None else f"about {int(value.bit_length() * math.log10(2)):,} digits; "
     return UsageError(
-        "A whole number is too long to be written out",
-        detail=f"{digits}Python writes up to {sys.get_int_max_str_digits():,}",
-        hint="Put in what matters of it, such as {{ n % 10**9 }} or {{ n.bit_length() }}.",
+        "An integer is too long to be converted to text",
+        detail=f"{digits}Python converts up to {sys.get_int_max_str_digits():,}",
+        hint="Insert the relevant part, such as {{ n % 10**9 }} or {{ n.bit_length() }}.",
     )
 
 
@@ -286,7 +286,7 @@ def _object(value: Any, name: str) -> str:
     if hasattr(type(value), "_repr_markdown_"):
         try:
             text = value._repr_markdown_()
-        except Exception:  # a broken repr of somebody else's class: fall back to repr
+        except Exception:  # a display method that raises: fall back to repr
             text = None
         if isinstance(text, str):
             return _long(text, f"{name or 'value'}: {type(value).__name__}")
@@ -296,7 +296,7 @@ def _object(value: Any, name: str) -> str:
 
 
 def _stable_repr(text: str) -> str:
-    """A repr without memory addresses, which change with every kernel and would defeat the cache."""
+    """A repr without memory addresses, which would defeat the cache."""
     return re.sub(r" at 0x[0-9a-fA-F]{6,}", "", text)
 
 
@@ -305,7 +305,7 @@ def _size(value: Any) -> str:
 
 
 def _long(text: str, head: str) -> str:
-    """Whole if it is not huge; else its beginning and end under a line that says so."""
+    """The text; if it is huge, its beginning and end under a line that states it."""
     if len(text) <= OBJECT:
         return text
     keep = OBJECT // 2
@@ -330,14 +330,14 @@ def _source(value: Any) -> str:
 
 
 def _class_source(kind: type) -> str:
-    """The source of a class that a cell defined, from the cells Python remembers, the newest first; "" where there is none."""
+    """The source of a class defined in a cell, from the newest cell, or ""."""
     for file in reversed([f for f in linecache.cache if _CELL_FILE.search(f)]):
         text = "".join(linecache.getlines(file))
         if f"class {kind.__name__}" not in text:
             continue
         try:
             tree = ast.parse(text)
-        except SyntaxError:  # magics: IPython keeps the cell as it was compiled, other shells may not
+        except SyntaxError:  # cells with magics: IPython keeps the compiled source, other shells may not
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
@@ -350,7 +350,7 @@ _CELL_FILE = re.compile(r"<ipython-input|ipykernel_\d+|<stdin>|<string>")
 
 
 def _exception(error: BaseException) -> str:
-    """The traceback from the user's own code on, and the whole cell it came from."""
+    """The traceback from the user's code on, and the complete cell."""
     found = traceback.TracebackException.from_exception(error)
     stack = list(found.stack)
     first = next((i for i, f in enumerate(stack) if _CELL_FILE.search(f.filename)), None)
@@ -382,7 +382,7 @@ def _bytes(data: bytes, name: str) -> tuple[Part, ...]:
 
 
 def _path(path: Path) -> tuple[Part, ...]:
-    """A path to an image is the image; any other path is its name, since naming a file is not sending it."""
+    """A path to an image inserts the image; any other path inserts its name."""
     if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".gif", ".webp") and path.is_file():
         data = path.read_bytes()
         if sniff(data).startswith("image/"):

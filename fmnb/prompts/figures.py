@@ -1,7 +1,6 @@
-"""Figures, images and encoded bytes as an Image part of a size that services take.
+"""Figures, images and encoded bytes as an Image part of a size that services accept.
 
-matplotlib and Pillow are used only when the notebook has them already; encoded bytes pass
-through without either.
+matplotlib and Pillow are used only if the notebook has imported them; encoded bytes need neither.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from typing import Any
 from ..core.errors import UsageError
 from ..core.types import Image
 
-BYTES = 4_500_000  # the tightest of the big services takes 5 MB an image, in base64 a third more is counted by some
-SIDE = 2_048  # pixels; services scale anything larger down themselves
+BYTES = 4_500_000  # the lowest limit of large services is 5 MB per image; some count base64, a third more
+SIDE = 2_048  # pixels; services scale down larger images
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -26,7 +25,7 @@ _MAGIC = (
 
 
 def sniff(data: bytes) -> str:
-    """The media type that the first bytes tell, or "".
+    """The media type according to the first bytes, or "".
 
     >>> sniff(b"%PDF-1.7")
     'application/pdf'
@@ -37,9 +36,9 @@ def sniff(data: bytes) -> str:
 
 
 def image_of(value: Any, name: str = "") -> Image | None:
-    """The image that a figure, axes, PIL image or encoded bytes are, or None.
+    """The image of a figure, axes, PIL image or encoded bytes, or None.
 
-    Larger than services take: scaled down where Pillow is installed, else a UsageError.
+    An image that is too large is scaled down if Pillow is installed, else a UsageError is raised.
     """
     if isinstance(value, bytes):
         kind = sniff(value)
@@ -57,7 +56,7 @@ def image_of(value: Any, name: str = "") -> Image | None:
 
 def _figure(figure: Any, name: str) -> Image:
     while getattr(figure, "savefig", None) is None and getattr(figure, "figure", None) not in (None, figure):
-        figure = figure.figure  # a sub-figure is drawn by the figure that holds it
+        figure = figure.figure  # a subfigure is drawn by its parent figure
     out = io.BytesIO()
     dpi = float(figure.get_dpi())
     longest = max(figure.get_size_inches())
@@ -89,7 +88,7 @@ def _fit(data: bytes, kind: str, alt: str) -> Image:
         pil = importlib.import_module("PIL.Image")
     except ModuleNotFoundError:
         raise UsageError(
-            "This image is larger than services take",
+            "This image is larger than services accept",
             detail=f"{len(data) / 1e6:.1f} MB, the limit is {BYTES / 1e6:.1f} MB",
             hint='Scale it down, or run `%pip install "fmnb[attach]"` and it is done for you.',
         ) from None

@@ -1,11 +1,11 @@
-"""Prompts: a template and the notebook's names become the parts of a message; templates are kept as plain files.
+"""Prompts: renders a template with the notebook's variables to message parts; saves templates as files.
 
     Summarise {{ df.describe() }} in one sentence.
     {% for claim in claims %}
     - {{ claim }}
     {% endfor %}
 
-`{{ }}` holds a Python expression, evaluated once; what it gives is inert, never scanned
+`{{ }}` holds a Python expression, evaluated once; its value is inert, never parsed
 again. `for`, `if`, `elif`, `else`, `endfor`, `endif` are the only statements. Everything
 else stays as typed: single braces, LaTeX, JSON, f-strings, Handlebars blocks, and
 `${{ secrets.TOKEN }}` of a GitHub workflow. `{{{{` writes `{{`.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """One value that went into a prompt: the expression, what kind of value, its size in tokens (an estimate)."""
+    """One inserted value: its expression, kind, and estimated size in tokens."""
 
     expression: str
     kind: str
@@ -45,7 +45,7 @@ class Inserted:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A filled prompt: text and image parts in order, and what was inserted (for `--dry-run`)."""
+    """A rendered prompt: text and image parts in order, and the inserted values (for `--dry-run`)."""
 
     parts: tuple[Part, ...]
     inserted: tuple[Inserted, ...] = ()
@@ -56,7 +56,7 @@ class Rendered:
         return "".join(p.text for p in self.parts if isinstance(p, Text))
 
     def _prompt_parts_(self) -> tuple[Part, ...]:
-        """What goes into another prompt in its place."""
+        """The parts to insert into another prompt."""
         return self.parts or (Text(""),)
 
     def __str__(self) -> str:
@@ -64,10 +64,10 @@ class Rendered:
 
 
 def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: bool = False) -> Rendered:
-    """Fill a template from a namespace; `raw` sends the text as typed.
+    """Render a template with the names of a namespace; `raw` keeps the text as typed.
 
-    Raises PromptError for an undefined name (with the nearest ones), an expression that
-    fails, or one that is not Python; each names line and column.
+    Raises PromptError, with line and column, for an undefined name (with the nearest ones), an
+    expression that raises, or one that is not Python.
 
     >>> render("{{ a + 1 }} of {x}", {"a": 2}).text
     '3 of {x}'
@@ -75,10 +75,10 @@ def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: 
     text = text.text if isinstance(text, Prompt) else text
     if raw or ("{{" not in text and "{%" not in text):
         return Rendered((Text(text),) if text else ())
-    from . import template  # a prompt without markers, and the first cell with it, does not wait for these
+    from . import template  # late imports: not needed for a prompt without markers
     from .describe import describe, schema, tokens_of, without_omitted
 
-    scope: dict[str, Any] = {"schema": schema, **(namespace or {})}  # a copy: `:=` and loops leave no trace
+    scope: dict[str, Any] = {"schema": schema, **(namespace or {})}  # a copy, so that `:=` and loops have no side effects
     parts: list[Part] = []
     inserted: list[Inserted] = []
 
@@ -103,7 +103,7 @@ def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: 
 
 
 def names(text: str | Prompt) -> set[str]:
-    """The free names a template uses; builtins too, since a column may well be called `id`.
+    """The free names in a template, including builtins, since a column may be called `id`.
 
     >>> sorted(names("{{ title }} {% for t in tags %}{{ t + sep }}{% endfor %}"))
     ['sep', 'tags', 'title']
@@ -142,7 +142,7 @@ class Prompt:
             check_name(self.name)
 
     def _prompt_parts_(self) -> tuple[Part, ...]:
-        """What goes into another prompt in its place: the text, unfilled."""
+        """The parts to insert into another prompt: the text, not rendered."""
         return (Text(self.text),)
 
     @property
@@ -189,7 +189,7 @@ class Prompt:
             return self._save(base, self.name)
         except OSError as e:
             raise UsageError(
-                "The prompt could not be kept",
+                "The prompt could not be saved",
                 detail=f"{base}: {e.strerror}",
                 hint="Name another folder, or use fm.Prompt(...).save(user=True).",
             ) from None
@@ -200,7 +200,7 @@ class Prompt:
         history.mkdir(parents=True, exist_ok=True)
         latest = max(_versions(history, name), default=0)
         if path.is_file() and (not latest or _read(path) != _read(history / f"{name}.{latest}.md")):
-            latest += 1  # somebody edited the file by hand: that is a version too
+            latest += 1  # the file was edited by hand: that is a version, too
             _write(history / f"{name}.{latest}.md", *_read(path))
         if not latest or not path.is_file() or _read(path) != (self.text, self.system):
             latest += 1
@@ -255,7 +255,7 @@ PromptLike: TypeAlias = str | Prompt | Rendered
 
 
 def list_prompts() -> list[Prompt]:
-    """All saved prompts by name; one beside the notebook hides one of the same name in the user's folder."""
+    """All saved prompts by name; those beside the notebook take precedence over the user's folder."""
     found: dict[str, Prompt] = {}
     for base in _folders():
         for path in sorted(base.glob("*.md")):
@@ -269,7 +269,7 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 
 def check_name(name: str) -> None:
-    """Raise UsageError for a name that could not be a file's, or would lead out of the folder."""
+    """Raise UsageError for a name that is not a valid file name, or leads out of the folder."""
     if not _NAME.fullmatch(name) or ".." in name or name != name.strip() or _RESERVED.fullmatch(name):
         raise UsageError("A prompt cannot have that name", detail=repr(name), hint="Use letters, digits, spaces, '-', '_' and '.'.")
 
@@ -284,7 +284,7 @@ def _versions(history: Path, name: str) -> set[int]:
 
 
 def _write(path: Path, text: str, system: str) -> None:
-    """The text and one line end; a system prompt, or text that starts like one, puts three lines in front."""
+    """The text and a line end; a system prompt, or text that starts like one, adds a header of three lines."""
     if system or text.startswith("---\n"):
         text = f"---\nsystem: {json.dumps(system, ensure_ascii=False)}\n---\n{text}"
     temporary = path.with_suffix(".new")

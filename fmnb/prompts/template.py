@@ -1,8 +1,8 @@
-"""The template language: text with `{{ expression }}` and six statements, parsed to a tree and walked once.
+"""The template language: text with `{{ expression }}` and six statements, parsed to a tree.
 
-Knows nothing of what a value looks like in a prompt; `prompt.py` decides that. Where an
-expression ends is asked of Python's own parser: the first `}}` before which the source
-compiles. Whatever cannot be ours (Handlebars blocks, LaTeX groups, GitHub expressions) is text.
+How values are converted to text is decided in `prompt.py`. An expression ends at the first `}}`
+before which the source compiles as Python. Everything else (Handlebars blocks, LaTeX groups, GitHub
+expressions) is text.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _GITHUB = re.compile(
     r"|\b(?:contains|startsWith|endsWith|format|join|toJSON|fromJSON|hashFiles|success|always|cancelled|failure)\s*\("
 )
 _OBJECT = re.compile(r"\s*[\w\"'$-]+\s*:")  # JSX: style={{color: "red"}}
-_TRIES = 60  # how many `}}` may stand inside one expression
+_TRIES = 60  # maximum number of `}}` inside one expression
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Compiled source and where it stands: offsets into the template, line and column from 1."""
+    """A compiled expression and its position: offset in the template, line and column from 1."""
 
     source: str
     code: CodeType
@@ -44,7 +44,7 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """`{% for target in items %}`; `otherwise` is used when there was nothing to go over."""
+    """`{% for target in items %}`; `otherwise` is used for no items."""
 
     target: str
     assign: CodeType
@@ -65,12 +65,12 @@ Node = str | Expression | For | If
 
 @functools.lru_cache(maxsize=64)  # a template over rows is parsed once
 def parse(text: str) -> list[Node]:
-    """The tree of a template, not to be changed. Raises PromptError with line and column."""
+    """Parse a template to a tree, which must not be changed. Raises PromptError with line and column."""
     return _Parser(text).parse()
 
 
 def walk(nodes: list[Node], scope: dict[str, Any], out: Callable[[str], None], insert: Callable[[Expression, Any], None]) -> None:
-    """Go through the tree: `out` takes text as typed, `insert` each expression and its value."""
+    """Walk the tree: `out` is called with text, `insert` with each expression and its value."""
     for node in nodes:
         if isinstance(node, str):
             out(node)
@@ -86,9 +86,9 @@ def walk(nodes: list[Node], scope: dict[str, Any], out: Callable[[str], None], i
 
 
 def evaluate(expression: Expression, scope: dict[str, Any]) -> Any:
-    """The value of one expression; whatever it raises becomes a PromptError."""
+    """Evaluate one expression; any exception becomes a PromptError."""
     try:
-        return eval(expression.code, scope)  # the user's own code in the user's own notebook
+        return eval(expression.code, scope)  # the user's code in the user's notebook
     except NameError as e:
         if e.name and e.name in names_of(expression) and e.name not in scope and not hasattr(builtins, e.name):
             raise undefined_error(e.name, expression, scope) from None
@@ -98,7 +98,7 @@ def evaluate(expression: Expression, scope: dict[str, Any]) -> Any:
 
 
 def undefined_error(name: str, at: Expression, scope: Mapping[str, Any]) -> PromptError:
-    """The error for a name the notebook does not have, with those that look like it."""
+    """The error for an undefined name, with similar names."""
     known = [n for n in scope if isinstance(n, str) and (not n.startswith("_") or name.startswith("_"))]
     near = get_close_matches(name, known, n=3, cutoff=0.6)
     if not near:
@@ -112,12 +112,12 @@ def undefined_error(name: str, at: Expression, scope: Mapping[str, Any]) -> Prom
 
 
 def names_of(expression: Expression) -> set[str]:
-    """The free names of an expression; names a comprehension or lambda binds are not free."""
+    """The free names of an expression, without names bound by comprehensions and lambdas."""
     return _free(expression.source)
 
 
 def names_in(nodes: list[Node]) -> set[str]:
-    """The free names of a whole tree; a loop's own variables are free only outside it."""
+    """The free names of a tree; loop variables are free only outside their loop."""
     found: set[str] = set()
     for node in nodes:
         if isinstance(node, Expression):
@@ -135,15 +135,15 @@ class _Parser:
     def __init__(self, text: str):
         self.text = text
         self.root: list[Node] = []
-        self.into = self.root  # where nodes go now
-        self.open: list[tuple[str, int, Node, list[Node]]] = []  # keyword, offset, node, the list outside it
+        self.into = self.root  # the list that nodes are appended to
+        self.open: list[tuple[str, int, Node, list[Node]]] = []  # keyword, offset, node, enclosing list
 
     def parse(self) -> list[Node]:
         at = 0
         while hit := _MARK.search(self.text, at):
             if hit[1]:
                 start, end = self._own_line(hit)
-                if start < at:  # the line's indentation was already taken by the tag before it
+                if start < at:  # the tag before it has already removed the indentation
                     start = hit.start()
                 if self._statement(hit[1], hit[2], hit, at, start):
                     at = end
@@ -164,7 +164,7 @@ class _Parser:
             self.into.append(text)
 
     def _braces(self, start: int) -> int:
-        """Handle `{{` at `start`; the offset where reading goes on."""
+        """Handle `{{` at `start`; returns the offset to continue at."""
         text = self.text
         if text.startswith("{{{{", start):
             self._out("{{")
@@ -207,7 +207,7 @@ class _Parser:
         return Expression(source.strip(), _compile(source.strip()), start, line, column)
 
     def _statement(self, word: str, rest: str, hit: re.Match[str], at: int, start: int) -> bool:
-        """Open, continue or close a block; False when the tag cannot be ours and stays text."""
+        """Open, continue or close a block; False if the tag is not a statement and stays text."""
         if word in ("else", "endfor", "endif") and rest.strip():
             return False
         self._out(self.text[at:start])
@@ -222,7 +222,7 @@ class _Parser:
             wanted = {"endfor": "for", "endif": "if", "elif": "if", "else": self.open[-1][0] if self.open else "if"}[word]
             if not self.open or self.open[-1][0] != wanted:
                 inside = f"the open block is {{% {self.open[-1][0]} %}}" if self.open else f"no {{% {wanted} %}} is open"
-                raise self._error(f"{{% {word} %}} has nothing to belong to: {inside}", where, RAW_HINT)
+                raise self._error(f"{{% {word} %}} has no matching block: {inside}", where, RAW_HINT)
             _, _, node, outside = self.open[-1]
             if word.startswith("end"):
                 self.open.pop()
@@ -265,7 +265,7 @@ class _Parser:
             raise self._error(f"This loop cannot be read ({e.msg})", where, todo, detail=rest.strip()) from None
 
     def _own_line(self, hit: re.Match[str]) -> tuple[int, int]:
-        """A statement alone on its line takes the line with it, so that loops leave no empty lines."""
+        """Remove the line of a statement that is alone on it, so that loops leave no empty lines."""
         text = self.text
         start = text.rfind("\n", 0, hit.start()) + 1
         end = text.find("\n", hit.end())

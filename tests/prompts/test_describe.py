@@ -328,7 +328,7 @@ def test_a_pdf_goes_as_a_file_or_as_its_text(tmp_path):
 
 def test_a_pdf_without_text_says_so(tmp_path):
     (tmp_path / "scan.pdf").write_bytes(pdf(""))
-    with pytest.raises(UsageError, match="holds no text"):
+    with pytest.raises(UsageError, match="has no text"):
         attach(tmp_path / "scan.pdf", as_text=True)
 
 
@@ -341,7 +341,7 @@ def test_a_broken_pdf_is_refused(tmp_path):
 def test_addresses_folders_and_binaries_are_refused(tmp_path):
     (tmp_path / "a.bin").write_bytes(b"\0\1\2" * 10)
     for source, words in (
-        ("https://e.example/a?key=SECRET", "fetches nothing"),
+        ("https://e.example/a?key=SECRET", "does not download"),
         (tmp_path, "folder"),
         (tmp_path / "a.bin", "No model reads"),
     ):
@@ -373,5 +373,5 @@ def test_arrow_columns_are_tables():
     "value", [10**5000, [10**5000], [{"a": 10**5000}, {"a": 1}], {"a": (10**5000,)}], ids=["alone", "in a list", "in a table", "in a dict"]
 )
 def test_a_whole_number_that_python_does_not_write_is_refused_in_words(value):
-    with pytest.raises(UsageError, match="too long to be written out"):
+    with pytest.raises(UsageError, match="too long to be converted to text"):
         describe(value)
