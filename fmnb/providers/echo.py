@@ -1,17 +1,17 @@
 """`echo:` answers with its input: a real backend for tutorials, tests and bug reports.
 
-It needs no key, no weights and no network, honours the options a model honours, and fails in
-named ways on request. Options follow the colon, joined by commas:
+It needs no key, weights or network, applies the options of a model, and fails in named ways on
+request. Options follow the colon, separated by commas:
 
     echo:                  the last user message, word by word
     echo:think             reasons first
     echo:tool              calls the first tool it is given, then repeats the result
-    echo:slow=20           20 words a second
+    echo:slow=20           20 words per second
     echo:huge=10000        that many words
-    echo:hostile           Markdown and HTML that try to act
+    echo:hostile           Markdown and HTML that try to run code
     echo:hang              never answers
     echo:fail=cut          fails; the names are in FAILURES
-    echo:fail=rate_limit,times=1,wait=0.5    fails once, asking for a wait of half a second
+    echo:fail=rate_limit,times=1,wait=0.5    fails once, with a requested wait of half a second
 
 A token is a word here. The answer never depends on the temperature.
 """
@@ -46,13 +46,13 @@ from ..core.errors import (
 from ..core.events import Event, Finished, Logprobs, Notice, ReasoningDelta, TextDelta, ToolCallDelta, UsageReported
 from ..core.types import ModelInfo, Request, Text, TokenCount, ToolResult, Usage
 
-# Each takes the number of words asked, and the number given out before it fails.
+# Each takes the number of words of the prompt, and the number sent before it fails.
 FAILURES: dict[str, Callable[[int, int], BaseException]] = {
     "key": lambda asked, given: AuthenticationError("echo does not accept the key", detail="401, as asked", hint="Leave out fail=key."),
-    "nokey": lambda asked, given: KeyMissingError("echo needs a key", detail="none was found, as asked", hint="Leave out fail=nokey."),
+    "nokey": lambda asked, given: KeyMissingError("echo needs a key", detail="none was found, as requested", hint="Leave out fail=nokey."),
     "model": lambda asked, given: UnknownModelError("echo has no such model", detail="404, as asked", hint="Leave out fail=model."),
     "rate_limit": lambda asked, given: RateLimitError(
-        "echo limits how often it may be asked", detail="429, as asked", hint="Wait.", retry_after=1.0
+        "echo rate limit reached (HTTP 429)", detail="429, as asked", hint="Wait.", retry_after=1.0
     ),
     "quota": lambda asked, given: RateLimitError(
         "The account has no credit left", detail="429, as asked", hint="Leave out fail=quota.", retryable=False
@@ -85,9 +85,9 @@ FAILURES: dict[str, Callable[[int, int], BaseException]] = {
     "filter": lambda asked, given: ContentFilterError(
         "echo withheld the rest of the answer", detail="as asked", hint="Rephrase.", billed=True
     ),
-    "bug": lambda asked, given: RuntimeError("a bug in a backend, as asked"),
+    "bug": lambda asked, given: RuntimeError("a bug in a backend, as requested"),
 }
-_HALFWAY = ("cut", "junk", "stream", "filter", "bug")  # these come after half of the answer
+_HALFWAY = ("cut", "junk", "stream", "filter", "bug")  # these fail after half of the answer
 
 HOSTILE = """\
 <script>document.title = "owned"</script> <img src=x onerror="document.title='owned'"> <svg/onload=document.title='owned'>
@@ -118,7 +118,7 @@ def backend(name: str = "") -> Echo:
 
 
 class Echo:
-    """A Backend that repeats. `options` is what stood after the colon."""
+    """A Backend that repeats its input; `options` is the text after the colon."""
 
     def __init__(self, name: str = ""):
         self.options = _options(name)
@@ -136,15 +136,15 @@ class Echo:
         self._failures_left = None if times is None else int(times)
 
     def count(self, request: Request) -> TokenCount:
-        """Words, exactly."""
+        """The exact number of words."""
         return TokenCount(_asked(request), exact=True, method="words")
 
     def deterministic(self, request: Request) -> bool:
-        """As for a sampled model: temperature 0 or a seed."""
+        """As for a model with sampling: temperature 0 or a seed."""
         return request.temperature == 0 or request.seed is not None
 
     async def stream(self, request: Request) -> AsyncIterator[Event]:
-        """Answer by repeating; see the module for what can be asked for."""
+        """Repeat the input; the module lists the options."""
         options = self.options
         fail = self._failure()
         asked = _asked(request)
@@ -218,19 +218,19 @@ def _options(name: str) -> dict[str, str]:
             raise UsageError(f"echo's option {key} takes a number", detail=f"'{value}'", hint=f"Write echo:{key}=20.")
         found[key] = value
     if float(found.get("slow", 1)) == 0:
-        raise UsageError("echo cannot say 0 words a second", hint="Write echo:hang for no answer at all.")
+        raise UsageError("echo cannot send 0 words per second", hint="Use echo:hang for no answer at all.")
     return found
 
 
 def _words(text: str) -> list[str]:
-    """Words with the white space before them; joined they are the text again."""
+    """Words with their leading whitespace; joined they are the text."""
     words = re.findall(r"\s*\S+", text)
     end = text[len("".join(words)) :]
     return [*words[:-1], words[-1] + end] if words else []
 
 
 def _last_text(request: Request) -> str:
-    """What is repeated: the last user message, or a tool's result that came after it."""
+    """The text to repeat: the last user message, or a later tool result."""
     for m in reversed(request.messages):
         results = [p.content for p in m.parts if isinstance(p, ToolResult)]
         if results or m.role == "user":
@@ -248,7 +248,7 @@ def _asked(request: Request) -> int:
 
 
 def _answer(options: dict[str, str], request: Request, text: str) -> tuple[list[str], str]:
-    """The words to say, and why they end there."""
+    """The words of the answer, and the finish reason."""
     if request.schema is not None:
         filler = iter(_cycle(text))
         text = json.dumps(instance(request.schema, filler), ensure_ascii=False)
@@ -289,7 +289,7 @@ def _cycle(text: str) -> Iterator[str]:
 
 
 def instance(schema: Any, filler: Iterator[str], root: dict[str, Any] | None = None, depth: int = 0) -> Any:
-    """A value that satisfies a JSON schema, its strings taken from `filler`.
+    """A value that matches a JSON schema, with strings from `filler`.
 
     >>> instance({"type": "object", "properties": {"a": {"type": "string"}, "n": {"type": "integer"}}}, iter(["hi"]))
     {'a': 'hi', 'n': 0}

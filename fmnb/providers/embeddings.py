@@ -1,8 +1,8 @@
-"""Vectors of texts from a service, by the embeddings interface that OpenAI began and many have.
+"""Vectors of texts from services with OpenAI's embeddings interface.
 
-Asked for as plain numbers: the client's own default (base64 of 32-bit floats, unasked) is
-read wrongly from servers that send another width. Only services that are known to do it
-right are asked for base64, which is a quarter of the bytes.
+They are requested as plain numbers: the client's default (base64 of 32-bit floats) is misread from
+servers with another width. Only services known to support it are asked for base64, a quarter of the
+bytes.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from .http.stream_errors import from_stream_error
 from .profiles import Profile, endpoint
 from .wire.select import pick, through
 
-BATCH = 96  # texts of one request: the least that any service of the table takes
+BATCH = 96  # texts per request: the lowest limit of the known services
 
 
 async def embed(
     p: Profile, model: str, texts: Sequence[str], quant: str = "", dimensions: int | None = None
 ) -> AsyncIterator[Event | Vectors]:
-    """One request for at most `BATCH` texts. Raises the errors of a call, and UnexpectedResponseError for vectors that cannot be right."""
+    """One request for at most `BATCH` texts. Raises the errors of a call, and UnexpectedResponseError for invalid vectors."""
     if not p.embeds:
         raise UsageError(
             f"{p.label} makes no vectors", hint="`%fm models embed` lists models that do; without a name one on this machine does."
@@ -52,9 +52,9 @@ async def embed(
             status = getattr(e, "status_code", None)
             if status not in (400, 422) or refused_option(body, client.body_of(e.response)) != "encoding_format":  # type: ignore[attr-defined]
                 raise client.error_from(p, model, e, secret) from None
-            del body["encoding_format"]  # plain numbers are what it sends then
+            del body["encoding_format"]  # the response then has plain numbers
     document = client.body_of(response)
-    if isinstance(document, dict) and document.get("error"):  # some send it with a 200
+    if isinstance(document, dict) and document.get("error"):  # some send errors with status 200
         raise from_stream_error(p, model, document["error"], 0, secret)
     values = _vectors(p, document, len(texts), response.text, secret)
     usage = u if isinstance(u := document.get("usage"), dict) else {}
@@ -71,7 +71,7 @@ async def embed(
 
 
 def _vectors(p: Profile, document: Any, wanted: int, text: str, secret: str) -> Any:
-    """The vectors in the order of the texts, all of one width, all finite."""
+    """The vectors in the order of the texts; all have one width and finite values."""
     import numpy as np
 
     rows = document.get("data") if isinstance(document, dict) else None
@@ -81,7 +81,7 @@ def _vectors(p: Profile, document: Any, wanted: int, text: str, secret: str) -> 
     try:
         rows = [
             row for _, row in sorted(zip(places, rows, strict=True), key=lambda pair: int(pair[0]))
-        ]  # services may answer in another order
+        ]  # services may return another order
         found = [_numbers(r["embedding"]) for r in rows]
         widths = {len(v) for v in found}
         if len(set(places)) < len(places) or any(v.ndim != 1 for v in found):

@@ -1,4 +1,4 @@
-"""Which models a service lists, and which model servers answer on this machine now."""
+"""Models that a service lists, and model servers that run on this machine."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .profiles import Profile, names, profile
 from .wire.select import pick, through
 
 _SECONDS = 10.0
-_listed: dict[str, tuple[str, ...]] = {}  # address -> models it named when it was last asked
+_listed: dict[str, tuple[str, ...]] = {}  # address -> models of its last list
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A model as its service lists it; what the service does not tell is None or empty. Prices are US dollars per million tokens."""
+    """A model as its service lists it; missing facts are None or empty. Prices are US dollars per million tokens."""
 
     name: str
     context: int | None = None
@@ -33,7 +33,7 @@ class Listed:
 
 
 async def models(p: Profile, timeout: float = _SECONDS) -> list[str]:
-    """Names of the models the service lists now, within `timeout` seconds; its curated ones where it lists none.
+    """Names of the models a service lists, within `timeout` seconds; the curated ones if it lists none.
 
     Raises the errors of a call: no key, no connection, ...
     """
@@ -41,7 +41,7 @@ async def models(p: Profile, timeout: float = _SECONDS) -> list[str]:
 
 
 async def listed(p: Profile, timeout: float = _SECONDS) -> list[Listed]:
-    """The models the service lists now and what it tells of each; empty where it lists none. Raises the errors of a call."""
+    """The models a service lists, with its facts; empty if it lists none. Raises the errors of a call."""
     if p.models_shape == "none":
         return []
     p = through(p, pick(p, ""))
@@ -62,7 +62,7 @@ async def listed(p: Profile, timeout: float = _SECONDS) -> list[Listed]:
     )
     if rows is None:
         if isinstance(document, dict) and ("data" in document or "models" in document):
-            return []  # a list, and nothing on it
+            return []  # an empty list
         raise faults.unexpected_response(p, response.text, 0, key)
     found = [_listed_model(r) for r in rows if isinstance(r, dict) and (r.get("id") or r.get("name"))]
     _listed[p.base_url] = tuple(m.name for m in found)
@@ -74,7 +74,7 @@ def _listed_model(row: dict[str, Any]) -> Listed:
     kinds: dict[str, Any] = found if isinstance(found := row.get("architecture"), dict) else {}
     price: dict[str, Any] = found if isinstance(found := row.get("pricing"), dict) else {}
     context = next((v for k in ("context_length", "context_window", "max_model_len", "max_context_length") if (v := row.get(k))), None)
-    per_token = 1e6 if "prompt" in price else 1.0  # OpenRouter counts a token, Together a million
+    per_token = 1e6 if "prompt" in price else 1.0  # OpenRouter prices are per token, Together's per million
     return Listed(
         name=str(row.get("id") or row.get("name")).removeprefix("models/"),
         context=context if isinstance(context, int) else None,
@@ -90,7 +90,7 @@ def _words(value: Any) -> tuple[str, ...]:
 
 
 def _money(value: Any, times: float) -> float | None:
-    """A price; a service writes -1 where it varies."""
+    """A price; services write -1 if it varies."""
     try:
         price = float(value) * times
     except (TypeError, ValueError):
@@ -99,7 +99,7 @@ def _money(value: Any, times: float) -> float | None:
 
 
 async def nearby(p: Profile) -> tuple[str, ...]:
-    """Models to name when one was not found: those listed before, a local server's own, else the curated ones."""
+    """Models to suggest for an unknown name: the last list, a local server's models, or the curated ones."""
     found = _listed.get(p.base_url, ())
     if not found and p.loopback:
         found = await _ask(p, 1.0) or ()
@@ -107,15 +107,15 @@ async def nearby(p: Profile) -> tuple[str, ...]:
 
 
 def find_local(timeout: float = 0.3) -> dict[str, tuple[str, ...]]:
-    """Model servers that answer on this machine now, with the models they name; all asked at once, `timeout` seconds each.
+    """Model servers running on this machine, with their models; `timeout` seconds each, concurrently.
 
-    For ordinary code; on the background loop await `afind_local`.
+    For synchronous code; on the background loop await `afind_local`.
     """
     return run_sync(afind_local(timeout))
 
 
 async def afind_local(timeout: float = 0.3) -> dict[str, tuple[str, ...]]:
-    """`find_local`, awaited."""
+    """Async version of `find_local`."""
     rows = [p for p in map(_with_port, names()) if p is not None]
     found = await asyncio.gather(*(_ask(p, timeout) for p in rows))
     return {p.name: listed for p, listed in zip(rows, found, strict=True) if listed is not None}
@@ -124,13 +124,13 @@ async def afind_local(timeout: float = 0.3) -> dict[str, tuple[str, ...]]:
 def _with_port(name: str) -> Profile | None:
     try:
         p = profile(name)
-    except FmnbError:  # a row that cannot be used says so when it is used
+    except FmnbError:  # an invalid row raises its error when it is used
         return None
     return p if p.local and urlsplit(p.base_url).port is not None else None
 
 
 async def _ask(p: Profile, timeout: float) -> tuple[str, ...] | None:
-    """Models a local server names, or None. By hand, so that looking around imports no client."""
+    """Models of a local server, or None. Without the client library, which would be slow to import."""
     url = urlsplit(p.base_url)
     try:
         async with asyncio.timeout(timeout):
@@ -143,5 +143,5 @@ async def _ask(p: Profile, timeout: float) -> tuple[str, ...] | None:
             finally:
                 writer.close()
         return tuple(str(row["id"]) for row in json.loads(answer.partition(b"\r\n\r\n")[2])["data"])
-    except (OSError, ValueError, TypeError, KeyError):  # nothing there, or something else
+    except (OSError, ValueError, TypeError, KeyError):  # no server, or another one
         return None

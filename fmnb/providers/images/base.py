@@ -1,9 +1,9 @@
-"""Pictures and videos from a service.
+"""Images and videos from services.
 
-    makes(profile, model)  ─►  stream(profile, model, request)  ─►  Progress*, Media+, Used, Finished
+    makes(profile, model)  ─►  stream(profile, model, request)  ─►  Progress*, Media+, UsageReported, Finished
 
-How a service is spoken to is one of the ways: images_openai, images_gemini, images_huggingface,
-images_runway. They share `images_models`, `images_exchange` and `images_events`.
+The profile's `image_api` selects the module: openai, gemini, huggingface or runway. They share
+`models`, `request` and `events`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .models import makes
 
 
 async def stream(p: Profile, model: str, request: Request) -> AsyncGenerator[Event, None]:
-    """Make what the request asks for. Raises UsageError for a plain question: these models write no text."""
+    """Make the requested media. Raises UsageError for a text request: these models write no text."""
     if request.format != "image":
         kind = "videos" if "video" in makes(p, model) else "pictures"
         raise UsageError(
@@ -38,17 +38,17 @@ async def stream(p: Profile, model: str, request: Request) -> AsyncGenerator[Eve
         async for event in events:
             yield event
     except ContentFilterError as e:
-        if p.image_api != "runway":  # a prompt that is refused beforehand costs nothing there
+        if p.image_api != "runway":  # a prompt refused in advance costs nothing
             e.billed = False
         raise
-    except (AttributeError, LookupError, TypeError, ValueError) as e:  # fields of other kinds than the interface has
+    except (AttributeError, LookupError, TypeError, ValueError) as e:  # fields with unexpected types
         raise faults.unexpected_response(p, f"an answer of another form: {type(e).__name__}: {e}", 1, "") from e
     finally:
         await aclose(events)
 
 
 def _way(name: str) -> Callable[[Profile, str, ImageOptions], AsyncIterator[Event]]:
-    """How a service is spoken to; no other way is imported."""
+    """The module for a service; no other module is imported."""
     match name:
         case "openai":
             from .openai import stream

@@ -1,4 +1,4 @@
-"""The events of a request for pictures: what was made, what was not acted on, what it cost."""
+"""Events of an image request: media, options not applied, usage."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from . import prices as picture_prices
 
 
 def media(p: Profile, model: str, asked: ImageOptions, data: bytes, *, claimed: str = "") -> Media:
-    """The event of one picture or video; raises UnexpectedResponseError for bytes that are neither."""
+    """The event of one image or video; raises UnexpectedResponseError for other bytes."""
     kind = _media.sniff(data)
     if not kind and claimed == "svg":
-        kind = "image/svg+xml"  # can be saved; is never shown, since it can act
+        kind = "image/svg+xml"  # can be saved, but is never shown, since it may have active content
     if not kind:
         raise faults.unexpected_response(p, f"{_media.format_size(len(data))} that are neither a picture nor a video", 1, "")
     name = f"{model.rpartition('/')[2]}{_media.suffix(kind)}"
@@ -31,12 +31,12 @@ def media(p: Profile, model: str, asked: ImageOptions, data: bytes, *, claimed: 
 
 
 def uri(image: Image) -> str:
-    """A picture as an address that holds it."""
+    """An image as a data URI."""
     return f"data:{image.media_type};base64,{base64.b64encode(image.data).decode('ascii')}"
 
 
 def ignored_options(asked: ImageOptions, known: set[str]) -> list[Notice]:
-    """A notice for each shared option that was said and is not among the `known`."""
+    """A notice for each given shared option that is not in `known`."""
     return [Notice(kind="not_applied", text=name) for name in asked.given() if name not in known]
 
 
@@ -49,7 +49,7 @@ async def end_events(
     pictured: tuple[int, int] | None = None,
     **extra: Any,
 ) -> AsyncIterator[Event]:
-    """Used and Finished. `pictured` are the tokens of input and output that were pictures, which have prices of their own."""
+    """UsageReported and Finished. `pictured` are image tokens of input and output, which have their own prices."""
     if not made:
         raise EmptyAnswerError(f"{p.label} answered with no picture", hint="Ask again, or rephrase.", billed=None)
     usage = usage or Usage()

@@ -1,6 +1,6 @@
-"""Google's image models, on the service's own interface: `generateContent` with pictures in and out.
+"""Google's image models, through `generateContent`, with images as input and output.
 
-The OpenAI-compatible path gives pictures too, but takes none and tells no tokens.
+The OpenAI-compatible interface returns images, too, but accepts none and reports no tokens.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ..profiles import Profile
 from .events import end_events, ignored_options, media
 from .request import post
 
-# The service takes shapes, not sizes.
+# The service accepts aspect ratios, not sizes.
 _SHAPES = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 _FILTERED = ("SAFETY", "PROHIBITED", "BLOCKLIST", "RECITATION", "SPII")
 
 
 async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[Event]:
-    """One call for each picture; what the model says beside it is text of the answer."""
+    """One call per image; accompanying text becomes the text of the answer."""
     secret = await client.secret(p)
     native = dataclasses.replace(p, auth="x-goog-api-key")
     url = f"{p.base_url.removesuffix('/openai')}/models/{model.removeprefix('models/')}:generateContent"
@@ -69,7 +69,7 @@ def _body(asked: ImageOptions) -> dict[str, Any]:
 
 
 def _shape(width: int, height: int) -> str:
-    """The nearest shape the service has.
+    """The nearest supported aspect ratio.
 
     >>> _shape(1024, 1024), _shape(1920, 1080)
     ('1:1', '16:9')
@@ -79,7 +79,7 @@ def _shape(width: int, height: int) -> str:
 
 
 def _parts(p: Profile, answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parts of the answer; raises ContentFilterError where there are none because of what was asked."""
+    """The parts of the answer; raises ContentFilterError if the prompt was refused."""
     candidates = [c for c in answer.get("candidates") or () if isinstance(c, dict)]
     parts = [x for c in candidates for x in (c.get("content") or {}).get("parts") or () if isinstance(x, dict)]
     blocked = str((answer.get("promptFeedback") or {}).get("blockReason") or "")
@@ -103,7 +103,7 @@ def _picture(p: Profile, part: dict[str, Any], secret: str) -> bytes:
 
 
 def _usage(given: Any) -> tuple[Usage, tuple[int, int]]:
-    """Tokens, and those of input and output that were pictures."""
+    """Usage, and image tokens of input and output."""
     if not isinstance(given, dict):
         return Usage(), (0, 0)
     thought = given.get("thoughtsTokenCount") or 0

@@ -1,8 +1,8 @@
-"""Hugging Face's providers of pictures and videos, through the hub's own client.
+"""Image and video providers of Hugging Face, through the hub's own client.
 
-The model is `org/name`, or `org/name:provider`. With another base URL than the router's the
-address is an endpoint of one's own, which serves one model. The client blocks, so it runs in
-a worker; stopping returns at once, and what the provider makes meanwhile is dropped.
+The model is `org/name`, or `org/name:provider`. A base URL other
+than the router's is an endpoint that serves one model. The client blocks, so it runs in a thread;
+stopping returns at once, and the result is discarded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KNOWN = {"size", "steps", "guidance", "negative", "seed", "n"}
 
 
 async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[Event]:
-    """One call for each picture, with seeds that count up."""
+    """One call per image, with increasing seeds."""
     secret = await client.secret(p)
     video = "video" in makes(p, model)
     known = {"steps", "guidance", "negative", "seed"} if video else {"steps", "guidance", "negative", "n"} if asked.images else _KNOWN
@@ -66,13 +66,13 @@ def _call(p: Profile, model: str, asked: ImageOptions, secret: str, video: bool,
     require("PIL.Image", "attach", "to open pictures from Hugging Face")
     name, _, provider = model.partition(":")
     if p.host == _ROUTER:
-        if not secret.startswith("hf_"):  # the client would send any other key to the provider itself
+        if not secret.startswith("hf_"):  # the client would send any other key to the provider
             raise AuthenticationError(
                 f"{p.label} takes its own keys alone",
                 detail="a key that does not begin with hf_",
                 hint="Set HF_TOKEN to a token of the hub.",
             )
-        if set_here("HF_ENDPOINT") and hub.constants.ENDPOINT != _HUB:  # the client asks it who serves the model, and tells it the token
+        if set_here("HF_ENDPOINT") and hub.constants.ENDPOINT != _HUB:  # the client sends the token to the hub to look up providers
             raise AuthenticationError(
                 f"{p.label} is not asked where a cell has named another hub",
                 detail=f"HF_ENDPOINT={hub.constants.ENDPOINT}",
@@ -101,7 +101,7 @@ def _call(p: Profile, model: str, asked: ImageOptions, secret: str, video: bool,
 
 
 def _encoded(picture: Any) -> bytes:
-    """The bytes as they came, which the client hands on as an opened picture; encoded anew where they are gone."""
+    """The original bytes of an image that the client has opened; encoded again if they are not available."""
     held = getattr(picture, "fp", None)
     if isinstance(held, io.BytesIO):
         return held.getvalue()
@@ -115,7 +115,7 @@ def _error(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
         return CallTimeoutError(
             f"{p.label} took too long", detail=f"{p.read_timeout:g} s", hint="Try again; a cold model may be warm by then.", billed=None
         )
-    if isinstance(e, ValueError) and not hasattr(e, "response"):  # no provider has it, or not for pictures
+    if isinstance(e, ValueError) and not hasattr(e, "response"):  # no provider has the model, or not for images
         return BadRequestError(
             f"{p.label} cannot make this with {model}", detail=str(e)[:300], hint="Name another model or provider: org/name:provider."
         )

@@ -1,4 +1,4 @@
-"""Which models of a service make pictures or videos, and what is known of them."""
+"""Models of a service that make images or videos, and facts about them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ...core.types import ModelInfo, Request
 from ..profiles import Profile
 from . import prices as picture_prices
 
-_SEEDED = ("huggingface",)  # ways on which a seed decides the picture, whatever the profile's fields say
+_SEEDED = ("huggingface",)  # interfaces where a seed determines the image, whatever the profile says
 
 
 def makes(p: Profile, model: str) -> tuple[str, ...]:
-    """What that model of the service makes instead of text: ("image",), ("video",), or ().
+    """What a model makes instead of text: ("image",), ("video",), or ().
 
     >>> makes(Profile("p", image_api="openai", image_models=("gpt-image*",)), "gpt-image-2")
     ('image',)
@@ -28,7 +28,7 @@ def makes(p: Profile, model: str) -> tuple[str, ...]:
 
 
 def info(p: Profile, model: str, plain: ModelInfo) -> ModelInfo:
-    """The card of a model that makes pictures, from what its card says otherwise."""
+    """The ModelInfo of an image model, from that of a text model."""
     out = makes(p, model)
     if not out:
         return plain
@@ -37,5 +37,5 @@ def info(p: Profile, model: str, plain: ModelInfo) -> ModelInfo:
 
 
 def seeded(p: Profile, model: str, request: Request) -> bool:
-    """Whether the same request gives the same picture."""
+    """Whether the same request gives the same image."""
     return request.seed is not None and ("seed" in p.image_fields or p.image_api in _SEEDED)

@@ -1,7 +1,7 @@
-"""`/images/generations` and `/images/edits`, as OpenAI defined them and others took them over.
+"""`/images/generations` and `/images/edits`, as defined by OpenAI and adopted by others.
 
-What differs stands in the profile: `image_fields` (our option -> their field), `image_format`
-(what to ask so that the bytes come in the answer), `image_edits` (how pictures go in).
+The profile states differences: `image_fields` (option -> field), `image_format` (so that the answer
+has the bytes), `image_edits` (how input images are sent).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .request import OptionRefused, fetch, post
 
 
 async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[Event]:
-    """One call; an option that the service refuses by name is left out once."""
+    """One call; an option that the service refuses by name is dropped once."""
     secret = await client.secret(p)
     body, files, path = _request(p, model, asked)
     for notice in ignored_options(asked, set(p.image_fields)):
@@ -50,7 +50,7 @@ async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[E
 
 
 def _request(p: Profile, model: str, asked: ImageOptions) -> tuple[dict[str, Any], list[Any] | None, str]:
-    """Body, files and path."""
+    """Body, files and path of the request."""
     body: dict[str, Any] = {"model": model, "prompt": asked.prompt}
     if p.image_format:
         body["response_format"] = p.image_format
@@ -93,7 +93,7 @@ async def _bytes(p: Profile, item: Any, secret: str) -> bytes:
 
 
 def _usage(given: Any) -> tuple[Usage | None, tuple[int, int] | None]:
-    """Tokens, and those of input and output that were pictures: all of the output where the service does not divide them."""
+    """Usage, and image tokens of input and output; all output counts as image if not reported separately."""
     if not isinstance(given, dict):
         return None, None
     cost = given.get("cost")

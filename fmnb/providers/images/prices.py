@@ -1,4 +1,4 @@
-"""What a made picture costs, by the price table: its tokens have prices of their own. Unknown is None, never 0."""
+"""Cost of an image by the price table: image tokens have their own prices. Unknown is None, never 0."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..profiles import Profile
 
 
 def cost(profile: Profile, model: str, usage: Usage, pictured: tuple[int, int] | None) -> float | None:
-    """US dollars of one call. `pictured` are the tokens of input and output that were pictures; None where the service does not tell.
+    """Cost of one call in US dollars. `pictured` are image tokens of input and output, None if not reported.
 
     >>> cost(Profile("mine", base_url="http://localhost:9/v1", runs_here=True), "m", Usage(), None)
     0.0
@@ -29,6 +29,6 @@ def cost(profile: Profile, model: str, usage: Usage, pictured: tuple[int, int] |
 
 
 def per_million(profile: Profile, model: str) -> float | None:
-    """US dollars per million tokens of pictures made, None where unknown."""
+    """US dollars per million image output tokens, None if unknown."""
     one = cost(profile, model, Usage(0, 1_000_000), (0, 1_000_000))
     return one if one or profile.local else None

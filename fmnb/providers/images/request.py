@@ -1,4 +1,4 @@
-"""Sending requests for pictures, and fetching those that come as an address: from the profile's `image_hosts` alone, without a key."""
+"""Sends image requests, and downloads images by URL: only from the profile's `image_hosts`, without a key."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..http import errors as faults
 from ..profiles import Profile
 from ..wire import base as wire
 
-LARGEST = 300_000_000  # bytes of one picture or video; more is no answer
-_NEEDED = ("prompt", "image", "image_url", "reference_images", "response_format")  # no request without them
+LARGEST = 300_000_000  # maximum bytes of an image or video
+_NEEDED = ("prompt", "image", "image_url", "reference_images", "response_format")  # options that a request requires
 
 
 class OptionRefused(Exception):
-    """The service names one option of the body that it does not take."""
+    """The service refused one named option of the body."""
 
     def __init__(self, option: str):
         self.option = option
@@ -50,14 +50,14 @@ async def post(
 
 
 def error_from(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
-    """A failed exchange about pictures, in words that fit."""
+    """The error of a failed image request."""
     found = client.error_from(p, model, e, secret, p.models if not p.local else ())
     found.message = found.message.replace("Nothing answers chat requests", "Nothing answers requests for pictures")
     return found
 
 
 async def fetch(p: Profile, url: str) -> bytes:
-    """The bytes behind an address that a service gave: from an allowed host, without a key, following nothing."""
+    """Download from a URL of a service: from allowed hosts only, without a key or redirects."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     secure = parts.scheme == "https" or (p.loopback and parts.scheme == "http" and host == p.host)
@@ -95,6 +95,6 @@ async def fetch(p: Profile, url: str) -> bytes:
         if isinstance(e, FmnbError) or not client.is_transport(e):
             raise
         error = connection_errors.from_exception(p, e, 0, "")
-        error.billed, error.retryable = True, False  # the picture is paid for; asking again would buy another
+        error.billed, error.retryable = True, False  # the image was billed; a retry would buy another
         raise error from None
     return bytes(data)

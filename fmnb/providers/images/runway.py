@@ -1,7 +1,7 @@
-"""Runway: a task is created, asked after until it is done, and what it made is fetched before its address expires.
+"""Runway: creates a task, polls it until it is done, and downloads the result before its URL expires.
 
-Stopping deletes the task. Once a task exists nothing here is tried again from the start, since
-that would buy it twice.
+Stopping deletes the task. Once a task exists, nothing is retried from the start, since that would
+buy it twice.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .events import end_events, ignored_options, media, uri
 from .models import makes
 from .request import error_from, fetch, post
 
-POLL = 5.0  # seconds between two questions after a task: no oftener, says the service
-_PATIENCE = 6  # failed questions in a row before the task is given up
-_IMAGE, _VIDEO = "1024:1024", "1280:720"  # the service insists on a shape
+POLL = 5.0  # seconds between two polls: the minimum of the service
+_PATIENCE = 6  # failed polls in a row before the task is abandoned
+_IMAGE, _VIDEO = "1024:1024", "1280:720"  # the service requires an aspect ratio
 _SECONDS = 5
 
 
 async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[Event]:
-    """Create the task, wait with its progress, fetch what it made."""
+    """Create the task, poll its progress, download the result."""
     secret = await client.secret(p)
     video = "video" in makes(p, model)
     body, path = _task(model, asked, video)
@@ -37,7 +37,7 @@ async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[E
         yield notice
     created = await post(p, model, f"{p.base_url}/{path}", body, secret)
     task = str(created.get("id") or "")
-    if not re.fullmatch(r"[\w.:-]{1,200}", task):  # it becomes a part of addresses and messages
+    if not re.fullmatch(r"[\w.:-]{1,200}", task):  # it becomes part of URLs and messages
         raise faults.unexpected_response(p, str(created), 1, secret)
     made: list[Media] = []
     over = False
@@ -94,7 +94,7 @@ def _task(model: str, asked: ImageOptions, video: bool) -> tuple[dict[str, Any],
 
 
 async def _states(p: Profile, model: str, task: str, secret: str) -> AsyncIterator[dict[str, Any]]:
-    """How the task stands, again and again until it is over; a question that fails is asked again."""
+    """Poll the state of the task until it is over; failed polls are retried."""
     failed = 0
     while True:
         try:
@@ -136,7 +136,7 @@ async def _delete(p: Profile, task: str, secret: str) -> None:
 
 
 def _check(p: Profile, task: str, state: dict[str, Any]) -> None:
-    """Raise what a task that is over and made nothing means."""
+    """Raise the error of a task that ended without a result."""
     if state["status"] == "SUCCEEDED":
         return
     code = str(state.get("failureCode") or "")

@@ -1,7 +1,7 @@
-"""What one interface of a service is to the adapter, a `Wire`, and what all of them share.
+"""What a wire is (one interface of a service), and what all wires share.
 
-Shared are: what a request asks that cannot be said, asking for structure in words, and
-mending a body when a service refuses a part of it. Sends nothing.
+Shared are: options that an interface does not support, requesting structure in the prompt, and
+dropping options that a service refuses. This module sends nothing.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ SCHEMA_OPTION = "schema enforced by the service"
 
 @dataclass(frozen=True)
 class Wire:
-    """How one interface is spoken: the body it takes and how its documents are read.
+    """One interface of a service: how to write a request body and read its documents.
 
-    `body` returns the JSON body and the names of what it cannot say; `unsupported` are options the
-    interface has no word for. `drop_option` takes an option that the service refused out of the body
-    and returns our name of what is lost ("" for nothing), or None where the option is simply
-    to be left out. `complete_key` is the key that a complete answer has when it does not come as a
-    stream; `auth` the header of the key, where it has one of its own; `files` says that
-    documents can be sent, whatever the profile says of its other interfaces.
+    `body` returns the JSON body and the names of options it cannot express; `unsupported` are
+    options that the interface does not have. `drop_option` removes a refused option from the body
+    and returns the name of the option that is not applied ("" for none), or None if the option can
+    simply be removed. `complete_key` is the key of a non-streamed answer; `auth` the header of the
+    API key, if it is special; with `files`, documents can be sent, whatever the profile says.
     """
 
     name: str
@@ -44,12 +43,12 @@ class Wire:
     files: bool = False
 
     def is_complete(self, document: dict[str, Any]) -> bool:
-        """Whether this is an answer in one piece; one that says its status may hold nothing yet."""
+        """Whether a document is a complete answer; one with a status may have no content yet."""
         return bool(document.get(self.complete_key)) or (self.complete_key in document and isinstance(document.get("status"), str))
 
 
 def unsupported_options(profile: Profile, request: Request, lacks: tuple[str, ...] = ()) -> list[str]:
-    """Options of the request that the interface has no word for or the service does not act on."""
+    """Options of the request that the interface does not have or the service ignores."""
     asked = {
         "temperature": request.temperature is not None,
         "seed": request.seed is not None,
@@ -58,19 +57,19 @@ def unsupported_options(profile: Profile, request: Request, lacks: tuple[str, ..
         "max_tokens": request.max_tokens is not None,
     }
     found = [n for n in dict.fromkeys((*lacks, *profile.ignores)) if asked.get(n) or n in request.extra]
-    # weights that run elsewhere are loaded as their service loads them
+    # the service decides how its weights are loaded
     return found + [n for n in ("quant", "dtype") if getattr(request, n)]
 
 
 def drop_ignored(profile: Profile, body: dict[str, Any]) -> None:
-    """Leave out what the service does not act on."""
+    """Remove options that the service ignores."""
     for name in profile.ignores:
         body.pop(name, None)
         if name == "logprobs":
             body.pop("top_logprobs", None)
 
 
-# Raw parameters that ask for several answers at once, as services and servers call them, and tables they may stand in.
+# Raw parameters for several answers per request, and the tables they may be in.
 _COUNT_PARAMS = frozenset(
     ("n", "best_of", "num_generations", "candidate_count", "candidatecount", "num_return_sequences", "num_completions", "num_outputs")
 )
@@ -78,14 +77,14 @@ _TABLES = frozenset(("extra_body", "extra", "generation_config", "generationconf
 
 
 def check_one_answer(request: Request) -> None:
-    """Raise UsageError where a raw parameter asks for several answers of text: they would come mixed.
+    """Raise UsageError if a raw parameter requests several text answers, which would be mixed up.
 
     >>> check_one_answer(Request("m", (), extra={"n": 2}))
     Traceback (most recent call last):
-    fmnb.core.errors.UsageError: A call gives one answer: n=2. Ask for several with --samples 2 (samples=2 in Python).
+    fmnb.core.errors.UsageError: A call returns one answer: n=2. Request several with --samples 2 (samples=2 in Python).
     """
     if request.format == "image":
-        return  # several pictures are several events
+        return  # several images are separate events
     tables = [request.extra]
     for table in tables:
         for name, value in table.items():
@@ -93,26 +92,26 @@ def check_one_answer(request: Request) -> None:
                 tables.append(value)
             elif name.lower() in _COUNT_PARAMS and value not in (None, 0, 1, "1", ""):
                 raise UsageError(
-                    "A call gives one answer",
+                    "A call returns one answer",
                     detail=f"{name}={value}",
-                    hint=f"Ask for several with --samples {value} (samples={value} in Python).",
+                    hint=f"Request several with --samples {value} (samples={value} in Python).",
                 )
 
 
 def with_extra(out: dict[str, Any], extra: dict[str, Any]) -> None:
-    """Raw parameters over the body; where both hold a table, its entries are put together."""
+    """Apply raw parameters to the body; tables in both are merged."""
     for key, value in extra.items():
         both = isinstance(value, dict) and isinstance(out.get(key), dict)
         out[key] = {**out[key], **value} if both else value
 
 
 def tool_schemas(tools: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
-    """Each tool with its description bare: name, description, parameters. A service's own tools stay as they are."""
+    """Each tool as name, description and parameters. A service's own tools are unchanged."""
     return [t["function"] if t.get("type") == "function" and isinstance(t.get("function"), dict) else t for t in tools]
 
 
 def split_system(given: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
-    """The text of the leading system messages, as one, and the rest."""
+    """The joined text of leading system messages, and the other messages."""
     head = 0
     while head < len(given) and given[head].role == "system":
         head += 1
@@ -120,7 +119,7 @@ def split_system(given: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
 
 
 def sendable_parts(m: Message) -> list[Part]:
-    """The parts as they can be sent: a picture that a model made goes back as words, since no service takes one in an answer."""
+    """The parts that can be sent: images by a model become text, since services do not accept them back."""
     if m.role != "assistant":
         return list(m.parts)
     return [
@@ -129,7 +128,7 @@ def sendable_parts(m: Message) -> list[Part]:
 
 
 def provider_state(by: str, m: Message) -> Any:
-    """What the same interface and model wants to see again of its answer, or None: what one service understands goes to no other."""
+    """State of an earlier answer for the same interface and model, or None; it is sent to no other service."""
     for p in m.parts:
         if isinstance(p, Reasoning) and isinstance(kept := p.extra.get(PROVIDER_STATE), dict) and kept.get("by") == by:
             return kept.get("said")
@@ -137,7 +136,7 @@ def provider_state(by: str, m: Message) -> Any:
 
 
 def data_uri(media_type: str, data: bytes) -> str:
-    """The bytes inside an address, as services take them.
+    """The bytes as a data URI.
 
     >>> data_uri("image/png", b"png")
     'data:image/png;base64,cG5n'
@@ -146,7 +145,7 @@ def data_uri(media_type: str, data: bytes) -> str:
 
 
 def check_image(profile: Profile, p: Image) -> None:
-    """Raise BadRequestError where the service cannot see."""
+    """Raise BadRequestError if the service does not accept images."""
     if not profile.images:
         raise BadRequestError(
             f"{profile.label} takes no images", detail=p.media_type, hint="Use a model that can see, or describe the image in words."
@@ -154,7 +153,7 @@ def check_image(profile: Profile, p: Image) -> None:
 
 
 def no_documents(profile: Profile, p: File) -> BadRequestError:
-    """The service reads no files of this kind."""
+    """The error for a file type that the service does not read."""
     return BadRequestError(
         f"{profile.label} takes no documents",
         detail=f"{p.name or 'a file'} ({p.media_type})",
@@ -163,12 +162,12 @@ def no_documents(profile: Profile, p: File) -> BadRequestError:
 
 
 def schema_instruction(schema: dict[str, Any]) -> str:
-    """The sentence that asks for an answer of that form."""
+    """The instruction to answer in that form."""
     return "Answer with one JSON value that satisfies this JSON schema, and with nothing else:\n" + json.dumps(schema, ensure_ascii=False)
 
 
 def instruct(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None:
-    """Ask for the schema in the system message, which is added where there is none."""
+    """Request the schema in the system message, which is added if missing."""
     text = schema_instruction(schema)
     if messages and messages[0]["role"] == "system":
         messages[0] = {**messages[0], "content": f"{messages[0]['content']}\n\n{text}"}
@@ -177,12 +176,12 @@ def instruct(messages: list[dict[str, Any]], schema: dict[str, Any]) -> None:
 
 
 def is_object(schema: dict[str, Any]) -> bool:
-    """Whether a schema is for an object: services enforce no others."""
+    """Whether a schema is for an object; services enforce no others."""
     return schema.get("type") == "object"
 
 
 def strict(schema: Any) -> bool:
-    """Whether a schema is in the form that strict mode takes: closed objects, every property required.
+    """Whether a schema is valid in strict mode: closed objects, every property required.
 
     >>> strict({"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": False})
     True
@@ -193,7 +192,7 @@ def strict(schema: Any) -> bool:
 
 
 def closed(schema: Any) -> bool:
-    """Whether every object of a schema names all its properties.
+    """Whether all objects of a schema are closed.
 
     >>> closed({"type": "object", "properties": {"a": {}}, "additionalProperties": False}), closed({"type": "object"})
     (True, False)
@@ -216,11 +215,11 @@ _OUR_NAME = {
     **{"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens", "top_logprobs": "logprobs"},
     **{"stop_sequences": "stop", "store": "store=false"},
 }
-_OWN_OPTIONS = ("stream", "stream_options", "include")  # ours, not the user's: nothing is lost without them
+_OWN_OPTIONS = ("stream", "stream_options", "include")  # set by fmnb, not the user: dropping them is not reported
 
 
 def drop_option(wire: Wire, body: dict[str, Any], option: str, request: Request) -> str:
-    """Take a refused option out of the body. Returns our name of what is not applied, "" when nothing is lost."""
+    """Remove a refused option from the body; returns the name of the option not applied, or ""."""
     if (name := wire.drop_option(body, option, request)) is not None:
         return name
     body.pop(option)
@@ -233,7 +232,7 @@ def drop_option(wire: Wire, body: dict[str, Any], option: str, request: Request)
 
 
 def encode(body: dict[str, Any]) -> bytes:
-    """The body as bytes. ASCII, so that half a surrogate pair in the prompt does no harm."""
+    """The body as ASCII bytes, so that lone surrogates in the prompt are harmless."""
     if "_swapped" in body:
         body = {k: v for k, v in body.items() if k != "_swapped"}
     return json.dumps(body, separators=(",", ":")).encode("ascii")

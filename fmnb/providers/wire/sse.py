@@ -1,9 +1,8 @@
-"""Bytes of a stream into documents, and what an answer is while it comes.
+"""Decodes streams: bytes into JSON documents, and the state of one answer.
 
-`Frames` finds the JSON documents in the bytes. `Answer` holds what the interfaces of services
-have in common (text with reasoning tags in it, how it ends, usage); what turns a document
-into events is each interface's own. Both hold the state of one stream and are made anew for
-each, with as few steps a chunk as possible.
+`Frames` finds the JSON documents in the bytes. `Answer` holds what all interfaces have in common
+(text with reasoning tags, finish reason, usage); each interface turns its documents into events.
+Both hold the state of one stream and are made for each stream.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ DONE = object()
 
 
 class Frames:
-    """Server-sent events cut out of a byte stream that may be split anywhere."""
+    """Parses server-sent events from a byte stream that may be split anywhere."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
         self._event = b""
-        self.unexpected = ""  # the first thing that was no answer
+        self.unexpected = ""  # the first unexpected content
         self._first = True
 
     def feed(self, data: bytes) -> list[Any]:
@@ -51,13 +50,13 @@ class Frames:
         return out
 
     def end(self) -> list[Any]:
-        """What is left when the connection ends; the last event may lack its blank line."""
+        """The remaining documents at the end of the connection; the last event may lack its blank line."""
         return self.feed(b"\n\n") if self._rest or self._data else []
 
     def _close(self, out: list[Any]) -> None:
         parts, self._data = self._data, []
         if not self._parse(parts[0] if len(parts) == 1 else b"\n".join(parts), out):
-            # several events without blank lines between them, or junk
+            # several events without blank lines between them, or unexpected content
             good = [self._parse(p, out) for p in parts] if len(parts) > 1 else [False]
             if not all(good):
                 self._note_unexpected(b"\n".join(parts))
@@ -70,7 +69,7 @@ class Frames:
                 out.append(DONE)
                 return True
             return not payload.strip()
-        if isinstance(document, list) and len(document) == 1:  # some wrap an error so
+        if isinstance(document, list) and len(document) == 1:  # some services wrap errors in a list
             document = document[0]
         if not isinstance(document, dict):
             return False
@@ -94,7 +93,7 @@ _OPEN = ("<think>", "<thinking>", "<thought>")
 
 
 def finish_reason(given: Any) -> str:
-    """Our word for a service's reason to stop.
+    """Normalize a service's finish reason.
 
     >>> finish_reason("MAX_TOKENS")
     'length'
@@ -104,14 +103,13 @@ def finish_reason(given: Any) -> str:
 
 
 class Answer:
-    """What one stream has said so far. An interface adds `take`, which gives the events of one document.
+    """The state of one answer. An interface adds `take`, which returns the events of one document.
 
-    `characters` of text were given out; `stream_error` is an error the service named in the stream, `pending_status` its
-    word for an answer that it has not written yet;
-    `billed` counts tokens as they are paid where that differs from `usage`, `cache_write_tokens` those
-    put into a prompt cache. `citations` say which part of the answer rests on what, `extra`
-    goes with the end of the answer. `events` are its events so far, and `reported_events` how many of them
-    had come when the service last said what was used.
+    `characters` is the length of the text so far; `stream_error` an error inside the stream;
+    `pending_status` the status of an answer that is not written yet. `billed` are billed tokens
+    where they differ from `usage`, `cache_write_tokens` those written to a prompt cache.
+    `citations` map parts of the answer to sources; `extra` is added to the end. `events` are the
+    events so far, and `reported_events` their number at the last usage report.
     """
 
     def __init__(self) -> None:
@@ -131,28 +129,28 @@ class Answer:
         self.notes: list[str] = []
         self.citations: list[dict[str, Any]] = []
         self.extra: dict[str, Any] = {}
-        self._plain_text = False  # the short way: text goes through untouched
-        self._no_reasoning_tag = False  # no reasoning tag is open, and none can open any more
+        self._plain_text = False  # fast path: text passes unchanged
+        self._no_reasoning_tag = False  # no reasoning tag is open or can still open
         self._held = ""
         self._closing = ""
         self._strip = False
-        self._surrogate = ""  # half a surrogate pair, its other half comes with the next chunk
+        self._surrogate = ""  # the first half of a surrogate pair that is split between chunks
 
     def take(self, document: dict[str, Any]) -> list[Event]:
-        """Events of one document."""
+        """The events of one document."""
         raise NotImplementedError
 
     def count(self, given: dict[str, Any]) -> None:
-        """Take in what the service says was used."""
+        """Record the reported usage."""
         self.usage = usage(given)
 
     @property
     def paid(self) -> bool:
-        """Whether the service said that it wrote something; some count one token before they begin."""
+        """Whether the service reported output; some count one token before they start."""
         return self.usage is not None and bool(self.usage.cost or (self.usage.output_tokens or 0) > 1)
 
     def end(self) -> list[Event]:
-        """Events that were held back; the caller adds `Finished` or raises."""
+        """The events that were held back; the caller adds `Finished` or raises."""
         out: list[Event] = []
         if self._surrogate:
             self._text("", out, whole=True)
@@ -169,7 +167,7 @@ class Answer:
     def finished(self) -> Finished:
         """The last event of a complete answer."""
         reason = self.reason or "stop"
-        if self.tools and reason == "stop":  # some servers say stop after a tool call
+        if self.tools and reason == "stop":  # some servers report "stop" after a tool call
             reason = "tool_calls"
         cited = {"citations": self.citations} if self.citations else {}
         return Finished(reason=reason, model=self.model, extra={**cited, **self.extra})
@@ -190,7 +188,7 @@ class Answer:
         self._plain_text = self._no_reasoning_tag and not self._strip and not self._surrogate
 
     def _opening(self, text: str, out: list[Event]) -> None:
-        """Reasoning in tags counts only at the very start; later such a tag is part of what is said."""
+        """Detect a reasoning tag, which only counts at the very start of the text."""
         start = text.lstrip()
         self._held = ""
         for tag in _OPEN:
@@ -198,7 +196,7 @@ class Answer:
                 self._closing = "</" + tag[1:]
                 self._inside(start[len(tag) :], out)
                 return
-        if any(tag.startswith(start) for tag in _OPEN):  # also while nothing but space has come
+        if any(tag.startswith(start) for tag in _OPEN):  # also while there is only whitespace
             self._held = text
             return
         self._no_reasoning_tag = True
@@ -227,11 +225,11 @@ class Answer:
     def _think(self, text: str, out: list[Event]) -> None:
         if text:
             self.saw_reasoning = True
-            out.append(ReasoningDelta(text=text + ""))  # what is no text fails here, as it does among the answer's
+            out.append(ReasoningDelta(text=text + ""))  # fails for a value that is not a string, as answer text does
 
 
 def usage(found: dict[str, Any]) -> Usage:
-    """Usage from the many places services put it.
+    """Read the usage from the various fields of services.
 
     >>> usage({"prompt_tokens": 9, "completion_tokens": 5, "prompt_cache_hit_tokens": 4})
     Usage(input_tokens=9, output_tokens=5, cached_tokens=4, reasoning_tokens=None, cost=None, estimated=False)
@@ -252,7 +250,7 @@ def usage(found: dict[str, Any]) -> Usage:
     reasoning = _first(after.get("reasoning_tokens"), get("reasoning_tokens"))
     total = _int(get("total_tokens"))
     if reasoning and into is not None and out is not None and total == into + out + reasoning:
-        out += reasoning  # some services count the reasoning beside the answer; ours is inside it
+        out += reasoning  # some services count reasoning separately; in Usage it is part of the output
     price = get("cost")
     if isinstance(price, dict):
         price = price.get("total_cost")
