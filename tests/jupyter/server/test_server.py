@@ -62,7 +62,7 @@ def test_a_key_is_tried_with_one_cheap_call(tmp_path):
         running, process = start(tmp_path, SHOP_KEY="good", SHUT_KEY="bad-key-777")
         try:
             good = running("POST", "keys/shop/test", {})
-            assert good.body["good"] and good.body["said"].startswith("plain answered in")
+            assert good.body["good"] and good.body["message"].startswith("plain answered in")
             assert len(service.requests) == 1 and service.requests[0].body["max_tokens"] == 16
             bad = running("POST", "keys/shut/test", {})
             assert not bad.body["good"] and bad.body["hint"] and "bad-key-777" not in bad.text + running.logged()
