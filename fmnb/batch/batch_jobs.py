@@ -67,7 +67,7 @@ def hand_over(job: Job, expected: Estimate, yes: bool) -> Batch:
 def planned(rows: Rows, expected: Estimate) -> Estimate:
     """What the rows would take as batch jobs; UsageError where a service has none."""
     for base in rows.bases:
-        service_jobs.bulk(base.call)
+        service_jobs.batch_client(base.call)
     return halved(expected)
 
 
@@ -84,7 +84,7 @@ def _model(job: Job, call: Call, items: list[Item], expected: Estimate, yes: boo
             known = _found(known, call)
             if not known.job:
                 continue
-        state = run_sync(service_jobs.bulk(call).state(known.job))
+        state = run_sync(service_jobs.batch_client(call).state(known.job))
         if state.over and not known.keys.isdisjoint(busy):
             waiting = {key: i for key, i in waiting.items() if key not in known.keys}
             continue
@@ -127,7 +127,7 @@ def _check(job: Job, expected: Estimate, calls: int, yes: bool) -> None:
 
 def _portions(call: Call, items: Sequence[Item]) -> list[list[Item]]:
     """As many jobs as the rows need."""
-    most, most_bytes = service_jobs.bulk(call).most
+    most, most_bytes = service_jobs.batch_client(call).most
     out: list[list[Item]] = [[]]
     size = 0
     for item in items:
@@ -166,7 +166,7 @@ def _second(run: str, event: Event) -> Event:
 
 def _found(known: OpenJob, call: Call) -> OpenJob:
     """A job that was handed in by a kernel which died then: looked for by its mark, and given up where it is not there."""
-    name = run_sync(service_jobs.bulk(call).find(known.run))
+    name = run_sync(service_jobs.batch_client(call).find(known.run))
     if name:
         jobs.name(known.start, name)
         return replace(known, job=name)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..calls.call import Asked, Call
+from ..calls.call import Call, PreparedCall
 from ..config.confirm import confirm
 from ..core.backend import Backend, BatchBackend, NonStreamingBackend, estimate_tokens
 from ..core.errors import BudgetError, FmnbError, PromptError
@@ -280,7 +280,7 @@ def _before(planned: _Planned, found: Mapping[str, Mapping[str, Any]], retry_err
     return columns is not None and stands(columns, call, retry_errors)
 
 
-def _opened(base: Asked) -> Backend | None:
+def _opened(base: PreparedCall) -> Backend | None:
     """The model itself; None where it is not at hand."""
     if base.call.tape_only:
         return None
@@ -302,7 +302,7 @@ def _count(backend: Backend | None, request: Request) -> tuple[int, bool]:
     return found.tokens, found.exact
 
 
-def _took(base: Asked, backend: Backend | None, before: Iterable[Mapping[str, Any]]) -> list[float]:
+def _took(base: PreparedCall, backend: Backend | None, before: Iterable[Mapping[str, Any]]) -> list[float]:
     """Seconds of calls like these: of this batch's rows, else the model's last ones."""
     took = [c["seconds"] for c in before if c["seconds"]]
     if took or not log.enabled() or isinstance(backend, BatchBackend):  # many rows go together: what one took alone says little
@@ -310,7 +310,7 @@ def _took(base: Asked, backend: Backend | None, before: Iterable[Mapping[str, An
     return log.recent_seconds(base.call.target.requested_model)
 
 
-def _lengths(known: Sequence[int], base: Asked) -> tuple[float, float]:
+def _lengths(known: Sequence[int], base: PreparedCall) -> tuple[float, float]:
     """How long answers are, at least and at most, on average."""
     request = base.call.request
     if len(known) >= 5:

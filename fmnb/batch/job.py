@@ -325,7 +325,7 @@ class Job(Sharing):
 
     def _show(self, events: Sequence[Event]) -> None:
         """A row's events go to the views alone: the log has them, and a sidebar does not want thousands."""
-        for sink in [s for s in self.listeners if not isinstance(s, (LogSink, Sweeper)) and s not in session.ears]:
+        for sink in [s for s in self.listeners if not isinstance(s, (LogSink, Sweeper)) and s not in session.global_sinks]:
             for event in events:
                 emit(event, [sink])
 
@@ -340,7 +340,7 @@ class Job(Sharing):
         done = self.tally.answered + (0 if last else self.tally.failed)  # in the end a failure is not something that was done
         event = self.stamp(Progress(stage="rows", done=done, total=self.asked, unit="rows", note=note))
         self._show([event])
-        for ear in session.ears:
+        for ear in session.global_sinks:
             emit(event, [ear])
 
     def _idle(self, source: Iterator[list[Item]]) -> None:

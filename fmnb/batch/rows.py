@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..calls.call import Asked, Call, Options
-from ..calls.prepare import attached, cell_key, prepare, writable
-from ..calls.steps.cache import key_of
+from ..calls.call import Call, Options, PreparedCall
+from ..calls.prepare import cell_key, load_attachments, prepare, replace_surrogates
+from ..calls.steps.cache import cache_key
 from ..core.backend import CONTENT_FREE
 from ..core.errors import PromptError, UsageError
 from ..core.run_ids import new_run
@@ -39,7 +39,7 @@ class Rows:
     prompt: str
     system: str | None
     columns: tuple[str, ...]
-    bases: tuple[Asked, ...]  # one a model
+    bases: tuple[PreparedCall, ...]  # one a model
     samples: int
     whole: str  # what the template calls the whole row, if it says so
     around: Mapping[str, Any]  # the notebook's names that the template uses
@@ -67,7 +67,7 @@ class Rows:
         for base, suffix in zip(self.bases, self.suffixes, strict=True):
             asked = base.call.request
             lead = self._attached(scope, base.call.target.local) if self.options.attach else asked.messages[-1].parts[:-1]
-            messages = (*before, *asked.messages[:-1], writable(Message("user", (*lead, *parts))))
+            messages = (*before, *asked.messages[:-1], replace_surrogates(Message("user", (*lead, *parts))))
             cell = base.call.cell if base.call.tape is None else f"{base.call.cell}:{_row_key(scope, self.columns)}"
             for sample in range(self.samples):
                 request = replace(asked, messages=messages, sample=sample)
@@ -85,7 +85,7 @@ class Rows:
         given = self.options.attach if isinstance(self.options.attach, (list, tuple)) else (self.options.attach,)
         there = tuple(a for a in given if not (isinstance(a, str) and scope.get(a) == ""))  # an empty cell attaches nothing
         try:
-            return attached(replace(self.options, values=scope, attach=there), local) if there else []
+            return load_attachments(replace(self.options, values=scope, attach=there), local) if there else []
         except UsageError as e:
             raise PromptError(e.message, detail=e.detail, hint=e.hint) from None
 
@@ -94,7 +94,7 @@ class Rows:
         scope = {**self.around, **self._scope(values)}
         try:
             parts = render(self.prompt, scope).parts
-            before = () if self.system is None else (writable(message("system", render(self.system, scope).text)),)
+            before = () if self.system is None else (replace_surrogates(message("system", render(self.system, scope).text)),)
         except PromptError:
             raise
         except UsageError as e:  # a cell that no prompt can hold: that row's error
@@ -110,7 +110,7 @@ class Rows:
             filled = [self._filled((nothing,) * len(self.columns)) for nothing in CONTENT_FREE]
         except Exception:  # an expression in the template that wants a number, a date, ...
             return ()
-        return tuple((before, writable(Message("user", parts))) for before, parts, _ in filled)
+        return tuple((before, replace_surrogates(Message("user", parts))) for before, parts, _ in filled)
 
     def _scope(self, values: Row) -> dict[str, Any]:
         found = {n: "" if missing(v) else v for n, v in zip(self.columns, values, strict=True)}
@@ -205,7 +205,7 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
     )
 
 
-def _given(model: Any, base: Asked, values: Mapping[str, Any]) -> Any:
+def _given(model: Any, base: PreparedCall, values: Mapping[str, Any]) -> Any:
     """The model as another process can be told of it: by its full name, or the object itself."""
     if base.call.target.known:
         return base.call.target.name
@@ -219,7 +219,7 @@ def _suffix(call: Call, model: Any, values: Mapping[str, Any]) -> str:
         return f":{identity(thing)}"
     if call.tape is not None or call.tape_only:
         return ""  # a replay needs no model
-    return key_of(call)[len(call.request.fingerprint()) :]
+    return cache_key(call)[len(call.request.fingerprint()) :]
 
 
 def check_prompt(prompt: Any) -> None:

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from ..calls import pipeline, rows_together
 from ..calls.call import Call
-from ..calls.run import stoppable
+from ..calls.run import cancellable
 from ..core.backend import Backend, BatchBackend, NonStreamingBackend
 from ..core.event_loop import aclose, background_loop
 from ..core.events import ENDS, Event, Failed
@@ -164,7 +164,7 @@ class Flow:
         for t in tasks:
             t.add_done_callback(lambda _: self._now())
         try:
-            with stoppable(self.run_id):
+            with cancellable(self.run_id):
                 while True:
                     done = all(t.done() for t in tasks)
                     if self._fault is not None:
@@ -275,7 +275,7 @@ class Flow:
             if not some:
                 continue
             events: dict[int, list[Event]] = {n: [] for n in range(len(some))}
-            stream = rows_together.rows([item.call for item in some])
+            stream = rows_together.run_together([item.call for item in some])
             try:
                 async for n, event in stream:
                     if n < 0:
@@ -292,6 +292,6 @@ class Flow:
 def _opened(call: Call) -> Backend | None:
     try:
         backend = call.target.open()
-        return rows_together.for_rows(backend) if call.target.local else backend
+        return rows_together.batch_backend(backend) if call.target.local else backend
     except Exception:  # said by the call itself, as its own error
         return None

@@ -18,22 +18,24 @@ from ..core.errors import FmnbError, Interrupted, UsageError, is_run_by_program
 from ..core.events import Sink
 from ..core.response import Response
 from ..views.router import view_for
-from .call import Asked
-from .run import handle_of, perform
+from .call import PreparedCall
+from .run import handle_for, run_calls
 
 T = TypeVar("T")
 _TICK = 0.1  # seconds between two chances of a sink to draw what it holds back
 
 
-class Running:
+class BackgroundCall:
     """A call in the background: `done`, `response` (raises its error), `stop()`, `wait()`."""
 
-    def __init__(self, asked: Sequence[Asked], sinks: Sequence[Sink], emit_here: Any, then: Callable[[], object] | None = None):
-        self._asked = list(asked)
-        self._handle = handle_of(self._asked, sinks)
+    def __init__(
+        self, prepared: Sequence[PreparedCall], sinks: Sequence[Sink], emit_here: Any, on_done: Callable[[], object] | None = None
+    ):
+        self._prepared = list(prepared)
+        self._handle = handle_for(self._prepared, sinks)
         self._context = contextvars.copy_context()
         self._emit_here = emit_here
-        self._then = then
+        self._on_done = on_done
         self._ticking = False
         self._bug: BaseException | None = None
         self.done = False
@@ -41,16 +43,16 @@ class Running:
 
     async def _run(self) -> None:
         stream = self._handle.stream
-        ticks = asyncio.ensure_future(self._tick_now_and_then())
+        ticks = asyncio.ensure_future(self._tick_periodically())
         try:
             async for event in stream:
-                self._emit_here(self._context.run, self._handle.take, event)
+                self._emit_here(self._context.run, self._handle.emit, event)
         finally:
             ticks.cancel()
             await event_loop.aclose(stream)
             self._emit_here(self._context.run, self._end)
 
-    async def _tick_now_and_then(self) -> None:
+    async def _tick_periodically(self) -> None:
         """Let the sinks draw; while a cell keeps the main loop busy, one tick waits there and no more."""
         while True:
             await asyncio.sleep(_TICK)
@@ -68,18 +70,18 @@ class Running:
         except Exception as e:
             self._bug = e
         self.done = True
-        if self._then is not None:
-            self._then()
+        if self._on_done is not None:
+            self._on_done()
 
     @property
     def response(self) -> Response:
         """The answer. UsageError while it is not there, the call's error if it failed."""
         if not self.done:
             raise UsageError("The answer is not there yet", hint="Look again later, or call .stop().")
-        error = self._bug or self._asked[0].error
+        error = self._bug or self._prepared[0].error
         if error is not None:
             raise error
-        response = self._asked[0].response
+        response = self._prepared[0].response
         assert response is not None
         if response.finish_reason == "cancelled":
             raise Interrupted(response, response.run)
@@ -90,9 +92,9 @@ class Running:
         self._future.cancel()
 
     def __repr__(self) -> str:
-        names = ", ".join(a.call.target.requested_model for a in self._asked)
+        names = ", ".join(a.call.target.requested_model for a in self._prepared)
         state = "done" if self.done else "running"
-        if self.done and isinstance(self._asked[0].error, FmnbError):
+        if self.done and isinstance(self._prepared[0].error, FmnbError):
             state = "failed"
         return f"Running({names}: {state})"
 
@@ -100,7 +102,7 @@ class Running:
         return ""  # its output is already under the cell
 
 
-def start(asked: Sequence[Asked], shell: Any, format: str = "markdown") -> Running:
+def start(prepared: Sequence[PreparedCall], shell: Any, format: str = "markdown") -> BackgroundCall:
     """Begin calls in the background of a kernel. UsageError in a plain shell, which has no loop between cells.
 
     Where a program runs the cells (nbconvert, papermill) output counts only while its cell runs: there the cell waits.
@@ -108,14 +110,14 @@ def start(asked: Sequence[Asked], shell: Any, format: str = "markdown") -> Runni
     main = main_loop(shell)
     if main is None:
         raise UsageError("--background needs a notebook kernel", hint="Leave it out here, or use fm.aask.")
-    view = view_for(shell, format, several=len(asked) > 1)
-    return _wait_for(asked, view) if is_run_by_program(shell) else Running(asked, [view], main.call_soon_threadsafe)
+    view = view_for(shell, format, several=len(prepared) > 1)
+    return _run_in_terminal(prepared, view) if is_run_by_program(shell) else BackgroundCall(prepared, [view], main.call_soon_threadsafe)
 
 
-def _wait_for(asked: Sequence[Asked], view: Sink) -> Running:
+def _run_in_terminal(prepared: Sequence[PreparedCall], view: Sink) -> BackgroundCall:
     """A background call whose events are heard here until it has ended; an interrupt stops it."""
     heard: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
-    running = Running(asked, [view], lambda *what: heard.put(what))
+    running = BackgroundCall(prepared, [view], lambda *what: heard.put(what))
     interrupted: KeyboardInterrupt | None = None
     while not running.done:
         try:
@@ -129,7 +131,7 @@ def _wait_for(asked: Sequence[Asked], view: Sink) -> Running:
     return running
 
 
-def begin(asked: Sequence[Asked], sinks: Sequence[Sink] = (), then: Callable[[], object] | None = None) -> None:
+def start_silently(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = (), on_done: Callable[[], object] | None = None) -> None:
     """Begin calls for somebody who does not wait, such as a widget; `then` is called when all have ended.
 
     Events reach the sinks on the kernel's main loop. Where there is none (a script) the calls
@@ -138,32 +140,32 @@ def begin(asked: Sequence[Asked], sinks: Sequence[Sink] = (), then: Callable[[],
     """
     main = main_loop()
     if main is not None:
-        Running(asked, sinks, main.call_soon_threadsafe, then)
+        BackgroundCall(prepared, sinks, main.call_soon_threadsafe, on_done)
         return
     try:
-        perform(asked, sinks)
+        run_calls(prepared, sinks)
     except Interrupted:
         pass  # what came is kept, as with a stop button
     finally:
-        if then is not None:
-            then()
+        if on_done is not None:
+            on_done()
 
 
-def aside(work: Callable[[], T], then: Callable[[T | Exception], object]) -> None:
+def in_background(work: Callable[[], T], on_done: Callable[[T | Exception], object]) -> None:
     """Do blocking work off the kernel's main loop, and give its result, or its error, to `then` on the main loop."""
     main = main_loop()
     if main is None:
-        then(_tried(work))
+        on_done(_result_or_error(work))
         return
     context = contextvars.copy_context()
 
     async def run() -> None:
-        main.call_soon_threadsafe(context.run, then, await event_loop.to_thread(lambda: _tried(work)))
+        main.call_soon_threadsafe(context.run, on_done, await event_loop.to_thread(lambda: _result_or_error(work)))
 
     asyncio.run_coroutine_threadsafe(run(), event_loop.background_loop())
 
 
-def _tried(work: Callable[[], T]) -> T | Exception:
+def _result_or_error(work: Callable[[], T]) -> T | Exception:
     try:
         return work()
     except Exception as e:

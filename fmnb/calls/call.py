@@ -95,7 +95,7 @@ class Options:
 
 
 @dataclass
-class Asked:
+class PreparedCall:
     """A call and what came of it: what `retry` and `continue` start from."""
 
     call: Call
@@ -104,4 +104,4 @@ class Asked:
     error: BaseException | None = None
     prompt: Any = None
     options: Options = field(default_factory=Options)
-    talk: Any = None  # the conversation whose turn it is
+    chat: Any = None  # the conversation whose turn it is

@@ -126,7 +126,7 @@ def wait_for(run: str, sinks: Sequence[Sink] = ()) -> Response:
     Raises:
         FmnbError: The job failed, as it says.
     """
-    handle = Run(follow(run), sinks, runs=[run], ends=lambda *_: [], logged=False)
+    handle = Run(follow(run), sinks, runs=[run], stop_events=lambda *_: [], logged=False)
     try:
         handle.drive()
     except KeyboardInterrupt:
@@ -134,7 +134,7 @@ def wait_for(run: str, sinks: Sequence[Sink] = ()) -> Response:
         raise
     if run in _children:
         _children.pop(run).wait()
-    response = handle.folds[run].response()
+    response = handle.builders[run].response()
     if response.error is not None:
         raise error_from_dict(response.error)
     return response
@@ -162,8 +162,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     stamp = EventStamper(run)
     started = Started(kind=kind, model=model, host="local", parent=parent, meta={"asked": model, "process": asdict(this_process())})
-    handle = Run(_events(work(**arguments), stamp), runs=[run], ends=lambda *_: [stamp(Cancelled())])
-    handle.take(stamp(started))
+    handle = Run(_events(work(**arguments), stamp), runs=[run], stop_events=lambda *_: [stamp(Cancelled())])
+    handle.emit(stamp(started))
     handle.tick()  # the start is in the log
     with suppress(OSError):  # the kernel died meanwhile; the job goes on
         os.write(1, b"started\n")

@@ -37,7 +37,7 @@ PACKAGES = {
 }
 
 
-def examine() -> Rows:
+def diagnose() -> Rows:
     """One row a thing: what, whether it is `ok`, `missing` or `off`, and what to do. Sends nothing but a knock at local ports.
 
     >>> any(r["check"] == "Python" for r in examine())

@@ -76,14 +76,14 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
         Interrupted: The user stopped it.
     """
     stamp = EventStamper(new_run())
-    run = Run(events(source, stamp), sinks, runs=[stamp.run], ends=lambda *_: [stamp(Cancelled())])
+    run = Run(events(source, stamp), sinks, runs=[stamp.run], stop_events=lambda *_: [stamp(Cancelled())])
     try:
         run.drive()
     except KeyboardInterrupt:
         raise Interrupted(
             None, stamp.run, kept="what came from the hub is kept for the next pull" if source.startswith("hf:") else ""
         ) from None
-    end = run.folds[stamp.run].end
+    end = run.builders[stamp.run].end
     assert isinstance(end, Finished)
     return Path(end.extra["path"])
 

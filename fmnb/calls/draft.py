@@ -15,13 +15,13 @@ from typing import Any
 from ..core.types import Text
 from ..prompts import template
 from ..prompts.prompt import Rendered
-from .call import Asked, Options
+from .call import Options, PreparedCall
 from .prepare import prepare
 
-_HARMLESS = ("schema", "len", "str", "int", "float", "round", "sum", "min", "max", "sorted", "repr", "list", "type")
+_PURE_FUNCTIONS = ("schema", "len", "str", "int", "float", "round", "sum", "min", "max", "sorted", "repr", "list", "type")
 
 
-def draft(prompt: str, model: Any, options: Options) -> tuple[Asked, tuple[str, ...]]:
+def draft(prompt: str, model: Any, options: Options) -> tuple[PreparedCall, tuple[str, ...]]:
     """The call as far as it is known without calling anything of the notebook's, and the expressions that wait for that.
 
     With such expressions the text stands in it as typed. Raises PromptError for a name that
@@ -47,14 +47,14 @@ def calls(text: str, names: Any) -> list[str]:
     >>> calls("{{ len(rows) }} {{ df.head() }}", {})
     ['df.head()']
     """
-    return [e.source for e in _expressions(template.parse(text)) if any(_acts(n, names) for n in ast.walk(_parsed(e.source)))]
+    return [e.source for e in _expressions(template.parse(text)) if any(_has_side_effects(n, names) for n in ast.walk(_parsed(e.source)))]
 
 
-def _acts(node: ast.AST, names: Any) -> bool:
+def _has_side_effects(node: ast.AST, names: Any) -> bool:
     if not isinstance(node, (ast.Call, ast.Await)):
         return False
     name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-    return name not in _HARMLESS or name in names
+    return name not in _PURE_FUNCTIONS or name in names
 
 
 def _expressions(nodes: list[template.Node]) -> Iterator[template.Expression]:

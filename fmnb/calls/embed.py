@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
 
 DEFAULT = "minilm"  # the small model that ships in a package
-AT_ONCE = 4  # batches under way at a service
-_OFTEN = 1_000  # vectors after which they are written down
+CONCURRENCY = 4  # batches under way at a service
+_SAVE_EVERY = 1_000  # vectors after which they are written down
 # Services word it differently that a request holds too many texts, or too many tokens in all.
-_TOO_MUCH = re.compile(
+_BATCH_TOO_LARGE = re.compile(
     r"(?i)^413\b|batch size|max_tokens_per_request|tokens per request|too (?:many|large|long)|at most \d+|(?:max|limit)\w* .*\d+"
 )
 
@@ -87,11 +87,11 @@ def embed(
     target = resolve(model or settings().get("default.embed") or DEFAULT)
     job = _Job(target, list(dict.fromkeys(rows)), quant, dimensions, cache)
     shown = [ProgressView()] if sinks is None else sinks
-    run = Run(_events(job), shown, runs=[job.stamp.run], ends=lambda *_: [job.stamp(Cancelled())], finish=lambda _: job.keep())
+    run = Run(_events(job), shown, runs=[job.stamp.run], stop_events=lambda *_: [job.stamp(Cancelled())], finish=lambda _: job.save())
     try:
         run.drive()
     except KeyboardInterrupt:
-        left = f"{len(job.found)} of {len(job.texts)} vectors are kept for the next time"
+        left = f"{len(job.vectors)} of {len(job.texts)} vectors are kept for the next time"
         raise Interrupted(None, job.stamp.run, kept=left if job.cache and log.enabled() else "") from None
     return job.array(rows, single=isinstance(texts, str))
 
@@ -121,8 +121,8 @@ class _Job:
     dimensions: int | None
     cache: bool
     stamp: EventStamper = field(default_factory=lambda: EventStamper(new_run()))
-    found: dict[str, Array] = field(default_factory=dict)
-    fresh: dict[bytes, Array] = field(default_factory=dict)
+    vectors: dict[str, Array] = field(default_factory=dict)
+    uncached: dict[bytes, Array] = field(default_factory=dict)
     prefix: bytes = b""
 
     def key(self, text: str) -> bytes:
@@ -131,19 +131,19 @@ class _Job:
 
     def add(self, text: str, vector: Array) -> None:
         """Take a vector that came. Raises UsageError when it is wider or narrower than those before."""
-        known = next(iter(self.found.values()), None)
+        known = next(iter(self.vectors.values()), None)
         if known is not None and known.shape != vector.shape:
             raise UsageError(
                 "Vectors of different widths cannot stand in one array",
                 detail=f"{known.shape[0]} and {vector.shape[0]} numbers",
                 hint="The model changed under its name: embed with cache=False.",
             )
-        self.found[text] = vector
-        self.fresh[self.key(text)] = vector
+        self.vectors[text] = vector
+        self.uncached[self.key(text)] = vector
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """Write down what was made, also of a call that did not end well."""
-        kept, self.fresh = self.fresh, {}
+        kept, self.uncached = self.uncached, {}
         if kept and log.enabled():
             try:
                 vectors.put(kept, self.stamp.run)
@@ -156,7 +156,7 @@ class _Job:
 
         if not rows:
             return np.zeros((0, 0), np.float32)
-        whole = np.stack([self.found[t] for t in rows]).astype(np.float32, copy=False)
+        whole = np.stack([self.vectors[t] for t in rows]).astype(np.float32, copy=False)
         return whole[0] if single else whole
 
 
@@ -184,29 +184,29 @@ async def _work(job: _Job) -> AsyncIterator[Event]:
             kept = vectors.get([job.key(t) for t in job.texts])
         except StoreError:
             kept = {}
-        job.found.update({t: kept[k] for t in job.texts if (k := job.key(t)) in kept})
-    known = len(job.found)
-    missing = [t for t in job.texts if t not in job.found]
+        job.vectors.update({t: kept[k] for t in job.texts if (k := job.key(t)) in kept})
+    known = len(job.vectors)
+    missing = [t for t in job.texts if t not in job.vectors]
     batch = getattr(backend, "batch", len(missing) or 1)
     batches = [missing[at : at + batch] for at in range(0, len(missing), batch)]
     streams = [_batch(job, b) for b in batches]
     alone = len(streams) == 1
     said: set[str] = set()
-    for at in range(0, len(streams), AT_ONCE):
-        async for _, event in merge({str(i): s for i, s in enumerate(streams[at : at + AT_ONCE])}):
+    for at in range(0, len(streams), CONCURRENCY):
+        async for _, event in merge({str(i): s for i, s in enumerate(streams[at : at + CONCURRENCY])}):
             if isinstance(event, Progress) and not alone:
                 continue  # the whole's is told below
             if isinstance(event, Notice) and event.text in said:
                 continue
             if isinstance(event, Notice):
                 said.add(event.text)
-            if len(job.fresh) >= _OFTEN:  # a kernel may die before the end
-                job.keep()
+            if len(job.uncached) >= _SAVE_EVERY:  # a kernel may die before the end
+                job.save()
             yield event
         if not alone:
-            yield Progress(stage="embedding", done=len(job.found), total=len(job.texts), unit="texts")
-        job.keep()
-    width = len(next(iter(job.found.values()))) if job.found else 0
+            yield Progress(stage="embedding", done=len(job.vectors), total=len(job.texts), unit="texts")
+        job.save()
+    width = len(next(iter(job.vectors.values()))) if job.vectors else 0
     source = "live" if missing else "cached"
     yield Finished(model=job.target.name, source=source, extra={"texts": len(job.texts), "cached": known, "dimensions": width})
 
@@ -223,7 +223,7 @@ async def _batch(job: _Job, texts: list[str]) -> AsyncIterator[Event]:
                 yield item
         return
     except BadRequestError as e:
-        if not isinstance(e, ContextTooLongError) and not _TOO_MUCH.search(e.detail):
+        if not isinstance(e, ContextTooLongError) and not _BATCH_TOO_LARGE.search(e.detail):
             raise
         if len(texts) == 1:
             e.hint = f"Shorten the text that begins {texts[0][:40]!r}, or use a model that takes longer ones."

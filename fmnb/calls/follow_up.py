@@ -14,16 +14,16 @@ from ..core.types import Message, Text, message
 from ..engines.constrained.decoder import CUT
 from ..prompts.prompt import Rendered
 from ..schemas.validate import parse
-from .call import Asked, Options
+from .call import Options, PreparedCall
 from .prepare import prepare
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _CELL = re.compile(r"<ipython-input|/ipykernel_\d+/|<stdin>|^<string>")
 _FRAMES = 12
-_GO_ON = "Your answer was cut off. Go on exactly where it stopped: do not repeat anything, do not comment."
+_CONTINUE = "Your answer was cut off. Go on exactly where it stopped: do not repeat anything, do not comment."
 
 
-def trace_of(error: BaseException) -> str:
+def traceback_of(error: BaseException) -> str:
     """What was running when it failed, as plain text, then the error.
 
     Lines of notebook cells are shown with their code; of libraries only the function, so
@@ -61,19 +61,19 @@ def explain_prompt(error: BaseException, source: str) -> Rendered:
 
 
 def _about(error: BaseException, source: str, task: str) -> Rendered:
-    text = f"This notebook cell failed.\n\n```python\n{source.strip()}\n```\n\nIt raised:\n\n```\n{trace_of(error)}\n```\n\n{task}"
+    text = f"This notebook cell failed.\n\n```python\n{source.strip()}\n```\n\nIt raised:\n\n```\n{traceback_of(error)}\n```\n\n{task}"
     return Rendered((Text(text),), ())
 
 
-def retry(last: Asked | None, model: Any = None, **changes: Any) -> Asked:
+def retry(last: PreparedCall | None, model: Any = None, **changes: Any) -> PreparedCall:
     """The last question again, asked anew (never from the cache), with changes."""
     last = _last(last)
     again = prepare(last.prompt, model or last.call.target, replace(last.options, cache=False, **changes))
-    again.talk = last.talk
+    again.chat = last.chat
     return again
 
 
-def go_on(last: Asked | None) -> Asked:
+def continue_answer(last: PreparedCall | None) -> PreparedCall:
     """What continues a cut or stopped answer; `whole` joins the two.
 
     An engine on this machine goes on decoding behind the text. A service is asked to go on.
@@ -98,25 +98,25 @@ def go_on(last: Asked | None) -> Asked:
             hint="`%fm retry -t 0.7`, or a larger model: `%fm retry MODEL`.",
         )
     messages: tuple[Message, ...] = (*last.call.request.messages, message("assistant", response.text))
-    if decodes_on(last):
+    if continues_decoding(last):
         asked = prepare(Rendered((Text("-"),), ()), last.call.target, replace(last.options, attach=(), system=None, cache=False))
         asked.call = replace(asked.call, request=replace(asked.call.request, messages=messages), spec=None)
         asked.spec = None
         return asked
     options: Options = replace(last.options, history=messages, attach=(), schema=None, system=None, cache=False)
-    return prepare(Rendered((Text(_GO_ON),), ()), last.call.target, options)
+    return prepare(Rendered((Text(_CONTINUE),), ()), last.call.target, options)
 
 
-def decodes_on(last: Asked) -> bool:
+def continues_decoding(last: PreparedCall) -> bool:
     """Whether the model goes on with a text that it is given as the begin of its answer."""
     return bool(getattr(last.call.target.open(), "continues", False))
 
 
-def whole(last: Asked, more: Response) -> Response:
+def combine(last: PreparedCall, more: Response) -> Response:
     """The answer and what continues it, as one. With a schema, its data, once the text is complete."""
     assert last.response is not None
     before = last.response.text
-    text = before + more.text if decodes_on(last) else joined(before, more.text)
+    text = before + more.text if continues_decoding(last) else join_texts(before, more.text)
     data = None
     if last.spec is not None:
         try:
@@ -126,7 +126,7 @@ def whole(last: Asked, more: Response) -> Response:
     return replace(more, text=text, data=data)
 
 
-def joined(before: str, more: str) -> str:
+def join_texts(before: str, more: str) -> str:
     """Two parts of an answer, what the second one repeats of the first left out.
 
     >>> joined("The first three are Oslo, Bergen and", "are Oslo, Bergen and Trondheim.")
@@ -142,7 +142,7 @@ def joined(before: str, more: str) -> str:
 _JOINT, _LEAST_JOINT = 600, 8  # characters that may be repeated, and that do not agree by chance
 
 
-def _last(last: Asked | None) -> Asked:
+def _last(last: PreparedCall | None) -> PreparedCall:
     if last is None:
         raise UsageError("Nothing was asked in this kernel yet", hint="Ask with %%fm first.")
     return last

@@ -15,10 +15,10 @@ from ..core.registry import METHODS, load
 from ..core.response import Response
 from ..core.typing import ModelLike
 from ..prompts.prompt import PromptLike
-from .call import Asked
+from .call import PreparedCall
 from .options import CallOptions, with_options
 from .prepare import options_from, prepare
-from .run import aperform, handle_of, perform
+from .run import arun_calls, handle_for, run_calls
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -47,7 +47,7 @@ def ask(prompt: PromptLike, model: ModelLike | None = None, *, sinks: Sequence[S
     'hello'
     """
     asked = prepare(prompt, model, options_from(options))
-    perform([asked], sinks)
+    run_calls([asked], sinks)
     return _one(asked)
 
 
@@ -74,11 +74,11 @@ async def aask(
     'hello'
     """
     asked = prepare(prompt, model, options_from(options))
-    await aperform([asked], sinks)
+    await arun_calls([asked], sinks)
     return _one(asked)
 
 
-def _one(asked: Asked) -> Response:
+def _one(asked: PreparedCall) -> Response:
     if asked.error is not None:
         raise asked.error
     assert asked.response is not None
@@ -88,14 +88,14 @@ def _one(asked: Asked) -> Response:
 class Stream:
     """An answer while it comes: iterate for pieces of text; `response` is the whole afterwards."""
 
-    def __init__(self, asked: Asked):
+    def __init__(self, asked: PreparedCall):
         self._asked = asked
         self.response: Response | None = None
 
     def __iter__(self) -> Iterator[str]:
         a = self._asked
         try:
-            with closing(iter(handle_of([a]))) as events:
+            with closing(iter(handle_for([a]))) as events:
                 for event in events:
                     if isinstance(event, TextDelta) and event.text:
                         yield event.text

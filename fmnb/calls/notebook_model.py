@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 UNKNOWN = "the notebook's own choice of a model could not be known: its file was not found"
-DISAGREE = "the notebook's own choice of a model could not be known: several notebooks hold these cells and name different models"
+AMBIGUOUS = "the notebook's own choice of a model could not be known: several notebooks hold these cells and name different models"
 NOT_A_NAME = "the notebook's metadata"  # stands for what is there and is not a model's name
-_LARGEST = 200_000_000  # bytes of a notebook that is still read
-_MOST = 200  # notebooks of one folder that are compared
-_INJECTED = "# Parameters"  # how papermill's own cell begins
+_MAX_BYTES = 200_000_000  # bytes of a notebook that is still read
+_MAX_NOTEBOOKS = 200  # notebooks of one folder that are compared
+_PAPERMILL_CELL = "# Parameters"  # how papermill's own cell begins
 
 
 @dataclass(frozen=True)
-class Own:
+class NotebookChoice:
     """What a notebook says of itself: the model's name ("" for none), and where it was read."""
 
     model: str
@@ -31,22 +31,22 @@ class Own:
 
 
 @dataclass(frozen=True)
-class Place:
+class NotebookSearch:
     """What is known of the notebook behind a kernel: `paths` it may have, the `folder` it may lie in, the cells that `executed` gives, since `began`."""
 
-    began: float
+    started: float
     executed: Callable[[], Sequence[str]]
     paths: tuple[str, ...] = ()
     folder: str = ""
     others: tuple[str, ...] = field(default=())  # files that a program which runs notebooks was started with
 
 
-def own_model(value: Any) -> str:
+def model_in_metadata(value: Any) -> str:
     """The model's name in a notebook's metadata, "" for none; for an address, a key or anything else that is no name, NOT_A_NAME and why.
 
-    >>> own_model({"model": "echo:"}), own_model({}), own_model(None)
+    >>> model_in_metadata({"model": "echo:"}), model_in_metadata({}), model_in_metadata(None)
     ('echo:', '', '')
-    >>> own_model({"model": "https://elsewhere.example"})
+    >>> model_in_metadata({"model": "https://elsewhere.example"})
     "the notebook's metadata: fmnb.model is an address"
     """
     model = value.get("model") if isinstance(value, dict) else None
@@ -61,8 +61,8 @@ def own_model(value: Any) -> str:
     return model.strip()
 
 
-def written(metadata: dict[str, Any]) -> str:
-    """As `own_model`, of all metadata of a notebook's file: there an entry that names nothing is a mistake.
+def model_name_in(metadata: dict[str, Any]) -> str:
+    """As `model_in_metadata`, of all metadata of a notebook's file: there an entry that names nothing is a mistake.
 
     >>> written({}), written({"fmnb": {"model": "echo:"}})
     ('', 'echo:')
@@ -76,7 +76,7 @@ def written(metadata: dict[str, Any]) -> str:
         return f"{NOT_A_NAME}: fmnb is {_kind(ours)}"
     if "model" in ours and (ours["model"] is None or not str(ours["model"]).strip()):
         return f"{NOT_A_NAME}: fmnb.model is {_kind(ours['model']) if ours['model'] is None else 'empty'}"
-    return own_model(ours)
+    return model_in_metadata(ours)
 
 
 def _kind(value: Any) -> str:
@@ -85,7 +85,7 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "null")
 
 
-def find(place: Place) -> Own | str:
+def find(place: NotebookSearch) -> NotebookChoice | str:
     """What the notebook says.
 
     Args:
@@ -97,31 +97,31 @@ def find(place: Place) -> Own | str:
     """
     for path in place.paths:
         if (notebook := _read(Path(path))) is not None:
-            return Own(written(notebook["metadata"]), path)
-    executed = [cell for cell in map(str.strip, place.executed()) if cell and not cell.startswith(_INJECTED)]
+            return NotebookChoice(model_name_in(notebook["metadata"]), path)
+    executed = [cell for cell in map(str.strip, place.executed()) if cell and not cell.startswith(_PAPERMILL_CELL)]
     if not executed:
         return UNKNOWN
     if place.others:  # whoever names the notebook means no other one, whatever lies beside it
         return next(_holding(executed, map(Path, place.others)), UNKNOWN)
-    found = list(_holding(executed, sorted(Path(place.folder).glob("*.ipynb"))[:_MOST])) if place.folder else []
+    found = list(_holding(executed, sorted(Path(place.folder).glob("*.ipynb"))[:_MAX_NOTEBOOKS])) if place.folder else []
     if not found:
         return UNKNOWN
     if len({own.model for own in found}) > 1:
-        return DISAGREE
-    return found[0] if len(found) == 1 else Own(found[0].model)
+        return AMBIGUOUS
+    return found[0] if len(found) == 1 else NotebookChoice(found[0].model)
 
 
-def _holding(executed: Sequence[str], paths: Iterable[Path]) -> Iterator[Own]:
+def _holding(executed: Sequence[str], paths: Iterable[Path]) -> Iterator[NotebookChoice]:
     """What those notebooks say that hold the cells that ran."""
     for path in paths:
         if (notebook := _read(path)) is not None and _ran(executed, notebook["cells"]):
-            yield Own(written(notebook["metadata"]), str(path))
+            yield NotebookChoice(model_name_in(notebook["metadata"]), str(path))
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     """A notebook's cells and metadata; None for what is none."""
     try:
-        if path.suffix != ".ipynb" or not path.is_file() or path.stat().st_size > _LARGEST:
+        if path.suffix != ".ipynb" or not path.is_file() or path.stat().st_size > _MAX_BYTES:
             return None
         notebook = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -142,7 +142,7 @@ def _source(cell: dict[str, Any]) -> str:
     return "".join(map(str, source)) if isinstance(source, list) else str(source)
 
 
-def started_with(pid: int) -> tuple[str, ...]:
+def notebooks_of_process(pid: int) -> tuple[str, ...]:
     """The notebooks on the command line of a process, as `jupyter nbconvert --execute a.ipynb` has one, but not where it writes.
 
     A relative path counts from where the process was started and from where it is now, which may differ (papermill's --cwd).

@@ -21,13 +21,13 @@ class Parameter:
     name: str
     kind: str
     choices: tuple[str, ...] = ()
-    least: float | None = None
-    most: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 _ALL = (
-    Parameter("temperature", "number", least=0, most=2),
-    Parameter("max_tokens", "whole", least=1),
+    Parameter("temperature", "number", minimum=0, maximum=2),
+    Parameter("max_tokens", "whole", minimum=1),
     Parameter("seed", "whole"),
     Parameter("stop", "texts"),
     Parameter("format", "choice", FORMATS),
@@ -46,25 +46,25 @@ def parameters(target: Target) -> tuple[Parameter, ...]:
     >>> [p.name for p in parameters(resolve("echo:"))]
     ['temperature', 'max_tokens', 'seed', 'stop', 'format', 'schema']
     """
-    without = _without(target)
+    without = _unsupported(target)
     served = target.profile.served if target.profile is not None else ()
     found = [p for p in _ALL if p.name not in without]
     if len(served) < 2:
         found = [p for p in found if p.name != "api"]
     found = [replace(p, choices=("", *served)) if p.name == "api" else p for p in found]
-    if "text" not in _made(target):
+    if "text" not in _image_parameters(target):
         found = [replace(p, choices=("image",)) if p.name == "format" else p for p in found if p.name in _PICTURES]
     return tuple(found)
 
 
-def _made(target: Target) -> tuple[str, ...]:
+def _image_parameters(target: Target) -> tuple[str, ...]:
     try:
         return target.open().info.outputs
     except FmnbError:  # its weights or its engine's package are not here: said when it is asked
         return ("text",)
 
 
-def _without(target: Target) -> set[str]:
+def _unsupported(target: Target) -> set[str]:
     """What has no effect on this model."""
     if target.profile is not None:
         from ..providers.wire.select import pick
@@ -72,7 +72,7 @@ def _without(target: Target) -> set[str]:
         wire = pick(target.profile, target.name.partition(":")[2])
         return {*target.profile.ignores, *wire.unsupported, "quant", "dtype"}
     if not target.known:
-        return {*_unheard(target), "quant", "dtype", "api"}
+        return {*_ignored(target), "quant", "dtype", "api"}
     return {"api"} if _engine(target.name) in ("torch", "") else {"api", "quant", "dtype"}
 
 
@@ -87,7 +87,7 @@ def _engine(name: str) -> str:
     return "" if path is None else engine_for(path)
 
 
-def _unheard(target: Target) -> set[str]:
+def _ignored(target: Target) -> set[str]:
     """What a function has no argument for; a chain or an engine of another library takes nothing but text."""
     function = getattr(target.make(), "_value", None)
     if not callable(function):

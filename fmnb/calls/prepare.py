@@ -23,7 +23,7 @@ from ..core.types import Message, Part, Request, Text, TokenCount, message
 from ..core.typing import Api, Dtype, Format, Quant
 from ..prompts.prompt import Prompt, Rendered, render
 from ..providers.reserved_params import check_routing
-from .call import Asked, Call, Options
+from .call import Call, Options, PreparedCall
 from .notebook_model import NOT_A_NAME
 from .options import CallOptions
 from .session import default_model, session
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..schemas.spec import SchemaSpec
 
 # Names of `-p` that have an option of their own.
-OWN = {
+RESERVED_PARAMS = {
     "temperature": "-t",
     "max_tokens": "--max-tokens",
     "max_completion_tokens": "--max-tokens",
@@ -70,7 +70,7 @@ def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Ta
     return resolve(model, values)
 
 
-def fill(prompt: Any, options: Options) -> Rendered:
+def render_prompt(prompt: Any, options: Options) -> Rendered:
     """The prompt's parts, with values inserted if there are any to insert."""
     if isinstance(prompt, Rendered):
         return prompt
@@ -86,7 +86,7 @@ def fill(prompt: Any, options: Options) -> Rendered:
 
 
 @frozen()
-def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Asked:  # noqa: B008  it is frozen
+def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> PreparedCall:  # noqa: B008  it is frozen
     """One call, ready to be performed: nothing has been sent."""
     for name, known in (("format", FORMATS), ("api", APIS), ("quant", QUANTS), ("dtype", DTYPES)):
         if (given := getattr(options, name)) not in known:
@@ -97,8 +97,8 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
     if options.format == "image" and session.tape is None:  # a replay needs no model that could be looked at
         check_output_modality("image", target.requested_model, target.open())
     spec = _schema(options)
-    rendered = fill(prompt, options)
-    parts: list[Part] = [*attached(options, target.local), *rendered.parts]
+    rendered = render_prompt(prompt, options)
+    parts: list[Part] = [*load_attachments(options, target.local), *rendered.parts]
     messages: list[Message] = list(options.history)
     if options.system is not None and not isinstance(options.system, str):
         raise UsageError("system is text", detail=type(options.system).__name__)
@@ -106,10 +106,10 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
     if options.system is not None and messages and messages[0].role == "system":
         messages.pop(0)  # said anew, it takes the place of the one before
     if system and not any(m.role == "system" for m in messages):
-        messages.insert(0, message("system", _fill_system(system, options)))
+        messages.insert(0, message("system", _render_system(system, options)))
     messages.append(Message("user", tuple(parts)))
     request = Request(
-        model=target.name, messages=tuple(map(writable, messages)), schema=spec.schema if spec else None, **_parameters(options)
+        model=target.name, messages=tuple(map(replace_surrogates, messages)), schema=spec.schema if spec else None, **_parameters(options)
     )
     if getattr(target, "profile", None) is not None:
         from ..providers.wire.base import check_one_answer
@@ -124,19 +124,19 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Ask
         tape_only=options.replay_only or os.environ.get("FMNB_REPLAY_ONLY", "") not in ("", "0"),
         cell=cell_key(prompt, target.name, options),
         parent=options.parent,
-        notes=(*((session.unsure,) if not model and session.unsure else ()), *_cut(rendered)),
+        notes=(*((session.model_warning,) if not model and session.model_warning else ()), *_omissions(rendered)),
     )
-    return Asked(call, spec, prompt=prompt, options=options)
+    return PreparedCall(call, spec, prompt=prompt, options=options)
 
 
-def writable(m: Message) -> Message:
+def replace_surrogates(m: Message) -> Message:
     """Half of a surrogate pair has no UTF-8 form, so neither log, tape nor wire could carry it: it becomes U+FFFD."""
     if all(not isinstance(p, Text) or replace_surrogates_in_text(p.text) is p.text for p in m.parts):
         return m  # the same: who attached a part finds it again
     return replace(m, parts=tuple(Text(replace_surrogates_in_text(p.text)) if isinstance(p, Text) else p for p in m.parts))
 
 
-def _cut(rendered: Rendered) -> list[str]:
+def _omissions(rendered: Rendered) -> list[str]:
     """What the prompt leaves out of the values in it, for the person: the model reads the true size in the prompt."""
     return list(dict.fromkeys(f"{i.expression} in the prompt: {i.omitted}" for i in rendered.inserted if i.omitted))
 
@@ -146,26 +146,26 @@ def _schema(options: Options) -> SchemaSpec | None:
         return None
     from ..schemas.spec import to_schema  # loads when a cell first asks for structure
 
-    return to_schema(_named(options.schema, options.values))
+    return to_schema(_lookup(options.schema, options.values))
 
 
-def attached(options: Options, local: bool) -> list[Part]:
+def load_attachments(options: Options, local: bool) -> list[Part]:
     """The parts of what is attached; for a model on this machine documents become text."""
     if isinstance(options.attach, (list, tuple)) and not options.attach:
         return []
     from ..prompts.attachments import attach
 
     items = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
-    found = [p for item in items for p in attach(_named(item, options.values), as_text=local)]
+    found = [p for item in items for p in attach(_lookup(item, options.values), as_text=local)]
     return [Text(p.text.rstrip("\n") + "\n\n") if isinstance(p, Text) else p for p in found]  # the prompt begins after a blank line
 
 
-def _named(item: Any, values: Mapping[str, Any] | None) -> Any:
+def _lookup(item: Any, values: Mapping[str, Any] | None) -> Any:
     """A notebook object where its name was typed, else what was typed."""
     return values[item] if isinstance(item, str) and item.isidentifier() and values is not None and item in values else item
 
 
-def _fill_system(system: str, options: Options) -> str:
+def _render_system(system: str, options: Options) -> str:
     if options.values is None:
         return system
     return "".join(p.text for p in render(system, options.values).parts if isinstance(p, Text))
@@ -176,8 +176,8 @@ def _parameters(options: Options) -> dict[str, Any]:
     if not isinstance(options.params, Mapping):
         raise UsageError("params is a dict of raw parameters", detail=repr(options.params)[:80])
     for name in options.params:
-        if name.lower().replace("-", "_") in OWN:
-            raise UsageError(f"`-p {name}=` cannot be given like that", hint=f"Use {OWN[name.lower().replace('-', '_')]}.")
+        if name.lower().replace("-", "_") in RESERVED_PARAMS:
+            raise UsageError(f"`-p {name}=` cannot be given like that", hint=f"Use {RESERVED_PARAMS[name.lower().replace('-', '_')]}.")
     check_routing(options.params)
     stop = (options.stop,) if isinstance(options.stop, str) else tuple(options.stop) if isinstance(options.stop, (list, tuple)) else (None,)
     if not all(isinstance(s, str) for s in stop):
@@ -193,7 +193,7 @@ def _parameters(options: Options) -> dict[str, Any]:
         "max_tokens": max_tokens,
         "seed": _number("seed", options.seed, int),
         "stop": stop,
-        "extra": _plain(options.params),
+        "extra": _json_params(options.params),
         "format": options.format,
         "logprobs": _number("logprobs", options.logprobs, int),
         "api": options.api,
@@ -216,7 +216,7 @@ def _number(name: str, value: Any, kind: type) -> Any:
     raise UsageError(f"{name} is a {'number' if kind is float else 'whole number'}", detail=repr(value)[:80])
 
 
-def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
+def _json_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Raw parameters as they go over the wire; what has no JSON form is a UsageError."""
     try:
         return json.loads(json.dumps(dict(params), allow_nan=False, default=lambda v: v.item()))
@@ -230,22 +230,22 @@ def cell_key(prompt: Any, model: str, options: Options) -> str:
     return hashlib.sha256(typed.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def count(asked: Asked) -> TokenCount:
+def count_tokens(prepared: PreparedCall) -> TokenCount:
     """Tokens of the prompt as its model counts them."""
-    return asked.call.target.open().count(asked.call.request)
+    return prepared.call.target.open().count(prepared.call.request)
 
 
-def options_from(given: Mapping[str, object], also: Sequence[str] = ()) -> Options:
+def options_from(options: Mapping[str, object], also: Sequence[str] = ()) -> Options:
     """The options of these names. `also` are other names that may have been meant."""
-    check_names(given, (*also, *CallOptions.__annotations__), Options.__dataclass_fields__)
-    values: dict[str, Any] = dict(given)  # each is looked at in `prepare`
+    check_names(options, (*also, *CallOptions.__annotations__), Options.__dataclass_fields__)
+    values: dict[str, Any] = dict(options)  # each is looked at in `prepare`
     return Options(**values)
 
 
-def check_names(given: Iterable[str], known: Sequence[str], allowed: Iterable[str] = ()) -> None:
+def check_names(names: Iterable[str], known: Sequence[str], allowed: Iterable[str] = ()) -> None:
     """Raise UsageError, with the nearest of the `known` names, for an option that is not `allowed` (by default: not known)."""
     known = list(dict.fromkeys(known))
-    unknown = sorted(set(given) - set(allowed or known))
+    unknown = sorted(set(names) - set(allowed or known))
     if unknown:
         near = difflib.get_close_matches(unknown[0], known, 1)
         raise UsageError(

@@ -11,8 +11,8 @@ from ..core.inert_text import inert, literal, printable
 from ..core.types import File, Image, Message, Text, TokenCount
 from ..limits.budget import estimate
 from ..views.html import BORDER, MONO, MUTED, PAPER
-from .call import Asked
-from .prepare import count
+from .call import PreparedCall
+from .prepare import count_tokens
 
 _BOX = f"border:1px dashed {BORDER};border-radius:4px;padding:.6em .9em .8em;margin:.2em 0"
 _TEXT = f"white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;margin:0;padding:.6em .8em;background:{PAPER};border-radius:4px;font-family:{MONO};font-size:.9em"
@@ -82,13 +82,13 @@ def _part(p: Any) -> str:
     return f"[{type(p).__name__}] {getattr(p, 'text', None) or getattr(p, 'content', None) or getattr(p, 'arguments', '')}"
 
 
-def preview(asked: Asked) -> Preview:
+def preview(prepared: PreparedCall) -> Preview:
     """The preview of a prepared call. A model that cannot be called yet says why instead of failing."""
-    request, target = asked.call.request, asked.call.target
+    request, target = prepared.call.request, prepared.call.target
     problem = ""
     try:
         backend = target.open()
-        tokens = count(asked)
+        tokens = count_tokens(prepared)
         problem = backend.info.missing
         cost = estimate(backend.info, request, tokens.tokens)
     except FmnbError as e:
@@ -103,9 +103,9 @@ def preview(asked: Asked) -> Preview:
     return Preview(target.name, target.host, request.messages, {**shown, **request.extra}, tokens, cost, request.fingerprint(), problem)
 
 
-def show(asked: Sequence[Asked]) -> Preview | Previews:
+def show(prepared: Sequence[PreparedCall]) -> Preview | Previews:
     """The preview of one call, or of several."""
-    found = [preview(a) for a in asked]
+    found = [preview(a) for a in prepared]
     return found[0] if len(found) == 1 else Previews(found)
 
 

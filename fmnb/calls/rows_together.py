@@ -21,12 +21,12 @@ from .steps.schema import read_data, with_data
 from .steps.tape import use_tape
 
 
-def together_steps() -> tuple[Step, ...]:
+def batch_steps() -> tuple[Step, ...]:
     """The steps of rows that an engine answers together: no retry and no money, and what does not fit its schema is not sent again."""
     return (*guard_steps(), read_data, use_tape, check_target)
 
 
-async def rows(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
+async def run_together(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
     """Events of many calls to one backend that answers them together, each with the call's number; -1 is the whole.
 
     Stamped, from Started to an end for each: a failure is the last event of its call.
@@ -49,7 +49,7 @@ class _Batch:
 
     async def row(self, n: int, call: Call) -> AsyncIterator[Event]:
         """The stamped events of one call."""
-        stream = run(call, together_steps(), lambda call: self._answer(n, call))
+        stream = run(call, batch_steps(), lambda call: self._answer(n, call))
         try:
             async for event in stream:
                 yield event
@@ -87,7 +87,7 @@ class _Batch:
                 return
 
     async def _send(self, requests: Mapping[int, Request]) -> AsyncIterator[Event]:
-        backend = for_rows(self._calls[0].target.open())
+        backend = batch_backend(self._calls[0].target.open())
         assert isinstance(backend, BatchBackend)
         stream = backend.stream_rows(list(requests.items()), self._calls[0].neutral)
         unanswered = set(requests)
@@ -107,7 +107,7 @@ class _Batch:
             self._answers[n].put_nowait(error_from_dict(why.to_dict()))  # an error of its own for each
 
 
-def record(call: Call, events: Sequence[Event]) -> None:
+def record_on_tape(call: Call, events: Sequence[Event]) -> None:
     """Put an answer that came without the pipeline onto its call's tape."""
     if call.tape is not None:
         try:
@@ -116,7 +116,7 @@ def record(call: Call, events: Sequence[Event]) -> None:
             pass  # said by the next call that goes over the tape
 
 
-def stamped(call: Call, events: Sequence[Event], *, known: bool = True) -> list[Event]:
+def as_run(call: Call, events: Sequence[Event], *, known: bool = True) -> list[Event]:
     """An answer that came without the pipeline, as the stamped events of a run; data where it fits its schema. Whose request is not known has none."""
     call = replace(call, kind="row")
     stamp = EventStamper(call.run)
@@ -128,7 +128,7 @@ def stamped(call: Call, events: Sequence[Event], *, known: bool = True) -> list[
     return [stamp(started(call, request=known)), *map(stamp, events)]
 
 
-def for_rows(backend: Backend) -> Backend:
+def batch_backend(backend: Backend) -> Backend:
     """The backend that answers many rows, given the one that answers single prompts."""
     from ..engines import select  # many modules, for local models alone
 

@@ -17,45 +17,45 @@ from ..core.event_loop import merge
 from ..core.events import Cancelled, Event, EventStamper, ResponseBuilder, Sink, UsageReported
 from ..core.runtime import state
 from . import pipeline
-from .call import Asked, Call
+from .call import Call, PreparedCall
 from .run_handle import Run
 from .session import session
 
 
-def perform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
+def run_calls(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = ()) -> None:
     """Run the calls side by side and fill in their responses and errors.
 
     Events reach the sinks in this thread. An interrupt stops all, keeps what had arrived
     and raises Interrupted. Failures are left in `Asked.error`; a bug is raised.
     """
-    run = handle_of(asked, sinks, ticks=True)
+    run = handle_for(prepared, sinks, ticks=True)
     try:
         with frozen():
             run.drive()
     except KeyboardInterrupt:
-        raise Interrupted(asked[0].response, asked[0].call.run) from None
+        raise Interrupted(prepared[0].response, prepared[0].call.run) from None
 
 
-async def aperform(asked: Sequence[Asked], sinks: Sequence[Sink] = ()) -> None:
+async def arun_calls(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = ()) -> None:
     """`perform` in the caller's own event loop; cancelling it stops the calls and keeps what came."""
-    await handle_of(asked, sinks).adrive()
+    await handle_for(prepared, sinks).adrive()
 
 
-def handle_of(asked: Sequence[Asked], sinks: Sequence[Sink] = (), *, ticks: bool = False) -> Run:
+def handle_for(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = (), *, ticks: bool = False) -> Run:
     """The handle of calls that run side by side; at its end they have their responses and errors."""
-    calls = {a.call.run: a.call for a in asked}
+    calls = {a.call.run: a.call for a in prepared}
     errors: dict[str, BaseException] = {}
     return Run(
         events_of(list(calls.values()), errors),
         sinks,
         runs=calls,
-        ends=lambda run, last, reason: ends_of(calls[run], last, reason),
-        finish=lambda folds: finish(asked, folds, errors),
+        stop_events=lambda run, last, reason: stop_events(calls[run], last, reason),
+        finish=lambda folds: set_results(prepared, folds, errors),
         ticks=ticks,
     )
 
 
-def ends_of(call: Call, last: int, reason: str = "interrupt") -> Iterator[Event]:
+def stop_events(call: Call, last: int, reason: str = "interrupt") -> Iterator[Event]:
     """The events of a call that is stopped after its event number `last`: what it had used, and the end."""
     stamp = EventStamper(call.run)
     stamp.n = last
@@ -64,9 +64,9 @@ def ends_of(call: Call, last: int, reason: str = "interrupt") -> Iterator[Event]
     yield stamp(Cancelled(reason=reason))
 
 
-def finish(asked: Sequence[Asked], folds: Mapping[str, ResponseBuilder], errors: dict[str, BaseException]) -> None:
+def set_results(prepared: Sequence[PreparedCall], folds: Mapping[str, ResponseBuilder], errors: dict[str, BaseException]) -> None:
     """Put each call's response and error where its caller finds them; a bug is raised."""
-    for a in asked:
+    for a in prepared:
         response = folds[a.call.run].response()
         if a.spec is not None and response.data is not None:
             response = replace(response, data=a.spec.build(response.data))
@@ -75,8 +75,8 @@ def finish(asked: Sequence[Asked], folds: Mapping[str, ResponseBuilder], errors:
         if isinstance(a.error, (FmnbError, Interrupted)):
             a.error.response = response
             a.error.run = a.call.run
-    if asked:
-        session.last = asked[0]
+    if prepared:
+        session.last = prepared[0]
     for error in errors.values():
         if not isinstance(error, (FmnbError, Interrupted)):
             raise error
@@ -85,11 +85,11 @@ def finish(asked: Sequence[Asked], folds: Mapping[str, ResponseBuilder], errors:
 async def events_of(calls: Sequence[Call], errors: dict[str, BaseException]) -> AsyncIterator[Event]:
     """Events of the calls as they come; a call's failure goes into `errors` under its run, and the others go on."""
     if len(calls) == 1:
-        stream = _isolated(calls[0], errors)
+        stream = _run_one(calls[0], errors)
         async for event in stream:
             yield event
         return
-    async for _, event in merge({c.run: _isolated(c, errors) for c in calls}):
+    async for _, event in merge({c.run: _run_one(c, errors) for c in calls}):
         yield event
 
 
@@ -112,7 +112,7 @@ def stop(run: str) -> bool:
 
 
 @contextmanager
-def stoppable(run: str) -> Iterator[None]:
+def cancellable(run: str) -> Iterator[None]:
     """For a task that drives a run of many calls: `stop` cancels it."""
     task = asyncio.current_task()
     if task is not None:
@@ -124,12 +124,12 @@ def stoppable(run: str) -> Iterator[None]:
         state(_Running).stopped.discard(run)
 
 
-def running() -> list[str]:
+def running_calls() -> list[str]:
     """The runs under way here."""
     return list(state(_Running).tasks)
 
 
-async def _isolated(call: Call, errors: dict[str, BaseException]) -> AsyncIterator[Event]:
+async def _run_one(call: Call, errors: dict[str, BaseException]) -> AsyncIterator[Event]:
     """A call whose failure is kept aside, so that its neighbours go on, and that can be stopped alone."""
     stream = pipeline.run(call)
     runs = state(_Running)
@@ -149,7 +149,7 @@ async def _isolated(call: Call, errors: dict[str, BaseException]) -> AsyncIterat
         task.uncancel()
         await stream.aclose()  # type: ignore[attr-defined]
         errors[call.run] = Interrupted(None, call.run)
-        for event in ends_of(call, last, "stopped"):
+        for event in stop_events(call, last, "stopped"):
             yield event
     finally:
         runs.tasks.pop(call.run, None)

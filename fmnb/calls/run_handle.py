@@ -12,7 +12,7 @@ from ..core.event_loop import iterate_async, iterate_sync
 from ..core.events import Event, ResponseBuilder, Sink, detach, emit
 from .session import session
 
-Ends = Callable[[str, int, str], Iterable[Event]]
+StopEvents = Callable[[str, int, str], Iterable[Event]]
 
 
 class Run:
@@ -29,19 +29,19 @@ class Run:
         sinks: Sequence[Sink] = (),
         *,
         runs: Iterable[str],
-        ends: Ends,
+        stop_events: StopEvents,
         finish: Callable[[Mapping[str, ResponseBuilder]], object] = lambda folds: None,
         ticks: bool = False,
         logged: bool = True,
     ):
         self.stream = stream
         self.listeners = session.listeners(*sinks, ticks=ticks) if logged else list(sinks)
-        self.folds = {run: ResponseBuilder() for run in runs}
-        self._ends, self._finish = ends, finish
+        self.builders = {run: ResponseBuilder() for run in runs}
+        self._stop_events, self._finish = stop_events, finish
 
-    def take(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Fold an event and give it to the listeners."""
-        self.folds[event.run].add(event)
+        self.builders[event.run].add(event)
         emit(event, self.listeners)
 
     def tick(self) -> None:
@@ -50,44 +50,44 @@ class Run:
 
     def cancel(self, reason: str = "interrupt") -> None:
         """Record that the runs without an end were stopped, and what they had used."""
-        for run, fold in self.folds.items():
+        for run, fold in self.builders.items():
             if fold.end is None:
-                for event in self._ends(run, fold.n, reason):
-                    self.take(event)
+                for event in self._stop_events(run, fold.n, reason):
+                    self.emit(event)
 
     def drive(self) -> None:
         """Run to the end in this thread. An interrupt stops all, keeps what has come, and is raised again."""
-        with self._driven() as items:
+        with self._events() as items:
             for event in items:
-                self.take(event)
+                self.emit(event)
 
     def __iter__(self) -> Generator[Event, None, None]:
         """The events as they come, for who takes them one by one; leaving the loop stops the rest."""
-        with self._driven() as items:
+        with self._events() as items:
             for event in items:
-                self.take(event)
+                self.emit(event)
                 yield event
 
     def end(self) -> None:
         """For who drives it himself: stop what is open, and finish."""
         self.cancel("stopped")
-        self._finish(self.folds)
+        self._finish(self.builders)
 
     async def adrive(self) -> None:
         """Run to the end in the caller's own event loop; cancelling it stops all and keeps what has come."""
         items = iterate_async(self.stream)
         try:
             async for event in items:
-                self.take(event)
+                self.emit(event)
         except asyncio.CancelledError:
             self.cancel()
             raise
         finally:
             await items.aclose()  # type: ignore[attr-defined]
-            self._finish(self.folds)
+            self._finish(self.builders)
 
     @contextmanager
-    def _driven(self) -> Iterator[Iterator[Event]]:
+    def _events(self) -> Iterator[Iterator[Event]]:
         items = iterate_sync(self.stream, self.tick, lambda: flush(self.listeners, "caught_up"))
         try:
             yield items
@@ -95,14 +95,14 @@ class Run:
             with ignore_sigint():
                 self.cancel()
                 items.close()  # type: ignore[attr-defined]
-                self._finish(self.folds)
+                self._finish(self.builders)
             raise
         except BaseException:
             items.close()  # type: ignore[attr-defined]
-            self._finish(self.folds)
+            self._finish(self.builders)
             raise
         items.close()  # type: ignore[attr-defined]
-        self._finish(self.folds)
+        self._finish(self.builders)
 
 
 def flush(sinks: list[Sink], method: str = "tick") -> None:

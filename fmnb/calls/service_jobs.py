@@ -13,15 +13,15 @@ from ..core.run_ids import new_run
 from ..core.types import Request
 from ..limits import budget
 from .call import Call
-from .rows_together import stamped
+from .rows_together import as_run
 
 
 async def submit(call: Call, requests: Sequence[tuple[str, Request]], mark: str) -> str:
     """Hand requests to the service of a call as a batch job; the job's name."""
-    return str(await bulk(call).submit(requests, mark))
+    return str(await batch_client(call).submit(requests, mark))
 
 
-def bulk(call: Call) -> Any:
+def batch_client(call: Call) -> Any:
     """The batch jobs of a call's service. UsageError where it has none."""
     found = getattr(call.target.open(), "bulk", None)
     if found is None:
@@ -34,7 +34,7 @@ def bulk(call: Call) -> Any:
 
 async def collect(job: str, call: Call, calls: Mapping[str, Call]) -> AsyncIterator[tuple[str, list[Event]]]:
     """The answers of a batch job that is over, by their id, each as the stamped events of a run. `call` stands for rows that are not among `calls`."""
-    stream = bulk(call).collect(job, {i: c.request for i, c in calls.items()})
+    stream = batch_client(call).collect(job, {i: c.request for i, c in calls.items()})
     try:
         async for i, found in stream:
             mine = calls.get(i) or replace(call, run=new_run(), meta={"key": i})
@@ -42,6 +42,6 @@ async def collect(job: str, call: Call, calls: Mapping[str, Call]) -> AsyncItera
             for event in events:
                 if isinstance(event, UsageReported):
                     budget.add(event.usage.cost)
-            yield i, stamped(mine, events, known=i in calls)
+            yield i, as_run(mine, events, known=i in calls)
     finally:
         await aclose(stream)

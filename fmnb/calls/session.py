@@ -19,27 +19,27 @@ from . import notebook_model
 
 if TYPE_CHECKING:
     from ..store.tape import Tape
-    from .call import Asked
-    from .notebook_model import Place
+    from .call import PreparedCall
+    from .notebook_model import NotebookSearch
 
 
 @dataclass
 class Session:
     """`chosen` maps who chose (kernel, notebook) to (when, model); the later one holds."""
 
-    chosen: dict[str, tuple[float, str]] = field(default_factory=dict)
-    last: Asked | None = None
-    compared: Any = None  # the last comparison
+    model_choices: dict[str, tuple[float, str]] = field(default_factory=dict)
+    last: PreparedCall | None = None
+    last_comparison: Any = None  # the last comparison
     _tape: Tape | None = None
     _env_tape: str = ""
     notebook: str = ""
-    place: Place | None = None  # what is known of the notebook's file, where nobody tells its choice
-    unfound: str = notebook_model.UNKNOWN  # why the choice is not known
-    told: bool = False  # whether the notebook's own choice is known, be it none
+    notebook_search: NotebookSearch | None = None  # what is known of the notebook's file, where nobody tells its choice
+    unknown_reason: str = notebook_model.UNKNOWN  # why the choice is not known
+    choice_known: bool = False  # whether the notebook's own choice is known, be it none
     displayed: tuple[Any, int] = (None, -1)  # the last value of a cell that is on screen, and the number of that cell
     error: Any = None  # the last exception of a cell and the cell's text, as a magic saw it
-    proposals: dict[str, str] = field(default_factory=dict)
-    ears: list[Sink] = field(default_factory=list)  # who hears every run of this kernel: the sidebar
+    proposed_cells: dict[str, str] = field(default_factory=dict)
+    global_sinks: list[Sink] = field(default_factory=list)  # who hears every run of this kernel: the sidebar
 
     @property
     def tape(self) -> Tape | None:
@@ -57,38 +57,38 @@ class Session:
 
     def listeners(self, *sinks: Sink, ticks: bool = False) -> list[Sink]:
         """The sinks of a run: the log first, so that what is shown is written down, whatever interrupts."""
-        return [LogSink(self.notebook, ticks=ticks), Sweeper(), *sinks, *self.ears]
+        return [LogSink(self.notebook, ticks=ticks), Sweeper(), *sinks, *self.global_sinks]
 
-    def choose(self, model: str, by: str = "kernel") -> None:
+    def set_model(self, model: str, source: str = "kernel") -> None:
         """Remember a choice; by is kernel (`%fm use`) or notebook (its metadata). "" takes it back."""
         if model:
-            self.chosen[by] = (time.monotonic(), model)
+            self.model_choices[source] = (time.monotonic(), model)
         else:
-            self.chosen.pop(by, None)
+            self.model_choices.pop(source, None)
 
-    def tell(self, model: str) -> None:
+    def set_notebook_model(self, model: str) -> None:
         """The notebook's own choice, as the front end says it; the same again changes nothing, so that a later `%fm use` stays."""
-        self.told = True
-        if model != self.chosen.get("notebook", (0.0, ""))[1]:
-            self.choose(model, by="notebook")
+        self.choice_known = True
+        if model != self.model_choices.get("notebook", (0.0, ""))[1]:
+            self.set_model(model, source="notebook")
 
-    def look(self) -> None:
+    def find_notebook_model(self) -> None:
         """Read the notebook's own choice from its file, where nobody has told it and no later choice stands."""
-        if self.told or self.place is None or "kernel" in self.chosen:
+        if self.choice_known or self.notebook_search is None or "kernel" in self.model_choices:
             return
-        own = notebook_model.find(self.place)
+        own = notebook_model.find(self.notebook_search)
         if isinstance(own, str):
-            self.unfound = own
+            self.unknown_reason = own
         else:
-            self.told = True
+            self.choice_known = True
             self.notebook = self.notebook or own.path
             if own.model:
-                self.chosen["notebook"] = (self.place.began, own.model)
+                self.model_choices["notebook"] = (self.notebook_search.started, own.model)
 
     @property
-    def unsure(self) -> str:
+    def model_warning(self) -> str:
         """What the reader of an answer should know where nobody named the model and the notebook's own choice is unknown, else ""."""
-        return "" if self.told or self.place is None or self.chosen else self.unfound
+        return "" if self.choice_known or self.notebook_search is None or self.model_choices else self.unknown_reason
 
 
 session = current(Session)
@@ -100,9 +100,9 @@ def default_model() -> tuple[str, str]:
     `%fm use` and the notebook's choice, the later of the two > environment > project >
     user > administrator's default. The notebook's choice counts from its first cell on.
     """
-    session.look()
-    if session.chosen:
-        by, (_, model) = max(session.chosen.items(), key=lambda kv: kv[1][0])
+    session.find_notebook_model()
+    if session.model_choices:
+        by, (_, model) = max(session.model_choices.items(), key=lambda kv: kv[1][0])
         return model, {"kernel": "%fm use", "notebook": "this notebook"}.get(by, by)
     if model := os.environ.get("FMNB_MODEL", ""):
         return model, "FMNB_MODEL"

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from ..calls.call import Asked
+from ..calls.call import PreparedCall
 from ..calls.options import CallOptions, with_options
 from ..calls.prepare import options_from, prepare
-from ..calls.run import perform
+from ..calls.run import run_calls
 from ..core.errors import Interrupted, UsageError
 from ..core.events import Sink
 from ..core.registry import METHODS, load
@@ -73,7 +73,7 @@ class Chat:
     @with_options(CallOptions)
     def prepare(
         self, prompt: PromptLike, *, turn: int | None = None, model: ModelLike | None = None, **options: Unpack[CallOptions]
-    ) -> Asked:
+    ) -> PreparedCall:
         """Prepare the next turn, or a new version of an earlier one, without sending it.
 
         `take` keeps the turn once it was performed.
@@ -94,7 +94,7 @@ class Chat:
         begun = any(m.role == "system" for m in history)  # it stands there already, filled with the values of its time
         given = {"system": None if begun else self.system, **options, "history": history}
         asked = prepare(prompt, model or self.model, options_from(given))
-        asked.talk = self
+        asked.chat = self
         return asked
 
     def before(self, turn: int | None = None) -> tuple[Message, ...]:
@@ -108,7 +108,7 @@ class Chat:
         """
         return self.messages if turn is None else self.messages[: self._start(turn)]
 
-    def take(self, asked: Asked) -> None:
+    def take(self, asked: PreparedCall) -> None:
         """Store a finished turn, or the partial answer of an interrupted one.
 
         Reasoning is not sent again unless its model needs it.
@@ -134,7 +134,7 @@ class Chat:
         self._taken.append((answer, Turn(str(asked.prompt), tuple(a for a in given if isinstance(a, str)), asked.response)))
         self._changed()
 
-    def lengthen(self, before: Asked, after: Asked) -> None:
+    def lengthen(self, before: PreparedCall, after: PreparedCall) -> None:
         """Replace the last turn with its continued or repeated answer.
 
         Nothing changes if the conversation has continued, or has another history.
@@ -145,7 +145,7 @@ class Chat:
         """
         answered = before.response is not None and self.messages and self.messages[:-1] == before.call.request.messages
         mine = answered and before.response is not None and self.messages[-1].text == before.response.messages[-1].text
-        if mine or (before.talk is self and self.messages == before.options.history):
+        if mine or (before.chat is self and self.messages == before.options.history):
             if mine and after.call is before.call:
                 self.messages = before.call.request.messages  # the first part alone is no branch
             self.take(after)
@@ -281,9 +281,9 @@ class Chat:
         """
         return self._perform(self.prepare(prompt, model=model, **options), sinks)
 
-    def _perform(self, asked: Asked, sinks: Sequence[Sink]) -> Response:
+    def _perform(self, asked: PreparedCall, sinks: Sequence[Sink]) -> Response:
         try:
-            perform([asked], sinks)
+            run_calls([asked], sinks)
         finally:
             self.take(asked)
         if asked.error is not None:
@@ -355,7 +355,7 @@ class Chat:
         head = tuple(m for m in self.messages[:1] if m.role == "system")
         cut = starts[-keep] if keep else len(self.messages)
         asked = prepare(_COMPACT, self.model, options_from({"history": self.messages[:cut]}))
-        perform([asked], sinks)
+        run_calls([asked], sinks)
         if asked.error is not None:
             raise asked.error
         assert asked.response is not None

@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ..calls.doctor import examine
+from ..calls.doctor import diagnose
 from ..calls.download import pull
 from ..calls.model import ask
 from ..catalog.models import models
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "models":
                 print(models(" ".join(given.words)))
             case "doctor":
-                print(examine())
+                print(diagnose())
             case "check":
                 names = ("max_drop", "scorer", "min_overlap", "max_failures", "allow_cached")
                 from ..evals.ci_check import check

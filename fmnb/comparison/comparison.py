@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, Unpack
 
-from ..calls.call import Asked, Options
+from ..calls.call import Options, PreparedCall
 from ..calls.options import with_options
 from ..calls.prepare import options_from, prepare
-from ..calls.run import perform
+from ..calls.run import run_calls
 from ..calls.session import session
 from ..core.errors import Interrupted, UsageError
 from ..core.events import Cancelled, EventStamper, Feedback, Finished, Sink, Started, emit
@@ -401,7 +401,7 @@ def compare(
 
 
 def together(
-    asked: Sequence[Asked],
+    asked: Sequence[PreparedCall],
     axes: Sequence[Mapping[str, Any]] = (),
     sinks: Sequence[Sink] = (),
     *,
@@ -434,7 +434,7 @@ def together(
     }
     emit(stamp(Started(kind="compare", model=", ".join(names), request=asked[0].call.request, meta=meta)), listeners)
     try:
-        perform([asked[i] for i in shown], sinks)  # who begins could tell who it is
+        run_calls([asked[i] for i in shown], sinks)  # who begins could tell who it is
     except Interrupted:
         emit(stamp(Cancelled()), listeners)
         _made(asked, stamp.run, axes, shown, blind)
@@ -448,15 +448,15 @@ def together(
     return made
 
 
-def _made(asked: Sequence[Asked], run: str, axes: Sequence[Mapping[str, Any]], shown: tuple[int, ...], blind: bool) -> Comparison:
+def _made(asked: Sequence[PreparedCall], run: str, axes: Sequence[Mapping[str, Any]], shown: tuple[int, ...], blind: bool) -> Comparison:
     """What came, as a Comparison, and as the last one: a vote that names none must not fall to an older one because this was stopped or failed."""
     responses = tuple(a.response for a in asked if a.response is not None)
     made = Comparison(responses, run if log.enabled() else "", tuple(axes), shown, blind, looks(asked[0]))
-    session.compared = made
+    session.last_comparison = made
     return made
 
 
-def looks(asked: Asked) -> str:
+def looks(asked: PreparedCall) -> str:
     """The format an answer is shown in: structured ones are JSON."""
     request = asked.call.request
     return "json" if request.schema is not None and request.format == "markdown" else request.format

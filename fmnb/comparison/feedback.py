@@ -166,12 +166,12 @@ def accept(run: str | Response, *, user: str = "") -> Feedback:
 def _add(run: str, kind: str, value: Any, *, user: str = "", text: str = "", undoes: int = 0) -> Feedback:
     """Write feedback to the log, then emit it: listeners may rely on the log."""
     said = signals.add(run, kind, value, user=user, text=text, undoes=undoes)
-    emit(said, session.ears)
+    emit(said, session.global_sinks)
     return said
 
 
 def _of(comparison: Comparison | None) -> Comparison:
-    c = comparison if comparison is not None else session.compared
+    c = comparison if comparison is not None else session.last_comparison
     if not isinstance(c, Comparison):
         raise UsageError("There is no comparison to vote on", detail=type(c).__name__, hint="Compare two models first: `%%fm a b`.")
     if not c.run:

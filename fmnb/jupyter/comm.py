@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..calls.notebook_model import own_model
+from ..calls.notebook_model import model_in_metadata
 from ..calls.session import default_model, session
 from ..core.errors import FmnbError
 from ..core.events import (
@@ -63,7 +63,7 @@ def open_comm() -> None:
         _comm = create_comm(target_name=TARGET, data={"protocol": PROTOCOL})
         _comm.on_msg(_on_message)
         _comm.on_close(lambda message: _set_ready(False))
-        session.ears.append(_on_event)
+        session.global_sinks.append(_on_event)
 
 
 def close_comm() -> None:
@@ -74,7 +74,7 @@ def close_comm() -> None:
 
         get_comm_manager().unregister_target(CONTROL, _open_control)
         _comm.close()
-        session.ears.remove(_on_event)
+        session.global_sinks.remove(_on_event)
     _comm = None
     _connected.clear()
     _set_ready(False)
@@ -116,7 +116,7 @@ def _on_message(message: dict[str, Any]) -> None:
         _save_feedback(data["feedback"])
         return
     if "model" in data:
-        session.tell(own_model(data))
+        session.set_notebook_model(model_in_metadata(data))
     send_state()
 
 

@@ -20,7 +20,7 @@ import pytest
 import fmnb as fm
 from fmnb.batch.run import batch, reopen
 from fmnb.batch.scheduler import Feed, Flow
-from fmnb.calls import run as performing
+from fmnb.calls import run as calls_run
 from fmnb.calls.session import session
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.errors import (
@@ -395,7 +395,7 @@ def test_progress_comes_and_the_first_rows_are_shown_after_they_are_kept(service
 
 def test_a_sidebar_hears_of_the_batch_and_not_of_every_row(service):
     heard = []
-    session.ears.append(heard.append)
+    session.global_sinks.append(heard.append)
     batch("Say {{ w }}", words(20), MODEL)
     assert not [e for e in heard if isinstance(e, Started) and e.kind == "row"]
     assert isinstance(heard[0], Started) and isinstance(heard[-1], Finished)
@@ -555,11 +555,11 @@ def test_a_batch_is_stopped_from_elsewhere_by_its_run(service):
 
     def sidebar(event):
         if isinstance(event, Progress) and event.done >= 20:
-            performing.stop(event.run)
+            calls_run.stop(event.run)
 
     with pytest.raises(Interrupted) as e:
         batch("Say {{ w }}", words(2000), MODEL, concurrency=8, sinks=[sidebar])
-    assert e.value.run not in performing.running() and 20 <= log.totals()["calls"] < 2000
+    assert e.value.run not in calls_run.running_calls() and 20 <= log.totals()["calls"] < 2000
     assert batch("Say {{ w }}", words(30), MODEL).summary.reused >= 12
 
 

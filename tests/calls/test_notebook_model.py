@@ -12,7 +12,7 @@ import pytest
 import fmnb as fm
 from fmnb.batch.run import batch
 from fmnb.calls import notebook_model
-from fmnb.calls.notebook_model import DISAGREE, NOT_A_NAME, UNKNOWN, Own, Place, find, own_model
+from fmnb.calls.notebook_model import AMBIGUOUS, NOT_A_NAME, UNKNOWN, NotebookChoice, NotebookSearch, find, model_in_metadata
 from fmnb.calls.prepare import prepare
 from fmnb.calls.session import default_model, session
 from fmnb.core.errors import SettingsError
@@ -30,18 +30,18 @@ def write(path, *cells, model=None):
 
 
 def place(folder, *executed, **more):
-    return Place(5.0, lambda: executed, folder=str(folder), **more)
+    return NotebookSearch(5.0, lambda: executed, folder=str(folder), **more)
 
 
 def test_a_known_path_is_read_and_one_that_has_gone_is_not(tmp_path):
     path = write(tmp_path / "a.ipynb", "1", model="echo:")
-    assert find(place("", "anything", paths=(str(tmp_path / "old.ipynb"), str(path)))) == Own("echo:", str(path))
+    assert find(place("", "anything", paths=(str(tmp_path / "old.ipynb"), str(path)))) == NotebookChoice("echo:", str(path))
     assert find(place("", "anything", paths=(str(tmp_path / "old.ipynb"),))) == UNKNOWN
 
 
 def test_a_notebook_without_a_choice_has_none_and_that_is_known(tmp_path):
     path = write(tmp_path / "a.ipynb", "1")
-    assert find(place("", "1", paths=(str(path),))) == Own("", str(path))
+    assert find(place("", "1", paths=(str(path),))) == NotebookChoice("", str(path))
 
 
 @pytest.mark.parametrize(
@@ -50,24 +50,24 @@ def test_a_notebook_without_a_choice_has_none_and_that_is_known(tmp_path):
 def test_the_one_that_holds_the_cells_that_ran_is_found_in_the_folder(tmp_path, executed):
     write(tmp_path / "other.ipynb", "%load_ext fmnb", "x = 1", "%%fm\nbye", model="embedded")
     path = write(tmp_path / "this.ipynb", "%load_ext fmnb", "", "%%fm\nhi", model="echo:")
-    assert find(place(tmp_path, *executed)) == Own("echo:", str(path))
+    assert find(place(tmp_path, *executed)) == NotebookChoice("echo:", str(path))
 
 
 def test_where_several_hold_them_they_must_agree(tmp_path):
     for name in "ab":
         write(tmp_path / f"{name}.ipynb", "%load_ext fmnb", "%%fm\nhi", model="echo:")
-    assert find(place(tmp_path, "%load_ext fmnb", "%%fm\nhi")) == Own("echo:")
+    assert find(place(tmp_path, "%load_ext fmnb", "%%fm\nhi")) == NotebookChoice("echo:")
     write(tmp_path / "c.ipynb", "%load_ext fmnb", "%%fm\nhi", model="embedded")
-    assert find(place(tmp_path, "%load_ext fmnb", "%%fm\nhi")) == DISAGREE
+    assert find(place(tmp_path, "%load_ext fmnb", "%%fm\nhi")) == AMBIGUOUS
 
 
 def test_whoever_names_the_notebook_means_no_other_one(tmp_path):
     write(tmp_path / "copy.ipynb", "%%fm\nhi", model="embedded")
     (tmp_path / "in").mkdir()
     named = write(tmp_path / "in" / "a.ipynb", "%%fm\nhi", model="echo:")
-    assert find(place(tmp_path, "%%fm\nhi", others=(str(tmp_path / "a.ipynb"), str(named)))) == Own("echo:", str(named))
+    assert find(place(tmp_path, "%%fm\nhi", others=(str(tmp_path / "a.ipynb"), str(named)))) == NotebookChoice("echo:", str(named))
     write(named, "%%fm\nhi")
-    assert find(place(tmp_path, "%%fm\nhi", others=(str(named),))) == Own("", str(named))
+    assert find(place(tmp_path, "%%fm\nhi", others=(str(named),))) == NotebookChoice("", str(named))
     assert find(place(tmp_path, "%%fm\nhi", others=(str(tmp_path / "gone.ipynb"),))) == UNKNOWN
 
 
@@ -83,13 +83,13 @@ def test_what_is_no_notebook_is_passed_over(tmp_path, text):
     (tmp_path / "odd.ipynb").write_text(text)
     (tmp_path / "folder.ipynb").mkdir()
     path = write(tmp_path / "a.ipynb", "%%fm\nhi", model="echo:")
-    assert find(place(tmp_path, "%%fm\nhi")) == Own("echo:", str(path))
+    assert find(place(tmp_path, "%%fm\nhi")) == NotebookChoice("echo:", str(path))
 
 
 @pytest.mark.parametrize("odd", ["https://elsewhere.example/v1", 7, ["echo:"], "x" * 400, "a\nb"])
 def test_what_is_not_a_name_fails_the_cell_and_is_not_shown(odd):
-    assert own_model({"model": odd}).startswith(NOT_A_NAME)
-    session.tell(own_model({"model": odd}))
+    assert model_in_metadata({"model": odd}).startswith(NOT_A_NAME)
+    session.set_notebook_model(model_in_metadata({"model": odd}))
     with pytest.raises(SettingsError) as e:
         prepare("hi")
     assert "elsewhere" not in str(e.value) and "not a model's name" in str(e.value)
@@ -115,7 +115,7 @@ def test_a_choice_that_cannot_be_used_is_said_by_the_first_cell(tmp_path, ours, 
     notebook = json.loads(path.read_text())
     notebook["metadata"]["fmnb"] = ours
     path.write_text(json.dumps(notebook))
-    session.place = place("", "%%fm\nhi", paths=(str(path),))
+    session.notebook_search = place("", "%%fm\nhi", paths=(str(path),))
     with pytest.raises(SettingsError) as e:
         prepare("hi")
     assert seen in e.value.detail and '"fmnb": {"model": "embedded"}' in e.value.hint
@@ -127,31 +127,31 @@ def test_other_entries_of_ours_are_no_choice(tmp_path):
     notebook = json.loads(path.read_text())
     notebook["metadata"]["fmnb"] = {"other": 1}
     path.write_text(json.dumps(notebook))
-    session.place = place("", "%%fm\nhi", paths=(str(path),))
+    session.notebook_search = place("", "%%fm\nhi", paths=(str(path),))
     assert default_model() == ("", "")
 
 
 def test_the_later_choice_holds(tmp_path):
     path = write(tmp_path / "a.ipynb", "%%fm\nhi", model="echo:")
-    session.place = place("", "%%fm\nhi", paths=(str(path),))
+    session.notebook_search = place("", "%%fm\nhi", paths=(str(path),))
     assert default_model() == ("echo:", "this notebook") and session.notebook == str(path)
-    session.choose("embedded")
+    session.set_model("embedded")
     assert default_model()[0] == "embedded"
-    session.tell("echo:")  # the front end says what it said before
+    session.set_notebook_model("echo:")  # the front end says what it said before
     assert default_model()[0] == "embedded"
-    session.tell("echo:think")
+    session.set_notebook_model("echo:think")
     assert default_model()[0] == "echo:think"
 
 
 @pytest.mark.weights
 def test_where_it_cannot_be_known_an_answer_of_the_default_model_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("FMNB_MODELS", str(MODELS))
-    session.place = place(tmp_path, "%%fm\nhi")
+    session.notebook_search = place(tmp_path, "%%fm\nhi")
     assert prepare("hi").call.notes == (notebook_model.UNKNOWN,)
     assert prepare("hi", "echo:").call.notes == ()
     assert notebook_model.UNKNOWN in fm.ask("hi", max_tokens=2).notes
     assert notebook_model.UNKNOWN in batch("{{ w }}", [{"w": "hi"}], None, max_tokens=2).summary.notes
-    session.choose("echo:")
+    session.set_model("echo:")
     assert prepare("hi").call.notes == ()
 
 

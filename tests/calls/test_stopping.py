@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import fmnb as fm
-from fmnb.calls import run as performing
+from fmnb.calls import run as calls_run
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.errors import Interrupted
 from fmnb.core.events import Event, Finished, Started, TextDelta
@@ -27,15 +27,15 @@ class Stopper:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started) and event.run not in self.runs:
             self.runs.append(event.run)
-        if isinstance(event, self.at) and self.runs.index(event.run) == self.which and event.run in performing.running():
-            threading.Thread(target=performing.stop, args=(event.run,)).start()  # as the sidebar does: from another thread
+        if isinstance(event, self.at) and self.runs.index(event.run) == self.which and event.run in calls_run.running_calls():
+            threading.Thread(target=calls_run.stop, args=(event.run,)).start()  # as the sidebar does: from another thread
 
 
 def test_a_stopped_call_keeps_what_had_come_and_is_an_interrupt():
     with pytest.raises(Interrupted) as stopped:
         fm.ask(SLOW, "echo:slow=5", sinks=[Stopper()])
     assert 0 < len(stopped.value.response.text) < len(SLOW.strip()) and stopped.value.response.finish_reason == "cancelled"
-    assert log.reopen(stopped.value.run).finish_reason == "cancelled" and not performing.running()
+    assert log.reopen(stopped.value.run).finish_reason == "cancelled" and not calls_run.running_calls()
 
 
 def test_its_neighbours_go_on():
@@ -45,7 +45,7 @@ def test_its_neighbours_go_on():
         info = ModelInfo("object:neighbour", "object", "here", price_in=0.0, price_out=0.0)
 
         async def stream(self, request):
-            while len(performing.running()) > 1 or not stopper.runs:
+            while len(calls_run.running_calls()) > 1 or not stopper.runs:
                 await asyncio.sleep(0.001)
             yield TextDelta(text="whole")
             yield Finished()
@@ -67,9 +67,9 @@ def test_a_call_that_waits_for_its_turn_can_be_stopped():
 
 
 def test_a_run_that_is_not_under_way_is_not_stopped():
-    assert not performing.stop("nosuch")
+    assert not calls_run.stop("nosuch")
     answer = fm.ask("x", "echo:")
-    assert not performing.stop(answer.run)
+    assert not calls_run.stop(answer.run)
 
 
 def test_the_next_call_is_as_ever():

@@ -149,15 +149,15 @@ def test_a_stop_is_heard_while_the_cell_runs_and_its_neighbour_goes_on(kernel):
     """From another thread, as the handler of the control comm does it."""
     (comm,) = _comms(kernel)
     _say(kernel, comm, ready=True, protocol=PROTOCOL)
-    kernel("import threading, time\nfrom fmnb.calls import run as performing\nfrom comm import get_comm_manager")
+    kernel("import threading, time\nfrom fmnb.calls import run as calls_run\nfrom comm import get_comm_manager")
     assert kernel("print('fmnb.control' in get_comm_manager().targets)").stdout == "True\n"
     kernel(
         "def neighbour(prompt):\n"
-        "    while len(performing.running()) > 1: time.sleep(0.01)\n"
+        "    while len(calls_run.running_calls()) > 1: time.sleep(0.01)\n"
         "    return 'whole'\n"
         "def stop_first():\n"
-        "    while len(performing.running()) < 2: time.sleep(0.01)\n"
-        "    performing.stop(performing.running()[0])\n"
+        "    while len(calls_run.running_calls()) < 2: time.sleep(0.01)\n"
+        "    calls_run.stop(calls_run.running_calls()[0])\n"
         "threading.Thread(target=stop_first).start()"
     )
     result = kernel("%%fm echo:hang neighbour\nword")
@@ -203,7 +203,7 @@ def test_the_notebooks_choice_holds_from_the_first_cell_of_run_all(tmp_path):
     try:
         _run_all(k, "%load_ext fmnb", "%%fm\none", "%fm use echo:think", "%%fm\ntwo", model="echo:")
         assert k(ASKED).stdout == "['echo:think', 'echo:']\n"
-        assert k("from fmnb.calls.session import session\nprint(session.notebook, session.told)").stdout == "a/b.ipynb True\n"
+        assert k("from fmnb.calls.session import session\nprint(session.notebook, session.choice_known)").stdout == "a/b.ipynb True\n"
         _run_all(k, "%%fm\nthree", model="echo:slow=99")  # chosen anew in the page
         assert k(ASKED).stdout == "['echo:slow=99', 'echo:think', 'echo:']\n"
         _run_all(k, "%%fm\nfour", model="https://elsewhere.example/v1")

@@ -34,7 +34,7 @@ def test_in_a_new_kernel_a_comparison_is_opened_by_its_run_and_its_vote_taken_ba
 
     c = cells("%%fm echo: echo:think\nhi")
     cells("%fm vote right")
-    session.compared = None  # as in a kernel that has just begun
+    session.last_comparison = None  # as in a kernel that has just begun
     again = cells(f"%fm log {c.run}")
     assert again.best.run == c[1].run and [r.text for r in again] == ["hi", "hi"]
     cells("%fm vote --undo")
@@ -70,10 +70,10 @@ def test_the_order_of_choices(cells, tmp_path, monkeypatch):
     assert default_model()[0] == "echo:slow=902"
     monkeypatch.setenv("FMNB_MODEL", "echo:slow=903")
     assert default_model()[0] == "echo:slow=903"
-    session.choose("echo:slow=904")
-    session.choose("echo:slow=905", "notebook")
+    session.set_model("echo:slow=904")
+    session.set_model("echo:slow=905", "notebook")
     assert default_model() == ("echo:slow=905", "this notebook")
-    session.choose("echo:slow=906")
+    session.set_model("echo:slow=906")
     assert default_model() == ("echo:slow=906", "%fm use")
     assert cells("%%fm echo:\nhi").requested_model == "echo:"
 
@@ -193,8 +193,8 @@ def test_a_local_answer_is_decoded_on_and_retry_asks_the_question(cells, embedde
 def test_a_joint_repeats_nothing(cells):
     cells.ns["shaky"] = Says(StreamInterruptedError("cut", billed=True), "x")
     cells.fails("%%fm shaky\nx")
-    assert follow_up.joined("One, two, three, four", "three, four, five") == "One, two, three, four, five"
-    assert follow_up.joined("One, two", " and more") == "One, two and more"
+    assert follow_up.join_texts("One, two, three, four", "three, four, five") == "One, two, three, four, five"
+    assert follow_up.join_texts("One, two", " and more") == "One, two and more"
     cells("%fm continue")
     again = follow_up.retry(session.last)
     assert again.call.request.messages[-1].text == "x" and len(again.call.request.messages) == 1

@@ -123,8 +123,8 @@ def test_what_came_before_it_was_stopped_is_the_last_comparison_and_can_be_voted
     with pytest.raises(Interrupted):
         compare("some words", ["echo:", "echo:hang"], sinks=[stop], **more)
     fm.vote(None, "left")
-    assert not older.votes and session.compared.votes
-    assert [r.finish_reason for r in session.compared].count("cancelled") >= 1
+    assert not older.votes and session.last_comparison.votes
+    assert [r.finish_reason for r in session.last_comparison].count("cancelled") >= 1
 
 
 def test_after_a_comparison_that_failed_whole_a_vote_does_not_fall_to_the_one_before():

@@ -52,10 +52,10 @@ def test_the_order_of_who_names_the_model(files, monkeypatch):
     assert default_model()[0] == "echo:p"
     monkeypatch.setenv("FMNB_MODEL", "echo:e")
     assert default_model()[0] == "echo:e"
-    session.choose("echo:n", by="notebook")
-    session.choose("echo:k")
+    session.set_model("echo:n", source="notebook")
+    session.set_model("echo:k")
     assert default_model() == ("echo:k", "%fm use")
-    session.choose("echo:n2", by="notebook")
+    session.set_model("echo:n2", source="notebook")
     assert default_model() == ("echo:n2", "this notebook")
 
 

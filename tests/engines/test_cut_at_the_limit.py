@@ -10,7 +10,7 @@ from fmnb.batch.answers import Answer
 from fmnb.batch.summary import Tally
 from fmnb.calls.call import Options
 from fmnb.calls.prepare import prepare
-from fmnb.calls.rows_together import stamped
+from fmnb.calls.rows_together import as_run
 from fmnb.core.errors import SchemaMismatchError
 from fmnb.core.events import Failed, Finished, TextDelta
 from fmnb.core.types import UNFINISHED, Text
@@ -57,5 +57,5 @@ def test_what_an_engine_says_is_cut_is_no_answer_even_where_a_part_of_it_reads_a
     text = '{"next": {"n": 2}, "n": 1'
     assert parse(text, to_schema(tree)) == {"n": 2}
     asked = prepare(Rendered((Text("x"),), ()), "echo:", Options(schema=tree))
-    end = stamped(asked.call, [TextDelta(text=text), Finished(reason="length", extra={UNFINISHED: True})])[-1]
+    end = as_run(asked.call, [TextDelta(text=text), Finished(reason="length", extra={UNFINISHED: True})])[-1]
     assert isinstance(end, Failed) and "cut" in end.error["message"]

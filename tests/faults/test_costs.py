@@ -8,7 +8,7 @@ import fmnb as fm
 import fmnb.calls.steps.retry
 from fmnb.batch.result import reopen
 from fmnb.batch.run import batch
-from fmnb.calls import run as performing
+from fmnb.calls import run as calls_run
 from fmnb.calls.prepare import prepare
 from fmnb.core.backend import estimate_text_tokens, estimate_tokens
 from fmnb.core.errors import BudgetError, CallError, Interrupted, StreamInterruptedError
@@ -155,9 +155,9 @@ def test_a_run_that_is_stopped_alone_says_what_it_used():
 
     def stop(event):
         if isinstance(event, TextDelta):
-            performing.stop(event.run)
+            calls_run.stop(event.run)
 
-    performing.perform([asked], [stop])
+    calls_run.run_calls([asked], [stop])
     assert isinstance(asked.error, Interrupted) and asked.response.usage.estimated
     assert asked.response.cost == pytest.approx(price(*expected("chat", "Hello"))) == budget.budget().spent
 
@@ -180,7 +180,7 @@ def test_a_call_that_is_stopped_twice_is_counted_once():
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
-        performing.perform([asked], [stop])
+        calls_run.run_calls([asked], [stop])
     first = asked.call.meter.stopped()
     assert asked.call.meter.stopped() is first and budget.budget().spent == first.cost
     assert isinstance(seen[0], Started) and not any(isinstance(e, Finished) for e in seen)

@@ -112,5 +112,5 @@ def test_an_entry_that_is_no_run_keeps_nobody_from_the_others():
     inbox.ingest()
     assert batches.count("b") == 2 and waiting() == 2
     assert batch("Say {{ w }}", [{"w": "hi"}], "echo:").answers[0].text == "Say hi"
-    (said,) = [row for row in doctor.examine() if row["check"] == "answers"]
+    (said,) = [row for row in doctor.diagnose() if row["check"] == "answers"]
     assert said["state"] == "broken" and said["detail"].startswith("2 of a batch cannot be filed"), "and somebody is told"

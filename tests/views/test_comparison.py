@@ -146,5 +146,5 @@ def test_pictures_of_a_hidden_model_are_shown_without_the_name_they_carry():
 def test_of_a_blind_comparison_in_which_all_failed_the_errors_are_told():
     with pytest.raises(fm.FmnbError):
         fm.compare("x", ["echo:fail=cut", "echo:fail=model"], blind=True)
-    c = session.compared
+    c = session.last_comparison
     assert not c.hidden and "ended the connection" in html(c)

@@ -21,7 +21,7 @@ from itertools import chain
 from typing import Any
 
 from ...calls.call import Call
-from ...calls.rows_together import record
+from ...calls.rows_together import record_on_tape
 from ...calls.run_handle import flush, ignore_sigint
 from ...core.errors import FmnbError, ModelError, StoreError
 from ...core.event_loop import iterate_sync
@@ -142,7 +142,7 @@ class OnRay:
     def _taken(self: Any, ended: list[Ended]) -> None:
         for e in ended:
             if e.error is None:
-                record(e.item.call, e.events[1:])
+                record_on_tape(e.item.call, e.events[1:])
         self.settle(ended)
         self.say()
 

@@ -95,7 +95,7 @@ def _processor(ray: Any, weights: Path, first: Request, chat: bool) -> Any:
 
 
 def _ended(item: Item, events: list[Event]) -> Ended:
-    return Ended(item, rows_together.stamped(item.call, events))
+    return Ended(item, rows_together.as_run(item.call, events))
 
 
 def _there() -> bool:

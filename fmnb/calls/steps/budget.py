@@ -24,16 +24,16 @@ def kernel_budget() -> list[BatchBudget]:
     return [CallBudget()] if budget.budget().limit is not None else []
 
 
-def within_budget(purses: Callable[[], Sequence[BatchBudget]]) -> Step:
+def within_budget(budgets: Callable[[], Sequence[BatchBudget]]) -> Step:
     """The step that pays each attempt from all of `purses`. An answer that is longer than was reserved for it is asked for again."""
 
     def pay(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
-        return rows(call, proceed) if call.is_row else _Attempt(call, purses()).run(proceed)
+        return rows(call, proceed) if call.is_row else _Attempt(call, budgets()).run(proceed)
 
     async def rows(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
         attempt = None
         while attempt is None or attempt.too_long:
-            attempt = _Attempt(call, purses(), again=attempt is not None)
+            attempt = _Attempt(call, budgets(), retried=attempt is not None)
             stream = attempt.run(proceed)
             try:
                 async for event in stream:
@@ -49,12 +49,12 @@ class _Attempt:
     """One attempt while it is paid: what is reserved for it, and what has come of it."""
 
     call: Call
-    purses: Sequence[BatchBudget]
-    again: bool = False  # the attempt before was too long for its reserve
+    budgets: Sequence[BatchBudget]
+    retried: bool = False  # the attempt before was too long for its reserve
     too_long: bool = False
     _events: list[Event] = field(default_factory=list)
-    _asides: list[tuple[BatchBudget, Reservation]] = field(default_factory=list)
-    _most: int | None = None  # tokens of answer that the reserve pays for
+    _reservations: list[tuple[BatchBudget, Reservation]] = field(default_factory=list)
+    _max_output: int | None = None  # tokens of answer that the reserve pays for
     _settled: bool = False
     _warning: Notice | None = None
 
@@ -62,26 +62,28 @@ class _Attempt:
         """The events of the attempt; the end is left out when it is too long for its reserve."""
         call, meter = self.call, self.call.meter
         backend = call.target.open()
-        tokens = meter.prompt_tokens(backend, call.request) if self.purses or not backend.info.local else 0
+        tokens = meter.prompt_tokens(backend, call.request) if self.budgets or not backend.info.local else 0
         before = meter.uncertain_calls, meter.uncertain_cost
         end: Finished | None = None
         stream: AsyncIterator[Event] | None = None
         try:
-            for purse in self.purses:
-                self._asides.append((purse, await purse.reserve(backend.info, call.request, tokens)))
-            self._most = min((a.max_tokens for _, a in self._asides if a.max_tokens is not None), default=None)
-            if self.again:  # only now: where no money is left, what has come stands
+            for purse in self.budgets:
+                self._reservations.append((purse, await purse.reserve(backend.info, call.request, tokens)))
+            self._max_output = min((a.max_tokens for _, a in self._reservations if a.max_tokens is not None), default=None)
+            if self.retried:  # only now: where no money is left, what has come stands
                 yield Restarted(reason=_TOO_LONG)
-            stream = proceed(call if self._most is None else replace(call, request=replace(call.request, max_tokens=self._most)))
+            stream = proceed(
+                call if self._max_output is None else replace(call, request=replace(call.request, max_tokens=self._max_output))
+            )
             async for event in stream:
                 self._events.append(event)
                 if isinstance(event, Finished):
                     end = event
-                elif not (self._most and costs.ignores_max_tokens(event)):
+                elif not (self._max_output and costs.ignores_max_tokens(event)):
                     yield event
-            self.too_long = costs.is_truncated(self._events, self._most)
+            self.too_long = costs.is_truncated(self._events, self._max_output)
         except EmptyAnswerError:  # nothing but reasoning up to there
-            self.too_long = costs.is_truncated(self._events, self._most)
+            self.too_long = costs.is_truncated(self._events, self._max_output)
             if not self.too_long:
                 if warning := self._settle(backend, tokens, before):
                     yield warning
@@ -114,19 +116,19 @@ class _Attempt:
         events, meter = self._events, self.call.meter
         used = any(isinstance(e, UsageReported) for e in events)
         cost, out = costs.cost_and_tokens(backend.info, self.call.request, tokens, events)
-        if (used or self.purses) and events and not meter.is_stopped:
+        if (used or self.budgets) and events and not meter.is_stopped:
             text = budget.add(cost, local=backend.info.local)
             self._warning = Notice(kind="warning", text=text) if text else None
-        self._learn(backend, tokens)
-        out = max(out, self._most) if self.too_long and self._most else out
-        for purse, aside in self._asides:  # which lets others go that want to know what was learned
+        self._record_prompt_tokens(backend, tokens)
+        out = max(out, self._max_output) if self.too_long and self._max_output else out
+        for purse, aside in self._reservations:  # which lets others go that want to know what was learned
             purse.settle(aside, cost or 0.0, out, meter.uncertain_calls - before[0], meter.uncertain_cost - before[1])
         return self._warning
 
-    def _learn(self, backend: Backend, tokens: int) -> None:
+    def _record_prompt_tokens(self, backend: Backend, tokens: int) -> None:
         """Remember what the prompt was billed for, where an answer or its service tells."""
         said = [e.usage for e in self._events if isinstance(e, UsageReported) and not e.usage.estimated]
         for usage in said:
-            billed_tokens.learn(backend.info, self.call.request, tokens, usage, self._most)
+            billed_tokens.learn(backend.info, self.call.request, tokens, usage, self._max_output)
         if not said and self._events and isinstance(self._events[-1], Finished):
             billed_tokens.learn(backend.info, self.call.request, tokens, None)

@@ -19,7 +19,7 @@ def use_cache(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
 
 
 async def _cached(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
-    key = key_of(call)
+    key = cache_key(call)
     try:
         found = cache.get(key) if log.enabled() else None
     except StoreError:
@@ -44,7 +44,7 @@ async def _cached(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
             pass  # the log sink says so
 
 
-def key_of(call: Call) -> str:
+def cache_key(call: Call) -> str:
     """The request's key; for weights on this machine also the file itself, which may change under its name."""
     info = call.target.open().info
     path = Path(info.source)

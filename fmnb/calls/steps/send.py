@@ -24,7 +24,7 @@ async def stream_answer(call: Call) -> AsyncIterator[Event]:
     else:
         meter.begin(backend, call.request, stream)
     json = call.spec is not None or call.request.schema is not None or call.request.format == "json"
-    watched = stream if backend.info.local else stop_on_loop(stream, lambda came: _closed(call, backend, came), json=json)
+    watched = stream if backend.info.local else stop_on_loop(stream, lambda came: _estimated_usage(call, backend, came), json=json)
     try:
         async for event in watched:
             meter.take(event)
@@ -42,7 +42,7 @@ async def complete_answer(call: Call) -> AsyncIterator[Event]:
     """The answer in one piece, for rows: nobody watches it come. Of a backend that can only stream, what came, put together."""
     backend, meter = call.target.open(), call.meter
     if not hasattr(backend, "complete"):
-        async for event in _merged(stream_answer(call)):
+        async for event in _merge_deltas(stream_answer(call)):
             yield event
         return
     meter.begin(backend, call.request)
@@ -62,7 +62,7 @@ async def complete_answer(call: Call) -> AsyncIterator[Event]:
         yield event
 
 
-async def _merged(stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
+async def _merge_deltas(stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
     """Text in one event; waits and progress, which nobody sees, left out."""
     text: list[str] = []
     try:
@@ -84,7 +84,7 @@ async def _merged(stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
         yield TextDelta(text="".join(text))
 
 
-def _closed(call: Call, backend: Backend, came: Sequence[Event]) -> Usage:
+def _estimated_usage(call: Call, backend: Backend, came: Sequence[Event]) -> Usage:
     """What an answer has used that is closed here: an estimate, for the service says it at its own end. The budget counts what may be on its way, too."""
     into, out = backend.count(call.request).tokens, estimate_output_tokens(came)
     owed = Usage(into, out, cost=budget.price(backend.info, into, out), estimated=True)

@@ -16,7 +16,7 @@ from .base import Proceed
 if TYPE_CHECKING:
     from ...store.tape import Tape
 
-_REPLAY = 1.5  # seconds a replay takes at most
+_MAX_REPLAY_SECONDS = 1.5  # seconds a replay takes at most
 
 
 def use_tape(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
@@ -81,16 +81,16 @@ def tape_miss_error(tape: Tape, cell: str) -> TapeMissError:
 async def replay(items: list[tuple[float, Event]], source: str, *, paced: bool = True) -> AsyncIterator[Event]:
     """Stored events, with `paced` as fast as they came, within a second or two."""
     whole = max((t for t, _ in items), default=0.0) if paced else 0.0
-    scale = min(1.0, _REPLAY / whole) if whole else 0.0
+    scale = min(1.0, _MAX_REPLAY_SECONDS / whole) if whole else 0.0
     began = time.monotonic()
     for t, event in items:
         delay = began + t * scale - time.monotonic()
         if delay > 0.005:
             await asyncio.sleep(delay)
-        yield replayed(event, source)
+        yield as_replayed(event, source)
 
 
-def replayed(event: Event, source: str) -> Event:
+def as_replayed(event: Event, source: str) -> Event:
     """A stored event as it is given again: it costs nothing now."""
     if isinstance(event, UsageReported):
         return UsageReported(usage=replace(event.usage, cost=0.0 if event.usage.cost is not None else None))

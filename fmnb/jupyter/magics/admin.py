@@ -93,8 +93,8 @@ def _reopened(run: str, shell: Any) -> Any:
         for event in events:
             view(event)
         return seen(found, shell)
-    session.compared = reopen(found.run)
-    return session.compared
+    session.last_comparison = reopen(found.run)
+    return session.last_comparison
 
 
 def _forget(words: list[str], flags: set[str]) -> None:
@@ -178,9 +178,9 @@ def doctor(rest: str, shell: Any) -> Any:
     """What works here and what to do for the rest."""
     if rest:
         raise UsageError("doctor takes nothing", detail=rest)
-    from ...calls.doctor import examine
+    from ...calls.doctor import diagnose
 
-    return examine()
+    return diagnose()
 
 
 def status(shell: Any) -> Any:

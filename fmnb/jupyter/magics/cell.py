@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...calls.call import Asked, Options
+from ...calls.call import Options, PreparedCall
 from ...calls.options import CallOptions
 from ...calls.prepare import options_from, prepare
-from ...calls.run import perform
+from ...calls.run import run_calls
 from ...calls.session import default_model, session
 from ...config.settings import frozen
 from ...core.errors import FmnbError, Interrupted, UsageError
@@ -99,14 +99,14 @@ def names_of(shell: Any) -> dict[str, Any]:
     return names
 
 
-def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown", axes: Any = (), blind: bool = False) -> Any:
+def show_and_perform(asked: list[PreparedCall], shell: Any, format: str = "markdown", axes: Any = (), blind: bool = False) -> Any:
     """Run calls with a live view, and give the Response, or the Comparison of several."""
     if blind and len(asked) < 2:
         raise UsageError("--blind needs two answers or more", hint="Name two models, or vary something.")
     try:
         if len(asked) > 1:
             return _compare(asked, shell, format, axes, blind)
-        perform(asked, [view_for(shell, format)])
+        run_calls(asked, [view_for(shell, format)])
     except Interrupted as stop:
         stop.shown = True  # the view has put it below the cell
         raise
@@ -120,7 +120,7 @@ def show_and_perform(asked: list[Asked], shell: Any, format: str = "markdown", a
     return asked[0].response
 
 
-def _compare(asked: list[Asked], shell: Any, format: str, axes: Any, blind: bool) -> Any:
+def _compare(asked: list[PreparedCall], shell: Any, format: str, axes: Any, blind: bool) -> Any:
     """Side by side in a notebook, with buttons below once all have answered; one below the other in a terminal."""
     axes = list(axes) or [{"model": a.call.target.requested_model} for a in asked]
     from ...comparison.comparison import order, together
@@ -134,7 +134,7 @@ def _compare(asked: list[Asked], shell: Any, format: str, axes: Any, blind: bool
     try:
         made = together(asked, axes, [view], blind=blind, shown=shown)
     except Interrupted:  # what had come can be voted on, too
-        view.buttons(session.compared)
+        view.buttons(session.last_comparison)
         raise
     view.buttons(made)
     return made

@@ -50,8 +50,8 @@ def retry(rest: str, shell: Any) -> Any:
     try:
         answer = cell.show_and_perform([asked], shell, asked.options.format)
     finally:
-        if asked.talk is not None and last is not None:
-            asked.talk.lengthen(last, asked)
+        if asked.chat is not None and last is not None:
+            asked.chat.lengthen(last, asked)
     return cell.keep(answer, line, shell)
 
 
@@ -60,13 +60,13 @@ def go_on(rest: str, shell: Any) -> Any:
     line = parse(rest)
     _only(line, "out", "format")
     last = session.last
-    asked = follow_up.go_on(last)
+    asked = follow_up.continue_answer(last)
     assert last is not None
     try:
         more = cell.show_and_perform([asked], shell, asked.options.format)
     finally:
         session.last = last  # what a person asked: that is what `retry` asks again
-    whole = follow_up.whole(last, more)
+    whole = follow_up.combine(last, more)
     session.last = replace(last, response=whole, error=None)
     for talk in chats.chats().values():
         talk.lengthen(last, session.last)

@@ -18,10 +18,10 @@ def offer(shell: Any, code: str) -> None:
     cell = cell_id(shell)
     if cell and comm.send("propose", cell=cell, code=code):
         return
-    if cell and session.proposals.get(cell) == code:
+    if cell and session.proposed_cells.get(cell) == code:
         return
     if cell:
-        session.proposals[cell] = code
+        session.proposed_cells[cell] = code
     shell.set_next_input(code, replace=False)
 
 

@@ -24,12 +24,12 @@ def use(rest: str, shell: Any) -> None:
     """Choose the kernel's model, show it, or take the choice back."""
     words, flags = flags_of(rest, "--none")
     if flags:
-        session.choose("")
+        session.set_model("")
     elif len(words) > 1:
         raise UsageError("One model at a time", detail=rest, hint="Name several on a %%fm line to compare them.")
     elif words:
         target = resolve(words[0], shell.user_ns)
-        session.choose(target.requested_model)
+        session.set_model(target.requested_model)
     model, who = default_model()
     print(f"{model or 'embedded'}  ({who or 'nothing chosen'})")
 

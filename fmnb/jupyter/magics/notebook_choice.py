@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ...calls.notebook_model import Place, own_model, started_with
+from ...calls.notebook_model import NotebookSearch, model_in_metadata, notebooks_of_process
 from ...calls.session import session
 
 _PATHS = ("__vsc_ipynb_file__",)  # where a front end leaves the notebook's path among its names
@@ -22,7 +22,9 @@ def attach(shell: Any) -> None:
     paths = [str(shell.user_ns[name]) for name in _PATHS if name in shell.user_ns]
     if name := os.environ.get("JPY_SESSION_NAME", ""):
         paths.append(name)
-    session.place = Place(time.monotonic(), _executed(shell), tuple(paths), _folder(), started_with(os.getppid()))
+    session.notebook_search = NotebookSearch(
+        time.monotonic(), _executed(shell), tuple(paths), _folder(), notebooks_of_process(os.getppid())
+    )
     shell.events.register("pre_run_cell", hear)
     hear()
 
@@ -30,14 +32,14 @@ def attach(shell: Any) -> None:
 def detach(shell: Any) -> None:
     """Take it back."""
     shell.events.unregister("pre_run_cell", hear)
-    session.place = None
+    session.notebook_search = None
 
 
 def hear(info: Any = None) -> None:
     """Take the choice from the request of the running cell, where it has one."""
     ours = _metadata().get("fmnb")
     if isinstance(ours, dict) and "model" in ours:
-        session.tell(own_model(ours))
+        session.set_notebook_model(model_in_metadata(ours))
         if isinstance(path := ours.get("notebook"), str) and path:
             session.notebook = path
 

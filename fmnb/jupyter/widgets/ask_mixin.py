@@ -9,7 +9,7 @@ from typing import Any
 
 from ...calls import background
 from ...calls import preview as dry
-from ...calls.call import Asked
+from ...calls.call import PreparedCall
 from ...calls.run import stop
 from ...comparison.comparison import looks
 from . import base
@@ -25,12 +25,12 @@ class Asking(base.Widget):
         super().__init__(**traits)
         self._answers: dict[str, Answer | dict[str, Any]] = {}
 
-    def begin(self, asked: Asked, then: Callable[[], object]) -> str:
+    def begin(self, asked: PreparedCall, then: Callable[[], object]) -> str:
         """Ask; the answer streams into the widget, and `then` is called when it has ended. Gives the run."""
         run = asked.call.run
         answer = Answer(run, self.send, format=looks(asked))
         self.keep_answer(run, answer)
-        background.begin([asked], [answer], lambda: self.attempt(then))
+        background.start_silently([asked], [answer], lambda: self.attempt(then))
         return run
 
     def keep_answer(self, run: str, answer: Answer | dict[str, Any]) -> None:
@@ -39,7 +39,7 @@ class Asking(base.Widget):
         while len(self._answers) > _KEPT:
             self._answers.pop(next(iter(self._answers)))
 
-    def show_asked(self, asked: Asked) -> None:
+    def show_asked(self, asked: PreparedCall) -> None:
         """Show an answer that is there."""
         if asked.response is not None:
             message = whole_of(asked.response, format=looks(asked))
@@ -58,7 +58,7 @@ class Asking(base.Widget):
             self.send(message)
 
 
-def weigh(asked: Asked, waiting: tuple[str, ...], then: Callable[[dict[str, str]], object]) -> None:
+def weigh(asked: PreparedCall, waiting: tuple[str, ...], then: Callable[[dict[str, str]], object]) -> None:
     """Tokens and price of a call, in words, worked out beside the notebook's own work and given to `then`."""
 
     def told(found: dry.Preview | Exception) -> None:
@@ -75,7 +75,7 @@ def weigh(asked: Asked, waiting: tuple[str, ...], then: Callable[[dict[str, str]
             words["waiting"] = ", ".join(waiting)
         then(words)
 
-    background.aside(lambda: dry.preview(asked), told)
+    background.in_background(lambda: dry.preview(asked), told)
 
 
 def short_tokens(preview: dry.Preview) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import traitlets
 
-from ...calls.call import Asked, Options
+from ...calls.call import Options, PreparedCall
 from ...calls.draft import draft
 from ...chat.chat import Chat, Turn, chats
 from ...comparison.comparison import looks
@@ -42,7 +42,7 @@ class Pending:
     at: int
     prompt: str
     attach: tuple[str, ...]
-    asked: Asked
+    asked: PreparedCall
 
 
 class Talk(Asking):

@@ -230,7 +230,7 @@ class Grid(base.Widget):
     def on_use(self, at: int) -> None:
         """Make this answer's model the one that a cell without a name asks."""
         model = self._named(at, "chosen")
-        session.choose(model)
+        session.set_model(model)
         self.send({"do": "use", "model": model})
 
     def on_chat(self, at: int) -> None:
@@ -296,8 +296,8 @@ def _watch(grid: Grid) -> None:
     if grid not in _watched:
         _watched.append(grid)
     del _watched[:-_AT_MOST]
-    if _ear not in session.ears:
-        session.ears.append(_ear)
+    if _ear not in session.global_sinks:
+        session.global_sinks.append(_ear)
 
 
 def _ear(event: Event) -> None:

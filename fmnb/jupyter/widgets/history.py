@@ -75,7 +75,7 @@ class History(base.Widget):
         self.total = 0
         self._count()
         _open.append(self)
-        session.ears.append(self._ear)
+        session.global_sinks.append(self._ear)
         while len(_open) > _AT_MOST:
             _open[0].close()
 
@@ -165,8 +165,8 @@ class History(base.Widget):
         """Close the widget; it hears no more events."""
         if self in _open:
             _open.remove(self)
-        if self._ear in session.ears:
-            session.ears.remove(self._ear)
+        if self._ear in session.global_sinks:
+            session.global_sinks.remove(self._ear)
         super().close()
 
     def face(self) -> base.Bundle | None:

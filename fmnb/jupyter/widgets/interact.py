@@ -11,10 +11,10 @@ from typing import Any
 
 import traitlets
 
-from ...calls import run as performing
-from ...calls.call import Asked, Options
+from ...calls.call import Options, PreparedCall
 from ...calls.draft import draft
 from ...calls.prepare import options_from, prepare
+from ...calls.run import run_calls, stop
 from ...comparison.comparison import looks
 from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import inert
@@ -146,7 +146,7 @@ class Interact(Asking):
                 self.controls[name] = made
         self.values: dict[str, Any] = {n: c.value for n, c in self.controls.items()}
         self.response: Response | None = None
-        self._asked: Asked | None = None
+        self._asked: PreparedCall | None = None
         self._shown: dict[str, Any] = {}  # values of the answer that is shown
         self.options({})  # a mistyped option is said now
         self.about = {
@@ -161,7 +161,7 @@ class Interact(Asking):
     def __call__(self, **values: object) -> Response:
         """Ask with these values, the rest as the controls are; raises what `fm.ask` raises."""
         asked = self.prepare(values)
-        performing.perform([asked])
+        run_calls([asked])
         self._asked = asked
         self._take(asked, {**self.values, **values})
         self.show_asked(asked)
@@ -185,7 +185,7 @@ class Interact(Asking):
         model = driven.pop("model", self.model)
         return model, options_from({**driven, "values": {**names(), **given}})
 
-    def prepare(self, values: Mapping[str, object] = {}) -> Asked:
+    def prepare(self, values: Mapping[str, object] = {}) -> PreparedCall:
         """Prepare a call, without sending it.
 
         Args:
@@ -224,7 +224,7 @@ class Interact(Asking):
         self._set(values)
         asked = self.prepare()
         if self._asked is not None and self._asked.response is None and self._asked.error is None:
-            performing.stop(self._asked.call.run)
+            stop(self._asked.call.run)
         self._asked, shown = asked, dict(self.values)
         self._tell(asked.call.run)
         self.begin(asked, lambda: self._take(asked, shown))
@@ -242,7 +242,7 @@ class Interact(Asking):
         at = {n: _place(c, self.values[n]) for n, c in self.controls.items()}
         self.now = {"values": at, "run": run or self.now.get("run", "")}
 
-    def _take(self, asked: Asked, values: dict[str, Any]) -> None:
+    def _take(self, asked: PreparedCall, values: dict[str, Any]) -> None:
         if self._asked is not None and asked is not self._asked:
             return  # one that was asked later is shown
         self._asked, self._shown = asked, values
@@ -266,7 +266,7 @@ class Interact(Asking):
         return f"Interact({str(self.prompt)[:60]!r}, {', '.join(self.controls) or 'no controls'})"
 
 
-def _looks(asked: Asked | None) -> str:
+def _looks(asked: PreparedCall | None) -> str:
     return looks(asked) if asked is not None else "markdown"
 
 

@@ -16,7 +16,7 @@ def offer(query: str, send: Send) -> None:
     def told(found: list[dict[str, str]] | Exception) -> None:
         send({"do": "models", "query": query, "rows": [] if isinstance(found, Exception) else found})
 
-    background.aside(lambda: fitting(query), told)
+    background.in_background(lambda: fitting(query), told)
 
 
 def fitting(query: str) -> list[dict[str, str]]:

@@ -9,11 +9,11 @@ from typing import Any
 
 import traitlets
 
-from ...calls import run as performing
-from ...calls.call import Asked, Options
+from ...calls.call import Options, PreparedCall
 from ...calls.draft import draft
 from ...calls.parameters import Parameter, parameters
 from ...calls.prepare import prepare, target_for
+from ...calls.run import run_calls
 from ...calls.session import default_model
 from ...comparison.comparison import looks
 from ...core.errors import FmnbError, UsageError
@@ -37,7 +37,7 @@ class Attempt:
 
     number: int
     form: Mapping[str, Any]
-    asked: Asked
+    asked: PreparedCall
     state: str = "running"
 
     @property
@@ -103,7 +103,7 @@ class Playground(Asking):
         """The last answer."""
         return self.responses[-1] if self.responses else None
 
-    def prepare(self) -> Asked:
+    def prepare(self) -> PreparedCall:
         """Prepare the call that the fields describe, without sending it.
 
         Returns:
@@ -124,7 +124,7 @@ class Playground(Asking):
             FmnbError: As `fm.ask` does.
         """
         attempt = self._add(self.prepare())
-        performing.perform([attempt.asked])
+        run_calls([attempt.asked])
         self._ended(attempt)
         self.show_asked(attempt.asked)
         if attempt.asked.error is not None:
@@ -248,7 +248,7 @@ class Playground(Asking):
             found = parameters(target_for(self.form["model"] or None, names()))
         except FmnbError:  # a name that is still being typed; `_weigh` says what is wrong with it
             found = _EVERY[:5]
-        self.fields = [{"name": p.name, "kind": p.kind, "choices": p.choices, "least": p.least, "most": p.most} for p in found]
+        self.fields = [{"name": p.name, "kind": p.kind, "choices": p.choices, "least": p.minimum, "most": p.maximum} for p in found]
 
     def _weigh(self) -> None:
         try:
@@ -264,7 +264,7 @@ class Playground(Asking):
                 return a
         raise UsageError("No such attempt", detail=repr(run)[:40])
 
-    def _add(self, asked: Asked) -> Attempt:
+    def _add(self, asked: PreparedCall) -> Attempt:
         attempt = Attempt(len(self._attempts) + 1, self.form, asked)
         self._attempts.append(attempt)
         self._tell()

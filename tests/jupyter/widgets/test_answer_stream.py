@@ -2,7 +2,7 @@
 
 import pytest
 
-from fmnb.calls import run as performing
+from fmnb.calls import run as calls_run
 from fmnb.calls.call import Options
 from fmnb.calls.prepare import prepare
 from fmnb.core.events import EventStamper, Finished, Started, TextDelta
@@ -81,7 +81,7 @@ def test_what_is_held_back_is_drawn_by_a_tick():
 def test_a_failure_is_said_with_what_came_before_it():
     asked = prepare("one two three four", "echo:fail=cut", Options())
     said = []
-    performing.perform([asked], [Answer(asked.call.run, said.append)])
+    calls_run.run_calls([asked], [Answer(asked.call.run, said.append)])
     assert said[-1]["state"] == "failed" and "ended the connection" in said[-1]["end"] and "one" in together(said)
     assert whole_of(asked.response)["state"] == "failed"
 

@@ -140,7 +140,7 @@ def test_the_page_learns_no_name_of_a_blind_comparison():
     page("vote", choice=0)
     assert "echo" in json.dumps(page.grid.about) and not page.grid.about["hidden"]
     page("use", at=0)
-    assert session.chosen["kernel"][1] == c.best.requested_model
+    assert session.model_choices["kernel"][1] == c.best.requested_model
 
 
 def test_views_show_the_answers_each_their_way(c):
