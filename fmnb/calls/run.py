@@ -1,6 +1,6 @@
-"""Where events meet the caller: calls are run side by side, each event goes to the sinks, an interrupt keeps what came.
+"""Run calls: side by side, each event to the sinks; an interrupt keeps the partial answers.
 
-Asked ─ perform ─► pipeline ─► events ─► sinks, then Asked.response or Asked.error
+PreparedCall ─ run_calls ─► pipeline ─► events ─► sinks, then PreparedCall.response or .error
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from .session import session
 
 
 def run_calls(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = ()) -> None:
-    """Run the calls side by side and fill in their responses and errors.
+    """Run the calls side by side and set their responses and errors.
 
-    Events reach the sinks in this thread. An interrupt stops all, keeps what had arrived
-    and raises Interrupted. Failures are left in `Asked.error`; a bug is raised.
+    Events reach the sinks in this thread. An interrupt stops all calls, keeps what they answered
+    so far and raises Interrupted. Failures are set as `PreparedCall.error`; a bug is raised.
     """
     run = handle_for(prepared, sinks, ticks=True)
     try:
@@ -37,44 +37,44 @@ def run_calls(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = ()) -> N
 
 
 async def arun_calls(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = ()) -> None:
-    """`perform` in the caller's own event loop; cancelling it stops the calls and keeps what came."""
+    """`run_calls` in the caller's own event loop; cancelling it stops the calls and keeps what they answered."""
     await handle_for(prepared, sinks).adrive()
 
 
 def handle_for(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = (), *, ticks: bool = False) -> Run:
-    """The handle of calls that run side by side; at its end they have their responses and errors."""
-    calls = {a.call.run: a.call for a in prepared}
+    """The handle of calls that run side by side; when it ends they have their responses and errors."""
+    calls = {p.call.run: p.call for p in prepared}
     errors: dict[str, BaseException] = {}
     return Run(
-        events_of(list(calls.values()), errors),
+        _events(list(calls.values()), errors),
         sinks,
         runs=calls,
         stop_events=lambda run, last, reason: stop_events(calls[run], last, reason),
-        finish=lambda folds: set_results(prepared, folds, errors),
+        finish=lambda builders: set_results(prepared, builders, errors),
         ticks=ticks,
     )
 
 
 def stop_events(call: Call, last: int, reason: str = "interrupt") -> Iterator[Event]:
-    """The events of a call that is stopped after its event number `last`: what it had used, and the end."""
+    """The events of a call that is stopped after its event number `last`: its usage so far, and the end."""
     stamp = EventStamper(call.run)
     stamp.n = last
-    if (used := call.meter.stopped()) is not None:
-        yield stamp(UsageReported(usage=used))
+    if (usage := call.meter.stopped()) is not None:
+        yield stamp(UsageReported(usage=usage))
     yield stamp(Cancelled(reason=reason))
 
 
-def set_results(prepared: Sequence[PreparedCall], folds: Mapping[str, ResponseBuilder], errors: dict[str, BaseException]) -> None:
-    """Put each call's response and error where its caller finds them; a bug is raised."""
-    for a in prepared:
-        response = folds[a.call.run].response()
-        if a.spec is not None and response.data is not None:
-            response = replace(response, data=a.spec.build(response.data))
-        a.response = response
-        a.error = errors.get(a.call.run)
-        if isinstance(a.error, (FmnbError, Interrupted)):
-            a.error.response = response
-            a.error.run = a.call.run
+def set_results(prepared: Sequence[PreparedCall], builders: Mapping[str, ResponseBuilder], errors: dict[str, BaseException]) -> None:
+    """Set each call's response and error; a bug is raised."""
+    for p in prepared:
+        response = builders[p.call.run].response()
+        if p.spec is not None and response.data is not None:
+            response = replace(response, data=p.spec.build(response.data))
+        p.response = response
+        p.error = errors.get(p.call.run)
+        if isinstance(p.error, (FmnbError, Interrupted)):
+            p.error.response = response
+            p.error.run = p.call.run
     if prepared:
         session.last = prepared[0]
     for error in errors.values():
@@ -82,13 +82,12 @@ def set_results(prepared: Sequence[PreparedCall], folds: Mapping[str, ResponseBu
             raise error
 
 
-async def events_of(calls: Sequence[Call], errors: dict[str, BaseException]) -> AsyncIterator[Event]:
-    """Events of the calls as they come; a call's failure goes into `errors` under its run, and the others go on."""
-    if len(calls) == 1:
-        stream = _run_one(calls[0], errors)
-        async for event in stream:
-            yield event
-        return
+def _events(calls: Sequence[Call], errors: dict[str, BaseException]) -> AsyncIterator[Event]:
+    """Events of the calls as they arrive; a call's failure is put into `errors` under its run, and the others go on."""
+    return _run_one(calls[0], errors) if len(calls) == 1 else _run_several(calls, errors)
+
+
+async def _run_several(calls: Sequence[Call], errors: dict[str, BaseException]) -> AsyncIterator[Event]:
     async for _, event in merge({c.run: _run_one(c, errors) for c in calls}):
         yield event
 
@@ -102,7 +101,7 @@ class _Running:
 
 
 def stop(run: str) -> bool:
-    """Stop one run from any thread, its neighbours go on; False when it is not under way here."""
+    """Stop one run, from any thread; others go on. False if it is not running here."""
     task = state(_Running).tasks.get(run)
     if task is None:
         return False
@@ -113,7 +112,7 @@ def stop(run: str) -> bool:
 
 @contextmanager
 def cancellable(run: str) -> Iterator[None]:
-    """For a task that drives a run of many calls: `stop` cancels it."""
+    """Let `stop` cancel the current task, which drives a run of many calls."""
     task = asyncio.current_task()
     if task is not None:
         state(_Running).tasks[run] = task
@@ -125,12 +124,12 @@ def cancellable(run: str) -> Iterator[None]:
 
 
 def running_calls() -> list[str]:
-    """The runs under way here."""
+    """The runs that are running here."""
     return list(state(_Running).tasks)
 
 
 async def _run_one(call: Call, errors: dict[str, BaseException]) -> AsyncIterator[Event]:
-    """A call whose failure is kept aside, so that its neighbours go on, and that can be stopped alone."""
+    """One call: it can be stopped alone, and its failure does not end the others."""
     stream = pipeline.run(call)
     runs = state(_Running)
     task = asyncio.current_task()

@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import aclosing
 from typing import Any
 
 from ..config.settings import check_allowed
@@ -118,16 +117,13 @@ class HostedModel:
 
     def stream(self, request: Request) -> AsyncIterator[Event]:
         """Answer one request; closing the iterator closes the socket."""
+        if images_models.makes(self.profile, self.model):
+            return images.stream(self.profile, self.model, request)
         return HostedStream(self, request)
 
     async def events(self, request: Request, stream: HostedStream) -> AsyncIterator[Event]:
         """Events of one request. `stream` is given the answer that is being read, so that it knows the usage so far."""
         model = self.model
-        if images_models.makes(self.profile, model):
-            async with aclosing(images.stream(self.profile, model, request)) as events:
-                async for event in events:
-                    yield event
-            return
         wire, p = self._wires.get(request.api) or self._wire_for(request.api)
         secret = await client.secret(p)
         sending = send(wire, p, model, request, transport.connect(p, secret))

@@ -83,7 +83,7 @@ def test_a_notebook_that_takes_the_name_fm_keeps_its_magics(kernel):
 def test_the_extension_may_be_loaded_again_and_again_and_taken_away(kernel):
     for line in ("%load_ext fmnb", "%reload_ext fmnb", "%reload_ext fmnb"):
         assert kernel(line).status == "ok" and kernel("%%fm echo:\nhi").status == "ok"
-    assert kernel("len([f for f in get_ipython().events.callbacks['post_run_cell'] if type(f).__name__ == '_ErrorEar'])").value == "1"
+    assert kernel("len([f for f in get_ipython().events.callbacks['post_run_cell'] if type(f).__name__ == 'LastErrorHook'])").value == "1"
     kernel("%unload_ext fmnb")
     assert kernel("%%fm echo:\nhi").status == "error"
     kernel("%load_ext fmnb")

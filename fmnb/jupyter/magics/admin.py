@@ -21,7 +21,7 @@ from ...store import log_query, retention
 from ...store.tape import Tape
 from ...views.router import view_for
 from .arguments import flags_of, words_of
-from .cell import seen
+from .cell import mark_displayed
 
 
 def key(rest: str, shell: Any) -> Any:
@@ -92,7 +92,7 @@ def _reopened(run: str, shell: Any) -> Any:
         view = view_for(shell, start.request.format if start.request is not None else "markdown")
         for event in events:
             view(event)
-        return seen(found, shell)
+        return mark_displayed(found, shell)
     session.last_comparison = reopen(found.run)
     return session.last_comparison
 

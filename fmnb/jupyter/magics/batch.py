@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _ROWS = 10  # of a table, shown
 
 
-def ask(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
-    """Ask about every row; gives what `fm.map` gives."""
+def run(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
+    """Run the prompt over every row. Returns what `fm.map` returns."""
     if line.get("prompts") and not line.get("score"):
         raise UsageError("--over and --prompts go together with --score alone", hint="Score the answers, or try the prompts one cell each.")
     plain = Options()

@@ -22,13 +22,13 @@ def ask(rest: str, shell: Any) -> Any:
     """`%fm ask [MODEL] [options] "text"`: the last word that is no option is the prompt."""
     line = parse(rest)
     if not line.models:
-        raise UsageError("Nothing was asked", hint='Write `%fm ask "your question"`.')
+        raise UsageError("There is no question", hint='Write `%fm ask "your question"`.')
     *models, text = line.models
     if len(models) > 1 or any(not _names_model(m, shell) for m in models):
         raise UsageError(
             "The question must be one quoted text", detail=" ".join(line.models), hint=f'Write `%fm ask "{" ".join(line.models)}"`.'
         )
-    return cell.ask(replace(line, models=tuple(models)), text, shell)
+    return cell.run(replace(line, models=tuple(models)), text, shell)
 
 
 def _names_model(word: str, shell: Any) -> bool:
@@ -46,12 +46,12 @@ def retry(rest: str, shell: Any) -> Any:
         raise UsageError("A retry is with one model", detail=" ".join(line.models))
     changes = {n: v for n, v in cell._changed(cell.options_of(line, shell)).items() if n not in ("values", "cache")}
     last = session.last
-    asked = follow_up.retry(last, line.models[0] if line.models else None, **changes)
+    prepared = follow_up.retry(last, line.models[0] if line.models else None, **changes)
     try:
-        answer = cell.show_and_perform([asked], shell, asked.options.format)
+        answer = cell.answer([prepared], shell, prepared.options.format)
     finally:
-        if asked.chat is not None and last is not None:
-            asked.chat.lengthen(last, asked)
+        if prepared.chat is not None and last is not None:
+            prepared.chat.lengthen(last, prepared)
     return cell.keep(answer, line, shell)
 
 
@@ -60,12 +60,12 @@ def go_on(rest: str, shell: Any) -> Any:
     line = parse(rest)
     _only(line, "out", "format")
     last = session.last
-    asked = follow_up.continue_answer(last)
+    prepared = follow_up.continue_answer(last)
     assert last is not None
     try:
-        more = cell.show_and_perform([asked], shell, asked.options.format)
+        more = cell.answer([prepared], shell, prepared.options.format)
     finally:
-        session.last = last  # what a person asked: that is what `retry` asks again
+        session.last = last  # `retry` repeats what the person typed
     whole = follow_up.combine(last, more)
     session.last = replace(last, response=whole, error=None)
     for talk in chats.chats().values():
@@ -85,7 +85,7 @@ def _only(line: Line, *options: str, models: int = 0) -> None:
 
 
 def _failed_cell(shell: Any) -> tuple[BaseException, str]:
-    last = shell._fmnb_ear.last
+    last = shell._fmnb_last_error.last
     if last is None:
         raise UsageError("No cell has failed in this kernel", hint="Run the failing cell again after `%load_ext fmnb`.")
     return last[0], last[1]
@@ -97,8 +97,8 @@ def fix(rest: str, shell: Any) -> Any:
     line = parse(rest)
     _only(line, *_ONE_ANSWER, models=1)
     options = replace(cell.options_of(line, shell), values=None, format="code")
-    asked = [prepare(follow_up.fix_prompt(error, source), m, options) for m in line.models or (None,)]
-    answer = cell.show_and_perform(asked, shell, "code")
+    prepared = [prepare(follow_up.fix_prompt(error, source), m, options) for m in line.models or (None,)]
+    answer = cell.answer(prepared, shell, "code")
     insert_cell.offer(shell, follow_up.code_of(answer.text))
     return cell.keep(answer, replace(line, values={**line.values, "format": "markdown"}), shell)
 
@@ -109,8 +109,8 @@ def explain(rest: str, shell: Any) -> Any:
     line = parse(rest)
     _only(line, *_ONE_ANSWER, "format", models=1)
     options = replace(cell.options_of(line, shell), values=None)
-    asked = [prepare(follow_up.explain_prompt(error, source), m, options) for m in line.models or (None,)]
-    return cell.keep(cell.show_and_perform(asked, shell), line, shell)
+    prepared = [prepare(follow_up.explain_prompt(error, source), m, options) for m in line.models or (None,)]
+    return cell.keep(cell.answer(prepared, shell), line, shell)
 
 
 def chat(rest: str, shell: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What `%load_ext fmnb` does: two magics, a completer, an ear for failed cells, a word to the front end. Imports nothing heavy."""
+"""What `%load_ext fmnb` does: registers two magics, a completer and a hook for failed cells, and opens the comm. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _interrupts = OneInterrupt()
 
 
 class LazyMagic:
-    """A magic of two functions: what it does and its help. Each imports what it needs when it is called."""
+    """A magic with two functions: what it runs, and its help. Each imports what it needs when it is called."""
 
     def __init__(self, name: str, run: Callable[..., Any], doc: Callable[[], str]):
         self.__name__ = name
@@ -28,7 +28,7 @@ class LazyMagic:
         try:
             return self._run(*args)
         finally:
-            if not _interrupts.pressed:  # else further ones are ignored until IPython has shown the first
+            if not _interrupts.pressed:  # else further interrupts are ignored until IPython has shown the first
                 _interrupts.disarm()
 
     # IPython must not expand `{x}` and `$x` on our line.
@@ -65,8 +65,8 @@ def _complete(shell: Any, event: Any) -> list[str]:
     return complete(shell, event)
 
 
-def _heed_again(shell: Any) -> str:
-    """From when on an interrupt is one again. A kernel still sends the cell's reply after it, and loses it to one that comes late."""
+def _rearm_event(shell: Any) -> str:
+    """The event after which an interrupt counts again. A kernel loses a cell's reply to an interrupt that comes while it is sent."""
     return "pre_run_cell" if hasattr(shell, "kernel") else "post_run_cell"
 
 
@@ -74,7 +74,7 @@ def _disarm(info: Any = None) -> None:
     _interrupts.disarm()
 
 
-class _ErrorEar:
+class LastErrorHook:
     """Remembers the last failed cell, for `%fm fix` and `%fm explain`."""
 
     def __init__(self, shell: Any):
@@ -90,14 +90,14 @@ class _ErrorEar:
 
 
 def register(shell: Any) -> None:
-    """Give the shell the magics; twice is once."""
-    if getattr(shell, "_fmnb_ear", None) is not None:
+    """Register the magics; a second call does nothing."""
+    if getattr(shell, "_fmnb_last_error", None) is not None:
         return
     shell.register_magic_function(LazyMagic("fm", _cell, _cell_help), "cell", "fm")
     shell.register_magic_function(LazyMagic("fm", _line, _line_help), "line", "fm")
-    ear = shell._fmnb_ear = _ErrorEar(shell)
-    shell.events.register("post_run_cell", ear)
-    shell.events.register(_heed_again(shell), _disarm)
+    hook = shell._fmnb_last_error = LastErrorHook(shell)
+    shell.events.register("post_run_cell", hook)
+    shell.events.register(_rearm_event(shell), _disarm)
     for key in ("%%fm", "%fm"):
         shell.set_hook("complete_command", _complete, str_key=key)
     if hasattr(shell, "kernel"):
@@ -123,17 +123,17 @@ def _warm_up() -> None:
 
 
 def unregister(shell: Any) -> None:
-    """Take everything back."""
-    ear = getattr(shell, "_fmnb_ear", None)
-    if ear is None:
+    """Unregister everything."""
+    hook = getattr(shell, "_fmnb_last_error", None)
+    if hook is None:
         return
-    shell.events.unregister("post_run_cell", ear)
-    shell.events.unregister(_heed_again(shell), _disarm)
+    shell.events.unregister("post_run_cell", hook)
+    shell.events.unregister(_rearm_event(shell), _disarm)
     for kind in ("cell", "line"):
         shell.magics_manager.magics[kind].pop("fm", None)
     for key in ("%%fm", "%fm"):
         shell.strdispatchers["complete_command"].strs.pop(key, None)
-    shell._fmnb_ear = None
+    shell._fmnb_last_error = None
     if hasattr(shell, "kernel"):
         from .notebook_choice import detach
 
