@@ -67,7 +67,7 @@ def test_code_is_a_payload_for_the_cell_below(kernel):
 
 def test_questions_are_errors_where_no_input_is_possible(kernel):
     r = kernel("%fm rm embedded")
-    assert r.error.startswith("UsageError") and "--yes" in r.error
+    assert r.error.startswith("NotInteractiveError") and "--yes" in r.error
     r = kernel("%fm key set openai")
     assert r.error.startswith("UsageError") and "OPENAI_API_KEY" in r.error
 
