@@ -18,7 +18,7 @@ EVENTS = (
 ).split()
 ERRORS = (
     "FmnbError UsageError PromptError SchemaError SettingsError LockedError MissingPackageError ModelError UnknownModelError"
-    " EndedServiceError NotPulledError DownloadError CannotFitError KeyMissingError KeyRefusedError BudgetError ReplayMissError"
+    " EndedServiceError NotPulledError DownloadError CannotFitError KeyMissingError KeyRefusedError BudgetError ReplayMissError NotInteractiveError"
     " StoreError CallError BadRequestError ContextTooLongError RateLimitError ServerError ConnectionFailedError CallTimeoutError"
     " TLSError StreamCutError StreamJunkError EmptyAnswerError ContentFilterError SchemaMismatchError ObjectFailedError"
 ).split()
