@@ -69,7 +69,7 @@ def test_questions_are_errors_where_no_input_is_possible(kernel):
     r = kernel("%fm rm embedded")
     assert r.error.startswith("NotInteractiveError") and "--yes" in r.error
     r = kernel("%fm key set openai")
-    assert r.error.startswith("UsageError") and "OPENAI_API_KEY" in r.error
+    assert r.error.startswith("NotInteractiveError") and "OPENAI_API_KEY" in r.error
 
 
 def test_it_works_under_the_kernels_running_loop(kernel):
