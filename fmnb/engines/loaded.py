@@ -115,7 +115,7 @@ def unload(which: str | Path | None = None) -> list[Loaded]:
     """
     with _guard:
         there = [r for r in _residents.values() if r.model is not None]
-    chosen = [r for r in there if which is None or str(which) in (r.name, str(r.path)) or Path(which) == r.path]
+    chosen = [r for r in there if which is None or str(which) in (r.name, str(r.path)) or Path(which).expanduser().resolve() == r.path]
     if which is not None and not chosen:
         names = ", ".join(r.name for r in there)
         raise UsageError("No such model is loaded", detail=str(which), hint=f"Loaded: {names}." if names else "Nothing is loaded.")

@@ -174,6 +174,14 @@ def test_a_call_that_is_closed_while_it_waits_never_runs(model):
     assert next(e for e in first if isinstance(e, UsageReported)).usage.output_tokens == 60
 
 
+def test_a_model_is_unloaded_by_a_path_through_a_link(embedded_path, tmp_path):
+    loaded.unload()
+    (tmp_path / "models").symlink_to(embedded_path.parent)
+    by_link = tmp_path / "models" / embedded_path.name
+    events(backend(by_link, "linked"), ask("Hi", max_tokens=1))
+    assert [m.name for m in loaded.unload(by_link)] == ["linked"] and loaded.loaded() == []
+
+
 def test_two_backends_of_one_file_share_one_model(embedded_path, monkeypatch):
     monkeypatch.setattr(host, "threads", lambda: (1, ""))  # a model loaded on a busy machine is loaded again on an idle one
     a, b = backend(embedded_path, "a"), backend(embedded_path, "b")
