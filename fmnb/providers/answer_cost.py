@@ -1,8 +1,8 @@
-"""What an answer costs: as its service says, else, for one that did not come to its end, an estimate from what came of it.
+"""The cost of an answer: reported by the service, or estimated from the received part.
 
-A service charges for an answer that is cut, fails on the way or is stopped, but it says how
-much only at the end. So its own counts are taken as far as they came; text that came after
-them is counted here, and so is the prompt where nothing was said of it.
+A service charges for an answer that is interrupted, fails or is stopped, but reports usage only at
+the end. So the latest reported counts are used; later text is estimated, and so is the prompt if
+its tokens were not reported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .wire.sse import Answer
 
 
 async def usage_of(p: Profile, model: str, answer: Answer, request: Request) -> UsageReported | None:
-    """Usage of an answer that came to its end; None where its service does not say and nothing is to be paid."""
+    """The usage of a complete answer; None if the service reports none and the model is local."""
     await _ready(p, answer.usage)
     if answer.usage is None:
         return None if p.local else UsageReported(usage=usage_so_far(p, model, answer, request))
@@ -28,7 +28,10 @@ async def usage_of(p: Profile, model: str, answer: Answer, request: Request) -> 
 
 
 async def usage_of_failed(p: Profile, model: str, answer: Answer, request: Request, error: FmnbError) -> UsageReported | None:
-    """Usage of an answer that ended in an error; None where nothing of it is known: the budget then counts what it may have cost."""
+    """The usage of an answer that ended in an error.
+
+    None if nothing is known about it: then the budget counts the most that it may have cost.
+    """
     read = getattr(error, "billed", None) is True
     if answer.usage is None and not answer.events and not read:
         return None
@@ -37,7 +40,7 @@ async def usage_of_failed(p: Profile, model: str, answer: Answer, request: Reque
 
 
 def usage_so_far(p: Profile, model: str, answer: Answer, request: Request) -> Usage:
-    """What an answer has used until now.
+    """The usage of an answer so far.
 
     >>> answer = Answer()
     >>> usage_so_far(Profile("p", base_url="https://x.example/v1"), "m", answer, Request("m", ()))
@@ -55,7 +58,7 @@ def usage_so_far(p: Profile, model: str, answer: Answer, request: Request) -> Us
 
 def _cost(p: Profile, model: str, answer: Answer, paid: Usage) -> float | None:
     cost = prices.cost(p, answer.model or model, paid, written=answer.cache_write_tokens)
-    if cost is None:  # a service may answer under a name of its own
+    if cost is None:  # a service may report a model name that has no price
         cost = prices.cost(p, model, paid, written=answer.cache_write_tokens)
     return cost
 

@@ -1,6 +1,6 @@
-"""What a call costs, from the prices that ship with genai-prices; never touches the network.
+"""The cost of a call, from the price table in the genai-prices package; never uses the network.
 
-An unknown price is None, never 0. A model on this machine costs 0.
+An unknown price is None, never 0. A local model costs 0.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .profiles import Price, Profile, own_price
 
 
 def cost(profile: Profile, model: str, usage: Usage, *, written: int = 0) -> float | None:
-    """US dollars of one call: the service's own figure first, then the table; None where unknown.
+    """The cost of one call in US dollars: reported by the service, or from the table; None if unknown.
 
-    `written` of the input tokens were put into a prompt cache, which some services price apart.
+    `written` is the number of input tokens written to a prompt cache, which some services price separately.
 
     >>> cost(Profile("mine", base_url="http://localhost:9/v1", runs_here=True), "m", Usage(10, 10))
     0.0
@@ -50,7 +50,7 @@ def _own_cost(price: Price, usage: Usage) -> float | None:
 
 
 def per_million(profile: Profile, model: str) -> tuple[float | None, float | None]:
-    """US dollars per million tokens in and out, at the smallest tier; None where unknown."""
+    """US dollars per million input and output tokens, at the lowest tier; None if unknown."""
     if profile.local:
         return 0.0, 0.0
     if (own := own_price(profile, model)) is not None:
@@ -62,13 +62,13 @@ def per_million(profile: Profile, model: str) -> tuple[float | None, float | Non
 
 
 def context(profile: Profile, model: str) -> int | None:
-    """Context length in tokens, where the price table knows it."""
+    """The context window in tokens; None if the price table does not list it."""
     found = None if profile.local else _facts(profile, model)
     return getattr(found.model, "context_window", None) if found else None
 
 
 def table(profile: Profile) -> list[Listed]:
-    """The models of this provider that the price table has and that are not about to go, with context and prices."""
+    """The provider's models in the price table, with context windows and prices; without models about to retire."""
     if not profile.prices:
         return []
     require("genai_prices", "all", "to know prices")
@@ -81,9 +81,9 @@ def table(profile: Profile) -> list[Listed]:
 
 
 def _callable(model: Any) -> str:
-    """The name under which the service knows a model of the table; "" where the table does not say.
+    """The service's name for a model of the table; "" if the table does not give it.
 
-    The table's own id is that name, unless its rule for recognising the model says otherwise.
+    It is the table's id, unless the model's matching rule names another.
     """
     if model.match.is_match(model.id):
         return str(model.id)
@@ -96,7 +96,7 @@ def _callable(model: Any) -> str:
 
 
 def edition() -> str:
-    """Which edition of the price table this is: the package's version.
+    """The edition of the price table: the version of the package.
 
     >>> edition().startswith("genai-prices ")
     True
@@ -107,12 +107,12 @@ def edition() -> str:
 
 
 def ready() -> None:
-    """Import the table now, for a caller whose time is counted afterwards."""
+    """Import the table now, so that the import is not part of a measured time."""
     require("genai_prices.data_snapshot", "all", "to know prices").get_snapshot()
 
 
 async def load() -> None:
-    """Import the table outside the event loop, so that the first answer's cost holds nobody up."""
+    """Import the table outside the event loop, so that the first cost does not block it."""
     if "genai_prices" not in sys.modules:
         async for _ in thread_stream(lambda put, stop: importlib.import_module("genai_prices") and None):
             pass

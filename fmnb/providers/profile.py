@@ -1,4 +1,4 @@
-"""What is known of one service: how it is reached, and where it departs from the common form. Knows nothing of HTTP."""
+"""The settings of one service: its address, and its differences from the standard. Sends nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per million tokens; `cached` are tokens of the prompt that came from a cache, None where they cost the same."""
+    """US dollars per million tokens; `cached` is for cached prompt tokens, None if they cost the same."""
 
     input: float
     output: float
@@ -21,29 +21,28 @@ class Price:
 
 @dataclass(frozen=True)
 class Profile:
-    """How one service is reached and where it departs from the common form.
+    """The address of one service and its differences from the standard.
 
-    Times are seconds. `auth` is "bearer" or the name of the header that carries the key;
-    `ignores` lists options the service accepts and does not act on; `key_hosts` are the hosts
-    (patterns as in a shell) to which the key found in `key_env` may go, and what `header_env`
-    (header -> variable) names; `slow` says why a first answer may be long in coming; `offers`
-    are patterns of the names in its price table that this address serves, `vision_models` of
-    models that are known to see (others may, and are not kept from trying).
+    Times are in seconds. `auth` is "bearer" or the name of the header that carries the key.
+    `ignores` lists options that the service accepts and ignores. `key_hosts` are the hosts
+    (shell patterns) that may receive the key from `key_env` and the values from `header_env`
+    (header -> variable). `slow` explains why the first answer may take long. `offers` are
+    patterns of the models in its price table that this address serves; `vision_models` are
+    patterns of models known to accept images (other models are not blocked).
 
-    `runs_here` (`local` in a table) says that this is a server which runs its models itself, so
-    that at an address of this machine nothing leaves it and nothing is paid; `elsewhere` are
-    patterns of its models that it passes on all the same, and the host that answers them. At
-    any other loopback address there may be a gateway or a tunnel, whose price nobody knows.
-    `prices` is the service whose price table holds, `own_prices` (a table under `prices`) what
-    the user says that models cost: patterns of names, and US dollars per million tokens.
+    `runs_here` (`local` in a table) marks a server that runs its models itself: at an address of
+    this machine, no data leaves the machine and calls are free. `elsewhere` maps patterns of models
+    that such a server forwards to the host that answers. At any other loopback address there may
+    be a gateway or a tunnel, so the price is unknown. `prices` is the service whose price table
+    applies; `own_prices` (a table under `prices`) are prices set by the user: patterns of model
+    names, and US dollars per million tokens.
 
-    `api` is the interface used when none is asked for (chat, responses, native), `apis` all that
-    the service has (empty: that one alone). `native` says whose own interface "native" is
-    (anthropic, cohere), `native_url` where it is if not at `base_url`, `native_auth` the header
-    of its key if that differs there. `responses_models` are patterns of models that need the
-    responses interface. `api_version` makes the address that of Azure's dated interface;
-    `api_version_env` are variables that hold it, read where the address is a bare endpoint
-    from the environment. `batch_api` names the form of batch jobs the service takes.
+    `api` is the default interface (chat, responses, native), `apis` are all interfaces of the
+    service (empty: only `api`). `native` is the vendor of the "native" interface (anthropic,
+    cohere), `native_url` its address if not `base_url`, `native_auth` its key header if different.
+    `responses_models` are patterns of models that need the Responses API. `api_version` selects
+    Azure's dated interface; `api_version_env` are variables that hold it, read if the address is
+    a bare endpoint from the environment. `batch_api` names the format of the service's batch jobs.
     """
 
     name: str
@@ -83,7 +82,7 @@ class Profile:
     read_timeout: float = 300
     runs_here: bool = False
     elsewhere: dict[str, str] = field(default_factory=dict)
-    sent_on: str = ""  # this model's host, where the server passes it on
+    sent_on: str = ""  # the host of this model, if the server forwards it
     prices: str = ""
     own_prices: dict[str, Price] = field(default_factory=dict)
     offers: tuple[str, ...] = ("*",)
@@ -110,7 +109,7 @@ class Profile:
 
     @property
     def usual_host(self) -> str:
-        """Host name of the interface used when none is asked for.
+        """Host name of the default interface.
 
         >>> Profile("p", base_url="https://a.example/v1", api="native", native="cohere", native_url="https://b.example/v2").usual_host
         'b.example'
@@ -124,7 +123,7 @@ class Profile:
 
     @property
     def loopback(self) -> bool:
-        """Whether requests go to this machine first, to a model or to something that passes them on."""
+        """Whether requests go to this machine first: to a model, or to a server that forwards them."""
         return is_loopback(self.usual_host)
 
     @property
@@ -140,14 +139,14 @@ class Profile:
 
     @property
     def recipient(self) -> str:
-        """Who sees a request: "local", or the host that it is sent on to."""
+        """The recipient of a request: "local", or the host that answers it."""
         if self.local:
             return "local"
         return self.sent_on or (self.usual_address if self.loopback else self.usual_host)
 
     @property
     def usual_address(self) -> str:
-        """Host and port of the interface used when none is asked for."""
+        """Host and port of the default interface."""
         return urlsplit(self._usual_url).netloc.rpartition("@")[2]
 
     @property
@@ -156,12 +155,12 @@ class Profile:
 
     @property
     def label(self) -> str:
-        """The name people know."""
+        """The display name."""
         return self.title or self.name
 
 
 def for_model(p: Profile, model: str) -> Profile:
-    """The profile as it is for one model: a server of this machine may pass some on to a host elsewhere.
+    """The profile for one model: a local server may forward some models to another host.
 
     >>> ollama = Profile("p", base_url="http://localhost:11434/v1", runs_here=True, elsewhere={"*-cloud": "ollama.com"})
     >>> for_model(ollama, "gpt-oss:120b-cloud").recipient, for_model(ollama, "gemma3").recipient
@@ -172,7 +171,7 @@ def for_model(p: Profile, model: str) -> Profile:
 
 
 def own_price(p: Profile, model: str) -> Price | None:
-    """What the user says that a model costs: the first pattern that fits.
+    """The price that the user set for a model: the first matching pattern.
 
     >>> own_price(Profile("p", own_prices={"big-*": Price(3, 15), "*": Price(0.5, 1.5)}), "small").output
     1.5
@@ -180,9 +179,9 @@ def own_price(p: Profile, model: str) -> Price | None:
     return next((price for pattern, price in p.own_prices.items() if fnmatch.fnmatchcase(model, pattern)), None)
 
 
-@functools.lru_cache(maxsize=64)  # asked of the same few hosts for every row of a batch
+@functools.lru_cache(maxsize=64)  # called for the same few hosts in every row of a batch
 def is_loopback(host: str) -> bool:
-    """Whether a host name means this machine.
+    """Whether a host name refers to this machine.
 
     >>> is_loopback("127.0.0.1"), is_loopback("localhost.example.com")
     (True, False)

@@ -1,4 +1,4 @@
-"""A table of `profiles.toml` or of the user's `fmnb.toml` as a profile, every field checked."""
+"""Converts tables of `profiles.toml` and the user's `fmnb.toml` to profiles; validates every field."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..core.errors import SettingsError
 from .profile import Price, Profile
 
 FIELDS = {"local" if f.name == "runs_here" else f.name: f for f in dataclasses.fields(Profile)}
-_OURS = ("name", "own_prices", "sent_on")  # no fields of a table
+_OURS = ("name", "own_prices", "sent_on")  # fields that a table cannot set
 _EARLIER = {"bulk": "batch_api"}  # names of fields in earlier versions
 _PRICE = tuple(f.name for f in dataclasses.fields(Price))
 _APIS = ("chat", "responses", "native")
@@ -29,12 +29,12 @@ _CHOICES = {
 
 
 def hosts(p: Profile) -> tuple[str, ...]:
-    """The hosts of a profile's addresses."""
+    """The hosts in the addresses of a profile."""
     return tuple(dict.fromkeys(h for h in (p.host, urlsplit(p.native_url).hostname) if h))
 
 
 def with_row(base: Profile, row: dict[str, Any]) -> Profile:
-    """A user's row over a built-in one. A new address takes no key that was meant for the old one."""
+    """Apply a user's row to a built-in profile. Keys for the old address are not sent to a new one."""
     new = from_row(base, row)
     for key in ("base_url", "native_url"):
         if key in row and not urlsplit(row[key]).hostname:
@@ -42,7 +42,7 @@ def with_row(base: Profile, row: dict[str, Any]) -> Profile:
                 f"The {key} of a provider is not an address", detail=f"{base.name}: {row[key]!r}", hint='Write it as "https://host/v1".'
             )
     if "base_url" in row and "native_url" not in row:
-        new = dataclasses.replace(new, native_url="")  # the old one belongs to the old address
+        new = dataclasses.replace(new, native_url="")  # it belongs to the old address
     if "base_url" in row or "native_url" in row:
         # key variables named in the same row are meant for this address; inherited ones are not
         owned = hosts(new) if "key_env" in row or not base.key_hosts and not base.base_url else base.key_hosts or hosts(base)
@@ -65,7 +65,7 @@ def with_row(base: Profile, row: dict[str, Any]) -> Profile:
 
 
 def check_apis(p: Profile) -> None:
-    """Raise SettingsError for interfaces that do not go together."""
+    """Raise SettingsError for an inconsistent set of interfaces."""
     if p.api not in p.served:
         raise SettingsError(
             "A provider's usual interface is not among those it has",
@@ -79,7 +79,7 @@ def check_apis(p: Profile) -> None:
 
 
 def from_row(base: Profile, row: dict[str, Any]) -> Profile:
-    """The profile with the fields of a table. SettingsError for a field that is none, or a value it cannot have."""
+    """The profile with the fields of a table. Raises SettingsError for an unknown field or an invalid value."""
     values: dict[str, Any] = {}
     for key, value in row.items():
         key = _EARLIER.get(key, key)
@@ -124,7 +124,7 @@ def _typed(name: str, key: str, value: Any) -> Any:
 
 
 def _own_prices(name: str, given: dict[str, Any]) -> dict[str, Price]:
-    """What a table says that models cost: a price for all of them, or one for each pattern of names."""
+    """The prices in a table: one for all models, or one for each pattern of names."""
     if given and set(given) <= set(_PRICE):
         given = {"*": given}
     found = {}

@@ -1,7 +1,7 @@
-"""Which services there are and what each does differently: one row of a table, no code.
+"""The known services and their differences: one table row each, no code.
 
-The rows are `profiles.toml`; a `[provider.NAME]` table of the user's `fmnb.toml` adds one or
-changes one. Knows nothing of HTTP.
+The rows are in `profiles.toml`; a `[provider.NAME]` table in the user's `fmnb.toml` adds or
+changes one. This module sends nothing.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["Price", "Profile", "endpoint", "for_model", "is_loopback", "names", 
 
 
 def profile(name: str) -> Profile:
-    """The profile of that name, with the user's row and the environment's address applied.
+    """The profile of that name, with the user's settings and the address from the environment applied.
 
-    Raises ServiceDiscontinuedError for a service that closed, UnknownModelError for a name nobody
-    knows, SettingsError for a row that cannot be used.
+    Raises ServiceDiscontinuedError for a discontinued service, UnknownModelError for an unknown
+    name, SettingsError for an invalid row.
 
     >>> profile("openai").host
     'api.openai.com'
@@ -49,14 +49,14 @@ def profile(name: str) -> Profile:
         raise ServiceDiscontinuedError(f"{found.label} has ended", detail=found.ended, hint=found.successor)
     found = _with_environment(found)
     if found.loopback and not found.runs_here and "prices" not in (row or {}):
-        found = dataclasses.replace(found, prices="")  # what answers there need not be what the price table is of
+        found = dataclasses.replace(found, prices="")  # the price table need not apply to that address
     if not found.key_hosts and found.host:
         found = dataclasses.replace(found, key_hosts=hosts(found))
     return found
 
 
 def names(*, ended: bool = False) -> list[str]:
-    """Names that `profile` accepts, sorted; services that ended only when asked for."""
+    """The names that `profile` accepts, sorted; discontinued services only with `ended`."""
     rows = _user_rows()
     return sorted({n for n, p in _built_in().items() if ended or not p.ended} | set(rows))
 
@@ -73,16 +73,16 @@ def serving(api: str) -> list[str]:
             p, row = _built_in().get(name, Profile(name)), _user_rows().get(name)
             if api in (with_row(p, row) if row is not None else p).served:
                 found.append(name)
-        except SettingsError:  # said when somebody names that provider
+        except SettingsError:  # reported when that provider is used
             pass
     return found
 
 
 def endpoint(p: Profile, path: str, model: str = "") -> str:
-    """The whole address of one of the service's paths, such as "/chat/completions".
+    """The full URL of one of the service's paths, such as "/chat/completions".
 
-    With an `api_version` it is that of Azure's dated interface, where the path of a model
-    goes through its deployment.
+    With an `api_version` it is a URL of Azure's dated interface, where the path of a model
+    includes its deployment.
 
     >>> endpoint(Profile("p", base_url="https://a.example/v1"), "/models")
     'https://a.example/v1/models'
@@ -94,13 +94,13 @@ def endpoint(p: Profile, path: str, model: str = "") -> str:
         return base + path
     if p.api_version[:1].isdigit():
         base = base.removesuffix("/v1").removesuffix("/openai") + "/openai"
-        if model and path != "/responses":  # the one path that takes the deployment's name in the body
+        if model and path != "/responses":  # the only path with the deployment's name in the body
             base += f"/deployments/{quote(model, safe='')}"
     return f"{base}{path}?api-version={quote(p.api_version, safe='')}"
 
 
 def is_original(p: Profile) -> bool:
-    """Whether the keys of this profile are those of a service the package itself names, reached there by https."""
+    """Whether the profile has the name of a built-in service whose address uses https."""
     own = _built_in().get(p.name)
     return own is not None and own.base_url.startswith("https://")
 
@@ -124,7 +124,7 @@ def _user_rows() -> dict[str, dict[str, Any]]:
 
 
 def _with_environment(p: Profile) -> Profile:
-    """The address from the environment, where the service's own tools read it too (OLLAMA_HOST and the like)."""
+    """Apply the address from the variable that the service's own tools read (such as OLLAMA_HOST)."""
     for variable in p.base_url_env:
         if text := os.environ.get(variable, "").strip():
             url = complete_url(text, p)
@@ -149,13 +149,13 @@ def _with_environment(p: Profile) -> Profile:
 
 
 def _address_set_by_notebook(variable: str, p: Profile) -> bool:
-    """Whether a notebook set the address and somebody else the keys. Whoever sets both may send one to the other."""
+    """Whether a notebook set the address but not the keys; setting both is allowed."""
     secrets = [n for n in (*p.key_env, *p.header_env.values()) if os.environ.get(n)]
     return set_here(variable) and not all(map(set_here, secrets))
 
 
 def complete_url(text: str, p: Profile) -> str:
-    """A full base URL from what people write: a host, host and port, or a URL without its path.
+    """Complete a base URL from a host, host and port, or a URL without a path.
 
     >>> complete_url("0.0.0.0:11434", Profile("ollama", base_url="http://localhost:11434/v1"))
     'http://localhost:11434/v1'

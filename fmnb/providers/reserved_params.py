@@ -1,7 +1,7 @@
-"""Raw parameters that would send a request elsewhere, or to another model, than its name says.
+"""Raw parameters that would send a request to another host or model than the named one.
 
-Gateways take lists of other models, routes and hosts beside the model that was named. Where
-an administrator locks models, providers or addresses, none of these may be given.
+Gateways accept lists of other models, routes and hosts besides the named model. If an
+administrator locks models, providers or addresses, none of these parameters is allowed.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ _WORDS = re.compile(
     r"|upstream|proxy|header|server|cluster|checkpoint"
 )
 _NAMES = frozenset(("url", "uri", "host", "target", "targets", "order", "only", "config", "strategy", "transport"))
-_DATA = frozenset(  # what a model is given or has to write: names in it are the user's own
+_DATA = frozenset(  # inputs and outputs of a model: names in them belong to the user
     ("schema", "jsonschema", "responseformat", "guidedjson", "tools", "functions", "toolchoice", "metadata", "logitbias", "messages")
 )
 _ADDRESS = re.compile(r"(?i)^\s*[a-z][a-z0-9+.-]*://")
-_PRIVACY = frozenset(("data_collection", "zdr", "require_parameters", "max_price"))  # of `provider`: these only narrow
+_PRIVACY = frozenset(("data_collection", "zdr", "require_parameters", "max_price"))  # keys of `provider` that only restrict the choice
 
 
 def check_routing(params: Mapping[str, Any]) -> None:
-    """Raise LockedError where raw parameters could reach what a lock forbids.
+    """Raise LockedError if raw parameters could bypass a lock.
 
     Args:
-        params: Parameters as they go over the wire, with the tables in them.
+        params: Parameters as they are sent, including nested tables.
 
     Raises:
-        LockedError: One of them names models, providers or addresses while a lock is in force.
+        LockedError: A parameter names models, providers or addresses while a lock is in force.
 
     >>> check_routing({"top_k": 5, "models": ["any"]})  # nothing is locked here
     """
@@ -65,7 +65,7 @@ def _routes(params: Mapping[str, Any], above: str = "") -> Iterator[str]:
 
 
 def _table(value: Any) -> Any:
-    """A table or list that was written as JSON text, as some clients take `extra_body`; anything else as it is."""
+    """Parse a table or list in JSON text, as some clients write `extra_body`; return other values unchanged."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
             return json.loads(value)

@@ -1,7 +1,7 @@
-"""Batch APIs of services: many requests in one job, at half the price.
+"""Batch APIs of services: many requests in one batch job, at half the price.
 
-- `base`: a job's life: submit, poll, fetch
-- `select`: which form of batch job a service has
+- `base`: the life cycle of a batch job: submit, poll, fetch
+- `select`: selects the batch API of a service
 - `openai`: OpenAI, Azure, Groq
 - `anthropic`: Anthropic
 - `gemini`: Gemini

@@ -1,4 +1,4 @@
-"""Batch jobs of Anthropic: the requests go in the call itself, the results are a file of lines."""
+"""Batch jobs at Anthropic: requests in the body of the call, results in a JSON Lines file."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 from .base import BatchJobClient, Form, Result, State, lines
 
-_STATUS = {"errored": 400, "canceled": 504, "expired": 504}  # the last two may be asked again
+_STATUS = {"errored": 400, "canceled": 504, "expired": 504}  # the last two can be retried
 
 
 async def submit(desk: BatchJobClient, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
-    """The service keeps no mark, and takes ids of 64 characters at most: ours have just that."""
+    """Submit a job. The service stores no mark, and limits ids to 64 characters, the length of ours."""
     wanted = {"requests": [{"custom_id": i[:64], "params": body} for i, body in requests]}
     return str((await desk.post("/messages/batches", wanted))["id"])
 
 
 async def state(desk: BatchJobClient, job: str) -> State:
-    """What the service says of the job."""
+    """The state of a job."""
     said = json.loads(await desk.get(f"/messages/batches/{job}"))
     counts = said.get("request_counts") or {}
     total = sum(int(n or 0) for n in counts.values())
@@ -28,7 +28,7 @@ async def state(desk: BatchJobClient, job: str) -> State:
 
 
 async def results(desk: BatchJobClient, job: str) -> list[Result]:
-    """The results, from the address below ours: the one the service names is not trusted with the key."""
+    """The results, from a path below our base URL: the key is not sent to the URL in the response."""
     found = []
     for row in lines(await desk.get(f"/messages/batches/{job}/results")):
         result = row.get("result") or {}

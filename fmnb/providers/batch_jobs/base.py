@@ -1,8 +1,7 @@
-"""A service's batch jobs: many requests handed over at once, at half the price, and fetched when they are done.
+"""Batch jobs: many requests are submitted at once, at half the price; results are fetched when done.
 
-What differs between services is a `Form`: how requests are handed over, what their states are
-called, how results come. A request's id is what decides its answer, so that a job can be
-collected by whoever asks the same.
+A `Form` holds what differs between services: how to submit requests, read states and fetch
+results. The id of a request is derived from its content, so the same requests find their job again.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ HALF = 0.5  # of the price
 
 @dataclass(frozen=True)
 class State:
-    """How far a job is: `over` when nothing more comes, then `problem` says why there is nothing to fetch, if so."""
+    """The state of a job: `over` when it has ended; `problem` is the reason if there are no results."""
 
     over: bool
     done: int = 0
@@ -39,7 +38,7 @@ class State:
 
 @dataclass(frozen=True)
 class Result:
-    """One request's outcome: the body of its answer, or of an error with its status."""
+    """The result of one request: the body of its answer, or of an error with its status."""
 
     id: str
     body: Any
@@ -48,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Form:
-    """How a service takes jobs. `most` requests and `bytes` fit one; `find` knows a job by the mark it was given."""
+    """The batch API of a service. A job holds at most `most` requests and `bytes`; `find` finds it by its mark."""
 
     most: int
     bytes: int
@@ -56,13 +55,13 @@ class Form:
     state: Callable[[BatchJobClient, str], Awaitable[State]]
     results: Callable[[BatchJobClient, str], Awaitable[list[Result]]]
     find: Callable[[BatchJobClient, str], Awaitable[str]] | None = None
-    body: Callable[[Request], dict[str, Any]] | None = None  # where it is not that of the interface
-    answer: Callable[[Any], Any] | None = None  # a result's body as the interface's own document
+    body: Callable[[Request], dict[str, Any]] | None = None  # if different from the interface's body
+    answer: Callable[[Any], Any] | None = None  # converts the body of a result to a document of the interface
 
 
 @dataclass(frozen=True)
 class BatchJobClient:
-    """Where jobs are handed in: a service's address, its key, and the model."""
+    """The HTTP client for batch jobs: a service's address, key and model."""
 
     p: Profile
     wire: Wire
@@ -70,15 +69,15 @@ class BatchJobClient:
     secret: str
 
     async def get(self, path: str) -> bytes:
-        """The body at a path below the address."""
+        """GET a path below the address; returns the body."""
         return await self._send("get", path)
 
     async def post(self, path: str, document: Any) -> Any:
-        """The JSON that comes back."""
+        """POST a document; returns the JSON response."""
         return json.loads(await self._send("post", path, "application/json", content=json.dumps(document).encode()))
 
     async def upload(self, path: str, name: str, content: bytes, fields: dict[str, str]) -> Any:
-        """Send a file as a form does; the JSON that comes back."""
+        """Upload a file as multipart form data; returns the JSON response."""
         more = {"files": [("file", (name, content))], "body": fields}
         return json.loads(await self._send("post", path, "multipart/form-data", **more))
 
@@ -105,7 +104,7 @@ class BatchJobs:
 
     @property
     def most(self) -> tuple[int, int]:
-        """Requests and bytes that one job holds."""
+        """The maximum number of requests and bytes in one job."""
         return self.form.most, self.form.bytes
 
     def line(self, request: Request) -> dict[str, Any]:
@@ -121,19 +120,19 @@ class BatchJobs:
         return body
 
     async def submit(self, requests: Sequence[tuple[str, Request]], mark: str) -> str:
-        """Hand requests over; the job's id. `mark` is kept with the job where the service keeps something."""
+        """Submit requests; returns the job's id. `mark` is stored with the job if the service supports it."""
         return await self.form.submit(await self._desk(), [(i, self.line(r)) for i, r in requests], mark)
 
     async def find(self, mark: str) -> str:
-        """The job that was given this mark, "" where there is none or the service does not say."""
+        """The id of the job with this mark; "" if there is none or the service does not store marks."""
         return await self.form.find(await self._desk(), mark) if self.form.find else ""
 
     async def state(self, job: str) -> State:
-        """How far a job is."""
+        """The state of a job."""
         return await self.form.state(await self._desk(), job)
 
     async def collect(self, job: str, requests: dict[str, Request]) -> AsyncIterator[tuple[str, list[Event] | FmnbError]]:
-        """The results of a job that is over, by id: events, or the error of that request."""
+        """The results of an ended job, by id: the events or the error of each request."""
         desk = await self._desk()
         for r in await self.form.results(desk, job):
             request = requests.get(r.id) or Request(f"{self.p.name}:{self.model}", ())
@@ -154,7 +153,7 @@ class BatchJobs:
 
 
 async def in_file(desk: BatchJobClient, file: str) -> list[Result]:
-    """The outcomes in a file of a job, as OpenAI writes them and others after it."""
+    """The results in a file in OpenAI's format, which other services use too."""
     found = []
     for row in lines(await desk.get(f"/files/{file}/content")):
         response = row.get("response") or {}
@@ -164,7 +163,7 @@ async def in_file(desk: BatchJobClient, file: str) -> list[Result]:
 
 
 def lines(data: bytes) -> list[dict[str, Any]]:
-    """The JSON objects of a file with one a line; what is none is left out.
+    """The JSON objects of a JSON Lines file; other lines are skipped.
 
     >>> lines(b'{"a": 1}\\nno\\n')
     [{'a': 1}]
@@ -181,7 +180,7 @@ def lines(data: bytes) -> list[dict[str, Any]]:
 
 
 def path_of(desk: BatchJobClient) -> str:
-    """The path of the interface as jobs name it: from the version on.
+    """The path of the interface in a batch job: it starts at the version.
 
     >>> from fmnb.providers.wire.select import pick
     >>> p = Profile("p", base_url="https://x.example/openai/v1")

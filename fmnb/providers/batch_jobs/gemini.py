@@ -1,4 +1,4 @@
-"""Batch jobs of Gemini, on its own interface: requests in the call itself, results in the job."""
+"""Batch jobs at Gemini, in its native API: requests in the body of the call, results in the job."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OVER = {
 
 
 def body(request: Request) -> dict[str, Any]:
-    """A request as the service's own interface has it.
+    """The body of a request in the native API.
 
     >>> from fmnb.core.types import message
     >>> body(Request("m", (message("user", "hi"),), max_tokens=5))
@@ -53,7 +53,7 @@ def _part(p: Any) -> dict[str, Any]:
 
 
 def answer(body: dict[str, Any]) -> dict[str, Any]:
-    """An answer as the usual interface's document."""
+    """Convert an answer to a document of Chat Completions."""
     if not body.get("candidates"):
         reason = (body.get("promptFeedback") or {}).get("blockReason")
         return {"error": {"message": f"content filter: {reason}" if reason else "no answer", "code": 400 if reason else 500}}
@@ -79,14 +79,14 @@ def _native(desk: BatchJobClient) -> str:
 
 
 async def submit(desk: BatchJobClient, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
-    """The job's name is its id."""
+    """Submit a job; its name is its id."""
     inline = [{"request": body, "metadata": {"key": i}} for i, body in requests]
     wanted = {"batch": {"display_name": mark, "input_config": {"requests": {"requests": inline}}}}
     return str((await _at(desk).post(f"/models/{desk.model.removeprefix('models/')}:batchGenerateContent", wanted))["name"])
 
 
 def _at(desk: BatchJobClient) -> BatchJobClient:
-    """The service's own interface beside its compatible one: another path, the key in a header of its own."""
+    """The client for the native API: a different path and key header than the compatible API."""
     from dataclasses import replace
 
     return replace(desk, p=replace(desk.p, base_url=_native(desk), auth="x-goog-api-key"))
@@ -97,7 +97,7 @@ async def _job(desk: BatchJobClient, job: str) -> dict[str, Any]:
 
 
 async def state(desk: BatchJobClient, job: str) -> State:
-    """What the service says of the job."""
+    """The state of a job."""
     said = await _job(desk, job)
     about = said.get("metadata") or {}
     stats = about.get("batchStats") or {}
@@ -110,7 +110,7 @@ async def state(desk: BatchJobClient, job: str) -> State:
 
 
 async def results(desk: BatchJobClient, job: str) -> list[Result]:
-    """Results as they stand in the job."""
+    """The results, which are part of the job."""
     inline = ((await _job(desk, job)).get("response") or {}).get("inlinedResponses") or {}
     found = []
     for row in inline.get("inlinedResponses", inline) if isinstance(inline, dict) else inline:
@@ -124,7 +124,7 @@ async def results(desk: BatchJobClient, job: str) -> list[Result]:
 
 
 async def find(desk: BatchJobClient, mark: str) -> str:
-    """Among the latest hundred jobs."""
+    """Find a job by its mark among the latest 100 jobs."""
     said = json.loads(await _at(desk).get("/batches?pageSize=100"))
     jobs = said.get("operations") or said.get("batches") or ()
     return next((str(j["name"]) for j in jobs if (j.get("metadata") or {}).get("displayName") == mark), "")

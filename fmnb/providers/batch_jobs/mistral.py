@@ -1,4 +1,4 @@
-"""Batch jobs of Mistral: a file of requests goes up, the job names the model, a file of answers comes back."""
+"""Batch jobs at Mistral: an uploaded file of requests, the model in the job, a file of results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OVER = {"SUCCESS": "", "FAILED": "the job failed", "TIMEOUT_EXCEEDED": "", "CAN
 
 
 async def submit(desk: BatchJobClient, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
-    """The model stands in the job alone."""
+    """Submit a job. Only the job names the model, not its requests."""
     rows = ({"custom_id": i, "body": {k: v for k, v in body.items() if k != "model"}} for i, body in requests)
     content = "\n".join(json.dumps(r) for r in rows).encode()
     file = await desk.upload("/files", "rows.jsonl", content, {"purpose": "batch"})
@@ -21,7 +21,7 @@ async def submit(desk: BatchJobClient, requests: Sequence[tuple[str, dict[str, A
 
 
 async def state(desk: BatchJobClient, job: str) -> State:
-    """What the service says of the job."""
+    """The state of a job."""
     said = json.loads(await desk.get(f"/batch/jobs/{job}"))
     done = int(said.get("succeeded_requests") or 0) + int(said.get("failed_requests") or 0)
     status = str(said.get("status"))
@@ -32,13 +32,13 @@ async def state(desk: BatchJobClient, job: str) -> State:
 
 
 async def results(desk: BatchJobClient, job: str) -> list[Result]:
-    """Answers and errors, each in a file of its own."""
+    """The results: answers and errors are in separate files."""
     said = json.loads(await desk.get(f"/batch/jobs/{job}"))
     return [r for name in ("output_file", "error_file") if said.get(name) for r in await in_file(desk, said[name])]
 
 
 async def find(desk: BatchJobClient, mark: str) -> str:
-    """Among the latest hundred jobs."""
+    """Find a job by its mark among the latest 100 jobs."""
     said = json.loads(await desk.get("/batch/jobs?page_size=100"))
     return next((str(j["id"]) for j in said.get("data") or () if (j.get("metadata") or {}).get("fmnb") == mark), "")
 

@@ -1,4 +1,4 @@
-"""Batch jobs as OpenAI takes them, and Azure and Groq as well: a file of requests goes up, a file of answers comes back."""
+"""Batch jobs at OpenAI, Azure and Groq: an uploaded file of requests, a file of results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OVER = {"completed": "", "failed": "the job failed", "expired": "", "cancelled"
 
 
 async def submit(desk: BatchJobClient, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
-    """The file, then the job that reads it."""
+    """Upload the file, then create the job."""
     path = path_of(desk) if "azure" not in desk.p.name else desk.wire.path
     rows = ({"custom_id": i, "method": "POST", "url": path, "body": body} for i, body in requests)
     content = "\n".join(json.dumps(r) for r in rows).encode()
@@ -22,7 +22,7 @@ async def submit(desk: BatchJobClient, requests: Sequence[tuple[str, dict[str, A
 
 
 async def state(desk: BatchJobClient, job: str) -> State:
-    """What the service says of the job."""
+    """The state of a job."""
     said = json.loads(await desk.get(f"/batches/{job}"))
     counts = said.get("request_counts") or {}
     status = str(said.get("status"))
@@ -34,13 +34,13 @@ async def state(desk: BatchJobClient, job: str) -> State:
 
 
 async def results(desk: BatchJobClient, job: str) -> list[Result]:
-    """Answers and errors, each in a file of its own. What an expired job has answered is there too."""
+    """The results: answers and errors are in separate files. An expired job has partial results."""
     said = json.loads(await desk.get(f"/batches/{job}"))
     return [r for name in ("output_file_id", "error_file_id") if said.get(name) for r in await in_file(desk, said[name])]
 
 
 async def find(desk: BatchJobClient, mark: str) -> str:
-    """Among the latest hundred jobs."""
+    """Find a job by its mark among the latest 100 jobs."""
     said = json.loads(await desk.get("/batches?limit=100"))
     return next((str(j["id"]) for j in said.get("data", ()) if (j.get("metadata") or {}).get("fmnb") == mark), "")
 

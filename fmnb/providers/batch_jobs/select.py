@@ -1,4 +1,4 @@
-"""The batch jobs of a service, in the form that its profile names; no other form is imported."""
+"""Selects the batch API that a profile names; only its module is imported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .base import BatchJobs, Form
 
 
 def batch_jobs_of(p: Profile, model: str) -> BatchJobs | None:
-    """The batch jobs of a service, or None where it has none."""
+    """The batch jobs of a service; None if it has no batch API."""
     return BatchJobs(p, model, _form(p.batch_api)) if p.batch_api else None
 
 

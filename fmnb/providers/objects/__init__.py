@@ -1,6 +1,6 @@
-"""Objects of the notebook as models.
+"""Custom models: objects of the notebook as models.
 
-- `base`: functions, and which kind an object is
+- `base`: functions as models, and detection of the kind of an object
 - `langchain`: LangChain runnables
 - `llamaindex`: LlamaIndex engines, indexes and LLMs
 """

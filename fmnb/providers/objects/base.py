@@ -1,8 +1,8 @@
-"""A model can be any object of the notebook: a function, a LangChain runnable, a LlamaIndex engine.
+"""Custom models: a function, a LangChain runnable or a LlamaIndex engine of the notebook.
 
-Neither library is imported here; an object whose class comes from one has brought it. The
-object runs in a thread of its own, since it may block. Where it sends a request is its own
-affair, so its price is unknown and nothing is said to "stay here".
+This module imports neither library; an object of theirs has already imported it. The object runs
+in its own thread, since it may block. Where it sends a request is unknown, so its price is unknown
+and it does not count as local.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from . import llamaindex as llamaindex_object
 
 Put = Callable[[Event], None]
 Speak = Callable[[Any, Request, Put, Callable[[], bool]], Finished]
-_MESSAGES = ("messages", "history", "conversation")  # what a function calls its first argument when it wants all turns
+_MESSAGES = ("messages", "history", "conversation")  # names of a first argument that takes all turns
 
 
 def is_model_like(value: Any) -> bool:
@@ -41,7 +41,7 @@ def is_model_like(value: Any) -> bool:
 
 
 def backend(value: Any, name: str) -> ObjectBackend:
-    """The Backend of a notebook object that `is_model_like`."""
+    """The backend of a custom model, an object for which `is_model_like` is true."""
     speak = _speak(value)
     assert speak is not None
     return ObjectBackend(value, name, speak)
@@ -59,7 +59,7 @@ def _speak(value: Any) -> Speak | None:
 
 
 class ObjectBackend:
-    """A notebook object as a Backend."""
+    """The backend of a custom model."""
 
     def __init__(self, value: Any, name: str, speak: Speak):
         self._value = value
@@ -68,19 +68,19 @@ class ObjectBackend:
 
     @property
     def info(self) -> ModelInfo:
-        """What is known: that it takes text."""
+        """The known facts: it accepts text."""
         return self._info
 
     def count(self, request: Request) -> TokenCount:
-        """An estimate: nobody knows which model is behind it."""
+        """An estimate: the model behind the object is unknown."""
         return estimate_tokens(request)
 
     def deterministic(self, request: Request) -> bool:
-        """Never: a function may do something else each time."""
+        """Always False: a function may answer differently each time."""
         return False
 
     def stream(self, request: Request) -> AsyncIterator[Event]:
-        """Ask it, in a thread; closing the stream stops at its next piece."""
+        """Call the object in a thread; closing the stream stops it at its next chunk."""
 
         def work(put: Put, stop: threading.Event) -> None:
             silent = True
@@ -112,7 +112,7 @@ class ObjectBackend:
 
 
 def _call(function: Any, request: Request, put: Put, stopped: Callable[[], bool]) -> Finished:
-    """Call a function with the text, or with messages if that is what its first argument is called."""
+    """Call a function with the text, or with messages if the name of its first argument says so."""
     argument, options, lost = arguments(function, request)
     _check_takes(function, argument, options)
     for name in lost:
@@ -130,7 +130,7 @@ def _call(function: Any, request: Request, put: Put, stopped: Callable[[], bool]
 
 
 def _check_takes(function: Any, argument: Any, options: dict[str, Any]) -> None:
-    """Raise UsageError for a function that cannot be called with one text."""
+    """Raise UsageError if a function cannot be called with a single text."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some built-in functions have no signature
@@ -146,9 +146,9 @@ def _check_takes(function: Any, argument: Any, options: dict[str, Any]) -> None:
 
 
 def arguments(function: Any, request: Request) -> tuple[Any, dict[str, Any], list[str]]:
-    """What to call a function with: its first argument, the options it has a name for, and the names of those it has not.
+    """The first argument for a function, the options that it accepts, and the names of the others.
 
-    Raises BadRequestError for an image, where the function takes text.
+    Raises BadRequestError for an image if the function takes text.
     """
     try:
         parameters = inspect.signature(function).parameters
@@ -181,7 +181,7 @@ def arguments(function: Any, request: Request) -> tuple[Any, dict[str, Any], lis
 
 
 def last_text(request: Request) -> str:
-    """The last user turn as text. Raises BadRequestError when it shows an image."""
+    """The last user turn as text. Raises BadRequestError if it has an image."""
     last = next(m for m in reversed(request.messages) if m.role == "user")
     if any(isinstance(p, Image) for p in last.parts):
         raise BadRequestError(
@@ -191,7 +191,7 @@ def last_text(request: Request) -> str:
 
 
 def pieces(result: Any) -> Iterator[Any]:
-    """What a function gave back, piece by piece: text, a generator, a coroutine, an async generator."""
+    """The chunks of a function's result: a value, a generator, a coroutine or an async generator."""
     if inspect.isawaitable(result):
         result = asyncio.run(_awaited(result))
     if isinstance(result, AsyncIterator):
@@ -207,7 +207,7 @@ async def _awaited(work: Any) -> Any:
 
 
 def text_of(piece: Any) -> str:
-    """The text of a piece: itself, its `text`, `content` or `delta`, a dict's, or JSON.
+    """The text of a chunk: a string, its `text`, `content` or `delta` (attribute or key), or JSON.
 
     >>> text_of({"content": "hi"}), text_of(3), text_of(["a"])
     ('hi', '3', '["a"]')

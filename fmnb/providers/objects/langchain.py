@@ -1,6 +1,6 @@
-"""A LangChain runnable of the notebook as a model: a chat model, a chain, a graph.
+"""LangChain runnables as custom models: a chat model, a chain, a graph.
 
-Its class brings the library, so what is asked of it here is only what every runnable has.
+Only methods that every runnable has are used.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ..profiles import Profile
 from ..wire.base import instruct
 from ..wire.chat_completions import messages as chat_messages
 
-_ANSWERS = ("answer", "output", "result", "text", "content", "response")  # keys under which chains give their text
+_ANSWERS = ("answer", "output", "result", "text", "content", "response")  # output keys of chains that hold text
 _SOURCES = ("context", "source_documents", "documents", "sources")
 
 
 def speak(value: Any, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> Finished:
-    """Stream a runnable's answer; sources and usage with it. Raises UsageError when it wants fields that nobody filled."""
+    """Stream a runnable's answer, with sources and usage. Raises UsageError if it needs missing fields."""
     chat = any(c.__name__ == "BaseLanguageModel" for c in type(value).__mro__)
     inputs, used = (_messages(request), set()) if chat else _inputs(value, request)
     options: dict[str, Any] = {"stop": list(request.stop)} if chat and request.stop else {}
@@ -36,7 +36,7 @@ def speak(value: Any, request: Request, put: Callable[[Event], None], stopped: C
         *(k for k in request.extra if k not in used),
     ):
         if getattr(request, name, None) not in (None, ()) or name in request.extra:
-            put(Notice(kind="not_applied", text=name))  # the object was made with options of its own
+            put(Notice(kind="not_applied", text=name))  # the object has its own options
     meter = _meter()
     sources: list[dict[str, Any]] = []
     model = ""
@@ -56,7 +56,7 @@ def speak(value: Any, request: Request, put: Callable[[Event], None], stopped: C
 
 
 def _chunks(value: Any, inputs: Any, options: dict[str, Any]) -> Iterator[Any]:
-    """What the runnable streams; one made of coroutines alone is awaited."""
+    """The chunks of the runnable; one that is only asynchronous is awaited."""
     stream = iter(value.stream(inputs, **options))
     try:
         first = next(stream)
@@ -79,7 +79,7 @@ def _messages(request: Request) -> list[dict[str, Any]]:
 
 
 def _inputs(value: Any, request: Request) -> tuple[Any, set[str]]:
-    """What a chain takes: text, messages, or a dict of fields, filled from the prompt and `-p NAME=VALUE`; and which of those were used."""
+    """The input of a chain (text, messages, or a dict of fields from the prompt and `-p NAME=VALUE`), and the names used."""
     messages = _messages(request)
     text = "\n\n".join(m["content"] for m in messages if isinstance(m["content"], str) and m["role"] in ("system", "user"))
     schema = value.get_input_jsonschema()
@@ -105,7 +105,7 @@ def _inputs(value: Any, request: Request) -> tuple[Any, set[str]]:
 
 
 def _events(chunk: Any, sources: list[dict[str, Any]], said: dict[str, int]) -> Iterator[Event]:
-    """Events of one chunk: a text, a message, or a dict of a chain's outputs."""
+    """The events of one chunk: text, a message, or a dict of a chain's outputs."""
     if isinstance(chunk, str):
         yield TextDelta(text=chunk)
     elif isinstance(chunk, dict):
@@ -136,7 +136,7 @@ def _from_dict(chunk: dict[str, Any], sources: list[dict[str, Any]], said: dict[
     if text is not None:
         yield TextDelta(text=text)
         return
-    for value in (chunk, *chunk.values()):  # a graph gives {node: {"messages": [...]}} or the whole state
+    for value in (chunk, *chunk.values()):  # a graph returns {node: {"messages": [...]}} or its whole state
         for m in (value.get("messages") or ())[-1:] if isinstance(value, dict) else ():
             if getattr(m, "type", "") in ("ai", "AIMessageChunk") and said.setdefault(str(m.id or id(m)), 1) == 1:
                 said[str(m.id or id(m))] = 2
@@ -151,13 +151,13 @@ def _source(document: Any) -> dict[str, Any]:
 
 
 def _meter() -> Any:
-    """The library's own counter of tokens, where its version has one."""
+    """The library's token counter, if its version has one."""
     module = importlib.import_module("langchain_core.callbacks")
     return module.UsageMetadataCallbackHandler() if hasattr(module, "UsageMetadataCallbackHandler") else None
 
 
 def _usage(meter: Any) -> Usage | None:
-    """What the meter counted over all models of a chain."""
+    """The usage counted over all models of a chain."""
     if meter is None or not meter.usage_metadata:
         return None
     total = Usage()

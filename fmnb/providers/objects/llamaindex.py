@@ -1,6 +1,6 @@
-"""A LlamaIndex object of the notebook as a model: a query engine, a chat engine, an index, an LLM.
+"""LlamaIndex objects as custom models: a query engine, a chat engine, an index, an LLM.
 
-A chat engine keeps its own conversation; the others are asked one question.
+A chat engine keeps its own conversation; the others get one question.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _WAYS = ("query", "stream_chat", "chat", "as_query_engine", "stream_complete")
 
 
 def can_speak(value: Any) -> bool:
-    """Whether it has one of the ways to be asked."""
+    """Whether the object has one of the supported methods."""
     return any(hasattr(value, way) for way in _WAYS)
 
 
 def speak(value: Any, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> Finished:
-    """Ask it the way its kind is asked, and stream what comes; the nodes it read are the sources."""
+    """Query the object with the method of its kind and stream the answer; its source nodes are the sources."""
     for name in ("temperature", "max_tokens", "seed", "stop", "logprobs", *request.extra):
         if getattr(request, name, None) or name in request.extra:
             put(Notice(kind="not_applied", text=name))
@@ -68,7 +68,7 @@ def _llm(value: Any, messages: list[dict[str, Any]], put: Callable[[Event], None
 
 
 def _pieces(answer: Any) -> Iterator[str]:
-    """The text of an answer, streamed where it streams."""
+    """The text of an answer, streamed if possible."""
     if type(answer).__name__.startswith("Streaming"):
         yield from (str(piece) for piece in answer.response_gen)
     else:

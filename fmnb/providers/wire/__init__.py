@@ -1,11 +1,11 @@
-"""The interfaces of services: how a request is written and how an answer is read. A wrong token count of a service is read here.
+"""The interfaces of services: how requests are written, and how answers and token counts are read.
 
-- `base`: what an interface is (`Wire`), and what all share
-- `select`: which interface a request uses
+- `base`: the definition of an interface (`Wire`), and the code that all interfaces share
+- `select`: selects the interface for a request
 - `chat_completions`: Chat Completions
 - `responses`: the Responses API
-- `anthropic_messages`: Anthropic's Messages
-- `cohere_chat`: Cohere's chat, version 2
-- `sse`: server-sent events: bytes to documents, the state of an answer, its token counts
-- `finish`: answers that end without content: filtered, failed, empty
+- `anthropic_messages`: Anthropic's Messages API
+- `cohere_chat`: Cohere's chat API, version 2
+- `sse`: server-sent events: decoding, the state of an answer, its token counts
+- `finish`: errors for answers without content: filtered, failed, empty
 """

@@ -1,6 +1,6 @@
-"""Anthropic's own interface, Messages: thinking, citations and prompt caching, which its compatible one loses.
+"""Anthropic's Messages API: thinking, citations and prompt caching, which its compatible API lacks.
 
-A thinking answer is sent back whole and unread, since the service verifies its signatures.
+An answer with thinking is sent back complete and unchanged, since the service verifies its signatures.
 """
 
 from __future__ import annotations
@@ -28,22 +28,24 @@ from .base import (
 )
 from .sse import Answer, finish_reason
 
-MAX_TOKENS = 16_384  # the interface wants a number: half of what the smallest living model can write, and never reached by most answers
+MAX_TOKENS = 16_384  # the API requires a number: half the limit of the smallest current model, more than most answers need
 _UNSUPPORTED = ("seed", "logprobs")
-_FORM = "answer"  # the tool a model is made to call where its answer cannot be held to a schema
-_WORTH_CACHING = 4_096  # characters, about 1,024 tokens: the service caches nothing shorter
+_FORM = "answer"  # the tool that a model must call if the service cannot enforce a schema
+_WORTH_CACHING = 4_096  # characters, about 1,024 tokens: the service does not cache shorter prompts
 _CACHE = {"type": "ephemeral"}
 
 
 def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any], list[str]]:
-    """The body to send, and what it cannot say. Raises BadRequestError for a part the service cannot take.
+    """The request body, and the names of options that it cannot express.
+
+    Raises BadRequestError for content that the service does not accept.
 
     >>> from fmnb.core.types import message
     >>> sent, lost = body(Profile("p"), "m", Request("m", (message("system", "Be brief."), message("user", "hi")), seed=1))
     >>> sent["system"], sent["messages"], lost
     ('Be brief.', [{'role': 'user', 'content': [{'type': 'text', 'text': 'hi'}]}], ['seed'])
     """
-    cite = request.schema is None  # the service takes no citations beside a form of answer
+    cite = request.schema is None  # the service does not support citations together with structured output
     system = "\n\n".join(m.text for m in request.messages if m.role == "system" and m.text.strip())
     sent = [_message(profile, f"{profile.name}:{model} anthropic", m, cite) for m in request.messages if m.role != "system"]
     out: dict[str, Any] = {
@@ -75,7 +77,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
 
 
 def _length(request: Request) -> int:
-    """Tokens the answer may have; where none are asked for, what is set aside for thinking comes on top."""
+    """The value of max_tokens; by default, the thinking budget is added."""
     thinking = request.extra.get("thinking")
     budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
     return request.max_tokens or MAX_TOKENS + (budget if isinstance(budget, int) else 0)
@@ -89,7 +91,7 @@ def _message(profile: Profile, by: str, m: Message, cite: bool) -> dict[str, Any
     for p in sendable_parts(m):
         match p:
             case Text(text=text):
-                if text.strip():  # the service refuses blocks without words
+                if text.strip():  # the service rejects blank blocks
                     content.append({"type": "text", "text": text})
             case Image():
                 check_image(profile, p)
@@ -125,23 +127,23 @@ def _document(profile: Profile, p: File, cite: bool) -> dict[str, Any]:
 def _object(arguments: str) -> dict[str, Any]:
     try:
         found = json.loads(arguments or "{}")
-    except ValueError:  # as the model wrote it, cut or wrong: the service takes nothing but an object
+    except ValueError:  # truncated or invalid arguments from the model: the service accepts only an object
         return {"arguments": arguments}
     return found if isinstance(found, dict) else {"arguments": found}
 
 
 def _tool(f: dict[str, Any]) -> dict[str, Any]:
-    if "type" in f:  # one of the service's own
+    if "type" in f:  # one of the service's own tools
         return f
     out = {k: v for k, v in f.items() if k in ("name", "description", "strict")}
     return {**out, "input_schema": f.get("parameters") or {"type": "object", "properties": {}}}
 
 
 def _ask_for_schema(out: dict[str, Any], request: Request, level: str) -> None:
-    """Ask for structure: held to by the service, else as the input of a tool that must be called, else in words."""
+    """Request structured output: enforced by the service, or as a forced tool call, or in the prompt."""
     schema = request.schema
     assert schema is not None
-    if level == "tool" and (request.tools or request.extra.get("thinking")):  # neither goes with a tool that must be called
+    if level == "tool" and (request.tools or request.extra.get("thinking")):  # neither can be combined with a forced tool call
         level = "words"
     if not is_object(schema) or level == "words":
         out["system"] = "\n\n".join(filter(None, (_text_of(out.get("system")), schema_instruction(schema))))
@@ -157,7 +159,7 @@ def _text_of(system: Any) -> str:
 
 
 def drop_option(body: dict[str, Any], option: str, request: Request) -> str | None:
-    """The next best way to ask for structure."""
+    """Replace a rejected schema by the next best method."""
     if option == "output_config" and request.schema is not None and body[option].pop("format", None) is not None:
         if not body[option]:
             del body[option]
@@ -171,9 +173,9 @@ def drop_option(body: dict[str, Any], option: str, request: Request) -> str | No
 
 
 def _cache(out: dict[str, Any]) -> None:
-    """Mark what will be read again: a long system prompt, and all of a conversation that goes on.
+    """Mark what later requests repeat for caching: a long system prompt, and a conversation of several turns.
 
-    Writing to the cache costs a quarter more than reading once, so a single question is not marked.
+    Cache writes cost 25 % more than normal input, so a single question is not marked.
     """
     system = out.get("system")
     if isinstance(system, str) and len(system) >= _WORTH_CACHING:
@@ -186,22 +188,22 @@ def _cache(out: dict[str, Any]) -> None:
 
 
 class AnthropicAnswer(Answer):
-    """What one stream of Messages events has said so far."""
+    """The state of one stream of Messages events."""
 
     def __init__(self, by: str, request: Request):
         super().__init__()
-        self._no_reasoning_tag = True  # thinking has blocks of its own here, so no tag in the text opens any
+        self._no_reasoning_tag = True  # thinking has separate blocks, so tags in the text have no meaning
         self._by = by
         self._form = request.schema is not None and not request.tools
         self._length = None if request.max_tokens else _length(request)
         self._blocks: dict[int, dict[str, Any]] = {}
-        self._begins: dict[int, int] = {}  # block -> characters before it
-        self._calls: dict[int, int] = {}  # block -> our number of the call
+        self._begins: dict[int, int] = {}  # block -> number of characters before it
+        self._calls: dict[int, int] = {}  # block -> index of the tool call
         self._json: dict[int, list[str]] = {}
         self._counted: dict[str, Any] = {}
 
     def take(self, document: dict[str, Any]) -> list[Event]:
-        """Events of one event, or of one whole message."""
+        """The events of one streamed event, or of a complete message."""
         out: list[Event] = []
         kind = document.get("type")
         if kind == "content_block_delta":
@@ -286,7 +288,7 @@ class AnthropicAnswer(Answer):
     def _reason(self, given: str, details: dict[str, Any]) -> None:
         self.reason = finish_reason(given)
         if self.reason == "tool_calls" and not self.tools:
-            self.reason = "stop"  # the tool that is our form of answer
+            self.reason = "stop"  # the forced tool call holds the structured output
         if given == "max_tokens" and self._length:
             self.notes.append(f"cut at {self._length:,} tokens, the length asked for where none is given: --max-tokens allows more")
         if given == "model_context_window_exceeded":
@@ -300,11 +302,14 @@ class AnthropicAnswer(Answer):
             self.extra[PROVIDER_STATE] = {"by": self._by, "said": [b for b in kept if b.get("type") != "text" or b.get("text")]}
 
     def count(self, given: dict[str, Any]) -> None:
-        """Take in what the service says was used, as it says it."""
+        """Record the reported usage."""
         self._count(given)
 
     def _count(self, given: Any) -> None:
-        """Usage comes twice, and grows; tokens of the cache are counted beside the others, ours hold them all."""
+        """Record usage, which is reported twice and grows.
+
+        The service counts cached tokens separately; `Usage.input_tokens` includes them.
+        """
         if not isinstance(given, dict):
             return
         self._counted |= {k: v for k, v in given.items() if v is not None}

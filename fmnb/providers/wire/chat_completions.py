@@ -1,6 +1,6 @@
-"""Chat Completions, the interface that nearly every service has: a Request as its body, its chunks as events.
+"""Chat Completions, the interface of nearly every service: builds bodies and parses chunks.
 
-Departures of a service from the common form are fields of its profile.
+Differences between services are fields of their profiles.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from .base import (
 )
 from .sse import Answer, finish_reason, usage
 
-_RETURNED = ("reasoning_details", "extra_content")  # a service's own record of its reasoning, and its signature: sent back unread
+_RETURNED = ("reasoning_details", "extra_content")  # reasoning and signatures in the service's own format: sent back unchanged
 
 
 def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any], list[str]]:
-    """The body to send, and what it cannot say. Raises BadRequestError for a part the service cannot take.
+    """The request body, and the names of options that it cannot express.
+
+    Raises BadRequestError for content that the service does not accept.
 
     >>> from fmnb.core.types import message
     >>> body(Profile("p"), "m", Request("m", (message("user", "hi"),)))[0]["messages"]
@@ -66,7 +68,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
 
 
 def messages(profile: Profile, given: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """Messages in wire form; leading system messages become one, since some servers take no more."""
+    """Messages in wire format; leading system messages are joined, since some servers accept only one."""
     system, rest = split_system(given)
     out: list[dict[str, Any]] = [{"role": "system", "content": system}] if len(rest) < len(given) else []
     for m in rest:
@@ -121,7 +123,7 @@ def _ask_for_schema(out: dict[str, Any], schema: dict[str, Any], level: str) -> 
 
 
 def drop_option(body: dict[str, Any], option: str, request: Request) -> str | None:
-    """The other name for the length, and the next best way to ask for structure."""
+    """Replace a rejected length option by its other name, or a schema by the next best method."""
     if option in ("max_tokens", "max_completion_tokens") and "_swapped" not in body:
         body["max_completion_tokens" if option == "max_tokens" else "max_tokens"] = body.pop(option)
         body["_swapped"] = True
@@ -135,17 +137,17 @@ def drop_option(body: dict[str, Any], option: str, request: Request) -> str | No
 
 
 class ChatAnswer(Answer):
-    """What one stream of chunks has said so far."""
+    """The state of one stream of chunks."""
 
     def __init__(self, fields: tuple[str, ...] = ("reasoning_content", "reasoning"), by: str = ""):
         super().__init__()
         self.fields = fields
         self._by = by
         self._ids: dict[int, str] = {}
-        self._index: Any = None  # of the one answer that is read; a server may send several unasked
+        self._index: Any = None  # of the one answer that is read; some servers send several without a request
 
     def take(self, document: dict[str, Any]) -> list[Event]:
-        """Events of one chunk, or of one whole completion."""
+        """The events of one chunk, or of a complete answer."""
         out: list[Event] = []
         choices = document.get("choices")
         if choices:
@@ -165,7 +167,7 @@ class ChatAnswer(Answer):
                         self._content(content, out)
                 if len(delta) > 1 or not content:
                     self._other(delta, out)
-            elif choice.get("text"):  # a base model's completion
+            elif choice.get("text"):  # the completion of a base model
                 self._content(choice["text"], out)
             if choice.get("logprobs"):
                 self._logprobs(choice["logprobs"], out)
@@ -202,7 +204,7 @@ class ChatAnswer(Answer):
         if delta.get("tool_calls"):
             for call in delta["tool_calls"]:
                 self._tool(call, out)
-        if delta.get("function_call"):  # how tools were called at first, and still are by some servers
+        if delta.get("function_call"):  # the first format for tool calls, which some servers still use
             self._tool({"index": 0, "function": delta["function_call"]}, out)
         if delta.get("refusal"):
             self.refused = True
@@ -216,7 +218,7 @@ class ChatAnswer(Answer):
     def _tool(self, call: dict[str, Any], out: list[Event]) -> None:
         index = call.get("index")
         function = call.get("function") or {}
-        if index is None:  # whole calls without a number: each name begins a new one
+        if index is None:  # complete calls without an index: each name starts a new one
             last = max(self._ids, default=-1)
             index = last + 1 if function.get("name") else max(last, 0)
         new = ""

@@ -1,4 +1,4 @@
-"""Cohere's own interface, chat version 2: documents that are cited, tool plans, thinking."""
+"""Cohere's chat API, version 2: cited documents, tool plans, thinking."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from .sse import Answer, finish_reason
 
 
 def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any], list[str]]:
-    """The body to send, and what it cannot say. Raises BadRequestError for a part the service cannot take.
+    """The request body, and the names of options that it cannot express.
+
+    Raises BadRequestError for content that the service does not accept.
 
     >>> from fmnb.core.types import message
     >>> body(Profile("p"), "m", Request("m", (message("user", "hi"),), stop=("END",)))[0]["stop_sequences"]
@@ -53,7 +55,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
         out["tools"] = [{"type": "function", "function": f} if "type" not in f else f for f in tool_schemas(request.tools)]
     out.update(request.extra)
     if request.schema is not None:
-        # the service wants it in words as well, and enforces it beside neither tools nor documents
+        # the service needs the schema in the prompt too, and does not enforce it with tools or documents
         instruct(out["messages"], request.schema)
         if is_object(request.schema) and "tools" not in out and "documents" not in out:
             out["response_format"] = {"type": "json_object", "json_schema": request.schema}
@@ -91,7 +93,7 @@ def _message(profile: Profile, by: str, m: Message, documents: list[dict[str, An
 
 
 def drop_option(body: dict[str, Any], option: str, request: Request) -> str | None:
-    """A form of answer that is refused was asked for in words already."""
+    """Remove a rejected schema; the prompt already requests it."""
     if option == "response_format" and request.schema is not None:
         del body[option]
         return SCHEMA_OPTION
@@ -99,19 +101,19 @@ def drop_option(body: dict[str, Any], option: str, request: Request) -> str | No
 
 
 class CohereAnswer(Answer):
-    """What one stream of events has said so far."""
+    """The state of one stream of events."""
 
     def __init__(self, by: str, model: str):
         super().__init__()
-        self.model = model  # the service does not say which one answered
-        self._no_reasoning_tag = True  # thinking has blocks of its own
+        self.model = model  # the service does not report the model
+        self._no_reasoning_tag = True  # thinking has separate blocks
         self._by = by
         self._calls: dict[Any, int] = {}
         self._said: dict[str, list[str]] = {"thinking": [], "text": [], "tool_plan": []}
-        self._made: list[dict[str, Any]] = []  # calls as the service wants them back
+        self._made: list[dict[str, Any]] = []  # tool calls in the format in which they are sent back
 
     def take(self, document: dict[str, Any]) -> list[Event]:
-        """Events of one event, or of one whole answer."""
+        """The events of one streamed event, or of a complete answer."""
         out: list[Event] = []
         kind = document.get("type")
         delta = document.get("delta") or {}
@@ -195,7 +197,7 @@ class CohereAnswer(Answer):
             self.extra[PROVIDER_STATE] = {"by": self._by, "said": self._turn()}
 
     def count(self, given: dict[str, Any]) -> None:
-        """Take in what the service says was used, and what of it is paid."""
+        """Record the reported usage and the billed tokens."""
         tokens, paid = given.get("tokens") or {}, given.get("billed_units") or {}
         self.usage = _usage(tokens or paid, _whole_number(given.get("cached_tokens")))
         self.billed = _usage(paid, None) if paid else None
@@ -217,7 +219,7 @@ def _whole_number(value: Any) -> int | None:
 
 
 def _logprobs(given: dict[str, Any], out: list[Event]) -> None:
-    """One entry a piece of text: the service gives the numbers of its tokens, not their texts."""
+    """One entry for each piece of text: the service reports token ids, not their texts."""
     numbers = [n for n in given.get("logprobs") or () if isinstance(n, (int, float))]
     if numbers:
         out.append(Logprobs(tokens=({"token": given.get("text") or "", "logprob": sum(numbers), "top": []},)))

@@ -1,4 +1,4 @@
-"""Answers that came to their end and are none: withheld, failed on the way, or without a word."""
+"""Errors for answers that ended without usable content: filtered, failed, or empty."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .sse import Answer
 
 
 def bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | None:
-    """Why an answer that came to its end is still none."""
+    """The error for an ended answer that is filtered, failed or empty; None for a usable answer."""
     if answer.stream_error:
         return from_stream_error(p, model, answer.stream_error, answer.characters, secret, paid=answer.paid)
     if answer.pending_status and not answer.characters and not answer.tools:

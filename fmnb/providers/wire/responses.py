@@ -1,7 +1,7 @@
-"""The Responses interface: a Request as its items, its events as ours.
+"""The Responses API: builds items from requests and parses its events.
 
-Nothing is kept at the service (`store` is false), so an answer that holds encrypted reasoning
-is sent back whole and unread when the conversation goes on.
+The service stores nothing (`store` is false), so an answer with encrypted reasoning is sent back
+complete and unchanged when the conversation continues.
 """
 
 from __future__ import annotations
@@ -32,11 +32,16 @@ from .sse import Answer, finish_reason, usage
 
 _UNSUPPORTED = ("seed", "stop")
 _LATER = ("queued", "in_progress")
-_ELSEWHERE = {"reasoning_effort": ("reasoning", "effort"), "verbosity": ("text", "verbosity")}  # their place in chat -> here
+_ELSEWHERE = {
+    "reasoning_effort": ("reasoning", "effort"),
+    "verbosity": ("text", "verbosity"),
+}  # option in Chat Completions -> its path here
 
 
 def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any], list[str]]:
-    """The body to send, and what it cannot say. Raises BadRequestError for a part the service cannot take.
+    """The request body, and the names of options that it cannot express.
+
+    Raises BadRequestError for content that the service does not accept.
 
     >>> from fmnb.core.types import message
     >>> body(Profile("p"), "m", Request("m", (message("system", "Be brief."), message("user", "hi"))))[0]["instructions"]
@@ -80,7 +85,7 @@ def _by(profile: Profile, model: str) -> str:
 
 
 def _items(profile: Profile, by: str, m: Message) -> list[dict[str, Any]]:
-    """The items of one message: its results, what it says, its calls."""
+    """The items of one message: tool results, content, tool calls."""
     if (said := provider_state(by, m)) is not None:
         return list(said)
     out: list[dict[str, Any]] = []
@@ -118,7 +123,7 @@ def _ask_for_schema(out: dict[str, Any], schema: dict[str, Any], level: str) -> 
 
 
 def drop_option(body: dict[str, Any], option: str, request: Request) -> str | None:
-    """The next best way to ask for structure."""
+    """Replace a rejected schema by the next best method."""
     asked = body[option].pop("format", None) if option == "text" and isinstance(body[option], dict) else None
     if asked is None or request.schema is None:
         return None
@@ -130,16 +135,16 @@ def drop_option(body: dict[str, Any], option: str, request: Request) -> str | No
 
 
 class ResponsesAnswer(Answer):
-    """What one stream of Responses events has said so far."""
+    """The state of one stream of Responses events."""
 
     def __init__(self, by: str):
         super().__init__()
         self._by = by
-        self._calls: dict[Any, int] = {}  # output index -> our number of the call
+        self._calls: dict[Any, int] = {}  # output index -> index of the tool call
         self._items: list[dict[str, Any]] = []
 
     def take(self, document: dict[str, Any]) -> list[Event]:
-        """Events of one event, or of one whole response."""
+        """The events of one streamed event, or of a complete response."""
         out: list[Event] = []
         kind = document.get("type")
         if kind == "response.output_text.delta":
@@ -194,7 +199,7 @@ class ResponsesAnswer(Answer):
             self.citations.append(found)
 
     def _ended(self, response: dict[str, Any], out: list[Event]) -> None:
-        """The whole response as the service keeps it: what had no event of its own is taken from here."""
+        """Read the complete response at the end, for content that had no event."""
         items = [i for i in response.get("output") or self._items if isinstance(i, dict)]
         streamed = bool(self.characters or self._held or self._calls)
         thought = self.saw_reasoning
@@ -229,13 +234,13 @@ class ResponsesAnswer(Answer):
         elif status != "completed":
             self.notes.append(f"the service says '{_word(status)}' of this answer")
         thoughts = [i for i in items if i.get("type") == "reasoning"]
-        if thoughts and all(i.get("encrypted_content") for i in thoughts):  # what is kept nowhere can only be sent back whole
+        if thoughts and all(i.get("encrypted_content") for i in thoughts):  # not stored at the service, so it must be sent back complete
             said = [{k: v for k, v in i.items() if v is not None} for i in items]
             self.extra[PROVIDER_STATE] = {"by": self._by, "said": said}
 
 
 def _word(text: str) -> str:
-    """A service's word, short and plain."""
+    """A word from the service, shortened and in plain characters."""
     return "".join(c for c in text if c.isalnum() or c in " _-")[:40]
 
 

@@ -1,7 +1,7 @@
-"""Which interface of a service a request goes by, and the profile as that interface is reached.
+"""Selects the interface for a request, and adapts the profile to it.
 
-The usual one is the profile's `api`; `--api` names another. Each interface is a `Wire`,
-loaded when it is first used.
+The default is the profile's `api`; `--api` selects another. Each interface is a `Wire`,
+imported on first use.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from .base import Wire
 
 
 def pick(p: Profile, model: str, api: str = "") -> Wire:
-    """The interface for one model: the one asked for, or the one the model needs, or the profile's usual one.
+    """The interface for one model: the requested one, the one that the model needs, or the profile's default.
 
-    Raises UsageError for one the service does not have, naming who has it.
+    Raises UsageError for an interface that the service does not have, and names providers that do.
 
     >>> pick(Profile("p", base_url="https://x.example/v1"), "m").path
     '/chat/completions'
@@ -37,7 +37,7 @@ def pick(p: Profile, model: str, api: str = "") -> Wire:
 
 
 def _wire(name: str) -> Wire:
-    """The interface of that name; no other is imported."""
+    """The interface of that name; only its module is imported."""
     match name:
         case "chat":
             from .chat_completions import WIRE
@@ -53,9 +53,9 @@ def _wire(name: str) -> Wire:
 
 
 def through(p: Profile, wire: Wire) -> Profile:
-    """The profile as that interface is reached: its address, the header of its key, its fixed headers.
+    """The profile with the address, key header and fixed headers of that interface.
 
-    Raises LockedError when an administrator's lock forbids the address.
+    Raises LockedError if an administrator's lock forbids the address.
     """
     native = wire.name == p.native
     base_url = (native and p.native_url or p.base_url).rstrip("/")
