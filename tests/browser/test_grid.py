@@ -163,7 +163,7 @@ def test_an_answer_is_edited_starred_copied_and_gone_on_with(notebook):
     nb = notebook("%%fm echo: echo:think -o c\nhello", "print(sorted((s.kind, s.value) for s in c.votes))")
     nb.run(1)
     group = nb.cell(1).locator(".fmnb-w")
-    group.get_by_label("Which answer").select_option("1")
+    group.get_by_label("Selected answer").select_option("1")
     group.get_by_role("button", name="Star").click()
     group.get_by_role("button", name="Starred").wait_for()
     group.get_by_role("button", name="Edit").click()

@@ -23,11 +23,11 @@ def test_rows_are_labelled_by_keyboard_and_kept_in_the_file(notebook):
     nb.run(1)
     cell, keys = nb.cell(1), nb.page.keyboard
     cell.get_by_text("Ticket 0 <b>bold</b>").wait_for()
-    cell.get_by_label("The row").focus()
+    cell.get_by_label("Row", exact=True).focus()
     keys.press("a")
     cell.get_by_text("Ticket 1 <b>bold</b>").wait_for()
     keys.press("e")
-    cell.get_by_label("The good answer").fill("written by Ada")
+    cell.get_by_label("Correct answer").fill("written by Ada")
     keys.press("Control+Enter")
     cell.get_by_text("Ticket 2 <b>bold</b>").wait_for()
     keys.press("r")

@@ -155,7 +155,7 @@ function drawRest({ model, el, root, announce, about }) {
   };
 
   // One answer
-  const which = h("select", { "aria-label": "Which answer", onchange: () => ((viewState.at = Number(which.value)), drawAbout()) }, ...names.map(option));
+  const which = h("select", { "aria-label": "Selected answer", onchange: () => ((viewState.at = Number(which.value)), drawAbout()) }, ...names.map(option));
   which.value = String(Math.min(viewState.at, names.length - 1));
   const star = h("button.fm-quiet", { onclick: () => send("star", { at: viewState.at, on: !starred() }) });
   const starred = () => model.get("feedback").stars?.includes(viewState.at);
