@@ -22,7 +22,7 @@ from .call import PreparedCall
 from .run import handle_for, run_calls
 
 T = TypeVar("T")
-_TICK = 0.1  # seconds between two chances of a sink to draw what it holds back
+_TICK = 0.1  # seconds between two ticks, in which sinks draw what they hold back
 
 
 class BackgroundCall:
@@ -53,7 +53,7 @@ class BackgroundCall:
             self._emit_here(self._context.run, self._end)
 
     async def _tick_periodically(self) -> None:
-        """Let the sinks draw; while a cell keeps the main loop busy, one tick waits there and no more."""
+        """Let the sinks draw; while a cell keeps the main loop busy, at most one tick waits."""
         while True:
             await asyncio.sleep(_TICK)
             if not self._ticking:
@@ -75,9 +75,9 @@ class BackgroundCall:
 
     @property
     def response(self) -> Response:
-        """The answer. UsageError while it is not there, the call's error if it failed."""
+        """The answer. Raises UsageError before it is complete, and the call's error if it failed."""
         if not self.done:
-            raise UsageError("The answer is not there yet", hint="Look again later, or call .stop().")
+            raise UsageError("The answer is not complete yet", hint="Look again later, or call .stop().")
         error = self._bug or self._prepared[0].error
         if error is not None:
             raise error
@@ -88,7 +88,7 @@ class BackgroundCall:
         return response
 
     def stop(self) -> None:
-        """Stop; what had arrived is kept."""
+        """Stop; the partial answer is kept."""
         self._future.cancel()
 
     def __repr__(self) -> str:
@@ -103,7 +103,7 @@ class BackgroundCall:
 
 
 def start(prepared: Sequence[PreparedCall], shell: Any, format: str = "markdown") -> BackgroundCall:
-    """Begin calls in the background of a kernel. UsageError in a plain shell, which has no loop between cells.
+    """Start calls in the background of a kernel. UsageError in a plain shell, which has no loop between cells.
 
     Where a program runs the cells (nbconvert, papermill) output counts only while its cell runs: there the cell waits.
     """
@@ -115,7 +115,7 @@ def start(prepared: Sequence[PreparedCall], shell: Any, format: str = "markdown"
 
 
 def _run_in_terminal(prepared: Sequence[PreparedCall], view: Sink) -> BackgroundCall:
-    """A background call whose events are heard here until it has ended; an interrupt stops it."""
+    """Run a background call to its end in this thread; an interrupt stops it."""
     heard: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
     running = BackgroundCall(prepared, [view], lambda *what: heard.put(what))
     interrupted: KeyboardInterrupt | None = None
@@ -132,7 +132,7 @@ def _run_in_terminal(prepared: Sequence[PreparedCall], view: Sink) -> Background
 
 
 def start_silently(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = (), on_done: Callable[[], object] | None = None) -> None:
-    """Begin calls for somebody who does not wait, such as a widget; `then` is called when all have ended.
+    """Start calls for a caller that does not wait, such as a widget; `on_done` is called when all have ended.
 
     Events reach the sinks on the kernel's main loop. Where there is none (a script) the calls
     run to their end first. What came of them is in `Asked.response` and `Asked.error`;
@@ -145,14 +145,14 @@ def start_silently(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = (),
     try:
         run_calls(prepared, sinks)
     except Interrupted:
-        pass  # what came is kept, as with a stop button
+        pass  # the partial answer is kept, as with a stop button
     finally:
         if on_done is not None:
             on_done()
 
 
 def in_background(work: Callable[[], T], on_done: Callable[[T | Exception], object]) -> None:
-    """Do blocking work off the kernel's main loop, and give its result, or its error, to `then` on the main loop."""
+    """Do blocking work off the kernel's main loop; `on_done` gets its result or its error on the main loop."""
     main = main_loop()
     if main is None:
         on_done(_result_or_error(work))
@@ -173,7 +173,7 @@ def _result_or_error(work: Callable[[], T]) -> T | Exception:
 
 
 def main_loop(shell: Any = None) -> Any:
-    """The event loop on which a kernel runs cells; None where no kernel is."""
+    """The event loop on which a kernel runs cells; None outside a kernel."""
     if shell is None:
         module = sys.modules.get("IPython.core.getipython")
         shell = module.get_ipython() if module else None

@@ -1,4 +1,4 @@
-"""A call as data: what the user asks for, the request it becomes, and what came of it."""
+"""A call as data: the options of the user, the request they become, and the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Target(Protocol):
-    """Where a call goes; the backend is made when it is needed, a replay never needs it."""
+    """The model that a call goes to. The backend is opened when it is needed; a replay needs none."""
 
     @property
     def requested_model(self) -> str: ...
@@ -36,7 +36,7 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class Call:
-    """One request on its way, and what the user wants done around it.
+    """One request, and what the steps of the pipeline need to know about it.
 
     `cell` identifies the unfilled prompt for tapes; `tape_only` makes a miss an error.
     """
@@ -51,24 +51,24 @@ class Call:
     parent: str = ""
     run: str = field(default_factory=new_run)
     meta: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()  # what the reader of the answer should know before it
-    kind: str = "call"  # of its run: call, or row of a table
-    neutral: tuple[Request, ...] = ()  # of a table's row: its template with nothing in it, see `backend.BatchBackend`
+    notes: tuple[str, ...] = ()  # shown before the answer
+    kind: str = "call"  # kind of its run: call, or row of a table
+    neutral: tuple[Request, ...] = ()  # of a row: its template with placeholders, see `backend.BatchBackend`
     meter: UsageMeter = field(default_factory=UsageMeter, compare=False, repr=False)
 
     @property
     def is_row(self) -> bool:
-        """Whether it is a row of a table: nobody sees its answer come."""
+        """Whether it is a row of a table, whose answer is not displayed while it streams."""
         return self.kind == "row"
 
     def __post_init__(self) -> None:
-        if self.meter.run != self.run:  # a copy for another run
+        if self.meter.run != self.run:  # a copy for another run gets a meter of its own
             object.__setattr__(self, "meter", UsageMeter(self.run))
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options of a call with their defaults: those of `CallOptions`, and what fmnb itself sets.
+    """Options of a call with their defaults: those of `CallOptions`, and those that fmnb sets itself.
 
     fmnb sets `history` (the turns before), `sample` (which of several) and `parent` (the run above).
     """
@@ -96,7 +96,7 @@ class Options:
 
 @dataclass
 class PreparedCall:
-    """A call and what came of it: what `retry` and `continue` start from."""
+    """A call and its result: `retry` and `continue` start from it."""
 
     call: Call
     spec: SchemaSpec | None
@@ -104,4 +104,4 @@ class PreparedCall:
     error: BaseException | None = None
     prompt: Any = None
     options: Options = field(default_factory=Options)
-    chat: Any = None  # the conversation whose turn it is
+    chat: Any = None  # the conversation it belongs to

@@ -1,4 +1,4 @@
-"""`%fm doctor`: what works here, and the one thing to do for what does not."""
+"""`%fm doctor`: what works here, and what to do about what does not."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _packages() -> Iterator[tuple[str, str, str, str]]:
 
 
 def _front_end() -> Iterator[tuple[str, str, str, str]]:
-    """Our side of JupyterLab, where it is part of this environment; it may also be in the one that JupyterLab runs in."""
+    """The JupyterLab extension, if it is in this environment; it may be in the one that JupyterLab runs in."""
     place = Path(sys.prefix, "share", "jupyter", "labextensions", "fmnb", "package.json")
     if place.exists():
         yield "JupyterLab extension", "ok", str(place.parent), ""

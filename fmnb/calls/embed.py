@@ -1,4 +1,4 @@
-"""Vectors of texts: distinct ones are made once, kept, and put back in order.
+"""Embeddings of texts: distinct texts are embedded once, cached, and put back in order.
 
 texts ─ distinct ─► kept ones from the store ─► the rest in batches ─ pipeline.embed ─► one array
 """
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-DEFAULT = "minilm"  # the small model that ships in a package
-CONCURRENCY = 4  # batches under way at a service
-_SAVE_EVERY = 1_000  # vectors after which they are written down
-# Services word it differently that a request holds too many texts, or too many tokens in all.
+DEFAULT = "minilm"  # a small model in a Python package
+CONCURRENCY = 4  # batches in flight at a service
+_SAVE_EVERY = 1_000  # vectors between two writes to the cache
+# Services report in different words that a request has too many texts or tokens.
 _BATCH_TOO_LARGE = re.compile(
     r"(?i)^413\b|batch size|max_tokens_per_request|tokens per request|too (?:many|large|long)|at most \d+|(?:max|limit)\w* .*\d+"
 )
@@ -97,10 +97,12 @@ def embed(
 
 
 def _texts(given: Any) -> list[str]:
-    """The texts of a list, Series, array or column; UsageError names the row that is none."""
+    """The texts of a list, Series, array or column; UsageError names the row that is not a string."""
     if isinstance(given, str):
         return [given]
-    if isinstance(given, (bytes, dict)) or not hasattr(given, "__iter__") or hasattr(given, "columns"):  # a frame gives its columns' names
+    if (
+        isinstance(given, (bytes, dict)) or not hasattr(given, "__iter__") or hasattr(given, "columns")
+    ):  # iterating a frame gives its column names
         raise UsageError(
             "Vectors are made of texts", detail=type(given).__name__, hint="Give a text, a list of texts or a column of a frame."
         )
@@ -113,7 +115,7 @@ def _texts(given: Any) -> list[str]:
 
 @dataclass
 class _Job:
-    """One call: the distinct texts, and their vectors as they come."""
+    """One run: the distinct texts, and their vectors as they arrive."""
 
     target: Target
     texts: list[str]
@@ -126,11 +128,11 @@ class _Job:
     prefix: bytes = b""
 
     def key(self, text: str) -> bytes:
-        """What decides a vector: the model, the file behind it, the form, the text."""
+        """The cache key of a vector: model, weights file, options and text."""
         return hashlib.sha256(self.prefix + text.encode()).digest()
 
     def add(self, text: str, vector: Array) -> None:
-        """Take a vector that came. Raises UsageError when it is wider or narrower than those before."""
+        """Add a vector. Raises UsageError when its length differs from those before."""
         known = next(iter(self.vectors.values()), None)
         if known is not None and known.shape != vector.shape:
             raise UsageError(
@@ -142,13 +144,13 @@ class _Job:
         self.uncached[self.key(text)] = vector
 
     def save(self) -> None:
-        """Write down what was made, also of a call that did not end well."""
+        """Cache the new vectors, also those of a run that failed."""
         kept, self.uncached = self.uncached, {}
         if kept and log.enabled():
             try:
                 vectors.put(kept, self.stamp.run)
             except StoreError:
-                pass  # the log sink has said so
+                pass  # the log sink has warned
 
     def array(self, rows: list[str], *, single: bool) -> Array:
         """The vectors in the order of the rows."""
@@ -212,7 +214,7 @@ async def _work(job: _Job) -> AsyncIterator[Event]:
 
 
 async def _batch(job: _Job, texts: list[str]) -> AsyncIterator[Event]:
-    """One batch; one that is too much for the service goes in halves."""
+    """Embed one batch; one that is too large for the service is split in halves."""
     stream = pipeline.embed(job.target, texts, quant=job.quant, dimensions=job.dimensions)
     try:
         async for item in stream:
@@ -240,7 +242,7 @@ async def _batch(job: _Job, texts: list[str]) -> AsyncIterator[Event]:
 
 
 def _prefix(job: _Job, file: str) -> bytes:
-    """Everything but the text; of weights here also when they changed."""
+    """The cache key without the text; for local weights it includes when they changed."""
     stamp = ""
     if file:
         main = next((f for f in sorted(Path(file).glob("*.safetensors"))), Path(file)) if Path(file).is_dir() else Path(file)

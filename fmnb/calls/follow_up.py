@@ -1,4 +1,4 @@
-"""Prompts about a cell that failed, and about an answer that stopped half-way."""
+"""Prompts about a failed cell, and about an answer that was truncated or stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CONTINUE = "Your answer was cut off. Go on exactly where it stopped: do not rep
 
 
 def traceback_of(error: BaseException) -> str:
-    """What was running when it failed, as plain text, then the error.
+    """The traceback as plain text, then the error.
 
     Lines of notebook cells are shown with their code; of libraries only the function, so
     that the same mistake reads the same on every machine.
@@ -51,12 +51,12 @@ def traceback_of(error: BaseException) -> str:
 
 
 def fix_prompt(error: BaseException, source: str) -> Rendered:
-    """Asks for the mended cell. Sent as it is: braces in code or traceback mean nothing."""
+    """A prompt for a corrected cell. Braces in code or traceback are sent unchanged."""
     return _about(error, source, "Give the whole corrected cell, in one code block. Change as little as possible.")
 
 
 def explain_prompt(error: BaseException, source: str) -> Rendered:
-    """Asks for the cause in plain words."""
+    """A prompt for an explanation of the error."""
     return _about(error, source, "Explain in a few plain sentences what went wrong and how to mend it.")
 
 
@@ -66,7 +66,7 @@ def _about(error: BaseException, source: str, task: str) -> Rendered:
 
 
 def retry(last: PreparedCall | None, model: Any = None, **changes: Any) -> PreparedCall:
-    """The last question again, asked anew (never from the cache), with changes."""
+    """The last prompt again, never from the cache, with changes."""
     last = _last(last)
     again = prepare(last.prompt, model or last.call.target, replace(last.options, cache=False, **changes))
     again.chat = last.chat
@@ -74,9 +74,9 @@ def retry(last: PreparedCall | None, model: Any = None, **changes: Any) -> Prepa
 
 
 def continue_answer(last: PreparedCall | None) -> PreparedCall:
-    """What continues a cut or stopped answer; `whole` joins the two.
+    """The call that continues a truncated or stopped answer; `combine` joins the two.
 
-    An engine on this machine goes on decoding behind the text. A service is asked to go on.
+    A local engine goes on decoding after the text. A service gets a prompt to go on.
     """
     last = _last(last)
     response = last.response
@@ -85,7 +85,7 @@ def continue_answer(last: PreparedCall | None) -> PreparedCall:
     if response.finish_reason == "stop" or (response.finish_reason == "length" and response.data is not None):
         if closed := next((n for n in response.notes if n.startswith(CUT)), ""):
             seen, _, todo = closed.partition(": ")
-            raise UsageError("The last answer is whole, so nothing can follow it", detail=seen, hint=f"{todo}.")
+            raise UsageError("The last answer is complete, so it cannot be continued", detail=seen, hint=f"{todo}.")
         raise UsageError(
             "The last answer was complete",
             detail=f"finished: {response.finish_reason}",
@@ -108,12 +108,12 @@ def continue_answer(last: PreparedCall | None) -> PreparedCall:
 
 
 def continues_decoding(last: PreparedCall) -> bool:
-    """Whether the model goes on with a text that it is given as the begin of its answer."""
+    """Whether the model can go on decoding after the beginning of its own answer."""
     return bool(getattr(last.call.target.open(), "continues", False))
 
 
 def combine(last: PreparedCall, more: Response) -> Response:
-    """The answer and what continues it, as one. With a schema, its data, once the text is complete."""
+    """The answer and its continuation as one Response; with a schema, its data once the text is complete."""
     assert last.response is not None
     before = last.response.text
     text = before + more.text if continues_decoding(last) else join_texts(before, more.text)
@@ -122,12 +122,12 @@ def combine(last: PreparedCall, more: Response) -> Response:
         try:
             data = parse(text, last.spec)
         except SchemaMismatchError:
-            data = None  # cut again
+            data = None  # truncated again
     return replace(more, text=text, data=data)
 
 
 def join_texts(before: str, more: str) -> str:
-    """Two parts of an answer, what the second one repeats of the first left out.
+    """Join two parts of an answer, without what the second repeats of the first.
 
     >>> joined("The first three are Oslo, Bergen and", "are Oslo, Bergen and Trondheim.")
     'The first three are Oslo, Bergen and Trondheim.'
@@ -139,12 +139,12 @@ def join_texts(before: str, more: str) -> str:
     return before + more
 
 
-_JOINT, _LEAST_JOINT = 600, 8  # characters that may be repeated, and that do not agree by chance
+_JOINT, _LEAST_JOINT = 600, 8  # longest repetition looked for, and shortest that is no coincidence
 
 
 def _last(last: PreparedCall | None) -> PreparedCall:
     if last is None:
-        raise UsageError("Nothing was asked in this kernel yet", hint="Ask with %%fm first.")
+        raise UsageError("There is no earlier question in this kernel", hint="Ask with %%fm first.")
     return last
 
 
@@ -155,5 +155,5 @@ def code_of(text: str) -> str:
     'x = 1'
     """
     blocks = re.findall(r"^[ \t]*(```+|~~~+)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", text, re.S | re.M)
-    kept = list(dict.fromkeys(body.rstrip() for _, body in blocks if body.strip()))  # small models say it twice
+    kept = list(dict.fromkeys(body.rstrip() for _, body in blocks if body.strip()))  # small models repeat a block
     return "\n\n".join(kept) if blocks else text.strip()

@@ -1,4 +1,4 @@
-"""The model that a notebook names for itself, read from its file.
+"""The model that a notebook's metadata names, read from its file.
 
 JupyterLab's side of fmnb tells the kernel with every cell. Where nobody tells (nbconvert, papermill, VS Code,
 a page without our extension) the file is read: its path is known, or the notebooks of the working folder are
@@ -16,15 +16,15 @@ from typing import Any
 
 UNKNOWN = "the notebook's own choice of a model could not be known: its file was not found"
 AMBIGUOUS = "the notebook's own choice of a model could not be known: several notebooks hold these cells and name different models"
-NOT_A_NAME = "the notebook's metadata"  # stands for what is there and is not a model's name
-_MAX_BYTES = 200_000_000  # bytes of a notebook that is still read
-_MAX_NOTEBOOKS = 200  # notebooks of one folder that are compared
-_PAPERMILL_CELL = "# Parameters"  # how papermill's own cell begins
+NOT_A_NAME = "the notebook's metadata"  # stands for an entry that is not a model's name
+_MAX_BYTES = 200_000_000  # larger notebooks are not read
+_MAX_NOTEBOOKS = 200  # notebooks of one folder to compare
+_PAPERMILL_CELL = "# Parameters"  # first line of the cell that papermill inserts
 
 
 @dataclass(frozen=True)
 class NotebookChoice:
-    """What a notebook says of itself: the model's name ("" for none), and where it was read."""
+    """The model in a notebook's metadata ("" for none), and the file it was read from."""
 
     model: str
     path: str = ""
@@ -32,13 +32,13 @@ class NotebookChoice:
 
 @dataclass(frozen=True)
 class NotebookSearch:
-    """What is known of the notebook behind a kernel: `paths` it may have, the `folder` it may lie in, the cells that `executed` gives, since `began`."""
+    """What is known about a kernel's notebook: possible `paths`, its `folder`, the `executed` cells, and since when."""
 
     started: float
     executed: Callable[[], Sequence[str]]
     paths: tuple[str, ...] = ()
     folder: str = ""
-    others: tuple[str, ...] = field(default=())  # files that a program which runs notebooks was started with
+    others: tuple[str, ...] = field(default=())  # files on the command line of a program that runs notebooks
 
 
 def model_in_metadata(value: Any) -> str:
@@ -80,13 +80,13 @@ def model_name_in(metadata: dict[str, Any]) -> str:
 
 
 def _kind(value: Any) -> str:
-    """What a value of JSON is, without showing it: it may be a key."""
+    """The kind of a JSON value, without the value: it may be a key."""
     kinds = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list", dict: "a table"}
     return kinds.get(type(value), "null")
 
 
 def find(place: NotebookSearch) -> NotebookChoice | str:
-    """What the notebook says.
+    """Find the notebook and read its choice.
 
     Args:
         place: what the kernel knows of its notebook.
@@ -101,7 +101,7 @@ def find(place: NotebookSearch) -> NotebookChoice | str:
     executed = [cell for cell in map(str.strip, place.executed()) if cell and not cell.startswith(_PAPERMILL_CELL)]
     if not executed:
         return UNKNOWN
-    if place.others:  # whoever names the notebook means no other one, whatever lies beside it
+    if place.others:  # a notebook named on the command line is the one
         return next(_holding(executed, map(Path, place.others)), UNKNOWN)
     found = list(_holding(executed, sorted(Path(place.folder).glob("*.ipynb"))[:_MAX_NOTEBOOKS])) if place.folder else []
     if not found:
@@ -112,14 +112,14 @@ def find(place: NotebookSearch) -> NotebookChoice | str:
 
 
 def _holding(executed: Sequence[str], paths: Iterable[Path]) -> Iterator[NotebookChoice]:
-    """What those notebooks say that hold the cells that ran."""
+    """The choices of the notebooks that contain the executed cells."""
     for path in paths:
         if (notebook := _read(path)) is not None and _ran(executed, notebook["cells"]):
             yield NotebookChoice(model_name_in(notebook["metadata"]), str(path))
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """A notebook's cells and metadata; None for what is none."""
+    """A notebook's cells and metadata; None if the file is no notebook."""
     try:
         if path.suffix != ".ipynb" or not path.is_file() or path.stat().st_size > _MAX_BYTES:
             return None
@@ -132,7 +132,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _ran(executed: Sequence[str], cells: Sequence[Any]) -> bool:
-    """Whether the cells that ran stand in the notebook in this order."""
+    """Whether the notebook contains the executed cells in this order."""
     sources = iter([_source(c).strip() for c in cells if isinstance(c, dict) and c.get("cell_type") == "code"])
     return all(any(cell == source for source in sources) for cell in executed)
 
@@ -143,7 +143,7 @@ def _source(cell: dict[str, Any]) -> str:
 
 
 def notebooks_of_process(pid: int) -> tuple[str, ...]:
-    """The notebooks on the command line of a process, as `jupyter nbconvert --execute a.ipynb` has one, but not where it writes.
+    """The input notebooks on the command line of a process, as in `jupyter nbconvert --execute a.ipynb`.
 
     A relative path counts from where the process was started and from where it is now, which may differ (papermill's --cwd).
     """

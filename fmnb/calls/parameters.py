@@ -1,6 +1,6 @@
-"""Which parameters act on a model, as far as that is known before it is asked.
+"""Which parameters a model supports, as far as that is known before a call.
 
-What a service refuses of one model alone shows when it is asked: the footer then says "not applied".
+Whether a service refuses one for a single model shows with the first call: the footer then says "not applied".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .prepare import DTYPES, FORMATS, QUANTS
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One of them: its name in `fm.ask`, what kind of value it takes (number, whole, text, texts, choice), the choices, the bounds."""
+    """A parameter: its name in `fm.ask`, its kind (number, whole, text, texts, choice), its choices and bounds."""
 
     name: str
     kind: str
@@ -40,7 +40,7 @@ _PICTURES = ("seed", "format")
 
 
 def parameters(target: Target) -> tuple[Parameter, ...]:
-    """The parameters that act on a model, in the order in which one reads them. Nothing is asked or loaded.
+    """The parameters that a model supports, in the order of display. Nothing is sent or loaded.
 
     >>> from fmnb.catalog.resolve import resolve
     >>> [p.name for p in parameters(resolve("echo:"))]
@@ -60,12 +60,12 @@ def parameters(target: Target) -> tuple[Parameter, ...]:
 def _image_parameters(target: Target) -> tuple[str, ...]:
     try:
         return target.open().info.outputs
-    except FmnbError:  # its weights or its engine's package are not here: said when it is asked
+    except FmnbError:  # its weights or its engine's package are missing: an error of the call
         return ("text",)
 
 
 def _unsupported(target: Target) -> set[str]:
-    """What has no effect on this model."""
+    """Parameters without an effect on this model."""
     if target.profile is not None:
         from ..providers.wire.select import pick
 
@@ -77,7 +77,7 @@ def _unsupported(target: Target) -> set[str]:
 
 
 def _engine(name: str) -> str:
-    """The engine that will run weights of that name; "" where they are not here yet."""
+    """The engine that will run weights of that name; "" if they are not downloaded."""
     head = name.partition(":")[0]
     if head in ENGINES or head not in SCHEMES:
         return head
@@ -88,7 +88,7 @@ def _engine(name: str) -> str:
 
 
 def _ignored(target: Target) -> set[str]:
-    """What a function has no argument for; a chain or an engine of another library takes nothing but text."""
+    """Parameters that a function has no argument for; a chain or engine of another library takes only text."""
     function = getattr(target.make(), "_value", None)
     if not callable(function):
         return {"temperature", "max_tokens", "seed", "stop"}

@@ -1,4 +1,4 @@
-"""One list of steps around every call, interactive or a row of a table. Only this file and `rows_together.py` lead to a backend.
+"""One list of steps around every call, interactive or a row of a table. Only this file and `rows_together.py` reach a backend.
 
     run ─ guards ─ validate_schema ─ use_tape ─ use_cache ─ check_target ─ retry ─ within_budget ─ rate limit ─ backend
 
@@ -69,7 +69,7 @@ def row_steps(limits: BatchLimits) -> tuple[Step, ...]:
 
 
 def chain(steps: Sequence[Step], last: Proceed, opened: list[AsyncIterator[Event]]) -> Proceed:
-    """Steps as one function of a call: each is given the rest of the chain. What they open is noted, the outer before the inner."""
+    """Steps as one function of a call. Each step is given the rest of the chain; `opened` lists their streams, outer before inner."""
 
     def after(step: Step, proceed: Proceed) -> Proceed:
         def go(call: Call) -> AsyncIterator[Event]:
@@ -95,7 +95,7 @@ async def run(call: Call, steps: Sequence[Step] | None = None, last: Proceed = s
             yield stamp(Notice(kind="warning", text=note))
         async for event in chain(steps_of(call) if steps is None else steps, last, opened)(call):
             yield stamp(event)
-            if isinstance(event, Failed):  # of a recording
+            if isinstance(event, Failed):  # from a recording
                 ended = True
                 raise error_from_dict(event.error)
     except FmnbError as e:
@@ -103,16 +103,16 @@ async def run(call: Call, steps: Sequence[Step] | None = None, last: Proceed = s
         if not ended:
             yield stamp(Failed(error=e.to_dict()))
         raise
-    except Exception as e:  # a bug: recorded, then shown whole
+    except Exception as e:  # a bug: recorded, then shown with its traceback
         yield stamp(Failed(error=bug(call, e)))
         raise
     finally:
-        for stream in opened:  # a step that is left in the middle does not close what it has opened
+        for stream in opened:  # a step that is cancelled does not close its own stream
             await aclose(stream)
 
 
 def started(call: Call, *, request: bool = True) -> Started:
-    """The first event of a call; without its `request` where that is not known."""
+    """The first event of a call; without the request where that is unknown."""
     return Started(
         kind=call.kind,
         model=call.request.model,
@@ -124,15 +124,15 @@ def started(call: Call, *, request: bool = True) -> Started:
 
 
 def bug(call: Call, error: Exception) -> dict[str, Any]:
-    """An error that is not one of ours, as an event has it. An object of the notebook fails by its own fault."""
+    """An exception that is not one of ours, as the dict of an event. A custom model fails by its own fault."""
     who = "A bug in fmnb" if call.target.known else f"{call.target.requested_model} failed"
     return {"kind": type(error).__name__, "message": f"{who}: {type(error).__name__}: {error}"}
 
 
 async def run_row(call: Call, steps: Sequence[Step]) -> list[Event]:
-    """The stamped events of a row, from Started to its end; a failure is the last of them, and is not raised.
+    """The stamped events of a row, from Started to its end. A failure is the last event and is not raised.
 
-    `steps` are those of `row_steps`. The row starts when it is sent, not while it waits for that.
+    `steps` are those of `row_steps`. The row starts when it is sent, not while it waits for a place.
     """
     call = replace(call, kind="row", notes=())
     stream = run(call, steps, complete_answer)
@@ -140,7 +140,7 @@ async def run_row(call: Call, steps: Sequence[Step]) -> list[Event]:
     try:
         async for event in stream:
             events.append(event)
-    except Exception:  # the last event says so, and the other rows go on
+    except Exception:  # the last event has the error, and the other rows go on
         if not events or not isinstance(events[-1], ENDS):
             raise
     finally:
@@ -149,7 +149,7 @@ async def run_row(call: Call, steps: Sequence[Step]) -> list[Event]:
 
 
 def stopped_row(call: Call) -> list[Event]:
-    """The stamped events of a row that was stopped once it was sent: what it had used, and the end. None where that is nothing."""
+    """The stamped events of a row that was stopped after it was sent: its usage so far, and the end; none if nothing was used."""
     if (used := call.meter.stopped()) is None:
         return []
     stamp = EventStamper(call.run)
@@ -157,7 +157,7 @@ def stopped_row(call: Call) -> list[Event]:
 
 
 async def embed(target: Target, texts: Sequence[str], *, quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
-    """Vectors of one batch of texts: budget, retries and the host's limit as for a call."""
+    """Embed one batch of texts: with budget, retries and rate limits, as for a call."""
     backend = target.open()
     if not isinstance(backend, Embedder):
         raise UsageError(f"{target.requested_model} makes no vectors", hint="`%fm models embed` lists models that do.")

@@ -1,4 +1,4 @@
-"""From what the user typed to a call that is ready to go: options, the filled prompt, the request.
+"""From what the user typed to a call that can be sent: options, the rendered prompt, the request.
 
     prompt, model, Options ─ prepare ─► Asked(Call)
 
@@ -56,7 +56,7 @@ APIS, QUANTS, DTYPES, FORMATS = map(get_args, (Api, Quant, Dtype, Format))
 
 
 def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Target:
-    """The target of a name, a Model or another notebook object, or of nothing (the model in force)."""
+    """The target of a name, a Model or a custom model; None is the default model."""
     if model is None or (isinstance(model, str) and not model):
         model, _ = default_model()
         if not model:
@@ -71,7 +71,7 @@ def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Ta
 
 
 def render_prompt(prompt: Any, options: Options) -> Rendered:
-    """The prompt's parts, with values inserted if there are any to insert."""
+    """The prompt's parts, with the values of `{{ }}` inserted."""
     if isinstance(prompt, Rendered):
         return prompt
     if isinstance(prompt, Prompt):
@@ -87,14 +87,14 @@ def render_prompt(prompt: Any, options: Options) -> Rendered:
 
 @frozen()
 def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> PreparedCall:  # noqa: B008  it is frozen
-    """One call, ready to be performed: nothing has been sent."""
+    """Prepare one call; nothing is sent."""
     for name, known in (("format", FORMATS), ("api", APIS), ("quant", QUANTS), ("dtype", DTYPES)):
         if (given := getattr(options, name)) not in known:
             raise UsageError(f"No such {name}", detail=repr(given), hint=f"One of {', '.join(k for k in known if k)}.")
     if not str(prompt).strip() and isinstance(options.attach, (list, tuple)) and not options.attach:
         raise UsageError("The prompt is empty", hint="Write what you want to ask below the %%fm line.")
     target = target_for(model, options.values)
-    if options.format == "image" and session.tape is None:  # a replay needs no model that could be looked at
+    if options.format == "image" and session.tape is None:  # a replay needs no model
         check_output_modality("image", target.requested_model, target.open())
     spec = _schema(options)
     rendered = render_prompt(prompt, options)
@@ -104,7 +104,7 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Pre
         raise UsageError("system is text", detail=type(options.system).__name__)
     system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
     if options.system is not None and messages and messages[0].role == "system":
-        messages.pop(0)  # said anew, it takes the place of the one before
+        messages.pop(0)  # the new system prompt replaces the earlier one
     if system and not any(m.role == "system" for m in messages):
         messages.insert(0, message("system", _render_system(system, options)))
     messages.append(Message("user", tuple(parts)))
@@ -130,27 +130,27 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Pre
 
 
 def replace_surrogates(m: Message) -> Message:
-    """Half of a surrogate pair has no UTF-8 form, so neither log, tape nor wire could carry it: it becomes U+FFFD."""
+    """Replace lone surrogates by U+FFFD: they have no UTF-8 form, so neither log, tape nor wire could carry them."""
     if all(not isinstance(p, Text) or replace_surrogates_in_text(p.text) is p.text for p in m.parts):
-        return m  # the same: who attached a part finds it again
+        return m  # the same object, so that an attached part can be found again
     return replace(m, parts=tuple(Text(replace_surrogates_in_text(p.text)) if isinstance(p, Text) else p for p in m.parts))
 
 
 def _omissions(rendered: Rendered) -> list[str]:
-    """What the prompt leaves out of the values in it, for the person: the model reads the true size in the prompt."""
+    """Notes for the person on what the prompt leaves out of its values; the model reads the true size in the prompt."""
     return list(dict.fromkeys(f"{i.expression} in the prompt: {i.omitted}" for i in rendered.inserted if i.omitted))
 
 
 def _schema(options: Options) -> SchemaSpec | None:
     if options.schema is None:
         return None
-    from ..schemas.spec import to_schema  # loads when a cell first asks for structure
+    from ..schemas.spec import to_schema  # imported with the first schema
 
     return to_schema(_lookup(options.schema, options.values))
 
 
 def load_attachments(options: Options, local: bool) -> list[Part]:
-    """The parts of what is attached; for a model on this machine documents become text."""
+    """The parts of the attachments; for a local model documents become text."""
     if isinstance(options.attach, (list, tuple)) and not options.attach:
         return []
     from ..prompts.attachments import attach
@@ -161,7 +161,7 @@ def load_attachments(options: Options, local: bool) -> list[Part]:
 
 
 def _lookup(item: Any, values: Mapping[str, Any] | None) -> Any:
-    """A notebook object where its name was typed, else what was typed."""
+    """The notebook's variable of that name, or the text itself."""
     return values[item] if isinstance(item, str) and item.isidentifier() and values is not None and item in values else item
 
 
@@ -204,7 +204,7 @@ def _parameters(options: Options) -> dict[str, Any]:
 
 
 def _number(name: str, value: Any, kind: type) -> Any:
-    """A Python number from what a notebook holds: numpy's numbers are numbers too."""
+    """A Python number; numpy's numbers count too."""
     if value is None:
         return None
     try:
@@ -217,7 +217,7 @@ def _number(name: str, value: Any, kind: type) -> Any:
 
 
 def _json_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Raw parameters as they go over the wire; what has no JSON form is a UsageError."""
+    """Raw parameters in their JSON form; a value without one is a UsageError."""
     try:
         return json.loads(json.dumps(dict(params), allow_nan=False, default=lambda v: v.item()))
     except (TypeError, ValueError, AttributeError):
@@ -225,20 +225,20 @@ def _json_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cell_key(prompt: Any, model: str, options: Options) -> str:
-    """Identifies the cell on a tape: what was typed, before values went in."""
+    """Identifies a cell on a tape: what was typed, before values were inserted."""
     typed = "\x1f".join([str(prompt), model, options.system or "", options.format, str(options.schema), str(len(options.history))])
     return hashlib.sha256(typed.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def count_tokens(prepared: PreparedCall) -> TokenCount:
-    """Tokens of the prompt as its model counts them."""
+    """Tokens of the prompt, counted by its model."""
     return prepared.call.target.open().count(prepared.call.request)
 
 
 def options_from(options: Mapping[str, object], also: Sequence[str] = ()) -> Options:
     """The options of these names. `also` are other names that may have been meant."""
     check_names(options, (*also, *CallOptions.__annotations__), Options.__dataclass_fields__)
-    values: dict[str, Any] = dict(options)  # each is looked at in `prepare`
+    values: dict[str, Any] = dict(options)  # `prepare` checks each
     return Options(**values)
 
 

@@ -1,4 +1,4 @@
-"""What a call would send, to whom, and what it would cost; nothing is sent."""
+"""A dry run: what a call would send, to which host, and its cost; nothing is sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TEXT = f"white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;margin:0
 
 @dataclass(frozen=True)
 class Preview:
-    """One call as it would go out. `cost` is US dollars at most, None where the price is unknown."""
+    """One call as it would be sent. `cost` is the maximum in US dollars, None if the price is unknown."""
 
     model: str
     host: str
@@ -44,12 +44,12 @@ class Preview:
     __repr__ = __str__
 
     def tokens_line(self, unit: str) -> str:
-        """How many, and how sure that is."""
+        """The number of tokens, and how exact it is."""
         t = self.tokens
         return f"{t.tokens:,} {unit} ({'exact, ' if t.exact else 'estimated: '}{t.method}{f', {t.error}' if t.error else ''})"
 
     def price_line(self) -> str:
-        """What it costs at most, in words."""
+        """The maximum cost in words."""
         if self.host == "local" and not self.cost:
             return "free"
         return "unknown" if self.cost is None else f"at most ${self.cost:.4f}"
@@ -83,7 +83,7 @@ def _part(p: Any) -> str:
 
 
 def preview(prepared: PreparedCall) -> Preview:
-    """The preview of a prepared call. A model that cannot be called yet says why instead of failing."""
+    """The preview of a prepared call. For a model that cannot be called yet it has the reason."""
     request, target = prepared.call.request, prepared.call.target
     problem = ""
     try:
@@ -110,7 +110,7 @@ def show(prepared: Sequence[PreparedCall]) -> Preview | Previews:
 
 
 class Previews(list[Preview]):
-    """Several previews, shown one below the other."""
+    """Several previews, displayed one below the other."""
 
     def __str__(self) -> str:
         return "\n\n".join(map(str, self))

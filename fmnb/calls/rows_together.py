@@ -1,4 +1,4 @@
-"""Rows that do not go one by one: engines that answer many together, and answers that came some other way than by a call."""
+"""Rows that an engine answers together, and answers that arrive without a call, as from a batch job."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .steps.tape import use_tape
 
 
 def batch_steps() -> tuple[Step, ...]:
-    """The steps of rows that an engine answers together: no retry and no money, and what does not fit its schema is not sent again."""
+    """The steps of rows that an engine answers together: no retry, no budget, no schema repair."""
     return (*guard_steps(), read_data, use_tape, check_target)
 
 
 async def run_together(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
-    """Events of many calls to one backend that answers them together, each with the call's number; -1 is the whole.
+    """Events of many calls to one backend that answers them together, each with the call's number; -1 for the batch.
 
     Stamped, from Started to an end for each: a failure is the last event of its call.
     """
@@ -38,7 +38,7 @@ async def run_together(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]
 
 
 class _Batch:
-    """Calls whose last step waits until all of them have got there, so that the backend is given their requests together."""
+    """Calls whose last step waits for the others, so that the backend gets their requests together."""
 
     def __init__(self, calls: Sequence[Call]):
         self._calls = calls
@@ -53,7 +53,7 @@ class _Batch:
         try:
             async for event in stream:
                 yield event
-        except FmnbError:  # its last event says so
+        except FmnbError:  # its last event has the error
             pass
         finally:
             await aclose(stream)
@@ -62,7 +62,7 @@ class _Batch:
             self._changed.set()
 
     async def run(self) -> AsyncIterator[Event]:
-        """Give the backend the requests as soon as every call has one or has ended; events of the whole, such as loading."""
+        """Send the requests as soon as every call has one or has ended. Yields events of the batch, such as loading."""
         while self._active:
             await self._changed.wait()
             self._changed.clear()
@@ -72,7 +72,7 @@ class _Batch:
                     yield event
 
     async def _answer(self, n: int, call: Call) -> AsyncIterator[Event]:
-        """The last step of a call: what the backend says to it."""
+        """The last step of a call: the backend's events for it."""
         answer = self._answers[n] = asyncio.Queue()
         self._requests[n] = call.request
         self._changed.set()
@@ -108,16 +108,16 @@ class _Batch:
 
 
 def record_on_tape(call: Call, events: Sequence[Event]) -> None:
-    """Put an answer that came without the pipeline onto its call's tape."""
+    """Record an answer that arrived without the pipeline on its call's tape."""
     if call.tape is not None:
         try:
             call.tape.record(call.request, call.request.fingerprint(), call.cell, list(events))
         except StoreError:
-            pass  # said by the next call that goes over the tape
+            pass  # the next call that uses the tape warns
 
 
 def as_run(call: Call, events: Sequence[Event], *, known: bool = True) -> list[Event]:
-    """An answer that came without the pipeline, as the stamped events of a run; data where it fits its schema. Whose request is not known has none."""
+    """An answer that arrived without the pipeline, as the stamped events of a run, with data if it fits its schema."""
     call = replace(call, kind="row")
     stamp = EventStamper(call.run)
     events = list(events)
@@ -130,6 +130,6 @@ def as_run(call: Call, events: Sequence[Event], *, known: bool = True) -> list[E
 
 def batch_backend(backend: Backend) -> Backend:
     """The backend that answers many rows, given the one that answers single prompts."""
-    from ..engines import select  # many modules, for local models alone
+    from ..engines import select  # imports many modules, for local models only
 
     return select.for_rows(backend)

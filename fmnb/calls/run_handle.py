@@ -1,4 +1,4 @@
-"""The handle of whatever runs: who listens, what has come, what an interrupt does, how it ends."""
+"""The handle of everything that runs: its sinks, its results so far, interrupts and its end."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ StopEvents = Callable[[str, int, str], Iterable[Event]]
 
 
 class Run:
-    """Events of one run or of several side by side: folded once, given to the listeners in the caller's thread.
+    """Events of one run or of several side by side, built into responses and given to the sinks in the caller's thread.
 
-    `runs` are their ids. `ends(run, last, reason)` gives the events of a run that is stopped after
-    its event number `last`. `finish` is given the folds when all has ended, however it ended.
+    `runs` are their ids. `stop_events(run, last, reason)` gives the events of a run that is stopped after
+    its event number `last`. `finish` is called with the response builders at the end, in every case.
     `logged` is False where the log has the events already.
     """
 
@@ -40,41 +40,41 @@ class Run:
         self._stop_events, self._finish = stop_events, finish
 
     def emit(self, event: Event) -> None:
-        """Fold an event and give it to the listeners."""
+        """Add an event to its response and give it to the sinks."""
         self.builders[event.run].add(event)
         emit(event, self.listeners)
 
     def tick(self) -> None:
-        """Let the listeners draw or write what they hold back."""
+        """Let the sinks draw or write what they hold back."""
         flush(self.listeners)
 
     def cancel(self, reason: str = "interrupt") -> None:
-        """Record that the runs without an end were stopped, and what they had used."""
+        """Record that the unfinished runs were stopped, and their usage."""
         for run, fold in self.builders.items():
             if fold.end is None:
                 for event in self._stop_events(run, fold.n, reason):
                     self.emit(event)
 
     def drive(self) -> None:
-        """Run to the end in this thread. An interrupt stops all, keeps what has come, and is raised again."""
+        """Run to the end in this thread. An interrupt stops all runs, keeps partial results, and is raised again."""
         with self._events() as items:
             for event in items:
                 self.emit(event)
 
     def __iter__(self) -> Generator[Event, None, None]:
-        """The events as they come, for who takes them one by one; leaving the loop stops the rest."""
+        """Iterate over the events; leaving the loop stops the rest."""
         with self._events() as items:
             for event in items:
                 self.emit(event)
                 yield event
 
     def end(self) -> None:
-        """For who drives it himself: stop what is open, and finish."""
+        """For a caller that drives it itself: stop unfinished runs, and finish."""
         self.cancel("stopped")
         self._finish(self.builders)
 
     async def adrive(self) -> None:
-        """Run to the end in the caller's own event loop; cancelling it stops all and keeps what has come."""
+        """Run to the end in the caller's own event loop; cancelling it stops all runs and keeps partial results."""
         items = iterate_async(self.stream)
         try:
             async for event in items:
@@ -106,7 +106,7 @@ class Run:
 
 
 def flush(sinks: list[Sink], method: str = "tick") -> None:
-    """Let the sinks draw or write down what they hold back; one that fails is switched off with one warning."""
+    """Let the sinks draw or write what they hold back; one that fails is detached with one warning."""
     for sink in tuple(sinks):
         try:
             if hasattr(sink, method):
@@ -117,7 +117,7 @@ def flush(sinks: list[Sink], method: str = "tick") -> None:
 
 @contextmanager
 def ignore_sigint() -> Iterator[None]:
-    """A second press of stop is the same stop: it must not cut off the writing down of the first."""
+    """Ignore further interrupts: a second one must not break the bookkeeping of the first."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before is None:
         yield

@@ -1,4 +1,4 @@
-"""Batch jobs of a call's service: submitted, and their answers collected as runs."""
+"""Batch jobs of a service: submit requests, collect the answers as runs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .rows_together import as_run
 
 
 async def submit(call: Call, requests: Sequence[tuple[str, Request]], mark: str) -> str:
-    """Hand requests to the service of a call as a batch job; the job's name."""
+    """Submit requests to the service of a call as a batch job. Returns the job's name."""
     return str(await batch_client(call).submit(requests, mark))
 
 
 def batch_client(call: Call) -> Any:
-    """The batch jobs of a call's service. UsageError where it has none."""
+    """The batch API of a call's service. UsageError if it has none."""
     found = getattr(call.target.open(), "bulk", None)
     if found is None:
         raise UsageError(
@@ -33,7 +33,7 @@ def batch_client(call: Call) -> Any:
 
 
 async def collect(job: str, call: Call, calls: Mapping[str, Call]) -> AsyncIterator[tuple[str, list[Event]]]:
-    """The answers of a batch job that is over, by their id, each as the stamped events of a run. `call` stands for rows that are not among `calls`."""
+    """The answers of a finished batch job by their id, each as the stamped events of a run. `call` is used for rows that are not in `calls`."""
     stream = batch_client(call).collect(job, {i: c.request for i, c in calls.items()})
     try:
         async for i, found in stream:

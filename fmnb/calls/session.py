@@ -1,4 +1,4 @@
-"""What this kernel remembers between cells: the choice, the last exchange, the tape.
+"""What a kernel remembers between cells: the chosen model, the last call, the tape.
 
 One object per kernel. Nothing here is sent to a model unless the user names it.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """`chosen` maps who chose (kernel, notebook) to (when, model); the later one holds."""
+    """`model_choices` maps a source (kernel, notebook) to (time, model); the later choice holds."""
 
     model_choices: dict[str, tuple[float, str]] = field(default_factory=dict)
     last: PreparedCall | None = None
@@ -33,17 +33,17 @@ class Session:
     _tape: Tape | None = None
     _env_tape: str = ""
     notebook: str = ""
-    notebook_search: NotebookSearch | None = None  # what is known of the notebook's file, where nobody tells its choice
-    unknown_reason: str = notebook_model.UNKNOWN  # why the choice is not known
-    choice_known: bool = False  # whether the notebook's own choice is known, be it none
-    displayed: tuple[Any, int] = (None, -1)  # the last value of a cell that is on screen, and the number of that cell
+    notebook_search: NotebookSearch | None = None  # where the notebook's file may be, when the page does not send its choice
+    unknown_reason: str = notebook_model.UNKNOWN  # why the notebook's choice is unknown
+    choice_known: bool = False  # whether the notebook's own choice is known; it may be none
+    displayed: tuple[Any, int] = (None, -1)  # the last value that is displayed, and the number of its cell
     error: Any = None  # the last exception of a cell and the cell's text, as a magic saw it
     proposed_cells: dict[str, str] = field(default_factory=dict)
-    global_sinks: list[Sink] = field(default_factory=list)  # who hears every run of this kernel: the sidebar
+    global_sinks: list[Sink] = field(default_factory=list)  # sinks of every run of this kernel, such as the sidebar
 
     @property
     def tape(self) -> Tape | None:
-        """The tape in use: `%fm tape`, else the file `FMNB_TAPE` names."""
+        """The current tape: of `%fm tape`, or the file that `FMNB_TAPE` names."""
         name = os.environ.get("FMNB_TAPE", "")
         if name != self._env_tape:
             from ..store.tape import Tape
@@ -56,24 +56,24 @@ class Session:
         self._tape, self._env_tape = tape, os.environ.get("FMNB_TAPE", "")
 
     def listeners(self, *sinks: Sink, ticks: bool = False) -> list[Sink]:
-        """The sinks of a run: the log first, so that what is shown is written down, whatever interrupts."""
+        """The sinks of a run: the log first, so that everything displayed is stored, whatever interrupts."""
         return [LogSink(self.notebook, ticks=ticks), Sweeper(), *sinks, *self.global_sinks]
 
     def set_model(self, model: str, source: str = "kernel") -> None:
-        """Remember a choice; by is kernel (`%fm use`) or notebook (its metadata). "" takes it back."""
+        """Remember a choice of `source`: kernel (`%fm use`) or notebook (its metadata). "" removes it."""
         if model:
             self.model_choices[source] = (time.monotonic(), model)
         else:
             self.model_choices.pop(source, None)
 
     def set_notebook_model(self, model: str) -> None:
-        """The notebook's own choice, as the front end says it; the same again changes nothing, so that a later `%fm use` stays."""
+        """Set the notebook's own choice, sent by the page. The same choice again changes nothing, so that a later `%fm use` stays."""
         self.choice_known = True
         if model != self.model_choices.get("notebook", (0.0, ""))[1]:
             self.set_model(model, source="notebook")
 
     def find_notebook_model(self) -> None:
-        """Read the notebook's own choice from its file, where nobody has told it and no later choice stands."""
+        """Read the notebook's own choice from its file, if the page did not send it and no later choice exists."""
         if self.choice_known or self.notebook_search is None or "kernel" in self.model_choices:
             return
         own = notebook_model.find(self.notebook_search)
@@ -87,7 +87,7 @@ class Session:
 
     @property
     def model_warning(self) -> str:
-        """What the reader of an answer should know where nobody named the model and the notebook's own choice is unknown, else ""."""
+        """A warning for an answer whose model nobody named while the notebook's own choice is unknown, else ""."""
         return "" if self.choice_known or self.notebook_search is None or self.model_choices else self.unknown_reason
 
 
@@ -95,7 +95,7 @@ session = current(Session)
 
 
 def default_model() -> tuple[str, str]:
-    """(model, who says so) when a cell names none; ("", "") when nobody does.
+    """The model of cells that name none, and its source; ("", "") if there is none.
 
     `%fm use` and the notebook's choice, the later of the two > environment > project >
     user > administrator's default. The notebook's choice counts from its first cell on.

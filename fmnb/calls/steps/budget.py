@@ -1,4 +1,4 @@
-"""Money: each attempt is reserved before it is sent, and counted when it ends, also when it fails or is stopped."""
+"""Budget: each attempt reserves its maximum cost before it is sent, and its real cost is counted when it ends."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _TOO_LONG = "the answer was longer than the budget had set aside for it"
 
 
 def kernel_budget() -> list[BatchBudget]:
-    """What an interactive call is paid from: the kernel's budget, where there is one. It is refused rather than made to wait."""
+    """The budgets of an interactive call: the kernel's, if there is one. A call over budget is refused and does not wait."""
     return [CallBudget()] if budget.budget().limit is not None else []
 
 
 def within_budget(budgets: Callable[[], Sequence[BatchBudget]]) -> Step:
-    """The step that pays each attempt from all of `purses`. An answer that is longer than was reserved for it is asked for again."""
+    """The step that pays each attempt from all `budgets`. An answer truncated by its reservation is retried with more."""
 
     def pay(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
         return rows(call, proceed) if call.is_row else _Attempt(call, budgets()).run(proceed)
@@ -46,20 +46,20 @@ def within_budget(budgets: Callable[[], Sequence[BatchBudget]]) -> Step:
 
 @dataclass
 class _Attempt:
-    """One attempt while it is paid: what is reserved for it, and what has come of it."""
+    """One attempt: its reservations and its events."""
 
     call: Call
     budgets: Sequence[BatchBudget]
-    retried: bool = False  # the attempt before was too long for its reserve
+    retried: bool = False  # the attempt before was longer than its reservation
     too_long: bool = False
     _events: list[Event] = field(default_factory=list)
     _reservations: list[tuple[BatchBudget, Reservation]] = field(default_factory=list)
-    _max_output: int | None = None  # tokens of answer that the reserve pays for
+    _max_output: int | None = None  # output tokens that the reservation pays for
     _settled: bool = False
     _warning: Notice | None = None
 
     async def run(self, proceed: Proceed) -> AsyncIterator[Event]:
-        """The events of the attempt; the end is left out when it is too long for its reserve."""
+        """The events of the attempt; without the end if it is longer than its reservation."""
         call, meter = self.call, self.call.meter
         backend = call.target.open()
         tokens = meter.prompt_tokens(backend, call.request) if self.budgets or not backend.info.local else 0
@@ -70,7 +70,7 @@ class _Attempt:
             for purse in self.budgets:
                 self._reservations.append((purse, await purse.reserve(backend.info, call.request, tokens)))
             self._max_output = min((a.max_tokens for _, a in self._reservations if a.max_tokens is not None), default=None)
-            if self.retried:  # only now: where no money is left, what has come stands
+            if self.retried:  # not before: without money left the truncated answer stands
                 yield Restarted(reason=_TOO_LONG)
             stream = proceed(
                 call if self._max_output is None else replace(call, request=replace(call.request, max_tokens=self._max_output))
@@ -121,12 +121,12 @@ class _Attempt:
             self._warning = Notice(kind="warning", text=text) if text else None
         self._record_prompt_tokens(backend, tokens)
         out = max(out, self._max_output) if self.too_long and self._max_output else out
-        for purse, aside in self._reservations:  # which lets others go that want to know what was learned
-            purse.settle(aside, cost or 0.0, out, meter.uncertain_calls - before[0], meter.uncertain_cost - before[1])
+        for batch_budget, reservation in self._reservations:  # which lets others go that want to know what was learned
+            batch_budget.settle(reservation, cost or 0.0, out, meter.uncertain_calls - before[0], meter.uncertain_cost - before[1])
         return self._warning
 
     def _record_prompt_tokens(self, backend: Backend, tokens: int) -> None:
-        """Remember what the prompt was billed for, where an answer or its service tells."""
+        """Remember the billed tokens of the prompt, if the answer reports them."""
         said = [e.usage for e in self._events if isinstance(e, UsageReported) and not e.usage.estimated]
         for usage in said:
             billed_tokens.learn(backend.info, self.call.request, tokens, usage, self._max_output)

@@ -14,7 +14,7 @@ from .tape import replay
 
 
 def use_cache(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
-    """Answer from the cache, or go on and keep the answer."""
+    """Answer from the cache, or go on and cache the answer."""
     return _cached(call, proceed) if call.target.open().deterministic(call.request) else proceed(call)
 
 
@@ -23,7 +23,7 @@ async def _cached(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
     try:
         found = cache.get(key) if log.enabled() else None
     except StoreError:
-        found = None  # the log sink has said so already
+        found = None  # the log sink has warned
     if found is not None:
         async for event in replay([(0.0, e) for e in found], "cached"):
             yield event
@@ -41,11 +41,11 @@ async def _cached(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
         try:
             cache.put(key, call.run, kept)
         except StoreError:
-            pass  # the log sink says so
+            pass  # the log sink warns
 
 
 def cache_key(call: Call) -> str:
-    """The request's key; for weights on this machine also the file itself, which may change under its name."""
+    """The request's fingerprint; for local weights also the file, which may change under its name."""
     info = call.target.open().info
     path = Path(info.source)
     try:

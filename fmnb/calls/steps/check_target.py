@@ -1,4 +1,4 @@
-"""What a request asks that its model does not do."""
+"""Check what a request needs and its model cannot do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .base import Proceed
 
 
 def check_target(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
-    """Refuse a picture from a model that makes none; say when the interface that was named does not apply."""
+    """Refuse images from a model of text; report an `api` option that does not apply."""
     backend = call.target.open()
     check_output_modality(call.request.format, call.target.requested_model, backend)
     ignored = call.request.api and not getattr(backend, "supports_api_choice", False)
@@ -25,7 +25,9 @@ async def _ignored_api(stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
         yield event
 
 
-def check_output_modality(format: str, asked: str, backend: Backend) -> None:
-    """Raise UsageError when a picture is asked of a model that makes none."""
+def check_output_modality(format: str, requested_model: str, backend: Backend) -> None:
+    """Raise UsageError if the format is image and the model makes none."""
     if format == "image" and not {"image", "video"} & set(backend.info.outputs):
-        raise UsageError(f"{asked} writes text and makes no images", hint="Leave -f image out, or name a model that makes images.")
+        raise UsageError(
+            f"{requested_model} writes text and makes no images", hint="Leave -f image out, or name a model that makes images."
+        )

@@ -1,4 +1,4 @@
-"""Through the host's limiter: so many calls at once, so many a minute. Engines on this machine queue by themselves."""
+"""Rate limits: concurrency and requests per minute of each host. Local engines queue their own calls."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .base import Proceed, Step
 
 
 def rate_limited(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
-    """Wait for a place at the host, and say so."""
+    """Wait for a permit of the host, and report the wait."""
     info = call.target.open().info
     return proceed(call) if info.local else limited(info.host, proceed(call))
 
 
 async def limited(host: str, stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
-    """A stream that begins when its host has a place for it."""
+    """A stream that starts when its host has a permit for it."""
     gate = rate_limit.limiter_for(host)
     try:
         if gate.is_full():
@@ -38,7 +38,7 @@ async def limited(host: str, stream: AsyncIterator[Event]) -> AsyncIterator[Even
 
 
 def rate_limited_rows(limits: BatchLimits) -> Step:
-    """The step for rows: also within the user's own limits, and the host's limiter learns from every answer and refusal."""
+    """The step for rows: within the user's own limits too; the host's limiter adapts to every answer and rate-limit error."""
 
     async def wait(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
         backend = call.target.open()

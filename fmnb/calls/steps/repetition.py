@@ -1,4 +1,4 @@
-"""Answers of rows without a schema are cut where they get stuck in a loop: they come in one piece, so nothing has stopped them."""
+"""Truncate answers of rows that are stuck in a loop: a complete answer could not be stopped earlier."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .base import Proceed
 
 
 def cut_repetition(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
-    """The answer, cut where it repeats itself."""
+    """The answer, truncated where it repeats itself."""
     return proceed(call) if call.spec is not None else _cut(call, proceed)
 
 
@@ -30,9 +30,9 @@ async def _cut(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
 
 
 def without_repetition(call: Call, events: list[Event]) -> list[Event]:
-    """The events of an answer without a schema, cut where it repeats itself.
+    """The events of an answer without a schema, truncated where it repeats itself.
 
-    It stays whole where the log would not keep the rest, and where it is the JSON that was wanted.
+    It stays complete if the log is off, and if it is valid JSON that was requested.
     """
     if not log.enabled():
         return events

@@ -1,4 +1,4 @@
-"""Retries after transient failures, where they can be seen."""
+"""Retries after transient errors, visible to the user."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _CONTENT = (TextDelta, ReasoningDelta, ToolCallDelta, Media, Vectors)
 
 
 def retry_call(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
-    """Retry the rest of the pipeline; say at the end which attempts may have been billed."""
+    """Retry the rest of the pipeline; report at the end which attempts may have been billed."""
     return retry(lambda: proceed(call), rows=call.is_row, meter=call.meter)
 
 
 async def retry(
     open_stream: Callable[[], AsyncIterator[Any]], *, rows: bool = False, meter: UsageMeter | None = None
 ) -> AsyncIterator[Any]:
-    """Open a stream, and open it again after a transient failure.
+    """Open a stream, and open it again after a transient error.
 
-    What a reader has begun to see is not retried. Rows are restarted, since nobody sees them come, and their
+    An answer that is partly displayed is not retried. Rows are restarted, since nothing of them is displayed, and their
     rate-limited attempts do not count as failures. `meter` knows which attempts may have been billed.
     """
     failed = limited = 0
@@ -75,13 +75,13 @@ async def retry(
 
 
 def _delay(retry_after: float | None, attempt: int, *, spread: bool) -> float:
-    """Seconds to the next attempt: as the service says, else exponential backoff with jitter. Rows need not come back together."""
+    """Seconds to the next attempt: the service's retry-after, else exponential backoff with jitter."""
     if retry_after is not None:
         return retry_after + (random.uniform(0, 0.25 + 0.1 * retry_after) if spread else 0.0)
     return min(_MOST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25)
 
 
 def _doubts(n: int) -> list[Event]:
-    """What an answer says of attempts before it that may have been billed: its cost is not the whole for certain."""
+    """Events that report earlier attempts which may have been billed: the total cost is uncertain."""
     text = f"{n} {'try' if n == 1 else 'tries'} before it failed and may have been billed, too"
     return [UsageReported(usage=Usage(estimated=True)), Notice(kind="note", text=text)]

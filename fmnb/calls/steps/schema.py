@@ -1,4 +1,4 @@
-"""Structured output: an answer is validated against its schema, and the model is asked once more when it does not fit."""
+"""Structured output: an answer is validated against its schema and repaired once if it does not fit."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ...core.types import UNFINISHED, message
 from ..call import Call
 from .base import Proceed
 
-_REPAIRED = "asked again: the first answer did not match the schema"
+_REPAIRED = "retried: the first answer did not match the schema"
 
 
 def validate_schema(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
-    """Validate a structured answer; without a schema, read what was asked for as JSON."""
+    """Validate a structured answer; without a schema, parse an answer in JSON format."""
     if call.spec is not None:
         return _validated(call, proceed)
     return _read_json(call, proceed) if call.request.format == "json" else proceed(call)
@@ -42,7 +42,7 @@ async def _validated(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
             data = data_of(call, answer, end)
         except SchemaMismatchError as e:
             reason = "" if end is None else end.reason
-            if is_stuck(answer, reason) and reason not in (REASON, "length"):  # else the stream has said so
+            if is_stuck(answer, reason) and reason not in (REASON, "length"):  # else the stream has warned
                 yield Notice(kind="warning", text=NOTICE)
             if attempt == 2 or reason == "length" or is_stuck(answer, reason):
                 raise
@@ -87,13 +87,13 @@ def data_of(call: Call, text: str, end: Finished | None) -> Any:
     assert call.spec is not None
     reason = "" if end is None else end.reason
     try:
-        if end is not None and end.extra.get(UNFINISHED):  # its engine says so, even if what is there reads as JSON
+        if end is not None and end.extra.get(UNFINISHED):  # its engine reports it, even if the text is valid JSON
             raise SchemaMismatchError("The answer is not JSON", detail="it ends in the middle", billed=True)
         parse(text, call.spec)  # validated as the user's own classes do
         return parse(text, replace(call.spec, build=lambda plain: plain))  # kept as JSON
     except SchemaMismatchError as e:
         if not call.target.known:
-            e.billed = None  # what an object of the notebook does to answer is its own affair
+            e.billed = None  # whether a custom model costs money is unknown
         if reason == "length":
             raise truncated_error(e) from None
         if is_stuck(text, reason):
@@ -102,7 +102,7 @@ def data_of(call: Call, text: str, end: Finished | None) -> Any:
 
 
 def read_data(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
-    """The answer with its data, where there is a schema; one that does not fit fails and is not repaired."""
+    """The answer with its data, if there is a schema; a mismatch fails and is not repaired."""
     return proceed(call) if call.spec is None else _read_data(call, proceed)
 
 
@@ -117,7 +117,7 @@ async def _read_data(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
 
 
 def with_data(call: Call, text: str, end: Finished) -> Event:
-    """The end of an answer that came without the pipeline: with its data, or the failure to fit its schema."""
+    """The end of an answer that arrived without the pipeline: with its data, or a schema mismatch."""
     try:
         return replace(end, data=data_of(call, text, end))
     except SchemaMismatchError as e:
@@ -125,19 +125,19 @@ def with_data(call: Call, text: str, end: Finished) -> Event:
 
 
 def is_stuck(text: str, reason: str = "") -> bool:
-    """Whether a text that does not fit its schema repeats itself and is no JSON: asking again would bring the same."""
+    """Whether a text that does not fit its schema is stuck in a loop, so that a retry would give the same."""
     from ...schemas.validate import read_json
 
     return reason == REASON or (is_looping(text) and (is_json_prefix(text) or read_json(text) is None))
 
 
 def truncated_error(e: SchemaMismatchError) -> SchemaMismatchError:
-    """The error of an answer that ended at its token limit."""
-    what = "The answer was cut at its longest length before it was complete"
+    """The error of an answer truncated at its token limit."""
+    what = "The answer was truncated at max_tokens"
     return SchemaMismatchError(what, hint="Raise --max-tokens.", billed=e.billed)
 
 
 def repetition_error(e: SchemaMismatchError) -> SchemaMismatchError:
-    """The error of an answer that got stuck in a loop."""
+    """The error of an answer stuck in a loop."""
     what = "The answer repeated itself and does not match the schema"
     return SchemaMismatchError(what, hint=f"{HINT[0].upper()}{HINT[1:]}.", billed=e.billed)

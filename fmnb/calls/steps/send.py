@@ -1,4 +1,4 @@
-"""The end of the pipeline: the backend is called, its answer streamed or complete, and what it used is metered."""
+"""The last step: call the backend, stream its answer or get it complete, and meter its usage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..call import Call
 
 
 async def stream_answer(call: Call) -> AsyncIterator[Event]:
-    """The answer as it comes. A service's answer ends where it gets stuck in a loop; engines look after theirs."""
+    """The streamed answer. A service's answer is ended if it gets stuck in a loop; engines check their own."""
     backend, meter = call.target.open(), call.meter
     stream: AsyncIterator[Event] = backend.stream(call.request)
     if backend.info.local:
@@ -39,7 +39,7 @@ async def stream_answer(call: Call) -> AsyncIterator[Event]:
 
 
 async def complete_answer(call: Call) -> AsyncIterator[Event]:
-    """The answer in one piece, for rows: nobody watches it come. Of a backend that can only stream, what came, put together."""
+    """The complete answer, for rows. The deltas of a backend that can only stream are merged."""
     backend, meter = call.target.open(), call.meter
     if not hasattr(backend, "complete"):
         async for event in _merge_deltas(stream_answer(call)):
@@ -63,7 +63,7 @@ async def complete_answer(call: Call) -> AsyncIterator[Event]:
 
 
 async def _merge_deltas(stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
-    """Text in one event; waits and progress, which nobody sees, left out."""
+    """Merge text deltas into one event; leave out waits and progress."""
     text: list[str] = []
     try:
         async for event in stream:
@@ -85,7 +85,7 @@ async def _merge_deltas(stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
 
 
 def _estimated_usage(call: Call, backend: Backend, came: Sequence[Event]) -> Usage:
-    """What an answer has used that is closed here: an estimate, for the service says it at its own end. The budget counts what may be on its way, too."""
+    """Estimated usage of a stream that is closed here, as the service reports usage only at its end. The budget includes text that may be in flight."""
     into, out = backend.count(call.request).tokens, estimate_output_tokens(came)
     owed = Usage(into, out, cost=budget.price(backend.info, into, out), estimated=True)
     call.meter.closed(owed)

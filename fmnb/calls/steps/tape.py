@@ -1,4 +1,4 @@
-"""Tapes: an answer is replayed from the tape, or recorded on it."""
+"""Tapes: replay an answer from the tape, or record it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def _taped(call: Call, tape: Tape, proceed: Proceed) -> AsyncIterator[Even
     if call.tape_only:
         raise tape_miss_error(tape, call.cell)
     stamp, events = EventStamper(call.run), []
-    end: Finished | None = None  # held back until the answer is on the tape, or the footer says that it is not
+    end: Finished | None = None  # held back until the answer is recorded, or the footer reports that it is not
     try:
         async for event in proceed(call):
             events.append(stamp(event))
@@ -50,14 +50,14 @@ async def _taped(call: Call, tape: Tape, proceed: Proceed) -> AsyncIterator[Even
         stale = tape.stale_entry(call.cell)
         if stale is None or any(isinstance(x, TextDelta) for x in events):
             raise
-        tape.used.add(stale.key)  # what a cell shows is not pruned
+        tape.used.add(stale.key)  # what a cell displays is not pruned
         yield Notice(kind="warning", text=f"stale: recorded for other values of this prompt, because {e.message[0].lower()}{e.message[1:]}")
         async for event in replay(stale.replay(), "stale", paced=not call.is_row):
             yield event
         return
     try:
         tape.record(call.request, key, call.cell, events)
-    except StoreError as e:  # the answer is here and paid for: the cell goes on
+    except StoreError as e:  # the answer is complete and paid for: the cell goes on
         yield Notice(kind="warning", text=f"not recorded: {e}")
     if end is not None:
         yield end
@@ -79,7 +79,7 @@ def tape_miss_error(tape: Tape, cell: str) -> TapeMissError:
 
 
 async def replay(items: list[tuple[float, Event]], source: str, *, paced: bool = True) -> AsyncIterator[Event]:
-    """Stored events, with `paced` as fast as they came, within a second or two."""
+    """Replay stored events; with `paced` at their recorded speed, within a second or two."""
     whole = max((t for t, _ in items), default=0.0) if paced else 0.0
     scale = min(1.0, _MAX_REPLAY_SECONDS / whole) if whole else 0.0
     began = time.monotonic()
@@ -91,7 +91,7 @@ async def replay(items: list[tuple[float, Event]], source: str, *, paced: bool =
 
 
 def as_replayed(event: Event, source: str) -> Event:
-    """A stored event as it is given again: it costs nothing now."""
+    """A stored event as it is replayed: at no cost."""
     if isinstance(event, UsageReported):
         return UsageReported(usage=replace(event.usage, cost=0.0 if event.usage.cost is not None else None))
     return replace(event, source=source) if isinstance(event, ENDS) else event
