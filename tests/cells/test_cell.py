@@ -125,7 +125,7 @@ def test_a_wrong_structured_answer_is_asked_for_once_more(cells):
     cells.ns["stubborn"] = Says("no JSON", "still none")
     error = cells.fails('%%fm stubborn --schema "a int"\nhi')
     assert isinstance(error, SchemaMismatchError)
-    assert "asked again" in " ".join(error.response.notes)
+    assert "retried" in " ".join(error.response.notes)
     cells.ns["willing"] = Says('{"a": "x"}', '{"a": 3}')
     assert cells('%%fm willing --schema "a int"\nhi').data == {"a": 3}
 
