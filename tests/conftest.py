@@ -112,7 +112,7 @@ def fresh_kernel_state():
     resolve.forget_backends()
     budget.reset()
     rate_limit.forget()
-    log._off_reason = None
+    runtime().put(log.LogSwitch())
     config._cache = None
     db.close_all()
 

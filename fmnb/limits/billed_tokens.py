@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
+from ..core.runtime import state
 from ..core.types import ModelInfo, Request, Usage
 
 _TOKENS_PER_MESSAGE = 4  # tokens that fmnb's own count adds for each message
@@ -45,7 +46,13 @@ class _Answer:
     cost_factor: float
 
 
-_answers: dict[tuple[str, str], deque[_Answer]] = {}
+class _BilledTokens:
+    """The last answers of each model of a Runtime."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, str], deque[_Answer]] = {}
+
+
 _lock = threading.Lock()
 
 
@@ -68,7 +75,7 @@ def learn(info: ModelInfo, request: Request, tokens: int, usage: Usage | None, l
         table_cost = (billed * info.price_in + out * info.price_out) / 1e6
         dearer = min(float(_MAX_FACTOR), max(1.0, usage.cost / table_cost)) if table_cost > 0 else 1.0
     with _lock:
-        answers = _answers.setdefault(_key(info), deque(maxlen=_REMEMBERED))
+        answers = state(_BilledTokens).answers.setdefault(_key(info), deque(maxlen=_REMEMBERED))
         answers.append(_Answer(counted, billed, out, request.max_tokens if limit is None else limit, dearer))
 
 
@@ -88,7 +95,7 @@ def expected(info: ModelInfo, request: Request, tokens: int) -> ExpectedTokens:
         return ExpectedTokens(tokens, tokens, True)
     content = _content(request, tokens)
     with _lock:
-        answers = list(_answers.get(_key(info), ()))
+        answers = list(state(_BilledTokens).answers.get(_key(info), ()))
     estimates = [_billed(a, content) for a in answers if _similar_length(a.counted, content)]
     if estimates:
         return ExpectedTokens(max(tokens, *estimates), tokens, True)
@@ -99,7 +106,7 @@ def expected(info: ModelInfo, request: Request, tokens: int) -> ExpectedTokens:
 def tokens_beyond_limit(info: ModelInfo, limited: bool) -> int:
     """Output tokens billed beyond the limit, such as reasoning; without a limit, the longest answer."""
     with _lock:
-        answers = list(_answers.get(_key(info), ()))
+        answers = list(state(_BilledTokens).answers.get(_key(info), ()))
     if limited:
         return max((a.output_tokens - a.limit for a in answers if a.limit is not None and a.output_tokens > a.limit), default=0)
     return max((a.output_tokens for a in answers if a.limit is None), default=0)
@@ -108,13 +115,13 @@ def tokens_beyond_limit(info: ModelInfo, limited: bool) -> int:
 def cost_factor(info: ModelInfo) -> float:
     """Highest ratio of billed cost to the price table in the last answers; cache writes may cost more."""
     with _lock:
-        return max((a.cost_factor for a in _answers.get(_key(info), ())), default=1.0)
+        return max((a.cost_factor for a in state(_BilledTokens).answers.get(_key(info), ())), default=1.0)
 
 
 def forget() -> None:
     """Forget what was learned about all models."""
     with _lock:
-        _answers.clear()
+        state(_BilledTokens).answers.clear()
 
 
 def _key(info: ModelInfo) -> tuple[str, str]:

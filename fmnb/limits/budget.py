@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from ..config.settings import settings
 from ..core.errors import BudgetError, LockedError
+from ..core.runtime import state
 from ..core.types import ModelInfo, Request
 from . import billed_tokens
 
@@ -49,14 +50,20 @@ class Budget:
         return None if self.limit is None else max(0.0, self.limit - self.spent - self.uncertain_cost)
 
 
-_budget = Budget()
+class _Spending:
+    """The budget of a Runtime."""
+
+    def __init__(self) -> None:
+        self.budget = Budget()
+
+
 _lock = threading.Lock()
 
 
 def budget() -> Budget:
     """The current budget: the kernel's, or an administrator's if that is lower."""
     locked = settings().lock("budget")
-    own = _budget
+    own = state(_Spending).budget
     if locked is None:
         return own
     return replace(own, limit=float(locked) if own.limit is None else min(own.limit, float(locked)), allow_unknown=False)
@@ -64,7 +71,6 @@ def budget() -> Budget:
 
 def set_limit(limit: float | None, *, allow_unknown: bool = False) -> Budget:
     """Set the kernel's limit in US dollars; None removes it. An administrator's limit cannot be raised."""
-    global _budget
     locked = settings().lock("budget")
     if locked is not None and (limit is None or limit > float(locked)):
         raise LockedError(
@@ -72,15 +78,15 @@ def set_limit(limit: float | None, *, allow_unknown: bool = False) -> Budget:
             detail="no limit" if limit is None else f"${limit:g}",
             hint="Set a lower limit.",
         )
+    spending = state(_Spending)
     with _lock:
-        _budget = replace(_budget, limit=limit, allow_unknown=allow_unknown)
+        spending.budget = replace(spending.budget, limit=limit, allow_unknown=allow_unknown)
     return budget()
 
 
 def reset() -> None:
     """Reset the spending to zero and remove the limit."""
-    global _budget
-    _budget = Budget()
+    state(_Spending).budget = Budget()
     billed_tokens.forget()
 
 
@@ -112,11 +118,11 @@ def reserve(info: ModelInfo, request: Request, tokens: int) -> float:
     The prompt's `tokens` are scaled to what the model's last answers were billed. Before the first
     answer, a call that runs alone needs no more than fmnb's own count.
     """
-    global _budget
     prompt = billed_tokens.expected(info, request, tokens)
     cost, cost_alone = _max_cost(info, request, prompt.tokens), _max_cost(info, request, prompt.counted)
     if not cost and cost is not None:
         return 0.0
+    spending = state(_Spending)
     with _lock:
         b = budget()
         if (
@@ -129,7 +135,7 @@ def reserve(info: ModelInfo, request: Request, tokens: int) -> float:
         ):
             cost = cost_alone
         if cost is not None and (b.limit is None or b.committed + cost <= b.limit):
-            _budget = replace(_budget, reserved=_budget.reserved + cost)
+            spending.budget = replace(spending.budget, reserved=spending.budget.reserved + cost)
             return cost
     if b.limit is None:
         return 0.0
@@ -206,23 +212,27 @@ def remaining() -> float | None:
 
 def reserve_amount(cost: float) -> None:
     """Reserve an amount that is known to remain, for `release`."""
-    global _budget
+    spending = state(_Spending)
     with _lock:
-        _budget = replace(_budget, reserved=_budget.reserved + cost)
+        spending.budget = replace(spending.budget, reserved=spending.budget.reserved + cost)
 
 
 def release(cost: float) -> None:
     """Release what `reserve` reserved."""
-    global _budget
+    spending = state(_Spending)
     with _lock:
-        _budget = replace(_budget, reserved=max(0.0, _budget.reserved - cost))
+        spending.budget = replace(spending.budget, reserved=max(0.0, spending.budget.reserved - cost))
 
 
 def add_uncertain(amount: float, *, failed: bool = True) -> None:
     """Count what a failed or stopped call may have been billed beyond what was counted."""
-    global _budget
+    spending = state(_Spending)
     with _lock:
-        _budget = replace(_budget, uncertain_cost=_budget.uncertain_cost + amount, uncertain_calls=_budget.uncertain_calls + failed)
+        spending.budget = replace(
+            spending.budget,
+            uncertain_cost=spending.budget.uncertain_cost + amount,
+            uncertain_calls=spending.budget.uncertain_calls + failed,
+        )
 
 
 def max_cost(info: ModelInfo, request: Request, tokens: int) -> float | None:
@@ -233,14 +243,14 @@ def max_cost(info: ModelInfo, request: Request, tokens: int) -> float | None:
 
 def add(cost: float | None, *, local: bool = False) -> str:
     """Count a finished call; returns a warning the first time spending exceeds 80 %, else ""."""
-    global _budget
+    spending = state(_Spending)
     with _lock:
         before = budget()
         if cost is None:
             if not local:
-                _budget = replace(_budget, unknown_calls=_budget.unknown_calls + 1)
+                spending.budget = replace(spending.budget, unknown_calls=spending.budget.unknown_calls + 1)
             return ""
-        _budget = replace(_budget, spent=_budget.spent + cost)
+        spending.budget = replace(spending.budget, spent=spending.budget.spent + cost)
         after = budget()
     if after.limit and before.spent < WARN * after.limit <= after.spent:
         return f"{after.spent / after.limit:.0%} of the budget of ${after.limit:g} is spent"

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..core.backend import RateLimitState
+from ..core.runtime import state
 from .quota import Quota
 from .send_rate import SendRate
 
@@ -338,12 +339,16 @@ def set_process_count(parts: int) -> None:
     _process_count = max(1, parts)
 
 
-_limiters: dict[tuple[int, str], ConcurrencyLimiter] = {}
+class Limiters:
+    """The limiters of a Runtime, by event loop and host."""
+
+    def __init__(self) -> None:
+        self.by_host: dict[tuple[int, str], ConcurrencyLimiter] = {}
 
 
 def limiter_for(host: str) -> ConcurrencyLimiter:
     """The limiter of a host on the running loop."""
-    return _limiters.setdefault((id(asyncio.get_running_loop()), host), ConcurrencyLimiter())
+    return state(Limiters).by_host.setdefault((id(asyncio.get_running_loop()), host), ConcurrencyLimiter())
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +376,7 @@ def host_limits(host: str) -> HostLimits:
     >>> host_limits("nobody.example").concurrency
     16
     """
-    limiters = [limiter for (_, name), limiter in list(_limiters.items()) if name == host]
+    limiters = [limiter for (_, name), limiter in list(state(Limiters).by_host.items()) if name == host]
     if not limiters:
         return HostLimits()
     limiter = limiters[-1]
@@ -381,4 +386,4 @@ def host_limits(host: str) -> HostLimits:
 
 def forget() -> None:
     """Forget what was learned about all hosts."""
-    _limiters.clear()
+    state(Limiters).by_host.clear()

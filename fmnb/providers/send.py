@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..core.errors import UnknownModelError
+from ..core.runtime import state
 from ..core.types import Request
 from .http import client, rate_headers
 from .http.errors import from_status
@@ -21,7 +22,12 @@ from .profiles import Profile, endpoint
 from .reserved_params import check_routing
 from .wire.base import Wire, check_one_answer, drop_ignored, drop_option, encode
 
-_refused_options: dict[tuple[str, str], dict[str, str]] = {}  # (URL, model) -> refused options and their values
+
+class _RefusedOptions:
+    """Options that models refused, with their values, by URL and model."""
+
+    def __init__(self) -> None:
+        self.by_model: dict[tuple[str, str], dict[str, str]] = {}
 
 
 class OutgoingRequest:
@@ -39,7 +45,7 @@ class OutgoingRequest:
         drop_ignored(p, self.body)
         self.url = endpoint(p, wire.path, model)  # complete, so that the HTTP stack does not build it each time
         self._dropped: dict[str, str] = {}
-        for option, value in _refused_options.get((self.url, model), {}).items():
+        for option, value in state(_RefusedOptions).by_model.get((self.url, model), {}).items():
             if option in self.body and json.dumps(self.body[option], default=str) == value:
                 self._drop(option)
 
@@ -54,7 +60,7 @@ class OutgoingRequest:
     def accepted(self) -> None:
         """The service accepted the request: remember the options that had to be dropped."""
         if self._dropped:
-            _refused_options.setdefault((self.url, self.model), {}).update(self._dropped)
+            state(_RefusedOptions).by_model.setdefault((self.url, self.model), {}).update(self._dropped)
 
     def _drop(self, option: str) -> None:
         name = drop_option(self.wire, self.body, option, self.request)
@@ -64,12 +70,12 @@ class OutgoingRequest:
 
 def refused_options(url: str, model: str) -> Iterable[str]:
     """Options that this model refused at this URL."""
-    return _refused_options.get((url, model), {})
+    return state(_RefusedOptions).by_model.get((url, model), {})
 
 
 def forget_refused_options() -> None:
     """Forget all refused options."""
-    _refused_options.clear()
+    state(_RefusedOptions).by_model.clear()
 
 
 async def send(

@@ -11,35 +11,40 @@ from ..config.settings import set_user, settings
 from ..core.errors import StoreError, UsageError
 from ..core.events import Event, ResponseBuilder
 from ..core.response import Response
+from ..core.runtime import state
 from . import event_reader
 from .db import database
 from .inbox import log_database
 
 _SWITCHED_OFF = "switched off"
-_off_reason: str | None = None
+
+
+class LogSwitch:
+    """Why the log of a Runtime is off; None if it is on."""
+
+    def __init__(self) -> None:
+        self.off_reason: str | None = None
 
 
 def enabled() -> bool:
     """Whether runs are logged: neither the user nor a disk error has disabled the log."""
-    return _off_reason is None and settings().get("log.enabled", True) is not False
+    return state(LogSwitch).off_reason is None and settings().get("log.enabled", True) is not False
 
 
 def set_enabled(on: bool) -> None:
     """Turn the log on or off for this user; on also retries after a disk error."""
-    global _off_reason
-    _off_reason = None if on else _SWITCHED_OFF  # applies to this kernel even if the setting cannot be saved
+    state(LogSwitch).off_reason = None if on else _SWITCHED_OFF  # applies to this kernel even if the setting cannot be saved
     set_user("log", "enabled", None if on else False)
 
 
 def recover() -> bool:
     """Retry after a disk error in this kernel; returns whether runs are logged now."""
-    global _off_reason
     if failed():
         try:
             with database().write() as db:
                 db.execute("INSERT INTO arrived(batch, entry) VALUES ('', ?)", (" " * 8192,))
                 db.execute("DELETE FROM arrived WHERE batch = ''")
-            _off_reason = None
+            state(LogSwitch).off_reason = None
         except StoreError:
             pass
     return enabled()
@@ -47,20 +52,19 @@ def recover() -> bool:
 
 def failed() -> bool:
     """Whether a disk error disabled the log."""
-    return _off_reason not in (None, _SWITCHED_OFF)
+    return state(LogSwitch).off_reason not in (None, _SWITCHED_OFF)
 
 
 def disabled_reason() -> str:
     """Why runs are not logged; "" if they are."""
-    return "" if enabled() else _off_reason or _SWITCHED_OFF
+    return "" if enabled() else state(LogSwitch).off_reason or _SWITCHED_OFF
 
 
 def disable(why: str) -> bool:
     """Disable the log after a disk error, until `recover`. False if it was disabled already."""
-    global _off_reason
-    if _off_reason is not None:
+    if state(LogSwitch).off_reason is not None:
         return False
-    _off_reason = why
+    state(LogSwitch).off_reason = why
     return True
 
 

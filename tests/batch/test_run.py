@@ -34,6 +34,7 @@ from fmnb.core.errors import (
     UsageError,
 )
 from fmnb.core.events import Failed, Finished, Notice, Progress, Started, TextDelta, UsageReported
+from fmnb.core.runtime import state
 from fmnb.core.types import ModelInfo, Usage
 from fmnb.limits.batch_limits import BatchLimits
 from fmnb.store import batches, log, retention, run_rows
@@ -471,7 +472,7 @@ def test_half_a_character_and_tokens_beyond_counting_are_mended(service):
 
 def test_after_a_disk_that_was_full_the_log_is_tried_again_and_where_it_is_off_that_is_said(service, monkeypatch):
     heard = []
-    monkeypatch.setattr(log, "_off_reason", "The disk is full")
+    monkeypatch.setattr(state(log.LogSwitch), "off_reason", "The disk is full")
     batch("Say {{ w }}", words(3), MODEL, sinks=[heard.append])
     assert log.enabled() and not any("log is off" in getattr(e, "text", "") for e in heard)
     assert batch("Say {{ w }}", words(3), MODEL).summary.reused == 3
@@ -479,7 +480,7 @@ def test_after_a_disk_that_was_full_the_log_is_tried_again_and_where_it_is_off_t
     batch("Say {{ w }}", words(1), MODEL, sinks=[heard.append], cache=False)
     log.set_enabled(True)
     assert any("switched off" in getattr(e, "text", "") and "paid again" in e.text for e in heard)
-    monkeypatch.setattr(log, "_off_reason", "The disk is full")
+    monkeypatch.setattr(state(log.LogSwitch), "off_reason", "The disk is full")
     monkeypatch.setattr(Database, "write", _full)
     asked = len(service.requests)
     with pytest.raises(StoreError, match="no row is asked.*disk is full"):

@@ -9,6 +9,7 @@ import pytest
 
 from fmnb.batch.duration import Load, duration
 from fmnb.core.backend import RateLimitState
+from fmnb.core.runtime import state
 from fmnb.limits import rate_limit
 from fmnb.limits.rate_limit import INITIAL_CONCURRENCY, ConcurrencyLimiter, RateCap
 
@@ -343,9 +344,8 @@ def test_growing_beyond_a_slow_speed_is_tried_seldom():
 
 
 def test_what_was_learned_of_a_host_s_speed_is_known(monkeypatch):
-    monkeypatch.setattr("fmnb.limits.rate_limit._limiters", {})
     gate, far = traffic(60, workers=40, rule=ten_a_second("second"))
-    rate_limit._limiters[0, "far.example"] = gate
+    state(rate_limit.Limiters).by_host[0, "far.example"] = gate
     found = rate_limit.host_limits("far.example")
     assert found.per_second == pytest.approx(10, rel=0.25) and found.refused
     low, high = duration([Load("far.example", 600, 0, [0.2])], None, None, None)
