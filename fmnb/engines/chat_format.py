@@ -1,4 +1,4 @@
-"""Messages in the form that chat templates read."""
+"""Messages in the format of chat templates."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..core.types import File, Image, Message, Request, ToolCall, ToolResult
 
 
 def wire(m: Message, images: bool = False) -> list[dict[str, Any]]:
-    """A message as the chat template wants it; each tool result is a message of its own.
+    """A message in the format of chat templates; each tool result becomes a separate message.
 
-    Raises BadRequestError for files, and for images unless the caller puts them in itself (`images`).
+    Raises BadRequestError for files, and for images unless the caller inserts them (`images`).
 
     >>> from fmnb.core.types import message
     >>> wire(message("user", "hi"))
@@ -38,7 +38,7 @@ def wire(m: Message, images: bool = False) -> list[dict[str, Any]]:
 
 
 def begun(request: Request) -> tuple[Request, str]:
-    """The request without the answer that its last message begins, and that answer's text; "" where none is begun.
+    """The request without the started answer in its last message, and the text of that answer ("" if none).
 
     >>> from fmnb.core.types import message
     >>> begun(Request("m", (message("user", "Count."), message("assistant", "1, 2"))))[1]
@@ -51,7 +51,7 @@ def begun(request: Request) -> tuple[Request, str]:
 
 
 def plain_text(messages: list[dict[str, Any]]) -> str:
-    """A conversation for a model that knows none: what was said, with an empty line between turns.
+    """A conversation for a base model: the texts of all turns, separated by blank lines.
 
     >>> plain_text([{"role": "system", "content": "A list."}, {"role": "user", "content": "One,"}])
     'A list.\\n\\nOne,'

@@ -1,6 +1,6 @@
-"""What this machine has left for a model: memory, cores, and whether both are wanted by others.
+"""The free memory and cores of this machine, and the load from other processes.
 
-Uses psutil where it is installed, else what the system offers; None means unknown.
+Uses psutil if installed, otherwise what the system offers; None means unknown.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from pathlib import Path
 
 from ..core.errors import InsufficientMemoryError, SettingsError
 
-_FRESH = 10.0  # seconds for which a reading of others' load counts as now
-_SAMPLE = 0.03  # seconds to look where there is no reading yet
+_FRESH = 10.0  # seconds for which a measured load counts as current
+_SAMPLE = 0.03  # seconds to measure if there is no earlier reading
 
 
 def available_memory() -> int | None:
-    """Bytes that can be had without swapping, within a container's limit where there is one."""
+    """Bytes available without swapping, within the container's limit if there is one."""
     found = [n for n in (_system_memory(), _container_memory()) if n is not None]
     return min(found) if found else None
 
 
 def total_memory() -> int | None:
-    """Bytes of memory this machine has in all."""
+    """Total memory of this machine in bytes."""
     if importlib.util.find_spec("psutil"):
         import psutil
 
@@ -49,7 +49,7 @@ def _system_memory() -> int | None:
 
 
 def _container_memory() -> int | None:
-    """What a cgroup leaves. Its page cache is given back on demand, so inactive files count as free."""
+    """Memory available in the cgroup. Inactive files of its page cache count as free, as they can be evicted."""
     root = Path("/sys/fs/cgroup")
     try:
         limit = (root / "memory.max").read_text().strip()
@@ -63,7 +63,7 @@ def _container_memory() -> int | None:
 
 
 def process_memory() -> int | None:
-    """Bytes of memory this process holds now (mapped weights included)."""
+    """Bytes of memory that this process uses now (including mapped weights)."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
@@ -76,12 +76,12 @@ def process_memory() -> int | None:
 
 
 def has_gpu() -> bool:
-    """Whether there is an NVIDIA card, as the system tells without loading anything."""
+    """Whether there is an NVIDIA GPU, according to the system; loads nothing."""
     return Path("/dev/nvidia0").exists() or Path("/proc/driver/nvidia/version").exists()
 
 
 def check_fits(name: str, need: int, what: str) -> None:
-    """Raise InsufficientMemoryError when `need` bytes are more than there are; `what` says what they are for."""
+    """Raise InsufficientMemoryError if `need` bytes are not available; `what` describes their purpose."""
     have = available_memory()
     if have is not None and need > have:
         raise InsufficientMemoryError(
@@ -92,7 +92,7 @@ def check_fits(name: str, need: int, what: str) -> None:
 
 
 def gib(n: int) -> str:
-    """Bytes as people read them.
+    """Format bytes for display.
 
     >>> gib(98_362_432), gib(7_500_000_000)
     ('94 MiB', '7.0 GiB')
@@ -115,10 +115,10 @@ def cores() -> int:
 
 
 def threads() -> tuple[int, str]:
-    """How many threads an engine should compute with, and a word for the user when that is few.
+    """The number of threads for an engine, and a note for the user if it is low.
 
-    `FMNB_THREADS` decides if set. Otherwise all cores but those that others keep busy:
-    threads that wait for a core stall all the rest at every step.
+    `FMNB_THREADS` decides if set. Otherwise all cores except those that other processes keep busy:
+    a thread that waits for a core stalls all other threads at every step.
     """
     if chosen := os.environ.get("FMNB_THREADS"):
         if not chosen.isdigit() or int(chosen) < 1:
@@ -133,7 +133,7 @@ _last: tuple[float, float, float] | None = None
 
 
 def others_busy() -> float:
-    """How many cores other processes keep busy, measured since the last look; 0.0 where unknown."""
+    """The number of cores that other processes use, measured since the last call; 0.0 if unknown."""
     global _last
     before, now = _last, _times()
     if now is None:
@@ -148,7 +148,7 @@ def others_busy() -> float:
 
 
 def _times() -> tuple[float, float, float] | None:
-    """Now, busy core-seconds of the machine, core-seconds of this process."""
+    """The time now, the busy core-seconds of the machine, and the core-seconds of this process."""
     own = sum(os.times()[:2])
     try:
         with open("/proc/stat") as f:

@@ -1,4 +1,4 @@
-"""A schema whose answer is one of a closed set of labels: what may be written, and what each is called."""
+"""Schemas whose answer is one of a closed set of labels: the possible answers, and the label names."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 
 from ..core.types import Request
 
-MOST = 256  # labels: a schema with more is written
+MOST = 256  # labels: for a schema with more, the answer is generated
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What may be answered: JSON texts, and the name of each label as users know it."""
+    """The possible answers as JSON texts, and the label names that users see."""
 
     texts: tuple[str, ...]
     names: tuple[str, ...]
 
 
 def labels(schema: dict[str, Any] | None) -> Labels | None:
-    """The closed set of answers of a schema: of an object with one field that is a choice. None for any other schema.
+    """The closed set of answers of a schema for an object with one field that is a choice; else None.
 
     >>> schema = {"type": "object", "properties": {"mood": {"enum": ["good", "bad"]}}, "required": ["mood"]}
     >>> labels(schema).texts
@@ -44,7 +44,7 @@ def labels(schema: dict[str, Any] | None) -> Labels | None:
 
 
 def _values(kind: Any, schema: dict[str, Any]) -> list[Any] | None:
-    """The values a field may have; None where they are not a list."""
+    """The possible values of a field; None if they are not listed."""
     if not isinstance(kind, dict):
         return None
     if isinstance(to := kind.get("$ref"), str):
@@ -63,7 +63,7 @@ def _values(kind: Any, schema: dict[str, Any]) -> list[Any] | None:
 
 
 def normed(scores: Sequence[float]) -> list[float]:
-    """Log-probabilities of one choice, from scores.
+    """Normalize scores to the log-probabilities of one choice.
 
     >>> [round(math.exp(p), 2) for p in normed([1.0, 1.0])]
     [0.5, 0.5]
@@ -74,7 +74,10 @@ def normed(scores: Sequence[float]) -> list[float]:
 
 
 def drawn(scores: Sequence[float], request: Request) -> int:
-    """The label that a request with a temperature draws. A seed draws the same for the same request, and for each row anew."""
+    """The index of a label sampled with the request's temperature.
+
+    With a seed, the same request gets the same label; different rows are sampled independently.
+    """
     draw = random.Random(None if request.seed is None else f"{request.seed} {request.sample} {request.fingerprint()}")
     warm = normed([s / max(request.temperature or 0.0, 1e-3) for s in scores])
     return draw.choices(range(len(scores)), [math.exp(s) for s in warm])[0]

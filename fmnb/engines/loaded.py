@@ -1,8 +1,8 @@
-"""Which models are in memory, whatever engine put them there.
+"""The models in memory, for all engines.
 
-One model per engine and file in a process, one call at a time on each. An engine takes
-its Resident, holds it while it works, and keeps what it loaded in `model`, which has one
-method `close()` that frees its memory. Knows nothing of any engine.
+A process loads one model per engine and file, and each runs one call at a time. An engine locks
+its Resident during a call, and stores the loaded model in `model`, whose method `close()` frees
+its memory. This module imports no engine.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Any
 from ..core.errors import UsageError
 from ..core.events import Event, Waiting
 
-_PATIENCE = 10.0  # seconds `unload` waits for a call that is running
+_PATIENCE = 10.0  # seconds that `unload` waits for a running call
 _POLL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model in memory: `memory` in bytes, `idle` in seconds since its last call, 0 while it works."""
+    """A model in memory: `memory` is in bytes, `idle` in seconds since its last call (0 during a call)."""
 
     name: str
     engine: str
@@ -37,7 +37,7 @@ class Loaded:
 
 
 class Resident:
-    """One model's place in memory; `model` is None until its engine has loaded it."""
+    """The entry of one model; `model` is None until its engine has loaded it."""
 
     def __init__(self, engine: str, path: Path):
         self.engine = engine
@@ -50,7 +50,7 @@ class Resident:
 
     @contextmanager
     def hold(self, put: Callable[[Event], None], stop: threading.Event) -> Iterator[bool]:
-        """Have the model alone. Says at once when another call has it; gives False when stopped meanwhile."""
+        """Lock the model. Reports if another call holds it; yields False if stopped while waiting."""
         mine = self._lock.acquire(blocking=False)
         if not mine:
             put(Waiting(reason="another call is using this model"))
@@ -64,7 +64,7 @@ class Resident:
                 self._lock.release()
 
     def release(self, patience: float) -> bool:
-        """Let go of the model once no call uses it; False when `patience` seconds did not do."""
+        """Close the model when no call uses it; False if it is still in use after `patience` seconds."""
         if not self._lock.acquire(timeout=patience):
             return False
         try:
@@ -76,22 +76,22 @@ class Resident:
         return True
 
     def state(self) -> Loaded:
-        """How it stands now."""
+        """The current state."""
         busy = self._lock.locked()
         return Loaded(self.name, self.engine, self.path, self.memory, 0.0 if busy else time.monotonic() - self.used, busy)
 
 
-closing = threading.Event()  # the process ends: whoever works, stops
+closing = threading.Event()  # set when the process exits: running calls stop
 _residents: dict[tuple[str, Path], Resident] = {}
 _guard = threading.Lock()
 _pid = os.getpid()
 
 
 def resident(engine: str, path: Path) -> Resident:
-    """The place of that engine's model of that file, the same one each time."""
+    """The entry for that engine and file; always the same object."""
     global _pid
     with _guard:
-        if _pid != os.getpid():  # threads of native engines do not survive a fork; their memory stays with the parent
+        if _pid != os.getpid():  # threads of native engines do not survive a fork; their memory belongs to the parent
             _forked.extend(_residents.values())
             _residents.clear()
             _pid = os.getpid()
@@ -102,16 +102,16 @@ _forked: list[Resident] = []
 
 
 def loaded() -> list[Loaded]:
-    """The models in memory, last used first."""
+    """The models in memory, most recently used first."""
     with _guard:
         found = [r for r in _residents.values() if r.model is not None]
     return [r.state() for r in sorted(found, key=lambda r: -r.used)]
 
 
 def unload(which: str | Path | None = None) -> list[Loaded]:
-    """Take a model out of memory, by name or path; all of them without one. Gives those that left.
+    """Unload a model by name or path, or all models; returns the unloaded ones.
 
-    Raises UsageError when none of that name is loaded, or when it is at work.
+    Raises UsageError if no model of that name is loaded, or if it is in use.
     """
     with _guard:
         there = [r for r in _residents.values() if r.model is not None]
@@ -130,7 +130,7 @@ def unload(which: str | Path | None = None) -> list[Loaded]:
 
 @atexit.register
 def _close() -> None:
-    """Stop engines before Python goes: a native thread must not call into a dead interpreter."""
+    """Stop engines before Python exits: a native thread must not call into a finalized interpreter."""
     closing.set()
     if _pid == os.getpid():
         for r in list(_residents.values()):

@@ -1,4 +1,4 @@
-"""Which engine answers the rows of a table: llama.cpp is quickest with one prompt, torch with many that begin alike."""
+"""Selects the engine for rows: llama.cpp is faster for one prompt, torch for many with a shared prefix."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ NOTE = "rows run together on torch, not on llama.cpp"
 
 
 def for_rows(backend: Backend) -> Backend:
-    """The backend to ask about many rows, given the one that answers single prompts; mostly that itself.
+    """The backend for many rows, given the backend for single prompts; usually the same.
 
-    A GGUF file goes to torch where that is installed, knows the family and has the memory,
-    unless the user named the engine (`gguf:...`). It is several times faster there: the shared
-    prefix is read once, and labels are scored.
+    A GGUF file runs on torch if torch is installed, supports the family and has enough memory,
+    unless the user named the engine (`gguf:...`). It is several times faster there: the prefill of
+    the shared prefix runs once, and labels are scored.
     """
     if not isinstance(backend, LlamaBackend) or backend.info.name.startswith("gguf:"):
         return backend

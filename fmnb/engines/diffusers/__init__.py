@@ -1,5 +1,5 @@
-"""Pictures made on this machine by pipelines of diffusers.
+"""Local image generation with diffusers pipelines.
 
-- `backend`: a Request for a picture to a pipeline, Events back
-- `pipeline`: loading and unloading a pipeline, and the memory it takes
+- `backend`: the backend for diffusers pipelines
+- `pipeline`: loading and unloading a pipeline, and its memory needs
 """

@@ -1,12 +1,12 @@
-"""Pictures made on this machine: Stable Diffusion and every other pipeline of diffusers, from a folder.
+"""Local image generation: Stable Diffusion and other diffusers pipelines, from a folder.
 
-The folder holds `model_index.json` and safetensors; code that lies in it is not run. A worker
-thread draws, a step is an event, and a closed stream stops at the next step. A seed is always
-chosen and told, so that a picture can be made again; several pictures have seeds that count up.
+The folder has `model_index.json` and safetensors; code in it is not run. A worker thread runs the
+pipeline; each step is an event, and closing the stream stops at the next step. A seed is always
+chosen and reported, so that an image can be reproduced; several images have consecutive seeds.
 
-Raw parameters (`-p`): size, steps, guidance, negative, n, and by their own names whatever the
-pipeline's call takes as a plain value (strength, eta, clip_skip, ...). A picture in the prompt
-is where the drawing begins, where the pipeline can do that.
+Raw parameters (`-p`): size, steps, guidance, negative, n, and all plain values that the pipeline's
+call accepts, by their own names (strength, eta, clip_skip, ...). An image in the prompt is the
+starting point, if the pipeline supports that.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from ..loaded import Resident, closing, resident
 from . import pipeline as diffusers_pipeline
 from .pipeline import Pipeline
 
-_MULTIPLE = 8  # sides are drawn small and enlarged by this
-# Arguments of a pipeline that are ours, or are no plain values.
+_MULTIPLE = 8  # the sides of an image are multiples of this: latents are smaller by this factor
+# Arguments of a pipeline that fmnb sets, or that are not plain values.
 _OURS = frozenset(
     "prompt image negative_prompt width height num_inference_steps guidance_scale num_images_per_prompt generator output_type return_dict "
     "callback callback_steps callback_on_step_end callback_on_step_end_tensor_inputs latents prompt_embeds self".split()
@@ -43,8 +43,8 @@ _OURS = frozenset(
 def backend(path: str | Path, name: str = "") -> DiffusersBackend:
     """The backend of a pipeline's folder. Only its description is read here.
 
-    `name` is what the user calls the model. Raises ModelError when the folder holds no pipeline
-    with safetensors.
+    `name` is the user's name for the model. Raises ModelError if the folder has no pipeline with
+    safetensors.
     """
     folder = Path(path).expanduser().resolve()
     index = diffusers_pipeline.index(folder)
@@ -76,7 +76,7 @@ def backend(path: str | Path, name: str = "") -> DiffusersBackend:
 
 
 class DiffusersBackend:
-    """A pipeline in a folder. What is loaded is shared by all backends of the same folder, device and dtype."""
+    """A pipeline in a folder; backends with the same folder, device and dtype share the loaded pipeline."""
 
     def __init__(self, folder: Path, info: ModelInfo):
         self._folder = folder
@@ -84,19 +84,19 @@ class DiffusersBackend:
 
     @property
     def info(self) -> ModelInfo:
-        """What the folder says; `memory` is the estimate for a CPU and 512 x 512 pixels."""
+        """The model's facts from the folder; `memory` is an estimate for a CPU and 512 x 512 pixels."""
         return self._info
 
     def deterministic(self, request: Request) -> bool:
-        """With a seed the same request draws the same picture, on the same kind of machine."""
+        """With a seed, the same request gives the same image on the same kind of machine."""
         return request.seed is not None
 
     def count(self, request: Request) -> TokenCount:
-        """An estimate; pictures are not sold by the token."""
+        """An estimate; images are not priced by tokens."""
         return estimate_tokens(request)
 
     def stream(self, request: Request) -> AsyncIterator[Event]:
-        """Draw what one request asks for. Raises UsageError for a plain question."""
+        """Generate the images of one request. Raises UsageError for a text question."""
 
         def work(put: Callable[[Event], None], stop: threading.Event) -> None:
             if request.format != "image":
@@ -155,11 +155,11 @@ class DiffusersBackend:
 
 
 class _Stopped(Exception):
-    """Leaves the library's loop from within its callback."""
+    """Exits the library's loop from its callback."""
 
 
 class _Drawing:
-    """The pictures of one request as they are made."""
+    """The generation of one request's images."""
 
     def __init__(self, pipeline: Pipeline, name: str, asked: ImageOptions, put: Callable[[Event], None], stopped: Callable[[], bool]):
         self._pipe = pipeline.pipe
@@ -168,7 +168,7 @@ class _Drawing:
         self._stage = "drawing"
 
     def run(self) -> dict[str, Any] | None:
-        """Draw them; gives what is to be told of them, None when stopped."""
+        """Generate the images; returns facts about them, or None if stopped."""
         asked = self._asked
         options = self._options()
         self._warn_long()
@@ -202,12 +202,12 @@ class _Drawing:
         return image_options.provenance(data=last, seed=seeds[0], seeds=seeds if len(seeds) > 1 else None, steps=self._steps or None)
 
     def _one(self, options: dict[str, Any], seed: int) -> bytes | None:
-        """One picture as PNG; b"" when it was withheld, None when stopped."""
+        """One image as PNG; b"" if it was filtered, None if stopped."""
         import torch
 
         if self._stopped():
             return None
-        # on the CPU, so that the same seed draws the same picture whatever the device
+        # on the CPU, so that the same seed gives the same image on every device
         generator = torch.Generator("cpu").manual_seed(seed % 2**63)
         try:
             out = self._pipe(generator=generator, **options)
@@ -232,7 +232,7 @@ class _Drawing:
         return into.getvalue()
 
     def _options(self) -> dict[str, Any]:
-        """Arguments of the pipeline's call; what it does not take is said."""
+        """Arguments of the pipeline's call; reports unsupported options."""
         asked, options = self._asked, {}
         pipe = self._pipe
         if asked.images:
@@ -260,7 +260,7 @@ class _Drawing:
         return options | {"prompt": asked.prompt, "output_type": "pil"}
 
     def _step(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        """Called after each step by the library."""
+        """The library calls this after each step."""
         if self._stopped():
             raise _Stopped
         total = getattr(pipe, "num_timesteps", None) or self._asked.steps
@@ -269,7 +269,7 @@ class _Drawing:
         return {}
 
     def _warn_long(self) -> None:
-        """Say so when the end of the prompt is not read, which the library does to its log alone."""
+        """Warn if the end of the prompt is ignored; the library only logs it."""
         readers = [t for n in ("tokenizer", "tokenizer_2", "tokenizer_3") if (t := getattr(self._pipe, n, None)) is not None]
         limits = [(int(t.model_max_length), t) for t in readers if 0 < getattr(t, "model_max_length", 0) < 1_000_000]
         if limits and len(limits) == len(readers):
@@ -280,7 +280,7 @@ class _Drawing:
 
 
 def _from_picture(pipe: Any) -> Any:
-    """The pipeline that begins with a picture, from the same loaded parts."""
+    """The image-to-image pipeline, from the same loaded components."""
     if "image" in inspect.signature(pipe.__call__).parameters:
         return pipe
     library = require("diffusers", "images", "to make pictures here")
@@ -297,7 +297,7 @@ def _from_picture(pipe: Any) -> Any:
 
 
 def _opened(asked: ImageOptions) -> Any:
-    """The attached picture in the size to draw."""
+    """The attached image, resized to the output size."""
     pil = require("PIL.Image", "images", "to open a picture")
     if len(asked.images) > 1:
         raise BadRequestError("The drawing begins with one picture", detail=f"{len(asked.images)} attached", hint="Attach one.")
@@ -320,5 +320,5 @@ def _check_size(asked: ImageOptions) -> None:
 
 
 def _hashed(folder: Path) -> bool:
-    """Whether a folder's name is a revision of the hub's cache, which says nothing to anybody."""
+    """Whether a folder's name is a revision hash of the hub's cache, which is no useful name."""
     return len(folder.name) == 40 and all(c in "0123456789abcdef" for c in folder.name)

@@ -1,6 +1,6 @@
-"""A pipeline of diffusers in a folder: what it needs, how it is loaded, how it is let go.
+"""A diffusers pipeline in a folder: memory needs, loading and unloading.
 
-Knows nothing of requests and events. Safetensors alone are read, and no code of the folder's runs.
+Independent of requests and events. Only safetensors are read, and no code in the folder is run.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from .. import host
 
 INDEX = "model_index.json"
 DTYPES = ("float32", "bfloat16", "float16")
-_WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes a number; anything else counts as one
-_PER_PIXEL = 4_096  # bytes of intermediate results in 32 bits: a rough figure, of the last decoding
+_WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes per number; other types count as one
+_PER_PIXEL = 4_096  # bytes of activations in float32: a rough figure, for the final decoding
 
 
 class Pipeline:
-    """A loaded pipeline, until `close`."""
+    """A loaded pipeline; `close` frees it."""
 
     def __init__(self, pipe: Any, seconds: float):
         self.pipe = pipe
         self.seconds = seconds
 
     def close(self) -> None:
-        """Free its memory, on the card too."""
+        """Free its memory, including GPU memory."""
         import torch
 
         self.pipe = None
@@ -42,12 +42,12 @@ class Pipeline:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-        if trim is not None:  # else the C library keeps what was freed for itself
+        if trim is not None:  # otherwise the C library keeps the freed memory
             trim(0)
 
 
 def index(folder: Path) -> dict[str, Any]:
-    """What `model_index.json` says; {} when there is none that can be read."""
+    """The content of `model_index.json`; {} if it is missing or unreadable."""
     try:
         found = json.loads((folder / INDEX).read_text("utf-8"))
     except (OSError, ValueError):
@@ -56,19 +56,19 @@ def index(folder: Path) -> dict[str, Any]:
 
 
 def files(folder: Path) -> list[Path]:
-    """The safetensors of the pipeline's parts."""
+    """The safetensors files of the pipeline's components."""
     parts = [k for k, v in index(folder).items() if isinstance(v, list) and len(v) == 2 and v[1]]
     return sorted(f for part in parts for f in (folder / part).glob("*.safetensors"))
 
 
 def halves(files: list[Path]) -> tuple[list[Path], list[Path]]:
-    """Files in the pipeline's own width, and those of its 16-bit variant."""
+    """Files in the pipeline's default precision, and files of its 16-bit variant."""
     half = [f for f in files if ".fp16." in f.name or ".fp16-" in f.name]
     return [f for f in files if f not in half], half
 
 
 def form(folder: Path, dtype: str) -> tuple[str, str]:
-    """Device and dtype: what was asked, else 16 bits on an NVIDIA card and 32 elsewhere."""
+    """Device and dtype: as requested, otherwise 16 bits on an NVIDIA GPU and 32 bits elsewhere."""
     torch = require("torch", "torch", "to make pictures here")
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if dtype and dtype not in DTYPES:
@@ -83,7 +83,7 @@ def form(folder: Path, dtype: str) -> tuple[str, str]:
 
 
 def numbers_of(file: Path) -> dict[str, int]:
-    """How many numbers of each format a safetensors file holds, from its header."""
+    """The number of elements of each format in a safetensors file, from its header."""
     try:
         with open(file, "rb") as f:
             (length,) = struct.unpack("<Q", f.read(8))
@@ -99,7 +99,7 @@ def numbers_of(file: Path) -> dict[str, int]:
 
 
 def needs(files: list[Path], dtype: str, size: tuple[int, int]) -> int:
-    """Bytes of memory for the weights in that dtype and a picture of that size; an estimate."""
+    """An estimate of the memory in bytes for the weights in that dtype and an image of that size."""
     whole, half = halves(files)
     numbers = sum(n for f in whole or half for n in numbers_of(f).values())
     width = 4 if dtype == "float32" else 2
@@ -107,7 +107,7 @@ def needs(files: list[Path], dtype: str, size: tuple[int, int]) -> int:
 
 
 def check_fits(name: str, folder: Path, device: str, dtype: str, size: tuple[int, int] | None) -> int:
-    """The memory it takes; raises InsufficientMemoryError where there is less."""
+    """The memory it needs; raises InsufficientMemoryError if less is available."""
     import torch
 
     need = needs(files(folder), dtype, size or (512, 512))
@@ -125,7 +125,7 @@ def check_fits(name: str, folder: Path, device: str, dtype: str, size: tuple[int
 
 
 def load(folder: Path, device: str, dtype: str) -> Pipeline:
-    """The pipeline from its folder, safetensors alone; code that lies there is not run."""
+    """Load the pipeline from its folder: only safetensors, and no code in the folder is run."""
     began = time.monotonic()
     torch = require("torch", "torch", "to make pictures here")
     library = require("diffusers", "images", "to make pictures here")
@@ -148,7 +148,7 @@ def load(folder: Path, device: str, dtype: str) -> Pipeline:
 
 @contextmanager
 def _quiet(library: Any) -> Iterator[None]:
-    """Without the libraries' bars and notes on stderr, which would land below the cell."""
+    """Suppress the libraries' progress bars and messages on stderr, which would appear below the cell."""
     logs = [library.utils.logging]
     if (other := sys.modules.get("transformers")) is not None:
         logs.append(other.utils.logging)
@@ -166,7 +166,7 @@ def _quiet(library: Any) -> Iterator[None]:
 
 @contextmanager
 def computing(n: int) -> Iterator[None]:
-    """Compute with `n` threads and without gradients; the notebook's own setting comes back."""
+    """Compute with `n` threads and without gradients; restores the notebook's setting afterwards."""
     torch = require("torch", "torch", "to make pictures here")
     before = torch.get_num_threads()
     torch.set_num_threads(n)

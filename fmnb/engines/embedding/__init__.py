@@ -1,6 +1,6 @@
-"""Vectors of texts from an encoder on this machine.
+"""Embeddings from a local encoder.
 
-- `backend`: an encoder in a folder as an Embedder
-- `onnx_graph`: a BERT encoder as an ONNX graph, for onnxruntime
-- `torch_encoder`: every other encoder, on `transformers`
+- `backend`: the Embedder of an encoder in a folder
+- `onnx_graph`: BERT encoders as ONNX graphs, for onnxruntime
+- `torch_encoder`: all other encoders, on `transformers`
 """

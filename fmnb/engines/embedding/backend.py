@@ -1,7 +1,7 @@
-"""Vectors of texts, made here: an encoder in a folder (config.json, safetensors, tokenizer.json) as an Embedder.
+"""Local embeddings: the Embedder of a folder (config.json, safetensors, tokenizer.json).
 
-BERT's family runs on onnxruntime (`onnx_graph`), every other on `transformers`. Texts are
-sorted by length and read few at a time: on a processor small batches stay in its cache.
+The BERT family runs on onnxruntime (`onnx_graph`), other families on `transformers`. Texts are
+sorted by length and encoded in small batches, which fit into the CPU cache.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-_TOKENS = 256  # of one batch; more leave the processor's cache, fewer waste its calls
+_TOKENS = 256  # per batch; more do not fit into the CPU cache, fewer cause overhead
 _TICK = 0.1  # seconds between reports
 _POOLINGS = ("mean", "cls", "last", "max")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How an encoder's tokens become one vector: what its own settings say. `prefix` stands before each text."""
+    """How token vectors are pooled into one vector, from the model's settings. `prefix` precedes each text."""
 
     pooling: str = "mean"
     unit: bool = True
@@ -46,9 +46,9 @@ class Recipe:
 
 
 def backend(path: str | Path, name: str = "") -> EmbeddingBackend:
-    """The Embedder of a folder. Only its description is read here.
+    """The Embedder of a folder. Only its config is read here.
 
-    Raises ModelError when the folder holds no encoder.
+    Raises ModelError if the folder has no encoder.
     """
     folder = Path(path).expanduser().resolve()
     config = read_json(folder / "config.json")
@@ -61,7 +61,7 @@ def backend(path: str | Path, name: str = "") -> EmbeddingBackend:
 
 
 def recipe(folder: Path, config: dict[str, Any]) -> Recipe:
-    """The recipe that sentence-transformers' files in a folder state; mean and unit length where there are none."""
+    """The recipe from the sentence-transformers files in a folder; mean pooling and unit length by default."""
     modules = [str(m.get("type", "")).rpartition(".")[2] for m in _list(folder / "modules.json")]
     said = read_json(folder / "1_Pooling/config.json")
     found = [
@@ -95,9 +95,9 @@ def _list(path: Path) -> list[dict[str, Any]]:
 
 
 class EmbeddingBackend:
-    """An encoder of this machine; its weights are shared by all who use the same folder in the same form."""
+    """A local encoder; backends with the same folder and form share the weights."""
 
-    batch = 1_000_000  # texts of one call: all, so that they can be sorted
+    batch = 1_000_000  # texts per call: all, so that they can be sorted
 
     def __init__(self, folder: Path, name: str, config: dict[str, Any], size: int):
         self._folder, self._config = folder, config
@@ -119,7 +119,7 @@ class EmbeddingBackend:
 
     @property
     def info(self) -> ModelInfo:
-        """What the folder says."""
+        """The model's facts from the folder."""
         return self._info
 
     def count(self, request: Request) -> TokenCount:
@@ -127,16 +127,16 @@ class EmbeddingBackend:
         return estimate_tokens(request)
 
     def deterministic(self, request: Request) -> bool:
-        """The same text has the same vector."""
+        """Always True: the same text has the same vector."""
         return True
 
     async def stream(self, request: Request) -> AsyncIterator[Event]:
-        """It answers nothing: UsageError."""
+        """Raises UsageError: an encoder generates no text."""
         raise UsageError(f"{self._info.name} makes vectors and writes no text", hint="`fm.embed(texts, model)` uses it.")
         yield
 
     def embed(self, texts: Sequence[str], quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
-        """Vectors of the texts, in batches as they are made, with Progress between. `quant` int8 trades about 1 % for twice the speed."""
+        """Vectors of the texts in batches, with Progress in between. `quant` int8 loses about 1 % for twice the speed."""
         width = self._config.get("hidden_size")
         if dimensions not in (None, width):
             raise BadRequestError(
@@ -191,7 +191,7 @@ class EmbeddingBackend:
 
 
 def pooled(encoder: Any, rows: list[list[int]], how: Recipe) -> Array:
-    """One vector (float32) a row of token ids."""
+    """One vector (float32) per row of token ids."""
     import numpy as np
 
     longest = max(map(len, rows))
@@ -227,7 +227,7 @@ class OnnxEncoder:
                     weights[_bare(name)] = f.get_tensor(name)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = host.threads()[0]
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a thread that spins takes a core from the kernel
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning threads take a core from the kernel
         try:
             data = onnx_graph.graph(config, weights, quant)
         except KeyError as e:
@@ -237,30 +237,30 @@ class OnnxEncoder:
         self._tokenizer = tokenizer(folder)
 
     def tokens(self, texts: Sequence[str], longest: int) -> list[Any]:
-        """Encodings, each cut at `longest` tokens."""
+        """Encodings, truncated to `longest` tokens."""
         self._tokenizer.enable_truncation(longest)
         return list(self._tokenizer.encode_batch_fast(list(texts)))
 
     def was_cut(self, encoding: Any) -> bool:
-        """Whether a text was longer than that."""
+        """Whether a text was truncated."""
         return bool(encoding.overflowing)
 
     def ids(self, encoding: Any) -> list[int]:
-        """Its token ids."""
+        """The token ids of an encoding."""
         return list(encoding.ids)
 
     def run(self, ids: Array, mask: Array) -> Array:
-        """States of every token (rows, tokens, width)."""
+        """Hidden states of all tokens (rows, tokens, width)."""
         states: Array = self._session.run(None, {"ids": ids, "mask": mask})[0]
         return states
 
     def close(self) -> None:
-        """Let go of the session's memory."""
+        """Free the memory of the session."""
         self._session = None
 
 
 def tokenizer(folder: Path) -> Any:
-    """The folder's fast tokenizer, without padding of its own."""
+    """The fast tokenizer of the folder, without padding."""
     if not (folder / "tokenizer.json").is_file():
         raise ModelError("This folder has no tokenizer.json", detail=folder.name, hint="Take a model that ships one.")
     found = require("tokenizers", "embed", "to read texts").Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -269,7 +269,7 @@ def tokenizer(folder: Path) -> Any:
 
 
 def _bare(name: str) -> str:
-    """A weight's name without the prefix of the model it was saved in."""
+    """The name of a weight without the prefix of its model."""
     for prefix in ("bert.", "roberta.", "camembert.", "model."):
         name = name.removeprefix(prefix)
     return name

@@ -1,8 +1,8 @@
-"""A BERT encoder's weights as an ONNX graph, so that vectors need neither torch nor a converter.
+"""Builds an ONNX graph from the weights of a BERT encoder, so that neither torch nor a converter is needed.
 
-Written with onnxruntime's own fused operators; the graph lives in memory, nothing is kept on
-disk. In float32 it gives the vectors of the original; in 8 bits weights have one scale a
-column and 7 of the 8 bits, since processors without VNNI saturate at more.
+Uses the fused operators of onnxruntime; the graph is built in memory and not saved to disk. In
+float32 it gives the vectors of the original. In int8, weights have one scale per column and use 7
+of the 8 bits, since CPUs without VNNI saturate with more.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _OURS = "com.microsoft"
 
 
 def graph(config: dict[str, Any], weights: dict[str, Array], quant: str) -> bytes:
-    """The encoder as a model for onnxruntime: `ids`, `mask` (rows, tokens; int32) -> `out` (rows, tokens, width; float32).
+    """The ONNX model: `ids`, `mask` (rows, tokens; int32) -> `out` (rows, tokens, width; float32).
 
-    `weights` are named as `transformers` names them, without the model's prefix; `quant` is none or int8.
+    `weights` have the names of `transformers`, without the model's prefix; `quant` is none or int8.
     """
     onnx = require("onnx", "embed", "to make vectors here")
     builder = _Builder(onnx, quant)
     layers, heads, epsilon = config["num_hidden_layers"], config["num_attention_heads"], config["layer_norm_eps"]
     at = weights["embeddings.position_embeddings.weight"]
-    if config.get("model_type") != "bert":  # the others count positions from behind their padding token
+    if config.get("model_type") != "bert":  # the others start positions after the id of the padding token
         at = at[config.get("pad_token_id", 1) + 1 :]
     kinds = weights.get("embeddings.token_type_embeddings.weight")
-    if kinds is not None:  # there is one text, so one kind: its row joins the positions
+    if kinds is not None:  # there is only one segment type: its row is added to the positions
         at = at + kinds[0]
     words = builder.constant("words", weights["embeddings.word_embeddings.weight"])
     norm = builder.norm(weights, "embeddings.LayerNorm")
@@ -52,7 +52,7 @@ def graph(config: dict[str, Any], weights: dict[str, Array], quant: str) -> byte
 
 
 class _Builder:
-    """Collects nodes and constants under names of its own."""
+    """Collects nodes and constants, and generates their names."""
 
     def __init__(self, onnx: Any, quant: str):
         self._onnx, self._quant = onnx, quant
@@ -80,7 +80,7 @@ class _Builder:
         return [self.constant("scale", weights[f"{name}.weight"]), self.constant("shift", weights[f"{name}.bias"])]
 
     def after(self, inner: str, before: str, weights: dict[str, Array], name: str, epsilon: float) -> str:
-        """A linear layer, what came before added, normalised."""
+        """A linear layer with residual connection and layer norm."""
         out = self.linear(inner, weights[f"{name}.dense.weight"], weights[f"{name}.dense.bias"])
         return self.node("SkipLayerNormalization", [out, before, *self.norm(weights, f"{name}.LayerNorm")], epsilon=epsilon)[0]
 

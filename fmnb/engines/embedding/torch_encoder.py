@@ -1,4 +1,4 @@
-"""Encoders of every other family, on `transformers`."""
+"""Encoders of all other families, on `transformers`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TorchEncoder:
-    """An encoder (or a decoder that is used as one) on torch, in float32 on a processor."""
+    """An encoder (or a decoder used as one) on torch, in float32 on a CPU."""
 
     def __init__(self, folder: Path):
         torch = require("torch", "torch", "to run this model")
@@ -31,21 +31,21 @@ class TorchEncoder:
         self._threads = host.threads()[0]
 
     def tokens(self, texts: Sequence[str], longest: int) -> list[tuple[list[int], bool]]:
-        """Token ids of each text, cut at `longest`, and whether it was cut."""
+        """Token ids of each text, truncated to `longest`, and whether it was truncated."""
         whole = self._tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
         cut = self._tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
         return [(short, len(all_) > len(short)) for all_, short in zip(whole, cut, strict=True)]
 
     def was_cut(self, encoding: tuple[list[int], bool]) -> bool:
-        """Whether a text was longer than that."""
+        """Whether a text was truncated."""
         return encoding[1]
 
     def ids(self, encoding: tuple[list[int], bool]) -> list[int]:
-        """Its token ids."""
+        """The token ids of an encoding."""
         return encoding[0]
 
     def run(self, ids: Array, mask: Array) -> Array:
-        """States of every token (rows, tokens, width)."""
+        """Hidden states of all tokens (rows, tokens, width)."""
         torch = self._torch
         before = torch.get_num_threads()
         torch.set_num_threads(self._threads)
@@ -58,5 +58,5 @@ class TorchEncoder:
             torch.set_num_threads(before)
 
     def close(self) -> None:
-        """Let go of the weights."""
+        """Free the weights."""
         self._net = None

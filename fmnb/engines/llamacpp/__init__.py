@@ -1,8 +1,8 @@
 """GGUF files on llama.cpp, through prebuilt wheels.
 
-- `backend`: a Request to a loaded GGUF model, Events back
+- `backend`: the backend for GGUF models
 - `model`: loading a model: memory, context size, layers on the GPU
-- `stream`: chunks of llama.cpp as events, its errors as ours
-- `constrained`: answers with a schema, under a grammar
+- `stream`: converts chunks and errors of llama.cpp to events and errors
+- `constrained`: structured output with a grammar
 - `label_scoring`: chooses among labels by their probabilities
 """

@@ -1,10 +1,10 @@
-"""The llama.cpp engine as a Backend: a Request goes to a loaded GGUF model, Events come back.
+"""The llama.cpp backend, for GGUF models.
 
-A worker thread runs the model, because a native call would swallow an interrupt. The
-stream can be closed at any moment: the caller goes on at once, the model stops at its
-next token or slice of the prompt, and a call that comes meanwhile says that it waits.
+A worker thread runs the model, because a native call would block interrupts. The stream can be
+closed at any time: the caller continues at once, the model stops at its next token or prompt
+slice, and a call in the meantime reports that it waits.
 
-Greedy by default (temperature 0), so that a notebook gives the same answers again.
+Greedy by default (temperature 0), so that answers in a notebook are reproducible.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from .model import LlamaModel, load, load_slots, most_context, needs, start_cont
 from .stream import Answer, refused
 
 DEFAULT_MAX_TOKENS = 512
-SLOTS = 8  # rows at a time; on processors more of them answer no faster
-ALL = -1  # the number of an event that concerns all rows
-_QUICK = 2.0  # seconds: a model that loads faster is loaded again once the machine is free
-_CHEAP_TO_LOAD = 300 << 20  # bytes of a file that is loaded only to count tokens
+SLOTS = 8  # concurrent rows; on CPUs, more of them are not faster
+ALL = -1  # the row number of an event for all rows
+_QUICK = 2.0  # seconds: a model that loads faster is reloaded when the machine is idle
+_CHEAP_TO_LOAD = 300 << 20  # bytes: smaller files are loaded just to count tokens
 
-# Raw parameters (`-p`) the engine reads. It ignores others in silence, so they are named to the user.
+# Raw parameters (`-p`) that the engine reads. It silently ignores others, so they are reported to the user.
 _RAW = frozenset(
     {
         "adaptive_decay",
@@ -83,10 +83,10 @@ _RAW = frozenset(
 
 
 def backend(path: str | Path, name: str = "") -> LlamaBackend:
-    """The backend of a GGUF file. Only its head is read here; the weights load with the first call.
+    """The backend of a GGUF file. Only its header is read here; the weights load with the first call.
 
-    `name` is what the user calls the model. Raises NotPulledError when the file is not there,
-    DownloadError when it is cut, ModelError when it is damaged.
+    `name` is the user's name for the model. Raises NotPulledError if the file is missing,
+    DownloadError if it is truncated, ModelError if it is damaged.
     """
     file = Path(path).expanduser().resolve()
     return LlamaBackend(gguf.read(file), name or f"gguf:{file}")
@@ -96,7 +96,7 @@ class LlamaBackend:
     """A GGUF model on llama.cpp. The weights are shared by all backends of the same file."""
 
     preferred_batch_size = 64
-    continues = True  # goes on with an answer that the last message begins
+    continues = True  # can continue an answer that the last message starts
 
     def __init__(self, head: gguf.Gguf, name: str):
         self._head = head
@@ -119,20 +119,20 @@ class LlamaBackend:
 
     @property
     def head(self) -> gguf.Gguf:
-        """The file's head."""
+        """The header of the file."""
         return self._head
 
     @property
     def info(self) -> ModelInfo:
-        """What the file's head says; `memory` is the estimate for the context it starts with."""
+        """The model's facts from the header; `memory` is an estimate for the initial context size."""
         return self._info
 
     def deterministic(self, request: Request) -> bool:
-        """Greedy, or with a seed; not when a time limit may cut the answer."""
+        """True for greedy decoding or with a seed, unless a time limit may truncate the answer."""
         return (not request.temperature or request.seed is not None) and "t_max_predict_ms" not in request.extra
 
     def count(self, request: Request) -> TokenCount:
-        """Exact where the model is loaded, or small enough to load for this; else an estimate."""
+        """Exact if the model is loaded or small enough to load for this; otherwise an estimate."""
         place = self._place()
         model = place.model
         try:
@@ -159,7 +159,7 @@ class LlamaBackend:
     def stream_rows(
         self, requests: Sequence[tuple[int, Request]], content_free: Sequence[Request] = ()
     ) -> AsyncIterator[tuple[int, Event]]:
-        """Answer many requests, as many at a time as the engine gets slots; of a few labels one is chosen by scoring."""
+        """Answer many requests, one per slot at a time; a choice among few labels is scored."""
 
         def work(put: Callable[[tuple[int, Event]], None], stop: threading.Event) -> None:
             def whole(event: Event) -> None:
@@ -185,7 +185,7 @@ class LlamaBackend:
         whole: Callable[[Event], None],
         stopped: Callable[[], bool],
     ) -> None:
-        """Answer requests, each slot the next one that waits."""
+        """Answer requests: each free slot takes the next waiting one."""
         for name in sorted({name for _, request in waiting for name in self._body(request)[1]}):
             whole(Notice(kind="not_applied", text=name))
         wanted = min(most_context(self._head), max(_most_tokens(r) + (r.max_tokens or DEFAULT_MAX_TOKENS) for _, r in waiting))
@@ -214,7 +214,7 @@ class LlamaBackend:
                     if options not in scorers:
                         scorers[options] = Scorer(model, options, [self._text(model, r) for r in content_free])
                 return scorers[options].answer(self._text(model, request), request, slot, stopped)
-            except (OSError, ValueError, RuntimeError):  # a prompt that is too long: writing says so in words
+            except (OSError, ValueError, RuntimeError):  # the prompt is too long: generation reports it properly
                 return None
 
         def slot(number: int) -> None:
@@ -231,7 +231,7 @@ class LlamaBackend:
                     self._ask(model, request, self._body(request)[0], lambda event, n=n: put((n, event)), stopped, fresh)  # type: ignore[misc]
                 except FmnbError as e:
                     put((n, Failed(error=e.to_dict())))
-                except Exception as e:  # in a thread nobody else would hear of it
+                except Exception as e:  # an exception in this thread would be lost
                     put((n, Failed(error=ServerError("The engine failed", detail=repr(e)[:200], retryable=False).to_dict())))
 
         for t in [start_thread("fmnb-slot", partial(slot, i)) for i in range(model.slots)]:
@@ -265,7 +265,7 @@ class LlamaBackend:
         stopped: Callable[[], bool],
         fresh: bool,
     ) -> None:
-        """Have the engine answer, and tell what comes."""
+        """Run the engine and send its events."""
         answer = Answer(put, stopped)
         turns, prefix = begun(request)
         try:
@@ -276,7 +276,7 @@ class LlamaBackend:
                 model.write(plain | {"prompt": self._text(model, turns) + prefix}, answer.chunk)
             else:
                 model.ask(body, self._chat, answer.chunk)
-        except (ValueError, RuntimeError) as e:  # what the library raises for a body it cannot use
+        except (ValueError, RuntimeError) as e:  # the library raises these for an invalid body
             raise refused(str(e)) from None
         answer.flush()
         if answer.error is not None:
@@ -286,7 +286,7 @@ class LlamaBackend:
             put(self._about(Finished(reason=answer.reason, extra=answer.extra), model, fresh))
 
     def _about(self, event: Event, model: LlamaModel, fresh: bool) -> Event:
-        """An answer's end, with what the engine knows of itself."""
+        """Add facts about the engine to the last event of an answer."""
         if not isinstance(event, Finished):
             return event
         about: dict[str, Any] = {
@@ -306,10 +306,10 @@ class LlamaBackend:
     def _ready(
         self, place: Resident, request: Request, body: dict[str, Any], put: Callable[[Event], None], stopped: Callable[[], bool]
     ) -> tuple[LlamaModel | None, int | None]:
-        """The loaded model with room for this request, and the prompt's tokens where they had to be counted."""
+        """The loaded model with enough context for this request, and the prompt tokens if they were counted."""
         model = place.model
         if model is not None and model.note and model.seconds < _QUICK and host.threads()[0] > model.threads:
-            # It was loaded while the machine was busy, and its threads cannot be changed in place.
+            # It was loaded while the machine was busy, and its number of threads is fixed.
             room = model.context
             model.close()
             place.model = None
@@ -335,7 +335,7 @@ class LlamaBackend:
             )
         if tokens + answer > model.context < most:
             wanted = min(most, max(tokens + answer, 2 * model.context))
-            model.close()  # its memory goes before the larger one comes
+            model.close()  # free its memory before loading the larger one
             place.model = None
             model = self._load(place, wanted, put, stopped)
         return model, tokens
@@ -347,7 +347,7 @@ class LlamaBackend:
         return model
 
     def _room(self, request: Request) -> int:
-        """Tokens to make room for before anything can be counted."""
+        """The initial context size in tokens, before tokens can be counted."""
         return _most_tokens(request) // 3 + (request.max_tokens or DEFAULT_MAX_TOKENS)
 
     def _prompt(self, request: Request) -> dict[str, Any]:
@@ -359,13 +359,13 @@ class LlamaBackend:
         return {"prompt": plain_text([w for m in request.messages for w in wire(m)])}
 
     def _text(self, model: LlamaModel, request: Request) -> str:
-        """The prompt as the model reads it."""
+        """The rendered prompt."""
         body = self._prompt(request)
         more = {n: request.extra[n] for n in ("chat_template_kwargs",) if n in request.extra}
         return model.template(body | more) if self._chat else str(body["prompt"])
 
     def _body(self, request: Request) -> tuple[dict[str, Any], list[str]]:
-        """The request in the engine's words, and the names of what it cannot apply."""
+        """The request body for the engine, and the names of options that are not applied."""
         body = self._prompt(request)
         not_applied = [k for k in request.extra if k not in _RAW]
         if request.tools and not self._chat:
@@ -402,7 +402,7 @@ class LlamaBackend:
 
 
 def _most_tokens(request: Request) -> int:
-    """More tokens than the prompt can have: no token is shorter than a byte, and templates add a little."""
+    """An upper bound of the prompt's tokens: a token has at least one byte, and templates add a few."""
     total = 512
     for m in request.messages:
         total += 32 + sum(

@@ -1,4 +1,4 @@
-"""An answer with a schema on llama.cpp: written under a grammar, under a narrower one where its end is near or it repeats itself."""
+"""Structured output on llama.cpp: decoding with a grammar, which narrows near the limit or at repetition."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .model import LlamaModel
 from .stream import Answer
 
 _CHAT_ALONE = ("messages", "tools", "response_format", "chat_template_kwargs", "logprobs", "top_logprobs", "reasoning_format")
-_THOUGHT = "<think>"  # a template may open it; a schema has no place for thoughts
+_THOUGHT = "<think>"  # a template may open this tag; structured output has no room for reasoning
 
 
 def handles(request: Request) -> bool:
-    """Whether a request is one for this file: a schema, and nothing that only the chat interface can do."""
+    """Whether this module handles a request: it has a schema, and needs no feature of the chat interface."""
     return request.schema is not None and not request.tools and "grammar" not in request.extra
 
 
 def plain(body: dict[str, Any], request: Request) -> dict[str, Any]:
-    """A body for a prompt that is written out, of one for the chat interface."""
+    """Convert a body for the chat interface to one for a rendered prompt."""
     said = {k: v for k, v in body.items() if k not in _CHAT_ALONE}
     return said if request.logprobs is None else said | {"logprobs": max(1, request.logprobs)}
 
@@ -37,9 +37,10 @@ def write(
     put: Callable[[Event], None],
     stopped: Callable[[], bool],
 ) -> Answer:
-    """Answer, and give what the end needs. `body` is the request in the engine's words, `prefix` the part of the answer that is there already.
+    """Generate the answer and return its state.
 
-    Raises BadRequestError for a schema that cannot be followed.
+    `body` is the request body for the engine, `prefix` the existing start of the answer. Raises
+    BadRequestError for an unsupported schema.
     """
     assert request.schema is not None
     limit = int(body["max_tokens"])

@@ -1,10 +1,10 @@
-"""One model loaded into llama.cpp: how much memory it takes, how it is loaded, what it is asked.
+"""A model in llama.cpp: its memory needs, loading, and calls of the native library.
 
-Knows the native library and its JSON, nothing of Requests and Events but load progress.
+Uses the library's JSON; of Requests and Events only load progress.
 
-The library's server also listens for HTTP. It gets a socket file in a private folder
-instead of a port (a port with a key where there are no socket files), so no other user of
-the machine can reach the model; we use it to count tokens while the model works.
+The library's server also listens for HTTP: on a socket file in a private folder, so that no other
+user of the machine can reach the model (on a port with a key if socket files are unsupported). It
+is used to count tokens while the model generates.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from ..weights import gguf
 
 SMALLEST_CONTEXT = 2048
 _LARGEST_START = 8192
-_STEP = 1024  # a context is a multiple of this
+_STEP = 1024  # the context size is a multiple of this
 _CHUNK = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Bytes a model takes at some context: its weights, the key-value cache, working buffers."""
+    """The memory of a model in bytes at a given context size: weights, KV cache, working buffers."""
 
     weights: int
     cache: int
@@ -45,7 +45,7 @@ class Needs:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The sum."""
         return self.weights + self.cache + self.buffers
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Needs:
 
 
 def needs(head: gguf.Gguf, context: int) -> Needs:
-    """What the model needs in memory to hold `context` tokens; an estimate from the file's head."""
+    """An estimate of the memory for a context of `context` tokens, from the header of the file."""
     weights = sum(p.stat().st_size for p in gguf.shards(head.path, head))
     vocabulary = len_of(head, "tokenizer.ggml.tokens")
     width = head.hyper("embedding_length") or 0
@@ -63,7 +63,7 @@ def needs(head: gguf.Gguf, context: int) -> Needs:
 
 
 def cache_bytes(head: gguf.Gguf) -> int:
-    """Bytes of the key-value cache a token, in 16-bit numbers."""
+    """Bytes of the KV cache per token, with 16-bit numbers."""
     layers = head.hyper("block_count") or 0
     heads = head.hyper("attention.head_count") or 0
     if not layers or not heads:
@@ -77,24 +77,24 @@ def cache_bytes(head: gguf.Gguf) -> int:
 
 
 def len_of(head: gguf.Gguf, key: str) -> int:
-    """How many entries an array of the head has."""
+    """The length of an array in the header."""
     found = head.metadata.get(key)
     return found.count if isinstance(found, gguf.Array) else 0
 
 
 def slice_tokens(head: gguf.Gguf) -> int:
-    """Prompt tokens read between two looks at the stop flag: about half a second on a small machine."""
+    """Prompt tokens between two checks of the stop flag: about half a second on a small machine."""
     millions = max(1, head.parameters // 1_000_000)
     return 256 if millions <= 300 else 128 if millions <= 1_000 else 64 if millions <= 4_000 else 32
 
 
 def most_context(head: gguf.Gguf) -> int:
-    """Tokens the model can hold at most."""
+    """The context window of the model in tokens."""
     return head.context or 4096
 
 
 def start_context(head: gguf.Gguf, wanted: int) -> int:
-    """Tokens to make room for at first: what is wanted, and no less than costs little beside the weights."""
+    """The initial context size: `wanted` tokens, or more if they need little memory beside the weights."""
     cheap = SMALLEST_CONTEXT
     while cheap < _LARGEST_START and cheap * 2 * cache_bytes(head) <= head.size // 2:
         cheap *= 2
@@ -112,36 +112,36 @@ class LlamaModel:
         self.server = server
         self.context = context  # of each slot
         self.threads = threads
-        self.note = note  # a word for the user about threads, "" if all is well
+        self.note = note  # a note for the user about threads, or ""
         self.seconds = seconds
         self.memory = needs(head, slots * context).total
         self._address = address
 
     def close(self) -> None:
-        """Free its memory at once, whoever still refers to it (a traceback does, for a while)."""
+        """Free its memory at once, even if references remain (for example in a traceback)."""
         self.server = None
 
     def ask(self, body: dict[str, Any], chat: bool, on_chunk: Callable[[bytes], bool]) -> None:
-        """Answer, one JSON chunk at a time; `on_chunk` gives True to stop. Blocks: for worker threads alone."""
+        """Generate an answer in JSON chunks; `on_chunk` returns True to stop. Blocks: only for worker threads."""
         handle = self.server.handle_chat_completions if chat else self.server.handle_completions
         handle(json.dumps(body).encode(), on_chunk)
 
     def count(self, body: dict[str, Any], chat: bool) -> int:
-        """Tokens of the prompt, with the template and the model's own tokenizer."""
+        """The number of prompt tokens, with the template and the model's own tokenizer."""
         if chat:
             return int(self._post("/v1/chat/completions/input_tokens", body)["input_tokens"])
         return len(self._post("/tokenize", {"content": body["prompt"], "add_special": True, "parse_special": True})["tokens"])
 
     def write(self, body: dict[str, Any], on_chunk: Callable[[bytes], bool]) -> None:
-        """The same behind a prompt as it is, of texts and tokens, without a template."""
+        """Like `ask`, but for a raw prompt of texts and tokens, without a template."""
         self.server.handle_completions(json.dumps(body).encode(), on_chunk)
 
     def template(self, body: dict[str, Any]) -> str:
-        """The messages as the model reads them."""
+        """The messages rendered with the chat template."""
         return str(self._post("/apply-template", body)["prompt"])
 
     def tokens(self, text: str) -> list[int]:
-        """The tokens of a text inside an answer."""
+        """The tokens of a text within an answer."""
         return [int(t) for t in self._post("/tokenize", {"content": text, "add_special": False})["tokens"]]
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
@@ -159,9 +159,9 @@ class LlamaModel:
 
 
 def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool], slots: int = 1) -> LlamaModel | None:
-    """Load the model with room for `wanted` tokens in each of its slots; None when stopped on the way.
+    """Load the model with a context of `wanted` tokens per slot; None if stopped.
 
-    Raises InsufficientMemoryError before anything is loaded, ModelError when llama.cpp refuses the file.
+    Raises InsufficientMemoryError before anything is loaded, ModelError if llama.cpp rejects the file.
     """
     library = require("xllamacpp", "local", "to run GGUF models")
     began = time.monotonic()
@@ -187,7 +187,7 @@ def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callabl
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = threads
     p.hostnames, p.port, p.api_keys = [address.host], 0, [address.key]
     p.n_threads_http = 1
-    p.cache_ram_mib = 0  # other prompts' states would pile up beside the one that is kept
+    p.cache_ram_mib = 0  # otherwise the states of other prompts would accumulate
     p.verbosity = -1
     p.warmup = p.fit_params = p.ui = p.endpoint_slots = p.endpoint_props = p.endpoint_metrics = False
     try:
@@ -203,7 +203,7 @@ def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callabl
 
 
 def load_slots(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool], slots: int) -> LlamaModel | None:
-    """The model with as many slots as memory allows, `slots` at most; as `load`."""
+    """Like `load`, with as many slots as memory allows, at most `slots`."""
     while True:
         try:
             return load(path, wanted, put, stopped, slots)
@@ -214,10 +214,10 @@ def load_slots(path: Path, wanted: int, put: Callable[[Event], None], stopped: C
 
 
 def _read_through(files: list[Path], put: Callable[[Event], None], stopped: Callable[[], bool]) -> bool:
-    """Bring the weights into the system's cache, with progress.
+    """Read the weights into the page cache, with progress. False if stopped.
 
-    The native loader holds Python's lock while it reads, and then nothing else runs, not even
-    an interrupt. Reading first, in pieces, leaves it little to wait for. False when stopped.
+    The native loader holds the GIL while it reads, which blocks everything, even interrupts. Reading
+    the files in pieces first makes that short.
     """
     total = sum(f.stat().st_size for f in files)
     done, said = 0, time.monotonic()
@@ -237,7 +237,7 @@ def _read_through(files: list[Path], put: Callable[[Event], None], stopped: Call
 
 
 class _Address:
-    """Where the library's HTTP face listens: a socket file only we can open, else a port with a key."""
+    """The address of the library's HTTP server: a private socket file, or a port with a key."""
 
     def __init__(self) -> None:
         self.key = secrets.token_urlsafe(24)
@@ -253,12 +253,12 @@ class _Address:
             self.host = self._file = f"{folder}/llama.sock"
 
     def found(self, address: str) -> None:
-        """Take the address the library tells, which holds the port it chose."""
+        """Set the address that the library reports, with the port it chose."""
         if not self._file:
             self._port = int(address.rpartition(":")[2])
 
     def connect(self) -> http.client.HTTPConnection:
-        """A connection to it."""
+        """Open a connection to it."""
         if not self._file:
             return http.client.HTTPConnection(self.host, self._port, timeout=30)
         connection = http.client.HTTPConnection("localhost")

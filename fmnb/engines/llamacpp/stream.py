@@ -1,4 +1,4 @@
-"""One answer of llama.cpp as it comes: its chunks become events, its words for what went wrong our errors."""
+"""One streamed answer of llama.cpp: converts its chunks to events and its error messages to errors."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from ...core.repetition import NOTICE, REASON, LoopDetector
 from ...core.types import Usage
 from ..constrained.decoder import Following
 
-_GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-up of a reader slows the model's threads
+_GATHER = 0.025  # seconds: faster tokens are sent together, since waking the reader slows the model's threads
 
 
 class Answer:
-    """Turns the engine's chunks into events as they come, and keeps what the end needs."""
+    """Converts the engine's chunks to events, and holds the state of the answer."""
 
     def __init__(self, put: Callable[[Event], None], stopped: Callable[[], bool], following: Following | None = None, limit: int = 0):
-        """`following` holds the text to a schema, with `limit` tokens at most; then `redirected` says that it has to go on otherwise."""
+        """`following` constrains the text to a schema, with at most `limit` tokens.
+
+        Then `redirected` is true if decoding must continue with another expression.
+        """
         self._put = put
         self._stopped = stopped
         self._following = following
         self._limit = limit
         self._loop = LoopDetector() if following is None else None
         self.redirected = False
-        self.written = 0  # tokens, where the engine counts along
+        self.written = 0  # tokens, if the engine reports them in each chunk
         self.error: Exception | None = None
         self.reason = "stop"
         self.usage = Usage(cost=0.0)
@@ -36,7 +39,7 @@ class Answer:
         self._sent = 0.0
 
     def chunk(self, raw: bytes) -> bool:
-        """Take one chunk; True stops the engine. An exception must not leave: the library swallows it and goes on."""
+        """Process one chunk; True stops the engine. Exceptions must not escape: the library ignores them."""
         try:
             if self._stopped():
                 return True
@@ -45,12 +48,12 @@ class Answer:
                 self.flush()
             looping = self._loop is not None and self._loop.cut >= 0
             return looping or self.error is not None or self.redirected or (self._following is not None and self._following.done)
-        except Exception as e:  # raised again once the native call is over
+        except Exception as e:  # raised again after the native call
             self.error = e
             return True
 
     def flush(self) -> None:
-        """Send the text that is held back."""
+        """Send the buffered text."""
         if text := "".join(self._held):
             self._put(TextDelta(text=text))
         if self._held:
@@ -93,7 +96,7 @@ class Answer:
         if timings := chunk.get("timings"):
             self.extra["tokens_per_second"] = round(timings.get("predicted_per_second") or 0.0, 2)
             self.extra["prompt_tokens_per_second"] = round(timings.get("prompt_per_second") or 0.0, 2)
-            if "prompt_n" in timings:  # a call that is cut short tells no usage
+            if "prompt_n" in timings:  # a stopped call reports no usage
                 cached = timings.get("cache_n") or 0
                 self.usage = Usage(cached + timings["prompt_n"], timings.get("predicted_n"), cached, cost=0.0)
         if error := chunk.get("error"):
@@ -106,7 +109,7 @@ def _logprob(token: dict[str, Any]) -> dict[str, Any]:
 
 
 def refused(words: str, error: dict[str, Any] | None = None) -> CallError:
-    """The engine's own error as one of ours."""
+    """Convert the engine's error to a CallError."""
     error = error or {}
     if error.get("type") == "exceed_context_size_error":
         over = error.get("n_prompt_tokens", 0) - error.get("n_ctx", 0)
