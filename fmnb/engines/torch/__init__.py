@@ -1,17 +1,17 @@
 """Models in torch: our own Llama network for speed, `transformers` for every other architecture.
 
-- `backend`: a Request to a model in torch, Events back
+- `backend`: the backend for models in torch
 - `model`: loading a model, prefill of a prompt
-- `precision`: dtype, quantization and device: what may be asked, what is chosen, how much memory it takes
+- `precision`: dtype, quantization and device: options, defaults, memory needs
 - `llama`: our network for the Llama family (fast path)
-- `llama_config`: which models our network can run, and their dimensions
-- `linear`: weights in the layout that is fast on this machine
+- `llama_config`: the models that our network supports, and their dimensions
+- `linear`: weights in the fastest layout for this machine
 - `quantized_linear`: 8-bit and 4-bit linear layers for `transformers` models
 - `attention`: attention over a shared prefix and over rows of different lengths
 - `kv_cache`: the KV cache of many rows with one shared prefix
 - `scheduler`: continuous batching of many rows
-- `sequence`: one request in a batch: its tokens, its next token, its end
-- `batch`: many requests to one loaded model: which path each takes, and its events
+- `sequence`: one request in a batch: its tokens, sampling, finish reason
+- `batch`: many requests to one loaded model: the path of each, and its events
 - `padded_batch`: padded batches through the `generate` of `transformers`
 - `label_scoring`: chooses among labels by their probabilities
 - `sampling`: the next token from the logits; temperature, top-p, grammar

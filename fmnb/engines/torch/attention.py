@@ -1,7 +1,7 @@
-"""Attention in parts: of rows of different lengths to themselves, and of all of them to what they share.
+"""Attention in two parts: of rows of different lengths to themselves, and of all rows to a shared prefix.
 
-Each part comes with the log-sum-exp of its scores, and that is all two parts need to become
-one. Queries are [tokens, groups, fold, head]: heads that share keys are folded together.
+Each part comes with the log-sum-exp of its scores, which suffices to merge two parts. Queries are
+[tokens, groups, fold, head]: heads that share keys are folded together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-Part = tuple["Tensor", "Tensor"]  # what attention gives, and the log-sum-exp of its scores
+Part = tuple["Tensor", "Tensor"]  # the output of attention, and the log-sum-exp of its scores
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | None) -> Part:
@@ -30,15 +30,15 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float
 
 
 def merged(a: Part, b: Part) -> Tensor:
-    """Attention to two sets of keys at once, from that to each of them."""
+    """Merge the attention to two sets of keys."""
     share = (a[1] - b[1]).sigmoid()[..., None]
     return (b[0].float().lerp(a[0].float(), share)).to(a[0].dtype)
 
 
 def to_shared(q: Tensor, kv: Tensor, mask: Tensor | None, scale: float | None) -> Part:
-    """Attention of all tokens, as one long query, to keys and values [places, 2 × groups, head] that they share.
+    """Attention of all tokens, as one long query, to shared keys and values [places, 2 × groups, head].
 
-    `mask` is [tokens, places]. A token that sees no place gets the weight of nothing.
+    `mask` is [tokens, places]. A token that sees no place gets weight zero.
     """
     n, groups, fold, size = q.shape
     q = q.transpose(0, 1).reshape(1, groups, n * fold, size)
@@ -55,7 +55,7 @@ def to_shared(q: Tensor, kv: Tensor, mask: Tensor | None, scale: float | None) -
 
 
 def shared_mask(positions: Tensor, places: int, window: int, dtype: Any) -> Tensor | None:
-    """What a window leaves of shared places 0, 1, ... to tokens at `positions`; None where it leaves all."""
+    """The mask of a sliding window for shared places 0, 1, ... and tokens at `positions`; None if all are visible."""
     import torch
 
     if not window or int(positions.max()) < window:
@@ -65,13 +65,13 @@ def shared_mask(positions: Tensor, places: int, window: int, dtype: Any) -> Tens
 
 
 class Own:
-    """How rows attend to themselves in one pass: where their new tokens go, and what each one sees.
+    """How rows attend to themselves in one forward pass: the positions of new tokens, and their masks.
 
-    `before` are the tokens each row holds already, `new` how many it reads. The last ones of
-    each may stand in a tree: `parents` gives each one's parent among them, -1 for the token
-    before the tree. `window` is what local layers see, 0 for all. `count` are the new tokens of
-    all rows, `steps` each one's place in its row, `depths` how far it is from the row's begin,
-    `lasts` each row's last new token.
+    `before` are the numbers of tokens in each row's cache, `new` the numbers of new tokens. The last
+    tokens of each row may form a tree: `parents` are their parents among them, -1 for the token
+    before the tree. `window` is the window of local layers, 0 for no limit. `count` is the number of
+    new tokens in all rows, `steps` the place of each in its row, `depths` its distance from the
+    start of the row, `lasts` the last new token of each row.
     """
 
     def __init__(self, before: Sequence[int], new: Sequence[int], parents: Sequence[int], window: int, fold: int, dtype: Any, device: str):
@@ -88,7 +88,7 @@ class Own:
         keys = torch.arange(self.places)
         visible, depth = keys <= place[:, None], place
         if parents:
-            root = (held + sizes - len(parents))[row]  # where the tree begins
+            root = (held + sizes - len(parents))[row]  # the start of the tree
             node, key = place - root, keys - root[:, None]
             lineage, deep = _tree(parents)
             inside = (node >= 0)[:, None] & (key >= 0) & (key < len(parents))
@@ -110,7 +110,7 @@ class Own:
             self._at = (row.to(device), step.to(device))
 
     def _mask(self, visible: Tensor, dtype: Any, device: str) -> Tensor | None:
-        """0 where a token sees a place, [rows, 1, longest × fold, places]; None where all see all."""
+        """0 where a token sees a place, [rows, 1, longest × fold, places]; None if all are visible."""
         import torch
 
         if self._at is None and bool(visible.all()):
@@ -124,7 +124,10 @@ class Own:
         return mask.repeat_interleave(self._fold, 1).unsqueeze(1).to(device)
 
     def attend(self, q: Tensor, kv: Tensor, local: bool, scale: float | None) -> Part:
-        """Attention of the new tokens to their own rows, whose keys and values [rows, places, 2 × groups, head] hold them already."""
+        """Attention of the new tokens to their rows.
+
+        The keys and values [rows, places, 2 × groups, head] already include the new tokens.
+        """
         import torch
 
         n, groups, fold, size = q.shape
@@ -142,7 +145,7 @@ class Own:
 
 
 def _tree(parents: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Of a tree's nodes: which see which (their ancestors and themselves), and how deep each one is."""
+    """The visibility of tree nodes (each sees its ancestors and itself), and their depths."""
     import torch
 
     n = len(parents)

@@ -1,13 +1,13 @@
-"""The torch engine as a Backend: a Request goes to a model in torch, Events come back.
+"""The torch backend, for models in torch.
 
-The Llama family runs on our own code (`llama.py`), from GGUF files and from folders; any
-other causal, encoder-decoder or seeing family from a folder on `transformers`. A worker thread
-runs the model: the caller goes on at once when it closes the stream, the model stops at its
-next token, slice of the prompt or layer.
+The Llama family runs on our own code (`llama.py`), from GGUF files and from folders; other causal,
+encoder-decoder or vision families run from a folder on `transformers`. A worker thread runs the
+model: when the stream is closed, the caller continues at once, and the model stops at its next
+token, prompt slice or layer.
 
-Greedy by default (temperature 0). A request's `dtype` and `quant` choose how the model is
-loaded; each such choice is a model of its own in memory. Raw parameters (`-p`): top_k, top_p,
-min_p, ignore_eos, cache_prompt (false reads the prompt anew), chat_template_kwargs.
+Greedy by default (temperature 0). A request's `dtype` and `quant` choose how the model is loaded;
+each combination is a separate model in memory. Raw parameters (`-p`): top_k, top_p, min_p,
+ignore_eos, cache_prompt (false repeats the prefill), chat_template_kwargs.
 """
 
 from __future__ import annotations
@@ -38,16 +38,17 @@ from .sampling import Grammar, chooser, sampling
 if TYPE_CHECKING:
     from torch import Tensor
 
-ALL = -1  # the number of an event that concerns all rows
-_GATHER = 0.025  # seconds: tokens that come faster travel together, each wake-up of a reader slows the model's threads
+ALL = -1  # the row number of an event for all rows
+_GATHER = 0.025  # seconds: faster tokens are sent together, since waking the reader slows the model's threads
 _RAW = frozenset({"top_k", "top_p", "min_p", "ignore_eos", "cache_prompt", "chat_template_kwargs"})
 
 
 def backend(path: str | Path, name: str = "", note: str = "") -> TorchBackend:
-    """The backend of a GGUF file or of a folder of weights. Only its description is read here.
+    """The backend of a GGUF file or of a folder of weights. Only the header or config is read here.
 
-    `name` is what the user calls the model, `note` a word for the user that comes with rows. Raises NotPulledError when nothing is there,
-    DownloadError when a file is cut, ModelError when it is no model.
+    `name` is the user's name for the model, `note` a note for the user with rows. Raises
+    NotPulledError if nothing is there, DownloadError if a file is truncated, ModelError if it is no
+    model.
     """
     place = Path(path).expanduser().resolve()
     name = name or f"torch:{place}"
@@ -93,32 +94,32 @@ def _info(
 
 
 class TorchBackend:
-    """A model on torch. The weights are shared by all backends of the same file and form."""
+    """A model on torch; backends with the same file and form share the weights."""
 
     preferred_batch_size = 512
 
     def __init__(self, path: Path, info: ModelInfo, note: str = ""):
-        """`note` is a word for the user that comes with rows."""
+        """`note` is a note for the user with rows."""
         self._path = path
         self._info = info
         self._note = note
 
     @property
     def continues(self) -> bool:
-        """Whether it goes on with an answer that the last message begins: causal models of text do."""
+        """Whether it can continue an answer that the last message starts: causal text models can."""
         return self._path.suffix == ".gguf" or folder.kind(folder.config(self._path)) == "causal"
 
     @property
     def info(self) -> ModelInfo:
-        """What the file says; `memory` is the estimate for a CPU and a short context."""
+        """The model's facts from the file; `memory` is an estimate for a CPU and a short context."""
         return self._info
 
     def deterministic(self, request: Request) -> bool:
-        """Greedy, or with a seed."""
+        """True for greedy decoding or with a seed."""
         return not request.temperature or request.seed is not None
 
     def count(self, request: Request) -> TokenCount:
-        """Exact by the model's own tokenizer; an estimate for a folder whose model is not loaded."""
+        """Exact, by the model's own tokenizer; an estimate for a folder whose model is not loaded."""
         messages, extra = request.messages, _template_variables(request)
         try:
             if self._path.suffix == ".gguf":
@@ -146,7 +147,7 @@ class TorchBackend:
     def stream_rows(
         self, requests: Sequence[tuple[int, Request]], content_free: Sequence[Request] = ()
     ) -> AsyncIterator[tuple[int, Event]]:
-        """Answer many requests together. `content_free` are the same prompts with nothing in them, to weigh labels against."""
+        """Answer many requests together. `content_free` are the prompts without content, to calibrate label scores."""
 
         def work(put: Callable[[tuple[int, Event]], None], stop: threading.Event) -> None:
             forms: dict[tuple[str, str], list[tuple[int, Request]]] = {}
@@ -164,7 +165,7 @@ class TorchBackend:
         put: Callable[[tuple[int, Event]], None],
         stop: threading.Event,
     ) -> None:
-        """Requests of one form."""
+        """Answer requests with the same form."""
 
         def whole(event: Event) -> None:
             put((ALL, event))
@@ -216,7 +217,7 @@ class TorchBackend:
     def _loaded(
         self, place: Resident, how: Form, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]
     ) -> Iterator[tuple[TorchModel | None, dict[str, Any]]]:
-        """The model, loaded if it was not, with the threads it may use and what answers say about it; None when stopped."""
+        """Load the model if needed; yields it with its threads and the facts for answers, or None if stopped."""
         count, word = host.threads()
         if word:
             put(Notice(kind="note", text=word))
@@ -239,7 +240,7 @@ class TorchBackend:
                 raise InsufficientMemoryError("Memory ran out", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt.") from None
 
     def _about(self, model: TorchModel, how: Form, count: int, fresh: bool) -> dict[str, Any]:
-        """What an answer's `extra` says of the model."""
+        """The facts about the model in an answer's `extra`."""
         about: dict[str, Any] = {
             "title": self._path.stem if self._path.suffix == ".gguf" else self._path.name,
             "context": model.context,
@@ -262,12 +263,12 @@ class TorchBackend:
 
 
 def _not_applied(request: Request) -> tuple[str, ...]:
-    """The names of what this engine cannot do."""
+    """The names of options that this engine does not support."""
     return (*(k for k in request.extra if k not in _RAW), *(("tools",) if request.tools else ()))
 
 
 def _template_variables(request: Request) -> dict[str, Any]:
-    """Further variables for the chat template."""
+    """Additional variables for the chat template."""
     more = request.extra.get("chat_template_kwargs")
     return dict(more) if isinstance(more, dict) else {}
 
@@ -276,7 +277,7 @@ _tokenizers: dict[Path, tuple[gguf.Gguf, Any]] = {}
 
 
 def _tokenizer_of(path: Path) -> Any:
-    """The tokenizer of a GGUF file, kept for the files last counted with: it takes a tenth of a second to make."""
+    """The tokenizer of a GGUF file, cached for recent files: building it takes a tenth of a second."""
     from ..weights.gguf_tokenizer import tokenizer
 
     head = gguf.read(path)
@@ -289,7 +290,7 @@ def _tokenizer_of(path: Path) -> Any:
 
 
 class _Answer:
-    """One answer as it is made: tokens become text, text becomes events."""
+    """The generation of one answer: converts tokens to text and text to events."""
 
     def __init__(self, model: TorchModel, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]):
         self._model, self._request, self._put, self._stopped = model, request, put, stopped
@@ -305,7 +306,7 @@ class _Answer:
         self.extra: dict[str, Any] = {}
 
     def run(self, choose: Callable[[Tensor], int]) -> bool:
-        """Read the prompt and write the answer; False when it was stopped."""
+        """Run prefill and decode; False if stopped."""
         request, model = self._request, self._model
         ids, pixels, prefix = prompt(model, request, _template_variables(request))
         limit = room(model, request, len(ids))

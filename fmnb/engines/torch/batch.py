@@ -1,7 +1,7 @@
-"""Many requests to one loaded model on torch: which way each goes, and what comes of it as events.
+"""Many requests to one loaded model on torch: selects the path of each, and makes its events.
 
-A closed set of labels is scored; on our own network the rest is written in slots behind the
-shared prefix, on `transformers` in padded batches; what sees pictures goes one by one.
+Closed sets of labels are scored. Other requests run in slots behind the shared prefix on our own
+network, and in padded batches on `transformers`; vision models run one request at a time.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from .sequence import Answered, Row, prepared
 from .vision_model import VisionModel
 
 Put = Callable[[tuple[int, Event]], None]
-_NARROW = ("top_k", "top_p", "min_p", "ignore_eos")  # raw parameters that only writing heeds
+_NARROW = ("top_k", "top_p", "min_p", "ignore_eos")  # raw parameters that only generation supports
 
 
 def one_by_one(model: TorchModel) -> bool:
-    """Whether a model takes no rows together."""
+    """Whether a model cannot batch rows."""
     return isinstance(model.net, VisionModel)
 
 
@@ -39,7 +39,7 @@ def batch(
     stopped: Callable[[], bool],
     about: dict[str, Any],
 ) -> None:
-    """Answer requests together. `content_free` are prompts without content, `about` goes into each answer's `extra`."""
+    """Answer requests together. `content_free` are prompts without content; `about` is added to each `extra`."""
     written: list[Row] = []
     chosen: dict[Labels, list[Row]] = {}
     for number, request in requests:
@@ -62,7 +62,7 @@ def batch(
 
 
 def _labels(model: TorchModel, request: Request) -> Labels | None:
-    """The labels a request chooses from, where they can be scored."""
+    """The labels of a request, if they can be scored."""
     if model.path != "fast" or request.stop or any(n in request.extra for n in _NARROW):
         return None
     return labels(request.schema)

@@ -1,4 +1,4 @@
-"""One answer on torch as text: tokens become characters, stop texts end it, and the model's room limits it."""
+"""The text of an answer on torch: detokenization, stop strings, and the limit of the context window."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _written: OrderedDict[tuple[str, str], tuple[int, ...]] = OrderedDict()
 
 
 def remember(model: TorchModel, text: str, made: Sequence[int]) -> None:
-    """Keep the tokens of an answer, so that going on with it reads what was written and not another way to write it."""
+    """Remember the tokens of an answer, so that continuing it uses the same tokenization."""
     _written[f"{id(model.tokenizer)}", text] = tuple(made)
     while len(_written) > _KEPT:
         _written.popitem(last=False)
 
 
 def prompt(model: TorchModel, request: Request, extra: dict[str, Any]) -> tuple[list[int], dict[str, Any], str]:
-    """What the model reads: token ids, the tensors of pictures, and the part of the answer that is there already."""
+    """The input of the model: token ids, image tensors, and the existing start of the answer."""
     turns, prefix = begun(request)
     ids, pixels = model.prompt(turns.messages, extra)
     if prefix:
@@ -38,7 +38,7 @@ def prompt(model: TorchModel, request: Request, extra: dict[str, Any]) -> tuple[
 
 
 def room(model: TorchModel, request: Request, tokens: int) -> int:
-    """How many tokens may answer a prompt of `tokens`; raises ContextTooLongError when there is no room for them."""
+    """The maximum output tokens for a prompt of `tokens`; raises ContextTooLongError if they do not fit."""
     wanted, left = request.max_tokens, model.room(tokens)
     over = (0 if model.apart and left < 0 else wanted or 1) - left
     if over > 0:
@@ -51,7 +51,7 @@ def room(model: TorchModel, request: Request, tokens: int) -> int:
 
 
 def logprob(tokenizer: TextTokenizer, logits: Tensor, token: int, how_many: int) -> dict[str, Any]:
-    """A token's log probability before sampling and schema, and the likeliest ones'."""
+    """The log-probability of a token before sampling and schema, and those of the most likely tokens."""
     p = logits.log_softmax(0)
     best = p.topk(min(how_many, len(p)))
     top = [[tokenizer.token(i), v] for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
@@ -59,22 +59,22 @@ def logprob(tokenizer: TextTokenizer, logits: Tensor, token: int, how_many: int)
 
 
 class Text:
-    """Tokens to text as they come: characters whole, and nothing that may be the begin of a stop text."""
+    """Incremental detokenizer: holds back incomplete characters and possible starts of stop strings."""
 
     def __init__(self, tokenizer: TextTokenizer, stops: tuple[str, ...]):
         self._tokenizer = tokenizer
         self.stops = self._stops = tuple(s for s in stops if s)
         self._ids: list[int] = []
-        self._known = 0  # of `_ids`, those whose text is out; one text before them gives the right spaces
+        self._known = 0  # number of `_ids` whose text was returned; decoding with earlier tokens gives the right spaces
         self._before = ""
         self._back = ""
         self.stopped = False
 
     def add(self, token: int) -> str:
-        """The text that can be shown now."""
+        """Add a token; returns the text that can be shown now."""
         self._ids.append(token)
         text = self._tokenizer.decode(self._ids)
-        if text.endswith("\ufffd") and len(self._ids) - self._known < 8:  # perhaps half a character
+        if text.endswith("\ufffd") and len(self._ids) - self._known < 8:  # possibly an incomplete character
             return ""
         new = text[len(self._before) :]
         self._ids = self._ids[self._known :]
@@ -93,7 +93,7 @@ class Text:
         return text[: len(text) - keep]
 
     def rest(self) -> str:
-        """What was held back, once no more tokens come."""
+        """The text still held back after the last token."""
         if self.stopped:
             return ""
         tail = self._tokenizer.decode(self._ids)[len(self._before) :].rstrip("\ufffd")

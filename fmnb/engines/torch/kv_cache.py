@@ -1,11 +1,11 @@
-"""Many rows at once through the Llama family's network: one prefix, held once, and for each row a tail of its own.
+"""The KV cache of many rows in the Llama network: one shared prefix, and a separate tail for each row.
 
-The prefix lies in the model's ordinary cache and is never copied: all rows' queries attend to
-it as one long query, each row attends to its own tail, and the two parts become one by their
-log-sum-exp. There is no common position and no padding between prefix and tail, so a row gets
-the numbers it would get alone, up to the order of sums.
+The prefix is in the model's ordinary cache and is never copied: the queries of all rows attend to
+it as one long query, each row attends to its own tail, and the two parts are merged by their
+log-sum-exp. Positions are separate per row, without padding between prefix and tail, so a row gets
+the same numbers as alone, up to the order of sums.
 
-Rows stand in slots 0, 1, 2, ... without gaps. Knows nothing of requests or text.
+Rows are in slots 0, 1, 2, ... without gaps. Independent of requests and text.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from .llama import Cache, Llama, Stopped
 if TYPE_CHECKING:
     from torch import Tensor
 
-_STEP = 32  # places a row's cache grows by
+_STEP = 32  # places by which a row's cache grows
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Neighbouring slots from `first` on, and the tokens each of them reads now; a slot past the last one is a new row.
+    """Adjacent slots from `first` on, and their tokens in this pass; a slot after the last one is a new row.
 
-    With `parents` the last tokens of each row stand in a tree: each one's parent among them, -1
-    for the token before the tree. Such a row ends with this pass.
+    With `parents`, the last tokens of each row form a tree: the parent of each among them, -1 for
+    the token before the tree. Such a row ends with this pass.
     """
 
     first: int
@@ -39,17 +39,17 @@ class Span:
 
 
 class Rows:
-    """Rows behind the first `prefix` tokens that `cache` holds, and their own keys and values."""
+    """Rows after the first `prefix` tokens in `cache`, with their own keys and values."""
 
     def __init__(self, model: Llama, cache: Cache, prefix: int, dense: bool):
-        """`dense` takes the weights' form for many rows: chosen once, so that a row does not change with its neighbours."""
+        """`dense` uses the weights for many rows; it is fixed, so that a row does not depend on its neighbors."""
         self._model, self._cache, self._prefix, self._dense = model, cache, prefix, dense
         self._kv: Tensor | None = None  # [layers, slots, places, 2 × groups, head]
-        self.lengths: list[int] = []  # tokens of its own that each slot holds
+        self.lengths: list[int] = []  # number of tail tokens in each slot
 
     @property
     def width(self) -> int:
-        """Bytes of one token of one row."""
+        """Bytes per token of a row."""
         s = self._model.shape
         return 2 * s.layers * s.groups * s.head * self._model.dtype.itemsize
 
@@ -63,19 +63,19 @@ class Rows:
         self.lengths.pop()
 
     def restart(self) -> None:
-        """Forget all rows; their memory stays for the next ones."""
+        """Remove all rows but keep their memory for the next ones."""
         self.lengths.clear()
 
     def clear(self) -> None:
-        """Forget all rows and give their memory back."""
+        """Remove all rows and free their memory."""
         self._kv = None
         self.lengths.clear()
 
     def forward(self, spans: Sequence[Span], stopped: Callable[[], bool]) -> Tensor:
-        """Read the spans' tokens: what the last layer gives for each of them, [tokens, width].
+        """Process the tokens of the spans; returns the output of the last layer, [tokens, width].
 
-        Raises Stopped between two layers, and MemoryError before it takes memory that is not
-        there; the rows are lost then.
+        Raises Stopped between two layers, and MemoryError before it allocates memory that is not
+        available; then the rows are lost.
         """
         import torch
 
@@ -120,11 +120,11 @@ class Rows:
         return h
 
     def logits(self, h: Tensor) -> Tensor:
-        """Logits, [tokens, vocabulary], from tokens of what `forward` gave."""
+        """Logits, [tokens, vocabulary], from the output of `forward`."""
         return self._model.logits(h, self._dense)
 
     def _room(self, places: int) -> Tensor:
-        """Keys and values with room for all slots at so many places."""
+        """Keys and values with room for all slots and `places` places."""
         import torch
 
         kv, s, slots = self._kv, self._model.shape, len(self.lengths)
@@ -134,7 +134,7 @@ class Rows:
             have = host.available_memory() if self._model.device == "cpu" else None
             if have is not None and slots * places * self.width > have:
                 raise MemoryError("more rows than memory holds")
-            # zeros: a place that is not seen counts nothing times what lies there
+            # zeros, since masked places are multiplied by weight zero
             new = torch.zeros(s.layers, slots, places, 2 * s.groups, s.head, dtype=self._model.dtype, device=self._model.device)
             if kv is not None:
                 new[:, : had[0], : had[1]] = kv
@@ -143,7 +143,7 @@ class Rows:
 
 
 def lasts(spans: Sequence[Span]) -> Tensor:
-    """Where each row's last token is among all that a pass reads."""
+    """The index of each row's last token among all tokens of a pass."""
     import torch
 
     return torch.tensor([len(t) for span in spans for t in span.tokens]).cumsum(0) - 1

@@ -1,7 +1,7 @@
-"""A closed set of labels is chosen by scoring, not by writing: one pass over a row's tail and all labels.
+"""Scores a closed set of labels instead of generating: one forward pass over a row's tail and all labels.
 
-The labels stand behind the tail as a tree of tokens: what they have in common is read once,
-and each sees the row and its own begin alone.
+The labels follow the tail as a tree of tokens: common prefixes are processed once, and each label
+sees only the row and its own prefix.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Sequences of tokens with what they share once: `trunk` begins them all, `tokens` and `parents` are the branches.
+    """A prefix tree of token sequences: `trunk` is the common prefix, `tokens` and `parents` the branches.
 
-    A parent of -1 is the trunk's end. `paths` gives for each sequence its tokens behind the
-    trunk, each with the node it follows.
+    A parent of -1 is the end of the trunk. `paths` has the tokens of each sequence after the trunk,
+    each with its parent node.
     """
 
     trunk: tuple[int, ...]
@@ -42,7 +42,7 @@ class Tree:
 
 
 def tree(sequences: Sequence[list[int]]) -> Tree:
-    """The tree of some sequences. A sequence's last token is nobody's parent: it needs not be read, so it is no node.
+    """The tree of token sequences. The last token of a sequence needs no forward pass, so it is no node.
 
     >>> t = tree([[1, 2, 3, 9], [1, 2, 4, 9]])
     >>> t.trunk, t.tokens, t.parents, t.paths
@@ -73,14 +73,14 @@ def tree(sequences: Sequence[list[int]]) -> Tree:
 def scored(
     model: TorchModel, rows: Sequence[Row], options: Labels, content_free: Sequence[list[int]], stopped: Callable[[], bool]
 ) -> Iterator[tuple[Row, Answered | FmnbError]]:
-    """Choose a label for each row; each is given when its pass is done. Ends early when stopped.
+    """Choose a label for each row; yields each row after its pass. Ends early if stopped.
 
-    A label's score is the log-probability of its whole text, less what it has after `content_free`
-    prompts: the same template with nothing in it. Without that a small model answers with the
-    label it finds likeliest in any case. Measured on the embedded model over BBC news (5 sections)
-    and BANKING77 (3, 7 and 15 intents), two templates each, 200 texts a time: right in 19 % as it
-    is and in 39 % with it; divided by the label's length 20 % and 38 %; keeping only the choices
-    that tell labels apart 20 % and 36 %. So: not divided by length, which the difference cancels anyway.
+    A label's score is the log-probability of its whole text minus that after `content_free` prompts:
+    the same template with empty content. Without this, a small model prefers the label that is most
+    likely for any text. Measured on the embedded model with BBC news (5 sections) and BANKING77 (3,
+    7 and 15 intents), two templates each, 200 texts each: accuracy 19 % without it and 39 % with it;
+    divided by the length of the label 20 % and 38 %; with only the tokens that distinguish labels
+    20 % and 36 %. So scores are not divided by length, which the difference cancels anyway.
     """
     import torch
 
@@ -113,9 +113,9 @@ def scored(
 
 
 def blanks(model: TorchModel, prompts: Sequence[list[int]]) -> list[list[int]]:
-    """Prompts with nothing in them, as far as the rows tell: what all begin with, a word for nothing, what all end with.
+    """Content-free prompts derived from the rows: the common prefix, a word for nothing, the common suffix.
 
-    Nothing where there are so few rows that they may share more than their template.
+    Empty if there are so few rows that they may share more than their template.
     """
     if len(prompts) < MANY:
         return []
@@ -128,7 +128,10 @@ def blanks(model: TorchModel, prompts: Sequence[list[int]]) -> list[list[int]]:
 def _passes(
     slots: Rows, tails: Sequence[list[int]], branches: Tree, most: int, stopped: Callable[[], bool]
 ) -> Iterator[tuple[int, Tensor | None]]:
-    """The labels' scores behind each tail, [labels], as many tails a pass as `most` tokens allow; None where memory does not do for one."""
+    """The label scores after each tail, [labels]; None for a tail that does not fit into memory.
+
+    A pass has as many tails as `most` tokens allow.
+    """
     behind = [*branches.trunk, *branches.tokens]
     at = 0
     while at < len(tails):
@@ -150,12 +153,12 @@ def _passes(
 
 
 def _scores(slots: Rows, batch: list[list[int]], branches: Tree, most: int, stopped: Callable[[], bool]) -> list[Tensor]:
-    """One pass: for each row the log-probability of each label's text."""
+    """One forward pass: the log-probability of each label's text for each row."""
     import torch
 
     slots.restart()
     nodes = len(branches.tokens)
-    while len(batch[0]) - nodes > most:  # a long tail, alone: its begin goes first
+    while len(batch[0]) - nodes > most:  # a single long tail: its start is processed first
         slots.forward([Span(0, [batch[0][:most]])], stopped)
         batch = [batch[0][most:]]
     h = slots.forward([Span(0, batch, branches.parents)], stopped)
@@ -171,7 +174,7 @@ def _scores(slots: Rows, batch: list[list[int]], branches: Tree, most: int, stop
 
 
 def _chosen(row: Row, options: Labels, score: Tensor, length: int) -> Answered:
-    """The likeliest label, or one drawn by its probability where the request has a temperature."""
+    """The most likely label, or a sampled one if the request has a temperature."""
     p = score.log_softmax(0)
     choice = int(p.argmax()) if row.choose is None else drawn(score.tolist(), row.request)
     found = p.exp().tolist()

@@ -1,11 +1,11 @@
-"""A weight in the forms that are fast on this machine: packed for few rows, dense for many.
+"""Weights in the fastest layouts for this machine: packed for few rows, dense for many.
 
-A decoding step reads every weight once for one row, so the fewest bytes win: 4-bit blocks
-stay 4-bit, plain numbers are rounded to them, other blocks become 8-bit a row. A prompt's many rows win by arithmetic instead:
-they use dense 16-bit weights, made when first needed.
+A decode step reads every weight once per row, so fewer bytes are faster: 4-bit blocks stay 4-bit,
+unquantized numbers are rounded to 4 bits, other blocks become 8-bit per row. Prefill has many rows
+and is limited by arithmetic: it uses dense 16-bit weights, created on first use.
 
-Torch's CPU kernel for 4 bits takes blocks as they are in the file: it computes
-(q - 8) * scale + zero in groups of 32; only the scales are rounded to 16 bits.
+Torch's 4-bit CPU kernel uses blocks as in the file: it computes (q - 8) * scale + zero in groups
+of 32; only the scales are rounded to 16 bits.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ..weights.gguf_tensors import FLOATS, FOUR_BIT, GROUP, floats, four_bit
 if TYPE_CHECKING:
     from torch import Tensor
 
-MANY = 8  # rows from which on the dense form is the faster one
-LONG = 64  # tokens of a prompt that are worth making it for
-_PIECES = 8  # a 32-bit matrix times one row runs on one thread; as a batch of products it runs on all
+MANY = 8  # from this number of rows on, the dense form is faster
+LONG = 64  # prompt tokens from which on creating it pays off
+_PIECES = 8  # a 32-bit matrix times one row uses one thread; a batch of products uses all
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Rows of a matrix as bytes of some block format, and the bias that goes with it."""
+    """Rows of a matrix as bytes in a block format, and their bias."""
 
     raw: Tensor
     kind: str
@@ -33,7 +33,7 @@ class Matrix:
 
 
 class Linear:
-    """Matrices one below the other, applied to rows at once. `packed` says whether it has a narrow form."""
+    """Stacked matrices, applied to rows together. `packed` is true if there is a quantized form."""
 
     def __init__(self, parts: list[Matrix], dtype: Any, quant: str, device: str):
         import torch
@@ -43,7 +43,7 @@ class Linear:
         self._eight: tuple[Tensor, Tensor] | None = None
         self._dense: Tensor | None = None
         some = [p.bias for p in parts if p.bias is not None]
-        self._bias = torch.cat(some) if some else None  # a family has all of them or none
+        self._bias = torch.cat(some) if some else None  # a family has biases for all of them or none
         packs = quant != "none" and all(columns_pack(floats(p.raw[:1], p.kind).shape[1]) for p in parts)
         if packs and quant == "int4" and all(p.kind in FOUR_BIT or p.kind in FLOATS for p in parts):
             self._four = _pack_four(parts)
@@ -59,7 +59,7 @@ class Linear:
 
     @property
     def dense(self) -> Tensor:
-        """All rows as numbers of the model's type, made once; of a file of plain numbers made anew, or packing saved no memory."""
+        """All rows in the model's dtype, cached; not cached for unquantized files, where packing would save nothing."""
         import torch
 
         if self._dense is not None:
@@ -70,7 +70,7 @@ class Linear:
         return made
 
     def __call__(self, x: Tensor, dense: bool = False) -> Tensor:
-        """Rows [n, k] to rows [n, all rows of the matrices]; with the dense form where the caller has many rows."""
+        """Map rows [n, k] to [n, all rows of the matrices]; `dense` uses the dense form, for many rows."""
         import torch
 
         if dense or not self.packed:
@@ -87,7 +87,7 @@ class Linear:
 
 
 def columns_pack(columns: int) -> bool:
-    """Whether the kernels take rows of that many weights; a row they do not take makes them read beyond it."""
+    """Whether the kernels support rows of that many weights; with others they read out of bounds."""
     return columns % GROUP == 0
 
 
@@ -99,7 +99,7 @@ def _pack_four(parts: list[Matrix]) -> tuple[Tensor, Tensor] | None:
 
 
 def kernel_four(q: Tensor, scale: Tensor, zero: Tensor) -> tuple[Tensor, Tensor] | None:
-    """4-bit weights, as `four_bit` gives them, in the kernel's form; None where its sizes do not allow it."""
+    """4-bit weights from `four_bit` in the kernel's layout; None if it does not support the sizes."""
     import torch
 
     if q.shape[0] % 16:
@@ -114,13 +114,13 @@ def _pack_eight(parts: list[Matrix], dtype: Any) -> tuple[Tensor, Tensor]:
     done = [
         round_to_eight(floats(piece, p.kind), dtype)
         for p in parts
-        for piece in torch.split(p.raw, 8192)  # a vocabulary's floats would take four times the file
+        for piece in torch.split(p.raw, 8192)  # the floats of a vocabulary would take four times the size of the file
     ]
     return torch.cat([q for q, _ in done]), torch.cat([scale for _, scale in done])
 
 
 def round_to_eight(w: Tensor, dtype: Any) -> tuple[Tensor, Tensor]:
-    """Rows of 32-bit floats as 8-bit numbers with one scale a row."""
+    """Quantize rows of 32-bit floats to 8 bits with one scale per row."""
     import torch
 
     scale = w.abs().amax(1).clamp_(min=1e-12) / 127
@@ -128,13 +128,13 @@ def round_to_eight(w: Tensor, dtype: Any) -> tuple[Tensor, Tensor]:
 
 
 class Table:
-    """The embedding of tokens: rows of a dense matrix, or rows read from the file's blocks as they are needed."""
+    """The token embedding: rows of a dense matrix, or rows dequantized from the file on demand."""
 
     def __init__(self, matrix: Matrix, dtype: Any, device: str, dense: Tensor | None):
         self._matrix, self._dtype, self._device, self._dense = matrix, dtype, device, dense
 
     def __call__(self, ids: list[int]) -> Tensor:
-        """One row a token."""
+        """One row per token."""
         import torch
 
         index = torch.tensor(ids, dtype=torch.int64)

@@ -1,11 +1,11 @@
-"""The Llama family in our own torch code, from GGUF files and from folders (`llama_config.py` says which models).
+"""The Llama family in our own torch code, from GGUF files and folders (models in `llama_config.py`).
 
-Query, key and value are one matrix, gate and up another; keys and values are written in
-place; heads that share keys are folded into the query axis, so nothing is repeated. Weights
-come in forms (`linear.py`): packed for the one row of a decoding step, dense for the
-many rows of a prompt. Knows nothing of requests or text.
+Query, key and value are one matrix, gate and up another; keys and values are written in place;
+heads that share keys are folded into the query axis, so nothing is repeated. Weights have two
+forms (`linear.py`): packed for the single row of a decode step, dense for the many rows of
+prefill. Independent of requests and text.
 
-In 32-bit floats it gives the tokens of `transformers`, which the tests hold it to.
+In 32-bit floats it generates the same tokens as `transformers`, which tests verify.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class Layer:
     down: Linear
     q_norm: Tensor | None
     k_norm: Tensor | None
-    after: Tensor | None  # norms of what attention and the wide layer give, where a family has them
+    after: Tensor | None  # norms after attention and MLP, if a family has them
     after2: Tensor | None
 
 
 class Stopped(Exception):
-    """The user stopped while a model loaded, or was at work between two layers."""
+    """The user stopped while a model was loading or between two layers."""
 
 
 class Cache:
-    """Keys and values of the tokens read so far, [layers, tokens, 2 × groups, head], grown by doubling."""
+    """The KV cache, [layers, tokens, 2 × groups, head]; grows by doubling."""
 
     def __init__(self, model: Llama, tokens: int):
         self._model = model
@@ -59,11 +59,11 @@ class Cache:
 
     @property
     def room(self) -> int:
-        """Tokens it can hold as it is."""
+        """The current capacity in tokens."""
         return int(self.kv.shape[1])
 
     def grow(self, tokens: int) -> None:
-        """Make room for `tokens`, keeping what is there."""
+        """Grow to a capacity of `tokens`; keeps the content."""
         if tokens > self.room:
             old, self.kv = self.kv, self._new(min(self._model.shape.context, max(tokens, 2 * self.room)))
             self.kv[:, : old.shape[1]] = old
@@ -81,7 +81,7 @@ class Llama:
         device: str,
         on_layer: Callable[[int], bool] = lambda n: False,
     ):
-        """Load from files. `on_layer(bytes)` hears how far it is; the load ends with Stopped when that gives True."""
+        """Load from files. `on_layer(bytes)` receives the progress; if it returns True, raises Stopped."""
         import torch
 
         self.shape = s = shape
@@ -127,7 +127,7 @@ class Llama:
         embedding = Matrix(weights.raw("token_embd.weight"), weights.kind("token_embd.weight"), None)
         tied = "output.weight" not in weights if s.tied is None else s.tied
         top = embedding if tied else Matrix(weights.raw("output.weight"), weights.kind("output.weight"), None)
-        fine = "int8" if quant == "int4" and top.kind in FLOATS else quant  # the last choice is worth more than 4 bits
+        fine = "int8" if quant == "int4" and top.kind in FLOATS else quant  # the output matrix needs more than 4 bits
         self.head = Linear([top], dtype, fine, device)
         self.table = Table(embedding, dtype, device, self.head.dense if tied and not self.head.packed else None)
         self._enlarge = float(torch.tensor(s.enlarge, dtype=dtype))
@@ -147,7 +147,7 @@ class Llama:
 
     @property
     def _doubled(self) -> bool:
-        """Whether norms run as layer norms of [x, -x], whose mean is zero: torch has one kernel for that, and six for the plain norm."""
+        """Whether RMS norms run as layer norms of [x, -x], with mean zero: one kernel in torch instead of six."""
         import torch
 
         return self.dtype == torch.bfloat16 and self.device == "cpu"
@@ -162,7 +162,7 @@ class Llama:
         return torch.rms_norm(h, (s.width,), weight, s.epsilon).to(self.dtype)
 
     def _positions(self, tokens: int) -> None:
-        """Cosines and signed sines for that many positions: of all layers, then of local ones where there are any."""
+        """Compute cosines and signed sines for that many positions, for all layers and for local layers."""
         import torch
 
         self._known = tokens
@@ -171,9 +171,9 @@ class Llama:
         self._sin = [torch.cat([-a.sin(), a.sin()], -1).to(self.device, self.dtype)[:, None] for a in angles]
 
     def forward(self, ids: list[int], cache: Cache, at: int) -> Tensor:
-        """Read tokens whose positions begin at `at`; keys and values before it are in the cache.
+        """Process tokens from position `at`; the cache holds the keys and values before it.
 
-        Gives the last token's logits, in 32-bit floats.
+        Returns the logits of the last token, in 32-bit floats.
         """
         from torch.nn.functional import scaled_dot_product_attention
 
@@ -183,7 +183,7 @@ class Llama:
         if end > self._known:
             self._positions(min(s.context, max(end, 2 * self._known)))
         angles = [(cos[at:end], sin[at:end]) for cos, sin in zip(self._cos, self._sin, strict=True)]
-        dense = n >= MANY and end >= LONG  # by the prompt alone, so that the same prompt gets the same answer
+        dense = n >= MANY and end >= LONG  # depends only on the prompt, so that the same prompt gets the same answer
         seen = cache.kv[:, :end]
         places = cache.kv[:, at:end].unbind(0)
         keys = seen[:, :, :groups].transpose(1, 2).unsqueeze(1).unbind(0)  # [1, groups, end, head]
@@ -207,12 +207,12 @@ class Llama:
         return self.logits(h[-1:])[0].float()
 
     def embedded(self, ids: list[int]) -> Tensor:
-        """Tokens as the first layer takes them."""
-        h = self.table(ids).float()  # the sum over the layers keeps 32 bits, or small parts of it get lost
+        """The input of the first layer."""
+        h = self.table(ids).float()  # the residual stream is in 32 bits, as small terms would be lost
         return h if self.shape.enlarge == 1 else h.mul_(self._enlarge)
 
     def before(self, layer: Layer, h: Tensor, cos: Tensor, sin: Tensor, dense: bool) -> Tensor:
-        """Queries, keys and values of a layer, [tokens, heads + 2 × groups, head], turned by their positions."""
+        """Queries, keys and values of a layer, [tokens, heads + 2 × groups, head], with rotary positions."""
         import torch
 
         s = self.shape
@@ -227,7 +227,7 @@ class Llama:
         return z
 
     def after(self, layer: Layer, h: Tensor, a: Tensor, dense: bool) -> None:
-        """Add to `h` what a layer makes of its attention `a`, [tokens, heads × head]."""
+        """Add the layer's output for its attention `a`, [tokens, heads × head], to `h`."""
         from torch.nn.functional import gelu, silu
 
         a = layer.out(a, dense)
@@ -238,11 +238,11 @@ class Llama:
         h.add_(d if layer.after2 is None else self._normed(d.float(), layer.after2))
 
     def logits(self, h: Tensor, dense: bool = False) -> Tensor:
-        """What the last layer gave, [tokens, width], as logits, [tokens, vocabulary], in the model's numbers."""
+        """Logits, [tokens, vocabulary], of the last layer's output, [tokens, width], in the model's dtype."""
         return self.head(self._normed(h, self.norm), dense)
 
     def angles(self, positions: Tensor, local: bool) -> tuple[Tensor, Tensor]:
-        """Cosines and signed sines of tokens at `positions`, for local layers or for the others."""
+        """Cosines and signed sines for `positions`, for local layers or for the others."""
         most = int(positions.max()) + 1
         if most > self._known:
             self._positions(min(self.shape.context, max(most, 2 * self._known)))
@@ -250,7 +250,7 @@ class Llama:
         return self._cos[which][positions], self._sin[which][positions]
 
     def _mask(self, n: int, at: int, end: int, window: int) -> Tensor:
-        """0 where query row i sees a token: those up to at + i, the last `window` of them if it is not 0."""
+        """0 where query row i sees a token: up to at + i, only the last `window` of them unless it is 0."""
         import torch
 
         hidden = torch.ones(n, end, dtype=torch.bool, device=self.device).triu_(at + 1)
@@ -260,13 +260,13 @@ class Llama:
 
 
 def _turns(rotation: Rotation, size: int) -> Tensor:
-    """Angles a position, for each half of a head's numbers."""
+    """Angles per position, for each half of a head's dimensions."""
     import torch
 
     turn = 1.0 / (rotation.base ** (torch.arange(0, size, 2, dtype=torch.int64).float() / size))
     if rotation.bands is None:
         return turn / rotation.stretch
-    low, high, original = rotation.bands  # slow turns are stretched, quick ones stay, those between blend
+    low, high, original = rotation.bands  # low frequencies are stretched, high ones unchanged, those between interpolated
     length = 2 * math.pi / turn
     blend = (original / length - low) / (high - low)
     between = (1 - blend) * turn / rotation.stretch + blend * turn
@@ -278,5 +278,5 @@ _PARTS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ff
 
 
 def _unpaired(rows: Tensor, size: int) -> Tensor:
-    """Rows of query or key heads from pairs (0, 1), (2, 3), ... to halves, as `transformers` stores them."""
+    """Reorder rows of query or key heads from pairs (0, 1), (2, 3), ... to halves, as in `transformers`."""
     return rows.view(-1, size // 2, 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
