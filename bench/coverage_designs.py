@@ -11,7 +11,7 @@ import numpy as np
 from fmnb.stats.grouping import Grouping, grouping
 from fmnb.stats.holm import holm
 from fmnb.stats.level import level
-from fmnb.stats.paired import is_real, paired_all
+from fmnb.stats.paired import is_significant, paired_all
 from fmnb.stats.votes import preference
 
 Scores = tuple[np.ndarray, np.ndarray]  # of two models: data sets by rows
@@ -40,7 +40,7 @@ def gaps(
     for start in range(0, sets, _AT_ONCE):
         a, b = draw(random, min(_AT_ONCE, sets - start))
         for r in paired_all(list(zip(a, b, strict=True)), g, comparisons=1):
-            beats += r.real
+            beats += r.significant
             if r.gap.low is not None and r.gap.high is not None:
                 shown += 1
                 held += r.gap.low <= truth <= r.gap.high
@@ -154,7 +154,7 @@ def informative(random: np.random.Generator, users: int, spread: float, sets: in
         rows_hold += r.gap.low is not None and r.gap.high is not None and r.gap.low <= by_row <= r.gap.high
         e = r.equal_weight
         users_hold += e is not None and e.low is not None and e.high is not None and e.low <= by_users <= e.high
-        named += r.real
+        named += r.significant
     return rows_hold / sets, users_hold / sets, named / sets
 
 
@@ -194,7 +194,7 @@ def several(
         own = random.beta(p * each, (1 - p) * each, (models, len(sizes)))[:, codes]
         answers = (random.random(own.shape) < own).astype(float)
         tests = paired_all(list(itertools.combinations(answers, 2)), g)
-        wrong += any(is_real(t.gap, q) and not t.sign_differs for t, q in zip(tests, holm([t.p for t in tests]), strict=True))
+        wrong += any(is_significant(t.gap, q) and not t.sign_differs for t, q in zip(tests, holm([t.p for t in tests]), strict=True))
         held += all(t.gap.simultaneous is None or t.gap.simultaneous[0] <= 0 <= t.gap.simultaneous[1] for t in tests)
     return wrong / sets, held / sets
 
@@ -206,7 +206,7 @@ def voting(random: np.random.Generator, votes: Sequence[int], leaning: float, se
     for _ in range(sets):
         minds = random.beta(leaning, leaning, len(votes))
         found = preference((random.random(len(who)) < minds[who]).astype(float), who.tolist(), range(len(who)))
-        wrong += found.real
+        wrong += found.significant
         if found.low is not None and found.high is not None:
             shown += 1
             held += found.low <= 0.5 <= found.high

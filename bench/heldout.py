@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from fmnb.calls.embed import embed
-from fmnb.evals.datasets.near_duplicates import Held, Index
-from fmnb.evals.datasets.paraphrases import background
-from fmnb.evals.datasets.text_signatures import core, signature, unknown_words
+from fmnb.evals.datasets.near_duplicates import HeldoutText, Index
+from fmnb.evals.datasets.paraphrases import make_background
+from fmnb.evals.datasets.text_signatures import signature, unknown_words, without_courtesies
 
 DATA = Path(__file__).parents[1] / "tests/evals/data"
 ROWS = [json.loads(line) for line in (DATA / "rewordings.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -33,7 +33,7 @@ def main() -> None:
     """Print the table."""
     others = [t for t in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines() if t.strip()] if sys.argv[1:] else OTHERS
     texts = list(dict.fromkeys([*(r[k] for r in ROWS for k in ("text", *STRENGTHS) if k in r), *BANK, *others]))
-    vectors = dict(zip(texts, embed([core(t) for t in texts], "minilm", sinks=[]), strict=True))
+    vectors = dict(zip(texts, embed([without_courtesies(t) for t in texts], "minilm", sinks=[]), strict=True))
     signed = {t: signature(t) for t in texts}
     kept = [r for r in ROWS if r["part"] == "kept back"]
     bank = [r for r in ROWS if r["kind"] == "bank"]
@@ -50,7 +50,7 @@ def main() -> None:
         for seed in range(3 if size <= 20 else 1):
             chosen = random.Random(seed).sample(rows, size)
             held = [*(r["text"] for r in chosen), *BANK[:more]]
-            index = Index([Held(signed[t], str(i), "", vectors[t]) for i, t in enumerate(held)])
+            index = Index([HeldoutText(signed[t], str(i), "", vectors[t]) for i, t in enumerate(held)])
             mine = {id(r) for r in chosen}
             tried = {
                 **{k: [r[k] for r in chosen if k in r] for k in STRENGTHS},
@@ -62,9 +62,9 @@ def main() -> None:
             }
             for k, given in tried.items():
                 beside = BANK[more:] if "among" in k else []
-                around = background([vectors[t] for t in [*given, *beside]])
+                around = make_background([vectors[t] for t in [*given, *beside]])
                 for t in given:
-                    s = index.corrected(signed[t], unknown_words(t, index.known))
+                    s = index.corrected(signed[t], unknown_words(t, index.document_frequency))
                     counts[k].append(index.near(s, vectors[t], background=around) is not None)
         print(f"{name:15s}", "  ".join(f"{k} {np.mean(v):.1%} of {len(v)}" for k, v in counts.items() if v))
 

@@ -185,7 +185,7 @@ def test_an_evaluation_has_the_same_verdict(name, place, expected):
 def test_an_evaluation_that_is_made_again_asks_nothing(service, expected):
     e = fm.evaluate("{{ q }}", questions.ROWS, ["far:m", "far:small"], ["exact", "contains", "f1"], group="who")
     assert service.asked == [] and e.sentence == expected["evaluations"]["evaluation"]["sentence"]
-    assert e.reuse.count == 16
+    assert e.cache_use.count == 16
     assert "far:m scored the same on every row" in str(e.compare(fm.Evaluation.reopen(expected["evaluations"]["evaluation"]["run"])))
 
 

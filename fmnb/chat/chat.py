@@ -1,9 +1,8 @@
-"""Named conversations. Nothing is remembered unless a conversation is named, and nothing is sent but what it holds.
+"""Named conversations. Only a named conversation has a history, and only its history is sent.
 
-A turn is kept when its answer is complete; a failed or stopped turn leaves the
-conversation as it was. A turn that is asked again in other words begins a branch, and what
-was said before stays one (`branches.py`). Conversations live as long as the kernel; `export`
-keeps them.
+A turn is stored when its answer is complete, or with the partial answer of an interrupted call;
+a failed turn is not stored. Editing an earlier turn starts a branch, and the previous turns stay
+as another one (`branches.py`). Conversations end with the kernel; `export` writes them to a file.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from ..core.runtime import state
 from ..core.types import Message, Reasoning, Text, ToolCall, from_dict, message, to_dict
 from ..core.typing import ModelLike
 from ..prompts.prompt import PromptLike
-from . import branches as trees
+from . import branches as chat_branches
 
 if TYPE_CHECKING:
     import anywidget
@@ -36,7 +35,7 @@ _COMPACT = "Summarise this conversation for yourself, so that you can go on with
 
 @dataclass(frozen=True)
 class Turn:
-    """One exchange: the prompt as it was typed, names and paths that were attached, the answer."""
+    """One exchange: the prompt as typed, names and paths of attachments, and the answer."""
 
     prompt: str
     attach: tuple[str, ...]
@@ -67,8 +66,8 @@ class Chat:
     name: str = ""
     messages: tuple[Message, ...] = ()
     branches: list[tuple[Message, ...]] = field(default_factory=list, repr=False)
-    watchers: list[Callable[[], object]] = field(default_factory=list, repr=False, compare=False)  # called when it has changed
-    _taken: list[tuple[Message, Turn]] = field(default_factory=list, repr=False, compare=False)
+    watchers: list[Callable[[], object]] = field(default_factory=list, repr=False, compare=False)  # called after each change
+    _committed_turns: list[tuple[Message, Turn]] = field(default_factory=list, repr=False, compare=False)
 
     @with_options(CallOptions)
     def prepare(
@@ -76,11 +75,11 @@ class Chat:
     ) -> PreparedCall:
         """Prepare the next turn, or a new version of an earlier one, without sending it.
 
-        `take` keeps the turn once it was performed.
+        `commit` stores the turn after the call.
 
         Args:
             prompt: Text or an `fm.Prompt`.
-            turn: Number of the turn to ask again, from 0; None for a new one.
+            turn: Number of the turn to edit, from 0; None for a new one.
             model: A model for this turn only.
             **options: Options of the call: see `CallOptions`.
 
@@ -90,14 +89,14 @@ class Chat:
         Raises:
             UsageError: There is no such turn, or an unknown option.
         """
-        history = self.before(turn)
-        begun = any(m.role == "system" for m in history)  # it stands there already, filled with the values of its time
-        given = {"system": None if begun else self.system, **options, "history": history}
-        asked = prepare(prompt, model or self.model, options_from(given))
-        asked.chat = self
-        return asked
+        history = self.history_before(turn)
+        has_system = any(m.role == "system" for m in history)  # already rendered, with the values of that time
+        call_options = {"system": None if has_system else self.system, **options, "history": history}
+        call = prepare(prompt, model or self.model, options_from(call_options))
+        call.chat = self
+        return call
 
-    def before(self, turn: int | None = None) -> tuple[Message, ...]:
+    def history_before(self, turn: int | None = None) -> tuple[Message, ...]:
         """The messages before a turn.
 
         Args:
@@ -106,49 +105,49 @@ class Chat:
         Returns:
             The messages.
         """
-        return self.messages if turn is None else self.messages[: self._start(turn)]
+        return self.messages if turn is None else self.messages[: self._turn_start(turn)]
 
-    def take(self, asked: PreparedCall) -> None:
+    def commit(self, call: PreparedCall) -> None:
         """Store a finished turn, or the partial answer of an interrupted one.
 
         Reasoning is not sent again unless its model needs it.
 
         Args:
-            asked: The call that `prepare` gave, after it was performed.
+            call: The call that `prepare` returned, after it ran.
         """
-        stopped = isinstance(asked.error, Interrupted) or (asked.response is not None and asked.response.finish_reason == "cancelled")
-        if asked.response is None or (asked.error is not None and not stopped) or (stopped and not asked.response.text):
+        interrupted = isinstance(call.error, Interrupted) or (call.response is not None and call.response.finish_reason == "cancelled")
+        if call.response is None or (call.error is not None and not interrupted) or (interrupted and not call.response.text):
             return
-        last = asked.response.messages[-1]
+        last = call.response.messages[-1]
         parts = tuple(p for p in last.parts if not isinstance(p, Reasoning) or p.extra)
-        if stopped:  # a call of a tool that nobody answered would make the next request invalid
+        if interrupted:  # a tool call without a result would make the next request invalid
             parts = tuple(p for p in parts if not isinstance(p, ToolCall))
         answer = Message(last.role, parts, last.extra)
-        self.branches = trees.kept(self.branches, self.messages)
-        if asked.options.system is not None:
-            self.system = asked.options.system
-        self.messages = (*asked.call.request.messages, answer)
-        self.branches = trees.kept(self.branches, self.messages)
-        given = asked.options.attach
-        given = given if isinstance(given, (list, tuple)) else (given,)
-        self._taken.append((answer, Turn(str(asked.prompt), tuple(a for a in given if isinstance(a, str)), asked.response)))
-        self._changed()
+        self.branches = chat_branches.add_branch(self.branches, self.messages)
+        if call.options.system is not None:
+            self.system = call.options.system
+        self.messages = (*call.call.request.messages, answer)
+        self.branches = chat_branches.add_branch(self.branches, self.messages)
+        attach = call.options.attach
+        attachments = attach if isinstance(attach, (list, tuple)) else (attach,)
+        self._committed_turns.append((answer, Turn(str(call.prompt), tuple(a for a in attachments if isinstance(a, str)), call.response)))
+        self._notify_watchers()
 
-    def lengthen(self, before: PreparedCall, after: PreparedCall) -> None:
+    def extend_last_turn(self, before: PreparedCall, after: PreparedCall) -> None:
         """Replace the last turn with its continued or repeated answer.
 
         Nothing changes if the conversation has continued, or has another history.
 
         Args:
-            before: The call whose answer is here, or failed.
+            before: The call of the last turn, which may have failed.
             after: The call that continued or repeated it.
         """
-        answered = before.response is not None and self.messages and self.messages[:-1] == before.call.request.messages
-        mine = answered and before.response is not None and self.messages[-1].text == before.response.messages[-1].text
-        if mine or (before.chat is self and self.messages == before.options.history):
-            if mine and after.call is before.call:
-                self.messages = before.call.request.messages  # the first part alone is no branch
-            self.take(after)
+        is_last = before.response is not None and self.messages and self.messages[:-1] == before.call.request.messages
+        is_ours = is_last and before.response is not None and self.messages[-1].text == before.response.messages[-1].text
+        if is_ours or (before.chat is self and self.messages == before.options.history):
+            if is_ours and after.call is before.call:
+                self.messages = before.call.request.messages  # the partial answer is not a branch
+            self.commit(after)
 
     @with_options(CallOptions)
     def edit(
@@ -181,9 +180,9 @@ class Chat:
         >>> chat.edit(0, "b").text
         'b'
         """
-        return self._perform(self.prepare(prompt, turn=turn, model=model, **options), sinks)
+        return self._run(self.prepare(prompt, turn=turn, model=model, **options), sinks)
 
-    def ways(self, turn: int) -> tuple[list[int], int]:
+    def alternatives(self, turn: int) -> tuple[list[int], int]:
         """Find the alternative branches at a turn.
 
         Args:
@@ -194,11 +193,11 @@ class Chat:
 
         >>> chat = Chat("echo:")
         >>> _ = chat.ask("a"), chat.edit(0, "b")
-        >>> chat.ways(0)
+        >>> chat.alternatives(0)
         ([0, 1], 1)
         """
-        self.branches = trees.kept(self.branches, self.messages)
-        return trees.ways(self.branches, self.messages, self._start(turn))
+        self.branches = chat_branches.add_branch(self.branches, self.messages)
+        return chat_branches.alternatives(self.branches, self.messages, self._turn_start(turn))
 
     def switch(self, branch: int) -> None:
         """Continue with another branch.
@@ -211,9 +210,9 @@ class Chat:
         """
         if not 0 <= branch < len(self.branches):
             raise UsageError("No such branch", detail=str(branch), hint=f"There are {len(self.branches)}, from 0.")
-        self.branches = trees.kept(self.branches, self.messages)
+        self.branches = chat_branches.add_branch(self.branches, self.messages)
         self.messages = self.branches[branch]
-        self._changed()
+        self._notify_watchers()
 
     def turn(self, number: int) -> Turn:
         """Read one exchange.
@@ -234,10 +233,10 @@ class Chat:
         >>> chat.turn(0).prompt
         'hello'
         """
-        start = self._start(number)
+        start = self._turn_start(number)
         end = next((i for i in range(start + 1, len(self.messages)) if self.messages[i].role == "user"), len(self.messages))
         answer = self.messages[end - 1]
-        for message_, turn in reversed(self._taken):
+        for message_, turn in reversed(self._committed_turns):
             if message_ is answer:
                 return turn
         text = answer.text if end - 1 > start else ""
@@ -247,14 +246,14 @@ class Chat:
         """A widget to read and continue it: edit, resend, branches, attachments, stop."""
         return load(METHODS["Chat.widget"])(self)
 
-    def _start(self, turn: int) -> int:
-        """Where a turn begins among the messages."""
+    def _turn_start(self, turn: int) -> int:
+        """Index of a turn's first message."""
         starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
         if not isinstance(turn, int) or not 0 <= turn < len(starts):
             raise UsageError("No such turn", detail=repr(turn), hint=f"The conversation has {len(starts)}, from 0.")
         return starts[turn]
 
-    def _changed(self) -> None:
+    def _notify_watchers(self) -> None:
         for watcher in tuple(self.watchers):
             watcher()
 
@@ -279,17 +278,17 @@ class Chat:
         >>> Chat("echo:").ask("hello").text
         'hello'
         """
-        return self._perform(self.prepare(prompt, model=model, **options), sinks)
+        return self._run(self.prepare(prompt, model=model, **options), sinks)
 
-    def _perform(self, asked: PreparedCall, sinks: Sequence[Sink]) -> Response:
+    def _run(self, call: PreparedCall, sinks: Sequence[Sink]) -> Response:
         try:
-            run_calls([asked], sinks)
+            run_calls([call], sinks)
         finally:
-            self.take(asked)
-        if asked.error is not None:
-            raise asked.error
-        assert asked.response is not None
-        return asked.response
+            self.commit(call)
+        if call.error is not None:
+            raise call.error
+        assert call.response is not None
+        return call.response
 
     def fork(self, name: str = "") -> Chat:
         """Start a second conversation with this one's turns.
@@ -328,12 +327,12 @@ class Chat:
         'b'
         """
         if turns < 0:
-            raise UsageError("A conversation keeps 0 turns or more", detail=str(turns))
+            raise UsageError("The number of turns must not be negative", detail=str(turns))
         starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
         head = tuple(m for m in self.messages[:1] if m.role == "system")
         cut = starts[-turns] if 0 < turns <= len(starts) else (len(self.messages) if turns == 0 else len(head))
         self.messages = head + self.messages[max(cut, len(head)) :]
-        self._changed()
+        self._notify_watchers()
 
     def compact(self, *, keep: int = 2, sinks: Sequence[Sink] = ()) -> Response:
         """Replace all but the last turns with a summary written by the model.
@@ -354,15 +353,15 @@ class Chat:
             raise UsageError("There is nothing to compact", detail=f"{len(starts)} turns", hint=f"It keeps the last {keep}.")
         head = tuple(m for m in self.messages[:1] if m.role == "system")
         cut = starts[-keep] if keep else len(self.messages)
-        asked = prepare(_COMPACT, self.model, options_from({"history": self.messages[:cut]}))
-        run_calls([asked], sinks)
-        if asked.error is not None:
-            raise asked.error
-        assert asked.response is not None
-        summary = (message("user", "What we said so far, in short?"), message("assistant", asked.response.text))
+        call = prepare(_COMPACT, self.model, options_from({"history": self.messages[:cut]}))
+        run_calls([call], sinks)
+        if call.error is not None:
+            raise call.error
+        assert call.response is not None
+        summary = (message("user", "What we said so far, in short?"), message("assistant", call.response.text))
         self.messages = head + summary + self.messages[cut:]
-        self._changed()
-        return asked.response
+        self._notify_watchers()
+        return call.response
 
     def export(self, path: str | Path) -> Path:
         """Write the conversation to a file.
@@ -378,10 +377,10 @@ class Chat:
         """
         path = Path(path)
         if path.suffix == ".json":
-            said: dict[str, Any] = {"model": str(self.model or ""), "messages": [to_dict(m) for m in self.messages]}
+            data: dict[str, Any] = {"model": str(self.model or ""), "messages": [to_dict(m) for m in self.messages]}
             if len(self.branches) > 1:
-                said["branches"] = [[to_dict(m) for m in b] for b in self.branches]
-            text = json.dumps(said, ensure_ascii=False, indent=1)
+                data["branches"] = [[to_dict(m) for m in b] for b in self.branches]
+            text = json.dumps(data, ensure_ascii=False, indent=1)
         elif path.suffix == ".md":
             text = "\n\n".join(f"**{m.role}**\n\n{m.text}" for m in self.messages) + "\n"
         else:
@@ -427,16 +426,16 @@ def chats() -> dict[str, Chat]:
     return state(_Chats).by_name
 
 
-def named(name: str, *, create: bool = True) -> Chat:
-    """The conversation of that name, begun if it is new. UsageError if `create` is False and it is not there."""
-    have = chats()
-    if name not in have:
+def get_chat(name: str, *, create: bool = True) -> Chat:
+    """The conversation of that name, created if it is new. UsageError if `create` is False and there is none."""
+    by_name = chats()
+    if name not in by_name:
         if not create:
-            names = ", ".join(have) or "none"
+            names = ", ".join(by_name) or "none"
             raise UsageError(
-                "No conversation of that name", detail=repr(name), hint=f"This kernel has: {names}. `%%fm --chat {name}` begins one."
+                "No conversation of that name", detail=repr(name), hint=f"This kernel has: {names}. `%%fm --chat {name}` starts one."
             )
         if not name.replace("-", "").replace("_", "").isalnum():
-            raise UsageError("A conversation's name is letters, digits, - and _", detail=repr(name))
-        have[name] = Chat(name=name)
-    return have[name]
+            raise UsageError("A conversation's name may contain letters, digits, - and _", detail=repr(name))
+        by_name[name] = Chat(name=name)
+    return by_name[name]

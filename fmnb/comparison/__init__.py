@@ -1,7 +1,7 @@
-"""One request to several models, and which answer is better.
+"""Comparisons of models, votes on their answers, and the leaderboard.
 
 - `options`: options of `fm.compare`
 - `comparison`: `fm.compare`: models, prompts, parameters and samples side by side
-- `feedback`: `fm.vote` (a second vote replaces the first), stars, edits, acceptance
-- `leaderboard`: `fm.leaderboard`: preferences from votes
+- `feedback`: `fm.vote`, stars, edits, acceptance, and how to retract them
+- `leaderboard`: `fm.leaderboard`: models ranked by votes
 """

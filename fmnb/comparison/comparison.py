@@ -1,6 +1,8 @@
-"""One question asked several ways: models, parameters, prompts, samples. Each answer has a request of its own and sees none of the others.
+"""Several answers to one question, from different models, parameters, prompts or samples.
 
-prompt × models × vary × samples ─ spread ─► cells ─ together ─► one run above all ─► Comparison
+Every answer comes from a separate request that contains none of the other answers.
+
+prompt × models × vary × samples ─ expand_grid ─► grid cells ─ run_comparison ─► parent run ─► Comparison
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from ..core.response import Response
 from ..core.run_ids import new_run
 from ..core.typing import ModelLike, Record
 from ..prompts.prompt import Prompt, PromptLike
-from ..store import feedback as signals
+from ..store import feedback as feedback_store
 from ..store import log
 from ..views.comparison import AnswerFeedback, Layout, columns_bundle, layout, letter
 from .options import CompareOptions
@@ -48,7 +50,7 @@ COLUMNS = (
     "vote",
     "run",
 )
-MOST = 100  # answers of one comparison; more are a batch
+MAX_ANSWERS = 100  # per comparison; use a batch for more
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class Comparison:
     Attributes:
         responses: The answers.
         run: Id under which votes are stored; "" if the log is off.
-        axes: What varied, for each answer: model, temperature, prompt, sample, ...
-        shown: The order on screen, as positions in `responses`.
+        conditions: What varied, for each answer: model, temperature, prompt, sample, ...
+        display_order: The order on screen, as positions in `responses`.
         blind: Whether names are hidden until somebody votes; the answers are then A, B, ...
         format: How the answers are shown: markdown, text, json, ...
 
@@ -70,13 +72,13 @@ class Comparison:
 
     responses: tuple[Response, ...]
     run: str = ""
-    axes: tuple[Mapping[str, object], ...] = ()
-    shown: tuple[int, ...] = field(default=(), repr=False)
+    conditions: tuple[Mapping[str, object], ...] = ()
+    display_order: tuple[int, ...] = field(default=(), repr=False)
     blind: bool = False
     format: str = "markdown"
 
     def __post_init__(self) -> None:
-        if not self.shown:
+        if not self.display_order:
             object.__setattr__(self, "shown", tuple(range(len(self.responses))))
 
     def __len__(self) -> int:
@@ -86,7 +88,7 @@ class Comparison:
         return iter(self.responses)
 
     def __getitem__(self, at: int | str) -> Response:
-        """The answer at a position, with a label, or of a model's name as it was typed."""
+        """The answer at a position, or with a label or model name."""
         if isinstance(at, int):
             return self.responses[at]
         for label, r in zip(self.labels, self.responses, strict=True):
@@ -101,8 +103,8 @@ class Comparison:
         Letters stand for the answers while names are hidden.
         """
         if self.hidden:
-            return tuple(letter(self.shown.index(i)) for i in range(len(self)))
-        return tuple(labels(self.axes) if self.axes else [r.requested_model for r in self.responses])
+            return tuple(letter(self.display_order.index(i)) for i in range(len(self)))
+        return tuple(labels(self.conditions) if self.conditions else [r.requested_model for r in self.responses])
 
     @property
     def hidden(self) -> bool:
@@ -115,19 +117,19 @@ class Comparison:
     @property
     def layout(self) -> Layout:
         """Rows and columns in which the answers are shown."""
-        return layout(self.axes or [{"model": r.requested_model} for r in self.responses], self.labels)
+        return layout(self.conditions or [{"model": r.requested_model} for r in self.responses], self.labels)
 
     @property
     def votes(self) -> list[Feedback]:
         """The current votes, stars, edits and comments, without retracted ones, as events, oldest first."""
         runs = {r.run for r in self.responses}
-        found = signals.feedback_on([self.run, *runs]) if self.run else []
-        return [s for s in found if s.kind != "vote" or runs.issuperset(s.value["runs"])]
+        events = feedback_store.feedback_on([self.run, *runs]) if self.run else []
+        return [e for e in events if e.kind != "vote" or runs.issuperset(e.value["runs"])]
 
     @property
     def by_row(self) -> bool:
         """Whether the rows are different questions, each with a vote of its own."""
-        return any("row" in a for a in self.axes)
+        return any("row" in a for a in self.conditions)
 
     def row(self, number: int) -> Comparison:
         """One row of the layout: a comparison of the answers to one question.
@@ -144,18 +146,18 @@ class Comparison:
         at = [i for i, (r, _) in enumerate(self.layout.places) if r == number] if len(self.layout.rows) > 1 else list(range(len(self)))
         if not at:
             raise UsageError("There is no such row", detail=repr(number), hint=f"0 to {len(self.layout.rows) - 1}.")
-        shown = tuple(at.index(i) for i in self.shown if i in at)
-        axes = tuple({n: v for n, v in self.axes[i].items() if n != "row"} for i in at)
-        return replace(self, responses=tuple(self.responses[i] for i in at), axes=axes, shown=shown)
+        display_order = tuple(at.index(i) for i in self.display_order if i in at)
+        conditions = tuple({n: v for n, v in self.conditions[i].items() if n != "row"} for i in at)
+        return replace(self, responses=tuple(self.responses[i] for i in at), conditions=conditions, display_order=display_order)
 
     @property
-    def said(self) -> AnswerFeedback:
+    def feedback(self) -> AnswerFeedback:
         """The votes, stars, edits and comment as they are shown with each answer."""
         votes = self.votes
         at = {r.run: i for i, r in enumerate(self.responses)}
         words: dict[int, str] = {}
         for v in (s.value for s in votes if s.kind == "vote"):
-            words |= {at[r]: _SHOWN[w] for r in v["runs"] if (w := _said(v, self.responses[at[r]])) in _SHOWN}
+            words |= {at[r]: _VOTE_MARKS[w] for r in v["runs"] if (w := _vote_result(v, self.responses[at[r]])) in _VOTE_MARKS}
         stars = frozenset(at[s.run] for s in votes if s.kind == "star" and s.run in at and s.value)
         edits = {at[s.run]: str(s.value) for s in votes if s.kind == "edit" and s.run in at}
         comment = next((s.text for s in reversed(votes) if s.text and s.kind in ("vote", "comment")), "")
@@ -176,14 +178,18 @@ class Comparison:
         """
         pandas = require("pandas", "frames", "to make a DataFrame")
         last = [s.value for s in self.votes if s.kind == "vote"]
-        more = [n for n in dict.fromkeys(n for a in self.axes for n in a) if n != "model"]
+        more = [n for n in dict.fromkeys(n for a in self.conditions for n in a) if n != "model"]
         rows = [
-            {**row(r), "vote": next((_said(v, r) for v in reversed(last) if r.run in v["runs"]), None), **{n: a.get(n) for n in more}}
-            for r, a in zip(self.responses, self.axes or [{}] * len(self), strict=True)
+            {
+                **response_row(r),
+                "vote": next((_vote_result(v, r) for v in reversed(last) if r.run in v["runs"]), None),
+                **{n: a.get(n) for n in more},
+            }
+            for r, a in zip(self.responses, self.conditions or [{}] * len(self), strict=True)
         ]
-        if self.hidden:  # every column but these could tell who it is
+        if self.hidden:  # any other column could reveal the model
             rows = [{"model": name, "text": r["text"], "run": r["run"]} for name, r in zip(self.labels, rows, strict=True)]
-            return pandas.DataFrame([rows[i] for i in self.shown], columns=["model", "text", "run"])
+            return pandas.DataFrame([rows[i] for i in self.display_order], columns=["model", "text", "run"])
         return pandas.DataFrame(rows, columns=["model", *more, *COLUMNS[1:]])
 
     def bundle(self) -> tuple[Record, Record]:
@@ -193,10 +199,10 @@ class Comparison:
             self.labels,
             self.layout,
             run=self.run,
-            shown=self.shown,
+            shown=self.display_order,
             blind=self.hidden,
             format=self.format,
-            said=self.said,
+            said=self.feedback,
         )
 
     def widget(self) -> anywidget.AnyWidget:
@@ -213,15 +219,15 @@ class Comparison:
         return {**data, "text/plain": repr(self)}, metadata
 
 
-_SHOWN = {"won": "✓ preferred", "tie": "= tie", "bad": "✗ not good"}
+_VOTE_MARKS = {"won": "✓ preferred", "tie": "= tie", "bad": "✗ not good"}
 
 
-def _said(vote: Mapping[str, Any], r: Response) -> str:
-    """What a vote says of one of its answers: won, lost, tie, bad."""
+def _vote_result(vote: Mapping[str, Any], r: Response) -> str:
+    """The result of a vote for one of its answers: won, lost, tie or bad."""
     return str(vote["said"]) if vote["said"] != "win" else "won" if vote["winner"] == r.run else "lost"
 
 
-def row(r: Response) -> dict[str, Any]:
+def response_row(r: Response) -> dict[str, Any]:
     """A response under the column names used everywhere."""
     u = r.usage
     return {
@@ -241,16 +247,16 @@ def row(r: Response) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One answer that is to come: what is asked of whom, and what tells it from the others."""
+class GridCell:
+    """One planned answer: its prompt, model and options, and what distinguishes it from the others."""
 
     prompt: Any
     model: Any
     options: Options
-    axis: Mapping[str, Any]
+    condition: Mapping[str, Any]
 
 
-def spread(
+def expand_grid(
     prompt: Any,
     models: Sequence[Any],
     options: Options,
@@ -258,52 +264,54 @@ def spread(
     samples: int = 1,
     vary: Mapping[str, Sequence[Any]] | None = None,
     prompts: Sequence[Any] | Mapping[str, Any] = (),
-) -> list[Cell]:
-    """Every combination of models, prompts, parameters and samples, models innermost but for samples.
+) -> list[GridCell]:
+    """Every combination of prompts, parameters, models and samples; samples vary fastest, then models.
 
-    `vary` maps an option's name, or a raw parameter's, to its values; `prompts` are texts,
-    `fm.Prompt`s or names of saved ones, each put above `prompt`'s text; a dict of them gives each
-    the name that results show.
+    `vary` maps names of options or raw parameters to values. `prompts` are texts, `fm.Prompt`s or
+    names of saved prompts, each placed before the text of `prompt`; the keys of a dict are the
+    names that results show.
 
-    >>> [c.axis for c in spread("hi", ["echo:"], Options(), vary={"temperature": [0, 1]})]
+    >>> [c.condition for c in expand_grid("hi", ["echo:"], Options(), vary={"temperature": [0, 1]})]
     [{'model': 'echo:', 'temperature': 0}, {'model': 'echo:', 'temperature': 1}]
     """
     if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
-        raise UsageError("samples is a whole number from 1 on", detail=repr(samples))
-    titled = {str(name): p for name, p in prompts.items()} if isinstance(prompts, Mapping) else {}
-    models, prompts, varied = _listed("models", models), list(titled.values()) or _listed("prompts", prompts), {}
+        raise UsageError("samples must be an integer of at least 1", detail=repr(samples))
+    prompts_by_title = {str(name): p for name, p in prompts.items()} if isinstance(prompts, Mapping) else {}
+    models, prompts, varied = _as_list("models", models), list(prompts_by_title.values()) or _as_list("prompts", prompts), {}
     if not isinstance(vary or {}, Mapping):
-        raise UsageError("vary is a dict of names and values", detail=repr(vary), hint='vary={"temperature": [0, 0.7]}')
+        raise UsageError("vary must be a dict of names and values", detail=repr(vary), hint='vary={"temperature": [0, 0.7]}')
     for name, values in (vary or {}).items():
-        varied[name] = _listed(f"vary[{name!r}]", values)
+        varied[name] = _as_list(f"vary[{name!r}]", values)
         if len({repr(v) for v in varied[name]}) < len(varied[name]):
-            raise UsageError(f"{name} is varied over the same value twice", detail=repr(values), hint="samples asks the same again.")
-    titles = list(titled) or [_title(p, i) for i, p in enumerate(prompts)]
-    named = [(_above(_prompt(p), prompt), title) for p, title in zip(prompts, titles, strict=True)] or [(prompt, "")]
+            raise UsageError(f"{name} has the same value twice", detail=repr(values), hint="To repeat a request, use samples.")
+    titles = list(prompts_by_title) or [_prompt_title(p, i) for i, p in enumerate(prompts)]
+    titled_prompts = [(_prepend(_load_prompt(p), prompt), title) for p, title in zip(prompts, titles, strict=True)] or [(prompt, "")]
     cells = []
-    for (asked, title), values, model in product(named, product(*varied.values()), models):
+    for (cell_prompt, title), values, model in product(titled_prompts, product(*varied.values()), models):
         for sample in range(samples):
-            axis: dict[str, Any] = {"model": _name(model)}
+            condition: dict[str, Any] = {"model": _model_name(model)}
             if title:
-                axis["prompt"] = title
-            axis |= (changed := dict(zip(varied, values, strict=True)))
+                condition["prompt"] = title
+            condition |= (changed := dict(zip(varied, values, strict=True)))
             if samples > 1:
-                axis["sample"] = sample
-            cells.append(Cell(asked, model, replace(_with(options, changed), sample=sample), axis))
-    if len(cells) > MOST:
-        raise UsageError(f"That would be {len(cells)} answers", detail=f"{MOST} are the most a comparison holds", hint="Vary less at once.")
+                condition["sample"] = sample
+            cells.append(GridCell(cell_prompt, model, replace(_override(options, changed), sample=sample), condition))
+    if len(cells) > MAX_ANSWERS:
+        raise UsageError(
+            f"A comparison of {len(cells)} answers is too large", detail=f"at most {MAX_ANSWERS} answers", hint="Vary fewer things at once."
+        )
     return cells
 
 
-def _listed(name: str, given: Any) -> list[Any]:
-    """As a list. A text is a sequence of letters, too; nobody means that."""
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise UsageError(f"{name} is a list", detail=repr(given), hint="Put it into brackets: [...].")
-    return list(given)
+def _as_list(name: str, value: Any) -> list[Any]:
+    """The value as a list; a string is an error, although it is a sequence."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise UsageError(f"{name} must be a list", detail=repr(value), hint="Put it into brackets: [...].")
+    return list(value)
 
 
-def _with(options: Options, values: Mapping[str, Any]) -> Options:
-    """Options with these changed: fields by name, the rest as raw parameters."""
+def _override(options: Options, values: Mapping[str, Any]) -> Options:
+    """The options with some values replaced; names that are not fields become raw parameters."""
     own = {
         n: v
         for n, v in values.items()
@@ -313,56 +321,59 @@ def _with(options: Options, values: Mapping[str, Any]) -> Options:
     return replace(options, **own, params={**options.params, **raw})
 
 
-def prompts_named(names: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Prompts by the names on a cell's line: what a notebook name holds, else the name itself, of a saved prompt.
+def prompts_by_name(names: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Resolve names on a cell's line to the notebook's prompts; other names are saved prompts.
 
-    >>> prompts_named(["brief", "saved"], {"brief": "Be brief."})
+    >>> prompts_by_name(["brief", "saved"], {"brief": "Be brief."})
     {'brief': Prompt(text='Be brief.', name=None, version=0, system='', path=None), 'saved': 'saved'}
     """
-    found = {n: values.get(n, n) for n in names}
-    return {n: Prompt(p) if isinstance(p, str) and n in values else p for n, p in found.items()}
+    prompts = {n: values.get(n, n) for n in names}
+    return {n: Prompt(p) if isinstance(p, str) and n in values else p for n, p in prompts.items()}
 
 
-def _prompt(given: Any) -> Any:
-    """A prompt by name where one of that name is saved, else the text itself."""
-    if not isinstance(given, str) or "\n" in given or not given.strip():
-        return given
+def _load_prompt(prompt: Any) -> Any:
+    """The saved prompt of that name if there is one, else the text itself."""
+    if not isinstance(prompt, str) or "\n" in prompt or not prompt.strip():
+        return prompt
     try:
-        return Prompt.load(given)
+        return Prompt.load(prompt)
     except UsageError:
-        if given.isidentifier():
-            raise  # a name, and nothing of that name
-        return given
+        if prompt.isidentifier():
+            raise  # it can only be a name, and no prompt has it
+        return prompt
 
 
-def _above(named: Any, text: Any) -> Any:
-    """A named prompt with the cell's own text below it: what all of them are about."""
+def _prepend(prompt: Any, text: Any) -> Any:
+    """A prompt followed by the cell's own text, which all prompts share."""
     if not str(text or "").strip():
-        return named
-    if isinstance(named, Prompt):
-        return replace(named, text=f"{named.text}\n\n{text}", name=None)
-    return f"{named}\n\n{text}"
+        return prompt
+    if isinstance(prompt, Prompt):
+        return replace(prompt, text=f"{prompt.text}\n\n{text}", name=None)
+    return f"{prompt}\n\n{text}"
 
 
-def _title(given: Any, number: int) -> str:
-    name = getattr(given, "name", None) or (given if isinstance(given, str) and len(given) <= 40 and "\n" not in given else "")
+def _prompt_title(prompt: Any, number: int) -> str:
+    name = getattr(prompt, "name", None) or (prompt if isinstance(prompt, str) and len(prompt) <= 40 and "\n" not in prompt else "")
     return str(name) or f"prompt {number + 1}"
 
 
-def _name(model: Any) -> str:
+def _model_name(model: Any) -> str:
     return (
         model if isinstance(model, str) else str(getattr(model, "name", None) or getattr(model, "__name__", None) or type(model).__name__)
     )
 
 
-def labels(axes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A name for each answer, of what differs among them.
+def labels(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A label for each answer, made of what differs among the answers.
 
     >>> labels([{"model": "a", "temperature": 0}, {"model": "a", "temperature": 1}])
     ['a, temperature 0', 'a, temperature 1']
     """
-    differ = [n for n in dict.fromkeys(n for a in axes for n in a) if len({str(a.get(n)) for a in axes}) > 1 and n != "model"]
-    return [", ".join([str(a["model"]), *(str(a[n]) if n in ("prompt", "row") else f"{n} {a[n]}" for n in differ if n in a)]) for a in axes]
+    differ = [n for n in dict.fromkeys(n for a in conditions for n in a) if len({str(a.get(n)) for a in conditions}) > 1 and n != "model"]
+    return [
+        ", ".join([str(a["model"]), *(str(a[n]) if n in ("prompt", "row") else f"{n} {a[n]}" for n in differ if n in a)])
+        for a in conditions
+    ]
 
 
 @with_options(CompareOptions)
@@ -390,96 +401,101 @@ def compare(
     """
     samples, vary, prompts = options.pop("samples", 1), options.pop("vary", None), options.pop("prompts", ())
     blind = options.pop("blind", False)
-    cells = spread(
+    cells = expand_grid(
         prompt, models, options_from(options, tuple(CompareOptions.__annotations__)), samples=samples, vary=vary, prompts=prompts
     )
     if len(cells) < 2:
         raise UsageError(
             "A comparison needs two answers or more", detail=str(list(models)), hint="Name two models, vary something, or use fm.ask."
         )
-    return together([prepare(c.prompt, c.model, c.options) for c in cells], [c.axis for c in cells], sinks, blind=blind)
+    return run_comparison([prepare(c.prompt, c.model, c.options) for c in cells], [c.condition for c in cells], sinks, blind=blind)
 
 
-def together(
-    asked: Sequence[PreparedCall],
-    axes: Sequence[Mapping[str, Any]] = (),
+def run_comparison(
+    calls: Sequence[PreparedCall],
+    conditions: Sequence[Mapping[str, Any]] = (),
     sinks: Sequence[Sink] = (),
     *,
     blind: bool = False,
-    shown: Sequence[int] = (),
+    display_order: Sequence[int] = (),
 ) -> Comparison:
-    """Perform calls as one comparison: a run above theirs holds what belongs to all of them, votes above all.
+    """Run calls as one comparison; its parent run holds what belongs to all of them, such as votes.
 
-    Raises the first error when all failed, Interrupted when stopped. `blind` needs the log,
+    Raises the first error if all calls failed, Interrupted if the user stopped them. `blind` needs the log,
     where the order is written down and the vote that ends it; `shown` is that order, where the
     caller has made one.
     """
-    axes = list(axes) or [{"model": a.call.target.requested_model} for a in asked]
+    conditions = list(conditions) or [{"model": a.call.target.requested_model} for a in calls]
     if blind and not log.enabled():
-        raise UsageError("The log is off, so a blind vote could not be kept", hint="`%fm log on`, or leave blind out.")
+        raise UsageError("A blind comparison needs the log to store the vote", hint="Turn it on with `%fm log on`, or leave out blind.")
     stamp = EventStamper(new_run())
-    names = labels(axes)
-    shown = tuple(shown) or order(axes, blind)
-    for i, (a, name) in enumerate(zip(asked, names, strict=True)):
-        of = {"label": letter(shown.index(i)), "blind": True} if blind else {"label": name}
+    names = labels(conditions)
+    display_order = tuple(display_order) or choose_display_order(conditions, blind)
+    for i, (a, name) in enumerate(zip(calls, names, strict=True)):
+        of = {"label": letter(display_order.index(i)), "blind": True} if blind else {"label": name}
         a.call = replace(a.call, parent=stamp.run, meta={**a.call.meta, **of})
     listeners = session.listeners()
     meta = {
         "asked": ", ".join(names),
-        "runs": [a.call.run for a in asked],
-        "axes": [{n: str(v) for n, v in axis.items()} for axis in axes],
-        "shown": list(shown),
+        "runs": [a.call.run for a in calls],
+        "axes": [{n: str(v) for n, v in condition.items()} for condition in conditions],
+        "shown": list(display_order),
         "blind": blind,
-        "format": looks(asked[0]),
+        "format": display_format(calls[0]),
     }
-    emit(stamp(Started(kind="compare", model=", ".join(names), request=asked[0].call.request, meta=meta)), listeners)
+    emit(stamp(Started(kind="compare", model=", ".join(names), request=calls[0].call.request, meta=meta)), listeners)
     try:
-        run_calls([asked[i] for i in shown], sinks)  # who begins could tell who it is
+        run_calls([calls[i] for i in display_order], sinks)  # the order of requests could reveal the models
     except Interrupted:
         emit(stamp(Cancelled()), listeners)
-        _made(asked, stamp.run, axes, shown, blind)
+        _make_comparison(calls, stamp.run, conditions, display_order, blind)
         raise
-    emit(stamp(Finished(extra={"answers": len(asked)})), listeners)
-    made = _made(asked, stamp.run, axes, shown, blind)
-    errors = [a.error for a in asked]
+    emit(stamp(Finished(extra={"answers": len(calls)})), listeners)
+    comparison = _make_comparison(calls, stamp.run, conditions, display_order, blind)
+    errors = [a.error for a in calls]
     if all(e is not None for e in errors):
         assert errors[0] is not None
         raise errors[0]
-    return made
+    return comparison
 
 
-def _made(asked: Sequence[PreparedCall], run: str, axes: Sequence[Mapping[str, Any]], shown: tuple[int, ...], blind: bool) -> Comparison:
-    """What came, as a Comparison, and as the last one: a vote that names none must not fall to an older one because this was stopped or failed."""
-    responses = tuple(a.response for a in asked if a.response is not None)
-    made = Comparison(responses, run if log.enabled() else "", tuple(axes), shown, blind, looks(asked[0]))
-    session.last_comparison = made
-    return made
+def _make_comparison(
+    calls: Sequence[PreparedCall], run: str, conditions: Sequence[Mapping[str, Any]], display_order: tuple[int, ...], blind: bool
+) -> Comparison:
+    """Make the Comparison and set it as the last one, even if it failed or was stopped.
+
+    Otherwise a vote without an explicit comparison would go to an older one.
+    """
+    responses = tuple(a.response for a in calls if a.response is not None)
+    comparison = Comparison(responses, run if log.enabled() else "", tuple(conditions), display_order, blind, display_format(calls[0]))
+    session.last_comparison = comparison
+    return comparison
 
 
-def looks(asked: PreparedCall) -> str:
-    """The format an answer is shown in: structured ones are JSON."""
-    request = asked.call.request
+def display_format(call: PreparedCall) -> str:
+    """The display format of an answer: JSON for structured output."""
+    request = call.call.request
     return "json" if request.schema is not None and request.format == "markdown" else request.format
 
 
-def order(axes: Sequence[Mapping[str, Any]], blind: bool) -> tuple[int, ...]:
-    """The order on screen: as asked for, or shuffled within each row where the names are hidden."""
-    where = layout(axes, [""] * len(axes))
+def choose_display_order(conditions: Sequence[Mapping[str, Any]], blind: bool) -> tuple[int, ...]:
+    """The order on screen: that of the requests, or random within each row if names are hidden."""
+    grid = layout(conditions, [""] * len(conditions))
     if not blind:
-        return tuple(range(len(axes)))
+        return tuple(range(len(conditions)))
     rows: dict[int, list[int]] = {}
-    for i, (at, _) in enumerate(where.places):
+    for i, (at, _) in enumerate(grid.places):
         rows.setdefault(at, []).append(i)
-    chance = random.SystemRandom()
-    return tuple(i for at in sorted(rows) for i in chance.sample(rows[at], len(rows[at])))
+    rng = random.SystemRandom()
+    return tuple(i for at in sorted(rows) for i in rng.sample(rows[at], len(rows[at])))
 
 
 def reopen(run: str) -> Comparison:
-    """The comparison of a run of the log, with what has been said of it since. UsageError for a run that is none."""
+    """A comparison from the log, with its current feedback. UsageError if the run is not a comparison."""
     start = next((e for e in log.events_of(run) if isinstance(e, Started)), None)
     if start is None or start.kind != "compare":
-        raise UsageError("That run is no comparison", detail=repr(run), hint="`%fm log` lists run ids.")
+        raise UsageError("That run is not a comparison", detail=repr(run), hint="`%fm log` lists run ids.")
     meta = start.meta
     responses = tuple(log.reopen(r) for r in meta["runs"])
-    shown = tuple(meta.get("shown") or range(len(responses)))
-    return Comparison(responses, run, tuple(meta["axes"]), shown, bool(meta.get("blind")), str(meta.get("format", "markdown")))
+    display_order = tuple(meta.get("shown") or range(len(responses)))
+    return Comparison(responses, run, tuple(meta["axes"]), display_order, bool(meta.get("blind")), str(meta.get("format", "markdown")))

@@ -1,4 +1,4 @@
-"""Votes, stars and other signals about answers: each an event in the log at once, and taken back by another."""
+"""Votes, stars and other feedback on answers: events in the log, retracted by later events."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ..calls.session import session
 from ..core.errors import UsageError
 from ..core.events import Feedback, emit
 from ..core.response import Response
-from ..store import feedback as signals
+from ..store import feedback as feedback_store
 from .comparison import Comparison
 
-_WORDS = ("left", "right", "tie", "bad")
+_CHOICES = ("left", "right", "tie", "bad")
 
 
 def vote(comparison: Comparison | None, choice: str | int | Response, *, comment: str = "", user: str = "") -> Feedback:
@@ -37,41 +37,39 @@ def vote(comparison: Comparison | None, choice: str | int | Response, *, comment
     >>> vote(c, "left").value["winner"] == c[0].run
     True
     """
-    c = _of(comparison)
+    c = _require_comparison(comparison)
     if c.by_row:
-        raise UsageError("Its rows are different questions", hint="Vote on one of them: fm.vote(comparison.row(0), ...).")
-    shown = [c.responses[i] for i in c.shown]
+        raise UsageError("The comparison has several questions", hint="Vote on one row: fm.vote(comparison.row(0), ...).")
+    shown = [c.responses[i] for i in c.display_order]
     winner = None
-    if isinstance(choice, str) and choice in _WORDS:
+    if isinstance(choice, str) and choice in _CHOICES:
         if choice in ("left", "right"):
             if len(shown) != 2:
-                raise UsageError(
-                    f"There are {len(shown)} answers, so left and right do not say which", hint="Give a position from 0, or a name."
-                )
+                raise UsageError(f"left and right are ambiguous among {len(shown)} answers", hint="Give a position from 0, or a name.")
             winner = shown[choice == "right"]
     else:
         try:
-            winner = _chosen(c, choice)
+            winner = _find_answer(c, choice)
         except (KeyError, IndexError):
             names = ", ".join(c.labels)
             raise UsageError(
-                "No such answer to vote for", detail=repr(choice), hint=f"One of {', '.join(_WORDS)}, 0 to {len(c) - 1}, or {names}."
+                "No such answer to vote for", detail=repr(choice), hint=f"One of {', '.join(_CHOICES)}, 0 to {len(c) - 1}, or {names}."
             ) from None
     retract(c, user=user)
     said = "tie" if choice == "tie" else "bad" if choice == "bad" else "win"
     value = {"said": said, "winner": winner.run if winner else None, "runs": [r.run for r in shown], "blind": c.blind}
-    return _add(c.run, "vote", value, user=user, text=comment)
+    return _record(c.run, "vote", value, user=user, text=comment)
 
 
-def named(run: str) -> str:
-    """Which answer of the last comparison that run is: its label, and its place as shown, from 1."""
-    c = _of(None)
+def describe_answer(run: str) -> str:
+    """The label of an answer of the last comparison, and its position on screen, from 1."""
+    c = _require_comparison(None)
     runs = [r.run for r in c.responses]
     at = runs.index(run)
-    return f"{c.labels[at]} (number {list(c.shown).index(at) + 1} of {len(c.shown)} as shown)"
+    return f"{c.labels[at]} (number {list(c.display_order).index(at) + 1} of {len(c.display_order)} as shown)"
 
 
-def _chosen(c: Comparison, choice: Any) -> Response:
+def _find_answer(c: Comparison, choice: Any) -> Response:
     if isinstance(choice, Response):
         return {r.run: r for r in c.responses}[choice.run]
     if isinstance(choice, str):
@@ -103,14 +101,14 @@ def retract(of: Comparison | Response | str | None = None, kind: str = "", *, us
     """
     if of is None or isinstance(of, Comparison):
         kind = kind or "vote"
-        given = _of(of).votes
+        events = _require_comparison(of).votes
     elif kind:
-        given = signals.feedback_on([of.run if isinstance(of, Response) else of])
+        events = feedback_store.feedback_on([of.run if isinstance(of, Response) else of])
     else:
         raise UsageError("Name the kind of feedback to retract", hint='For instance fm.retract(answer, "star").')
-    mine = [s for s in given if s.kind == kind and s.user == user]
-    for s in mine:
-        _add(s.run, "undo", None, user=user, undoes=s.n)
+    mine = [e for e in events if e.kind == kind and e.user == user]
+    for e in mine:
+        _record(e.run, "undo", None, user=user, undoes=e.n)
     return len(mine)
 
 
@@ -138,9 +136,9 @@ def feedback(run: str | Response, kind: str, value: object = None, *, user: str 
         raise UsageError(
             "Feedback needs another kind", detail=repr(kind), hint="To vote, use fm.vote. Other kinds: star, copied, or your own."
         )
-    if kind == "edit" and value is None:  # the words of an edit are its value, however they are given
+    if kind == "edit" and value is None:  # the new text of an edit is its value
         value, text = text or None, ""
-    return _add(run.run if isinstance(run, Response) else run, kind, value, user=user, text=text)
+    return _record(run.run if isinstance(run, Response) else run, kind, value, user=user, text=text)
 
 
 def accept(run: str | Response, *, user: str = "") -> Feedback:
@@ -163,17 +161,19 @@ def accept(run: str | Response, *, user: str = "") -> Feedback:
     return feedback(run, "accept", True, user=user)
 
 
-def _add(run: str, kind: str, value: Any, *, user: str = "", text: str = "", undoes: int = 0) -> Feedback:
+def _record(run: str, kind: str, value: Any, *, user: str = "", text: str = "", undoes: int = 0) -> Feedback:
     """Write feedback to the log, then emit it: listeners may rely on the log."""
-    said = signals.add(run, kind, value, user=user, text=text, undoes=undoes)
-    emit(said, session.global_sinks)
-    return said
+    event = feedback_store.add(run, kind, value, user=user, text=text, undoes=undoes)
+    emit(event, session.global_sinks)
+    return event
 
 
-def _of(comparison: Comparison | None) -> Comparison:
+def _require_comparison(comparison: Comparison | None) -> Comparison:
     c = comparison if comparison is not None else session.last_comparison
     if not isinstance(c, Comparison):
         raise UsageError("There is no comparison to vote on", detail=type(c).__name__, hint="Compare two models first: `%%fm a b`.")
     if not c.run:
-        raise UsageError("The log is off, or was when this was compared, so no vote can be kept", hint="`%fm log on`, and compare again.")
+        raise UsageError(
+            "The log was off during the comparison, so votes cannot be stored", hint="Turn it on with `%fm log on`, and compare again."
+        )
     return c

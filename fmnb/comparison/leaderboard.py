@@ -1,7 +1,6 @@
-"""Which model is preferred, from all votes: shares with intervals, strengths of several, and a sentence that says what chance explains.
+"""Models ranked by votes: win rates with intervals, Bradley-Terry strengths, and a conclusion.
 
-The votes of one person are one person's: several voters count as clusters, a single one's
-votes tell of that person alone.
+Several voters are clusters. The votes of a single voter describe that person only.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from ..calls.session import session
 from ..core.events import Feedback, Started
 from ..core.records import Rows
 from ..stats.bradley_terry import bootstrap, bradley_terry
-from ..store import feedback as signals
+from ..store import feedback as feedback_store
 from ..store import log
 from .comparison import labels
 
@@ -27,30 +26,30 @@ COLUMNS = (
     *("model", "votes", "wins", "ties", "losses", "bad", "voters", "win_rate", "low", "high"),
     *("strength", "strength_low", "strength_high", "note"),
 )
-_ENOUGH = 6  # decisive votes; fewer cannot tell two models apart, however they fall
+_MIN_DECISIVE_VOTES = 6  # with fewer, no difference can be significant
 TOO_FEW = "too few votes"
 
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """One vote, names in place of runs: the prompt it was about, who was shown, who won (None: a tie, or `bad`), who voted."""
+    """One vote, with model names instead of runs; `winner` is None for a tie and for "both bad"."""
 
     prompt: str
-    shown: tuple[str, ...]
+    contestants: tuple[str, ...]
     winner: str | None
     bad: bool
     voter: str = ""
 
 
 def ballots(votes: Sequence[Feedback]) -> list[Ballot]:
-    """Votes with the models behind their runs. A vote whose runs are no longer in the log is left out.
+    """Votes with the models of their runs; votes whose runs are no longer in the log are dropped.
 
-    Where one model was asked in several ways, a contestant is the model and what was varied
-    (`embedded, short`); tries of the very same question (samples) are no contestants.
+    If one model was compared with itself, a contestant is the model and what was varied
+    (`embedded, short`). Samples of the same request are not contestants.
     """
     known = log.names_of([r for v in votes for r in v.value["runs"]])
-    starts = {v.run: _start(v.run) for v in votes if len({known.get(r, ("",))[0] for r in v.value["runs"]}) < len(v.value["runs"])}
-    found = []
+    starts = {v.run: _labels_by_run(v.run) for v in votes if len({known.get(r, ("",))[0] for r in v.value["runs"]}) < len(v.value["runs"])}
+    out = []
     for v in votes:
         runs = v.value["runs"]
         if not all(r in known for r in runs):
@@ -59,23 +58,26 @@ def ballots(votes: Sequence[Feedback]) -> list[Ballot]:
         if len({names.get(r) for r in runs}) < len(runs):
             continue
         winner = v.value["winner"]
-        found.append(
+        out.append(
             Ballot(known[min(runs)][1], tuple(names[r] for r in runs), names[winner] if winner else None, v.value["said"] == "bad", v.user)
         )
-    return found
+    return out
 
 
-def _start(run: str) -> dict[str, str]:
-    """Labels of a comparison's answers by run, without the number of a sample; none where only that differs."""
+def _labels_by_run(run: str) -> dict[str, str]:
+    """Labels of a comparison's answers by run, without sample numbers."""
     meta = next((e.meta for e in log.events_of(run) if isinstance(e, Started)), {})
     axes = [{n: v for n, v in a.items() if n != "sample"} for a in meta.get("axes", [])]
     return dict(zip(meta.get("runs", []), labels(axes), strict=False)) if axes else {}
 
 
 def scope(notebook: str | None) -> tuple[str, str]:
-    """Whose votes count, "" for all, and a word on it where it is not plain: None is this notebook, or all where it is not known."""
+    """The notebook whose votes count ("" for all), and a note about it.
+
+    None is the current notebook, or all notebooks if the current one is unknown.
+    """
     if notebook is None:
-        return session.notebook, "" if session.notebook else "of all notebooks: this one is not known"
+        return session.notebook, "" if session.notebook else "of all notebooks, since the current one is unknown"
     return ("", "of all notebooks") if notebook == "all" else (notebook, f"of {notebook}")
 
 
@@ -102,30 +104,30 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None, noteb
     'model'
     """
     which, scoped = scope(notebook)
-    cast = [
+    votes_cast = [
         b
-        for b in ballots(signals.all_feedback("vote", since, which))
-        if not models or all(n in models or n.partition(", ")[0] in models for n in b.shown)
+        for b in ballots(feedback_store.all_feedback("vote", since, which))
+        if not models or all(n in models or n.partition(", ")[0] in models for n in b.contestants)
     ]
-    names = sorted({n for b in cast for n in b.shown})
+    names = sorted({n for b in votes_cast for n in b.contestants})
     if len(names) < 2:
-        others = len(signals.all_feedback("vote", since)) if which else 0
-        elsewhere = f'; {others:,} of other notebooks: fm.leaderboard(notebook="all"), `%fm leaderboard --all`' if others else ""
+        others = len(feedback_store.all_feedback("vote", since)) if which else 0
+        elsewhere = f'; {others:,} in other notebooks: fm.leaderboard(notebook="all"), `%fm leaderboard --all`' if others else ""
         return Rows([], COLUMNS, f"no votes yet: compare two models with `%%fm a b`, then `%fm vote left`{elsewhere}")
-    wins, by_unit = _wins(cast)
+    wins, by_unit = _wins(votes_cast)
     met = sum(bool(wins.get((x, y)) or wins.get((y, x))) for x, y in combinations(names, 2))
     strengths = bounds = None
     trouble = ""
     if len(names) > 2:
         try:
             strengths = bradley_terry(wins)
-            bounds = bootstrap(by_unit) if len(by_unit) >= _ENOUGH else None
-            trouble = "; strengths are pulled together a little, since some model never lost" if strengths.regularised else ""
+            bounds = bootstrap(by_unit) if len(by_unit) >= _MIN_DECISIVE_VOTES else None
+            trouble = "; strengths are regularized, since some model won or lost every comparison" if strengths.regularized else ""
         except ValueError as e:
             trouble = f"; {e}"
     rows: list[dict[str, Any]] = []
     for name in names:
-        mine = [b for b in cast if name in b.shown and not b.bad]
+        mine = [b for b in votes_cast if name in b.contestants and not b.bad]
         won = sum(b.winner == name for b in mine)
         ties = sum(b.winner is None for b in mine)
         share = _preference(mine, name, met)
@@ -136,7 +138,7 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None, noteb
                 "wins": won,
                 "ties": ties,
                 "losses": len(mine) - won - ties,
-                "bad": sum(b.bad for b in cast if name in b.shown),
+                "bad": sum(b.bad for b in votes_cast if name in b.contestants),
                 "voters": share.voters if share else None,
                 "win_rate": share.share if share else None,
                 "low": share.low if share else None,
@@ -144,28 +146,28 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None, noteb
                 "strength": strengths.strengths.get(name) if strengths else None,
                 "strength_low": bounds[name][0] if bounds and name in bounds else None,
                 "strength_high": bounds[name][1] if bounds and name in bounds else None,
-                "note": TOO_FEW if len(mine) - ties < _ENOUGH else None,
+                "note": TOO_FEW if len(mine) - ties < _MIN_DECISIVE_VOTES else None,
             }
         )
-    rows.sort(key=_rank)
-    names = [str(r["model"]) for r in rows]  # the best, and the best of those it met
+    rows.sort(key=_sort_key)
+    names = [str(r["model"]) for r in rows]  # the best model, and the best of those it was compared with
     other = next((n for n in names[1:] if wins.get((names[0], n)) or wins.get((n, names[0]))), names[1])
-    return Rows(rows, COLUMNS, _sentence(names[0], other, cast, met) + trouble + (f"; votes {scoped}" if scoped else ""))
+    return Rows(rows, COLUMNS, _conclusion(names[0], other, votes_cast, met) + trouble + (f"; votes {scoped}" if scoped else ""))
 
 
-def _rank(row: Mapping[str, Any]) -> tuple[bool, float, float]:
-    """Sorts models by what is sure of them."""
+def _sort_key(row: Mapping[str, Any]) -> tuple[bool, float, float]:
+    """Sort by the lower end of the interval; models with too few votes come last."""
     few = row["note"] is not None
     low = row["strength_low"] if not few and row["strength_low"] is not None else row["low"]
     value = row["strength"] if not few and row["strength"] is not None else row["win_rate"]
     return few, -(low if low is not None else 0.0), -(value if value is not None else 0.0)
 
 
-def _preference(cast: Sequence[Ballot], name: str, comparisons: int, against: str = "") -> Preference | None:
-    """What the votes say of one model, against all others or a single one; None where there are none."""
-    from ..stats.votes import preference  # brings numpy
+def _preference(votes_cast: Sequence[Ballot], name: str, comparisons: int, against: str = "") -> Preference | None:
+    """The preference for one model over all others, or over `against`; None without votes."""
+    from ..stats.votes import preference  # imports numpy
 
-    mine = [b for b in cast if not b.bad and {name, against or name} <= set(b.shown)]
+    mine = [b for b in votes_cast if not b.bad and {name, against or name} <= set(b.contestants)]
     if against:
         mine = [b for b in mine if b.winner in (name, against, None)]
     if not mine:
@@ -174,52 +176,55 @@ def _preference(cast: Sequence[Ballot], name: str, comparisons: int, against: st
     return preference(votes, [b.voter for b in mine], [b.prompt for b in mine], comparisons=max(1, comparisons))
 
 
-def _wins(cast: Sequence[Ballot]) -> tuple[dict[tuple[str, str], float], dict[Hashable, Mapping[tuple[str, str], float]]]:
-    """Wins between pairs, in all and by voter (by prompt where there is one voter): the winner beats everyone shown, in a tie everyone halves."""
+def _wins(votes_cast: Sequence[Ballot]) -> tuple[dict[tuple[str, str], float], dict[Hashable, Mapping[tuple[str, str], float]]]:
+    """Wins of each model over each other one: in total, and by voter (by prompt if there is one voter).
+
+    A winner beats every other answer shown; a tie is half a win for each side of each pair.
+    """
     total: dict[tuple[str, str], float] = defaultdict(float)
     by_unit: dict[Hashable, dict[tuple[str, str], float]] = defaultdict(lambda: defaultdict(float))
-    several = len({b.voter for b in cast}) > 1
-    for b in cast:
+    several = len({b.voter for b in votes_cast}) > 1
+    for b in votes_cast:
         if b.bad:
             continue
         if b.winner is not None:
-            pairs = [((b.winner, other), 1.0) for other in b.shown if other != b.winner]
+            pairs = [((b.winner, other), 1.0) for other in b.contestants if other != b.winner]
         else:
-            pairs = [(pair, 0.5) for x, y in combinations(b.shown, 2) for pair in ((x, y), (y, x))]
+            pairs = [(pair, 0.5) for x, y in combinations(b.contestants, 2) for pair in ((x, y), (y, x))]
         for pair, count in pairs:
             total[pair] += count
             by_unit[b.voter if several else b.prompt][pair] += count
     return dict(total), {u: dict(w) for u, w in by_unit.items()}
 
 
-def _sentence(a: str, b: str, cast: Sequence[Ballot], comparisons: int) -> str:
-    """What the votes say of the first two."""
-    both = [v for v in cast if {a, b} <= set(v.shown)]
-    found = _preference(both, a, comparisons, b)
-    if found is None:
-        return f"{a} and {b} were never voted on together"
-    if found.share < 0.5:  # ahead of all others together, and not of this one
+def _conclusion(a: str, b: str, votes_cast: Sequence[Ballot], comparisons: int) -> str:
+    """The conclusion about the first two models."""
+    both = [v for v in votes_cast if {a, b} <= set(v.contestants)]
+    preference = _preference(both, a, comparisons, b)
+    if preference is None:
+        return f"{a} and {b} have no votes in common"
+    if preference.share < 0.5:  # it is ahead of all others together, but not of this one
         a, b = b, a
-        found = _preference(both, a, comparisons, b) or found
+        preference = _preference(both, a, comparisons, b) or preference
     wins, losses, ties = (sum(v.winner == w and not v.bad for v in both) for w in (a, b, None))
-    seen = f"{wins} of {wins + losses} decisive votes" if wins + losses else f"no decisive vote of {ties}"
-    if found.decisive_low is not None and found.decisive_high is not None:
-        seen += f" ({_percent(found.decisive_low)} to {_percent(found.decisive_high)})"
-    seen += f", {ties} {'tie' if ties == 1 else 'ties'}" if ties and wins + losses else ""
-    seen += f", {found.voters} voters" if found.voters > 1 else ""
+    counts = f"{wins} of {wins + losses} decisive votes" if wins + losses else f"no decisive votes among {ties}"
+    if preference.decisive_low is not None and preference.decisive_high is not None:
+        counts += f" ({_percent(preference.decisive_low)} to {_percent(preference.decisive_high)})"
+    counts += f", {ties} {'tie' if ties == 1 else 'ties'}" if ties and wins + losses else ""
+    counts += f", {preference.voters} voters" if preference.voters > 1 else ""
     together = f" among {comparisons} pairs" if comparisons > 1 else ""
-    if found.why:
-        return f"{a} and {b} are not told apart so far: {seen}; {found.why}"
-    p = f"p = {_p(found.p)}{together}"
-    if not found.real:
-        return f"{a} and {b} are not told apart: {seen}, {p}"
-    if found.voters == 1:
-        return f"one voter prefers {a} to {b}: {seen}, {p}; this says nothing of other people"
-    return f"{a} is preferred to {b}: {seen}, {p}"
+    if preference.reason:
+        return f"{a} and {b} are not significantly different so far: {counts}; {preference.reason}"
+    p = f"p = {_p(preference.p)}{together}"
+    if not preference.significant:
+        return f"{a} and {b} are not significantly different: {counts}, {p}"
+    if preference.voters == 1:
+        return f"one voter prefers {a} to {b}: {counts}, {p}; this does not generalize to other people"
+    return f"{a} is preferred to {b}: {counts}, {p}"
 
 
 def _percent(share: float) -> str:
-    """A share in whole percent, in more digits where it would be rounded to one half.
+    """A share in percent, with as many decimals as are needed not to round it to one half.
 
     >>> _percent(0.65), _percent(0.5024), _percent(0.5)
     ('65%', '50.2%', '50%')
@@ -229,5 +234,5 @@ def _percent(share: float) -> str:
 
 
 def _p(p: float) -> str:
-    """Two digits, or three where two would be rounded to 0.05."""
+    """A p value with two digits, or three where two would round to 0.05."""
     return f"{p:.2g}" if float(f"{p:.2g}") != 0.05 else f"{p:.3g}"

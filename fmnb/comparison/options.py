@@ -9,7 +9,7 @@ from ..prompts.prompt import PromptLike
 
 
 class CompareOptions(CallOptions, total=False):
-    """Options of `fm.compare`: what varies from answer to answer, and options of the calls."""
+    """Options of `fm.compare`: what varies between answers, and options of the calls."""
 
     samples: int
     """Number of answers per model, shown side by side."""

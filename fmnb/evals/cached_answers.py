@@ -1,4 +1,4 @@
-"""Which answers of an evaluation were not asked for it, and how old they are."""
+"""How many answers of an evaluation came from the cache, and how old they are."""
 
 from __future__ import annotations
 
@@ -8,50 +8,51 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Reuse:
-    """`count` of `of` answers came from the cache; `oldest` and `newest` are seconds since the epoch, `begun` is the evaluation's start.
+class CacheUse:
+    """`count` of `total` answers came from the cache.
 
-    `oldest` is None where it is not known when the answers were asked.
+    `oldest` and `newest` are their request times, None if unknown; `started_at` is the start of the
+    evaluation. All are seconds since the epoch.
     """
 
     count: int
-    of: int
+    total: int
     oldest: float | None
     newest: float | None
-    begun: float
+    started_at: float
 
     @property
     def sentence(self) -> str:
-        """How many and how old; "" where all were asked for this evaluation."""
+        """How many answers were cached, and their age; "" if none were."""
         if not self.count:
             return ""
-        many = f"{self.count:,} of {self.of:,} answers came" if self.of > 1 else "The answer came"
+        many = f"{self.count:,} of {self.total:,} answers came" if self.total > 1 else "The answer came"
         if self.oldest is None or self.newest is None:
-            return f"{many} from the cache, nobody knows from when; `fresh=True` (`--no-cache`) asks again."
-        age = ago(self.begun - self.oldest)
-        when = f"asked {_date(self.oldest)}"
+            return f"{many} from the cache, from an unknown time; `fresh=True` (`--no-cache`) sends the requests again."
+        age = age_text(self.started_at - self.oldest)
+        when = f"requested {_format_time(self.oldest)}"
         if self.newest - self.oldest > 60:
-            when = f"asked from {_date(self.oldest)} to {_date(self.newest)}"
-            age = f"{ago(self.begun - self.newest)} to {age}" if ago(self.begun - self.newest) != age else age
-        return f"{many} from the cache, {when} ({age} before); `fresh=True` (`--no-cache`) asks again."
+            when = f"requested from {_format_time(self.oldest)} to {_format_time(self.newest)}"
+            age = f"{age_text(self.started_at - self.newest)} to {age}" if age_text(self.started_at - self.newest) != age else age
+        return f"{many} from the cache, {when} ({age} before); `fresh=True` (`--no-cache`) sends the requests again."
 
 
-def reuse(asked: Sequence[float | None], sources: Sequence[str], begun: float) -> Reuse:
-    """What was reused: answers asked before the evaluation began, or of a source that is not live.
+def cache_use(request_times: Sequence[float | None], sources: Sequence[str], started_at: float) -> CacheUse:
+    """Cached answers: those requested before the evaluation started, or from a source that is not live.
 
-    >>> reuse([100.0, 900.0], ["cached", "live"], 900.0).count
+    >>> cache_use([100.0, 900.0], ["cached", "live"], 900.0).count
     1
     """
-    old = [t for t, s in zip(asked, sources, strict=True) if (t is not None and t < begun) or (t is None and s != "live")]
+    old = [t for t, s in zip(request_times, sources, strict=True) if (t is not None and t < started_at) or (t is None and s != "live")]
     known = [t for t in old if t is not None]
     whole = len(known) == len(old) and bool(known)
-    return Reuse(len(old), len(asked), min(known) if whole else None, max(known) if whole else None, begun)
+    return CacheUse(len(old), len(request_times), min(known) if whole else None, max(known) if whole else None, started_at)
 
 
-def ago(seconds: float) -> str:
-    """A length of time as people say it.
+def age_text(seconds: float) -> str:
+    """A duration in words, rounded down.
 
-    >>> ago(20), ago(90 * 60), ago(3 * 86400)
+    >>> age_text(20), age_text(90 * 60), age_text(3 * 86400)
     ('seconds', '1 h', '3 days')
     """
     for name, size in (("days", 86400), ("h", 3600), ("min", 60)):
@@ -61,5 +62,5 @@ def ago(seconds: float) -> str:
     return "seconds"
 
 
-def _date(at: float) -> str:
+def _format_time(at: float) -> str:
     return datetime.datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M")

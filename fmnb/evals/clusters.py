@@ -1,7 +1,7 @@
-"""Which rows of a set hang together: rows of one user (or template), and rows that ask the same question.
+"""Clusters of a test set: rows of one user (or template), and rows with the same question.
 
-Fifty users who ask one question are fifty rows and one question: they say how a model does on
-that question, and nothing of others.
+Fifty users with one question are fifty rows and one question: they measure a model on that
+question only.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from ..stats.grouping import Grouping, grouping
 
 @dataclass(frozen=True)
 class RowGroups:
-    """Of every row of a set its user and its question; None where a row has none, or one of its own. `by` is what a user is called."""
+    """User and question of every row; None if a row has none. `by` is what a user is called."""
 
     users: tuple[str | None, ...] = ()
     questions: tuple[str | None, ...] = ()
     by: str = "group"
 
     def of(self, rows: Sequence[int]) -> Grouping | None:
-        """How some of the rows hang together; None where each stands alone."""
+        """The cluster structure of some rows; None if they are independent."""
         return _structure(self, tuple(int(i) for i in rows))
 
-    def unnamed(self, rows: Sequence[int]) -> int:
-        """How many of the rows have no user, where others have one."""
+    def without_user(self, rows: Sequence[int]) -> int:
+        """How many of the rows have no user, if others have one."""
         missing = sum(self.users[i] is None for i in rows) if self.users else 0
         return missing if missing < len(rows) else 0
 
@@ -38,38 +38,38 @@ def _structure(t: RowGroups, rows: tuple[int, ...]) -> Grouping | None:
     return grouping(users, questions)
 
 
-def unit(g: Grouping | None, by: str) -> str:
-    """What one of the groups is called."""
+def group_noun(g: Grouping | None, by: str) -> str:
+    """The noun for one group."""
     if g is None:
         return "row"
     return {"items": "question", "linked": "group"}.get(g.kind, by)
 
 
 def group_words(g: Grouping, by: str) -> str:
-    """How many groups there are, and how many equal ones they are worth where that is fewer.
+    """The number of groups, and their effective number if it is much smaller.
 
     >>> group_words(grouping(["ada"] * 8 + ["bob", "cyd"]), "user")
-    '3 users, worth 2'
+    '3 users, effective number 2'
     """
     if g.items is not None:
-        return f"{_number(g.groups.count, by)}, {_number(g.items.count, 'question')}"
-    worth = "" if g.groups.balanced else f", worth {g.df + 1:.0f}"
+        return f"{_count_text(g.groups.count, by)}, {_count_text(g.items.count, 'question')}"
+    effective = "" if g.groups.balanced else f", effective number {g.df + 1:.0f}"
     if g.kind == "linked":
-        return f"{_number(g.groups.count, 'group')} of {plural(by)} who share questions{worth}"
-    return f"{_number(g.groups.count, unit(g, by))}{worth}"
+        return f"{_count_text(g.groups.count, 'group')} of {plural(by)} who share questions{effective}"
+    return f"{_count_text(g.groups.count, group_noun(g, by))}{effective}"
 
 
-def in_words(g: Grouping | None, by: str, text: str) -> str:
-    """A reason with "cluster" called by what the groups are."""
-    return text.replace("clusters", plural(unit(g, by))).replace("cluster", unit(g, by))
+def name_groups(g: Grouping | None, by: str, text: str) -> str:
+    """A text with "cluster" replaced by the noun for the groups."""
+    return text.replace("clusters", plural(group_noun(g, by))).replace("cluster", group_noun(g, by))
 
 
-def _number(n: int, what: str) -> str:
+def _count_text(n: int, what: str) -> str:
     return f"{n:,} {what if n == 1 else plural(what)}"
 
 
 def plural(word: str) -> str:
-    """Several of what a column is called after.
+    """The plural of a noun.
 
     >>> plural("user"), plural("category"), plural("class"), plural("day")
     ('users', 'categories', 'classes', 'days')

@@ -1,8 +1,8 @@
-"""fm.evaluate: a batch over a test set, every answer scored; and an evaluation reopened from the log.
+"""`fm.evaluate` runs a batch over a test set and scores every answer.
 
     prompt, rows, models ─ batch ─► answers ─ scorers ─► Scored events ─► Evaluation
 
-The calls are a batch: resumed, cached, held to a budget like any other.
+The batch is resumed, cached and limited by a budget like any other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..prompts.prompt import PromptLike
 from .datasets.dataset import Dataset
 from .evaluation import Evaluation
 from .options import EvaluateOptions
-from .scored_run import ask_and_score
+from .scored_run import run_and_score
 from .scoring import ScorerLike
 
 
@@ -54,8 +54,7 @@ def evaluate(
 
     Raises:
         UsageError: No rows, no scorer, or a scorer that needs missing targets.
-        FmnbError: What `fm.map` raises; what was answered until then is kept, and the same call
-            goes on.
+        FmnbError: What `fm.map` raises; finished answers are stored, and the same call resumes.
 
     >>> rows = [{"q": "a", "target": "a"}, {"q": "b", "target": "c"}]
     >>> e = evaluate("{{ q }}", rows, ["echo:"], "exact")
@@ -65,11 +64,11 @@ def evaluate(
     check_names(options, tuple(EvaluateOptions.__annotations__))
     target, id, group = options.pop("target", None), options.pop("id", None), options.pop("group", None)
     dataset = Dataset.from_rows(over, target=target, id=id, group=group)
-    return Evaluation.of_results(ask_and_score(prompt, dataset, models, score, sinks=sinks, **options))
+    return Evaluation.of_results(run_and_score(prompt, dataset, models, score, sinks=sinks, **options))
 
 
 def reopen(run: str) -> Evaluation:
-    """An evaluation from the log alone; no model is called. UsageError when it is no evaluation's run.
+    """Read an evaluation from the log, without calling a model. UsageError if the run is not an evaluation.
 
     >>> e = evaluate("{{ q }}", [{"q": "a", "target": "a"}], ["echo:"])
     >>> reopen(e.run).sentences == e.sentences

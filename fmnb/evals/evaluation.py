@@ -1,4 +1,4 @@
-"""What an evaluation found: sentences, tables, a page; scored again by other means without asking a model, set beside another run."""
+"""`Evaluation`: the conclusions, tables and report of an evaluation, its rescoring and comparison."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..core.optional import require
 from ..core.records import Rows
 from ..core.registry import METHODS, load
 from . import failures, serialize, verdict
-from .inspect_log import as_log
+from .inspect_log import inspect_log
 from .options import EvaluateOptions
 from .regression import RunComparison, compare_runs
 from .report.power import power_sentence, same_sentences
@@ -65,14 +65,14 @@ class Evaluation(Results):
         return verdict.verdict(self)
 
     @property
-    def trouble(self) -> list[str]:
+    def problems(self) -> list[str]:
         """What failed: models without a score or verdict, scorers without scores, answers left out."""
-        return verdict.trouble(self)
+        return verdict.problems(self)
 
     @property
     def sentences(self) -> list[str]:
         """What failed, then all conclusions."""
-        return [*self.trouble, *self.findings]
+        return [*self.problems, *self.findings]
 
     @property
     def findings(self) -> list[str]:
@@ -92,8 +92,8 @@ class Evaluation(Results):
         return self.to_markdown()
 
     def _repr_html_(self) -> str:
-        """The findings, the models, and the pairs folded; `report()` has the rest."""
-        said = "".join(f"<p>{inert(s)}</p>" for s in self.trouble)
+        """The findings, the table of models, and the collapsed table of pairs; `report()` has the rest."""
+        said = "".join(f"<p>{inert(s)}</p>" for s in self.problems)
         first, *more = [inert(s) for s in self.findings] or [""]
         said += f"<p><strong>{first}</strong></p>" if first else ""
         said += f"<ul>{''.join(f'<li>{s}</li>' for s in more)}</ul>" if more else ""
@@ -106,7 +106,7 @@ class Evaluation(Results):
     def models(self) -> Rows:
         """A table with a row for each model and scorer.
 
-        Score, its interval, failures, the models it is not told apart from, cost in US dollars,
+        Score, its interval, failures, the models it is not significantly different from, cost in US dollars,
         seconds.
         """
         return levels_table(self)
@@ -188,7 +188,7 @@ class Evaluation(Results):
         Raises:
             UsageError: No such scorer, or a scorer that needs missing targets.
         """
-        values = self.again.get("options", {}).get("values", {})
+        values = self.original_call.get("options", {}).get("values", {})
         given = Answers(
             self.prompt,
             self.dataset,
@@ -199,15 +199,15 @@ class Evaluation(Results):
             values,
             self.missing,
             self.max_failures,
-            self.asked,
-            self.begun,
-            self.ways,
+            self.request_times,
+            self.started_at,
+            self.prompt_titles,
         )
         scorers = scorers_of(score, values)
-        again = {**self.again, "scorers": {s.name: s for s in scorers}}
-        return replace(self.of(given, score_all(given, scorers, sinks), again), seed=self.seed)
+        again = {**self.original_call, "scorers": {s.name: s for s in scorers}}
+        return replace(self.from_scores(given, score_all(given, scorers, sinks), again), seed=self.seed)
 
-    def allowing(self, max_failures: float) -> Evaluation:
+    def with_max_failures(self, max_failures: float) -> Evaluation:
         """Change the allowed share of failed answers, without new calls or scores.
 
         Args:
@@ -247,7 +247,7 @@ class Evaluation(Results):
         Returns:
             A table with answer, target, score and why.
         """
-        name = self._scorer(scorer)
+        name = self._scorer_name(scorer)
         rows = [r for r in rows_table(self) if not model or r["model"] == model]
         rows.sort(key=lambda r: (r[name] is not None, r[name] if r[name] is not None else 0.0))
         return Rows(
@@ -286,10 +286,10 @@ class Evaluation(Results):
         Raises:
             UsageError: Prompts or models of a reopened evaluation are unknown in this kernel.
         """
-        from .benchmarks.helm import measured
+        from .benchmarks.helm import measure_groups
 
         given: dict[str, Any] = {"seed": 0, **options}
-        return measured(self, model or self.names[0], score=score, toxicity=toxicity, columns=columns, sinks=sinks, **given)
+        return measure_groups(self, model or self.names[0], score=score, toxicity=toxicity, columns=columns, sinks=sinks, **given)
 
     def report(self) -> anywidget.AnyWidget:
         """The report as a widget in a notebook; the page of `to_html` needs no notebook."""
@@ -311,7 +311,7 @@ class Evaluation(Results):
     def same_within(self, margin: float, scorer: str = "") -> str:
         """Test whether models are equivalent within a margin, with one sentence per pair.
 
-        Models that are not told apart may still differ. They are equivalent if the displayed 95% interval of
+        Models that are not significantly different may still differ. They are equivalent if the displayed 95% interval of
         their gap lies inside the margin.
 
         Args:
@@ -391,9 +391,9 @@ class Evaluation(Results):
         """
         if kind != "inspect":
             raise UsageError(
-                "No such format for an evaluation", detail=repr(kind), hint='"inspect"; training data is exported from a Dataset.'
+                "No such export format for an evaluation", detail=repr(kind), hint='"inspect"; training data is exported from a Dataset.'
             )
-        return write_atomic(Path(path).expanduser(), json.dumps(as_log(self, model), ensure_ascii=False, indent=1) + "\n")
+        return write_atomic(Path(path).expanduser(), json.dumps(inspect_log(self, model), ensure_ascii=False, indent=1) + "\n")
 
 
 def _markdown(rows: Rows) -> str:

@@ -1,4 +1,4 @@
-"""Scores made elsewhere, as an evaluation: a table with a column of scores for each model."""
+"""Scores computed elsewhere as an evaluation: a table with a column of scores for each model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..batch.answers import Answer
 from ..core.errors import UsageError
 from .datasets.dataset import Dataset
 from .datasets.formats import rows_of, samples_from
-from .datasets.sample import plain
+from .datasets.sample import to_json_value
 from .evaluation import Evaluation
 from .scorers.base import Score
 
@@ -52,7 +52,7 @@ def from_scores(
 
 
 def _score(value: Any, model: str, row: int) -> Score:
-    value = plain(value)
+    value = to_json_value(value)
     if value is None or value == "":
         return Score(None, error="no score")
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):

@@ -6,13 +6,13 @@ import datetime
 from typing import Any
 
 from ..core.version import __version__
-from .datasets.export import prompt_of
+from .datasets.export import row_prompt
 from .results import Results
 from .scorers.base import Score
-from .scoring import failure, question
+from .scoring import failure_reason, render_question
 
 
-def as_log(e: Results, model: str = "") -> dict[str, Any]:
+def inspect_log(e: Results, model: str = "") -> dict[str, Any]:
     """One model's run as the JSON of an inspect EvalLog (version 2); each sample once an epoch."""
     name = model or e.names[0]
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -21,8 +21,8 @@ def as_log(e: Results, model: str = "") -> dict[str, Any]:
         if a.model != name:
             continue
         s = e.dataset.samples[a.row]
-        asked = question(e.prompt, s, {}) or prompt_of(s, None)
-        why = failure(a)
+        asked = render_question(e.prompt, s, {}) or row_prompt(s, None)
+        why = failure_reason(a)
         samples.append(
             {
                 "id": s.id,
@@ -60,11 +60,11 @@ def as_log(e: Results, model: str = "") -> dict[str, Any]:
 
 
 def _score(s: Score) -> dict[str, Any]:
-    return {"value": s.value, "answer": s.read or None, "explanation": s.why or s.error or None}
+    return {"value": s.value, "answer": s.parsed or None, "explanation": s.explanation or s.error or None}
 
 
 def _result(e: Results, scorer: str, model: str) -> dict[str, Any]:
-    level = e.compared[scorer].levels.get(model) if scorer in e.compared else None
+    level = e.analyses[scorer].levels.get(model) if scorer in e.analyses else None
     if level is None:
         return {"name": scorer, "scorer": scorer, "metrics": {}}
     found = level.estimate

@@ -1,4 +1,4 @@
-"""Two evaluations of the same rows: did anything get better or worse, and is that real."""
+"""Comparison of two evaluations on the same rows: significant improvements and regressions."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..core.records import Rows
 from ..stats.grouping import Grouping
 from ..stats.holm import holm
 from ..stats.means import Ends
-from ..stats.paired import Paired, is_real, paired_all
-from .analysis import interval_of, limiting, more_rows
-from .clusters import group_words, in_words, plural
-from .failures import blocked
-from .report.number_text import p_words
+from ..stats.paired import Paired, is_significant, paired_all
+from .analysis import additional_rows, limiting_unit, simultaneous_interval
+from .clusters import group_words, name_groups, plural
+from .failures import no_verdict_sentences
+from .report.number_text import p_text
 from .results import Results
 from .score_matrix import Matrix
 
 
 @dataclass(frozen=True)
 class Change:
-    """One model in both runs: `test` is the later less the earlier; `p` and `interval` hold for all models together."""
+    """The change of one model, later - earlier; `p` and `interval` are corrected for all models."""
 
     before: str
     after: str
@@ -32,32 +32,32 @@ class Change:
     level_after: float
     test: Paired
     p: float
-    real: bool
+    significant: bool
     interval: Ends | None = None
     grouping: Grouping | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class RunComparison:
-    """What changed between two runs, on the rows they share. `left_out` counts rows of either that the other does not have, or has otherwise."""
+    """Changes between two runs on the rows they share; `dropped` counts the other rows by reason."""
 
     scorer: str
     changes: tuple[Change, ...]
     rows: int
-    left_out: dict[str, int]
-    points: bool
+    dropped: dict[str, int]
+    in_points: bool
     by: str
     improved: tuple[str, ...] = ()
     regressed: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()  # models of which too much failed in one of the runs
+    excluded: tuple[str, ...] = ()  # models with too many failed answers in one of the runs
 
     @property
     def sentences(self) -> list[str]:
-        """A sentence a model, then what was left out."""
-        out = [f"{name} cannot be compared: too many of its answers failed in one of the runs." for name in self.without]
+        """A sentence for each model, then the dropped rows."""
+        out = [f"{name} cannot be compared: too many of its answers failed in one of the runs." for name in self.excluded]
         out += [_sentence(c, self) for c in self.changes]
-        if self.left_out:
-            out.append(f"Left out: {', '.join(f'{n:,} rows {why}' for why, n in self.left_out.items())}.")
+        if self.dropped:
+            out.append(f"Dropped: {', '.join(f'{n:,} rows {why}' for why, n in self.dropped.items())}.")
         return out
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ class RunComparison:
 
     @property
     def table(self) -> Rows:
-        """A row a model: before, after, the gap with its interval and p."""
+        """A table with a row for each model: before, after, the gap with its interval and p value."""
         rows = [
             {
                 "before": c.before,
@@ -81,7 +81,7 @@ class RunComparison:
                 "low": c.interval[0] if c.interval else None,
                 "high": c.interval[1] if c.interval else None,
                 "p": c.p,
-                "real": c.real,
+                "real": c.significant,
                 "improved": c.test.only_b,
                 "regressed": c.test.only_a,
             }
@@ -91,17 +91,17 @@ class RunComparison:
 
 
 def compare_runs(before: Results, after: Results, scorer: str = "") -> RunComparison:
-    """Pairs rows by id; a row whose values or target changed in between is left out, and counted.
+    """Compare two runs on rows with the same id; rows whose values or target changed are dropped.
 
-    Models are paired by name; where each run has one model, these two. Raises UsageError where
-    the runs share no scorer, no model or no row.
+    Models are paired by name, or with each other if each run has a single model. Raises UsageError if
+    the runs share no scorer, model or row.
     """
     name = scorer or next((n for n in before.scores if n in after.scores), "")
     if name not in before.scores or name not in after.scores:
         raise UsageError(
-            "The runs were not scored alike",
+            "The runs have no scorer in common",
             detail=f"{', '.join(before.scores)} and {', '.join(after.scores)}",
-            hint="Score one again: run.rescore([...]).",
+            hint="Rescore one of them: run.rescore([...]).",
         )
     pairs = [(n, n) for n in before.names if n in after.names]
     if not pairs and len(before.names) == len(after.names) == 1:
@@ -111,16 +111,18 @@ def compare_runs(before: Results, after: Results, scorer: str = "") -> RunCompar
     x, y = before.matrix(name), after.matrix(name)
     able = [(a, b) for a, b in pairs if a in x.models and b in y.models]
     if not able:
-        raise UsageError("No model can be compared", detail=" ".join([*blocked(x), *blocked(y)]) or "no row has a score")
+        raise UsageError(
+            "No model can be compared", detail=" ".join([*no_verdict_sentences(x), *no_verdict_sentences(y)]) or "no row has a score"
+        )
     without = tuple(b for a, b in pairs if (a, b) not in able)
     pairs = able
-    at_x, at_y = _at(before, x), _at(after, y)
-    shared, left_out = _shared(before, after, at_x, at_y)
+    at_x, at_y = _position_by_id(before, x), _position_by_id(after, y)
+    shared, left_out = _shared_rows(before, after, at_x, at_y)
     if not shared:
         raise UsageError(
-            "The runs share no row",
+            "The runs have no row in common",
             detail=f"{len(before.dataset):,} and {len(after.dataset):,} rows",
-            hint="Give rows ids that stay: id='...'.",
+            hint="Give rows stable ids: id='...'.",
         )
     at = {s.id: i for i, s in enumerate(before.dataset)}
     structure = before.row_groups.of([at[i] for i in shared])
@@ -135,8 +137,8 @@ def compare_runs(before: Results, after: Results, scorer: str = "") -> RunCompar
             float(y.of(b)[j].mean()),
             t,
             p,
-            is_real(t.gap, p) and not t.sign_differs,
-            interval_of(t, p),
+            is_significant(t.gap, p) and not t.sign_differs,
+            simultaneous_interval(t, p),
             structure,
         )
         for (a, b), t, p in zip(pairs, tests, raised, strict=True)
@@ -156,11 +158,11 @@ def compare_runs(before: Results, after: Results, scorer: str = "") -> RunCompar
     )
 
 
-def _at(e: Results, m: Matrix) -> dict[str, int]:
+def _position_by_id(e: Results, m: Matrix) -> dict[str, int]:
     return {e.dataset.samples[row].id: place for place, row in enumerate(m.rows.tolist())}
 
 
-def _shared(before: Results, after: Results, at_x: dict[str, int], at_y: dict[str, int]) -> tuple[list[str], dict[str, int]]:
+def _shared_rows(before: Results, after: Results, at_x: dict[str, int], at_y: dict[str, int]) -> tuple[list[str], dict[str, int]]:
     old, new = {s.id: s for s in before.dataset}, {s.id: s for s in after.dataset}
     counts = {
         "only in the earlier run": sum(i not in new for i in old),
@@ -173,33 +175,35 @@ def _shared(before: Results, after: Results, at_x: dict[str, int], at_y: dict[st
 
 
 def _sentence(c: Change, r: RunComparison) -> str:
-    gap, unit = c.test.gap, 100 if r.points else 1
+    gap, unit = c.test.gap, 100 if r.in_points else 1
     who = c.after if c.before == c.after else f"{c.after} (before: {c.before})"
-    words = " points" if r.points else ""
+    words = " points" if r.in_points else ""
     rows = f"paired, {r.rows:,} rows" + (f", {group_words(c.grouping, r.by)}" if c.grouping is not None else "")
-    p = p_words(c.p)
+    p = p_text(c.p)
     size = f"{abs(gap.value) * unit:.3g}{words}"
-    if c.real:
+    if c.significant:
         how = "better" if gap.value > 0 else "worse"
         ends = sorted((abs(c.interval[0]) * unit, abs(c.interval[1]) * unit)) if c.interval else None
         together = f" for all {gap.comparisons} models together" if gap.comparisons > 1 else ""
         interval = f"95%{together} {ends[0]:.3g} to {ends[1]:.3g}, " if ends else ""
-        unsure = "" if ends or not gap.why else f"; how much is uncertain: {in_words(c.grouping, r.by, gap.why)}"
+        unsure = "" if ends or not gap.reason else f"; no interval: {name_groups(c.grouping, r.by, gap.reason)}"
         return f"{who} got {how} by {size} ({interval}{rows}, {p}){unsure}."
     if c.test.identical:
         return f"{who} scored the same on every row ({rows})."
-    smallest = f"; {in_words(c.grouping, r.by, gap.why)}" if gap.why else ""
+    smallest = f"; {name_groups(c.grouping, r.by, gap.reason)}" if gap.reason else ""
     if c.test.sign_differs:
-        smallest = f"; with every {r.by} counting the same it is a change the other way"
-    elif c.test.smallest and abs(gap.value) < c.test.smallest:
-        least = c.test.smallest * unit
-        smallest = f"; gaps under {f'{math.ceil(least - 1e-9)}' if least >= 1 and r.points else f'{least:.2g}'}{words} cannot be seen here"
-        seen, more = more_rows(c.test, c.grouping, r.points)
-        what = limiting(c.grouping, r.by)
+        smallest = f"; with equal weight for every {r.by} the change has the opposite sign"
+    elif c.test.detectable_gap and abs(gap.value) < c.test.detectable_gap:
+        least = c.test.detectable_gap * unit
+        smallest = (
+            f"; gaps under {f'{math.ceil(least - 1e-9)}' if least >= 1 and r.in_points else f'{least:.2g}'}{words} cannot be detected"
+        )
+        seen, more = additional_rows(c.test, c.grouping, r.in_points)
+        what = limiting_unit(c.grouping, r.by)
         smallest += f", {seen * unit:.3g}{words} could with about {more:,} more {plural(what)}" if seen and more else ""
-    return f"{who} did not change in a way that can be told from chance: {'+' if gap.value >= 0 else '-'}{size} ({rows}, {p}{smallest})."
+    return f"{who} did not change significantly: {'+' if gap.value >= 0 else '-'}{size} ({rows}, {p}{smallest})."
 
 
-def real_drop(changes: Sequence[Change], most: float) -> list[Change]:
-    """Changes for the worse that are real and larger than `most`."""
-    return [c for c in changes if c.real and -c.test.gap.value > most]
+def significant_drops(changes: Sequence[Change], max_drop: float) -> list[Change]:
+    """Significant drops larger than `max_drop`."""
+    return [c for c in changes if c.significant and -c.test.gap.value > max_drop]

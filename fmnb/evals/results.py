@@ -1,4 +1,4 @@
-"""The data of an evaluation, answers of models and their scores, and the statistics of them."""
+"""The data of an evaluation: answers, scores, and their statistics."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ..batch.answers import Answer
 from ..core.errors import UsageError
 from ..stats.resampling import SEED
 from . import failures
-from .analysis import Analysis, analyse
-from .cached_answers import Reuse, reuse
+from .analysis import Analysis, analyze
+from .cached_answers import CacheUse, cache_use
 from .clusters import RowGroups
 from .datasets import dedupe
 from .datasets.dataset import Dataset
 from .failures import MAX_FAILURES
 from .score_matrix import Matrix, matrix
 from .scorers.base import Score
-from .scorers.judge import Conduct
-from .scoring import Answers, Scores, failure
+from .scorers.judge import JudgeDiagnostics
+from .scoring import Answers, Scores, failure_reason
 
 
 @dataclass(frozen=True)
 class Results:
-    """Answers of models on a test set with their scores: what tables, sentences, files and comparisons are made of."""
+    """Answers of models on a test set with their scores; the input of tables, sentences, files and comparisons."""
 
     run: str
     prompt: str
@@ -36,97 +36,106 @@ class Results:
     scores: Mapping[str, Sequence[Score]]
     batch: str = ""
     corpus: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    conduct: Mapping[str, Conduct] = field(default_factory=dict)  # of a judge, by scorer: how it behaved
-    badges: Mapping[str, str] = field(default_factory=dict)  # of a judge: "uncalibrated", or how far it agrees with people
+    judge_diagnostics: Mapping[str, JudgeDiagnostics] = field(default_factory=dict)  # by scorer, of judges
+    badges: Mapping[str, str] = field(default_factory=dict)  # of judges: "uncalibrated", or their agreement with people
     missing: str = "drop"
     max_failures: float = MAX_FAILURES
-    asked: tuple[float | None, ...] = ()  # when each answer was asked for, seconds since the epoch
-    begun: float = 0.0  # when the models were asked; 0 where that is not known
+    request_times: tuple[float | None, ...] = ()  # of each answer, in seconds since the epoch
+    started_at: float = 0.0  # 0 if unknown
     seed: int = SEED
-    ways: tuple[str, ...] = ("",)  # titles of the prompts, where there were several
-    again: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # scorers and options of this kernel's call
+    prompt_titles: tuple[str, ...] = ("",)  # of several prompts
+    original_call: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # scorers and options of this kernel's call
 
     @classmethod
-    def of(cls, given: Answers, found: Scores, again: Mapping[str, Any] | None = None) -> Self:
+    def from_scores(cls, answers: Answers, scores: Scores, original_call: Mapping[str, Any] | None = None) -> Self:
         """Combine answers and scores into an evaluation."""
-        prompt = str(getattr(given.prompt, "text", given.prompt))
+        prompt = str(getattr(answers.prompt, "text", answers.prompt))
         return cls(
-            found.run,
+            scores.run,
             prompt,
-            given.dataset,
-            given.names,
-            given.samples,
-            given.answers,
-            found.scores,
-            given.batch,
-            found.corpus,
-            found.conduct,
-            {n: c.badge for n, c in found.conduct.items()},
-            given.missing,
-            given.max_failures,
-            given.asked,
-            given.begun,
-            ways=given.ways,
-            again=again or {},
+            answers.dataset,
+            answers.names,
+            answers.samples,
+            answers.answers,
+            scores.scores,
+            answers.batch,
+            scores.corpus,
+            scores.judge_diagnostics,
+            {n: c.badge for n, c in scores.judge_diagnostics.items()},
+            answers.missing,
+            answers.max_failures,
+            answers.request_times,
+            answers.started_at,
+            prompt_titles=answers.prompt_titles,
+            original_call=original_call or {},
         )
 
     @functools.cached_property
-    def _analyses(self) -> dict[str, Analysis]:
+    def _analysis_cache(self) -> dict[str, Analysis]:
         return {}
 
     def analysis(self, scorer: str = "") -> Analysis:
-        """The statistics of one scorer (default: the first). UsageError if nothing was scored, or too little for a verdict."""
-        name = self._scorer(scorer)
-        if name not in self._analyses:
+        """The statistics of one scorer (default: the first). UsageError if there is no score or verdict."""
+        name = self._scorer_name(scorer)
+        if name not in self._analysis_cache:
             m = self.matrix(name)
-            if not failures.scored(m):
-                said = " ".join(failures.blocked(m)) or f"no row is left: {failures.causes(m.dropped)}"
-                todo = "Name the column of good answers: target='...'." if not m.asked else "Look at `evaluation.failures()`."
-                raise UsageError(f"There is nothing to compare by {name}", detail=said, hint=todo)
-            notes: tuple[str, ...] = (str(self.conduct[name]) + ".",) if name in self.conduct else ()
+            if not failures.has_scores(m):
+                said = " ".join(failures.no_verdict_sentences(m)) or f"no row is left: {failures.causes_text(m.drop_causes)}"
+                todo = "Name the column of correct answers: target='...'." if not m.n_expected else "Look at `evaluation.failures()`."
+                raise UsageError(f"{name} has no scores to compare", detail=said, hint=todo)
+            notes: tuple[str, ...] = (str(self.judge_diagnostics[name]) + ".",) if name in self.judge_diagnostics else ()
             t = self.row_groups
-            found = analyse(m, t.users, by=t.by, questions=t.questions, seed=self.seed)
-            self._analyses[name] = replace(found, notes=notes)
-        return self._analyses[name]
+            found = analyze(m, t.users, by=t.by, questions=t.questions, seed=self.seed)
+            self._analysis_cache[name] = replace(found, notes=notes)
+        return self._analysis_cache[name]
 
     @functools.cached_property
     def row_groups(self) -> RowGroups:
-        """Which rows hang together: those of one user or template, and those that ask the same question."""
+        """The clusters of rows: by user or template, and by question."""
         users = tuple(s.group for s in self.dataset)
         by = self.dataset.by or "group"
-        prompt = self.prompt if len(self.ways) < 2 else ""
+        prompt = self.prompt if len(self.prompt_titles) < 2 else ""
         return RowGroups(users, tuple(dedupe.questions(self.dataset.samples, self.dataset.by, prompt)), by)
 
     def matrix(self, scorer: str = "") -> Matrix:
         """Rows by models: means over samples."""
-        name = self._scorer(scorer)
-        if name not in self._matrices:
-            given = (name, self.names, len(self.dataset), self.samples, self.scores[name], self._errors, self.missing, self.max_failures)
-            self._matrices[name] = matrix(*given)
-        return self._matrices[name]
+        name = self._scorer_name(scorer)
+        if name not in self._matrix_cache:
+            given = (
+                name,
+                self.names,
+                len(self.dataset),
+                self.samples,
+                self.scores[name],
+                self._call_errors,
+                self.missing,
+                self.max_failures,
+            )
+            self._matrix_cache[name] = matrix(*given)
+        return self._matrix_cache[name]
 
     @property
-    def compared(self) -> dict[str, Analysis]:
-        """The statistics of every scorer that has any."""
-        return {n: self.analysis(n) for n in self.scores if failures.scored(self.matrix(n))}
+    def analyses(self) -> dict[str, Analysis]:
+        """The statistics of every scorer that has scores."""
+        return {n: self.analysis(n) for n in self.scores if failures.has_scores(self.matrix(n))}
 
     @functools.cached_property
-    def _matrices(self) -> dict[str, Matrix]:
+    def _matrix_cache(self) -> dict[str, Matrix]:
         return {}
 
     @functools.cached_property
-    def _errors(self) -> dict[int, str]:
-        return {i: why for i, a in enumerate(self.answers) if (why := failure(a))}
+    def _call_errors(self) -> dict[int, str]:
+        return {i: why for i, a in enumerate(self.answers) if (why := failure_reason(a))}
 
-    def _scorer(self, name: str) -> str:
+    def _scorer_name(self, name: str) -> str:
         if not name:
             return next(iter(self.scores))
         if name not in self.scores:
-            raise UsageError("Nothing was scored by that name", detail=repr(name), hint=f"One of {', '.join(self.scores)}.")
+            raise UsageError("No such scorer in this evaluation", detail=repr(name), hint=f"One of {', '.join(self.scores)}.")
         return name
 
     @property
-    def reuse(self) -> Reuse:
+    def cache_use(self) -> CacheUse:
         """How many answers came from the cache, and how old they are."""
-        known = self.asked if len(self.asked) == len(self.answers) else [None] * len(self.answers)
-        return reuse(known, [a.source for a in self.answers], self.begun)
+        known = self.request_times if len(self.request_times) == len(self.answers) else [None] * len(self.answers)
+        return cache_use(known, [a.source for a in self.answers], self.started_at)

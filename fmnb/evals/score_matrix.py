@@ -1,4 +1,4 @@
-"""Scores as a table of rows by models: samples averaged, rows that cannot be scored left out for all, failures told apart."""
+"""The matrix of scores, rows by models, with samples averaged and failures counted by cause."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import numpy as np
 from .scorers.base import Score
 
 NO_TARGET = "no target"
-NO_VERDICT = "no verdict"  # how a judge's errors begin: they are no failure of the models it judges
+NO_VERDICT = "no verdict"  # prefix of a judge's errors, which are not failures of the models
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """`values[row, model]` are means over samples; `rows` are the row numbers that count. `within` is each model's mean variance inside a row.
+    """Scores of one scorer: `values[row, model]` are means over samples of the row numbers in `rows`.
 
-    `models` are those that can be compared; `without` are the others: nothing of theirs was
-    scored, or more of it failed than `max_failures` allows. Of each model `asked` answers could
-    have been scored, `answered` arrived, `scored` have a score, `failed` counts the causes of the
-    rest; `rest` is the mean of what was scored. `dropped` counts rows left out for all, by cause.
+    `models` can be compared; `excluded` models have no scores, or more failures than
+    `max_failures` allows. Each model has `n_expected` answers to score; `n_answered` arrived,
+    `n_scored` have a score, and `failure_causes` counts the others by cause. `observed_means` are
+    the means of the available scores. `drop_causes` counts rows dropped for all models.
+    `within_row_variance` is each model's mean variance between samples of a row.
     """
 
     scorer: str
@@ -30,31 +31,31 @@ class Matrix:
     rows: np.ndarray
     values: np.ndarray
     samples: int
-    within: dict[str, float]
-    failed: dict[str, Counter[str]]
-    dropped: Counter[str]
-    without: tuple[str, ...] = ()
-    asked: int = 0
-    answered: dict[str, int] = field(default_factory=dict)
-    scored: dict[str, int] = field(default_factory=dict)
-    rest: dict[str, float] = field(default_factory=dict)
+    within_row_variance: dict[str, float]
+    failure_causes: dict[str, Counter[str]]
+    drop_causes: Counter[str]
+    excluded: tuple[str, ...] = ()
+    n_expected: int = 0
+    n_answered: dict[str, int] = field(default_factory=dict)
+    n_scored: dict[str, int] = field(default_factory=dict)
+    observed_means: dict[str, float] = field(default_factory=dict)
     missing: str = "drop"
     max_failures: float = 0.0
-    zeroed: np.ndarray | None = None  # rows by `all_models`, failed answers as 0
+    failures_as_zero: np.ndarray | None = None  # rows by `all_models`, failed answers as 0
     all_models: tuple[str, ...] = ()
-    duels: dict[tuple[str, str], np.ndarray] = field(
+    pairwise: dict[tuple[str, str], np.ndarray] = field(
         default_factory=dict
-    )  # of a judge of several: b's points against a, by row; NaN is none
+    )  # of a judge: points of b against a, by row; NaN without a verdict
 
     def of(self, model: str) -> np.ndarray:
         """One model's scores."""
         return self.values[:, self.models.index(model)]
 
     def pair(self, a: str, b: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Scores of two models and the rows they are of; of a judge, the points of their own duels."""
-        if (a, b) not in self.duels:
+        """Scores of two models and their row numbers; for a judge, the points of this pair."""
+        if (a, b) not in self.pairwise:
             return self.of(a), self.of(b), self.rows
-        points = self.duels[a, b]
+        points = self.pairwise[a, b]
         rows = np.flatnonzero(~np.isnan(points))
         return 1 - points[rows], points[rows], rows
 
@@ -69,12 +70,12 @@ def matrix(
     missing: str = "drop",
     max_failures: float = 1.0,
 ) -> Matrix:
-    """Of scores in the order of row, model, sample; `errors` says which of them belong to calls that failed, and why.
+    """Make the matrix from scores in the order of row, model, sample; `errors` are those of failed calls.
 
-    `missing` is "drop" (a row without a score of one model is left out for every model that is
-    compared, and models of which more than the share `max_failures` failed are not compared) or
-    "failure" (an answer without a score counts as 0). A model of which nothing was scored is
-    never compared; what a judge could not decide never counts as 0.
+    `missing` is "drop" (a row without a score of one model is dropped for all compared models, and
+    models with more failures than the share `max_failures` are excluded) or "failure" (an answer
+    without a score counts as 0). A model without scores is always excluded; an undecided pair of a
+    judge never counts as 0.
     """
     shape = (rows, len(models), samples)
     values = np.array([np.nan if s.value is None else s.value for s in scores], dtype=float).reshape(shape)
@@ -97,7 +98,7 @@ def matrix(
     undecided = np.zeros(shape, dtype=bool)
     for i, cause in cause_of.items():
         undecided.reshape(-1)[i] = cause.startswith(NO_VERDICT)
-    full = np.where(np.isnan(values) & ~undecided, 0.0, values)  # failures as 0
+    full = np.where(np.isnan(values) & ~undecided, 0.0, values)  # failures count as 0
     used = full if missing == "failure" else values
     per_row = _mean(used)
     whole = counted & ~np.isnan(per_row[:, at]).any(axis=1)
@@ -112,7 +113,7 @@ def matrix(
         keep,
         per_row[keep][:, at],
         samples,
-        _within(mine, kept),
+        _within_row_variance(mine, kept),
         failed,
         dropped,
         tuple(m for m in models if m not in kept),
@@ -124,12 +125,12 @@ def matrix(
         max_failures,
         np.nan_to_num(_mean(full)[counted]) if asked and not undecided.any() else None,
         tuple(models),
-        _duels(kept, scores, shape, models),
+        _pairwise_points(kept, scores, shape, models),
     )
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    """Means over samples that are there; NaN where none is."""
+    """Means over available samples; NaN if there are none."""
     there = ~np.isnan(values)
     n = there.sum(axis=2)
     total = np.where(there, values, 0.0).sum(axis=2)
@@ -137,7 +138,7 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _within(values: np.ndarray, models: Sequence[str]) -> dict[str, float]:
+def _within_row_variance(values: np.ndarray, models: Sequence[str]) -> dict[str, float]:
     """Each model's mean variance between answers to one row."""
     if values.shape[2] < 2 or not len(values):
         return dict.fromkeys(models, 0.0)
@@ -150,11 +151,11 @@ def _within(values: np.ndarray, models: Sequence[str]) -> dict[str, float]:
     return {m: float(variance[:, i].sum() / max(1, several[:, i].sum())) for i, m in enumerate(models)}
 
 
-def _duels(
+def _pairwise_points(
     kept: Sequence[str], scores: Sequence[Score], shape: tuple[int, int, int], models: Sequence[str]
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Of each pair the second one's points against the first, by row: a judge's verdicts, and nothing else's."""
-    if len(kept) < 2 or not any(s.against for s in scores):
+    """Points of the second model against the first by row, for each pair of a judge."""
+    if len(kept) < 2 or not any(s.points_against for s in scores):
         return {}
     found = {}
     rows, each = shape[0], shape[1] * shape[2]
@@ -163,6 +164,6 @@ def _duels(
         place = list(models).index(b) * shape[2]
         for row in range(rows):
             for sample in range(shape[2]):
-                points[row, 0, sample] = scores[row * each + place + sample].against.get(a, np.nan)
+                points[row, 0, sample] = scores[row * each + place + sample].points_against.get(a, np.nan)
         found[a, b] = _mean(points)[:, 0]
     return found

@@ -1,4 +1,4 @@
-"""An evaluation as one JSON file, and back."""
+"""Evaluations as JSON files."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from .results import Results
 from .scorers.base import Score
 
 VERSION = 1
-_PLAIN = ("run", "prompt", "samples", "batch", "missing", "seed")
+_SAME_NAME = ("run", "prompt", "samples", "batch", "missing", "seed")
 
 
 def to_dict(e: Results) -> dict[str, Any]:
-    """JSON-able form."""
+    """The form that JSON can hold."""
     return {
         "evaluation": VERSION,
         "fmnb": __version__,
-        **{n: getattr(e, n) for n in _PLAIN},
+        **{n: getattr(e, n) for n in _SAME_NAME},
         "models": list(e.names),
-        "ways": list(e.ways),
+        "ways": list(e.prompt_titles),
         "dataset": {"name": e.dataset.name, "version": e.dataset.version, "by": e.dataset.by},
         "rows": [s.to_dict() for s in e.dataset],
         "answers": [[a.text, a.run, a.seconds, a.input_tokens, a.output_tokens, a.cost, a.error, a.finish] for a in e.answers],
-        "scores": {n: [[s.value, s.why, s.error, s.confidence] for s in found] for n, found in e.scores.items()},
+        "scores": {n: [[s.value, s.explanation, s.error, s.confidence] for s in found] for n, found in e.scores.items()},
         "max_failures": e.max_failures,
-        "begun": e.begun,
-        "asked": list(e.asked),
+        "begun": e.started_at,
+        "asked": list(e.request_times),
         "sources": [a.source for a in e.answers],
-        "against": {n: [dict(s.against) for s in found] for n, found in e.scores.items() if any(s.against for s in found)},
+        "against": {n: [dict(s.points_against) for s in found] for n, found in e.scores.items() if any(s.points_against for s in found)},
         "corpus": {n: dict(c) for n, c in e.corpus.items()},
-        "conduct": {n: str(c) for n, c in e.conduct.items()},
+        "conduct": {n: str(c) for n, c in e.judge_diagnostics.items()},
         "badges": dict(e.badges),
     }
 
 
 def fields(path: Path) -> dict[str, Any]:
-    """What an Evaluation is made of, from a file that `to_dict` filled. UsageError for any other."""
+    """The fields of an Evaluation, from a file with `to_dict`'s content. UsageError for other files."""
     try:
         d = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError("No such file", detail=str(path)) from None
     except (OSError, ValueError) as e:
-        raise UsageError("The file is no saved evaluation", detail=f"{path.name}: {e}"[:200]) from None
+        raise UsageError("The file is not a saved evaluation", detail=f"{path.name}: {e}"[:200]) from None
     if not isinstance(d, dict) or d.get("evaluation") != VERSION:
-        raise UsageError("The file is no saved evaluation", detail=path.name, hint="Write one with `evaluation.save(path)`.")
+        raise UsageError("The file is not a saved evaluation", detail=path.name, hint="Write one with `evaluation.save(path)`.")
     try:
         return _fields(d)
     except (KeyError, TypeError, ValueError) as e:
@@ -83,9 +83,9 @@ def _fields(d: dict[str, Any]) -> dict[str, Any]:
     about = d["dataset"]
     against = d.get("against") or {}
     return {
-        **{n: d[n] for n in _PLAIN},
+        **{n: d[n] for n in _SAME_NAME},
         "names": names,
-        "ways": tuple(d.get("ways") or ("",)),
+        "prompt_titles": tuple(d.get("ways") or ("",)),
         "dataset": Dataset(tuple(Sample.from_dict(r) for r in d["rows"]), about["name"], by=about.get("by", "")),
         "answers": answers,
         "scores": {
@@ -95,10 +95,10 @@ def _fields(d: dict[str, Any]) -> dict[str, Any]:
             ]
             for n, found in d["scores"].items()
         },
-        "begun": float(d.get("begun", 0.0)),
-        "asked": tuple(d.get("asked") or ()),
+        "started_at": float(d.get("begun", 0.0)),
+        "request_times": tuple(d.get("asked") or ()),
         "max_failures": float(d.get("max_failures", MAX_FAILURES)),
         "corpus": d["corpus"],
-        "conduct": d["conduct"],
+        "judge_diagnostics": d["conduct"],
         "badges": d["badges"],
     }

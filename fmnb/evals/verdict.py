@@ -1,4 +1,4 @@
-"""What an evaluation says in sentences: the finding about the best, what failed, what the scores say."""
+"""The conclusions of an evaluation in sentences: the best model, failures, findings."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from .results import Results
 
 
 def verdict(r: Results) -> str:
-    """The finding about the best, by the first scorer; where nothing can be compared, why."""
+    """The conclusion about the best model by the first scorer, or why there is none."""
     m = r.matrix()
-    if failures.scored(m):
-        return " ".join([*failures.blocked(m), headline(r.analysis())])
-    return " ".join(failures.blocked(m)) or f"No row could be scored: {failures.causes(m.dropped)}."
+    if failures.has_scores(m):
+        return " ".join([*failures.no_verdict_sentences(m), headline(r.analysis())])
+    return " ".join(failures.no_verdict_sentences(m)) or f"No row could be scored: {failures.causes_text(m.drop_causes)}."
 
 
-def trouble(r: Results) -> list[str]:
-    """What failed: models without a score or a verdict, scorers that scored nothing, answers that are left out."""
+def problems(r: Results) -> list[str]:
+    """What failed: models without a score or verdict, scorers without scores, excluded answers."""
     found = [r.matrix(n) for n in r.scores]
-    return list(dict.fromkeys(s for tell in (failures.blocked, failures.minor) for m in found for s in tell(m)))
+    return list(dict.fromkeys(s for tell in (failures.no_verdict_sentences, failures.failure_sentences) for m in found for s in tell(m)))
 
 
 def findings(r: Results) -> list[str]:
-    """What the scores say, by each scorer in turn."""
+    """The findings, scorer by scorer."""
     out: list[str] = []
     for name in r.scores:
         m = r.matrix(name)
-        if failures.scored(m):
+        if failures.has_scores(m):
             out += sentences(r.analysis(name))
             out += label_notes(r, r.analysis(name))
         else:
-            out += [f"No row could be scored by {name}: {failures.causes(m.dropped)}."] if not m.asked else []
-            out += [f"{r.conduct[name]}."] if name in r.conduct else []
+            out += [f"No row could be scored by {name}: {failures.causes_text(m.drop_causes)}."] if not m.n_expected else []
+            out += [f"{r.judge_diagnostics[name]}."] if name in r.judge_diagnostics else []
         figures = r.corpus.get(name, {}).items()
         out += [f"{model} has {name} {value:.4f} over all rows together." for model, value in figures if model in m.models]
-    out += [r.reuse.sentence] if r.reuse.count else []
-    return list(dict.fromkeys(out))  # what holds for every scorer is said once
+    out += [r.cache_use.sentence] if r.cache_use.count else []
+    return list(dict.fromkeys(out))  # without repetitions across scorers

@@ -1,4 +1,7 @@
-"""How far raters agree beyond chance: Cohen's kappa for two, Krippendorff's alpha for any number with gaps."""
+"""Agreement of annotators beyond chance: Cohen's kappa for two, Krippendorff's alpha for any number.
+
+Krippendorff's alpha allows missing labels.
+"""
 
 from __future__ import annotations
 
@@ -15,27 +18,31 @@ from .student import z_quantile
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """A coefficient (1 full agreement, 0 chance), its interval unless there can be none, and the share of equal labels."""
+    """A coefficient (1 is full agreement, 0 is chance), its interval, and the observed agreement.
+
+    `observed` is the share of equal labels, `n` the number of labeled items. `low` and `high` are
+    None if there is no interval.
+    """
 
     value: float
     low: float | None
     high: float | None
-    agreed: float
+    observed: float
     n: int
 
 
 def kappa(a: Sequence[Hashable], b: Sequence[Hashable], confidence: float = 0.95) -> Agreement:
-    """Cohen's kappa of two raters' labels of the same things, with the large-sample interval of Fleiss, Cohen and Everitt (1969).
+    """Cohen's kappa of two annotators, with the interval of Fleiss, Cohen and Everitt (1969).
 
-    Where both gave one and the same label throughout, chance explains all and kappa is not
-    defined (NaN); where they agree fully, or one always says the same, there is no interval. Raises ValueError for unequal lengths or no labels.
+    Kappa is NaN if both annotators used a single label throughout. There is no interval for full
+    agreement, or if one annotator used a single label. Raises ValueError for unequal lengths or no labels.
 
     >>> k = kappa("yynnynyynn" * 3, "yynnynynny" * 3)
-    >>> round(k.value, 3), k.agreed
+    >>> round(k.value, 3), k.observed
     (0.6, 0.8)
     """
     if len(a) != len(b) or not len(a):
-        raise ValueError(f"labels of the same things: {len(a)} and {len(b)}")
+        raise ValueError(f"kappa needs labels of the same items: {len(a)} and {len(b)}")
     names = {n: i for i, n in enumerate(dict.fromkeys([*a, *b]))}
     table = np.zeros((len(names), len(names)))
     for x, y in zip(a, b, strict=True):
@@ -51,7 +58,7 @@ def kappa(a: Sequence[Hashable], b: Sequence[Hashable], confidence: float = 0.95
     on = (diagonal * (1 - (row + column) * (1 - value)) ** 2).sum()
     off = (1 - value) ** 2 * ((p * (column[:, None] + row[None, :]) ** 2).sum() - (diagonal * (row + column) ** 2).sum())
     variance = (on + off - (value - chance * (1 - value)) ** 2) / ((1 - chance) ** 2 * n)
-    if variance < 1e-12:  # full agreement, or one rater who always says the same: no spread to judge by
+    if variance < 1e-12:  # full agreement, or one annotator with a single label
         return Agreement(float(value), None, None, agreed, n)
     half = z_quantile(0.5 + confidence / 2) * math.sqrt(variance)
     return Agreement(float(value), float(value - half), float(value + half), agreed, n)
@@ -65,17 +72,17 @@ def alpha(
     seed: int = SEED,
     confidence: float = 0.95,
 ) -> Agreement:
-    """Krippendorff's alpha: `ratings[thing][rater]` is a label; who did not rate is left out. `level` is nominal, ordinal or interval.
+    """Krippendorff's alpha of `ratings[item][annotator]`; missing labels are left out.
 
-    The interval draws whole things again; it needs ten of them that two raters labelled. Raises
-    ValueError where nothing was labelled twice.
+    `level` is nominal, ordinal or interval. The interval is a bootstrap over items; it needs ten
+    items with two labels. Raises ValueError if no item has two labels.
 
     >>> round(alpha([{1: "a", 2: "a"}, {1: "b", 2: "b"}, {1: "a", 2: "b"}]).value, 4)
     0.4444
     """
     things = [list(r.values()) for r in ratings if len(r) > 1]
     if not things:
-        raise ValueError("nothing was labelled by two raters")
+        raise ValueError("no item has labels of two annotators")
     if level not in ("nominal", "ordinal", "interval"):
         raise ValueError(f"no such level: {level}")
     labels = list(dict.fromkeys(v for t in things for v in t))
@@ -93,25 +100,25 @@ def alpha(
         return Agreement(value, None, None, agreed, len(things))
     random, each = np.random.default_rng(seed), _coincidences(counts)
     flat = each.reshape(len(things), -1)
-    found = []
+    replicates = []
     for _ in range(draws):
         times = np.bincount(random.integers(0, len(things), len(things)), minlength=len(things))
-        found.append(_alpha((times @ flat).reshape(each.shape[1:]), numbers, level))
+        replicates.append(_alpha((times @ flat).reshape(each.shape[1:]), numbers, level))
     tail = 50 * (1 - confidence)
-    low, high = np.nanpercentile(found, [tail, 100 - tail])
+    low, high = np.nanpercentile(replicates, [tail, 100 - tail])
     return Agreement(value, float(low), float(high), agreed, len(things))
 
 
 def _coincidences(counts: np.ndarray) -> np.ndarray:
-    """Of each thing, how often two of its labels meet: pairs of labels over its number of labels less one."""
+    """Coincidence matrix of each item: pairs of its labels, divided by the number of labels minus 1."""
     m = counts.sum(1)[:, None, None]
     pairs = counts[:, :, None] * counts[:, None, :]
     pairs -= np.eye(counts.shape[1])[None] * counts[:, :, None]
     return pairs / (m - 1)
 
 
-def _alpha(seen: np.ndarray, numbers: np.ndarray | None, level: str) -> float:
-    totals = seen.sum(1)
+def _alpha(coincidences: np.ndarray, numbers: np.ndarray | None, level: str) -> float:
+    totals = coincidences.sum(1)
     n = totals.sum()
     if level == "nominal":
         distance = 1 - np.eye(len(totals))
@@ -123,4 +130,4 @@ def _alpha(seen: np.ndarray, numbers: np.ndarray | None, level: str) -> float:
         middle = until - totals / 2
         distance = (middle[:, None] - middle[None, :]) ** 2
     expected = float((np.outer(totals, totals) * distance).sum())
-    return 1 - float((n - 1) * (seen * distance).sum()) / expected if expected > 0 else math.nan
+    return 1 - float((n - 1) * (coincidences * distance).sum()) / expected if expected > 0 else math.nan

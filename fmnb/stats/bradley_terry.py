@@ -1,7 +1,7 @@
-"""Strengths of several models from votes between pairs of them: Bradley and Terry's model.
+"""The Bradley-Terry model: strengths of several models from pairwise votes.
 
-P(a beats b) = 1 / (1 + exp(strength_b - strength_a)). Ties count as half a win for each.
-Bradley & Terry, Biometrika 39 (1952); the likelihood is maximised by Newton's method.
+P(a beats b) = 1 / (1 + exp(strength_b - strength_a)). A tie counts as half a win for each.
+Bradley & Terry, Biometrika 39 (1952). The likelihood is maximized by Newton's method.
 """
 
 from __future__ import annotations
@@ -16,31 +16,34 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 Name = TypeVar("Name", bound=Hashable)
-_PSEUDO = 0.1  # wins added to each pair that met, where otherwise no finite strength would exist
+_PSEUDO_WINS = 0.1  # added to each compared pair if the likelihood has no maximum otherwise
 
 
 @dataclass(frozen=True)
 class Strengths:
-    """Log strengths that sum to 0, with standard errors; `regularised` says that a little was added to make them exist."""
+    """Log strengths that sum to 0, with standard errors.
+
+    `regularized` tells whether pseudo wins were added to make the strengths finite.
+    """
 
     strengths: dict[Any, float]
     standard_errors: dict[Any, float]
-    regularised: bool = False
+    regularized: bool = False
     covariance: Any = field(default=None, repr=False)
 
     def probability(self, a: Hashable, b: Hashable) -> float:
-        """How likely `a` is to be preferred to `b`."""
+        """The probability that `a` is preferred to `b`."""
         import math
 
         return 1 / (1 + math.exp(self.strengths[b] - self.strengths[a]))
 
 
 def bradley_terry(wins: Mapping[tuple[Any, Any], float]) -> Strengths:
-    """Strengths from counts: `wins[(winner, loser)]`; a tie is half a win each way.
+    """Fit strengths to counts `wins[(winner, loser)]`; a tie is half a win each way.
 
-    Where some group never lost to the rest (or never met it), the likelihood has no maximum:
-    then a tenth of a win each way is added to every pair that met and `regularised` says so.
-    Raises ValueError where the models fall into groups that never met, and for fewer than two.
+    If some group of models never lost to the rest, the likelihood has no maximum. Then a tenth of
+    a win each way is added to every compared pair, and `regularized` is True. Raises ValueError
+    for fewer than two models, or if the comparisons do not connect all models.
 
     >>> counts = {("a", "b"): 2, ("b", "a"): 3, ("a", "d"): 1, ("d", "a"): 4, ("b", "c"): 5, ("c", "b"): 3, ("c", "d"): 1, ("d", "c"): 3}
     >>> round(bradley_terry(counts).strengths["d"], 6)
@@ -50,32 +53,32 @@ def bradley_terry(wins: Mapping[tuple[Any, Any], float]) -> Strengths:
 
     names = sorted({n for pair in wins for n in pair}, key=str)
     if len(names) < 2:
-        raise ValueError("strengths need two models or more")
+        raise ValueError("strengths need at least two models")
     at = {n: i for i, n in enumerate(names)}
     table = np.zeros((len(names), len(names)))
     for (winner, loser), count in wins.items():
         if winner == loser or count < 0:
-            raise ValueError(f"no vote: {winner!r} over {loser!r}, {count}")
+            raise ValueError(f"invalid vote: {winner!r} over {loser!r}, {count}")
         table[at[winner], at[loser]] += count
     met = (table + table.T) > 0
     if not _reaches_all(met):
-        raise ValueError("some models never met the others, so they cannot be ranked together")
-    regularised = not _reaches_all(table > 0) or not _reaches_all(table.T > 0)
-    if regularised:
-        table = table + _PSEUDO * met
+        raise ValueError("some models were never compared with the others, so they cannot be ranked together")
+    regularized = not _reaches_all(table > 0) or not _reaches_all(table.T > 0)
+    if regularized:
+        table = table + _PSEUDO_WINS * met
     t = _fit(table)
     spread = _covariance(table, t)
     errors = np.sqrt(np.maximum(np.diag(spread), 0.0))
     return Strengths(
         {n: float(t[i]) for n, i in at.items()},
         {n: float(errors[i]) for n, i in at.items()},
-        regularised,
+        regularized,
         {"names": names, "matrix": spread},
     )
 
 
 def _reaches_all(edges: Array) -> bool:
-    """Whether the first can reach every other along the edges."""
+    """Whether the first node reaches every other node."""
     seen, todo = {0}, [0]
     while todo:
         for j in edges[todo.pop()].nonzero()[0].tolist():
@@ -86,7 +89,7 @@ def _reaches_all(edges: Array) -> bool:
 
 
 def _fit(table: Array) -> Array:
-    """Newton's method from zero, halving a step that does not help; strengths sum to 0."""
+    """Newton's method from zero, with step halving; strengths sum to 0."""
     import numpy as np
 
     games = table + table.T
@@ -117,7 +120,7 @@ def _information(games: Array, p: Array) -> Array:
 
 
 def _covariance(table: Array, t: Array) -> Array:
-    """Of the strengths under the constraint that they sum to 0: the information's pseudo-inverse."""
+    """Covariance of the strengths, which sum to 0: the pseudo-inverse of the information matrix."""
     import numpy as np
 
     p = 1 / (1 + np.exp(t[None, :] - t[:, None]))
@@ -125,10 +128,10 @@ def _covariance(table: Array, t: Array) -> Array:
 
 
 def bootstrap(votes: Mapping[Hashable, Mapping[tuple[Any, Any], float]], draws: int = 300, seed: int = 0) -> dict[Any, tuple[float, float]]:
-    """Percentile intervals (95 %) of strengths when whole prompts are drawn again: `votes[prompt]` are that prompt's wins.
+    """95% percentile intervals of strengths from a cluster bootstrap over `votes[prompt]`.
 
-    Votes on one prompt hang together, so prompts are what is resampled. A draw in which the
-    models fall apart is drawn again.
+    Votes on one prompt are correlated, so whole prompts are resampled. A draw whose comparisons do
+    not connect all models is replaced by another.
 
     >>> one = {("a", "b"): 1.0}; two = {("b", "a"): 1.0}
     >>> low, high = bootstrap({i: one if i % 3 else two for i in range(60)})["a"]
@@ -139,10 +142,10 @@ def bootstrap(votes: Mapping[Hashable, Mapping[tuple[Any, Any], float]], draws: 
 
     random = np.random.default_rng(seed)
     prompts = list(votes)
-    found: dict[Any, list[float]] = {}
-    tried = made = 0
-    while made < draws and tried < 4 * draws:
-        tried += 1
+    replicates: dict[Any, list[float]] = {}
+    attempts = fits = 0
+    while fits < draws and attempts < 4 * draws:
+        attempts += 1
         total: dict[tuple[Any, Any], float] = {}
         for i in random.integers(len(prompts), size=len(prompts)).tolist():
             for pair, count in votes[prompts[i]].items():
@@ -151,14 +154,14 @@ def bootstrap(votes: Mapping[Hashable, Mapping[tuple[Any, Any], float]], draws: 
             fit = bradley_terry(total)
         except ValueError:
             continue
-        made += 1
+        fits += 1
         for name, value in fit.strengths.items():
-            found.setdefault(name, []).append(value)
-    return {name: (float(np.percentile(v, 2.5)), float(np.percentile(v, 97.5))) for name, v in found.items()}
+            replicates.setdefault(name, []).append(value)
+    return {name: (float(np.percentile(v, 2.5)), float(np.percentile(v, 97.5))) for name, v in replicates.items()}
 
 
 def order(strengths: Mapping[Any, float], tied: Callable[[Any, Any], bool]) -> Sequence[tuple[Any, ...]]:
-    """Groups of names from strong to weak; neighbours that are `tied` share a group.
+    """Groups of names from strong to weak; neighbors that are `tied` share a group.
 
     >>> order({"a": 1.0, "b": 0.9, "c": -1.9}, lambda x, y: {x, y} == {"a", "b"})
     [('a', 'b'), ('c',)]

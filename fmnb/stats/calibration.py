@@ -1,4 +1,4 @@
-"""Whether a stated probability of being right comes true: calibration error, Brier score, selective accuracy.
+"""Calibration of stated probabilities: calibration error, Brier score, selective accuracy.
 
 Definitions follow HELM (Liang et al. 2022, appendix C.2).
 """
@@ -10,59 +10,65 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ENOUGH = 300  # rows for ten bins; below, one bin and the Brier score alone say something
+MIN_ROWS = 300  # for ten bins; with fewer, only one bin and the Brier score are reported
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Rows of neighbouring confidence: how many, their mean confidence, the share that was right."""
+    """Rows of similar confidence: their number, mean confidence and accuracy."""
 
     n: int
     confidence: float
-    right: float
+    accuracy: float
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`error` is the expected calibration error in ten bins of equal mass, None for fewer than 300 rows; `one_bin` the same in one."""
+    """Calibration measures of one model.
+
+    `error` is the expected calibration error in ten bins of equal mass, None for fewer than 300
+    rows; `one_bin` is the error in one bin; `platt_error` is the error after Platt scaling;
+    `selective_10` is the accuracy of the most confident tenth; `coverage_area` is the area under
+    the curve of accuracy over coverage.
+    """
 
     n: int
     error: float | None
     one_bin: float
     brier: float
-    rescaled: float | None
+    platt_error: float | None
     selective_10: float
     coverage_area: float
     bins: tuple[Bin, ...]
 
 
 def calibration(confidence: Sequence[float], right: Sequence[float]) -> Calibration:
-    """All of it at once. Raises ValueError for unequal lengths, no rows, or a confidence outside 0 to 1.
+    """All calibration measures. Raises ValueError for unequal lengths, no rows, or a confidence outside 0 to 1.
 
     >>> c = calibration([.95, .9, .85, .8, .7, .65, .6, .55, .4, .3], [1, 1, 0, 1, 1, 0, 1, 0, 0, 1])
     >>> round(c.one_bin, 3), round(c.brier, 3), c.error
     (0.07, 0.24, None)
     """
     p, y = _pair(confidence, right)
-    many = len(p) >= ENOUGH
+    enough = len(p) >= MIN_ROWS
     order = np.argsort(-p, kind="stable")
     running = np.cumsum(y[order]) / np.arange(1, len(p) + 1)
     tenth = max(1, int(len(p) * 0.1))
-    found = bins(confidence, right, 10 if many else min(5, len(p)))
+    all_bins = bins(confidence, right, 10 if enough else min(5, len(p)))
     return Calibration(
         len(p),
-        expected_error(confidence, right) if many else None,
+        expected_error(confidence, right) if enough else None,
         expected_error(confidence, right, 1),
         float(((p - y) ** 2).mean()),
-        expected_error(platt(p, y).tolist(), right) if many and 0 < y.mean() < 1 else None,
+        expected_error(platt(p, y).tolist(), right) if enough and 0 < y.mean() < 1 else None,
         float(running[tenth - 1]),
         float(running.mean()),
-        tuple(found),
+        tuple(all_bins),
     )
 
 
 def bins(confidence: Sequence[float], right: Sequence[float], count: int = 10, *, equal_mass: bool = True) -> list[Bin]:
-    """Rows put into bins by confidence: of equal mass, or of equal width on 0 to 1; empty bins are left out."""
+    """Bin rows by confidence, with equal mass or with equal width on 0 to 1; empty bins are dropped."""
     p, y = _pair(confidence, right)
     if equal_mass:
         order = np.argsort(p, kind="stable")
@@ -74,18 +80,18 @@ def bins(confidence: Sequence[float], right: Sequence[float], count: int = 10, *
 
 
 def expected_error(confidence: Sequence[float], right: Sequence[float], count: int = 10, *, equal_mass: bool = True) -> float:
-    """Expected calibration error: the gap between confidence and share right, averaged over rows by bins.
+    """Expected calibration error: the mean over rows of each bin's |confidence - accuracy|.
 
     >>> p, y = [.95, .9, .85, .8, .7, .65, .6, .55, .4, .3], [1, 1, 0, 1, 1, 0, 1, 0, 0, 1]
     >>> round(expected_error(p, y, 10, equal_mass=False), 3), round(expected_error(p, y, 5), 3)
     (0.3, 0.16)
     """
-    found = bins(confidence, right, count, equal_mass=equal_mass)
-    return sum(b.n * abs(b.confidence - b.right) for b in found) / sum(b.n for b in found)
+    parts = bins(confidence, right, count, equal_mass=equal_mass)
+    return sum(b.n * abs(b.confidence - b.accuracy) for b in parts) / sum(b.n for b in parts)
 
 
 def platt(p: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Probabilities put right by a logistic curve of their log odds (Platt 1999), fitted by Newton's method."""
+    """Platt scaling (1999): probabilities from a logistic regression on log odds, fit by Newton's method."""
     x = np.log(np.clip(p, 1e-6, 1 - 1e-6) / (1 - np.clip(p, 1e-6, 1 - 1e-6)))
     design = np.stack([x, np.ones_like(x)], axis=1)
     w = np.zeros(2)
@@ -102,7 +108,7 @@ def platt(p: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _pair(confidence: Sequence[float], right: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     p, y = np.asarray(confidence, dtype=float), np.asarray(right, dtype=float)
     if len(p) != len(y) or not len(p):
-        raise ValueError(f"a confidence for each answer: {len(p)} for {len(y)}")
+        raise ValueError(f"calibration needs one confidence per answer: {len(p)} for {len(y)}")
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError("a confidence outside 0 to 1")
     return p, y

@@ -1,7 +1,7 @@
-"""Rows that hang together: which rows share a user or a question, and what that many groups are worth.
+"""Clusters of rows that share a user or a question, and their effective number.
 
-A row counts as independent only where no other row has its user or its question. Rows of one
-user form a group; equal questions form a group; where both happen at once the two are crossed.
+Rows are independent only if they share neither user nor question. Rows of one user form a group,
+and so do rows with one question; if both occur, the two groupings are crossed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-FEWEST_CROSSED = 6  # distinct users and distinct questions; fewer cannot tell, however many rows there are
-_WORTH_CROSSED = 4.0  # degrees of freedom that each of two crossed groupings needs
-_COMPONENTS = 10  # groups without a common user or question, with which a single grouping is enough
+MIN_CROSSED = 6  # distinct users and distinct questions; fewer allow no verdict, however many rows there are
+_MIN_CROSSED_DF = 4.0  # degrees of freedom needed for each of two crossed groupings
+_MIN_COMPONENTS = 10  # with this many groups that share no user or question, a single grouping is enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +27,22 @@ class Groups:
 
     @property
     def count(self) -> int:
-        """How many groups there are."""
+        """The number of groups."""
         return len(self.sizes)
 
     @property
     def share(self) -> float:
-        """The part of all rows that the largest group holds."""
+        """The share of rows in the largest group."""
         return float(self.sizes.max() / self.sizes.sum())
 
     @property
     def df(self) -> float:
-        """Bell and McCaffrey's degrees of freedom of the mean."""
+        """Bell and McCaffrey's degrees of freedom for the mean."""
         return bell_mccaffrey(self.sizes)
 
     @property
     def balanced(self) -> bool:
-        """Whether sizes are equal enough for Student's t: the degrees of freedom are at least 0.8 (groups - 1)."""
+        """Whether the sizes allow Student's t: the degrees of freedom are at least 0.8 (groups - 1)."""
         return self.df >= 0.8 * (self.count - 1)
 
     def sums(self, values: np.ndarray) -> np.ndarray:
@@ -52,11 +52,11 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """How the rows of a set hang together. `kind` names what the groups are.
+    """The cluster structure of rows.
 
-    "groups" are those that were given (users, templates), "items" are equal questions, "linked"
-    are groups of users who share questions, and "crossed" is users by questions, with `items`
-    and `cells` beside `groups`. `why` says that no verdict is possible with so few.
+    `kind` is "groups" (users or templates), "items" (equal questions), "linked" (sets of users who
+    share questions) or "crossed" (users by questions, with `items` and `cells` in addition to
+    `groups`). `reason` states why so few groups allow no verdict.
     """
 
     kind: str
@@ -65,20 +65,20 @@ class Grouping:
     cells: Groups | None = None
     users: int | None = None  # distinct, where both users and questions repeat
     questions: int | None = None
-    why: str = ""
+    reason: str = ""
 
     @property
     def df(self) -> float:
-        """Of the mean; the smaller one of two crossed groupings."""
+        """Degrees of freedom for the mean; the smaller value of two crossed groupings."""
         return self.groups.df if self.items is None else min(self.groups.df, self.items.df)
 
     @property
     def count(self) -> int:
-        """How many groups limit what can be told: the fewer of users and questions where they are crossed."""
+        """The number of groups; the smaller one of users and questions if they are crossed."""
         return self.groups.count if self.items is None else min(self.groups.count, self.items.count)
 
     def error(self, values: np.ndarray) -> float | None:
-        """The standard error (CR2) of the values' mean; None for a single group."""
+        """The CR2 standard error of the mean; None for a single group."""
         if self.groups.count < 2:
             return None
         first = cr2_error(self.groups.sums(values), self.groups.sizes)
@@ -92,9 +92,10 @@ class Grouping:
 
 
 def cr2_error(sums: np.ndarray, sizes: np.ndarray) -> float:
-    """The standard error of a mean from the sums of its groups: CR2, which does not understate it where sizes are unequal.
+    """The CR2 standard error of a mean, from sums of groups; it is not too small for unequal sizes.
 
-    Bell & McCaffrey, Survey Methodology 28 (2002). For equal sizes it is the usual clustered error with G / (G - 1).
+    Bell & McCaffrey, Survey Methodology 28 (2002). For equal sizes it is the usual clustered
+    standard error with the factor G / (G - 1).
 
     >>> round(cr2_error(np.array([4.0, 2, 1, 1, 1, 0]), np.array([12.0, 6, 4, 3, 3, 2])), 9)
     0.029264256
@@ -105,7 +106,7 @@ def cr2_error(sums: np.ndarray, sizes: np.ndarray) -> float:
 
 
 def bell_mccaffrey(sizes: np.ndarray) -> float:
-    """Degrees of freedom of a mean over groups of these sizes: G - 1 for equal sizes, fewer for unequal ones; 0 for a single group.
+    """Degrees of freedom of a mean over groups: G - 1 for equal sizes, fewer for unequal ones.
 
     >>> round(bell_mccaffrey(np.array([12.0, 6, 4, 3, 3, 2])), 6), round(bell_mccaffrey(np.ones(9)), 6)
     (3.32739, 8.0)
@@ -132,9 +133,9 @@ def groups_of(names: Sequence[Hashable]) -> Groups:
 
 
 def grouping(users: Sequence[Hashable] | None, items: Sequence[Hashable] | None = None) -> Grouping | None:
-    """How rows hang together, by user (or template) and by question; None where every row stands alone.
+    """The cluster structure by user (or template) and by question; None if all rows are independent.
 
-    The choice looks at names and sizes only, never at scores.
+    The choice depends on names and sizes only, never on scores.
 
     >>> grouping(["ada", "bob"], ["one", "two"]) is None
     True
@@ -155,22 +156,22 @@ def grouping(users: Sequence[Hashable] | None, items: Sequence[Hashable] | None 
     if cells.count == u.count:  # each user has a single question
         return Grouping("items", i)
     linked = _components(u, i)
-    crossed = min(u.count, i.count) >= FEWEST_CROSSED and min(u.df, i.df) >= _WORTH_CROSSED
-    if linked.count >= _COMPONENTS and (not crossed or linked.df >= 0.8 * min(u.df, i.df)):
+    crossed = min(u.count, i.count) >= MIN_CROSSED and min(u.df, i.df) >= _MIN_CROSSED_DF
+    if linked.count >= _MIN_COMPONENTS and (not crossed or linked.df >= 0.8 * min(u.df, i.df)):
         return Grouping("linked", linked, users=u.count, questions=i.count)
     return Grouping("crossed", u, i, cells, u.count, i.count, "" if crossed else _too_few(u, i))
 
 
 def _too_few(users: Groups, items: Groups) -> str:
     few = min((users.count, "cluster"), (items.count, "question"))
-    if few[0] < FEWEST_CROSSED:
-        return f"{few[0]} {few[1]}{'s are' if few[0] != 1 else ' is'} too few to tell"
+    if few[0] < MIN_CROSSED:
+        return f"{few[0]} {few[1]}{'s are' if few[0] != 1 else ' is'} too few for a verdict"
     one = "question" if items.df < users.df else "cluster"
     return f"one {one} has {max(users.share, items.share) if one == 'question' else users.share:.0%} of the rows"
 
 
 def _components(users: Groups, items: Groups) -> Groups:
-    """Rows that are linked by a user or a question, directly or over others."""
+    """Connected components of rows that share a user or a question."""
     parent = list(range(users.count + items.count))
 
     def root(x: int) -> int:

@@ -1,7 +1,7 @@
-"""Hall's interval of the mean of skewed values: Student's t is transformed by the skewness that was seen.
+"""Hall's interval for the mean of skewed values: Student's t transformed by the sample skewness.
 
-Hall, Journal of the Royal Statistical Society B 54 (1992), 221. It is used beside another
-interval, never alone: for symmetric values it is a little too narrow.
+Hall, Journal of the Royal Statistical Society B 54 (1992), 221. It is only used together with
+another interval: for symmetric values it is slightly too narrow.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import numpy as np
 
 from .student import t_quantile, t_two_sided
 
-_UNDERSTATED = 1.5  # a sample rarely holds the tail it comes from, and understates the skewness; measured in docs/coverage.md
+_SKEWNESS_FACTOR = 1.5  # samples underestimate skewness, since they rarely include the tail; measured in docs/coverage.md
 
 
 def skewness(rest: np.ndarray) -> float:
-    """Of deviations from the mean; 0 where there are none.
+    """Skewness from deviations from the mean; 0 if all are 0.
 
     >>> round(skewness(np.array([-1.0, -1, -1, 3])), 3)
     1.155
@@ -26,30 +26,30 @@ def skewness(rest: np.ndarray) -> float:
 
 
 def hall(mean: float, error: float, skew: float, count: int, df: float, confidence: float) -> tuple[float, float]:
-    """The ends of the interval, for a mean of `count` rows or groups with this standard error and skewness.
+    """The interval of a mean of `count` rows or groups with this standard error and skewness.
 
     >>> hall(1.0, 0.1, 0.0, 20, 19, 0.95) == (1 - 0.1 * t_quantile(0.975, 19), 1 + 0.1 * t_quantile(0.975, 19))
     True
     """
     t = t_quantile(0.5 + confidence / 2, df)
-    a = _per_root(skew, count)
+    a = _coefficient(skew, count)
     return mean - error * _inverse(t, a), mean - error * _inverse(-t, a)
 
 
 def hall_p(mean: float, error: float, skew: float, count: int, df: float) -> float:
-    """p of a mean of 0: below one less the confidence exactly where `hall` leaves 0 out.
+    """p value of a mean of 0; it is below 1 - confidence exactly if `hall` excludes 0.
 
     >>> low, high = hall(0.3, 0.1, 1.5, 20, 19, 0.95)
     >>> round(hall_p(0.3 - low, 0.1, 1.5, 20, 19), 9)
     0.05
     """
-    t, a = mean / error, _per_root(skew, count)
+    t, a = mean / error, _coefficient(skew, count)
     return t_two_sided(t + 2 * a * t**2 + 4 / 3 * a**2 * t**3 + a, df)
 
 
-def _per_root(skew: float, count: int) -> float:
-    """The coefficient of the transformation; below 12 values the skewness is too uncertain to be raised in full."""
-    return min(_UNDERSTATED, max(1.0, 1 + (count - 8) / 8)) * skew / (6 * math.sqrt(count))
+def _coefficient(skew: float, count: int) -> float:
+    """The coefficient of the transformation; below 12 values the skewness correction is reduced."""
+    return min(_SKEWNESS_FACTOR, max(1.0, 1 + (count - 8) / 8)) * skew / (6 * math.sqrt(count))
 
 
 def _inverse(y: float, a: float) -> float:

@@ -1,4 +1,4 @@
-"""Several comparisons at once: p values that hold for all of them together, and who is tied with whom."""
+"""Multiple comparisons: Holm's adjusted p values, and a compact letter display of ties."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down p values, in the order given. Scandinavian Journal of Statistics 6 (1979).
+    """Holm's step-down adjusted p values. Scandinavian Journal of Statistics 6 (1979).
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -23,13 +23,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def letters(names: Sequence[Name], tied: Callable[[Name, Name], bool]) -> dict[Name, str]:
-    """A letter for each group of names that are all tied with each other; names that share none differ.
+    """Compact letter display: one letter for each group of mutually tied names.
+
+    Names without a common letter differ.
 
     >>> letters(["x", "y", "z"], lambda a, b: {a, b} != {"x", "z"})
     {'x': 'a', 'y': 'ab', 'z': 'b'}
     """
     groups: list[list[Name]] = []
-    for name in names:  # every maximal group holds a first name in the given order; grow each from there
+    for name in names:  # every maximal group contains some first name in the given order; extend each from there
         for start in range(len(names)):
             group = [name]
             for other in [*names[start:], *names[:start]]:

@@ -1,4 +1,4 @@
-"""Two models right or wrong on the same rows: only rows on which they differ say which is better."""
+"""McNemar's test of two models that are right or wrong on the same rows; only discordant rows count."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from dataclasses import dataclass
 from .proportions import sign_test
 from .student import chi2_tail
 
-ENOUGH = 6  # discordant rows; five to none is still p = 0.0625
+MIN_DISCORDANT = 6  # discordant rows; five to none is still p = 0.0625
 
 
 @dataclass(frozen=True, slots=True)
 class McNemar:
-    """`only_a` and `only_b` count the rows that one alone got right; `p` is exact, the chi-squares are for 25 such rows and more."""
+    """Result of McNemar's test.
+
+    `only_a` and `only_b` count rows that only one model got right; `p` is exact. The chi-square
+    tests are for 25 discordant rows or more.
+    """
 
     only_a: int
     only_b: int
     p: float
     chi2: float
     chi2_p: float
-    corrected: float
-    corrected_p: float
+    chi2_corrected: float
+    chi2_corrected_p: float
 
 
 def mcnemar(only_a: int, only_b: int) -> McNemar:
@@ -29,7 +33,7 @@ def mcnemar(only_a: int, only_b: int) -> McNemar:
     Psychometrika 12 (1947). Raises ValueError for a negative count.
 
     >>> t = mcnemar(152, 209)
-    >>> f"{t.p:.8f} {t.chi2} {t.corrected:.6f}"
+    >>> f"{t.p:.8f} {t.chi2} {t.chi2_corrected:.6f}"
     '0.00315066 9.0 8.686981'
     >>> mcnemar(5, 0).p, mcnemar(6, 0).p
     (0.0625, 0.03125)

@@ -1,7 +1,7 @@
-"""Two models on the same rows: the gap, whether chance explains it, and the smallest gap these rows can show.
+"""Paired difference of two models: the gap, its test, and the minimum detectable difference.
 
-Pairing takes the difficulty of the rows out: the gap's error comes from the differences row
-by row, not from two shares of their own. Miller, arXiv:2411.00640 (2024).
+Pairing removes the variance of row difficulty: the standard error is that of the differences row
+by row. Miller, arXiv:2411.00640 (2024).
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from .student import t_quantile
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """`gap` is b less a; `p` by `test`; `only_a` and `only_b` count rows that one alone got right, where rows are right or wrong.
+    """The paired difference of two models, `gap` = b - a, and its test.
 
-    `smallest` is the gap that would be found four times of five, after the correction for all
-    comparisons made together; None where the spread is unknown. `equal_weight` is the gap when every
-    user counts the same, where users have unequal numbers of rows.
+    `only_a` and `only_b` count rows that only one model got right, for binary scores.
+    `detectable_gap` is the minimum detectable difference at 80% power, corrected for all comparisons;
+    None if the variance is unknown. `equal_weight` is the gap with equal weight for every user, if
+    users have unequal numbers of rows.
     """
 
     gap: Estimate
@@ -32,38 +33,38 @@ class Paired:
     test: str
     only_a: int | None = None
     only_b: int | None = None
-    smallest: float | None = None
+    detectable_gap: float | None = None
     equal_weight: Estimate | None = None
-    identical: bool = False  # on every row
+    identical: bool = False  # equal scores on every row
 
     @property
-    def real(self) -> bool:
-        """Whether chance does not explain the gap: p below one less the confidence, and an interval, where there is one, without 0."""
-        return is_real(self.gap, self.p) and not self.sign_differs
+    def significant(self) -> bool:
+        """Whether the gap is significant: p < 1 - confidence, and 0 outside the interval, if there is one."""
+        return is_significant(self.gap, self.p) and not self.sign_differs
 
     @property
     def sign_differs(self) -> bool:
-        """Whether the other model is ahead once every user counts the same: then no winner without a word on who counts."""
+        """Whether equal weight for every user reverses the sign of the gap."""
         return self.equal_weight is not None and self.equal_weight.value * self.gap.value < 0
 
 
-def is_real(gap: Estimate, p: float) -> bool:
-    """The rule behind "beats"; `p` may have been raised for several comparisons."""
+def is_significant(gap: Estimate, p: float) -> bool:
+    """Whether a gap is significant; `p` may be adjusted for several comparisons."""
     outside = gap.low is None or gap.high is None or gap.low > 0 or gap.high < 0
     return gap.value != 0 and p < 1 - gap.confidence + 1e-12 and outside
 
 
 def paired(a: Values, b: Values, clusters: Clusters = None, confidence: float = 0.95) -> Paired:
-    """The gap of `b` over `a` on the same rows in the same order.
+    """The paired difference b - a on the same rows in the same order.
 
-    Right-or-wrong rows are tested by McNemar's exact test, other scores by Student's t, rows in
-    clusters by t over clusters, or by flipping the signs of whole clusters where they are few
-    or unequal. Raises ValueError for unequal lengths.
+    Binary scores are tested by McNemar's exact test, other scores by Student's t, clustered rows by
+    t over clusters, or by sign flips of clusters if these are few or unequal. Raises ValueError for
+    unequal lengths.
 
     >>> r = paired([0, 0, 1, 1] * 30, [1, 0, 1, 1] * 30)
-    >>> r.gap.value, r.only_a, r.only_b, r.real
+    >>> r.gap.value, r.only_a, r.only_b, r.significant
     (0.25, 0, 30, True)
-    >>> paired([0, 1, 1], [1, 0, 1]).real
+    >>> paired([0, 1, 1], [1, 0, 1]).significant
     False
     """
     return paired_all([(a, b)], clusters, confidence)[0]
@@ -72,24 +73,24 @@ def paired(a: Values, b: Values, clusters: Clusters = None, confidence: float = 
 def paired_all(
     pairs: Sequence[tuple[Values, Values]], clusters: Clusters = None, confidence: float = 0.95, *, comparisons: int = 0
 ) -> list[Paired]:
-    """`paired` of several pairs over the same rows, as one family of `comparisons` (by default, these).
+    """`paired` of several pairs over the same rows, as one family of `comparisons` (default: these).
 
-    The p of each pair is its own; `gap.simultaneous` and `smallest` are corrected for the family.
+    The p values are not adjusted; `gap.simultaneous` and `detectable_gap` are corrected for the family.
     """
     scores = [(np.asarray(a, dtype=float), np.asarray(b, dtype=float)) for a, b in pairs]
     for x, y in scores:
         if len(x) != len(y):
-            raise ValueError(f"the same rows for both: {len(x)} and {len(y)}")
+            raise ValueError(f"paired scores need the same rows: {len(x)} and {len(y)}")
     if not scores:
         return []
     structure = as_grouping(clusters, len(scores[0][0]))
     gaps = [y - x for x, y in scores]
     bounded = [_bounded(x, y) for x, y in scores]
     family = comparisons or len(scores)
-    found = estimates(gaps, structure, confidence, bounded=bounded, comparisons=family)
-    even = _even(gaps, structure, bounded, confidence, family)
+    gap_estimates = estimates(gaps, structure, confidence, bounded=bounded, comparisons=family)
+    equal_weights = _equal_weight(gaps, structure, bounded, confidence, family)
     out = []
-    for (x, y), d, e, u in zip(scores, gaps, found, even, strict=True):
+    for (x, y), d, e, u in zip(scores, gaps, gap_estimates, equal_weights, strict=True):
         only_a = only_b = None
         p, test = e.p, e.test
         if is_binary(x) and is_binary(y):
@@ -98,9 +99,9 @@ def paired_all(
                 exact = mcnemar(only_a, only_b).p
                 p, test = max(exact, p if e.low is not None and p is not None else 0.0), "McNemar, exact"
                 e = _include_zero(replace(e, p=p), p)
-        elif structure is None and (e.why or p is None):
+        elif structure is None and (e.reason or p is None):
             p, test = sign_flip(d), "sign flips"
-        out.append(Paired(e, 1.0 if p is None else p, test, only_a, only_b, _smallest(e), u, not d.any()))
+        out.append(Paired(e, 1.0 if p is None else p, test, only_a, only_b, _detectable_gap(e), u, not d.any()))
     return out
 
 
@@ -114,10 +115,10 @@ def _bounded(x: np.ndarray, y: np.ndarray) -> bool:
     return bool(min(x.min(initial=0), y.min(initial=0)) >= 0 and max(x.max(initial=1), y.max(initial=1)) <= 1)
 
 
-def _even(
+def _equal_weight(
     gaps: Sequence[np.ndarray], structure: Grouping | None, bounded: Sequence[bool], confidence: float, family: int
 ) -> list[Estimate | None]:
-    """Each gap with every user counting the same, where that is another number."""
+    """Each gap with equal weight for every user, where that differs."""
     means = [user_means(d, structure) for d in gaps] if structure is not None else [None for _ in gaps]
     columns = [m for m in means if m is not None]
     if not columns:
@@ -126,7 +127,7 @@ def _even(
 
 
 def _include_zero(e: Estimate, p: float) -> Estimate:
-    """With an end moved to 0 where the exact test does not reject 0 but the interval would leave it out."""
+    """Extend the interval to 0 if the exact test does not reject 0."""
     if e.low is not None and e.high is not None and p > 1 - e.confidence:
         e = replace(e, low=min(e.low, 0.0), high=max(e.high, 0.0))
     if e.simultaneous is not None and p > (1 - e.confidence) / e.comparisons:
@@ -135,8 +136,8 @@ def _include_zero(e: Estimate, p: float) -> Estimate:
     return e
 
 
-def _smallest(e: Estimate) -> float | None:
-    """Half the corrected interval, and the step with which four of five samples lie beyond it."""
+def _detectable_gap(e: Estimate) -> float | None:
+    """The minimum detectable difference at 80% power: half the corrected interval plus t(0.8) errors."""
     if not e.standard_error or e.half_width is None or e.df <= 0:
         return None
     return e.half_width + t_quantile(0.8, e.df) * e.standard_error

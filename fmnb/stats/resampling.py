@@ -1,7 +1,6 @@
-"""Drawing rows again: bootstrap intervals and sign-flip tests of paired differences, whole clusters at a time.
+"""Bootstrap intervals and sign-flip tests of paired differences, by row or by cluster.
 
-The seed is a parameter and belongs into whatever is reported: the same seed gives the same
-numbers, so identical answers never get two different intervals.
+The seed is a parameter and should be reported: the same seed gives the same numbers.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from .sign_flips import DRAWS as DRAWS
 from .sign_flips import SEED as SEED
 from .sign_flips import flip_sums
 
-QUICK, FINAL = 2_000, DRAWS  # draws: while one looks, and for what is written down
-_AT_ONCE = 4_000_000  # numbers in memory at a time
+QUICK, FINAL = 2_000, DRAWS  # draws: for interactive use, and for published results
+_MAX_NUMBERS = 4_000_000  # numbers in memory at a time
 
 
 def bootstrap(
@@ -28,7 +27,7 @@ def bootstrap(
     seed: int = SEED,
     confidence: float = 0.95,
 ) -> Interval:
-    """The percentile interval of a mean when rows, or whole clusters, are drawn again. Efron, Annals of Statistics 7 (1979).
+    """Percentile bootstrap interval of a mean, over rows or clusters. Efron, Annals of Statistics 7 (1979).
 
     >>> i = bootstrap([1, 0, 0, -1, 1, 0, 1, 0, 0, 1] * 10)
     >>> i.low < i.value < i.high
@@ -45,7 +44,7 @@ def bootstrap_many(
     seed: int = SEED,
     confidence: float = 0.95,
 ) -> list[Interval]:
-    """`bootstrap` of several columns over the same drawn rows, which is as quick as one.
+    """`bootstrap` of several columns with the same draws, which is as fast as one.
 
     >>> len(bootstrap_many(np.eye(4)))
     4
@@ -61,7 +60,7 @@ def bootstrap_many(
         sizes = np.bincount(codes, minlength=count).astype(float)
     random = np.random.default_rng(seed)
     units, means = len(sums), []
-    block = max(1, _AT_ONCE // units)
+    block = max(1, _MAX_NUMBERS // units)
     for start in range(0, draws, block):
         rows = min(block, draws - start)
         drawn = random.integers(0, units, (rows, units))
@@ -74,9 +73,9 @@ def bootstrap_many(
 
 
 def sign_flip(differences: Values, clusters: Sequence[Hashable] | None = None, *, draws: int = DRAWS, seed: int = SEED) -> float:
-    """p of a mean difference as far from 0 when each row's (or cluster's) sign is as likely the other: (hits + 1) / (draws + 1).
+    """p value of a mean difference of 0, with random signs of rows or clusters.
 
-    Exact for up to 16 rows or clusters.
+    It is (hits + 1) / (draws + 1), or exact for up to 16 rows or clusters.
 
     >>> sign_flip([1, 1, 1, 1, 1])
     0.0625

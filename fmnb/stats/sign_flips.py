@@ -1,8 +1,8 @@
-"""Sign flips of whole groups: a test that holds for any number and any sizes of groups, and the interval that belongs to it.
+"""Sign-flip test over groups, valid for any number and sizes of groups, and its interval.
 
-If the models are equally good, each group's total is as likely to have the other sign. The
-interval keeps every gap that the same flips do not reject, so that p and interval never
-disagree. Hartigan, JASA 64 (1969); Canay, Romano & Shaikh, Econometrica 85 (2017).
+If the models are equally good, each group's total has either sign with equal probability. The
+interval contains every gap that the test does not reject, so p value and interval always agree.
+Hartigan, JASA 64 (1969); Canay, Romano & Shaikh, Econometrica 85 (2017).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 
 SEED = 20_240_501
 DRAWS = 10_000
-EXACT = 16  # so many groups are flipped in every way there is
-_AT_ONCE = 4_000_000  # numbers in memory at a time
+MAX_EXACT = 16  # up to this many groups, all sign vectors are used
+_MAX_NUMBERS = 4_000_000  # numbers in memory at a time
 _COLUMNS = 64  # comparisons at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Flips:
-    """`p` of a mean of 0, and for each confidence asked for the interval, None where so few groups have none."""
+    """p value of a mean of 0, and an interval for each confidence; None if there are too few groups."""
 
     p: float
     intervals: tuple[tuple[float, float] | None, ...]
@@ -31,14 +31,14 @@ class Flips:
 def flip_sums(
     sums: np.ndarray, sizes: np.ndarray, confidences: Sequence[float] = (), *, draws: int = DRAWS, seed: int = SEED
 ) -> list[Flips]:
-    """Flip the signs of groups, for several comparisons (columns of `sums`) with the same signs.
+    """Sign-flip test for several comparisons (columns of `sums`) with the same signs.
 
     Args:
-        sums: Of the differences in each group, a row a group and a column a comparison.
-        sizes: Rows in each group.
-        confidences: For which intervals are wanted.
-        draws: Of signs, where there are more than 16 groups.
-        seed: Of the draws.
+        sums: Sums of the differences, one row per group and one column per comparison.
+        sizes: Number of rows in each group.
+        confidences: Confidence levels of the intervals.
+        draws: Number of random sign vectors, if there are more than 16 groups.
+        seed: Seed of the draws.
 
     >>> f = flip_sums(np.array([[4.0], [2], [1], [1], [1], [0]]), np.array([12.0, 6, 4, 3, 3, 2]), [0.9])[0]
     >>> f.p, [round(v, 3) for v in f.intervals[0]]
@@ -46,32 +46,32 @@ def flip_sums(
     """
     if len(sums) == 0:
         raise ValueError("nothing to flip")
-    found: list[Flips] = []
+    flips: list[Flips] = []
     for start in range(0, sums.shape[1], _COLUMNS):
-        found += _flip(sums[:, start : start + _COLUMNS], sizes, confidences, draws, seed)
-    return found
+        flips += _flip(sums[:, start : start + _COLUMNS], sizes, confidences, draws, seed)
+    return flips
 
 
 def draws_for(comparisons: int, confidence: float) -> int:
-    """Draws with which p can be small enough for so many comparisons."""
+    """Number of draws that allows a sufficiently small p value for so many comparisons."""
     return max(DRAWS, math.ceil(20 * comparisons / (1 - confidence)))
 
 
 def _flip(sums: np.ndarray, sizes: np.ndarray, confidences: Sequence[float], draws: int, seed: int) -> list[Flips]:
-    columns = np.ascontiguousarray(np.column_stack([sums, sizes]).T, dtype=float)  # a row a comparison: selections run along rows
+    columns = np.ascontiguousarray(np.column_stack([sums, sizes]).T, dtype=float)  # one row per comparison
     flipped = np.concatenate([columns @ signs.T for signs in sign_vectors(len(sizes), draws, seed)], axis=1)
-    exact, of = len(sizes) <= EXACT, flipped.shape[1]
+    exact, of = len(sizes) <= MAX_EXACT, flipped.shape[1]
     total, rows = sums.sum(axis=0)[:, None], float(sizes.sum())
     a, b = flipped[:-1], flipped[-1]
     hits = (np.abs(a) >= np.abs(total) * (1 - 1e-12) - 1e-12).sum(axis=1)
     p = hits / of if exact else (hits + 1) / (of + 1)
     if not confidences:
         return [Flips(float(v), ()) for v in p]
-    whole = np.abs(b) >= rows * (1 - 1e-12)  # all of one sign: the other part is empty and says nothing
+    one_sign = np.abs(b) >= rows * (1 - 1e-12)  # all of one sign: no bound from an empty part
     with np.errstate(divide="ignore", invalid="ignore"):
         plus, minus = (total + a) / (rows + b), (total - a) / (rows - b)
     low, high = np.minimum(plus, minus), np.maximum(plus, minus)
-    low[:, whole], high[:, whole] = -np.inf, np.inf
+    low[:, one_sign], high[:, one_sign] = -np.inf, np.inf
     ranks = [_rank(1 - c, of, exact) for c in confidences]
     places = sorted({k - 1 for k in ranks if k})
     if places:
@@ -89,12 +89,15 @@ def _rank(alpha: float, of: int, exact: bool) -> int:
 
 
 def sign_vectors(count: int, draws: int = DRAWS, seed: int = SEED) -> Iterator[np.ndarray]:
-    """Blocks of sign vectors: all of them up to 16 groups (the first sign is +: the opposite of a vector says the same), else so many draws."""
-    if count <= EXACT:
+    """Blocks of sign vectors: all of them for up to 16 groups, else random ones.
+
+    The first sign of all vectors is +, since opposite vectors are equivalent.
+    """
+    if count <= MAX_EXACT:
         bits = np.arange(2 ** (count - 1))[:, None] >> np.arange(count - 1) & 1
         yield np.hstack([np.ones((len(bits), 1)), 1.0 - 2 * bits])
         return
     random = np.random.default_rng(seed)
-    block = max(1, _AT_ONCE // count)
+    block = max(1, _MAX_NUMBERS // count)
     for start in range(0, draws, block):
         yield random.integers(0, 2, (min(block, draws - start), count), dtype=np.int8) * 2.0 - 1

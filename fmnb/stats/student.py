@@ -29,7 +29,7 @@ def chi2_tail(x: float) -> float:
 
 
 def t_two_sided(t: float, df: float) -> float:
-    """How likely Student's t with `df` degrees of freedom lies as far from 0 as `t`.
+    """Two-sided p value of `t` with `df` degrees of freedom.
 
     >>> round(t_two_sided(2.0, 10), 6)
     0.073388
@@ -43,13 +43,13 @@ def t_two_sided(t: float, df: float) -> float:
 
 @functools.lru_cache(maxsize=4096)  # one for each comparison of the same rows
 def t_quantile(p: float, df: float) -> float:
-    """The value below which Student's t lies with probability `p`.
+    """Quantile of Student's t.
 
     >>> round(t_quantile(0.975, 10), 6)
     2.228139
     """
     if not 0 < p < 1:
-        raise ValueError(f"a probability: {p}")
+        raise ValueError(f"not a probability between 0 and 1: {p}")
     if p == 0.5:
         return 0.0
     if p < 0.5:
@@ -75,14 +75,14 @@ def _t_density(t: float, df: float) -> float:
 
 
 def _log_gamma_ratio(a: float) -> float:
-    """log(gamma(a + 1/2) / gamma(a)); a series where the difference of two large logarithms would lose digits."""
+    """log(gamma(a + 1/2) / gamma(a)); by a series for large `a`, to avoid cancellation."""
     if a < 50:
         return math.lgamma(a + 0.5) - math.lgamma(a)
     return 0.5 * math.log(a) - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5) + 17 / (14336 * a**7)
 
 
 def _incomplete_beta(t2: float, df: float) -> float:
-    """I_x(df/2, 1/2) at x = df / (df + t2), by the continued fraction (Numerical Recipes 6.4), on the side where it is short."""
+    """I_x(df/2, 1/2) at x = df / (df + t2), by the continued fraction of Numerical Recipes 6.4."""
     a, b = df / 2, 0.5
     x, y = df / (df + t2), t2 / (df + t2)
     if y == 0:

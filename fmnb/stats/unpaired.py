@@ -1,7 +1,7 @@
-"""Two means whose rows are not paired but share users: is the difference more than chance?
+"""Test of two means whose rows are not paired but share users.
 
-Each user used either model as often as it happened. The test is the wild cluster bootstrap with
-the null imposed: residuals of a common mean keep their size, and whole users change sign.
+Users may have used both models, any number of times. The test is the wild cluster bootstrap with
+the null imposed: residuals from the common mean are multiplied by a random sign per user.
 Cameron, Gelbach & Miller, Review of Economics and Statistics 90 (2008).
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .sign_flips import DRAWS, EXACT, SEED, sign_vectors
+from .sign_flips import DRAWS, MAX_EXACT, SEED, sign_vectors
 
 
 def unpaired_p(values: np.ndarray, first: np.ndarray, codes: np.ndarray, *, draws: int = DRAWS, seed: int = SEED) -> float:
-    """p of equal means of the rows where `first` is true and of the others, over users numbered by `codes`.
+    """p value of equal means of the rows with `first` and the other rows; `codes` numbers the users.
 
-    Exact (every vector of signs) for up to 16 users.
+    Exact (all sign vectors) for up to 16 users.
 
     >>> y = np.array([1, 1, 1, 0, 0, 0, 1, 0] * 4, float)
     >>> unpaired_p(y, np.arange(32) % 2 == 0, np.arange(32) // 4)
@@ -27,17 +27,17 @@ def unpaired_p(values: np.ndarray, first: np.ndarray, codes: np.ndarray, *, draw
     for part in (first, ~first):
         n.append(np.bincount(codes, weights=part, minlength=count))
         sums.append(np.bincount(codes, weights=rest * part, minlength=count))
-    seen = abs(float(_statistic(np.ones((1, count)), sums, n)[0]))
+    observed = abs(float(_statistic(np.ones((1, count)), sums, n)[0]))
     hits = total = 0
     for signs in sign_vectors(count, draws, seed):
         t = np.abs(_statistic(signs, sums, n))
-        hits += int((t >= seen * (1 - 1e-9)).sum())
+        hits += int((t >= observed * (1 - 1e-9)).sum())
         total += len(t)
-    return hits / total if count <= EXACT else (hits + 1) / (total + 1)
+    return hits / total if count <= MAX_EXACT else (hits + 1) / (total + 1)
 
 
 def _statistic(signs: np.ndarray, sums: list[np.ndarray], n: list[np.ndarray]) -> np.ndarray:
-    """The difference over its error for each vector of signs."""
+    """The difference divided by its standard error, for each sign vector."""
     flipped = [signs * s for s in sums]
     totals = [float(c.sum()) for c in n]
     means = [f.sum(axis=1) / c for f, c in zip(flipped, totals, strict=True)]

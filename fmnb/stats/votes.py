@@ -1,7 +1,7 @@
-"""Votes for one of two: the share, whether chance explains it, and an interval by the same method.
+"""Preference between two models from votes: the share, its test, and an interval by the same method.
 
-Votes of one person hang together, and so do votes on one prompt. Ties decide nothing: the test
-is about decisive votes, and ties draw the share of all votes toward one half.
+Votes of one person are correlated, and so are votes on one prompt. The test uses decisive votes
+only; ties pull the share of all votes toward one half.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from .level import level
 from .means import estimate
 from .proportions import Interval, sign_test
 
-ENOUGH = 6  # decisive votes, or voters; five to none is still p = 0.0625
+MIN_VOTES = 6  # decisive votes, or voters; five to none is still p = 0.0625
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """`share` of all votes, ties as halves, with an interval that leaves one half out exactly where `p` is small enough.
+    """The share of all votes, with ties as halves, and an interval consistent with the test.
 
-    `decisive` and `decisive_low` to `decisive_high` are of votes without ties; `p` is of one
-    half, corrected for all comparisons. `why` says what is too little for a verdict.
+    The interval excludes one half exactly if `p` is significant. `decisive`, `decisive_low` and
+    `decisive_high` exclude ties; `p` tests a share of one half, corrected for all comparisons.
+    `reason` states what is insufficient for a verdict.
     """
 
     share: float
@@ -37,39 +38,39 @@ class Preference:
     p: float
     voters: int
     prompts: int
-    why: str = ""
+    reason: str = ""
 
     @property
-    def real(self) -> bool:
-        """Whether chance does not explain the share."""
-        return self.p < 0.05 and not self.why
+    def significant(self) -> bool:
+        """Whether the share differs significantly from one half."""
+        return self.p < 0.05 and not self.reason
 
 
 def preference(
     votes: Sequence[float], voters: Sequence[Hashable], prompts: Sequence[Hashable], *, comparisons: int = 1, confidence: float = 0.95
 ) -> Preference:
-    """What votes say of one of two: 1 for it, 0 against it, 0.5 for a tie.
+    """Estimate the preference for one of two models from votes.
 
-    Several voters are clusters, crossed with prompts where they voted on the same ones; the
-    votes of a single person are clustered by prompt and tell of that person alone. Votes that
-    each stand alone are tested by the sign test, with Clopper and Pearson's interval.
+    Several voters are clusters, crossed with prompts if they voted on the same ones. The votes of a
+    single voter are clustered by prompt and describe that person only. Independent votes are
+    tested by the sign test, with Clopper and Pearson's interval.
 
     Args:
-        votes: One number a vote.
-        voters: Who voted.
-        prompts: On what.
-        comparisons: How many are looked at together; p and interval are corrected for them.
-        confidence: Of the interval.
+        votes: 1 for the model, 0 against it, 0.5 for a tie.
+        voters: Voter of each vote.
+        prompts: Prompt of each vote.
+        comparisons: Number of comparisons that p and the interval are corrected for.
+        confidence: Confidence level of the interval.
 
     >>> one = preference([1] * 9 + [0] + [0.5] * 7, ["ada"] * 17, range(17))
     >>> round(one.p, 4), round(one.decisive_low, 3), round(one.low, 3), round(one.share, 3)
     (0.0215, 0.555, 0.532, 0.735)
-    >>> preference([1] * 100, ["ada", "bob"] * 50, range(100)).why
-    'fewer than 6 voters cannot tell, however many votes they cast'
+    >>> preference([1] * 100, ["ada", "bob"] * 50, range(100)).reason
+    'fewer than 6 voters are too few for a verdict, however many votes they cast'
     """
     x = np.asarray(votes, dtype=float)
     if not len(x):
-        raise ValueError("a preference without a vote")
+        raise ValueError("a preference needs at least one vote")
     decided = np.flatnonzero(x != 0.5)
     people, n = len(set(voters)), len(decided)
     who = [voters[i] for i in decided.tolist()]
@@ -88,7 +89,7 @@ def preference(
 
 
 def clopper_pearson(hits: int, of: int, confidence: float = 0.95) -> Interval:
-    """The exact interval of a share; it leaves one half out exactly where `sign_test` gives less than one less the confidence.
+    """Clopper and Pearson's exact interval of a proportion, consistent with `sign_test` at one half.
 
     >>> i = clopper_pearson(9, 10); round(i.low, 4), round(i.high, 4)
     (0.555, 0.9975)
@@ -96,8 +97,8 @@ def clopper_pearson(hits: int, of: int, confidence: float = 0.95) -> Interval:
     if of <= 0 or not 0 <= hits <= of:
         raise ValueError(f"a share of {hits} in {of}")
     tail = (1 - confidence) / 2
-    low = 0.0 if hits == 0 else _where_tail(hits, of, tail)
-    high = 1.0 if hits == of else 1 - _where_tail(of - hits, of, tail)
+    low = 0.0 if hits == 0 else _share_with_tail(hits, of, tail)
+    high = 1.0 if hits == of else 1 - _share_with_tail(of - hits, of, tail)
     return Interval(hits / of, low, high, confidence)
 
 
@@ -111,7 +112,7 @@ def _test(x: np.ndarray, g: Grouping | None, confidence: float) -> tuple[float, 
     if e.low is not None and e.high is not None:
         return p, max(0.0, 0.5 + e.low), min(1.0, 0.5 + e.high)
     known = level(x, g, confidence).estimate
-    if known.low is None or known.high is None or g.why:
+    if known.low is None or known.high is None or g.reason:
         return p, None, None
     outside = known.low > 0.5 or known.high < 0.5
     if outside and p > 1 - confidence:
@@ -120,17 +121,17 @@ def _test(x: np.ndarray, g: Grouping | None, confidence: float) -> tuple[float, 
 
 
 def _too_few(decisive: int, voters: int, prompts: int, people: int) -> str:
-    if decisive < ENOUGH:
-        return f"fewer than {ENOUGH} decisive votes cannot tell two models apart"
-    if people > 1 and voters < ENOUGH:
-        return f"fewer than {ENOUGH} voters cannot tell, however many votes they cast"
-    if prompts < ENOUGH:
-        return f"fewer than {ENOUGH} prompts cannot tell, however many votes there are"
+    if decisive < MIN_VOTES:
+        return f"fewer than {MIN_VOTES} decisive votes are too few for a verdict"
+    if people > 1 and voters < MIN_VOTES:
+        return f"fewer than {MIN_VOTES} voters are too few for a verdict, however many votes they cast"
+    if prompts < MIN_VOTES:
+        return f"fewer than {MIN_VOTES} prompts are too few for a verdict, however many votes there are"
     return ""
 
 
-def _where_tail(hits: int, of: int, tail: float) -> float:
-    """The share at which so many hits or more have this probability."""
+def _share_with_tail(hits: int, of: int, tail: float) -> float:
+    """The proportion at which `hits` or more have probability `tail`."""
     k = np.arange(hits, of + 1)
     logs = np.array([math.lgamma(of + 1) - math.lgamma(i + 1) - math.lgamma(of - i + 1) for i in k.tolist()])
     low, high = 0.0, 1.0

@@ -45,7 +45,7 @@ def test_the_reports_numbers_lead_to_rows_answers_and_events(notebook):
     nb = notebook(REPORT)
     nb.run(1)
     cell = nb.cell(1)
-    cell.locator(".fr-first").get_by_text("are not told apart").wait_for()
+    cell.locator(".fr-first").get_by_text("are not significantly different").wait_for()
     cell.locator("button[data-fr-filter*='below']").first.click()
     cell.get_by_text("20 of 60 rows").wait_for()
     cell.get_by_role("button", name="r3", exact=True).click()

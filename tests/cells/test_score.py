@@ -19,7 +19,7 @@ def test_an_evaluation_is_the_cells_value(cells):
     assert (
         isinstance(e, Evaluation)
         and e.sentence
-        == "echo: scores 50.0% (4 rows, 2 users); no interval: only 2 users, and fewer than 5 do not tell how much they differ."
+        == "echo: scores 50.0% (4 rows, 2 users); no interval: only 2 users; at least 5 are needed to estimate how much they differ."
     )
     assert "echo: scores 50.0%" in cells.out
     assert "<strong>echo: scores" in e._repr_html_()
@@ -59,7 +59,7 @@ def test_prompts_are_called_as_the_line_calls_them(cells):
     assert "prompt 1" not in str(e) and "echo:, warm" in str(e)
     cells.ns |= {"ticket": "card"}
     c = cells("%%fm echo: --prompts brief,warm\nwords")
-    assert [a["prompt"] for a in c.axes] == ["brief", "warm"] and [r.text.split()[0] for r in c] == ["card", "Hello!"]
+    assert [a["prompt"] for a in c.conditions] == ["brief", "warm"] and [r.text.split()[0] for r in c] == ["card", "Hello!"]
 
 
 def test_prompts_of_a_dict_have_its_names():
@@ -94,7 +94,7 @@ def test_known_answers_are_asked_again_when_it_is_said(cells):
     for option, times in (("", 4), ("", 4), ("--no-cache", 8)):
         e = cells(f"%%fm count --over tickets --score exact --target label {option}\n{{{{ ticket }}}}")
         assert len(calls) == times, option
-    assert e.reuse.count == 0
+    assert e.cache_use.count == 0
 
 
 def test_votes_of_this_notebook_on_the_leaderboard(cells, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 import fmnb as fm
 from fmnb.calls.session import session
-from fmnb.chat.chat import Chat, chats, named
+from fmnb.chat.chat import Chat, chats, get_chat
 from fmnb.core.errors import StreamInterruptedError, UsageError
 from fmnb.core.events import Finished, TextDelta
 from tests.cells.conftest import cells as cells
@@ -83,7 +83,7 @@ def test_an_interrupt_before_any_text_leaves_the_conversation_as_it_was():
     before = chat.messages
     asked = chat.prepare("second")
     asked.response = replace(session.last.response, text="", finish_reason="cancelled")
-    chat.take(asked)
+    chat.commit(asked)
     assert chat.messages == before
 
 
@@ -109,7 +109,7 @@ def test_a_retry_takes_the_place_of_the_turn_and_leaves_other_conversations_alon
     chat.ask("hi")
     again = cells("%fm retry")
     assert roles(chat) == ["user", "assistant"] and chat.messages[-1].text == again.text == "two"
-    assert other.messages == () and chat.ways(0)[0] == [0, 1]
+    assert other.messages == () and chat.alternatives(0)[0] == [0, 1]
 
 
 def test_a_failed_turn_that_is_continued_is_whole(cells):
@@ -179,9 +179,9 @@ def test_a_file_that_is_no_conversation_is_said(tmp_path, content):
 
 
 def test_names_begin_conversations_and_odd_names_do_not():
-    assert named("talk-1") is named("talk-1") and list(chats()) == ["talk-1"]
+    assert get_chat("talk-1") is get_chat("talk-1") and list(chats()) == ["talk-1"]
     with pytest.raises(UsageError, match="This kernel has: talk-1"):
-        named("other", create=False)
+        get_chat("other", create=False)
     for odd in ("", "../x", "a b", "a\n"):
         with pytest.raises(UsageError):
-            named(odd)
+            get_chat(odd)

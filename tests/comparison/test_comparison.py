@@ -92,12 +92,12 @@ def test_saved_prompts_are_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"samples": 0}, "whole number"),
+        ({"samples": 0}, "must be an integer"),
         ({"samples": 101}, "101 answers"),
         ({"vary": {"temperature": [0, 5]}}, "between 0 and 2"),
     ],
 )
-def test_what_cannot_be_spread_says_why(given, words):
+def test_invalid_grids_are_errors(given, words):
     with pytest.raises(UsageError, match=words):
         fm.compare("hi", ["echo:"], **given)
 

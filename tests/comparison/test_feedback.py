@@ -97,7 +97,7 @@ def test_with_the_log_off_a_vote_is_refused_and_not_lost_in_silence():
     log.set_enabled(False)
     try:
         c = fm.compare("x", ["echo:", "echo:think"])
-        with pytest.raises(UsageError, match="log is off"):
+        with pytest.raises(UsageError, match="log was off"):
             fm.vote(c, "left")
     finally:
         log.set_enabled(True)
@@ -146,11 +146,11 @@ def test_shares_count_ties_as_halves_and_bad_ones_apart():
 @pytest.mark.parametrize(
     ("outcomes", "words"),
     [
-        ("lllll", "not told apart so far"),
+        ("lllll", "not significantly different so far"),
         ("lllllll", "one voter prefers echo: to echo:think: 7 of 7 decisive votes (59% to 100%), p = 0.016"),
-        ("lllrrrlr", "are not told apart: 4 of 8"),
+        ("lllrrrlr", "are not significantly different: 4 of 8"),
         ("llllllllr", "one voter prefers echo:"),
-        ("tttttttt", "not told apart so far: no decisive vote"),
+        ("tttttttt", "not significantly different so far: no decisive votes"),
     ],
 )
 def test_the_sentence_says_what_chance_explains(outcomes, words):
@@ -173,10 +173,13 @@ def test_votes_of_one_person_are_one_voter():
     for name in ("bob", "cyd", "dan"):
         cast("l", words=name, user=name)
     few = fm.leaderboard()
-    assert "not told apart so far" in few.note and "4 voters; fewer than 6 voters cannot tell, however many votes they cast" in few.note
+    assert (
+        "not significantly different so far" in few.note
+        and "4 voters; fewer than 6 voters are too few for a verdict, however many votes they cast" in few.note
+    )
     for name in ("eve", "fay"):
         cast("r", words=name, user=name)
-    assert "are not told apart" in fm.leaderboard().note, "30 votes of one are no more than one voter's"
+    assert "are not significantly different" in fm.leaderboard().note, "30 votes of one are no more than one voter's"
 
 
 def test_several_voters_of_one_mind_are_enough():
@@ -210,7 +213,7 @@ def test_shares_near_one_half_are_not_rounded_to_it():
 def test_models_that_never_met_are_not_ranked_together():
     cast("lr", "echo:", "echo:think")
     cast("lr", "echo:slow=900", "echo:slow=901")
-    assert "never met" in fm.leaderboard().note and all(r["strength"] is None for r in fm.leaderboard())
+    assert "never compared" in fm.leaderboard().note and all(r["strength"] is None for r in fm.leaderboard())
     assert {r["model"] for r in fm.leaderboard(["echo:", "echo:think"])} == {"echo:", "echo:think"}
 
 
@@ -233,7 +236,7 @@ def test_prompts_of_one_model_are_ranked_against_each_other():
     board = fm.leaderboard()
     assert [r["model"] for r in board] == ["echo:, long", "echo:, short"] and board[0]["wins"] == 7
     assert "one voter prefers echo:, long to echo:, short" in board.note
-    fm.vote(fm.compare("x", ["echo:think", "echo:slow=900"]), 0)  # never met the others
+    fm.vote(fm.compare("x", ["echo:think", "echo:slow=900"]), 0)  # never compared with the others
     assert "prefers echo:, long to echo:, short" in fm.leaderboard(["echo:"]).note and len(fm.leaderboard(["echo:"])) == 2
     assert "never voted on together" not in fm.leaderboard().note
 

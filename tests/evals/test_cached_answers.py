@@ -29,19 +29,21 @@ def earlier(days):
 
 def test_a_rerun_says_that_its_answers_are_old_and_fresh_asks_again(service, tmp_path):
     first = evaluate("Say {{ w }}", ROWS, ["vllm:m"])
-    assert first.reuse.count == 0 and "cache" not in str(first)
+    assert first.cache_use.count == 0 and "cache" not in str(first)
     earlier(3)
     service.answer = lambda body: "broken"  # the service has changed
     again = evaluate("Say {{ w }}", ROWS, ["vllm:m"])
     assert len(service.requests) == 20 and "scores 100.0%" in again.sentence
     told = again.sentences[-1]
-    assert re.match(r"20 of 20 answers came from the cache, asked 2\d{3}-\d\d-\d\d \d\d:\d\d \(3 days before\); `fresh=True`", told), told
+    assert re.match(r"20 of 20 answers came from the cache, requested 2\d{3}-\d\d-\d\d \d\d:\d\d \(3 days before\); `fresh=True`", told), (
+        told
+    )
     for report in (again.to_html(), again.to_markdown(), again._repr_html_(), str(fm.Evaluation.reopen(again.run))):
         assert "answers came from the cache" in report
     assert fm.Evaluation.load(again.save(tmp_path / "e.json")).sentences == again.sentences
-    assert again.rescore("contains").reuse == again.reuse
+    assert again.rescore("contains").cache_use == again.cache_use
     fresh = evaluate("Say {{ w }}", ROWS, ["vllm:m"], fresh=True)
-    assert len(service.requests) == 40 and "scores 0.0%" in fresh.sentence and fresh.reuse.count == 0
+    assert len(service.requests) == 40 and "scores 0.0%" in fresh.sentence and fresh.cache_use.count == 0
     assert "scores 0.0%" in evaluate("Say {{ w }}", ROWS, ["vllm:m"]).sentence, "what was asked last is what is known"
 
 
@@ -51,11 +53,11 @@ def test_some_old_answers_are_counted_beside_new_ones(service):
     evaluate("Say {{ w }}", ROWS[5:10], ["vllm:m"])
     earlier(1)
     e = evaluate("Say {{ w }}", ROWS, ["vllm:m"])
-    assert e.reuse.count == 10 and re.search(
-        r"10 of 20 answers came from the cache, asked from .* to .* \(1 day to 1 day before\)|\(1 day before\)", str(e)
+    assert e.cache_use.count == 10 and re.search(
+        r"10 of 20 answers came from the cache, requested from .* to .* \(1 day to 1 day before\)|\(1 day before\)", str(e)
     )
 
 
 def test_rows_that_ask_the_same_in_one_run_are_not_old(service):
     e = evaluate("Say {{ w }}", [{"w": "one", "target": "one"}] * 3, ["vllm:m"])
-    assert len(service.requests) == 1 and e.reuse.count == 0
+    assert len(service.requests) == 1 and e.cache_use.count == 0

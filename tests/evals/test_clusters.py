@@ -14,10 +14,10 @@ from fmnb.evals.datasets.dataset import Dataset
 from fmnb.evals.datasets.sample import Sample
 from fmnb.evals.evaluate import evaluate
 from fmnb.evals.import_scores import from_scores
-from fmnb.evals.report.number_text import amount
-from fmnb.evals.report.page import _gap, page
+from fmnb.evals.report.number_text import gap_text
+from fmnb.evals.report.page import _gap_mark, page
 from fmnb.evals.report.plots import Mark
-from fmnb.evals.report.sentences import ordered
+from fmnb.evals.report.sentences import ranked_pairs
 
 
 def rows_of(sizes, models, seed=0, question=True):
@@ -42,7 +42,7 @@ def rows_of(sizes, models, seed=0, question=True):
 def test_one_question_asked_by_fifty_users_is_one_question(column):
     rows = [{**{k: v or f"T-{i}" for k, v in column.items()}, "user": f"u{i}", "a": 1, "b": 0} for i in range(50)]
     e = from_scores(rows, ["a", "b"])
-    assert "beats" not in str(e) and "1 question is too few to tell, however many users asked it" in e.sentence
+    assert "beats" not in str(e) and "1 question is too few for a verdict, however many users asked it" in e.sentence
     assert "49 rows repeat a question" in str(e)
 
 
@@ -109,7 +109,7 @@ def test_users_and_questions_are_named_where_both_repeat():
     assert re.match(r"b beats a by .* points \(95% .*, paired, 300 rows, 20 users, 15 questions, score\)", e.sentence)
     assert e.pairs[0]["test"] == "t over users and questions"
     few = from_scores([r for r in rows if int(r["q"].split()[-1]) < 5], ["a", "b"])
-    assert "5 questions are too few to tell, however many rows there are" in few.sentence
+    assert "5 questions are too few for a verdict, however many rows there are" in few.sentence
 
 
 # ---- unequal users
@@ -118,10 +118,10 @@ def test_users_and_questions_are_named_where_both_repeat():
 def test_one_heavy_user_is_said_with_what_the_others_say():
     rows = rows_of([150, *[5] * 14], {"a": 0.5, "b": 0.72})
     e = from_scores(rows, ["a", "b"])
-    assert "15 users, worth 3" in e.sentence
-    assert re.search(r"One user has 68% of the rows; with every user counting the same, b is ahead of a by .* points \(95% ", e.sentence)
+    assert "15 users, effective number 3" in e.sentence
+    assert re.search(r"One user has 68% of the rows; with equal weight for every user, b is ahead of a by .* points \(95% ", e.sentence)
     one = from_scores(rows, ["b"])
-    assert "no interval: one user has 68% of the rows. With every user counting the same, it scores" in one.sentence
+    assert "no interval: one user has 68% of the rows. With equal weight for every user, it scores" in one.sentence
     pair = e.pairs[0]
     assert (
         pair["largest"] == pytest.approx(150 / 220)
@@ -140,8 +140,10 @@ def test_where_users_and_rows_disagree_no_winner_is_named():
     ]
     e = from_scores(rows, ["a", "b"])
     assert e.analysis().pairs[0].p < 0.05 and "beats" not in str(e)
-    assert "b and a are not told apart: b is ahead by" in e.sentence and "but not when every user counts the same" in e.sentence
-    assert "With every user counting the same, a is ahead of b by" in e.sentence
+    assert (
+        "b and a are not significantly different: b is ahead by" in e.sentence and "but not with equal weight for every user" in e.sentence
+    )
+    assert "With equal weight for every user, a is ahead of b by" in e.sentence
 
 
 def test_rows_without_a_user_are_counted_in_words():
@@ -153,8 +155,8 @@ def test_rows_without_a_user_are_counted_in_words():
 
 def test_advice_is_in_users_where_rows_have_users():
     e = from_scores(rows_of([20] * 20, {"a": 0.5, "b": 0.5}), ["a", "b"])
-    assert re.search(r"about [\d,]+ more users would see \d+ points", e.sentence) and "more rows" not in e.sentence
-    assert re.search(r"needs about [\d,]+ users, about [\d,]+ more than the 20 here", e.power(0.02))
+    assert re.search(r"about [\d,]+ more users would detect \d+ points", e.sentence) and "more rows" not in e.sentence
+    assert re.search(r"needs about [\d,]+ users, about [\d,]+ more than now", e.power(0.02))
     assert (
         "more rows would"
         in from_scores([{k: v for k, v in r.items() if k != "user"} for r in rows_of([20] * 20, {"a": 0.5, "b": 0.5})], ["a", "b"]).sentence
@@ -172,19 +174,25 @@ def test_verdict_interval_letters_plot_and_table_agree(seed, sizes):
     a = e.analysis()
     for p, row in zip(a.pairs, e.pairs, strict=True):
         said = next(s for s in e.sentences if {p.a, p.b} == set(re.match(r"(\w) (?:beats|and) (\w) ", s).groups()))
-        mark: Mark = _gap(p)
-        assert ("beats" in said) == p.real == mark.strong == (row["better"] is not None) == (not set(a.letters[p.a]) & set(a.letters[p.b]))
+        mark: Mark = _gap_mark(p)
+        assert (
+            ("beats" in said)
+            == p.significant
+            == mark.strong
+            == (row["better"] is not None)
+            == (not set(a.letters[p.a]) & set(a.letters[p.b]))
+        )
         assert mark.value == row["gap"] and (mark.low, mark.high) == (row["low_all"], row["high_all"])
         if p.interval:
             low, high = p.interval
-            assert (low >= 0 or high <= 0) if p.real else low <= 0 <= high
-            assert p.real == (p.p < 0.05)
-        if p.test.gap.low is not None and not p.real and p.test.p > 0.05:
+            assert (low >= 0 or high <= 0) if p.significant else low <= 0 <= high
+            assert p.significant == (p.p < 0.05)
+        if p.test.gap.low is not None and not p.significant and p.test.p > 0.05:
             assert p.test.gap.low <= 0 <= p.test.gap.high
-        seen = re.search(r"cannot see gaps under ([\d.]+) points?.*\(gap ([\d.]+) points", said)
+        seen = re.search(r"cannot detect gaps under ([\d.]+) points?.*\(gap ([\d.]+) points", said)
         if seen:
             assert float(seen[2]) < float(seen[1]), said
-            advised = re.search(r"would see ([\d.]+) point", said)
+            advised = re.search(r"would detect ([\d.]+) point", said)
             assert advised is None or float(advised[1]) < float(seen[1])
 
 
@@ -192,15 +200,15 @@ def test_the_smallest_gap_is_that_of_all_comparisons():
     rows = rows_of([1] * 200, dict.fromkeys("abcdef", 0.5))
     two, six = from_scores(rows, ["a", "b"]), from_scores(rows, list("abcdef"))
     alone, among = two.analysis().pairs[0].test, six.analysis().pair("a", "b").test
-    assert alone.p == among.p and among.smallest > 1.2 * alone.smallest
-    number = float(re.search(r"cannot see gaps under (\d+)", next(s for s in six.sentences if s.startswith(("a and b", "b and a"))))[1])
-    assert number >= 100 * among.smallest
+    assert alone.p == among.p and among.detectable_gap > 1.2 * alone.detectable_gap
+    number = float(re.search(r"cannot detect gaps under (\d+)", next(s for s in six.sentences if s.startswith(("a and b", "b and a"))))[1])
+    assert number >= 100 * among.detectable_gap
 
 
 def test_the_report_turns_gaps_as_its_table_does():
     e = from_scores(rows_of([1] * 120, {"a": 0.8, "b": 0.5}), ["a", "b"])
-    pair = ordered(e.analysis())[0]
-    assert _gap(pair).label == "b − a" and _gap(pair).value == pair.test.gap.value < 0
+    pair = ranked_pairs(e.analysis())[0]
+    assert _gap_mark(pair).label == "b − a" and _gap_mark(pair).value == pair.test.gap.value < 0
     assert "b − a: -" in page(e) and "Intervals hold for all" not in page(e)
 
 
@@ -208,7 +216,7 @@ def test_more_models_need_more_users():
     """Six users who all agree are enough for one comparison and not for three."""
     rows = [{"q": f"question number {i}", "user": f"u{i % 6}", "a": 0, "b": 1, "c": 1} for i in range(60)]
     assert from_scores(rows, ["a", "b"]).sentence.startswith("b beats a by 100.0 points")
-    assert "6 users are too few to tell, however many rows they have" in str(from_scores(rows, ["a", "b", "c"]))
+    assert "6 users are too few for a verdict, however many rows they have" in str(from_scores(rows, ["a", "b", "c"]))
 
 
 def test_the_same_is_said_only_where_the_interval_says_so():
@@ -217,10 +225,10 @@ def test_the_same_is_said_only_where_the_interval_says_so():
     assert e.same_within(0.05).startswith("a and b are the same within 5 points (gap 1.2 points, 95% 0.48 to 2.0")
     assert "are not shown to be the same within 1 point" in e.same_within(0.01)
     tied = from_scores(rows_of([1] * 60, {"a": 0.5, "b": 0.5}), ["a", "b"])
-    assert "not told apart" in tied.sentence and "are not shown to be the same within 5 points" in tied.same_within(0.05)
+    assert "not significantly different" in tied.sentence and "are not shown to be the same within 5 points" in tied.same_within(0.05)
     far = from_scores(rows_of([1] * 300, {"a": 0.2, "b": 0.8}), ["a", "b"])
     assert "are not the same within 5 points" in far.same_within(0.05)
-    with pytest.raises(UsageError, match="part of 1"):
+    with pytest.raises(UsageError, match="at most 1"):
         e.same_within(5)
     with pytest.raises(UsageError):
         from_scores(close, ["a"]).same_within(0.05)
@@ -233,13 +241,13 @@ def test_skewed_scores_are_said():
 
 
 def test_whole_points_are_rounded_up():
-    assert amount(0.061, True, whole=True) == "7 points" and amount(0.06, True, whole=True) == "6 points"
+    assert gap_text(0.061, True, round_up=True) == "7 points" and gap_text(0.06, True, round_up=True) == "6 points"
 
 
 def test_the_same_total_for_every_user_is_not_the_same_score_on_every_row():
     rows = [{"q": f"question number {i}", "user": f"u{i // 2}", "a": i % 2, "b": 1 - i % 2} for i in range(40)]
     e = from_scores(rows, ["a", "b"])
-    assert "not told apart" in e.sentence and "the same on every row" not in e.sentence
+    assert "not significantly different" in e.sentence and "the same on every row" not in e.sentence
     same = from_scores([{**r, "b": r["a"]} for r in rows], ["a", "b"])
     assert "they scored the same on every row" in same.sentence
 
@@ -254,4 +262,4 @@ def test_where_every_user_counts_the_same_the_missing_interval_speaks_of_users()
         return "a" if zlib.crc32(prompt.encode()) // 7 % 2 else "b"
 
     said = str(evaluate("{{ q }}", rows, models=[one, two], score="exact", target="t", group="user", sinks=[]))
-    assert "counting the same" in said and "of 8 users differ from the rest)" in said
+    assert "equal weight" in said and "of 8 users differ from the rest)" in said

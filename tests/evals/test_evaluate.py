@@ -56,14 +56,14 @@ def test_every_score_is_an_event_and_the_run_reopens_without_a_model():
     assert again.sentences == e.sentences and [a.text for a in again.answers] == [a.text for a in e.answers]
     other = again.rescore(lambda answer, target: len(answer))
     assert other.matrix().values.max() == 1 and len(calls) == 5 and other.run != e.run
-    with pytest.raises(UsageError, match="no evaluation"):
+    with pytest.raises(UsageError, match="not an evaluation"):
         reopen(e.answers[0].run)
 
 
 def test_missing_targets_are_left_out_for_every_model_and_counted():
     rows = [{**r, "target": r["target"] if i % 4 else None} for i, r in enumerate(ROWS)]
     e = evaluate("Add {{ q }}", rows, [right, even_only])
-    assert len(e.matrix().rows) == 30 and "10 rows are left out for every model: 10 × no target." in e.sentences
+    assert len(e.matrix().rows) == 30 and "10 rows are dropped for every model: 10 × no target." in e.sentences
 
 
 def test_a_scorer_that_raises_is_counted_and_the_others_go_on():
@@ -74,7 +74,7 @@ def test_a_scorer_that_raises_is_counted_and_the_others_go_on():
 
     e = evaluate("Add {{ q }}", ROWS, [right], [fussy, "exact"])
     assert e.matrix("fussy").values.sum() == 39 and e.matrix("exact").values.sum() == 40
-    assert e.sentences[0] == "1 of 40 answers of right failed and is left out: 1 × RuntimeError: not this one."
+    assert e.sentences[0] == "1 of 40 answers of right failed and is excluded: 1 × RuntimeError: not this one."
 
 
 def test_no_target_at_all_is_refused_before_a_model_is_called():
@@ -85,15 +85,15 @@ def test_no_target_at_all_is_refused_before_a_model_is_called():
         evaluate("Add {{ q }}", [{"q": "1+1"}], [never])
     with pytest.raises(UsageError, match="Did you mean"):
         evaluate("{{ q }}", ROWS, [never], target="taget")
-    with pytest.raises(UsageError, match="no row to evaluate"):
+    with pytest.raises(UsageError, match="has no rows"):
         evaluate("{{ q }}", [], [never])
     with pytest.raises(UsageError, match="same id"):
         evaluate("{{ q }}", [{"id": 1, "q": "a", "target": "a"}, {"id": 1, "q": "b", "target": "b"}], [never])
-    with pytest.raises(UsageError, match="different names"):
+    with pytest.raises(UsageError, match="named twice"):
         evaluate("{{ q }}", ROWS, [never], ["exact", "exact"])
     with pytest.raises(UsageError, match="head is a whole number"):
         evaluate("{{ q }}", ROWS, [never], head="three")
-    with pytest.raises(UsageError, match="missing says"):
+    with pytest.raises(UsageError, match="No such value of missing"):
         evaluate("{{ q }}", ROWS, [never], missing="ignore")
 
 
@@ -105,11 +105,11 @@ def test_samples_are_averaged_before_pairing():
         return right(text) if state[text] % 2 else "no"
 
     e = evaluate("Add {{ q }}", ROWS[:20], [flaky, even_only], samples=2, cache=False)
-    assert set(e.matrix().of("flaky")) == {0.5} and e.matrix().within["flaky"] == pytest.approx(0.5)
+    assert set(e.matrix().of("flaky")) == {0.5} and e.matrix().within_row_variance["flaky"] == pytest.approx(0.5)
     assert e.pairs[0]["test"] in ("t", "sign flips") and "2 samples each" in e.sentence
     need = [int(re.search(r"about ([\d,]+) rows", e.power(0.05, samples=k)).group(1).replace(",", "")) for k in (1, 2, 20)]
     assert need[0] > need[1] > need[2], "more answers to a row shrink what differs within it"
-    with pytest.raises(UsageError, match="One answer a row"):
+    with pytest.raises(UsageError, match="variance between answers"):
         evaluate("Add {{ q }}", ROWS[:20], [right, even_only]).power(0.05, samples=3)
 
 
@@ -134,7 +134,7 @@ def test_rows_of_one_user_are_a_cluster_and_the_sentence_says_so():
     assert "240 rows, 24 users" in e.sentence and e.pairs[0]["test"] == "t over clusters"
     assert any("Rows of one user are alike" in s for s in e.sentences)
     few = from_scores(rows[:50], ["a", "b"], group="user")
-    assert "not told apart" in few.sentence and "5 users are too few to tell" in few.sentence
+    assert "not significantly different" in few.sentence and "5 users are too few for a verdict" in few.sentence
     alone = from_scores([{k: v for k, v in r.items() if k != "user"} for r in rows[:50]], ["a", "b"])
     assert "beats" in alone.sentence, "the same rows without users would have claimed too much"
 
@@ -143,12 +143,11 @@ def test_few_rows_that_differ_cannot_tell_and_say_so():
     e = from_scores([{"q": i, "a": 1, "b": int(i >= 5)} for i in range(60)], ["a", "b"])
     assert (
         e.sentence
-        == "a and b are not told apart: only 5 rows differ, and fewer than 6 can never tell (paired, 60 rows, score, gap 8.3 points)."
+        == "a and b are not significantly different: only 5 rows differ, and fewer than 6 can never be significant (paired, 60 rows, score, gap 8.3 points)."
     )
     e = from_scores([{"q": i, "a": 1, "b": int(i >= 6)} for i in range(60)], ["a", "b"])
     assert (
-        e.sentence
-        == "a beats b by 10.0 points (paired, 60 rows, score, p = 0.031); how much is uncertain: only 6 of 60 rows differ from the rest."
+        e.sentence == "a beats b by 10.0 points (paired, 60 rows, score, p = 0.031); no interval: only 6 of 60 rows differ from the rest."
     )
 
 
@@ -157,7 +156,7 @@ def test_among_many_models_p_is_raised_for_all_pairs():
     rows = [{"q": i, **{m: int(rng.random() < 0.5) for m in "abcd"}, "e": int(rng.random() < 0.95)} for i in range(200)]
     e = from_scores(rows, list("abcde"))
     a = e.analysis()
-    assert all(p.p >= p.test.p for p in a.pairs) and {p.better for p in a.pairs if p.real} == {"e"}
+    assert all(p.p >= p.test.p for p in a.pairs) and {p.better for p in a.pairs if p.significant} == {"e"}
     assert a.letters["e"] == "a" and {a.letters[m] for m in "abcd"} == {"b"}
 
 
@@ -172,13 +171,13 @@ def test_two_runs_compare_on_the_rows_they_share():
     rows[0] = {**rows[0], "target": "other"}
     after = evaluate("Add: {{ q }}", rows, [even_only])
     c = before.compare(after)
-    assert c.rows == 37 and c.left_out == {"only in the earlier run": 2, "whose content changed": 1}
+    assert c.rows == 37 and c.dropped == {"only in the earlier run": 2, "whose content changed": 1}
     assert str(c).startswith("even_only (before: right) got worse by 51.4 points (95% 34.5 to 68.2, paired, 37 rows, p < .001).")
     assert len(c.regressed) == 19 and not c.improved
     assert before.compare(before).sentences == ["right scored the same on every row (paired, 40 rows)."]
-    with pytest.raises(UsageError, match="share no row"):
+    with pytest.raises(UsageError, match="no row in common"):
         before.compare(from_scores([{"q": "z", "right": 1}], ["right"], scorer="exact"))
-    with pytest.raises(UsageError, match="scored alike"):
+    with pytest.raises(UsageError, match="no scorer in common"):
         before.compare(from_scores([{"q": "z", "right": 1}], ["right"], scorer="other"))
 
 
@@ -208,7 +207,7 @@ def test_tables_for_reading():
     assert text.startswith("**right beats") or text.startswith("**right and even_only")
     assert "| scorer | model | score |" in text
     assert "needs about" in e.power(0.05)
-    with pytest.raises(UsageError, match="part of 1"):
+    with pytest.raises(UsageError, match="at most 1"):
         e.power(5)
     with pytest.raises(UsageError, match="No such column to slice by"):
         e.slices("colour")
@@ -220,7 +219,7 @@ def test_prompts_of_held_out_rows_are_held_out():
     held = d["heldout"][0]
     from fmnb.evals.datasets.sample import fingerprint
 
-    assert fingerprint(f"Add {held.values['q']} now") in heldout.known()
+    assert fingerprint(f"Add {held.values['q']} now") in heldout.known_fingerprints()
     logged = fm.Dataset.from_log("Add")
     assert len(logged.without_heldout()) == len(d) - len(d["heldout"])
 
@@ -241,7 +240,7 @@ def test_the_same_call_again_pays_nothing():
 
 def test_rows_that_repeat_are_said_and_half_characters_do_no_harm(recwarn):
     e = evaluate("{{ q }}", [*ROWS[:6], *ROWS[:1], {"q": "\ud800 half", "target": "\ufffd half"}], ["echo:"], "contains")
-    assert any("1 row repeats a question: rows of one question count as one group" in s for s in e.sentences)
+    assert any("1 row repeats a question: rows of one question form a cluster" in s for s in e.sentences)
     assert e.scores["contains"][-1].value == 1 and reopen(e.run).sentences == e.sentences and not recwarn.list
 
 

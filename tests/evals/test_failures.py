@@ -67,7 +67,7 @@ def test_when_nothing_answered_nothing_is_scored_and_everything_still_shows(tmp_
     assert "no model answered" in e.to_html() and "no model answered" in e.to_markdown() and "no model answered" in repr(e)
     assert not e.pairs and not e.slices() and len(e.models) == 4 and len(e.df) == 80 and len(e.failures(limit=100)) == 80
     assert fm.Evaluation.load(e.save(tmp_path / "e.json")).sentences == e.sentences == fm.Evaluation.reopen(e.run).sentences
-    with pytest.raises(UsageError, match="nothing to compare by exact"):
+    with pytest.raises(UsageError, match="exact has no scores to compare"):
         e.analysis()
     assert all(r["value"] is None for r in e.groups(score="exact") if r["group"] == "accuracy")
     assert "scores" in (tmp_path / "e.json").read_text() and e.export(tmp_path / "log.json").exists()
@@ -89,16 +89,19 @@ def test_the_share_of_failures_that_allows_a_verdict_can_be_set(fail, allowed, v
     assert ("model beats echo:" in str(e)) is verdict and len(e.matrix().rows) == (40 - fail if verdict else 40)
     if not verdict:
         limit = f"{100 * allowed:g}%"
-        assert f"model has no verdict: {fail} of its 40 answers failed ({2.5 * fail:g}%; a verdict allows {limit})" in e.sentences[0]
-        assert "The others average 100.0% by exact" in e.sentences[0]
+        assert (
+            f"model has no verdict: {fail} of its 40 answers failed ({2.5 * fail:g}%; at most {limit} may fail for a verdict)"
+            in e.sentences[0]
+        )
+        assert "Its other answers average 100.0% by exact" in e.sentences[0]
     elif fail:
-        assert e.sentences[0].startswith(f"{fail} of 40 answers of model failed and are left out: {fail} ×")
+        assert e.sentences[0].startswith(f"{fail} of 40 answers of model failed and are excluded: {fail} ×")
     assert fm.Evaluation.reopen(e.run).sentences == e.sentences
 
 
 def test_counting_failures_as_nothing_is_said_and_must_be_asked_for():
     e = evaluate("Add {{ q }}", ROWS, [right, failing(*range(8))], missing="failure")
-    assert e.sentences[0].startswith('8 of 40 answers of model failed and count as 0, as missing="failure" says: 8 ×')
+    assert e.sentences[0].startswith('8 of 40 answers of model failed and count as 0 (missing="failure"): 8 ×')
     assert "right beats model by 20.0 points" in str(e)
 
 
@@ -106,7 +109,7 @@ def test_a_verdict_that_failures_could_turn_is_none():
     """Without its failed rows `a` is ahead by 3 points; with them as 0 it is behind."""
     rows = [{"q": i, "a": None if i < 20 else 1, "b": 0 if 20 <= i < 35 else 1} for i in range(500)]
     e = from_scores(rows, ["a", "b"])
-    assert "a and b have no verdict: a is ahead of b only while its failed answers are left out (gap 3.1 points" in str(e)
+    assert "a and b have no verdict: a is ahead of b only if its failed answers are excluded (gap 3.1 points" in str(e)
     assert e.pairs[0]["better"] is None and "beats" not in str(e)
     rows = [{**r, "b": 0 if 20 <= r["q"] < 60 else 1} for r in rows]
     assert "a beats b by 8.3 points" in str(from_scores(rows, ["a", "b"])), "failures could not turn this one"
@@ -122,7 +125,7 @@ def test_of_several_samples_those_that_came_are_averaged():
         return right(text)
 
     e = evaluate("Add {{ q }}", ROWS, [flaky], samples=2, cache=False)
-    assert e.matrix().values.sum() == 40 and "1 of 80 answers of flaky failed and is left out" in str(e)
+    assert e.matrix().values.sum() == 40 and "1 of 80 answers of flaky failed and is excluded" in str(e)
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.5, "5%", True])
@@ -139,5 +142,5 @@ def test_evaluations_saved_before_still_open(tmp_path):
         d.pop(name)
     (tmp_path / "old.json").write_text(json.dumps(d))
     old = fm.Evaluation.load(tmp_path / "old.json")
-    assert old.sentences == e.sentences and "right beats model by 20.0 points" in str(old) and old.reuse.count == 0
+    assert old.sentences == e.sentences and "right beats model by 20.0 points" in str(old) and old.cache_use.count == 0
     assert check(old, old).code == 0

@@ -27,10 +27,10 @@ def test_one_label_for_every_row_is_said():
 
 def test_below_guessing_is_said_with_what_guessing_scores(tmp_path):
     e = evaluate("{{ q }}", ROWS, [wrong], "exact")
-    assert "wrong is below guessing (20%, one of 5 labels)." in e.sentences
+    assert "wrong scores below chance (20%, one of 5 labels)." in e.sentences
     assert fm.Evaluation.load(e.save(tmp_path / "e.json")).sentences == e.sentences
     rows = [{**r, "choices": ["pay", "login", "bug", "praise", "other", "spam", "sales", "press"]} for r in ROWS]
-    assert "wrong is below guessing (12%, one of 8 choices)." in evaluate("{{ q }}", rows, [wrong], "choice").sentences
+    assert "wrong scores below chance (12%, one of 8 choices)." in evaluate("{{ q }}", rows, [wrong], "choice").sentences
 
 
 def test_what_chance_explains_is_not_told_apart_and_a_good_model_has_no_note():
@@ -42,7 +42,7 @@ def test_what_chance_explains_is_not_told_apart_and_a_good_model_has_no_note():
         return LABELS[int(text.split()[-1]) % 5]
 
     e = evaluate("{{ q }}", ROWS, [some], "exact")
-    assert "some is not told apart from guessing (20%, one of 5 labels)." in e.sentences
+    assert "some is not significantly different from chance (20%, one of 5 labels)." in e.sentences
     assert "guessing" not in str(evaluate("{{ q }}", ROWS, [good], "exact"))
 
 

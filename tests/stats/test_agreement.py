@@ -37,7 +37,7 @@ def test_kappa_and_its_interval_are_those_of_statsmodels(seed, labels, n):
         assert not theirs.std_kappa > 1e-5  # the root of a rounding error, or of one below 0
     else:
         assert [ours.low, ours.high] == pytest.approx([theirs.kappa_low, theirs.kappa_upp], abs=1e-9)
-    assert ours.agreed == pytest.approx((a == b).mean())
+    assert ours.observed == pytest.approx((a == b).mean())
 
 
 @settings(max_examples=60, deadline=None)
@@ -55,19 +55,19 @@ def test_alpha_is_that_of_krippendorff_with_gaps(seed, raters, n, level):
     assert alpha(ratings, level, draws=20).value == pytest.approx(expected, abs=1e-9)
 
 
-def test_alphas_interval_needs_ten_things_and_holds_the_value():
+def test_alphas_interval_needs_ten_items_and_holds_the_value():
     few = alpha([{1: "a", 2: "b"}, {1: "a", 2: "a"}])
     assert few.low is None
     random = np.random.default_rng(0)
     many = alpha([{1: t, 2: t if random.random() < 0.8 else 1 - t} for t in random.integers(0, 2, 100).tolist()])
     assert many.low < many.value < many.high < 1
-    with pytest.raises(ValueError, match="two raters"):
+    with pytest.raises(ValueError, match="two annotators"):
         alpha([{1: "a"}])
 
 
 def test_one_label_throughout_has_no_kappa():
     k = kappa(["y"] * 5, ["y"] * 5)
-    assert math.isnan(k.value) and k.agreed == 1
+    assert math.isnan(k.value) and k.observed == 1
     with pytest.raises(ValueError):
         kappa(["y"], [])
 
@@ -76,7 +76,7 @@ def test_the_calibration_fixture():
     assert expected_error(P, Y, 10, equal_mass=False) == pytest.approx(0.3)
     assert expected_error(P, Y, 5) == pytest.approx(0.16)
     c = calibration(P, Y)
-    assert [c.one_bin, c.brier, c.selective_10] == pytest.approx([0.07, 0.24, 1.0]) and c.error is None and c.rescaled is None
+    assert [c.one_bin, c.brier, c.selective_10] == pytest.approx([0.07, 0.24, 1.0]) and c.error is None and c.platt_error is None
     assert sum(b.n for b in c.bins) == 10
 
 
@@ -86,7 +86,7 @@ def test_from_300_rows_on_there_are_ten_bins_and_rescaling_helps_the_overconfide
     right = (random.random(3000) < true).astype(float)
     stated = 1 / (1 + np.exp(-2.5 * np.log(true / (1 - true))))
     c = calibration(stated, right)
-    assert len(c.bins) == 10 and c.error > 0.08 and c.rescaled < 0.04
+    assert len(c.bins) == 10 and c.error > 0.08 and c.platt_error < 0.04
     assert platt(stated, right) == pytest.approx(true, abs=0.1)
     assert len(bins(stated, right, 10, equal_mass=False)) == 10
 

@@ -17,7 +17,7 @@ EXAMPLE = {("A", "B"): 2, ("B", "A"): 3, ("A", "D"): 1, ("D", "A"): 4, ("B", "C"
 def test_the_worked_example_of_22_games():
     found = bradley_terry(EXAMPLE)
     expected = {"A": -0.446545, "B": 0.042403, "C": -0.415803, "D": 0.819946}
-    assert found.strengths == pytest.approx(expected, abs=1e-6) and not found.regularised
+    assert found.strengths == pytest.approx(expected, abs=1e-6) and not found.regularized
     assert sum(found.strengths.values()) == pytest.approx(0, abs=1e-9)
 
 
@@ -62,7 +62,7 @@ def test_at_the_maximum_expected_wins_are_the_wins(wins):
         found = bradley_terry(wins)
     except ValueError:
         return
-    if found.regularised:
+    if found.regularized:
         assert all(map(math.isfinite, found.strengths.values()))
         return
     for name in found.strengths:
@@ -73,7 +73,7 @@ def test_at_the_maximum_expected_wins_are_the_wins(wins):
 
 def test_one_that_never_lost_gets_a_finite_strength_and_it_is_said():
     found = bradley_terry({("a", "b"): 10, ("b", "c"): 5, ("c", "b"): 5})
-    assert found.regularised and found.strengths["a"] > found.strengths["b"] and math.isfinite(found.strengths["a"])
+    assert found.regularized and found.strengths["a"] > found.strengths["b"] and math.isfinite(found.strengths["a"])
 
 
 @pytest.mark.parametrize("wins", [{}, {("a", "b"): 1, ("c", "d"): 1}, {("a", "a"): 1}, {("a", "b"): -1}])

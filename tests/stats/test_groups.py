@@ -63,10 +63,10 @@ def test_levels_of_unequal_users_are_those_of_statsmodels(name):
 def test_one_heavy_user_has_no_level_and_the_users_mean_beside_it():
     d = ORACLES["heavy"]["data"]
     found = level(d["b"], d["user"])
-    assert found.estimate.low is None and found.estimate.why == "one cluster has 69% of the rows"
+    assert found.estimate.low is None and found.estimate.reason == "one cluster has 69% of the rows"
     assert found.equal_weight.low < 0.6675 < found.equal_weight.high and found.equal_weight.value == pytest.approx(0.6675)
     r = paired(d["a"], d["b"], d["user"])
-    assert r.p == 0.3125 and not r.real, "by t over clusters it would be p = .0025"
+    assert r.p == 0.3125 and not r.significant, "by t over clusters it would be p = .0025"
 
 
 def test_users_by_questions_is_the_two_way_error():
@@ -121,7 +121,7 @@ def test_comparisons_share_their_signs(seed, comparisons):
     pairs = [(scores[0], s) for s in scores[1:]]
     for together, alone in zip(paired_all(pairs, codes), [paired(a, b, codes) for a, b in pairs], strict=True):
         assert (together.p, together.gap.low, together.gap.high) == pytest.approx((alone.p, alone.gap.low, alone.gap.high), abs=0.01)
-        assert together.smallest is None or together.smallest > alone.smallest
+        assert together.detectable_gap is None or together.detectable_gap > alone.detectable_gap
 
 
 @settings(max_examples=40, deadline=None)
@@ -156,7 +156,7 @@ def test_few_questions_crossed_with_many_users_tell_nothing():
     users, items = [u for u in range(30) for _ in range(5)], [q for _ in range(30) for q in range(5)]
     g = grouping(users, items)
     r = paired(np.zeros(150), np.random.default_rng(0).random(150), g)
-    assert g.why == "5 questions are too few to tell" and r.p == 1 and not r.real and r.gap.low is None
+    assert g.reason == "5 questions are too few for a verdict" and r.p == 1 and not r.significant and r.gap.low is None
 
 
 def test_users_and_questions_together_are_not_as_clear_as_users_alone():
@@ -170,9 +170,9 @@ def test_users_and_questions_together_are_not_as_clear_as_users_alone():
 def test_clusters_whose_total_is_nothing_do_not_count():
     a, b = np.zeros(80), np.repeat([1, 1, 1, 1, 1, 0, 0, 0, 0, 0], 8)  # five users of ten differ
     r = paired(a, b, np.repeat(np.arange(10), 8).tolist())
-    assert r.gap.too_few and r.gap.nonzero == 5 and not r.real
+    assert r.gap.too_few and r.gap.nonzero == 5 and not r.significant
     six = paired(a, np.repeat([1, 1, 1, 1, 1, 1, 0, 0, 0, 0], 8), np.repeat(np.arange(10), 8).tolist())
-    assert six.real and six.p == 0.03125 and not six.gap.too_few
+    assert six.significant and six.p == 0.03125 and not six.gap.too_few
 
 
 def test_no_winner_where_users_counted_alike_say_the_reverse():
@@ -182,7 +182,7 @@ def test_no_winner_where_users_counted_alike_say_the_reverse():
     gain = np.where(users == 0, 0.9, -0.3)
     b = np.clip(0.5 + gain * 0.4 + random.normal(0, 0.02, len(users)), 0, 1)
     r = paired(np.full(len(users), 0.5), b, users.tolist())
-    assert r.gap.value > 0 > r.equal_weight.value and r.sign_differs and not r.real
+    assert r.gap.value > 0 > r.equal_weight.value and r.sign_differs and not r.significant
 
 
 @settings(max_examples=60, deadline=None)
@@ -211,4 +211,4 @@ def test_an_exact_test_and_the_interval_beside_it_agree():
         a = np.r_[np.zeros(wins), np.ones(losses), np.zeros(n - wins - losses)]
         r = paired(a, b)
         if r.gap.low is not None:
-            assert (r.p <= 0.05) == (r.gap.low > 0 or r.gap.high < 0) == r.real
+            assert (r.p <= 0.05) == (r.gap.low > 0 or r.gap.high < 0) == r.significant

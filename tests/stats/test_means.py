@@ -53,23 +53,23 @@ def test_a_paired_test_of_scores_is_scipys(seed, n):
 
 def test_one_row_has_no_interval_and_says_so():
     e = estimate([0.4])
-    assert (e.low, e.high, e.standard_error) == (None, None, None) and "one row" in e.why
+    assert (e.low, e.high, e.standard_error) == (None, None, None) and "one row" in e.reason
 
 
 def test_few_clusters_have_no_interval_and_are_tested_by_flipping_signs():
     values, users = [0.5, 0.2, 0.1, 0.6] * 5, ["a", "b", "c", "d"] * 5
     e = estimate(values, users)
-    assert e.low is None and "only 4 clusters" in e.why
+    assert e.low is None and "only 4 clusters" in e.reason
     r = paired([0] * 20, values, users)
     assert r.test == "sign flips of clusters" and r.p == sign_flip([2.5, 1, 0.5, 3]) == 0.125
-    assert not r.real, "four users can never tell two models apart"
+    assert not r.significant, "four users can never tell two models apart"
 
 
 def test_few_rows_that_differ_have_no_interval():
     e = estimate([0] * 200 + [1] * 6)
-    assert e.low is None and "6 of 206 rows differ" in e.why and e.standard_error > 0
-    assert estimate([0.1, 0.2, 0.3, 0.4, 0.5]).why == "only 5 rows"
-    assert estimate([1] * 30).why == "all 30 rows are the same"
+    assert e.low is None and "6 of 206 rows differ" in e.reason and e.standard_error > 0
+    assert estimate([0.1, 0.2, 0.3, 0.4, 0.5]).reason == "only 5 rows"
+    assert estimate([1] * 30).reason == "all 30 rows have the same value"
 
 
 def test_missing_cluster_names_are_clusters_of_their_own():

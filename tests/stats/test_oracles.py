@@ -14,7 +14,7 @@ from fmnb.stats.level import level
 from fmnb.stats.mcnemar import mcnemar
 from fmnb.stats.means import cluster_codes, clustered_error, estimate, standard_error
 from fmnb.stats.paired import paired
-from fmnb.stats.power import rows_needed, smallest_gap
+from fmnb.stats.power import detectable_gap, rows_needed
 from fmnb.stats.resampling import FINAL, bootstrap, sign_flip
 
 DATA = Path(__file__).parents[1] / "evals" / "data"
@@ -39,9 +39,9 @@ def test_four_systems_have_286_515_458_and_742_right(gsm8k):
 def test_the_two_middle_systems_differ_by_four_points_on_all_rows(gsm8k):
     r = paired(gsm8k["6b_verification"], gsm8k["175b_finetuning"])
     assert (round(r.gap.value, 6), round(r.gap.standard_error, 6)) == (-0.043215, 0.014361)
-    assert (r.only_a, r.only_b, round(r.p, 8)) == (209, 152, 0.00315066) and r.real and r.test == "McNemar, exact"
+    assert (r.only_a, r.only_b, round(r.p, 8)) == (209, 152, 0.00315066) and r.significant and r.test == "McNemar, exact"
     t = mcnemar(209, 152)
-    assert (t.chi2, round(t.chi2_p, 8), round(t.corrected, 6)) == (9.0, 0.00269980, 8.686981)
+    assert (t.chi2, round(t.chi2_p, 8), round(t.chi2_corrected, 6)) == (9.0, 0.00269980, 8.686981)
     d = gsm8k["175b_finetuning"] - gsm8k["6b_verification"]
     i = bootstrap(d, draws=FINAL)
     assert [i.low, i.high] == pytest.approx([-0.0713, -0.0144], abs=0.0015)
@@ -52,13 +52,13 @@ def test_the_two_middle_systems_differ_by_four_points_on_all_rows(gsm8k):
 
 def test_on_the_first_hundred_rows_they_are_tied(gsm8k):
     r = paired(gsm8k["6b_verification"][:100], gsm8k["175b_finetuning"][:100])
-    assert r.gap.value == 0 and not r.real and r.p == 1
+    assert r.gap.value == 0 and not r.significant and r.p == 1
 
 
 def test_power_on_the_same_pair(gsm8k):
     spread = float((gsm8k["175b_finetuning"] - gsm8k["6b_verification"]).std(ddof=1))
     assert [rows_needed(spread, g) for g in (0.05, 0.03, 0.02)] == [855, 2373, 5338]
-    assert round(smallest_gap(spread / 10), 3) == 0.146
+    assert round(detectable_gap(spread / 10), 3) == 0.146
 
 
 def test_strengths_with_ties_as_halves(gsm8k):

@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from fmnb.stats.holm import holm, letters
 from fmnb.stats.mcnemar import mcnemar
-from fmnb.stats.power import rows_needed, smallest_gap, spread_with, votes_needed
+from fmnb.stats.power import detectable_gap, rows_needed, sd_of_row_means, votes_needed
 from fmnb.stats.proportions import sign_test, wilson
 from fmnb.stats.resampling import bootstrap, bootstrap_many, sign_flip
 
@@ -27,7 +27,7 @@ def test_mcnemar_is_that_of_statsmodels(b, c):
     ours = mcnemar(b, c)
     assert ours.p == pytest.approx(sm_mcnemar([[1, b], [c, 1]], exact=True).pvalue if b + c else 1.0, abs=1e-9)
     if b + c:
-        for corrected, value, p in ((False, ours.chi2, ours.chi2_p), (True, ours.corrected, ours.corrected_p)):
+        for corrected, value, p in ((False, ours.chi2, ours.chi2_p), (True, ours.chi2_corrected, ours.chi2_corrected_p)):
             theirs = sm_mcnemar([[1, b], [c, 1]], exact=False, correction=corrected)
             if not (corrected and b == c):  # statsmodels squares a negative distance there
                 assert [value, p] == pytest.approx([theirs.statistic, theirs.pvalue], abs=1e-9)
@@ -105,9 +105,9 @@ def test_many_signs_are_drawn_and_never_give_0():
 @given(st.floats(0.05, 2), st.floats(0.01, 0.5))
 def test_that_many_rows_see_the_gap_and_one_fewer_does_not(spread, gap):
     n = rows_needed(spread, gap)
-    assert smallest_gap(spread / n**0.5) <= gap * (1 + 1e-9)
+    assert detectable_gap(spread / n**0.5) <= gap * (1 + 1e-9)
     if n > 2:
-        assert smallest_gap(spread / (n - 1) ** 0.5) > gap * (1 - 1e-9)
+        assert detectable_gap(spread / (n - 1) ** 0.5) > gap * (1 - 1e-9)
 
 
 def test_rows_needed_is_the_normal_power_formula_of_statsmodels():
@@ -116,7 +116,7 @@ def test_rows_needed_is_the_normal_power_formula_of_statsmodels():
 
 
 def test_samples_shrink_only_the_spread_within_a_row():
-    assert spread_with(0.2, 0.0, 9) == spread_with(0.2, 0.0, 1)
+    assert sd_of_row_means(0.2, 0.0, 9) == sd_of_row_means(0.2, 0.0, 1)
     assert votes_needed(0.4) == votes_needed(0.6)
     with pytest.raises(ValueError):
         rows_needed(1, 0)

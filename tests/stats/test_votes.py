@@ -37,8 +37,8 @@ def test_p_verdict_and_intervals_agree_whoever_voted(seed, voters, each, compari
     if found.low is not None and found.decisive_low is not None:
         assert (found.low > 0.5 or found.high < 0.5) == (found.decisive_low > 0.5 or found.decisive_high < 0.5)
         assert found.low - 1e-9 <= found.share <= found.high + 1e-9 and 0 <= found.low <= found.high <= 1
-        if not found.why:
-            assert found.real == (found.low > 0.5 or found.high < 0.5)
+        if not found.reason:
+            assert found.significant == (found.low > 0.5 or found.high < 0.5)
         assert turned.low == pytest.approx(1 - found.high)
 
 
@@ -48,9 +48,9 @@ def test_one_persons_hundred_votes_among_others_are_one_voter():
     found = preference(votes, who, range(108))
     sums = np.array([50.0, *[0.5, -0.5] * 4])
     assert found.p == flip_sums(sums[:, None], np.array([100.0, *[1] * 8]))[0].p > 0.5
-    assert not found.real and preference(votes, range(108), range(108)).p < 1e-10
+    assert not found.significant and preference(votes, range(108), range(108)).p < 1e-10
 
 
 def test_the_same_few_prompts_are_few():
-    assert "6 prompts" in preference([1.0] * 40, ["ada"] * 40, [i % 5 for i in range(40)]).why
-    assert "6 prompts" in preference([1.0] * 40, range(40), [i % 5 for i in range(40)]).why
+    assert "6 prompts" in preference([1.0] * 40, ["ada"] * 40, [i % 5 for i in range(40)]).reason
+    assert "6 prompts" in preference([1.0] * 40, range(40), [i % 5 for i in range(40)]).reason

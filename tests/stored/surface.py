@@ -82,7 +82,7 @@ def signal(s: Any) -> list[Any]:
 def evaluation(e: Any) -> dict[str, Any]:
     """An Evaluation: its figures, and its verdicts word for word."""
     return {
-        "run": e.run, "sentence": e.sentence, "sentences": e.sentences, "trouble": e.trouble, "markdown": e.to_markdown(),
+        "run": e.run, "sentence": e.sentence, "sentences": e.sentences, "trouble": e.problems, "markdown": e.to_markdown(),
         "models": [list(r.values()) for r in e.models], "pairs": [list(r.values()) for r in e.pairs],
         "scores": [[round(float(x), 9) for x in row] for row in e.matrix().values.reshape(len(e.matrix().values), -1)],
         "rows": table(e.df), "name": e.dataset.name, "version": e.dataset.version,

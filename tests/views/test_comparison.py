@@ -51,21 +51,21 @@ def test_nothing_of_a_hidden_comparison_tells_who_answered():
     told = json.dumps(c.bundle()) + repr(c) + str(c.labels) + c.df.to_string() + str(c._repr_mimebundle_())
     assert "echo" not in told and "think" not in told and " s," not in re.sub("<[^>]*>", "", html(c))
     assert all(r.run in told for r in c)
-    assert sorted(c.labels) == ["A", "B", "C", "D"] and [c.labels[i] for i in c.shown] == ["A", "B", "C", "D"]
+    assert sorted(c.labels) == ["A", "B", "C", "D"] and [c.labels[i] for i in c.display_order] == ["A", "B", "C", "D"]
     fm.vote(c, "B")
-    assert "echo:think" in html(c) and "✓ preferred" in html(c) and c.best is c.responses[c.shown[1]]
+    assert "echo:think" in html(c) and "✓ preferred" in html(c) and c.best is c.responses[c.display_order[1]]
     fm.retract(c)
     assert c.hidden and "echo:think" not in html(c)
 
 
 def test_the_order_of_a_blind_one_is_shuffled_and_written_down():
-    orders = {fm.compare("x", ["echo:", "echo:think", "echo:slow=900"], blind=True).shown for _ in range(40)}
+    orders = {fm.compare("x", ["echo:", "echo:think", "echo:slow=900"], blind=True).display_order for _ in range(40)}
     assert len(orders) >= 4
     c = fm.compare("x", ["echo:", "echo:think"], blind=True)
     again = reopen(c.run)
-    assert again.shown == c.shown and again.blind and again.hidden and [r.text for r in again] == ["x", "x"]
+    assert again.display_order == c.display_order and again.blind and again.hidden and [r.text for r in again] == ["x", "x"]
     fm.vote(again, "left")
-    assert c.best.run == c.responses[c.shown[0]].run == again.best.run
+    assert c.best.run == c.responses[c.display_order[0]].run == again.best.run
 
 
 def test_what_was_said_stands_with_its_answer():

@@ -31,7 +31,7 @@ from ..scorers.code import extract, run_all
 if TYPE_CHECKING:
     from ..evaluation import Evaluation
 
-LETTERED = (
+LETTERED_PROMPT = (
     "{{ question }}\n{% for c in choices %}\n{{ 'ABCDEFGHIJ'[choices.index(c)] }}. {{ c }}\n{% endfor %}\nAnswer with the letter alone."
 )
 _FINAL = re.compile(r"(?:####|\bA:)\s*\$?\s*(-?[0-9.,]+)")  # the set's own mark; its released solutions write "A:"
@@ -44,7 +44,8 @@ def gsm8k(path: str | Path) -> Dataset:
     """The 1,319 test problems, or the training ones: `{{ question }}`, the target is the final number."""
     rows = read(Path(path).expanduser())
     return Dataset(
-        tuple(Sample(f"gsm8k-{i}", {"question": r["question"]}, final_number(_needed(r, "answer"))) for i, r in enumerate(rows)), "gsm8k"
+        tuple(Sample(f"gsm8k-{i}", {"question": r["question"]}, final_number(_require_column(r, "answer"))) for i, r in enumerate(rows)),
+        "gsm8k",
     )
 
 
@@ -83,9 +84,11 @@ def gsm8k_scorer(_: str = "") -> Scorer:
 
     def score(case: Case) -> Score:
         said = final_number(case.text)
-        return Score(float(said is not None and said == str(case.target)), said or "", why="" if said else "no final number after ####")
+        return Score(
+            float(said is not None and said == str(case.target)), said or "", explanation="" if said else "no final number after ####"
+        )
 
-    return Scorer("gsm8k", score, about="the final number, as the set's authors compare it")
+    return Scorer("gsm8k", score, description="the final number, as the set's authors compare it")
 
 
 # ---- HumanEval
@@ -126,7 +129,7 @@ def humaneval_scorer(consent: str = "") -> Scorer:
         ahead([case])
         return kept[program(case)]
 
-    return Scorer("humaneval", score, needs_target=False, ahead=ahead, about="passes the set's tests")
+    return Scorer("humaneval", score, needs_target=False, prepare=ahead, description="passes the set's tests")
 
 
 def _imports(prompt: str) -> str:
@@ -156,7 +159,7 @@ def bbq(path: str | Path) -> Dataset:
     """One category of BBQ: `{{ context }} {{ question }}` and three choices. Rows of one template are a group: they differ in names alone."""
     samples = []
     for r in read(Path(path).expanduser()):
-        choices = [_needed(r, f"ans{i}") for i in range(3)]
+        choices = [_require_column(r, f"ans{i}") for i in range(3)]
         extra = {
             "condition": r["context_condition"],
             "polarity": r["question_polarity"],
@@ -191,7 +194,7 @@ def bbq_bias(evaluation: Evaluation, model: str = "") -> Rows:
             if a.model != name or s.extra.get("condition") != condition:
                 continue
             choices = list(s.values["choices"])
-            place = _place(a.text, choices)
+            place = _choice_index(a.text, choices)
             if place is None:
                 continue
             counted += 1
@@ -210,7 +213,7 @@ def bbq_bias(evaluation: Evaluation, model: str = "") -> Rows:
     return Rows(rows, note="bias: 1 always with the stereotype, -1 always against it, 0 neither")
 
 
-def _place(text: str, choices: list[str]) -> int | None:
+def _choice_index(text: str, choices: list[str]) -> int | None:
     found = read_choice(text, choices)
     if found is None:
         return None
@@ -250,7 +253,7 @@ def ifeval(path: str | Path) -> Dataset:
     return Dataset(tuple(samples), "ifeval")
 
 
-def _needed(row: dict[str, Any], name: str) -> Any:
+def _require_column(row: dict[str, Any], name: str) -> Any:
     if name not in row:
         raise UsageError("The file is not of that set", detail=f"no column {name!r}; there are {', '.join(row)}"[:200])
     return row[name]

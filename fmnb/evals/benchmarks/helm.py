@@ -20,17 +20,17 @@ from ...stats.calibration import calibration
 from ...stats.level import level
 from ...stats.paired import paired
 from ..results import Results
-from ..scored_run import ask_and_score
-from ..scoring import failure
-from ..verdict import trouble
+from ..scored_run import run_and_score
+from ..scoring import failure_reason
+from ..verdict import problems
 from .mentions import GENDER, ORIGIN, mentions
-from .perturb import FAIRNESS, ROBUSTNESS, perturbed
+from .perturb import FAIRNESS, ROBUSTNESS, perturb
 
 COLUMNS = ("group", "measure", "value", "low", "high", "rows", "how", "not_measured")
-TOXIC = 0.5
+TOXICITY_THRESHOLD = 0.5
 
 
-def measured(
+def measure_groups(
     e: Results,
     model: str,
     *,
@@ -48,22 +48,22 @@ def measured(
     evaluation that was reopened: those of its own call are known in the kernel that made it.
     """
     name = next(iter(e.scores))
-    by = score if score is not None else e.again.get("scorers", {}).get(name, name)
-    if len(e.ways) > 1 and model not in e.again.get("asked", {}):
+    by = score if score is not None else e.original_call.get("scorers", {}).get(name, name)
+    if len(e.prompt_titles) > 1 and model not in e.original_call.get("asked", {}):
         raise UsageError("The prompts of this evaluation are not known here", hint="Evaluate again in this notebook, then take .groups().")
-    who, way = e.again.get("asked", {}).get(model, (model, e.prompt))
-    options = {**e.again.get("options", {}), **options}
+    who, way = e.original_call.get("asked", {}).get(model, (model, e.prompt))
+    options = {**e.original_call.get("options", {}), **options}
 
     def again(dataset: Any, **more: Any) -> Results:
-        return ask_and_score(
+        return run_and_score(
             way, dataset, [who], by, samples=e.samples, missing=e.missing, max_failures=e.max_failures, sinks=sinks, **{**options, **more}
         )
 
     rows = [
         *_accuracy(e, model, name),
         *_calibration(e, model, name, again),
-        *_changed("robustness", e, model, name, ROBUSTNESS, tuple(columns), seed, again),
-        *_changed("fairness", e, model, name, FAIRNESS, tuple(columns), seed, again),
+        *_perturbation_rows("robustness", e, model, name, ROBUSTNESS, tuple(columns), seed, again),
+        *_perturbation_rows("fairness", e, model, name, FAIRNESS, tuple(columns), seed, again),
         *_bias(e, model),
         *_toxicity(e, model, toxicity),
         *_efficiency(e, model),
@@ -78,12 +78,12 @@ def _row(
 
 
 def _accuracy(e: Results, model: str, name: str) -> Iterator[dict[str, Any]]:
-    found = e.compared[name].levels.get(model) if name in e.compared else None
+    found = e.analyses[name].levels.get(model) if name in e.analyses else None
     if found is None:
-        yield _row("accuracy", name, missing="it answered too little: " + " ".join(trouble(e)))
+        yield _row("accuracy", name, missing="it answered too little: " + " ".join(problems(e)))
         return
     v = found.estimate
-    yield _row("accuracy", name, v.value, v.low, v.high, v.n, found.method + (f"; {v.why}" if v.low is None else ""))
+    yield _row("accuracy", name, v.value, v.low, v.high, v.n, found.method + (f"; {v.reason}" if v.low is None else ""))
 
 
 def _calibration(e: Results, model: str, name: str, again: Callable[..., Results]) -> Iterator[dict[str, Any]]:
@@ -115,7 +115,7 @@ def _confidences(e: Results, model: str, name: str) -> tuple[list[tuple[float, f
     return [(min(1.0, p), v) for p, v in whole], "the probability of the whole answer"
 
 
-def _changed(
+def _perturbation_rows(
     group: str,
     e: Results,
     model: str,
@@ -131,7 +131,7 @@ def _changed(
         return
     scores = {"": dict(zip(clean.rows.tolist(), clean.of(model).tolist(), strict=True))}
     for change in changes:
-        made = perturbed(e.dataset, change, columns=columns, seed=seed)
+        made = perturb(e.dataset, change, columns=columns, seed=seed)
         touched = [i for i, (a, b) in enumerate(zip(e.dataset, made, strict=True)) if a.values != b.values]
         if not touched:
             yield _row(group, f"{change}: gap", missing="no row holds a word that this changes")
@@ -144,7 +144,7 @@ def _changed(
         both = [i for i in touched if i in found and i in scores[""]]
         clusters = e.row_groups.of(both)
         r = paired([scores[""][i] for i in both], [found[i] for i in both], clusters)
-        words = f"paired, {len(both)} rows that it changes, p = {r.p:.2g}" + (f"; {r.gap.why}" if r.gap.low is None else "")
+        words = f"paired, {len(both)} rows that it changes, p = {r.p:.2g}" + (f"; {r.gap.reason}" if r.gap.low is None else "")
         yield _row(group, f"{change}: gap", r.gap.value, r.gap.low, r.gap.high, len(both), words)
         scores[change] = found
     rows = [i for i in scores[""] if all(i in s for s in scores.values())]
@@ -158,7 +158,7 @@ def _changed(
 
 
 def _answers(e: Results, model: str) -> list[Answer]:
-    return [a for a in e.answers if a.model == model and not failure(a)]
+    return [a for a in e.answers if a.model == model and not failure_reason(a)]
 
 
 def _bias(e: Results, model: str) -> Iterator[dict[str, Any]]:
@@ -180,9 +180,15 @@ def _toxicity(e: Results, model: str, toxicity: Callable[[str], float] | None) -
     if not found:
         yield _row("toxicity", "share of toxic answers", missing="no answer arrived")
         return
-    v = level([float(t >= TOXIC) for t in found]).estimate
+    v = level([float(t >= TOXICITY_THRESHOLD) for t in found]).estimate
     yield _row(
-        "toxicity", "share of toxic answers", v.value, v.low, v.high, v.n, f"score of {TOXIC} or more; the highest is {max(found):.2f}"
+        "toxicity",
+        "share of toxic answers",
+        v.value,
+        v.low,
+        v.high,
+        v.n,
+        f"score of {TOXICITY_THRESHOLD} or more; the highest is {max(found):.2f}",
     )
 
 

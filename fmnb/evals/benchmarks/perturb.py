@@ -33,7 +33,7 @@ _CONTRACTIONS = {
     **{"there is": "there's", "what is": "what's", "who is": "who's", "i am": "i'm", "you are": "you're", "we are": "we're"},
     **{"they are": "they're", "i will": "i'll", "you will": "you'll", "we will": "we'll", "i have": "i've", "we have": "we've"},
 }
-_MISSPELT = {
+_MISSPELLINGS = {
     **{"accommodate": "accomodate", "achieve": "acheive", "address": "adress", "again": "agian", "always": "allways", "and": "adn"},
     **{"answer": "anwser", "because": "becuase", "before": "befor", "beginning": "begining", "believe": "beleive", "business": "buisness"},
     **{
@@ -111,7 +111,7 @@ def lowercase(text: str, _: random.Random) -> str:
 
 def contract(text: str, _: random.Random) -> str:
     """Short forms: do not, don't."""
-    return _words(_CONTRACTIONS)(text)
+    return _replace_words(_CONTRACTIONS)(text)
 
 
 def misspell(text: str, rng: random.Random, share: float = 0.1) -> str:
@@ -121,9 +121,9 @@ def misspell(text: str, rng: random.Random, share: float = 0.1) -> str:
         word = m.group(0)
         if rng.random() >= share or len(word) < 3:
             return word
-        known = _MISSPELT.get(word.lower())
+        known = _MISSPELLINGS.get(word.lower())
         if known:
-            return _as(word, known)
+            return _match_case(word, known)
         if len(word) < 5:
             return word
         i = rng.randrange(1, len(word) - 2)
@@ -146,7 +146,7 @@ def mild(text: str, rng: random.Random) -> str:
 
 def dialect(text: str, _: random.Random) -> str:
     """Words as in African American English."""
-    return _words(_DIALECT)(text)
+    return _replace_words(_DIALECT)(text)
 
 
 def gender(text: str, _: random.Random) -> str:
@@ -154,7 +154,7 @@ def gender(text: str, _: random.Random) -> str:
     table = dict(_GENDER)
     for a, b in _GENDER:
         table.setdefault(b, a)
-    return _words(table)(text)
+    return _replace_words(table)(text)
 
 
 def names(text: str, _: random.Random) -> str:
@@ -175,11 +175,11 @@ CHANGES: Mapping[str, Change] = {
 _IN_TARGETS = ("gender", "names")  # a good answer may hold the word that is changed
 
 
-def perturbed(dataset: Dataset, change: str, *, columns: tuple[str, ...] = (), seed: int = 0) -> Dataset:
+def perturb(dataset: Dataset, change: str, *, columns: tuple[str, ...] = (), seed: int = 0) -> Dataset:
     """The data set with its texts (or those of `columns`) changed, under the same ids. UsageError for an unknown change.
 
     >>> d = Dataset.from_rows([{"q": "John said that he does not know", "target": "he"}])
-    >>> perturbed(d, "gender")[0].values["q"], perturbed(d, "names")[0].values["q"]
+    >>> perturb(d, "gender")[0].values["q"], perturb(d, "names")[0].values["q"]
     ('John said that she does not know', 'Jamal said that he does not know')
     """
     if change not in CHANGES:
@@ -201,11 +201,11 @@ def perturbed(dataset: Dataset, change: str, *, columns: tuple[str, ...] = (), s
     return replace(dataset, samples=tuple(map(one, dataset.samples)), notes=(*dataset.notes, f"changed: {change}"))
 
 
-def _words(table: Mapping[str, str]) -> Callable[[str], str]:
+def _replace_words(table: Mapping[str, str]) -> Callable[[str], str]:
     pattern = re.compile(r"\b(" + "|".join(sorted(map(re.escape, table), key=len, reverse=True)) + r")\b", re.IGNORECASE)
-    return lambda text: pattern.sub(lambda m: _as(m.group(0), table[m.group(0).lower()]), text)
+    return lambda text: pattern.sub(lambda m: _match_case(m.group(0), table[m.group(0).lower()]), text)
 
 
-def _as(like: str, word: str) -> str:
+def _match_case(like: str, word: str) -> str:
     """A word in the case of another."""
     return word.upper() if like.isupper() and len(like) > 1 else word[:1].upper() + word[1:] if like[:1].isupper() else word

@@ -30,7 +30,7 @@ from ...stats.agreement import Agreement, alpha, kappa
 from . import dedupe as duplicates
 from . import export, from_log, heldout
 from .formats import read, rows_of, samples_from
-from .generate import proposed
+from .generate import generate_samples
 from .sample import SPLITS, Sample
 from .splits import split
 
@@ -103,7 +103,7 @@ class Dataset:
         """
         if isinstance(over, Dataset):
             return over
-        if isinstance(over, (str, Path)) and _is_ours(Path(over).expanduser()):
+        if isinstance(over, (str, Path)) and _is_saved_dataset(Path(over).expanduser()):
             return cls.load(over)
         rows = rows_of(over)
         found, by = samples_from(rows, target=target, id=id, group=group)
@@ -196,7 +196,7 @@ class Dataset:
             UsageError: There is no text.
             FmnbError: What `fm.map` raises.
         """
-        found, note = proposed(texts, model, each=each, sinks=sinks, **options)
+        found, note = generate_samples(texts, model, each=each, sinks=sinks, **options)
         return cls(tuple(found), name, (note,), by="document")
 
     @classmethod
@@ -316,7 +316,7 @@ class Dataset:
             A data set without held-out rows, and without rows that resemble a held-out row of any
             data set.
         """
-        held = {m.row for m in heldout.matches(self.samples, [export.target_text(s) for s in self.samples])}
+        held = {m.row for m in heldout.find_matches(self.samples, [export.target_text(s) for s in self.samples])}
         return self.where(lambda s: s.id not in held)
 
     def dedupe(self, similarity: float | None = None) -> Dataset:
@@ -357,11 +357,13 @@ class Dataset:
         Raises:
             UsageError: The shares are invalid.
         """
-        return replace(self, samples=tuple(split(self.samples, {"heldout": heldout, "dev": dev}, stratify=stratify, seed=seed)))._held()
+        return replace(
+            self, samples=tuple(split(self.samples, {"heldout": heldout, "dev": dev}, stratify=stratify, seed=seed))
+        )._remember_heldout()
 
-    def _held(self) -> Dataset:
+    def _remember_heldout(self) -> Dataset:
         held = [s for s in self.samples if s.split == "heldout"]
-        heldout.hold_rows(held, self.name, [s for s in self.samples if s.split != "heldout"])
+        heldout.remember_rows(held, self.name, [s for s in self.samples if s.split != "heldout"])
         return self
 
     def find_leakage(self, prompt: str | Prompt = "", similarity: float = 0.8) -> Rows:
@@ -473,7 +475,7 @@ class Dataset:
             head["notes"] = list(self.notes)
         text = "\n".join([_line(head), *(_line(s.to_dict()) for s in sorted(self.samples, key=lambda s: s.id))]) + "\n"
         write_atomic(where, text)
-        self._held()
+        self._remember_heldout()
         return where
 
     def diff(self, other: Dataset) -> Rows:
@@ -528,7 +530,7 @@ def _path(path: str | Path) -> Path:
     return where if where.suffix else where.with_suffix(".jsonl")
 
 
-def _is_ours(path: Path) -> bool:
+def _is_saved_dataset(path: Path) -> bool:
     """Whether a file begins as `Dataset.save` begins it."""
     try:
         with _path(path).open(encoding="utf-8") as f:
@@ -537,7 +539,7 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def answers_of(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+def batch_rows(samples: Sequence[Sample]) -> list[dict[str, Any]]:
     """The rows as a batch takes them: their values, in order."""
     names = list(dict.fromkeys(k for s in samples for k in s.values))
     return [{n: s.values.get(n) for n in names} for s in samples]

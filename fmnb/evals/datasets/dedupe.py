@@ -15,15 +15,15 @@ import numpy as np
 
 from ...core.errors import FmnbError
 from ...prompts.prompt import names
-from .sample import Sample, fingerprint, plain
+from .sample import Sample, fingerprint, to_json_value
 
 _HASHES, _BANDS = 96, 24
 _PRIME = (1 << 61) - 1
-_WHO = "annotator|asker|participant|rater|respondent|user|worker"
-_WHO_ELSE = "account|client|customer|session"  # not where a prompt uses them: then they may be what it is about
-_MARK = r"id|uid|uuid|guid|index|row|timestamp|created_at|updated_at|(?:.*[_\-. ])?id|(?-i:[a-z]+I[dD])|unnamed: ?\d+"
-_ID = re.compile(rf"(?:{_MARK}|(?:{_WHO})(?:[_\-. ]?name)?)", re.IGNORECASE)
-_ID_OR_WHO = re.compile(rf"(?:{_MARK}|n|no|nr|#|line|(?:{_WHO}|{_WHO_ELSE})(?:[_\-. ]?name)?)", re.IGNORECASE)
+_PERSON = "annotator|asker|participant|rater|respondent|user|worker"
+_CUSTOMER = "account|client|customer|session"  # not where a prompt uses them: then they may be what it is about
+_ID_NAME = r"id|uid|uuid|guid|index|row|timestamp|created_at|updated_at|(?:.*[_\-. ])?id|(?-i:[a-z]+I[dD])|unnamed: ?\d+"
+_ID = re.compile(rf"(?:{_ID_NAME}|(?:{_PERSON})(?:[_\-. ]?name)?)", re.IGNORECASE)
+_ID_OR_PERSON = re.compile(rf"(?:{_ID_NAME}|n|no|nr|#|line|(?:{_PERSON}|{_CUSTOMER})(?:[_\-. ]?name)?)", re.IGNORECASE)
 _ADDRESS_OR_TIME = re.compile(r"\S+@\S+\.\w+|[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d\S*", re.IGNORECASE)
 _QUESTION = re.compile(r"(?i)(?:.*_)?(?:q|question|prompt|input|instruction|query|text|message|request|content|ticket|problem|task)")
 
@@ -46,34 +46,34 @@ def questions(samples: Sequence[Sample], by: str = "", prompt: str = "") -> list
     True
     """
     columns = list(dict.fromkeys(c for s in samples for c in s.values))
-    used = [c for c in columns if c in _used(prompt)]
-    asked = _content(samples, used or columns, by, _ID if used else _ID_OR_WHO)
+    used = [c for c in columns if c in _used_columns(prompt)]
+    asked = _content(samples, used or columns, by, _ID if used else _ID_OR_PERSON)
     if not used and not any(_QUESTION.fullmatch(c) or _is_prose(samples, c) for c in asked):
         asked = []
     if not asked:
         return [None] * len(samples)
-    return [_key([s.values.get(c) for c in asked]) for s in samples]
+    return [_content_key([s.values.get(c) for c in asked]) for s in samples]
 
 
 def exact(samples: Sequence[Sample], by: str = "") -> list[tuple[int, int]]:
     """Pairs (later, first) of rows with equal content, whatever case, spacing, user and id."""
     first: dict[str, int] = {}
     columns = list(dict.fromkeys(c for s in samples for c in s.values))
-    content = _content(samples, columns, by, _ID_OR_WHO) or columns
-    keys = [_key([s.values.get(c) for c in content]) or s.fingerprint for s in samples]
+    content = _content(samples, columns, by, _ID_OR_PERSON) or columns
+    keys = [_content_key([s.values.get(c) for c in content]) or s.fingerprint for s in samples]
     return [(i, j) for i, k in enumerate(keys) if (j := first.setdefault(k, i)) != i]
 
 
 def contents(samples: Sequence[Sample]) -> list[str]:
     """Each row's content as one text, without users and ids: for near duplicates."""
     columns = list(dict.fromkeys(c for s in samples for c in s.values))
-    kept = set(_content(samples, columns, "", _ID_OR_WHO) or columns)
+    kept = set(_content(samples, columns, "", _ID_OR_PERSON) or columns)
     return [replace(s, values={c: v for c, v in s.values.items() if c in kept}).text for s in samples]
 
 
-def _content(samples: Sequence[Sample], columns: Sequence[str], by: str, marks: re.Pattern[str]) -> list[str]:
+def _content(samples: Sequence[Sample], columns: Sequence[str], by: str, ids: re.Pattern[str]) -> list[str]:
     """Columns that are neither ids nor people nor the group that is known already."""
-    return [c for c in columns if c != by and not marks.fullmatch(c) and not _is_group(samples, c) and not _is_mark(samples, c)]
+    return [c for c in columns if c != by and not ids.fullmatch(c) and not _is_group(samples, c) and not _is_id(samples, c)]
 
 
 def _is_group(samples: Sequence[Sample], column: str) -> bool:
@@ -81,7 +81,7 @@ def _is_group(samples: Sequence[Sample], column: str) -> bool:
     return bool(grouped) and all(str(s.values.get(column)) == s.group for s in grouped)
 
 
-def _is_mark(samples: Sequence[Sample], column: str) -> bool:
+def _is_id(samples: Sequence[Sample], column: str) -> bool:
     """Whether a column holds nothing but addresses of mail, UUIDs or moments."""
     values = [v for s in samples if (v := s.values.get(column)) is not None]
     return bool(values) and all(isinstance(v, str) and _ADDRESS_OR_TIME.fullmatch(v.strip()) for v in values)
@@ -91,21 +91,23 @@ def _is_prose(samples: Sequence[Sample], column: str) -> bool:
     return any(isinstance(v := s.values.get(column), str) and len(v.split()) > 2 for s in samples)
 
 
-def _used(prompt: str) -> set[str]:
+def _used_columns(prompt: str) -> set[str]:
     try:
         return names(prompt) if prompt else set()
     except FmnbError:
         return set()
 
 
-def _key(values: Sequence[Any]) -> str | None:
+def _content_key(values: Sequence[Any]) -> str | None:
     """The values without case, spacing, and punctuation at the ends of words; None for nothing at all."""
-    texts = [v if isinstance(v, str) else "" if v is None else json.dumps(plain(v), ensure_ascii=False, sort_keys=True) for v in values]
-    flat = ["\x1f".join(_bare(t) for t in texts)]
+    texts = [
+        v if isinstance(v, str) else "" if v is None else json.dumps(to_json_value(v), ensure_ascii=False, sort_keys=True) for v in values
+    ]
+    flat = ["\x1f".join(_without_punctuation(t) for t in texts)]
     return fingerprint(flat[0]) if flat[0].strip("\x1f") else None
 
 
-def _bare(text: str) -> str:
+def _without_punctuation(text: str) -> str:
     words = unicodedata.normalize("NFKC", text).casefold().split()
     return " ".join(b for w in words if (b := w.strip(".,;:!?…\"'“”‘’«»"))) or " ".join(words)
 

@@ -15,7 +15,7 @@ from typing import Any
 from ...core.atomic_write import write_atomic
 from ...core.errors import UsageError
 from ...prompts.prompt import Prompt, render
-from .heldout import refuse
+from .heldout import require_not_heldout
 from .sample import Sample
 
 FORMATS = ("sft", "dpo", "chat")
@@ -31,8 +31,8 @@ def lines(samples: Sequence[Sample], kind: str, prompt: str | Prompt | None = No
     """
     if kind not in FORMATS:
         raise UsageError("No such training format", detail=repr(kind), hint=f"One of {', '.join(FORMATS)}.")
-    asked = [prompt_of(s, prompt) for s in samples]
-    refuse(samples, ["\n".join(filter(None, (system, p, _target(s)))) for s, p in zip(samples, asked, strict=True)])
+    asked = [row_prompt(s, prompt) for s in samples]
+    require_not_heldout(samples, ["\n".join(filter(None, (system, p, _target(s)))) for s, p in zip(samples, asked, strict=True)])
     make: dict[str, Callable[[Sample, str], list[dict[str, Any]]]] = {"sft": _sft, "dpo": _dpo, "chat": lambda s, p: _chat(s, p, system)}
     found = [line for s, p in zip(samples, asked, strict=True) for line in make[kind](s, p)]
     if not found:
@@ -47,7 +47,7 @@ def write(path: str | Path, samples: Sequence[Sample], kind: str, prompt: str | 
     return write_atomic(Path(path).expanduser(), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in found))
 
 
-def prompt_of(s: Sample, prompt: str | Prompt | None) -> str:
+def row_prompt(s: Sample, prompt: str | Prompt | None) -> str:
     """What is asked for a row: the template filled, or the row's own text."""
     if prompt is not None:
         return render(prompt, s.values).text

@@ -16,7 +16,7 @@ from typing import Any
 from ...batch.io.tables import missing, table_of
 from ...core.errors import UsageError
 from ...core.optional import require
-from .sample import Sample, content_id, plain
+from .sample import Sample, content_id, to_json_value
 
 Row = dict[str, Any]
 
@@ -57,10 +57,10 @@ def read(path: Path) -> list[Row]:
         raise UsageError("The file is not UTF-8 text", detail=f"{path.name}, byte {e.start}", hint="Save it as UTF-8.") from None
 
 
-def _csv(path: Path, between: str) -> list[Row]:
+def _csv(path: Path, delimiter: str) -> list[Row]:
     text = path.read_text(encoding="utf-8-sig")
     csv.field_size_limit(10**9)
-    reader = csv.DictReader(io.StringIO(text), delimiter=between)
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
     rows = []
     for row in reader:
         if None in row:
@@ -122,16 +122,16 @@ def samples_from(
         group = group or next((n for n in ("group", "user", "template") if n in names), None)
         id = id or ("id" if "id" in names else None)
         found = [_sample(r, target, id, group) for r in rows]
-    return _unique(found, named=id is not None or any("id" in r for r in rows)), group or ""
+    return _with_unique_ids(found, has_ids=id is not None or any("id" in r for r in rows)), group or ""
 
 
 def _sample(row: Mapping[str, Any], target: str | None, id: str | None, group: str | None) -> Sample:
-    values = {k: plain(v) for k, v in row.items() if k not in (target, id, "split") and not missing(v)}
+    values = {k: to_json_value(v) for k, v in row.items() if k not in (target, id, "split") and not missing(v)}
     if isinstance(values.get("input"), list):  # messages, as OpenAI-evals and inspect write them
         values["input"] = "\n\n".join(str(m.get("content", "")) if isinstance(m, Mapping) else str(m) for m in values["input"])
-    goal = plain(row.get(target)) if target else None
+    goal = to_json_value(row.get(target)) if target else None
     name = row.get(id) if id else None
-    who = plain(row.get(group)) if group else None
+    who = to_json_value(row.get(group)) if group else None
     return Sample(
         str(name) if name not in (None, "") else content_id(values, goal),
         values,
@@ -141,13 +141,13 @@ def _sample(row: Mapping[str, Any], target: str | None, id: str | None, group: s
     )
 
 
-def _unique(samples: list[Sample], named: bool) -> list[Sample]:
+def _with_unique_ids(samples: list[Sample], has_ids: bool) -> list[Sample]:
     """Samples with ids of their own; equal rows without an id are numbered, two rows with one id are an error."""
     seen: dict[str, int] = {}
     out = []
     for s in samples:
         times = seen[s.id] = seen.get(s.id, 0) + 1
-        if times > 1 and named:
+        if times > 1 and has_ids:
             raise UsageError("Two rows have the same id", detail=s.id, hint="Give each row an id of its own, or leave the column out.")
         out.append(s if times == 1 else Sample.from_dict({**s.to_dict(), "id": f"{s.id}-{times}"}))
     return out

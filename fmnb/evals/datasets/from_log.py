@@ -35,9 +35,9 @@ def from_feedback(kinds: Sequence[str] = (), *, since: float | None = None, note
     answers = _answers({r for s in said for r in _runs(s)})
     by_prompt: dict[tuple[str, str], list[Feedback]] = defaultdict(list)
     for s in said:
-        if prompt := shared([_prompt(answers[r]) for r in _runs(s) if r in answers]):
+        if prompt := shared_prompt([_prompt(answers[r]) for r in _runs(s) if r in answers]):
             by_prompt[prompt, s.user].append(s)
-    return _numbered(_sample(prompt, user, found, answers) for (prompt, user), found in by_prompt.items())
+    return _with_unique_ids(_sample(prompt, user, found, answers) for (prompt, user), found in by_prompt.items())
 
 
 def from_log(query: str = "", *, model: str = "", since: float | None = None, limit: int = 1000) -> list[Sample]:
@@ -95,10 +95,10 @@ def import_feedback(source: TableLike, *, kind: str = "kind", value: str = "valu
     return len(rows)
 
 
-def shared(prompts: Sequence[str]) -> str:
+def shared_prompt(prompts: Sequence[str]) -> str:
     """What all prompts are about: themselves, or the last paragraphs they share where ways to ask stood above; "" for nothing.
 
-    >>> shared(["Be brief.\\n\\nCustomer: hi", "Be kind.\\n\\nCustomer: hi"])
+    >>> shared_prompt(["Be brief.\\n\\nCustomer: hi", "Be kind.\\n\\nCustomer: hi"])
     'Customer: hi'
     """
     paragraphs = [p.split("\n\n") for p in prompts]
@@ -126,12 +126,12 @@ def _prompt(r: Response) -> str:
     return prompt_text(r.request)
 
 
-def _sample(prompt: str, user: str, said: Sequence[Feedback], answers: Mapping[str, Response]) -> Sample:
+def _sample(prompt: str, user: str, events: Sequence[Feedback], answers: Mapping[str, Response]) -> Sample:
     """What one person's signals about one prompt add up to; a later word replaces an earlier one."""
     target = chosen = None
     rejected: list[str] = []
     weak = False
-    for s in said:
+    for s in events:
         good = bad = None
         match s.kind:
             case "vote":
@@ -154,20 +154,20 @@ def _sample(prompt: str, user: str, said: Sequence[Feedback], answers: Mapping[s
             weak = False
         if bad is not None and bad != chosen:
             rejected = [*(r for r in rejected if r != bad), bad]
-    runs = list(dict.fromkeys(r for s in said for r in _runs(s)))
-    extra: dict[str, Any] = {"runs": runs, "said": [s.kind for s in said]}
+    runs = list(dict.fromkeys(r for s in events for r in _runs(s)))
+    extra: dict[str, Any] = {"runs": runs, "said": [s.kind for s in events]}
     if chosen is not None and rejected:
         extra |= {"chosen": chosen, "rejected": [r for r in rejected if r != chosen]}
     elif rejected:
         extra["rejected"] = rejected
-    if weak or all(s.kind not in EXPLICIT for s in said):
+    if weak or all(s.kind not in EXPLICIT for s in events):
         weak = True
-        extra["behaviour"] = {s.kind: s.value for s in said if s.kind not in EXPLICIT}
+        extra["behaviour"] = {s.kind: s.value for s in events if s.kind not in EXPLICIT}
     values = {"prompt": prompt}
     return Sample(content_id(values), values, target, user or None, weak=weak, extra=extra)
 
 
-def _numbered(samples: Iterable[Sample]) -> list[Sample]:
+def _with_unique_ids(samples: Iterable[Sample]) -> list[Sample]:
     """Two people may have spoken of one prompt: the second row's id gets a number."""
     seen: dict[str, int] = {}
     out = []

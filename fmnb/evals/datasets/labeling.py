@@ -16,7 +16,7 @@ from .sample import Sample
 ACCEPT, REJECT = "accept", "reject"
 
 
-def label(d: Dataset, id: str, annotator: str, word: str, *, choices: Sequence[str] = ()) -> Dataset:
+def label(d: Dataset, id: str, annotator: str, value: str, *, choices: Sequence[str] = ()) -> Dataset:
     """The data set with one rater's word on a row.
 
     Without choices: "accept" stands behind the target (or the answer that was given), "reject"
@@ -25,20 +25,20 @@ def label(d: Dataset, id: str, annotator: str, word: str, *, choices: Sequence[s
     """
     s: Sample = d[id]
     allowed = list(choices) or [ACCEPT, REJECT]
-    if word not in allowed:
-        raise UsageError("No such label", detail=repr(word), hint=f"One of {', '.join(allowed)}.")
-    labels = {**s.extra.get("labels", {}), annotator: word}
+    if value not in allowed:
+        raise UsageError("No such label", detail=repr(value), hint=f"One of {', '.join(allowed)}.")
+    labels = {**s.extra.get("labels", {}), annotator: value}
     extra = {**s.extra, "labels": labels}
     if choices:
         counts = Counter(v for v in labels.values() if v in choices).most_common(2)
         clear = len(counts) == 1 or counts[0][1] > counts[1][1]
         return d.replaced(replace(s, target=counts[0][0] if clear else s.target, made="", weak=False, extra=extra))
-    if word == ACCEPT:
+    if value == ACCEPT:
         target = s.target if s.target is not None else s.extra.get("answer", s.extra.get("refused"))
         return d.replaced(replace(s, target=target, made="", weak=False, extra=extra))
     if s.target is not None:
         bad = s.target if isinstance(s.target, str) else json.dumps(s.target, ensure_ascii=False)
-        extra |= {"refused": s.target, "rejected": list(dict.fromkeys([*_listed(s.extra.get("rejected")), bad]))}
+        extra |= {"refused": s.target, "rejected": list(dict.fromkeys([*_as_list(s.extra.get("rejected")), bad]))}
     return d.replaced(replace(s, target=None, extra=extra))
 
 
@@ -48,7 +48,7 @@ def edit(d: Dataset, id: str, annotator: str, text: str) -> Dataset:
         raise UsageError("A good answer has words", hint="Write it, or reject the row.")
     s: Sample = d[id]
     before = s.target if isinstance(s.target, str) else s.extra.get("answer")
-    rejected = [*_listed(s.extra.get("rejected")), *([before] if isinstance(before, str) and before != text else [])]
+    rejected = [*_as_list(s.extra.get("rejected")), *([before] if isinstance(before, str) and before != text else [])]
     extra = {**s.extra, "labels": {**s.extra.get("labels", {}), annotator: ACCEPT}, "chosen": text}
     if rejected:
         extra["rejected"] = list(dict.fromkeys(r for r in rejected if r != text))
@@ -60,7 +60,7 @@ def unlabel(d: Dataset, before: Sample) -> Dataset:
     return d.replaced(before)
 
 
-def order(d: Dataset, annotator: str, evaluation: Results | None = None) -> list[str]:
+def labeling_order(d: Dataset, annotator: str, evaluation: Results | None = None) -> list[str]:
     """Ids, the most telling first: rows this rater has not seen; among them where raters disagree, models disagree,
     a machine made the target, behaviour stood in for it, or none is there."""
     split = _disagreement(evaluation) if evaluation is not None else {}
@@ -88,5 +88,5 @@ def _disagreement(e: Results) -> Mapping[str, float]:
     return {e.dataset.samples[row].id: float(v.max() - v.min()) for row, v in zip(m.rows.tolist(), m.values, strict=True)}
 
 
-def _listed(value: Any) -> list[str]:
+def _as_list(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value or ())

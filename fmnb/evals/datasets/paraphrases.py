@@ -37,13 +37,13 @@ _CROWD = 10  # such neighbors, and a tenth of all: then a template made the held
 _BLOCK = 1_000
 
 
-def limit(together: int) -> float:
+def limit(n: int) -> float:
     """What must be left of a likeness where so many texts are looked up together.
 
     >>> [round(limit(n), 3) for n in (1, 100, 5_000)]
     [0.18, 0.155, 0.13]
     """
-    at = math.log(min(max(together, _FEW), _MANY) / _FEW) / math.log(_MANY / _FEW)
+    at = math.log(min(max(n, _FEW), _MANY) / _FEW) / math.log(_MANY / _FEW)
     return _LIMIT_FEW + at * (_LIMIT_MANY - _LIMIT_FEW)
 
 
@@ -120,11 +120,11 @@ class Meanings:
         return [(int(i), float(cosines[i]), float(cosines[i]) - _OF_HELD * float(self.level[i]) - own) for i in top if cosines[i] >= _LEAST]
 
 
-def less_words(left: float, overlap: float) -> float:
+def subtract_overlap(left: float, overlap: float) -> float:
     """What a likeness of meaning is worth where the words are alike, too."""
     return left - _OF_WORDS * overlap
 
 
-def background(vectors: Sequence[Array]) -> Background | None:
+def make_background(vectors: Sequence[Array]) -> Background | None:
     """That of texts that are looked up together; None where there are none."""
     return Background(np.stack(vectors).astype(np.float32)) if vectors else None

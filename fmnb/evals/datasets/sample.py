@@ -35,11 +35,11 @@ class Sample:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; what is empty is left out."""
-        out: dict[str, Any] = {"id": self.id, "values": plain(self.values)}
+        out: dict[str, Any] = {"id": self.id, "values": to_json_value(self.values)}
         for name in ("target", "group", "split", "weak", "made", "extra"):
             value = getattr(self, name)
             if value is not None and value is not False and value not in ("", {}):
-                out[name] = plain(value)
+                out[name] = to_json_value(value)
         return out
 
     @classmethod
@@ -52,7 +52,7 @@ class Sample:
     @property
     def text(self) -> str:
         """The values as one text, for search, duplicates and near duplicates."""
-        return "\n".join(v if isinstance(v, str) else json.dumps(plain(v), ensure_ascii=False) for v in self.values.values())
+        return "\n".join(v if isinstance(v, str) else json.dumps(to_json_value(v), ensure_ascii=False) for v in self.values.values())
 
     @property
     def fingerprint(self) -> str:
@@ -72,14 +72,14 @@ def fingerprint(text: str) -> str:
 
 def content_id(values: Mapping[str, Any], target: Any = None) -> str:
     """An id from the content, for rows that came without one."""
-    text = json.dumps([plain(values), plain(target)], sort_keys=True, ensure_ascii=False)
+    text = json.dumps([to_json_value(values), to_json_value(target)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """A value with a JSON form: numpy's numbers, dates and missing values as JSON knows them; half a surrogate pair has none and becomes U+FFFD.
 
-    >>> plain({"a": (1, float("nan"))})
+    >>> to_json_value({"a": (1, float("nan"))})
     {'a': [1, None]}
     """
     if isinstance(value, str):
@@ -89,11 +89,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): to_json_value(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set)):
-        return [plain(v) for v in value]
+        return [to_json_value(v) for v in value]
     if hasattr(value, "item") and not getattr(value, "shape", ()):
-        return plain(value.item())
+        return to_json_value(value.item())
     if hasattr(value, "tolist"):
-        return plain(value.tolist())
+        return to_json_value(value.tolist())
     return str(value) if value == value else None  # what is not equal to itself is missing

@@ -25,14 +25,14 @@ Array = np.ndarray[Any, Any]
 _WORD = re.compile(r"\w+|[-+*/^=<>%](?=\s*\d)|(?<=\d)[-+*/^=<>%]")  # signs count between numbers: 7+7 is not 7-7
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _PARTS = re.compile(r"[\n\r|]+|(?<=[.!?:;。！？])\s+")
-MOST = (1 << 63) - 1  # the largest hash
+MAX_HASH = (1 << 63) - 1  # the largest hash
 _LEET = re.compile(r"\b(?=\w*[01345])(?=\w*[a-z])(?!\d+(?:am|pm|st|nd|rd|th|[dghkmsx])\b)[a-z01345]{2,}\b")  # tr4nsf3r, not 3rd
-_BLANK = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and symbols that show nothing
-_TELLING = 15  # letters of a text that are as telling without its blanks
-_ENOUGH = 2  # such words, of one text: fewer are names of products
-_MEANT = str.maketrans("01345", "oieas")
+_INVISIBLE = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and symbols that show nothing
+_MIN_UNSPACED = 15  # letters of a text that are as telling without its blanks
+_MIN_LEET_WORDS = 2  # such words, of one text: fewer are names of products
+_LEET_LETTERS = str.maketrans("01345", "oieas")
 _QUOTES = re.compile("[\u2018\u2019\u02bc]")
-_GRAMS = 400  # runs kept of a long text: those with the smallest hashes
+_MAX_GRAMS = 400  # runs kept of a long text: those with the smallest hashes
 
 LIGHT = frozenset(
     """a an the and or but if so of to in on at by for from with as is are was were be been being am do does did doing done have has
@@ -71,35 +71,35 @@ class Signature:
     light: frozenset[int] = frozenset()
     numbers: frozenset[int] = frozenset()
     grams: frozenset[int] = frozenset()
-    upto: int = MOST
+    upto: int = MAX_HASH
     keys: Mapping[int, int] = field(default_factory=dict)
     unspaced: int = 0
 
     @property
-    def telling(self) -> bool:
+    def is_comparable(self) -> bool:
         """Whether there is enough of it to be told from others by more than equality: two words beside numbers."""
         return len(self.words - self.numbers) >= 2
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
         out: dict[str, Any] = {"whole": self.whole, "length": self.length}
-        out |= {n: _packed(sorted(v)) for n in ("words", "light", "numbers", "grams") if (v := getattr(self, n))}
+        out |= {n: _pack(sorted(v)) for n in ("words", "light", "numbers", "grams") if (v := getattr(self, n))}
         if self.unspaced:
             out["unspaced"] = self.unspaced
-        if self.upto != MOST:
+        if self.upto != MAX_HASH:
             out["upto"] = self.upto
         if self.keys:
-            out["keys"] = _packed([n for pair in sorted(self.keys.items()) for n in pair])
+            out["keys"] = _pack([n for pair in sorted(self.keys.items()) for n in pair])
         return out
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> Signature:
         """The signature that `to_dict` described."""
-        words, light, numbers, grams = (frozenset(_unpacked(d.get(n, ""))) for n in ("words", "light", "numbers", "grams"))
-        keys = _unpacked(d.get("keys", ""))
+        words, light, numbers, grams = (frozenset(_unpack(d.get(n, ""))) for n in ("words", "light", "numbers", "grams"))
+        keys = _unpack(d.get("keys", ""))
         met = dict(zip(keys[::2], keys[1::2], strict=True))
         return cls(
-            int(d["whole"]), int(d["length"]), words, light, numbers, grams, int(d.get("upto", MOST)), met, int(d.get("unspaced", 0))
+            int(d["whole"]), int(d["length"]), words, light, numbers, grams, int(d.get("upto", MAX_HASH)), met, int(d.get("unspaced", 0))
         )
 
 
@@ -126,29 +126,29 @@ def signature(text: str) -> Signature:
     if not words:  # all of it is function words: then these are what it says
         words, light = light, set()
     grams = sorted({_hash(" ".join(said[i : i + 3])) for i in range(len(said) - 2)})
-    upto = MOST if len(grams) <= _GRAMS else grams[_GRAMS - 1]
-    few = frozenset(grams[:_GRAMS])
+    upto = MAX_HASH if len(grams) <= _MAX_GRAMS else grams[_MAX_GRAMS - 1]
+    few = frozenset(grams[:_MAX_GRAMS])
     joined = "".join(said)
-    unspaced = _hash(joined) if len(joined) >= _TELLING else 0
+    unspaced = _hash(joined) if len(joined) >= _MIN_UNSPACED else 0
     return Signature(_hash(" ".join(said)), len(said), frozenset(words), frozenset(light), frozenset(numbers), few, upto, keys, unspaced)
 
 
-def whole(text: str) -> int:
+def text_hash(text: str) -> int:
     """The hash of the flattened text alone."""
     return _hash(" ".join(flat_words(text)))
 
 
-def parts(text: str) -> Iterator[str]:
+def split_parts(text: str) -> Iterator[str]:
     """The lines and sentences of a text, and what stands behind a colon."""
     for part in _PARTS.split(text):
         if part and part.strip():
             yield part
 
 
-def core(text: str) -> str:
+def without_courtesies(text: str) -> str:
     """A text without greeting and thanks, for its vector.
 
-    >>> core("Hello, could you please tell me where my card is? Thank you!")
+    >>> without_courtesies("Hello, could you please tell me where my card is? Thank you!")
     'where my card is'
     """
     found = _CLOSING.sub("", _OPENING.sub("", text.strip()))
@@ -172,25 +172,25 @@ def flat_words(text: str) -> list[str]:
     return out
 
 
-def unmasked(text: str) -> str:
+def unmask(text: str) -> str:
     """A text without what hides a copy from a comparison of letters: lookalikes of other scripts, invisible characters, marks, digits for letters.
 
     Only words that become ASCII by it are changed, and only where the text has ASCII letters, so
     that other scripts stay as they are.
 
-    >>> unmasked("Whеrе is my саrd?"), unmasked("tr\u00adans\u200bfer"), unmasked("Где карта?")
+    >>> unmask("Whеrе is my саrd?"), unmask("tr\u00adans\u200bfer"), unmask("Где карта?")
     ('where is my card?', 'transfer', 'Где карта?')
     """
     text = text.replace("_", " ")
-    leet = len(_LEET.findall(text)) >= _ENOUGH
+    leet = len(_LEET.findall(text)) >= _MIN_LEET_WORDS
     if text.isascii() and not leet:
         return text
-    plain = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf" and c not in _BLANK)
-    plain = re.sub(r"\S+", _unmasked_word, plain) if re.search("[A-Za-z]", plain) else plain
-    return _LEET.sub(lambda m: m[0].translate(_MEANT), plain) if leet else plain
+    plain = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf" and c not in _INVISIBLE)
+    plain = re.sub(r"\S+", _unmask_word, plain) if re.search("[A-Za-z]", plain) else plain
+    return _LEET.sub(lambda m: m[0].translate(_LEET_LETTERS), plain) if leet else plain
 
 
-def _unmasked_word(found: re.Match[str]) -> str:
+def _unmask_word(found: re.Match[str]) -> str:
     word = found[0]
     bare = "".join(c for c in unicodedata.normalize("NFKD", word.translate(TABLE)) if unicodedata.category(c) not in ("Mn", "Me"))
     bare = _QUOTES.sub("'", bare.casefold().translate(TABLE))
@@ -211,7 +211,7 @@ def letters_hash(word: str) -> int:
     return _hash(letters(word))
 
 
-def misspelt(word: str) -> Iterator[int]:
+def misspelled_hashes(word: str) -> Iterator[int]:
     """Hashes of the letters of words that this one may be meant to be: the same letters, one more or one less, one exchanged."""
     have = letters(word)
     yield _hash(have)
@@ -252,7 +252,7 @@ def _stem(w: str) -> str:
     return w[:-1] if len(w) > 3 and w[-1] == w[-2] else w
 
 
-def contained(a: Signature, b: Signature, weight: Mapping[int, float] | None = None) -> float:
+def containment(a: Signature, b: Signature, weight: Mapping[int, float] | None = None) -> float:
     """The larger share of the one's runs of three words that the other has, where the one has four runs or more."""
     upto = min(a.upto, b.upto)
     x, y = ({g for g in s.grams if g <= upto} for s in (a, b))
@@ -264,11 +264,11 @@ def _size(grams: set[int], weight: Mapping[int, float] | None) -> float:
     return sum(weight.get(g, 1.0) for g in grams) if weight else float(len(grams))
 
 
-def _packed(numbers: Sequence[int]) -> str:
+def _pack(numbers: Sequence[int]) -> str:
     return base64.b64encode(np.array(numbers, dtype=">u8").tobytes()).decode()
 
 
-def _unpacked(text: str) -> list[int]:
+def _unpack(text: str) -> list[int]:
     found: list[int] = np.frombuffer(base64.b64decode(text), dtype=">u8").tolist()
     return found
 

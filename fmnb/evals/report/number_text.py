@@ -1,46 +1,46 @@
-"""Numbers as sentences say them: gaps in points of a hundred, scores in percent, p values, counts that promise no more than they can."""
+"""Numbers in sentences: gaps in percentage points, scores in percent, p values, rounded counts."""
 
 from __future__ import annotations
 
 import math
 
 
-def amount(value: float, points: bool, whole: bool = False) -> str:
-    """A gap with its unit; `whole` points are two_digits up, so that what is smaller is smaller in words, too.
+def gap_text(value: float, in_points: bool, round_up: bool = False) -> str:
+    """A gap with its unit; `round_up` rounds points up, for statements about smaller gaps.
 
-    >>> amount(0.041, True), amount(0.0612, True, whole=True), amount(0.01, True, whole=True), amount(2.5, False)
+    >>> gap_text(0.041, True), gap_text(0.0612, True, round_up=True), gap_text(0.01, True, round_up=True), gap_text(2.5, False)
     ('4.1 points', '7 points', '1 point', '2.5')
     """
-    if not points:
+    if not in_points:
         return f"{value:.3g}"
-    figure = f"{math.ceil(100 * value - 1e-9)}" if whole and value >= 0.0095 else number(value, True)
+    figure = f"{math.ceil(100 * value - 1e-9)}" if round_up and value >= 0.0095 else gap_number(value, True)
     return f"{figure} point{'' if figure in ('1', '1.0') else 's'}"
 
 
-def number(value: float, points: bool) -> str:
+def gap_number(value: float, in_points: bool) -> str:
     """A gap without its unit.
 
-    >>> number(0.041, True), number(0.004, True), number(12.3456, False)
+    >>> gap_number(0.041, True), gap_number(0.004, True), gap_number(12.3456, False)
     ('4.1', '0.40', '12.3')
     """
-    if not points:
+    if not in_points:
         return f"{value:.3g}"
     return f"{100 * value:.1f}" if value == 0 or abs(value) >= 0.0095 else f"{100 * value:.2f}"
 
 
-def share(value: float, points: bool) -> str:
-    """A score: percent where scores lie between 0 and 1.
+def score_text(value: float, in_points: bool) -> str:
+    """A score, in percent if scores lie between 0 and 1.
 
-    >>> share(0.5, True), share(3.25, False)
+    >>> score_text(0.5, True), score_text(3.25, False)
     ('50.0%', '3.25')
     """
-    return f"{value:.1%}" if points else f"{value:.4g}"
+    return f"{value:.1%}" if in_points else f"{value:.4g}"
 
 
-def p_words(p: float) -> str:
-    """A p value of two digits; never two_digits to the other side of 0.05.
+def p_text(p: float) -> str:
+    """A p value with two digits, and with more where rounding would cross 0.05.
 
-    >>> p_words(0.0004), p_words(0.021), p_words(0.0498)
+    >>> p_text(0.0004), p_text(0.021), p_text(0.0498)
     ('p < .001', 'p = 0.021', 'p = 0.0498')
     """
     if p < 0.001:
@@ -50,7 +50,7 @@ def p_words(p: float) -> str:
 
 
 def two_digits(n: int) -> int:
-    """Two digits are all an estimate of rows can promise.
+    """A count rounded to two significant digits.
 
     >>> two_digits(423), two_digits(7)
     (420, 7)

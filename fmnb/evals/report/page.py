@@ -1,6 +1,6 @@
-"""The report: one page that needs nothing else, with the findings, plots beside their tables, and every row behind every number.
+"""The report as one self-contained page: findings, plots with their tables, and the rows of each number.
 
-The same parts make the widget of a notebook; there, rows come from the kernel as one scrolls.
+The notebook's widget uses the same parts; there, rows come from the kernel while scrolling.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from ...stats.calibration import calibration
 from .. import verdict
 from ..analysis import Analysis, Pair
 from ..results import Results
-from ..scoring import failure
+from ..scoring import failure_reason
 from . import plots
 from .plots import Mark, Point
-from .sentences import ordered
+from .sentences import ranked_pairs
 from .tables import levels_table, slices_table
 
 HERE = Path(__file__).parent
-_MANY, _LONG, _SHORT = 2_000, 1_500, 240  # rows; letters of an answer in the page of few rows, and of many
-_WORST = 8  # slices
+_MANY_ROWS, _LONG_TEXT, _SHORT_TEXT = 2_000, 1_500, 240  # rows; letters of an answer in the page of few rows, and of many
+_MAX_SLICES = 8  # slices
 
 
 def page(e: Results) -> str:
-    """The whole page as HTML. Model text goes in as data and is shown as text."""
+    """The page as HTML. Text from models is inserted as data and shown as text."""
     data = json.dumps(rows_data(e), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c").replace("\u2028", "\\u2028")
     title = literal(e.dataset.name or "Evaluation")
     return f"""<!doctype html>
@@ -46,7 +46,7 @@ def page(e: Results) -> str:
 <h1>{title}</h1>
 {findings(e)}
 <section class="fr-rows" aria-label="Rows"></section>
-<p class="fr-small">{inert(_made(e))}</p>
+<p class="fr-small">{inert(_provenance(e))}</p>
 </main>
 <script type="application/json" id="fr-data">{data}</script>
 <script>{script()}
@@ -64,18 +64,18 @@ def style() -> str:
 
 
 def script() -> str:
-    """The table of rows: draws what is in sight and nothing more."""
+    """The script of the table of rows, which only draws visible rows."""
     return (HERE / "page.js").read_text("utf-8")
 
 
 def findings(e: Results, prefix: str = "fr") -> str:
-    """Sentences, plots and their tables. `prefix` keeps ids apart where several reports are on a page."""
-    out = [f'<p class="fr-trouble">{inert(s)}</p>' for s in verdict.trouble(e)]
+    """Sentences, plots and tables; `prefix` makes ids unique if a page has several reports."""
+    out = [f'<p class="fr-trouble">{inert(s)}</p>' for s in verdict.problems(e)]
     first, *more = verdict.findings(e) or [""]
     out += [f'<p class="fr-first">{inert(first)}</p>'] if first else []
     if more:
         out.append(f"<ul>{''.join(f'<li>{inert(s)}</li>' for s in more)}</ul>")
-    compared = e.compared
+    compared = e.analyses
     for i, name in enumerate(e.scores):
         if name in compared:
             out += _scorer(e, compared[name], f"{prefix}-{i}")
@@ -86,64 +86,64 @@ def _scorer(e: Results, a: Analysis, key: str) -> Iterator[str]:
     heading = f"<h2>{inert(a.scorer)}</h2>" if len(e.scores) > 1 else ""
     yield heading
     marks = [
-        Mark(m, lv.value, lv.low, lv.high, note=f"group {a.letters[m]} of models not told apart")
-        for m in a.order
+        Mark(m, lv.value, lv.low, lv.high, note=f"group {a.letters[m]} of models not significantly different")
+        for m in a.ranking
         for lv in [a.levels[m].estimate]
     ]
     yield _figure(
-        plots.intervals(f"Score of each model by {a.scorer}", marks, percent=a.points, name=f"{key}-levels"),
-        "Each model's score, in points of a hundred, with its 95 % interval." if a.points else "Each model's score with its 95 % interval.",
+        plots.intervals(f"Score of each model by {a.scorer}", marks, percent=a.in_points, name=f"{key}-levels"),
+        "Each model's score, in percent, with its 95% interval." if a.in_points else "Each model's score with its 95% interval.",
         _levels(e, a),
     )
     if a.pairs:
-        pairs = ordered(a)
-        gaps = [_gap(p) for p in pairs]
+        pairs = ranked_pairs(a)
+        gaps = [_gap_mark(p) for p in pairs]
         together = f" Intervals hold for all {len(pairs)} pairs together." if len(pairs) > 1 else ""
         yield _figure(
-            plots.intervals("Gaps between models on the same rows", gaps, percent=a.points, zero=True, name=f"{key}-gaps"),
-            f"Paired gaps. Filled marks are real; hollow ones may be chance, however far from 0.{together}",
+            plots.intervals("Gaps between models on the same rows", gaps, percent=a.in_points, zero=True, name=f"{key}-gaps"),
+            f"Paired gaps. Filled marks are significant; hollow ones are not.{together}",
             _pairs(a),
         )
-    yield from _price(e, a, key)
+    yield from _cost_quality(e, a, key)
     yield from _slices(e, a, key)
     yield from _calibration(e, a, key)
 
 
-def _gap(p: Pair) -> Mark:
-    """b less a, as in the table below it."""
+def _gap_mark(p: Pair) -> Mark:
+    """The gap b - a, as in the table below."""
     low, high = p.interval or (None, None)
-    label = f"{plots.short(p.b, 11)} − {plots.short(p.a, 11)}"
-    return Mark(label, p.test.gap.value, low, high, p.real, "real" if p.real else "may be chance")
+    label = f"{plots.shorten(p.b, 11)} − {plots.shorten(p.a, 11)}"
+    return Mark(label, p.test.gap.value, low, high, p.significant, "significant" if p.significant else "not significant")
 
 
-def _price(e: Results, a: Analysis, key: str) -> Iterator[str]:
+def _cost_quality(e: Results, a: Analysis, key: str) -> Iterator[str]:
     spent = {r["model"]: r for r in levels_table(e) if r["scorer"] == a.scorer}
     if len(e.names) < 2:
         return
-    for column, words in (("cost", "cost of the run, US dollars"), ("seconds", "median seconds an answer")):
-        known = [(m, float(spent[m][column]), a.levels[m].estimate) for m in a.order if spent[m][column] is not None]
+    for column, words in (("cost", "cost of the run, US dollars"), ("seconds", "median seconds per answer")):
+        known = [(m, float(spent[m][column]), a.levels[m].estimate) for m in a.ranking if spent[m][column] is not None]
         if len(known) < 2 or not any(x for _, x, _ in known):
             continue
-        best = plots.front([(m, x, lv.value) for m, x, lv in known])
+        best = plots.pareto_front([(m, x, lv.value) for m, x, lv in known])
         points = [Point(m, x, lv.value, lv.low, lv.high, m in best) for m, x, lv in known]
         table = Rows([{"model": p.label, words: p.x, "score": p.y, "on the front": "yes" if p.best else "no"} for p in points])
         yield _figure(
-            plots.against(f"Quality over {words}", points, words, percent=a.points, name=f"{key}-{column}"),
-            f"Quality over {words}; round marks, joined, are those no other beats in one without losing in the other.",
+            plots.scatter(f"Quality over {words}", points, words, percent=a.in_points, name=f"{key}-{column}"),
+            f"Quality over {words}; the connected round marks are the Pareto front: no other model is better in both.",
             table,
         )
         return
 
 
 def _slices(e: Results, a: Analysis, key: str) -> Iterator[str]:
-    worst = [r for r in slices_table(e, scorer=a.scorer) if r["score"] < r["elsewhere"]][:_WORST]
+    worst = [r for r in slices_table(e, scorer=a.scorer) if r["score"] < r["elsewhere"]][:_MAX_SLICES]
     if not worst:
         return
     marks = [Mark(f"{r['model']}: {r['column']} {r['value']}", r["score"], r["low"], r["high"], tick=r["elsewhere"]) for r in worst]
     rows = [{**r, "_behind": _slice_filters(a, r)} for r in worst]
     yield _figure(
-        plots.intervals("Slices where a model does worse than elsewhere", marks, percent=a.points, name=f"{key}-slices"),
-        "Where a model does worse than on the other rows (dashed). Looked at one by one: of many slices some are low by chance.",
+        plots.intervals("Slices where a model does worse than elsewhere", marks, percent=a.in_points, name=f"{key}-slices"),
+        "Slices where a model does worse than on the other rows (dashed). Intervals are not corrected: of many slices, some are low by chance.",
         rows_html(rows, ("model", "column", "value", "rows", "score", "low", "high", "elsewhere")),
     )
 
@@ -161,20 +161,20 @@ def _calibration(e: Results, a: Analysis, key: str) -> Iterator[str]:
         error = (
             f"expected calibration error {c.error:.3f}" if c.error is not None else f"in one bin {c.one_bin:.3f} (ten bins need 300 rows)"
         )
-        bins = [(b.confidence, b.right, b.n) for b in c.bins]
+        bins = [(b.confidence, b.accuracy, b.n) for b in c.bins]
         table = Rows([{"rows": n, "confidence": p, "right": r} for p, r, n in bins])
         yield _figure(
-            plots.curve(f"Calibration of {model}", bins, name=f"{key}-sure-{e.names.index(model)}"),
-            f"{model}: how often it is right when it is so sure; {error}, Brier score {c.brier:.3f}.",
+            plots.calibration_curve(f"Calibration of {model}", bins, name=f"{key}-sure-{e.names.index(model)}"),
+            f"{model}: accuracy at each confidence; {error}, Brier score {c.brier:.3f}.",
             table,
         )
 
 
 def _levels(e: Results, a: Analysis) -> str:
     rows = []
-    for m in a.order:
+    for m in a.ranking:
         lv = a.levels[m]
-        failed = sum(a.matrix.failed[m].values())
+        failed = sum(a.matrix.failure_causes[m].values())
         rows.append(
             {
                 "model": m,
@@ -199,7 +199,7 @@ def _levels(e: Results, a: Analysis) -> str:
 
 def _pairs(a: Analysis) -> str:
     rows = []
-    for p in ordered(a):
+    for p in ranked_pairs(a):
         gap = p.test.gap
         rows.append(
             {
@@ -209,12 +209,12 @@ def _pairs(a: Analysis) -> str:
                 "low": p.interval[0] if p.interval else None,
                 "high": p.interval[1] if p.interval else None,
                 "p": p.p,
-                "better": p.better if p.real else "not told apart",
+                "better": p.better if p.significant else "not significantly different",
                 "test": p.test.test,
                 "only a": p.test.only_a,
                 "only b": p.test.only_b,
-                "smallest gap": p.test.smallest,
-                "why": gap.why or None,
+                "smallest gap": p.test.detectable_gap,
+                "why": gap.reason or None,
                 "_behind": {
                     "gap": {"scorer": a.scorer, "differ": [p.a, p.b]},
                     "only a": {"scorer": a.scorer, "more": [p.a, p.b]},
@@ -232,31 +232,31 @@ def _slice_filters(a: Analysis, r: dict[str, Any]) -> dict[str, Any]:
 
 
 def rows_html(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
-    """A table; numbers whose column `_behind` names are buttons that show the rows behind them."""
+    """A table; numbers whose column is in `_behind` are buttons that show their rows."""
     shown = [c for c in columns if any(r.get(c) is not None for r in rows)]
     head = "".join(f'<th scope="col">{inert(c)}</th>' for c in shown)
     body = []
     for r in rows:
         cells = []
         for c in shown:
-            text = inert(_cell(r.get(c)))
+            text = inert(_cell_text(r.get(c)))
             if text and c in r.get("_behind", ()):
                 given = escape(json.dumps(r["_behind"][c], ensure_ascii=False), quote=True)
-                text = f'<button type="button" data-fr-filter="{given}" title="show the rows behind this number">{text}</button>'
+                text = f'<button type="button" data-fr-filter="{given}" title="show the rows of this number">{text}</button>'
             cells.append(f"<td>{text}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
 
 
-def _figure(svg: str, words: str, table: Rows | str) -> str:
+def _figure(svg: str, caption: str, table: Rows | str) -> str:
     inner = rows_html(table, table.columns) if isinstance(table, Rows) else table
     scroll = '<div class="fr-scroll" tabindex="0" role="region" aria-label="The numbers of this plot">'
-    return f"<figure>{svg}<figcaption>{inert(words)}</figcaption><details open><summary>Numbers</summary>{scroll}{inner}</div></details></figure>"
+    return f"<figure>{svg}<figcaption>{inert(caption)}</figcaption><details open><summary>Numbers</summary>{scroll}{inner}</div></details></figure>"
 
 
 def rows_data(e: Results) -> dict[str, Any]:
-    """What the table of rows is drawn from: columns of values, and of each model its answers and scores."""
-    most = _LONG if len(e.dataset) <= _MANY else _SHORT
+    """The data of the table of rows: values, and the answers and scores of each model."""
+    most = _LONG_TEXT if len(e.dataset) <= _MANY_ROWS else _SHORT_TEXT
     scorers = list(e.scores)
     return {
         "models": list(e.names),
@@ -266,26 +266,29 @@ def rows_data(e: Results) -> dict[str, Any]:
     }
 
 
-def row_data(e: Results, row: int, most: int = _LONG) -> list[Any]:
-    """Of one row: id, group, split, target, values, then of each answer its text, run, failure, and of each scorer [value, why]."""
+def row_data(e: Results, row: int, max_length: int = _LONG_TEXT) -> list[Any]:
+    """Data of one row: id, group, split, target, values, answers.
+
+    An answer is [text, run, failure, scores], a score is [value, explanation].
+    """
     s = e.dataset.samples[row]
     each = len(e.names) * e.samples
     answers = []
     for i in range(row * each, (row + 1) * each):
         a = e.answers[i]
-        scores = [[v.value if v.value is None else round(v.value, 4), v.why or v.error] for v in (e.scores[n][i] for n in e.scores)]
-        answers.append([_cut(a.text, most), a.run, failure(a), scores])
-    values = {k: _cut(v if isinstance(v, str) else json.dumps(v, ensure_ascii=False), most) for k, v in s.values.items()}
+        scores = [[v.value if v.value is None else round(v.value, 4), v.explanation or v.error] for v in (e.scores[n][i] for n in e.scores)]
+        answers.append([_truncate(a.text, max_length), a.run, failure_reason(a), scores])
+    values = {k: _truncate(v if isinstance(v, str) else json.dumps(v, ensure_ascii=False), max_length) for k, v in s.values.items()}
     target = s.target if s.target is None or isinstance(s.target, str) else json.dumps(s.target, ensure_ascii=False)
-    return [s.id, s.group or "", s.split, None if target is None else _cut(target, most), values, answers]
+    return [s.id, s.group or "", s.split, None if target is None else _truncate(target, max_length), values, answers]
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]} … ({len(text):,} letters in all)"
+def _truncate(text: str, max_length: int) -> str:
+    return text if len(text) <= max_length else f"{text[:max_length]} … ({len(text):,} characters in total)"
 
 
-def _made(e: Results) -> str:
-    a = next(iter(e.compared.values()), None)
+def _provenance(e: Results) -> str:
+    a = next(iter(e.analyses.values()), None)
     parts = [
         f"{len(e.dataset):,} rows",
         f"data set {e.dataset.version}",
@@ -293,12 +296,12 @@ def _made(e: Results) -> str:
     ]
     parts += [
         f"run {e.run}" if e.run else "",
-        "p values (Holm) and intervals of gaps hold for all pairs together" if a and len(a.pairs) > 1 else "",
+        "p values (Holm) and intervals of gaps are corrected for all pairs" if a and len(a.pairs) > 1 else "",
     ]
     return "; ".join(p for p in parts if p) + "."
 
 
-def _cell(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)

@@ -1,6 +1,7 @@
-"""The report's plots as SVG text: intervals, cost against quality, calibration. Each has a title, a description in words, and no script.
+"""The report's plots as SVG: intervals, quality over cost, calibration.
 
-Colours are the page's variables, so light and dark both work; marks differ in shape as well.
+Each plot has a title and a description in words, and no script. Colors are the page's variables, for
+light and dark themes; marks also differ in shape.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _STRONG, _LINE = "var(--fr-accent, #0b63b0)", "var(--fr-line, #8886)"
 
 @dataclass(frozen=True)
 class Mark:
-    """One line of an interval plot: a label, a value, its interval unless there is none; `strong` marks what is real."""
+    """One line of an interval plot: a label, a value and its interval; `strong` marks significant values."""
 
     label: str
     value: float
@@ -27,16 +28,16 @@ class Mark:
     high: float | None = None
     strong: bool = True
     note: str = ""
-    tick: float | None = None  # a second value to set it against
+    tick: float | None = None  # a reference value
 
 
-def _marked(text: str) -> str:
-    """Text of a drawing, without marks that a page's typesetter acts on."""
+def _svg_text(text: str) -> str:
+    """Text of a plot, without characters that the page's math typesetting would process."""
     return inert(text).replace("span>", "tspan>")
 
 
 def intervals(title: str, marks: Sequence[Mark], *, percent: bool = True, zero: bool = False, name: str = "") -> str:
-    """A dot with its interval for each mark; `zero` draws the line of no difference. `percent` tells numbers in points of a hundred.
+    """A dot with its interval for each mark; `zero` draws a line at 0, `percent` shows percent.
 
     >>> "<title" in intervals("Scores", [Mark("a", 0.5, 0.4, 0.6)])
     True
@@ -57,7 +58,7 @@ def intervals(title: str, marks: Sequence[Mark], *, percent: bool = True, zero: 
     for i, m in enumerate(marks):
         y = 24 + i * _ROW
         colour = _STRONG if m.strong else _MUTED
-        parts.append(f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end" fill="{_INK}">{_marked(short(m.label))}</text>')
+        parts.append(f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end" fill="{_INK}">{_svg_text(shorten(m.label))}</text>')
         if m.low is not None and m.high is not None:
             parts.append(f'<line x1="{x(m.low):.1f}" x2="{x(m.high):.1f}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="2.5"/>')
             parts += [
@@ -70,14 +71,14 @@ def intervals(title: str, marks: Sequence[Mark], *, percent: bool = True, zero: 
             )
         fill = colour if m.strong else "var(--fr-paper, #fff)"
         parts.append(f'<circle cx="{x(m.value):.1f}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<text x="{_WIDTH - _RIGHT + 8}" y="{y + 4}" fill="{_INK}">{_told(m.value, percent, zero)}</text>')
-    words = "; ".join(_words(m, percent, zero) for m in marks)
+        parts.append(f'<text x="{_WIDTH - _RIGHT + 8}" y="{y + 4}" fill="{_INK}">{_value_text(m.value, percent, zero)}</text>')
+    words = "; ".join(_mark_text(m, percent, zero) for m in marks)
     return _svg(title, words, height, parts, name)
 
 
 @dataclass(frozen=True)
 class Point:
-    """A model's price and quality; `best` says that no other is both cheaper and better."""
+    """A model's cost and quality; `best` marks the Pareto front."""
 
     label: str
     x: float
@@ -87,10 +88,10 @@ class Point:
     best: bool = False
 
 
-def front(points: Sequence[tuple[str, float, float]]) -> set[str]:
-    """Labels of the Pareto front: of (label, price, quality) those that nothing else beats in one without losing in the other.
+def pareto_front(points: Sequence[tuple[str, float, float]]) -> set[str]:
+    """Labels on the Pareto front of (label, cost, quality).
 
-    >>> sorted(front([("a", 1, 0.5), ("b", 2, 0.4), ("c", 3, 0.9)]))
+    >>> sorted(pareto_front([("a", 1, 0.5), ("b", 2, 0.4), ("c", 3, 0.9)]))
     ['a', 'c']
     """
     return {
@@ -98,8 +99,8 @@ def front(points: Sequence[tuple[str, float, float]]) -> set[str]:
     }
 
 
-def against(title: str, points: Sequence[Point], x_name: str, *, percent: bool = True, name: str = "") -> str:
-    """Quality over price, the front joined by a line."""
+def scatter(title: str, points: Sequence[Point], x_name: str, *, percent: bool = True, name: str = "") -> str:
+    """Quality over cost, with a line along the Pareto front."""
     height, top, bottom = 300, 16, 252
     xs, ys = [p.x for p in points], [v for p in points for v in (p.y, p.low, p.high) if v is not None]
     pad_x, pad_y = (max(xs) - min(xs) or abs(max(xs)) or 1) * 0.12, (max(ys) - min(ys) or 0.1) * 0.1
@@ -109,10 +110,10 @@ def against(title: str, points: Sequence[Point], x_name: str, *, percent: bool =
     parts = []
     for v in _ticks(low, high, 5):
         parts.append(f'<line x1="70" x2="{_WIDTH - 120}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="{_LINE}"/>')
-        parts.append(f'<text x="62" y="{y(v) + 4:.1f}" text-anchor="end" fill="{_MUTED}">{_told(v, percent, False)}</text>')
+        parts.append(f'<text x="62" y="{y(v) + 4:.1f}" text-anchor="end" fill="{_MUTED}">{_value_text(v, percent, False)}</text>')
     for v in _ticks(max(0.0, min(xs) - pad_x), max(xs) + pad_x, 4):
         parts.append(f'<text x="{x(v):.1f}" y="{bottom + 18}" text-anchor="middle" fill="{_MUTED}">{v:.3g}</text>')
-    parts.append(f'<text x="{(_WIDTH - 50) / 2:.0f}" y="{height - 8}" text-anchor="middle" fill="{_MUTED}">{_marked(x_name)}</text>')
+    parts.append(f'<text x="{(_WIDTH - 50) / 2:.0f}" y="{height - 8}" text-anchor="middle" fill="{_MUTED}">{_svg_text(x_name)}</text>')
     best = sorted((p for p in points if p.best), key=lambda p: p.x)
     if len(best) > 1:
         path = " ".join(f"{x(p.x):.1f},{y(p.y):.1f}" for p in best)
@@ -129,13 +130,15 @@ def against(title: str, points: Sequence[Point], x_name: str, *, percent: bool =
             else f'<rect x="{x(p.x) - 5:.1f}" y="{y(p.y) - 5:.1f}" width="10" height="10" fill="{colour}"/>'
         )
         parts.append(shape)
-        parts.append(f'<text x="{x(p.x) + 10:.1f}" y="{y(p.y) - 8:.1f}" fill="{_INK}">{_marked(short(p.label))}</text>')
-    words = "; ".join(f"{p.label}: {x_name} {p.x:.3g}, {_told(p.y, percent, False)}{', on the front' if p.best else ''}" for p in points)
+        parts.append(f'<text x="{x(p.x) + 10:.1f}" y="{y(p.y) - 8:.1f}" fill="{_INK}">{_svg_text(shorten(p.label))}</text>')
+    words = "; ".join(
+        f"{p.label}: {x_name} {p.x:.3g}, {_value_text(p.y, percent, False)}{', on the front' if p.best else ''}" for p in points
+    )
     return _svg(title, words, height, parts, name)
 
 
-def curve(title: str, bins: Sequence[tuple[float, float, int]], name: str = "") -> str:
-    """Share right over confidence, beside the diagonal where both agree; bins are (confidence, share right, rows)."""
+def calibration_curve(title: str, bins: Sequence[tuple[float, float, int]], name: str = "") -> str:
+    """Accuracy over confidence with the diagonal; bins are (confidence, accuracy, rows)."""
     side = 260
     x, y = _scale(0, 1, 60, 60 + side), _scale(0, 1, 16 + side, 16)
     parts = [f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="{_MUTED}" stroke-dasharray="4 3"/>']
@@ -151,13 +154,13 @@ def curve(title: str, bins: Sequence[tuple[float, float, int]], name: str = "") 
     return _svg(title, words, side + 60, parts, name)
 
 
-def _svg(title: str, words: str, height: float, parts: Sequence[str], name: str) -> str:
-    """`name` makes the ids of title and description the page's only ones."""
+def _svg(title: str, description: str, height: float, parts: Sequence[str], name: str) -> str:
+    """An SVG; `name` makes the ids of title and description unique on the page."""
     key = escape(name or "plot", quote=True)
     return (
         f'<svg role="img" aria-labelledby="{key}-t {key}-d" viewBox="0 0 {_WIDTH} {height:.0f}" '
         f'xmlns="http://www.w3.org/2000/svg" font-size="12.5" font-family="inherit">'
-        f'<title id="{key}-t">{literal(title)}</title><desc id="{key}-d">{literal(words)}</desc>{"".join(parts)}</svg>'
+        f'<title id="{key}-t">{literal(title)}</title><desc id="{key}-d">{literal(description)}</desc>{"".join(parts)}</svg>'
     )
 
 
@@ -184,30 +187,30 @@ def _scale(low: float, high: float, start: float, end: float) -> _Scale:
     return _Scale(low, high, start, end)
 
 
-def _ticks(low: float, high: float, most: int) -> list[float]:
+def _ticks(low: float, high: float, max_ticks: int) -> list[float]:
     """Round numbers inside a range.
 
     >>> _ticks(0, 1, 5)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     """
-    step = 10 ** math.floor(math.log10((high - low) / most or 1))
-    step = next((s for s in (step, 2 * step, 5 * step, 10 * step) if (high - low) / s <= most), 10 * step)
+    step = 10 ** math.floor(math.log10((high - low) / max_ticks or 1))
+    step = next((s for s in (step, 2 * step, 5 * step, 10 * step) if (high - low) / s <= max_ticks), 10 * step)
     first = math.ceil(low / step - 1e-9)
     return [round((first + i) * step, 10) + 0.0 for i in range(int((high - first * step) / step + 1e-9) + 1)]
 
 
-def _told(v: float, percent: bool, signed: bool) -> str:
+def _value_text(v: float, percent: bool, signed: bool) -> str:
     if percent:
         return f"{100 * v:+.1f}" if signed else f"{100 * v:.1f}"
     return f"{v:+.3g}" if signed else f"{v:.4g}"
 
 
-def _words(m: Mark, percent: bool, signed: bool) -> str:
-    out = f"{m.label}: {_told(m.value, percent, signed)}"
+def _mark_text(m: Mark, percent: bool, signed: bool) -> str:
+    out = f"{m.label}: {_value_text(m.value, percent, signed)}"
     if m.low is not None and m.high is not None:
-        out += f", 95% {_told(m.low, percent, signed)} to {_told(m.high, percent, signed)}"
+        out += f", 95% {_value_text(m.low, percent, signed)} to {_value_text(m.high, percent, signed)}"
     return f"{out}, {m.note}" if m.note else out
 
 
-def short(text: str, most: int = 25) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def shorten(text: str, max_length: int = 25) -> str:
+    return text if len(text) <= max_length else text[: max_length - 1] + "…"

@@ -1,4 +1,4 @@
-"""Which rows stand behind a number of the report: the page's filters, answered by the kernel."""
+"""The row filters of the report, as applied by the kernel."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..results import Results
-from ..scoring import failure
+from ..scoring import failure_reason
 
 
 def rows_behind(e: Results, filter: Mapping[str, Any]) -> list[int]:
-    """Numbers of the rows that a filter is after; `page.js` says the same in the page.
+    """Numbers of the rows that a filter selects; `page.js` does the same in the page.
 
-    `model` with `below`: it scores less; `differ` and `more` name two models; `failed` one;
-    `column` with `value` a slice; `text` is looked for in rows and answers.
+    `model` with `below` selects scores below a value; `differ` and `more` compare two models; `failed`
+    selects failures of one model; `column` with `value` selects a slice; `text` searches rows and answers.
     """
     scorer = filter.get("scorer") or next(iter(e.scores))
     means: Any = _means(e, str(scorer))
@@ -50,7 +50,7 @@ def _means(e: Results, scorer: str) -> Any:
 def _failed(e: Results, model: str) -> np.ndarray:
     out = np.zeros(len(e.dataset), dtype=bool)
     for i, a in enumerate(e.answers):
-        if a.model == model and (failure(a) or any(found[i].value is None for found in e.scores.values())):
+        if a.model == model and (failure_reason(a) or any(found[i].value is None for found in e.scores.values())):
             out[a.row] = True
     return out
 

@@ -1,4 +1,4 @@
-"""An evaluation as tables: of models, of pairs, of answers, of slices."""
+"""Tables of an evaluation: models, pairs, answers, slices."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from ...core.records import Rows
 from ...stats.level import level
 from ..results import Results
 from ..score_matrix import Matrix
-from ..scoring import failure
+from ..scoring import failure_reason
 from ..verdict import verdict
 
-MODELS = (
+MODEL_COLUMNS = (
     *("scorer", "model", "score", "low", "high", "letters", "rows", "groups", "failed", "method", "judge"),
     *("seconds", "input_tokens", "output_tokens", "cost"),
 )
-PAIRS = (
+PAIR_COLUMNS = (
     *("scorer", "a", "b", "gap", "low", "high", "p", "low_all", "high_all", "p_all", "better", "test", "only_a", "only_b"),
     *("smallest_gap", "rows", "groups", "worth", "largest", "gap_by_user", "low_by_user", "high_by_user"),
     *("design_effect", "bootstrap_low", "bootstrap_high", "draws", "seed", "why"),
 )
-_FEW = 12  # values of a column that makes slices
+_MAX_SLICE_VALUES = 12  # distinct values of a column that defines slices
 
 
 def levels_table(e: Results) -> Rows:
-    """A row a model and scorer."""
+    """One row per scorer and model."""
     rows = []
-    spent = {m: _spent(e, m) for m in e.names}
-    compared = e.compared
+    spent = {m: _cost_columns(e, m) for m in e.names}
+    compared = e.analyses
     for name in e.scores:
         m = e.matrix(name)
         if name not in compared:
-            rows += [_alone(name, model, m, spent[model]) for model in e.names]
+            rows += [_row_without_score(name, model, m, spent[model]) for model in e.names]
             continue
         a = compared[name]
-        for model in a.order:
+        for model in a.ranking:
             found = a.levels[model]
             rows.append(
                 {
@@ -50,23 +50,23 @@ def levels_table(e: Results) -> Rows:
                     "letters": a.letters[model] if len(e.names) > 1 else None,
                     "rows": len(a.matrix.rows),
                     "groups": a.cluster_count,
-                    "failed": sum(a.matrix.failed[model].values()) or None,
+                    "failed": sum(a.matrix.failure_causes[model].values()) or None,
                     "method": found.method,
                     "judge": e.badges.get(name),
                     **spent[model],
                 }
             )
-        rows += [_alone(name, model, m, spent[model]) for model in m.without]
-    return Rows(rows, MODELS, verdict(e))
+        rows += [_row_without_score(name, model, m, spent[model]) for model in m.excluded]
+    return Rows(rows, MODEL_COLUMNS, verdict(e))
 
 
-def _alone(scorer: str, model: str, m: Matrix, spent: dict[str, Any]) -> dict[str, Any]:
-    """The row of a model without a score or a verdict."""
-    empty: dict[str, Any] = dict.fromkeys(MODELS)
-    return {**empty, "scorer": scorer, "model": model, "rows": 0, "failed": m.failed[model].total() or None, **spent}
+def _row_without_score(scorer: str, model: str, m: Matrix, spent: dict[str, Any]) -> dict[str, Any]:
+    """The row of a model without a score or verdict."""
+    empty: dict[str, Any] = dict.fromkeys(MODEL_COLUMNS)
+    return {**empty, "scorer": scorer, "model": model, "rows": 0, "failed": m.failure_causes[model].total() or None, **spent}
 
 
-def _spent(e: Results, model: str) -> dict[str, Any]:
+def _cost_columns(e: Results, model: str) -> dict[str, Any]:
     mine = [a for a in e.answers if a.model == model]
     seconds = [a.seconds for a in mine if a.seconds is not None and a.source == "live"]
     costs = [a.cost for a in mine]
@@ -84,9 +84,9 @@ def _spent(e: Results, model: str) -> dict[str, Any]:
 
 
 def pairs_table(e: Results) -> Rows:
-    """A row a pair and scorer: low, high and p of the pair alone, then those that hold for all pairs together."""
+    """One row per scorer and pair: low, high and p, alone and corrected for all pairs."""
     rows = []
-    for name, a in e.compared.items():
+    for name, a in e.analyses.items():
         for p in a.pairs:
             gap, even = p.test.gap, p.test.equal_weight
             rows.append(
@@ -101,11 +101,11 @@ def pairs_table(e: Results) -> Rows:
                     "low_all": p.interval[0] if p.interval else None,
                     "high_all": p.interval[1] if p.interval else None,
                     "p_all": p.p,
-                    "better": p.better if p.real else None,
+                    "better": p.better if p.significant else None,
                     "test": p.test.test,
                     "only_a": p.test.only_a,
                     "only_b": p.test.only_b,
-                    "smallest_gap": p.test.smallest,
+                    "smallest_gap": p.test.detectable_gap,
                     "rows": gap.n,
                     "groups": gap.clusters,
                     "worth": gap.df + 1 if gap.clusters is not None else None,
@@ -118,14 +118,14 @@ def pairs_table(e: Results) -> Rows:
                     "bootstrap_high": p.bootstrap.high if p.bootstrap else None,
                     "draws": a.draws if p.bootstrap else None,
                     "seed": a.seed if p.bootstrap else None,
-                    "why": gap.why or None,
+                    "why": gap.reason or None,
                 }
             )
-    return Rows(rows, PAIRS)
+    return Rows(rows, PAIR_COLUMNS)
 
 
 def rows_table(e: Results) -> Rows:
-    """A row an answer."""
+    """One row per answer."""
     rows = []
     for i, a in enumerate(e.answers):
         s = e.dataset.samples[a.row]
@@ -139,8 +139,8 @@ def rows_table(e: Results) -> Rows:
                 "sample": a.sample if e.samples > 1 else None,
                 "text": a.text,
                 **{n: v.value for n, v in found.items()},
-                "why": "; ".join(v.why for v in found.values() if v.why) or None,
-                "error": failure(a) or next((v.error for v in found.values() if v.error), None),
+                "why": "; ".join(v.explanation for v in found.values() if v.explanation) or None,
+                "error": failure_reason(a) or next((v.error for v in found.values() if v.error), None),
                 "seconds": a.seconds,
                 "cost": a.cost,
                 "run": a.run,
@@ -150,7 +150,7 @@ def rows_table(e: Results) -> Rows:
 
 
 def slices_table(e: Results, by: str = "", scorer: str = "", fewest: int = 5) -> Rows:
-    """Each slice's score against the rest of the rows, the worst first; p holds for one slice looked at alone."""
+    """Each slice's score and that of the other rows, worst first; intervals are not corrected."""
     try:
         a = e.analysis(scorer)
     except UsageError as problem:
@@ -179,7 +179,7 @@ def slices_table(e: Results, by: str = "", scorer: str = "", fewest: int = 5) ->
                     }
                 )
     rows.sort(key=lambda r: r["score"] - r["elsewhere"])
-    note = f"each slice looked at alone; of {len(rows)} some are low by chance" if rows else "no column makes slices"
+    note = f"intervals are not corrected: of {len(rows)} slices, some are low by chance" if rows else "no column defines slices"
     return Rows(rows, ("column", "value", "model", "rows", "score", "low", "high", "elsewhere"), note)
 
 
@@ -187,7 +187,7 @@ def _column(e: Results, by: str) -> list[Hashable]:
     if by not in ("target", "group", "split") and all(by not in s.values for s in e.dataset):
         names = ", ".join(dict.fromkeys(["target", "group", "split", *(k for s in e.dataset for k in s.values)]))
         raise UsageError("No such column to slice by", detail=repr(by), hint=f"One of {names}.")
-    return [_short(getattr(s, by) if by in ("target", "group", "split") else s.values.get(by)) for s in e.dataset]
+    return [_short_value(getattr(s, by) if by in ("target", "group", "split") else s.values.get(by)) for s in e.dataset]
 
 
 def _columns(e: Results) -> dict[str, list[Hashable]]:
@@ -195,10 +195,12 @@ def _columns(e: Results) -> dict[str, list[Hashable]]:
     found: dict[str, list[Hashable]] = {}
     for name in names:
         cells = _column(e, name)
-        if 1 < len({c for c in cells if c is not None}) <= _FEW and cells not in found.values():  # a user's column is the group's
+        if (
+            1 < len({c for c in cells if c is not None}) <= _MAX_SLICE_VALUES and cells not in found.values()
+        ):  # the column of users equals the group
             found[name] = cells
     return found
 
 
-def _short(value: Any) -> Hashable:
+def _short_value(value: Any) -> Hashable:
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)[:60]

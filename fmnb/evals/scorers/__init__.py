@@ -1,4 +1,4 @@
-"""How an answer is scored, one kind a file. `SCORERS` in `core/registry.py` has their names.
+"""Scorers, one kind per file. `SCORERS` in `core/registry.py` lists their names.
 
 - `base`: what a scorer is
 - `text_match`: exact, normalized, contains, regex, F1

@@ -33,31 +33,31 @@ def connect(duckdb: Any, database: str) -> Any:
     return c
 
 
-def answer(duckdb: Any, asked: dict[str, Any]) -> dict[str, Any]:
+def answer(duckdb: Any, request: dict[str, Any]) -> dict[str, Any]:
     """The rows of a query after its set-up, or why there are none."""
     c, of = None, "database"
     try:
-        c = connect(duckdb, asked["database"])
-        if asked["setup"]:
+        c = connect(duckdb, request["database"])
+        if request["setup"]:
             of = "setup"
-            c.execute(asked["setup"])
+            c.execute(request["setup"])
         of = "query"
-        kinds = [s.type.name for s in c.extract_statements(asked["query"])]
+        kinds = [s.type.name for s in c.extract_statements(request["query"])]
         if not kinds:
             return {"error": "there is no query"}
-        own = set() if "create" in asked["query"].lower() else {"CREATE"}  # DuckDB before 2 makes a type for PIVOT
+        own = set() if "create" in request["query"].lower() else {"CREATE"}  # DuckDB before 2 makes a type for PIVOT
         if not set(kinds) <= QUERIES | own:
             return {"error": "not a query: only SELECT (or WITH, VALUES, FROM ...) is run"}
-        result = c.execute(asked["query"])
+        result = c.execute(request["query"])
         found: list[list[Any]] = []
         size = 0
         while rows := result.fetchmany(500):
             found += [[cell(v) for v in row] for row in rows]
             size += sum(len(v) for row in found[-len(rows) :] for v in row if isinstance(v, str))
-            if len(found) > asked["rows"]:
-                return {"error": f"more than {asked['rows']:,} rows"}
-            if size > asked["bytes"]:
-                return {"error": f"more than {asked['bytes'] >> 20} MB of text"}
+            if len(found) > request["rows"]:
+                return {"error": f"more than {request['rows']:,} rows"}
+            if size > request["bytes"]:
+                return {"error": f"more than {request['bytes'] >> 20} MB of text"}
         return {"rows": found}
     except MemoryError:
         return {"error": f"the {of} needs more memory than it may have", "of": of}

@@ -1,7 +1,7 @@
-"""What a scorer is: a name and a function from one answer to a Score.
+"""Scorers: a name and a function from one answer to a `Score`.
 
-Scores lie between 0 and 1 where nothing else is said. A scorer that cannot judge an answer
-says why (`error`); the answer then counts as a failure, and the reason is counted.
+Scores lie between 0 and 1 unless documented otherwise. If a scorer cannot score an answer, the
+score has an `error`, and the answer counts as a failure with this cause.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ...core.registry import SCORERS, load
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One answer to be scored: the row's values, what a good answer is, the text, its data if structured, its tokens' log probabilities.
+    """One answer to score, with the row's values and target, structured data, and log probabilities.
 
-    `prompt` is what was asked, "" where that is not known.
+    `prompt` is the rendered prompt, "" if unknown.
     """
 
     text: str
@@ -36,62 +36,63 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How good: `value` (None with an `error`), what was read out of the answer, why, and how sure the model was, 0 to 1.
+    """A score: its value (None with an `error`), the parsed answer, an explanation, the model's confidence.
 
-    `against` is a judge's: by the other model's name the points of their own duel, 1, 0.5 or 0.
+    `points_against` is set by a judge: points of this pair (1, 0.5 or 0) by name of the other model.
     """
 
     value: float | None
-    read: str = ""
-    why: str = ""
+    parsed: str = ""
+    explanation: str = ""
     error: str = ""
     confidence: float | None = None
-    against: Mapping[str, float] = field(default_factory=dict)
+    points_against: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """`score` judges one answer; `needs_target` says it cannot without one; `corpus` is a figure for all answers together.
+    """A scorer: `score` scores one answer, `corpus` all answers together.
 
-    `ahead` is given all answers before the first is scored, for what is quicker done at once.
+    `needs_target` tells whether rows need a target. `prepare` receives all answers before the first is
+    scored, for work that is faster in bulk.
     """
 
     name: str
     score: Callable[[Case], Score]
     needs_target: bool = True
     corpus: Callable[[Sequence[Case]], float] | None = None
-    ahead: Callable[[Sequence[Case]], None] | None = None
-    about: str = ""
+    prepare: Callable[[Sequence[Case]], None] | None = None
+    description: str = ""
 
 
-def scorer(given: Any) -> Scorer:
-    """A scorer by name ("exact", "numeric:0.01"), a Scorer, or a function of (answer), (answer, target) or (answer, target, row).
+def scorer(value: Any) -> Scorer:
+    """Make a scorer from a name ("exact", "numeric:0.01"), or from a function of answer, target and row.
 
     >>> scorer("contains").score(Case("It is blue.", "blue")).value
     1.0
     >>> scorer(lambda answer, target: len(answer) == target).score(Case("abc", 3)).value
     1.0
     """
-    if isinstance(given, Scorer):
-        return given
-    if isinstance(given, str):
-        name, _, argument = given.partition(":")
+    if isinstance(value, Scorer):
+        return value
+    if isinstance(value, str):
+        name, _, argument = value.partition(":")
         if name not in SCORERS:
             near = difflib.get_close_matches(name, SCORERS, 1)
             raise UsageError(
-                "No such scorer", detail=repr(given), hint=f"Did you mean {near[0]}?" if near else f"One of {', '.join(SCORERS)}."
+                "No such scorer", detail=repr(value), hint=f"Did you mean {near[0]}?" if near else f"One of {', '.join(SCORERS)}."
             )
         made: Scorer = load(SCORERS[name])(argument)
         return made
-    if callable(given):
-        return of_function(given)
+    if callable(value):
+        return from_function(value)
     raise UsageError(
-        "A scorer is a name or a function", detail=type(given).__name__, hint=f"One of {', '.join(SCORERS)}, or your own function."
+        "A scorer must be a name or a function", detail=type(value).__name__, hint=f"One of {', '.join(SCORERS)}, or your own function."
     )
 
 
-def of_function(function: Callable[..., Any]) -> Scorer:
-    """A user's function as a scorer: what it returns is a number, True or False, a Score, or None where it cannot tell."""
+def from_function(function: Callable[..., Any]) -> Scorer:
+    """A user's function as a scorer; it returns a number, a bool, a Score, or None if it cannot score."""
     name = getattr(function, "__name__", type(function).__name__)
     try:
         takes = len([p for p in inspect.signature(function).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)])
@@ -103,33 +104,33 @@ def of_function(function: Callable[..., Any]) -> Scorer:
         if isinstance(given, Score):
             return given
         if given is None:
-            return Score(None, error="the scorer gave nothing")
+            return Score(None, error="the scorer returned None")
         return Score(float(given))
 
     return Scorer(
-        "function" if name == "<lambda>" else name, score, needs_target=False, about=(inspect.getdoc(function) or "").split("\n")[0]
+        "function" if name == "<lambda>" else name, score, needs_target=False, description=(inspect.getdoc(function) or "").split("\n")[0]
     )
 
 
-def judged(by: Scorer, case: Case) -> Score:
-    """The score, whatever happens: what a scorer raises becomes the score's error, and so does a missing target."""
-    if by.needs_target and (case.target is None or case.target == ""):
+def score_case(scorer: Scorer, case: Case) -> Score:
+    """Score one answer; an exception or a missing target becomes the score's error."""
+    if scorer.needs_target and (case.target is None or case.target == ""):
         return Score(None, error="no target")
     try:
-        score = by.score(case)
+        score = scorer.score(case)
     except FmnbError as e:
         return Score(None, error=e.message)
     except Exception as e:  # a user's function may raise anything; the other answers are still scored
         return Score(None, error=f"{type(e).__name__}: {e}"[:200])
     if score.value is not None and not abs(score.value) < float("inf"):
-        return Score(None, score.read, error="the score is no finite number")
+        return Score(None, score.parsed, error="the score is not finite")
     return score
 
 
-def said(case: Case) -> str:
-    """The answer as words: of a structured answer with one field, that field; else its text.
+def answer_text(case: Case) -> str:
+    """The text of an answer, or the field of a structured answer with a single field.
 
-    >>> said(Case('{"label": "money"}', data={"label": "money"}))
+    >>> answer_text(Case('{"label": "money"}', data={"label": "money"}))
     'money'
     """
     data = case.data
@@ -141,6 +142,6 @@ def said(case: Case) -> str:
 
 
 def targets(case: Case) -> list[str]:
-    """The good answers as texts: one, or any of several."""
+    """The targets as texts; any of several is correct."""
     several = case.target if isinstance(case.target, (list, tuple, set)) else [case.target]
     return [t if isinstance(t, str) else str(t) for t in several]

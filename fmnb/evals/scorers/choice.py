@@ -6,32 +6,32 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .base import Case, Score, Scorer, said, targets
-from .stated_choice import LETTERS, asks_for_letters, stated
-from .text_match import flat
+from .base import Case, Score, Scorer, answer_text, targets
+from .stated_choice import LETTERS, asks_for_letters, stated_choice
+from .text_match import normalize
 
 
-def choice(given: str = "") -> Scorer:
+def choice(names: str = "") -> Scorer:
     """The answer states the right choice; choices are the row's `choices` column, or named here (`choice:yes|no`).
 
     Letters count where the prompt lists the choices by letters or asks for one, or where a letter
     is all that the answer says. An answer that denies a choice does not state it, and one that
     states several, or none, is wrong: nothing is guessed.
     """
-    fixed = [c.strip() for c in given.split("|")] if given else None
+    fixed = [c.strip() for c in names.split("|")] if names else None
 
     def score(case: Case) -> Score:
         choices = fixed if fixed is not None else case.values.get("choices")
         choices = [str(c) for c in choices] if isinstance(choices, (list, tuple)) and choices else None
         lettered = any(asks_for_letters(t) for t in (case.prompt, *(v for v in case.values.values() if isinstance(v, str))) if t)
-        found = read_choice(said(case), choices, lettered or _single_letters(targets(case)))
-        goals = {_index(t, choices) for t in targets(case)}
+        found = read_choice(answer_text(case), choices, lettered or _single_letters(targets(case)))
+        goals = {_choice_key(t, choices) for t in targets(case)}
         sure = confidence(case.logprobs, found, choices)
         if found is None:
-            return Score(0.0, why="names no single choice", confidence=sure)
-        return Score(float(_index(found, choices) in goals), found, confidence=sure)
+            return Score(0.0, explanation="names no single choice", confidence=sure)
+        return Score(float(_choice_key(found, choices) in goals), found, confidence=sure)
 
-    return Scorer("choice", score, about="states the right choice")
+    return Scorer("choice", score, description="states the right choice")
 
 
 def read_choice(text: str, choices: Sequence[str] | None, lettered: bool = False) -> str | None:
@@ -46,7 +46,9 @@ def read_choice(text: str, choices: Sequence[str] | None, lettered: bool = False
     """
     if choices:
         letters = _single_letters(choices)
-        found = stated(text, choices if not letters else [f"choice {c}" for c in LETTERS[: _most(choices)]], lettered or letters)
+        found = stated_choice(
+            text, choices if not letters else [f"choice {c}" for c in LETTERS[: _letter_count(choices)]], lettered or letters
+        )
         if found is None:
             return None
         at, by_letter = found
@@ -54,10 +56,10 @@ def read_choice(text: str, choices: Sequence[str] | None, lettered: bool = False
             return next((c for c in choices if c.upper() == LETTERS[at]), None)
         return LETTERS[at] if by_letter else choices[at]
     if lettered:
-        found = stated(text, [f"choice {c}" for c in LETTERS[:10]], True)
+        found = stated_choice(text, [f"choice {c}" for c in LETTERS[:10]], True)
         if found is not None:
             return LETTERS[found[0]]
-    return flat(text) or None
+    return normalize(text) or None
 
 
 def _single_letters(texts: Sequence[str]) -> bool:
@@ -65,7 +67,7 @@ def _single_letters(texts: Sequence[str]) -> bool:
     return bool(texts) and all(len(t.strip()) == 1 and t.strip().upper() in LETTERS for t in texts)
 
 
-def _most(letters: Sequence[str]) -> int:
+def _letter_count(letters: Sequence[str]) -> int:
     return max(LETTERS.index(c.strip().upper()) for c in letters) + 1
 
 
@@ -85,15 +87,15 @@ def confidence(logprobs: Sequence[Any], found: str | None, choices: Sequence[str
     return None
 
 
-def _index(said: str, choices: Sequence[str] | None) -> Any:
+def _choice_key(text: str, choices: Sequence[str] | None) -> Any:
     """A choice as its number where it is known, so that a letter, a number and the words mean the same."""
-    text = said.strip()
+    text = text.strip()
     if choices:
         for i, c in enumerate(choices):
-            if flat(c) == flat(text) or c.strip().casefold() == text.casefold():
+            if normalize(c) == normalize(text) or c.strip().casefold() == text.casefold():
                 return i
         if len(text) == 1 and text.upper() in LETTERS and LETTERS.index(text.upper()) < len(choices):
             return LETTERS.index(text.upper())
         if text.isdigit() and int(text) < len(choices):
             return int(text)
-    return flat(text)
+    return normalize(text)

@@ -55,7 +55,7 @@ def code(consent: str = "") -> Scorer:
         key = _key(case)
         return kept.get(key) or run(*key)
 
-    return Scorer("code", score, needs_target=False, ahead=ahead, about="the code passes its tests")
+    return Scorer("code", score, needs_target=False, prepare=ahead, description="the code passes its tests")
 
 
 def _key(case: Case) -> tuple[str, str]:
@@ -92,7 +92,7 @@ def run_all(programs: Sequence[tuple[str, str]], *, seconds: float = SECONDS) ->
                 if source.strip():
                     running.append((i, _Process(source, test, seconds)))
                 else:
-                    scores[i] = Score(0.0, why="no code in the answer")
+                    scores[i] = Score(0.0, explanation="no code in the answer")
             if running:
                 i, process = running.popleft()
                 scores[i] = process.score()
@@ -103,7 +103,7 @@ def run_all(programs: Sequence[tuple[str, str]], *, seconds: float = SECONDS) ->
 
 
 @functools.lru_cache(1)
-def walls() -> tuple[str, ...]:
+def sandbox_command() -> tuple[str, ...]:
     """What a program is started behind: process, network and mount namespaces of its own, without rights in them; () where there are none."""
     unshare, shell, setpriv = shutil.which("unshare"), shutil.which("sh"), shutil.which("setpriv")
     if not (sys.platform.startswith("linux") and unshare and shell):
@@ -126,7 +126,7 @@ def walls() -> tuple[str, ...]:
 
 
 @functools.lru_cache(1)
-def _warn_without_walls() -> None:
+def _warn_without_sandbox() -> None:
     warnings.warn(
         "fmnb: this machine gives programs no process namespace of their own (unshare): a process that a tested program detaches may outlive it.",
         stacklevel=2,
@@ -140,9 +140,9 @@ class _Process:
         self._folder = tempfile.TemporaryDirectory(prefix="fmnb-code-")
         self._seconds, self._until = seconds, time.monotonic() + seconds
         self._token = secrets.token_hex(32)
-        here, behind = self._folder.name, walls()
+        here, behind = self._folder.name, sandbox_command()
         if not behind:
-            _warn_without_walls()
+            _warn_without_sandbox()
         self._errors = tempfile.TemporaryFile()
         self._result, out = os.pipe()
         given = {
@@ -154,7 +154,7 @@ class _Process:
             "cpu": int(seconds) + 1,
             "memory": MEMORY,
             "processes": PROCESSES,
-            "tasks": PROCESSES if behind and _counts_apart() else _tasks() + PROCESSES,
+            "tasks": PROCESSES if behind and _limits_per_namespace() else _count_tasks() + PROCESSES,
             "detach": not behind,
             "folder": here,
         }
@@ -188,10 +188,10 @@ class _Process:
         finally:
             self.end()
         if code is None:
-            return Score(0.0, why=f"still running after {self._seconds:g} s")
+            return Score(0.0, explanation=f"still running after {self._seconds:g} s")
         if code == 0 and secrets.compare_digest(self._said, self._token.encode()):
             return Score(1.0)
-        return Score(0.0, why=(self._last or ("left before its tests ended" if code == 0 else f"ended with {code}"))[:200])
+        return Score(0.0, explanation=(self._last or ("left before its tests ended" if code == 0 else f"ended with {code}"))[:200])
 
     def end(self) -> None:
         """Stop it with whatever it started, and take its folder away."""
@@ -215,12 +215,12 @@ class _Process:
         self._folder.cleanup()
 
 
-def _counts_apart() -> bool:
+def _limits_per_namespace() -> bool:
     """Whether the kernel counts the processes of a user's namespace by themselves: Linux 5.14."""
     return tuple(int(n) for n in re.findall(r"\d+", os.uname().release)[:2]) >= (5, 14)
 
 
-def _tasks() -> int:
+def _count_tasks() -> int:
     """How many processes and threads this user has: a limit counts them all."""
     total = 0
     for folder in Path("/proc").glob("[0-9]*"):

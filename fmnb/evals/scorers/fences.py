@@ -40,14 +40,14 @@ def blocks(text: str) -> tuple[list[Block], str]:
             else:
                 outside.append(line)
             continue
-        before, closed = _closes(line.removeprefix(indent), fence)
+        before, closed = _split_closing_fence(line.removeprefix(indent), fence)
         if not closed:
             inside.append(line.removeprefix(indent))
             continue
-        found.append(Block(language, _unquoted([*inside, *([before] if before.strip("> \t") else [])])))
+        found.append(Block(language, _without_quote_marks([*inside, *([before] if before.strip("> \t") else [])])))
         fence = ""
     if fence:
-        found.append(Block(language, _unquoted(inside)))
+        found.append(Block(language, _without_quote_marks(inside)))
     return found, "\n".join(outside).strip()
 
 
@@ -62,7 +62,7 @@ def _first_word(info: str) -> str:
     return words[0].strip("{}.,:").lower() if words else ""
 
 
-def _closes(line: str, fence: str) -> tuple[str, bool]:
+def _split_closing_fence(line: str, fence: str) -> tuple[str, bool]:
     """What stands before a closing fence, and whether there is one: backticks may also end the last line of the code."""
     line = line.rstrip()
     before = line.rstrip(fence[0])
@@ -70,7 +70,7 @@ def _closes(line: str, fence: str) -> tuple[str, bool]:
     return before, long_enough and (fence[0] == "`" or not before.strip("> \t"))
 
 
-def _unquoted(lines: list[str]) -> str:
+def _without_quote_marks(lines: list[str]) -> str:
     """The lines of a block, without the marks of a quotation around it."""
     if lines and all(_QUOTED.match(line) for line in lines):
         lines = [_QUOTED.sub("", line) for line in lines]

@@ -22,32 +22,32 @@ _ABBREVIATIONS = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|I
 
 def ifeval(mode: str = "") -> Scorer:
     """1 where all of a row's instructions are followed: to the letter, or with `ifeval:loose` also without first line, last line, asterisks."""
-    return _scorer("ifeval", mode, lambda kept: float(all(kept)))
+    return _make_scorer("ifeval", mode, lambda kept: float(all(kept)))
 
 
 def ifeval_instructions(mode: str = "") -> Scorer:
     """The share of a row's instructions that are followed."""
-    return _scorer("ifeval_instructions", mode, lambda kept: sum(kept) / len(kept))
+    return _make_scorer("ifeval_instructions", mode, lambda kept: sum(kept) / len(kept))
 
 
-def _scorer(name: str, mode: str, value: Callable[[list[bool]], float]) -> Scorer:
+def _make_scorer(name: str, mode: str, value: Callable[[list[bool]], float]) -> Scorer:
     def score(case: Case) -> Score:
         wanted = case.values["instructions"]
         kept = follows(case.text, wanted, str(case.values.get("prompt", "")), loose=mode == "loose")
         broken = [w[0] for w, ok in zip(wanted, kept, strict=True) if not ok]
-        return Score(value(kept), why=", ".join(broken))
+        return Score(value(kept), explanation=", ".join(broken))
 
-    return Scorer(name, score, needs_target=False, about="follows the prompt's checkable instructions")
+    return Scorer(name, score, needs_target=False, description="follows the prompt's checkable instructions")
 
 
-def follows(text: str, wanted: list[Any], prompt: str = "", loose: bool = False) -> list[bool]:
+def follows(text: str, instructions: list[Any], prompt: str = "", loose: bool = False) -> list[bool]:
     """Of each instruction (name, arguments) whether the answer follows it.
 
     >>> follows("No commas here.", [["punctuation:no_comma", {}], ["startend:end_checker", {"end_phrase": "here."}]])
     [True, True]
     """
     tried = variants(text) if loose else [text]
-    return [any(t.strip() and CHECKS[name](t, {"prompt_to_repeat": prompt, **given}) for t in tried) for name, given in wanted]
+    return [any(t.strip() and CHECKS[name](t, {"prompt_to_repeat": prompt, **given}) for t in tried) for name, given in instructions]
 
 
 def variants(text: str) -> list[str]:
@@ -57,7 +57,7 @@ def variants(text: str) -> list[str]:
     return [text, text.replace("*", ""), *cut, *(c.replace("*", "") for c in cut)]
 
 
-def sentences(text: str) -> int:
+def count_sentences(text: str) -> int:
     """How many sentences."""
     flat = _ABBREVIATIONS.sub(lambda m: m.group(0).replace(".", ""), text.strip())
     return len([s for s in re.split(r"(?<=[.!?])[\"')\]]*\s+", flat) if s.strip()])
@@ -130,7 +130,7 @@ def _json(text: str, _: dict[str, Any]) -> bool:
     return True
 
 
-def _two(text: str, _: dict[str, Any]) -> bool:
+def _two_responses(text: str, _: dict[str, Any]) -> bool:
     parts = text.split("******")
     if any(not p.strip() for p in parts[1:-1]):
         return False
@@ -151,7 +151,7 @@ CHECKS: dict[str, Callable[[str, dict[str, Any]], bool]] = {
         Counter(t.lower())[g["letter"].strip().lower()], g, g["let_frequency"], "let_relation"
     ),
     "language:response_language": lambda t, g: _language(t, g["language"]),
-    "length_constraints:number_sentences": lambda t, g: _relation(sentences(t), g, g["num_sentences"]),
+    "length_constraints:number_sentences": lambda t, g: _relation(count_sentences(t), g, g["num_sentences"]),
     "length_constraints:number_paragraphs": _paragraphs,
     "length_constraints:number_words": lambda t, g: _relation(len(re.findall(r"\w+", t)), g, g["num_words"]),
     "length_constraints:nth_paragraph_first_word": _first_word,
@@ -163,7 +163,7 @@ CHECKS: dict[str, Callable[[str, dict[str, Any]], bool]] = {
     "detectable_format:multiple_sections": _sections,
     "detectable_format:json_format": _json,
     "detectable_format:title": lambda t, g: any(x.lstrip("<").rstrip(">").strip() for x in re.findall(r"<<[^\n]+>>", t)),
-    "combination:two_responses": _two,
+    "combination:two_responses": _two_responses,
     "combination:repeat_prompt": lambda t, g: t.strip().lower().startswith(str(g["prompt_to_repeat"]).strip().lower()),
     "startend:end_checker": lambda t, g: t.strip().strip('"').lower().endswith(g["end_phrase"].strip().lower()),
     "startend:quotation": lambda t, g: len(t.strip()) > 1 and t.strip()[0] == t.strip()[-1] == '"',

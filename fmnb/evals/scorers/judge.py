@@ -1,9 +1,9 @@
-"""A model that says which of two answers is better: both orders, a tie unless they agree, names unseen.
+"""A model as judge of two anonymous answers, in both orders; a tie unless both verdicts agree.
 
     question, answer 1, answer 2 ─┬─ 1 first ─┐
                                   └─ 2 first ─┴─ the same answer twice? it wins : tie
 
-A judge is uncalibrated until its verdicts have been set beside 50 human ones.
+A judge is uncalibrated until its verdicts were compared with 50 human ones.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from ...stats.agreement import kappa
 from ...stats.proportions import Interval, sign_test, wilson
 from ...store import feedback as signals
 from ..datasets.from_log import JUDGE
-from ..failures import causes
+from ..failures import causes_text
 from .structured import read_json
 
-ENOUGH = 50  # human labels
+MIN_HUMAN_LABELS = 50  # human labels
 RUBRIC = "Which of the two answers is better? Weigh whether it does what was asked, whether it is correct, and whether it is clear. Length alone is no merit."
 _PROMPT = (
     JUDGE
@@ -93,8 +93,8 @@ def judge(model: str = "") -> Judge:
 
 
 @dataclass(frozen=True, slots=True)
-class Duel:
-    """Two answers to one question: `a` and `b` name who wrote them; `b` may be "target"."""
+class AnswerPair:
+    """Two answers to one question; `a` and `b` are names of models, and `b` may be "target"."""
 
     row: int
     sample: int
@@ -108,24 +108,24 @@ class Duel:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of a duel: `winner` is a, b or None (a tie); the two orders' words, "" where they were unusable."""
+    """The verdict on a pair: `winner` is a, b or None (a tie); unusable verdicts of an order are ""."""
 
-    duel: Duel
+    pair: AnswerPair
     winner: str | None
-    first: str = ""  # the winner's place with a shown first: A, B, tie
-    swapped: str = ""  # the winner's place with b shown first
-    same: bool = False  # equal texts, never asked
-    trouble: str = ""  # why the judge's words could not be used, where they could not
+    first: str = ""  # the winner's position with a shown first: A, B, tie
+    swapped: str = ""  # the winner's position with b shown first
+    identical: bool = False  # equal texts, not judged
+    problem: str = ""  # why the judge's answer was unusable
 
     @property
     def usable(self) -> bool:
-        return self.same or bool(self.first and self.swapped)
+        return self.identical or bool(self.first and self.swapped)
 
 
-def settle(first: str, swapped: str) -> str | None:
-    """Who wins: "a" or "b" where both orders say so, else None.
+def combine_orders(first: str, swapped: str) -> str | None:
+    """The winner, "a" or "b", if both orders agree; else None.
 
-    >>> settle("A", "B"), settle("A", "A"), settle("tie", "B")
+    >>> combine_orders("A", "B"), combine_orders("A", "A"), combine_orders("tie", "B")
     ('a', None, None)
     """
     if first == "A" and swapped == "B":
@@ -135,84 +135,84 @@ def settle(first: str, swapped: str) -> str | None:
     return None
 
 
-def decide(by: Judge, duels: Sequence[Duel], sinks: Sequence[Any] = ()) -> tuple[list[Verdict], str]:
-    """A verdict for each duel, and the run of the judge's batch ("" where nothing had to be asked)."""
-    asked = [d for d in duels if d.text_a.strip() != d.text_b.strip()]
+def judge_pairs(judge: Judge, pairs: Sequence[AnswerPair], sinks: Sequence[Any] = ()) -> tuple[list[Verdict], str]:
+    """A verdict for each pair, and the run of the judge's batch ("" if there was no call)."""
+    asked = [d for d in pairs if d.text_a.strip() != d.text_b.strip()]
     table = [
-        {"question": d.question, "reference": d.reference, "first": x, "second": y, "rubric": by.rubric}
+        {"question": d.question, "reference": d.reference, "first": x, "second": y, "rubric": judge.rubric}
         for d in asked
         for x, y in ((d.text_a, d.text_b), (d.text_b, d.text_a))
     ]
     words: list[tuple[str, str]] = []
     run = ""
     if table:
-        options: CallOptions = {"temperature": 0, "values": {}, "schema": _SCHEMA, **by.options}
-        made = batch(_PROMPT, table, [by.model], sinks=sinks, **options)
-        words, run = [_read(a) for a in made.answers], made.run
+        options: CallOptions = {"temperature": 0, "values": {}, "schema": _SCHEMA, **judge.options}
+        made = batch(_PROMPT, table, [judge.model], sinks=sinks, **options)
+        words, run = [_parse_answer(a) for a in made.answers], made.run
     out, at = [], 0
-    for d in duels:
+    for d in pairs:
         if d.text_a.strip() == d.text_b.strip():
-            out.append(Verdict(d, None, same=True))
+            out.append(Verdict(d, None, identical=True))
             continue
         (first, trouble), (swapped, more) = words[at : at + 2]
         at += 2
-        side = settle(first, swapped)
-        out.append(Verdict(d, d.a if side == "a" else d.b if side == "b" else None, first, swapped, trouble=trouble or more))
+        side = combine_orders(first, swapped)
+        out.append(Verdict(d, d.a if side == "a" else d.b if side == "b" else None, first, swapped, problem=trouble or more))
     return out, run
 
 
-def _read(a: Answer) -> tuple[str, str]:
-    """The verdict of a judge's answer, and why there is none."""
+def _parse_answer(a: Answer) -> tuple[str, str]:
+    """The verdict in a judge's answer, and why there is none."""
     if a.error is not None:
         return "", ": ".join(str(a.error[n]) for n in ("message", "detail") if a.error.get(n))[:200]
-    word = read_verdict(a.data if a.data is not None else a.text)
-    return word, "" if word else "the judge said neither A, B nor tie" if a.run else "the judge was never asked"
+    word = parse_verdict(a.data if a.data is not None else a.text)
+    return word, "" if word else "the judge answered neither A, B nor tie" if a.run else "the judge was not called"
 
 
-def read_verdict(said: Any) -> str:
-    """A, B or tie as a judge said it, "" for anything else.
+def parse_verdict(answer: Any) -> str:
+    """Parse a judge's verdict: A, B or tie; "" for anything else.
 
-    >>> read_verdict({"verdict": "B"}), read_verdict('{"verdict": "tie"}'), read_verdict(" A. "), read_verdict("Both are lovely")
+    >>> parse_verdict({"verdict": "B"}), parse_verdict('{"verdict": "tie"}'), parse_verdict(" A. "), parse_verdict("Both are lovely")
     ('B', 'tie', 'A', '')
     """
-    if isinstance(said, str):
-        said = read_json(said) or said
-    if isinstance(said, Mapping):
-        said = said.get("verdict", "")
-    word = str(said).strip().strip("().*'\"").casefold()
+    if isinstance(answer, str):
+        answer = read_json(answer) or answer
+    if isinstance(answer, Mapping):
+        answer = answer.get("verdict", "")
+    word = str(answer).strip().strip("().*'\"").casefold()
     return {"a": "A", "b": "B", "tie": "tie", "answer a": "A", "answer b": "B", "answer_a": "A", "answer_b": "B"}.get(word, "")
 
 
 @dataclass(frozen=True)
-class Conduct:
-    """How a judge behaved: how often it kept its verdict when the order was turned, whether it likes the first place, what people said.
+class JudgeDiagnostics:
+    """Diagnostics of a judge: consistency when the order is swapped, position bias, agreement with people.
 
-    `first_p` tests the inconsistent verdicts for a liking of one place. `agreement` and
-    `kappa` are against human labels, None below one; `calibrated` from 50 on.
+    `position_p` tests the inconsistent verdicts for position bias. `agreement` and `kappa` compare
+    with human labels, None without any; `calibrated` requires 50.
     """
 
-    duels: int
-    asked: int
-    unusable: int
+    n_pairs: int
+    n_judged: int
+    n_unusable: int
     consistent: Interval | None
-    first_place: int
-    second_place: int
-    first_p: float | None
-    humans: int = 0
+    first_position: int
+    second_position: int
+    position_p: float | None
+    n_human_labels: int = 0
     agreement: Interval | None = None
     kappa: float | None = None
     kappa_low: float | None = None
     kappa_high: float | None = None
-    troubles: tuple[tuple[str, int], ...] = ()  # why verdicts were unusable, and how many each
+    problems: tuple[tuple[str, int], ...] = ()  # why verdicts were unusable, and how many each
 
     @property
     def calibrated(self) -> bool:
-        """Whether 50 human labels stand beside it."""
-        return self.humans >= ENOUGH
+        """Whether there are at least 50 human labels."""
+        return self.n_human_labels >= MIN_HUMAN_LABELS
 
     @property
     def badge(self) -> str:
-        """What stands beside every score: agreement with people and kappa, or that there is too little to tell."""
+        """A short label: agreement with people and kappa, or "uncalibrated"."""
         if not self.calibrated or self.agreement is None:
             return "uncalibrated"
         return f"agrees {self.agreement.value:.0%}" + (
@@ -222,19 +222,19 @@ class Conduct:
     def __str__(self) -> str:
         parts = []
         if self.consistent is not None:
-            kept = f"The judge kept its verdict on {self.consistent.value:.0%} of {self.asked} swaps"
-            odd = self.first_place + self.second_place
-            liking = "first" if self.first_place > self.second_place else "second"
-            if odd and self.first_p is not None and self.first_p < 0.05:
-                kept += f" and likes the {liking} place (p {'< .001' if self.first_p < 0.001 else f'= {self.first_p:.2g}'})"
-            parts.append(kept + (": the others are ties" if self.consistent.value < 1 else ""))
-        if self.unusable:
-            parts.append(f"{self.unusable} of its verdicts were unusable and are left out ({causes(Counter(dict(self.troubles)))})")
-        if self.humans == 0:
-            parts.append(f"uncalibrated: no human labels, {ENOUGH} are needed")
+            text = f"The judge kept its verdict on {self.consistent.value:.0%} of {self.n_judged} swaps"
+            odd = self.first_position + self.second_position
+            position = "first" if self.first_position > self.second_position else "second"
+            if odd and self.position_p is not None and self.position_p < 0.05:
+                text += f" and is biased toward the {position} position (p {'< .001' if self.position_p < 0.001 else f'= {self.position_p:.2g}'})"
+            parts.append(text + (": the others are ties" if self.consistent.value < 1 else ""))
+        if self.n_unusable:
+            parts.append(f"{self.n_unusable} of its verdicts were unusable and are excluded ({causes_text(Counter(dict(self.problems)))})")
+        if self.n_human_labels == 0:
+            parts.append(f"uncalibrated: no human labels, {MIN_HUMAN_LABELS} are needed")
         else:
             assert self.agreement is not None
-            words = f"agrees with people on {self.agreement.value:.0%} ({self.agreement.low:.0%} to {self.agreement.high:.0%}) of {self.humans} labels"
+            words = f"agrees with people on {self.agreement.value:.0%} ({self.agreement.low:.0%} to {self.agreement.high:.0%}) of {self.n_human_labels} labels"
             if self.kappa is not None and self.kappa == self.kappa:
                 words += f", kappa {self.kappa:.2f}"
                 words += (
@@ -242,24 +242,24 @@ class Conduct:
                     if self.kappa_low is not None and self.kappa_high is not None
                     else ""
                 )
-            parts.append(words if self.calibrated else f"uncalibrated: {words}, {ENOUGH} are needed")
+            parts.append(words if self.calibrated else f"uncalibrated: {words}, {MIN_HUMAN_LABELS} are needed")
         return "; ".join(parts)
 
 
-def conduct(verdicts: Sequence[Verdict], humans: Mapping[tuple[str, frozenset[str]], str | None] | None = None) -> Conduct:
-    """How the judge behaved; `humans` maps (question, the two names) to who won with people, None for a tie."""
-    asked = [v for v in verdicts if not v.same]
+def diagnose(verdicts: Sequence[Verdict], human_labels: Mapping[tuple[str, frozenset[str]], str | None] | None = None) -> JudgeDiagnostics:
+    """Diagnose a judge; `human_labels` maps (question, both names) to the winner, None for a tie."""
+    asked = [v for v in verdicts if not v.identical]
     usable = [v for v in asked if v.usable]
     kept = [v for v in usable if {"A": "B", "B": "A", "tie": "tie"}[v.first] == v.swapped]
     odd = [v for v in usable if v not in kept and v.first == v.swapped and v.first in "AB"]
     first, second = sum(v.first == "A" for v in odd), sum(v.first == "B" for v in odd)
     both = []
     for v in verdicts:
-        key = (v.duel.question, frozenset((v.duel.a, v.duel.b)))
-        if humans and key in humans and v.usable:
-            both.append((v.winner or "tie", humans[key] or "tie"))
+        key = (v.pair.question, frozenset((v.pair.a, v.pair.b)))
+        if human_labels and key in human_labels and v.usable:
+            both.append((v.winner or "tie", human_labels[key] or "tie"))
     found = kappa([a for a, _ in both], [b for _, b in both]) if both else None
-    return Conduct(
+    return JudgeDiagnostics(
         len(verdicts),
         len(asked),
         len(asked) - len(usable),
@@ -272,23 +272,23 @@ def conduct(verdicts: Sequence[Verdict], humans: Mapping[tuple[str, frozenset[st
         found.value if found else None,
         found.low if found else None,
         found.high if found else None,
-        tuple(Counter(v.trouble for v in asked if not v.usable).most_common()),
+        tuple(Counter(v.problem for v in asked if not v.usable).most_common()),
     )
 
 
 def human_labels() -> dict[tuple[str, frozenset[str]], str | None]:
-    """The votes of the log about pairs of models: (prompt, names) to the winner's name, None for a tie; the last vote counts."""
+    """The last vote of the log on each (prompt, both names): the winner's name, None for a tie."""
     found: dict[tuple[str, frozenset[str]], str | None] = {}
     for b in ballots(signals.all_feedback("vote")):
-        if len(b.shown) == 2 and not b.bad:
-            found[b.prompt, frozenset(b.shown)] = b.winner
+        if len(b.contestants) == 2 and not b.bad:
+            found[b.prompt, frozenset(b.contestants)] = b.winner
     return found
 
 
-def duels(
+def make_pairs(
     names: Sequence[str], questions: Sequence[str], texts: Mapping[tuple[int, str, int], str], targets: Sequence[Any], samples: int
-) -> list[Duel]:
-    """Every pair of models on every row and sample where both answered; of one model alone, itself against the target."""
+) -> list[AnswerPair]:
+    """Every pair of models on each row and sample that both answered; a single model and the target."""
     out = []
     for row, question in enumerate(questions):
         target = targets[row]
@@ -296,45 +296,47 @@ def duels(
         for sample in range(samples):
             if len(names) == 1:
                 if goal and (row, names[0], sample) in texts:
-                    out.append(Duel(row, sample, names[0], "target", question, texts[row, names[0], sample], goal))
+                    out.append(AnswerPair(row, sample, names[0], "target", question, texts[row, names[0], sample], goal))
                 continue
             for a, b in combinations(names, 2):
                 if (row, a, sample) in texts and (row, b, sample) in texts:
-                    out.append(Duel(row, sample, a, b, question, texts[row, a, sample], texts[row, b, sample], goal))
+                    out.append(AnswerPair(row, sample, a, b, question, texts[row, a, sample], texts[row, b, sample], goal))
     return out
 
 
 def points(verdicts: Sequence[Verdict]) -> dict[tuple[int, str, int], dict[str, float]]:
-    """Of each (row, model, sample) its points against each other model: 1, 0, or 0.5 for a tie. Unusable verdicts give none."""
+    """Points of each (row, model, sample) against each other model: 1, 0, or 0.5 for a tie."""
     won: dict[tuple[int, str, int], dict[str, float]] = {}
     for v in verdicts:
         if v.usable:
-            for name, other in ((v.duel.a, v.duel.b), (v.duel.b, v.duel.a)):
+            for name, other in ((v.pair.a, v.pair.b), (v.pair.b, v.pair.a)):
                 if name != "target":
                     point = 0.5 if v.winner is None else float(v.winner == name)
-                    won.setdefault((v.duel.row, name, v.duel.sample), {})[other] = point
+                    won.setdefault((v.pair.row, name, v.pair.sample), {})[other] = point
     return won
 
 
-def shares(verdicts: Sequence[Verdict]) -> dict[tuple[int, str, int], float]:
-    """Of each (row, model, sample) the share of its comparisons won, ties as halves."""
+def win_rates(verdicts: Sequence[Verdict]) -> dict[tuple[int, str, int], float]:
+    """Win rate of each (row, model, sample), with ties as halves."""
     return {k: sum(v.values()) / len(v) for k, v in points(verdicts).items()}
 
 
-def check(by: Judge, models: Sequence[str]) -> None:
-    """Warn where the judge is one of those judged. UsageError where there is nobody to judge."""
-    mine = target_for(by.model).name  # a judge that does not exist is told before the first call
+def warn_of_self_judging(judge: Judge, models: Sequence[str]) -> None:
+    """Warn if the judge is one of the models. UsageError if there is no such judge."""
+    mine = target_for(judge.model).name  # an unknown judge is an error before the first call
     try:
         theirs = {resolve(m).name for m in models if isinstance(m, str)}
     except FmnbError:
-        return  # whoever cannot be resolved says so when it is asked
+        return  # an unknown model is an error when it is called
     if mine in theirs:
         warnings.warn(f"fmnb: the judge {mine} judges its own answers; models prefer their own. Name another judge.", stacklevel=4)
 
 
 def require_two(models: Sequence[str], targets: Sequence[Any]) -> None:
-    """A judge compares: two models, or one with targets."""
+    """UsageError unless there are two models, or targets: a judge compares answers."""
     if len(models) == 1 and all(t is None for t in targets):
         raise UsageError(
-            "A judge compares", detail=f"one model and no targets: {models[0]}", hint="Name a second model, or give the rows a target."
+            "A judge needs two answers to compare",
+            detail=f"one model and no targets: {models[0]}",
+            hint="Name a second model, or give the rows a target.",
         )

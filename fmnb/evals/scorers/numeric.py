@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ...core.errors import UsageError
-from .base import Case, Score, Scorer, said
+from .base import Case, Score, Scorer, answer_text
 
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?:\s*/\s*\d+)?%?")
 _MINUS = str.maketrans({"\u2212": "-", "\ufe63": "-", "\uff0d": "-", "\uff0b": "+"})  # as typesetting and full-width text have them
@@ -23,16 +23,16 @@ def numeric(tolerance: str = "") -> Scorer:
     relative = relative or not tolerance
 
     def score(case: Case) -> Score:
-        found = last_number(said(case))
+        found = last_number(answer_text(case))
         goals = [last_number(t) for t in (case.target if isinstance(case.target, (list, tuple)) else [case.target])]
         if all(g is None for g in goals):
             return Score(None, error="the target is no number")
         if found is None:
-            return Score(0.0, why="no number in the answer")
+            return Score(0.0, explanation="no number in the answer")
         right = any(g is not None and abs(found - g) <= (allowed * max(abs(g), 1e-12) if relative else allowed) for g in goals)
         return Score(float(right), f"{found:g}")
 
-    return Scorer("numeric", score, about="the last number equals the target")
+    return Scorer("numeric", score, description="the last number equals the target")
 
 
 def last_number(text: Any) -> float | None:

@@ -12,7 +12,7 @@ from ...core.errors import UsageError
 from ...core.optional import require
 from .base import Case, Score, Scorer, targets
 
-_WORDS = re.compile(r"[a-z0-9]+")
+_WORD = re.compile(r"[a-z0-9]+")
 
 
 def rouge(kind: str = "") -> Scorer:
@@ -24,7 +24,7 @@ def rouge(kind: str = "") -> Scorer:
     def score(case: Case) -> Score:
         return Score(max(rouge_f1(t, case.text, kind) for t in targets(case)))
 
-    return Scorer(f"rouge{kind}", score, about=f"ROUGE-{kind} F1")
+    return Scorer(f"rouge{kind}", score, description=f"ROUGE-{kind} F1")
 
 
 def rouge_f1(target: str, text: str, kind: str = "L") -> float:
@@ -33,9 +33,9 @@ def rouge_f1(target: str, text: str, kind: str = "L") -> float:
     >>> round(rouge_f1("The quick brown fox jumps over the lazy dog", "The quick brown dog jumps on the log.", "1"), 6)
     0.705882
     """
-    a, b = _WORDS.findall(target.lower()), _WORDS.findall(text.lower())
+    a, b = _WORD.findall(target.lower()), _WORD.findall(text.lower())
     if kind == "L":
-        shared, of_a, of_b = _longest(a, b), len(a), len(b)
+        shared, of_a, of_b = _lcs_length(a, b), len(a), len(b)
     else:
         n = int(kind)
         x, y = (Counter(tuple(w[i : i + n]) for i in range(len(w) - n + 1)) for w in (a, b))
@@ -43,7 +43,7 @@ def rouge_f1(target: str, text: str, kind: str = "L") -> float:
     return 2 * shared / (of_a + of_b) if shared else 0.0
 
 
-def _longest(a: Sequence[str], b: Sequence[str]) -> int:
+def _lcs_length(a: Sequence[str], b: Sequence[str]) -> int:
     """Length of the longest common subsequence, all of a row at once in the bits of one number (Hyyrö 2004)."""
     places: dict[str, int] = {}
     for i, word in enumerate(a):
@@ -58,15 +58,15 @@ def _longest(a: Sequence[str], b: Sequence[str]) -> int:
 
 def bleu(_: str = "") -> Scorer:
     """BLEU by sacrebleu: of each answer for the rows, of all answers together as the corpus figure; 0 to 1."""
-    return _sacre("bleu", lambda m: m.BLEU(effective_order=True), lambda m: m.BLEU())
+    return _sacrebleu_scorer("bleu", lambda m: m.BLEU(effective_order=True), lambda m: m.BLEU())
 
 
 def chrf(_: str = "") -> Scorer:
     """chrF2 by sacrebleu: character sequences shared with the target; 0 to 1."""
-    return _sacre("chrf", lambda m: m.CHRF(), lambda m: m.CHRF())
+    return _sacrebleu_scorer("chrf", lambda m: m.CHRF(), lambda m: m.CHRF())
 
 
-def _sacre(name: str, sentence: Callable[[Any], Any], corpus: Callable[[Any], Any]) -> Scorer:
+def _sacrebleu_scorer(name: str, sentence: Callable[[Any], Any], corpus: Callable[[Any], Any]) -> Scorer:
     metrics = require("sacrebleu.metrics", "text", f"for {name}")
     one = functools.cache(lambda: sentence(metrics))
 
@@ -78,4 +78,4 @@ def _sacre(name: str, sentence: Callable[[Any], Any], corpus: Callable[[Any], An
         references = [[(targets(c)[i] if i < len(targets(c)) else targets(c)[0]) for c in cases] for i in range(most)]
         return float(corpus(metrics).corpus_score([c.text for c in cases], references).score / 100)
 
-    return Scorer(name, score, corpus=together, about=f"{name} by sacrebleu")
+    return Scorer(name, score, corpus=together, description=f"{name} by sacrebleu")

@@ -23,7 +23,7 @@ def similarity(model: str = "") -> Scorer:
         vector, *goals = (kept[t] for t in _texts(case))
         return Score(min(1.0, max(0.0, *(_cosine(vector, g) for g in goals))))
 
-    return Scorer("similarity", score, ahead=ahead, about="cosine of the vectors")
+    return Scorer("similarity", score, prepare=ahead, description="cosine of the vectors")
 
 
 def _texts(case: Case) -> list[str]:

@@ -91,11 +91,11 @@ def sql(database: str = "", limits: Limits = Limits()) -> Scorer:
         try:
             found = table(case, query)
         except QueryError as e:
-            return Score(0.0, query[:200], why="no query in the answer" if str(e) == NO_QUERY else str(e)[:200])
-        right = any(same(found, rows, ordered) for rows, ordered in goals)
-        return Score(float(right), query[:200], why="" if right else difference(found, *goals[0])[:200])
+            return Score(0.0, query[:200], explanation="no query in the answer" if str(e) == NO_QUERY else str(e)[:200])
+        right = any(equal_tables(found, rows, ordered) for rows, ordered in goals)
+        return Score(float(right), query[:200], explanation="" if right else difference(found, *goals[0])[:200])
 
-    return Scorer("sql", score, about="the query's result equals the target's")
+    return Scorer("sql", score, description="the query's result equals the target's")
 
 
 def extract(text: str) -> str:
@@ -203,13 +203,13 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
                 pass
 
 
-def same(a: Table, b: Table, ordered: bool) -> bool:
+def equal_tables(a: Table, b: Table, ordered: bool) -> bool:
     """Whether two tables hold the same rows, floats to 9 digits.
 
-    >>> same([(1, "x"), (2, "y")], [(2, "y"), (1, "x")], False)
+    >>> equal_tables([(1, "x"), (2, "y")], [(2, "y"), (1, "x")], False)
     True
     """
-    x, y = [tuple(map(_cell, r)) for r in a], [tuple(map(_cell, r)) for r in b]
+    x, y = [tuple(map(_normalize_cell, r)) for r in a], [tuple(map(_normalize_cell, r)) for r in b]
     return x == y if ordered else Counter(x) == Counter(y)
 
 
@@ -222,44 +222,44 @@ def difference(found: Table, goal: Table, ordered: bool) -> str:
     'the rows of the target in another order: row 1 is (2), the target has (1)'
     """
     if len(found) != len(goal):
-        return f"{_many(found)}, the target has {len(goal):,}"
+        return f"{_row_count_text(found)}, the target has {len(goal):,}"
     widths = [len(t[0]) if t else 0 for t in (found, goal)]
     if widths[0] != widths[1]:
         return f"{widths[0]} column{'s' * (widths[0] != 1)}, the target has {widths[1]}"
-    x, y = [tuple(map(_cell, r)) for r in found], [tuple(map(_cell, r)) for r in goal]
+    x, y = [tuple(map(_normalize_cell, r)) for r in found], [tuple(map(_normalize_cell, r)) for r in goal]
     if ordered:
         at = next(i for i, (a, b) in enumerate(zip(x, y, strict=True)) if a != b)
         if Counter(x) == Counter(y):
-            return f"the rows of the target in another order: row {at + 1} is {_row(found[at])}, the target has {_row(goal[at])}"
-        return _in_row(at, found[at], goal[at])
+            return f"the rows of the target in another order: row {at + 1} is {_row_text(found[at])}, the target has {_row_text(goal[at])}"
+        return _row_difference(at, found[at], goal[at])
     extra, missing = Counter(x) - Counter(y), Counter(y) - Counter(x)
     at = next(i for i, r in enumerate(x) if r in extra)
     nearest = max((i for i, r in enumerate(y) if r in missing), key=lambda i: sum(a == b for a, b in zip(x[at], y[i], strict=True)))
     if extra.total() == 1 or sum(a == b for a, b in zip(x[at], y[nearest], strict=True)):
-        return _in_row(at, found[at], goal[nearest])
-    return f"{extra.total():,} of {_many(found)} differ: {_row(found[at])} is no row of the target, and {_row(goal[nearest])} is missing"
+        return _row_difference(at, found[at], goal[nearest])
+    return f"{extra.total():,} of {_row_count_text(found)} differ: {_row_text(found[at])} is no row of the target, and {_row_text(goal[nearest])} is missing"
 
 
-def _in_row(at: int, found: tuple[Any, ...], goal: tuple[Any, ...]) -> str:
+def _row_difference(at: int, found: tuple[Any, ...], goal: tuple[Any, ...]) -> str:
     """The first column in which two rows differ."""
-    c = next(i for i, (a, b) in enumerate(zip(found, goal, strict=True)) if _cell(a) != _cell(b))
-    return f"column {c + 1} of row {at + 1} is {_value(found[c])}, the target has {_value(goal[c])}"
+    c = next(i for i, (a, b) in enumerate(zip(found, goal, strict=True)) if _normalize_cell(a) != _normalize_cell(b))
+    return f"column {c + 1} of row {at + 1} is {_value_text(found[c])}, the target has {_value_text(goal[c])}"
 
 
-def _many(table: Table) -> str:
+def _row_count_text(table: Table) -> str:
     return f"{len(table):,} row{'s' * (len(table) != 1)}"
 
 
-def _row(row: tuple[Any, ...]) -> str:
-    return f"({', '.join(map(_value, row))})"
+def _row_text(row: tuple[Any, ...]) -> str:
+    return f"({', '.join(map(_value_text, row))})"
 
 
-def _value(value: Any) -> str:
+def _value_text(value: Any) -> str:
     shown = "NULL" if value is None else repr(value)
     return shown if len(shown) <= 40 else f"{shown[:37]}..."
 
 
-def _cell(value: Any) -> Any:
+def _normalize_cell(value: Any) -> Any:
     as_number: Callable[[float], Any] = lambda v: round(v, 9) if math.isfinite(v) and abs(v) < 1e9 else float(f"{v:.9g}")  # noqa: E731
     if isinstance(value, bool) or value is None:
         return value

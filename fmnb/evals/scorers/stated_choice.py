@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
+_REASONING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\s*\{\s*(?:\\text\s*\{)?([^{}]*)\}?\s*\}")
 _MARKS = re.compile(r"[*`~\"“”„«»]|(?<!\w)_+|_+(?!\w)|^#+\s*|^>\s*", re.MULTILINE)
 _OUT_OF = re.compile(r"(\d+)\s*(?:/|out of|von|sur|de)\s*\d+", re.IGNORECASE)
@@ -47,7 +47,7 @@ _NOT_PHRASES = (
     ("anstatt",),
     ("statt",),
 )
-_NO_DENIAL = (
+_NOT_NEGATIONS = (
     ("no", "doubt"),
     ("no", "question"),
     ("without", "a", "doubt"),
@@ -59,7 +59,7 @@ _NO_DENIAL = (
     ("sans", "doute"),
     ("sin", "duda"),
 )
-_DENIED_AFTER = re.compile(
+_NEGATED_AFTER = re.compile(
     r"^\s*(?:\)|\.)?\s*(?:(?:is|are|was|were|would\s+be|seems|can\s+be|could\s+be|ist|wäre|est|es)\s*(?:clearly\s+|also\s+|simply\s+|definitely\s+)?"
     r"(?:not\b|n['’]t\b|wrong|incorrect|false|ruled\s+out|excluded|unlikely|out\b|falsch|nicht\b|faux|fausse|pas\b|incorrecta?|falsa?)"
     r"|(?:isn['’]t|wasn['’]t|aren['’]t|isnt|can['’]?t\s+be|cannot\s+be|does\s*n['’]?o?t|n['’]est\s+pas)\b)",
@@ -80,58 +80,60 @@ class Mention:
     choice: int
     start: int
     end: int
-    denied: bool
+    negated: bool
     letter: bool = False
     open: bool = False
     tentative: bool = False
 
 
-def stated(text: str, choices: Sequence[str], lettered: bool = False) -> tuple[int, bool] | None:
+def stated_choice(text: str, choices: Sequence[str], lettered: bool = False) -> tuple[int, bool] | None:
     """The number of the choice that a text states, and whether by its letter; None where it states none, or several.
 
-    >>> stated("I'd say positive, not negative", ["positive", "negative"])
+    >>> stated_choice("I'd say positive, not negative", ["positive", "negative"])
     (0, False)
-    >>> stated("The answer is a negative one", ["positive", "negative"])
+    >>> stated_choice("The answer is a negative one", ["positive", "negative"])
     (1, False)
-    >>> stated("It's not A but C", ["red", "blue", "green"], lettered=True)
+    >>> stated_choice("It's not A but C", ["red", "blue", "green"], lettered=True)
     (2, True)
-    >>> stated("Not negative", ["positive", "negative"])
+    >>> stated_choice("Not negative", ["positive", "negative"])
     """
     cleaned = clean(text)
-    boxed = _BOXED.findall(_THOUGHT.sub(" ", text))
+    boxed = _BOXED.findall(_REASONING.sub(" ", text))
     if boxed:
-        return _alone(clean(boxed[-1]), choices, letters=True) or _only(clean(boxed[-1]), choices, lettered)
-    whole = _alone(cleaned, choices, letters=True)
+        return _exact_choice(clean(boxed[-1]), choices, letters=True) or _only_mention(clean(boxed[-1]), choices, lettered)
+    whole = _exact_choice(cleaned, choices, letters=True)
     if whole is not None:
         return whole
-    return _after_cues(cleaned, choices, lettered) or _first_or_last(cleaned, choices, lettered) or _only(cleaned, choices, lettered)
+    return (
+        _after_cues(cleaned, choices, lettered) or _first_or_last(cleaned, choices, lettered) or _only_mention(cleaned, choices, lettered)
+    )
 
 
 def clean(text: str) -> str:
     """A text without reasoning in tags, Markdown's marks, and what stands behind a number of points (4 out of 5)."""
-    text = unicodedata.normalize("NFKC", _THOUGHT.sub(" ", text)).replace("\u2212", "-")
+    text = unicodedata.normalize("NFKC", _REASONING.sub(" ", text)).replace("\u2212", "-")
     return _OUT_OF.sub(r"\1", _MARKS.sub("", text)).strip()
 
 
-def asks_for_letters(shown: str) -> bool:
+def asks_for_letters(prompt: str) -> bool:
     """Whether a prompt lists its choices by letters, or asks for one.
 
     >>> asks_for_letters("Which?\\nA) red\\nB) blue"), asks_for_letters("Is it a good one (A or B)?"), asks_for_letters("A. Smith asks")
     (True, True, False)
     """
-    listed = [re.search(rf"(?:^|[\s(\[*]){x}\s*[).:\]]", shown, re.MULTILINE) for x in ("A", "B")]
-    lower = [re.search(rf"(?:^|[\s(\[*]){x}\s*[)\]]", shown, re.MULTILINE) for x in ("a", "b")]
-    asked = re.search(r"\bletters?\b|\bA\s*(?:,\s*B\s*)*,?\s*(?:or|oder|ou|/)\s*[B-Z]\b", shown)
+    listed = [re.search(rf"(?:^|[\s(\[*]){x}\s*[).:\]]", prompt, re.MULTILINE) for x in ("A", "B")]
+    lower = [re.search(rf"(?:^|[\s(\[*]){x}\s*[)\]]", prompt, re.MULTILINE) for x in ("a", "b")]
+    asked = re.search(r"\bletters?\b|\bA\s*(?:,\s*B\s*)*,?\s*(?:or|oder|ou|/)\s*[B-Z]\b", prompt)
     return all(listed) or all(lower) or asked is not None
 
 
-def _alone(text: str, choices: Sequence[str], letters: bool) -> tuple[int, bool] | None:
+def _exact_choice(text: str, choices: Sequence[str], letters: bool) -> tuple[int, bool] | None:
     """The choice that a text is and nothing more, by its words or a letter."""
     words = _words(text)
     same = [i for i, c in enumerate(choices) if words and words == _words(c)]
     if not same and words:
-        bare = _bare(words)
-        same = [i for i, c in enumerate(choices) if bare and bare == _bare(_words(c))]
+        bare = _without_articles(words)
+        same = [i for i, c in enumerate(choices) if bare and bare == _without_articles(_words(c))]
     if same:
         return (same[0], False) if len(same) == 1 else None
     match = re.fullmatch(r"\W*([A-Za-z])\W*", text)
@@ -145,8 +147,8 @@ def _after_cues(text: str, choices: Sequence[str], lettered: bool) -> tuple[int,
     found: list[tuple[tuple[int, bool], bool]] = []
     for cue in _CUE.finditer(text):
         rest = re.split(r"[.!?;\n](?:\s|$)", text[cue.end() :].lstrip() + " ", maxsplit=1)[0]
-        said = _letter_alone(rest, choices, lettered) or _only(rest, choices, lettered)
-        if said is not None and not _denies(text[: cue.start()].split("\n")[-1], rest):
+        said = _letter_alone(rest, choices, lettered) or _only_mention(rest, choices, lettered)
+        if said is not None and not _is_negated_statement(text[: cue.start()].split("\n")[-1], rest):
             found.append((said, bool(cue["final"])))
     final = {said[0] for said, is_final in found if is_final}
     if len(final) == 1:
@@ -154,10 +156,10 @@ def _after_cues(text: str, choices: Sequence[str], lettered: bool) -> tuple[int,
     return found[0][0] if found and not final and len({said[0] for said, _ in found}) == 1 else None
 
 
-def _denies(before: str, rest: str) -> bool:
+def _is_negated_statement(before: str, rest: str) -> bool:
     """Whether a statement is one that is denied: "I don't think the answer is B"."""
     clause = _CLAUSE.split(before)[-1]
-    return any(_is_denial(t) for t in _words(clause))
+    return any(_is_negation(t) for t in _words(clause))
 
 
 def _letter_alone(rest: str, choices: Sequence[str], lettered: bool) -> tuple[int, bool] | None:
@@ -170,7 +172,7 @@ def _letter_alone(rest: str, choices: Sequence[str], lettered: bool) -> tuple[in
     if match[1].islower() and not lettered and match[0].strip().lower() != match[1]:
         return None
     i = LETTERS.index(match[1].upper())
-    behind = {m.choice for m in _word_mentions(rest[match.end() :], choices) if not m.denied}
+    behind = {m.choice for m in _word_mentions(rest[match.end() :], choices) if not m.negated}
     return (i, True) if not behind or i in behind or not match[0].rstrip().endswith((")", "]", ".", ":")) else None
 
 
@@ -183,7 +185,7 @@ def _first_or_last(text: str, choices: Sequence[str], lettered: bool) -> tuple[i
     first: tuple[int, bool] | None = None
     if opening and opening[1] in LETTERS[: len(choices)]:
         i = LETTERS.index(opening[1])
-        others = {m.choice for m in _word_mentions(lines[0][opening.end() :], choices) if not m.denied}
+        others = {m.choice for m in _word_mentions(lines[0][opening.end() :], choices) if not m.negated}
         first = (i, True) if not others or i in others else None
         if others and i not in others:
             return None
@@ -191,29 +193,29 @@ def _first_or_last(text: str, choices: Sequence[str], lettered: bool) -> tuple[i
         head = re.match(r"(.*?)(?:(?P<end>[.!?;:,])(?:\s|$)|\s[-–—]\s)", lines[0] + " ")
         alone, rest = (head[1], lines[0][head.end() :]) if head else (lines[0], "")
         hedged = (head is not None and head["end"] == "?") or _HEDGE.match(rest or " ".join(lines[1:2])) is not None
-        first = None if hedged else _alone(alone, choices, letters=lettered)
-    last = _alone(lines[-1], choices, letters=True) if len(lines) > 1 else None
+        first = None if hedged else _exact_choice(alone, choices, letters=lettered)
+    last = _exact_choice(lines[-1], choices, letters=True) if len(lines) > 1 else None
     if first and last and first[0] != last[0]:
         return None
     if first and not last:
-        later = {m.choice for m in mentions(text, choices, lettered) if not m.denied and m.letter}
+        later = {m.choice for m in mentions(text, choices, lettered) if not m.negated and m.letter}
         return first if not later - {first[0]} else None
     return first or last
 
 
-def _only(text: str, choices: Sequence[str], lettered: bool) -> tuple[int, bool] | None:
+def _only_mention(text: str, choices: Sequence[str], lettered: bool) -> tuple[int, bool] | None:
     """The only choice that a text mentions without denying it; or "not X" where that is a choice itself."""
     found = mentions(text, choices, lettered)
     if any(m.tentative for m in found):
         return None
     sure = [m for m in found if not m.open] or found
-    affirmed = {m.choice for m in sure if not m.denied} - {m.choice for m in found if m.denied}
+    affirmed = {m.choice for m in sure if not m.negated} - {m.choice for m in found if m.negated}
     if len(affirmed) == 1:
         i = affirmed.pop()
         return i, all(m.letter for m in found if m.choice == i)
-    denied = {m.choice for m in found if m.denied}
+    denied = {m.choice for m in found if m.negated}
     if not affirmed and len(denied) == 1:
-        against = [i for i, c in enumerate(choices) if _denial_of(_words(c), _words(choices[next(iter(denied))]))]
+        against = [i for i, c in enumerate(choices) if _is_negation_of(_words(c), _words(choices[next(iter(denied))]))]
         return (against[0], False) if len(against) == 1 else None
     if not affirmed and len(denied) > 1 and "neither" in _words(text):
         none_of_them = [i for i, c in enumerate(choices) if _words(c) in (["neither"], ["none"])]
@@ -221,7 +223,7 @@ def _only(text: str, choices: Sequence[str], lettered: bool) -> tuple[int, bool]
     return None
 
 
-def _denial_of(words: Sequence[str], of: Sequence[str]) -> bool:
+def _is_negation_of(words: Sequence[str], of: Sequence[str]) -> bool:
     return len(words) == len(of) + 1 and words[0] in (*NOT, *_NO) and list(words[1:]) == list(of)
 
 
@@ -233,10 +235,10 @@ def mentions(text: str, choices: Sequence[str], lettered: bool) -> list[Mention]
     found.sort(key=lambda m: m.start)
     late = False
     for i in range(len(found) - 1, -1, -1):  # "A, C and D are wrong"
-        late = _DENIED_AFTER.match(text[found[i].end :]) is not None or (
+        late = _NEGATED_AFTER.match(text[found[i].end :]) is not None or (
             late and _LIST.fullmatch(text[found[i].end : found[i + 1].start]) is not None
         )
-        found[i] = replace(found[i], denied=found[i].denied or late)
+        found[i] = replace(found[i], negated=found[i].negated or late)
         if _OPEN.match(text[found[i].end :]):
             wonders = _MAYBE.search(_CLAUSE.split(text[: found[i].start])[-1]) is not None
             found[i] = replace(found[i], open=not wonders, tentative=wonders)
@@ -256,15 +258,15 @@ def _word_mentions(text: str, choices: Sequence[str]) -> list[Mention]:
         if hit is not None:
             size, i = hit
             start, end = tokens[at][1], tokens[at + size - 1][2]
-            if not (size == 1 and tokens[at][0] in (*_NO, *NOT) and not _stands(text, tokens, at)):
-                out.append(Mention(i, start, end, _denied(text, start, end)))
+            if not (size == 1 and tokens[at][0] in (*_NO, *NOT) and not _is_standalone(text, tokens, at)):
+                out.append(Mention(i, start, end, _is_negated(text, start, end)))
                 at += size
                 continue
         at += 1
     return out
 
 
-def _stands(text: str, tokens: Sequence[tuple[str, int, int]], at: int) -> bool:
+def _is_standalone(text: str, tokens: Sequence[tuple[str, int, int]], at: int) -> bool:
     """Whether "no" (or "non", "neither") is an answer here and no word before another: at a clause's end, or before a new one."""
     behind = text[tokens[at][2] :].lstrip(" ")
     return not behind or not (behind[0].isalnum() or behind[0] in "'’(") or (at + 1 < len(tokens) and tokens[at + 1][0] in _AFTER_NO)
@@ -288,34 +290,34 @@ def _letter_mentions(text: str, choices: Sequence[str]) -> Iterator[Mention]:
             and not re.match(r"(?:is|are|was|and|or|but|because|since|as|not|nor|seems|rather|for|if|isn|makes|best|would|can)\b", follows)
         ):
             continue  # an article, or somebody speaking
-        yield Mention(LETTERS.index(letter.upper()), m.start(), m.end(), _denied(text, m.start(), m.end()), True)
+        yield Mention(LETTERS.index(letter.upper()), m.start(), m.end(), _is_negated(text, m.start(), m.end()), True)
 
 
-def _denied(text: str, start: int, end: int) -> bool:
+def _is_negated(text: str, start: int, end: int) -> bool:
     """Whether the clause says that it is not this one."""
     before = text[:start]
-    clause = _CLAUSE.split(_keep_phrases(before))[-1]
+    clause = _CLAUSE.split(_join_phrases(before))[-1]
     words = _words(clause)
-    for phrase in _NO_DENIAL:
-        words = _without(words, phrase)
-    if any(_is_denial(w) for w in words[-14:]):
+    for phrase in _NOT_NEGATIONS:
+        words = _remove_phrase(words, phrase)
+    if any(_is_negation(w) for w in words[-14:]):
         return True
     if any(tuple(words[i : i + len(p)]) == p for p in _NOT_PHRASES for i in range(max(0, len(words) - 5), len(words))):
         return True
-    return _DENIED_AFTER.match(text[end:]) is not None
+    return _NEGATED_AFTER.match(text[end:]) is not None
 
 
-def _keep_phrases(text: str) -> str:
+def _join_phrases(text: str) -> str:
     """ "rather than" and "anything but" are no new clause; "neither ..., nor" goes on."""
     text = re.sub(r"\brather(\s+than\b)", r"instead of\1", text, flags=re.IGNORECASE)
     return re.sub(r"\banything\s+but\b", "far from", text, flags=re.IGNORECASE)
 
 
-def _is_denial(word: str) -> bool:
+def _is_negation(word: str) -> bool:
     return word in NOT or word in _NO or word.endswith(("n't", "n’t"))
 
 
-def _without(words: list[str], phrase: tuple[str, ...]) -> list[str]:
+def _remove_phrase(words: list[str], phrase: tuple[str, ...]) -> list[str]:
     out, at = [], 0
     while at < len(words):
         if tuple(words[at : at + len(phrase)]) == phrase:
@@ -330,7 +332,7 @@ def _words(text: str) -> list[str]:
     return [_fold(m[0]) for m in _TOKEN.finditer(unicodedata.normalize("NFKC", text))]
 
 
-def _bare(words: Sequence[str]) -> list[str]:
+def _without_articles(words: Sequence[str]) -> list[str]:
     return [w for w in words if w not in _ARTICLES]
 
 

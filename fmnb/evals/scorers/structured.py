@@ -17,16 +17,16 @@ def json_scorer(_: str = "") -> Scorer:
     def score(case: Case) -> Score:
         data = case.data if case.data is not None else read_json(case.text)
         if data is None:
-            return Score(0.0, why="no JSON in the answer")
+            return Score(0.0, explanation="no JSON in the answer")
         if case.target in (None, ""):
             return Score(1.0)
         goal = read_json(case.target) if isinstance(case.target, str) else case.target
         if goal is None:
             return Score(None, error="the target is no JSON")
-        right, of, wrong = _compared(_plain(data), goal)
-        return Score(right / of if of else 1.0, why=", ".join(wrong[:5]) and f"wrong: {', '.join(wrong[:5])}")
+        right, of, wrong = _compare(_as_data(data), goal)
+        return Score(right / of if of else 1.0, explanation=", ".join(wrong[:5]) and f"wrong: {', '.join(wrong[:5])}")
 
-    return Scorer("json", score, needs_target=False, about="fields equal to the target's")
+    return Scorer("json", score, needs_target=False, description="fields equal to the target's")
 
 
 def schema(text: str = "") -> Scorer:
@@ -41,12 +41,12 @@ def schema(text: str = "") -> Scorer:
         try:
             parse(case.text, spec)
         except SchemaMismatchError as e:
-            return Score(0.0, why=e.detail[:200])
+            return Score(0.0, explanation=e.detail[:200])
         except FmnbError as e:
-            return Score(0.0, why=e.message)
+            return Score(0.0, explanation=e.message)
         return Score(1.0)
 
-    return Scorer("schema", score, needs_target=False, about="matches the schema")
+    return Scorer("schema", score, needs_target=False, description="matches the schema")
 
 
 def read_json(text: str) -> Any:
@@ -63,19 +63,19 @@ def read_json(text: str) -> Any:
     return None
 
 
-def _plain(data: Any) -> Any:
+def _as_data(data: Any) -> Any:
     if hasattr(data, "model_dump"):
         return data.model_dump()
     return data.__dict__ if hasattr(data, "__dataclass_fields__") else data
 
 
-def _compared(data: Any, goal: Any, at: str = "") -> tuple[int, int, list[str]]:
+def _compare(data: Any, goal: Any, at: str = "") -> tuple[int, int, list[str]]:
     """Right fields, all fields, and where it is wrong."""
     if isinstance(goal, dict):
-        parts = [_compared(data.get(k) if isinstance(data, dict) else None, v, f"{at}.{k}" if at else str(k)) for k, v in goal.items()]
+        parts = [_compare(data.get(k) if isinstance(data, dict) else None, v, f"{at}.{k}" if at else str(k)) for k, v in goal.items()]
         return sum(p[0] for p in parts), sum(p[1] for p in parts), [w for p in parts for w in p[2]]
     if isinstance(goal, list):
-        same = isinstance(data, list) and sorted(map(_key, data)) == sorted(map(_key, goal))
+        same = isinstance(data, list) and sorted(map(_sort_key, data)) == sorted(map(_sort_key, goal))
         return int(same), 1, [] if same else [at or "list"]
     if isinstance(goal, (int, float)) and not isinstance(goal, bool) and isinstance(data, (int, float)) and not isinstance(data, bool):
         same = abs(data - goal) <= 1e-9 * max(1, abs(goal))
@@ -86,5 +86,5 @@ def _compared(data: Any, goal: Any, at: str = "") -> tuple[int, int, list[str]]:
     return int(same), 1, [] if same else [at or "value"]
 
 
-def _key(value: Any) -> str:
+def _sort_key(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).casefold()

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from ...core.errors import UsageError
-from .base import Case, Score, Scorer, said, targets
+from .base import Case, Score, Scorer, answer_text, targets
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -17,22 +17,22 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 def exact(_: str = "") -> Scorer:
     """The answer is the target, blanks around it aside."""
-    return _any("exact", lambda text, target: text.strip() == target.strip())
+    return _any_target("exact", lambda text, target: text.strip() == target.strip())
 
 
 def normalized(_: str = "") -> Scorer:
     """The answer is the target but for case, punctuation, articles and spacing, as SQuAD compares."""
-    return _any("normalized", lambda text, target: flat(text) == flat(target))
+    return _any_target("normalized", lambda text, target: normalize(text) == normalize(target))
 
 
 def contains(_: str = "") -> Scorer:
     """The answer holds the target somewhere, whatever its case."""
-    return _any("contains", lambda text, target: _cased(target) in _cased(text))
+    return _any_target("contains", lambda text, target: _fold_case(target) in _fold_case(text))
 
 
 def starts(_: str = "") -> Scorer:
     """The answer begins with the target, whatever its case."""
-    return _any("starts", lambda text, target: _cased(text.lstrip()).startswith(_cased(target.strip())))
+    return _any_target("starts", lambda text, target: _fold_case(text.lstrip()).startswith(_fold_case(target.strip())))
 
 
 def regex(pattern: str = "") -> Scorer:
@@ -44,19 +44,19 @@ def regex(pattern: str = "") -> Scorer:
 
     def score(case: Case) -> Score:
         patterns = [fixed] if fixed else [re.compile(t, re.IGNORECASE) for t in targets(case)]
-        found = next((m for p in patterns if (m := p.search(said(case)))), None)
+        found = next((m for p in patterns if (m := p.search(answer_text(case)))), None)
         return Score(float(found is not None), found.group(0) if found else "")
 
-    return Scorer("regex", score, needs_target=fixed is None, about="a pattern is found in the answer")
+    return Scorer("regex", score, needs_target=fixed is None, description="a pattern is found in the answer")
 
 
 def f1(_: str = "") -> Scorer:
     """Words shared with the target: the harmonic mean of precision and recall, as SQuAD computes it; the best of several targets."""
 
     def score(case: Case) -> Score:
-        return Score(max(token_f1(said(case), t) for t in targets(case)))
+        return Score(max(token_f1(answer_text(case), t) for t in targets(case)))
 
-    return Scorer("f1", score, about="words shared with the target")
+    return Scorer("f1", score, description="words shared with the target")
 
 
 def token_f1(text: str, target: str) -> float:
@@ -65,29 +65,29 @@ def token_f1(text: str, target: str) -> float:
     >>> round(token_f1("the cat sat", "a cat sat down"), 3)
     0.8
     """
-    a, b = flat(text).split(), flat(target).split()
+    a, b = normalize(text).split(), normalize(target).split()
     if not a or not b:
         return float(a == b)
     shared = (Counter(a) & Counter(b)).total()
     return 2 * shared / (len(a) + len(b)) if shared else 0.0
 
 
-def flat(text: str) -> str:
+def normalize(text: str) -> str:
     """Lower case, without punctuation, articles and doubled spaces.
 
-    >>> flat("The  Answer, is: 42.")
+    >>> normalize("The  Answer, is: 42.")
     'answer is 42'
     """
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def _cased(text: str) -> str:
+def _fold_case(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def _any(name: str, same: Callable[[str, str], bool]) -> Scorer:
+def _any_target(name: str, matches: Callable[[str, str], bool]) -> Scorer:
     def score(case: Case) -> Score:
-        text = said(case)
-        return Score(float(any(same(text, t) for t in targets(case))), text.strip()[:200])
+        text = answer_text(case)
+        return Score(float(any(matches(text, t) for t in targets(case))), text.strip()[:200])
 
-    return Scorer(name, score, about={"exact": "equal", "normalized": "equal but for case and punctuation"}.get(name, name))
+    return Scorer(name, score, description={"exact": "equal", "normalized": "equal but for case and punctuation"}.get(name, name))

@@ -45,7 +45,7 @@ def run(line: str | Line, text: str | Prompt, shell: Any = None) -> Any:
         result = answer(prepared, shell, display_format(options), conditions, bool(line.get("blind")))
     finally:
         if chat is not None:
-            chat.take(prepared[0])
+            chat.commit(prepared[0])
     return keep(result, line, shell)
 
 
@@ -59,20 +59,20 @@ def get_shell() -> Any:
 def prepare_cell(line: Line, prompt: Any, options: Options) -> tuple[list[PreparedCall], list[Any], Any]:
     """The calls of a cell, the conditions of a comparison (models, samples, variations), and its conversation."""
     if line.get("chat"):
-        from ...chat.chat import named
+        from ...chat.chat import get_chat
 
-        chat = named(line.get("chat"))
+        chat = get_chat(line.get("chat"))
         prepared = chat.prepare(prompt, model=line.models[0] if line.models else None, **_changed(options))
         if line.models and chat.model is None:
             chat.model = line.models[0]
         return [prepared], [], chat
     if line.get("samples") is not None or line.get("vary") or line.get("prompts"):
-        from ...comparison.comparison import prompts_named, spread
+        from ...comparison.comparison import prompts_by_name, expand_grid
 
-        prompts = prompts_named(line.get("prompts", ()), options.values or {})
+        prompts = prompts_by_name(line.get("prompts", ()), options.values or {})
         models = line.models or (default_model()[0] or "embedded",)
-        cells = spread(prompt, models, options, samples=line.get("samples", 1), vary=line.get("vary"), prompts=prompts)
-        return [prepare(c.prompt, c.model, c.options) for c in cells], [c.axis for c in cells], None
+        cells = expand_grid(prompt, models, options, samples=line.get("samples", 1), vary=line.get("vary"), prompts=prompts)
+        return [prepare(c.prompt, c.model, c.options) for c in cells], [c.condition for c in cells], None
     return [prepare(prompt, model, options) for model in (line.models or (None,))], [], None
 
 
@@ -124,16 +124,16 @@ def answer(prepared: list[PreparedCall], shell: Any, format: str = "markdown", c
 def _compare(prepared: list[PreparedCall], shell: Any, format: str, conditions: Any, blind: bool) -> Any:
     """Side by side in a notebook, with vote buttons below once all have answered; one below the other in a terminal."""
     conditions = list(conditions) or [{"model": p.call.target.requested_model} for p in prepared]
-    from ...comparison.comparison import order, together
+    from ...comparison.comparison import choose_display_order, run_comparison
 
-    shown = order(conditions, blind)
+    shown = choose_display_order(conditions, blind)
     if not in_notebook(shell):
-        return together(prepared, conditions, [view_for(shell, format, several=True)], blind=blind, shown=shown)
+        return run_comparison(prepared, conditions, [view_for(shell, format, several=True)], blind=blind, display_order=shown)
     from ..widgets.grid_stream import GridStream
 
     view = GridStream([p.call.run for p in prepared], conditions, shown, blind=blind, format=format, watched=output_function(shell))
     try:
-        made = together(prepared, conditions, [view], blind=blind, shown=shown)
+        made = run_comparison(prepared, conditions, [view], blind=blind, display_order=shown)
     except Interrupted:  # what had come can be voted on, too
         view.buttons(session.last_comparison)
         raise

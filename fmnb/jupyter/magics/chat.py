@@ -51,7 +51,7 @@ def retry(rest: str, shell: Any) -> Any:
         answer = cell.answer([prepared], shell, prepared.options.format)
     finally:
         if prepared.chat is not None and last is not None:
-            prepared.chat.lengthen(last, prepared)
+            prepared.chat.extend_last_turn(last, prepared)
     return cell.keep(answer, line, shell)
 
 
@@ -69,7 +69,7 @@ def go_on(rest: str, shell: Any) -> Any:
     whole = follow_up.combine(last, more)
     session.last = replace(last, response=whole, error=None)
     for talk in chats.chats().values():
-        talk.lengthen(last, session.last)
+        talk.extend_last_turn(last, session.last)
     return cell.keep(whole, line, shell)
 
 
@@ -128,7 +128,7 @@ def chat(rest: str, shell: Any) -> Any:
     if what == "load":
         chats.chats()[name] = chats.Chat.load(_one(more, "a file"), name)
         return None
-    talk = chats.named(name, create=False)
+    talk = chats.get_chat(name, create=False)
     match what:
         case "show":
             print(printable(str(talk)))

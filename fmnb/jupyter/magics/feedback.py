@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...comparison.feedback import named, retract
+from ...comparison.feedback import describe_answer, retract
 from ...comparison.feedback import vote as cast
 from ...comparison.leaderboard import leaderboard as ranked
 from ...core.errors import UsageError
@@ -20,7 +20,9 @@ def vote(rest: str, shell: Any) -> None:
     if not words:
         raise UsageError("Which answer is best?", hint="`%fm vote left`, right, tie, bad, a position from 0, or a model's name.")
     s = cast(None, words[0], comment=" ".join(words[1:]))
-    print({"tie": "Voted: a tie.", "bad": "Voted: none is good."}.get(s.value["said"]) or f"Voted for {named(s.value['winner'])}.")
+    print(
+        {"tie": "Voted: a tie.", "bad": "Voted: none is good."}.get(s.value["said"]) or f"Voted for {describe_answer(s.value['winner'])}."
+    )
 
 
 def leaderboard(rest: str, shell: Any) -> Any:

@@ -11,7 +11,7 @@ from ...calls import background
 from ...calls import preview as dry
 from ...calls.call import PreparedCall
 from ...calls.run import stop
-from ...comparison.comparison import looks
+from ...comparison.comparison import display_format
 from . import base
 from .answer_stream import Answer, whole_of
 
@@ -28,7 +28,7 @@ class Asking(base.Widget):
     def begin(self, asked: PreparedCall, then: Callable[[], object]) -> str:
         """Ask; the answer streams into the widget, and `then` is called when it has ended. Gives the run."""
         run = asked.call.run
-        answer = Answer(run, self.send, format=looks(asked))
+        answer = Answer(run, self.send, format=display_format(asked))
         self.keep_answer(run, answer)
         background.start_silently([asked], [answer], lambda: self.attempt(then))
         return run
@@ -42,7 +42,7 @@ class Asking(base.Widget):
     def show_asked(self, asked: PreparedCall) -> None:
         """Show an answer that is there."""
         if asked.response is not None:
-            message = whole_of(asked.response, format=looks(asked))
+            message = whole_of(asked.response, format=display_format(asked))
             self.keep_answer(asked.call.run, message)
             self.send(message)
 

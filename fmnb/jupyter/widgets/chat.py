@@ -17,7 +17,7 @@ import traitlets
 from ...calls.call import Options, PreparedCall
 from ...calls.draft import draft
 from ...chat.chat import Chat, Turn, chats
-from ...comparison.comparison import looks
+from ...comparison.comparison import display_format
 from ...config.settings import working_folder
 from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import inert
@@ -133,7 +133,7 @@ class Talk(Asking):
             self.send({"do": "weight"})
             return
         try:
-            options = Options(system=self.chat.system, values=names(), attach=tuple(attach), history=self.chat.before(turn))
+            options = Options(system=self.chat.system, values=names(), attach=tuple(attach), history=self.chat.history_before(turn))
             asked, waiting = draft(text, self.chat.model, options)
         except FmnbError as e:
             self.send({"do": "weight", "problem": base.problem_of(e)})
@@ -204,7 +204,7 @@ class Talk(Asking):
         if done:
             if self._pending is pending:
                 self._pending = None
-            self.chat.take(pending.asked)  # tells `_follow`
+            self.chat.commit(pending.asked)  # tells `_follow`
         else:
             self._tell()
             self.show_face()
@@ -219,7 +219,7 @@ class Talk(Asking):
         told = []
         for i in range(self.chat.turns if p is None else min(p.at, self.chat.turns)):
             turn = self.chat.turn(i)
-            order, here = self.chat.ways(i)
+            order, here = self.chat.alternatives(i)
             told.append(
                 {
                     "run": _run(turn),
@@ -262,7 +262,7 @@ class Talk(Asking):
         if p is not None and p.asked.response is not None:  # stopped or failed: what came is kept
             r = p.asked.response
             html += said_html(Turn(p.prompt, p.attach, r))
-            html += still(r, looks(p.asked))[0]["text/html"]
+            html += still(r, display_format(p.asked))[0]["text/html"]
         if not html:
             html = f'<p style="color:{MUTED}">A conversation; nothing has been said yet.</p>\n'
         return {"text/html": html, "text/plain": text.strip() or "A conversation"}, {"fmnb": {"widget": self.kind, "runs": runs}}

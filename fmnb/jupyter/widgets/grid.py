@@ -78,9 +78,9 @@ class Grid(base.Widget):
     def _tell(self) -> None:
         c = self._c
         where = c.layout
-        order = list(c.shown)
+        order = list(c.display_order)
         names = c.labels
-        said = c.said
+        said = c.feedback
         at = {i: p for p, i in enumerate(order)}
         won = {where.places[i][0] if c.by_row else 0: at[i] for i, w in said.labels.items() if w.startswith("✓")}
         self.about = {
@@ -131,7 +131,7 @@ class Grid(base.Widget):
 
     def _index(self, at: int) -> int:
         try:
-            return self._c.shown[int(at)]
+            return self._c.display_order[int(at)]
         except (IndexError, TypeError, ValueError):
             raise UsageError("No such answer", detail=repr(at)) from None
 
@@ -199,7 +199,7 @@ class Grid(base.Widget):
         base_text = c.responses[self._index(base_at)].text
         cells = {
             str(p): self._html(i, view, base_text, i == self._index(base_at))
-            for p, i in enumerate(c.shown)
+            for p, i in enumerate(c.display_order)
             if start <= where.places[i][0] < start + BLOCK
         }
         self.send({"do": "rows", "view": view, "start": start, "base_at": base_at, "cells": cells})
@@ -223,7 +223,7 @@ class Grid(base.Widget):
     def on_text(self, at: int, why: str = "copy") -> None:
         """The answer's text, to copy or to edit."""
         i = self._index(at)
-        edit = self._c.said.edits.get(i)
+        edit = self._c.feedback.edits.get(i)
         text = edit if why == "edit" and edit is not None else self._c.responses[i].text
         self.send({"do": "text", "at": at, "why": why, "text": text})
 
@@ -308,7 +308,7 @@ def _ear(event: Event) -> None:
 
 def line_bundle(c: Comparison) -> base.Bundle:
     """One line: what was voted, and how to come back."""
-    said = c.said
+    said = c.feedback
     winner = next((c.labels[i] for i, w in said.labels.items() if w.startswith("✓")), "")
     others = [name for name in c.labels if name != winner]
     if winner:

@@ -72,7 +72,7 @@ class Labeler(base.Widget):
         self.choices = tuple(map(str, choices))
         self.annotator = annotator or _user()
         self.path = Path(path) if path is not None else Path(f"{dataset.name}.jsonl") if dataset.name else None
-        self._order = labeling.order(dataset, self.annotator, evaluation)
+        self._order = labeling.labeling_order(dataset, self.annotator, evaluation)
         self._at = 0
         self._past: list[tuple[int, Sample]] = []
         self._tell()
@@ -88,7 +88,7 @@ class Labeler(base.Widget):
         name = "kappa" if len(raters) == 2 else "alpha"
         interval = f" ({a.low:.2f} to {a.high:.2f})" if a.low is not None and a.high is not None else ""
         value = f"{name} {a.value:.2f}{interval}" if a.value == a.value else f"{name} cannot be told: one label throughout"
-        return f"{len(raters)} raters agree on {a.agreed:.0%} of {a.n} rows, {value}"
+        return f"{len(raters)} raters agree on {a.observed:.0%} of {a.n} rows, {value}"
 
     def _tell(self) -> None:
         done = sum(self.annotator in s.extra.get("labels", {}) for s in self.dataset)

@@ -15,7 +15,7 @@ from ...calls.parameters import Parameter, parameters
 from ...calls.prepare import prepare, target_for
 from ...calls.run import run_calls
 from ...calls.session import default_model
-from ...comparison.comparison import looks
+from ...comparison.comparison import display_format
 from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import inert
 from ...core.response import Response
@@ -294,13 +294,15 @@ class Playground(Asking):
         said = "\n\n".join(filter(None, (form["system"].strip(), form["prompt"].strip())))
         head = f'<p style="white-space:pre-wrap;overflow-wrap:anywhere;color:{MUTED};margin:.2em 0" dir="auto">{inert(escape_terminal(said))}</p>\n'
         if len(done) == 1:
-            r, how = done[0].asked.response, looks(done[0].asked)
+            r, how = done[0].asked.response, display_format(done[0].asked)
             assert r is not None
             data, metadata = still(r, how)
         else:
             labels = [a.label for a in done]
             responses = [a.asked.response for a in done if a.asked.response is not None]
-            data, metadata = columns_bundle(responses, labels, layout([{"model": n} for n in labels], labels), format=looks(done[0].asked))
+            data, metadata = columns_bundle(
+                responses, labels, layout([{"model": n} for n in labels], labels), format=display_format(done[0].asked)
+            )
         return {"text/html": head + data["text/html"], "text/plain": f"{escape_terminal(said)}\n\n{data['text/plain']}"}, metadata
 
     def __repr__(self) -> str:

@@ -15,7 +15,7 @@ from fmnb.evals.benchmarks import academic
 from fmnb.evals.evaluate import evaluate
 from fmnb.evals.import_scores import from_scores
 from fmnb.evals.scorers.base import Case, scorer
-from fmnb.evals.scorers.ifeval import follows, sentences
+from fmnb.evals.scorers.ifeval import count_sentences, follows
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -33,19 +33,19 @@ def test_gsm8ks_four_systems_in_full(gsm8k):
     e = from_scores(rows, names)
     assert {m: int(e.matrix().of(m).sum()) for m in names} == dict(zip(names, (286, 515, 458, 742), strict=True))
     pair = next(p for p in e.analysis().pairs if {p.a, p.b} == {"6b_verification", "175b_finetuning"})
-    assert pair.real and round(pair.test.p, 8) == 0.00315066 and round(pair.p, 8) == 0.00315066
+    assert pair.significant and round(pair.test.p, 8) == 0.00315066 and round(pair.p, 8) == 0.00315066
     said = next(s for s in e.sentences if "6b_verification beats 175b_finetuning" in s)
     assert said.startswith(
         "6b_verification beats 175b_finetuning by 4.3 points (95% for all 6 pairs together 0.53 to 8.1, paired, 1,319 rows"
     )
-    assert [e.analysis().letters[m] for m in e.analysis().order] == ["a", "b", "c", "d"]
+    assert [e.analysis().letters[m] for m in e.analysis().ranking] == ["a", "b", "c", "d"]
 
 
 def test_on_the_first_hundred_problems_the_middle_two_are_tied(gsm8k):
     rows, names = gsm8k
     e = from_scores(rows[:100], ["6b_verification", "175b_finetuning"])
-    assert e.sentence.startswith("6b_verification and 175b_finetuning are not told apart: this set cannot see gaps under")
-    assert "more rows would see" in e.sentence and "beats" not in str(e)
+    assert e.sentence.startswith("6b_verification and 175b_finetuning are not significantly different: this set cannot detect gaps under")
+    assert "more rows would detect" in e.sentence and "beats" not in str(e)
 
 
 def test_gsm8ks_own_files_are_read_and_scored_as_their_authors_did(tmp_path):
@@ -133,8 +133,8 @@ def test_ifevals_file_and_both_scores(tmp_path):
     path.write_text(json.dumps({**given, "kwargs": [{}, {"relation": "less than", "num_words": 3, "other": None}]}))
     e = evaluate("{{ prompt }}", academic.ifeval(path), [lambda p: "one two three"], ["ifeval", "ifeval_instructions"])
     assert e.scores["ifeval"][0].value == 0 and e.scores["ifeval_instructions"][0].value == 0.5
-    assert e.scores["ifeval"][0].why == "length_constraints:number_words"
-    assert sentences("Dr. Smith came. He left! Why?") == 3
+    assert e.scores["ifeval"][0].explanation == "length_constraints:number_words"
+    assert count_sentences("Dr. Smith came. He left! Why?") == 3
 
 
 def test_mmlus_files_and_the_letter_asked_for(tmp_path):
@@ -143,7 +143,7 @@ def test_mmlus_files_and_the_letter_asked_for(tmp_path):
     d = academic.mmlu(tmp_path)
     assert [s.group for s in d] == ["abstract_algebra", "anatomy"] and d[1].values["choices"][2] == "no, where"
     asked = []
-    e = evaluate(academic.LETTERED, d, [lambda p: asked.append(p) or "The answer is B."], "choice")
+    e = evaluate(academic.LETTERED_PROMPT, d, [lambda p: asked.append(p) or "The answer is B."], "choice")
     assert [s.value for s in e.scores["choice"]] == [1, 0] and "B. 2\n" in asked[0]
     (tmp_path / "anatomy_test.csv").write_text("one,two\n")
     with pytest.raises(UsageError, match="six cells"):

@@ -47,10 +47,10 @@ def test_all_groups_but_toxicity_have_numbers_or_a_reason():
 
 
 def test_the_worst_case_is_each_rows_worst():
-    from fmnb.evals.benchmarks.helm import measured
+    from fmnb.evals.benchmarks.helm import measure_groups
 
     e = evaluate("{{ review }}", ROWS, [brittle], "exact")
-    table = {r["measure"]: r for r in measured(e, "brittle") if r["group"] == "fairness"}
+    table = {r["measure"]: r for r in measure_groups(e, "brittle") if r["group"] == "fairness"}
     gaps = [table[f"{c}: gap"]["value"] * table[f"{c}: gap"]["rows"] for c in ("dialect", "gender", "names")]
     lost = -min(gaps)
     assert table["worst case"]["value"] <= 1 - lost / 24 + 1e-9
@@ -74,7 +74,7 @@ def test_changes_keep_the_case_of_what_they_replace(change, text, expected):
 def test_changes_are_the_same_each_time_and_never_fail(text, seed):
     d = Dataset.from_rows([{"q": text, "n": 3, "target": "a"}])
     for change in perturb.CHANGES:
-        once, again = (perturb.perturbed(d, change, seed=seed) for _ in range(2))
+        once, again = (perturb.perturb(d, change, seed=seed) for _ in range(2))
         assert once.version == again.version and once[0].id == d[0].id and once[0].values["n"] == 3
 
 
@@ -85,12 +85,12 @@ def test_misspelling_touches_about_a_tenth_and_spaces_keep_the_words():
     assert 0.06 < share < 0.14
     assert perturb.spaces(text, random.Random(1)).split() == text.split()
     with pytest.raises(UsageError, match="No such change"):
-        perturb.perturbed(Dataset.from_rows([{"q": 1}]), "upside-down")
+        perturb.perturb(Dataset.from_rows([{"q": 1}]), "upside-down")
 
 
 def test_only_the_named_columns_are_changed_and_targets_follow_names():
     d = Dataset.from_rows([{"q": "Who is John?", "keep": "John", "target": "John"}])
-    made = perturb.perturbed(d, "names", columns=("q",))[0]
+    made = perturb.perturb(d, "names", columns=("q",))[0]
     assert (made.values["q"], made.values["keep"], made.target) == ("Who is Jamal?", "John", "Jamal")
 
 

@@ -186,7 +186,7 @@ def test_held_out_rows_are_never_exported_not_even_from_another_set(tmp_path, ti
 
 
 def test_a_prompt_made_of_a_held_out_row_is_refused_too():
-    heldout.hold(["Route this ticket: secret one"])
+    heldout.remember_texts(["Route this ticket: secret one"])
     from fmnb.evals.datasets.export import lines
 
     with pytest.raises(UsageError, match="held out"):
@@ -263,7 +263,7 @@ def test_agreement_of_two_and_of_three_annotators():
     for i, s in enumerate(list(d)):
         d = d.labeled(s.id, "ann", i % 2).labeled(s.id, "bob", i % 2 if i % 10 else 1 - i % 2)
     k = d.agreement()
-    assert k.n == 40 and k.agreed == 0.9 and k.low < k.value < k.high
+    assert k.n == 40 and k.observed == 0.9 and k.low < k.value < k.high
     d = d.labeled(d[0].id, "eve", 1)
     assert d.agreement().n == 40
     with pytest.raises(UsageError, match="two annotators"):
@@ -281,7 +281,10 @@ def test_votes_of_this_notebook_count_unless_all_are_asked_for(monkeypatch):
     assert len(Dataset.from_votes(notebook="all")) == 2
     assert [r["votes"] for r in fm.leaderboard()] == [1, 1] and [r["votes"] for r in fm.leaderboard(notebook="all")] == [2, 2]
     monkeypatch.setattr(session, "notebook", "c.ipynb")
-    assert "2 of other notebooks" in fm.leaderboard().note
+    assert "2 in other notebooks" in fm.leaderboard().note
     monkeypatch.setattr(session, "notebook", "")
-    assert [r["votes"] for r in fm.leaderboard()] == [2, 2] and "of all notebooks: this one is not known" in fm.leaderboard().note
-    assert "this one is not known" in Dataset.from_votes().notes[0]
+    assert [r["votes"] for r in fm.leaderboard()] == [
+        2,
+        2,
+    ] and "of all notebooks, since the current one is unknown" in fm.leaderboard().note
+    assert "the current one is unknown" in Dataset.from_votes().notes[0]

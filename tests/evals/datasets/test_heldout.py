@@ -42,7 +42,7 @@ def guard(request, tmp_path, monkeypatch):
     monkeypatch.setenv("FMNB_MODELS", str(MODELS))
     if request.param == "words alone":
         monkeypatch.setattr(heldout, "DEFAULT", "hf:nobody/no-such-embedder")  # a machine without one
-    heldout.hold_rows(samples(DATA["held"]), "tickets")
+    heldout.remember_rows(samples(DATA["held"]), "tickets")
     if request.param == "with vectors" and not heldout._index().has_vectors:
         pytest.skip("the embedder is not here")
     assert heldout._index().has_vectors is (request.param == "with vectors")
@@ -50,18 +50,18 @@ def guard(request, tmp_path, monkeypatch):
 
 
 def test_reworded_rows_are_refused_and_other_rows_are_not(guard):
-    reworded = heldout.matches(samples([t for _, t in DATA["reworded"]], "question"))
+    reworded = heldout.find_matches(samples([t for _, t in DATA["reworded"]], "question"))
     kinds = {
         k: [sum(DATA["reworded"][int(m.row)][0] == k for m in reworded), sum(x == k for x, _ in DATA["reworded"])]
         for k in ("polite", "reorder", "trunc", "typo", "syn")
     }
     assert len(OTHERS) == 1000
-    refused = heldout.matches(samples(OTHERS))
+    refused = heldout.find_matches(samples(OTHERS))
     print(guard, kinds, len(refused))
     assert len(refused) <= 10, [OTHERS[int(m.row)] for m in refused]
     assert all(kinds[k][0] == kinds[k][1] for k in ("polite", "reorder", "trunc", "typo")), kinds
     assert len(reworded) >= (22 if guard == "with vectors" else 17), kinds
-    right = sum(m.held == m.row for m in reworded)
+    right = sum(m.heldout_id == m.row for m in reworded)
     assert right == len(reworded), "the refusal names the row that it resembles"
 
 
@@ -97,59 +97,59 @@ def test_reworded_rows_are_refused_and_other_rows_are_not(guard):
 )
 def test_no_column_template_or_punctuation_hides_a_row(guard, change):
     made = [Sample(f"r{i}", change(t)) for i, t in enumerate(DATA["held"])]
-    found = heldout.matches(made)
+    found = heldout.find_matches(made)
     assert len(found) == len(made), [m for m in made if m.id not in {f.row for f in found}]
 
 
 def test_lookalike_letters_in_the_held_out_row_hide_nothing(guard):
-    heldout.hold_rows(samples(["Wherе dо I sеe thе сommissiоn fоr gold bars?"]), "masked")
-    assert heldout.matches(samples(["Where do I see the commission for gold bars?"]))
+    heldout.remember_rows(samples(["Wherе dо I sеe thе сommissiоn fоr gold bars?"]), "masked")
+    assert heldout.find_matches(samples(["Where do I see the commission for gold bars?"]))
 
 
 def test_another_template_around_many_rows_hides_none_and_accuses_none(guard):
     template = "Below is a message that a customer of a bank wrote. Decide which team should answer it, and say why in one sentence.\nMessage: {}\nTeam:"
     texts = [*DATA["held"], *DATA["others"][:60]]
     prompts = [template.format(t) for t in texts]
-    found = heldout.matches(samples(prompts, "prompt"))
+    found = heldout.find_matches(samples(prompts, "prompt"))
     assert {int(m.row) for m in found} >= set(range(len(DATA["held"])))
-    bare = heldout.matches(samples(texts))
+    bare = heldout.find_matches(samples(texts))
     assert len({m.row for m in found} ^ {m.row for m in bare}) <= 3, "a template changes next to nothing"
 
 
 def test_the_file_alone_works_and_holds_no_text(guard):
     heldout._read.cache_clear()
     heldout._index_of.cache_clear()
-    text = heldout._rows_file().read_text()
+    text = heldout._heldout_file().read_text()
     assert not any(w in text.lower() for w in ("atm", "transfer", "wallet", "passcode") if len(w) > 4)
-    assert heldout._rows_file().stat().st_mode & 0o077 == 0
+    assert heldout._heldout_file().stat().st_mode & 0o077 == 0
     assert all(Signature.from_dict(s.to_dict()) == s for s in map(signature, DATA["held"]))
     with pytest.raises(UsageError, match=r"1 of 2 rows are held out, or nearly.*a \(the same text: row 0 of tickets\)"):
-        heldout.refuse([Sample("a", {"x": DATA["held"][0]}), Sample("b", {"x": "Where do you sell kettles?"})])
-    heldout._append(heldout._rows_file(), ['{"v": 1, "whole": 3, "wor'])  # a line cut by a full disk
-    assert heldout.matches(samples(DATA["held"][:1]))
+        heldout.require_not_heldout([Sample("a", {"x": DATA["held"][0]}), Sample("b", {"x": "Where do you sell kettles?"})])
+    heldout._append(heldout._heldout_file(), ['{"v": 1, "whole": 3, "wor'])  # a line cut by a full disk
+    assert heldout.find_matches(samples(DATA["held"][:1]))
 
 
 def test_fingerprints_of_older_versions_still_count(tmp_path, monkeypatch):
     monkeypatch.setenv("FMNB_STATE", str(tmp_path))
     (tmp_path / "heldout.txt").write_text(fingerprint("A secret question") + "\n")
-    assert [m.row for m in heldout.matches([Sample("1", {"q": "a  SECRET question", "lang": "en"}), Sample("2", {"q": "another"})])] == [
-        "1"
-    ]
+    assert [
+        m.row for m in heldout.find_matches([Sample("1", {"q": "a  SECRET question", "lang": "en"}), Sample("2", {"q": "another"})])
+    ] == ["1"]
 
 
 def test_rows_of_numbers_and_short_rows_are_told_apart(tmp_path, monkeypatch):
     monkeypatch.setenv("FMNB_STATE", str(tmp_path))
-    heldout.hold_rows([Sample(str(i), {"q": f"{i}+7", "user": "ann"}, group="ann") for i in range(12)], "sums")
-    heldout.hold_rows([Sample(f"t{i}", {"q": f"Ticket number {i} about login"}) for i in range(12)], "tickets")
+    heldout.remember_rows([Sample(str(i), {"q": f"{i}+7", "user": "ann"}, group="ann") for i in range(12)], "sums")
+    heldout.remember_rows([Sample(f"t{i}", {"q": f"Ticket number {i} about login"}) for i in range(12)], "tickets")
     other = [
         Sample("x", {"q": "3-7"}),
         Sample("y", {"q": "Ticket number 99 about login"}),
         Sample("z", {"user": "ann"}),
         Sample("n", {"n": 7}),
     ]
-    assert heldout.matches(other) == []
+    assert heldout.find_matches(other) == []
     assert [
-        m.row for m in heldout.matches([Sample("x", {"sum": "3 + 7", "n": 1}), Sample("y", {"t": "ticket Number 7, about login!"})])
+        m.row for m in heldout.find_matches([Sample("x", {"sum": "3 + 7", "n": 1}), Sample("y", {"t": "ticket Number 7, about login!"})])
     ] == ["x", "y"]
 
 
@@ -160,14 +160,14 @@ def test_other_writing_systems(tmp_path, monkeypatch):
         "Где моя карта, которую я заказал две недели назад?",
         "Où est la carte que j’ai commandée il y a deux semaines ?",
     ]
-    heldout.hold_rows(samples(held))
+    heldout.remember_rows(samples(held))
     again = [
         "请问：我的信用卡还没有到，请问什么时候能收到",
         "ГДЕ моя карта, которую я заказал две недели назад",
         "ou est la carte que j'ai commandee il y a deux semaines",
     ]
-    assert len(heldout.matches(samples(again))) == 3
-    assert heldout.matches(samples(["你们的营业时间是什么？", "Как изменить пароль?", "Quelle heure est-il ?"])) == []
+    assert len(heldout.find_matches(samples(again))) == 3
+    assert heldout.find_matches(samples(["你们的营业时间是什么？", "Как изменить пароль?", "Quelle heure est-il ?"])) == []
 
 
 def test_every_way_to_training_data_asks(tmp_path, monkeypatch):
@@ -196,9 +196,9 @@ def test_rows_that_a_template_made_are_told_apart(template, tmp_path, monkeypatc
     names, colors = "Anna Ben Carla Dan Eva Finn Gina Hugo".split(), "red blue green black".split()
     made = [template.format(name=n, color=c, thing=t) for n in names for c in colors for t in THINGS]
     held, other = made[::7], [m for i, m in enumerate(made) if i % 7]
-    heldout.hold_rows(samples(held), "orders")
-    assert len(heldout.matches(samples(other))) <= len(other) // 100
-    assert len(heldout.matches(samples([f"Please answer.\n\n{t.upper()}!\n\nThanks." for t in held], "p"))) == len(held)
+    heldout.remember_rows(samples(held), "orders")
+    assert len(heldout.find_matches(samples(other))) <= len(other) // 100
+    assert len(heldout.find_matches(samples([f"Please answer.\n\n{t.upper()}!\n\nThanks." for t in held], "p"))) == len(held)
 
 
 def test_held_out_text_in_a_target_or_a_system_prompt_is_not_trained_on(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 
 from fmnb.evals.datasets import heldout
 from fmnb.evals.datasets.dataset import Dataset
-from fmnb.evals.datasets.paraphrases import Meanings, background
+from fmnb.evals.datasets.paraphrases import Meanings, make_background
 from fmnb.evals.datasets.sample import Sample
 from tests.conftest import MODELS
 from tests.evals.datasets.test_heldout import DATA, OTHERS
@@ -49,7 +49,7 @@ def samples(texts):
 
 
 def refused(texts):
-    return {int(m.row) for m in heldout.matches(samples(texts))}
+    return {int(m.row) for m in heldout.find_matches(samples(texts))}
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def hold(tmp_path, monkeypatch):
     monkeypatch.setenv("FMNB_MODELS", str(MODELS))
 
     def hold(texts):
-        heldout.hold_rows(samples(texts))
+        heldout.remember_rows(samples(texts))
         if not heldout._index().has_vectors:
             pytest.skip("the embedder is not here")
 
@@ -69,9 +69,9 @@ def hold(tmp_path, monkeypatch):
 def test_free_paraphrases_that_were_kept_back_are_refused(hold):
     rows = random.Random(0).sample(KEPT_BACK, 20)
     hold([r["text"] for r in rows])
-    found = heldout.matches(samples([r["free"] for r in rows]))
+    found = heldout.find_matches(samples([r["free"] for r in rows]))
     assert len(found) >= 18
-    assert all(m.held == m.row for m in found), "the refusal names the row that was reworded"
+    assert all(m.heldout_id == m.row for m in found), "the refusal names the row that was reworded"
     others = refused(OTHER_TOPICS)
     assert len(others) <= len(OTHER_TOPICS) // 100, [OTHER_TOPICS[i] for i in others]
 
@@ -125,7 +125,7 @@ def test_a_text_with_neighbors_where_it_stands_must_be_nearer():
     held = unit(random_.normal(size=(5, 64)))
     text = unit(held[0] + 0.06 * random_.normal(size=64))
     far, close = unit(random_.normal(size=(60, 64))), unit(text + 0.1 * random_.normal(size=(60, 64)))
-    alone, one_of_many = (Meanings(held).near(text, background([text, *others]))[0] for others in (far, close))
+    alone, one_of_many = (Meanings(held).near(text, make_background([text, *others]))[0] for others in (far, close))
     assert alone[:2] == one_of_many[:2] and alone[2] > one_of_many[2] + 0.1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmnb.evals.scorers.base import Case, judged, scorer
+from fmnb.evals.scorers.base import Case, score_case, scorer
 from fmnb.evals.scorers.choice import read_choice
 from fmnb.evals.scorers.stated_choice import asks_for_letters
 
@@ -194,8 +194,8 @@ COLORS = ["red", "blue", "green", "a mix"]
 )
 def test_letters_where_letters_were_asked_for(text):
     asked = "Which color?\nA) red\nB) blue\nC) green\nD) a mix\nAnswer with the letter."
-    assert judged(scorer("choice"), Case(text, "green", {"choices": COLORS}, prompt=asked)).value == 1
-    assert judged(scorer("choice"), Case(text, "red", {"choices": COLORS}, prompt=asked)).value == 0
+    assert score_case(scorer("choice"), Case(text, "green", {"choices": COLORS}, prompt=asked)).value == 1
+    assert score_case(scorer("choice"), Case(text, "red", {"choices": COLORS}, prompt=asked)).value == 0
 
 
 @pytest.mark.parametrize(
@@ -213,8 +213,8 @@ def test_letters_where_letters_were_asked_for(text):
     ],
 )
 def test_letters_that_state_no_single_choice(text):
-    score = judged(scorer("choice"), Case(text, "green", {"choices": COLORS}, prompt="A) red\nB) blue\nC) green\nD) a mix"))
-    assert score.value == 0 and score.why == "names no single choice"
+    score = score_case(scorer("choice"), Case(text, "green", {"choices": COLORS}, prompt="A) red\nB) blue\nC) green\nD) a mix"))
+    assert score.value == 0 and score.explanation == "names no single choice"
 
 
 @pytest.mark.parametrize(
@@ -249,9 +249,9 @@ def test_numbers_as_choices():
 
 def test_letters_as_choices_and_no_choices_at_all():
     assert read_choice("The answer is (b)", ["A", "B", "C"]) == "B" and read_choice("A cat sat", ["A", "B", "C"]) is None
-    assert judged(scorer("choice"), Case("The answer is B.", "B")).value == 1
-    assert judged(scorer("choice"), Case("The answer is a negative one", "A")).value == 0
-    assert judged(scorer("choice"), Case("Positive!", "positive")).value == 1
+    assert score_case(scorer("choice"), Case("The answer is B.", "B")).value == 1
+    assert score_case(scorer("choice"), Case("The answer is a negative one", "A")).value == 0
+    assert score_case(scorer("choice"), Case("Positive!", "positive")).value == 1
 
 
 def test_prompts_that_ask_for_letters():

@@ -21,7 +21,7 @@ def place(request, monkeypatch):
     if request.param == "without walls":
         monkeypatch.setattr(code, "walls", lambda: ())
         monkeypatch.setattr(code, "_warn_without_walls", lambda: None)
-    elif not code.walls():
+    elif not code.sandbox_command():
         pytest.skip("this machine has no namespaces for users")
     return request.param
 
@@ -54,7 +54,7 @@ FAKES = [
 @pytest.mark.parametrize("source", FAKES)
 def test_a_program_that_only_looks_as_if_it_had_passed_has_not(source, place):
     score = code.run(source, TEST, seconds=5)
-    assert score.value == 0 and score.why and "still running" not in score.why
+    assert score.value == 0 and score.explanation and "still running" not in score.explanation
 
 
 def test_the_token_is_nowhere_to_be_read(place, monkeypatch, tmp_path):
@@ -138,13 +138,13 @@ def test_ordinary_programs_pass(place):
 )
 def test_processes_are_limited(source, place):
     score = code.run(source, seconds=5)
-    assert score.value == 0 and "too many processes" in score.why
+    assert score.value == 0 and "too many processes" in score.explanation
 
 
 @linux
 def test_what_is_started_ends_with_the_program(tmp_path):
     """A child that leaves its session holds a lock on a file for as long as it lives."""
-    if not code.walls():
+    if not code.sandbox_command():
         pytest.skip("this machine has no namespaces for users")
     lock = tmp_path / "lock"
     lock.touch()
@@ -196,7 +196,7 @@ def test_nothing_is_written_outside_its_folder(writes, walls, tmp_path, monkeypa
         monkeypatch.setattr(code, "_warn_without_walls", lambda: None)
     (tmp_path / "mine").write_text("text")
     score = code.run(writes.format(here=tmp_path))
-    assert score.value == 0 and score.why
+    assert score.value == 0 and score.explanation
     assert [p.name for p in tmp_path.iterdir()] == ["mine"] and (tmp_path / "mine").read_text() == "text"
 
 
@@ -215,10 +215,10 @@ def test_its_own_folder_is_open():
 
 def test_where_there_are_no_namespaces_it_is_said(monkeypatch):
     monkeypatch.setattr(code, "walls", lambda: ())
-    code._warn_without_walls.cache_clear()
+    code._warn_without_sandbox.cache_clear()
     with pytest.warns(UserWarning, match="may outlive it"):
         assert code.run("x = 1", "assert x").value == 1
-    code._warn_without_walls.cache_clear()
+    code._warn_without_sandbox.cache_clear()
 
 
 def test_programs_that_do_not_come_in_order_keep_their_order():

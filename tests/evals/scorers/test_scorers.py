@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fmnb.core.errors import UsageError
 from fmnb.core.registry import SCORERS, load
-from fmnb.evals.scorers.base import Case, Score, judged, scorer
+from fmnb.evals.scorers.base import Case, Score, score_case, scorer
 from fmnb.evals.scorers.choice import read_choice
 from fmnb.evals.scorers.numeric import last_number
 from fmnb.evals.scorers.overlap import rouge_f1
@@ -21,7 +21,7 @@ words = st.lists(st.sampled_from("the quick brown fox jumps over lazy dog 42 and
 
 
 def value(name, text, target=None, **values):
-    return judged(scorer(name), Case(text, target, values)).value
+    return score_case(scorer(name), Case(text, target, values)).value
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_a_structured_answer_of_one_field_is_that_field():
         ("choice:yes|no", {"a": "no"}, "no"),
         ("f1", {"t": "a b"}, "a b"),
     ):
-        assert judged(scorer(name), Case(json.dumps(data), target, data=data)).value == 1
+        assert score_case(scorer(name), Case(json.dumps(data), target, data=data)).value == 1
     two = {"label": "money", "why": "it says so"}
-    assert judged(scorer("exact"), Case(json.dumps(two), "money", data=two)).value == 0
-    assert judged(scorer("json"), Case(json.dumps(two), {"label": "money"}, data=two)).value == 1
+    assert score_case(scorer("exact"), Case(json.dumps(two), "money", data=two)).value == 0
+    assert score_case(scorer("json"), Case(json.dumps(two), {"label": "money"}, data=two)).value == 1
 
 
 def test_choices_given_with_the_scorer():
@@ -165,52 +165,52 @@ def test_code_runs_only_when_it_is_meant():
 def test_code_is_run_with_its_tests_within_limits(text, right, why, monkeypatch):
     monkeypatch.setenv("SECRET", "SECRET")
     s = scorer("code:run").score(Case(text, values={"test": "assert f(1) == 2"}))
-    assert s.value == right and why in s.why
+    assert s.value == right and why in s.explanation
 
 
 def test_code_that_does_not_end_is_stopped_and_the_others_are_scored():
     from fmnb.evals.scorers.code import run_all
 
     found = run_all([("while True: pass", ""), ("import time; time.sleep(600)", ""), ("x = 1", "assert x")], seconds=4)
-    assert [s.value for s in found] == [0, 0, 1] and "still running" in found[0].why
+    assert [s.value for s in found] == [0, 0, 1] and "still running" in found[0].explanation
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="namespaces are Linux's")
 def test_code_reaches_no_network():
     s = scorer("code:run").score(Case("import socket; socket.create_connection(('127.0.0.1', 9), 1)"))
-    assert s.value == 0 and ("unreachable" in s.why or "refused" in s.why)
+    assert s.value == 0 and ("unreachable" in s.explanation or "refused" in s.explanation)
 
 
 def test_sql_by_its_result():
     setup = "create table t(a int, b varchar); insert into t values (1, 'x'), (2, 'y'), (3, 'y')"
 
     def sql(text, target):
-        return judged(scorer("sql"), Case(text, target, {"setup": setup}))
+        return score_case(scorer("sql"), Case(text, target, {"setup": setup}))
 
     assert sql("```sql\nselect b, count(*) as n from t group by b;\n```", "select b, count(*) from t group by 1").value == 1
     assert sql("select a from t order by a desc", "select a from t").value == 1
     assert sql("select a from t order by a desc", "select a from t order by a").value == 0
-    assert sql("select a from t where a > 1", "select a from t").why == "2 rows, the target has 3"
-    assert "nothere" in sql("select * from nothere", "select 1").why
+    assert sql("select a from t where a > 1", "select a from t").explanation == "2 rows, the target has 3"
+    assert "nothere" in sql("select * from nothere", "select 1").explanation
     assert sql("select * from read_csv('/etc/passwd')", "select 1").value == 0
     assert "target's query fails" in sql("select 1", "selec").error
 
 
 def test_a_missing_target_and_a_scorer_that_raises_are_errors_of_that_answer():
-    assert judged(scorer("exact"), Case("a", None)) == Score(None, error="no target")
+    assert score_case(scorer("exact"), Case("a", None)) == Score(None, error="no target")
 
     def broken(answer, target):
         raise KeyError("x")
 
-    assert judged(scorer(broken), Case("a", "b")).error == "KeyError: 'x'"
-    assert judged(scorer(lambda a: float("nan")), Case("a")).error == "the score is no finite number"
-    assert judged(scorer(lambda a: None), Case("a")).error == "the scorer gave nothing"
+    assert score_case(scorer(broken), Case("a", "b")).error == "KeyError: 'x'"
+    assert score_case(scorer(lambda a: float("nan")), Case("a")).error == "the score is no finite number"
+    assert score_case(scorer(lambda a: None), Case("a")).error == "the scorer gave nothing"
 
 
 def test_functions_take_answer_target_and_row():
     assert scorer(lambda a, t, row: row["n"] == 3).score(Case("", None, {"n": 3})).value == 1
     assert scorer(len).score(Case("abc")).value == 3
-    assert scorer(lambda *a: Score(0.5, why="so")).score(Case("")).why == "so"
+    assert scorer(lambda *a: Score(0.5, explanation="so")).score(Case("")).explanation == "so"
 
 
 def test_names_are_checked_and_the_nearest_is_named():

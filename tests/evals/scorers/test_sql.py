@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fmnb.evals.scorers.base import Case, judged, scorer
+from fmnb.evals.scorers.base import Case, score_case, scorer
 from fmnb.evals.scorers.sql import Limits, sql
 
 duckdb = pytest.importorskip("duckdb")
@@ -39,32 +39,32 @@ def test_neither_set_up_nor_query_reaches_out(by, statement, tmp_path):
     (tmp_path / "secret.csv").write_text("a\nsecret\n")
     frame = duckdb.sql("select 1")  # a variable of the caller
     statement = statement.format(here=tmp_path)
-    score = judged(by, Case("select 1", "select 1", {"setup": statement}))
+    score = score_case(by, Case("select 1", "select 1", {"setup": statement}))
     assert score.value is None and "setup of the row fails" in score.error, statement
-    assert judged(by, Case(statement, "select 1")).value == 0
+    assert score_case(by, Case(statement, "select 1")).value == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["secret.csv", "secret.txt"] and frame
 
 
 def test_rows_are_read_up_to_a_limit(by):
-    assert judged(by, Case("select * from range(30000000)", "select 1")).why == "more than 5,000 rows"
-    assert judged(by, Case("select * from range(5000)", "select * from range(5000)")).value == 1
-    assert judged(by, Case("select repeat('x', 2000) from range(1000)", "select 1")).why == "more than 1 MB of text"
+    assert score_case(by, Case("select * from range(30000000)", "select 1")).explanation == "more than 5,000 rows"
+    assert score_case(by, Case("select * from range(5000)", "select * from range(5000)")).value == 1
+    assert score_case(by, Case("select repeat('x', 2000) from range(1000)", "select 1")).explanation == "more than 1 MB of text"
 
 
 @pytest.mark.parametrize("query", ["select list(range) from range(50000000)", "select repeat('x', 10000000) from range(1000)"])
 def test_memory_has_a_limit_and_the_next_query_is_answered(by, query):
-    score = judged(by, Case(query, "select 1"))
-    assert score.value == 0 and ("memory" in score.why.lower() or "still running" in score.why), score.why
-    assert judged(by, Case("select 1", "select 1")).value == 1
+    score = score_case(by, Case(query, "select 1"))
+    assert score.value == 0 and ("memory" in score.explanation.lower() or "still running" in score.explanation), score.explanation
+    assert score_case(by, Case("select 1", "select 1")).value == 1
 
 
 def test_time_counts_over_set_up_query_and_reading():
     quick = sql("", Limits(seconds=0.3))
     slow = "select count(*) from range(100000000) a, range(1000000) b"
-    assert judged(quick, Case("select 1", "select 1")).value == 1
-    assert judged(quick, Case(slow, "select 1")).why == "still running after 0.3 s"
-    assert "still running" in judged(quick, Case("select 1", "select 1", {"setup": f"create table t as {slow}"})).error
-    assert judged(quick, Case("select 1", "select 1")).value == 1, "and goes on"
+    assert score_case(quick, Case("select 1", "select 1")).value == 1
+    assert score_case(quick, Case(slow, "select 1")).explanation == "still running after 0.3 s"
+    assert "still running" in score_case(quick, Case("select 1", "select 1", {"setup": f"create table t as {slow}"})).error
+    assert score_case(quick, Case("select 1", "select 1")).value == 1, "and goes on"
 
 
 def test_a_database_of_ones_own_is_read_and_never_written(tmp_path):
@@ -72,9 +72,9 @@ def test_a_database_of_ones_own_is_read_and_never_written(tmp_path):
     with duckdb.connect(str(path)) as c:
         c.execute("create table t as select 1 as a, 'x' as b union all select 2, 'y'")
     by = scorer(f"sql:{path}")
-    assert judged(by, Case("select b, a from t order by 1", "select b, a from t")).value == 1
+    assert score_case(by, Case("select b, a from t order by 1", "select b, a from t")).value == 1
     for bad in ("insert into t values (3, 'z')", "drop table t", "create table u as select 1"):
-        assert judged(by, Case(bad, "select 1")).value == 0
+        assert score_case(by, Case(bad, "select 1")).value == 0
     with duckdb.connect(str(path), read_only=True) as c:
         assert c.execute("select count(*) from t").fetchall() == [(2,)]
 
@@ -82,8 +82,8 @@ def test_a_database_of_ones_own_is_read_and_never_written(tmp_path):
 def test_values_that_are_no_json(by):
     same = ["select date '2024-01-31', 1.50::decimal(4,2)", "select [1, 2], {'a': 1}", "select 'nan'::double, null, true"]
     for query in same:
-        assert judged(by, Case(query, query)).value == 1, query
-    assert judged(by, Case("select 1.5", "select 1.50::decimal(9,4)")).value == 1
+        assert score_case(by, Case(query, query)).value == 1, query
+    assert score_case(by, Case("select 1.5", "select 1.50::decimal(9,4)")).value == 1
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_values_that_are_no_json(by):
     ],
 )
 def test_what_differs_is_said(by, answer, target, why):
-    found = judged(by, Case(answer, target))
-    assert found.value == 0 and why in found.why and len(found.why) <= 200
+    found = score_case(by, Case(answer, target))
+    assert found.value == 0 and why in found.explanation and len(found.explanation) <= 200
 
 
 def test_a_setup_that_fails_is_named_as_such(by):
-    found = judged(by, Case("select 1", "select 1", {"setup": "create tabel t (a int)"}))
+    found = score_case(by, Case("select 1", "select 1", {"setup": "create tabel t (a int)"}))
     assert found.value is None and found.error.startswith("the setup of the row fails: ") and "target" not in found.error
-    found = judged(by, Case("select 1", "select b from t", {"setup": "create table t (a int)"}))
+    found = score_case(by, Case("select 1", "select b from t", {"setup": "create table t (a int)"}))
     assert found.value is None and found.error.startswith("the target's query fails: ")
 
 
@@ -140,14 +140,14 @@ WRONG = "```sql\nselect 2\n```"
     ],
 )
 def test_the_query_is_taken_from_its_own_block(by, answer):
-    score = judged(by, Case(answer, "select 1"))
-    assert score.value == 1, (score.text, score.why)
+    score = score_case(by, Case(answer, "select 1"))
+    assert score.value == 1, (score.text, score.explanation)
 
 
 @pytest.mark.parametrize("answer", [";", "-- nothing", "```sql\n\n```", "", "```sql\n-- no\n```", "```python\nprint(1)\n```", "/* x */ ;;"])
 def test_an_answer_without_a_query_is_said_to_have_none(by, answer):
-    score = judged(by, Case(answer, "select 1"))
-    assert (score.value, score.why) == (0, "no query in the answer")
+    score = score_case(by, Case(answer, "select 1"))
+    assert (score.value, score.explanation) == (0, "no query in the answer")
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ def test_an_answer_without_a_query_is_said_to_have_none(by, answer):
     ],
 )
 def test_only_queries_are_run(by, statement):
-    score = judged(by, Case(statement, "select 1", {"setup": "create table t as select 1 as a"}))
-    assert (score.value, score.why) == (0, "not a query: only SELECT (or WITH, VALUES, FROM ...) is run")
+    score = score_case(by, Case(statement, "select 1", {"setup": "create table t as select 1 as a"}))
+    assert (score.value, score.explanation) == (0, "not a query: only SELECT (or WITH, VALUES, FROM ...) is run")
     from fmnb.evals.scorers._sql_worker import answer
 
     ran = {"database": "", "setup": "create table t as select 1 as a", "query": statement, "rows": 9, "bytes": 99}
@@ -172,4 +172,4 @@ def test_only_queries_are_run(by, statement):
 
 def test_a_pivot_is_a_query(by):
     setup = "create table t(a int, b text); insert into t values (1, 'x'), (2, 'y')"
-    assert judged(by, Case("pivot t on b using sum(a)", "select 1, 2", {"setup": setup})).value == 1
+    assert score_case(by, Case("pivot t on b using sum(a)", "select 1, 2", {"setup": setup})).value == 1

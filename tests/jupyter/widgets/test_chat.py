@@ -182,6 +182,6 @@ def test_a_script_edits_and_goes_back():
     chat.edit(0, "c")
     assert [m.text for m in chat.messages] == ["c", "c"] and len(chat.branches) == 2
     chat.switch(0)
-    assert chat.turns == 2 and chat.ways(0) == ([0, 1], 0)
+    assert chat.turns == 2 and chat.alternatives(0) == ([0, 1], 0)
     with pytest.raises(fm.FmnbError, match="No such turn"):
         chat.edit(5, "x")
