@@ -67,7 +67,7 @@ def prepare_cell(line: Line, prompt: Any, options: Options) -> tuple[list[Prepar
             chat.model = line.models[0]
         return [prepared], [], chat
     if line.get("samples") is not None or line.get("vary") or line.get("prompts"):
-        from ...comparison.comparison import prompts_by_name, expand_grid
+        from ...comparison.comparison import expand_grid, prompts_by_name
 
         prompts = prompts_by_name(line.get("prompts", ()), options.values or {})
         models = line.models or (default_model()[0] or "embedded",)

@@ -15,7 +15,7 @@ from ...calls.call import Options, PreparedCall
 from ...calls.draft import draft
 from ...calls.prepare import options_from, prepare
 from ...calls.run import run_calls, stop
-from ...comparison.comparison import looks
+from ...comparison.comparison import display_format
 from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import inert
 from ...core.response import Response
@@ -267,7 +267,7 @@ class Interact(Asking):
 
 
 def _looks(asked: PreparedCall | None) -> str:
-    return looks(asked) if asked is not None else "markdown"
+    return display_format(asked) if asked is not None else "markdown"
 
 
 def _told(c: Control) -> dict[str, Any]:
