@@ -1,7 +1,7 @@
-"""Which models our own network can be: their numbers, read from a GGUF head or from a folder's config.
+"""The models that our own network supports, and their dimensions from a GGUF header or a config.
 
-Llama (SmolLM), Mistral, Qwen2, Qwen3, Gemma and Gemma 3. What is not done here (experts, other
-position schemes, soft caps) gets no shape, and a word why.
+Llama (SmolLM), Mistral, Qwen2, Qwen3, Gemma and Gemma 3. For unsupported features (experts, other
+position encodings, soft caps) there is no shape but a reason.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from ..weights import gguf
 from ..weights.gguf_tensors import READABLE
 
-# GGUF architecture -> whether its query and key rows are stored in pairs, as ggml's own rotation wants them
+# GGUF architecture -> whether its query and key rows are stored in pairs, for ggml's rotary embedding
 _PAIRED = {"llama": True, "qwen2": False, "qwen3": False, "gemma3": False}
 FOLDERS = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text")
 _ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu", "gelu_new": "gelu"}
@@ -21,7 +21,7 @@ _ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu", "g
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Positions as angles: `base`, all divided by `stretch`; `bands` are Llama 3's (low, high, original context)."""
+    """Rotary embedding: `base`, positions divided by `stretch`; `bands` are Llama 3's (low, high, original context)."""
 
     base: float
     stretch: float = 1.0
@@ -30,30 +30,30 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The numbers that make a model of the family."""
+    """The dimensions and constants of a model."""
 
     layers: int
     width: int
     hidden: int
     heads: int
     groups: int  # key-value heads
-    head: int  # numbers a head
+    head: int  # dimensions per head
     vocabulary: int
     context: int
     epsilon: float
     rotation: Rotation
     paired: bool = False
-    tied: bool | None = None  # None: where there is no matrix for the output
+    tied: bool | None = None  # None: tied if there is no output matrix
     activation: str = "silu"
     enlarge: float = 1.0  # embeddings are multiplied by this
-    scale: float | None = None  # of query times key; None: one over the root of `head`
-    window: int = 0  # tokens that a local layer sees
+    scale: float | None = None  # of query times key; None: 1 / sqrt(head)
+    window: int = 0  # tokens visible to a local layer
     local: tuple[bool, ...] = ()  # which layers are local
     local_rotation: Rotation | None = None
 
 
 def of_gguf(head: gguf.Gguf) -> Shape | None:
-    """The shape of a file's model, None where it is not of this family or needs what is not done here."""
+    """The shape of a GGUF model; None if the family or a feature is unsupported."""
     family, heads, width = head.architecture, head.hyper("attention.head_count"), head.hyper("embedding_length")
     layers, hidden = head.hyper("block_count"), head.hyper("feed_forward_length")
     table = head.tensors.get("token_embd.weight")
@@ -81,7 +81,7 @@ def of_gguf(head: gguf.Gguf) -> Shape | None:
         more = {
             "activation": "gelu",
             "enlarge": math.sqrt(width),
-            "scale": (width / heads if layers == 62 else size) ** -0.5,  # the 27B model differs, and its file does not say so
+            "scale": (width / heads if layers == 62 else size) ** -0.5,  # the 27B model differs, but its file has no key for it
             "window": int(number("attention.sliding_window", 0)),
             "local": tuple((i + 1) % 6 != 0 for i in range(layers)),
             "local_rotation": Rotation(number("rope.freq_base_swa", 10_000.0)),
@@ -103,7 +103,7 @@ def of_gguf(head: gguf.Gguf) -> Shape | None:
 
 
 def of_config(config: Any) -> Shape | str:
-    """The shape of a folder's model from the config that `transformers` made of its config.json; else why not."""
+    """The shape of a folder's model from its `transformers` config, or the reason why it is unsupported."""
     family = str(config.model_type)
     if family not in FOLDERS:
         return f"{family} runs on transformers"
@@ -151,7 +151,7 @@ def of_config(config: Any) -> Shape | str:
 
 
 def _rotation(rope: dict[str, Any]) -> Rotation | None:
-    """One set of rope parameters; None for a kind that is not done here."""
+    """Convert one set of RoPE parameters; None for an unsupported kind."""
     kind, base = rope.get("rope_type", "default"), rope.get("rope_theta")
     if base is None or rope.get("partial_rotary_factor", 1.0) != 1.0:
         return None

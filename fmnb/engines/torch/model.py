@@ -1,8 +1,8 @@
-"""One model loaded into torch: how it is loaded, how a prompt is read.
+"""A model in torch: loading, and prefill of a prompt.
 
-Knows tokens and logits, nothing of Requests and Events but load progress. The network is our
-own fast path for the Llama family, from a GGUF file or a folder, or one of `transformers` for
-all other folders; all take tokens and give the last one's logits.
+Works on tokens and logits; of Requests and Events it uses only load progress. The network is our
+own fast path for the Llama family, from a GGUF file or a folder, or a `transformers` model for all
+other folders; each maps tokens to the logits of the last token.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class TextTokenizer(Protocol):
 
 
 class Net(Protocol):
-    """What computes: tokens in, the last one's logits out.
+    """A network that maps tokens to the logits of the last token.
 
-    A `whole` one reads a prompt at once, with `begin`; the others in slices, with `forward`,
-    and use what they read again where they are `reusable`.
+    If `whole`, prefill runs at once, with `begin`; otherwise in slices, with `forward`, and cached
+    slices are reused if `reusable`.
     """
 
     whole: bool
@@ -70,7 +70,7 @@ class TorchModel:
     """A loaded model, until `close`."""
 
     def __init__(self, net: Any, tokenizer: TextTokenizer, vocabulary: int, context: int, how: Form, memory: int, why: tuple[str, str]):
-        """`why` is which path it takes, "fast" or "plain", and the reason in words."""
+        """`why` is the path, "fast" or "plain", and the reason as text."""
         self.net = net
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary
@@ -80,44 +80,44 @@ class TorchModel:
         self.path, self.path_reason = why
         self.seconds = 0.0
         self.slice = _slice(memory)
-        self._read: list[list[int]] = []  # the slices of a prompt that are in the cache, from its begin
+        self._read: list[list[int]] = []  # the slices of the prompt in the KV cache, from its start
         self._grammar: Any = None
 
     @property
     def apart(self) -> bool:
-        """Whether prompt and answer have places of their own, as with an encoder and a decoder."""
+        """Whether prompt and answer have separate context windows, as in an encoder-decoder model."""
         return isinstance(self.net, Seq2SeqModel)
 
     @property
     def base(self) -> bool:
-        """Whether it completes text and knows no conversations."""
+        """Whether it is a base model, which completes text."""
         return not self.tokenizer.template and not self.apart
 
     def room(self, tokens: int) -> int:
-        """How many tokens may follow a prompt of so many; negative when the prompt is too long by itself."""
+        """The number of tokens that fit after a prompt of `tokens`; negative if the prompt is too long."""
         return self.context if self.apart and tokens <= self.context else self.context - tokens
 
     def prompt(self, messages: Sequence[Message], extra: dict[str, Any]) -> tuple[list[int], dict[str, Any]]:
-        """A conversation as token ids, with the tensors of its pictures where the model sees.
+        """A conversation as token ids, with image tensors for vision models.
 
-        `extra` are further variables of the chat template. Raises BadRequestError for pictures
-        that the model cannot see.
+        `extra` are additional variables of the chat template. Raises BadRequestError for images if
+        the model does not accept them.
         """
         if isinstance(self.net, VisionModel):
             return self.net.prepare(messages, extra)
         return self.tokenizer.prompt([w for m in messages for w in wire(m)], extra), {}
 
     def close(self) -> None:
-        """Free its memory at once, whoever still refers to it."""
+        """Free its memory at once, even if references remain."""
         self.net = self._grammar = None
         self._read = []
         gc.collect()
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-        if trim is not None:  # else the C library keeps freed matrices of a few megabytes for itself
+        if trim is not None:  # otherwise the C library keeps the memory of freed matrices of a few megabytes
             trim(0)
 
     def grammar_tokenizer(self) -> Any:
-        """The tokenizer as llguidance wants it, made once: it takes a while."""
+        """The tokenizer for llguidance, cached, since it is slow to build."""
         if self._grammar is None:
             self._grammar = self.tokenizer.grammar_tokenizer(self.vocabulary)
         return self._grammar
@@ -125,10 +125,10 @@ class TorchModel:
     def read(
         self, ids: list[int], stopped: Callable[[], bool], reuse: bool, on: Callable[[int], None], pixels: dict[str, Any] | None = None
     ) -> tuple[Tensor | None, int]:
-        """Read a prompt: the logits after its last token (None when stopped), and how many tokens were known already.
+        """Prefill: returns the logits after the last token (None if stopped), and the number of cached tokens.
 
-        A prompt is cut into slices by its length alone, and a slice is used again whole or not at
-        all. So the same prompt goes through the same arithmetic, whatever was asked before.
+        The slices of a prompt depend only on its length, and a slice is reused completely or not at
+        all. So the same prompt gives the same numbers, whatever ran before.
         """
         if self.net.whole:
             return self.net.begin(ids, pixels or {}, stopped, reuse)
@@ -147,12 +147,12 @@ class TorchModel:
         return logits, plan[start][0]
 
     def step(self, token: int, at: int) -> Tensor:
-        """The logits after one more token at position `at`."""
+        """Decode one token at position `at`; returns the logits."""
         return self.net.forward([token], at)
 
 
 class _Fast:
-    """Our own network with a cache of its own."""
+    """Our own network with its KV cache."""
 
     whole = False
     reusable = True
@@ -162,7 +162,7 @@ class _Fast:
         self.cache = llama_torch.Cache(model, min(model.shape.context, START_CONTEXT))
 
     def forward(self, ids: list[int], at: int) -> Tensor:
-        """Read tokens; the last one's logits."""
+        """Process tokens; returns the logits of the last one."""
         more = at + len(ids) - self.cache.room
         if more > 0:
             width = self.cache.kv.element_size() * self.cache.kv.numel() // self.cache.room
@@ -171,9 +171,9 @@ class _Fast:
 
 
 def load(path: Path, how: Form, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> TorchModel | None:
-    """Load a GGUF file or a folder; None when stopped on the way.
+    """Load a GGUF file or a folder; None if stopped.
 
-    `wanted` is how many tokens it will hold at first. Raises InsufficientMemoryError before anything is
+    `wanted` is the initial context size in tokens. Raises InsufficientMemoryError before anything is
     loaded, ModelError for a model that cannot run here.
     """
     began = time.monotonic()
@@ -246,23 +246,23 @@ def _fast(
 
     try:
         net = llama_torch.Llama(shape, weights, getattr(torch, how.dtype), how.quant, how.device, on_bytes)
-    except (RuntimeError, ValueError) as e:  # sizes that do not go together
+    except (RuntimeError, ValueError) as e:  # inconsistent sizes
         raise ModelError("The model file is damaged", detail=f"{path.name}: {str(e)[:200]}", hint="Pull the model again.") from None
     return TorchModel(_Fast(net, path.name), tokens, net.shape.vocabulary, net.shape.context, how, memory, ("fast", why))
 
 
 def is_memory(e: Exception) -> bool:
-    """Whether torch failed because memory ran out."""
+    """Whether torch ran out of memory."""
     return isinstance(e, MemoryError) or "memory" in str(e)
 
 
 def _slice(memory: int) -> int:
-    """Tokens of a prompt between two looks at the stop flag: a fraction of a second on a small machine."""
+    """Prompt tokens between two checks of the stop flag: a fraction of a second on a small machine."""
     return 128 if memory < 4 << 30 else 64
 
 
 def _slices(tokens: int, most: int) -> Iterator[tuple[int, int]]:
-    """Where a prompt is cut: into slices of `most`, then smaller ones, so that little is read again when its end changes.
+    """Slices of a prompt: of `most` tokens, then smaller, so that little is recomputed if its end changes.
 
     >>> list(_slices(300, 128))
     [(0, 128), (128, 256), (256, 288), (288, 300)]
@@ -278,7 +278,7 @@ def _slices(tokens: int, most: int) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def threads(n: int) -> Iterator[None]:
-    """Compute with `n` threads and without gradients; the notebook's own setting comes back."""
+    """Compute with `n` threads and without gradients; restores the notebook's setting afterwards."""
     import torch
 
     before = torch.get_num_threads()

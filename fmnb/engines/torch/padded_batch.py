@@ -1,8 +1,8 @@
-"""Many answers at once on `transformers`: prompts of about one length, padded, go through its `generate` together.
+"""Padded batches on `transformers`: prompts of similar length go through `generate` together.
 
-The library knows how each of its families places padded rows; each token is still chosen by
-us, so sampling, schemas, stop texts and stopping are those of a single answer. Encoder-decoders
-too. Fewer rows go on together where memory runs out.
+The library handles the positions of padded rows for each family; the tokens are chosen by our
+sampler, so sampling, schemas, stop strings and stopping work as for a single answer. Supports
+encoder-decoder models too. Batches shrink if memory runs out.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from .transformers_model import interruptible
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST = 16  # rows: beyond, padding costs more than sharing a pass saves
+MOST = 16  # rows: with more, padding costs more than batching saves
 _SHARE = 0.5  # of the memory that is free
 
 
 def generated(
     model: TorchModel, path: Path, waiting: Sequence[Row], stopped: Callable[[], bool]
 ) -> Iterator[tuple[Row, Answered | FmnbError]]:
-    """Answer all rows; each is given when its batch is done. Ends early when stopped."""
+    """Answer all rows; yields each row after its batch. Ends early if stopped."""
     queue = deque(sorted(waiting, key=lambda r: -len(r.ids)))
     wide = _wide(model, path, max(len(r.ids) + r.limit for r in queue))
     while queue:
@@ -59,14 +59,14 @@ def generated(
 
 
 def _wide(model: TorchModel, path: Path, tokens: int) -> int:
-    """How many rows of so many tokens go on at once."""
+    """The batch size for rows of `tokens` tokens."""
     one = needs(path, model.form, tokens) - needs(path, model.form, 0)
     free = host.available_memory() if model.form.device == "cpu" else None
     return MOST if free is None else max(1, min(MOST, int(free * _SHARE) // max(1, one)))
 
 
 def _write(model: TorchModel, batch: list[Row], stopped: Callable[[], bool]) -> None:
-    """Write the answers of a batch into its rows."""
+    """Generate the answers of a batch and store them in its rows."""
     import torch
 
     library = require("transformers", "torch", "to run models from a folder")
@@ -78,7 +78,7 @@ def _write(model: TorchModel, batch: list[Row], stopped: Callable[[], bool]) -> 
     mask = torch.zeros_like(ids)
     for i, row in enumerate(batch):
         begin(row)
-        where = slice(0, len(row.ids)) if both else slice(longest - len(row.ids), longest)  # an encoder counts from the left
+        where = slice(0, len(row.ids)) if both else slice(longest - len(row.ids), longest)  # an encoder is padded on the right
         ids[i, where], mask[i, where] = torch.tensor(row.ids), 1
 
     def choose(_: Tensor, scores: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ def _write(model: TorchModel, batch: list[Row], stopped: Callable[[], bool]) -> 
         return torch.tensor([bool(row.reason) for row in batch], device=ids.device)
 
     more = {"decoder_start_token_id": net.start} if both else {}
-    own, inner.generation_config = inner.generation_config, library.GenerationConfig()  # a folder may ask for beams or penalties
+    own, inner.generation_config = inner.generation_config, library.GenerationConfig()  # the folder's config may set beams or penalties
     try:
         with interruptible(inner, stopped):
             inner.generate(

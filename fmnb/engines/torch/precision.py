@@ -1,6 +1,6 @@
-"""In which numbers a model is held on torch, and where: what may be asked, what is chosen, what it takes.
+"""Dtype, quantization and device of a model on torch: options, defaults, memory needs.
 
-Imports torch only to look at the machine; memory estimates need no torch.
+Imports torch only to inspect the machine; memory estimates do not need it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from . import llama_config
 DTYPES = ("float32", "bfloat16", "float16")
 QUANTS = ("int4", "int8", "none")
 START_CONTEXT = 1024
-_OWN = 64 << 20  # bytes beside the weights
+_OWN = 64 << 20  # bytes in addition to the weights
 _LIBRARY = 128 << 20  # the same, with transformers
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`dtype` of DTYPES, `quant` of QUANTS, `device` cpu, cuda or mps; `chosen` says why, for people."""
+    """`dtype` from DTYPES, `quant` from QUANTS, `device` cpu, cuda or mps; `chosen` is the reason as text."""
 
     dtype: str
     quant: str
@@ -37,10 +37,10 @@ class Form:
 
 
 def form(path: Path, dtype: str = "", quant: str = "") -> Form:
-    """The form to load a model in; "" leaves the choice to the file and the machine.
+    """The form for loading a model; "" chooses by file and machine.
 
-    On a CPU a file with 4-bit blocks keeps them, other quantised files run in 8 bits a weight,
-    the rest in 16 bits. On a GPU all run in 16 bits. Raises BadRequestError for what cannot be.
+    On a CPU, files with 4-bit blocks keep them, other quantized files run with 8 bits per weight, the
+    rest with 16 bits. On a GPU, all run with 16 bits. Raises BadRequestError for an impossible form.
     """
     torch = require("torch", "torch", "to run models with torch")
     if dtype not in ("", *DTYPES):
@@ -69,7 +69,7 @@ _DEVICES = {"cpu": "CPU", "cuda": "CUDA", "mps": "the Apple GPU"}
 
 
 def _numbers(torch: Any, device: str) -> tuple[str, str]:
-    """The number type that suits a device, and why."""
+    """The default dtype of a device, and the reason."""
     if device == "cuda" and not torch.cuda.is_bf16_supported():
         return "float16", "this GPU has no bfloat16"
     if device != "cpu":
@@ -79,7 +79,7 @@ def _numbers(torch: Any, device: str) -> tuple[str, str]:
 
 
 def _possible(torch: Any, device: str, dtype: str, kinds: set[str]) -> list[str]:
-    """The packed forms that work here, the narrowest that the file is good for first."""
+    """The quantized forms that work here; first the narrowest that suits the file."""
     if device != "cpu" or dtype not in ("", "bfloat16") or not hasattr(torch.ops.aten, "_weight_int8pack_mm"):
         return []
     exact = not kinds - FLOATS
@@ -102,21 +102,21 @@ def _hint(device: str, dtype: str) -> str:
 
 
 def _kinds(path: Path) -> set[str]:
-    """The formats of a GGUF file's matrices; none for a folder."""
+    """The formats of the matrices in a GGUF file; empty for a folder."""
     return {t.kind for t in gguf.read(path).tensors.values() if len(t.shape) > 1} if path.suffix == ".gguf" else set()
 
 
 def usual_memory(path: Path) -> int:
-    """Bytes the model takes on a CPU when nothing else is asked, with a short context; imports nothing."""
+    """Memory of the model on a CPU in bytes, with defaults and a short context; does not import torch."""
     kinds = _kinds(path)
     return needs(path, Form("bfloat16", "int4" if kinds - FLOATS else "none", "cpu"), START_CONTEXT)
 
 
 def needs(path: Path, how: Form, context: int) -> int:
-    """Bytes of memory the model takes in that form with `context` tokens; an estimate.
+    """An estimate of the model's memory in bytes in that form, with `context` tokens.
 
-    The dense matrices of a packed model are in it where they are there while it loads, or come
-    with the first long prompt.
+    Includes the dense matrices of a packed model if they exist while it loads, or are created for
+    the first long prompt.
     """
     width = 4 if how.dtype == "float32" else 2
     if path.suffix != ".gguf":
@@ -142,7 +142,9 @@ def _folder_needs(path: Path, how: Form, width: int, context: int) -> int:
     )
     size = _first(about, "head_dim", "d_kv") or _first(about, "hidden_size", "n_embd", "d_model") // max(heads, 1)
     total = layers * 2 * (_first(about, "num_key_value_heads") or heads) * size * width * context + _LIBRARY
-    own = str(top.get("model_type")) in llama_config.FOLDERS  # reads from the file what it packs; the library loads all first
+    own = (
+        str(top.get("model_type")) in llama_config.FOLDERS
+    )  # our network packs while it reads the file; the library loads everything first
     table, headed = 0, False
     for name, rows, columns, packs in folder.matrices(path):
         numbers = rows * columns

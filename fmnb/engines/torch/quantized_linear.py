@@ -1,7 +1,7 @@
-"""Linear layers of a `transformers` model in 8 or 4 bits, on torch's own CPU kernels.
+"""Quantized linear layers (8 or 4 bits) for `transformers` models, on torch's CPU kernels.
 
-Embeddings and norms stay as they are, and so does a layer whose sizes the kernels do not
-take. The output's matrix never gets fewer than 8 bits.
+Embeddings and norms are unchanged, and so are layers whose sizes the kernels do not support. The
+output matrix has at least 8 bits.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from .linear import columns_pack, kernel_four, round_to_eight
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_MANY = 32  # rows from which on unpacking 8 bits first is the faster way
-_PIECE = 8192  # rows rounded at a time: a vocabulary's 32-bit floats would take much memory
+_MANY = 32  # from this number of rows on, dequantizing 8 bits first is faster
+_PIECE = 8192  # rows quantized at a time: the 32-bit floats of a vocabulary need much memory
 
 
 def pack(model: Any, quant: str) -> None:
-    """Put packed layers in the place of a model's dense ones; `quant` is "int8" or "int4"."""
+    """Replace a model's dense layers by quantized ones; `quant` is "int8" or "int4"."""
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
     head = model.get_output_embeddings()
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
-            if type(layer) is nn.Linear:  # not its children: they may be read past their forward
+            if type(layer) is nn.Linear:  # not subclasses: their weights may be used outside forward
                 weight = layer.weight
             elif type(layer) is Conv1D:
                 weight = layer.weight.t()
@@ -52,7 +52,7 @@ _class: Any = None
 
 
 def _module() -> Any:
-    """The module's class, made once torch is there."""
+    """The module class, created after torch is imported."""
     global _class
     if _class is not None:
         return _class
@@ -60,7 +60,7 @@ def _module() -> Any:
     from torch import nn
 
     class PackedLinear(nn.Module):
-        """Applies packed weights to the last dimension."""
+        """Applies quantized weights to the last dimension."""
 
         numbers: Tensor
         scales: Tensor
@@ -70,7 +70,7 @@ def _module() -> Any:
             self.register_buffer("numbers", numbers)
             self.register_buffer("scales", scales)
             self.register_buffer("bias", bias)
-            # some families look at a layer's weight to learn its type
+            # some families read the dtype from a layer's weight
             self.register_buffer("weight", torch.empty(0, dtype=torch.bfloat16), persistent=False)
             self.out_features, self.in_features, self.bits = rows, columns, bits
 

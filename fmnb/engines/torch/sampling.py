@@ -1,4 +1,4 @@
-"""How the next token is chosen from the logits, and the grammar that keeps an answer to its schema."""
+"""The sampler, which chooses the next token from the logits, and the grammar for structured output."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """`temperature` 0 takes the likeliest token; otherwise top_k, top_p and min_p narrow the choice, in this order.
+    """`temperature` 0 is greedy; otherwise top_k, top_p and min_p filter the tokens, in this order.
 
-    `seed` None draws differently each time.
+    With `seed` None, each run is different.
     """
 
     temperature: float = 0.0
@@ -35,7 +35,7 @@ class Sampling:
 
 
 def sampling(request: Request) -> Sampling:
-    """What a request asks for. Raises BadRequestError for a number that makes no sense.
+    """The sampling options of a request. Raises BadRequestError for an invalid value.
 
     >>> sampling(Request("m", (), temperature=0.7, extra={"top_k": 5}))
     Sampling(temperature=0.7, top_k=5, top_p=1.0, min_p=0.0, seed=None)
@@ -59,7 +59,7 @@ def sampling(request: Request) -> Sampling:
 
 
 def chooser(how: Sampling) -> Callable[[Tensor], int]:
-    """A function from logits [vocabulary] to a token, with a random state of its own."""
+    """A function from logits [vocabulary] to a token, with its own random state."""
     import torch
 
     if how.temperature == 0:
@@ -71,10 +71,10 @@ def chooser(how: Sampling) -> Callable[[Tensor], int]:
         generator.manual_seed(how.seed)
 
     def choose(logits: Tensor) -> int:
-        # subtracting first keeps a tiny temperature from overflowing
+        # subtracting the maximum first avoids overflow at tiny temperatures
         p, order = _narrowed(((logits - logits.max()) / how.temperature).float().cpu(), how)
         total = p.double().cumsum(0)
-        # one number decides: a number for each token would take longer than all the rest
+        # one random number decides: one for each token would take longer than everything else
         at = int(torch.searchsorted(total, torch.rand(1, generator=generator, dtype=torch.float64) * total[-1], right=True))
         at = min(at, len(p) - 1)
         return at if order is None else int(order[at])
@@ -82,11 +82,14 @@ def chooser(how: Sampling) -> Callable[[Tensor], int]:
     return choose
 
 
-_LIKELY = 1024  # tokens among which those of a top_p mostly are: all need not be sorted
+_LIKELY = 1024  # tokens that mostly include those of top_p, so that not all must be sorted
 
 
 def _narrowed(scores: Tensor, how: Sampling) -> tuple[Tensor, Tensor | None]:
-    """Probabilities of what top_k, top_p and min_p leave, likeliest first with their tokens; with None they are in the tokens' order."""
+    """Probabilities after top_k, top_p and min_p, with their tokens, most likely first.
+
+    If the tokens are None, the probabilities are in token order.
+    """
     order = None
     if how.top_k and how.top_k < len(scores):
         scores, order = scores.topk(how.top_k)
@@ -96,26 +99,26 @@ def _narrowed(scores: Tensor, how: Sampling) -> tuple[Tensor, Tensor | None]:
         if float(best.sum()) <= how.top_p:
             best, places = p.sort(descending=True)
         order = places if order is None else order[places]
-        p = best * (best.cumsum(0) - best < max(how.top_p, 1e-9))  # the token that passes the bound stays
+        p = best * (best.cumsum(0) - best < max(how.top_p, 1e-9))  # the token that crosses the bound is included
     if how.min_p:
         p = p * (p >= how.min_p * p.max())
     return p, order
 
 
 class Grammar:
-    """Holds an answer to a JSON schema while it is written: says before each token which may come.
+    """Constrains decoding to a JSON schema: masks the tokens that are not allowed at each step.
 
-    The answer's text is `following`'s: where a list repeats itself, an item that was written is taken back.
+    The text of the answer is in `following`: if a list repeats itself, a generated item is removed.
     """
 
     def __init__(self, schema: dict[str, Any], tokenizer: Any, text: Text, limit: int, prefix: str = ""):
-        """`tokenizer` is llguidance's, `text` makes text of tokens, `limit` is how many there may be.
+        """`tokenizer` is for llguidance, `text` converts tokens to text, `limit` is the maximum number of tokens.
 
-        `prefix` is the part of the answer that is there already. Raises BadRequestError for a schema that cannot be followed.
+        `prefix` is the existing start of the answer. Raises BadRequestError for an unsupported schema.
         """
         self.following = Following(schema, limit, prefix, lambda text: len(tokenizer.tokenize_str(text)))
         self._tokenizer = tokenizer
-        self._next: deque[int] = deque()  # tokens of text that is certain
+        self._next: deque[int] = deque()  # tokens of forced text
         self._tokens = text
         self._left = limit
         self._stops = text.stops
@@ -127,7 +130,7 @@ class Grammar:
             if self.following.rest is not None:
                 grammar = library.LLMatcher.grammar_from_regex(as_regex(self.following.rest))
             else:
-                # one way to write white space, or a small model fills its answer with it
+                # fixed whitespace, otherwise a small model fills its answer with it
                 plain = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
                 grammar = library.LLMatcher.grammar_from_json_schema(json.dumps(self.following.schema), defaults=plain)
         except ValueError as e:
@@ -139,7 +142,7 @@ class Grammar:
 
     @property
     def done(self) -> bool:
-        """Whether nothing can follow."""
+        """Whether the answer is complete and nothing can follow."""
         return self.following.done or self._tokens.stopped or bool(self._matcher.is_stopped())
 
     @property
@@ -149,11 +152,11 @@ class Grammar:
 
     @property
     def reason(self) -> str:
-        """Why the answer ends here: `length` where the limit has ended it, or something in it."""
+        """The finish reason: `length` if the limit ended the answer or a value in it."""
         return "stop" if self._tokens.stopped or (self.complete and not self.following.limited) else "length"
 
     def mask(self, logits: Tensor) -> Tensor:
-        """The logits with -inf for each token that may not come."""
+        """The logits with -inf for tokens that are not allowed."""
         import torch
 
         if (certain := self._certain()) is not None:
@@ -169,7 +172,7 @@ class Grammar:
         return masked
 
     def take(self, token: int) -> None:
-        """Go on with the chosen token."""
+        """Append the chosen token."""
         self._left -= 1
         if self._next:
             self._next.popleft()
@@ -181,7 +184,7 @@ class Grammar:
             self._matcher.consume_token(token)
 
     def _certain(self) -> int | None:
-        """The next token of text that must come: near the end the model may not choose a longer way to write it."""
+        """The next token of forced text: near the limit, a longer tokenization is not allowed."""
         if not self._next and (text := self.following.certain):
             tokens = self._tokenizer.tokenize_str(text)
             if self._matcher.validate_tokens(tokens) == len(tokens):
@@ -189,16 +192,16 @@ class Grammar:
         return self._next[0] if self._next else None
 
     def finish(self) -> None:
-        """No token is left: end with what the schema still asks for."""
+        """Close the answer as the schema requires, when no tokens are left."""
         if not self._tokens.stopped:
             self.following.finish()
 
     def release(self) -> str:
-        """Text that is certain and was not given yet. With stop texts it comes at the end, as one may begin anywhere."""
+        """New text that is final. With stop strings it is returned at the end, as one may start anywhere."""
         return "" if self._stops else self.following.release()
 
     def rest(self) -> str:
-        """What was held back, once no more tokens come."""
+        """The text still held back after the last token."""
         if tail := self._tokens.rest():
             self.following.add(tail, self._left)
         return self.following.release(everything=True)

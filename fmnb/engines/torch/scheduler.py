@@ -1,12 +1,12 @@
-"""Many answers at once on our own network: continuous batching behind a shared prefix.
+"""The scheduler: continuous batching on our own network, with a shared prefix.
 
-What all prompts begin with is read once. Each row then has a slot; every pass moves all rows
-on, those that read their tail together with those that write. A row that is done leaves its
-slot to the next one, the longest rows go first, so that neighbours are alike. A row's choices
-are its own (sampling, schema, stop texts), so its answer does not depend on its neighbours.
+The prefill of the shared prefix runs once. Each row has a slot; every forward pass advances all
+rows, in prefill of their tails or in decode. When a row finishes, its slot goes to the next one.
+The longest rows go first, so that neighbors have similar lengths. Sampling, schema and stop strings
+are separate for each row, so its answer does not depend on its neighbors.
 
-How many slots there are follows from the memory that is free. When it runs out all the same,
-half as many go on, and what rows have written so far is kept.
+The number of slots depends on the free memory. If memory runs out anyway, half as many rows
+continue, and their generated tokens are kept.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from .llama import Stopped
 from .model import TorchModel, is_memory
 from .sequence import Answered, Row, answered, begin, take
 
-MOST = {"cpu": 64, "cuda": 256, "mps": 64}  # slots: beyond, a pass takes longer by as much as it does more
+MOST = {"cpu": 64, "cuda": 256, "mps": 64}  # slots: with more, the time of a pass grows in proportion
 _SHARE = 0.5  # of the memory that is free
 PASS = {"cpu": 1024, "cuda": 8192, "mps": 1024}  # tokens of one pass
 
 
 def common_prefix(prompts: Sequence[list[int]]) -> int:
-    """How many tokens all prompts begin with; one less than the shortest has, as each row reads at least one.
+    """The length of the common prefix in tokens; at most that of the shortest prompt minus one.
 
     >>> common_prefix([[1, 2, 3, 4], [1, 2, 5]]), common_prefix([[1, 2], [1, 2]])
     (2, 1)
     """
-    low, high = min(prompts), max(prompts)  # what these two share, all between them share
+    low, high = min(prompts), max(prompts)  # the common prefix of these two is common to all
     most = min(len(p) for p in prompts) - 1
     return next((i for i in range(most) if low[i] != high[i]), most)
 
 
 def opened(model: TorchModel, prompts: Sequence[list[int]], stopped: Callable[[], bool]) -> tuple[Rows, int, int] | None:
-    """Read what the prompts share: empty slots behind it, its length, and how much of it was known. None when stopped."""
+    """Prefill of the shared prefix: returns empty rows, its length, and its cached tokens. None if stopped."""
     shared = common_prefix(prompts)
     known = 0
     if shared:
@@ -50,7 +50,7 @@ def opened(model: TorchModel, prompts: Sequence[list[int]], stopped: Callable[[]
 
 
 def slots(rows: Rows, device: str, longest: int) -> int:
-    """How many rows of so many own tokens go on at once."""
+    """The number of slots for rows with up to `longest` tail tokens."""
     most = MOST[device]
     free = host.available_memory() if device == "cpu" else _free_on(device)
     return most if free is None else max(1, min(most, int(free * _SHARE) // max(1, longest * rows.width)))
@@ -63,7 +63,7 @@ def _free_on(device: str) -> int | None:
 
 
 def generated(model: TorchModel, waiting: Sequence[Row], stopped: Callable[[], bool]) -> Iterator[tuple[Row, Answered | FmnbError]]:
-    """Answer all rows; each is given when it is done. Ends early when stopped."""
+    """Answer all rows; yields each row when it finishes. Ends early if stopped."""
     queue = deque(sorted(waiting, key=lambda r: -len(r.ids)))
     start = opened(model, [r.ids for r in queue], stopped)
     if start is None:
@@ -113,7 +113,7 @@ def generated(model: TorchModel, waiting: Sequence[Row], stopped: Callable[[], b
 
 
 def _admit(queue: deque[Row], active: list[Row], wide: int, tokens: int) -> None:
-    """Give free slots to rows that wait, as long as there is room in the pass for what they read."""
+    """Assign free slots to waiting rows, as long as their prefill fits into the pass."""
     left = tokens - sum(len(r.unread) for r in active)
     while queue and len(active) < wide and left > 0:
         row = queue.popleft()
@@ -123,7 +123,7 @@ def _admit(queue: deque[Row], active: list[Row], wide: int, tokens: int) -> None
 
 
 def _spans(active: list[Row], tokens: int) -> tuple[list[Span], list[tuple[Row, int]]]:
-    """The pass over all active rows, and how many tokens of each it reads; neighbours that read about as much stand together."""
+    """The spans of a pass over all active rows, and the tokens of each; neighbors with similar counts share a span."""
     left = tokens
     counts = []
     for row in active:

@@ -1,7 +1,7 @@
-"""Encoder-decoder models of `transformers` (T5, mT5, BART, ...): the prompt is read once by the encoder.
+"""Encoder-decoder models of `transformers` (T5, mT5, BART, ...): the encoder processes the prompt once.
 
-They take the prompt as text, without a chat template. The decoder starts with a token of its
-own and is led by our token loop.
+They take the prompt as text, without a chat template. The decoder starts with a special token and
+runs in our token loop.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class Seq2SeqModel:
-    """An encoder-decoder model and what its encoder read last."""
+    """An encoder-decoder model and its last encoder output."""
 
     whole = True
     reusable = True
 
     def __init__(self, path: Path, how: Form):
-        """Load from a folder. Raises ModelError when the library cannot."""
+        """Load from a folder. Raises ModelError if the library fails."""
         self._library = require("transformers", "torch", "to run models from a folder")
         self.inner, generation = opened(path, "AutoModelForSeq2SeqLM", how)
         self.device = how.device
@@ -45,7 +45,7 @@ class Seq2SeqModel:
         self._cache: Any = None
 
     def begin(self, ids: list[int], more: dict[str, Any], stopped: Callable[[], bool], reuse: bool) -> tuple[Tensor | None, int]:
-        """Read a prompt: logits for the answer's first token (None when stopped), and how many tokens were known."""
+        """Encode a prompt; returns the logits for the first token (None if stopped), and the cached tokens."""
         import torch
 
         known = len(ids) if reuse and self._encoded is not None and ids == self._ids else 0
@@ -63,7 +63,7 @@ class Seq2SeqModel:
         return self.allowed(logits, first=True), known
 
     def forward(self, ids: list[int], at: int) -> Tensor:
-        """The decoder's next step; the last token's logits."""
+        """Run the next decoder step; returns the logits of the last token."""
         import torch
 
         out = self.inner(
@@ -75,10 +75,10 @@ class Seq2SeqModel:
         return self.allowed(out.logits[0, -1].float())
 
     def allowed(self, logits: Tensor, first: bool = False) -> Tensor:
-        """Logits without the tokens that the folder rules out; for the `first` token of an answer the one it demands, if any."""
+        """Logits without the tokens that the folder's config forbids; the `first` token may be forced."""
         if self._never:
             logits[self._never] = -math.inf
-        if first and self._first is not None:  # multilingual models name the language, BART its begin
+        if first and self._first is not None:  # multilingual models force the language, BART its start token
             demanded = logits[self._first].clone()
             logits.fill_(-math.inf)
             logits[self._first] = demanded

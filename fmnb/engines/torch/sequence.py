@@ -1,6 +1,6 @@
-"""One request among many on its way to an answer: what it reads, what it has written, how its next token is chosen.
+"""One sequence of a batch: its prompt tokens, generated tokens and sampler.
 
-All that a choice depends on is the row's own, so its answer does not change with its neighbours.
+All sampling state is separate for each row, so its answer does not depend on its neighbors.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One row's answer; `seconds` is the time it had a slot, `labels` the probability of each label where it chose one."""
+    """The answer of a row; `seconds` is its time in a slot, `labels` are the probabilities of scored labels."""
 
     text: str
     reason: str
@@ -31,21 +31,21 @@ class Answered:
     logprobs: tuple[dict[str, Any], ...] = ()
     labels: dict[str, float] | None = None
     notes: tuple[str, ...] = ()
-    unfinished: bool = False  # cut where its schema asks for more
+    unfinished: bool = False  # truncated before the schema is complete
 
 
 @dataclass(slots=True)
 class Row:
-    """A request on its way: `unread` are the tokens that its next pass reads, `made` those it has written."""
+    """A running request: `unread` are the input tokens of its next pass, `made` its generated tokens."""
 
     number: int
     request: Request
     variables: dict[str, Any]  # of the chat template
     ids: list[int]
     limit: int
-    choose: Callable[[Tensor], int] | None  # None takes the likeliest
+    choose: Callable[[Tensor], int] | None  # None: greedy
     grammar: Grammar | None
-    text: Text | None  # of a row with stop texts, which must be looked for after each token
+    text: Text | None  # for a row with stop strings, which are checked after each token
     unread: list[int] = field(default_factory=list)
     made: list[int] = field(default_factory=list)
     logprobs: list[dict[str, Any]] = field(default_factory=list)
@@ -54,13 +54,13 @@ class Row:
     began: float = 0.0
     known: int = 0
     loop: LoopDetector = field(default_factory=LoopDetector)
-    looked: int = 0  # tokens whose text the loop has seen
+    looked: int = 0  # tokens that the loop detection has processed
 
 
 def prepared(model: TorchModel, number: int, request: Request, extra: dict[str, Any], written: bool = True) -> Row:
-    """A request as a row; `extra` are variables of the chat template. One that chooses a label is not `written`.
+    """A request as a row; `extra` are variables of the chat template. `written` is False for label scoring.
 
-    Raises what makes it impossible.
+    Raises the error of an invalid request.
     """
     how = sampling(request)
     ids, _, prefix = prompt(model, request, extra)
@@ -82,12 +82,12 @@ def prepared(model: TorchModel, number: int, request: Request, extra: dict[str, 
 
 
 def begin(row: Row) -> None:
-    """A row gets its slot."""
+    """Start a row, which has got a slot."""
     row.began = row.began or time.monotonic()
 
 
 def take(model: TorchModel, row: Row, logits: Tensor, likeliest: int) -> None:
-    """Choose a row's next token, and see whether it is its last."""
+    """Choose the next token of a row, and check whether it is the last."""
     ends, endless = model.tokenizer.ends, bool(row.request.extra.get("ignore_eos"))
     if row.grammar is None and row.choose is None and not (endless and likeliest in ends):
         token = likeliest
@@ -120,17 +120,17 @@ def take(model: TorchModel, row: Row, logits: Tensor, likeliest: int) -> None:
     row.unread = [token]
 
 
-_LOOK = 16  # tokens between two looks for a loop
+_LOOK = 16  # tokens between two checks for a loop
 
 
 def _loops(model: TorchModel, row: Row) -> bool:
-    """Whether a row's text repeats itself. Its tokens are decoded in pieces: half a character does not hide a cycle of words."""
+    """Whether the text of a row repeats itself. Decodes in chunks; split characters do not hide a cycle."""
     new, row.looked = model.tokenizer.decode(row.made[row.looked :]), len(row.made)
     return row.loop.add(new)
 
 
 def answered(model: TorchModel, row: Row) -> Answered:
-    """What a row that has a reason to end came to."""
+    """The answer of a finished row."""
     usage = Usage(len(row.ids), len(row.made), row.known, cost=0.0)
     text = _text(model, row)
     notes = tuple(row.grammar.following.notes) if row.grammar is not None else ()
@@ -149,5 +149,5 @@ def _text(model: TorchModel, row: Row) -> str:
     whole = model.tokenizer.decode(made)
     if not whole.endswith("\ufffd"):
         return whole
-    text = Text(model.tokenizer, ())  # which of them are half a character it alone knows
+    text = Text(model.tokenizer, ())  # only it can handle incomplete characters
     return "".join([*map(text.add, made), text.rest()])

@@ -1,8 +1,8 @@
-"""Models that `transformers` runs, from a folder: the plain path.
+"""Models on `transformers`, from a folder: the plain path.
 
-The forward pass and its cache are the library's; the token loop is ours, so streaming,
-stopping, sampling and schemas work as with the fast path. `FolderModel` is any causal model;
-the encoder-decoder and the seeing ones have files of their own.
+The library provides the forward pass and its cache; the token loop is ours, so streaming, stopping,
+sampling and schemas work as on the fast path. `FolderModel` is for causal models; encoder-decoder
+and vision models are in separate modules.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _FAILURES = (OSError, ValueError, ImportError, KeyError, RuntimeError, AttributeError, TypeError, pickle.UnpicklingError)
-# How the library says that it lacks a package.
+# The library's message for a missing package.
 _MISSING = re.compile(
     r"requires the (\w+) library|package `?(\w+)`? is required|install `?(sentencepiece|tiktoken|protobuf|torchvision)\b", re.I
 )
 
 
 class FolderTokenizer:
-    """The folder's own tokenizer, with the interface of `gguf_tokenizer.Tokenizer`."""
+    """The tokenizer of a folder, with the interface of `gguf_tokenizer.Tokenizer`."""
 
     def __init__(self, inner: Any, ends: Sequence[int], plain: bool = False):
-        """`plain` tokenizers belong to models that take text, whatever template lies beside them."""
+        """`plain` is for models that take text without a template, even if the folder has one."""
         self._inner = inner
         self.ends = frozenset(ends)
         found = None if plain else inner.chat_template
         self.template = str(found or "") if not isinstance(found, dict) else "several"
 
     def encode(self, text: str) -> list[int]:
-        """Token ids, without a begin or an end."""
+        """Token ids, without start and end tokens."""
         return list(self._inner(text, add_special_tokens=False, verbose=False).input_ids)
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -56,7 +56,7 @@ class FolderTokenizer:
         return str(self._inner.decode([id], clean_up_tokenization_spaces=False))
 
     def prompt(self, messages: list[dict[str, Any]], extra: dict[str, Any]) -> list[int]:
-        """Token ids of a conversation that waits for its answer; plain text where there is no template."""
+        """Token ids of a conversation with a generation prompt; plain text without a template."""
         if not self.template:
             return list(self._inner(plain_text(messages), verbose=False).input_ids)
         require("jinja2", "torch", "to fill a chat template")
@@ -71,7 +71,7 @@ class FolderTokenizer:
         return list(self._inner(text, add_special_tokens=False, verbose=False).input_ids)
 
     def grammar_tokenizer(self, vocabulary: int) -> Any:
-        """The same as llguidance wants it, for `vocabulary` logits."""
+        """The tokenizer for llguidance, with `vocabulary` logits."""
         library = require("llguidance", "torch", "to keep an answer to its schema")
         core: Any = getattr(self._inner, "backend_tokenizer", None)
         try:
@@ -83,7 +83,7 @@ class FolderTokenizer:
 
 
 def tokenizer(path: Path, config: Any, plain: bool = False) -> FolderTokenizer:
-    """The tokenizer of a folder, with the ends that its configs name."""
+    """The tokenizer of a folder, with the end tokens from its configs."""
     library = require("transformers", "torch", "to run models from a folder")
     try:
         with loading(path):
@@ -93,17 +93,17 @@ def tokenizer(path: Path, config: Any, plain: bool = False) -> FolderTokenizer:
         pieces = [f.name for f in path.glob("*.model")]
         if not pieces or (path / "tokenizer.json").is_file() or find_spec("sentencepiece"):
             raise
-        raise _lacks(path, "sentencepiece") from None  # the library tries other readers and speaks of those
+        raise _lacks(path, "sentencepiece") from None  # the library tries other readers and reports their errors
     return FolderTokenizer(inner, ends(config, generation, inner), plain)
 
 
 def _generation(library: Any, path: Path) -> Any:
-    """The folder's generation_config.json, None where there is none."""
+    """The folder's generation_config.json; None if missing."""
     return library.GenerationConfig.from_pretrained(path, local_files_only=True) if (path / "generation_config.json").is_file() else None
 
 
 def ends(config: Any, generation: Any, inner: Any) -> list[int]:
-    """The tokens that end an answer, by all who may name them."""
+    """The end tokens from config, generation config and tokenizer."""
     text = config.get_text_config(decoder=True)
     found = [getattr(text, "eos_token_id", None), getattr(generation, "eos_token_id", None), inner.eos_token_id]
     return sorted({i for e in found for i in (e if isinstance(e, (list, tuple)) else [e]) if i is not None})
@@ -111,7 +111,7 @@ def ends(config: Any, generation: Any, inner: Any) -> list[int]:
 
 @contextmanager
 def loading(path: Path) -> Iterator[None]:
-    """Keep the library's bars and notes out of the notebook, and put its failures into our words."""
+    """Suppress the library's progress bars and messages, and convert its exceptions."""
     library = require("transformers", "torch", "to run models from a folder")
     words = library.utils.logging
     bars, loud = words.is_progress_bar_enabled(), words.get_verbosity()
@@ -149,10 +149,10 @@ def _lacks(path: Path, package: str) -> MissingPackageError:
 
 
 def opened(path: Path, auto: str, how: Form) -> tuple[Any, Any]:
-    """A folder's model by that `Auto...` class, in its form, and its config for generation.
+    """Load a folder's model with that `Auto...` class and form; also returns its generation config.
 
-    Code that lies in the folder is not run. Raises ModelError when the library cannot load it,
-    or when the folder lacks weights, which the library would fill with noise.
+    Code in the folder is not run. Raises ModelError if the library cannot load it, or if weights are
+    missing, which the library would initialize randomly.
     """
     torch = require("torch", "torch", "to run models with torch")
     library = require("transformers", "torch", "to run models from a folder")
@@ -174,14 +174,14 @@ def opened(path: Path, auto: str, how: Form) -> tuple[Any, Any]:
 
 
 def held(module: Any) -> int:
-    """Bytes of a module's numbers, those shared counted once."""
+    """Bytes of a module's parameters; shared ones count once."""
     seen = {t.data_ptr(): t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers())}
     return sum(seen.values())
 
 
 @contextmanager
 def interruptible(module: Any, stopped: Callable[[], bool]) -> Iterator[None]:
-    """Let a long pass through a module end between two of its layers: raises Stopped there."""
+    """Make a long forward pass stoppable: raises Stopped between two layers."""
     from torch import nn
 
     def look(*_: Any) -> None:
@@ -197,24 +197,24 @@ def interruptible(module: Any, stopped: Callable[[], bool]) -> Iterator[None]:
 
 
 def cache_name(model: Any) -> str:
-    """The argument that takes a cache: `cache` where the library is new enough to warn about the old name."""
+    """The name of the cache argument: `cache` if the library is new enough to warn about the old name."""
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 class FolderModel:
-    """A causal model with a cache, read like `llama.Llama`: tokens in, the last one's logits out."""
+    """A causal model with a KV cache; like `llama.Llama`, it maps tokens to the logits of the last one."""
 
     whole = False
 
     def __init__(self, path: Path, how: Form):
-        """Load from a folder. Raises ModelError when the library cannot."""
+        """Load from a folder. Raises ModelError if the library fails."""
         library = require("transformers", "torch", "to run models from a folder")
         self.inner, generation = opened(path, "AutoModelForCausalLM", how)
         self.device = how.device
         self.tokenizer = tokenizer(path, self.inner.config)
         self.memory = held(self.inner)
         text = self.inner.config.get_text_config()
-        # a cache that keeps a window or a state cannot be cut back to an earlier token
+        # a cache with a sliding window or a state cannot be rolled back to an earlier token
         kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
         self.reusable = kinds == {"full_attention"} and not getattr(text, "sliding_window", None)
         self.vocabulary = vocabulary(self.inner)
@@ -223,7 +223,7 @@ class FolderModel:
         self._cache: Any = None
 
     def forward(self, ids: list[int], at: int) -> Tensor:
-        """Read tokens whose positions begin at `at`; those before it were read already. The last one's logits."""
+        """Process tokens from position `at`, after the cached ones; returns the logits of the last one."""
         import torch
 
         if at == 0:
@@ -240,6 +240,6 @@ class FolderModel:
 
 
 def vocabulary(model: Any) -> int:
-    """How many logits a model gives."""
+    """The number of logits of a model."""
     head = model.get_output_embeddings()
     return int(getattr(head, "out_features", 0) or head.weight.shape[0])

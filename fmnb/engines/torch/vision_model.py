@@ -1,7 +1,7 @@
-"""Models of `transformers` that read images beside text (LLaVA, Qwen2-VL, SmolVLM, ...).
+"""Vision models of `transformers`, for images and text (LLaVA, Qwen2-VL, SmolVLM, ...).
 
-The family's own processor turns messages and pictures into tokens and pixels; a prompt is
-read in one pass, since pictures lie anywhere in it. Needs pillow.
+The family's processor converts messages and images to tokens and pixels; prefill runs in a single
+pass, since images may be anywhere in the prompt. Needs pillow.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class VisionModel:
-    """A seeing model with a cache of the prompt it read last."""
+    """A vision model with the KV cache of its last prompt."""
 
     whole = True
     reusable = False
 
     def __init__(self, path: Path, how: Form):
-        """Load from a folder. Raises ModelError when the library cannot, MissingPackageError naming what a family needs."""
+        """Load from a folder. Raises ModelError if the library fails, MissingPackageError for a missing package."""
         require("PIL", "attach", "to read images")
         self._library = require("transformers", "torch", "to run models from a folder")
         self._processor = _processor(self._library, path)
@@ -45,7 +45,7 @@ class VisionModel:
         self._cache: Any = None
 
     def prepare(self, messages: Sequence[Message], extra: dict[str, Any]) -> tuple[list[int], dict[str, Any]]:
-        """A conversation as token ids, and the pixels and other tensors that go with them."""
+        """A conversation as token ids, with pixels and other tensors."""
         require("jinja2", "torch", "to fill a chat template")
         from jinja2 import TemplateError
 
@@ -74,9 +74,9 @@ class VisionModel:
         return made["input_ids"][0].tolist(), more
 
     def begin(self, ids: list[int], more: dict[str, Any], stopped: Callable[[], bool], reuse: bool) -> tuple[Tensor | None, int]:
-        """Read a prompt with its pictures: the logits after it (None when stopped); nothing is known from before."""
+        """Prefill of a prompt with images; returns its logits (None if stopped); nothing is reused."""
         self._cache = self._library.DynamicCache(config=self._model.config.get_text_config(decoder=True))
-        for part in self._model.modules():  # Qwen's kind keeps there how far the last prompt's pictures moved positions
+        for part in self._model.modules():  # Qwen models store the position offset of the last prompt's images there
             if getattr(part, "rope_deltas", None) is not None:
                 part.rope_deltas = None
         tensors = {k: v.to(self.device, self._dtype if v.is_floating_point() else None) for k, v in more.items()}
@@ -87,7 +87,7 @@ class VisionModel:
             return None, 0
 
     def forward(self, ids: list[int], at: int) -> Tensor:
-        """Read further tokens, of text alone; the last one's logits."""
+        """Process more text tokens; returns the logits of the last one."""
         return self._pass(ids)
 
     def _pass(self, ids: list[int], **more: Any) -> Tensor:
@@ -99,7 +99,7 @@ class VisionModel:
 
 
 def _processor(library: Any, path: Path) -> Any:
-    """The family's processor; without torchvision its slower image part, and no part for videos."""
+    """The family's processor; without torchvision, with the slower image processor and no video processor."""
     with loading(path):
         found = library.AutoProcessor.from_pretrained(path, local_files_only=True)
     if not hasattr(found, "image_processor"):
@@ -110,7 +110,7 @@ def _processor(library: Any, path: Path) -> Any:
 
 
 def _with_pictures(turn: dict[str, Any], m: Message) -> dict[str, Any]:
-    """A turn whose content is a list, as templates of seeing models read it: pictures in their places."""
+    """A turn with a list as content, with images in place, as templates of vision models expect."""
     if m.role == "tool":
         return turn
     parts: list[dict[str, Any]] = []
