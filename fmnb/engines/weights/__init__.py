@@ -1,8 +1,8 @@
 """Readers of model files.
 
-- `folder`: a folder as the hub lays it out: config, weights, tokenizer
+- `folder`: folders in the hub's layout: config, weights, tokenizer
 - `gguf`: the header of a GGUF file, without loading the model
-- `gguf_tensors`: tensors of a GGUF file in torch, dequantized or packed
+- `gguf_tensors`: tensors of a GGUF file in torch, dequantized or quantized
 - `gguf_tokenizer`: tokenizer and chat template of a GGUF file
 - `safetensors`: tensors of a folder's safetensors files
 """

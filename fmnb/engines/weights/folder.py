@@ -1,8 +1,8 @@
-"""A folder of weights as the hub lays it out: config.json, weights files, tokenizer.
+"""A folder of weights in the hub's layout: config.json, weight files, tokenizer.
 
-Reads JSON and the heads of safetensors files, and imports nothing. Weights in pickle files
-(pytorch_model.bin) count where a folder has nothing better; `transformers` reads them as
-plain tensors and runs no code of theirs.
+Reads JSON and safetensors headers, and imports no packages. Pickle files (pytorch_model.bin) are
+used only if a folder has no other weights; `transformers` reads them as plain tensors and runs no
+code in them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Kind = Literal["causal", "seq2seq", "vision"]
 
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
-# Heads of models that label or fill gaps and write no text.
+# Model heads for classification or fill-mask, which generate no text.
 _NO_WRITERS = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
 _ENCODERS = ("bert", "roberta", "distilbert", "mpnet", "albert", "electra", "deberta", "deberta-v2", "xlm-roberta", "modernbert")
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A tensor in a safetensors file: `kind` as the file calls it (F32, BF16, ...), its place in bytes."""
+    """A tensor in a safetensors file: `kind` is its dtype in the file (F32, BF16, ...); offsets are in bytes."""
 
     file: Path
     kind: str
@@ -38,7 +38,7 @@ class Stored:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; {} when there is none that can be read."""
+    """A JSON object from a file; {} if it is missing or unreadable."""
     try:
         data = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -52,7 +52,7 @@ def config(folder: Path) -> dict[str, Any]:
 
 
 def kind(about: dict[str, Any]) -> Kind:
-    """Which sort of model a config describes. Raises ModelError for one that writes no text.
+    """The kind of model in a config. Raises ModelError for a model that generates no text.
 
     >>> kind({"model_type": "t5", "is_encoder_decoder": True})
     'seq2seq'
@@ -72,7 +72,7 @@ def kind(about: dict[str, Any]) -> Kind:
 
 
 def context(about: dict[str, Any]) -> int | None:
-    """Tokens a model holds by its config, whatever the family calls them; None if it does not say."""
+    """The context window in the config, under any family's key; None if missing."""
     for part in (about, about.get("text_config") or {}):
         for name in ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "n_ctx"):
             if isinstance(part.get(name), int):
@@ -81,21 +81,21 @@ def context(about: dict[str, Any]) -> int | None:
 
 
 def longest(about: dict[str, Any]) -> int | None:
-    """Tokens after which the model cannot go on; None for one whose positions are relative."""
+    """The hard limit of tokens; None for a model with relative positions."""
     return None if "relative_attention_num_buckets" in about else context(about)
 
 
 def has_template(folder: Path) -> bool:
-    """Whether the folder's model was trained on conversations."""
+    """Whether the folder has a chat template."""
     if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
         return True
     return bool(read_json(folder / "tokenizer_config.json").get("chat_template"))
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that hold the weights: those an index names, else safetensors, else pickles of plain tensors.
+    """The weight files: those in an index, otherwise safetensors, otherwise pickles of plain tensors.
 
-    Raises DownloadError when one that the index names is not there.
+    Raises DownloadError if a file in the index is missing.
     """
     for index in _INDEXES:
         if names := sorted(set((read_json(folder / index).get("weight_map") or {}).values())):
@@ -111,7 +111,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def tensors(folder: Path) -> dict[str, Stored]:
-    """The tensors of a folder's safetensors files, by name; {} for pickles, whose heads say nothing."""
+    """The tensors of a folder's safetensors files, by name; {} for pickles, which have no header."""
     found: dict[str, Stored] = {}
     for file in weight_files(folder):
         if file.suffix == ".safetensors":
@@ -120,7 +120,7 @@ def tensors(folder: Path) -> dict[str, Stored]:
 
 
 def _read_head(file: Path) -> dict[str, Stored]:
-    """A safetensors file: eight bytes of length, JSON, then data that the JSON's offsets count from."""
+    """Read a safetensors header: eight bytes of length, then JSON; its offsets start after the JSON."""
     whole = file.stat().st_size
     try:
         with open(file, "rb") as f:
@@ -143,9 +143,9 @@ def _read_head(file: Path) -> dict[str, Stored]:
 
 
 def matrices(folder: Path) -> Iterator[tuple[str, int, int, bool]]:
-    """Name, rows, columns of each tensor, and whether it is a matrix that may be packed (no embedding, no norm).
+    """Name, rows and columns of each tensor, and whether it can be quantized (no embedding, no norm).
 
-    Of pickles one tensor of all their bytes comes out, as 16-bit numbers or what the config says.
+    For pickles, yields one tensor of all bytes, as 16-bit numbers or the config's dtype.
     """
     found = tensors(folder)
     if not found:

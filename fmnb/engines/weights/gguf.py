@@ -1,9 +1,8 @@
-"""Read the head of a GGUF file: what the model is, without loading it.
+"""Reads the header of a GGUF file, which describes the model, without loading it.
 
-Knows the file format and nothing of engines. Model cards, memory estimates and both
-engines stand on it. The file is untrusted: every length is checked against the file before
-it is followed, and every tensor must lie inside the file, so a download that was cut never
-passes for a model.
+Independent of engines; used for model cards, memory estimates and both engines. The file is
+untrusted: every length is checked against the file size before use, and every tensor must be
+inside the file, so a truncated download is always detected.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -21,11 +20,11 @@ from typing import Any
 
 from ...core.errors import DownloadError, ModelError, NotPulledError
 
-# value type -> struct code; 8 is a string, 9 an array
+# value type -> struct code; 8 is a string, 9 is an array
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 
-# ggml type -> name, elements a block, bytes a block
+# ggml type -> name, elements per block, bytes per block
 _GGML = {
     0: ("F32", 1, 4),
     1: ("F16", 1, 2),
@@ -61,7 +60,7 @@ _GGML = {
     39: ("MXFP4", 32, 17),
 }
 
-# general.file_type -> what people call the quantisation
+# general.file_type -> the usual name of the quantization
 _FILE_TYPES = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
     13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS",
@@ -79,8 +78,8 @@ _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 class Tensor:
     """One row of the tensor table.
 
-    `shape` is in numpy's order (slowest dimension first), `type` the ggml number and `kind`
-    its name, `offset` counts from the start of the file, `size` is in bytes.
+    `shape` is in numpy's order (slowest dimension first), `type` is the ggml number and `kind` its
+    name, `offset` is from the start of the file, `size` is in bytes.
     """
 
     name: str
@@ -93,9 +92,9 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """An array of the metadata that stays in the file until it is asked for.
+    """An array of the metadata that is read from the file on demand.
 
-    `code` is the struct code of its elements, "" for strings; it lies at `start:end`.
+    `code` is the struct code of its elements, "" for strings; the bytes are at `start:end`.
     """
 
     code: str
@@ -106,7 +105,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Gguf:
-    """A GGUF file's head. It holds no open file; arrays and tensors are read on request."""
+    """The header of a GGUF file. Keeps no file open; arrays and tensors are read on demand."""
 
     path: Path
     version: int
@@ -116,42 +115,42 @@ class Gguf:
 
     @property
     def architecture(self) -> str:
-        """The family, such as "llama" or "qwen2"; "" if the file does not say."""
+        """The family, such as "llama" or "qwen2"; "" if missing."""
         return self._text("general.architecture")
 
     @property
     def name(self) -> str:
-        """What the file calls its model, "" if it does not say."""
+        """The model's name in the file; "" if missing."""
         return self._text("general.name")
 
     @property
     def license(self) -> str:
-        """The license as the file states it, "" if it does not."""
+        """The license in the file; "" if missing."""
         return self._text("general.license")
 
     @property
     def file_type(self) -> str:
-        """The quantisation's usual name, such as "Q4_K_M"; "" if unknown."""
+        """The usual name of the quantization, such as "Q4_K_M"; "" if unknown."""
         number = self.metadata.get("general.file_type")
         return _FILE_TYPES.get(number, "") if isinstance(number, int) else ""
 
     @property
     def context(self) -> int | None:
-        """Tokens the model was trained to hold, None if the file does not say."""
+        """The context window in training; None if missing."""
         return self.hyper("context_length")
 
     @property
     def chat_template(self) -> str:
-        """The Jinja template of conversations; "" for a base model, which only completes text."""
+        """The Jinja chat template; "" for a base model, which only completes text."""
         return self._text("tokenizer.chat_template")
 
     @property
     def parameters(self) -> int:
-        """How many numbers the tensors hold."""
+        """The number of parameters."""
         return sum(math.prod(t.shape) for t in self.tensors.values())
 
     def hyper(self, name: str) -> int | None:
-        """An integer of the architecture's own keys, such as "block_count"; None if absent or not one number."""
+        """An integer from the keys of the architecture, such as "block_count"; None if missing or not a single number."""
         value = self.metadata.get(f"{self.architecture}.{name}")
         return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
@@ -160,7 +159,7 @@ class Gguf:
         return value if isinstance(value, str) else ""
 
     def array(self, key: str) -> list[Any]:
-        """An array of the metadata as a list: numbers, or strings as bytes. [] if there is none."""
+        """An array of the metadata as a list of numbers, or of strings as bytes; [] if missing."""
         a = self.metadata.get(key)
         if not isinstance(a, Array):
             return []
@@ -180,25 +179,25 @@ class Gguf:
 
     @property
     def tokens(self) -> list[bytes]:
-        """The vocabulary in order of token id."""
+        """The vocabulary, ordered by token id."""
         return self.array("tokenizer.ggml.tokens")
 
     @property
     def merges(self) -> list[bytes]:
-        """The merges of a byte-pair vocabulary, best first; [] for other kinds."""
+        """The merges of a byte-pair vocabulary, highest priority first; [] for other kinds."""
         return self.array("tokenizer.ggml.merges")
 
     def tensor_bytes(self, name: str) -> memoryview:
-        """A tensor's bytes as they lie in the file, read-only and mapped: pages are read when touched.
+        """The bytes of a tensor in the file, read-only and memory-mapped: pages are read on access.
 
-        The map lives as long as the view. Raises KeyError for an unknown name.
+        The mapping lives as long as the view. Raises KeyError for an unknown name.
         """
         t = self.tensors[name]
         return map_file(self.path)[t.offset : t.offset + t.size]
 
 
 def map_file(path: Path) -> memoryview:
-    """The whole file, mapped read-only; closed when the last view of it goes."""
+    """The whole file, memory-mapped read-only; closed when its last view is freed."""
     with open(path, "rb") as f:
         return memoryview(mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ))
 
@@ -207,10 +206,10 @@ _known: dict[tuple[str, int, int], Gguf] = {}
 
 
 def read(path: str | os.PathLike[str]) -> Gguf:
-    """The head of a GGUF file; kept until the file changes.
+    """The header of a GGUF file; cached until the file changes.
 
-    Raises NotPulledError when there is no file, DownloadError when it is cut, ModelError
-    when it is no GGUF file or its head makes no sense.
+    Raises NotPulledError if the file is missing, DownloadError if it is truncated, ModelError if it
+    is no GGUF file or its header is invalid.
     """
     file = Path(path)
     try:
@@ -270,13 +269,13 @@ def _parse(path: Path, m: mmap.mmap, size: int) -> Gguf:
 
 
 class _Cursor:
-    """Walks the head and never past the file's end."""
+    """Reads the header, never beyond the end of the file."""
 
     def __init__(self, path: Path, m: mmap.mmap, size: int):
         self.path, self.m, self.size, self.at = path, m, size, 24
 
     def take(self, n: int) -> int:
-        """Move over `n` bytes; gives where they began."""
+        """Skip `n` bytes; returns their start."""
         at = self.at
         if n > self.size - at:
             raise _cut(self.path, f"its head asks for {n:,} bytes at {at:,} of {self.size:,}")
@@ -313,7 +312,7 @@ class _Cursor:
             raise _broken(self.path, f"an array of type {kind}")
         if count * 8 > self.size - start:
             raise _cut(self.path, f"an array of {count:,} strings at {start:,} of {self.size:,}")
-        # A vocabulary has hundreds of thousands of entries: the loop works on locals.
+        # A vocabulary has hundreds of thousands of entries: local variables keep the loop fast.
         m, at, last, length = self.m, start, self.size - 8, struct.Struct("<Q").unpack_from
         for _ in range(count):
             if at > last:
@@ -339,9 +338,9 @@ class _Cursor:
 
 
 def shards(path: Path, head: Gguf) -> list[Path]:
-    """All files of a model that was split, in order; `[path]` for one that was not.
+    """All shards of a split model, in order; `[path]` for a single file.
 
-    Raises NotPulledError when a part is not there.
+    Raises NotPulledError if a shard is missing.
     """
     parts = head.metadata.get("split.count", 1)
     found = _SHARD.search(path.name)

@@ -1,7 +1,7 @@
-"""Tensors of a GGUF file in torch: blocks to floats, and 4-bit blocks as torch's own kernel wants them.
+"""Tensors of a GGUF file in torch: dequantized, or as 4-bit blocks for torch's own kernel.
 
-Knows the block layouts and nothing of models. The file is mapped, not read: a tensor's
-pages come when they are touched. All functions work on whole tensors or on chosen rows.
+Handles block layouts, independent of models. The file is memory-mapped: pages of a tensor are read
+on access. All functions work on whole tensors or on selected rows.
 
 Layouts: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
 """
@@ -26,13 +26,13 @@ FLOATS = frozenset({"F32", "F16", "BF16"})
 
 
 class Weights:
-    """The tensors of a model, of one file or of all its parts, by name; a name that is not there raises ModelError."""
+    """The tensors of a model by name, in one file or all its shards; raises ModelError for a missing name."""
 
     def __init__(self, path: Path):
         head = gguf.read(path)
         self._found: dict[str, tuple[mmap.mmap, gguf.Tensor]] = {}
         for file in gguf.shards(path, head):
-            with open(file, "rb") as f:  # a private map: torch takes writable memory only
+            with open(file, "rb") as f:  # a private mapping, as torch accepts only writable memory
                 memory = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY)
             self._found |= {name: (memory, t) for name, t in gguf.read(file).tensors.items()}
 
@@ -49,11 +49,11 @@ class Weights:
         return self._get(name)[1].kind
 
     def size(self, name: str) -> int:
-        """Bytes in the file."""
+        """The size in the file in bytes."""
         return self._get(name)[1].size
 
     def raw(self, name: str) -> Tensor:
-        """The bytes as they lie in the file: one row of bytes a row of the matrix (one row for a vector)."""
+        """The bytes in the file: one row of bytes per row of the matrix (one row for a vector)."""
         import torch
 
         memory, t = self._get(name)
@@ -66,9 +66,9 @@ class Weights:
 
 
 def floats(raw: Tensor, kind: str, dtype: Any = None) -> Tensor:
-    """Rows of bytes [n, bytes] to rows of 32-bit floats, or of `dtype`.
+    """Dequantize rows of bytes [n, bytes] to rows of 32-bit floats, or of `dtype`.
 
-    Raises KeyError for a format that is not in `READABLE`.
+    Raises KeyError for a format not in `READABLE`.
     """
     import torch
 
@@ -81,8 +81,8 @@ def floats(raw: Tensor, kind: str, dtype: Any = None) -> Tensor:
 def four_bit(raw: Tensor, kind: str) -> tuple[Tensor, Tensor, Tensor]:
     """Blocks of 4-bit weights as (q, scale, zero) with weight = (q - 8) * scale + zero.
 
-    `q` is uint8 [n, k], `scale` and `zero` are float32 [n, k / 32]. Nothing is rounded of a
-    4-bit format; numbers of another are, in groups between their least and greatest.
+    `q` is uint8 [n, k], `scale` and `zero` are float32 [n, k / 32]. 4-bit formats are converted
+    exactly; other formats are rounded, in groups between minimum and maximum.
     """
     import torch
 
@@ -99,9 +99,9 @@ def four_bit(raw: Tensor, kind: str) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def round_to_four(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows of 32-bit floats in the form of `four_bit`, 16 steps from the least to the greatest of each group.
+    """Quantize rows of 32-bit floats to the form of `four_bit`: 16 steps from minimum to maximum of each group.
 
-    Scale and zero are rounded first, to the 16 bits that the kernel keeps of them.
+    Scale and zero are rounded first, to the kernel's 16 bits.
     """
     import torch
 
@@ -114,26 +114,26 @@ def round_to_four(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _half(b: Tensor, at: int) -> Tensor:
-    """A 16-bit float at byte `at` of each block, kept as a last dimension of one."""
+    """The 16-bit float at byte `at` of each block, with a last dimension of size one."""
     import torch
 
     return b[..., at : at + 2].view(torch.float16).float()
 
 
 def _nibbles(b: Tensor) -> Tensor:
-    """Low halves of the bytes, then high halves."""
+    """The low nibbles of the bytes, then the high nibbles."""
     import torch
 
     return torch.cat([b & 15, b >> 4], -1)
 
 
 def _cut(b: Tensor, *sizes: int) -> Tensor:
-    """The last dimension as several."""
+    """Split the last dimension into several."""
     return b.view(*b.shape[:-1], *sizes)
 
 
 def _bits(b: Tensor) -> Tensor:
-    """Bytes to bits, lowest first."""
+    """Unpack bytes to bits, lowest first."""
     import torch
 
     return ((b[..., None] >> torch.arange(8, dtype=torch.uint8)) & 1).flatten(-2)
@@ -162,7 +162,7 @@ def _q5_1(b: Tensor) -> Tensor:
 
 
 def _k_scales(b: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and minimum of the 8 groups of a K block: 6 bits each in 12 bytes, times the block's own two."""
+    """Scales and minimums of the 8 groups of a K block: 6 bits each in 12 bytes, times the block's two factors."""
     import torch
 
     s = b[..., 4:16]
@@ -173,7 +173,7 @@ def _k_scales(b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _k_nibbles(b: Tensor) -> Tensor:
-    """128 bytes to 8 groups of 32: each 32 bytes hold one group below and the next above."""
+    """Unpack 128 bytes to 8 groups of 32: each 32 bytes hold a group in the low nibbles and the next in the high."""
     return _cut(_nibbles(_cut(b, 4, 32)), 2, 32).flatten(-3, -2)
 
 
@@ -205,7 +205,7 @@ def _q6_k(b: Tensor) -> Tensor:
     return _cut(q, 8, 16) * _cut(scale, 2, 8)[..., None]
 
 
-# format -> bytes a block, its reader: [..., bytes] to the block's weights
+# format -> bytes per block, and the function from [..., bytes] to the block's weights
 _BLOCKS: dict[str, tuple[int, Callable[[Tensor], Tensor]]] = {
     "Q4_0": (18, _q4_0),
     "Q4_1": (20, _q4_1),

@@ -1,7 +1,7 @@
-"""The tokenizer and the chat template of a GGUF file, built from the file's own metadata.
+"""The tokenizer and chat template of a GGUF file, built from its metadata.
 
-The `tokenizers` package does the work; nothing is converted and nothing looked up, so it
-takes a fraction of a second where a generic conversion takes many.
+Uses the `tokenizers` package without converting or downloading files, so it takes a fraction of a
+second, where a generic conversion takes many seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NORMAL, _UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = range(1, 7)  # tokenizer.gg
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _MODERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
-# tokenizer.ggml.pre -> how text is cut before byte pairs are merged, one expression after the other
+# tokenizer.ggml.pre -> the expressions that split text before byte pairs are merged, in order
 _CUTS: dict[str, tuple[str, ...]] = {
     "": (_GPT2,),
     "default": (_GPT2,),
@@ -36,18 +36,18 @@ _CUTS: dict[str, tuple[str, ...]] = {
     "deepseek-r1-qwen": (_MODERN % "",),
     "stablelm2": (_MODERN % "",),
 }
-_WHOLE_WORDS_FIRST = ("llama-bpe", "llama3")  # a piece that is a token needs no merges
+_WHOLE_WORDS_FIRST = ("llama-bpe", "llama3")  # a piece that is a token is not merged
 _COMPOSED = ("qwen2", "deepseek-r1-qwen")  # trained on text in Unicode's composed form
 
-# Control tokens that end an answer, in whatever family; a file names only one or two of them.
+# Control tokens that end an answer, of all families; a file names only one or two of them.
 _ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "<|end_of_text|>", "</s>", "<EOT>")
 
 
 class Tokenizer:
-    """Text to token ids and back.
+    """Converts between text and token ids.
 
-    `core` is the `tokenizers` object, `ends` the ids that end an answer, `begin` the id put
-    before plain text (None if the model wants none).
+    `core` is the `tokenizers` object, `ends` are the ids that end an answer, `begin` is the id before
+    plain text (None if the model uses none).
     """
 
     def __init__(self, core: Any, ends: Sequence[int], begin: int | None, template: str, names: dict[str, str]):
@@ -55,14 +55,14 @@ class Tokenizer:
         self.ends = frozenset(ends)
         self.begin = begin
         self.template = template
-        self._names = names  # bos_token and eos_token, as templates call them
+        self._names = names  # bos_token and eos_token, the names in templates
 
     def encode(self, text: str) -> list[int]:
-        """Token ids; names of control tokens in the text count as those tokens."""
+        """Token ids; names of control tokens in the text become those tokens."""
         return list(self.core.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text without control tokens; an unfinished character at the end reads as U+FFFD."""
+        """Text without control tokens; an incomplete character at the end becomes U+FFFD."""
         return str(self.core.decode(ids, skip_special_tokens=True))
 
     def token(self, id: int) -> str:
@@ -70,9 +70,9 @@ class Tokenizer:
         return str(self.core.decode([id], skip_special_tokens=False))
 
     def prompt(self, messages: list[dict[str, Any]], extra: dict[str, Any]) -> list[int]:
-        """Token ids of a conversation that waits for its answer; plain text where there is no template.
+        """Token ids of a conversation with a generation prompt; plain text without a template.
 
-        `extra` are further variables of the template.
+        `extra` are additional variables of the template.
         """
         if self.template:
             ids = self.encode(render(self.template, messages, self._names | extra))
@@ -80,13 +80,13 @@ class Tokenizer:
         return ([] if self.begin is None else [self.begin]) + self.encode(plain_text(messages))
 
     def grammar_tokenizer(self, vocabulary: int) -> Any:
-        """The same as llguidance wants it, for `vocabulary` logits."""
+        """The tokenizer for llguidance, with `vocabulary` logits."""
         library = require("llguidance", "torch", "to keep an answer to its schema")
         return library.LLTokenizer(self.core.to_str(), n_vocab=vocabulary, eos_token=sorted(self.ends))
 
 
 def tokenizer(head: gguf.Gguf) -> Tokenizer:
-    """The tokenizer of a GGUF file. Raises ModelError for a kind that is not known here."""
+    """The tokenizer of a GGUF file. Raises ModelError for an unsupported kind."""
     require("tokenizers", "torch", "to cut text into tokens")
     kind = head.metadata.get("tokenizer.ggml.model")
     tokens = [t.decode("utf-8", "replace") for t in head.tokens]
@@ -120,7 +120,7 @@ def tokenizer(head: gguf.Gguf) -> Tokenizer:
 
 
 def known(head: gguf.Gguf) -> bool:
-    """Whether `tokenizer` can make this file's."""
+    """Whether `tokenizer` supports this file."""
     kind = head.metadata.get("tokenizer.ggml.model")
     return kind == "llama" or (kind == "gpt2" and str(head.metadata.get("tokenizer.ggml.pre", "")) in _CUTS)
 
@@ -145,7 +145,7 @@ def _byte_pairs(tokens: list[str], merges: list[bytes], cut: str) -> Any:
 
 
 def _sentence_pieces(tokens: list[str], scores: list[float], types: list[int], space_first: bool) -> Any:
-    """SentencePiece's merges, worked out from the pieces' scores: the best-scored join goes first."""
+    """A SentencePiece model with merges derived from the scores of pieces: the highest score first."""
     from tokenizers import Tokenizer as Core
     from tokenizers import decoders, models, normalizers
 
@@ -169,10 +169,10 @@ def _sentence_pieces(tokens: list[str], scores: list[float], types: list[int], s
 
 
 def render(template: str, messages: list[dict[str, Any]], names: dict[str, Any]) -> str:
-    """A conversation as the model was trained to see it, ready for the answer.
+    """Render a conversation with the chat template, including the generation prompt.
 
-    The template comes with the weights and is untrusted: it runs in a sandbox that reads
-    values and changes nothing. Raises BadRequestError when it refuses the conversation.
+    The template comes with the weights and is untrusted: it runs in a read-only sandbox. Raises
+    BadRequestError if it rejects the conversation.
     """
     require("jinja2", "torch", "to fill a chat template")
     from jinja2 import TemplateError
@@ -187,7 +187,7 @@ def render(template: str, messages: list[dict[str, Any]], names: dict[str, Any])
 
 @functools.lru_cache(8)
 def _compiled(template: str) -> Any:
-    """The template ready to be filled, kept: a table's rows all fill the same one."""
+    """The compiled template, cached, since all rows of a table use the same one."""
     from datetime import datetime
 
     from jinja2 import TemplateError

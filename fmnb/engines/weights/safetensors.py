@@ -1,7 +1,7 @@
-"""A folder's safetensors in torch, under the names and with the methods of `gguf_tensors.Weights`.
+"""The safetensors of a folder in torch, with the tensor names and methods of `gguf_tensors.Weights`.
 
-So our own network loads from a folder as it does from a GGUF file. The files are mapped, not
-read; a tensor's pages come when they are touched.
+So our own network loads from a folder in the same way as from a GGUF file. The files are
+memory-mapped: pages of a tensor are read on access.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ _OUTSIDE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "ou
 
 
 class FolderWeights:
-    """The tensors of a Llama-like folder by their GGUF names; `family` is the config's model_type."""
+    """The tensors of a Llama-like folder by GGUF names; `family` is the model_type of the config."""
 
     def __init__(self, path: Path, family: str):
         self._found = folder.tensors(path)
         self._parts = _PARTS | (_FOUR_NORMS if family == "gemma3_text" else {})
-        self._one_more = family.startswith("gemma")  # its norms multiply by one plus the weight
+        self._one_more = family.startswith("gemma")  # its norms multiply by 1 + weight
         self._maps: dict[Path, mmap.mmap] = {}
         for file in {t.file for t in self._found.values()}:
-            with open(file, "rb") as f:  # a private map: torch takes writable memory only
+            with open(file, "rb") as f:  # a private mapping, as torch accepts only writable memory
                 self._maps[file] = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY)
 
     @property
     def trouble(self) -> str:
-        """Why these tensors cannot be used, "" where they can."""
+        """The reason why these tensors cannot be used, or ""."""
         odd = {t.kind for t in self._found.values()} - FLOATS
         return "its weights are in a pickle file" if not self._found else f"its weights are {', '.join(sorted(odd))}" if odd else ""
 
@@ -73,15 +73,15 @@ class FolderWeights:
         return self._found[theirs]
 
     def kind(self, name: str) -> str:
-        """The number type: F32, F16 or BF16."""
+        """The dtype: F32, F16 or BF16."""
         return self._get(name).kind
 
     def size(self, name: str) -> int:
-        """Bytes in the file."""
+        """The size in the file in bytes."""
         return self._get(name).size
 
     def raw(self, name: str) -> Tensor:
-        """The bytes as they lie in the file: one row of bytes a row of the matrix (one row for a vector)."""
+        """The bytes in the file: one row of bytes per row of the matrix (one row for a vector)."""
         import torch
 
         t = self._get(name)
