@@ -216,7 +216,7 @@ def test_an_answer_closed_at_its_limit_is_asked_again_with_more(cells, embedded_
     cells(f"%%fm path:{embedded_path} --max-tokens 14 --schema summary\nTell me about the sea.")
     (said,) = [n for n in session.last.response.notes if "token limit" in n]
     error = cells.fails("%fm continue")
-    assert "whole" in error.message and "`%fm retry --max-tokens 28`" in error.hint and "`%fm retry --max-tokens 28`" in said
+    assert "complete" in error.message and "`%fm retry --max-tokens 28`" in error.hint and "`%fm retry --max-tokens 28`" in said
     cells("%fm retry --max-tokens 28")
     assert session.last.call.request.max_tokens == 28 and set(session.last.response.data) == {"summary"}
 

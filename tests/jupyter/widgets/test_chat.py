@@ -89,7 +89,7 @@ def test_a_file_is_attached_by_its_path_and_a_missing_one_is_said(talk, tmp_path
     (said,) = talk.do("attach", item="notes.txt")
     assert said["what"].startswith("notes.txt")
     assert talk.do("attach", item="note.txt") == [] and "Did you mean notes.txt" in talk.widget.error
-    assert talk.do("attach", item="https://x.example/a.txt") == [] and "address" in talk.widget.error
+    assert talk.do("attach", item="https://x.example/a.txt") == [] and "URL" in talk.widget.error
     talk.do("send", text="read", attach=["notes.txt"])
     assert "the plan" in talk.widget.chat.messages[-2].text
 
