@@ -1,13 +1,14 @@
-"""An answer held to its schema while it is written: what may follow, when it has to close, where it repeats itself.
+"""The state of a constrained answer: allowed continuations, closing near the limit, repetition.
 
-Both engines read the same expression: llama.cpp as a grammar, torch as a mask. What the text so far allows
-is known after each character, so decoding is given a narrower expression when the tokens that are left are
-just enough to close, and when a list or a string begins to repeat itself. From then on what is certain is
-written as it is, and the model decides what is left open.
+Both engines use the same expression: llama.cpp as a grammar, torch as a mask. The allowed
+continuations are known after each character, so decoding switches to a narrower expression when
+the remaining tokens just suffice to close, and when a list or a string starts to repeat itself.
+From then on, forced text is inserted directly, and the model decides only the open choices.
 
-A text or a list may be ended early. A number, a label, a date may not, since a shorter one is another value:
-where the tokens end within one, the answer goes back to where it can end without it (null, a field or an
-item less). Where the schema asks for it, the answer is `cut`: it has no end.
+A text or a list may be ended early. A number, label or date may not, since a shorter one is a
+different value: if the tokens end within one, the answer is rolled back to a point where it can
+end without it (null, or one field or item less). If the schema requires the value, the answer is
+`cut`: it stays incomplete.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .pattern_expression import NotRegular
 from .schema_expression import bounded, bounds, expression
 from .shortest_ending import Count, Endings, at_choice, certain, ended, in_bytes, neutral
 
-_SPARE = 4  # tokens beyond what closing needs: a character may take so many before it is known
+_SPARE = 4  # tokens in addition to those for closing: one character may take this many
 CUT = "the answer was closed at the token limit"
 _AFTER_A_SCALAR = (",", "}", "]")
 REPEATED = "a list was ended where its items began to repeat"
@@ -30,16 +31,16 @@ REPEATED_TEXT = "a text was ended where it began to repeat itself"
 
 
 class Following:
-    """The text of one answer, and what may follow it.
+    """The text of one answer, and its allowed continuations.
 
-    `rest` is the expression that decoding is held to, None where the schema is left to the engine's own
-    grammar, `schema` then.
+    `rest` is the expression that constrains decoding; None if the engine's own grammar handles the
+    schema, which is then `schema`.
     """
 
     def __init__(self, schema: dict[str, Any], tokens: int, prefix: str = "", count: Count = in_bytes):
-        """`tokens` is how many may be written, `count` says how many a text takes.
+        """`tokens` is the token limit, `count` counts the tokens of a text.
 
-        Raises BadRequestError for a schema that cannot be followed, or whose shortest answer takes more tokens.
+        Raises BadRequestError for an unsupported schema, or one whose shortest answer exceeds the limit.
         """
         self._limits = bounds(schema, tokens)
         self.schema = bounded(schema, self._limits)
@@ -50,8 +51,8 @@ class Following:
         self._tokens = tokens
         self._endings = Endings(count)
         self._closing = False
-        self.cut = False  # the tokens ended where the answer could not
-        self._safe = -1  # the last place from which the answer can end without a value that the model did not write
+        self.cut = False  # the token limit was reached where the answer could not end
+        self._safe = -1  # the last position from which the answer can end without an invented value
         self._sent = len(prefix)
         try:
             self._whole = expression(schema, self._limits)
@@ -62,7 +63,7 @@ class Following:
         self._look(0)
         if prefix:
             rest = after(self._whole, prefix)
-            if rest is NONE:  # it was written without this schema
+            if rest is NONE:  # the prefix does not match this schema
                 self.rest, self._sent = None, 0
                 return
             self.rest = rest
@@ -78,7 +79,7 @@ class Following:
 
     @property
     def done(self) -> bool:
-        """Whether nothing can follow."""
+        """Whether the answer is complete and nothing can follow."""
         return self.rest is EMPTY
 
     @property
@@ -88,29 +89,29 @@ class Following:
 
     @property
     def limited(self) -> bool:
-        """Whether the answer is whole, and the limit has ended a text or a list in it."""
+        """Whether the answer is complete, but the limit ended a text or a list in it."""
         return not self.cut and (self._cut_note() in self._notes or bool(self._at_bounds()))
 
     @property
     def certain(self) -> str:
-        """The text that must come next, once the end is near."""
+        """The forced text that comes next, once the answer is closing."""
         return certain(self.rest) if self._closing and self.rest is not None else ""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Words for the person: what kept the answer from being longer."""
+        """Notes for the user: what limited the length of the answer."""
         return (*self._notes, *self._at_bounds())
 
     def add(self, new: str, left: int) -> bool:
-        """Take text that was written; True where `rest` is another expression than the one that decoding follows.
+        """Append generated text; True if decoding must switch to the new expression in `rest`.
 
-        `left` is how many tokens may still be written.
+        `left` is the number of remaining tokens.
         """
         if self.rest is None:
             self.text += new
             return False
         before, rest = (self.text, self.rest), after(self.rest, new)
-        if rest is NONE:  # an engine that wrote something else: its text is kept, nothing can be said of what follows
+        if rest is NONE:  # the engine generated other text: it is kept, but continuations are unknown
             self.text, self.rest = self.text + new, None
             return False
         self.rest = rest
@@ -123,7 +124,7 @@ class Following:
         return not self.done and self._close(left, *before)
 
     def jump(self, left: int) -> int:
-        """Write what is certain; gives how many of the `left` tokens that takes."""
+        """Append forced text; returns how many of the `left` tokens it takes."""
         taken = 0
         while (text := self.certain) and self.rest is not None and self._endings.tokens(text) <= left - taken:
             taken += self._endings.tokens(text)
@@ -134,7 +135,7 @@ class Following:
         return taken
 
     def finish(self) -> None:
-        """No token is left: end here, or as far back as it takes to end without making up a value."""
+        """End the answer when no tokens are left; rolls back as far as needed to avoid an invented value."""
         if self.rest is None or self.done:
             return
         self._closing = True
@@ -149,12 +150,12 @@ class Following:
         self._say(self._cut_note())
 
     def _neutral(self, at: int) -> str | None:
-        """How the answer can end at a place of its text without a value that the model did not write."""
+        """The ending of the answer from a position without an invented value; None if there is none."""
         rest = after(self._whole, self.text[:at])
         return neutral(ended(rest) if self.text[at : at + 1] in _AFTER_A_SCALAR else rest)
 
     def _write(self, new: str) -> Repeat | None:
-        """Put text behind what there is; gives what has come to repeat itself."""
+        """Append text; returns the repetition, if any."""
         for i, c in enumerate(new, len(self.text)):
             if c in _AFTER_A_SCALAR and self._safe < i and neutral(ended(self._wide)) is not None:
                 self._safe = i
@@ -168,7 +169,7 @@ class Following:
             self._safe = at
 
     def release(self, everything: bool = False) -> str:
-        """Text that will stay and was not given yet; what may be taken back as a repetition is held until it is not."""
+        """New text that is final; text that may be removed as a repetition is held back."""
         end = len(self.text)
         if not everything and self.rest is not None and (held := self._scan.held()) is not None:
             end = min(end, held)
@@ -178,7 +179,7 @@ class Following:
         return new
 
     def _end(self, repeat: Repeat, left: int) -> bool:
-        """End a list or a string before what it repeats."""
+        """End a list or a string before its repetition."""
         for cut in (repeat.at, *repeat.floors) if repeat.end == "]" else (max(repeat.at, self._sent),):
             if repeat.end == '"' and self._splits_an_escape(cut):
                 cut += 1
@@ -190,21 +191,21 @@ class Following:
                     self._narrow(self._endings.within(self.rest, left) or closed(self.rest, 0))
                 self._say(REPEATED if repeat.end == "]" else REPEATED_TEXT)
                 return True
-        return False  # the schema asks for more
+        return False  # the schema requires more
 
     def _close(self, left: int, text: str, rest: Expression) -> bool:
-        """Go on to the end where the tokens left are just enough for it. `text` and `rest` are what was before the last token."""
+        """Start closing if the remaining tokens just suffice. `text` and `rest` are the state before the last token."""
         assert self.rest is not None
         if self.rest.closing + _SPARE < left or self._endings.most(closed(self.rest)) + _SPARE < left:
             return self._closing and bool(self.certain)
         near, self._closing = self._closing, True
         if (tail := self._scan.tail()) is not None and self._end(tail, left):
             return True
-        if not at_choice(self.rest):  # what the model is writing cannot be made shorter
+        if not at_choice(self.rest):  # the current value cannot be made shorter
             return bool(self.certain)
         shorter = self._endings.within(self.rest, left)
         if shorter is None and not near and (shorter := self._endings.within(rest, left)) is not None:
-            self._cut(len(text))  # the last token has opened more than can be closed
+            self._cut(len(text))  # the last token opened more than can be closed
         elif shorter is None:
             shorter = closed(self.rest, 0)
         if shorter is self.rest:
@@ -212,7 +213,7 @@ class Following:
         if (cut := self._scan.unfinished()) is not None and cut >= self._sent:
             end = after(after(self._whole, self.text[:cut]), "]")
             if end is not NONE and (sooner := self._endings.within(seq(lit("]"), end), left)) is not None:
-                self._cut(cut)  # rather one item less than half of one
+                self._cut(cut)  # one item less is better than a partial item
                 shorter = sooner
         self._narrow(shorter)
         self._say(self._cut_note())
@@ -225,7 +226,7 @@ class Following:
         self._write(text)
 
     def _narrow(self, rest: Expression) -> None:
-        """Go on with another expression. Text that is certain to the end is written here."""
+        """Switch to another expression. If only forced text remains, it is appended here."""
         self.rest = rest
         if rest.kind == "lit":
             self._write(rest.text)
@@ -239,7 +240,7 @@ class Following:
         return f"{CUT} of {self._tokens:,}: `%fm retry --max-tokens {2 * self._tokens}` asks again with more"
 
     def _at_bounds(self) -> list[str]:
-        """Which of our own bounds lists and strings have come to."""
+        """Notes about lists and strings that reached bounds set by fmnb."""
         if self.rest is None:
             return []
         stated, scan, out = json.dumps(self._root), self._scan, []

@@ -1,13 +1,13 @@
-"""Regular expressions as values: what may still follow a text, how short that can be, and how grammars write it.
+"""Regular expressions as values: derivatives, the shortest completions, conversion to grammars.
 
-A schema with bounded strings, lists and recursion describes a regular language. What may follow a prefix
-of an answer is the derivative of its expression with respect to that prefix (Brzozowski 1964), so decoding
-can be inspected, redirected and closed after any character, on every engine alike.
+A schema with bounded strings, lists and recursion describes a regular language. The continuations
+of a prefix are the derivative of its expression with respect to that prefix (Brzozowski 1964), so
+decoding can be inspected, redirected and closed after any character, in the same way on all engines.
 
-Expressions are interned: equal ones are the same object. `least` is the length in bytes of the shortest
-text, `closing` a bound on the length of any text that `closed` leaves. A number, a label or a string of a
-given form is a `scalar`: shorter ones are other values, so `closed` leaves all of them open, and room for
-`high` bytes is kept for it.
+Expressions are interned: equal ones are the same object. `least` is the length in bytes of the
+shortest text, `closing` an upper bound on the length of texts of the `closed` expression. A number,
+a label or a string with a format is a `scalar`: shorter ones are different values, so `closed`
+keeps all of them, and `high` bytes are reserved for it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 INFINITE = 1 << 40
-_MOST_REPEATS = 2000  # what llama.cpp takes in one repetition; fewer are allowed in its place
-CHOICES = 32  # bytes by which one alternative may be longer than the shortest and still be open at the end
+_MOST_REPEATS = 2000  # the limit of llama.cpp for one repetition; larger ones are reduced to it
+CHOICES = 32  # bytes by which an alternative may exceed the shortest one and stay open near the limit
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Expression:
-    """One expression; make it with the functions below. `kind` is lit, chars, seq, alt, rep, scalar or none."""
+    """An expression; create it with the functions below. `kind` is lit, chars, seq, alt, rep, scalar or none."""
 
     kind: str
     text: str = ""
@@ -37,8 +37,8 @@ class Expression:
     high: int = 0
     least: int = 0
     closing: int = 0
-    lean: int = 0  # as `least`, with the room that is kept for scalars
-    empty: bool = field(default=False)  # whether the empty text is one of its texts
+    lean: int = 0  # like `least`, including the bytes reserved for scalars
+    empty: bool = field(default=False)  # whether it matches the empty text
 
     def __repr__(self) -> str:
         return f"Expression({as_regex(self)!r})"
@@ -61,7 +61,7 @@ NONE = Expression("none", least=INFINITE, closing=INFINITE, lean=INFINITE)
 
 
 def lit(text: str) -> Expression:
-    """This text."""
+    """A literal text."""
     size = len(text.encode("utf-8", "replace"))
     return _made("lit", text, text=text, least=size, closing=size, lean=size, empty=not text)
 
@@ -70,7 +70,7 @@ EMPTY = lit("")
 
 
 def chars(ranges: Iterable[tuple[int, int]]) -> Expression:
-    """One character of these ranges of code points."""
+    """One character from ranges of code points."""
     joined: list[tuple[int, int]] = []
     for a, b in sorted(r for r in ranges if r[0] <= r[1]):
         if joined and a <= joined[-1][1] + 1:
@@ -90,7 +90,7 @@ def _utf8(code: int) -> int:
 
 
 def seq(*parts: Expression) -> Expression:
-    """One after the other."""
+    """The concatenation of expressions."""
     flat: list[Expression] = []
     for p in parts:
         if p is NONE:
@@ -114,7 +114,7 @@ def seq(*parts: Expression) -> Expression:
 
 
 def alt(*options: Expression) -> Expression:
-    """Any of them."""
+    """One of several alternatives."""
     flat: dict[Expression, None] = {}
     for o in options:
         for p in o.parts if o.kind == "alt" else (o,):
@@ -136,7 +136,7 @@ def alt(*options: Expression) -> Expression:
 
 
 def rep(what: Expression, low: int, high: int) -> Expression:
-    """From `low` to `high` times."""
+    """An expression repeated `low` to `high` times."""
     if what is NONE or high <= 0 or what is EMPTY:
         return NONE if what is NONE and low > 0 else EMPTY
     if (low, high) == (1, 1):
@@ -155,12 +155,12 @@ def rep(what: Expression, low: int, high: int) -> Expression:
 
 
 def optional(what: Expression) -> Expression:
-    """It, or nothing."""
+    """An expression or the empty text."""
     return rep(what, 0, 1)
 
 
 def scalar(what: Expression, room: int) -> Expression:
-    """A value that nobody but the model may end: `room` is how many bytes of it are kept free at least. One text alone is a plain text."""
+    """A value that only the model may end, with at least `room` bytes reserved; a single text becomes a literal."""
     if what is NONE or what.kind == "lit":
         return what
     what = what.parts[0] if what.kind == "scalar" else what
@@ -181,7 +181,7 @@ def longest(e: Expression) -> int:
 
 
 def after(e: Expression, text: str) -> Expression:
-    """What may follow a text; NONE where no text of the expression begins with it.
+    """The derivative: the continuations of a text; NONE if no text of the expression starts with it.
 
     >>> as_regex(after(seq(lit("ab"), rep(chars([(48, 57)]), 1, 3)), "ab1"))
     '[0-9]{0,2}'
@@ -219,9 +219,9 @@ def _step(e: Expression, c: str) -> Expression:
 
 @lru_cache(maxsize=4096)
 def closed(e: Expression, spread: int = CHOICES) -> Expression:
-    """The texts that end soonest: nothing is repeated beyond its minimum, a choice is open to what is longer by at most `spread` bytes.
+    """The shortest completions: minimal repetitions, and alternatives at most `spread` bytes longer than the shortest.
 
-    Scalars are open to all their texts.
+    Scalars keep all their texts.
 
     >>> as_regex(closed(seq(rep(chars([(48, 57)]), 0, 9), alt(lit("yes"), lit("no")), lit("]")), 0))
     'no\\\\]'
@@ -237,7 +237,7 @@ def closed(e: Expression, spread: int = CHOICES) -> Expression:
 
 @lru_cache(maxsize=256)
 def as_regex(e: Expression) -> str:
-    """In the syntax of Rust's `regex`, which llguidance reads."""
+    """Convert to the syntax of Rust's `regex`, for llguidance."""
     if e.kind == "lit":
         return re.sub(r"([\\.+*?()|\[\]{}^$#&\-~/<>\"])", _escaped, e.text).replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
     if e.kind == "chars":
@@ -264,7 +264,7 @@ def _regex_char(code: int) -> str:
 
 
 def as_gbnf(e: Expression) -> str:
-    """As a grammar of llama.cpp: repeated expressions are rules of their own, so that they are written once.
+    """Convert to a grammar of llama.cpp; repeated expressions become separate rules, to avoid duplicates.
 
     >>> print(as_gbnf(seq(lit("a"), rep(chars([(48, 57)]), 0, 2))))
     root ::= "a" [0-9]{0,2}

@@ -1,4 +1,4 @@
-"""JSON read as it comes: where a list or a string in it begins to repeat itself, and what may still be taken back."""
+"""An incremental JSON scanner: detects repetition in lists and strings, and what may still be removed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from ...core.cycles import tail_of
 from ...core.repetition import FIELD, LoopDetector
 
-_SAME = 10  # values of a list in a cycle that are enough to end it
-_TAIL = 5  # values in a cycle that are left out where a limit ends the list
+_SAME = 10  # values in a cycle after which a list is ended
+_TAIL = 5  # values in a cycle that are removed if the limit ends the list
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """What repeats itself: the text stays up to `at`, then comes `end`. `floors` are places behind `at` that would do too."""
+    """A repetition: keep the text up to `at`, then append `end`. `floors` are later positions that work too."""
 
     at: int
     end: str
@@ -23,19 +23,19 @@ class Repeat:
 
 @dataclass(slots=True)
 class _Open:
-    """An object or list that is not closed yet."""
+    """An open object or list."""
 
     schemas: list[dict[str, Any]]
     is_list: bool
-    watched: bool = False  # a list whose items must not repeat
+    watched: bool = False  # whether items of the list must not repeat
     key: str = ""
-    separator: int = 0  # where the comma before the item stands
-    start: int = 0  # where the item begins
+    separator: int = 0  # position of the comma before the item
+    start: int = 0  # start of the item
     items: list[str] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)  # where each item ends
+    ends: list[int] = field(default_factory=list)  # end of each item
 
     def certain(self) -> int:
-        """Up to where the list stays, whatever comes."""
+        """The position up to which the list is final."""
         if self.watched:
             return self.separator
         first = min((len(self.items) - count + period for period, count in tail_of(self.items)), default=len(self.items))
@@ -43,38 +43,38 @@ class _Open:
 
 
 class Scan:
-    """Reads JSON as it comes, and says where a list or a string repeats itself."""
+    """Scans JSON incrementally and reports repetition in lists and strings."""
 
     def __init__(self, root: dict[str, Any], most: int = 0):
-        """`most` is how many items a list may have that states no limit itself; 0 for any."""
+        """`most` is the limit of items for lists without a limit in the schema; 0 for no limit."""
         self._root, self._most = root, most
         self._stack: list[_Open] = []
         self._text: list[str] = []
-        self._string = -1  # where the open string begins
+        self._string = -1  # start of the open string
         self._escaped = False
         self._loop: LoopDetector | None = None  # of an open string that is a value
         self._characters = 0  # of the open string
         self.most_items = self.most_characters = 0  # of the longest list and the longest string so far
 
     def held(self) -> int | None:
-        """From where on text may still be taken back."""
+        """The position from which text may still be removed."""
         found = [o.certain() for o in self._stack if o.is_list]
         if self._loop is not None:
             found.append(self._string + 1 + self._loop.certain)
         return min(found, default=None)
 
     def unfinished(self) -> int | None:
-        """Where the item begins that a watched list has not finished, if it holds others."""
+        """The start of the unfinished item in a watched list that has other items."""
         watched = next((o for o in self._stack if o.watched), None)
         return watched.separator if watched is not None and watched.items else None
 
     def tail(self) -> Repeat | None:
-        """What the innermost list, if it is open, repeats at its end: to be left out where the limit ends it."""
+        """The repetition at the end of the innermost open list, to be removed if the limit ends it."""
         top = self._stack[-1] if self._stack else None
         return _cycle(top, _TAIL) if top is not None and top.is_list and not top.watched else None
 
     def read(self, new: str, at: int) -> Repeat | None:
-        """What the text has come to repeat."""
+        """Scan new text; returns the repetition, if any."""
         found = None
         for i, c in enumerate(new, at):
             self._text.append(c)
@@ -111,7 +111,7 @@ class Scan:
         return None
 
     def _within(self, top: _Open | None, c: str, i: int) -> Repeat | None:
-        """A character in a string."""
+        """Process a character in a string."""
         if not self._escaped and c == '"':
             start, self._string, self._loop = self._string, -1, None
             if top is not None and not top.is_list and not top.key:
@@ -128,7 +128,7 @@ class Scan:
         return None
 
     def _scalar(self, top: _Open, i: int) -> Repeat | None:
-        """A list's number, truth value or null has ended before this place."""
+        """Process the end of a number, boolean or null in a list."""
         if top.is_list and len("".join(self._text[top.start : i]).strip()) and (not top.ends or top.ends[-1] <= top.start):
             return self._item(top, top.start, i - 1)
         return None
@@ -141,7 +141,7 @@ class Scan:
         top.ends.append(end + 1)
         self.most_items = max(self.most_items, len(top.items))
         if top.watched:
-            top.separator = end + 1  # it is whole: nothing of it is taken back
+            top.separator = end + 1  # it is complete: none of it is removed
         return None
 
     def _below(self, top: _Open | None) -> list[dict[str, Any]]:
@@ -160,7 +160,7 @@ class Scan:
 
 
 def _cycle(top: _Open, least: int = _SAME) -> Repeat | None:
-    """What a list of values that may repeat has come to repeat for too long."""
+    """A cycle of values that has repeated too long in a list where values may repeat."""
     for period, count in tail_of(top.items):
         if count >= max(least, period * (4 if period < 4 and least == _SAME else 3)):
             first = len(top.items) - count + period
@@ -169,7 +169,7 @@ def _cycle(top: _Open, least: int = _SAME) -> Repeat | None:
 
 
 def _opened(schemas: list[Any], root: dict[str, Any], depth: int = 8) -> list[dict[str, Any]]:
-    """What schemas stand for, behind references and alternatives."""
+    """Resolve references and alternatives of schemas."""
     out: list[dict[str, Any]] = []
     for s in schemas:
         if not isinstance(s, dict) or not depth:
@@ -187,7 +187,7 @@ def _opened(schemas: list[Any], root: dict[str, Any], depth: int = 8) -> list[di
 
 
 def _free(schemas: list[dict[str, Any]], root: dict[str, Any], depth: int) -> bool:
-    """Whether values of these schemas hold free text: labels and numbers may repeat, sentences that do have no end."""
+    """Whether values of these schemas have free text: labels and numbers may repeat, sentences may not."""
     for s in schemas:
         kinds = s.get("type")
         plain = not {"enum", "const", "pattern", "format"} & s.keys()

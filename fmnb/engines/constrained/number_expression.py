@@ -1,4 +1,4 @@
-"""Numbers of a JSON schema as expressions: as many digits as are of use, within the bounds it states."""
+"""Numbers of a JSON schema as expressions, with limited digits and within the schema's bounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .pattern_expression import NotRegular
 
 _DIGIT = chars([(48, 57)])
 _FRACTION = seq(lit("."), rep(_DIGIT, 1, 10))
-_DIGITS = 15  # of an integer, which a float still holds exactly
+_DIGITS = 15  # of an integer that a float can represent exactly
 _FAR = 10**_DIGITS - 1
 
 
@@ -42,7 +42,7 @@ def between(low: int, high: int) -> Expression:
 
 
 def decimals(schema: dict[str, Any]) -> Expression:
-    """The numbers of a schema: of bounded ones those whose whole part shows that they are inside."""
+    """The numbers of a schema; with bounds, only those whose integer part is certainly within them."""
     if "multipleOf" in schema:
         raise NotRegular("multipleOf")
     if "exclusiveMinimum" in schema or "exclusiveMaximum" in schema:
@@ -61,7 +61,7 @@ def decimals(schema: dict[str, Any]) -> Expression:
 
 
 def _natural(low: int, high: int) -> Expression:
-    """The numbers from `low` to `high`, both 0 or more, without leading zeros."""
+    """The integers from `low` to `high`, both nonnegative, without leading zeros."""
     if low > high:
         return NONE
     found = []
@@ -74,7 +74,7 @@ def _natural(low: int, high: int) -> Expression:
 
 
 def _same_length(a: str, b: str) -> Expression:
-    """The numbers from `a` to `b`, which have as many digits."""
+    """The integers from `a` to `b`, which have the same number of digits."""
     if not a:
         return EMPTY
     if a[0] == b[0]:

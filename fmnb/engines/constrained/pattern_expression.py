@@ -1,4 +1,4 @@
-"""A `pattern` of a JSON schema as an expression over the characters of a JSON string."""
+"""The `pattern` keyword of a JSON schema as an expression over the characters of a JSON string."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from .expressions import EMPTY, NONE, Expression, alt, chars, rep, seq
 
-# What a JSON string holds without an escape: no control characters, quotes, backslashes, halves of pairs.
+# Characters that need no escape in a JSON string: no control characters, quotes, backslashes, surrogates.
 PLAIN = ((0x20, 0x21), (0x23, 0x5B), (0x5D, 0x7E), (0xA0, 0xD7FF), (0xE000, 0xFFFD), (0x10000, 0x10FFFF))
-_AROUND = 50  # characters before and after a pattern that is not anchored
-_STAR = 200  # repetitions where a pattern states no limit
+_AROUND = 50  # characters allowed before and after an unanchored pattern
+_STAR = 200  # repetitions if a pattern has no limit
 _CLASSES = {
     "CATEGORY_DIGIT": ((48, 57),),
     "CATEGORY_WORD": ((48, 57), (65, 90), (95, 95), (97, 122)),
@@ -21,11 +21,11 @@ _CLASSES = {
 
 
 class NotRegular(Exception):
-    """The schema has no form as a bounded regular expression."""
+    """The schema cannot be a bounded regular expression."""
 
 
 def pattern(text: str) -> Expression:
-    """The strings that a pattern allows. Raises NotRegular for one with look-around, back references and the like.
+    """The strings that match a pattern. Raises NotRegular for look-around, backreferences and the like.
 
     >>> from fmnb.engines.constrained.expressions import as_regex
     >>> as_regex(pattern("^[A-C]{2}-[0-9]$"))

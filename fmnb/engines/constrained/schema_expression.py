@@ -1,8 +1,9 @@
-"""A JSON schema as a bounded regular expression over the JSON texts that fulfill it.
+"""Converts a JSON schema to a bounded regular expression for the valid JSON texts.
 
-Strings, lists, numbers and recursion get bounds that follow from the room an answer has; limits that the
-schema states win. White space is written in one way. What has no such form (`not`, `if`, `patternProperties`,
-exclusive bounds of fractions) raises `NotRegular`: then the engine's own grammar takes the schema with bounds put in.
+Strings, lists, numbers and recursion get bounds derived from the token limit; limits in the schema
+take precedence. Whitespace is fixed. Unsupported keywords (`not`, `if`, `patternProperties`,
+exclusive bounds of fractions) raise `NotRegular`: then the engine's own grammar gets the schema
+with added bounds.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from .pattern_expression import PLAIN, NotRegular, pattern
 
 _ESCAPES = seq(lit("\\"), chars((ord(c), ord(c)) for c in '"\\/bfnrt'))
 CHARACTER = alt(chars(PLAIN), _ESCAPES)
-_DEPTH = 4  # how often a definition may stand within itself
-_NUMBER, _STRING = 8, 40  # bytes that are kept free for a number, and for a string of a given form
+_DEPTH = 4  # the maximum recursion of a definition
+_NUMBER, _STRING = 8, 40  # bytes reserved for a number, and for a string with a format
 _ODD = (
     "not",
     "if",
@@ -36,7 +37,7 @@ _ODD = (
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The longest free text outside lists and in them, in characters, and the longest list."""
+    """The maximum length of free text outside and in lists, in characters, and of lists."""
 
     text: int
     text_in_list: int
@@ -44,7 +45,7 @@ class Bounds:
 
 
 def bounds(schema: dict[str, Any], tokens: int) -> Bounds:
-    """Bounds for an answer of so many tokens: free texts share them.
+    """Bounds for an answer of `tokens` tokens, which free texts share.
 
     >>> bounds({"type": "object", "properties": {"a": {"type": "string"}}}, 512)
     Bounds(text=1000, text_in_list=200, items=85)
@@ -55,9 +56,10 @@ def bounds(schema: dict[str, Any], tokens: int) -> Bounds:
 
 
 def expression(schema: dict[str, Any], limits: Bounds) -> Expression:
-    """The texts that fulfill a schema within these bounds.
+    """The valid texts of a schema within these bounds.
 
-    Raises NotRegular where it has no such form, BadRequestError where nothing can fulfill it or it points nowhere.
+    Raises NotRegular if it cannot be a regular expression, BadRequestError if nothing satisfies it or a
+    reference is broken.
 
     >>> from fmnb.engines.constrained.expressions import as_regex
     >>> as_regex(expression({"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"]}, Bounds(9, 9, 9)))
@@ -195,17 +197,17 @@ class _Compiler:
 
 
 def _whole(labels: Expression) -> Expression:
-    """Labels, with room for the longest."""
+    """Labels as a scalar, with bytes reserved for the longest."""
     return scalar(labels, longest(labels))
 
 
 def _shaped(form: Expression) -> Expression:
-    """A string of a given form."""
+    """A string with a format, as a scalar."""
     return scalar(seq(lit('"'), form, lit('"')), _STRING)
 
 
 def _merged(schemas: list[Any]) -> dict[str, Any]:
-    """Schemas that all hold, as one; NotRegular where that takes more than putting their keys together."""
+    """Merge schemas that must all hold; raises NotRegular if combining their keys does not suffice."""
     out: dict[str, Any] = {}
     for s in schemas:
         if not isinstance(s, dict):
@@ -223,7 +225,7 @@ def _merged(schemas: list[Any]) -> dict[str, Any]:
 
 
 def bounded(schema: Any, limits: Bounds, in_list: bool = False) -> Any:
-    """The schema with bounds put in where it states none.
+    """The schema with bounds added where it has none.
 
     >>> bounded({"type": "array", "items": {"type": "string"}}, Bounds(9, 5, 3))
     {'type': 'array', 'items': {'type': 'string', 'maxLength': 5}, 'maxItems': 3}

@@ -1,4 +1,4 @@
-"""How an answer can end: the shortest text that may follow, and how many tokens an end takes at most."""
+"""The endings of an answer: the shortest completion, and the maximum number of tokens for an ending."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from os.path import commonprefix
 from .expressions import CHOICES, EMPTY, Expression, alt, closed, longest, seq
 
 Count = Callable[[str], int]
-_FEW = 400  # characters of alternatives whose tokens are counted one by one; more are counted in bytes
+_FEW = 400  # characters of alternatives up to which tokens are counted exactly; beyond, bytes are counted
 
 
 def in_bytes(text: str) -> int:
-    """Bytes: no tokenizer takes more tokens than that."""
+    """The number of bytes: an upper bound for every tokenizer."""
     return len(text.encode("utf-8", "replace"))
 
 
 class Endings:
-    """Ends of answers, measured in the tokens of one tokenizer."""
+    """Endings of answers, measured in tokens of one tokenizer."""
 
     def __init__(self, count: Count):
-        """`count` says how many tokens a text takes."""
+        """`count` counts the tokens of a text."""
         self._count = count
         self._known: dict[str, int] = {"": 0}
 
     def tokens(self, text: str) -> int:
-        """How many tokens a text takes."""
+        """The number of tokens of a text."""
         if text not in self._known:
             self._known[text] = min(self._count(text), in_bytes(text))
         return self._known[text]
 
     def shortest(self, e: Expression) -> str:
-        """A text of an expression that takes as few tokens as any.
+        """A text of the expression with the fewest tokens.
 
         >>> from fmnb.engines.constrained.expressions import alt, lit, rep, seq
         >>> Endings(in_bytes).shortest(seq(lit("["), rep(lit("x"), 0, 9), alt(lit("yes"), lit("no")), lit("]")))
@@ -53,7 +53,7 @@ class Endings:
         return self.shortest(min(e.parts, key=lambda p: p.least))
 
     def most(self, e: Expression) -> int:
-        """How many tokens a text of a closed expression takes at most, where what is certain is not left to the model."""
+        """The maximum tokens of a text of a closed expression, if forced text is inserted directly."""
         if e.kind == "lit":
             return self.tokens(e.text)
         if e.kind == "seq":
@@ -67,14 +67,14 @@ class Endings:
         return e.closing
 
     def within(self, e: Expression, left: int) -> Expression | None:
-        """The texts that end soonest and take `left` tokens at most, with as many choices open as fit; None where none does.
+        """The shortest completions within `left` tokens, with as many open choices as fit; None if none fits.
 
-        Where that cannot be had for certain, scalars stay open, and may come to be cut or taken back.
+        If that cannot be guaranteed, scalars stay open, and may be truncated or rolled back.
         """
         spread = CHOICES
         end = neutral(e)
         if end is not None and self.tokens(end) <= left:
-            return closed(e)  # what does not fit is taken back
+            return closed(e)  # text that does not fit is rolled back
         while True:
             found = closed(e, spread)
             if self.most(found) <= left:
@@ -85,7 +85,7 @@ class Endings:
         return found if self.tokens(self.shortest(e)) <= left else None
 
     def _labels(self, labels: Sequence[str]) -> int:
-        """Tokens of the longest label: the model chooses at each fork, and may stop anywhere behind it."""
+        """The tokens of the longest label: the model chooses at each fork, and tokens may end anywhere after it."""
         shared = commonprefix(list(labels))
         most = self.tokens(shared)
         groups: dict[str, list[str]] = {}
@@ -102,7 +102,7 @@ class Endings:
 
 @lru_cache(maxsize=16384)
 def neutral(e: Expression) -> str | None:
-    """The shortest end that says nothing in the model's place; None where a scalar, or a character of a text, is still to come.
+    """The shortest ending without invented values; None if a scalar or a character of a text is still required.
 
     >>> from fmnb.engines.constrained.expressions import alt, chars, lit, rep, scalar, seq
     >>> number = scalar(rep(chars([(48, 57)]), 1, 9), 8)
@@ -124,7 +124,7 @@ def neutral(e: Expression) -> str | None:
 
 
 def ended(e: Expression) -> Expression:
-    """What follows once the scalar that was being written is over."""
+    """The continuations after the current scalar."""
     if e.kind == "scalar" and e.empty:
         return EMPTY
     if e.kind == "seq":
@@ -133,7 +133,7 @@ def ended(e: Expression) -> Expression:
 
 
 def at_choice(e: Expression) -> bool:
-    """Whether the next character may be one that a shorter end rules out."""
+    """Whether the next character may be one that a shorter ending excludes."""
     for p in e.parts if e.kind == "seq" else (e,):
         if p.kind != "scalar":
             return p.kind != "lit"
@@ -143,7 +143,7 @@ def at_choice(e: Expression) -> bool:
 
 
 def certain(e: Expression) -> str:
-    """The text that must come next.
+    """The forced text that must come next.
 
     >>> from fmnb.engines.constrained.expressions import alt, lit, seq
     >>> certain(seq(lit('"a": '), alt(lit('"red"'), lit('"green"'))))
