@@ -38,7 +38,7 @@ def wire(m: Message, images: bool = False) -> list[dict[str, Any]]:
 
 
 def begun(request: Request) -> tuple[Request, str]:
-    """The request without the started answer in its last message, and the text of that answer ("" if none).
+    """The request without the started answer in its last message, and that answer's text ("" if none).
 
     >>> from fmnb.core.types import message
     >>> begun(Request("m", (message("user", "Count."), message("assistant", "1, 2"))))[1]

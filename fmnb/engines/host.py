@@ -49,7 +49,10 @@ def _system_memory() -> int | None:
 
 
 def _container_memory() -> int | None:
-    """Memory available in the cgroup. Inactive files of its page cache count as free, as they can be evicted."""
+    """Memory available in the cgroup.
+
+    Inactive files of its page cache count as free, as they can be evicted.
+    """
     root = Path("/sys/fs/cgroup")
     try:
         limit = (root / "memory.max").read_text().strip()

@@ -1,4 +1,4 @@
-"""Selects the engine for rows: llama.cpp is faster for one prompt, torch for many with a shared prefix."""
+"""Selects the engine for rows: llama.cpp is faster for one prompt, torch for a shared prefix."""
 
 from __future__ import annotations
 

@@ -68,7 +68,10 @@ def context(profile: Profile, model: str) -> int | None:
 
 
 def table(profile: Profile) -> list[Listed]:
-    """The provider's models in the price table, with context windows and prices; without models about to retire."""
+    """The provider's models in the price table, with context windows and prices.
+
+    Models about to retire are left out.
+    """
     if not profile.prices:
         return []
     require("genai_prices", "all", "to know prices")

@@ -79,7 +79,10 @@ def check_apis(p: Profile) -> None:
 
 
 def from_row(base: Profile, row: dict[str, Any]) -> Profile:
-    """The profile with the fields of a table. Raises SettingsError for an unknown field or an invalid value."""
+    """The profile with the fields of a table.
+
+    Raises SettingsError for an unknown field or an invalid value.
+    """
     values: dict[str, Any] = {}
     for key, value in row.items():
         key = _EARLIER.get(key, key)

@@ -194,7 +194,10 @@ class Following:
         return False  # the schema requires more
 
     def _close(self, left: int, text: str, rest: Expression) -> bool:
-        """Start closing if the remaining tokens just suffice. `text` and `rest` are the state before the last token."""
+        """Start closing if the remaining tokens just suffice.
+
+        `text` and `rest` are the state before the last token.
+        """
         assert self.rest is not None
         if self.rest.closing + _SPARE < left or self._endings.most(closed(self.rest)) + _SPARE < left:
             return self._closing and bool(self.certain)

@@ -27,7 +27,10 @@ CHOICES = 32  # bytes by which an alternative may exceed the shortest one and st
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Expression:
-    """An expression; create it with the functions below. `kind` is lit, chars, seq, alt, rep, scalar or none."""
+    """An expression; create it with the functions below.
+
+    `kind` is lit, chars, seq, alt, rep, scalar or none.
+    """
 
     kind: str
     text: str = ""
@@ -160,7 +163,10 @@ def optional(what: Expression) -> Expression:
 
 
 def scalar(what: Expression, room: int) -> Expression:
-    """A value that only the model may end, with at least `room` bytes reserved; a single text becomes a literal."""
+    """A value that only the model may end, with at least `room` bytes reserved.
+
+    A single text becomes a literal.
+    """
     if what is NONE or what.kind == "lit":
         return what
     what = what.parts[0] if what.kind == "scalar" else what
@@ -219,7 +225,7 @@ def _step(e: Expression, c: str) -> Expression:
 
 @lru_cache(maxsize=4096)
 def closed(e: Expression, spread: int = CHOICES) -> Expression:
-    """The shortest completions: minimal repetitions, and alternatives at most `spread` bytes longer than the shortest.
+    """The shortest completions: minimal repetitions, and alternatives within `spread` bytes of the shortest.
 
     Scalars keep all their texts.
 

@@ -1,4 +1,4 @@
-"""An incremental JSON scanner: detects repetition in lists and strings, and what may still be removed."""
+"""An incremental JSON scanner: detects repetition in lists and strings, and removable text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _TAIL = 5  # values in a cycle that are removed if the limit ends the list
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A repetition: keep the text up to `at`, then append `end`. `floors` are later positions that work too."""
+    """A repetition: keep the text up to `at`, then append `end`.
+
+    `floors` are later positions that work too.
+    """
 
     at: int
     end: str

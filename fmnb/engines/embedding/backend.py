@@ -37,7 +37,10 @@ _POOLINGS = ("mean", "cls", "last", "max")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How token vectors are pooled into one vector, from the model's settings. `prefix` precedes each text."""
+    """How token vectors are pooled into one vector, from the model's settings.
+
+    `prefix` precedes each text.
+    """
 
     pooling: str = "mean"
     unit: bool = True
@@ -61,7 +64,10 @@ def backend(path: str | Path, name: str = "") -> EmbeddingBackend:
 
 
 def recipe(folder: Path, config: dict[str, Any]) -> Recipe:
-    """The recipe from the sentence-transformers files in a folder; mean pooling and unit length by default."""
+    """The recipe from the sentence-transformers files in a folder.
+
+    Mean pooling and unit length by default.
+    """
     modules = [str(m.get("type", "")).rpartition(".")[2] for m in _list(folder / "modules.json")]
     said = read_json(folder / "1_Pooling/config.json")
     found = [
@@ -136,7 +142,10 @@ class EmbeddingBackend:
         yield
 
     def embed(self, texts: Sequence[str], quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
-        """Vectors of the texts in batches, with Progress in between. `quant` int8 loses about 1 % for twice the speed."""
+        """Vectors of the texts in batches, with Progress in between.
+
+        `quant` int8 loses about 1 % for twice the speed.
+        """
         width = self._config.get("hidden_size")
         if dimensions not in (None, width):
             raise BadRequestError(

@@ -1,4 +1,4 @@
-"""Builds an ONNX graph from the weights of a BERT encoder, so that neither torch nor a converter is needed.
+"""Builds an ONNX graph from the weights of a BERT encoder, without torch or a converter.
 
 Uses the fused operators of onnxruntime; the graph is built in memory and not saved to disk. In
 float32 it gives the vectors of the original. In int8, weights have one scale per column and use 7

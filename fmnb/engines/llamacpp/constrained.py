@@ -1,4 +1,4 @@
-"""Structured output on llama.cpp: decoding with a grammar, which narrows near the limit or at repetition."""
+"""Structured output on llama.cpp: a grammar, which narrows near the limit or at repetition."""
 
 from __future__ import annotations
 

@@ -122,7 +122,10 @@ class LlamaModel:
         self.server = None
 
     def ask(self, body: dict[str, Any], chat: bool, on_chunk: Callable[[bytes], bool]) -> None:
-        """Generate an answer in JSON chunks; `on_chunk` returns True to stop. Blocks: only for worker threads."""
+        """Generate an answer in JSON chunks.
+
+        `on_chunk` returns True to stop. Blocks: only for worker threads.
+        """
         handle = self.server.handle_chat_completions if chat else self.server.handle_completions
         handle(json.dumps(body).encode(), on_chunk)
 

@@ -1,4 +1,4 @@
-"""Attention in two parts: of rows of different lengths to themselves, and of all rows to a shared prefix.
+"""Attention in two parts: of rows of different lengths to themselves, and to a shared prefix.
 
 Each part comes with the log-sum-exp of its scores, which suffices to merge two parts. Queries are
 [tokens, groups, fold, head]: heads that share keys are folded together.
@@ -17,7 +17,10 @@ Part = tuple["Tensor", "Tensor"]  # the output of attention, and the log-sum-exp
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | None) -> Part:
-    """Attention [n, heads, queries, head] and its log-sum-exp [n, heads, queries]; `mask` is added to the scores."""
+    """Attention [n, heads, queries, head] and its log-sum-exp [n, heads, queries].
+
+    `mask` is added to the scores.
+    """
     import torch
 
     if q.device.type == "cpu":
@@ -55,7 +58,7 @@ def to_shared(q: Tensor, kv: Tensor, mask: Tensor | None, scale: float | None) -
 
 
 def shared_mask(positions: Tensor, places: int, window: int, dtype: Any) -> Tensor | None:
-    """The mask of a sliding window for shared places 0, 1, ... and tokens at `positions`; None if all are visible."""
+    """The sliding-window mask for shared places and tokens at `positions`; None if all are visible."""
     import torch
 
     if not window or int(positions.max()) < window:

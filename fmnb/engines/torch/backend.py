@@ -147,7 +147,10 @@ class TorchBackend:
     def stream_rows(
         self, requests: Sequence[tuple[int, Request]], content_free: Sequence[Request] = ()
     ) -> AsyncIterator[tuple[int, Event]]:
-        """Answer many requests together. `content_free` are the prompts without content, to calibrate label scores."""
+        """Answer many requests together.
+
+        `content_free` are the prompts without content, to calibrate label scores.
+        """
 
         def work(put: Callable[[tuple[int, Event]], None], stop: threading.Event) -> None:
             forms: dict[tuple[str, str], list[tuple[int, Request]]] = {}

@@ -39,7 +39,10 @@ def batch(
     stopped: Callable[[], bool],
     about: dict[str, Any],
 ) -> None:
-    """Answer requests together. `content_free` are prompts without content; `about` is added to each `extra`."""
+    """Answer requests together.
+
+    `content_free` are prompts without content; `about` is added to each `extra`.
+    """
     written: list[Row] = []
     chosen: dict[Labels, list[Row]] = {}
     for number, request in requests:

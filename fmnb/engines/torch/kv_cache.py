@@ -1,4 +1,4 @@
-"""The KV cache of many rows in the Llama network: one shared prefix, and a separate tail for each row.
+"""The KV cache of many rows in the Llama network: a shared prefix, and a tail for each row.
 
 The prefix is in the model's ordinary cache and is never copied: the queries of all rows attend to
 it as one long query, each row attends to its own tail, and the two parts are merged by their
@@ -42,7 +42,10 @@ class Rows:
     """Rows after the first `prefix` tokens in `cache`, with their own keys and values."""
 
     def __init__(self, model: Llama, cache: Cache, prefix: int, dense: bool):
-        """`dense` uses the weights for many rows; it is fixed, so that a row does not depend on its neighbors."""
+        """`dense` uses the weights for many rows.
+
+        It is fixed, so that a row does not depend on its neighbors.
+        """
         self._model, self._cache, self._prefix, self._dense = model, cache, prefix, dense
         self._kv: Tensor | None = None  # [layers, slots, places, 2 × groups, head]
         self.lengths: list[int] = []  # number of tail tokens in each slot

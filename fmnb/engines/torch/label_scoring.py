@@ -1,4 +1,4 @@
-"""Scores a closed set of labels instead of generating: one forward pass over a row's tail and all labels.
+"""Scores a closed set of labels in one forward pass over a row's tail and all labels.
 
 The labels follow the tail as a tree of tokens: common prefixes are processed once, and each label
 sees only the row and its own prefix.

@@ -59,7 +59,10 @@ class Linear:
 
     @property
     def dense(self) -> Tensor:
-        """All rows in the model's dtype, cached; not cached for unquantized files, where packing would save nothing."""
+        """All rows in the model's dtype, cached.
+
+        Not cached for unquantized files, where packing would save nothing.
+        """
         import torch
 
         if self._dense is not None:

@@ -21,7 +21,10 @@ _ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu", "g
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Rotary embedding: `base`, positions divided by `stretch`; `bands` are Llama 3's (low, high, original context)."""
+    """Rotary embedding: `base`, positions divided by `stretch`.
+
+    `bands` are Llama 3's (low, high, original context).
+    """
 
     base: float
     stretch: float = 1.0

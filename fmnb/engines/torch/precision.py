@@ -25,7 +25,10 @@ _LIBRARY = 128 << 20  # the same, with transformers
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`dtype` from DTYPES, `quant` from QUANTS, `device` cpu, cuda or mps; `chosen` is the reason as text."""
+    """`dtype` from DTYPES, `quant` from QUANTS, `device` cpu, cuda or mps.
+
+    `chosen` is the reason as text.
+    """
 
     dtype: str
     quant: str

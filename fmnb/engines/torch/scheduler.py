@@ -39,7 +39,10 @@ def common_prefix(prompts: Sequence[list[int]]) -> int:
 
 
 def opened(model: TorchModel, prompts: Sequence[list[int]], stopped: Callable[[], bool]) -> tuple[Rows, int, int] | None:
-    """Prefill of the shared prefix: returns empty rows, its length, and its cached tokens. None if stopped."""
+    """Prefill of the shared prefix: returns empty rows, its length, and its cached tokens.
+
+    None if stopped.
+    """
     shared = common_prefix(prompts)
     known = 0
     if shared:
@@ -123,7 +126,10 @@ def _admit(queue: deque[Row], active: list[Row], wide: int, tokens: int) -> None
 
 
 def _spans(active: list[Row], tokens: int) -> tuple[list[Span], list[tuple[Row, int]]]:
-    """The spans of a pass over all active rows, and the tokens of each; neighbors with similar counts share a span."""
+    """The spans of a pass over all active rows, and the tokens of each.
+
+    Neighbors with similar counts share a span.
+    """
     left = tokens
     counts = []
     for row in active:

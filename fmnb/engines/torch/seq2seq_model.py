@@ -1,4 +1,4 @@
-"""Encoder-decoder models of `transformers` (T5, mT5, BART, ...): the encoder processes the prompt once.
+"""Encoder-decoder models of `transformers` (T5, mT5, BART, ...): the encoder runs once per prompt.
 
 They take the prompt as text, without a chat template. The decoder starts with a special token and
 runs in our token loop.

@@ -99,7 +99,10 @@ class VisionModel:
 
 
 def _processor(library: Any, path: Path) -> Any:
-    """The family's processor; without torchvision, with the slower image processor and no video processor."""
+    """The family's processor.
+
+    Without torchvision, it has the slower image processor and no video processor.
+    """
     with loading(path):
         found = library.AutoProcessor.from_pretrained(path, local_files_only=True)
     if not hasattr(found, "image_processor"):

@@ -28,7 +28,10 @@ _ENCODERS = ("bert", "roberta", "distilbert", "mpnet", "albert", "electra", "deb
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A tensor in a safetensors file: `kind` is its dtype in the file (F32, BF16, ...); offsets are in bytes."""
+    """A tensor in a safetensors file: `kind` is its dtype in the file (F32, BF16, ...).
+
+    Offsets are in bytes.
+    """
 
     file: Path
     kind: str

@@ -150,7 +150,10 @@ class Gguf:
         return sum(math.prod(t.shape) for t in self.tensors.values())
 
     def hyper(self, name: str) -> int | None:
-        """An integer from the keys of the architecture, such as "block_count"; None if missing or not a single number."""
+        """An integer from the keys of the architecture, such as "block_count".
+
+        None if missing or not a single number.
+        """
         value = self.metadata.get(f"{self.architecture}.{name}")
         return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 

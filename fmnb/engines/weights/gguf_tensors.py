@@ -26,7 +26,10 @@ FLOATS = frozenset({"F32", "F16", "BF16"})
 
 
 class Weights:
-    """The tensors of a model by name, in one file or all its shards; raises ModelError for a missing name."""
+    """The tensors of a model by name, in one file or all its shards.
+
+    Raises ModelError for a missing name.
+    """
 
     def __init__(self, path: Path):
         head = gguf.read(path)

@@ -47,7 +47,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Form:
-    """The batch API of a service. A job holds at most `most` requests and `bytes`; `find` finds it by its mark."""
+    """The batch API of a service.
+
+    A job holds at most `most` requests and `bytes`; `find` finds it by its mark.
+    """
 
     most: int
     bytes: int

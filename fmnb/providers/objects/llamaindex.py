@@ -25,7 +25,10 @@ def can_speak(value: Any) -> bool:
 
 
 def speak(value: Any, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> Finished:
-    """Query the object with the method of its kind and stream the answer; its source nodes are the sources."""
+    """Query the object with the method of its kind and stream the answer.
+
+    Its source nodes are the sources.
+    """
     for name in ("temperature", "max_tokens", "seed", "stop", "logprobs", *request.extra):
         if getattr(request, name, None) or name in request.extra:
             put(Notice(kind="not_applied", text=name))

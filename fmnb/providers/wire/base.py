@@ -128,7 +128,10 @@ def sendable_parts(m: Message) -> list[Part]:
 
 
 def provider_state(by: str, m: Message) -> Any:
-    """State of an earlier answer for the same interface and model, or None; it is sent to no other service."""
+    """State of an earlier answer for the same interface and model, or None.
+
+    It is sent to no other service.
+    """
     for p in m.parts:
         if isinstance(p, Reasoning) and isinstance(kept := p.extra.get(PROVIDER_STATE), dict) and kept.get("by") == by:
             return kept.get("said")
