@@ -79,7 +79,7 @@ class Comparison:
 
     def __post_init__(self) -> None:
         if not self.display_order:
-            object.__setattr__(self, "shown", tuple(range(len(self.responses))))
+            object.__setattr__(self, "display_order", tuple(range(len(self.responses))))
 
     def __len__(self) -> int:
         return len(self.responses)

@@ -48,7 +48,7 @@ def test_a_loop_is_cut_wherever_it_stands(name, after):
     kept, text = streamed(BEFORE + LOOPS[name] + after), BEFORE + LOOPS[name] + after
     assert answer.text == kept and answer.finish_reason == REASON, "as much as a cell has when its stream is ended"
     assert answer.extra[NOT_TRUNCATED] == text and answer.notes[0].startswith(NOTICE)
-    assert f"{len(text) - len(kept):,} characters were left out" in answer.notes[0] and "log" in answer.notes[0]
+    assert f"{len(text) - len(kept):,} characters were removed" in answer.notes[0] and "log" in answer.notes[0]
     assert (answer.reasoning, answer.usage.output_tokens) == ("Hm.", 400), "what was paid is what was written"
 
 

@@ -195,7 +195,7 @@ def test_with_the_log_off_the_views_work_and_a_vote_says_why():
         page = open_page(fm.compare("x", ["echo:", "echo:think"]))
         assert not page.grid.about["logged"]
         page("rows", view="raw")
-        assert "log is off" in page.fails("vote", choice=0)
+        assert "log was off" in page.fails("vote", choice=0)
         assert "nothing could be kept" in line_bundle(page.grid.comparison)[0]["text/plain"]
     finally:
         log.set_enabled(True)
