@@ -92,7 +92,7 @@ def test_a_row_of_its_own_is_refused_alone(weights):
     ("row", "reason", "error"),
     [
         ({"generated_text": '{"n": 3}', "num_generated_tokens": 3}, "stop", None),
-        ({"generated_text": '{"n', "num_generated_tokens": 5}, None, "cut"),
+        ({"generated_text": '{"n', "num_generated_tokens": 5}, None, "truncated"),
         ({"generated_text": "", "num_generated_tokens": 0, "__inference_error__": "ValueError: too long"}, None, "failed in this row"),
     ],
 )
