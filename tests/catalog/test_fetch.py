@@ -325,7 +325,7 @@ def test_a_corrupt_hub_file_is_refused_and_gone(hub, server):
     file = next(f for f in server.files if f.endswith("a.gguf"))
     server.files[file] = b"GGUF" + bytes(len(MODEL) - 4)
     out = hub()
-    assert out.startswith("DownloadError The weights arrived damaged"), out
+    assert out.startswith("DownloadError The downloaded weights are damaged"), out
     assert weights.locate("hf:org/tiny") is None
 
 
