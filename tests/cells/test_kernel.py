@@ -179,6 +179,6 @@ def test_a_blind_cell_is_refused_where_it_could_not_work(kernel):
     assert "two answers" in kernel("%%fm --blind echo:\nhi").error
     kernel("%fm log off")
     try:
-        assert "log is off" in kernel("%%fm --blind echo: echo:think\nhi").error
+        assert "needs the log" in kernel("%%fm --blind echo: echo:think\nhi").error
     finally:
         kernel("%fm log on")

@@ -30,10 +30,10 @@ def weights(embedded_path, monkeypatch):
 @pytest.mark.usefixtures("weights")
 @pytest.mark.parametrize("model", ["embedded", "torch:embedded"])
 def test_an_answer_cut_in_a_number_is_an_error_in_a_call_and_in_a_row(model):
-    with pytest.raises(SchemaMismatchError, match="cut"):
+    with pytest.raises(SchemaMismatchError, match="truncated"):
         fm.ask(QUESTION, model, schema="year int, price int", max_tokens=18)
     table = fm.map("{{ q }}", over=pandas.DataFrame({"q": [QUESTION]}), models=model, schema="year int, price int", max_tokens=18)
-    assert "cut" in table.error[0] and "--max-tokens" not in table.text[0]
+    assert "truncated" in table.error[0] and "--max-tokens" not in table.text[0]
     assert table.text[0].startswith('{"year": 19') and table.price.isna().all()
 
 
@@ -58,4 +58,4 @@ def test_what_an_engine_says_is_cut_is_no_answer_even_where_a_part_of_it_reads_a
     assert parse(text, to_schema(tree)) == {"n": 2}
     asked = prepare(Rendered((Text("x"),), ()), "echo:", Options(schema=tree))
     end = as_run(asked.call, [TextDelta(text=text), Finished(reason="length", extra={UNFINISHED: True})])[-1]
-    assert isinstance(end, Failed) and "cut" in end.error["message"]
+    assert isinstance(end, Failed) and "truncated" in end.error["message"]
