@@ -19,8 +19,8 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="namespa
 def place(request, monkeypatch):
     """With the namespaces of this machine, and without."""
     if request.param == "without walls":
-        monkeypatch.setattr(code, "walls", lambda: ())
-        monkeypatch.setattr(code, "_warn_without_walls", lambda: None)
+        monkeypatch.setattr(code, "sandbox_command", lambda: ())
+        monkeypatch.setattr(code, "_warn_without_sandbox", lambda: None)
     elif not code.sandbox_command():
         pytest.skip("this machine has no namespaces for users")
     return request.param
@@ -192,8 +192,8 @@ def landlock():
 )
 def test_nothing_is_written_outside_its_folder(writes, walls, tmp_path, monkeypatch):
     if not walls:
-        monkeypatch.setattr(code, "walls", lambda: ())
-        monkeypatch.setattr(code, "_warn_without_walls", lambda: None)
+        monkeypatch.setattr(code, "sandbox_command", lambda: ())
+        monkeypatch.setattr(code, "_warn_without_sandbox", lambda: None)
     (tmp_path / "mine").write_text("text")
     score = code.run(writes.format(here=tmp_path))
     assert score.value == 0 and score.explanation
@@ -214,7 +214,7 @@ def test_its_own_folder_is_open():
 
 
 def test_where_there_are_no_namespaces_it_is_said(monkeypatch):
-    monkeypatch.setattr(code, "walls", lambda: ())
+    monkeypatch.setattr(code, "sandbox_command", lambda: ())
     code._warn_without_sandbox.cache_clear()
     with pytest.warns(UserWarning, match="may outlive it"):
         assert code.run("x = 1", "assert x").value == 1
