@@ -204,7 +204,7 @@ def test_a_missing_target_and_a_scorer_that_raises_are_errors_of_that_answer():
 
     assert score_case(scorer(broken), Case("a", "b")).error == "KeyError: 'x'"
     assert score_case(scorer(lambda a: float("nan")), Case("a")).error == "the score is not finite"
-    assert score_case(scorer(lambda a: None), Case("a")).error == "the scorer gave nothing"
+    assert score_case(scorer(lambda a: None), Case("a")).error == "the scorer returned None"
 
 
 def test_functions_take_answer_target_and_row():

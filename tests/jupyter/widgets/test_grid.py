@@ -225,6 +225,6 @@ def test_rows_of_a_table_are_different_questions_with_a_vote_each():
     page("undo", row=0)
     assert page.grid.feedback["won"] == {"1": 2} and list(c.df["vote"].isna()) == [True, True, False, False]
     assert "another row" in page.fails("vote", choice=3, row=0)
-    with pytest.raises(fm.FmnbError, match="different questions"):
+    with pytest.raises(fm.FmnbError, match="several questions"):
         fm.vote(c, "left")
     assert fm.leaderboard()[0]["wins"] == 1
