@@ -40,7 +40,7 @@ PACKAGES = {
 def diagnose() -> Rows:
     """One row a thing: what, whether it is `ok`, `missing` or `off`, and what to do. Sends nothing but a knock at local ports.
 
-    >>> any(r["check"] == "Python" for r in examine())
+    >>> any(r["check"] == "Python" for r in diagnose())
     True
     """
     rows = [*_machine(), *_packages(), *_front_end(), *_models(), *_places(), *_services()]

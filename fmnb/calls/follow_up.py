@@ -129,7 +129,7 @@ def combine(last: PreparedCall, more: Response) -> Response:
 def join_texts(before: str, more: str) -> str:
     """Join two parts of an answer, without what the second repeats of the first.
 
-    >>> joined("The first three are Oslo, Bergen and", "are Oslo, Bergen and Trondheim.")
+    >>> join_texts("The first three are Oslo, Bergen and", "are Oslo, Bergen and Trondheim.")
     'The first three are Oslo, Bergen and Trondheim.'
     """
     for start in (more, more.lstrip()):

@@ -64,9 +64,9 @@ def model_in_metadata(value: Any) -> str:
 def model_name_in(metadata: dict[str, Any]) -> str:
     """As `model_in_metadata`, of all metadata of a notebook's file: there an entry that names nothing is a mistake.
 
-    >>> written({}), written({"fmnb": {"model": "echo:"}})
+    >>> model_name_in({}), model_name_in({"fmnb": {"model": "echo:"}})
     ('', 'echo:')
-    >>> written({"fmnb": "echo:"})
+    >>> model_name_in({"fmnb": "echo:"})
     "the notebook's metadata: fmnb is a text"
     """
     if "fmnb" not in metadata:

@@ -173,7 +173,7 @@ export type Event =
   | Failed
   | Cancelled;
 
-/** One model that can be named. */
+/** One model of the catalog. */
 export interface Entry {
   model: string;
   provider: string;
@@ -216,13 +216,13 @@ export interface Models {
   silent: Record<string, string>;
 }
 
-/** A quantised file of a repository. */
+/** A quantized file of a repository. */
 export interface HubFile {
   name: string;
   size: number | null;
 }
 
-/** A repository of the hub; `source` is what `%fm pull` takes, `size` its bytes in all. */
+/** A repository of the hub; `source` is the name for `%fm pull`, `size` its total bytes. */
 export interface HubModel {
   source: string;
   task: string;
@@ -234,7 +234,7 @@ export interface HubModel {
   files: HubFile[];
 }
 
-/** What the hub found. `trouble` says why there is nothing ("" if all is well). */
+/** The result of a search; `trouble` is the reason for a failure, or "". */
 export interface HubSearch {
   models: HubModel[];
   trouble: string;
@@ -309,7 +309,7 @@ export interface PromptRow {
   version: number;
 }
 
-/** What a pull would do: bytes (None where only the download tells), files, license, whether that must be accepted, free bytes. */
+/** What a download would do: bytes (None if unknown before it), files, license, whether that must be accepted, free bytes. */
 export interface Plan {
   source: string;
   size: number | null;
