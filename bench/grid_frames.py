@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 MANY = """import random
 from fmnb.comparison.comparison import Comparison
-from fmnb.core.types import Response
+from fmnb.core.response import Response
 random.seed(1)
 words = "a grid of many answers that one reads by scrolling through it row by row and column by column".split()
 texts = [" ".join(random.choices(words, k=random.randint(20, 200))) for _ in range(800)]

@@ -133,7 +133,7 @@ def test_a_long_log_keeps_few_rows_in_the_page_and_opens_a_comparison(notebook):
 def test_a_stop_is_heard_while_a_cell_runs(notebook):
     nb = notebook(
         PLAY.replace('"echo:"', '"echo:slow=1"').replace("**now**", "word " * 200),
-        "from fmnb.calls.run import running\nwhile running(): pass\nprint('under way:', running())",
+        "from fmnb.calls.run import running_calls\nwhile running_calls(): pass\nprint('under way:', running_calls())",
     )
     nb.run(1)
     cell = nb.cell(1)
