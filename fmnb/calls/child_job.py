@@ -16,6 +16,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -25,7 +26,7 @@ from typing import Any
 from ..config.settings import home
 from ..core.errors import CallError, FmnbError, StoreError, UsageError, error_from_dict, redact
 from ..core.event_loop import to_thread
-from ..core.events import ENDS, Cancelled, Event, EventStamper, Failed, Sink, Started
+from ..core.events import ENDS, Cancelled, Event, EventStamper, Failed, Finished, Sink, Started
 from ..core.response import Response
 from ..core.run_ids import new_run
 from ..store import log, run_rows
@@ -53,7 +54,7 @@ def start(work: Work, arguments: Mapping[str, Any], *, kind: str, model: str = "
 
     Raises:
         UsageError: The function cannot be imported by another process, or an argument has no JSON form.
-        StoreError: The log is off: nobody would hear of the job.
+        StoreError: The log is off: the job could not report.
         CallError: The process ended before it began to work.
     """
     if not inspect.isasyncgenfunction(work) or work.__module__ == "__main__" or "." in work.__qualname__:
@@ -104,6 +105,8 @@ async def follow(run: str) -> AsyncIterator[Event]:
             if isinstance(event, ENDS):
                 if run in _children:
                     await to_thread(_children[run].wait)  # it ends with its last event
+                if isinstance(event, Finished):
+                    _errors_path(run).unlink(missing_ok=True)  # what it printed is of use only after a failure
                 return
         if not seen:
             raise UsageError("No such job in the log", detail=repr(run))
@@ -154,6 +157,11 @@ def stop(run: str) -> None:
             child.wait()
     elif process is not None and is_alive(process):
         os.kill(process.pid, signal.SIGTERM)
+        until = time.monotonic() + _STOP
+        while is_alive(process) and time.monotonic() < until:
+            time.sleep(_POLL)
+        if is_alive(process):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def main() -> None:

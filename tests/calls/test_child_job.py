@@ -74,6 +74,23 @@ def test_a_stop_works_from_another_process(home, tmp_path):
     assert isinstance(list(iterate_sync(child_job.follow(run)))[-1], Cancelled)
 
 
+@pytest.mark.parametrize("started_here", [True, False])
+def test_a_job_that_does_not_stop_is_killed(home, tmp_path, monkeypatch, started_here):
+    monkeypatch.setattr(child_job, "_STOP", 0.1)
+    run = begin(jobs.count, to=4, gate=str(tmp_path / "never"))
+    os.kill(log.events_of(run)[0].meta["process"]["pid"], signal.SIGSTOP)  # it does not react to SIGTERM now
+    child = child_job._children[run] if started_here else child_job._children.pop(run)
+    child_job.stop(run)
+    child.wait()
+    with pytest.raises(CallError, match="ended without a result"):
+        child_job.wait_for(run)
+
+
+def test_what_a_job_printed_is_deleted_once_it_succeeded(home):
+    child_job.wait_for(begin(jobs.count, to=1))
+    assert not list((home / "jobs").iterdir())
+
+
 def test_a_mistake_is_the_same_error_here(home):
     with pytest.raises(UsageError, match="nothing to count"):
         child_job.wait_for(begin(jobs.mistaken))
