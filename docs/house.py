@@ -43,7 +43,7 @@ def room(path: Path) -> Room:
     """What the docstring of a folder's `__init__.py` says: a summary, then a list item for each file."""
     text = ast.get_docstring(ast.parse((path / "__init__.py").read_text("utf-8"))) or ""
     files = {n: " ".join(said.split()) for n, said in re.findall(r"^- `(\w+)`: (.+?)(?=\n- |\n\n|\Z)", text, re.M | re.S)}
-    return Room(path, " ".join(text.split("\n\n")[0].split()), files)
+    return Room(path, " ".join(re.split(r"^- `", text, maxsplit=1, flags=re.M)[0].split()), files)
 
 
 def rooms(path: Path) -> Iterator[Room]:

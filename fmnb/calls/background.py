@@ -103,9 +103,10 @@ class BackgroundCall:
 
 
 def start(prepared: Sequence[PreparedCall], shell: Any, format: str = "markdown") -> BackgroundCall:
-    """Start calls in the background of a kernel. UsageError in a plain shell, which has no loop between cells.
+    """Start calls in the background of a kernel.
 
-    Where a program runs the cells (nbconvert, papermill) output counts only while its cell runs: there the cell waits.
+    Raises UsageError in a plain shell, which has no event loop between cells. If a program runs
+    the cells (nbconvert, papermill), it reads outputs only while their cell runs, so the cell waits.
     """
     main = main_loop(shell)
     if main is None:
@@ -132,11 +133,11 @@ def _run_in_terminal(prepared: Sequence[PreparedCall], view: Sink) -> Background
 
 
 def start_silently(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = (), on_done: Callable[[], object] | None = None) -> None:
-    """Start calls for a caller that does not wait, such as a widget; `on_done` is called when all have ended.
+    """Start calls for a caller that does not wait, such as a widget.
 
-    Events reach the sinks on the kernel's main loop. Where there is none (a script) the calls
-    run to their end first. What came of them is in `Asked.response` and `Asked.error`;
-    `run.stop` stops one.
+    `on_done` is called when all have ended. Events reach the sinks on the kernel's main loop. If
+    there is none (a script), the calls run to their end first. The results are in
+    `PreparedCall.response` and `PreparedCall.error`; `run.stop` stops a call.
     """
     main = main_loop()
     if main is not None:
@@ -152,7 +153,10 @@ def start_silently(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = (),
 
 
 def in_background(work: Callable[[], T], on_done: Callable[[T | Exception], object]) -> None:
-    """Do blocking work off the kernel's main loop; `on_done` gets its result or its error on the main loop."""
+    """Do blocking work off the kernel's main loop.
+
+    `on_done` gets its result or its error on the main loop.
+    """
     main = main_loop()
     if main is None:
         on_done(_result_or_error(work))

@@ -38,7 +38,10 @@ PACKAGES = {
 
 
 def diagnose() -> Rows:
-    """One row a thing: what, whether it is `ok`, `missing` or `off`, and what to do. Sends nothing but a knock at local ports.
+    """A table of what works here: one row per check, with its state and what to do.
+
+    The state is `ok`, `missing`, `off`, `low` or `busy`. Nothing is sent except connection attempts
+    to local ports.
 
     >>> any(r["check"] == "Python" for r in diagnose())
     True
@@ -68,7 +71,10 @@ def _packages() -> Iterator[tuple[str, str, str, str]]:
 
 
 def _front_end() -> Iterator[tuple[str, str, str, str]]:
-    """The JupyterLab extension, if it is in this environment; it may be in the one that JupyterLab runs in."""
+    """The JupyterLab extension, if it is in this environment.
+
+    It may instead be in the environment that JupyterLab runs in.
+    """
     place = Path(sys.prefix, "share", "jupyter", "labextensions", "fmnb", "package.json")
     if place.exists():
         yield "JupyterLab extension", "ok", str(place.parent), ""

@@ -21,7 +21,11 @@ from .run_handle import Run
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a download would do: bytes (None if unknown before it), files, license, whether that must be accepted, free bytes."""
+    """What a download would do.
+
+    `size` is in bytes (None if unknown before the download), `gated` is true if the license must be
+    accepted first, `free` is the free disk space in bytes.
+    """
 
     source: str
     size: int | None

@@ -22,10 +22,10 @@ _PURE_FUNCTIONS = ("schema", "len", "str", "int", "float", "round", "sum", "min"
 
 
 def draft(prompt: str, model: Any, options: Options) -> tuple[PreparedCall, tuple[str, ...]]:
-    """The call as far as it is known without calling the notebook's functions, and the expressions that need them.
+    """The call without the results of the notebook's functions, and the expressions that call them.
 
-    With such expressions the text stands in it as typed. Raises PromptError for a name that
-    is not there, and what `prepare` raises.
+    If there are such expressions, the call has the prompt as typed. Raises PromptError for an
+    undefined name, and the errors of `prepare`.
 
     >>> asked, waiting = draft("{{ city }} {{ ask() }}", "echo:", Options(values={"city": "Oslo", "ask": input}))
     >>> asked.call.request.messages[-1].text, waiting

@@ -32,7 +32,10 @@ class NotebookChoice:
 
 @dataclass(frozen=True)
 class NotebookSearch:
-    """What is known about a kernel's notebook: possible `paths`, its `folder`, the `executed` cells, and since when."""
+    """What is known about a kernel's notebook.
+
+    Possible `paths`, its `folder`, the `executed` cells, and when the kernel `started`.
+    """
 
     started: float
     executed: Callable[[], Sequence[str]]
@@ -42,7 +45,10 @@ class NotebookSearch:
 
 
 def model_in_metadata(value: Any) -> str:
-    """The model's name in a notebook's metadata, "" for none; for an address, a key or anything else that is no name, NOT_A_NAME and why.
+    """The model's name in a notebook's metadata, "" if there is none.
+
+    For an address, a key or anything else that is not a name, the result is NOT_A_NAME and the
+    reason.
 
     >>> model_in_metadata({"model": "echo:"}), model_in_metadata({}), model_in_metadata(None)
     ('echo:', '', '')
@@ -62,7 +68,9 @@ def model_in_metadata(value: Any) -> str:
 
 
 def model_name_in(metadata: dict[str, Any]) -> str:
-    """As `model_in_metadata`, of all metadata of a notebook's file: there an entry that names nothing is a mistake.
+    """Like `model_in_metadata`, for all metadata of a notebook's file.
+
+    In a file, an entry without a name is an error.
 
     >>> model_name_in({}), model_name_in({"fmnb": {"model": "echo:"}})
     ('', 'echo:')

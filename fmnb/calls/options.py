@@ -1,7 +1,8 @@
-"""The options of a call, with types and descriptions. `%%fm?`, completion and the reference are generated from this table.
+"""The options of a call, with types and descriptions.
 
-An editor shows the text below a key; `key_docs` reads the same text. A notebook completes the
-names in `inspect.signature`, which ignores TypedDicts: `with_options` adds them.
+`%%fm?`, completion and the reference are generated from this table. An editor shows the text below
+a key; `key_docs` reads the same text. A notebook completes the names in `inspect.signature`, which
+ignores TypedDicts: `with_options` adds them.
 """
 
 from __future__ import annotations

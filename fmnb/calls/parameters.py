@@ -16,7 +16,10 @@ from .prepare import DTYPES, FORMATS, QUANTS
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter: its name in `fm.ask`, its kind (number, whole, text, texts, choice), its choices and bounds."""
+    """A parameter: its name in `fm.ask`, its kind, its choices and bounds.
+
+    The kinds are number, whole, text, texts and choice.
+    """
 
     name: str
     kind: str
@@ -88,7 +91,11 @@ def _engine(name: str) -> str:
 
 
 def _ignored(target: Target) -> set[str]:
-    """Parameters that a function has no argument for; a chain or engine of another library takes only text."""
+    """Parameters that a custom model does not accept.
+
+    A function accepts those that it has arguments for; a chain or engine of another library accepts
+    only text.
+    """
     function = getattr(target.make(), "_value", None)
     if not callable(function):
         return {"temperature", "max_tokens", "seed", "stop"}

@@ -1,4 +1,6 @@
-"""One list of steps around every call, interactive or a row of a table. Only this file and `rows_together.py` reach a backend.
+"""One list of steps around every call, interactive or a row of a table.
+
+Only this file and `rows_together.py` reach a backend.
 
     run ─ guards ─ validate_schema ─ use_tape ─ use_cache ─ check_target ─ retry ─ within_budget ─ rate limit ─ backend
 
@@ -55,7 +57,10 @@ def steps_of(call: Call, *, guarded: bool = True) -> tuple[Step, ...]:
 
 
 def row_steps(limits: BatchLimits) -> tuple[Step, ...]:
-    """The steps of a batch's rows: their cache is the log, and the batch has budgets and limits of its own."""
+    """The steps of a batch's rows.
+
+    Their cache is the log, and the batch has its own budgets and limits.
+    """
     return (
         *guard_steps(),
         cut_repetition,
@@ -69,7 +74,11 @@ def row_steps(limits: BatchLimits) -> tuple[Step, ...]:
 
 
 def chain(steps: Sequence[Step], last: Proceed, opened: list[AsyncIterator[Event]]) -> Proceed:
-    """Steps as one function of a call. Each step is given the rest of the chain; `opened` lists their streams, outer before inner."""
+    """Steps as one function of a call.
+
+    Each step receives the rest of the chain. `opened` lists the streams of the steps, outer before
+    inner.
+    """
 
     def after(step: Step, proceed: Proceed) -> Proceed:
         def go(call: Call) -> AsyncIterator[Event]:
@@ -124,7 +133,10 @@ def started(call: Call, *, request: bool = True) -> Started:
 
 
 def bug(call: Call, error: Exception) -> dict[str, Any]:
-    """An exception that is not one of ours, as the dict of an event. A custom model fails by its own fault."""
+    """An exception that is not a FmnbError, as the dict of an event.
+
+    The message names a custom model as the cause if the call has one, otherwise fmnb.
+    """
     who = "A bug in fmnb" if call.target.known else f"{call.target.requested_model} failed"
     return {"kind": type(error).__name__, "message": f"{who}: {type(error).__name__}: {error}"}
 
@@ -149,7 +161,10 @@ async def run_row(call: Call, steps: Sequence[Step]) -> list[Event]:
 
 
 def stopped_row(call: Call) -> list[Event]:
-    """The stamped events of a row that was stopped after it was sent: its usage so far, and the end; none if nothing was used."""
+    """The stamped events of a row that was stopped after it was sent; none if nothing was used.
+
+    They are its start, its usage so far, and the end.
+    """
     if (used := call.meter.stopped()) is None:
         return []
     stamp = EventStamper(call.run)

@@ -130,14 +130,20 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Pre
 
 
 def replace_surrogates(m: Message) -> Message:
-    """Replace lone surrogates by U+FFFD: they have no UTF-8 form, so neither log, tape nor wire could carry them."""
+    """Replace lone surrogates by U+FFFD.
+
+    They have no UTF-8 form, so neither log, tape nor wire could hold them.
+    """
     if all(not isinstance(p, Text) or replace_surrogates_in_text(p.text) is p.text for p in m.parts):
         return m  # the same object, so that an attached part can be found again
     return replace(m, parts=tuple(Text(replace_surrogates_in_text(p.text)) if isinstance(p, Text) else p for p in m.parts))
 
 
 def _omissions(rendered: Rendered) -> list[str]:
-    """Notes for the person on what the prompt leaves out of its values; the model reads the true size in the prompt."""
+    """Notes for the user about what the prompt omits from its values.
+
+    The model reads the true size in the prompt.
+    """
     return list(dict.fromkeys(f"{i.expression} in the prompt: {i.omitted}" for i in rendered.inserted if i.omitted))
 
 
@@ -243,7 +249,10 @@ def options_from(options: Mapping[str, object], also: Sequence[str] = ()) -> Opt
 
 
 def check_names(names: Iterable[str], known: Sequence[str], allowed: Iterable[str] = ()) -> None:
-    """Raise UsageError, with the nearest of the `known` names, for an option that is not `allowed` (by default: not known)."""
+    """Raise UsageError for an option that is not `allowed`, with the nearest of the `known` names.
+
+    By default, all `known` names are allowed.
+    """
     known = list(dict.fromkeys(known))
     unknown = sorted(set(names) - set(allowed or known))
     if unknown:

@@ -27,9 +27,10 @@ def batch_steps() -> tuple[Step, ...]:
 
 
 async def run_together(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
-    """Events of many calls to one backend that answers them together, each with the call's number; -1 for the batch.
+    """Events of many calls to one backend that answers them together, each with its call's number.
 
-    Stamped, from Started to an end for each: a failure is the last event of its call.
+    The number is -1 for events of the batch. The events are stamped, from Started to the end of
+    each call; a failure is the last event of its call.
     """
     batch = _Batch(calls)
     streams = {str(n): batch.row(n, replace(call, kind="row")) for n, call in enumerate(calls)}
@@ -62,7 +63,10 @@ class _Batch:
             self._changed.set()
 
     async def run(self) -> AsyncIterator[Event]:
-        """Send the requests as soon as every call has one or has ended. Yields events of the batch, such as loading."""
+        """Send the requests as soon as every call has one or has ended.
+
+        Yields events of the batch, such as loading.
+        """
         while self._active:
             await self._changed.wait()
             self._changed.clear()
@@ -117,7 +121,10 @@ def record_on_tape(call: Call, events: Sequence[Event]) -> None:
 
 
 def as_run(call: Call, events: Sequence[Event], *, known: bool = True) -> list[Event]:
-    """An answer that arrived without the pipeline, as the stamped events of a run, with data if it fits its schema."""
+    """An answer that arrived outside of the pipeline, as the stamped events of a run.
+
+    The data is included if it fits the schema.
+    """
     call = replace(call, kind="row")
     stamp = EventStamper(call.run)
     events = list(events)

@@ -37,7 +37,10 @@ def run_calls(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = ()) -> N
 
 
 async def arun_calls(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = ()) -> None:
-    """`run_calls` in the caller's own event loop; cancelling it stops the calls and keeps what they answered."""
+    """`run_calls` in the caller's own event loop.
+
+    Cancelling it stops the calls and keeps their partial answers.
+    """
     await handle_for(prepared, sinks).adrive()
 
 
@@ -83,7 +86,10 @@ def set_results(prepared: Sequence[PreparedCall], builders: Mapping[str, Respons
 
 
 def _events(calls: Sequence[Call], errors: dict[str, BaseException]) -> AsyncIterator[Event]:
-    """Events of the calls as they arrive; a call's failure is put into `errors` under its run, and the others go on."""
+    """Events of the calls as they arrive.
+
+    A call's failure is put into `errors` under its run, and the other calls continue.
+    """
     return _run_one(calls[0], errors) if len(calls) == 1 else _run_several(calls, errors)
 
 

@@ -16,11 +16,12 @@ StopEvents = Callable[[str, int, str], Iterable[Event]]
 
 
 class Run:
-    """Events of one run or of several side by side, built into responses and given to the sinks in the caller's thread.
+    """Events of one or several runs, built into responses and passed to the sinks.
 
-    `runs` are their ids. `stop_events(run, last, reason)` gives the events of a run that is stopped after
-    its event number `last`. `finish` is called with the response builders at the end, in every case.
-    `logged` is False where the log has the events already.
+    The sinks run in the caller's thread. `runs` are their ids. `stop_events(run, last, reason)`
+    gives the events of a run that is stopped after its event number `last`. `finish` is called with
+    the response builders at the end, in every case. `logged` is False if the log has the events
+    already.
     """
 
     def __init__(
@@ -56,7 +57,10 @@ class Run:
                     self.emit(event)
 
     def drive(self) -> None:
-        """Run to the end in this thread. An interrupt stops all runs, keeps partial results, and is raised again."""
+        """Run to the end in this thread.
+
+        An interrupt stops all runs, keeps partial results, and is raised again.
+        """
         with self._events() as items:
             for event in items:
                 self.emit(event)
@@ -74,7 +78,10 @@ class Run:
         self._finish(self.builders)
 
     async def adrive(self) -> None:
-        """Run to the end in the caller's own event loop; cancelling it stops all runs and keeps partial results."""
+        """Run to the end in the caller's own event loop.
+
+        Cancelling it stops all runs and keeps partial results.
+        """
         items = iterate_async(self.stream)
         try:
             async for event in items:

@@ -33,7 +33,10 @@ def batch_client(call: Call) -> Any:
 
 
 async def collect(job: str, call: Call, calls: Mapping[str, Call]) -> AsyncIterator[tuple[str, list[Event]]]:
-    """The answers of a finished batch job by their id, each as the stamped events of a run. `call` is used for rows that are not in `calls`."""
+    """The answers of a finished batch job by their id, each as the stamped events of a run.
+
+    `call` is used for rows that are not in `calls`.
+    """
     stream = batch_client(call).collect(job, {i: c.request for i, c in calls.items()})
     try:
         async for i, found in stream:

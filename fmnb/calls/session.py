@@ -67,13 +67,19 @@ class Session:
             self.model_choices.pop(source, None)
 
     def set_notebook_model(self, model: str) -> None:
-        """Set the notebook's own choice, sent by the page. The same choice again changes nothing, so that a later `%fm use` stays."""
+        """Set the notebook's own choice, sent by the page.
+
+        The same choice again changes nothing, so that a later `%fm use` stays in effect.
+        """
         self.choice_known = True
         if model != self.model_choices.get("notebook", (0.0, ""))[1]:
             self.set_model(model, source="notebook")
 
     def find_notebook_model(self) -> None:
-        """Read the notebook's own choice from its file, if the page did not send it and no later choice exists."""
+        """Read the notebook's own choice from its file.
+
+        Does nothing if the page sent it or a later choice exists.
+        """
         if self.choice_known or self.notebook_search is None or "kernel" in self.model_choices:
             return
         own = notebook_model.find(self.notebook_search)
@@ -87,7 +93,7 @@ class Session:
 
     @property
     def model_warning(self) -> str:
-        """A warning for an answer whose model nobody named while the notebook's own choice is unknown, else ""."""
+        """A warning if the model is a default although the notebook's own choice is unknown, otherwise ""."""
         return "" if self.choice_known or self.notebook_search is None or self.model_choices else self.unknown_reason
 
 

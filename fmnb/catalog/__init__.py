@@ -1,4 +1,6 @@
-"""Which models exist and which are available: names, aliases, prices, weights, downloads. A missing price in the sidebar is here.
+"""Which models exist and which are available: names, aliases, prices, weights, downloads.
+
+Start here if a price is missing in the sidebar.
 
 - `resolve`: from a name to a model: provider, alias, file, custom model
 - `suggestions`: names that are not models, and what to use instead

@@ -1,4 +1,7 @@
-"""The catalog: one Entry for each model, from the models folder, fmnb's tables and the services' own lists."""
+"""The catalog: one Entry for each model.
+
+Entries come from the models folder, fmnb's tables and the services' own lists.
+"""
 
 from __future__ import annotations
 

@@ -44,7 +44,10 @@ class HubSearch:
 
 
 def search(query: str, task: str = "", limit: int = 20) -> HubSearch:
-    """Repositories with matching names, most downloads first. Blocks; does not raise if the hub is unreachable."""
+    """Repositories with matching names, most downloads first.
+
+    Blocks; does not raise if the hub is unreachable.
+    """
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         return HubSearch(trouble="offline: HF_HUB_OFFLINE is set")
     hub = require("huggingface_hub", "all", "to search the hub")

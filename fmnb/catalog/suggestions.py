@@ -1,4 +1,7 @@
-"""Well-known names that are not models (libraries, model families, former services), with advice for each."""
+"""Well-known names that are not models, with advice for each.
+
+They are libraries, model families and former services.
+"""
 
 from __future__ import annotations
 

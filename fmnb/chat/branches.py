@@ -29,9 +29,10 @@ def add_branch(branches: Sequence[Branch], path: Branch) -> list[Branch]:
 
 
 def alternatives(branches: Sequence[Branch], path: Branch, at: int) -> tuple[list[int], int]:
-    """Alternative branches at message `at`, one for each exchange there, and the position of the current one.
+    """Alternative branches at message `at`, and the position of the current one among them.
 
-    Alternatives differ in the prompt at `at`, or in its answer.
+    There is one for each exchange at `at`. Alternatives differ in the prompt at `at`, or in its
+    answer.
     """
     by_exchange: dict[int, Branch] = {}
     for i, b in enumerate(branches):

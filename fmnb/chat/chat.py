@@ -427,7 +427,10 @@ def chats() -> dict[str, Chat]:
 
 
 def get_chat(name: str, *, create: bool = True) -> Chat:
-    """The conversation of that name, created if it is new. UsageError if `create` is False and there is none."""
+    """The conversation of that name, created if it is new.
+
+    Raises UsageError if `create` is False and there is none.
+    """
     by_name = chats()
     if name not in by_name:
         if not create:

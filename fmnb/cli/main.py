@@ -22,7 +22,10 @@ from ..views.router import view_for
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code: 0, 1 for a FmnbError, 130 for an interrupt; `check` has its own (`--help`)."""
+    """Run one verb; returns the exit code.
+
+    The exit code is 0, 1 for a FmnbError, or 130 for an interrupt; `check` has its own (`--help`).
+    """
     parser = argparse.ArgumentParser(prog="python -m fmnb", allow_abbrev=False, description="Foundation models from the command line.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     one = verbs.add_parser("ask", help="ask one thing")

@@ -1,4 +1,7 @@
-"""Yes or no, and secrets, from the person who runs the cell; an error with the next step where nobody can answer."""
+"""Yes-or-no questions and secrets, answered by the person who runs the cell.
+
+Where nobody can answer, they raise an error with the next step.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from .question import ask, can_type
 
 
 def confirm(text: str, option: str, *, yes: str = "Yes", details: str = "") -> None:
-    """Ask yes or no; anything but yes is a UsageError. `option` skips the question, `yes` is the label of the button."""
+    """Ask yes or no; raises UsageError for every answer but yes.
+
+    `option` skips the question, `yes` is the label of the button.
+    """
     choice = ask(text, {"yes": yes, "no": "No" if yes == "Yes" else "Cancel"}, default="no", details=details, hint=f"Add {option}.")
     if choice != "yes":
         raise UsageError("Nothing was done", detail="answered no")

@@ -1,4 +1,4 @@
-"""Questions to the person who runs the cell: a form on the notebook page, else a line of text, else an error.
+"""Questions to the person who runs the cell: a form on the notebook page, a text prompt, or an error.
 
 `ask` blocks until there is an answer. `fmnb.jupyter.questions` adds the form, as `page`.
 """
@@ -18,7 +18,10 @@ _TRIES = 3  # lines of text that match no choice
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question with named choices. `choices` maps names to labels, `default` is the name that an empty line means."""
+    """A question with named choices.
+
+    `choices` maps names to labels; an empty line means the name in `default`.
+    """
 
     text: str
     choices: Mapping[str, str]
@@ -36,7 +39,9 @@ class Question:
         return "".join([f"{self.details}\n" if self.details else "", f"{self.text} [{names}] ", f"({labels}) " if labels else ""])
 
     def match(self, answer: str) -> str | None:
-        """The choice that a typed answer means: a name, a label, or the beginning of one name. None if it means none.
+        """The choice that a typed answer means; None if it means none.
+
+        The answer is a name, a label, or the beginning of exactly one name.
 
         >>> q = Question("Continue?", {"yes": "Yes", "no": "Stop"}, default="no")
         >>> q.match("Y"), q.match("stop"), q.match(""), q.match("maybe")
@@ -112,7 +117,10 @@ def _typed(question: Question, hint: str) -> str:
 
 
 def can_type() -> bool:
-    """Whether there may be somebody at a keyboard: a kernel asks its front end, which may refuse; elsewhere there must be a terminal."""
+    """Whether there may be somebody at a keyboard.
+
+    A kernel asks its front end, which may refuse. Elsewhere there must be a terminal.
+    """
     from IPython.core.getipython import get_ipython
 
     return hasattr(get_ipython(), "kernel") or bool(sys.stdin and sys.stdin.isatty())

@@ -64,14 +64,20 @@ def _path(named: str) -> Path:
 
 
 def models_dir() -> Path:
-    """The folder for downloaded weights: a lock, `FMNB_MODELS`, the setting `models.dir`, else `home()/models`."""
+    """The folder for downloaded weights.
+
+    The first of: a lock, `FMNB_MODELS`, the setting `models.dir`, `home()/models`.
+    """
     s = settings()
     chosen = s.lock("models_dir") or os.environ.get("FMNB_MODELS") or s.get("models.dir")
     return Path(chosen).expanduser() if chosen else home() / "models"
 
 
 def shared_models_dirs() -> list[Path]:
-    """Read-only folders that are searched before a download: `FMNB_MODELS_SHARED` (path list), `models.shared`."""
+    """Read-only folders that are searched before a download.
+
+    From `FMNB_MODELS_SHARED` (a path list) and the setting `models.shared`.
+    """
     env = [p for p in os.environ.get("FMNB_MODELS_SHARED", "").split(os.pathsep) if p]
     return [Path(p).expanduser() for p in [*env, *settings().get("models.shared", [])]]
 

@@ -1,4 +1,6 @@
-"""Values, events, errors and protocols that every room uses. Knows nothing of Jupyter, HTTP, SQL or torch.
+"""Values, events, errors and protocols that every room uses.
+
+Independent of Jupyter, HTTP, SQL and torch.
 
 - `types`: messages, requests, usage, model facts, and their JSON form
 - `typing`: types of what public functions accept: models, tables, schemas

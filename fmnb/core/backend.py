@@ -66,7 +66,10 @@ class Embedder(Protocol):
         ...
 
     def embed(self, texts: Sequence[str], quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
-        """Vectors of the texts, in any order, `dimensions` wide where the model can choose. Close the iterator to stop."""
+        """Vectors of the texts, in any order. Close the iterator to stop.
+
+        `dimensions` is their length, if the model supports a choice.
+        """
         ...
 
 

@@ -24,7 +24,9 @@ class Cycle:
 
 
 def find_cycles(text: str, tail: int, longest: int) -> Iterator[Cycle]:
-    """The cycles at the end of a text, shortest period first; `tail` characters must repeat within `longest`.
+    """The cycles at the end of a text, shortest period first.
+
+    The last `tail` characters must repeat with a period of at most `longest`.
 
     >>> next(find_cycles("well: ab ab ab ab ab ", 6, 20))
     Cycle(start=5, period=3, length=16)
@@ -88,7 +90,9 @@ def without_ordinals(text: str) -> tuple[str, list[int]]:
 
 
 def tail_of(items: Sequence[Hashable], most: int = 28) -> Iterator[tuple[int, int]]:
-    """Periods in which the last items repeat, each with the number of items; at least one item must repeat.
+    """Periods in which the last items repeat, each with the number of items.
+
+    At least one item must repeat.
 
     >>> list(tail_of([5, 1, 2, 1, 2, 1]))
     [(2, 5), (4, 5)]

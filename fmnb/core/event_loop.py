@@ -38,7 +38,10 @@ def background_loop() -> asyncio.AbstractEventLoop:
 
 
 def start_thread(name: str, target: Callable[[], Any]) -> threading.Thread:
-    """Start a daemon thread in the caller's context: an engine that hangs must not keep the kernel from ending."""
+    """Start a daemon thread in the caller's context.
+
+    Daemon, since an engine that hangs must not keep the kernel from exiting.
+    """
     t = threading.Thread(target=contextvars.copy_context().run, args=(target,), name=name, daemon=True)
     t.start()
     return t

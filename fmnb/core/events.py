@@ -1,4 +1,6 @@
-"""Everything that happens in a run, as values; `build_response` folds them, `emit` passes them to listeners.
+"""Everything that happens in a run, as values.
+
+`build_response` folds events into a response, `emit` passes them to listeners.
 
 A backend yields bare events. The pipeline stamps them with the run's id, an increasing number, and
 the time; only stamped events reach sinks. All runs use these kinds: calls, downloads, loads,
@@ -144,7 +146,10 @@ class UsageReported(EventHeader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback(EventHeader):
-    """Feedback on a finished run: vote, star, edit, accept, copied, ... `retracts` is the number of a retracted one."""
+    """Feedback on a finished run: vote, star, edit, accept, copied, ...
+
+    `retracts` is the number of the feedback event that it retracts.
+    """
 
     event: ClassVar[str] = "Signal"
     kind: str

@@ -1,4 +1,4 @@
-"""The seam of guardrails: what may look at a request before it is sent, and at its answer before it is shown.
+"""Protocols of guards, which check or change requests before they are sent and answers before display.
 
 Policy, redaction and moderation are guards. They stand around every call, of cells and of rows
 alike, outside of tape and cache: what a guard changes is what is recorded, cached and sent.

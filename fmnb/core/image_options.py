@@ -28,7 +28,10 @@ _MOST = 10  # images per call; the cost of more would be seen too late
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """A requested image. None means not given; `raw` are other raw parameters, `ignored` options without effect."""
+    """A requested image; None means that an option is not set.
+
+    `raw` are other raw parameters, `ignored` are options without effect.
+    """
 
     prompt: str
     images: tuple[Image, ...] = ()

@@ -61,7 +61,9 @@ def printable(text: str) -> str:
 
 
 def undirected(text: str) -> str:
-    r"""Defuse lines that AsciiDoc interprets even in a listing, or that end one; nbconvert writes such listings.
+    r"""Escape lines that AsciiDoc interprets even in a listing, or that end a listing.
+
+    nbconvert writes such listings.
 
     >>> undirected("include::/etc/passwd[]").replace("\u200b", "|")
     'include|::/etc/passwd[]'

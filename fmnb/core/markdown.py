@@ -33,7 +33,9 @@ _PASS = re.compile(r"\+\+(?=\+)")
 
 
 def neutral_markdown(text: str) -> str:
-    r"""Markdown that shows `text` without effects: no tags, images, script links, or TeX except mathematics.
+    r"""Markdown that shows `text` without side effects.
+
+    It has no tags, no images, no script links, and no TeX except mathematics.
 
     >>> neutral_markdown("a <b>c</b> ![x](http://e/t.png) \\input{x} $\\pi$").replace("\u200b", "|")
     'a <|b>c<|/b> !|[x](http://e/t.png) \\|input{x} $\\pi$'

@@ -1,8 +1,9 @@
-"""Where code is in Markdown. Only what every Markdown reader treats as code counts and is left unchanged.
+"""Where code is in Markdown.
 
-These are fences at the margin around whole blocks, and single backticks that pair in only one way.
-Whatever readers could interpret in two ways does not count, nor does anything in a text that
-contains a fence of another kind.
+Only what every Markdown parser treats as code counts and is left unchanged. These are fences at the
+margin around whole blocks, and single backticks that pair in only one way. What parsers could
+interpret in two ways does not count, nor does anything in a text that contains a fence of another
+kind.
 """
 
 from __future__ import annotations

@@ -204,7 +204,10 @@ def _named(path: Path, kind: str, number: int) -> Path:
 
 
 def preview(data: bytes, most: int = PREVIEW) -> bytes | None:
-    """A smaller copy of an image, at most `most` bytes of WebP or JPEG; None without Pillow or if unreadable."""
+    """A smaller copy of an image, at most `most` bytes of WebP or JPEG.
+
+    None without Pillow, or if the image is unreadable.
+    """
     try:
         pil: Any = importlib.import_module("PIL.Image")
     except ModuleNotFoundError:

@@ -1,7 +1,7 @@
-"""Names to modules: public names, methods of higher rooms, engines, scorers. Verbs are in `jupyter/magics/line.py`.
+"""Names to modules: public names, methods of higher rooms, engines, scorers.
 
-Strings only, so that looking up a name imports nothing. Deleting a row and its file removes the
-feature.
+Verbs are in `jupyter/magics/line.py`. The tables hold strings only, so that looking up a name imports nothing.
+Deleting a row and its file removes the feature.
 """
 
 from __future__ import annotations

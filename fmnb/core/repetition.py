@@ -66,7 +66,11 @@ FIELD = Thresholds(4, 12, 20, 3, 4, 60, 40, 120, 200, 100, 100, 200, 8, 12, 200,
 
 
 class LoopDetector:
-    """Watches one text. After a detection, `cut` is the position after the first period, `found` that of the detection."""
+    """Detects a loop in one text.
+
+    After a detection, `cut` is the position after the first period, and `found` the position of the
+    detection; before, both are -1.
+    """
 
     def __init__(self, least: Thresholds = ANSWER) -> None:
         self._least = least

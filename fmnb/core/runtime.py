@@ -32,7 +32,10 @@ T = TypeVar("T")
 
 
 class Runtime:
-    """Memory by class, each made at its first use. Use it in a `with` statement to make it the current one."""
+    """One object for each class, created on first use.
+
+    Use it in a `with` statement to make it the current Runtime.
+    """
 
     def __init__(self) -> None:
         self._states: dict[type, object] = {}
@@ -83,7 +86,9 @@ def state(kind: type[T]) -> T:
 
 
 def current(kind: type[T]) -> T:
-    """Something that stands for the current Runtime's object of this class, whichever Runtime is current when it is used.
+    """A proxy for the current Runtime's object of this class.
+
+    Each use looks up the Runtime that is current at that time.
 
     >>> class Settings:
     ...     color = "blue"

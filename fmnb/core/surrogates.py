@@ -1,4 +1,7 @@
-"""Lone surrogates have no UTF-8 form, so disk and network cannot hold them; they become U+FFFD on input."""
+"""Replaces lone surrogates by U+FFFD on input.
+
+They have no UTF-8 form, so neither disk nor network can hold them.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The budget of one batch, and its share of the kernel's. Neither is exceeded, however long answers are.
+"""The budget of one batch, and its share of the kernel's budget.
 
-Before a call is sent, its maximum cost is reserved; when it ends, its actual cost is counted.
-The length of an answer is not known in advance, so without `--max-tokens` the reservation covers
+Neither is exceeded, however long answers are. Before a call is sent, its maximum cost is reserved;
+when it ends, its actual cost is counted. The length of an answer is not known in advance, so
+without `--max-tokens` the reservation covers
 
     no answer seen yet     the longest answer the model can write
     n answers seen         twice the longest of them, and at first some thousand tokens in any case
@@ -37,7 +38,10 @@ _MIN_TOKENS = 16  # smallest limit that services accept
 
 @dataclass(frozen=True)
 class Reservation:
-    """US dollars reserved for one call, and the output tokens they cover; None where any answer is covered."""
+    """US dollars reserved for one call, and the output tokens that they cover.
+
+    The tokens are None if any answer is covered.
+    """
 
     amount: float
     model: str

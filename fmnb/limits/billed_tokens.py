@@ -37,7 +37,11 @@ class ExpectedTokens:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """One answer: prompt tokens counted (without frames) and billed, output tokens, limit, and cost factor."""
+    """One answer: its tokens, its limit, and its cost factor.
+
+    The tokens are the counted prompt tokens (without frames), the billed prompt tokens, and the
+    output tokens.
+    """
 
     counted: int
     billed: int

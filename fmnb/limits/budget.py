@@ -25,10 +25,11 @@ WARN = 0.8
 
 @dataclass(frozen=True)
 class Budget:
-    """The limit in US dollars (None for none), what was spent and reserved, and whether unknown prices are allowed.
+    """The limit in US dollars (None for no limit), what was spent, and what is reserved.
 
-    `uncertain_cost` is what failed or stopped calls may have been billed without a report of usage;
-    it counts as spent. `uncertain_calls` is the number of failed ones.
+    `allow_unknown` allows models whose prices are unknown. `uncertain_cost` is what failed or stopped
+    calls may have been billed without a report of usage; it counts as spent. `uncertain_calls` is
+    the number of failed ones.
     """
 
     limit: float | None = None

@@ -1,4 +1,6 @@
-"""Usage of a call that does not finish: the service's own count so far, else an estimate from its text.
+"""Usage of a call that does not finish.
+
+It is the service's own count so far, otherwise an estimate from the text.
 
 A call that finishes reports its usage in a `UsageReported` event. A stopped call cannot. Whoever
 stops it reads the usage here, from any thread, and it is counted once.

@@ -1,4 +1,6 @@
-"""Prompts: renders a template with the notebook's variables to message parts; saves templates as files.
+"""Prompts: renders a template to message parts, and saves templates as files.
+
+The template's expressions use the notebook's variables.
 
     Summarise {{ df.describe() }} in one sentence.
     {% for claim in claims %}
@@ -284,7 +286,10 @@ def _versions(history: Path, name: str) -> set[int]:
 
 
 def _write(path: Path, text: str, system: str) -> None:
-    """The text and a line end; a system prompt, or text that starts like one, adds a header of three lines."""
+    """Write the text and a line end.
+
+    A system prompt, or a text that looks as if it had one, adds a header of three lines.
+    """
     if system or text.startswith("---\n"):
         text = f"---\nsystem: {json.dumps(system, ensure_ascii=False)}\n---\n{text}"
     temporary = path.with_suffix(".new")

@@ -306,7 +306,10 @@ def _wrapped(source: str) -> ast.Expression | None:
 
 
 def _free(source: str) -> set[str]:
-    """Names an expression reads and does not bind itself. By its syntax tree: symbol tables differ between Pythons."""
+    """Names that an expression reads and does not bind itself.
+
+    Found in its syntax tree, since symbol tables differ between Python versions.
+    """
     tree = _wrapped(source)
     assert tree is not None  # it has been compiled
     found: set[str] = set()

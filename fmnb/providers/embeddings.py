@@ -29,7 +29,10 @@ BATCH = 96  # texts per request: the lowest limit of the known services
 async def embed(
     p: Profile, model: str, texts: Sequence[str], quant: str = "", dimensions: int | None = None
 ) -> AsyncIterator[Event | Vectors]:
-    """One request for at most `BATCH` texts. Raises the errors of a call, and UnexpectedResponseError for invalid vectors."""
+    """One request for at most `BATCH` texts.
+
+    Raises the errors of a call, and UnexpectedResponseError for invalid vectors.
+    """
     if not p.embeds:
         raise UsageError(
             f"{p.label} makes no vectors", hint="`%fm models embed` lists models that do; without a name one on this machine does."

@@ -122,7 +122,10 @@ class HostedModel:
         return HostedStream(self, request)
 
     async def events(self, request: Request, stream: HostedStream) -> AsyncIterator[Event]:
-        """Events of one request. `stream` is given the answer that is being read, so that it knows the usage so far."""
+        """Events of one request.
+
+        `stream` receives the answer while it is read, so that it knows the usage so far.
+        """
         model = self.model
         wire, p = self._wires.get(request.api) or self._wire_for(request.api)
         secret = await client.secret(p)

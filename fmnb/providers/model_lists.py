@@ -22,7 +22,10 @@ _listed: dict[str, tuple[str, ...]] = {}  # address -> models of its last list
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A model as its service lists it; missing facts are None or empty. Prices are US dollars per million tokens."""
+    """A model as its service lists it; missing facts are None or empty.
+
+    Prices are US dollars per million tokens.
+    """
 
     name: str
     context: int | None = None
@@ -70,7 +73,10 @@ async def listed(p: Profile, timeout: float = _SECONDS) -> list[Listed]:
 
 
 def _listed_model(row: dict[str, Any]) -> Listed:
-    """One entry of a list. The fields are those of OpenRouter, Together, Groq, vLLM and LM Studio; each service fills some."""
+    """One entry of a list.
+
+    The fields are those of OpenRouter, Together, Groq, vLLM and LM Studio; each service fills some.
+    """
     kinds: dict[str, Any] = found if isinstance(found := row.get("architecture"), dict) else {}
     price: dict[str, Any] = found if isinstance(found := row.get("pricing"), dict) else {}
     context = next((v for k in ("context_length", "context_window", "max_model_len", "max_context_length") if (v := row.get(k))), None)

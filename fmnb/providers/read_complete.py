@@ -22,7 +22,10 @@ from .wire.sse import DONE, Frames
 
 
 async def complete(wire: Wire, p: Profile, model: str, request: Request, connection: Connection) -> CompleteResponse:
-    """Send a request and read the complete answer; a service that streams all the same is read as a stream."""
+    """Send a request and read the complete answer.
+
+    If the service streams anyway, the answer is read as a stream.
+    """
     reply, lost = await send(wire, p, model, request, connection, stream=False)
     secret = connection.secret
     try:

@@ -18,7 +18,10 @@ from .wire.sse import DONE, Answer, Frames
 
 
 async def events_of(wire: Wire, p: Profile, model: str, reply: Reply, answer: Answer, secret: str) -> AsyncIterator[Event]:
-    """Events of the body, then the events that were held back. Raises when the body ended early or is no answer."""
+    """Events of the body, then the events that were held back.
+
+    Raises if the body ends early or is no answer.
+    """
     frames = Frames()
     done = False
     error: FmnbError | None = None
@@ -99,7 +102,10 @@ def end_events(answer: Answer, document: dict[str, Any]) -> list[Event]:
 
 
 async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames, wire: Wire) -> AsyncIterator[bytes]:
-    """A body whose content type is not an event stream: it may be one all the same, or a complete answer, which becomes one event."""
+    """The chunks of a body whose content type is not an event stream.
+
+    It may be an event stream anyway, or a complete answer, which becomes one event.
+    """
     head = b""
     async for data in chunks:
         head += data

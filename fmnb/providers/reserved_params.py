@@ -65,7 +65,10 @@ def _routes(params: Mapping[str, Any], above: str = "") -> Iterator[str]:
 
 
 def _table(value: Any) -> Any:
-    """Parse a table or list in JSON text, as some clients write `extra_body`; return other values unchanged."""
+    """Parse a table or list in JSON text, as some clients write `extra_body`.
+
+    Other values are returned unchanged.
+    """
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
             return json.loads(value)

@@ -1,6 +1,6 @@
-"""Send a request to a service; options that the service refuses are dropped and the request is sent again.
+"""Sends a request to a service, again without options that the service rejects.
 
-An option counts as refused once the same request without it was accepted. The next request to
+An option counts as rejected once the same request without it was accepted. The next request to
 that model leaves it out from the start, and the answer lists it as not applied.
 """
 

@@ -43,7 +43,9 @@ class Calibration:
 
 
 def calibration(confidence: Sequence[float], right: Sequence[float]) -> Calibration:
-    """All calibration measures. Raises ValueError for unequal lengths, no rows, or a confidence outside 0 to 1.
+    """All calibration measures.
+
+    Raises ValueError for unequal lengths, no rows, or a confidence outside 0 to 1.
 
     >>> c = calibration([.95, .9, .85, .8, .7, .65, .6, .55, .4, .3], [1, 1, 0, 1, 1, 0, 1, 0, 0, 1])
     >>> round(c.one_bin, 3), round(c.brier, 3), c.error

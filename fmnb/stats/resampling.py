@@ -27,7 +27,9 @@ def bootstrap(
     seed: int = SEED,
     confidence: float = 0.95,
 ) -> Interval:
-    """Percentile bootstrap interval of a mean, over rows or clusters. Efron, Annals of Statistics 7 (1979).
+    """Percentile bootstrap interval of a mean, over rows or clusters.
+
+    Efron, Annals of Statistics 7 (1979).
 
     >>> i = bootstrap([1, 0, 0, -1, 1, 0, 1, 0, 0, 1] * 10)
     >>> i.low < i.value < i.high

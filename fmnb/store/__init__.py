@@ -1,4 +1,6 @@
-"""What outlives a kernel: the log, the cache, tapes, feedback, batch state. A run that is missing from the log is here.
+"""What outlives a kernel: the log, the cache, tapes, feedback, batch state.
+
+Start here if a run is missing from the log.
 
 - `db`: the SQLite file: opening, schema, migrations, transactions
 - `log_sink`: writes runs to the log

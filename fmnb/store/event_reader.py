@@ -1,4 +1,7 @@
-"""Reads stored events defensively: invalid ones are skipped with one warning that names their location."""
+"""Reads stored events defensively.
+
+Invalid events are skipped with one warning that names their location.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Feedback on answers as events of the log: written at once, never changed, retracted by another event."""
+"""Feedback on answers as events of the log.
+
+Events are written at once and never changed; another event retracts them.
+"""
 
 from __future__ import annotations
 

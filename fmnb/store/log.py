@@ -120,9 +120,10 @@ def search(
 
 
 def fts_condition(query: str) -> tuple[str, list[Any]]:
-    """An SQL condition on `runs` with its values: prompt or answer has all words, or words with these prefixes.
+    """An SQL condition on `runs` with its values, for a full-text search.
 
-    Rows of batches are not in the full-text index, which would cost more than writing them; they are scanned.
+    Prompt or answer must have all words, or words that start with them. Rows of batches are not in
+    the full-text index, which would cost more than writing them; they are scanned.
     """
     words = re.findall(r"\w+", query)
     if not words:

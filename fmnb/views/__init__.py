@@ -1,4 +1,6 @@
-"""How events look: text, safe HTML, live output in a notebook. What model text may do on the page is decided here.
+"""How events look: text, safe HTML, live output in a notebook.
+
+Which effects model text may have on the page is decided here.
 
 - `router`: which view a cell gets, and one view for each run
 - `live`: an answer in a notebook while it streams, updated in place

@@ -28,9 +28,10 @@ _UI = "font-family:var(--jp-ui-font-family,system-ui,sans-serif)"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where each answer stands: titles of rows and columns, and (row, column) of each answer in the order they were asked for.
+    """The grid of a comparison: titles of rows and columns, and the place of each answer.
 
-    A single row has no title; `shared` says that a column's title is the whole label of its answer.
+    `places` has (row, column) of each answer, in the order of the requests. A single row has no
+    title; `shared` says that a column's title is the whole label of its answer.
     """
 
     rows: tuple[str, ...]

@@ -66,7 +66,9 @@ def footer_text(response: Response) -> str:
 
 
 def anonymous_footer_text(response: Response) -> str:
-    """The line under an answer with a hidden model: without time, tokens and price, which could identify it.
+    """The line under an answer whose model is hidden.
+
+    It has no time, tokens or price, which could identify the model.
 
     >>> anonymous_footer_text(Response("hi", model="echo:", run="r1"))
     '— fmnb · run r1'

@@ -47,7 +47,11 @@ SHARE = 5  # a drawing that took t is followed by at least (SHARE - 1) * t of re
 
 
 class NotebookView:
-    """The sink of one run. `header` names the model when several answer in one cell; `watched` is False where a program runs the cell."""
+    """The sink of one run, which displays its answer.
+
+    `header` names the model if several answer in one cell. `watched` is False if a program runs the
+    cell.
+    """
 
     def __init__(
         self,

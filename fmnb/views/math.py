@@ -1,4 +1,4 @@
-"""TeX in Markdown: kept out of Markdown's hands, and left to the typesetter where it is mathematics and nothing else.
+"""TeX in Markdown: protected from the Markdown parser, and typeset only if it is mathematics.
 
 `$...$`, `$$...$$`, `\\(...\\)` and `\\[...\\]` go through as typed, each in an element of its
 own, where every command in it is known to be harmless. What is not is shown as code, which
@@ -49,7 +49,11 @@ def _inline(state: Any, silent: bool) -> bool:
 
 
 def _dollars(text: str, at: int, limit: int) -> int:
-    """Where math that opens at `at` ends, or 0. Pandoc's rule tells it from prices: no space inside the marks, no digit after."""
+    """The end of math that starts at `at`, or 0.
+
+    Pandoc's rule distinguishes it from prices: no space inside the dollar signs, no digit after
+    them.
+    """
     if text.startswith("$$", at):
         end = text.find("$$", at + 2, limit)
         return end + 2 if end > at + 2 else 0

@@ -1,7 +1,7 @@
 """Final outputs only, where a program runs the notebook.
 
-Programs that read outputs while a cell runs (papermill's log) take each output when it first
-appears and ignore updates: of a streamed answer they would keep the first word.
+Programs that read outputs while a cell runs (papermill's log) read each output when it first
+appears and ignore updates, so they would keep only the first word of a streamed answer.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ Show: TypeAlias = Callable[[Bundle, str, bool], None]
 
 
 def output_function(shell: Any = None) -> bool:
-    """Whether somebody may look at the outputs as they come: not where nbclient runs the cells, for nbconvert or papermill.
+    """Whether somebody may see outputs while the cell runs.
 
-    Its kernels cannot ask, as others cannot either, and keep no history on disk.
+    False if nbclient runs the cells, for nbconvert or papermill. Its kernels are recognized by
+    two facts: they cannot ask questions, which holds for some others too, and they keep no
+    history on disk.
     """
     if not is_run_by_program(shell):
         return True

@@ -1,4 +1,6 @@
-"""The steps of the pipeline, each one concern around a call: it takes the call and the rest of the pipeline, and yields events.
+"""The steps of the pipeline, each one concern around a call.
+
+A step takes the call and the rest of the pipeline, and yields events.
 
 - `base`: what a step is
 - `guard`: policy, redaction, moderation, as the Runtime has them

@@ -1,4 +1,7 @@
-"""Budget: each attempt reserves its maximum cost before it is sent, and its real cost is counted when it ends."""
+"""The budget step: reserves the maximum cost of each attempt, and counts its actual cost.
+
+The reservation is made before the attempt is sent; the actual cost is counted when it ends.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,18 @@ _TOO_LONG = "the answer was longer than the budget had set aside for it"
 
 
 def kernel_budget() -> list[BatchBudget]:
-    """The budgets of an interactive call: the kernel's, if there is one. A call over budget is refused and does not wait."""
+    """The budgets of an interactive call: the kernel's, if there is one.
+
+    A call over budget is refused and does not wait.
+    """
     return [CallBudget()] if budget.budget().limit is not None else []
 
 
 def within_budget(budgets: Callable[[], Sequence[BatchBudget]]) -> Step:
-    """The step that pays each attempt from all `budgets`. An answer truncated by its reservation is retried with more."""
+    """The step that charges each attempt to all `budgets`.
+
+    An answer truncated by its reservation is retried with a higher one.
+    """
 
     def pay(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
         return rows(call, proceed) if call.is_row else _Attempt(call, budgets()).run(proceed)
@@ -109,7 +118,10 @@ class _Attempt:
             yield end
 
     def _settle(self, backend: Backend, tokens: int, before: tuple[int, float]) -> Notice | None:
-        """Count what the attempt cost, once, and release what was reserved; a warning when most of the budget is spent."""
+        """Count the cost of the attempt, once, and release its reservations.
+
+        Returns a warning if most of the budget is spent.
+        """
         if self._settled:
             return None
         self._settled = True

@@ -1,4 +1,7 @@
-"""The cache: answers of deterministic calls. Rows of a table do not use it, since their answers are in the log."""
+"""The cache: answers of deterministic calls.
+
+Rows of a table do not use it, since their answers are in the log.
+"""
 
 from __future__ import annotations
 

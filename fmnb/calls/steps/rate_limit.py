@@ -38,7 +38,10 @@ async def limited(host: str, stream: AsyncIterator[Event]) -> AsyncIterator[Even
 
 
 def rate_limited_rows(limits: BatchLimits) -> Step:
-    """The step for rows: within the user's own limits too; the host's limiter adapts to every answer and rate-limit error."""
+    """The step for rows, which also applies the user's own limits.
+
+    The host's limiter adapts to every answer and rate-limit error.
+    """
 
     async def wait(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
         backend = call.target.open()

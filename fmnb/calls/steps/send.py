@@ -16,7 +16,10 @@ from ..call import Call
 
 
 async def stream_answer(call: Call) -> AsyncIterator[Event]:
-    """The streamed answer. A service's answer is ended if it gets stuck in a loop; engines check their own."""
+    """The streamed answer.
+
+    An answer of a service is ended if it is stuck in a loop; engines check their own.
+    """
     backend, meter = call.target.open(), call.meter
     stream: AsyncIterator[Event] = backend.stream(call.request)
     if backend.info.local:
@@ -85,7 +88,10 @@ async def _merge_deltas(stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
 
 
 def _estimated_usage(call: Call, backend: Backend, came: Sequence[Event]) -> Usage:
-    """Estimated usage of a stream that is closed here, as the service reports usage only at its end. The budget includes text that may be in flight."""
+    """Estimated usage of a stream that is closed here.
+
+    The service reports usage only at the end. The budget includes text that may be in flight.
+    """
     into, out = backend.count(call.request).tokens, estimate_output_tokens(came)
     owed = Usage(into, out, cost=budget.price(backend.info, into, out), estimated=True)
     call.meter.closed(owed)

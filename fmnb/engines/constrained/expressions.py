@@ -225,9 +225,10 @@ def _step(e: Expression, c: str) -> Expression:
 
 @lru_cache(maxsize=4096)
 def closed(e: Expression, spread: int = CHOICES) -> Expression:
-    """The shortest completions: minimal repetitions, and alternatives within `spread` bytes of the shortest.
+    """The shortest completions of an expression.
 
-    Scalars keep all their texts.
+    They have minimal repetitions, and alternatives within `spread` bytes of the shortest. Scalars
+    keep all their texts.
 
     >>> as_regex(closed(seq(rep(chars([(48, 57)]), 0, 9), alt(lit("yes"), lit("no")), lit("]")), 0))
     'no\\\\]'

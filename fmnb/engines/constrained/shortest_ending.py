@@ -85,7 +85,10 @@ class Endings:
         return found if self.tokens(self.shortest(e)) <= left else None
 
     def _labels(self, labels: Sequence[str]) -> int:
-        """The tokens of the longest label: the model chooses at each fork, and tokens may end anywhere after it."""
+        """The tokens of the longest label.
+
+        The model chooses at each fork, and tokens may end anywhere after it.
+        """
         shared = commonprefix(list(labels))
         most = self.tokens(shared)
         groups: dict[str, list[str]] = {}
@@ -102,7 +105,9 @@ class Endings:
 
 @lru_cache(maxsize=16384)
 def neutral(e: Expression) -> str | None:
-    """The shortest ending without invented values; None if a scalar or a character of a text is still required.
+    """The shortest ending without invented values.
+
+    None if a scalar or a character of a text is still required.
 
     >>> from fmnb.engines.constrained.expressions import alt, chars, lit, rep, scalar, seq
     >>> number = scalar(rep(chars([(48, 57)]), 1, 9), 8)

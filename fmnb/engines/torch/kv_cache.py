@@ -27,10 +27,10 @@ _STEP = 32  # places by which a row's cache grows
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Adjacent slots from `first` on, and their tokens in this pass; a slot after the last one is a new row.
+    """Adjacent slots from `first` on, and their tokens in this pass.
 
-    With `parents`, the last tokens of each row form a tree: the parent of each among them, -1 for
-    the token before the tree. Such a row ends with this pass.
+    A slot after the last one is a new row. With `parents`, the last tokens of each row form a tree:
+    the parent of each among them, -1 for the token before the tree. Such a row ends with this pass.
     """
 
     first: int

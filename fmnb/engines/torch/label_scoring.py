@@ -113,9 +113,10 @@ def scored(
 
 
 def blanks(model: TorchModel, prompts: Sequence[list[int]]) -> list[list[int]]:
-    """Content-free prompts derived from the rows: the common prefix, a word for nothing, the common suffix.
+    """Content-free prompts derived from the rows.
 
-    Empty if there are so few rows that they may share more than their template.
+    Each is the common prefix, a word for nothing, and the common suffix. Empty if there are so few
+    rows that they may share more than their template.
     """
     if len(prompts) < MANY:
         return []

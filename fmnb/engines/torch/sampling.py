@@ -112,9 +112,10 @@ class Grammar:
     """
 
     def __init__(self, schema: dict[str, Any], tokenizer: Any, text: Text, limit: int, prefix: str = ""):
-        """`tokenizer` is for llguidance, `text` converts tokens to text, `limit` is the maximum number of tokens.
+        """Prepare the mask for a schema, with at most `limit` tokens.
 
-        `prefix` is the existing start of the answer. Raises BadRequestError for an unsupported schema.
+        `tokenizer` is for llguidance, `text` converts tokens to text. `prefix` is the existing
+        start of the answer. Raises BadRequestError for an unsupported schema.
         """
         self.following = Following(schema, limit, prefix, lambda text: len(tokenizer.tokenize_str(text)))
         self._tokenizer = tokenizer

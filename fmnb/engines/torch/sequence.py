@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answer of a row; `seconds` is its time in a slot, `labels` are the probabilities of scored labels."""
+    """The answer of a row.
+
+    `seconds` is its time in a slot, `labels` are the probabilities of scored labels.
+    """
 
     text: str
     reason: str
@@ -58,7 +61,9 @@ class Row:
 
 
 def prepared(model: TorchModel, number: int, request: Request, extra: dict[str, Any], written: bool = True) -> Row:
-    """A request as a row; `extra` are variables of the chat template. `written` is False for label scoring.
+    """A request as a row.
+
+    `extra` are variables of the chat template. `written` is False for label scoring.
 
     Raises the error of an invalid request.
     """

@@ -30,7 +30,10 @@ class VisionModel:
     reusable = False
 
     def __init__(self, path: Path, how: Form):
-        """Load from a folder. Raises ModelError if the library fails, MissingPackageError for a missing package."""
+        """Load from a folder.
+
+        Raises ModelError if the library fails, MissingPackageError for a missing package.
+        """
         require("PIL", "attach", "to read images")
         self._library = require("transformers", "torch", "to run models from a folder")
         self._processor = _processor(self._library, path)

@@ -102,9 +102,10 @@ def four_bit(raw: Tensor, kind: str) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def round_to_four(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Quantize rows of 32-bit floats to the form of `four_bit`: 16 steps from minimum to maximum of each group.
+    """Quantize rows of 32-bit floats to the format of `four_bit`.
 
-    Scale and zero are rounded first, to the kernel's 16 bits.
+    Each group has 16 steps from its minimum to its maximum. Scale and zero are rounded first, to
+    the kernel's 16 bits.
     """
     import torch
 
@@ -165,7 +166,10 @@ def _q5_1(b: Tensor) -> Tensor:
 
 
 def _k_scales(b: Tensor) -> tuple[Tensor, Tensor]:
-    """Scales and minimums of the 8 groups of a K block: 6 bits each in 12 bytes, times the block's two factors."""
+    """Scales and minimums of the 8 groups of a K block.
+
+    They have 6 bits each, in 12 bytes, and are multiplied by the block's two factors.
+    """
     import torch
 
     s = b[..., 4:16]
@@ -176,7 +180,10 @@ def _k_scales(b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _k_nibbles(b: Tensor) -> Tensor:
-    """Unpack 128 bytes to 8 groups of 32: each 32 bytes hold a group in the low nibbles and the next in the high."""
+    """Unpack 128 bytes to 8 groups of 32.
+
+    Each 32 bytes hold one group in the low nibbles and the next in the high nibbles.
+    """
     return _cut(_nibbles(_cut(b, 4, 32)), 2, 32).flatten(-3, -2)
 
 

@@ -76,7 +76,10 @@ def network_environment() -> tuple[str | None, ...]:
 
 
 def headers_from_environment(p: Profile) -> list[tuple[str, str]]:
-    """Headers whose values are secrets from the environment; they are sent only to hosts that may have the key."""
+    """Headers whose values are secrets from the environment.
+
+    They are sent only to hosts that may receive the key.
+    """
     if not p.header_env or not any(fnmatch.fnmatchcase(p.host, pattern) for pattern in p.key_hosts):
         return []
     if p.base_url.startswith("http://") and not p.loopback:

@@ -1,4 +1,7 @@
-"""Connections that failed or were lost, as fmnb's errors: the same for every HTTP stack, whose exceptions are told by their names."""
+"""Converts failed and lost connections to fmnb's errors.
+
+The same for every HTTP stack: exceptions are recognized by their class names.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,10 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
 
 
 def interrupted(profile: Profile, error: BaseException | None, secret: str, *, billed: bool | None = None) -> FmnbError:
-    """The connection was lost while an answer in one piece came: nothing of it can be used. `billed` where something tells what it used."""
+    """The error of a connection lost in a complete (non-streamed) response, which cannot be used.
+
+    `billed` is True if the usage is known.
+    """
     chain = list(_chain(error))
     what, seen = "lost the connection in the middle of the answer", short(redact(_cause(chain), secret)) if chain else ""
     if any("Timeout" in type(e).__name__ for e in chain):

@@ -69,10 +69,10 @@ def from_status(
     sent: bool = True,
     characters: int = 0,
 ) -> FmnbError:
-    """The error that an HTTP status with its body means. `known` are models the service has, for a near name.
+    """The error for an HTTP status and its body.
 
-    Of an error inside an answer the status may be ours: it was not `sent` then, and is not
-    shown; `characters` of text had come.
+    `known` are models of the service, to suggest similar names. Of an error inside an answer the
+    status may be ours: it was not `sent` then, and is not shown; `characters` of text had come.
     """
     inner, text, code = _parts(body)
     text = redact(text, secret)  # before it is cut to length, or half a key would be left

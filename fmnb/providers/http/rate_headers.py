@@ -45,7 +45,9 @@ def read(headers: Mapping[str, str]) -> dict[str, RateLimitState]:
 
 
 def seconds(text: str) -> float:
-    """A reset as seconds from now: `6m0s`, `20ms`, a number, a Unix time, or a moment in ISO form. ValueError for anything else.
+    """A reset as seconds from now. Raises ValueError for an unknown format.
+
+    The formats are `6m0s`, `20ms`, a number of seconds, a Unix time, and an ISO time.
 
     >>> seconds("6m0.5s"), seconds("20ms"), seconds("3")
     (360.5, 0.02, 3.0)

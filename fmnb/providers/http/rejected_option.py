@@ -72,7 +72,11 @@ def _option(body: dict[str, Any], path: str) -> str:
 
 
 def _refuses(name: str, message: str, prompt: str) -> bool:
-    """Whether a sentence names the option as one and says that it is not taken; not where these are words of the prompt."""
+    """Whether a sentence of the message rejects the option.
+
+    It must name the option as one and report that it is not supported; words quoted from the prompt
+    do not count.
+    """
     spelt = re.escape(name).replace("_", "_?")  # some services answer in camel case
     path = rf"{spelt}(?:\.[a-z_][\w.]*)?"
     bare = rf"(?<![\w.]){path}(?!\w)"

@@ -1,4 +1,7 @@
-"""An error that came inside an answer, named as it would be before one: by its status, its code, or its words."""
+"""Errors that arrive inside a stream.
+
+They become the errors that they would be before the stream: by status, code, or message.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ _VAGUE = (400, 500)  # what stands for any other
 
 
 def from_stream_error(profile: Profile, model: str, error: Any, characters: int, secret: str, *, paid: bool = False) -> FmnbError:
-    """The error as one of fmnb's. `characters` of text had come; `paid` says that the service told what it used."""
+    """The fmnb error for an error in a stream.
+
+    `characters` of text had arrived. `paid` is true if the service reported usage.
+    """
     inner = error if isinstance(error, dict) else {"message": str(error)}
     number = next((n for k in ("code", "status", "status_code", "http_status") if (n := _number(inner.get(k))) is not None), None)
     words = " ".join(str(inner[k]) for k in ("code", "type", "status", "reason", "error_type") if isinstance(inner.get(k), str))

@@ -49,7 +49,10 @@ class Reply:
 
 
 class BodyInterruptedError(Exception):
-    """The connection was lost while the body came; `data` is what arrived. The cause is the transport's exception."""
+    """The connection was lost while the body was read; `data` is what arrived.
+
+    The cause is the transport's exception.
+    """
 
     def __init__(self, status: int, headers: Mapping[str, str], data: bytes):
         super().__init__(status)

@@ -49,7 +49,10 @@ async def end_events(
     pictured: tuple[int, int] | None = None,
     **extra: Any,
 ) -> AsyncIterator[Event]:
-    """UsageReported and Finished. `pictured` are image tokens of input and output, which have their own prices."""
+    """The UsageReported and Finished events.
+
+    `image_tokens` are the image tokens of input and output, which have their own prices.
+    """
     if not made:
         raise EmptyAnswerError(f"{p.label} answered with no picture", hint="Ask again, or rephrase.", billed=None)
     usage = usage or Usage()

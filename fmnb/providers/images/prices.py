@@ -9,7 +9,9 @@ from ..profiles import Profile
 
 
 def cost(profile: Profile, model: str, usage: Usage, pictured: tuple[int, int] | None) -> float | None:
-    """Cost of one call in US dollars. `pictured` are image tokens of input and output, None if not reported.
+    """Cost of one call in US dollars.
+
+    `image_tokens` are the image tokens of input and output, None if not reported.
 
     >>> cost(Profile("mine", base_url="http://localhost:9/v1", runs_here=True), "m", Usage(), None)
     0.0

@@ -1,4 +1,7 @@
-"""Sends image requests, and downloads images by URL: only from the profile's `image_hosts`, without a key."""
+"""Sends image requests, and downloads images by URL.
+
+Downloads come only from the profile's `image_hosts`, without a key.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ class OptionRefused(Exception):
 async def post(
     p: Profile, model: str, url: str, body: dict[str, Any], secret: str, *, files: list[Any] | None = None, drop_option: bool = False
 ) -> dict[str, Any]:
-    """The JSON object that the service answers with. Raises the errors of a call, and with `drop_option` Refused."""
+    """Send a request; returns the JSON object of the response.
+
+    Raises the errors of a call, and OptionRefused if `drop_option` is set.
+    """
     sender, options = await client.connect(p, secret)
     import httpx2
 

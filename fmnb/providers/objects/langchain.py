@@ -79,7 +79,10 @@ def _messages(request: Request) -> list[dict[str, Any]]:
 
 
 def _inputs(value: Any, request: Request) -> tuple[Any, set[str]]:
-    """The input of a chain (text, messages, or a dict of fields from the prompt and `-p NAME=VALUE`), and the names used."""
+    """The input of a chain, and the names of the parameters used for it.
+
+    The input is text, messages, or a dict of fields from the prompt and `-p NAME=VALUE`.
+    """
     messages = _messages(request)
     text = "\n\n".join(m["content"] for m in messages if isinstance(m["content"], str) and m["role"] in ("system", "user"))
     schema = value.get_input_jsonschema()

@@ -173,9 +173,10 @@ def drop_option(body: dict[str, Any], option: str, request: Request) -> str | No
 
 
 def _cache(out: dict[str, Any]) -> None:
-    """Mark what later requests repeat for caching: a long system prompt, and a conversation of several turns.
+    """Mark for caching what later requests repeat.
 
-    Cache writes cost 25 % more than normal input, so a single question is not marked.
+    That is a long system prompt, and a conversation of several turns. Cache writes cost 25 % more
+    than normal input, so a single question is not marked.
     """
     system = out.get("system")
     if isinstance(system, str) and len(system) >= _WORTH_CACHING:

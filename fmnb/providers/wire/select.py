@@ -16,7 +16,9 @@ from .base import Wire
 
 
 def pick(p: Profile, model: str, api: str = "") -> Wire:
-    """The interface for one model: the requested one, the one that the model needs, or the profile's default.
+    """The interface for one model.
+
+    It is the requested one, the one that the model needs, or the profile's default.
 
     Raises UsageError for an interface that the service does not have, and names providers that do.
 
