@@ -122,7 +122,7 @@ class Job(Sharing):
                     items.close()  # type: ignore[attr-defined]
                     self.take(flow)
                     with suppress(StoreError):
-                        self.keeper.write([(run_rows.columns(e.events, session.notebook), e.events) for e in flow.stopped], [])
+                        self.keeper.write([run_rows.finished(e.events, session.notebook) for e in flow.stopped], [])
                 self.claims.end()
                 stop = self.stopped()
             raise stop from None
@@ -295,9 +295,9 @@ class Job(Sharing):
                     meta={"asked": base.target.requested_model, "row": number},
                 )
                 events = [stamp(start), stamp(Failed(error=e.to_dict()))]
-                columns = run_rows.columns(events, session.notebook)
-                self.keeper.write([(columns, events)], [((number, m, s), stamp.run)])
-                self.answered((number, m, s), columns, reused=False)
+                run = run_rows.finished(events, session.notebook)
+                self.keeper.write([run], [((number, m, s), stamp.run)])
+                self.answered((number, m, s), run.columns, reused=False)
 
     def answered(self, place: Place, columns: dict[str, Any], *, reused: bool, first: bool = True) -> None:
         """Count an answer and put it into its place."""

@@ -3,8 +3,8 @@
 caller's thread: feed.put ─► loop: pipeline ─► hold ─► Flow.ended ─► caller's thread files, counts and shows them
 
 A call keeps its place until it is written down. So no more than `concurrency` answers can be
-lost, whatever happens. It is written down on the loop, in the turn it ends, for a place that
-waits for another thread is a place that asks nothing.
+lost, whatever happens. Calls that end in the same turn of the loop are written in one transaction,
+on the loop: a place that waits for another thread sends nothing.
 """
 
 from __future__ import annotations
@@ -48,11 +48,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A call that has ended: its events, and its number among what has arrived, 0 where it is not written down."""
+    """A call that has ended, with its events.
+
+    `number` is that of its entry in the inbox, 0 if it has none; `encoded` is the JSON of each event.
+    """
 
     item: Item
     events: list[Event]
     number: int = 0
+    encoded: Sequence[str] = ()
 
     @property
     def error(self) -> dict[str, Any] | None:
@@ -155,6 +159,7 @@ class Flow:
     lost: deque[Item] = field(default_factory=deque)  # calls that another kernel has taken over
     run_id: str = ""  # under which it can be stopped from elsewhere
     _fault: Exception | None = None
+    _unwritten: list[tuple[Ended, asyncio.Future[None]]] = field(default_factory=list)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)  # something has ended
     _soon: asyncio.Event = field(default_factory=asyncio.Event)  # and the caller's thread should hear of it at once
 
@@ -185,20 +190,36 @@ class Flow:
             for t in tasks:
                 t.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._write()
 
-    def _end(self, item: Item, events: list[Event]) -> None:
-        """See that it is written down, and give its place to another."""
+    def _end(self, item: Item, events: list[Event]) -> asyncio.Future[None]:
+        """Write this call with all others that end in this turn of the loop; done when it is on disk."""
         end = Ended(item, events)
-        self._wake.set()
+        loop = asyncio.get_running_loop()
+        if not self._unwritten:
+            loop.call_soon(self._write)
+        self._unwritten.append((end, loop.create_future()))
+        if end.error and self.for_all(end.error):
+            self.feeds[item.model].stop()
+        return self._unwritten[-1][1]
+
+    def _write(self) -> None:
+        """Write what has ended, and free the places for other calls."""
+        if not self._unwritten:
+            return
+        unwritten, self._unwritten = self._unwritten, []
         try:
-            self.ended += self.hold([end])
+            self.ended += self.hold([end for end, _ in unwritten])
         except Exception as e:
             self._fault = e
         else:
-            self.feeds[item.model].leave()
-        if end.error and self.for_all(end.error):
-            self.feeds[item.model].stop()
-        if self._fault or end.error:  # it may be the end of all
+            for end, _ in unwritten:
+                self.feeds[end.item.model].leave()
+        for _, written in unwritten:
+            if not written.done():
+                written.set_result(None)
+        self._wake.set()
+        if self._fault or any(end.error for end, _ in unwritten):  # it may be the end of all
             self._now()
 
     def _mine(self, items: list[Item]) -> list[Item]:
@@ -254,7 +275,7 @@ class Flow:
                     if events := pipeline.stopped_row(item.call):
                         self.stopped.append(Ended(item, events))
                     raise
-                self._end(item, events)
+                await self._end(item, events)
                 item = feed.next()
 
         try:

@@ -9,12 +9,11 @@ from typing import Any, TypeAlias
 
 from ..calls.session import session
 from ..core.errors import StoreError
-from ..core.events import Event
 from ..store import inbox, log, retention, run_rows
 from ..store.run_rows import Place
 from .scheduler import Ended, Item
 
-Runs: TypeAlias = list[tuple[dict[str, Any], list[Event]]]
+Runs: TypeAlias = list[run_rows.FinishedRun]
 Places: TypeAlias = list[tuple[Place, str]]
 
 
@@ -33,19 +32,19 @@ class Keeper:
         """On the loop: see that they are on disk. StoreError where the disk does not take them: `write_again` has them."""
         if not self.durable:
             return list(ended)
-        entries = [(self._places(e.item, e.error), e.events) for e in ended]
+        entries = [inbox.entry(self._places(e.item, e.error), e.events) for e in ended]
         try:
             numbers = inbox.put(self.batch, session.notebook, entries)
         except StoreError:
             self._aside(*self._filed(ended))
             raise
-        return [replace(e, number=n) for e, n in zip(ended, numbers, strict=True)]
+        return [replace(e, number=n, encoded=entry.encoded) for e, n, entry in zip(ended, numbers, entries, strict=True)]
 
     def file(self, ended: Sequence[Ended]) -> list[dict[str, Any]]:
         """Make runs of them; the columns of each. In the caller's thread."""
         runs, places = self._filed(ended)
         self.write(runs, places, [e.number for e in ended if e.number])
-        return [columns for columns, _ in runs]
+        return [run.columns for run in runs]
 
     def write(self, runs: Runs, places: Places, numbers: Sequence[int] = ()) -> None:
         """Write runs down, and which places which run answers."""
@@ -62,9 +61,9 @@ class Keeper:
     def _filed(self, ended: Sequence[Ended]) -> tuple[Runs, Places]:
         runs, places = [], []
         for e in ended:
-            columns = run_rows.columns(e.events, session.notebook)
-            runs.append((columns, e.events))
-            places += [(place, columns["run"]) for place in self._places(e.item, columns["error"])]
+            run = run_rows.finished(e.events, session.notebook, e.encoded)
+            runs.append(run)
+            places += [(place, run.columns["run"]) for place in self._places(e.item, run.columns["error"])]
         return runs, places
 
     def _places(self, item: Item, error: dict[str, Any] | None) -> Sequence[Place]:

@@ -205,7 +205,7 @@ def _record_death(run: str) -> Event:
     error = CallError("The job's process ended without a result", detail="; ".join(filter(None, (how, _last_words(run)))))
     events = log.events_of(run)
     failed = replace(Failed(error=error.to_dict()), run=run, n=events[-1].n + 1, at=max(events[-1].at, _changed_at(run)))
-    run_rows.write("", [(run_rows.columns([*events, failed]), [failed])], [])
+    run_rows.write("", [run_rows.FinishedRun(run_rows.columns([*events, failed]), [failed], run_rows.encode([failed]))], [])
     return failed
 
 

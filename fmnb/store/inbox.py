@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from ..core.errors import StoreError
@@ -25,6 +25,19 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 _ingested: WeakSet[Database] = WeakSet()
+
+
+class Entry(NamedTuple):
+    """A finished call: the cells it answers, its events, and the JSON text of each event."""
+
+    places: Sequence[Place]
+    events: Sequence[Event]
+    encoded: Sequence[str]
+
+
+def entry(places: Sequence[Place], events: Sequence[Event]) -> Entry:
+    """The entry of a finished call."""
+    return Entry(places, events, run_rows.encode(events))
 
 
 def log_database() -> Database:
@@ -41,13 +54,14 @@ def log_database() -> Database:
     return db
 
 
-def put(batch: str, notebook: str, ended: Sequence[tuple[Sequence[Place], Sequence[Event]]]) -> list[int]:
-    """Write entries, each the cells it answers and its events; returns their numbers. On disk on return."""
-    entries = [_encode([notebook, places, [media.strip_media(e) for e in events]]) for places, events in ended]
+def put(batch: str, notebook: str, entries: Sequence[Entry]) -> list[int]:
+    """Write finished calls in one transaction; returns the numbers of the entries. On disk on return."""
+    name = _encode(notebook)
+    texts = [f"[{name},{_encode(e.places)},[{','.join(e.encoded)}]]" for e in entries]
     with log_database().write() as db:
-        for _, events in ended:
-            media.save(db, events[0].run, events)
-        return [db.execute("INSERT INTO arrived(batch, entry) VALUES (?,?)", (batch, e)).lastrowid or 0 for e in entries]
+        for entry in entries:
+            media.save(db, entry.events[0].run, entry.events)
+        return [db.execute("INSERT INTO arrived(batch, entry) VALUES (?,?)", (batch, text)).lastrowid or 0 for text in texts]
 
 
 def ingest() -> None:
@@ -82,7 +96,6 @@ def _ingest_entries(batch: str, entries: Sequence[Any]) -> None:
     for row in entries:
         notebook, answers, written = json.loads(row["entry"])
         events = [e for e in map(media.restore_media, written) if e is not None]
-        columns = run_rows.columns(events, notebook)
-        runs.append((columns, events))
-        places += [(tuple(place), columns["run"]) for place in answers]
+        runs.append(run_rows.finished(events, notebook))
+        places += [(tuple(place), runs[-1].columns["run"]) for place in answers]
     run_rows.write(batch, runs, places, [row["n"] for row in entries])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.events import Event, ResponseBuilder, Started
 from ..core.response import Response
@@ -15,6 +15,24 @@ from .db import database
 
 Place = tuple[int, int, int]  # row, model, sample
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class FinishedRun(NamedTuple):
+    """A run as `write` takes it: its columns, its events, and the JSON text of each event."""
+
+    columns: dict[str, Any]
+    events: Sequence[Event]
+    encoded: Sequence[str]
+
+
+def encode(events: Sequence[Event]) -> list[str]:
+    """The JSON text of each event, with large media replaced by their hash."""
+    return [_encode(media.strip_media(e)) for e in events]
+
+
+def finished(events: Sequence[Event], notebook: str = "", encoded: Sequence[str] = ()) -> FinishedRun:
+    """A finished run with its columns; `encoded` is the JSON of the events where it exists already."""
+    return FinishedRun(columns(events, notebook), events, encoded or encode(events))
 
 
 def columns(run: Sequence[Event], notebook: str = "") -> dict[str, Any]:
@@ -78,24 +96,24 @@ def prompt_text(request: Request | None) -> str:
 
 def write(
     batch: str,
-    runs: Sequence[tuple[dict[str, Any], Sequence[Event]]],
+    runs: Sequence[FinishedRun],
     places: Iterable[tuple[Place, str]],
     inbox_entries: Iterable[int] = (),
 ) -> None:
-    """Write finished runs, each as columns and events, and the cells they answer. On disk on return.
+    """Write finished runs and the cells they answer. On disk on return.
 
     Deletes `inbox_entries` and the batch's claims on these rows.
     """
-    rows = [tuple({**c, "error": _json(c["error"]), "data": _json(c["data"])}.values()) for c, _ in runs]
-    events = [(e.run, e.n, _encode(media.strip_media(e))) for _, run in runs for e in run]
+    rows = [tuple({**c, "error": _json(c["error"]), "data": _json(c["data"])}.values()) for c, _, _ in runs]
+    events = [(e.run, e.n, text) for run in runs for e, text in zip(run.events, run.encoded, strict=True)]
     with database().write() as db:
         if rows:
-            names = tuple(runs[0][0])
+            names = tuple(runs[0].columns)
             db.executemany(f"INSERT OR REPLACE INTO runs({', '.join(names)}) VALUES ({','.join('?' * len(names))})", rows)
             db.executemany("INSERT OR REPLACE INTO events VALUES (?,?,?)", events)
-            for c, run in runs:
+            for c, run, _ in runs:
                 media.save(db, c["run"], run)
-            db.executemany("DELETE FROM claims WHERE key = ? AND batch = ?", [(c["key"], batch) for c, _ in runs])
+            db.executemany("DELETE FROM claims WHERE key = ? AND batch = ?", [(run.columns["key"], batch) for run in runs])
         db.executemany("INSERT OR REPLACE INTO batch_rows VALUES (?,?,?,?,?)", [(batch, *place, run) for place, run in places])
         db.executemany("DELETE FROM arrived WHERE n = ?", [(n,) for n in inbox_entries])
 

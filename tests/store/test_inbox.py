@@ -33,10 +33,10 @@ def waiting():
 
 
 def test_entries_go_when_their_runs_are_written():
-    numbers = inbox.put("b", "", [([(0, 0, 0)], ended("hi")), ([(1, 0, 0)], ended("ho"))])
+    numbers = inbox.put("b", "", [inbox.entry([(0, 0, 0)], ended("hi")), inbox.entry([(1, 0, 0)], ended("ho"))])
     assert waiting() == 2 and not log.search()
     first = ended("hi")
-    run_rows.write("b", [(run_rows.columns(first), first)], [((0, 0, 0), "runhi")], numbers[:1])
+    run_rows.write("b", [run_rows.finished(first)], [((0, 0, 0), "runhi")], numbers[:1])
     assert waiting() == 1 and batches.count("b") == 1
 
 
@@ -45,7 +45,7 @@ def test_what_a_killed_kernel_left_is_there_for_the_next():
 import os, signal
 from fmnb.store import inbox as arrived
 from tests.store.test_inbox import ended
-arrived.put("b", "one.ipynb", [([(0, 0, 0), (3, 0, 0)], ended("hi")), ([(1, 0, 0)], ended("oh", error={"kind": "BadRequestError", "message": "no"}))])
+arrived.put("b", "one.ipynb", [arrived.entry([(0, 0, 0), (3, 0, 0)], ended("hi")), arrived.entry([(1, 0, 0)], ended("oh", error={"kind": "BadRequestError", "message": "no"}))])
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}).returncode == -9
@@ -79,7 +79,7 @@ DOORS = [
 
 @pytest.mark.parametrize("door", DOORS)
 def test_opening_the_database_files_nothing_and_the_first_use_of_the_log_does(door):
-    inbox.put("b", "", [([(0, 0, 0)], ended("hi"))])
+    inbox.put("b", "", [inbox.entry([(0, 0, 0)], ended("hi"))])
     close_all()
     assert waiting() == 1
     door()
@@ -87,15 +87,15 @@ def test_opening_the_database_files_nothing_and_the_first_use_of_the_log_does(do
 
 
 def test_gathering_twice_changes_nothing():
-    numbers = inbox.put("b", "", [([(0, 0, 0)], ended("hi"))])
+    numbers = inbox.put("b", "", [inbox.entry([(0, 0, 0)], ended("hi"))])
     inbox.ingest()
     one = ended("hi")
-    run_rows.write("b", [(run_rows.columns(one), one)], [((0, 0, 0), "runhi")], numbers)  # its own kernel, a moment later
+    run_rows.write("b", [run_rows.finished(one)], [((0, 0, 0), "runhi")], numbers)  # its own kernel, a moment later
     assert batches.count("b") == 1 and len(database().rows("SELECT 1 FROM events WHERE run = 'runhi'")) == 4
 
 
 def test_what_is_deleted_is_gone_from_here_too():
-    inbox.put("b", "", [([(0, 0, 0)], ended("secret"))])
+    inbox.put("b", "", [inbox.entry([(0, 0, 0)], ended("secret"))])
     assert retention.forget(everything=True) == 1
     assert not waiting() and b"secret" not in database().path.read_bytes()
 
@@ -106,7 +106,7 @@ def test_nothing_is_left_after_a_batch():
 
 
 def test_an_entry_that_is_no_run_keeps_nobody_from_the_others():
-    inbox.put("b", "", [([(0, 0, 0)], ended("hi")), ([(1, 0, 0)], ended("ho"))])
+    inbox.put("b", "", [inbox.entry([(0, 0, 0)], ended("hi")), inbox.entry([(1, 0, 0)], ended("ho"))])
     with database().write() as db:
         db.execute("INSERT INTO arrived(batch, entry) VALUES ('b', '[\"\", [], [{\"event\": \"junk\"}]]'), ('b', 'junk')")
     inbox.ingest()
