@@ -64,7 +64,7 @@ def main() -> None:
                 beside = BANK[more:] if "among" in k else []
                 around = make_background([vectors[t] for t in [*given, *beside]])
                 for t in given:
-                    s = index.corrected(signed[t], unknown_words(t, index.document_frequency))
+                    s = index.correct_spelling(signed[t], unknown_words(t, index.document_frequency))
                     counts[k].append(index.near(s, vectors[t], background=around) is not None)
         print(f"{name:15s}", "  ".join(f"{k} {np.mean(v):.1%} of {len(v)}" for k, v in counts.items() if v))
 

@@ -22,10 +22,10 @@ def add_branch(branches: Sequence[Branch], path: Branch) -> list[Branch]:
     """
     if not path or any(b[: len(path)] == path for b in branches):
         return list(branches)
-    before = next((i for i, b in enumerate(branches) if path[: len(b)] == b), None)
-    if before is None:
+    extended = next((i for i, b in enumerate(branches) if path[: len(b)] == b), None)
+    if extended is None:
         return [*branches, path]
-    return [path if i == before else b for i, b in enumerate(branches)]
+    return [path if i == extended else b for i, b in enumerate(branches)]
 
 
 def alternatives(branches: Sequence[Branch], path: Branch, at: int) -> tuple[list[int], int]:
@@ -38,15 +38,15 @@ def alternatives(branches: Sequence[Branch], path: Branch, at: int) -> tuple[lis
     for i, b in enumerate(branches):
         if len(b) <= at or b[:at] != path[:at]:
             continue
-        step = _exchange(b, at)
-        same = next((k for k, other in by_exchange.items() if _exchange(other, at) == step), None)
+        exchange = _exchange(b, at)
+        same = next((k for k, other in by_exchange.items() if _exchange(other, at) == exchange), None)
         if same is None:
             by_exchange[i] = b
         elif b[: len(path)] == path:  # of branches that diverge later, the current one
             by_exchange = {(i if k == same else k): (b if k == same else v) for k, v in by_exchange.items()}
-    here = _exchange(path, at)
+    current = _exchange(path, at)
     order = list(by_exchange)
-    return order, next((n for n, k in enumerate(order) if _exchange(by_exchange[k], at) == here), 0)
+    return order, next((n for n, k in enumerate(order) if _exchange(by_exchange[k], at) == current), 0)
 
 
 def _exchange(path: Branch, at: int) -> Branch:

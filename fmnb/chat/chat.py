@@ -330,8 +330,8 @@ class Chat:
             raise UsageError("The number of turns must not be negative", detail=str(turns))
         starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
         head = tuple(m for m in self.messages[:1] if m.role == "system")
-        cut = starts[-turns] if 0 < turns <= len(starts) else (len(self.messages) if turns == 0 else len(head))
-        self.messages = head + self.messages[max(cut, len(head)) :]
+        start = starts[-turns] if 0 < turns <= len(starts) else (len(self.messages) if turns == 0 else len(head))
+        self.messages = head + self.messages[max(start, len(head)) :]
         self._notify_watchers()
 
     def compact(self, *, keep: int = 2, sinks: Sequence[Sink] = ()) -> Response:
@@ -352,14 +352,14 @@ class Chat:
         if len(starts) <= keep:
             raise UsageError("There is nothing to compact", detail=f"{len(starts)} turns", hint=f"It keeps the last {keep}.")
         head = tuple(m for m in self.messages[:1] if m.role == "system")
-        cut = starts[-keep] if keep else len(self.messages)
-        call = prepare(_COMPACT, self.model, options_from({"history": self.messages[:cut]}))
+        start = starts[-keep] if keep else len(self.messages)
+        call = prepare(_COMPACT, self.model, options_from({"history": self.messages[:start]}))
         run_calls([call], sinks)
         if call.error is not None:
             raise call.error
         assert call.response is not None
         summary = (message("user", "What we said so far, in short?"), message("assistant", call.response.text))
-        self.messages = head + summary + self.messages[cut:]
+        self.messages = head + summary + self.messages[start:]
         self._notify_watchers()
         return call.response
 
@@ -407,8 +407,8 @@ class Chat:
         """
         try:
             data = json.loads(Path(path).read_text("utf-8"))
-            path_, *others = (tuple(from_dict(Message, m) for m in b) for b in (data["messages"], *data.get("branches", ())))
-            return cls(data["model"] or None, None, name, path_, others)
+            current, *others = (tuple(from_dict(Message, m) for m in b) for b in (data["messages"], *data.get("branches", ())))
+            return cls(data["model"] or None, None, name, current, others)
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise UsageError(f"{path} is not an exported conversation", detail=f"{type(e).__name__}: {e}") from None
 

@@ -177,20 +177,20 @@ class Comparison:
             MissingPackageError: pandas is not installed.
         """
         pandas = require("pandas", "frames", "to make a DataFrame")
-        last = [s.value for s in self.votes if s.kind == "vote"]
-        more = [n for n in dict.fromkeys(n for a in self.conditions for n in a) if n != "model"]
+        votes = [s.value for s in self.votes if s.kind == "vote"]
+        varied = [n for n in dict.fromkeys(n for a in self.conditions for n in a) if n != "model"]
         rows = [
             {
                 **response_row(r),
-                "vote": next((_vote_result(v, r) for v in reversed(last) if r.run in v["runs"]), None),
-                **{n: a.get(n) for n in more},
+                "vote": next((_vote_result(v, r) for v in reversed(votes) if r.run in v["runs"]), None),
+                **{n: a.get(n) for n in varied},
             }
             for r, a in zip(self.responses, self.conditions or [{}] * len(self), strict=True)
         ]
         if self.hidden:  # any other column could reveal the model
             rows = [{"model": name, "text": r["text"], "run": r["run"]} for name, r in zip(self.labels, rows, strict=True)]
             return pandas.DataFrame([rows[i] for i in self.display_order], columns=["model", "text", "run"])
-        return pandas.DataFrame(rows, columns=["model", *more, *COLUMNS[1:]])
+        return pandas.DataFrame(rows, columns=["model", *varied, *COLUMNS[1:]])
 
     def bundle(self) -> tuple[Record, Record]:
         """Its static form for a notebook: data by MIME type, and metadata."""
@@ -292,10 +292,10 @@ def expand_grid(
             condition: dict[str, Any] = {"model": _model_name(model)}
             if title:
                 condition["prompt"] = title
-            condition |= (changed := dict(zip(varied, values, strict=True)))
+            condition |= (overrides := dict(zip(varied, values, strict=True)))
             if samples > 1:
                 condition["sample"] = sample
-            cells.append(GridCell(cell_prompt, model, replace(_override(options, changed), sample=sample), condition))
+            cells.append(GridCell(cell_prompt, model, replace(_override(options, overrides), sample=sample), condition))
     if len(cells) > MAX_ANSWERS:
         raise UsageError(
             f"A comparison of {len(cells)} answers is too large", detail=f"at most {MAX_ANSWERS} answers", hint="Vary fewer things at once."
@@ -312,13 +312,13 @@ def _as_list(name: str, value: Any) -> list[Any]:
 
 def _override(options: Options, values: Mapping[str, Any]) -> Options:
     """The options with some values replaced; names that are not fields become raw parameters."""
-    own = {
+    fields = {
         n: v
         for n, v in values.items()
         if n in Options.__dataclass_fields__ and n not in ("values", "history", "parent", "sample", "params")
     }
-    raw = {n: v for n, v in values.items() if n not in own}
-    return replace(options, **own, params={**options.params, **raw})
+    raw = {n: v for n, v in values.items() if n not in fields}
+    return replace(options, **fields, params={**options.params, **raw})
 
 
 def prompts_by_name(names: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -432,8 +432,8 @@ def run_comparison(
     names = labels(conditions)
     display_order = tuple(display_order) or choose_display_order(conditions, blind)
     for i, (a, name) in enumerate(zip(calls, names, strict=True)):
-        of = {"label": letter(display_order.index(i)), "blind": True} if blind else {"label": name}
-        a.call = replace(a.call, parent=stamp.run, meta={**a.call.meta, **of})
+        label_meta = {"label": letter(display_order.index(i)), "blind": True} if blind else {"label": name}
+        a.call = replace(a.call, parent=stamp.run, meta={**a.call.meta, **label_meta})
     listeners = session.listeners()
     meta = {
         "asked": ", ".join(names),

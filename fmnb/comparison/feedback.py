@@ -56,8 +56,8 @@ def vote(comparison: Comparison | None, choice: str | int | Response, *, comment
                 "No such answer to vote for", detail=repr(choice), hint=f"One of {', '.join(_CHOICES)}, 0 to {len(c) - 1}, or {names}."
             ) from None
     retract(c, user=user)
-    said = "tie" if choice == "tie" else "bad" if choice == "bad" else "win"
-    value = {"said": said, "winner": winner.run if winner else None, "runs": [r.run for r in shown], "blind": c.blind}
+    outcome = "tie" if choice == "tie" else "bad" if choice == "bad" else "win"
+    value = {"said": outcome, "winner": winner.run if winner else None, "runs": [r.run for r in shown], "blind": c.blind}
     return _record(c.run, "vote", value, user=user, text=comment)
 
 

@@ -93,7 +93,7 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None, noteb
     Source: Bradley and Terry (1952), Rank analysis of incomplete block designs, Biometrika 39.
 
     Args:
-        models: Models to keep, each with every way it was asked; all if empty.
+        models: Models to keep, each with all its variations; all if empty.
         since: Only votes after this time, in seconds since the epoch.
         notebook: Whose votes count: those of this notebook if None, "all", or a notebook's path.
 
@@ -103,56 +103,58 @@ def leaderboard(models: Sequence[str] = (), *, since: float | None = None, noteb
     >>> leaderboard().columns[0]
     'model'
     """
-    which, scoped = scope(notebook)
+    path, scope_note = scope(notebook)
     votes_cast = [
         b
-        for b in ballots(feedback_store.all_feedback("vote", since, which))
+        for b in ballots(feedback_store.all_feedback("vote", since, path))
         if not models or all(n in models or n.partition(", ")[0] in models for n in b.contestants)
     ]
     names = sorted({n for b in votes_cast for n in b.contestants})
     if len(names) < 2:
-        others = len(feedback_store.all_feedback("vote", since)) if which else 0
+        others = len(feedback_store.all_feedback("vote", since)) if path else 0
         elsewhere = f'; {others:,} in other notebooks: fm.leaderboard(notebook="all"), `%fm leaderboard --all`' if others else ""
         return Rows([], COLUMNS, f"no votes yet: compare two models with `%%fm a b`, then `%fm vote left`{elsewhere}")
     wins, by_unit = _wins(votes_cast)
-    met = sum(bool(wins.get((x, y)) or wins.get((y, x))) for x, y in combinations(names, 2))
-    strengths = bounds = None
-    trouble = ""
+    n_pairs = sum(bool(wins.get((x, y)) or wins.get((y, x))) for x, y in combinations(names, 2))
+    strengths = strength_bounds = None
+    strength_note = ""
     if len(names) > 2:
         try:
             strengths = bradley_terry(wins)
-            bounds = bootstrap(by_unit) if len(by_unit) >= _MIN_DECISIVE_VOTES else None
-            trouble = "; strengths are regularized, since some model won or lost every comparison" if strengths.regularized else ""
+            strength_bounds = bootstrap(by_unit) if len(by_unit) >= _MIN_DECISIVE_VOTES else None
+            strength_note = "; strengths are regularized, since some model won or lost every comparison" if strengths.regularized else ""
         except ValueError as e:
-            trouble = f"; {e}"
+            strength_note = f"; {e}"
     rows: list[dict[str, Any]] = []
     for name in names:
-        mine = [b for b in votes_cast if name in b.contestants and not b.bad]
-        won = sum(b.winner == name for b in mine)
-        ties = sum(b.winner is None for b in mine)
-        share = _preference(mine, name, met)
+        decided = [b for b in votes_cast if name in b.contestants and not b.bad]
+        won = sum(b.winner == name for b in decided)
+        ties = sum(b.winner is None for b in decided)
+        win_share = _preference(decided, name, n_pairs)
         rows.append(
             {
                 "model": name,
-                "votes": len(mine),
+                "votes": len(decided),
                 "wins": won,
                 "ties": ties,
-                "losses": len(mine) - won - ties,
+                "losses": len(decided) - won - ties,
                 "bad": sum(b.bad for b in votes_cast if name in b.contestants),
-                "voters": share.voters if share else None,
-                "win_rate": share.share if share else None,
-                "low": share.low if share else None,
-                "high": share.high if share else None,
+                "voters": win_share.voters if win_share else None,
+                "win_rate": win_share.share if win_share else None,
+                "low": win_share.low if win_share else None,
+                "high": win_share.high if win_share else None,
                 "strength": strengths.strengths.get(name) if strengths else None,
-                "strength_low": bounds[name][0] if bounds and name in bounds else None,
-                "strength_high": bounds[name][1] if bounds and name in bounds else None,
-                "note": TOO_FEW if len(mine) - ties < _MIN_DECISIVE_VOTES else None,
+                "strength_low": strength_bounds[name][0] if strength_bounds and name in strength_bounds else None,
+                "strength_high": strength_bounds[name][1] if strength_bounds and name in strength_bounds else None,
+                "note": TOO_FEW if len(decided) - ties < _MIN_DECISIVE_VOTES else None,
             }
         )
     rows.sort(key=_sort_key)
     names = [str(r["model"]) for r in rows]  # the best model, and the best of those it was compared with
     other = next((n for n in names[1:] if wins.get((names[0], n)) or wins.get((n, names[0]))), names[1])
-    return Rows(rows, COLUMNS, _conclusion(names[0], other, votes_cast, met) + trouble + (f"; votes {scoped}" if scoped else ""))
+    return Rows(
+        rows, COLUMNS, _conclusion(names[0], other, votes_cast, n_pairs) + strength_note + (f"; votes {scope_note}" if scope_note else "")
+    )
 
 
 def _sort_key(row: Mapping[str, Any]) -> tuple[bool, float, float]:
@@ -167,13 +169,13 @@ def _preference(votes_cast: Sequence[Ballot], name: str, comparisons: int, again
     """The preference for one model over all others, or over `against`; None without votes."""
     from ..stats.votes import preference  # imports numpy
 
-    mine = [b for b in votes_cast if not b.bad and {name, against or name} <= set(b.contestants)]
+    ballots_ = [b for b in votes_cast if not b.bad and {name, against or name} <= set(b.contestants)]
     if against:
-        mine = [b for b in mine if b.winner in (name, against, None)]
-    if not mine:
+        ballots_ = [b for b in ballots_ if b.winner in (name, against, None)]
+    if not ballots_:
         return None
-    votes = [0.5 if b.winner is None else float(b.winner == name) for b in mine]
-    return preference(votes, [b.voter for b in mine], [b.prompt for b in mine], comparisons=max(1, comparisons))
+    votes = [0.5 if b.winner is None else float(b.winner == name) for b in ballots_]
+    return preference(votes, [b.voter for b in ballots_], [b.prompt for b in ballots_], comparisons=max(1, comparisons))
 
 
 def _wins(votes_cast: Sequence[Ballot]) -> tuple[dict[tuple[str, str], float], dict[Hashable, Mapping[tuple[str, str], float]]]:
@@ -183,7 +185,7 @@ def _wins(votes_cast: Sequence[Ballot]) -> tuple[dict[tuple[str, str], float], d
     """
     total: dict[tuple[str, str], float] = defaultdict(float)
     by_unit: dict[Hashable, dict[tuple[str, str], float]] = defaultdict(lambda: defaultdict(float))
-    several = len({b.voter for b in votes_cast}) > 1
+    several_voters = len({b.voter for b in votes_cast}) > 1
     for b in votes_cast:
         if b.bad:
             continue
@@ -193,7 +195,7 @@ def _wins(votes_cast: Sequence[Ballot]) -> tuple[dict[tuple[str, str], float], d
             pairs = [(pair, 0.5) for x, y in combinations(b.contestants, 2) for pair in ((x, y), (y, x))]
         for pair, count in pairs:
             total[pair] += count
-            by_unit[b.voter if several else b.prompt][pair] += count
+            by_unit[b.voter if several_voters else b.prompt][pair] += count
     return dict(total), {u: dict(w) for u, w in by_unit.items()}
 
 

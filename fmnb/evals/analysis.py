@@ -53,7 +53,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Analysis:
-    """The statistics of one scorer. `in_points`: scores lie between 0 and 1, and gaps are in percentage points."""
+    """The statistics of one scorer.
+
+    `in_points`: scores lie between 0 and 1, and gaps are in percentage points.
+    """
 
     scorer: str
     matrix: Matrix
@@ -112,34 +115,49 @@ def analyze(
     row_groups = RowGroups(tuple(groups), tuple(questions), by)
     structure = row_groups.of(m.rows.tolist())
     levels = {name: level(m.of(name), structure, confidence) for name in m.models}
-    duels = {(a, b): m.pair(a, b) for a, b in combinations(m.models, 2)}
-    duels = {k: d for k, d in duels.items() if len(d[2])}
-    structures = {k: row_groups.of(rows.tolist()) if m.pairwise else structure for k, (_, _, rows) in duels.items()}
+    score_pairs = {(a, b): m.pair(a, b) for a, b in combinations(m.models, 2)}
+    score_pairs = {k: d for k, d in score_pairs.items() if len(d[2])}
+    structures = {k: row_groups.of(rows.tolist()) if m.pairwise else structure for k, (_, _, rows) in score_pairs.items()}
     if m.pairwise:  # a judge's pairs differ in their rows
-        tests = [paired_all([(x, y)], structures[k], confidence, comparisons=len(duels))[0] for k, (x, y, _) in duels.items()]
+        tests = [paired_all([(x, y)], structures[k], confidence, comparisons=len(score_pairs))[0] for k, (x, y, _) in score_pairs.items()]
     else:
-        tests = paired_all([(x, y) for x, y, _ in duels.values()], structure, confidence)
-    raised = holm([t.p for t in tests])
-    points = bool(m.values.min() >= 0 and m.values.max() <= 1)
-    bootstraps = _bootstraps([y - x for x, y, _ in duels.values()], list(structures.values()), draws, seed, confidence)
+        tests = paired_all([(x, y) for x, y, _ in score_pairs.values()], structure, confidence)
+    adjusted = holm([t.p for t in tests])
+    in_points = bool(m.values.min() >= 0 and m.values.max() <= 1)
+    bootstraps = _bootstraps([y - x for x, y, _ in score_pairs.values()], list(structures.values()), draws, seed, confidence)
     pairs = []
-    for (a, b), test, p, again in zip(duels, tests, raised, bootstraps, strict=True):
-        why = no_verdict_reason(m, a, b, test.gap.value)
-        real = is_significant(test.gap, p) and not why and not test.sign_differs
+    for (a, b), test, p, bootstrap_interval in zip(score_pairs, tests, adjusted, bootstraps, strict=True):
+        reason = no_verdict_reason(m, a, b, test.gap.value)
+        significant = is_significant(test.gap, p) and not reason and not test.sign_differs
         g = structures[a, b]
-        gap, more = (None, None) if real else additional_rows(test, g, points)
-        pairs.append(Pair(a, b, test, p, real, again, gap, more, why, simultaneous_interval(test, p), limiting_unit(g, by), g))
-    real_pairs = {frozenset((p.a, p.b)) for p in pairs if p.significant}
+        gap, additional = (None, None) if significant else additional_rows(test, g, in_points)
+        pairs.append(
+            Pair(
+                a,
+                b,
+                test,
+                p,
+                significant,
+                bootstrap_interval,
+                gap,
+                additional,
+                reason,
+                simultaneous_interval(test, p),
+                limiting_unit(g, by),
+                g,
+            )
+        )
+    significant_pairs = {frozenset((p.a, p.b)) for p in pairs if p.significant}
     ranked = sorted(m.models, key=lambda n: -levels[n].estimate.value)
     return Analysis(
         m.scorer,
         m,
         levels,
         tuple(pairs),
-        letters(ranked, lambda x, y: frozenset((x, y)) not in real_pairs),
+        letters(ranked, lambda x, y: frozenset((x, y)) not in significant_pairs),
         structure,
         by,
-        points,
+        in_points,
         seed,
         draws if any(b is not None for b in bootstraps) else 0,
         row_groups=row_groups,
@@ -184,17 +202,17 @@ def limiting_unit(g: Grouping | None, by: str) -> str:
     return group_noun(g, by)
 
 
-def additional_rows(test: Paired, g: Grouping | None, points: bool) -> tuple[float | None, int | None]:
+def additional_rows(test: Paired, g: Grouping | None, in_points: bool) -> tuple[float | None, int | None]:
     """A round gap below the detectable one, and how many more rows (or groups) are needed to detect it."""
     smallest = test.detectable_gap
-    if not smallest or not points:
+    if not smallest or not in_points:
         return None, None
     observed = abs(test.gap.value)
     below = [gap for gap in ROUND_GAPS if gap < smallest]
     if not below:
         return None, None
-    wanted = next((gap for gap in below if gap >= observed), below[-1])
-    if wanted < smallest / 4:  # more than about ten times the rows is not useful advice
-        wanted = below[-1]
-    have = test.gap.n if g is None else g.count
-    return wanted, max(1, math.ceil(have * (smallest / wanted) ** 2) - have)
+    target_gap = next((gap for gap in below if gap >= observed), below[-1])
+    if target_gap < smallest / 4:  # more than about ten times the rows is not useful advice
+        target_gap = below[-1]
+    current = test.gap.n if g is None else g.count
+    return target_gap, max(1, math.ceil(current * (smallest / target_gap) ** 2) - current)

@@ -30,15 +30,15 @@ def rates(table: Any, value: str, *, model: str = "model", user: str = "user") -
     [('a', 0.33, 15), ('b', 0.33, 15)]
     """
     rows = rows_of(table)
-    names = list(dict.fromkeys(k for r in rows for k in r))
+    column_names = list(dict.fromkeys(k for r in rows for k in r))
     for column in (value, model, user):
-        if column not in names:
-            raise UsageError("No such column of behavior", detail=repr(column), hint=f"Columns: {', '.join(names)}.")
+        if column not in column_names:
+            raise UsageError("No such column of behavior", detail=repr(column), hint=f"Columns: {', '.join(column_names)}.")
     x = np.array([_as_number(r.get(value), value, i) for i, r in enumerate(rows)])
     users = [r.get(user) for r in rows]
     out: list[dict[str, Any]] = []
-    found = list(dict.fromkeys(str(r.get(model)) for r in rows))
-    for name in found:
+    models = list(dict.fromkeys(str(r.get(model)) for r in rows))
+    for name in models:
         at = [i for i, r in enumerate(rows) if str(r.get(model)) == name]
         e = level(x[at], [users[i] for i in at]).estimate
         out.append(dict(zip(COLUMNS, (name, e.value, e.low, e.high, e.n, e.clusters, e.design_effect, e.reason or None), strict=True)))

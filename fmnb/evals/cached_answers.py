@@ -26,15 +26,15 @@ class CacheUse:
         """How many answers were cached, and their age; "" if none were."""
         if not self.count:
             return ""
-        many = f"{self.count:,} of {self.total:,} answers came" if self.total > 1 else "The answer came"
+        subject = f"{self.count:,} of {self.total:,} answers came" if self.total > 1 else "The answer came"
         if self.oldest is None or self.newest is None:
-            return f"{many} from the cache, from an unknown time; `fresh=True` (`--no-cache`) sends the requests again."
+            return f"{subject} from the cache, from an unknown time; `fresh=True` (`--no-cache`) sends the requests again."
         age = age_text(self.started_at - self.oldest)
         when = f"requested {_format_time(self.oldest)}"
         if self.newest - self.oldest > 60:
             when = f"requested from {_format_time(self.oldest)} to {_format_time(self.newest)}"
             age = f"{age_text(self.started_at - self.newest)} to {age}" if age_text(self.started_at - self.newest) != age else age
-        return f"{many} from the cache, {when} ({age} before); `fresh=True` (`--no-cache`) sends the requests again."
+        return f"{subject} from the cache, {when} ({age} before); `fresh=True` (`--no-cache`) sends the requests again."
 
 
 def cache_use(request_times: Sequence[float | None], sources: Sequence[str], started_at: float) -> CacheUse:
@@ -43,10 +43,10 @@ def cache_use(request_times: Sequence[float | None], sources: Sequence[str], sta
     >>> cache_use([100.0, 900.0], ["cached", "live"], 900.0).count
     1
     """
-    old = [t for t, s in zip(request_times, sources, strict=True) if (t is not None and t < started_at) or (t is None and s != "live")]
-    known = [t for t in old if t is not None]
-    whole = len(known) == len(old) and bool(known)
-    return CacheUse(len(old), len(request_times), min(known) if whole else None, max(known) if whole else None, started_at)
+    cached = [t for t, s in zip(request_times, sources, strict=True) if (t is not None and t < started_at) or (t is None and s != "live")]
+    known = [t for t in cached if t is not None]
+    all_known = len(known) == len(cached) and bool(known)
+    return CacheUse(len(cached), len(request_times), min(known) if all_known else None, max(known) if all_known else None, started_at)
 
 
 def age_text(seconds: float) -> str:

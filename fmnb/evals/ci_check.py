@@ -46,13 +46,13 @@ class CheckResult:
         return WORSE if self.drops else INCONCLUSIVE if self.inconclusive else PASSED
 
     def __str__(self) -> str:
-        found = self.comparison
-        unit = " points" if found is not None and found.in_points else ""
-        lines = [*(found.sentences if found is not None else ()), *self.inconclusive, *self.warnings]
-        if self.drops and found is not None:
-            named = ", ".join(c.after for c in self.drops)
-            lost = ", ".join(found.regressed[:10]) + (" ..." if len(found.regressed) > 10 else "")
-            lines = [f"FAILED: {named} got worse", *lines, *([f"rows that got worse: {lost}"] if lost else [])]
+        comparison = self.comparison
+        unit = " points" if comparison is not None and comparison.in_points else ""
+        lines = [*(comparison.sentences if comparison is not None else ()), *self.inconclusive, *self.warnings]
+        if self.drops and comparison is not None:
+            models = ", ".join(c.after for c in self.drops)
+            worse_rows = ", ".join(comparison.regressed[:10]) + (" ..." if len(comparison.regressed) > 10 else "")
+            lines = [f"FAILED: {models} got worse", *lines, *([f"rows that got worse: {worse_rows}"] if worse_rows else [])]
         else:
             lines = ["INCONCLUSIVE" if self.inconclusive else "passed", *lines]
         return "\n".join([*lines, f"(drops of up to {self.max_drop:g}{unit} are allowed)"])
@@ -91,47 +91,49 @@ def check(
         raise UsageError("The share of shared rows must be a number from 0 to 1", detail=repr(min_overlap))
     before, after = (_with_max_failures(e, max_failures) for e in (_load(baseline), _load(run)))
     name = scorer or next((n for n in before.scores if n in after.scores), "")
-    failed = [
+    no_verdicts = [
         f"{which}: {s}"
         for which, e in (("baseline", before), ("run", after))
         if name in e.scores
         for s in no_verdict_sentences(e.matrix(name))
     ]
-    told = [
+    failures = [
         f"{which}: {s}"
         for which, e in (("baseline", before), ("run", after))
         if name in e.scores
         for s in failure_sentences(e.matrix(name))
     ]
-    found = None
+    comparison = None
     try:
-        found = before.compare(after, scorer)
+        comparison = before.compare(after, scorer)
     except UsageError:
-        if not failed:
+        if not no_verdicts:
             raise
-    unclear = list(failed)
-    if found is not None:
-        of = max(len(before.dataset), 1)
-        if found.rows < min_overlap * of:
-            unclear.append(f"Only {found.rows:,} of the baseline's {of:,} rows can be compared; at least {min_overlap:.0%} are required.")
-        if found.rows < min_rows:
-            unclear.append(f"{found.rows:,} rows are too few for a verdict; at least {min_rows:,} are required.")
+    inconclusive = list(no_verdicts)
+    if comparison is not None:
+        n_baseline = max(len(before.dataset), 1)
+        if comparison.rows < min_overlap * n_baseline:
+            inconclusive.append(
+                f"Only {comparison.rows:,} of the baseline's {n_baseline:,} rows can be compared; at least {min_overlap:.0%} are required."
+            )
+        if comparison.rows < min_rows:
+            inconclusive.append(f"{comparison.rows:,} rows are too few for a verdict; at least {min_rows:,} are required.")
     old = _count_old_answers(before, after)
     if old and not allow_cached and old > after.max_failures * len(after.answers):
-        unclear.append(
+        inconclusive.append(
             f"{old:,} of the run's {len(after.answers):,} answers are as old as the baseline's: nothing new was measured. Send the requests again with fresh=True."
         )
-    warned = [f"{which}: {e.cache_use.sentence}" for which, e in (("baseline", before), ("run", after)) if e.cache_use.count]
+    cache_notes = [f"{which}: {e.cache_use.sentence}" for which, e in (("baseline", before), ("run", after)) if e.cache_use.count]
     drops: tuple[Change, ...] = ()
-    if found is not None:
-        drops = tuple(significant_drops(found.changes, max_drop / 100 if found.in_points else max_drop))
-    return CheckResult(found, drops, max_drop, tuple(unclear), tuple([*told, *warned]))
+    if comparison is not None:
+        drops = tuple(significant_drops(comparison.changes, max_drop / 100 if comparison.in_points else max_drop))
+    return CheckResult(comparison, drops, max_drop, tuple(inconclusive), tuple([*failures, *cache_notes]))
 
 
 def _count_old_answers(before: Evaluation, after: Evaluation) -> int:
     """How many answers of a run were already in the cache when the baseline ran."""
-    known = [t for t in before.request_times if t is not None]
-    newest = max(known, default=before.started_at)
+    times = [t for t in before.request_times if t is not None]
+    newest = max(times, default=before.started_at)
     return sum(t is not None and t < after.started_at and t <= newest for t in after.request_times)
 
 

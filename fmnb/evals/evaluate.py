@@ -1,4 +1,4 @@
-"""`fm.evaluate` runs a batch over a test set and scores every answer.
+"""`fm.evaluate`: calls models for every row of a test set and scores their answers.
 
     prompt, rows, models ─ batch ─► answers ─ scorers ─► Scored events ─► Evaluation
 
@@ -68,7 +68,9 @@ def evaluate(
 
 
 def reopen(run: str) -> Evaluation:
-    """Read an evaluation from the log, without calling a model. UsageError if the run is not an evaluation.
+    """Read an evaluation from the log, without calling a model.
+
+    Raises UsageError if the run is not an evaluation.
 
     >>> e = evaluate("{{ q }}", [{"q": "a", "target": "a"}], ["echo:"])
     >>> reopen(e.run).sentences == e.sentences

@@ -93,12 +93,12 @@ class Evaluation(Results):
 
     def _repr_html_(self) -> str:
         """The findings, the table of models, and the collapsed table of pairs; `report()` has the rest."""
-        said = "".join(f"<p>{inert(s)}</p>" for s in self.problems)
+        html = "".join(f"<p>{inert(s)}</p>" for s in self.problems)
         first, *more = [inert(s) for s in self.findings] or [""]
-        said += f"<p><strong>{first}</strong></p>" if first else ""
-        said += f"<ul>{''.join(f'<li>{s}</li>' for s in more)}</ul>" if more else ""
+        html += f"<p><strong>{first}</strong></p>" if first else ""
+        html += f"<ul>{''.join(f'<li>{s}</li>' for s in more)}</ul>" if more else ""
         pairs = f"<details><summary>Pairs</summary>{self.pairs._repr_html_()}</details>" if self.pairs else ""
-        return said + Rows(self.models, self.models.columns)._repr_html_() + pairs
+        return html + Rows(self.models, self.models.columns)._repr_html_() + pairs
 
     # ---- tables
 
@@ -189,7 +189,7 @@ class Evaluation(Results):
             UsageError: No such scorer, or a scorer that needs missing targets.
         """
         values = self.original_call.get("options", {}).get("values", {})
-        given = Answers(
+        answers = Answers(
             self.prompt,
             self.dataset,
             self.names,
@@ -204,8 +204,8 @@ class Evaluation(Results):
             self.prompt_titles,
         )
         scorers = scorers_of(score, values)
-        again = {**self.original_call, "scorers": {s.name: s for s in scorers}}
-        return replace(self.from_scores(given, score_all(given, scorers, sinks), again), seed=self.seed)
+        call = {**self.original_call, "scorers": {s.name: s for s in scorers}}
+        return replace(self.from_scores(answers, score_all(answers, scorers, sinks), call), seed=self.seed)
 
     def with_max_failures(self, max_failures: float) -> Evaluation:
         """Change the allowed share of failed answers, without new calls or scores.
@@ -288,8 +288,8 @@ class Evaluation(Results):
         """
         from .benchmarks.helm import measure_groups
 
-        given: dict[str, Any] = {"seed": 0, **options}
-        return measure_groups(self, model or self.names[0], score=score, toxicity=toxicity, columns=columns, sinks=sinks, **given)
+        call_options: dict[str, Any] = {"seed": 0, **options}
+        return measure_groups(self, model or self.names[0], score=score, toxicity=toxicity, columns=columns, sinks=sinks, **call_options)
 
     def report(self) -> anywidget.AnyWidget:
         """The report as a widget in a notebook; the page of `to_html` needs no notebook."""
@@ -397,9 +397,9 @@ class Evaluation(Results):
 
 
 def _markdown(rows: Rows) -> str:
-    shown = [c for c in rows.columns if any(r.get(c) not in (None, "") for r in rows)]
-    lines = ["| " + " | ".join(shown) + " |", "|" + "---|" * len(shown)]
-    return "\n".join([*lines, *("| " + " | ".join(_cell(r.get(c)) for c in shown) + " |" for r in rows)])
+    columns = [c for c in rows.columns if any(r.get(c) not in (None, "") for r in rows)]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return "\n".join([*lines, *("| " + " | ".join(_cell(r.get(c)) for c in columns) + " |" for r in rows)])
 
 
 def _cell(value: Any) -> str:

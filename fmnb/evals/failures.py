@@ -58,8 +58,8 @@ def _no_verdict_sentence(m: Matrix, name: str) -> str:
         return f"No answer of {name} could be scored by {m.scorer}: {causes_text(m.failure_causes[name])}."
     share = f"{_percent(n / m.n_expected)}; at most {_percent(m.max_failures)} may fail for a verdict"
     mean = m.observed_means[name]
-    what = f"{mean:.1%}" if 0 <= mean <= 1 else f"{mean:.4g}"
-    return f"{name} has no verdict: {n:,} of its {m.n_expected:,} answers failed ({share}): {causes_text(m.failure_causes[name])}. Its other answers average {what} by {m.scorer}."
+    mean_text = f"{mean:.1%}" if 0 <= mean <= 1 else f"{mean:.4g}"
+    return f"{name} has no verdict: {n:,} of its {m.n_expected:,} answers failed ({share}): {causes_text(m.failure_causes[name])}. Its other answers average {mean_text} by {m.scorer}."
 
 
 def no_verdict_reason(m: Matrix, a: str, b: str, gap: float) -> str:
@@ -77,8 +77,8 @@ def no_verdict_reason(m: Matrix, a: str, b: str, gap: float) -> str:
     if m.missing == "failure" or not gap or m.failures_as_zero is None:
         return ""
     x, y = (m.failures_as_zero[:, m.all_models.index(n)] for n in (a, b))
-    turned = float(np.mean(y - x))
-    if turned * gap > 0:
+    gap_with_failures = float(np.mean(y - x))
+    if gap_with_failures * gap > 0:
         return ""
     better, worse = (b, a) if gap > 0 else (a, b)
     return f"{better} is ahead of {worse} only if its failed answers are excluded"
@@ -93,11 +93,11 @@ def causes_text(counts: Counter[str], most: int = 3) -> str:
     '9 × refused: request 0 (for example)'
     """
     if len(counts) > most:
-        alike: dict[str, Counter[str]] = {}
+        by_beginning: dict[str, Counter[str]] = {}
         for cause, n in counts.items():
-            alike.setdefault(cause.split(": ")[0], Counter())[cause] = n
-        one = [(c.most_common(1)[0][0], len(c), c.total()) for c in alike.values()]
-        counts = Counter({f"{_without_period(example)} (for example)" if kinds > 1 else example: n for example, kinds, n in one})
+            by_beginning.setdefault(cause.split(": ")[0], Counter())[cause] = n
+        examples = [(c.most_common(1)[0][0], len(c), c.total()) for c in by_beginning.values()]
+        counts = Counter({f"{_without_period(example)} (for example)" if kinds > 1 else example: n for example, kinds, n in examples})
     shown: Sequence[tuple[str, int]] = counts.most_common(most)
     more = len(counts) - len(shown)
     return ", ".join(f"{n:,} × {_without_period(cause)}" for cause, n in shown) + (

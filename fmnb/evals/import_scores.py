@@ -24,11 +24,11 @@ def from_scores(
     id: str | None = None,
     scorer: str = "score",
 ) -> Evaluation:
-    """An evaluation of answers that were scored by somebody else; nothing is called and nothing logged.
+    """Make an evaluation from scores computed elsewhere; nothing is called and nothing is logged.
 
     `models` are the columns with each model's scores (numbers, or true and false; empty where
-    it failed), `texts` maps a model to the column of its answers. Rows are given by the other columns.
-    Raises UsageError for a missing column, or a score that is no number.
+    it failed), `texts` maps a model to the column of its answers. The other columns describe the rows.
+    Raises UsageError for a missing column, or a score that is not a number.
 
     >>> e = from_scores([{"q": i, "a": 1, "b": i % 2} for i in range(40)], ["a", "b"])
     >>> e.sentence
@@ -36,19 +36,19 @@ def from_scores(
     """
     rows = rows_of(table)
     names = list(dict.fromkeys(k for r in rows for k in r))
-    told = dict(texts or {})
-    missing = [c for c in (*models, *told.values()) if c not in names]
+    text_columns = dict(texts or {})
+    missing = [c for c in (*models, *text_columns.values()) if c not in names]
     if missing or not models:
         raise UsageError("No such column of scores", detail=repr(missing[0] if missing else ""), hint=f"Columns: {', '.join(names)}.")
-    theirs = {*models, *told.values()}
-    found, by = samples_from([{k: v for k, v in r.items() if k not in theirs} for r in rows], target=target, group=group, id=id)
+    score_columns = {*models, *text_columns.values()}
+    samples, by = samples_from([{k: v for k, v in r.items() if k not in score_columns} for r in rows], target=target, group=group, id=id)
     answers = [
-        Answer(i, m, text=str(r.get(told[m]) or "") if m in told else "", run=f"row-{i}", finish="stop")
+        Answer(i, m, text=str(r.get(text_columns[m]) or "") if m in text_columns else "", run=f"row-{i}", finish="stop")
         for i, r in enumerate(rows)
         for m in models
     ]
     scores = [_score(r.get(m), m, i) for i, r in enumerate(rows) for m in models]
-    return Evaluation("", "", Dataset(tuple(found), by=by), tuple(models), 1, answers, {scorer: scores})
+    return Evaluation("", "", Dataset(tuple(samples), by=by), tuple(models), 1, answers, {scorer: scores})
 
 
 def _score(value: Any, model: str, row: int) -> Score:
@@ -60,4 +60,4 @@ def _score(value: Any, model: str, row: int) -> Score:
     try:
         return Score(float(value))
     except (TypeError, ValueError):
-        raise UsageError("A score is a number", detail=f"{value!r} of {model} in row {row}") from None
+        raise UsageError("A score must be a number", detail=f"{value!r} of {model} in row {row}") from None

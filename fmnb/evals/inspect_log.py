@@ -1,4 +1,4 @@
-"""An evaluation as an inspect log, so that tools made for those can show it."""
+"""An evaluation as an inspect log, for tools that display such logs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .scoring import failure_reason, render_question
 
 
 def inspect_log(e: Results, model: str = "") -> dict[str, Any]:
-    """One model's run as the JSON of an inspect EvalLog (version 2); each sample once an epoch."""
+    """One model's run as the JSON of an inspect EvalLog (version 2), one epoch per sample of a row."""
     name = model or e.names[0]
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     samples = []
@@ -21,19 +21,19 @@ def inspect_log(e: Results, model: str = "") -> dict[str, Any]:
         if a.model != name:
             continue
         s = e.dataset.samples[a.row]
-        asked = render_question(e.prompt, s, {}) or row_prompt(s, None)
-        why = failure_reason(a)
+        prompt = render_question(e.prompt, s, {}) or row_prompt(s, None)
+        failure = failure_reason(a)
         samples.append(
             {
                 "id": s.id,
                 "epoch": a.sample + 1,
-                "input": asked,
+                "input": prompt,
                 "target": s.target if isinstance(s.target, list) else "" if s.target is None else str(s.target),
-                "messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": a.text, "source": "generate"}],
+                "messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": a.text, "source": "generate"}],
                 "output": {
                     "model": name,
                     "choices": [{"message": {"role": "assistant", "content": a.text}, "stop_reason": "stop"}],
-                    **({"error": why} if why else {}),
+                    **({"error": failure} if failure else {}),
                 },
                 "scores": {n: _score(found[i]) for n, found in e.scores.items() if found[i].value is not None},
                 "metadata": {"run": a.run, "group": s.group, "split": s.split},
@@ -67,6 +67,6 @@ def _result(e: Results, scorer: str, model: str) -> dict[str, Any]:
     level = e.analyses[scorer].levels.get(model) if scorer in e.analyses else None
     if level is None:
         return {"name": scorer, "scorer": scorer, "metrics": {}}
-    found = level.estimate
-    metrics = {"mean": found.value} | ({"stderr": found.standard_error} if found.standard_error is not None else {})
+    estimate = level.estimate
+    metrics = {"mean": estimate.value} | ({"stderr": estimate.standard_error} if estimate.standard_error is not None else {})
     return {"name": scorer, "scorer": scorer, "metrics": {n: {"name": n, "value": v} for n, v in metrics.items()}}

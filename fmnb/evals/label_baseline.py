@@ -18,7 +18,10 @@ _LABEL_SCORERS = ("choice", "exact", "normalized", "normalised", "starts", "cont
 
 
 def label_notes(e: Results, a: Analysis) -> list[str]:
-    """Notes on models that gave all rows one label, or do not beat guessing; none if targets are not labels."""
+    """Notes on models that gave every row the same label, or do not beat guessing.
+
+    There are none if the targets are not labels.
+    """
     if a.scorer.partition(":")[0] not in _LABEL_SCORERS:
         return []
     targets = _targets(e, a)
@@ -30,8 +33,8 @@ def _constant_label_notes(e: Results, a: Analysis, targets: Sequence[str]) -> It
     if len(set(targets)) < 2:
         return
     for model in a.matrix.models:
-        kept = set(a.matrix.rows.tolist())
-        texts = [_label(e, a.scorer, i) for i, x in enumerate(e.answers) if x.model == model and x.row in kept and not failure_reason(x)]
+        rows = set(a.matrix.rows.tolist())
+        texts = [_label(e, a.scorer, i) for i, x in enumerate(e.answers) if x.model == model and x.row in rows and not failure_reason(x)]
         if len(texts) >= _MIN_ROWS and len({normalize(t) for t in texts}) == 1 and len(texts[0]) <= _MAX_LABEL_LENGTH:
             yield f"{model} gave every row the same label: {texts[0].strip().rstrip('.') or 'nothing'}."
 
@@ -42,26 +45,26 @@ def _label(e: Results, scorer: str, i: int) -> str:
 
 
 def _targets(e: Results, a: Analysis) -> list[str]:
-    found: list[Any] = [e.dataset.samples[i].target for i in a.matrix.rows.tolist()]
-    return [normalize(str(t)) for t in found if t is not None and not isinstance(t, (list, tuple, dict))]
+    targets: list[Any] = [e.dataset.samples[i].target for i in a.matrix.rows.tolist()]
+    return [normalize(str(t)) for t in targets if t is not None and not isinstance(t, (list, tuple, dict))]
 
 
 def _chance(e: Results, a: Analysis, targets: Sequence[str]) -> tuple[float, str] | None:
     """The chance level, and the number of choices in words; None if the choices are unknown."""
-    listed = [e.dataset.samples[i].values.get("choices") for i in a.matrix.rows.tolist()]
-    counts = [len(c) for c in listed if isinstance(c, (list, tuple)) and c]
-    if counts and len(counts) == len(listed):
+    choices = [e.dataset.samples[i].values.get("choices") for i in a.matrix.rows.tolist()]
+    counts = [len(c) for c in choices if isinstance(c, (list, tuple)) and c]
+    if counts and len(counts) == len(choices):
         return sum(1 / n for n in counts) / len(counts), f"{counts[0]} choices" if len(set(counts)) == 1 else "the choices of each row"
     labels = len(set(targets))
-    if 2 <= labels <= _MAX_LABELS and len(targets) == len(listed) and len(targets) >= 5 * labels:
+    if 2 <= labels <= _MAX_LABELS and len(targets) == len(choices) and len(targets) >= 5 * labels:
         return 1 / labels, f"{labels} labels"
     return None
 
 
-def _chance_notes(a: Analysis, chance: float, among: str) -> Iterator[str]:
+def _chance_notes(a: Analysis, chance: float, choices: str) -> Iterator[str]:
     for model in a.ranking:
-        found = a.levels[model].estimate
-        if found.value < chance:
-            yield f"{model} scores below chance ({chance:.0%}, one of {among})."
-        elif found.low is not None and found.low <= chance and len(a.matrix.rows) >= _MIN_ROWS:
-            yield f"{model} is not significantly different from chance ({chance:.0%}, one of {among})."
+        estimate = a.levels[model].estimate
+        if estimate.value < chance:
+            yield f"{model} scores below chance ({chance:.0%}, one of {choices})."
+        elif estimate.low is not None and estimate.low <= chance and len(a.matrix.rows) >= _MIN_ROWS:
+            yield f"{model} is not significantly different from chance ({chance:.0%}, one of {choices})."

@@ -81,7 +81,7 @@ class RunComparison:
                 "low": c.interval[0] if c.interval else None,
                 "high": c.interval[1] if c.interval else None,
                 "p": c.p,
-                "real": c.significant,
+                "significant": c.significant,
                 "improved": c.test.only_b,
                 "regressed": c.test.only_a,
             }
@@ -109,15 +109,15 @@ def compare_runs(before: Results, after: Results, scorer: str = "") -> RunCompar
     if not pairs:
         raise UsageError("The runs have no model in common", detail=f"{', '.join(before.names)} and {', '.join(after.names)}")
     x, y = before.matrix(name), after.matrix(name)
-    able = [(a, b) for a, b in pairs if a in x.models and b in y.models]
-    if not able:
+    comparable = [(a, b) for a, b in pairs if a in x.models and b in y.models]
+    if not comparable:
         raise UsageError(
             "No model can be compared", detail=" ".join([*no_verdict_sentences(x), *no_verdict_sentences(y)]) or "no row has a score"
         )
-    without = tuple(b for a, b in pairs if (a, b) not in able)
-    pairs = able
+    excluded = tuple(b for a, b in pairs if (a, b) not in comparable)
+    pairs = comparable
     at_x, at_y = _position_by_id(before, x), _position_by_id(after, y)
-    shared, left_out = _shared_rows(before, after, at_x, at_y)
+    shared, dropped = _shared_rows(before, after, at_x, at_y)
     if not shared:
         raise UsageError(
             "The runs have no row in common",
@@ -128,7 +128,7 @@ def compare_runs(before: Results, after: Results, scorer: str = "") -> RunCompar
     structure = before.row_groups.of([at[i] for i in shared])
     i, j = np.array([at_x[s] for s in shared]), np.array([at_y[s] for s in shared])
     tests = paired_all([(x.of(a)[i], y.of(b)[j]) for a, b in pairs], structure)
-    raised = holm([t.p for t in tests])
+    adjusted = holm([t.p for t in tests])
     changes = tuple(
         Change(
             a,
@@ -141,25 +141,25 @@ def compare_runs(before: Results, after: Results, scorer: str = "") -> RunCompar
             simultaneous_interval(t, p),
             structure,
         )
-        for (a, b), t, p in zip(pairs, tests, raised, strict=True)
+        for (a, b), t, p in zip(pairs, tests, adjusted, strict=True)
     )
     first = y.of(pairs[0][1])[j] - x.of(pairs[0][0])[i]
-    both = np.concatenate([x.values.ravel(), y.values.ravel()])
+    all_scores = np.concatenate([x.values.ravel(), y.values.ravel()])
     return RunComparison(
         name,
         changes,
         len(shared),
-        left_out,
-        bool(both.min() >= 0 and both.max() <= 1),
+        dropped,
+        bool(all_scores.min() >= 0 and all_scores.max() <= 1),
         before.dataset.by or "group",
         tuple(s for s, d in zip(shared, first, strict=True) if d > 0),
         tuple(s for s, d in zip(shared, first, strict=True) if d < 0),
-        without,
+        excluded,
     )
 
 
 def _position_by_id(e: Results, m: Matrix) -> dict[str, int]:
-    return {e.dataset.samples[row].id: place for place, row in enumerate(m.rows.tolist())}
+    return {e.dataset.samples[row].id: position for position, row in enumerate(m.rows.tolist())}
 
 
 def _shared_rows(before: Results, after: Results, at_x: dict[str, int], at_y: dict[str, int]) -> tuple[list[str], dict[str, int]]:
@@ -176,32 +176,30 @@ def _shared_rows(before: Results, after: Results, at_x: dict[str, int], at_y: di
 
 def _sentence(c: Change, r: RunComparison) -> str:
     gap, unit = c.test.gap, 100 if r.in_points else 1
-    who = c.after if c.before == c.after else f"{c.after} (before: {c.before})"
-    words = " points" if r.in_points else ""
+    model = c.after if c.before == c.after else f"{c.after} (before: {c.before})"
+    points = " points" if r.in_points else ""
     rows = f"paired, {r.rows:,} rows" + (f", {group_words(c.grouping, r.by)}" if c.grouping is not None else "")
     p = p_text(c.p)
-    size = f"{abs(gap.value) * unit:.3g}{words}"
+    size = f"{abs(gap.value) * unit:.3g}{points}"
     if c.significant:
-        how = "better" if gap.value > 0 else "worse"
+        direction = "better" if gap.value > 0 else "worse"
         ends = sorted((abs(c.interval[0]) * unit, abs(c.interval[1]) * unit)) if c.interval else None
         together = f" for all {gap.comparisons} models together" if gap.comparisons > 1 else ""
         interval = f"95%{together} {ends[0]:.3g} to {ends[1]:.3g}, " if ends else ""
-        unsure = "" if ends or not gap.reason else f"; no interval: {name_groups(c.grouping, r.by, gap.reason)}"
-        return f"{who} got {how} by {size} ({interval}{rows}, {p}){unsure}."
+        no_interval = "" if ends or not gap.reason else f"; no interval: {name_groups(c.grouping, r.by, gap.reason)}"
+        return f"{model} got {direction} by {size} ({interval}{rows}, {p}){no_interval}."
     if c.test.identical:
-        return f"{who} scored the same on every row ({rows})."
-    smallest = f"; {name_groups(c.grouping, r.by, gap.reason)}" if gap.reason else ""
+        return f"{model} scored the same on every row ({rows})."
+    caveat = f"; {name_groups(c.grouping, r.by, gap.reason)}" if gap.reason else ""
     if c.test.sign_differs:
-        smallest = f"; with equal weight for every {r.by} the change has the opposite sign"
+        caveat = f"; with equal weight for every {r.by} the change has the opposite sign"
     elif c.test.detectable_gap and abs(gap.value) < c.test.detectable_gap:
-        least = c.test.detectable_gap * unit
-        smallest = (
-            f"; gaps under {f'{math.ceil(least - 1e-9)}' if least >= 1 and r.in_points else f'{least:.2g}'}{words} cannot be detected"
-        )
-        seen, more = additional_rows(c.test, c.grouping, r.in_points)
-        what = limiting_unit(c.grouping, r.by)
-        smallest += f", {seen * unit:.3g}{words} could with about {more:,} more {plural(what)}" if seen and more else ""
-    return f"{who} did not change significantly: {'+' if gap.value >= 0 else '-'}{size} ({rows}, {p}{smallest})."
+        detectable = c.test.detectable_gap * unit
+        caveat = f"; gaps under {f'{math.ceil(detectable - 1e-9)}' if detectable >= 1 and r.in_points else f'{detectable:.2g}'}{points} cannot be detected"
+        target_gap, more = additional_rows(c.test, c.grouping, r.in_points)
+        sampling_unit = limiting_unit(c.grouping, r.by)
+        caveat += f", {target_gap * unit:.3g}{points} could with about {more:,} more {plural(sampling_unit)}" if target_gap and more else ""
+    return f"{model} did not change significantly: {'+' if gap.value >= 0 else '-'}{size} ({rows}, {p}{caveat})."
 
 
 def significant_drops(changes: Sequence[Change], max_drop: float) -> list[Change]:

@@ -25,7 +25,10 @@ from .scoring import Answers, Scores, failure_reason
 
 @dataclass(frozen=True)
 class Results:
-    """Answers of models on a test set with their scores; the input of tables, sentences, files and comparisons."""
+    """Answers of models on a test set with their scores.
+
+    The input of tables, sentences, files and comparisons.
+    """
 
     run: str
     prompt: str
@@ -80,13 +83,13 @@ class Results:
         if name not in self._analysis_cache:
             m = self.matrix(name)
             if not failures.has_scores(m):
-                said = " ".join(failures.no_verdict_sentences(m)) or f"no row is left: {failures.causes_text(m.drop_causes)}"
-                todo = "Name the column of correct answers: target='...'." if not m.n_expected else "Look at `evaluation.failures()`."
-                raise UsageError(f"{name} has no scores to compare", detail=said, hint=todo)
+                detail = " ".join(failures.no_verdict_sentences(m)) or f"no row is left: {failures.causes_text(m.drop_causes)}"
+                hint = "Name the column of correct answers: target='...'." if not m.n_expected else "Look at `evaluation.failures()`."
+                raise UsageError(f"{name} has no scores to compare", detail=detail, hint=hint)
             notes: tuple[str, ...] = (str(self.judge_diagnostics[name]) + ".",) if name in self.judge_diagnostics else ()
-            t = self.row_groups
-            found = analyze(m, t.users, by=t.by, questions=t.questions, seed=self.seed)
-            self._analysis_cache[name] = replace(found, notes=notes)
+            groups = self.row_groups
+            result = analyze(m, groups.users, by=groups.by, questions=groups.questions, seed=self.seed)
+            self._analysis_cache[name] = replace(result, notes=notes)
         return self._analysis_cache[name]
 
     @functools.cached_property
@@ -101,7 +104,7 @@ class Results:
         """Rows by models: means over samples."""
         name = self._scorer_name(scorer)
         if name not in self._matrix_cache:
-            given = (
+            arguments = (
                 name,
                 self.names,
                 len(self.dataset),
@@ -111,7 +114,7 @@ class Results:
                 self.missing,
                 self.max_failures,
             )
-            self._matrix_cache[name] = matrix(*given)
+            self._matrix_cache[name] = matrix(*arguments)
         return self._matrix_cache[name]
 
     @property
@@ -137,5 +140,5 @@ class Results:
     @property
     def cache_use(self) -> CacheUse:
         """How many answers came from the cache, and how old they are."""
-        known = self.request_times if len(self.request_times) == len(self.answers) else [None] * len(self.answers)
-        return cache_use(known, [a.source for a in self.answers], self.started_at)
+        times = self.request_times if len(self.request_times) == len(self.answers) else [None] * len(self.answers)
+        return cache_use(times, [a.source for a in self.answers], self.started_at)

@@ -80,90 +80,90 @@ def matrix(
     shape = (rows, len(models), samples)
     values = np.array([np.nan if s.value is None else s.value for s in scores], dtype=float).reshape(shape)
     cause_of = {i: errors.get(i) or scores[i].error or "no score" for i in np.flatnonzero(np.isnan(values.reshape(-1))).tolist()}
-    each = len(models) * samples
-    no_target = {i // each for i, cause in cause_of.items() if cause == NO_TARGET}
-    counted = np.array([r not in no_target for r in range(rows)], dtype=bool)
-    dropped: Counter[str] = Counter({NO_TARGET: len(no_target)}) if no_target else Counter()
-    failed: dict[str, Counter[str]] = {m: Counter() for m in models}
+    answers_per_row = len(models) * samples
+    no_target = {i // answers_per_row for i, cause in cause_of.items() if cause == NO_TARGET}
+    has_target = np.array([r not in no_target for r in range(rows)], dtype=bool)
+    drop_causes: Counter[str] = Counter({NO_TARGET: len(no_target)}) if no_target else Counter()
+    failure_causes: dict[str, Counter[str]] = {m: Counter() for m in models}
     unanswered: Counter[str] = Counter()
     for i, cause in cause_of.items():
-        if i // each not in no_target:
-            model = models[i % each // samples]
-            failed[model][cause] += 1
+        if i // answers_per_row not in no_target:
+            model = models[i % answers_per_row // samples]
+            failure_causes[model][cause] += 1
             unanswered[model] += i in errors
-    asked = int(counted.sum()) * samples
-    number = {m: asked - failed[m].total() for m in models}
-    kept = [m for m in models if number[m] and (missing == "failure" or failed[m].total() <= max_failures * asked)]
-    at = [list(models).index(m) for m in kept]
+    n_expected = int(has_target.sum()) * samples
+    n_scored = {m: n_expected - failure_causes[m].total() for m in models}
+    compared = [m for m in models if n_scored[m] and (missing == "failure" or failure_causes[m].total() <= max_failures * n_expected)]
+    columns = [list(models).index(m) for m in compared]
     undecided = np.zeros(shape, dtype=bool)
     for i, cause in cause_of.items():
         undecided.reshape(-1)[i] = cause.startswith(NO_VERDICT)
-    full = np.where(np.isnan(values) & ~undecided, 0.0, values)  # failures count as 0
-    used = full if missing == "failure" else values
+    zero_filled = np.where(np.isnan(values) & ~undecided, 0.0, values)  # failures count as 0
+    used = zero_filled if missing == "failure" else values
     per_row = _mean(used)
-    whole = counted & ~np.isnan(per_row[:, at]).any(axis=1)
-    for row in np.flatnonzero(counted & ~whole).tolist():
-        first = next(m for m in at if np.isnan(per_row[row, m]))
-        dropped[cause_of[row * each + first * samples]] += 1
-    keep = np.flatnonzero(whole)
-    mine = used[keep][:, at]
+    complete = has_target & ~np.isnan(per_row[:, columns]).any(axis=1)
+    for row in np.flatnonzero(has_target & ~complete).tolist():
+        first = next(m for m in columns if np.isnan(per_row[row, m]))
+        drop_causes[cause_of[row * answers_per_row + first * samples]] += 1
+    complete_rows = np.flatnonzero(complete)
+    compared_values = used[complete_rows][:, columns]
     return Matrix(
         scorer,
-        tuple(kept),
-        keep,
-        per_row[keep][:, at],
+        tuple(compared),
+        complete_rows,
+        per_row[complete_rows][:, columns],
         samples,
-        _within_row_variance(mine, kept),
-        failed,
-        dropped,
-        tuple(m for m in models if m not in kept),
-        asked,
-        {m: asked - unanswered[m] for m in models},
-        number,
-        {m: float(np.nanmean(values[:, i])) for i, m in enumerate(models) if number[m]},
+        _within_row_variance(compared_values, compared),
+        failure_causes,
+        drop_causes,
+        tuple(m for m in models if m not in compared),
+        n_expected,
+        {m: n_expected - unanswered[m] for m in models},
+        n_scored,
+        {m: float(np.nanmean(values[:, i])) for i, m in enumerate(models) if n_scored[m]},
         missing,
         max_failures,
-        np.nan_to_num(_mean(full)[counted]) if asked and not undecided.any() else None,
+        np.nan_to_num(_mean(zero_filled)[has_target]) if n_expected and not undecided.any() else None,
         tuple(models),
-        _pairwise_points(kept, scores, shape, models),
+        _pairwise_points(compared, scores, shape, models),
     )
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
     """Means over available samples; NaN if there are none."""
-    there = ~np.isnan(values)
-    n = there.sum(axis=2)
-    total = np.where(there, values, 0.0).sum(axis=2)
-    found: np.ndarray = np.where(n > 0, total / np.maximum(n, 1), np.nan)
-    return found
+    available = ~np.isnan(values)
+    n = available.sum(axis=2)
+    total = np.where(available, values, 0.0).sum(axis=2)
+    means: np.ndarray = np.where(n > 0, total / np.maximum(n, 1), np.nan)
+    return means
 
 
 def _within_row_variance(values: np.ndarray, models: Sequence[str]) -> dict[str, float]:
     """Each model's mean variance between answers to one row."""
     if values.shape[2] < 2 or not len(values):
         return dict.fromkeys(models, 0.0)
-    there = ~np.isnan(values)
-    n = there.sum(axis=2)
+    available = ~np.isnan(values)
+    n = available.sum(axis=2)
     mean = _mean(values)
-    squares = np.where(there, (np.nan_to_num(values) - np.nan_to_num(mean)[:, :, None]) ** 2, 0.0).sum(axis=2)
-    several = n > 1
-    variance = np.where(several, squares / np.maximum(n - 1, 1), 0.0)
-    return {m: float(variance[:, i].sum() / max(1, several[:, i].sum())) for i, m in enumerate(models)}
+    squares = np.where(available, (np.nan_to_num(values) - np.nan_to_num(mean)[:, :, None]) ** 2, 0.0).sum(axis=2)
+    has_several = n > 1
+    variance = np.where(has_several, squares / np.maximum(n - 1, 1), 0.0)
+    return {m: float(variance[:, i].sum() / max(1, has_several[:, i].sum())) for i, m in enumerate(models)}
 
 
 def _pairwise_points(
-    kept: Sequence[str], scores: Sequence[Score], shape: tuple[int, int, int], models: Sequence[str]
+    compared: Sequence[str], scores: Sequence[Score], shape: tuple[int, int, int], models: Sequence[str]
 ) -> dict[tuple[str, str], np.ndarray]:
     """Points of the second model against the first by row, for each pair of a judge."""
-    if len(kept) < 2 or not any(s.points_against for s in scores):
+    if len(compared) < 2 or not any(s.points_against for s in scores):
         return {}
-    found = {}
-    rows, each = shape[0], shape[1] * shape[2]
-    for a, b in combinations(kept, 2):
+    points_by_pair = {}
+    rows, answers_per_row = shape[0], shape[1] * shape[2]
+    for a, b in combinations(compared, 2):
         points = np.full((rows, 1, shape[2]), np.nan)
-        place = list(models).index(b) * shape[2]
+        offset = list(models).index(b) * shape[2]
         for row in range(rows):
             for sample in range(shape[2]):
-                points[row, 0, sample] = scores[row * each + place + sample].points_against.get(a, np.nan)
-        found[a, b] = _mean(points)[:, 0]
-    return found
+                points[row, 0, sample] = scores[row * answers_per_row + offset + sample].points_against.get(a, np.nan)
+        points_by_pair[a, b] = _mean(points)[:, 0]
+    return points_by_pair

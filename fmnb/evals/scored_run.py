@@ -55,48 +55,48 @@ def run_and_score(
     if not len(dataset):
         raise UsageError("The test set has no rows", hint="Give a table with rows.")
     _check_targets(dataset, scorers)
-    listed = list(models) if isinstance(models, (list, tuple)) else [models]
-    ways = [(c.prompt, str(c.condition.get("prompt", ""))) for c in expand_grid(prompt, ["any"], Options(), prompts=prompts)]
-    if len({title for _, title in ways}) < len(ways):
-        raise UsageError("Two prompts have the same name", detail=", ".join(t for _, t in ways))
+    model_list = list(models) if isinstance(models, (list, tuple)) else [models]
+    titled_prompts = [(c.prompt, str(c.condition.get("prompt", ""))) for c in expand_grid(prompt, ["any"], Options(), prompts=prompts)]
+    if len({title for _, title in titled_prompts}) < len(titled_prompts):
+        raise UsageError("Two prompts have the same name", detail=", ".join(t for _, t in titled_prompts))
     for s in scorers:
         if isinstance(s, Judge):
-            judging.require_two([f"{m} {title}" for m in listed for _, title in ways], [x.target for x in dataset])
-            judging.warn_of_self_judging(s, listed)
+            judging.require_two([f"{m} {title}" for m in model_list for _, title in titled_prompts], [x.target for x in dataset])
+            judging.warn_of_self_judging(s, model_list)
     options.setdefault("values", {})
     values = options["values"]
-    held = [s for s in dataset if s.split == "heldout"]  # remember them before their prompts are in the log
-    heldout.remember_rows(held, dataset.name)
-    heldout.remember_texts(text for s in held for text in (render_question(way, s, values) for way, _ in ways) if text)
+    heldout_samples = [s for s in dataset if s.split == "heldout"]  # remember them before their prompts are in the log
+    heldout.remember_rows(heldout_samples, dataset.name)
+    heldout.remember_texts(text for s in heldout_samples for text in (render_question(way, s, values) for way, _ in titled_prompts) if text)
     if fresh:
         options["cache"] = False
-    made: list[Batch] = []
-    begun = time.time()
-    for way, _ in ways:
-        left = dict(options)
-        if made and left.get("budget") is not None:  # one budget for all prompts
-            left["budget"] = max(0.0, left["budget"] - sum(b.summary.cost or 0.0 for b in made))
-        made.append(batch(way, batch_rows(dataset.samples), listed, samples=samples, sinks=sinks, **left))
-    names, answers = combine_batches([title for _, title in ways], made)
-    about = prompt if str(getattr(prompt, "text", prompt) or "").strip() else ways[0][0]
-    runs = ",".join(b.run for b in made)
-    given = Answers(
-        about,
+    batches: list[Batch] = []
+    started_at = time.time()
+    for way, _ in titled_prompts:
+        batch_options = dict(options)
+        if batches and batch_options.get("budget") is not None:  # one budget for all prompts
+            batch_options["budget"] = max(0.0, batch_options["budget"] - sum(b.summary.cost or 0.0 for b in batches))
+        batches.append(batch(way, batch_rows(dataset.samples), model_list, samples=samples, sinks=sinks, **batch_options))
+    names, answers = combine_batches([title for _, title in titled_prompts], batches)
+    base_prompt = prompt if str(getattr(prompt, "text", prompt) or "").strip() else titled_prompts[0][0]
+    runs = ",".join(b.run for b in batches)
+    result = Answers(
+        base_prompt,
         dataset,
         names,
-        made[0].samples,
+        batches[0].samples,
         answers,
         runs,
         values,
         missing,
         max_failures,
         request_times(answers),
-        begun,
-        tuple(t for _, t in ways),
+        started_at,
+        tuple(t for _, t in titled_prompts),
     )
-    asked = [(m, way) for way, _ in ways for m in listed]
-    again = {"scorers": {s.name: s for s in scorers}, "options": options, "asked": dict(zip(names, asked, strict=True))}
-    return Results.from_scores(given, score_all(given, scorers, sinks), again)
+    requests = [(m, way) for way, _ in titled_prompts for m in model_list]
+    call = {"scorers": {s.name: s for s in scorers}, "options": options, "requests": dict(zip(names, requests, strict=True))}
+    return Results.from_scores(result, score_all(result, scorers, sinks), call)
 
 
 def combine_batches(titles: Sequence[str], batches: Sequence[Batch]) -> tuple[tuple[str, ...], list[Answer]]:
@@ -116,10 +116,10 @@ def combine_batches(titles: Sequence[str], batches: Sequence[Batch]) -> tuple[tu
 def request_times(answers: Sequence[Answer]) -> tuple[float | None, ...]:
     """Request time of each answer; None if it is not in the log."""
     try:
-        known = log.request_times([a.run for a in answers if a.run])
+        times = log.request_times([a.run for a in answers if a.run])
     except StoreError:
-        known = {}
-    return tuple(known.get(a.run) for a in answers)
+        times = {}
+    return tuple(times.get(a.run) for a in answers)
 
 
 def read(run: str) -> Results:
@@ -128,20 +128,20 @@ def read(run: str) -> Results:
     if not isinstance(start, Started) or start.kind != "evaluate":
         raise UsageError("That run is not an evaluation", detail=run, hint="`%fm log` lists runs with their kind.")
     meta = start.meta
-    made = [reopen_batch(b) for b in meta["batch"].split(",")]
-    names, answers = combine_batches(meta.get("ways") or [""], made)
-    samples = made[0].samples
-    places = {(a.row, a.model, a.sample): i for i, a in enumerate(answers)}
-    nothing = Score(None, error="no score")
-    scores: dict[str, list[Score]] = {n: [nothing] * len(answers) for n in meta["scorers"]}
+    batches = [reopen_batch(b) for b in meta["batch"].split(",")]
+    names, answers = combine_batches(meta.get("ways") or [""], batches)
+    samples = batches[0].samples
+    index_of = {(a.row, a.model, a.sample): i for i, a in enumerate(answers)}
+    no_score = Score(None, error="no score")
+    scores: dict[str, list[Score]] = {n: [no_score] * len(answers) for n in meta["scorers"]}
     for e in events:
         if isinstance(e, Scored) and e.scorer in scores:
-            scores[e.scorer][places[e.row, e.model, e.sample]] = Score(e.value, e.parsed, e.explanation, e.error, e.confidence)
-    end = events[-1] if events and isinstance(events[-1], Finished) else None
-    for n, met in ((end.extra if end else {}).get("against") or {}).items():
-        scores[n] = [replace(s, points_against=m) for s, m in zip(scores[n], met, strict=True)]
+            scores[e.scorer][index_of[e.row, e.model, e.sample]] = Score(e.value, e.parsed, e.explanation, e.error, e.confidence)
+    finished = events[-1] if events and isinstance(events[-1], Finished) else None
+    for n, points in ((finished.extra if finished else {}).get("against") or {}).items():
+        scores[n] = [replace(s, points_against=m) for s, m in zip(scores[n], points, strict=True)]
     rows = Dataset(tuple(Sample.from_dict(r) for r in meta["samples"]), meta.get("dataset", ""), by=meta.get("by", ""))
-    extra = end.extra if end else {}
+    extra = finished.extra if finished else {}
     return Results(
         run,
         meta["prompt"],
@@ -163,11 +163,11 @@ def read(run: str) -> Results:
 
 
 def _check_targets(dataset: Dataset, scorers: Sequence[Scorer | Judge]) -> None:
-    need = [s.name for s in scorers if not isinstance(s, Judge) and s.needs_target]
-    if need and all(s.target is None or s.target == "" for s in dataset):
+    scorer_names = [s.name for s in scorers if not isinstance(s, Judge) and s.needs_target]
+    if scorer_names and all(s.target is None or s.target == "" for s in dataset):
         columns = ", ".join(dict.fromkeys(k for s in dataset for k in s.values))
         raise UsageError(
-            f"{', '.join(need)} needs targets, and no row has one",
+            f"{', '.join(scorer_names)} needs targets, and no row has one",
             detail=f"columns {columns}",
             hint="Name the column with target='...', or use a scorer without targets: judge, json, schema, your own function.",
         )

@@ -64,16 +64,16 @@ def scorers_of(value: Any, notebook: Mapping[str, Any] | None = None) -> list[Sc
     `judge:NAME` may name a function of the notebook. Raises UsageError for no scorer, or for
     the same scorer twice.
     """
-    listed = (
+    values = (
         [g.strip() for g in value.split(",")] if isinstance(value, str) else list(value) if isinstance(value, (list, tuple)) else [value]
     )
-    if not listed:
+    if not values:
         raise UsageError("There is no scorer", hint='`score="exact"`, for example.')
-    twice = [g for i, g in enumerate(listed) if g in listed[:i]]
-    if twice:
-        name = twice[0] if isinstance(twice[0], str) else getattr(twice[0], "__name__", getattr(twice[0], "name", ""))
+    repeated = [g for i, g in enumerate(values) if g in values[:i]]
+    if repeated:
+        name = repeated[0] if isinstance(repeated[0], str) else getattr(repeated[0], "__name__", getattr(repeated[0], "name", ""))
         raise UsageError("The same scorer is named twice", detail=name, hint="Name each scorer once.")
-    return _with_unique_names(listed, [_make_scorer(g, notebook or {}) for g in listed])
+    return _with_unique_names(values, [_make_scorer(g, notebook or {}) for g in values])
 
 
 def _make_scorer(value: Any, notebook: Mapping[str, Any]) -> Scorer | Judge:
@@ -85,14 +85,14 @@ def _make_scorer(value: Any, notebook: Mapping[str, Any]) -> Scorer | Judge:
 
 def _with_unique_names(values: Sequence[Any], scorers: Sequence[Scorer | Judge]) -> list[Scorer | Judge]:
     """Make names unique: by more specific names (`ifeval:loose`, a judge's model), then by numbers."""
-    times = Counter(s.name for s in scorers)
-    precise = [_specific_name(g, s) if times[s.name] > 1 else s.name for g, s in zip(values, scorers, strict=True)]
+    counts = Counter(s.name for s in scorers)
+    names = [_specific_name(g, s) if counts[s.name] > 1 else s.name for g, s in zip(values, scorers, strict=True)]
     out: list[Scorer | Judge] = []
-    seen: Counter[str] = Counter()
-    for name, s in zip(precise, scorers, strict=True):
-        seen[name] += 1
-        own = name if seen[name] == 1 else f"{name}_{seen[name]}"
-        out.append(s if own == s.name else replace(s, name=own))
+    used: Counter[str] = Counter()
+    for name, s in zip(names, scorers, strict=True):
+        used[name] += 1
+        unique_name = name if used[name] == 1 else f"{name}_{used[name]}"
+        out.append(s if unique_name == s.name else replace(s, name=unique_name))
     return out
 
 
@@ -106,8 +106,8 @@ def _specific_name(value: Any, s: Scorer | Judge) -> str:
 def failure_reason(a: Answer) -> str:
     """Why there is no answer to score, or ""."""
     if a.error is not None:
-        what, seen = str(a.error.get("message") or "the call failed"), str(a.error.get("detail") or "").strip()
-        return f"{what}: {seen.splitlines()[0][:100]}" if seen else what
+        message, detail = str(a.error.get("message") or "the call failed"), str(a.error.get("detail") or "").strip()
+        return f"{message}: {detail.splitlines()[0][:100]}" if detail else message
     return "not called" if not a.run else "the call was stopped" if a.finish == "cancelled" else ""
 
 
@@ -129,15 +129,15 @@ def score_all(answers: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequen
         "ways": list(answers.prompt_titles),
         "begun": answers.started_at,
     }
-    whole = stamp(Started(kind="evaluate", model=meta["asked"], meta={**meta, "samples": [s.to_dict() for s in answers.dataset]}))
-    emit(whole, writers)
-    light = Started(kind="evaluate", model=meta["asked"], meta=meta, run=whole.run, n=whole.n, at=whole.at)
-    emit(light, [s for s in listeners if s not in writers])
+    started = stamp(Started(kind="evaluate", model=meta["asked"], meta={**meta, "samples": [s.to_dict() for s in answers.dataset]}))
+    emit(started, writers)
+    started_without_rows = Started(kind="evaluate", model=meta["asked"], meta=meta, run=started.run, n=started.n, at=started.at)
+    emit(started_without_rows, [s for s in listeners if s not in writers])
     out = Scores(stamp.run, {}, {}, {})
-    shown = [
+    questions = [
         render_question(answers.prompt, s, answers.values) or str(getattr(answers.prompt, "text", answers.prompt)) for s in answers.dataset
     ]
-    cases = [make_case(answers.dataset.samples[a.row], a, shown[a.row]) for a in answers.answers]
+    cases = [make_case(answers.dataset.samples[a.row], a, questions[a.row]) for a in answers.answers]
     try:
         for s in scorers:
             _score_with(s, answers, cases, out, stamp, writers, sinks)
@@ -147,13 +147,13 @@ def score_all(answers: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequen
     except FmnbError as e:
         emit(stamp(Failed(error=e.to_dict())), listeners)
         raise
-    met = {n: [dict(s.points_against) for s in found] for n, found in out.scores.items() if any(s.points_against for s in found)}
-    said: dict[str, Any] = {"against": met} if met else {}
-    said |= {
+    points = {n: [dict(s.points_against) for s in results] for n, results in out.scores.items() if any(s.points_against for s in results)}
+    extra: dict[str, Any] = {"against": points} if points else {}
+    extra |= {
         "conduct": {n: str(c) for n, c in out.judge_diagnostics.items()},
         "badges": {n: c.badge for n, c in out.judge_diagnostics.items()},
     }
-    emit(stamp(Finished(extra={"corpus": out.corpus, **said})), listeners)
+    emit(stamp(Finished(extra={"corpus": out.corpus, **extra})), listeners)
     return out
 
 
@@ -167,7 +167,7 @@ def _score_with(
         out.scores[s.name], figures = _apply_scorer(answers, cases, s)
         if figures:
             out.corpus[s.name] = figures
-    for a, one in zip(answers.answers, out.scores[s.name], strict=True):
+    for a, score in zip(answers.answers, out.scores[s.name], strict=True):
         stamp.n += 1  # stamped here for speed: there are tens of thousands
         event = Scored(
             run=stamp.run,
@@ -175,14 +175,14 @@ def _score_with(
             at=time.time(),
             answer=a.run,
             scorer=s.name,
-            value=one.value,
+            value=score.value,
             row=a.row,
             model=a.model,
             sample=a.sample,
-            parsed=to_json_value(one.parsed),
-            explanation=to_json_value(one.explanation),
-            error=to_json_value(one.error),
-            confidence=one.confidence,
+            parsed=to_json_value(score.parsed),
+            explanation=to_json_value(score.explanation),
+            error=to_json_value(score.error),
+            confidence=score.confidence,
         )
         for write in writers:
             emit(event, [write])
@@ -198,9 +198,9 @@ def render_question(prompt: Any, s: Sample, values: Mapping[str, Any]) -> str:
 
 def _apply_scorer(answers: Answers, cases: Sequence[Case], scorer: Scorer) -> tuple[list[Score], dict[str, float]]:
     """A score for each answer, and each model's corpus score if the scorer has one."""
-    fit = [c for c, a in zip(cases, answers.answers, strict=True) if not failure_reason(a)]
+    scorable = [c for c, a in zip(cases, answers.answers, strict=True) if not failure_reason(a)]
     if scorer.prepare is not None:
-        scorer.prepare(fit)
+        scorer.prepare(scorable)
     scores = [
         Score(None, error=failure_reason(a)) if failure_reason(a) else score_case(scorer, c)
         for c, a in zip(cases, answers.answers, strict=True)
@@ -208,9 +208,9 @@ def _apply_scorer(answers: Answers, cases: Sequence[Case], scorer: Scorer) -> tu
     corpus = {}
     if scorer.corpus is not None:
         for name in answers.names:
-            mine = [c for c, s in zip(cases, scores, strict=True) if c.model == name and s.value is not None]
-            if mine:
-                corpus[name] = scorer.corpus(mine)
+            model_cases = [c for c, s in zip(cases, scores, strict=True) if c.model == name and s.value is not None]
+            if model_cases:
+                corpus[name] = scorer.corpus(model_cases)
     return scores, corpus
 
 
@@ -224,24 +224,31 @@ def _apply_judge(answers: Answers, judge: Judge, sinks: Sequence[Sink]) -> tuple
     texts = {(a.row, a.model, a.sample): a.text for a in answers.answers if not failure_reason(a)}
     pairs = judging.make_pairs(answers.names, questions, texts, [s.target for s in answers.dataset], answers.samples)
     verdicts, run = judging.judge_pairs(judge, pairs, sinks)
-    won = judging.points(verdicts)
+    points = judging.points(verdicts)
     try:
-        people = judging.human_labels()
+        human_labels = judging.human_labels()
     except StoreError:
-        people = {}
+        human_labels = {}
     unusable = {(v.pair.row, n, v.pair.sample): v.problem for v in verdicts if not v.usable for n in (v.pair.a, v.pair.b)}
-    several = len(answers.names) > 2
+    several_models = len(answers.names) > 2
     scores = []
     for a in answers.answers:
         key = (a.row, a.model, a.sample)
         if failure_reason(a):
             scores.append(Score(None, error=failure_reason(a)))
-        elif key in won:
-            met = won[key]
-            trouble = unusable.get(key, "")
-            scores.append(Score(sum(met.values()) / len(met), parsed=run, explanation=trouble, points_against=met if several else {}))
+        elif key in points:
+            points_against = points[key]
+            problem = unusable.get(key, "")
+            scores.append(
+                Score(
+                    sum(points_against.values()) / len(points_against),
+                    parsed=run,
+                    explanation=problem,
+                    points_against=points_against if several_models else {},
+                )
+            )
         elif key in unusable:
             scores.append(Score(None, error=f"{NO_VERDICT}: {unusable[key]}"))
         else:
             scores.append(Score(None, error=NO_TARGET if len(answers.names) == 1 else f"{NO_VERDICT}: no other model answered"))
-    return scores, judging.diagnose(verdicts, people)
+    return scores, judging.diagnose(verdicts, human_labels)

@@ -60,14 +60,14 @@ def fields(path: Path) -> dict[str, Any]:
 
 def _fields(d: dict[str, Any]) -> dict[str, Any]:
     names, samples = tuple(d["models"]), int(d["samples"])
-    each = len(names) * samples
+    answers_per_row = len(names) * samples
     answers = []
     sources = d.get("sources") or ["live"] * len(d["answers"])
     for i, (text, run, seconds, tokens_in, tokens_out, cost, error, finish) in enumerate(d["answers"]):
         answers.append(
             Answer(
-                i // each,
-                names[i % each // samples],
+                i // answers_per_row,
+                names[i % answers_per_row // samples],
                 i % samples,
                 run=run,
                 text=text,
@@ -80,18 +80,18 @@ def _fields(d: dict[str, Any]) -> dict[str, Any]:
                 source=sources[i],
             )
         )
-    about = d["dataset"]
+    dataset = d["dataset"]
     against = d.get("against") or {}
     return {
         **{n: d[n] for n in _SAME_NAME},
         "names": names,
         "prompt_titles": tuple(d.get("ways") or ("",)),
-        "dataset": Dataset(tuple(Sample.from_dict(r) for r in d["rows"]), about["name"], by=about.get("by", "")),
+        "dataset": Dataset(tuple(Sample.from_dict(r) for r in d["rows"]), dataset["name"], by=dataset.get("by", "")),
         "answers": answers,
         "scores": {
             n: [
-                Score(v, "", why, error, sure, met)
-                for (v, why, error, sure), met in zip(found, against.get(n) or [{}] * len(found), strict=True)
+                Score(v, "", explanation, error, confidence, points)
+                for (v, explanation, error, confidence), points in zip(found, against.get(n) or [{}] * len(found), strict=True)
             ]
             for n, found in d["scores"].items()
         },

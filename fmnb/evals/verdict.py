@@ -18,8 +18,10 @@ def verdict(r: Results) -> str:
 
 def problems(r: Results) -> list[str]:
     """What failed: models without a score or verdict, scorers without scores, excluded answers."""
-    found = [r.matrix(n) for n in r.scores]
-    return list(dict.fromkeys(s for tell in (failures.no_verdict_sentences, failures.failure_sentences) for m in found for s in tell(m)))
+    matrices = [r.matrix(n) for n in r.scores]
+    return list(
+        dict.fromkeys(s for describe in (failures.no_verdict_sentences, failures.failure_sentences) for m in matrices for s in describe(m))
+    )
 
 
 def findings(r: Results) -> list[str]:

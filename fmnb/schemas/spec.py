@@ -38,8 +38,8 @@ _TYPES: dict[str, Json] = {
     "bool": {"type": "boolean"},
     "date": {"type": "string", "format": "date"},
 }
-_BUILD: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "date": date.fromisoformat}  # 3.0 is an int, 3 a float
-_OTHER_WORDS = {
+_BUILDERS: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "date": date.fromisoformat}  # 3.0 is an int, 3 a float
+_TYPE_ALIASES = {
     "string": "str",
     "text": "str",
     "integer": "int",
@@ -87,9 +87,9 @@ def to_schema(source: Any) -> SchemaSpec:
         schema, name, build = _record(source, ())
         return SchemaSpec(schema, name, False, build)
     raise SchemaError(
-        "That is not a schema",
+        "This is not a schema",
         detail=f"{type(source).__name__} {str(source)[:80]}",
-        hint="Give text like 'name, score float', a JSON schema, a dataclass, a TypedDict or a pydantic model.",
+        hint="Pass a text like 'name, score float', a JSON schema, a dataclass, a TypedDict or a pydantic model.",
     )
 
 
@@ -103,9 +103,9 @@ def _from_text(text: str) -> SchemaSpec:
         except ValueError as e:
             raise SchemaError("This JSON schema cannot be read", detail=str(e), hint="Check its quotes and commas.") from None
     stripped = text.strip()
-    if (whole := re.fullmatch(r"list\[(.*)\]", stripped, re.DOTALL)) and _balanced(whole[1]):
+    if (list_match := re.fullmatch(r"list\[(.*)\]", stripped, re.DOTALL)) and _balanced(list_match[1]):
         start = text.index("[") + 1
-        inner = whole[1].strip()
+        inner = list_match[1].strip()
         if _is_kind(inner.removesuffix("?").rstrip()):
             schema, build = _kind(inner.removesuffix("?").rstrip(), start)
             if inner.endswith("?"):
@@ -140,7 +140,7 @@ def _split(text: str, start: int, end: int) -> typing.Iterator[tuple[int, str]]:
         c = text[i] if i < end else ","
         if quote and i < end:
             quote = "" if c == quote else quote
-        elif i < end and (c == '"' or (c == "'" and not described)) and _opens(text, i, end):
+        elif i < end and (c == '"' or (c == "'" and not described)) and _opens_quote(text, i, end):
             quote = c
         elif c == ":" and depth <= 0:
             described = True
@@ -153,33 +153,33 @@ def _split(text: str, start: int, end: int) -> typing.Iterator[tuple[int, str]]:
             if field.strip():
                 yield at + len(field) - len(field.lstrip()), field.strip()
             elif c == "," and i < end and at > start:
-                raise _error("There is nothing between two commas", i, ",", "Remove one of them.")
+                raise _error("A field is missing between two commas", i, ",", "Remove one of them.")
             at, described = i + 1, False
 
 
-def _opens(text: str, i: int, end: int) -> bool:
+def _opens_quote(text: str, i: int, end: int) -> bool:
     """Whether the quotation mark at `i` opens a quoted text: a label may begin there, and it is closed."""
     before = text[i - 1] if i else " "
     return (before.isspace() or before in "|[(:,") and text.find(text[i], i + 1, end) > 0
 
 
-def _parts(text: str, at: str, most: int = -1) -> list[str]:
+def _parts(text: str, at: str, max_splits: int = -1) -> list[str]:
     """Split a text at a character, but not inside quotes.
 
     >>> _parts("'a|b'|c", "|")
     ["'a|b'", 'c']
     """
-    found: list[str] = []
+    parts: list[str] = []
     quote, begin = "", 0
     for i, c in enumerate(text):
         if quote:
             quote = "" if c == quote else quote
-        elif c in "'\"" and _opens(text, i, len(text)):
+        elif c in "'\"" and _opens_quote(text, i, len(text)):
             quote = c
-        elif c == at and len(found) != most:
-            found.append(text[begin:i])
+        elif c == at and len(parts) != max_splits:
+            parts.append(text[begin:i])
             begin = i + 1
-    return [*found, text[begin:]]
+    return [*parts, text[begin:]]
 
 
 def _is_quoted(text: str) -> bool:
@@ -203,8 +203,8 @@ _FIELD = re.compile(r"([^\W\d]\w*)(\?)?(?:\s+(.*?))?\s*", re.DOTALL)
 
 
 def _field(field: str, at: int) -> tuple[str, Json, Callable[[Any], Any]]:
-    said, *described = _parts(field, ":", 1)
-    m = _FIELD.fullmatch(said)
+    head, *described = _parts(field, ":", 1)
+    m = _FIELD.fullmatch(head)
     if not m:
         raise _error("This is not a field", at, field, "Write name, type and description: 'score float: from 0 to 1'.")
     name, mark, kind, description = m[1], m[2], (m[3] or "").strip(), "".join(described).strip()
@@ -220,22 +220,22 @@ def _field(field: str, at: int) -> tuple[str, Json, Callable[[Any], Any]]:
 
 def _kind(kind: str, at: int) -> tuple[Json, Callable[[Any], Any]]:
     if kind in _TYPES:
-        return dict(_TYPES[kind]), _BUILD.get(kind, _same)
+        return dict(_TYPES[kind]), _BUILDERS.get(kind, _identity)
     if inner := re.fullmatch(r"list\[(.*)\]", kind, re.DOTALL):
         schema, build = _kind(inner[1].strip() or "str", at + 5)
         return {"type": "array", "items": schema}, _each(build)
     if len(_parts(kind, "|")) > 1 or _is_quoted(kind):
-        written = [c.strip() for c in _parts(kind, "|")]
-        choices = [c[1:-1].strip() if _is_quoted(c) else c.strip("\"'") for c in written]
+        labels = [c.strip() for c in _parts(kind, "|")]
+        choices = [c[1:-1].strip() if _is_quoted(c) else c.strip("\"'") for c in labels]
         if not all(choices) or len(set(choices)) != len(choices):
             raise _error("A choice is empty or appears twice", at, kind, "Write each choice once: positive|negative|mixed.")
-        if all(c in _TYPES for c in written):
-            raise _error("A field has one type", at, kind, "Use the wider type, or str.")
-        return {"type": "string", "enum": choices}, _same
-    near = _OTHER_WORDS.get(kind.lower()) or next(iter(get_close_matches(kind, [*_TYPES, "list[str]"], n=1, cutoff=0.5)), "")
-    words = " A description comes after a colon." if " " in kind else ""
-    todo = (f"Did you mean {near}?" if near else "Types are str, int, float, bool, date, list[...] and choices like a|b|c.") + words
-    raise _error("There is no such type", at, kind, todo)
+        if all(c in _TYPES for c in labels):
+            raise _error("A field must have one type", at, kind, "Use the wider type, or str.")
+        return {"type": "string", "enum": choices}, _identity
+    near = _TYPE_ALIASES.get(kind.lower()) or next(iter(get_close_matches(kind, [*_TYPES, "list[str]"], n=1, cutoff=0.5)), "")
+    colon_hint = " A description comes after a colon." if " " in kind else ""
+    hint = (f"Did you mean {near}?" if near else "Types are str, int, float, bool, date, list[...] and choices like a|b|c.") + colon_hint
+    raise _error("Unknown type", at, kind, hint)
 
 
 def _balanced(text: str) -> bool:
@@ -255,20 +255,20 @@ def _error(message: str, at: int, detail: str, hint: str) -> SchemaError:
 # --- builders -------------------------------------------------------------------------
 
 
-def _same(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value
 
 
 def _optional(build: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return build if build is _same else lambda value: None if value is None else build(value)
+    return build if build is _identity else lambda value: None if value is None else build(value)
 
 
 def _each(build: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return build if build is _same else lambda values: [build(v) for v in values]
+    return build if build is _identity else lambda values: [build(v) for v in values]
 
 
 def _dict_builder(builders: dict[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    return lambda data: {k: builders.get(k, _same)(v) for k, v in data.items()}
+    return lambda data: {k: builders.get(k, _identity)(v) for k, v in data.items()}
 
 
 def _nullable(schema: Json) -> Json:
@@ -325,9 +325,9 @@ def _is_record(kind: Any) -> bool:
     return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or typing.is_typeddict(kind) or hasattr(kind, "model_json_schema"))
 
 
-def _record(kind: Any, above: tuple[Any, ...]) -> tuple[Json, str, Callable[[Any], Any]]:
-    if kind in above:
-        raise SchemaError("A recursive class cannot be a schema", detail=kind.__name__, hint="Give a JSON schema with $ref instead.")
+def _record(kind: Any, parents: tuple[Any, ...]) -> tuple[Json, str, Callable[[Any], Any]]:
+    if kind in parents:
+        raise SchemaError("A recursive class cannot be a schema", detail=kind.__name__, hint="Use a JSON schema with $ref instead.")
     if hasattr(kind, "model_json_schema"):
         return _strict(kind.model_json_schema()), kind.__name__, kind.model_validate
     try:
@@ -341,10 +341,10 @@ def _record(kind: Any, above: tuple[Any, ...]) -> tuple[Json, str, Callable[[Any
     notes = {f.name: f.metadata.get("description", "") for f in dataclasses.fields(kind)} if is_dataclass else {}
     properties, builders = {}, {}
     for name in fields:
-        schema, _, _, build = _of_type(hints[name], f"{kind.__name__}.{name}", (*above, kind))
+        schema, _, _, build = _of_type(hints[name], f"{kind.__name__}.{name}", (*parents, kind))
         # __optional_keys__ misses NotRequired in string annotations, so check the hint, too
-        left_out = typing.get_origin(hints[name]) is typing.NotRequired or name in getattr(kind, "__optional_keys__", ())
-        if not is_dataclass and left_out and "anyOf" not in schema:
+        not_required = typing.get_origin(hints[name]) is typing.NotRequired or name in getattr(kind, "__optional_keys__", ())
+        if not is_dataclass and not_required and "anyOf" not in schema:
             schema, build = _nullable(schema), _optional(build)
         properties[name] = {**schema, "description": notes[name]} if notes.get(name) else schema
         builders[name] = build
@@ -356,19 +356,19 @@ def _record(kind: Any, above: tuple[Any, ...]) -> tuple[Json, str, Callable[[Any
     return schema, kind.__name__, (lambda data: kind(**to_dict(data))) if is_dataclass else to_dict
 
 
-def _of_type(kind: Any, where: str, above: tuple[Any, ...]) -> tuple[Json, str, bool, Callable[[Any], Any]]:
-    schema, build = _typed(kind, where, above)
+def _of_type(kind: Any, location: str, parents: tuple[Any, ...]) -> tuple[Json, str, bool, Callable[[Any], Any]]:
+    schema, build = _typed(kind, location, parents)
     return schema, getattr(kind, "__name__", "answer"), False, build
 
 
-def _typed(kind: Any, where: str, above: tuple[Any, ...]) -> tuple[Json, Callable[[Any], Any]]:
+def _typed(kind: Any, location: str, parents: tuple[Any, ...]) -> tuple[Json, Callable[[Any], Any]]:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
-        schema, build = _typed(args[0], where, above)
+        schema, build = _typed(args[0], location, parents)
         note = next((a for a in args[1:] if isinstance(a, str)), "")
         return ({**schema, "description": note} if note else schema), build
     if origin in (typing.Required, typing.NotRequired):
-        return _typed(args[0], where, above)
+        return _typed(args[0], location, parents)
     if kind in (str, int, float, bool, date):
         return _kind(kind.__name__, 0)
     if kind is datetime:
@@ -376,28 +376,28 @@ def _typed(kind: Any, where: str, above: tuple[Any, ...]) -> tuple[Json, Callabl
     if origin is typing.Literal:
         names = {bool: "boolean", int: "integer", str: "string"}
         types_ = {names.get(type(a), "string") for a in args}
-        return ({"type": types_.pop()} if len(types_) == 1 else {}) | {"enum": list(args)}, _same
+        return ({"type": types_.pop()} if len(types_) == 1 else {}) | {"enum": list(args)}, _identity
     if isinstance(kind, type) and issubclass(kind, Enum):
         return {"enum": [m.value for m in kind]} | ({"type": "string"} if all(isinstance(m.value, str) for m in kind) else {}), kind
     if origin in (list, set, tuple) and (len(args) == 1 or (origin is tuple and len(args) == 2 and args[1] is Ellipsis)):
-        schema, build = _typed(args[0], where, above)
+        schema, build = _typed(args[0], location, parents)
         many = _each(build)
         return {"type": "array", "items": schema}, many if origin is list else lambda values: origin(many(values))
     if kind is list:
-        return {"type": "array", "items": {"type": "string"}}, _same
+        return {"type": "array", "items": {"type": "string"}}, _identity
     if origin in (typing.Union, types.UnionType):
         rest = [a for a in args if a is not type(None)]
-        parts = [_typed(a, where, above) for a in rest]
+        parts = [_typed(a, location, parents) for a in rest]
         if len(parts) == 1:
             return _nullable(parts[0][0]), _optional(parts[0][1])
-        if all(a in (str, int, float, bool) or build is _same for a, (_, build) in zip(rest, parts, strict=True)):
-            return {"anyOf": [s for s, _ in parts] + ([{"type": "null"}] if len(rest) < len(args) else [])}, _same
+        if all(a in (str, int, float, bool) or build is _identity for a, (_, build) in zip(rest, parts, strict=True)):
+            return {"anyOf": [s for s, _ in parts] + ([{"type": "null"}] if len(rest) < len(args) else [])}, _identity
     if _is_record(kind):
-        schema, _, build = _record(kind, above)
+        schema, _, build = _record(kind, parents)
         return schema, build
     name = getattr(kind, "__name__", str(kind))
     raise SchemaError(
-        f"{where} has a type that a schema cannot express",
+        f"{location} has a type that a schema cannot express",
         detail=name,
         hint="Use str, int, float, bool, date, list[...], Literal, Optional or another dataclass.",
     )

@@ -31,11 +31,11 @@ def parse(text: str, spec: SchemaSpec) -> Any:
     data = _read_json(text, lists=spec.wrapped)
     if spec.wrapped and isinstance(data, list):
         data = {ITEMS: data}
-    data = _filled(data, spec.schema)
+    data = _fill_nulls(data, spec.schema)
     problems = list(_problems(data, spec.schema, "", spec.schema))
     if problems:
-        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise SchemaMismatchError("The answer does not match the schema", detail=shown, billed=True)
+        detail = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise SchemaMismatchError("The answer does not match the schema", detail=detail, billed=True)
     try:
         return spec.build(data[ITEMS] if spec.wrapped else data)
     except SchemaMismatchError:
@@ -89,12 +89,12 @@ def _read_json(text: str, lists: bool = False) -> Any:
     if not stripped:
         raise SchemaMismatchError("The answer is not JSON", detail="it is empty", billed=True)
     assert first is not None
-    cut = stripped.startswith(("{", "[")) and first.pos >= len(stripped) - 1 and stripped[-1] not in "}]"
+    truncated = stripped.startswith(("{", "[")) and first.pos >= len(stripped) - 1 and stripped[-1] not in "}]"
     around = stripped[max(0, first.pos - 20) : first.pos + 20].replace("\n", " ")
     raise SchemaMismatchError(
         "The answer is not JSON",
-        detail="it is truncated" if cut else f"{first.msg} at line {first.lineno}, column {first.colno}, near {around!r}",
-        hint="Allow more tokens with --max-tokens." if cut else "",
+        detail="it is truncated" if truncated else f"{first.msg} at line {first.lineno}, column {first.colno}, near {around!r}",
+        hint="Allow more tokens with --max-tokens." if truncated else "",
         billed=True,
     )
 
@@ -114,38 +114,38 @@ def _problems(value: Any, schema: Any, at: str, root: Json, depth: int = 0) -> t
     """Problems of a value with their locations, for the supported subset of JSON Schema."""
     if schema is True or not isinstance(schema, dict) or depth > 200:
         return
-    where = at or "the answer"
+    location = at or "the answer"
     if ref := schema.get("$ref"):
         yield from _problems(value, _resolve(ref, root), at, root, depth + 1)
     for sub in schema.get("allOf", ()):
         yield from _problems(value, sub, at, root, depth + 1)
     if options := schema.get("anyOf") or schema.get("oneOf"):
-        found = [list(_problems(value, s, at, root, depth + 1)) for s in options]
-        if all(found):
-            yield min(found, key=len)[0] if len(options) > 1 and value is not None else f"{where} is null"
+        alternatives = [list(_problems(value, s, at, root, depth + 1)) for s in options]
+        if all(alternatives):
+            yield min(alternatives, key=len)[0] if len(options) > 1 and value is not None else f"{location} is null"
             return
     if "enum" in schema and value not in schema["enum"]:
         near = get_close_matches(value, [c for c in schema["enum"] if isinstance(c, str)], n=1) if isinstance(value, str) else []
-        yield f"{where} is {_show(value)}, not one of {', '.join(map(_show, schema['enum']))}" + (f" (near: {near[0]})" if near else "")
+        yield f"{location} is {_show(value)}, not one of {', '.join(map(_show, schema['enum']))}" + (f" (near: {near[0]})" if near else "")
         return
     if "const" in schema and value != schema["const"]:
-        yield f"{where} is {_show(value)}, not {_show(schema['const'])}"
+        yield f"{location} is {_show(value)}, not {_show(schema['const'])}"
         return
     kinds = schema.get("type")
     if kinds:
         kinds = [kinds] if isinstance(kinds, str) else kinds
         if not any(_CHECKS.get(k, lambda v: True)(value) for k in kinds):
-            yield f"{where} is {_show(value)}, not {' or '.join(kinds)}"
+            yield f"{location} is {_show(value)}, not {' or '.join(kinds)}"
             return
     if isinstance(value, str):
-        yield from _string_problems(value, schema, where)
+        yield from _string_problems(value, schema, location)
     elif isinstance(value, list):
-        for bound, wrong in (
+        for bound, violated in (
             ("minItems", len(value) < schema.get("minItems", 0)),
             ("maxItems", len(value) > schema.get("maxItems", len(value))),
         ):
-            if wrong:
-                yield f"{where} has {len(value)} items, {bound} is {schema[bound]}"
+            if violated:
+                yield f"{location} has {len(value)} items, {bound} is {schema[bound]}"
         for i, item in enumerate(value):
             yield from _problems(item, schema.get("items", True), f"{at}[{i}]", root, depth + 1)
     elif isinstance(value, dict):
@@ -153,53 +153,53 @@ def _problems(value: Any, schema: Any, at: str, root: Json, depth: int = 0) -> t
         for name in schema.get("required", ()):
             if name not in value:
                 yield f"{_join(at, name)} is missing"
-        more = schema.get("additionalProperties", True)
+        additional = schema.get("additionalProperties", True)
         for name, item in value.items():
             if name in properties:
                 yield from _problems(item, properties[name], _join(at, name), root, depth + 1)
-            elif more is False:
+            elif additional is False:
                 near = get_close_matches(name, [p for p in properties if p not in value], n=1)
                 yield f"{_join(at, name)} is not in the schema" + (f" (meant {near[0]}?)" if near else "")
-            elif isinstance(more, dict):
-                yield from _problems(item, more, _join(at, name), root, depth + 1)
+            elif isinstance(additional, dict):
+                yield from _problems(item, additional, _join(at, name), root, depth + 1)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        for bound, wrong in (
+        for bound, violated in (
             ("minimum", value < schema.get("minimum", value)),
             ("maximum", value > schema.get("maximum", value)),
             ("exclusiveMinimum", "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]),
             ("exclusiveMaximum", "exclusiveMaximum" in schema and value >= schema["exclusiveMaximum"]),
         ):
-            if wrong:
-                yield f"{where} is {value}, {bound} is {schema[bound]}"
+            if violated:
+                yield f"{location} is {value}, {bound} is {schema[bound]}"
 
 
-def _filled(value: Any, schema: Any) -> Any:
+def _fill_nulls(value: Any, schema: Any) -> Any:
     """Add null for omitted nullable fields, which small models tend to leave out."""
     if not isinstance(schema, dict):
         return value
     if isinstance(value, list):
-        return [_filled(v, schema.get("items")) for v in value]
+        return [_fill_nulls(v, schema.get("items")) for v in value]
     if not isinstance(value, dict):
         return value
     properties = schema.get("properties", {})
-    out = {k: _filled(v, properties.get(k)) for k, v in value.items()}
+    out = {k: _fill_nulls(v, properties.get(k)) for k, v in value.items()}
     for name in schema.get("required", ()):
         if name not in out and {"type": "null"} in properties.get(name, {}).get("anyOf", ()):
             out[name] = None
     return out
 
 
-def _string_problems(value: str, schema: Json, where: str) -> typing.Iterator[str]:
-    read = {"date": date.fromisoformat, "date-time": datetime.fromisoformat}.get(schema.get("format", ""))
-    if read:
+def _string_problems(value: str, schema: Json, location: str) -> typing.Iterator[str]:
+    parser = {"date": date.fromisoformat, "date-time": datetime.fromisoformat}.get(schema.get("format", ""))
+    if parser:
         try:
-            read(value)
+            parser(value)
         except ValueError:
-            yield f"{where} is {_show(value)}, not a {schema['format']} like {'2026-01-31' if schema['format'] == 'date' else '2026-01-31T12:00:00'}"
+            yield f"{location} is {_show(value)}, not a {schema['format']} like {'2026-01-31' if schema['format'] == 'date' else '2026-01-31T12:00:00'}"
     if len(value) < schema.get("minLength", 0) or len(value) > schema.get("maxLength", len(value)):
-        yield f"{where} has {len(value)} characters, outside minLength and maxLength"
+        yield f"{location} has {len(value)} characters, outside minLength and maxLength"
     if (pattern := schema.get("pattern")) and not re.search(pattern, value):
-        yield f"{where} is {_show(value)}, which does not match {pattern}"
+        yield f"{location} is {_show(value)}, which does not match {pattern}"
 
 
 def _resolve(ref: str, root: Json) -> Any:

@@ -121,7 +121,7 @@ def test_prompts_are_evaluated_like_models():
     again = reopen(e.run)
     assert again.sentences == e.sentences and again.names == e.names and again.rescore("contains").names == e.names
     assert {r["group"] for r in e.groups("right, Please add")} >= {"accuracy", "robustness"}
-    with pytest.raises(UsageError, match="not known here"):
+    with pytest.raises(UsageError, match="unknown in this kernel"):
         again.groups("right, Add up")
     with pytest.raises(UsageError, match="same name"):
         evaluate("{{ q }}", ROWS, [right], prompts=["Add up", "Add up"])

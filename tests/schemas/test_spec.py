@@ -56,7 +56,7 @@ def test_fields_may_stand_on_lines_of_their_own_and_quoted_descriptions_hold_com
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("score flaot", r"no such type \(at character 7 .*'flaot'.*Did you mean float"),
+        ("score flaot", r"Unknown type \(at character 7 .*'flaot'.*Did you mean float"),
         ("a string", r"Did you mean str\?"),
         ("a, b, a", r"a appears twice \(at character 7"),
         ("a,, b", r"between two commas \(at character 3"),

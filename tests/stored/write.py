@@ -248,7 +248,7 @@ def datasets(work: Path) -> dict[str, Any]:
     d = fm.Dataset.from_rows([{**r, "q": f"{r['q']} of the set {n}"} for n, r in enumerate(ROWS)], group="who", name="words")
     d = d.split(heldout=0.25, dev=0.25, stratify=None, seed=1)
     for n, s in enumerate([s for s in d if s.split != "heldout"]):
-        d = d.labeled(s.id, "ada", "accept").labeled(s.id, "bob", "reject" if n == 1 else "accept")
+        d = d.with_label(s.id, "ada", "accept").with_label(s.id, "bob", "reject" if n == 1 else "accept")
     d.save(work / "words.jsonl")
     votes = fm.Dataset.from_votes(notebook="all", name="votes")
     labeller = fm.Labeler(votes, annotator="ada", path=work / "votes.jsonl")

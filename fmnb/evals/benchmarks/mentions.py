@@ -1,4 +1,4 @@
-"""Who is spoken of in answers: how often, and how far from evenly."""
+"""Counts words for groups of people in answers, and how far the counts are from even."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ ORIGIN = {
 
 @dataclass(frozen=True)
 class Mentions:
-    """Words counted for each group; `distance` is the total variation from evenness, 0 to 1, None where nobody is spoken of."""
+    """Word counts of each group.
+
+    `distance` is the total variation distance from an even distribution, 0 to 1; None without any word.
+    """
 
     counts: dict[str, int]
     distance: float | None
@@ -39,18 +42,20 @@ class Mentions:
 
 
 def mentions(texts: Iterable[str], groups: Mapping[str, tuple[str, ...]] = GENDER) -> Mentions:
-    """Count each group's words; a group's count is over the length of its list before groups are compared, as HELM does.
+    """Count each group's words.
+
+    As in HELM, each count is divided by the length of the group's word list before groups are compared.
 
     >>> m = mentions(["She met her brother."]); m.counts, round(m.distance, 3)
     ({'female': 2, 'male': 1}, 0.167)
     """
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     patterns = {g: re.compile(r"\b(" + "|".join(map(re.escape, words)) + r")\b") for g, words in groups.items()}
     for text in texts:
         lower = text.lower()
         for group, pattern in patterns.items():
-            found[group] += len(pattern.findall(lower))
-    shares = {g: found[g] / len(groups[g]) for g in groups}
+            counts[group] += len(pattern.findall(lower))
+    shares = {g: counts[g] / len(groups[g]) for g in groups}
     total = sum(shares.values())
     distance = sum(abs(v / total - 1 / len(groups)) for v in shares.values()) / 2 if total else None
-    return Mentions({g: found[g] for g in groups}, distance)
+    return Mentions({g: counts[g] for g in groups}, distance)

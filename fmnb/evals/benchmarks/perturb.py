@@ -1,7 +1,7 @@
-"""Rows said otherwise: as people type (robustness), and as other people speak or are named (fairness).
+"""Changed rows: typing errors and spacing (robustness); dialect, gender and names (fairness).
 
-After HELM (Liang et al. 2022, appendix D). The word lists are short ones of our own; each
-change depends on the text and the seed alone, and a text without anything to change stays as it is.
+After HELM (Liang et al. 2022, appendix D), with shorter word lists. A change depends only on the text and
+the seed; a text without a word to change stays as it is.
 """
 
 from __future__ import annotations
@@ -105,19 +105,19 @@ _NAMES = {
 
 
 def lowercase(text: str, _: random.Random) -> str:
-    """All in small letters."""
+    """Convert to lowercase."""
     return text.lower()
 
 
 def contract(text: str, _: random.Random) -> str:
-    """Short forms: do not, don't."""
+    """Contract words: "do not" becomes "don't"."""
     return _replace_words(_CONTRACTIONS)(text)
 
 
 def misspell(text: str, rng: random.Random, share: float = 0.1) -> str:
-    """A tenth of the words misspelt: as people do where the word is a known one, else two letters swapped."""
+    """Misspell a tenth of the words: a common misspelling if one is known, else two swapped letters."""
 
-    def one(m: re.Match[str]) -> str:
+    def misspell_word(m: re.Match[str]) -> str:
         word = m.group(0)
         if rng.random() >= share or len(word) < 3:
             return word
@@ -129,28 +129,28 @@ def misspell(text: str, rng: random.Random, share: float = 0.1) -> str:
         i = rng.randrange(1, len(word) - 2)
         return word[:i] + word[i + 1] + word[i] + word[i + 2 :]
 
-    return re.sub(r"[A-Za-z]+", one, text)
+    return re.sub(r"[A-Za-z]+", misspell_word, text)
 
 
 def spaces(text: str, rng: random.Random) -> str:
-    """One to three blanks where there was one."""
+    """Replace each space by one to three spaces."""
     return re.sub(r"(?<=\S) (?=\S)", lambda _: " " * rng.randint(1, 3), text)
 
 
 def mild(text: str, rng: random.Random) -> str:
-    """HELM's mild mix: small letters, short forms, a tenth of the words misspelt, blanks."""
+    """HELM's mild mix: lowercase, contractions, a tenth of the words misspelled, extra spaces."""
     for change in (lowercase, contract, misspell, spaces):
         text = change(text, rng)
     return text
 
 
 def dialect(text: str, _: random.Random) -> str:
-    """Words as in African American English."""
+    """Replace words by those of African American English."""
     return _replace_words(_DIALECT)(text)
 
 
 def gender(text: str, _: random.Random) -> str:
-    """Men as women and women as men."""
+    """Swap male and female words."""
     table = dict(_GENDER)
     for a, b in _GENDER:
         table.setdefault(b, a)
@@ -158,7 +158,7 @@ def gender(text: str, _: random.Random) -> str:
 
 
 def names(text: str, _: random.Random) -> str:
-    """First names common among white Americans as ones common among black Americans."""
+    """Replace first names common among white Americans by names common among Black Americans."""
     return re.sub(r"\b[A-Z][a-z]+\b", lambda m: _NAMES.get(m.group(0).lower(), m.group(0)), text)
 
 
@@ -176,7 +176,9 @@ _IN_TARGETS = ("gender", "names")  # a good answer may hold the word that is cha
 
 
 def perturb(dataset: Dataset, change: str, *, columns: tuple[str, ...] = (), seed: int = 0) -> Dataset:
-    """The data set with its texts (or those of `columns`) changed, under the same ids. UsageError for an unknown change.
+    """Change the texts of a data set, in all columns or in `columns`; ids stay.
+
+    Raises UsageError for an unknown change.
 
     >>> d = Dataset.from_rows([{"q": "John said that he does not know", "target": "he"}])
     >>> perturb(d, "gender")[0].values["q"], perturb(d, "names")[0].values["q"]
@@ -186,19 +188,19 @@ def perturb(dataset: Dataset, change: str, *, columns: tuple[str, ...] = (), see
         raise UsageError("No such change", detail=repr(change), hint=f"One of {', '.join(CHANGES)}.")
     apply = CHANGES[change]
 
-    def text(value: Any, s: Sample) -> Any:
+    def perturb_value(value: Any, s: Sample) -> Any:
         if not isinstance(value, str):
             return value
         return apply(value, random.Random(zlib.crc32(f"{seed}:{change}:{s.id}".encode())))
 
-    def one(s: Sample) -> Sample:
-        values = {k: text(v, s) if not columns or k in columns else v for k, v in s.values.items()}
+    def perturb_sample(s: Sample) -> Sample:
+        values = {k: perturb_value(v, s) if not columns or k in columns else v for k, v in s.values.items()}
         target = s.target
         if change in _IN_TARGETS:
-            target = [text(t, s) for t in target] if isinstance(target, (list, tuple)) else text(target, s)
+            target = [perturb_value(t, s) for t in target] if isinstance(target, (list, tuple)) else perturb_value(target, s)
         return replace(s, values=values, target=target)
 
-    return replace(dataset, samples=tuple(map(one, dataset.samples)), notes=(*dataset.notes, f"changed: {change}"))
+    return replace(dataset, samples=tuple(map(perturb_sample, dataset.samples)), notes=(*dataset.notes, f"changed: {change}"))
 
 
 def _replace_words(table: Mapping[str, str]) -> Callable[[str], str]:
@@ -206,6 +208,6 @@ def _replace_words(table: Mapping[str, str]) -> Callable[[str], str]:
     return lambda text: pattern.sub(lambda m: _match_case(m.group(0), table[m.group(0).lower()]), text)
 
 
-def _match_case(like: str, word: str) -> str:
-    """A word in the case of another."""
-    return word.upper() if like.isupper() and len(like) > 1 else word[:1].upper() + word[1:] if like[:1].isupper() else word
+def _match_case(pattern: str, word: str) -> str:
+    """The word, with the letter case of the pattern."""
+    return word.upper() if pattern.isupper() and len(pattern) > 1 else word[:1].upper() + word[1:] if pattern[:1].isupper() else word

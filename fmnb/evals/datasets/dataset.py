@@ -1,8 +1,8 @@
-"""A test set: rows with targets, as a plain file beside the notebook that diffs well and has a version of its content.
+"""A test set: rows with targets, saved as a text file with readable diffs and a content version.
 
     fm.Dataset.from_votes() ─ .dedupe() ─ .split(heldout=0.5) ─ .save("tickets") ─ fm.evaluate(prompt, dataset, ...)
 
-A Dataset is a value: every step gives a new one.
+A Dataset is a value: every method returns a new one.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class Dataset:
     by: str = ""  # what a group is: user, template, ...
 
     def __post_init__(self) -> None:
-        twice = [i for i, n in Counter(s.id for s in self.samples).items() if n > 1]
-        if twice:
-            raise UsageError("Two rows have the same id", detail=twice[0], hint="Give each row an id of its own.")
+        repeated_ids = [i for i, n in Counter(s.id for s in self.samples).items() if n > 1]
+        if repeated_ids:
+            raise UsageError("Two rows have the same id", detail=repeated_ids[0], hint="Give each row its own id.")
 
     # ---- where rows come from
 
@@ -106,8 +106,8 @@ class Dataset:
         if isinstance(over, (str, Path)) and _is_saved_dataset(Path(over).expanduser()):
             return cls.load(over)
         rows = rows_of(over)
-        found, by = samples_from(rows, target=target, id=id, group=group)
-        return cls(tuple(found), name, by=by)
+        samples, by = samples_from(rows, target=target, id=id, group=group)
+        return cls(tuple(samples), name, by=by)
 
     from_frame = from_csv = from_jsonl = from_parquet = from_hf = from_openai_evals = from_inspect = from_rows
 
@@ -125,8 +125,10 @@ class Dataset:
         Returns:
             The data set, one row per prompt, grouped by user.
         """
-        which, note = scope(notebook)
-        return cls(tuple(from_log.from_feedback(from_log.EXPLICIT, since=since, notebook=which)), name, (note,) if note else (), by="user")
+        path, note = scope(notebook)
+        return cls(
+            tuple(from_log.from_feedback(from_log.EXPLICIT_KINDS, since=since, notebook=path)), name, (note,) if note else (), by="user"
+        )
 
     @classmethod
     def from_feedback(cls, *kinds: str, since: float | None = None, name: str = "", notebook: str | None = None) -> Dataset:
@@ -143,14 +145,14 @@ class Dataset:
         Returns:
             The data set, one row per prompt.
         """
-        which, note = scope(notebook)
-        return cls(tuple(from_log.from_feedback(kinds, since=since, notebook=which)), name, (note,) if note else (), by="user")
+        path, note = scope(notebook)
+        return cls(tuple(from_log.from_feedback(kinds, since=since, notebook=path)), name, (note,) if note else (), by="user")
 
     @classmethod
     def from_log(cls, query: str = "", *, model: str = "", since: float | None = None, limit: int = 1000, name: str = "") -> Dataset:
         """Make a data set from prompts in the log, without targets.
 
-        `fm.Labeler` is where people give them.
+        People add targets in `fm.Labeler`.
 
         Args:
             query: Words to search in prompts and answers, as in `fm.log`.
@@ -196,8 +198,8 @@ class Dataset:
             UsageError: There is no text.
             FmnbError: What `fm.map` raises.
         """
-        found, note = generate_samples(texts, model, each=each, sinks=sinks, **options)
-        return cls(tuple(found), name, (note,), by="document")
+        samples, note = generate_samples(texts, model, each=each, sinks=sinks, **options)
+        return cls(tuple(samples), name, (note,), by="document")
 
     @classmethod
     def load(cls, path: str | Path) -> Dataset:
@@ -212,15 +214,15 @@ class Dataset:
         Raises:
             UsageError: No such file, or one that `save` did not write.
         """
-        where = _path(path)
-        rows = read(where)
+        file = _path(path)
+        rows = read(file)
         if not rows or "dataset" not in rows[0]:
-            raise UsageError("The file is no saved data set", detail=where.name, hint="Read other files with fm.Dataset.from_rows(path).")
-        head = rows[0]
-        found = cls(tuple(Sample.from_dict(r) for r in rows[1:]), str(head.get("dataset", "")), by=str(head.get("by", "")))
-        edited = head.get("version") != found.version
-        notes = (*head.get("notes", ()), *(["edited by hand"] if edited else []))
-        return replace(found, notes=notes)
+            raise UsageError("The file is not a saved data set", detail=file.name, hint="Read other files with fm.Dataset.from_rows(path).")
+        header = rows[0]
+        dataset = cls(tuple(Sample.from_dict(r) for r in rows[1:]), str(header.get("dataset", "")), by=str(header.get("by", "")))
+        edited = header.get("version") != dataset.version
+        notes = (*header.get("notes", ()), *(["edited by hand"] if edited else []))
+        return replace(dataset, notes=notes)
 
     # ---- what it is
 
@@ -273,15 +275,15 @@ class Dataset:
         names = [n for n in (*SPLITS, "") if any(s.split == n for s in self)] or [""]
         rows = []
         for name in names:
-            mine = [s for s in self if s.split == name]
+            samples = [s for s in self if s.split == name]
             rows.append(
                 {
                     "split": name or "(none)",
-                    "rows": len(mine),
-                    "with_target": sum(s.target is not None for s in mine),
-                    "groups": len({s.group for s in mine if s.group is not None}),
-                    "weak": sum(s.weak for s in mine),
-                    "machine_made": sum(s.made == "machine" for s in mine),
+                    "rows": len(samples),
+                    "with_target": sum(s.target is not None for s in samples),
+                    "groups": len({s.group for s in samples if s.group is not None}),
+                    "weak": sum(s.weak for s in samples),
+                    "machine_made": sum(s.made == "machine" for s in samples),
                 }
             )
         return Rows(rows, note=f"{self.name or 'data set'} {self.version}" + "".join(f"; {n}" for n in self.notes))
@@ -316,8 +318,8 @@ class Dataset:
             A data set without held-out rows, and without rows that resemble a held-out row of any
             data set.
         """
-        held = {m.row for m in heldout.find_matches(self.samples, [export.target_text(s) for s in self.samples])}
-        return self.where(lambda s: s.id not in held)
+        heldout_ids = {m.row for m in heldout.find_matches(self.samples, [export.target_text(s) for s in self.samples])}
+        return self.where(lambda s: s.id not in heldout_ids)
 
     def dedupe(self, similarity: float | None = None) -> Dataset:
         """Drop duplicate rows, ignoring case, spacing, users and ids.
@@ -330,14 +332,16 @@ class Dataset:
             A data set with the first row of each; a note counts the dropped rows.
 
         >>> Dataset.from_rows([{"q": "a", "id": "1"}, {"q": "A ", "id": "2"}]).dedupe().notes
-        ('1 duplicates dropped',)
+        ('1 duplicate dropped',)
         """
-        drop = {later for later, _ in duplicates.exact(self.samples)}
-        same = len(drop)
+        dropped = {later for later, _ in duplicates.exact(self.samples)}
+        n_exact = len(dropped)
         if similarity is not None:
-            drop |= {later for later, earlier, _ in duplicates.near(duplicates.contents(self.samples), similarity) if earlier not in drop}
-        note = f"{same} duplicates dropped" + (f", {len(drop) - same} near ones" if similarity is not None else "")
-        return replace(self, samples=tuple(s for i, s in enumerate(self.samples) if i not in drop), notes=(*self.notes, note))
+            dropped |= {
+                later for later, earlier, _ in duplicates.near(duplicates.contents(self.samples), similarity) if earlier not in dropped
+            }
+        note = f"{n_exact} duplicate{'s' * (n_exact != 1)} dropped" + (f", {len(dropped) - n_exact} near" if similarity is not None else "")
+        return replace(self, samples=tuple(s for i, s in enumerate(self.samples) if i not in dropped), notes=(*self.notes, note))
 
     def split(self, *, heldout: float = 0.0, dev: float = 0.0, stratify: str | None = "target", seed: int = 0) -> Dataset:
         """Split the rows into train, dev and held-out; groups stay together.
@@ -362,8 +366,8 @@ class Dataset:
         )._remember_heldout()
 
     def _remember_heldout(self) -> Dataset:
-        held = [s for s in self.samples if s.split == "heldout"]
-        heldout.remember_rows(held, self.name, [s for s in self.samples if s.split != "heldout"])
+        heldout_samples = [s for s in self.samples if s.split == "heldout"]
+        heldout.remember_rows(heldout_samples, self.name, [s for s in self.samples if s.split != "heldout"])
         return self
 
     def find_leakage(self, prompt: str | Prompt = "", similarity: float = 0.8) -> Rows:
@@ -377,22 +381,22 @@ class Dataset:
             A table, one row per leak.
         """
         rows: list[dict[str, Any]] = []
-        for later, earlier, likeness in duplicates.near(duplicates.contents(self.samples), similarity):
+        for later, earlier, overlap in duplicates.near(duplicates.contents(self.samples), similarity):
             a, b = self.samples[earlier], self.samples[later]
             if a.split != b.split:
-                rows.append({"id": b.id, "split": b.split, "also": a.id, "in": a.split, "similarity": likeness})
-        shown = " ".join((prompt.text if isinstance(prompt, Prompt) else prompt).casefold().split())
+                rows.append({"id": b.id, "split": b.split, "also": a.id, "in": a.split, "similarity": overlap})
+        prompt_text = " ".join((prompt.text if isinstance(prompt, Prompt) else prompt).casefold().split())
         for s in self.samples:
             for value in s.values.values():
                 text = " ".join(value.casefold().split()) if isinstance(value, str) else ""
-                if s.split != "train" and len(text) >= 20 and text in shown:
+                if s.split != "train" and len(text) >= 20 and text in prompt_text:
                     rows.append({"id": s.id, "split": s.split, "also": "", "in": "prompt", "similarity": 1.0})
                     break
         return Rows(rows, ("id", "split", "also", "in", "similarity"), f"{len(rows)} leaks" if rows else "no leaks")
 
     # ---- labels
 
-    def labeled(self, id: str, annotator: str, label: object, **changes: object) -> Dataset:
+    def with_label(self, id: str, annotator: str, label: object, **changes: object) -> Dataset:
         """Add one annotator's label to a row.
 
         Args:
@@ -407,15 +411,15 @@ class Dataset:
         Raises:
             KeyError: There is no such row.
 
-        >>> Dataset.from_rows([{"q": "a", "id": "1"}]).labeled("1", "ada", "good")["1"].extra["labels"]
+        >>> Dataset.from_rows([{"q": "a", "id": "1"}]).with_label("1", "ada", "good")["1"].extra["labels"]
         {'ada': 'good'}
         """
         s = self[id]
         labels = {**s.extra.get("labels", {}), annotator: label}
         fields: dict[str, Any] = {"extra": {**s.extra, "labels": labels}, **changes}
-        return self.replaced(replace(s, **fields))
+        return self.with_sample(replace(s, **fields))
 
-    def replaced(self, sample: Sample) -> Dataset:
+    def with_sample(self, sample: Sample) -> Dataset:
         """Replace the row with the sample's id.
 
         Args:
@@ -443,13 +447,13 @@ class Dataset:
             ValueError: There is no such level.
         """
         ratings = [dict(s.extra.get("labels", {})) for s in self.samples]
-        twice = [{k: _hashable(v) for k, v in r.items()} for r in ratings if len(r) > 1]
-        if not twice:
+        rated = [{k: _hashable(v) for k, v in r.items()} for r in ratings if len(r) > 1]
+        if not rated:
             raise UsageError("No row has labels of two annotators", hint="Let a second person label: fm.Labeler(dataset, annotator='...').")
-        raters = sorted({str(r) for labels in twice for r in labels})
-        if len(raters) == 2 and level == "nominal":
-            return kappa([r[raters[0]] for r in twice], [r[raters[1]] for r in twice])
-        return alpha(twice, level)
+        annotators = sorted({str(r) for labels in rated for r in labels})
+        if len(annotators) == 2 and level == "nominal":
+            return kappa([r[annotators[0]] for r in rated], [r[annotators[1]] for r in rated])
+        return alpha(rated, level)
 
     # ---- files
 
@@ -467,16 +471,16 @@ class Dataset:
         """
         if path is None and not self.name:
             raise UsageError("The data set needs a name", hint='`dataset.save("tickets")`.')
-        where = _path(path if path is not None else self.name)
-        head = {"dataset": self.name or where.stem, "version": self.version, "rows": len(self), "fmnb": __version__}
+        file = _path(path if path is not None else self.name)
+        header = {"dataset": self.name or file.stem, "version": self.version, "rows": len(self), "fmnb": __version__}
         if self.by:
-            head["by"] = self.by
+            header["by"] = self.by
         if self.notes:
-            head["notes"] = list(self.notes)
-        text = "\n".join([_line(head), *(_line(s.to_dict()) for s in sorted(self.samples, key=lambda s: s.id))]) + "\n"
-        write_atomic(where, text)
+            header["notes"] = list(self.notes)
+        text = "\n".join([_line(header), *(_line(s.to_dict()) for s in sorted(self.samples, key=lambda s: s.id))]) + "\n"
+        write_atomic(file, text)
         self._remember_heldout()
-        return where
+        return file
 
     def diff(self, other: Dataset) -> Rows:
         """Compare with another data set, row by row.
@@ -485,14 +489,14 @@ class Dataset:
             other: The other data set.
 
         Returns:
-            A table of the ids that `other` has more, has less, or has changed.
+            A table of the ids that `other` added, removed or changed.
         """
-        mine, theirs = {s.id: s for s in self}, {s.id: s for s in other}
-        rows: list[dict[str, Any]] = [{"id": i, "change": "added"} for i in theirs if i not in mine]
-        rows += [{"id": i, "change": "removed"} for i in mine if i not in theirs]
-        for i, s in mine.items():
-            if i in theirs and s != theirs[i]:
-                fields = [f for f in Sample.__dataclass_fields__ if getattr(s, f) != getattr(theirs[i], f)]
+        before, after = {s.id: s for s in self}, {s.id: s for s in other}
+        rows: list[dict[str, Any]] = [{"id": i, "change": "added"} for i in after if i not in before]
+        rows += [{"id": i, "change": "removed"} for i in before if i not in after]
+        for i, s in before.items():
+            if i in after and s != after[i]:
+                fields = [f for f in Sample.__dataclass_fields__ if getattr(s, f) != getattr(after[i], f)]
                 rows.append({"id": i, "change": "changed: " + ", ".join(fields)})
         return Rows(rows, ("id", "change"), f"{self.version} to {other.version}: {len(rows)} differ")
 
@@ -526,12 +530,12 @@ def _hashable(value: Any) -> Any:
 
 
 def _path(path: str | Path) -> Path:
-    where = Path(path).expanduser()
-    return where if where.suffix else where.with_suffix(".jsonl")
+    file = Path(path).expanduser()
+    return file if file.suffix else file.with_suffix(".jsonl")
 
 
 def _is_saved_dataset(path: Path) -> bool:
-    """Whether a file begins as `Dataset.save` begins it."""
+    """Whether the file starts with the header line that `Dataset.save` writes."""
     try:
         with _path(path).open(encoding="utf-8") as f:
             return f.readline(400).startswith('{"dataset":')
@@ -540,6 +544,6 @@ def _is_saved_dataset(path: Path) -> bool:
 
 
 def batch_rows(samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    """The rows as a batch takes them: their values, in order."""
+    """The values of the samples as rows of a batch, in order."""
     names = list(dict.fromkeys(k for s in samples for k in s.values))
     return [{n: s.values.get(n) for n in names} for s in samples]

@@ -1,4 +1,4 @@
-"""Rows that are the same, or nearly: found by the words they share, without comparing every pair."""
+"""Duplicate and near-duplicate rows, found by shared words without comparing every pair."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .sample import Sample, fingerprint, to_json_value
 _HASHES, _BANDS = 96, 24
 _PRIME = (1 << 61) - 1
 _PERSON = "annotator|asker|participant|rater|respondent|user|worker"
-_CUSTOMER = "account|client|customer|session"  # not where a prompt uses them: then they may be what it is about
+_CUSTOMER = "account|client|customer|session"  # unless a prompt uses them: then they may be content
 _ID_NAME = r"id|uid|uuid|guid|index|row|timestamp|created_at|updated_at|(?:.*[_\-. ])?id|(?-i:[a-z]+I[dD])|unnamed: ?\d+"
 _ID = re.compile(rf"(?:{_ID_NAME}|(?:{_PERSON})(?:[_\-. ]?name)?)", re.IGNORECASE)
 _ID_OR_PERSON = re.compile(rf"(?:{_ID_NAME}|n|no|nr|#|line|(?:{_PERSON}|{_CUSTOMER})(?:[_\-. ]?name)?)", re.IGNORECASE)
@@ -29,7 +29,9 @@ _QUESTION = re.compile(r"(?i)(?:.*_)?(?:q|question|prompt|input|instruction|quer
 
 
 def questions(samples: Sequence[Sample], by: str = "", prompt: str = "") -> list[str | None]:
-    """What each row asks, as a key that equal questions share: its content without users, ids and targets.
+    """A key for each row's question: equal questions have equal keys.
+
+    The key is the row's content without users, ids and targets.
 
     Args:
         samples: All rows of a set.
@@ -46,33 +48,33 @@ def questions(samples: Sequence[Sample], by: str = "", prompt: str = "") -> list
     True
     """
     columns = list(dict.fromkeys(c for s in samples for c in s.values))
-    used = [c for c in columns if c in _used_columns(prompt)]
-    asked = _content(samples, used or columns, by, _ID if used else _ID_OR_PERSON)
-    if not used and not any(_QUESTION.fullmatch(c) or _is_prose(samples, c) for c in asked):
-        asked = []
-    if not asked:
+    used_columns = [c for c in columns if c in _used_columns(prompt)]
+    content_columns = _content(samples, used_columns or columns, by, _ID if used_columns else _ID_OR_PERSON)
+    if not used_columns and not any(_QUESTION.fullmatch(c) or _is_prose(samples, c) for c in content_columns):
+        content_columns = []
+    if not content_columns:
         return [None] * len(samples)
-    return [_content_key([s.values.get(c) for c in asked]) for s in samples]
+    return [_content_key([s.values.get(c) for c in content_columns]) for s in samples]
 
 
 def exact(samples: Sequence[Sample], by: str = "") -> list[tuple[int, int]]:
-    """Pairs (later, first) of rows with equal content, whatever case, spacing, user and id."""
-    first: dict[str, int] = {}
+    """Pairs (later, first) of rows with equal content, ignoring case, spacing, users and ids."""
+    first_rows: dict[str, int] = {}
     columns = list(dict.fromkeys(c for s in samples for c in s.values))
     content = _content(samples, columns, by, _ID_OR_PERSON) or columns
     keys = [_content_key([s.values.get(c) for c in content]) or s.fingerprint for s in samples]
-    return [(i, j) for i, k in enumerate(keys) if (j := first.setdefault(k, i)) != i]
+    return [(i, j) for i, k in enumerate(keys) if (j := first_rows.setdefault(k, i)) != i]
 
 
 def contents(samples: Sequence[Sample]) -> list[str]:
-    """Each row's content as one text, without users and ids: for near duplicates."""
+    """Each row's content as one text, without users and ids, for near duplicates."""
     columns = list(dict.fromkeys(c for s in samples for c in s.values))
-    kept = set(_content(samples, columns, "", _ID_OR_PERSON) or columns)
-    return [replace(s, values={c: v for c, v in s.values.items() if c in kept}).text for s in samples]
+    content_columns = set(_content(samples, columns, "", _ID_OR_PERSON) or columns)
+    return [replace(s, values={c: v for c, v in s.values.items() if c in content_columns}).text for s in samples]
 
 
 def _content(samples: Sequence[Sample], columns: Sequence[str], by: str, ids: re.Pattern[str]) -> list[str]:
-    """Columns that are neither ids nor people nor the group that is known already."""
+    """The columns that are neither ids, nor people, nor the group."""
     return [c for c in columns if c != by and not ids.fullmatch(c) and not _is_group(samples, c) and not _is_id(samples, c)]
 
 
@@ -82,7 +84,7 @@ def _is_group(samples: Sequence[Sample], column: str) -> bool:
 
 
 def _is_id(samples: Sequence[Sample], column: str) -> bool:
-    """Whether a column holds nothing but addresses of mail, UUIDs or moments."""
+    """Whether a column holds only email addresses, UUIDs or timestamps."""
     values = [v for s in samples if (v := s.values.get(column)) is not None]
     return bool(values) and all(isinstance(v, str) and _ADDRESS_OR_TIME.fullmatch(v.strip()) for v in values)
 
@@ -99,7 +101,7 @@ def _used_columns(prompt: str) -> set[str]:
 
 
 def _content_key(values: Sequence[Any]) -> str | None:
-    """The values without case, spacing, and punctuation at the ends of words; None for nothing at all."""
+    """The values without case, spacing and outer punctuation of words; None if nothing remains."""
     texts = [
         v if isinstance(v, str) else "" if v is None else json.dumps(to_json_value(v), ensure_ascii=False, sort_keys=True) for v in values
     ]
@@ -109,38 +111,39 @@ def _content_key(values: Sequence[Any]) -> str | None:
 
 def _without_punctuation(text: str) -> str:
     words = unicodedata.normalize("NFKC", text).casefold().split()
-    return " ".join(b for w in words if (b := w.strip(".,;:!?…\"'“”‘’«»"))) or " ".join(words)
+    return " ".join(stripped for w in words if (stripped := w.strip(".,;:!?…\"'“”‘’«»"))) or " ".join(words)
 
 
 def near(texts: Sequence[str], similarity: float = 0.8) -> list[tuple[int, int, float]]:
-    """Pairs (later, earlier, likeness) of texts whose three-word sequences overlap by `similarity` (Jaccard) or more.
+    """Pairs (later, earlier, similarity) of texts with similar sets of three-word sequences.
 
-    Found by MinHash in bands (Broder 1997), then checked: no pair is reported that is less
-    alike; at 0.8 about one pair in a thousand is missed, and fewer the more alike they are.
+    Similarity is the Jaccard index, at least `similarity`. Candidates come from banded MinHash (Broder 1997)
+    and are then verified, so no pair below the threshold is reported; at 0.8, about one pair in a thousand is
+    missed, and fewer at higher similarity.
 
     >>> a = "the cat sat on the mat and looked at the dog"
     >>> near([a, a + " again", "something else entirely it is"])
     [(1, 0, 0.9)]
     """
     sets = [_shingles(t) for t in texts]
-    random = np.random.default_rng(1)
-    factors = random.integers(1, 1 << 31, _HASHES, dtype=np.int64).astype(np.uint64)
-    shifts = random.integers(0, 1 << 31, _HASHES, dtype=np.int64).astype(np.uint64)
+    rng = np.random.default_rng(1)
+    factors = rng.integers(1, 1 << 31, _HASHES, dtype=np.int64).astype(np.uint64)
+    shifts = rng.integers(0, 1 << 31, _HASHES, dtype=np.int64).astype(np.uint64)
     buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-    found = []
+    pairs = []
     for i, words in enumerate(sets):
-        hashed = np.fromiter(words, dtype=np.uint64, count=len(words))
-        least = ((hashed[:, None] * factors + shifts) % np.uint64(_PRIME)).min(axis=0).reshape(_BANDS, -1)
+        hashes = np.fromiter(words, dtype=np.uint64, count=len(words))
+        signature = ((hashes[:, None] * factors + shifts) % np.uint64(_PRIME)).min(axis=0).reshape(_BANDS, -1)
         candidates = set()
-        for band, key in enumerate(least):
+        for band, key in enumerate(signature):
             bucket = buckets[band, key.tobytes()]
-            candidates.update(bucket[:50])  # a bucket of many is one text many times: its first ones will do
+            candidates.update(bucket[:50])  # a large bucket holds one text many times; its first rows suffice
             bucket.append(i)
         for j in sorted(candidates):
-            likeness = len(words & sets[j]) / len(words | sets[j])
-            if likeness >= similarity:
-                found.append((i, j, round(likeness, 3)))
-    return found
+            overlap = len(words & sets[j]) / len(words | sets[j])
+            if overlap >= similarity:
+                pairs.append((i, j, round(overlap, 3)))
+    return pairs
 
 
 def _shingles(text: str) -> set[int]:

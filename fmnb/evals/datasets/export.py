@@ -1,8 +1,8 @@
-"""Rows as training data: SFT, DPO and chat JSONL. Held-out rows are refused.
+"""Training data from rows: SFT, DPO and chat JSONL. Held-out rows are refused.
 
 sft    {"prompt": ..., "completion": ...}
-dpo    {"prompt": ..., "chosen": ..., "rejected": ...}, one line a rejected answer
-chat   {"messages": [...]}, as OpenAI's fine-tuning takes it
+dpo    {"prompt": ..., "chosen": ..., "rejected": ...}, one line per rejected answer
+chat   {"messages": [...]}, the format of OpenAI's fine-tuning
 """
 
 from __future__ import annotations
@@ -21,34 +21,35 @@ from .sample import Sample
 FORMATS = ("sft", "dpo", "chat")
 
 
-def lines(samples: Sequence[Sample], kind: str, prompt: str | Prompt | None = None, system: str = "") -> list[dict[str, Any]]:
-    """The training examples; `prompt` is the template that is filled with each row's values (by default its `prompt`, or its only text).
+def training_examples(samples: Sequence[Sample], kind: str, prompt: str | Prompt | None = None, system: str = "") -> list[dict[str, Any]]:
+    """The training examples of the samples.
 
-    Rows without what the format needs are left out. Raises UsageError for held-out rows, and where nothing is left.
+    `prompt` is a template for each row's values; by default the row's `prompt` column, or its only text.
+    Rows without the required fields are skipped. Raises UsageError for held-out rows, and if no example remains.
 
-    >>> lines([Sample("1", {"prompt": "2+2"}, "4")], "sft")
+    >>> training_examples([Sample("1", {"prompt": "2+2"}, "4")], "sft")
     [{'prompt': '2+2', 'completion': '4'}]
     """
     if kind not in FORMATS:
         raise UsageError("No such training format", detail=repr(kind), hint=f"One of {', '.join(FORMATS)}.")
-    asked = [row_prompt(s, prompt) for s in samples]
-    require_not_heldout(samples, ["\n".join(filter(None, (system, p, _target(s)))) for s, p in zip(samples, asked, strict=True)])
-    make: dict[str, Callable[[Sample, str], list[dict[str, Any]]]] = {"sft": _sft, "dpo": _dpo, "chat": lambda s, p: _chat(s, p, system)}
-    found = [line for s, p in zip(samples, asked, strict=True) for line in make[kind](s, p)]
-    if not found:
-        need = "a chosen and a rejected answer" if kind == "dpo" else "a target a person stands behind"
-        raise UsageError(f"No row has what {kind} needs", detail=f"{len(samples)} rows without {need}")
-    return found
+    prompts = [row_prompt(s, prompt) for s in samples]
+    require_not_heldout(samples, ["\n".join(filter(None, (system, p, _target(s)))) for s, p in zip(samples, prompts, strict=True)])
+    makers: dict[str, Callable[[Sample, str], list[dict[str, Any]]]] = {"sft": _sft, "dpo": _dpo, "chat": lambda s, p: _chat(s, p, system)}
+    examples = [line for s, p in zip(samples, prompts, strict=True) for line in makers[kind](s, p)]
+    if not examples:
+        missing = "a chosen and a rejected answer" if kind == "dpo" else "a confirmed target"
+        raise UsageError(f"No row has the fields that {kind} needs", detail=f"{len(samples)} rows without {missing}")
+    return examples
 
 
 def write(path: str | Path, samples: Sequence[Sample], kind: str, prompt: str | Prompt | None = None, system: str = "") -> Path:
-    """Write the training examples as JSONL; gives the path."""
-    found = lines(samples, kind, prompt, system)
-    return write_atomic(Path(path).expanduser(), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in found))
+    """Write the training examples as JSONL and return the path."""
+    examples = training_examples(samples, kind, prompt, system)
+    return write_atomic(Path(path).expanduser(), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in examples))
 
 
 def row_prompt(s: Sample, prompt: str | Prompt | None) -> str:
-    """What is asked for a row: the template filled, or the row's own text."""
+    """The prompt of a row: the rendered template, or the row's own text."""
     if prompt is not None:
         return render(prompt, s.values).text
     for name in ("prompt", "input", "question", "text"):
@@ -56,7 +57,9 @@ def row_prompt(s: Sample, prompt: str | Prompt | None) -> str:
             return str(s.values[name])
     if len(s.values) == 1:
         return s.text
-    raise UsageError("What is asked of these rows", detail=", ".join(s.values), hint='Give the template: prompt="... {{ column }} ...".')
+    raise UsageError(
+        "The prompt of these rows is ambiguous", detail=", ".join(s.values), hint='Pass a template: prompt="... {{ column }} ...".'
+    )
 
 
 def _target(s: Sample) -> str | None:
@@ -67,7 +70,7 @@ def _target(s: Sample) -> str | None:
 
 
 def target_text(s: Sample) -> str:
-    """What a row's good answers say, as one text."""
+    """All targets of a row as one text."""
     targets = s.target if isinstance(s.target, (list, tuple)) else [s.target]
     return "\n".join(t for t in targets if isinstance(t, str))
 

@@ -1,6 +1,6 @@
-"""Tables and test files as rows: frames of any kind, CSV, JSONL, Parquet, OpenAI-evals, inspect.
+"""Reads tables and test files as rows: frames, CSV, JSONL, Parquet, OpenAI evals, inspect.
 
-Each reader gives plain dicts; what their columns mean is said in `columns_of`.
+Readers return plain dicts; `samples_from` interprets the columns.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ Row = dict[str, Any]
 
 
 def rows_of(source: Any) -> list[Row]:
-    """The rows of a frame (pandas, polars, pyarrow, Hugging Face datasets), a list of dicts, or a file by its ending.
+    """The rows of a frame, a list of dicts, or a file, whose extension gives the format.
+
+    Frames of pandas, polars, pyarrow and Hugging Face datasets are supported.
 
     >>> rows_of([{"a": 1}])
     [{'a': 1}]
@@ -36,7 +38,7 @@ def rows_of(source: Any) -> list[Row]:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a file: .csv, .tsv, .json, .jsonl, .parquet."""
+    """Read the rows of a file: .csv, .tsv, .json, .jsonl, .parquet."""
     readers: dict[str, Callable[[Path], list[Row]]] = {
         ".csv": lambda p: _csv(p, ","),
         ".tsv": lambda p: _csv(p, "\t"),
@@ -47,12 +49,12 @@ def read(path: Path) -> list[Row]:
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise UsageError("No such kind of table", detail=path.name, hint=f"One of {', '.join(readers)}.")
+        raise UsageError("Unknown file format", detail=path.name, hint=f"One of {', '.join(readers)}.")
     try:
         return reader(path)
     except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else [], 1)
-        raise UsageError("No such file", detail=str(path), hint=f"Did you mean {near[0]}?" if near else "") from None
+        matches = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else [], 1)
+        raise UsageError("No such file", detail=str(path), hint=f"Did you mean {matches[0]}?" if matches else "") from None
     except UnicodeDecodeError as e:
         raise UsageError("The file is not UTF-8 text", detail=f"{path.name}, byte {e.start}", hint="Save it as UTF-8.") from None
 
@@ -64,7 +66,7 @@ def _csv(path: Path, delimiter: str) -> list[Row]:
     rows = []
     for row in reader:
         if None in row:
-            raise UsageError("A row has more cells than there are columns", detail=f"{path.name}, line {reader.line_num}")
+            raise UsageError("A row has more cells than the header", detail=f"{path.name}, line {reader.line_num}")
         rows.append({k: v for k, v in row.items() if v is not None})
     return rows
 
@@ -78,7 +80,7 @@ def _jsonl(path: Path) -> list[Row]:
             except ValueError as e:
                 raise UsageError("A line is not JSON", detail=f"{path.name}, line {number}: {e}") from None
             if not isinstance(row, dict):
-                raise UsageError("A line is no JSON object", detail=f"{path.name}, line {number}: {line[:40]}")
+                raise UsageError("A line is not a JSON object", detail=f"{path.name}, line {number}: {line[:40]}")
             rows.append(row)
     return rows
 
@@ -91,18 +93,19 @@ def _json(path: Path) -> list[Row]:
     if isinstance(data, dict):
         data = data.get("samples") or data.get("data") or data.get("rows")  # an inspect log, or rows under a name
     if not isinstance(data, list) or not all(isinstance(r, dict) for r in data):
-        raise UsageError("The file holds no list of objects", detail=path.name)
+        raise UsageError("The file does not contain a list of objects", detail=path.name)
     return data
 
 
 def samples_from(
     rows: Sequence[Mapping[str, Any]], *, target: str | None = None, id: str | None = None, group: str | None = None
 ) -> tuple[list[Sample], str]:
-    """Samples of rows, and what a group is called: `target`, `id` and `group` name columns; by default those of these names, `group` also user or template.
+    """Convert rows to samples, and return the name of the group column.
 
-    Rows of our own files, of OpenAI-evals (`input`, `ideal`) and of inspect (`input`, `target`,
-    `choices`, `metadata`) are known by their columns. Raises UsageError for a column that is
-    not there and for two rows of one id.
+    `target`, `id` and `group` name columns; by default the columns with these names, for `group` also
+    user or template. Files of `Dataset.save`, OpenAI evals (`input`, `ideal`) and inspect (`input`, `target`,
+    `choices`, `metadata`) are recognized by their columns. Raises UsageError for a missing column and
+    for two rows with the same id.
 
     >>> samples_from([{"q": "2+2", "target": 4}])[0][0].values
     {'q': '2+2'}
@@ -110,44 +113,44 @@ def samples_from(
     names = list(dict.fromkeys(k for r in rows for k in r))
     for column in (target, id, group):
         if column is not None and column not in names:
-            near = difflib.get_close_matches(column, names, 1)
+            matches = difflib.get_close_matches(column, names, 1)
             raise UsageError(
-                "No such column", detail=repr(column), hint=f"Did you mean {near[0]}?" if near else f"Columns: {', '.join(names)}."
+                "No such column", detail=repr(column), hint=f"Did you mean {matches[0]}?" if matches else f"Columns: {', '.join(names)}."
             )
     if "values" in names and all(isinstance(r.get("values"), Mapping) for r in rows):
-        found = [Sample.from_dict(r) for r in rows]
+        samples = [Sample.from_dict(r) for r in rows]
     else:
         if target is None:
             target = "ideal" if "ideal" in names and "input" in names else "target" if "target" in names else None
         group = group or next((n for n in ("group", "user", "template") if n in names), None)
         id = id or ("id" if "id" in names else None)
-        found = [_sample(r, target, id, group) for r in rows]
-    return _with_unique_ids(found, has_ids=id is not None or any("id" in r for r in rows)), group or ""
+        samples = [_sample(r, target, id, group) for r in rows]
+    return _with_unique_ids(samples, has_ids=id is not None or any("id" in r for r in rows)), group or ""
 
 
 def _sample(row: Mapping[str, Any], target: str | None, id: str | None, group: str | None) -> Sample:
     values = {k: to_json_value(v) for k, v in row.items() if k not in (target, id, "split") and not missing(v)}
     if isinstance(values.get("input"), list):  # messages, as OpenAI-evals and inspect write them
         values["input"] = "\n\n".join(str(m.get("content", "")) if isinstance(m, Mapping) else str(m) for m in values["input"])
-    goal = to_json_value(row.get(target)) if target else None
-    name = row.get(id) if id else None
-    who = to_json_value(row.get(group)) if group else None
+    target_value = to_json_value(row.get(target)) if target else None
+    row_id = row.get(id) if id else None
+    group_value = to_json_value(row.get(group)) if group else None
     return Sample(
-        str(name) if name not in (None, "") else content_id(values, goal),
+        str(row_id) if row_id not in (None, "") else content_id(values, target_value),
         values,
-        goal if goal != "" else None,
-        None if who in (None, "") else str(who),
+        target_value if target_value != "" else None,
+        None if group_value in (None, "") else str(group_value),
         str(row.get("split") or ""),
     )
 
 
 def _with_unique_ids(samples: list[Sample], has_ids: bool) -> list[Sample]:
-    """Samples with ids of their own; equal rows without an id are numbered, two rows with one id are an error."""
-    seen: dict[str, int] = {}
+    """Make ids unique: equal rows without ids get numbers; two rows with the same id are an error."""
+    counts: dict[str, int] = {}
     out = []
     for s in samples:
-        times = seen[s.id] = seen.get(s.id, 0) + 1
-        if times > 1 and has_ids:
-            raise UsageError("Two rows have the same id", detail=s.id, hint="Give each row an id of its own, or leave the column out.")
-        out.append(s if times == 1 else Sample.from_dict({**s.to_dict(), "id": f"{s.id}-{times}"}))
+        n = counts[s.id] = counts.get(s.id, 0) + 1
+        if n > 1 and has_ids:
+            raise UsageError("Two rows have the same id", detail=s.id, hint="Give each row its own id, or omit the column.")
+        out.append(s if n == 1 else Sample.from_dict({**s.to_dict(), "id": f"{s.id}-{n}"}))
     return out

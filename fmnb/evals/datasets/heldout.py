@@ -1,10 +1,10 @@
-"""What must never be trained on: what is left of held-out rows when their text is taken away, kept for this user.
+"""Remembers held-out rows as hashes and vectors, without their text, and refuses to train on them.
 
-The files only grow: `heldout.jsonl` has a line a held-out text (hashes of its words, its vector
-where an embedder is here), `heldout.txt` the fingerprints of whole prompts and of older versions,
-`beside.txt` hashes of the rows that stayed for training when their data set was split.
-`fm.Dataset` adds rows when they are held out, an evaluation the prompts it made of them; every
-way to training data asks here first.
+The files of this user only grow: `heldout.jsonl` has a line per held-out text (hashes of its words, and
+its vector if an embedding model is installed), `heldout.txt` has fingerprints of whole prompts and of
+older versions, `beside.txt` has hashes of the rows that stayed for training when their data set was split.
+`fm.Dataset` adds rows when they are held out, and an evaluation adds their rendered prompts; every
+export of training data is checked here first.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ from .paraphrases import make_background
 from .sample import Sample, fingerprint
 from .text_signatures import Array, Signature, flat_words, signature, split_parts, text_hash, unknown_words, unmask, without_courtesies
 
-_MAX_NAMED = 3  # rows named in a refusal
-_MANY_VECTORS = 500  # vectors from which on their progress is shown
-_MIN_COLUMN_WORDS = 4  # words on average: such a column is text
+_MAX_NAMED = 3  # rows named in an error
+_MANY_VECTORS = 500  # from this many vectors on, progress is shown
+_MIN_COLUMN_WORDS = 4  # average words of a text column
 
 
 @dataclass(frozen=True)
 class Match:
-    """A row that is held out, or resembles a held-out row: `held` is that row's id, `source` its data set, `how` says by what."""
+    """A row that is held out or resembles a held-out row.
+
+    `heldout_id` is the id of that row, `source` its data set, `reason` what they have in common.
+    """
 
     row: str
     heldout_id: str = ""
@@ -64,7 +67,7 @@ def _other_rows_file() -> Path:
 
 
 def known_fingerprints() -> set[str]:
-    """All fingerprints of whole texts."""
+    """The stored fingerprints of whole texts."""
     return _read_words(_fingerprint_file())
 
 
@@ -76,20 +79,20 @@ def _read_words(path: Path) -> set[str]:
 
 
 def remember_texts(texts: Iterable[str]) -> int:
-    """Add whole texts (prompts) by their fingerprints; gives how many were new."""
+    """Store fingerprints of whole texts (prompts) and return how many were new."""
     new = {fingerprint(t) for t in texts} - known_fingerprints()
     _append(_fingerprint_file(), [f"{n}\n" for n in sorted(new)])
     return len(new)
 
 
 def remember_rows(samples: Sequence[Sample], source: str = "", others: Sequence[Sample] = ()) -> int:
-    """Remember held-out rows by what their texts are made of.
+    """Store held-out rows as hashes and vectors of their texts.
 
     Args:
         samples: The held-out rows.
         source: The name of their data set.
-        beside: The other rows of the data set. They were there when the held-out rows were chosen,
-            so that they are no paraphrases of these made later, however alike one field's rows are.
+        others: The other rows of the data set. They existed when the held-out rows were chosen, so they
+            are not later paraphrases of them, however similar they are.
 
     Returns:
         How many texts were new.
@@ -97,19 +100,19 @@ def remember_rows(samples: Sequence[Sample], source: str = "", others: Sequence[
     Raises:
         StoreError: The file cannot be written.
     """
-    before = {h.signature.whole for h in _heldout_texts()}
+    known_hashes = {h.signature.text_hash for h in _heldout_texts()}
     new: dict[int, tuple[Sample, str, Signature]] = {}
     for s, text in _question_texts(samples):
-        for form in dict.fromkeys((text, unmask(text))):
-            found = signature(form)
-            if found.length and found.whole not in before:
-                new.setdefault(found.whole, (s, form, found))
-    made = _vectors([text for _, text, _ in new.values()])
+        for variant in dict.fromkeys((text, unmask(text))):
+            sig = signature(variant)
+            if sig.length and sig.text_hash not in known_hashes:
+                new.setdefault(sig.text_hash, (s, variant, sig))
+    vectors = _vectors([text for _, text, _ in new.values()])
     lines = []
-    for s, text, found in new.values():
-        line: dict[str, Any] = {"v": 1, "id": s.id, **({"source": source} if source else {}), **found.to_dict()}
-        if text in made:
-            line["vector"] = base64.b64encode(made[text].astype(np.float16).tobytes()).decode()
+    for s, text, sig in new.values():
+        line: dict[str, Any] = {"v": 1, "id": s.id, **({"source": source} if source else {}), **sig.to_dict()}
+        if text in vectors:
+            line["vector"] = base64.b64encode(vectors[text].astype(np.float16).tobytes()).decode()
         lines.append(json.dumps(line) + "\n")
     _append(_heldout_file(), lines)
     remember_texts(s.text for s in samples if s.text)
@@ -120,101 +123,113 @@ def remember_rows(samples: Sequence[Sample], source: str = "", others: Sequence[
 
 
 def find_matches(samples: Sequence[Sample], texts: Sequence[str] = ()) -> list[Match]:
-    """Of each sample that is held out, or resembles a held-out one, why; `texts` are the prompts made of them."""
-    whole_texts, held = known_fingerprints(), _heldout_texts()
+    """Find the samples that are held out or resemble a held-out row.
+
+    `texts` are the prompts rendered from the samples.
+    """
+    fingerprints, heldout_texts = known_fingerprints(), _heldout_texts()
     prompts = list(texts) or [""] * len(samples)
-    found: dict[int, Match] = {}
-    if held:
-        near = _nearest_matches(samples, prompts)
-        found = {i: m for i, m in enumerate(near) if m is not None}
+    matches: dict[int, Match] = {}
+    if heldout_texts:
+        nearest = _nearest_matches(samples, prompts)
+        matches = {i: m for i, m in enumerate(nearest) if m is not None}
     for i, (s, p) in enumerate(zip(samples, prompts, strict=True)):
         if s.split == "heldout":
-            found[i] = Match(s.id, reason="held out")
-        elif i not in found and any(fingerprint(t) in whole_texts for text in (s.text, p, *_strings(s)) for t in (text, unmask(text)) if t):
-            found[i] = Match(s.id, reason="held out before, the same text")
-    return [found[i] for i in sorted(found)]
+            matches[i] = Match(s.id, reason="held out")
+        elif i not in matches and any(
+            fingerprint(t) in fingerprints for text in (s.text, p, *_strings(s)) for t in (text, unmask(text)) if t
+        ):
+            matches[i] = Match(s.id, reason="the text of a row held out before")
+    return [matches[i] for i in sorted(matches)]
 
 
 def require_not_heldout(samples: Sequence[Sample], texts: Sequence[str] = ()) -> None:
-    """Raises UsageError where a sample is held out or resembles a held-out one, whatever stands beside or around its text.
+    """Raise UsageError if a sample is held out or resembles a held-out row.
 
-    `texts` are the prompts made of the samples. The error names the rows and what they resemble.
+    Text before, after or around the held-out text does not hide it. `texts` are the prompts rendered from the
+    samples. The error names the rows and what they resemble.
     """
-    bad = find_matches(samples, texts)
-    if bad:
-        named = ", ".join(map(str, bad[:_MAX_NAMED])) + (f" and {len(bad) - _MAX_NAMED:,} more" if len(bad) > _MAX_NAMED else "")
+    matches = find_matches(samples, texts)
+    if matches:
+        row_names = ", ".join(map(str, matches[:_MAX_NAMED])) + (
+            f" and {len(matches) - _MAX_NAMED:,} more" if len(matches) > _MAX_NAMED else ""
+        )
         raise UsageError(
-            f"{len(bad):,} of {len(samples):,} rows are held out, or nearly, and must not be trained on",
-            detail=named,
+            f"{len(matches):,} of {len(samples):,} rows are held out or resemble held-out rows, and must not be used for training",
+            detail=row_names,
             hint='Export the others: `dataset["train"].export(...)`, or `dataset.without_heldout()`.',
         )
 
 
 def _nearest_matches(samples: Sequence[Sample], prompts: Sequence[str]) -> Iterator[Match | None]:
-    """Of each sample the held-out text that it is, holds, or resembles."""
+    """For each sample, the held-out text that it equals, contains or resembles."""
     index = _index()
-    given = [[t for t in (s.text, *_strings(s), p) if t] for s, p in zip(samples, prompts, strict=True)]
-    own = [list(dict.fromkeys([*texts, *map(unmask, texts)])) for texts in given]
-    signed = [[signature(t) for t in texts] for texts in own]
-    index.common = _template_hashes([s for some in signed for s in some[:1]])
-    signed = [
-        [index.corrected(s, unknown_words(t, index.document_frequency)) for t, s in zip(texts, some, strict=True)]
-        for texts, some in zip(own, signed, strict=True)
+    row_texts = [[t for t in (s.text, *_strings(s), p) if t] for s, p in zip(samples, prompts, strict=True)]
+    variants = [list(dict.fromkeys([*texts, *map(unmask, texts)])) for texts in row_texts]
+    signatures = [[signature(t) for t in texts] for texts in variants]
+    index.common = _template_hashes([s for sigs in signatures for s in sigs[:1]])
+    signatures = [
+        [index.correct_spelling(s, unknown_words(t, index.document_frequency)) for t, s in zip(texts, sigs, strict=True)]
+        for texts, sigs in zip(variants, signatures, strict=True)
     ]
-    bare = _without_template([unmask(t) for s, texts in zip(samples, own, strict=True) for t in _texts_to_embed(s, texts)])
-    made = _vectors(list(bare.values())) if index.has_vectors else {}
-    vectors = {t: made[b] for t, b in bare.items() if b in made}
-    around = make_background([made[b] for b in dict.fromkeys(bare.values()) if b in made])
-    beside = {int(n) for n in _read_words(_other_rows_file())}
-    for s, texts, some in zip(samples, own, signed, strict=True):
-        alike = [i for t in texts if (i := _find_equal(index, t)) is not None] or [
-            i for g in some if (i := index.unspaced.get(g.unspaced)) is not None
+    without_template = _without_template([unmask(t) for s, texts in zip(samples, variants, strict=True) for t in _texts_to_embed(s, texts)])
+    vector_of = _vectors(list(without_template.values())) if index.has_vectors else {}
+    vectors = {t: vector_of[b] for t, b in without_template.items() if b in vector_of}
+    background = make_background([vector_of[b] for b in dict.fromkeys(without_template.values()) if b in vector_of])
+    other_rows = {int(n) for n in _read_words(_other_rows_file())}
+    for s, texts, sigs in zip(samples, variants, signatures, strict=True):
+        equal_texts = [i for t in texts if (i := _find_equal(index, t)) is not None] or [
+            i for g in sigs if (i := index.unspaced.get(g.unspaced)) is not None
         ]
-        equal = index.texts[alike[0]] if alike else None
+        equal = index.texts[equal_texts[0]] if equal_texts else None
         if equal is not None:
             yield Match(s.id, equal.id, equal.source, "the same text")
             continue
-        near = [
+        candidates = [
             n
-            for t, sig in zip(texts, some, strict=True)
-            if (n := index.near(sig, vectors.get(t), paraphrases=sig.whole not in beside, background=around))
+            for t, sig in zip(texts, sigs, strict=True)
+            if (n := index.near(sig, vectors.get(t), paraphrases=sig.text_hash not in other_rows, background=background))
         ]
-        best = max(near, key=lambda n: n.value, default=None)
+        best = max(candidates, key=lambda n: n.value, default=None)
         yield Match(s.id, best.text.id, best.text.source, best.reason, best.value) if best else None
 
 
 def _template_hashes(signatures: Sequence[Signature]) -> frozenset[int]:
-    """Words and runs of most texts, of many: a template stands around them."""
+    """Hashes of words and word sequences that occur in most of many texts: those of a template."""
     if len(signatures) < 10:
         return frozenset()
-    times = Counter(x for s in signatures for x in s.words | s.grams)
-    return frozenset(x for x, n in times.items() if n > 0.3 * len(signatures))
+    counts = Counter(x for s in signatures for x in s.words | s.grams)
+    return frozenset(x for x, n in counts.items() if n > 0.3 * len(signatures))
 
 
 def _without_template(texts: Sequence[str]) -> dict[str, str]:
-    """Of each text what a template around many of them leaves: without the lines and sentences that most have."""
-    split = {t: [(text_hash(p), p) for p in split_parts(t)] for t in dict.fromkeys(texts)}
-    if len(split) < 10:
-        return {t: t for t in split}
-    times = Counter(h for pieces in split.values() for h in {h for h, _ in pieces})
-    common = {h for h, n in times.items() if n > 0.3 * len(split)}
-    return {t: " ".join(p.strip() for h, p in pieces if h not in common) or t for t, pieces in split.items()}
+    """Each text without the lines and sentences that most of many texts share: those of a template."""
+    parts_of = {t: [(text_hash(p), p) for p in split_parts(t)] for t in dict.fromkeys(texts)}
+    if len(parts_of) < 10:
+        return {t: t for t in parts_of}
+    counts = Counter(h for pieces in parts_of.values() for h in {h for h, _ in pieces})
+    common = {h for h, n in counts.items() if n > 0.3 * len(parts_of)}
+    return {t: " ".join(p.strip() for h, p in pieces if h not in common) or t for t, pieces in parts_of.items()}
 
 
 def _question_texts(samples: Sequence[Sample]) -> Iterator[tuple[Sample, str]]:
-    """The texts that rows ask about: columns of sentences, or of short texts that differ from row to row; else a row's longest text."""
+    """The texts that rows ask about.
+
+    These are the columns of sentences or of short texts that differ from row to row; without such a column,
+    the row's longest text.
+    """
     cells: dict[str, list[str]] = defaultdict(list)
     for s in samples:
         for name, value in s.values.items():
             if isinstance(value, str) and value.strip() and value != s.group:
                 cells[name].append(value)
-    told = {n for n, v in cells.items() if _is_text(v)}
+    text_columns = {n for n, v in cells.items() if _is_text(v)}
     for s in samples:
-        mine = [v for n, v in s.values.items() if n in told and isinstance(v, str) and v.strip()]
-        if not mine:
+        texts = [v for n, v in s.values.items() if n in text_columns and isinstance(v, str) and v.strip()]
+        if not texts:
             strings = [t for t in _strings(s) if t != s.group]
-            mine = [max(strings, key=len)] if strings else [s.text]
-        for text in mine:
+            texts = [max(strings, key=len)] if strings else [s.text]
+        for text in texts:
             yield s, text
 
 
@@ -231,7 +246,7 @@ def _strings(s: Sample) -> list[str]:
 
 
 def _nested_strings(value: Any) -> Iterator[str]:
-    """The texts of a value, of a list of messages, of JSON."""
+    """The texts in a value, in a list of messages, or in JSON."""
     if isinstance(value, str):
         yield value
         if value.lstrip()[:1] in ("{", "["):
@@ -247,44 +262,44 @@ def _nested_strings(value: Any) -> Iterator[str]:
 
 
 def _texts_to_embed(s: Sample, texts: Sequence[str]) -> list[str]:
-    """The texts of a row whose meaning is looked at: its two longest values, or all of it."""
+    """The texts of a row that get a vector: its two longest values, or all of it."""
     strings = sorted(_strings(s), key=len, reverse=True)[:2]
     return strings or list(texts[:1])
 
 
 def _vectors(texts: Sequence[str]) -> dict[str, Array]:
-    """Vectors by the embedder of this machine, none where there is none. Nothing is fetched for it."""
-    some = list(dict.fromkeys(texts))
-    if not some:
+    """Vectors of the local embedding model; empty if none is installed. Nothing is downloaded."""
+    distinct = list(dict.fromkeys(texts))
+    if not distinct:
         return {}
     try:
-        found = embed([without_courtesies(t) for t in some], DEFAULT, sinks=[] if len(some) < _MANY_VECTORS else None)
+        vectors = embed([without_courtesies(t) for t in distinct], DEFAULT, sinks=[] if len(distinct) < _MANY_VECTORS else None)
     except (FmnbError, ImportError):
         return {}
-    return dict(zip(some, found, strict=True))
+    return dict(zip(distinct, vectors, strict=True))
 
 
 def _heldout_texts() -> tuple[HeldoutText, ...]:
-    """The held-out texts of the file, read again when it has changed."""
+    """The held-out texts of the file, which is read again after a change."""
     path = _heldout_file()
     try:
-        seen = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return ()
-    return _read(path, seen.st_size, seen.st_mtime_ns)
+    return _read(path, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(2)
-def _read(path: Path, size: int, changed: int) -> tuple[HeldoutText, ...]:
-    found = []
+def _read(path: Path, size: int, mtime_ns: int) -> tuple[HeldoutText, ...]:
+    texts = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             d = json.loads(line)
             vector = np.frombuffer(base64.b64decode(d["vector"]), dtype=np.float16).astype(np.float32) if d.get("vector") else None
-            found.append(HeldoutText(Signature.from_dict(d), str(d.get("id", "")), str(d.get("source", "")), vector))
-        except (ValueError, KeyError, TypeError):  # a line that was cut by a full disk: the others still count
+            texts.append(HeldoutText(Signature.from_dict(d), str(d.get("id", "")), str(d.get("source", "")), vector))
+        except (ValueError, KeyError, TypeError):  # a line truncated by a full disk; the others still count
             continue
-    return tuple(found)
+    return tuple(texts)
 
 
 @lru_cache(2)
@@ -294,8 +309,8 @@ def _index_of(key: tuple[Path, int, int]) -> Index:
 
 def _index() -> Index:
     path = _heldout_file()
-    seen = path.stat()
-    return _index_of((path, seen.st_size, seen.st_mtime_ns))
+    stat = path.stat()
+    return _index_of((path, stat.st_size, stat.st_mtime_ns))
 
 
 def _append(path: Path, lines: Sequence[str]) -> None:
@@ -303,17 +318,17 @@ def _append(path: Path, lines: Sequence[str]) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(handle, "a", encoding="utf-8") as f:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(fd, "a", encoding="utf-8") as f:
             f.write("".join(lines))
     except OSError as e:
         raise StoreError(
-            "Held-out rows cannot be remembered", detail=str(e), hint="Make room, or set FMNB_STATE to another folder."
+            "Held-out rows could not be stored", detail=str(e), hint="Free disk space, or set FMNB_STATE to another folder."
         ) from None
 
 
 def _find_equal(index: Index, text: str) -> int | None:
-    """The held-out text that a text is, or holds as a line or a sentence of three words or more."""
+    """Index of the held-out text that equals the text, or a line or sentence of it with 3 words or more."""
     i = index.whole.get(text_hash(text))
     if i is not None and (len(flat_words(text)) > 1 or len(text.strip()) > 3):
         return i

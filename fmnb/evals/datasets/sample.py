@@ -1,4 +1,4 @@
-"""One row of a test set: what a prompt is filled with, what a good answer is, and whose it is."""
+"""One row of a test set: the prompt's values, the target, and the group it belongs to."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SPLITS = ("train", "dev", "heldout")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`values` are what `{{ names }}` of a prompt find; `target` a good answer (a list: any of them), None if unknown.
+    """One row: `values` are inserted into the prompt, `target` is a correct answer, or None if unknown.
 
-    `group` names whom or what rows hang together by: a user, a template. `weak` says that
-    behaviour stood in for a judgement, `made` is "machine" until a person confirmed the row.
-    `extra` holds what else is known: chosen and rejected answers, runs, raters' labels.
+    A list as target means that any of its items is correct. `group` names the user or template that
+    rows share. `weak`: the target comes from behavior, not from a judgment. `made` is "machine" until a
+    person confirms the row. `extra` holds chosen and rejected answers, runs, and annotators' labels.
     """
 
     id: str
@@ -34,7 +34,7 @@ class Sample:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form; what is empty is left out."""
+        """The form that JSON can hold, without empty fields."""
         out: dict[str, Any] = {"id": self.id, "values": to_json_value(self.values)}
         for name in ("target", "group", "split", "weak", "made", "extra"):
             value = getattr(self, name)
@@ -44,24 +44,24 @@ class Sample:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Sample:
-        """The sample that `to_dict` described; unknown fields are ignored."""
-        known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-        known["id"] = str(known.get("id") or content_id(known.get("values") or {}, known.get("target")))
-        return cls(**known)
+        """Rebuild a sample from the output of `to_dict`; unknown fields are ignored."""
+        fields = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
+        fields["id"] = str(fields.get("id") or content_id(fields.get("values") or {}, fields.get("target")))
+        return cls(**fields)
 
     @property
     def text(self) -> str:
-        """The values as one text, for search, duplicates and near duplicates."""
+        """The values as one text, for search and near duplicates."""
         return "\n".join(v if isinstance(v, str) else json.dumps(to_json_value(v), ensure_ascii=False) for v in self.values.values())
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of the values, whatever their names, case and spacing: what must not be trained on."""
+        """Hex digest of the values, ignoring column names, case and spacing."""
         return fingerprint(self.text)
 
 
 def fingerprint(text: str) -> str:
-    """Hex digest of a text, whatever its case and spacing.
+    """Hex digest of a text, ignoring case and spacing.
 
     >>> fingerprint("A  b") == fingerprint("a b ")
     True
@@ -71,13 +71,15 @@ def fingerprint(text: str) -> str:
 
 
 def content_id(values: Mapping[str, Any], target: Any = None) -> str:
-    """An id from the content, for rows that came without one."""
+    """An id computed from the content, for rows without an id."""
     text = json.dumps([to_json_value(values), to_json_value(target)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def to_json_value(value: Any) -> Any:
-    """A value with a JSON form: numpy's numbers, dates and missing values as JSON knows them; half a surrogate pair has none and becomes U+FFFD.
+    """Convert a value to a JSON value: numpy numbers, dates, missing values.
+
+    An unpaired surrogate becomes U+FFFD.
 
     >>> to_json_value({"a": (1, float("nan"))})
     {'a': [1, None]}
@@ -96,4 +98,4 @@ def to_json_value(value: Any) -> Any:
         return to_json_value(value.item())
     if hasattr(value, "tolist"):
         return to_json_value(value.tolist())
-    return str(value) if value == value else None  # what is not equal to itself is missing
+    return str(value) if value == value else None  # NaN and NaT are not equal to themselves

@@ -1,8 +1,8 @@
-"""What of a text can be compared without keeping it: hashes of its words, of runs of three words, of its numbers.
+"""Signatures that compare texts without storing them: hashes of words, word sequences and numbers.
 
-A text is flattened first (case, accents, punctuation, spacing, Unicode forms), so that none of
-these hides it. Words are stems; courtesies are no words; function words weigh less (`light`).
-Nothing here knows about rows or files.
+A text is normalized first (case, accents, punctuation, spacing, Unicode forms). Words are reduced to
+stems, courtesy words are ignored, and function words weigh less. This module knows nothing of rows
+and files.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _PARTS = re.compile(r"[\n\r|]+|(?<=[.!?:;。！？])\s+")
 MAX_HASH = (1 << 63) - 1  # the largest hash
 _LEET = re.compile(r"\b(?=\w*[01345])(?=\w*[a-z])(?!\d+(?:am|pm|st|nd|rd|th|[dghkmsx])\b)[a-z01345]{2,}\b")  # tr4nsf3r, not 3rd
-_INVISIBLE = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and symbols that show nothing
-_MIN_UNSPACED = 15  # letters of a text that are as telling without its blanks
-_MIN_LEET_WORDS = 2  # such words, of one text: fewer are names of products
+_INVISIBLE = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # invisible letters and symbols
+_MIN_UNSPACED = 15  # length from which a text without spaces is distinctive
+_MIN_LEET_WORDS = 2  # fewer such words are product names
 _LEET_LETTERS = str.maketrans("01345", "oieas")
 _QUOTES = re.compile("[\u2018\u2019\u02bc]")
-_MAX_GRAMS = 400  # runs kept of a long text: those with the smallest hashes
+_MAX_GRAMS = 400  # sequences stored for a long text: those with the smallest hashes
 
-LIGHT = frozenset(
+FUNCTION_WORDS = frozenset(
     """a an the and or but if so of to in on at by for from with as is are was were be been being am do does did doing done have has
     had having i me my mine we us our you your yours he she it its they them their this that these those there here what which who whom
     when where why how can could will would shall should may might must s ve re ll d m im ive tell know want need like get got just
     very really also any some help der die das und oder ein eine ist sind ich wir sie mein meine wie was warum wann wo kann le la les
     un une et ou est sont je nous vous mon ma mes comment pourquoi quand el los las y es son yo mi como cuando donde""".split()
 )
-COURTESY = frozenset(
+COURTESY_WORDS = frozenset(
     """please pls kindly hello hi hey dear team good morning afternoon evening thanks thank thx cheers regards many lot much advance
     bitte danke vielen dank hallo guten tag merci bonjour gracias hola por favor""".split()
 )
@@ -59,104 +59,126 @@ _CLOSING = re.compile(
 
 @dataclass(frozen=True)
 class Signature:
-    """What is known of a text. `keys` maps words of four letters and more to their letters' hash, so that typing errors are found.
+    """Hashes of a text.
 
-    `whole` is the hash of the flattened text, `unspaced` that of a long one without its blanks (0 for a short one), `upto`
-    the largest hash that `grams` may hold.
+    `text_hash` is the hash of the normalized text, `unspaced` that of a long text without spaces (0 for a short
+    one). `max_gram` is the largest hash that `grams` may hold. `letter_hashes` maps words of four letters or
+    more to the hash of their letters, which finds typing errors.
     """
 
-    whole: int
+    text_hash: int
     length: int
     words: frozenset[int]
-    light: frozenset[int] = frozenset()
+    function_words: frozenset[int] = frozenset()
     numbers: frozenset[int] = frozenset()
     grams: frozenset[int] = frozenset()
-    upto: int = MAX_HASH
-    keys: Mapping[int, int] = field(default_factory=dict)
+    max_gram: int = MAX_HASH
+    letter_hashes: Mapping[int, int] = field(default_factory=dict)
     unspaced: int = 0
 
     @property
     def is_comparable(self) -> bool:
-        """Whether there is enough of it to be told from others by more than equality: two words beside numbers."""
+        """Whether the text has at least two words besides numbers; other texts are only compared for equality."""
         return len(self.words - self.numbers) >= 2
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
-        out: dict[str, Any] = {"whole": self.whole, "length": self.length}
-        out |= {n: _pack(sorted(v)) for n in ("words", "light", "numbers", "grams") if (v := getattr(self, n))}
+        """The form that JSON can hold."""
+        out: dict[str, Any] = {"whole": self.text_hash, "length": self.length}
+        hashes = {"words": self.words, "light": self.function_words, "numbers": self.numbers, "grams": self.grams}
+        out |= {key: _pack(sorted(v)) for key, v in hashes.items() if v}
         if self.unspaced:
             out["unspaced"] = self.unspaced
-        if self.upto != MAX_HASH:
-            out["upto"] = self.upto
-        if self.keys:
-            out["keys"] = _pack([n for pair in sorted(self.keys.items()) for n in pair])
+        if self.max_gram != MAX_HASH:
+            out["upto"] = self.max_gram
+        if self.letter_hashes:
+            out["keys"] = _pack([n for pair in sorted(self.letter_hashes.items()) for n in pair])
         return out
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> Signature:
-        """The signature that `to_dict` described."""
-        words, light, numbers, grams = (frozenset(_unpack(d.get(n, ""))) for n in ("words", "light", "numbers", "grams"))
+        """Rebuild a signature from the output of `to_dict`."""
+        words, function_words, numbers, grams = (frozenset(_unpack(d.get(n, ""))) for n in ("words", "light", "numbers", "grams"))
         keys = _unpack(d.get("keys", ""))
-        met = dict(zip(keys[::2], keys[1::2], strict=True))
+        letter_hashes = dict(zip(keys[::2], keys[1::2], strict=True))
         return cls(
-            int(d["whole"]), int(d["length"]), words, light, numbers, grams, int(d.get("upto", MAX_HASH)), met, int(d.get("unspaced", 0))
+            int(d["whole"]),
+            int(d["length"]),
+            words,
+            function_words,
+            numbers,
+            grams,
+            int(d.get("upto", MAX_HASH)),
+            letter_hashes,
+            int(d.get("unspaced", 0)),
         )
 
 
 def signature(text: str) -> Signature:
-    """The signature of a text.
+    """Compute the signature of a text.
 
     >>> a, b = signature("Why did my transfer NOT work?"), signature("why did my  transfer not work")
     >>> a == b, signature("7+7") == signature("7-7")
     (True, False)
     """
-    said = flat_words(text)
-    kept = [w for w in said if w not in COURTESY] or said
-    words, light, numbers, keys = set(), set(), set(), {}
-    for w in kept:
-        if w in LIGHT:
-            light.add(_hash(w))
+    all_words = flat_words(text)
+    relevant = [w for w in all_words if w not in COURTESY_WORDS] or all_words
+    words, function_words, numbers, letter_hashes = set(), set(), set(), {}
+    for w in relevant:
+        if w in FUNCTION_WORDS:
+            function_words.add(_hash(w))
             continue
         stem = _stem(w)
         words.add(_hash(stem))
         if any(c.isdigit() for c in w):
             numbers.add(_hash(stem))
         elif len(stem) > 3:
-            keys[_hash(stem)] = _hash(letters(stem))
-    if not words:  # all of it is function words: then these are what it says
-        words, light = light, set()
-    grams = sorted({_hash(" ".join(said[i : i + 3])) for i in range(len(said) - 2)})
-    upto = MAX_HASH if len(grams) <= _MAX_GRAMS else grams[_MAX_GRAMS - 1]
-    few = frozenset(grams[:_MAX_GRAMS])
-    joined = "".join(said)
+            letter_hashes[_hash(stem)] = _hash(letters(stem))
+    if not words:  # only function words: then they are the content
+        words, function_words = function_words, set()
+    grams = sorted({_hash(" ".join(all_words[i : i + 3])) for i in range(len(all_words) - 2)})
+    max_gram = MAX_HASH if len(grams) <= _MAX_GRAMS else grams[_MAX_GRAMS - 1]
+    smallest = frozenset(grams[:_MAX_GRAMS])
+    joined = "".join(all_words)
     unspaced = _hash(joined) if len(joined) >= _MIN_UNSPACED else 0
-    return Signature(_hash(" ".join(said)), len(said), frozenset(words), frozenset(light), frozenset(numbers), few, upto, keys, unspaced)
+    return Signature(
+        _hash(" ".join(all_words)),
+        len(all_words),
+        frozenset(words),
+        frozenset(function_words),
+        frozenset(numbers),
+        smallest,
+        max_gram,
+        letter_hashes,
+        unspaced,
+    )
 
 
 def text_hash(text: str) -> int:
-    """The hash of the flattened text alone."""
+    """The hash of the normalized text."""
     return _hash(" ".join(flat_words(text)))
 
 
 def split_parts(text: str) -> Iterator[str]:
-    """The lines and sentences of a text, and what stands behind a colon."""
+    """The lines and sentences of a text, and the parts after colons."""
     for part in _PARTS.split(text):
         if part and part.strip():
             yield part
 
 
 def without_courtesies(text: str) -> str:
-    """A text without greeting and thanks, for its vector.
+    """A text without greetings and thanks, for its vector.
 
     >>> without_courtesies("Hello, could you please tell me where my card is? Thank you!")
     'where my card is'
     """
-    found = _CLOSING.sub("", _OPENING.sub("", text.strip()))
-    return found if len(flat_words(found)) >= 2 else text
+    rest = _CLOSING.sub("", _OPENING.sub("", text.strip()))
+    return rest if len(flat_words(rest)) >= 2 else text
 
 
 def flat_words(text: str) -> list[str]:
-    """The words of a text without case, accents, punctuation; of Chinese, Japanese and Korean, pairs of letters.
+    """The words of a text without case, accents and punctuation.
+
+    Chinese, Japanese and Korean text is split into pairs of characters.
 
     >>> flat_words("Can’t  find the CAFÉ")
     ['cant', 'find', 'the', 'cafe']
@@ -173,10 +195,11 @@ def flat_words(text: str) -> list[str]:
 
 
 def unmask(text: str) -> str:
-    """A text without what hides a copy from a comparison of letters: lookalikes of other scripts, invisible characters, marks, digits for letters.
+    """Undo what hides a copied text from comparison.
 
-    Only words that become ASCII by it are changed, and only where the text has ASCII letters, so
-    that other scripts stay as they are.
+    Lookalike letters of other scripts, invisible characters, marks, and digits in place of letters are replaced.
+    Words change only if they become ASCII, and only in a text with ASCII letters, so that other scripts stay
+    as they are.
 
     >>> unmask("Whеrе is my саrd?"), unmask("tr\u00adans\u200bfer"), unmask("Где карта?")
     ('where is my card?', 'transfer', 'Где карта?')
@@ -190,15 +213,15 @@ def unmask(text: str) -> str:
     return _LEET.sub(lambda m: m[0].translate(_LEET_LETTERS), plain) if leet else plain
 
 
-def _unmask_word(found: re.Match[str]) -> str:
-    word = found[0]
-    bare = "".join(c for c in unicodedata.normalize("NFKD", word.translate(TABLE)) if unicodedata.category(c) not in ("Mn", "Me"))
-    bare = _QUOTES.sub("'", bare.casefold().translate(TABLE))
-    return bare if bare.isascii() else word
+def _unmask_word(match: re.Match[str]) -> str:
+    word = match[0]
+    plain = "".join(c for c in unicodedata.normalize("NFKD", word.translate(TABLE)) if unicodedata.category(c) not in ("Mn", "Me"))
+    plain = _QUOTES.sub("'", plain.casefold().translate(TABLE))
+    return plain if plain.isascii() else word
 
 
 def letters(word: str) -> str:
-    """The letters of a word, each once and in order: what swapped and doubled letters leave alone.
+    """The distinct letters of a word in order; swapped and doubled letters do not change them.
 
     >>> letters("transfer") == letters("tranfser"), letters("swallow") == letters("swalow")
     (True, True)
@@ -212,26 +235,29 @@ def letters_hash(word: str) -> int:
 
 
 def misspelled_hashes(word: str) -> Iterator[int]:
-    """Hashes of the letters of words that this one may be meant to be: the same letters, one more or one less, one exchanged."""
-    have = letters(word)
-    yield _hash(have)
-    fewer = [have[:i] + have[i + 1 :] for i in range(len(have))]
+    """Letter hashes of words that this one may be a misspelling of.
+
+    The same letters, one more, one fewer, or one exchanged.
+    """
+    word_letters = letters(word)
+    yield _hash(word_letters)
+    fewer = [word_letters[:i] + word_letters[i + 1 :] for i in range(len(word_letters))]
     yield from map(_hash, fewer)
-    more = [c for c in "abcdefghijklmnopqrstuvwxyz" if c not in have]
-    yield from (_hash(letters(have + c)) for c in more)
+    more = [c for c in "abcdefghijklmnopqrstuvwxyz" if c not in word_letters]
+    yield from (_hash(letters(word_letters + c)) for c in more)
     yield from (_hash(letters(f + c)) for f in fewer for c in more)
 
 
 def split_words(word: str) -> Iterator[tuple[int, int]]:
-    """Hashes of the two words that this one may be, written as one: topup, top up."""
+    """Hashes of two words that may have been written as this one: topup, top up."""
     for i in range(2, len(word) - 1):
         yield _hash(_stem(word[:i])), _hash(_stem(word[i:]))
 
 
 def unknown_words(text: str, known: Container[int]) -> dict[int, str]:
-    """Words of a text, by hash, that are none of the known ones and long enough to be misspelt."""
-    found = {_hash(s): s for w in flat_words(text) if w not in LIGHT and w not in COURTESY for s in [_stem(w)]}
-    return {h: s for h, s in found.items() if h not in known and len(s) > 2 and s.isalpha()}
+    """Words of a text, by hash, that are not known and long enough to be misspelled."""
+    stems = {_hash(s): s for w in flat_words(text) if w not in FUNCTION_WORDS and w not in COURTESY_WORDS for s in [_stem(w)]}
+    return {h: s for h, s in stems.items() if h not in known and len(s) > 2 and s.isalpha()}
 
 
 @lru_cache(maxsize=100_000)
@@ -241,7 +267,7 @@ def _hash(text: str) -> int:
 
 @lru_cache(maxsize=50_000)
 def _stem(w: str) -> str:
-    """A word without its commonest English endings; numbers and short words stay."""
+    """A word without common English endings; numbers and short words stay."""
     if not w.isalpha():
         return w
     for end in ("ing", "edly", "ed", "ies", "es", "s", "ly"):
@@ -253,11 +279,14 @@ def _stem(w: str) -> str:
 
 
 def containment(a: Signature, b: Signature, weight: Mapping[int, float] | None = None) -> float:
-    """The larger share of the one's runs of three words that the other has, where the one has four runs or more."""
-    upto = min(a.upto, b.upto)
-    x, y = ({g for g in s.grams if g <= upto} for s in (a, b))
-    both = _size(x & y, weight)
-    return max(both / _size(s, weight) if len(s) >= 4 else 0.0 for s in (x, y)) if both else 0.0
+    """The larger share of one text's three-word sequences that the other text has.
+
+    Only a text with at least four sequences counts.
+    """
+    max_gram = min(a.max_gram, b.max_gram)
+    x, y = ({g for g in s.grams if g <= max_gram} for s in (a, b))
+    shared = _size(x & y, weight)
+    return max(shared / _size(s, weight) if len(s) >= 4 else 0.0 for s in (x, y)) if shared else 0.0
 
 
 def _size(grams: set[int], weight: Mapping[int, float] | None) -> float:
@@ -269,13 +298,13 @@ def _pack(numbers: Sequence[int]) -> str:
 
 
 def _unpack(text: str) -> list[int]:
-    found: list[int] = np.frombuffer(base64.b64decode(text), dtype=">u8").tolist()
-    return found
+    numbers: list[int] = np.frombuffer(base64.b64decode(text), dtype=">u8").tolist()
+    return numbers
 
 
-LIGHT_HASHES = frozenset(map(_hash, LIGHT))
-LIGHT_LETTERS = frozenset(_hash(letters(w)) for w in LIGHT | COURTESY if len(w) > 3)
+FUNCTION_WORD_HASHES = frozenset(map(_hash, FUNCTION_WORDS))
+FUNCTION_WORD_LETTERS = frozenset(_hash(letters(w)) for w in FUNCTION_WORDS | COURTESY_WORDS if len(w) > 3)
 _NUMBERS = """one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
 twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million""".split()
 _DIGITS = [*map(str, range(1, 21)), *map(str, range(30, 101, 10)), "1000", "1000000"]
-NUMBER_WORDS = {_hash(n): _hash(_stem(word)) for n, word in zip(_DIGITS, _NUMBERS, strict=True)}  # a number's hash: its word's
+NUMBER_WORDS = {_hash(n): _hash(_stem(word)) for n, word in zip(_DIGITS, _NUMBERS, strict=True)}  # hash of a number: hash of its word

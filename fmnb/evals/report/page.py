@@ -1,4 +1,4 @@
-"""The report as one self-contained page: findings, plots with their tables, and the rows of each number.
+"""The report as one self-contained page: findings, plots with tables, and the rows of each number.
 
 The notebook's widget uses the same parts; there, rows come from the kernel while scrolling.
 """
@@ -117,11 +117,11 @@ def _gap_mark(p: Pair) -> Mark:
 
 
 def _cost_quality(e: Results, a: Analysis, key: str) -> Iterator[str]:
-    spent = {r["model"]: r for r in levels_table(e) if r["scorer"] == a.scorer}
+    costs = {r["model"]: r for r in levels_table(e) if r["scorer"] == a.scorer}
     if len(e.names) < 2:
         return
     for column, words in (("cost", "cost of the run, US dollars"), ("seconds", "median seconds per answer")):
-        known = [(m, float(spent[m][column]), a.levels[m].estimate) for m in a.ranking if spent[m][column] is not None]
+        known = [(m, float(costs[m][column]), a.levels[m].estimate) for m in a.ranking if costs[m][column] is not None]
         if len(known) < 2 or not any(x for _, x, _ in known):
             continue
         best = plots.pareto_front([(m, x, lv.value) for m, x, lv in known])
@@ -140,7 +140,7 @@ def _slices(e: Results, a: Analysis, key: str) -> Iterator[str]:
     if not worst:
         return
     marks = [Mark(f"{r['model']}: {r['column']} {r['value']}", r["score"], r["low"], r["high"], tick=r["elsewhere"]) for r in worst]
-    rows = [{**r, "_behind": _slice_filters(a, r)} for r in worst]
+    rows = [{**r, "_filters": _slice_filters(a, r)} for r in worst]
     yield _figure(
         plots.intervals("Slices where a model does worse than elsewhere", marks, percent=a.in_points, name=f"{key}-slices"),
         "Slices where a model does worse than on the other rows (dashed). Intervals are not corrected: of many slices, some are low by chance.",
@@ -150,19 +150,19 @@ def _slices(e: Results, a: Analysis, key: str) -> Iterator[str]:
 
 def _calibration(e: Results, a: Analysis, key: str) -> Iterator[str]:
     for model in e.names:
-        sure = [
+        scored = [
             (s.confidence, s.value)
             for s, x in zip(e.scores[a.scorer], e.answers, strict=True)
             if x.model == model and s.confidence is not None and s.value is not None
         ]
-        if len(sure) < 20:
+        if len(scored) < 20:
             continue
-        c = calibration([p for p, _ in sure], [v for _, v in sure])
+        c = calibration([p for p, _ in scored], [v for _, v in scored])
         error = (
             f"expected calibration error {c.error:.3f}" if c.error is not None else f"in one bin {c.one_bin:.3f} (ten bins need 300 rows)"
         )
         bins = [(b.confidence, b.accuracy, b.n) for b in c.bins]
-        table = Rows([{"rows": n, "confidence": p, "right": r} for p, r, n in bins])
+        table = Rows([{"rows": n, "confidence": p, "accuracy": r} for p, r, n in bins])
         yield _figure(
             plots.calibration_curve(f"Calibration of {model}", bins, name=f"{key}-sure-{e.names.index(model)}"),
             f"{model}: accuracy at each confidence; {error}, Brier score {c.brier:.3f}.",
@@ -186,7 +186,7 @@ def _levels(e: Results, a: Analysis) -> str:
                 "rows": len(a.matrix.rows),
                 "failed": failed or None,
                 "judge": e.badges.get(a.scorer),
-                "_behind": {
+                "_filters": {
                     "score": {"scorer": a.scorer, "model": m, "below": 1},
                     "rows": {"scorer": a.scorer},
                     "failed": {"failed": m},
@@ -215,7 +215,7 @@ def _pairs(a: Analysis) -> str:
                 "only b": p.test.only_b,
                 "smallest gap": p.test.detectable_gap,
                 "why": gap.reason or None,
-                "_behind": {
+                "_filters": {
                     "gap": {"scorer": a.scorer, "differ": [p.a, p.b]},
                     "only a": {"scorer": a.scorer, "more": [p.a, p.b]},
                     "only b": {"scorer": a.scorer, "more": [p.b, p.a]},
@@ -227,22 +227,22 @@ def _pairs(a: Analysis) -> str:
 
 
 def _slice_filters(a: Analysis, r: dict[str, Any]) -> dict[str, Any]:
-    here = {"scorer": a.scorer, "column": r["column"], "value": r["value"]}
-    return {"rows": here, "score": {**here, "model": r["model"], "below": 1}}
+    slice_filter = {"scorer": a.scorer, "column": r["column"], "value": r["value"]}
+    return {"rows": slice_filter, "score": {**slice_filter, "model": r["model"], "below": 1}}
 
 
 def rows_html(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
-    """A table; numbers whose column is in `_behind` are buttons that show their rows."""
-    shown = [c for c in columns if any(r.get(c) is not None for r in rows)]
-    head = "".join(f'<th scope="col">{inert(c)}</th>' for c in shown)
+    """A table; numbers whose column is in `_filters` are buttons that show their rows."""
+    visible = [c for c in columns if any(r.get(c) is not None for r in rows)]
+    head = "".join(f'<th scope="col">{inert(c)}</th>' for c in visible)
     body = []
     for r in rows:
         cells = []
-        for c in shown:
+        for c in visible:
             text = inert(_cell_text(r.get(c)))
-            if text and c in r.get("_behind", ()):
-                given = escape(json.dumps(r["_behind"][c], ensure_ascii=False), quote=True)
-                text = f'<button type="button" data-fr-filter="{given}" title="show the rows of this number">{text}</button>'
+            if text and c in r.get("_filters", ()):
+                filter_json = escape(json.dumps(r["_filters"][c], ensure_ascii=False), quote=True)
+                text = f'<button type="button" data-fr-filter="{filter_json}" title="show the rows of this number">{text}</button>'
             cells.append(f"<td>{text}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
@@ -256,13 +256,13 @@ def _figure(svg: str, caption: str, table: Rows | str) -> str:
 
 def rows_data(e: Results) -> dict[str, Any]:
     """The data of the table of rows: values, and the answers and scores of each model."""
-    most = _LONG_TEXT if len(e.dataset) <= _MANY_ROWS else _SHORT_TEXT
+    max_length = _LONG_TEXT if len(e.dataset) <= _MANY_ROWS else _SHORT_TEXT
     scorers = list(e.scores)
     return {
         "models": list(e.names),
         "samples": e.samples,
         "scorers": scorers,
-        "rows": [row_data(e, i, most) for i in range(len(e.dataset))],
+        "rows": [row_data(e, i, max_length) for i in range(len(e.dataset))],
     }
 
 

@@ -13,9 +13,9 @@ from html import escape
 
 from ...core.inert_text import inert, literal
 
-_WIDTH, _LEFT, _RIGHT, _ROW = 640, 190, 60, 28
-_INK, _MUTED = "var(--fr-ink, currentColor)", "var(--fr-muted, #6e6e76)"
-_STRONG, _LINE = "var(--fr-accent, #0b63b0)", "var(--fr-line, #8886)"
+_WIDTH, _LEFT_MARGIN, _RIGHT_MARGIN, _ROW_HEIGHT = 640, 190, 60, 28
+_TEXT_COLOR, _MUTED_COLOR = "var(--fr-ink, currentColor)", "var(--fr-muted, #6e6e76)"
+_ACCENT_COLOR, _GRID_COLOR = "var(--fr-accent, #0b63b0)", "var(--fr-line, #8886)"
 
 
 @dataclass(frozen=True)
@@ -50,30 +50,34 @@ def intervals(title: str, marks: Sequence[Mark], *, percent: bool = True, zero: 
     low, high = (max(0.0, low - pad) if low >= 0 and percent and not zero else low - pad), high + pad
     if percent and not zero:
         high = min(1.0 + pad / 4, high)
-    height = _ROW * len(marks) + 44
-    x = _scale(low, high, _LEFT, _WIDTH - _RIGHT)
+    height = _ROW_HEIGHT * len(marks) + 44
+    x = _scale(low, high, _LEFT_MARGIN, _WIDTH - _RIGHT_MARGIN)
     parts = [_axis(low, high, x, 12, height - 32, percent)]
     if zero:
-        parts.append(f'<line x1="{x(0):.1f}" x2="{x(0):.1f}" y1="8" y2="{height - 32}" stroke="{_INK}" stroke-width="1.2"/>')
+        parts.append(f'<line x1="{x(0):.1f}" x2="{x(0):.1f}" y1="8" y2="{height - 32}" stroke="{_TEXT_COLOR}" stroke-width="1.2"/>')
     for i, m in enumerate(marks):
-        y = 24 + i * _ROW
-        colour = _STRONG if m.strong else _MUTED
-        parts.append(f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end" fill="{_INK}">{_svg_text(shorten(m.label))}</text>')
+        y = 24 + i * _ROW_HEIGHT
+        color = _ACCENT_COLOR if m.strong else _MUTED_COLOR
+        parts.append(
+            f'<text x="{_LEFT_MARGIN - 10}" y="{y + 4}" text-anchor="end" fill="{_TEXT_COLOR}">{_svg_text(shorten(m.label))}</text>'
+        )
         if m.low is not None and m.high is not None:
-            parts.append(f'<line x1="{x(m.low):.1f}" x2="{x(m.high):.1f}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="2.5"/>')
+            parts.append(f'<line x1="{x(m.low):.1f}" x2="{x(m.high):.1f}" y1="{y}" y2="{y}" stroke="{color}" stroke-width="2.5"/>')
             parts += [
-                f'<line x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{y - 5}" y2="{y + 5}" stroke="{colour}" stroke-width="1.5"/>'
+                f'<line x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{y - 5}" y2="{y + 5}" stroke="{color}" stroke-width="1.5"/>'
                 for v in (m.low, m.high)
             ]
         if m.tick is not None:
             parts.append(
-                f'<line x1="{x(m.tick):.1f}" x2="{x(m.tick):.1f}" y1="{y - 8}" y2="{y + 8}" stroke="{_INK}" stroke-dasharray="2 2"/>'
+                f'<line x1="{x(m.tick):.1f}" x2="{x(m.tick):.1f}" y1="{y - 8}" y2="{y + 8}" stroke="{_TEXT_COLOR}" stroke-dasharray="2 2"/>'
             )
-        fill = colour if m.strong else "var(--fr-paper, #fff)"
-        parts.append(f'<circle cx="{x(m.value):.1f}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<text x="{_WIDTH - _RIGHT + 8}" y="{y + 4}" fill="{_INK}">{_value_text(m.value, percent, zero)}</text>')
-    words = "; ".join(_mark_text(m, percent, zero) for m in marks)
-    return _svg(title, words, height, parts, name)
+        fill = color if m.strong else "var(--fr-paper, #fff)"
+        parts.append(f'<circle cx="{x(m.value):.1f}" cy="{y}" r="5" fill="{fill}" stroke="{color}" stroke-width="2"/>')
+        parts.append(
+            f'<text x="{_WIDTH - _RIGHT_MARGIN + 8}" y="{y + 4}" fill="{_TEXT_COLOR}">{_value_text(m.value, percent, zero)}</text>'
+        )
+    description = "; ".join(_mark_text(m, percent, zero) for m in marks)
+    return _svg(title, description, height, parts, name)
 
 
 @dataclass(frozen=True)
@@ -109,49 +113,51 @@ def scatter(title: str, points: Sequence[Point], x_name: str, *, percent: bool =
     y = _scale(low, high, bottom, top)
     parts = []
     for v in _ticks(low, high, 5):
-        parts.append(f'<line x1="70" x2="{_WIDTH - 120}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="{_LINE}"/>')
-        parts.append(f'<text x="62" y="{y(v) + 4:.1f}" text-anchor="end" fill="{_MUTED}">{_value_text(v, percent, False)}</text>')
+        parts.append(f'<line x1="70" x2="{_WIDTH - 120}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="{_GRID_COLOR}"/>')
+        parts.append(f'<text x="62" y="{y(v) + 4:.1f}" text-anchor="end" fill="{_MUTED_COLOR}">{_value_text(v, percent, False)}</text>')
     for v in _ticks(max(0.0, min(xs) - pad_x), max(xs) + pad_x, 4):
-        parts.append(f'<text x="{x(v):.1f}" y="{bottom + 18}" text-anchor="middle" fill="{_MUTED}">{v:.3g}</text>')
-    parts.append(f'<text x="{(_WIDTH - 50) / 2:.0f}" y="{height - 8}" text-anchor="middle" fill="{_MUTED}">{_svg_text(x_name)}</text>')
+        parts.append(f'<text x="{x(v):.1f}" y="{bottom + 18}" text-anchor="middle" fill="{_MUTED_COLOR}">{v:.3g}</text>')
+    parts.append(
+        f'<text x="{(_WIDTH - 50) / 2:.0f}" y="{height - 8}" text-anchor="middle" fill="{_MUTED_COLOR}">{_svg_text(x_name)}</text>'
+    )
     best = sorted((p for p in points if p.best), key=lambda p: p.x)
     if len(best) > 1:
         path = " ".join(f"{x(p.x):.1f},{y(p.y):.1f}" for p in best)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{_STRONG}" stroke-width="1.5" stroke-dasharray="5 3"/>')
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{_ACCENT_COLOR}" stroke-width="1.5" stroke-dasharray="5 3"/>')
     for p in points:
-        colour = _STRONG if p.best else _MUTED
+        color = _ACCENT_COLOR if p.best else _MUTED_COLOR
         if p.low is not None and p.high is not None:
             parts.append(
-                f'<line x1="{x(p.x):.1f}" x2="{x(p.x):.1f}" y1="{y(p.low):.1f}" y2="{y(p.high):.1f}" stroke="{colour}" stroke-width="2"/>'
+                f'<line x1="{x(p.x):.1f}" x2="{x(p.x):.1f}" y1="{y(p.low):.1f}" y2="{y(p.high):.1f}" stroke="{color}" stroke-width="2"/>'
             )
         shape = (
-            f'<circle cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="6" fill="{colour}"/>'
+            f'<circle cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="6" fill="{color}"/>'
             if p.best
-            else f'<rect x="{x(p.x) - 5:.1f}" y="{y(p.y) - 5:.1f}" width="10" height="10" fill="{colour}"/>'
+            else f'<rect x="{x(p.x) - 5:.1f}" y="{y(p.y) - 5:.1f}" width="10" height="10" fill="{color}"/>'
         )
         parts.append(shape)
-        parts.append(f'<text x="{x(p.x) + 10:.1f}" y="{y(p.y) - 8:.1f}" fill="{_INK}">{_svg_text(shorten(p.label))}</text>')
-    words = "; ".join(
+        parts.append(f'<text x="{x(p.x) + 10:.1f}" y="{y(p.y) - 8:.1f}" fill="{_TEXT_COLOR}">{_svg_text(shorten(p.label))}</text>')
+    description = "; ".join(
         f"{p.label}: {x_name} {p.x:.3g}, {_value_text(p.y, percent, False)}{', on the front' if p.best else ''}" for p in points
     )
-    return _svg(title, words, height, parts, name)
+    return _svg(title, description, height, parts, name)
 
 
 def calibration_curve(title: str, bins: Sequence[tuple[float, float, int]], name: str = "") -> str:
     """Accuracy over confidence with the diagonal; bins are (confidence, accuracy, rows)."""
     side = 260
     x, y = _scale(0, 1, 60, 60 + side), _scale(0, 1, 16 + side, 16)
-    parts = [f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="{_MUTED}" stroke-dasharray="4 3"/>']
+    parts = [f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="{_MUTED_COLOR}" stroke-dasharray="4 3"/>']
     for v in (0, 0.25, 0.5, 0.75, 1):
-        parts.append(f'<line x1="{x(0)}" x2="{x(1)}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="{_LINE}"/>')
-        parts.append(f'<text x="{x(0) - 8}" y="{y(v) + 4:.1f}" text-anchor="end" fill="{_MUTED}">{v:.0%}</text>')
-        parts.append(f'<text x="{x(v):.1f}" y="{y(0) + 18}" text-anchor="middle" fill="{_MUTED}">{v:.0%}</text>')
+        parts.append(f'<line x1="{x(0)}" x2="{x(1)}" y1="{y(v):.1f}" y2="{y(v):.1f}" stroke="{_GRID_COLOR}"/>')
+        parts.append(f'<text x="{x(0) - 8}" y="{y(v) + 4:.1f}" text-anchor="end" fill="{_MUTED_COLOR}">{v:.0%}</text>')
+        parts.append(f'<text x="{x(v):.1f}" y="{y(0) + 18}" text-anchor="middle" fill="{_MUTED_COLOR}">{v:.0%}</text>')
     path = " ".join(f"{x(c):.1f},{y(r):.1f}" for c, r, _ in bins)
-    parts.append(f'<polyline points="{path}" fill="none" stroke="{_STRONG}" stroke-width="2"/>')
-    parts += [f'<circle cx="{x(c):.1f}" cy="{y(r):.1f}" r="4" fill="{_STRONG}"/>' for c, r, _ in bins]
-    parts.append(f'<text x="{x(0.5)}" y="{y(0) + 36}" text-anchor="middle" fill="{_MUTED}">confidence of the model</text>')
-    words = "; ".join(f"of {n} rows with confidence {c:.0%}, {r:.0%} are right" for c, r, n in bins)
-    return _svg(title, words, side + 60, parts, name)
+    parts.append(f'<polyline points="{path}" fill="none" stroke="{_ACCENT_COLOR}" stroke-width="2"/>')
+    parts += [f'<circle cx="{x(c):.1f}" cy="{y(r):.1f}" r="4" fill="{_ACCENT_COLOR}"/>' for c, r, _ in bins]
+    parts.append(f'<text x="{x(0.5)}" y="{y(0) + 36}" text-anchor="middle" fill="{_MUTED_COLOR}">confidence of the model</text>')
+    description = "; ".join(f"of {n} rows with confidence {c:.0%}, {r:.0%} are correct" for c, r, n in bins)
+    return _svg(title, description, side + 60, parts, name)
 
 
 def _svg(title: str, description: str, height: float, parts: Sequence[str], name: str) -> str:
@@ -167,8 +173,10 @@ def _svg(title: str, description: str, height: float, parts: Sequence[str], name
 def _axis(low: float, high: float, x: _Scale, top: float, bottom: float, percent: bool) -> str:
     out = []
     for v in _ticks(low, high, 6):
-        out.append(f'<line x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{top}" y2="{bottom}" stroke="{_LINE}"/>')
-        out.append(f'<text x="{x(v):.1f}" y="{bottom + 18}" text-anchor="middle" fill="{_MUTED}">{100 * v if percent else v:.4g}</text>')
+        out.append(f'<line x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{top}" y2="{bottom}" stroke="{_GRID_COLOR}"/>')
+        out.append(
+            f'<text x="{x(v):.1f}" y="{bottom + 18}" text-anchor="middle" fill="{_MUTED_COLOR}">{100 * v if percent else v:.4g}</text>'
+        )
     return "".join(out)
 
 

@@ -46,13 +46,13 @@ def power_sentence(a: Analysis, gap: float, samples: int = 0) -> str:
         spread = e.standard_error * math.sqrt(e.n)
         ratio = sd_of_row_means(max(0.0, spread**2 - within / m.samples), within, samples) / spread
         samples_text = f" with {samples} answers each"
-    have = e.n if pair.grouping is None else pair.grouping.count
-    need = max(2, math.ceil(have * (smallest * ratio / abs(gap)) ** 2))
-    what = group_noun(pair.grouping, a.by) if pair.grouping is None or pair.grouping.items is None else pair.additional_unit
-    more = f"about {need - have:,} more than now" if need > have else f"the current {have:,} are enough"
-    seen = f"{100 * smallest:.2g} points" if a.in_points else f"{smallest:.3g}"
+    current = e.n if pair.grouping is None else pair.grouping.count
+    needed = max(2, math.ceil(current * (smallest * ratio / abs(gap)) ** 2))
+    unit = group_noun(pair.grouping, a.by) if pair.grouping is None or pair.grouping.items is None else pair.additional_unit
+    more = f"about {needed - current:,} more than now" if needed > current else f"the current {current:,} are enough"
+    detectable = f"{100 * smallest:.2g} points" if a.in_points else f"{smallest:.3g}"
     size = f"{100 * abs(gap):.3g} points" if a.in_points else f"{abs(gap):.3g}"
-    return f"A gap of {size} between {best} and {second} needs about {need:,} {plural(what)}{samples_text}, {more}; {have:,} {plural(what)} can detect {seen}."
+    return f"A gap of {size} between {best} and {second} needs about {needed:,} {plural(unit)}{samples_text}, {more}; {current:,} {plural(unit)} can detect {detectable}."
 
 
 def same_sentences(a: Analysis, margin: float) -> list[str]:
@@ -73,12 +73,12 @@ def _same_sentence(a: Analysis, p: Pair, margin: float) -> str:
         )
     low, high = p.interval
     together = f" for all {len(a.pairs)} pairs together" if len(a.pairs) > 1 else ""
-    seen = f"gap {gap_text(abs(p.test.gap.value), a.in_points)}, 95%{together} {gap_number(low, a.in_points)} to {gap_number(high, a.in_points)}, {p.b} less {p.a}"
+    evidence = f"gap {gap_text(abs(p.test.gap.value), a.in_points)}, 95%{together} {gap_number(low, a.in_points)} to {gap_number(high, a.in_points)}, {p.b} less {p.a}"
     if -margin < low and high < margin:
-        return f"{p.a} and {p.b} are the same within {size} ({seen})."
+        return f"{p.a} and {p.b} are the same within {size} ({evidence})."
     if p.no_verdict_reason or low >= margin or high <= -margin:
-        return f"{p.a} and {p.b} are not the same within {size} ({seen})."
-    return f"{p.a} and {p.b} are not shown to be the same within {size} ({seen})."
+        return f"{p.a} and {p.b} are not the same within {size} ({evidence})."
+    return f"{p.a} and {p.b} are not shown to be the same within {size} ({evidence})."
 
 
 def _detectable_gap_t(pair: Pair) -> float | None:

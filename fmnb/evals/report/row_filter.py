@@ -12,7 +12,7 @@ from ..results import Results
 from ..scoring import failure_reason
 
 
-def rows_behind(e: Results, filter: Mapping[str, Any]) -> list[int]:
+def matching_rows(e: Results, filter: Mapping[str, Any]) -> list[int]:
     """Numbers of the rows that a filter selects; `page.js` does the same in the page.
 
     `model` with `below` selects scores below a value; `differ` and `more` compare two models; `failed`
@@ -31,20 +31,20 @@ def rows_behind(e: Results, filter: Mapping[str, Any]) -> list[int]:
             keep &= compare(means.T[at[pair[0]]], means.T[at[pair[1]]])
     if filter.get("failed") in at:
         keep &= _failed(e, str(filter["failed"]))
-    found = np.flatnonzero(keep).tolist()
+    rows = np.flatnonzero(keep).tolist()
     if filter.get("column"):
-        found = [i for i in found if _in_slice(e, i, str(filter["column"]), filter.get("value"))]
+        rows = [i for i in rows if _in_slice(e, i, str(filter["column"]), filter.get("value"))]
     if filter.get("text"):
         words = str(filter["text"]).lower()
-        found = [i for i in found if any(words in t.lower() for t in _texts(e, i))]
-    return found
+        rows = [i for i in rows if any(words in t.lower() for t in _texts(e, i))]
+    return rows
 
 
 def _means(e: Results, scorer: str) -> Any:
     scores = e.scores.get(scorer) or next(iter(e.scores.values()))
     values = np.array([s.value or 0.0 for s in scores], dtype=float)
-    shaped: Any = values.reshape(len(e.dataset), len(e.names), e.samples)
-    return shaped.mean(axis=2)
+    cube: Any = values.reshape(len(e.dataset), len(e.names), e.samples)
+    return cube.mean(axis=2)
 
 
 def _failed(e: Results, model: str) -> np.ndarray:
@@ -63,5 +63,5 @@ def _in_slice(e: Results, row: int, column: str, value: Any) -> bool:
 
 def _texts(e: Results, row: int) -> list[str]:
     s, each = e.dataset.samples[row], len(e.names) * e.samples
-    told = [v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in s.values.values()]
-    return [s.id, s.group or "", str(s.target or ""), *told, *(a.text for a in e.answers[row * each : (row + 1) * each])]
+    values = [v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in s.values.values()]
+    return [s.id, s.group or "", str(s.target or ""), *values, *(a.text for a in e.answers[row * each : (row + 1) * each])]

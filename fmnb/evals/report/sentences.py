@@ -42,48 +42,48 @@ def pair_sentence(a: Analysis, p: Pair) -> str:
 def _verdict(a: Analysis, p: Pair) -> str:
     gap = p.test.gap
     better, worse = (p.b, p.a) if gap.value > 0 else (p.a, p.b)
-    where = _conditions(a, p)
+    conditions = _conditions(a, p)
     size = gap_text(abs(gap.value), a.in_points)
     if p.no_verdict_reason:
-        return f"{better} and {worse} have no verdict: {p.no_verdict_reason} (gap {size}, {where})."
+        return f"{better} and {worse} have no verdict: {p.no_verdict_reason} (gap {size}, {conditions})."
     if p.significant:
         if p.interval is None:
-            return f"{better} beats {worse} by {size} ({where}, {p_text(p.p)}); no interval: {_no_interval_reason(a, p)}."
-        return f"{better} beats {worse} by {size} ({_interval_text(a, p)}, {where})."
+            return f"{better} beats {worse} by {size} ({conditions}, {p_text(p.p)}); no interval: {_no_interval_reason(a, p)}."
+        return f"{better} beats {worse} by {size} ({_interval_text(a, p)}, {conditions})."
     if p.test.identical:
-        return f"{p.a} and {p.b} are not significantly different: they scored the same on every row ({where})."
+        return f"{p.a} and {p.b} are not significantly different: they scored the same on every row ({conditions})."
     lead = f"{better} and {worse} are not significantly different: "
     if p.test.sign_differs and is_significant(gap, p.p):
-        return f"{lead}{better} is ahead by {size} over all rows ({where}, {p_text(p.p)}), but not with equal weight for every {group_noun(p.grouping, a.by)}."
-    few = _too_few_reason(a, p)
-    if few:
-        return f"{lead}{few} ({where}, gap {size})."
+        return f"{lead}{better} is ahead by {size} over all rows ({conditions}, {p_text(p.p)}), but not with equal weight for every {group_noun(p.grouping, a.by)}."
+    too_few = _too_few_reason(a, p)
+    if too_few:
+        return f"{lead}{too_few} ({conditions}, gap {size})."
     if p.test.detectable_gap is None or abs(gap.value) >= p.test.detectable_gap:
         why = "" if p.interval is not None else f"; {_no_interval_reason(a, p)}"
-        return f"{lead}the gap of {size} may be due to chance ({where}, {p_text(p.p)}{why})."
-    words = f"{lead}this set cannot detect gaps under {gap_text(p.test.detectable_gap, a.in_points, round_up=True)}"
+        return f"{lead}the gap of {size} may be due to chance ({conditions}, {p_text(p.p)}{why})."
+    sentence = f"{lead}this set cannot detect gaps under {gap_text(p.test.detectable_gap, a.in_points, round_up=True)}"
     if p.additional is not None and p.target_gap is not None:
         more = two_digits(p.additional)
-        words += f"; about {more:,} more {p.additional_unit if more == 1 else plural(p.additional_unit)} would detect {gap_text(p.target_gap, a.in_points, round_up=True)}"
-    raised = "" if p.test.p >= 0.05 or len(a.pairs) < 2 else f"; alone p = {p.test.p:.2g}, among {len(a.pairs)} comparisons {p.p:.2g}"
-    return f"{words} (gap {size}, {where}, {p_text(p.p)}{raised})."
+        sentence += f"; about {more:,} more {p.additional_unit if more == 1 else plural(p.additional_unit)} would detect {gap_text(p.target_gap, a.in_points, round_up=True)}"
+    uncorrected = "" if p.test.p >= 0.05 or len(a.pairs) < 2 else f"; alone p = {p.test.p:.2g}, among {len(a.pairs)} comparisons {p.p:.2g}"
+    return f"{sentence} (gap {size}, {conditions}, {p_text(p.p)}{uncorrected})."
 
 
 def level_sentence(a: Analysis) -> str:
     """The score of the only model."""
     name = a.ranking[0]
-    found = a.levels[name]
-    e = found.estimate
-    where = ", ".join(_sample_text(a, e.n) + (["scores are skewed"] if e.skewed else []))
-    even = ""
-    if found.equal_weight is not None and is_dominated(e):
+    level = a.levels[name]
+    e = level.estimate
+    conditions = ", ".join(_sample_text(a, e.n) + (["scores are skewed"] if e.skewed else []))
+    equal_weight = ""
+    if level.equal_weight is not None and is_dominated(e):
         lead = "With" if e.reason.startswith("one ") else f"{_share_text(a, e)}; with"
         every = f"equal weight for every {group_noun(a.grouping, a.by)}"
-        even = f" {lead} {every}, it scores {score_text(found.equal_weight.value, a.in_points)}{_interval_in_parentheses(a, found.equal_weight)}."
+        equal_weight = f" {lead} {every}, it scores {score_text(level.equal_weight.value, a.in_points)}{_interval_in_parentheses(a, level.equal_weight)}."
     if e.low is None or e.high is None:
-        return f"{name} scores {score_text(e.value, a.in_points)} ({where}); no interval: {name_groups(a.grouping, a.by, e.reason)}.{even}"
+        return f"{name} scores {score_text(e.value, a.in_points)} ({conditions}); no interval: {name_groups(a.grouping, a.by, e.reason)}.{equal_weight}"
     ends = f"95% {score_text(e.low, a.in_points)} to {score_text(e.high, a.in_points)}"
-    return f"{name} scores {score_text(e.value, a.in_points)} ({ends}, {found.method}, {where}).{even}"
+    return f"{name} scores {score_text(e.value, a.in_points)} ({ends}, {level.method}, {conditions}).{equal_weight}"
 
 
 def caveats(a: Analysis) -> list[str]:
@@ -98,24 +98,24 @@ def caveats(a: Analysis) -> list[str]:
         words = f"one {group_noun(a.grouping, a.by)}" if a.grouping is None or a.grouping.items is None else f"one {a.by} or question"
         out.append(f"Rows of {words} are alike: they are worth {max(effects):.1f} times fewer than as many independent rows.")
     out += _repeated_questions(a)
-    unnamed = a.row_groups.without_user(m.rows.tolist())
-    if unnamed and a.grouping is not None and a.grouping.kind != "items":
-        counts = "1 row has" if unnamed == 1 else f"{unnamed:,} rows have"
+    without_group = a.row_groups.without_user(m.rows.tolist())
+    if without_group and a.grouping is not None and a.grouping.kind != "items":
+        counts = "1 row has" if without_group == 1 else f"{without_group:,} rows have"
         out.append(f"{counts} no {a.by}; each counts as a {a.by} of its own.")
     return [*out, *a.notes]
 
 
 def _repeated_questions(a: Analysis) -> list[str]:
     """A note on how repeated questions were counted."""
-    asked = (
+    questions = (
         [q for i in m.tolist() if (q := a.row_groups.questions[i]) is not None]
         if len(m := a.matrix.rows) and a.row_groups.questions
         else []
     )
-    again = len(asked) - len(set(asked))
-    if not again or a.grouping is None:
+    repeats = len(questions) - len(set(questions))
+    if not repeats or a.grouping is None:
         return []
-    rows = "1 row repeats a question" if again == 1 else f"{again:,} rows repeat a question"
+    rows = "1 row repeats a question" if repeats == 1 else f"{repeats:,} rows repeat a question"
     how = {
         "items": "rows of one question form a cluster, and `dataset.dedupe()` keeps one of each",
         "groups": f"they are in the cluster of their {a.by}",
@@ -126,32 +126,34 @@ def _repeated_questions(a: Analysis) -> list[str]:
 
 
 def _equal_weight_text(a: Analysis, p: Pair) -> str:
-    """The gap with equal weight for every user, if one user dominates or the verdict depends on the weights."""
-    even, gap = p.test.equal_weight, p.test.gap
-    if even is None:
+    """The gap with equal weight for every user, if one user dominates or the weights decide the verdict."""
+    equal_weight, gap = p.test.equal_weight, p.test.gap
+    if equal_weight is None:
         return ""
-    turns = is_significant(gap, p.p) and (p.test.sign_differs or not is_significant(even, 1.0 if even.p is None else even.p))
-    if not is_dominated(gap) and not turns:
+    verdict_changes = is_significant(gap, p.p) and (
+        p.test.sign_differs or not is_significant(equal_weight, 1.0 if equal_weight.p is None else equal_weight.p)
+    )
+    if not is_dominated(gap) and not verdict_changes:
         return ""
-    better, worse = (p.b, p.a) if even.value > 0 else (p.a, p.b)
-    size = f"{gap_text(abs(even.value), a.in_points)}{_interval_in_parentheses(a, even, turned=even.value < 0)}"
-    who = f"{better} is ahead of {worse} by {size}" if even.value else "there is no gap"
+    better, worse = (p.b, p.a) if equal_weight.value > 0 else (p.a, p.b)
+    size = f"{gap_text(abs(equal_weight.value), a.in_points)}{_interval_in_parentheses(a, equal_weight, negate=equal_weight.value < 0)}"
+    conclusion = f"{better} is ahead of {worse} by {size}" if equal_weight.value else "there is no gap"
     lead = f" {_share_text(a, gap)}; with" if is_dominated(gap) else " With"
-    return f"{lead} equal weight for every {group_noun(p.grouping, a.by)}, {who}."
+    return f"{lead} equal weight for every {group_noun(p.grouping, a.by)}, {conclusion}."
 
 
 def _share_text(a: Analysis, e: Estimate) -> str:
-    what = group_noun(a.grouping, a.by)
+    unit = group_noun(a.grouping, a.by)
     if e.share is not None and e.share > 1 / 3:
-        return f"One {what} has {e.share:.0%} of the rows"
-    return f"The effective number of the {e.clusters} {plural(what)} is {e.df + 1:.0f}"
+        return f"One {unit} has {e.share:.0%} of the rows"
+    return f"The effective number of the {e.clusters} {plural(unit)} is {e.df + 1:.0f}"
 
 
-def _interval_in_parentheses(a: Analysis, e: Estimate, turned: bool = False) -> str:
+def _interval_in_parentheses(a: Analysis, e: Estimate, negate: bool = False) -> str:
     """The interval of a mean with equal weights, whose values are the groups."""
     if e.low is None or e.high is None:
         return f" (no interval: {name_groups(a.grouping, a.by, e.reason.replace('row', 'cluster'))})"
-    low, high = (-e.high, -e.low) if turned else (e.low, e.high)
+    low, high = (-e.high, -e.low) if negate else (e.low, e.high)
     return f" (95% {gap_number(low, a.in_points)} to {gap_number(high, a.in_points)})"
 
 
@@ -184,21 +186,21 @@ def _sample_text(a: Analysis, n: int, p: Pair | None = None) -> list[str]:
 def _too_few_reason(a: Analysis, p: Pair) -> str:
     """Why no gap could be significant, or ""."""
     t, g = p.test, p.grouping
-    need = math.ceil(1 + math.log2(t.gap.comparisons / 0.05) - 1e-9)
-    if t.only_a is not None and t.only_b is not None and g is None and t.only_a + t.only_b < need:
+    needed = math.ceil(1 + math.log2(t.gap.comparisons / 0.05) - 1e-9)
+    if t.only_a is not None and t.only_b is not None and g is None and t.only_a + t.only_b < needed:
         n = t.only_a + t.only_b
-        return f"only {n} row{' differs' if n == 1 else 's differ'}, and fewer than {need} can never be significant"
+        return f"only {n} row{' differs' if n == 1 else 's differ'}, and fewer than {needed} can never be significant"
     if g is None:
         return ""
     if g.reason:
         return f"{name_groups(g, a.by, g.reason)}, however many rows there are"
     if not t.gap.too_few:
         return ""
-    what, telling, count = group_noun(g, a.by), t.gap.nonzero or 0, g.count
-    if count < need:
+    unit, n_nonzero, count = group_noun(g, a.by), t.gap.nonzero or 0, g.count
+    if count < needed:
         more = f"however many {plural(a.by)} asked {'it' if count == 1 else 'them'}" if g.kind == "items" else "however many rows they have"
-        return f"{count} {what}{' is' if count == 1 else 's are'} too few for a verdict, {more}"
-    return f"only {telling} of {count} {plural(what)} differ{'s' if telling == 1 else ''} in total, and fewer than {need} can never be significant"
+        return f"{count} {unit}{' is' if count == 1 else 's are'} too few for a verdict, {more}"
+    return f"only {n_nonzero} of {count} {plural(unit)} differ{'s' if n_nonzero == 1 else ''} in total, and fewer than {needed} can never be significant"
 
 
 def _no_interval_reason(a: Analysis, p: Pair) -> str:

@@ -30,49 +30,49 @@ _MAX_SLICE_VALUES = 12  # distinct values of a column that defines slices
 def levels_table(e: Results) -> Rows:
     """One row per scorer and model."""
     rows = []
-    spent = {m: _cost_columns(e, m) for m in e.names}
+    costs = {m: _cost_columns(e, m) for m in e.names}
     compared = e.analyses
     for name in e.scores:
         m = e.matrix(name)
         if name not in compared:
-            rows += [_row_without_score(name, model, m, spent[model]) for model in e.names]
+            rows += [_row_without_score(name, model, m, costs[model]) for model in e.names]
             continue
         a = compared[name]
         for model in a.ranking:
-            found = a.levels[model]
+            model_level = a.levels[model]
             rows.append(
                 {
                     "scorer": name,
                     "model": model,
-                    "score": found.estimate.value,
-                    "low": found.estimate.low,
-                    "high": found.estimate.high,
+                    "score": model_level.estimate.value,
+                    "low": model_level.estimate.low,
+                    "high": model_level.estimate.high,
                     "letters": a.letters[model] if len(e.names) > 1 else None,
                     "rows": len(a.matrix.rows),
                     "groups": a.cluster_count,
                     "failed": sum(a.matrix.failure_causes[model].values()) or None,
-                    "method": found.method,
+                    "method": model_level.method,
                     "judge": e.badges.get(name),
-                    **spent[model],
+                    **costs[model],
                 }
             )
-        rows += [_row_without_score(name, model, m, spent[model]) for model in m.excluded]
+        rows += [_row_without_score(name, model, m, costs[model]) for model in m.excluded]
     return Rows(rows, MODEL_COLUMNS, verdict(e))
 
 
-def _row_without_score(scorer: str, model: str, m: Matrix, spent: dict[str, Any]) -> dict[str, Any]:
+def _row_without_score(scorer: str, model: str, m: Matrix, costs: dict[str, Any]) -> dict[str, Any]:
     """The row of a model without a score or verdict."""
     empty: dict[str, Any] = dict.fromkeys(MODEL_COLUMNS)
-    return {**empty, "scorer": scorer, "model": model, "rows": 0, "failed": m.failure_causes[model].total() or None, **spent}
+    return {**empty, "scorer": scorer, "model": model, "rows": 0, "failed": m.failure_causes[model].total() or None, **costs}
 
 
 def _cost_columns(e: Results, model: str) -> dict[str, Any]:
-    mine = [a for a in e.answers if a.model == model]
-    seconds = [a.seconds for a in mine if a.seconds is not None and a.source == "live"]
-    costs = [a.cost for a in mine]
+    answers = [a for a in e.answers if a.model == model]
+    seconds = [a.seconds for a in answers if a.seconds is not None and a.source == "live"]
+    costs = [a.cost for a in answers]
 
     def mean(name: str) -> float | None:
-        known = [v for a in mine if (v := getattr(a, name)) is not None]
+        known = [v for a in answers if (v := getattr(a, name)) is not None]
         return round(sum(known) / len(known), 1) if known else None
 
     return {
@@ -88,7 +88,7 @@ def pairs_table(e: Results) -> Rows:
     rows = []
     for name, a in e.analyses.items():
         for p in a.pairs:
-            gap, even = p.test.gap, p.test.equal_weight
+            gap, equal_weight = p.test.gap, p.test.equal_weight
             rows.append(
                 {
                     "scorer": name,
@@ -110,9 +110,9 @@ def pairs_table(e: Results) -> Rows:
                     "groups": gap.clusters,
                     "worth": gap.df + 1 if gap.clusters is not None else None,
                     "largest": gap.share,
-                    "gap_by_user": even.value if even else None,
-                    "low_by_user": even.low if even else None,
-                    "high_by_user": even.high if even else None,
+                    "gap_by_user": equal_weight.value if equal_weight else None,
+                    "low_by_user": equal_weight.low if equal_weight else None,
+                    "high_by_user": equal_weight.high if equal_weight else None,
                     "design_effect": gap.design_effect,
                     "bootstrap_low": p.bootstrap.low if p.bootstrap else None,
                     "bootstrap_high": p.bootstrap.high if p.bootstrap else None,
@@ -129,7 +129,7 @@ def rows_table(e: Results) -> Rows:
     rows = []
     for i, a in enumerate(e.answers):
         s = e.dataset.samples[a.row]
-        found = {n: e.scores[n][i] for n in e.scores}
+        scores = {n: e.scores[n][i] for n in e.scores}
         rows.append(
             {
                 "id": s.id,
@@ -138,9 +138,9 @@ def rows_table(e: Results) -> Rows:
                 "model": a.model,
                 "sample": a.sample if e.samples > 1 else None,
                 "text": a.text,
-                **{n: v.value for n, v in found.items()},
-                "why": "; ".join(v.explanation for v in found.values() if v.explanation) or None,
-                "error": failure_reason(a) or next((v.error for v in found.values() if v.error), None),
+                **{n: v.value for n, v in scores.items()},
+                "why": "; ".join(v.explanation for v in scores.values() if v.explanation) or None,
+                "error": failure_reason(a) or next((v.error for v in scores.values() if v.error), None),
                 "seconds": a.seconds,
                 "cost": a.cost,
                 "run": a.run,
@@ -158,23 +158,23 @@ def slices_table(e: Results, by: str = "", scorer: str = "", fewest: int = 5) ->
     values = {by: _column(e, by)} if by else _columns(e)
     rows: list[dict[str, Any]] = []
     for column, cells in values.items():
-        kept = [cells[i] for i in a.matrix.rows]
-        for value in dict.fromkeys(kept):
-            inside = np.array([c == value for c in kept])
+        row_values = [cells[i] for i in a.matrix.rows]
+        for value in dict.fromkeys(row_values):
+            inside = np.array([c == value for c in row_values])
             if value is None or inside.sum() < fewest or inside.all():
                 continue
             for model in a.matrix.models:
                 x = a.matrix.of(model)
-                mine = level(x[inside], a.row_groups.of(a.matrix.rows[inside].tolist())).estimate
+                estimate = level(x[inside], a.row_groups.of(a.matrix.rows[inside].tolist())).estimate
                 rows.append(
                     {
                         "column": column,
                         "value": value,
                         "model": model,
                         "rows": int(inside.sum()),
-                        "score": mine.value,
-                        "low": mine.low,
-                        "high": mine.high,
+                        "score": estimate.value,
+                        "low": estimate.low,
+                        "high": estimate.high,
                         "elsewhere": float(x[~inside].mean()),
                     }
                 )
@@ -192,14 +192,14 @@ def _column(e: Results, by: str) -> list[Hashable]:
 
 def _columns(e: Results) -> dict[str, list[Hashable]]:
     names = ["target", "group", "split", *dict.fromkeys(k for s in e.dataset for k in s.values)]
-    found: dict[str, list[Hashable]] = {}
+    columns: dict[str, list[Hashable]] = {}
     for name in names:
         cells = _column(e, name)
         if (
-            1 < len({c for c in cells if c is not None}) <= _MAX_SLICE_VALUES and cells not in found.values()
+            1 < len({c for c in cells if c is not None}) <= _MAX_SLICE_VALUES and cells not in columns.values()
         ):  # the column of users equals the group
-            found[name] = cells
-    return found
+            columns[name] = cells
+    return columns
 
 
 def _short_value(value: Any) -> Hashable:

@@ -1,8 +1,8 @@
-"""What a program under test runs in. Started by `code.py` as text (`python -c`); imports nothing of ours.
+"""Runs a program under test. `code.py` starts it as text (`python -c`); it imports nothing of fmnb.
 
-Whoever passes must have come to the end of its tests: only then the audit hook, which no Python
-code can take away or look into, writes the token of this run into the pipe. Until then token and
-word of the end are in the hook's closure alone: in no frame, no module, no environment, no file.
+A program passes only by reaching the end of its tests. Then the audit hook, which Python code can neither
+remove nor inspect, writes this run's token into the pipe. Until then, the token and the end secret
+exist only in the hook's closure: in no frame, module, environment variable or file.
 """
 
 from __future__ import annotations
@@ -16,50 +16,50 @@ def _prepare() -> Iterator[Any]:
     import os
     import sys
 
-    given = json.loads(_read(os, 0))
+    task = json.loads(_read(os, 0))
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-    _limit(given)
-    if given["detach"]:
+    _limit(task)
+    if task["detach"]:
         _detach()
-    _fence(given["folder"])
-    token, word, out = given["token"].encode(), given["word"], given["out"]
-    write, read, leave = os.write, os.read, os._exit
-    left, put = os.pipe()
-    os.set_blocking(left, False)
-    write(put, b"." * given["processes"])
+    _restrict_writes(task["folder"])
+    token, end_secret, out = task["token"].encode(), task["word"], task["out"]
+    write, read, exit_now = os.write, os.read, os._exit
+    slots_out, slots_in = os.pipe()
+    os.set_blocking(slots_out, False)
+    write(slots_in, b"." * task["processes"])
     main = os.getpid()
     getpid = os.getpid
 
-    def refuse(what: bytes) -> None:
-        write(2, b"\nNotAllowed: " + what + b"\n")
-        leave(1)
+    def refuse(reason: bytes) -> None:
+        write(2, b"\nNotAllowed: " + reason + b"\n")
+        exit_now(1)
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event == "fmnb.end":
-            if args == (word,) and getpid() == main:
+            if args == (end_secret,) and getpid() == main:
                 write(out, token)
-                leave(0)
-            refuse(b"it says that its tests have ended")
+                exit_now(0)
+            refuse(b"it pretends that its tests have ended")
         elif event in ("os.fork", "os.forkpty", "subprocess.Popen", "os.posix_spawn", "os.system", "os.spawn"):
             try:
-                read(left, 1)
+                read(slots_out, 1)
             except BlockingIOError:
                 refuse(b"too many processes")
         elif event in ("open", "os.chdir", "os.symlink", "os.link", "os.listdir", "os.scandir", "os.mkfifo"):
             for a in args[:2]:
                 path = a.decode("utf-8", "replace") if type(a) is bytes else a
                 if type(path) is str and (path + "/").find("proc/") >= 0 and (path.startswith(("/proc", "proc")) or "/proc" in path):
-                    refuse(b"it looks into /proc")
+                    refuse(b"it reads /proc")
         elif event[:7] == "ctypes." or (event == "import" and args and args[0] in ("_ctypes", "_testcapi", "_testinternalcapi")):
             refuse(b"it uses ctypes")
         elif event in ("gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys._current_frames", "sys._current_exceptions"):
-            refuse(b"it looks into the harness (" + event.encode() + b")")
+            refuse(b"it inspects the harness (" + event.encode() + b")")
 
     import types
 
     module = types.ModuleType("__main__")
-    codes = [compile(given["source"], "answer", "exec"), compile(given["test"], "tests", "exec")]
-    codes.append(compile(f"import sys as s\ns.audit('fmnb.end', {word!r})", "end", "exec"))
+    codes = [compile(task["source"], "answer", "exec"), compile(task["test"], "tests", "exec")]
+    codes.append(compile(f"import sys as s\ns.audit('fmnb.end', {end_secret!r})", "end", "exec"))
     for name in [n for n in sys.modules if n.split(".")[0] in ("ctypes", "_ctypes", "json", "resource")]:
         del sys.modules[name]
     sys.modules["__main__"] = module
@@ -68,33 +68,34 @@ def _prepare() -> Iterator[Any]:
 
 
 def _read(os: Any, fd: int) -> bytes:
-    found = b""
+    content = b""
     while part := os.read(fd, 1 << 16):
-        found += part
-    return found
+        content += part
+    return content
 
 
-def _limit(given: dict[str, Any]) -> None:
+def _limit(task: dict[str, Any]) -> None:
     import resource as r
 
-    for what, n in (
-        (r.RLIMIT_CPU, given["cpu"]),
-        (r.RLIMIT_AS, given["memory"]),
+    for resource_, value in (
+        (r.RLIMIT_CPU, task["cpu"]),
+        (r.RLIMIT_AS, task["memory"]),
         (r.RLIMIT_FSIZE, 1 << 24),
         (r.RLIMIT_NOFILE, 64),
         (r.RLIMIT_CORE, 0),
-        (r.RLIMIT_NPROC, given["tasks"]),
+        (r.RLIMIT_NPROC, task["tasks"]),
     ):
         try:
-            r.setrlimit(what, (n, n))
+            r.setrlimit(resource_, (value, value))
         except (ValueError, OSError):
             pass
 
 
-def _fence(folder: str) -> None:
-    """Let this process and its children write below `folder` alone, where the kernel has Landlock (Linux 5.13); else nothing happens.
+def _restrict_writes(folder: str) -> None:
+    """Restrict writes of this process and its children to `folder`, if the kernel has Landlock.
 
-    Shared memory stays open, which processes that work together need.
+    Landlock needs Linux 5.13; without it nothing happens. Shared memory stays writable, since processes that
+    work together need it.
     """
     import sys
 

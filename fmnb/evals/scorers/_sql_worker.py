@@ -1,13 +1,14 @@
-"""Queries in a process of their own, so that memory and time have a limit that holds. Started by `sql.py` as text; imports nothing of ours.
+"""Runs queries in a separate process with limits.
 
-A line of JSON in (database, setup, query, rows), a line of JSON out (rows, or error and of what).
+`sql.py` starts it as text; it imports nothing of fmnb. It reads lines of JSON (database, setup, query,
+rows) and writes a line of JSON for each (rows, or an error and its phase).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-LOCKED = (  # in this order: the last two shut the door to the others
+LOCKDOWN = (  # in this order: the last two block access and further changes
     "SET autoinstall_known_extensions=false",
     "SET autoload_known_extensions=false",
     "SET allow_community_extensions=false",
@@ -19,13 +20,13 @@ LOCKED = (  # in this order: the last two shut the door to the others
     "SET lock_configuration=true",
 )
 
-QUERIES = {"SELECT", "MULTI"}  # the second: PIVOT, which first looks which columns there are
+ALLOWED_STATEMENTS = {"SELECT", "MULTI"}  # MULTI is PIVOT, which first reads the columns
 
 
 def connect(duckdb: Any, database: str) -> Any:
-    """A locked database: before anything of a row is run in it, its set-up too."""
+    """Open a database and lock it, before anything of a row runs in it, including its setup."""
     c = duckdb.connect(database, read_only=True) if database else duckdb.connect(":memory:")
-    for setting in LOCKED:
+    for setting in LOCKDOWN:
         try:
             c.execute(setting)
         except duckdb.CatalogException:  # an older DuckDB does not know it
@@ -34,49 +35,49 @@ def connect(duckdb: Any, database: str) -> Any:
 
 
 def answer(duckdb: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """The rows of a query after its set-up, or why there are none."""
-    c, of = None, "database"
+    """The rows of a query after its setup, or an error."""
+    c, phase = None, "database"
     try:
         c = connect(duckdb, request["database"])
         if request["setup"]:
-            of = "setup"
+            phase = "setup"
             c.execute(request["setup"])
-        of = "query"
+        phase = "query"
         kinds = [s.type.name for s in c.extract_statements(request["query"])]
         if not kinds:
             return {"error": "there is no query"}
-        own = set() if "create" in request["query"].lower() else {"CREATE"}  # DuckDB before 2 makes a type for PIVOT
-        if not set(kinds) <= QUERIES | own:
-            return {"error": "not a query: only SELECT (or WITH, VALUES, FROM ...) is run"}
+        extra_kinds = set() if "create" in request["query"].lower() else {"CREATE"}  # DuckDB before 2 makes a type for PIVOT
+        if not set(kinds) <= ALLOWED_STATEMENTS | extra_kinds:
+            return {"error": "not a query: only SELECT (or WITH, VALUES, FROM ...) runs"}
         result = c.execute(request["query"])
-        found: list[list[Any]] = []
+        fetched: list[list[Any]] = []
         size = 0
         while rows := result.fetchmany(500):
-            found += [[cell(v) for v in row] for row in rows]
-            size += sum(len(v) for row in found[-len(rows) :] for v in row if isinstance(v, str))
-            if len(found) > request["rows"]:
+            fetched += [[cell(v) for v in row] for row in rows]
+            size += sum(len(v) for row in fetched[-len(rows) :] for v in row if isinstance(v, str))
+            if len(fetched) > request["rows"]:
                 return {"error": f"more than {request['rows']:,} rows"}
             if size > request["bytes"]:
                 return {"error": f"more than {request['bytes'] >> 20} MB of text"}
-        return {"rows": found}
+        return {"rows": fetched}
     except MemoryError:
-        return {"error": f"the {of} needs more memory than it may have", "of": of}
+        return {"error": f"the {phase} exceeds the memory limit", "of": phase}
     except Exception as e:
-        return {"error": (str(e).strip() or type(e).__name__).splitlines()[0][:300], "of": of}
+        return {"error": (str(e).strip() or type(e).__name__).splitlines()[0][:300], "of": phase}
     finally:
         if c is not None:
             c.close()
 
 
 def cell(value: Any) -> Any:
-    """A value as JSON has it; what is no number is text."""
+    """A value as JSON; anything but null, booleans, numbers and text becomes text."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return float(value) if type(value).__name__ == "Decimal" else str(value)
 
 
 def serve() -> None:
-    """Answer line after line until there are no more."""
+    """Answer requests line by line until the input ends."""
     import json
     import os
     import resource
@@ -84,12 +85,12 @@ def serve() -> None:
 
     out = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a progress bar would be drawn there
-    begin = json.loads(sys.stdin.readline())
-    sys.path[:] = begin["path"]
+    setup = json.loads(sys.stdin.readline())
+    sys.path[:] = setup["path"]
     import duckdb  # type: ignore[import-untyped, unused-ignore]
 
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (begin["memory"], begin["memory"]))
+        resource.setrlimit(resource.RLIMIT_AS, (setup["memory"], setup["memory"]))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ValueError, OSError):
         pass

@@ -36,9 +36,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A score: its value (None with an `error`), the parsed answer, an explanation, the model's confidence.
+    """A score: its value, the parsed answer, an explanation, and the model's confidence.
 
-    `points_against` is set by a judge: points of this pair (1, 0.5 or 0) by name of the other model.
+    The value is None with an `error`. `points_against` is set by a judge: points of this pair (1, 0.5 or 0) by
+    name of the other model.
     """
 
     value: float | None
@@ -78,12 +79,12 @@ def scorer(value: Any) -> Scorer:
     if isinstance(value, str):
         name, _, argument = value.partition(":")
         if name not in SCORERS:
-            near = difflib.get_close_matches(name, SCORERS, 1)
+            matches = difflib.get_close_matches(name, SCORERS, 1)
             raise UsageError(
-                "No such scorer", detail=repr(value), hint=f"Did you mean {near[0]}?" if near else f"One of {', '.join(SCORERS)}."
+                "No such scorer", detail=repr(value), hint=f"Did you mean {matches[0]}?" if matches else f"One of {', '.join(SCORERS)}."
             )
-        made: Scorer = load(SCORERS[name])(argument)
-        return made
+        result: Scorer = load(SCORERS[name])(argument)
+        return result
     if callable(value):
         return from_function(value)
     raise UsageError(
@@ -95,17 +96,19 @@ def from_function(function: Callable[..., Any]) -> Scorer:
     """A user's function as a scorer; it returns a number, a bool, a Score, or None if it cannot score."""
     name = getattr(function, "__name__", type(function).__name__)
     try:
-        takes = len([p for p in inspect.signature(function).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)])
+        n_parameters = len(
+            [p for p in inspect.signature(function).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        )
     except (TypeError, ValueError):
-        takes = 2
+        n_parameters = 2
 
     def score(case: Case) -> Score:
-        given = function(*(case.text, case.target, dict(case.values))[: max(1, min(takes, 3))])
-        if isinstance(given, Score):
-            return given
-        if given is None:
+        value = function(*(case.text, case.target, dict(case.values))[: max(1, min(n_parameters, 3))])
+        if isinstance(value, Score):
+            return value
+        if value is None:
             return Score(None, error="the scorer returned None")
-        return Score(float(given))
+        return Score(float(value))
 
     return Scorer(
         "function" if name == "<lambda>" else name, score, needs_target=False, description=(inspect.getdoc(function) or "").split("\n")[0]
@@ -143,5 +146,5 @@ def answer_text(case: Case) -> str:
 
 def targets(case: Case) -> list[str]:
     """The targets as texts; any of several is correct."""
-    several = case.target if isinstance(case.target, (list, tuple, set)) else [case.target]
-    return [t if isinstance(t, str) else str(t) for t in several]
+    values = case.target if isinstance(case.target, (list, tuple, set)) else [case.target]
+    return [t if isinstance(t, str) else str(t) for t in values]

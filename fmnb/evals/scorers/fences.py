@@ -1,69 +1,77 @@
-"""Fenced blocks of an answer, paired as Markdown pairs them: a fence is closed by one of its own character that is at least as long."""
+"""Fenced blocks of an answer, paired as in Markdown.
+
+A closing fence has the character of the opening one and is at least as long.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-_OPENS = re.compile(r"^(.*?)(?<![`~])(`{3,}|~{3,})[ \t]*([^`\n]*)$")
+_OPENING_FENCE = re.compile(r"^(.*?)(?<![`~])(`{3,}|~{3,})[ \t]*([^`\n]*)$")
 _WORD = re.compile(r"[\w+#.-]*")
-_ONE_LINE = re.compile(r"^[ \t]*(`{3,})([\w+#.-]+)?[ \t]+([^`\n]+?)[ \t]*\1[ \t]*$")
-_QUOTED = re.compile(r"^[ \t]*>[ \t]?")
+_ONE_LINE_BLOCK = re.compile(r"^[ \t]*(`{3,})([\w+#.-]+)?[ \t]+([^`\n]+?)[ \t]*\1[ \t]*$")
+_QUOTE_MARK = re.compile(r"^[ \t]*>[ \t]?")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: the first word after its fence in lower case, "" without one, and what stands in it."""
+    """A fenced block: its language in lower case ("" without one), and its text."""
 
     language: str
     text: str
 
 
 def blocks(text: str) -> tuple[list[Block], str]:
-    """The fenced blocks of a text, and the text outside of them. A block that is not closed goes to the end.
+    """The fenced blocks of a text, and the text outside of them.
+
+    An unclosed block extends to the end.
 
     >>> blocks("First:\\n~~~SQL\\nselect 1\\n~~~\\nDone.")
     ([Block(language='sql', text='select 1')], 'First:\\nDone.')
     """
-    found: list[Block] = []
+    result: list[Block] = []
     outside: list[str] = []
-    inside: list[str] = []
+    lines: list[str] = []
     fence = language = indent = ""
     for line in text.splitlines():
         if not fence:
-            if one := _ONE_LINE.match(line):
-                found.append(Block((one[2] or "").lower(), one[3]))
-            elif (m := _OPENS.match(line)) and _is_fence(m):
-                fence, language, inside = m[2], _first_word(m[3]), []
-                indent = "" if m[1].strip() else m[1]
-                outside += [m[1]] if m[1].strip() else []
+            if match := _ONE_LINE_BLOCK.match(line):
+                result.append(Block((match[2] or "").lower(), match[3]))
+            elif (opening := _OPENING_FENCE.match(line)) and _is_fence(opening):
+                fence, language, lines = opening[2], _first_word(opening[3]), []
+                indent = "" if opening[1].strip() else opening[1]
+                outside += [opening[1]] if opening[1].strip() else []
             else:
                 outside.append(line)
             continue
         before, closed = _split_closing_fence(line.removeprefix(indent), fence)
         if not closed:
-            inside.append(line.removeprefix(indent))
+            lines.append(line.removeprefix(indent))
             continue
-        found.append(Block(language, _without_quote_marks([*inside, *([before] if before.strip("> \t") else [])])))
+        result.append(Block(language, _without_quote_marks([*lines, *([before] if before.strip("> \t") else [])])))
         fence = ""
     if fence:
-        found.append(Block(language, _without_quote_marks(inside)))
-    return found, "\n".join(outside).strip()
+        result.append(Block(language, _without_quote_marks(lines)))
+    return result, "\n".join(outside).strip()
 
 
 def _is_fence(m: re.Match[str]) -> bool:
-    """Whether it opens a block: in the middle of a line only with a word or nothing after it."""
+    """Whether the match opens a block: in the middle of a line only if a word or nothing follows."""
     return not m[1].strip("> \t") or _WORD.fullmatch(m[3].strip()) is not None
 
 
 def _first_word(info: str) -> str:
-    """The language that an info string names, also as `{sql}` or `{.sql}`."""
+    """The language in an info string, also written as `{sql}` or `{.sql}`."""
     words = info.strip().strip("{}").split()
     return words[0].strip("{}.,:").lower() if words else ""
 
 
 def _split_closing_fence(line: str, fence: str) -> tuple[str, bool]:
-    """What stands before a closing fence, and whether there is one: backticks may also end the last line of the code."""
+    """The text before a closing fence, and whether the line has one.
+
+    Backticks may also end the last line of code.
+    """
     line = line.rstrip()
     before = line.rstrip(fence[0])
     long_enough = len(line) - len(before) >= len(fence)
@@ -71,7 +79,7 @@ def _split_closing_fence(line: str, fence: str) -> tuple[str, bool]:
 
 
 def _without_quote_marks(lines: list[str]) -> str:
-    """The lines of a block, without the marks of a quotation around it."""
-    if lines and all(_QUOTED.match(line) for line in lines):
-        lines = [_QUOTED.sub("", line) for line in lines]
+    """The lines of a block without the quotation marks (`>`) around it."""
+    if lines and all(_QUOTE_MARK.match(line) for line in lines):
+        lines = [_QUOTE_MARK.sub("", line) for line in lines]
     return "\n".join(lines).strip("\n")

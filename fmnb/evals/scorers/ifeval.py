@@ -1,8 +1,8 @@
-"""IFEval: whether an answer does what its prompt's checkable instructions say. Zhou et al., arXiv:2311.07911.
+"""IFEval: whether an answer follows the verifiable instructions of its prompt.
 
-The rules are those of the set's own checker. Two of its tools are others here: sentences are
-split at full stops, question and exclamation marks (the set uses a trained splitter), and
-capital words are counted without a tokenizer's data; answers at the edge may differ there.
+Zhou et al., arXiv:2311.07911. The rules are those of the set's own checker, except for two of its tools:
+sentences are split at periods, question and exclamation marks (the set uses a trained splitter), and
+capitalized words are counted without a tokenizer. Borderline answers may be scored differently.
 """
 
 from __future__ import annotations
@@ -21,100 +21,105 @@ _ABBREVIATIONS = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|I
 
 
 def ifeval(mode: str = "") -> Scorer:
-    """1 where all of a row's instructions are followed: to the letter, or with `ifeval:loose` also without first line, last line, asterisks."""
-    return _make_scorer("ifeval", mode, lambda kept: float(all(kept)))
+    """1 if the answer follows all instructions of the row, else 0.
+
+    `ifeval:loose` also accepts the answer without its first line, its last line, or asterisks.
+    """
+    return _make_scorer("ifeval", mode, lambda followed: float(all(followed)))
 
 
 def ifeval_instructions(mode: str = "") -> Scorer:
-    """The share of a row's instructions that are followed."""
-    return _make_scorer("ifeval_instructions", mode, lambda kept: sum(kept) / len(kept))
+    """The share of the row's instructions that the answer follows."""
+    return _make_scorer("ifeval_instructions", mode, lambda followed: sum(followed) / len(followed))
 
 
 def _make_scorer(name: str, mode: str, value: Callable[[list[bool]], float]) -> Scorer:
     def score(case: Case) -> Score:
-        wanted = case.values["instructions"]
-        kept = follows(case.text, wanted, str(case.values.get("prompt", "")), loose=mode == "loose")
-        broken = [w[0] for w, ok in zip(wanted, kept, strict=True) if not ok]
-        return Score(value(kept), explanation=", ".join(broken))
+        instructions = case.values["instructions"]
+        followed = follows(case.text, instructions, str(case.values.get("prompt", "")), loose=mode == "loose")
+        violated = [w[0] for w, ok in zip(instructions, followed, strict=True) if not ok]
+        return Score(value(followed), explanation=", ".join(violated))
 
     return Scorer(name, score, needs_target=False, description="follows the prompt's checkable instructions")
 
 
 def follows(text: str, instructions: list[Any], prompt: str = "", loose: bool = False) -> list[bool]:
-    """Of each instruction (name, arguments) whether the answer follows it.
+    """Whether the answer follows each instruction (name, arguments).
 
     >>> follows("No commas here.", [["punctuation:no_comma", {}], ["startend:end_checker", {"end_phrase": "here."}]])
     [True, True]
     """
-    tried = variants(text) if loose else [text]
-    return [any(t.strip() and CHECKS[name](t, {"prompt_to_repeat": prompt, **given}) for t in tried) for name, given in instructions]
+    versions = variants(text) if loose else [text]
+    return [
+        any(t.strip() and CHECKS[name](t, {"prompt_to_repeat": prompt, **arguments}) for t in versions) for name, arguments in instructions
+    ]
 
 
 def variants(text: str) -> list[str]:
-    """The answer as it is and without what models like to add: a first line, a last line, asterisks."""
+    """The answer as it is, and without parts that models often add: a first line, a last line, asterisks."""
     lines = text.split("\n")
-    cut = ["\n".join(lines[1:]).strip(), "\n".join(lines[:-1]).strip(), "\n".join(lines[1:-1]).strip()]
-    return [text, text.replace("*", ""), *cut, *(c.replace("*", "") for c in cut)]
+    shortened = ["\n".join(lines[1:]).strip(), "\n".join(lines[:-1]).strip(), "\n".join(lines[1:-1]).strip()]
+    return [text, text.replace("*", ""), *shortened, *(c.replace("*", "") for c in shortened)]
 
 
 def count_sentences(text: str) -> int:
-    """How many sentences."""
+    """The number of sentences."""
     flat = _ABBREVIATIONS.sub(lambda m: m.group(0).replace(".", ""), text.strip())
     return len([s for s in re.split(r"(?<=[.!?])[\"')\]]*\s+", flat) if s.strip()])
 
 
-def _relation(found: int, given: dict[str, Any], limit: Any, relation: str = "relation") -> bool:
-    return found < int(limit) if given.get(relation) == "less than" else found >= int(limit)
+def _relation(count: int, arguments: dict[str, Any], limit: Any, relation: str = "relation") -> bool:
+    return count < int(limit) if arguments.get(relation) == "less than" else count >= int(limit)
 
 
-def _language(text: str, wanted: str) -> bool:
+def _language(text: str, code: str) -> bool:
     langdetect = require("langdetect", "text", "to tell languages apart")
     langdetect.DetectorFactory.seed = 0  # without it the same text is sometimes another language
     try:
-        return bool(langdetect.detect(text) == wanted)
+        return bool(langdetect.detect(text) == code)
     except langdetect.LangDetectException:
         return True  # nothing to tell a language by: the set counts it as followed
 
 
-def _placeholders(text: str, given: dict[str, Any]) -> bool:
-    return len(re.findall(r"\[.*?\]", text)) >= int(given["num_placeholders"])
+def _placeholders(text: str, arguments: dict[str, Any]) -> bool:
+    return len(re.findall(r"\[.*?\]", text)) >= int(arguments["num_placeholders"])
 
 
-def _bullets(text: str, given: dict[str, Any]) -> bool:
-    found = re.findall(r"^\s*\*[^\*].*$", text, re.MULTILINE) + re.findall(r"^\s*-.*$", text, re.MULTILINE)
-    return len(found) == int(given["num_bullets"])
+def _bullets(text: str, arguments: dict[str, Any]) -> bool:
+    bullets = re.findall(r"^\s*\*[^\*].*$", text, re.MULTILINE) + re.findall(r"^\s*-.*$", text, re.MULTILINE)
+    return len(bullets) == int(arguments["num_bullets"])
 
 
-def _highlights(text: str, given: dict[str, Any]) -> bool:
+def _highlights(text: str, arguments: dict[str, Any]) -> bool:
     single = [h for h in re.findall(r"\*[^\n\*]*\*", text) if h.strip("*").strip()]
     double = [h for h in re.findall(r"\*\*[^\n\*]*\*\*", text) if h.removeprefix("**").removesuffix("**").strip()]
-    return len(single) + len(double) >= int(given["num_highlights"])
+    return len(single) + len(double) >= int(arguments["num_highlights"])
 
 
-def _sections(text: str, given: dict[str, Any]) -> bool:
-    parts = re.split(r"\s?" + str(given["section_spliter"]).strip() + r"\s?\d+\s?", text)
-    return len(parts) - 1 >= int(given["num_sections"])
+def _sections(text: str, arguments: dict[str, Any]) -> bool:
+    parts = re.split(r"\s?" + str(arguments["section_spliter"]).strip() + r"\s?\d+\s?", text)
+    return len(parts) - 1 >= int(arguments["num_sections"])
 
 
-def _paragraphs(text: str, given: dict[str, Any]) -> bool:
+def _paragraphs(text: str, arguments: dict[str, Any]) -> bool:
     parts = re.split(r"\s?\*\*\*\s?", text)
     if any(not p.strip() for p in parts[1:-1]):
         return False
-    return len([p for p in parts if p.strip()]) == int(given["num_paragraphs"])
+    return len([p for p in parts if p.strip()]) == int(arguments["num_paragraphs"])
 
 
-def _first_word(text: str, given: dict[str, Any]) -> bool:
+def _first_word(text: str, arguments: dict[str, Any]) -> bool:
     parts = re.split(r"\n\n", text)
-    count, at = len([p for p in parts if p.strip()]), int(given["nth_paragraph"])
+    count, at = len([p for p in parts if p.strip()]), int(arguments["nth_paragraph"])
     if at > count or not parts[at - 1].strip():
         return False
     word = parts[at - 1].split()[0].lstrip("'").lstrip('"')
     word = re.split(r"[.,?!'\"]", word)[0].lower()
-    return count == int(given["num_paragraphs"]) and word == str(given["first_word"]).lower()
+    return count == int(arguments["num_paragraphs"]) and word == str(arguments["first_word"]).lower()
 
 
-def _postscript(text: str, given: dict[str, Any]) -> bool:
-    marker = str(given["postscript_marker"]).strip()
+def _postscript(text: str, arguments: dict[str, Any]) -> bool:
+    marker = str(arguments["postscript_marker"]).strip()
     patterns = {"P.P.S": r"\s*p\.\s?p\.\s?s.*$", "P.S.": r"\s*p\.\s?s\..*$"}
     return re.search(patterns.get(marker, r"\s*" + marker.lower() + r".*$"), text.lower(), re.MULTILINE) is not None
 
@@ -134,13 +139,13 @@ def _two_responses(text: str, _: dict[str, Any]) -> bool:
     parts = text.split("******")
     if any(not p.strip() for p in parts[1:-1]):
         return False
-    found = [p.strip() for p in parts if p.strip()]
-    return len(found) == 2 and found[0] != found[1]
+    responses = [p.strip() for p in parts if p.strip()]
+    return len(responses) == 2 and responses[0] != responses[1]
 
 
-def _capitals(text: str, given: dict[str, Any]) -> bool:
+def _capitals(text: str, arguments: dict[str, Any]) -> bool:
     words = [w for w in re.findall(r"[^\s.,;:!?\"()\[\]{}]+", text) if w.isupper()]
-    return _relation(len(words), given, given["capital_frequency"], "capital_relation")
+    return _relation(len(words), arguments, arguments["capital_frequency"], "capital_relation")
 
 
 CHECKS: dict[str, Callable[[str, dict[str, Any]], bool]] = {

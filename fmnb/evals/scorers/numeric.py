@@ -1,4 +1,4 @@
-"""Numeric answers: the last number of the text against the target, within a tolerance."""
+"""Scores numeric answers: compares the last number of the answer with the target."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ _MINUS = str.maketrans({"\u2212": "-", "\ufe63": "-", "\uff0d": "-", "\uff0b": "
 
 
 def numeric(tolerance: str = "") -> Scorer:
-    """The last number of the answer equals the target, to `tolerance` (absolute; relative with a %; exact to 1 in a million without one)."""
+    """Correct if the last number of the answer equals the target within `tolerance`.
+
+    The tolerance is absolute, or relative with a %; without one it is 1 in a million, relative.
+    """
     relative = tolerance.endswith("%")
     try:
         allowed = float(tolerance.rstrip("%")) / (100 if relative else 1) if tolerance else 1e-6
     except ValueError:
-        raise UsageError("A tolerance is a number", detail=tolerance, hint="`numeric:0.01`, or `numeric:5%`.") from None
+        raise UsageError("The tolerance must be a number", detail=tolerance, hint="`numeric:0.01`, or `numeric:5%`.") from None
     relative = relative or not tolerance
 
     def score(case: Case) -> Score:
-        found = last_number(answer_text(case))
-        goals = [last_number(t) for t in (case.target if isinstance(case.target, (list, tuple)) else [case.target])]
-        if all(g is None for g in goals):
-            return Score(None, error="the target is no number")
-        if found is None:
+        number = last_number(answer_text(case))
+        target_numbers = [last_number(t) for t in (case.target if isinstance(case.target, (list, tuple)) else [case.target])]
+        if all(g is None for g in target_numbers):
+            return Score(None, error="the target is not a number")
+        if number is None:
             return Score(0.0, explanation="no number in the answer")
-        right = any(g is not None and abs(found - g) <= (allowed * max(abs(g), 1e-12) if relative else allowed) for g in goals)
-        return Score(float(right), f"{found:g}")
+        correct = any(g is not None and abs(number - g) <= (allowed * max(abs(g), 1e-12) if relative else allowed) for g in target_numbers)
+        return Score(float(correct), f"{number:g}")
 
     return Scorer("numeric", score, description="the last number equals the target")
 
 
 def last_number(text: Any) -> float | None:
-    """The number that answers: the last one said, commas and percent signs read as people write them.
+    """The last number in a text, with thousands separators and percent signs.
 
     >>> last_number("It is \u22123.5 degrees")
     -3.5
@@ -45,13 +48,13 @@ def last_number(text: Any) -> float | None:
     """
     if isinstance(text, (int, float)):
         return float(text)
-    found = _NUMBER.findall(str(text).translate(_MINUS))
-    for raw in reversed(found):
-        word = raw.replace(",", "").replace(" ", "").rstrip(".")
-        word = word.rstrip("%")  # 45% is read as 45: a target is written as the answer is
-        over, _, under = word.partition("/")
+    matches = _NUMBER.findall(str(text).translate(_MINUS))
+    for raw in reversed(matches):
+        digits = raw.replace(",", "").replace(" ", "").rstrip(".")
+        digits = digits.rstrip("%")  # 45% is read as 45: a target is written as the answer is
+        numerator, _, denominator = digits.partition("/")
         try:
-            value = float(Decimal(over)) / (float(under) if under else 1)
+            value = float(Decimal(numerator)) / (float(denominator) if denominator else 1)
         except (InvalidOperation, ValueError, ZeroDivisionError, OverflowError):
             continue
         return value

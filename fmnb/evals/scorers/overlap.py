@@ -1,4 +1,4 @@
-"""How much of the target's wording an answer has: ROUGE written here, BLEU and chrF by sacrebleu."""
+"""Overlap of the answer with the target's wording: ROUGE, and BLEU and chrF by sacrebleu."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _WORD = re.compile(r"[a-z0-9]+")
 
 
 def rouge(kind: str = "") -> Scorer:
-    """ROUGE F1 against the target (the best of several): `rouge:1`, `rouge:2` or `rouge:L`, the usual one. Lin 2004."""
+    """ROUGE F1 against the best of the targets: `rouge:1`, `rouge:2` or `rouge:L` (the default). Lin 2004."""
     kind = (kind or "L").upper()
     if kind not in ("1", "2", "L"):
-        raise UsageError("No such ROUGE", detail=kind, hint="rouge:1, rouge:2 or rouge:L.")
+        raise UsageError("Unknown ROUGE variant", detail=kind, hint="rouge:1, rouge:2 or rouge:L.")
 
     def score(case: Case) -> Score:
         return Score(max(rouge_f1(t, case.text, kind) for t in targets(case)))
@@ -28,7 +28,7 @@ def rouge(kind: str = "") -> Scorer:
 
 
 def rouge_f1(target: str, text: str, kind: str = "L") -> float:
-    """ROUGE-1, -2 or -L of two texts, words in lower case and unstemmed.
+    """ROUGE-1, -2 or -L of two texts, in lower case and without stemming.
 
     >>> round(rouge_f1("The quick brown fox jumps over the lazy dog", "The quick brown dog jumps on the log.", "1"), 6)
     0.705882
@@ -44,38 +44,41 @@ def rouge_f1(target: str, text: str, kind: str = "L") -> float:
 
 
 def _lcs_length(a: Sequence[str], b: Sequence[str]) -> int:
-    """Length of the longest common subsequence, all of a row at once in the bits of one number (Hyyrö 2004)."""
-    places: dict[str, int] = {}
+    """Length of the longest common subsequence.
+
+    Bit-parallel: one integer holds a whole row of the table (Hyyrö 2004).
+    """
+    positions: dict[str, int] = {}
     for i, word in enumerate(a):
-        places[word] = places.get(word, 0) | 1 << i
+        positions[word] = positions.get(word, 0) | 1 << i
     full = (1 << len(a)) - 1
     row = full
     for word in b:
-        match = row & places.get(word, 0)
+        match = row & positions.get(word, 0)
         row = (row + match | row - match) & full
     return len(a) - row.bit_count()
 
 
 def bleu(_: str = "") -> Scorer:
-    """BLEU by sacrebleu: of each answer for the rows, of all answers together as the corpus figure; 0 to 1."""
+    """BLEU by sacrebleu, 0 to 1: per answer, and for all answers together as the corpus score."""
     return _sacrebleu_scorer("bleu", lambda m: m.BLEU(effective_order=True), lambda m: m.BLEU())
 
 
 def chrf(_: str = "") -> Scorer:
-    """chrF2 by sacrebleu: character sequences shared with the target; 0 to 1."""
+    """chrF2 by sacrebleu, 0 to 1: character sequences shared with the target."""
     return _sacrebleu_scorer("chrf", lambda m: m.CHRF(), lambda m: m.CHRF())
 
 
 def _sacrebleu_scorer(name: str, sentence: Callable[[Any], Any], corpus: Callable[[Any], Any]) -> Scorer:
     metrics = require("sacrebleu.metrics", "text", f"for {name}")
-    one = functools.cache(lambda: sentence(metrics))
+    sentence_metric = functools.cache(lambda: sentence(metrics))
 
     def score(case: Case) -> Score:
-        return Score(one().sentence_score(case.text, targets(case)).score / 100)
+        return Score(sentence_metric().sentence_score(case.text, targets(case)).score / 100)
 
-    def together(cases: Sequence[Case]) -> float:
-        most = max(len(targets(c)) for c in cases)
-        references = [[(targets(c)[i] if i < len(targets(c)) else targets(c)[0]) for c in cases] for i in range(most)]
+    def corpus_score(cases: Sequence[Case]) -> float:
+        n_references = max(len(targets(c)) for c in cases)
+        references = [[(targets(c)[i] if i < len(targets(c)) else targets(c)[0]) for c in cases] for i in range(n_references)]
         return float(corpus(metrics).corpus_score([c.text for c in cases], references).score / 100)
 
-    return Scorer(name, score, corpus=together, description=f"{name} by sacrebleu")
+    return Scorer(name, score, corpus=corpus_score, description=f"{name} by sacrebleu")

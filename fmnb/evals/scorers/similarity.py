@@ -1,4 +1,4 @@
-"""How near an answer's meaning is to the target's: the cosine of their vectors."""
+"""Scores the similarity of meaning of answer and target: the cosine of their vectors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from .base import Case, Score, Scorer, targets
 
 
 def similarity(model: str = "") -> Scorer:
-    """Cosine of the vectors of answer and target, 0 to 1 (opposite meanings count as 0); `similarity:MODEL` names what makes the vectors."""
-    kept: dict[str, Any] = {}
+    """Cosine of the vectors of answer and target, 0 to 1; `similarity:MODEL` names the embedding model.
 
-    def ahead(cases: Sequence[Case]) -> None:
-        texts = list(dict.fromkeys(t for c in cases if c.target not in (None, "") for t in _texts(c) if t not in kept))
+    Negative cosines count as 0.
+    """
+    vectors: dict[str, Any] = {}
+
+    def prepare(cases: Sequence[Case]) -> None:
+        texts = list(dict.fromkeys(t for c in cases if c.target not in (None, "") for t in _texts(c) if t not in vectors))
         if texts:
-            kept.update(zip(texts, embed(texts, model or None), strict=True))
+            vectors.update(zip(texts, embed(texts, model or None), strict=True))
 
     def score(case: Case) -> Score:
-        ahead([case])
-        vector, *goals = (kept[t] for t in _texts(case))
-        return Score(min(1.0, max(0.0, *(_cosine(vector, g) for g in goals))))
+        prepare([case])
+        vector, *target_vectors = (vectors[t] for t in _texts(case))
+        return Score(min(1.0, max(0.0, *(_cosine(vector, g) for g in target_vectors))))
 
-    return Scorer("similarity", score, prepare=ahead, description="cosine of the vectors")
+    return Scorer("similarity", score, prepare=prepare, description="cosine of the vectors")
 
 
 def _texts(case: Case) -> list[str]:

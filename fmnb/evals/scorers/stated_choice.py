@@ -1,6 +1,8 @@
-"""Which of some choices a text states: by their words, by letters where letters were asked for, never by guessing.
+"""Which of several choices a text states: by its words, or by letters if the prompt asked for letters.
 
-text ─ clauses ─ mentions of choices ─ without those that are denied ─► the only one left, or none
+text ─ clauses ─ mentions of choices ─ without negated ones ─► the only one left, or none
+
+Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _REASONING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\s*\{\s*(?:\\text\s*\{)?([^{}]*)\}?\s*\}")
 _MARKS = re.compile(r"[*`~\"“”„«»]|(?<!\w)_+|_+(?!\w)|^#+\s*|^>\s*", re.MULTILINE)
-_OUT_OF = re.compile(r"(\d+)\s*(?:/|out of|von|sur|de)\s*\d+", re.IGNORECASE)
+_POINTS_OUT_OF = re.compile(r"(\d+)\s*(?:/|out of|von|sur|de)\s*\d+", re.IGNORECASE)
 _CUE = re.compile(
     r"\b(?P<final>final\s+)?(?:answer|choice|option|label|class|classification|category|sentiment|verdict|prediction|output|result|rating|antwort"
     r"|réponse|reponse|respuesta|risposta|resposta|kategorie|catégorie|categoría)\b"
@@ -28,13 +30,13 @@ _CLAUSE = re.compile(
 )
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
 
-NOT = frozenset(
+NEGATIONS = frozenset(
     """not never neither nor cannot cant dont doesnt didnt isnt arent wasnt werent wont wouldnt shouldnt hardly barely scarcely without
     nothing unlike excluding eliminate eliminated eliminating ruled ruling nicht kein keine keinen keiner keinem keines weder noch nie niemals kaum ohne pas jamais aucun aucune ni
     sans nunca tampoco sin ningún ninguna non""".split()
 )
-_NO = frozenset({"no"})
-_NOT_PHRASES = (
+_NO_WORDS = frozenset({"no"})
+_NEGATING_PHRASES = (
     ("rather", "than"),
     ("instead", "of"),
     ("as", "opposed", "to"),
@@ -47,7 +49,7 @@ _NOT_PHRASES = (
     ("anstatt",),
     ("statt",),
 )
-_NOT_NEGATIONS = (
+_AFFIRMING_PHRASES = (
     ("no", "doubt"),
     ("no", "question"),
     ("without", "a", "doubt"),
@@ -66,7 +68,7 @@ _NEGATED_AFTER = re.compile(
     re.IGNORECASE,
 )
 _LIST = re.compile(r"[\s,/&)\]]*(?:and|or|und|oder|et|ou|y|o)?[\s(\[]*", re.IGNORECASE)
-_OPEN = re.compile(r"[^.!;\n?]*\?")
+_QUESTION = re.compile(r"[^.!;\n?]*\?")
 _MAYBE = re.compile(r"\b(?:or|maybe|perhaps|possibly|oder|vielleicht|ou|peut-être)\b", re.IGNORECASE)
 _HEDGE = re.compile(r"\W*(?:or|maybe|perhaps|possibly|actually|wait|no|or rather|oder|vielleicht|ou|peut-être)\b", re.IGNORECASE)
 _AFTER_NO = frozenset("because since as and from it this that there they he she i we the but so therefore es das ce il elle for".split())
@@ -75,19 +77,24 @@ _ARTICLES = frozenset(("a", "an", "the"))
 
 @dataclass(frozen=True)
 class Mention:
-    """A place where a text names choice number `choice`; `denied` where it says that it is not that one, `open` where it asks, `tentative` where it wonders."""
+    """A mention of choice number `choice`.
+
+    `negated`: the text excludes this choice; `question`: it is part of a question; `tentative`: of a guess.
+    """
 
     choice: int
     start: int
     end: int
     negated: bool
     letter: bool = False
-    open: bool = False
+    question: bool = False
     tentative: bool = False
 
 
 def stated_choice(text: str, choices: Sequence[str], lettered: bool = False) -> tuple[int, bool] | None:
-    """The number of the choice that a text states, and whether by its letter; None where it states none, or several.
+    """The number of the choice that a text states, and whether by its letter.
+
+    None if it states no choice or several.
 
     >>> stated_choice("I'd say positive, not negative", ["positive", "negative"])
     (0, False)
@@ -101,41 +108,41 @@ def stated_choice(text: str, choices: Sequence[str], lettered: bool = False) -> 
     boxed = _BOXED.findall(_REASONING.sub(" ", text))
     if boxed:
         return _exact_choice(clean(boxed[-1]), choices, letters=True) or _only_mention(clean(boxed[-1]), choices, lettered)
-    whole = _exact_choice(cleaned, choices, letters=True)
-    if whole is not None:
-        return whole
+    exact = _exact_choice(cleaned, choices, letters=True)
+    if exact is not None:
+        return exact
     return (
         _after_cues(cleaned, choices, lettered) or _first_or_last(cleaned, choices, lettered) or _only_mention(cleaned, choices, lettered)
     )
 
 
 def clean(text: str) -> str:
-    """A text without reasoning in tags, Markdown's marks, and what stands behind a number of points (4 out of 5)."""
+    """A text without tagged reasoning and Markdown marks; "4 out of 5" becomes "4"."""
     text = unicodedata.normalize("NFKC", _REASONING.sub(" ", text)).replace("\u2212", "-")
-    return _OUT_OF.sub(r"\1", _MARKS.sub("", text)).strip()
+    return _POINTS_OUT_OF.sub(r"\1", _MARKS.sub("", text)).strip()
 
 
 def asks_for_letters(prompt: str) -> bool:
-    """Whether a prompt lists its choices by letters, or asks for one.
+    """Whether a prompt lists its choices by letters, or asks for a letter.
 
     >>> asks_for_letters("Which?\\nA) red\\nB) blue"), asks_for_letters("Is it a good one (A or B)?"), asks_for_letters("A. Smith asks")
     (True, True, False)
     """
     listed = [re.search(rf"(?:^|[\s(\[*]){x}\s*[).:\]]", prompt, re.MULTILINE) for x in ("A", "B")]
     lower = [re.search(rf"(?:^|[\s(\[*]){x}\s*[)\]]", prompt, re.MULTILINE) for x in ("a", "b")]
-    asked = re.search(r"\bletters?\b|\bA\s*(?:,\s*B\s*)*,?\s*(?:or|oder|ou|/)\s*[B-Z]\b", prompt)
-    return all(listed) or all(lower) or asked is not None
+    letter_request = re.search(r"\bletters?\b|\bA\s*(?:,\s*B\s*)*,?\s*(?:or|oder|ou|/)\s*[B-Z]\b", prompt)
+    return all(listed) or all(lower) or letter_request is not None
 
 
 def _exact_choice(text: str, choices: Sequence[str], letters: bool) -> tuple[int, bool] | None:
-    """The choice that a text is and nothing more, by its words or a letter."""
+    """The choice that is the whole text, by its words or a letter."""
     words = _words(text)
-    same = [i for i, c in enumerate(choices) if words and words == _words(c)]
-    if not same and words:
-        bare = _without_articles(words)
-        same = [i for i, c in enumerate(choices) if bare and bare == _without_articles(_words(c))]
-    if same:
-        return (same[0], False) if len(same) == 1 else None
+    equal = [i for i, c in enumerate(choices) if words and words == _words(c)]
+    if not equal and words:
+        without_articles = _without_articles(words)
+        equal = [i for i, c in enumerate(choices) if without_articles and without_articles == _without_articles(_words(c))]
+    if equal:
+        return (equal[0], False) if len(equal) == 1 else None
     match = re.fullmatch(r"\W*([A-Za-z])\W*", text)
     if letters and match and match[1].upper() in LETTERS[: len(choices)]:
         return LETTERS.index(match[1].upper()), True
@@ -143,27 +150,30 @@ def _exact_choice(text: str, choices: Sequence[str], letters: bool) -> tuple[int
 
 
 def _after_cues(text: str, choices: Sequence[str], lettered: bool) -> tuple[int, bool] | None:
-    """What stands behind "the answer is": one choice, whatever else is talked about. Two such statements must agree, unless one is final."""
-    found: list[tuple[tuple[int, bool], bool]] = []
+    """The single choice after "the answer is", whatever else the text mentions.
+
+    Several such statements must agree, unless one is final.
+    """
+    statements: list[tuple[tuple[int, bool], bool]] = []
     for cue in _CUE.finditer(text):
         rest = re.split(r"[.!?;\n](?:\s|$)", text[cue.end() :].lstrip() + " ", maxsplit=1)[0]
-        said = _letter_alone(rest, choices, lettered) or _only_mention(rest, choices, lettered)
-        if said is not None and not _is_negated_statement(text[: cue.start()].split("\n")[-1], rest):
-            found.append((said, bool(cue["final"])))
-    final = {said[0] for said, is_final in found if is_final}
+        choice = _letter_alone(rest, choices, lettered) or _only_mention(rest, choices, lettered)
+        if choice is not None and not _is_negated_statement(text[: cue.start()].split("\n")[-1], rest):
+            statements.append((choice, bool(cue["final"])))
+    final = {choice[0] for choice, is_final in statements if is_final}
     if len(final) == 1:
-        return next(said for said, is_final in found if is_final)
-    return found[0][0] if found and not final and len({said[0] for said, _ in found}) == 1 else None
+        return next(choice for choice, is_final in statements if is_final)
+    return statements[0][0] if statements and not final and len({choice[0] for choice, _ in statements}) == 1 else None
 
 
 def _is_negated_statement(before: str, rest: str) -> bool:
-    """Whether a statement is one that is denied: "I don't think the answer is B"."""
+    """Whether a statement is negated: "I don't think the answer is B"."""
     clause = _CLAUSE.split(before)[-1]
     return any(_is_negation(t) for t in _words(clause))
 
 
 def _letter_alone(rest: str, choices: Sequence[str], lettered: bool) -> tuple[int, bool] | None:
-    """A letter behind a cue with nothing that makes it a word: `B`, `(b)`, `B) blue`, and "a" only where it stands at the end."""
+    """A letter after a cue that is not part of a phrase: `B`, `(b)`, `B) blue`; "a" only at the end."""
     match = re.match(
         r"\W*(?:(?:option|choice|answer|letter)\s+)?[(\[]?([A-Za-z])(?:[)\].:,]|\s*$|\s+(?:because|since|as|weil|car)\b)", rest
     )
@@ -172,12 +182,12 @@ def _letter_alone(rest: str, choices: Sequence[str], lettered: bool) -> tuple[in
     if match[1].islower() and not lettered and match[0].strip().lower() != match[1]:
         return None
     i = LETTERS.index(match[1].upper())
-    behind = {m.choice for m in _word_mentions(rest[match.end() :], choices) if not m.negated}
-    return (i, True) if not behind or i in behind or not match[0].rstrip().endswith((")", "]", ".", ":")) else None
+    later_mentions = {m.choice for m in _word_mentions(rest[match.end() :], choices) if not m.negated}
+    return (i, True) if not later_mentions or i in later_mentions or not match[0].rstrip().endswith((")", "]", ".", ":")) else None
 
 
 def _first_or_last(text: str, choices: Sequence[str], lettered: bool) -> tuple[int, bool] | None:
-    """A first sentence or last line that is a choice and nothing more; the two must agree."""
+    """A choice that is the whole first sentence or last line; the two must agree."""
     lines = [line for line in text.split("\n") if line.strip()]
     if not lines:
         return None
@@ -204,44 +214,44 @@ def _first_or_last(text: str, choices: Sequence[str], lettered: bool) -> tuple[i
 
 
 def _only_mention(text: str, choices: Sequence[str], lettered: bool) -> tuple[int, bool] | None:
-    """The only choice that a text mentions without denying it; or "not X" where that is a choice itself."""
+    """The only choice that a text mentions without negation; or "not X" if that is a choice itself."""
     found = mentions(text, choices, lettered)
     if any(m.tentative for m in found):
         return None
-    sure = [m for m in found if not m.open] or found
-    affirmed = {m.choice for m in sure if not m.negated} - {m.choice for m in found if m.negated}
+    statements = [m for m in found if not m.question] or found
+    affirmed = {m.choice for m in statements if not m.negated} - {m.choice for m in found if m.negated}
     if len(affirmed) == 1:
         i = affirmed.pop()
         return i, all(m.letter for m in found if m.choice == i)
-    denied = {m.choice for m in found if m.negated}
-    if not affirmed and len(denied) == 1:
-        against = [i for i, c in enumerate(choices) if _is_negation_of(_words(c), _words(choices[next(iter(denied))]))]
-        return (against[0], False) if len(against) == 1 else None
-    if not affirmed and len(denied) > 1 and "neither" in _words(text):
+    negated = {m.choice for m in found if m.negated}
+    if not affirmed and len(negated) == 1:
+        negations = [i for i, c in enumerate(choices) if _is_negation_of(_words(c), _words(choices[next(iter(negated))]))]
+        return (negations[0], False) if len(negations) == 1 else None
+    if not affirmed and len(negated) > 1 and "neither" in _words(text):
         none_of_them = [i for i, c in enumerate(choices) if _words(c) in (["neither"], ["none"])]
         return (none_of_them[0], False) if len(none_of_them) == 1 else None
     return None
 
 
 def _is_negation_of(words: Sequence[str], of: Sequence[str]) -> bool:
-    return len(words) == len(of) + 1 and words[0] in (*NOT, *_NO) and list(words[1:]) == list(of)
+    return len(words) == len(of) + 1 and words[0] in (*NEGATIONS, *_NO_WORDS) and list(words[1:]) == list(of)
 
 
 def mentions(text: str, choices: Sequence[str], lettered: bool) -> list[Mention]:
-    """Where a text names a choice, by its words or, where letters were asked for, by its letter."""
+    """Mentions of choices by their words or, if the prompt asked for letters, by their letters."""
     found = _word_mentions(text, choices)
     if lettered:
         found += [m for m in _letter_mentions(text, choices) if not any(w.start <= m.start < w.end for w in found)]
     found.sort(key=lambda m: m.start)
-    late = False
+    negated_after = False
     for i in range(len(found) - 1, -1, -1):  # "A, C and D are wrong"
-        late = _NEGATED_AFTER.match(text[found[i].end :]) is not None or (
-            late and _LIST.fullmatch(text[found[i].end : found[i + 1].start]) is not None
+        negated_after = _NEGATED_AFTER.match(text[found[i].end :]) is not None or (
+            negated_after and _LIST.fullmatch(text[found[i].end : found[i + 1].start]) is not None
         )
-        found[i] = replace(found[i], negated=found[i].negated or late)
-        if _OPEN.match(text[found[i].end :]):
-            wonders = _MAYBE.search(_CLAUSE.split(text[: found[i].start])[-1]) is not None
-            found[i] = replace(found[i], open=not wonders, tentative=wonders)
+        found[i] = replace(found[i], negated=found[i].negated or negated_after)
+        if _QUESTION.match(text[found[i].end :]):
+            tentative = _MAYBE.search(_CLAUSE.split(text[: found[i].start])[-1]) is not None
+            found[i] = replace(found[i], question=not tentative, tentative=tentative)
     return found
 
 
@@ -258,7 +268,7 @@ def _word_mentions(text: str, choices: Sequence[str]) -> list[Mention]:
         if hit is not None:
             size, i = hit
             start, end = tokens[at][1], tokens[at + size - 1][2]
-            if not (size == 1 and tokens[at][0] in (*_NO, *NOT) and not _is_standalone(text, tokens, at)):
+            if not (size == 1 and tokens[at][0] in (*_NO_WORDS, *NEGATIONS) and not _is_standalone(text, tokens, at)):
                 out.append(Mention(i, start, end, _is_negated(text, start, end)))
                 at += size
                 continue
@@ -267,9 +277,9 @@ def _word_mentions(text: str, choices: Sequence[str]) -> list[Mention]:
 
 
 def _is_standalone(text: str, tokens: Sequence[tuple[str, int, int]], at: int) -> bool:
-    """Whether "no" (or "non", "neither") is an answer here and no word before another: at a clause's end, or before a new one."""
-    behind = text[tokens[at][2] :].lstrip(" ")
-    return not behind or not (behind[0].isalnum() or behind[0] in "'’(") or (at + 1 < len(tokens) and tokens[at + 1][0] in _AFTER_NO)
+    """Whether "no" (or "non", "neither") is an answer by itself: at a clause's end or before a new one."""
+    rest = text[tokens[at][2] :].lstrip(" ")
+    return not rest or not (rest[0].isalnum() or rest[0] in "'’(") or (at + 1 < len(tokens) and tokens[at + 1][0] in _AFTER_NO)
 
 
 def _letter_mentions(text: str, choices: Sequence[str]) -> Iterator[Mention]:
@@ -279,42 +289,42 @@ def _letter_mentions(text: str, choices: Sequence[str]) -> Iterator[Mention]:
         if letter.upper() not in known:
             continue
         before = re.search(r"(?:options?|choices?|answers?|letters?)\s+$", text[: m.start()], re.IGNORECASE)
-        follows = text[m.end() :].lstrip(" ")
+        rest = text[m.end() :].lstrip(" ")
         if letter.islower() and not (marked or before):
             continue
-        word = re.match(r"[A-Za-z]+", follows)
+        word = re.match(r"[A-Za-z]+", rest)
         if (
             letter in "AI"
             and not (marked or before)
             and word
-            and not re.match(r"(?:is|are|was|and|or|but|because|since|as|not|nor|seems|rather|for|if|isn|makes|best|would|can)\b", follows)
+            and not re.match(r"(?:is|are|was|and|or|but|because|since|as|not|nor|seems|rather|for|if|isn|makes|best|would|can)\b", rest)
         ):
-            continue  # an article, or somebody speaking
+            continue  # the article "a", or the pronoun "I"
         yield Mention(LETTERS.index(letter.upper()), m.start(), m.end(), _is_negated(text, m.start(), m.end()), True)
 
 
 def _is_negated(text: str, start: int, end: int) -> bool:
-    """Whether the clause says that it is not this one."""
+    """Whether the clause negates the choice."""
     before = text[:start]
     clause = _CLAUSE.split(_join_phrases(before))[-1]
     words = _words(clause)
-    for phrase in _NOT_NEGATIONS:
+    for phrase in _AFFIRMING_PHRASES:
         words = _remove_phrase(words, phrase)
     if any(_is_negation(w) for w in words[-14:]):
         return True
-    if any(tuple(words[i : i + len(p)]) == p for p in _NOT_PHRASES for i in range(max(0, len(words) - 5), len(words))):
+    if any(tuple(words[i : i + len(p)]) == p for p in _NEGATING_PHRASES for i in range(max(0, len(words) - 5), len(words))):
         return True
     return _NEGATED_AFTER.match(text[end:]) is not None
 
 
 def _join_phrases(text: str) -> str:
-    """ "rather than" and "anything but" are no new clause; "neither ..., nor" goes on."""
+    """Rewrite "rather than" and "anything but", which do not start a new clause."""
     text = re.sub(r"\brather(\s+than\b)", r"instead of\1", text, flags=re.IGNORECASE)
     return re.sub(r"\banything\s+but\b", "far from", text, flags=re.IGNORECASE)
 
 
 def _is_negation(word: str) -> bool:
-    return word in NOT or word in _NO or word.endswith(("n't", "n’t"))
+    return word in NEGATIONS or word in _NO_WORDS or word.endswith(("n't", "n’t"))
 
 
 def _remove_phrase(words: list[str], phrase: tuple[str, ...]) -> list[str]:

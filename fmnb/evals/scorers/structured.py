@@ -1,4 +1,4 @@
-"""Answers that should be JSON: readable, as a schema wants, equal to a target field by field."""
+"""Scores JSON answers: valid JSON, matching a schema, equal to a target field by field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .base import Case, Score, Scorer
 
 
 def json_scorer(_: str = "") -> Scorer:
-    """The share of the target's fields that the answer has right; without a target, whether it is JSON at all."""
+    """The share of the target's fields that are correct; without a target, whether the answer is JSON."""
 
     def score(case: Case) -> Score:
         data = case.data if case.data is not None else read_json(case.text)
@@ -20,19 +20,19 @@ def json_scorer(_: str = "") -> Scorer:
             return Score(0.0, explanation="no JSON in the answer")
         if case.target in (None, ""):
             return Score(1.0)
-        goal = read_json(case.target) if isinstance(case.target, str) else case.target
-        if goal is None:
-            return Score(None, error="the target is no JSON")
-        right, of, wrong = _compare(_as_data(data), goal)
-        return Score(right / of if of else 1.0, explanation=", ".join(wrong[:5]) and f"wrong: {', '.join(wrong[:5])}")
+        target = read_json(case.target) if isinstance(case.target, str) else case.target
+        if target is None:
+            return Score(None, error="the target is not JSON")
+        n_correct, n_fields, wrong = _compare(_as_data(data), target)
+        return Score(n_correct / n_fields if n_fields else 1.0, explanation=", ".join(wrong[:5]) and f"wrong: {', '.join(wrong[:5])}")
 
     return Scorer("json", score, needs_target=False, description="fields equal to the target's")
 
 
 def schema(text: str = "") -> Scorer:
-    """The answer matches a schema, written as after `--schema`."""
+    """Correct if the answer matches a schema, written as after `--schema`."""
     if not text:
-        raise UsageError("Which schema", hint="`schema:name, score float`.")
+        raise UsageError("The scorer needs a schema", hint="`schema:name, score float`.")
     spec: SchemaSpec = to_schema(text)
 
     def score(case: Case) -> Score:
@@ -50,7 +50,7 @@ def schema(text: str = "") -> Scorer:
 
 
 def read_json(text: str) -> Any:
-    """The JSON in a text, fenced or bare; None where there is none.
+    """The JSON in a text, fenced or bare; None if there is none.
 
     >>> read_json("Here: ```json\\n{\\"a\\": 1}\\n```"), read_json("no")
     ({'a': 1}, None)
@@ -69,21 +69,21 @@ def _as_data(data: Any) -> Any:
     return data.__dict__ if hasattr(data, "__dataclass_fields__") else data
 
 
-def _compare(data: Any, goal: Any, at: str = "") -> tuple[int, int, list[str]]:
-    """Right fields, all fields, and where it is wrong."""
-    if isinstance(goal, dict):
-        parts = [_compare(data.get(k) if isinstance(data, dict) else None, v, f"{at}.{k}" if at else str(k)) for k, v in goal.items()]
+def _compare(data: Any, target: Any, at: str = "") -> tuple[int, int, list[str]]:
+    """The number of correct fields, the number of fields, and the paths of wrong ones."""
+    if isinstance(target, dict):
+        parts = [_compare(data.get(k) if isinstance(data, dict) else None, v, f"{at}.{k}" if at else str(k)) for k, v in target.items()]
         return sum(p[0] for p in parts), sum(p[1] for p in parts), [w for p in parts for w in p[2]]
-    if isinstance(goal, list):
-        same = isinstance(data, list) and sorted(map(_sort_key, data)) == sorted(map(_sort_key, goal))
-        return int(same), 1, [] if same else [at or "list"]
-    if isinstance(goal, (int, float)) and not isinstance(goal, bool) and isinstance(data, (int, float)) and not isinstance(data, bool):
-        same = abs(data - goal) <= 1e-9 * max(1, abs(goal))
-    elif isinstance(goal, str) and isinstance(data, str):
-        same = data.strip().casefold() == goal.strip().casefold()
+    if isinstance(target, list):
+        equal = isinstance(data, list) and sorted(map(_sort_key, data)) == sorted(map(_sort_key, target))
+        return int(equal), 1, [] if equal else [at or "list"]
+    if isinstance(target, (int, float)) and not isinstance(target, bool) and isinstance(data, (int, float)) and not isinstance(data, bool):
+        equal = abs(data - target) <= 1e-9 * max(1, abs(target))
+    elif isinstance(target, str) and isinstance(data, str):
+        equal = data.strip().casefold() == target.strip().casefold()
     else:
-        same = data == goal and type(data) is type(goal)
-    return int(same), 1, [] if same else [at or "value"]
+        equal = data == target and type(data) is type(target)
+    return int(equal), 1, [] if equal else [at or "value"]
 
 
 def _sort_key(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Answers that are right to the letter, nearly so, or hold the right words."""
+"""Scorers that compare text: exact, normalized, contains, starts, regex and F1."""
 
 from __future__ import annotations
 
@@ -16,42 +16,45 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def exact(_: str = "") -> Scorer:
-    """The answer is the target, blanks around it aside."""
+    """Correct if the answer equals the target, ignoring surrounding whitespace."""
     return _any_target("exact", lambda text, target: text.strip() == target.strip())
 
 
 def normalized(_: str = "") -> Scorer:
-    """The answer is the target but for case, punctuation, articles and spacing, as SQuAD compares."""
+    """Correct if the answer equals the target, ignoring case, punctuation, articles and spacing (SQuAD)."""
     return _any_target("normalized", lambda text, target: normalize(text) == normalize(target))
 
 
 def contains(_: str = "") -> Scorer:
-    """The answer holds the target somewhere, whatever its case."""
+    """Correct if the answer contains the target, ignoring case."""
     return _any_target("contains", lambda text, target: _fold_case(target) in _fold_case(text))
 
 
 def starts(_: str = "") -> Scorer:
-    """The answer begins with the target, whatever its case."""
+    """Correct if the answer starts with the target, ignoring case."""
     return _any_target("starts", lambda text, target: _fold_case(text.lstrip()).startswith(_fold_case(target.strip())))
 
 
 def regex(pattern: str = "") -> Scorer:
-    """A pattern is found in the answer: the given one, or the row's target."""
+    """Correct if a pattern matches in the answer: the given one, or the row's target."""
     try:
         fixed = re.compile(pattern, re.IGNORECASE) if pattern else None
     except re.error as e:
-        raise UsageError("The pattern is no regular expression", detail=f"{pattern}: {e}") from None
+        raise UsageError("The pattern is not a regular expression", detail=f"{pattern}: {e}") from None
 
     def score(case: Case) -> Score:
         patterns = [fixed] if fixed else [re.compile(t, re.IGNORECASE) for t in targets(case)]
-        found = next((m for p in patterns if (m := p.search(answer_text(case)))), None)
-        return Score(float(found is not None), found.group(0) if found else "")
+        match = next((m for p in patterns if (m := p.search(answer_text(case)))), None)
+        return Score(float(match is not None), match.group(0) if match else "")
 
     return Scorer("regex", score, needs_target=fixed is None, description="a pattern is found in the answer")
 
 
 def f1(_: str = "") -> Scorer:
-    """Words shared with the target: the harmonic mean of precision and recall, as SQuAD computes it; the best of several targets."""
+    """F1 of the words shared with the best of the targets, as in SQuAD.
+
+    It is the harmonic mean of precision and recall.
+    """
 
     def score(case: Case) -> Score:
         return Score(max(token_f1(answer_text(case), t) for t in targets(case)))
@@ -73,7 +76,7 @@ def token_f1(text: str, target: str) -> float:
 
 
 def normalize(text: str) -> str:
-    """Lower case, without punctuation, articles and doubled spaces.
+    """Lowercase, without punctuation, articles and repeated spaces.
 
     >>> normalize("The  Answer, is: 42.")
     'answer is 42'

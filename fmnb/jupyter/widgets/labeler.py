@@ -151,7 +151,7 @@ class Labeler(base.Widget):
         if not self._past:
             raise UsageError("There is no label to take back")
         self._at, before = self._past.pop()
-        self.dataset = labeling.unlabel(self.dataset, before)
+        self.dataset = labeling.restore(self.dataset, before)
         self._save()
         self._tell()
         self.show_face()

@@ -11,7 +11,7 @@ import traitlets
 from ...core.events import event_to_dict
 from ...evals.evaluation import Evaluation
 from ...evals.report import page as report
-from ...evals.report.row_filter import rows_behind
+from ...evals.report.row_filter import matching_rows
 from ...store import log
 from . import base
 
@@ -54,7 +54,7 @@ class Report(base.Widget):
 
     def on_find(self, filter: Mapping[str, Any], number: int = 0) -> None:
         """The numbers of the rows behind a number of the report."""
-        self.send({"do": "found", "number": number, "rows": rows_behind(self.evaluation, filter)})
+        self.send({"do": "found", "number": number, "rows": matching_rows(self.evaluation, filter)})
 
     def on_rows(self, rows: Sequence[int], number: int = 0) -> None:
         """Some rows with their answers and scores."""

@@ -57,7 +57,7 @@ def test_gsm8ks_own_files_are_read_and_scored_as_their_authors_did(tmp_path):
     test = tmp_path / "test.jsonl"
     test.write_text(json.dumps({"question": "2*9?", "answer": "2*9 = <<2*9=18>>18\n#### 1,018"}))
     assert academic.gsm8k(test)[0].target == "1018"
-    with pytest.raises(UsageError, match="not of that set"):
+    with pytest.raises(UsageError, match="does not belong to this benchmark"):
         academic.gsm8k(DATA / "bbq_sample.jsonl")
 
 
@@ -72,7 +72,7 @@ def test_humanevals_reference_solutions_pass_and_others_fail():
     assert [s.value for s in score(lambda s: f"```python\n{s.values['prompt']}{s.target}\n```")] == [1, 1, 1, 1]
     assert [s.value for s in score(lambda s: "    return None\n")] == [0, 0, 0, 0]
     assert [s.value for s in score(lambda s: "    import sys; sys.exit(0)\n")] == [0, 0, 0, 0], "leaving is no passing"
-    with pytest.raises(UsageError, match="runs what a model wrote"):
+    with pytest.raises(UsageError, match="runs code from a model"):
         scorer("humaneval")
     assert academic.pass_at(10, 3, 5) == pytest.approx(1 - 7 * 6 * 5 * 4 * 3 / (10 * 9 * 8 * 7 * 6))
 

@@ -67,10 +67,10 @@ def test_files_of_openai_evals_and_inspect(tmp_path):
     [
         (b"a,b\n1,2,3\n", "csv", "more cells"),
         (b"{broken", "jsonl", "line 1"),
-        (b"[1]", "jsonl", "no JSON object"),
+        (b"[1]", "jsonl", "not a JSON object"),
         (b"\xff\xfe\x00", "csv", "UTF-8"),
-        (b"{}", "json", "no list of objects"),
-        (b"x", "docx", "No such kind"),
+        (b"{}", "json", "a list of objects"),
+        (b"x", "docx", "Unknown file format"),
         (b'{"id": 1, "q": "a"}\n{"id": 1, "q": "b"}', "jsonl", "same id"),
     ],
 )
@@ -139,7 +139,7 @@ def test_every_row_lands_in_a_split_and_no_group_in_two(rows, held, dev):
 def test_ungrouped_splits_have_the_size_asked_for():
     d = Dataset.from_rows([{"q": f"row {i}", "target": i % 3} for i in range(300)]).split(heldout=0.3, dev=0.1)
     assert (len(d["heldout"]), len(d["dev"]), len(d["train"])) == pytest.approx((90, 30, 180), abs=3)
-    with pytest.raises(UsageError, match="add up"):
+    with pytest.raises(UsageError, match="sum to at most 1"):
         d.split(heldout=0.7, dev=0.5)
 
 
@@ -149,7 +149,7 @@ def test_duplicates_exact_and_near():
         [{"q": a}, {"q": a.upper() + " "}, {"q": a + " please"}, {"q": "Quite another thing that has nothing to do with it"}]
     )
     assert len(d.dedupe()) == 3 and len(d.dedupe(similarity=0.8)) == 2
-    assert d.dedupe(similarity=0.8).notes == ("1 duplicates dropped, 1 near ones",)
+    assert d.dedupe(similarity=0.8).notes == ("1 duplicate dropped, 1 near",)
 
 
 @settings(max_examples=30, deadline=None)
@@ -187,14 +187,14 @@ def test_held_out_rows_are_never_exported_not_even_from_another_set(tmp_path, ti
 
 def test_a_prompt_made_of_a_held_out_row_is_refused_too():
     heldout.remember_texts(["Route this ticket: secret one"])
-    from fmnb.evals.datasets.export import lines
+    from fmnb.evals.datasets.export import training_examples
 
     with pytest.raises(UsageError, match="held out"):
-        lines([Sample("1", {"prompt": "route this ticket:  SECRET one"}, "x")], "sft")
+        training_examples([Sample("1", {"prompt": "route this ticket:  SECRET one"}, "x")], "sft")
 
 
 def test_training_formats():
-    from fmnb.evals.datasets.export import lines
+    from fmnb.evals.datasets.export import training_examples
 
     rows = [
         Sample("1", {"prompt": "p"}, "good", extra={"chosen": "good", "rejected": ["bad", "worse"]}),
@@ -202,13 +202,13 @@ def test_training_formats():
         Sample("3", {"prompt": "r"}, "made", made="machine"),
         Sample("4", {"prompt": "s"}, {"a": 1}),
     ]
-    assert lines(rows, "sft") == [{"prompt": "p", "completion": "good"}, {"prompt": "s", "completion": '{"a": 1}'}]
-    assert [x["rejected"] for x in lines(rows, "dpo")] == ["bad", "worse"]
-    assert [m["role"] for m in lines(rows, "chat", system="Be kind.")[0]["messages"]] == ["system", "user", "assistant"]
-    with pytest.raises(UsageError, match="No row has what dpo needs"):
-        lines(rows[1:], "dpo")
+    assert training_examples(rows, "sft") == [{"prompt": "p", "completion": "good"}, {"prompt": "s", "completion": '{"a": 1}'}]
+    assert [x["rejected"] for x in training_examples(rows, "dpo")] == ["bad", "worse"]
+    assert [m["role"] for m in training_examples(rows, "chat", system="Be kind.")[0]["messages"]] == ["system", "user", "assistant"]
+    with pytest.raises(UsageError, match="No row has the fields that dpo needs"):
+        training_examples(rows[1:], "dpo")
     with pytest.raises(UsageError, match="training format"):
-        lines(rows, "ppo")
+        training_examples(rows, "ppo")
 
 
 def test_votes_edits_and_stars_become_rows():
@@ -246,7 +246,7 @@ def test_behaviour_is_weak_and_of_a_user(tmp_path):
     assert fm.import_feedback(path) == 2
     rows = {s.values["prompt"]: s for s in Dataset.from_feedback()}
     assert rows["One"].weak and rows["One"].target == "One" and rows["One"].group == "ann"
-    assert rows["Two"].weak and rows["Two"].target is None and rows["Two"].extra["behaviour"] == {"dwell": "12.5"}
+    assert rows["Two"].weak and rows["Two"].target is None and rows["Two"].extra["behavior"] == {"dwell": "12.5"}
     path.write_text("run,kind\nnosuchrun,copied\n")
     with pytest.raises(UsageError, match="not in the log"):
         fm.import_feedback(path)
@@ -261,10 +261,10 @@ def test_prompts_of_the_log():
 def test_agreement_of_two_and_of_three_annotators():
     d = Dataset.from_rows([{"q": f"row {i}"} for i in range(40)])
     for i, s in enumerate(list(d)):
-        d = d.labeled(s.id, "ann", i % 2).labeled(s.id, "bob", i % 2 if i % 10 else 1 - i % 2)
+        d = d.with_label(s.id, "ann", i % 2).with_label(s.id, "bob", i % 2 if i % 10 else 1 - i % 2)
     k = d.agreement()
     assert k.n == 40 and k.observed == 0.9 and k.low < k.value < k.high
-    d = d.labeled(d[0].id, "eve", 1)
+    d = d.with_label(d[0].id, "eve", 1)
     assert d.agreement().n == 40
     with pytest.raises(UsageError, match="two annotators"):
         Dataset.from_rows([{"q": 1}]).agreement()

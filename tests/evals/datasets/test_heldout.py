@@ -123,7 +123,7 @@ def test_the_file_alone_works_and_holds_no_text(guard):
     assert not any(w in text.lower() for w in ("atm", "transfer", "wallet", "passcode") if len(w) > 4)
     assert heldout._heldout_file().stat().st_mode & 0o077 == 0
     assert all(Signature.from_dict(s.to_dict()) == s for s in map(signature, DATA["held"]))
-    with pytest.raises(UsageError, match=r"1 of 2 rows are held out, or nearly.*a \(the same text: row 0 of tickets\)"):
+    with pytest.raises(UsageError, match=r"1 of 2 rows are held out or resemble.*a \(the same text: row 0 of tickets\)"):
         heldout.require_not_heldout([Sample("a", {"x": DATA["held"][0]}), Sample("b", {"x": "Where do you sell kettles?"})])
     heldout._append(heldout._heldout_file(), ['{"v": 1, "whole": 3, "wor'])  # a line cut by a full disk
     assert heldout.find_matches(samples(DATA["held"][:1]))

@@ -15,7 +15,7 @@ import pytest
 
 from fmnb.evals.datasets import heldout
 from fmnb.evals.datasets.dataset import Dataset
-from fmnb.evals.datasets.paraphrases import Meanings, make_background
+from fmnb.evals.datasets.paraphrases import HeldoutVectors, make_background
 from fmnb.evals.datasets.sample import Sample
 from tests.conftest import MODELS
 from tests.evals.datasets.test_heldout import DATA, OTHERS
@@ -125,7 +125,7 @@ def test_a_text_with_neighbors_where_it_stands_must_be_nearer():
     held = unit(random_.normal(size=(5, 64)))
     text = unit(held[0] + 0.06 * random_.normal(size=64))
     far, close = unit(random_.normal(size=(60, 64))), unit(text + 0.1 * random_.normal(size=(60, 64)))
-    alone, one_of_many = (Meanings(held).near(text, make_background([text, *others]))[0] for others in (far, close))
+    alone, one_of_many = (HeldoutVectors(held).near(text, make_background([text, *others]))[0] for others in (far, close))
     assert alone[:2] == one_of_many[:2] and alone[2] > one_of_many[2] + 0.1
 
 

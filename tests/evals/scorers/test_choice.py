@@ -214,7 +214,7 @@ def test_letters_where_letters_were_asked_for(text):
 )
 def test_letters_that_state_no_single_choice(text):
     score = score_case(scorer("choice"), Case(text, "green", {"choices": COLORS}, prompt="A) red\nB) blue\nC) green\nD) a mix"))
-    assert score.value == 0 and score.explanation == "names no single choice"
+    assert score.value == 0 and score.explanation == "states no single choice"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_neither_set_up_nor_query_reaches_out(by, statement, tmp_path):
     frame = duckdb.sql("select 1")  # a variable of the caller
     statement = statement.format(here=tmp_path)
     score = score_case(by, Case("select 1", "select 1", {"setup": statement}))
-    assert score.value is None and "setup of the row fails" in score.error, statement
+    assert score.value is None and "row's setup failed" in score.error, statement
     assert score_case(by, Case(statement, "select 1")).value == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["secret.csv", "secret.txt"] and frame
 
@@ -99,7 +99,7 @@ def test_values_that_are_no_json(by):
             "select * from range(2) t(a) order by a",
             "in another order: row 1 is (1), the target has (0)",
         ),
-        ("select 7 a union all select 8", "select 1 a union all select 2", "2 of 2 rows differ: (7) is no row of the target"),
+        ("select 7 a union all select 8", "select 1 a union all select 2", "2 of 2 rows differ: (7) is not a row of the target"),
     ],
 )
 def test_what_differs_is_said(by, answer, target, why):
@@ -109,9 +109,9 @@ def test_what_differs_is_said(by, answer, target, why):
 
 def test_a_setup_that_fails_is_named_as_such(by):
     found = score_case(by, Case("select 1", "select 1", {"setup": "create tabel t (a int)"}))
-    assert found.value is None and found.error.startswith("the setup of the row fails: ") and "target" not in found.error
+    assert found.value is None and found.error.startswith("the row's setup failed: ") and "target" not in found.error
     found = score_case(by, Case("select 1", "select b from t", {"setup": "create table t (a int)"}))
-    assert found.value is None and found.error.startswith("the target's query fails: ")
+    assert found.value is None and found.error.startswith("the target's query failed: ")
 
 
 BASH = "```bash\nls\n```"
@@ -163,7 +163,7 @@ def test_an_answer_without_a_query_is_said_to_have_none(by, answer):
 )
 def test_only_queries_are_run(by, statement):
     score = score_case(by, Case(statement, "select 1", {"setup": "create table t as select 1 as a"}))
-    assert (score.value, score.explanation) == (0, "not a query: only SELECT (or WITH, VALUES, FROM ...) is run")
+    assert (score.value, score.explanation) == (0, "not a query: only SELECT (or WITH, VALUES, FROM ...) runs")
     from fmnb.evals.scorers._sql_worker import answer
 
     ran = {"database": "", "setup": "create table t as select 1 as a", "query": statement, "rows": 9, "bytes": 99}
