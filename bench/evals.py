@@ -32,7 +32,7 @@ def made(rows: int, models: tuple[str, ...] = MODELS) -> Evaluation:
         for j, m in enumerate(models):
             right = rng.random() < 0.6 + 0.05 * j
             text = f"{' '.join(rng.choices(words, k=29))} {samples[i].target if right else 'x'}"
-            answers.append(Answer(i, m, run=f"r{i}-{j}", text=text, finish="stop", seconds=rng.random(), cost=rng.random() / 1000))
+            answers.append(Answer(i, m, run=f"r{i}-{j}", text=text, finish_reason="stop", seconds=rng.random(), cost=rng.random() / 1000))
     return Evaluation("", "{{ q }}", Dataset(tuple(samples), by="user"), models, 1, answers, {})
 
 

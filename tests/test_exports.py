@@ -13,7 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 import fmnb as fm
-from fmnb.batch.log_view import logged
+from fmnb.batch.log_view import load_batch
 from fmnb.batch.run import batch
 from fmnb.core.markdown import neutral_markdown
 from fmnb.core.markdown_code import code_parts
@@ -240,7 +240,7 @@ def tables(home):
     return {
         "bar": bar_html(text, 0.5),
         "diff": diff_html(text, f"{text} more"),
-        "batch": logged(batch("{{ q }}", rows, "echo:").run)._repr_mimebundle_()["text/html"],
+        "batch": load_batch(batch("{{ q }}", rows, "echo:").run)._repr_mimebundle_()["text/html"],
         "evaluation": e._repr_html_(),
         "report": e.to_html(),
         "report in Markdown": e.to_markdown(),

@@ -1,4 +1,4 @@
-"""A prompt over a table: every row a call, written to disk before it is shown, resumable.
+"""Batches: one call per row of a table, stored before it is shown, resumable.
 
 - `map`: `fm.map`
 - `map_files`: `fm.map` over files
@@ -7,17 +7,17 @@
 - `estimate`: calls, tokens, cost and time before anything is sent
 - `duration`: how long a batch will take
 - `rows`: rows and a template to calls, and their cache keys
-- `model_identity`: identity of a function or object that is a model, for the cache
+- `model_identity`: identity of a custom model, for the cache
 - `stored_names`: names of fmnb's own classes in stored identities, independent of where they live
 - `code_names`: which names a function or class reads
-- `job`: a batch while it runs: which rows are answered already, which are asked
+- `job`: a batch while it runs
 - `job_kinds`: which job runs a batch: here, on Ray, over files
 - `scheduler`: calls in flight
-- `claims`: rows this kernel has claimed, so that two kernels do not ask the same one
+- `claims`: rows that this kernel has claimed, so that two kernels do not send the same row
 - `shared_table`: several kernels over one table
-- `writer`: writes finished rows
+- `writer`: writes finished rows to the log
 - `failures`: which errors are permanent, transient or fatal for a model
-- `progress`: the status text beside the bar
+- `progress`: the status text beside the progress bar
 - `answers`: an answer for each row, and the table with answer columns
 - `result`: the result of a batch, live or reopened
 - `summary`: counts, failures, cost and time in a few lines

@@ -1,4 +1,4 @@
-"""What a batch gives: an Answer for every row, model and sample, and the table with them as columns."""
+"""The answers of a batch: one per row, model and sample, and the table with answer columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..comparison.comparison import COLUMNS
 from ..schemas.spec import SchemaSpec
 from .io.tables import Column, Table, free_name
 
-KINDS = {
+COLUMN_KINDS = {
     **dict.fromkeys(("model", "text", "error", "vote", "run"), "str"),
     **dict.fromkeys(("seconds", "first_token_seconds", "cost"), "float"),
     **dict.fromkeys(("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"), "int"),
@@ -20,13 +20,13 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of a batch: to row number `row`, from `model` as it was asked for, the `sample`-th time.
+    """One answer of a batch: `row` is the row number, `model` the requested model, `sample` its number.
 
-    `run` reopens it; `data` is the structured answer as JSON holds it; `error` is None or what
-    `FmnbError.to_dict` says; `finish` is "" where the row was never asked. `cost` is US
-    dollars, None where unknown, and 0 in all but one of the rows that asked the same, so that the
-    sum of a batch's answers is what they cost together; where it is `estimated`, so is part of the tokens. `labels` are the probabilities of a closed set of labels, from
-    engines that choose by scoring.
+    `run` reopens it; `data` is the structured answer as JSON values; `error` is None or a dict of
+    `FmnbError.to_dict`; `finish_reason` is "" if the row was not sent. `cost` is US dollars, None
+    if unknown. Rows with the same request share one call: all but one of them have a cost of 0, so
+    that the sum over a batch is correct. If the cost is `estimated`, so is part of the tokens.
+    `labels` are the probabilities of a closed set of labels, from engines that choose by scoring.
     """
 
     row: int
@@ -36,7 +36,7 @@ class Answer:
     text: str = ""
     data: Any = None
     error: dict[str, Any] | None = None
-    finish: str = ""
+    finish_reason: str = ""
     seconds: float | None = None
     first_token_seconds: float | None = None
     input_tokens: int | None = None
@@ -50,85 +50,85 @@ class Answer:
     labels: Mapping[str, float] = field(default_factory=dict)
 
 
-_FROM_LOG = tuple(n for n in Answer.__slots__ if n not in ("row", "model", "sample", "logprobs", "labels"))
+# Fields of an answer that are columns of the log: field -> column
+_FROM_LOG = {n: n for n in Answer.__slots__ if n not in ("row", "model", "sample", "logprobs", "labels")} | {"finish_reason": "finish"}
 
 
-def answer(row: int, model: str, sample: int, columns: Mapping[str, Any]) -> Answer:
-    """The answer that a run's columns in the log are."""
-    found = {n: columns[n] for n in _FROM_LOG} | {"estimated": bool(columns["estimated"])}
-    return Answer(row, model, sample, **found, logprobs=columns.get("logprobs", ()), labels=columns.get("labels", {}))
+def answer_from_columns(row: int, model: str, sample: int, columns: Mapping[str, Any]) -> Answer:
+    """The answer from a run's columns in the log."""
+    fields = {name: columns[column] for name, column in _FROM_LOG.items()} | {"estimated": bool(columns["estimated"])}
+    return Answer(row, model, sample, **fields, logprobs=columns.get("logprobs", ()), labels=columns.get("labels", {}))
 
 
-def from_before(a: Answer) -> Answer:
-    """An answer that was not paid for now."""
+def as_cached(a: Answer) -> Answer:
+    """The answer of an earlier run, which cost nothing now."""
     return replace(a, source="cached") if a.source == "live" else a
 
 
-def repeated(a: Answer) -> Answer:
-    """The same answer in a row that asked the same as another, which has what it cost."""
-    return replace(from_before(a), cost=None if a.cost is None else 0.0)
+def as_duplicate(a: Answer) -> Answer:
+    """The same answer for a row with the same request; the first row has the cost."""
+    return replace(as_cached(a), cost=None if a.cost is None else 0.0)
 
 
-def added(
+def answer_columns(
     table: Table, answers: Sequence[Answer], models: Sequence[str], samples: int, spec: SchemaSpec | None
 ) -> tuple[list[Column], dict[str, list[str]]]:
-    """The columns to add to a table, and what columns are called whose name is taken.
+    """The columns to add to a table, and the new names of those whose name is in use.
 
-    `answers` are in the order of row, model, sample; each model and sample has a set of columns.
+    `answers` are ordered by row, model, sample; each model and sample has its own columns.
     """
     each = len(models) * samples
-    taken: list[str] = [*table.columns, *table.taken]
-    changed: dict[str, list[str]] = {}
+    used_names: list[str] = [*table.columns, *table.reserved]
+    renamed: dict[str, list[str]] = {}
     out = []
     for m, model in enumerate(models):
         for s in range(samples):
-            some = answers[m * samples + s :: each] if each > 1 else answers
+            selected = answers[m * samples + s :: each] if each > 1 else answers
             label = ("_" + model if len(models) > 1 else "") + (f"_{s + 1}" if samples > 1 else "")
-            for column in [*_fields(some, spec), *_usual(some)]:
+            for column in [*_schema_columns(selected, spec), *_standard_columns(selected)]:
                 wanted = column.name + label
-                name = free_name(wanted, taken)
+                name = free_name(wanted, used_names)
                 if name != wanted:
-                    changed.setdefault(wanted, []).append(name)
-                taken.append(name)
+                    renamed.setdefault(wanted, []).append(name)
+                used_names.append(name)
                 out.append(Column(name, column.values, column.kind))
-    return out, changed
+    return out, renamed
 
 
-def suffixed(changed: Mapping[str, Sequence[str]]) -> list[str]:
-    """What is said of names that were taken.
+def renamed_column_notes(renamed: Mapping[str, Sequence[str]]) -> list[str]:
+    """A note about answer columns that got another name.
 
-    >>> suffixed({"text": ["text_fm"]})
-    ["text is there already: the answers' column is called text_fm"]
+    >>> renamed_column_notes({"text": ["text_fm"]})
+    ['the table already has text: the answer column is text_fm']
     """
-    if not changed:
+    if not renamed:
         return []
-    called = [name for some in changed.values() for name in some]
+    names = [name for some in renamed.values() for name in some]
     return [
-        f"{', '.join(changed)} {'is' if len(changed) == 1 else 'are'} there already: the answers'"
-        f" {'column is' if len(called) == 1 else 'columns are'} called {', '.join(called)}"
+        f"the table already has {', '.join(renamed)}: the answer {'column is' if len(names) == 1 else 'columns are'} {', '.join(names)}"
     ]
 
 
-def _usual(answers: Sequence[Answer]) -> Iterator[Column]:
+def _standard_columns(answers: Sequence[Answer]) -> Iterator[Column]:
     for name in COLUMNS:
         if name == "error":
-            yield Column(name, [_words(a.error) for a in answers], "str")
+            yield Column(name, [_error_text(a.error) for a in answers], "str")
         elif name == "vote":
             yield Column(name, [None] * len(answers), "str")
         elif name == "text":
-            yield Column(name, [a.text if a.run else None for a in answers], "str")  # of a row that was not asked there is none
+            yield Column(name, [a.text if a.run else None for a in answers], "str")  # a row that was not sent has no text
         else:
-            yield Column(name, [getattr(a, name) for a in answers], KINDS.get(name, "object"))
+            yield Column(name, [getattr(a, name) for a in answers], COLUMN_KINDS.get(name, "object"))
 
 
-def _words(error: Mapping[str, Any] | None) -> str | None:
+def _error_text(error: Mapping[str, Any] | None) -> str | None:
     if error is None:
         return None
     return f"{error['message']}: {error['detail']}" if error.get("detail") else str(error["message"])
 
 
-def _fields(answers: Sequence[Answer], spec: SchemaSpec | None) -> Iterator[Column]:
-    """A typed column for each field of the schema; a schema that is no record is one column."""
+def _schema_columns(answers: Sequence[Answer], spec: SchemaSpec | None) -> Iterator[Column]:
+    """A typed column for each field of the schema; a schema without fields is one column."""
     if spec is None:
         return
     schema = spec.schema
@@ -136,20 +136,20 @@ def _fields(answers: Sequence[Answer], spec: SchemaSpec | None) -> Iterator[Colu
         yield Column("items" if spec.wrapped else "value", [a.data for a in answers], "object")
         return
     for name, field_ in schema["properties"].items():
-        kind = _kind(field_)
+        kind = _column_kind(field_)
         values = [a.data.get(name) if isinstance(a.data, dict) else None for a in answers]
-        yield Column(name, [_typed(v, kind) for v in values], kind)
+        yield Column(name, [_convert(v, kind) for v in values], kind)
 
 
-def _kind(field_: Mapping[str, Any]) -> str:
-    """What kind of column a field of a JSON schema makes.
+def _column_kind(field_: Mapping[str, Any]) -> str:
+    """The kind of column for a field of a JSON schema.
 
-    >>> _kind({"anyOf": [{"type": "integer"}, {"type": "null"}]})
+    >>> _column_kind({"anyOf": [{"type": "integer"}, {"type": "null"}]})
     'int'
     """
     if "anyOf" in field_:
         inner = [f for f in field_["anyOf"] if f.get("type") != "null"]
-        return _kind(inner[0]) if len(inner) == 1 else "object"
+        return _column_kind(inner[0]) if len(inner) == 1 else "object"
     if field_.get("format") == "date":
         return "date"
     if "enum" in field_ and all(isinstance(v, str) or v is None for v in field_["enum"]):
@@ -167,7 +167,7 @@ def _kind(field_: Mapping[str, Any]) -> str:
     return {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}.get(str(kind), "object")
 
 
-def _typed(value: Any, kind: str) -> Any:
+def _convert(value: Any, kind: str) -> Any:
     try:
         match kind:
             case "int" if isinstance(value, float):

@@ -1,4 +1,7 @@
-"""What code reads of its surroundings: the names of a function, the attributes of a class. What it only writes to is left out."""
+"""Names that code reads: those of a function, and attributes of a class.
+
+Names that it only writes to are left out.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _WRITES = frozenset(("append", "appendleft", "add", "extend", "update", "insert"
 
 
 def source_of(thing: Any) -> str:
-    """The source of a function or class, "" where it is not known."""
+    """The source of a function or class, "" if unknown."""
     try:
         return inspect.getsource(thing)
     except (TypeError, OSError):
@@ -21,7 +24,7 @@ def source_of(thing: Any) -> str:
 
 
 def code_text(code: types.CodeType) -> str:
-    """A code object with its constants, whatever its lines and file."""
+    """A code object with its constants, independent of its lines and file."""
     consts = [
         code_text(c) if isinstance(c, types.CodeType) else repr(sorted(map(repr, c)) if isinstance(c, frozenset) else c)
         for c in code.co_consts
@@ -30,7 +33,7 @@ def code_text(code: types.CodeType) -> str:
 
 
 def names_read(code: types.CodeType) -> set[str]:
-    """Names from around a function that it reads: not those it only writes to, as counters and lists that it appends to."""
+    """Outer names that a function reads, without those it only writes to, such as counters."""
     read, written = set(), set()
     steps = list(dis.get_instructions(code))
     for step, after in zip(steps, [*steps[1:], None], strict=True):
@@ -46,7 +49,7 @@ def names_read(code: types.CodeType) -> set[str]:
 
 
 def attributes_written(source: str) -> set[str]:
-    """Attributes of `self` that a class counts up or appends to and never reads: they do not decide what it answers.
+    """Attributes of `self` that a class only counts up or appends to: they do not affect its answers.
 
     >>> attributes_written("class A:\\n  def f(self):\\n    self.n += 1\\n    self.log.append(self.x)\\n    return self.x")  == {"n", "log"}
     True

@@ -1,4 +1,4 @@
-"""Which failures stay with their row, which pass by themselves, and which end a model."""
+"""Which errors are permanent for a row, which are transient, and which are fatal for a model."""
 
 from __future__ import annotations
 
@@ -8,45 +8,42 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..calls.call import Call
 
-# They would come again: the row keeps its error when the batch is run again.
-_FOR_GOOD = ("BadRequestError", "ContextTooLongError", "ContentFilterError", "SchemaMismatchError", "EmptyAnswerError", "PromptError")
-# Every further row would have them too: the model is not asked any more.
-_FOR_ALL = (
+# The same request would fail again: the row keeps its error when the batch resumes.
+_PERMANENT = ("BadRequestError", "ContextTooLongError", "ContentFilterError", "SchemaMismatchError", "EmptyAnswerError", "PromptError")
+# Every further row would fail too: the model gets no more calls.
+_FATAL_FOR_MODEL = (
     *("KeyMissingError", "KeyRefusedError", "UnknownModelError", "EndedServiceError", "NotPulledError", "CannotFitError", "DownloadError"),
     *("MissingPackageError", "LockedError", "SettingsError", "BudgetError", "ReplayMissError", "TLSError", "ModelError"),
 )
-_PASSING = ("ConnectionFailedError", "ServerError", "CallTimeoutError", "RateLimitError")
+_TRANSIENT = ("ConnectionFailedError", "ServerError", "CallTimeoutError", "RateLimitError")
 
 
-def stays(error: Mapping[str, Any]) -> bool:
-    """Whether the row keeps this error, as `FmnbError.to_dict` says it, when the batch is run again."""
-    return error.get("kind") in _FOR_GOOD
+def is_permanent(error: Mapping[str, Any]) -> bool:
+    """Whether a row keeps this error (a dict of `FmnbError.to_dict`) when the batch resumes."""
+    return error.get("kind") in _PERMANENT
 
 
-def stands(found: Mapping[str, Any], call: Call, retry_errors: bool) -> bool:
-    """Whether what an earlier run got for this call is taken, so that the call is not made again.
-
-    `found` are the columns of that run.
-    """
+def is_reusable(columns: Mapping[str, Any], call: Call, retry_errors: bool) -> bool:
+    """Whether the result of an earlier run, with these columns, replaces the call."""
     if not call.use_cache or call.tape_only:
         return False
-    error = found["error"]
-    return error is None or (stays(error) and not retry_errors)
+    error = columns["error"]
+    return error is None or (is_permanent(error) and not retry_errors)
 
 
-def passes(error: Mapping[str, Any]) -> bool:
-    """Whether it is the service's trouble of the moment.
+def is_transient(error: Mapping[str, Any]) -> bool:
+    """Whether the error is temporary trouble of the service.
 
-    >>> passes({"kind": "ServerError"}), stays({"kind": "ServerError"})
+    >>> is_transient({"kind": "ServerError"}), is_permanent({"kind": "ServerError"})
     (True, False)
     """
-    return error.get("kind") in _PASSING
+    return error.get("kind") in _TRANSIENT
 
 
-def ends(error: Mapping[str, Any]) -> bool:
-    """Whether every further row of the model would fail so: a key that is refused, no credit left.
+def is_fatal_for_model(error: Mapping[str, Any]) -> bool:
+    """Whether every further row of the model would fail too: a rejected key, no credit left.
 
-    >>> ends({"kind": "KeyRefusedError"}), ends({"kind": "ServerError"})
+    >>> is_fatal_for_model({"kind": "KeyRefusedError"}), is_fatal_for_model({"kind": "ServerError"})
     (True, False)
     """
-    return error.get("kind") in _FOR_ALL or (error.get("kind") == "RateLimitError" and "no credit" in str(error.get("message")))
+    return error.get("kind") in _FATAL_FOR_MODEL or (error.get("kind") == "RateLimitError" and "no credit" in str(error.get("message")))

@@ -1,4 +1,4 @@
-"""One batch while it runs, in the caller's thread: what is to be asked, what has come, what is said of it, and the end."""
+"""One batch while it runs, in the caller's thread: rows to send, answers, progress, and the end."""
 
 from __future__ import annotations
 
@@ -22,122 +22,129 @@ from ..limits.batch_limits import BatchLimits
 from ..store import batches, log, run_rows
 from ..store.log_sink import LogSink
 from ..store.retention import Sweeper
-from ..store.run_rows import Place
-from .answers import Answer, added, answer, from_before, repeated, suffixed
+from ..store.run_rows import Position
+from .answers import Answer, answer_columns, answer_from_columns, as_cached, as_duplicate, renamed_column_notes
 from .claims import Claims
-from .failures import ends, passes, stands
+from .failures import is_fatal_for_model, is_reusable, is_transient
 from .io.tables import Table
 from .options import Limits
-from .progress import SoFar
+from .progress import ProgressText
 from .result import Batch
-from .rows import Rows
-from .scheduler import Ended, Feed, Flow, Item
-from .shared_table import FIRST, Sharing, counted
+from .rows import RowCalls
+from .scheduler import CallQueue, CompletedCall, Scheduler, WorkItem
+from .shared_table import INITIAL_PREFETCH, SharedTableMixin, adapts_concurrency
 from .summary import Tally
-from .writer import Keeper, write_again
+from .writer import Writer, flush_deferred
 
-PREVIEW = 8  # rows whose events the views see
-_CHUNK = 50  # rows looked up in the log together
-_OFTEN = 0.1  # seconds between two words on how far it is
-_DOWN = 8  # rows in a row that a service fails before it counts as down
+PREVIEW_ROWS = 8  # rows whose events the views receive
+_LOOKUP_ROWS = 50  # rows per lookup in the log
+_REPORT_SECONDS = 0.1  # seconds between two progress reports
+_DOWN_AFTER = 8  # consecutive failed rows before a service counts as down
 
 
-class Job(Sharing):
+class Job(SharedTableMixin):
     """One batch while it runs."""
 
-    visible = True  # whether nothing works for it any more when this process is dead
+    visible = True  # whether all work for the batch ends with this process
 
-    def __init__(self, rows: Rows, table: Table, limits: Limits, sinks: Sequence[Sink] = ()):
+    def __init__(self, rows: RowCalls, table: Table, limits: Limits, sinks: Sequence[Sink] = ()):
         self.rows, self.table, self.limits = rows, table, limits
         self.models, self.samples = rows.models, rows.samples
         self.count = table.count
-        self.asked = self.count * len(self.models) * self.samples
+        self.n_answers = self.count * len(self.models) * self.samples
         self.answers: dict[int, Answer] = {}
         self.tally = Tally()
         self.stamp = EventStamper(new_run())
         self.listeners = session.listeners(*sinks, ticks=True)
-        self.feeds = [Feed(limits.concurrency) for _ in self.models]
-        self.more = True  # rows that were not looked at
-        self.backlog: list[deque[Item]] = [deque() for _ in self.models]  # calls that nobody has claimed
-        self.ahead = [FIRST for _ in self.models]
-        self.taken = [0 for _ in self.models]  # from each feed, when it was looked at
-        self.pending: dict[str, Item] = {}
-        self.elsewhere: dict[str, Item] = {}  # of these: claimed by another kernel
-        self.look_at = 0.0
-        self.reused: set[str] = set()  # runs of an earlier batch that a row has
-        self.gone: dict[int, FmnbError] = {}  # models that cannot be asked
-        self.down = [0] * len(self.models)
-        self.shown = 0
-        self.began, self.began_at = time.monotonic(), time.time()
-        self.said = 0.0
-        self.so_far = SoFar()
-        self.keeper = Keeper(self.stamp.run, lambda item, error: not self._is_for_all(item, error))
-        self.durable = self.keeper.durable
-        self.kept: dict[str, dict[str, Any]] = {}  # where there is no log: answers of this run by key
+        self.queues = [CallQueue(limits.concurrency) for _ in self.models]
+        self.has_more_rows = True  # the table has more rows
+        self.backlog: list[deque[WorkItem]] = [deque() for _ in self.models]  # unclaimed calls, by model
+        self.prefetch = [INITIAL_PREFETCH for _ in self.models]
+        self.n_started = [0 for _ in self.models]  # calls that each queue had started at the last look
+        self.pending: dict[str, WorkItem] = {}
+        self.claimed_elsewhere: dict[str, WorkItem] = {}  # those of `pending` that another kernel has claimed
+        self.next_check = 0.0
+        self.cached_runs: set[str] = set()  # runs of earlier batches that answer rows
+        self.failed_models: dict[int, FmnbError] = {}  # models that get no more calls
+        self.consecutive_failures = [0] * len(self.models)
+        self.n_previewed = 0
+        self.started, self.started_at = time.monotonic(), time.time()
+        self.last_report = 0.0
+        self.progress = ProgressText()
+        self.writer = Writer(self.stamp.run, lambda item, error: not self._is_fatal(item, error))
+        self.durable = self.writer.durable
+        self.uncached_results: dict[str, dict[str, Any]] = {}  # without a log: answers of this run by key
         self.claims = Claims(self.stamp.run, visible=self.visible)
-        self.handed_in: frozenset[str] = frozenset()  # keys of rows that lie in a batch job: it is paid for them
-        self.jobs: frozenset[str] | None = None  # the runs of those jobs; None where they are nobody else's matter
+        self.submitted_keys: frozenset[str] = frozenset()  # keys of rows in a batch job, which are paid for
+        self.open_jobs: frozenset[str] | None = None  # the runs of those jobs; None if no other kernel can have any
         self.fatal: BaseException | None = None
         first = rows.bases[0].call.request
-        self.detailed = first.logprobs is not None or _chooses(first.schema)
+        self.detailed = first.logprobs is not None or _is_label_choice(first.schema)
         self.request = Request(", ".join(self.models), (message("user", self.rows.prompt),))
 
-    def go(self) -> Batch:
+    def run(self) -> Batch:
         """Run to the end."""
         try:
-            return self._run()
+            return self._run_calls()
         finally:
-            self.claims.end()  # whatever a listener raised
+            self.claims.end()  # whatever a listener raises
 
-    def _run(self) -> Batch:
+    def _run_calls(self) -> Batch:
         caps = BatchLimits(
             rate_limit.RateCap(self.limits.rpm) if self.limits.rpm else None,
             rate_limit.RateCap(self.limits.tpm) if self.limits.tpm else None,
             None if self.limits.budget is None else BatchBudget(self.limits.budget),
         )
         source = self.source()
-        flow = items = None
+        scheduler = rounds = None
         try:
             self.start()
             if self.durable:
-                write_again()
+                flush_deferred()
                 self.claims.sweep()
-            while flow is None or (self.elsewhere and self.fatal is None):
-                if flow is not None:  # this process was stopped for long, and rows it had were taken over after the last was given out
-                    self.feeds = [Feed(self.limits.concurrency) for _ in self.models]
-                flow = Flow(self.feeds, caps, self.keeper.hold, ends, still=self.claims.still, run_id=self.stamp.run)
-                self._fill(source)
-                items = iterate_sync(flow.run(), lambda: self._idle(source))
-                for _ in items:
-                    self.take(flow)
+            while scheduler is None or (self.claimed_elsewhere and self.fatal is None):
+                if scheduler is not None:  # this process was suspended, and another kernel claimed rows after the last one was queued
+                    self.queues = [CallQueue(self.limits.concurrency) for _ in self.models]
+                scheduler = Scheduler(
+                    self.queues,
+                    caps,
+                    self.writer.append,
+                    is_fatal_for_model,
+                    filter_claimed=self.claims.filter_claimed,
+                    run_id=self.stamp.run,
+                )
+                self._fill_queues(source)
+                rounds = iterate_sync(scheduler.run(), lambda: self._on_idle(source))
+                for _ in rounds:
+                    self.collect(scheduler)
                     if self.fatal is not None:
                         break
-                    self._look_elsewhere()
-                    self._fill(source)
-                    self.say()
-                self.take(flow)
+                    self._check_other_kernels()
+                    self._fill_queues(source)
+                    self.report_progress()
+                self.collect(scheduler)
         except (KeyboardInterrupt, CancelledError):
             with ignore_sigint():
-                if items is not None and flow is not None:
-                    items.close()  # type: ignore[attr-defined]
-                    self.take(flow)
+                if rounds is not None and scheduler is not None:
+                    rounds.close()  # type: ignore[attr-defined]
+                    self.collect(scheduler)
                     with suppress(StoreError):
-                        self.keeper.write([run_rows.finished(e.events, session.notebook) for e in flow.stopped], [])
+                        self.writer.write([run_rows.finished(e.events, session.notebook) for e in scheduler.cancelled], [])
                 self.claims.end()
-                stop = self.stopped()
+                stop = self.interrupted()
             raise stop from None
         except BaseException as e:
             self.fatal = e
         finally:
-            if items is not None:
-                items.close()  # type: ignore[attr-defined]
-        if flow is not None:
-            self.take(flow)
-        self.claims.end()  # before the table is made: others may be waiting
-        return self.end()
+            if rounds is not None:
+                rounds.close()  # type: ignore[attr-defined]
+        if scheduler is not None:
+            self.collect(scheduler)
+        self.claims.end()  # before the table is made: other kernels may be waiting
+        return self.finish()
 
     def start(self) -> None:
-        """Say that the batch begins, and what it is."""
+        """Emit the start of the batch, and store it."""
         self.emit(
             Started(
                 kind="batch",
@@ -149,138 +156,140 @@ class Job(Sharing):
                     "models": list(self.models),
                     "samples": self.samples,
                     "rows": self.count,
-                    "calls": self.asked,
+                    "calls": self.n_answers,
                     "schema": self.rows.spec.schema if self.rows.spec else None,
                     "detailed": self.detailed,
                 },
             )
         )
-        flush(self.listeners)  # a batch is in the log before its first row is: a killed one can be found
+        flush(self.listeners)  # the batch is in the log before its first row, so that a killed one can be found
         if not self.durable:
             if log.failed():
                 raise StoreError(
-                    "The log cannot be written, so no row is asked",
+                    "The log cannot be written, so no row is sent",
                     detail=log.disabled_reason(),
-                    hint="Make room and run this again. `%fm log off` goes on without it: nothing is kept then.",
+                    hint="Free disk space and run this again. `%fm log off` runs without the log: no answer is stored then.",
                 )
-            text = f"the log is off ({log.disabled_reason()}): what is answered now is not kept, and is paid again when this is run again. `%fm log on` keeps it"
+            text = f"the log is off ({log.disabled_reason()}): answers are not stored, and running this again pays for them again. `%fm log on` stores them"
             self.emit(Notice(kind="warning", text=text))
 
-    # ── what is to be asked
+    # ── rows to send
 
-    def source(self) -> Iterator[list[Item]]:
-        """Calls that must be made, a chunk of rows at a time; rows answered before are taken from the log."""
-        chunk: list[tuple[str, Place, Any]] = []
+    def source(self) -> Iterator[list[WorkItem]]:
+        """Calls to make, a chunk of rows at a time; cached rows are taken from the log."""
+        chunk: list[tuple[str, Position, Any]] = []
         for number, values in enumerate(self.table.take(self.rows.columns)):
             try:
-                made = self.rows.calls(values, number, self.stamp.run)
+                calls = self.rows.calls(values, number, self.stamp.run)
             except PromptError as e:
-                self.refuse(number, e)
+                self.fail_row(number, e)
                 continue
-            for n, (key, call) in enumerate(made):
+            for n, (key, call) in enumerate(calls):
                 chunk.append((key, (number, n // self.samples, n % self.samples), call))
-            if (number + 1) % _CHUNK == 0:
-                yield self.new(chunk)
+            if (number + 1) % _LOOKUP_ROWS == 0:
+                yield self.new_items(chunk)
                 chunk = []
-        yield self.new(chunk)
+        yield self.new_items(chunk)
 
-    def new(self, chunk: list[tuple[str, Place, Any]]) -> list[Item]:
-        """The calls among these that nobody has made; the others are answered from the log."""
+    def new_items(self, chunk: list[tuple[str, Position, Any]]) -> list[WorkItem]:
+        """The calls without an answer; the others are answered from the log."""
         known: dict[str, dict[str, Any]] = {}
         if self.durable:
             known = batches.last_answers([key for key, _, _ in chunk])
             if self.detailed:
                 batches.add_details(known.values())
-        items, places = [], []
-        for key, place, call in chunk:
-            found = known.get(key) or self.kept.get(key)
+        items, positions = [], []
+        for key, position, call in chunk:
+            found = known.get(key) or self.uncached_results.get(key)
             if found is not None and call.tape is not None and call.tape.get(call.request.fingerprint()) is None:
-                found = None  # it is to be on the tape, too
+                found = None  # the answer must be on the tape too
             ours = found is not None and found.get("parent") == self.stamp.run
-            if found is not None and (ours or stands(found, call, self.limits.retry_errors)):
-                self.answered(place, found, reused=not ours, first=not ours and not self._meanwhile(found))
-                places.append((place, found["run"]))
+            if found is not None and (ours or is_reusable(found, call, self.limits.retry_errors)):
+                self.add_answer(position, found, cached=not ours, first=not ours and not self._answered_meanwhile(found))
+                positions.append((position, found["run"]))
             elif key in self.pending:
-                self.pending[key].places.append(place)
-            elif key in self.handed_in and call.use_cache:
-                self.left_out(place)
-            elif place[1] not in self.gone:
+                self.pending[key].positions.append(position)
+            elif key in self.submitted_keys and call.use_cache:
+                self.skip_submitted(position)
+            elif position[1] not in self.failed_models:
                 shared = self.durable and call.use_cache and call.tape is None and not call.tape_only
-                self.pending[key] = item = Item(key, place[1], call, [place], shared, found["run"] if found else "")
+                self.pending[key] = item = WorkItem(key, position[1], call, [position], shared, found["run"] if found else "")
                 items.append(item)
-        if places and self.durable:
-            self.keeper.write([], places)
+        if positions and self.durable:
+            self.writer.write([], positions)
         return items
 
-    def left_out(self, place: Place) -> None:
-        """An answer that is not asked for: a batch job has its row."""
-        self.tally.handed_in += 1
+    def skip_submitted(self, position: Position) -> None:
+        """Leave out a row that a batch job has."""
+        self.tally.submitted += 1
 
-    # ── what has come
+    # ── answers
 
-    def take(self, flow: Flow) -> None:
-        """Count and show what has ended and is written down."""
-        while flow.lost:
-            item = flow.lost.popleft()
-            self.elsewhere[item.key] = item
-        while flow.told:
-            self._show([flow.told.popleft()])
-        ended: list[Ended] = []
-        while flow.ended:
-            ended.append(flow.ended.popleft())
-        if ended:
-            self.settle(ended)
+    def collect(self, scheduler: Scheduler) -> None:
+        """Take completed calls, and what else the scheduler reports."""
+        while scheduler.lost_claims:
+            item = scheduler.lost_claims.popleft()
+            self.claimed_elsewhere[item.key] = item
+        while scheduler.engine_events:
+            self._show_events([scheduler.engine_events.popleft()])
+        calls: list[CompletedCall] = []
+        while scheduler.completed:
+            calls.append(scheduler.completed.popleft())
+        if calls:
+            self.commit(calls)
 
-    def settle(self, ended: Sequence[Ended]) -> None:
-        """Calls that have ended: file them, then count and show them."""
+    def commit(self, calls: Sequence[CompletedCall]) -> None:
+        """Store completed calls as runs, then count and show them."""
         try:
-            filed = self.keeper.file(ended)
+            runs = self.writer.commit(calls)
         except StoreError as e:
             self.fatal = self.fatal or e
             return
-        self.claims.filed([e.item.key for e in ended])
-        for end, columns in zip(ended, filed, strict=True):
-            item, error = end.item, columns["error"]
+        self.claims.mark_stored([e.item.key for e in calls])
+        for call, columns in zip(calls, runs, strict=True):
+            item, error = call.item, columns["error"]
             self.pending.pop(item.key, None)
             if not self.durable:
-                self.kept[item.key] = columns
-            if not self._is_for_all(item, error):
+                self.uncached_results[item.key] = columns
+            if not self._is_fatal(item, error):
                 if self.detailed:
-                    columns |= batches.details(end.events)
-                for n, place in enumerate(item.places):
-                    self.answered(place, columns, reused=False, first=n == 0)
-            self.judge(item, error)
-            if self.shown < PREVIEW:
-                self.shown += 1
-                self._show(end.events)
+                    columns |= batches.details(call.events)
+                for n, position in enumerate(item.positions):
+                    self.add_answer(position, columns, cached=False, first=n == 0)
+            self.update_health(item, error)
+            if self.n_previewed < PREVIEW_ROWS:
+                self.n_previewed += 1
+                self._show_events(call.events)
 
-    def _is_for_all(self, item: Item, error: dict[str, Any] | None) -> bool:
-        return error is not None and (ends(error) or (item.model in self.gone and passes(error)))
+    def _is_fatal(self, item: WorkItem, error: dict[str, Any] | None) -> bool:
+        return error is not None and (is_fatal_for_model(error) or (item.model in self.failed_models and is_transient(error)))
 
-    def judge(self, item: Item, error: dict[str, Any] | None) -> None:
-        """Whether this model can be asked on, and whether the batch goes on."""
+    def update_health(self, item: WorkItem, error: dict[str, Any] | None) -> None:
+        """Track failures of a model; stop the model, or the batch, if they are fatal."""
         m = item.model
         if error is None:
-            self.down[m] = 0
+            self.consecutive_failures[m] = 0
             return
         if self.limits.fail_fast:
-            self.fatal = self.fatal or self._raised({**error, "message": f"Row {item.places[0][0]}: {error.get('message')}"})
-        if passes(error):
-            self.down[m] += 1
-        if m not in self.gone and (self._is_for_all(item, error) or self.down[m] >= max(_DOWN, self.feeds[m].limit())):
-            self.gone[m] = self._raised(error)
+            self.fatal = self.fatal or self._to_exception({**error, "message": f"Row {item.positions[0][0]}: {error.get('message')}"})
+        if is_transient(error):
+            self.consecutive_failures[m] += 1
+        if m not in self.failed_models and (
+            self._is_fatal(item, error) or self.consecutive_failures[m] >= max(_DOWN_AFTER, self.queues[m].limit())
+        ):
+            self.failed_models[m] = self._to_exception(error)
             self.backlog[m].clear()
-            self.elsewhere = {key: i for key, i in self.elsewhere.items() if i.model != m}
+            self.claimed_elsewhere = {key: i for key, i in self.claimed_elsewhere.items() if i.model != m}
             self.claims.release([key for key, i in self.pending.items() if i.model == m])
-            background_loop().call_soon_threadsafe(self.feeds[m].stop)
-            if len(self.gone) == len(self.models):
-                self.fatal = self.fatal or self.gone[m]
+            background_loop().call_soon_threadsafe(self.queues[m].stop)
+            if len(self.failed_models) == len(self.models):
+                self.fatal = self.fatal or self.failed_models[m]
 
-    def _raised(self, error: dict[str, Any]) -> FmnbError:
+    def _to_exception(self, error: dict[str, Any]) -> FmnbError:
         return error_from_dict(error)
 
-    def refuse(self, number: int, e: PromptError) -> None:
-        """A row from which the prompt cannot be filled: its error, without a call."""
+    def fail_row(self, number: int, e: PromptError) -> None:
+        """Store the error of a row for which the prompt cannot be rendered; no call is made."""
         if self.limits.fail_fast:
             raise e
         for m in range(len(self.models)):
@@ -296,130 +305,140 @@ class Job(Sharing):
                 )
                 events = [stamp(start), stamp(Failed(error=e.to_dict()))]
                 run = run_rows.finished(events, session.notebook)
-                self.keeper.write([run], [((number, m, s), stamp.run)])
-                self.answered((number, m, s), run.columns, reused=False)
+                self.writer.write([run], [((number, m, s), stamp.run)])
+                self.add_answer((number, m, s), run.columns, cached=False)
 
-    def answered(self, place: Place, columns: dict[str, Any], *, reused: bool, first: bool = True) -> None:
-        """Count an answer and put it into its place."""
-        row, m, s = place
-        a = answer(row, self.models[m], s, columns)
-        if reused:
-            a = from_before(a)
-            first = first and a.run not in self.reused
-            self.reused.add(a.run)
+    def add_answer(self, position: Position, columns: dict[str, Any], *, cached: bool, first: bool = True) -> None:
+        """Count an answer and store it at its position."""
+        row, m, s = position
+        a = answer_from_columns(row, self.models[m], s, columns)
+        if cached:
+            a = as_cached(a)
+            first = first and a.run not in self.cached_runs
+            self.cached_runs.add(a.run)
         if not first:
-            a = repeated(a)
-        self.answers[self.at(place)] = a
-        self.tally.add(a, reused=reused, first=first)
+            a = as_duplicate(a)
+        self.answers[self.answer_index(position)] = a
+        self.tally.add(a, cached=cached, first=first)
 
-    def at(self, place: Place) -> int:
-        """Which answer of all it is."""
-        row, m, s = place
+    def answer_index(self, position: Position) -> int:
+        """The index of a position among all answers."""
+        row, m, s = position
         return (row * len(self.models) + m) * self.samples + s
 
-    # ── what is said
+    # ── events and progress
 
     def emit(self, event: Event) -> None:
-        """An event of the batch itself."""
+        """Emit an event of the batch itself."""
         emit(self.stamp(event), self.listeners)
 
-    def _show(self, events: Sequence[Event]) -> None:
-        """A row's events go to the views alone: the log has them, and a sidebar does not want thousands."""
+    def _show_events(self, events: Sequence[Event]) -> None:
+        """Send a row's events to the views alone: the log has them, and thousands would swamp the sidebar."""
         for sink in [s for s in self.listeners if not isinstance(s, (LogSink, Sweeper)) and s not in session.global_sinks]:
             for event in events:
                 emit(event, [sink])
 
-    def say(self, last: bool = False) -> None:
-        """How far it is, now and then; how far it came, when it goes no further."""
+    def report_progress(self, last: bool = False) -> None:
+        """Report progress, at most every `_REPORT_SECONDS`; always when `last`."""
         now = time.monotonic()
-        if now - self.said < _OFTEN and not last:
+        if now - self.last_report < _REPORT_SECONDS and not last:
             return
-        self.said = now
-        hosted = sum(f.open for f, b in zip(self.feeds, self.rows.bases, strict=True) if counted(b.call.target))
-        note = self.so_far.words(self.tally, self.asked, self.elapsed(), at_once=hosted, elsewhere=len(self.elsewhere), last=last)
-        done = self.tally.answered + (0 if last else self.tally.failed)  # in the end a failure is not something that was done
-        event = self.stamp(Progress(stage="rows", done=done, total=self.asked, unit="rows", note=note))
-        self._show([event])
-        for ear in session.global_sinks:
-            emit(event, [ear])
+        self.last_report = now
+        hosted = sum(q.in_flight for q, b in zip(self.queues, self.rows.bases, strict=True) if adapts_concurrency(b.call.target))
+        note = self.progress.text(
+            self.tally, self.n_answers, self.elapsed(), in_flight=hosted, other_kernels=len(self.claimed_elsewhere), last=last
+        )
+        done = self.tally.answered + (0 if last else self.tally.failed)  # at the end, failures do not count as done
+        event = self.stamp(Progress(stage="rows", done=done, total=self.n_answers, unit="rows", note=note))
+        self._show_events([event])
+        for sink in session.global_sinks:
+            emit(event, [sink])
 
-    def _idle(self, source: Iterator[list[Item]]) -> None:
+    def _on_idle(self, source: Iterator[list[WorkItem]]) -> None:
         flush(self.listeners)
-        self._look_elsewhere()
-        self._fill(source)
+        self._check_other_kernels()
+        self._fill_queues(source)
         if self.fatal is not None:
             raise self.fatal
-        self.say()
+        self.report_progress()
 
     def elapsed(self) -> float:
-        """Seconds since it began."""
-        return time.monotonic() - self.began
+        """Seconds since the start."""
+        return time.monotonic() - self.started
 
-    def kept_words(self) -> str:
-        """What is left of it when it stops early."""
+    def stored_text(self) -> str:
+        """What is stored when the batch stops early."""
         done = self.tally.answered
-        return f"{done:,} of {self.asked:,} answers are kept and are not paid again" if self.durable or done else "nothing had arrived"
+        return (
+            f"{done:,} of {self.n_answers:,} answers are stored and will not be paid for again"
+            if self.durable or done
+            else "no answer had arrived"
+        )
 
     # ── the end
 
-    def stopped(self) -> Interrupted:
-        """Say that somebody stopped it; the error to raise."""
-        with suppress(KeyboardInterrupt):  # a listener that stops a batch may do so whatever it hears
-            self.say(last=True)
+    def interrupted(self) -> Interrupted:
+        """Emit the cancellation; returns the error to raise."""
+        with suppress(KeyboardInterrupt):  # a listener may raise it on any event
+            self.report_progress(last=True)
         with suppress(KeyboardInterrupt):
             self.emit(Cancelled())
-        return Interrupted(None, self.stamp.run, kept=self.kept_words())
+        return Interrupted(None, self.stamp.run, kept=self.stored_text())
 
-    def end(self, notes: Sequence[str] = ()) -> Batch:
-        """The batch as it stands; raises what stopped it."""
-        unsure = dict.fromkeys(note for base in self.rows.bases for note in base.call.notes)
-        notes = [*unsure, *notes, *self.tally.notes(), *self._unasked()]
-        summary = self.tally.summary(self.table.count, self.asked, self.elapsed(), notes)
+    def finish(self, notes: Sequence[str] = ()) -> Batch:
+        """The finished batch; raises the error that calls it."""
+        warnings = dict.fromkeys(note for base in self.rows.bases for note in base.call.notes)
+        notes = [*warnings, *notes, *self.tally.notes(), *self._failed_model_notes()]
+        summary = self.tally.summary(self.table.count, self.n_answers, self.elapsed(), notes)
         if self.fatal is not None:
-            self.say(last=True)
+            self.report_progress(last=True)
             e = self.fatal
             if isinstance(e, FmnbError):
                 e.run = self.stamp.run
                 if isinstance(e, StoreError) and self.durable:
-                    e.hint = f"{e.hint} Then run this again: {self.kept_words()}."
+                    e.hint = f"{e.hint} Then run this again: {self.stored_text()}."
                 if self.tally.cost:
                     e.billed = True
                 if self.tally.answered and not isinstance(e, StoreError):
-                    again = "run the same again to go on"
-                    if isinstance(e, BudgetError) and self.limits.budget is not None:  # the same budget once more is money once more
-                        again = "the same again with another --budget goes on, and that budget counts anew"
-                    e.hint = f"{e.hint} {self.kept_words()[0].upper()}{self.kept_words()[1:]}: {again}.".strip()
+                    again = "run this again to resume"
+                    if isinstance(e, BudgetError) and self.limits.budget is not None:  # the same budget again allows the same amount again
+                        again = "run this again with another --budget to resume; the new budget starts at zero"
+                    e.hint = f"{e.hint} {self.stored_text()[0].upper()}{self.stored_text()[1:]}: {again}.".strip()
                 self.emit(Failed(error=e.to_dict()))
             else:
                 self.emit(Failed(error={"kind": type(e).__name__, "message": f"A bug in fmnb: {type(e).__name__}: {e}"}))
             raise e
-        for place in range(self.asked):
-            if place not in self.answers:
-                row, rest = divmod(place, len(self.models) * self.samples)
+        for position in range(self.n_answers):
+            if position not in self.answers:
+                row, rest = divmod(position, len(self.models) * self.samples)
                 m, s = divmod(rest, self.samples)
-                error = self.gone[m].to_dict() if m in self.gone else None
-                self.answers[place] = Answer(row, self.models[m], s, error=error)
-        answers = [self.answers[i] for i in range(self.asked)]
-        _, changed = added(self.table, answers, self.models, self.samples, self.rows.spec)
-        for note in [*notes, *suffixed(changed)]:
+                error = self.failed_models[m].to_dict() if m in self.failed_models else None
+                self.answers[position] = Answer(row, self.models[m], s, error=error)
+        answers = [self.answers[i] for i in range(self.n_answers)]
+        _, changed = answer_columns(self.table, answers, self.models, self.samples, self.rows.spec)
+        for note in [*notes, *renamed_column_notes(changed)]:
             self.emit(Notice(kind="note", text=note))
         self.emit(Finished(extra=summary.to_dict()))
         if self.durable:
-            self._close_earlier()
+            self._supersede_earlier()
         return Batch(self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table)
 
-    def _unasked(self) -> list[str]:
-        """Of several models those that could not be asked, and why."""
-        return [f"{self.models[m]} could not be asked on: {e}" for m, e in self.gone.items()] if len(self.gone) < len(self.models) else []
+    def _failed_model_notes(self) -> list[str]:
+        """Notes about models that failed while others answered."""
+        return (
+            [f"{self.models[m]} got no more calls: {e}" for m, e in self.failed_models.items()]
+            if len(self.failed_models) < len(self.models)
+            else []
+        )
 
-    def _close_earlier(self) -> None:
+    def _supersede_earlier(self) -> None:
         try:
             batches.supersede(self.stamp.run, self.request.fingerprint(), time.time())
         except StoreError:
-            pass  # what is asked and answered is written down already
+            pass  # the answers are stored already
 
 
-def _chooses(schema: dict[str, Any] | None) -> bool:
-    """Whether the answer is one of a closed set of labels, whose probabilities an engine may tell."""
+def _is_label_choice(schema: dict[str, Any] | None) -> bool:
+    """Whether the answer is one of a closed set of labels, whose probabilities an engine may return."""
     fields = list((schema or {}).get("properties", {}).values())
     return len(fields) == 1 and "enum" in fields[0]

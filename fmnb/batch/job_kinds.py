@@ -8,27 +8,27 @@ from typing import Any
 from ..core.events import Sink
 from ..store import jobs
 from .options import Limits
-from .rows import Rows
+from .rows import RowCalls
 
 
-def job_of(on: str | None, rows: Rows, table: Any, limits: Limits, sinks: Sequence[Sink], *more: Any, kind: str = "Job") -> Any:
-    """The job of a batch: here, or on Ray. It leaves out what lies in a service's batch job."""
+def job_of(on: str | None, rows: RowCalls, table: Any, limits: Limits, sinks: Sequence[Sink], *more: Any, kind: str = "Job") -> Any:
+    """The job of a batch, here or on Ray. It skips rows that are in a service's batch job."""
     address = None
     if on:
-        from .ray.start import address_of
+        from .ray.start import parse_address
 
-        address = address_of(on)
+        address = parse_address(on)
     job: Any = _kind(kind, bool(on))(rows, table, limits, *more, sinks)
     if address is not None:
         job.address = address
     if job.durable:
-        job.jobs = jobs.open_runs()
-        job.handed_in = jobs.open_keys(dict.fromkeys(base.call.request.model for base in rows.bases))
+        job.open_jobs = jobs.open_runs()
+        job.submitted_keys = jobs.open_keys(dict.fromkeys(base.call.request.model for base in rows.bases))
     return job
 
 
 def _kind(name: str, on_ray: bool) -> Any:
-    """The class of a job; Ray and the writing of parts are imported where they are used."""
+    """The class of a job; Ray and the writer of parts are imported only where they are used."""
     match name, on_ray:
         case "Job", False:
             from .job import Job

@@ -1,4 +1,4 @@
-"""A batch from the log, as `%fm log RUN` shows it: how it ended, what it came to, its first rows, and how it goes on."""
+"""A batch from the log, as `%fm log RUN` shows it: state, summary, first rows, how to resume."""
 
 from __future__ import annotations
 
@@ -19,32 +19,35 @@ from ..views.footer import escape_terminal
 from ..views.html import MUTED
 from .result import Batch, reopen
 
-ROWS = 8  # shown of the table
+ROWS = 8  # rows to show
 _UI = "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12.5px;line-height:1.5"
 _STATES: dict[type, str] = {Finished: "finished", Failed: "failed", Cancelled: "stopped"}
 
 
 @dataclass(frozen=True)
 class LoggedBatch:
-    """A batch of the log. `state` is finished, failed, stopped, continued or open; `batch` has its answers and its summary."""
+    """A batch from the log; `batch` has its answers and its summary.
+
+    `state` is finished, failed, stopped, continued or open.
+    """
 
     batch: Batch
     state: str
-    began: float
+    started: float
     prompt: str = ""
     error: dict[str, Any] | None = None
 
     @property
     def run(self) -> str:
-        """The id above all its rows."""
+        """The id of the batch, the parent of all its rows."""
         return self.batch.run
 
     def result(self, over: Any = None) -> Any:
-        """The answers' columns, added to the table `over` where it is given."""
+        """The answer columns, added to the table `over` if there is one."""
         return self.batch.result(over)
 
     def _head(self) -> str:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.began))
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.started))
         samples = f" × {self.batch.samples} samples" if self.batch.samples > 1 else ""
         return " · ".join(
             [f"batch of {self.batch.rows:,} rows{samples}", ", ".join(self.batch.models), self.state, when, f"run {self.run}"]
@@ -54,24 +57,24 @@ class LoggedBatch:
         s = self.batch.summary
         lines = summary_lines(s.to_dict())
         if self.state == "open":
-            lines[0] = lines[0].replace(" not asked", " waiting")
+            lines[0] = lines[0].replace(" not sent", " waiting")
         return BatchEnd(lines[0], tuple(lines[1:]), self._next(), bad=s.failed > s.answered)
 
     def _next(self) -> str:
-        """How the batch goes on."""
-        s, kept = self.batch.summary, "what is answered is not paid again"
-        table = "`.result(TABLE)` of this value puts the answers into the table"
+        """How to resume the batch."""
+        s, free = self.batch.summary, "stored answers are not paid for again"
+        table = "`.result(TABLE)` of this value adds the answers to the table"
         if self.state == "open":
-            go = f"it runs, or its kernel was killed: then run the same cell again to go on; {kept}"
+            text = f"it is running, or its kernel was killed: then run the same cell again to resume; {free}"
         elif self.state == "continued":
-            go = "a later run of the same cell went on with it"
+            text = "a later run of the same cell resumed it"
         elif s.missing:
-            go = f"run the same cell again to go on: {s.missing:,} are left to ask, and {kept}"
+            text = f"run the same cell again to resume: {s.missing:,} rows are left, and {free}"
         elif s.failed:
-            go = f"the same cell with --retry-errors asks the failed ones again; {kept}"
+            text = f"the same cell with --retry-errors retries the failed rows; {free}"
         else:
-            go = "the same cell again takes its answers from the log"
-        return f"{go}; {table}"
+            text = "running the same cell again takes the answers from the log"
+        return f"{text}; {table}"
 
     def _preview(self) -> tuple[str, Preview] | None:
         answers = [a for a in self.batch.answers if a.run][:ROWS]
@@ -110,23 +113,26 @@ class LoggedBatch:
         return {"text/html": f'<div style="{_UI}">{html}</div>\n', "text/markdown": neutral_markdown(text), "text/plain": text}
 
 
-def logged(run: str) -> LoggedBatch:
-    """A batch of the log, also one that failed, was stopped or has not ended; no model is called. UsageError where that run is none.
+def load_batch(run: str) -> LoggedBatch:
+    """A batch from the log, also one that failed, was stopped or is still open; no model is called.
+
+    Raises:
+        UsageError: The run is not a batch.
 
     >>> from fmnb.batch.run import batch
-    >>> logged(batch("{{ w }}", [{"w": "hi"}], "echo:").run).state
+    >>> load_batch(batch("{{ w }}", [{"w": "hi"}], "echo:").run).state
     'finished'
     """
     events = log.events_of(run)
     try:
         batch = reopen(run)
     except (KeyError, TypeError, ValueError, IndexError):
-        raise UsageError("The log does not hold what this batch was", detail=run) from None
+        raise UsageError("The log has no complete record of this batch", detail=run) from None
     start, end = events[0], events[-1]
     assert isinstance(start, Started)
     ended, row = batches.last(run)
     state = _STATES.get(type(end)) or ("open" if ended is None else "continued")
-    until = end.at if type(end) in _STATES else row  # of a killed one the last that is known
+    until = end.at if type(end) in _STATES else row  # of a killed batch, the time of its last row
     seconds = max(0.0, until - start.at) if until else 0.0
     prompt = start.request.messages[-1].text if start.request is not None and start.request.messages else ""
     batch = replace(batch, summary=replace(batch.summary, seconds=seconds))

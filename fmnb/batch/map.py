@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @overload
-def map(  # type: ignore[overload-overlap]  # a path is a text, and a text a sequence of texts
+def map(  # type: ignore[overload-overlap]  # a path is a str, and a str is a sequence of str
     prompt: PromptLike,
     over: str | Path,
     model: ModelLike | None = None,
@@ -108,11 +108,11 @@ def map(
         dicts; for files, `Parts`: the folder of Parquet files.
 
     Raises:
-        UsageError: There is no table or no prompt, or options conflict.
+        UsageError: The table or the prompt is missing, or options conflict.
         BudgetError: The next row would exceed `budget`.
         Interrupted: The user stopped it.
-        FmnbError: No row could be asked. A row that fails has its error in the column `error`
-            instead, and a script is warned.
+        FmnbError: No row could be sent. If only some rows fail, their errors are in the column
+            `error`, and a script gets a warning.
 
     >>> map("Say {{ word }}", [{"word": "hi"}], "echo:")[0]["text"]
     'Say hi'
@@ -121,32 +121,32 @@ def map(
         raise UsageError("Name the model as model=, or several as models=", detail="both")
     check_prompt(prompt)
     result: Any
-    asked: Any = models if models is not None else model
+    requested: Any = models if models is not None else model
     if out is not None and not is_path(over):
         raise UsageError(
-            "out is a folder for the parts of a table in files", detail=repr(out)[:60], hint="Leave it out: the table comes back."
+            "out is a folder for answers to tables in files", detail=repr(out)[:60], hint="Leave it out: the call returns the table."
         )
     views = _views()
     try:
         if is_path(over):
             from .map_files import map_files
 
-            found = map_files(prompt, over, asked, out=out, sinks=[*views, *sinks], **options)
-            summary, result = found.summary, found
+            parts = map_files(prompt, over, requested, out=out, sinks=[*views, *sinks], **options)
+            summary, result = parts.summary, parts
         else:
-            done = batch(prompt, over, asked, sinks=[*views, *sinks], **options)
+            done = batch(prompt, over, requested, sinks=[*views, *sinks], **options)
             summary, result = done.summary, done.result()
     except (Interrupted, FmnbError) as stop:
-        stop.shown = bool(views and stop.run)  # it stands below the cell already
+        stop.shown = bool(views and stop.run)  # the view shows it under the cell
         raise
     if summary.failed and not views:
-        why = f": {summary.causes[0]}" if summary.causes else ""
-        warnings.warn(f"fmnb: {summary.failed:,} of {summary.asked:,} failed{why}; the column error says of each", stacklevel=2)
+        cause = f": {summary.causes[0]}" if summary.causes else ""
+        warnings.warn(f"fmnb: {summary.failed:,} of {summary.calls:,} failed{cause}; see the column error", stacklevel=2)
     return result
 
 
 def _views() -> list[Sink]:
-    """The bar below a cell; none in a script."""
+    """The progress bar under a cell; nothing in a script."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is None or threading.current_thread() is not threading.main_thread():

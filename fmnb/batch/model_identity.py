@@ -1,8 +1,8 @@
-"""What a model of the notebook's own is, so that an answer of one is never taken for another's: its code and the values it works with.
+"""The identity of a custom model: its code and the values it uses, so that answers are never mixed up.
 
-Two closures of one source line differ by what they captured; a function by the globals it reads;
-an object by its state. What has no content that can be compared (a connection, weights) counts
-as itself: known while it lives in this kernel, and as something new afterwards.
+Two closures of one source line differ by the values they captured, functions by the globals
+they read, objects by their state. What has no comparable content (a connection, weights) is
+identified by the object itself: the same while it lives in this kernel, and new afterwards.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any
 
 from ..core.errors import FmnbError, error_from_dict, with_earlier_keys
 from .code_names import attributes_written, code_text, names_read, source_of
-from .stored_names import is_ours, stored_name, stored_source
+from .stored_names import is_fmnb, stored_name, stored_source
 
-_MOST, _DEEP, _LARGE = 20_000, 12, 16 << 20  # values and depth that are looked at; bytes of an array
-_ITSELF = "itself:"
+_MAX_VALUES, _MAX_DEPTH, _MAX_BYTES = 20_000, 12, 16 << 20  # values and depth to describe; bytes of an array
+_OPAQUE = "itself:"
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type(Ellipsis))
 _INSTALLED = tuple(p for n, p in sysconfig.get_paths().items() if n in ("stdlib", "platstdlib", "purelib", "platlib"))
@@ -32,11 +32,11 @@ _tokens: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
 
 class _OpaqueError(Exception):
-    """A value without content that can be compared."""
+    """A value without comparable content."""
 
 
 def identity(thing: Any) -> str:
-    """A hex digest of what a function or an object is: the same for equal ones, also in another kernel.
+    """A hex digest of a function or object: the same for equal ones, also in another kernel.
 
     Args:
         thing: A function, a bound method, a partial, an object.
@@ -48,34 +48,34 @@ def identity(thing: Any) -> str:
     >>> identity(made("a")) == identity(made("a")), identity(made("a")) == identity(made("b"))
     (True, False)
     """
-    return hashlib.sha256("\x1f".join(_Teller().of(thing)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256("\x1f".join(_Describer().of(thing)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-class _Teller:
-    """Describes values piece by piece; one that was met is named by its number, so that circles end."""
+class _Describer:
+    """Describes values piece by piece; a repeated value is named by its number, so that cycles end."""
 
     def __init__(self) -> None:
-        self._met: dict[int, int] = {}
-        self._kept: list[Any] = []  # an address must not be given to another value meanwhile
-        self._left = _MOST
+        self._numbers: dict[int, int] = {}
+        self._references: list[Any] = []  # keeps addresses from being reused meanwhile
+        self._remaining = _MAX_VALUES
 
     def of(self, value: Any, depth: int = 0) -> Iterator[str]:
-        """What a value is, in texts."""
-        self._left -= 1
+        """The pieces of text that describe a value."""
+        self._remaining -= 1
         if isinstance(value, _PLAIN):
             yield f"{type(value).__name__}:{value!r}"
             return
-        if id(value) in self._met:
-            yield f"met:{self._met[id(value)]}"
+        if id(value) in self._numbers:
+            yield f"met:{self._numbers[id(value)]}"
             return
-        self._met[id(value)] = len(self._met)
-        self._kept.append(value)
-        if depth > _DEEP or self._left < 0:
+        self._numbers[id(value)] = len(self._numbers)
+        self._references.append(value)
+        if depth > _MAX_DEPTH or self._remaining < 0:
             raise _OpaqueError
         try:
             yield from list(self._content(value, depth + 1))
-        except Exception:  # opaque, or a property that raises, a lazy object that is broken
-            yield f"{_ITSELF}{_token(value)}"
+        except Exception:  # opaque, a property that raises, or a broken lazy object
+            yield f"{_OPAQUE}{_token(value)}"
 
     def _content(self, value: Any, depth: int) -> Iterator[str]:
         if isinstance(value, types.FunctionType):
@@ -104,7 +104,7 @@ class _Teller:
             return
         source = source_of(f)
         yield source or f.__qualname__
-        if not source or f.__name__ == "<lambda>":  # several lambdas of one line have one source
+        if not source or f.__name__ == "<lambda>":  # several lambdas on one line have the same source
             yield code_text(f.__code__)
         read = names_read(f.__code__)
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
@@ -113,7 +113,7 @@ class _Teller:
                 try:
                     content = cell.cell_contents
                 except ValueError:
-                    continue  # not yet filled
+                    continue  # not assigned yet
                 yield from self.of(content, depth)
         for default in (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).items()):
             yield from self.of(default, depth)
@@ -125,13 +125,13 @@ class _Teller:
                 yield from self._global(f.__globals__[name], depth)
 
     def _global(self, value: Any, depth: int) -> Iterator[str]:
-        """A global that has no content of its own (a client) is the kernel's, and no part of the function."""
+        """A global without comparable content (a client) belongs to the kernel, not to the function."""
         try:
             if isinstance(value, (types.FunctionType, type)) and _is_installed(value):
                 yield ".".join(stored_name(value))
             else:
-                found = list(self.of(value, depth))
-                yield from [] if any(x.startswith(_ITSELF) for x in found) else found
+                pieces = list(self.of(value, depth))
+                yield from [] if any(x.startswith(_OPAQUE) for x in pieces) else pieces
         except _OpaqueError:
             return
 
@@ -159,7 +159,7 @@ class _Teller:
     def _object(self, value: Any, depth: int) -> Iterator[str]:
         kind = type(value)
         yield from self._class(kind, depth)
-        if hasattr(value, "state_dict"):  # weights: too much to read, and no text of theirs shows them
+        if hasattr(value, "state_dict"):  # weights: too large to read, and their repr does not show them
             raise _OpaqueError
         state = dict(getattr(value, "__dict__", {}))
         slots = [n for k in kind.__mro__ for n in _names(getattr(k, "__slots__", ())) if n not in ("__dict__", "__weakref__")]
@@ -167,8 +167,8 @@ class _Teller:
         if _is_installed(kind) or not state:
             yield _pickled(value)
             return
-        if _says_what_it_is(kind) and not _ADDRESS.search(said := repr(value)):
-            yield said
+        if _has_own_repr(kind) and not _ADDRESS.search(text := repr(value)):
+            yield text
             return
         written = {n for k in kind.__mro__ if not _is_installed(k) for n in attributes_written(source_of(k))}
         for name in sorted(state.keys() - written):
@@ -176,8 +176,8 @@ class _Teller:
             yield from self.of(state[name], depth)
 
 
-def _says_what_it_is(kind: type) -> bool:
-    """Whether somebody wrote a `__repr__` for a class; that of a dataclass is made, and shortens arrays."""
+def _has_own_repr(kind: type) -> bool:
+    """Whether the class has a written `__repr__`; that of a dataclass is generated and shortens arrays."""
     by = next(k for k in kind.__mro__ if "__repr__" in vars(k))
     return not _is_installed(by) and "__dataclass_fields__" not in vars(by)
 
@@ -191,45 +191,45 @@ def _names(slots: Any) -> tuple[str, ...]:
 
 
 class _Digest:
-    """A file that keeps a digest of what is written, up to a size."""
+    """A file object that computes a digest of what is written, up to a size."""
 
     def __init__(self) -> None:
-        self.hash, self._left = hashlib.sha256(), _LARGE
+        self.hash, self._remaining = hashlib.sha256(), _MAX_BYTES
 
     def write(self, data: Any) -> int:
         size = memoryview(data).nbytes
-        self._left -= size
-        if self._left < 0:
+        self._remaining -= size
+        if self._remaining < 0:
             raise _OpaqueError
         self.hash.update(data)
         return size
 
 
-class _OursError(Exception):
-    """A class or function of this package is in what is written."""
+class _PackageTypeError(Exception):
+    """The pickle contains a class or function of this package."""
 
 
-_Python: Any = pickle._Pickler  # type: ignore[attr-defined]  # the one whose names can be others
+_PythonPickler: Any = pickle._Pickler  # type: ignore[attr-defined]  # the pure Python one, whose names can be replaced
 
 
-class _Fast(pickle.Pickler):
-    """The usual pickler, up to the first thing of this package."""
+class _FastPickler(pickle.Pickler):
+    """The usual pickler, up to the first object of this package."""
 
     def reducer_override(self, obj: Any) -> Any:
-        if is_ours(obj if isinstance(obj, (type, types.FunctionType)) else type(obj)):
-            raise _OursError
+        if is_fmnb(obj if isinstance(obj, (type, types.FunctionType)) else type(obj)):
+            raise _PackageTypeError
         return NotImplemented
 
 
-class _Stable(_Python):  # type: ignore[misc, valid-type]
-    """Writes the same bytes, with the stored names of what is of this package in place of the present ones."""
+class _StablePickler(_PythonPickler):  # type: ignore[misc, valid-type]
+    """Writes the same bytes, with stored names in place of the present names of this package's classes."""
 
     def save_global(self, obj: Any, name: str | None = None) -> None:
-        if not is_ours(obj):
+        if not is_fmnb(obj):
             super().save_global(obj, name)
             return
         if getattr(sys.modules.get(obj.__module__), obj.__qualname__, None) is not obj:
-            raise pickle.PicklingError("it is not what its name says")
+            raise pickle.PicklingError("its name refers to another object")
         for part in stored_name(obj):
             self.save(part)
         self.write(pickle.STACK_GLOBAL)
@@ -238,37 +238,37 @@ class _Stable(_Python):  # type: ignore[misc, valid-type]
     def reducer_override(self, obj: Any) -> Any:
         return (error_from_dict, (with_earlier_keys(obj.to_dict()),)) if isinstance(obj, FmnbError) else NotImplemented
 
-    dispatch = {**_Python.dispatch, types.FunctionType: save_global}
+    dispatch = {**_PythonPickler.dispatch, types.FunctionType: save_global}
 
 
 def _pickled(value: Any) -> str:
-    """A digest of an object's content; of one that cannot be written down, what it says of itself, if it does."""
-    if _size(value) <= _LARGE:
+    """A digest of an object's pickle; if it cannot be pickled, its repr, if that is stable."""
+    if _size(value) <= _MAX_BYTES:
         try:
             try:
                 file = _Digest()
-                _Fast(file, protocol=4).dump(value)
-            except _OursError:
+                _FastPickler(file, protocol=4).dump(value)
+            except _PackageTypeError:
                 file = _Digest()
-                _Stable(file, protocol=4).dump(value)
+                _StablePickler(file, protocol=4).dump(value)
             return file.hash.hexdigest()
         except _OpaqueError:
             raise
         except Exception:
-            said = repr(value)
-            if not hasattr(value, "__array__") and not (said.startswith("<") and _ADDRESS.search(said)):
-                return _ADDRESS.sub("", said)
+            text = repr(value)
+            if not hasattr(value, "__array__") and not (text.startswith("<") and _ADDRESS.search(text)):
+                return _ADDRESS.sub("", text)
     raise _OpaqueError
 
 
 def _size(value: Any) -> int:
-    """Bytes of an array or a frame, 0 where an object does not say."""
+    """Bytes of an array or a frame, 0 if an object does not tell."""
     size = value.memory_usage() if hasattr(value, "memory_usage") else getattr(value, "nbytes", 0)
     return int(size.sum() if hasattr(size, "sum") else size)
 
 
 def _is_installed(thing: Any) -> bool:
-    """Whether a function or class comes with Python or a package, and not from the notebook or a file beside it."""
+    """Whether a function or class comes with Python or a package, not from the user's code."""
     module = getattr(thing, "__module__", None) or "__main__"
     if module == "__main__" or module not in sys.modules:
         return False
@@ -277,8 +277,8 @@ def _is_installed(thing: Any) -> bool:
 
 
 def _token(value: Any) -> str:
-    """A name for a living object; another one in another kernel."""
+    """A name for a living object; another kernel gets another one."""
     try:
         return _tokens.setdefault(value, secrets.token_hex(8))
-    except TypeError:  # neither hashable nor weakly referable: never the same twice
+    except TypeError:  # neither hashable nor weakly referenceable: a new one each time
         return secrets.token_hex(8)

@@ -1,4 +1,4 @@
-"""What a user may say about how a batch runs, and what does not go together."""
+"""Options of a batch, and which of them conflict."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from ..calls.options import CallOptions
 from ..core.errors import UsageError
 
-_LEAST = {"head": 1, "concurrency": 1, "budget": 0, "rpm": 0, "tpm": 0}  # from 1 on they are whole numbers
+_MINIMUMS = {"head": 1, "concurrency": 1, "budget": 0, "rpm": 0, "tpm": 0}  # a minimum of 1 means whole numbers
 
-# What a batch job of a service does not go with, and why.
+# Options that conflict with a batch job of a service, and why.
 NOT_WITH_BATCH_API = {
     "on": "the service runs the job itself",
     "fail_fast": "one row cannot stop a submitted job",
@@ -61,11 +61,12 @@ class BatchOptions(CallOptions, total=False):
 
 @dataclass(frozen=True)
 class Limits:
-    """`head` rows only, `budget` in US dollars, requests and tokens a minute, calls at once; what happens to rows that fail.
+    """Limits of a batch, and what happens to rows that fail.
 
-    Whole numbers that came as floats (`2.0`) or from numpy are ints afterwards. Raises
-    UsageError for a number that is none, or is too small, and for a switch that is neither
-    True nor False.
+    `head` is the number of rows, `budget` US dollars, `rpm` and `tpm` requests and tokens per
+    minute, `concurrency` calls in flight. Whole numbers given as floats (`2.0`) or numpy numbers
+    become ints. Raises UsageError for a value that is not a number or is too small, and for a
+    switch that is neither True nor False.
     """
 
     head: int | None = None
@@ -77,42 +78,44 @@ class Limits:
     fail_fast: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
+        for name, minimum in _MINIMUMS.items():
             value = getattr(self, name)
             if value is None:
                 continue
             number = isinstance(value, Real) and not isinstance(value, bool) and value == value and value < 1e15
-            if not number or value < least or (least == 1 and value != int(value)) or (value == 0 and name != "budget"):
-                raise UsageError(f"{name} is a {'whole number from 1 on' if least else 'number above 0'}", detail=repr(value))
-            object.__setattr__(self, name, int(value) if least else float(value))
+            if not number or value < minimum or (minimum == 1 and value != int(value)) or (value == 0 and name != "budget"):
+                raise UsageError(
+                    f"{name} must be a {'whole number of at least 1' if minimum else 'number greater than 0'}", detail=repr(value)
+                )
+            object.__setattr__(self, name, int(value) if minimum else float(value))
         _check_switches(retry_errors=self.retry_errors, fail_fast=self.fail_fast)
 
 
 def check_together(limits: Limits, *, yes: Any = False, batch_api: Any = False, on: Any = None, replay_only: Any = None) -> None:
-    """Refuse what does not go together, a switch that is none, and a place to run that is none, before anything is looked at.
+    """Refuse options that conflict, switches that are not bools, and invalid `on`.
 
     >>> check_together(Limits(concurrency=4), batch_api=True)
     Traceback (most recent call last):
-    fmnb.core.errors.UsageError: batch_api and concurrency do not go together. The service decides the speed.
+    fmnb.core.errors.UsageError: batch_api and concurrency cannot be combined. The service decides the speed.
     """
     _check_switches(yes=yes, batch_api=batch_api)
     if batch_api:
-        given = {"on": on, "replay_only": replay_only} | {n: getattr(limits, n) for n in NOT_WITH_BATCH_API if hasattr(limits, n)}
-        if name := next((n for n in NOT_WITH_BATCH_API if given[n]), ""):
+        values = {"on": on, "replay_only": replay_only} | {n: getattr(limits, n) for n in NOT_WITH_BATCH_API if hasattr(limits, n)}
+        if name := next((n for n in NOT_WITH_BATCH_API if values[n]), ""):
             raise UsageError(
-                f"batch_api and {name} do not go together", hint=f"{NOT_WITH_BATCH_API[name][0].upper()}{NOT_WITH_BATCH_API[name][1:]}."
+                f"batch_api and {name} cannot be combined", hint=f"{NOT_WITH_BATCH_API[name][0].upper()}{NOT_WITH_BATCH_API[name][1:]}."
             )
     if on is None or on == "":
         return
     if not isinstance(on, str):
-        raise UsageError("That is no place to run", detail=repr(on), hint='on="ray", or the address of a cluster.')
-    from .ray.start import address_of
+        raise UsageError("on must name Ray", detail=repr(on), hint='on="ray", or the address of a cluster.')
+    from .ray.start import parse_address
 
-    address_of(on)
+    parse_address(on)
 
 
-def _check_switches(**given: Any) -> None:
-    """ "no" would count as yes."""
-    for name, value in given.items():
+def _check_switches(**switches: Any) -> None:
+    """Refuse any value but True and False: a string such as "no" would count as true."""
+    for name, value in switches.items():
         if not isinstance(value, bool):
-            raise UsageError(f"{name} is True or False", detail=repr(value))
+            raise UsageError(f"{name} must be True or False", detail=repr(value))

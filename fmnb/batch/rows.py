@@ -1,8 +1,9 @@
-"""A row and a template become calls: what is the same for all rows is prepared once.
+"""Renders a template for each row and makes calls; what is the same for all rows is prepared once.
 
-A column's name in the template is that row's value; notebook names are there too. `row` is
-the whole row (`row_fm` where a column is called so), for names that are no Python names, and
-`notebook` all names of the notebook; an empty cell inserts nothing.
+A column's name in the template is that row's value; notebook variables are available too.
+`row` is the whole row, for names that are not Python names, and `notebook` all variables of the
+notebook; if a column has one of these names, they are `row_fm` and `notebook_fm`. An empty
+cell inserts nothing.
 """
 
 from __future__ import annotations
@@ -29,104 +30,106 @@ from ..schemas.spec import SchemaSpec
 from .io.tables import Row, free_name, missing
 from .model_identity import identity
 
-ROW, NOTEBOOK = "row", "notebook"  # what the whole row and the notebook's names are called in a template
+ROW, NOTEBOOK = "row", "notebook"  # names in a template of the whole row and of all notebook variables
 
 
 @dataclass(frozen=True)
-class Rows:
-    """How rows become calls. `columns` are those that must be taken from the table, in this order."""
+class RowCalls:
+    """How rows become calls. `columns` are the columns to read from the table, in this order."""
 
     prompt: str
     system: str | None
     columns: tuple[str, ...]
-    bases: tuple[PreparedCall, ...]  # one a model
+    bases: tuple[PreparedCall, ...]  # one per model
     samples: int
-    whole: str  # what the template calls the whole row, if it says so
-    around: Mapping[str, Any]  # the notebook's names that the template uses
-    options: Options  # with what is attached row by row
-    suffixes: tuple[str, ...]  # what decides a model's answers beside the request
-    given: tuple[Any, ...] = ()  # the models as they were given, an object of the notebook itself
+    row_name: str  # the template's name for the whole row, "" if unused
+    notebook_values: Mapping[str, Any]  # notebook variables that the template uses
+    options: Options  # with attachments that differ by row
+    key_suffixes: tuple[str, ...]  # parts of the cache key besides the request, by model
+    model_args: tuple[Any, ...] = ()  # the models as passed; a custom model is the object itself
 
     @property
     def spec(self) -> SchemaSpec | None:
-        """The schema, if answers are structured."""
+        """The schema of structured answers, or None."""
         return self.bases[0].spec
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models as they were asked for."""
+        """The requested models."""
         return tuple(b.call.target.requested_model for b in self.bases)
 
     def calls(self, values: Row, number: int, parent: str = "") -> list[tuple[str, Call]]:
-        """The calls of one row, model after model with their samples, each after its key: what decides its answer.
+        """The calls of one row, each with its cache key, ordered by model and sample.
 
-        Raises PromptError when the template cannot be filled from this row.
+        Raises PromptError if the template cannot be rendered for this row.
         """
-        before, parts, scope = self._filled(values)
-        made = []
-        for base, suffix in zip(self.bases, self.suffixes, strict=True):
-            asked = base.call.request
-            lead = self._attached(scope, base.call.target.local) if self.options.attach else asked.messages[-1].parts[:-1]
-            messages = (*before, *asked.messages[:-1], replace_surrogates(Message("user", (*lead, *parts))))
+        before, parts, scope = self._render(values)
+        calls = []
+        for base, suffix in zip(self.bases, self.key_suffixes, strict=True):
+            base_request = base.call.request
+            lead = self._attachments(scope, base.call.target.local) if self.options.attach else base_request.messages[-1].parts[:-1]
+            messages = (*before, *base_request.messages[:-1], replace_surrogates(Message("user", (*lead, *parts))))
             cell = base.call.cell if base.call.tape is None else f"{base.call.cell}:{_row_key(scope, self.columns)}"
             for sample in range(self.samples):
-                request = replace(asked, messages=messages, sample=sample)
+                request = replace(base_request, messages=messages, sample=sample)
                 key = request.fingerprint()
                 meta = {"row": number, "key": key + suffix}
-                neutral = self._neutral if base.call.target.local and self.spec is not None else ()
-                blank = tuple(replace(request, messages=(*before, *asked.messages[:-1], m)) for before, m in neutral)
-                place = f"{cell}:{sample}" if sample else cell
-                call = replace(base.call, request=request, parent=parent, meta=meta, run=new_run(), neutral=blank, cell=place, kind="row")
-                made.append((key + suffix, call))
-        return made
+                neutral = self._content_free if base.call.target.local and self.spec is not None else ()
+                blank = tuple(replace(request, messages=(*before, *base_request.messages[:-1], m)) for before, m in neutral)
+                tape_cell = f"{cell}:{sample}" if sample else cell
+                call = replace(
+                    base.call, request=request, parent=parent, meta=meta, run=new_run(), neutral=blank, cell=tape_cell, kind="row"
+                )
+                calls.append((key + suffix, call))
+        return calls
 
-    def _attached(self, scope: dict[str, Any], local: bool) -> list[Part]:
-        """What a row attaches; what cannot be read is that row's error."""
-        given = self.options.attach if isinstance(self.options.attach, (list, tuple)) else (self.options.attach,)
-        there = tuple(a for a in given if not (isinstance(a, str) and scope.get(a) == ""))  # an empty cell attaches nothing
+    def _attachments(self, scope: dict[str, Any], local: bool) -> list[Part]:
+        """The attachments of a row; an unreadable one is an error of that row."""
+        attach = self.options.attach if isinstance(self.options.attach, (list, tuple)) else (self.options.attach,)
+        present = tuple(a for a in attach if not (isinstance(a, str) and scope.get(a) == ""))  # an empty cell attaches nothing
         try:
-            return load_attachments(replace(self.options, values=scope, attach=there), local) if there else []
+            return load_attachments(replace(self.options, values=scope, attach=present), local) if present else []
         except UsageError as e:
             raise PromptError(e.message, detail=e.detail, hint=e.hint) from None
 
-    def _filled(self, values: Row) -> tuple[tuple[Message, ...], tuple[Any, ...], dict[str, Any]]:
-        """The system message, if any, and the parts of the prompt, with a row's values in them; and those by name."""
-        scope = {**self.around, **self._scope(values)}
+    def _render(self, values: Row) -> tuple[tuple[Message, ...], tuple[Any, ...], dict[str, Any]]:
+        """The system message, if any, the parts of the prompt, and the values by name."""
+        scope = {**self.notebook_values, **self._scope(values)}
         try:
             parts = render(self.prompt, scope).parts
             before = () if self.system is None else (replace_surrogates(message("system", render(self.system, scope).text)),)
         except PromptError:
             raise
-        except UsageError as e:  # a cell that no prompt can hold: that row's error
+        except UsageError as e:  # a value that no prompt can contain: an error of that row
             raise PromptError(e.message, detail=e.detail, hint=e.hint) from None
-        except Exception as e:  # somebody else's __str__, a number of more digits than Python writes
-            raise PromptError("A cell cannot be put into the prompt", detail=f"{type(e).__name__}: {e}"[:200]) from None
+        except Exception as e:  # a broken __str__, or a number with more digits than Python writes
+            raise PromptError("A value cannot be inserted into the prompt", detail=f"{type(e).__name__}: {e}"[:200]) from None
         return before, parts, scope
 
     @functools.cached_property
-    def _neutral(self) -> tuple[tuple[tuple[Message, ...], Message], ...]:
-        """The template with nothing in it, system and prompt; none where it cannot be filled with words."""
+    def _content_free(self) -> tuple[tuple[tuple[Message, ...], Message], ...]:
+        """The template with content-free values; empty if it cannot be rendered with them."""
         try:
-            filled = [self._filled((nothing,) * len(self.columns)) for nothing in CONTENT_FREE]
-        except Exception:  # an expression in the template that wants a number, a date, ...
+            rendered = [self._render((nothing,) * len(self.columns)) for nothing in CONTENT_FREE]
+        except Exception:  # an expression in the template needs a number, a date, ...
             return ()
-        return tuple((before, replace_surrogates(Message("user", parts))) for before, parts, _ in filled)
+        return tuple((before, replace_surrogates(Message("user", parts))) for before, parts, _ in rendered)
 
     def _scope(self, values: Row) -> dict[str, Any]:
-        found = {n: "" if missing(v) else v for n, v in zip(self.columns, values, strict=True)}
-        if self.whole:
-            found[self.whole] = _Whole(found)
-        return found
+        scope = {n: "" if missing(v) else v for n, v in zip(self.columns, values, strict=True)}
+        if self.row_name:
+            scope[self.row_name] = _RowDict(scope)
+        return scope
 
 
 def _row_key(scope: Mapping[str, Any], columns: Sequence[str]) -> str:
-    """Identifies a row on a tape by its own values: where the notebook's have changed, its earlier answer may stand in for a new one."""
+    """Identifies a row on a tape by its values, so that its earlier answer is found as a stale one."""
     values = repr([scope[c] for c in columns])
     return hashlib.sha256(values.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-class _Whole(dict[str, Any]):
-    """A row by its columns' names; a column that is called by a number answers to that, too."""
+class _RowDict(dict[str, Any]):
+    """A row by column names; a column whose name is a number can be read by that number too."""
 
     def __missing__(self, key: Any) -> Any:
         if not isinstance(key, str) and str(key) in self:
@@ -134,50 +137,50 @@ class _Whole(dict[str, Any]):
         raise KeyError(key)
 
 
-def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Sequence[str], samples: int = 1) -> Rows:
-    """What is the same for all rows. Nothing is sent.
+def prepare_rows(prompt: Any, models: Sequence[Any], options: Options, columns: Sequence[str], samples: int = 1) -> RowCalls:
+    """Prepare what is the same for all rows. Nothing is sent.
 
-    Raises UsageError where a name is both a column and the notebook's, where no column is
-    used, PromptError for a name that is neither, and whatever `prepare` refuses.
+    Raises UsageError if a name is both a column and a notebook variable, or if no column is used;
+    PromptError for a name that is neither; and whatever `prepare` raises.
     """
     if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
-        raise UsageError("samples is a whole number from 1 on", detail=repr(samples))
+        raise UsageError("samples must be a whole number of at least 1", detail=repr(samples))
     check_prompt(prompt)
     for m in models:
         if hasattr(m, "columns") or hasattr(m, "__array__") or (isinstance(m, (list, tuple, dict)) and m):
             raise UsageError(
-                "A table stands where a model is named", detail=type(m).__name__, hint="The table goes behind --over (over= in Python)."
+                "A table was passed as the model", detail=type(m).__name__, hint="Pass the table with --over (over= in Python)."
             )
     if not str(prompt).strip() and not options.attach:
-        raise UsageError("The prompt is empty", hint="Write what you want to ask about each row.")
+        raise UsageError("The prompt is empty", hint="Write what to ask about each row.")
     system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
     if system is not None and not isinstance(system, str):
-        raise UsageError("system is text", detail=type(system).__name__)
+        raise UsageError("system must be text", detail=type(system).__name__)
     if not columns:
-        raise UsageError("The table is empty", hint="Give one with columns; it may have no rows.")
+        raise UsageError("The table is empty", hint="Pass a table with columns; it may have no rows.")
     values: Mapping[str, Any] = options.values or {}
     if not isinstance(values, Mapping):
-        raise UsageError("values is a dict of names", detail=type(values).__name__)
+        raise UsageError("values must be a dict of names", detail=type(values).__name__)
     columns = list(columns)
     row, notebook = free_name(ROW, columns), free_name(NOTEBOOK, columns)
-    used = _names(prompt, columns, row) | (_names(system, columns, row) if system else set())
+    used = _template_names(prompt, columns, row) | (_template_names(system, columns, row) if system else set())
     attach = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
     by_row = [a for a in attach if isinstance(a, str) and a in columns]
-    wanted = [c for c in columns if c in used or c in by_row]
-    if clash := [c for c in wanted if c in values and c in used]:
+    needed = [c for c in columns if c in used or c in by_row]
+    if clash := [c for c in needed if c in values and c in used]:
         name = clash[0]
         raise UsageError(
-            f"{name!r} is a column and a name of the notebook",
-            hint=f"Write {{{{ {row}[{name!r}] }}}} for the column, or {{{{ {notebook}[{name!r}] }}}} for the notebook's.",
+            f"{name!r} is both a column and a notebook variable",
+            hint=f"Write {{{{ {row}[{name!r}] }}}} for the column, or {{{{ {notebook}[{name!r}] }}}} for the variable.",
         )
-    whole = row if row in used else ""  # also where the notebook has a `row`: a loop leaves one behind
-    around = {n: values[n] for n in used if n in values and n not in columns and n != whole}
+    row_name = row if row in used else ""  # even if the notebook has a variable `row`, such as one left by a loop
+    notebook_values = {n: values[n] for n in used if n in values and n not in columns and n != row_name}
     if notebook in used:
-        around[notebook] = dict(values)
-    _check_names(str(prompt), used - set(columns) - set(around) - {whole}, columns, values)
-    if not wanted and not whole:
+        notebook_values[notebook] = dict(values)
+    _check_names(str(prompt), used - set(columns) - set(notebook_values) - {row_name}, columns, values)
+    if not needed and not row_name:
         raise UsageError(
-            "The prompt uses no column of the table, so every row would ask the same",
+            "The prompt uses no column of the table, so every row would send the same request",
             detail=", ".join(columns[:8]) + (", ..." if len(columns) > 8 else ""),
             hint=f"Insert one: {{{{ {next((c for c in columns if c.isidentifier()), row)} }}}}.",
         )
@@ -185,35 +188,35 @@ def rows_of(prompt: Any, models: Sequence[Any], options: Options, columns: Seque
     cell = replace(options, system=system)
     bases = []
     for m in models or (None,):
-        asked = prepare(Rendered((Text("-"),)), m, plain)
-        asked.call = replace(asked.call, cell=cell_key(prompt, asked.call.target.name, cell))
-        bases.append(asked)
-    asked_for = [b.call.target.requested_model for b in bases]
-    if twice := next((m for m in asked_for if asked_for.count(m) > 1), ""):
-        raise UsageError("A model is named twice", detail=twice)
-    return Rows(
+        prepared = prepare(Rendered((Text("-"),)), m, plain)
+        prepared.call = replace(prepared.call, cell=cell_key(prompt, prepared.call.target.name, cell))
+        bases.append(prepared)
+    requested = [b.call.target.requested_model for b in bases]
+    if duplicate := next((m for m in requested if requested.count(m) > 1), ""):
+        raise UsageError("A model is named duplicate", detail=duplicate)
+    return RowCalls(
         prompt=str(prompt),
         system=system,
-        columns=tuple(c for c in columns if c in wanted or columns.count(c) == 1) if whole else tuple(wanted),
+        columns=tuple(c for c in columns if c in needed or columns.count(c) == 1) if row_name else tuple(needed),
         bases=tuple(bases),
         samples=samples,
-        whole=whole,
-        around=around,
+        row_name=row_name,
+        notebook_values=notebook_values,
         options=replace(plain, attach=tuple(attach) if by_row else ()),
-        given=tuple(_given(m, b, values) for m, b in zip(models or (None,), bases, strict=True)),
-        suffixes=tuple(_suffix(b.call, m, values) for b, m in zip(bases, models or (None,), strict=True)),
+        model_args=tuple(_model_arg(m, b, values) for m, b in zip(models or (None,), bases, strict=True)),
+        key_suffixes=tuple(_key_suffix(b.call, m, values) for b, m in zip(bases, models or (None,), strict=True)),
     )
 
 
-def _given(model: Any, base: PreparedCall, values: Mapping[str, Any]) -> Any:
-    """The model as another process can be told of it: by its full name, or the object itself."""
+def _model_arg(model: Any, base: PreparedCall, values: Mapping[str, Any]) -> Any:
+    """The model as another process can use it: its full name, or the object itself."""
     if base.call.target.known:
         return base.call.target.name
     return values[model] if isinstance(model, str) else model
 
 
-def _suffix(call: Call, model: Any, values: Mapping[str, Any]) -> str:
-    """What decides an answer beside the request: which file weights on this machine are, what an object of the notebook is."""
+def _key_suffix(call: Call, model: Any, values: Mapping[str, Any]) -> str:
+    """What the cache key has besides the request: the file of local weights, or a custom model's identity."""
     if not call.target.known:
         thing = values.get(model, model) if isinstance(model, str) else model
         return f":{identity(thing)}"
@@ -223,38 +226,40 @@ def _suffix(call: Call, model: Any, values: Mapping[str, Any]) -> str:
 
 
 def check_prompt(prompt: Any) -> None:
-    """A prompt and a table change places easily."""
+    """Refuse a prompt that is not text: it is easily swapped with the table."""
     if not isinstance(prompt, (str, Prompt)):
         raise UsageError(
-            "A prompt over a table is text",
+            "The prompt must be text",
             detail=type(prompt).__name__,
-            hint="The prompt, a str or fm.Prompt, comes first; the table second.",
+            hint="Pass the prompt, a str or fm.Prompt, first and the table second.",
         )
 
 
-def _names(text: Any, columns: Sequence[str], row: str) -> set[str]:
-    """The names a template uses. A column whose name is no Python name is told how to be named: as one of `row`, the whole row."""
+def _template_names(text: Any, columns: Sequence[str], row: str) -> set[str]:
+    """The names a template uses. A column that is not a Python name gets a hint: use `row[...]`."""
     try:
         return names(text)
     except PromptError as e:
         for c in columns:
             if (not c.isidentifier() or keyword.iskeyword(c)) and re.search(r"\{\{\s*" + re.escape(c) + r"\s*\}\}", str(text)):
-                e.hint = f"{c} is a column, but no Python name: write {{{{ {row}[{c!r}] }}}}."
+                e.hint = f"{c} is a column, but not a Python name: write {{{{ {row}[{c!r}] }}}}."
         raise
 
 
-def _check_names(text: str, odd: set[str], columns: Sequence[str], values: Mapping[str, Any]) -> None:
-    """An undefined name would fail in every row: it fails before the first."""
-    odd = {n for n in odd if not hasattr(builtins, n) and n != "schema"}
-    for name in sorted(odd):
+def _check_names(text: str, undefined: set[str], columns: Sequence[str], values: Mapping[str, Any]) -> None:
+    """Raise for an undefined name before the first row: it would fail in every row."""
+    undefined = {n for n in undefined if not hasattr(builtins, n) and n != "schema"}
+    for name in sorted(undefined):
         for node in _expressions(template.parse(text)):
             if name in template.names_of(node):
                 e = template.undefined_error(name, node, dict.fromkeys([*columns, *values]))
                 if "Did you mean" not in e.hint:
                     e.hint = f"The table's columns are {', '.join(columns[:8])}{', ...' if len(columns) > 8 else ''}. {e.hint}"
                 raise e
-    if odd:
-        raise PromptError("The system prompt uses a name that is not defined", detail=min(odd), hint=f"Columns: {', '.join(columns[:8])}.")
+    if undefined:
+        raise PromptError(
+            "The system prompt uses a name that is not defined", detail=min(undefined), hint=f"Columns: {', '.join(columns[:8])}."
+        )
 
 
 def _expressions(nodes: Sequence[Any]) -> list[Any]:

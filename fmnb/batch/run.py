@@ -1,6 +1,6 @@
-"""A prompt over a table: every row asked once, its answer written down before it is shown, found again when the batch goes on.
+"""One batch from start to result: every row is sent once, and its answer is stored before it is shown.
 
-rows ─ key ─► answered before? ─ no ─► flow ─► events ─► log, in groups ─► Answer ─► the table with columns
+rows ─ key ─► cached? ─ no ─► scheduler ─► events ─► log, in groups ─► Answer ─► table with answer columns
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Any
 from ..calls.prepare import options_from
 from ..config.settings import frozen
 from ..core.events import Sink
-from .estimate import Estimate, agree, check_budget, estimate
-from .io.files import files_of, is_path, rows_in, whole
+from .estimate import Estimate, check_budget, confirm_estimate, estimate
+from .io.files import is_path, lazy_table, open_files, read_all
 from .io.tables import Table, table_of
 from .job import Job
 from .job_kinds import job_of
 from .options import BatchOptions, Limits, check_together
 from .result import Batch, reopen
-from .rows import rows_of
+from .rows import prepare_rows
 
-__all__ = ["Batch", "batch", "planned", "reopen"]
+__all__ = ["Batch", "batch", "dry_run", "reopen"]
 
-OWN = tuple(BatchOptions.__annotations__)  # names that a misspelled one may have meant
+OPTION_NAMES = tuple(BatchOptions.__annotations__)  # candidates for "did you mean"
 
 
 def batch(
@@ -44,12 +44,36 @@ def batch(
     sinks: Sequence[Sink] = (),
     **options: Any,
 ) -> Batch:
-    """Ask the models about every row of a table.
+    """Run a prompt for every row of a table, and return the answers as a `Batch`.
 
-    `models` is a name, a list of names or objects, or None for the default model. Raises
-    Interrupted when stopped, BudgetError at the budget, the error of a model that cannot be
-    asked at all; what was answered until then is in the log, and the same call goes on from
-    there. A row that fails has its error in its Answer.
+    What was answered before an error is in the log, and the same call resumes from there. A row
+    that fails has its error in its Answer.
+
+    Args:
+        prompt: A template with columns in `{{ }}`, or an `fm.Prompt`.
+        over: A table, or the path of one.
+        models: A name, a list of names or custom models, or None for the default model.
+        samples: Number of answers per row.
+        head: Only the first N rows.
+        budget: Stop before spending more than this many US dollars.
+        yes: Skip the confirmation before an expensive batch.
+        rpm: Maximum requests per minute.
+        tpm: Maximum tokens per minute.
+        concurrency: Maximum calls in flight.
+        batch_api: Submit a batch job of the service; the same call collects its answers later.
+        on: Run on Ray.
+        retry_errors: Send rows with permanent errors again.
+        fail_fast: Stop at the first failed row.
+        sinks: Functions that receive every event.
+        **options: Options of the calls.
+
+    Returns:
+        The answers in the order of row, model, sample.
+
+    Raises:
+        Interrupted: The user stopped it.
+        BudgetError: The next row would exceed the budget.
+        FmnbError: The error of a model that cannot answer at all.
 
     >>> b = batch("say {{ word }}", [{"word": "hi"}, {"word": "ho"}], "echo:")
     >>> [a.text for a in b.answers]
@@ -57,48 +81,51 @@ def batch(
     """
     limits = Limits(head, budget, rpm, tpm, concurrency, retry_errors, fail_fast)
     check_together(limits, yes=yes, batch_api=batch_api, on=on, replay_only=options.get("replay_only"))
-    table = _rows_of(over, limits)
+    table = _open_table(over, limits)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
     with frozen():
-        rows = rows_of(prompt, listed, options_from(options, OWN), table.columns, samples)
+        rows = prepare_rows(prompt, listed, options_from(options, OPTION_NAMES), table.columns, samples)
         expected = estimate(rows, table, limits)
         if batch_api:
-            from .batch_jobs import hand_over
+            from .batch_jobs import run_batch_job
 
-            return hand_over(Job(rows, table, limits, sinks), expected, yes)
-        agree(expected, limits.budget, yes)
-        return job_of(on, rows, table, limits, sinks).go()
+            return run_batch_job(Job(rows, table, limits, sinks), expected, yes)
+        confirm_estimate(expected, limits.budget, yes)
+        return job_of(on, rows, table, limits, sinks).run()
 
 
-def planned(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, **options: Any) -> Estimate:
-    """What `batch` would take; nothing is sent. Options as there, and refused as there.
+def dry_run(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, **options: Any) -> Estimate:
+    """Estimate what `batch` would take, without sending anything.
 
-    Raises PromptError when the prompt can be filled from none of the rows that were looked at,
-    BudgetError for a budget that could not be kept.
+    Takes the options of `batch` and refuses the same ones.
+
+    Raises:
+        PromptError: The prompt cannot be rendered for any of the sampled rows.
+        BudgetError: The price is unknown, so the budget cannot be guaranteed.
     """
     limits = Limits(**{n: options.pop(n) for n in Limits.__dataclass_fields__ if n in options})
     more = {n: options.pop(n) for n in ("yes", "batch_api", "on") if n in options}
     check_together(limits, **more, replay_only=options.get("replay_only"))
-    table = _rows_of(over, limits)
+    table = _open_table(over, limits)
     with frozen():
         listed = list(models) if isinstance(models, (list, tuple)) else [models]
-        rows = rows_of(prompt, listed, options_from(options), table.columns, samples)
-        found = estimate(rows, table, limits)
-        if found.why is not None and not found.calls:
-            raise found.why
-        check_budget(found, limits.budget)
+        rows = prepare_rows(prompt, listed, options_from(options), table.columns, samples)
+        expected = estimate(rows, table, limits)
+        if expected.render_error is not None and not expected.calls:
+            raise expected.render_error
+        check_budget(expected, limits.budget)
         if not more.get("batch_api"):
-            return found
-        from .batch_jobs import planned as planned_as_batch_job
+            return expected
+        from .batch_jobs import batch_job_estimate
 
-        return planned_as_batch_job(rows, found)
+        return batch_job_estimate(rows, expected)
 
 
-def _rows_of(over: Any, limits: Limits) -> Table:
-    """The rows that are gone over."""
-    return rows_in(files_of(over), limits.head) if is_path(over) else _table(over, limits)
+def _open_table(over: Any, limits: Limits) -> Table:
+    """The rows of the batch; a table in files is not loaded."""
+    return lazy_table(open_files(over), limits.head) if is_path(over) else _table(over, limits)
 
 
 def _table(over: Any, limits: Limits) -> Table:
-    table = whole(files_of(over)) if is_path(over) else table_of(over)
+    table = read_all(open_files(over)) if is_path(over) else table_of(over)
     return table if limits.head is None else table.head(limits.head)

@@ -1,10 +1,10 @@
-"""Calls of one batch on the loop: taken from a feed as there is place, kept as they end, then handed to the caller's thread.
+"""Runs the calls of one batch on the event loop and passes completed calls to the caller's thread.
 
-caller's thread: feed.put ─► loop: pipeline ─► hold ─► Flow.ended ─► caller's thread files, counts and shows them
+caller's thread: queue.put ─► loop: pipeline ─► persist ─► Scheduler.completed ─► caller's thread stores, counts, shows
 
-A call keeps its place until it is written down. So no more than `concurrency` answers can be
-lost, whatever happens. Calls that end in the same turn of the loop are written in one transaction,
-on the loop: a place that waits for another thread sends nothing.
+A call occupies its concurrency slot until its answer is on disk, so that no accident loses more
+than `concurrency` answers. Calls that end in the same turn of the loop are written in one
+transaction, on the loop: a slot that waits for another thread sends nothing.
 """
 
 from __future__ import annotations
@@ -24,295 +24,299 @@ from ..core.event_loop import aclose, background_loop
 from ..core.events import ENDS, Event, Failed
 from ..limits import rate_limit
 from ..limits.batch_limits import BatchLimits
-from ..store.run_rows import Place
+from ..store.run_rows import Position
 
-FEW = 16  # calls at once to a backend that has no host
-_BEAT = 0.02  # seconds that ends are gathered for the caller's thread: each time it wakes it holds the loop up
+DEFAULT_CONCURRENCY = 16  # for a backend without a host
+_GATHER_SECONDS = 0.02  # seconds to collect completed calls before waking the caller's thread, which blocks the loop
 
 
 @dataclass
-class Item:
-    """One call that is to be made, and the places its answer goes to.
+class WorkItem:
+    """One call to make, and the positions that its answer fills.
 
-    `shared` where any kernel's answer will do, so that one of them asks; `seen` is the run that
-    was known for it and does not stand, a failure.
+    `shared` if any kernel's answer will do, so that only one kernel makes the call. `earlier_run`
+    is the last known run for it if that one cannot be reused, such as a failure.
     """
 
     key: str
     model: int
     call: Call
-    places: list[Place]
+    positions: list[Position]
     shared: bool = False
-    seen: str = ""
+    earlier_run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CompletedCall:
     """A call that has ended, with its events.
 
-    `number` is that of its entry in the inbox, 0 if it has none; `encoded` is the JSON of each event.
+    `inbox_id` is the number of its entry in the inbox, 0 if it has none; `encoded` is the JSON of each event.
     """
 
-    item: Item
+    item: WorkItem
     events: list[Event]
-    number: int = 0
+    inbox_id: int = 0
     encoded: Sequence[str] = ()
 
     @property
     def error(self) -> dict[str, Any] | None:
-        """Why it failed, if it did."""
+        """The error, if the call failed."""
         end = self.events[-1]
         return end.error if isinstance(end, Failed) else None
 
 
-Hold: TypeAlias = Callable[[Sequence[Ended]], Sequence[Ended]]
-Still: TypeAlias = Callable[[Sequence[Item]], Sequence[Item]]
+Persist: TypeAlias = Callable[[Sequence[CompletedCall]], Sequence[CompletedCall]]
+ClaimFilter: TypeAlias = Callable[[Sequence[WorkItem]], Sequence[WorkItem]]
 
 
-class Feed:
-    """The calls to one model: those that wait, and how many are under way or not yet written down."""
+class CallQueue:
+    """The calls to one model: queued ones, and how many are in flight or not yet on disk."""
 
     def __init__(self, concurrency: int | None):
         self.concurrency = concurrency
-        self.waiting: deque[Item] = deque()
-        self.open = 0
-        self.given = self.taken = 0  # calls, by the caller's thread and by the loop
-        self.closed = self.sealed = False  # nothing more comes, as the loop and as the caller's thread know it
-        self.limit: Callable[[], int] = lambda: concurrency or FEW
+        self.queued: deque[WorkItem] = deque()
+        self.in_flight = 0
+        self.n_added = self.n_started = 0  # calls added by the caller's thread, and started by the loop
+        self.closed = self.close_requested = False  # no more calls: as the loop and as the caller's thread know it
+        self.limit: Callable[[], int] = lambda: concurrency or DEFAULT_CONCURRENCY
         self._wake = asyncio.Event()
 
-    def put(self, items: Sequence[Item], *, closed: bool = False) -> None:
-        """From the caller's thread: more calls, and whether that was all."""
-        self.given += len(items)
-        self.sealed = self.sealed or closed
+    def put(self, items: Sequence[WorkItem], *, closed: bool = False) -> None:
+        """From the caller's thread: add calls; `closed` if these are the last ones."""
+        self.n_added += len(items)
+        self.close_requested = self.close_requested or closed
         background_loop().call_soon_threadsafe(self._put, items, closed)
 
-    def _put(self, items: Sequence[Item], closed: bool) -> None:
-        self.waiting.extend(items)
+    def _put(self, items: Sequence[WorkItem], closed: bool) -> None:
+        self.queued.extend(items)
         self.closed = self.closed or closed
         self._wake.set()
 
     @property
-    def left(self) -> int:
-        """How many calls wait."""
-        return self.given - self.taken
+    def n_queued(self) -> int:
+        """Number of queued calls."""
+        return self.n_added - self.n_started
 
-    def leave(self) -> None:
-        """On the loop: one call is written down, and another may have its place."""
-        self.open -= 1
+    def release(self) -> None:
+        """On the loop: one call is on disk, and its slot is free."""
+        self.in_flight -= 1
         self._wake.set()
 
     def stop(self) -> None:
-        """On the loop: what waits is not asked any more."""
-        self.taken += len(self.waiting)
-        self.waiting.clear()
+        """On the loop: drop the queued calls."""
+        self.n_started += len(self.queued)
+        self.queued.clear()
         self.closed = True
         self._wake.set()
 
-    def next(self) -> Item | None:
-        """The next call, if there is one and a place for it."""
-        if not self.waiting or self.open >= self.limit():
+    def get_nowait(self) -> WorkItem | None:
+        """The next call, or None without a call or a free slot."""
+        if not self.queued or self.in_flight >= self.limit():
             return None
-        self.open += 1
-        self.taken += 1
-        return self.waiting.popleft()
+        self.in_flight += 1
+        self.n_started += 1
+        return self.queued.popleft()
 
-    def back(self, items: Sequence[Item]) -> None:
-        """On the loop: these are not asked yet after all."""
-        self.open -= len(items)
-        self.taken -= len(items)
-        self.waiting.extendleft(reversed(items))
+    def put_back(self, items: Sequence[WorkItem]) -> None:
+        """On the loop: return calls that are not made yet."""
+        self.in_flight -= len(items)
+        self.n_started -= len(items)
+        self.queued.extendleft(reversed(items))
 
-    async def take(self, most: int = 1) -> list[Item]:
-        """The next calls; none when there are no more."""
+    async def get(self, max_items: int = 1) -> list[WorkItem]:
+        """Wait for the next calls; an empty list if there are no more."""
         while True:
-            room = most if most > 1 else self.limit() - self.open
-            if room > 0 and self.waiting:
-                some = [self.waiting.popleft() for _ in range(min(most, room, len(self.waiting)))]
-                self.open += len(some)
-                self.taken += len(some)
-                return some
-            if self.closed and not self.waiting:
+            room = max_items if max_items > 1 else self.limit() - self.in_flight
+            if room > 0 and self.queued:
+                items = [self.queued.popleft() for _ in range(min(max_items, room, len(self.queued)))]
+                self.in_flight += len(items)
+                self.n_started += len(items)
+                return items
+            if self.closed and not self.queued:
                 return []
             self._wake.clear()
             await self._wake.wait()
 
 
 @dataclass
-class Flow:
-    """All feeds of a batch. `ended` is filled on the loop and emptied in the caller's thread.
+class Scheduler:
+    """All queues of a batch. `completed` is filled on the loop and emptied in the caller's thread.
 
-    `hold` is given what ended, and gives it back once it is written down. `still` is given calls
-    that are about to be made, and gives those back that may be; the others are in `lost`. What
-    either raises ends the flow. `for_all` says of an error that all further calls to its model would have it:
-    they are not made.
+    `persist` receives completed calls and returns them once they are on disk. `filter_claimed`
+    receives calls that are about to be made and returns those that this batch still has claimed;
+    the others go to `lost_claims`. An exception from either ends the run. `is_fatal_for_model`
+    tells whether an error would hit all further calls to its model: those are not made.
     """
 
-    feeds: list[Feed]
+    queues: list[CallQueue]
     limits: BatchLimits
-    hold: Hold = lambda ended: ended
-    for_all: Callable[[dict[str, Any]], bool] = lambda error: False
-    ended: deque[Ended] = field(default_factory=deque)
-    told: deque[Event] = field(default_factory=deque)  # of engines: what goes on before rows come
-    stopped: deque[Ended] = field(default_factory=deque)  # calls that were under way when it was stopped, and that cost something
-    still: Still = lambda items: items
-    lost: deque[Item] = field(default_factory=deque)  # calls that another kernel has taken over
-    run_id: str = ""  # under which it can be stopped from elsewhere
-    _fault: Exception | None = None
-    _unwritten: list[tuple[Ended, asyncio.Future[None]]] = field(default_factory=list)
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)  # something has ended
-    _soon: asyncio.Event = field(default_factory=asyncio.Event)  # and the caller's thread should hear of it at once
+    persist: Persist = lambda ended: ended
+    is_fatal_for_model: Callable[[dict[str, Any]], bool] = lambda error: False
+    completed: deque[CompletedCall] = field(default_factory=deque)
+    engine_events: deque[Event] = field(default_factory=deque)  # of engines, before the first row
+    cancelled: deque[CompletedCall] = field(
+        default_factory=deque
+    )  # calls that were in flight when the run was cancelled, and cost something
+    filter_claimed: ClaimFilter = lambda items: items
+    lost_claims: deque[WorkItem] = field(default_factory=deque)  # calls that another kernel has claimed
+    run_id: str = ""  # for stopping it from another process
+    _error: Exception | None = None
+    _unwritten: list[tuple[CompletedCall, asyncio.Future[None]]] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)  # a call has completed
+    _urgent: asyncio.Event = field(default_factory=asyncio.Event)  # the caller's thread should wake at once
 
     async def run(self) -> AsyncIterator[None]:
-        """Makes all calls; yields whenever something has ended. Closing it stops them."""
-        tasks = [asyncio.ensure_future(self._drive(feed)) for feed in self.feeds]
+        """Make all calls; yields whenever some have completed. Closing the generator cancels them."""
+        tasks = [asyncio.ensure_future(self._run_queue(queue)) for queue in self.queues]
         for t in tasks:
-            t.add_done_callback(lambda _: self._now())
+            t.add_done_callback(lambda _: self._wake_caller())
         try:
             with cancellable(self.run_id):
                 while True:
                     done = all(t.done() for t in tasks)
-                    if self._fault is not None:
-                        raise self._fault
-                    if self.ended or self.told or self.lost:
+                    if self._error is not None:
+                        raise self._error
+                    if self.completed or self.engine_events or self.lost_claims:
                         yield
                     if done:
                         for t in tasks:
                             t.result()
                         return
-                    await self._wake.wait()
-                    self._wake.clear()
+                    await self._changed.wait()
+                    self._changed.clear()
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(_BEAT):  # Python 3.11's wait_for swallows a cancellation that comes with the event
-                            await self._soon.wait()
-                    self._soon.clear()
+                        async with asyncio.timeout(
+                            _GATHER_SECONDS
+                        ):  # Python 3.11's wait_for swallows a cancellation that comes with the event
+                            await self._urgent.wait()
+                    self._urgent.clear()
         finally:
             for t in tasks:
                 t.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._write()
 
-    def _end(self, item: Item, events: list[Event]) -> asyncio.Future[None]:
+    def _complete(self, item: WorkItem, events: list[Event]) -> asyncio.Future[None]:
         """Write this call with all others that end in this turn of the loop; done when it is on disk."""
-        end = Ended(item, events)
+        call = CompletedCall(item, events)
         loop = asyncio.get_running_loop()
         if not self._unwritten:
             loop.call_soon(self._write)
-        self._unwritten.append((end, loop.create_future()))
-        if end.error and self.for_all(end.error):
-            self.feeds[item.model].stop()
+        self._unwritten.append((call, loop.create_future()))
+        if call.error and self.is_fatal_for_model(call.error):
+            self.queues[item.model].stop()
         return self._unwritten[-1][1]
 
     def _write(self) -> None:
-        """Write what has ended, and free the places for other calls."""
+        """Persist completed calls, and free their slots."""
         if not self._unwritten:
             return
         unwritten, self._unwritten = self._unwritten, []
         try:
-            self.ended += self.hold([end for end, _ in unwritten])
+            self.completed += self.persist([call for call, _ in unwritten])
         except Exception as e:
-            self._fault = e
+            self._error = e
         else:
-            for end, _ in unwritten:
-                self.feeds[end.item.model].leave()
+            for call, _ in unwritten:
+                self.queues[call.item.model].release()
         for _, written in unwritten:
             if not written.done():
                 written.set_result(None)
-        self._wake.set()
-        if self._fault or any(end.error for end, _ in unwritten):  # it may be the end of all
-            self._now()
+        self._changed.set()
+        if self._error or any(call.error for call, _ in unwritten):  # it may end the batch
+            self._wake_caller()
 
-    def _mine(self, items: list[Item]) -> list[Item]:
-        """Those of these calls that may be made; the others leave their places."""
-        if self._fault is not None:
-            return []  # it is over
+    def _still_claimed(self, items: list[WorkItem]) -> list[WorkItem]:
+        """The calls that may still be made; the others free their slots."""
+        if self._error is not None:
+            return []  # the run is over
         try:
-            kept = list(self.still(items))
+            claimed = list(self.filter_claimed(items))
         except Exception as e:
-            self._fault, kept = e, []
-            self._now()
-        if len(kept) < len(items):
-            may = {id(i) for i in kept}
+            self._error, claimed = e, []
+            self._wake_caller()
+        if len(claimed) < len(items):
+            claimed_ids = {id(i) for i in claimed}
             for item in items:
-                if id(item) not in may:
-                    self.lost.append(item)
-                    self.feeds[item.model].leave()
-            self._now()
-        return kept
+                if id(item) not in claimed_ids:
+                    self.lost_claims.append(item)
+                    self.queues[item.model].release()
+            self._wake_caller()
+        return claimed
 
-    def _now(self) -> None:
-        self._wake.set()
-        self._soon.set()
+    def _wake_caller(self) -> None:
+        self._changed.set()
+        self._urgent.set()
 
-    async def _drive(self, feed: Feed) -> None:
-        first = await feed.take()
+    async def _run_queue(self, queue: CallQueue) -> None:
+        first = await queue.get()
         if not first:
             return
-        feed.back(first)
+        queue.put_back(first)
         call = first[0].call
-        backend = None if call.tape_only else _opened(call)
+        backend = None if call.tape_only else _open_backend(call)
         if isinstance(backend, BatchBackend):
-            await self._together(feed, backend)
+            await self._run_batched(queue, backend)
             return
         if isinstance(backend, NonStreamingBackend):
             gate = rate_limit.limiter_for(backend.host)
-            gate.set_known_limit(feed.concurrency or 0)
-            feed.limit = lambda: feed.concurrency or gate.capacity()
-        await self._one_by_one(feed)
+            gate.set_known_limit(queue.concurrency or 0)
+            queue.limit = lambda: queue.concurrency or gate.capacity()
+        await self._run_single(queue)
 
-    async def _one_by_one(self, feed: Feed) -> None:
-        under_way: set[asyncio.Task[None]] = set()
+    async def _run_single(self, queue: CallQueue) -> None:
+        tasks: set[asyncio.Task[None]] = set()
         steps = pipeline.row_steps(self.limits)
 
-        async def place(item: Item | None) -> None:
+        async def slot(item: WorkItem | None) -> None:
             while item is not None:
-                if not self._mine([item]):
-                    item = feed.next()
+                if not self._still_claimed([item]):
+                    item = queue.get_nowait()
                     continue
                 try:
                     events = await pipeline.run_row(item.call, steps)
                 except asyncio.CancelledError:
                     if events := pipeline.stopped_row(item.call):
-                        self.stopped.append(Ended(item, events))
+                        self.cancelled.append(CompletedCall(item, events))
                     raise
-                await self._end(item, events)
-                item = feed.next()
+                await self._complete(item, events)
+                item = queue.get_nowait()
 
         try:
-            while some := await feed.take():
-                task = asyncio.ensure_future(place(some[0]))
-                under_way.add(task)
-                task.add_done_callback(under_way.discard)
-            if under_way:
-                await asyncio.gather(*under_way)
+            while items := await queue.get():
+                task = asyncio.ensure_future(slot(items[0]))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            if tasks:
+                await asyncio.gather(*tasks)
         finally:
-            for task in under_way:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _together(self, feed: Feed, backend: BatchBackend) -> None:
-        while some := await feed.take(max(2, backend.preferred_batch_size)):
-            some = self._mine(some)
-            if not some:
+    async def _run_batched(self, queue: CallQueue, backend: BatchBackend) -> None:
+        while items := await queue.get(max(2, backend.preferred_batch_size)):
+            items = self._still_claimed(items)
+            if not items:
                 continue
-            events: dict[int, list[Event]] = {n: [] for n in range(len(some))}
-            stream = rows_together.run_together([item.call for item in some])
+            events: dict[int, list[Event]] = {n: [] for n in range(len(items))}
+            stream = rows_together.run_together([item.call for item in items])
             try:
                 async for n, event in stream:
                     if n < 0:
-                        self.told.append(event)
-                        self._wake.set()
+                        self.engine_events.append(event)
+                        self._changed.set()
                         continue
                     events[n].append(event)
                     if isinstance(event, ENDS):
-                        self._end(some[n], events.pop(n))
+                        self._complete(items[n], events.pop(n))
             finally:
                 await aclose(stream)
 
 
-def _opened(call: Call) -> Backend | None:
+def _open_backend(call: Call) -> Backend | None:
     try:
         backend = call.target.open()
         return rows_together.batch_backend(backend) if call.target.local else backend
-    except Exception:  # said by the call itself, as its own error
+    except Exception:  # the call itself reports it as its error
         return None

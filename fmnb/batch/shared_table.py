@@ -1,8 +1,8 @@
-"""What one batch asks of a table that other kernels may go over, too: calls are claimed as their turn comes, others' answers are waited for.
+"""Several kernels over one table: each claims rows shortly before it sends them.
 
-source ─► backlog ─ claim ─► feed ─► asked here
-              ▲        └───► elsewhere ─► answered by another kernel: taken from the log
-              └──────────────────┘        not asked there any more
+source ─► backlog ─ claim ─► queue ─► sent here
+              ▲        └───► claimed_elsewhere ─► answered by another kernel: taken from the log
+              └──────────────────┘               given up submitted: sent here
 """
 
 from __future__ import annotations
@@ -13,117 +13,119 @@ from typing import Any
 
 from ..calls.call import Target
 from ..store import batches, jobs
-from ..store.run_rows import Place
-from .failures import stands
-from .scheduler import Item
+from ..store.run_rows import Position
+from .failures import is_reusable
+from .scheduler import WorkItem
 
-FIRST = 4  # calls of a hosted model that wait claimed in a feed, at first: what waits here no other kernel asks
-_AHEAD = 256  # calls that wait here, claimed or not
-_BACKLOG = 5_000  # calls of a slow model that wait while a fast one goes on
-_LOOK = 0.25  # seconds between two looks at rows that other kernels ask
+INITIAL_PREFETCH = 4  # claimed calls queued per hosted model, at first: other kernels cannot make them
+_MAX_PREFETCH = 256  # calls that wait, claimed or not
+_BACKLOG = 5_000  # calls of a slow model that wait while a fast one continues
+_CHECK_SECONDS = 0.25  # seconds between two checks of other kernels
 
 
-class Sharing:
-    """The part of a job that shares rows with other kernels. Goes before what has its state."""
+class SharedTableMixin:
+    """The part of a job that shares rows with other kernels. A mixin before Job, which has the state."""
 
-    jobs: frozenset[str] | None
-    elsewhere: dict[str, Item]
+    open_jobs: frozenset[str] | None
+    claimed_elsewhere: dict[str, WorkItem]
 
-    def _fill(self: Any, source: Iterator[list[Item]]) -> None:
-        """Give the feeds more to do: rows are looked up, and claimed when their turn is near."""
+    def _fill_queues(self: Any, source: Iterator[list[WorkItem]]) -> None:
+        """Look up rows, and claim and queue calls shortly before their turn."""
         while True:
-            while self.more and self.hungry():
-                some = next(source, None)
-                self.more = some is not None
-                for item in some or ():
+            while self.has_more_rows and self.needs_rows():
+                items = next(source, None)
+                self.has_more_rows = items is not None
+                for item in items or ():
                     self.backlog[item.model].append(item)
-                self.say()
-            if not self._claim():
+                self.report_progress()
+            if not self._claim_next():
                 break
-        for m, feed in enumerate(self.feeds):
-            left = self.more or self.backlog[m] or any(i.model == m for i in self.elsewhere.values())
-            if not left and not feed.sealed:
-                feed.put([], closed=True)
+        for m, queue in enumerate(self.queues):
+            remaining = self.has_more_rows or self.backlog[m] or any(i.model == m for i in self.claimed_elsewhere.values())
+            if not remaining and not queue.close_requested:
+                queue.put([], closed=True)
 
-    def _claim(self: Any) -> bool:
-        """Claim rows and give them to the feeds; whether some are claimed elsewhere, so that there is room for others."""
-        wanted = [self.backlog[m].popleft() for m in range(len(self.feeds)) for _ in range(min(self._room(m), len(self.backlog[m])))]
-        mine = self.claimed(wanted)
-        for m, feed in enumerate(self.feeds):
-            if some := [i for i in mine if i.model == m]:
-                feed.put(some)
-        return len(mine) < len(wanted)
+    def _claim_next(self: Any) -> bool:
+        """Claim and queue calls; True if other kernels had items, so that submitted is room for more."""
+        next_items = [self.backlog[m].popleft() for m in range(len(self.queues)) for _ in range(min(self._room(m), len(self.backlog[m])))]
+        mine = self.claim(next_items)
+        for m, queue in enumerate(self.queues):
+            if items := [i for i in mine if i.model == m]:
+                queue.put(items)
+        return len(mine) < len(next_items)
 
-    def claimed(self: Any, items: Sequence[Item]) -> list[Item]:
-        """Those of these calls that are this batch's to make; those that another kernel makes are waited for."""
+    def claim(self: Any, items: Sequence[WorkItem]) -> list[WorkItem]:
+        """The calls that this batch may make; it waits for the answers of other kernels."""
         mine = self.claims.claim(items) if items else []
         if len(mine) < len(items):
             keys = {i.key for i in mine}
-            self.elsewhere |= {i.key: i for i in items if i.key not in keys}
-        if not mine or self.jobs is None:
+            self.claimed_elsewhere |= {i.key: i for i in items if i.key not in keys}
+        if not mine or self.open_jobs is None:
             return mine
         open_runs = jobs.open_runs()
-        if open_runs != self.jobs:  # another kernel has handed rows in; it does so under claims of its own
-            self.jobs = open_runs
-            self.handed_in = jobs.open_keys(dict.fromkeys(base.call.request.model for base in self.rows.bases))
-        there = [i for i in mine if i.key in self.handed_in and i.call.use_cache]
-        self.claims.release([i.key for i in there])
-        for item in there:
+        if open_runs != self.open_jobs:  # another kernel has submitted rows, under claims of its own
+            self.open_jobs = open_runs
+            self.submitted_keys = jobs.open_keys(dict.fromkeys(base.call.request.model for base in self.rows.bases))
+        submitted = [i for i in mine if i.key in self.submitted_keys and i.call.use_cache]
+        self.claims.release([i.key for i in submitted])
+        for item in submitted:
             del self.pending[item.key]
-            for place in item.places:
-                self.left_out(place)
-        return [i for i in mine if i.key in self.pending] if there else mine
+            for position in item.positions:
+                self.skip_submitted(position)
+        return [i for i in mine if i.key in self.pending] if submitted else mine
 
     def _room(self: Any, m: int) -> int:
-        """How many more calls a feed wants: few of a model that is slow, for other kernels may ask them too."""
-        feed = self.feeds[m]
-        if not counted(self.rows.bases[m].call.target):
-            return len(self.backlog[m])  # an engine takes many rows together
-        if feed.left <= 0 and feed.taken > self.taken[m]:  # it ran dry: more at a time
-            self.ahead[m] = min(2 * self.ahead[m], _AHEAD)
-        self.taken[m] = feed.taken
-        most = max(self.ahead[m], 4 * feed.limit())
-        return most - feed.left if feed.left <= most * 3 // 4 else 0
+        """How many more calls to queue: few for a slow model, since other kernels may make them."""
+        queue = self.queues[m]
+        if not adapts_concurrency(self.rows.bases[m].call.target):
+            return len(self.backlog[m])  # an engine batches rows itself
+        if queue.n_queued <= 0 and queue.n_started > self.n_started[m]:  # the queue ran empty: prefetch more
+            self.prefetch[m] = min(2 * self.prefetch[m], _MAX_PREFETCH)
+        self.n_started[m] = queue.n_started
+        limit = max(self.prefetch[m], 4 * queue.limit())
+        return limit - queue.n_queued if queue.n_queued <= limit * 3 // 4 else 0
 
-    def hungry(self: Any) -> bool:
-        """Whether more rows should be looked at."""
-        lengths = [f.left + len(b) for m, (f, b) in enumerate(zip(self.feeds, self.backlog, strict=True)) if m not in self.gone]
-        return bool(lengths) and min(lengths) < _AHEAD and max(lengths) < _BACKLOG
+    def needs_rows(self: Any) -> bool:
+        """Whether to read more rows."""
+        lengths = [
+            q.n_queued + len(b) for m, (q, b) in enumerate(zip(self.queues, self.backlog, strict=True)) if m not in self.failed_models
+        ]
+        return bool(lengths) and min(lengths) < _MAX_PREFETCH and max(lengths) < _BACKLOG
 
-    # ── what other kernels ask
+    # ── rows of other kernels
 
-    def _look_elsewhere(self: Any) -> None:
-        """Take what other kernels have answered; what they do not ask any more is asked here."""
+    def _check_other_kernels(self: Any) -> None:
+        """Take answers of other kernels, and reclaim rows that they gave up."""
         began = time.monotonic()
-        if not self.elsewhere or began < self.look_at:
+        if not self.claimed_elsewhere or began < self.next_check:
             return
-        known = batches.last_answers(list(self.elsewhere))
+        known = batches.last_answers(list(self.claimed_elsewhere))
         if self.detailed:
             batches.add_details(known.values())
-        places: list[tuple[Place, str]] = []
+        positions: list[tuple[Position, str]] = []
         for key, found in known.items():
-            item = self.elsewhere[key]
-            if not stands(found, item.call, self.limits.retry_errors and found["run"] == item.seen):
+            item = self.claimed_elsewhere[key]
+            if not is_reusable(found, item.call, self.limits.retry_errors and found["run"] == item.earlier_run):
                 continue
-            del self.elsewhere[key], self.pending[key]
-            for place in item.places:
-                self.answered(place, found, reused=True, first=False)
-                places.append((place, found["run"]))
-            self.tally.elsewhere += len(item.places)
-        if places:
-            self.keeper.write([], places)
-        for key in reversed(self.claims.free(list(self.elsewhere))):
-            item = self.elsewhere.pop(key)
-            item.seen = known[key]["run"] if key in known else ""
+            del self.claimed_elsewhere[key], self.pending[key]
+            for position in item.positions:
+                self.add_answer(position, found, cached=True, first=False)
+                positions.append((position, found["run"]))
+            self.tally.other_kernels += len(item.positions)
+        if positions:
+            self.writer.write([], positions)
+        for key in reversed(self.claims.unclaimed(list(self.claimed_elsewhere))):
+            item = self.claimed_elsewhere.pop(key)
+            item.earlier_run = known[key]["run"] if key in known else ""
             self.backlog[item.model].appendleft(item)
         now = time.monotonic()
-        self.look_at = now + max(_LOOK, 10 * (now - began))
+        self.next_check = now + max(_CHECK_SECONDS, 10 * (now - began))
 
-    def _meanwhile(self: Any, found: dict[str, Any]) -> bool:
-        """Whether another kernel got this answer while this batch was under way: its table has what it cost."""
-        return bool(found["parent"] != self.stamp.run and found["ended"] >= self.began_at)
+    def _answered_meanwhile(self: Any, found: dict[str, Any]) -> bool:
+        """Whether another kernel got this answer during this batch; its table counts the cost."""
+        return bool(found["parent"] != self.stamp.run and found["ended"] >= self.started_at)
 
 
-def counted(target: Target) -> bool:
-    """Whether calls at once are something that is found out: what an engine has in hand is its own matter."""
+def adapts_concurrency(target: Target) -> bool:
+    """Whether concurrency adapts to the target; an engine decides for itself."""
     return not target.local or getattr(target, "profile", None) is not None

@@ -1,4 +1,4 @@
-"""A batch of a handful of rows as a Comparison: models are its columns, the table's rows its rows."""
+"""A batch of a few rows as a Comparison: one column per model, one row per row of the table."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..store.run_rows import prompt_text
 from .answers import Answer
 from .result import Batch
 
-ROWS = 10  # a handful: so many rows are read side by side rather than as a table
+ROWS = 10  # more rows are read as a table
 ANSWERS = 40
 
 
-def few(batch: Batch) -> bool:
-    """Whether there is something to compare, and little enough to read."""
+def is_small(batch: Batch) -> bool:
+    """Whether the batch has several answers per row, and few enough to read side by side."""
     each = len(batch.models) * batch.samples
     return each > 1 and batch.rows <= ROWS and batch.rows * each <= ANSWERS
 
@@ -32,12 +32,12 @@ def comparison(batch: Batch) -> Comparison:
     responses = [_response(a) for a in batch.answers]
     titles = {a.row: _title(a.row, r) for a, r in zip(batch.answers, responses, strict=True)}
     samples = [{"sample": a.sample} if batch.samples > 1 else {} for a in batch.answers]
-    axes = [{"model": a.model, "row": titles[a.row], **more} for a, more in zip(batch.answers, samples, strict=True)]
-    return Comparison(tuple(responses), batch.run if log.enabled() else "", tuple(axes))
+    conditions = [{"model": a.model, "row": titles[a.row], **more} for a, more in zip(batch.answers, samples, strict=True)]
+    return Comparison(tuple(responses), batch.run if log.enabled() else "", tuple(conditions))
 
 
 def _response(a: Answer) -> Response:
-    """The whole answer where the log has it, else what the batch knows of it."""
+    """The complete answer if the log has it, otherwise what the batch knows of it."""
     if a.run and log.enabled():
         try:
             return log.reopen(a.run)
@@ -45,10 +45,19 @@ def _response(a: Answer) -> Response:
             pass
     usage = Usage(a.input_tokens, a.output_tokens, a.cached_tokens, a.reasoning_tokens, a.cost, a.estimated)
     return Response(
-        a.text, a.run, a.model, a.model, data=a.data, usage=usage, finish_reason=a.finish, error=a.error, seconds=a.seconds, source=a.source
+        a.text,
+        a.run,
+        a.model,
+        a.model,
+        data=a.data,
+        usage=usage,
+        finish_reason=a.finish_reason,
+        error=a.error,
+        seconds=a.seconds,
+        source=a.source,
     )
 
 
 def _title(row: int, r: Response) -> str:
-    asked = " ".join(prompt_text(r.request).split())
-    return f"row {row}: {asked[:70]}{'…' if len(asked) > 70 else ''}" if asked else f"row {row}"
+    prompt = " ".join(prompt_text(r.request).split())
+    return f"row {row}: {prompt[:70]}{'…' if len(prompt) > 70 else ''}" if prompt else f"row {row}"

@@ -1,10 +1,10 @@
-"""What fmnb's own classes and functions are called in stored identities, wherever they live and whatever they are called now.
+"""Names of fmnb's own classes and functions in stored identities, whatever they are called now.
 
-A model of the notebook may hold a Prompt or call `ask`; its identity is part of the keys of
-stored answers. A name that changed with its file would make all of them unknown. So each
-row gives a thing's present name the one under which it is stored, with its module of then.
-Of a function that is itself the model (`partial(fm.ask, ...)`, `fm.Model(...).ask`) the source
-is in the identity: `stored_sources.json` holds it as it was when first stored.
+A custom model may hold a Prompt or call `ask`; its identity is part of the cache keys of stored
+answers. If a name changed with its file, all of them would be lost. So the table maps the
+present name of each to the stored one, with its former module. For functions that are a model
+themselves (`partial(fm.ask, ...)`, `fm.Model(...).ask`), the source is part of the identity:
+`stored_sources.json` has it as first stored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 _PACKAGE = __name__.partition(".")[0]
 
-# present name -> stored name: a thing that is renamed changes the first, and the second never changes
+# present name -> stored name: a rename changes the first; the second never changes
 STORED = {
     "Vectors": "backend.Vectors",
     "Answer": "batching.answers.Answer",
@@ -145,28 +145,28 @@ STORED = {
 
 
 def stored_name(thing: Any) -> tuple[str, str]:
-    """Module and name of a class or function, as stored identities have them.
+    """Module and name of a class or function in stored identities.
 
     >>> from fmnb import Prompt
     >>> stored_name(Prompt)[1], stored_name(str)
     ('Prompt', ('builtins', 'str'))
     """
     module, name = thing.__module__, thing.__qualname__
-    stored = STORED.get(name, "") if is_ours(thing) else ""
+    stored = STORED.get(name, "") if is_fmnb(thing) else ""
     if not stored:
         return module, name
     home, _, name = stored.rpartition(".")
     return sys.intern(f"{_PACKAGE}.{home}"), sys.intern(name)
 
 
-def is_ours(thing: Any) -> bool:
-    """Whether a class or function is of this package."""
+def is_fmnb(thing: Any) -> bool:
+    """Whether a class or function belongs to this package."""
     return str(getattr(thing, "__module__", None)).partition(".")[0] == _PACKAGE
 
 
 def stored_source(function: Any) -> tuple[str, tuple[Any, ...]] | None:
-    """Source and defaults of a function of ours, as stored identities have them; None where they have the present ones."""
-    ref = STORED.get(function.__qualname__) if is_ours(function) else None
+    """Source and defaults of a function of fmnb in stored identities; None if they are the present ones."""
+    ref = STORED.get(function.__qualname__) if is_fmnb(function) else None
     row = _sources().get(ref) if ref else None
     return (row["source"], _tuples(row["defaults"])) if row else None
 

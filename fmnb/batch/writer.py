@@ -1,4 +1,7 @@
-"""Calls of a batch that have ended are written down at once, then filed as runs; what the disk does not take is not lost."""
+"""Writes finished calls to the log at once, then stores them as runs.
+
+Answers that do not fit on a full disk stay in memory, and are written later.
+"""
 
 from __future__ import annotations
 
@@ -10,75 +13,75 @@ from typing import Any, TypeAlias
 from ..calls.session import session
 from ..core.errors import StoreError
 from ..store import inbox, log, retention, run_rows
-from ..store.run_rows import Place
-from .scheduler import Ended, Item
+from ..store.run_rows import Position
+from .scheduler import CompletedCall, WorkItem
 
 Runs: TypeAlias = list[run_rows.FinishedRun]
-Places: TypeAlias = list[tuple[Place, str]]
+Positions: TypeAlias = list[tuple[Position, str]]
 
 
-class Keeper:
-    """Writes the ends of one batch's calls down.
+class Writer:
+    """Writes the finished calls of one batch.
 
-    `stands` says whether an end answers its rows: a failure that all rows would share does not.
+    `is_answer` tells whether a result answers its rows: a failure that all rows would share does not.
     """
 
-    def __init__(self, batch: str, stands: Callable[[Item, dict[str, Any] | None], bool]):
+    def __init__(self, batch: str, is_answer: Callable[[WorkItem, dict[str, Any] | None], bool]):
         self.batch = batch
         self.durable = log.recover()
-        self._stands = stands
+        self._is_answer = is_answer
 
-    def hold(self, ended: Sequence[Ended]) -> list[Ended]:
-        """On the loop: see that they are on disk. StoreError where the disk does not take them: `write_again` has them."""
+    def append(self, calls: Sequence[CompletedCall]) -> list[CompletedCall]:
+        """On the loop: write calls to disk. StoreError if the disk is full; `flush_deferred` retries."""
         if not self.durable:
-            return list(ended)
-        entries = [inbox.entry(self._places(e.item, e.error), e.events) for e in ended]
+            return list(calls)
+        entries = [inbox.entry(self._positions(e.item, e.error), e.events) for e in calls]
         try:
-            numbers = inbox.put(self.batch, session.notebook, entries)
+            inbox_ids = inbox.put(self.batch, session.notebook, entries)
         except StoreError:
-            self._aside(*self._filed(ended))
+            self._defer(*self._to_runs(calls))
             raise
-        return [replace(e, number=n, encoded=entry.encoded) for e, n, entry in zip(ended, numbers, entries, strict=True)]
+        return [replace(e, inbox_id=n, encoded=entry.encoded) for e, n, entry in zip(calls, inbox_ids, entries, strict=True)]
 
-    def file(self, ended: Sequence[Ended]) -> list[dict[str, Any]]:
-        """Make runs of them; the columns of each. In the caller's thread."""
-        runs, places = self._filed(ended)
-        self.write(runs, places, [e.number for e in ended if e.number])
+    def commit(self, calls: Sequence[CompletedCall]) -> list[dict[str, Any]]:
+        """In the caller's thread: store the calls as runs. Returns the columns of each."""
+        runs, positions = self._to_runs(calls)
+        self.write(runs, positions, [e.inbox_id for e in calls if e.inbox_id])
         return [run.columns for run in runs]
 
-    def write(self, runs: Runs, places: Places, numbers: Sequence[int] = ()) -> None:
-        """Write runs down, and which places which run answers."""
+    def write(self, runs: Runs, positions: Positions, inbox_ids: Sequence[int] = ()) -> None:
+        """Store runs, and which run answers which position."""
         if not self.durable:
             return
         try:
-            run_rows.write(self.batch, runs, places, numbers)
+            run_rows.write(self.batch, runs, positions, inbox_ids)
             if runs:
                 retention.sweep()
         except StoreError:
-            self._aside(runs, places)
+            self._defer(runs, positions)
             raise
 
-    def _filed(self, ended: Sequence[Ended]) -> tuple[Runs, Places]:
-        runs, places = [], []
-        for e in ended:
+    def _to_runs(self, calls: Sequence[CompletedCall]) -> tuple[Runs, Positions]:
+        runs, positions = [], []
+        for e in calls:
             run = run_rows.finished(e.events, session.notebook, e.encoded)
             runs.append(run)
-            places += [(place, run.columns["run"]) for place in self._places(e.item, run.columns["error"])]
-        return runs, places
+            positions += [(position, run.columns["run"]) for position in self._positions(e.item, run.columns["error"])]
+        return runs, positions
 
-    def _places(self, item: Item, error: dict[str, Any] | None) -> Sequence[Place]:
-        return tuple(item.places) if self._stands(item, error) else ()
+    def _positions(self, item: WorkItem, error: dict[str, Any] | None) -> Sequence[Position]:
+        return tuple(item.positions) if self._is_answer(item, error) else ()
 
-    def _aside(self, runs: Runs, places: Places) -> None:
-        _unwritten.append((self.batch, runs, places))
-
-
-_unwritten: deque[tuple[str, Runs, Places]] = deque()  # paid answers that the disk did not take
+    def _defer(self, runs: Runs, positions: Positions) -> None:
+        _deferred.append((self.batch, runs, positions))
 
 
-def write_again() -> None:
-    """What the disk did not take before, now that there may be room, and what a kernel that died had not filed."""
-    while _unwritten:
-        run_rows.write(*_unwritten[0])
-        _unwritten.popleft()
+_deferred: deque[tuple[str, Runs, Positions]] = deque()  # paid answers that could not be written
+
+
+def flush_deferred() -> None:
+    """Write what the disk did not take before, and what a killed kernel had not stored as runs."""
+    while _deferred:
+        run_rows.write(*_deferred[0])
+        _deferred.popleft()
     inbox.ingest()

@@ -43,7 +43,7 @@ def from_scores(
     score_columns = {*models, *text_columns.values()}
     samples, by = samples_from([{k: v for k, v in r.items() if k not in score_columns} for r in rows], target=target, group=group, id=id)
     answers = [
-        Answer(i, m, text=str(r.get(text_columns[m]) or "") if m in text_columns else "", run=f"row-{i}", finish="stop")
+        Answer(i, m, text=str(r.get(text_columns[m]) or "") if m in text_columns else "", run=f"row-{i}", finish_reason="stop")
         for i, r in enumerate(rows)
         for m in models
     ]

@@ -108,7 +108,7 @@ def failure_reason(a: Answer) -> str:
     if a.error is not None:
         message, detail = str(a.error.get("message") or "the call failed"), str(a.error.get("detail") or "").strip()
         return f"{message}: {detail.splitlines()[0][:100]}" if detail else message
-    return "not called" if not a.run else "the call was stopped" if a.finish == "cancelled" else ""
+    return "not called" if not a.run else "the call was stopped" if a.finish_reason == "cancelled" else ""
 
 
 def score_all(answers: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence[Sink] = ()) -> Scores:

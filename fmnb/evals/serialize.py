@@ -29,7 +29,7 @@ def to_dict(e: Results) -> dict[str, Any]:
         "ways": list(e.prompt_titles),
         "dataset": {"name": e.dataset.name, "version": e.dataset.version, "by": e.dataset.by},
         "rows": [s.to_dict() for s in e.dataset],
-        "answers": [[a.text, a.run, a.seconds, a.input_tokens, a.output_tokens, a.cost, a.error, a.finish] for a in e.answers],
+        "answers": [[a.text, a.run, a.seconds, a.input_tokens, a.output_tokens, a.cost, a.error, a.finish_reason] for a in e.answers],
         "scores": {n: [[s.value, s.explanation, s.error, s.confidence] for s in found] for n, found in e.scores.items()},
         "max_failures": e.max_failures,
         "begun": e.started_at,
@@ -76,7 +76,7 @@ def _fields(d: dict[str, Any]) -> dict[str, Any]:
                 output_tokens=tokens_out,
                 cost=cost,
                 error=error,
-                finish=finish,
+                finish_reason=finish,
                 source=sources[i],
             )
         )

@@ -17,7 +17,7 @@ from ..core.events import Event, Finished, Logprobs
 from . import event_reader
 from .db import database
 from .inbox import ingest, log_database
-from .run_rows import Place
+from .run_rows import Position
 
 _PAGE = 500
 _COLUMNS = (
@@ -78,10 +78,10 @@ def add_details(found: Iterable[dict[str, Any]]) -> None:
             runs[run] |= details(events.get(run, ()))
 
 
-def rows_of(batch: str, *, detailed: bool = False) -> Iterator[tuple[Place, dict[str, Any]]]:
+def rows_of(batch: str, *, detailed: bool = False) -> Iterator[tuple[Position, dict[str, Any]]]:
     """The answered cells of a batch in order, each with the columns of its run."""
     _ingest_batch(batch)
-    after: Place = (-1, -1, -1)
+    after: Position = (-1, -1, -1)
     while True:
         rows = log_database().rows(
             f"SELECT row, b.model AS place, sample, {_COLUMNS.replace('model', 'runs.model', 1).replace('run,', 'runs.run,', 1)}"

@@ -18,7 +18,7 @@ from ..core.errors import StoreError
 from ..core.events import Event
 from . import media, run_rows
 from .db import Database, database
-from .run_rows import Place
+from .run_rows import Position
 
 _PAGE = 500
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -30,12 +30,12 @@ _ingested: WeakSet[Database] = WeakSet()
 class Entry(NamedTuple):
     """A finished call: the cells it answers, its events, and the JSON text of each event."""
 
-    places: Sequence[Place]
+    places: Sequence[Position]
     events: Sequence[Event]
     encoded: Sequence[str]
 
 
-def entry(places: Sequence[Place], events: Sequence[Event]) -> Entry:
+def entry(places: Sequence[Position], events: Sequence[Event]) -> Entry:
     """The entry of a finished call."""
     return Entry(places, events, run_rows.encode(events))
 

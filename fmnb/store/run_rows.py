@@ -13,7 +13,7 @@ from ..core.types import Request, to_dict
 from . import media
 from .db import database
 
-Place = tuple[int, int, int]  # row, model, sample
+Position = tuple[int, int, int]  # row, model, sample
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -97,7 +97,7 @@ def prompt_text(request: Request | None) -> str:
 def write(
     batch: str,
     runs: Sequence[FinishedRun],
-    places: Iterable[tuple[Place, str]],
+    places: Iterable[tuple[Position, str]],
     inbox_entries: Iterable[int] = (),
 ) -> None:
     """Write finished runs and the cells they answer. On disk on return.

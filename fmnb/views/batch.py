@@ -251,10 +251,10 @@ def summary_lines(said: Mapping[str, Any]) -> list[str]:
     """The summary in lines: counts, cost, time; then one line for each cause of failures."""
     cost, answered, reused = said.get("cost"), said.get("answered", 0), said.get("reused", 0)
     head = _answered_text(answered, said.get("asked", 0))
-    head += f", {reused:,} of them before and not paid again" if reused else ""
+    head += f", {reused:,} of them cached" if reused else ""
     parts = [head[:1].upper() + head[1:]]
     parts += [f"{said['failed']:,} failed"] if said.get("failed") else []
-    parts += [f"{said['missing']:,} not asked"] if said.get("missing") else []
+    parts += [f"{said['missing']:,} not sent"] if said.get("missing") else []
     parts += (
         ["price unknown"]
         if cost is None

@@ -6,8 +6,8 @@ import pytest
 
 import fmnb as fm
 from fmnb.batch.io import parts
-from fmnb.batch.rows import rows_of
-from fmnb.batch.run import batch, planned
+from fmnb.batch.rows import prepare_rows
+from fmnb.batch.run import batch, dry_run
 from fmnb.calls.call import Options
 from fmnb.core.errors import BadRequestError, BudgetError, UsageError
 from fmnb.store import db, jobs, leases, log
@@ -51,8 +51,8 @@ def test_a_job_is_handed_in_shown_as_open_and_collected_by_the_same_call(bulk, m
     assert [a.text for a in last.answers] == words(5)["w"].tolist() and last.summary.answered == 5
     assert last.answers[0].input_tokens == 20 and last.answers[0].output_tokens == 4
     assert not fm.log(open=True) and len(bulk.jobs) == 1
-    assert batch("Say {{ w }}", words(5), model, batch_api=True).summary.reused == 5
-    assert batch("Say {{ w }}", words(5), model).summary.reused == 5  # the rows are rows like any other
+    assert batch("Say {{ w }}", words(5), model, batch_api=True).summary.cached == 5
+    assert batch("Say {{ w }}", words(5), model).summary.cached == 5  # the rows are rows like any other
     assert all("k-far-1234" in str(h) for h in bulk.headers)
 
 
@@ -72,7 +72,7 @@ def test_open_jobs_are_looked_up_and_the_whole_log_is_not_gone_through():
 def test_rows_in_a_job_are_not_paid_again_by_a_run_without_one(bulk, model, monkeypatch):
     batch("Say {{ w }}", words(3), model, batch_api=True)
     b = batch("Say {{ w }}", words(3), model)
-    assert b.summary.missing == 3 and b.summary.asked == 3 and b.result()["text"].isna().all()
+    assert b.summary.missing == 3 and b.summary.calls == 3 and b.result()["text"].isna().all()
     assert b.summary.notes == (
         "3 rows lie in a batch job and were not asked: --batch-api (batch_api=True) over the table they came from collects them, --no-cache (cache=False) asks them now",
     )
@@ -92,7 +92,7 @@ def test_rows_of_a_file_that_lie_in_a_job_are_left_out_of_their_part_and_come_in
     out = fm.map("Say {{ w }}", tmp_path / "w.parquet", model)  # more parts have gaps than are under way together
     assert (
         len(bulk.headers) == posted
-        and out.summary.reused == 3
+        and out.summary.cached == 3
         and out.summary.missing == 17
         and "17 rows lie in a batch job" in out.summary.notes[0]
     )
@@ -108,7 +108,7 @@ def test_what_was_paid_for_rows_that_are_gone_is_kept(bulk, model):
     batch("Say {{ w }}", words(5), model, batch_api=True)
     bulk.done = True
     assert batch("Say {{ w }}", words(2), model, batch_api=True).summary.answered == 2
-    assert batch("Say {{ w }}", words(5), model).summary.reused == 5
+    assert batch("Say {{ w }}", words(5), model).summary.cached == 5
 
 
 def test_a_row_that_fails_in_the_job_has_its_error_and_a_passing_failure_is_handed_in_again(bulk, model):
@@ -172,7 +172,7 @@ def test_without_batch_jobs_or_a_log_there_is_no_bulk(bulk):
     with pytest.raises(UsageError, match="no batch jobs"):
         batch("Say {{ w }}", words(2), "echo:", batch_api=True)
     with pytest.raises(UsageError, match="no batch jobs"):
-        planned("Say {{ w }}", words(2), "echo:", batch_api=True)
+        dry_run("Say {{ w }}", words(2), "echo:", batch_api=True)
     log.set_enabled(False)
     with pytest.raises(UsageError, match="log"):
         batch("Say {{ w }}", words(2), "echo:", batch_api=True)
@@ -182,14 +182,14 @@ def test_a_budget_is_looked_at_before_anything_is_handed_in(bulk):
     class Jobs(Priced):
         bulk = object()
 
-    said = str(planned("Say {{ w }}", words(100), Jobs(), batch_api=True))
+    said = str(dry_run("Say {{ w }}", words(100), Jobs(), batch_api=True))
     assert "$0.50 to 25.00; within a day" in said
     with pytest.raises(BudgetError, match=r"\$25\.00"):
         batch("Say {{ w }}", words(100), Jobs(), batch_api=True, budget=0.01)
 
 
 def test_rows_that_another_kernel_asks_are_not_handed_in(bulk, model):
-    rows = rows_of("Say {{ w }}", [model], Options(), ["w"])
+    rows = prepare_rows("Say {{ w }}", [model], Options(), ["w"])
     keys = [rows.calls((w,), n)[0][0] for n, w in enumerate(words(2)["w"])]
     leases.claim("other", Process("another machine", 1), dict.fromkeys(keys, ""))
     b = batch("Say {{ w }}", words(5), model, batch_api=True)

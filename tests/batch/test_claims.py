@@ -12,8 +12,8 @@ import pytest
 
 import fmnb as fm
 from fmnb.batch import claims
-from fmnb.batch.claims import Claims, Watch
-from fmnb.batch.rows import rows_of
+from fmnb.batch.claims import Claims, LeaseMonitor
+from fmnb.batch.rows import prepare_rows
 from fmnb.batch.run import batch
 from fmnb.calls.call import Options
 from fmnb.core.errors import Interrupted
@@ -79,7 +79,7 @@ def kernel(tmp_path):
 
 
 def keys(df):
-    rows = rows_of("Say {{ w }}", [MODEL], Options(), list(df.columns))
+    rows = prepare_rows("Say {{ w }}", [MODEL], Options(), list(df.columns))
     return [rows.calls((w,), n)[0][0] for n, w in enumerate(df["w"])]
 
 
@@ -139,14 +139,14 @@ def test_other_rows_go_first_and_rows_of_a_dead_process_follow_at_once(service):
     notes = []
 
     def hear(event):
-        if isinstance(event, Progress) and "asked by another kernel" in event.note:
+        if isinstance(event, Progress) and "sent by another kernel" in event.note:
             notes.append((event.done, event.note))
             if event.done == 15:
                 process.kill()  # not waited for: a dead process stays in the table until its parent looks
 
     b = batch("Say {{ w }}", words(20), MODEL, sinks=[hear])
     process.communicate()
-    assert notes[-1][0] == 15 and "5 asked by another kernel" in notes[-1][1]
+    assert notes[-1][0] == 15 and "5 sent by another kernel" in notes[-1][1]
     assert [a.text for a in b.answers] == words(20)["w"].tolist() and set(service.asked.values()) == {1}
     assert left() == ([], [])
 
@@ -158,7 +158,7 @@ def test_an_answer_of_another_kernel_costs_nothing_here_and_a_failure_stands(ser
     did = []
 
     def hear(event):
-        if isinstance(event, Progress) and "2 asked by another kernel" in event.note and not did:
+        if isinstance(event, Progress) and "2 sent by another kernel" in event.note and not did:
             did.append(event)
             for end in batch("Say {{ w }}", words(2), MODEL, cache=False).answers:
                 assert end.run
@@ -167,7 +167,7 @@ def test_an_answer_of_another_kernel_costs_nothing_here_and_a_failure_stands(ser
     b = batch("Say {{ w }}", words(2), MODEL, retry_errors=True, sinks=[hear])
     assert did and sum(service.asked.values()) == 2, "the failure that another kernel got meanwhile is not asked for again"
     assert (b.answers[0].text, b.answers[0].source) == ("fine", "cached") and b.answers[1].error["kind"] == "BadRequestError"
-    assert b.summary.reused == 1 and "2 were answered by another kernel meanwhile" in b.summary.notes
+    assert b.summary.cached == 1 and "2 were answered by another kernel meanwhile" in b.summary.notes
     assert len(list(batches.rows_of(b.run))) == 2
 
 
@@ -207,7 +207,7 @@ def test_a_kernel_that_stood_still_asks_nothing_that_was_taken_over(service, mon
     dead.communicate()
     looks, lost = [], []
 
-    def still(self, items, real=Claims.still):
+    def still(self, items, real=Claims.filter_claimed):
         looks.append(items)
         if len(looks) == 20:
             leases.release(self.batch)
@@ -216,8 +216,8 @@ def test_a_kernel_that_stood_still_asks_nothing_that_was_taken_over(service, mon
         lost.extend(i for i in items if i not in kept)
         return kept
 
-    monkeypatch.setattr(claims, "LEASE", -1.0)
-    monkeypatch.setattr(Claims, "still", still)
+    monkeypatch.setattr(claims, "LEASE_SECONDS", -1.0)
+    monkeypatch.setattr(Claims, "filter_claimed", still)
     b = batch("Say {{ w }}", words(200), MODEL, concurrency=4)
     assert lost and [a.text for a in b.answers] == words(200)["w"].tolist()
     assert sum(service.asked.values()) <= 204 and left() == ([], [])
@@ -226,14 +226,14 @@ def test_a_kernel_that_stood_still_asks_nothing_that_was_taken_over(service, mon
 def test_a_lease_ends_when_its_beat_stands_still_while_somebody_looks(monkeypatch):
     now = 100.0
     monkeypatch.setattr(claims.time, "monotonic", lambda: now)
-    watch, far = Watch(), Process("another machine", 1)
+    watch, far = LeaseMonitor(), Process("another machine", 1)
 
     def looks(beat, seconds, step=0.25):
         nonlocal now
         found = []
         for _ in range(int(seconds / step)):
             now += step
-            found.append(bool(watch.over([Lease("b", far, beat)])))
+            found.append(bool(watch.expired([Lease("b", far, beat)])))
         return found
 
     assert not any(looks(1, 29)) and not any(looks(2, 29)), "it is renewed"
@@ -245,17 +245,17 @@ def test_a_lease_ends_when_its_beat_stands_still_while_somebody_looks(monkeypatc
 def test_a_clock_that_jumps_costs_a_look_and_no_claim(service, monkeypatch):
     mine = Claims("mine")
     leases.claim("mine", this_process(), {"k": ""})
-    mine._held = {"k"}
-    (item,) = [claims.Item("k", 0, None, [], shared=True)]
-    mine._fresh()
+    mine._claimed = {"k"}
+    (item,) = [claims.WorkItem("k", 0, None, [], shared=True)]
+    mine._mark_renewed()
     real = claims.time.time
     monkeypatch.setattr(claims.time, "time", lambda: real() + 1e6)
     before = leases.active_leases()[0].beat
-    assert mine.still([item]) == [item] and leases.active_leases()[0].beat == before + 1
-    assert mine.still([item]) == [item] and leases.active_leases()[0].beat == before + 1
+    assert mine.filter_claimed([item]) == [item] and leases.active_leases()[0].beat == before + 1
+    assert mine.filter_claimed([item]) == [item] and leases.active_leases()[0].beat == before + 1
     leases.end(leases.active_leases())
     monkeypatch.setattr(claims.time, "time", lambda: real() + 2e6)
-    assert mine.still([item]) == []
+    assert mine.filter_claimed([item]) == []
 
 
 def test_a_lease_that_was_renewed_since_is_not_ended():
@@ -281,10 +281,10 @@ def test_who_is_alive():
 
 
 def test_a_batch_of_this_process_that_ended_without_a_word_is_over():
-    assert Watch().over([Lease("gone", this_process(), 0)])
-    claims._here.add("here")
-    assert not Watch().over([Lease("here", this_process(), 0)])
-    claims._here.discard("here")
+    assert LeaseMonitor().expired([Lease("gone", this_process(), 0)])
+    claims._active_batches.add("here")
+    assert not LeaseMonitor().expired([Lease("here", this_process(), 0)])
+    claims._active_batches.discard("here")
 
 
 def test_two_batches_in_one_process_at_once(service):

@@ -1,11 +1,11 @@
 """A template with nothing in it: what labels of local models are weighed against."""
 
-from fmnb.batch.rows import rows_of
+from fmnb.batch.rows import prepare_rows
 from fmnb.calls.call import Options
 
 
 def neutral(prompt: str, value: object, **options) -> list[str]:
-    rows = rows_of(prompt, ["echo:"], Options(**options), ["cell"])
+    rows = prepare_rows(prompt, ["echo:"], Options(**options), ["cell"])
     ((_, call),) = rows.calls((value,), 0)
     return [r.messages[-1].text for r in call.neutral]
 

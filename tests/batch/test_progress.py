@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fmnb.batch.progress import SoFar
+from fmnb.batch.progress import ProgressText
 from fmnb.batch.run import batch
 from fmnb.batch.summary import Tally
 from fmnb.core.events import Progress
@@ -12,11 +12,11 @@ from fmnb.core.events import Progress
 
 def said(arrivals, total, until, step=0.1, **more):
     """What is said each tenth of a second while rows come at these times."""
-    so_far, out = SoFar(), []
+    so_far, out = ProgressText(), []
     for i in range(1, int(until / step) + 1):
         t = Tally()
         t.answered = sum(at <= i * step for at in arrivals)
-        out.append((i * step, so_far.words(t, total, i * step, **more)))
+        out.append((i * step, so_far.text(t, total, i * step, **more)))
     return out
 
 
@@ -55,24 +55,24 @@ def test_a_standstill_is_seen():
 
 
 def test_rows_from_before_are_no_rate():
-    so_far, t = SoFar(), Tally()
-    t.answered, t.reused, t.failed, t.known_failed = 100, 100, 5, 5
+    so_far, t = ProgressText(), Tally()
+    t.answered, t.cached, t.failed, t.cached_failures = 100, 100, 5, 5
     for at in range(1, 20):
-        words = so_far.words(t, 200, float(at))
-    assert words == "5 failed · 100 from before"
+        words = so_far.text(t, 200, float(at))
+    assert words == "5 failed · 100 cached"
 
 
 def test_money_failures_and_calls_at_once_are_said_where_there_are_some():
     t = Tally()
-    assert SoFar().words(t, 10, 1.0, at_once=0) == ""
+    assert ProgressText().text(t, 10, 1.0, in_flight=0) == ""
     t.failed, t.cost = 3, 0.0123
-    assert SoFar().words(t, 10, 1.0, at_once=16) == "3 failed · $0.012 · 16 at once"
+    assert ProgressText().text(t, 10, 1.0, in_flight=16) == "3 failed · $0.012 · 16 in flight"
     t.unpriced, t.cost = 1, 0.0
-    assert SoFar().words(t, 10, 1.0, at_once=16, last=True) == "3 failed · price unknown"
+    assert ProgressText().text(t, 10, 1.0, in_flight=16, last=True) == "3 failed · price unknown"
 
 
 def test_what_an_engine_has_in_hand_is_not_called_calls_at_once():
     heard = []
     batch("say {{ w }}", [{"w": str(i)} for i in range(20)], "echo:slow=200", sinks=[heard.append])
     notes = [e.note for e in heard if isinstance(e, Progress)]
-    assert notes and not any("at once" in n for n in notes)
+    assert notes and not any("in flight" in n for n in notes)

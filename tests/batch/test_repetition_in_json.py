@@ -107,7 +107,7 @@ def test_json_without_a_schema_is_let_through_in_cells_and_rows(monkeypatch):
         monkeypatch.setenv("VLLM_BASE_URL", service.url)
         service.answer = lambda body: text
         (a,) = batch("Say {{ w }}", [{"w": "a"}], "vllm:m", format="json").answers
-    assert a.text == text and a.finish == "stop"
+    assert a.text == text and a.finish_reason == "stop"
 
 
 def test_a_row_is_whole_where_no_log_would_keep_the_rest(monkeypatch):

@@ -68,7 +68,7 @@ def test_rows_of_a_service_are_cut_and_their_whole_text_is_in_the_log(monkeypatc
         done = batch("Say {{ w }}", [{"w": w} for w in "abc"], "vllm:m")
     assert [a.text == "fine" for a in done.answers] == [True, False, True]
     a = done.answers[1]
-    assert a.finish == REASON and a.text.count("The table is about the table.") >= 4 and len(a.text) < len(LOOP) and a.error is None
+    assert a.finish_reason == REASON and a.text.count("The table is about the table.") >= 4 and len(a.text) < len(LOOP) and a.error is None
     kept = log.reopen(a.run)
     assert (kept.text, kept.finish_reason, kept.extra[NOT_TRUNCATED]) == (a.text, REASON, LOOP) and kept.notes[0].startswith(NOTICE)
     assert "1 answer repeated itself and was cut: ask a larger model" in str(done.summary)
@@ -80,7 +80,7 @@ def test_a_structured_answer_that_fits_its_schema_is_no_loop(monkeypatch):
         monkeypatch.setenv("VLLM_BASE_URL", service.url)
         service.answer = lambda body: text
         (a,) = batch("Say {{ w }}", [{"w": "a"}], "vllm:m", schema="a str").answers
-    assert a.data == {"a": LOOPS["a sentence"]} and a.finish == "stop"
+    assert a.data == {"a": LOOPS["a sentence"]} and a.finish_reason == "stop"
 
 
 def test_rows_of_a_batch_job_are_cut(home, monkeypatch):
@@ -91,4 +91,4 @@ def test_rows_of_a_batch_job_are_cut(home, monkeypatch):
         batch("Say {{ w }}", [{"w": "a"}], "far:m", batch_api=True)
         service.done = True
         (a,) = batch("Say {{ w }}", [{"w": "a"}], "far:m", batch_api=True).answers
-    assert a.finish == REASON and len(a.text) < len(LOOP) and log.reopen(a.run).extra[NOT_TRUNCATED] == LOOP
+    assert a.finish_reason == REASON and len(a.text) < len(LOOP) and log.reopen(a.run).extra[NOT_TRUNCATED] == LOOP

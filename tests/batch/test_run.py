@@ -19,7 +19,7 @@ import pytest
 
 import fmnb as fm
 from fmnb.batch.run import batch, reopen
-from fmnb.batch.scheduler import Feed, Flow
+from fmnb.batch.scheduler import CallQueue, Scheduler
 from fmnb.calls import run as calls_run
 from fmnb.calls.session import session
 from fmnb.core.backend import estimate_tokens
@@ -59,14 +59,14 @@ def test_each_row_is_asked_once_and_its_answer_is_in_its_row(service):
 def test_a_second_run_asks_nothing_and_says_so(service):
     batch("Say {{ w }}", words(30), MODEL)
     again = batch("Say {{ w }}", words(30), MODEL)
-    assert sum(service.asked.values()) == 30 and again.summary.reused == 30 and again.summary.cost == 0
-    assert "30 of them before" in str(again.summary) and {a.source for a in again.answers} == {"cached"}
+    assert sum(service.asked.values()) == 30 and again.summary.cached == 30 and again.summary.cost == 0
+    assert "30 of them cached" in str(again.summary) and {a.source for a in again.answers} == {"cached"}
 
 
 def test_only_what_is_new_is_asked(service):
     batch("Say {{ w }}", words(10), MODEL)
     more = batch("Say {{ w }}", words(20, 5), MODEL)
-    assert len(service.requests) == 25 and more.summary.reused == 5
+    assert len(service.requests) == 25 and more.summary.cached == 5
     batch("Do say {{ w }}", words(1), MODEL)
     assert len(service.requests) == 26
 
@@ -118,7 +118,7 @@ def test_a_failure_for_good_is_kept_until_it_is_asked_for_again(service):
     assert len(service.requests) == 5 and again.summary.failed == 5
     service.answer = None
     assert batch("Say {{ w }}", words(5), MODEL, retry_errors=True).summary.answered == 5 and len(service.requests) == 10
-    assert batch("Say {{ w }}", words(5), MODEL).summary.reused == 5
+    assert batch("Say {{ w }}", words(5), MODEL).summary.cached == 5
 
 
 def test_a_passing_failure_is_asked_again_by_itself(service):
@@ -159,10 +159,10 @@ def test_a_service_that_goes_down_ends_the_batch_and_the_next_run_goes_on(servic
     service.latency, service.down_after = 0.005, 60
     with pytest.raises(ConnectionFailedError) as e:
         batch("Say {{ w }}", words(400), MODEL, concurrency=4)
-    assert "run the same again" in e.value.hint
+    assert "run this again to resume" in e.value.hint
     service.down, service.down_after = False, None
     b = batch("Say {{ w }}", words(400), MODEL, concurrency=4)
-    assert b.summary.answered == 400 and b.summary.reused >= 56
+    assert b.summary.answered == 400 and b.summary.cached >= 56
     assert [a.text for a in b.answers] == words(400)["w"].tolist()
     assert sum(n - 1 for n in service.asked.values()) <= 4
 
@@ -258,7 +258,7 @@ def test_an_interrupt_keeps_what_has_finished(service):
     threading.Thread(target=press, daemon=True).start()
     with pytest.raises(Interrupted) as e:
         batch("Say {{ w }}", words(2000), MODEL, concurrency=8)
-    assert "of 2,000 answers are kept" in e.value._render_traceback_()[0]
+    assert "of 2,000 answers are stored" in e.value._render_traceback_()[0]
     service.latency = 0
     b = batch("Say {{ w }}", words(2000), MODEL, concurrency=8)
     assert b.summary.answered == 2000 and sum(n - 1 for n in service.asked.values()) <= 8
@@ -272,7 +272,7 @@ def test_a_listener_that_stops_whatever_it_hears_stops_a_batch_once(service):
     service.latency = 0.02
     with pytest.raises(Interrupted) as e:
         batch("Say {{ w }}", words(200), MODEL, sinks=[hear], concurrency=4)
-    assert "of 200 answers are kept" in e.value._render_traceback_()[0]
+    assert "of 200 answers are stored" in e.value._render_traceback_()[0]
     assert log.search(kind="batch")[0]["finish_reason"] == "cancelled"
 
 
@@ -280,17 +280,17 @@ def test_of_several_models_the_one_that_cannot_be_asked_is_named_with_its_reason
     heard = []
     service.answer = lambda body: (403, {"error": {"message": "not you"}})
     b = batch("Say {{ w }}", words(30), [MODEL, "echo:"], sinks=[heard.append])
-    assert b.summary.answered == 30 and any("could not be asked on" in n and MODEL in n for n in b.summary.notes)
-    assert any(isinstance(e, Notice) and "could not be asked on" in e.text for e in heard)
+    assert b.summary.answered == 30 and any("got no more calls" in n and MODEL in n for n in b.summary.notes)
+    assert any(isinstance(e, Notice) and "got no more calls" in e.text for e in heard)
 
 
 def test_a_killed_batch_is_in_the_log_however_quickly_its_rows_come(service):
     """Killed before its caller's thread files anything: the answers that were written down are its rows all the same."""
     script = """
 import threading
-from fmnb.batch.writer import Keeper
+from fmnb.batch.writer import Writer
 from fmnb.batch.run import batch
-Keeper.file = lambda *a: threading.Event().wait()
+Writer.commit = lambda *a: threading.Event().wait()
 batch("Say {{ w }}", [{"w": i} for i in range(100_000)], "vllm:m", concurrency=8)
 """
     assert not fm.log(kind="batch")  # the log is open here before anything is in it
@@ -323,7 +323,7 @@ def test_fail_fast_names_the_row(service):
 
 def test_a_stop_that_comes_with_an_answer_is_not_lost():
     async def stopped(steps):
-        flow = Flow([Feed(None)], BatchLimits())
+        flow = Scheduler([CallQueue(None)], BatchLimits())
 
         async def read():
             async for _ in flow.run():
@@ -331,9 +331,9 @@ def test_a_stop_that_comes_with_an_answer_is_not_lost():
 
         reading = asyncio.ensure_future(read())
         await asyncio.sleep(0)
-        flow._wake.set()
+        flow._changed.set()
         await asyncio.sleep(0.005)  # it waits a beat for more
-        flow._soon.set()
+        flow._urgent.set()
         for _ in range(steps):
             await asyncio.sleep(0)
         reading.cancel()
@@ -367,7 +367,7 @@ class Color(Enum):
 
 def test_a_table_where_the_model_is_named_is_refused_in_words():
     for odd in (pd.DataFrame({"a": [1]}), pd.Series([1]), [1, 2], {"a": 1}):
-        with pytest.raises(UsageError, match="A table stands where a model is named"):
+        with pytest.raises(UsageError, match="A table was passed as the model"):
             fm.map("{{ w }}", words(1), odd if not isinstance(odd, list) else [odd])
     for option in ("values", "params"):
         with pytest.raises(UsageError, match=f"{option} is a dict"):
@@ -390,7 +390,7 @@ def test_progress_comes_and_the_first_rows_are_shown_after_they_are_kept(service
     service.latency = 0.02
     batch("Say {{ w }}", words(60), MODEL, sinks=[sink], concurrency=4)
     assert sum(isinstance(e, Started) and e.kind == "row" for e in heard) == 8
-    assert any(isinstance(e, Progress) and "at once" in e.note for e in heard)
+    assert any(isinstance(e, Progress) and "in flight" in e.note for e in heard)
     assert isinstance(heard[-1], Finished) and heard[-1].extra["answered"] == 60
 
 
@@ -423,7 +423,7 @@ def test_a_tape_replays_a_batch_without_its_service(service, tmp_path):
 def test_a_suffix_is_said_once():
     heard = []
     batch("{{ text }}", ["a", "b"], "echo:", sinks=[heard.append])
-    assert [e.text for e in heard if isinstance(e, Notice)] == ["text is there already: the answers' column is called text_fm"]
+    assert [e.text for e in heard if isinstance(e, Notice)] == ["the table already has text: the answer column is text_fm"]
 
 
 @pytest.mark.parametrize(
@@ -475,15 +475,15 @@ def test_after_a_disk_that_was_full_the_log_is_tried_again_and_where_it_is_off_t
     monkeypatch.setattr(state(log.LogSwitch), "off_reason", "The disk is full")
     batch("Say {{ w }}", words(3), MODEL, sinks=[heard.append])
     assert log.enabled() and not any("log is off" in getattr(e, "text", "") for e in heard)
-    assert batch("Say {{ w }}", words(3), MODEL).summary.reused == 3
+    assert batch("Say {{ w }}", words(3), MODEL).summary.cached == 3
     log.set_enabled(False)
     batch("Say {{ w }}", words(1), MODEL, sinks=[heard.append], cache=False)
     log.set_enabled(True)
-    assert any("switched off" in getattr(e, "text", "") and "paid again" in e.text for e in heard)
+    assert any("switched off" in getattr(e, "text", "") and "pays for them again" in e.text for e in heard)
     monkeypatch.setattr(state(log.LogSwitch), "off_reason", "The disk is full")
     monkeypatch.setattr(Database, "write", _full)
     asked = len(service.requests)
-    with pytest.raises(StoreError, match="no row is asked.*disk is full"):
+    with pytest.raises(StoreError, match="no row is sent.*disk is full"):
         batch("Say {{ w }}", words(9), MODEL, cache=False)
     assert len(service.requests) == asked
 
@@ -548,7 +548,7 @@ def test_how_far_it_came_is_said_last_when_it_stops(service):
 def test_a_taken_name_is_said_with_the_name_it_really_got(service):
     heard = []
     batch("Say {{ w }}", [{"w": "a", "text": 1, "text_fm": 2}], MODEL, sinks=[heard.append])
-    assert [e.text for e in heard if isinstance(e, Notice)] == ["text is there already: the answers' column is called text_fm2"]
+    assert [e.text for e in heard if isinstance(e, Notice)] == ["the table already has text: the answer column is text_fm2"]
 
 
 def test_a_batch_is_stopped_from_elsewhere_by_its_run(service):
@@ -561,7 +561,7 @@ def test_a_batch_is_stopped_from_elsewhere_by_its_run(service):
     with pytest.raises(Interrupted) as e:
         batch("Say {{ w }}", words(2000), MODEL, concurrency=8, sinks=[sidebar])
     assert e.value.run not in calls_run.running_calls() and 20 <= log.totals()["calls"] < 2000
-    assert batch("Say {{ w }}", words(30), MODEL).summary.reused >= 12
+    assert batch("Say {{ w }}", words(30), MODEL).summary.cached >= 12
 
 
 def test_a_column_can_name_what_is_attached_to_each_row(tmp_path):
@@ -589,7 +589,7 @@ def test_a_table_of_nothing_says_so():
 
 
 def test_a_prompt_and_a_table_that_changed_places_are_noticed():
-    with pytest.raises(UsageError, match="The prompt, a str or fm.Prompt, comes first"):
+    with pytest.raises(UsageError, match="Pass the prompt, a str or fm.Prompt, first"):
         fm.map(words(1), "Say {{ w }}", "echo:")
 
 

@@ -67,7 +67,7 @@ def test_a_structured_answer_and_its_probabilities_are_the_row_s():
     b = batch("Say {{ w }}", words(3), Together(text='{{"mood": "a"}}'), schema="mood a|b")
     assert [a.data for a in b.answers] == [{"mood": "a"}] * 3 and b.answers[0].labels == {"a": 0.75, "b": 0.25}
     again = batch("Say {{ w }}", words(3), Together(), schema="mood a|b")
-    assert again.summary.reused == 3 and again.answers[0].labels == {"a": 0.75, "b": 0.25}
+    assert again.summary.cached == 3 and again.answers[0].labels == {"a": 0.75, "b": 0.25}
     bad = batch("Ask {{ w }}", words(1), Together(text="none"), schema="mood a|b")
     assert bad.answers[0].error["kind"] == "SchemaMismatchError"
 
@@ -75,7 +75,7 @@ def test_a_structured_answer_and_its_probabilities_are_the_row_s():
 def test_an_engine_that_breaks_fails_the_rows_it_had_and_the_next_run_asks_them():
     b = batch("Say {{ w }}", words(5), Together(dies=2))
     assert [a.error is None for a in b.answers] == [False, False, False, True, True]
-    assert batch("Say {{ w }}", words(5), Together()).summary.reused == 2
+    assert batch("Say {{ w }}", words(5), Together()).summary.cached == 2
 
 
 def test_rows_go_onto_a_tape_and_come_from_it_without_the_engine(tmp_path):

@@ -51,7 +51,7 @@ def test_a_finished_batch_shows_its_counts_its_cost_and_its_first_rows(cells):
     found, text, html = shown(cells, done.run)
     for said in ("batch of 20 rows", "finished", "18 of 20 answered", "2 failed", "$1.80", "2 × It was refused (first in row 7)", "Picky"):
         assert said in text and said.replace("'", "&#x27;") in html, said
-    assert "--retry-errors asks the failed ones again" in text and "Say {{ w }}" in text
+    assert "--retry-errors retries the failed rows" in text and "Say {{ w }}" in text
     assert "word0 | said Say word0" in text and "✗ It was refused" in text and "word8" not in text, "the first rows"
     assert found.state == "finished" and found.result()[3]["text"] == "said Say word3"
     table = found.result(pd.DataFrame(ROWS))
@@ -63,8 +63,8 @@ def test_one_that_took_its_rows_from_the_log_says_so(cells):
     batch("Say {{ w }}", ROWS[:5], model, yes=True)
     again = batch("Say {{ w }}", ROWS[:6], model, yes=True)
     _, text, _ = shown(cells, again.run)
-    assert "6 of 6 answered, 5 of them before and not paid again" in text and "$0.10" in text
-    assert "takes its answers from the log" in text
+    assert "6 of 6 answered, 5 of them cached" in text and "$0.10" in text
+    assert "takes the answers from the log" in text
 
 
 def test_one_that_ran_into_its_budget_says_why_and_how_it_goes_on(cells):
@@ -73,9 +73,9 @@ def test_one_that_ran_into_its_budget_says_why_and_how_it_goes_on(cells):
     found, text, html = shown(cells, stop.value.run)
     s = found.batch.summary
     assert found.state == "failed" and s.answered == 5 and "5 of 20 answered" in text and "$0.50" in text
-    assert s.missing == 15 - s.failed and f"{s.missing} not asked" in text
+    assert s.missing == 15 - s.failed and f"{s.missing} not sent" in text
     assert "would exceed the budget" in text and "would exceed the budget" in html
-    assert f"run the same cell again to go on: {s.missing} are left to ask" in text
+    assert f"run the same cell again to resume: {s.missing} rows are left" in text
 
 
 def test_one_that_was_stopped(cells):
@@ -88,7 +88,7 @@ def test_one_that_was_stopped(cells):
     found, text, _ = shown(cells, stopped.value.run)
     answered = sum(bool(a.run) and a.error is None for a in found.batch.answers)
     assert found.state == "stopped" and answered >= 3 and f"{answered} of 20 answered" in text
-    assert "run the same cell again to go on" in text and "said Say word0" in text
+    assert "run the same cell again to resume" in text and "said Say word0" in text
 
 
 def test_one_whose_kernel_was_killed_and_one_that_another_went_on_with(cells):
@@ -100,7 +100,7 @@ def test_one_whose_kernel_was_killed_and_one_that_another_went_on_with(cells):
     found, text, _ = shown(cells, run)
     assert found.state == "open" and "9 of 20 answered" in text and "10 waiting" in text and "its kernel was killed" in text
     batch("Say {{ w }}", ROWS, Picky(), yes=True)
-    assert shown(cells, run)[0].state == "continued" and "a later run of the same cell went on with it" in shown(cells, run)[1]
+    assert shown(cells, run)[0].state == "continued" and "a later run of the same cell resumed it" in shown(cells, run)[1]
 
 
 def test_several_models_samples_and_a_schema(cells):

@@ -47,9 +47,9 @@ def test_a_text_that_the_limit_ended_is_kept_and_marked(model):
 
 def test_rows_that_the_limit_closed_are_counted():
     tally = Tally()
-    tally.add(Answer(0, "m", text="{}", data={"a": ""}, finish="length"), reused=False)
-    tally.add(Answer(1, "m", text='{"a": "b"}', data={"a": "b"}, finish="stop"), reused=False)
-    assert [n for n in tally.notes() if "1 answer was closed at the token limit" in n]
+    tally.add(Answer(0, "m", text="{}", data={"a": ""}, finish_reason="length"), cached=False)
+    tally.add(Answer(1, "m", text='{"a": "b"}', data={"a": "b"}, finish_reason="stop"), cached=False)
+    assert [n for n in tally.notes() if "1 answer was truncated at the token limit" in n]
 
 
 def test_what_an_engine_says_is_cut_is_no_answer_even_where_a_part_of_it_reads_as_one():

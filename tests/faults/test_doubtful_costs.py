@@ -64,7 +64,7 @@ def test_a_refusal_before_any_answer_is_not_billed(api, status, words):
     assert log.totals()["unknown"] == 0
     if status == 400:  # the others end a batch
         done = batch(PROMPT + "{{ n }}", [{"n": ""}], f"shop-{api}:refuses")
-        assert done.summary.doubtful == 0 and "billed" not in str(done.summary)
+        assert done.summary.uncertain == 0 and "billed" not in str(done.summary)
 
 
 @pytest.mark.parametrize("api", WIRES)
@@ -79,7 +79,7 @@ def test_a_failure_that_may_be_billed_is_said_to_be_one(api, status, words):
     tries = 1 if status == 400 else TRIES
     assert b.spent == 0 and b.uncertain_calls == tries and b.uncertain_cost >= tries * price(10, 1)
     done = batch(PROMPT + "{{ n }}", [{"n": ""}], f"shop-{api}:refuses")
-    assert done.summary.doubtful == 1 and "1 failed call billed: unknown" in str(done.summary)
+    assert done.summary.uncertain == 1 and "1 failed call billed: unknown" in str(done.summary)
     assert done.answers[0].cost is None
 
 

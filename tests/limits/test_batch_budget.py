@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import fmnb as fm
 from fmnb.batch.run import batch
-from fmnb.batch.scheduler import FEW
+from fmnb.batch.scheduler import DEFAULT_CONCURRENCY
 from fmnb.core.errors import BudgetError
 from fmnb.core.events import Finished, TextDelta, UsageReported
 from fmnb.core.types import ModelInfo, Request, Usage, message
@@ -31,10 +31,10 @@ def test_a_budget_is_never_passed_and_the_same_call_goes_on_with_a_larger_one(se
     model = Priced(out=100, seconds=seconds)  # ten cents a row
     with pytest.raises(BudgetError, match="would exceed the budget") as e:
         batch("Say {{ w }}", words(50), model, budget=1.05, max_tokens=100)
-    assert model.calls == 10 and "10 of 50 answers are kept" in str(e.value)
+    assert model.calls == 10 and "10 of 50 answers are stored" in str(e.value)
     assert e.value.billed, "the rows before it were paid"
-    assert "the same again with another --budget goes on, and that budget counts anew" in e.value.hint
-    assert "larger" not in str(e.value) and "run the same again" not in str(e.value)
+    assert "run this again with another --budget to resume; the new budget starts at zero" in e.value.hint
+    assert "larger" not in str(e.value) and "run this again to resume" not in str(e.value)
     b = batch("Say {{ w }}", words(50), model, budget=4.0, max_tokens=100)
     assert b.summary.answered == 50 and model.calls == 50 and b.summary.cost == pytest.approx(4.0)
 
@@ -126,7 +126,7 @@ def test_an_answer_that_was_cut_for_the_budget_is_asked_for_again_and_whole_in_t
     kept = log.reopen(done.answers[60].run)
     assert kept.finish_reason == "stop" and kept.text == "done" and kept.usage.output_tokens == 3_000 + sum(model.cut)
     assert log.events_of(kept.run)[0].request.max_tokens is None, "the question is the one that was put"
-    assert batch("Say {{ w }}", words(64), model, budget=0.5).summary.reused == 64
+    assert batch("Say {{ w }}", words(64), model, budget=0.5).summary.cached == 64
 
 
 def test_what_was_written_before_the_budget_ended_is_in_the_log():
@@ -207,7 +207,7 @@ def test_a_budget_that_is_ample_makes_nobody_wait_and_a_small_one_only_at_first(
     ample, small = Thinking(repeat(100)), Thinking(repeat(100))
     batch("Say {{ w }}", words(100), ample, budget=50.0)
     batch("Do {{ w }}", words(200), small, budget=1.0)
-    assert ample.peak == small.peak == FEW
+    assert ample.peak == small.peak == DEFAULT_CONCURRENCY
 
 
 def test_a_model_that_tells_no_usage_is_charged_what_is_counted():

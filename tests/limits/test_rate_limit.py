@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from fmnb.batch.duration import Load, duration
+from fmnb.batch.duration import HostLoad, estimate_seconds
 from fmnb.core.backend import RateLimitState
 from fmnb.core.runtime import state
 from fmnb.limits import rate_limit
@@ -348,5 +348,5 @@ def test_what_was_learned_of_a_host_s_speed_is_known(monkeypatch):
     state(rate_limit.Limiters).by_host[0, "far.example"] = gate
     found = rate_limit.host_limits("far.example")
     assert found.per_second == pytest.approx(10, rel=0.25) and found.refused
-    low, high = duration([Load("far.example", 600, 0, [0.2])], None, None, None)
+    low, high = estimate_seconds([HostLoad("far.example", 600, 0, [0.2])], None, None, None)
     assert low >= 600 / 11 and high >= low

@@ -236,10 +236,8 @@ def test_an_unknown_price_is_said_and_never_zero():
 
 
 def test_where_nothing_new_was_answered_nothing_is_called_free():
-    assert summary_lines({"answered": 5, "asked": 5, "reused": 5, "cost": 0.0}) == [
-        "5 of 5 answered, 5 of them before and not paid again · under 1 ms"
-    ]
-    assert summary_lines({"asked": 5, "missing": 5, "cost": 0.0}) == ["None of 5 answered · 5 not asked · under 1 ms"]
+    assert summary_lines({"answered": 5, "asked": 5, "reused": 5, "cost": 0.0}) == ["5 of 5 answered, 5 of them cached · under 1 ms"]
+    assert summary_lines({"asked": 5, "missing": 5, "cost": 0.0}) == ["None of 5 answered · 5 not sent · under 1 ms"]
 
 
 def test_what_questions_have_in_common_ends_before_a_word_that_differs():

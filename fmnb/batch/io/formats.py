@@ -1,7 +1,7 @@
-"""What is in a Parquet, CSV or JSONL file, and its rows: each kind is looked through once and read a chunk at a time.
+"""Column types and rows of Parquet, CSV and JSONL files: scanned once, read in chunks.
 
-`LOOK` gives a file's Arrow schema and number of rows, `READ` its rows as batches of a schema
-that may be wider than its own.
+`SCANNERS` return a file's Arrow schema and number of rows, `READERS` its rows as batches of a
+schema that may be wider than its own.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def arrow_library() -> Any:
     return require("pyarrow", "tables", "to read tables in files")
 
 
-def common(a: Any, b: Any) -> Any:
-    """A type that holds the values of both, None where there is none."""
+def common_type(a: Any, b: Any) -> Any:
+    """A type that holds the values of both, None if there is none."""
     arrow = arrow_library()
     if a == b:
         return a
@@ -42,8 +42,8 @@ def common(a: Any, b: Any) -> Any:
         return None
 
 
-def fitted(batch: Any, schema: Any) -> Any:
-    """A batch with the columns of this schema; what it does not have is missing."""
+def cast_batch(batch: Any, schema: Any) -> Any:
+    """A batch with the columns of this schema; absent columns are null."""
     arrow, compute = arrow_library(), importlib.import_module("pyarrow.compute")
     if batch.schema.equals(schema):
         return batch
@@ -51,32 +51,32 @@ def fitted(batch: Any, schema: Any) -> Any:
     for name, kind in zip(schema.names, schema.types, strict=True):
         if name not in batch.schema.names:
             columns.append(arrow.nulls(batch.num_rows, kind))
-        else:  # a whole number that has no exact float becomes the nearest
+        else:  # a whole number without an exact float becomes the nearest one
             columns.append(compute.cast(batch.column(name), options=compute.CastOptions(kind, allow_float_truncate=True)))
     return arrow.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def unread(path: Path, e: Exception, hint: str = "Mend the file, or write it as Parquet.") -> UsageError:
+def read_error(path: Path, e: Exception, hint: str = "Repair the file, or write it as Parquet.") -> UsageError:
     return UsageError(f"{path.name} cannot be read as a table", detail=str(e)[:200], hint=hint)
 
 
-def _not_utf8(path: Path, seen: str, likely: str = "latin-1") -> UsageError:
-    todo = "Write it anew as UTF-8"
+def _not_utf8(path: Path, detail: str, encoding: str = "latin-1") -> UsageError:
+    hint = "Save it as UTF-8"
     if KINDS[path.suffix.lower()] == "csv":
-        todo += f", for instance with pandas: read_csv(..., encoding={likely!r}).to_csv(..., index=False)"
-    return UsageError(f"{path.name} is not encoded as UTF-8", detail=seen, hint=f"{todo}.")
+        hint += f", for instance with pandas: read_csv(..., encoding={encoding!r}).to_csv(..., index=False)"
+    return UsageError(f"{path.name} is not encoded as UTF-8", detail=detail, hint=f"{hint}.")
 
 
 # ── Parquet
 
 
-def _look_parquet(path: Path) -> tuple[Any, int]:
+def _scan_parquet(path: Path) -> tuple[Any, int]:
     arrow, parquet = arrow_library(), importlib.import_module("pyarrow.parquet")
     try:
         with parquet.ParquetFile(path) as file:
             return file.schema_arrow, file.metadata.num_rows
     except (arrow.ArrowException, OSError) as e:
-        raise unread(path, e, "Write it again, or leave it out.") from None
+        raise read_error(path, e, "Write the file again, or leave it out.") from None
 
 
 def _read_parquet(path: Path, schema: Any) -> Iterator[Any]:
@@ -84,9 +84,9 @@ def _read_parquet(path: Path, schema: Any) -> Iterator[Any]:
     try:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=4096):
-                yield fitted(batch, schema)
+                yield cast_batch(batch, schema)
     except (arrow.ArrowException, OSError) as e:
-        raise unread(path, e, "Write it again, or leave it out.") from None
+        raise read_error(path, e, "Write the file again, or leave it out.") from None
 
 
 # ── CSV
@@ -95,23 +95,27 @@ def _read_parquet(path: Path, schema: Any) -> Iterator[Any]:
 def _open_csv(path: Path, types: dict[str, Any]) -> Any:
     csv = importlib.import_module("pyarrow.csv")
     source: Any = path
-    if path.stat().st_size < 1 << 16 and not re.search(rb"[\r\n]", held := path.read_bytes()) and held:
-        source = io.BytesIO(held + b"\n")  # a header alone must end as a line does
+    if path.stat().st_size < 1 << 16 and not re.search(rb"[\r\n]", content := path.read_bytes()) and content:
+        source = io.BytesIO(content + b"\n")  # a file with only a header must end with a line break
     return csv.open_csv(
         source,
-        read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False),  # a thread of its own holds more blocks, and is slower
+        read_options=csv.ReadOptions(block_size=_BLOCK, use_threads=False),  # a thread would hold more blocks, and is slower
         parse_options=csv.ParseOptions(newlines_in_values=True, delimiter="\t" if path.suffix.lower() == ".tsv" else ","),
         convert_options=csv.ConvertOptions(column_types=types),
     )
 
 
-def _look_csv(path: Path) -> tuple[Any, int]:
-    """The first block says what the columns may hold; a cell further down that does not fit widens its column, and it begins anew."""
+def _scan_csv(path: Path) -> tuple[Any, int]:
+    """Schema and number of rows.
+
+    The first block gives the column types; a cell further down that does not fit widens its
+    column, and the scan starts again.
+    """
     arrow = arrow_library()
     names: list[str] = []
     types: dict[str, Any] = {}
     while True:
-        given = types
+        before = types
         try:
             with path.open("rb") as file:
                 if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -124,25 +128,28 @@ def _look_csv(path: Path) -> tuple[Any, int]:
         except UnicodeDecodeError as e:
             raise _not_utf8(path, str(e)) from None
         except (arrow.ArrowException, OSError) as e:
-            types = _wider(path, names, types, e)
-            if types == given:
-                raise unread(path, e) from None
+            types = _widen_types(path, names, types, e)
+            if types == before:
+                raise read_error(path, e) from None
             continue
         for name, kind in zip(names, schema.types, strict=True):
-            if kind == arrow.binary():  # what pyarrow makes of cells that are no text
+            if kind == arrow.binary():  # the type that pyarrow gives to cells that are not text
                 raise _not_utf8(path, f"column {name!r}")
         return schema, count
 
 
-def _wider(path: Path, names: Sequence[str], types: dict[str, Any], e: Exception) -> dict[str, Any]:
-    """The columns' types after a cell did not fit: empty, whole numbers, numbers, text. The same where that is not what went wrong."""
-    arrow, words = arrow_library(), str(e)
-    at = _COLUMN.match(words)
+def _widen_types(path: Path, names: Sequence[str], types: dict[str, Any], e: Exception) -> dict[str, Any]:
+    """The column types after a cell did not fit: empty, whole numbers, numbers, text.
+
+    They are unchanged if that was not the cause of the error.
+    """
+    arrow, text = arrow_library(), str(e)
+    at = _COLUMN.match(text)
     name = names[int(at[1])] if at and names else ""
-    if "UTF8" in words:
-        raise _not_utf8(path, f"column {name!r}" if name else words) from None
-    if "conversion error" not in words:
-        raise unread(path, e) from None
+    if "UTF8" in text:
+        raise _not_utf8(path, f"column {name!r}" if name else text) from None
+    if "conversion error" not in text:
+        raise read_error(path, e) from None
     if not name:
         return dict.fromkeys(names, arrow.string())
     return {**types, name: {arrow.null(): arrow.int64(), arrow.int64(): arrow.float64()}.get(types[name], arrow.string())}
@@ -153,45 +160,45 @@ def _read_csv(path: Path, schema: Any) -> Iterator[Any]:
     try:
         with _open_csv(path, dict(zip(schema.names, schema.types, strict=True))) as reader:
             for batch in reader:
-                yield fitted(batch, schema)
+                yield cast_batch(batch, schema)
     except (arrow.ArrowException, OSError) as e:
-        raise unread(path, e) from None
+        raise read_error(path, e) from None
 
 
 # ── JSONL
 
 
-def _look_jsonl(path: Path) -> tuple[Any, int]:
-    """A column whose values do not go together is text: what is no text is written as JSON."""
+def _scan_jsonl(path: Path) -> tuple[Any, int]:
+    """Schema and number of rows. A column of mixed types is text, with JSON for other values."""
     arrow = arrow_library()
     types: dict[str, Any] = {}
     count = 0
-    for rows in _objects(path):
+    for rows in _read_objects(path):
         count += len(rows)
         for name in dict.fromkeys(n for r in rows for n in r):
-            found = _array([r.get(name) for r in rows])
-            kind = arrow.string() if found is None else found.type
-            types[name] = common(types.get(name, kind), kind) or arrow.string()
+            array = _array([r.get(name) for r in rows])
+            kind = arrow.string() if array is None else array.type
+            types[name] = common_type(types.get(name, kind), kind) or arrow.string()
     return arrow.schema([(n, t if _storable(t) else arrow.string()) for n, t in types.items()]), count
 
 
 def _read_jsonl(path: Path, schema: Any) -> Iterator[Any]:
     arrow = arrow_library()
-    for rows in _objects(path):
+    for rows in _read_objects(path):
         columns = []
         for name, kind in zip(schema.names, schema.types, strict=True):
             values = [r.get(name) for r in rows]
-            found = _array(values, kind)
-            if found is None:
-                found = _array([_as(v, kind) for v in values], kind)
-            if found is None:
-                raise UsageError(f"The column {name!r} of {path.name} changes its kind", detail=str(kind), hint="Write it as Parquet.")
-            columns.append(found)
+            array = _array(values, kind)
+            if array is None:
+                array = _array([_cast(v, kind) for v in values], kind)
+            if array is None:
+                raise UsageError(f"The column {name!r} of {path.name} changes its type", detail=str(kind), hint="Write it as Parquet.")
+            columns.append(array)
         yield arrow.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _array(values: list[Any], kind: Any = None) -> Any:
-    """The values as an Arrow array, None where they do not go together."""
+    """The values as an Arrow array, None if they are incompatible."""
     arrow = arrow_library()
     try:
         return arrow.array(values, type=kind)
@@ -199,7 +206,7 @@ def _array(values: list[Any], kind: Any = None) -> Any:
         return None
 
 
-def _as(value: Any, kind: Any) -> Any:
+def _cast(value: Any, kind: Any) -> Any:
     arrow = arrow_library()
     if value is None:
         return None
@@ -209,7 +216,7 @@ def _as(value: Any, kind: Any) -> Any:
 
 
 def _storable(kind: Any) -> bool:
-    """Whether Parquet can hold it: no objects without any field."""
+    """Whether Parquet can store the type; it cannot store objects without fields."""
     arrow, parquet = arrow_library(), importlib.import_module("pyarrow.parquet")
     try:
         parquet.write_table(arrow.schema([("", kind)]).empty_table(), arrow.BufferOutputStream())
@@ -218,26 +225,26 @@ def _storable(kind: Any) -> bool:
     return True
 
 
-def _objects(path: Path) -> Iterator[list[dict[str, Any]]]:
-    """The rows, some at a time. UsageError with the line's number for one that is none."""
+def _read_objects(path: Path) -> Iterator[list[dict[str, Any]]]:
+    """The rows in chunks. UsageError with the line number for an invalid line."""
     rows: list[dict[str, Any]] = []
     size = 0
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    rows.append(_object(path, number, line))
+                    rows.append(_parse_object(path, number, line))
                     size += len(line)
                 if len(rows) >= _LINES or size >= _BLOCK:
                     yield rows
                     rows, size = [], 0
     except OSError as e:
-        raise unread(path, e) from None
+        raise read_error(path, e) from None
     if rows:
         yield rows
 
 
-def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+def _parse_object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as e:
@@ -245,13 +252,15 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(text)
     except (ValueError, RecursionError) as e:
-        raise UsageError(f"Line {number} of {path.name} is no JSON", detail=str(e), hint="Mend the line, or leave it out.") from None
+        raise UsageError(f"Line {number} of {path.name} is not JSON", detail=str(e), hint="Repair the line, or leave it out.") from None
     if not isinstance(row, dict):
         raise UsageError(
-            f"Line {number} of {path.name} is no object", detail=text.strip()[:60], hint='Each line is one row: {"column": value, ...}.'
+            f"Line {number} of {path.name} is not an object",
+            detail=text.strip()[:60],
+            hint='Each line must be a row: {"column": value, ...}.',
         )
     return row
 
 
-LOOK = {"parquet": _look_parquet, "csv": _look_csv, "jsonl": _look_jsonl}
-READ = {"parquet": _read_parquet, "csv": _read_csv, "jsonl": _read_jsonl}
+SCANNERS = {"parquet": _scan_parquet, "csv": _scan_csv, "jsonl": _scan_jsonl}
+READERS = {"parquet": _read_parquet, "csv": _read_csv, "jsonl": _read_jsonl}

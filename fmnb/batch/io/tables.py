@@ -1,7 +1,7 @@
-"""Any table, as rows that go in and columns that come out: the same kind, order and index kept.
+"""Any table, as rows that go in and columns that come out: the same kind, order and index.
 
-Knows pandas, polars, Arrow tables, DuckDB relations, lists of dicts, lists of texts and dicts
-of columns; whatever else speaks Arrow's C stream comes out as an Arrow table. None of those
+Supports pandas, polars, Arrow tables, DuckDB relations, lists of dicts, lists of texts and
+dicts of columns; anything else with Arrow's C stream becomes an Arrow table. None of those
 libraries is imported for a value of another.
 """
 
@@ -22,7 +22,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Column:
-    """A column to add: its name, its values, and what they are: str, int, float, bool, date or object (anything of JSON)."""
+    """A column to add. `kind` is str, int, float, bool, date, list or object (any JSON value)."""
 
     name: str
     values: Sequence[Any]
@@ -31,18 +31,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table to go over. `take(names)` gives rows of these columns' values, `add` the table with columns added, `head` its beginning."""
+    """A table as a batch uses it.
+
+    `take(names)` yields rows of these columns' values, `add` returns the table with columns added,
+    `head` its first rows.
+    """
 
     columns: tuple[str, ...]
     count: int
     take: Callable[[Sequence[str]], Iterator[Row]]
     add: Callable[[Sequence[Column]], Any]
     head: Callable[[int], Table]
-    taken: tuple[str, ...] = ()  # names beside the columns' that an added one would be mixed up with
+    reserved: tuple[str, ...] = ()  # names besides the columns' that an added column must not use
 
 
 def table_of(value: Any) -> Table:
-    """The table a value is. UsageError when it is none.
+    """The table of a value; UsageError if it is not a table.
 
     >>> table_of([{"a": 1}, {"a": 2, "b": "x"}]).columns
     ('a', 'b')
@@ -78,14 +82,14 @@ def table_of(value: Any) -> Table:
     if hasattr(value, "__arrow_c_stream__"):
         return _arrow(importlib.import_module("pyarrow").table(value), lambda table: table)
     raise UsageError(
-        "That is no table to go over",
+        "This is not a table",
         detail=type(value).__name__,
-        hint="Give a DataFrame, an Arrow table, a DuckDB relation, a list of dicts or texts, or the path of a Parquet, CSV or JSONL file.",
+        hint="Pass a DataFrame, an Arrow table, a DuckDB relation, a list of dicts or texts, or the path of a Parquet, CSV or JSONL file.",
     )
 
 
 def missing(value: Any) -> bool:
-    """Whether a cell holds nothing: None, NaN, NaT, NA.
+    """Whether a cell is empty: None, NaN, NaT, NA.
 
     >>> missing(float("nan")), missing(0), missing("")
     (True, False, False)
@@ -97,25 +101,25 @@ def missing(value: Any) -> bool:
     return type(value).__name__ in ("NAType", "NaTType")
 
 
-def free_name(name: str, taken: Sequence[Any]) -> str:
-    """The name, or with a suffix where there is such a column already.
+def free_name(name: str, used: Sequence[Any]) -> str:
+    """The name, with a suffix if a column has it already.
 
     >>> free_name("text", ["id", "text"])
     'text_fm'
     """
-    found, n = name, 1
-    while found in taken:
-        found = f"{name}_fm" if n == 1 else f"{name}_fm{n}"
+    free, n = name, 1
+    while free in used:
+        free = f"{name}_fm" if n == 1 else f"{name}_fm{n}"
         n += 1
-    return found
+    return free
 
 
-def _named(columns: Sequence[Any], names: Sequence[str]) -> list[int]:
-    """Where these columns are. A name that several have is a UsageError."""
+def _column_indexes(columns: Sequence[Any], names: Sequence[str]) -> list[int]:
+    """The indexes of these columns. UsageError if several columns have the same name."""
     listed = [c if isinstance(c, str) else str(c) for c in columns]
     for name in names:
         if listed.count(name) > 1:
-            raise UsageError("Two columns have that name", detail=name, hint="Rename one of them.")
+            raise UsageError("Two columns have the same name", detail=name, hint="Rename one of them.")
     return [listed.index(n) for n in names]
 
 
@@ -123,7 +127,7 @@ def _pandas(frame: Any) -> Table:
     columns = tuple(c if isinstance(c, str) else str(c) for c in frame.columns)
 
     def take(names: Sequence[str]) -> Iterator[Row]:
-        at = _named(columns, names)
+        at = _column_indexes(columns, names)
         return iter(zip(*(frame.iloc[:, i].tolist() for i in at), strict=True)) if at else iter([()] * len(frame))
 
     def add(new: Sequence[Column]) -> Any:
@@ -135,9 +139,9 @@ def _pandas(frame: Any) -> Table:
             return out
         joined = pandas.concat([out, pandas.DataFrame(extra, index=frame.index)], axis=1)
         joined.columns.names = frame.columns.names
-        made = joined if type(joined) is type(frame) else type(frame)(joined)
-        made.attrs = dict(frame.attrs)
-        return made
+        result = joined if type(joined) is type(frame) else type(frame)(joined)
+        result.attrs = dict(frame.attrs)
+        return result
 
     tops = tuple(str(c[0]) for c in frame.columns if not any(c[1:])) if frame.columns.nlevels > 1 else ()
     return Table(columns, len(frame), take, add, lambda n: _pandas(frame.iloc[:n]), tops)
@@ -147,7 +151,7 @@ _PANDAS = {"int": "Int64", "float": "float64", "bool": "boolean", "date": "datet
 
 
 def _pandas_values(pandas: Any, c: Column, index: Any) -> Any:
-    """One new column; whole numbers and truth values keep their kind beside missing ones."""
+    """One new column; whole numbers and bools keep their type beside missing values."""
     dtype: Any = _PANDAS.get(c.kind, object)
     values: Any = list(c.values)
     if c.kind == "int" and all(v is not None for v in values):
@@ -156,13 +160,13 @@ def _pandas_values(pandas: Any, c: Column, index: Any) -> Any:
         dtype = "bool"
     try:
         return pandas.Series(values, index=index, dtype=dtype)
-    except (TypeError, ValueError, OverflowError):  # an answer's whole number may be longer than 64 bits, a date be of the year 9999
+    except (TypeError, ValueError, OverflowError):  # a whole number in an answer may exceed 64 bits, a date may be in the year 9999
         return pandas.Series(values, index=index, dtype=object)
 
 
 def _polars(frame: Any) -> Table:
     def take(names: Sequence[str]) -> Iterator[Row]:
-        _named(frame.columns, names)
+        _column_indexes(frame.columns, names)
         return iter(frame.select(names).iter_rows()) if names else iter([()] * frame.height)
 
     def add(new: Sequence[Column]) -> Any:
@@ -184,14 +188,14 @@ def _polars_values(polars: Any, c: Column) -> Any:
 
 
 def _strings(values: Sequence[Any]) -> list[Any] | None:
-    """The values when all of them are lists of texts, or missing."""
+    """The values if all of them are lists of texts or missing, otherwise None."""
     if not any(v is not None for v in values):
         return None
     return list(values) if all(v is None or (isinstance(v, list) and all(isinstance(x, str) for x in v)) for v in values) else None
 
 
 def _texts(values: Sequence[Any]) -> list[str | None]:
-    """Values of different shapes as JSON texts: a typed column takes no mixture."""
+    """Values of different types as JSON texts, since a typed column cannot mix them."""
     return [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False, default=str) for v in values]
 
 
@@ -199,7 +203,7 @@ def _arrow(table: Any, back: Callable[[Any], Any]) -> Table:
     arrow = importlib.import_module("pyarrow")
 
     def take(names: Sequence[str]) -> Iterator[Row]:
-        at = _named(table.column_names, names)
+        at = _column_indexes(table.column_names, names)
         if not at:
             return iter([()] * table.num_rows)
         return (row for b in table.select(at).to_batches(4096) for row in zip(*(c.to_pylist() for c in b.columns), strict=True))
@@ -214,35 +218,35 @@ def _arrow(table: Any, back: Callable[[Any], Any]) -> Table:
 
 
 def arrow_values(arrow: Any, c: Column) -> Any:
-    """One new column as an Arrow array of a type that depends on its kind alone, never on its values.
+    """One new column as an Arrow array of a type that depends only on its kind, never on its values.
 
-    So the parts of a table go together. A value that does not fit the type, such as a whole
-    number of more than 64 bits, is null here; the answer's text still has it.
+    So the parts of a table have the same types. A value that does not fit the type, such as a
+    whole number of more than 64 bits, is null here; the answer's text still has it.
     """
     kinds = {"int": arrow.int64(), "float": arrow.float64(), "bool": arrow.bool_(), "date": arrow.date32()}
     kinds["list"] = arrow.list_(arrow.string())
     if c.kind not in kinds:
         return arrow.array(_texts(c.values), type=arrow.string())
-    odd = (arrow.ArrowException, TypeError, ValueError, OverflowError)
+    conversion_errors = (arrow.ArrowException, TypeError, ValueError, OverflowError)
     try:
         return arrow.array(list(c.values), type=kinds[c.kind])
-    except odd:
+    except conversion_errors:
         pass
 
-    def fitting(value: Any) -> Any:
+    def fit(value: Any) -> Any:
         try:
             return arrow.scalar(value, type=kinds[c.kind]).as_py()
-        except odd:
+        except conversion_errors:
             return None
 
-    return arrow.array([fitting(v) for v in c.values], type=kinds[c.kind])
+    return arrow.array([fit(v) for v in c.values], type=kinds[c.kind])
 
 
 def _duckdb(relation: Any) -> Table:
     import duckdb
 
     table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.arrow()
-    if not hasattr(table, "num_rows"):  # a reader of batches
+    if not hasattr(table, "num_rows"):  # a RecordBatchReader
         table = table.read_all()
     return _arrow(table, duckdb.from_arrow)
 
@@ -263,7 +267,7 @@ def _dicts(rows: list[Any]) -> Table:
 def _dict_of_columns(value: Mapping[Any, Any]) -> Table:
     lengths = {len(v) for v in value.values()}
     if len(lengths) > 1:
-        raise UsageError("The columns are of different lengths", detail=", ".join(f"{k}: {len(v)}" for k, v in list(value.items())[:6]))
+        raise UsageError("The columns have different lengths", detail=", ".join(f"{k}: {len(v)}" for k, v in list(value.items())[:6]))
     columns = {str(k): list(v) for k, v in value.items()}
 
     def take(names: Sequence[str]) -> Iterator[Row]:

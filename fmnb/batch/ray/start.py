@@ -1,4 +1,4 @@
-"""Ray, connected: the kernel's own, a cluster's, or one that is started on this machine; and quiet about it."""
+"""Connects to Ray: the kernel's own, a cluster's, or a new one on this machine; without its output."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from typing import Any
 from ...core.errors import UsageError
 from ...core.optional import require
 
-_REACH = 10.0  # seconds for a cluster to take a connection
+_CONNECT_SECONDS = 10.0  # to connect to a cluster
 
 
 def start(address: str = "") -> Any:
-    """Ray, connected: the kernel's own where there is one, a cluster at an address, else one on this machine."""
+    """Connect to Ray: the kernel's own, the cluster at `address`, or a new one on this machine."""
     ray = require("ray", "ray", "to run on Ray")
     require("ray.data", "ray", "to run on Ray")
     if not ray.is_initialized():
         if address and address != "auto":
-            _reach(address)
+            _check_reachable(address)
         where = {"address": address} if address else {"address": "auto"} if os.environ.get("RAY_ADDRESS") else {}
         here = {} if where else {"num_cpus": max(2, os.cpu_count() or 2), "include_dashboard": False}
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its own news would stand below the cell
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # otherwise its logs appear under the cell
         try:
-            with unheard():
+            with suppress_stderr():
                 ray.init(**where, **here, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
         except (ConnectionError, RuntimeError, ValueError) as e:
             raise UsageError(
-                "Ray does not answer", detail=f"{address}: {str(e)[:200]}", hint="Check the address, or say --on ray alone."
+                "Ray does not answer", detail=f"{address}: {str(e)[:200]}", hint="Check the address, or use --on ray for this machine."
             ) from None
-    quiet(ray)
+    silence_logs(ray)
     return ray
 
 
-def outside() -> bool:
-    """Whether this process is a client of a Ray elsewhere (`ray://`), and none of its processes."""
+def is_client() -> bool:
+    """Whether this process is a client of a remote Ray (`ray://`), not one of its processes."""
     return bool(importlib.import_module("ray.util.client").ray.is_connected())
 
 
-def quiet(ray: Any) -> None:
-    """Ray Data has bars and news of its own."""
+def silence_logs(ray: Any) -> None:
+    """Switch off Ray Data's progress bars and logs."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -52,32 +52,34 @@ def quiet(ray: Any) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _reach(address: str) -> None:
-    """Ray itself tries for minutes."""
+def _check_reachable(address: str) -> None:
+    """Fail quickly: Ray itself retries for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=_REACH).close()
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
     except OSError as e:
-        raise UsageError("Ray does not answer", detail=f"{address}: {e}", hint="Check the address, or say --on ray alone.") from None
+        raise UsageError(
+            "Ray does not answer", detail=f"{address}: {e}", hint="Check the address, or use --on ray for this machine."
+        ) from None
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """What Ray's own core says at its start goes nowhere: what goes wrong is raised."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+def suppress_stderr() -> Iterator[None]:
+    """Discard what Ray's core prints at its start; errors are raised anyway."""
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         os.close(nowhere)
 
 
-def address_of(on: str) -> str:
-    """What follows `--on`: "" for a Ray of this machine, or an address.
+def parse_address(on: str) -> str:
+    """The address in `--on`: "" for Ray on this machine.
 
-    >>> address_of("ray"), address_of("ray://head:10001"), address_of("10.0.0.7:6379")
+    >>> parse_address("ray"), parse_address("ray://head:10001"), parse_address("10.0.0.7:6379")
     ('', 'ray://head:10001', '10.0.0.7:6379')
     """
     if on == "ray":
@@ -85,5 +87,5 @@ def address_of(on: str) -> str:
     if re.fullmatch(r"(ray://)?[^\s:/]+:\d+", on) or on == "auto":
         return on
     raise UsageError(
-        "That is no place to run", detail=on, hint="--on ray, or the address of a cluster: --on ray://HOST:10001, --on HOST:6379."
+        "--on must name Ray", detail=on, hint="Use --on ray, or the address of a cluster: --on ray://HOST:10001, --on HOST:6379."
     )

@@ -1,6 +1,6 @@
-"""What of a batch runs on Ray's workers: calls are made as the loop makes them, and their ends come back a few at a time.
+"""The part of a batch that runs on Ray's workers: makes calls, and returns completed ones in groups.
 
-Workers look after who asks: when that kernel stops, or dies, they stop too.
+Workers check the kernel that started the batch: if it stops or dies, they stop too.
 """
 
 from __future__ import annotations
@@ -21,47 +21,47 @@ from ...limits import rate_limit
 from ...limits.batch_budget import BatchBudget
 from ...limits.batch_limits import BatchLimits
 from ...prompts.prompt import Rendered
-from ..failures import ends
+from ..failures import is_fatal_for_model
 from ..options import Limits
-from ..scheduler import Feed, Flow, Item
-from ..writer import Keeper
-from .start import outside, quiet
+from ..scheduler import CallQueue, Scheduler, WorkItem
+from ..writer import Writer
+from .start import is_client, silence_logs
 
-_GROUP = 25  # answers that come back together, or those of so many seconds
-_SOON = 0.25
-_LOOK = 0.5  # seconds between two looks after who asks
-_BLOCK = 16 << 10, 1 << 20  # bytes of answers that come back together, at least and at most
+_BLOCK_CALLS = 25  # calls per returned block; a block is also returned after _BLOCK_SECONDS
+_BLOCK_SECONDS = 0.25
+_CHECK_SECONDS = 0.5  # seconds between two checks of the batch
+_BLOCK_BYTES = 16 << 10, 1 << 20  # minimum and maximum bytes per block
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker needs to know: the models, how they are asked, its share of the limits, and the keys."""
+    """What a worker needs: models and their options, its share of the limits, keys."""
 
     models: tuple[Any, ...]
     options: Options
     limits: Limits
     workers: int
     environment: dict[str, str]
-    batch: str  # whose answers are to be written down
-    node: str  # where the log is; "" where there is none, or nobody knows
+    batch: str  # id of the batch
+    node: str  # the node with the log; "" without one, or if unknown
 
 
-class Watch:
-    """Lives as long as the kernel that asks wants answers."""
+class Heartbeat:
+    """Lives as long as the kernel wants answers."""
 
-    def there(self) -> bool:
-        """It is."""
+    def ping(self) -> bool:
+        """Reachable while the kernel wants answers."""
         return True
 
 
 @contextmanager
-def watched(ray: Any, batch: str) -> Iterator[None]:
-    """While answers to this batch are wanted."""
-    watch = ray.remote(num_cpus=0)(Watch).options(name=_name(batch)).remote()
+def heartbeat(ray: Any, batch: str) -> Iterator[None]:
+    """Keep a heartbeat alive while answers of this batch are wanted."""
+    watch = ray.remote(num_cpus=0)(Heartbeat).options(name=_name(batch)).remote()
     try:
         yield
     finally:
-        with suppress(Exception):  # Ray may be gone already
+        with suppress(Exception):  # Ray may have shut down already
             ray.kill(watch)
 
 
@@ -69,33 +69,33 @@ def _name(batch: str) -> str:
     return f"fmnb {batch}"
 
 
-def ended_there(ray: Any, setup: bytes, chunks: Sequence[Sequence[bytes]], workers: int, gpu: bool) -> Iterator[list[bytes]]:
-    """The ends of these calls, as workers hand them back. In a client of Ray somebody in the cluster passes them on."""
-    if not outside():
-        yield from _ended(setup, chunks, workers, gpu)
+def run_on_workers(ray: Any, setup: bytes, chunks: Sequence[Sequence[bytes]], workers: int, gpu: bool) -> Iterator[list[bytes]]:
+    """The completed calls, as workers return them; a client of Ray gets them through a relay."""
+    if not is_client():
+        yield from _run_dataset(setup, chunks, workers, gpu)
         return
-    courier = ray.remote(num_cpus=0)(Courier).remote(setup, chunks, workers, gpu)
-    while (some := ray.get(courier.some.remote())) is not None:
+    relay = ray.remote(num_cpus=0)(ClusterRelay).remote(setup, chunks, workers, gpu)
+    while (some := ray.get(relay.next_block.remote())) is not None:
         yield some
 
 
-class Courier:
-    """Runs Ray Data where it can run: a client cannot."""
+class ClusterRelay:
+    """Runs Ray Data inside the cluster, since a client cannot."""
 
     def __init__(self, setup: bytes, chunks: Sequence[Sequence[bytes]], workers: int, gpu: bool):
-        self._ends = _ended(setup, chunks, workers, gpu)
+        self._blocks = _run_dataset(setup, chunks, workers, gpu)
 
-    def some(self) -> list[bytes] | None:
-        """The next ends; None after the last."""
-        return next(self._ends, None)
+    def next_block(self) -> list[bytes] | None:
+        """The next completed calls; None after the last."""
+        return next(self._blocks, None)
 
 
-def _ended(setup: bytes, chunks: Sequence[Sequence[bytes]], workers: int, gpu: bool) -> Iterator[list[bytes]]:
+def _run_dataset(setup: bytes, chunks: Sequence[Sequence[bytes]], workers: int, gpu: bool) -> Iterator[list[bytes]]:
     import pyarrow
     import ray
     import ray.data
 
-    quiet(ray)
+    silence_logs(ray)
     tables = [pyarrow.table({"row": pyarrow.array(chunk, pyarrow.large_binary())}) for chunk in chunks]
     with _blocks(ray, sum(len(row) for chunk in chunks for row in chunk) // 50):
         rows = ray.data.from_arrow(tables)
@@ -104,7 +104,7 @@ def _ended(setup: bytes, chunks: Sequence[Sequence[bytes]], workers: int, gpu: b
         fn_constructor_args=(setup,),
         batch_size=max(map(len, chunks)),
         batch_format="pyarrow",
-        num_cpus=0,  # what a worker does is wait, or it is an engine that has the machine anyway; a core each may never be free
+        num_cpus=0,  # workers mostly wait, or an engine uses the whole machine; a core for each might never be free
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_gpus=1 if gpu else None,
     )
@@ -115,84 +115,84 @@ def _ended(setup: bytes, chunks: Sequence[Sequence[bytes]], workers: int, gpu: b
 
 @contextmanager
 def _blocks(ray: Any, size: int) -> Iterator[None]:
-    """A dataset made in here hands on so many bytes of what a worker yields, and does not gather 128 MB of it first."""
+    """Return results in blocks of this size, instead of collecting 128 MB first."""
     context = ray.data.DataContext.get_current()
     before = context.target_max_block_size
-    context.target_max_block_size = min(max(size, _BLOCK[0]), _BLOCK[1])
+    context.target_max_block_size = min(max(size, _BLOCK_BYTES[0]), _BLOCK_BYTES[1])
     try:
         yield
     finally:
         context.target_max_block_size = before
 
 
-class _Unwanted(Exception):
+class _BatchOverError(Exception):
     """Nobody waits for these answers any more."""
 
 
 class Worker:
-    """One actor of Ray: makes calls as the loop does, and hands back their events."""
+    """An actor of Ray: makes calls as the event loop does, and returns their events."""
 
     def __init__(self, setup: bytes):
         import ray.cloudpickle as cloudpickle
 
-        told: Setup = cloudpickle.loads(setup)
-        os.environ.update(told.environment)
-        rate_limit.set_process_count(told.workers)
-        share = 1 / told.workers
-        limits = told.limits
-        self.caps = BatchLimits(
+        config: Setup = cloudpickle.loads(setup)
+        os.environ.update(config.environment)
+        rate_limit.set_process_count(config.workers)
+        share = 1 / config.workers
+        limits = config.limits
+        self.limits = BatchLimits(
             rate_limit.RateCap(limits.rpm * share) if limits.rpm else None,
             rate_limit.RateCap(limits.tpm * share) if limits.tpm else None,
             None if limits.budget is None else BatchBudget(limits.budget * share),
         )
-        self.batch = told.batch
-        self.concurrency = max(1, limits.concurrency // told.workers) if limits.concurrency else None
-        here = told.node and told.node == node()
-        self.keeper = Keeper(told.batch, lambda _, error: not ends(error or {})) if here else None
-        self.calls: list[Call] = [prepare(Rendered((Text("-"),)), m, told.options).call for m in told.models]
-        self.looked = 0.0
+        self.batch = config.batch
+        self.concurrency = max(1, limits.concurrency // config.workers) if limits.concurrency else None
+        here = config.node and config.node == node()
+        self.writer = Writer(config.batch, lambda _, error: not is_fatal_for_model(error or {})) if here else None
+        self.calls: list[Call] = [prepare(Rendered((Text("-"),)), m, config.options).call for m in config.models]
+        self.last_check = 0.0
 
     def __call__(self, batch: Any) -> Iterator[Any]:
-        """The events of each call of a chunk, a few at a time, as they end."""
-        with suppress(_Unwanted):
-            yield from self._answered(batch.column("row").to_pylist())
+        """The events of each call of a chunk, in groups, as the calls complete."""
+        with suppress(_BatchOverError):
+            yield from self._run_calls(batch.column("row").to_pylist())
 
-    def _answered(self, rows: Sequence[bytes]) -> Iterator[Any]:
-        feeds = [Feed(self.concurrency) for _ in self.calls]
-        items: list[list[Item]] = [[] for _ in feeds]
+    def _run_calls(self, rows: Sequence[bytes]) -> Iterator[Any]:
+        queues = [CallQueue(self.concurrency) for _ in self.calls]
+        items: list[list[WorkItem]] = [[] for _ in queues]
         for packed in rows:
-            n, m, request, meta, run, parent, neutral, places = pickle.loads(packed)
+            n, m, request, meta, run, parent, neutral, positions = pickle.loads(packed)
             call = replace(self.calls[m], request=request, meta=meta, run=run, parent=parent, neutral=neutral)
-            items[m].append(Item(str(n), m, call, places))
-        self._look()
-        for feed, some in zip(feeds, items, strict=True):
-            feed.put(some, closed=True)
-        flow = Flow(feeds, self.caps, self.keeper.hold) if self.keeper else Flow(feeds, self.caps)
+            items[m].append(WorkItem(str(n), m, call, positions))
+        self._check_batch()
+        for queue, some in zip(queues, items, strict=True):
+            queue.put(some, closed=True)
+        scheduler = Scheduler(queues, self.limits, self.writer.append) if self.writer else Scheduler(queues, self.limits)
         done: list[bytes] = []
         since = time.monotonic()
-        with closing(iterate_sync(flow.run(), self._look)) as ends:  # type: ignore[type-var]
+        with closing(iterate_sync(scheduler.run(), self._check_batch)) as ends:  # type: ignore[type-var]
             for _ in ends:
-                self._look()
-                while flow.ended:
-                    ended = flow.ended.popleft()
-                    done.append(pickle.dumps((int(ended.item.key), ended.events, ended.number)))
-                if len(done) >= _GROUP or (done and time.monotonic() - since > _SOON):
+                self._check_batch()
+                while scheduler.completed:
+                    ended = scheduler.completed.popleft()
+                    done.append(pickle.dumps((int(ended.item.key), ended.events, ended.inbox_id)))
+                if len(done) >= _BLOCK_CALLS or (done and time.monotonic() - since > _BLOCK_SECONDS):
                     yield _block(done)
                     done, since = [], time.monotonic()
         if done:
             yield _block(done)
 
-    def _look(self) -> None:
-        """Whether somebody still waits for answers."""
+    def _check_batch(self) -> None:
+        """Raise if nobody waits for the answers any more."""
         import ray
 
-        if time.monotonic() - self.looked < _LOOK:
+        if time.monotonic() - self.last_check < _CHECK_SECONDS:
             return
         try:
-            ray.get(ray.get_actor(_name(self.batch)).there.remote(), timeout=30)
+            ray.get(ray.get_actor(_name(self.batch)).ping.remote(), timeout=30)
         except (ray.exceptions.RayActorError, ValueError):
-            raise _Unwanted from None
-        self.looked = time.monotonic()
+            raise _BatchOverError from None
+        self.last_check = time.monotonic()
 
 
 def _block(done: list[bytes]) -> Any:
@@ -202,10 +202,10 @@ def _block(done: list[bytes]) -> Any:
 
 
 def node() -> str:
-    """The machine of the cluster this is; "" in a client outside of it."""
+    """The node id of this machine in the cluster; "" in a client outside of it."""
     import ray
 
     try:
         return str(ray.get_runtime_context().get_node_id())
-    except Exception:  # a client knows none
+    except Exception:  # a client has no node
         return ""

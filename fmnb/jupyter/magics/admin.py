@@ -79,9 +79,9 @@ def _reopened(run: str, shell: Any) -> Any:
     events = store.events_of(found.run)
     start = events[0]
     if isinstance(start, Started) and start.kind == "batch":
-        from ...batch.log_view import logged
+        from ...batch.log_view import load_batch
 
-        return logged(found.run)
+        return load_batch(found.run)
     if isinstance(start, Started) and start.kind == "evaluate":
         from ...evals.evaluate import reopen as reopen_evaluation
 

@@ -37,9 +37,9 @@ def run(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
     if line.get("score") and not line.get("dry_run"):
         return evaluate(line, prompt, models, given, shell)
     if line.get("dry_run"):
-        from ...batch.run import planned
+        from ...batch.run import dry_run
 
-        return planned(prompt, data(line.get("over"), shell), models or None, **given)
+        return dry_run(prompt, data(line.get("over"), shell), models or None, **given)
     from ...batch.io.files import is_path
 
     over, sinks = data(line.get("over"), shell), [BatchView(shell)]
@@ -63,9 +63,9 @@ def run(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
 
 def _show_grid(found: Batch) -> None:
     """A few rows of several models, side by side."""
-    from ...batch.small_table import comparison, few
+    from ...batch.small_table import comparison, is_small
 
-    if few(found):
+    if is_small(found):
         from ..widgets.grid import show
 
         show(comparison(found))

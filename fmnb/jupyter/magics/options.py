@@ -328,7 +328,7 @@ def _checked(models: list[str], out: str | None, values: dict[str, Any]) -> Line
             )
     for a, b, why in CLASHES:
         if has.get(a.replace("-", "_")) and has.get(b.replace("-", "_")):
-            raise UsageError(f"{_spoken(a)} and {_spoken(b)} do not go together", hint=f"{why[0].upper()}{why[1:]}.")
+            raise UsageError(f"{_spoken(a)} and {_spoken(b)} cannot be combined", hint=f"{why[0].upper()}{why[1:]}.")
     return Line(tuple(models), out, values)
 
 

@@ -16,9 +16,9 @@ import pytest
 import fmnb as fm
 from fmnb.batch.io import formats as file_kinds
 from fmnb.batch.io import parts
-from fmnb.batch.io.files import files_of, whole
+from fmnb.batch.io.files import open_files, read_all
 from fmnb.batch.io.parts import Parts
-from fmnb.batch.run import batch, planned
+from fmnb.batch.run import batch, dry_run
 from fmnb.calls.session import session
 from fmnb.core.errors import AuthenticationError, UsageError
 from fmnb.store.db import database
@@ -70,7 +70,7 @@ def test_parts_that_are_there_are_not_made_again(service, tmp_path):
     assert [f.name for f in first.files] == ["part-00000.parquet", "head-150.parquet"] and len(service.requests) == 150
     stamp = first.files[0].stat().st_mtime_ns
     again = fm.map("Say {{ w }}", path, MODEL)
-    assert len(service.requests) == 250 and again.files[0].stat().st_mtime_ns == stamp and again.summary.reused == 150
+    assert len(service.requests) == 250 and again.files[0].stat().st_mtime_ns == stamp and again.summary.cached == 150
     assert again.df["text"].tolist() == [f"word{i}" for i in range(250)]
 
 
@@ -123,7 +123,7 @@ def test_a_batch_over_a_file_holds_its_answers_too(service, tmp_path):
 
 def test_an_estimate_of_a_file_counts_its_rows(tmp_path):
     path = write(tmp_path / "rows.parquet", table(5000))
-    assert planned("Say {{ w }}", path, "echo:").calls == 5000
+    assert dry_run("Say {{ w }}", path, "echo:").calls == 5000
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_an_estimate_of_a_file_counts_its_rows(tmp_path):
     [
         ("rows.jsonl", '{"w": 1}\nnot json\n', "Line 2"),
         ("rows.jsonl", '{"w": 1}\n[1]\n', "Line 2"),
-        ("rows.xls", "x", "cannot be gone over"),
+        ("rows.xls", "x", "cannot be read as one table"),
         ("rows.csv", "a,b\n1,2,3\n", "cannot be read"),
     ],
 )
@@ -152,12 +152,12 @@ def test_an_empty_file_makes_no_parts(tmp_path):
 
 def test_files_are_read_a_chunk_at_a_time(tmp_path):
     path = write(tmp_path / "rows.parquet", table(10_000))
-    assert [t.count for t in files_of(path).chunks(4000)] == [4000, 4000, 2000] and files_of(path).count == 10_000
+    assert [t.count for t in open_files(path).chunks(4000)] == [4000, 4000, 2000] and open_files(path).count == 10_000
 
 
 def values(path):
     """All rows of the files, as dicts."""
-    return whole(files_of(path)).add(()).to_pylist()
+    return read_all(open_files(path)).add(()).to_pylist()
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def blocks(monkeypatch):
 )
 def test_a_csv_column_holds_what_comes_further_down(service, tmp_path, blocks, first, last, kind):
     (tmp_path / "rows.csv").write_text("w,n\n" + "".join(f"word{i},{first}\n" for i in range(149)) + f"word149,{last}\n")
-    found = files_of(tmp_path / "rows.csv")
+    found = open_files(tmp_path / "rows.csv")
     assert found.count == 150 and found.schema.field("n").type == kind
     out = fm.map("Say {{ n }} {{ w }}", tmp_path / "rows.csv", MODEL)
     assert out.df["text"].tolist() == [f"word{i}" for i in range(150)] and str(out.df["n"].iloc[-1]) in (last, f"{last}.0")
@@ -190,15 +190,15 @@ def test_a_csv_column_holds_what_comes_further_down(service, tmp_path, blocks, f
 def test_a_csv_s_rows_are_counted_before_anything_is_asked(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_bytes('\ufeffa,b\n1,"two\nlines"\n3,"and ""more"""\n'.encode())
-    assert files_of(path).count == 2 and values(path) == [{"a": 1, "b": "two\nlines"}, {"a": 3, "b": 'and "more"'}]
+    assert open_files(path).count == 2 and values(path) == [{"a": 1, "b": "two\nlines"}, {"a": 3, "b": 'and "more"'}]
     (tmp_path / "rows.tsv").write_text("a\tb\n1\t2,5\n")
-    assert files_of(str(tmp_path / "rows.tsv")).count == 1
+    assert open_files(str(tmp_path / "rows.tsv")).count == 1
 
 
 @pytest.mark.parametrize("text", ["w,n\n", "w,n"])
 def test_a_csv_with_a_header_alone_has_its_columns(tmp_path, text):
     (tmp_path / "rows.csv").write_text(text)
-    assert files_of(tmp_path / "rows.csv").columns == ("w", "n")
+    assert open_files(tmp_path / "rows.csv").columns == ("w", "n")
     out = fm.map("{{ w }}", tmp_path / "rows.csv", "echo:")
     assert out.files == () and out.summary.rows == 0 and len(out.df) == 0
 
@@ -222,7 +222,7 @@ def test_columns_of_one_name_in_a_csv_are_read_all_the_same(tmp_path, blocks):
 def test_a_file_that_is_not_utf_8_says_so(tmp_path, blocks, name, data):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(UsageError, match="rows.* is not encoded as UTF-8") as e:
-        files_of(tmp_path / name)
+        open_files(tmp_path / name)
     assert "UTF-8" in e.value.hint and e.value.detail
 
 
@@ -230,7 +230,7 @@ def test_jsonl_has_all_columns_of_its_rows_wherever_they_begin(tmp_path, blocks)
     rows = [{"w": "a"}, {"w": "b", "late": 1}, *[{"w": "c"}] * 9, {"later": [1.5], "late": 2.5}]
     (tmp_path / "rows.jsonl").write_bytes(b"\xef\xbb\xbf" + b"".join(json.dumps(r).encode() + b"\n" for r in rows))
     found = values(tmp_path / "rows.jsonl")
-    assert files_of(tmp_path / "rows.jsonl").count == 12 and list(found[0]) == ["w", "late", "later"]
+    assert open_files(tmp_path / "rows.jsonl").count == 12 and list(found[0]) == ["w", "late", "later"]
     assert found[1] == {"w": "b", "late": 1.0, "later": None} and found[-1] == {"w": None, "late": 2.5, "later": [1.5]}
 
 
@@ -255,7 +255,7 @@ def test_jsonl_values_of_different_kinds_become_text(tmp_path, blocks):
 def test_csv_files_that_differ_go_together(service, tmp_path, some):
     for n, text in enumerate(some):
         (tmp_path / f"{n}.csv").write_text(text)
-    found = files_of(tmp_path / "*.csv")
+    found = open_files(tmp_path / "*.csv")
     assert found.count == len(values(tmp_path / "*.csv"))
     out = fm.map("Say {{ row }} {{ w }}", tmp_path / "*.csv", MODEL).df
     assert out["text"].tolist() == out["w"].tolist() == sorted(out["w"])
@@ -275,7 +275,7 @@ def test_parquet_files_that_differ_go_together(tmp_path):
     assert [r["c"] for r in found] == ["k", "l", None] and [r["more"] for r in found] == [None, None, [1]]
     write(tmp_path / "3.parquet", pa.table({"w": [3]}))
     with pytest.raises(UsageError, match="'w' is of two types: string in 0.parquet, int64 in 3.parquet"):
-        files_of(tmp_path / "*.parquet")
+        open_files(tmp_path / "*.parquet")
 
 
 def test_jsonl_files_that_differ_go_together(tmp_path):
@@ -294,12 +294,12 @@ def test_a_pattern_leaves_answers_out_unless_it_names_them(service, tmp_path):
     pattern = str(tmp_path / "g/**/*.parquet")
     first = fm.map("Say {{ w }}", tmp_path / "g/1.parquet", MODEL)
     other = fm.map("Do say {{ w }}", tmp_path / "g/1.parquet", MODEL)
-    assert {first.folder.name, other.folder.name[:9]} == {"1.answers"} and files_of(pattern).paths == (tmp_path / "g/1.parquet",)
+    assert {first.folder.name, other.folder.name[:9]} == {"1.answers"} and open_files(pattern).paths == (tmp_path / "g/1.parquet",)
     write(tmp_path / "g/deep/2.parquet", table(2))
     assert fm.map("Say {{ w }}", pattern, MODEL).summary.rows == fm.map("Say {{ w }}", pattern, MODEL).summary.rows == 5
-    assert files_of(tmp_path / "g/1.answers/*.parquet").count == 3
+    assert open_files(tmp_path / "g/1.answers/*.parquet").count == 3
     with pytest.raises(UsageError, match="no such file"):
-        files_of(tmp_path / "g/1.*/*.parquet")
+        open_files(tmp_path / "g/1.*/*.parquet")
 
 
 @pytest.mark.parametrize("data", [b"", b"no", b"PAR1" + b"x" * 60 + b"PAR1"])
@@ -308,7 +308,7 @@ def test_a_broken_parquet_file_is_named(tmp_path, data):
     (tmp_path / "2.parquet").write_bytes(data)
     for given in ("2.parquet", "*.parquet"):
         with pytest.raises(UsageError, match=r"2\.parquet cannot be read"):
-            files_of(tmp_path / given)
+            open_files(tmp_path / given)
 
 
 def test_parquet_that_is_broken_further_down_is_named_too(tmp_path):
@@ -328,11 +328,11 @@ def test_a_text_that_is_no_path_is_told_shortly(text):
 
 def test_a_file_is_looked_through_once_until_it_changes(tmp_path, monkeypatch):
     path, looks = write(tmp_path / "rows.csv", table(3)), []
-    real = file_kinds._look_csv
-    monkeypatch.setitem(file_kinds.LOOK, "csv", lambda p: looks.append(p) or real(p))
-    assert files_of(path).count == files_of(path).count == 3 and len(looks) == 1
+    real = file_kinds._scan_csv
+    monkeypatch.setitem(file_kinds.SCANNERS, "csv", lambda p: looks.append(p) or real(p))
+    assert open_files(path).count == open_files(path).count == 3 and len(looks) == 1
     write(path, table(4))
-    assert files_of(path).count == 4 and len(looks) == 2
+    assert open_files(path).count == 4 and len(looks) == 2
 
 
 MEMORY = """
@@ -364,25 +364,25 @@ def test_a_frame_with_the_files_name_is_still_a_frame():
 
 def test_a_folder_is_told_to_name_its_files(tmp_path):
     with pytest.raises(UsageError, match=r"is a folder.*\*\.parquet"):
-        files_of(tmp_path)
+        open_files(tmp_path)
 
 
 def test_parts_of_another_run_in_the_same_folder_are_said(service, tmp_path):
     path, heard = str(write(tmp_path / "rows.parquet", table(250))), []
     fm.map("Say {{ w }}", path, MODEL)
     out = fm.map("Do say {{ w }}", path, MODEL, head=150, out=tmp_path / "rows.answers", sinks=[heard.append])
-    assert any("2 parts there are of another run" in getattr(e, "text", "") for e in heard) and len(out.files) == 2
+    assert any("2 parts in the folder are from another run" in getattr(e, "text", "") for e in heard) and len(out.files) == 2
     assert len(out.df) == 150
     heard.clear()
     fm.map("Do say {{ w }}", path, MODEL, out=tmp_path / "rows.answers", sinks=[heard.append])
-    assert not any("of another run" in getattr(e, "text", "") for e in heard), "that of the head is its own"
+    assert not any("from another run" in getattr(e, "text", "") for e in heard), "that of the head is its own"
 
 
 def test_a_question_over_files_is_that_over_a_table(tmp_path):
     path, model = write(tmp_path / "rows.parquet", table(1150)), Priced()
     fm.map("Say {{ w }}", path, model, head=300, yes=True)
-    told = planned("Say {{ w }}", path, model)
-    assert told.calls - told.known > 700
+    told = dry_run("Say {{ w }}", path, model)
+    assert told.calls - told.cached > 700
     with pytest.raises(UsageError, match="--yes") as e:
         fm.map("Say {{ w }}", path, model)
     assert model.calls == 300 and str(told) in str(e.value)
@@ -431,14 +431,14 @@ def test_values_of_the_notebook_decide_which_parts_are_there(service, tmp_path):
     assert pen.df["text"].iloc[0] == "pen WORD0" and car.df["text"].iloc[0] == "car WORD0" and car.folder != pen.folder
     late = ask(values=values | {"late": "y"})
     assert late.folder == pen.folder and late.df["text"].iloc[119] == "ypen WORD119", "only later rows show it"
-    assert late.summary.reused == 111
+    assert late.summary.cached == 111
     lower = ask(values=values | {"helper": str.lower})
     assert lower.df["text"].iloc[0] == "pen word0"
     ruled = [
         fm.map("{{ w }}", path, "echo:", system="Be {{ how }}", values={"how": how}, out=tmp_path / "ruled").summary
         for how in ("short", "long")
     ]
-    assert [r.reused for r in ruled] == [0, 0]
+    assert [r.cached for r in ruled] == [0, 0]
     assert ask(values=values).df["text"].iloc[119] == "xpen WORD119"
 
 
@@ -462,7 +462,7 @@ def test_a_row_that_cannot_fill_the_prompt_counts_by_its_words(service, tmp_path
         return fm.map("Say {{ 7 // (n - 5 if n < 50 else 1) }} {{ w }} {{ more }}", path, "echo:", values={"more": ""} | more)
 
     first, again = ask(), ask()
-    assert first.summary.failed == again.summary.failed == 1 and again.summary.reused == 119
+    assert first.summary.failed == again.summary.failed == 1 and again.summary.cached == 119
     assert again.summary.causes == first.summary.causes and not again.summary.notes, "it was tried again"
 
 
@@ -472,7 +472,7 @@ def test_failures_in_parts_that_are_there_are_told_with_their_causes(service, tm
     first = fm.map("Say {{ w }}", path, MODEL)
     again = fm.map("Say {{ w }}", path, MODEL, sinks=[heard.append])
     assert again.summary.causes == first.summary.causes and again.summary.causes[0].count == again.summary.failed == 111
-    assert again.summary.causes[0].row == 1 and "odd" in again.summary.causes[0].seen
+    assert again.summary.causes[0].row == 1 and "odd" in again.summary.causes[0].detail
     assert "--retry-errors" in str(again.summary) and any("--retry-errors" in getattr(e, "text", "") for e in heard)
     service.answer = None
     assert fm.map("Say {{ w }}", path, MODEL, retry_errors=True).summary.failed == 0
@@ -482,7 +482,7 @@ def test_files_of_the_user_s_own_are_not_replaced(service, tmp_path):
     (tmp_path / "data").mkdir()
     mine = write(tmp_path / "data/part-00000.parquet", table(5))
     before = mine.read_bytes()
-    with pytest.raises(UsageError, match="among the files") as e:
+    with pytest.raises(UsageError, match="contains input files") as e:
         fm.map("Say {{ w }}", tmp_path / "data/*.parquet", MODEL, out=tmp_path / "data/../data")
     assert e.value.hint and not service.requests
     other = write(tmp_path / "rows.csv", table(5))
@@ -503,17 +503,17 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_asked(servic
 
     with monkeypatch.context() as patch:
         patch.setattr(parts.tempfile, "TemporaryFile", read_only)
-        with pytest.raises(UsageError, match="cannot be written there.*Read-only"):
+        with pytest.raises(UsageError, match="is not writable.*Read-only"):
             fm.map("Say {{ w }}", path, MODEL)
-    with pytest.raises(UsageError, match="cannot be written there"):
+    with pytest.raises(UsageError, match="is not writable"):
         fm.map("Say {{ w }}", path, MODEL, out=path)
     assert not service.requests
     with monkeypatch.context() as patch:  # it was writable, and is no more
         patch.setattr(parts.os, "replace", read_only)
         patch.setattr(parts.Path, "unlink", read_only)
-        with pytest.raises(UsageError, match="does not take the part.*Read-only"):
+        with pytest.raises(UsageError, match="cannot be written to.*Read-only"):
             fm.map("Say {{ w }}", path, MODEL)
-    assert fm.map("Say {{ w }}", path, MODEL).summary.reused == 5
+    assert fm.map("Say {{ w }}", path, MODEL).summary.cached == 5
 
 
 @pytest.mark.parametrize("out", [3, "", ["a"]])

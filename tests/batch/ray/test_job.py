@@ -43,9 +43,9 @@ def test_rows_are_answered_by_workers_and_go_on_where_they_were(service, monkeyp
     batch("Say {{ w }}", words(60), MODEL)
     b = batch("Say {{ w }}", words(300), MODEL, on="ray", sinks=[heard.append])
     assert [a.text for a in b.answers] == words(300)["w"].tolist()
-    assert b.summary.reused == 60 and len(service.requests) == 300 and any(isinstance(e, Progress) for e in heard)
+    assert b.summary.cached == 60 and len(service.requests) == 300 and any(isinstance(e, Progress) for e in heard)
     assert reopen(b.run).answers == b.answers
-    assert batch("Say {{ w }}", words(300), MODEL).summary.reused == 300  # here or there is one and the same run
+    assert batch("Say {{ w }}", words(300), MODEL).summary.cached == 300  # here or there is one and the same run
     assert service.peak <= 40
 
 
@@ -119,11 +119,11 @@ batch("Say {{ w }}", pd.DataFrame({"w": [f"word{i}" for i in range(400)]}), "vll
     assert service.silent()  # its workers have ended with it
     asked = Counter(service.asked)
     b = batch("Say {{ w }}", words(400), MODEL)
-    assert b.summary.answered == 400 and b.summary.reused >= 60 - 8
+    assert b.summary.answered == 400 and b.summary.cached >= 60 - 8
     assert sum(service.asked.values()) - sum(asked.values()) <= 400 - len(asked) + 8
 
 
 def test_a_place_that_is_none_is_refused_in_words():
     for odd in ("rai", "ray://", "spark"):
-        with pytest.raises(UsageError, match="no place to run"):
+        with pytest.raises(UsageError, match="--on must name Ray"):
             batch("{{ w }}", words(1), "echo:", on=odd)

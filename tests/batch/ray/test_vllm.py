@@ -12,7 +12,7 @@ import pytest
 
 from fmnb.batch.ray import vllm as ray_vllm
 from fmnb.batch.run import batch
-from fmnb.batch.scheduler import Item
+from fmnb.batch.scheduler import WorkItem
 from fmnb.calls.prepare import options_from, prepare
 from fmnb.core.types import Image, Text
 from fmnb.prompts.prompt import Rendered
@@ -52,7 +52,7 @@ def call(weights, parts=SAY, **options):
 def test_what_has_weights_and_a_gpu_goes_there(weights, monkeypatch):
     one = call(weights)
     assert ray_vllm.weights_for(Cluster(1), one) is None or find_spec("vllm")
-    monkeypatch.setattr(ray_vllm, "_there", lambda: True)
+    monkeypatch.setattr(ray_vllm, "_is_installed", lambda: True)
     assert ray_vllm.weights_for(Cluster(1), one) == weights
     assert ray_vllm.weights_for(Cluster(0), one) is None
     assert ray_vllm.weights_for(Cluster(1), call(weights, schema="n int")) == weights
@@ -60,12 +60,12 @@ def test_what_has_weights_and_a_gpu_goes_there(weights, monkeypatch):
 
 @pytest.mark.parametrize("options", [{"logprobs": 2}, {"quant": "int8"}, {"schema": "mood good|bad"}, {"params": {"logit_bias": {}}}])
 def test_what_only_our_engines_do_stays(weights, monkeypatch, options):
-    monkeypatch.setattr(ray_vllm, "_there", lambda: True)
+    monkeypatch.setattr(ray_vllm, "_is_installed", lambda: True)
     assert ray_vllm.weights_for(Cluster(1), call(weights, **options)) is None
 
 
 def test_models_that_are_no_folder_stay(monkeypatch, tmp_path):
-    monkeypatch.setattr(ray_vllm, "_there", lambda: True)
+    monkeypatch.setattr(ray_vllm, "_is_installed", lambda: True)
     assert ray_vllm.weights_for(Cluster(1), prepare(Rendered((Text("x"),)), "echo:", options_from({})).call) is None
 
 
@@ -84,7 +84,7 @@ def test_a_request_is_asked_as_it_is(weights):
 
 def test_a_row_of_its_own_is_refused_alone(weights):
     seeing = call(weights, [Text("What is it?"), Image(b"\x89PNG", "image/png")])
-    (ended,) = next(ray_vllm.answered(Cluster(1), weights, [Item("k", 0, seeing, [(0, 0, 0)])]))
+    (ended,) = next(ray_vllm.generate(Cluster(1), weights, [WorkItem("k", 0, seeing, [(0, 0, 0)])]))
     assert "cannot see images" in ended.error["message"] and ended.events[0].kind == "row"
 
 
@@ -93,13 +93,13 @@ def test_a_row_of_its_own_is_refused_alone(weights):
     [
         ({"generated_text": '{"n": 3}', "num_generated_tokens": 3}, "stop", None),
         ({"generated_text": '{"n', "num_generated_tokens": 5}, None, "truncated"),
-        ({"generated_text": "", "num_generated_tokens": 0, "__inference_error__": "ValueError: too long"}, None, "failed in this row"),
+        ({"generated_text": "", "num_generated_tokens": 0, "__inference_error__": "ValueError: too long"}, None, "failed on this row"),
     ],
 )
 def test_an_answer_becomes_events(weights, row, reason, error):
     asked = call(weights, schema="n int", max_tokens=5)
     about = {"num_input_tokens": 9, "time_taken_llm": 0.1, "__inference_error__": ""}
-    ended = ray_vllm._ended(Item("k", 0, asked, []), ray_vllm._events(asked, about | row))
+    ended = ray_vllm._complete(WorkItem("k", 0, asked, []), ray_vllm._events(asked, about | row))
     assert [e.n for e in ended.events] == list(range(1, len(ended.events) + 1))
     if error:
         assert error in ended.error["message"]

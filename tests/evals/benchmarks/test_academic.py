@@ -105,7 +105,7 @@ def test_bbqs_bias_on_unifiedqas_answers_of_the_age_category():
         )
         for i, (c, p, s, g, w, label, _) in enumerate(rows)
     ]
-    answers = [Answer(i, "unifiedqa", text=r[4][r[6]], run="r", finish="stop") for i, r in enumerate(rows)]
+    answers = [Answer(i, "unifiedqa", text=r[4][r[6]], run="r", finish_reason="stop") for i, r in enumerate(rows)]
     e = Evaluation("", "", Dataset(tuple(samples)), ("unifiedqa",), 1, answers, {}).rescore("choice")
     assert sum(s.value for s in e.scores["choice"]) == 2726
     ambig, clear = academic.bbq_bias(e)

@@ -211,10 +211,10 @@ def test_single_keys_can_be_turned_off_for_good(c):
 
 def test_rows_of_a_table_are_different_questions_with_a_vote_each():
     from fmnb.batch.run import batch
-    from fmnb.batch.small_table import comparison, few
+    from fmnb.batch.small_table import comparison, is_small
 
     b = batch("say {{ word }}", [{"word": "hi"}, {"word": "ho"}], ["echo:", "echo:think"])
-    assert few(b)
+    assert is_small(b)
     c = comparison(b)
     page = open_page(c)
     assert page.grid.about["by_row"] and [x["row"] for x in page.grid.about["cells"]] == [0, 0, 1, 1]
