@@ -184,7 +184,7 @@ class Tally:
             rows, them = ("row is", "it") if n == 1 else ("rows are", "them")
             notes.append(
                 f"{n:,} {rows} in a batch job and {'was' if n == 1 else 'were'} not sent: "
-                f"--batch-api (batch_api=True) over the same table collects {them}, --no-cache (cache=False) sends {them} now"
+                f"--batch-api (batch_api=True) over the table they came from collects {them}, --no-cache (cache=False) sends {them} now"
             )
         for model, (label, many) in self._labels.items():
             if label is not None and many >= _SAME_LABEL_ROWS:

@@ -74,7 +74,7 @@ def test_rows_in_a_job_are_not_paid_again_by_a_run_without_one(bulk, model, monk
     b = batch("Say {{ w }}", words(3), model)
     assert b.summary.missing == 3 and b.summary.calls == 3 and b.result()["text"].isna().all()
     assert b.summary.notes == (
-        "3 rows lie in a batch job and were not asked: --batch-api (batch_api=True) over the table they came from collects them, --no-cache (cache=False) asks them now",
+        "3 rows are in a batch job and were not sent: --batch-api (batch_api=True) over the table they came from collects them, --no-cache (cache=False) sends them now",
     )
     bulk.done = True
     assert batch("Say {{ w }}", words(3), model, batch_api=True).summary.answered == 3
@@ -94,7 +94,7 @@ def test_rows_of_a_file_that_lie_in_a_job_are_left_out_of_their_part_and_come_in
         len(bulk.headers) == posted
         and out.summary.cached == 3
         and out.summary.missing == 17
-        and "17 rows lie in a batch job" in out.summary.notes[0]
+        and "17 rows are in a batch job" in out.summary.notes[0]
     )
     assert out.df["text"].isna().tolist() == [True] * 17 + [False] * 3 and len(out.files) == 7
     bulk.done = True
@@ -193,5 +193,5 @@ def test_rows_that_another_kernel_asks_are_not_handed_in(bulk, model):
     keys = [rows.calls((w,), n)[0][0] for n, w in enumerate(words(2)["w"])]
     leases.claim("other", Process("another machine", 1), dict.fromkeys(keys, ""))
     b = batch("Say {{ w }}", words(5), model, batch_api=True)
-    assert len(bulk.lines) == 3 and "2 rows are asked by another kernel right now and left to it" in b.summary.notes[0]
+    assert len(bulk.lines) == 3 and "2 rows are in use by another kernel" in b.summary.notes[0]
     assert [lease.batch for lease in leases.active_leases()] == ["other"]

@@ -318,4 +318,4 @@ def test_rows_that_are_handed_in_as_a_job_while_a_run_is_under_way_are_left_out_
     service.latency = 0.01
     b = batch("Say {{ w }}", words(400), MODEL, concurrency=1, sinks=[hear])
     assert handed and len(service.asked) == 380 and b.summary.missing == 20
-    assert "20 rows lie in a batch job" in str(b.summary) and left() == ([], [])
+    assert "20 rows are in a batch job" in str(b.summary) and left() == ([], [])

@@ -136,7 +136,7 @@ def test_fail_fast_stops_at_the_first_failure(service):
     service.latency = 0.01
     with pytest.raises(BadRequestError) as e:
         batch("Say {{ w }}", words(500), MODEL, fail_fast=True, concurrency=4)
-    assert len(service.requests) < 100 and "are kept" in e.value.hint
+    assert len(service.requests) < 100 and "are stored" in e.value.hint
 
 
 def test_a_key_that_is_refused_stops_the_batch_at_once(service):
@@ -370,7 +370,7 @@ def test_a_table_where_the_model_is_named_is_refused_in_words():
         with pytest.raises(UsageError, match="A table was passed as the model"):
             fm.map("{{ w }}", words(1), odd if not isinstance(odd, list) else [odd])
     for option in ("values", "params"):
-        with pytest.raises(UsageError, match=f"{option} is a dict"):
+        with pytest.raises(UsageError, match=f"{option} (is|must be) a dict"):
             fm.map("{{ w }}", words(1), "echo:", **{option: 5})
 
 
@@ -532,7 +532,7 @@ def test_rows_that_failed_before_are_said_to_be_left_alone(service):
     service.answer = lambda body: (400, {"error": {"message": "odd words"}})
     first = batch("Say {{ w }}", words(2), MODEL)
     again = batch("Say {{ w }}", words(2), MODEL)
-    assert not first.summary.notes and "2 failed before and were not asked again: --retry-errors" in again.summary.notes[0]
+    assert not first.summary.notes and "2 failed before and were not sent again: --retry-errors" in again.summary.notes[0]
     assert "(first in row 0: 400, odd words)" in str(again.summary)
 
 
@@ -579,7 +579,7 @@ def test_a_column_can_name_what_is_attached_to_each_row(tmp_path):
 def test_a_column_that_is_no_python_name_is_told_how_to_be_named(name):
     with pytest.raises(PromptError) as e:
         batch(f"Say {{{{ {name} }}}} {{{{ w }}}}", [{name: "x", "w": "y"}], "echo:")
-    assert f"{name} is a column, but no Python name: write {{{{ row[{name!r}] }}}}" in e.value.hint
+    assert f"{name} is a column, but not a Python name: write {{{{ row[{name!r}] }}}}" in e.value.hint
 
 
 def test_a_table_of_nothing_says_so():

@@ -274,7 +274,7 @@ def test_parquet_files_that_differ_go_together(tmp_path):
     assert [r["w"] for r in found] == ["x", "y", "z"] and [r["n"] for r in found] == [float(2**60), 1.5, None]
     assert [r["c"] for r in found] == ["k", "l", None] and [r["more"] for r in found] == [None, None, [1]]
     write(tmp_path / "3.parquet", pa.table({"w": [3]}))
-    with pytest.raises(UsageError, match="'w' is of two types: string in 0.parquet, int64 in 3.parquet"):
+    with pytest.raises(UsageError, match="'w' has two types: string in 0.parquet, int64 in 3.parquet"):
         open_files(tmp_path / "*.parquet")
 
 
@@ -403,7 +403,7 @@ def test_a_batch_over_files_that_was_killed_is_open_no_longer_when_it_was_gone_o
 def test_a_value_that_does_not_fit_the_files_common_type_is_found_before_anything_is_asked(service, tmp_path):
     pq.write_table(pa.table({"w": ["a", "b"], "id": pa.array([1, 2], pa.int64())}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"w": ["c", "d"], "id": pa.array([3, 2**64 - 1], pa.uint64())}), tmp_path / "b.parquet")
-    with pytest.raises(UsageError, match="b.parquet does not go together.*'id'"):
+    with pytest.raises(UsageError, match="b.parquet does not match the other files.*'id'"):
         fm.map("Say {{ w }}", tmp_path / "*.parquet", MODEL)
     assert not service.requests
 
@@ -488,7 +488,7 @@ def test_files_of_the_user_s_own_are_not_replaced(service, tmp_path):
     other = write(tmp_path / "rows.csv", table(5))
     for name in ("part-00007.parquet", "head-2.parquet"):
         mine.rename(mine := mine.with_name(name))
-        with pytest.raises(UsageError, match=f"is none: .*{name}") as e:
+        with pytest.raises(UsageError, match=f"but is not one: .*{name}") as e:
             fm.map("Say {{ w }}", other, MODEL, out=tmp_path / "data")
     assert e.value.hint and not service.requests and mine.read_bytes() == before
     mine.write_bytes(b"")
@@ -519,7 +519,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_asked(servic
 @pytest.mark.parametrize("out", [3, "", ["a"]])
 def test_an_out_that_is_no_folder_is_refused(tmp_path, out):
     path = write(tmp_path / "rows.parquet", table(5))
-    with pytest.raises(UsageError, match="out is a folder"):
+    with pytest.raises(UsageError, match="out must name a folder"):
         fm.map("Say {{ w }}", path, "echo:", out=out)
 
 
