@@ -71,11 +71,12 @@ def as_duplicate(a: Answer) -> Answer:
 
 
 def answer_columns(
-    table: Table, answers: Sequence[Answer], models: Sequence[str], samples: int, spec: SchemaSpec | None
+    table: Table, answers: Sequence[Answer], models: Sequence[str], samples: int, spec: SchemaSpec | None, sources: tuple[str, ...] = ()
 ) -> tuple[list[Column], dict[str, list[str]]]:
     """The columns to add to a table, and the new names of those whose name is in use.
 
     `answers` are ordered by row, model, sample; each model and sample has its own columns.
+    `sources` are the columns that the prompts used.
     """
     each = len(models) * samples
     used_names: list[str] = [*table.columns, *table.reserved]
@@ -91,7 +92,7 @@ def answer_columns(
                 if name != wanted:
                     renamed.setdefault(wanted, []).append(name)
                 used_names.append(name)
-                out.append(Column(name, column.values, column.kind))
+                out.append(Column(name, column.values, column.kind, sources))
     return out, renamed
 
 

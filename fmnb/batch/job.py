@@ -421,7 +421,9 @@ class Job(SharedTableMixin):
         self.emit(Finished(extra=summary.to_dict()))
         if self.durable:
             self._supersede_earlier()
-        return Batch(self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table)
+        return Batch(
+            self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table, self.rows.columns
+        )
 
     def _failed_model_notes(self) -> list[str]:
         """Notes about models that failed while others answered."""

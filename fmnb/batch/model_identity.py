@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..core.errors import FmnbError, error_from_dict, with_earlier_keys
+from ..core.types import File, Image, Text, ToolResult
 from .code_names import attributes_written, code_text, names_read, source_of
 from .stored_names import is_fmnb, stored_name, stored_source
 
@@ -236,7 +237,12 @@ class _StablePickler(_PythonPickler):  # type: ignore[misc, valid-type]
         self.memoize(obj)
 
     def reducer_override(self, obj: Any) -> Any:
-        return (error_from_dict, (with_earlier_keys(obj.to_dict()),)) if isinstance(obj, FmnbError) else NotImplemented
+        if isinstance(obj, FmnbError):
+            return error_from_dict, (with_earlier_keys(obj.to_dict()),)
+        if isinstance(obj, (Text, Image, File, ToolResult)):  # without the labels, their last field: they decide no answer
+            reduced: Any = obj.__reduce_ex__(4)
+            return reduced[0], reduced[1], reduced[2][:-1]
+        return NotImplemented
 
     dispatch = {**_PythonPickler.dispatch, types.FunctionType: save_global}
 

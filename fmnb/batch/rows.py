@@ -14,18 +14,20 @@ import hashlib
 import keyword
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..calls.call import Call, Options, PreparedCall
-from ..calls.prepare import cell_key, load_attachments, prepare, replace_surrogates
+from ..calls.prepare import cell_key, load_attachments, prepare, replace_surrogates, system_message
 from ..calls.steps.cache import cache_key
 from ..core.backend import CONTENT_FREE
 from ..core.errors import PromptError, UsageError
 from ..core.run_ids import new_run
-from ..core.types import Message, Part, Text, message
+from ..core.types import Label, Message, Part, Text
 from ..prompts import template
-from ..prompts.prompt import Prompt, Rendered, names, render
+from ..prompts.prompt import Prompt, names, render
+from ..prompts.rendered import Rendered
+from ..prompts.value_labels import column_label
 from ..schemas.spec import SchemaSpec
 from .io.tables import Row, free_name, missing
 from .model_identity import identity
@@ -46,6 +48,7 @@ class RowCalls:
     notebook_values: Mapping[str, Any]  # notebook variables that the template uses
     options: Options  # with attachments that differ by row
     key_suffixes: tuple[str, ...]  # parts of the cache key besides the request, by model
+    labels: Mapping[str, Label] = field(default_factory=dict)  # of the columns
     model_args: tuple[Any, ...] = ()  # the models as passed; a custom model is the object itself
 
     @property
@@ -96,8 +99,8 @@ class RowCalls:
         """The system message, if any, the parts of the prompt, and the values by name."""
         scope = {**self.notebook_values, **self._scope(values)}
         try:
-            parts = render(self.prompt, scope).parts
-            before = () if self.system is None else (replace_surrogates(message("system", render(self.system, scope).text)),)
+            parts = render(self.prompt, scope, labels=self.labels).parts
+            before = () if self.system is None else (system_message(render(self.system, scope, labels=self.labels)),)
         except PromptError:
             raise
         except UsageError as e:  # a value that no prompt can contain: an error of that row
@@ -137,8 +140,15 @@ class _RowDict(dict[str, Any]):
         raise KeyError(key)
 
 
-def prepare_rows(prompt: Any, models: Sequence[Any], options: Options, columns: Sequence[str], samples: int = 1) -> RowCalls:
-    """Prepare what is the same for all rows. Nothing is sent.
+def prepare_rows(
+    prompt: Any,
+    models: Sequence[Any],
+    options: Options,
+    columns: Sequence[str],
+    samples: int = 1,
+    attributes: Mapping[str, Any] | None = None,
+) -> RowCalls:
+    """Prepare what is the same for all rows. Nothing is sent. `attributes` are the `attrs` of a DataFrame.
 
     Raises UsageError if a name is both a column and a notebook variable, or if no column is used;
     PromptError for a name that is neither; and whatever `prepare` raises.
@@ -193,7 +203,10 @@ def prepare_rows(prompt: Any, models: Sequence[Any], options: Options, columns: 
         bases.append(prepared)
     requested = [b.call.target.requested_model for b in bases]
     if duplicate := next((m for m in requested if requested.count(m) > 1), ""):
-        raise UsageError("A model is named duplicate", detail=duplicate)
+        raise UsageError("A model is named twice", detail=duplicate)
+    column_labels = {c: column_label(attributes or {}, [c]) for c in columns}
+    if row_name:
+        column_labels[row_name] = column_label(attributes or {}, columns)
     return RowCalls(
         prompt=str(prompt),
         system=system,
@@ -202,6 +215,7 @@ def prepare_rows(prompt: Any, models: Sequence[Any], options: Options, columns: 
         samples=samples,
         row_name=row_name,
         notebook_values=notebook_values,
+        labels=column_labels,
         options=replace(plain, attach=tuple(attach) if by_row else ()),
         model_args=tuple(_model_arg(m, b, values) for m, b in zip(models or (None,), bases, strict=True)),
         key_suffixes=tuple(_key_suffix(b.call, m, values) for b, m in zip(bases, models or (None,), strict=True)),

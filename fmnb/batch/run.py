@@ -84,7 +84,7 @@ def batch(
     table = _open_table(over, limits)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
     with frozen():
-        rows = prepare_rows(prompt, listed, options_from(options, OPTION_NAMES), table.columns, samples)
+        rows = prepare_rows(prompt, listed, options_from(options, OPTION_NAMES), table.columns, samples, table.attributes)
         expected = estimate(rows, table, limits)
         if batch_api:
             from .batch_jobs import run_batch_job
@@ -109,7 +109,7 @@ def dry_run(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, **o
     table = _open_table(over, limits)
     with frozen():
         listed = list(models) if isinstance(models, (list, tuple)) else [models]
-        rows = prepare_rows(prompt, listed, options_from(options), table.columns, samples)
+        rows = prepare_rows(prompt, listed, options_from(options), table.columns, samples, table.attributes)
         expected = estimate(rows, table, limits)
         if expected.render_error is not None and not expected.calls:
             raise expected.render_error

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core.types import Text
 from ..prompts import template
-from ..prompts.prompt import Rendered
+from ..prompts.rendered import Rendered
 from .call import Options, PreparedCall
 from .prepare import prepare
 

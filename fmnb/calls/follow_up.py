@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.errors import SchemaMismatchError, UsageError
+from ..core.labels import with_label
 from ..core.repetition import REASON as LOOP
 from ..core.response import Response
-from ..core.types import Message, Text, message
+from ..core.types import Message, Text
 from ..engines.constrained.decoder import CUT
-from ..prompts.prompt import Rendered
+from ..prompts.rendered import Rendered
 from ..schemas.validate import parse
 from .call import Options, PreparedCall
 from .prepare import prepare
@@ -97,7 +98,7 @@ def continue_answer(last: PreparedCall | None) -> PreparedCall:
             detail="going on would repeat it again",
             hint="`%fm retry -t 0.7`, or a larger model: `%fm retry MODEL`.",
         )
-    messages: tuple[Message, ...] = (*last.call.request.messages, message("assistant", response.text))
+    messages: tuple[Message, ...] = (*last.call.request.messages, Message("assistant", (with_label(Text(response.text), response.label),)))
     if continues_decoding(last):
         asked = prepare(Rendered((Text("-"),), ()), last.call.target, replace(last.options, attach=(), system=None, cache=False))
         asked.call = replace(asked.call, request=replace(asked.call.request, messages=messages), spec=None)

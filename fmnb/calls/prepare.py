@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from ..catalog.resolve import Target, resolve
 from ..config.settings import frozen, settings
 from ..core.errors import SettingsError, UsageError
+from ..core.labels import UNTRUSTED, segments, text_of, with_label
 from ..core.surrogates import replace_surrogates_in_text
-from ..core.types import Message, Part, Request, Text, TokenCount, message
+from ..core.types import Message, Part, Request, Text, TokenCount
 from ..core.typing import Api, Dtype, Format, Quant
-from ..prompts.prompt import Prompt, Rendered, render
+from ..prompts.prompt import Prompt, render
+from ..prompts.rendered import Rendered
 from ..providers.reserved_params import check_routing
 from .call import Call, Options, PreparedCall
 from .notebook_model import NOT_A_NAME
@@ -106,7 +108,7 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Pre
     if options.system is not None and messages and messages[0].role == "system":
         messages.pop(0)  # the new system prompt replaces the earlier one
     if system and not any(m.role == "system" for m in messages):
-        messages.insert(0, message("system", _render_system(system, options)))
+        messages.insert(0, _render_system(system, options))
     messages.append(Message("user", tuple(parts)))
     request = Request(
         model=target.name, messages=tuple(map(replace_surrogates, messages)), schema=spec.schema if spec else None, **_parameters(options)
@@ -136,7 +138,7 @@ def replace_surrogates(m: Message) -> Message:
     """
     if all(not isinstance(p, Text) or replace_surrogates_in_text(p.text) is p.text for p in m.parts):
         return m  # the same object, so that an attached part can be found again
-    return replace(m, parts=tuple(Text(replace_surrogates_in_text(p.text)) if isinstance(p, Text) else p for p in m.parts))
+    return replace(m, parts=tuple(replace(p, text=replace_surrogates_in_text(p.text)) if isinstance(p, Text) else p for p in m.parts))
 
 
 def _omissions(rendered: Rendered) -> list[str]:
@@ -163,7 +165,8 @@ def load_attachments(options: Options, local: bool) -> list[Part]:
 
     items = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
     found = [p for item in items for p in attach(_lookup(item, options.values), as_text=local)]
-    return [Text(p.text.rstrip("\n") + "\n\n") if isinstance(p, Text) else p for p in found]  # the prompt begins after a blank line
+    parts = [Text(p.text.rstrip("\n") + "\n\n") if isinstance(p, Text) else p for p in found]  # the prompt begins after a blank line
+    return [with_label(p, UNTRUSTED) for p in parts]
 
 
 def _lookup(item: Any, values: Mapping[str, Any] | None) -> Any:
@@ -171,10 +174,14 @@ def _lookup(item: Any, values: Mapping[str, Any] | None) -> Any:
     return values[item] if isinstance(item, str) and item.isidentifier() and values is not None and item in values else item
 
 
-def _render_system(system: str, options: Options) -> str:
-    if options.values is None:
-        return system
-    return "".join(p.text for p in render(system, options.values).parts if isinstance(p, Text))
+def _render_system(system: str, options: Options) -> Message:
+    return system_message(render(system, options.values or {}, raw=options.values is None))
+
+
+def system_message(rendered: Rendered) -> Message:
+    """The system message: the text of a rendered prompt, without images."""
+    texts = [p for p in rendered.parts if isinstance(p, Text)]
+    return replace_surrogates(Message("system", (text_of([piece for t in texts for piece in segments(t)]),)))
 
 
 def _parameters(options: Options) -> dict[str, Any]:

@@ -358,7 +358,7 @@ class Chat:
         if call.error is not None:
             raise call.error
         assert call.response is not None
-        summary = (message("user", "What we said so far, in short?"), message("assistant", call.response.text))
+        summary = (message("user", "What we said so far, in short?"), call.response.messages[-1])
         self.messages = head + summary + self.messages[start:]
         self._notify_watchers()
         return call.response
@@ -411,6 +411,14 @@ class Chat:
             return cls(data["model"] or None, None, name, current, others)
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise UsageError(f"{path} is not an exported conversation", detail=f"{type(e).__name__}: {e}") from None
+
+    def _prompt_parts_(self) -> tuple[Text, ...]:
+        """The conversation as text, to insert into a prompt."""
+        return (Text(str(self)),)
+
+    def _prompt_messages_(self) -> tuple[Message, ...]:
+        """The messages whose labels a prompt with this conversation gets."""
+        return self.messages
 
     def __str__(self) -> str:
         return "\n".join(f"{m.role}: {''.join(p.text for p in m.parts if isinstance(p, Text))}" for m in self.messages)

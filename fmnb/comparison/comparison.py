@@ -24,6 +24,7 @@ from ..core.optional import require
 from ..core.registry import METHODS, load
 from ..core.response import Response
 from ..core.run_ids import new_run
+from ..core.types import Message, Text
 from ..core.typing import ModelLike, Record
 from ..prompts.prompt import Prompt, PromptLike
 from ..store import feedback as feedback_store
@@ -80,6 +81,14 @@ class Comparison:
     def __post_init__(self) -> None:
         if not self.display_order:
             object.__setattr__(self, "display_order", tuple(range(len(self.responses))))
+
+    def _prompt_parts_(self) -> tuple[Text, ...]:
+        """The answers, each below its label, to insert into a prompt."""
+        return (Text("\n\n".join(f"{label}:\n{r.text}" for label, r in zip(self.labels, self.responses, strict=True))),)
+
+    def _prompt_messages_(self) -> tuple[Message, ...]:
+        """The messages whose labels a prompt with this comparison gets."""
+        return tuple(m for r in self.responses for m in r.messages)
 
     def __len__(self) -> int:
         return len(self.responses)

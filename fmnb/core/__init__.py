@@ -4,6 +4,7 @@ Independent of Jupyter, HTTP, SQL and torch.
 
 - `types`: messages, requests, usage, model facts, and their JSON form
 - `typing`: types of what public functions accept: models, tables, schemas
+- `labels`: trust, data class and columns of message parts, and of answers made from them
 - `response`: what a call returns: text, data, media, tokens, cost
 - `events`: everything that happens in a run, and how events fold into a response
 - `errors`: all errors with message, detail and hint, and their traceback; removes API keys from messages and logs

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from . import media as _media
 from .errors import UsageError
 from .inert_text import literal
+from .labels import UNTRUSTED, join, messages_label, with_label
 from .markdown import neutral_markdown
 from .optional import require
-from .types import PROVIDER_STATE, File, Image, Message, Part, Reasoning, Request, Text, ToolCall, Usage
+from .types import PROVIDER_STATE, File, Image, Label, Message, Part, Reasoning, Request, Text, ToolCall, Usage
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -74,6 +75,15 @@ class Response:
         return self.usage.cost
 
     @property
+    def label(self) -> Label:
+        """Where the answer comes from: untrusted, with data class and columns of everything that was sent.
+
+        >>> Response("hi").label
+        Label(untrusted=True, data_class='', columns=())
+        """
+        return join([UNTRUSTED, messages_label(self.request.messages if self.request else ())]) or UNTRUSTED
+
+    @property
     def messages(self) -> tuple[Message, ...]:
         """The conversation up to and including this answer."""
         before = self.request.messages if self.request else ()
@@ -81,8 +91,8 @@ class Response:
         if PROVIDER_STATE in self.extra:
             parts.append(Reasoning(self.reasoning, {PROVIDER_STATE: self.extra[PROVIDER_STATE]}))
         if self.text:
-            parts.append(Text(self.text))
-        parts.extend(self.media)
+            parts.append(with_label(Text(self.text), self.label))
+        parts.extend(with_label(m, self.label) for m in self.media)
         parts.extend(self.tool_calls)
         return (*before, Message("assistant", tuple(parts)))
 

@@ -23,11 +23,35 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """Where content comes from. `labels.py` joins labels and finds those of messages.
+
+    `untrusted` content was not written by the user: documents, cells of tables, results of tools,
+    answers of models. `data_class` is public, internal, personal or secret, "" if unknown; `columns`
+    are the columns of tables that it was read from.
+    """
+
+    untrusted: bool = False
+    data_class: str = ""
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The label of the characters from `start` up to `end` of a text."""
+
+    start: int
+    end: int
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
-    """Plain text."""
+    """Plain text. `spans` are the labels of its characters, in order and without overlap."""
 
     kind: ClassVar[str] = "Text"
     text: str
+    spans: tuple[Span, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +62,7 @@ class Image:
     data: bytes
     media_type: str = "image/png"
     alt: str = ""
+    label: Label | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +73,7 @@ class File:
     data: bytes
     media_type: str
     name: str = ""
+    label: Label | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +104,7 @@ class ToolResult:
     id: str
     content: str
     failed: bool = False
+    label: Label | None = field(default=None, repr=False)
 
 
 Part = Text | Image | File | Reasoning | ToolCall | ToolResult
@@ -135,6 +162,10 @@ class Request:
     def fingerprint(self) -> str:
         """Hex digest of what determines the answer; the key in cache, tape and provenance."""
         wire = to_dict(self)
+        for m in wire["messages"]:
+            for part in m["parts"]:
+                part.pop("spans", None)  # labels determine no answer
+                part.pop("label", None)
         if self.format != "image":  # the other formats only change how the same answer is shown
             wire.pop("format", None)
         text = _canonical_json(wire)
@@ -217,7 +248,7 @@ class ModelInfo:
 _TAGGED = {c.kind: c for c in (Text, Image, File, Reasoning, ToolCall, ToolResult)}
 _TAGS = frozenset(_TAGGED.values())
 _JSON_TYPES = frozenset((str, int, float, bool, type(None)))
-_NESTED = {"usage": Usage, "request": Request}
+_NESTED = {"usage": Usage, "request": Request, "label": Label}
 
 
 def to_dict(value: Any) -> dict[str, Any]:
@@ -276,8 +307,10 @@ def _decode(name: str, v: Any) -> Any:
         return tuple(from_dict(Message, m) for m in v)
     if name in ("parts", "tool_calls", "media"):
         return tuple(from_dict(_TAGGED[p["type"]], p) for p in v if p.get("type") in _TAGGED)
+    if name == "spans":
+        return tuple(from_dict(Span, s) for s in v)
     if name in _NESTED and isinstance(v, dict):
         return from_dict(_NESTED[name], v)
-    if name in ("stop", "tools", "notes", "not_applied", "logprobs") and isinstance(v, list):
+    if name in ("stop", "tools", "notes", "not_applied", "logprobs", "columns") and isinstance(v, list):
         return tuple(v)
     return v

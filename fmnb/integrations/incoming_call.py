@@ -9,7 +9,7 @@ from ..calls.model import Model, Stream
 from ..calls.prepare import options_from, prepare
 from ..core.errors import BadRequestError
 from ..core.types import Message
-from ..prompts.prompt import Rendered
+from ..prompts.rendered import Rendered
 
 # How other libraries call the roles of a conversation.
 ROLES: dict[str, Any] = {

@@ -1,7 +1,10 @@
 """Prompts: templates, values as text, attachments.
 
 - `prompt`: renders templates with the notebook's variables; saved prompts
+- `rendered`: a rendered prompt: its parts, and what was inserted
+- `renderer`: from a template and values to message parts
 - `template`: the template language: `{{ expression }}`, `if`, `for`
+- `value_labels`: trust, data class and columns of inserted values
 - `describe`: a notebook value as text in a prompt
 - `dataframes`: one interface to every kind of data frame
 - `figures`: figures and images in a size that services accept

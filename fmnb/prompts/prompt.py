@@ -23,50 +23,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from ..config import settings
 from ..core.errors import UsageError
-from ..core.types import Part, Text
-
-if TYPE_CHECKING:
-    from . import template
+from ..core.types import Label, Part, Text
+from .rendered import Rendered
 
 
-@dataclass(frozen=True, slots=True)
-class Inserted:
-    """One inserted value: its expression, kind, and estimated size in tokens."""
-
-    expression: str
-    kind: str
-    tokens: int
-    line: int
-    column: int
-    omitted: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A rendered prompt: text and image parts in order, and the inserted values (for `--dry-run`)."""
-
-    parts: tuple[Part, ...]
-    inserted: tuple[Inserted, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The text parts joined."""
-        return "".join(p.text for p in self.parts if isinstance(p, Text))
-
-    def _prompt_parts_(self) -> tuple[Part, ...]:
-        """The parts to insert into another prompt."""
-        return self.parts or (Text(""),)
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: bool = False) -> Rendered:
+def render(
+    text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: bool = False, labels: Mapping[str, Label] | None = None
+) -> Rendered:
     """Render a template with the names of a namespace; `raw` keeps the text as typed.
+
+    `labels` are those of names whose values carry none, such as the cells of a row.
 
     Raises PromptError, with line and column, for an undefined name (with the nearest ones), an
     expression that raises, or one that is not Python.
@@ -77,31 +47,10 @@ def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: 
     text = text.text if isinstance(text, Prompt) else text
     if raw or ("{{" not in text and "{%" not in text):
         return Rendered((Text(text),) if text else ())
-    from . import template  # late imports: not needed for a prompt without markers
-    from .describe import describe, schema, tokens_of, without_omitted
+    from . import renderer  # a late import: not needed for a prompt without markers
 
-    scope: dict[str, Any] = {"schema": schema, **(namespace or {})}  # a copy, so that `:=` and loops have no side effects
-    parts: list[Part] = []
-    inserted: list[Inserted] = []
-
-    def out(piece: str) -> None:
-        if parts and isinstance(parts[-1], Text):
-            parts[-1] = Text(parts[-1].text + piece)
-        else:
-            parts.append(Text(piece))
-
-    def insert(at: template.Expression, value: Any) -> None:
-        new = value.parts if isinstance(value, Rendered) else describe(value, at.source)
-        for part in new:
-            if isinstance(part, Text):
-                out(part.text)
-            else:
-                parts.append(part)
-        cut = "" if isinstance(value, (str, Rendered)) else without_omitted(new)
-        inserted.append(Inserted(at.source, type(value).__name__, tokens_of(new), at.line, at.column, cut))
-
-    template.walk(template.parse(text), scope, out, insert)
-    return Rendered(tuple(p for p in parts if not (isinstance(p, Text) and not p.text)), tuple(inserted))
+    parts, inserted = renderer.render(text, namespace or {}, labels or {})
+    return Rendered(parts, inserted)
 
 
 def names(text: str | Prompt) -> set[str]:

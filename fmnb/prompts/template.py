@@ -11,11 +11,11 @@ import ast
 import builtins
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import CodeType
-from typing import Any
+from typing import Any, Protocol
 
 from ..core.errors import PromptError
 
@@ -69,20 +69,33 @@ def parse(text: str) -> list[Node]:
     return _Parser(text).parse()
 
 
-def walk(nodes: list[Node], scope: dict[str, Any], out: Callable[[str], None], insert: Callable[[Expression, Any], None]) -> None:
-    """Walk the tree: `out` is called with text, `insert` with each expression and its value."""
+class Output(Protocol):
+    """Receives what `walk` finds."""
+
+    def text(self, text: str, /) -> None:
+        """Text of the template."""
+
+    def insert(self, expression: Expression, value: Any, /) -> None:
+        """An expression and its value."""
+
+    def loop(self, items: Expression, value: Any, names: set[str], /) -> None:
+        """A loop that binds these names to the items of a value begins."""
+
+
+def walk(nodes: list[Node], scope: dict[str, Any], output: Output) -> None:
+    """Walk the tree and evaluate its expressions in a scope."""
     for node in nodes:
         if isinstance(node, str):
-            out(node)
+            output.text(node)
         elif isinstance(node, Expression):
-            insert(node, evaluate(node, scope))
+            output.insert(node, evaluate(node, scope))
         elif isinstance(node, If):
             for test, body in node.branches:
                 if test is None or _is_true(test, scope):
-                    walk(body, scope, out, insert)
+                    walk(body, scope, output)
                     break
         else:
-            _loop(node, scope, out, insert)
+            _loop(node, scope, output)
 
 
 def evaluate(expression: Expression, scope: dict[str, Any]) -> Any:
@@ -111,7 +124,7 @@ def undefined_error(name: str, at: Expression, scope: Mapping[str, Any]) -> Prom
     return PromptError(f"The prompt uses a name that is not defined (line {line}, column {column})", detail=name, hint=meant + RAW_HINT)
 
 
-def names_of(expression: Expression) -> set[str]:
+def names_of(expression: Expression) -> frozenset[str]:
     """The free names of an expression, without names bound by comprehensions and lambdas."""
     return _free(expression.source)
 
@@ -124,7 +137,7 @@ def names_in(nodes: list[Node]) -> set[str]:
             found |= names_of(node)
         elif isinstance(node, If):
             for test, body in node.branches:
-                found |= (names_of(test) if test else set()) | names_in(body)
+                found |= (names_of(test) if test else frozenset()) | names_in(body)
         elif isinstance(node, For):
             bound = _targets(node.target)
             found |= names_of(node.items) | (names_in(node.body) - bound) | names_in(node.otherwise)
@@ -305,7 +318,8 @@ def _wrapped(source: str) -> ast.Expression | None:
     return tree
 
 
-def _free(source: str) -> set[str]:
+@functools.lru_cache(maxsize=256)  # an expression of a template over rows is parsed once
+def _free(source: str) -> frozenset[str]:
     """Names that an expression reads and does not bind itself.
 
     Found in its syntax tree, since symbol tables differ between Python versions.
@@ -315,7 +329,7 @@ def _free(source: str) -> set[str]:
     found: set[str] = set()
     bound = {n.target.id for n in ast.walk(tree) if isinstance(n, ast.NamedExpr)}
     _read(tree.body, frozenset(bound), found)
-    return found
+    return frozenset(found)
 
 
 def _read(node: ast.AST, bound: frozenset[str], found: set[str]) -> None:
@@ -354,26 +368,28 @@ def _is_true(test: Expression, scope: dict[str, Any]) -> bool:
         raise _evaluation_error(test, e) from e
 
 
-def _loop(node: For, scope: dict[str, Any], out: Callable[[str], None], insert: Callable[[Expression, Any], None]) -> None:
-    hidden = {n: scope[n] for n in _targets(node.target) if n in scope}
+def _loop(node: For, scope: dict[str, Any], output: Output) -> None:
+    names = _targets(node.target)
+    hidden = {n: scope[n] for n in names if n in scope}
     items = evaluate(node.items, scope)
+    output.loop(node.items, items, names)
     any_item = False
     try:
         for item in items:
             any_item = True
             scope[_ITEM] = item
             exec(node.assign, scope)
-            walk(node.body, scope, out, insert)
+            walk(node.body, scope, output)
     except PromptError:
         raise
     except Exception as e:
         raise _evaluation_error(node.items, e) from e
     finally:
-        for name in (_ITEM, *_targets(node.target)):
+        for name in (_ITEM, *names):
             scope.pop(name, None)
         scope.update(hidden)
     if not any_item:
-        walk(node.otherwise, scope, out, insert)
+        walk(node.otherwise, scope, output)
 
 
 def _evaluation_error(at: Expression, error: Exception) -> PromptError:

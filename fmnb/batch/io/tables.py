@@ -12,10 +12,11 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.errors import UsageError
+from ...prompts.value_labels import SOURCES
 
 Row = tuple[Any, ...]
 
@@ -27,6 +28,7 @@ class Column:
     name: str
     values: Sequence[Any]
     kind: str = "object"
+    sources: tuple[str, ...] = ()  # the columns that the answers were made from
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Table:
     add: Callable[[Sequence[Column]], Any]
     head: Callable[[int], Table]
     reserved: tuple[str, ...] = ()  # names besides the columns' that an added column must not use
+    attributes: Mapping[str, Any] = field(default_factory=dict)  # `attrs` of a DataFrame
 
 
 def table_of(value: Any) -> Table:
@@ -141,10 +144,12 @@ def _pandas(frame: Any) -> Table:
         joined.columns.names = frame.columns.names
         result = joined if type(joined) is type(frame) else type(frame)(joined)
         result.attrs = dict(frame.attrs)
+        if sources := {c.name: list(c.sources) for c in new if c.sources}:
+            result.attrs[SOURCES] = {**result.attrs.get(SOURCES, {}), **sources}
         return result
 
     tops = tuple(str(c[0]) for c in frame.columns if not any(c[1:])) if frame.columns.nlevels > 1 else ()
-    return Table(columns, len(frame), take, add, lambda n: _pandas(frame.iloc[:n]), tops)
+    return Table(columns, len(frame), take, add, lambda n: _pandas(frame.iloc[:n]), tops, frame.attrs)
 
 
 _PANDAS = {"int": "Int64", "float": "float64", "bool": "boolean", "date": "datetime64[s]"}

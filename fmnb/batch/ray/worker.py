@@ -20,7 +20,7 @@ from ...core.types import Text
 from ...limits import rate_limit
 from ...limits.batch_budget import BatchBudget
 from ...limits.batch_limits import BatchLimits
-from ...prompts.prompt import Rendered
+from ...prompts.rendered import Rendered
 from ..failures import is_fatal_for_model
 from ..options import Limits
 from ..scheduler import CallQueue, Scheduler, WorkItem

@@ -15,7 +15,7 @@ from fmnb.batch.run import batch
 from fmnb.batch.scheduler import WorkItem
 from fmnb.calls.prepare import options_from, prepare
 from fmnb.core.types import Image, Text
-from fmnb.prompts.prompt import Rendered
+from fmnb.prompts.rendered import Rendered
 from fmnb.store import log
 from tests.batch.test_run import words
 from tests.engines import folders
