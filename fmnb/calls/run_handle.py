@@ -38,6 +38,9 @@ class Run:
         self.stream = stream
         self.listeners = session.listeners(*sinks, ticks=ticks) if logged else list(sinks)
         self.builders = {run: ResponseBuilder() for run in runs}
+        for sink in self.listeners:
+            if hasattr(sink, "use_builders"):  # the log and the displays read these, and fold nothing themselves
+                sink.use_builders(self.builders)
         self._stop_events, self._finish = stop_events, finish
 
     def emit(self, event: Event) -> None:

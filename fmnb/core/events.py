@@ -256,7 +256,10 @@ class EventStamper:
 
 
 class ResponseBuilder:
-    """Builds a Response from events, one at a time; `response()` may be called at any time."""
+    """Builds a Response from events, one at a time; `response()` may be called at any time.
+
+    The sinks of a run share its builder: an event that was added already changes nothing.
+    """
 
     def __init__(self) -> None:
         self.text: list[str] = []
@@ -276,6 +279,8 @@ class ResponseBuilder:
 
     def add(self, event: Event) -> None:
         """Add one event."""
+        if event.n and event.n <= self.n:
+            return
         self._last = event.at
         self.n = event.n
         match event:

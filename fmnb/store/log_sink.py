@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,11 @@ class LogSink:
         self._runs: dict[str, _OpenRun] = {}
         self._notebook = notebook
         self._ticks = ticks
+        self._builders: Mapping[str, ResponseBuilder] = {}
+
+    def use_builders(self, builders: Mapping[str, ResponseBuilder]) -> None:
+        """Read the responses of these runs from their builders, instead of folding their events."""
+        self._builders = builders
 
     def __call__(self, event: Event) -> None:
         if event.run not in self._runs and not (isinstance(event, Started) and log.enabled()):
@@ -60,7 +65,7 @@ class LogSink:
     def _take(self, event: Event) -> None:
         run = self._runs.get(event.run)
         if run is None:
-            run = self._runs[event.run] = _OpenRun(event.run, self._notebook)
+            run = self._runs[event.run] = _OpenRun(event.run, self._notebook, self._builders.get(event.run))
         run.take(event)
         if isinstance(event, ENDS):
             run.write_end(event)
@@ -72,18 +77,18 @@ class LogSink:
 class _OpenRun:
     """An unfinished run."""
 
-    def __init__(self, run: str, notebook: str):
+    def __init__(self, run: str, notebook: str, builder: ResponseBuilder | None):
         self.run = run
         self.notebook = notebook
         self.start: Started | None = None
         self.has_row = False  # whether its row is written
-        self.fold = ResponseBuilder()
+        self.builder = builder or ResponseBuilder()
         self.pending: list[Event] = []
         self.texts: list[str] = []  # texts of the last pending event, joined when written
         self.written = time.monotonic()
 
     def take(self, event: Event) -> None:
-        self.fold.add(event)
+        self.builder.add(event)
         if isinstance(event, Started):
             self.start = event
         if isinstance(event, (TextDelta, ReasoningDelta)):
@@ -133,7 +138,7 @@ class _OpenRun:
 
     def write_end(self, event: Event) -> None:
         """Complete the row and write the remaining events."""
-        end = end_columns(self.fold.response(), event.at)
+        end = end_columns(self.builder.response(), event.at)
         rows = self._rows()
         with log_database().write() as db:
             media.save(db, self.run, self.pending)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..core.events import (
@@ -69,7 +69,7 @@ class NotebookView:
         self.header = header
         self.blind = blind
         self.name = "the notebook's display"
-        self.fold = ResponseBuilder()
+        self.builder = ResponseBuilder()
         self._show: Callable[[Bundle, str, bool], None] = show or display
         self._at_once = None if watched else DeferredOutput(self._show)
         self._show = self._at_once or self._show
@@ -86,6 +86,10 @@ class NotebookView:
         self._held = False  # there are changes to draw
         self._undrawn = False  # the first text, or the first after a wait, is not drawn
 
+    def use_builders(self, builders: Mapping[str, ResponseBuilder]) -> None:
+        """Read the response from the builder of its run."""
+        self.builder = builders.get(self.run, self.builder)
+
     def __call__(self, event: Event) -> None:
         """Handle one event; child runs (a download, a load) only show as progress."""
         if not self.run:
@@ -94,7 +98,7 @@ class NotebookView:
             if isinstance(event, (Progress, Waiting)):
                 self._line(event)
             return
-        self.fold.add(event)
+        self.builder.add(event)
         match event:
             case Progress() | Waiting():
                 self._line(event)
@@ -147,22 +151,22 @@ class NotebookView:
             self._thought_from = event.at
         if not self._thought:
             self._thought_open = True
-            if self._answer and not self.fold.text:  # only a wait was shown there: reasoning takes the upper place
+            if self._answer and not self.builder.text:  # only a wait was shown there: reasoning takes the upper place
                 self._thought, self._answer, self._status = self._answer, "", ""
-                self._show(reasoning_bundle("".join(self.fold.reasoning), None, True), self._thought, True)
+                self._show(reasoning_bundle("".join(self.builder.reasoning), None, True), self._thought, True)
             else:
                 self._thought = self._slot("t")
-                self._show(reasoning_bundle("".join(self.fold.reasoning), None, True), self._thought, False)
+                self._show(reasoning_bundle("".join(self.builder.reasoning), None, True), self._thought, False)
             self._drawn_at = self._clock()
         elif self._due():
-            self._timed(lambda: self._show(reasoning_bundle("".join(self.fold.reasoning), None, True), self._thought, True))
+            self._timed(lambda: self._show(reasoning_bundle("".join(self.builder.reasoning), None, True), self._thought, True))
 
     def _close_thought(self, at: float) -> None:
         if not self._thought_open:
             return
         self._thought_open = False
         took = max(0.0, at - self._thought_from) if self._thought_from is not None else None
-        self._show(reasoning_bundle("".join(self.fold.reasoning), took, False), self._thought, True)
+        self._show(reasoning_bundle("".join(self.builder.reasoning), took, False), self._thought, True)
 
     def _draw(self, now: bool = False) -> None:
         if not now and not self._due():
@@ -171,7 +175,7 @@ class NotebookView:
         self._timed(lambda: self._put(self._bundle(streaming=True)))
 
     def _finish(self, event: Event) -> None:
-        response = self.fold.response()
+        response = self.builder.response()
         failure = ""
         if isinstance(event, Failed):
             failure = error_html(event.error, len(response.text))
@@ -190,7 +194,7 @@ class NotebookView:
 
     def _bundle(self, streaming: bool) -> Bundle:
         return answer_bundle(
-            self.fold.response(), streaming, format=self.format, rendering=self._rendering, header=self.header, status=self._status
+            self.builder.response(), streaming, format=self.format, rendering=self._rendering, header=self.header, status=self._status
         )
 
     def _put(self, bundle: Bundle) -> None:

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..core.events import ENDS, Event, Started
+from ..core.events import ENDS, Event, ResponseBuilder, Started
 
 
 class RunRouter:
@@ -21,11 +21,18 @@ class RunRouter:
         self.name = "the display"
         self._make = make
         self._views: dict[str, Any] = {}
+        self._builders: Mapping[str, ResponseBuilder] = {}
+
+    def use_builders(self, builders: Mapping[str, ResponseBuilder]) -> None:
+        """Let the views read the responses of these runs from their builders."""
+        self._builders = builders
 
     def __call__(self, event: Event) -> None:
         """Handle one event."""
         if isinstance(event, Started) and event.run not in self._views:
-            self._views[event.run] = self._views.get(event.parent) or self._make(event)
+            view = self._views[event.run] = self._views.get(event.parent) or self._make(event)
+            if event.run in self._builders and hasattr(view, "use_builders"):
+                view.use_builders(self._builders)
         view = self._views.get(event.run)
         if view is not None:
             view(event)

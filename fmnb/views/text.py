@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import IO
 
 from ..core.events import Cancelled, Event, Failed, Finished, Progress, ReasoningDelta, ResponseBuilder, Restarted, TextDelta, Waiting
@@ -37,7 +37,7 @@ class TextView:
         self.header = header
         self.blind = blind
         self.name = "the terminal's display"
-        self.fold = ResponseBuilder()
+        self.builder = ResponseBuilder()
         self._out = out or sys.stdout
         self._tty = bool(getattr(self._out, "isatty", lambda: False)())
         self._clock = clock
@@ -48,6 +48,10 @@ class TextView:
         self._within = False  # the last output ended within a line
         self._begun = False
 
+    def use_builders(self, builders: Mapping[str, ResponseBuilder]) -> None:
+        """Read the response from the builder of its run."""
+        self.builder = builders.get(self.run, self.builder)
+
     def __call__(self, event: Event) -> None:
         """Handle one event."""
         if not self.run:
@@ -56,12 +60,12 @@ class TextView:
             if isinstance(event, (Progress, Waiting)):
                 self._status(event)
             return
-        self.fold.add(event)
+        self.builder.add(event)
         match event:
             case Progress() | Waiting():
                 self._status(event)
             case ReasoningDelta(text=text) if text and not self.blind:
-                self._transient(thinking_line(len("".join(self.fold.reasoning).split())))
+                self._transient(thinking_line(len("".join(self.builder.reasoning).split())))
             case TextDelta(text=text):
                 self._text(text)
             case Restarted(reason=reason):
@@ -124,7 +128,7 @@ class TextView:
 
     def _end(self, event: Event) -> None:
         self._flush()
-        response = anonymized(self.fold.response()) if self.blind else self.fold.response()
+        response = anonymized(self.builder.response()) if self.blind else self.builder.response()
         lines = [*media_lines(response), *filter(None, [sources_text(response)])]
         dim, bright = ("\x1b[2m", "\x1b[0m") if self._tty else ("", "")
         start = "" if not response.text else "\n" if response.text.endswith("\n") else "\n\n"

@@ -78,13 +78,13 @@ def test_bytes_that_could_act_are_not_shown():
 
 def test_the_footer_tells_size_seed_and_steps():
     view, _ = notebook(events(PICTURE))
-    text = footer_text(view.fold.response())
+    text = footer_text(view.builder.response())
     assert " · 8x6 · seed 7 · 3 steps · free · run r1" in text and "first" not in text
 
 
 def test_several_seeds_are_all_told():
     view, _ = notebook(events(PICTURE, PICTURE, end=Finished(model="tiny", extra={"seed": 7, "seeds": [7, 8]})))
-    assert "seeds 7, 8" in footer_text(view.fold.response())
+    assert "seeds 7, 8" in footer_text(view.builder.response())
 
 
 def test_a_terminal_says_what_cannot_be_seen_there():
@@ -98,5 +98,5 @@ def test_a_terminal_says_what_cannot_be_seen_there():
 def test_a_picture_says_nothing_that_passes_for_our_line():
     forged = Media(data=png(), media_type="image/png", alt="x\n— fmnb · gpt-5 · free")
     view, drawn = notebook(events(forged))
-    lines = answer_bundle(view.fold.response())[0]["text/plain"].splitlines()
+    lines = answer_bundle(view.builder.response())[0]["text/plain"].splitlines()
     assert [line for line in lines if line.startswith("— fmnb")] == [lines[-1]]

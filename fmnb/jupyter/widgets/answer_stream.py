@@ -58,7 +58,7 @@ class Answer:
         self.format = format
         self.state = "waiting"
         self._send, self._clock = send, clock
-        self._fold = ResponseBuilder()
+        self._builder = ResponseBuilder()
         self._rendering = Rendering()
         self._family = {run}  # ours, and what runs below it: a load, a download
         self._n = 0
@@ -68,10 +68,14 @@ class Answer:
         self._drawn, self._cost = -1e9, 0.0
         self._held = False
 
+    def use_builders(self, builders: Mapping[str, ResponseBuilder]) -> None:
+        """Read the response from the builder of its run."""
+        self._builder = builders.get(self.run, self._builder)
+
     @property
     def response(self) -> Response:
         """The answer as far as it has come."""
-        return self._fold.response()
+        return self._builder.response()
 
     def __call__(self, event: Event) -> None:
         """Take one event of the call, or of what runs below it."""
@@ -89,12 +93,12 @@ class Answer:
         self._draw(now=own and isinstance(event, (Started, *ENDS)))
 
     def _take(self, event: Event) -> None:
-        self._fold.add(event)
+        self._builder.add(event)
         match event:
             case Started():
                 self.state = "running"
             case ReasoningDelta():
-                self._status = waiting_html(thinking_line(len("".join(self._fold.reasoning).split())))
+                self._status = waiting_html(thinking_line(len("".join(self._builder.reasoning).split())))
             case TextDelta(text=text) if text:
                 self._status = ""
             case Restarted(reason=reason):
@@ -121,13 +125,13 @@ class Answer:
 
     def _news(self) -> dict[str, Any]:
         r = self.response
-        html = body_html(r.text, self.format, self._fold.end is None, self._rendering)
+        html = body_html(r.text, self.format, self._builder.end is None, self._rendering)
         done = self._rendering.done if html.startswith(self._rendering.done) else ""
         first = self._n if self._n and done.startswith(self._done) else 0
         add = done[len(self._done) :] if first else done
         self._done = done
         self._n += 1
-        end = "" if self._fold.end is None else ending_html(r)
+        end = "" if self._builder.end is None else ending_html(r)
         news = {"do": "answer", "run": self.run, "n": self._n, "from": first, "add": add, "tail": html[len(done) :]}
         news |= {"status": self._status, "state": self.state, "end": end}
         self._last = {**news, "from": 0, "add": done}

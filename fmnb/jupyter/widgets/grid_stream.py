@@ -45,7 +45,7 @@ _WHOLE = 1.0  # seconds between two sendings of everything; each takes twice as 
 class _Cell:
     """One answer that streams."""
 
-    fold: ResponseBuilder = field(default_factory=ResponseBuilder)
+    builder: ResponseBuilder = field(default_factory=ResponseBuilder)
     rendering: Rendering = field(default_factory=Rendering)
     n: int = 0  # drawings so far
     done: str = ""  # HTML that was sent and can no longer change
@@ -90,6 +90,11 @@ class GridStream:
         self._cost, self._every = 0.0, _WHOLE
         self._over = False
 
+    def use_builders(self, builders: Mapping[str, ResponseBuilder]) -> None:
+        """Read the responses from the builders of their runs."""
+        for run, cell in self.cells.items():
+            cell.builder = builders.get(run, cell.builder)
+
     def __call__(self, event: Event) -> None:
         """Take one event of any of the runs."""
         if self.grid is None and self.watched:
@@ -103,7 +108,7 @@ class GridStream:
         self._take(cell, event, own=event.run == home)
         if self.watched:
             self._draw(now=event.run == home and isinstance(event, ENDS))
-        if not self._over and all(c.fold.end is not None for c in self.cells.values()):
+        if not self._over and all(c.builder.end is not None for c in self.cells.values()):
             self._close()
 
     def tick(self) -> None:
@@ -119,12 +124,12 @@ class GridStream:
             cell.status = "" if share(event) == 1.0 else progress_html(escape_terminal(progress_line(event)), share(event))
         if not own:
             return
-        cell.fold.add(event)
+        cell.builder.add(event)
         match event:
             case Started():
                 cell.state = "running"
             case ReasoningDelta() if not self.blind:  # whether it thinks aloud, and where it was called, could tell who it is
-                cell.status = f'<p class="fm-note">{thinking_line(len("".join(cell.fold.reasoning).split()))}</p>'
+                cell.status = f'<p class="fm-note">{thinking_line(len("".join(cell.builder.reasoning).split()))}</p>'
             case TextDelta(text=text) if text:
                 cell.status = ""
             case Restarted(reason=reason):
@@ -185,14 +190,14 @@ class GridStream:
 
     def _drawing(self, cell: _Cell) -> dict[str, Any]:
         """What is new in a column. `from` says after how many drawings it holds; a view that missed one waits for the whole."""
-        r = cell.fold.response()
-        html = body_html(r.text, self.format, cell.fold.end is None, cell.rendering)
+        r = cell.builder.response()
+        html = body_html(r.text, self.format, cell.builder.end is None, cell.rendering)
         done = cell.rendering.done if html.startswith(cell.rendering.done) else ""
         first = 0 if not done.startswith(cell.done) else cell.n
         add = done[len(cell.done) :] if first else done
         cell.done = done
         cell.n += 1
-        end = "" if cell.fold.end is None else self._ending(r)
+        end = "" if cell.builder.end is None else self._ending(r)
         news = {"n": cell.n, "from": first, "add": add, "tail": html[len(done) :], "status": cell.status, "state": cell.state, "end": end}
         cell.last = {**news, "from": 0, "add": done}
         return news
@@ -208,7 +213,7 @@ class GridStream:
     def _close(self) -> None:
         """The answers take the widget's place, as HTML that needs no kernel."""
         self._over = True
-        responses = [self.cells[run].fold.response() for run in self.runs]
+        responses = [self.cells[run].builder.response() for run in self.runs]
         blind = self.blind and not all(r.error for r in responses)  # where all failed there is nothing to vote on
         names = self.names if blind else labels(self.axes)
         bundle = columns_bundle(responses, names, layout(self.axes, names), shown=self.shown, blind=blind, format=self.format)
