@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from .calls.model import stream as stream
     from .catalog.models import models as models
     from .chat.chat import Chat as Chat
+    from .comparison.compare import compare as compare
     from .comparison.comparison import Comparison as Comparison
-    from .comparison.comparison import compare as compare
     from .comparison.feedback import accept as accept
     from .comparison.feedback import feedback as feedback
     from .comparison.feedback import retract as retract

@@ -152,7 +152,7 @@ def _omissions(rendered: Rendered) -> list[str]:
 def _schema(options: Options) -> SchemaSpec | None:
     if options.schema is None:
         return None
-    from ..schemas.spec import to_schema  # imported with the first schema
+    from ..schemas.convert import to_schema  # imported with the first schema
 
     return to_schema(_lookup(options.schema, options.values))
 

@@ -32,7 +32,7 @@ def vote(comparison: Comparison | None, choice: str | int | Response, *, comment
     Raises:
         UsageError: There is no such answer, no comparison, or no log to store the vote.
 
-    >>> from fmnb.comparison.comparison import compare
+    >>> from fmnb.comparison.compare import compare
     >>> c = compare("hi", ["echo:", "echo:think"])
     >>> vote(c, "left").value["winner"] == c[0].run
     True

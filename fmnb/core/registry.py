@@ -16,7 +16,7 @@ PUBLIC = {
     "aask": "fmnb.calls.model:aask",
     "stream": "fmnb.calls.model:stream",
     "embed": "fmnb.calls.embed:embed",
-    "compare": "fmnb.comparison.comparison:compare",
+    "compare": "fmnb.comparison.compare:compare",
     "map": "fmnb.batch.map:map",
     "models": "fmnb.catalog.models:models",
     "log": "fmnb.store.log_query:log",

@@ -24,7 +24,7 @@ def parse(text: str, spec: SchemaSpec) -> Any:
     Accepts a code fence and text around the JSON, and nothing else. Raises SchemaMismatchError with
     the problem and its location.
 
-    >>> from fmnb.schemas.spec import to_schema
+    >>> from fmnb.schemas.convert import to_schema
     >>> parse('Sure!\\n```json\\n{"n": 3}\\n```', to_schema("n int"))
     {'n': 3}
     """

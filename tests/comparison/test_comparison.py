@@ -8,7 +8,7 @@ import pytest
 
 import fmnb as fm
 from fmnb.calls.session import session
-from fmnb.comparison.comparison import compare
+from fmnb.comparison.compare import compare
 from fmnb.core.errors import Interrupted, ServerError, UsageError
 from fmnb.core.events import TextDelta
 from tests.cells.says import Says

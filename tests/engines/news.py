@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fmnb.core.types import Request, message
-from fmnb.schemas.spec import to_schema
+from fmnb.schemas.convert import to_schema
 
 _TOLD = {
     "sport": [

@@ -15,7 +15,7 @@ from fmnb.core.errors import SchemaMismatchError
 from fmnb.core.events import Failed, Finished, TextDelta
 from fmnb.core.types import UNFINISHED, Text
 from fmnb.prompts.rendered import Rendered
-from fmnb.schemas.spec import to_schema
+from fmnb.schemas.convert import to_schema
 from fmnb.schemas.validate import parse
 from tests.conftest import MODELS
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnb.core.errors import SchemaError, SchemaMismatchError
-from fmnb.schemas.spec import to_schema
+from fmnb.schemas.convert import to_schema
 from fmnb.schemas.validate import parse, repair_prompt
 
 NULL = {"type": "null"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import fmnb as fm
 from fmnb.calls.session import session
-from fmnb.comparison.comparison import reopen
+from fmnb.comparison.compare import reopen
 from fmnb.comparison.feedback import feedback
 from fmnb.core.response import Response
 from fmnb.core.types import Image

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...calls.session import default_model, session
 from ...catalog.resolve import forget_backends, usable_profiles
-from ...comparison.comparison import reopen
+from ...comparison.compare import reopen
 from ...config import keys, settings
 from ...config.confirm import confirm, secret
 from ...core.errors import UsageError

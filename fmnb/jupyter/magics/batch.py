@@ -121,7 +121,7 @@ def evaluate(line: Line, prompt: Any, models: list[Any], given: dict[str, Any], 
     score = [shell.user_ns[n] if n in shell.user_ns else n for n in line.get("score")]
     columns = line.options(EvaluateOptions)
     if line.get("prompts"):
-        from ...comparison.comparison import prompts_by_name
+        from ...comparison.grid import prompts_by_name
 
         columns["prompts"] = prompts_by_name(line.get("prompts"), shell.user_ns)
     from ...evals import evaluate as running

@@ -67,7 +67,7 @@ def prepare_cell(line: Line, prompt: Any, options: Options) -> tuple[list[Prepar
             chat.model = line.models[0]
         return [prepared], [], chat
     if line.get("samples") is not None or line.get("vary") or line.get("prompts"):
-        from ...comparison.comparison import expand_grid, prompts_by_name
+        from ...comparison.grid import expand_grid, prompts_by_name
 
         prompts = prompts_by_name(line.get("prompts", ()), options.values or {})
         models = line.models or (default_model()[0] or "embedded",)
@@ -124,7 +124,7 @@ def answer(prepared: list[PreparedCall], shell: Any, format: str = "markdown", c
 def _compare(prepared: list[PreparedCall], shell: Any, format: str, conditions: Any, blind: bool) -> Any:
     """Side by side in a notebook, with vote buttons below once all have answered; one below the other in a terminal."""
     conditions = list(conditions) or [{"model": p.call.target.requested_model} for p in prepared]
-    from ...comparison.comparison import choose_display_order, run_comparison
+    from ...comparison.compare import choose_display_order, run_comparison
 
     shown = choose_display_order(conditions, blind)
     if not in_notebook(shell):

@@ -11,7 +11,7 @@ from ...calls import background
 from ...calls import preview as dry
 from ...calls.call import PreparedCall
 from ...calls.run import stop
-from ...comparison.comparison import display_format
+from ...comparison.compare import display_format
 from . import base
 from .answer_stream import Answer, whole_of
 

@@ -17,7 +17,7 @@ import traitlets
 from ...calls.call import Options, PreparedCall
 from ...calls.draft import draft
 from ...chat.chat import Chat, Turn, chats
-from ...comparison.comparison import display_format
+from ...comparison.compare import display_format
 from ...config.settings import working_folder
 from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import inert

@@ -9,7 +9,7 @@ from typing import Any
 import traitlets
 
 from ...calls.session import session
-from ...comparison.comparison import reopen as reopen_comparison
+from ...comparison.compare import reopen as reopen_comparison
 from ...core.errors import UsageError
 from ...core.events import ENDS, Event, Feedback, Started
 from ...core.inert_text import inert

@@ -15,7 +15,7 @@ from ...calls.call import Options, PreparedCall
 from ...calls.draft import draft
 from ...calls.prepare import options_from, prepare
 from ...calls.run import run_calls, stop
-from ...comparison.comparison import display_format
+from ...comparison.compare import display_format
 from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import inert
 from ...core.response import Response

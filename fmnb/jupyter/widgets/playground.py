@@ -15,7 +15,7 @@ from ...calls.parameters import Parameter, parameters
 from ...calls.prepare import prepare, target_for
 from ...calls.run import run_calls
 from ...calls.session import default_model
-from ...comparison.comparison import display_format
+from ...comparison.compare import display_format
 from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import inert
 from ...core.response import Response

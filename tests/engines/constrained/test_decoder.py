@@ -20,7 +20,8 @@ from fmnb.engines.constrained.schema_expression import Bounds, bounds, expressio
 from fmnb.engines.constrained.shortest_ending import Endings, in_bytes
 from fmnb.engines.llamacpp import backend as llamacpp
 from fmnb.engines.torch import backend as torch_engine
-from fmnb.schemas.spec import SchemaSpec, to_schema
+from fmnb.schemas.convert import to_schema
+from fmnb.schemas.spec import SchemaSpec
 from fmnb.schemas.validate import parse
 from tests.conftest import FULL
 from tests.engines import tiny

@@ -14,7 +14,7 @@ from fmnb.engines import loaded
 from fmnb.engines.llamacpp.backend import backend
 from fmnb.engines.llamacpp.label_scoring import MOST, scorable
 from fmnb.engines.torch import backend as torch_engine
-from fmnb.schemas.spec import to_schema
+from fmnb.schemas.convert import to_schema
 from tests.engines.news import NEWS, about
 
 pytest.importorskip("xllamacpp")

@@ -16,7 +16,7 @@ from fmnb.engines.torch import label_scoring  # noqa: E402
 from fmnb.engines.torch import scheduler as torch_rows  # noqa: E402
 from fmnb.engines.torch.backend import backend  # noqa: E402
 from fmnb.engines.torch.label_scoring import tree  # noqa: E402
-from fmnb.schemas.spec import to_schema  # noqa: E402
+from fmnb.schemas.convert import to_schema  # noqa: E402
 from tests.engines import tiny  # noqa: E402
 from tests.engines.news import NEWS, about  # noqa: E402
 
