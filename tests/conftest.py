@@ -101,14 +101,14 @@ def fresh_kernel_state():
     yield
     from fmnb.calls.session import Session
     from fmnb.catalog import resolve
-    from fmnb.chat import chat
+    from fmnb.chat import named
     from fmnb.config import settings as config
     from fmnb.core.runtime import runtime
     from fmnb.limits import budget, rate_limit
     from fmnb.store import db, log
 
     runtime().put(Session())
-    chat.chats().clear()
+    named.chats().clear()
     resolve.forget_backends()
     budget.reset()
     rate_limit.forget()

@@ -7,11 +7,10 @@ as another one (`branches.py`). Conversations end with the kernel; `export` writ
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from ..calls.call import PreparedCall
 from ..calls.options import CallOptions, with_options
@@ -21,25 +20,17 @@ from ..core.errors import Interrupted, UsageError
 from ..core.events import Sink
 from ..core.registry import METHODS, load
 from ..core.response import Response
-from ..core.runtime import state
-from ..core.types import Message, Reasoning, Text, ToolCall, from_dict, message, to_dict
+from ..core.types import Message, Reasoning, Text, ToolCall, message
 from ..core.typing import ModelLike
 from ..prompts.prompt import PromptLike
 from . import branches as chat_branches
+from . import files
+from .turns import Turn, last_turns, system_messages, turn_end, turn_start, turn_starts
 
 if TYPE_CHECKING:
     import anywidget
 
 _COMPACT = "Summarise this conversation for yourself, so that you can go on with it: facts, decisions, open questions, names and numbers. At most 200 words."
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One exchange: the prompt as typed, names and paths of attachments, and the answer."""
-
-    prompt: str
-    attach: tuple[str, ...]
-    response: Response
 
 
 @dataclass
@@ -105,7 +96,7 @@ class Chat:
         Returns:
             The messages.
         """
-        return self.messages if turn is None else self.messages[: self._turn_start(turn)]
+        return self.messages if turn is None else self.messages[: turn_start(self.messages, turn)]
 
     def commit(self, call: PreparedCall) -> None:
         """Store a finished turn, or the partial answer of an interrupted one.
@@ -197,7 +188,7 @@ class Chat:
         ([0, 1], 1)
         """
         self.branches = chat_branches.add_branch(self.branches, self.messages)
-        return chat_branches.alternatives(self.branches, self.messages, self._turn_start(turn))
+        return chat_branches.alternatives(self.branches, self.messages, turn_start(self.messages, turn))
 
     def switch(self, branch: int) -> None:
         """Continue with another branch.
@@ -233,8 +224,8 @@ class Chat:
         >>> chat.turn(0).prompt
         'hello'
         """
-        start = self._turn_start(number)
-        end = next((i for i in range(start + 1, len(self.messages)) if self.messages[i].role == "user"), len(self.messages))
+        start = turn_start(self.messages, number)
+        end = turn_end(self.messages, start)
         answer = self.messages[end - 1]
         for message_, turn in reversed(self._committed_turns):
             if message_ is answer:
@@ -245,13 +236,6 @@ class Chat:
     def widget(self) -> anywidget.AnyWidget:
         """A widget to read and continue it: edit, resend, branches, attachments, stop."""
         return load(METHODS["Chat.widget"])(self)
-
-    def _turn_start(self, turn: int) -> int:
-        """Index of a turn's first message."""
-        starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
-        if not isinstance(turn, int) or not 0 <= turn < len(starts):
-            raise UsageError("No such turn", detail=repr(turn), hint=f"The conversation has {len(starts)}, from 0.")
-        return starts[turn]
 
     def _notify_watchers(self) -> None:
         for watcher in tuple(self.watchers):
@@ -328,10 +312,7 @@ class Chat:
         """
         if turns < 0:
             raise UsageError("The number of turns must not be negative", detail=str(turns))
-        starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
-        head = tuple(m for m in self.messages[:1] if m.role == "system")
-        start = starts[-turns] if 0 < turns <= len(starts) else (len(self.messages) if turns == 0 else len(head))
-        self.messages = head + self.messages[max(start, len(head)) :]
+        self.messages = last_turns(self.messages, turns)
         self._notify_watchers()
 
     def compact(self, *, keep: int = 2, sinks: Sequence[Sink] = ()) -> Response:
@@ -348,10 +329,9 @@ class Chat:
             UsageError: There are no more turns than `keep`.
             FmnbError: The call failed; the conversation is as it was.
         """
-        starts = [i for i, m in enumerate(self.messages) if m.role == "user"]
+        starts = turn_starts(self.messages)
         if len(starts) <= keep:
             raise UsageError("There is nothing to compact", detail=f"{len(starts)} turns", hint=f"It keeps the last {keep}.")
-        head = tuple(m for m in self.messages[:1] if m.role == "system")
         start = starts[-keep] if keep else len(self.messages)
         call = prepare(_COMPACT, self.model, options_from({"history": self.messages[:start]}))
         run_calls([call], sinks)
@@ -359,7 +339,7 @@ class Chat:
             raise call.error
         assert call.response is not None
         summary = (message("user", "What we said so far, in short?"), call.response.messages[-1])
-        self.messages = head + summary + self.messages[start:]
+        self.messages = system_messages(self.messages) + summary + self.messages[start:]
         self._notify_watchers()
         return call.response
 
@@ -376,19 +356,7 @@ class Chat:
             UsageError: Another file extension, or a file that cannot be written.
         """
         path = Path(path)
-        if path.suffix == ".json":
-            data: dict[str, Any] = {"model": str(self.model or ""), "messages": [to_dict(m) for m in self.messages]}
-            if len(self.branches) > 1:
-                data["branches"] = [[to_dict(m) for m in b] for b in self.branches]
-            text = json.dumps(data, ensure_ascii=False, indent=1)
-        elif path.suffix == ".md":
-            text = "\n\n".join(f"**{m.role}**\n\n{m.text}" for m in self.messages) + "\n"
-        else:
-            raise UsageError("A conversation is exported as .md or .json", detail=path.name)
-        try:
-            path.write_text(text, "utf-8")
-        except OSError as e:
-            raise UsageError("The conversation could not be written", detail=f"{path}: {e.strerror}") from None
+        files.write(path, str(self.model or ""), self.messages, self.branches)
         return path
 
     @classmethod
@@ -405,12 +373,8 @@ class Chat:
         Raises:
             UsageError: The file is not an exported conversation.
         """
-        try:
-            data = json.loads(Path(path).read_text("utf-8"))
-            current, *others = (tuple(from_dict(Message, m) for m in b) for b in (data["messages"], *data.get("branches", ())))
-            return cls(data["model"] or None, None, name, current, others)
-        except (OSError, ValueError, KeyError, TypeError) as e:
-            raise UsageError(f"{path} is not an exported conversation", detail=f"{type(e).__name__}: {e}") from None
+        model, messages, branches = files.read(Path(path))
+        return cls(model or None, None, name, messages, branches)
 
     def _prompt_parts_(self) -> tuple[Text, ...]:
         """The conversation as text, to insert into a prompt."""
@@ -422,31 +386,3 @@ class Chat:
 
     def __str__(self) -> str:
         return "\n".join(f"{m.role}: {''.join(p.text for p in m.parts if isinstance(p, Text))}" for m in self.messages)
-
-
-class _Chats:
-    def __init__(self) -> None:
-        self.by_name: dict[str, Chat] = {}
-
-
-def chats() -> dict[str, Chat]:
-    """The named conversations of this kernel."""
-    return state(_Chats).by_name
-
-
-def get_chat(name: str, *, create: bool = True) -> Chat:
-    """The conversation of that name, created if it is new.
-
-    Raises UsageError if `create` is False and there is none.
-    """
-    by_name = chats()
-    if name not in by_name:
-        if not create:
-            names = ", ".join(by_name) or "none"
-            raise UsageError(
-                "No conversation of that name", detail=repr(name), hint=f"This kernel has: {names}. `%%fm --chat {name}` starts one."
-            )
-        if not name.replace("-", "").replace("_", "").isalnum():
-            raise UsageError("A conversation's name may contain letters, digits, - and _", detail=repr(name))
-        by_name[name] = Chat(name=name)
-    return by_name[name]

@@ -9,7 +9,7 @@ import pytest
 from fmnb.calls import follow_up
 from fmnb.calls.model import Model
 from fmnb.calls.session import session
-from fmnb.chat import chat
+from fmnb.chat import named
 from fmnb.config import settings
 from fmnb.core.errors import BudgetError, StreamInterruptedError, UnknownModelError, UsageError
 from fmnb.jupyter.magics.line import VERBS
@@ -133,14 +133,14 @@ def test_conversations_continue_fork_trim_export(cells, tmp_path):
     assert len(cells("%%fm -c talk\ntwo").request.messages) == 3
     cells("%fm chat talk fork other")
     cells("%%fm -c other\nthree")
-    assert chat.chats()["talk"].turns == 2 and chat.chats()["other"].turns == 3
+    assert named.chats()["talk"].turns == 2 and named.chats()["other"].turns == 3
     cells("%fm chat other trim 1")
-    assert [m.text for m in chat.chats()["other"].messages] == ["three", "three"]
+    assert [m.text for m in named.chats()["other"].messages] == ["three", "three"]
     assert [t["text"] for t in cells("%fm chat talk widget").turns] == ["one", "two"]
     cells("%fm chat talk export talk.json")
     cells("%fm chat talk drop")
     cells("%fm chat back load talk.json")
-    assert chat.chats()["back"].turns == 2
+    assert named.chats()["back"].turns == 2
     assert json.loads((tmp_path / "talk.json").read_text())["messages"][0]["role"] == "user"
 
 
@@ -148,7 +148,7 @@ def test_a_conversation_is_compacted_by_its_model(cells):
     for i in range(4):
         cells(f"%%fm echo: -c long\nturn {i}")
     cells("%fm chat long compact")
-    texts = [m.text for m in chat.chats()["long"].messages]
+    texts = [m.text for m in named.chats()["long"].messages]
     assert "Summarise" in texts[1] and texts[-1] == "turn 3" and len(texts) == 6
 
 
@@ -160,7 +160,7 @@ def test_cells_do_not_share_a_conversation_unless_named(cells):
 def test_a_failed_turn_leaves_the_conversation_as_it_was(cells):
     cells("%%fm echo: -c talk\none")
     cells.fails("%%fm echo:fail=cut -c talk\ntwo")
-    assert chat.chats()["talk"].turns == 1
+    assert named.chats()["talk"].turns == 1
 
 
 def test_retry_asks_anew_with_changes(cells):
@@ -380,7 +380,7 @@ def test_a_continued_turn_is_whole_in_its_conversation(cells, embedded_path):
     model = f"path:{embedded_path}"
     cells(f"%%fm {model} --max-tokens 6 -c sea\nTell me about the sea.")
     more = cells("%fm continue")
-    talk = chat.chats()["sea"]
+    talk = named.chats()["sea"]
     assert [m.role for m in talk.messages] == ["user", "assistant"] and talk.messages[-1].text == more.text
     sent = cells(f"%%fm {model} --max-tokens 4 -c sea\nAnd the wind?").request.messages
     assert [m.text for m in sent] == ["Tell me about the sea.", more.text, "And the wind?"]

@@ -9,7 +9,8 @@ import pytest
 
 import fmnb as fm
 from fmnb.calls.session import session
-from fmnb.chat.chat import Chat, chats, get_chat
+from fmnb.chat.chat import Chat
+from fmnb.chat.named import chats, get_chat
 from fmnb.core.errors import StreamInterruptedError, UsageError
 from fmnb.core.events import Finished, TextDelta
 from tests.cells.conftest import cells as cells

@@ -59,7 +59,7 @@ def get_shell() -> Any:
 def prepare_cell(line: Line, prompt: Any, options: Options) -> tuple[list[PreparedCall], list[Any], Any]:
     """The calls of a cell, the conditions of a comparison (models, samples, variations), and its conversation."""
     if line.get("chat"):
-        from ...chat.chat import get_chat
+        from ...chat.named import get_chat
 
         chat = get_chat(line.get("chat"))
         prepared = chat.prepare(prompt, model=line.models[0] if line.models else None, **_changed(options))

@@ -9,7 +9,8 @@ from ...calls import follow_up
 from ...calls.prepare import prepare
 from ...calls.session import session
 from ...catalog.resolve import resolve
-from ...chat import chat as chats
+from ...chat import named
+from ...chat.chat import Chat
 from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import printable
 from ...views.router import view_for
@@ -68,7 +69,7 @@ def go_on(rest: str, shell: Any) -> Any:
         session.last = last  # `retry` repeats what the person typed
     whole = follow_up.combine(last, more)
     session.last = replace(last, response=whole, error=None)
-    for talk in chats.chats().values():
+    for talk in named.chats().values():
         talk.extend_last_turn(last, session.last)
     return cell.keep(whole, line, shell)
 
@@ -121,14 +122,14 @@ def chat(rest: str, shell: Any) -> Any:
 
         rows = [
             {"chat": n, "turns": c.turns, "model": str(c.model or ""), "last": c.messages[-1].text if c.messages else ""}
-            for n, c in chats.chats().items()
+            for n, c in named.chats().items()
         ]
         return Rows(rows, ("chat", "turns", "model", "last"), "" if rows else "no conversations yet; `%%fm --chat NAME` begins one")
     name, what, more = words[0], (words[1] if len(words) > 1 else "show"), words[2:]
     if what == "load":
-        chats.chats()[name] = chats.Chat.load(_one(more, "a file"), name)
+        named.chats()[name] = Chat.load(_one(more, "a file"), name)
         return None
-    talk = chats.get_chat(name, create=False)
+    talk = named.get_chat(name, create=False)
     match what:
         case "show":
             print(printable(str(talk)))
@@ -136,9 +137,9 @@ def chat(rest: str, shell: Any) -> Any:
             return talk.widget()
         case "fork":
             other = _one(more, "a name for the copy")
-            if other in chats.chats():
+            if other in named.chats():
                 raise UsageError("There is a conversation of that name", detail=other, hint="Drop it first, or take another name.")
-            chats.chats()[other] = talk.fork(other)
+            named.chats()[other] = talk.fork(other)
         case "trim":
             talk.trim(_number(_one(more, "how many turns to keep")))
         case "compact":
@@ -146,7 +147,7 @@ def chat(rest: str, shell: Any) -> Any:
         case "export":
             print(f"Written to {talk.export(_one(more, 'a file, .md or .json'))}")
         case "drop":
-            del chats.chats()[name]
+            del named.chats()[name]
         case _:
             raise UsageError(
                 "A conversation cannot do that", detail=what, hint="One of show, widget, fork, trim, compact, export, load, drop."

@@ -39,7 +39,7 @@ def complete(shell: Any, event: Any) -> list[str]:
     if verb == "log":
         return ["on", "off", "forget", "--open", "--before", "--all"]
     if verb == "chat":
-        from ...chat.chat import chats
+        from ...chat.named import chats
 
         return [*chats(), "show", "fork", "trim", "compact", "export", "load", "drop"]
     if verb == "help":

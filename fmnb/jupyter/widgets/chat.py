@@ -16,7 +16,9 @@ import traitlets
 
 from ...calls.call import Options, PreparedCall
 from ...calls.draft import draft
-from ...chat.chat import Chat, Turn, chats
+from ...chat.chat import Chat
+from ...chat.named import chats
+from ...chat.turns import Turn
 from ...comparison.compare import display_format
 from ...config.settings import working_folder
 from ...core.errors import FmnbError, UsageError

@@ -16,7 +16,8 @@ import traitlets
 
 from ...calls.follow_up import code_of
 from ...calls.session import session
-from ...chat.chat import Chat, chats
+from ...chat.chat import Chat
+from ...chat.named import chats
 from ...comparison.comparison import Comparison
 from ...comparison.feedback import feedback, retract, vote
 from ...config.settings import set_user, settings

@@ -8,7 +8,7 @@ import pytest
 
 import fmnb as fm
 from fmnb.calls.session import session
-from fmnb.chat.chat import chats
+from fmnb.chat.named import chats
 from fmnb.core.events import Cancelled, Progress, ReasoningDelta, Restarted, Started, Waiting
 from fmnb.jupyter.widgets.grid import Grid, line_bundle
 from fmnb.jupyter.widgets.grid_stream import GridStream
