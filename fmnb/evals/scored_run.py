@@ -15,13 +15,13 @@ from ..batch.options import Limits
 from ..batch.run import Batch, batch
 from ..batch.run import reopen as reopen_batch
 from ..calls.call import Options
-from ..comparison.comparison import expand_grid
+from ..comparison.grid import expand_grid
 from ..core.errors import StoreError, UsageError
 from ..core.events import Finished, Scored, Sink, Started
 from ..store import log
 from .datasets import heldout
-from .datasets.dataset import Dataset, batch_rows
-from .datasets.sample import Sample
+from .datasets.dataset import Dataset
+from .datasets.sample import Sample, batch_rows
 from .failures import MAX_FAILURES, check_share
 from .results import Results
 from .scorers import judge as judging

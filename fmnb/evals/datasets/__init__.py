@@ -2,6 +2,9 @@
 
 - `dataset`: `fm.Dataset`
 - `sample`: one row
+- `saved_file`: data sets as JSONL files, and the version of their content
+- `tables`: summary, differences and leaks of data sets
+- `label_agreement`: agreement of annotators
 - `formats`: reading frames, CSV, JSONL, Parquet, inspect, OpenAI evals
 - `from_log`: rows from votes, edits, acceptance and the log
 - `generate`: question and answer rows that a model proposes from texts

@@ -7,8 +7,6 @@ A Dataset is a value: every method returns a new one.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,19 +16,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, overload
 from ...batch.options import BatchOptions
 from ...calls.options import with_options
 from ...comparison.leaderboard import scope
-from ...core.atomic_write import write_atomic
 from ...core.errors import UsageError
 from ...core.events import Sink
 from ...core.optional import require
 from ...core.records import Rows
 from ...core.typing import HubDataset, ModelLike, TableLike
-from ...core.version import __version__
 from ...prompts.prompt import Prompt
-from ...stats.agreement import Agreement, alpha, kappa
+from ...stats.agreement import Agreement
 from . import dedupe as duplicates
-from . import export, from_log, heldout
-from .formats import read, rows_of, samples_from
+from . import export, from_log, heldout, saved_file, tables
+from .formats import rows_of, samples_from
 from .generate import generate_samples
+from .label_agreement import label_agreement
 from .sample import SPLITS, Sample
 from .splits import split
 
@@ -103,7 +100,7 @@ class Dataset:
         """
         if isinstance(over, Dataset):
             return over
-        if isinstance(over, (str, Path)) and _is_saved_dataset(Path(over).expanduser()):
+        if isinstance(over, (str, Path)) and saved_file.is_saved(Path(over)):
             return cls.load(over)
         rows = rows_of(over)
         samples, by = samples_from(rows, target=target, id=id, group=group)
@@ -214,23 +211,18 @@ class Dataset:
         Raises:
             UsageError: No such file, or one that `save` did not write.
         """
-        file = _path(path)
-        rows = read(file)
-        if not rows or "dataset" not in rows[0]:
-            raise UsageError("The file is not a saved data set", detail=file.name, hint="Read other files with fm.Dataset.from_rows(path).")
-        header = rows[0]
-        dataset = cls(tuple(Sample.from_dict(r) for r in rows[1:]), str(header.get("dataset", "")), by=str(header.get("by", "")))
+        file = saved_file.path_of(path)
+        samples, header = saved_file.read(file)
+        dataset = cls(samples, str(header.get("dataset", "")), by=str(header.get("by", "")))
         edited = header.get("version") != dataset.version
-        notes = (*header.get("notes", ()), *(["edited by hand"] if edited else []))
-        return replace(dataset, notes=notes)
+        return replace(dataset, notes=(*header.get("notes", ()), *(["edited by hand"] if edited else [])))
 
     # ---- what it is
 
     @property
     def version(self) -> str:
         """The first 12 hex digits of the content's SHA-256; the order of rows does not matter."""
-        rows = sorted(_line(s.to_dict()) for s in self.samples)
-        return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        return saved_file.version_of(self.samples)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -272,21 +264,7 @@ class Dataset:
 
     def summary(self) -> Rows:
         """A table by split: rows, targets, groups, weak and machine-made rows."""
-        names = [n for n in (*SPLITS, "") if any(s.split == n for s in self)] or [""]
-        rows = []
-        for name in names:
-            samples = [s for s in self if s.split == name]
-            rows.append(
-                {
-                    "split": name or "(none)",
-                    "rows": len(samples),
-                    "with_target": sum(s.target is not None for s in samples),
-                    "groups": len({s.group for s in samples if s.group is not None}),
-                    "weak": sum(s.weak for s in samples),
-                    "machine_made": sum(s.made == "machine" for s in samples),
-                }
-            )
-        return Rows(rows, note=f"{self.name or 'data set'} {self.version}" + "".join(f"; {n}" for n in self.notes))
+        return tables.summary(self.samples, f"{self.name or 'data set'} {self.version}" + "".join(f"; {n}" for n in self.notes))
 
     def __repr__(self) -> str:
         return f"Dataset({self.name + ', ' if self.name else ''}{len(self):,} rows, version {self.version})"
@@ -380,19 +358,7 @@ class Dataset:
         Returns:
             A table, one row per leak.
         """
-        rows: list[dict[str, Any]] = []
-        for later, earlier, overlap in duplicates.near(duplicates.contents(self.samples), similarity):
-            a, b = self.samples[earlier], self.samples[later]
-            if a.split != b.split:
-                rows.append({"id": b.id, "split": b.split, "also": a.id, "in": a.split, "similarity": overlap})
-        prompt_text = " ".join((prompt.text if isinstance(prompt, Prompt) else prompt).casefold().split())
-        for s in self.samples:
-            for value in s.values.values():
-                text = " ".join(value.casefold().split()) if isinstance(value, str) else ""
-                if s.split != "train" and len(text) >= 20 and text in prompt_text:
-                    rows.append({"id": s.id, "split": s.split, "also": "", "in": "prompt", "similarity": 1.0})
-                    break
-        return Rows(rows, ("id", "split", "also", "in", "similarity"), f"{len(rows)} leaks" if rows else "no leaks")
+        return tables.leaks(self.samples, prompt.text if isinstance(prompt, Prompt) else prompt, similarity)
 
     # ---- labels
 
@@ -446,14 +412,7 @@ class Dataset:
             UsageError: No row has labels of two annotators.
             ValueError: There is no such level.
         """
-        ratings = [dict(s.extra.get("labels", {})) for s in self.samples]
-        rated = [{k: _hashable(v) for k, v in r.items()} for r in ratings if len(r) > 1]
-        if not rated:
-            raise UsageError("No row has labels of two annotators", hint="Let a second person label: fm.Labeler(dataset, annotator='...').")
-        annotators = sorted({str(r) for labels in rated for r in labels})
-        if len(annotators) == 2 and level == "nominal":
-            return kappa([r[annotators[0]] for r in rated], [r[annotators[1]] for r in rated])
-        return alpha(rated, level)
+        return label_agreement(self.samples, level)
 
     # ---- files
 
@@ -471,14 +430,8 @@ class Dataset:
         """
         if path is None and not self.name:
             raise UsageError("The data set needs a name", hint='`dataset.save("tickets")`.')
-        file = _path(path if path is not None else self.name)
-        header = {"dataset": self.name or file.stem, "version": self.version, "rows": len(self), "fmnb": __version__}
-        if self.by:
-            header["by"] = self.by
-        if self.notes:
-            header["notes"] = list(self.notes)
-        text = "\n".join([_line(header), *(_line(s.to_dict()) for s in sorted(self.samples, key=lambda s: s.id))]) + "\n"
-        write_atomic(file, text)
+        file = saved_file.path_of(path if path is not None else self.name)
+        saved_file.write(file, self.samples, self.name or file.stem, self.by, self.notes)
         self._remember_heldout()
         return file
 
@@ -491,14 +444,7 @@ class Dataset:
         Returns:
             A table of the ids that `other` added, removed or changed.
         """
-        before, after = {s.id: s for s in self}, {s.id: s for s in other}
-        rows: list[dict[str, Any]] = [{"id": i, "change": "added"} for i in after if i not in before]
-        rows += [{"id": i, "change": "removed"} for i in before if i not in after]
-        for i, s in before.items():
-            if i in after and s != after[i]:
-                fields = [f for f in Sample.__dataclass_fields__ if getattr(s, f) != getattr(after[i], f)]
-                rows.append({"id": i, "change": "changed: " + ", ".join(fields)})
-        return Rows(rows, ("id", "change"), f"{self.version} to {other.version}: {len(rows)} differ")
+        return tables.differences(self.samples, other.samples, f"{self.version} to {other.version}")
 
     def export(self, path: str | Path, kind: str, *, prompt: str | Prompt | None = None, system: str = "") -> Path:
         """Write training data as JSONL.
@@ -519,31 +465,3 @@ class Dataset:
             UsageError: A row is held out, or no row has what `kind` needs.
         """
         return export.write(path, self.samples, kind, prompt, system)
-
-
-def _line(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=False)
-
-
-def _hashable(value: Any) -> Any:
-    return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
-
-
-def _path(path: str | Path) -> Path:
-    file = Path(path).expanduser()
-    return file if file.suffix else file.with_suffix(".jsonl")
-
-
-def _is_saved_dataset(path: Path) -> bool:
-    """Whether the file starts with the header line that `Dataset.save` writes."""
-    try:
-        with _path(path).open(encoding="utf-8") as f:
-            return f.readline(400).startswith('{"dataset":')
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
-def batch_rows(samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    """The values of the samples as rows of a batch, in order."""
-    names = list(dict.fromkeys(k for s in samples for k in s.values))
-    return [{n: s.values.get(n) for n in names} for s in samples]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,3 +99,9 @@ def to_json_value(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return to_json_value(value.tolist())
     return str(value) if value == value else None  # NaN and NaT are not equal to themselves
+
+
+def batch_rows(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    """The values of the samples as rows of a batch, in order."""
+    names = list(dict.fromkeys(k for s in samples for k in s.values))
+    return [{n: s.values.get(n) for n in names} for s in samples]

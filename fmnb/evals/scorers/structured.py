@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from ...core.errors import FmnbError, SchemaMismatchError, UsageError
-from ...schemas.spec import SchemaSpec, to_schema
+from ...schemas.convert import to_schema
+from ...schemas.spec import SchemaSpec
 from ...schemas.validate import parse
 from .base import Case, Score, Scorer
 
