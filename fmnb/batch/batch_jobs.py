@@ -103,7 +103,7 @@ def _run_model(job: Job, call: Call, items: list[WorkItem], expected: Estimate, 
     new = [i for i in waiting.values() if i.key in job.pending]
     if new:
         _check_budget(job, expected, len(new), yes)
-        notes += [_submit(job, call, some) for some in _chunks(call, new)]
+        notes += filter(None, [_submit(job, call, some) for some in _chunks(call, new)])
     return notes
 
 
@@ -145,6 +145,13 @@ def _chunks(call: Call, items: Sequence[WorkItem]) -> list[list[WorkItem]]:
 
 
 def _submit(job: Job, call: Call, items: Sequence[WorkItem]) -> str:
+    """Submit the rows that no guard refuses; returns a note, "" if there are none."""
+    requests, refused = run_sync(service_jobs.guarded({i.key: i.call for i in items}))
+    if refused:
+        job.commit([CompletedCall(i, refused[i.key]) for i in items if i.key in refused])
+        items = [i for i in items if i.key in requests]
+    if not items:
+        return ""
     run = new_run()
     meta = {"asked": call.target.requested_model, "keys": [i.key for i in items], "rows": len(items)}
     request = Request(call.request.model, (message("user", job.rows.prompt),))
@@ -154,7 +161,7 @@ def _submit(job: Job, call: Call, items: Sequence[WorkItem]) -> str:
     assert isinstance(start, Started)
     jobs.begin(start, session.notebook)
     try:
-        name = run_sync(service_jobs.submit(call, [(i.key, i.call.request) for i in items], run))
+        name = run_sync(service_jobs.submit(call, list(requests.items()), run))
     except FmnbError as e:
         jobs.end(_end_event(run, Failed(error=e.to_dict())), "error")
         raise

@@ -5,13 +5,17 @@ Guards use classifiers, so a classifier's own calls are not guarded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from ..core.events import ResponseBuilder
+from ..core.events import Event
 from ..core.typing import ModelLike
-from .call import Call, Options
+from .call import Options
 from .pipeline import run, steps_of
 from .prepare import prepare
+from .run import stop_events
+from .run_handle import Run
 
 _PROMPT = "Which of these labels fits the text best: {labels}?\n\nText:\n{text}"
 
@@ -38,10 +42,15 @@ class ModelClassifier:
 
     async def _classify(self, text: str) -> Mapping[str, float]:
         prompt = _PROMPT.format(labels=", ".join(self.labels), text=text)
-        call: Call = prepare(prompt, self.model, Options(schema=self._schema, temperature=0.0)).call
-        builder = ResponseBuilder()
-        async for event in run(call, steps_of(call, guarded=False)):
-            builder.add(event)
-        response = builder.response()
+        options = Options(schema=self._schema, temperature=0.0)
+        prepared = await asyncio.to_thread(prepare, prompt, self.model, options)  # it may read files
+        call = replace(prepared.call, kind="classify")
+
+        def stop(_: str, last: int, reason: str) -> Iterator[Event]:
+            return stop_events(call, last, reason)
+
+        handle = Run(run(call, steps_of(call, guarded=False)), runs=[call.run], stop_events=stop)
+        await handle.adrive()
+        response = handle.builders[call.run].response()
         probabilities = response.extra.get("labels") or {response.data["label"]: 1.0}
         return {label: float(probabilities.get(label, 0.0)) for label in self.labels}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..core.errors import UsageError
+from ..core.errors import FmnbError, UsageError
 from ..core.event_loop import aclose
 from ..core.events import Event, Failed, UsageReported
 from ..core.run_ids import new_run
@@ -14,6 +14,19 @@ from ..core.types import Request
 from ..limits import budget
 from .call import Call
 from .rows_together import as_run
+from .steps.guard import guarded_events, guarded_request
+
+
+async def guarded(calls: Mapping[str, Call]) -> tuple[dict[str, Request], dict[str, list[Event]]]:
+    """The requests as the guards send them, and the runs of calls that a guard refuses, by their id."""
+    requests: dict[str, Request] = {}
+    refused: dict[str, list[Event]] = {}
+    for i, call in calls.items():
+        try:
+            requests[i] = await guarded_request(call)
+        except FmnbError as e:
+            refused[i] = as_run(call, [Failed(error=e.to_dict())])
+    return requests, refused
 
 
 async def submit(call: Call, requests: Sequence[tuple[str, Request]], mark: str) -> str:
@@ -45,6 +58,6 @@ async def collect(job: str, call: Call, calls: Mapping[str, Call]) -> AsyncItera
             for event in events:
                 if isinstance(event, UsageReported):
                     budget.add(event.usage.cost)
-            yield i, as_run(mine, events, known=i in calls)
+            yield i, as_run(mine, await guarded_events(mine, events), known=i in calls)
     finally:
         await aclose(stream)

@@ -19,6 +19,7 @@ from fmnb.core.types import Text
 from fmnb.store import log
 from fmnb.store.tape import Tape
 from tests.batch.test_together import Together
+from tests.wire.bulk import BulkService
 
 NAME = "Ada Lovelace"
 
@@ -194,3 +195,32 @@ def test_guards_of_another_runtime_do_not_act_here(guard):
     guard(Policy())
     with Runtime():
         assert fm.ask("forbidden", "echo:").text == "forbidden"
+
+
+def test_a_batch_job_is_guarded_when_it_is_submitted_and_when_it_is_collected(guard, home, monkeypatch):
+    monkeypatch.setenv("FAR_KEY", "k-far-1234")
+    with BulkService() as bulk:
+        (home / "fmnb.toml").write_text(f'[provider.far]\nbase_url = "{bulk.url}"\nkey_env = ["FAR_KEY"]\nbulk = "openai"\n')
+        guard(Redaction(), Policy())
+        rows = [{"n": NAME}, {"n": "forbidden"}, {"n": "moss"}]
+        first = batch("{{ n }}", rows, "far:m", batch_api=True)
+        assert first.answers[1].error["message"] == "The policy refuses this prompt" and first.summary.missing == 2
+        assert len(bulk.lines) == 2 and "[P1]" in str(bulk.lines) and NAME not in str(bulk.lines)
+        bulk.done = True
+        last = batch("{{ n }}", rows, "far:m", batch_api=True)
+        assert [a.text for a in last.answers] == [NAME, "", "moss"]
+
+
+def test_a_job_of_refused_rows_alone_is_not_submitted(guard, home, monkeypatch):
+    monkeypatch.setenv("FAR_KEY", "k-far-1234")
+    with BulkService() as bulk:
+        (home / "fmnb.toml").write_text(f'[provider.far]\nbase_url = "{bulk.url}"\nkey_env = ["FAR_KEY"]\nbulk = "openai"\n')
+        guard(Policy())
+        assert batch("{{ n }}", [{"n": "forbidden"}], "far:m", batch_api=True).summary.failed == 1
+        assert not bulk.lines and not bulk.jobs
+
+
+def test_the_calls_of_a_classifier_are_in_the_log(guard):
+    guard(Moderation(), kindness=ModelClassifier(lambda text: '{"label": "kind"}', ["kind", "unkind"]))
+    assert fm.ask("hello", "echo:").text == "hello"
+    assert [r["kind"] for r in log.search()].count("classify") == 1

@@ -1,12 +1,18 @@
-"""The guards of the Runtime as steps of the pipeline."""
+"""The guards of the Runtime as steps of the pipeline, and around calls whose answers come later."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
-from ...core.events import Event
+from ...core.errors import FmnbError
+from ...core.event_loop import aclose
+from ...core.events import Event, Failed
 from ...core.guard import Destination, Guard, guards
+from ...core.types import Request
 from ..call import Call
 from .base import Proceed, Step
 
@@ -24,3 +30,67 @@ def guard_step(guard: Guard) -> Step:
         return guard(call.request, destination, lambda request: proceed(replace(call, request=request)))
 
     return step
+
+
+async def guarded_request(call: Call) -> Request:
+    """The request as the guards send it. Raises what a guard raises to refuse it."""
+    if not guards():
+        return call.request
+    sent: asyncio.Future[Request] = asyncio.get_running_loop().create_future()
+
+    async def send(call: Call) -> AsyncIterator[Event]:
+        sent.set_result(call.request)
+        await asyncio.Event().wait()  # the answer comes another day: `guarded_events` has it
+        yield Failed(error={})
+
+    task = asyncio.ensure_future(_drain(_around(call, send)))
+    try:
+        either: set[asyncio.Future[Any]] = {task, sent}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not sent.done():
+            await task
+            raise FmnbError("A guard neither sent nor refused the request")
+        return sent.result()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, FmnbError):
+            await task
+
+
+async def guarded_events(call: Call, events: Sequence[Event]) -> list[Event]:
+    """The events of an answer as the guards let them through; a refusal is the last event."""
+    if not guards():
+        return list(events)
+
+    async def send(call: Call) -> AsyncIterator[Event]:
+        for event in events:
+            yield event
+
+    passed: list[Event] = []
+    stream = _around(call, send)
+    try:
+        async for event in stream:
+            passed.append(event)
+    except FmnbError as e:
+        passed.append(Failed(error=e.to_dict()))
+    finally:
+        await aclose(stream)
+    return passed
+
+
+def _around(call: Call, send: Proceed) -> AsyncIterator[Event]:
+    for step in reversed(guard_steps()):
+        send = _before(step, send)
+    return send(call)
+
+
+def _before(step: Step, proceed: Proceed) -> Proceed:
+    return lambda call: step(call, proceed)
+
+
+async def _drain(stream: AsyncIterator[Event]) -> None:
+    try:
+        async for _ in stream:
+            pass
+    finally:
+        await aclose(stream)
