@@ -14,22 +14,22 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..core.backend import Embedder, Vectors, estimate_tokens
+from ..core.backend import Embedder, Vectors
 from ..core.errors import FmnbError, UsageError, error_from_dict
 from ..core.event_loop import aclose
 from ..core.events import ENDS, Cancelled, Event, EventStamper, Failed, Notice, Started, UsageReported
 from ..core.types import Request, message
-from ..limits import billed_tokens, budget
 from ..limits.batch_limits import BatchLimits
 from .call import Call, Target
 from .steps.base import Proceed, Step
 from .steps.budget import kernel_budget, within_budget
 from .steps.cache import use_cache
 from .steps.check_target import check_target
+from .steps.embed import embed_texts
 from .steps.guard import guard_steps
-from .steps.rate_limit import limited, rate_limited, rate_limited_rows
+from .steps.rate_limit import rate_limited, rate_limited_rows
 from .steps.repetition import cut_repetition
-from .steps.retry import retry, retry_call
+from .steps.retry import retry_call
 from .steps.schema import validate_schema
 from .steps.send import complete_answer, stream_answer
 from .steps.tape import use_tape
@@ -172,26 +172,16 @@ def stopped_row(call: Call) -> list[Event]:
 
 
 async def embed(target: Target, texts: Sequence[str], *, quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
-    """Embed one batch of texts: with budget, retries and rate limits, as for a call."""
-    backend = target.open()
-    if not isinstance(backend, Embedder):
+    """Embed one batch of texts: guarded, retried, paid and rate-limited like a call."""
+    if not isinstance(target.open(), Embedder):
         raise UsageError(f"{target.requested_model} makes no vectors", hint="`%fm models embed` lists models that do.")
-    info = replace(backend.info, price_out=backend.info.price_out or 0.0)
-    asked = Request(target.name, tuple(message("user", t) for t in texts), max_tokens=1)
-    tokens = estimate_tokens(asked).tokens
-    reserved = budget.reserve(info, asked, tokens) if budget.budget().limit is not None else 0.0
-    options: dict[str, Any] = {} if dimensions is None else {"dimensions": dimensions}
-
-    def opened() -> AsyncIterator[Any]:
-        stream: AsyncIterator[Any] = backend.embed(texts, quant, **options)
-        return stream if info.local else limited(info.host, stream)
-
+    options = {} if dimensions is None else {"dimensions": dimensions}
+    request = Request(target.name, tuple(message("user", t) for t in texts), max_tokens=1, quant=quant, extra=options)
+    opened: list[AsyncIterator[Event]] = []
+    steps = (*guard_steps(), retry_call, rate_limited)
     try:
-        async for item in retry(opened):
+        async for item in chain(steps, embed_texts, opened)(Call(request=request, target=target)):
             yield item
-            if isinstance(item, UsageReported):
-                billed_tokens.learn(info, asked, tokens, item.usage)
-            if isinstance(item, UsageReported) and (warning := budget.add(item.usage.cost, local=info.local)):
-                yield Notice(kind="warning", text=warning)
     finally:
-        budget.release(reserved)
+        for stream in opened:
+            await aclose(stream)

@@ -20,6 +20,7 @@ from fmnb.store import log
 from fmnb.store.tape import Tape
 from tests.batch.test_together import Together
 from tests.wire.bulk import BulkService
+from tests.wire.vectors import VectorServer
 
 NAME = "Ada Lovelace"
 
@@ -224,3 +225,14 @@ def test_the_calls_of_a_classifier_are_in_the_log(guard):
     guard(Moderation(), kindness=ModelClassifier(lambda text: '{"label": "kind"}', ["kind", "unkind"]))
     assert fm.ask("hello", "echo:").text == "hello"
     assert [r["kind"] for r in log.search()].count("classify") == 1
+
+
+def test_texts_to_embed_are_guarded(guard, home):
+    with VectorServer() as service:
+        (home / "fmnb.toml").write_text(f'[provider.shop]\nbase_url = "{service.url}"\nneeds_key = false\n')
+        guard(Redaction(), Policy())
+        assert fm.embed([f"From {NAME}", "moss"], "shop:m").shape[0] == 2
+        assert "[P1]" in str(service.requests) and NAME not in str(service.requests)
+        with pytest.raises(UsageError, match="policy refuses"):
+            fm.embed(["forbidden"], "shop:m")
+        assert len(service.requests) == 1

@@ -13,4 +13,5 @@ A step takes the call and the rest of the pipeline, and yields events.
 - `budget`: reserves and counts money
 - `rate_limit`: places at a host, requests and tokens a minute
 - `send`: calls the backend, streamed or complete
+- `embed`: calls an embedding model
 """
