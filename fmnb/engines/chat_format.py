@@ -19,9 +19,9 @@ def wire(m: Message, images: bool = False) -> list[dict[str, Any]]:
     [{'role': 'user', 'content': 'hi'}]
     """
     if pictures := [p for p in m.parts if isinstance(p, File) or (isinstance(p, Image) and not images)]:
-        what = "see images" if isinstance(pictures[0], Image) else "read files"
+        ability = "see images" if isinstance(pictures[0], Image) else "read files"
         raise BadRequestError(
-            f"This model cannot {what}",
+            f"This model cannot {ability}",
             detail=pictures[0].media_type,
             hint="Take a model that can, or put its content into the prompt as text.",
         )

@@ -18,8 +18,8 @@ _SAMPLE = 0.03  # seconds to measure if there is no earlier reading
 
 def available_memory() -> int | None:
     """Bytes available without swapping, within the container's limit if there is one."""
-    found = [n for n in (_system_memory(), _container_memory()) if n is not None]
-    return min(found) if found else None
+    limits = [n for n in (_system_memory(), _container_memory()) if n is not None]
+    return min(limits) if limits else None
 
 
 def total_memory() -> int | None:
@@ -83,13 +83,13 @@ def has_gpu() -> bool:
     return Path("/dev/nvidia0").exists() or Path("/proc/driver/nvidia/version").exists()
 
 
-def check_fits(name: str, need: int, what: str) -> None:
+def check_fits(name: str, need: int, purpose: str) -> None:
     """Raise InsufficientMemoryError if `need` bytes are not available; `what` describes their purpose."""
     have = available_memory()
     if have is not None and need > have:
         raise InsufficientMemoryError(
             "This model does not fit into memory",
-            detail=f"{name} needs about {gib(need)} ({what}); {gib(have)} are free",
+            detail=f"{name} needs about {gib(need)} ({purpose}); {gib(have)} are free",
             hint="Free memory (`%fm unload`, other kernels), take a smaller model or quantisation, or shorten the prompt.",
         )
 

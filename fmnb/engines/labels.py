@@ -56,9 +56,9 @@ def _values(kind: Any, schema: dict[str, Any]) -> list[Any] | None:
         return [kind["const"]]
     if kind.get("type") in ("boolean", "null"):
         return [True, False] if kind["type"] == "boolean" else [None]
-    if isinstance(some := kind.get("anyOf"), list):
-        found = [_values(k, schema) for k in some]
-        return None if None in found else [v for f in found if f for v in f]
+    if isinstance(options := kind.get("anyOf"), list):
+        parts = [_values(k, schema) for k in options]
+        return None if None in parts else [v for f in parts if f for v in f]
     return None
 
 
@@ -78,6 +78,6 @@ def drawn(scores: Sequence[float], request: Request) -> int:
 
     With a seed, the same request gets the same label; different rows are sampled independently.
     """
-    draw = random.Random(None if request.seed is None else f"{request.seed} {request.sample} {request.fingerprint()}")
-    warm = normed([s / max(request.temperature or 0.0, 1e-3) for s in scores])
-    return draw.choices(range(len(scores)), [math.exp(s) for s in warm])[0]
+    generator = random.Random(None if request.seed is None else f"{request.seed} {request.sample} {request.fingerprint()}")
+    logprobs = normed([s / max(request.temperature or 0.0, 1e-3) for s in scores])
+    return generator.choices(range(len(scores)), [math.exp(s) for s in logprobs])[0]

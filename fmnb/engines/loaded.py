@@ -51,21 +51,21 @@ class Resident:
     @contextmanager
     def hold(self, put: Callable[[Event], None], stop: threading.Event) -> Iterator[bool]:
         """Lock the model. Reports if another call holds it; yields False if stopped while waiting."""
-        mine = self._lock.acquire(blocking=False)
-        if not mine:
+        acquired = self._lock.acquire(blocking=False)
+        if not acquired:
             put(Waiting(reason="another call is using this model"))
-            while not mine and not stop.is_set() and not closing.is_set():
-                mine = self._lock.acquire(timeout=_POLL)
+            while not acquired and not stop.is_set() and not closing.is_set():
+                acquired = self._lock.acquire(timeout=_POLL)
         try:
-            yield mine and not stop.is_set()
+            yield acquired and not stop.is_set()
         finally:
-            if mine:
+            if acquired:
                 self.used = time.monotonic()
                 self._lock.release()
 
-    def release(self, patience: float) -> bool:
+    def release(self, timeout: float) -> bool:
         """Close the model when no call uses it; False if it is still in use after `patience` seconds."""
-        if not self._lock.acquire(timeout=patience):
+        if not self._lock.acquire(timeout=timeout):
             return False
         try:
             model, self.model = self.model, None
@@ -104,8 +104,8 @@ _forked: list[Resident] = []
 def loaded() -> list[Loaded]:
     """The models in memory, most recently used first."""
     with _guard:
-        found = [r for r in _residents.values() if r.model is not None]
-    return [r.state() for r in sorted(found, key=lambda r: -r.used)]
+        entries = [r for r in _residents.values() if r.model is not None]
+    return [r.state() for r in sorted(entries, key=lambda r: -r.used)]
 
 
 def unload(which: str | Path | None = None) -> list[Loaded]:
@@ -114,18 +114,18 @@ def unload(which: str | Path | None = None) -> list[Loaded]:
     Raises UsageError if no model of that name is loaded, or if it is in use.
     """
     with _guard:
-        there = [r for r in _residents.values() if r.model is not None]
-    chosen = [r for r in there if which is None or str(which) in (r.name, str(r.path)) or Path(which).expanduser().resolve() == r.path]
-    if which is not None and not chosen:
-        names = ", ".join(r.name for r in there)
+        entries = [r for r in _residents.values() if r.model is not None]
+    selected = [r for r in entries if which is None or str(which) in (r.name, str(r.path)) or Path(which).expanduser().resolve() == r.path]
+    if which is not None and not selected:
+        names = ", ".join(r.name for r in entries)
         raise UsageError("No such model is loaded", detail=str(which), hint=f"Loaded: {names}." if names else "Nothing is loaded.")
-    gone = []
-    for r in chosen:
+    unloaded = []
+    for r in selected:
         state = r.state()
         if not r.release(_PATIENCE):
             raise UsageError(f"{r.name} is still answering", hint="Interrupt that call, then unload.")
-        gone.append(state)
-    return gone
+        unloaded.append(state)
+    return unloaded
 
 
 @atexit.register

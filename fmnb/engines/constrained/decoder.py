@@ -102,7 +102,7 @@ class Following:
         """Notes for the user: what limited the length of the answer."""
         return (*self._notes, *self._at_bounds())
 
-    def add(self, new: str, left: int) -> bool:
+    def add(self, new: str, remaining: int) -> bool:
         """Append generated text; True if decoding must switch to the new expression in `rest`.
 
         `left` is the number of remaining tokens.
@@ -116,23 +116,23 @@ class Following:
             return False
         self.rest = rest
         repeated = self._write(new)
-        if repeated is not None and self._end(repeated, left):
+        if repeated is not None and self._end(repeated, remaining):
             return True
         if self._closing and rest.kind == "lit" and not self.done:
             self._narrow(rest)
             return True
-        return not self.done and self._close(left, *before)
+        return not self.done and self._close(remaining, *before)
 
-    def jump(self, left: int) -> int:
+    def jump(self, remaining: int) -> int:
         """Append forced text; returns how many of the `left` tokens it takes."""
-        taken = 0
-        while (text := self.certain) and self.rest is not None and self._endings.tokens(text) <= left - taken:
-            taken += self._endings.tokens(text)
+        tokens = 0
+        while (text := self.certain) and self.rest is not None and self._endings.tokens(text) <= remaining - tokens:
+            tokens += self._endings.tokens(text)
             before, self.rest = (self.text, self.rest), after(self.rest, text)
             repeated = self._write(text)
-            if (repeated is None or not self._end(repeated, left - taken)) and not self.done:
-                self._close(left - taken, *before)
-        return taken
+            if (repeated is None or not self._end(repeated, remaining - tokens)) and not self.done:
+                self._close(remaining - tokens, *before)
+        return tokens
 
     def finish(self) -> None:
         """End the answer when no tokens are left; rolls back as far as needed to avoid an invented value."""
@@ -171,52 +171,52 @@ class Following:
     def release(self, everything: bool = False) -> str:
         """New text that is final; text that may be removed as a repetition is held back."""
         end = len(self.text)
-        if not everything and self.rest is not None and (held := self._scan.held()) is not None:
-            end = min(end, held)
+        if not everything and self.rest is not None and (held_back := self._scan.held()) is not None:
+            end = min(end, held_back)
         if not everything and self.rest is not None and self._safe >= 0:
             end = min(end, self._safe)
         new, self._sent = self.text[self._sent : end], max(self._sent, end)
         return new
 
-    def _end(self, repeat: Repeat, left: int) -> bool:
+    def _end(self, repeat: Repeat, remaining: int) -> bool:
         """End a list or a string before its repetition."""
-        for cut in (repeat.at, *repeat.floors) if repeat.end == "]" else (max(repeat.at, self._sent),):
-            if repeat.end == '"' and self._splits_an_escape(cut):
-                cut += 1
-            end = after(after(self._whole, self.text[:cut]), repeat.end)
-            if cut >= self._sent and end is not NONE:
-                self._cut(cut)
+        for position in (repeat.at, *repeat.floors) if repeat.end == "]" else (max(repeat.at, self._sent),):
+            if repeat.end == '"' and self._splits_an_escape(position):
+                position += 1
+            end = after(after(self._whole, self.text[:position]), repeat.end)
+            if position >= self._sent and end is not NONE:
+                self._cut(position)
                 self._narrow(seq(lit(repeat.end), end))
                 if self._closing and self.rest is not EMPTY and self.rest is not None:
-                    self._narrow(self._endings.within(self.rest, left) or closed(self.rest, 0))
+                    self._narrow(self._endings.within(self.rest, remaining) or closed(self.rest, 0))
                 self._say(REPEATED if repeat.end == "]" else REPEATED_TEXT)
                 return True
         return False  # the schema requires more
 
-    def _close(self, left: int, text: str, rest: Expression) -> bool:
+    def _close(self, remaining: int, text: str, rest: Expression) -> bool:
         """Start closing if the remaining tokens just suffice.
 
         `text` and `rest` are the state before the last token.
         """
         assert self.rest is not None
-        if self.rest.closing + _SPARE < left or self._endings.most(closed(self.rest)) + _SPARE < left:
+        if self.rest.closing + _SPARE < remaining or self._endings.most(closed(self.rest)) + _SPARE < remaining:
             return self._closing and bool(self.certain)
         near, self._closing = self._closing, True
-        if (tail := self._scan.tail()) is not None and self._end(tail, left):
+        if (tail := self._scan.tail()) is not None and self._end(tail, remaining):
             return True
         if not at_choice(self.rest):  # the current value cannot be made shorter
             return bool(self.certain)
-        shorter = self._endings.within(self.rest, left)
-        if shorter is None and not near and (shorter := self._endings.within(rest, left)) is not None:
+        shorter = self._endings.within(self.rest, remaining)
+        if shorter is None and not near and (shorter := self._endings.within(rest, remaining)) is not None:
             self._cut(len(text))  # the last token opened more than can be closed
         elif shorter is None:
             shorter = closed(self.rest, 0)
         if shorter is self.rest:
             return bool(self.certain)
-        if (cut := self._scan.unfinished()) is not None and cut >= self._sent:
-            end = after(after(self._whole, self.text[:cut]), "]")
-            if end is not NONE and (sooner := self._endings.within(seq(lit("]"), end), left)) is not None:
-                self._cut(cut)  # one item less is better than a partial item
+        if (item_start := self._scan.unfinished()) is not None and item_start >= self._sent:
+            end = after(after(self._whole, self.text[:item_start]), "]")
+            if end is not NONE and (sooner := self._endings.within(seq(lit("]"), end), remaining)) is not None:
+                self._cut(item_start)  # one item less is better than a partial item
                 shorter = sooner
         self._narrow(shorter)
         self._say(self._cut_note())

@@ -51,13 +51,13 @@ _known: WeakValueDictionary[tuple[Any, ...], Expression] = WeakValueDictionary()
 _lock = threading.Lock()
 
 
-def _made(kind: str, key: Any, **more: Any) -> Expression:
+def _made(kind: str, key: Any, **fields: Any) -> Expression:
     full = (kind, key)
     with _lock:
-        found = _known.get(full)
-        if found is None:
-            found = _known[full] = Expression(kind, **more)
-        return found
+        expression = _known.get(full)
+        if expression is None:
+            expression = _known[full] = Expression(kind, **fields)
+        return expression
 
 
 NONE = Expression("none", least=INFINITE, closing=INFINITE, lean=INFINITE)
@@ -123,55 +123,57 @@ def alt(*options: Expression) -> Expression:
         for p in o.parts if o.kind == "alt" else (o,):
             if p is not NONE:
                 flat[p] = None
-    some = tuple(flat)
-    if len(some) < 2:
-        return some[0] if some else NONE
-    lean = min(p.lean for p in some)
+    parts = tuple(flat)
+    if len(parts) < 2:
+        return parts[0] if parts else NONE
+    lean = min(p.lean for p in parts)
     return _made(
         "alt",
-        tuple(map(id, some)),
-        parts=some,
-        least=min(p.least for p in some),
-        closing=max(p.closing for p in some if p.lean <= lean + CHOICES),
+        tuple(map(id, parts)),
+        parts=parts,
+        least=min(p.least for p in parts),
+        closing=max(p.closing for p in parts if p.lean <= lean + CHOICES),
         lean=lean,
-        empty=any(p.empty for p in some),
+        empty=any(p.empty for p in parts),
     )
 
 
-def rep(what: Expression, low: int, high: int) -> Expression:
+def rep(part: Expression, low: int, high: int) -> Expression:
     """An expression repeated `low` to `high` times."""
-    if what is NONE or high <= 0 or what is EMPTY:
-        return NONE if what is NONE and low > 0 else EMPTY
+    if part is NONE or high <= 0 or part is EMPTY:
+        return NONE if part is NONE and low > 0 else EMPTY
     if (low, high) == (1, 1):
-        return what
+        return part
     return _made(
         "rep",
-        (id(what), low, high),
-        parts=(what,),
+        (id(part), low, high),
+        parts=(part,),
         low=low,
         high=high,
-        least=low * what.least,
-        closing=low * what.closing,
-        lean=low * what.lean,
-        empty=low == 0 or what.empty,
+        least=low * part.least,
+        closing=low * part.closing,
+        lean=low * part.lean,
+        empty=low == 0 or part.empty,
     )
 
 
-def optional(what: Expression) -> Expression:
+def optional(part: Expression) -> Expression:
     """An expression or the empty text."""
-    return rep(what, 0, 1)
+    return rep(part, 0, 1)
 
 
-def scalar(what: Expression, room: int) -> Expression:
+def scalar(value: Expression, reserve: int) -> Expression:
     """A value that only the model may end, with at least `room` bytes reserved.
 
     A single text becomes a literal.
     """
-    if what is NONE or what.kind == "lit":
-        return what
-    what = what.parts[0] if what.kind == "scalar" else what
-    kept = max(what.least, min(room, longest(what)))
-    return _made("scalar", (id(what), room), parts=(what,), high=room, least=what.least, closing=kept, lean=kept, empty=what.empty)
+    if value is NONE or value.kind == "lit":
+        return value
+    value = value.parts[0] if value.kind == "scalar" else value
+    reserved = max(value.least, min(reserve, longest(value)))
+    return _made(
+        "scalar", (id(value), reserve), parts=(value,), high=reserve, least=value.least, closing=reserved, lean=reserved, empty=value.empty
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -213,13 +215,13 @@ def _step(e: Expression, c: str) -> Expression:
         first = _step(e.parts[0], c)
         return NONE if first is NONE else seq(first, rep(e.parts[0], max(0, e.low - 1), e.high - 1))
     if e.kind == "seq":
-        found = []
+        alternatives = []
         for i, p in enumerate(e.parts):
             if (first := _step(p, c)) is not NONE:
-                found.append(seq(first, *e.parts[i + 1 :]))
+                alternatives.append(seq(first, *e.parts[i + 1 :]))
             if not p.empty:
                 break
-        return alt(*found)
+        return alt(*alternatives)
     return NONE
 
 

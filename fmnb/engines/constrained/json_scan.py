@@ -48,9 +48,9 @@ class _Open:
 class Scan:
     """Scans JSON incrementally and reports repetition in lists and strings."""
 
-    def __init__(self, root: dict[str, Any], most: int = 0):
+    def __init__(self, root: dict[str, Any], max_items: int = 0):
         """`most` is the limit of items for lists without a limit in the schema; 0 for no limit."""
-        self._root, self._most = root, most
+        self._root, self._most = root, max_items
         self._stack: list[_Open] = []
         self._text: list[str] = []
         self._string = -1  # start of the open string
@@ -61,10 +61,10 @@ class Scan:
 
     def held(self) -> int | None:
         """The position from which text may still be removed."""
-        found = [o.certain() for o in self._stack if o.is_list]
+        positions = [o.certain() for o in self._stack if o.is_list]
         if self._loop is not None:
-            found.append(self._string + 1 + self._loop.certain)
-        return min(found, default=None)
+            positions.append(self._string + 1 + self._loop.certain)
+        return min(positions, default=None)
 
     def unfinished(self) -> int | None:
         """The start of the unfinished item in a watched list that has other items."""
@@ -78,11 +78,11 @@ class Scan:
 
     def read(self, new: str, at: int) -> Repeat | None:
         """Scan new text; returns the repetition, if any."""
-        found = None
+        repetition = None
         for i, c in enumerate(new, at):
             self._text.append(c)
-            found = self._take(c, i) or found
-        return found
+            repetition = self._take(c, i) or repetition
+        return repetition
 
     def _take(self, c: str, i: int) -> Repeat | None:
         top = self._stack[-1] if self._stack else None
@@ -99,18 +99,18 @@ class Scan:
             self._stack.append(new)
         elif c in "}]" and self._stack:
             last = self._stack[-1]
-            found = self._scalar(last, i)
+            repetition = self._scalar(last, i)
             if last.is_list and len(last.items) == self._most and not any("maxItems" in s for s in last.schemas):
-                found = found or _cycle(last, _TAIL)
+                repetition = repetition or _cycle(last, _TAIL)
             self._stack.pop()
             above = self._stack[-1] if self._stack else None
             if above is not None and above.is_list:
-                return self._item(above, above.start, i) or found
-            return found
+                return self._item(above, above.start, i) or repetition
+            return repetition
         elif c == "," and top is not None:
-            found = self._scalar(top, i) or (_cycle(top) if top.is_list and not top.watched else None)
+            repetition = self._scalar(top, i) or (_cycle(top) if top.is_list and not top.watched else None)
             top.key, top.separator, top.start = "", i, i + 2
-            return found
+            return repetition
         return None
 
     def _within(self, top: _Open | None, c: str, i: int) -> Repeat | None:
@@ -152,11 +152,11 @@ class Scan:
             return _opened([self._root], self._root)
         if top.is_list:
             return self._items(top.schemas)
-        found = []
+        children = []
         for s in top.schemas:
             inner = (s.get("properties") or {}).get(top.key, s.get("additionalProperties"))
-            found.append(inner if isinstance(inner, dict) else {})
-        return _opened(found, self._root)
+            children.append(inner if isinstance(inner, dict) else {})
+        return _opened(children, self._root)
 
     def _items(self, schemas: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return _opened([s["items"] if isinstance(s.get("items"), dict) else {} for s in schemas if s.get("items") is not False], self._root)

@@ -54,23 +54,23 @@ def decimals(schema: dict[str, Any]) -> Expression:
     whole = between(math.ceil(low), math.floor(high))
     up = between(max(0, math.ceil(low)), math.floor(high) - 1)
     down = seq(lit("-"), between(max(0, math.ceil(-high)), math.floor(-low) - 1)) if low < 0 else NONE
-    found = alt(whole, seq(up, _FRACTION), seq(down, _FRACTION))
-    if found is NONE:
+    numbers = alt(whole, seq(up, _FRACTION), seq(down, _FRACTION))
+    if numbers is NONE:
         raise NotRegular("a range without integers")
-    return found
+    return numbers
 
 
 def _natural(low: int, high: int) -> Expression:
     """The integers from `low` to `high`, both nonnegative, without leading zeros."""
     if low > high:
         return NONE
-    found = []
+    alternatives = []
     for digits in range(len(str(low)), len(str(high)) + 1):
         a = max(low, 10 ** (digits - 1) if digits > 1 else 0)
         b = min(high, 10**digits - 1)
         if a <= b:
-            found.append(_same_length(str(a), str(b)))
-    return alt(*found)
+            alternatives.append(_same_length(str(a), str(b)))
+    return alt(*alternatives)
 
 
 def _same_length(a: str, b: str) -> Expression:
@@ -85,11 +85,11 @@ def _same_length(a: str, b: str) -> Expression:
     nines, zeros = "9" * rest, "0" * rest
     low = int(a[0]) + (a[1:] != zeros)
     high = int(b[0]) - (b[1:] != nines)
-    found = []
+    alternatives = []
     if a[1:] != zeros:
-        found.append(seq(lit(a[0]), _same_length(a[1:], nines)))
+        alternatives.append(seq(lit(a[0]), _same_length(a[1:], nines)))
     if low <= high:
-        found.append(seq(chars([(48 + low, 48 + high)]), rep(_DIGIT, rest, rest)))
+        alternatives.append(seq(chars([(48 + low, 48 + high)]), rep(_DIGIT, rest, rest)))
     if b[1:] != nines:
-        found.append(seq(lit(b[0]), _same_length(zeros, b[1:])))
-    return alt(*found)
+        alternatives.append(seq(lit(b[0]), _same_length(zeros, b[1:])))
+    return alt(*alternatives)

@@ -37,8 +37,8 @@ def pattern(text: str) -> Expression:
         raise NotRegular(f"pattern {text!r}: {e}") from None
     free = rep(chars(PLAIN), 0, _AROUND)
     starts, ends = _anchor(tree[:1], "AT_BEGINNING"), _anchor(tree[-1:], "AT_END")
-    found = _all(tree[1 if starts else 0 : len(tree) - 1 if ends else len(tree)])
-    return seq(EMPTY if starts else free, found, EMPTY if ends else free)
+    body = _all(tree[1 if starts else 0 : len(tree) - 1 if ends else len(tree)])
+    return seq(EMPTY if starts else free, body, EMPTY if ends else free)
 
 
 def _anchor(some: list[Any], name: str) -> bool:
@@ -88,14 +88,14 @@ def _class(items: Any) -> Expression:
 
 
 def _within(ranges: tuple[tuple[int, int], ...]) -> Expression:
-    found = chars((max(a, c), min(b, d)) for a, b in ranges for c, d in PLAIN)
-    if found is NONE:
+    allowed = chars((max(a, c), min(b, d)) for a, b in ranges for c, d in PLAIN)
+    if allowed is NONE:
         raise NotRegular("a pattern of characters that JSON escapes")
-    return found
+    return allowed
 
 
 def _without(ranges: tuple[tuple[int, int], ...]) -> Expression:
-    left = list(PLAIN)
+    remaining = list(PLAIN)
     for a, b in ranges:
-        left = [part for c, d in left for part in ((c, min(d, a - 1)), (max(c, b + 1), d)) if part[0] <= part[1]]
-    return chars(left)
+        remaining = [part for c, d in remaining for part in ((c, min(d, a - 1)), (max(c, b + 1), d)) if part[0] <= part[1]]
+    return chars(remaining)

@@ -65,10 +65,10 @@ def expression(schema: dict[str, Any], limits: Bounds) -> Expression:
     >>> as_regex(expression({"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"]}, Bounds(9, 9, 9)))
     '\\\\{"a": (1|2)\\\\}'
     """
-    found = _Compiler(schema, limits).value(schema, False, ())
-    if found is NONE:
+    result = _Compiler(schema, limits).value(schema, False, ())
+    if result is NONE:
         raise BadRequestError("The engine cannot follow this schema", detail="no answer fulfills it", hint="Simplify the schema.")
-    return found
+    return result
 
 
 class _Compiler:
@@ -104,8 +104,8 @@ class _Compiler:
             if kind is None:
                 return self._anything(in_list, 2)
         kinds = kind if isinstance(kind, list) else [kind]
-        found = [self._typed(k, schema, in_list, above) for k in kinds]
-        return alt(*found, *([lit("null")] if schema.get("nullable") is True else []))
+        alternatives = [self._typed(k, schema, in_list, above) for k in kinds]
+        return alt(*alternatives, *([lit("null")] if schema.get("nullable") is True else []))
 
     def _typed(self, kind: str, schema: dict[str, Any], in_list: bool, above: tuple[str, ...]) -> Expression:
         if kind == "null":
@@ -235,12 +235,12 @@ def bounded(schema: Any, limits: Bounds, in_list: bool = False) -> Any:
     if not isinstance(schema, dict):
         return schema
     named = ("properties", "$defs", "definitions", "patternProperties")
-    kept = ("enum", "const", "required", "default", "examples")
+    unchanged = ("enum", "const", "required", "default", "examples")
     inner = {
         k: {n: bounded(s, limits, in_list) for n, s in v.items()}
         if k in named and isinstance(v, dict)
         else v
-        if k in kept
+        if k in unchanged
         else bounded(v, limits, in_list or k in ("items", "prefixItems"))
         for k, v in schema.items()
     }
@@ -270,5 +270,5 @@ _FORMATS = {
 }
 
 
-def _refused(words: str) -> BadRequestError:
-    return BadRequestError("The engine cannot follow this schema", detail=words[:300], hint="Simplify the schema.")
+def _refused(reason: str) -> BadRequestError:
+    return BadRequestError("The engine cannot follow this schema", detail=reason[:300], hint="Simplify the schema.")

@@ -66,23 +66,23 @@ class Endings:
             return min(e.closing, self._labels(tuple(p.text for p in e.parts[0].parts)))
         return e.closing
 
-    def within(self, e: Expression, left: int) -> Expression | None:
+    def within(self, e: Expression, remaining: int) -> Expression | None:
         """The shortest completions within `left` tokens, with as many open choices as fit; None if none fits.
 
         If that cannot be guaranteed, scalars stay open, and may be truncated or rolled back.
         """
         spread = CHOICES
         end = neutral(e)
-        if end is not None and self.tokens(end) <= left:
+        if end is not None and self.tokens(end) <= remaining:
             return closed(e)  # text that does not fit is rolled back
         while True:
-            found = closed(e, spread)
-            if self.most(found) <= left:
-                return found
+            completions = closed(e, spread)
+            if self.most(completions) <= remaining:
+                return completions
             if not spread:
                 break
             spread //= 2
-        return found if self.tokens(self.shortest(e)) <= left else None
+        return completions if self.tokens(self.shortest(e)) <= remaining else None
 
     def _labels(self, labels: Sequence[str]) -> int:
         """The tokens of the longest label.
@@ -117,14 +117,14 @@ def neutral(e: Expression) -> str | None:
     if e.kind == "lit":
         return e.text
     if e.kind == "seq":
-        found = [neutral(p) for p in e.parts]
-        return None if None in found else "".join(t for t in found if t is not None)
+        endings = [neutral(p) for p in e.parts]
+        return None if None in endings else "".join(t for t in endings if t is not None)
     if e.kind == "rep":
         inner = neutral(e.parts[0]) if e.low else ""
         return None if inner is None else inner * e.low
     if e.kind == "alt":
-        some = [t for p in e.parts if (t := neutral(p)) is not None]
-        return next((t for t in some if t.startswith("null")), min(some, key=len, default=None))
+        endings_of_parts = [t for p in e.parts if (t := neutral(p)) is not None]
+        return next((t for t in endings_of_parts if t.startswith("null")), min(endings_of_parts, key=len, default=None))
     return None
 
 

@@ -104,49 +104,49 @@ class DiffusersBackend:
                     f"{self._info.name} makes pictures and answers no questions",
                     hint='Add -f image (format="image"), or name a model that writes.',
                 )
-            asked = image_options.image_options(request)
-            _check_size(asked)
+            options = image_options.image_options(request)
+            _check_size(options)
             device, dtype = diffusers_pipeline.form(self._folder, request.dtype)
-            for name in (*asked.ignored, *(("quant",) if request.quant not in ("", "none") else ())):
+            for name in (*options.ignored, *(("quant",) if request.quant not in ("", "none") else ())):
                 put(Notice(kind="not_applied", text=name))
-            place = resident(f"diffusers {device} {dtype}", self._folder)
-            place.name = self._info.name
-            with place.hold(put, stop) as mine:
-                if mine:
-                    self._draw(place, asked, device, dtype, put, lambda: stop.is_set() or closing.is_set())
+            entry = resident(f"diffusers {device} {dtype}", self._folder)
+            entry.name = self._info.name
+            with entry.hold(put, stop) as acquired:
+                if acquired:
+                    self._draw(entry, options, device, dtype, put, lambda: stop.is_set() or closing.is_set())
 
         return thread_stream(work)
 
     def _draw(
-        self, place: Resident, asked: ImageOptions, device: str, dtype: str, put: Callable[[Event], None], stopped: Callable[[], bool]
+        self, entry: Resident, options: ImageOptions, device: str, dtype: str, put: Callable[[Event], None], stopped: Callable[[], bool]
     ) -> None:
-        count, word = host.threads()
-        if word and device == "cpu":
-            put(Notice(kind="note", text=word))
+        count, note = host.threads()
+        if note and device == "cpu":
+            put(Notice(kind="note", text=note))
         with diffusers_pipeline.computing(count):
-            fresh = place.model is None
+            fresh = entry.model is None
             if fresh:
-                place.memory = diffusers_pipeline.check_fits(self._info.name, self._folder, device, dtype, asked.size)
+                entry.memory = diffusers_pipeline.check_fits(self._info.name, self._folder, device, dtype, options.size)
                 put(Progress(stage="loading the pipeline"))
-                place.model = diffusers_pipeline.load(self._folder, device, dtype)
+                entry.model = diffusers_pipeline.load(self._folder, device, dtype)
             if stopped():
                 return
-            pipeline: Pipeline = place.model
+            pipeline: Pipeline = entry.model
             try:
-                drawn = _Drawing(pipeline, self._info.name, asked, put, stopped).run()
+                result = _Drawing(pipeline, self._info.name, options, put, stopped).run()
             except (MemoryError, RuntimeError) as e:
                 if "memory" not in str(e) and not isinstance(e, MemoryError):
                     raise
                 raise InsufficientMemoryError(
                     "Memory ran out", detail=str(e)[:200], hint="`%fm unload`, a smaller size, or --dtype bfloat16."
                 ) from None
-        if drawn is None:
+        if result is None:
             return
-        about = drawn | {
+        about = result | {
             "title": self._folder.name if not _hashed(self._folder) else "",
             "device": device,
             "dtype": dtype,
-            "memory": place.memory,
+            "memory": entry.memory,
         }
         if fresh:
             about["load_seconds"] = round(pipeline.seconds, 3)
@@ -161,25 +161,25 @@ class _Stopped(Exception):
 class _Drawing:
     """The generation of one request's images."""
 
-    def __init__(self, pipeline: Pipeline, name: str, asked: ImageOptions, put: Callable[[Event], None], stopped: Callable[[], bool]):
+    def __init__(self, pipeline: Pipeline, name: str, options: ImageOptions, put: Callable[[Event], None], stopped: Callable[[], bool]):
         self._pipe = pipeline.pipe
-        self._name, self._asked, self._put, self._stopped = name, asked, put, stopped
+        self._name, self._asked, self._put, self._stopped = name, options, put, stopped
         self._steps = 0
         self._stage = "drawing"
 
     def run(self) -> dict[str, Any] | None:
         """Generate the images; returns facts about them, or None if stopped."""
-        asked = self._asked
-        options = self._options()
+        options = self._asked
+        arguments = self._options()
         self._warn_long()
-        first = asked.seed if asked.seed is not None else secrets.randbelow(2**32)
-        count = asked.n or 1
+        first = options.seed if options.seed is not None else secrets.randbelow(2**32)
+        count = options.n or 1
         seeds: list[int] = []
         withheld = 0
         last = b""
         for number in range(count):
             self._stage = f"drawing {number + 1} of {count}" if count > 1 else "drawing"
-            data = self._one(options, first + number)
+            data = self._one(arguments, first + number)
             if data is None:
                 return None
             if not data:
@@ -188,7 +188,7 @@ class _Drawing:
             seeds.append(first + number)
             last = data
             self._put(
-                Media(data=data, media_type="image/png", alt=media.alt_text(self._name, asked.prompt), name=f"seed-{first + number}.png")
+                Media(data=data, media_type="image/png", alt=media.alt_text(self._name, options.prompt), name=f"seed-{first + number}.png")
             )
         if not seeds:
             raise ContentFilterError(
@@ -201,7 +201,7 @@ class _Drawing:
             self._put(Notice(kind="warning", text=f"{withheld} of {count} pictures withheld by the pipeline's safety checker"))
         return image_options.provenance(data=last, seed=seeds[0], seeds=seeds if len(seeds) > 1 else None, steps=self._steps or None)
 
-    def _one(self, options: dict[str, Any], seed: int) -> bytes | None:
+    def _one(self, arguments: dict[str, Any], seed: int) -> bytes | None:
         """One image as PNG; b"" if it was filtered, None if stopped."""
         import torch
 
@@ -210,7 +210,7 @@ class _Drawing:
         # on the CPU, so that the same seed gives the same image on every device
         generator = torch.Generator("cpu").manual_seed(seed % 2**63)
         try:
-            out = self._pipe(generator=generator, **options)
+            out = self._pipe(generator=generator, **arguments)
         except _Stopped:
             return None
         except (ValueError, TypeError) as e:
@@ -233,31 +233,31 @@ class _Drawing:
 
     def _options(self) -> dict[str, Any]:
         """Arguments of the pipeline's call; reports unsupported options."""
-        asked, options = self._asked, {}
+        options, arguments = self._asked, {}
         pipe = self._pipe
-        if asked.images:
+        if options.images:
             pipe = self._pipe = _from_picture(pipe)
-            options["image"] = _opened(asked)
+            arguments["image"] = _opened(options)
         takes = inspect.signature(pipe.__call__).parameters
         names = {"steps": "num_inference_steps", "guidance": "guidance_scale", "negative": "negative_prompt"}
-        for ours, value in asked.given().items():
-            if ours in ("seed", "n") or (ours == "size" and "width" not in takes and asked.images):
+        for ours, value in options.given().items():
+            if ours in ("seed", "n") or (ours == "size" and "width" not in takes and options.images):
                 continue
             if ours == "size" and {"width", "height"} <= set(takes):
-                options["width"], options["height"] = value
+                arguments["width"], arguments["height"] = value
             elif names.get(ours) in takes:
-                options[names[ours]] = value
+                arguments[names[ours]] = value
             else:
                 self._put(Notice(kind="not_applied", text=ours))
-        for name, value in asked.raw.items():
+        for name, value in options.raw.items():
             if name in takes and name not in _OURS and isinstance(value, (str, int, float, bool)):
-                options[name] = value
+                arguments[name] = value
             else:
                 self._put(Notice(kind="not_applied", text=name))
         if "callback_on_step_end" in takes:
-            options["callback_on_step_end"] = self._step
-        self._put(Progress(stage=self._stage, done=0, total=asked.steps, unit="steps"))
-        return options | {"prompt": asked.prompt, "output_type": "pil"}
+            arguments["callback_on_step_end"] = self._step
+        self._put(Progress(stage=self._stage, done=0, total=options.steps, unit="steps"))
+        return arguments | {"prompt": options.prompt, "output_type": "pil"}
 
     def _step(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """The library calls this after each step."""
@@ -270,13 +270,13 @@ class _Drawing:
 
     def _warn_long(self) -> None:
         """Warn if the end of the prompt is ignored; the library only logs it."""
-        readers = [t for n in ("tokenizer", "tokenizer_2", "tokenizer_3") if (t := getattr(self._pipe, n, None)) is not None]
-        limits = [(int(t.model_max_length), t) for t in readers if 0 < getattr(t, "model_max_length", 0) < 1_000_000]
-        if limits and len(limits) == len(readers):
-            most, tokenizer = max(limits, key=lambda pair: pair[0])
+        tokenizers = [t for n in ("tokenizer", "tokenizer_2", "tokenizer_3") if (t := getattr(self._pipe, n, None)) is not None]
+        limits = [(int(t.model_max_length), t) for t in tokenizers if 0 < getattr(t, "model_max_length", 0) < 1_000_000]
+        if limits and len(limits) == len(tokenizers):
+            max_length, tokenizer = max(limits, key=lambda pair: pair[0])
             length = len(tokenizer(self._asked.prompt, truncation=False, verbose=False).input_ids)
-            if length > most:
-                self._put(Notice(kind="warning", text=f"the prompt has {length} tokens and only the first {most} are read"))
+            if length > max_length:
+                self._put(Notice(kind="warning", text=f"the prompt has {length} tokens and only the first {max_length} are read"))
 
 
 def _from_picture(pipe: Any) -> Any:
@@ -296,25 +296,25 @@ def _from_picture(pipe: Any) -> Any:
     return other
 
 
-def _opened(asked: ImageOptions) -> Any:
+def _opened(options: ImageOptions) -> Any:
     """The attached image, resized to the output size."""
     pil = require("PIL.Image", "images", "to open a picture")
-    if len(asked.images) > 1:
-        raise BadRequestError("The drawing begins with one picture", detail=f"{len(asked.images)} attached", hint="Attach one.")
+    if len(options.images) > 1:
+        raise BadRequestError("The drawing begins with one picture", detail=f"{len(options.images)} attached", hint="Attach one.")
     try:
-        picture = pil.open(io.BytesIO(asked.images[0].data)).convert("RGB")
+        picture = pil.open(io.BytesIO(options.images[0].data)).convert("RGB")
     except OSError as e:
         raise BadRequestError("The attached picture cannot be opened", detail=str(e)[:200]) from None
-    size = asked.size or tuple(max(_MULTIPLE, side // _MULTIPLE * _MULTIPLE) for side in picture.size)
+    size = options.size or tuple(max(_MULTIPLE, side // _MULTIPLE * _MULTIPLE) for side in picture.size)
     return picture if picture.size == size else picture.resize(size)
 
 
-def _check_size(asked: ImageOptions) -> None:
-    if asked.size and any(side % _MULTIPLE for side in asked.size):
-        near = "x".join(str(max(_MULTIPLE, round(side / _MULTIPLE) * _MULTIPLE)) for side in asked.size)
+def _check_size(options: ImageOptions) -> None:
+    if options.size and any(side % _MULTIPLE for side in options.size):
+        near = "x".join(str(max(_MULTIPLE, round(side / _MULTIPLE) * _MULTIPLE)) for side in options.size)
         raise BadRequestError(
             f"The sides of a picture are multiples of {_MULTIPLE} here",
-            detail=f"{asked.size[0]}x{asked.size[1]}",
+            detail=f"{options.size[0]}x{options.size[1]}",
             hint=f"`-p size={near}`.",
         )
 

@@ -49,10 +49,10 @@ class Pipeline:
 def index(folder: Path) -> dict[str, Any]:
     """The content of `model_index.json`; {} if it is missing or unreadable."""
     try:
-        found = json.loads((folder / INDEX).read_text("utf-8"))
+        data = json.loads((folder / INDEX).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
 def files(folder: Path) -> list[Path]:
@@ -77,8 +77,8 @@ def form(folder: Path, dtype: str) -> tuple[str, str]:
         raise BadRequestError(
             "float16 is for graphics cards", detail="this machine draws on its processor", hint="--dtype bfloat16 halves the memory."
         )
-    whole, _ = halves(files(folder))
-    kinds = {kind for f in whole for kind in numbers_of(f)}
+    full, _ = halves(files(folder))
+    kinds = {kind for f in full for kind in numbers_of(f)}
     return device, dtype or ("float32" if device != "cuda" else "bfloat16" if "BF16" in kinds else "float16")
 
 
@@ -90,18 +90,18 @@ def numbers_of(file: Path) -> dict[str, int]:
             head = json.loads(f.read(min(length, 50_000_000)))
     except (OSError, ValueError, struct.error):
         return {}
-    counted: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for name, tensor in head.items():
         if name != "__metadata__":
             start, end = tensor["data_offsets"]
-            counted[tensor["dtype"]] = counted.get(tensor["dtype"], 0) + (end - start) // _WIDTHS.get(tensor["dtype"], 1)
-    return counted
+            counts[tensor["dtype"]] = counts.get(tensor["dtype"], 0) + (end - start) // _WIDTHS.get(tensor["dtype"], 1)
+    return counts
 
 
 def needs(files: list[Path], dtype: str, size: tuple[int, int]) -> int:
     """An estimate of the memory in bytes for the weights in that dtype and an image of that size."""
-    whole, half = halves(files)
-    numbers = sum(n for f in whole or half for n in numbers_of(f).values())
+    full, half = halves(files)
+    numbers = sum(n for f in full or half for n in numbers_of(f).values())
     width = 4 if dtype == "float32" else 2
     return numbers * width + size[0] * size[1] * _PER_PIXEL * width // 4 + (256 << 20)
 
@@ -129,8 +129,8 @@ def load(folder: Path, device: str, dtype: str) -> Pipeline:
     began = time.monotonic()
     torch = require("torch", "torch", "to make pictures here")
     library = require("diffusers", "images", "to make pictures here")
-    whole, half = halves(files(folder))
-    variant = "fp16" if half and (not whole or dtype == "float16") else None
+    full, half = halves(files(folder))
+    variant = "fp16" if half and (not full or dtype == "float16") else None
     try:
         with _quiet(library):
             pipe = library.DiffusionPipeline.from_pretrained(

@@ -69,35 +69,35 @@ def recipe(folder: Path, config: dict[str, Any]) -> Recipe:
     Mean pooling and unit length by default.
     """
     modules = [str(m.get("type", "")).rpartition(".")[2] for m in _list(folder / "modules.json")]
-    said = read_json(folder / "1_Pooling/config.json")
-    found = [
+    settings = read_json(folder / "1_Pooling/config.json")
+    modes = [
         p
         for p, key in (("cls", "cls_token"), ("max", "max_tokens"), ("last", "lasttoken"), ("mean", "mean_tokens"))
-        if said.get(f"pooling_mode_{key}")
+        if settings.get(f"pooling_mode_{key}")
     ]
-    pooling = said.get("pooling_mode") or (found[0] if found else "mean")
+    pooling = settings.get("pooling_mode") or (modes[0] if modes else "mean")
     if pooling not in _POOLINGS:
         raise ModelError("This model makes vectors in a way fmnb does not know", detail=f"pooling {pooling}", hint="Take another model.")
     own = read_json(folder / "sentence_bert_config.json").get("max_seq_length")
-    most = config.get("max_position_embeddings") or 512
-    whole = (
-        most
+    positions = config.get("max_position_embeddings") or 512
+    limit = (
+        positions
         - (0 if config.get("model_type") == "bert" else config.get("pad_token_id") or 0)
         - (0 if config.get("model_type") == "bert" else 1)
     )
     about = read_json(folder / "config_sentence_transformers.json")
     prefix = (about.get("prompts") or {}).get(about.get("default_prompt_name") or "", "")
-    return Recipe(pooling, "Normalize" in modules or not modules, min(own or whole, whole), prefix)
+    return Recipe(pooling, "Normalize" in modules or not modules, min(own or limit, limit), prefix)
 
 
 def _list(path: Path) -> list[dict[str, Any]]:
     import json
 
     try:
-        found = json.loads(path.read_text("utf-8"))
+        data = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return []
-    return [m for m in found if isinstance(m, dict)] if isinstance(found, list) else []
+    return [m for m in data if isinstance(m, dict)] if isinstance(data, list) else []
 
 
 class EmbeddingBackend:
@@ -155,15 +155,15 @@ class EmbeddingBackend:
             raise BadRequestError("Vectors are made in float32 or int8", detail=f"quant={quant}", hint="Leave quant out, or give int8.")
 
         def work(put: Callable[[Event | Vectors], None], stop: threading.Event) -> None:
-            place = resident(f"vectors {quant or 'none'}", self._folder)
-            place.name = self._info.name
-            with place.hold(put, stop) as mine:
-                if not mine:
+            entry = resident(f"vectors {quant or 'none'}", self._folder)
+            entry.name = self._info.name
+            with entry.hold(put, stop) as acquired:
+                if not acquired:
                     return
-                if place.model is None:
+                if entry.model is None:
                     host.check_fits(self._folder.name, self._info.memory or 0, "its weights")
-                    place.model, place.memory = self._load(quant or "none", put), self._info.memory or 0
-                self._run(place.model, texts, put, lambda: stop.is_set() or closing.is_set())
+                    entry.model, entry.memory = self._load(quant or "none", put), self._info.memory or 0
+                self._run(entry.model, texts, put, lambda: stop.is_set() or closing.is_set())
 
         return thread_stream(work)
 
@@ -176,30 +176,30 @@ class EmbeddingBackend:
         return TorchEncoder(self._folder)
 
     def _run(self, encoder: Any, texts: Sequence[str], put: Callable[[Event | Vectors], None], stopped: Callable[[], bool]) -> None:
-        ids = encoder.tokens([self._recipe.prefix + t for t in texts], self._recipe.longest)
-        cut = sum(encoder.was_cut(t) for t in ids)
-        if cut:
+        encodings = encoder.tokens([self._recipe.prefix + t for t in texts], self._recipe.longest)
+        truncated = sum(encoder.was_cut(t) for t in encodings)
+        if truncated:
             put(
                 Notice(
                     kind="warning",
-                    text=f"{cut} of {len(texts)} texts are longer than {self._recipe.longest} tokens: only their beginning counts",
+                    text=f"{truncated} of {len(texts)} texts are longer than {self._recipe.longest} tokens: only their beginning counts",
                 )
             )
-        rows = [encoder.ids(t) for t in ids]
+        rows = [encoder.ids(t) for t in encodings]
         order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
-        at, said, total = 0, 0.0, sum(map(len, rows))
+        at, reported_at, total = 0, 0.0, sum(map(len, rows))
         done = 0
         while at < len(order) and not stopped():
-            some = order[at : at + max(1, _TOKENS // max(1, len(rows[order[at]])))]
-            at += len(some)
-            put(Vectors(tuple(some), pooled(encoder, [rows[i] for i in some], self._recipe)))
-            done += sum(len(rows[i]) for i in some)
-            if time.monotonic() - said > _TICK:
-                said = time.monotonic()
+            batch = order[at : at + max(1, _TOKENS // max(1, len(rows[order[at]])))]
+            at += len(batch)
+            put(Vectors(tuple(batch), pooled(encoder, [rows[i] for i in batch], self._recipe)))
+            done += sum(len(rows[i]) for i in batch)
+            if time.monotonic() - reported_at > _TICK:
+                reported_at = time.monotonic()
                 put(Progress(stage="embedding", done=done, total=total, unit="tokens"))
 
 
-def pooled(encoder: Any, rows: list[list[int]], how: Recipe) -> Array:
+def pooled(encoder: Any, rows: list[list[int]], config: Recipe) -> Array:
     """One vector (float32) per row of token ids."""
     import numpy as np
 
@@ -210,15 +210,15 @@ def pooled(encoder: Any, rows: list[list[int]], how: Recipe) -> Array:
         ids[r, : len(row)] = row
         mask[r, : len(row)] = 1
     states = encoder.run(ids, mask)
-    if how.pooling == "cls":
+    if config.pooling == "cls":
         out = states[:, 0]
-    elif how.pooling == "last":
+    elif config.pooling == "last":
         out = states[np.arange(len(rows)), mask.sum(1) - 1]
-    elif how.pooling == "max":
+    elif config.pooling == "max":
         out = np.where(mask[:, :, None] > 0, states, -np.inf).max(1)
     else:
         out = np.einsum("rth,rt->rh", states, mask.astype(np.float32)) / mask.sum(1, keepdims=True)
-    if how.unit:
+    if config.unit:
         out = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
     return np.ascontiguousarray(out, np.float32)
 
@@ -245,9 +245,9 @@ class OnnxEncoder:
         self.padding = int(config.get("pad_token_id") or 0)
         self._tokenizer = tokenizer(folder)
 
-    def tokens(self, texts: Sequence[str], longest: int) -> list[Any]:
+    def tokens(self, texts: Sequence[str], max_tokens: int) -> list[Any]:
         """Encodings, truncated to `longest` tokens."""
-        self._tokenizer.enable_truncation(longest)
+        self._tokenizer.enable_truncation(max_tokens)
         return list(self._tokenizer.encode_batch_fast(list(texts)))
 
     def was_cut(self, encoding: Any) -> bool:
@@ -272,9 +272,9 @@ def tokenizer(folder: Path) -> Any:
     """The fast tokenizer of the folder, without padding."""
     if not (folder / "tokenizer.json").is_file():
         raise ModelError("This folder has no tokenizer.json", detail=folder.name, hint="Take a model that ships one.")
-    found = require("tokenizers", "embed", "to read texts").Tokenizer.from_file(str(folder / "tokenizer.json"))
-    found.no_padding()
-    return found
+    inner = require("tokenizers", "embed", "to read texts").Tokenizer.from_file(str(folder / "tokenizer.json"))
+    inner.no_padding()
+    return inner
 
 
 def _bare(name: str) -> str:

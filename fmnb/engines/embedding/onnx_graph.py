@@ -42,12 +42,12 @@ def graph(config: dict[str, Any], weights: dict[str, Array], quant: str) -> byte
         joined = [
             builder.joined(weights, [f"{p}attention.self.{n}.{kind}" for n in ("query", "key", "value")]) for kind in ("weight", "bias")
         ]
-        together = builder.linear(x, *joined)
-        q, k, v = builder.node("Split", [together], 3, domain="", axis=2, num_outputs=3)
-        seen = builder.node("MultiHeadAttention", [q, k, v, "", "mask"], num_heads=heads)[0]
-        y = builder.after(seen, x, weights, p + "attention.output", epsilon)
-        wide = builder.linear(y, weights[p + "intermediate.dense.weight"], weights[p + "intermediate.dense.bias"])
-        x = builder.after(builder.node("Gelu", [wide])[0], y, weights, p + "output", epsilon)
+        qkv = builder.linear(x, *joined)
+        q, k, v = builder.node("Split", [qkv], 3, domain="", axis=2, num_outputs=3)
+        attended = builder.node("MultiHeadAttention", [q, k, v, "", "mask"], num_heads=heads)[0]
+        y = builder.after(attended, x, weights, p + "attention.output", epsilon)
+        hidden = builder.linear(y, weights[p + "intermediate.dense.weight"], weights[p + "intermediate.dense.bias"])
+        x = builder.after(builder.node("Gelu", [hidden])[0], y, weights, p + "output", epsilon)
     return builder.model(x, config["hidden_size"])
 
 
@@ -93,14 +93,14 @@ class _Builder:
             return self.node("Add", [self.node("MatMul", [x, self.constant("weight", w)], domain="")[0], shift], domain="")[0]
         scale = np.abs(w).max(0) / 63
         scale[scale == 0] = 1
-        whole = np.clip(np.rint(w / scale), -63, 63).astype(np.int8)
-        parts = [self.constant("weight", whole), self.constant("step", scale), self.constant("zero", np.zeros(w.shape[1], np.int8))]
+        quantized = np.clip(np.rint(w / scale), -63, 63).astype(np.int8)
+        parts = [self.constant("weight", quantized), self.constant("step", scale), self.constant("zero", np.zeros(w.shape[1], np.int8))]
         return self.node("DynamicQuantizeMatMul", [x, *parts, shift])[0]
 
     def model(self, out: str, width: int) -> bytes:
         make, number = self._onnx.helper, self._onnx.TensorProto
         ins = [make.make_tensor_value_info(name, number.INT32, ["rows", "tokens"]) for name in ("ids", "mask")]
         outs = [make.make_tensor_value_info(out, number.FLOAT, ["rows", "tokens", width])]
-        whole = make.make_graph(self._nodes, "encoder", ins, outs, self._constants)
+        graph = make.make_graph(self._nodes, "encoder", ins, outs, self._constants)
         domains = [make.make_opsetid("", 18), make.make_opsetid(_OURS, 1)]
-        return bytes(make.make_model(whole, opset_imports=domains, ir_version=9).SerializeToString())
+        return bytes(make.make_model(graph, opset_imports=domains, ir_version=9).SerializeToString())

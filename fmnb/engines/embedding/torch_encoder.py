@@ -30,11 +30,11 @@ class TorchEncoder:
             self._net = self._net.get_encoder()
         self._threads = host.threads()[0]
 
-    def tokens(self, texts: Sequence[str], longest: int) -> list[tuple[list[int], bool]]:
+    def tokens(self, texts: Sequence[str], max_tokens: int) -> list[tuple[list[int], bool]]:
         """Token ids of each text, truncated to `longest`, and whether it was truncated."""
-        whole = self._tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
-        cut = self._tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
-        return [(short, len(all_) > len(short)) for all_, short in zip(whole, cut, strict=True)]
+        full = self._tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+        truncated = self._tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
+        return [(short, len(all_) > len(short)) for all_, short in zip(full, truncated, strict=True)]
 
     def was_cut(self, encoding: tuple[list[int], bool]) -> bool:
         """Whether a text was truncated."""
@@ -51,8 +51,8 @@ class TorchEncoder:
         torch.set_num_threads(self._threads)
         try:
             with torch.inference_mode():
-                given = {"input_ids": torch.from_numpy(ids).long(), "attention_mask": torch.from_numpy(mask).long()}
-                states: Array = self._net(**{k: v.to(self._device) for k, v in given.items()}).last_hidden_state.float().cpu().numpy()
+                inputs = {"input_ids": torch.from_numpy(ids).long(), "attention_mask": torch.from_numpy(mask).long()}
+                states: Array = self._net(**{k: v.to(self._device) for k, v in inputs.items()}).last_hidden_state.float().cpu().numpy()
                 return states
         finally:
             torch.set_num_threads(before)

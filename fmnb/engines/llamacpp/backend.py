@@ -133,12 +133,12 @@ class LlamaBackend:
 
     def count(self, request: Request) -> TokenCount:
         """Exact if the model is loaded or small enough to load for this; otherwise an estimate."""
-        place = self._place()
-        model = place.model
+        entry = self._place()
+        model = entry.model
         try:
             if model is None and self._head.size <= _CHEAP_TO_LOAD:
-                with place.hold(_ignore, threading.Event()) as mine:
-                    model = place.model or (self._load(place, self._room(request), _ignore, closing.is_set) if mine else None)
+                with entry.hold(_ignore, threading.Event()) as acquired:
+                    model = entry.model or (self._load(entry, self._room(request), _ignore, closing.is_set) if acquired else None)
             if model is not None:
                 return TokenCount(model.count(self._prompt(request), self._chat), exact=True, method="the model's tokenizer")
         except (OSError, ValueError, InsufficientMemoryError, MissingPackageError):
@@ -149,10 +149,10 @@ class LlamaBackend:
         """Answer one request."""
 
         def work(put: Callable[[Event], None], stop: threading.Event) -> None:
-            place = self._place()
-            with place.hold(put, stop) as mine:
-                if mine:
-                    self._answer(place, request, put, lambda: stop.is_set() or closing.is_set())
+            entry = self._place()
+            with entry.hold(put, stop) as acquired:
+                if acquired:
+                    self._answer(entry, request, put, lambda: stop.is_set() or closing.is_set())
 
         return thread_stream(work)
 
@@ -168,49 +168,49 @@ class LlamaBackend:
             def stopped() -> bool:
                 return stop.is_set() or closing.is_set()
 
-            place = resident("gguf rows", self._head.path)
-            place.name = self._info.name
-            with place.hold(whole, stop) as mine:
-                if mine and requests:
-                    self._rows(place, deque(requests), content_free, put, whole, stopped)
+            entry = resident("gguf rows", self._head.path)
+            entry.name = self._info.name
+            with entry.hold(whole, stop) as acquired:
+                if acquired and requests:
+                    self._rows(entry, deque(requests), content_free, put, whole, stopped)
 
         return thread_stream(work)
 
     def _rows(
         self,
-        place: Resident,
+        entry: Resident,
         waiting: deque[tuple[int, Request]],
         content_free: Sequence[Request],
         put: Callable[[tuple[int, Event]], None],
-        whole: Callable[[Event], None],
+        put_for_all: Callable[[Event], None],
         stopped: Callable[[], bool],
     ) -> None:
         """Answer requests: each free slot takes the next waiting one."""
         for name in sorted({name for _, request in waiting for name in self._body(request)[1]}):
-            whole(Notice(kind="not_applied", text=name))
-        wanted = min(most_context(self._head), max(_most_tokens(r) + (r.max_tokens or DEFAULT_MAX_TOKENS) for _, r in waiting))
-        model: LlamaModel | None = place.model
-        fresh = model is None or model.context < wanted
+            put_for_all(Notice(kind="not_applied", text=name))
+        n_ctx = min(most_context(self._head), max(_most_tokens(r) + (r.max_tokens or DEFAULT_MAX_TOKENS) for _, r in waiting))
+        model: LlamaModel | None = entry.model
+        fresh = model is None or model.context < n_ctx
         if fresh:
             if model is not None:
                 model.close()
-                place.model = None
-            model = load_slots(self._head.path, wanted, whole, stopped, SLOTS)
+                entry.model = None
+            model = load_slots(self._head.path, n_ctx, put_for_all, stopped, SLOTS)
         if model is None:
             return
-        place.model, place.memory = model, model.memory
+        entry.model, entry.memory = model, model.memory
         if model.note:
-            whole(Notice(kind="note", text=model.note))
+            put_for_all(Notice(kind="note", text=model.note))
 
         scorers: dict[Labels, Scorer] = {}
-        first = threading.Lock()
+        scorers_lock = threading.Lock()
 
         def chosen(request: Request, slot: int) -> list[Event] | None:
             options = scorable(request)
             if options is None:
                 return None
             try:
-                with first:
+                with scorers_lock:
                     if options not in scorers:
                         scorers[options] = Scorer(model, options, [self._text(model, r) for r in content_free])
                 return scorers[options].answer(self._text(model, request), request, slot, stopped)
@@ -224,8 +224,8 @@ class LlamaBackend:
                 except IndexError:
                     return
                 try:
-                    if found := chosen(request, number):
-                        for event in found:
+                    if events := chosen(request, number):
+                        for event in events:
                             put((n, self._about(event, model, fresh)))
                         continue
                     self._ask(model, request, self._body(request)[0], lambda event, n=n: put((n, event)), stopped, fresh)  # type: ignore[misc]
@@ -238,16 +238,16 @@ class LlamaBackend:
             t.join()
 
     def _place(self) -> Resident:
-        place = resident("gguf", self._head.path)
-        place.name = self._info.name
-        return place
+        entry = resident("gguf", self._head.path)
+        entry.name = self._info.name
+        return entry
 
-    def _answer(self, place: Resident, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
+    def _answer(self, entry: Resident, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
         body, not_applied = self._body(request)
         for name in not_applied:
             put(Notice(kind="not_applied", text=name))
-        before = place.model
-        model, prompt_tokens = self._ready(place, request, body, put, stopped)
+        before = entry.model
+        model, prompt_tokens = self._ready(entry, request, body, put, stopped)
         if model is None or stopped():
             return
         if model.note:
@@ -297,25 +297,25 @@ class LlamaBackend:
         }
         if not self._chat:
             about["base"] = True
-        if (held := host.process_memory()) is not None:
-            about["process_memory"] = held
+        if (memory := host.process_memory()) is not None:
+            about["process_memory"] = memory
         if fresh:
             about["load_seconds"] = round(model.seconds, 3)
         return replace(event, model=self._info.name, extra=event.extra | about)
 
     def _ready(
-        self, place: Resident, request: Request, body: dict[str, Any], put: Callable[[Event], None], stopped: Callable[[], bool]
+        self, entry: Resident, request: Request, body: dict[str, Any], put: Callable[[Event], None], stopped: Callable[[], bool]
     ) -> tuple[LlamaModel | None, int | None]:
         """The loaded model with enough context for this request, and the prompt tokens if they were counted."""
-        model = place.model
+        model = entry.model
         if model is not None and model.note and model.seconds < _QUICK and host.threads()[0] > model.threads:
             # It was loaded while the machine was busy, and its number of threads is fixed.
-            room = model.context
+            n_ctx_before = model.context
             model.close()
-            place.model = None
-            model = self._load(place, room, put, stopped)
+            entry.model = None
+            model = self._load(entry, n_ctx_before, put, stopped)
         elif model is None:
-            model = self._load(place, self._room(request), put, stopped)
+            model = self._load(entry, self._room(request), put, stopped)
         if model is None:
             return None, None
         answer = request.max_tokens or DEFAULT_MAX_TOKENS
@@ -325,25 +325,25 @@ class LlamaBackend:
             tokens = model.count(body, self._chat)
         except ValueError as e:
             raise refused(str(e)) from None
-        most = most_context(self._head)
-        least = tokens + (request.max_tokens or 1)
-        if least > most:
+        max_tokens = most_context(self._head)
+        needed = tokens + (request.max_tokens or 1)
+        if needed > max_tokens:
             raise ContextTooLongError(
-                f"Prompt and answer do not fit: {least - most:,} tokens too many",
-                detail=f"{tokens:,} tokens of prompt and {request.max_tokens or 'at least 1'} of answer; the model holds {most:,}",
+                f"Prompt and answer do not fit: {needed - max_tokens:,} tokens too many",
+                detail=f"{tokens:,} tokens of prompt and {request.max_tokens or 'at least 1'} of answer; the model holds {max_tokens:,}",
                 hint="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
             )
-        if tokens + answer > model.context < most:
-            wanted = min(most, max(tokens + answer, 2 * model.context))
+        if tokens + answer > model.context < max_tokens:
+            n_ctx = min(max_tokens, max(tokens + answer, 2 * model.context))
             model.close()  # free its memory before loading the larger one
-            place.model = None
-            model = self._load(place, wanted, put, stopped)
+            entry.model = None
+            model = self._load(entry, n_ctx, put, stopped)
         return model, tokens
 
-    def _load(self, place: Resident, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> LlamaModel | None:
-        model = load(self._head.path, min(wanted, most_context(self._head)), put, stopped)
+    def _load(self, entry: Resident, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> LlamaModel | None:
+        model = load(self._head.path, min(n_ctx, most_context(self._head)), put, stopped)
         if model is not None:
-            place.model, place.memory = model, model.memory
+            entry.model, entry.memory = model, model.memory
         return model
 
     def _room(self, request: Request) -> int:

@@ -24,8 +24,8 @@ def handles(request: Request) -> bool:
 
 def plain(body: dict[str, Any], request: Request) -> dict[str, Any]:
     """Convert a body for the chat interface to one for a rendered prompt."""
-    said = {k: v for k, v in body.items() if k not in _CHAT_ALONE}
-    return said if request.logprobs is None else said | {"logprobs": max(1, request.logprobs)}
+    out = {k: v for k, v in body.items() if k not in _CHAT_ALONE}
+    return out if request.logprobs is None else out | {"logprobs": max(1, request.logprobs)}
 
 
 def write(
@@ -44,39 +44,39 @@ def write(
     """
     assert request.schema is not None
     limit = int(body["max_tokens"])
-    following = Following(request.schema, limit, prefix, lambda text: len(model.tokens(text)))
+    decoder = Following(request.schema, limit, prefix, lambda text: len(model.tokens(text)))
     if prompt.rstrip().endswith(_THOUGHT):
         prompt = prompt.rstrip() + "\n\n</think>\n\n"
-    said = plain(body, request)
-    left, first = limit, None
-    jumped = 0
+    options = plain(body, request)
+    remaining, first = limit, None
+    forced_tokens = 0
     while True:
-        certain = following.jump(left)
-        left, jumped = left - certain, jumped + certain
-        answer = Answer(put, stopped, following, left)
-        if not following.done and left > 0:
-            rule = {"json_schema": following.schema} if following.rest is None else {"grammar": as_gbnf(following.rest)}
-            so_far = following.text if following.rest is not None else prefix
-            model.write(said | rule | {"prompt": prompt + so_far, "max_tokens": left}, answer.chunk)
+        n_forced = decoder.jump(remaining)
+        remaining, forced_tokens = remaining - n_forced, forced_tokens + n_forced
+        answer = Answer(put, stopped, decoder, remaining)
+        if not decoder.done and remaining > 0:
+            rule = {"json_schema": decoder.schema} if decoder.rest is None else {"grammar": as_gbnf(decoder.rest)}
+            so_far = decoder.text if decoder.rest is not None else prefix
+            model.write(options | rule | {"prompt": prompt + so_far, "max_tokens": remaining}, answer.chunk)
         first = first or answer
-        left -= answer.written
+        remaining -= answer.written
         answer.flush()
-        if answer.error is not None or stopped() or not answer.redirected or following.done:
+        if answer.error is not None or stopped() or not answer.redirected or decoder.done:
             break
     if answer.error is None and not stopped():
-        if left <= 0:
-            following.finish()
-        if text := following.release(everything=True):
+        if remaining <= 0:
+            decoder.finish()
+        if text := decoder.release(everything=True):
             put(TextDelta(text=text))
-        for note in following.notes:
+        for note in decoder.notes:
             put(Notice(kind="note", text=note))
-    if following.complete:
-        answer.reason = "length" if following.limited else "stop"
-    elif following.cut:
+    if decoder.complete:
+        answer.reason = "length" if decoder.limited else "stop"
+    elif decoder.cut:
         answer.reason = "length"
-    if answer is not first or jumped or first.usage.output_tokens is None:
-        answer.usage = replace(first.usage, output_tokens=limit - max(0, left))
+    if answer is not first or forced_tokens or first.usage.output_tokens is None:
+        answer.usage = replace(first.usage, output_tokens=limit - max(0, remaining))
         answer.extra = first.extra
-    if answer.reason == "length" and not following.complete:
+    if answer.reason == "length" and not decoder.complete:
         answer.extra[UNFINISHED] = True
     return answer

@@ -26,8 +26,8 @@ def scorable(request: Request) -> Labels | None:
     """The labels of a request, if they can be scored."""
     if request.stop or request.tools or any(n in request.extra for n in _NARROW):
         return None
-    found = labels(request.schema)
-    return found if found is not None and len(found.texts) <= MOST else None
+    options = labels(request.schema)
+    return options if options is not None and len(options.texts) <= MOST else None
 
 
 class Scorer:
@@ -65,17 +65,17 @@ class Scorer:
         low, high = min(self._ids), max(self._ids)
         shared = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
         usage: Usage | None = None
-        known: dict[tuple[int, ...], float] = {}
+        logprobs: dict[tuple[int, ...], float] = {}
         for ids in self._ids:
             for at in range(shared, len(ids)):
-                if tuple(ids[: at + 1]) not in known and not stopped():
+                if tuple(ids[: at + 1]) not in logprobs and not stopped():
                     step = _Step(ids[at])
                     self._model.write(
                         {"prompt": [prompt, *ids[:at]], "logit_bias": [[ids[at], _FORCE]], "id_slot": slot, **_ONE}, step.chunk
                     )
-                    known[tuple(ids[: at + 1])] = step.found(untold=bool(self._content_free))
+                    logprobs[tuple(ids[: at + 1])] = step.found(allow_unreported=bool(self._content_free))
                     usage = usage or Usage(max(0, (step.usage.input_tokens or 0) - at), None, step.usage.cached_tokens)
-        return [sum(known.get(tuple(ids[: at + 1]), 0.0) for at in range(shared, len(ids))) for ids in self._ids], usage or Usage()
+        return [sum(logprobs.get(tuple(ids[: at + 1]), 0.0) for at in range(shared, len(ids))) for ids in self._ids], usage or Usage()
 
     def _events(self, p: list[float], usage: Usage, request: Request) -> list[Event]:
         names = self.options.names
@@ -117,9 +117,9 @@ class _Step:
                 self._error = str(error.get("message", "no reason given"))
             for choice in chunk.get("choices", ()):
                 self._written = True
-                for written in (choice.get("logprobs") or {}).get("content") or ():
-                    if written["id"] == self._token:
-                        self._found = float(written["logprob"])
+                for token in (choice.get("logprobs") or {}).get("content") or ():
+                    if token["id"] == self._token:
+                        self._found = float(token["logprob"])
             if usage := chunk.get("usage"):
                 cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
                 self.usage = Usage(usage.get("prompt_tokens"), None, cached)
@@ -127,13 +127,13 @@ class _Step:
             self._error = repr(e)
         return bool(self._error)
 
-    def found(self, *, untold: bool) -> float:
+    def found(self, *, allow_unreported: bool) -> float:
         """Its log-probability. Raises ValueError if the engine did not report it.
 
         It is not reported for the first bytes of a character. With `untold`, such a token has
         probability 1, as in the content_free prompts.
         """
-        if self._found is None and self._written and untold and not self._error:
+        if self._found is None and self._written and allow_unreported and not self._error:
             return 0.0
         if self._found is None or math.isnan(self._found):
             raise ValueError(self._error or "the engine tells no probabilities")

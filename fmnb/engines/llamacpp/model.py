@@ -78,8 +78,8 @@ def cache_bytes(head: gguf.Gguf) -> int:
 
 def len_of(head: gguf.Gguf, key: str) -> int:
     """The length of an array in the header."""
-    found = head.metadata.get(key)
-    return found.count if isinstance(found, gguf.Array) else 0
+    value = head.metadata.get(key)
+    return value.count if isinstance(value, gguf.Array) else 0
 
 
 def slice_tokens(head: gguf.Gguf) -> int:
@@ -93,12 +93,12 @@ def most_context(head: gguf.Gguf) -> int:
     return head.context or 4096
 
 
-def start_context(head: gguf.Gguf, wanted: int) -> int:
+def start_context(head: gguf.Gguf, n_ctx: int) -> int:
     """The initial context size: `wanted` tokens, or more if they need little memory beside the weights."""
     cheap = SMALLEST_CONTEXT
     while cheap < _LARGEST_START and cheap * 2 * cache_bytes(head) <= head.size // 2:
         cheap *= 2
-    return min(most_context(head), max(cheap, -(-wanted // _STEP) * _STEP))
+    return min(most_context(head), max(cheap, -(-n_ctx // _STEP) * _STEP))
 
 
 class LlamaModel:
@@ -161,7 +161,7 @@ class LlamaModel:
         return data
 
 
-def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool], slots: int = 1) -> LlamaModel | None:
+def load(path: Path, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool], slots: int = 1) -> LlamaModel | None:
     """Load the model with a context of `wanted` tokens per slot; None if stopped.
 
     Raises InsufficientMemoryError before anything is loaded, ModelError if llama.cpp rejects the file.
@@ -172,11 +172,11 @@ def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callabl
     files = gguf.shards(path, head)
     for file in files[1:]:
         gguf.read(file)
-    context = start_context(head, wanted)
+    context = start_context(head, n_ctx)
     try:
         host.check_fits(path.name, needs(head, slots * context).total, str(needs(head, slots * context)))
     except InsufficientMemoryError:
-        context = min(most_context(head), -(-wanted // _STEP) * _STEP)
+        context = min(most_context(head), -(-n_ctx // _STEP) * _STEP)
         host.check_fits(path.name, needs(head, slots * context).total, str(needs(head, slots * context)))
     if not _read_through(files, put, stopped):
         return None
@@ -205,11 +205,11 @@ def load(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callabl
     return LlamaModel(head, server, context, threads, note, time.monotonic() - began, address, slots)
 
 
-def load_slots(path: Path, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool], slots: int) -> LlamaModel | None:
+def load_slots(path: Path, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool], slots: int) -> LlamaModel | None:
     """Like `load`, with as many slots as memory allows, at most `slots`."""
     while True:
         try:
-            return load(path, wanted, put, stopped, slots)
+            return load(path, n_ctx, put, stopped, slots)
         except InsufficientMemoryError:
             if slots == 1:
                 raise
@@ -223,7 +223,7 @@ def _read_through(files: list[Path], put: Callable[[Event], None], stopped: Call
     the files in pieces first makes that short.
     """
     total = sum(f.stat().st_size for f in files)
-    done, said = 0, time.monotonic()
+    done, reported_at = 0, time.monotonic()
     buffer = bytearray(_CHUNK)
     put(Progress(stage="loading", done=0, total=total, unit="bytes"))
     for file in files:
@@ -232,8 +232,8 @@ def _read_through(files: list[Path], put: Callable[[Event], None], stopped: Call
                 done += n
                 if stopped():
                     return False
-                if time.monotonic() - said > 0.1:
-                    said = time.monotonic()
+                if time.monotonic() - reported_at > 0.1:
+                    reported_at = time.monotonic()
                     put(Progress(stage="loading", done=done, total=total, unit="bytes"))
     put(Progress(stage="loading", done=total, total=total, unit="bytes"))
     return True

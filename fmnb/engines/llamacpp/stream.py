@@ -19,16 +19,16 @@ _GATHER = 0.025  # seconds: faster tokens are sent together, since waking the re
 class Answer:
     """Converts the engine's chunks to events, and holds the state of the answer."""
 
-    def __init__(self, put: Callable[[Event], None], stopped: Callable[[], bool], following: Following | None = None, limit: int = 0):
+    def __init__(self, put: Callable[[Event], None], stopped: Callable[[], bool], decoder: Following | None = None, limit: int = 0):
         """`following` constrains the text to a schema, with at most `limit` tokens.
 
         Then `redirected` is true if decoding must continue with another expression.
         """
         self._put = put
         self._stopped = stopped
-        self._following = following
+        self._following = decoder
         self._limit = limit
-        self._loop = LoopDetector() if following is None else None
+        self._loop = LoopDetector() if decoder is None else None
         self.redirected = False
         self.written = 0  # tokens, if the engine reports them in each chunk
         self.error: Exception | None = None
@@ -108,12 +108,12 @@ def _logprob(token: dict[str, Any]) -> dict[str, Any]:
     return {"token": token["token"], "logprob": token["logprob"], "top": top}
 
 
-def refused(words: str, error: dict[str, Any] | None = None) -> CallError:
+def refused(message: str, error: dict[str, Any] | None = None) -> CallError:
     """Convert the engine's error to a CallError."""
     error = error or {}
     if error.get("type") == "exceed_context_size_error":
         over = error.get("n_prompt_tokens", 0) - error.get("n_ctx", 0)
-        return ContextTooLongError(f"The prompt is {over:,} tokens too long", detail=words, hint="Shorten the prompt.")
+        return ContextTooLongError(f"The prompt is {over:,} tokens too long", detail=message, hint="Shorten the prompt.")
     if error.get("code", 400) >= 500:
-        return ServerError("The engine failed", detail=words, retryable=False, hint="`%fm unload`, then try again.")
-    return BadRequestError("The engine refused the request", detail=words, hint="Check parameters and schema.")
+        return ServerError("The engine failed", detail=message, retryable=False, hint="`%fm unload`, then try again.")
+    return BadRequestError("The engine refused the request", detail=message, hint="Check parameters and schema.")

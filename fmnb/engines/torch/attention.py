@@ -46,8 +46,8 @@ def to_shared(q: Tensor, kv: Tensor, mask: Tensor | None, scale: float | None) -
     n, groups, fold, size = q.shape
     q = q.transpose(0, 1).reshape(1, groups, n * fold, size)
     kv = kv.unsqueeze(0).transpose(1, 2)
-    wide = None if mask is None else mask.repeat_interleave(fold, 0)
-    out, weight = attention(q, kv[:, :groups], kv[:, groups:], wide, scale)
+    mask_per_query = None if mask is None else mask.repeat_interleave(fold, 0)
+    out, weight = attention(q, kv[:, :groups], kv[:, groups:], mask_per_query, scale)
     out = out.view(groups, n, fold, size).transpose(0, 1)
     weight = weight.view(groups, n, fold).transpose(0, 1)
     if mask is not None:
@@ -80,18 +80,18 @@ class Own:
     def __init__(self, before: Sequence[int], new: Sequence[int], parents: Sequence[int], window: int, fold: int, dtype: Any, device: str):
         import torch
 
-        held, sizes = torch.tensor(before), torch.tensor(new)
+        cached, sizes = torch.tensor(before), torch.tensor(new)
         ends = sizes.cumsum(0)
         self.count, self._longest = int(ends[-1]), int(sizes.max())
-        self.places = int((held + sizes).max())
+        self.places = int((cached + sizes).max())
         self.lasts = (ends - 1).to(device)
         row = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
         step = torch.arange(self.count) - (ends - sizes)[row]
-        place = held[row] + step
+        place = cached[row] + step
         keys = torch.arange(self.places)
         visible, depth = keys <= place[:, None], place
         if parents:
-            root = (held + sizes - len(parents))[row]  # the start of the tree
+            root = (cached + sizes - len(parents))[row]  # the start of the tree
             node, key = place - root, keys - root[:, None]
             lineage, deep = _tree(parents)
             inside = (node >= 0)[:, None] & (key >= 0) & (key < len(parents))
@@ -119,11 +119,11 @@ class Own:
         if self._at is None and bool(visible.all()):
             return None
         mask = torch.zeros(self._rows, self._longest, self.places, dtype=dtype)
-        seen = torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, -math.inf)
+        values = torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, -math.inf)
         if self._at is None:
-            mask[:, 0] = seen
+            mask[:, 0] = values
         else:
-            mask[self._at] = seen
+            mask[self._at] = values
         return mask.repeat_interleave(self._fold, 1).unsqueeze(1).to(device)
 
     def attend(self, q: Tensor, kv: Tensor, local: bool, scale: float | None) -> Part:

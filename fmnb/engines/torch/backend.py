@@ -50,12 +50,12 @@ def backend(path: str | Path, name: str = "", note: str = "") -> TorchBackend:
     NotPulledError if nothing is there, DownloadError if a file is truncated, ModelError if it is no
     model.
     """
-    place = Path(path).expanduser().resolve()
-    name = name or f"torch:{place}"
-    if place.is_dir():
-        return TorchBackend(place, _folder_card(place, name), note)
-    head = gguf.read(place)
-    return TorchBackend(place, _info(name, place, head.context, bool(head.chat_template), head.license, head.size), note)
+    file = Path(path).expanduser().resolve()
+    name = name or f"torch:{file}"
+    if file.is_dir():
+        return TorchBackend(file, _folder_card(file, name), note)
+    head = gguf.read(file)
+    return TorchBackend(file, _info(name, file, head.context, bool(head.chat_template), head.license, head.size), note)
 
 
 def _folder_card(path: Path, name: str) -> ModelInfo:
@@ -66,10 +66,10 @@ def _folder_card(path: Path, name: str) -> ModelInfo:
             detail=f"{path.name}: no {'weights' if about else 'config.json'}",
             hint="Give a .gguf file, or a folder with config.json, safetensors and tokenizer.",
         )
-    sort = folder.kind(about)
+    model_kind = folder.kind(about)
     size = sum(f.stat().st_size for f in files)
-    chat = sort != "seq2seq" and folder.has_template(path)
-    inputs = ("text", "image") if sort == "vision" else ("text",)
+    chat = model_kind != "seq2seq" and folder.has_template(path)
+    inputs = ("text", "image") if model_kind == "vision" else ("text",)
     return _info(name, path, folder.context(about), chat, "", size, inputs)
 
 
@@ -136,11 +136,11 @@ class TorchBackend:
         """Answer one request."""
 
         def work(put: Callable[[Event], None], stop: threading.Event) -> None:
-            how = self._form(request)
-            place = self._place(how)
-            with place.hold(put, stop) as mine:
-                if mine:
-                    self._answer(place, how, request, put, lambda: stop.is_set() or closing.is_set())
+            precision = self._form(request)
+            entry = self._place(precision)
+            with entry.hold(put, stop) as acquired:
+                if acquired:
+                    self._answer(entry, precision, request, put, lambda: stop.is_set() or closing.is_set())
 
         return thread_stream(work)
 
@@ -153,11 +153,11 @@ class TorchBackend:
         """
 
         def work(put: Callable[[tuple[int, Event]], None], stop: threading.Event) -> None:
-            forms: dict[tuple[str, str], list[tuple[int, Request]]] = {}
+            by_precision: dict[tuple[str, str], list[tuple[int, Request]]] = {}
             for n, request in requests:
-                forms.setdefault((request.dtype, request.quant), []).append((n, request))
-            for some in forms.values():
-                self._rows(some, content_free, put, stop)
+                by_precision.setdefault((request.dtype, request.quant), []).append((n, request))
+            for group in by_precision.values():
+                self._rows(group, content_free, put, stop)
 
         return thread_stream(work)
 
@@ -176,90 +176,92 @@ class TorchBackend:
         def stopped() -> bool:
             return stop.is_set() or closing.is_set()
 
-        how = self._form(requests[0][1])
-        place = self._place(how)
-        with place.hold(whole, stop) as mine:
-            if not mine:
+        precision = self._form(requests[0][1])
+        entry = self._place(precision)
+        with entry.hold(whole, stop) as acquired:
+            if not acquired:
                 return
             for name in sorted({name for _, request in requests for name in _not_applied(request)}):
                 whole(Notice(kind="not_applied", text=name))
             if self._note:
                 whole(Notice(kind="note", text=self._note))
-            wanted = max(request.max_tokens or DEFAULT_MAX_TOKENS for _, request in requests)
-            with self._loaded(place, how, wanted, whole, stopped) as (model, about):
+            max_tokens = max(request.max_tokens or DEFAULT_MAX_TOKENS for _, request in requests)
+            with self._loaded(entry, precision, max_tokens, whole, stopped) as (model, about):
                 if model is not None and not one_by_one(model):
                     batch(model, self._path, requests, content_free, put, stopped, about | {"model": self._info.name})
                     return
             for n, request in requests if model is not None else ():
                 try:
-                    self._answer(place, how, request, lambda event, n=n: put((n, event)), stopped)  # type: ignore[misc]
+                    self._answer(entry, precision, request, lambda event, n=n: put((n, event)), stopped)  # type: ignore[misc]
                 except FmnbError as e:
                     put((n, Failed(error=e.to_dict())))
 
     def _form(self, request: Request) -> Form:
         return form(self._path, request.dtype, request.quant)
 
-    def _place(self, how: Form) -> Resident:
-        place = resident(str(how), self._path)
-        place.name = self._info.name
-        return place
+    def _place(self, precision: Form) -> Resident:
+        entry = resident(str(precision), self._path)
+        entry.name = self._info.name
+        return entry
 
-    def _answer(self, place: Resident, how: Form, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
+    def _answer(
+        self, entry: Resident, precision: Form, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]
+    ) -> None:
         for name in _not_applied(request):
             put(Notice(kind="not_applied", text=name))
-        choose = chooser(sampling(request))
-        with self._loaded(place, how, request.max_tokens or DEFAULT_MAX_TOKENS, put, stopped) as (model, about):
+        sampler = chooser(sampling(request))
+        with self._loaded(entry, precision, request.max_tokens or DEFAULT_MAX_TOKENS, put, stopped) as (model, about):
             if model is None:
                 return
             answer = _Answer(model, request, put, stopped)
-            if answer.run(choose):
+            if answer.run(sampler):
                 put(UsageReported(usage=answer.usage))
                 put(Finished(reason=answer.reason, model=self._info.name, extra=answer.extra | about))
 
     @contextmanager
     def _loaded(
-        self, place: Resident, how: Form, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]
+        self, entry: Resident, precision: Form, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool]
     ) -> Iterator[tuple[TorchModel | None, dict[str, Any]]]:
         """Load the model if needed; yields it with its threads and the facts for answers, or None if stopped."""
-        count, word = host.threads()
-        if word:
-            put(Notice(kind="note", text=word))
-        fresh = place.model is None
+        count, note = host.threads()
+        if note:
+            put(Notice(kind="note", text=note))
+        fresh = entry.model is None
         with threads(count):
             if fresh:
-                loaded = load(self._path, how, wanted, put, stopped)
+                loaded = load(self._path, precision, n_ctx, put, stopped)
                 if loaded is None:
                     yield None, {}
                     return
-                place.model, place.memory = loaded, loaded.memory
+                entry.model, entry.memory = loaded, loaded.memory
                 slower = "" if loaded.path == "fast" else f"; plain path: {loaded.path_reason}"
-                put(Notice(kind="note", text=f"loaded in {how.chosen}{slower}"))
-            model: TorchModel = place.model
+                put(Notice(kind="note", text=f"loaded in {precision.chosen}{slower}"))
+            model: TorchModel = entry.model
             try:
-                yield model, self._about(model, how, count, fresh)
+                yield model, self._about(model, precision, count, fresh)
             except (MemoryError, RuntimeError) as e:
                 if not is_memory(e):
                     raise
                 raise InsufficientMemoryError("Memory ran out", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt.") from None
 
-    def _about(self, model: TorchModel, how: Form, count: int, fresh: bool) -> dict[str, Any]:
+    def _about(self, model: TorchModel, precision: Form, count: int, fresh: bool) -> dict[str, Any]:
         """The facts about the model in an answer's `extra`."""
         about: dict[str, Any] = {
             "title": self._path.stem if self._path.suffix == ".gguf" else self._path.name,
             "context": model.context,
             "threads": count,
             "memory": model.memory,
-            "device": how.device,
-            "dtype": how.dtype,
-            "quant": how.quant,
-            "chosen": how.chosen,
+            "device": precision.device,
+            "dtype": precision.dtype,
+            "quant": precision.quant,
+            "chosen": precision.chosen,
             "path": model.path,
             "path_reason": model.path_reason,
         }
         if model.base:
             about["base"] = True
-        if (held := host.process_memory()) is not None:
-            about["process_memory"] = held
+        if (memory := host.process_memory()) is not None:
+            about["process_memory"] = memory
         if fresh:
             about["load_seconds"] = round(model.seconds, 3)
         return about
@@ -284,12 +286,12 @@ def _tokenizer_of(path: Path) -> Any:
     from ..weights.gguf_tokenizer import tokenizer
 
     head = gguf.read(path)
-    kept = _tokenizers.get(path)
-    if kept is None or kept[0] is not head:
+    cached = _tokenizers.get(path)
+    if cached is None or cached[0] is not head:
         if len(_tokenizers) >= 4:
             _tokenizers.pop(next(iter(_tokenizers)), None)
-        kept = _tokenizers[path] = (head, tokenizer(head))
-    return kept[1]
+        cached = _tokenizers[path] = (head, tokenizer(head))
+    return cached[1]
 
 
 class _Answer:
@@ -308,7 +310,7 @@ class _Answer:
         self.usage = Usage(cost=0.0)
         self.extra: dict[str, Any] = {}
 
-    def run(self, choose: Callable[[Tensor], int]) -> bool:
+    def run(self, sampler: Callable[[Tensor], int]) -> bool:
         """Run prefill and decode; False if stopped."""
         request, model = self._request, self._model
         ids, pixels, prefix = prompt(model, request, _template_variables(request))
@@ -322,21 +324,21 @@ class _Answer:
             if done < len(ids):
                 self._put(Progress(stage="reading the prompt", done=done, total=len(ids), unit="tokens"))
 
-        logits, known = model.read(ids, self._stopped, request.extra.get("cache_prompt") is not False, on, pixels)
+        logits, cached = model.read(ids, self._stopped, request.extra.get("cache_prompt") is not False, on, pixels)
         if logits is None:
             return False
         first = time.monotonic()
-        made = 0
-        written: list[int] = []
+        generated = 0
+        output_ids: list[int] = []
         while True:
             if self._stopped():
                 return False
-            token = choose(self._allowed(logits) if grammar is None else grammar.mask(logits))
-            made += 1
+            token = sampler(self._allowed(logits) if grammar is None else grammar.mask(logits))
+            generated += 1
             if token in self._model.tokenizer.ends:
                 self.reason = "stop"
                 break
-            written.append(token)
+            output_ids.append(token)
             self._say(token, logits)
             if self._text.stopped or (grammar is not None and grammar.done):
                 self.reason = "stop" if grammar is None else grammar.reason
@@ -344,28 +346,28 @@ class _Answer:
             if self._loop.cut >= 0:
                 self.reason = REASON
                 break
-            if made >= limit:
+            if generated >= limit:
                 if grammar is not None:
                     grammar.finish()
                     self.reason = grammar.reason
                 break
-            logits = model.step(token, len(ids) + made - 1)
+            logits = model.step(token, len(ids) + generated - 1)
         last = time.monotonic()
         self._held.append(self._text.rest() if grammar is None else grammar.rest())
         self._flush()
         if self.reason == "length" and grammar is not None and not grammar.complete:
             self.extra[UNFINISHED] = True
         if self.reason == "length" and grammar is None and not prefix:
-            remember(model, "".join(self._whole), written)
+            remember(model, "".join(self._whole), output_ids)
         for note in () if grammar is None else grammar.following.notes:
             self._put(Notice(kind="note", text=note))
         if self.reason == REASON:
             self._put(Notice(kind="warning", text=NOTICE))
-        self.usage = Usage(len(ids), made, known, cost=0.0)
-        if made > 1 and last > first:
-            self.extra["tokens_per_second"] = round((made - 1) / (last - first), 2)
+        self.usage = Usage(len(ids), generated, cached, cost=0.0)
+        if generated > 1 and last > first:
+            self.extra["tokens_per_second"] = round((generated - 1) / (last - first), 2)
         if first > began:
-            self.extra["prompt_tokens_per_second"] = round((len(ids) - known) / (first - began), 2)
+            self.extra["prompt_tokens_per_second"] = round((len(ids) - cached) / (first - began), 2)
         return True
 
     def _allowed(self, logits: Tensor) -> Tensor:

@@ -43,25 +43,25 @@ def batch(
 
     `content_free` are prompts without content; `about` is added to each `extra`.
     """
-    written: list[Row] = []
-    chosen: dict[Labels, list[Row]] = {}
+    to_generate: list[Row] = []
+    to_score: dict[Labels, list[Row]] = {}
     for number, request in requests:
         if stopped():
             return
         options = _labels(model, request)
         try:
-            row = prepared(model, number, request, _variables(request), written=options is None)
+            row = prepared(model, number, request, _variables(request), generate=options is None)
         except FmnbError as e:
             put((number, Failed(error=e.to_dict())))
             continue
-        (written if options is None else chosen.setdefault(options, [])).append(row)
-    for options, rows in chosen.items():
+        (to_generate if options is None else to_score.setdefault(options, [])).append(row)
+    for options, rows in to_score.items():
         blanks = [model.prompt(r.messages, _variables(r))[0] for r in content_free] or label_scoring.blanks(model, [r.ids for r in rows])
         _tell(label_scoring.scored(model, rows, options, blanks, stopped), put, about)
-    if written:
+    if to_generate:
         fast = model.path == "fast"
-        found = torch_rows.generated(model, written, stopped) if fast else padded_batch.generated(model, path, written, stopped)
-        _tell(found, put, about)
+        results = torch_rows.generated(model, to_generate, stopped) if fast else padded_batch.generated(model, path, to_generate, stopped)
+        _tell(results, put, about)
 
 
 def _labels(model: TorchModel, request: Request) -> Labels | None:
@@ -76,8 +76,8 @@ def _variables(request: Request) -> dict[str, Any]:
     return dict(more) if isinstance(more, dict) else {}
 
 
-def _tell(found: Iterator[tuple[Row, Answered | FmnbError]], put: Put, about: dict[str, Any]) -> None:
-    for row, answer in found:
+def _tell(results: Iterator[tuple[Row, Answered | FmnbError]], put: Put, about: dict[str, Any]) -> None:
+    for row, answer in results:
         n = row.number
         if isinstance(answer, FmnbError):
             put((n, Failed(error=answer.to_dict())))

@@ -21,9 +21,9 @@ _KEPT = 32  # answers whose tokens are remembered
 _written: OrderedDict[tuple[str, str], tuple[int, ...]] = OrderedDict()
 
 
-def remember(model: TorchModel, text: str, made: Sequence[int]) -> None:
+def remember(model: TorchModel, text: str, token_ids: Sequence[int]) -> None:
     """Remember the tokens of an answer, so that continuing it uses the same tokenization."""
-    _written[f"{id(model.tokenizer)}", text] = tuple(made)
+    _written[f"{id(model.tokenizer)}", text] = tuple(token_ids)
     while len(_written) > _KEPT:
         _written.popitem(last=False)
 
@@ -37,17 +37,17 @@ def prompt(model: TorchModel, request: Request, extra: dict[str, Any]) -> tuple[
     return ids or sorted(model.tokenizer.ends)[:1] or [0], pixels, prefix
 
 
-def room(model: TorchModel, request: Request, tokens: int) -> int:
+def room(model: TorchModel, request: Request, prompt_tokens: int) -> int:
     """The maximum output tokens for a prompt of `tokens`; raises ContextTooLongError if they do not fit."""
-    wanted, left = request.max_tokens, model.room(tokens)
-    over = (0 if model.apart and left < 0 else wanted or 1) - left
+    max_tokens, remaining = request.max_tokens, model.room(prompt_tokens)
+    over = (0 if model.apart and remaining < 0 else max_tokens or 1) - remaining
     if over > 0:
         raise ContextTooLongError(
             f"Prompt and answer do not fit: {over:,} tokens too many",
-            detail=f"{tokens:,} tokens of prompt and {wanted or 'at least 1'} of answer; the model holds {model.context:,}",
+            detail=f"{prompt_tokens:,} tokens of prompt and {max_tokens or 'at least 1'} of answer; the model holds {model.context:,}",
             hint="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
         )
-    return min(DEFAULT_MAX_TOKENS, left) if wanted is None else wanted
+    return min(DEFAULT_MAX_TOKENS, remaining) if max_tokens is None else max_tokens
 
 
 def logprob(tokenizer: TextTokenizer, logits: Tensor, token: int, how_many: int) -> dict[str, Any]:
@@ -84,10 +84,10 @@ class Text:
 
     def _past_stops(self, new: str) -> str:
         text = self._back + new
-        found = [at for s in self._stops if (at := text.find(s)) >= 0]
-        if found:
+        stops_at = [at for s in self._stops if (at := text.find(s)) >= 0]
+        if stops_at:
             self.stopped, self._back = True, ""
-            return text[: min(found)]
+            return text[: min(stops_at)]
         keep = max((n for s in self._stops for n in range(1, min(len(s), len(text) + 1)) if text.endswith(s[:n])), default=0)
         self._back = text[len(text) - keep :]
         return text[: len(text) - keep]

@@ -111,11 +111,11 @@ class Rows:
                 own.attend(part, kv[i, span.first : span.first + len(span.tokens)], local, s.scale)
                 for own, span, part in zip(owns, spans, torch.split(q, counts), strict=True)
             ]
-            whole = parts[0] if len(parts) == 1 else (torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
+            tail_attention = parts[0] if len(parts) == 1 else (torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]))
             if self._prefix:
-                a = merged(whole, to_shared(q, self._cache.kv[i, : self._prefix], masks[local], s.scale))
+                a = merged(tail_attention, to_shared(q, self._cache.kv[i, : self._prefix], masks[local], s.scale))
             else:
-                a = whole[0]
+                a = tail_attention[0]
             model.after(layer, h, a.reshape(len(ids), -1), self._dense)
         for span in spans:
             for slot, tokens in enumerate(span.tokens, span.first):

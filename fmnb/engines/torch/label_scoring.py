@@ -89,16 +89,16 @@ def scored(
     start = opened(model, [*(list(p) for p in content_free), *(r.ids for r in queue)], stopped)
     if start is None:
         return
-    slots, shared, known = start
-    most = PASS[model.form.device]
+    slots, shared, cached = start
+    max_tokens = PASS[model.form.device]
     length = len(branches.trunk) + max(len(p) for p in branches.paths)
     try:
-        blank = [s for _, s in _passes(slots, [p[shared:] for p in content_free], branches, most, stopped) if s is not None]
+        blank = [s for _, s in _passes(slots, [p[shared:] for p in content_free], branches, max_tokens, stopped) if s is not None]
         prior = torch.stack(blank).mean(0) if blank else torch.zeros(len(options.texts))
-        for i, score in _passes(slots, [r.ids[shared:] for r in queue], branches, most, stopped):
+        for i, score in _passes(slots, [r.ids[shared:] for r in queue], branches, max_tokens, stopped):
             row = queue[i]
             begin(row)
-            row.known = shared if i else known
+            row.known = shared if i else cached
             if score is None:
                 yield (
                     row,
@@ -127,7 +127,7 @@ def blanks(model: TorchModel, prompts: Sequence[list[int]]) -> list[list[int]]:
 
 
 def _passes(
-    slots: Rows, tails: Sequence[list[int]], branches: Tree, most: int, stopped: Callable[[], bool]
+    slots: Rows, tails: Sequence[list[int]], branches: Tree, max_tokens: int, stopped: Callable[[], bool]
 ) -> Iterator[tuple[int, Tensor | None]]:
     """The label scores after each tail, [labels]; None for a tail that does not fit into memory.
 
@@ -137,31 +137,31 @@ def _passes(
     at = 0
     while at < len(tails):
         longest = max(1, len(tails[at]) + len(behind))
-        end = at + max(1, most // longest)
+        end = at + max(1, max_tokens // longest)
         batch = [[*t, *behind] for t in tails[at:end]]
         try:
-            found: list[Tensor | None] = list(_scores(slots, batch, branches, most, stopped))
+            scores: list[Tensor | None] = list(_scores(slots, batch, branches, max_tokens, stopped))
         except (MemoryError, RuntimeError) as e:
             if not is_memory(e):
                 raise
             slots.clear()
             if len(batch) > 1:
-                most = longest * (len(batch) // 2)
+                max_tokens = longest * (len(batch) // 2)
                 continue
-            found = [None]
-        yield from enumerate(found, at)
-        at += len(found)
+            scores = [None]
+        yield from enumerate(scores, at)
+        at += len(scores)
 
 
-def _scores(slots: Rows, batch: list[list[int]], branches: Tree, most: int, stopped: Callable[[], bool]) -> list[Tensor]:
+def _scores(slots: Rows, batch: list[list[int]], branches: Tree, max_tokens: int, stopped: Callable[[], bool]) -> list[Tensor]:
     """One forward pass: the log-probability of each label's text for each row."""
     import torch
 
     slots.restart()
     nodes = len(branches.tokens)
-    while len(batch[0]) - nodes > most:  # a single long tail: its start is processed first
-        slots.forward([Span(0, [batch[0][:most]])], stopped)
-        batch = [batch[0][most:]]
+    while len(batch[0]) - nodes > max_tokens:  # a single long tail: its start is processed first
+        slots.forward([Span(0, [batch[0][:max_tokens]])], stopped)
+        batch = [batch[0][max_tokens:]]
     h = slots.forward([Span(0, batch, branches.parents)], stopped)
     ends = list(itertools.accumulate(len(b) for b in batch))
     label = torch.tensor([i for i, path in enumerate(branches.paths) for _ in path])
@@ -178,7 +178,7 @@ def _chosen(row: Row, options: Labels, score: Tensor, length: int) -> Answered:
     """The most likely label, or a sampled one if the request has a temperature."""
     p = score.log_softmax(0)
     choice = int(p.argmax()) if row.choose is None else drawn(score.tolist(), row.request)
-    found = p.exp().tolist()
+    probabilities = p.exp().tolist()
     logprobs: tuple[dict[str, Any], ...] = ()
     if row.request.logprobs is not None:
         best = p.topk(min(max(1, row.request.logprobs), len(p)))
@@ -186,5 +186,5 @@ def _chosen(row: Row, options: Labels, score: Tensor, length: int) -> Answered:
         logprobs = ({"token": options.names[choice], "logprob": float(p[choice]), "top": top},)
     usage = Usage(len(row.ids), length, row.known, cost=0.0)
     return Answered(
-        options.texts[choice], "stop", usage, time.monotonic() - row.began, logprobs, dict(zip(options.names, found, strict=True))
+        options.texts[choice], "stop", usage, time.monotonic() - row.began, logprobs, dict(zip(options.names, probabilities, strict=True))
     )

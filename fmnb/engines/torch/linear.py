@@ -67,10 +67,10 @@ class Linear:
 
         if self._dense is not None:
             return self._dense
-        made = torch.cat([floats(p.raw, p.kind, self._dtype) for p in self._parts]).to(self._device)
+        dense = torch.cat([floats(p.raw, p.kind, self._dtype) for p in self._parts]).to(self._device)
         if not (self.packed and all(p.kind in FLOATS for p in self._parts)):
-            self._dense = made
-        return made
+            self._dense = dense
+        return dense
 
     def __call__(self, x: Tensor, dense: bool = False) -> Tensor:
         """Map rows [n, k] to [n, all rows of the matrices]; `dense` uses the dense form, for many rows."""

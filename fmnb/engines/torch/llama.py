@@ -184,10 +184,10 @@ class Llama:
             self._positions(min(s.context, max(end, 2 * self._known)))
         angles = [(cos[at:end], sin[at:end]) for cos, sin in zip(self._cos, self._sin, strict=True)]
         dense = n >= MANY and end >= LONG  # depends only on the prompt, so that the same prompt gets the same answer
-        seen = cache.kv[:, :end]
+        kv = cache.kv[:, :end]
         places = cache.kv[:, at:end].unbind(0)
-        keys = seen[:, :, :groups].transpose(1, 2).unsqueeze(1).unbind(0)  # [1, groups, end, head]
-        values = seen[:, :, groups:].transpose(1, 2).unsqueeze(1).unbind(0)
+        keys = kv[:, :, :groups].transpose(1, 2).unsqueeze(1).unbind(0)  # [1, groups, end, head]
+        values = kv[:, :, groups:].transpose(1, 2).unsqueeze(1).unbind(0)
         masks = [self._mask(n, at, end, window).repeat_interleave(fold, 0) for window in (0, s.window)[: len(angles)]] if n > 1 else []
         h = self.embedded(ids)
         for i, layer in enumerate(self.layers):
@@ -243,9 +243,9 @@ class Llama:
 
     def angles(self, positions: Tensor, local: bool) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines for `positions`, for local layers or for the others."""
-        most = int(positions.max()) + 1
-        if most > self._known:
-            self._positions(min(self.shape.context, max(most, 2 * self._known)))
+        needed = int(positions.max()) + 1
+        if needed > self._known:
+            self._positions(min(self.shape.context, max(needed, 2 * self._known)))
         which = int(local and len(self._cos) > 1)
         return self._cos[which][positions], self._sin[which][positions]
 

@@ -69,15 +69,24 @@ class Net(Protocol):
 class TorchModel:
     """A loaded model, until `close`."""
 
-    def __init__(self, net: Any, tokenizer: TextTokenizer, vocabulary: int, context: int, how: Form, memory: int, why: tuple[str, str]):
+    def __init__(
+        self,
+        net: Any,
+        tokenizer: TextTokenizer,
+        vocabulary: int,
+        context: int,
+        precision: Form,
+        memory: int,
+        path_and_reason: tuple[str, str],
+    ):
         """`why` is the path, "fast" or "plain", and the reason as text."""
         self.net = net
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary
         self.context = context
-        self.form = how
+        self.form = precision
         self.memory = memory
-        self.path, self.path_reason = why
+        self.path, self.path_reason = path_and_reason
         self.seconds = 0.0
         self.slice = _slice(memory)
         self._read: list[list[int]] = []  # the slices of the prompt in the KV cache, from its start
@@ -123,7 +132,12 @@ class TorchModel:
         return self._grammar
 
     def read(
-        self, ids: list[int], stopped: Callable[[], bool], reuse: bool, on: Callable[[int], None], pixels: dict[str, Any] | None = None
+        self,
+        ids: list[int],
+        stopped: Callable[[], bool],
+        reuse: bool,
+        on_progress: Callable[[int], None],
+        pixels: dict[str, Any] | None = None,
     ) -> tuple[Tensor | None, int]:
         """Prefill: returns the logits after the last token (None if stopped), and the number of cached tokens.
 
@@ -134,7 +148,7 @@ class TorchModel:
             return self.net.begin(ids, pixels or {}, stopped, reuse)
         plan, start = list(_slices(len(ids), self.slice)), 0
         if reuse and self.net.reusable:
-            same = (kept == ids[a:b] for kept, (a, b) in zip(self._read, plan[:-1], strict=False))
+            same = (cached == ids[a:b] for cached, (a, b) in zip(self._read, plan[:-1], strict=False))
             start = next((i for i, equal in enumerate(same) if not equal), min(len(self._read), len(plan) - 1))
         del self._read[start:]
         logits = None
@@ -143,7 +157,7 @@ class TorchModel:
                 return None, plan[start][0]
             logits = self.net.forward(ids[a:b], a)
             self._read.append(ids[a:b])
-            on(b)
+            on_progress(b)
         return logits, plan[start][0]
 
     def step(self, token: int, at: int) -> Tensor:
@@ -170,7 +184,7 @@ class _Fast:
         return self.model.forward(ids, self.cache, at)
 
 
-def load(path: Path, how: Form, wanted: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> TorchModel | None:
+def load(path: Path, precision: Form, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> TorchModel | None:
     """Load a GGUF file or a folder; None if stopped.
 
     `wanted` is the initial context size in tokens. Raises InsufficientMemoryError before anything is
@@ -178,8 +192,8 @@ def load(path: Path, how: Form, wanted: int, put: Callable[[Event], None], stopp
     """
     began = time.monotonic()
     size = path.stat().st_size if path.suffix == ".gguf" else sum(f.stat().st_size for f in folder.weight_files(path))
-    memory = needs(path, how, max(wanted, START_CONTEXT))
-    host.check_fits(path.name, memory, f"in {how}")
+    memory = needs(path, precision, max(n_ctx, START_CONTEXT))
+    host.check_fits(path.name, memory, f"in {precision}")
     put(Progress(stage="loading", done=0, total=size, unit="bytes"))
     require("torch", "torch", "to run models with torch")
 
@@ -188,7 +202,7 @@ def load(path: Path, how: Form, wanted: int, put: Callable[[Event], None], stopp
         return stopped()
 
     try:
-        model = (_load_gguf if path.suffix == ".gguf" else _load_folder)(path, how, memory, on_bytes)
+        model = (_load_gguf if path.suffix == ".gguf" else _load_folder)(path, precision, memory, on_bytes)
     except Stopped:
         return None
     if stopped():
@@ -198,7 +212,7 @@ def load(path: Path, how: Form, wanted: int, put: Callable[[Event], None], stopp
     return model
 
 
-def _load_gguf(path: Path, how: Form, memory: int, on_bytes: Callable[[int], bool]) -> TorchModel:
+def _load_gguf(path: Path, precision: Form, memory: int, on_bytes: Callable[[int], bool]) -> TorchModel:
     head = gguf.read(path)
     shape = llama_config.of_gguf(head)
     if shape is None:
@@ -208,28 +222,28 @@ def _load_gguf(path: Path, how: Form, memory: int, on_bytes: Callable[[int], boo
             hint="Run it on llama.cpp (put gguf: before its name), or take the same model as a folder of safetensors.",
         )
     tokens = gguf_tokenizer.tokenizer(head)
-    return _fast(path, shape, Weights(path), tokens, how, memory, on_bytes, f"{head.architecture} from GGUF is our own code's")
+    return _fast(path, shape, Weights(path), tokens, precision, memory, on_bytes, f"{head.architecture} from GGUF is our own code's")
 
 
-def _load_folder(path: Path, how: Form, memory: int, on_bytes: Callable[[int], bool]) -> TorchModel:
+def _load_folder(path: Path, precision: Form, memory: int, on_bytes: Callable[[int], bool]) -> TorchModel:
     about = folder.config(path)
-    sort = folder.kind(about)
-    most = folder.longest(about) or 1 << 30
-    if sort == "causal":
+    model_kind = folder.kind(about)
+    context = folder.longest(about) or 1 << 30
+    if model_kind == "causal":
         with transformers_model.loading(path):
             config = require("transformers", "torch", "to run models from a folder").AutoConfig.from_pretrained(path, local_files_only=True)
         shape = llama_config.of_config(config)
         weights = FolderWeights(path, str(config.model_type)) if not isinstance(shape, str) else None
         if not isinstance(shape, str) and weights is not None and not weights.trouble:
             tokens = transformers_model.tokenizer(path, config)
-            return _fast(path, shape, weights, tokens, how, memory, on_bytes, f"{config.model_type} is our own code's")
-        why = shape if isinstance(shape, str) else weights.trouble if weights is not None else ""
-        net: Any = transformers_model.FolderModel(path, how)
-    elif sort == "seq2seq":
-        net, why = Seq2SeqModel(path, how), "encoder-decoder models run on transformers"
+            return _fast(path, shape, weights, tokens, precision, memory, on_bytes, f"{config.model_type} is our own code's")
+        reason = shape if isinstance(shape, str) else weights.trouble if weights is not None else ""
+        net: Any = transformers_model.FolderModel(path, precision)
+    elif model_kind == "seq2seq":
+        net, reason = Seq2SeqModel(path, precision), "encoder-decoder models run on transformers"
     else:
-        net, why = VisionModel(path, how), "seeing models run on transformers"
-    return TorchModel(net, net.tokenizer, net.vocabulary, most, how, net.memory, ("plain", why))
+        net, reason = VisionModel(path, precision), "seeing models run on transformers"
+    return TorchModel(net, net.tokenizer, net.vocabulary, context, precision, net.memory, ("plain", reason))
 
 
 def _fast(
@@ -237,18 +251,18 @@ def _fast(
     shape: llama_config.Shape,
     weights: Weights | FolderWeights,
     tokens: TextTokenizer,
-    how: Form,
+    precision: Form,
     memory: int,
     on_bytes: Callable[[int], bool],
-    why: str,
+    reason: str,
 ) -> TorchModel:
     import torch
 
     try:
-        net = llama_torch.Llama(shape, weights, getattr(torch, how.dtype), how.quant, how.device, on_bytes)
+        net = llama_torch.Llama(shape, weights, getattr(torch, precision.dtype), precision.quant, precision.device, on_bytes)
     except (RuntimeError, ValueError) as e:  # inconsistent sizes
         raise ModelError("The model file is damaged", detail=f"{path.name}: {str(e)[:200]}", hint="Pull the model again.") from None
-    return TorchModel(_Fast(net, path.name), tokens, net.shape.vocabulary, net.shape.context, how, memory, ("fast", why))
+    return TorchModel(_Fast(net, path.name), tokens, net.shape.vocabulary, net.shape.context, precision, memory, ("fast", reason))
 
 
 def is_memory(e: Exception) -> bool:
@@ -261,14 +275,14 @@ def _slice(memory: int) -> int:
     return 128 if memory < 4 << 30 else 64
 
 
-def _slices(tokens: int, most: int) -> Iterator[tuple[int, int]]:
+def _slices(tokens: int, largest: int) -> Iterator[tuple[int, int]]:
     """Slices of a prompt: of `most` tokens, then smaller, so that little is recomputed if its end changes.
 
     >>> list(_slices(300, 128))
     [(0, 128), (128, 256), (256, 288), (288, 300)]
     """
     at = 0
-    for size in (most, most // 2, most // 4):
+    for size in (largest, largest // 2, largest // 4):
         while tokens - at >= size:
             yield at, at + size
             at += size

@@ -35,9 +35,9 @@ def generated(
 ) -> Iterator[tuple[Row, Answered | FmnbError]]:
     """Answer all rows; yields each row after its batch. Ends early if stopped."""
     queue = deque(sorted(waiting, key=lambda r: -len(r.ids)))
-    wide = _wide(model, path, max(len(r.ids) + r.limit for r in queue))
+    batch_size = _wide(model, path, max(len(r.ids) + r.limit for r in queue))
     while queue:
-        batch = [queue.popleft() for _ in range(min(wide, len(queue)))]
+        batch = [queue.popleft() for _ in range(min(batch_size, len(queue)))]
         try:
             _write(model, batch, stopped)
         except Stopped:
@@ -49,7 +49,7 @@ def generated(
                 error = InsufficientMemoryError("Memory ran out", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt.")
                 yield batch[0], error
                 continue
-            wide = len(batch) // 2
+            batch_size = len(batch) // 2
             queue.extendleft(prepared(model, r.number, r.request, r.variables) for r in reversed(batch))
             continue
         if stopped():
@@ -72,32 +72,32 @@ def _write(model: TorchModel, batch: list[Row], stopped: Callable[[], bool]) -> 
     library = require("transformers", "torch", "to run models from a folder")
     net = model.net
     inner = net.inner
-    both = isinstance(net, Seq2SeqModel)
+    is_seq2seq = isinstance(net, Seq2SeqModel)
     longest = max(len(r.ids) for r in batch)
     ids = torch.zeros(len(batch), longest, dtype=torch.int64)
     mask = torch.zeros_like(ids)
     for i, row in enumerate(batch):
         begin(row)
-        where = slice(0, len(row.ids)) if both else slice(longest - len(row.ids), longest)  # an encoder is padded on the right
+        where = slice(0, len(row.ids)) if is_seq2seq else slice(longest - len(row.ids), longest)  # an encoder is padded on the right
         ids[i, where], mask[i, where] = torch.tensor(row.ids), 1
 
     def choose(_: Tensor, scores: Tensor) -> Tensor:
         if stopped():
             raise Stopped
-        only = torch.full_like(scores, -math.inf)
+        forced = torch.full_like(scores, -math.inf)
         for i, row in enumerate(batch):
             if not row.reason:
                 logits = scores[i].float()
-                if both:
+                if is_seq2seq:
                     logits = net.allowed(logits, first=not row.made)
                 take(model, row, logits, int(logits.argmax()))
-            only[i, row.made[-1]] = 0
-        return only
+            forced[i, row.made[-1]] = 0
+        return forced
 
     def done(_: Tensor, scores: Any, **more: Any) -> Tensor:
         return torch.tensor([bool(row.reason) for row in batch], device=ids.device)
 
-    more = {"decoder_start_token_id": net.start} if both else {}
+    more = {"decoder_start_token_id": net.start} if is_seq2seq else {}
     own, inner.generation_config = inner.generation_config, library.GenerationConfig()  # the folder's config may set beams or penalties
     try:
         with interruptible(inner, stopped):

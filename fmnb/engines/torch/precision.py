@@ -62,10 +62,10 @@ def form(path: Path, dtype: str = "", quant: str = "") -> Form:
             f"quant={quant} does not go here", detail="the folder's weights are quantised already", hint="Leave --quant out."
         )
     numbers, reason = (dtype, "as asked") if dtype else _numbers(torch, device)
-    words = f"{numbers} on {_DEVICES[device]}: {reason}"
-    if (taken := quant or best) != "none":
-        words += f"; {taken}: {'as asked' if quant else 'the file is quantised'}"
-    return Form(numbers, taken, device, words)
+    reason_text = f"{numbers} on {_DEVICES[device]}: {reason}"
+    if (selected := quant or best) != "none":
+        reason_text += f"; {selected}: {'as asked' if quant else 'the file is quantised'}"
+    return Form(numbers, selected, device, reason_text)
 
 
 _DEVICES = {"cpu": "CPU", "cuda": "CUDA", "mps": "the Apple GPU"}
@@ -115,29 +115,29 @@ def usual_memory(path: Path) -> int:
     return needs(path, Form("bfloat16", "int4" if kinds - FLOATS else "none", "cpu"), START_CONTEXT)
 
 
-def needs(path: Path, how: Form, context: int) -> int:
+def needs(path: Path, precision: Form, context: int) -> int:
     """An estimate of the model's memory in bytes in that form, with `context` tokens.
 
     Includes the dense matrices of a packed model if they exist while it loads, or are created for
     the first long prompt.
     """
-    width = 4 if how.dtype == "float32" else 2
+    width = 4 if precision.dtype == "float32" else 2
     if path.suffix != ".gguf":
-        return _folder_needs(path, how, width, context)
+        return _folder_needs(path, precision, width, context)
     head = gguf.read(path)
-    known = llama_config.of_gguf(head)
-    cache = 0 if known is None else known.layers * 2 * known.groups * known.head * width * context
-    if how.quant == "none":
+    shape = llama_config.of_gguf(head)
+    cache = 0 if shape is None else shape.layers * 2 * shape.groups * shape.head * width * context
+    if precision.quant == "none":
         return head.parameters * width + cache + _OWN
     packed = dense = 0
     for name, t in head.tensors.items():
         numbers = math.prod(t.shape)
-        packed += numbers * 5 // 8 if how.quant == "int4" and t.kind in (*FOUR_BIT, *FLOATS) else numbers
+        packed += numbers * 5 // 8 if precision.quant == "int4" and t.kind in (*FOUR_BIT, *FLOATS) else numbers
         dense += 2 * numbers if name.startswith("blk.") and t.kind not in FLOATS else 0
     return packed + dense + cache + _OWN
 
 
-def _folder_needs(path: Path, how: Form, width: int, context: int) -> int:
+def _folder_needs(path: Path, precision: Form, width: int, context: int) -> int:
     top = folder.config(path)
     about = top.get("text_config") or top
     layers, heads = (
@@ -152,14 +152,14 @@ def _folder_needs(path: Path, how: Form, width: int, context: int) -> int:
     for name, rows, columns, packs in folder.matrices(path):
         numbers = rows * columns
         table = max(table, numbers)
-        if how.quant == "none" or not packs:
+        if precision.quant == "none" or not packs:
             total += numbers * width
             continue
         head = name.startswith(("lm_head", "embed_out"))
         headed |= head
-        total += numbers * 5 // 8 if how.quant == "int4" and not head else numbers
+        total += numbers * 5 // 8 if precision.quant == "int4" and not head else numbers
         total += 0 if own else numbers * width
-    return total + (table if how.quant != "none" and not headed else 0)
+    return total + (table if precision.quant != "none" and not headed else 0)
 
 
 def _first(about: dict[str, Any], *names: str) -> int:

@@ -58,21 +58,21 @@ def sampling(request: Request) -> Sampling:
     )
 
 
-def chooser(how: Sampling) -> Callable[[Tensor], int]:
+def chooser(params: Sampling) -> Callable[[Tensor], int]:
     """A function from logits [vocabulary] to a token, with its own random state."""
     import torch
 
-    if how.temperature == 0:
+    if params.temperature == 0:
         return lambda logits: int(logits.argmax())
     generator = torch.Generator()
-    if how.seed is None:
+    if params.seed is None:
         generator.seed()
     else:
-        generator.manual_seed(how.seed)
+        generator.manual_seed(params.seed)
 
     def choose(logits: Tensor) -> int:
         # subtracting the maximum first avoids overflow at tiny temperatures
-        p, order = _narrowed(((logits - logits.max()) / how.temperature).float().cpu(), how)
+        p, order = _narrowed(((logits - logits.max()) / params.temperature).float().cpu(), params)
         total = p.double().cumsum(0)
         # one random number decides: one for each token would take longer than everything else
         at = int(torch.searchsorted(total, torch.rand(1, generator=generator, dtype=torch.float64) * total[-1], right=True))
@@ -85,23 +85,23 @@ def chooser(how: Sampling) -> Callable[[Tensor], int]:
 _LIKELY = 1024  # tokens that mostly include those of top_p, so that not all must be sorted
 
 
-def _narrowed(scores: Tensor, how: Sampling) -> tuple[Tensor, Tensor | None]:
+def _narrowed(scores: Tensor, params: Sampling) -> tuple[Tensor, Tensor | None]:
     """Probabilities after top_k, top_p and min_p, with their tokens, most likely first.
 
     If the tokens are None, the probabilities are in token order.
     """
     order = None
-    if how.top_k and how.top_k < len(scores):
-        scores, order = scores.topk(how.top_k)
+    if params.top_k and params.top_k < len(scores):
+        scores, order = scores.topk(params.top_k)
     p = scores.softmax(0)
-    if how.top_p < 1:
+    if params.top_p < 1:
         best, places = p.topk(min(_LIKELY, len(p)))
-        if float(best.sum()) <= how.top_p:
+        if float(best.sum()) <= params.top_p:
             best, places = p.sort(descending=True)
         order = places if order is None else order[places]
-        p = best * (best.cumsum(0) - best < max(how.top_p, 1e-9))  # the token that crosses the bound is included
-    if how.min_p:
-        p = p * (p >= how.min_p * p.max())
+        p = best * (best.cumsum(0) - best < max(params.top_p, 1e-9))  # the token that crosses the bound is included
+    if params.min_p:
+        p = p * (p >= params.min_p * p.max())
     return p, order
 
 
@@ -208,5 +208,5 @@ class Grammar:
         return self.following.release(everything=True)
 
 
-def _refused(words: str) -> BadRequestError:
-    return BadRequestError("The engine cannot follow this schema", detail=words[:300], hint="Simplify the schema.")
+def _refused(reason: str) -> BadRequestError:
+    return BadRequestError("The engine cannot follow this schema", detail=reason[:300], hint="Simplify the schema.")

@@ -44,19 +44,19 @@ def opened(model: TorchModel, prompts: Sequence[list[int]], stopped: Callable[[]
     None if stopped.
     """
     shared = common_prefix(prompts)
-    known = 0
+    cached = 0
     if shared:
-        logits, known = model.read(prompts[0][:shared], stopped, True, lambda done: None)
+        logits, cached = model.read(prompts[0][:shared], stopped, True, lambda done: None)
         if logits is None:
             return None
-    return Rows(model.net.model, model.net.cache, shared, dense=len(prompts) >= MANY), shared, known
+    return Rows(model.net.model, model.net.cache, shared, dense=len(prompts) >= MANY), shared, cached
 
 
 def slots(rows: Rows, device: str, longest: int) -> int:
     """The number of slots for rows with up to `longest` tail tokens."""
-    most = MOST[device]
+    max_slots = MOST[device]
     free = host.available_memory() if device == "cpu" else _free_on(device)
-    return most if free is None else max(1, min(most, int(free * _SHARE) // max(1, longest * rows.width)))
+    return max_slots if free is None else max(1, min(max_slots, int(free * _SHARE) // max(1, longest * rows.width)))
 
 
 def _free_on(device: str) -> int | None:
@@ -71,18 +71,18 @@ def generated(model: TorchModel, waiting: Sequence[Row], stopped: Callable[[], b
     start = opened(model, [r.ids for r in queue], stopped)
     if start is None:
         return
-    rows, shared, known = start
+    rows, shared, cached = start
     device = model.form.device
     for i, row in enumerate(queue):
         row.unread = row.ids[shared:]
-        row.known = shared if i else known
-    wide = slots(rows, device, max(len(r.ids) - shared + r.limit for r in queue))
+        row.known = shared if i else cached
+    batch_size = slots(rows, device, max(len(r.ids) - shared + r.limit for r in queue))
     active: list[Row] = []
     while queue or active:
         if stopped():
             return
-        _admit(queue, active, wide, PASS[device])
-        spans, moved = _spans(active, PASS[device])
+        _admit(queue, active, batch_size, PASS[device])
+        spans, advanced = _spans(active, PASS[device])
         try:
             logits = rows.logits(rows.forward(spans, stopped)[lasts(spans)])
         except Stopped:
@@ -91,19 +91,19 @@ def generated(model: TorchModel, waiting: Sequence[Row], stopped: Callable[[], b
             if not is_memory(e):
                 raise
             rows.clear()
-            if wide == 1:
+            if batch_size == 1:
                 yield (
                     active.pop(),
                     InsufficientMemoryError("Memory ran out", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt."),
                 )
-            wide = max(1, len(active) // 2)
+            batch_size = max(1, len(active) // 2)
             for row in active:
                 row.unread = row.ids[shared:] + row.made
             queue.extendleft(reversed(active))
             active.clear()
             continue
         likeliest = logits.argmax(-1).tolist()
-        for slot, (row, count) in enumerate(moved):
+        for slot, (row, count) in enumerate(advanced):
             row.unread = row.unread[count:]
             if not row.unread:
                 take(model, row, logits[slot], likeliest[slot])
@@ -115,12 +115,12 @@ def generated(model: TorchModel, waiting: Sequence[Row], stopped: Callable[[], b
                 yield row, answered(model, row)
 
 
-def _admit(queue: deque[Row], active: list[Row], wide: int, tokens: int) -> None:
+def _admit(queue: deque[Row], active: list[Row], batch_size: int, tokens: int) -> None:
     """Assign free slots to waiting rows, as long as their prefill fits into the pass."""
-    left = tokens - sum(len(r.unread) for r in active)
-    while queue and len(active) < wide and left > 0:
+    remaining = tokens - sum(len(r.unread) for r in active)
+    while queue and len(active) < batch_size and remaining > 0:
         row = queue.popleft()
-        left -= len(row.unread)
+        remaining -= len(row.unread)
         begin(row)
         active.append(row)
 
@@ -130,11 +130,11 @@ def _spans(active: list[Row], tokens: int) -> tuple[list[Span], list[tuple[Row, 
 
     Neighbors with similar counts share a span.
     """
-    left = tokens
+    remaining = tokens
     counts = []
     for row in active:
-        count = max(1, min(len(row.unread), left))
-        left -= count
+        count = max(1, min(len(row.unread), remaining))
+        remaining -= count
         counts.append(count)
     spans: list[Span] = []
     first = 0

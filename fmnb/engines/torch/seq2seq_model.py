@@ -26,17 +26,17 @@ class Seq2SeqModel:
     whole = True
     reusable = True
 
-    def __init__(self, path: Path, how: Form):
+    def __init__(self, path: Path, precision: Form):
         """Load from a folder. Raises ModelError if the library fails."""
         self._library = require("transformers", "torch", "to run models from a folder")
-        self.inner, generation = opened(path, "AutoModelForSeq2SeqLM", how)
-        self.device = how.device
+        self.inner, generation = opened(path, "AutoModelForSeq2SeqLM", precision)
+        self.device = precision.device
         self.tokenizer = tokenizer(path, self.inner.config, plain=True)
         self.memory = held(self.inner)
         self.vocabulary = vocabulary(self.inner)
         sources = (generation, self.inner.config)
-        found = (getattr(s, name, None) for name in ("decoder_start_token_id", "bos_token_id", "pad_token_id") for s in sources)
-        self.start = next((i for i in found if isinstance(i, int)), 0)
+        start_ids = (getattr(s, name, None) for name in ("decoder_start_token_id", "bos_token_id", "pad_token_id") for s in sources)
+        self.start = next((i for i in start_ids if isinstance(i, int)), 0)
         self._first = next((i for s in sources if isinstance(i := getattr(s, "forced_bos_token_id", None), int)), None)
         self._never = [w[0] for w in getattr(generation, "bad_words_ids", None) or () if len(w) == 1]
         self._cache_name = cache_name(self.inner)
@@ -48,8 +48,8 @@ class Seq2SeqModel:
         """Encode a prompt; returns the logits for the first token (None if stopped), and the cached tokens."""
         import torch
 
-        known = len(ids) if reuse and self._encoded is not None and ids == self._ids else 0
-        if not known:
+        cached = len(ids) if reuse and self._encoded is not None and ids == self._ids else 0
+        if not cached:
             encoder = self.inner.get_encoder()
             self._encoded = None
             try:
@@ -60,7 +60,7 @@ class Seq2SeqModel:
             self._ids = list(ids)
         self._cache = self._library.EncoderDecoderCache(self._library.DynamicCache(), self._library.DynamicCache())
         logits = self.forward([self.start], 0)
-        return self.allowed(logits, first=True), known
+        return self.allowed(logits, first=True), cached
 
     def forward(self, ids: list[int], at: int) -> Tensor:
         """Run the next decoder step; returns the logits of the last token."""

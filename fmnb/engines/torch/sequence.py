@@ -60,27 +60,27 @@ class Row:
     looked: int = 0  # tokens that the loop detection has processed
 
 
-def prepared(model: TorchModel, number: int, request: Request, extra: dict[str, Any], written: bool = True) -> Row:
+def prepared(model: TorchModel, number: int, request: Request, template_variables: dict[str, Any], generate: bool = True) -> Row:
     """A request as a row.
 
     `extra` are variables of the chat template. `written` is False for label scoring.
 
     Raises the error of an invalid request.
     """
-    how = sampling(request)
-    ids, _, prefix = prompt(model, request, extra)
+    params = sampling(request)
+    ids, _, prefix = prompt(model, request, template_variables)
     limit = room(model, request, len(ids))
     stops = tuple(s for s in request.stop if s)
     grammar = None
-    if written and request.schema is not None:
+    if generate and request.schema is not None:
         grammar = Grammar(request.schema, model.grammar_tokenizer(), Text(model.tokenizer, stops), limit, prefix)
     return Row(
         number,
         request,
-        extra,
+        template_variables,
         ids,
         limit,
-        chooser(how) if how.temperature else None,
+        chooser(params) if params.temperature else None,
         grammar,
         Text(model.tokenizer, stops) if stops and grammar is None else None,
     )
@@ -93,14 +93,14 @@ def begin(row: Row) -> None:
 
 def take(model: TorchModel, row: Row, logits: Tensor, likeliest: int) -> None:
     """Choose the next token of a row, and check whether it is the last."""
-    ends, endless = model.tokenizer.ends, bool(row.request.extra.get("ignore_eos"))
-    if row.grammar is None and row.choose is None and not (endless and likeliest in ends):
+    ends, ignore_eos = model.tokenizer.ends, bool(row.request.extra.get("ignore_eos"))
+    if row.grammar is None and row.choose is None and not (ignore_eos and likeliest in ends):
         token = likeliest
     else:
         scores = logits.float()
         if row.grammar is not None:
             scores = row.grammar.mask(scores)
-        elif endless:
+        elif ignore_eos:
             scores = scores.clone()
             scores[sorted(ends)] = float("-inf")
         token = int(scores.argmax()) if row.choose is None else row.choose(scores)
@@ -150,9 +150,9 @@ def _text(model: TorchModel, row: Row) -> str:
         return row.grammar.rest()
     if row.text is not None:
         return row.said + row.text.rest()
-    made = row.made[:-1] if row.made[-1] in model.tokenizer.ends else row.made
-    whole = model.tokenizer.decode(made)
-    if not whole.endswith("\ufffd"):
-        return whole
-    text = Text(model.tokenizer, ())  # only it can handle incomplete characters
-    return "".join([*map(text.add, made), text.rest()])
+    output_ids = row.made[:-1] if row.made[-1] in model.tokenizer.ends else row.made
+    decoded = model.tokenizer.decode(output_ids)
+    if not decoded.endswith("\ufffd"):
+        return decoded
+    detokenizer = Text(model.tokenizer, ())  # only it can handle incomplete characters
+    return "".join([*map(detokenizer.add, output_ids), detokenizer.rest()])

@@ -40,8 +40,8 @@ class FolderTokenizer:
         """`plain` is for models that take text without a template, even if the folder has one."""
         self._inner = inner
         self.ends = frozenset(ends)
-        found = None if plain else inner.chat_template
-        self.template = str(found or "") if not isinstance(found, dict) else "several"
+        template = None if plain else inner.chat_template
+        self.template = str(template or "") if not isinstance(template, dict) else "several"
 
     def encode(self, text: str) -> list[int]:
         """Token ids, without start and end tokens."""
@@ -105,50 +105,50 @@ def _generation(library: Any, path: Path) -> Any:
 def ends(config: Any, generation: Any, inner: Any) -> list[int]:
     """The end tokens from config, generation config and tokenizer."""
     text = config.get_text_config(decoder=True)
-    found = [getattr(text, "eos_token_id", None), getattr(generation, "eos_token_id", None), inner.eos_token_id]
-    return sorted({i for e in found for i in (e if isinstance(e, (list, tuple)) else [e]) if i is not None})
+    end_ids = [getattr(text, "eos_token_id", None), getattr(generation, "eos_token_id", None), inner.eos_token_id]
+    return sorted({i for e in end_ids for i in (e if isinstance(e, (list, tuple)) else [e]) if i is not None})
 
 
 @contextmanager
 def loading(path: Path) -> Iterator[None]:
     """Suppress the library's progress bars and messages, and convert its exceptions."""
     library = require("transformers", "torch", "to run models from a folder")
-    words = library.utils.logging
-    bars, loud = words.is_progress_bar_enabled(), words.get_verbosity()
-    words.disable_progress_bar()
-    words.set_verbosity_error()
+    logging = library.utils.logging
+    bars, loud = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     except _FAILURES as e:
         raise _refused(path, e) from None
     finally:
-        words.set_verbosity(loud)
+        logging.set_verbosity(loud)
         if bars:
-            words.enable_progress_bar()
+            logging.enable_progress_bar()
 
 
 def _refused(path: Path, e: Exception) -> Exception:
-    words = str(e)
+    message = str(e)
     if isinstance(e, pickle.UnpicklingError):
         return ModelError(
             "The weights are a pickle file that holds more than tensors",
             detail=f"{path.name}: loading it would run code that came with it",
             hint="Take the same model with safetensors.",
         )
-    if isinstance(e, (ImportError, ValueError)) and (found := _MISSING.search(words)):
-        package = next(g for g in found.groups() if g).lower()
+    if isinstance(e, (ImportError, ValueError)) and (match := _MISSING.search(message)):
+        package = next(g for g in match.groups() if g).lower()
         package = {"pil": "pillow"}.get(package, package)
         return _lacks(path, package)
-    if len(words) > 300:
-        words = words[:300] + "…"
-    return ModelError("transformers cannot load this model", detail=f"{path.name}: {words}", hint="It may need a newer transformers.")
+    if len(message) > 300:
+        message = message[:300] + "…"
+    return ModelError("transformers cannot load this model", detail=f"{path.name}: {message}", hint="It may need a newer transformers.")
 
 
 def _lacks(path: Path, package: str) -> MissingPackageError:
     return MissingPackageError(f"{path.name} needs the package {package}", hint=f"Run `%pip install {package}`, then try again.")
 
 
-def opened(path: Path, auto: str, how: Form) -> tuple[Any, Any]:
+def opened(path: Path, auto: str, precision: Form) -> tuple[Any, Any]:
     """Load a folder's model with that `Auto...` class and form; also returns its generation config.
 
     Code in the folder is not run. Raises ModelError if the library cannot load it, or if weights are
@@ -157,26 +157,26 @@ def opened(path: Path, auto: str, how: Form) -> tuple[Any, Any]:
     torch = require("torch", "torch", "to run models with torch")
     library = require("transformers", "torch", "to run models from a folder")
     with loading(path):
-        made, info = getattr(library, auto).from_pretrained(
-            path, dtype=getattr(torch, how.dtype), local_files_only=True, output_loading_info=True
+        model, info = getattr(library, auto).from_pretrained(
+            path, dtype=getattr(torch, precision.dtype), local_files_only=True, output_loading_info=True
         )
-    lacking = sorted({*info["missing_keys"], *(str(k[0] if isinstance(k, tuple) else k) for k in info["mismatched_keys"])})
-    if lacking:
+    missing = sorted({*info["missing_keys"], *(str(k[0] if isinstance(k, tuple) else k) for k in info["mismatched_keys"])})
+    if missing:
         raise ModelError(
             "The folder lacks weights of this model",
-            detail=f"{path.name}: {', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' if len(lacking) > 3 else ''}",
+            detail=f"{path.name}: {', '.join(missing[:3])}{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}",
             hint="Pull the model again, or take one that was made for writing text.",
         )
-    made = made.to(how.device).eval()
-    if how.quant != "none":
-        pack(made, how.quant)
-    return made, made.generation_config
+    model = model.to(precision.device).eval()
+    if precision.quant != "none":
+        pack(model, precision.quant)
+    return model, model.generation_config
 
 
 def held(module: Any) -> int:
     """Bytes of a module's parameters; shared ones count once."""
-    seen = {t.data_ptr(): t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers())}
-    return sum(seen.values())
+    sizes = {t.data_ptr(): t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers())}
+    return sum(sizes.values())
 
 
 @contextmanager
@@ -206,11 +206,11 @@ class FolderModel:
 
     whole = False
 
-    def __init__(self, path: Path, how: Form):
+    def __init__(self, path: Path, precision: Form):
         """Load from a folder. Raises ModelError if the library fails."""
         library = require("transformers", "torch", "to run models from a folder")
-        self.inner, generation = opened(path, "AutoModelForCausalLM", how)
-        self.device = how.device
+        self.inner, generation = opened(path, "AutoModelForCausalLM", precision)
+        self.device = precision.device
         self.tokenizer = tokenizer(path, self.inner.config)
         self.memory = held(self.inner)
         text = self.inner.config.get_text_config()

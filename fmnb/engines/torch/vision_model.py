@@ -29,7 +29,7 @@ class VisionModel:
     whole = True
     reusable = False
 
-    def __init__(self, path: Path, how: Form):
+    def __init__(self, path: Path, precision: Form):
         """Load from a folder.
 
         Raises ModelError if the library fails, MissingPackageError for a missing package.
@@ -37,8 +37,8 @@ class VisionModel:
         require("PIL", "attach", "to read images")
         self._library = require("transformers", "torch", "to run models from a folder")
         self._processor = _processor(self._library, path)
-        self._model, generation = opened(path, "AutoModelForImageTextToText", how)
-        self.device, self._dtype = how.device, self._model.dtype
+        self._model, generation = opened(path, "AutoModelForImageTextToText", precision)
+        self.device, self._dtype = precision.device, self._model.dtype
         inner = self._processor.tokenizer
         self.tokenizer = FolderTokenizer(inner, ends(self._model.config, generation, inner))
         self.tokenizer.template = str(self._processor.chat_template or inner.chat_template or "")
@@ -55,7 +55,7 @@ class VisionModel:
         turns = [_with_pictures(w, m) for m in messages for w in wire(m, images=True)]
         try:
             if self.tokenizer.template:
-                made = self._processor.apply_chat_template(
+                inputs = self._processor.apply_chat_template(
                     turns,
                     chat_template=self.tokenizer.template,
                     add_generation_prompt=True,
@@ -68,13 +68,13 @@ class VisionModel:
                 pictures = [p["image"] for t in turns for p in t["content"] if p["type"] == "image"]
                 mark = getattr(self._processor, "image_token", "<image>")
                 text = str(mark) * len(pictures) + plain_text([{"content": m.text} for m in messages])
-                made = self._processor(text=[text], images=pictures or None, return_tensors="pt")
+                inputs = self._processor(text=[text], images=pictures or None, return_tensors="pt")
         except (TemplateError, ValueError, TypeError, IndexError) as e:
             raise BadRequestError(
                 "The model's processor refused the conversation", detail=str(e)[:200], hint="Check the order of messages and images."
             ) from None
-        more = {k: v for k, v in made.items() if k not in ("input_ids", "attention_mask", "labels")}
-        return made["input_ids"][0].tolist(), more
+        more = {k: v for k, v in inputs.items() if k not in ("input_ids", "attention_mask", "labels")}
+        return inputs["input_ids"][0].tolist(), more
 
     def begin(self, ids: list[int], more: dict[str, Any], stopped: Callable[[], bool], reuse: bool) -> tuple[Tensor | None, int]:
         """Prefill of a prompt with images; returns its logits (None if stopped); nothing is reused."""
@@ -96,8 +96,8 @@ class VisionModel:
     def _pass(self, ids: list[int], **more: Any) -> Tensor:
         import torch
 
-        given = torch.tensor([ids], device=self.device)
-        out = self._model(input_ids=given, use_cache=True, logits_to_keep=1, **more, **{self._cache_name: self._cache})
+        input_ids = torch.tensor([ids], device=self.device)
+        out = self._model(input_ids=input_ids, use_cache=True, logits_to_keep=1, **more, **{self._cache_name: self._cache})
         return out.logits[0, -1].float()
 
 
@@ -107,12 +107,12 @@ def _processor(library: Any, path: Path) -> Any:
     Without torchvision, it has the slower image processor and no video processor.
     """
     with loading(path):
-        found = library.AutoProcessor.from_pretrained(path, local_files_only=True)
-    if not hasattr(found, "image_processor"):
+        processor = library.AutoProcessor.from_pretrained(path, local_files_only=True)
+    if not hasattr(processor, "image_processor"):
         raise ModelError(
             "The folder lacks what prepares its images", detail=f"{path.name}: no preprocessor_config.json", hint="Pull it again."
         )
-    return found
+    return processor
 
 
 def _with_pictures(turn: dict[str, Any], m: Message) -> dict[str, Any]:

@@ -103,46 +103,48 @@ def weight_files(folder: Path) -> list[Path]:
     for index in _INDEXES:
         if names := sorted(set((read_json(folder / index).get("weight_map") or {}).values())):
             files = [folder / str(n) for n in names]
-            if gone := [f.name for f in files if not f.is_file()]:
-                raise DownloadError("The model is incomplete", detail=f"{folder.name}: no {gone[0]}", hint="Pull the model again.")
+            if missing := [f.name for f in files if not f.is_file()]:
+                raise DownloadError("The model is incomplete", detail=f"{folder.name}: no {missing[0]}", hint="Pull the model again.")
             return files
-        if (whole := folder / index.removesuffix(".index.json")).is_file():
-            return [whole]
-        if index == _INDEXES[0] and (odd := sorted(folder.glob("*.safetensors"))):
-            return odd
+        if (single := folder / index.removesuffix(".index.json")).is_file():
+            return [single]
+        if index == _INDEXES[0] and (others := sorted(folder.glob("*.safetensors"))):
+            return others
     return sorted(folder.glob("pytorch_model*.bin"))
 
 
 def tensors(folder: Path) -> dict[str, Stored]:
     """The tensors of a folder's safetensors files, by name; {} for pickles, which have no header."""
-    found: dict[str, Stored] = {}
+    infos: dict[str, Stored] = {}
     for file in weight_files(folder):
         if file.suffix == ".safetensors":
-            found |= _read_head(file)
-    return found
+            infos |= _read_head(file)
+    return infos
 
 
 def _read_head(file: Path) -> dict[str, Stored]:
     """Read a safetensors header: eight bytes of length, then JSON; its offsets start after the JSON."""
-    whole = file.stat().st_size
+    file_size = file.stat().st_size
     try:
         with open(file, "rb") as f:
             (length,) = struct.unpack("<Q", f.read(8))
-            if length > min(whole, 100 << 20):
+            if length > min(file_size, 100 << 20):
                 raise ValueError("no head")
-            head = json.loads(f.read(length))
-        found = {
+            header = json.loads(f.read(length))
+        infos = {
             name: Stored(
                 file, t["dtype"], tuple(t["shape"]), 8 + length + t["data_offsets"][0], t["data_offsets"][1] - t["data_offsets"][0]
             )
-            for name, t in head.items()
+            for name, t in header.items()
             if name != "__metadata__"
         }
     except (ValueError, KeyError, TypeError, struct.error):
         raise ModelError("The file is not a safetensors file", detail=file.name, hint="Pull the model again.") from None
-    if any(t.offset + t.size > whole or t.size != math.prod(t.shape) * _BYTES.get(t.kind, 0) for t in found.values() if t.kind in _BYTES):
-        raise DownloadError("The weights file is cut short", detail=f"{file.name}: {whole:,} bytes", hint="Pull the model again.")
-    return found
+    if any(
+        t.offset + t.size > file_size or t.size != math.prod(t.shape) * _BYTES.get(t.kind, 0) for t in infos.values() if t.kind in _BYTES
+    ):
+        raise DownloadError("The weights file is cut short", detail=f"{file.name}: {file_size:,} bytes", hint="Pull the model again.")
+    return infos
 
 
 def matrices(folder: Path) -> Iterator[tuple[str, int, int, bool]]:
@@ -150,11 +152,11 @@ def matrices(folder: Path) -> Iterator[tuple[str, int, int, bool]]:
 
     For pickles, yields one tensor of all bytes, as 16-bit numbers or the config's dtype.
     """
-    found = tensors(folder)
-    if not found:
+    infos = tensors(folder)
+    if not infos:
         width = 4 if str(config(folder).get("dtype") or config(folder).get("torch_dtype") or "float32") == "float32" else 2
         yield "all", 1, sum(f.stat().st_size for f in weight_files(folder)) // width, False
-    for name, t in found.items():
+    for name, t in infos.items():
         rows = t.shape[0] if len(t.shape) == 2 else 1
         packs = len(t.shape) == 2 and not any(word in name for word in ("embed", "wte", "wpe", "shared", "relative_attention"))
         yield name, rows, math.prod(t.shape) // max(rows, 1), packs

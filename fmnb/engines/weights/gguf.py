@@ -241,8 +241,10 @@ def _parse(path: Path, m: mmap.mmap, size: int) -> Gguf:
         raise ModelError("This is not a GGUF file", detail=f"{path.name} begins with {m[:4]!r}", hint="Give a file in GGUF format.")
     version, n_tensors, n_keys = struct.unpack_from("<IQQ", m, 4)
     if version not in (2, 3):
-        words = "big-endian" if version in (0x02000000, 0x03000000) else f"version {version}"
-        raise ModelError("This kind of GGUF file cannot be read", detail=f"{path.name}: {words}", hint="Convert it anew to version 3.")
+        format_name = "big-endian" if version in (0x02000000, 0x03000000) else f"version {version}"
+        raise ModelError(
+            "This kind of GGUF file cannot be read", detail=f"{path.name}: {format_name}", hint="Convert it anew to version 3."
+        )
     if n_keys > _MOST_KEYS or n_tensors > _MOST_TENSORS:
         raise _broken(path, f"{n_keys} keys and {n_tensors} tensors")
     cursor = _Cursor(path, m, size)
@@ -258,16 +260,16 @@ def _parse(path: Path, m: mmap.mmap, size: int) -> Gguf:
     base = -(-cursor.at // align) * align
     tensors = {}
     for name, shape, kind, offset in rows:
-        words, per, width = _GGML[kind]
+        format_name, per, width = _GGML[kind]
         count = math.prod(shape)
         if shape and shape[-1] % per or not shape and per != 1:
-            raise _broken(path, f"tensor {name} has rows of {shape[-1:]}, not whole blocks of {words}")
+            raise _broken(path, f"tensor {name} has rows of {shape[-1:]}, not whole blocks of {format_name}")
         length = count // per * width
         if base + offset + length > size:
             raise _cut(path, f"tensor {name} ends at byte {base + offset + length:,} of a file of {size:,}")
         if name in tensors:
             raise _broken(path, f"tensor {name} twice")
-        tensors[name] = Tensor(name, shape, kind, words, base + offset, length)
+        tensors[name] = Tensor(name, shape, kind, format_name, base + offset, length)
     return Gguf(path, version, size, metadata, tensors)
 
 
@@ -288,9 +290,9 @@ class _Cursor:
     def number(self, code: str) -> Any:
         return struct.unpack_from("<" + code, self.m, self.take(struct.calcsize("<" + code)))[0]
 
-    def text(self, most: int | None = None) -> str:
+    def text(self, max_bytes: int | None = None) -> str:
         n = self.number("Q")
-        if most is not None and n > most:
+        if max_bytes is not None and n > max_bytes:
             raise _broken(self.path, f"a name of {n:,} bytes")
         at = self.take(n)
         return self.m[at : at + n].decode("utf-8", "replace")
@@ -346,21 +348,21 @@ def shards(path: Path, head: Gguf) -> list[Path]:
     Raises NotPulledError if a shard is missing.
     """
     parts = head.metadata.get("split.count", 1)
-    found = _SHARD.search(path.name)
-    if not isinstance(parts, int) or parts <= 1 or not found:
+    match = _SHARD.search(path.name)
+    if not isinstance(parts, int) or parts <= 1 or not match:
         return [path]
-    if int(found[2]) != parts:
-        raise _broken(path, f"{parts} parts by its head, {int(found[2])} by its name")
-    files = [path.with_name(f"{path.name[: found.start()]}-{i:05d}-of-{found[2]}.gguf") for i in range(1, parts + 1)]
+    if int(match[2]) != parts:
+        raise _broken(path, f"{parts} parts by its head, {int(match[2])} by its name")
+    files = [path.with_name(f"{path.name[: match.start()]}-{i:05d}-of-{match[2]}.gguf") for i in range(1, parts + 1)]
     for file in files:
         if not file.is_file():
             raise NotPulledError("A part of this model is missing", detail=file.name, hint="Pull the model again.")
     return files
 
 
-def _cut(path: Path, seen: str) -> DownloadError:
-    return DownloadError("The model file is cut short", detail=f"{path.name}: {seen}", hint="Remove it and pull the model again.")
+def _cut(path: Path, detail: str) -> DownloadError:
+    return DownloadError("The model file is cut short", detail=f"{path.name}: {detail}", hint="Remove it and pull the model again.")
 
 
-def _broken(path: Path, seen: str) -> ModelError:
-    return ModelError("The model file is damaged", detail=f"{path.name}: {seen}", hint="Remove it and pull the model again.")
+def _broken(path: Path, detail: str) -> ModelError:
+    return ModelError("The model file is damaged", detail=f"{path.name}: {detail}", hint="Remove it and pull the model again.")

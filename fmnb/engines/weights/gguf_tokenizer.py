@@ -91,15 +91,15 @@ def tokenizer(head: gguf.Gguf) -> Tokenizer:
     kind = head.metadata.get("tokenizer.ggml.model")
     tokens = [t.decode("utf-8", "replace") for t in head.tokens]
     types = head.array("tokenizer.ggml.token_type") or [_NORMAL] * len(tokens)
-    cut = str(head.metadata.get("tokenizer.ggml.pre", ""))
-    if kind == "gpt2" and cut in _CUTS:
-        core = _byte_pairs(tokens, head.merges, cut)
+    pretokenizer = str(head.metadata.get("tokenizer.ggml.pre", ""))
+    if kind == "gpt2" and pretokenizer in _CUTS:
+        core = _byte_pairs(tokens, head.merges, pretokenizer)
     elif kind == "llama":
         core = _sentence_pieces(tokens, head.array("tokenizer.ggml.scores"), types, _flag(head, "add_space_prefix", True))
     else:
         raise ModelError(
             "The torch engine does not know this model's tokenizer",
-            detail=f"{head.path.name}: {kind} {cut}".rstrip(),
+            detail=f"{head.path.name}: {kind} {pretokenizer}".rstrip(),
             hint="Run it on llama.cpp: put gguf: before its name.",
         )
     from tokenizers import AddedToken
@@ -112,10 +112,10 @@ def tokenizer(head: gguf.Gguf) -> Tokenizer:
         return number if isinstance(number, int) and 0 <= number < len(tokens) else None
 
     begin, end = special("bos"), special("eos")
-    place = {t: i for i, t in enumerate(tokens) if types[i] == _CONTROL}
-    ends = {i for i in (end, special("eot"), special("eom")) if i is not None} | {place[t] for t in _ENDS if t in place}
+    control_ids = {t: i for i, t in enumerate(tokens) if types[i] == _CONTROL}
+    ends = {i for i in (end, special("eot"), special("eom")) if i is not None} | {control_ids[t] for t in _ENDS if t in control_ids}
     names = {"bos_token": "" if begin is None else tokens[begin], "eos_token": "" if end is None else tokens[end]}
-    wants_begin = _flag(head, "add_bos_token", kind == "llama" or cut in _WHOLE_WORDS_FIRST)
+    wants_begin = _flag(head, "add_bos_token", kind == "llama" or pretokenizer in _WHOLE_WORDS_FIRST)
     return Tokenizer(core, sorted(ends), begin if wants_begin else None, head.chat_template, names)
 
 
@@ -130,16 +130,16 @@ def _flag(head: gguf.Gguf, name: str, default: bool) -> bool:
     return value if isinstance(value, bool) else default
 
 
-def _byte_pairs(tokens: list[str], merges: list[bytes], cut: str) -> Any:
+def _byte_pairs(tokens: list[str], merges: list[bytes], pretokenizer: str) -> Any:
     from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
     from tokenizers import Tokenizer as Core
 
     pairs = [(a, b) for a, _, b in (m.decode("utf-8", "replace").partition(" ") for m in merges)]
-    core = Core(models.BPE(dict(zip(tokens, range(len(tokens)), strict=True)), pairs, ignore_merges=cut in _WHOLE_WORDS_FIRST))
-    if cut in _COMPOSED:
+    core = Core(models.BPE(dict(zip(tokens, range(len(tokens)), strict=True)), pairs, ignore_merges=pretokenizer in _WHOLE_WORDS_FIRST))
+    if pretokenizer in _COMPOSED:
         core.normalizer = normalizers.NFC()
-    cuts = [pre_tokenizers.Split(Regex(p), "isolated") for p in _CUTS[cut]]
-    core.pre_tokenizer = pre_tokenizers.Sequence([*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    splits = [pre_tokenizers.Split(Regex(p), "isolated") for p in _CUTS[pretokenizer]]
+    core.pre_tokenizer = pre_tokenizers.Sequence([*splits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     core.decoder = decoders.ByteLevel()
     return core
 
@@ -149,18 +149,18 @@ def _sentence_pieces(tokens: list[str], scores: list[float], types: list[int], s
     from tokenizers import Tokenizer as Core
     from tokenizers import decoders, models, normalizers
 
-    place = dict(zip(tokens, range(len(tokens)), strict=True))
-    found = []
+    ids = dict(zip(tokens, range(len(tokens)), strict=True))
+    merges = []
     for piece, score, kind in zip(tokens, scores, types, strict=True):
         if kind in (_NORMAL, _USER, _UNUSED):
-            found += [
-                (-score, place[piece[:i]], place[piece[i:]], piece[:i], piece[i:])
+            merges += [
+                (-score, ids[piece[:i]], ids[piece[i:]], piece[:i], piece[i:])
                 for i in range(1, len(piece))
-                if piece[:i] in place and piece[i:] in place
+                if piece[:i] in ids and piece[i:] in ids
             ]
     unknown = next((t for t, n in zip(tokens, types, strict=True) if n == _UNKNOWN), None)
-    pairs = [(a, b) for _, _, _, a, b in sorted(found)]
-    core = Core(models.BPE(place, pairs, unk_token=unknown, fuse_unk=True, byte_fallback=True))
+    pairs = [(a, b) for _, _, _, a, b in sorted(merges)]
+    core = Core(models.BPE(ids, pairs, unk_token=unknown, fuse_unk=True, byte_fallback=True))
     first = [normalizers.Prepend("▁")] if space_first else []
     core.normalizer = normalizers.Sequence([*first, normalizers.Replace(" ", "▁")])
     strip = [decoders.Strip(" ", 1, 0)] if space_first else []
